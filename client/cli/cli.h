@@ -1,0 +1,74 @@
+/* One run of the `holdfast` command: its options, its arguments, its exit codes.
+ *
+ * layer    client/cli, on the public API only
+ * threads  one, but for `lock run`
+ * memory   everything parsed from the command line lives until cli_deinit
+ */
+#ifndef HF_CLI_CLI_H
+#define HF_CLI_CLI_H
+
+#include <holdfast/holdfast.h>
+#include <jansson.h>
+
+/* What scripts test for; `holdfast --help` lists them. */
+enum cli_exit {
+  CLI_YES = 0,
+  CLI_NO = 1, /* a missing key, an empty queue, a lock held by others, false */
+  CLI_USAGE = 2,
+  CLI_NO_SERVER = 3, /* unreachable, or the session ended */
+  CLI_FAILED = 4,
+};
+
+enum cli_format { CLI_TABLE, CLI_JSON, CLI_RAW };
+
+/* A positional argument, parsed as its command's row asks. */
+struct cli_arg {
+  const char *text;
+  hf_value value;
+  int64_t integer;
+  struct hf_slice slice;
+  bool is_slice; /* START:STOP[:STEP] instead of an index */
+};
+
+struct cli_options {
+  const char *url;
+  enum cli_format format;
+  bool has_timeout;
+  int64_t timeout_ms;
+  int64_t maxsize;
+  bool has_maxsize;
+  hf_kind kind; /* ls */
+  int end;      /* pipe; -1: the verb's own */
+  uint64_t token;
+  bool has_token;
+  bool text, raw_object, reverse, one_way, missing, delete_it;
+};
+
+struct cli_block;
+
+struct cli {
+  struct cli_options options;
+  const struct command *command;
+  char **words; /* noun, verb, arguments; borrowed from argv */
+  size_t word_count;
+  struct cli_arg *args; /* after noun and verb */
+  size_t arg_count;
+  hf_conn *conn;
+  struct cli_block *blocks; /* memory freed by cli_deinit */
+};
+
+/* Zeroed memory that lives until cli_deinit; ends the process when there is none. */
+void *cli_alloc(struct cli *cli, size_t size_bytes);
+void cli_deinit(struct cli *cli);
+
+/* What a waiting call waits at most: --timeout, --nowait, else without limit. */
+int64_t cli_wait_ms(const struct cli *cli);
+
+/* Reports hf_last_error(); answers the exit code it stands for. */
+int cli_fail(const struct cli *cli);
+/* The same for an error found here. */
+int cli_fail_with(const struct cli *cli, hf_status status, const char *reason, const char *message);
+/* A mistake on the command line: CLI_USAGE. */
+int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,95 @@
+/* holdfast ping, ls, info, rm: the server and objects of any kind. */
+#include "client/cli/answer.h"
+#include "client/cli/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int ping(struct cli *cli, hf_object *object) {
+  (void)object;
+  uint64_t round_trip_ns;
+  if (hf_ping(cli->conn, &round_trip_ns) != HF_OK)
+    return cli_fail(cli);
+  double round_trip_us = (double)round_trip_ns / 1000;
+  if (cli->options.format == CLI_JSON)
+    return output_members(cli, json_pack("{s:f}", "round_trip_us", round_trip_us));
+  printf("%.1f us\n", round_trip_us);
+  return CLI_YES;
+}
+
+static json_t *info_members(const struct hf_object_info *info) {
+  char typecode[2] = {info->typecode, '\0'};
+  json_t *members =
+      json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name", info->name, "kind",
+                hf_kind_name(info->kind), "id", (json_int_t)info->id, "length",
+                (json_int_t)info->length, "maxsize", (json_int_t)info->maxsize, "waiting",
+                (json_int_t)info->waiting, "holds", (json_int_t)info->holds);
+  json_object_set_new(members, "unfinished", json_integer((json_int_t)info->unfinished));
+  json_object_set_new(members, "typecode", json_string(typecode));
+  json_object_set_new(members, "locked", json_boolean(info->locked));
+  json_object_set_new(members, "holder", json_string(info->holder));
+  json_object_set_new(members, "token", json_integer((json_int_t)info->token));
+  return members;
+}
+
+static int list_objects(struct cli *cli, hf_object *object) {
+  (void)object;
+  static const char *const columns[] = {"name", "kind", "length", "waiting", "holder", NULL};
+  struct hf_object_info *infos;
+  size_t count;
+  const char *prefix = cli->arg_count > 0 ? cli->args[0].text : "";
+  if (hf_list_objects(cli->conn, prefix, cli->options.kind, &infos, &count) != HF_OK)
+    return cli_fail(cli);
+  json_t *rows = json_array();
+  for (size_t i = 0; i < count; i++)
+    json_array_append_new(rows, info_members(&infos[i]));
+  free(infos);
+  return output_rows(cli, "objects", rows, columns);
+}
+
+static int describe_server(struct cli *cli) {
+  struct hf_server_info info;
+  if (hf_server_info(cli->conn, &info) != HF_OK)
+    return cli_fail(cli);
+  return output_members(
+      cli, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "version", info.version,
+                     "uptime_ms", (json_int_t)info.uptime_ms, "sessions", (json_int_t)info.sessions,
+                     "objects", (json_int_t)info.objects, "waiting", (json_int_t)info.waiting,
+                     "requests", (json_int_t)info.requests, "duplicates",
+                     (json_int_t)info.duplicates, "connections", (json_int_t)info.connections,
+                     "memory_bytes", (json_int_t)info.memory_bytes));
+}
+
+static int describe(struct cli *cli, hf_object *object) {
+  (void)object;
+  struct hf_object_info info;
+  hf_object *found;
+  if (cli->arg_count == 0)
+    return describe_server(cli);
+  if (hf_open(cli->conn, cli->args[0].text, HF_ANY, &found) != HF_OK)
+    return cli_fail(cli);
+  hf_status status = hf_object_info(found, &info);
+  int code = status == HF_OK ? output_members(cli, info_members(&info)) : cli_fail(cli);
+  hf_object_close(found);
+  return code;
+}
+
+/* Goes on after a name that is not there, as rm does. */
+static int delete_objects(struct cli *cli, hf_object *object) {
+  (void)object;
+  int code = CLI_YES;
+  for (size_t i = 0; i < cli->arg_count; i++)
+    if (hf_delete(cli->conn, cli->args[i].text) != HF_OK)
+      code = cli_fail(cli);
+  return code == CLI_YES ? output_done(cli) : code;
+}
+
+const struct command server_commands[] = {
+    {"ping", "", "", OPEN_NOTHING, HF_ANY, false, ping, "is the server there? one round trip"},
+    {"ls", "?n", "[PREFIX]", OPEN_NOTHING, HF_ANY, false, list_objects,
+     "the named objects; --kind KIND"},
+    {"info", "?n", "[NAME]", OPEN_NOTHING, HF_ANY, false, describe, "one object, or the server"},
+    {"rm", "n*", "NAME..", OPEN_NOTHING, HF_ANY, false, delete_objects,
+     "deletes objects for everybody"},
+    {0},
+};

@@ -1,0 +1,504 @@
+/* Holdfast: dicts, lists, queues, pipes, values, arrays and locks shared by processes on any
+ * number of hosts, with the behaviour of Python's multiprocessing.Manager.
+ *
+ *   hf_conn *conn;
+ *   hf_dict *squares;
+ *   if (hf_connect(NULL, NULL, &conn) != HF_OK || hf_dict_open(conn, "squares", &squares) != HF_OK)
+ *     errx(1, "%s", hf_last_error()->message);
+ *   hf_dict_set(squares, hf_int(3), hf_int(9));
+ *
+ * errors   Every call that can fail returns an hf_status, gRPC's canonical codes. Results go
+ * through the last parameters and are set only on HF_OK. hf_last_error() has the reason and the
+ *          sentence. Each call lists the statuses of its own; besides those any call may answer
+ *          UNAVAILABLE (no server within the call timeout), FAILED_PRECONDITION SESSION_ENDED (the
+ *          server was restarted, or the connection was lost for longer than the grace time: connect
+ *          again), INVALID_ARGUMENT WRONG_KIND, ABORTED OBJECT_DELETED or NOT_FOUND NO_SUCH_OBJECT
+ *          (the object was deleted), RESOURCE_EXHAUSTED MEMORY_FULL.
+ * time     timeout_ms is relative, in milliseconds: HF_FOREVER waits without limit, 0 not at all,
+ *          another negative number is INVALID_ARGUMENT NEGATIVE_TIMEOUT. A wait that is cut short
+ * by a lost connection goes on over the next one; nothing is done twice. threads  A connection and
+ * its handles may be used by any number of threads. No thread is started. fork     A child may use
+ * its parent's connections and handles: on first use it connects on its own, with its own session.
+ * Locks held by the parent stay the parent's. memory   hf_value arguments and strings are borrowed
+ * for the call. Values that come back are given: hf_value_clear() frees them. Handles are freed by
+ * hf_*_close().
+ */
+#ifndef HOLDFAST_HOLDFAST_H
+#define HOLDFAST_HOLDFAST_H
+
+#include <holdfast/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HF_API __attribute__((visibility("default")))
+#define HF_CHECKED __attribute__((visibility("default"), warn_unused_result))
+#else
+#define HF_API
+#define HF_CHECKED
+#endif
+
+#define HF_FOREVER INT64_C(-1)
+/* The value of a slice bound that Python would leave out or call None. */
+#define HF_OMITTED INT64_MIN
+
+/* ------------------------------------------------------------------ errors */
+
+struct hf_error {
+  hf_status status;
+  const char *reason;  /* a stable word such as "NO_SUCH_KEY"; "" when there is none */
+  const char *message; /* a sentence for people */
+};
+
+/* The error of this thread's last failed call. Borrowed until its next failed call; never NULL. */
+HF_API const struct hf_error *hf_last_error(void);
+
+/* ------------------------------------------------------------------ values */
+
+/* The kinds of object; also what a reference refers to. The numbers are the wire's. */
+typedef enum hf_kind {
+  HF_ANY = 0,
+  HF_DICT = 1,
+  HF_LIST = 2,
+  HF_QUEUE = 3,
+  HF_PIPE = 4,
+  HF_NAMESPACE = 5,
+  HF_VALUE = 6,
+  HF_ARRAY = 7,
+  HF_RAW_VALUE = 8,
+  HF_RAW_ARRAY = 9,
+  HF_LOCK = 10,
+  HF_RLOCK = 11,
+} hf_kind;
+
+typedef enum hf_type {
+  HF_TYPE_NONE,
+  HF_TYPE_BOOL,
+  HF_TYPE_INT,
+  HF_TYPE_UINT, /* only integers above INT64_MAX: smaller ones are HF_TYPE_INT */
+  HF_TYPE_FLOAT,
+  HF_TYPE_TEXT, /* UTF-8 */
+  HF_TYPE_BYTES,
+  HF_TYPE_TUPLE,
+  HF_TYPE_REFERENCE, /* to another object; see hf_reference_open */
+  HF_TYPE_OPAQUE     /* in somebody's encoding; the server compares its bytes only */
+} hf_type;
+
+/* One datum. Copying the struct shares what it points to. */
+typedef struct hf_value {
+  hf_type type;
+  hf_kind kind; /* of a reference: the kind of object */
+  union {
+    bool boolean;
+    int64_t integer;
+    uint64_t unsigned_integer;
+    double real;
+    uint64_t object;  /* reference: the object's id */
+    const char *text; /* ends in a NUL that size does not count, when it came back from a call */
+    const uint8_t *bytes;         /* bytes and opaque */
+    const struct hf_value *items; /* tuple */
+  };
+  size_t size;       /* bytes of text, bytes and opaque; items of a tuple */
+  const char *codec; /* of opaque, NUL-terminated */
+  void *owned;       /* what hf_value_clear() frees; NULL in values made by the functions below */
+} hf_value;
+
+/* Views of the caller's data: nothing is copied, nothing to free. */
+HF_API hf_value hf_none(void);
+HF_API hf_value hf_bool(bool boolean);
+HF_API hf_value hf_int(int64_t integer);
+HF_API hf_value hf_uint(uint64_t integer);
+HF_API hf_value hf_float(double real);
+HF_API hf_value hf_text(const char *text); /* NUL-terminated */
+HF_API hf_value hf_text_n(const char *text, size_t size);
+HF_API hf_value hf_bytes(const void *bytes, size_t size);
+HF_API hf_value hf_tuple(const hf_value *items, size_t count);
+HF_API hf_value hf_opaque(const char *codec, const void *data, size_t size);
+
+/* Frees a value that came back from a call and makes it none. Drops the session's hold on the
+ * references in it. Harmless on values made by the functions above. */
+HF_API void hf_value_clear(hf_value *value);
+/* The same for an array of them, and the array. */
+HF_API void hf_values_free(hf_value *values, size_t count);
+/* Python's ==: 1, 1.0 and true are equal; references by identity. */
+HF_API bool hf_value_equal(hf_value a, hf_value b);
+
+struct hf_entry {
+  hf_value key, value;
+};
+HF_API void hf_entries_free(struct hf_entry *entries, size_t count);
+
+/* ------------------------------------------------------------------ connection */
+
+typedef struct hf_conn hf_conn;
+
+struct hf_options {
+  int64_t call_timeout_ms; /* how long a call tries to reach the server; 0: 10,000 */
+  uint32_t grace_ms;  /* how long the session outlives a lost connection; 0: the server's 5,000 */
+  const char *client; /* a name for people, copied; NULL: "program@host:pid" */
+};
+
+/* Connects and opens a session.
+ *
+ * in   url      tcp://HOST:PORT or ipc:///PATH; NULL: $HOLDFAST_URL, else tcp://127.0.0.1:4653
+ *      options  NULL: all defaults
+ * out  conn     closed by hf_close
+ *
+ * HF_OK | INVALID_ARGUMENT BAD_ADDRESS | UNAVAILABLE nobody answers there | RESOURCE_EXHAUSTED
+ * SESSIONS_FULL
+ */
+HF_CHECKED hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn);
+
+/* Says goodbye and frees the connection. Handles must be closed before. What was sent one-way and
+ * not flushed may be lost. Locks still held stay held, as in Python. NULL is harmless. */
+HF_API void hf_close(hf_conn *conn);
+
+/* One round trip. out round_trip_ns may be NULL. */
+HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
+
+struct hf_server_info {
+  char version[32];
+  uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes;
+};
+HF_CHECKED hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info);
+
+/* ------------------------------------------------------------------ objects */
+
+/* Every kind has its own handle type below, with the same life:
+ *   hf_<kind>_open(conn, name, ..)  opens the named object, or creates it; NULL as the name creates
+ * an anonymous one, which lives while a session or container refers to it hf_<kind>_close(handle)
+ * frees the handle and drops its reference; a named object stays All are views of one struct;
+ * hf_object is what the calls for any kind take. */
+typedef struct hf_object hf_object;
+typedef struct hf_dict hf_dict;
+typedef struct hf_list hf_list;
+typedef struct hf_queue hf_queue;
+typedef struct hf_pipe hf_pipe;
+typedef struct hf_namespace hf_namespace;
+typedef struct hf_cell hf_cell;   /* Value and RawValue; `hf_value` is the datum */
+typedef struct hf_array hf_array; /* Array and RawArray */
+typedef struct hf_lock hf_lock;   /* Lock and RLock */
+
+#define HF_AS_OBJECT(handle) ((hf_object *)(handle))
+
+struct hf_object_info {
+  uint64_t id;
+  hf_kind kind;
+  char name[256]; /* "" for an anonymous object */
+  uint64_t length;
+  int64_t maxsize;
+  char typecode;
+  uint64_t waiting, holds, unfinished, token;
+  bool locked;
+  char holder[256];
+};
+
+HF_API const char *hf_kind_name(hf_kind kind); /* "dict", ..., "raw_value" */
+HF_API hf_kind hf_kind_find(const char *name); /* HF_ANY for an unknown one */
+HF_API hf_conn *hf_object_conn(const hf_object *object);
+HF_API uint64_t hf_object_id(const hf_object *object);
+HF_API hf_kind hf_object_kind(const hf_object *object);
+HF_CHECKED hf_status hf_object_info(hf_object *object, struct hf_object_info *info);
+/* Deletes the object for everybody; who waits on it gets ABORTED OBJECT_DELETED. Close the handle
+ * too. */
+HF_CHECKED hf_status hf_object_delete(hf_object *object);
+/* Deletes by name. NOT_FOUND NO_SUCH_OBJECT */
+HF_CHECKED hf_status hf_delete(hf_conn *conn, const char *name);
+/* Opens whatever has that name. NOT_FOUND NO_SUCH_OBJECT | INVALID_ARGUMENT WRONG_KIND unless kind
+ * is HF_ANY */
+HF_CHECKED hf_status hf_open(hf_conn *conn, const char *name, hf_kind kind, hf_object **object);
+/* Frees any handle. NULL is harmless. */
+HF_API void hf_object_close(hf_object *object);
+/* Lists the named objects beginning with prefix, of one kind or HF_ANY. out infos is freed by
+ * free(). */
+HF_CHECKED hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind kind,
+                                     struct hf_object_info **infos, size_t *count);
+
+/* A value that refers to the object, to be stored in containers. Valid while the handle is open. */
+HF_API hf_value hf_reference(const hf_object *object);
+/* Turns a reference that came back from a call into a handle. `value` is taken and becomes none.
+ * INVALID_ARGUMENT WRONG_TYPE not a reference from a call on this connection */
+HF_CHECKED hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object);
+
+/* ------------------------------------------------------------------ many at once */
+
+/* Submit now, collect later. Between begin and end, calls that this thread makes on `conn` and its
+ * handles are sent and return at once; their results are set, and their errors known, when
+ * hf_pipeline_end returns, so what they point to must live until then. They are applied in the
+ * order they were made. At most `in_flight` are under way at a time (0: what the server allows);
+ * one more call first collects the oldest.
+ *
+ *   hf_pipeline_begin(conn, 64);
+ *   for (int i = 0; i < 1000; i++) (void)hf_dict_get(d, hf_int(i), &values[i]);
+ *   status = hf_pipeline_end(conn, &failed);
+ *
+ * FAILED_PRECONDITION one is open already on this thread
+ */
+HF_CHECKED hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight);
+
+struct hf_pipeline_result {
+  uint64_t submitted;    /* calls made since begin */
+  uint64_t failed;       /* of them */
+  uint64_t first_failed; /* index of the first that failed; hf_last_error() is its error */
+};
+/* Collects everything. HF_OK when all calls were; else the status of the first that failed. Results
+ * of the others are set. out result may be NULL. */
+HF_CHECKED hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *result);
+/* Collects what is under way and goes on. A call's status, if it failed, is reported by end. */
+HF_CHECKED hf_status hf_pipeline_collect(hf_conn *conn);
+/* Status of the idx-th call since begin, once collected: HF_OK or its error, kept for the first
+ * 1,024 failures. */
+HF_API hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx);
+
+/* One-way: between begin and end, calls of this thread that return nothing or whose out parameters
+ * are NULL are pushed without a reply (PUSH/PULL), the fastest way in. Others answer UNIMPLEMENTED
+ * NOT_ONE_WAY. They are applied in order, each once, even over lost connections. */
+HF_CHECKED hf_status hf_oneway_begin(hf_conn *conn);
+HF_CHECKED hf_status hf_oneway_end(hf_conn *conn);
+struct hf_flush_result {
+  uint64_t sent, failed;  /* since the last flush */
+  hf_status first_status; /* of the first failure */
+  char first_reason[64];
+};
+/* Waits until every one-way call made on conn so far is done on the server, resending what was
+ * lost. HF_OK all were applied, or failed and are counted in result (may be NULL) |
+ * DEADLINE_EXCEEDED */
+HF_CHECKED hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *result);
+
+/* ------------------------------------------------------------------ dict */
+
+/* Keys: none, bool, int, float, text, bytes, opaque, tuples of these. In insertion order. */
+HF_CHECKED hf_status hf_dict_open(hf_conn *conn, const char *name, hf_dict **dict);
+HF_API void hf_dict_close(hf_dict *dict);
+/* NOT_FOUND NO_SUCH_KEY */
+HF_CHECKED hf_status hf_dict_get(hf_dict *dict, hf_value key, hf_value *value);
+HF_CHECKED hf_status hf_dict_set(hf_dict *dict, hf_value key, hf_value value);
+/* NOT_FOUND NO_SUCH_KEY */
+HF_CHECKED hf_status hf_dict_delete(hf_dict *dict, hf_value key);
+HF_CHECKED hf_status hf_dict_contains(hf_dict *dict, hf_value key, bool *found);
+HF_CHECKED hf_status hf_dict_len(hf_dict *dict, uint64_t *len);
+/* RESOURCE_EXHAUSTED REPLY_TOO_BIG beyond a frame: use hf_dict_scan. values are freed by
+ * hf_values_free. */
+HF_CHECKED hf_status hf_dict_keys(hf_dict *dict, hf_value **keys, size_t *count);
+HF_CHECKED hf_status hf_dict_values(hf_dict *dict, hf_value **values, size_t *count);
+/* A consistent copy of everything; freed by hf_entries_free. */
+HF_CHECKED hf_status hf_dict_items(hf_dict *dict, struct hf_entry **entries, size_t *count);
+HF_CHECKED hf_status hf_dict_copy(hf_dict *dict, struct hf_entry **entries, size_t *count);
+HF_CHECKED hf_status hf_dict_clear(hf_dict *dict);
+/* Removes the key and answers its value, or a copy of *fallback; NULL: NOT_FOUND NO_SUCH_KEY */
+HF_CHECKED hf_status hf_dict_pop(hf_dict *dict, hf_value key, const hf_value *fallback,
+                                 hf_value *value);
+/* Removes the last entry. NOT_FOUND NO_SUCH_KEY when empty */
+HF_CHECKED hf_status hf_dict_popitem(hf_dict *dict, struct hf_entry *entry);
+/* The key's value, which is set to `value` if it was missing. */
+HF_CHECKED hf_status hf_dict_setdefault(hf_dict *dict, hf_value key, hf_value value,
+                                        hf_value *result);
+HF_CHECKED hf_status hf_dict_update(hf_dict *dict, const struct hf_entry *entries, size_t count);
+/* Adds a number; a missing key counts as 0. out sum may be NULL.
+ * INVALID_ARGUMENT WRONG_TYPE not numbers | OUT_OF_RANGE OVERFLOW beyond 64 bits; nothing changed
+ */
+HF_CHECKED hf_status hf_dict_add(hf_dict *dict, hf_value key, hf_value amount, hf_value *sum);
+/* Sets key to *desired (NULL: deletes it) if it is *expected (NULL: missing). out found may be
+ * NULL; none when there was nothing. */
+HF_CHECKED hf_status hf_dict_compare_and_set(hf_dict *dict, hf_value key, const hf_value *expected,
+                                             const hf_value *desired, bool *swapped,
+                                             hf_value *found);
+/* Sets the key only if it is there. NOT_FOUND NO_SUCH_KEY */
+HF_CHECKED hf_status hf_dict_replace(hf_dict *dict, hf_value key, hf_value value);
+/* The entries of those keys that exist. */
+HF_CHECKED hf_status hf_dict_get_many(hf_dict *dict, const hf_value *keys, size_t count,
+                                      struct hf_entry **entries, size_t *entry_count);
+/* Iterates in insertion order, page by page. Begin with a zeroed struct; entry is valid until the
+ * next call. With `strict`, a dict that changes size meanwhile is ABORTED SIZE_CHANGED, as in
+ * Python. HF_OK *entry is the next, or NULL at the end, where the scan has freed itself */
+struct hf_dict_scan {
+  bool strict;
+  uint32_t page_count; /* entries per round trip; 0: 1,000 */
+  uint64_t cursor, length;
+  struct hf_entry *page;
+  size_t page_len, page_idx;
+  bool started, last;
+};
+HF_CHECKED hf_status hf_dict_next(hf_dict *dict, struct hf_dict_scan *scan,
+                                  const struct hf_entry **entry);
+/* Frees a scan that is left before its end. */
+HF_API void hf_dict_scan_stop(struct hf_dict_scan *scan);
+
+/* ------------------------------------------------------------------ list */
+
+/* A Python slice: [start:stop:step], HF_OMITTED for what is left out. */
+struct hf_slice {
+  int64_t start, stop, step;
+};
+#define HF_SLICE_ALL ((struct hf_slice){HF_OMITTED, HF_OMITTED, HF_OMITTED})
+
+HF_CHECKED hf_status hf_list_open(hf_conn *conn, const char *name, hf_list **list);
+HF_API void hf_list_close(hf_list *list);
+/* Indexes may be negative, as in Python. OUT_OF_RANGE BAD_INDEX */
+HF_CHECKED hf_status hf_list_get(hf_list *list, int64_t index, hf_value *value);
+HF_CHECKED hf_status hf_list_set(hf_list *list, int64_t index, hf_value value);
+HF_CHECKED hf_status hf_list_delete(hf_list *list, int64_t index);
+/* INVALID_ARGUMENT BAD_SLICE */
+HF_CHECKED hf_status hf_list_get_slice(hf_list *list, struct hf_slice slice, hf_value **values,
+                                       size_t *count);
+HF_CHECKED hf_status hf_list_set_slice(hf_list *list, struct hf_slice slice, const hf_value *values,
+                                       size_t count);
+HF_CHECKED hf_status hf_list_delete_slice(hf_list *list, struct hf_slice slice);
+HF_CHECKED hf_status hf_list_append(hf_list *list, hf_value value);
+HF_CHECKED hf_status hf_list_extend(hf_list *list, const hf_value *values, size_t count);
+HF_CHECKED hf_status hf_list_insert(hf_list *list, int64_t index, hf_value value);
+/* HF_OMITTED: the last. OUT_OF_RANGE BAD_INDEX, IS_EMPTY */
+HF_CHECKED hf_status hf_list_pop(hf_list *list, int64_t index, hf_value *value);
+/* NOT_FOUND NO_SUCH_VALUE */
+HF_CHECKED hf_status hf_list_remove(hf_list *list, hf_value value);
+/* Within [start, stop), HF_OMITTED for the ends. NOT_FOUND NO_SUCH_VALUE */
+HF_CHECKED hf_status hf_list_index(hf_list *list, hf_value value, int64_t start, int64_t stop,
+                                   uint64_t *index);
+HF_CHECKED hf_status hf_list_count(hf_list *list, hf_value value, uint64_t *count);
+HF_CHECKED hf_status hf_list_contains(hf_list *list, hf_value value, bool *found);
+HF_CHECKED hf_status hf_list_len(hf_list *list, uint64_t *len);
+HF_CHECKED hf_status hf_list_reverse(hf_list *list);
+/* Stable. INVALID_ARGUMENT NOT_ORDERED, the list as it was */
+HF_CHECKED hf_status hf_list_sort(hf_list *list, bool reverse);
+/* list + values and list * count: answered, the list itself stays. */
+HF_CHECKED hf_status hf_list_concat(hf_list *list, const hf_value *values, size_t count,
+                                    hf_value **result, size_t *result_count);
+HF_CHECKED hf_status hf_list_repeat(hf_list *list, int64_t count, hf_value **result,
+                                    size_t *result_count);
+HF_CHECKED hf_status hf_list_repeat_in_place(hf_list *list, int64_t count);
+HF_CHECKED hf_status hf_list_copy(hf_list *list, hf_value **values, size_t *count);
+HF_CHECKED hf_status hf_list_clear(hf_list *list);
+/* out sum may be NULL. OUT_OF_RANGE BAD_INDEX, OVERFLOW | INVALID_ARGUMENT WRONG_TYPE */
+HF_CHECKED hf_status hf_list_add(hf_list *list, int64_t index, hf_value amount, hf_value *sum);
+/* out found may be NULL. OUT_OF_RANGE BAD_INDEX */
+HF_CHECKED hf_status hf_list_compare_and_set(hf_list *list, int64_t index, hf_value expected,
+                                             hf_value desired, bool *swapped, hf_value *found);
+
+/* ------------------------------------------------------------------ queue */
+
+/* maxsize <= 0 is unbounded. An existing queue of another maxsize: INVALID_ARGUMENT WRONG_SHAPE */
+HF_CHECKED hf_status hf_queue_open(hf_conn *conn, const char *name, int64_t maxsize,
+                                   hf_queue **queue);
+HF_API void hf_queue_close(hf_queue *queue);
+/* First come, first served. RESOURCE_EXHAUSTED QUEUE_FULL timeout 0 | DEADLINE_EXCEEDED QUEUE_FULL
+ */
+HF_CHECKED hf_status hf_queue_put(hf_queue *queue, hf_value value, int64_t timeout_ms);
+/* RESOURCE_EXHAUSTED QUEUE_EMPTY timeout 0 | DEADLINE_EXCEEDED QUEUE_EMPTY */
+HF_CHECKED hf_status hf_queue_get(hf_queue *queue, int64_t timeout_ms, hf_value *value);
+HF_CHECKED hf_status hf_queue_size(hf_queue *queue, uint64_t *size);
+HF_CHECKED hf_status hf_queue_empty(hf_queue *queue, bool *empty);
+HF_CHECKED hf_status hf_queue_full(hf_queue *queue, bool *full);
+/* FAILED_PRECONDITION TOO_MANY_DONE */
+HF_CHECKED hf_status hf_queue_task_done(hf_queue *queue);
+/* Until every item put was followed by a task_done. DEADLINE_EXCEEDED NOT_JOINED */
+HF_CHECKED hf_status hf_queue_join(hf_queue *queue, int64_t timeout_ms);
+
+/* ------------------------------------------------------------------ pipe */
+
+/* Opens end 0 or 1 of a pipe, and attaches to it: an end is closed when the last session attached
+ * to it closed its handle or is gone. A one-way pipe sends from end 1 to end 0. */
+HF_CHECKED hf_status hf_pipe_open(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
+HF_CHECKED hf_status hf_pipe_open_one_way(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
+/* Both ends of a new anonymous pipe, as Python's Pipe() gives them. */
+HF_CHECKED hf_status hf_pipe_new(hf_conn *conn, bool duplex, hf_pipe *ends[2]);
+/* Closes this end for the whole session, as closing the last descriptor does. */
+HF_API void hf_pipe_close(hf_pipe *pipe);
+/* FAILED_PRECONDITION PIPE_CLOSED | RESOURCE_EXHAUSTED/DEADLINE_EXCEEDED PIPE_FULL |
+ * INVALID_ARGUMENT BAD_END */
+HF_CHECKED hf_status hf_pipe_send(hf_pipe *pipe, hf_value value, int64_t timeout_ms);
+/* OUT_OF_RANGE END_OF_FILE | RESOURCE_EXHAUSTED/DEADLINE_EXCEEDED PIPE_EMPTY | INVALID_ARGUMENT
+ * BAD_END */
+HF_CHECKED hf_status hf_pipe_recv(hf_pipe *pipe, int64_t timeout_ms, hf_value *value);
+/* Whether recv would answer at once (also true at end of file), waiting up to timeout_ms for it. */
+HF_CHECKED hf_status hf_pipe_poll(hf_pipe *pipe, int64_t timeout_ms, bool *readable);
+
+/* ------------------------------------------------------------------ namespace */
+
+HF_CHECKED hf_status hf_namespace_open(hf_conn *conn, const char *name, hf_namespace **ns);
+HF_API void hf_namespace_close(hf_namespace *ns);
+/* NOT_FOUND NO_SUCH_ATTRIBUTE */
+HF_CHECKED hf_status hf_namespace_get(hf_namespace *ns, const char *attribute, hf_value *value);
+HF_CHECKED hf_status hf_namespace_set(hf_namespace *ns, const char *attribute, hf_value value);
+HF_CHECKED hf_status hf_namespace_delete(hf_namespace *ns, const char *attribute);
+HF_CHECKED hf_status hf_namespace_list(hf_namespace *ns, hf_value **attributes, size_t *count);
+
+/* ------------------------------------------------------------------ value and array */
+
+/* multiprocessing's Value and RawValue. typecode: c b B ? h H i I l L q Q f d; c is one byte, given
+ * and answered as bytes of size 1. A Value has a recursive lock of its own, which every call takes;
+ * a RawValue has none. A new one is 0.
+ * An existing one of another type: INVALID_ARGUMENT WRONG_SHAPE */
+HF_CHECKED hf_status hf_value_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
+                                   hf_cell **cell);
+HF_CHECKED hf_status hf_raw_value_open(hf_conn *conn, const char *name, char typecode,
+                                       hf_value initial, hf_cell **cell);
+HF_API void hf_cell_close(hf_cell *cell);
+/* Wait while another thread or process holds the Value's lock. */
+HF_CHECKED hf_status hf_cell_get(hf_cell *cell, hf_value *value);
+HF_CHECKED hf_status hf_cell_get_int(hf_cell *cell, int64_t *integer);
+HF_CHECKED hf_status hf_cell_get_float(hf_cell *cell, double *real);
+/* INVALID_ARGUMENT WRONG_TYPE | OUT_OF_RANGE OVERFLOW; unchanged */
+HF_CHECKED hf_status hf_cell_set(hf_cell *cell, hf_value value);
+/* Atomic. out sum may be NULL */
+HF_CHECKED hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum);
+HF_CHECKED hf_status hf_cell_compare_and_set(hf_cell *cell, hf_value expected, hf_value desired,
+                                             bool *swapped, hf_value *found);
+/* Until the value is not `known`. DEADLINE_EXCEEDED NOT_CHANGED */
+HF_CHECKED hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout_ms,
+                                  hf_value *value);
+/* The Value's own lock, owned by this thread, counted. DEADLINE_EXCEEDED LOCK_HELD |
+ * FAILED_PRECONDITION NOT_OWNER | INVALID_ARGUMENT WRONG_KIND a RawValue has none */
+HF_CHECKED hf_status hf_cell_lock(hf_cell *cell, int64_t timeout_ms);
+HF_CHECKED hf_status hf_cell_unlock(hf_cell *cell);
+
+/* multiprocessing's Array and RawArray: fixed length. initial may be NULL: length zeros; else
+ * `length` values. */
+HF_CHECKED hf_status hf_array_open(hf_conn *conn, const char *name, char typecode, size_t length,
+                                   const hf_value *initial, hf_array **array);
+HF_CHECKED hf_status hf_raw_array_open(hf_conn *conn, const char *name, char typecode,
+                                       size_t length, const hf_value *initial, hf_array **array);
+HF_API void hf_array_close(hf_array *array);
+/* OUT_OF_RANGE BAD_INDEX */
+HF_CHECKED hf_status hf_array_get(hf_array *array, int64_t index, hf_value *value);
+HF_CHECKED hf_status hf_array_set(hf_array *array, int64_t index, hf_value value);
+HF_CHECKED hf_status hf_array_get_slice(hf_array *array, struct hf_slice slice, hf_value **values,
+                                        size_t *count);
+/* As many values as the slice selects. INVALID_ARGUMENT BAD_SLICE */
+HF_CHECKED hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice,
+                                        const hf_value *values, size_t count);
+HF_CHECKED hf_status hf_array_len(hf_array *array, uint64_t *len);
+HF_CHECKED hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value *sum);
+HF_CHECKED hf_status hf_array_lock(hf_array *array, int64_t timeout_ms);
+HF_CHECKED hf_status hf_array_unlock(hf_array *array);
+
+/* ------------------------------------------------------------------ lock */
+
+/* hf_lock_open: multiprocessing's Lock, which anyone may release. hf_rlock_open: RLock, owned by a
+ * thread of a process and counted. */
+HF_CHECKED hf_status hf_lock_open(hf_conn *conn, const char *name, hf_lock **lock);
+HF_CHECKED hf_status hf_rlock_open(hf_conn *conn, const char *name, hf_lock **lock);
+HF_API void hf_lock_close(hf_lock *lock);
+
+struct hf_grant {
+  uint64_t token;  /* rises with every grant: hand it to what the lock protects */
+  bool owner_died; /* the previous owner was killed or unplugged while it held the lock */
+};
+/* out grant may be NULL. DEADLINE_EXCEEDED LOCK_HELD, also with timeout 0 */
+HF_CHECKED hf_status hf_lock_acquire(hf_lock *lock, int64_t timeout_ms, struct hf_grant *grant);
+/* The same, and the lock is also released when this session says goodbye. */
+HF_CHECKED hf_status hf_lock_acquire_robust(hf_lock *lock, int64_t timeout_ms,
+                                            struct hf_grant *grant);
+/* FAILED_PRECONDITION NOT_LOCKED a free lock | NOT_OWNER an rlock of another */
+HF_CHECKED hf_status hf_lock_release(hf_lock *lock);
+/* Only if `token` is the current grant's. FAILED_PRECONDITION TOKEN_STALE */
+HF_CHECKED hf_status hf_lock_release_token(hf_lock *lock, uint64_t token);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,292 @@
+#include "client/src/call.h"
+
+#include <stdlib.h>
+
+#include "client/src/oneway.h"
+#include "client/src/pipeline.h"
+#include "proto/base/clock.h"
+
+/* ---------------------------------------------------------------- making a request */
+
+void request_of_conn(struct request *request, hf_conn *conn, uint32_t operation) {
+  request->conn = conn;
+  request->envelope = (struct envelope){.timeout_ms = -1, .operation = operation};
+  request->result = (struct result){result_none, NULL, NULL};
+  request->wait_ms = 0;
+  request->is_now = false;
+  request->is_internal = false;
+  request->needs_reply = false;
+  request->reason = HF_REASON_NONE;
+  request->value_count = 0;
+  arena_init(&request->arena, HF_UNPACK_BYTES_MAX);
+}
+
+void request_of(struct request *request, const void *handle, uint32_t operation) {
+  const struct hf_object *object = handle;
+  request_of_conn(request, object->conn, operation);
+  request->envelope.object = object->id;
+}
+
+void request_wait(struct request *request, int64_t timeout_ms) {
+  request->wait_ms = timeout_ms;
+  request->envelope.timeout_ms = timeout_ms;
+  if (timeout_ms < 0 && timeout_ms != HF_FOREVER) {
+    request->reason = HF_REASON_NEGATIVE_TIMEOUT;
+  }
+}
+
+void request_result(struct request *request, result_decode decode, void *first, void *second) {
+  request->result = (struct result){decode, first, second};
+  request->needs_reply = first != NULL || second != NULL;
+}
+
+void request_ask(struct request *request, result_decode decode, void *first, void *second) {
+  request->result = (struct result){decode, first, second};
+  request->needs_reply = true;
+}
+
+Holdfast__Value *request_value(struct request *request, const hf_value *value) {
+  Holdfast__Value *message = &request->values[request->value_count++];
+  hf_reason reason = value_to_wire(value, &request->arena, message);
+  if (reason != HF_REASON_NONE) {
+    request->reason = reason;
+  }
+  return message;
+}
+
+Holdfast__Value *request_optional(struct request *request, const hf_value *value) {
+  return value == NULL ? NULL : request_value(request, value);
+}
+
+static void *request_alloc(struct request *request, size_t count, size_t item_bytes) {
+  if (count == 0 || request->reason != HF_REASON_NONE) {
+    return NULL;
+  }
+  if (count > HF_FIELDS_MAX) {
+    request->reason = HF_REASON_TOO_MANY_FIELDS;
+    return NULL;
+  }
+  void *items = arena_alloc(&request->arena, count * item_bytes);
+  if (items == NULL) {
+    request->reason = HF_REASON_NO_MEMORY;
+  }
+  return items;
+}
+
+static void fill_value(struct request *request, const hf_value *value, Holdfast__Value *message) {
+  hf_reason reason = value_to_wire(value, &request->arena, message);
+  if (reason != HF_REASON_NONE) {
+    request->reason = reason;
+  }
+}
+
+Holdfast__Value **request_values(struct request *request, const hf_value *values, size_t count,
+                                 size_t *message_count) {
+  Holdfast__Value **pointers = request_alloc(request, count, sizeof(Holdfast__Value *));
+  Holdfast__Value *messages = request_alloc(request, count, sizeof *messages);
+  *message_count = messages == NULL ? 0 : count;
+  for (size_t i = 0; i < *message_count; i++) {
+    pointers[i] = &messages[i];
+    fill_value(request, &values[i], &messages[i]);
+  }
+  return pointers;
+}
+
+Holdfast__Entry **request_entries(struct request *request, const struct hf_entry *entries,
+                                  size_t count, size_t *message_count) {
+  struct pair {
+    Holdfast__Entry entry;
+    Holdfast__Value key, value;
+  };
+  Holdfast__Entry **pointers = request_alloc(request, count, sizeof(Holdfast__Entry *));
+  struct pair *pairs = request_alloc(request, count, sizeof *pairs);
+  *message_count = pairs == NULL ? 0 : count;
+  for (size_t i = 0; i < *message_count; i++) {
+    pairs[i].entry = (Holdfast__Entry)HOLDFAST__ENTRY__INIT;
+    pairs[i].entry.key = &pairs[i].key;
+    pairs[i].entry.value = &pairs[i].value;
+    pointers[i] = &pairs[i].entry;
+    fill_value(request, &entries[i].key, &pairs[i].key);
+    fill_value(request, &entries[i].value, &pairs[i].value);
+  }
+  return pointers;
+}
+
+Holdfast__Slice request_slice(struct hf_slice slice) {
+  Holdfast__Slice message = HOLDFAST__SLICE__INIT;
+  if (slice.start != HF_OMITTED) {
+    message.first_case = HOLDFAST__SLICE__FIRST_START;
+    message.start = slice.start;
+  }
+  if (slice.stop != HF_OMITTED) {
+    message.last_case = HOLDFAST__SLICE__LAST_STOP;
+    message.stop = slice.stop;
+  }
+  if (slice.step != HF_OMITTED) {
+    message.stride_case = HOLDFAST__SLICE__STRIDE_STEP;
+    message.step = slice.step;
+  }
+  return message;
+}
+
+/* ---------------------------------------------------------------- sending it */
+
+static bool is_too_big(const struct request *request) {
+  return envelope_body_max(&request->envelope, HF_WINDOW_COUNT_MAX) >
+         request->conn->frame_bytes_max;
+}
+
+static hf_status session_failure(const hf_conn *conn) {
+  hf_status status = conn->ended == NULL ? HF_FAILED_PRECONDITION : conn->ended->status;
+  return error_take(status, failure_copy(conn->ended));
+}
+
+/* Waits until the window has room for `count` more. */
+static hf_status await_window(hf_conn *conn, uint32_t count) {
+  struct window *window = &conn->window;
+  uint32_t limit = count < window->used_count_max ? window->used_count_max - count : 0;
+  if (window->used_count > limit &&
+      !conn_wait(conn, &window->used_count, limit, clock_now_ns(), HF_FOREVER)) {
+    return conn_error_unanswered(conn);
+  }
+  return conn->state == CONN_ENDED ? session_failure(conn) : HF_OK;
+}
+
+hf_status call_submit(struct request *request, struct call *call) {
+  hf_conn *conn = request->conn;
+  hf_status status = await_window(conn, 1 + holds_pending(conn));
+  if (status != HF_OK) {
+    return status;
+  }
+  holds_submit(conn);
+  struct slot *slot = window_add(&conn->window, conn->transport->framing, &request->envelope);
+  if (slot == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  slot->call = call;
+  call->slot = slot;
+  call->result = request->result;
+  call->status = HF_OK;
+  call->failure = NULL;
+  (*call->pending)++;
+  return HF_OK;
+}
+
+/* A lock that was granted to a call nobody waits for any more is given back. */
+static void undo_grant(hf_conn *conn, uint64_t object, uint64_t caller, uint64_t token) {
+  Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
+  arm.fence_case = HOLDFAST__LOCK_RELEASE__FENCE_TOKEN;
+  arm.token = token;
+  const struct envelope envelope = {.timeout_ms = -1,
+                                    .caller = caller,
+                                    .object = object,
+                                    .operation = OPERATION(LOCK_RELEASE),
+                                    .arm = &arm.base,
+                                    .arm_len = holdfast__lock_release__get_packed_size(&arm)};
+  if (conn->window.used_count < HF_WINDOW_COUNT_MAX) {
+    window_add(&conn->window, conn->transport->framing, &envelope);
+    conn_write(conn);
+  }
+}
+
+/* Takes back what a reply that nobody waits for gave the session. */
+static void undo(hf_conn *conn, const struct slot *slot, const Holdfast__Response *reply) {
+  if (reply == NULL) {
+    return;
+  }
+  if (reply->result_case == HOLDFAST__RESPONSE__RESULT_GRANT) {
+    undo_grant(conn, slot->object, slot->caller, reply->grant->token);
+  } else if (slot->operation == OPERATION(OBJECT_OPEN) &&
+             reply->result_case == HOLDFAST__RESPONSE__RESULT_OBJECT) {
+    holds_release(conn, reply->object->id);
+  } else {
+    result_drop(conn, reply);
+  }
+}
+
+void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *reply,
+                 struct failure *failure) {
+  struct call *call = slot->call;
+  const struct slot answered = *slot;
+  window_remove(&conn->window, slot);
+  if (call == NULL) {
+    free(failure);
+    undo(conn, &answered, reply);
+    return;
+  }
+  hf_reason reason = HF_REASON_NONE;
+  if (reply != NULL && reply->status != HF_OK) {
+    failure = failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
+                          bytes_of(reply->message.data, reply->message.len));
+    call->status = (hf_status)reply->status;
+  } else if (reply != NULL) {
+    reason = call->result.decode(conn, reply, &call->result);
+    failure = reason == HF_REASON_NONE ? NULL : failure_of(reason);
+    call->status = hf_reason_status(reason);
+  } else {
+    call->status = failure == NULL ? HF_UNKNOWN : failure->status;
+  }
+  call->slot = NULL;
+  call->failure = failure;
+  (*call->pending)--;
+  if (call->pipeline != NULL) {
+    pipeline_finished(call->pipeline, call);
+  }
+}
+
+/* Gives a call up; its reply, should it ever come, finds nobody. */
+static hf_status abandon(hf_conn *conn, struct call *call) {
+  hf_status status = conn_error_unanswered(conn);
+  if (call->slot->was_sent) {
+    call->slot->call = NULL;
+  } else {
+    window_remove(&conn->window, call->slot);
+  }
+  return status;
+}
+
+/* One call, from the first byte to its result. */
+static hf_status call_run(struct request *request) {
+  hf_conn *conn = request->conn;
+  uint32_t pending = 0;
+  struct call call = {.pending = &pending};
+  conn_lock(conn);
+  hf_status status = call_submit(request, &call);
+  if (status == HF_OK) {
+    conn_write(conn);
+    if (conn_wait(conn, &pending, 0, clock_now_ns(), request->wait_ms)) {
+      status = call.status;
+    } else {
+      status = abandon(conn, &call);
+      call.failure = NULL;
+      call.status = HF_OK;
+    }
+  }
+  conn_unlock(conn);
+  return call.status == HF_OK ? status : error_take(call.status, call.failure);
+}
+
+hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
+  hf_status status;
+  request->envelope.arm = arm;
+  request->envelope.arm_len = protobuf_c_message_get_packed_size(arm);
+  request->envelope.caller = conn_caller();
+  bool is_now = request->is_now || request->is_internal;
+  struct pipeline *pipeline = is_now ? NULL : pipeline_of_thread(request->conn);
+  if (request->reason != HF_REASON_NONE) {
+    status = error_reason(request->reason);
+  } else if (is_too_big(request)) {
+    status = error_reason(HF_REASON_REQUEST_TOO_BIG);
+  } else if (!request->is_internal && oneway_is_on(request->conn)) {
+    status = request->needs_reply ? error_reason(HF_REASON_NOT_ONE_WAY) : oneway_send(request);
+  } else if (pipeline != NULL) {
+    status = pipeline_send(pipeline, request);
+  } else {
+    status = call_run(request);
+  }
+  if (pipeline != NULL && status != HF_OK) {
+    pipeline_refused(pipeline, status);
+  }
+  arena_deinit(&request->arena);
+  return status;
+}

@@ -1,0 +1,247 @@
+/* The life of a connection: making it, losing it, freeing it. */
+#include "client/src/conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client/src/call.h"
+#include "client/src/fork.h"
+#include "client/src/oneway.h"
+#include "client/src/pipeline.h"
+#include "proto/base/clock.h"
+
+/* What unpacking one reply may allocate: a full frame of small values takes about 40 times its
+ * size. */
+#define REPLY_UNPACK_BYTES_MAX (1u << 30)
+#define INPUT_BYTES_FIRST (64u << 10)
+#define GOODBYE_TIMEOUT_MS 1000
+
+void conn_lock(hf_conn *conn) {
+  pthread_mutex_lock(&conn->mutex);
+}
+
+void conn_unlock(hf_conn *conn) {
+  pthread_mutex_unlock(&conn->mutex);
+}
+
+uint64_t conn_caller(void) {
+  static atomic_uint_least64_t last;
+  static _Thread_local uint64_t own;
+  if (own == 0) {
+    own = atomic_fetch_add(&last, 1) + 1;
+  }
+  return own;
+}
+
+hf_conn *conn_retain(hf_conn *conn) {
+  atomic_fetch_add_explicit(&conn->references, 1, memory_order_relaxed);
+  return conn;
+}
+
+void conn_release(hf_conn *conn) {
+  if (atomic_fetch_sub(&conn->references, 1) > 1) {
+    return;
+  }
+  free(conn->releases.items);
+  pthread_mutex_destroy(&conn->mutex);
+  free(conn);
+}
+
+/* Frees what only an open connection needs; the struct stays for values that still name it. */
+static void free_parts(hf_conn *conn) {
+  link_close(&conn->link);
+  window_deinit(&conn->window);
+  arena_deinit(&conn->reply_arena);
+  pipeline_free_all(conn);
+  oneway_free(conn);
+  free(conn->ended);
+  free(conn->input);
+  free(conn->url);
+  free(conn->client);
+  conn->ended = NULL;
+  conn->input = NULL;
+  conn->url = conn->client = NULL;
+  conn->state = CONN_ENDED;
+  conn_release(conn);
+}
+
+static char *default_client(void) {
+  char host[65] = "?", text[HF_NAME_BYTES_MAX + 1];
+  gethostname(host, sizeof host - 1);
+  snprintf(text, sizeof text, "%.150s@%s:%ld", program_invocation_short_name, host, (long)getpid());
+  return strdup(text);
+}
+
+static hf_conn *conn_new(const char *url, const struct hf_options *options) {
+  hf_conn *conn = calloc(1, sizeof *conn);
+  if (conn == NULL) {
+    return NULL;
+  }
+  pthread_mutex_init(&conn->mutex, NULL);
+  atomic_init(&conn->references, 1);
+  conn->link.fd = -1;
+  conn->session_missing = 1;
+  conn->frame_bytes_max = HF_FRAME_BYTES_MAX;
+  conn->down_since_ns = clock_now_ns();
+  conn->call_timeout_ms =
+      options->call_timeout_ms > 0 ? options->call_timeout_ms : HF_CALL_TIMEOUT_MS_DEFAULT;
+  conn->grace_ms = options->grace_ms;
+  arena_init(&conn->reply_arena, REPLY_UNPACK_BYTES_MAX);
+  conn->url = strdup(url);
+  conn->client = options->client != NULL ? strdup(options->client) : default_client();
+  bool is_complete = window_init(&conn->window) && conn_input_reserve(conn, INPUT_BYTES_FIRST);
+  if (!is_complete || conn->url == NULL || conn->client == NULL) {
+    free_parts(conn);
+    return NULL;
+  }
+  conn->transport = transport_find(conn->url, &conn->address);
+  return conn;
+}
+
+/* Waits until there is a session, or why there is none. */
+static hf_status await_session(hf_conn *conn) {
+  conn_lock(conn);
+  bool is_answered = conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0);
+  hf_status status = HF_OK;
+  if (!is_answered) {
+    status = conn_error_unanswered(conn);
+  } else if (conn->state == CONN_ENDED) {
+    status = conn->ended == NULL ? HF_UNKNOWN : conn->ended->status;
+    status = error_take(status, failure_copy(conn->ended));
+  }
+  conn_unlock(conn);
+  return status;
+}
+
+hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn) {
+  static const struct hf_options defaults;
+  const char *address;
+  char default_url[32];
+  if (url == NULL) {
+    url = getenv("HOLDFAST_URL");
+  }
+  if (url == NULL || *url == '\0') {
+    snprintf(default_url, sizeof default_url, "tcp://127.0.0.1:%d", HF_PORT);
+    url = default_url;
+  }
+  if (transport_find(url, &address) == NULL) {
+    return error_format(HF_REASON_BAD_ADDRESS,
+                        "\"%s\" is no address: tcp://HOST:PORT or ipc:///PATH", url);
+  }
+  if (options == NULL) {
+    options = &defaults;
+  }
+  if (options->call_timeout_ms < 0) {
+    return error_reason(HF_REASON_NEGATIVE_TIMEOUT);
+  }
+  if (options->client != NULL && strlen(options->client) > HF_NAME_BYTES_MAX) {
+    return error_reason(HF_REASON_BAD_NAME);
+  }
+  hf_conn *made = conn_new(url, options);
+  if (made == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  hf_status status = await_session(made);
+  if (status == HF_OK && !fork_watch(made)) {
+    status = error_reason(HF_REASON_NO_MEMORY);
+  }
+  if (status != HF_OK) {
+    free_parts(made);
+    return status;
+  }
+  *conn = made;
+  return HF_OK;
+}
+
+void hf_close(hf_conn *conn) {
+  if (conn == NULL) {
+    return;
+  }
+  oneway_write_out(conn);
+  if (conn->state != CONN_ENDED && conn->has_session) {
+    Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
+    struct request request;
+    request_of_conn(&request, conn, OPERATION(CLOSE_SESSION));
+    request.is_internal = true;
+    conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
+    (void)request_send(&request, &arm.base);
+  }
+  fork_unwatch(conn);
+  free_parts(conn);
+}
+
+/* ---------------------------------------------------------------- ends */
+
+void conn_end(hf_conn *conn, struct failure *failure) {
+  free(conn->ended);
+  conn->ended = failure;
+  conn->state = CONN_ENDED;
+  conn->session_missing = 0;
+  conn->is_broken = false;
+  /* Not closed here: another thread may be about to send on it. Closed with the connection. */
+  if (conn->link.fd >= 0) {
+    conn->link.transport->cut(conn->link.fd);
+  }
+  while (conn->window.oldest != NULL) {
+    call_finish(conn, conn->window.oldest, NULL, failure_copy(failure));
+  }
+  conn_wake(conn, true);
+}
+
+hf_status conn_error_unanswered(const hf_conn *conn) {
+  if (conn->state == CONN_UP) {
+    return error_format(HF_REASON_NOT_CONNECTED,
+                        "the server at %s is connected but did not answer in time; what became of "
+                        "the call is not known",
+                        conn->url);
+  }
+  const char *cause = conn->dial_error == EPROTO ? "what listens there is not holdfastd"
+                                                 : strerror(conn->dial_error);
+  return error_format(HF_REASON_NOT_CONNECTED,
+                      "no answer from %s within %lld ms (%s); is holdfastd running there?",
+                      conn->url, (long long)conn->call_timeout_ms, cause);
+}
+
+void conn_become_child(hf_conn *conn) {
+  link_close(&conn->link);
+  conn->waiters = NULL;
+  conn->is_driven = false;
+  conn->is_broken = false;
+  conn->room_count = 0;
+  conn->input_start = conn->input_end = 0;
+  conn->releases.count = 0;
+  pipeline_become_child(conn);
+  oneway_become_child(conn);
+  if (conn->state != CONN_ENDED) {
+    conn->state = CONN_DOWN;
+    conn->has_session = false;
+    conn->session_missing = 1;
+    conn->is_inherited = true;
+    conn->resume_attempt = 0;
+    conn->retry_count = 0;
+    conn->retry_at_ns = 0;
+    conn->down_since_ns = 0;
+    conn->window.used_count_max = HF_WINDOW_COUNT_MAX;
+  }
+  window_reset(&conn->window);
+}
+
+bool conn_input_reserve(hf_conn *conn, size_t size) {
+  if (conn->input_start > 0) {
+    memmove(conn->input, conn->input + conn->input_start, conn->input_end - conn->input_start);
+    conn->input_end -= conn->input_start;
+    conn->input_start = 0;
+  }
+  if (conn->input_capacity >= size) {
+    return true;
+  }
+  uint8_t *input = realloc(conn->input, size);
+  if (input == NULL) {
+    return false;
+  }
+  conn->input = input;
+  conn->input_capacity = size;
+  return true;
+}

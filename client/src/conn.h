@@ -1,0 +1,118 @@
+/* A connection: one session on a server, whatever links it needs meanwhile.
+ *
+ *             session_open                    link lost
+ *   DOWN  ---------------------->  UP  ----------------------->  DOWN (the session resumes, or:)
+ *     |   session_resume            |   SESSION_ENDED               |
+ *     +-----------------------------+-------------------------------+----->  ENDED  every call
+ * fails
+ *
+ * layer   client, above transport and below the objects
+ * threads One mutex. Whoever waits and finds nobody driving the connection drives it: it polls,
+ *         receives and reconnects with the mutex released, and hands replies to the others, who
+ *         sleep on a condition variable of their own. Blocking work is done only by the driver.
+ * memory  Counted, because values that hold references outlive hf_close.
+ */
+#ifndef HF_CLIENT_CONN_H
+#define HF_CLIENT_CONN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/src/errors.h"
+#include "client/src/holds.h"
+#include "client/src/transport.h"
+#include "client/src/window.h"
+#include "proto/base/arena.h"
+
+struct pipeline;
+struct oneway;
+
+enum conn_state { CONN_DOWN, CONN_UP, CONN_ENDED };
+
+/* A thread that sleeps until *count <= limit. */
+struct waiter {
+  const uint32_t *count;
+  uint32_t limit;
+  pthread_cond_t cond;
+  struct waiter *next;
+};
+
+struct hf_conn {
+  pthread_mutex_t mutex;
+  atomic_uint references; /* the user's, and one for each value that holds references */
+  struct hf_conn *next_watched;
+
+  /* Never change after hf_connect. */
+  char *url, *client;
+  const struct transport *transport;
+  const char *address; /* within url */
+  int64_t call_timeout_ms;
+  uint32_t grace_ms;
+
+  enum conn_state state;
+  struct failure *ended; /* ENDED: why */
+  struct link link;
+  bool is_broken; /* UP, but the link was cut; the driver takes it down */
+  uint64_t up_since_ns, down_since_ns, retry_at_ns;
+  uint32_t retry_count;
+  int dial_error; /* errno of the last attempt */
+
+  bool has_session;
+  uint32_t
+      session_missing; /* 1 until there is a session or it was refused: what hf_connect awaits */
+  uint8_t session[HF_SESSION_BYTES];
+  uint64_t resume_attempt;
+  uint64_t frame_bytes_max;
+
+  bool is_driven;
+  uint32_t room_count; /* threads that wait for room to send on the link */
+  struct waiter *waiters;
+  struct window window;
+  struct arena reply_arena;
+
+  /* Received and not yet handed out: input[input_start, input_end). The driver's. */
+  uint8_t *input;
+  size_t input_capacity, input_start, input_end;
+
+  struct releases releases;
+  struct hf_object *handles;
+  bool is_inherited; /* a forked child that has not yet told the server what it holds */
+  struct pipeline *pipelines;
+  struct oneway *oneway; /* NULL until used */
+};
+
+void conn_lock(hf_conn *conn);
+void conn_unlock(hf_conn *conn);
+hf_conn *conn_retain(hf_conn *conn);
+void conn_release(hf_conn *conn);
+
+/* A number for the calling thread, unique in the process. */
+uint64_t conn_caller(void);
+
+/* All that follow: mutex held. */
+
+/* Waits until *count <= limit, driving the connection if nobody else does. Gives up call_timeout_ms
+ * after a connected server should have answered (wait_ms after since_ns; HF_FOREVER: never), or
+ * after the connection was lost. Whether it came true. */
+bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+               int64_t wait_ms);
+/* Sends what the window has to send, as far as it goes now. */
+void conn_write(hf_conn *conn);
+/* Makes "no answer" the thread's last error, with what to do about it. */
+hf_status conn_error_unanswered(const hf_conn *conn);
+/* Wakes who has something to do after counts or the state changed. */
+void conn_wake(hf_conn *conn, bool all);
+/* Ends the session here: every call under way, and later ones, fail with `failure` (taken). */
+void conn_end(hf_conn *conn, struct failure *failure);
+
+/* One attempt to open or resume the session over a new link; waits out the backoff first. The
+ * driver's; releases the mutex meanwhile. */
+void session_establish(hf_conn *conn, uint64_t deadline_ns);
+/* In a forked child, mutex held before the fork: forgets the parent's link and session. */
+void conn_become_child(hf_conn *conn);
+/* Makes room for `size` bytes of input in all. */
+bool conn_input_reserve(hf_conn *conn, size_t size);
+
+#endif

@@ -1,0 +1,257 @@
+/* Waiting for replies, and doing the connection's work meanwhile. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "client/src/call.h"
+#include "client/src/conn.h"
+#include "proto/base/clock.h"
+#include "proto/wire.h"
+
+#define SEND_PARTS_MAX 128
+/* Input buffers beyond this are given back when they are empty. */
+#define INPUT_KEEP_BYTES (1u << 20)
+/* A thread that waits for room to send looks again after this long. */
+#define ROOM_SLICE_MS 20
+
+/* ---------------------------------------------------------------- links */
+
+/* The driver's: the link is of no use any more. */
+static void take_down(hf_conn *conn) {
+  const struct timespec pause = {.tv_nsec = 100000};
+  while (conn->room_count > 0) { /* the cut wakes them; until then the descriptor stays taken */
+    conn_unlock(conn);
+    nanosleep(&pause, NULL);
+    conn_lock(conn);
+  }
+  link_close(&conn->link);
+  conn->is_broken = false;
+  conn->input_start = conn->input_end = 0;
+  conn->state = CONN_DOWN;
+  conn->down_since_ns = clock_now_ns();
+  conn->retry_at_ns = 0;
+  conn->retry_count = 0;
+  window_rewind(&conn->window);
+  conn_wake(conn, true);
+}
+
+/* Any thread's: the driver sees the end of the stream and takes the link down. */
+static void cut_link(hf_conn *conn, int error) {
+  conn->dial_error = error;
+  conn->is_broken = true;
+  conn->link.transport->cut(conn->link.fd);
+}
+
+void conn_write(hf_conn *conn) {
+  struct iovec parts[SEND_PARTS_MAX];
+  while (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
+    int part_count = window_unsent(&conn->window, parts, SEND_PARTS_MAX);
+    ssize_t sent = conn->link.transport->send(conn->link.fd, parts, part_count);
+    if (sent >= 0) {
+      window_sent(&conn->window, (size_t)sent);
+    } else if (errno == EAGAIN) {
+      return;
+    } else {
+      cut_link(conn, errno);
+    }
+  }
+}
+
+/* ---------------------------------------------------------------- replies */
+
+static bool means_ended(const Holdfast__Response *reply) {
+  static const char reason[] = "SESSION_ENDED";
+  return reply->status == HF_FAILED_PRECONDITION && reply->reason.len == sizeof reason - 1 &&
+         memcmp(reply->reason.data, reason, sizeof reason - 1) == 0;
+}
+
+static bool hand_out(hf_conn *conn, struct bytes body) {
+  struct sp_route route;
+  struct bytes payload;
+  Holdfast__Response *reply;
+  if (sp_route_read(body, &route, &payload) != SP_OK) {
+    return false;
+  }
+  arena_reset(&conn->reply_arena);
+  hf_reason reason = wire_unpack_response(payload, &conn->reply_arena, &reply);
+  uint64_t sequence = reason == HF_REASON_NONE ? reply->sequence : 0;
+  struct slot *slot = window_find(&conn->window, sp_route_id(&route), sequence);
+  if (slot == NULL) {
+    return true; /* given up and answered before */
+  }
+  if (slot == conn->window.unsent) {
+    return false; /* an answer to half a request */
+  }
+  if (reason != HF_REASON_NONE) {
+    bool is_bad = reason == HF_REASON_BAD_REPLY || reason == HF_REASON_TOO_DEEP;
+    call_finish(conn, slot, NULL,
+                failure_of(is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG));
+  } else if (means_ended(reply)) {
+    conn_end(conn, failure_of(HF_REASON_SESSION_ENDED));
+  } else {
+    call_finish(conn, slot, reply, NULL);
+  }
+  return true;
+}
+
+/* Hands out all complete messages of the input. false: the stream makes no sense. */
+static bool hand_out_all(hf_conn *conn) {
+  while (conn->state == CONN_UP && conn->input_start < conn->input_end) {
+    struct bytes rest =
+        bytes_of(conn->input + conn->input_start, conn->input_end - conn->input_start);
+    struct bytes body;
+    size_t used, needed = 0;
+    enum sp_result result = sp_frame_read(conn->link.transport->framing, rest, HF_REPLY_BYTES_MAX,
+                                          &body, &used, &needed);
+    if (result == SP_MORE) {
+      return conn_input_reserve(conn, needed);
+    }
+    if (result != SP_OK || !hand_out(conn, body)) {
+      return false;
+    }
+    conn->input_start += used;
+  }
+  return true;
+}
+
+static void settle_input(hf_conn *conn) {
+  if (conn->input_start < conn->input_end) {
+    return;
+  }
+  conn->input_start = conn->input_end = 0;
+  if (conn->input_capacity > INPUT_KEEP_BYTES) {
+    uint8_t *smaller = realloc(conn->input, INPUT_KEEP_BYTES);
+    if (smaller != NULL) {
+      conn->input = smaller;
+      conn->input_capacity = INPUT_KEEP_BYTES;
+    }
+  }
+}
+
+/* ---------------------------------------------------------------- driving */
+
+/* One wait for the link, without the mutex, and what it brought. */
+static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
+  short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
+  ssize_t received = -1;
+  int error = EAGAIN;
+  conn_unlock(conn);
+  if ((link_wait(&conn->link, events, deadline_ns) & ~POLLOUT) != 0) {
+    received = conn->link.transport->recv(conn->link.fd, conn->input + conn->input_end,
+                                          conn->input_capacity - conn->input_end);
+    error = received == 0 ? ECONNRESET : errno;
+  }
+  conn_lock(conn);
+  if (received > 0) {
+    conn->input_end += (size_t)received;
+    if (!hand_out_all(conn)) {
+      cut_link(conn, EPROTO);
+    }
+    settle_input(conn);
+    conn_wake(conn, false);
+  } else if (error != EAGAIN) {
+    cut_link(conn, error);
+  }
+}
+
+static void drive(hf_conn *conn, uint64_t deadline_ns) {
+  conn->is_driven = true;
+  if (conn->state == CONN_UP && !conn->is_broken) {
+    conn_write(conn);
+  }
+  if (conn->state == CONN_DOWN) {
+    session_establish(conn, deadline_ns);
+  } else if (conn->is_broken) {
+    take_down(conn);
+  } else {
+    drive_link(conn, deadline_ns);
+  }
+  conn->is_driven = false;
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+void conn_wake(hf_conn *conn, bool all) {
+  for (struct waiter *waiter = conn->waiters; waiter != NULL; waiter = waiter->next) {
+    if (all || *waiter->count <= waiter->limit) {
+      pthread_cond_signal(&waiter->cond);
+    }
+  }
+}
+
+/* Another thread drives: sleep until woken. */
+static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
+                        uint64_t deadline_ns) {
+  struct waiter waiter = {.count = count, .limit = limit, .next = conn->waiters};
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&waiter.cond, &attributes);
+  conn->waiters = &waiter;
+  if (deadline_ns == CLOCK_NEVER) {
+    pthread_cond_wait(&waiter.cond, &conn->mutex);
+  } else {
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                                .tv_nsec = (long)(deadline_ns % 1000000000)};
+    pthread_cond_timedwait(&waiter.cond, &conn->mutex, &deadline);
+  }
+  struct waiter **place = &conn->waiters;
+  while (*place != &waiter) {
+    place = &(*place)->next;
+  }
+  *place = waiter.next;
+  pthread_cond_destroy(&waiter.cond);
+  pthread_condattr_destroy(&attributes);
+}
+
+/* The driver sleeps without looking for room to send; so whoever has something to send does. */
+static void await_room(hf_conn *conn, uint64_t deadline_ns) {
+  struct link link = conn->link;
+  uint64_t slice_ns = clock_deadline_ns(clock_now_ns(), ROOM_SLICE_MS);
+  conn->room_count++;
+  conn_unlock(conn);
+  link_wait(&link, POLLOUT, slice_ns < deadline_ns ? slice_ns : deadline_ns);
+  conn_lock(conn);
+  conn->room_count--;
+  conn_write(conn);
+}
+
+static uint64_t wait_deadline_ns(const hf_conn *conn, uint64_t since_ns, int64_t wait_ms) {
+  uint64_t changed_ns = conn->state == CONN_UP ? conn->up_since_ns : conn->down_since_ns;
+  uint64_t from_ns = since_ns > changed_ns ? since_ns : changed_ns;
+  if (conn->state != CONN_UP) {
+    return clock_deadline_ns(from_ns, (uint64_t)conn->call_timeout_ms);
+  }
+  if (wait_ms < 0) {
+    return CLOCK_NEVER;
+  }
+  uint64_t answered_ns = clock_deadline_ns(from_ns, (uint64_t)wait_ms);
+  return clock_deadline_ns(answered_ns, (uint64_t)conn->call_timeout_ms);
+}
+
+/* A thread that stops driving hands the work to one that waits. */
+static void pass_on(hf_conn *conn) {
+  if (!conn->is_driven && conn->waiters != NULL) {
+    pthread_cond_signal(&conn->waiters->cond);
+  }
+}
+
+bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+               int64_t wait_ms) {
+  while (*count > limit) {
+    uint64_t deadline_ns = wait_deadline_ns(conn, since_ns, wait_ms);
+    if (deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns) {
+      break;
+    }
+    if (!conn->is_driven) {
+      drive(conn, deadline_ns);
+    } else if (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
+      await_room(conn, deadline_ns);
+    } else {
+      sleep_until(conn, count, limit, deadline_ns);
+    }
+  }
+  pass_on(conn);
+  return *count <= limit;
+}

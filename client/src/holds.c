@@ -1,0 +1,152 @@
+#include "client/src/holds.h"
+
+#include <stdlib.h>
+
+#include "client/src/call.h"
+
+/* Requests naming more objects than this are cut in two. */
+#define RELEASES_PER_REQUEST 1024
+
+/* ---------------------------------------------------------------- releases */
+
+void holds_release(hf_conn *conn, uint64_t object) {
+  struct releases *releases = &conn->releases;
+  if (releases->count > 0 && releases->items[releases->count - 1].object == object) {
+    releases->items[releases->count - 1].count++;
+    return;
+  }
+  if (releases->count == releases->capacity) {
+    size_t capacity = releases->capacity == 0 ? 16 : releases->capacity * 2;
+    struct release *items = realloc(releases->items, capacity * sizeof *items);
+    if (items == NULL) {
+      return;
+    }
+    releases->items = items;
+    releases->capacity = capacity;
+  }
+  releases->items[releases->count++] = (struct release){object, 1};
+}
+
+static bool submit_unanswered(hf_conn *conn, uint32_t operation, uint64_t object,
+                              const ProtobufCMessage *arm) {
+  const struct envelope envelope = {.timeout_ms = -1,
+                                    .caller = conn_caller(),
+                                    .object = object,
+                                    .operation = operation,
+                                    .arm = arm,
+                                    .arm_len = protobuf_c_message_get_packed_size(arm)};
+  return window_add(&conn->window, conn->transport->framing, &envelope) != NULL;
+}
+
+/* The newest ones, as many as one request takes; the next call takes the others. */
+static void submit_releases(hf_conn *conn) {
+  Holdfast__ObjectRelease arm = HOLDFAST__OBJECT_RELEASE__INIT;
+  Holdfast__ObjectRelease__Release items[RELEASES_PER_REQUEST];
+  Holdfast__ObjectRelease__Release *pointers[RELEASES_PER_REQUEST];
+  struct releases *releases = &conn->releases;
+  size_t count = releases->count < RELEASES_PER_REQUEST ? releases->count : RELEASES_PER_REQUEST;
+  size_t first = releases->count - count;
+  for (size_t i = 0; i < count; i++) {
+    items[i] = (Holdfast__ObjectRelease__Release)HOLDFAST__OBJECT_RELEASE__RELEASE__INIT;
+    items[i].object = releases->items[first + i].object;
+    items[i].count = releases->items[first + i].count;
+    pointers[i] = &items[i];
+  }
+  arm.releases = pointers;
+  arm.n_releases = count;
+  if (submit_unanswered(conn, OPERATION(OBJECT_RELEASE), 0, &arm.base)) {
+    releases->count = first;
+  }
+}
+
+/* ---------------------------------------------------------------- forked children */
+
+static uint32_t count_pipes(const hf_conn *conn) {
+  uint32_t count = 0;
+  for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    count += handle->is_attached;
+  }
+  return count;
+}
+
+static void attach_pipes(hf_conn *conn) {
+  for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    if (handle->is_attached) {
+      Holdfast__PipeAttach arm = HOLDFAST__PIPE_ATTACH__INIT;
+      arm.end = handle->end;
+      submit_unanswered(conn, OPERATION(PIPE_ATTACH), handle->id, &arm.base);
+    }
+  }
+}
+
+/* The child's session holds nothing yet of what its handles name. */
+static void submit_inherited(hf_conn *conn) {
+  size_t count = 0;
+  for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    count++;
+  }
+  Holdfast__ObjectHold arm = HOLDFAST__OBJECT_HOLD__INIT;
+  arm.objects = count == 0 ? NULL : malloc(count * sizeof *arm.objects);
+  if (arm.objects != NULL) {
+    for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+      arm.objects[arm.n_objects++] = handle->id;
+    }
+    submit_unanswered(conn, OPERATION(OBJECT_HOLD), 0, &arm.base);
+    attach_pipes(conn);
+    free(arm.objects);
+  }
+  conn->is_inherited = false;
+}
+
+void holds_acquire(hf_conn *conn, uint64_t object) {
+  Holdfast__ObjectHold arm = HOLDFAST__OBJECT_HOLD__INIT;
+  arm.objects = &object;
+  arm.n_objects = 1;
+  submit_unanswered(conn, OPERATION(OBJECT_HOLD), 0, &arm.base);
+}
+
+uint32_t holds_pending(const hf_conn *conn) {
+  uint32_t inherited_count = conn->is_inherited ? 1 + count_pipes(conn) : 0;
+  return inherited_count + (conn->releases.count > 0);
+}
+
+void holds_submit(hf_conn *conn) {
+  if (conn->is_inherited) {
+    submit_inherited(conn);
+  }
+  if (conn->releases.count > 0) {
+    submit_releases(conn);
+  }
+}
+
+/* ---------------------------------------------------------------- handles */
+
+struct hf_object *handle_new(hf_conn *conn, uint64_t id, hf_kind kind) {
+  struct hf_object *handle = calloc(1, sizeof *handle);
+  if (handle == NULL) {
+    holds_release(conn, id);
+    return NULL;
+  }
+  handle->conn = conn;
+  handle->id = id;
+  handle->kind = kind;
+  handle->next = conn->handles;
+  if (conn->handles != NULL) {
+    conn->handles->previous = handle;
+  }
+  conn->handles = handle;
+  return handle;
+}
+
+void handle_free(struct hf_object *handle) {
+  hf_conn *conn = handle->conn;
+  *(handle->previous != NULL ? &handle->previous->next : &conn->handles) = handle->next;
+  if (handle->next != NULL) {
+    handle->next->previous = handle->previous;
+  }
+  /* A child that never spoke to the server holds nothing there. */
+  if (!conn->is_inherited) {
+    holds_release(conn, handle->id);
+  }
+  free(handle);
+}

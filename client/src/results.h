@@ -1,0 +1,54 @@
+/* Results: from the arms of a Response to the places a call names.
+ *
+ * layer   client
+ * threads Connection's mutex held: they run in the thread that received the reply.
+ */
+#ifndef HF_CLIENT_RESULTS_H
+#define HF_CLIENT_RESULTS_H
+
+#include <holdfast/holdfast.h>
+
+#include "proto/holdfast.pb-c.h"
+
+struct result;
+
+/* Each out may be NULL: not wanted. HF_REASON_NONE | BAD_REPLY NO_MEMORY, nothing set. */
+typedef hf_reason (*result_decode)(hf_conn *conn, const Holdfast__Response *reply,
+                                   const struct result *result);
+
+struct result {
+  result_decode decode;
+  void *first, *second;
+};
+
+hf_reason result_none(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+/* first: hf_value * */
+hf_reason result_value(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+/* first: int64_t * | double * */
+hf_reason result_int(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+hf_reason result_float(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+/* first: hf_value **, second: size_t * */
+hf_reason result_values(hf_conn *conn, const Holdfast__Response *reply,
+                        const struct result *result);
+/* first: struct hf_entry **, second: size_t * */
+hf_reason result_entries(hf_conn *conn, const Holdfast__Response *reply,
+                         const struct result *result);
+/* first: struct hf_entry * */
+hf_reason result_entry(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+/* first: bool * */
+hf_reason result_flag(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+/* first: uint64_t * */
+hf_reason result_count(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+/* first: bool *, second: hf_value * */
+hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
+                          const struct result *result);
+/* first: struct hf_grant * */
+hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+
+/* Gives back what a reply that nobody takes holds for the session. */
+void result_drop(hf_conn *conn, const Holdfast__Response *reply);
+/* Copies entries: what result_entries and a page's decoder share. */
+hf_reason result_copy_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count,
+                              struct hf_entry **entries);
+
+#endif

@@ -1,0 +1,178 @@
+/* Opening and resuming the session: what a driver does when the connection is down. */
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#include "client/src/call.h"
+#include "client/src/conn.h"
+#include "proto/base/clock.h"
+#include "proto/wire.h"
+
+/* One attempt takes no longer, so that a lost SYN does not use up the whole call timeout. */
+#define ATTEMPT_MS 3000
+#define FIRST_REQUEST_BYTES_MAX 1024
+#define FIRST_REQUEST_ID 0x80ffffffu
+
+/* One attempt, worked on without the mutex. */
+struct attempt {
+  struct link link;
+  int error; /* errno; 0: *reply is the answer */
+  Holdfast__Response *reply;
+};
+
+static uint64_t backoff_ns(uint32_t retry_count) {
+  static const uint8_t steps_ms[] = {1, 2, 5, 10, 20, 50, 100};
+  const uint32_t last = sizeof steps_ms - 1;
+  return steps_ms[retry_count < last ? retry_count : last] * CLOCK_NS_PER_MS;
+}
+
+/* Encodes OpenSession or ResumeSession as a whole frame; answers its length. */
+static size_t encode_first(const hf_conn *conn, uint8_t frame[FIRST_REQUEST_BYTES_MAX]) {
+  Holdfast__Request request = HOLDFAST__REQUEST__INIT;
+  Holdfast__OpenSession open = HOLDFAST__OPEN_SESSION__INIT;
+  Holdfast__ResumeSession resume = HOLDFAST__RESUME_SESSION__INIT;
+  if (conn->has_session) {
+    request.session = (ProtobufCBinaryData){HF_SESSION_BYTES, (uint8_t *)conn->session};
+    request.operation_case = HOLDFAST__REQUEST__OPERATION_RESUME_SESSION;
+    request.resume_session = &resume;
+    resume.attempt = conn->resume_attempt;
+  } else {
+    request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
+    request.open_session = &open;
+    open.grace_ms = conn->grace_ms;
+    open.client = (ProtobufCBinaryData){strlen(conn->client), (uint8_t *)conn->client};
+  }
+  struct sp_route route = sp_route_of(FIRST_REQUEST_ID);
+  size_t body_len = route.len + holdfast__request__get_packed_size(&request);
+  size_t prefix_len = sp_prefix_write(conn->transport->framing, frame, body_len);
+  memcpy(frame + prefix_len, route.words, route.len);
+  holdfast__request__pack(&request, frame + prefix_len + route.len);
+  return prefix_len + body_len;
+}
+
+/* Receives the first reply; what follows it stays in the input. 0 or an errno. */
+static int receive_first(hf_conn *conn, struct attempt *attempt, uint64_t deadline_ns) {
+  for (;;) {
+    struct bytes input = bytes_of(conn->input, conn->input_end), body, payload;
+    struct sp_route route;
+    size_t used, needed = 0;
+    enum sp_result result =
+        sp_frame_read(conn->transport->framing, input, HF_REPLY_BYTES_MAX, &body, &used, &needed);
+    if (result == SP_OK) {
+      conn->input_start = used;
+      return sp_route_read(body, &route, &payload) == SP_OK &&
+                     wire_unpack_response(payload, &conn->reply_arena, &attempt->reply) ==
+                         HF_REASON_NONE
+                 ? 0
+                 : EPROTO;
+    }
+    if (result != SP_MORE || !conn_input_reserve(conn, needed)) {
+      return EPROTO;
+    }
+    ssize_t received = conn->transport->recv(attempt->link.fd, conn->input + conn->input_end,
+                                             conn->input_capacity - conn->input_end);
+    if (received > 0) {
+      conn->input_end += (size_t)received;
+    } else if (received == 0 || errno != EAGAIN) {
+      return received == 0 ? ECONNRESET : errno;
+    } else if (link_wait(&attempt->link, POLLIN, deadline_ns) == 0 &&
+               clock_now_ns() >= deadline_ns) {
+      return ETIMEDOUT;
+    }
+  }
+}
+
+/* Without the mutex: touches only what is the driver's, and what never changes. */
+static void make_attempt(hf_conn *conn, struct attempt *attempt, const uint8_t *frame,
+                         size_t frame_len, uint64_t deadline_ns) {
+  attempt->error = link_open(&attempt->link, conn->transport, conn->address, SP_REQ, SP_REP,
+                             deadline_ns, conn->call_timeout_ms);
+  if (attempt->error != 0) {
+    return;
+  }
+  arena_reset(&conn->reply_arena);
+  conn->input_start = conn->input_end = 0;
+  attempt->error = link_send_all(&attempt->link, frame, frame_len, deadline_ns);
+  if (attempt->error == 0) {
+    attempt->error = receive_first(conn, attempt, deadline_ns);
+  }
+  if (attempt->error != 0) {
+    link_close(&attempt->link);
+  }
+}
+
+static void come_up(hf_conn *conn, const struct attempt *attempt) {
+  const Holdfast__Session *session = attempt->reply->session;
+  memcpy(conn->session, session->id.data, HF_SESSION_BYTES);
+  conn->has_session = true;
+  conn->session_missing = 0;
+  uint32_t count_max = session->window_count < session->in_flight_count ? session->window_count
+                                                                        : session->in_flight_count;
+  conn->window.used_count_max =
+      count_max > 0 && count_max < HF_WINDOW_COUNT_MAX ? count_max : HF_WINDOW_COUNT_MAX;
+  if (session->frame_bytes_max > 0 && session->frame_bytes_max < HF_FRAME_BYTES_MAX) {
+    conn->frame_bytes_max = session->frame_bytes_max;
+  }
+  conn->link = attempt->link;
+  conn->state = CONN_UP;
+  conn->up_since_ns = clock_now_ns();
+  conn->retry_count = 0;
+  window_rewind(&conn->window);
+  conn_write(conn);
+  conn_wake(conn, true);
+}
+
+static void retry_later(hf_conn *conn, int error) {
+  conn->dial_error = error;
+  conn->retry_at_ns = clock_now_ns() + backoff_ns(conn->retry_count++);
+}
+
+static bool is_session(const Holdfast__Response *reply) {
+  return reply->result_case == HOLDFAST__RESPONSE__RESULT_SESSION &&
+         reply->session->id.len == HF_SESSION_BYTES;
+}
+
+/* What the server said to Open- or ResumeSession. */
+static void settle(hf_conn *conn, struct attempt *attempt) {
+  const Holdfast__Response *reply = attempt->reply;
+  if (reply->status == HF_OK && is_session(reply)) {
+    come_up(conn, attempt);
+    return;
+  }
+  link_close(&attempt->link);
+  if (reply->status == HF_ABORTED || reply->status == HF_UNAVAILABLE) {
+    retry_later(conn, EAGAIN); /* a later attempt will do, or a later server */
+  } else if (reply->status == HF_OK) {
+    conn_end(conn, failure_of(HF_REASON_BAD_REPLY));
+  } else {
+    conn_end(conn,
+             failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
+                         bytes_of(reply->message.data, reply->message.len)));
+  }
+}
+
+void session_establish(hf_conn *conn, uint64_t deadline_ns) {
+  uint8_t frame[FIRST_REQUEST_BYTES_MAX];
+  struct attempt attempt = {.link = {.fd = -1}};
+  uint64_t now_ns = clock_now_ns();
+  if (now_ns < conn->retry_at_ns) {
+    uint64_t until_ns = conn->retry_at_ns < deadline_ns ? conn->retry_at_ns : deadline_ns;
+    struct timespec pause = {.tv_nsec = (long)(until_ns > now_ns ? until_ns - now_ns : 0)};
+    conn_unlock(conn);
+    nanosleep(&pause, NULL);
+    conn_lock(conn);
+    return;
+  }
+  conn->resume_attempt++;
+  size_t frame_len = encode_first(conn, frame);
+  uint64_t attempt_ns = clock_deadline_ns(now_ns, ATTEMPT_MS);
+  conn_unlock(conn);
+  make_attempt(conn, &attempt, frame, frame_len,
+               attempt_ns < deadline_ns ? attempt_ns : deadline_ns);
+  conn_lock(conn);
+  if (attempt.error == 0) {
+    settle(conn, &attempt);
+  } else {
+    retry_later(conn, attempt.error);
+  }
+}

@@ -1,0 +1,59 @@
+/* Transports: how frames of the scalability protocols reach a server.
+ *
+ * layer   client; knows nothing of sessions and calls
+ * threads A link is used by one thread at a time, except link_send and link_cut, which may run
+ *         while another thread waits or receives.
+ *
+ * To add a transport: a table like transport_tcp, and a row in transport_find.
+ */
+#ifndef HF_CLIENT_TRANSPORT_H
+#define HF_CLIENT_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "proto/sp.h"
+
+struct transport;
+
+/* One connection of the transport; closed while fd < 0. */
+struct link {
+  const struct transport *transport;
+  int fd;
+};
+
+struct transport {
+  const char *scheme; /* "tcp://" */
+  enum sp_transport framing;
+  /* Whether the part of the url behind the scheme is well-formed. */
+  bool (*is_address)(const char *address);
+  /* Connects; does not wait beyond the deadline. Answers a non-blocking descriptor, or -1 and
+   * errno. dead_after_ms: a peer that is gone without a word is noticed about that late. */
+  int (*dial)(const char *address, uint64_t deadline_ns, int64_t dead_after_ms);
+  /* As sendmsg and recv do: bytes, or -1 and errno; EAGAIN when nothing goes now. Never block. */
+  ssize_t (*send)(int fd, struct iovec *parts, int part_count);
+  ssize_t (*recv)(int fd, void *data, size_t capacity);
+  /* Ends traffic both ways and wakes who waits; the descriptor stays taken. */
+  void (*cut)(int fd);
+  void (*close)(int fd);
+};
+
+extern const struct transport transport_tcp, transport_ipc;
+
+/* The transport of a url and its address part; NULL: no such scheme, or a malformed address. */
+const struct transport *transport_find(const char *url, const char **address);
+
+/* Dials and exchanges hellos as `own`, expecting `peer`. 0, or an errno (EPROTO: not that peer). */
+int link_open(struct link *link, const struct transport *transport, const char *address,
+              enum sp_protocol own, enum sp_protocol peer, uint64_t deadline_ns,
+              int64_t dead_after_ms);
+void link_close(struct link *link);
+/* Waits for poll(2) events; answers those that happened, 0 when the deadline came first. */
+short link_wait(const struct link *link, short events, uint64_t deadline_ns);
+/* Sends everything. 0, or an errno (ETIMEDOUT). */
+int link_send_all(struct link *link, const void *data, size_t size, uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,151 @@
+/* Making, comparing and freeing values: what a user does with them. */
+#include "client/src/values.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+hf_value hf_none(void) {
+  return (hf_value){.type = HF_TYPE_NONE};
+}
+
+hf_value hf_bool(bool boolean) {
+  return (hf_value){.type = HF_TYPE_BOOL, .boolean = boolean};
+}
+
+hf_value hf_int(int64_t integer) {
+  return (hf_value){.type = HF_TYPE_INT, .integer = integer};
+}
+
+hf_value hf_uint(uint64_t integer) {
+  if (integer <= INT64_MAX) {
+    return hf_int((int64_t)integer);
+  }
+  return (hf_value){.type = HF_TYPE_UINT, .unsigned_integer = integer};
+}
+
+hf_value hf_float(double real) {
+  return (hf_value){.type = HF_TYPE_FLOAT, .real = real};
+}
+
+hf_value hf_text(const char *text) {
+  return hf_text_n(text, strlen(text));
+}
+
+hf_value hf_text_n(const char *text, size_t size) {
+  return (hf_value){.type = HF_TYPE_TEXT, .text = text, .size = size};
+}
+
+hf_value hf_bytes(const void *bytes, size_t size) {
+  return (hf_value){.type = HF_TYPE_BYTES, .bytes = bytes, .size = size};
+}
+
+hf_value hf_tuple(const hf_value *items, size_t count) {
+  return (hf_value){.type = HF_TYPE_TUPLE, .items = items, .size = count};
+}
+
+hf_value hf_opaque(const char *codec, const void *data, size_t size) {
+  return (hf_value){.type = HF_TYPE_OPAQUE, .codec = codec, .bytes = data, .size = size};
+}
+
+void hf_values_free(hf_value *values, size_t count) {
+  for (size_t i = 0; values != NULL && i < count; i++) {
+    hf_value_clear(&values[i]);
+  }
+  free(values);
+}
+
+void hf_entries_free(struct hf_entry *entries, size_t count) {
+  for (size_t i = 0; entries != NULL && i < count; i++) {
+    hf_value_clear(&entries[i].key);
+    hf_value_clear(&entries[i].value);
+  }
+  free(entries);
+}
+
+/* ---------------------------------------------------------------- equality */
+
+/* A number as Python sees it: an integer of 65 bits, or a float. */
+struct number {
+  bool is_number, is_float, is_negative;
+  uint64_t bits; /* the integer modulo 2^64 */
+  double real;
+};
+
+static struct number number_of(const hf_value *value) {
+  switch (value->type) {
+    case HF_TYPE_BOOL:
+      return (struct number){.is_number = true, .bits = value->boolean};
+    case HF_TYPE_INT:
+      return (struct number){
+          .is_number = true, .is_negative = value->integer < 0, .bits = (uint64_t)value->integer};
+    case HF_TYPE_UINT:
+      return (struct number){.is_number = true, .bits = value->unsigned_integer};
+    case HF_TYPE_FLOAT:
+      return (struct number){.is_number = true, .is_float = true, .real = value->real};
+    default:
+      return (struct number){.is_number = false};
+  }
+}
+
+/* Exact: a double is compared with the integer it stands for, if it stands for one. */
+static bool integer_equals_real(struct number integer, double real) {
+  if (isnan(real) || real != trunc(real) || real < -0x1p63 || real >= 0x1p64) {
+    return false;
+  }
+  if (real < 0) {
+    return integer.is_negative && (int64_t)real == (int64_t)integer.bits;
+  }
+  return !integer.is_negative && (uint64_t)real == integer.bits;
+}
+
+static bool numbers_equal(struct number a, struct number b) {
+  if (a.is_float && b.is_float) {
+    return a.real == b.real;
+  }
+  if (a.is_float) {
+    return integer_equals_real(b, a.real);
+  }
+  if (b.is_float) {
+    return integer_equals_real(a, b.real);
+  }
+  return a.is_negative == b.is_negative && a.bits == b.bits;
+}
+
+static bool contents_equal(const hf_value *a, const hf_value *b) {
+  return a->size == b->size && (a->size == 0 || memcmp(a->bytes, b->bytes, a->size) == 0);
+}
+
+static bool tuples_equal(const hf_value *a, const hf_value *b) {
+  for (size_t i = 0; a->size == b->size && i < a->size; i++) {
+    if (!hf_value_equal(a->items[i], b->items[i])) {
+      return false;
+    }
+  }
+  return a->size == b->size;
+}
+
+bool hf_value_equal(hf_value a, hf_value b) {
+  struct number number_a = number_of(&a), number_b = number_of(&b);
+  if (number_a.is_number && number_b.is_number) {
+    return numbers_equal(number_a, number_b);
+  }
+  if (a.type != b.type) {
+    return false;
+  }
+  switch (a.type) {
+    case HF_TYPE_NONE:
+      return true;
+    case HF_TYPE_TEXT:
+    case HF_TYPE_BYTES:
+      return contents_equal(&a, &b);
+    case HF_TYPE_OPAQUE:
+      return strcmp(a.codec, b.codec) == 0 && contents_equal(&a, &b);
+    case HF_TYPE_TUPLE:
+      return tuples_equal(&a, &b);
+    case HF_TYPE_REFERENCE:
+      return a.object == b.object;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,91 @@
+/* The window: requests that are under way, encoded, in the order of their sequences.
+ *
+ *   oldest                        unsent              newest
+ *     [ sent, unanswered ... ]      [ not yet sent ... ]
+ *
+ * Answered requests leave from anywhere. After a lost link everything is unsent again. The id of a
+ * REQ message is the slot's index, so that a reply finds its slot without a search.
+ *
+ * layer   client
+ * threads Connection's mutex held.
+ * memory  A slot keeps its buffer for the next request, unless it has grown big.
+ */
+#ifndef HF_CLIENT_WINDOW_H
+#define HF_CLIENT_WINDOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "proto/holdfast.pb-c.h"
+#include "proto/limits.h"
+#include "proto/sp.h"
+
+struct call;
+
+struct slot {
+  uint8_t *frame; /* prefix, id and body as sent */
+  size_t frame_len, frame_capacity;
+  uint64_t sequence; /* 0: free */
+  struct call *call; /* NULL: nobody waits for the reply */
+  /* Of the request, to undo what nobody waits for any more. */
+  uint64_t object, caller;
+  uint32_t operation;
+  bool was_sent; /* on this link or an earlier one */
+  struct slot *next, *previous;
+};
+
+struct window {
+  struct slot *slots; /* HF_WINDOW_COUNT_MAX */
+  struct slot *free;
+  uint32_t touched_count; /* slots that were ever used */
+  uint32_t used_count;
+  uint32_t used_count_max; /* as the server told */
+  struct slot *oldest, *newest, *unsent;
+  size_t unsent_offset; /* bytes of *unsent that are sent already */
+  uint64_t last_sequence;
+  /* Received, but beyond one that is still under way, and not yet told to the server. */
+  uint64_t also[HF_WINDOW_COUNT_MAX];
+  uint32_t also_count;
+};
+
+/* What the envelope of a request says. */
+struct envelope {
+  const uint8_t *session; /* NULL: the connection is bound to it */
+  int64_t timeout_ms;     /* negative: left out */
+  uint64_t caller;
+  uint64_t object;    /* 0: none */
+  const char *name;   /* NULL: none; instead of object */
+  uint32_t operation; /* the arm's number */
+  const ProtobufCMessage *arm;
+  size_t arm_len; /* packed */
+};
+
+bool window_init(struct window *window);
+void window_deinit(struct window *window);
+/* Forgets everything, as for a new session. */
+void window_reset(struct window *window);
+
+/* Takes the next sequence and encodes the request. There must be room: used_count < used_count_max.
+ * NULL: out of memory; no sequence is used up. */
+struct slot *window_add(struct window *window, enum sp_transport framing,
+                        const struct envelope *envelope);
+/* The slot of a reply; NULL when it belongs to none. sequence 0 fits any. */
+struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence);
+/* The reply is there, or was given up before anything of it was sent. */
+void window_remove(struct window *window, struct slot *slot);
+/* Fills parts with what is to be sent; answers how many. */
+int window_unsent(const struct window *window, struct iovec *parts, int part_count_max);
+/* So many bytes of that were sent. */
+void window_sent(struct window *window, size_t size);
+/* Everything has to be sent again. */
+void window_rewind(struct window *window);
+
+/* Bytes the body of a request takes at most. */
+size_t envelope_body_max(const struct envelope *envelope, uint32_t also_count);
+/* Writes the body; answers its length. */
+size_t envelope_write(uint8_t *body, const struct envelope *envelope, uint64_t sequence,
+                      uint64_t acked, const uint64_t *also, uint32_t also_count);
+
+#endif

@@ -1,0 +1,111 @@
+#include "proto/base/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+#define ALIGNMENT ((size_t)16)
+#define BLOCK_BYTES_MAX ((size_t)1 << 20)
+
+struct arena_block {
+  struct arena_block *older;
+  size_t size; /* of data */
+  _Alignas(16) char data[];
+};
+
+void arena_init(struct arena *arena, size_t budget_bytes) {
+  *arena = (struct arena){.budget_bytes = budget_bytes};
+}
+
+static void free_block(struct arena_block *block) {
+  UNPOISON(block->data, block->size);
+  free(block);
+}
+
+void arena_deinit(struct arena *arena) {
+  while (arena->blocks) {
+    struct arena_block *older = arena->blocks->older;
+    free_block(arena->blocks);
+    arena->blocks = older;
+  }
+  arena->next = arena->end = NULL;
+}
+
+/* Blocks tend to grow, so the newest one that is small enough is the best to keep. */
+void arena_reset(struct arena *arena) {
+  struct arena_block *kept = NULL;
+  while (arena->blocks) {
+    struct arena_block *block = arena->blocks;
+    arena->blocks = block->older;
+    if (!kept && block->size <= ARENA_KEPT_BYTES_MAX) {
+      kept = block;
+    } else {
+      free_block(block);
+    }
+  }
+  arena->next = arena->end = NULL;
+  if (kept) {
+    kept->older = NULL;
+    arena->blocks = kept;
+    arena->next = kept->data;
+    arena->end = kept->data + kept->size;
+    POISON(kept->data, kept->size);
+  }
+  arena->used_bytes = 0;
+  arena->refused = false;
+}
+
+/* A block with room for `size` bytes becomes the newest. 0 when there is no memory. */
+static int add_block(struct arena *arena, size_t size) {
+  size_t block_size = arena->blocks ? arena->blocks->size * 2 : ARENA_BLOCK_BYTES;
+  if (block_size > BLOCK_BYTES_MAX) {
+    block_size = BLOCK_BYTES_MAX;
+  }
+  if (block_size < size) {
+    block_size = size;
+  }
+  if (block_size > SIZE_MAX - sizeof(struct arena_block)) {
+    return 0;
+  }
+  struct arena_block *block = malloc(sizeof *block + block_size);
+  if (!block) {
+    return 0;
+  }
+  *block = (struct arena_block){.older = arena->blocks, .size = block_size};
+  POISON(block->data, block_size);
+  arena->blocks = block;
+  arena->next = block->data;
+  arena->end = block->data + block_size;
+  return 1;
+}
+
+void *arena_alloc(struct arena *arena, size_t size) {
+  size_t rounded = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+  if (rounded < size || rounded > arena->budget_bytes - arena->used_bytes) {
+    arena->refused = true;
+    return NULL;
+  }
+  if ((size_t)(arena->end - arena->next) < rounded && !add_block(arena, rounded)) {
+    return NULL;
+  }
+  char *memory = arena->next;
+  arena->next += rounded;
+  arena->used_bytes += rounded;
+  UNPOISON(memory, size);
+  return memory;
+}

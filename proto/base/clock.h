@@ -1,0 +1,15 @@
+/* Monotonic time in nanoseconds: the only clock of server and client. */
+#ifndef HF_BASE_CLOCK_H
+#define HF_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define CLOCK_NS_PER_MS UINT64_C(1000000)
+/* A deadline that never comes. */
+#define CLOCK_NEVER UINT64_MAX
+
+uint64_t clock_now_ns(void);
+/* now + timeout_ms; CLOCK_NEVER instead of overflow. */
+uint64_t clock_deadline_ns(uint64_t now_ns, uint64_t timeout_ms);
+
+#endif

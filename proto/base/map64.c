@@ -1,0 +1,96 @@
+#include "proto/base/map64.h"
+
+#include <stdlib.h>
+
+static size_t home_of(const struct map64 *map, uint64_t key) {
+  return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (map->capacity - 1);
+}
+
+static size_t next_of(const struct map64 *map, size_t idx) {
+  return (idx + 1) & (map->capacity - 1);
+}
+
+void map64_deinit(struct map64 *map) {
+  free(map->slots);
+  *map = (struct map64){0};
+}
+
+/* The slot of the key, or the free one where it belongs. */
+static struct map64_slot *find_slot(const struct map64 *map, uint64_t key) {
+  size_t idx = home_of(map, key);
+  while (map->slots[idx].key != key && map->slots[idx].key != 0) {
+    idx = next_of(map, idx);
+  }
+  return &map->slots[idx];
+}
+
+void *map64_get(const struct map64 *map, uint64_t key) {
+  if (map->count == 0) {
+    return NULL;
+  }
+  struct map64_slot *slot = find_slot(map, key);
+  return slot->key == key ? slot->value : NULL;
+}
+
+static bool grow(struct map64 *map) {
+  struct map64 bigger = {.capacity = map->capacity ? map->capacity * 2 : 8, .count = map->count};
+  bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
+  if (!bigger.slots) {
+    return false;
+  }
+  for (size_t i = 0; i < map->capacity; i++) {
+    if (map->slots[i].key) {
+      *find_slot(&bigger, map->slots[i].key) = map->slots[i];
+    }
+  }
+  free(map->slots);
+  *map = bigger;
+  return true;
+}
+
+bool map64_set(struct map64 *map, uint64_t key, void *value) {
+  if ((map->count + 1) * 4 > map->capacity * 3 && !grow(map)) {
+    return false;
+  }
+  struct map64_slot *slot = find_slot(map, key);
+  if (slot->key == 0) {
+    map->count++;
+  }
+  *slot = (struct map64_slot){key, value};
+  return true;
+}
+
+void *map64_remove(struct map64 *map, uint64_t key) {
+  if (map->count == 0) {
+    return NULL;
+  }
+  struct map64_slot *slot = find_slot(map, key);
+  if (slot->key != key) {
+    return NULL;
+  }
+  void *value = slot->value;
+  size_t hole = (size_t)(slot - map->slots);
+  for (size_t idx = next_of(map, hole); map->slots[idx].key; idx = next_of(map, idx)) {
+    size_t home = home_of(map, map->slots[idx].key);
+    /* May move into the hole only what the probe from its home would still find there. */
+    if (((idx - home) & (map->capacity - 1)) >= ((idx - hole) & (map->capacity - 1))) {
+      map->slots[hole] = map->slots[idx];
+      hole = idx;
+    }
+  }
+  map->slots[hole] = (struct map64_slot){0};
+  map->count--;
+  return value;
+}
+
+bool map64_next(const struct map64 *map, size_t *position, uint64_t *key, void **value) {
+  while (*position < map->capacity) {
+    const struct map64_slot *slot = &map->slots[(*position)++];
+    if (slot->key) {
+      *key = slot->key;
+      *value = slot->value;
+      return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,72 @@
+/* Every bound of Holdfast, with its unit, why it is what it is, and what happens beyond it.
+ *
+ * layer   proto: server, client and tests read the same numbers
+ */
+#ifndef HF_PROTO_LIMITS_H
+#define HF_PROTO_LIMITS_H
+
+#define HF_PORT 4653
+
+/* Framing. A longer message closes the connection: its length can't be trusted to skip it. */
+#define HF_FRAME_BYTES_MAX (16u << 20)
+/* Replies may be a little longer than requests, so that whatever was stored by one request can be
+ * answered. Beyond: RESOURCE_EXHAUSTED REPLY_TOO_BIG. Receivers of replies accept this much. */
+#define HF_REPLY_BYTES_MAX (HF_FRAME_BYTES_MAX + 4096)
+/* Device hops before a REQ id; nng's own TTL limit is 15. More closes the connection. */
+#define HF_HOPS_MAX 15
+/* A peer that has not said its 8-byte hello by then is closed. */
+#define HF_HELLO_TIMEOUT_MS 10000
+
+/* Request bodies: looked at before protobuf sees them, because protobuf-c bounds neither.
+ * Beyond: INVALID_ARGUMENT TOO_DEEP, RESOURCE_EXHAUSTED TOO_MANY_FIELDS. */
+#define HF_DEPTH_MAX 32 /* nested messages in a body, a tuple in a tuple costs two */
+#define HF_FIELDS_MAX                                                                         \
+  (1u << 19) /* fields in a body, nested ones included; a nested message costs up to 88 bytes \
+                unpacked */
+/* What unpacking one request may allocate; RESOURCE_EXHAUSTED REQUEST_TOO_BIG beyond. */
+#define HF_UNPACK_BYTES_MAX (64u << 20)
+
+/* Tuples within tuples in a value; INVALID_ARGUMENT TOO_DEEP beyond. */
+#define HF_TUPLE_DEPTH_MAX 12
+/* Names of objects, attributes and clients, bytes; INVALID_ARGUMENT BAD_NAME beyond. */
+#define HF_NAME_BYTES_MAX 255
+/* Items a list, queue or array may hold; RESOURCE_EXHAUSTED OBJECT_TOO_BIG beyond. */
+#define HF_LENGTH_MAX (1u << 28)
+
+/* Sessions. */
+#define HF_SESSION_BYTES 16
+#define HF_GRACE_MS_DEFAULT 5000
+#define HF_GRACE_MS_MAX 3600000
+/* Replies kept until acknowledged. Beyond: RESOURCE_EXHAUSTED WINDOW_FULL; the client library
+ * waits before it gets there. */
+#define HF_WINDOW_COUNT_MAX 1024
+/* Bytes of kept replies per session; beyond, no new request is taken until some are acknowledged.
+ */
+#define HF_WINDOW_BYTES_MAX (64u << 20)
+#define HF_SESSIONS_MAX 65536
+/* Failures of one-way requests remembered until the next flush; the count goes on. */
+#define HF_FAILURES_MAX 64
+
+/* Connections. */
+#define HF_CONNECTIONS_MAX 10000 /* one more is closed before its hello */
+#define HF_IN_FLIGHT_MAX \
+  1024 /* parked requests per connection; RESOURCE_EXHAUSTED IN_FLIGHT_FULL */
+#define HF_UNSENT_BYTES_MAX \
+  (1u << 20) /* unsent replies beyond this: the connection is not read from */
+/* A peer that takes no byte of its replies for this long is closed. */
+#define HF_DRAIN_TIMEOUT_MS 30000
+/* Entries of one scan page, objects of one listing page. */
+#define HF_PAGE_COUNT_MAX 10000
+/* Items waiting in one direction of a pipe; a sender parks beyond. */
+#define HF_PIPE_COUNT_MAX 1024
+
+/* Memory held by values and containers, bytes: the default of --memory-max. Beyond:
+ * RESOURCE_EXHAUSTED MEMORY_FULL for whatever would store more. */
+#define HF_MEMORY_BYTES_DEFAULT (8ull << 30)
+
+/* Client library. */
+#define HF_CALL_TIMEOUT_MS_DEFAULT 10000 /* without an answering server: UNAVAILABLE */
+#define HF_UNFLUSHED_BYTES_MAX \
+  (8u << 20) /* one-way requests kept for resending; then it flushes by itself */
+
+#endif

@@ -1,0 +1,120 @@
+/* Canonical status codes, the reasons behind them, and their sentences.
+ *
+ * layer   proto; installed as <holdfast/status.h>
+ * source  the numbers and meanings of hf_status are gRPC's canonical codes
+ */
+#ifndef HOLDFAST_STATUS_H
+#define HOLDFAST_STATUS_H
+
+typedef enum hf_status {
+  HF_OK = 0,
+  HF_CANCELLED = 1,
+  HF_UNKNOWN = 2,
+  HF_INVALID_ARGUMENT = 3,
+  HF_DEADLINE_EXCEEDED = 4,
+  HF_NOT_FOUND = 5,
+  HF_ALREADY_EXISTS = 6,
+  HF_PERMISSION_DENIED = 7,
+  HF_RESOURCE_EXHAUSTED = 8,
+  HF_FAILED_PRECONDITION = 9,
+  HF_ABORTED = 10,
+  HF_OUT_OF_RANGE = 11,
+  HF_UNIMPLEMENTED = 12,
+  HF_INTERNAL = 13,
+  HF_UNAVAILABLE = 14,
+  HF_DATA_LOSS = 15,
+  HF_UNAUTHENTICATED = 16,
+} hf_status;
+
+/* Why: a stable word on the wire, finer than the status. Words are only ever added.
+ *  word                 status               sentence, which says what to do next */
+#define HF_REASONS(X)                                                                              \
+  X(NO_SUCH_KEY, NOT_FOUND, "the key is not in the dict")                                          \
+  X(NO_SUCH_VALUE, NOT_FOUND, "the value is not in the list")                                      \
+  X(NO_SUCH_ATTRIBUTE, NOT_FOUND, "the namespace has no such attribute")                           \
+  X(NO_SUCH_OBJECT, NOT_FOUND, "no such object; open it first, or it was deleted")                 \
+  X(NAME_TAKEN, ALREADY_EXISTS, "an object of that name exists; open it, or choose another name")  \
+  X(BAD_INDEX, OUT_OF_RANGE, "the index is out of range")                                          \
+  X(IS_EMPTY, OUT_OF_RANGE, "nothing to pop: the container is empty")                              \
+  X(OVERFLOW, OUT_OF_RANGE, "the number does not fit the type")                                    \
+  X(END_OF_FILE, OUT_OF_RANGE, "the other end is closed and everything was received")              \
+  X(WRONG_KIND, INVALID_ARGUMENT, "the object is of another kind than the operation")              \
+  X(WRONG_TYPE, INVALID_ARGUMENT, "the value is not of the type the operation needs")              \
+  X(WRONG_SHAPE, INVALID_ARGUMENT, "the object exists with another type, length or maxsize")       \
+  X(NOT_ORDERED, INVALID_ARGUMENT, "the values can't be ordered among each other; nothing moved")  \
+  X(NOT_HASHABLE, INVALID_ARGUMENT, "a key may not contain a reference")                           \
+  X(BAD_REQUEST, INVALID_ARGUMENT, "the body is not a Request; see holdfast.proto")                \
+  X(BAD_VALUE, INVALID_ARGUMENT, "a value is missing or has no arm set")                           \
+  X(BAD_TEXT, INVALID_ARGUMENT, "text is not UTF-8; send it as bytes")                             \
+  X(BAD_NAME, INVALID_ARGUMENT, "a name is UTF-8 of 1 to 255 bytes without control characters")    \
+  X(BAD_TYPECODE, INVALID_ARGUMENT, "a typecode is one of c b B ? h H i I l L q Q f d")            \
+  X(BAD_SLICE, INVALID_ARGUMENT, "the slice's step is 0, or the number of items does not fit it")  \
+  X(BAD_END, INVALID_ARGUMENT, "a pipe has ends 0 and 1; a one-way pipe sends from 1 to 0")        \
+  X(BAD_SEQUENCE, INVALID_ARGUMENT, "that sequence was acknowledged already; use the next number") \
+  X(BAD_SESSION, INVALID_ARGUMENT, "a session is named by the 16 bytes OpenSession answered")      \
+  X(NEGATIVE_TIMEOUT, INVALID_ARGUMENT,                                                            \
+    "a timeout is not negative; leave it out to wait for ever")                                    \
+  X(TOO_DEEP, INVALID_ARGUMENT, "values or messages are nested too deep; flatten them")            \
+  X(TOO_MANY_FIELDS, RESOURCE_EXHAUSTED, "too many values in one request; send several")           \
+  X(REQUEST_TOO_BIG, RESOURCE_EXHAUSTED, "the request is too big; send it in parts")               \
+  X(REPLY_TOO_BIG, RESOURCE_EXHAUSTED, "the reply would be too big; read it in pages or slices")   \
+  X(OBJECT_TOO_BIG, RESOURCE_EXHAUSTED, "the object would grow beyond its limit; use several")     \
+  X(MEMORY_FULL, RESOURCE_EXHAUSTED, "the server's memory limit is reached; delete something")     \
+  X(QUEUE_EMPTY, RESOURCE_EXHAUSTED, "the queue is empty")                                         \
+  X(QUEUE_FULL, RESOURCE_EXHAUSTED, "the queue is full")                                           \
+  X(PIPE_EMPTY, RESOURCE_EXHAUSTED, "nothing to receive yet")                                      \
+  X(PIPE_FULL, RESOURCE_EXHAUSTED, "the pipe is full; the other end does not receive")             \
+  X(LOCK_HELD, DEADLINE_EXCEEDED, "somebody else holds the lock")                                  \
+  X(NOT_CHANGED, DEADLINE_EXCEEDED, "the value did not change in time")                            \
+  X(NOT_JOINED, DEADLINE_EXCEEDED, "the queue still has unfinished tasks")                         \
+  X(WINDOW_FULL, RESOURCE_EXHAUSTED, "too many unacknowledged replies; send `acked`")              \
+  X(IN_FLIGHT_FULL, RESOURCE_EXHAUSTED, "too many waiting requests on this connection")            \
+  X(SESSIONS_FULL, RESOURCE_EXHAUSTED, "too many sessions; close some")                            \
+  X(TOO_MANY_DONE, FAILED_PRECONDITION, "task_done was called more often than put")                \
+  X(NOT_LOCKED, FAILED_PRECONDITION, "release unlocked lock")                                      \
+  X(NOT_OWNER, FAILED_PRECONDITION, "cannot release un-acquired lock")                             \
+  X(TOKEN_STALE, FAILED_PRECONDITION, "the token is not the current grant's: the lock was lost")   \
+  X(NEEDS_SESSION, FAILED_PRECONDITION, "the operation needs an owner; open a session first")      \
+  X(PIPE_CLOSED, FAILED_PRECONDITION, "the pipe's other end, or this one, is closed")              \
+  X(ATTEMPT_STALE, ABORTED, "a later connection has taken the session over")                       \
+  X(SIZE_CHANGED, ABORTED, "the dict changed size during iteration; start again")                  \
+  X(OBJECT_DELETED, ABORTED, "the object was deleted while the request waited")                    \
+  X(SESSION_ENDED, FAILED_PRECONDITION,                                                            \
+    "the session has ended; connect again, its locks are free")                                    \
+  X(TIMED_OUT, DEADLINE_EXCEEDED, "the time was up")                                               \
+  X(UNKNOWN_OPERATION, UNIMPLEMENTED, "this server does not know the operation; is it older?")     \
+  X(NOT_ONE_WAY, UNIMPLEMENTED, "the operation makes no sense without a reply; use a call")        \
+  X(STOPPING, UNAVAILABLE, "the server is stopping; connect again later")                          \
+  X(NOT_CONNECTED, UNAVAILABLE, "no answer from the server in time; is it running there?")         \
+  X(NO_MEMORY, RESOURCE_EXHAUSTED, "out of memory")                                                \
+  X(BAD_ADDRESS, INVALID_ARGUMENT, "an address is tcp://HOST:PORT or ipc:///PATH")                 \
+  X(BAD_ARGUMENT, INVALID_ARGUMENT, "an argument is not valid")                                    \
+  X(BAD_REPLY, INTERNAL, "the server's reply makes no sense; are the versions compatible?")
+
+typedef enum hf_reason {
+  HF_REASON_NONE = 0,
+#define HF_REASON_ROW(word, status, sentence) HF_REASON_##word,
+  HF_REASONS(HF_REASON_ROW)
+#undef HF_REASON_ROW
+      HF_REASON_COUNT
+} hf_reason;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "NOT_FOUND"; "UNKNOWN" for a number that is none. Static. */
+const char *hf_status_name(hf_status status);
+/* "NO_SUCH_KEY"; "" for none. Static. */
+const char *hf_reason_name(hf_reason reason);
+/* The sentence that goes with it. Static. */
+const char *hf_reason_sentence(hf_reason reason);
+/* The status a reason stands for; HF_OK for none. */
+hf_status hf_reason_status(hf_reason reason);
+/* The reason of that name, HF_REASON_NONE when this version does not know it. */
+hf_reason hf_reason_find(const char *name, unsigned long name_len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

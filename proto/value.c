@@ -1,0 +1,365 @@
+/* Values: how they are made, counted and carried over the wire. Equality, hash and order are in
+ * value_compare.c. */
+#include "proto/value.h"
+
+#include "proto/base/chunk.h"
+#include "proto/holdfast.pb-c.h"
+#include "proto/limits.h"
+#include "proto/value_box.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------- making */
+
+struct value value_none(void) {
+  return (struct value){.kind = VALUE_NONE};
+}
+
+struct value value_bool(bool boolean) {
+  struct value value = {.kind = VALUE_BOOL};
+  value.unsigned_integer = boolean; /* all 8 bytes, so that equal values have equal bytes */
+  return value;
+}
+
+struct value value_int(int64_t integer) {
+  return (struct value){.kind = VALUE_INT, .integer = integer};
+}
+
+struct value value_uint(uint64_t integer) {
+  if (integer <= INT64_MAX) {
+    return value_int((int64_t)integer);
+  }
+  return (struct value){.kind = VALUE_UINT, .unsigned_integer = integer};
+}
+
+struct value value_float(double real) {
+  return (struct value){.kind = VALUE_FLOAT, .real = real};
+}
+
+struct value value_reference(uint64_t object, int object_kind) {
+  return (struct value){
+      .kind = VALUE_REFERENCE, .object_kind = (uint8_t)object_kind, .object = object};
+}
+
+/* A box of `size` bytes with one count. */
+static void *make_box(size_t size, size_t len) {
+  struct value_box *box = len <= UINT32_MAX ? malloc(size) : NULL;
+  if (box) {
+    atomic_init(&box->refs, 1);
+    box->len = (uint32_t)len;
+  }
+  return box;
+}
+
+static bool make_string(enum value_kind kind, struct bytes content, struct value *out) {
+  struct value value = {.kind = (uint8_t)kind};
+  if (content.len <= VALUE_SMALL_BYTES_MAX) {
+    value.small_len = (uint8_t)content.len;
+    if (content.len > 0) {
+      memcpy(value.small, content.data, content.len);
+    }
+  } else {
+    struct text_box *box = make_box(sizeof *box + content.len, content.len);
+    if (!box) {
+      return false;
+    }
+    memcpy(box->data, content.data, content.len);
+    value.small_len = VALUE_BOXED;
+    value.box = &box->head;
+  }
+  *out = value;
+  return true;
+}
+
+bool value_text(struct bytes text, struct value *out) {
+  return make_string(VALUE_TEXT, text, out);
+}
+
+bool value_bytes(struct bytes bytes, struct value *out) {
+  return make_string(VALUE_BYTES, bytes, out);
+}
+
+static size_t tuple_bytes(size_t count) {
+  return sizeof(struct tuple_box) + count * sizeof(struct value);
+}
+
+/* Fills in what is known once the items are. */
+static struct value finish_tuple(struct tuple_box *box) {
+  box->memory_bytes = chunk_bytes(tuple_bytes(box->head.len));
+  box->has_reference = false;
+  for (uint32_t i = 0; i < box->head.len; i++) {
+    box->memory_bytes += value_memory_bytes(box->items[i]);
+    box->has_reference |= value_has_reference(box->items[i]);
+  }
+  return (struct value){.kind = VALUE_TUPLE, .box = &box->head};
+}
+
+bool value_tuple(const struct value *items, size_t count, struct value *out) {
+  struct tuple_box *box = make_box(tuple_bytes(count), count);
+  if (!box) {
+    return false;
+  }
+  if (count > 0) {
+    memcpy(box->items, items, count * sizeof *items);
+  }
+  *out = finish_tuple(box);
+  return true;
+}
+
+static bool make_opaque(struct bytes codec, struct bytes data, struct value *out) {
+  struct opaque_box *box = make_box(sizeof *box + codec.len + data.len, codec.len + data.len);
+  if (!box) {
+    return false;
+  }
+  box->codec_len = (uint32_t)codec.len;
+  if (codec.len > 0) {
+    memcpy(box->data, codec.data, codec.len);
+  }
+  if (data.len > 0) {
+    memcpy(box->data + codec.len, data.data, data.len);
+  }
+  *out = (struct value){.kind = VALUE_OPAQUE, .box = &box->head};
+  return true;
+}
+
+/* ---------------------------------------------------------------- counting */
+
+struct value value_retain(struct value value) {
+  if (value_has_box(value)) {
+    uint32_t before = atomic_fetch_add_explicit(&value.box->refs, 1, memory_order_relaxed);
+    if (before >= BOX_REFS_PINNED) {
+      /* Keeps it half-way between the mark and the wrap, whatever other threads add meanwhile. */
+      atomic_store_explicit(&value.box->refs, BOX_REFS_PINNED / 2 * 3, memory_order_relaxed);
+    }
+  }
+  return value;
+}
+
+static void free_box(struct value value) {
+  if (value.kind == VALUE_TUPLE) {
+    const struct tuple_box *box = value_tuple_box(value);
+    for (uint32_t i = 0; i < box->head.len; i++) {
+      value_release(box->items[i]);
+    }
+  }
+  free(value.box);
+}
+
+void value_release(struct value value) {
+  if (!value_has_box(value)) {
+    return;
+  }
+  /* The only owner needs no atomic subtraction: nobody else can be counting. */
+  uint32_t refs = atomic_load_explicit(&value.box->refs, memory_order_acquire);
+  if (refs == 1) {
+    free_box(value);
+  } else if (refs < BOX_REFS_PINNED &&
+             atomic_fetch_sub_explicit(&value.box->refs, 1, memory_order_acq_rel) == 1) {
+    free_box(value);
+  }
+}
+
+struct bytes value_content(const struct value *value) {
+  if (value->kind != VALUE_TEXT && value->kind != VALUE_BYTES) {
+    return bytes_of(NULL, 0);
+  }
+  if (value->small_len != VALUE_BOXED) {
+    return bytes_of(value->small, value->small_len);
+  }
+  const struct text_box *box = value_text_box(*value);
+  return bytes_of(box->data, box->head.len);
+}
+
+const struct value *value_items(const struct value *tuple, size_t *count) {
+  const struct tuple_box *box = value_tuple_box(*tuple);
+  *count = box->head.len;
+  return box->items;
+}
+
+void value_opaque_parts(const struct value *opaque, struct bytes *codec, struct bytes *data) {
+  const struct opaque_box *box = value_opaque_box(*opaque);
+  *codec = bytes_of(box->data, box->codec_len);
+  *data = bytes_of(box->data + box->codec_len, box->head.len - box->codec_len);
+}
+
+size_t value_memory_bytes(struct value value) {
+  if (!value_has_box(value)) {
+    return 0;
+  }
+  switch (value.kind) {
+    case VALUE_TUPLE:
+      return value_tuple_box(value)->memory_bytes;
+    case VALUE_OPAQUE:
+      return chunk_bytes(sizeof(struct opaque_box) + value.box->len);
+    default:
+      return chunk_bytes(sizeof(struct text_box) + value.box->len);
+  }
+}
+
+bool value_has_reference(struct value value) {
+  return value.kind == VALUE_REFERENCE ||
+         (value.kind == VALUE_TUPLE && value_tuple_box(value)->has_reference);
+}
+
+void value_each_reference(struct value value, void (*visit)(void *ctx, uint64_t object),
+                          void *ctx) {
+  if (value.kind == VALUE_REFERENCE) {
+    visit(ctx, value.object);
+  } else if (value_has_reference(value)) {
+    const struct tuple_box *box = value_tuple_box(value);
+    for (uint32_t i = 0; i < box->head.len; i++) {
+      value_each_reference(box->items[i], visit, ctx);
+    }
+  }
+}
+
+hf_reason value_check_key(struct value value) {
+  return value_has_reference(value) ? HF_REASON_NOT_HASHABLE : HF_REASON_NONE;
+}
+
+/* ---------------------------------------------------------------- UTF-8 */
+
+/* Bytes of the well-formed character at the start of text, 0 when there is none.
+ * source  The Unicode Standard, table 3-7: no overlong forms, no surrogates, up to U+10FFFF. */
+static size_t character_bytes(struct bytes text) {
+  uint8_t first = text.data[0];
+  uint8_t second_min = 0x80;
+  uint8_t second_max = 0xbf;
+  size_t len;
+  if (first < 0x80) {
+    return 1;
+  } else if (first < 0xc2 || first > 0xf4) {
+    return 0;
+  } else if (first < 0xe0) {
+    len = 2;
+  } else if (first < 0xf0) {
+    len = 3;
+    second_min = first == 0xe0 ? 0xa0 : 0x80;
+    second_max = first == 0xed ? 0x9f : 0xbf;
+  } else {
+    len = 4;
+    second_min = first == 0xf0 ? 0x90 : 0x80;
+    second_max = first == 0xf4 ? 0x8f : 0xbf;
+  }
+  if (text.len < len || text.data[1] < second_min || text.data[1] > second_max) {
+    return 0;
+  }
+  for (size_t i = 2; i < len; i++) {
+    if ((text.data[i] & 0xc0) != 0x80) {
+      return 0;
+    }
+  }
+  return len;
+}
+
+static bool is_utf8(struct bytes text) {
+  size_t at = 0;
+  while (at < text.len) {
+    uint64_t eight;
+    if (text.len - at >= sizeof eight) { /* most text is ASCII: eight characters a step */
+      memcpy(&eight, text.data + at, sizeof eight);
+      if ((eight & UINT64_C(0x8080808080808080)) == 0) {
+        at += sizeof eight;
+        continue;
+      }
+    }
+    size_t len = character_bytes(bytes_of(text.data + at, text.len - at));
+    if (len == 0) {
+      return false;
+    }
+    at += len;
+  }
+  return true;
+}
+
+/* ---------------------------------------------------------------- wire */
+
+static hf_reason read_value(const Holdfast__Value *message, int depth, struct value *out);
+
+static hf_reason read_tuple(const Holdfast__Tuple *message, int depth, struct value *out) {
+  if (!message) {
+    return HF_REASON_BAD_VALUE;
+  }
+  if (depth >= HF_TUPLE_DEPTH_MAX) {
+    return HF_REASON_TOO_DEEP;
+  }
+  struct tuple_box *box = make_box(tuple_bytes(message->n_items), message->n_items);
+  if (!box) {
+    return HF_REASON_NO_MEMORY;
+  }
+  for (size_t i = 0; i < message->n_items; i++) {
+    hf_reason reason = read_value(message->items[i], depth + 1, &box->items[i]);
+    if (reason != HF_REASON_NONE) {
+      while (i > 0) {
+        value_release(box->items[--i]);
+      }
+      free(box);
+      return reason;
+    }
+  }
+  *out = finish_tuple(box);
+  return HF_REASON_NONE;
+}
+
+static hf_reason read_text(const ProtobufCBinaryData *data, struct value *out) {
+  struct bytes text = bytes_of(data->data, data->len);
+  if (!is_utf8(text)) {
+    return HF_REASON_BAD_TEXT;
+  }
+  return value_text(text, out) ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+}
+
+static hf_reason read_opaque(const Holdfast__Opaque *message, struct value *out) {
+  if (!message) {
+    return HF_REASON_BAD_VALUE;
+  }
+  struct bytes codec = bytes_of(message->codec.data, message->codec.len);
+  struct bytes data = bytes_of(message->data.data, message->data.len);
+  return make_opaque(codec, data, out) ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+}
+
+static hf_reason read_value(const Holdfast__Value *message, int depth, struct value *out) {
+  if (!message) {
+    return HF_REASON_BAD_VALUE;
+  }
+  switch (message->kind_case) {
+    case HOLDFAST__VALUE__KIND_NONE:
+      *out = value_none();
+      return HF_REASON_NONE;
+    case HOLDFAST__VALUE__KIND_BOOLEAN:
+      *out = value_bool(message->boolean);
+      return HF_REASON_NONE;
+    case HOLDFAST__VALUE__KIND_INTEGER:
+      *out = value_int(message->integer);
+      return HF_REASON_NONE;
+    case HOLDFAST__VALUE__KIND_UNSIGNED:
+      *out = value_uint(message->unsigned_);
+      return HF_REASON_NONE;
+    case HOLDFAST__VALUE__KIND_REAL:
+      *out = value_float(message->real);
+      return HF_REASON_NONE;
+    case HOLDFAST__VALUE__KIND_TEXT:
+      return read_text(&message->text, out);
+    case HOLDFAST__VALUE__KIND_BYTES:
+      return value_bytes(bytes_of(message->bytes.data, message->bytes.len), out)
+                 ? HF_REASON_NONE
+                 : HF_REASON_NO_MEMORY;
+    case HOLDFAST__VALUE__KIND_TUPLE:
+      return read_tuple(message->tuple, depth, out);
+    case HOLDFAST__VALUE__KIND_REFERENCE:
+      if (!message->reference) {
+        return HF_REASON_BAD_VALUE;
+      }
+      *out = value_reference(message->reference->object, (int)message->reference->kind);
+      return HF_REASON_NONE;
+    case HOLDFAST__VALUE__KIND_OPAQUE:
+      return read_opaque(message->opaque, out);
+    default:
+      return HF_REASON_BAD_VALUE;
+  }
+}
+
+hf_reason value_from_message(const Holdfast__Value *message, struct value *out) {
+  return read_value(message, 0, out);
+}

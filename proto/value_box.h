@@ -1,0 +1,68 @@
+/* The boxes behind values that do not fit into 16 bytes. Private to proto/value*.c.
+ *
+ * layer   proto
+ * memory  one malloc each; immutable but for the count. 8 bytes of header, so that a text of 16
+ *         bytes still fits malloc's smallest chunk but one.
+ *
+ *   text, bytes   refs | len | bytes
+ *   tuple         refs | count | flags, memory_bytes | items
+ *   opaque        refs | len of codec and data | codec_len | codec, data
+ */
+#ifndef HF_PROTO_VALUE_BOX_H
+#define HF_PROTO_VALUE_BOX_H
+
+#include "proto/value.h"
+
+#include <stdatomic.h>
+
+struct value_box {
+  /* Beyond BOX_REFS_PINNED the count stays where it is and the box is never freed: a list can hold
+   * the same value billions of times, and a leak is better than a count that wraps. */
+  _Atomic uint32_t refs;
+  uint32_t len; /* bytes of text, bytes, codec and data; items of a tuple */
+};
+#define BOX_REFS_PINNED UINT32_C(0x80000000)
+
+struct text_box {
+  struct value_box head;
+  uint8_t data[];
+};
+
+struct tuple_box {
+  struct value_box head;
+  size_t memory_bytes; /* its own chunk and whatever the items hold */
+  bool has_reference;
+  struct value items[];
+};
+
+struct opaque_box {
+  struct value_box head;
+  uint32_t codec_len;
+  uint8_t data[]; /* codec_len bytes of codec, then the data */
+};
+
+static inline const struct text_box *value_text_box(struct value value) {
+  return (const struct text_box *)value.box;
+}
+static inline const struct tuple_box *value_tuple_box(struct value value) {
+  return (const struct tuple_box *)value.box;
+}
+static inline const struct opaque_box *value_opaque_box(struct value value) {
+  return (const struct opaque_box *)value.box;
+}
+
+/* Whether `box` is in use. */
+static inline bool value_has_box(struct value value) {
+  switch (value.kind) {
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+      return value.small_len == VALUE_BOXED;
+    case VALUE_TUPLE:
+    case VALUE_OPAQUE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+#endif

@@ -1,0 +1,237 @@
+#include "server/dispatch/dispatch.h"
+
+#include "proto/base/clock.h"
+#include "proto/wire.h"
+#include "server/dispatch/encode.h"
+#include "server/dispatch/operations.h"
+#include "server/dispatch/ticker.h"
+#include "server/dispatch/turn.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct dispatch {
+  struct dispatch_sink sink;
+  const char *version;
+  struct turn_pool turns;
+  struct ticker ticker;
+  pthread_mutex_t mutex; /* of everything below */
+  struct engine *engine;
+  struct turn *turn; /* the one the engine works for */
+};
+
+/* ---- the engine's sink: remembers, sends later */
+
+static void remember_reply(void *ctx, uint64_t connection, const struct sp_route *route,
+                           struct reply *reply) {
+  struct dispatch *dispatch = ctx;
+  turn_add_delivery(dispatch->turn, connection, route, reply);
+}
+
+static void remember_close(void *ctx, uint64_t connection) {
+  struct dispatch *dispatch = ctx;
+  turn_add_delivery(dispatch->turn, connection, &(struct sp_route){0}, NULL);
+}
+
+/* ---- a turn */
+
+/* Its length on the wire, after it became an error if it was beyond what a frame takes. */
+static size_t fit_reply(const struct dispatch *dispatch, struct reply **reply) {
+  size_t len = encode_reply_len(*reply, dispatch->version);
+  if (len <= HF_REPLY_BYTES_MAX) {
+    return len;
+  }
+  struct reply *error = reply_new((*reply)->sequence); /* the session may still keep the other */
+  if (!error) {
+    return 0;
+  }
+  error->reason = HF_REASON_REPLY_TOO_BIG;
+  reply_release(*reply);
+  *reply = error;
+  return encode_reply_len(error, dispatch->version);
+}
+
+static void send_reply(struct dispatch *dispatch, void *self, uint64_t served,
+                       struct turn_delivery *delivery) {
+  struct dispatch_sink *sink = &dispatch->sink;
+  void *own = delivery->connection == served ? self : NULL;
+  size_t len = fit_reply(dispatch, &delivery->reply);
+  uint8_t *body = sink->begin(sink->ctx, own, delivery->connection, &delivery->route, len);
+  if (body) {
+    if (len) {
+      encode_reply(delivery->reply, dispatch->version, body);
+    }
+    sink->commit(sink->ctx, own, delivery->connection);
+  }
+}
+
+static void send_deliveries(struct dispatch *dispatch, struct turn *turn, void *self,
+                            uint64_t served) {
+  for (size_t i = 0; i < turn->deliveries_count; i++) {
+    struct turn_delivery *delivery = &turn->deliveries[i];
+    if (!delivery->reply) {
+      dispatch->sink.close(dispatch->sink.ctx, delivery->connection);
+      continue;
+    }
+    send_reply(dispatch, self, served, delivery);
+    reply_release(delivery->reply);
+  }
+}
+
+/* The engine is the caller's until end_turn. */
+static struct engine *begin_turn(struct dispatch *dispatch, struct turn *turn) {
+  pthread_mutex_lock(&dispatch->mutex);
+  dispatch->turn = turn;
+  return dispatch->engine;
+}
+
+static void end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
+  struct turn *turn = dispatch->turn;
+  uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
+  dispatch->turn = NULL;
+  pthread_mutex_unlock(&dispatch->mutex);
+  if (deadline_ns != CLOCK_NEVER) {
+    ticker_expect(&dispatch->ticker, deadline_ns);
+  }
+  send_deliveries(dispatch, turn, self, served);
+  turn_release(&dispatch->turns, turn);
+}
+
+static void decode(struct turn *turn, uint64_t connection, const struct dispatch_message *message) {
+  struct engine_request *request = &turn->requests[turn->requests_count++];
+  Holdfast__Request *unpacked = NULL;
+  request->connection = connection;
+  request->route = message->route;
+  request->body = message->body;
+  request->malformed = wire_unpack_request(message->body, &turn->arena, &unpacked);
+  request->message = request->malformed ? NULL : unpacked;
+  request->operation = request->message ? operations_find(unpacked) : NULL;
+  if (request->operation && (request->operation->flags & OPERATION_OPENS)) {
+    randombytes_buf(request->entropy, sizeof request->entropy);
+  }
+}
+
+/* Decodes up to the turn's room: what was read, not more than fits its arena. */
+static size_t decode_some(struct turn *turn, uint64_t connection,
+                          const struct dispatch_message *messages, size_t count) {
+  size_t idx = 0;
+  while (idx < count && turn->requests_count < TURN_REQUESTS_MAX &&
+         (idx == 0 || turn->arena.used_bytes < HF_UNPACK_BYTES_MAX / 64)) {
+    decode(turn, connection, &messages[idx++]);
+  }
+  return idx;
+}
+
+void dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
+                       const struct dispatch_message *messages, size_t count) {
+  while (count > 0) {
+    struct turn *turn = turn_acquire(&dispatch->turns);
+    if (!turn) {
+      dispatch->sink.close(dispatch->sink.ctx, connection);
+      return;
+    }
+    size_t decoded = decode_some(turn, connection, messages, count);
+    uint64_t now_ns = clock_now_ns();
+    struct engine *engine = begin_turn(dispatch, turn);
+    for (size_t i = 0; i < turn->requests_count; i++) {
+      engine_apply(engine, now_ns, &turn->requests[i]);
+    }
+    end_turn(dispatch, self, connection);
+    messages += decoded;
+    count -= decoded;
+  }
+}
+
+/* ---- connections, time, life */
+
+bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, bool one_way) {
+  pthread_mutex_lock(&dispatch->mutex);
+  bool connected = engine_connect(dispatch->engine, connection, one_way);
+  pthread_mutex_unlock(&dispatch->mutex);
+  return connected;
+}
+
+/* A turn without requests. */
+static void run_turn(struct dispatch *dispatch,
+                     void (*act)(struct engine *engine, uint64_t now_ns, uint64_t connection),
+                     uint64_t connection) {
+  struct turn *turn;
+  while (!(turn = turn_acquire(&dispatch->turns))) {
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* it may not be left out */
+  }
+  uint64_t now_ns = clock_now_ns();
+  act(begin_turn(dispatch, turn), now_ns, connection);
+  end_turn(dispatch, NULL, 0);
+}
+
+void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection) {
+  run_turn(dispatch, engine_disconnect, connection);
+}
+
+static void advance(struct engine *engine, uint64_t now_ns, uint64_t connection) {
+  (void)connection;
+  engine_advance(engine, now_ns);
+}
+
+static void tick(void *ctx) {
+  run_turn(ctx, advance, 0);
+}
+
+static void drain(struct engine *engine, uint64_t now_ns, uint64_t connection) {
+  (void)now_ns;
+  (void)connection;
+  engine_drain(engine);
+}
+
+void dispatch_drain(struct dispatch *dispatch) {
+  run_turn(dispatch, drain, 0);
+}
+
+/* Ids and tokens must not repeat those of an earlier start, which clients may still know. */
+static struct engine_config make_config(const struct dispatch_config *config) {
+  struct timespec now;
+  struct engine_config made = {
+      .memory_bytes_max = config->memory_bytes_max,
+      .start_ns = clock_now_ns(),
+  };
+  clock_gettime(CLOCK_REALTIME, &now);
+  made.first_token = (uint64_t)now.tv_sec * 1000 * 1000;
+  made.first_object = (uint64_t)randombytes_random() << 16 | 1;
+  randombytes_buf(made.hash_key.bytes, sizeof made.hash_key.bytes);
+  return made;
+}
+
+struct dispatch *dispatch_start(const struct dispatch_config *config,
+                                const struct dispatch_sink *sink) {
+  struct dispatch *dispatch = calloc(1, sizeof *dispatch);
+  if (!dispatch || sodium_init() < 0) {
+    free(dispatch);
+    return NULL;
+  }
+  dispatch->sink = *sink;
+  dispatch->version = config->version;
+  pthread_mutex_init(&dispatch->mutex, NULL);
+  turn_pool_init(&dispatch->turns);
+  struct engine_config engine_config = make_config(config);
+  struct engine_sink engine_sink = {dispatch, remember_reply, remember_close};
+  dispatch->engine = engine_new(&engine_config, &engine_sink);
+  if (dispatch->engine && ticker_start(&dispatch->ticker, tick, dispatch)) {
+    return dispatch;
+  }
+  if (dispatch->engine) {
+    engine_free(dispatch->engine);
+  }
+  turn_pool_deinit(&dispatch->turns);
+  pthread_mutex_destroy(&dispatch->mutex);
+  free(dispatch);
+  return NULL;
+}
+
+void dispatch_stop(struct dispatch *dispatch) {
+  ticker_stop(&dispatch->ticker);
+  engine_free(dispatch->engine);
+  turn_pool_deinit(&dispatch->turns);
+  pthread_mutex_destroy(&dispatch->mutex);
+  free(dispatch);
+}

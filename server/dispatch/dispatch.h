@@ -1,0 +1,66 @@
+/* Dispatch: a frame becomes a request, the engine applies it, its reply becomes bytes.
+ *
+ * layer   dispatch: called by net, calls the engine
+ * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it.
+ * source  DESIGN: one read may hold many messages; they are applied in one turn, in order, and
+ * their replies leave together.
+ */
+#ifndef HF_DISPATCH_DISPATCH_H
+#define HF_DISPATCH_DISPATCH_H
+
+#include "proto/base/bytes.h"
+#include "proto/sp.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dispatch;
+
+struct dispatch_config {
+  size_t memory_bytes_max; /* of values and containers */
+  const char *version;
+};
+
+/* How replies leave; filled by net. Connections are named by a number, never reused.
+ *
+ * begin   room for a reply of body_len bytes on the connection: frames it with the route and
+ * answers where to write the body; NULL: the connection is gone, drop the reply. Followed by
+ * commit. self is what dispatch_messages was given when the connection is the one being served,
+ * else NULL. commit  the body is written. Without self the reply must be sent soon by itself; with
+ * self, net sends everything when dispatch_messages returns. close   the connection is to be
+ * closed: its session moved to another one. May be called on self. Called without the engine's
+ * lock, from any thread.
+ */
+struct dispatch_sink {
+  void *ctx;
+  uint8_t *(*begin)(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
+                    size_t body_len);
+  void (*commit)(void *ctx, void *self, uint64_t connection);
+  void (*close)(void *ctx, uint64_t connection);
+  uint64_t (*connection_count)(void *ctx);
+};
+
+/* A message's body, and what its reply must carry back. Borrowed for the call. */
+struct dispatch_message {
+  struct sp_route route;
+  struct bytes body;
+};
+
+/* Starts the thread that runs the engine's timers. NULL: out of memory. */
+struct dispatch *dispatch_start(const struct dispatch_config *config,
+                                const struct dispatch_sink *sink);
+/* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
+void dispatch_drain(struct dispatch *dispatch);
+/* Stops the thread and frees everything. No call may be under way. */
+void dispatch_stop(struct dispatch *dispatch);
+
+/* A connection is there. false: out of memory; close it. */
+bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, bool one_way);
+/* Messages that arrived on it, in order. One call at a time per connection. */
+void dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
+                       const struct dispatch_message *messages, size_t count);
+/* It is gone; no dispatch_messages for it is under way, none will come. */
+void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection);
+
+#endif

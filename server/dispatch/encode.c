@@ -1,0 +1,333 @@
+#include "server/dispatch/encode.h"
+
+#include "proto/holdfast.pb-c.h"
+
+#include <string.h>
+
+/* Counts, and writes unless `at` is NULL. */
+struct writer {
+  uint8_t *at;
+  size_t len;
+  const char *version;
+};
+
+enum wire_type { VARINT = 0, FIXED64 = 1, DELIMITED = 2 };
+
+static void put_byte(struct writer *writer, uint8_t byte) {
+  if (writer->at) {
+    writer->at[writer->len] = byte;
+  }
+  writer->len++;
+}
+
+static void put_varint(struct writer *writer, uint64_t number) {
+  while (number >= 0x80) {
+    put_byte(writer, (uint8_t)(number | 0x80));
+    number >>= 7;
+  }
+  put_byte(writer, (uint8_t)number);
+}
+
+static void put_tag(struct writer *writer, unsigned field, enum wire_type type) {
+  put_varint(writer, field << 3 | type);
+}
+
+/* An arm of a oneof: also when it is 0. */
+static void put_arm(struct writer *writer, unsigned field, uint64_t number) {
+  put_tag(writer, field, VARINT);
+  put_varint(writer, number);
+}
+
+/* A plain field: 0 is left out. */
+static void put_number(struct writer *writer, unsigned field, uint64_t number) {
+  if (number) {
+    put_arm(writer, field, number);
+  }
+}
+
+static uint64_t zigzag(int64_t number) {
+  return (uint64_t)number << 1 ^ (uint64_t)(number >> 63);
+}
+
+static void put_bytes_arm(struct writer *writer, unsigned field, struct bytes bytes) {
+  put_tag(writer, field, DELIMITED);
+  put_varint(writer, bytes.len);
+  if (writer->at && bytes.len) {
+    memcpy(writer->at + writer->len, bytes.data, bytes.len);
+  }
+  writer->len += bytes.len;
+}
+
+static void put_bytes(struct writer *writer, unsigned field, struct bytes bytes) {
+  if (bytes.len) {
+    put_bytes_arm(writer, field, bytes);
+  }
+}
+
+/* A sub-message, whose fields `put` writes. */
+static void put_message(struct writer *writer, unsigned field,
+                        void (*put)(struct writer *writer, const void *item), const void *item) {
+  struct writer counting = {.version = writer->version};
+  put(&counting, item);
+  put_tag(writer, field, DELIMITED);
+  put_varint(writer, counting.len);
+  if (writer->at) {
+    put(writer, item);
+  } else {
+    writer->len += counting.len;
+  }
+}
+
+/* ---- values */
+
+static void put_value(struct writer *writer, const void *item);
+
+static void put_tuple(struct writer *writer, const void *item) {
+  size_t count;
+  const struct value *items = value_items(item, &count);
+  for (size_t i = 0; i < count; i++) {
+    put_message(writer, 1, put_value, &items[i]);
+  }
+}
+
+static void put_reference(struct writer *writer, const void *item) {
+  const struct value *reference = item;
+  put_number(writer, 1, reference->object);
+  put_number(writer, 2, reference->object_kind);
+}
+
+static void put_opaque(struct writer *writer, const void *item) {
+  struct bytes codec, data;
+  value_opaque_parts(item, &codec, &data);
+  put_bytes(writer, 1, codec);
+  put_bytes(writer, 2, data);
+}
+
+static void put_real(struct writer *writer, double real) {
+  put_tag(writer, HOLDFAST__VALUE__KIND_REAL, FIXED64);
+  if (writer->at) {
+    memcpy(writer->at + writer->len, &real, sizeof real); /* little endian, as this machine */
+  }
+  writer->len += sizeof real;
+}
+
+static void put_value(struct writer *writer, const void *item) {
+  const struct value *value = item;
+  switch ((enum value_kind)value->kind) {
+    case VALUE_NONE:
+      put_arm(writer, HOLDFAST__VALUE__KIND_NONE, 0);
+      break;
+    case VALUE_BOOL:
+      put_arm(writer, HOLDFAST__VALUE__KIND_BOOLEAN, value->boolean);
+      break;
+    case VALUE_INT:
+      put_arm(writer, HOLDFAST__VALUE__KIND_INTEGER, zigzag(value->integer));
+      break;
+    case VALUE_UINT:
+      put_arm(writer, HOLDFAST__VALUE__KIND_UNSIGNED, value->unsigned_integer);
+      break;
+    case VALUE_FLOAT:
+      put_real(writer, value->real);
+      break;
+    case VALUE_TEXT:
+      put_bytes_arm(writer, HOLDFAST__VALUE__KIND_TEXT, value_content(value));
+      break;
+    case VALUE_BYTES:
+      put_bytes_arm(writer, HOLDFAST__VALUE__KIND_BYTES, value_content(value));
+      break;
+    case VALUE_TUPLE:
+      put_message(writer, HOLDFAST__VALUE__KIND_TUPLE, put_tuple, value);
+      break;
+    case VALUE_REFERENCE:
+      put_message(writer, HOLDFAST__VALUE__KIND_REFERENCE, put_reference, value);
+      break;
+    case VALUE_OPAQUE:
+      put_message(writer, HOLDFAST__VALUE__KIND_OPAQUE, put_opaque, value);
+      break;
+    case VALUE_ABSENT:
+      break;
+  }
+}
+
+/* ---- results */
+
+static void put_values(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  for (size_t i = 0; i < reply->values_count; i++) {
+    put_message(writer, 1, put_value, &reply->values[i]);
+  }
+}
+
+static void put_entry(struct writer *writer, const void *item) {
+  const struct value *key_and_value = item;
+  put_message(writer, 1, put_value, &key_and_value[0]);
+  put_message(writer, 2, put_value, &key_and_value[1]);
+}
+
+static void put_entries(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  for (size_t i = 0; i + 1 < reply->values_count; i += 2) {
+    put_message(writer, 1, put_entry, &reply->values[i]);
+  }
+}
+
+static void put_page(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  put_entries(writer, reply);
+  put_number(writer, 2, reply->cursor);
+  put_number(writer, 3, reply->length);
+}
+
+static void put_session(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  put_bytes(writer, 1, bytes_of(reply->session, sizeof reply->session));
+  put_number(writer, 2, reply->grace_ms);
+  put_number(writer, 3, HF_WINDOW_COUNT_MAX);
+  put_number(writer, 4, HF_IN_FLIGHT_MAX);
+  put_number(writer, 5, HF_FRAME_BYTES_MAX);
+}
+
+static struct bytes text_of(const struct value *text) {
+  return value_is_absent(*text) ? (struct bytes){0} : value_content(text);
+}
+
+static void put_object(struct writer *writer, const void *item) {
+  const struct reply_object *object = item;
+  put_number(writer, 1, object->id);
+  put_number(writer, 2, (uint64_t)object->kind);
+  put_bytes(writer, 3, text_of(&object->name));
+  put_number(writer, 4, object->created);
+  put_number(writer, 5, object->length);
+  put_number(writer, 6, zigzag(object->maxsize));
+  put_bytes(writer, 7, bytes_of(&object->typecode, object->typecode != 0));
+  put_number(writer, 8, object->waiting);
+  put_number(writer, 9, object->holds);
+  put_number(writer, 10, object->locked);
+  put_bytes(writer, 11, text_of(&object->holder));
+  put_number(writer, 12, object->token);
+  put_number(writer, 13, object->unfinished);
+}
+
+static void put_objects(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  for (size_t i = 0; i < reply->objects_count; i++) {
+    put_message(writer, 1, put_object, &reply->objects[i]);
+  }
+  put_number(writer, 2, reply->more);
+}
+
+static void put_grant(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  put_number(writer, 1, reply->token);
+  put_number(writer, 2, reply->owner_died);
+}
+
+static void put_failure(struct writer *writer, const void *item) {
+  const struct reply_failure *failure = item;
+  hf_status status = failure->late ? HF_DEADLINE_EXCEEDED : hf_reason_status(failure->reason);
+  put_number(writer, 1, failure->sequence);
+  put_number(writer, 2, (uint64_t)status);
+  put_bytes(writer, 3, bytes_of_text(hf_reason_name(failure->reason)));
+}
+
+static void put_flushed(struct writer *writer, const void *item) {
+  const struct reply_flushed *flushed = item;
+  put_number(writer, 1, flushed->received);
+  put_number(writer, 2, flushed->finished);
+  put_number(writer, 3, flushed->failed);
+  for (size_t i = 0; i < flushed->failures_count; i++) {
+    put_message(writer, 4, put_failure, &flushed->failures[i]);
+  }
+}
+
+static void put_server(struct writer *writer, const void *item) {
+  const struct reply_server *server = item;
+  put_bytes(writer, 1, bytes_of_text(writer->version));
+  put_number(writer, 2, server->uptime_ms);
+  put_number(writer, 3, server->sessions);
+  put_number(writer, 4, server->objects);
+  put_number(writer, 5, server->waiting);
+  put_number(writer, 6, server->requests);
+  put_number(writer, 7, server->duplicates);
+  put_number(writer, 8, server->connections);
+  put_number(writer, 9, server->memory_bytes);
+}
+
+static void put_exchange(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  put_number(writer, 1, reply->swapped);
+  if (!value_is_absent(reply->found)) {
+    put_message(writer, 2, put_value, &reply->found);
+  }
+}
+
+static void put_result(struct writer *writer, const struct reply *reply) {
+  switch (reply->shape) {
+    case REPLY_NOTHING:
+      break;
+    case REPLY_VALUE:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_VALUE, put_value, &reply->value);
+      break;
+    case REPLY_VALUES:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_VALUES, put_values, reply);
+      break;
+    case REPLY_ENTRIES:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_ENTRIES, put_entries, reply);
+      break;
+    case REPLY_FLAG:
+      put_arm(writer, HOLDFAST__RESPONSE__RESULT_FLAG, reply->flag);
+      break;
+    case REPLY_COUNT:
+      put_arm(writer, HOLDFAST__RESPONSE__RESULT_COUNT, zigzag(reply->count));
+      break;
+    case REPLY_SESSION:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_SESSION, put_session, reply);
+      break;
+    case REPLY_OBJECT:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_OBJECT, put_object, &reply->objects[0]);
+      break;
+    case REPLY_OBJECTS:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_OBJECTS, put_objects, reply);
+      break;
+    case REPLY_GRANT:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_GRANT, put_grant, reply);
+      break;
+    case REPLY_PAGE:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_PAGE, put_page, reply);
+      break;
+    case REPLY_FLUSHED:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_FLUSHED, put_flushed, reply->flushed);
+      break;
+    case REPLY_SERVER:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_SERVER, put_server, reply->server);
+      break;
+    case REPLY_PAYLOAD:
+      put_bytes_arm(writer, HOLDFAST__RESPONSE__RESULT_PAYLOAD, value_content(&reply->value));
+      break;
+    case REPLY_EXCHANGE:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_EXCHANGE, put_exchange, reply);
+      break;
+  }
+}
+
+static void put_response(struct writer *writer, const struct reply *reply) {
+  put_number(writer, 1, reply->sequence);
+  if (reply->reason) {
+    put_number(writer, 2, (uint64_t)reply_status(reply));
+    put_bytes(writer, 3, bytes_of_text(hf_reason_name(reply->reason)));
+    put_bytes(writer, 4, bytes_of_text(hf_reason_sentence(reply->reason)));
+  } else {
+    put_result(writer, reply);
+  }
+}
+
+size_t encode_reply_len(const struct reply *reply, const char *version) {
+  struct writer writer = {.version = version};
+  put_response(&writer, reply);
+  return writer.len;
+}
+
+void encode_reply(const struct reply *reply, const char *version, uint8_t *body) {
+  struct writer writer = {.at = body, .version = version};
+  put_response(&writer, reply);
+}

@@ -1,0 +1,34 @@
+#include "server/dispatch/operations.h"
+
+#include "server/engine/handlers/handlers.h"
+
+#define KIND(name) (1u << HOLDFAST__KIND__##name)
+#define NO_OBJECT 0
+#define ANY_OBJECT (~0u)
+#define DICT KIND(DICT)
+#define LIST KIND(LIST)
+#define QUEUE KIND(QUEUE)
+#define PIPE KIND(PIPE)
+#define NAMESPACE KIND(NAMESPACE)
+#define VALUES (KIND(VALUE) | KIND(RAW_VALUE))
+#define ARRAYS (KIND(ARRAY) | KIND(RAW_ARRAY))
+#define LOCKS (KIND(LOCK) | KIND(RLOCK) | KIND(VALUE) | KIND(ARRAY))
+
+#define WAITS OPERATION_WAITS
+#define STORES OPERATION_STORES
+#define ONE_WAY OPERATION_ONE_WAY
+#define NEEDS_SESSION OPERATION_NEEDS_SESSION
+#define OPENS OPERATION_OPENS
+
+static const struct operation operations[] = {
+#define ROW(arm, object, flags, handler) \
+  [HOLDFAST__REQUEST__OPERATION_##arm] = {#arm, object, flags, handle_##handler},
+    HF_OPERATIONS(ROW)
+#undef ROW
+};
+
+const struct operation *operations_find(const Holdfast__Request *message) {
+  size_t arm = (size_t)message->operation_case;
+  bool known = arm < sizeof operations / sizeof *operations && operations[arm].handle;
+  return known ? &operations[arm] : NULL;
+}

@@ -1,0 +1,208 @@
+#include "server/engine/call.h"
+
+#include <stdlib.h>
+
+/* ---- arguments */
+
+struct reference_check {
+  const struct engine *engine;
+  bool missing;
+};
+
+static void check_reference(void *ctx, uint64_t object) {
+  struct reference_check *check = ctx;
+  check->missing |= registry_find(&check->engine->registry, object) == NULL;
+}
+
+hf_reason call_value(struct call *call, const Holdfast__Value *message, struct value *out) {
+  hf_reason reason = value_from_message(message, out);
+  if (reason || !value_has_reference(*out)) {
+    return reason;
+  }
+  struct reference_check check = {.engine = call->engine};
+  value_each_reference(*out, check_reference, &check);
+  if (check.missing) {
+    value_release(*out);
+    return HF_REASON_NO_SUCH_OBJECT;
+  }
+  return HF_REASON_NONE;
+}
+
+hf_reason call_key(struct call *call, const Holdfast__Value *message, struct value *out) {
+  hf_reason reason = call_value(call, message, out);
+  if (!reason && (reason = value_check_key(*out))) {
+    value_release(*out);
+  }
+  return reason;
+}
+
+hf_reason call_values(struct call *call, size_t count, Holdfast__Value *const *messages,
+                      struct value **out) {
+  struct value *values = malloc((count ? count : 1) * sizeof *values);
+  if (!values) {
+    return HF_REASON_NO_MEMORY;
+  }
+  for (size_t i = 0; i < count; i++) {
+    hf_reason reason = call_value(call, messages[i], &values[i]);
+    if (reason) {
+      call_free_values(values, i);
+      return reason;
+    }
+  }
+  *out = values;
+  return HF_REASON_NONE;
+}
+
+void call_free_values(struct value *values, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    value_release(values[i]);
+  }
+  free(values);
+}
+
+hf_reason call_range(const Holdfast__Slice *slice, size_t len, struct list_range *range) {
+  if (!slice) {
+    return list_range_of(len, NULL, NULL, NULL, range);
+  }
+  bool start = slice->first_case == HOLDFAST__SLICE__FIRST_START;
+  bool stop = slice->last_case == HOLDFAST__SLICE__LAST_STOP;
+  bool step = slice->stride_case == HOLDFAST__SLICE__STRIDE_STEP;
+  return list_range_of(len, start ? &slice->start : NULL, stop ? &slice->stop : NULL,
+                       step ? &slice->step : NULL, range);
+}
+
+/* ASCII's, and those of Latin 1 (U+0080 to U+009F, two bytes in UTF-8). */
+static bool is_control(struct bytes text, size_t idx) {
+  uint8_t byte = text.data[idx];
+  bool latin = byte == 0xc2 && idx + 1 < text.len && text.data[idx + 1] <= 0x9f;
+  return byte < 0x20 || byte == 0x7f || latin;
+}
+
+hf_reason call_check_name(struct bytes name) {
+  Holdfast__Value message = HOLDFAST__VALUE__INIT;
+  struct value text;
+  if (name.len == 0 || name.len > HF_NAME_BYTES_MAX) {
+    return HF_REASON_BAD_NAME;
+  }
+  for (size_t i = 0; i < name.len; i++) {
+    if (is_control(name, i)) {
+      return HF_REASON_BAD_NAME;
+    }
+  }
+  message.kind_case = HOLDFAST__VALUE__KIND_TEXT;
+  message.text = (ProtobufCBinaryData){name.len, (uint8_t *)name.data};
+  if (value_from_message(&message, &text)) {
+    return HF_REASON_BAD_NAME;
+  }
+  value_release(text);
+  return HF_REASON_NONE;
+}
+
+/* ---- what containers keep */
+
+static void keep_reference(void *ctx, uint64_t object) {
+  struct call *call = ctx;
+  core_hold(call->engine, object);
+  call->object->references++;
+}
+
+void call_keep(struct call *call, struct value value) {
+  if (value_has_reference(value)) {
+    value_each_reference(value, keep_reference, call);
+  }
+}
+
+static void drop_reference(void *ctx, uint64_t object) {
+  struct call *call = ctx;
+  (void)object;
+  call->object->references--;
+}
+
+static void unhold_now(void *ctx, uint64_t object) {
+  core_unhold(ctx, object, 1);
+}
+
+/* What it refers to is let go only after the answer, which may carry it to a session. */
+void call_discard(struct call *call, struct value value) {
+  if (value_has_reference(value)) {
+    value_each_reference(value, drop_reference, call);
+    if (list_append(&call->engine->trash, value) == HF_REASON_NONE) {
+      return;
+    }
+    value_each_reference(value, unhold_now, call->engine);
+  }
+  value_release(value);
+}
+
+/* ---- waiting */
+
+bool call_may_not_wait(const struct call *call) {
+  return call->timed_out || (call->message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS &&
+                             call->message->timeout_ms == 0);
+}
+
+hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reason) {
+  if (call_may_not_wait(call)) {
+    call->late = call->timed_out;
+    return reason;
+  }
+  call->park_queue = queue;
+  return REASON_PARKED;
+}
+
+struct lock_owner call_owner(const struct call *call) {
+  return (struct lock_owner){call->session ? call->session->serial : 0, call->message->caller};
+}
+
+hf_reason call_pass_lock(struct call *call) {
+  struct lock *lock = object_lock(call->object);
+  struct wait_queue *queue = &call->object->waits[WAIT_LOCK];
+  if (!lock) {
+    return HF_REASON_NONE;
+  }
+  bool held_by_caller = lock->depth > 0 && lock_is_free_for(lock, call_owner(call));
+  if (!held_by_caller && (lock->depth > 0 || call_must_line_up(call, queue))) {
+    return call_park(call, queue, HF_REASON_LOCK_HELD);
+  }
+  return HF_REASON_NONE;
+}
+
+/* ---- results */
+
+void call_answer_value(struct call *call, struct value value) {
+  call->reply->shape = REPLY_VALUE;
+  call->reply->value = value;
+}
+
+void call_answer_flag(struct call *call, bool flag) {
+  call->reply->shape = REPLY_FLAG;
+  call->reply->flag = flag;
+}
+
+void call_answer_count(struct call *call, uint64_t count) {
+  call->reply->shape = REPLY_COUNT;
+  call->reply->count = (int64_t)count;
+}
+
+hf_reason call_answer_values(struct call *call, enum reply_shape shape, size_t count,
+                             struct value **values) {
+  /* No value takes less than two bytes on the wire. */
+  if (count > HF_REPLY_BYTES_MAX / 2) {
+    return HF_REASON_REPLY_TOO_BIG;
+  }
+  *values = malloc((count ? count : 1) * sizeof **values);
+  if (!*values) {
+    return HF_REASON_NO_MEMORY;
+  }
+  call->reply->shape = shape;
+  call->reply->values = *values;
+  call->reply->values_count = count;
+  call->reply->cursor = call->reply->length = 0;
+  return HF_REASON_NONE;
+}
+
+void call_answer_exchange(struct call *call, bool swapped, struct value found) {
+  call->reply->shape = REPLY_EXCHANGE;
+  call->reply->swapped = swapped;
+  call->reply->found = found;
+}

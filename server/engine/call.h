@@ -1,0 +1,62 @@
+/* What handlers share: arguments in, results out, waiting, references.
+ *
+ * layer   engine
+ *
+ * A handler reads call->message, changes call->object, fills call->reply, and answers a reason. It
+ * runs to the end at once; to wait it answers call_park(), and runs again from the start when
+ * woken.
+ */
+#ifndef HF_ENGINE_CALL_H
+#define HF_ENGINE_CALL_H
+
+#include "server/engine/core.h"
+
+/* ---- arguments */
+
+/* HF_REASON_NONE, *out is the caller's | BAD_VALUE ... | NO_SUCH_OBJECT it refers to one that is
+ * gone */
+hf_reason call_value(struct call *call, const Holdfast__Value *message, struct value *out);
+/* The same for a key. NOT_HASHABLE */
+hf_reason call_key(struct call *call, const Holdfast__Value *message, struct value *out);
+/* An array of them, malloc. */
+hf_reason call_values(struct call *call, size_t count, Holdfast__Value *const *messages,
+                      struct value **out);
+void call_free_values(struct value *values, size_t count);
+/* What a slice (NULL: all) selects of a sequence. HF_REASON_NONE | BAD_SLICE */
+hf_reason call_range(const Holdfast__Slice *slice, size_t len, struct list_range *range);
+/* UTF-8 of 1 to HF_NAME_BYTES_MAX bytes without control characters. HF_REASON_NONE | BAD_NAME */
+hf_reason call_check_name(struct bytes name);
+
+/* ---- what containers keep */
+
+/* The object has stored the value: references in it are counted. */
+void call_keep(struct call *call, struct value value);
+/* The object has dropped it. Taken. */
+void call_discard(struct call *call, struct value value);
+
+/* ---- waiting */
+
+/* Waits for the queue to be woken, if the request may wait; else answers the reason. */
+hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reason);
+/* Whether call_park would answer at once. */
+bool call_may_not_wait(const struct call *call);
+/* Somebody came before: a first run has to line up behind those who wait. */
+static inline bool call_must_line_up(const struct call *call, const struct wait_queue *queue) {
+  return !call->waiter && queue->count > 0;
+}
+/* Waits while somebody else holds the lock of a value or array. HF_REASON_NONE: go on */
+hf_reason call_pass_lock(struct call *call);
+struct lock_owner call_owner(const struct call *call);
+
+/* ---- results; values are taken */
+
+void call_answer_value(struct call *call, struct value value);
+void call_answer_flag(struct call *call, bool flag);
+void call_answer_count(struct call *call, uint64_t count);
+/* Room for `count` values to be filled by the caller; NO_MEMORY, REPLY_TOO_BIG when it can't fit a
+ * frame. */
+hf_reason call_answer_values(struct call *call, enum reply_shape shape, size_t count,
+                             struct value **values);
+void call_answer_exchange(struct call *call, bool swapped, struct value found);
+
+#endif

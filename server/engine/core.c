@@ -1,0 +1,289 @@
+/* Runs operations: first runs, waits, second runs, outcomes. */
+#include "server/engine/core.h"
+
+#include "proto/base/clock.h"
+#include "proto/wire.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct hold_context {
+  struct engine *engine;
+  struct session *session;
+};
+
+static void hold_for_session(void *ctx, uint64_t object) {
+  struct hold_context *context = ctx;
+  if (registry_find(&context->engine->registry, object) && session_hold(context->session, object)) {
+    core_hold(context->engine, object);
+  }
+}
+
+/* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
+static void finish(struct call *call, hf_reason reason) {
+  struct engine *engine = call->engine;
+  struct session *session = call->session;
+  struct reply *reply = call->reply;
+  if (reason) {
+    reply_fail(reply, reason, call->late);
+  }
+  reply->pending = NULL;
+  if (call->object) {
+    registry_account(&engine->registry, call->object);
+  }
+  if (call->one_way) {
+    if (session && reply->sequence) {
+      if (reason) {
+        session_note_failure(session, reply->sequence, reply);
+      }
+      core_wake(engine, &session->flushers);
+    }
+    reply_release(reply);
+    return;
+  }
+  if (session) {
+    struct hold_context context = {engine, session};
+    reply_each_reference(reply, hold_for_session, &context);
+    if (reply->sequence) {
+      session->window_bytes += reply_memory_bytes(reply);
+    }
+  }
+  engine->sink.deliver(engine->sink.ctx, call->connection, call->route, reply);
+}
+
+/* ---- waiting */
+
+static uint64_t deadline_of(const struct call *call) {
+  if (call->message->wait_case != HOLDFAST__REQUEST__WAIT_TIMEOUT_MS) {
+    return CLOCK_NEVER;
+  }
+  return clock_deadline_ns(call->now_ns, (uint64_t)call->message->timeout_ms);
+}
+
+static struct waiter *new_waiter(const struct call *call) {
+  struct waiter *waiter = malloc(sizeof *waiter + call->body.len);
+  if (!waiter) {
+    return NULL;
+  }
+  *waiter = (struct waiter){
+      .timer = {.kind = TIMER_WAITER},
+      .ticket = ++call->engine->next_ticket,
+      .operation = call->operation,
+      .object = call->object,
+      .session = call->session,
+      .connection = call->connection,
+      .route = *call->route,
+      .reply = call->reply,
+      .one_way = call->one_way,
+      .body_len = call->body.len,
+  };
+  memcpy(waiter->body, call->body.data, call->body.len);
+  return waiter;
+}
+
+/* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL */
+static hf_reason begin_wait(struct call *call) {
+  struct engine *engine = call->engine;
+  struct connection *connection = core_connection(engine, call->connection);
+  if (!connection || connection->parked >= HF_IN_FLIGHT_MAX) {
+    return HF_REASON_IN_FLIGHT_FULL;
+  }
+  struct waiter *waiter = new_waiter(call);
+  if (!waiter) {
+    return HF_REASON_NO_MEMORY;
+  }
+  uint64_t deadline_ns = deadline_of(call);
+  if (deadline_ns != CLOCK_NEVER && !timers_start(&engine->timers, &waiter->timer, deadline_ns)) {
+    free(waiter);
+    return HF_REASON_NO_MEMORY;
+  }
+  TAILQ_INSERT_TAIL(call->session ? &call->session->waiters : &connection->waiters, waiter,
+                    owner_link);
+  wait_queue_insert(call->park_queue, waiter);
+  connection->parked++;
+  engine->waiting++;
+  call->reply->pending = waiter;
+  return HF_REASON_NONE;
+}
+
+/* Takes the waiter out of everything but its reply, which stays with the caller. */
+static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
+  struct connection *connection = core_connection(engine, waiter->connection);
+  wait_queue_remove(waiter->queue, waiter);
+  if (waiter->session) {
+    TAILQ_REMOVE(&waiter->session->waiters, waiter, owner_link);
+  } else {
+    TAILQ_REMOVE(&connection->waiters, waiter, owner_link);
+  }
+  if (connection) {
+    connection->parked--;
+  }
+  timers_stop(&engine->timers, &waiter->timer);
+  engine->waiting--;
+}
+
+static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
+  return (struct call){
+      .engine = engine,
+      .now_ns = now_ns,
+      .operation = waiter->operation,
+      .body = bytes_of(waiter->body, waiter->body_len),
+      .connection = waiter->connection,
+      .route = &waiter->route,
+      .session = waiter->session,
+      .object = waiter->object,
+      .reply = waiter->reply,
+      .waiter = waiter,
+      .one_way = waiter->one_way,
+  };
+}
+
+void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter,
+                   hf_reason reason) {
+  struct call call = call_of(engine, now_ns, waiter);
+  unlink_waiter(engine, waiter);
+  finish(&call, reason);
+  free(waiter);
+}
+
+void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
+  unlink_waiter(engine, waiter);
+  waiter->reply->pending = NULL;
+  reply_release(waiter->reply);
+  free(waiter);
+}
+
+/* Runs the handler of a waiter again. false: it waits on. */
+static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *waiter,
+                      bool timed_out) {
+  struct call call = call_of(engine, now_ns, waiter);
+  Holdfast__Request *message;
+  call.timed_out = timed_out;
+  hf_reason reason = wire_unpack_request(call.body, &engine->scratch, &message);
+  if (reason == HF_REASON_NONE) {
+    call.message = message;
+    reason = waiter->operation->handle(&call);
+  }
+  arena_reset(&engine->scratch);
+  if (reason == REASON_PARKED) {
+    assert(!timed_out);
+    if (call.park_queue != waiter->queue) {
+      wait_queue_remove(waiter->queue, waiter);
+      wait_queue_insert(call.park_queue, waiter);
+    }
+    return false;
+  }
+  unlink_waiter(engine, waiter);
+  finish(&call, reason);
+  free(waiter);
+  return true;
+}
+
+void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
+  if (waiter->suspended) {
+    waiter->overdue = true; /* what it might still get would go to nobody */
+  } else {
+    run_again(engine, now_ns, waiter, true);
+  }
+}
+
+/* ---- waking */
+
+void core_wake(struct engine *engine, struct wait_queue *queue) {
+  if (!queue->ready && queue->count > 0) {
+    queue->ready = true;
+    TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
+  }
+}
+
+/* In order, until one can't go on; in a broadcast, each one once. */
+static void run_queue(struct engine *engine, uint64_t now_ns, struct wait_queue *queue) {
+  uint64_t last_ticket = engine->next_ticket;
+  struct waiter *next, *waiter = TAILQ_FIRST(&queue->waiters);
+  for (; waiter && waiter->ticket <= last_ticket; waiter = next) {
+    next = TAILQ_NEXT(waiter, queue_link);
+    if (!run_again(engine, now_ns, waiter, false) && !queue->broadcast &&
+        TAILQ_FIRST(&queue->waiters) == waiter) {
+      break;
+    }
+  }
+}
+
+void core_settle(struct engine *engine, uint64_t now_ns) {
+  for (;;) {
+    struct wait_queue *queue = TAILQ_FIRST(&engine->ready);
+    if (queue) {
+      TAILQ_REMOVE(&engine->ready, queue, ready_link);
+      queue->ready = false;
+      run_queue(engine, now_ns, queue);
+    } else if (engine->trash.len > 0 || !TAILQ_EMPTY(&engine->doomed)) {
+      core_drop_unheld(engine, now_ns);
+    } else {
+      return;
+    }
+  }
+}
+
+/* ---- first runs */
+
+static hf_reason check_timeout(const struct call *call) {
+  const Holdfast__Request *message = call->message;
+  bool negative =
+      message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS && message->timeout_ms < 0;
+  return negative && (call->operation->flags & OPERATION_WAITS) ? HF_REASON_NEGATIVE_TIMEOUT
+                                                                : HF_REASON_NONE;
+}
+
+/* The object the request names, if its operation works on one. */
+static hf_reason find_target(struct call *call) {
+  const Holdfast__Request *message = call->message;
+  struct registry *registry = &call->engine->registry;
+  if (call->operation->kinds == 0) {
+    return HF_REASON_NONE;
+  }
+  if (message->target_case == HOLDFAST__REQUEST__TARGET_NAME) {
+    call->object = registry_find_name(registry, bytes_of(message->name.data, message->name.len));
+  } else if (message->target_case == HOLDFAST__REQUEST__TARGET_OBJECT) {
+    call->object = registry_find(registry, message->object);
+  }
+  if (!call->object) {
+    return HF_REASON_NO_SUCH_OBJECT;
+  }
+  if (!(call->operation->kinds & (1u << call->object->kind))) {
+    call->object = NULL;
+    return HF_REASON_WRONG_KIND;
+  }
+  return HF_REASON_NONE;
+}
+
+static hf_reason run_first(struct call *call) {
+  struct engine *engine = call->engine;
+  uint32_t flags = call->operation->flags;
+  if (call->one_way && !(flags & OPERATION_ONE_WAY)) {
+    return HF_REASON_NOT_ONE_WAY;
+  }
+  if ((flags & OPERATION_NEEDS_SESSION) && !call->session) {
+    return HF_REASON_NEEDS_SESSION;
+  }
+  if ((flags & OPERATION_STORES) &&
+      engine->registry.memory_bytes >= engine->config.memory_bytes_max) {
+    return HF_REASON_MEMORY_FULL;
+  }
+  hf_reason reason = check_timeout(call);
+  if (!reason) {
+    reason = find_target(call);
+  }
+  return reason ? reason : call->operation->handle(call);
+}
+
+void core_run(struct call *call) {
+  hf_reason reason = run_first(call);
+  if (reason == REASON_PARKED) {
+    reason = begin_wait(call);
+    if (reason == HF_REASON_NONE) {
+      return;
+    }
+  }
+  finish(call, reason);
+}

@@ -1,0 +1,103 @@
+/* What the engine is made of. Private to engine/.
+ *
+ *   engine_apply -> session, sequence, target -> handler -> complete --> sink
+ *                                                  |  ^         |
+ *                                             park v  | wake    v
+ *                                                waiters     settle: wake the ready, drop the
+ * unheld
+ */
+#ifndef HF_ENGINE_CORE_H
+#define HF_ENGINE_CORE_H
+
+#include "proto/base/arena.h"
+#include "server/engine/engine.h"
+#include "server/engine/registry.h"
+#include "server/engine/session.h"
+
+/* What net calls a connection, as far as the engine cares. */
+struct connection {
+  uint64_t id;
+  struct session *session;    /* bound, or NULL */
+  struct waiter_list waiters; /* of requests without a session */
+  size_t parked;              /* waiters that answer here */
+  bool one_way;
+  bool session_ended; /* the bound session ended: say so until another is opened */
+  bool fenced;        /* its session moved on: nothing of it is served */
+};
+
+struct engine {
+  struct engine_config config;
+  struct engine_sink sink;
+  struct registry registry;
+  struct timers timers;
+  struct map64 sessions;    /* serial -> struct session */
+  struct map64 connections; /* id -> struct connection */
+  struct ready_list ready;
+  struct object_list doomed;
+  struct list trash;    /* values with references that containers dropped */
+  struct arena scratch; /* for requests that waited */
+  uint64_t next_ticket;
+  uint64_t next_token;
+  uint64_t requests, duplicates, waiting;
+  bool draining;
+};
+
+/* One run of an operation's handler. */
+struct call {
+  struct engine *engine;
+  uint64_t now_ns;
+  const struct operation *operation;
+  const Holdfast__Request *message;
+  struct bytes body;
+  const uint8_t *entropy;
+  uint64_t connection;
+  const struct sp_route *route;
+  struct session *session; /* NULL: none */
+  struct object *object;   /* the target; NULL for operations on none */
+  struct reply *reply;     /* to be filled */
+  struct waiter *waiter;   /* of a request that waited; NULL on the first run */
+  bool one_way;
+  bool timed_out; /* the last run: answer, don't park */
+  bool late;      /* what it answers is owed to the deadline */
+  struct wait_queue *park_queue;
+};
+
+/* What a handler answers when the request is to wait; see call_park. */
+#define REASON_PARKED ((hf_reason)HF_REASON_COUNT)
+
+/* core.c: runs operations */
+void core_run(struct call *call);
+/* Something a queue's waiters wait for may have happened. */
+void core_wake(struct engine *engine, struct wait_queue *queue);
+/* Runs what was woken and drops what nobody holds, until nothing is left to do. */
+void core_settle(struct engine *engine, uint64_t now_ns);
+/* Ends a wait with a reason. */
+void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
+/* The last run of a waiter whose time is up. */
+void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
+/* A waiter leaves without an answer. */
+void core_drop_waiter(struct engine *engine, struct waiter *waiter);
+
+/* holding.c: who refers to what */
+void core_hold(struct engine *engine, uint64_t object);
+void core_unhold(struct engine *engine, uint64_t object, uint64_t count);
+void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
+void core_drop_unheld(struct engine *engine, uint64_t now_ns);
+
+/* sessions.c: their beginning and end */
+struct session *core_find_session(const struct engine *engine, struct bytes id);
+/* Takes it over from any connection it had. */
+void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
+                       struct connection *connection);
+/* The connection is lost: the grace time runs. */
+void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
+void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean);
+/* One session less on the end; the last one closes it. */
+void core_detach_pipe(struct engine *engine, struct object *object, unsigned end);
+void core_close_pipe(struct engine *engine, struct object *object, unsigned end);
+
+static inline struct connection *core_connection(const struct engine *engine, uint64_t id) {
+  return id ? map64_get(&engine->connections, id) : NULL;
+}
+
+#endif

@@ -1,0 +1,303 @@
+#include "server/engine/engine.h"
+
+#include "proto/base/clock.h"
+#include "server/engine/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct engine *engine_new(const struct engine_config *config, const struct engine_sink *sink) {
+  struct engine *engine = calloc(1, sizeof *engine);
+  if (!engine) {
+    return NULL;
+  }
+  engine->config = *config;
+  engine->sink = *sink;
+  engine->next_token = config->first_token;
+  TAILQ_INIT(&engine->ready);
+  TAILQ_INIT(&engine->doomed);
+  list_init(&engine->trash);
+  arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
+  if (!registry_init(&engine->registry, &engine->config.hash_key, config->first_object)) {
+    free(engine);
+    return NULL;
+  }
+  return engine;
+}
+
+static void free_connections(struct engine *engine) {
+  size_t position = 0;
+  uint64_t id;
+  void *item;
+  while (map64_next(&engine->connections, &position, &id, &item)) {
+    struct connection *connection = item;
+    struct waiter *waiter;
+    while ((waiter = TAILQ_FIRST(&connection->waiters))) {
+      core_drop_waiter(engine, waiter);
+    }
+    free(connection);
+  }
+  map64_deinit(&engine->connections);
+}
+
+static void free_sessions(struct engine *engine) {
+  size_t position = 0;
+  uint64_t serial;
+  void *item;
+  while (map64_next(&engine->sessions, &position, &serial, &item)) {
+    struct session *session = item;
+    struct waiter *waiter;
+    while ((waiter = TAILQ_FIRST(&session->waiters))) {
+      core_drop_waiter(engine, waiter);
+    }
+    session_free(session);
+  }
+  map64_deinit(&engine->sessions);
+}
+
+void engine_free(struct engine *engine) {
+  free_sessions(engine);
+  free_connections(engine);
+  registry_deinit(&engine->registry);
+  list_deinit(&engine->trash);
+  timers_deinit(&engine->timers);
+  arena_deinit(&engine->scratch);
+  free(engine);
+}
+
+/* ---- connections */
+
+bool engine_connect(struct engine *engine, uint64_t id, bool one_way) {
+  struct connection *connection = malloc(sizeof *connection);
+  if (!connection) {
+    return false;
+  }
+  *connection = (struct connection){.id = id, .one_way = one_way};
+  TAILQ_INIT(&connection->waiters);
+  if (!map64_set(&engine->connections, id, connection)) {
+    free(connection);
+    return false;
+  }
+  return true;
+}
+
+void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
+  struct connection *connection = core_connection(engine, id);
+  struct waiter *waiter;
+  if (!connection) {
+    return;
+  }
+  while ((waiter = TAILQ_FIRST(&connection->waiters))) {
+    core_drop_waiter(engine, waiter);
+  }
+  if (connection->session) {
+    core_lose_session(engine, now_ns, connection->session);
+  }
+  map64_remove(&engine->connections, id);
+  free(connection);
+  core_settle(engine, now_ns);
+}
+
+/* ---- requests */
+
+/* Answers without running anything. */
+static void answer(struct engine *engine, const struct engine_request *request, uint64_t sequence,
+                   hf_reason reason) {
+  struct reply *reply = reply_new(sequence);
+  if (reply) {
+    reply->reason = reason;
+    engine->sink.deliver(engine->sink.ctx, request->connection, &request->route, reply);
+  }
+}
+
+static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct connection *connection,
+                              const struct engine_request *request, struct session **session) {
+  const Holdfast__Request *message = request->message;
+  bool opens = request->operation && (request->operation->flags & OPERATION_OPENS);
+  *session = connection->session;
+  if (message->session.len == 0) {
+    return connection->session_ended && !opens ? HF_REASON_SESSION_ENDED : HF_REASON_NONE;
+  }
+  if (message->session.len != HF_SESSION_BYTES) {
+    return HF_REASON_BAD_SESSION;
+  }
+  *session = core_find_session(engine, bytes_of(message->session.data, message->session.len));
+  if (!*session) {
+    return HF_REASON_SESSION_ENDED;
+  }
+  /* A stock socket that connected again just goes on. */
+  if (!opens && !connection->one_way && !connection->session && (*session)->connection == 0) {
+    core_bind_session(engine, now_ns, *session, connection);
+  }
+  return HF_REASON_NONE;
+}
+
+/* A request that was seen before: its answer again, or its waiter answers here from now on. */
+static void repeat(struct engine *engine, const struct engine_request *request,
+                   struct reply *reply) {
+  struct waiter *waiter = reply->pending;
+  engine->duplicates++;
+  if (!waiter) {
+    reply_acquire(reply);
+    engine->sink.deliver(engine->sink.ctx, request->connection, &request->route, reply);
+    return;
+  }
+  struct connection *former = core_connection(engine, waiter->connection);
+  struct connection *now = core_connection(engine, request->connection);
+  if (former) {
+    former->parked--;
+  }
+  now->parked++;
+  waiter->connection = request->connection;
+  waiter->route = request->route;
+}
+
+static void run(struct engine *engine, uint64_t now_ns, const struct engine_request *request,
+                struct session *session, struct reply *reply, bool one_way) {
+  struct call call = {
+      .engine = engine,
+      .now_ns = now_ns,
+      .operation = request->operation,
+      .message = request->message,
+      .body = request->body,
+      .entropy = request->entropy,
+      .connection = request->connection,
+      .route = &request->route,
+      .session = session,
+      .reply = reply,
+      .one_way = one_way,
+  };
+  engine->requests++;
+  core_run(&call);
+}
+
+/* Exactly once, with an answer. */
+static void apply_call(struct engine *engine, uint64_t now_ns, const struct engine_request *request,
+                       struct session *session) {
+  uint64_t sequence = request->message->sequence;
+  if (session && sequence) {
+    struct reply *known = session_find_reply(session, sequence);
+    if (known) {
+      repeat(engine, request, known);
+      return;
+    }
+    hf_reason reason = session_check_sequence(session, sequence);
+    if (reason) {
+      answer(engine, request, sequence, reason);
+      return;
+    }
+  }
+  struct reply *reply = reply_new(sequence);
+  if (!reply || (session && sequence && !session_keep_reply(session, reply))) {
+    reply_release(reply);
+    answer(engine, request, sequence, HF_REASON_NO_MEMORY);
+    return;
+  }
+  run(engine, now_ns, request, session, reply, false);
+}
+
+/* In order, each once, without an answer. A gap means that something was lost: the sender will
+ * learn so from Flush, and send again from there. */
+static void apply_one_way(struct engine *engine, uint64_t now_ns,
+                          const struct engine_request *request, struct session *session) {
+  uint64_t sequence = request->message->sequence;
+  if (session && sequence) {
+    if (sequence != session->one_way_received + 1) {
+      engine->duplicates += sequence <= session->one_way_received;
+      return;
+    }
+  }
+  struct reply *reply = reply_new(session ? sequence : 0);
+  if (!reply) {
+    return;
+  }
+  if (session && sequence) {
+    session->one_way_received = sequence;
+  }
+  run(engine, now_ns, request, session, reply, true);
+}
+
+static hf_reason check_request(struct engine *engine, uint64_t now_ns,
+                               struct connection *connection, const struct engine_request *request,
+                               struct session **session) {
+  if (!request->message) {
+    return request->malformed;
+  }
+  if (engine->draining) {
+    return HF_REASON_STOPPING;
+  }
+  hf_reason reason = find_session(engine, now_ns, connection, request, session);
+  if (reason) {
+    return reason;
+  }
+  return request->operation ? HF_REASON_NONE : HF_REASON_UNKNOWN_OPERATION;
+}
+
+void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_request *request) {
+  struct connection *connection = core_connection(engine, request->connection);
+  if (!connection || connection->fenced) {
+    return;
+  }
+  engine_advance(engine, now_ns);
+  struct session *session = NULL;
+  hf_reason reason = check_request(engine, now_ns, connection, request, &session);
+  if (reason) {
+    if (!connection->one_way) {
+      answer(engine, request, request->message ? request->message->sequence : 0, reason);
+    }
+    return;
+  }
+  if (connection->one_way) {
+    apply_one_way(engine, now_ns, request, session);
+  } else {
+    const Holdfast__Request *message = request->message;
+    if (session) {
+      session_acknowledge(session, message->acked, message->acked_also, message->n_acked_also);
+    }
+    apply_call(engine, now_ns, request, session);
+  }
+  core_settle(engine, now_ns);
+}
+
+/* ---- time */
+
+static void expire(struct engine *engine, uint64_t now_ns, struct timer *timer) {
+  if (timer->kind == TIMER_WAITER) {
+    struct waiter *waiter = (struct waiter *)((char *)timer - offsetof(struct waiter, timer));
+    core_time_out(engine, now_ns, waiter);
+  } else {
+    struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
+    core_end_session(engine, now_ns, session, false);
+  }
+}
+
+void engine_advance(struct engine *engine, uint64_t now_ns) {
+  struct timer *timer;
+  while ((timer = timers_pop(&engine->timers, now_ns))) {
+    expire(engine, now_ns, timer);
+    core_settle(engine, now_ns);
+  }
+}
+
+uint64_t engine_next_deadline_ns(const struct engine *engine) {
+  return timers_next_deadline_ns(&engine->timers);
+}
+
+void engine_drain(struct engine *engine) {
+  size_t position = 0;
+  uint64_t id;
+  void *item;
+  struct waiter *waiter;
+  engine->draining = true;
+  while (map64_next(&engine->sessions, &position, &id, &item)) {
+    while ((waiter = TAILQ_FIRST(&((struct session *)item)->waiters))) {
+      core_end_wait(engine, 0, waiter, HF_REASON_STOPPING);
+    }
+  }
+  position = 0;
+  while (map64_next(&engine->connections, &position, &id, &item)) {
+    while ((waiter = TAILQ_FIRST(&((struct connection *)item)->waiters))) {
+      core_end_wait(engine, 0, waiter, HF_REASON_STOPPING);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/* The deterministic core: sessions, objects, who waits for what. The same commands at the same
+ * times always give the same state.
+ *
+ * layer   engine: no I/O, no clock, no randomness; called by dispatch
+ * threads one at a time: dispatch holds its lock around every call
+ * source  DESIGN sections 3 and 4
+ */
+#ifndef HF_ENGINE_ENGINE_H
+#define HF_ENGINE_ENGINE_H
+
+#include "proto/holdfast.pb-c.h"
+#include "proto/sp.h"
+#include "proto/value.h"
+#include "server/engine/reply.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct engine;
+struct call;
+
+/* How an operation may be used; the bits of struct operation's flags. */
+enum operation_flag {
+  OPERATION_WAITS = 1,   /* may park; its timeout is looked at */
+  OPERATION_STORES = 2,  /* refused while memory is full */
+  OPERATION_ONE_WAY = 4, /* makes sense without a reply */
+  OPERATION_NEEDS_SESSION = 8,
+  OPERATION_OPENS = 16, /* OpenSession, ResumeSession: served to a connection whose session ended */
+};
+
+/* One row of dispatch/operations.h. */
+struct operation {
+  const char *name; /* "dict_get": the arm's name */
+  uint32_t kinds;   /* bit (1 << kind) for each kind of object it works on; 0: on no object */
+  uint32_t flags;
+  hf_reason (*handle)(struct call *call);
+};
+
+struct engine_config {
+  struct value_hash_key hash_key;
+  uint64_t first_object; /* ids count up from here; never the ones of an earlier start */
+  uint64_t first_token;  /* as do the tokens of locks */
+  size_t memory_bytes_max;
+  uint64_t start_ns;
+};
+
+/* Where outcomes go. Called from within engine_* calls. */
+struct engine_sink {
+  void *ctx;
+  /* reply is given: one count. It answers the request that came with the route. */
+  void (*deliver)(void *ctx, uint64_t connection, const struct sp_route *route,
+                  struct reply *reply);
+  /* The connection's session moved to another one; nothing of it is served any more. */
+  void (*close)(void *ctx, uint64_t connection);
+};
+
+/* One request as dispatch decoded it. Borrowed for the call. */
+struct engine_request {
+  uint64_t connection;
+  struct sp_route route;
+  struct bytes body;                 /* kept, copied, while the operation waits */
+  const Holdfast__Request *message;  /* the same, unpacked; NULL: it could not be */
+  const struct operation *operation; /* NULL: unknown */
+  hf_reason malformed;               /* why message is NULL */
+  uint8_t entropy[HF_SESSION_BYTES]; /* random, when the operation opens a session */
+};
+
+/* NULL: out of memory. */
+struct engine *engine_new(const struct engine_config *config, const struct engine_sink *sink);
+void engine_free(struct engine *engine);
+
+/* The only door by which requests change state. The outcome reaches the sink, now or later. */
+void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_request *request);
+/* Time passes: deadlines of waiters and sessions up to now. */
+void engine_advance(struct engine *engine, uint64_t now_ns);
+/* When engine_advance has something to do next; CLOCK_NEVER: nothing. */
+uint64_t engine_next_deadline_ns(const struct engine *engine);
+
+/* false: out of memory. */
+bool engine_connect(struct engine *engine, uint64_t connection, bool one_way);
+/* The session bound to it has its grace time to come back. */
+void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t connection);
+/* Everything that waits, and every later request, is answered STOPPING. */
+void engine_drain(struct engine *engine);
+
+#endif

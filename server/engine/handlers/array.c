@@ -1,0 +1,120 @@
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+#include "server/objects/cell.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct value load(const struct cells *cells, size_t position) {
+  return cell_load(cells->typecode, cells->elements, position);
+}
+
+/* The element an index means, once the array's lock lets the call through. */
+static hf_reason find_element(struct call *call, int64_t index, size_t *position) {
+  hf_reason reason = call_pass_lock(call);
+  if (reason) {
+    return reason;
+  }
+  return list_position(call->object->cells.count, index, position) ? HF_REASON_NONE
+                                                                   : HF_REASON_BAD_INDEX;
+}
+
+hf_reason handle_array_get(struct call *call) {
+  size_t position;
+  hf_reason reason = find_element(call, call->message->array_get->index, &position);
+  if (!reason) {
+    call_answer_value(call, load(&call->object->cells, position));
+  }
+  return reason;
+}
+
+hf_reason handle_array_set(struct call *call) {
+  const Holdfast__ArraySet *message = call->message->array_set;
+  struct cells *cells = &call->object->cells;
+  struct value value;
+  size_t position;
+  hf_reason reason = find_element(call, message->index, &position);
+  if (reason || (reason = call_value(call, message->value, &value))) {
+    return reason;
+  }
+  reason = cell_store(cells->typecode, cells->elements, position, value);
+  value_release(value);
+  return reason;
+}
+
+hf_reason handle_array_add(struct call *call) {
+  const Holdfast__ArrayAdd *message = call->message->array_add;
+  struct cells *cells = &call->object->cells;
+  struct value amount, sum;
+  size_t position;
+  hf_reason reason = find_element(call, message->index, &position);
+  if (reason || (reason = call_value(call, message->amount, &amount))) {
+    return reason;
+  }
+  reason = value_sum(load(cells, position), amount, &sum);
+  value_release(amount);
+  if (!reason && !(reason = cell_store(cells->typecode, cells->elements, position, sum))) {
+    call_answer_value(call, load(cells, position));
+  }
+  return reason;
+}
+
+hf_reason handle_array_len(struct call *call) {
+  call_answer_count(call, call->object->cells.count);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_array_get_slice(struct call *call) {
+  const struct cells *cells = &call->object->cells;
+  struct list_range range;
+  struct value *values;
+  hf_reason reason = call_pass_lock(call);
+  if (reason ||
+      (reason = call_range(call->message->array_get_slice->slice, cells->count, &range)) ||
+      (reason = call_answer_values(call, REPLY_VALUES, range.count, &values))) {
+    return reason;
+  }
+  for (size_t i = 0; i < range.count; i++) {
+    values[i] = load(cells, (size_t)(range.start + (int64_t)i * range.step));
+  }
+  return HF_REASON_NONE;
+}
+
+/* All or nothing: a bad value leaves the array as it was. */
+static hf_reason store_range(struct cells *cells, struct list_range range,
+                             const struct value *values) {
+  size_t element_bytes = cell_element_bytes(cells->typecode);
+  char *copy = malloc(range.count * element_bytes + 1);
+  hf_reason reason = copy ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  for (size_t i = 0; i < range.count && !reason; i++) {
+    reason = cell_store(cells->typecode, copy, i, values[i]);
+  }
+  for (size_t i = 0; i < range.count && !reason; i++) {
+    size_t position = (size_t)(range.start + (int64_t)i * range.step);
+    memcpy((char *)cells->elements + position * element_bytes, copy + i * element_bytes,
+           element_bytes);
+  }
+  free(copy);
+  return reason;
+}
+
+hf_reason handle_array_set_slice(struct call *call) {
+  const Holdfast__ArraySetSlice *message = call->message->array_set_slice;
+  struct cells *cells = &call->object->cells;
+  struct list_range range;
+  struct value *values;
+  hf_reason reason = call_pass_lock(call);
+  if (reason || (reason = call_range(message->slice, cells->count, &range))) {
+    return reason;
+  }
+  if (message->n_items != range.count) {
+    return HF_REASON_BAD_SLICE;
+  }
+  reason = call_values(call, message->n_items, message->items, &values);
+  if (reason) {
+    return reason;
+  }
+  reason = store_range(cells, range, values);
+  call_free_values(values, message->n_items);
+  return reason;
+}

@@ -1,0 +1,365 @@
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+
+#include <stdlib.h>
+
+/* ---- one key */
+
+hf_reason handle_dict_get(struct call *call) {
+  struct value key, value;
+  hf_reason reason = call_key(call, call->message->dict_get->key, &key);
+  if (reason) {
+    return reason;
+  }
+  bool found = dict_get(call->object->dict, key, &value);
+  value_release(key);
+  if (!found) {
+    return HF_REASON_NO_SUCH_KEY;
+  }
+  call_answer_value(call, value_retain(value));
+  return HF_REASON_NONE;
+}
+
+/* key and value are taken, also on failure. */
+static hf_reason set(struct call *call, struct value key, struct value value) {
+  struct value old;
+  hf_reason reason = dict_set(call->object->dict, key, value, &old);
+  if (reason) {
+    value_release(key);
+    value_release(value);
+    return reason;
+  }
+  call_keep(call, value);
+  call_discard(call, old);
+  return HF_REASON_NONE;
+}
+
+static hf_reason read_entry(struct call *call, const Holdfast__Value *key_message,
+                            const Holdfast__Value *value_message, struct value *key,
+                            struct value *value) {
+  hf_reason reason = call_key(call, key_message, key);
+  if (!reason && (reason = call_value(call, value_message, value))) {
+    value_release(*key);
+  }
+  return reason;
+}
+
+hf_reason handle_dict_set(struct call *call) {
+  const Holdfast__DictSet *message = call->message->dict_set;
+  struct value key, value;
+  hf_reason reason = read_entry(call, message->key, message->value, &key, &value);
+  return reason ? reason : set(call, key, value);
+}
+
+/* Removes the key. false: not there. *removed is the caller's to discard. */
+static bool remove_key(struct call *call, struct value key, struct value *removed) {
+  struct value removed_key;
+  bool found = dict_remove(call->object->dict, key, &removed_key, removed);
+  if (found) {
+    value_release(removed_key);
+  }
+  return found;
+}
+
+hf_reason handle_dict_delete(struct call *call) {
+  struct value key, removed;
+  hf_reason reason = call_key(call, call->message->dict_delete->key, &key);
+  if (reason) {
+    return reason;
+  }
+  bool found = remove_key(call, key, &removed);
+  value_release(key);
+  if (!found) {
+    return HF_REASON_NO_SUCH_KEY;
+  }
+  call_discard(call, removed);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_dict_contains(struct call *call) {
+  struct value key, value;
+  hf_reason reason = call_key(call, call->message->dict_contains->key, &key);
+  if (!reason) {
+    call_answer_flag(call, dict_get(call->object->dict, key, &value));
+    value_release(key);
+  }
+  return reason;
+}
+
+hf_reason handle_dict_pop(struct call *call) {
+  const Holdfast__DictPop *message = call->message->dict_pop;
+  struct value key, fallback = {0}, removed;
+  hf_reason reason = call_key(call, message->key, &key);
+  if (!reason && message->fallback && (reason = call_value(call, message->fallback, &fallback))) {
+    value_release(key);
+  }
+  if (reason) {
+    return reason;
+  }
+  bool found = remove_key(call, key, &removed);
+  value_release(key);
+  if (!found) {
+    if (value_is_absent(fallback)) {
+      return HF_REASON_NO_SUCH_KEY;
+    }
+    call_answer_value(call, fallback);
+    return HF_REASON_NONE;
+  }
+  value_release(fallback);
+  call_answer_value(call, value_retain(removed));
+  call_discard(call, removed);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_dict_pop_item(struct call *call) {
+  struct value *entry, key, value;
+  if (dict_len(call->object->dict) == 0) {
+    return HF_REASON_NO_SUCH_KEY;
+  }
+  hf_reason reason = call_answer_values(call, REPLY_ENTRIES, 2, &entry);
+  if (reason) {
+    return reason;
+  }
+  dict_remove_last(call->object->dict, &key, &value);
+  entry[0] = key;
+  entry[1] = value_retain(value);
+  call_discard(call, value);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_dict_set_default(struct call *call) {
+  const Holdfast__DictSetDefault *message = call->message->dict_set_default;
+  struct value key, value, found;
+  hf_reason reason = read_entry(call, message->key, message->value, &key, &value);
+  if (reason) {
+    return reason;
+  }
+  if (dict_get(call->object->dict, key, &found)) {
+    call_answer_value(call, value_retain(found));
+    value_release(key);
+    value_release(value);
+    return HF_REASON_NONE;
+  }
+  call_answer_value(call, value_retain(value));
+  return set(call, key, value);
+}
+
+hf_reason handle_dict_replace(struct call *call) {
+  const Holdfast__DictReplace *message = call->message->dict_replace;
+  struct value key, value, found;
+  hf_reason reason = read_entry(call, message->key, message->value, &key, &value);
+  if (reason) {
+    return reason;
+  }
+  if (!dict_get(call->object->dict, key, &found)) {
+    value_release(key);
+    value_release(value);
+    return HF_REASON_NO_SUCH_KEY;
+  }
+  return set(call, key, value);
+}
+
+hf_reason handle_dict_add(struct call *call) {
+  const Holdfast__DictAdd *message = call->message->dict_add;
+  struct value key, amount, found, sum;
+  hf_reason reason = read_entry(call, message->key, message->amount, &key, &amount);
+  if (reason) {
+    return reason;
+  }
+  if (!dict_get(call->object->dict, key, &found)) {
+    found = value_int(0);
+  }
+  reason = value_sum(found, amount, &sum);
+  value_release(amount);
+  if (reason) {
+    value_release(key);
+    return reason;
+  }
+  call_answer_value(call, sum);
+  return set(call, key, sum);
+}
+
+/* ---- compare and set */
+
+/* An absent message is an absent value. */
+static hf_reason read_optional(struct call *call, const Holdfast__Value *message,
+                               struct value *value) {
+  *value = (struct value){0};
+  return message ? call_value(call, message, value) : HF_REASON_NONE;
+}
+
+/* Brings key to desired, which may be absent; all are taken. */
+static hf_reason exchange(struct call *call, struct value key, struct value desired) {
+  struct value removed;
+  if (!value_is_absent(desired)) {
+    return set(call, key, desired);
+  }
+  if (remove_key(call, key, &removed)) {
+    call_discard(call, removed);
+  }
+  value_release(key);
+  return HF_REASON_NONE;
+}
+
+static bool matches(struct value found, struct value expected) {
+  if (value_is_absent(found) || value_is_absent(expected)) {
+    return value_is_absent(found) && value_is_absent(expected);
+  }
+  return value_equal(found, expected);
+}
+
+hf_reason handle_dict_compare_and_set(struct call *call) {
+  const Holdfast__DictCompareAndSet *message = call->message->dict_compare_and_set;
+  struct value key, expected = {0}, desired = {0}, found;
+  hf_reason reason = call_key(call, message->key, &key);
+  if (reason) {
+    return reason;
+  }
+  if ((reason = read_optional(call, message->expected, &expected)) ||
+      (reason = read_optional(call, message->desired, &desired))) {
+    value_release(key);
+    value_release(expected);
+    return reason;
+  }
+  if (!dict_get(call->object->dict, key, &found)) {
+    found = (struct value){0};
+  }
+  bool equal = matches(found, expected);
+  call_answer_exchange(call, equal, value_retain(found));
+  value_release(expected);
+  if (!equal) {
+    value_release(key);
+    value_release(desired);
+    return HF_REASON_NONE;
+  }
+  return exchange(call, key, desired);
+}
+
+/* ---- many */
+
+hf_reason handle_dict_len(struct call *call) {
+  call_answer_count(call, dict_len(call->object->dict));
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_dict_clear(struct call *call) {
+  struct dict *dict = call->object->dict;
+  struct value key, value;
+  if (call->object->references) {
+    while (dict_remove_last(dict, &key, &value)) {
+      value_release(key);
+      call_discard(call, value);
+    }
+  }
+  dict_clear(dict);
+  return HF_REASON_NONE;
+}
+
+enum part { KEYS = 1, VALUES = 2 };
+
+static hf_reason answer_all(struct call *call, enum reply_shape shape, unsigned parts) {
+  const struct dict *dict = call->object->dict;
+  struct value *values, key, value;
+  size_t per_entry = parts == (KEYS | VALUES) ? 2 : 1, idx = 0;
+  uint64_t cursor = 0;
+  hf_reason reason = call_answer_values(call, shape, dict_len(dict) * per_entry, &values);
+  while (!reason && dict_next(dict, &cursor, &key, &value)) {
+    if (parts & KEYS) {
+      values[idx++] = value_retain(key);
+    }
+    if (parts & VALUES) {
+      values[idx++] = value_retain(value);
+    }
+  }
+  return reason;
+}
+
+hf_reason handle_dict_keys(struct call *call) {
+  return answer_all(call, REPLY_VALUES, KEYS);
+}
+
+hf_reason handle_dict_values(struct call *call) {
+  return answer_all(call, REPLY_VALUES, VALUES);
+}
+
+hf_reason handle_dict_items(struct call *call) {
+  return answer_all(call, REPLY_ENTRIES, KEYS | VALUES);
+}
+
+/* All entries are read before the first is set, so that a bad one leaves the dict as it was. */
+hf_reason handle_dict_update(struct call *call) {
+  const Holdfast__DictUpdate *message = call->message->dict_update;
+  struct value *entries = malloc((2 * message->n_items + 1) * sizeof *entries);
+  hf_reason reason = entries ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  size_t read = 0, taken = 0;
+  while (!reason && read < message->n_items) {
+    const Holdfast__Entry *item = message->items[read];
+    reason = read_entry(call, item->key, item->value, &entries[2 * read], &entries[2 * read + 1]);
+    read += !reason;
+  }
+  while (!reason && taken < read) {
+    reason = set(call, entries[2 * taken], entries[2 * taken + 1]);
+    taken++;
+  }
+  for (size_t i = 2 * taken; i < 2 * read; i++) {
+    value_release(entries[i]);
+  }
+  free(entries);
+  return reason;
+}
+
+hf_reason handle_dict_get_many(struct call *call) {
+  const Holdfast__DictGetMany *message = call->message->dict_get_many;
+  struct value *keys, *entries, value;
+  hf_reason reason = call_values(call, message->n_keys, message->keys, &keys);
+  if (reason) {
+    return reason;
+  }
+  reason = call_answer_values(call, REPLY_ENTRIES, 2 * message->n_keys, &entries);
+  if (reason) {
+    call_free_values(keys, message->n_keys);
+    return reason;
+  }
+  size_t count = 0;
+  for (size_t i = 0; i < message->n_keys; i++) {
+    if (dict_get(call->object->dict, keys[i], &value)) {
+      entries[count++] = value_retain(keys[i]);
+      entries[count++] = value_retain(value);
+    }
+  }
+  call->reply->values_count = count;
+  call_free_values(keys, message->n_keys);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_dict_scan(struct call *call) {
+  const Holdfast__DictScan *message = call->message->dict_scan;
+  const struct dict *dict = call->object->dict;
+  size_t limit =
+      message->limit && message->limit < HF_PAGE_COUNT_MAX ? message->limit : HF_PAGE_COUNT_MAX;
+  if (message->strict_case == HOLDFAST__DICT_SCAN__STRICT_EXPECTED_LENGTH &&
+      message->expected_length != dict_len(dict)) {
+    return HF_REASON_SIZE_CHANGED;
+  }
+  if (limit > dict_len(dict)) {
+    limit = dict_len(dict);
+  }
+  struct value *entries, key, value;
+  hf_reason reason = call_answer_values(call, REPLY_PAGE, 2 * limit, &entries);
+  if (reason) {
+    return reason;
+  }
+  uint64_t cursor = message->cursor;
+  size_t count = 0;
+  while (count < limit && dict_next(dict, &cursor, &key, &value)) {
+    entries[2 * count] = value_retain(key);
+    entries[2 * count + 1] = value_retain(value);
+    count++;
+  }
+  uint64_t ahead = cursor;
+  bool more = count == limit && dict_next(dict, &ahead, &key, &value);
+  call->reply->values_count = 2 * count;
+  call->reply->cursor = more ? cursor : 0;
+  call->reply->length = dict_len(dict);
+  return HF_REASON_NONE;
+}

@@ -1,0 +1,118 @@
+/* A handler per operation; what each does is in proto/PROTOCOL.md, under its name.
+ *
+ * layer   engine
+ * The rows of dispatch/operations.h tie them to the arms of the request.
+ */
+#ifndef HF_ENGINE_HANDLERS_HANDLERS_H
+#define HF_ENGINE_HANDLERS_HANDLERS_H
+
+#include "server/engine/engine.h"
+
+#define HANDLER(name) hf_reason handle_##name(struct call *call);
+
+/* session.c */
+HANDLER(open_session)
+HANDLER(resume_session)
+HANDLER(close_session)
+HANDLER(ping)
+HANDLER(flush)
+HANDLER(server_info)
+
+/* object.c */
+HANDLER(object_open)
+HANDLER(object_delete)
+HANDLER(object_list)
+HANDLER(object_info)
+HANDLER(object_hold)
+HANDLER(object_release)
+
+/* dict.c */
+HANDLER(dict_get)
+HANDLER(dict_set)
+HANDLER(dict_delete)
+HANDLER(dict_contains)
+HANDLER(dict_len)
+HANDLER(dict_keys)
+HANDLER(dict_values)
+HANDLER(dict_items)
+HANDLER(dict_clear)
+HANDLER(dict_pop)
+HANDLER(dict_pop_item)
+HANDLER(dict_set_default)
+HANDLER(dict_update)
+HANDLER(dict_add)
+HANDLER(dict_compare_and_set)
+HANDLER(dict_replace)
+HANDLER(dict_get_many)
+HANDLER(dict_scan)
+
+/* list.c */
+HANDLER(list_get)
+HANDLER(list_set)
+HANDLER(list_delete)
+HANDLER(list_get_slice)
+HANDLER(list_set_slice)
+HANDLER(list_delete_slice)
+HANDLER(list_append)
+HANDLER(list_extend)
+HANDLER(list_insert)
+HANDLER(list_pop)
+HANDLER(list_remove)
+HANDLER(list_index)
+HANDLER(list_count)
+HANDLER(list_contains)
+HANDLER(list_len)
+HANDLER(list_reverse)
+HANDLER(list_sort)
+HANDLER(list_concat)
+HANDLER(list_repeat)
+HANDLER(list_repeat_in_place)
+HANDLER(list_copy)
+HANDLER(list_clear)
+HANDLER(list_add)
+HANDLER(list_compare_and_set)
+
+/* queue.c */
+HANDLER(queue_put)
+HANDLER(queue_get)
+HANDLER(queue_size)
+HANDLER(queue_empty)
+HANDLER(queue_full)
+HANDLER(queue_task_done)
+HANDLER(queue_join)
+
+/* pipe.c */
+HANDLER(pipe_attach)
+HANDLER(pipe_send)
+HANDLER(pipe_recv)
+HANDLER(pipe_poll)
+HANDLER(pipe_close)
+
+/* namespace.c */
+HANDLER(namespace_get)
+HANDLER(namespace_set)
+HANDLER(namespace_delete)
+HANDLER(namespace_list)
+
+/* value.c */
+HANDLER(value_get)
+HANDLER(value_set)
+HANDLER(value_add)
+HANDLER(value_compare_and_set)
+HANDLER(value_wait)
+
+/* array.c */
+HANDLER(array_get)
+HANDLER(array_set)
+HANDLER(array_get_slice)
+HANDLER(array_set_slice)
+HANDLER(array_len)
+HANDLER(array_add)
+
+/* lock.c */
+HANDLER(lock_acquire)
+HANDLER(lock_release)
+
+#undef HANDLER
+
+#endif

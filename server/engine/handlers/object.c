@@ -1,0 +1,314 @@
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+#include "server/objects/cell.h"
+
+#include <stdlib.h>
+
+/* ---- opening */
+
+static bool is_single_value(int kind) {
+  return kind == HOLDFAST__KIND__VALUE || kind == HOLDFAST__KIND__RAW_VALUE;
+}
+
+static bool is_typed(int kind) {
+  return is_single_value(kind) || kind == HOLDFAST__KIND__ARRAY ||
+         kind == HOLDFAST__KIND__RAW_ARRAY;
+}
+
+/* What the request asks for. HF_REASON_NONE | WRONG_KIND BAD_NAME BAD_TYPECODE OBJECT_TOO_BIG */
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  *shape = (struct object_shape){
+      .kind = message->kind,
+      .name = bytes_of(message->name.data, message->name.len),
+      .maxsize = message->maxsize > 0 ? message->maxsize : 0,
+      .one_way = message->one_way,
+      .length = message->n_initial ? message->n_initial : message->length,
+  };
+  if (message->kind < HOLDFAST__KIND__DICT || message->kind > HOLDFAST__KIND__RLOCK) {
+    return HF_REASON_WRONG_KIND;
+  }
+  if (shape->name.len && call_check_name(shape->name)) {
+    return HF_REASON_BAD_NAME;
+  }
+  if (!is_typed(message->kind)) {
+    return HF_REASON_NONE;
+  }
+  if (is_single_value(message->kind)) {
+    shape->length = 1;
+  }
+  if (message->typecode.len != 1 || cell_element_bytes((char)message->typecode.data[0]) == 0) {
+    return HF_REASON_BAD_TYPECODE;
+  }
+  shape->typecode = (char)message->typecode.data[0];
+  return shape->length > HF_LENGTH_MAX ? HF_REASON_OBJECT_TOO_BIG : HF_REASON_NONE;
+}
+
+/* Whether an existing object is what the request would have made. */
+static hf_reason check_shape(const struct object *object, const struct object_shape *shape) {
+  if (object->kind != shape->kind) {
+    return HF_REASON_WRONG_KIND;
+  }
+  bool same = true;
+  if (is_typed(object->kind)) {
+    same = object->cells.typecode == shape->typecode && object->cells.count == shape->length;
+  } else if (object->kind == HOLDFAST__KIND__QUEUE) {
+    same = object->queue.maxsize == shape->maxsize;
+  } else if (object->kind == HOLDFAST__KIND__PIPE) {
+    same = object->pipe.one_way == shape->one_way;
+  }
+  return same ? HF_REASON_NONE : HF_REASON_WRONG_SHAPE;
+}
+
+static hf_reason fill_cells(struct cells *cells, const struct value *values, size_t count) {
+  hf_reason reason = HF_REASON_NONE;
+  for (size_t i = 0; i < count && i < cells->count && !reason; i++) {
+    reason = cell_store(cells->typecode, cells->elements, i, values[i]);
+  }
+  return reason;
+}
+
+/* What a new object begins with. */
+static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *message) {
+  struct object *object = call->object;
+  struct value *values;
+  hf_reason reason = call_values(call, message->n_initial, message->initial, &values);
+  if (reason) {
+    return reason;
+  }
+  if (object->kind == HOLDFAST__KIND__LIST) {
+    reason = list_insert(&object->list, 0, values, message->n_initial);
+    for (size_t i = 0; !reason && i < message->n_initial; i++) {
+      call_keep(call, values[i]);
+    }
+  } else if (is_typed(object->kind)) {
+    reason = fill_cells(&object->cells, values, message->n_initial);
+  }
+  bool taken = object->kind == HOLDFAST__KIND__LIST && !reason;
+  call_free_values(values, taken ? 0 : message->n_initial);
+  return reason;
+}
+
+static hf_reason create_object(struct call *call, const struct object_shape *shape) {
+  struct engine *engine = call->engine;
+  if (engine->registry.memory_bytes >= engine->config.memory_bytes_max) {
+    return HF_REASON_MEMORY_FULL;
+  }
+  if (is_typed(shape->kind) &&
+      shape->length * cell_element_bytes(shape->typecode) >
+          engine->config.memory_bytes_max - engine->registry.memory_bytes) {
+    return HF_REASON_MEMORY_FULL;
+  }
+  hf_reason reason = registry_create(&engine->registry, shape, &call->object);
+  if (reason) {
+    return reason;
+  }
+  reason = fill_object(call, call->message->object_open);
+  if (reason) {
+    registry_destroy(&engine->registry, call->object);
+    call->object = NULL;
+  }
+  return reason;
+}
+
+/* ---- reports */
+
+static struct value holder_of(const struct engine *engine, const struct lock *lock) {
+  const struct session *owner = map64_get(&engine->sessions, lock->owner.session);
+  struct value unknown;
+  value_text(bytes_of_text("?"), &unknown);
+  return owner ? value_retain(owner->client) : unknown;
+}
+
+static struct reply_object report(const struct engine *engine, struct object *object) {
+  struct reply_object reported = {
+      .id = object->id,
+      .kind = object->kind,
+      .name = value_retain(object->name),
+      .length = object_length(object),
+      .waiting = object_waiting(object),
+      .holds = object->holds,
+  };
+  const struct lock *lock = object_lock(object);
+  if (lock) {
+    reported.locked = lock->depth > 0;
+    reported.token = lock->token;
+    if (reported.locked) {
+      reported.holder = holder_of(engine, lock);
+    }
+  }
+  if (object->kind == HOLDFAST__KIND__QUEUE) {
+    reported.maxsize = object->queue.maxsize;
+    reported.unfinished = object->queue.unfinished;
+  } else if (is_typed(object->kind)) {
+    reported.typecode = object->cells.typecode;
+  }
+  return reported;
+}
+
+static hf_reason answer_object(struct call *call, bool created) {
+  struct reply_object *objects = malloc(sizeof *objects);
+  if (!objects) {
+    return HF_REASON_NO_MEMORY;
+  }
+  objects[0] = report(call->engine, call->object);
+  objects[0].created = created;
+  call->reply->shape = REPLY_OBJECT;
+  call->reply->objects = objects;
+  call->reply->objects_count = 1;
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_object_open(struct call *call) {
+  const Holdfast__ObjectOpen *message = call->message->object_open;
+  struct object_shape shape;
+  if (message->mode == HOLDFAST__OBJECT_OPEN__MODE__OPEN && message->name.len) {
+    call->object = registry_find_name(&call->engine->registry,
+                                      bytes_of(message->name.data, message->name.len));
+    if (!call->object) {
+      return HF_REASON_NO_SUCH_OBJECT;
+    }
+    if (message->kind != HOLDFAST__KIND__ANY && (int)message->kind != call->object->kind) {
+      return HF_REASON_WRONG_KIND;
+    }
+    if (call->session && session_hold(call->session, call->object->id)) {
+      core_hold(call->engine, call->object->id);
+    }
+    return answer_object(call, false);
+  }
+  hf_reason reason = read_shape(message, &shape);
+  if (reason) {
+    return reason;
+  }
+  if (shape.name.len == 0 && !call->session) {
+    return HF_REASON_NEEDS_SESSION;
+  }
+  call->object = shape.name.len ? registry_find_name(&call->engine->registry, shape.name) : NULL;
+  bool exists = call->object != NULL;
+  if (exists && message->mode == HOLDFAST__OBJECT_OPEN__MODE__CREATE) {
+    return HF_REASON_NAME_TAKEN;
+  }
+  reason = exists ? check_shape(call->object, &shape) : create_object(call, &shape);
+  if (reason) {
+    return reason;
+  }
+  if (call->session && session_hold(call->session, call->object->id)) {
+    core_hold(call->engine, call->object->id);
+  }
+  return answer_object(call, !exists);
+}
+
+hf_reason handle_object_delete(struct call *call) {
+  struct object *object = call->object;
+  call->object = NULL;
+  core_delete_object(call->engine, call->now_ns, object);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_object_info(struct call *call) {
+  return answer_object(call, false);
+}
+
+/* ---- listing */
+
+struct listing {
+  const Holdfast__ObjectList *message;
+  struct object **found;
+  size_t count;
+};
+
+static int compare_bytes(struct bytes a, struct bytes b) {
+  size_t common = a.len < b.len ? a.len : b.len;
+  int order = common ? memcmp(a.data, b.data, common) : 0;
+  return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* By name; anonymous ones last, by id. */
+static int compare_objects(const void *left, const void *right) {
+  const struct object *a = *(struct object *const *)left, *b = *(struct object *const *)right;
+  bool a_named = !value_is_absent(a->name), b_named = !value_is_absent(b->name);
+  if (a_named && b_named) {
+    return compare_bytes(value_content(&a->name), value_content(&b->name));
+  }
+  if (a_named != b_named) {
+    return a_named ? -1 : 1;
+  }
+  return (a->id > b->id) - (a->id < b->id);
+}
+
+static bool is_wanted(const Holdfast__ObjectList *message, const struct object *object) {
+  if (message->kind != HOLDFAST__KIND__ANY && (int)message->kind != object->kind) {
+    return false;
+  }
+  if (value_is_absent(object->name)) {
+    return message->anonymous && message->prefix.len == 0;
+  }
+  struct bytes name = value_content(&object->name);
+  if (message->after.len &&
+      compare_bytes(name, bytes_of(message->after.data, message->after.len)) <= 0) {
+    return false;
+  }
+  return name.len >= message->prefix.len &&
+         (message->prefix.len == 0 ||
+          memcmp(name.data, message->prefix.data, message->prefix.len) == 0);
+}
+
+hf_reason handle_object_list(struct call *call) {
+  const Holdfast__ObjectList *message = call->message->object_list;
+  const struct map64 *by_id = &call->engine->registry.by_id;
+  struct object **found = malloc((by_id->count + 1) * sizeof *found);
+  size_t position = 0, count = 0;
+  uint64_t id;
+  void *object;
+  if (!found) {
+    return HF_REASON_NO_MEMORY;
+  }
+  while (map64_next(by_id, &position, &id, &object)) {
+    if (is_wanted(message, object)) {
+      found[count++] = object;
+    }
+  }
+  qsort(found, count, sizeof *found, compare_objects);
+  size_t limit =
+      message->limit && message->limit < HF_PAGE_COUNT_MAX ? message->limit : HF_PAGE_COUNT_MAX;
+  size_t answered = count < limit ? count : limit;
+  struct reply_object *objects = malloc((answered + 1) * sizeof *objects);
+  for (size_t i = 0; objects && i < answered; i++) {
+    objects[i] = report(call->engine, found[i]);
+  }
+  free(found);
+  if (!objects) {
+    return HF_REASON_NO_MEMORY;
+  }
+  call->reply->shape = REPLY_OBJECTS;
+  call->reply->objects = objects;
+  call->reply->objects_count = answered;
+  call->reply->more = count > answered;
+  return HF_REASON_NONE;
+}
+
+/* ---- references of the session */
+
+hf_reason handle_object_hold(struct call *call) {
+  const Holdfast__ObjectHold *message = call->message->object_hold;
+  hf_reason reason = HF_REASON_NONE;
+  for (size_t i = 0; i < message->n_objects; i++) {
+    if (!registry_find(&call->engine->registry, message->objects[i])) {
+      reason = HF_REASON_NO_SUCH_OBJECT; /* the others are held all the same */
+    } else if (session_hold(call->session, message->objects[i])) {
+      core_hold(call->engine, message->objects[i]);
+    }
+  }
+  return reason;
+}
+
+hf_reason handle_object_release(struct call *call) {
+  const Holdfast__ObjectRelease *message = call->message->object_release;
+  for (size_t i = 0; i < message->n_releases; i++) {
+    uint64_t id = message->releases[i]->object;
+    uint64_t dropped = id ? session_unhold(call->session, id, message->releases[i]->count) : 0;
+    if (dropped) {
+      core_unhold(call->engine, id, dropped);
+    }
+  }
+  return HF_REASON_NONE;
+}

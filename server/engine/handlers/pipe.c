@@ -1,0 +1,126 @@
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+
+/* Bits of session->ends. */
+static uintptr_t ends_of(const struct call *call) {
+  return call->session ? (uintptr_t)map64_get(&call->session->ends, call->object->id) : 0;
+}
+
+static hf_reason set_ends(struct call *call, uintptr_t bits) {
+  if (bits == 0) {
+    map64_remove(&call->session->ends, call->object->id);
+    return HF_REASON_NONE;
+  }
+  bool set = map64_set(&call->session->ends, call->object->id, (void *)bits);
+  return set ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+}
+
+hf_reason handle_pipe_attach(struct call *call) {
+  unsigned end = call->message->pipe_attach->end;
+  struct pipe *pipe = &call->object->pipe;
+  if (end > 1) {
+    return HF_REASON_BAD_END;
+  }
+  if (pipe->closed[end]) {
+    return HF_REASON_PIPE_CLOSED;
+  }
+  uintptr_t bits = ends_of(call);
+  if (bits & (1u << end)) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = set_ends(call, bits | (1u << end));
+  if (!reason) {
+    pipe->attached[end]++;
+  }
+  return reason;
+}
+
+hf_reason handle_pipe_send(struct call *call) {
+  unsigned end = call->message->pipe_send->end;
+  struct object *object = call->object;
+  struct pipe *pipe = &object->pipe;
+  struct value value;
+  if (end > 1 || !pipe_may_send(pipe, end)) {
+    return HF_REASON_BAD_END;
+  }
+  if (pipe->closed[0] || pipe->closed[1]) {
+    return HF_REASON_PIPE_CLOSED;
+  }
+  struct list *line = &pipe->lines[1 - end];
+  struct wait_queue *senders = &object->waits[WAIT_PIPE_SEND + end];
+  if (line->len >= HF_PIPE_COUNT_MAX || call_must_line_up(call, senders)) {
+    return call_park(call, senders, HF_REASON_PIPE_FULL);
+  }
+  hf_reason reason = call_value(call, call->message->pipe_send->value, &value);
+  if (reason) {
+    return reason;
+  }
+  reason = list_append(line, value);
+  if (reason) {
+    value_release(value);
+    return reason;
+  }
+  call_keep(call, value);
+  core_wake(call->engine, &object->waits[WAIT_PIPE_RECV + 1 - end]);
+  return HF_REASON_NONE;
+}
+
+/* HF_REASON_NONE: something is there, or the end of file. */
+static hf_reason check_readable_end(const struct call *call, unsigned end) {
+  if (end > 1 || !pipe_may_receive(&call->object->pipe, end)) {
+    return HF_REASON_BAD_END;
+  }
+  return call->object->pipe.closed[end] ? HF_REASON_PIPE_CLOSED : HF_REASON_NONE;
+}
+
+hf_reason handle_pipe_recv(struct call *call) {
+  unsigned end = call->message->pipe_recv->end;
+  struct object *object = call->object;
+  struct pipe *pipe = &object->pipe;
+  hf_reason reason = check_readable_end(call, end);
+  if (reason) {
+    return reason;
+  }
+  struct wait_queue *receivers = &object->waits[WAIT_PIPE_RECV + end];
+  if (pipe->lines[end].len == 0 && pipe->closed[1 - end]) {
+    return HF_REASON_END_OF_FILE;
+  }
+  if (pipe->lines[end].len == 0 || call_must_line_up(call, receivers)) {
+    return call_park(call, receivers, HF_REASON_PIPE_EMPTY);
+  }
+  struct value value = list_remove_at(&pipe->lines[end], 0);
+  call_answer_value(call, value_retain(value));
+  call_discard(call, value);
+  core_wake(call->engine, &object->waits[WAIT_PIPE_SEND + 1 - end]);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_pipe_poll(struct call *call) {
+  unsigned end = call->message->pipe_poll->end;
+  const struct pipe *pipe = &call->object->pipe;
+  hf_reason reason = check_readable_end(call, end);
+  if (reason) {
+    return reason;
+  }
+  bool readable = pipe->lines[end].len > 0 || pipe->closed[1 - end];
+  if (!readable && !call_may_not_wait(call)) {
+    return call_park(call, &call->object->waits[WAIT_PIPE_RECV + end], HF_REASON_PIPE_EMPTY);
+  }
+  call_answer_flag(call, readable);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_pipe_close(struct call *call) {
+  unsigned end = call->message->pipe_close->end;
+  if (end > 1) {
+    return HF_REASON_BAD_END;
+  }
+  uintptr_t bits = ends_of(call);
+  if (bits & (1u << end)) {
+    set_ends(call, bits & ~(uintptr_t)(1u << end));
+    core_detach_pipe(call->engine, call->object, end);
+  } else if (call->object->pipe.attached[end] == 0) {
+    core_close_pipe(call->engine, call->object, end);
+  }
+  return HF_REASON_NONE;
+}

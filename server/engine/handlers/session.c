@@ -1,0 +1,123 @@
+#include "proto/base/clock.h"
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void answer_session(struct call *call, const struct session *session) {
+  call->reply->shape = REPLY_SESSION;
+  call->reply->grace_ms = session->grace_ms;
+  memcpy(call->reply->session, session->id, sizeof session->id);
+}
+
+/* A client's name is for people: it is cut and cleaned rather than refused. */
+static struct value client_name(struct bytes name) {
+  struct value text;
+  if (call_check_name(name) == HF_REASON_NONE && value_text(name, &text)) {
+    return text;
+  }
+  value_text(bytes_of_text("?"), &text);
+  return text;
+}
+
+hf_reason handle_open_session(struct call *call) {
+  const Holdfast__OpenSession *message = call->message->open_session;
+  struct engine *engine = call->engine;
+  struct connection *connection = core_connection(engine, call->connection);
+  uint32_t grace_ms = message->grace_ms ? message->grace_ms : HF_GRACE_MS_DEFAULT;
+  if (engine->sessions.count >= HF_SESSIONS_MAX) {
+    return HF_REASON_SESSIONS_FULL;
+  }
+  struct session *session =
+      session_new(call->entropy, grace_ms < HF_GRACE_MS_MAX ? grace_ms : HF_GRACE_MS_MAX,
+                  client_name(bytes_of(message->client.data, message->client.len)));
+  if (!session) {
+    return HF_REASON_NO_MEMORY;
+  }
+  bool taken = session->serial == 0 || map64_get(&engine->sessions, session->serial);
+  if (taken || !map64_set(&engine->sessions, session->serial, session)) {
+    session_free(session);
+    return HF_REASON_NO_MEMORY;
+  }
+  core_bind_session(engine, call->now_ns, session, connection);
+  answer_session(call, session);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_resume_session(struct call *call) {
+  struct connection *connection = core_connection(call->engine, call->connection);
+  struct session *session = call->session;
+  uint64_t attempt = call->message->resume_session->attempt;
+  if (attempt <= session->attempt) {
+    return HF_REASON_ATTEMPT_STALE;
+  }
+  session->attempt = attempt;
+  core_bind_session(call->engine, call->now_ns, session, connection);
+  answer_session(call, session);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_close_session(struct call *call) {
+  core_end_session(call->engine, call->now_ns, call->session, true);
+  call->session = NULL;
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_ping(struct call *call) {
+  const ProtobufCBinaryData *payload = &call->message->ping->payload;
+  struct value value;
+  if (!value_bytes(bytes_of(payload->data, payload->len), &value)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  call_answer_value(call, value);
+  call->reply->shape = REPLY_PAYLOAD;
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_flush(struct call *call) {
+  struct session *session = call->session;
+  uint64_t through = call->message->flush->through;
+  uint64_t finished = session_one_way_finished(session);
+  if ((session->one_way_received < through || finished < through) && !call_may_not_wait(call)) {
+    return call_park(call, &session->flushers, HF_REASON_TIMED_OUT);
+  }
+  struct reply_flushed *flushed = malloc(sizeof *flushed);
+  if (!flushed) {
+    return HF_REASON_NO_MEMORY;
+  }
+  flushed->received = session->one_way_received;
+  flushed->finished = finished;
+  flushed->failed = session->one_way_failed;
+  flushed->failures_count = session->failures_count;
+  if (session->failures_count) {
+    memcpy(flushed->failures, session->failures,
+           session->failures_count * sizeof *session->failures);
+  }
+  session->one_way_failed = 0;
+  session->failures_count = 0;
+  call->reply->shape = REPLY_FLUSHED;
+  call->reply->flushed = flushed;
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_server_info(struct call *call) {
+  const struct engine *engine = call->engine;
+  struct reply_server *server = malloc(sizeof *server);
+  if (!server) {
+    return HF_REASON_NO_MEMORY;
+  }
+  *server = (struct reply_server){
+      .uptime_ms = (call->now_ns - engine->config.start_ns) / CLOCK_NS_PER_MS,
+      .sessions = engine->sessions.count,
+      .objects = engine->registry.by_id.count,
+      .waiting = engine->waiting,
+      .requests = engine->requests,
+      .duplicates = engine->duplicates,
+      .connections = engine->connections.count,
+      .memory_bytes = engine->registry.memory_bytes,
+  };
+  call->reply->shape = REPLY_SERVER;
+  call->reply->server = server;
+  return HF_REASON_NONE;
+}

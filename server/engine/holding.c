@@ -1,0 +1,75 @@
+/* Who refers to what: sessions and containers hold objects; what nobody holds goes. */
+#include "server/engine/core.h"
+
+static void look_at(struct engine *engine, struct object *object) {
+  if (object->holds == 0 && value_is_absent(object->name) && !object->doomed) {
+    object->doomed = true;
+    TAILQ_INSERT_TAIL(&engine->doomed, object, doomed_link);
+  }
+}
+
+void core_hold(struct engine *engine, uint64_t id) {
+  struct object *object = registry_find(&engine->registry, id);
+  if (object) {
+    object->holds++;
+  }
+}
+
+void core_unhold(struct engine *engine, uint64_t id, uint64_t count) {
+  struct object *object = registry_find(&engine->registry, id);
+  if (object) {
+    object->holds -= count < object->holds ? count : object->holds;
+    look_at(engine, object);
+  }
+}
+
+static void unhold_one(void *engine, uint64_t id) {
+  core_unhold(engine, id, 1);
+}
+
+static void unlink_lock(struct engine *engine, struct object *object) {
+  struct lock *lock = object_lock(object);
+  struct session *owner =
+      lock && lock->depth ? map64_get(&engine->sessions, lock->owner.session) : NULL;
+  if (owner) {
+    map64_remove(&owner->locks, object->id);
+  }
+}
+
+void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object) {
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    struct wait_queue *queue = &object->waits[i];
+    struct waiter *waiter;
+    while ((waiter = TAILQ_FIRST(&queue->waiters)) || (waiter = TAILQ_FIRST(&queue->suspended))) {
+      waiter->object = NULL;
+      core_end_wait(engine, now_ns, waiter, HF_REASON_OBJECT_DELETED);
+    }
+    if (queue->ready) {
+      TAILQ_REMOVE(&engine->ready, queue, ready_link);
+    }
+  }
+  if (object->doomed) {
+    TAILQ_REMOVE(&engine->doomed, object, doomed_link);
+  }
+  unlink_lock(engine, object);
+  if (object->references > 0) {
+    object_each_reference(object, unhold_one, engine);
+  }
+  registry_destroy(&engine->registry, object);
+}
+
+void core_drop_unheld(struct engine *engine, uint64_t now_ns) {
+  while (engine->trash.len > 0) {
+    struct value value = list_remove_at(&engine->trash, engine->trash.len - 1);
+    value_each_reference(value, unhold_one, engine);
+    value_release(value);
+  }
+  struct object *object = TAILQ_FIRST(&engine->doomed);
+  if (object) {
+    TAILQ_REMOVE(&engine->doomed, object, doomed_link);
+    object->doomed = false;
+    if (object->holds == 0) {
+      core_delete_object(engine, now_ns, object);
+    }
+  }
+}

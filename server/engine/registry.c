@@ -1,0 +1,279 @@
+#include "server/engine/registry.h"
+
+#include "proto/holdfast.pb-c.h"
+#include "server/objects/cell.h"
+
+#include <stdlib.h>
+
+bool registry_init(struct registry *registry, const struct value_hash_key *hash_key,
+                   uint64_t first_id) {
+  *registry = (struct registry){.hash_key = hash_key, .next_id = first_id};
+  registry->by_name = dict_new(hash_key);
+  return registry->by_name != NULL;
+}
+
+static void free_content(struct object *object) {
+  switch (object->kind) {
+    case HOLDFAST__KIND__DICT:
+    case HOLDFAST__KIND__NAMESPACE:
+      dict_free(object->dict);
+      break;
+    case HOLDFAST__KIND__LIST:
+      list_deinit(&object->list);
+      break;
+    case HOLDFAST__KIND__QUEUE:
+      list_deinit(&object->queue.items);
+      break;
+    case HOLDFAST__KIND__PIPE:
+      list_deinit(&object->pipe.lines[0]);
+      list_deinit(&object->pipe.lines[1]);
+      break;
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__ARRAY:
+    case HOLDFAST__KIND__RAW_VALUE:
+    case HOLDFAST__KIND__RAW_ARRAY:
+      free(object->cells.elements);
+      break;
+    default:
+      break;
+  }
+}
+
+static void free_object(struct object *object) {
+  free_content(object);
+  value_release(object->name);
+  free(object);
+}
+
+void registry_deinit(struct registry *registry) {
+  size_t position = 0;
+  uint64_t id;
+  void *object;
+  while (map64_next(&registry->by_id, &position, &id, &object)) {
+    free_object(object);
+  }
+  map64_deinit(&registry->by_id);
+  if (registry->by_name) {
+    dict_free(registry->by_name);
+  }
+}
+
+struct object *registry_find(const struct registry *registry, uint64_t id) {
+  return map64_get(&registry->by_id, id);
+}
+
+struct object *registry_find_name(const struct registry *registry, struct bytes name) {
+  struct value key, id;
+  if (!value_text(name, &key)) {
+    return NULL;
+  }
+  bool found = dict_get(registry->by_name, key, &id);
+  value_release(key);
+  return found ? registry_find(registry, (uint64_t)id.integer) : NULL;
+}
+
+static bool init_content(const struct registry *registry, struct object *object,
+                         const struct object_shape *shape) {
+  switch (shape->kind) {
+    case HOLDFAST__KIND__DICT:
+    case HOLDFAST__KIND__NAMESPACE:
+      object->dict = dict_new(registry->hash_key);
+      return object->dict != NULL;
+    case HOLDFAST__KIND__LIST:
+      list_init(&object->list);
+      return true;
+    case HOLDFAST__KIND__QUEUE:
+      object->queue.maxsize = shape->maxsize;
+      list_init(&object->queue.items);
+      return true;
+    case HOLDFAST__KIND__PIPE:
+      object->pipe.one_way = shape->one_way;
+      list_init(&object->pipe.lines[0]);
+      list_init(&object->pipe.lines[1]);
+      return true;
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__ARRAY:
+    case HOLDFAST__KIND__RAW_VALUE:
+    case HOLDFAST__KIND__RAW_ARRAY:
+      object->cells.typecode = shape->typecode;
+      object->cells.count = shape->length;
+      object->cells.lock.recursive = true;
+      object->cells.elements =
+          calloc(shape->length ? shape->length : 1, cell_element_bytes(shape->typecode));
+      return object->cells.elements != NULL;
+    case HOLDFAST__KIND__RLOCK:
+      object->lock.recursive = true;
+      return true;
+    default:
+      return true;
+  }
+}
+
+/* The name leads to the object. false: out of memory. */
+static bool add_name(struct registry *registry, struct object *object) {
+  value_retain(object->name);
+  if (dict_set(registry->by_name, object->name, value_int((int64_t)object->id), NULL)) {
+    value_release(object->name);
+    return false;
+  }
+  return true;
+}
+
+static struct object *new_object(const struct registry *registry,
+                                 const struct object_shape *shape) {
+  struct object *object = calloc(1, sizeof *object);
+  if (!object) {
+    return NULL;
+  }
+  *object = (struct object){.kind = shape->kind, .id = registry->next_id};
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    wait_queue_init(&object->waits[i], false);
+  }
+  if (shape->kind == HOLDFAST__KIND__VALUE || shape->kind == HOLDFAST__KIND__RAW_VALUE) {
+    object->waits[WAIT_CHANGE].broadcast = true;
+  }
+  if (!init_content(registry, object, shape)) {
+    free(object);
+    return NULL;
+  }
+  return object;
+}
+
+hf_reason registry_create(struct registry *registry, const struct object_shape *shape,
+                          struct object **out) {
+  struct object *object = new_object(registry, shape);
+  if (!object) {
+    return HF_REASON_NO_MEMORY;
+  }
+  if (shape->name.len && !value_text(shape->name, &object->name)) {
+    goto free_it;
+  }
+  if (!map64_set(&registry->by_id, object->id, object)) {
+    goto free_it;
+  }
+  if (shape->name.len && !add_name(registry, object)) {
+    map64_remove(&registry->by_id, object->id);
+    goto free_it;
+  }
+  registry->next_id++;
+  registry_account(registry, object);
+  *out = object;
+  return HF_REASON_NONE;
+
+free_it:
+  free_object(object);
+  return HF_REASON_NO_MEMORY;
+}
+
+void registry_destroy(struct registry *registry, struct object *object) {
+  if (!value_is_absent(object->name)) {
+    struct value key, id;
+    if (dict_remove(registry->by_name, object->name, &key, &id)) {
+      value_release(key);
+    }
+  }
+  map64_remove(&registry->by_id, object->id);
+  registry->memory_bytes -= object->memory_bytes;
+  free_object(object);
+}
+
+static size_t content_bytes(const struct object *object) {
+  switch (object->kind) {
+    case HOLDFAST__KIND__DICT:
+    case HOLDFAST__KIND__NAMESPACE:
+      return dict_memory_bytes(object->dict);
+    case HOLDFAST__KIND__LIST:
+      return list_memory_bytes(&object->list);
+    case HOLDFAST__KIND__QUEUE:
+      return list_memory_bytes(&object->queue.items);
+    case HOLDFAST__KIND__PIPE:
+      return list_memory_bytes(&object->pipe.lines[0]) + list_memory_bytes(&object->pipe.lines[1]);
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__ARRAY:
+    case HOLDFAST__KIND__RAW_VALUE:
+    case HOLDFAST__KIND__RAW_ARRAY:
+      return object->cells.count * cell_element_bytes(object->cells.typecode);
+    default:
+      return 0;
+  }
+}
+
+void registry_account(struct registry *registry, struct object *object) {
+  size_t bytes = sizeof *object + content_bytes(object);
+  registry->memory_bytes += bytes - object->memory_bytes;
+  object->memory_bytes = bytes;
+}
+
+uint64_t object_length(const struct object *object) {
+  switch (object->kind) {
+    case HOLDFAST__KIND__DICT:
+    case HOLDFAST__KIND__NAMESPACE:
+      return dict_len(object->dict);
+    case HOLDFAST__KIND__LIST:
+      return object->list.len;
+    case HOLDFAST__KIND__QUEUE:
+      return object->queue.items.len;
+    case HOLDFAST__KIND__PIPE:
+      return object->pipe.lines[0].len + object->pipe.lines[1].len;
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__ARRAY:
+    case HOLDFAST__KIND__RAW_VALUE:
+    case HOLDFAST__KIND__RAW_ARRAY:
+      return object->cells.count;
+    default:
+      return 0;
+  }
+}
+
+struct lock *object_lock(struct object *object) {
+  switch (object->kind) {
+    case HOLDFAST__KIND__LOCK:
+    case HOLDFAST__KIND__RLOCK:
+      return &object->lock;
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__ARRAY:
+      return &object->cells.lock;
+    default:
+      return NULL;
+  }
+}
+
+static void each_in_list(const struct list *list, void (*visit)(void *, uint64_t), void *ctx) {
+  for (size_t i = 0; i < list->len; i++) {
+    value_each_reference(list_at(list, i), visit, ctx);
+  }
+}
+
+void object_each_reference(const struct object *object, void (*visit)(void *ctx, uint64_t id),
+                           void *ctx) {
+  struct value key, value;
+  uint64_t cursor = 0;
+  switch (object->kind) {
+    case HOLDFAST__KIND__DICT:
+    case HOLDFAST__KIND__NAMESPACE:
+      while (dict_next(object->dict, &cursor, &key, &value)) {
+        value_each_reference(value, visit, ctx);
+      }
+      break;
+    case HOLDFAST__KIND__LIST:
+      each_in_list(&object->list, visit, ctx);
+      break;
+    case HOLDFAST__KIND__QUEUE:
+      each_in_list(&object->queue.items, visit, ctx);
+      break;
+    case HOLDFAST__KIND__PIPE:
+      each_in_list(&object->pipe.lines[0], visit, ctx);
+      each_in_list(&object->pipe.lines[1], visit, ctx);
+      break;
+    default:
+      break;
+  }
+}
+
+size_t object_waiting(const struct object *object) {
+  size_t waiting = 0;
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    waiting += object->waits[i].count;
+  }
+  return waiting;
+}

@@ -1,0 +1,103 @@
+/* The objects: by id, by name, counted.
+ *
+ * layer   engine
+ * A named object lives until it is deleted, an anonymous one while something holds it: a session,
+ * or a reference in a container. Ids are never reused. Anonymous objects that refer to each other
+ * in a circle keep each other alive until one of them is cleared or deleted.
+ */
+#ifndef HF_ENGINE_REGISTRY_H
+#define HF_ENGINE_REGISTRY_H
+
+#include "proto/base/map64.h"
+#include "server/engine/waiter.h"
+#include "server/objects/dict.h"
+#include "server/objects/list.h"
+#include "server/objects/lock.h"
+#include "server/objects/pipe.h"
+#include "server/objects/queue.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+/* The conditions a request may wait for, by kind of object. */
+enum {
+  WAIT_QUEUE_GET = 0,
+  WAIT_QUEUE_PUT = 1,
+  WAIT_QUEUE_JOIN = 2,
+  WAIT_PIPE_RECV = 0, /* + end */
+  WAIT_PIPE_SEND = 2, /* + end */
+  WAIT_LOCK = 0,      /* locks, and the lock of a value or array */
+  WAIT_CHANGE = 1,    /* values */
+  OBJECT_WAITS = 4,
+};
+
+/* Value, Array and their raw kinds. */
+struct cells {
+  char typecode;
+  size_t count;
+  void *elements;
+  struct lock lock; /* unused by the raw ones */
+};
+
+struct object {
+  uint64_t id;
+  int kind;
+  struct value name; /* text; VALUE_ABSENT: anonymous */
+  uint64_t holds;
+  uint64_t references; /* stored in it, to other objects */
+  size_t memory_bytes; /* as counted in the registry */
+  bool doomed;         /* is in the engine's list of objects to look at */
+  TAILQ_ENTRY(object) doomed_link;
+  struct wait_queue waits[OBJECT_WAITS];
+  union {
+    struct dict *dict; /* dict and namespace */
+    struct list list;
+    struct queue queue;
+    struct pipe pipe;
+    struct cells cells;
+    struct lock lock; /* lock and rlock */
+  };
+};
+TAILQ_HEAD(object_list, object);
+
+struct registry {
+  const struct value_hash_key *hash_key;
+  struct map64 by_id;
+  struct dict *by_name; /* text -> int, the id */
+  uint64_t next_id;
+  size_t memory_bytes;
+};
+
+/* What a new object is to be. */
+struct object_shape {
+  int kind;
+  struct bytes name;
+  int64_t maxsize;
+  char typecode;
+  uint64_t length;
+  bool one_way;
+};
+
+bool registry_init(struct registry *registry, const struct value_hash_key *hash_key,
+                   uint64_t first_id);
+/* Frees all objects. */
+void registry_deinit(struct registry *registry);
+struct object *registry_find(const struct registry *registry, uint64_t id);
+struct object *registry_find_name(const struct registry *registry, struct bytes name);
+/* Empty, with no holds; a named one's name must be free. HF_REASON_NONE | NO_MEMORY */
+hf_reason registry_create(struct registry *registry, const struct object_shape *shape,
+                          struct object **object);
+/* Frees it; nobody may wait on it or hold it as a lock. */
+void registry_destroy(struct registry *registry, struct object *object);
+/* Brings the object's part of memory_bytes up to date. */
+void registry_account(struct registry *registry, struct object *object);
+uint64_t object_length(const struct object *object);
+/* The lock that guards the object: a lock's own, or a value's; NULL: none. */
+struct lock *object_lock(struct object *object);
+/* Calls visit for each reference stored in it. */
+void object_each_reference(const struct object *object, void (*visit)(void *ctx, uint64_t id),
+                           void *ctx);
+size_t object_waiting(const struct object *object);
+
+#endif

@@ -1,0 +1,115 @@
+#include "server/engine/reply.h"
+
+#include <stdlib.h>
+
+struct reply *reply_new(uint64_t sequence) {
+  struct reply *reply = malloc(sizeof *reply);
+  if (reply) {
+    *reply = (struct reply){.refs = 1, .sequence = sequence};
+  }
+  return reply;
+}
+
+void reply_acquire(struct reply *reply) {
+  atomic_fetch_add_explicit(&reply->refs, 1, memory_order_relaxed);
+}
+
+static void drop_objects(struct reply *reply) {
+  for (size_t i = 0; i < reply->objects_count; i++) {
+    value_release(reply->objects[i].name);
+    value_release(reply->objects[i].holder);
+  }
+  free(reply->objects);
+}
+
+static void drop_values(struct reply *reply) {
+  for (size_t i = 0; i < reply->values_count; i++) {
+    value_release(reply->values[i]);
+  }
+  free(reply->values);
+}
+
+static void drop_result(struct reply *reply) {
+  switch (reply->shape) {
+    case REPLY_VALUE:
+    case REPLY_PAYLOAD:
+      value_release(reply->value);
+      break;
+    case REPLY_VALUES:
+    case REPLY_ENTRIES:
+    case REPLY_PAGE:
+      drop_values(reply);
+      break;
+    case REPLY_OBJECT:
+    case REPLY_OBJECTS:
+      drop_objects(reply);
+      break;
+    case REPLY_FLUSHED:
+      free(reply->flushed);
+      break;
+    case REPLY_SERVER:
+      free(reply->server);
+      break;
+    case REPLY_EXCHANGE:
+      value_release(reply->found);
+      break;
+    case REPLY_NOTHING:
+    case REPLY_FLAG:
+    case REPLY_COUNT:
+    case REPLY_SESSION:
+    case REPLY_GRANT:
+      break;
+  }
+  reply->shape = REPLY_NOTHING;
+}
+
+void reply_release(struct reply *reply) {
+  if (reply && atomic_fetch_sub_explicit(&reply->refs, 1, memory_order_acq_rel) == 1) {
+    drop_result(reply);
+    free(reply);
+  }
+}
+
+void reply_fail(struct reply *reply, hf_reason reason, bool late) {
+  drop_result(reply);
+  reply->reason = reason;
+  reply->late = late;
+}
+
+hf_status reply_status(const struct reply *reply) {
+  return reply->late ? HF_DEADLINE_EXCEEDED : hf_reason_status(reply->reason);
+}
+
+static bool holds_values(const struct reply *reply) {
+  return reply->shape == REPLY_VALUES || reply->shape == REPLY_ENTRIES ||
+         reply->shape == REPLY_PAGE;
+}
+
+size_t reply_memory_bytes(const struct reply *reply) {
+  size_t bytes = sizeof *reply;
+  if (reply->shape == REPLY_VALUE || reply->shape == REPLY_PAYLOAD) {
+    bytes += value_memory_bytes(reply->value);
+  } else if (reply->shape == REPLY_EXCHANGE) {
+    bytes += value_memory_bytes(reply->found);
+  } else if (reply->shape == REPLY_OBJECT || reply->shape == REPLY_OBJECTS) {
+    bytes += reply->objects_count * sizeof *reply->objects;
+  } else if (holds_values(reply)) {
+    for (size_t i = 0; i < reply->values_count; i++) {
+      bytes += sizeof *reply->values + value_memory_bytes(reply->values[i]);
+    }
+  }
+  return bytes;
+}
+
+void reply_each_reference(const struct reply *reply, void (*visit)(void *ctx, uint64_t object),
+                          void *ctx) {
+  if (reply->shape == REPLY_VALUE) {
+    value_each_reference(reply->value, visit, ctx);
+  } else if (reply->shape == REPLY_EXCHANGE) {
+    value_each_reference(reply->found, visit, ctx);
+  } else if (holds_values(reply)) {
+    for (size_t i = 0; i < reply->values_count; i++) {
+      value_each_reference(reply->values[i], visit, ctx);
+    }
+  }
+}

@@ -1,0 +1,140 @@
+#include "server/engine/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
+                            struct value client) {
+  struct session *session = malloc(sizeof *session);
+  if (!session) {
+    return NULL;
+  }
+  *session =
+      (struct session){.grace_ms = grace_ms, .client = client, .timer = {.kind = TIMER_SESSION}};
+  memcpy(session->id, id, sizeof session->id);
+  memcpy(&session->serial, id, sizeof session->serial);
+  TAILQ_INIT(&session->waiters);
+  wait_queue_init(&session->flushers, true);
+  return session;
+}
+
+void session_free(struct session *session) {
+  size_t position = 0;
+  uint64_t sequence;
+  void *reply;
+  while (map64_next(&session->window, &position, &sequence, &reply)) {
+    reply_release(reply);
+  }
+  map64_deinit(&session->window);
+  map64_deinit(&session->holds);
+  map64_deinit(&session->locks);
+  map64_deinit(&session->ends);
+  value_release(session->client);
+  free(session->failures);
+  free(session);
+}
+
+static void acknowledge_one(struct session *session, uint64_t sequence) {
+  struct reply *reply = sequence ? map64_get(&session->window, sequence) : NULL;
+  if (reply && !reply->pending) {
+    map64_remove(&session->window, sequence);
+    session->window_bytes -= reply_memory_bytes(reply);
+    reply_release(reply);
+  }
+}
+
+/* When the numbers jump, walking the window is shorter than counting. */
+static void acknowledge_all_up_to(struct session *session, uint64_t acked) {
+  size_t position = 0;
+  uint64_t sequence;
+  void *reply;
+  while (map64_next(&session->window, &position, &sequence, &reply)) {
+    if (sequence <= acked && !((struct reply *)reply)->pending) {
+      acknowledge_one(session, sequence);
+      position = 0; /* removal moved slots */
+    }
+  }
+}
+
+void session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
+                         size_t also_count) {
+  if (acked > session->highest) {
+    acked = session->highest;
+  }
+  if (acked > session->acked) {
+    if (acked - session->acked > 2 * HF_WINDOW_COUNT_MAX) {
+      acknowledge_all_up_to(session, acked);
+    } else {
+      for (uint64_t sequence = session->acked + 1; sequence <= acked; sequence++) {
+        acknowledge_one(session, sequence);
+      }
+    }
+    session->acked = acked;
+  }
+  for (size_t i = 0; i < also_count; i++) {
+    acknowledge_one(session, also[i]);
+  }
+}
+
+struct reply *session_find_reply(const struct session *session, uint64_t sequence) {
+  return map64_get(&session->window, sequence);
+}
+
+hf_reason session_check_sequence(const struct session *session, uint64_t sequence) {
+  if (sequence <= session->acked) {
+    return HF_REASON_BAD_SEQUENCE;
+  }
+  if (session->window.count >= HF_WINDOW_COUNT_MAX ||
+      session->window_bytes >= HF_WINDOW_BYTES_MAX) {
+    return HF_REASON_WINDOW_FULL;
+  }
+  return HF_REASON_NONE;
+}
+
+bool session_keep_reply(struct session *session, struct reply *reply) {
+  if (!map64_set(&session->window, reply->sequence, reply)) {
+    return false;
+  }
+  reply_acquire(reply);
+  if (reply->sequence > session->highest) {
+    session->highest = reply->sequence;
+  }
+  return true;
+}
+
+void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply) {
+  session->one_way_failed++;
+  if (!session->failures) {
+    session->failures = malloc(HF_FAILURES_MAX * sizeof *session->failures);
+  }
+  if (session->failures && session->failures_count < HF_FAILURES_MAX) {
+    session->failures[session->failures_count++] =
+        (struct reply_failure){sequence, reply->reason, reply->late};
+  }
+}
+
+uint64_t session_one_way_finished(const struct session *session) {
+  struct waiter *waiter;
+  uint64_t finished = session->one_way_received;
+  TAILQ_FOREACH(waiter, &session->waiters, owner_link) {
+    if (waiter->one_way && waiter->reply->sequence && waiter->reply->sequence <= finished) {
+      finished = waiter->reply->sequence - 1;
+    }
+  }
+  return finished;
+}
+
+bool session_hold(struct session *session, uint64_t object) {
+  uintptr_t count = (uintptr_t)map64_get(&session->holds, object);
+  return map64_set(&session->holds, object, (void *)(count + 1));
+}
+
+uint64_t session_unhold(struct session *session, uint64_t object, uint64_t count) {
+  uintptr_t had = (uintptr_t)map64_get(&session->holds, object);
+  if (count >= had) {
+    map64_remove(&session->holds, object);
+    return had;
+  }
+  map64_set(&session->holds, object, (void *)(had - (uintptr_t)count));
+  return count;
+}

@@ -1,0 +1,80 @@
+/* Sessions: a client process as the server knows it.
+ *
+ *             OpenSession                connection lost
+ *   (none) ---------------> bound ----------------------------> lost
+ *                            |  ^        ResumeSession           | |
+ *                            |  '--------------------------------' |
+ *                            | CloseSession                        | grace time over
+ *                            v                                     v
+ *                       ended, clean                        ended, abnormal
+ *                  locks stay held (robust ones           locks are free, the next
+ *                  are free)                              holder is told
+ *
+ *   Either end: waiters gone, pipe ends detached, references dropped; its name answers
+ * SESSION_ENDED.
+ *
+ * layer   engine
+ * window  Replies are kept until acknowledged, so that a repeated request is answered, not
+ * repeated.
+ */
+#ifndef HF_ENGINE_SESSION_H
+#define HF_ENGINE_SESSION_H
+
+#include "proto/base/map64.h"
+#include "server/engine/reply.h"
+#include "server/engine/waiter.h"
+
+struct session {
+  uint64_t serial; /* the first 8 bytes of its id; names it inside the engine */
+  uint8_t id[HF_SESSION_BYTES];
+  struct value client; /* text, for people */
+  uint64_t connection; /* 0: lost */
+  uint64_t attempt;    /* of the last resume */
+  uint32_t grace_ms;
+  struct timer timer; /* runs while lost */
+
+  struct map64 window; /* sequence -> struct reply, one count each */
+  size_t window_bytes;
+  uint64_t acked;   /* every sequence up to here is acknowledged */
+  uint64_t highest; /* sequence seen */
+
+  struct map64 holds; /* object id -> count of references */
+  struct map64 locks; /* object id -> non-NULL: locks it holds */
+  struct map64 ends;  /* object id -> bits: pipe ends it is attached to */
+  struct waiter_list waiters;
+
+  /* One-way requests, numbered apart. */
+  uint64_t one_way_received;
+  uint64_t one_way_failed; /* since the last flush */
+  size_t failures_count;
+  struct reply_failure *failures; /* HF_FAILURES_MAX of them, or NULL */
+  struct wait_queue flushers;
+};
+
+/* Unbound. NULL: out of memory. */
+struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
+                            struct value client);
+/* Nobody may wait in it. */
+void session_free(struct session *session);
+
+/* Drops the replies up to `acked`, and those listed. Running operations stay. */
+void session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
+                         size_t also_count);
+/* A repeated request's reply, borrowed; NULL: the sequence is new. */
+struct reply *session_find_reply(const struct session *session, uint64_t sequence);
+/* Whether a new request fits. HF_REASON_NONE | WINDOW_FULL BAD_SEQUENCE */
+hf_reason session_check_sequence(const struct session *session, uint64_t sequence);
+/* Keeps the reply (one count more) until acknowledged. false: out of memory. */
+bool session_keep_reply(struct session *session, struct reply *reply);
+
+/* How a one-way request ended. */
+void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply);
+/* Every one-way request up to the answer is done. */
+uint64_t session_one_way_finished(const struct session *session);
+
+/* Counts of references; they do not touch the objects. */
+bool session_hold(struct session *session, uint64_t object);
+/* Drops up to count; answers how many it had of them. */
+uint64_t session_unhold(struct session *session, uint64_t object, uint64_t count);
+
+#endif

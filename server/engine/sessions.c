@@ -1,0 +1,157 @@
+/* Sessions begin, lose their connection, come back, end. */
+#include "server/engine/core.h"
+
+#include "proto/base/clock.h"
+
+#include <string.h>
+
+struct session *core_find_session(const struct engine *engine, struct bytes id) {
+  uint64_t serial;
+  memcpy(&serial, id.data, sizeof serial);
+  struct session *session = serial ? map64_get(&engine->sessions, serial) : NULL;
+  return session && memcmp(session->id, id.data, HF_SESSION_BYTES) == 0 ? session : NULL;
+}
+
+static void resume_waiters(struct engine *engine, uint64_t now_ns, struct session *session) {
+  struct waiter *next, *waiter = TAILQ_FIRST(&session->waiters);
+  for (; waiter; waiter = next) {
+    next = TAILQ_NEXT(waiter, owner_link);
+    if (!waiter->suspended) {
+      continue;
+    }
+    wait_queue_resume(waiter);
+    if (waiter->overdue) {
+      core_time_out(engine, now_ns, waiter);
+    } else {
+      core_wake(engine, waiter->queue);
+    }
+  }
+}
+
+void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
+                       struct connection *connection) {
+  if (connection->session && connection->session != session) {
+    core_lose_session(engine, now_ns, connection->session);
+  }
+  struct connection *former = core_connection(engine, session->connection);
+  if (former && former != connection) {
+    core_lose_session(engine, now_ns, session);
+    former->fenced = true;
+    engine->sink.close(engine->sink.ctx, former->id);
+  }
+  timers_stop(&engine->timers, &session->timer);
+  session->connection = connection->id;
+  connection->session = session;
+  connection->session_ended = false;
+  resume_waiters(engine, now_ns, session);
+}
+
+/* The waiters of a session answer nowhere until their requests are repeated. */
+static void suspend_waiters(struct engine *engine, struct session *session) {
+  struct waiter *waiter;
+  TAILQ_FOREACH(waiter, &session->waiters, owner_link) {
+    if (!waiter->suspended && !waiter->one_way) {
+      struct connection *connection = core_connection(engine, waiter->connection);
+      if (connection) {
+        connection->parked--;
+      }
+      waiter->connection = 0;
+      wait_queue_suspend(waiter);
+    }
+  }
+}
+
+void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
+  struct connection *connection = core_connection(engine, session->connection);
+  if (connection) {
+    connection->session = NULL;
+  }
+  session->connection = 0;
+  suspend_waiters(engine, session);
+  uint64_t deadline_ns = clock_deadline_ns(now_ns, session->grace_ms);
+  if (session->timer.position == 0 &&
+      !timers_start(&engine->timers, &session->timer, deadline_ns)) {
+    core_end_session(engine, now_ns, session, false);
+  }
+}
+
+static void leave_locks(struct engine *engine, struct session *session, bool clean) {
+  size_t position = 0;
+  uint64_t id;
+  void *unused;
+  while (map64_next(&session->locks, &position, &id, &unused)) {
+    struct object *object = registry_find(&engine->registry, id);
+    struct lock *lock = object ? object_lock(object) : NULL;
+    if (!lock || lock->depth == 0 || lock->owner.session != session->serial) {
+      continue;
+    }
+    if (clean && !lock->robust) {
+      lock->owner = (struct lock_owner){0}; /* stays held, as in Python */
+    } else {
+      lock_abandon(lock, !clean);
+      core_wake(engine, &object->waits[WAIT_LOCK]);
+    }
+  }
+}
+
+static void leave_pipes(struct engine *engine, struct session *session) {
+  size_t position = 0;
+  uint64_t id;
+  void *bits;
+  while (map64_next(&session->ends, &position, &id, &bits)) {
+    struct object *object = registry_find(&engine->registry, id);
+    for (unsigned end = 0; object && end < 2; end++) {
+      if ((uintptr_t)bits & (1u << end)) {
+        core_detach_pipe(engine, object, end);
+      }
+    }
+  }
+}
+
+static void drop_holds(struct engine *engine, struct session *session) {
+  size_t position = 0;
+  uint64_t id;
+  void *count;
+  while (map64_next(&session->holds, &position, &id, &count)) {
+    core_unhold(engine, id, (uintptr_t)count);
+  }
+}
+
+static void end_waits(struct engine *engine, uint64_t now_ns, struct session *session) {
+  struct waiter *waiter;
+  while ((waiter = TAILQ_FIRST(&session->waiters))) {
+    core_end_wait(engine, now_ns, waiter, HF_REASON_SESSION_ENDED);
+  }
+}
+
+void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean) {
+  struct connection *connection = core_connection(engine, session->connection);
+  if (connection) {
+    connection->session = NULL;
+    connection->session_ended = true;
+  }
+  end_waits(engine, now_ns, session);
+  leave_locks(engine, session, clean);
+  leave_pipes(engine, session);
+  drop_holds(engine, session);
+  timers_stop(&engine->timers, &session->timer);
+  map64_remove(&engine->sessions, session->serial);
+  if (session->flushers.ready) {
+    TAILQ_REMOVE(&engine->ready, &session->flushers, ready_link);
+  }
+  session_free(session);
+}
+
+void core_detach_pipe(struct engine *engine, struct object *object, unsigned end) {
+  struct pipe *pipe = &object->pipe;
+  if (--pipe->attached[end] == 0) {
+    core_close_pipe(engine, object, end);
+  }
+}
+
+void core_close_pipe(struct engine *engine, struct object *object, unsigned end) {
+  object->pipe.closed[end] = true;
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    core_wake(engine, &object->waits[i]);
+  }
+}

@@ -1,0 +1,36 @@
+/* Deadlines in order: a binary heap of timers that live inside other structs.
+ *
+ * layer   engine; time is an argument
+ * cost    O(log n) to start or stop, O(1) to look
+ */
+#ifndef HF_ENGINE_TIMERS_H
+#define HF_ENGINE_TIMERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum timer_kind { TIMER_WAITER, TIMER_SESSION };
+
+struct timer {
+  uint64_t deadline_ns;
+  size_t position; /* in the heap, from 1; 0: not started */
+  enum timer_kind kind;
+};
+
+struct timers {
+  struct timer **heap; /* heap[0] is the first to expire */
+  size_t count, capacity;
+};
+
+void timers_deinit(struct timers *timers);
+/* timer is borrowed until it is stopped or popped. false: out of memory. */
+bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns);
+/* Harmless when it is not started. */
+void timers_stop(struct timers *timers, struct timer *timer);
+/* Removes and answers one whose deadline is not after now; NULL: none. */
+struct timer *timers_pop(struct timers *timers, uint64_t now_ns);
+/* Of the first to expire; CLOCK_NEVER when there is none. */
+uint64_t timers_next_deadline_ns(const struct timers *timers);
+
+#endif

@@ -1,0 +1,73 @@
+/* Parked operations: who waits for what, first come, first served.
+ *
+ * layer   engine
+ *
+ * A waiter is an operation whose handler answered REASON_PARKED. It keeps the request's bytes,
+ * holds no thread, and ends exactly one way:
+ *
+ *              wake: the handler runs again and answers        -> completed
+ *   parked --> deadline: runs once more with `timed_out`       -> completed
+ *     |        object deleted, session ended, server stopping  -> completed with that reason
+ *     |        connection without a session gone               -> dropped
+ *     '-- connection of its session lost --> suspended: keeps its place, takes nothing
+ *                                            until the session is resumed, or ends
+ */
+#ifndef HF_ENGINE_WAITER_H
+#define HF_ENGINE_WAITER_H
+
+#include "proto/sp.h"
+#include "server/engine/timers.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct operation;
+struct object;
+struct reply;
+struct session;
+struct connection;
+
+TAILQ_HEAD(waiter_list, waiter);
+
+/* The waiters for one condition of one object, in order of their tickets. */
+struct wait_queue {
+  struct waiter_list waiters;
+  struct waiter_list suspended; /* their sessions have no connection; not in `waiters` */
+  size_t count;                 /* of waiters */
+  bool broadcast; /* a wake runs every waiter, not just until the first that can't go on */
+  bool ready;     /* is in the engine's list of queues to run */
+  TAILQ_ENTRY(wait_queue) ready_link;
+};
+TAILQ_HEAD(ready_list, wait_queue);
+
+struct waiter {
+  TAILQ_ENTRY(waiter) queue_link; /* in queue->waiters or queue->suspended */
+  TAILQ_ENTRY(waiter) owner_link; /* in the session's list, or without one in the connection's */
+  struct timer timer;
+  struct wait_queue *queue;
+  uint64_t ticket; /* rises with every waiter of the engine */
+  const struct operation *operation;
+  struct object *object;   /* NULL for operations on no object */
+  struct session *session; /* NULL: none */
+  uint64_t connection;     /* where the answer goes */
+  struct sp_route route;
+  struct reply *reply; /* the waiter's count */
+  bool one_way;
+  bool suspended;
+  bool overdue; /* its deadline passed while it was suspended */
+  size_t body_len;
+  uint8_t body[]; /* the request, as it arrived */
+};
+
+void wait_queue_init(struct wait_queue *queue, bool broadcast);
+/* By ticket. */
+void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter);
+/* From whichever list it is in. */
+void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter);
+void wait_queue_suspend(struct waiter *waiter);
+/* It gets its old place back. */
+void wait_queue_resume(struct waiter *waiter);
+
+#endif

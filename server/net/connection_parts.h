@@ -1,0 +1,80 @@
+/* The inside of a connection, shared by connection.c, reading.c and sending.c.
+ *
+ * layer   net, internal to these files
+ */
+#ifndef HF_NET_CONNECTION_PARTS_H
+#define HF_NET_CONNECTION_PARTS_H
+
+#include "server/net/connection.h"
+
+/* Messages handed over at once, before the size of their replies is known. */
+#define CONNECTION_CHUNK_FIRST 16
+
+enum connection_state {
+  CONNECTION_HELLO,
+  CONNECTION_OPEN,
+  CONNECTION_DRAINING,
+  CONNECTION_CLOSING,
+};
+
+struct connection {
+  struct table *table; /* borrowed */
+  uint64_t id;
+  atomic_uint references;
+  enum sp_transport transport;
+  nng_stream *stream;
+  nng_aio *receive;
+  nng_aio *send;  /* without callback: completes within nng_stream_send, or is cancelled */
+  nng_aio *drain; /* for what `send` could not do */
+
+  /* Only the activity "reading" touches these. */
+  struct buffer input;
+  size_t missing_bytes; /* of the incomplete frame at the start of input; 0: no frame has begun */
+  uint32_t chunk_count; /* messages handed over at once */
+  struct lingering lingering;
+  uint32_t small_reads; /* in a row, since a larger one */
+  uint64_t hello_deadline_ns;
+  bool one_way;
+  bool announced; /* dispatch knows it */
+
+  pthread_mutex_t lock; /* for all below */
+  enum connection_state state;
+  bool reading;
+  bool draining;
+  bool serving;      /* dispatch_messages is under way */
+  bool close_wanted; /* as soon as it is not */
+  bool flush_queued; /* some thread's batch will flush it */
+  const char *why;   /* it closes; static */
+  struct buffer unsent;
+  struct buffer taken; /* what the drain operation sends */
+  size_t reply_len;    /* framed bytes of the reply begun */
+};
+
+static inline size_t connection_unsent_bytes(const struct connection *connection) {
+  return connection->unsent.len + connection->taken.len;
+}
+
+/* These want the lock. Closing relies on an activity that is under way, or whose end the caller is
+ * just dealing with: it ends the connection. */
+void connection_close_locked(struct connection *connection, const char *why);
+/* Sends what can be sent at once, and leaves the rest to the drain operation. */
+void connection_flush_locked(struct connection *connection);
+/* Whether this was the last activity; if so, call connection_end without the lock. */
+bool connection_has_ended_locked(const struct connection *connection);
+
+void connection_end(struct connection *connection);
+/* Goes on with what is in the input, then with receiving. The activity "reading" is the caller's.
+ */
+void connection_read_on(struct connection *connection);
+/* The first receive; hello_deadline_ns is set. */
+void connection_await_hello(struct connection *connection);
+/* Callback of the receive operation. */
+void connection_received(void *arg);
+/* Callback of the drain operation. */
+void connection_drained(void *arg);
+
+/* Replies for other connections that dispatch writes meanwhile on this thread leave at the end. */
+void connection_batch_begin(void);
+void connection_batch_end(void);
+
+#endif

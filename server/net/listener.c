@@ -1,0 +1,164 @@
+#include "server/net/listener.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "server/net/connection.h"
+#include "server/net/listen_socket.h"
+
+#include <nng/nng.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ACCEPT_PAUSE_MS 100
+/* Between two lines about failing accepts; each of them is followed by a pause. */
+#define COMPLAINT_PAUSE_MS 60000
+
+struct listener {
+  struct table *table; /* borrowed */
+  nng_stream_listener *stream_listener;
+  nng_aio *accept;
+  enum sp_transport transport;
+  char url[NET_URL_BYTES_MAX];
+  atomic_bool stopping;
+  /* Of the accept callback alone. */
+  bool pausing; /* the operation under way is a pause */
+  uint64_t silent_until_ns;
+};
+
+static enum net_result result_of(int rv) {
+  switch (rv) {
+    case 0:
+      return NET_OK;
+    case NNG_EADDRINUSE:
+      return NET_IN_USE;
+    case NNG_EPERM:
+      return NET_NOT_ALLOWED;
+    case NNG_EADDRINVAL:
+    case NNG_ENOTSUP:
+    case NNG_EINVAL:
+      return NET_BAD_ADDRESS;
+    case NNG_ENOENT:
+      return NET_NO_DIRECTORY;
+    default:
+      log_line(LOG_ERROR, "listen failed reason=\"%s\"", nng_strerror(rv));
+      return NET_FAILED;
+  }
+}
+
+/* Out of descriptors or memory: neither is better at once, and both pass. */
+static void pause_accepting(struct listener *listener, int rv) {
+  uint64_t now_ns = clock_now_ns();
+  if (now_ns >= listener->silent_until_ns) {
+    listener->silent_until_ns = clock_deadline_ns(now_ns, COMPLAINT_PAUSE_MS);
+    log_line(LOG_WARN, "accept failed, trying on url=%s reason=\"%s\"", listener->url,
+             nng_strerror(rv));
+  }
+  listener->pausing = true;
+  nng_sleep_aio(ACCEPT_PAUSE_MS, listener->accept);
+}
+
+static void accepted(void *arg) {
+  struct listener *listener = arg;
+  int rv = nng_aio_result(listener->accept);
+  bool stopping = atomic_load(&listener->stopping);
+  if (rv == 0 && !listener->pausing) {
+    nng_stream *stream = nng_aio_get_output(listener->accept, 0);
+    if (stopping) {
+      nng_stream_free(stream);
+    } else {
+      connection_start(listener->table, stream, listener->transport);
+    }
+  }
+  if (stopping || rv == NNG_ECLOSED || rv == NNG_ECANCELED) {
+    return;
+  }
+  if (rv != 0 && !listener->pausing) {
+    pause_accepting(listener, rv);
+    return;
+  }
+  listener->pausing = false;
+  nng_stream_listener_accept(listener->stream_listener, listener->accept);
+}
+
+static int listen_tcp(struct listener *listener) {
+  nng_stream_listener *handle = listener->stream_listener;
+  int rv = nng_stream_listener_set_bool(handle, NNG_OPT_TCP_NODELAY, true);
+  rv = rv != 0 ? rv : nng_stream_listener_set_bool(handle, NNG_OPT_TCP_KEEPALIVE, true);
+  rv = rv != 0 ? rv : nng_stream_listener_listen(handle);
+  nng_sockaddr address;
+  rv = rv != 0 ? rv : nng_stream_listener_get_addr(handle, NNG_OPT_LOCADDR, &address);
+  if (rv != 0) {
+    return rv;
+  }
+  listen_socket_tune_tcp(&address);
+  listen_socket_url(&address, listener->url);
+  return 0;
+}
+
+static enum net_result listen_ipc(struct listener *listener, const char *url) {
+  const char *path = url + strlen("ipc://");
+  int directory;
+  enum net_result result = listen_socket_clear_path(path, &directory);
+  if (result != NET_OK) {
+    return result;
+  }
+  int rv = nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS,
+                                       listen_socket_mode(path));
+  rv = rv != 0 ? rv : nng_stream_listener_listen(listener->stream_listener);
+  listen_socket_release(directory);
+  snprintf(listener->url, sizeof listener->url, "%s", url);
+  return result_of(rv);
+}
+
+static enum net_result start_listening(struct listener *listener, const char *url) {
+  bool ipc = strncmp(url, "ipc://", 6) == 0;
+  if (!ipc && strncmp(url, "tcp://", 6) != 0) {
+    return NET_BAD_ADDRESS;
+  }
+  listener->transport = ipc ? SP_IPC : SP_TCP;
+  int rv = nng_stream_listener_alloc(&listener->stream_listener, url);
+  if (rv != 0) {
+    return result_of(rv);
+  }
+  rv = nng_aio_alloc(&listener->accept, accepted, listener);
+  if (rv != 0) {
+    return result_of(rv);
+  }
+  return ipc ? listen_ipc(listener, url) : result_of(listen_tcp(listener));
+}
+
+enum net_result listener_open(struct table *table, const char *url,
+                              char bound_url[NET_URL_BYTES_MAX], struct listener **listener) {
+  struct listener *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) {
+    return NET_FAILED;
+  }
+  opened->table = table;
+  enum net_result result = start_listening(opened, url);
+  if (result != NET_OK) {
+    listener_free(opened);
+    return result;
+  }
+  memcpy(bound_url, opened->url, NET_URL_BYTES_MAX);
+  nng_stream_listener_accept(opened->stream_listener, opened->accept);
+  *listener = opened;
+  return NET_OK;
+}
+
+void listener_stop(struct listener *listener) {
+  atomic_store(&listener->stopping, true);
+  nng_stream_listener_close(listener->stream_listener);
+  nng_aio_stop(listener->accept);
+}
+
+void listener_free(struct listener *listener) {
+  if (listener->accept != NULL) {
+    nng_aio_free(listener->accept);
+  }
+  if (listener->stream_listener != NULL) {
+    nng_stream_listener_free(listener->stream_listener);
+  }
+  free(listener);
+}

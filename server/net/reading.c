@@ -1,0 +1,301 @@
+/* The incoming half of a connection: the hello, then requests, read after read.
+ *
+ * layer   net; connection.h says who may call
+ */
+#include "server/net/connection_parts.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+
+#define INPUT_IDLE_BYTES (4u << 10)  /* what a waiting connection holds */
+#define INPUT_BUSY_BYTES (64u << 10) /* one that fills its reads */
+#define SMALL_READS_MAX 64           /* in a row before a busy buffer is given back */
+/* A peer that has sent a large part of a request and then nothing for this long is closed: it
+ * holds memory that all connections share. */
+#define PART_TIMEOUT_MS 30000
+#define CHUNK_COUNT_MAX 256
+/* Replies to one chunk above this make the next one smaller. */
+#define CHUNK_REPLY_BYTES (1u << 20)
+
+static void complain(struct connection *connection, const char *why) {
+  complaints_log(&connection->table->complaints, "connection refused connection=%llu why=\"%s\"",
+                 (unsigned long long)connection->id, why);
+}
+
+/* --------------------------------------------------------------------------------- requests */
+
+/* Room for the next read: for an idle connection little, for an unfinished frame as much again as
+ * has arrived of it - never what its length only claims. */
+static bool make_room(struct connection *connection) {
+  struct buffer *input = &connection->input;
+  size_t room = INPUT_IDLE_BYTES;
+  if (input->len == 0) {
+    bool shrinks = input->capacity > INPUT_BUSY_BYTES || connection->small_reads >= SMALL_READS_MAX;
+    buffer_trim(input, shrinks ? INPUT_IDLE_BYTES : INPUT_BUSY_BYTES);
+    room = input->capacity > room ? input->capacity : room;
+  } else if (connection->missing_bytes > room) {
+    room = connection->missing_bytes < input->len ? connection->missing_bytes : input->len;
+    room = room < INPUT_IDLE_BYTES ? INPUT_IDLE_BYTES : room;
+  }
+  return buffer_reserve(input, room);
+}
+
+/* lingers: the caller goes on with lingering_wait. */
+static void start_receive(struct connection *connection, bool lingers) {
+  if (!make_room(connection)) {
+    connection_close_locked(connection, "no memory for its requests");
+    return;
+  }
+  struct buffer *input = &connection->input;
+  nng_iov iov = {buffer_end(input), buffer_room(input)};
+  if (connection->announced) {
+    bool holds_much = input->len > 0 && input->capacity > INPUT_BUSY_BYTES;
+    nng_aio_set_timeout(connection->receive, holds_much ? PART_TIMEOUT_MS : NNG_DURATION_INFINITE);
+  }
+  nng_aio *operation = lingers ? connection->lingering.receive : connection->receive;
+  nng_aio_set_iov(operation, 1, &iov);
+  nng_stream_recv(connection->stream, operation);
+}
+
+/* The next frames of the input, up to what one chunk holds.
+ * out  used  bytes they take   why  set when the rest can't be read: close */
+static size_t split_input(struct connection *connection, struct dispatch_message *messages,
+                          size_t *used, const char **why) {
+  struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
+  size_t count = 0;
+  *used = 0;
+  connection->missing_bytes = 0;
+  while (count < connection->chunk_count && input.len > 0) {
+    struct dispatch_message *message = &messages[count];
+    struct bytes body;
+    size_t frame_len = 0;
+    size_t needed = 0;
+    enum sp_result result =
+        sp_frame_read(connection->transport, input, HF_FRAME_BYTES_MAX, &body, &frame_len, &needed);
+    if (result == SP_MORE) {
+      connection->missing_bytes = needed - input.len;
+      break;
+    }
+    if (result == SP_OK && connection->one_way) {
+      message->route.len = 0;
+      message->body = body;
+    } else if (result == SP_OK) {
+      result = sp_route_read(body, &message->route, &message->body);
+    }
+    if (result != SP_OK) {
+      *why = result == SP_TOO_LONG ? "message too long" : "not a message";
+      break;
+    }
+    count++;
+    *used += frame_len;
+    input = bytes_of(input.data + frame_len, input.len - frame_len);
+  }
+  return count;
+}
+
+/* Large replies make the next chunk smaller, small ones larger: the replies to one chunk are all
+ * written before the first can leave. */
+static void adapt_chunk(struct connection *connection, size_t count, size_t reply_bytes) {
+  if (reply_bytes > CHUNK_REPLY_BYTES) {
+    connection->chunk_count = count > 1 ? (uint32_t)(count / 2) : 1;
+  } else if (count == connection->chunk_count && connection->chunk_count < CHUNK_COUNT_MAX) {
+    connection->chunk_count *= 2;
+  }
+}
+
+enum turn { TURN_MORE, TURN_LINGERS, TURN_OVER, TURN_ENDED };
+
+/* Sends the replies and decides how reading goes on. */
+static enum turn end_turn(struct connection *connection, size_t count, const char *why) {
+  enum turn turn = TURN_OVER;
+  pthread_mutex_lock(&connection->lock);
+  connection->serving = false;
+  adapt_chunk(connection, count, connection_unsent_bytes(connection));
+  connection_flush_locked(connection);
+  if (why != NULL || connection->close_wanted) {
+    connection_close_locked(connection, why != NULL ? why : "session moved");
+  }
+  if (connection->state != CONNECTION_CLOSING &&
+      connection_unsent_bytes(connection) > HF_UNSENT_BYTES_MAX) {
+    connection->state = CONNECTION_DRAINING;
+    connection->reading = false;
+  } else if (connection->state != CONNECTION_CLOSING && connection->input.len > 0 &&
+             connection->missing_bytes == 0) {
+    turn = TURN_MORE;
+  } else if (connection->state != CONNECTION_CLOSING) {
+    bool lingers = lingering_is_due(&connection->lingering, &connection->table->turns);
+    start_receive(connection, lingers);
+    turn = lingers ? TURN_LINGERS : TURN_OVER;
+  }
+  if (connection->state == CONNECTION_CLOSING) {
+    connection->reading = false;
+    turn = connection->draining ? TURN_OVER : TURN_ENDED;
+  }
+  pthread_mutex_unlock(&connection->lock);
+  return turn;
+}
+
+static void hand_over(struct connection *connection, const struct dispatch_message *messages,
+                      size_t count) {
+  pthread_mutex_lock(&connection->lock);
+  connection->serving = true;
+  pthread_mutex_unlock(&connection->lock);
+  lingering_note_turn(&connection->lingering, &connection->table->turns);
+  connection_batch_begin();
+  dispatch_messages(connection->table->dispatch, connection, connection->id, messages, count);
+  connection_batch_end();
+}
+
+static enum turn take_turn(struct connection *connection) {
+  struct dispatch_message messages[CHUNK_COUNT_MAX];
+  size_t used;
+  const char *why = NULL;
+  size_t count = split_input(connection, messages, &used, &why);
+  if (count > 0) {
+    hand_over(connection, messages, count);
+    buffer_consume(&connection->input, used);
+  }
+  if (why != NULL) {
+    complain(connection, why);
+  }
+  return end_turn(connection, count, why);
+}
+
+static void note_received(struct connection *connection, size_t count) {
+  connection->small_reads = count < INPUT_IDLE_BYTES ? connection->small_reads + 1 : 0;
+  bool filled = count == buffer_room(&connection->input);
+  connection->input.len += count;
+  if (filled && connection->input.capacity < INPUT_BUSY_BYTES) {
+    (void)buffer_reserve(&connection->input, INPUT_BUSY_BYTES - connection->input.len);
+  }
+}
+
+/* Until the next request is here, or it is not worth waiting. */
+static enum turn linger(struct connection *connection) {
+  size_t count;
+  int rv = lingering_wait(&connection->lingering, &connection->table->turns, &count);
+  if (rv == 0) {
+    note_received(connection, count);
+    return TURN_MORE;
+  }
+  enum turn turn = TURN_OVER;
+  pthread_mutex_lock(&connection->lock);
+  if (rv != NNG_ECANCELED) {
+    connection_close_locked(connection, "peer left");
+  }
+  if (connection->state != CONNECTION_CLOSING) {
+    start_receive(connection, false);
+  }
+  if (connection->state == CONNECTION_CLOSING) {
+    connection->reading = false;
+    turn = connection->draining ? TURN_OVER : TURN_ENDED;
+  }
+  pthread_mutex_unlock(&connection->lock);
+  return turn;
+}
+
+void connection_read_on(struct connection *connection) {
+  enum turn turn = TURN_MORE;
+  while (turn == TURN_MORE || turn == TURN_LINGERS) {
+    turn = turn == TURN_MORE ? take_turn(connection) : linger(connection);
+  }
+  if (turn == TURN_ENDED) {
+    connection_end(connection);
+  }
+}
+
+/* ------------------------------------------------------------------------------------ hello */
+
+static void stop_reading(struct connection *connection, const char *why) {
+  pthread_mutex_lock(&connection->lock);
+  connection_close_locked(connection, why);
+  connection->reading = false;
+  bool ended = connection_has_ended_locked(connection);
+  pthread_mutex_unlock(&connection->lock);
+  if (ended) {
+    connection_end(connection);
+  }
+}
+
+/* The rest of the hello must come within what is left of its time, however it is cut up. */
+void connection_await_hello(struct connection *connection) {
+  uint64_t now_ns = clock_now_ns();
+  uint64_t left_ns =
+      connection->hello_deadline_ns > now_ns ? connection->hello_deadline_ns - now_ns : 0;
+  nng_aio_set_timeout(connection->receive, (nng_duration)(left_ns / CLOCK_NS_PER_MS) + 1);
+  pthread_mutex_lock(&connection->lock);
+  if (connection->state != CONNECTION_CLOSING) {
+    start_receive(connection, false);
+  }
+  bool closing = connection->state == CONNECTION_CLOSING;
+  pthread_mutex_unlock(&connection->lock);
+  if (closing) {
+    stop_reading(connection, "stopping");
+  }
+}
+
+/* Our hello names the peer's counterpart, so theirs is read first; nng's sockets send theirs
+ * without waiting for ours. */
+static const char *answer_hello(struct connection *connection) {
+  uint16_t protocol;
+  if (sp_hello_read(buffer_first(&connection->input), &protocol) != SP_OK) {
+    return "not the scalability protocols";
+  }
+  if (protocol != SP_REQ && protocol != SP_PUSH) {
+    return "neither a req nor a push socket";
+  }
+  connection->one_way = protocol == SP_PUSH;
+  buffer_consume(&connection->input, SP_HELLO_BYTES);
+  if (!dispatch_connected(connection->table->dispatch, connection->id, connection->one_way)) {
+    return "no memory";
+  }
+  connection->announced = true;
+  pthread_mutex_lock(&connection->lock);
+  bool open =
+      connection->state == CONNECTION_HELLO && buffer_reserve(&connection->unsent, SP_HELLO_BYTES);
+  if (open) {
+    connection->state = CONNECTION_OPEN;
+    sp_hello_write(buffer_end(&connection->unsent), connection->one_way ? SP_PULL : SP_REP);
+    connection->unsent.len += SP_HELLO_BYTES;
+    connection_flush_locked(connection);
+  }
+  pthread_mutex_unlock(&connection->lock);
+  return open ? NULL : "closed meanwhile, or no memory";
+}
+
+static void read_hello(struct connection *connection) {
+  if (connection->input.len < SP_HELLO_BYTES) {
+    connection_await_hello(connection);
+    return;
+  }
+  const char *why = answer_hello(connection);
+  if (why != NULL) {
+    complain(connection, why);
+    stop_reading(connection, why);
+    return;
+  }
+  log_line(LOG_DEBUG, "connected connection=%llu one_way=%d", (unsigned long long)connection->id,
+           connection->one_way);
+  connection_read_on(connection);
+}
+
+void connection_received(void *arg) {
+  struct connection *connection = arg;
+  int rv = nng_aio_result(connection->receive);
+  bool in_hello = !connection->announced;
+  if (rv == NNG_ETIMEDOUT && !in_hello && connection->input.len == 0) {
+    /* The hello's, come too late. */
+    connection_read_on(connection);
+    return;
+  }
+  if (rv != 0) {
+    stop_reading(connection, rv == NNG_ETIMEDOUT ? "nothing more in time" : "peer left");
+    return;
+  }
+  note_received(connection, nng_aio_count(connection->receive));
+  if (in_hello) {
+    read_hello(connection);
+  } else {
+    connection_read_on(connection);
+  }
+}

@@ -1,0 +1,51 @@
+/* What connections and listeners share: the table of connections, limits, complaints.
+ *
+ * layer   net, internal
+ * threads any. Order of locks: table, then one connection, then nng's own. Nobody takes the table's
+ *         lock, or a second connection's, while holding a connection's.
+ */
+#ifndef HF_NET_TABLE_H
+#define HF_NET_TABLE_H
+
+#include "proto/base/map64.h"
+#include "server/dispatch/dispatch.h"
+#include "server/net/buffer.h"
+#include "server/net/complaints.h"
+#include "server/net/lingering.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct connection;
+
+struct table {
+  pthread_mutex_t lock;
+  pthread_cond_t empty;     /* alive_count became 0 */
+  struct map64 connections; /* by id; each holds a reference */
+  uint64_t last_id;
+  uint32_t alive_count; /* joined and not yet freed */
+  uint32_t connections_max;
+  bool closed; /* none may join */
+
+  atomic_uint_fast64_t count; /* of connections, to be read without the lock */
+  struct buffer_budget budget;
+  struct complaints complaints;
+  struct lingering_turns turns;
+  struct dispatch *dispatch; /* borrowed; set before the first connection */
+};
+
+void table_init(struct table *table, uint32_t connections_max);
+void table_deinit(struct table *table);
+/* Gives the connection its id and a reference to the table. false: full, closed or out of memory.
+ */
+bool table_join(struct table *table, struct connection *connection, uint64_t *id);
+/* It can't be looked up any more; the table's reference goes to the caller. */
+void table_leave(struct table *table, uint64_t id);
+/* A connection that had joined was freed. */
+void table_forget(struct table *table);
+/* Waits for that to be true of all. */
+void table_wait_empty(struct table *table);
+/* With a reference for the caller; NULL when it is gone. */
+struct connection *table_acquire(struct table *table, uint64_t id);
+
+#endif

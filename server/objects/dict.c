@@ -1,0 +1,182 @@
+#include "server/objects/dict.h"
+
+#include "proto/base/chunk.h"
+#include "proto/limits.h"
+#include "server/objects/dict_index.h"
+#include "server/objects/dict_log.h"
+
+#include <stdlib.h>
+
+struct dict {
+  const struct value_hash_key *hash_key;
+  struct dict_log log;
+  struct dict_index index;
+  size_t values_bytes; /* held by the boxes of keys and values */
+};
+
+struct dict *dict_new(const struct value_hash_key *hash_key) {
+  struct dict *dict = malloc(sizeof *dict);
+  if (dict) {
+    *dict = (struct dict){.hash_key = hash_key};
+    log_init(&dict->log);
+    index_init(&dict->index);
+  }
+  return dict;
+}
+
+static void release_values(struct dict *dict) {
+  uint64_t cursor = 0;
+  struct value key;
+  struct value value;
+  while (dict_next(dict, &cursor, &key, &value)) {
+    value_release(key);
+    value_release(value);
+  }
+  dict->values_bytes = 0;
+}
+
+void dict_free(struct dict *dict) {
+  if (!dict) {
+    return;
+  }
+  release_values(dict);
+  index_deinit(&dict->index);
+  log_deinit(&dict->log);
+  free(dict);
+}
+
+void dict_clear(struct dict *dict) {
+  release_values(dict);
+  index_deinit(&dict->index);
+  log_clear(&dict->log);
+}
+
+size_t dict_len(const struct dict *dict) {
+  return dict->log.live;
+}
+
+size_t dict_memory_bytes(const struct dict *dict) {
+  return chunk_bytes(sizeof *dict) + dict->log.memory_bytes + dict->index.memory_bytes +
+         dict->values_bytes;
+}
+
+static uint32_t hash_of(const struct dict *dict, struct value key) {
+  return (uint32_t)value_hash(dict->hash_key, key);
+}
+
+bool dict_get(const struct dict *dict, struct value key, struct value *out) {
+  uint32_t place;
+  if (!index_find(&dict->index, &dict->log, hash_of(dict, key), key, &place)) {
+    return false;
+  }
+  *out = log_entry_at(&dict->log, place)->value;
+  return true;
+}
+
+/* Once in 2^32 insertions, when the first entry has stayed all the while: all entries move on to
+ * new places behind the present ones. A scan under way then meets them again; the alternative is
+ * to miss some. false: out of memory, nothing changed. */
+static bool renumber(struct dict *dict) {
+  struct dict_log fresh;
+  log_init(&fresh);
+  fresh.next = dict->log.next;
+  log_clear(&fresh); /* begins with a new page */
+  uint64_t cursor = 0;
+  uint32_t hash;
+  uint32_t place;
+  struct log_entry *entry;
+  while ((entry = log_next(&dict->log, &cursor, &hash))) {
+    if (!log_append(&fresh, hash, entry->key, entry->value, &place)) {
+      log_deinit(&fresh);
+      return false;
+    }
+  }
+  log_deinit(&dict->log);
+  dict->log = fresh;
+  index_forget_places(&dict->index);
+  cursor = 0;
+  while (log_next(&dict->log, &cursor, &hash)) {
+    index_insert(&dict->index, hash, (uint32_t)(cursor - 1));
+  }
+  return true;
+}
+
+static hf_reason insert(struct dict *dict, uint32_t hash, struct value key, struct value value) {
+  if (dict->log.live >= HF_LENGTH_MAX) {
+    return HF_REASON_OBJECT_TOO_BIG;
+  }
+  uint32_t place;
+  if ((log_is_full(&dict->log) && !renumber(dict)) ||
+      !index_reserve(&dict->index, &dict->log, hash) ||
+      !log_append(&dict->log, hash, key, value, &place)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  index_insert(&dict->index, hash, place);
+  dict->values_bytes += value_memory_bytes(key) + value_memory_bytes(value);
+  return HF_REASON_NONE;
+}
+
+hf_reason dict_set(struct dict *dict, struct value key, struct value value, struct value *old) {
+  uint32_t hash = hash_of(dict, key);
+  uint32_t place;
+  struct value replaced = {0};
+  if (index_find(&dict->index, &dict->log, hash, key, &place)) {
+    struct log_entry *entry = log_entry_at(&dict->log, place);
+    replaced = entry->value;
+    entry->value = value;
+    dict->values_bytes += value_memory_bytes(value) - value_memory_bytes(replaced);
+    value_release(key);
+  } else {
+    hf_reason reason = insert(dict, hash, key, value);
+    if (reason != HF_REASON_NONE) {
+      return reason;
+    }
+  }
+  if (old) {
+    *old = replaced;
+  } else {
+    value_release(replaced);
+  }
+  return HF_REASON_NONE;
+}
+
+static void remove_place(struct dict *dict, uint32_t hash, uint32_t place,
+                         struct value *removed_key, struct value *removed_value) {
+  struct log_entry *entry = log_entry_at(&dict->log, place);
+  *removed_key = entry->key;
+  *removed_value = entry->value;
+  dict->values_bytes -= value_memory_bytes(entry->key) + value_memory_bytes(entry->value);
+  index_remove(&dict->index, &dict->log, hash, place);
+  log_remove(&dict->log, place);
+}
+
+bool dict_remove(struct dict *dict, struct value key, struct value *removed_key,
+                 struct value *removed_value) {
+  uint32_t hash = hash_of(dict, key);
+  uint32_t place;
+  if (!index_find(&dict->index, &dict->log, hash, key, &place)) {
+    return false;
+  }
+  remove_place(dict, hash, place, removed_key, removed_value);
+  return true;
+}
+
+bool dict_remove_last(struct dict *dict, struct value *removed_key, struct value *removed_value) {
+  if (dict->log.live == 0) {
+    return false;
+  }
+  uint32_t place = log_last(&dict->log);
+  remove_place(dict, log_hash_at(&dict->log, place), place, removed_key, removed_value);
+  return true;
+}
+
+bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, struct value *value) {
+  uint32_t hash;
+  const struct log_entry *entry = log_next(&dict->log, cursor, &hash);
+  if (!entry) {
+    return false;
+  }
+  *key = entry->key;
+  *value = entry->value;
+  return true;
+}

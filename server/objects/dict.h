@@ -1,0 +1,55 @@
+/* The dict: a hash table that remembers the order of insertion, and never stops the world to grow.
+ *
+ * layer   objects: no time, no I/O, no protobuf
+ * memory  Values are kept (one count each): "taken" arguments become the dict's on success only;
+ *         what is answered through `out` is retained for the caller unless it says "borrowed".
+ * cost    O(1) for one key, with no step above some ten microseconds at any size.
+ *
+ *   index                          log, in insertion order
+ *   hash -> segment of up to       pages of 512 places: hash, key, value
+ *     512 slots -> place    ---->  [#0 ...511] [#512 ...] [NULL: all deleted] [sparse page]
+ *
+ * A place's number never changes while the entry lives, so a number is a cursor for a scan: an
+ * entry that is there throughout a scan is answered exactly once. A page with few entries left is
+ * packed (a bitmap tells which of its 512 places remain); an empty one is freed. The index is
+ * extendible hashing: a full segment splits in two, the directory of segments doubles.
+ */
+#ifndef HF_OBJECTS_DICT_H
+#define HF_OBJECTS_DICT_H
+
+#include "proto/status.h"
+#include "proto/value.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dict;
+
+/* hash_key is borrowed for the dict's life. NULL: out of memory. */
+struct dict *dict_new(const struct value_hash_key *hash_key);
+void dict_free(struct dict *dict);
+size_t dict_len(const struct dict *dict);
+/* All memory it holds, its values' included, in bytes. O(1): kept up to date. */
+size_t dict_memory_bytes(const struct dict *dict);
+
+/* out is borrowed: valid until the dict changes. false: not there. */
+bool dict_get(const struct dict *dict, struct value key, struct value *out);
+/* Sets or replaces; key and value are taken. Where the key is there already, the old key is kept
+ * (as in Python) and the new one released. *old gets the replaced value, to be released by the
+ * caller, or VALUE_ABSENT; NULL: the dict releases it. HF_REASON_NONE | NO_MEMORY OBJECT_TOO_BIG,
+ * nothing taken */
+hf_reason dict_set(struct dict *dict, struct value key, struct value value, struct value *old);
+/* Removes. *removed_key and *removed_value are the caller's to release. false: not there. */
+bool dict_remove(struct dict *dict, struct value key, struct value *removed_key,
+                 struct value *removed_value);
+/* Removes the entry inserted last, as above. false: empty. */
+bool dict_remove_last(struct dict *dict, struct value *removed_key, struct value *removed_value);
+/* Forgets everything; releases it. */
+void dict_clear(struct dict *dict);
+
+/* Walks in insertion order: begin with *cursor = 0; borrowed key and value. *cursor moves behind
+ * the entry that was answered, and stays good when the dict changes. false: no more. */
+bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, struct value *value);
+
+#endif

@@ -1,0 +1,401 @@
+#include "server/objects/dict_log.h"
+
+#include "proto/base/chunk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_CAPACITY_MIN 8
+#define BITMAP_BYTES (LOG_PAGE_PLACES / 8)
+/* A page with fewer than one live entry in this many is packed. */
+#define PACK_RATIO 8
+#define DIRECTORY_MIN 4
+
+/* ---------------------------------------------------------------- pages */
+
+static size_t page_bytes(size_t capacity, bool packed) {
+  return sizeof(struct log_page) + capacity * (sizeof(struct log_entry) + sizeof(uint32_t)) +
+         (packed ? BITMAP_BYTES : 0);
+}
+
+/* One block: head, entries, bitmap, hashes; in order of alignment. */
+static struct log_page *new_page(struct dict_log *log, size_t capacity, bool packed) {
+  size_t size = page_bytes(capacity, packed);
+  struct log_page *page = malloc(size);
+  if (!page) {
+    return NULL;
+  }
+  struct log_entry *entries = (struct log_entry *)(page + 1);
+  uint64_t *bitmap = (uint64_t *)(entries + capacity);
+  *page = (struct log_page){
+      .entries = entries,
+      .bitmap = packed ? bitmap : NULL,
+      .hashes = (uint32_t *)(packed ? bitmap + BITMAP_BYTES / sizeof *bitmap : bitmap),
+      .capacity = (uint16_t)capacity,
+  };
+  log->memory_bytes += chunk_bytes(size);
+  return page;
+}
+
+static void free_page(struct dict_log *log, struct log_page *page) {
+  if (page) {
+    log->memory_bytes -= chunk_bytes(page_bytes(page->capacity, page->bitmap != NULL));
+    free(page);
+  }
+}
+
+static bool bit_is_set(const struct log_page *page, size_t offset) {
+  return page->bitmap[offset / 64] >> (offset % 64) & 1;
+}
+
+/* How many places before offset a packed page has kept. */
+static size_t rank_of(const struct log_page *page, size_t offset) {
+  size_t rank = 0;
+  for (size_t i = 0; i < offset / 64; i++) {
+    rank += (size_t)__builtin_popcountll(page->bitmap[i]);
+  }
+  uint64_t before = (UINT64_C(1) << (offset % 64)) - 1;
+  return rank + (size_t)__builtin_popcountll(page->bitmap[offset / 64] & before);
+}
+
+/* Where a page keeps the entry of an offset that is in use. */
+static inline size_t position_of(const struct log_page *page, size_t offset) {
+  return page->bitmap ? rank_of(page, offset) : offset;
+}
+
+static void copy_entry(struct log_page *to, const struct log_page *from, size_t position) {
+  to->entries[to->used] = from->entries[position];
+  to->hashes[to->used] = from->hashes[position];
+  to->used++;
+}
+
+/* The page with its live entries only. NULL: out of memory. */
+static struct log_page *pack_page(struct dict_log *log, const struct log_page *page) {
+  struct log_page *packed = new_page(log, page->live, true);
+  if (!packed) {
+    return NULL;
+  }
+  memset(packed->bitmap, 0, BITMAP_BYTES);
+  size_t position = 0;
+  for (size_t offset = 0; offset < LOG_PAGE_PLACES && position < page->used; offset++) {
+    if (page->bitmap && !bit_is_set(page, offset)) {
+      continue;
+    }
+    if (!value_is_absent(page->entries[position].key)) {
+      packed->bitmap[offset / 64] |= UINT64_C(1) << (offset % 64);
+      copy_entry(packed, page, position);
+    }
+    position++;
+  }
+  packed->live = page->live;
+  return packed;
+}
+
+/* ---------------------------------------------------------------- directory */
+
+static struct log_page **page_slot(const struct dict_log *log, size_t idx) {
+  return &log->pages[log->head + idx];
+}
+
+static uint64_t first_place(const struct dict_log *log) {
+  return log->first_page << LOG_PAGE_SHIFT;
+}
+
+/* A 32-bit place is found by its distance from the first one, which is below 2^32. */
+static inline struct log_page *page_of(const struct dict_log *log, uint32_t place) {
+  uint32_t distance = place - (uint32_t)first_place(log);
+  return log->pages[log->head + (distance >> LOG_PAGE_SHIFT)];
+}
+
+static inline size_t offset_of(uint64_t place) {
+  return place & (LOG_PAGE_PLACES - 1);
+}
+
+/* Room for one more pointer behind the last. */
+static bool reserve_page(struct dict_log *log) {
+  size_t needed = log->page_count + 1;
+  if (log->head + needed <= log->page_capacity) {
+    return true;
+  }
+  if (needed <= log->page_capacity / 2) { /* the pages in front are long gone: move there */
+    memmove(log->pages, log->pages + log->head, log->page_count * sizeof *log->pages);
+    log->head = 0;
+    return true;
+  }
+  size_t capacity = log->page_capacity > 0 ? log->page_capacity * 2 : DIRECTORY_MIN;
+  struct log_page **pages = realloc(log->pages, capacity * sizeof *pages);
+  if (!pages) {
+    return false;
+  }
+  if (log->page_capacity > 0) {
+    log->memory_bytes -= chunk_bytes(log->page_capacity * sizeof *pages);
+  }
+  log->memory_bytes += chunk_bytes(capacity * sizeof *pages);
+  log->pages = pages;
+  log->page_capacity = capacity;
+  return true;
+}
+
+static void drop_directory(struct dict_log *log) {
+  if (log->page_capacity > 0) {
+    log->memory_bytes -= chunk_bytes(log->page_capacity * sizeof *log->pages);
+  }
+  free(log->pages);
+  log->pages = NULL;
+  log->page_capacity = 0;
+  log->head = 0;
+}
+
+static void trim_front(struct dict_log *log) {
+  while (log->page_count > 0 && !*page_slot(log, 0)) {
+    log->head++;
+    log->page_count--;
+    log->first_page++;
+  }
+}
+
+/* The offset after a packed page's last used entry. */
+static size_t end_of_packed(const struct log_page *page) {
+  size_t end = LOG_PAGE_PLACES;
+  while (!bit_is_set(page, end - 1) || rank_of(page, end - 1) >= page->used) {
+    end--;
+  }
+  return end;
+}
+
+/* Walks back to the last entry that is left, so that log_last is always at next - 1. Each place is
+ * passed once after it was appended: O(1) amortized. */
+static void trim_back(struct dict_log *log) {
+  while (log->page_count > 0) {
+    struct log_page *page = *page_slot(log, log->page_count - 1);
+    if (!page) {
+      log->page_count--;
+      log->next = (log->first_page + log->page_count) << LOG_PAGE_SHIFT;
+      continue;
+    }
+    while (value_is_absent(page->entries[page->used - 1].key)) { /* one is live, or it were NULL */
+      page->used--;
+    }
+    uint64_t start = (log->first_page + log->page_count - 1) << LOG_PAGE_SHIFT;
+    log->next = start + (page->bitmap ? end_of_packed(page) : page->used);
+    return;
+  }
+}
+
+/* Whether the last page can take the entry of place `next`. */
+static bool last_page_takes(const struct dict_log *log) {
+  if (log->page_count == 0 || offset_of(log->next) == 0) {
+    return false;
+  }
+  return (*page_slot(log, log->page_count - 1))->bitmap == NULL;
+}
+
+/* ---------------------------------------------------------------- life */
+
+void log_init(struct dict_log *log) {
+  *log = (struct dict_log){0};
+}
+
+static void drop_pages(struct dict_log *log) {
+  for (size_t i = 0; i < log->page_count; i++) {
+    free_page(log, *page_slot(log, i));
+  }
+  drop_directory(log);
+}
+
+void log_deinit(struct dict_log *log) {
+  drop_pages(log);
+  log_init(log);
+}
+
+/* The next place that begins a page. */
+static uint64_t next_page_start(const struct dict_log *log) {
+  return (log->next + LOG_PAGE_PLACES - 1) & ~(uint64_t)(LOG_PAGE_PLACES - 1);
+}
+
+void log_clear(struct dict_log *log) {
+  uint64_t next = next_page_start(log);
+  drop_pages(log);
+  *log = (struct dict_log){.next = next, .first_page = next >> LOG_PAGE_SHIFT};
+}
+
+/* ---------------------------------------------------------------- appending */
+
+/* A small dict begins with a small page. */
+static size_t first_capacity(const struct dict_log *log) {
+  size_t capacity = PAGE_CAPACITY_MIN;
+  while (capacity < LOG_PAGE_PLACES && capacity <= log->live) {
+    capacity *= 2;
+  }
+  return capacity;
+}
+
+static bool add_page(struct dict_log *log) {
+  uint64_t start = next_page_start(log);
+  uint64_t number = start >> LOG_PAGE_SHIFT;
+  if (log->page_count == 0) {
+    log->first_page = number;
+  }
+  assert(number == log->first_page + log->page_count);
+  struct log_page *page = new_page(log, first_capacity(log), false);
+  if (!page) {
+    return false;
+  }
+  if (!reserve_page(log)) {
+    free_page(log, page);
+    return false;
+  }
+  *page_slot(log, log->page_count++) = page;
+  log->next = start;
+  return true;
+}
+
+static bool grow_last_page(struct dict_log *log) {
+  struct log_page **slot = page_slot(log, log->page_count - 1);
+  struct log_page *page = *slot;
+  struct log_page *bigger = new_page(log, (size_t)page->capacity * 2, false);
+  if (!bigger) {
+    return false;
+  }
+  memcpy(bigger->entries, page->entries, page->used * sizeof *page->entries);
+  memcpy(bigger->hashes, page->hashes, page->used * sizeof *page->hashes);
+  bigger->used = page->used;
+  bigger->live = page->live;
+  free_page(log, page);
+  *slot = bigger;
+  return true;
+}
+
+static void pack_if_sparse(struct dict_log *log, size_t idx) {
+  struct log_page **slot = page_slot(log, idx);
+  struct log_page *page = *slot;
+  if (page && page->live * PACK_RATIO < page->capacity) {
+    struct log_page *packed = pack_page(log, page);
+    if (packed) { /* else it stays as it is, only bigger */
+      free_page(log, page);
+      *slot = packed;
+    }
+  }
+}
+
+bool log_is_full(const struct dict_log *log) {
+  return log->page_count > 0 &&
+         next_page_start(log) - first_place(log) > (uint64_t)LOG_SPAN_MAX - LOG_PAGE_PLACES;
+}
+
+bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct value value,
+                uint32_t *place) {
+  if (log_is_full(log)) {
+    return false;
+  }
+  if (!last_page_takes(log)) {
+    if (!add_page(log)) {
+      return false;
+    }
+    if (log->page_count > 1) { /* spared while it was the last */
+      pack_if_sparse(log, log->page_count - 2);
+    }
+  }
+  struct log_page *page = *page_slot(log, log->page_count - 1);
+  if (page->used == page->capacity) {
+    if (!grow_last_page(log)) {
+      return false;
+    }
+    page = *page_slot(log, log->page_count - 1);
+  }
+  page->entries[page->used] = (struct log_entry){key, value};
+  page->hashes[page->used] = hash;
+  page->used++;
+  page->live++;
+  log->live++;
+  *place = (uint32_t)log->next++;
+  return true;
+}
+
+/* ---------------------------------------------------------------- entries */
+
+struct log_entry *log_entry_at(const struct dict_log *log, uint32_t place) {
+  struct log_page *page = page_of(log, place);
+  return &page->entries[position_of(page, offset_of(place))];
+}
+
+uint32_t log_hash_at(const struct dict_log *log, uint32_t place) {
+  const struct log_page *page = page_of(log, place);
+  return page->hashes[position_of(page, offset_of(place))];
+}
+
+void log_prefetch_hash(const struct dict_log *log, uint32_t place) {
+  const struct log_page *page = page_of(log, place);
+  if (!page->bitmap) { /* finding the position in a packed one would cost more than it saves */
+    __builtin_prefetch(&page->hashes[offset_of(place)]);
+  }
+}
+
+void log_remove(struct dict_log *log, uint32_t place) {
+  uint32_t distance = place - (uint32_t)first_place(log);
+  size_t idx = distance >> LOG_PAGE_SHIFT;
+  struct log_page **slot = page_slot(log, idx);
+  struct log_page *page = *slot;
+  struct log_entry *entry = &page->entries[position_of(page, offset_of(place))];
+  assert(!value_is_absent(entry->key));
+  entry->key = (struct value){0};
+  page->live--;
+  log->live--;
+  if (page->live == 0) {
+    free_page(log, page);
+    *slot = NULL;
+  }
+  if (idx + 1 == log->page_count) {
+    trim_back(log);
+  } else {
+    pack_if_sparse(log, idx);
+  }
+  trim_front(log);
+  if (log->page_count == 0) {
+    drop_directory(log);
+  }
+}
+
+uint32_t log_last(const struct dict_log *log) {
+  assert(log->live > 0);
+  return (uint32_t)(log->next - 1);
+}
+
+/* The first live offset at `offset` or after it, and its position; false: none. */
+static bool find_in_page(const struct log_page *page, size_t *offset, size_t *position) {
+  if (!page->bitmap) {
+    while (*offset < page->used && value_is_absent(page->entries[*offset].key)) {
+      ++*offset;
+    }
+    *position = *offset;
+    return *offset < page->used;
+  }
+  for (size_t at = rank_of(page, *offset); at < page->used; ++*offset) {
+    if (!bit_is_set(page, *offset)) {
+      continue;
+    }
+    if (!value_is_absent(page->entries[at].key)) {
+      *position = at;
+      return true;
+    }
+    at++;
+  }
+  return false;
+}
+
+struct log_entry *log_next(const struct dict_log *log, uint64_t *place, uint32_t *hash) {
+  uint64_t start = *place > first_place(log) ? *place : first_place(log);
+  uint64_t number = start >> LOG_PAGE_SHIFT;
+  size_t offset = offset_of(start);
+  for (; number < log->first_page + log->page_count; number++, offset = 0) {
+    struct log_page *page = *page_slot(log, (size_t)(number - log->first_page));
+    size_t position;
+    if (page && find_in_page(page, &offset, &position)) {
+      *place = (number << LOG_PAGE_SHIFT) + offset + 1;
+      *hash = page->hashes[position];
+      return &page->entries[position];
+    }
+  }
+  return NULL;
+}

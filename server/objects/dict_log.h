@@ -1,0 +1,81 @@
+/* The log of a dict: its entries in the order of insertion, in pages of 512 places.
+ *
+ * layer   objects; private to the dict
+ * shapes  A place is a 64-bit number that stays with its entry, so it can be a cursor; only places
+ *         behind the last entry are given again. Page number and offset are its upper bits and its
+ *         lower 9; the index keeps its lower 32 bits, which name one place as long as the log spans
+ *         fewer than 2^32 of them.
+ * memory  The log does not count values: who appends hands them over, who removes gets them.
+ *
+ *   dense page     [entry entry -     entry ...]            offset is position; - is deleted
+ *   packed page    bitmap of 512 bits, [entry entry entry]  position is the rank of the offset
+ *   last page      dense, grows 8, 16, ... 512 while it is filled
+ *   no page        every entry deleted
+ */
+#ifndef HF_OBJECTS_DICT_LOG_H
+#define HF_OBJECTS_DICT_LOG_H
+
+#include "proto/value.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOG_PAGE_PLACES 512
+#define LOG_PAGE_SHIFT 9
+/* Places between the first and the next at most; tests make it small to get there. */
+#ifndef LOG_SPAN_MAX
+#define LOG_SPAN_MAX UINT32_MAX
+#endif
+
+/* Key and value side by side: a hit touches one cache line. */
+struct log_entry {
+  struct value key; /* VALUE_ABSENT: deleted */
+  struct value value;
+};
+
+struct log_page {
+  struct log_entry *entries;
+  uint32_t *hashes;
+  uint64_t *bitmap;  /* of a packed page; NULL: dense */
+  uint16_t capacity; /* entries there is room for */
+  uint16_t used;     /* entries written, deleted ones included */
+  uint16_t live;
+};
+
+struct dict_log {
+  struct log_page **pages; /* room for page_capacity pointers; NULL: all deleted */
+  size_t page_capacity;
+  size_t head;         /* pages[head] is page number first_page */
+  size_t page_count;   /* the first and the last are never NULL */
+  uint64_t first_page; /* page number */
+  uint64_t next;       /* the place after the last entry */
+  size_t live;         /* entries */
+  size_t memory_bytes;
+};
+
+void log_init(struct dict_log *log);
+/* Frees the pages, not the values. */
+void log_deinit(struct dict_log *log);
+/* Forgets every entry, not the values; places go on rising. */
+void log_clear(struct dict_log *log);
+
+/* false: out of memory, or full. */
+bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct value value,
+                uint32_t *place);
+/* Whether the next append would make the log too long for 32-bit places. */
+bool log_is_full(const struct dict_log *log);
+
+/* The entry of a place that is in use; valid until the log changes. */
+struct log_entry *log_entry_at(const struct dict_log *log, uint32_t place);
+uint32_t log_hash_at(const struct dict_log *log, uint32_t place);
+/* Starts to fetch what log_hash_at will read; only a hint. */
+void log_prefetch_hash(const struct dict_log *log, uint32_t place);
+/* Deletes the entry of a place in use; frees and packs pages. */
+void log_remove(struct dict_log *log, uint32_t place);
+/* The place of the last entry; the log is not empty. */
+uint32_t log_last(const struct dict_log *log);
+/* The first entry at *place or after it; *place moves behind it. NULL: none. */
+struct log_entry *log_next(const struct dict_log *log, uint64_t *place, uint32_t *hash);
+
+#endif

@@ -1,0 +1,53 @@
+/* The lock: who holds it, how often, and under which token.
+ *
+ *          acquire by anyone                acquire again by the owner (recursive)
+ *   free ---------------------> held by O ----.
+ *    ^                           |   ^________|  depth + 1
+ *    |  release, depth 0;        |
+ *    |  owner died: flagged      |
+ *    '---------------------------'
+ *
+ * layer   objects
+ * source  Python's threading.Lock (anyone may release) and RLock (owned by a thread, counted). The
+ *         token and owner_died are ours.
+ */
+#ifndef HF_OBJECTS_LOCK_H
+#define HF_OBJECTS_LOCK_H
+
+#include "proto/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A thread of a session; session 0 is nobody, who is never an owner. */
+struct lock_owner {
+  uint64_t session;
+  uint64_t caller;
+};
+
+struct lock {
+  struct lock_owner owner; /* session 0 while held: the owner said goodbye and left it locked */
+  uint64_t token;          /* of the last grant; 0: never granted */
+  uint64_t depth;          /* 0: free */
+  bool recursive;
+  bool robust;     /* the current grant ends with a clean goodbye too */
+  bool owner_died; /* since the last grant */
+};
+
+/* Whether acquire would succeed now. */
+static inline bool lock_is_free_for(const struct lock *lock, struct lock_owner owner) {
+  return lock->depth == 0 ||
+         (lock->recursive && owner.session != 0 && lock->owner.session == owner.session &&
+          lock->owner.caller == owner.caller);
+}
+
+/* Takes it; it must be free for the owner. A first grant gets the token. out owner_died: the
+ * previous owner did. */
+void lock_take(struct lock *lock, struct lock_owner owner, uint64_t token, bool robust,
+               bool *owner_died);
+/* HF_REASON_NONE, *freed when nobody holds it any more | NOT_LOCKED NOT_OWNER */
+hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, bool *freed);
+/* The owner is gone: free, and the next one is told when it died. */
+void lock_abandon(struct lock *lock, bool died);
+
+#endif

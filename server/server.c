@@ -1,0 +1,144 @@
+#include "server/server.h"
+
+#include "proto/base/log.h"
+#include "proto/limits.h"
+#include "server/dispatch/dispatch.h"
+#include "server/net/net.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FLUSH_MS 2000
+
+struct server {
+  struct net *net;
+  struct dispatch *dispatch;
+  char bound[OPTIONS_LISTEN_MAX][NET_URL_BYTES_MAX];
+  size_t bound_count;
+};
+
+/* ---------------------------------------------------------------------------------- signals */
+
+/* Blocked before the first thread starts, so that all inherit it and only sigwait sees them. */
+static void block_signals(sigset_t *ends) {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  sigemptyset(ends);
+  sigaddset(ends, SIGTERM);
+  sigaddset(ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, ends, NULL);
+}
+
+static void exit_at_once(int signal_number) {
+  _exit(128 + signal_number);
+}
+
+static void wait_for_end(const sigset_t *ends) {
+  int signal_number = 0;
+  while (sigwait(ends, &signal_number) != 0) {
+  }
+  log_line(LOG_INFO, "stopping signal=%s", strsignal(signal_number));
+  struct sigaction action = {.sa_handler = exit_at_once};
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+  pthread_sigmask(SIG_UNBLOCK, ends, NULL);
+}
+
+/* ------------------------------------------------------------------------------- starting */
+
+static bool start_parts(struct server *server, const struct options *options) {
+  server->net = net_new(HF_CONNECTIONS_MAX);
+  if (server->net == NULL) {
+    return false;
+  }
+  struct dispatch_config config = {.memory_bytes_max = options->memory_bytes_max,
+                                   .version = HF_VERSION};
+  server->dispatch = dispatch_start(&config, net_sink(server->net));
+  return server->dispatch != NULL;
+}
+
+static int listen_on_all(struct server *server, const struct options *options) {
+  for (size_t i = 0; i < options->listen_count; i++) {
+    char *bound = server->bound[server->bound_count];
+    enum net_result result = net_listen(server->net, server->dispatch, options->listen[i], bound);
+    if (result != NET_OK) {
+      log_line(LOG_ERROR, "can't listen url=%s reason=\"%s\"", options->listen[i],
+               net_result_sentence(result));
+      return result == NET_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
+    }
+    server->bound_count++;
+    log_line(LOG_INFO, "listening url=%s", bound);
+  }
+  return EXIT_SUCCESS;
+}
+
+/* Readers see the whole file or none: it is written beside its place and renamed. */
+static bool write_ports_file(const struct server *server, const char *path) {
+  char temporary[4096];
+  int len = snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid());
+  FILE *file = len > 0 && (size_t)len < sizeof temporary ? fopen(temporary, "we") : NULL;
+  bool written = file != NULL;
+  for (size_t i = 0; written && i < server->bound_count; i++) {
+    written = fprintf(file, "%s\n", server->bound[i]) > 0;
+  }
+  if (file != NULL) {
+    written = fclose(file) == 0 && written;
+    written = written && rename(temporary, path) == 0;
+  }
+  if (!written) {
+    log_line(LOG_ERROR, "can't write --ports-file path=%s reason=\"%s\"", path, strerror(errno));
+    if (file != NULL) {
+      unlink(temporary);
+    }
+  }
+  return written;
+}
+
+/* -------------------------------------------------------------------------------- stopping */
+
+static void stop_parts(struct server *server) {
+  if (server->net != NULL) {
+    net_stop_accepting(server->net);
+  }
+  if (server->dispatch != NULL) {
+    dispatch_drain(server->dispatch);
+    net_close(server->net, FLUSH_MS);
+    dispatch_stop(server->dispatch);
+  }
+  if (server->net != NULL) {
+    net_free(server->net);
+  }
+}
+
+int server_run(const struct options *options) {
+  sigset_t ends;
+  block_signals(&ends);
+  umask(0077); /* an ipc socket is nobody else's business even before its mode is set */
+  log_set_level(options->log_level);
+  struct server server = {0};
+  int status = EXIT_FAILURE;
+  if (!start_parts(&server, options)) {
+    log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
+  } else {
+    status = listen_on_all(&server, options);
+    if (status == EXIT_SUCCESS && options->ports_file != NULL &&
+        !write_ports_file(&server, options->ports_file)) {
+      status = EXIT_FAILURE;
+    }
+  }
+  if (status == EXIT_SUCCESS) {
+    log_line(LOG_INFO, "ready version=%s", HF_VERSION);
+    wait_for_end(&ends);
+  }
+  stop_parts(&server);
+  if (status == EXIT_SUCCESS) {
+    log_line(LOG_INFO, "stopped");
+  }
+  return status;
+}

@@ -1,0 +1,193 @@
+/* See library.h. */
+#define _GNU_SOURCE
+#include "tests/bench/library.h"
+
+#include "proto/base/clock.h"
+#include "tests/bench/histogram.h"
+#include "tests/bench/process.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Calls between hf_pipeline_begin and hf_pipeline_end; long, so that starting and draining weigh
+ * little. */
+#define PIPELINE_CALLS 4096
+
+const char *library_object_name(enum bench_op op) {
+  static const char *const names[] = {"bench:hash", "bench:hash", "bench:list", "bench:queue"};
+  return names[op];
+}
+
+void library_expect(hf_status status, const char *what) {
+  if (status != HF_OK)
+    bench_fail("%s: %s %s: %s", what, hf_status_name(status), hf_last_error()->reason,
+               hf_last_error()->message);
+}
+
+void library_open(struct library *library, const char *url) {
+  *library = (struct library){.random = 1 + (uint32_t)getpid()};
+  library_expect(hf_connect(url, NULL, &library->conn), url);
+  library_expect(hf_dict_open(library->conn, library_object_name(BENCH_GET), &library->dict),
+                 "dict");
+  library_expect(hf_list_open(library->conn, library_object_name(BENCH_APPEND), &library->list),
+                 "list");
+  library_expect(hf_queue_open(library->conn, library_object_name(BENCH_QUEUE), 0, &library->queue),
+                 "queue");
+}
+
+void library_close(struct library *library) {
+  hf_queue_close(library->queue);
+  hf_list_close(library->list);
+  hf_dict_close(library->dict);
+  hf_close(library->conn);
+}
+
+void library_fill(struct library *library) {
+  library_expect(hf_pipeline_begin(library->conn, BENCH_PIPELINE_COUNT), "fill");
+  for (uint32_t i = 0; i < BENCH_KEY_COUNT; i++)
+    library_expect(
+        hf_dict_set(library->dict, hf_text_n(bench_key(i), BENCH_KEY_BYTES), hf_int(LIBRARY_VALUE)),
+        "fill");
+  library_expect(hf_pipeline_end(library->conn, NULL), "fill");
+}
+
+void library_clear(struct library *library) {
+  library_expect(hf_list_clear(library->list), "clear");
+  uint64_t left;
+  library_expect(hf_queue_size(library->queue, &left), "queue size");
+  for (; left > 0; left--) {
+    hf_value value;
+    library_expect(hf_queue_get(library->queue, 0, &value), "queue get");
+    hf_value_clear(&value);
+  }
+}
+
+/* One call of the operation. *value is the caller's to clear when the call is done. */
+static inline hf_status call_one(struct library *library, enum bench_op op, uint64_t turn,
+                                 hf_value *value) {
+  if (op == BENCH_APPEND)
+    return hf_list_append(library->list, hf_int(LIBRARY_VALUE));
+  if (op == BENCH_QUEUE)
+    return turn % 2 == 0 ? hf_queue_put(library->queue, hf_int(LIBRARY_VALUE), 0)
+                         : hf_queue_get(library->queue, 0, value);
+  const char *key = bench_key(bench_random(&library->random) % BENCH_KEY_COUNT);
+  if (op == BENCH_SET)
+    return hf_dict_set(library->dict, hf_text_n(key, BENCH_KEY_BYTES), hf_int(LIBRARY_VALUE));
+  return hf_dict_get(library->dict, hf_text_n(key, BENCH_KEY_BYTES), value);
+}
+
+/* Ends after an even number of calls, so that every put has its get. Answers the elapsed time. */
+static uint64_t run_calls(struct library *library, enum bench_op op, unsigned duration_ms,
+                          struct histogram *histogram) {
+  uint64_t start_ns = clock_now_ns(), before_ns = start_ns;
+  uint64_t deadline_ns = start_ns + duration_ms * CLOCK_NS_PER_MS;
+  for (uint64_t turn = 0; turn % 2 == 1 || before_ns < deadline_ns; turn++) {
+    hf_value value = hf_none();
+    library_expect(call_one(library, op, turn, &value), bench_op_name(op));
+    hf_value_clear(&value);
+    uint64_t after_ns = clock_now_ns();
+    histogram_add(histogram, after_ns - before_ns);
+    before_ns = after_ns;
+  }
+  return before_ns - start_ns;
+}
+
+struct bench_sample library_run_one(struct library *library, enum bench_op op,
+                                    unsigned duration_ms) {
+  struct histogram *histogram = bench_alloc(1, sizeof(*histogram));
+  uint64_t elapsed_ns = run_calls(library, op, duration_ms, histogram);
+  struct bench_sample sample = histogram_sample(histogram, elapsed_ns);
+  free(histogram);
+  return sample;
+}
+
+struct bench_sample library_run_pipeline(struct library *library, enum bench_op op,
+                                         unsigned duration_ms) {
+  hf_value *values = bench_alloc(PIPELINE_CALLS, sizeof(*values));
+  uint64_t start_ns = clock_now_ns(), now_ns = start_ns, count = 0;
+  uint64_t deadline_ns = start_ns + duration_ms * CLOCK_NS_PER_MS;
+  while (now_ns < deadline_ns) {
+    library_expect(hf_pipeline_begin(library->conn, BENCH_PIPELINE_COUNT), "pipeline");
+    for (unsigned i = 0; i < PIPELINE_CALLS; i++) {
+      values[i] = hf_none();
+      library_expect(call_one(library, op, i, &values[i]), bench_op_name(op));
+    }
+    library_expect(hf_pipeline_end(library->conn, NULL), bench_op_name(op));
+    for (unsigned i = 0; i < PIPELINE_CALLS; i++)
+      hf_value_clear(&values[i]);
+    count += PIPELINE_CALLS;
+    now_ns = clock_now_ns();
+  }
+  free(values);
+  return (struct bench_sample){(double)count * 1e9 / (double)(now_ns - start_ns),
+                               NAN,
+                               NAN,
+                               NAN,
+                               NAN,
+                               NAN,
+                               NAN,
+                               (double)count};
+}
+
+/* What a child leaves behind in shared memory. */
+struct child_result {
+  uint64_t elapsed_ns;
+  struct histogram histogram;
+};
+
+static _Noreturn void run_child(const char *url, enum bench_op op, unsigned duration_ms, int ready,
+                                int go, struct child_result *result) {
+  struct library library;
+  char byte = 0;
+  library_open(&library, url);
+  if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
+    _exit(1);
+  result->elapsed_ns = run_calls(&library, op, duration_ms, &result->histogram);
+  library_close(&library);
+  _exit(0);
+}
+
+static void wait_for_child(pid_t pid) {
+  int status = 0;
+  waitpid(pid, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    bench_fail("a client process failed");
+}
+
+struct bench_sample library_run_processes(const char *url, enum bench_op op, unsigned duration_ms) {
+  size_t size = BENCH_PROCESS_COUNT * sizeof(struct child_result);
+  struct child_result *results =
+      mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int ready[2], go[2];
+  pid_t pids[BENCH_PROCESS_COUNT];
+  char bytes[BENCH_PROCESS_COUNT] = {0};
+  if (results == MAP_FAILED || pipe(ready) != 0 || pipe(go) != 0)
+    bench_fail("out of memory or descriptors");
+  for (unsigned i = 0; i < BENCH_PROCESS_COUNT; i++) {
+    pids[i] = process_fork();
+    if (pids[i] == 0)
+      run_child(url, op, duration_ms, ready[1], go[0], &results[i]);
+  }
+  close(ready[1]);
+  for (unsigned i = 0; i < BENCH_PROCESS_COUNT; i++)
+    if (read(ready[0], bytes, 1) != 1)
+      bench_fail("a client process failed");
+  if (write(go[1], bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
+    bench_fail("pipe");
+  struct histogram *all = bench_alloc(1, sizeof(*all));
+  uint64_t elapsed_ns = 0;
+  for (unsigned i = 0; i < BENCH_PROCESS_COUNT; i++) {
+    wait_for_child(pids[i]);
+    histogram_merge(all, &results[i].histogram);
+    if (results[i].elapsed_ns > elapsed_ns)
+      elapsed_ns = results[i].elapsed_ns;
+  }
+  struct bench_sample sample = histogram_sample(all, elapsed_ns);
+  free(all);
+  close(ready[0]), close(go[0]), close(go[1]);
+  munmap(results, size);
+  return sample;
+}

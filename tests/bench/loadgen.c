@@ -1,0 +1,126 @@
+/* See loadgen.h. */
+#include "tests/bench/loadgen.h"
+
+#include "proto/base/clock.h"
+#include "tests/bench/histogram.h"
+#include "tests/bench/process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct connection {
+  int fd;
+  void *dialog;
+  uint64_t sent_ns;
+  size_t len; /* of the reply so far */
+  uint8_t reply[LOADGEN_REPLY_BYTES_MAX];
+};
+
+struct load {
+  const struct loadgen_protocol *protocol;
+  size_t count;
+  struct connection *connections;
+  struct histogram histogram;
+};
+
+static void send_next(struct load *load, struct connection *connection) {
+  size_t len;
+  const uint8_t *request = load->protocol->next(connection->dialog, &len);
+  connection->sent_ns = clock_now_ns();
+  socket_send(connection->fd, request, len);
+}
+
+/* true: the reply is complete and counted. */
+static bool receive_some(struct load *load, struct connection *connection) {
+  ssize_t got = recv(connection->fd, connection->reply + connection->len,
+                     sizeof(connection->reply) - connection->len, 0);
+  if (got <= 0)
+    bench_fail("%s: %s", load->protocol->name, got == 0 ? "closed by the server" : strerror(errno));
+  connection->len += (size_t)got;
+  ssize_t used = load->protocol->check(connection->dialog, connection->reply, connection->len);
+  if (used == 0 && connection->len < sizeof(connection->reply))
+    return false;
+  if (used != (ssize_t)connection->len)
+    bench_fail("%s: a reply that was not asked for, or says no", load->protocol->name);
+  connection->len = 0;
+  histogram_add(&load->histogram, clock_now_ns() - connection->sent_ns);
+  return true;
+}
+
+static uint64_t run_one(struct load *load, uint64_t deadline_ns) {
+  struct connection *connection = &load->connections[0];
+  uint64_t now_ns;
+  do {
+    send_next(load, connection);
+    while (!receive_some(load, connection))
+      continue;
+    now_ns = clock_now_ns();
+  } while (now_ns < deadline_ns);
+  return now_ns;
+}
+
+/* Goes on past the deadline until every request under way is answered. */
+static uint64_t run_many(struct load *load, uint64_t deadline_ns) {
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  size_t open_count = load->count;
+  for (size_t i = 0; i < load->count; i++) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &load->connections[i]};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, load->connections[i].fd, &event) != 0)
+      bench_fail("epoll: %s", strerror(errno));
+    send_next(load, &load->connections[i]);
+  }
+  struct epoll_event events[64];
+  uint64_t now_ns = clock_now_ns();
+  while (open_count > 0) {
+    int ready = epoll_wait(epoll, events, 64, 5000);
+    if (ready <= 0)
+      bench_fail("%s: no reply within 5 seconds", load->protocol->name);
+    now_ns = clock_now_ns();
+    for (int i = 0; i < ready; i++) {
+      struct connection *connection = events[i].data.ptr;
+      if (!receive_some(load, connection))
+        continue;
+      if (now_ns < deadline_ns)
+        send_next(load, connection);
+      else
+        open_count--;
+    }
+  }
+  close(epoll);
+  return now_ns;
+}
+
+struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
+                                enum bench_transport transport, const char *address,
+                                enum bench_op op, size_t connection_count, unsigned duration_ms) {
+  struct load *load = bench_alloc(1, sizeof(*load));
+  load->protocol = protocol;
+  load->count = connection_count;
+  load->connections = bench_alloc(connection_count, sizeof(*load->connections));
+  for (size_t i = 0; i < connection_count; i++) {
+    struct connection *connection = &load->connections[i];
+    connection->fd = socket_connect(transport, address);
+    if (connection->fd < 0)
+      bench_fail("%s: can't connect to %s: %s", protocol->name, address, strerror(errno));
+    connection->dialog = bench_alloc(1, protocol->dialog_bytes);
+    protocol->open(connection->dialog, connection->fd, transport, op);
+  }
+  uint64_t start_ns = clock_now_ns();
+  uint64_t deadline_ns = start_ns + duration_ms * CLOCK_NS_PER_MS;
+  uint64_t end_ns =
+      connection_count == 1 ? run_one(load, deadline_ns) : run_many(load, deadline_ns);
+  struct bench_sample sample = histogram_sample(&load->histogram, end_ns - start_ns);
+  for (size_t i = 0; i < connection_count; i++) {
+    if (protocol->close != NULL)
+      protocol->close(load->connections[i].dialog, load->connections[i].fd);
+    close(load->connections[i].fd);
+    free(load->connections[i].dialog);
+  }
+  free(load->connections);
+  free(load);
+  return sample;
+}

@@ -1,0 +1,44 @@
+# The example programs print what they promise, again and again, and leave nothing on the server.
+. "$(dirname "$0")/lib.sh"
+
+objects() {
+  "$HOLDFAST" -o json info | python3 -c 'import json, sys; print(json.load(sys.stdin)["objects"])'
+}
+
+prints() {
+  local program=$1 expected=$2 output
+  for ((round = 0; round < 3; round++)); do
+    checks=$((checks + 1))
+    output=$("$EXAMPLES/$program" 2>&1)
+    code=$?
+    [ $code -eq 0 ] && [ "$output" = "$expected" ] ||
+      fail "$program, round $round: exit code $code" "expected: $expected" "got: $output"
+  done
+}
+
+before=$(objects)
+squares='0, 1, 4, 9, 16, 25, 36, 49, 64, 81'
+prints dict_from_ten_processes '{0: 0, 1: 1, 2: 4, 3: 9, 4: 16, 5: 25, 6: 36, 7: 49, 8: 64, 9: 81}'
+prints list_from_ten_processes "[$squares]"
+prints value_and_array $'3.1415927\n'"[$squares]"
+prints queue_and_pipe $'hello 0 times\nhello 1 times\nhello 2 times'
+prints raw_value_and_raw_array $'Shared value: 10000\nShared array: [1, 4, 9, 16, 25]'
+after=$(objects)
+[ "$before" = "$after" ] || fail "the examples left objects behind: $before before, $after after"
+
+# The worker of the first page: two of them share the numbers.
+for ((number = 1; number <= 20; number++)); do numbers+=("$number"); done
+says 0 '' queue put work "${numbers[@]}" null null
+"$EXAMPLES/worker" & first=$!
+"$EXAMPLES/worker" & second=$!
+wait $first || fail "the first worker failed"
+wait $second || fail "the second worker failed"
+says 0 20 dict len results
+says 0 400 dict get results 20
+[ "$(wc -l <"$(dirname "$0")/../../client/examples/worker.c")" -le 20 ] || fail "worker.c has grown"
+
+# Without a server they say so.
+checks=$((checks + 1))
+message=$(HOLDFAST_URL=nonsense "$EXAMPLES/dict_from_ten_processes" 2>&1)
+[ $? -ne 0 ] && [ -n "$message" ] || fail "a wrong address goes unnoticed"
+finish

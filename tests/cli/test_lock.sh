@@ -1,0 +1,91 @@
+# holdfast lock: run holds it, passes the exit code and signals on, and always releases.
+. "$(dirname "$0")/lib.sh"
+
+complains 1 NO_SUCH_OBJECT lock info l
+complains 1 NO_SUCH_OBJECT lock release l
+says 0 inside lock run l -- echo inside
+json_holds 'd["name"] == "l" and d["locked"] is False and d["waiting"] == 0' lock info l
+complains 4 NOT_LOCKED lock release l
+
+# The exit code, the token, the options of the program itself.
+says 7 '' lock run l -- sh -c 'exit 7'
+says 143 '' lock run l -- sh -c 'kill -TERM $$'
+says 127 '' lock run l -- /nonexistent/program
+says 126 '' lock run l -- /etc
+first=$("$HOLDFAST" lock run l -- printenv HOLDFAST_LOCK_TOKEN)
+second=$("$HOLDFAST" lock run l -- printenv HOLDFAST_LOCK_TOKEN)
+[ "$second" -gt "$first" ] || fail "the token does not rise: $first, $second"
+says 0 'a -x --help' lock run l -- echo a -x --help
+json_holds 'd["locked"] is False' lock info l
+
+# Held meanwhile: others are refused, or wait.
+"$HOLDFAST" lock run l -- sh -c "touch '$TEST_DIR/held'; while [ ! -e '$TEST_DIR/go' ]; do sleep 0.02; done" &
+holder=$!
+eventually test -e "$TEST_DIR/held"
+json_holds 'd["locked"] is True and d["holder"] != ""' lock info l
+complains 1 LOCK_HELD lock run l --nowait -- echo no
+complains 1 LOCK_HELD lock run l --timeout 50 -- echo no
+complains 4 TOKEN_STALE lock release l --token "$first"
+"$HOLDFAST" lock run l -- echo waited >"$TEST_DIR/waited" &
+waiter=$!
+eventually sh -c "'$HOLDFAST' -o json lock info l | grep -q '\"waiting\": 1'"
+touch "$TEST_DIR/go"
+wait $holder || fail "the holder failed"
+wait $waiter || fail "the waiter failed"
+[ "$(cat "$TEST_DIR/waited")" = waited ] || fail "the waiter did not run"
+
+# A signal reaches the program, and the lock is free afterwards.
+"$HOLDFAST" lock run l -- sh -c "trap 'exit 5' TERM; touch '$TEST_DIR/trapped'; while :; do sleep 0.02; done" &
+holder=$!
+eventually test -e "$TEST_DIR/trapped"
+kill -TERM $holder
+wait $holder
+code=$?
+[ $code -eq 5 ] || fail "the program's exit code after SIGTERM was lost: $code"
+json_holds 'd["locked"] is False' lock info l
+
+# A command that is killed leaves neither the program nor, after the grace time, the lock.
+"$HOLDFAST" lock run l -- sh -c "echo \$\$ >'$TEST_DIR/child'; exec sleep 60" &
+holder=$!
+eventually test -s "$TEST_DIR/child"
+kill -KILL $holder
+wait $holder 2>/dev/null
+says 0 mine lock run l --timeout 20000 -- echo mine
+child=$(cat "$TEST_DIR/child")
+eventually sh -c "! kill -0 $child"
+
+# Released by somebody else while it is held: the command says so.
+"$HOLDFAST" lock run l -- sh -c "touch '$TEST_DIR/third'; while [ ! -e '$TEST_DIR/over' ]; do sleep 0.02; done" \
+  2>"$TEST_DIR/lost" &
+holder=$!
+eventually test -e "$TEST_DIR/third"
+says 0 '' lock release l
+touch "$TEST_DIR/over"
+wait $holder
+code=$?
+[ $code -eq 4 ] || fail "a lock that was released by another went unnoticed: $code"
+complains 2 USAGE lock run l
+
+# The server is restarted: the lock is lost, so the program is ended, and the exit code says why.
+second_server() {
+  "$HOLDFASTD" --listen "ipc://$TEST_DIR/second.sock" >"$TEST_DIR/second.log" 2>&1 &
+  server=$!
+  eventually "$HOLDFAST" --url "ipc://$TEST_DIR/second.sock" --timeout 100 ping
+}
+second_server
+"$HOLDFAST" --url "ipc://$TEST_DIR/second.sock" lock run l -- \
+  sh -c "echo \$\$ >'$TEST_DIR/fourth'; exec sleep 60" 2>"$TEST_DIR/lost" &
+holder=$!
+eventually test -s "$TEST_DIR/fourth"
+kill -KILL $server
+wait $server 2>/dev/null
+second_server
+wait $holder
+code=$?
+[ $code -eq 3 ] || fail "a lost session is answered with $code"
+grep -q 'the lock was lost' "$TEST_DIR/lost" || fail "nothing is said about the lost lock"
+child=$(cat "$TEST_DIR/fourth")
+eventually sh -c "! kill -0 $child"
+kill -TERM $server
+wait $server || fail "the second server failed"
+finish

@@ -1,0 +1,28 @@
+# holdfast ping, ls, info, rm.
+. "$(dirname "$0")/lib.sh"
+
+json_holds 'd["round_trip_us"] > 0' ping
+"$HOLDFAST" ping | grep -Eq '^[0-9]+\.[0-9] us$' || fail "ping prints a time"
+says_json 0 '{"objects": []}' ls
+says 0 '' dict set app/ages Ann 41
+says 0 '' queue new app/work --maxsize 5
+says 0 '' list append other x
+json_holds '[o["name"] for o in d["objects"]] == ["app/ages", "app/work", "other"]' ls
+json_holds '[(o["name"], o["kind"]) for o in d["objects"]] == [("app/ages", "dict"), ("app/work", "queue")]' ls app/
+json_holds '[o["name"] for o in d["objects"]] == ["other"]' ls --kind list
+complains_kind=$("$HOLDFAST" ls --kind lists 2>&1)
+[ $? -eq 2 ] || fail "an unknown kind is a usage error: $complains_kind"
+"$HOLDFAST" -o table ls | head -1 | grep -Eq '^NAME +KIND +LENGTH' || fail "ls has a heading"
+json_holds 'd["maxsize"] == 5 and d["kind"] == "queue" and d["length"] == 0' info app/work
+json_holds 'd["objects"] == 3 and d["sessions"] >= 1 and d["version"] and d["uptime_ms"] >= 0' info
+"$HOLDFAST" -o table info | grep -Eq '^objects +3$' || fail "info is a table for people"
+"$HOLDFAST" -o raw info other | grep -Fxq $'kind\tlist' || fail "info has raw lines"
+complains 1 NO_SUCH_OBJECT info nothing
+says_json 0 '{"ok": true}' rm app/ages app/work
+complains 1 NO_SUCH_OBJECT rm app/ages
+"$HOLDFAST" rm nothing other 2>/dev/null && fail "rm of a missing name succeeds"
+says_json 0 '{"objects": []}' ls
+
+# References read as such.
+complains 2 USAGE dict set d k '{"reference":1,"kind":"dict"}'
+finish

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# consumer.cmake and consumer.pkgconfig: see CMakeLists.txt here.
+#   consumer.sh cmake|pkgconfig BUILD CMAKE CC
+set -euo pipefail
+way=$1 build=$2 cmake=$3 cc=$4
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+server=
+stop() {
+  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap stop EXIT
+
+prefix=$work/prefix
+"$cmake" --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
+libdir=$(dirname "$(find "$prefix" -name 'libholdfast.so' | head -n 1)")
+
+# Neither way may see the source tree: the program is copied away from it.
+cp -r "$here/program" "$work/program"
+cd "$work"
+if [ "$way" = cmake ]; then
+  "$cmake" -S program -B out -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="-Wall -Werror" >cmake.log
+  "$cmake" --build out >>cmake.log || { cat cmake.log; exit 1; }
+  program=out/consumer
+else
+  export PKG_CONFIG_PATH=$libdir/pkgconfig
+  # shellcheck disable=SC2046  # the flags are words
+  "$cc" -Wall -Werror program/consumer.c $(pkg-config --cflags --libs holdfast) -o consumer
+  program=./consumer
+fi
+
+"$prefix/bin/holdfastd" --listen "ipc://$work/hf.sock" >server.log 2>&1 &
+server=$!
+for _ in $(seq 100); do
+  [ -S "$work/hf.sock" ] && break
+  kill -0 "$server" 2>/dev/null || { cat server.log; exit 1; }
+  sleep 0.05
+done
+output=$(LD_LIBRARY_PATH=$libdir "$program" "ipc://$work/hf.sock")
+echo "$output"
+[ "$output" = $'3 squared is 9\nfour: NO_SUCH_KEY' ]
+
+# And a clean stop, with nothing left of the socket.
+kill -TERM "$server"
+wait "$server"
+server=

@@ -1,0 +1,64 @@
+/* A raw peer for tests: says exactly the bytes it is told to, over tcp on loopback.
+ *
+ * Nothing here fails the test by itself unless it says so; a server that closes is an outcome.
+ */
+#ifndef HF_TESTS_FAULT_ATTACKER_H
+#define HF_TESTS_FAULT_ATTACKER_H
+
+#include "proto/base/bytes.h"
+#include "proto/holdfast.pb-c.h"
+#include "proto/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct attacker {
+  int fd;
+  uint32_t next_id;
+  uint8_t *input; /* what was received and not looked at yet */
+  size_t input_len, input_room;
+};
+
+/* A connected socket, blocking, nodelay. Fails the test when nobody listens. */
+int attacker_dial(uint16_t port);
+/* Dials and says hello as `protocol`; waits for the answer. false: closed instead. */
+bool attacker_open(struct attacker *attacker, uint16_t port, uint16_t protocol);
+void attacker_close(struct attacker *attacker);
+/* Closes with a RST. */
+void attacker_reset(struct attacker *attacker);
+
+/* All bytes as they are. false: closed by the server. */
+bool attacker_send_bytes(struct attacker *attacker, const void *data, size_t len);
+/* A REQ message with the next id around the body; answers the id, 0 when closed. */
+uint32_t attacker_send(struct attacker *attacker, struct bytes body);
+uint32_t attacker_send_request(struct attacker *attacker, const Holdfast__Request *request);
+/* The next reply. false: none within timeout_ms, or closed. *response is freed by
+ * holdfast__response__free_unpacked; a reply that is no Response fails the test. */
+bool attacker_receive(struct attacker *attacker, int timeout_ms, uint32_t *id,
+                      Holdfast__Response **response);
+/* Whether the server closes within timeout_ms; what it still sends is dropped. */
+bool attacker_is_closed(struct attacker *attacker, int timeout_ms);
+
+/* Sends the body, expects that answer to it within 10 s, in order. "": OK. */
+void attacker_expect(struct attacker *attacker, struct bytes body, hf_status status,
+                     const char *reason);
+void attacker_expect_request(struct attacker *attacker, const Holdfast__Request *request,
+                             hf_status status, const char *reason);
+
+/* Bytes under construction, for bodies no library would write. */
+struct body {
+  uint8_t *data;
+  size_t len, room;
+};
+void body_free(struct body *body);
+void body_put(struct body *body, const void *data, size_t len);
+void body_put_varint(struct body *body, uint64_t number);
+/* A length-delimited field: its tag, its length, its content. */
+void body_put_field(struct body *body, uint32_t field, const void *data, size_t len);
+struct bytes body_view(const struct body *body);
+
+/* Milliseconds of a monotonic clock. */
+int64_t attacker_now_ms(void);
+
+#endif

@@ -1,0 +1,198 @@
+/* Exactly once: 100 processes add to shared counters while a proxy cuts their connections at
+ * random, and every counter is exact. A third of them call one by one, a third in pipelines, a
+ * third one-way.
+ *
+ * usage: counters [SEED [ROUNDS [PROCESSES [ADDS]]]]     one seed per round, rising
+ */
+#include <holdfast/holdfast.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/fault/attacker.h"
+#include "tests/fault/crowd.h"
+#include "tests/fault/proxy.h"
+#include "tests/support/daemon.h"
+#include "tests/support/random.h"
+
+#define COUNTERS_COUNT 10
+#define PROCESSES_MAX 1000
+#define PATIENCE_MS 60000
+
+static uint64_t first_seed;
+static int rounds_count = 3, processes_count = 100, adds_count = 1000;
+
+/* What worker idx adds with its nth add: known beforehand, so that the sums are. */
+static int counter_of(int idx, int n) {
+  return (idx + n) % COUNTERS_COUNT;
+}
+
+static int64_t amount_of(int idx, int n) {
+  return 1 + (idx + 7 * n) % 3;
+}
+
+static hf_status add(hf_dict *dict, int idx, int n, hf_value *sum) {
+  return hf_dict_add(dict, hf_int(counter_of(idx, n)), hf_int(amount_of(idx, n)), sum);
+}
+
+static int add_one_by_one(hf_dict *dict, int idx) {
+  for (int n = 0; n < adds_count; n++) {
+    hf_value sum;
+    if (add(dict, idx, n, &sum) != HF_OK) {
+      return crowd_complain("add", idx);
+    }
+    hf_value_clear(&sum);
+  }
+  return CROWD_DONE;
+}
+
+static int add_in_pipelines(hf_conn *conn, hf_dict *dict, int idx) {
+  const uint32_t in_flight = 16;
+  for (int n = 0; n < adds_count;) {
+    if (hf_pipeline_begin(conn, in_flight) != HF_OK) {
+      return crowd_complain("begin", idx);
+    }
+    for (int end = n + 50; n < end && n < adds_count; n++) {
+      (void)!add(dict, idx, n, NULL);
+    }
+    if (hf_pipeline_end(conn, NULL) != HF_OK) {
+      return crowd_complain("end", idx);
+    }
+  }
+  return CROWD_DONE;
+}
+
+static int add_one_way(hf_conn *conn, hf_dict *dict, int idx) {
+  struct hf_flush_result result;
+  for (int n = 0; n < adds_count;) {
+    if (hf_oneway_begin(conn) != HF_OK) {
+      return crowd_complain("one-way", idx);
+    }
+    for (int end = n + 100; n < end && n < adds_count; n++) {
+      if (add(dict, idx, n, NULL) != HF_OK) {
+        return crowd_complain("one-way add", idx);
+      }
+    }
+    if (hf_oneway_end(conn) != HF_OK || hf_flush(conn, PATIENCE_MS, &result) != HF_OK) {
+      return crowd_complain("flush", idx);
+    }
+    if (result.failed > 0) {
+      fprintf(stderr, "worker %d: %llu one-way adds failed: %s\n", idx,
+              (unsigned long long)result.failed, result.first_reason);
+      return CROWD_FAILED;
+    }
+  }
+  return CROWD_DONE;
+}
+
+static int add_all(const char *url, int idx, void *arg) {
+  (void)arg;
+  hf_conn *conn = crowd_connect(url, PATIENCE_MS, PATIENCE_MS);
+  hf_dict *dict;
+  if (hf_dict_open(conn, "counters", &dict) != HF_OK) {
+    return crowd_complain("open", idx);
+  }
+  int code = idx % 3 == 0   ? add_one_by_one(dict, idx)
+             : idx % 3 == 1 ? add_in_pipelines(conn, dict, idx)
+                            : add_one_way(conn, dict, idx);
+  hf_dict_close(dict);
+  hf_close(conn);
+  return code;
+}
+
+static void expect_sums(hf_conn *conn) {
+  hf_dict *dict;
+  crowd_expect_ok(hf_dict_open(conn, "counters", &dict), "open");
+  for (int counter = 0; counter < COUNTERS_COUNT; counter++) {
+    int64_t expected = 0;
+    hf_value sum;
+    for (int idx = 0; idx < processes_count; idx++) {
+      for (int n = 0; n < adds_count; n++) {
+        expected += counter_of(idx, n) == counter ? amount_of(idx, n) : 0;
+      }
+    }
+    crowd_expect_ok(hf_dict_get(dict, hf_int(counter), &sum), "get");
+    if (sum.integer != expected) {
+      print_message("counter %d: %lld instead of %lld\n", counter, (long long)sum.integer,
+                    (long long)expected);
+    }
+    assert_int_equal(sum.integer, expected);
+    hf_value_clear(&sum);
+  }
+  hf_dict_close(dict);
+}
+
+/* Adds through a bad network; answers how many requests were answered from a window. */
+static uint64_t run_round(uint64_t seed, uint64_t *cuts) {
+  struct proxy_options options = {.seed = seed,
+                                  .life_ms = 150,
+                                  .stall_every_ms = 20,
+                                  .stall_ms = 20,
+                                  .delay_ms_max = 2,
+                                  .dribble_bytes = seed % 2 == 0 ? 0 : 700};
+  struct daemon server;
+  struct proxy proxy;
+  struct hf_server_info info;
+  pid_t pids[PROCESSES_MAX];
+  char url[64];
+  hf_conn *conn;
+  int64_t begun_ms = attacker_now_ms();
+  daemon_start(&server, NULL);
+  proxy_start(&proxy, server.tcp_port, &options);
+  snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", proxy.port);
+  for (int idx = 0; idx < processes_count; idx++) {
+    pids[idx] = crowd_start(add_all, url, idx, NULL);
+  }
+  int failed_count = 0;
+  for (int idx = 0; idx < processes_count; idx++) {
+    failed_count += crowd_wait(pids[idx], 2 * PATIENCE_MS) != CROWD_DONE ? 1 : 0;
+  }
+  assert_int_equal(failed_count, 0);
+  crowd_expect_ok(hf_connect(server.tcp_url, NULL, &conn), "connect");
+  crowd_expect_ok(hf_server_info(conn, &info), "server info");
+  expect_sums(conn);
+  hf_close(conn);
+  *cuts = atomic_load(&proxy.counts->cut);
+  print_message(
+      "seed %llu: %d adds, %llu cuts, %llu stalls, %llu connections, %llu duplicates "
+      "answered, %lld ms\n",
+      (unsigned long long)seed, processes_count * adds_count, (unsigned long long)*cuts,
+      (unsigned long long)atomic_load(&proxy.counts->stalled),
+      (unsigned long long)atomic_load(&proxy.counts->accepted), (unsigned long long)info.duplicates,
+      (long long)(attacker_now_ms() - begun_ms));
+  proxy_stop(&proxy);
+  daemon_stop(&server);
+  return info.duplicates;
+}
+
+static void test_counters_are_exact_over_cut_connections(void **state) {
+  (void)state;
+  uint64_t duplicates = 0, cuts = 0, round_cuts;
+  for (int round = 0; round < rounds_count; round++) {
+    duplicates += run_round(first_seed + (uint64_t)round, &round_cuts);
+    cuts += round_cuts;
+  }
+  assert_true(cuts > 0);
+  /* With that many cuts some hit between an add and its reply: the window must have been used. */
+  assert_true(cuts < 300 || duplicates > 0);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_counters_are_exact_over_cut_connections),
+  };
+  first_seed = random_seed(argc, argv);
+  int *const numbers[] = {&rounds_count, &processes_count, &adds_count};
+  for (int i = 2; i < argc && i < 5; i++) {
+    *numbers[i - 2] = (int)strtol(argv[i], NULL, 10);
+  }
+  if (processes_count > PROCESSES_MAX) {
+    fprintf(stderr, "at most %d processes\n", PROCESSES_MAX);
+    return 2;
+  }
+  return cmocka_run_group_tests_name("fault.counters", tests, NULL, NULL);
+}

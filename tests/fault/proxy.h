@@ -1,0 +1,40 @@
+/* A bad network between clients and a server on loopback: a TCP proxy in a process of its own.
+ *
+ *   clients --- proxy.port [ cuts, delays, stalls, dribbles ] target_port --- server
+ *
+ * What was read from one side and not yet written to the other is lost when a connection is cut, so
+ * frames break at any byte. All random decisions come from the seed, though their moment depends on
+ * the machine.
+ */
+#ifndef HF_TESTS_FAULT_PROXY_H
+#define HF_TESTS_FAULT_PROXY_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proxy_options {
+  uint64_t seed;
+  uint32_t life_ms;        /* each connection is cut after that long on average; 0: never */
+  uint32_t stall_every_ms; /* one direction of one connection stands still that often; 0: never */
+  uint32_t stall_ms;       /* for that long */
+  uint32_t delay_ms_max;   /* each stretch of bytes waits up to that long */
+  uint32_t dribble_bytes;  /* forwards at most that many at once; 0: whatever is there */
+};
+
+struct proxy_counts {
+  atomic_ullong accepted, cut, stalled, bytes;
+};
+
+struct proxy {
+  pid_t pid;
+  uint16_t port;
+  struct proxy_options options;
+  struct proxy_counts *counts; /* shared with the process */
+};
+
+/* Fails the test when it can't. The proxy dies with the caller. */
+void proxy_start(struct proxy *proxy, uint16_t target_port, const struct proxy_options *options);
+void proxy_stop(struct proxy *proxy);
+
+#endif

@@ -1,0 +1,177 @@
+/* Many threads on one connection. */
+#include <pthread.h>
+
+#include "tests/integration/world.h"
+
+enum { THREAD_COUNT = 8, CALL_COUNT = 500 };
+
+struct worker {
+  pthread_t thread;
+  hf_dict *dict;
+  hf_queue *queue;
+  hf_lock *lock;
+  int64_t number;
+  int64_t result; /* -1: a call failed or answered something else */
+};
+
+static void run_all(void *(*work)(void *), struct worker workers[THREAD_COUNT]) {
+  for (int i = 0; i < THREAD_COUNT; i++) {
+    workers[i].number = i;
+    assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+  }
+  for (int i = 0; i < THREAD_COUNT; i++) {
+    pthread_join(workers[i].thread, NULL);
+    assert_int_not_equal(workers[i].result, -1);
+  }
+}
+
+static void *set_and_get(void *argument) {
+  struct worker *worker = argument;
+  for (int64_t i = 0; i < CALL_COUNT; i++) {
+    hf_value value;
+    int64_t stored = worker->number * CALL_COUNT + i;
+    if (hf_dict_set(worker->dict, hf_int(worker->number), hf_int(stored)) != HF_OK ||
+        hf_dict_get(worker->dict, hf_int(worker->number), &value) != HF_OK ||
+        value.integer != stored) {
+      worker->result = -1;
+    }
+  }
+  return NULL;
+}
+
+static void test_threads_each_get_their_own_answers(void **state) {
+  struct worker workers[THREAD_COUNT] = {0};
+  hf_dict *dict;
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  for (int i = 0; i < THREAD_COUNT; i++) {
+    workers[i].dict = dict;
+  }
+  run_all(set_and_get, workers);
+  hf_dict_close(dict);
+}
+
+static void *get_items(void *argument) {
+  struct worker *worker = argument;
+  hf_value value;
+  while (worker->result != -1) {
+    if (hf_queue_get(worker->queue, HF_FOREVER, &value) != HF_OK) {
+      worker->result = -1;
+    } else if (value.integer < 0) {
+      break;
+    } else {
+      worker->result += value.integer;
+    }
+  }
+  return NULL;
+}
+
+static void *put_items(void *argument) {
+  hf_queue *queue = argument;
+  hf_status status = HF_OK;
+  for (int64_t i = 1; i <= CALL_COUNT && status == HF_OK; i++) {
+    status = hf_queue_put(queue, hf_int(i), HF_FOREVER);
+  }
+  for (int i = 0; i < THREAD_COUNT && status == HF_OK; i++) {
+    status = hf_queue_put(queue, hf_int(-1), HF_FOREVER);
+  }
+  return (void *)(intptr_t)status;
+}
+
+static void test_threads_parked_gets_let_others_call(void **state) {
+  struct worker workers[THREAD_COUNT] = {0};
+  hf_queue *queue;
+  pthread_t putter;
+  int64_t sum = 0;
+  void *status;
+  (void)state;
+  expect_ok(hf_queue_open(world.conn, NULL, 4, &queue));
+  for (int i = 0; i < THREAD_COUNT; i++) {
+    workers[i].queue = queue;
+  }
+  assert_int_equal(pthread_create(&putter, NULL, put_items, queue), 0);
+  run_all(get_items, workers);
+  pthread_join(putter, &status);
+  assert_int_equal((intptr_t)status, HF_OK);
+  for (int i = 0; i < THREAD_COUNT; i++) {
+    sum += workers[i].result;
+  }
+  assert_int_equal(sum, CALL_COUNT * (CALL_COUNT + 1) / 2);
+  hf_queue_close(queue);
+}
+
+/* Read, then write: only the lock keeps the threads from losing updates. */
+static void *add_under_lock(void *argument) {
+  struct worker *worker = argument;
+  for (int i = 0; i < CALL_COUNT / 10; i++) {
+    hf_value value;
+    if (hf_lock_acquire(worker->lock, HF_FOREVER, NULL) != HF_OK ||
+        hf_dict_get(worker->dict, hf_text("n"), &value) != HF_OK ||
+        hf_dict_set(worker->dict, hf_text("n"), hf_int(value.integer + 1)) != HF_OK ||
+        hf_lock_release(worker->lock) != HF_OK) {
+      worker->result = -1;
+    }
+  }
+  return NULL;
+}
+
+static void test_threads_rlock_excludes_threads_of_one_session(void **state) {
+  struct worker workers[THREAD_COUNT] = {0};
+  hf_value value;
+  hf_dict *dict;
+  hf_lock *lock;
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  expect_ok(hf_dict_set(dict, hf_text("n"), hf_int(0)));
+  expect_ok(hf_rlock_open(world.conn, NULL, &lock));
+  for (int i = 0; i < THREAD_COUNT; i++) {
+    workers[i].dict = dict;
+    workers[i].lock = lock;
+  }
+  run_all(add_under_lock, workers);
+  expect_ok(hf_dict_get(dict, hf_text("n"), &value));
+  expect_equal(value, hf_int(THREAD_COUNT * (CALL_COUNT / 10)));
+  hf_lock_close(lock);
+  hf_dict_close(dict);
+}
+
+static void *pipeline_adds(void *argument) {
+  struct worker *worker = argument;
+  if (hf_pipeline_begin(world.conn, 32) != HF_OK) {
+    worker->result = -1;
+    return NULL;
+  }
+  for (int i = 0; i < 4 * CALL_COUNT; i++) {
+    if (hf_dict_add(worker->dict, hf_text("n"), hf_int(1), NULL) != HF_OK) {
+      worker->result = -1;
+    }
+  }
+  if (hf_pipeline_end(world.conn, NULL) != HF_OK) {
+    worker->result = -1;
+  }
+  return NULL;
+}
+
+static void test_threads_pipeline_side_by_side(void **state) {
+  struct worker workers[THREAD_COUNT] = {0};
+  hf_value value;
+  hf_dict *dict;
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  for (int i = 0; i < THREAD_COUNT; i++) {
+    workers[i].dict = dict;
+  }
+  run_all(pipeline_adds, workers);
+  expect_ok(hf_dict_get(dict, hf_text("n"), &value));
+  expect_equal(value, hf_int(4 * CALL_COUNT * THREAD_COUNT));
+  hf_dict_close(dict);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_threads_each_get_their_own_answers),
+    cmocka_unit_test(test_threads_parked_gets_let_others_call),
+    cmocka_unit_test(test_threads_rlock_excludes_threads_of_one_session),
+    cmocka_unit_test(test_threads_pipeline_side_by_side),
+};
+
+WORLD_MAIN("threads", tests)

@@ -1,0 +1,103 @@
+#include "tests/integration/world.h"
+
+#include <time.h>
+
+struct world world;
+
+void world_expect(hf_status got, hf_status status, const char *reason, const char *call,
+                  const char *file, int line) {
+  const struct hf_error *error = hf_last_error();
+  bool is_reason = got == HF_OK || strcmp(error->reason, reason) == 0;
+  if (got == status && is_reason) {
+    return;
+  }
+  print_error("%s\n  expected %s %s, got %s %s: %s\n", call, hf_status_name(status), reason,
+              hf_status_name(got), got == HF_OK ? "" : error->reason,
+              got == HF_OK ? "" : error->message);
+  _fail(file, line);
+}
+
+void expect_equal(hf_value got, hf_value expected) {
+  if (!hf_value_equal(got, expected)) {
+    print_error("values differ: type %d, expected type %d; as integers %lld, expected %lld\n",
+                (int)got.type, (int)expected.type, (long long)got.integer,
+                (long long)expected.integer);
+    fail();
+  }
+  assert_int_equal(got.type, expected.type);
+  hf_value_clear(&got);
+}
+
+void expect_ints(hf_value *values, size_t count, const int64_t *expected, size_t expected_count) {
+  assert_int_equal(count, expected_count);
+  for (size_t i = 0; i < count; i++) {
+    assert_int_equal(values[i].type, HF_TYPE_INT);
+    assert_int_equal(values[i].integer, expected[i]);
+  }
+  hf_values_free(values, count);
+}
+
+hf_conn *connect_again(int64_t call_timeout_ms) {
+  const struct hf_options options = {.call_timeout_ms = call_timeout_ms, .client = "again"};
+  hf_conn *conn = NULL;
+  expect_ok(hf_connect(world.url, &options, &conn));
+  return conn;
+}
+
+uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void sleep_ms(long ms) {
+  struct timespec span = {ms / 1000, ms % 1000 * 1000000};
+  nanosleep(&span, NULL);
+}
+
+uint64_t object_count(void) {
+  struct hf_server_info info;
+  expect_ok(hf_server_info(world.conn, &info));
+  return info.objects;
+}
+
+uint64_t waiting_count(void) {
+  struct hf_server_info info;
+  expect_ok(hf_server_info(world.conn, &info));
+  return info.waiting;
+}
+
+void await_waiting(uint64_t count) {
+  uint64_t until_ms = now_ms() + 5000;
+  while (waiting_count() != count) {
+    assert_true(now_ms() < until_ms);
+    sleep_ms(2);
+  }
+}
+
+static int start(void **state) {
+  (void)state;
+  daemon_start(&world.daemon, NULL);
+  if (world.url == NULL) {
+    world.url = world.daemon.tcp_url;
+  }
+  return hf_connect(world.url, NULL, &world.conn) == HF_OK ? 0 : -1;
+}
+
+static int stop(void **state) {
+  (void)state;
+  hf_close(world.conn);
+  daemon_stop(&world.daemon);
+  return 0;
+}
+
+int world_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
+               size_t count) {
+  if (argc > 1 && strcmp(argv[1], "ipc") == 0) {
+    world.url = world.daemon.ipc_url;
+  } else if (argc > 1 && strcmp(argv[1], "tcp") != 0) {
+    fprintf(stderr, "usage: %s [tcp|ipc]\n", argv[0]);
+    return EXIT_FAILURE;
+  }
+  return _cmocka_run_group_tests(name, tests, count, start, stop);
+}

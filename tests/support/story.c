@@ -1,0 +1,293 @@
+#include "tests/support/story.h"
+
+#include "proto/base/clock.h"
+#include "server/dispatch/operations.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+
+static uint64_t last_object, last_objects_count;
+
+static void write_down(struct story *story, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void write_down(struct story *story, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  int wrote = vsnprintf(story->text + story->len, sizeof story->text - story->len, format, args);
+  va_end(args);
+  assert_true(wrote >= 0 && (size_t)wrote < sizeof story->text - story->len);
+  story->len += (size_t)wrote;
+}
+
+static void write_value(struct story *story, const struct value *value) {
+  if (value->kind == VALUE_INT) {
+    write_down(story, " %" PRId64, value->integer);
+  } else if (value->kind == VALUE_REFERENCE) {
+    write_down(story, " reference");
+  } else if (value->kind == VALUE_TEXT) {
+    struct bytes text = value_content(value);
+    write_down(story, " %.*s", (int)text.len, (const char *)text.data);
+  }
+}
+
+static void write_result(struct story *story, const struct reply *reply) {
+  switch (reply->shape) {
+    case REPLY_VALUE:
+      write_value(story, &reply->value);
+      break;
+    case REPLY_FLAG:
+      write_down(story, reply->flag ? " yes" : " no");
+      break;
+    case REPLY_COUNT:
+      write_down(story, " %" PRId64, reply->count);
+      break;
+    case REPLY_GRANT:
+      write_down(story, " granted%s", reply->owner_died ? ", owner died" : "");
+      break;
+    case REPLY_SESSION:
+      write_down(story, " session");
+      break;
+    case REPLY_OBJECT:
+      last_object = reply->objects[0].id;
+      write_down(story, reply->objects[0].created ? " created" : " there");
+      break;
+    case REPLY_FLUSHED:
+      write_down(story, " received %" PRIu64 " finished %" PRIu64 " failed %" PRIu64,
+                 reply->flushed->received, reply->flushed->finished, reply->flushed->failed);
+      break;
+    default:
+      break;
+  }
+}
+
+static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
+                    struct reply *reply) {
+  struct story *story = ctx;
+  (void)route;
+  if (reply->shape == REPLY_SERVER) {
+    last_objects_count = reply->server->objects;
+  } else {
+    write_down(story, "%" PRIu64 " <- #%" PRIu64 " %s", connection, reply->sequence,
+               hf_status_name(reply_status(reply)));
+    if (reply->reason) {
+      write_down(story, " %s", hf_reason_name(reply->reason));
+    }
+    write_result(story, reply);
+    write_down(story, "\n");
+  }
+  reply_release(reply);
+}
+
+static void close_connection(void *ctx, uint64_t connection) {
+  write_down(ctx, "%" PRIu64 " closed\n", connection);
+}
+
+void story_begin(struct story *story) {
+  struct engine_config config = {.first_object = 1, .memory_bytes_max = 1u << 20};
+  struct engine_sink sink = {story, deliver, close_connection};
+  story->now_ns = 1;
+  story->next_entropy = 0;
+  story->len = 0;
+  story->text[0] = 0;
+  story->engine = engine_new(&config, &sink);
+  assert_non_null(story->engine);
+}
+
+void story_end(struct story *story) {
+  engine_free(story->engine);
+}
+
+void story_expect(struct story *story, const char *expected) {
+  assert_string_equal(story->text, expected);
+  story->len = 0;
+  story->text[0] = 0;
+}
+
+void story_pass_ms(struct story *story, uint64_t ms) {
+  story->now_ns += ms * CLOCK_NS_PER_MS;
+  engine_advance(story->engine, story->now_ns);
+}
+
+void story_connect(struct story *story, uint64_t connection) {
+  assert_true(engine_connect(story->engine, connection, false));
+}
+
+void story_connect_one_way(struct story *story, uint64_t connection) {
+  assert_true(engine_connect(story->engine, connection, true));
+}
+
+void story_disconnect(struct story *story, uint64_t connection) {
+  engine_disconnect(story->engine, story->now_ns, connection);
+}
+
+Holdfast__Request story_request(uint64_t sequence, const char *name, int64_t timeout_ms) {
+  Holdfast__Request request = HOLDFAST__REQUEST__INIT;
+  request.sequence = sequence;
+  if (name) {
+    request.target_case = HOLDFAST__REQUEST__TARGET_NAME;
+    request.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  }
+  if (timeout_ms != STORY_WAIT_FOREVER) {
+    request.wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
+    request.timeout_ms = timeout_ms;
+  }
+  return request;
+}
+
+void story_send(struct story *story, uint64_t connection, Holdfast__Request *request) {
+  size_t len = holdfast__request__get_packed_size(request);
+  uint8_t *body = malloc(len + 1);
+  assert_non_null(body);
+  holdfast__request__pack(request, body);
+  struct engine_request applied = {
+      .connection = connection,
+      .body = bytes_of(body, len),
+      .message = request,
+      .operation = operations_find(request),
+  };
+  memset(applied.entropy, story->next_entropy, sizeof applied.entropy);
+  engine_apply(story->engine, story->now_ns, &applied);
+  free(body);
+}
+
+uint8_t story_open_session(struct story *story, uint64_t connection) {
+  Holdfast__OpenSession open = HOLDFAST__OPEN_SESSION__INIT;
+  Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
+  request.open_session = &open;
+  story->next_entropy++;
+  story_send(story, connection, &request);
+  return story->next_entropy;
+}
+
+void story_resume(struct story *story, uint64_t connection, uint8_t session, uint64_t attempt) {
+  uint8_t id[HF_SESSION_BYTES];
+  Holdfast__ResumeSession resume = HOLDFAST__RESUME_SESSION__INIT;
+  Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  memset(id, session, sizeof id);
+  resume.attempt = attempt;
+  request.session = (ProtobufCBinaryData){sizeof id, id};
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_RESUME_SESSION;
+  request.resume_session = &resume;
+  story_send(story, connection, &request);
+}
+
+void story_close_session(struct story *story, uint64_t connection) {
+  Holdfast__CloseSession close = HOLDFAST__CLOSE_SESSION__INIT;
+  Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_CLOSE_SESSION;
+  request.close_session = &close;
+  story_send(story, connection, &request);
+}
+
+uint64_t story_open(struct story *story, uint64_t connection, uint64_t sequence,
+                    Holdfast__Kind kind, const char *name, int64_t maxsize) {
+  Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+  Holdfast__Request request = story_request(sequence, NULL, STORY_WAIT_FOREVER);
+  open.kind = kind;
+  open.maxsize = maxsize;
+  if (name) {
+    open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  }
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+  request.object_open = &open;
+  story_send(story, connection, &request);
+  return last_object;
+}
+
+void story_put(struct story *story, uint64_t connection, uint64_t sequence, const char *queue,
+               int64_t integer, int64_t timeout_ms) {
+  Holdfast__Value value = HOLDFAST__VALUE__INIT;
+  Holdfast__QueuePut put = HOLDFAST__QUEUE_PUT__INIT;
+  Holdfast__Request request = story_request(sequence, queue, timeout_ms);
+  value.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
+  value.integer = integer;
+  put.value = &value;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_QUEUE_PUT;
+  request.queue_put = &put;
+  story_send(story, connection, &request);
+}
+
+void story_get(struct story *story, uint64_t connection, uint64_t sequence, const char *queue,
+               int64_t timeout_ms) {
+  Holdfast__QueueGet get = HOLDFAST__QUEUE_GET__INIT;
+  Holdfast__Request request = story_request(sequence, queue, timeout_ms);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_QUEUE_GET;
+  request.queue_get = &get;
+  story_send(story, connection, &request);
+}
+
+void story_acquire(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
+                   uint64_t caller, int64_t timeout_ms) {
+  Holdfast__LockAcquire acquire = HOLDFAST__LOCK_ACQUIRE__INIT;
+  Holdfast__Request request = story_request(sequence, lock, timeout_ms);
+  request.caller = caller;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
+  request.lock_acquire = &acquire;
+  story_send(story, connection, &request);
+}
+
+void story_release(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
+                   uint64_t caller) {
+  Holdfast__LockRelease release = HOLDFAST__LOCK_RELEASE__INIT;
+  Holdfast__Request request = story_request(sequence, lock, STORY_WAIT_FOREVER);
+  request.caller = caller;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE;
+  request.lock_release = &release;
+  story_send(story, connection, &request);
+}
+
+void story_append_reference(struct story *story, uint64_t connection, uint64_t sequence,
+                            const char *list, uint64_t object) {
+  Holdfast__Reference reference = HOLDFAST__REFERENCE__INIT;
+  Holdfast__Value value = HOLDFAST__VALUE__INIT;
+  Holdfast__ListAppend append = HOLDFAST__LIST_APPEND__INIT;
+  Holdfast__Request request = story_request(sequence, list, STORY_WAIT_FOREVER);
+  reference.object = object;
+  value.kind_case = HOLDFAST__VALUE__KIND_REFERENCE;
+  value.reference = &reference;
+  append.value = &value;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_APPEND;
+  request.list_append = &append;
+  story_send(story, connection, &request);
+}
+
+void story_pop(struct story *story, uint64_t connection, uint64_t sequence, const char *list) {
+  Holdfast__ListPop pop = HOLDFAST__LIST_POP__INIT;
+  Holdfast__Request request = story_request(sequence, list, STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_POP;
+  request.list_pop = &pop;
+  story_send(story, connection, &request);
+}
+
+void story_drop(struct story *story, uint64_t connection, uint64_t sequence, uint64_t object,
+                uint64_t count) {
+  Holdfast__ObjectRelease__Release release = HOLDFAST__OBJECT_RELEASE__RELEASE__INIT;
+  Holdfast__ObjectRelease__Release *releases[] = {&release};
+  Holdfast__ObjectRelease message = HOLDFAST__OBJECT_RELEASE__INIT;
+  Holdfast__Request request = story_request(sequence, NULL, STORY_WAIT_FOREVER);
+  release.object = object;
+  release.count = count;
+  message.n_releases = 1;
+  message.releases = releases;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_RELEASE;
+  request.object_release = &message;
+  story_send(story, connection, &request);
+}
+
+uint64_t story_objects(struct story *story, uint64_t connection) {
+  Holdfast__ServerInfo info = HOLDFAST__SERVER_INFO__INIT;
+  Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_SERVER_INFO;
+  request.server_info = &info;
+  story_send(story, connection, &request);
+  return last_objects_count;
+}

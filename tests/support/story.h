@@ -1,0 +1,66 @@
+/* Drives an engine with a clock of its own and writes down what happens, so that a test compares a
+ * story:
+ *
+ *   story_get(&story, 1, 1, "q", HF_FOREVER_MS);   1 asks, and waits
+ *   story_put(&story, 2, 1, "q", 7);
+ *   story_expect(&story, "2 <- #1 OK\n"
+ *                        "1 <- #1 OK 7\n");
+ *
+ * Connections are numbers; a request is written by who asks (connection), its sequence, its target.
+ */
+#ifndef HF_TESTS_SUPPORT_STORY_H
+#define HF_TESTS_SUPPORT_STORY_H
+
+#include "proto/holdfast.pb-c.h"
+#include "server/engine/engine.h"
+
+#include <stdint.h>
+
+#define STORY_WAIT_FOREVER INT64_C(-1)
+
+struct story {
+  struct engine *engine;
+  uint64_t now_ns;
+  uint8_t next_entropy;
+  size_t len;
+  char text[16384];
+};
+
+void story_begin(struct story *story);
+void story_end(struct story *story);
+/* Fails unless exactly this happened since the last call. */
+void story_expect(struct story *story, const char *expected);
+void story_pass_ms(struct story *story, uint64_t ms);
+void story_connect(struct story *story, uint64_t connection);
+void story_connect_one_way(struct story *story, uint64_t connection);
+void story_disconnect(struct story *story, uint64_t connection);
+
+/* Sends any request. timeout_ms as above. */
+void story_send(struct story *story, uint64_t connection, Holdfast__Request *request);
+/* A request with its envelope filled: target by name, NULL: none. */
+Holdfast__Request story_request(uint64_t sequence, const char *name, int64_t timeout_ms);
+
+/* Opens a session on the connection; answers its number, for story_resume. */
+uint8_t story_open_session(struct story *story, uint64_t connection);
+void story_resume(struct story *story, uint64_t connection, uint8_t session, uint64_t attempt);
+void story_close_session(struct story *story, uint64_t connection);
+/* name NULL: anonymous; answers the object's id. */
+uint64_t story_open(struct story *story, uint64_t connection, uint64_t sequence,
+                    Holdfast__Kind kind, const char *name, int64_t maxsize);
+void story_put(struct story *story, uint64_t connection, uint64_t sequence, const char *queue,
+               int64_t integer, int64_t timeout_ms);
+void story_get(struct story *story, uint64_t connection, uint64_t sequence, const char *queue,
+               int64_t timeout_ms);
+void story_acquire(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
+                   uint64_t caller, int64_t timeout_ms);
+void story_release(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
+                   uint64_t caller);
+void story_append_reference(struct story *story, uint64_t connection, uint64_t sequence,
+                            const char *list, uint64_t object);
+void story_pop(struct story *story, uint64_t connection, uint64_t sequence, const char *list);
+void story_drop(struct story *story, uint64_t connection, uint64_t sequence, uint64_t object,
+                uint64_t count);
+/* Objects there are, from ServerInfo. Writes nothing down. */
+uint64_t story_objects(struct story *story, uint64_t connection);
+
+#endif

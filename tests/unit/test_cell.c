@@ -1,0 +1,161 @@
+#include "server/objects/cell.h"
+
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CODES "cbB?hHiIlLqQfd"
+
+static struct value bytes(const char *string, size_t len) {
+  struct value value;
+  assert_true(value_bytes(bytes_of(string, len), &value));
+  return value;
+}
+
+static void expect_stored(char typecode, struct value value, struct value expected) {
+  uint8_t elements[3 * 8];
+  memset(elements, 0x5a, sizeof elements);
+  size_t size = cell_element_bytes(typecode);
+  assert_int_equal(cell_store(typecode, elements, 1, value), HF_REASON_NONE);
+  struct value loaded = cell_load(typecode, elements, 1);
+  assert_int_equal(loaded.kind, expected.kind);
+  assert_true(value_equal(loaded, expected));
+  for (size_t i = 0; i < size; i++) { /* the neighbours were left alone */
+    assert_int_equal(elements[i], 0x5a);
+    assert_int_equal(elements[2 * size + i], 0x5a);
+  }
+}
+
+static void expect_refused(char typecode, struct value value, hf_reason reason) {
+  uint8_t element[8];
+  uint8_t before[8];
+  memset(element, 0x5a, sizeof element);
+  memcpy(before, element, sizeof before);
+  assert_int_equal(cell_store(typecode, element, 0, value), reason);
+  assert_memory_equal(element, before, sizeof before);
+}
+
+static void test_cell_element_bytes_are_those_of_c(void **state) {
+  (void)state;
+  const size_t sizes[] = {1, 1, 1, 1, 2, 2, 4, 4, 8, 8, 8, 8, 4, 8};
+  for (size_t i = 0; i < strlen(CODES); i++) {
+    assert_int_equal(cell_element_bytes(CODES[i]), sizes[i]);
+  }
+}
+
+static void test_cell_unknown_typecode_is_refused(void **state) {
+  (void)state;
+  const char *unknown = "auxDe \n0Z";
+  uint8_t element[8] = {0};
+  for (size_t i = 0; i <= strlen(unknown); i++) { /* and the NUL at the end */
+    assert_int_equal(cell_element_bytes(unknown[i]), 0);
+    expect_refused(unknown[i], value_int(1), HF_REASON_WRONG_TYPE);
+    assert_true(value_is_absent(cell_load(unknown[i], element, 0)));
+  }
+}
+
+static void test_cell_integers_hold_their_range_and_no_more(void **state) {
+  (void)state;
+  static const struct {
+    char code;
+    int64_t min;
+    int64_t max;
+  } rows[] = {
+      {'b', SCHAR_MIN, SCHAR_MAX}, {'B', 0, UCHAR_MAX},     {'h', SHRT_MIN, SHRT_MAX},
+      {'H', 0, USHRT_MAX},         {'i', INT_MIN, INT_MAX}, {'I', 0, UINT_MAX},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    expect_stored(rows[i].code, value_int(rows[i].min), value_int(rows[i].min));
+    expect_stored(rows[i].code, value_int(rows[i].max), value_int(rows[i].max));
+    expect_stored(rows[i].code, value_bool(true), value_int(1));
+    expect_refused(rows[i].code, value_int(rows[i].min - 1), HF_REASON_OVERFLOW);
+    expect_refused(rows[i].code, value_int(rows[i].max + 1), HF_REASON_OVERFLOW);
+    expect_refused(rows[i].code, value_int(INT64_MIN), HF_REASON_OVERFLOW);
+    expect_refused(rows[i].code, value_uint(UINT64_MAX), HF_REASON_OVERFLOW);
+  }
+}
+
+static void test_cell_64_bit_integers_hold_their_range_and_no_more(void **state) {
+  (void)state;
+  for (const char *code = "lq"; *code; code++) {
+    expect_stored(*code, value_int(INT64_MIN), value_int(INT64_MIN));
+    expect_stored(*code, value_int(INT64_MAX), value_int(INT64_MAX));
+    expect_refused(*code, value_uint((uint64_t)INT64_MAX + 1), HF_REASON_OVERFLOW);
+  }
+  for (const char *code = "LQ"; *code; code++) {
+    expect_stored(*code, value_uint(UINT64_MAX), value_uint(UINT64_MAX));
+    expect_stored(*code, value_int(7), value_int(7));
+    expect_refused(*code, value_int(-1), HF_REASON_OVERFLOW);
+  }
+}
+
+static void test_cell_integers_refuse_other_types(void **state) {
+  (void)state;
+  for (const char *code = "bBhHiIlLqQ?c"; *code; code++) {
+    expect_refused(*code, value_float(1.0), HF_REASON_WRONG_TYPE);
+    expect_refused(*code, value_none(), HF_REASON_WRONG_TYPE);
+    expect_refused(*code, value_reference(1, 1), HF_REASON_WRONG_TYPE);
+  }
+  expect_refused('i', bytes("1", 1), HF_REASON_WRONG_TYPE);
+}
+
+static void test_cell_bool_is_true_or_false(void **state) {
+  (void)state;
+  const uint8_t left_by_a_client = 0xff;
+  expect_stored('?', value_bool(true), value_bool(true));
+  expect_stored('?', value_int(0), value_bool(false));
+  expect_refused('?', value_int(2), HF_REASON_OVERFLOW);
+  assert_true(value_equal(cell_load('?', &left_by_a_client, 0), value_bool(true)));
+}
+
+static void test_cell_char_is_one_byte(void **state) {
+  (void)state;
+  expect_stored('c', bytes("\0", 1), bytes("\0", 1));
+  expect_stored('c', bytes("\xff", 1), bytes("\xff", 1));
+  expect_stored('c', value_int(65), bytes("A", 1));
+  expect_refused('c', bytes("", 0), HF_REASON_WRONG_TYPE);
+  expect_refused('c', bytes("ab", 2), HF_REASON_WRONG_TYPE);
+  expect_refused('c', value_int(256), HF_REASON_OVERFLOW);
+}
+
+static void test_cell_double_takes_every_number(void **state) {
+  (void)state;
+  expect_stored('d', value_float(3.1415927), value_float(3.1415927));
+  expect_stored('d', value_float(INFINITY), value_float(INFINITY));
+  expect_stored('d', value_float(NAN), value_float(NAN));
+  expect_stored('d', value_int(-3), value_float(-3.0));
+  expect_stored('d', value_uint(UINT64_MAX), value_float(0x1p64));
+  expect_stored('d', value_bool(true), value_float(1.0));
+  expect_refused('d', bytes("1", 1), HF_REASON_WRONG_TYPE);
+  expect_refused('f', value_none(), HF_REASON_WRONG_TYPE);
+}
+
+static void test_cell_float_rounds_and_has_a_range(void **state) {
+  (void)state;
+  expect_stored('f', value_float(0.1), value_float((double)0.1f));
+  expect_stored('f', value_float((double)FLT_MAX), value_float((double)FLT_MAX));
+  expect_stored('f', value_float(-INFINITY), value_float(-INFINITY));
+  expect_stored('f', value_int(16777217), value_float(16777216.0));
+  expect_refused('f', value_float(1e39), HF_REASON_OVERFLOW);
+  expect_refused('f', value_float(-1e39), HF_REASON_OVERFLOW);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_cell_element_bytes_are_those_of_c),
+      cmocka_unit_test(test_cell_unknown_typecode_is_refused),
+      cmocka_unit_test(test_cell_integers_hold_their_range_and_no_more),
+      cmocka_unit_test(test_cell_64_bit_integers_hold_their_range_and_no_more),
+      cmocka_unit_test(test_cell_integers_refuse_other_types),
+      cmocka_unit_test(test_cell_bool_is_true_or_false),
+      cmocka_unit_test(test_cell_char_is_one_byte),
+      cmocka_unit_test(test_cell_double_takes_every_number),
+      cmocka_unit_test(test_cell_float_rounds_and_has_a_range),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

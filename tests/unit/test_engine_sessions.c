@@ -1,0 +1,264 @@
+/* Stories of sessions: each request once, however often it is sent; references go with their
+ * holders. */
+#include "proto/limits.h"
+#include "tests/support/story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct story story;
+
+static int set_up(void **state) {
+  (void)state;
+  story_begin(&story);
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    story_connect(&story, connection);
+    story_open_session(&story, connection);
+  }
+  story_open(&story, 3, 1, HOLDFAST__KIND__QUEUE, "q", 0);
+  story_open(&story, 3, 2, HOLDFAST__KIND__LIST, "list", 0);
+  story.len = 0;
+  story.text[0] = 0;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  story_end(&story);
+  return 0;
+}
+
+static void acknowledge(uint64_t connection, uint64_t sequence, uint64_t acked) {
+  Holdfast__QueueSize size = HOLDFAST__QUEUE_SIZE__INIT;
+  Holdfast__Request request = story_request(sequence, "q", STORY_WAIT_FOREVER);
+  request.acked = acked;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_QUEUE_SIZE;
+  request.queue_size = &size;
+  story_send(&story, connection, &request);
+}
+
+static void test_repeated_request_is_answered_not_repeated(void **state) {
+  (void)state;
+  story_put(&story, 1, 1, "q", 5, 0);
+  story_put(&story, 1, 1, "q", 5, 0);
+  acknowledge(1, 2, 0);
+  story_expect(&story, "1 <- #1 OK\n1 <- #1 OK\n1 <- #2 OK 1\n");
+}
+
+static void test_repeated_get_answers_the_same_item(void **state) {
+  (void)state;
+  story_put(&story, 1, 1, "q", 5, 0);
+  story_put(&story, 1, 2, "q", 6, 0);
+  story_get(&story, 2, 1, "q", 0);
+  story_disconnect(&story, 2);
+  story_connect(&story, 12);
+  story_resume(&story, 12, 2, 1);
+  story_get(&story, 12, 1, "q", 0);
+  story_get(&story, 12, 2, "q", 0);
+  story_expect(&story,
+               "1 <- #1 OK\n1 <- #2 OK\n2 <- #1 OK 5\n"
+               "12 <- #0 OK session\n12 <- #1 OK 5\n12 <- #2 OK 6\n");
+}
+
+static void test_acknowledged_sequence_is_refused(void **state) {
+  (void)state;
+  story_put(&story, 1, 1, "q", 5, 0);
+  acknowledge(1, 2, 1);
+  story_put(&story, 1, 1, "q", 5, 0);
+  story_expect(&story, "1 <- #1 OK\n1 <- #2 OK 1\n1 <- #1 INVALID_ARGUMENT BAD_SEQUENCE\n");
+}
+
+static void test_full_window_is_refused_until_acknowledged(void **state) {
+  (void)state;
+  for (uint64_t sequence = 1; sequence <= HF_WINDOW_COUNT_MAX; sequence++) {
+    acknowledge(1, sequence, 0);
+    story.len = 0;
+  }
+  acknowledge(1, HF_WINDOW_COUNT_MAX + 1, 0);
+  story_expect(&story, "1 <- #1025 RESOURCE_EXHAUSTED WINDOW_FULL\n");
+  acknowledge(1, HF_WINDOW_COUNT_MAX + 1, 1);
+  story_expect(&story, "1 <- #1025 OK 0\n");
+}
+
+static void test_absurd_acknowledgement_is_harmless(void **state) {
+  (void)state;
+  acknowledge(1, UINT64_MAX - 1, UINT64_MAX);
+  acknowledge(1, UINT64_MAX, UINT64_MAX);
+  story_expect(&story, "1 <- #18446744073709551614 OK 0\n1 <- #18446744073709551615 OK 0\n");
+}
+
+static void test_later_attempt_takes_the_session_over(void **state) {
+  (void)state;
+  story_connect(&story, 11);
+  story_resume(&story, 11, 1, 5);
+  story_put(&story, 1, 1, "q", 5, 0); /* still under way on the old connection: not served */
+  story_connect(&story, 12);
+  story_resume(&story, 12, 1, 5);
+  story_expect(&story, "1 closed\n11 <- #0 OK session\n12 <- #0 ABORTED ATTEMPT_STALE\n");
+}
+
+static void test_ended_session_says_so(void **state) {
+  (void)state;
+  story_disconnect(&story, 1);
+  story_pass_ms(&story, HF_GRACE_MS_DEFAULT);
+  story_connect(&story, 11);
+  story_resume(&story, 11, 1, 1);
+  story_close_session(&story, 2);
+  story_put(&story, 2, 1, "q", 5, 0);
+  story_expect(&story,
+               "11 <- #0 FAILED_PRECONDITION SESSION_ENDED\n"
+               "2 <- #0 OK\n2 <- #1 FAILED_PRECONDITION SESSION_ENDED\n");
+}
+
+static void test_anonymous_object_goes_with_its_session(void **state) {
+  (void)state;
+  story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0);
+  assert_int_equal(story_objects(&story, 3), 3);
+  story_close_session(&story, 1);
+  assert_int_equal(story_objects(&story, 3), 2);
+}
+
+static void test_reference_in_a_container_keeps_its_object(void **state) {
+  (void)state;
+  uint64_t object = story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0);
+  story_append_reference(&story, 1, 2, "list", object);
+  story_close_session(&story, 1);
+  assert_int_equal(story_objects(&story, 3), 3);
+  story_pop(&story, 2, 1, "list");
+  assert_int_equal(story_objects(&story, 3), 3); /* the session that popped it holds it now */
+  story_drop(&story, 2, 2, object, 1);
+  assert_int_equal(story_objects(&story, 3), 2);
+  story_expect(&story,
+               "1 <- #1 OK created\n1 <- #2 OK\n1 <- #0 OK\n"
+               "2 <- #1 OK reference\n2 <- #2 OK\n");
+}
+
+static void test_nested_references_go_together(void **state) {
+  (void)state;
+  uint64_t inner = story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0);
+  uint64_t outer = story_open(&story, 1, 2, HOLDFAST__KIND__LIST, NULL, 0);
+  Holdfast__Reference reference = HOLDFAST__REFERENCE__INIT;
+  Holdfast__Value value = HOLDFAST__VALUE__INIT;
+  Holdfast__ListAppend append = HOLDFAST__LIST_APPEND__INIT;
+  Holdfast__Request request = story_request(3, NULL, STORY_WAIT_FOREVER);
+  reference.object = inner;
+  value.kind_case = HOLDFAST__VALUE__KIND_REFERENCE;
+  value.reference = &reference;
+  append.value = &value;
+  request.target_case = HOLDFAST__REQUEST__TARGET_OBJECT;
+  request.object = outer;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_APPEND;
+  request.list_append = &append;
+  story_send(&story, 1, &request);
+  story_append_reference(&story, 1, 4, "list", outer);
+  story_close_session(&story, 1);
+  assert_int_equal(story_objects(&story, 3), 4);
+  story_pop(&story, 3, 3, "list");
+  story_drop(&story, 3, 4, outer, 1);
+  assert_int_equal(story_objects(&story, 3), 2);
+}
+
+static void test_reference_to_nothing_is_refused(void **state) {
+  (void)state;
+  story_append_reference(&story, 1, 1, "list", 999999);
+  story_expect(&story, "1 <- #1 NOT_FOUND NO_SUCH_OBJECT\n");
+}
+
+static void push(uint64_t connection, uint64_t sequence, int64_t integer, int64_t timeout_ms) {
+  static uint8_t id[HF_SESSION_BYTES];
+  Holdfast__Value value = HOLDFAST__VALUE__INIT;
+  Holdfast__QueuePut put = HOLDFAST__QUEUE_PUT__INIT;
+  Holdfast__Request request = story_request(sequence, "small", timeout_ms);
+  memset(id, 1, sizeof id);
+  request.session = (ProtobufCBinaryData){sizeof id, id};
+  value.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
+  value.integer = integer;
+  put.value = &value;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_QUEUE_PUT;
+  request.queue_put = &put;
+  story_send(&story, connection, &request);
+}
+
+static void flush(uint64_t sequence, uint64_t through, int64_t timeout_ms) {
+  Holdfast__Flush message = HOLDFAST__FLUSH__INIT;
+  Holdfast__Request request = story_request(sequence, NULL, timeout_ms);
+  message.through = through;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_FLUSH;
+  request.flush = &message;
+  story_send(&story, 1, &request);
+}
+
+static void test_one_way_is_in_order_and_once(void **state) {
+  (void)state;
+  story_connect_one_way(&story, 21);
+  story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "small", 0);
+  push(21, 1, 10, STORY_WAIT_FOREVER);
+  push(21, 1, 10, STORY_WAIT_FOREVER); /* again: left out */
+  push(21, 3, 30, STORY_WAIT_FOREVER); /* 2 is missing: left out until it comes */
+  flush(2, 3, 0);
+  push(21, 2, 20, STORY_WAIT_FOREVER);
+  push(21, 3, 30, STORY_WAIT_FOREVER);
+  flush(3, 3, STORY_WAIT_FOREVER);
+  for (uint64_t sequence = 4; sequence <= 6; sequence++) {
+    story_get(&story, 1, sequence, "small", 0);
+  }
+  story_expect(&story,
+               "1 <- #1 OK created\n"
+               "1 <- #2 OK received 1 finished 1 failed 0\n"
+               "1 <- #3 OK received 3 finished 3 failed 0\n"
+               "1 <- #4 OK 10\n1 <- #5 OK 20\n1 <- #6 OK 30\n");
+}
+
+static void test_flush_waits_for_what_waits(void **state) {
+  (void)state;
+  story_connect_one_way(&story, 21);
+  story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "small", 1);
+  push(21, 1, 10, STORY_WAIT_FOREVER);
+  push(21, 2, 20, STORY_WAIT_FOREVER);
+  push(21, 3, 30, 100);
+  flush(2, 3, STORY_WAIT_FOREVER);
+  story_get(&story, 2, 1, "small", 0);
+  story_expect(&story, "1 <- #1 OK created\n2 <- #1 OK 10\n");
+  story_pass_ms(&story, 100);
+  story_expect(&story, "1 <- #2 OK received 3 finished 3 failed 1\n");
+}
+
+static void test_operation_without_a_session_needs_no_owner(void **state) {
+  (void)state;
+  story_connect(&story, 31);
+  story_put(&story, 31, 0, "q", 1, 0);
+  story_acquire(&story, 31, 0, "q", 1, 0);
+  story_open(&story, 31, 0, HOLDFAST__KIND__LOCK, "lock", 0);
+  story_acquire(&story, 31, 0, "lock", 1, 0);
+  story_expect(&story,
+               "31 <- #0 OK\n"
+               "31 <- #0 FAILED_PRECONDITION NEEDS_SESSION\n"
+               "31 <- #0 OK created\n"
+               "31 <- #0 FAILED_PRECONDITION NEEDS_SESSION\n");
+}
+
+int main(void) {
+#define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      STORY(test_repeated_request_is_answered_not_repeated),
+      STORY(test_repeated_get_answers_the_same_item),
+      STORY(test_acknowledged_sequence_is_refused),
+      STORY(test_full_window_is_refused_until_acknowledged),
+      STORY(test_absurd_acknowledgement_is_harmless),
+      STORY(test_later_attempt_takes_the_session_over),
+      STORY(test_ended_session_says_so),
+      STORY(test_anonymous_object_goes_with_its_session),
+      STORY(test_reference_in_a_container_keeps_its_object),
+      STORY(test_nested_references_go_together),
+      STORY(test_reference_to_nothing_is_refused),
+      STORY(test_one_way_is_in_order_and_once),
+      STORY(test_flush_waits_for_what_waits),
+      STORY(test_operation_without_a_session_needs_no_owner),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

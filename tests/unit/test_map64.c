@@ -1,0 +1,96 @@
+#include "proto/base/map64.h"
+#include "tests/support/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define KEYS 3000
+#define STEPS 200000
+
+static uint64_t seed;
+
+static void test_map64_empty_has_nothing(void **state) {
+  (void)state;
+  struct map64 map = {0};
+  size_t position = 0;
+  uint64_t key;
+  void *value;
+  assert_null(map64_get(&map, 1));
+  assert_null(map64_remove(&map, 1));
+  assert_false(map64_next(&map, &position, &key, &value));
+  map64_deinit(&map);
+}
+
+static void test_map64_set_replaces(void **state) {
+  (void)state;
+  struct map64 map = {0};
+  int first, second;
+  assert_true(map64_set(&map, UINT64_MAX, &first));
+  assert_true(map64_set(&map, UINT64_MAX, &second));
+  assert_ptr_equal(map64_get(&map, UINT64_MAX), &second);
+  assert_int_equal(map.count, 1);
+  assert_ptr_equal(map64_remove(&map, UINT64_MAX), &second);
+  assert_null(map64_get(&map, UINT64_MAX));
+  assert_int_equal(map.count, 0);
+  map64_deinit(&map);
+}
+
+/* Keys as ids come: small and dense, or far apart. */
+static uint64_t key_of(size_t id) {
+  return id % 2 ? id + 1 : (id + 1) << 40;
+}
+
+static void check_walk(const struct map64 *map, void *const *expected, size_t expected_count) {
+  size_t position = 0;
+  size_t count = 0;
+  uint64_t key;
+  void *value;
+  while (map64_next(map, &position, &key, &value)) {
+    size_t id = key >> 40 ? (key >> 40) - 1 : key - 1;
+    assert_ptr_equal(value, expected[id]);
+    count++;
+  }
+  assert_int_equal(count, expected_count);
+  assert_int_equal(map->count, expected_count);
+}
+
+static void test_map64_random_steps_match_an_array(void **state) {
+  (void)state;
+  static void *expected[KEYS];
+  static char targets[KEYS];
+  struct random random = {seed};
+  struct map64 map = {0};
+  size_t count = 0;
+  for (int step = 0; step < STEPS; step++) {
+    size_t id = random_below(&random, KEYS);
+    bool growing = step / 20000 % 2 == 0;
+    if (random_below(&random, 4) < (growing ? 3u : 1u)) {
+      void *value = &targets[random_below(&random, KEYS)];
+      count += !expected[id];
+      assert_true(map64_set(&map, key_of(id), value));
+      expected[id] = value;
+    } else {
+      assert_ptr_equal(map64_remove(&map, key_of(id)), expected[id]);
+      count -= expected[id] != NULL;
+      expected[id] = NULL;
+    }
+    size_t other = random_below(&random, KEYS);
+    assert_ptr_equal(map64_get(&map, key_of(other)), expected[other]);
+    if (step % 5000 == 0) {
+      check_walk(&map, expected, count);
+    }
+  }
+  map64_deinit(&map);
+}
+
+int main(int argc, char **argv) {
+  seed = random_seed(argc, argv);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_map64_empty_has_nothing),
+      cmocka_unit_test(test_map64_set_replaces),
+      cmocka_unit_test(test_map64_random_steps_match_an_array),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
