@@ -159,7 +159,7 @@ void hf_close(hf_conn *conn) {
   if (conn == NULL) {
     return;
   }
-  oneway_write_out(conn);
+  (void)oneway_write_out(conn);
   if (conn->state != CONN_ENDED && conn->has_session) {
     Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
     struct request request;

@@ -22,6 +22,7 @@ struct oneway {
   uint64_t confirmed;            /* sequence before the one at start */
   uint64_t last_sequence;        /* of the one that ends at end */
   struct hf_flush_result result; /* since the last flush */
+  bool is_unreachable;           /* the last attempt to find out what the server has failed */
 };
 
 /* A thread's one-way modes. */
@@ -134,23 +135,24 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
 
 /* A link, if there is none. What an earlier link may have lost is sent again, behind what the
  * server says it has. */
-static void dial(hf_conn *conn) {
+static hf_status dial(hf_conn *conn) {
   struct oneway *oneway = conn->oneway;
   struct progress progress = {.oneway = oneway};
-  if (oneway->sent > oneway->start && ask(conn, 0, &progress) != HF_OK) {
-    return;
+  hf_status status = oneway->sent > oneway->start ? ask(conn, 0, &progress) : HF_OK;
+  oneway->is_unreachable = status != HF_OK;
+  if (status == HF_OK) {
+    oneway->sent = oneway->start;
+    (void)link_open(&oneway->link, conn->transport, conn->address, SP_PUSH, SP_PULL,
+                    clock_deadline_ns(clock_now_ns(), DIAL_TIMEOUT_MS), conn->call_timeout_ms);
   }
-  oneway->sent = oneway->start;
-  (void)link_open(&oneway->link, conn->transport, conn->address, SP_PUSH, SP_PULL,
-                  clock_deadline_ns(clock_now_ns(), DIAL_TIMEOUT_MS), conn->call_timeout_ms);
+  return status;
 }
 
-/* Sends until the kernel takes no more, or, with a deadline, until all is sent or it is over. */
-static void write_out(hf_conn *conn, uint64_t deadline_ns) {
+/* Sends until the kernel takes no more, or, with a deadline, until all is sent or it is over.
+ * HF_OK | an error: the server can't be asked what it has */
+static hf_status write_out(hf_conn *conn, uint64_t deadline_ns) {
   struct oneway *oneway = conn->oneway;
-  if (oneway->link.fd < 0) {
-    dial(conn);
-  }
+  hf_status status = oneway->link.fd < 0 ? dial(conn) : HF_OK;
   while (oneway->link.fd >= 0 && oneway->sent < oneway->end) {
     struct iovec part = {oneway->buffer + oneway->sent, oneway->end - oneway->sent};
     ssize_t sent = oneway->link.transport->send(oneway->link.fd, &part, 1);
@@ -160,9 +162,10 @@ static void write_out(hf_conn *conn, uint64_t deadline_ns) {
       link_close(&oneway->link);
     } else if (clock_now_ns() >= deadline_ns ||
                link_wait(&oneway->link, POLLOUT, deadline_ns) == 0) {
-      return;
+      break;
     }
   }
+  return status;
 }
 
 static bool is_hung_up(const struct oneway *oneway) {
@@ -177,10 +180,13 @@ static hf_status flush(hf_conn *conn, uint64_t deadline_ns) {
   while (oneway->confirmed < oneway->last_sequence || progress.finished < oneway->last_sequence) {
     uint64_t now_ns = clock_now_ns();
     uint64_t write_ns = clock_deadline_ns(now_ns, WRITE_TIMEOUT_MS);
-    write_out(conn, write_ns < deadline_ns ? write_ns : deadline_ns);
+    hf_status status = write_out(conn, write_ns < deadline_ns ? write_ns : deadline_ns);
+    if (status != HF_OK) {
+      return status;
+    }
     int64_t left_ms =
         deadline_ns > now_ns ? (int64_t)((deadline_ns - now_ns) / CLOCK_NS_PER_MS) : 0;
-    hf_status status = ask(conn, left_ms < FLUSH_SLICE_MS ? left_ms : FLUSH_SLICE_MS, &progress);
+    status = ask(conn, left_ms < FLUSH_SLICE_MS ? left_ms : FLUSH_SLICE_MS, &progress);
     if (status != HF_OK) {
       return status;
     }
@@ -253,23 +259,26 @@ hf_status oneway_send(struct request *request) {
   }
   if (status == HF_OK) {
     append(oneway, conn->transport->framing, &request->envelope);
-    if (oneway->end - oneway->sent >= WRITE_BYTES) {
-      write_out(conn, 0);
+    /* An unreachable server is left to hf_oneway_end and hf_flush, which say so. */
+    if (oneway->end - oneway->sent >= WRITE_BYTES && !oneway->is_unreachable) {
+      (void)write_out(conn, 0);
     }
   }
   pthread_mutex_unlock(&oneway->mutex);
   return status;
 }
 
-void oneway_write_out(hf_conn *conn) {
+hf_status oneway_write_out(hf_conn *conn) {
   struct oneway *oneway = conn->oneway;
+  hf_status status = HF_OK;
   if (oneway != NULL) {
     pthread_mutex_lock(&oneway->mutex);
     if (oneway->sent < oneway->end) {
-      write_out(conn, clock_deadline_ns(clock_now_ns(), WRITE_TIMEOUT_MS));
+      status = write_out(conn, clock_deadline_ns(clock_now_ns(), WRITE_TIMEOUT_MS));
     }
     pthread_mutex_unlock(&oneway->mutex);
   }
+  return status;
 }
 
 /* ---------------------------------------------------------------- public */
@@ -315,8 +324,7 @@ hf_status hf_oneway_end(hf_conn *conn) {
   }
   *place = mode->next;
   free(mode);
-  oneway_write_out(conn);
-  return HF_OK;
+  return oneway_write_out(conn);
 }
 
 hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *result) {

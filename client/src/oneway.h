@@ -18,7 +18,7 @@ bool oneway_is_on(const hf_conn *conn);
 /* Numbers, keeps and, in big pieces, sends it. */
 hf_status oneway_send(struct request *request);
 /* Sends what is buffered, as far as it goes soon. */
-void oneway_write_out(hf_conn *conn);
+hf_status oneway_write_out(hf_conn *conn);
 /* After a fork, in the child: its session has pushed nothing yet. */
 void oneway_become_child(hf_conn *conn);
 void oneway_free(hf_conn *conn);

@@ -16,6 +16,7 @@ struct pipeline {
   hf_conn *conn;
   uint64_t caller;
   bool is_open;
+  bool is_abandoned;          /* the server did not answer in time */
   struct pipeline *next;      /* of the connection */
   struct pipeline *next_open; /* of the thread */
   uint32_t in_flight_max;
@@ -88,6 +89,7 @@ static void abandon_all(struct pipeline *pipeline) {
   struct window *window = &pipeline->conn->window;
   struct slot *next;
   hf_status status = conn_error_unanswered(pipeline->conn);
+  pipeline->is_abandoned = true;
   for (struct slot *slot = window->oldest; slot != NULL; slot = next) {
     struct call *call = slot->call;
     next = slot->next;
@@ -127,6 +129,12 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
   hf_conn *conn = pipeline->conn;
   uint32_t half = pipeline->in_flight_max / 2;
   conn_lock(conn);
+  if (pipeline->is_abandoned && conn->state == CONN_DOWN) {
+    /* A thousand calls fail in one call's timeout, not in a thousand. */
+    hf_status unanswered = conn_error_unanswered(conn);
+    conn_unlock(conn);
+    return unanswered;
+  }
   if (pipeline->free == NULL) {
     collect(pipeline, half);
   }

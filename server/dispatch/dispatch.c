@@ -75,8 +75,8 @@ static void send_deliveries(struct dispatch *dispatch, struct turn *turn, void *
       continue;
     }
     send_reply(dispatch, self, served, delivery);
-    reply_release(delivery->reply);
   }
+  turn_clear_deliveries(turn);
 }
 
 /* The engine is the caller's until end_turn. */
@@ -95,7 +95,6 @@ static void end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
     ticker_expect(&dispatch->ticker, deadline_ns);
   }
   send_deliveries(dispatch, turn, self, served);
-  turn_release(&dispatch->turns, turn);
 }
 
 static void decode(struct turn *turn, uint64_t connection, const struct dispatch_message *message) {
@@ -123,6 +122,20 @@ static size_t decode_some(struct turn *turn, uint64_t connection,
   return idx;
 }
 
+/* In one turn of the engine, or in several where the replies are large. */
+static void apply_all(struct dispatch *dispatch, struct turn *turn, void *self,
+                      uint64_t connection) {
+  size_t applied = 0;
+  while (applied < turn->requests_count) {
+    uint64_t now_ns = clock_now_ns();
+    struct engine *engine = begin_turn(dispatch, turn);
+    do {
+      engine_apply(engine, now_ns, &turn->requests[applied++]);
+    } while (applied < turn->requests_count && turn->reply_bytes <= TURN_REPLY_BYTES_MAX);
+    end_turn(dispatch, self, connection);
+  }
+}
+
 void dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
                        const struct dispatch_message *messages, size_t count) {
   while (count > 0) {
@@ -132,12 +145,8 @@ void dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connectio
       return;
     }
     size_t decoded = decode_some(turn, connection, messages, count);
-    uint64_t now_ns = clock_now_ns();
-    struct engine *engine = begin_turn(dispatch, turn);
-    for (size_t i = 0; i < turn->requests_count; i++) {
-      engine_apply(engine, now_ns, &turn->requests[i]);
-    }
-    end_turn(dispatch, self, connection);
+    apply_all(dispatch, turn, self, connection);
+    turn_release(&dispatch->turns, turn);
     messages += decoded;
     count -= decoded;
   }
@@ -163,6 +172,7 @@ static void run_turn(struct dispatch *dispatch,
   uint64_t now_ns = clock_now_ns();
   act(begin_turn(dispatch, turn), now_ns, connection);
   end_turn(dispatch, NULL, 0);
+  turn_release(&dispatch->turns, turn);
 }
 
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection) {

@@ -19,6 +19,7 @@
 #define ONE_WAY OPERATION_ONE_WAY
 #define NEEDS_SESSION OPERATION_NEEDS_SESSION
 #define OPENS OPERATION_OPENS
+#define READS OPERATION_READS
 
 static const struct operation operations[] = {
 #define ROW(arm, object, flags, handler) \

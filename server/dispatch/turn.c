@@ -35,11 +35,18 @@ struct turn *turn_acquire(struct turn_pool *pool) {
 
 void turn_release(struct turn_pool *pool, struct turn *turn) {
   arena_reset(&turn->arena);
-  turn->requests_count = turn->deliveries_count = 0;
+  turn->requests_count = 0;
   pthread_mutex_lock(&pool->mutex);
   turn->next = pool->free;
   pool->free = turn;
   pthread_mutex_unlock(&pool->mutex);
+}
+
+void turn_clear_deliveries(struct turn *turn) {
+  for (size_t i = 0; i < turn->deliveries_count; i++) {
+    reply_release(turn->deliveries[i].reply);
+  }
+  turn->deliveries_count = turn->reply_bytes = 0;
 }
 
 void turn_add_delivery(struct turn *turn, uint64_t connection, const struct sp_route *route,
@@ -53,6 +60,9 @@ void turn_add_delivery(struct turn *turn, uint64_t connection, const struct sp_r
     }
     turn->deliveries = grown;
     turn->deliveries_capacity = capacity;
+  }
+  if (reply) {
+    turn->reply_bytes += reply_array_bytes(reply);
   }
   turn->deliveries[turn->deliveries_count++] = (struct turn_delivery){connection, *route, reply};
 }

@@ -186,8 +186,8 @@ void call_answer_count(struct call *call, uint64_t count) {
 
 hf_reason call_answer_values(struct call *call, enum reply_shape shape, size_t count,
                              struct value **values) {
-  /* No value takes less than two bytes on the wire. */
-  if (count > HF_REPLY_BYTES_MAX / 2) {
+  /* No value takes less than four bytes on the wire. */
+  if (count > HF_REPLY_BYTES_MAX / 4) {
     return HF_REASON_REPLY_TOO_BIG;
   }
   *values = malloc((count ? count : 1) * sizeof **values);

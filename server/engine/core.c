@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A waiting request of up to this many bytes may wait also when memory is full: it may be the get
+ * that makes room. */
+#define SMALL_BODY_BYTES 512
+
 struct hold_context {
   struct engine *engine;
   struct session *session;
@@ -18,6 +22,50 @@ static void hold_for_session(void *ctx, uint64_t object) {
   if (registry_find(&context->engine->registry, object) && session_hold(context->session, object)) {
     core_hold(context->engine, object);
   }
+}
+
+static void count_reply(struct engine *engine, struct session *session, struct reply *reply) {
+  size_t bytes = reply_memory_bytes(reply);
+  session->window_bytes += bytes;
+  engine->kept_bytes += bytes;
+}
+
+static void note_reference(void *ctx, uint64_t object) {
+  (void)object;
+  *(bool *)ctx = true;
+}
+
+/* Running a read again is harmless, but for the references it hands out: those are counted once. */
+static hf_reason keep_references(struct call *call) {
+  struct reply *reply = call->reply;
+  bool has_reference = false;
+  reply_each_reference(reply, note_reference, &has_reference);
+  if (!has_reference) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = session_check_sequence(call->session, reply->sequence);
+  if (!reason && !session_keep_reply(call->session, reply)) {
+    reason = HF_REASON_NO_MEMORY;
+  }
+  if (!reason) {
+    count_reply(call->engine, call->session, reply);
+  }
+  return reason;
+}
+
+/* What the session keeps of an answer. */
+static void keep_answer(struct call *call) {
+  struct reply *reply = call->reply;
+  struct hold_context context = {call->engine, call->session};
+  if (reply->sequence && (call->operation->flags & OPERATION_READS)) {
+    hf_reason reason = keep_references(call);
+    if (reason) {
+      reply_fail(reply, reason, false);
+    }
+  } else if (reply->sequence) {
+    count_reply(call->engine, call->session, reply);
+  }
+  reply_each_reference(reply, hold_for_session, &context);
 }
 
 /* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
@@ -43,11 +91,7 @@ static void finish(struct call *call, hf_reason reason) {
     return;
   }
   if (session) {
-    struct hold_context context = {engine, session};
-    reply_each_reference(reply, hold_for_session, &context);
-    if (reply->sequence) {
-      session->window_bytes += reply_memory_bytes(reply);
-    }
+    keep_answer(call);
   }
   engine->sink.deliver(engine->sink.ctx, call->connection, call->route, reply);
 }
@@ -82,12 +126,19 @@ static struct waiter *new_waiter(const struct call *call) {
   return waiter;
 }
 
-/* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL */
+static size_t waiter_bytes(const struct waiter *waiter) {
+  return sizeof *waiter + waiter->body_len;
+}
+
+/* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
   struct connection *connection = core_connection(engine, call->connection);
   if (!connection || connection->parked >= HF_IN_FLIGHT_MAX) {
     return HF_REASON_IN_FLIGHT_FULL;
+  }
+  if (call->body.len > SMALL_BODY_BYTES && !core_has_room(engine, call->body.len)) {
+    return HF_REASON_MEMORY_FULL;
   }
   struct waiter *waiter = new_waiter(call);
   if (!waiter) {
@@ -103,6 +154,7 @@ static hf_reason begin_wait(struct call *call) {
   wait_queue_insert(call->park_queue, waiter);
   connection->parked++;
   engine->waiting++;
+  engine->kept_bytes += waiter_bytes(waiter);
   call->reply->pending = waiter;
   return HF_REASON_NONE;
 }
@@ -121,6 +173,7 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   }
   timers_stop(&engine->timers, &waiter->timer);
   engine->waiting--;
+  engine->kept_bytes -= waiter_bytes(waiter);
 }
 
 static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
@@ -266,8 +319,7 @@ static hf_reason run_first(struct call *call) {
   if ((flags & OPERATION_NEEDS_SESSION) && !call->session) {
     return HF_REASON_NEEDS_SESSION;
   }
-  if ((flags & OPERATION_STORES) &&
-      engine->registry.memory_bytes >= engine->config.memory_bytes_max) {
+  if ((flags & OPERATION_STORES) && !core_has_room(engine, call->body.len)) {
     return HF_REASON_MEMORY_FULL;
   }
   hf_reason reason = check_timeout(call);

@@ -34,11 +34,13 @@ struct engine {
   struct map64 connections; /* id -> struct connection */
   struct ready_list ready;
   struct object_list doomed;
-  struct list trash;    /* values with references that containers dropped */
-  struct arena scratch; /* for requests that waited */
+  struct lost_list lost; /* sessions without a connection, the longest lost first */
+  struct list trash;     /* values with references that containers dropped */
+  struct arena scratch;  /* for requests that waited */
   uint64_t next_ticket;
   uint64_t next_token;
   uint64_t requests, duplicates, waiting;
+  size_t kept_bytes; /* of waiting requests and of replies in windows */
   bool draining;
 };
 
@@ -95,6 +97,16 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
 /* One session less on the end; the last one closes it. */
 void core_detach_pipe(struct engine *engine, struct object *object, unsigned end);
 void core_close_pipe(struct engine *engine, struct object *object, unsigned end);
+
+/* All memory that clients fill; what --memory-max bounds. */
+static inline size_t core_memory_bytes(const struct engine *engine) {
+  return engine->registry.memory_bytes + engine->kept_bytes;
+}
+
+static inline bool core_has_room(const struct engine *engine, size_t more_bytes) {
+  size_t used = core_memory_bytes(engine), max = engine->config.memory_bytes_max;
+  return used < max && more_bytes <= max - used;
+}
 
 static inline struct connection *core_connection(const struct engine *engine, uint64_t id) {
   return id ? map64_get(&engine->connections, id) : NULL;

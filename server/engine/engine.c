@@ -16,6 +16,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   engine->next_token = config->first_token;
   TAILQ_INIT(&engine->ready);
   TAILQ_INIT(&engine->doomed);
+  TAILQ_INIT(&engine->lost);
   list_init(&engine->trash);
   arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
   if (!registry_init(&engine->registry, &engine->config.hash_key, config->first_object)) {
@@ -175,20 +176,24 @@ static void run(struct engine *engine, uint64_t now_ns, const struct engine_requ
 static void apply_call(struct engine *engine, uint64_t now_ns, const struct engine_request *request,
                        struct session *session) {
   uint64_t sequence = request->message->sequence;
+  bool is_kept = session && sequence && !(request->operation->flags & OPERATION_READS);
+  if (session) {
+    session_note_sequence(session, sequence);
+  }
   if (session && sequence) {
     struct reply *known = session_find_reply(session, sequence);
     if (known) {
       repeat(engine, request, known);
       return;
     }
-    hf_reason reason = session_check_sequence(session, sequence);
+    hf_reason reason = is_kept ? session_check_sequence(session, sequence) : HF_REASON_NONE;
     if (reason) {
       answer(engine, request, sequence, reason);
       return;
     }
   }
   struct reply *reply = reply_new(sequence);
-  if (!reply || (session && sequence && !session_keep_reply(session, reply))) {
+  if (!reply || (is_kept && !session_keep_reply(session, reply))) {
     reply_release(reply);
     answer(engine, request, sequence, HF_REASON_NO_MEMORY);
     return;
@@ -252,7 +257,8 @@ void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_re
   } else {
     const Holdfast__Request *message = request->message;
     if (session) {
-      session_acknowledge(session, message->acked, message->acked_also, message->n_acked_also);
+      engine->kept_bytes -=
+          session_acknowledge(session, message->acked, message->acked_also, message->n_acked_also);
     }
     apply_call(engine, now_ns, request, session);
   }

@@ -26,6 +26,7 @@ enum operation_flag {
   OPERATION_ONE_WAY = 4, /* makes sense without a reply */
   OPERATION_NEEDS_SESSION = 8,
   OPERATION_OPENS = 16, /* OpenSession, ResumeSession: served to a connection whose session ended */
+  OPERATION_READS = 32, /* changes nothing and never parks: a repeat runs again, no reply is kept */
 };
 
 /* One row of dispatch/operations.h. */

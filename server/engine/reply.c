@@ -85,17 +85,22 @@ static bool holds_values(const struct reply *reply) {
          reply->shape == REPLY_PAGE;
 }
 
+size_t reply_array_bytes(const struct reply *reply) {
+  if (reply->shape == REPLY_OBJECT || reply->shape == REPLY_OBJECTS) {
+    return reply->objects_count * sizeof *reply->objects;
+  }
+  return holds_values(reply) ? reply->values_count * sizeof *reply->values : 0;
+}
+
 size_t reply_memory_bytes(const struct reply *reply) {
-  size_t bytes = sizeof *reply;
+  size_t bytes = sizeof *reply + reply_array_bytes(reply);
   if (reply->shape == REPLY_VALUE || reply->shape == REPLY_PAYLOAD) {
     bytes += value_memory_bytes(reply->value);
   } else if (reply->shape == REPLY_EXCHANGE) {
     bytes += value_memory_bytes(reply->found);
-  } else if (reply->shape == REPLY_OBJECT || reply->shape == REPLY_OBJECTS) {
-    bytes += reply->objects_count * sizeof *reply->objects;
   } else if (holds_values(reply)) {
     for (size_t i = 0; i < reply->values_count; i++) {
-      bytes += sizeof *reply->values + value_memory_bytes(reply->values[i]);
+      bytes += value_memory_bytes(reply->values[i]);
     }
   }
   return bytes;

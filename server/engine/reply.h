@@ -108,6 +108,8 @@ void reply_release(struct reply *reply);
 void reply_fail(struct reply *reply, hf_reason reason, bool late);
 hf_status reply_status(const struct reply *reply);
 size_t reply_memory_bytes(const struct reply *reply);
+/* Without what its values share with their containers. O(1). */
+size_t reply_array_bytes(const struct reply *reply);
 /* Calls visit for each reference in the result. */
 void reply_each_reference(const struct reply *reply, void (*visit)(void *ctx, uint64_t object),
                           void *ctx);

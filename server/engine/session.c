@@ -56,8 +56,9 @@ static void acknowledge_all_up_to(struct session *session, uint64_t acked) {
   }
 }
 
-void session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
-                         size_t also_count) {
+size_t session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
+                           size_t also_count) {
+  size_t before = session->window_bytes;
   if (acked > session->highest) {
     acked = session->highest;
   }
@@ -74,6 +75,7 @@ void session_acknowledge(struct session *session, uint64_t acked, const uint64_t
   for (size_t i = 0; i < also_count; i++) {
     acknowledge_one(session, also[i]);
   }
+  return before - session->window_bytes;
 }
 
 struct reply *session_find_reply(const struct session *session, uint64_t sequence) {
@@ -96,10 +98,14 @@ bool session_keep_reply(struct session *session, struct reply *reply) {
     return false;
   }
   reply_acquire(reply);
-  if (reply->sequence > session->highest) {
-    session->highest = reply->sequence;
-  }
+  session_note_sequence(session, reply->sequence);
   return true;
+}
+
+void session_note_sequence(struct session *session, uint64_t sequence) {
+  if (sequence > session->highest) {
+    session->highest = sequence;
+  }
 }
 
 void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply) {

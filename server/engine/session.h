@@ -24,13 +24,17 @@
 #include "server/engine/reply.h"
 #include "server/engine/waiter.h"
 
+TAILQ_HEAD(lost_list, session);
+
 struct session {
-  uint64_t serial; /* the first 8 bytes of its id; names it inside the engine */
+  TAILQ_ENTRY(session) lost_link; /* in the engine's list, while it has no connection */
+  uint64_t serial;                /* the first 8 bytes of its id; names it inside the engine */
   uint8_t id[HF_SESSION_BYTES];
   struct value client; /* text, for people */
   uint64_t connection; /* 0: lost */
   uint64_t attempt;    /* of the last resume */
   uint32_t grace_ms;
+  bool is_lost;
   struct timer timer; /* runs while lost */
 
   struct map64 window; /* sequence -> struct reply, one count each */
@@ -57,15 +61,18 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
 /* Nobody may wait in it. */
 void session_free(struct session *session);
 
-/* Drops the replies up to `acked`, and those listed. Running operations stay. */
-void session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
-                         size_t also_count);
+/* Drops the replies up to `acked`, and those listed. Running operations stay. Answers how many
+ * bytes of replies that freed. */
+size_t session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
+                           size_t also_count);
 /* A repeated request's reply, borrowed; NULL: the sequence is new. */
 struct reply *session_find_reply(const struct session *session, uint64_t sequence);
 /* Whether a new request fits. HF_REASON_NONE | WINDOW_FULL BAD_SEQUENCE */
 hf_reason session_check_sequence(const struct session *session, uint64_t sequence);
 /* Keeps the reply (one count more) until acknowledged. false: out of memory. */
 bool session_keep_reply(struct session *session, struct reply *reply);
+/* A sequence was seen, whether or not its reply is kept. */
+void session_note_sequence(struct session *session, uint64_t sequence);
 
 /* How a one-way request ended. */
 void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply);

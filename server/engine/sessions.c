@@ -28,6 +28,14 @@ static void resume_waiters(struct engine *engine, uint64_t now_ns, struct sessio
   }
 }
 
+static void forget_lost(struct engine *engine, struct session *session) {
+  if (session->is_lost) {
+    session->is_lost = false;
+    TAILQ_REMOVE(&engine->lost, session, lost_link);
+    timers_stop(&engine->timers, &session->timer);
+  }
+}
+
 void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
                        struct connection *connection) {
   if (connection->session && connection->session != session) {
@@ -39,7 +47,7 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
     former->fenced = true;
     engine->sink.close(engine->sink.ctx, former->id);
   }
-  timers_stop(&engine->timers, &session->timer);
+  forget_lost(engine, session);
   session->connection = connection->id;
   connection->session = session;
   connection->session_ended = false;
@@ -69,8 +77,9 @@ void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *s
   session->connection = 0;
   suspend_waiters(engine, session);
   uint64_t deadline_ns = clock_deadline_ns(now_ns, session->grace_ms);
-  if (session->timer.position == 0 &&
-      !timers_start(&engine->timers, &session->timer, deadline_ns)) {
+  session->is_lost = true;
+  TAILQ_INSERT_TAIL(&engine->lost, session, lost_link);
+  if (!timers_start(&engine->timers, &session->timer, deadline_ns)) {
     core_end_session(engine, now_ns, session, false);
   }
 }
@@ -134,7 +143,8 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   leave_locks(engine, session, clean);
   leave_pipes(engine, session);
   drop_holds(engine, session);
-  timers_stop(&engine->timers, &session->timer);
+  forget_lost(engine, session);
+  engine->kept_bytes -= session->window_bytes;
   map64_remove(&engine->sessions, session->serial);
   if (session->flushers.ready) {
     TAILQ_REMOVE(&engine->ready, &session->flushers, ready_link);

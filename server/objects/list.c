@@ -94,7 +94,9 @@ static bool change_room(struct list *list, size_t capacity, size_t first) {
   if (!room) {
     return false;
   }
-  copy_items(room + first, list->room + list->first, list->len);
+  if (list->len > 0) { /* without room there is nothing to point into */
+    copy_items(room + first, list->room + list->first, list->len);
+  }
   free(list->room);
   list->room = room;
   list->first = first;

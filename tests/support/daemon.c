@@ -139,6 +139,10 @@ static void remove_directory(const struct daemon *daemon) {
 
 void daemon_stop(struct daemon *daemon) {
   int status = 0;
+  if (daemon->pid == 0) { /* killed before: only its directory is left */
+    remove_directory(daemon);
+    return;
+  }
   kill(daemon->pid, SIGTERM);
   if (!wait_for_end(daemon->pid, STOP_MS, &status)) {
     kill(daemon->pid, SIGKILL);

@@ -259,6 +259,7 @@ HF_API hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx);
  * are NULL are pushed without a reply (PUSH/PULL), the fastest way in. Others answer UNIMPLEMENTED
  * NOT_ONE_WAY. They are applied in order, each once, even over lost connections. */
 HF_CHECKED hf_status hf_oneway_begin(hf_conn *conn);
+/* Sends what is gathered. UNAVAILABLE: it is kept, and goes with the next end or flush. */
 HF_CHECKED hf_status hf_oneway_end(hf_conn *conn);
 struct hf_flush_result {
   uint64_t sent, failed;  /* since the last flush */

@@ -327,7 +327,7 @@ hf_reason handle_list_repeat(struct call *call) {
   int64_t count = call->message->list_repeat->count;
   uint64_t times = count > 0 ? (uint64_t)count : 0;
   struct value *values;
-  if (list->len && times > HF_REPLY_BYTES_MAX / 2 / list->len) {
+  if (list->len && times > HF_REPLY_BYTES_MAX / 4 / list->len) {
     return HF_REASON_REPLY_TOO_BIG;
   }
   hf_reason reason = call_answer_values(call, REPLY_VALUES, list->len * times, &values);
@@ -352,6 +352,9 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
   list_init(&removed);
   if (count > 1 && len && (uint64_t)count > HF_LENGTH_MAX / len) {
     return HF_REASON_OBJECT_TOO_BIG;
+  }
+  if (count > 1 && !core_has_room(call->engine, len * (size_t)count * sizeof(struct value))) {
+    return HF_REASON_MEMORY_FULL;
   }
   hf_reason reason = list_repeat(list, count, &removed);
   if (!reason && count > 1 && call->object->references) {

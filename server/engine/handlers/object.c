@@ -90,12 +90,9 @@ static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *mess
 
 static hf_reason create_object(struct call *call, const struct object_shape *shape) {
   struct engine *engine = call->engine;
-  if (engine->registry.memory_bytes >= engine->config.memory_bytes_max) {
-    return HF_REASON_MEMORY_FULL;
-  }
-  if (is_typed(shape->kind) &&
-      shape->length * cell_element_bytes(shape->typecode) >
-          engine->config.memory_bytes_max - engine->registry.memory_bytes) {
+  size_t cells_bytes =
+      is_typed(shape->kind) ? shape->length * cell_element_bytes(shape->typecode) : 0;
+  if (!core_has_room(engine, call->body.len + cells_bytes)) {
     return HF_REASON_MEMORY_FULL;
   }
   hf_reason reason = registry_create(&engine->registry, shape, &call->object);

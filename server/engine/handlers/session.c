@@ -27,7 +27,10 @@ hf_reason handle_open_session(struct call *call) {
   struct connection *connection = core_connection(engine, call->connection);
   uint32_t grace_ms = message->grace_ms ? message->grace_ms : HF_GRACE_MS_DEFAULT;
   if (engine->sessions.count >= HF_SESSIONS_MAX) {
-    return HF_REASON_SESSIONS_FULL;
+    if (TAILQ_EMPTY(&engine->lost)) {
+      return HF_REASON_SESSIONS_FULL;
+    }
+    core_end_session(engine, call->now_ns, TAILQ_FIRST(&engine->lost), false);
   }
   struct session *session =
       session_new(call->entropy, grace_ms < HF_GRACE_MS_MAX ? grace_ms : HF_GRACE_MS_MAX,
@@ -115,7 +118,7 @@ hf_reason handle_server_info(struct call *call) {
       .requests = engine->requests,
       .duplicates = engine->duplicates,
       .connections = engine->connections.count,
-      .memory_bytes = engine->registry.memory_bytes,
+      .memory_bytes = core_memory_bytes(engine),
   };
   call->reply->shape = REPLY_SERVER;
   call->reply->server = server;
