@@ -60,8 +60,8 @@
 /* Items waiting in one direction of a pipe; a sender parks beyond. */
 #define HF_PIPE_COUNT_MAX 1024
 
-/* Memory held by values, containers, parked requests and kept replies, bytes: the default of --memory-max. Beyond:
- * RESOURCE_EXHAUSTED MEMORY_FULL for whatever would store more. */
+/* Memory held by values, containers, parked requests and kept replies, bytes: the default of
+ * --memory-max. Beyond: RESOURCE_EXHAUSTED MEMORY_FULL for whatever would store more. */
 #define HF_MEMORY_BYTES_DEFAULT (8ull << 30)
 
 /* Client library. */

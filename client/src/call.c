@@ -1,5 +1,6 @@
 #include "client/src/call.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "client/src/oneway.h"
@@ -237,6 +238,7 @@ void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *rep
 /* Gives a call up; its reply, should it ever come, finds nobody. */
 static hf_status abandon(hf_conn *conn, struct call *call) {
   hf_status status = conn_error_unanswered(conn);
+  assert(call->slot != NULL);
   if (call->slot->was_sent) {
     call->slot->call = NULL;
   } else {

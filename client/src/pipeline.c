@@ -1,5 +1,6 @@
 #include "client/src/pipeline.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "client/src/oneway.h"
@@ -139,6 +140,7 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
     collect(pipeline, half);
   }
   struct call *call = pipeline->free;
+  assert(call != NULL);
   call->idx = pipeline->submitted;
   call->pipeline = pipeline;
   call->pending = &pipeline->pending;

@@ -1,4 +1,5 @@
 /* Values to and from the generated messages, and the holds of the references in them. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,6 +176,7 @@ static bool measure(const Holdfast__Value *message, struct room *room) {
 /* Copies bytes and a NUL behind them if wanted. */
 static char *put_bytes(struct room *room, ProtobufCBinaryData from, bool terminated) {
   char *to = room->bytes;
+  assert(to != NULL || (from.len == 0 && !terminated));
   if (from.len > 0) {
     memcpy(to, from.data, from.len);
   }

@@ -110,6 +110,7 @@ static inline struct index_segment *segment_of(const struct dict_index *index, u
 /* Points all directory entries of the segments with the hash's first `depth` bits to it. */
 static void point_to(struct dict_index *index, uint32_t hash, unsigned depth,
                      struct index_segment *segment) {
+  assert(depth <= index->depth);
   size_t span = (size_t)1 << (index->depth - depth);
   size_t first = prefix_of(hash, depth) * span;
   for (size_t i = first; i < first + span; i++) {
@@ -119,7 +120,7 @@ static void point_to(struct dict_index *index, uint32_t hash, unsigned depth,
 
 static bool double_directory(struct dict_index *index) {
   size_t count = (size_t)1 << index->depth;
-  struct index_segment **directory = malloc(directory_bytes(index->depth + 1));
+  struct index_segment **directory = calloc(1, directory_bytes(index->depth + 1));
   if (!directory) {
     return false;
   }
@@ -138,7 +139,7 @@ static bool double_directory(struct dict_index *index) {
 /* While no segment needs the directory's last bit. Without memory for a smaller one it stays. */
 static void halve_directory(struct dict_index *index) {
   while (index->depth > 0 && index->deepest_count == 0) {
-    struct index_segment **directory = malloc(directory_bytes(index->depth - 1));
+    struct index_segment **directory = calloc(1, directory_bytes(index->depth - 1));
     if (!directory) {
       return;
     }
@@ -175,7 +176,7 @@ void index_deinit(struct dict_index *index) {
 }
 
 static bool open_index(struct dict_index *index) {
-  index->directory = malloc(directory_bytes(0));
+  index->directory = calloc(1, directory_bytes(0));
   if (!index->directory) {
     return false;
   }

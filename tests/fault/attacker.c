@@ -184,6 +184,7 @@ static void expect_answer(struct attacker *attacker, uint32_t id, hf_status stat
   uint32_t answered_id = 0;
   if (id == 0 || !attacker_receive(attacker, ANSWER_TIMEOUT_MS, &answered_id, &response)) {
     fail_msg("no answer where %s %s was expected", hf_status_name(status), reason);
+    return;
   }
   struct bytes found = bytes_of(response->reason.data, response->reason.len);
   if (response->status != (uint32_t)status || !bytes_equal(found, bytes_of_text(reason))) {

@@ -137,7 +137,7 @@ static uint64_t run_round(uint64_t seed, uint64_t *cuts) {
   struct daemon server;
   struct proxy proxy;
   struct hf_server_info info;
-  pid_t pids[PROCESSES_MAX];
+  pid_t pids[PROCESSES_MAX] = {0};
   char url[64];
   hf_conn *conn;
   int64_t begun_ms = attacker_now_ms();
