@@ -214,6 +214,11 @@ static hf_reason compare_tuples(const struct tuple_box *a, const struct tuple_bo
   return HF_REASON_NONE;
 }
 
+/* A list may hold one value of megabytes many times: it need not be read to be compared. */
+static bool is_same_box(struct value a, struct value b) {
+  return value_has_box(a) && memcmp(&a, &b, sizeof a) == 0;
+}
+
 hf_reason value_compare(struct value a, struct value b, int *order) {
   if (is_number(a) && is_number(b)) {
     *order = compare_numbers(a, b);
@@ -225,9 +230,17 @@ hf_reason value_compare(struct value a, struct value b, int *order) {
   switch (a.kind) {
     case VALUE_TEXT: /* UTF-8 sorts as its code points do */
     case VALUE_BYTES:
+      if (is_same_box(a, b)) {
+        *order = 0;
+        return HF_REASON_NONE;
+      }
       *order = compare_content(value_content(&a), value_content(&b));
       return HF_REASON_NONE;
     case VALUE_TUPLE:
+      if (is_same_box(a, b)) {
+        *order = 0;
+        return HF_REASON_NONE;
+      }
       return compare_tuples(value_tuple_box(a), value_tuple_box(b), order);
     default:
       return HF_REASON_NOT_ORDERED;

@@ -66,6 +66,9 @@ static void keep_answer(struct call *call) {
     count_reply(call->engine, call->session, reply);
   }
   reply_each_reference(reply, hold_for_session, &context);
+  if (reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
+    call->engine->kept_bytes -= session_acknowledge(call->session, 0, &reply->sequence, 1);
+  }
 }
 
 /* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
@@ -130,6 +133,11 @@ static size_t waiter_bytes(const struct waiter *waiter) {
   return sizeof *waiter + waiter->body_len;
 }
 
+/* One that a flush waits for. */
+static bool is_numbered_one_way(const struct waiter *waiter) {
+  return waiter->session && waiter->one_way && waiter->reply->sequence;
+}
+
 /* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
@@ -151,6 +159,9 @@ static hf_reason begin_wait(struct call *call) {
   }
   TAILQ_INSERT_TAIL(call->session ? &call->session->waiters : &connection->waiters, waiter,
                     owner_link);
+  if (is_numbered_one_way(waiter)) {
+    TAILQ_INSERT_TAIL(&call->session->one_way_waiters, waiter, one_way_link);
+  }
   wait_queue_insert(call->park_queue, waiter);
   connection->parked++;
   engine->waiting++;
@@ -167,6 +178,9 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
     TAILQ_REMOVE(&waiter->session->waiters, waiter, owner_link);
   } else {
     TAILQ_REMOVE(&connection->waiters, waiter, owner_link);
+  }
+  if (is_numbered_one_way(waiter)) {
+    TAILQ_REMOVE(&waiter->session->one_way_waiters, waiter, one_way_link);
   }
   if (connection) {
     connection->parked--;

@@ -21,7 +21,8 @@ struct connection {
   struct waiter_list waiters; /* of requests without a session */
   size_t parked;              /* waiters that answer here */
   bool one_way;
-  bool session_ended; /* the bound session ended: say so until another is opened */
+  bool session_ended; /* the bound session, or the one to be resumed, is gone: say so until another
+                         is opened. What was sent behind must not run outside its session */
   bool fenced;        /* its session moved on: nothing of it is served */
 };
 

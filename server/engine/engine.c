@@ -114,7 +114,11 @@ static void answer(struct engine *engine, const struct engine_request *request, 
 static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct connection *connection,
                               const struct engine_request *request, struct session **session) {
   const Holdfast__Request *message = request->message;
-  bool opens = request->operation && (request->operation->flags & OPERATION_OPENS);
+  uint32_t flags = request->operation ? request->operation->flags : 0;
+  bool opens = flags & OPERATION_OPENS;
+  if (opens && !(flags & OPERATION_NEEDS_SESSION)) {
+    return HF_REASON_NONE; /* belongs to no session: it may even have to end the one it came from */
+  }
   *session = connection->session;
   if (message->session.len == 0) {
     return connection->session_ended && !opens ? HF_REASON_SESSION_ENDED : HF_REASON_NONE;
@@ -124,6 +128,7 @@ static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct con
   }
   *session = core_find_session(engine, bytes_of(message->session.data, message->session.len));
   if (!*session) {
+    connection->session_ended |= opens && !connection->session;
     return HF_REASON_SESSION_ENDED;
   }
   /* A stock socket that connected again just goes on. */

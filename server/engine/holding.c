@@ -51,6 +51,7 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
   if (object->doomed) {
     TAILQ_REMOVE(&engine->doomed, object, doomed_link);
   }
+  object->doomed = true; /* a reference to itself must not put it into the list again */
   unlink_lock(engine, object);
   if (object->references > 0) {
     object_each_reference(object, unhold_one, engine);

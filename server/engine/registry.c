@@ -109,8 +109,13 @@ static bool init_content(const struct registry *registry, struct object *object,
   }
 }
 
-/* The name leads to the object. false: out of memory. */
+/* The name leads to the object. false: out of memory, also where that kept registry_find_name from
+ * finding the object that has the name already. */
 static bool add_name(struct registry *registry, struct object *object) {
+  struct value id;
+  if (dict_get(registry->by_name, object->name, &id)) {
+    return false;
+  }
   value_retain(object->name);
   if (dict_set(registry->by_name, object->name, value_int((int64_t)object->id), NULL)) {
     value_release(object->name);

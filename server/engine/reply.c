@@ -98,6 +98,8 @@ size_t reply_memory_bytes(const struct reply *reply) {
     bytes += value_memory_bytes(reply->value);
   } else if (reply->shape == REPLY_EXCHANGE) {
     bytes += value_memory_bytes(reply->found);
+  } else if (reply->shape == REPLY_FLUSHED) {
+    bytes += sizeof *reply->flushed;
   } else if (holds_values(reply)) {
     for (size_t i = 0; i < reply->values_count; i++) {
       bytes += value_memory_bytes(reply->values[i]);

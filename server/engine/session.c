@@ -14,6 +14,7 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
   memcpy(session->id, id, sizeof session->id);
   memcpy(&session->serial, id, sizeof session->serial);
   TAILQ_INIT(&session->waiters);
+  TAILQ_INIT(&session->one_way_waiters);
   wait_queue_init(&session->flushers, true);
   return session;
 }
@@ -120,14 +121,8 @@ void session_note_failure(struct session *session, uint64_t sequence, const stru
 }
 
 uint64_t session_one_way_finished(const struct session *session) {
-  struct waiter *waiter;
-  uint64_t finished = session->one_way_received;
-  TAILQ_FOREACH(waiter, &session->waiters, owner_link) {
-    if (waiter->one_way && waiter->reply->sequence && waiter->reply->sequence <= finished) {
-      finished = waiter->reply->sequence - 1;
-    }
-  }
-  return finished;
+  const struct waiter *oldest = TAILQ_FIRST(&session->one_way_waiters);
+  return oldest ? oldest->reply->sequence - 1 : session->one_way_received;
 }
 
 bool session_hold(struct session *session, uint64_t object) {

@@ -48,6 +48,7 @@ struct session {
   struct waiter_list waiters;
 
   /* One-way requests, numbered apart. */
+  struct waiter_list one_way_waiters; /* those of `waiters` that are numbered, in order */
   uint64_t one_way_received;
   uint64_t one_way_failed; /* since the last flush */
   size_t failures_count;
@@ -55,7 +56,7 @@ struct session {
   struct wait_queue flushers;
 };
 
-/* Unbound. NULL: out of memory. */
+/* Unbound; client is taken. NULL: out of memory, nothing taken. */
 struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
                             struct value client);
 /* Nobody may wait in it. */

@@ -36,24 +36,6 @@ static void forget_lost(struct engine *engine, struct session *session) {
   }
 }
 
-void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
-                       struct connection *connection) {
-  if (connection->session && connection->session != session) {
-    core_lose_session(engine, now_ns, connection->session);
-  }
-  struct connection *former = core_connection(engine, session->connection);
-  if (former && former != connection) {
-    core_lose_session(engine, now_ns, session);
-    former->fenced = true;
-    engine->sink.close(engine->sink.ctx, former->id);
-  }
-  forget_lost(engine, session);
-  session->connection = connection->id;
-  connection->session = session;
-  connection->session_ended = false;
-  resume_waiters(engine, now_ns, session);
-}
-
 /* The waiters of a session answer nowhere until their requests are repeated. */
 static void suspend_waiters(struct engine *engine, struct session *session) {
   struct waiter *waiter;
@@ -69,13 +51,35 @@ static void suspend_waiters(struct engine *engine, struct session *session) {
   }
 }
 
-void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
+static void unbind(struct engine *engine, struct session *session) {
   struct connection *connection = core_connection(engine, session->connection);
   if (connection) {
     connection->session = NULL;
   }
   session->connection = 0;
   suspend_waiters(engine, session);
+}
+
+void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
+                       struct connection *connection) {
+  if (connection->session && connection->session != session) {
+    core_lose_session(engine, now_ns, connection->session);
+  }
+  struct connection *former = core_connection(engine, session->connection);
+  if (former && former != connection) {
+    unbind(engine, session); /* without a grace time, which might find no memory for its timer */
+    former->fenced = true;
+    engine->sink.close(engine->sink.ctx, former->id);
+  }
+  forget_lost(engine, session);
+  session->connection = connection->id;
+  connection->session = session;
+  connection->session_ended = false;
+  resume_waiters(engine, now_ns, session);
+}
+
+void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
+  unbind(engine, session);
   uint64_t deadline_ns = clock_deadline_ns(now_ns, session->grace_ms);
   session->is_lost = true;
   TAILQ_INSERT_TAIL(&engine->lost, session, lost_link);

@@ -6,17 +6,31 @@ void wait_queue_init(struct wait_queue *queue, bool broadcast) {
   TAILQ_INIT(&queue->suspended);
 }
 
-void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter) {
-  struct waiter *before = TAILQ_LAST(&queue->waiters, waiter_list);
-  while (before && before->ticket > waiter->ticket) {
+/* The last waiter that came before the ticket; NULL: none. The walk begins where the one before
+ * ended: a session that resumes brings its waiters back in order, into queues of any length. */
+static struct waiter *find_before(const struct wait_queue *queue, uint64_t ticket) {
+  struct waiter *next, *before = TAILQ_LAST(&queue->waiters, waiter_list);
+  if (before && before->ticket > ticket && queue->hint) {
+    before = queue->hint;
+  }
+  while (before && before->ticket > ticket) {
     before = TAILQ_PREV(before, waiter_list, queue_link);
   }
+  while (before && (next = TAILQ_NEXT(before, queue_link)) && next->ticket < ticket) {
+    before = next;
+  }
+  return before;
+}
+
+void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter) {
+  struct waiter *before = find_before(queue, waiter->ticket);
   if (before) {
     TAILQ_INSERT_AFTER(&queue->waiters, before, waiter, queue_link);
   } else {
     TAILQ_INSERT_HEAD(&queue->waiters, waiter, queue_link);
   }
   waiter->queue = queue;
+  queue->hint = waiter;
   queue->count++;
 }
 
@@ -24,6 +38,10 @@ void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter) {
   if (waiter->suspended) {
     TAILQ_REMOVE(&queue->suspended, waiter, queue_link);
   } else {
+    if (queue->hint == waiter) {
+      struct waiter *next = TAILQ_NEXT(waiter, queue_link);
+      queue->hint = next ? next : TAILQ_PREV(waiter, waiter_list, queue_link);
+    }
     TAILQ_REMOVE(&queue->waiters, waiter, queue_link);
     queue->count--;
   }

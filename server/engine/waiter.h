@@ -35,6 +35,7 @@ TAILQ_HEAD(waiter_list, waiter);
 struct wait_queue {
   struct waiter_list waiters;
   struct waiter_list suspended; /* their sessions have no connection; not in `waiters` */
+  struct waiter *hint;          /* in waiters, near where the next may belong; NULL: the last */
   size_t count;                 /* of waiters */
   bool broadcast; /* a wake runs every waiter, not just until the first that can't go on */
   bool ready;     /* is in the engine's list of queues to run */
@@ -43,8 +44,9 @@ struct wait_queue {
 TAILQ_HEAD(ready_list, wait_queue);
 
 struct waiter {
-  TAILQ_ENTRY(waiter) queue_link; /* in queue->waiters or queue->suspended */
-  TAILQ_ENTRY(waiter) owner_link; /* in the session's list, or without one in the connection's */
+  TAILQ_ENTRY(waiter) queue_link;   /* in queue->waiters or queue->suspended */
+  TAILQ_ENTRY(waiter) owner_link;   /* in the session's list, or without one in the connection's */
+  TAILQ_ENTRY(waiter) one_way_link; /* in the session's list of numbered one-way ones */
   struct timer timer;
   struct wait_queue *queue;
   uint64_t ticket; /* rises with every waiter of the engine */
@@ -62,7 +64,7 @@ struct waiter {
 };
 
 void wait_queue_init(struct wait_queue *queue, bool broadcast);
-/* By ticket. */
+/* By ticket. O(1) for the newest; many old ones, inserted in order, share one walk. */
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter);
 /* From whichever list it is in. */
 void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter);

@@ -15,8 +15,7 @@ void lock_take(struct lock *lock, struct lock_owner owner, uint64_t token, bool 
 }
 
 static bool may_release(const struct lock *lock, struct lock_owner owner) {
-  return !lock->recursive ||
-         (lock->owner.session == owner.session && lock->owner.caller == owner.caller);
+  return !lock->recursive || lock_is_free_for(lock, owner);
 }
 
 hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, bool *freed) {

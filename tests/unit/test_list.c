@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -200,6 +201,22 @@ static void test_list_sort_of_mixed_kinds_leaves_the_list(void **state) {
   list_deinit(&list);
 }
 
+/* It would take hours if the text were read for each comparison. */
+static void test_list_sort_of_one_long_text_many_times_is_quick(void **state) {
+  (void)state;
+  struct list list, removed;
+  struct value text;
+  char *letters = calloc(1, 1u << 20);
+  assert_true(value_text(bytes_of(letters, 1u << 20), &text));
+  free(letters);
+  list_init(&list);
+  list_init(&removed);
+  assert_int_equal(list_append(&list, text), HF_REASON_NONE);
+  assert_int_equal(list_repeat(&list, 1 << 20, &removed), HF_REASON_NONE);
+  assert_int_equal(list_sort(&list, false), HF_REASON_NONE);
+  list_deinit(&list);
+}
+
 static void test_list_sort_of_one_of_anything_is_fine(void **state) {
   (void)state;
   struct list list;
@@ -313,6 +330,7 @@ int main(void) {
       LIST_TEST(test_list_sort_is_stable_both_ways),
       LIST_TEST(test_list_sort_of_mixed_kinds_leaves_the_list),
       LIST_TEST(test_list_sort_of_one_of_anything_is_fine),
+      LIST_TEST(test_list_sort_of_one_long_text_many_times_is_quick),
       LIST_TEST(test_list_repeat_shares_and_counts),
       LIST_TEST(test_list_without_memory_changes_nothing),
   };

@@ -345,6 +345,13 @@ static void keep_again(struct call *call, uint64_t times) {
   }
 }
 
+/* Whether so many copies of the list fit: as they are counted, each with its items' bytes. */
+static bool has_room_for(const struct call *call, size_t copies) {
+  const struct list *list = &call->object->list;
+  size_t bytes = list->len * sizeof(struct value) + list->values_bytes, all;
+  return !__builtin_mul_overflow(bytes, copies, &all) && core_has_room(call->engine, all);
+}
+
 hf_reason handle_list_repeat_in_place(struct call *call) {
   struct list *list = &call->object->list, removed;
   int64_t count = call->message->list_repeat_in_place->count;
@@ -353,7 +360,7 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
   if (count > 1 && len && (uint64_t)count > HF_LENGTH_MAX / len) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
-  if (count > 1 && !core_has_room(call->engine, len * (size_t)count * sizeof(struct value))) {
+  if (count > 1 && !has_room_for(call, (size_t)count - 1)) {
     return HF_REASON_MEMORY_FULL;
   }
   hf_reason reason = list_repeat(list, count, &removed);

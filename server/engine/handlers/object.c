@@ -155,9 +155,25 @@ static hf_reason answer_object(struct call *call, bool created) {
   return HF_REASON_NONE;
 }
 
+/* The session, if any, has one reference more. Without memory to note it a new anonymous object is
+ * nobody's, and goes again. */
+static hf_reason hold_object(struct call *call) {
+  uint64_t id = call->object->id;
+  if (!call->session) {
+    return HF_REASON_NONE;
+  }
+  if (!session_hold(call->session, id)) {
+    core_unhold(call->engine, id, 0);
+    return HF_REASON_NO_MEMORY;
+  }
+  core_hold(call->engine, id);
+  return HF_REASON_NONE;
+}
+
 hf_reason handle_object_open(struct call *call) {
   const Holdfast__ObjectOpen *message = call->message->object_open;
   struct object_shape shape;
+  hf_reason reason;
   if (message->mode == HOLDFAST__OBJECT_OPEN__MODE__OPEN && message->name.len) {
     call->object = registry_find_name(&call->engine->registry,
                                       bytes_of(message->name.data, message->name.len));
@@ -167,12 +183,10 @@ hf_reason handle_object_open(struct call *call) {
     if (message->kind != HOLDFAST__KIND__ANY && (int)message->kind != call->object->kind) {
       return HF_REASON_WRONG_KIND;
     }
-    if (call->session && session_hold(call->session, call->object->id)) {
-      core_hold(call->engine, call->object->id);
-    }
-    return answer_object(call, false);
+    reason = hold_object(call);
+    return reason ? reason : answer_object(call, false);
   }
-  hf_reason reason = read_shape(message, &shape);
+  reason = read_shape(message, &shape);
   if (reason) {
     return reason;
   }
@@ -188,10 +202,8 @@ hf_reason handle_object_open(struct call *call) {
   if (reason) {
     return reason;
   }
-  if (call->session && session_hold(call->session, call->object->id)) {
-    core_hold(call->engine, call->object->id);
-  }
-  return answer_object(call, !exists);
+  reason = hold_object(call);
+  return reason ? reason : answer_object(call, !exists);
 }
 
 hf_reason handle_object_delete(struct call *call) {

@@ -32,10 +32,11 @@ hf_reason handle_open_session(struct call *call) {
     }
     core_end_session(engine, call->now_ns, TAILQ_FIRST(&engine->lost), false);
   }
+  struct value client = client_name(bytes_of(message->client.data, message->client.len));
   struct session *session =
-      session_new(call->entropy, grace_ms < HF_GRACE_MS_MAX ? grace_ms : HF_GRACE_MS_MAX,
-                  client_name(bytes_of(message->client.data, message->client.len)));
+      session_new(call->entropy, grace_ms < HF_GRACE_MS_MAX ? grace_ms : HF_GRACE_MS_MAX, client);
   if (!session) {
+    value_release(client);
     return HF_REASON_NO_MEMORY;
   }
   bool taken = session->serial == 0 || map64_get(&engine->sessions, session->serial);
@@ -53,6 +54,7 @@ hf_reason handle_resume_session(struct call *call) {
   struct session *session = call->session;
   uint64_t attempt = call->message->resume_session->attempt;
   if (attempt <= session->attempt) {
+    connection->session_ended |= !connection->session;
     return HF_REASON_ATTEMPT_STALE;
   }
   session->attempt = attempt;

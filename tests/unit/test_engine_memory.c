@@ -1,0 +1,206 @@
+/* A whole story again and again, in which the first, second, third ... allocation fails: whatever
+ * is refused then, nothing is used after it is gone and nothing stays. */
+#include "proto/base/clock.h"
+#include "server/dispatch/operations.h"
+#include "tests/support/malloc_hook.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+
+static struct engine *engine;
+static uint64_t now_ns, object;
+
+static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
+                    struct reply *reply) {
+  (void)ctx;
+  (void)connection;
+  (void)route;
+  if (reply->shape == REPLY_OBJECT) {
+    object = reply->objects[0].id;
+  }
+  reply_release(reply);
+}
+
+static void close_connection(void *ctx, uint64_t connection) {
+  (void)ctx;
+  (void)connection;
+}
+
+/* In the session `serial`, 0: the connection's. */
+static void send(uint64_t connection, uint64_t serial, uint64_t sequence, const char *name,
+                 int64_t timeout_ms, Holdfast__Request__OperationCase operation, void *message) {
+  static uint8_t body[1024];
+  Holdfast__Request request = HOLDFAST__REQUEST__INIT;
+  uint64_t id[2] = {serial, 0};
+  request.sequence = sequence;
+  request.operation_case = operation;
+  request.ping = message; /* all arms are pointers */
+  if (serial) {
+    request.session = (ProtobufCBinaryData){sizeof id, (uint8_t *)id};
+  }
+  if (name) {
+    request.target_case = HOLDFAST__REQUEST__TARGET_NAME;
+    request.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  }
+  if (timeout_ms >= 0) {
+    request.wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
+    request.timeout_ms = timeout_ms;
+  }
+  struct engine_request applied = {
+      .connection = connection,
+      .body = bytes_of(body, holdfast__request__pack(&request, body)),
+      .message = &request,
+      .operation = operations_find(&request),
+  };
+  assert_true(applied.body.len <= sizeof body);
+  memcpy(applied.entropy, &connection, sizeof connection); /* a session is named as what opens it */
+  engine_apply(engine, now_ns, &applied);
+}
+
+#define SEND(connection, serial, sequence, name, timeout_ms, OPERATION, message)                 \
+  send(connection, serial, sequence, name, timeout_ms, HOLDFAST__REQUEST__OPERATION_##OPERATION, \
+       message)
+
+static const char long_name[] = "a name that does not fit into a value without a box";
+
+static void open_session(uint64_t connection) {
+  Holdfast__OpenSession open = HOLDFAST__OPEN_SESSION__INIT;
+  open.client = (ProtobufCBinaryData){sizeof long_name - 1, (uint8_t *)long_name};
+  SEND(connection, 0, 0, NULL, -1, OPEN_SESSION, &open);
+}
+
+static void open_object(uint64_t connection, uint64_t sequence, Holdfast__Kind kind,
+                        const char *name) {
+  Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+  Holdfast__Value initial = HOLDFAST__VALUE__INIT, *items[] = {&initial};
+  initial.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
+  open.kind = kind;
+  open.typecode = (ProtobufCBinaryData){1, (uint8_t *)"i"};
+  open.initial = items;
+  open.n_initial = 1;
+  if (name) {
+    open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  }
+  SEND(connection, 0, sequence, NULL, -1, OBJECT_OPEN, &open);
+}
+
+/* A tuple of a reference and a text, in and out of containers. */
+static void move_references(void) {
+  Holdfast__Reference reference = HOLDFAST__REFERENCE__INIT;
+  Holdfast__Value text = HOLDFAST__VALUE__INIT, referring = text, value = text;
+  Holdfast__Value *items[] = {&referring, &text};
+  Holdfast__Tuple tuple = HOLDFAST__TUPLE__INIT;
+  open_object(1, 1, HOLDFAST__KIND__LIST, NULL);
+  reference.object = object;
+  referring.kind_case = HOLDFAST__VALUE__KIND_REFERENCE;
+  referring.reference = &reference;
+  text.kind_case = HOLDFAST__VALUE__KIND_TEXT;
+  text.text = (ProtobufCBinaryData){sizeof long_name - 1, (uint8_t *)long_name};
+  tuple.items = items;
+  tuple.n_items = 2;
+  value.kind_case = HOLDFAST__VALUE__KIND_TUPLE;
+  value.tuple = &tuple;
+
+  Holdfast__DictSet set = HOLDFAST__DICT_SET__INIT;
+  Holdfast__DictPop pop = HOLDFAST__DICT_POP__INIT;
+  Holdfast__DictSetDefault set_default = HOLDFAST__DICT_SET_DEFAULT__INIT;
+  Holdfast__DictCompareAndSet exchange = HOLDFAST__DICT_COMPARE_AND_SET__INIT;
+  set.key = pop.key = set_default.key = exchange.key = &text;
+  set.value = set_default.value = exchange.expected = &value;
+  SEND(1, 0, 2, "dict", -1, DICT_SET_DEFAULT, &set_default);
+  SEND(1, 0, 3, "dict", -1, DICT_SET, &set);
+  SEND(1, 0, 4, "dict", -1, DICT_ITEMS, &(Holdfast__DictItems)HOLDFAST__DICT_ITEMS__INIT);
+  SEND(1, 0, 5, "dict", -1, DICT_COMPARE_AND_SET, &exchange);
+  SEND(1, 0, 6, "dict", -1, DICT_SET, &set);
+  SEND(1, 0, 7, "dict", -1, DICT_POP, &pop);
+
+  Holdfast__ListSetSlice slice = HOLDFAST__LIST_SET_SLICE__INIT;
+  Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
+  slice.items = (Holdfast__Value *[]){&value, &text, &value};
+  slice.n_items = 3;
+  repeat.count = 3;
+  SEND(1, 0, 8, long_name, -1, LIST_SET_SLICE, &slice);
+  SEND(1, 0, 9, long_name, -1, LIST_REPEAT_IN_PLACE, &repeat);
+  SEND(1, 0, 10, long_name, -1, LIST_SET_SLICE, &slice);
+  Holdfast__ListPop list_pop = HOLDFAST__LIST_POP__INIT;
+  SEND(1, 0, 11, long_name, -1, LIST_POP, &list_pop);
+
+  Holdfast__QueuePut put = HOLDFAST__QUEUE_PUT__INIT;
+  put.value = &value;
+  SEND(2, 0, 12, "q", -1, QUEUE_PUT, &put);
+  SEND(9, 1, 1, "q", -1, QUEUE_PUT, &put);
+}
+
+/* More deadlines than the timers have room for at first, then the session moves and is lost. */
+static void wait_and_move(void) {
+  Holdfast__QueueGet get = HOLDFAST__QUEUE_GET__INIT;
+  Holdfast__LockAcquire acquire = HOLDFAST__LOCK_ACQUIRE__INIT;
+  Holdfast__PipeAttach attach = HOLDFAST__PIPE_ATTACH__INIT;
+  Holdfast__ResumeSession resume = HOLDFAST__RESUME_SESSION__INIT;
+  Holdfast__Flush flush = HOLDFAST__FLUSH__INIT;
+  for (uint64_t i = 0; i < 64 + 2; i++) { /* two find an item */
+    SEND(2, 0, 20 + i, "q", 1000, QUEUE_GET, &get);
+  }
+  SEND(1, 0, 20, "lock", 0, LOCK_ACQUIRE, &acquire);
+  SEND(2, 0, 95, "lock", -1, LOCK_ACQUIRE, &acquire);
+  SEND(1, 0, 21, "pipe", -1, PIPE_ATTACH, &attach);
+  SEND(1, 0, 22, NULL, -1, FLUSH, &flush);
+  resume.attempt = 1;
+  SEND(3, 2, 0, NULL, -1, RESUME_SESSION, &resume);
+  SEND(4, 1, 0, NULL, -1, RESUME_SESSION, &resume);
+  engine_disconnect(engine, now_ns, 4);
+  engine_disconnect(engine, now_ns, 9);
+  now_ns += 3600000 * CLOCK_NS_PER_MS;
+  engine_advance(engine, now_ns);
+}
+
+static void tell_story(void) {
+  struct engine_config config = {.first_object = 1, .memory_bytes_max = 1u << 20};
+  struct engine_sink sink = {NULL, deliver, close_connection};
+  now_ns = 1;
+  object = 1;
+  engine = engine_new(&config, &sink);
+  if (!engine) {
+    return;
+  }
+  for (uint64_t connection = 1; connection <= 4; connection++) {
+    engine_connect(engine, connection, false);
+  }
+  engine_connect(engine, 9, true);
+  open_session(1);
+  open_session(2);
+  open_object(2, 1, HOLDFAST__KIND__DICT, "dict");
+  open_object(2, 2, HOLDFAST__KIND__LIST, long_name);
+  open_object(2, 3, HOLDFAST__KIND__QUEUE, "q");
+  open_object(2, 4, HOLDFAST__KIND__LOCK, "lock");
+  open_object(2, 5, HOLDFAST__KIND__PIPE, "pipe");
+  open_object(2, 6, HOLDFAST__KIND__ARRAY, "array");
+  move_references();
+  wait_and_move();
+  engine_free(engine);
+}
+
+static void test_engine_any_allocation_may_fail(void **state) {
+  (void)state;
+  size_t n = 0, before = malloc_hook_live_bytes();
+  do {
+    malloc_hook_fail(++n);
+    tell_story();
+    assert_int_equal(malloc_hook_live_bytes(), before);
+  } while (malloc_hook_has_failed());
+  malloc_hook_fail(0);
+  assert_true(n > 100);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_engine_any_allocation_may_fail),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
