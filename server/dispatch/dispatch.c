@@ -1,6 +1,7 @@
 #include "server/dispatch/dispatch.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/log.h"
 #include "proto/wire.h"
 #include "server/dispatch/encode.h"
 #include "server/dispatch/operations.h"
@@ -47,6 +48,7 @@ static size_t fit_reply(const struct dispatch *dispatch, struct reply **reply) {
     return 0;
   }
   error->reason = HF_REASON_REPLY_TOO_BIG;
+  error->operation = (*reply)->operation;
   reply_release(*reply);
   *reply = error;
   return encode_reply_len(error, dispatch->version);
@@ -57,6 +59,11 @@ static void send_reply(struct dispatch *dispatch, void *self, uint64_t served,
   struct dispatch_sink *sink = &dispatch->sink;
   void *own = delivery->connection == served ? self : NULL;
   size_t len = fit_reply(dispatch, &delivery->reply);
+  if (delivery->reply->reason) {
+    log_line(LOG_DEBUG, "failed connection=%llu operation=%s reason=%s",
+             (unsigned long long)delivery->connection, operations_name(delivery->reply->operation),
+             hf_reason_name(delivery->reply->reason));
+  }
   uint8_t *body = sink->begin(sink->ctx, own, delivery->connection, &delivery->route, len);
   if (body) {
     if (len) {

@@ -23,10 +23,17 @@
 
 static const struct operation operations[] = {
 #define ROW(arm, object, flags, handler) \
-  [HOLDFAST__REQUEST__OPERATION_##arm] = {#arm, object, flags, handle_##handler},
+  [HOLDFAST__REQUEST__OPERATION_##       \
+      arm] = {HOLDFAST__REQUEST__OPERATION_##arm, object, flags, handle_##handler},
     HF_OPERATIONS(ROW)
 #undef ROW
 };
+
+const char *operations_name(uint32_t arm) {
+  const ProtobufCFieldDescriptor *field =
+      protobuf_c_message_descriptor_get_field(&holdfast__request__descriptor, arm);
+  return field ? field->name : "?";
+}
 
 const struct operation *operations_find(const Holdfast__Request *message) {
   size_t arm = (size_t)message->operation_case;

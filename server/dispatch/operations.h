@@ -2,7 +2,7 @@
  *
  * layer   dispatch
  * To add one: an arm in proto/holdfast.proto, a section in proto/PROTOCOL.md, a row here, a handler
- * in engine/handlers/, a test. Its name in logs and metrics is the arm's.
+ * in engine/handlers/, a test. Its name in logs is the arm's.
  *
  * object  the kinds it works on
  * flags   WAITS may park, STORES refused while memory is full, ONE_WAY makes sense without a reply,
@@ -103,5 +103,7 @@
 
 /* The operation of a request; NULL: none is set, or one this server does not know. */
 const struct operation *operations_find(const Holdfast__Request *message);
+/* "dict_get": the arm's name in holdfast.proto. "?" for none. */
+const char *operations_name(uint32_t arm);
 
 #endif

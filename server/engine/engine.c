@@ -174,6 +174,7 @@ static void run(struct engine *engine, uint64_t now_ns, const struct engine_requ
       .one_way = one_way,
   };
   engine->requests++;
+  reply->operation = request->operation->arm;
   core_run(&call);
 }
 

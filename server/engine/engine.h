@@ -31,8 +31,8 @@ enum operation_flag {
 
 /* One row of dispatch/operations.h. */
 struct operation {
-  const char *name; /* "dict_get": the arm's name */
-  uint32_t kinds;   /* bit (1 << kind) for each kind of object it works on; 0: on no object */
+  uint32_t arm;   /* of the request's oneof: the operation's stable id */
+  uint32_t kinds; /* bit (1 << kind) for each kind of object it works on; 0: on no object */
   uint32_t flags;
   hf_reason (*handle)(struct call *call);
 };

@@ -67,6 +67,7 @@ struct reply {
   hf_reason reason;
   bool late; /* the deadline passed: the status is DEADLINE_EXCEEDED whatever the reason */
   enum reply_shape shape; /* REPLY_NOTHING unless reason is none */
+  uint32_t operation;     /* its arm, for logs; 0: it did not come to one */
   uint64_t sequence;
   struct waiter *pending; /* the operation still runs; owned by the engine */
   union {
