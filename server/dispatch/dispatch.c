@@ -7,6 +7,7 @@
 #include "server/dispatch/operations.h"
 #include "server/dispatch/ticker.h"
 #include "server/dispatch/turn.h"
+#include "server/dispatch/undertaker.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ struct dispatch {
   const char *version;
   struct turn_pool turns;
   struct ticker ticker;
+  struct undertaker undertaker;
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
   struct turn *turn; /* the one the engine works for */
@@ -96,8 +98,10 @@ static struct engine *begin_turn(struct dispatch *dispatch, struct turn *turn) {
 static void end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   struct turn *turn = dispatch->turn;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
+  struct object *buried = engine_take_buried(dispatch->engine);
   dispatch->turn = NULL;
   pthread_mutex_unlock(&dispatch->mutex);
+  undertaker_bury(&dispatch->undertaker, buried);
   if (deadline_ns != CLOCK_NEVER) {
     ticker_expect(&dispatch->ticker, deadline_ns);
   }
@@ -219,6 +223,17 @@ static struct engine_config make_config(const struct dispatch_config *config) {
   return made;
 }
 
+static bool start_threads(struct dispatch *dispatch) {
+  if (!undertaker_start(&dispatch->undertaker)) {
+    return false;
+  }
+  if (!ticker_start(&dispatch->ticker, tick, dispatch)) {
+    undertaker_stop(&dispatch->undertaker);
+    return false;
+  }
+  return true;
+}
+
 struct dispatch *dispatch_start(const struct dispatch_config *config,
                                 const struct dispatch_sink *sink) {
   struct dispatch *dispatch = calloc(1, sizeof *dispatch);
@@ -233,7 +248,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   struct engine_config engine_config = make_config(config);
   struct engine_sink engine_sink = {dispatch, remember_reply, remember_close};
   dispatch->engine = engine_new(&engine_config, &engine_sink);
-  if (dispatch->engine && ticker_start(&dispatch->ticker, tick, dispatch)) {
+  if (dispatch->engine && start_threads(dispatch)) {
     return dispatch;
   }
   if (dispatch->engine) {
@@ -247,6 +262,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
 
 void dispatch_stop(struct dispatch *dispatch) {
   ticker_stop(&dispatch->ticker);
+  undertaker_stop(&dispatch->undertaker);
   engine_free(dispatch->engine);
   turn_pool_deinit(&dispatch->turns);
   pthread_mutex_destroy(&dispatch->mutex);

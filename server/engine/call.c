@@ -134,6 +134,16 @@ void call_discard(struct call *call, struct value value) {
   value_release(value);
 }
 
+bool call_bury_content(struct call *call) {
+  struct object *object = call->object;
+  struct object *taken =
+      object->references ? NULL : object_take_content(object, call->engine->registry.hash_key);
+  if (taken) {
+    core_bury(call->engine, taken);
+  }
+  return taken != NULL;
+}
+
 /* ---- waiting */
 
 bool call_may_not_wait(const struct call *call) {

@@ -33,6 +33,9 @@ hf_reason call_check_name(struct bytes name);
 void call_keep(struct call *call, struct value value);
 /* The object has dropped it. Taken. */
 void call_discard(struct call *call, struct value value);
+/* Empties a dict or list without references, in no time. false: it has some, or there is no memory.
+ */
+bool call_bury_content(struct call *call);
 
 /* ---- waiting */
 

@@ -36,6 +36,7 @@ struct engine {
   struct ready_list ready;
   struct object_list doomed;
   struct lost_list lost; /* sessions without a connection, the longest lost first */
+  struct object *buried; /* deleted, to be freed outside the turn; by next_buried */
   struct list trash;     /* values with references that containers dropped */
   struct arena scratch;  /* for requests that waited */
   uint64_t next_ticket;
@@ -85,6 +86,8 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter);
 void core_hold(struct engine *engine, uint64_t object);
 void core_unhold(struct engine *engine, uint64_t object, uint64_t count);
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
+/* Frees it; a large one outside the turn. */
+void core_bury(struct engine *engine, struct object *object);
 void core_drop_unheld(struct engine *engine, uint64_t now_ns);
 
 /* sessions.c: their beginning and end */

@@ -56,7 +56,31 @@ static void free_sessions(struct engine *engine) {
   map64_deinit(&engine->sessions);
 }
 
+struct object *engine_take_buried(struct engine *engine) {
+  struct object *buried = engine->buried;
+  engine->buried = NULL;
+  return buried;
+}
+
+struct object *engine_join_buried(struct object *one, struct object *other) {
+  struct object **place = &one;
+  while (*place) {
+    place = &(*place)->next_buried;
+  }
+  *place = other;
+  return one;
+}
+
+void engine_free_buried(struct object *buried) {
+  while (buried) {
+    struct object *next = buried->next_buried;
+    object_free(buried);
+    buried = next;
+  }
+}
+
 void engine_free(struct engine *engine) {
+  engine_free_buried(engine->buried);
   free_sessions(engine);
   free_connections(engine);
   registry_deinit(&engine->registry);

@@ -81,6 +81,13 @@ uint64_t engine_next_deadline_ns(const struct engine *engine);
 bool engine_connect(struct engine *engine, uint64_t connection, bool one_way);
 /* The session bound to it has its grace time to come back. */
 void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t connection);
+/* Large containers that were deleted: taken within the engine's turn, freed outside it by any
+ * thread, because that takes its time. NULL: nothing. */
+struct object;
+struct object *engine_take_buried(struct engine *engine);
+void engine_free_buried(struct object *buried);
+/* Both together. */
+struct object *engine_join_buried(struct object *one, struct object *other);
 /* Everything that waits, and every later request, is answered STOPPING. */
 void engine_drain(struct engine *engine);
 

@@ -1,6 +1,9 @@
 /* Who refers to what: sessions and containers hold objects; what nobody holds goes. */
 #include "server/engine/core.h"
 
+/* Freeing less than this takes no longer than handing it over. */
+#define LARGE_BYTES ((size_t)64 << 10)
+
 static void look_at(struct engine *engine, struct object *object) {
   if (object->holds == 0 && value_is_absent(object->name) && !object->doomed) {
     object->doomed = true;
@@ -56,7 +59,17 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
   if (object->references > 0) {
     object_each_reference(object, unhold_one, engine);
   }
-  registry_destroy(&engine->registry, object);
+  registry_remove(&engine->registry, object);
+  core_bury(engine, object);
+}
+
+void core_bury(struct engine *engine, struct object *object) {
+  if (object->memory_bytes < LARGE_BYTES) {
+    object_free(object);
+    return;
+  }
+  object->next_buried = engine->buried;
+  engine->buried = object;
 }
 
 void core_drop_unheld(struct engine *engine, uint64_t now_ns) {

@@ -39,7 +39,7 @@ static void free_content(struct object *object) {
   }
 }
 
-static void free_object(struct object *object) {
+void object_free(struct object *object) {
   free_content(object);
   value_release(object->name);
   free(object);
@@ -50,7 +50,7 @@ void registry_deinit(struct registry *registry) {
   uint64_t id;
   void *object;
   while (map64_next(&registry->by_id, &position, &id, &object)) {
-    free_object(object);
+    object_free(object);
   }
   map64_deinit(&registry->by_id);
   if (registry->by_name) {
@@ -166,11 +166,33 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
   return HF_REASON_NONE;
 
 free_it:
-  free_object(object);
+  object_free(object);
   return HF_REASON_NO_MEMORY;
 }
 
-void registry_destroy(struct registry *registry, struct object *object) {
+struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key) {
+  struct object *taken = calloc(1, sizeof *taken);
+  struct dict *empty = object->kind == HOLDFAST__KIND__LIST ? NULL : dict_new(hash_key);
+  if (!taken || (object->kind != HOLDFAST__KIND__LIST && !empty)) {
+    free(taken);
+    if (empty) {
+      dict_free(empty);
+    }
+    return NULL;
+  }
+  taken->kind = object->kind;
+  taken->memory_bytes = object->memory_bytes;
+  if (object->kind == HOLDFAST__KIND__LIST) {
+    taken->list = object->list;
+    list_init(&object->list);
+  } else {
+    taken->dict = object->dict;
+    object->dict = empty;
+  }
+  return taken;
+}
+
+void registry_remove(struct registry *registry, struct object *object) {
   if (!value_is_absent(object->name)) {
     struct value key, id;
     if (dict_remove(registry->by_name, object->name, &key, &id)) {
@@ -179,7 +201,6 @@ void registry_destroy(struct registry *registry, struct object *object) {
   }
   map64_remove(&registry->by_id, object->id);
   registry->memory_bytes -= object->memory_bytes;
-  free_object(object);
 }
 
 static size_t content_bytes(const struct object *object) {

@@ -48,6 +48,7 @@ struct object {
   uint64_t references; /* stored in it, to other objects */
   size_t memory_bytes; /* as counted in the registry */
   bool doomed;         /* is in the engine's list of objects to look at */
+  struct object *next_buried;
   TAILQ_ENTRY(object) doomed_link;
   struct wait_queue waits[OBJECT_WAITS];
   union {
@@ -88,8 +89,14 @@ struct object *registry_find_name(const struct registry *registry, struct bytes 
 /* Empty, with no holds; a named one's name must be free. HF_REASON_NONE | NO_MEMORY */
 hf_reason registry_create(struct registry *registry, const struct object_shape *shape,
                           struct object **object);
-/* Frees it; nobody may wait on it or hold it as a lock. */
-void registry_destroy(struct registry *registry, struct object *object);
+/* Forgets it; nobody may wait on it or hold it as a lock. The object is the caller's, to be freed.
+ */
+void registry_remove(struct registry *registry, struct object *object);
+/* An object that is in no registry. Takes time in proportion to its length. */
+void object_free(struct object *object);
+/* A nameless object that takes over the content of a dict or list, which becomes empty. NULL: out
+ * of memory, unchanged. */
+struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key);
 /* Brings the object's part of memory_bytes up to date. */
 void registry_account(struct registry *registry, struct object *object);
 uint64_t object_length(const struct object *object);

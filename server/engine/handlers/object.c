@@ -101,7 +101,8 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
   }
   reason = fill_object(call, call->message->object_open);
   if (reason) {
-    registry_destroy(&engine->registry, call->object);
+    registry_remove(&engine->registry, call->object);
+    core_bury(engine, call->object);
     call->object = NULL;
   }
   return reason;
