@@ -61,7 +61,7 @@ enum sp_result sp_frame_read(enum sp_transport transport, struct bytes input, si
   }
   uint64_t body_len = read_u64(input.data + prefix_len - 8);
   /* Compared before anything is added to it: the peer may claim up to 2^64 - 1. */
-  if (body_len > body_bytes_max || body_len > HF_FRAME_BYTES_MAX) {
+  if (body_len > body_bytes_max || body_len > SIZE_MAX - prefix_len) {
     return SP_TOO_LONG;
   }
   size_t whole = prefix_len + (size_t)body_len;

@@ -36,7 +36,7 @@ enum sp_result {
   SP_MORE,      /* the rest has not arrived yet */
   SP_BAD_HELLO, /* not the scalability protocols */
   SP_BAD_FRAME, /* ipc: not a message; REQ: no id within HF_HOPS_MAX words */
-  SP_TOO_LONG,  /* beyond HF_FRAME_BYTES_MAX, or the limit given */
+  SP_TOO_LONG,  /* beyond the limit given */
 };
 
 void sp_hello_write(uint8_t hello[SP_HELLO_BYTES], enum sp_protocol protocol);

@@ -15,7 +15,8 @@
  *     tr -cs A-Za-z '\n' | tr A-Z a-z | grep . | LC_ALL=C sort | uniq -c
  *
  * Each chunk is counted exactly once however often connections break. A worker that is killed takes
- * the chunks it was counting with it: the coordinator notices for its own, and fails.
+ * the chunks it was counting with it: the coordinator notices, at the latest when all others are
+ * done and the server has given the worker up, and fails.
  */
 #include "client/examples/wordcount.h"
 

@@ -48,19 +48,29 @@ static int64_t now_ms(void) {
 }
 
 /* A worker of ours that ends early took chunks with it: waiting for them would never end. */
-static void check_workers(struct coordinator *c) {
+static void check_own_workers(struct coordinator *c) {
   int wait_status;
   if (c->workers_running > 0 && waitpid(-1, &wait_status, WNOHANG) > 0)
     errx(1, "a worker ended before the job was over");
 }
 
+/* The same for workers anywhere. Who waits at the queue has finished all it took; when that is
+ * everybody and the queue is empty, nobody has the chunks that are missing. */
+static void check_chunks(const struct hf_object_info *info) {
+  const uint64_t own_holds = 1;
+  if (info->length == 0 && info->unfinished > 0 && info->waiting + own_holds >= info->holds)
+    errx(1, "%" PRIu64 " chunks were lost with a worker that ended before they were counted",
+         info->unfinished);
+}
+
 static void show_progress(struct coordinator *c, const char *doing, bool now) {
-  check_workers(c);
+  check_own_workers(c);
   if (!now && now_ms() - c->shown_ms < PROGRESS_MS)
     return;
   c->shown_ms = now_ms();
   struct hf_object_info info = {0};
   wordcount_must(hf_object_info(HF_AS_OBJECT(c->queue), &info));
+  check_chunks(&info);
   fprintf(stderr,
           "%s: %" PRIu64 " files, %" PRIu64 " KiB, %" PRIu64 " of %" PRIu64 " chunks counted\n",
           doing, c->files, c->bytes >> 10, c->chunks - info.unfinished, c->chunks);
@@ -133,7 +143,7 @@ static void await_workers(struct coordinator *c) {
   while (info.waiting < (uint64_t)c->options->await) {
     const struct timespec pause = {.tv_nsec = 50000000};
     nanosleep(&pause, NULL);
-    check_workers(c);
+    check_own_workers(c);
     wordcount_must(hf_object_info(HF_AS_OBJECT(c->queue), &info));
   }
 }

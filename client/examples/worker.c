@@ -8,13 +8,13 @@ int main(void) {
   if (hf_connect(NULL, NULL, &conn) != HF_OK || hf_queue_open(conn, "work", 0, &work) != HF_OK ||
       hf_dict_open(conn, "results", &results) != HF_OK)
     errx(1, "%s", hf_last_error()->message);
-  hf_status s; /* of the last call; the exit code */
-  for (hf_value n; (s = hf_queue_get(work, HF_FOREVER, &n)) == HF_OK && n.type == HF_TYPE_INT;)
-    if (hf_dict_set(results, n, hf_int(n.integer * n.integer)) != HF_OK ||
+  hf_value n = hf_none();
+  for (bool more = true; more; hf_value_clear(&n))
+    if (hf_queue_get(work, HF_FOREVER, &n) != HF_OK ||
+        ((more = n.type == HF_TYPE_INT) &&
+         hf_dict_set(results, n, hf_int(n.integer * n.integer)) != HF_OK) ||
         hf_queue_task_done(work) != HF_OK)
       errx(1, "%s", hf_last_error()->message);
-  hf_dict_close(results);
-  hf_queue_close(work);
+  hf_dict_close(results), hf_queue_close(work);
   hf_close(conn);
-  return (int)s;
 }

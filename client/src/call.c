@@ -142,24 +142,29 @@ static hf_status session_failure(const hf_conn *conn) {
   return error_take(status, failure_copy(conn->ended));
 }
 
-/* Waits until the window has room for `count` more. */
-static hf_status await_window(hf_conn *conn, uint32_t count) {
-  struct window *window = &conn->window;
-  uint32_t limit = count < window->used_count_max ? window->used_count_max - count : 0;
-  if (window->used_count > limit &&
-      !conn_wait(conn, &window->used_count, limit, clock_now_ns(), HF_FOREVER)) {
-    return conn_error_unanswered(conn);
+/* Waits until the window has room. What fills it may wait without limit; but a request that was
+ * given up, and is still there, shows that the server does not answer. */
+static hf_status await_window(hf_conn *conn) {
+  const struct window *window = &conn->window;
+  while (window->used_count >= window->used_count_max) {
+    bool has_room =
+        conn_wait(conn, &window->used_count, window->used_count_max - 1, clock_now_ns(), 0);
+    if (!has_room && (conn->state != CONN_UP || window_has_abandoned(window))) {
+      return conn_error_unanswered(conn);
+    }
   }
   return conn->state == CONN_ENDED ? session_failure(conn) : HF_OK;
 }
 
 hf_status call_submit(struct request *request, struct call *call) {
   hf_conn *conn = request->conn;
-  hf_status status = await_window(conn, 1 + holds_pending(conn));
+  hf_status status;
+  do { /* what is due to be given back takes places too, and more may come while waiting for one */
+    status = await_window(conn);
+  } while (status == HF_OK && !holds_submit(conn));
   if (status != HF_OK) {
     return status;
   }
-  holds_submit(conn);
   struct slot *slot = window_add(&conn->window, conn->transport->framing, &request->envelope);
   if (slot == NULL) {
     return error_reason(HF_REASON_NO_MEMORY);
@@ -275,6 +280,9 @@ hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
   request->envelope.caller = conn_caller();
   bool is_now = request->is_now || request->is_internal;
   struct pipeline *pipeline = is_now ? NULL : pipeline_of_thread(request->conn);
+  if (request->reason == HF_REASON_NO_MEMORY && request->arena.refused) {
+    request->reason = HF_REASON_TOO_MANY_FIELDS; /* the budget ran out, not the machine */
+  }
   if (request->reason != HF_REASON_NONE) {
     status = error_reason(request->reason);
   } else if (is_too_big(request)) {

@@ -159,13 +159,13 @@ void hf_close(hf_conn *conn) {
   if (conn == NULL) {
     return;
   }
+  conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
   (void)oneway_write_out(conn);
   if (conn->state != CONN_ENDED && conn->has_session) {
     Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
     struct request request;
     request_of_conn(&request, conn, OPERATION(CLOSE_SESSION));
     request.is_internal = true;
-    conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
     (void)request_send(&request, &arm.base);
   }
   fork_unwatch(conn);
@@ -211,14 +211,12 @@ void conn_become_child(hf_conn *conn) {
   conn->is_broken = false;
   conn->room_count = 0;
   conn->input_start = conn->input_end = 0;
-  conn->releases.count = 0;
   pipeline_become_child(conn);
   oneway_become_child(conn);
   if (conn->state != CONN_ENDED) {
     conn->state = CONN_DOWN;
     conn->has_session = false;
     conn->session_missing = 1;
-    conn->is_inherited = true;
     conn->resume_attempt = 0;
     conn->retry_count = 0;
     conn->retry_at_ns = 0;
@@ -226,6 +224,7 @@ void conn_become_child(hf_conn *conn) {
     conn->window.used_count_max = HF_WINDOW_COUNT_MAX;
   }
   window_reset(&conn->window);
+  holds_become_child(conn);
 }
 
 bool conn_input_reserve(hf_conn *conn, size_t size) {

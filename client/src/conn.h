@@ -78,7 +78,8 @@ struct hf_conn {
 
   struct releases releases;
   struct hf_object *handles;
-  bool is_inherited; /* a forked child that has not yet told the server what it holds */
+  bool is_inherited;         /* a forked child that has not yet told the server what it holds */
+  uint32_t unattached_count; /* pipe handles it has still to attach there */
   struct pipeline *pipelines;
   struct oneway *oneway; /* NULL until used */
 };

@@ -102,7 +102,7 @@ static bool hand_out_all(hf_conn *conn) {
         bytes_of(conn->input + conn->input_start, conn->input_end - conn->input_start);
     struct bytes body;
     size_t used, needed = 0;
-    enum sp_result result = sp_frame_read(conn->link.transport->framing, rest, HF_REPLY_BYTES_MAX,
+    enum sp_result result = sp_frame_read(conn->link.transport->framing, rest, REPLY_BODY_BYTES_MAX,
                                           &body, &used, &needed);
     if (result == SP_MORE) {
       return conn_input_reserve(conn, needed);

@@ -61,20 +61,20 @@ static void submit_releases(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- forked children */
 
-static uint32_t count_pipes(const hf_conn *conn) {
-  uint32_t count = 0;
-  for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
-    count += handle->is_attached;
-  }
-  return count;
+static bool has_room(const hf_conn *conn) {
+  return conn->window.used_count < conn->window.used_count_max;
 }
 
+/* As many as there is room for. */
 static void attach_pipes(hf_conn *conn) {
-  for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
-    if (handle->is_attached) {
+  struct hf_object *handle = conn->handles;
+  for (; handle != NULL && conn->unattached_count > 0 && has_room(conn); handle = handle->next) {
+    if (handle->awaits_attach) {
       Holdfast__PipeAttach arm = HOLDFAST__PIPE_ATTACH__INIT;
       arm.end = handle->end;
       submit_unanswered(conn, OPERATION(PIPE_ATTACH), handle->id, &arm.base);
+      handle->awaits_attach = false;
+      conn->unattached_count--;
     }
   }
 }
@@ -92,31 +92,32 @@ static void submit_inherited(hf_conn *conn) {
       arm.objects[arm.n_objects++] = handle->id;
     }
     submit_unanswered(conn, OPERATION(OBJECT_HOLD), 0, &arm.base);
-    attach_pipes(conn);
     free(arm.objects);
   }
   conn->is_inherited = false;
 }
 
-void holds_acquire(hf_conn *conn, uint64_t object) {
-  Holdfast__ObjectHold arm = HOLDFAST__OBJECT_HOLD__INIT;
-  arm.objects = &object;
-  arm.n_objects = 1;
-  submit_unanswered(conn, OPERATION(OBJECT_HOLD), 0, &arm.base);
+void holds_become_child(hf_conn *conn) {
+  conn->releases.count = 0;
+  conn->is_inherited = true;
+  conn->unattached_count = 0;
+  for (struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    handle->awaits_attach = handle->is_attached;
+    conn->unattached_count += handle->is_attached;
+  }
 }
 
-uint32_t holds_pending(const hf_conn *conn) {
-  uint32_t inherited_count = conn->is_inherited ? 1 + count_pipes(conn) : 0;
-  return inherited_count + (conn->releases.count > 0);
-}
-
-void holds_submit(hf_conn *conn) {
-  if (conn->is_inherited) {
+bool holds_submit(hf_conn *conn) {
+  if (conn->is_inherited && has_room(conn)) {
     submit_inherited(conn);
   }
-  if (conn->releases.count > 0) {
+  if (!conn->is_inherited) {
+    attach_pipes(conn);
+  }
+  if (conn->releases.count > 0 && has_room(conn)) {
     submit_releases(conn);
   }
+  return !conn->is_inherited && conn->unattached_count == 0 && has_room(conn);
 }
 
 /* ---------------------------------------------------------------- handles */
@@ -144,6 +145,7 @@ void handle_free(struct hf_object *handle) {
   if (handle->next != NULL) {
     handle->next->previous = handle->previous;
   }
+  conn->unattached_count -= handle->awaits_attach;
   /* A child that never spoke to the server holds nothing there. */
   if (!conn->is_inherited) {
     holds_release(conn, handle->id);

@@ -13,8 +13,9 @@ struct hf_object {
   hf_conn *conn;
   uint64_t id;
   hf_kind kind;
-  uint32_t end;     /* pipes: 0 or 1 */
-  bool is_attached; /* pipes: holds its end; not when opened by hf_open or from a reference */
+  uint32_t end;       /* pipes: 0 or 1 */
+  bool is_attached;   /* pipes: holds its end; not when opened by hf_open or from a reference */
+  bool awaits_attach; /* in a forked child: the server is still to be told of is_attached */
   struct hf_object *next, *previous;
 };
 
@@ -31,13 +32,12 @@ struct releases {
 /* Queues one hold of the object to be given back. Out of memory: it stays held until the session
  * ends. */
 void holds_release(hf_conn *conn, uint64_t object);
-/* Requests that holds_submit will make; the window must have room for them. */
-uint32_t holds_pending(const hf_conn *conn);
-/* Submits what is queued; in a forked child first what it inherited. Nobody waits for the replies.
- */
-void holds_submit(hf_conn *conn);
-/* Submits a hold of one more object, ahead of whatever uses it. */
-void holds_acquire(hf_conn *conn, uint64_t object);
+/* Submits what is queued, in a forked child first what it inherited, as far as the window has room.
+ * Nobody waits for the replies. Whether all that a call must follow is submitted, and there is room
+ * for the call. */
+bool holds_submit(hf_conn *conn);
+/* In a forked child: its session holds nothing yet. */
+void holds_become_child(hf_conn *conn);
 
 /* A handle that holds one reference already. NULL: out of memory, the hold is given back. */
 struct hf_object *handle_new(hf_conn *conn, uint64_t id, hf_kind kind);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "client/src/pipeline.h"
 #include "proto/base/clock.h"
@@ -22,7 +23,7 @@ struct oneway {
   uint64_t confirmed;            /* sequence before the one at start */
   uint64_t last_sequence;        /* of the one that ends at end */
   struct hf_flush_result result; /* since the last flush */
-  bool is_unreachable;           /* the last attempt to find out what the server has failed */
+  bool is_unreachable; /* the last attempt to connect, or to find out what the server has, failed */
 };
 
 /* A thread's one-way modes. */
@@ -139,12 +140,13 @@ static hf_status dial(hf_conn *conn) {
   struct oneway *oneway = conn->oneway;
   struct progress progress = {.oneway = oneway};
   hf_status status = oneway->sent > oneway->start ? ask(conn, 0, &progress) : HF_OK;
-  oneway->is_unreachable = status != HF_OK;
+  int error = 0;
   if (status == HF_OK) {
     oneway->sent = oneway->start;
-    (void)link_open(&oneway->link, conn->transport, conn->address, SP_PUSH, SP_PULL,
-                    clock_deadline_ns(clock_now_ns(), DIAL_TIMEOUT_MS), conn->call_timeout_ms);
+    error = link_open(&oneway->link, conn->transport, conn->address, SP_PUSH, SP_PULL,
+                      clock_deadline_ns(clock_now_ns(), DIAL_TIMEOUT_MS), conn->call_timeout_ms);
   }
+  oneway->is_unreachable = status != HF_OK || error != 0;
   return status;
 }
 
@@ -216,7 +218,7 @@ static hf_status await_session(hf_conn *conn, uint8_t session[HF_SESSION_BYTES])
   } else if (conn->state == CONN_ENDED) {
     status = error_take(HF_FAILED_PRECONDITION, failure_copy(conn->ended));
   } else {
-    holds_submit(conn);
+    (void)holds_submit(conn); /* what finds no room goes ahead of a later call */
     conn_write(conn);
     memcpy(session, conn->session, HF_SESSION_BYTES);
   }
@@ -268,14 +270,36 @@ hf_status oneway_send(struct request *request) {
   return status;
 }
 
+/* Sends all that is buffered, over further links if one is lost. One-way mutex held. */
+static hf_status write_all(hf_conn *conn) {
+  const struct timespec pause = {.tv_nsec = 10000000};
+  struct oneway *oneway = conn->oneway;
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), (uint64_t)conn->call_timeout_ms);
+  hf_status status = HF_OK;
+  while (status == HF_OK && oneway->sent < oneway->end) {
+    status = write_out(conn, deadline_ns);
+    if (clock_now_ns() >= deadline_ns) {
+      break;
+    }
+    if (oneway->is_unreachable) {
+      nanosleep(&pause, NULL);
+    }
+  }
+  if (status == HF_OK && oneway->sent < oneway->end) {
+    status = error_format(HF_REASON_NOT_CONNECTED,
+                          "one-way calls could not be sent to %s; they are kept and go with the "
+                          "next hf_oneway_end or hf_flush",
+                          conn->url);
+  }
+  return status;
+}
+
 hf_status oneway_write_out(hf_conn *conn) {
   struct oneway *oneway = conn->oneway;
   hf_status status = HF_OK;
   if (oneway != NULL) {
     pthread_mutex_lock(&oneway->mutex);
-    if (oneway->sent < oneway->end) {
-      status = write_out(conn, clock_deadline_ns(clock_now_ns(), WRITE_TIMEOUT_MS));
-    }
+    status = write_all(conn);
     pthread_mutex_unlock(&oneway->mutex);
   }
   return status;

@@ -141,12 +141,15 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
   }
   struct call *call = pipeline->free;
   assert(call != NULL);
+  pipeline->free = call->next_free; /* now: submitting may wait, and replies give calls back */
   call->idx = pipeline->submitted;
   call->pipeline = pipeline;
   call->pending = &pipeline->pending;
   hf_status status = call_submit(request, call);
-  if (status == HF_OK) {
-    pipeline->free = call->next_free;
+  if (status != HF_OK) {
+    call->next_free = pipeline->free;
+    pipeline->free = call;
+  } else {
     pipeline->submitted++;
     pipeline->unwritten++;
     if (request->wait_ms == HF_FOREVER || pipeline->wait_ms == HF_FOREVER) {

@@ -57,7 +57,7 @@ static int receive_first(hf_conn *conn, struct attempt *attempt, uint64_t deadli
     struct sp_route route;
     size_t used, needed = 0;
     enum sp_result result =
-        sp_frame_read(conn->transport->framing, input, HF_REPLY_BYTES_MAX, &body, &used, &needed);
+        sp_frame_read(conn->transport->framing, input, REPLY_BODY_BYTES_MAX, &body, &used, &needed);
     if (result == SP_OK) {
       conn->input_start = used;
       return sp_route_read(body, &route, &payload) == SP_OK &&

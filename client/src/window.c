@@ -149,6 +149,14 @@ void window_remove(struct window *window, struct slot *slot) {
   window->used_count--;
 }
 
+bool window_has_abandoned(const struct window *window) {
+  const struct slot *slot = window->oldest;
+  while (slot != NULL && slot->call != NULL) {
+    slot = slot->next;
+  }
+  return slot != NULL;
+}
+
 int window_unsent(const struct window *window, struct iovec *parts, int part_count_max) {
   size_t offset = window->unsent_offset;
   int part_count = 0;

@@ -22,6 +22,9 @@
 #include "proto/limits.h"
 #include "proto/sp.h"
 
+/* The body of a reply: the REQ id it belongs to, and the message. */
+#define REPLY_BODY_BYTES_MAX (HF_REPLY_BYTES_MAX + 4)
+
 struct call;
 
 struct slot {
@@ -75,6 +78,8 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
 struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence);
 /* The reply is there, or was given up before anything of it was sent. */
 void window_remove(struct window *window, struct slot *slot);
+/* Whether there is a request whose reply nobody waits for. */
+bool window_has_abandoned(const struct window *window);
 /* Fills parts with what is to be sent; answers how many. */
 int window_unsent(const struct window *window, struct iovec *parts, int part_count_max);
 /* So many bytes of that were sent. */

@@ -33,6 +33,10 @@ says 0 '' queue put work "${numbers[@]}" null null
 "$EXAMPLES/worker" & second=$!
 wait $first || fail "the first worker failed"
 wait $second || fail "the second worker failed"
+# What told them to stop is done too, text as well as none.
+says 0 '' queue put work stop
+"$EXAMPLES/worker" || fail "the worker that is stopped by a text failed"
+says 0 '' queue join work --nowait
 says 0 20 dict len results
 says 0 400 dict get results 20
 [ "$(wc -l <"$(dirname "$0")/../../client/examples/worker.c")" -le 20 ] || fail "worker.c has grown"

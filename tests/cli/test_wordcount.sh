@@ -118,6 +118,29 @@ kill -KILL $killed
 wait $killed 2>/dev/null
 count_again
 
+# A worker that is killed with chunks in hand, on whatever host: the coordinator says so, and ends.
+# The command stands in for it, because it surely has one chunk then.
+checks=$((checks + 1))
+"$wordcount" coordinator --job lost "$TEST_DIR/tree" >/dev/null 2>"$TEST_DIR/lost.log" &
+coordinator=$!
+eventually "$HOLDFAST" queue get lost/queue --nowait
+"$wordcount" worker --job lost 2>/dev/null &
+remote=$!
+for ((attempt = 0; attempt < 400; attempt++)); do
+  kill -0 $coordinator 2>/dev/null || break
+  sleep 0.05
+done
+kill -KILL $coordinator 2>/dev/null && fail "the coordinator waits for a lost chunk for ever"
+wait $coordinator
+[ $? -eq 1 ] && grep -q 'lost with a worker' "$TEST_DIR/lost.log" ||
+  fail "a lost chunk goes unnoticed: $(cat "$TEST_DIR/lost.log")"
+says 0 '' rm lost/queue
+wait $remote || fail "the worker of the failed job failed"
+lost_lock_is_free() { "$HOLDFAST" lock run lost/lock --nowait -- true; }
+eventually lost_lock_is_free
+"$HOLDFAST" rm lost/lock "$("$HOLDFAST" -o raw ls lost/counts | cut -f 1)" ||
+  fail "the failed job's objects can't be removed"
+
 # Nothing is left on the server; a worker without a job leaves when told so.
 says 0 '' -o raw ls
 checks=$((checks + 1))

@@ -103,12 +103,32 @@ static void test_oneway_flush_that_can_not_finish_times_out(void **state) {
   hf_queue_close(queue);
 }
 
+/* Last: the restarted server has forgotten every session. */
+static void test_oneway_end_without_a_server_says_so(void **state) {
+  const struct hf_options options = {.call_timeout_ms = 300};
+  hf_conn *conn;
+  hf_list *list;
+  (void)state;
+  expect_ok(hf_connect(world.url, &options, &conn));
+  expect_ok(hf_list_open(conn, NULL, &list));
+  expect_ok(hf_oneway_begin(conn));
+  daemon_kill(&world.daemon);
+  expect_ok(hf_list_append(list, hf_int(1)));
+  expect_fails(hf_oneway_end(conn), UNAVAILABLE, NOT_CONNECTED);
+  expect_fails(hf_flush(conn, 1000, NULL), UNAVAILABLE, NOT_CONNECTED);
+  daemon_restart(&world.daemon, NULL);
+  expect_fails(hf_flush(conn, 1000, NULL), FAILED_PRECONDITION, SESSION_ENDED);
+  hf_list_close(list);
+  hf_close(conn);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_oneway_calls_are_all_applied_in_order),
     cmocka_unit_test(test_oneway_failures_are_counted_by_flush),
     cmocka_unit_test(test_oneway_calls_with_results_are_refused),
     cmocka_unit_test(test_oneway_beyond_the_buffer_flushes_by_itself),
     cmocka_unit_test(test_oneway_flush_that_can_not_finish_times_out),
+    cmocka_unit_test(test_oneway_end_without_a_server_says_so),
 };
 
 WORLD_MAIN("oneway", tests)
