@@ -10,9 +10,9 @@
 static void free_connection(struct connection *connection) {
   /* Often on a callback of one of these operations, so they are freed on nng's own thread. */
   nng_aio_reap(connection->receive);
+  nng_aio_reap(connection->listen);
   nng_aio_reap(connection->send);
   nng_aio_reap(connection->drain);
-  lingering_deinit(&connection->lingering);
   nng_stream_free(connection->stream);
   buffer_deinit(&connection->input);
   buffer_deinit(&connection->unsent);

@@ -22,10 +22,11 @@
  *   DRAINING            x                 x
  *   CLOSING
  *
- * Two activities keep a connection alive: reading (a receive is under way, or what it brought is
- * being served) and draining (a send that could not complete at once is under way). Until it has
- * ended at least one of them runs: reading stops only in DRAINING, which implies unsent bytes,
- * and these imply the other. Whichever of them finds CLOSING and is the last ends the connection.
+ * Two activities keep a connection alive: reading (a receive is under way, what it brought is being
+ * served, or the crew has the connection in between) and draining (a send that could not complete
+ * at once is under way). Until it has ended at least one of them runs: reading stops only in
+ * DRAINING, which implies unsent bytes, and these imply the other. Whichever of them finds CLOSING
+ * and is the last ends the connection.
  */
 #ifndef HF_NET_CONNECTION_H
 #define HF_NET_CONNECTION_H

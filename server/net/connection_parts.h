@@ -24,18 +24,21 @@ struct connection {
   enum sp_transport transport;
   nng_stream *stream;
   nng_aio *receive;
-  nng_aio *send;  /* without callback: completes within nng_stream_send, or is cancelled */
-  nng_aio *drain; /* for what `send` could not do */
+  nng_aio *listen; /* without callback, for the crew; NULL until it is first needed */
+  nng_aio *send;   /* without callback: completes within nng_stream_send, or is cancelled */
+  nng_aio *drain;  /* for what `send` could not do */
 
   /* Only the activity "reading" touches these. */
   struct buffer input;
   size_t missing_bytes; /* of the incomplete frame at the start of input; 0: no frame has begun */
   uint32_t chunk_count; /* messages handed over at once */
-  struct lingering lingering;
+  uint64_t served_ns;   /* when its last requests were; 0: never */
+  bool is_slow;         /* they took long */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;
   bool one_way;
-  bool announced; /* dispatch knows it */
+  bool announced;                  /* dispatch knows it */
+  struct connection *next_in_line; /* the crew's */
 
   pthread_mutex_t lock; /* for all below */
   enum connection_state state;
@@ -63,9 +66,22 @@ void connection_flush_locked(struct connection *connection);
 bool connection_has_ended_locked(const struct connection *connection);
 
 void connection_end(struct connection *connection);
-/* Goes on with what is in the input, then with receiving. The activity "reading" is the caller's.
- */
-void connection_read_on(struct connection *connection);
+
+/* For the crew. These want the activity "reading" to be the caller's. It stays so after true; after
+ * false, and after connection_receive, the connection may be gone. */
+
+/* Serves what is in the input. true: go on with connection_receive or connection_listen. */
+bool connection_serve(struct connection *connection);
+/* Leaves it to the callback of the next receive. */
+void connection_receive(struct connection *connection);
+/* Starts a receive without callback, which wants `listen`. true: wait for connection_has_news, or
+ * cancel `listen`, then call connection_take_news. */
+bool connection_listen(struct connection *connection);
+/* Only a hint, and cheap. */
+bool connection_has_news(const struct connection *connection);
+/* As connection_serve, for what was received; also after a cancellation, with or without news. */
+bool connection_take_news(struct connection *connection);
+
 /* The first receive; hello_deadline_ns is set. */
 void connection_await_hello(struct connection *connection);
 /* Callback of the receive operation. */

@@ -40,19 +40,18 @@ static bool make_room(struct connection *connection) {
   return buffer_reserve(input, room);
 }
 
-/* lingers: the caller goes on with lingering_wait. */
-static void start_receive(struct connection *connection, bool lingers) {
+/* `receive`, which has a callback, or `listen`, which has none. */
+static void start_receive(struct connection *connection, nng_aio *operation) {
   if (!make_room(connection)) {
     connection_close_locked(connection, "no memory for its requests");
     return;
   }
   struct buffer *input = &connection->input;
   nng_iov iov = {buffer_end(input), buffer_room(input)};
-  if (connection->announced) {
+  if (connection->announced && operation == connection->receive) {
     bool holds_much = input->len > 0 && input->capacity > INPUT_BUSY_BYTES;
-    nng_aio_set_timeout(connection->receive, holds_much ? PART_TIMEOUT_MS : NNG_DURATION_INFINITE);
+    nng_aio_set_timeout(operation, holds_much ? PART_TIMEOUT_MS : NNG_DURATION_INFINITE);
   }
-  nng_aio *operation = lingers ? connection->lingering.receive : connection->receive;
   nng_aio_set_iov(operation, 1, &iov);
   nng_stream_recv(connection->stream, operation);
 }
@@ -103,7 +102,7 @@ static void adapt_chunk(struct connection *connection, size_t count, size_t repl
   }
 }
 
-enum turn { TURN_MORE, TURN_LINGERS, TURN_OVER, TURN_ENDED };
+enum turn { TURN_MORE, TURN_WAITS, TURN_OVER, TURN_ENDED };
 
 /* Sends the replies and decides how reading goes on. */
 static enum turn end_turn(struct connection *connection, size_t count, const char *why) {
@@ -122,10 +121,8 @@ static enum turn end_turn(struct connection *connection, size_t count, const cha
   } else if (connection->state != CONNECTION_CLOSING && connection->input.len > 0 &&
              connection->missing_bytes == 0) {
     turn = TURN_MORE;
-  } else if (connection->state != CONNECTION_CLOSING) {
-    bool lingers = lingering_is_due(&connection->lingering, &connection->table->turns);
-    start_receive(connection, lingers);
-    turn = lingers ? TURN_LINGERS : TURN_OVER;
+  } else {
+    turn = TURN_WAITS;
   }
   if (connection->state == CONNECTION_CLOSING) {
     connection->reading = false;
@@ -140,7 +137,6 @@ static void hand_over(struct connection *connection, const struct dispatch_messa
   pthread_mutex_lock(&connection->lock);
   connection->serving = true;
   pthread_mutex_unlock(&connection->lock);
-  lingering_note_turn(&connection->lingering, &connection->table->turns);
   connection_batch_begin();
   dispatch_messages(connection->table->dispatch, connection, connection->id, messages, count);
   connection_batch_end();
@@ -170,42 +166,6 @@ static void note_received(struct connection *connection, size_t count) {
   }
 }
 
-/* Until the next request is here, or it is not worth waiting. */
-static enum turn linger(struct connection *connection) {
-  size_t count;
-  int rv = lingering_wait(&connection->lingering, &connection->table->turns, &count);
-  if (rv == 0) {
-    note_received(connection, count);
-    return TURN_MORE;
-  }
-  enum turn turn = TURN_OVER;
-  pthread_mutex_lock(&connection->lock);
-  if (rv != NNG_ECANCELED) {
-    connection_close_locked(connection, "peer left");
-  }
-  if (connection->state != CONNECTION_CLOSING) {
-    start_receive(connection, false);
-  }
-  if (connection->state == CONNECTION_CLOSING) {
-    connection->reading = false;
-    turn = connection->draining ? TURN_OVER : TURN_ENDED;
-  }
-  pthread_mutex_unlock(&connection->lock);
-  return turn;
-}
-
-void connection_read_on(struct connection *connection) {
-  enum turn turn = TURN_MORE;
-  while (turn == TURN_MORE || turn == TURN_LINGERS) {
-    turn = turn == TURN_MORE ? take_turn(connection) : linger(connection);
-  }
-  if (turn == TURN_ENDED) {
-    connection_end(connection);
-  }
-}
-
-/* ------------------------------------------------------------------------------------ hello */
-
 static void stop_reading(struct connection *connection, const char *why) {
   pthread_mutex_lock(&connection->lock);
   connection_close_locked(connection, why);
@@ -217,21 +177,68 @@ static void stop_reading(struct connection *connection, const char *why) {
   }
 }
 
+bool connection_serve(struct connection *connection) {
+  enum turn turn = TURN_MORE;
+  while (turn == TURN_MORE) {
+    turn = take_turn(connection);
+  }
+  if (turn == TURN_ENDED) {
+    connection_end(connection);
+  }
+  return turn == TURN_WAITS;
+}
+
+/* false: closed meanwhile, and the connection is not the caller's any more. */
+static bool receive_with(struct connection *connection, nng_aio *operation) {
+  pthread_mutex_lock(&connection->lock);
+  if (connection->state != CONNECTION_CLOSING) {
+    start_receive(connection, operation);
+  }
+  bool closing = connection->state == CONNECTION_CLOSING;
+  connection->reading = !closing;
+  bool ended = connection_has_ended_locked(connection);
+  pthread_mutex_unlock(&connection->lock);
+  if (ended) {
+    connection_end(connection);
+  }
+  return !closing;
+}
+
+void connection_receive(struct connection *connection) {
+  (void)receive_with(connection, connection->receive);
+}
+
+bool connection_listen(struct connection *connection) {
+  return receive_with(connection, connection->listen);
+}
+
+bool connection_has_news(const struct connection *connection) {
+  return nng_aio_count(connection->listen) != 0 || nng_aio_result(connection->listen) != 0;
+}
+
+bool connection_take_news(struct connection *connection) {
+  nng_aio_wait(connection->listen);
+  int rv = nng_aio_result(connection->listen);
+  if (rv == NNG_ECANCELED) {
+    return true;
+  }
+  if (rv != 0) {
+    stop_reading(connection, "peer left");
+    return false;
+  }
+  note_received(connection, nng_aio_count(connection->listen));
+  return connection_serve(connection);
+}
+
+/* ------------------------------------------------------------------------------------ hello */
+
 /* The rest of the hello must come within what is left of its time, however it is cut up. */
 void connection_await_hello(struct connection *connection) {
   uint64_t now_ns = clock_now_ns();
   uint64_t left_ns =
       connection->hello_deadline_ns > now_ns ? connection->hello_deadline_ns - now_ns : 0;
   nng_aio_set_timeout(connection->receive, (nng_duration)(left_ns / CLOCK_NS_PER_MS) + 1);
-  pthread_mutex_lock(&connection->lock);
-  if (connection->state != CONNECTION_CLOSING) {
-    start_receive(connection, false);
-  }
-  bool closing = connection->state == CONNECTION_CLOSING;
-  pthread_mutex_unlock(&connection->lock);
-  if (closing) {
-    stop_reading(connection, "stopping");
-  }
+  connection_receive(connection);
 }
 
 /* Our hello names the peer's counterpart, so theirs is read first; nng's sockets send theirs
@@ -276,7 +283,7 @@ static void read_hello(struct connection *connection) {
   }
   log_line(LOG_DEBUG, "connected connection=%llu one_way=%d", (unsigned long long)connection->id,
            connection->one_way);
-  connection_read_on(connection);
+  crew_serve(&connection->table->crew, connection);
 }
 
 void connection_received(void *arg) {
@@ -285,7 +292,7 @@ void connection_received(void *arg) {
   bool in_hello = !connection->announced;
   if (rv == NNG_ETIMEDOUT && !in_hello && connection->input.len == 0) {
     /* The hello's, come too late. */
-    connection_read_on(connection);
+    crew_serve(&connection->table->crew, connection);
     return;
   }
   if (rv != 0) {
@@ -296,6 +303,6 @@ void connection_received(void *arg) {
   if (in_hello) {
     read_hello(connection);
   } else {
-    connection_read_on(connection);
+    crew_serve(&connection->table->crew, connection);
   }
 }

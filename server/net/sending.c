@@ -99,7 +99,7 @@ void connection_drained(void *arg) {
   bool ended = connection_has_ended_locked(connection);
   pthread_mutex_unlock(&connection->lock);
   if (resumes) {
-    connection_read_on(connection);
+    crew_serve(&connection->table->crew, connection);
   } else if (ended) {
     connection_end(connection);
   }

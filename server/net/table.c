@@ -11,11 +11,12 @@ void table_init(struct table *table, uint32_t connections_max) {
   pthread_mutex_init(&table->lock, NULL);
   pthread_cond_init(&table->empty, NULL);
   complaints_init(&table->complaints);
-  lingering_init_turns(&table->turns);
+  crew_init(&table->crew);
 }
 
 void table_deinit(struct table *table) {
   map64_deinit(&table->connections);
+  crew_deinit(&table->crew);
   complaints_deinit(&table->complaints);
   pthread_cond_destroy(&table->empty);
   pthread_mutex_destroy(&table->lock);

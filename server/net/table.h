@@ -2,7 +2,7 @@
  *
  * layer   net, internal
  * threads any. Order of locks: table, then one connection, then nng's own. Nobody takes the table's
- *         lock, or a second connection's, while holding a connection's.
+ *         lock, or a second connection's, while holding a connection's. The crew's is taken alone.
  */
 #ifndef HF_NET_TABLE_H
 #define HF_NET_TABLE_H
@@ -11,7 +11,7 @@
 #include "server/dispatch/dispatch.h"
 #include "server/net/buffer.h"
 #include "server/net/complaints.h"
-#include "server/net/lingering.h"
+#include "server/net/crew.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,7 +30,7 @@ struct table {
   atomic_uint_fast64_t count; /* of connections, to be read without the lock */
   struct buffer_budget budget;
   struct complaints complaints;
-  struct lingering_turns turns;
+  struct crew crew;
   struct dispatch *dispatch; /* borrowed; set before the first connection */
 };
 

@@ -257,7 +257,8 @@ HF_API hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx);
 
 /* One-way: between begin and end, calls of this thread that return nothing or whose out parameters
  * are NULL are pushed without a reply (PUSH/PULL), the fastest way in. Others answer UNIMPLEMENTED
- * NOT_ONE_WAY. They are applied in order, each once, even over lost connections. */
+ * NOT_ONE_WAY. They are applied in order, each once, even over lost connections. Only hf_flush
+ * orders them among other calls: keep the handles and references they use until then. */
 HF_CHECKED hf_status hf_oneway_begin(hf_conn *conn);
 /* Sends what is gathered. UNAVAILABLE: it is kept, and goes with the next end or flush. */
 HF_CHECKED hf_status hf_oneway_end(hf_conn *conn);
