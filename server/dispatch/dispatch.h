@@ -38,7 +38,6 @@ struct dispatch_sink {
                     size_t body_len);
   void (*commit)(void *ctx, void *self, uint64_t connection);
   void (*close)(void *ctx, uint64_t connection);
-  uint64_t (*connection_count)(void *ctx);
 };
 
 /* A message's body, and what its reply must carry back. Borrowed for the call. */

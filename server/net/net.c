@@ -65,11 +65,6 @@ static void sink_close(void *ctx, uint64_t id) {
   }
 }
 
-static uint64_t sink_connection_count(void *ctx) {
-  struct net *net = ctx;
-  return atomic_load(&net->table.count);
-}
-
 /* How many connections the limit on open descriptors leaves room for. */
 static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   struct rlimit limit;
@@ -101,11 +96,8 @@ struct net *net_new(uint32_t connections_max) {
     return NULL;
   }
   table_init(&net->table, raise_descriptor_limit(connections_max));
-  net->sink = (struct dispatch_sink){.ctx = net,
-                                     .begin = sink_begin,
-                                     .commit = sink_commit,
-                                     .close = sink_close,
-                                     .connection_count = sink_connection_count};
+  net->sink = (struct dispatch_sink){
+      .ctx = net, .begin = sink_begin, .commit = sink_commit, .close = sink_close};
   return net;
 }
 

@@ -29,7 +29,6 @@ bool table_join(struct table *table, struct connection *connection, uint64_t *id
   if (joined) {
     *id = ++table->last_id;
     table->alive_count++;
-    atomic_fetch_add(&table->count, 1);
   }
   pthread_mutex_unlock(&table->lock);
   return joined;
@@ -38,7 +37,6 @@ bool table_join(struct table *table, struct connection *connection, uint64_t *id
 void table_leave(struct table *table, uint64_t id) {
   pthread_mutex_lock(&table->lock);
   map64_remove(&table->connections, id);
-  atomic_fetch_sub(&table->count, 1);
   pthread_mutex_unlock(&table->lock);
 }
 

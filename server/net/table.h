@@ -26,8 +26,6 @@ struct table {
   uint32_t alive_count; /* joined and not yet freed */
   uint32_t connections_max;
   bool closed; /* none may join */
-
-  atomic_uint_fast64_t count; /* of connections, to be read without the lock */
   struct buffer_budget budget;
   struct complaints complaints;
   struct crew crew;

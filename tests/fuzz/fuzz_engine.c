@@ -80,11 +80,6 @@ static void close_connection(void *ctx, uint64_t connection) {
   pthread_mutex_unlock(&harness->lock);
 }
 
-static uint64_t count_connections(void *ctx) {
-  (void)ctx;
-  return CONNECTIONS_COUNT;
-}
-
 static void disconnect(struct harness *harness, size_t idx) {
   if (harness->connections[idx] != 0) {
     dispatch_disconnected(harness->dispatch, harness->connections[idx]);
@@ -171,8 +166,7 @@ static void run_requests(struct harness *harness, struct bytes input) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct harness harness = {.lock = PTHREAD_MUTEX_INITIALIZER};
   struct dispatch_config config = {.memory_bytes_max = MEMORY_BYTES_MAX, .version = "fuzz"};
-  struct dispatch_sink sink = {&harness, begin_reply, commit_reply, close_connection,
-                               count_connections};
+  struct dispatch_sink sink = {&harness, begin_reply, commit_reply, close_connection};
   harness.dispatch = dispatch_start(&config, &sink);
   require(harness.dispatch != NULL);
   run_requests(&harness, bytes_of(data, size));
