@@ -141,8 +141,8 @@ static bool is_numbered_one_way(const struct waiter *waiter) {
 /* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
-  struct connection *connection = core_connection(engine, call->connection);
-  if (!connection || connection->parked >= HF_IN_FLIGHT_MAX) {
+  struct peer *peer = core_peer(engine, call->connection);
+  if (!peer || peer->parked >= HF_IN_FLIGHT_MAX) {
     return HF_REASON_IN_FLIGHT_FULL;
   }
   if (call->body.len > SMALL_BODY_BYTES && !core_has_room(engine, call->body.len)) {
@@ -157,13 +157,12 @@ static hf_reason begin_wait(struct call *call) {
     free(waiter);
     return HF_REASON_NO_MEMORY;
   }
-  TAILQ_INSERT_TAIL(call->session ? &call->session->waiters : &connection->waiters, waiter,
-                    owner_link);
+  TAILQ_INSERT_TAIL(call->session ? &call->session->waiters : &peer->waiters, waiter, owner_link);
   if (is_numbered_one_way(waiter)) {
     TAILQ_INSERT_TAIL(&call->session->one_way_waiters, waiter, one_way_link);
   }
   wait_queue_insert(call->park_queue, waiter);
-  connection->parked++;
+  peer->parked++;
   engine->waiting++;
   engine->kept_bytes += waiter_bytes(waiter);
   call->reply->pending = waiter;
@@ -172,18 +171,18 @@ static hf_reason begin_wait(struct call *call) {
 
 /* Takes the waiter out of everything but its reply, which stays with the caller. */
 static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
-  struct connection *connection = core_connection(engine, waiter->connection);
+  struct peer *peer = core_peer(engine, waiter->connection);
   wait_queue_remove(waiter->queue, waiter);
   if (waiter->session) {
     TAILQ_REMOVE(&waiter->session->waiters, waiter, owner_link);
   } else {
-    TAILQ_REMOVE(&connection->waiters, waiter, owner_link);
+    TAILQ_REMOVE(&peer->waiters, waiter, owner_link);
   }
   if (is_numbered_one_way(waiter)) {
     TAILQ_REMOVE(&waiter->session->one_way_waiters, waiter, one_way_link);
   }
-  if (connection) {
-    connection->parked--;
+  if (peer) {
+    peer->parked--;
   }
   timers_stop(&engine->timers, &waiter->timer);
   engine->waiting--;

@@ -14,8 +14,8 @@
 #include "server/engine/registry.h"
 #include "server/engine/session.h"
 
-/* What net calls a connection, as far as the engine cares. */
-struct connection {
+/* Who is at the other end of a connection of net's. */
+struct peer {
   uint64_t id;
   struct session *session;    /* bound, or NULL */
   struct waiter_list waiters; /* of requests without a session */
@@ -31,8 +31,8 @@ struct engine {
   struct engine_sink sink;
   struct registry registry;
   struct timers timers;
-  struct map64 sessions;    /* serial -> struct session */
-  struct map64 connections; /* id -> struct connection */
+  struct map64 sessions; /* serial -> struct session */
+  struct map64 peers;    /* id -> struct peer */
   struct ready_list ready;
   struct object_list doomed;
   struct lost_list lost; /* sessions without a connection, the longest lost first */
@@ -94,7 +94,7 @@ void core_drop_unheld(struct engine *engine, uint64_t now_ns);
 struct session *core_find_session(const struct engine *engine, struct bytes id);
 /* Takes it over from any connection it had. */
 void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
-                       struct connection *connection);
+                       struct peer *peer);
 /* The connection is lost: the grace time runs. */
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean);
@@ -112,8 +112,8 @@ static inline bool core_has_room(const struct engine *engine, size_t more_bytes)
   return used < max && more_bytes <= max - used;
 }
 
-static inline struct connection *core_connection(const struct engine *engine, uint64_t id) {
-  return id ? map64_get(&engine->connections, id) : NULL;
+static inline struct peer *core_peer(const struct engine *engine, uint64_t id) {
+  return id ? map64_get(&engine->peers, id) : NULL;
 }
 
 #endif

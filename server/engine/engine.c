@@ -30,15 +30,15 @@ static void free_connections(struct engine *engine) {
   size_t position = 0;
   uint64_t id;
   void *item;
-  while (map64_next(&engine->connections, &position, &id, &item)) {
-    struct connection *connection = item;
+  while (map64_next(&engine->peers, &position, &id, &item)) {
+    struct peer *peer = item;
     struct waiter *waiter;
-    while ((waiter = TAILQ_FIRST(&connection->waiters))) {
+    while ((waiter = TAILQ_FIRST(&peer->waiters))) {
       core_drop_waiter(engine, waiter);
     }
-    free(connection);
+    free(peer);
   }
-  map64_deinit(&engine->connections);
+  map64_deinit(&engine->peers);
 }
 
 static void free_sessions(struct engine *engine) {
@@ -93,33 +93,33 @@ void engine_free(struct engine *engine) {
 /* ---- connections */
 
 bool engine_connect(struct engine *engine, uint64_t id, bool one_way) {
-  struct connection *connection = malloc(sizeof *connection);
-  if (!connection) {
+  struct peer *peer = malloc(sizeof *peer);
+  if (!peer) {
     return false;
   }
-  *connection = (struct connection){.id = id, .one_way = one_way};
-  TAILQ_INIT(&connection->waiters);
-  if (!map64_set(&engine->connections, id, connection)) {
-    free(connection);
+  *peer = (struct peer){.id = id, .one_way = one_way};
+  TAILQ_INIT(&peer->waiters);
+  if (!map64_set(&engine->peers, id, peer)) {
+    free(peer);
     return false;
   }
   return true;
 }
 
 void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
-  struct connection *connection = core_connection(engine, id);
+  struct peer *peer = core_peer(engine, id);
   struct waiter *waiter;
-  if (!connection) {
+  if (!peer) {
     return;
   }
-  while ((waiter = TAILQ_FIRST(&connection->waiters))) {
+  while ((waiter = TAILQ_FIRST(&peer->waiters))) {
     core_drop_waiter(engine, waiter);
   }
-  if (connection->session) {
-    core_lose_session(engine, now_ns, connection->session);
+  if (peer->session) {
+    core_lose_session(engine, now_ns, peer->session);
   }
-  map64_remove(&engine->connections, id);
-  free(connection);
+  map64_remove(&engine->peers, id);
+  free(peer);
   core_settle(engine, now_ns);
 }
 
@@ -135,7 +135,7 @@ static void answer(struct engine *engine, const struct engine_request *request, 
   }
 }
 
-static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct connection *connection,
+static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct peer *peer,
                               const struct engine_request *request, struct session **session) {
   const Holdfast__Request *message = request->message;
   uint32_t flags = request->operation ? request->operation->flags : 0;
@@ -143,21 +143,21 @@ static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct con
   if (opens && !(flags & OPERATION_NEEDS_SESSION)) {
     return HF_REASON_NONE; /* belongs to no session: it may even have to end the one it came from */
   }
-  *session = connection->session;
+  *session = peer->session;
   if (message->session.len == 0) {
-    return connection->session_ended && !opens ? HF_REASON_SESSION_ENDED : HF_REASON_NONE;
+    return peer->session_ended && !opens ? HF_REASON_SESSION_ENDED : HF_REASON_NONE;
   }
   if (message->session.len != HF_SESSION_BYTES) {
     return HF_REASON_BAD_SESSION;
   }
   *session = core_find_session(engine, bytes_of(message->session.data, message->session.len));
   if (!*session) {
-    connection->session_ended |= opens && !connection->session;
+    peer->session_ended |= opens && !peer->session;
     return HF_REASON_SESSION_ENDED;
   }
   /* A stock socket that connected again just goes on. */
-  if (!opens && !connection->one_way && !connection->session && (*session)->connection == 0) {
-    core_bind_session(engine, now_ns, *session, connection);
+  if (!opens && !peer->one_way && !peer->session && (*session)->connection == 0) {
+    core_bind_session(engine, now_ns, *session, peer);
   }
   return HF_REASON_NONE;
 }
@@ -172,8 +172,8 @@ static void repeat(struct engine *engine, const struct engine_request *request,
     engine->sink.deliver(engine->sink.ctx, request->connection, &request->route, reply);
     return;
   }
-  struct connection *former = core_connection(engine, waiter->connection);
-  struct connection *now = core_connection(engine, request->connection);
+  struct peer *former = core_peer(engine, waiter->connection);
+  struct peer *now = core_peer(engine, request->connection);
   if (former) {
     former->parked--;
   }
@@ -252,16 +252,15 @@ static void apply_one_way(struct engine *engine, uint64_t now_ns,
   run(engine, now_ns, request, session, reply, true);
 }
 
-static hf_reason check_request(struct engine *engine, uint64_t now_ns,
-                               struct connection *connection, const struct engine_request *request,
-                               struct session **session) {
+static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct peer *peer,
+                               const struct engine_request *request, struct session **session) {
   if (!request->message) {
     return request->malformed;
   }
   if (engine->draining) {
     return HF_REASON_STOPPING;
   }
-  hf_reason reason = find_session(engine, now_ns, connection, request, session);
+  hf_reason reason = find_session(engine, now_ns, peer, request, session);
   if (reason) {
     return reason;
   }
@@ -269,20 +268,20 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns,
 }
 
 void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_request *request) {
-  struct connection *connection = core_connection(engine, request->connection);
-  if (!connection || connection->fenced) {
+  struct peer *peer = core_peer(engine, request->connection);
+  if (!peer || peer->fenced) {
     return;
   }
   engine_advance(engine, now_ns);
   struct session *session = NULL;
-  hf_reason reason = check_request(engine, now_ns, connection, request, &session);
+  hf_reason reason = check_request(engine, now_ns, peer, request, &session);
   if (reason) {
-    if (!connection->one_way) {
+    if (!peer->one_way) {
       answer(engine, request, request->message ? request->message->sequence : 0, reason);
     }
     return;
   }
-  if (connection->one_way) {
+  if (peer->one_way) {
     apply_one_way(engine, now_ns, request, session);
   } else {
     const Holdfast__Request *message = request->message;
@@ -331,8 +330,8 @@ void engine_drain(struct engine *engine) {
     }
   }
   position = 0;
-  while (map64_next(&engine->connections, &position, &id, &item)) {
-    while ((waiter = TAILQ_FIRST(&((struct connection *)item)->waiters))) {
+  while (map64_next(&engine->peers, &position, &id, &item)) {
+    while ((waiter = TAILQ_FIRST(&((struct peer *)item)->waiters))) {
       core_end_wait(engine, 0, waiter, HF_REASON_STOPPING);
     }
   }

@@ -41,9 +41,9 @@ static void suspend_waiters(struct engine *engine, struct session *session) {
   struct waiter *waiter;
   TAILQ_FOREACH(waiter, &session->waiters, owner_link) {
     if (!waiter->suspended && !waiter->one_way) {
-      struct connection *connection = core_connection(engine, waiter->connection);
-      if (connection) {
-        connection->parked--;
+      struct peer *peer = core_peer(engine, waiter->connection);
+      if (peer) {
+        peer->parked--;
       }
       waiter->connection = 0;
       wait_queue_suspend(waiter);
@@ -52,29 +52,29 @@ static void suspend_waiters(struct engine *engine, struct session *session) {
 }
 
 static void unbind(struct engine *engine, struct session *session) {
-  struct connection *connection = core_connection(engine, session->connection);
-  if (connection) {
-    connection->session = NULL;
+  struct peer *peer = core_peer(engine, session->connection);
+  if (peer) {
+    peer->session = NULL;
   }
   session->connection = 0;
   suspend_waiters(engine, session);
 }
 
 void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
-                       struct connection *connection) {
-  if (connection->session && connection->session != session) {
-    core_lose_session(engine, now_ns, connection->session);
+                       struct peer *peer) {
+  if (peer->session && peer->session != session) {
+    core_lose_session(engine, now_ns, peer->session);
   }
-  struct connection *former = core_connection(engine, session->connection);
-  if (former && former != connection) {
+  struct peer *former = core_peer(engine, session->connection);
+  if (former && former != peer) {
     unbind(engine, session); /* without a grace time, which might find no memory for its timer */
     former->fenced = true;
     engine->sink.close(engine->sink.ctx, former->id);
   }
   forget_lost(engine, session);
-  session->connection = connection->id;
-  connection->session = session;
-  connection->session_ended = false;
+  session->connection = peer->id;
+  peer->session = session;
+  peer->session_ended = false;
   resume_waiters(engine, now_ns, session);
 }
 
@@ -138,10 +138,10 @@ static void end_waits(struct engine *engine, uint64_t now_ns, struct session *se
 }
 
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean) {
-  struct connection *connection = core_connection(engine, session->connection);
-  if (connection) {
-    connection->session = NULL;
-    connection->session_ended = true;
+  struct peer *peer = core_peer(engine, session->connection);
+  if (peer) {
+    peer->session = NULL;
+    peer->session_ended = true;
   }
   end_waits(engine, now_ns, session);
   leave_locks(engine, session, clean);

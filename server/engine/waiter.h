@@ -27,7 +27,7 @@ struct operation;
 struct object;
 struct reply;
 struct session;
-struct connection;
+struct peer;
 
 TAILQ_HEAD(waiter_list, waiter);
 

@@ -24,7 +24,7 @@ static struct value client_name(struct bytes name) {
 hf_reason handle_open_session(struct call *call) {
   const Holdfast__OpenSession *message = call->message->open_session;
   struct engine *engine = call->engine;
-  struct connection *connection = core_connection(engine, call->connection);
+  struct peer *peer = core_peer(engine, call->connection);
   uint32_t grace_ms = message->grace_ms ? message->grace_ms : HF_GRACE_MS_DEFAULT;
   if (engine->sessions.count >= HF_SESSIONS_MAX) {
     if (TAILQ_EMPTY(&engine->lost)) {
@@ -44,21 +44,21 @@ hf_reason handle_open_session(struct call *call) {
     session_free(session);
     return HF_REASON_NO_MEMORY;
   }
-  core_bind_session(engine, call->now_ns, session, connection);
+  core_bind_session(engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
 }
 
 hf_reason handle_resume_session(struct call *call) {
-  struct connection *connection = core_connection(call->engine, call->connection);
+  struct peer *peer = core_peer(call->engine, call->connection);
   struct session *session = call->session;
   uint64_t attempt = call->message->resume_session->attempt;
   if (attempt <= session->attempt) {
-    connection->session_ended |= !connection->session;
+    peer->session_ended |= !peer->session;
     return HF_REASON_ATTEMPT_STALE;
   }
   session->attempt = attempt;
-  core_bind_session(call->engine, call->now_ns, session, connection);
+  core_bind_session(call->engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
 }
@@ -119,7 +119,7 @@ hf_reason handle_server_info(struct call *call) {
       .waiting = engine->waiting,
       .requests = engine->requests,
       .duplicates = engine->duplicates,
-      .connections = engine->connections.count,
+      .connections = engine->peers.count,
       .memory_bytes = core_memory_bytes(engine),
   };
   call->reply->shape = REPLY_SERVER;
