@@ -40,7 +40,7 @@ typedef enum hf_status {
   X(END_OF_FILE, OUT_OF_RANGE, "the other end is closed and everything was received")              \
   X(WRONG_KIND, INVALID_ARGUMENT, "the object is of another kind than the operation")              \
   X(WRONG_TYPE, INVALID_ARGUMENT, "the value is not of the type the operation needs")              \
-  X(WRONG_SHAPE, INVALID_ARGUMENT, "the object exists with another type, length or maxsize")       \
+  X(WRONG_SHAPE, INVALID_ARGUMENT, "the object exists with another type, size or start")           \
   X(NOT_ORDERED, INVALID_ARGUMENT, "the values can't be ordered among each other; nothing moved")  \
   X(NOT_HASHABLE, INVALID_ARGUMENT, "a key may not contain a reference")                           \
   X(BAD_REQUEST, INVALID_ARGUMENT, "the body is not a Request; see holdfast.proto")                \
@@ -67,6 +67,10 @@ typedef enum hf_status {
   X(LOCK_HELD, DEADLINE_EXCEEDED, "somebody else holds the lock")                                  \
   X(NOT_CHANGED, DEADLINE_EXCEEDED, "the value did not change in time")                            \
   X(NOT_JOINED, DEADLINE_EXCEEDED, "the queue still has unfinished tasks")                         \
+  X(NO_PERMIT, DEADLINE_EXCEEDED, "the semaphore has nothing left to acquire")                     \
+  X(RELEASED_TOO_OFTEN, FAILED_PRECONDITION, "Semaphore released too many times")                  \
+  X(NOT_ACQUIRED, FAILED_PRECONDITION, "cannot wait on or notify an un-acquired lock")             \
+  X(BARRIER_BROKEN, ABORTED, "the barrier is broken; reset it")                                    \
   X(WINDOW_FULL, RESOURCE_EXHAUSTED, "too many unacknowledged replies; send `acked`")              \
   X(IN_FLIGHT_FULL, RESOURCE_EXHAUSTED, "too many waiting requests on this connection")            \
   X(SESSIONS_FULL, RESOURCE_EXHAUSTED, "too many sessions; close some")                            \

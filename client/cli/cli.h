@@ -1,7 +1,7 @@
 /* One run of the `holdfast` command: its options, its arguments, its exit codes.
  *
  * layer    client/cli, on the public API only
- * threads  one, but for `lock run`
+ * threads  one, but for `lock run` and `semaphore run`
  * memory   everything parsed from the command line lives until cli_deinit
  */
 #ifndef HF_CLI_CLI_H
@@ -13,7 +13,7 @@
 /* What scripts test for; `holdfast --help` lists them. */
 enum cli_exit {
   CLI_YES = 0,
-  CLI_NO = 1, /* a missing key, an empty queue, a lock held by others, false */
+  CLI_NO = 1, /* a missing key, an empty queue, a lock held by others, a broken barrier, false */
   CLI_USAGE = 2,
   CLI_NO_SERVER = 3, /* unreachable, or the session ended */
   CLI_FAILED = 4,
@@ -41,6 +41,9 @@ struct cli_options {
   int end;      /* pipe; -1: the verb's own */
   uint64_t token;
   bool has_token;
+  uint64_t start;   /* semaphore; 1 unless given, as in Python */
+  uint64_t parties; /* barrier; 0: not given */
+  bool bounded;
   bool text, raw_object, reverse, one_way, missing, delete_it;
 };
 

@@ -17,6 +17,13 @@ static int ping(struct cli *cli, hf_object *object) {
   return CLI_YES;
 }
 
+/* Null where it means nothing: a zero would look like the number in a value. */
+static json_t *value_member(const struct hf_object_info *info) {
+  if (info->kind == HF_SEMAPHORE || info->kind == HF_BOUNDED_SEMAPHORE || info->kind == HF_EVENT)
+    return json_integer((json_int_t)info->value);
+  return json_null();
+}
+
 static json_t *info_members(const struct hf_object_info *info) {
   char typecode[2] = {info->typecode, '\0'};
   json_t *members =
@@ -29,12 +36,17 @@ static json_t *info_members(const struct hf_object_info *info) {
   json_object_set_new(members, "locked", json_boolean(info->locked));
   json_object_set_new(members, "holder", json_string(info->holder));
   json_object_set_new(members, "token", json_integer((json_int_t)info->token));
+  json_object_set_new(members, "value", value_member(info));
+  json_object_set_new(members, "parties", json_integer((json_int_t)info->parties));
+  json_object_set_new(members, "arrived", json_integer((json_int_t)info->arrived));
+  json_object_set_new(members, "broken", json_boolean(info->broken));
   return members;
 }
 
 static int list_objects(struct cli *cli, hf_object *object) {
   (void)object;
-  static const char *const columns[] = {"name", "kind", "length", "waiting", "holder", NULL};
+  static const char *const columns[] = {"name",    "kind",   "length", "value",
+                                        "waiting", "holder", NULL};
   struct hf_object_info *infos;
   size_t count;
   const char *prefix = cli->arg_count > 0 ? cli->args[0].text : "";

@@ -19,6 +19,10 @@ static const struct noun nouns[] = {
     {"value", "single typed numbers", value_commands},
     {"array", "arrays of typed numbers, of fixed length", array_commands},
     {"lock", "locks, held while a program runs", lock_commands},
+    {"semaphore", "semaphores, acquired while a program runs", semaphore_commands},
+    {"event", "events: set or not, and waited for", event_commands},
+    {"condition", "conditions; waited on by programs, not from here", condition_commands},
+    {"barrier", "barriers, where a number of parties wait for each other", barrier_commands},
 };
 #define NOUN_COUNT (sizeof nouns / sizeof nouns[0])
 
@@ -35,23 +39,42 @@ static const char help_text[] =
     "  --version, --help; after -- nothing is an option\n"
     "A VALUE that is JSON is that value: 5, 2.5, true, null, \"5\", [1,2] (a tuple),\n"
     "{\"bytes\":BASE64}; everything else is text: holdfast dict set ages Ann 41\n"
-    "Exit status: 0 yes, 1 no (missing, empty, held, false), 2 usage, 3 no server,\n"
-    "4 another error\n";
+    "Exit status: 0 yes, 1 no (missing, empty, held, false, broken barrier), 2 usage,\n"
+    "3 no server, 4 another error\n";
+
+/* The columns of the help screen; two short rows share a line. */
+#define SCREEN_COLUMNS 79
+#define HALF_COLUMNS 39
+
+/* How wide the noun's row is when it is not broken. */
+static int row_columns(const struct noun *noun) {
+  int columns = 2 + 9;
+  for (const struct command *command = noun->commands; command->verb != NULL; command++)
+    columns += 1 + (int)strlen(command->verb);
+  return columns;
+}
 
 static void print_verbs(FILE *stream, const struct noun *noun) {
   int column = fprintf(stream, "  %-9s", noun->name);
   for (const struct command *command = noun->commands; command->verb != NULL; command++) {
-    if (column + 1 + (int)strlen(command->verb) > 79)
+    if (column + 1 + (int)strlen(command->verb) > SCREEN_COLUMNS)
       column = fprintf(stream, "\n%11s", "") - 1;
     column += fprintf(stream, " %s", command->verb);
   }
-  fputc('\n', stream);
 }
 
 void command_help(FILE *stream) {
   fputs("Usage: holdfast [OPTIONS] COMMAND [NAME] [ARGUMENTS]\n", stream);
-  for (size_t i = 0; i < NOUN_COUNT; i++)
+  for (size_t i = 0; i < NOUN_COUNT; i++) {
     print_verbs(stream, &nouns[i]);
+    int columns = row_columns(&nouns[i]);
+    if (i > 0 && i + 1 < NOUN_COUNT && columns <= HALF_COLUMNS &&
+        row_columns(&nouns[i + 1]) <= HALF_COLUMNS) {
+      fprintf(stream, "%*s", HALF_COLUMNS - columns, "");
+      print_verbs(stream, &nouns[++i]);
+    }
+    fputc('\n', stream);
+  }
   fputs(help_text, stream);
 }
 
@@ -205,6 +228,8 @@ static hf_status create_object(struct cli *cli, const char *name, hf_object **ob
       return hf_list_open(cli->conn, name, (hf_list **)object);
     case HF_NAMESPACE:
       return hf_namespace_open(cli->conn, name, (hf_namespace **)object);
+    case HF_EVENT:
+      return hf_event_open(cli->conn, name, (hf_event **)object);
     default:
       return hf_open(cli->conn, name, cli->command->kind, object);
   }

@@ -38,7 +38,8 @@ struct noun {
 };
 
 extern const struct command server_commands[], dict_commands[], list_commands[], queue_commands[],
-    pipe_commands[], namespace_commands[], value_commands[], array_commands[], lock_commands[];
+    pipe_commands[], namespace_commands[], value_commands[], array_commands[], lock_commands[],
+    semaphore_commands[], event_commands[], condition_commands[], barrier_commands[];
 
 /* Finds the command that cli->words name and parses its arguments into cli->args. CLI_YES, or
  * CLI_USAGE after reporting. */

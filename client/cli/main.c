@@ -1,6 +1,6 @@
 /* The `holdfast` command: options by argp, then one row of a table in cmd_*.c.
  *
- * threads  one, but for `lock run`
+ * threads  one, but for `lock run` and `semaphore run`
  */
 #include "client/cli/cli.h"
 #include "client/cli/command.h"
@@ -26,6 +26,9 @@ enum option_key {
   KEY_KIND,
   KEY_END,
   KEY_TOKEN,
+  KEY_START,
+  KEY_PARTIES,
+  KEY_BOUNDED,
   KEY_RAW_OBJECT,
   KEY_REVERSE,
   KEY_ONE_WAY,
@@ -45,6 +48,9 @@ static const struct argp_option option_rows[] = {
     {"kind", KEY_KIND, "KIND", 0, NULL, 0},
     {"end", KEY_END, "0|1", 0, NULL, 0},
     {"token", KEY_TOKEN, "N", 0, NULL, 0},
+    {"start", KEY_START, "N", 0, NULL, 0},
+    {"parties", KEY_PARTIES, "N", 0, NULL, 0},
+    {"bounded", KEY_BOUNDED, NULL, 0, NULL, 0},
     {"raw", KEY_RAW_OBJECT, NULL, 0, NULL, 0},
     {"reverse", KEY_REVERSE, NULL, 0, NULL, 0},
     {"one-way", KEY_ONE_WAY, NULL, 0, NULL, 0},
@@ -123,6 +129,8 @@ static bool set_switch(struct cli_options *options, int key) {
       return options->text = true;
     case KEY_RAW_OBJECT:
       return options->raw_object = true;
+    case KEY_BOUNDED:
+      return options->bounded = true;
     case KEY_REVERSE:
       return options->reverse = true;
     case KEY_ONE_WAY:
@@ -155,6 +163,12 @@ static error_t take_option(int key, char *text, struct argp_state *state) {
     case KEY_MAXSIZE:
       options->has_maxsize = true;
       options->maxsize = read_number(state, "maxsize", text, 0);
+      return 0;
+    case KEY_START:
+      options->start = (uint64_t)read_number(state, "start", text, 0);
+      return 0;
+    case KEY_PARTIES:
+      options->parties = (uint64_t)read_number(state, "parties", text, 1);
       return 0;
     case KEY_KIND:
       read_kind(state, options, text);
@@ -192,7 +206,7 @@ static int run(struct cli *cli) {
 }
 
 int main(int argc, char **argv) {
-  struct cli cli = {.options = {.end = -1}};
+  struct cli cli = {.options = {.end = -1, .start = 1}};
   static const struct argp parser = {option_rows, take_option, NULL, NULL, NULL, NULL, NULL};
   argp_err_exit_status = CLI_USAGE;
   cli.words = cli_alloc(&cli, (size_t)argc * sizeof *cli.words);

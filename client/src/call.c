@@ -178,21 +178,37 @@ hf_status call_submit(struct request *request, struct call *call) {
   return HF_OK;
 }
 
-/* A lock that was granted to a call nobody waits for any more is given back. */
-static void undo_grant(hf_conn *conn, uint64_t object, uint64_t caller, uint64_t token) {
-  Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
-  arm.fence_case = HOLDFAST__LOCK_RELEASE__FENCE_TOKEN;
-  arm.token = token;
+/* Sends, on the same object and as the same caller, what takes a call back that was given up. */
+static void send_undo(hf_conn *conn, const struct slot *slot, uint32_t operation,
+                      const ProtobufCMessage *arm) {
   const struct envelope envelope = {.timeout_ms = -1,
-                                    .caller = caller,
-                                    .object = object,
-                                    .operation = OPERATION(LOCK_RELEASE),
-                                    .arm = &arm.base,
-                                    .arm_len = holdfast__lock_release__get_packed_size(&arm)};
+                                    .caller = slot->caller,
+                                    .object = slot->object,
+                                    .operation = operation,
+                                    .arm = arm,
+                                    .arm_len = protobuf_c_message_get_packed_size(arm)};
   if (conn->window.used_count < HF_WINDOW_COUNT_MAX) {
     window_add(&conn->window, conn->transport->framing, &envelope);
     conn_write(conn);
   }
+}
+
+static void undo_grant(hf_conn *conn, const struct slot *slot, uint64_t token) {
+  Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
+  arm.fence_case = HOLDFAST__LOCK_RELEASE__FENCE_TOKEN;
+  arm.token = token;
+  send_undo(conn, slot, OPERATION(LOCK_RELEASE), &arm.base);
+}
+
+static void undo_permit(hf_conn *conn, const struct slot *slot) {
+  Holdfast__SemaphoreRelease arm = HOLDFAST__SEMAPHORE_RELEASE__INIT;
+  send_undo(conn, slot, OPERATION(SEMAPHORE_RELEASE), &arm.base);
+}
+
+/* Nobody is there to run the action the other parties wait for. */
+static void undo_arrival(hf_conn *conn, const struct slot *slot) {
+  Holdfast__BarrierAbort arm = HOLDFAST__BARRIER_ABORT__INIT;
+  send_undo(conn, slot, OPERATION(BARRIER_ABORT), &arm.base);
 }
 
 /* Takes back what a reply that nobody waits for gave the session. */
@@ -201,7 +217,11 @@ static void undo(hf_conn *conn, const struct slot *slot, const Holdfast__Respons
     return;
   }
   if (reply->result_case == HOLDFAST__RESPONSE__RESULT_GRANT) {
-    undo_grant(conn, slot->object, slot->caller, reply->grant->token);
+    undo_grant(conn, slot, reply->grant->token);
+  } else if (slot->operation == OPERATION(SEMAPHORE_ACQUIRE) && reply->status == HF_OK) {
+    undo_permit(conn, slot);
+  } else if (reply->result_case == HOLDFAST__RESPONSE__RESULT_ARRIVAL && reply->arrival->acts) {
+    undo_arrival(conn, slot);
   } else if (slot->operation == OPERATION(OBJECT_OPEN) &&
              reply->result_case == HOLDFAST__RESPONSE__RESULT_OBJECT) {
     holds_release(conn, reply->object->id);

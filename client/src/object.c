@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 static const char *const kind_names[] = {
-    "any",   "dict",  "list",      "queue",     "pipe", "namespace",
-    "value", "array", "raw_value", "raw_array", "lock", "rlock",
+    "any",   "dict",      "list",      "queue", "pipe",  "namespace", "value",
+    "array", "raw_value", "raw_array", "lock",  "rlock", "semaphore", "bounded_semaphore",
+    "event", "condition", "barrier",
 };
 #define KIND_COUNT (sizeof kind_names / sizeof *kind_names)
 
@@ -184,6 +185,10 @@ static void copy_info(const Holdfast__Object *object, struct hf_object_info *inf
       .unfinished = object->unfinished,
       .token = object->token,
       .locked = object->locked,
+      .value = object->value,
+      .parties = object->parties,
+      .arrived = object->arrived,
+      .broken = object->broken,
   };
   copy_text(info->name, sizeof info->name, object->name);
   copy_text(info->holder, sizeof info->holder, object->holder);

@@ -210,6 +210,21 @@ hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply,
   return HF_REASON_NONE;
 }
 
+hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
+                         const struct result *result) {
+  (void)conn;
+  if (!has(reply, HOLDFAST__RESPONSE__RESULT_ARRIVAL)) {
+    return HF_REASON_BAD_REPLY;
+  }
+  if (result->first != NULL) {
+    *(uint64_t *)result->first = reply->arrival->index;
+  }
+  if (result->second != NULL) {
+    *(bool *)result->second = reply->arrival->acts;
+  }
+  return HF_REASON_NONE;
+}
+
 static void drop_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count) {
   for (size_t i = 0; i < count; i++) {
     value_drop_wire(conn, items[i]->key);

@@ -42,6 +42,9 @@ hf_reason result_count(hf_conn *conn, const Holdfast__Response *reply, const str
 /* first: bool *, second: hf_value * */
 hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
                           const struct result *result);
+/* first: uint64_t * index, second: bool * acts */
+hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
+                         const struct result *result);
 /* first: struct hf_grant * */
 hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 

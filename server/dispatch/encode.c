@@ -206,6 +206,10 @@ static void put_object(struct writer *writer, const void *item) {
   put_bytes(writer, 11, text_of(&object->holder));
   put_number(writer, 12, object->token);
   put_number(writer, 13, object->unfinished);
+  put_number(writer, 14, object->value);
+  put_number(writer, 15, object->parties);
+  put_number(writer, 16, object->arrived);
+  put_number(writer, 17, object->broken);
 }
 
 static void put_objects(struct writer *writer, const void *item) {
@@ -220,6 +224,12 @@ static void put_grant(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   put_number(writer, 1, reply->token);
   put_number(writer, 2, reply->owner_died);
+}
+
+static void put_arrival(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  put_number(writer, 1, reply->index);
+  put_number(writer, 2, reply->acts);
 }
 
 static void put_failure(struct writer *writer, const void *item) {
@@ -306,6 +316,9 @@ static void put_result(struct writer *writer, const struct reply *reply) {
       break;
     case REPLY_EXCHANGE:
       put_message(writer, HOLDFAST__RESPONSE__RESULT_EXCHANGE, put_exchange, reply);
+      break;
+    case REPLY_ARRIVAL:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_ARRIVAL, put_arrival, reply);
       break;
   }
 }

@@ -148,7 +148,7 @@ bool call_bury_content(struct call *call) {
 
 bool call_may_not_wait(const struct call *call) {
   return call->timed_out || (call->message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS &&
-                             call->message->timeout_ms == 0);
+                             call->message->timeout_ms <= 0);
 }
 
 hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reason) {

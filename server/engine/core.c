@@ -108,6 +108,15 @@ static uint64_t deadline_of(const struct call *call) {
   return clock_deadline_ns(call->now_ns, (uint64_t)call->message->timeout_ms);
 }
 
+hf_reason core_restart_time(struct call *call) {
+  struct timers *timers = &call->engine->timers;
+  uint64_t deadline_ns = deadline_of(call);
+  timers_stop(timers, &call->waiter->timer);
+  bool starts = deadline_ns != CLOCK_NEVER;
+  return starts && !timers_start(timers, &call->waiter->timer, deadline_ns) ? HF_REASON_NO_MEMORY
+                                                                            : HF_REASON_NONE;
+}
+
 static struct waiter *new_waiter(const struct call *call) {
   struct waiter *waiter = malloc(sizeof *waiter + call->body.len);
   if (!waiter) {
@@ -122,6 +131,8 @@ static struct waiter *new_waiter(const struct call *call) {
       .connection = call->connection,
       .route = *call->route,
       .reply = call->reply,
+      .step = call->step,
+      .note = call->note,
       .one_way = call->one_way,
       .body_len = call->body.len,
   };
@@ -138,15 +149,23 @@ static bool is_numbered_one_way(const struct waiter *waiter) {
   return waiter->session && waiter->one_way && waiter->reply->sequence;
 }
 
+hf_reason core_check_park(const struct call *call) {
+  const struct peer *peer = core_peer(call->engine, call->connection);
+  if (!peer || peer->parked >= HF_IN_FLIGHT_MAX) {
+    return HF_REASON_IN_FLIGHT_FULL;
+  }
+  bool is_large = call->body.len > SMALL_BODY_BYTES;
+  return is_large && !core_has_room(call->engine, call->body.len) ? HF_REASON_MEMORY_FULL
+                                                                  : HF_REASON_NONE;
+}
+
 /* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
   struct peer *peer = core_peer(engine, call->connection);
-  if (!peer || peer->parked >= HF_IN_FLIGHT_MAX) {
-    return HF_REASON_IN_FLIGHT_FULL;
-  }
-  if (call->body.len > SMALL_BODY_BYTES && !core_has_room(engine, call->body.len)) {
-    return HF_REASON_MEMORY_FULL;
+  hf_reason reason = core_check_park(call);
+  if (reason) {
+    return reason;
   }
   struct waiter *waiter = new_waiter(call);
   if (!waiter) {
@@ -201,6 +220,8 @@ static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter
       .object = waiter->object,
       .reply = waiter->reply,
       .waiter = waiter,
+      .step = waiter->step,
+      .note = waiter->note,
       .one_way = waiter->one_way,
   };
 }
@@ -209,12 +230,14 @@ void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter
                    hf_reason reason) {
   struct call call = call_of(engine, now_ns, waiter);
   unlink_waiter(engine, waiter);
+  core_leave_wait(engine, waiter);
   finish(&call, reason);
   free(waiter);
 }
 
 void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
   unlink_waiter(engine, waiter);
+  core_leave_wait(engine, waiter);
   waiter->reply->pending = NULL;
   reply_release(waiter->reply);
   free(waiter);
@@ -233,7 +256,9 @@ static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *wai
   }
   arena_reset(&engine->scratch);
   if (reason == REASON_PARKED) {
-    assert(!timed_out);
+    assert(!call.timed_out); /* a step that must not be cut short has taken it back */
+    waiter->step = call.step;
+    waiter->note = call.note;
     if (call.park_queue != waiter->queue) {
       wait_queue_remove(waiter->queue, waiter);
       wait_queue_insert(call.park_queue, waiter);
@@ -297,8 +322,8 @@ static hf_reason check_timeout(const struct call *call) {
   const Holdfast__Request *message = call->message;
   bool negative =
       message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS && message->timeout_ms < 0;
-  return negative && (call->operation->flags & OPERATION_WAITS) ? HF_REASON_NEGATIVE_TIMEOUT
-                                                                : HF_REASON_NONE;
+  uint32_t flags = call->operation->flags & (OPERATION_WAITS | OPERATION_ANY_TIMEOUT);
+  return negative && flags == OPERATION_WAITS ? HF_REASON_NEGATIVE_TIMEOUT : HF_REASON_NONE;
 }
 
 /* The object the request names, if its operation works on one. */

@@ -63,6 +63,8 @@ struct call {
   bool one_way;
   bool timed_out; /* the last run: answer, don't park */
   bool late;      /* what it answers is owed to the deadline */
+  unsigned step;  /* kept from run to run while it waits, with the note */
+  uint64_t note;
   struct wait_queue *park_queue;
 };
 
@@ -71,6 +73,11 @@ struct call {
 
 /* core.c: runs operations */
 void core_run(struct call *call);
+/* Whether the request could be parked now; for handlers that change something before they wait.
+ * HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL */
+hf_reason core_check_park(const struct call *call);
+/* The time of a request that waits begins now. HF_REASON_NONE | NO_MEMORY */
+hf_reason core_restart_time(struct call *call);
 /* Something a queue's waiters wait for may have happened. */
 void core_wake(struct engine *engine, struct wait_queue *queue);
 /* Runs what was woken and drops what nobody holds, until nothing is left to do. */
@@ -89,6 +96,20 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
 /* Frees it; a large one outside the turn. */
 void core_bury(struct engine *engine, struct object *object);
 void core_drop_unheld(struct engine *engine, uint64_t now_ns);
+
+/* sync.c: what others feel of a party or a waiter that is gone */
+void core_leave_wait(struct engine *engine, const struct waiter *waiter);
+/* Those who wait get `step`; the barrier begins anew, or stays as it is when broken. */
+void core_end_round(struct engine *engine, struct object *object, unsigned step);
+/* Ends the waits for the object that stand in other objects' queues. */
+void core_end_foreign_waits(struct engine *engine, uint64_t now_ns, struct object *object);
+/* Passes notifications to the first `count` who wait for one. */
+void core_notify(struct engine *engine, struct object *object, uint64_t count);
+/* The object whose lock a condition uses; itself unless it was given one. NULL: that one is gone.
+ */
+struct object *core_guard_of(const struct engine *engine, struct object *object);
+/* Steps of condition_wait and barrier_wait. */
+enum { STEP_WAITING = 1, STEP_NOTIFIED, STEP_LATE, STEP_RELEASED, STEP_BROKEN };
 
 /* sessions.c: their beginning and end */
 struct session *core_find_session(const struct engine *engine, struct bytes id);

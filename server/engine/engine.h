@@ -27,6 +27,7 @@ enum operation_flag {
   OPERATION_NEEDS_SESSION = 8,
   OPERATION_OPENS = 16, /* OpenSession, ResumeSession: served to a connection whose session ended */
   OPERATION_READS = 32, /* changes nothing and never parks: a repeat runs again, no reply is kept */
+  OPERATION_ANY_TIMEOUT = 64, /* a negative timeout is as good as none at all */
 };
 
 /* One row of dispatch/operations.h. */

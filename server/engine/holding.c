@@ -40,6 +40,7 @@ static void unlink_lock(struct engine *engine, struct object *object) {
 }
 
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object) {
+  core_end_foreign_waits(engine, now_ns, object);
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     struct wait_queue *queue = &object->waits[i];
     struct waiter *waiter;

@@ -104,6 +104,21 @@ static bool init_content(const struct registry *registry, struct object *object,
     case HOLDFAST__KIND__RLOCK:
       object->lock.recursive = true;
       return true;
+    case HOLDFAST__KIND__SEMAPHORE:
+    case HOLDFAST__KIND__BOUNDED_SEMAPHORE:
+      object->semaphore = (struct semaphore){
+          .value = shape->start,
+          .start = shape->start,
+          .bounded = shape->kind == HOLDFAST__KIND__BOUNDED_SEMAPHORE,
+      };
+      return true;
+    case HOLDFAST__KIND__CONDITION:
+      object->condition.own.recursive = true;
+      object->condition.guard = shape->guard;
+      return true;
+    case HOLDFAST__KIND__BARRIER:
+      object->barrier.parties = shape->parties;
+      return true;
     default:
       return true;
   }
@@ -136,6 +151,9 @@ static struct object *new_object(const struct registry *registry,
   }
   if (shape->kind == HOLDFAST__KIND__VALUE || shape->kind == HOLDFAST__KIND__RAW_VALUE) {
     object->waits[WAIT_CHANGE].broadcast = true;
+  } else if (shape->kind == HOLDFAST__KIND__BARRIER) {
+    object->waits[WAIT_BARRIER].broadcast = true;
+    object->waits[WAIT_BARRIER_ENTER].broadcast = true;
   }
   if (!init_content(registry, object, shape)) {
     free(object);
@@ -259,6 +277,8 @@ struct lock *object_lock(struct object *object) {
     case HOLDFAST__KIND__VALUE:
     case HOLDFAST__KIND__ARRAY:
       return &object->cells.lock;
+    case HOLDFAST__KIND__CONDITION:
+      return object->condition.guard ? NULL : &object->condition.own;
     default:
       return NULL;
   }
@@ -290,6 +310,11 @@ void object_each_reference(const struct object *object, void (*visit)(void *ctx,
     case HOLDFAST__KIND__PIPE:
       each_in_list(&object->pipe.lines[0], visit, ctx);
       each_in_list(&object->pipe.lines[1], visit, ctx);
+      break;
+    case HOLDFAST__KIND__CONDITION:
+      if (object->condition.guard) {
+        visit(ctx, object->condition.guard);
+      }
       break;
     default:
       break;

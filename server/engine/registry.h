@@ -10,11 +10,13 @@
 
 #include "proto/base/map64.h"
 #include "server/engine/waiter.h"
+#include "server/objects/barrier.h"
 #include "server/objects/dict.h"
 #include "server/objects/list.h"
 #include "server/objects/lock.h"
 #include "server/objects/pipe.h"
 #include "server/objects/queue.h"
+#include "server/objects/semaphore.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +31,11 @@ enum {
   WAIT_PIPE_SEND = 2, /* + end */
   WAIT_LOCK = 0,      /* locks, and the lock of a value or array */
   WAIT_CHANGE = 1,    /* values */
+  WAIT_SEMAPHORE = 0,
+  WAIT_EVENT = 0,
+  WAIT_NOTIFY = 1,        /* conditions; 0 is their own lock's */
+  WAIT_BARRIER = 0,       /* parties of this round */
+  WAIT_BARRIER_ENTER = 1, /* those who come while the action runs */
   OBJECT_WAITS = 4,
 };
 
@@ -38,6 +45,12 @@ struct cells {
   size_t count;
   void *elements;
   struct lock lock; /* unused by the raw ones */
+};
+
+/* A condition's lock: its own, or another object's, which it refers to. */
+struct condition {
+  struct lock own;
+  uint64_t guard; /* id of the lock's object; 0: own */
 };
 
 struct object {
@@ -58,6 +71,10 @@ struct object {
     struct pipe pipe;
     struct cells cells;
     struct lock lock; /* lock and rlock */
+    struct semaphore semaphore;
+    bool event_is_set;
+    struct condition condition;
+    struct barrier barrier;
   };
 };
 TAILQ_HEAD(object_list, object);
@@ -78,6 +95,9 @@ struct object_shape {
   char typecode;
   uint64_t length;
   bool one_way;
+  uint64_t start;   /* semaphores */
+  uint64_t parties; /* barriers */
+  uint64_t guard;   /* conditions */
 };
 
 bool registry_init(struct registry *registry, const struct value_hash_key *hash_key,
@@ -100,7 +120,7 @@ struct object *object_take_content(struct object *object, const struct value_has
 /* Brings the object's part of memory_bytes up to date. */
 void registry_account(struct registry *registry, struct object *object);
 uint64_t object_length(const struct object *object);
-/* The lock that guards the object: a lock's own, or a value's; NULL: none. */
+/* The lock within the object: a lock's own, a value's, or a condition's own; NULL: none. */
 struct lock *object_lock(struct object *object);
 /* Calls visit for each reference stored in it. */
 void object_each_reference(const struct object *object, void (*visit)(void *ctx, uint64_t id),

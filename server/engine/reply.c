@@ -58,6 +58,7 @@ static void drop_result(struct reply *reply) {
     case REPLY_COUNT:
     case REPLY_SESSION:
     case REPLY_GRANT:
+    case REPLY_ARRIVAL:
       break;
   }
   reply->shape = REPLY_NOTHING;

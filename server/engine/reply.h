@@ -32,6 +32,7 @@ enum reply_shape {
   REPLY_SERVER,
   REPLY_PAYLOAD, /* value: bytes */
   REPLY_EXCHANGE,
+  REPLY_ARRIVAL,
 };
 
 struct reply_object {
@@ -41,7 +42,8 @@ struct reply_object {
   bool created, locked;
   char typecode;
   int64_t maxsize;
-  uint64_t length, waiting, holds, token, unfinished;
+  uint64_t length, waiting, holds, token, unfinished, value, parties, arrived;
+  bool broken;
 };
 
 struct reply_failure {
@@ -95,6 +97,10 @@ struct reply {
     struct {
       bool swapped;
       struct value found; /* VALUE_ABSENT: nothing */
+    };
+    struct {
+      uint64_t index;
+      bool acts;
     };
     struct reply_flushed *flushed; /* malloc */
     struct reply_server *server;   /* malloc */

@@ -30,6 +30,8 @@ void session_free(struct session *session) {
   map64_deinit(&session->holds);
   map64_deinit(&session->locks);
   map64_deinit(&session->ends);
+  map64_deinit(&session->permits);
+  map64_deinit(&session->acting);
   value_release(session->client);
   free(session->failures);
   free(session);

@@ -42,9 +42,11 @@ struct session {
   uint64_t acked;   /* every sequence up to here is acknowledged */
   uint64_t highest; /* sequence seen */
 
-  struct map64 holds; /* object id -> count of references */
-  struct map64 locks; /* object id -> non-NULL: locks it holds */
-  struct map64 ends;  /* object id -> bits: pipe ends it is attached to */
+  struct map64 holds;   /* object id -> count of references */
+  struct map64 locks;   /* object id -> non-NULL: locks it holds */
+  struct map64 permits; /* object id -> count: semaphores acquired and not released */
+  struct map64 acting;  /* object id -> non-NULL: barriers that wait for its action */
+  struct map64 ends;    /* object id -> bits: pipe ends it is attached to */
   struct waiter_list waiters;
 
   /* One-way requests, numbered apart. */

@@ -121,6 +121,35 @@ static void leave_pipes(struct engine *engine, struct session *session) {
   }
 }
 
+/* What a killed one had acquired comes back. */
+static void leave_semaphores(struct engine *engine, struct session *session) {
+  size_t position = 0;
+  uint64_t id;
+  void *count;
+  while (map64_next(&session->permits, &position, &id, &count)) {
+    struct object *object = registry_find(&engine->registry, id);
+    if (object) {
+      uint64_t held = object->semaphore.held, back = (uintptr_t)count;
+      if (!semaphore_release(&object->semaphore, back < held ? back : held)) {
+        core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
+      }
+    }
+  }
+}
+
+static void leave_barriers(struct engine *engine, struct session *session) {
+  size_t position = 0;
+  uint64_t id;
+  void *unused;
+  while (map64_next(&session->acting, &position, &id, &unused)) {
+    struct object *object = registry_find(&engine->registry, id);
+    if (object) {
+      object->barrier.actor_serial = 0; /* it takes itself out of nothing: the map goes anyway */
+      core_end_round(engine, object, STEP_BROKEN);
+    }
+  }
+}
+
 static void drop_holds(struct engine *engine, struct session *session) {
   size_t position = 0;
   uint64_t id;
@@ -146,6 +175,10 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   end_waits(engine, now_ns, session);
   leave_locks(engine, session, clean);
   leave_pipes(engine, session);
+  leave_barriers(engine, session);
+  if (!clean) {
+    leave_semaphores(engine, session);
+  }
   drop_holds(engine, session);
   forget_lost(engine, session);
   engine->kept_bytes -= session->window_bytes;

@@ -56,6 +56,9 @@ struct waiter {
   uint64_t connection;     /* where the answer goes */
   struct sp_route route;
   struct reply *reply; /* the waiter's count */
+  /* What handlers of several steps remember from one run to the next. */
+  unsigned step; /* 0 at first */
+  uint64_t note;
   bool one_way;
   bool suspended;
   bool overdue; /* its deadline passed while it was suspended */

@@ -24,7 +24,7 @@ complains 2 USAGE help nonsense
 
 # Each row of the help is used by some test.
 tests=$(dirname "$0")
-for noun in '' dict list queue pipe namespace value array lock; do
+for noun in '' dict list queue pipe namespace value array lock semaphore event condition barrier; do
   "$HOLDFAST" help ${noun:+"$noun"} | sed 1d >"$TEST_DIR/rows" || fail "help $noun fails"
   [ -s "$TEST_DIR/rows" ] || fail "help $noun is empty"
   while read -r first second _; do

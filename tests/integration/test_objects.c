@@ -6,7 +6,7 @@
 
 static void test_object_kinds_have_names(void **state) {
   (void)state;
-  for (int kind = HF_DICT; kind <= HF_RLOCK; kind++) {
+  for (int kind = HF_DICT; kind <= HF_BARRIER; kind++) {
     assert_int_equal(hf_kind_find(hf_kind_name((hf_kind)kind)), kind);
   }
   assert_int_equal(hf_kind_find("nothing"), HF_ANY);

@@ -1,6 +1,9 @@
 #include "tests/integration/world.h"
 
+#include <signal.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 struct world world;
 
@@ -41,6 +44,46 @@ hf_conn *connect_again(int64_t call_timeout_ms) {
   const struct hf_options options = {.call_timeout_ms = call_timeout_ms, .client = "again"};
   hf_conn *conn = NULL;
   expect_ok(hf_connect(world.url, &options, &conn));
+  return conn;
+}
+
+void server_stop(void) {
+  int status;
+  assert_int_equal(kill(world.daemon.pid, SIGSTOP), 0);
+  assert_int_equal(waitpid(world.daemon.pid, &status, WUNTRACED), world.daemon.pid);
+  assert_true(WIFSTOPPED(status));
+}
+
+void server_continue(void) {
+  assert_int_equal(kill(world.daemon.pid, SIGCONT), 0);
+}
+
+pid_t child_start(int (*work)(void *), void *argument) {
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    _exit(work(argument));
+  }
+  return child;
+}
+
+int child_end(pid_t child) {
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void child_kill(pid_t child) {
+  assert_int_equal(kill(child, SIGKILL), 0);
+  assert_int_equal(child_end(child), -1);
+}
+
+hf_conn *child_connect(void) {
+  const struct hf_options options = {.grace_ms = 100, .client = "child"};
+  hf_conn *conn;
+  if (hf_connect(world.url, &options, &conn) != HF_OK) {
+    _exit(100);
+  }
   return conn;
 }
 

@@ -44,6 +44,17 @@ void expect_ints(hf_value *values, size_t count, const int64_t *expected, size_t
 
 /* One more connection of its own session. call_timeout_ms 0: the default. */
 hf_conn *connect_again(int64_t call_timeout_ms);
+/* Stops the server, and waits until all its threads have; lets it go on. */
+void server_stop(void);
+void server_continue(void);
+/* Runs work in a forked child, which exits with what it returns. */
+pid_t child_start(int (*work)(void *), void *argument);
+/* Waits for its end; the exit status. */
+int child_end(pid_t child);
+/* SIGKILL, and waits until it is gone. */
+void child_kill(pid_t child);
+/* In a child: a connection whose session ends soon after the child is killed. Exits on failure. */
+hf_conn *child_connect(void);
 uint64_t now_ms(void);
 void sleep_ms(long ms);
 /* Objects and parked requests on the server now. */

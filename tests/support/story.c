@@ -52,6 +52,9 @@ static void write_result(struct story *story, const struct reply *reply) {
     case REPLY_GRANT:
       write_down(story, " granted%s", reply->owner_died ? ", owner died" : "");
       break;
+    case REPLY_ARRIVAL:
+      write_down(story, " index %" PRIu64 "%s", reply->index, reply->acts ? ", acts" : "");
+      break;
     case REPLY_SESSION:
       write_down(story, " session");
       break;

@@ -201,6 +201,14 @@ static void test_encode_reports(void **state) {
   drop(response);
 }
 
+static void test_encode_arrival(void **state) {
+  (void)state;
+  struct reply last = {.shape = REPLY_ARRIVAL, .index = 300, .acts = true};
+  Holdfast__Response *response = check(&last);
+  assert_true(response->arrival->index == 300 && response->arrival->acts);
+  drop(response);
+}
+
 static void test_encode_exchange_and_flush_and_server(void **state) {
   (void)state;
   struct reply nothing_found = {.shape = REPLY_EXCHANGE, .swapped = true};
@@ -232,6 +240,7 @@ int main(void) {
       cmocka_unit_test(test_encode_plain_results),
       cmocka_unit_test(test_encode_many_values),
       cmocka_unit_test(test_encode_reports),
+      cmocka_unit_test(test_encode_arrival),
       cmocka_unit_test(test_encode_exchange_and_flush_and_server),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

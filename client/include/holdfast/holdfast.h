@@ -74,6 +74,11 @@ typedef enum hf_kind {
   HF_RAW_ARRAY = 9,
   HF_LOCK = 10,
   HF_RLOCK = 11,
+  HF_SEMAPHORE = 12,
+  HF_BOUNDED_SEMAPHORE = 13,
+  HF_EVENT = 14,
+  HF_CONDITION = 15,
+  HF_BARRIER = 16,
 } hf_kind;
 
 typedef enum hf_type {
@@ -180,9 +185,13 @@ typedef struct hf_list hf_list;
 typedef struct hf_queue hf_queue;
 typedef struct hf_pipe hf_pipe;
 typedef struct hf_namespace hf_namespace;
-typedef struct hf_cell hf_cell;   /* Value and RawValue; `hf_value` is the datum */
-typedef struct hf_array hf_array; /* Array and RawArray */
-typedef struct hf_lock hf_lock;   /* Lock and RLock */
+typedef struct hf_cell hf_cell;           /* Value and RawValue; `hf_value` is the datum */
+typedef struct hf_array hf_array;         /* Array and RawArray */
+typedef struct hf_lock hf_lock;           /* Lock and RLock */
+typedef struct hf_semaphore hf_semaphore; /* Semaphore and BoundedSemaphore */
+typedef struct hf_event hf_event;
+typedef struct hf_condition hf_condition;
+typedef struct hf_barrier hf_barrier;
 
 #define HF_AS_OBJECT(handle) ((hf_object *)(handle))
 
@@ -196,6 +205,9 @@ struct hf_object_info {
   uint64_t waiting, holds, unfinished, token;
   bool locked;
   char holder[256];
+  uint64_t value;            /* semaphores: what may still be acquired; events: 1 when set */
+  uint64_t parties, arrived; /* barriers */
+  bool broken;
 };
 
 HF_API const char *hf_kind_name(hf_kind kind); /* "dict", ..., "raw_value" */
@@ -499,6 +511,71 @@ HF_CHECKED hf_status hf_lock_acquire_robust(hf_lock *lock, int64_t timeout_ms,
 HF_CHECKED hf_status hf_lock_release(hf_lock *lock);
 /* Only if `token` is the current grant's. FAILED_PRECONDITION TOKEN_STALE */
 HF_CHECKED hf_status hf_lock_release_token(hf_lock *lock, uint64_t token);
+
+/* ------------------------------------------------------------------ semaphore */
+
+/* What a killed session had acquired comes back; after a clean goodbye it stays acquired. Anyone
+ * may release. An existing one of another start: INVALID_ARGUMENT WRONG_SHAPE */
+HF_CHECKED hf_status hf_semaphore_open(hf_conn *conn, const char *name, uint64_t start,
+                                       hf_semaphore **semaphore);
+HF_CHECKED hf_status hf_bounded_semaphore_open(hf_conn *conn, const char *name, uint64_t start,
+                                               hf_semaphore **semaphore);
+HF_API void hf_semaphore_close(hf_semaphore *semaphore);
+/* First come, first served. DEADLINE_EXCEEDED NO_PERMIT, also with timeout 0 */
+HF_CHECKED hf_status hf_semaphore_acquire(hf_semaphore *semaphore, int64_t timeout_ms);
+/* FAILED_PRECONDITION RELEASED_TOO_OFTEN a bounded one beyond its start, unchanged */
+HF_CHECKED hf_status hf_semaphore_release(hf_semaphore *semaphore, uint64_t count);
+
+/* ------------------------------------------------------------------ event */
+
+HF_CHECKED hf_status hf_event_open(hf_conn *conn, const char *name, hf_event **event);
+HF_API void hf_event_close(hf_event *event);
+HF_CHECKED hf_status hf_event_set(hf_event *event);
+HF_CHECKED hf_status hf_event_clear(hf_event *event);
+HF_CHECKED hf_status hf_event_is_set(hf_event *event, bool *is_set);
+/* out is_set false: the time was up. A negative timeout other than HF_FOREVER is answered at once.
+ */
+HF_CHECKED hf_status hf_event_wait(hf_event *event, int64_t timeout_ms, bool *is_set);
+
+/* ------------------------------------------------------------------ condition */
+
+/* On `lock`, or with NULL on a recursive lock of its own, owned by a thread of a process. An
+ * existing one on another lock: INVALID_ARGUMENT WRONG_SHAPE */
+HF_CHECKED hf_status hf_condition_open(hf_conn *conn, const char *name, hf_lock *lock,
+                                       hf_condition **condition);
+HF_API void hf_condition_close(hf_condition *condition);
+/* As hf_lock_acquire and hf_lock_release. */
+HF_CHECKED hf_status hf_condition_acquire(hf_condition *condition, int64_t timeout_ms);
+HF_CHECKED hf_status hf_condition_release(hf_condition *condition);
+/* Gives the lock up, waits to be notified, and has the lock again when it returns. out notified
+ * false: the time was up. FAILED_PRECONDITION NOT_ACQUIRED */
+HF_CHECKED hf_status hf_condition_wait(hf_condition *condition, int64_t timeout_ms, bool *notified);
+/* Waits until predicate(ctx) holds, which is called with the lock held. out holds: its last answer.
+ */
+HF_CHECKED hf_status hf_condition_wait_for(hf_condition *condition, bool (*predicate)(void *ctx),
+                                           void *ctx, int64_t timeout_ms, bool *holds);
+/* Those who wait longest go first. count >= 1, else INVALID_ARGUMENT BAD_ARGUMENT.
+ * FAILED_PRECONDITION NOT_ACQUIRED */
+HF_CHECKED hf_status hf_condition_notify(hf_condition *condition, uint64_t count);
+HF_CHECKED hf_status hf_condition_notify_all(hf_condition *condition);
+
+/* ------------------------------------------------------------------ barrier */
+
+/* parties >= 1, else INVALID_ARGUMENT BAD_ARGUMENT. An existing one of other parties: WRONG_SHAPE
+ */
+HF_CHECKED hf_status hf_barrier_open(hf_conn *conn, const char *name, uint64_t parties,
+                                     hf_barrier **barrier);
+HF_API void hf_barrier_close(hf_barrier *barrier);
+/* Waits for all parties. action (or NULL) is run by the last to arrive, before the others go on; it
+ * answers whether it succeeded, and breaks the barrier if not. out index, may be NULL: 0 for the
+ * first to arrive. ABORTED BARRIER_BROKEN the time was up, a party left or was killed, abort,
+ * reset, or the action failed */
+HF_CHECKED hf_status hf_barrier_wait(hf_barrier *barrier, int64_t timeout_ms,
+                                     bool (*action)(void *ctx), void *ctx, uint64_t *index);
+/* Breaks it for those who wait and all who come, until reset. */
+HF_CHECKED hf_status hf_barrier_abort(hf_barrier *barrier);
+/* As new; breaks it for those who wait. */
+HF_CHECKED hf_status hf_barrier_reset(hf_barrier *barrier);
 
 #ifdef __cplusplus
 }

@@ -113,6 +113,26 @@ HANDLER(array_add)
 HANDLER(lock_acquire)
 HANDLER(lock_release)
 
+/* semaphore.c */
+HANDLER(semaphore_acquire)
+HANDLER(semaphore_release)
+
+/* event.c */
+HANDLER(event_set)
+HANDLER(event_clear)
+HANDLER(event_is_set)
+HANDLER(event_wait)
+
+/* condition.c */
+HANDLER(condition_wait)
+HANDLER(condition_notify)
+
+/* barrier.c */
+HANDLER(barrier_wait)
+HANDLER(barrier_done)
+HANDLER(barrier_abort)
+HANDLER(barrier_reset)
+
 #undef HANDLER
 
 #endif

@@ -1,8 +1,19 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
 
+/* The lock a condition was given stands in for it. */
+static hf_reason enter_guard(struct call *call) {
+  struct object *guard = core_guard_of(call->engine, call->object);
+  call->object = guard;
+  return guard ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
+}
+
 hf_reason handle_lock_acquire(struct call *call) {
   struct engine *engine = call->engine;
+  hf_reason reason = enter_guard(call);
+  if (reason) {
+    return reason;
+  }
   struct lock *lock = object_lock(call->object);
   struct wait_queue *queue = &call->object->waits[WAIT_LOCK];
   struct lock_owner owner = call_owner(call);
@@ -24,6 +35,10 @@ hf_reason handle_lock_acquire(struct call *call) {
 
 hf_reason handle_lock_release(struct call *call) {
   const Holdfast__LockRelease *message = call->message->lock_release;
+  hf_reason reason = enter_guard(call);
+  if (reason) {
+    return reason;
+  }
   struct lock *lock = object_lock(call->object);
   bool fenced = message->fence_case == HOLDFAST__LOCK_RELEASE__FENCE_TOKEN;
   if (fenced && (lock->depth == 0 || message->token != lock->token)) {
@@ -31,7 +46,7 @@ hf_reason handle_lock_release(struct call *call) {
   }
   struct session *owner = map64_get(&call->engine->sessions, lock->owner.session);
   bool freed;
-  hf_reason reason = lock_give_back(lock, call_owner(call), &freed);
+  reason = lock_give_back(lock, call_owner(call), &freed);
   if (freed) {
     if (owner) {
       map64_remove(&owner->locks, call->object->id);

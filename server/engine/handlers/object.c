@@ -15,6 +15,10 @@ static bool is_typed(int kind) {
          kind == HOLDFAST__KIND__RAW_ARRAY;
 }
 
+static bool is_semaphore(int kind) {
+  return kind == HOLDFAST__KIND__SEMAPHORE || kind == HOLDFAST__KIND__BOUNDED_SEMAPHORE;
+}
+
 /* What the request asks for. HF_REASON_NONE | WRONG_KIND BAD_NAME BAD_TYPECODE OBJECT_TOO_BIG */
 static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
   *shape = (struct object_shape){
@@ -23,12 +27,18 @@ static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_s
       .maxsize = message->maxsize > 0 ? message->maxsize : 0,
       .one_way = message->one_way,
       .length = message->n_initial ? message->n_initial : message->length,
+      .start = message->start,
+      .parties = message->parties,
+      .guard = message->kind == HOLDFAST__KIND__CONDITION ? message->lock : 0,
   };
-  if (message->kind < HOLDFAST__KIND__DICT || message->kind > HOLDFAST__KIND__RLOCK) {
+  if (message->kind < HOLDFAST__KIND__DICT || message->kind > HOLDFAST__KIND__BARRIER) {
     return HF_REASON_WRONG_KIND;
   }
   if (shape->name.len && call_check_name(shape->name)) {
     return HF_REASON_BAD_NAME;
+  }
+  if (message->kind == HOLDFAST__KIND__BARRIER && shape->parties == 0) {
+    return HF_REASON_BAD_ARGUMENT;
   }
   if (!is_typed(message->kind)) {
     return HF_REASON_NONE;
@@ -55,6 +65,12 @@ static hf_reason check_shape(const struct object *object, const struct object_sh
     same = object->queue.maxsize == shape->maxsize;
   } else if (object->kind == HOLDFAST__KIND__PIPE) {
     same = object->pipe.one_way == shape->one_way;
+  } else if (is_semaphore(object->kind)) {
+    same = object->semaphore.start == shape->start;
+  } else if (object->kind == HOLDFAST__KIND__CONDITION) {
+    same = object->condition.guard == shape->guard;
+  } else if (object->kind == HOLDFAST__KIND__BARRIER) {
+    same = object->barrier.parties == shape->parties;
   }
   return same ? HF_REASON_NONE : HF_REASON_WRONG_SHAPE;
 }
@@ -88,16 +104,37 @@ static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *mess
   return reason;
 }
 
+/* A condition refers to the lock it was given. */
+static hf_reason check_guard(const struct engine *engine, const struct object_shape *shape) {
+  if (!shape->guard) {
+    return HF_REASON_NONE;
+  }
+  const struct object *guard = registry_find(&engine->registry, shape->guard);
+  if (!guard) {
+    return HF_REASON_NO_SUCH_OBJECT;
+  }
+  bool is_lock = guard->kind == HOLDFAST__KIND__LOCK || guard->kind == HOLDFAST__KIND__RLOCK;
+  return is_lock ? HF_REASON_NONE : HF_REASON_WRONG_KIND;
+}
+
 static hf_reason create_object(struct call *call, const struct object_shape *shape) {
   struct engine *engine = call->engine;
+  hf_reason reason = check_guard(engine, shape);
+  if (reason) {
+    return reason;
+  }
   size_t cells_bytes =
       is_typed(shape->kind) ? shape->length * cell_element_bytes(shape->typecode) : 0;
   if (!core_has_room(engine, call->body.len + cells_bytes)) {
     return HF_REASON_MEMORY_FULL;
   }
-  hf_reason reason = registry_create(&engine->registry, shape, &call->object);
+  reason = registry_create(&engine->registry, shape, &call->object);
   if (reason) {
     return reason;
+  }
+  if (shape->guard) {
+    core_hold(engine, shape->guard);
+    call->object->references++;
   }
   reason = fill_object(call, call->message->object_open);
   if (reason) {
@@ -139,6 +176,14 @@ static struct reply_object report(const struct engine *engine, struct object *ob
     reported.unfinished = object->queue.unfinished;
   } else if (is_typed(object->kind)) {
     reported.typecode = object->cells.typecode;
+  } else if (is_semaphore(object->kind)) {
+    reported.value = object->semaphore.value;
+  } else if (object->kind == HOLDFAST__KIND__EVENT) {
+    reported.value = object->event_is_set;
+  } else if (object->kind == HOLDFAST__KIND__BARRIER) {
+    reported.parties = object->barrier.parties;
+    reported.arrived = object->barrier.arrived;
+    reported.broken = object->barrier.state == BARRIER_BROKEN;
   }
   return reported;
 }

@@ -1,0 +1,100 @@
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+
+static void answer_arrival(struct call *call, uint64_t index, bool acts) {
+  call->reply->shape = REPLY_ARRIVAL;
+  call->reply->index = index;
+  call->reply->acts = acts;
+}
+
+/* The last of the round lets the others go, or sees to its action first. */
+static hf_reason complete_round(struct call *call, uint64_t index) {
+  struct object *object = call->object;
+  struct barrier *barrier = &object->barrier;
+  bool acts = call->message->barrier_wait->has_action;
+  if (acts && !map64_set(&call->session->acting, object->id, object)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  barrier->arrived++;
+  if (acts) {
+    barrier->state = BARRIER_ACTING;
+    barrier->actor_serial = call->session->serial;
+  } else {
+    core_end_round(call->engine, object, STEP_RELEASED);
+  }
+  answer_arrival(call, index, acts);
+  return HF_REASON_NONE;
+}
+
+static hf_reason break_barrier(struct call *call) {
+  core_end_round(call->engine, call->object, STEP_BROKEN);
+  return HF_REASON_BARRIER_BROKEN;
+}
+
+static hf_reason arrive(struct call *call) {
+  struct object *object = call->object;
+  struct barrier *barrier = &object->barrier;
+  if (barrier->state == BARRIER_BROKEN) {
+    return HF_REASON_BARRIER_BROKEN;
+  }
+  if (barrier->state == BARRIER_ACTING) {
+    call->timed_out = false; /* its time begins when it can enter, as in Python */
+    call->park_queue = &object->waits[WAIT_BARRIER_ENTER];
+    return REASON_PARKED;
+  }
+  uint64_t index = barrier->arrived;
+  if (index + 1 == barrier->parties) {
+    return complete_round(call, index);
+  }
+  if (call_may_not_wait(call)) {
+    return break_barrier(call);
+  }
+  hf_reason reason = call->waiter ? core_restart_time(call) : core_check_park(call);
+  if (reason) {
+    return reason;
+  }
+  barrier->arrived++;
+  call->step = STEP_WAITING;
+  call->note = index;
+  return call_park(call, &object->waits[WAIT_BARRIER], HF_REASON_BARRIER_BROKEN);
+}
+
+hf_reason handle_barrier_wait(struct call *call) {
+  switch (call->step) {
+    case STEP_RELEASED:
+      answer_arrival(call, call->note, false);
+      return HF_REASON_NONE;
+    case STEP_BROKEN:
+      return HF_REASON_BARRIER_BROKEN;
+    case STEP_WAITING:
+      if (call->timed_out) {
+        return break_barrier(call);
+      }
+      return call_park(call, &call->object->waits[WAIT_BARRIER], HF_REASON_BARRIER_BROKEN);
+    default:
+      return arrive(call);
+  }
+}
+
+hf_reason handle_barrier_done(struct call *call) {
+  struct barrier *barrier = &call->object->barrier;
+  if (barrier->state == BARRIER_BROKEN) {
+    return HF_REASON_BARRIER_BROKEN;
+  }
+  if (barrier->state != BARRIER_ACTING || barrier->actor_serial != call->session->serial) {
+    return HF_REASON_NOT_OWNER;
+  }
+  core_end_round(call->engine, call->object, STEP_RELEASED);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_barrier_abort(struct call *call) {
+  core_end_round(call->engine, call->object, STEP_BROKEN);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_barrier_reset(struct call *call) {
+  core_end_round(call->engine, call->object, STEP_BROKEN);
+  call->object->barrier.state = BARRIER_FILLING;
+  return HF_REASON_NONE;
+}

@@ -1,0 +1,99 @@
+/* Waiting on a condition, step by step:
+ *
+ *   (first run)  gives the lock up, whatever its depth     -> STEP_WAITING, on WAIT_NOTIFY
+ *   WAITING      notified by somebody, who sets the step   -> STEP_NOTIFIED
+ *                out of time                               -> STEP_LATE
+ *   NOTIFIED, LATE  takes the lock back as deep as it was, waiting for it as long as it takes
+ */
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+
+/* The condition's lock, held by the caller; a plain lock by anybody, as in Python.
+ * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */
+static hf_reason find_held_lock(struct call *call, struct object **guard, struct lock **lock) {
+  *guard = core_guard_of(call->engine, call->object);
+  if (!*guard) {
+    return HF_REASON_NO_SUCH_OBJECT;
+  }
+  *lock = object_lock(*guard);
+  bool is_held =
+      (*lock)->depth > 0 && (!(*lock)->recursive || lock_is_free_for(*lock, call_owner(call)));
+  return is_held ? HF_REASON_NONE : HF_REASON_NOT_ACQUIRED;
+}
+
+static void give_up(struct call *call, struct object *guard, struct lock *lock) {
+  struct session *owner = map64_get(&call->engine->sessions, lock->owner.session);
+  if (owner) {
+    map64_remove(&owner->locks, guard->id);
+  }
+  lock_abandon(lock, false);
+  core_wake(call->engine, &guard->waits[WAIT_LOCK]);
+}
+
+static hf_reason begin_waiting(struct call *call) {
+  struct object *guard;
+  struct lock *lock;
+  hf_reason reason = find_held_lock(call, &guard, &lock);
+  if (reason) {
+    return reason;
+  }
+  if (call_may_not_wait(call)) {
+    call_answer_flag(call, false);
+    return HF_REASON_NONE;
+  }
+  reason = core_check_park(call);
+  if (reason) {
+    return reason;
+  }
+  call->step = STEP_WAITING;
+  call->note = lock->depth;
+  give_up(call, guard, lock);
+  return call_park(call, &call->object->waits[WAIT_NOTIFY], HF_REASON_TIMED_OUT);
+}
+
+static hf_reason take_back(struct call *call) {
+  struct object *guard = core_guard_of(call->engine, call->object);
+  if (!guard) {
+    return HF_REASON_NO_SUCH_OBJECT;
+  }
+  struct lock *lock = object_lock(guard);
+  if (lock->depth > 0) {
+    call->timed_out = false; /* it returns with the lock, however long that takes */
+    call->park_queue = &guard->waits[WAIT_LOCK];
+    return REASON_PARKED;
+  }
+  if (!map64_set(&call->session->locks, guard->id, guard)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  bool owner_died;
+  lock_take(lock, call_owner(call), ++call->engine->next_token, false, &owner_died);
+  lock->depth = call->note;
+  call_answer_flag(call, call->step == STEP_NOTIFIED);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_condition_wait(struct call *call) {
+  if (call->step == 0) {
+    return begin_waiting(call);
+  }
+  if (call->step == STEP_WAITING && !call->timed_out) {
+    call->park_queue = &call->object->waits[WAIT_NOTIFY]; /* not this one's turn */
+    return REASON_PARKED;
+  }
+  if (call->step == STEP_WAITING) {
+    call->step = STEP_LATE;
+  }
+  return take_back(call);
+}
+
+hf_reason handle_condition_notify(struct call *call) {
+  const Holdfast__ConditionNotify *message = call->message->condition_notify;
+  struct object *guard;
+  struct lock *lock;
+  hf_reason reason = find_held_lock(call, &guard, &lock);
+  if (!reason) {
+    uint64_t count = message->count ? message->count : 1;
+    core_notify(call->engine, call->object, message->all ? UINT64_MAX : count);
+  }
+  return reason;
+}

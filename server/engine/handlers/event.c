@@ -1,0 +1,28 @@
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+
+hf_reason handle_event_set(struct call *call) {
+  call->object->event_is_set = true;
+  core_wake(call->engine, &call->object->waits[WAIT_EVENT]);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_event_clear(struct call *call) {
+  call->object->event_is_set = false;
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_event_is_set(struct call *call) {
+  call_answer_flag(call, call->object->event_is_set);
+  return HF_REASON_NONE;
+}
+
+/* Out of time is an answer here, not an error. */
+hf_reason handle_event_wait(struct call *call) {
+  bool is_set = call->object->event_is_set;
+  if (!is_set && !call_may_not_wait(call)) {
+    return call_park(call, &call->object->waits[WAIT_EVENT], HF_REASON_TIMED_OUT);
+  }
+  call_answer_flag(call, is_set);
+  return HF_REASON_NONE;
+}

@@ -1,0 +1,73 @@
+/* Conditions and barriers: what the waiters of an object do to each other. */
+#include "server/engine/core.h"
+
+struct object *core_guard_of(const struct engine *engine, struct object *object) {
+  bool is_elsewhere = object->kind == HOLDFAST__KIND__CONDITION && object->condition.guard;
+  return is_elsewhere ? registry_find(&engine->registry, object->condition.guard) : object;
+}
+
+void core_notify(struct engine *engine, struct object *object, uint64_t count) {
+  struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
+  struct waiter *waiter = TAILQ_FIRST(&queue->waiters);
+  for (; waiter && count > 0; waiter = TAILQ_NEXT(waiter, queue_link)) {
+    if (waiter->step == STEP_WAITING) {
+      waiter->step = STEP_NOTIFIED;
+      count--;
+    }
+  }
+  core_wake(engine, queue);
+}
+
+static void give_step(struct waiter_list *waiters, unsigned step) {
+  struct waiter *waiter;
+  TAILQ_FOREACH(waiter, waiters, queue_link) {
+    waiter->step = step;
+  }
+}
+
+void core_end_round(struct engine *engine, struct object *object, unsigned step) {
+  struct wait_queue *parties = &object->waits[WAIT_BARRIER];
+  give_step(&parties->waiters, step);
+  give_step(&parties->suspended, step);
+  struct session *actor = map64_get(&engine->sessions, object->barrier.actor_serial);
+  if (actor) {
+    map64_remove(&actor->acting, object->id);
+  }
+  object->barrier.arrived = 0;
+  object->barrier.actor_serial = 0;
+  object->barrier.state = step == STEP_BROKEN ? BARRIER_BROKEN : BARRIER_FILLING;
+  core_wake(engine, parties);
+  core_wake(engine, &object->waits[WAIT_BARRIER_ENTER]);
+}
+
+void core_leave_wait(struct engine *engine, const struct waiter *waiter) {
+  struct object *object = waiter->object;
+  if (!object) {
+    return;
+  }
+  if (object->kind == HOLDFAST__KIND__CONDITION && waiter->step == STEP_NOTIFIED) {
+    core_notify(engine, object, 1); /* somebody else gets what it can't use */
+  } else if (object->kind == HOLDFAST__KIND__BARRIER && waiter->step == STEP_WAITING) {
+    core_end_round(engine, object, STEP_BROKEN);
+  }
+}
+
+static void end_waits_for(struct engine *engine, uint64_t now_ns, struct waiter_list *waiters,
+                          const struct object *object) {
+  struct waiter *next, *waiter = TAILQ_FIRST(waiters);
+  for (; waiter; waiter = next) {
+    next = TAILQ_NEXT(waiter, queue_link);
+    if (waiter->object == object) {
+      waiter->object = NULL;
+      core_end_wait(engine, now_ns, waiter, HF_REASON_OBJECT_DELETED);
+    }
+  }
+}
+
+void core_end_foreign_waits(struct engine *engine, uint64_t now_ns, struct object *object) {
+  struct object *guard = core_guard_of(engine, object);
+  if (guard && guard != object) {
+    end_waits_for(engine, now_ns, &guard->waits[WAIT_LOCK].waiters, object);
+    end_waits_for(engine, now_ns, &guard->waits[WAIT_LOCK].suspended, object);
+  }
+}

@@ -1,0 +1,314 @@
+/* Stories of semaphores, events, conditions and barriers: who goes on, and what the dead leave
+ * behind. */
+#include "tests/support/story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct story story;
+
+static void open_shaped(const char *name, Holdfast__Kind kind, uint64_t start, uint64_t parties,
+                        uint64_t lock) {
+  Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+  Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  open.kind = kind;
+  open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  open.start = start;
+  open.parties = parties;
+  open.lock = lock;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+  request.object_open = &open;
+  story_send(&story, 4, &request);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  story_begin(&story);
+  for (uint64_t connection = 1; connection <= 4; connection++) {
+    story_connect(&story, connection);
+    story_open_session(&story, connection);
+  }
+  open_shaped("two", HOLDFAST__KIND__SEMAPHORE, 2, 0, 0);
+  open_shaped("bounded", HOLDFAST__KIND__BOUNDED_SEMAPHORE, 1, 0, 0);
+  open_shaped("event", HOLDFAST__KIND__EVENT, 0, 0, 0);
+  open_shaped("condition", HOLDFAST__KIND__CONDITION, 0, 0, 0);
+  open_shaped("barrier", HOLDFAST__KIND__BARRIER, 0, 3, 0);
+  uint64_t lock = story_open(&story, 4, 0, HOLDFAST__KIND__LOCK, "lock", 0);
+  open_shaped("guarded", HOLDFAST__KIND__CONDITION, 0, 0, lock);
+  story.len = 0;
+  story.text[0] = 0;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  story_end(&story);
+  return 0;
+}
+
+/* An operation whose message has nothing to say, or is given. */
+static void ask(uint64_t connection, uint64_t sequence, const char *name, int64_t timeout_ms,
+                Holdfast__Request__OperationCase operation, void *message) {
+  Holdfast__Request request = story_request(sequence, name, timeout_ms);
+  request.caller = 1;
+  request.operation_case = operation;
+  request.semaphore_acquire = message; /* every arm is a pointer */
+  story_send(&story, connection, &request);
+}
+
+static void acquire_permit(uint64_t connection, uint64_t sequence, const char *name,
+                           int64_t timeout_ms) {
+  Holdfast__SemaphoreAcquire message = HOLDFAST__SEMAPHORE_ACQUIRE__INIT;
+  ask(connection, sequence, name, timeout_ms, HOLDFAST__REQUEST__OPERATION_SEMAPHORE_ACQUIRE,
+      &message);
+}
+
+static void release_permits(uint64_t connection, uint64_t sequence, const char *name,
+                            uint64_t count) {
+  Holdfast__SemaphoreRelease message = HOLDFAST__SEMAPHORE_RELEASE__INIT;
+  message.count = count;
+  ask(connection, sequence, name, STORY_WAIT_FOREVER,
+      HOLDFAST__REQUEST__OPERATION_SEMAPHORE_RELEASE, &message);
+}
+
+static void wait_condition(uint64_t connection, uint64_t sequence, const char *name,
+                           int64_t timeout_ms) {
+  Holdfast__ConditionWait message = HOLDFAST__CONDITION_WAIT__INIT;
+  ask(connection, sequence, name, timeout_ms, HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT,
+      &message);
+}
+
+static void notify(uint64_t connection, uint64_t sequence, const char *name, uint64_t count,
+                   bool all) {
+  Holdfast__ConditionNotify message = HOLDFAST__CONDITION_NOTIFY__INIT;
+  message.count = count;
+  message.all = all;
+  ask(connection, sequence, name, STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_CONDITION_NOTIFY,
+      &message);
+}
+
+static void wait_barrier(uint64_t connection, uint64_t sequence, int64_t timeout_ms, bool acts) {
+  Holdfast__BarrierWait message = HOLDFAST__BARRIER_WAIT__INIT;
+  message.has_action = acts;
+  ask(connection, sequence, "barrier", timeout_ms, HOLDFAST__REQUEST__OPERATION_BARRIER_WAIT,
+      &message);
+}
+
+static void test_sync_semaphore_lets_as_many_in_as_it_has(void **state) {
+  (void)state;
+  acquire_permit(1, 1, "two", 0);
+  acquire_permit(2, 1, "two", 0);
+  acquire_permit(3, 1, "two", 0);
+  acquire_permit(3, 2, "two", STORY_WAIT_FOREVER);
+  release_permits(4, 1, "two", 1);
+  release_permits(4, 2, "bounded", 1);
+  story_expect(&story,
+               "1 <- #1 OK\n2 <- #1 OK\n3 <- #1 DEADLINE_EXCEEDED NO_PERMIT\n"
+               "4 <- #1 OK\n3 <- #2 OK\n4 <- #2 FAILED_PRECONDITION RELEASED_TOO_OFTEN\n");
+}
+
+static void test_sync_semaphore_of_a_killed_one_comes_back(void **state) {
+  (void)state;
+  acquire_permit(1, 1, "bounded", 0);
+  acquire_permit(2, 1, "bounded", STORY_WAIT_FOREVER);
+  story_disconnect(&story, 1);
+  story_expect(&story, "1 <- #1 OK\n");
+  story_pass_ms(&story, 5000);
+  story_expect(&story, "2 <- #1 OK\n");
+}
+
+static void test_sync_semaphore_stays_acquired_after_a_goodbye(void **state) {
+  (void)state;
+  acquire_permit(1, 1, "bounded", 0);
+  story_close_session(&story, 1);
+  acquire_permit(2, 1, "bounded", 0);
+  story_expect(&story, "1 <- #1 OK\n1 <- #0 OK\n2 <- #1 DEADLINE_EXCEEDED NO_PERMIT\n");
+}
+
+static void test_sync_event_wakes_all_and_answers_in_time(void **state) {
+  (void)state;
+  Holdfast__EventWait wait = HOLDFAST__EVENT_WAIT__INIT;
+  Holdfast__EventSet set = HOLDFAST__EVENT_SET__INIT;
+  const Holdfast__Request__OperationCase waits = HOLDFAST__REQUEST__OPERATION_EVENT_WAIT;
+  ask(1, 1, "event", STORY_WAIT_FOREVER, waits, &wait);
+  ask(2, 1, "event", 100, waits, &wait);
+  ask(3, 1, "event", -5, waits, &wait);
+  story_pass_ms(&story, 100);
+  ask(4, 1, "event", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_EVENT_SET, &set);
+  ask(2, 2, "event", 0, waits, &wait);
+  story_expect(&story,
+               "3 <- #1 OK no\n2 <- #1 OK no\n4 <- #1 OK\n1 <- #1 OK yes\n2 <- #2 OK yes\n");
+}
+
+static void test_sync_condition_needs_its_lock(void **state) {
+  (void)state;
+  wait_condition(1, 1, "condition", STORY_WAIT_FOREVER);
+  notify(1, 2, "condition", 1, false);
+  story_expect(
+      &story,
+      "1 <- #1 FAILED_PRECONDITION NOT_ACQUIRED\n1 <- #2 FAILED_PRECONDITION NOT_ACQUIRED\n");
+}
+
+static void lock_and_wait(uint64_t connection, const char *name, int64_t timeout_ms) {
+  story_acquire(&story, connection, 1, name, 1, STORY_WAIT_FOREVER);
+  wait_condition(connection, 2, name, timeout_ms);
+}
+
+static void test_sync_condition_notifies_in_order_each_with_the_lock(void **state) {
+  (void)state;
+  lock_and_wait(1, "condition", STORY_WAIT_FOREVER);
+  lock_and_wait(2, "condition", STORY_WAIT_FOREVER);
+  story_acquire(&story, 3, 1, "condition", 1, 0);
+  notify(3, 2, "condition", 2, false);
+  story_release(&story, 3, 3, "condition", 1);
+  story_release(&story, 1, 3, "condition", 1);
+  story_expect(&story,
+               "1 <- #1 OK granted\n2 <- #1 OK granted\n3 <- #1 OK granted\n3 <- #2 OK\n"
+               "3 <- #3 OK\n1 <- #2 OK yes\n"
+               "1 <- #3 OK\n2 <- #2 OK yes\n");
+}
+
+static void test_sync_condition_out_of_time_still_gets_the_lock_back(void **state) {
+  (void)state;
+  lock_and_wait(1, "guarded", 100);
+  story_acquire(&story, 2, 1, "lock", 1, 0); /* the lock it was given */
+  story_pass_ms(&story, 100);
+  story_expect(&story, "1 <- #1 OK granted\n2 <- #1 OK granted\n");
+  story_release(&story, 2, 2, "lock", 1);
+  story_acquire(&story, 2, 3, "lock", 1, 0);
+  story_expect(&story, "2 <- #2 OK\n1 <- #2 OK no\n2 <- #3 DEADLINE_EXCEEDED LOCK_HELD\n");
+}
+
+static void test_sync_condition_forgets_the_killed_and_passes_its_turn_on(void **state) {
+  (void)state;
+  lock_and_wait(1, "condition", STORY_WAIT_FOREVER);
+  lock_and_wait(2, "condition", STORY_WAIT_FOREVER);
+  story_acquire(&story, 3, 1, "condition", 1, 0);
+  notify(3, 2, "condition", 1, false); /* meant for 1 */
+  story_disconnect(&story, 1);
+  story_pass_ms(&story, 5000);
+  story_release(&story, 3, 3, "condition", 1);
+  story_expect(&story,
+               "1 <- #1 OK granted\n2 <- #1 OK granted\n3 <- #1 OK granted\n3 <- #2 OK\n"
+               "0 <- #2 FAILED_PRECONDITION SESSION_ENDED\n"
+               "3 <- #3 OK\n2 <- #2 OK yes\n");
+}
+
+static void test_sync_condition_deleted_while_its_waiter_wants_the_lock(void **state) {
+  (void)state;
+  Holdfast__ObjectDelete deletion = HOLDFAST__OBJECT_DELETE__INIT;
+  lock_and_wait(1, "guarded", 100);
+  story_acquire(&story, 2, 1, "lock", 1, 0);
+  story_pass_ms(&story, 100);
+  ask(3, 1, "guarded", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_OBJECT_DELETE, &deletion);
+  story_release(&story, 2, 2, "lock", 1);
+  story_expect(&story,
+               "1 <- #1 OK granted\n2 <- #1 OK granted\n"
+               "1 <- #2 ABORTED OBJECT_DELETED\n3 <- #1 OK\n2 <- #2 OK\n");
+}
+
+static void test_sync_barrier_opens_for_the_last(void **state) {
+  (void)state;
+  for (uint64_t round = 1; round <= 2; round++) {
+    wait_barrier(1, round, STORY_WAIT_FOREVER, false);
+    wait_barrier(2, round, STORY_WAIT_FOREVER, false);
+    story_expect(&story, "");
+    wait_barrier(3, round, 0, false);
+    story_expect(&story, round == 1
+                             ? "3 <- #1 OK index 2\n1 <- #1 OK index 0\n2 <- #1 OK index 1\n"
+                             : "3 <- #2 OK index 2\n1 <- #2 OK index 0\n2 <- #2 OK index 1\n");
+  }
+}
+
+static void test_sync_barrier_waits_for_the_action(void **state) {
+  (void)state;
+  Holdfast__BarrierDone done = HOLDFAST__BARRIER_DONE__INIT;
+  const Holdfast__Request__OperationCase is_done = HOLDFAST__REQUEST__OPERATION_BARRIER_DONE;
+  wait_barrier(1, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(2, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(3, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(4, 1, STORY_WAIT_FOREVER, true); /* the next round's first */
+  ask(1, 2, "barrier", STORY_WAIT_FOREVER, is_done, &done);
+  story_expect(&story, "3 <- #1 OK index 2, acts\n1 <- #2 FAILED_PRECONDITION NOT_OWNER\n");
+  ask(3, 2, "barrier", STORY_WAIT_FOREVER, is_done, &done);
+  story_expect(&story, "3 <- #2 OK\n1 <- #1 OK index 0\n2 <- #1 OK index 1\n");
+}
+
+static void test_sync_barrier_newcomers_time_begins_after_the_action(void **state) {
+  (void)state;
+  Holdfast__BarrierDone done = HOLDFAST__BARRIER_DONE__INIT;
+  wait_barrier(1, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(2, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(3, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(4, 1, 100, true);
+  story_pass_ms(&story, 200);
+  story_expect(&story, "3 <- #1 OK index 2, acts\n");
+  ask(3, 2, "barrier", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_BARRIER_DONE, &done);
+  story_pass_ms(&story, 99);
+  story_expect(&story, "3 <- #2 OK\n1 <- #1 OK index 0\n2 <- #1 OK index 1\n");
+  story_pass_ms(&story, 1);
+  story_expect(&story, "4 <- #1 ABORTED BARRIER_BROKEN\n");
+}
+
+static void test_sync_barrier_breaks_until_reset(void **state) {
+  (void)state;
+  Holdfast__BarrierReset reset = HOLDFAST__BARRIER_RESET__INIT;
+  wait_barrier(1, 1, STORY_WAIT_FOREVER, false);
+  wait_barrier(2, 1, 100, false);
+  story_pass_ms(&story, 100);
+  wait_barrier(3, 1, STORY_WAIT_FOREVER, false);
+  ask(4, 1, "barrier", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_BARRIER_RESET, &reset);
+  wait_barrier(3, 2, STORY_WAIT_FOREVER, false);
+  story_expect(&story,
+               "2 <- #1 ABORTED BARRIER_BROKEN\n1 <- #1 ABORTED BARRIER_BROKEN\n"
+               "3 <- #1 ABORTED BARRIER_BROKEN\n4 <- #1 OK\n");
+}
+
+static void test_sync_barrier_breaks_when_a_party_or_the_actor_is_killed(void **state) {
+  (void)state;
+  Holdfast__BarrierReset reset = HOLDFAST__BARRIER_RESET__INIT;
+  wait_barrier(1, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(2, 1, STORY_WAIT_FOREVER, true);
+  story_disconnect(&story, 1);
+  story_pass_ms(&story, 5000);
+  ask(4, 1, "barrier", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_BARRIER_RESET, &reset);
+  story_connect(&story, 5);
+  story_open_session(&story, 5);
+  story_expect(&story,
+               "0 <- #1 FAILED_PRECONDITION SESSION_ENDED\n2 <- #1 ABORTED BARRIER_BROKEN\n"
+               "4 <- #1 OK\n5 <- #0 OK session\n");
+  wait_barrier(2, 2, STORY_WAIT_FOREVER, true);
+  wait_barrier(3, 1, STORY_WAIT_FOREVER, true);
+  wait_barrier(5, 1, STORY_WAIT_FOREVER, true);
+  story_disconnect(&story, 5);
+  story_pass_ms(&story, 5000);
+  story_expect(&story,
+               "5 <- #1 OK index 2, acts\n"
+               "2 <- #2 ABORTED BARRIER_BROKEN\n3 <- #1 ABORTED BARRIER_BROKEN\n");
+}
+
+int main(void) {
+#define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      STORY(test_sync_semaphore_lets_as_many_in_as_it_has),
+      STORY(test_sync_semaphore_of_a_killed_one_comes_back),
+      STORY(test_sync_semaphore_stays_acquired_after_a_goodbye),
+      STORY(test_sync_event_wakes_all_and_answers_in_time),
+      STORY(test_sync_condition_needs_its_lock),
+      STORY(test_sync_condition_notifies_in_order_each_with_the_lock),
+      STORY(test_sync_condition_out_of_time_still_gets_the_lock_back),
+      STORY(test_sync_condition_forgets_the_killed_and_passes_its_turn_on),
+      STORY(test_sync_condition_deleted_while_its_waiter_wants_the_lock),
+      STORY(test_sync_barrier_opens_for_the_last),
+      STORY(test_sync_barrier_waits_for_the_action),
+      STORY(test_sync_barrier_newcomers_time_begins_after_the_action),
+      STORY(test_sync_barrier_breaks_until_reset),
+      STORY(test_sync_barrier_breaks_when_a_party_or_the_actor_is_killed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
