@@ -177,7 +177,7 @@ def corpus(proto_dir, out_dir):
             match = LINE.match(line)
             if match.group("what") not in (">", ">x"):
                 continue
-            text = re.sub(r"\$S", '"0123456789abcdef"', match.group("text"))
+            text = re.sub(r"(?<=session: )\$\w+|\$S", '"0123456789abcdef"', match.group("text"))
             text = re.sub(r"\$\w+", "1", text)
             body = (messages.encode(text) if match.group("what") == ">" else bytes.fromhex(text))
             story += struct.pack(">BH", max(ord(match.group("peer") or "A") - ord("A"), 0) % 4, len(body)) + body
