@@ -93,15 +93,28 @@ static void close_connection(void *ctx, uint64_t connection) {
   write_down(ctx, "%" PRIu64 " closed\n", connection);
 }
 
+void story_forget(struct story *story) {
+  story->len = 0;
+  story->text[0] = 0;
+}
+
 void story_begin(struct story *story) {
   struct engine_config config = {.first_object = 1, .memory_bytes_max = 1u << 20};
   struct engine_sink sink = {story, deliver, close_connection};
   story->now_ns = 1;
   story->next_entropy = 0;
-  story->len = 0;
-  story->text[0] = 0;
+  story_forget(story);
   story->engine = engine_new(&config, &sink);
   assert_non_null(story->engine);
+}
+
+void story_begin_connected(struct story *story, uint64_t count) {
+  story_begin(story);
+  for (uint64_t connection = 1; connection <= count; connection++) {
+    story_connect(story, connection);
+    story_open_session(story, connection);
+  }
+  story_forget(story);
 }
 
 void story_end(struct story *story) {
@@ -110,8 +123,7 @@ void story_end(struct story *story) {
 
 void story_expect(struct story *story, const char *expected) {
   assert_string_equal(story->text, expected);
-  story->len = 0;
-  story->text[0] = 0;
+  story_forget(story);
 }
 
 void story_pass_ms(struct story *story, uint64_t ms) {

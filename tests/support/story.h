@@ -27,6 +27,10 @@ struct story {
 };
 
 void story_begin(struct story *story);
+/* The same, with a session on each of the connections 1 to count, of which nothing is written. */
+void story_begin_connected(struct story *story, uint64_t count);
+/* Nothing happened so far. */
+void story_forget(struct story *story);
 void story_end(struct story *story);
 /* Fails unless exactly this happened since the last call. */
 void story_expect(struct story *story, const char *expected);

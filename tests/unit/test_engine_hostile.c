@@ -16,17 +16,12 @@
 static struct story story;
 
 static void forget(void) {
-  story.len = 0;
-  story.text[0] = 0;
+  story_forget(&story);
 }
 
 static int set_up(void **state) {
   (void)state;
-  story_begin(&story);
-  for (uint64_t connection = 1; connection <= 2; connection++) {
-    story_connect(&story, connection);
-    story_open_session(&story, connection);
-  }
+  story_begin_connected(&story, 2);
   story_open(&story, 2, 1, HOLDFAST__KIND__QUEUE, "q", 0);
   forget();
   return 0;

@@ -15,15 +15,10 @@ static struct story story;
 
 static int set_up(void **state) {
   (void)state;
-  story_begin(&story);
-  for (uint64_t connection = 1; connection <= 3; connection++) {
-    story_connect(&story, connection);
-    story_open_session(&story, connection);
-  }
+  story_begin_connected(&story, 3);
   story_open(&story, 3, 1, HOLDFAST__KIND__QUEUE, "q", 0);
   story_open(&story, 3, 2, HOLDFAST__KIND__LIST, "list", 0);
-  story.len = 0;
-  story.text[0] = 0;
+  story_forget(&story);
   return 0;
 }
 

@@ -28,11 +28,7 @@ static void open_shaped(const char *name, Holdfast__Kind kind, uint64_t start, u
 
 static int set_up(void **state) {
   (void)state;
-  story_begin(&story);
-  for (uint64_t connection = 1; connection <= 4; connection++) {
-    story_connect(&story, connection);
-    story_open_session(&story, connection);
-  }
+  story_begin_connected(&story, 4);
   open_shaped("two", HOLDFAST__KIND__SEMAPHORE, 2, 0, 0);
   open_shaped("bounded", HOLDFAST__KIND__BOUNDED_SEMAPHORE, 1, 0, 0);
   open_shaped("event", HOLDFAST__KIND__EVENT, 0, 0, 0);
@@ -40,8 +36,7 @@ static int set_up(void **state) {
   open_shaped("barrier", HOLDFAST__KIND__BARRIER, 0, 3, 0);
   uint64_t lock = story_open(&story, 4, 0, HOLDFAST__KIND__LOCK, "lock", 0);
   open_shaped("guarded", HOLDFAST__KIND__CONDITION, 0, 0, lock);
-  story.len = 0;
-  story.text[0] = 0;
+  story_forget(&story);
   return 0;
 }
 

@@ -12,16 +12,11 @@ static struct story story;
 
 static int set_up(void **state) {
   (void)state;
-  story_begin(&story);
-  for (uint64_t connection = 1; connection <= 4; connection++) {
-    story_connect(&story, connection);
-    story_open_session(&story, connection);
-  }
+  story_begin_connected(&story, 4);
   story_open(&story, 4, 1, HOLDFAST__KIND__QUEUE, "q", 2);
   story_open(&story, 4, 2, HOLDFAST__KIND__LOCK, "lock", 0);
   story_open(&story, 4, 3, HOLDFAST__KIND__RLOCK, "rlock", 0);
-  story.len = 0;
-  story.text[0] = 0;
+  story_forget(&story);
   return 0;
 }
 
