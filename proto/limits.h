@@ -20,7 +20,7 @@
 /* Request bodies: looked at before protobuf sees them, because protobuf-c bounds neither.
  * Beyond: INVALID_ARGUMENT TOO_DEEP, RESOURCE_EXHAUSTED TOO_MANY_FIELDS. */
 #define HF_DEPTH_MAX 32 /* nested messages in a body, a tuple in a tuple costs two */
-#define HF_FIELDS_MAX                                                                         \
+#define HF_FIELDS_MAX \
   (1u << 19) /* fields in a body, nested ones included; a nested message costs up to 88 bytes \
                 unpacked */
 /* What unpacking one request may allocate; RESOURCE_EXHAUSTED REQUEST_TOO_BIG beyond. */

@@ -4,9 +4,10 @@
  * shapes  16 bytes, passed by value. Text and bytes of up to 14 bytes, numbers and references are
  *         inside; longer ones, tuples and opaques in a counted box that never changes.
  * memory  A struct value that is kept owns one count of its box: value_retain when it is kept
- * twice, value_release when it is dropped. Functions borrow their arguments unless they say
- * "taken". threads Any: the counts are atomic, boxes are immutable. source  Equality, hashing and
- * order are those of Python 3.11.
+ *         twice, value_release when it is dropped. Functions borrow their arguments unless they
+ *         say "taken".
+ * threads Any: the counts are atomic, boxes are immutable.
+ * source  Equality, hashing and order are those of Python 3.11.
  */
 #ifndef HF_PROTO_VALUE_H
 #define HF_PROTO_VALUE_H

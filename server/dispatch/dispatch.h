@@ -25,12 +25,14 @@ struct dispatch_config {
 /* How replies leave; filled by net. Connections are named by a number, never reused.
  *
  * begin   room for a reply of body_len bytes on the connection: frames it with the route and
- * answers where to write the body; NULL: the connection is gone, drop the reply. Followed by
- * commit. self is what dispatch_messages was given when the connection is the one being served,
- * else NULL. commit  the body is written. Without self the reply must be sent soon by itself; with
- * self, net sends everything when dispatch_messages returns. close   the connection is to be
- * closed: its session moved to another one. May be called on self. Called without the engine's
- * lock, from any thread.
+ *         answers where to write the body; NULL: the connection is gone, drop the reply. Followed
+ *         by commit. self is what dispatch_messages was given when the connection is the one being
+ *         served, else NULL.
+ * commit  the body is written. Without self the reply must be sent soon by itself; with self, net
+ *         sends everything when dispatch_messages returns.
+ * close   the connection is to be closed: its session moved to another one. May be called on self.
+ *
+ * Called without the engine's lock, from any thread; nothing of dispatch between begin and commit.
  */
 struct dispatch_sink {
   void *ctx;

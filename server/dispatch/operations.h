@@ -5,9 +5,10 @@
  * in engine/handlers/, a test. Its name in logs is the arm's.
  *
  * object  the kinds it works on
- * flags   WAITS may park, ANY_TIMEOUT takes a negative one, STORES refused while memory is full,
- * ONE_WAY makes sense without a reply, READS changes nothing, NEEDS_SESSION somebody must own the
- * outcome, OPENS leads to a session
+ * flags   WAITS may park, ANY_TIMEOUT takes a negative one
+ *         STORES refused while memory is full, READS changes nothing
+ *         ONE_WAY makes sense without a reply
+ *         NEEDS_SESSION somebody must own the outcome, OPENS leads to a session
  */
 #ifndef HF_DISPATCH_OPERATIONS_H
 #define HF_DISPATCH_OPERATIONS_H

@@ -3,7 +3,7 @@
  * layer   objects: no time, no I/O, no protobuf
  * memory  Values are kept (one count each): "taken" arguments become the dict's on success only;
  *         what is answered through `out` is retained for the caller unless it says "borrowed".
- * cost    O(1) for one key, with no step above some ten microseconds at any size.
+ * cost    O(1) for one key, at any size; filling one to four million, the worst step took 0.1 ms.
  *
  *   index                          log, in insertion order
  *   hash -> segment of up to       pages of 512 places: hash, key, value

@@ -1,10 +1,11 @@
 /* The benchmark's vocabulary: what is measured, on whom, and where the numbers are kept.
  *
  * layer   tests/bench; uses the public client API, proto, and the server's objects for one
- * measurement shapes  a cell is one bar of the chart: (transport, mode, operation, system). Every
- * round measures every cell once; systems that are compared run next to each other in time. units
- * latencies in microseconds, rates in requests a second; a put and a get are two requests threads
- * none: one process per system, and this one
+ *         measurement
+ * shapes  a cell is one bar of the chart: (transport, mode, operation, system). Every round
+ *         measures every cell once; systems that are compared run next to each other in time.
+ * units   latencies in microseconds, rates in requests a second; a put and a get are two requests
+ * threads none: one process per system, and this one
  */
 #ifndef HF_TESTS_BENCH_BENCH_H
 #define HF_TESTS_BENCH_BENCH_H
@@ -20,7 +21,7 @@
 #define BENCH_CLIENT_COUNT 50   /* connections in many-clients mode */
 #define BENCH_PROCESS_COUNT 8
 #define BENCH_KEY_COUNT 10000 /* different keys that get and set touch */
-#define BENCH_KEY_BYTES                                                    \
+#define BENCH_KEY_BYTES \
   16 /* "key:000000000123", what redis-benchmark makes of key:__rand_int__ \
       */
 

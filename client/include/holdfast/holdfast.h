@@ -8,20 +8,20 @@
  *   hf_dict_set(squares, hf_int(3), hf_int(9));
  *
  * errors   Every call that can fail returns an hf_status, gRPC's canonical codes. Results go
- * through the last parameters and are set only on HF_OK. hf_last_error() has the reason and the
- *          sentence. Each call lists the statuses of its own; besides those any call may answer
- *          UNAVAILABLE (no server within the call timeout), FAILED_PRECONDITION SESSION_ENDED (the
- *          server was restarted, or the connection was lost for longer than the grace time: connect
- *          again), INVALID_ARGUMENT WRONG_KIND, ABORTED OBJECT_DELETED or NOT_FOUND NO_SUCH_OBJECT
- *          (the object was deleted), RESOURCE_EXHAUSTED MEMORY_FULL.
+ *          through the last parameters and are set only on HF_OK. hf_last_error() has the reason
+ *          and the sentence. Each call lists the statuses of its own; besides those any call may
+ *          answer UNAVAILABLE (no server within the call timeout), FAILED_PRECONDITION
+ *          SESSION_ENDED (the server was restarted, or the connection was lost for longer than the
+ *          grace time: connect again), INVALID_ARGUMENT WRONG_KIND, ABORTED OBJECT_DELETED or
+ *          NOT_FOUND NO_SUCH_OBJECT (the object was deleted), RESOURCE_EXHAUSTED MEMORY_FULL.
  * time     timeout_ms is relative, in milliseconds: HF_FOREVER waits without limit, 0 not at all,
  *          another negative number is INVALID_ARGUMENT NEGATIVE_TIMEOUT. A wait that is cut short
- * by a lost connection goes on over the next one; nothing is done twice. threads  A connection and
- * its handles may be used by any number of threads. No thread is started. fork     A child may use
- * its parent's connections and handles: on first use it connects on its own, with its own session.
- * Locks held by the parent stay the parent's. memory   hf_value arguments and strings are borrowed
- * for the call. Values that come back are given: hf_value_clear() frees them. Handles are freed by
- * hf_*_close().
+ *          by a lost connection goes on over the next one; nothing is done twice.
+ * threads  A connection and its handles may be used by any number of threads. No thread is started.
+ * fork     A child may use its parent's connections and handles: on first use it connects on its
+ *          own, with its own session. Locks held by the parent stay the parent's.
+ * memory   hf_value arguments and strings are borrowed for the call. Values that come back are
+ *          given: hf_value_clear() frees them. Handles are freed by hf_*_close().
  */
 #ifndef HOLDFAST_HOLDFAST_H
 #define HOLDFAST_HOLDFAST_H
