@@ -65,6 +65,8 @@ typedef enum hf_status {
   X(PIPE_EMPTY, RESOURCE_EXHAUSTED, "nothing to receive yet")                                      \
   X(PIPE_FULL, RESOURCE_EXHAUSTED, "the pipe is full; the other end does not receive")             \
   X(LOCK_HELD, DEADLINE_EXCEEDED, "somebody else holds the lock")                                  \
+  X(DEADLOCK, ABORTED,                                                                             \
+    "the lock's holder waits for this caller; release what you hold, try again")                   \
   X(NOT_CHANGED, DEADLINE_EXCEEDED, "the value did not change in time")                            \
   X(NOT_JOINED, DEADLINE_EXCEEDED, "the queue still has unfinished tasks")                         \
   X(NO_PERMIT, DEADLINE_EXCEEDED, "the semaphore has nothing left to acquire")                     \
@@ -75,6 +77,11 @@ typedef enum hf_status {
   X(IN_FLIGHT_FULL, RESOURCE_EXHAUSTED, "too many waiting requests on this connection")            \
   X(SESSIONS_FULL, RESOURCE_EXHAUSTED, "too many sessions; close some")                            \
   X(TOO_MANY_DONE, FAILED_PRECONDITION, "task_done was called more often than put")                \
+  X(QUEUE_SHUT_DOWN, FAILED_PRECONDITION, "the queue is shut down: no more items")                 \
+  X(NOT_RESERVED, FAILED_PRECONDITION, "not reserved by this session any more; it went back")      \
+  X(CONDITION_NOT_MET, ABORTED, "a condition does not hold; nothing was done")                     \
+  X(NOT_NESTABLE, INVALID_ARGUMENT, "that operation can't be a part of a list of operations")      \
+  X(CANCELLED, CANCELLED, "the call was cancelled")                                                \
   X(NOT_LOCKED, FAILED_PRECONDITION, "release unlocked lock")                                      \
   X(NOT_OWNER, FAILED_PRECONDITION, "cannot release un-acquired lock")                             \
   X(TOKEN_STALE, FAILED_PRECONDITION, "the token is not the current grant's: the lock was lost")   \
@@ -89,6 +96,8 @@ typedef enum hf_status {
   X(UNKNOWN_OPERATION, UNIMPLEMENTED, "this server does not know the operation; is it older?")     \
   X(NOT_ONE_WAY, UNIMPLEMENTED, "the operation makes no sense without a reply; use a call")        \
   X(STOPPING, UNAVAILABLE, "the server is stopping; connect again later")                          \
+  X(ALREADY_OPEN, FAILED_PRECONDITION,                                                             \
+    "calls are gathered on this thread already; end that first")                                   \
   X(NOT_CONNECTED, UNAVAILABLE, "no answer from the server in time; is it running there?")         \
   X(NO_MEMORY, RESOURCE_EXHAUSTED, "out of memory")                                                \
   X(BAD_ADDRESS, INVALID_ARGUMENT, "an address is tcp://HOST:PORT or ipc:///PATH")                 \

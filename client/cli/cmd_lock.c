@@ -9,7 +9,8 @@ static int run_holding(struct cli *cli, hf_object *object) {
   struct hf_grant grant;
   if (hf_lock_open(cli->conn, cli->args[0].text, &lock) != HF_OK)
     return cli_fail(cli);
-  if (hf_lock_acquire_robust(lock, cli_wait_ms(cli), &grant) != HF_OK) {
+  const struct hf_lock_options robust = {.robust = true};
+  if (hf_lock_acquire_with(lock, &robust, cli_wait_ms(cli), &grant) != HF_OK) {
     int refused = cli_fail(cli);
     hf_lock_close(lock);
     return refused;

@@ -81,7 +81,8 @@ static void show_progress(struct coordinator *c, const char *doing, bool now) {
 static void refuse_second(struct coordinator *c, const char *name) {
   struct hf_grant grant;
   wordcount_must(hf_lock_open(c->conn, name, &c->lock));
-  hf_status status = hf_lock_acquire_robust(c->lock, 0, &grant);
+  const struct hf_lock_options robust = {.robust = true};
+  hf_status status = hf_lock_acquire_with(c->lock, &robust, 0, &grant);
   if (status == HF_DEADLINE_EXCEEDED)
     errx(1, "job %s has a coordinator already; choose another --job", c->options->job);
   wordcount_must(status);

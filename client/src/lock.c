@@ -12,22 +12,23 @@ void hf_lock_close(hf_lock *lock) {
   hf_object_close(HF_AS_OBJECT(lock));
 }
 
-static hf_status acquire(hf_lock *lock, int64_t timeout_ms, bool robust, struct hf_grant *grant) {
+hf_status hf_lock_acquire_with(hf_lock *lock, const struct hf_lock_options *options,
+                               int64_t timeout_ms, struct hf_grant *grant) {
   struct request request;
   Holdfast__LockAcquire arm = HOLDFAST__LOCK_ACQUIRE__INIT;
   request_of(&request, lock, OPERATION(LOCK_ACQUIRE));
   request_wait(&request, timeout_ms);
   request_ask(&request, result_grant, grant, NULL);
-  arm.robust = robust;
+  if (options != NULL) {
+    arm.robust = options->robust;
+    arm.lease_ms = options->lease_ms;
+    arm.refuse_deadlock = options->refuse_deadlock;
+  }
   return request_send(&request, &arm.base);
 }
 
 hf_status hf_lock_acquire(hf_lock *lock, int64_t timeout_ms, struct hf_grant *grant) {
-  return acquire(lock, timeout_ms, false, grant);
-}
-
-hf_status hf_lock_acquire_robust(hf_lock *lock, int64_t timeout_ms, struct hf_grant *grant) {
-  return acquire(lock, timeout_ms, true, grant);
+  return hf_lock_acquire_with(lock, NULL, timeout_ms, grant);
 }
 
 hf_status hf_lock_release(hf_lock *lock) {

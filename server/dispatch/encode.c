@@ -210,6 +210,11 @@ static void put_object(struct writer *writer, const void *item) {
   put_number(writer, 15, object->parties);
   put_number(writer, 16, object->arrived);
   put_number(writer, 17, object->broken);
+  put_number(writer, 18, object->delayed);
+  put_number(writer, 19, object->reserved);
+  put_number(writer, 20, object->buried);
+  put_number(writer, 21, object->shut_down);
+  put_number(writer, 22, object->lease_ms);
 }
 
 static void put_objects(struct writer *writer, const void *item) {
@@ -261,6 +266,7 @@ static void put_server(struct writer *writer, const void *item) {
   put_number(writer, 7, server->duplicates);
   put_number(writer, 8, server->connections);
   put_number(writer, 9, server->memory_bytes);
+  put_number(writer, 10, server->deadlocks);
 }
 
 static void put_exchange(struct writer *writer, const void *item) {
@@ -268,6 +274,62 @@ static void put_exchange(struct writer *writer, const void *item) {
   put_number(writer, 1, reply->swapped);
   if (!value_is_absent(reply->found)) {
     put_message(writer, 2, put_value, &reply->found);
+  }
+}
+
+static void put_reservation(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  put_number(writer, 1, reply->reservation);
+  put_message(writer, 2, put_value, &reply->item);
+  put_number(writer, 3, reply->tries);
+  put_number(writer, 4, zigzag(reply->priority));
+}
+
+static void put_response(struct writer *writer, const void *item);
+
+static void put_first(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  put_number(writer, 1, reply->first);
+  put_message(writer, 2, put_response, reply->outcomes[0]);
+}
+
+static void put_results(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  for (size_t i = 0; i < reply->outcomes_count; i++) {
+    put_message(writer, 1, put_response, reply->outcomes[i]);
+  }
+}
+
+static void put_party(struct writer *writer, const void *item) {
+  const struct reply_party *party = item;
+  put_bytes(writer, 1, text_of(&party->client));
+  put_number(writer, 2, party->session);
+  put_number(writer, 3, party->caller);
+  put_number(writer, 4, party->waited_ms);
+}
+
+static void put_lock(struct writer *writer, const void *item) {
+  const struct reply_lock *lock = item;
+  put_number(writer, 1, lock->object);
+  put_number(writer, 2, (uint64_t)lock->kind);
+  put_bytes(writer, 3, text_of(&lock->name));
+  put_number(writer, 4, lock->held);
+  if (lock->holder.session) {
+    put_message(writer, 5, put_party, &lock->holder);
+  }
+  put_number(writer, 6, lock->token);
+  put_number(writer, 7, lock->depth);
+  put_number(writer, 8, lock->lease_ms);
+  for (size_t i = 0; i < lock->waiters_count; i++) {
+    put_message(writer, 9, put_party, &lock->waiters[i]);
+  }
+  put_number(writer, 10, lock->deadlocked);
+}
+
+static void put_locks(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
+  for (size_t i = 0; i < reply->locks_count; i++) {
+    put_message(writer, 1, put_lock, &reply->locks[i]);
   }
 }
 
@@ -320,15 +382,29 @@ static void put_result(struct writer *writer, const struct reply *reply) {
     case REPLY_ARRIVAL:
       put_message(writer, HOLDFAST__RESPONSE__RESULT_ARRIVAL, put_arrival, reply);
       break;
+    case REPLY_RESERVATION:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_RESERVATION, put_reservation, reply);
+      break;
+    case REPLY_FIRST:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_FIRST, put_first, reply);
+      break;
+    case REPLY_RESULTS:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_RESULTS, put_results, reply);
+      break;
+    case REPLY_LOCKS:
+      put_message(writer, HOLDFAST__RESPONSE__RESULT_LOCKS, put_locks, reply);
+      break;
   }
 }
 
-static void put_response(struct writer *writer, const struct reply *reply) {
+static void put_response(struct writer *writer, const void *item) {
+  const struct reply *reply = item;
   put_number(writer, 1, reply->sequence);
   if (reply->reason) {
     put_number(writer, 2, (uint64_t)reply_status(reply));
     put_bytes(writer, 3, bytes_of_text(hf_reason_name(reply->reason)));
     put_bytes(writer, 4, bytes_of_text(hf_reason_sentence(reply->reason)));
+    put_number(writer, 5, reply->part);
   } else {
     put_result(writer, reply);
   }

@@ -29,6 +29,26 @@ static void drop_values(struct reply *reply) {
   free(reply->values);
 }
 
+static void drop_outcomes(struct reply *reply) {
+  for (size_t i = 0; i < reply->outcomes_count; i++) {
+    reply_release(reply->outcomes[i]);
+  }
+  free(reply->outcomes);
+}
+
+static void drop_locks(struct reply *reply) {
+  for (size_t i = 0; i < reply->locks_count; i++) {
+    struct reply_lock *lock = &reply->locks[i];
+    for (size_t j = 0; j < lock->waiters_count; j++) {
+      value_release(lock->waiters[j].client);
+    }
+    free(lock->waiters);
+    value_release(lock->holder.client);
+    value_release(lock->name);
+  }
+  free(reply->locks);
+}
+
 static void drop_result(struct reply *reply) {
   switch (reply->shape) {
     case REPLY_VALUE:
@@ -53,6 +73,16 @@ static void drop_result(struct reply *reply) {
     case REPLY_EXCHANGE:
       value_release(reply->found);
       break;
+    case REPLY_RESERVATION:
+      value_release(reply->item);
+      break;
+    case REPLY_FIRST:
+    case REPLY_RESULTS:
+      drop_outcomes(reply);
+      break;
+    case REPLY_LOCKS:
+      drop_locks(reply);
+      break;
     case REPLY_NOTHING:
     case REPLY_FLAG:
     case REPLY_COUNT:
@@ -67,6 +97,7 @@ static void drop_result(struct reply *reply) {
 void reply_release(struct reply *reply) {
   if (reply && atomic_fetch_sub_explicit(&reply->refs, 1, memory_order_acq_rel) == 1) {
     drop_result(reply);
+    free(reply->taken_many);
     free(reply);
   }
 }
@@ -81,6 +112,10 @@ hf_status reply_status(const struct reply *reply) {
   return reply->late ? HF_DEADLINE_EXCEEDED : hf_reason_status(reply->reason);
 }
 
+static bool holds_outcomes(const struct reply *reply) {
+  return reply->shape == REPLY_FIRST || reply->shape == REPLY_RESULTS;
+}
+
 static bool holds_values(const struct reply *reply) {
   return reply->shape == REPLY_VALUES || reply->shape == REPLY_ENTRIES ||
          reply->shape == REPLY_PAGE;
@@ -89,6 +124,9 @@ static bool holds_values(const struct reply *reply) {
 size_t reply_array_bytes(const struct reply *reply) {
   if (reply->shape == REPLY_OBJECT || reply->shape == REPLY_OBJECTS) {
     return reply->objects_count * sizeof *reply->objects;
+  }
+  if (reply->shape == REPLY_LOCKS) {
+    return reply->locks_count * sizeof *reply->locks;
   }
   return holds_values(reply) ? reply->values_count * sizeof *reply->values : 0;
 }
@@ -101,9 +139,15 @@ size_t reply_memory_bytes(const struct reply *reply) {
     bytes += value_memory_bytes(reply->found);
   } else if (reply->shape == REPLY_FLUSHED) {
     bytes += sizeof *reply->flushed;
+  } else if (reply->shape == REPLY_RESERVATION) {
+    bytes += value_memory_bytes(reply->item);
   } else if (holds_values(reply)) {
     for (size_t i = 0; i < reply->values_count; i++) {
       bytes += value_memory_bytes(reply->values[i]);
+    }
+  } else if (holds_outcomes(reply)) {
+    for (size_t i = 0; i < reply->outcomes_count; i++) {
+      bytes += sizeof *reply->outcomes + reply_memory_bytes(reply->outcomes[i]);
     }
   }
   return bytes;
@@ -115,6 +159,12 @@ void reply_each_reference(const struct reply *reply, void (*visit)(void *ctx, ui
     value_each_reference(reply->value, visit, ctx);
   } else if (reply->shape == REPLY_EXCHANGE) {
     value_each_reference(reply->found, visit, ctx);
+  } else if (reply->shape == REPLY_RESERVATION) {
+    value_each_reference(reply->item, visit, ctx);
+  } else if (holds_outcomes(reply)) {
+    for (size_t i = 0; i < reply->outcomes_count; i++) {
+      reply_each_reference(reply->outcomes[i], visit, ctx);
+    }
   } else if (holds_values(reply)) {
     for (size_t i = 0; i < reply->values_count; i++) {
       value_each_reference(reply->values[i], visit, ctx);

@@ -33,6 +33,10 @@ enum reply_shape {
   REPLY_PAYLOAD, /* value: bytes */
   REPLY_EXCHANGE,
   REPLY_ARRIVAL,
+  REPLY_RESERVATION,
+  REPLY_FIRST,
+  REPLY_RESULTS,
+  REPLY_LOCKS,
 };
 
 struct reply_object {
@@ -43,7 +47,31 @@ struct reply_object {
   char typecode;
   int64_t maxsize;
   uint64_t length, waiting, holds, token, unfinished, value, parties, arrived;
-  bool broken;
+  uint64_t delayed, reserved, buried, lease_ms;
+  bool broken, shut_down;
+};
+
+/* A thread of a client. */
+struct reply_party {
+  struct value client; /* text, or VALUE_ABSENT */
+  uint64_t session, caller, waited_ms;
+};
+
+struct reply_lock {
+  uint64_t object, token, depth, lease_ms;
+  int kind;
+  struct value name; /* text, or VALUE_ABSENT */
+  bool held, deadlocked;
+  struct reply_party holder;   /* session 0: nobody */
+  struct reply_party *waiters; /* malloc */
+  size_t waiters_count;
+};
+
+/* Where what a reply carries was taken from, so that it can go back there. */
+struct reply_taken {
+  uint64_t order; /* its place among those of its priority */
+  int64_t priority;
+  uint64_t tries;
 };
 
 struct reply_failure {
@@ -59,7 +87,8 @@ struct reply_flushed {
 };
 
 struct reply_server {
-  uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes;
+  uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes,
+      deadlocks;
 };
 
 struct waiter;
@@ -67,11 +96,16 @@ struct waiter;
 struct reply {
   atomic_uint refs;
   hf_reason reason;
-  bool late; /* the deadline passed: the status is DEADLINE_EXCEEDED whatever the reason */
+  uint32_t part; /* of a list of operations: which one the reason is about, from 1; 0: the whole */
+  bool late;     /* the deadline passed: the status is DEADLINE_EXCEEDED whatever the reason */
   enum reply_shape shape; /* REPLY_NOTHING unless reason is none */
   uint32_t operation;     /* its arm, for logs; 0: it did not come to one */
   uint64_t sequence;
   struct waiter *pending; /* the operation still runs; owned by the engine */
+  /* What it would take to undo it, should nobody ever see the reply. */
+  uint64_t source;          /* id of the object that gave something away; 0: nothing to undo */
+  struct reply_taken taken; /* the item, the lock's token (as order), the pipe's end (as order) */
+  struct reply_taken *taken_many; /* malloc, REPLY_VALUES: of each value; else NULL */
   union {
     struct value value;
     bool flag;
@@ -101,6 +135,20 @@ struct reply {
     struct {
       uint64_t index;
       bool acts;
+    };
+    struct {
+      struct value item;
+      uint64_t reservation, tries;
+      int64_t priority;
+    };
+    struct {
+      struct reply **outcomes; /* malloc; one count of each. REPLY_FIRST: one */
+      size_t outcomes_count;
+      uint32_t first; /* REPLY_FIRST: of which operation, from 0 */
+    };
+    struct {
+      struct reply_lock *locks; /* malloc */
+      size_t locks_count;
     };
     struct reply_flushed *flushed; /* malloc */
     struct reply_server *server;   /* malloc */

@@ -76,7 +76,7 @@ static void test_lock_of_a_clean_goodbye_stays_held_unless_robust(void **state) 
   assert_string_equal(info.holder, "again");
   hf_lock_close(same);
   expect_ok(hf_lock_open(conn, "robust", &same));
-  expect_ok(hf_lock_acquire_robust(same, 0, NULL));
+  expect_ok(hf_lock_acquire_with(same, &(struct hf_lock_options){.robust = true}, 0, NULL));
   hf_lock_close(same);
   hf_close(conn);
   expect_fails(hf_lock_acquire(plain, 0, NULL), DEADLINE_EXCEEDED, LOCK_HELD);

@@ -169,8 +169,19 @@ HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
 struct hf_server_info {
   char version[32];
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes;
+  uint64_t deadlocks; /* seen since the start */
 };
 HF_CHECKED hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info);
+
+/* Withdraws the calls under way on conn that wait for something on the server, of all threads; when
+ * there is none, the next one that would wait. Each returns CANCELLED CANCELLED, or its result if it
+ * had just come about: an item is either returned or still in its queue, never lost. A condition's
+ * wait returns with its lock held again. May be called by any thread and, alone of all functions, by
+ * a signal handler:
+ *
+ *   static void on_interrupt(int signal) { hf_cancel(conn); }
+ */
+HF_API void hf_cancel(hf_conn *conn);
 
 /* ------------------------------------------------------------------ objects */
 
@@ -208,6 +219,9 @@ struct hf_object_info {
   uint64_t value;            /* semaphores: what may still be acquired; events: 1 when set */
   uint64_t parties, arrived; /* barriers */
   bool broken;
+  uint64_t delayed, reserved, buried; /* queues */
+  bool shut_down;
+  uint64_t lease_ms; /* locks: of the current grant; 0: none */
 };
 
 HF_API const char *hf_kind_name(hf_kind kind); /* "dict", ..., "raw_value" */
@@ -284,6 +298,50 @@ struct hf_flush_result {
  * DEADLINE_EXCEEDED */
 HF_CHECKED hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *result);
 
+/* First of several: between begin and end, calls of this thread on conn that may wait (queue get,
+ * get_many and reserve, pipe recv and poll, acquire of locks and semaphores, event wait, cell wait,
+ * dict wait) are gathered and return at once. hf_first_end waits until one of them can go on, does
+ * that one and no other, and sets its results; what they point to must live until then. Their own
+ * timeouts are not looked at. When several can go on, the first made does.
+ *
+ *   hf_first_begin(conn);
+ *   (void)hf_queue_get(urgent, HF_FOREVER, &task);
+ *   (void)hf_event_wait(stop, HF_FOREVER, &is_set);
+ *   status = hf_first_end(conn, 1000, &index);
+ *
+ * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, first or transaction is open on this
+ * thread. end: out index, from 0: of the call that was done, or failed; the status is that call's,
+ * or DEADLINE_EXCEEDED TIMED_OUT, INVALID_ARGUMENT NOT_NESTABLE a call that can't wait. Either way
+ * gathering is over. */
+HF_CHECKED hf_status hf_first_begin(hf_conn *conn);
+HF_CHECKED hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *index);
+
+/* Transactions: between begin and commit, calls of this thread on conn are gathered and return at
+ * once, also the conditions hf_require_*. Commit does all of them with nothing in between, in one
+ * round trip, if all conditions hold, else none; results are set on HF_OK. With a timeout other than
+ * 0 it waits until the conditions hold. A gathered call never waits by itself: an empty queue is
+ * QUEUE_EMPTY and undoes the whole. Calls that can be gathered: get, set, delete, contains, len,
+ * pop, setdefault, add, compare_and_set, replace of dicts; get, set, append, insert, pop, delete by
+ * index, len, add, compare_and_set of lists; put, get, size of queues; get, set, add,
+ * compare_and_set of values; get, set, add of arrays; acquire and release of locks and semaphores;
+ * set, clear, is_set of events.
+ *
+ *   hf_transaction_begin(conn);
+ *   (void)hf_require_held(lock, grant.token);
+ *   (void)hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL);
+ *   (void)hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL);
+ *   status = hf_transaction_commit(conn, 0, NULL);
+ *
+ * begin: FAILED_PRECONDITION ALREADY_OPEN. commit: ABORTED CONDITION_NOT_MET | DEADLINE_EXCEEDED
+ * CONDITION_NOT_MET after a wait | FAILED_PRECONDITION TOKEN_STALE | the status of the call that
+ * failed | INVALID_ARGUMENT NOT_NESTABLE. */
+HF_CHECKED hf_status hf_transaction_begin(hf_conn *conn);
+/* out part (may be NULL), after an error: which one it is about, from 1, conditions first and then
+ * calls, each in the order they were made; 0: none of them. */
+HF_CHECKED hf_status hf_transaction_commit(hf_conn *conn, int64_t timeout_ms, size_t *part);
+/* Forgets what was gathered by begin of either kind. */
+HF_API void hf_transaction_drop(hf_conn *conn);
+
 /* ------------------------------------------------------------------ dict */
 
 /* Keys: none, bool, int, float, text, bytes, opaque, tuples of these. In insertion order. */
@@ -324,6 +382,13 @@ HF_CHECKED hf_status hf_dict_compare_and_set(hf_dict *dict, hf_value key, const 
                                              hf_value *found);
 /* Sets the key only if it is there. NOT_FOUND NO_SUCH_KEY */
 HF_CHECKED hf_status hf_dict_replace(hf_dict *dict, hf_value key, hf_value value);
+/* Until the key's value is not *known (NULL: until it is there); answers it. NOT_FOUND NO_SUCH_KEY
+ * the key went | DEADLINE_EXCEEDED NOT_CHANGED */
+HF_CHECKED hf_status hf_dict_wait(hf_dict *dict, hf_value key, const hf_value *known,
+                                  int64_t timeout_ms, hf_value *value);
+/* In a transaction: the key's value must be *value (NULL: there must be no such key); the dict must
+ * have at least that many entries. */
+HF_CHECKED hf_status hf_require_equal(hf_dict *dict, hf_value key, const hf_value *value);
 /* The entries of those keys that exist. */
 HF_CHECKED hf_status hf_dict_get_many(hf_dict *dict, const hf_value *keys, size_t count,
                                       struct hf_entry **entries, size_t *entry_count);
@@ -412,6 +477,55 @@ HF_CHECKED hf_status hf_queue_task_done(hf_queue *queue);
 /* Until every item put was followed by a task_done. DEADLINE_EXCEEDED NOT_JOINED */
 HF_CHECKED hf_status hf_queue_join(hf_queue *queue, int64_t timeout_ms);
 
+/* Work: lower priorities go first, equal ones in order; a delayed item is not to be had before. */
+struct hf_put_options {
+  int64_t priority;
+  uint64_t delay_ms;
+};
+/* options may be NULL. */
+HF_CHECKED hf_status hf_queue_put_with(hf_queue *queue, hf_value value,
+                                       const struct hf_put_options *options, int64_t timeout_ms);
+/* Puts one after the other, waiting for room. out put_count (may be NULL): fewer than count when
+ * the time was up or the queue was shut down meanwhile; none is an error as in hf_queue_put. */
+HF_CHECKED hf_status hf_queue_put_many(hf_queue *queue, const hf_value *values, size_t count,
+                                       const struct hf_put_options *options, int64_t timeout_ms,
+                                       size_t *put_count);
+/* Waits for one item, takes up to `max` that are there, as far as they fit one reply. values are
+ * freed by hf_values_free. */
+HF_CHECKED hf_status hf_queue_get_many(hf_queue *queue, size_t max, int64_t timeout_ms,
+                                       hf_value **values, size_t *count);
+
+/* An item given out until it is acknowledged. */
+struct hf_reservation {
+  uint64_t id;    /* only rises */
+  hf_value value; /* freed by hf_value_clear */
+  uint64_t tries; /* how often it was given out before and came back undone */
+  int64_t priority;
+};
+/* A get that counts only once it is acknowledged. The item goes back to its place when this session
+ * ends, when lease_ms (0: none) is over, or by hf_queue_return. As hf_queue_get. */
+HF_CHECKED hf_status hf_queue_reserve(hf_queue *queue, uint64_t lease_ms, int64_t timeout_ms,
+                                      struct hf_reservation *reservation);
+/* Done: the item is gone, one task less is unfinished. These answer FAILED_PRECONDITION
+ * NOT_RESERVED when the reservation has ended: the item went back, maybe to somebody else.
+ * hf_queue_task_done in a thread that has reservations acknowledges its oldest. */
+HF_CHECKED hf_status hf_queue_ack(hf_queue *queue, uint64_t reservation);
+/* The lease begins anew. */
+HF_CHECKED hf_status hf_queue_extend(hf_queue *queue, uint64_t reservation, uint64_t lease_ms);
+/* Not done: back to its place, not to be had before delay_ms, with one try more. */
+HF_CHECKED hf_status hf_queue_return(hf_queue *queue, uint64_t reservation, uint64_t delay_ms);
+/* Sets it aside; it stays unfinished until it is kicked back, by anyone, and done. */
+HF_CHECKED hf_status hf_queue_bury(hf_queue *queue, uint64_t reservation);
+/* Brings up to `count` (0: all) buried ones back, the longest buried first. out kicked may be NULL.
+ */
+HF_CHECKED hf_status hf_queue_kick(hf_queue *queue, uint64_t count, uint64_t *kicked);
+/* Python's Queue.shutdown: later puts, and gets once nothing is left or can come back, answer
+ * FAILED_PRECONDITION QUEUE_SHUT_DOWN. immediate: drops what waits, and joins return. */
+HF_CHECKED hf_status hf_queue_shutdown(hf_queue *queue, bool immediate);
+/* In a transaction: at least that many entries, items; at least that much room below maxsize. */
+HF_CHECKED hf_status hf_require_length(hf_object *object, uint64_t length);
+HF_CHECKED hf_status hf_require_room(hf_queue *queue, uint64_t room);
+
 /* ------------------------------------------------------------------ pipe */
 
 /* Opens end 0 or 1 of a pipe, and attaches to it: an end is closed when the last session attached
@@ -465,6 +579,8 @@ HF_CHECKED hf_status hf_cell_compare_and_set(hf_cell *cell, hf_value expected, h
 /* Until the value is not `known`. DEADLINE_EXCEEDED NOT_CHANGED */
 HF_CHECKED hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout_ms,
                                   hf_value *value);
+/* In a transaction: the value must be at least that. */
+HF_CHECKED hf_status hf_require_at_least(hf_cell *cell, hf_value bound);
 /* The Value's own lock, owned by this thread, counted. DEADLINE_EXCEEDED LOCK_HELD |
  * FAILED_PRECONDITION NOT_OWNER | INVALID_ARGUMENT WRONG_KIND a RawValue has none */
 HF_CHECKED hf_status hf_cell_lock(hf_cell *cell, int64_t timeout_ms);
@@ -504,13 +620,45 @@ struct hf_grant {
 };
 /* out grant may be NULL. DEADLINE_EXCEEDED LOCK_HELD, also with timeout 0 */
 HF_CHECKED hf_status hf_lock_acquire(hf_lock *lock, int64_t timeout_ms, struct hf_grant *grant);
-/* The same, and the lock is also released when this session says goodbye. */
-HF_CHECKED hf_status hf_lock_acquire_robust(hf_lock *lock, int64_t timeout_ms,
-                                            struct hf_grant *grant);
+struct hf_lock_options {
+  bool robust;          /* the lock is also released when this session says goodbye */
+  uint64_t lease_ms;    /* and when this process makes no call for that long, e.g. because it is
+                           stopped: the token is stale from then on. 0: no lease */
+  bool refuse_deadlock; /* a wait that would close a circle of waits is ABORTED DEADLOCK instead */
+};
+HF_CHECKED hf_status hf_lock_acquire_with(hf_lock *lock, const struct hf_lock_options *options,
+                                          int64_t timeout_ms, struct hf_grant *grant);
 /* FAILED_PRECONDITION NOT_LOCKED a free lock | NOT_OWNER an rlock of another */
 HF_CHECKED hf_status hf_lock_release(hf_lock *lock);
 /* Only if `token` is the current grant's. FAILED_PRECONDITION TOKEN_STALE */
 HF_CHECKED hf_status hf_lock_release_token(hf_lock *lock, uint64_t token);
+
+/* A thread of a client. */
+struct hf_party {
+  char client[256];
+  uint64_t session; /* tells clients of one name apart; 0: nobody */
+  uint64_t caller;
+  uint64_t waited_ms;
+};
+/* A lock that is held or waited for. */
+struct hf_lock_info {
+  uint64_t id;
+  hf_kind kind;
+  char name[256];
+  bool held;
+  struct hf_party holder; /* session 0: nobody, or one who said goodbye and left it locked */
+  uint64_t token, depth, lease_ms;
+  struct hf_party *waiters; /* in order */
+  size_t waiters_count;
+  bool deadlocked; /* its holder waits, directly or over others, for this very lock */
+};
+/* All of them, by id; freed by hf_locks_free. */
+HF_CHECKED hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count);
+HF_API void hf_locks_free(struct hf_lock_info *locks, size_t count);
+/* In a transaction: that grant must be the current one, else FAILED_PRECONDITION TOKEN_STALE; nobody
+ * may hold it. */
+HF_CHECKED hf_status hf_require_held(hf_lock *lock, uint64_t token);
+HF_CHECKED hf_status hf_require_free(hf_lock *lock);
 
 /* ------------------------------------------------------------------ semaphore */
 
@@ -536,6 +684,8 @@ HF_CHECKED hf_status hf_event_is_set(hf_event *event, bool *is_set);
 /* out is_set false: the time was up. A negative timeout other than HF_FOREVER is answered at once.
  */
 HF_CHECKED hf_status hf_event_wait(hf_event *event, int64_t timeout_ms, bool *is_set);
+/* In a transaction: it must be set. */
+HF_CHECKED hf_status hf_require_set(hf_event *event);
 
 /* ------------------------------------------------------------------ condition */
 
