@@ -35,6 +35,8 @@
 
 /* Sessions. */
 #define HF_SESSION_BYTES 16
+/* What names a machine in OpenSession, bytes. A longer one names none. */
+#define HF_MACHINE_BYTES_MAX 64
 #define HF_GRACE_MS_DEFAULT 5000
 #define HF_GRACE_MS_MAX 3600000
 /* Replies kept until acknowledged. Beyond: RESOURCE_EXHAUSTED WINDOW_FULL; the client library
@@ -57,6 +59,8 @@
 #define HF_DRAIN_TIMEOUT_MS 30000
 /* Entries of one scan page, objects of one listing page. */
 #define HF_PAGE_COUNT_MAX 10000
+/* Lock holders that wait for each other in a circle: longer circles are not noticed. */
+#define HF_CIRCLE_PARTIES_MAX 256
 /* Items waiting in one direction of a pipe; a sender parks beyond. */
 #define HF_PIPE_COUNT_MAX 1024
 

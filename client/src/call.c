@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "client/src/cancel.h"
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
 #include "proto/base/clock.h"
@@ -156,9 +157,19 @@ static hf_status await_window(hf_conn *conn) {
   return conn->state == CONN_ENDED ? session_failure(conn) : HF_OK;
 }
 
+/* On the server; also for somebody's lock on a value or an array. */
+static bool may_wait(const struct request *request) {
+  uint32_t operation = request->envelope.operation;
+  return request->wait_ms != 0 ||
+         (operation >= OPERATION(VALUE_GET) && operation <= OPERATION(ARRAY_ADD));
+}
+
 hf_status call_submit(struct request *request, struct call *call) {
   hf_conn *conn = request->conn;
   hf_status status;
+  if (may_wait(request) && cancel_is_wanted(conn)) {
+    return error_reason(HF_REASON_CANCELLED);
+  }
   do { /* what is due to be given back takes places too, and more may come while waiting for one */
     status = await_window(conn);
   } while (status == HF_OK && !holds_submit(conn));
@@ -170,6 +181,7 @@ hf_status call_submit(struct request *request, struct call *call) {
     return error_reason(HF_REASON_NO_MEMORY);
   }
   slot->call = call;
+  slot->may_wait = may_wait(request);
   call->slot = slot;
   call->result = request->result;
   call->status = HF_OK;
@@ -178,68 +190,56 @@ hf_status call_submit(struct request *request, struct call *call) {
   return HF_OK;
 }
 
-/* Sends, on the same object and as the same caller, what takes a call back that was given up. */
-static void send_undo(hf_conn *conn, const struct slot *slot, uint32_t operation,
-                      const ProtobufCMessage *arm) {
-  const struct envelope envelope = {.timeout_ms = -1,
-                                    .caller = slot->caller,
-                                    .object = slot->object,
-                                    .operation = operation,
-                                    .arm = arm,
-                                    .arm_len = protobuf_c_message_get_packed_size(arm)};
-  if (conn->window.used_count < HF_WINDOW_COUNT_MAX) {
-    window_add(&conn->window, conn->transport->framing, &envelope);
-    conn_write(conn);
+/* Whether the reply brings what is nowhere else any more. */
+static bool takes_item(const struct slot *slot) {
+  switch (slot->operation) {
+    case OPERATION(QUEUE_GET):
+    case OPERATION(QUEUE_GET_MANY):
+    case OPERATION(PIPE_RECV):
+    case OPERATION(WAIT_FIRST):
+      return true;
+    default:
+      return false;
   }
 }
 
-static void undo_grant(hf_conn *conn, const struct slot *slot, uint64_t token) {
-  Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
-  arm.fence_case = HOLDFAST__LOCK_RELEASE__FENCE_TOKEN;
-  arm.token = token;
-  send_undo(conn, slot, OPERATION(LOCK_RELEASE), &arm.base);
-}
-
-static void undo_permit(hf_conn *conn, const struct slot *slot) {
-  Holdfast__SemaphoreRelease arm = HOLDFAST__SEMAPHORE_RELEASE__INIT;
-  send_undo(conn, slot, OPERATION(SEMAPHORE_RELEASE), &arm.base);
-}
-
-/* Nobody is there to run the action the other parties wait for. */
-static void undo_arrival(hf_conn *conn, const struct slot *slot) {
-  Holdfast__BarrierAbort arm = HOLDFAST__BARRIER_ABORT__INIT;
-  send_undo(conn, slot, OPERATION(BARRIER_ABORT), &arm.base);
-}
-
-/* Takes back what a reply that nobody waits for gave the session. */
-static void undo(hf_conn *conn, const struct slot *slot, const Holdfast__Response *reply) {
-  if (reply == NULL) {
-    return;
+/* The reply of a request that nobody waits for. */
+static void finish_unawaited(hf_conn *conn, struct slot *slot, bool is_answered) {
+  struct slot *withdrawn = slot->withdraws;
+  if (is_answered && slot->withdrawal != WITHDRAWAL_NONE) {
+    return; /* stays, so that it is not acknowledged before it was taken back */
   }
-  if (reply->result_case == HOLDFAST__RESPONSE__RESULT_GRANT) {
-    undo_grant(conn, slot, reply->grant->token);
-  } else if (slot->operation == OPERATION(SEMAPHORE_ACQUIRE) && reply->status == HF_OK) {
-    undo_permit(conn, slot);
-  } else if (reply->result_case == HOLDFAST__RESPONSE__RESULT_ARRIVAL && reply->arrival->acts) {
-    undo_arrival(conn, slot);
-  } else if (slot->operation == OPERATION(OBJECT_OPEN) &&
-             reply->result_case == HOLDFAST__RESPONSE__RESULT_OBJECT) {
-    holds_release(conn, reply->object->id);
-  } else {
-    result_drop(conn, reply);
+  window_remove(&conn->window, slot);
+  if (is_answered && withdrawn != NULL) {
+    window_remove(&conn->window, withdrawn);
   }
+}
+
+/* Its outcome is known. */
+static void settle(struct call *call) {
+  call->slot = NULL;
+  (*call->pending)--;
+  if (call->pipeline != NULL) {
+    pipeline_finished(call->pipeline, call);
+  }
+}
+
+void call_give_up(struct call *call, hf_reason reason) {
+  call->status = hf_reason_status(reason);
+  call->failure = failure_of(reason);
+  settle(call);
 }
 
 void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *reply,
                  struct failure *failure) {
   struct call *call = slot->call;
-  const struct slot answered = *slot;
-  window_remove(&conn->window, slot);
   if (call == NULL) {
     free(failure);
-    undo(conn, &answered, reply);
+    finish_unawaited(conn, slot, reply != NULL);
     return;
   }
+  conn->owes_acknowledgement |= reply != NULL && reply->status == HF_OK && takes_item(slot);
+  window_remove(&conn->window, slot);
   hf_reason reason = HF_REASON_NONE;
   if (reply != NULL && reply->status != HF_OK) {
     failure = failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
@@ -252,23 +252,16 @@ void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *rep
   } else {
     call->status = failure == NULL ? HF_UNKNOWN : failure->status;
   }
-  call->slot = NULL;
   call->failure = failure;
-  (*call->pending)--;
-  if (call->pipeline != NULL) {
-    pipeline_finished(call->pipeline, call);
-  }
+  settle(call);
 }
 
 /* Gives a call up; its reply, should it ever come, finds nobody. */
 static hf_status abandon(hf_conn *conn, struct call *call) {
   hf_status status = conn_error_unanswered(conn);
   assert(call->slot != NULL);
-  if (call->slot->was_sent) {
-    call->slot->call = NULL;
-  } else {
-    window_remove(&conn->window, call->slot);
-  }
+  cancel_abandoned(conn, call->slot);
+  cancel_submit(conn);
   return status;
 }
 

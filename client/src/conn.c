@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/src/call.h"
+#include "client/src/cancel.h"
 #include "client/src/fork.h"
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
@@ -52,6 +53,7 @@ void conn_release(hf_conn *conn) {
 /* Frees what only an open connection needs; the struct stays for values that still name it. */
 static void free_parts(hf_conn *conn) {
   link_close(&conn->link);
+  cancel_deinit(conn);
   window_deinit(&conn->window);
   arena_deinit(&conn->reply_arena);
   pipeline_free_all(conn);
@@ -88,10 +90,12 @@ static hf_conn *conn_new(const char *url, const struct hf_options *options) {
   conn->call_timeout_ms =
       options->call_timeout_ms > 0 ? options->call_timeout_ms : HF_CALL_TIMEOUT_MS_DEFAULT;
   conn->grace_ms = options->grace_ms;
+  conn->cancel_fd = -1;
   arena_init(&conn->reply_arena, REPLY_UNPACK_BYTES_MAX);
   conn->url = strdup(url);
   conn->client = options->client != NULL ? strdup(options->client) : default_client();
-  bool is_complete = window_init(&conn->window) && conn_input_reserve(conn, INPUT_BYTES_FIRST);
+  bool is_complete = window_init(&conn->window) && cancel_init(conn) &&
+                     conn_input_reserve(conn, INPUT_BYTES_FIRST);
   if (!is_complete || conn->url == NULL || conn->client == NULL) {
     free_parts(conn);
     return NULL;
@@ -210,6 +214,9 @@ void conn_become_child(hf_conn *conn) {
   conn->is_driven = false;
   conn->is_broken = false;
   conn->room_count = 0;
+  conn->owes_acknowledgement = false;
+  cancel_deinit(conn); /* the parent's descriptor would wake the parent */
+  cancel_init(conn);
   conn->input_start = conn->input_end = 0;
   pipeline_become_child(conn);
   oneway_become_child(conn);

@@ -66,6 +66,11 @@ struct hf_conn {
   uint64_t resume_attempt;
   uint64_t frame_bytes_max;
 
+  /* Set by hf_cancel, which also makes the descriptor readable to wake the driver. */
+  atomic_bool cancel_wanted;
+  int cancel_fd;
+  bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
+
   bool is_driven;
   uint32_t room_count; /* threads that wait for room to send on the link */
   struct waiter *waiters;

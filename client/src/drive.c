@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client/src/call.h"
+#include "client/src/cancel.h"
 #include "client/src/conn.h"
 #include "proto/base/clock.h"
 #include "proto/wire.h"
@@ -131,13 +132,29 @@ static void settle_input(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- driving */
 
+/* Items that were received count from now on, whatever becomes of this process. */
+static void acknowledge(hf_conn *conn) {
+  Holdfast__Acknowledge arm = HOLDFAST__ACKNOWLEDGE__INIT;
+  const struct envelope envelope = {
+      .timeout_ms = -1, .operation = OPERATION(ACKNOWLEDGE), .arm = &arm.base};
+  if (!conn->owes_acknowledgement || conn->window.used_count >= WINDOW_SLOTS_MAX) {
+    return;
+  }
+  struct slot *slot = window_add(&conn->window, conn->transport->framing, &envelope);
+  if (slot != NULL) {
+    slot->is_silent = true;
+    conn->owes_acknowledgement = false;
+    conn_write(conn);
+  }
+}
+
 /* One wait for the link, without the mutex, and what it brought. */
 static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
   short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
   ssize_t received = -1;
   int error = EAGAIN;
   conn_unlock(conn);
-  if ((link_wait(&conn->link, events, deadline_ns) & ~POLLOUT) != 0) {
+  if ((link_wait_or(&conn->link, events, conn->cancel_fd, deadline_ns) & ~POLLOUT) != 0) {
     received = conn->link.transport->recv(conn->link.fd, conn->input + conn->input_end,
                                           conn->input_capacity - conn->input_end);
     error = received == 0 ? ECONNRESET : errno;
@@ -149,6 +166,7 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
       cut_link(conn, EPROTO);
     }
     settle_input(conn);
+    acknowledge(conn);
     conn_wake(conn, false);
   } else if (error != EAGAIN) {
     cut_link(conn, error);
@@ -240,6 +258,10 @@ static void pass_on(hf_conn *conn) {
 bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
                int64_t wait_ms) {
   while (*count > limit) {
+    cancel_heed(conn);
+    if (*count <= limit) {
+      break;
+    }
     uint64_t deadline_ns = wait_deadline_ns(conn, since_ns, wait_ms);
     if (deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns) {
       break;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "client/src/call.h"
+#include "client/src/cancel.h"
 
 /* Requests naming more objects than this are cut in two. */
 #define RELEASES_PER_REQUEST 1024
@@ -108,6 +109,7 @@ void holds_become_child(hf_conn *conn) {
 }
 
 bool holds_submit(hf_conn *conn) {
+  cancel_submit(conn);
   if (conn->is_inherited && has_room(conn)) {
     submit_inherited(conn);
   }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "client/src/cancel.h"
 #include "client/src/oneway.h"
 #include "proto/base/clock.h"
 
@@ -97,16 +98,13 @@ static void abandon_all(struct pipeline *pipeline) {
     if (call == NULL || call->pipeline != pipeline) {
       continue;
     }
-    if (slot->was_sent) {
-      slot->call = NULL;
-    } else {
-      window_remove(window, slot);
-    }
+    cancel_abandoned(pipeline->conn, slot);
     call->status = status;
     call->failure = last_failure();
     pipeline->pending--;
     pipeline_finished(pipeline, call);
   }
+  cancel_submit(pipeline->conn);
 }
 
 /* Waits until at most `limit` are under way. Mutex held. */

@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/src/call.h"
 #include "client/src/conn.h"
 #include "proto/base/clock.h"
+#include "proto/machine.h"
 #include "proto/wire.h"
 
 /* One attempt takes no longer, so that a lost SYN does not use up the whole call timeout. */
@@ -31,6 +33,7 @@ static size_t encode_first(const hf_conn *conn, uint8_t frame[FIRST_REQUEST_BYTE
   Holdfast__Request request = HOLDFAST__REQUEST__INIT;
   Holdfast__OpenSession open = HOLDFAST__OPEN_SESSION__INIT;
   Holdfast__ResumeSession resume = HOLDFAST__RESUME_SESSION__INIT;
+  uint8_t machine[HF_MACHINE_BYTES_MAX];
   if (conn->has_session) {
     request.session = (ProtobufCBinaryData){HF_SESSION_BYTES, (uint8_t *)conn->session};
     request.operation_case = HOLDFAST__REQUEST__OPERATION_RESUME_SESSION;
@@ -41,6 +44,8 @@ static size_t encode_first(const hf_conn *conn, uint8_t frame[FIRST_REQUEST_BYTE
     request.open_session = &open;
     open.grace_ms = conn->grace_ms;
     open.client = (ProtobufCBinaryData){strlen(conn->client), (uint8_t *)conn->client};
+    open.machine = (ProtobufCBinaryData){machine_id(machine, sizeof machine), machine};
+    open.process = open.machine.len > 0 ? (uint64_t)getpid() : 0;
   }
   struct sp_route route = sp_route_of(FIRST_REQUEST_ID);
   size_t body_len = route.len + holdfast__request__get_packed_size(&request);

@@ -9,7 +9,7 @@
 
 bool window_init(struct window *window) {
   *window = (struct window){.used_count_max = HF_WINDOW_COUNT_MAX};
-  window->slots = calloc(HF_WINDOW_COUNT_MAX, sizeof *window->slots);
+  window->slots = calloc(WINDOW_SLOTS_MAX, sizeof *window->slots);
   return window->slots != NULL;
 }
 
@@ -108,10 +108,10 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
   window->free = slot->next;
   slot->sequence = window->last_sequence + 1;
   slot->call = NULL;
-  slot->object = envelope->object;
-  slot->caller = envelope->caller;
   slot->operation = envelope->operation;
-  slot->was_sent = false;
+  slot->was_sent = slot->is_silent = slot->may_wait = false;
+  slot->withdrawal = WITHDRAWAL_NONE;
+  slot->withdraws = NULL;
   encode(window, slot, framing, envelope);
   window->last_sequence++;
   window->used_count++;
@@ -142,6 +142,7 @@ void window_remove(struct window *window, struct slot *slot) {
     slot->frame = NULL;
     slot->frame_capacity = 0;
   }
+  window->due_count -= slot->withdrawal == WITHDRAWAL_DUE;
   slot->sequence = 0;
   slot->call = NULL;
   slot->next = window->free;
@@ -180,6 +181,9 @@ void window_sent(struct window *window, size_t size) {
     size -= left;
     window->unsent = slot->next;
     window->unsent_offset = 0;
+    if (slot->is_silent) {
+      window_remove(window, slot);
+    }
   }
 }
 

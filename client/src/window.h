@@ -25,26 +25,37 @@
 /* The body of a reply: the REQ id it belongs to, and the message. */
 #define REPLY_BODY_BYTES_MAX (HF_REPLY_BYTES_MAX + 4)
 
+/* Beyond what the server allows of others: acknowledgements and cancels, so that a full window can be
+ * emptied. Their replies are not kept. */
+#define WINDOW_SPARE_COUNT 64
+#define WINDOW_SLOTS_MAX (HF_WINDOW_COUNT_MAX + WINDOW_SPARE_COUNT)
+
 struct call;
+
+/* Whether the request is to be taken back; see cancel.h. */
+enum withdrawal { WITHDRAWAL_NONE, WITHDRAWAL_DUE, WITHDRAWAL_SENT };
 
 struct slot {
   uint8_t *frame; /* prefix, id and body as sent */
   size_t frame_len, frame_capacity;
   uint64_t sequence; /* 0: free */
   struct call *call; /* NULL: nobody waits for the reply */
-  /* Of the request, to undo what nobody waits for any more. */
-  uint64_t object, caller;
   uint32_t operation;
-  bool was_sent; /* on this link or an earlier one */
+  bool was_sent;  /* on this link or an earlier one */
+  bool is_silent; /* has no reply: it leaves when it was sent */
+  bool may_wait;  /* on the server, for something that may never come */
+  enum withdrawal withdrawal;
+  struct slot *withdraws; /* of a Cancel that takes back: what for */
   struct slot *next, *previous;
 };
 
 struct window {
-  struct slot *slots; /* HF_WINDOW_COUNT_MAX */
+  struct slot *slots; /* WINDOW_SLOTS_MAX */
   struct slot *free;
   uint32_t touched_count; /* slots that were ever used */
   uint32_t used_count;
   uint32_t used_count_max; /* as the server told */
+  uint32_t due_count;      /* slots whose withdrawal is due */
   struct slot *oldest, *newest, *unsent;
   size_t unsent_offset; /* bytes of *unsent that are sent already */
   uint64_t last_sequence;
@@ -70,7 +81,8 @@ void window_deinit(struct window *window);
 /* Forgets everything, as for a new session. */
 void window_reset(struct window *window);
 
-/* Takes the next sequence and encodes the request. There must be room: used_count < used_count_max.
+/* Takes the next sequence and encodes the request. There must be room: used_count < used_count_max,
+ * or for the spare ones < WINDOW_SLOTS_MAX.
  * NULL: out of memory; no sequence is used up. */
 struct slot *window_add(struct window *window, enum sp_transport framing,
                         const struct envelope *envelope);

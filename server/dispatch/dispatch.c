@@ -1,24 +1,29 @@
 #include "server/dispatch/dispatch.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/complaints.h"
 #include "proto/base/log.h"
 #include "proto/wire.h"
 #include "server/dispatch/encode.h"
 #include "server/dispatch/operations.h"
+#include "server/dispatch/processes.h"
 #include "server/dispatch/ticker.h"
 #include "server/dispatch/turn.h"
 #include "server/dispatch/undertaker.h"
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct dispatch {
   struct dispatch_sink sink;
   const char *version;
+  struct complaints complaints;
   struct turn_pool turns;
   struct ticker ticker;
   struct undertaker undertaker;
+  struct processes processes;
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
   struct turn *turn; /* the one the engine works for */
@@ -35,6 +40,27 @@ static void remember_reply(void *ctx, uint64_t connection, const struct sp_route
 static void remember_close(void *ctx, uint64_t connection) {
   struct dispatch *dispatch = ctx;
   turn_add_delivery(dispatch->turn, connection, &(struct sp_route){0}, NULL);
+}
+
+static int find_process(void *ctx, struct bytes machine, uint64_t id) {
+  struct dispatch *dispatch = ctx;
+  return processes_open(&dispatch->processes, machine, id);
+}
+
+static void watch_process(void *ctx, int process, uint64_t session) {
+  struct dispatch *dispatch = ctx;
+  processes_watch(&dispatch->processes, process, session);
+}
+
+static void forget_process(void *ctx, int process) {
+  (void)ctx;
+  processes_forget(process);
+}
+
+static void remember_deadlock(void *ctx, const char *circle) {
+  struct dispatch *dispatch = ctx;
+  free(dispatch->turn->deadlock);
+  dispatch->turn->deadlock = strdup(circle);
 }
 
 /* ---- a turn */
@@ -104,6 +130,11 @@ static void end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   undertaker_bury(&dispatch->undertaker, buried);
   if (deadline_ns != CLOCK_NEVER) {
     ticker_expect(&dispatch->ticker, deadline_ns);
+  }
+  if (turn->deadlock) {
+    complaints_log(&dispatch->complaints, "deadlock: %s", turn->deadlock);
+    free(turn->deadlock);
+    turn->deadlock = NULL;
   }
   send_deliveries(dispatch, turn, self, served);
 }
@@ -199,6 +230,10 @@ static void tick(void *ctx) {
   run_turn(ctx, advance, 0);
 }
 
+static void end_process(void *ctx, uint64_t session) {
+  run_turn(ctx, engine_process_ended, session);
+}
+
 static void drain(struct engine *engine, uint64_t now_ns, uint64_t connection) {
   (void)now_ns;
   (void)connection;
@@ -231,6 +266,11 @@ static bool start_threads(struct dispatch *dispatch) {
     undertaker_stop(&dispatch->undertaker);
     return false;
   }
+  if (!processes_start(&dispatch->processes, end_process, dispatch)) {
+    ticker_stop(&dispatch->ticker);
+    undertaker_stop(&dispatch->undertaker);
+    return false;
+  }
   return true;
 }
 
@@ -245,8 +285,10 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   dispatch->version = config->version;
   pthread_mutex_init(&dispatch->mutex, NULL);
   turn_pool_init(&dispatch->turns);
+  complaints_init(&dispatch->complaints);
   struct engine_config engine_config = make_config(config);
-  struct engine_sink engine_sink = {dispatch, remember_reply, remember_close};
+  struct engine_sink engine_sink = {dispatch,       remember_reply, remember_close,   find_process,
+                                    forget_process, watch_process,  remember_deadlock};
   dispatch->engine = engine_new(&engine_config, &engine_sink);
   if (dispatch->engine && start_threads(dispatch)) {
     return dispatch;
@@ -261,8 +303,10 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
 }
 
 void dispatch_stop(struct dispatch *dispatch) {
+  processes_stop(&dispatch->processes);
   ticker_stop(&dispatch->ticker);
   undertaker_stop(&dispatch->undertaker);
+  complaints_deinit(&dispatch->complaints);
   engine_free(dispatch->engine);
   turn_pool_deinit(&dispatch->turns);
   pthread_mutex_destroy(&dispatch->mutex);

@@ -25,6 +25,7 @@
 #define OPENS OPERATION_OPENS
 #define READS OPERATION_READS
 #define ANY_TIMEOUT OPERATION_ANY_TIMEOUT
+#define SILENT OPERATION_SILENT
 
 static const struct operation operations[] = {
 #define ROW(arm, object, flags, handler) \

@@ -8,6 +8,7 @@
  * flags   WAITS may park, ANY_TIMEOUT takes a negative one
  *         STORES refused while memory is full, READS changes nothing
  *         ONE_WAY makes sense without a reply
+ *         SILENT has no reply
  *         NEEDS_SESSION somebody must own the outcome, OPENS leads to a session
  */
 #ifndef HF_DISPATCH_OPERATIONS_H
@@ -20,6 +21,8 @@
   X(OPEN_SESSION, NO_OBJECT, OPENS, open_session)                            \
   X(RESUME_SESSION, NO_OBJECT, OPENS | NEEDS_SESSION, resume_session)        \
   X(CLOSE_SESSION, NO_OBJECT, NEEDS_SESSION, close_session)                  \
+  X(CANCEL, NO_OBJECT, NEEDS_SESSION | READS, cancel)                        \
+  X(ACKNOWLEDGE, NO_OBJECT, NEEDS_SESSION | READS | SILENT, acknowledge)     \
   X(PING, NO_OBJECT, READS, ping)                                            \
   X(FLUSH, NO_OBJECT, WAITS | NEEDS_SESSION, flush)                          \
   X(SERVER_INFO, NO_OBJECT, READS, server_info)                              \
@@ -101,6 +104,7 @@
   X(ARRAY_ADD, ARRAYS, WAITS | ONE_WAY, array_add)                           \
   X(LOCK_ACQUIRE, LOCKS, WAITS | NEEDS_SESSION, lock_acquire)                \
   X(LOCK_RELEASE, LOCKS, ONE_WAY, lock_release)                              \
+  X(LOCK_LIST, NO_OBJECT, READS, lock_list)                                  \
   X(SEMAPHORE_ACQUIRE, SEMAPHORES, WAITS | NEEDS_SESSION, semaphore_acquire) \
   X(SEMAPHORE_RELEASE, SEMAPHORES, ONE_WAY, semaphore_release)               \
   X(EVENT_SET, EVENT, ONE_WAY, event_set)                                    \

@@ -32,6 +32,7 @@ struct turn {
   size_t reply_bytes; /* of the deliveries' arrays */
   size_t deliveries_count, deliveries_capacity;
   struct turn_delivery *deliveries;
+  char *deadlock; /* malloc: the one the engine saw in this turn, in words; or NULL */
 };
 
 struct turn_pool {

@@ -179,6 +179,11 @@ hf_reason call_pass_lock(struct call *call) {
 
 /* ---- results */
 
+void call_note_source(struct call *call, uint64_t order) {
+  call->reply->source = call->object->id;
+  call->reply->taken.order = order;
+}
+
 void call_answer_value(struct call *call, struct value value) {
   call->reply->shape = REPLY_VALUE;
   call->reply->value = value;

@@ -53,6 +53,9 @@ struct lock_owner call_owner(const struct call *call);
 
 /* ---- results; values are taken */
 
+/* The answer gives away something of the object: `order` tells which, should it have to go back. */
+void call_note_source(struct call *call, uint64_t order);
+
 void call_answer_value(struct call *call, struct value value);
 void call_answer_flag(struct call *call, bool flag);
 void call_answer_count(struct call *call, uint64_t count);

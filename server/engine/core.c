@@ -93,6 +93,10 @@ static void finish(struct call *call, hf_reason reason) {
     reply_release(reply);
     return;
   }
+  if (call->operation->flags & OPERATION_SILENT) {
+    reply_release(reply);
+    return;
+  }
   if (session) {
     keep_answer(call);
   }
@@ -128,11 +132,14 @@ static struct waiter *new_waiter(const struct call *call) {
       .operation = call->operation,
       .object = call->object,
       .session = call->session,
+      .caller = call->message->caller,
+      .since_ns = call->now_ns,
       .connection = call->connection,
       .route = *call->route,
       .reply = call->reply,
       .step = call->step,
       .note = call->note,
+      .terms = call->terms,
       .one_way = call->one_way,
       .body_len = call->body.len,
   };
@@ -222,6 +229,7 @@ static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter
       .waiter = waiter,
       .step = waiter->step,
       .note = waiter->note,
+      .terms = waiter->terms,
       .one_way = waiter->one_way,
   };
 }
@@ -259,6 +267,7 @@ static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *wai
     assert(!call.timed_out); /* a step that must not be cut short has taken it back */
     waiter->step = call.step;
     waiter->note = call.note;
+    waiter->terms = call.terms;
     if (call.park_queue != waiter->queue) {
       wait_queue_remove(waiter->queue, waiter);
       wait_queue_insert(call.park_queue, waiter);

@@ -41,7 +41,8 @@ struct engine {
   struct arena scratch;  /* for requests that waited */
   uint64_t next_ticket;
   uint64_t next_token;
-  uint64_t requests, duplicates, waiting;
+  uint64_t next_session_number;
+  uint64_t requests, duplicates, waiting, deadlocks;
   size_t kept_bytes; /* of waiting requests and of replies in windows */
   bool draining;
 };
@@ -65,6 +66,7 @@ struct call {
   bool late;      /* what it answers is owed to the deadline */
   unsigned step;  /* kept from run to run while it waits, with the note */
   uint64_t note;
+  struct lock_terms terms; /* of a lock it gave up for the time it waits */
   struct wait_queue *park_queue;
 };
 
@@ -109,7 +111,30 @@ void core_notify(struct engine *engine, struct object *object, uint64_t count);
  */
 struct object *core_guard_of(const struct engine *engine, struct object *object);
 /* Steps of condition_wait and barrier_wait. */
-enum { STEP_WAITING = 1, STEP_NOTIFIED, STEP_LATE, STEP_RELEASED, STEP_BROKEN };
+enum { STEP_WAITING = 1, STEP_NOTIFIED, STEP_LATE, STEP_CANCELLED, STEP_RELEASED, STEP_BROKEN };
+
+/* locks.c: who holds them, and how they lose them */
+/* Takes the object's lock, which is free for the owner. HF_REASON_NONE | NO_MEMORY, not taken */
+hf_reason core_take_lock(struct call *call, struct object *object, const struct lock_terms *terms,
+                         bool *owner_died);
+/* Whoever held the object's lock does so no more: its session forgets it, the next may come. Before
+ * or after the lock itself changed owner, but with `owner` as it was. */
+void core_forget_lock(struct engine *engine, struct object *object, struct lock_owner owner);
+/* A lease is over, or is found renewed. */
+void core_end_lease(struct engine *engine, uint64_t now_ns, struct object *object);
+/* The object whose lock the thread waits for; NULL: none. */
+struct object *core_lock_waited_for(const struct engine *engine, struct lock_owner thread);
+/* Whether the thread's waiting for the object's lock closes a circle of holders who wait. */
+bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
+                        struct object *object);
+/* Counts it, and says who is in it. */
+void core_note_circle(struct engine *engine, struct lock_owner thread, struct object *object);
+
+/* takeback.c: what a reply gave away, and nobody looks at, goes back */
+/* Once only. Whether it had given something. */
+bool core_take_back(struct engine *engine, struct session *session, struct reply *reply);
+/* The session ends: the items of replies it never acknowledged. */
+void core_take_back_unseen(struct engine *engine, struct session *session);
 
 /* sessions.c: their beginning and end */
 struct session *core_find_session(const struct engine *engine, struct bytes id);
@@ -118,6 +143,7 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
                        struct peer *peer);
 /* The connection is lost: the grace time runs. */
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
+void core_forget_process(struct engine *engine, struct session *session);
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean);
 /* One session less on the end; the last one closes it. */
 void core_detach_pipe(struct engine *engine, struct object *object, unsigned end);

@@ -51,6 +51,7 @@ static void free_sessions(struct engine *engine) {
     while ((waiter = TAILQ_FIRST(&session->waiters))) {
       core_drop_waiter(engine, waiter);
     }
+    core_forget_process(engine, session);
     session_free(session);
   }
   map64_deinit(&engine->sessions);
@@ -121,6 +122,14 @@ void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
   map64_remove(&engine->peers, id);
   free(peer);
   core_settle(engine, now_ns);
+}
+
+void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t serial) {
+  struct session *session = map64_get(&engine->sessions, serial);
+  if (session && session->is_lost) {
+    core_end_session(engine, now_ns, session, false);
+    core_settle(engine, now_ns);
+  }
 }
 
 /* ---- requests */
@@ -281,6 +290,9 @@ void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_re
     }
     return;
   }
+  if (session) {
+    session->heard_ns = now_ns;
+  }
   if (peer->one_way) {
     apply_one_way(engine, now_ns, request, session);
   } else {
@@ -296,13 +308,20 @@ void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_re
 
 /* ---- time */
 
+/* The struct that `member` points into. */
+#define OWNER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
 static void expire(struct engine *engine, uint64_t now_ns, struct timer *timer) {
-  if (timer->kind == TIMER_WAITER) {
-    struct waiter *waiter = (struct waiter *)((char *)timer - offsetof(struct waiter, timer));
-    core_time_out(engine, now_ns, waiter);
-  } else {
-    struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
-    core_end_session(engine, now_ns, session, false);
+  switch (timer->kind) {
+    case TIMER_WAITER:
+      core_time_out(engine, now_ns, OWNER_OF(timer, struct waiter, timer));
+      break;
+    case TIMER_SESSION:
+      core_end_session(engine, now_ns, OWNER_OF(timer, struct session, timer), false);
+      break;
+    case TIMER_LEASE:
+      core_end_lease(engine, now_ns, OWNER_OF(timer, struct object, lease));
+      break;
   }
 }
 

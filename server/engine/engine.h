@@ -27,6 +27,7 @@ enum operation_flag {
   OPERATION_NEEDS_SESSION = 8,
   OPERATION_OPENS = 16, /* OpenSession, ResumeSession: served to a connection whose session ended */
   OPERATION_READS = 32, /* changes nothing and never parks: a repeat runs again, no reply is kept */
+  OPERATION_SILENT = 256,     /* has no reply */
   OPERATION_ANY_TIMEOUT = 64, /* a negative timeout is as good as none at all */
 };
 
@@ -54,6 +55,14 @@ struct engine_sink {
                   struct reply *reply);
   /* The connection's session moved to another one; nothing of it is served any more. */
   void (*close)(void *ctx, uint64_t connection);
+  /* A client tells where it runs: a handle of its process if that is this machine, else -1. forget:
+   * the handle is not needed any more. NULL: nobody can look at processes. */
+  int (*find_process)(void *ctx, struct bytes machine, uint64_t id);
+  void (*forget_process)(void *ctx, int process);
+  /* The session lost its connection: call engine_process_ended when the process has ended. */
+  void (*watch_process)(void *ctx, int process, uint64_t session);
+  /* A circle of lock holders that wait for each other, in words. NULL: nobody wants to know. */
+  void (*deadlock)(void *ctx, const char *circle);
 };
 
 /* One request as dispatch decoded it. Borrowed for the call. */
@@ -82,6 +91,8 @@ uint64_t engine_next_deadline_ns(const struct engine *engine);
 bool engine_connect(struct engine *engine, uint64_t connection, bool one_way);
 /* The session bound to it has its grace time to come back. */
 void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t connection);
+/* A process that was watched has ended: its session does, unless it has a connection again. */
+void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t session);
 /* Large containers that were deleted: taken within the engine's turn, freed outside it by any
  * thread, because that takes its time. NULL: nothing. */
 struct object;

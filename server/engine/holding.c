@@ -32,15 +32,14 @@ static void unhold_one(void *engine, uint64_t id) {
 
 static void unlink_lock(struct engine *engine, struct object *object) {
   struct lock *lock = object_lock(object);
-  struct session *owner =
-      lock && lock->depth ? map64_get(&engine->sessions, lock->owner.session) : NULL;
-  if (owner) {
-    map64_remove(&owner->locks, object->id);
+  if (lock && lock->depth > 0) {
+    core_forget_lock(engine, object, lock->owner);
   }
 }
 
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object) {
   core_end_foreign_waits(engine, now_ns, object);
+  unlink_lock(engine, object);
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     struct wait_queue *queue = &object->waits[i];
     struct waiter *waiter;
@@ -56,7 +55,6 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
     TAILQ_REMOVE(&engine->doomed, object, doomed_link);
   }
   object->doomed = true; /* a reference to itself must not put it into the list again */
-  unlink_lock(engine, object);
   if (object->references > 0) {
     object_each_reference(object, unhold_one, engine);
   }

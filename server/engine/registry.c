@@ -145,7 +145,8 @@ static struct object *new_object(const struct registry *registry,
   if (!object) {
     return NULL;
   }
-  *object = (struct object){.kind = shape->kind, .id = registry->next_id};
+  *object =
+      (struct object){.kind = shape->kind, .id = registry->next_id, .lease = {.kind = TIMER_LEASE}};
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     wait_queue_init(&object->waits[i], false);
   }

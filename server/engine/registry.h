@@ -63,6 +63,7 @@ struct object {
   bool doomed;         /* is in the engine's list of objects to look at */
   struct object *next_buried;
   TAILQ_ENTRY(object) doomed_link;
+  struct timer lease; /* runs while its lock is held on one */
   struct wait_queue waits[OBJECT_WAITS];
   union {
     struct dict *dict; /* dict and namespace */

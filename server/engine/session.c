@@ -9,8 +9,8 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
   if (!session) {
     return NULL;
   }
-  *session =
-      (struct session){.grace_ms = grace_ms, .client = client, .timer = {.kind = TIMER_SESSION}};
+  *session = (struct session){
+      .grace_ms = grace_ms, .client = client, .process = -1, .timer = {.kind = TIMER_SESSION}};
   memcpy(session->id, id, sizeof session->id);
   memcpy(&session->serial, id, sizeof session->serial);
   TAILQ_INIT(&session->waiters);
@@ -29,6 +29,7 @@ void session_free(struct session *session) {
   map64_deinit(&session->window);
   map64_deinit(&session->holds);
   map64_deinit(&session->locks);
+  map64_deinit(&session->expired);
   map64_deinit(&session->ends);
   map64_deinit(&session->permits);
   map64_deinit(&session->acting);

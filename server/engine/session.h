@@ -29,21 +29,26 @@ TAILQ_HEAD(lost_list, session);
 struct session {
   TAILQ_ENTRY(session) lost_link; /* in the engine's list, while it has no connection */
   uint64_t serial;                /* the first 8 bytes of its id; names it inside the engine */
+  uint64_t number;                /* names it to others, who must not know its id */
   uint8_t id[HF_SESSION_BYTES];
   struct value client; /* text, for people */
   uint64_t connection; /* 0: lost */
   uint64_t attempt;    /* of the last resume */
+  int process;         /* the sink's handle; -1: it can't be looked at */
   uint32_t grace_ms;
   bool is_lost;
   struct timer timer; /* runs while lost */
+  uint64_t heard_ns;  /* when its last request came: what renews its leases */
 
   struct map64 window; /* sequence -> struct reply, one count each */
   size_t window_bytes;
   uint64_t acked;   /* every sequence up to here is acknowledged */
   uint64_t highest; /* sequence seen */
 
-  struct map64 holds;   /* object id -> count of references */
-  struct map64 locks;   /* object id -> non-NULL: locks it holds */
+  struct map64 holds; /* object id -> count of references */
+  struct map64 locks; /* object id -> non-NULL: locks it holds */
+  struct map64
+      expired; /* object id -> non-NULL: locks it lost with their lease, and may not know */
   struct map64 permits; /* object id -> count: semaphores acquired and not released */
   struct map64 acting;  /* object id -> non-NULL: barriers that wait for its action */
   struct map64 ends;    /* object id -> bits: pipe ends it is attached to */

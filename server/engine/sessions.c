@@ -85,6 +85,14 @@ void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *s
   TAILQ_INSERT_TAIL(&engine->lost, session, lost_link);
   if (!timers_start(&engine->timers, &session->timer, deadline_ns)) {
     core_end_session(engine, now_ns, session, false);
+  } else if (session->process >= 0) {
+    engine->sink.watch_process(engine->sink.ctx, session->process, session->serial);
+  }
+}
+
+void core_forget_process(struct engine *engine, struct session *session) {
+  if (session->process >= 0) {
+    engine->sink.forget_process(engine->sink.ctx, session->process);
   }
 }
 
@@ -98,10 +106,11 @@ static void leave_locks(struct engine *engine, struct session *session, bool cle
     if (!lock || lock->depth == 0 || lock->owner.session != session->serial) {
       continue;
     }
-    if (clean && !lock->robust) {
+    if (clean && !lock->robust && lock->lease_ms == 0) {
       lock->owner = (struct lock_owner){0}; /* stays held, as in Python */
     } else {
       lock_abandon(lock, !clean);
+      timers_stop(&engine->timers, &object->lease);
       core_wake(engine, &object->waits[WAIT_LOCK]);
     }
   }
@@ -173,6 +182,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
     peer->session_ended = true;
   }
   end_waits(engine, now_ns, session);
+  core_take_back_unseen(engine, session);
   leave_locks(engine, session, clean);
   leave_pipes(engine, session);
   leave_barriers(engine, session);
@@ -186,6 +196,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   if (session->flushers.ready) {
     TAILQ_REMOVE(&engine->ready, &session->flushers, ready_link);
   }
+  core_forget_process(engine, session);
   session_free(session);
 }
 

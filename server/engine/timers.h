@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum timer_kind { TIMER_WAITER, TIMER_SESSION };
+enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE };
 
 struct timer {
   uint64_t deadline_ns;

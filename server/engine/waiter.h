@@ -17,6 +17,7 @@
 
 #include "proto/sp.h"
 #include "server/engine/timers.h"
+#include "server/objects/lock.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,12 +54,15 @@ struct waiter {
   const struct operation *operation;
   struct object *object;   /* NULL for operations on no object */
   struct session *session; /* NULL: none */
-  uint64_t connection;     /* where the answer goes */
+  uint64_t caller;         /* the thread within the session */
+  uint64_t since_ns;
+  uint64_t connection; /* where the answer goes */
   struct sp_route route;
   struct reply *reply; /* the waiter's count */
   /* What handlers of several steps remember from one run to the next. */
   unsigned step; /* 0 at first */
   uint64_t note;
+  struct lock_terms terms;
   bool one_way;
   bool suspended;
   bool overdue; /* its deadline passed while it was suspended */

@@ -2,14 +2,15 @@
 
 #include <assert.h>
 
-void lock_take(struct lock *lock, struct lock_owner owner, uint64_t token, bool robust,
+void lock_take(struct lock *lock, struct lock_owner owner, const struct lock_terms *terms,
                bool *owner_died) {
   assert(lock_is_free_for(lock, owner));
   *owner_died = lock->owner_died;
   if (lock->depth++ == 0) {
     lock->owner = owner;
-    lock->token = token;
-    lock->robust = robust;
+    lock->token = terms->token;
+    lock->robust = terms->robust;
+    lock->lease_ms = terms->lease_ms;
     lock->owner_died = false;
   }
 }

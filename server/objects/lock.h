@@ -30,6 +30,8 @@ struct lock {
   uint64_t token;          /* of the last grant; 0: never granted */
   uint64_t depth;          /* 0: free */
   bool recursive;
+  uint64_t
+      lease_ms;    /* of the current grant: it ends when its session is silent that long; 0: none */
   bool robust;     /* the current grant ends with a clean goodbye too */
   bool owner_died; /* since the last grant */
 };
@@ -41,9 +43,15 @@ static inline bool lock_is_free_for(const struct lock *lock, struct lock_owner o
           lock->owner.caller == owner.caller);
 }
 
-/* Takes it; it must be free for the owner. A first grant gets the token. out owner_died: the
- * previous owner did. */
-void lock_take(struct lock *lock, struct lock_owner owner, uint64_t token, bool robust,
+/* What a first grant gets. */
+struct lock_terms {
+  uint64_t token;
+  uint64_t lease_ms;
+  bool robust;
+};
+
+/* Takes it; it must be free for the owner. out owner_died: the previous owner did. */
+void lock_take(struct lock *lock, struct lock_owner owner, const struct lock_terms *terms,
                bool *owner_died);
 /* HF_REASON_NONE, *freed when nobody holds it any more | NOT_LOCKED NOT_OWNER */
 hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, bool *freed);

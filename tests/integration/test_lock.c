@@ -118,12 +118,71 @@ static void test_lock_of_a_killed_holder_goes_to_the_next_who_is_told(void **sta
   expect_ok(hf_delete(world.conn, "orphan"));
 }
 
+/* With the default grace time of 5 s: the server sees that the process has ended. */
+static int hold_until_killed(void *pipe_end) {
+  hf_conn *conn;
+  hf_lock *lock;
+  if (hf_connect(world.url, NULL, &conn) != HF_OK ||
+      hf_lock_open(conn, "of a killed one", &lock) != HF_OK ||
+      hf_lock_acquire(lock, 0, NULL) != HF_OK) {
+    return 1;
+  }
+  (void)!write(*(int *)pipe_end, "x", 1);
+  pause();
+  return 1;
+}
+
+static void test_lock_of_a_killed_process_is_free_at_once(void **state) {
+  (void)state;
+  int ends[2];
+  char byte;
+  struct hf_grant grant;
+  hf_lock *lock;
+  assert_int_equal(pipe(ends), 0);
+  expect_ok(hf_lock_open(world.conn, "of a killed one", &lock));
+  pid_t child = child_start(hold_until_killed, &ends[1]);
+  assert_int_equal(read(ends[0], &byte, 1), 1);
+  expect_fails(hf_lock_acquire(lock, 0, NULL), DEADLINE_EXCEEDED, LOCK_HELD);
+  child_kill(child);
+  expect_ok(hf_lock_acquire(lock, 1000, &grant));
+  assert_true(grant.owner_died);
+  expect_ok(hf_lock_release(lock));
+  close(ends[0]);
+  close(ends[1]);
+  expect_ok(hf_object_delete(HF_AS_OBJECT(lock)));
+  hf_lock_close(lock);
+}
+
+static void test_lock_lease_of_a_silent_one_ends(void **state) {
+  (void)state;
+  const struct hf_lock_options leased = {.lease_ms = 100};
+  struct hf_grant first, second;
+  hf_conn *other = connect_again(0);
+  hf_lock *lock, *same;
+  expect_ok(hf_lock_open(world.conn, "leased", &lock));
+  expect_ok(hf_lock_open(other, "leased", &same));
+  expect_ok(hf_lock_acquire_with(same, &leased, 0, &first));
+  uint64_t began_ms = now_ms();
+  expect_ok(hf_lock_acquire(lock, 5000, &second));
+  assert_in_range(now_ms() - began_ms, 90, 3000);
+  assert_true(second.owner_died && second.token > first.token);
+  expect_fails(hf_lock_release_token(same, first.token), FAILED_PRECONDITION, TOKEN_STALE);
+  expect_fails(hf_lock_release(same), FAILED_PRECONDITION, TOKEN_STALE);
+  expect_ok(hf_lock_release_token(lock, second.token));
+  hf_lock_close(same);
+  hf_close(other);
+  expect_ok(hf_object_delete(HF_AS_OBJECT(lock)));
+  hf_lock_close(lock);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_lock_grants_once_with_rising_tokens),
     cmocka_unit_test(test_lock_is_released_by_anyone),
     cmocka_unit_test(test_rlock_is_counted_and_owned_by_a_thread),
     cmocka_unit_test(test_lock_of_a_clean_goodbye_stays_held_unless_robust),
     cmocka_unit_test(test_lock_of_a_killed_holder_goes_to_the_next_who_is_told),
+    cmocka_unit_test(test_lock_of_a_killed_process_is_free_at_once),
+    cmocka_unit_test(test_lock_lease_of_a_silent_one_ends),
 };
 
 WORLD_MAIN("lock", tests)

@@ -38,6 +38,18 @@ static void write_value(struct story *story, const struct value *value) {
   }
 }
 
+static void write_locks(struct story *story, const struct reply *reply) {
+  for (size_t i = 0; i < reply->locks_count; i++) {
+    const struct reply_lock *lock = &reply->locks[i];
+    write_value(story, &lock->name);
+    write_down(story, " of %" PRIu64 " awaited by", lock->holder.session);
+    for (size_t j = 0; j < lock->waiters_count; j++) {
+      write_down(story, " %" PRIu64, lock->waiters[j].session);
+    }
+    write_down(story, lock->deadlocked ? " deadlocked;" : ";");
+  }
+}
+
 static void write_result(struct story *story, const struct reply *reply) {
   switch (reply->shape) {
     case REPLY_VALUE:
@@ -66,6 +78,9 @@ static void write_result(struct story *story, const struct reply *reply) {
       write_down(story, " received %" PRIu64 " finished %" PRIu64 " failed %" PRIu64,
                  reply->flushed->received, reply->flushed->finished, reply->flushed->failed);
       break;
+    case REPLY_LOCKS:
+      write_locks(story, reply);
+      break;
     default:
       break;
   }
@@ -93,6 +108,26 @@ static void close_connection(void *ctx, uint64_t connection) {
   write_down(ctx, "%" PRIu64 " closed\n", connection);
 }
 
+static int find_process(void *ctx, struct bytes machine, uint64_t id) {
+  (void)ctx;
+  (void)machine;
+  return (int)id;
+}
+
+static void forget_process(void *ctx, int process) {
+  write_down(ctx, "process %d forgotten\n", process);
+}
+
+static void watch_process(void *ctx, int process, uint64_t session) {
+  struct story *story = ctx;
+  story->watched_session = session;
+  write_down(story, "process %d watched\n", process);
+}
+
+static void tell_deadlock(void *ctx, const char *circle) {
+  write_down(ctx, "deadlock: %s\n", circle);
+}
+
 void story_forget(struct story *story) {
   story->len = 0;
   story->text[0] = 0;
@@ -100,7 +135,8 @@ void story_forget(struct story *story) {
 
 void story_begin(struct story *story) {
   struct engine_config config = {.first_object = 1, .memory_bytes_max = 1u << 20};
-  struct engine_sink sink = {story, deliver, close_connection};
+  struct engine_sink sink = {story,          deliver,       close_connection, find_process,
+                             forget_process, watch_process, tell_deadlock};
   story->now_ns = 1;
   story->next_entropy = 0;
   story_forget(story);
@@ -139,6 +175,10 @@ void story_connect_one_way(struct story *story, uint64_t connection) {
   assert_true(engine_connect(story->engine, connection, true));
 }
 
+void story_end_process(struct story *story) {
+  engine_process_ended(story->engine, story->now_ns, story->watched_session);
+}
+
 void story_disconnect(struct story *story, uint64_t connection) {
   engine_disconnect(story->engine, story->now_ns, connection);
 }
@@ -174,8 +214,14 @@ void story_send(struct story *story, uint64_t connection, Holdfast__Request *req
 }
 
 uint8_t story_open_session(struct story *story, uint64_t connection) {
+  return story_open_session_of(story, connection, 0);
+}
+
+uint8_t story_open_session_of(struct story *story, uint64_t connection, int process) {
   Holdfast__OpenSession open = HOLDFAST__OPEN_SESSION__INIT;
   Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  open.machine = (ProtobufCBinaryData){process ? 4 : 0, (uint8_t *)"here"};
+  open.process = (uint64_t)process;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
   request.open_session = &open;
   story->next_entropy++;

@@ -22,6 +22,7 @@ struct story {
   struct engine *engine;
   uint64_t now_ns;
   uint8_t next_entropy;
+  uint64_t watched_session; /* the last */
   size_t len;
   char text[16384];
 };
@@ -46,6 +47,10 @@ Holdfast__Request story_request(uint64_t sequence, const char *name, int64_t tim
 
 /* Opens a session on the connection; answers its number, for story_resume. */
 uint8_t story_open_session(struct story *story, uint64_t connection);
+/* Of a client on the server's machine. */
+uint8_t story_open_session_of(struct story *story, uint64_t connection, int process);
+/* The process behind the session whose connection was lost last has ended. */
+void story_end_process(struct story *story);
 void story_resume(struct story *story, uint64_t connection, uint8_t session, uint64_t attempt);
 void story_close_session(struct story *story, uint64_t connection);
 /* name NULL: anonymous; answers the object's id. */

@@ -23,6 +23,9 @@ static hf_reason complete_round(struct call *call, uint64_t index) {
     core_end_round(call->engine, object, STEP_RELEASED);
   }
   answer_arrival(call, index, acts);
+  if (acts) {
+    call_note_source(call, 0);
+  }
   return HF_REASON_NONE;
 }
 

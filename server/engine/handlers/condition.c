@@ -3,7 +3,8 @@
  *   (first run)  gives the lock up, whatever its depth     -> STEP_WAITING, on WAIT_NOTIFY
  *   WAITING      notified by somebody, who sets the step   -> STEP_NOTIFIED
  *                out of time                               -> STEP_LATE
- *   NOTIFIED, LATE  takes the lock back as deep as it was, waiting for it as long as it takes
+ *                withdrawn                             -> STEP_CANCELLED
+ *   NOTIFIED, LATE, CANCELLED  takes the lock back as deep as it was, waiting for it as long as it takes
  */
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
@@ -22,12 +23,9 @@ static hf_reason find_held_lock(struct call *call, struct object **guard, struct
 }
 
 static void give_up(struct call *call, struct object *guard, struct lock *lock) {
-  struct session *owner = map64_get(&call->engine->sessions, lock->owner.session);
-  if (owner) {
-    map64_remove(&owner->locks, guard->id);
-  }
+  struct lock_owner owner = lock->owner;
   lock_abandon(lock, false);
-  core_wake(call->engine, &guard->waits[WAIT_LOCK]);
+  core_forget_lock(call->engine, guard, owner);
 }
 
 static hf_reason begin_waiting(struct call *call) {
@@ -47,6 +45,7 @@ static hf_reason begin_waiting(struct call *call) {
   }
   call->step = STEP_WAITING;
   call->note = lock->depth;
+  call->terms = (struct lock_terms){.lease_ms = lock->lease_ms, .robust = lock->robust};
   give_up(call, guard, lock);
   return call_park(call, &call->object->waits[WAIT_NOTIFY], HF_REASON_TIMED_OUT);
 }
@@ -62,13 +61,19 @@ static hf_reason take_back(struct call *call) {
     call->park_queue = &guard->waits[WAIT_LOCK];
     return REASON_PARKED;
   }
-  if (!map64_set(&call->session->locks, guard->id, guard)) {
-    return HF_REASON_NO_MEMORY;
-  }
   bool owner_died;
-  lock_take(lock, call_owner(call), ++call->engine->next_token, false, &owner_died);
+  call->terms.token = ++call->engine->next_token;
+  hf_reason reason = core_take_lock(call, guard, &call->terms, &owner_died);
+  if (reason) {
+    return reason;
+  }
   lock->depth = call->note;
+  if (call->step == STEP_CANCELLED) {
+    return HF_REASON_CANCELLED;
+  }
   call_answer_flag(call, call->step == STEP_NOTIFIED);
+  call->reply->source = guard->id;
+  call->reply->taken.order = call->terms.token;
   return HF_REASON_NONE;
 }
 

@@ -14,6 +14,8 @@
 HANDLER(open_session)
 HANDLER(resume_session)
 HANDLER(close_session)
+HANDLER(cancel)
+HANDLER(acknowledge)
 HANDLER(ping)
 HANDLER(flush)
 HANDLER(server_info)
@@ -112,6 +114,7 @@ HANDLER(array_add)
 /* lock.c */
 HANDLER(lock_acquire)
 HANDLER(lock_release)
+HANDLER(lock_list)
 
 /* semaphore.c */
 HANDLER(semaphore_acquire)

@@ -8,6 +8,16 @@ static hf_reason enter_guard(struct call *call) {
   return guard ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
 }
 
+/* Before a wait: would it be for somebody who waits for this very thread? */
+static hf_reason check_circle(struct call *call, struct lock_owner owner) {
+  bool begins = !call->waiter && !call_may_not_wait(call);
+  if (!begins || !core_closes_circle(call->engine, owner, call->object)) {
+    return HF_REASON_NONE;
+  }
+  core_note_circle(call->engine, owner, call->object);
+  return call->message->lock_acquire->refuse_deadlock ? HF_REASON_DEADLOCK : HF_REASON_NONE;
+}
+
 hf_reason handle_lock_acquire(struct call *call) {
   struct engine *engine = call->engine;
   hf_reason reason = enter_guard(call);
@@ -19,18 +29,29 @@ hf_reason handle_lock_acquire(struct call *call) {
   struct lock_owner owner = call_owner(call);
   bool again = lock->depth > 0 && lock_is_free_for(lock, owner);
   if (!again && (lock->depth > 0 || call_must_line_up(call, queue))) {
-    return call_park(call, queue, HF_REASON_LOCK_HELD);
+    reason = check_circle(call, owner);
+    return reason ? reason : call_park(call, queue, HF_REASON_LOCK_HELD);
   }
-  if (!map64_set(&call->session->locks, call->object->id, call->object)) {
-    return HF_REASON_NO_MEMORY;
-  }
+  const Holdfast__LockAcquire *message = call->message->lock_acquire;
+  struct lock_terms terms = {again ? lock->token : ++engine->next_token, message->lease_ms,
+                             message->robust};
   bool owner_died;
-  uint64_t token = again ? lock->token : ++engine->next_token;
-  lock_take(lock, owner, token, call->message->lock_acquire->robust, &owner_died);
+  reason = core_take_lock(call, call->object, &terms, &owner_died);
+  if (reason) {
+    return reason;
+  }
   call->reply->shape = REPLY_GRANT;
-  call->reply->token = token;
+  call->reply->token = terms.token;
   call->reply->owner_died = owner_died;
+  call_note_source(call, terms.token);
   return HF_REASON_NONE;
+}
+
+/* Whether the caller means a grant that ended with its lease; it is told so once. */
+static bool has_expired(struct call *call, const struct lock *lock) {
+  struct session *session = call->session;
+  bool holds = session && lock->depth > 0 && lock->owner.session == session->serial;
+  return session && !holds && map64_remove(&session->expired, call->object->id);
 }
 
 hf_reason handle_lock_release(struct call *call) {
@@ -44,14 +65,14 @@ hf_reason handle_lock_release(struct call *call) {
   if (fenced && (lock->depth == 0 || message->token != lock->token)) {
     return HF_REASON_TOKEN_STALE;
   }
-  struct session *owner = map64_get(&call->engine->sessions, lock->owner.session);
+  if (!fenced && has_expired(call, lock)) {
+    return HF_REASON_TOKEN_STALE;
+  }
+  struct lock_owner owner = lock->owner;
   bool freed;
   reason = lock_give_back(lock, call_owner(call), &freed);
   if (freed) {
-    if (owner) {
-      map64_remove(&owner->locks, call->object->id);
-    }
-    core_wake(call->engine, &call->object->waits[WAIT_LOCK]);
+    core_forget_lock(call->engine, call->object, owner);
   }
   return reason;
 }

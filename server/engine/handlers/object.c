@@ -167,6 +167,7 @@ static struct reply_object report(const struct engine *engine, struct object *ob
   if (lock) {
     reported.locked = lock->depth > 0;
     reported.token = lock->token;
+    reported.lease_ms = lock->depth > 0 ? lock->lease_ms : 0;
     if (reported.locked) {
       reported.holder = holder_of(engine, lock);
     }
@@ -213,6 +214,7 @@ static hf_reason hold_object(struct call *call) {
     return HF_REASON_NO_MEMORY;
   }
   core_hold(call->engine, id);
+  call_note_source(call, 0);
   return HF_REASON_NONE;
 }
 

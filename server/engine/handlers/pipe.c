@@ -89,6 +89,7 @@ hf_reason handle_pipe_recv(struct call *call) {
     return call_park(call, receivers, HF_REASON_PIPE_EMPTY);
   }
   struct value value = list_remove_at(&pipe->lines[end], 0);
+  call_note_source(call, end);
   call_answer_value(call, value_retain(value));
   call_discard(call, value);
   core_wake(call->engine, &object->waits[WAIT_PIPE_SEND + 1 - end]);

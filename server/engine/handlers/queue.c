@@ -30,6 +30,7 @@ hf_reason handle_queue_get(struct call *call) {
     return call_park(call, &object->waits[WAIT_QUEUE_GET], HF_REASON_QUEUE_EMPTY);
   }
   struct value value = list_remove_at(&queue->items, 0);
+  call_note_source(call, 0);
   call_answer_value(call, value_retain(value));
   call_discard(call, value);
   core_wake(call->engine, &object->waits[WAIT_QUEUE_PUT]);

@@ -26,6 +26,7 @@ hf_reason handle_semaphore_acquire(struct call *call) {
   }
   semaphore->value--;
   semaphore->held++;
+  call_note_source(call, 0);
   return HF_REASON_NONE;
 }
 

@@ -44,6 +44,11 @@ hf_reason handle_open_session(struct call *call) {
     session_free(session);
     return HF_REASON_NO_MEMORY;
   }
+  if (message->machine.len && engine->sink.find_process) {
+    session->process = engine->sink.find_process(
+        engine->sink.ctx, bytes_of(message->machine.data, message->machine.len), message->process);
+  }
+  session->number = ++engine->next_session_number;
   core_bind_session(engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
@@ -66,6 +71,35 @@ hf_reason handle_resume_session(struct call *call) {
 hf_reason handle_close_session(struct call *call) {
   core_end_session(call->engine, call->now_ns, call->session, true);
   call->session = NULL;
+  return HF_REASON_NONE;
+}
+
+/* Ends a wait that its client no longer wants. */
+static void withdraw(struct call *call, struct waiter *waiter, bool take_back) {
+  bool has_given_lock_up = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT;
+  if (!has_given_lock_up || take_back) {
+    core_end_wait(call->engine, call->now_ns, waiter, HF_REASON_CANCELLED);
+  } else if (waiter->step != STEP_NOTIFIED) {
+    waiter->step = STEP_CANCELLED; /* it returns with its lock */
+    core_wake(call->engine, waiter->queue);
+  }
+}
+
+hf_reason handle_cancel(struct call *call) {
+  const Holdfast__Cancel *message = call->message->cancel;
+  struct reply *reply = session_find_reply(call->session, message->sequence);
+  bool withdrawn = reply && reply->pending;
+  if (withdrawn) {
+    withdraw(call, reply->pending, message->take_back);
+  } else if (reply && message->take_back) {
+    withdrawn = core_take_back(call->engine, call->session, reply);
+  }
+  call_answer_flag(call, withdrawn);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_acknowledge(struct call *call) {
+  (void)call; /* what it says is in its envelope */
   return HF_REASON_NONE;
 }
 
@@ -121,6 +155,7 @@ hf_reason handle_server_info(struct call *call) {
       .duplicates = engine->duplicates,
       .connections = engine->peers.count,
       .memory_bytes = core_memory_bytes(engine),
+      .deadlocks = engine->deadlocks,
   };
   call->reply->shape = REPLY_SERVER;
   call->reply->server = server;

@@ -1,10 +1,10 @@
 /* Log lines that a peer can cause: at most a few a second, the rest is counted.
  *
- * layer   net
+ * layer   base
  * threads any
  */
-#ifndef HF_NET_COMPLAINTS_H
-#define HF_NET_COMPLAINTS_H
+#ifndef HF_BASE_COMPLAINTS_H
+#define HF_BASE_COMPLAINTS_H
 
 #include <pthread.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "server/net/complaints.h"
+#include "proto/base/complaints.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define LINES_PER_SECOND_MAX 5
-#define LINE_BYTES_MAX 320
+#define LINE_BYTES_MAX 1280
 #define SECOND_NS (1000 * CLOCK_NS_PER_MS)
 
 void complaints_init(struct complaints *complaints) {
@@ -17,8 +17,7 @@ void complaints_init(struct complaints *complaints) {
 
 void complaints_deinit(struct complaints *complaints) {
   if (complaints->suppressed > 0) {
-    log_line(LOG_INFO, "connections refused suppressed=%llu",
-             (unsigned long long)complaints->suppressed);
+    log_line(LOG_INFO, "lines suppressed=%llu", (unsigned long long)complaints->suppressed);
   }
   pthread_mutex_destroy(&complaints->lock);
 }

@@ -1,0 +1,85 @@
+#include "server/dispatch/processes.h"
+
+#include "proto/machine.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 64
+/* Tags are never 0. */
+#define STOP_TAG 0
+
+static void *run(void *arg) {
+  struct processes *processes = arg;
+  struct epoll_event events[EVENTS_MAX];
+  for (;;) {
+    int count = epoll_wait(processes->poll, events, EVENTS_MAX, -1);
+    for (int i = 0; i < count; i++) {
+      if (events[i].data.u64 == STOP_TAG) {
+        return NULL;
+      }
+      processes->ended(processes->ctx, events[i].data.u64);
+    }
+  }
+}
+
+static bool add(int poll, int op, int descriptor, uint64_t tag) {
+  struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = tag}};
+  return epoll_ctl(poll, op, descriptor, &event) == 0;
+}
+
+static void close_both(struct processes *processes) {
+  if (processes->poll >= 0) {
+    close(processes->poll);
+  }
+  if (processes->stop >= 0) {
+    close(processes->stop);
+  }
+}
+
+bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t tag),
+                     void *ctx) {
+  *processes = (struct processes){.ended = ended, .ctx = ctx};
+  processes->machine_len = machine_id(processes->machine, sizeof processes->machine);
+  processes->poll = epoll_create1(EPOLL_CLOEXEC);
+  processes->stop = eventfd(0, EFD_CLOEXEC);
+  if (processes->poll >= 0 && processes->stop >= 0 &&
+      add(processes->poll, EPOLL_CTL_ADD, processes->stop, STOP_TAG) &&
+      pthread_create(&processes->thread, NULL, run, processes) == 0) {
+    return true;
+  }
+  close_both(processes);
+  return false;
+}
+
+void processes_stop(struct processes *processes) {
+  const uint64_t one = 1;
+  ssize_t written = write(processes->stop, &one, sizeof one);
+  (void)written; /* 8 bytes into an empty counter */
+  pthread_join(processes->thread, NULL);
+  close_both(processes);
+}
+
+int processes_open(const struct processes *processes, struct bytes machine, uint64_t id) {
+  bool is_here = processes->machine_len > 0 && machine.len == processes->machine_len &&
+                 memcmp(machine.data, processes->machine, machine.len) == 0;
+  if (!is_here || id == 0 || id > INT_MAX) {
+    return -1;
+  }
+  return (int)syscall(SYS_pidfd_open, (pid_t)id, 0);
+}
+
+void processes_watch(struct processes *processes, int process, uint64_t tag) {
+  if (!add(processes->poll, EPOLL_CTL_MOD, process, tag)) {
+    add(processes->poll, EPOLL_CTL_ADD, process, tag); /* failing that, the grace time will do */
+  }
+}
+
+void processes_forget(int process) {
+  close(process);
+}

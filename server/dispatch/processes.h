@@ -1,0 +1,38 @@
+/* The processes behind sessions, as far as they run on this machine: a thread that calls back when
+ * one has ended whose connection was lost before.
+ *
+ * layer   dispatch
+ * threads watch and forget from any; ended is called on its own thread
+ * source  pidfd_open(2): a descriptor names one process for ever, and is readable once it has ended
+ */
+#ifndef HF_DISPATCH_PROCESSES_H
+#define HF_DISPATCH_PROCESSES_H
+
+#include "proto/base/bytes.h"
+#include "proto/limits.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct processes {
+  uint8_t machine[HF_MACHINE_BYTES_MAX];
+  size_t machine_len;
+  int poll, stop; /* descriptors */
+  pthread_t thread;
+  void (*ended)(void *ctx, uint64_t tag);
+  void *ctx;
+};
+
+/* false: no thread or descriptors could be had. */
+bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t tag),
+                     void *ctx);
+void processes_stop(struct processes *processes);
+/* A descriptor for the process of that id on that machine; -1: it runs elsewhere, or not at all. */
+int processes_open(const struct processes *processes, struct bytes machine, uint64_t id);
+/* Calls back with the tag once, when the process has ended, or has already. */
+void processes_watch(struct processes *processes, int process, uint64_t tag);
+/* Closes it; a call back that is under way may still come. */
+void processes_forget(int process);
+
+#endif

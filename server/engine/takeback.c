@@ -1,0 +1,168 @@
+/* Taking back what a reply gave away, when nobody will ever look at the reply. */
+#include "server/engine/core.h"
+
+#include <stdlib.h>
+
+static void wake_change(struct engine *engine, struct object *object, unsigned wait) {
+  registry_account(&engine->registry, object);
+  core_wake(engine, &object->waits[wait]);
+}
+
+static void hold_reference(void *ctx, uint64_t object) {
+  core_hold(ctx, object);
+}
+
+static void count_reference(void *ctx, uint64_t object) {
+  (void)object;
+  ++*(uint64_t *)ctx;
+}
+
+/* The container counts the references in a value that it has again. */
+static void hold_again(struct engine *engine, struct object *object, struct value value) {
+  value_each_reference(value, hold_reference, engine);
+  value_each_reference(value, count_reference, &object->references);
+}
+
+static void put_back_item(struct engine *engine, struct object *object, struct value value,
+                          const struct reply_taken *taken) {
+  (void)taken;
+  if (list_insert(&object->queue.items, 0, &value, 1) != HF_REASON_NONE) {
+    return;
+  }
+  hold_again(engine, object, value_retain(value));
+  wake_change(engine, object, WAIT_QUEUE_GET);
+}
+
+static void put_back_message(struct engine *engine, struct object *object, struct value value,
+                             uint64_t end) {
+  struct pipe *pipe = &object->pipe;
+  if (pipe->closed[end] || list_insert(&pipe->lines[end], 0, &value, 1) != HF_REASON_NONE) {
+    return;
+  }
+  hold_again(engine, object, value_retain(value));
+  wake_change(engine, object, WAIT_PIPE_RECV + (unsigned)end);
+}
+
+/* The grant, unless it was given back or lost meanwhile. One level of a recursive lock; all of them
+ * when a condition took it. */
+static void release_grant(struct engine *engine, struct session *session, struct object *object,
+                          uint64_t token, bool all) {
+  struct lock *lock = object_lock(object);
+  if (!lock || lock->depth == 0 || lock->token != token || lock->owner.session != session->serial) {
+    return;
+  }
+  struct lock_owner owner = lock->owner;
+  bool freed = true;
+  if (all) {
+    lock_abandon(lock, false);
+  } else {
+    lock_give_back(lock, owner, &freed);
+  }
+  if (freed) {
+    core_forget_lock(engine, object, owner);
+  }
+}
+
+static void return_permit(struct engine *engine, struct session *session, struct object *object) {
+  uintptr_t held = (uintptr_t)map64_get(&session->permits, object->id);
+  if (held == 0 || semaphore_release(&object->semaphore, 1) != HF_REASON_NONE) {
+    return;
+  }
+  if (held == 1) {
+    map64_remove(&session->permits, object->id);
+  } else {
+    map64_set(&session->permits, object->id, (void *)(held - 1));
+  }
+  core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
+}
+
+static void take_back_from(struct engine *engine, struct session *session, struct object *object,
+                           const struct reply *reply) {
+  switch (reply->operation) {
+    case HOLDFAST__REQUEST__OPERATION_QUEUE_GET:
+      put_back_item(engine, object, reply->value, &reply->taken);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_PIPE_RECV:
+      put_back_message(engine, object, reply->value, reply->taken.order);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE:
+      release_grant(engine, session, object, reply->taken.order, false);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT:
+      release_grant(engine, session, object, reply->taken.order, true);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_SEMAPHORE_ACQUIRE:
+      return_permit(engine, session, object);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_BARRIER_WAIT:
+      if (object->barrier.actor_serial == session->serial) {
+        core_end_round(engine, object, STEP_BROKEN);
+      }
+      break;
+    case HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN:
+      core_unhold(engine, object->id, session_unhold(session, object->id, 1));
+      break;
+    default:
+      break;
+  }
+}
+
+struct unhold_context {
+  struct engine *engine;
+  struct session *session;
+};
+
+static void unhold_for_session(void *ctx, uint64_t object) {
+  struct unhold_context *context = ctx;
+  core_unhold(context->engine, object, session_unhold(context->session, object, 1));
+}
+
+static void give_back(struct engine *engine, struct session *session, struct reply *reply) {
+  struct object *object = reply->source ? registry_find(&engine->registry, reply->source) : NULL;
+  if (object) {
+    take_back_from(engine, session, object, reply);
+  }
+  reply->source = 0;
+}
+
+bool core_take_back(struct engine *engine, struct session *session, struct reply *reply) {
+  struct unhold_context context = {engine, session};
+  if (reply->reason || reply->taken_back) {
+    return false;
+  }
+  bool gave = reply->source != 0;
+  give_back(engine, session, reply);
+  reply_each_reference(reply, unhold_for_session, &context);
+  reply->taken_back = true;
+  return gave;
+}
+
+/* ---- the end of a session */
+
+static int compare_newest_first(const void *one, const void *other) {
+  uint64_t a = (*(struct reply *const *)one)->sequence;
+  uint64_t b = (*(struct reply *const *)other)->sequence;
+  return (a < b) - (a > b);
+}
+
+static bool gave_item(const struct reply *reply) {
+  return reply->source && (reply->operation == HOLDFAST__REQUEST__OPERATION_QUEUE_GET ||
+                           reply->operation == HOLDFAST__REQUEST__OPERATION_PIPE_RECV);
+}
+
+void core_take_back_unseen(struct engine *engine, struct session *session) {
+  struct reply *unseen[HF_WINDOW_COUNT_MAX];
+  size_t count = 0, position = 0;
+  uint64_t sequence;
+  void *item;
+  while (map64_next(&session->window, &position, &sequence, &item)) {
+    struct reply *reply = item;
+    if (!reply->pending && gave_item(reply) && count < HF_WINDOW_COUNT_MAX) {
+      unseen[count++] = reply;
+    }
+  }
+  qsort(unseen, count, sizeof *unseen, compare_newest_first);
+  for (size_t i = 0; i < count; i++) {
+    give_back(engine, session, unseen[i]);
+  }
+}
