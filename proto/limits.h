@@ -61,6 +61,11 @@
 #define HF_PAGE_COUNT_MAX 10000
 /* Lock holders that wait for each other in a circle: longer circles are not noticed. */
 #define HF_CIRCLE_PARTIES_MAX 256
+/* Items of one queue_get_many: is cut to it. Of one queue_put_many: INVALID_ARGUMENT BAD_ARGUMENT
+ * beyond, because a request that waits is read again each time it goes on. */
+#define HF_BATCH_COUNT_MAX 10000
+/* Items a session has reserved; RESOURCE_EXHAUSTED RESERVATIONS_FULL beyond. */
+#define HF_RESERVATIONS_MAX 16384
 /* Items waiting in one direction of a pipe; a sender parks beyond. */
 #define HF_PIPE_COUNT_MAX 1024
 

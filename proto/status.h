@@ -79,6 +79,7 @@ typedef enum hf_status {
   X(TOO_MANY_DONE, FAILED_PRECONDITION, "task_done was called more often than put")                \
   X(QUEUE_SHUT_DOWN, FAILED_PRECONDITION, "the queue is shut down: no more items")                 \
   X(NOT_RESERVED, FAILED_PRECONDITION, "not reserved by this session any more; it went back")      \
+  X(RESERVATIONS_FULL, RESOURCE_EXHAUSTED, "too many reservations; acknowledge some first")        \
   X(CONDITION_NOT_MET, ABORTED, "a condition does not hold; nothing was done")                     \
   X(NOT_NESTABLE, INVALID_ARGUMENT, "that operation can't be a part of a list of operations")      \
   X(CANCELLED, CANCELLED, "the call was cancelled")                                                \

@@ -82,6 +82,15 @@
   X(QUEUE_FULL, QUEUE, READS, queue_full)                                    \
   X(QUEUE_TASK_DONE, QUEUE, ONE_WAY, queue_task_done)                        \
   X(QUEUE_JOIN, QUEUE, WAITS, queue_join)                                    \
+  X(QUEUE_GET_MANY, QUEUE, WAITS, queue_get_many)                            \
+  X(QUEUE_PUT_MANY, QUEUE, WAITS | STORES | ONE_WAY, queue_put_many)         \
+  X(QUEUE_RESERVE, QUEUE, WAITS | NEEDS_SESSION, queue_reserve)              \
+  X(QUEUE_ACK, QUEUE, ONE_WAY | NEEDS_SESSION, queue_ack)                    \
+  X(QUEUE_EXTEND, QUEUE, ONE_WAY | NEEDS_SESSION, queue_extend)              \
+  X(QUEUE_RETURN, QUEUE, ONE_WAY | NEEDS_SESSION, queue_return)              \
+  X(QUEUE_BURY, QUEUE, ONE_WAY | NEEDS_SESSION, queue_bury)                  \
+  X(QUEUE_KICK, QUEUE, ONE_WAY, queue_kick)                                  \
+  X(QUEUE_SHUTDOWN, QUEUE, ONE_WAY, queue_shutdown)                          \
   X(PIPE_ATTACH, PIPE, NEEDS_SESSION, pipe_attach)                           \
   X(PIPE_SEND, PIPE, WAITS | STORES | ONE_WAY, pipe_send)                    \
   X(PIPE_RECV, PIPE, WAITS, pipe_recv)                                       \

@@ -36,6 +36,8 @@ void call_discard(struct call *call, struct value value);
 /* Empties a dict or list without references, in no time. false: it has some, or there is no memory.
  */
 bool call_bury_content(struct call *call);
+/* Drops what waits in a queue. HF_REASON_NONE | NO_MEMORY, unchanged */
+hf_reason call_bury_waiting(struct call *call);
 
 /* ---- waiting */
 

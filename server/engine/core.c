@@ -239,7 +239,7 @@ void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter
   struct call call = call_of(engine, now_ns, waiter);
   unlink_waiter(engine, waiter);
   core_leave_wait(engine, waiter);
-  finish(&call, reason);
+  finish(&call, core_answer_part(waiter) ? HF_REASON_NONE : reason);
   free(waiter);
 }
 
@@ -291,7 +291,13 @@ void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter
 /* ---- waking */
 
 void core_wake(struct engine *engine, struct wait_queue *queue) {
-  if (!queue->ready && queue->count > 0) {
+  if (queue->count > 0) {
+    core_wake_parking(engine, queue);
+  }
+}
+
+void core_wake_parking(struct engine *engine, struct wait_queue *queue) {
+  if (!queue->ready) {
     queue->ready = true;
     TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
   }

@@ -82,9 +82,12 @@ hf_reason core_check_park(const struct call *call);
 hf_reason core_restart_time(struct call *call);
 /* Something a queue's waiters wait for may have happened. */
 void core_wake(struct engine *engine, struct wait_queue *queue);
+/* The same for one who is about to be parked there, first in line: it runs again at once, as a
+ * waiter, whose handler can't fail to be parked after it has changed something. */
+void core_wake_parking(struct engine *engine, struct wait_queue *queue);
 /* Runs what was woken and drops what nobody holds, until nothing is left to do. */
 void core_settle(struct engine *engine, uint64_t now_ns);
-/* Ends a wait with a reason. */
+/* Ends a wait with a reason; a put of many that has put some answers that. */
 void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
 /* The last run of a waiter whose time is up. */
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
@@ -99,6 +102,29 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
 void core_bury(struct engine *engine, struct object *object);
 void core_drop_unheld(struct engine *engine, uint64_t now_ns);
 
+/* tasks.c: what becomes of items that were given out or are delayed */
+
+/* Sees to object->queue.tasks and its timer. false: out of memory. */
+bool core_begin_tasks(struct engine *engine, struct object *object);
+/* The tasks' next deadline may have come nearer. */
+void core_expect_tasks(struct engine *engine, struct queue *queue);
+void core_tasks_due(struct engine *engine, uint64_t now_ns, struct timer *timer);
+/* The caller's reservation, for as long as the task is reserved. HF_REASON_NONE | NO_MEMORY */
+hf_reason core_own_task(struct engine *engine, struct session *session, uint64_t caller,
+                        struct task *task);
+/* It is about to be reserved no more. */
+void core_disown_task(struct engine *engine, struct task *task);
+/* The item is ready again at its place, if the session still has the reservation. */
+void core_end_reservation(struct engine *engine, struct session *session, uint64_t reservation,
+                          bool is_tried);
+/* What a get took is ready again at its place. The value is taken, and not counted as kept by the
+ * object while it is on its way. */
+void core_put_back_item(struct engine *engine, struct object *object, struct value value,
+                        const struct reply_taken *taken);
+void core_leave_reservations(struct engine *engine, struct session *session, bool clean);
+/* The queue, if it is one, is about to be deleted. */
+void core_forget_tasks(struct engine *engine, struct object *object);
+
 /* sync.c: what others feel of a party or a waiter that is gone */
 void core_leave_wait(struct engine *engine, const struct waiter *waiter);
 /* Those who wait get `step`; the barrier begins anew, or stays as it is when broken. */
@@ -110,6 +136,9 @@ void core_notify(struct engine *engine, struct object *object, uint64_t count);
 /* The object whose lock a condition uses; itself unless it was given one. NULL: that one is gone.
  */
 struct object *core_guard_of(const struct engine *engine, struct object *object);
+/* Whether the request has done a part already, which must not be called an error: that part is
+ * answered. */
+bool core_answer_part(const struct waiter *waiter);
 /* Steps of condition_wait and barrier_wait. */
 enum { STEP_WAITING = 1, STEP_NOTIFIED, STEP_LATE, STEP_CANCELLED, STEP_RELEASED, STEP_BROKEN };
 

@@ -322,6 +322,9 @@ static void expire(struct engine *engine, uint64_t now_ns, struct timer *timer) 
     case TIMER_LEASE:
       core_end_lease(engine, now_ns, OWNER_OF(timer, struct object, lease));
       break;
+    case TIMER_TASKS:
+      core_tasks_due(engine, now_ns, timer);
+      break;
   }
 }
 

@@ -22,7 +22,7 @@ static void free_content(struct object *object) {
       list_deinit(&object->list);
       break;
     case HOLDFAST__KIND__QUEUE:
-      list_deinit(&object->queue.items);
+      queue_deinit(&object->queue);
       break;
     case HOLDFAST__KIND__PIPE:
       list_deinit(&object->pipe.lines[0]);
@@ -83,8 +83,7 @@ static bool init_content(const struct registry *registry, struct object *object,
       list_init(&object->list);
       return true;
     case HOLDFAST__KIND__QUEUE:
-      object->queue.maxsize = shape->maxsize;
-      list_init(&object->queue.items);
+      queue_init(&object->queue, shape->maxsize);
       return true;
     case HOLDFAST__KIND__PIPE:
       object->pipe.one_way = shape->one_way;
@@ -189,24 +188,32 @@ free_it:
   return HF_REASON_NO_MEMORY;
 }
 
+static bool move_content(struct object *object, struct object *taken,
+                         const struct value_hash_key *hash_key) {
+  if (object->kind == HOLDFAST__KIND__LIST) {
+    taken->list = object->list;
+    list_init(&object->list);
+    return true;
+  }
+  if (object->kind == HOLDFAST__KIND__QUEUE) {
+    return queue_move_waiting(&object->queue, &taken->queue);
+  }
+  taken->dict = object->dict;
+  struct dict *empty = dict_new(hash_key);
+  object->dict = empty ? empty : object->dict;
+  return empty != NULL;
+}
+
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key) {
   struct object *taken = calloc(1, sizeof *taken);
-  struct dict *empty = object->kind == HOLDFAST__KIND__LIST ? NULL : dict_new(hash_key);
-  if (!taken || (object->kind != HOLDFAST__KIND__LIST && !empty)) {
-    free(taken);
-    if (empty) {
-      dict_free(empty);
-    }
+  if (!taken) {
     return NULL;
   }
   taken->kind = object->kind;
   taken->memory_bytes = object->memory_bytes;
-  if (object->kind == HOLDFAST__KIND__LIST) {
-    taken->list = object->list;
-    list_init(&object->list);
-  } else {
-    taken->dict = object->dict;
-    object->dict = empty;
+  if (!move_content(object, taken, hash_key)) {
+    free(taken);
+    return NULL;
   }
   return taken;
 }
@@ -230,7 +237,7 @@ static size_t content_bytes(const struct object *object) {
     case HOLDFAST__KIND__LIST:
       return list_memory_bytes(&object->list);
     case HOLDFAST__KIND__QUEUE:
-      return list_memory_bytes(&object->queue.items);
+      return queue_memory_bytes(&object->queue);
     case HOLDFAST__KIND__PIPE:
       return list_memory_bytes(&object->pipe.lines[0]) + list_memory_bytes(&object->pipe.lines[1]);
     case HOLDFAST__KIND__VALUE:
@@ -257,7 +264,7 @@ uint64_t object_length(const struct object *object) {
     case HOLDFAST__KIND__LIST:
       return object->list.len;
     case HOLDFAST__KIND__QUEUE:
-      return object->queue.items.len;
+      return queue_ready_count(&object->queue);
     case HOLDFAST__KIND__PIPE:
       return object->pipe.lines[0].len + object->pipe.lines[1].len;
     case HOLDFAST__KIND__VALUE:
@@ -306,7 +313,7 @@ void object_each_reference(const struct object *object, void (*visit)(void *ctx,
       each_in_list(&object->list, visit, ctx);
       break;
     case HOLDFAST__KIND__QUEUE:
-      each_in_list(&object->queue.items, visit, ctx);
+      queue_each_reference(&object->queue, visit, ctx);
       break;
     case HOLDFAST__KIND__PIPE:
       each_in_list(&object->pipe.lines[0], visit, ctx);

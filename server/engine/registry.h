@@ -115,8 +115,8 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
 void registry_remove(struct registry *registry, struct object *object);
 /* An object that is in no registry. Takes time in proportion to its length. */
 void object_free(struct object *object);
-/* A nameless object that takes over the content of a dict or list, which becomes empty. NULL: out
- * of memory, unchanged. */
+/* A nameless object that takes over the content of a dict or list, or what waits in a queue. NULL:
+ * out of memory, unchanged. */
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key);
 /* Brings the object's part of memory_bytes up to date. */
 void registry_account(struct registry *registry, struct object *object);

@@ -69,7 +69,7 @@ struct reply_lock {
 
 /* Where what a reply carries was taken from, so that it can go back there. */
 struct reply_taken {
-  uint64_t order; /* its place among those of its priority */
+  uint64_t order, suborder; /* its place among those of its priority */
   int64_t priority;
   uint64_t tries;
 };

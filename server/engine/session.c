@@ -15,6 +15,7 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
   memcpy(&session->serial, id, sizeof session->serial);
   TAILQ_INIT(&session->waiters);
   TAILQ_INIT(&session->one_way_waiters);
+  TAILQ_INIT(&session->reserved);
   wait_queue_init(&session->flushers, true);
   return session;
 }
@@ -33,6 +34,7 @@ void session_free(struct session *session) {
   map64_deinit(&session->ends);
   map64_deinit(&session->permits);
   map64_deinit(&session->acting);
+  map64_deinit(&session->reservations);
   value_release(session->client);
   free(session->failures);
   free(session);

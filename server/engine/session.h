@@ -10,6 +10,8 @@
  *                  locks stay held (robust ones           locks are free, the next
  *                  are free)                              holder is told
  *
+ *                  reserved items go back              reserved items go back, as tried
+ *
  *   Either end: waiters gone, pipe ends detached, references dropped; its name answers
  * SESSION_ENDED.
  *
@@ -23,6 +25,7 @@
 #include "proto/base/map64.h"
 #include "server/engine/reply.h"
 #include "server/engine/waiter.h"
+#include "server/objects/task.h"
 
 TAILQ_HEAD(lost_list, session);
 
@@ -45,13 +48,14 @@ struct session {
   uint64_t acked;   /* every sequence up to here is acknowledged */
   uint64_t highest; /* sequence seen */
 
-  struct map64 holds; /* object id -> count of references */
-  struct map64 locks; /* object id -> non-NULL: locks it holds */
-  struct map64
-      expired; /* object id -> non-NULL: locks it lost with their lease, and may not know */
+  struct map64 holds;   /* object id -> count of references */
+  struct map64 locks;   /* object id -> non-NULL: locks it holds */
+  struct map64 expired; /* object id -> non-NULL: locks it lost with their lease, unknowingly */
   struct map64 permits; /* object id -> count: semaphores acquired and not released */
   struct map64 acting;  /* object id -> non-NULL: barriers that wait for its action */
   struct map64 ends;    /* object id -> bits: pipe ends it is attached to */
+  struct map64 reservations; /* number -> struct task */
+  struct task_list reserved; /* the same, the oldest first */
   struct waiter_list waiters;
 
   /* One-way requests, numbered apart. */

@@ -186,6 +186,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   leave_locks(engine, session, clean);
   leave_pipes(engine, session);
   leave_barriers(engine, session);
+  core_leave_reservations(engine, session, clean);
   if (!clean) {
     leave_semaphores(engine, session);
   }

@@ -1,4 +1,4 @@
-/* Conditions and barriers: what the waiters of an object do to each other. */
+/* What the waiters of an object do to each other, in conditions and barriers; and what they leave. */
 #include "server/engine/core.h"
 
 struct object *core_guard_of(const struct engine *engine, struct object *object) {
@@ -50,6 +50,18 @@ void core_leave_wait(struct engine *engine, const struct waiter *waiter) {
   } else if (object->kind == HOLDFAST__KIND__BARRIER && waiter->step == STEP_WAITING) {
     core_end_round(engine, object, STEP_BROKEN);
   }
+}
+
+bool core_answer_part(const struct waiter *waiter) {
+  const struct object *object = waiter->object;
+  bool puts = object && object->kind == HOLDFAST__KIND__QUEUE &&
+              waiter->queue == &object->waits[WAIT_QUEUE_PUT];
+  if (puts && waiter->note > 0) {
+    waiter->reply->shape = REPLY_COUNT;
+    waiter->reply->count = (int64_t)waiter->note;
+    return true;
+  }
+  return false;
 }
 
 static void end_waits_for(struct engine *engine, uint64_t now_ns, struct waiter_list *waiters,

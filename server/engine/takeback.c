@@ -23,14 +23,12 @@ static void hold_again(struct engine *engine, struct object *object, struct valu
   value_each_reference(value, count_reference, &object->references);
 }
 
-static void put_back_item(struct engine *engine, struct object *object, struct value value,
-                          const struct reply_taken *taken) {
-  (void)taken;
-  if (list_insert(&object->queue.items, 0, &value, 1) != HF_REASON_NONE) {
-    return;
+static void put_back_items(struct engine *engine, struct object *object,
+                           const struct reply *reply) {
+  for (size_t i = reply->values_count; i > 0; i--) {
+    core_put_back_item(engine, object, value_retain(reply->values[i - 1]),
+                       &reply->taken_many[i - 1]);
   }
-  hold_again(engine, object, value_retain(value));
-  wake_change(engine, object, WAIT_QUEUE_GET);
 }
 
 static void put_back_message(struct engine *engine, struct object *object, struct value value,
@@ -80,7 +78,13 @@ static void take_back_from(struct engine *engine, struct session *session, struc
                            const struct reply *reply) {
   switch (reply->operation) {
     case HOLDFAST__REQUEST__OPERATION_QUEUE_GET:
-      put_back_item(engine, object, reply->value, &reply->taken);
+      core_put_back_item(engine, object, value_retain(reply->value), &reply->taken);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_QUEUE_GET_MANY:
+      put_back_items(engine, object, reply);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_QUEUE_RESERVE:
+      core_end_reservation(engine, session, reply->reservation, false);
       break;
     case HOLDFAST__REQUEST__OPERATION_PIPE_RECV:
       put_back_message(engine, object, reply->value, reply->taken.order);
@@ -145,9 +149,15 @@ static int compare_newest_first(const void *one, const void *other) {
   return (a < b) - (a > b);
 }
 
-static bool gave_item(const struct reply *reply) {
-  return reply->source && (reply->operation == HOLDFAST__REQUEST__OPERATION_QUEUE_GET ||
-                           reply->operation == HOLDFAST__REQUEST__OPERATION_PIPE_RECV);
+static bool gave_items(const struct reply *reply) {
+  switch (reply->operation) {
+    case HOLDFAST__REQUEST__OPERATION_QUEUE_GET:
+    case HOLDFAST__REQUEST__OPERATION_QUEUE_GET_MANY:
+    case HOLDFAST__REQUEST__OPERATION_PIPE_RECV:
+      return reply->source != 0;
+    default:
+      return false;
+  }
 }
 
 void core_take_back_unseen(struct engine *engine, struct session *session) {
@@ -157,7 +167,7 @@ void core_take_back_unseen(struct engine *engine, struct session *session) {
   void *item;
   while (map64_next(&session->window, &position, &sequence, &item)) {
     struct reply *reply = item;
-    if (!reply->pending && gave_item(reply) && count < HF_WINDOW_COUNT_MAX) {
+    if (!reply->pending && gave_items(reply) && count < HF_WINDOW_COUNT_MAX) {
       unseen[count++] = reply;
     }
   }

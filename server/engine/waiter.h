@@ -15,8 +15,8 @@
 #ifndef HF_ENGINE_WAITER_H
 #define HF_ENGINE_WAITER_H
 
+#include "proto/base/timers.h"
 #include "proto/sp.h"
-#include "server/engine/timers.h"
 #include "server/objects/lock.h"
 
 #include <stdbool.h>
@@ -29,6 +29,9 @@ struct object;
 struct reply;
 struct session;
 struct peer;
+
+/* What the engine's timers live in. */
+enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE, TIMER_TASKS };
 
 TAILQ_HEAD(waiter_list, waiter);
 

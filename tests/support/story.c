@@ -55,6 +55,18 @@ static void write_result(struct story *story, const struct reply *reply) {
     case REPLY_VALUE:
       write_value(story, &reply->value);
       break;
+    case REPLY_VALUES:
+      for (size_t i = 0; i < reply->values_count; i++) {
+        write_value(story, &reply->values[i]);
+      }
+      break;
+    case REPLY_RESERVATION:
+      write_value(story, &reply->item);
+      write_down(story, ", reserved as %" PRIu64, reply->reservation);
+      if (reply->tries) {
+        write_down(story, ", tried %" PRIu64, reply->tries);
+      }
+      break;
     case REPLY_FLAG:
       write_down(story, reply->flag ? " yes" : " no");
       break;

@@ -209,6 +209,27 @@ static void test_encode_arrival(void **state) {
   drop(response);
 }
 
+static void test_encode_reservation(void **state) {
+  (void)state;
+  struct reply tried = {.shape = REPLY_RESERVATION, .item = value_int(7)};
+  tried.reservation = UINT64_C(1) << 63;
+  tried.tries = 300;
+  tried.priority = INT64_MIN;
+  struct reply fresh = {.shape = REPLY_RESERVATION, .item = text("a text that needs a box")};
+  fresh.reservation = 1;
+  Holdfast__Response *response = check(&tried);
+  assert_true(response->reservation->id == UINT64_C(1) << 63);
+  assert_int_equal(response->reservation->value->integer, 7);
+  assert_int_equal(response->reservation->tries, 300);
+  assert_true(response->reservation->priority == INT64_MIN);
+  drop(response);
+  response = check(&fresh);
+  assert_int_equal(response->reservation->value->text.len, 23);
+  assert_int_equal(response->reservation->tries, 0);
+  drop(response);
+  value_release(fresh.item);
+}
+
 static void test_encode_exchange_and_flush_and_server(void **state) {
   (void)state;
   struct reply nothing_found = {.shape = REPLY_EXCHANGE, .swapped = true};
@@ -241,6 +262,7 @@ int main(void) {
       cmocka_unit_test(test_encode_many_values),
       cmocka_unit_test(test_encode_reports),
       cmocka_unit_test(test_encode_arrival),
+      cmocka_unit_test(test_encode_reservation),
       cmocka_unit_test(test_encode_exchange_and_flush_and_server),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * is refused then, nothing is used after it is gone and nothing stays. */
 #include "proto/base/clock.h"
 #include "server/dispatch/operations.h"
+#include "server/engine/core.h"
 #include "tests/support/malloc_hook.h"
 
 #include <setjmp.h>
@@ -14,7 +15,7 @@
 #include <cmocka.h>
 
 static struct engine *engine;
-static uint64_t now_ns, object;
+static uint64_t now_ns, object, reservation;
 
 static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
                     struct reply *reply) {
@@ -23,6 +24,8 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
   (void)route;
   if (reply->shape == REPLY_OBJECT) {
     object = reply->objects[0].id;
+  } else if (reply->shape == REPLY_RESERVATION) {
+    reservation = reply->reservation;
   }
   reply_release(reply);
 }
@@ -137,6 +140,62 @@ static void move_references(void) {
   SEND(9, 1, 1, "q", -1, QUEUE_PUT, &put);
 }
 
+static void reserve(uint64_t sequence, const char *queue, uint64_t lease_ms) {
+  Holdfast__QueueReserve message = HOLDFAST__QUEUE_RESERVE__INIT;
+  message.lease_ms = lease_ms;
+  SEND(1, 0, sequence, queue, 0, QUEUE_RESERVE, &message);
+}
+
+/* Items that are put, given out, returned, buried: whatever fails, all that were put are somewhere. */
+static void work(void) {
+  Holdfast__Value text = HOLDFAST__VALUE__INIT;
+  Holdfast__QueuePut put = HOLDFAST__QUEUE_PUT__INIT;
+  Holdfast__QueuePutMany put_many = HOLDFAST__QUEUE_PUT_MANY__INIT;
+  Holdfast__QueueGetMany get_many = HOLDFAST__QUEUE_GET_MANY__INIT;
+  Holdfast__QueueExtend extend = HOLDFAST__QUEUE_EXTEND__INIT;
+  Holdfast__QueueReturn give_back = HOLDFAST__QUEUE_RETURN__INIT;
+  Holdfast__QueueBury bury = HOLDFAST__QUEUE_BURY__INIT;
+  Holdfast__QueueShutdown shutdown = HOLDFAST__QUEUE_SHUTDOWN__INIT;
+  Holdfast__QueueKick kick = HOLDFAST__QUEUE_KICK__INIT;
+  text.kind_case = HOLDFAST__VALUE__KIND_TEXT;
+  text.text = (ProtobufCBinaryData){sizeof long_name - 1, (uint8_t *)long_name};
+  put.value = &text;
+  put_many.items = (Holdfast__Value *[]){&text, &text, &text, &text};
+  put_many.n_items = 4;
+  SEND(1, 0, 31, "work", -1, QUEUE_PUT_MANY, &put_many);
+  for (uint64_t i = 0; i < 20; i++) { /* more than the delays have room for at first */
+    put.delay_ms = 1 + i % 2;
+    put.priority = (int64_t)i % 3;
+    SEND(1, 0, 32 + i, "work", -1, QUEUE_PUT, &put);
+  }
+  now_ns += CLOCK_NS_PER_MS;
+  engine_advance(engine, now_ns);
+  for (uint64_t i = 0; i < 18; i++) {
+    reserve(60 + i, "work", i % 4 == 0 ? 0 : 1000);
+    extend.reservation = give_back.reservation = bury.reservation = reservation;
+    extend.lease_ms = 2000;
+    SEND(1, 0, 80 + 2 * i, "work", -1, QUEUE_EXTEND, &extend);
+    give_back.delay_ms = i;
+    if (i % 3 == 0) {
+      SEND(1, 0, 81 + 2 * i, "work", -1, QUEUE_BURY, &bury);
+    } else if (i % 3 == 1) {
+      SEND(1, 0, 81 + 2 * i, "work", -1, QUEUE_RETURN, &give_back);
+    }
+  }
+  const struct object *queue = registry_find_name(&engine->registry, bytes_of_text("work"));
+  if (queue) {
+    assert_int_equal(queue->queue.unfinished, queue_waiting_count(&queue->queue) +
+                                                  queue_reserved_count(&queue->queue) +
+                                                  queue_buried_count(&queue->queue));
+  }
+  kick.count = 2;
+  SEND(1, 0, 120, "work", -1, QUEUE_KICK, &kick);
+  get_many.count = 3;
+  SEND(2, 0, 121, "work", 0, QUEUE_GET_MANY, &get_many);
+  shutdown.immediate = true;
+  SEND(2, 0, 122, "work", -1, QUEUE_SHUTDOWN, &shutdown);
+}
+
 /* More deadlines than the timers have room for at first, then the session moves and is lost. */
 static void wait_and_move(void) {
   Holdfast__QueueGet get = HOLDFAST__QUEUE_GET__INIT;
@@ -181,7 +240,9 @@ static void tell_story(void) {
   open_object(2, 4, HOLDFAST__KIND__LOCK, "lock");
   open_object(2, 5, HOLDFAST__KIND__PIPE, "pipe");
   open_object(2, 6, HOLDFAST__KIND__ARRAY, "array");
+  open_object(2, 7, HOLDFAST__KIND__QUEUE, "work");
   move_references();
+  work();
   wait_and_move();
   engine_free(engine);
 }
@@ -198,9 +259,43 @@ static void test_engine_any_allocation_may_fail(void **state) {
   assert_true(n > 100);
 }
 
+/* What is given out comes back without memory; what a get took too, as long as anything is left of
+ * it. */
+static void test_engine_items_come_back_without_memory(void **state) {
+  (void)state;
+  struct queue queue;
+  struct task *tasks[4];
+  struct taken taken[4];
+  queue_init(&queue, 0);
+  assert_true(queue_begin_tasks(&queue));
+  for (int i = 0; i < 8; i++) {
+    assert_int_equal(queue_put(&queue, value_int(i)), HF_REASON_NONE);
+  }
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(queue_reserve(&queue, 1000 + (uint64_t)i, &tasks[i]), HF_REASON_NONE);
+  }
+  for (int i = 0; i < 4; i++) {
+    queue_get(&queue, &taken[i]);
+  }
+  queue_bury(tasks[0]);
+  for (int i = 0; i < 4; i++) {
+    malloc_hook_fail(1);
+    if (i > 0) {
+      queue_give_back(tasks[i], true);
+    }
+    assert_int_equal(queue_kick(&queue, 0), i == 0);
+    assert_false(malloc_hook_has_failed());
+    assert_int_equal(queue_put_back(&queue, value_int(4 + i), &taken[i]), HF_REASON_NONE);
+  }
+  malloc_hook_fail(0);
+  assert_int_equal(queue_ready_count(&queue), 8);
+  queue_deinit(&queue);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_engine_any_allocation_may_fail),
+      cmocka_unit_test(test_engine_items_come_back_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,17 @@ HANDLER(queue_empty)
 HANDLER(queue_full)
 HANDLER(queue_task_done)
 HANDLER(queue_join)
+HANDLER(queue_get_many)
+HANDLER(queue_put_many)
+HANDLER(queue_shutdown)
+
+/* reservation.c */
+HANDLER(queue_reserve)
+HANDLER(queue_ack)
+HANDLER(queue_extend)
+HANDLER(queue_return)
+HANDLER(queue_bury)
+HANDLER(queue_kick)
 
 /* pipe.c */
 HANDLER(pipe_attach)

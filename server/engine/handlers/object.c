@@ -175,6 +175,10 @@ static struct reply_object report(const struct engine *engine, struct object *ob
   if (object->kind == HOLDFAST__KIND__QUEUE) {
     reported.maxsize = object->queue.maxsize;
     reported.unfinished = object->queue.unfinished;
+    reported.delayed = queue_delayed_count(&object->queue);
+    reported.reserved = queue_reserved_count(&object->queue);
+    reported.buried = queue_buried_count(&object->queue);
+    reported.shut_down = object->queue.is_shut_down;
   } else if (is_typed(object->kind)) {
     reported.typecode = object->cells.typecode;
   } else if (is_semaphore(object->kind)) {

@@ -1,49 +1,206 @@
-#include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers/queue_call.h"
 
-hf_reason handle_queue_put(struct call *call) {
+#include "proto/base/clock.h"
+
+#include <stdlib.h>
+
+/* ---- putting */
+
+struct put_options {
+  int64_t priority;
+  uint64_t delay_ms;
+};
+
+static hf_reason store(struct call *call, struct value value, struct put_options options) {
+  struct object *object = call->object;
+  struct queue *queue = &object->queue;
+  if (options.priority == 0 && options.delay_ms == 0) {
+    return queue_put(queue, value);
+  }
+  if (!core_begin_tasks(call->engine, object)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  uint64_t due_ns = options.delay_ms ? clock_deadline_ns(call->now_ns, options.delay_ms) : 0;
+  hf_reason reason = queue_put_task(queue, value, options.priority, due_ns);
+  if (!reason) {
+    core_expect_tasks(call->engine, queue);
+  }
+  return reason;
+}
+
+/* One item, waiting for room. */
+static hf_reason put(struct call *call, const Holdfast__Value *message,
+                     struct put_options options) {
   struct object *object = call->object;
   struct queue *queue = &object->queue;
   struct value value;
+  if (queue->is_shut_down) {
+    return HF_REASON_QUEUE_SHUT_DOWN;
+  }
   if (queue_is_full(queue) || call_must_line_up(call, &object->waits[WAIT_QUEUE_PUT])) {
     return call_park(call, &object->waits[WAIT_QUEUE_PUT], HF_REASON_QUEUE_FULL);
   }
-  hf_reason reason = call_value(call, call->message->queue_put->value, &value);
+  hf_reason reason = call_value(call, message, &value);
   if (reason) {
     return reason;
   }
-  reason = list_append(&queue->items, value);
+  reason = store(call, value, options);
   if (reason) {
     value_release(value);
     return reason;
   }
   call_keep(call, value);
-  queue->unfinished++;
   core_wake(call->engine, &object->waits[WAIT_QUEUE_GET]);
   return HF_REASON_NONE;
 }
 
+hf_reason handle_queue_put(struct call *call) {
+  const Holdfast__QueuePut *message = call->message->queue_put;
+  return put(call, message->value, (struct put_options){message->priority, message->delay_ms});
+}
+
+static hf_reason check_items(struct call *call, const Holdfast__QueuePutMany *message) {
+  struct value *values;
+  if (message->n_items > HF_BATCH_COUNT_MAX) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
+  hf_reason reason = call_values(call, message->n_items, message->items, &values);
+  if (!reason) {
+    call_free_values(values, message->n_items);
+  }
+  return reason;
+}
+
+/* Whether some, but not all of the items can be put now, and the others may wait. */
+static bool must_put_in_parts(const struct call *call, size_t count) {
+  const struct object *object = call->object;
+  const struct queue *queue = &object->queue;
+  return !queue->is_shut_down && !queue_is_full(queue) && queue->maxsize > 0 &&
+         count > (uint64_t)queue->maxsize - queue_waiting_count(queue) &&
+         !call_must_line_up(call, &object->waits[WAIT_QUEUE_PUT]) && !call_may_not_wait(call);
+}
+
+/* call->note is how many have been put. */
+hf_reason handle_queue_put_many(struct call *call) {
+  const Holdfast__QueuePutMany *message = call->message->queue_put_many;
+  struct put_options options = {message->priority, message->delay_ms};
+  hf_reason reason = call->waiter ? HF_REASON_NONE : check_items(call, message);
+  if (!reason && !call->waiter && must_put_in_parts(call, message->n_items)) {
+    struct wait_queue *putters = &call->object->waits[WAIT_QUEUE_PUT];
+    core_wake_parking(call->engine, putters);
+    return call_park(call, putters, HF_REASON_QUEUE_FULL);
+  }
+  while (!reason && call->note < message->n_items) {
+    reason = put(call, message->items[call->note], options);
+    call->note += !reason;
+  }
+  if (reason == REASON_PARKED || (reason && call->note == 0)) {
+    return reason;
+  }
+  call_answer_count(call, call->note);
+  return HF_REASON_NONE;
+}
+
+/* ---- getting */
+
+static struct reply_taken reply_taken_of(const struct taken *taken) {
+  return (struct reply_taken){.priority = taken->place.priority,
+                              .order = taken->place.order,
+                              .suborder = taken->place.suborder,
+                              .tries = taken->tries};
+}
+
+bool call_finds_item(const struct call *call) {
+  const struct object *object = call->object;
+  return queue_ready_count(&object->queue) > 0 &&
+         !call_must_line_up(call, &object->waits[WAIT_QUEUE_GET]);
+}
+
+hf_reason call_park_for_item(struct call *call) {
+  struct object *object = call->object;
+  if (queue_is_at_end(&object->queue)) {
+    return HF_REASON_QUEUE_SHUT_DOWN;
+  }
+  return call_park(call, &object->waits[WAIT_QUEUE_GET], HF_REASON_QUEUE_EMPTY);
+}
+
+/* The item, once for the reply; where it was is in *from. */
+static struct value take(struct call *call, struct reply_taken *from) {
+  struct taken taken;
+  struct value value = queue_get(&call->object->queue, &taken);
+  *from = reply_taken_of(&taken);
+  value_retain(value);
+  call_discard(call, value);
+  return value;
+}
+
 hf_reason handle_queue_get(struct call *call) {
   struct object *object = call->object;
-  struct queue *queue = &object->queue;
-  if (queue->items.len == 0 || call_must_line_up(call, &object->waits[WAIT_QUEUE_GET])) {
-    return call_park(call, &object->waits[WAIT_QUEUE_GET], HF_REASON_QUEUE_EMPTY);
+  if (!call_finds_item(call)) {
+    return call_park_for_item(call);
   }
-  struct value value = list_remove_at(&queue->items, 0);
-  call_note_source(call, 0);
-  call_answer_value(call, value_retain(value));
-  call_discard(call, value);
+  call->reply->source = object->id;
+  call_answer_value(call, take(call, &call->reply->taken));
   core_wake(call->engine, &object->waits[WAIT_QUEUE_PUT]);
   return HF_REASON_NONE;
 }
 
+/* No less than the value takes in a reply: what is small in memory, a number or a short text, takes
+ * up to 18 bytes where it takes 16 in a tuple. */
+static size_t reply_bytes_of(struct value value) {
+  size_t memory_bytes = value_memory_bytes(value);
+  return 64 + memory_bytes + memory_bytes / 8;
+}
+
+/* As many as fit a reply, one in any case. */
+static void take_some(struct call *call, struct value *values, size_t max) {
+  struct queue *queue = &call->object->queue;
+  size_t count = 0, bytes = 0;
+  do {
+    bytes += reply_bytes_of(queue_first(queue));
+    if (count > 0 && bytes > HF_FRAME_BYTES_MAX) {
+      break;
+    }
+    values[count] = take(call, &call->reply->taken_many[count]);
+    count++;
+  } while (count < max);
+  call->reply->values_count = count;
+}
+
+hf_reason handle_queue_get_many(struct call *call) {
+  struct object *object = call->object;
+  size_t max = call->message->queue_get_many->count;
+  if (max == 0) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
+  if (!call_finds_item(call)) {
+    return call_park_for_item(call);
+  }
+  size_t ready = queue_ready_count(&object->queue);
+  max = max < ready ? max : ready;
+  max = max < HF_BATCH_COUNT_MAX ? max : HF_BATCH_COUNT_MAX;
+  struct reply *reply = call->reply;
+  struct value *values;
+  reply->taken_many = malloc(max * sizeof *reply->taken_many);
+  if (!reply->taken_many || call_answer_values(call, REPLY_VALUES, max, &values)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  reply->source = object->id;
+  take_some(call, values, max);
+  core_wake(call->engine, &object->waits[WAIT_QUEUE_PUT]);
+  return HF_REASON_NONE;
+}
+
+/* ---- numbers */
+
 hf_reason handle_queue_size(struct call *call) {
-  call_answer_count(call, call->object->queue.items.len);
+  call_answer_count(call, queue_ready_count(&call->object->queue));
   return HF_REASON_NONE;
 }
 
 hf_reason handle_queue_empty(struct call *call) {
-  call_answer_flag(call, call->object->queue.items.len == 0);
+  call_answer_flag(call, queue_ready_count(&call->object->queue) == 0);
   return HF_REASON_NONE;
 }
 
@@ -52,14 +209,18 @@ hf_reason handle_queue_full(struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* ---- finishing */
+
 hf_reason handle_queue_task_done(struct call *call) {
-  struct queue *queue = &call->object->queue;
-  if (queue->unfinished == 0) {
+  struct task *task = call_find_oldest_reservation(call);
+  if (task) {
+    call_finish_task(call, task);
+    return HF_REASON_NONE;
+  }
+  if (!queue_count_done(&call->object->queue, 1)) {
     return HF_REASON_TOO_MANY_DONE;
   }
-  if (--queue->unfinished == 0) {
-    core_wake(call->engine, &call->object->waits[WAIT_QUEUE_JOIN]);
-  }
+  call_wake_joins(call);
   return HF_REASON_NONE;
 }
 
@@ -68,4 +229,18 @@ hf_reason handle_queue_join(struct call *call) {
     return HF_REASON_NONE;
   }
   return call_park(call, &call->object->waits[WAIT_QUEUE_JOIN], HF_REASON_NOT_JOINED);
+}
+
+hf_reason handle_queue_shutdown(struct call *call) {
+  struct object *object = call->object;
+  hf_reason reason =
+      call->message->queue_shutdown->immediate ? call_bury_waiting(call) : HF_REASON_NONE;
+  if (reason) {
+    return reason;
+  }
+  object->queue.is_shut_down = true;
+  core_wake(call->engine, &object->waits[WAIT_QUEUE_PUT]);
+  core_wake(call->engine, &object->waits[WAIT_QUEUE_GET]);
+  call_wake_joins(call);
+  return HF_REASON_NONE;
 }

@@ -1,31 +1,37 @@
 /* Deadlines in order: a binary heap of timers that live inside other structs.
  *
- * layer   engine; time is an argument
+ * layer   base; time is an argument
  * cost    O(log n) to start or stop, O(1) to look
  */
-#ifndef HF_ENGINE_TIMERS_H
-#define HF_ENGINE_TIMERS_H
+#ifndef HF_BASE_TIMERS_H
+#define HF_BASE_TIMERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE };
-
 struct timer {
   uint64_t deadline_ns;
+  uint64_t turn;   /* among those of one deadline: the first started is the first to expire */
   size_t position; /* in the heap, from 1; 0: not started */
-  enum timer_kind kind;
+  int kind;        /* which struct it lives in, where a heap has several */
 };
 
 struct timers {
   struct timer **heap; /* heap[0] is the first to expire */
   size_t count, capacity;
+  uint64_t next_turn;
 };
 
+/* The timers in it are forgotten, not stopped. */
 void timers_deinit(struct timers *timers);
+/* So that one more can be started. false: out of memory. */
+bool timers_make_room(struct timers *timers);
 /* timer is borrowed until it is stopped or popped. false: out of memory. */
 bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns);
+/* Started or not, it expires then. false: out of memory, which can't be when it was started;
+ * unchanged. */
+bool timers_restart(struct timers *timers, struct timer *timer, uint64_t deadline_ns);
 /* Harmless when it is not started. */
 void timers_stop(struct timers *timers, struct timer *timer);
 /* Removes and answers one whose deadline is not after now; NULL: none. */

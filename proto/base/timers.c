@@ -1,12 +1,19 @@
-#include "server/engine/timers.h"
+#include "proto/base/timers.h"
 
 #include "proto/base/clock.h"
 
 #include <stdlib.h>
 
+#define CAPACITY_MIN 16
+
 void timers_deinit(struct timers *timers) {
   free(timers->heap);
   *timers = (struct timers){0};
+}
+
+static bool is_before(const struct timer *one, const struct timer *other) {
+  return one->deadline_ns < other->deadline_ns ||
+         (one->deadline_ns == other->deadline_ns && one->turn < other->turn);
 }
 
 static void place(struct timers *timers, size_t idx, struct timer *timer) {
@@ -15,7 +22,7 @@ static void place(struct timers *timers, size_t idx, struct timer *timer) {
 }
 
 static void sift_up(struct timers *timers, size_t idx, struct timer *timer) {
-  while (idx > 0 && timers->heap[(idx - 1) / 2]->deadline_ns > timer->deadline_ns) {
+  while (idx > 0 && is_before(timer, timers->heap[(idx - 1) / 2])) {
     place(timers, idx, timers->heap[(idx - 1) / 2]);
     idx = (idx - 1) / 2;
   }
@@ -28,11 +35,10 @@ static void sift_down(struct timers *timers, size_t idx, struct timer *timer) {
     if (child >= timers->count) {
       break;
     }
-    if (child + 1 < timers->count &&
-        timers->heap[child + 1]->deadline_ns < timers->heap[child]->deadline_ns) {
+    if (child + 1 < timers->count && is_before(timers->heap[child + 1], timers->heap[child])) {
       child++;
     }
-    if (timers->heap[child]->deadline_ns >= timer->deadline_ns) {
+    if (is_before(timer, timers->heap[child])) {
       break;
     }
     place(timers, idx, timers->heap[child]);
@@ -41,17 +47,26 @@ static void sift_down(struct timers *timers, size_t idx, struct timer *timer) {
   place(timers, idx, timer);
 }
 
+bool timers_make_room(struct timers *timers) {
+  if (timers->count < timers->capacity) {
+    return true;
+  }
+  size_t capacity = timers->capacity ? timers->capacity * 2 : CAPACITY_MIN;
+  struct timer **heap = realloc(timers->heap, capacity * sizeof *heap);
+  if (!heap) {
+    return false;
+  }
+  timers->heap = heap;
+  timers->capacity = capacity;
+  return true;
+}
+
 bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns) {
-  if (timers->count == timers->capacity) {
-    size_t capacity = timers->capacity ? timers->capacity * 2 : 64;
-    struct timer **heap = realloc(timers->heap, capacity * sizeof *heap);
-    if (!heap) {
-      return false;
-    }
-    timers->heap = heap;
-    timers->capacity = capacity;
+  if (!timers_make_room(timers)) {
+    return false;
   }
   timer->deadline_ns = deadline_ns;
+  timer->turn = timers->next_turn++;
   sift_up(timers, timers->count++, timer);
   return true;
 }
@@ -66,11 +81,16 @@ void timers_stop(struct timers *timers, struct timer *timer) {
   if (last == timer) {
     return;
   }
-  if (idx > 0 && timers->heap[(idx - 1) / 2]->deadline_ns > last->deadline_ns) {
+  if (idx > 0 && is_before(last, timers->heap[(idx - 1) / 2])) {
     sift_up(timers, idx, last);
   } else {
     sift_down(timers, idx, last);
   }
+}
+
+bool timers_restart(struct timers *timers, struct timer *timer, uint64_t deadline_ns) {
+  timers_stop(timers, timer);
+  return timers_start(timers, timer, deadline_ns);
 }
 
 struct timer *timers_pop(struct timers *timers, uint64_t now_ns) {

@@ -1,0 +1,21 @@
+/* What the handlers of queues share.
+ *
+ * layer   engine
+ */
+#ifndef HF_ENGINE_HANDLERS_QUEUE_CALL_H
+#define HF_ENGINE_HANDLERS_QUEUE_CALL_H
+
+#include "server/engine/call.h"
+
+/* Something is ready, and it is the caller's turn; else call_park_for_item. */
+bool call_finds_item(const struct call *call);
+/* As call_park. QUEUE_EMPTY QUEUE_SHUT_DOWN */
+hf_reason call_park_for_item(struct call *call);
+/* Of the calling thread, in the call's queue; NULL: none. */
+struct task *call_find_oldest_reservation(const struct call *call);
+/* Ends a reservation: the item is done, and gone. */
+void call_finish_task(struct call *call, struct task *task);
+/* Those who wait for that: nothing is unfinished any more. */
+void call_wake_joins(struct call *call);
+
+#endif

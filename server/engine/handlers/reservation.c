@@ -1,0 +1,139 @@
+/* Items that are given out until they are acknowledged. */
+#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers/queue_call.h"
+
+#include "proto/base/clock.h"
+
+static uint64_t lease_end_ns(const struct call *call, uint64_t lease_ms) {
+  return lease_ms ? clock_deadline_ns(call->now_ns, lease_ms) : CLOCK_NEVER;
+}
+
+static void answer_reservation(struct call *call, const struct task *task) {
+  struct reply *reply = call->reply;
+  reply->shape = REPLY_RESERVATION;
+  reply->source = call->object->id;
+  reply->item = value_retain(task->value);
+  reply->reservation = task->reservation;
+  reply->tries = task->tries;
+  reply->priority = task->place.priority;
+}
+
+hf_reason handle_queue_reserve(struct call *call) {
+  struct object *object = call->object;
+  struct queue *queue = &object->queue;
+  struct task *task;
+  if (call->session->reservations.count >= HF_RESERVATIONS_MAX) {
+    return HF_REASON_RESERVATIONS_FULL;
+  }
+  if (!call_finds_item(call)) {
+    return call_park_for_item(call);
+  }
+  uint64_t end_ns = lease_end_ns(call, call->message->queue_reserve->lease_ms);
+  if (!core_begin_tasks(call->engine, object) || queue_reserve(queue, end_ns, &task)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  if (core_own_task(call->engine, call->session, call->message->caller, task)) {
+    queue_give_back(task, false);
+    return HF_REASON_NO_MEMORY;
+  }
+  core_expect_tasks(call->engine, queue);
+  answer_reservation(call, task);
+  core_wake(call->engine, &object->waits[WAIT_QUEUE_PUT]);
+  return HF_REASON_NONE;
+}
+
+/* NULL: NOT_RESERVED */
+static struct task *find_task(const struct call *call, uint64_t reservation) {
+  struct task *task = map64_get(&call->session->reservations, reservation);
+  return task && task->queue == &call->object->queue ? task : NULL;
+}
+
+struct task *call_find_oldest_reservation(const struct call *call) {
+  struct task *task = call->session ? TAILQ_FIRST(&call->session->reserved) : NULL;
+  while (task && (task->queue != &call->object->queue || task->caller != call->message->caller)) {
+    task = TAILQ_NEXT(task, owner_link);
+  }
+  return task;
+}
+
+void call_wake_joins(struct call *call) {
+  if (call->object->queue.unfinished == 0) {
+    core_wake(call->engine, &call->object->waits[WAIT_QUEUE_JOIN]);
+  }
+}
+
+/* When the last one that could come back is gone, getters of a queue that is shut down learn it. */
+static void wake_at_end(struct call *call) {
+  if (queue_is_at_end(&call->object->queue)) {
+    core_wake(call->engine, &call->object->waits[WAIT_QUEUE_GET]);
+  }
+}
+
+void call_finish_task(struct call *call, struct task *task) {
+  core_disown_task(call->engine, task);
+  call_discard(call, queue_finish(task));
+  call_wake_joins(call);
+  wake_at_end(call);
+}
+
+hf_reason handle_queue_ack(struct call *call) {
+  struct task *task = find_task(call, call->message->queue_ack->reservation);
+  if (!task) {
+    return HF_REASON_NOT_RESERVED;
+  }
+  call_finish_task(call, task);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_queue_extend(struct call *call) {
+  const Holdfast__QueueExtend *message = call->message->queue_extend;
+  struct task *task = find_task(call, message->reservation);
+  if (!task) {
+    return HF_REASON_NOT_RESERVED;
+  }
+  hf_reason reason = queue_extend(task, lease_end_ns(call, message->lease_ms));
+  if (!reason) {
+    core_expect_tasks(call->engine, &call->object->queue);
+  }
+  return reason;
+}
+
+static hf_reason return_later(struct call *call, struct task *task, uint64_t delay_ms) {
+  hf_reason reason = queue_give_back_later(task, clock_deadline_ns(call->now_ns, delay_ms));
+  if (!reason) {
+    core_disown_task(call->engine, task);
+    core_expect_tasks(call->engine, &call->object->queue);
+  }
+  return reason;
+}
+
+hf_reason handle_queue_return(struct call *call) {
+  const Holdfast__QueueReturn *message = call->message->queue_return;
+  struct task *task = find_task(call, message->reservation);
+  if (!task) {
+    return HF_REASON_NOT_RESERVED;
+  }
+  if (message->delay_ms) {
+    return return_later(call, task, message->delay_ms);
+  }
+  core_end_reservation(call->engine, call->session, message->reservation, true);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_queue_bury(struct call *call) {
+  struct task *task = find_task(call, call->message->queue_bury->reservation);
+  if (!task) {
+    return HF_REASON_NOT_RESERVED;
+  }
+  core_disown_task(call->engine, task);
+  queue_bury(task);
+  wake_at_end(call);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_queue_kick(struct call *call) {
+  struct object *object = call->object;
+  call_answer_count(call, queue_kick(&object->queue, call->message->queue_kick->count));
+  core_wake(call->engine, &object->waits[WAIT_QUEUE_GET]);
+  return HF_REASON_NONE;
+}

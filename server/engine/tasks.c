@@ -1,0 +1,130 @@
+/* What becomes of a queue's items that were given out or are delayed. */
+#include "server/engine/core.h"
+
+#include "proto/base/clock.h"
+
+#include <stddef.h>
+
+static struct object *object_of(struct queue *queue) {
+  return (struct object *)((char *)queue - offsetof(struct object, queue));
+}
+
+static void wake_getters(struct engine *engine, struct queue *queue) {
+  core_wake(engine, &object_of(queue)->waits[WAIT_QUEUE_GET]);
+}
+
+/* ---- time */
+
+/* Its timer is always started, if only for CLOCK_NEVER, so that nothing later can find no memory for
+ * it. */
+bool core_begin_tasks(struct engine *engine, struct object *object) {
+  struct queue *queue = &object->queue;
+  if (queue->tasks) {
+    return true;
+  }
+  if (!timers_make_room(&engine->timers) || !queue_begin_tasks(queue)) {
+    return false;
+  }
+  queue->tasks->timer.kind = TIMER_TASKS;
+  return timers_start(&engine->timers, &queue->tasks->timer, CLOCK_NEVER);
+}
+
+void core_expect_tasks(struct engine *engine, struct queue *queue) {
+  struct timer *timer = &queue->tasks->timer;
+  uint64_t deadline_ns = queue_next_deadline_ns(queue);
+  if (deadline_ns < timer->deadline_ns) {
+    timers_restart(&engine->timers, timer, deadline_ns);
+  }
+}
+
+void core_tasks_due(struct engine *engine, uint64_t now_ns, struct timer *timer) {
+  struct tasks *tasks = (struct tasks *)((char *)timer - offsetof(struct tasks, timer));
+  struct queue *queue = tasks->queue;
+  struct task *task;
+  queue_ripen(queue, now_ns);
+  while ((task = queue_next_overdue(queue, now_ns))) {
+    core_disown_task(engine, task);
+    queue_give_back(task, true);
+  }
+  timers_start(&engine->timers, timer, queue_next_deadline_ns(queue));
+  wake_getters(engine, queue);
+}
+
+/* ---- reservations */
+
+hf_reason core_own_task(struct engine *engine, struct session *session, uint64_t caller,
+                        struct task *task) {
+  uint64_t reservation = ++engine->next_token;
+  if (!map64_set(&session->reservations, reservation, task)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  task->reservation = reservation;
+  task->session = session->serial;
+  task->caller = caller;
+  TAILQ_INSERT_TAIL(&session->reserved, task, owner_link);
+  return HF_REASON_NONE;
+}
+
+void core_disown_task(struct engine *engine, struct task *task) {
+  struct session *session = map64_get(&engine->sessions, task->session);
+  map64_remove(&session->reservations, task->reservation);
+  TAILQ_REMOVE(&session->reserved, task, owner_link);
+}
+
+static void give_back(struct engine *engine, struct task *task, bool is_tried) {
+  core_disown_task(engine, task);
+  queue_give_back(task, is_tried);
+  wake_getters(engine, task->queue);
+}
+
+void core_end_reservation(struct engine *engine, struct session *session, uint64_t reservation,
+                          bool is_tried) {
+  struct task *task = map64_get(&session->reservations, reservation);
+  if (task) {
+    give_back(engine, task, is_tried);
+  }
+}
+
+void core_leave_reservations(struct engine *engine, struct session *session, bool clean) {
+  struct task *task;
+  while ((task = TAILQ_FIRST(&session->reserved))) {
+    give_back(engine, task, !clean);
+  }
+}
+
+/* ---- items */
+
+static void keep_reference(void *ctx, uint64_t id) {
+  core_hold(ctx, id);
+}
+
+static void count_reference(void *ctx, uint64_t id) {
+  (void)id;
+  ((struct object *)ctx)->references++;
+}
+
+void core_put_back_item(struct engine *engine, struct object *object, struct value value,
+                        const struct reply_taken *taken) {
+  struct taken item = {{taken->priority, taken->order, taken->suborder}, taken->tries};
+  (void)core_begin_tasks(engine, object); /* without them it may still find room */
+  if (queue_put_back(&object->queue, value, &item)) {
+    value_release(value);
+    return;
+  }
+  value_each_reference(value, keep_reference, engine);
+  value_each_reference(value, count_reference, object);
+  registry_account(&engine->registry, object);
+  wake_getters(engine, &object->queue);
+}
+
+void core_forget_tasks(struct engine *engine, struct object *object) {
+  if (object->kind != HOLDFAST__KIND__QUEUE || !object->queue.tasks) {
+    return;
+  }
+  struct tasks *tasks = object->queue.tasks;
+  struct task *task;
+  TAILQ_FOREACH(task, &tasks->reserved.list, link) {
+    core_disown_task(engine, task);
+  }
+  timers_stop(&engine->timers, &tasks->timer);
+}
