@@ -69,6 +69,14 @@
 /* Items waiting in one direction of a pipe; a sender parks beyond. */
 #define HF_PIPE_COUNT_MAX 1024
 
+/* Lists of operations; RESOURCE_EXHAUSTED TOO_MANY_FIELDS beyond. */
+#define HF_FIRST_COUNT_MAX 64 /* of WaitFirst: each waits in a queue */
+#define HF_TRANSACTION_COUNT_MAX \
+  1024 /* conditions and operations of Transaction: they hold up everybody else */
+/* A transaction that waits for its conditions is decoded at each change of what it waits for.
+ * Longer ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
+#define HF_WAITING_TRANSACTION_BYTES_MAX (64u << 10)
+
 /* Memory held by values, containers, parked requests and kept replies, bytes: the default of
  * --memory-max. Beyond: RESOURCE_EXHAUSTED MEMORY_FULL for whatever would store more. */
 #define HF_MEMORY_BYTES_DEFAULT (8ull << 30)

@@ -48,15 +48,25 @@ static bool grow(struct map64 *map) {
   return true;
 }
 
+/* A key that is there needs no room. */
+static bool replace(struct map64 *map, uint64_t key, void *value) {
+  struct map64_slot *slot = map->count > 0 ? find_slot(map, key) : NULL;
+  if (!slot || slot->key != key) {
+    return false;
+  }
+  slot->value = value;
+  return true;
+}
+
 bool map64_set(struct map64 *map, uint64_t key, void *value) {
+  if (replace(map, key, value)) {
+    return true;
+  }
   if ((map->count + 1) * 4 > map->capacity * 3 && !grow(map)) {
     return false;
   }
-  struct map64_slot *slot = find_slot(map, key);
-  if (slot->key == 0) {
-    map->count++;
-  }
-  *slot = (struct map64_slot){key, value};
+  *find_slot(map, key) = (struct map64_slot){key, value};
+  map->count++;
   return true;
 }
 

@@ -250,6 +250,7 @@ static struct engine_config make_config(const struct dispatch_config *config) {
   struct engine_config made = {
       .memory_bytes_max = config->memory_bytes_max,
       .start_ns = clock_now_ns(),
+      .find_operation = operations_find,
   };
   clock_gettime(CLOCK_REALTIME, &now);
   made.first_token = (uint64_t)now.tv_sec * 1000 * 1000;

@@ -36,6 +36,10 @@ hf_reason call_key(struct call *call, const Holdfast__Value *message, struct val
   return reason;
 }
 
+uint64_t call_key_note(const struct call *call, struct value key) {
+  return value_hash(&call->engine->config.hash_key, key) | 1;
+}
+
 hf_reason call_values(struct call *call, size_t count, Holdfast__Value *const *messages,
                       struct value **out) {
   struct value *values = malloc((count ? count : 1) * sizeof *values);

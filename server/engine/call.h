@@ -18,6 +18,8 @@
 hf_reason call_value(struct call *call, const Holdfast__Value *message, struct value *out);
 /* The same for a key. NOT_HASHABLE */
 hf_reason call_key(struct call *call, const Holdfast__Value *message, struct value *out);
+/* What a waiter's note is when it waits for a change of that key; not 0. */
+uint64_t call_key_note(const struct call *call, struct value key);
 /* An array of them, malloc. */
 hf_reason call_values(struct call *call, size_t count, Holdfast__Value *const *messages,
                       struct value **out);

@@ -3,6 +3,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/wire.h"
+#include "server/engine/ears.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -71,6 +72,16 @@ static void keep_answer(struct call *call) {
   }
 }
 
+void core_note_end(struct call *call, hf_reason reason) {
+  bool looked = call->operation->flags & (OPERATION_READS | OPERATION_LOOKS);
+  if (call->object) {
+    registry_account(&call->engine->registry, call->object);
+    if (!reason && !looked && !call->told) {
+      core_wake(call->engine, &call->object->waits[WAIT_CHANGE]);
+    }
+  }
+}
+
 /* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
 static void finish(struct call *call, hf_reason reason) {
   struct engine *engine = call->engine;
@@ -80,9 +91,7 @@ static void finish(struct call *call, hf_reason reason) {
     reply_fail(reply, reason, call->late);
   }
   reply->pending = NULL;
-  if (call->object) {
-    registry_account(&engine->registry, call->object);
-  }
+  core_note_end(call, reason);
   if (call->one_way) {
     if (session && reply->sequence) {
       if (reason) {
@@ -140,15 +149,17 @@ static struct waiter *new_waiter(const struct call *call) {
       .step = call->step,
       .note = call->note,
       .terms = call->terms,
+      .part = call->part,
       .one_way = call->one_way,
       .body_len = call->body.len,
   };
+  TAILQ_INIT(&waiter->ears);
   memcpy(waiter->body, call->body.data, call->body.len);
   return waiter;
 }
 
 static size_t waiter_bytes(const struct waiter *waiter) {
-  return sizeof *waiter + waiter->body_len;
+  return sizeof *waiter + waiter->body_len + ears_bytes(&waiter->ears);
 }
 
 /* One that a flush waits for. */
@@ -171,6 +182,9 @@ static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
   struct peer *peer = core_peer(engine, call->connection);
   hf_reason reason = core_check_park(call);
+  if (!reason && !call->park_queue && !core_has_room(engine, ears_bytes(&call->ears))) {
+    reason = HF_REASON_MEMORY_FULL;
+  }
   if (reason) {
     return reason;
   }
@@ -187,7 +201,11 @@ static hf_reason begin_wait(struct call *call) {
   if (is_numbered_one_way(waiter)) {
     TAILQ_INSERT_TAIL(&call->session->one_way_waiters, waiter, one_way_link);
   }
-  wait_queue_insert(call->park_queue, waiter);
+  if (call->park_queue) {
+    wait_queue_insert(call->park_queue, waiter);
+  } else {
+    ears_open(waiter, &call->ears);
+  }
   peer->parked++;
   engine->waiting++;
   engine->kept_bytes += waiter_bytes(waiter);
@@ -198,7 +216,9 @@ static hf_reason begin_wait(struct call *call) {
 /* Takes the waiter out of everything but its reply, which stays with the caller. */
 static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   struct peer *peer = core_peer(engine, waiter->connection);
-  wait_queue_remove(waiter->queue, waiter);
+  if (waiter->queue) {
+    wait_queue_remove(waiter->queue, waiter);
+  }
   if (waiter->session) {
     TAILQ_REMOVE(&waiter->session->waiters, waiter, owner_link);
   } else {
@@ -213,6 +233,7 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   timers_stop(&engine->timers, &waiter->timer);
   engine->waiting--;
   engine->kept_bytes -= waiter_bytes(waiter);
+  ears_close(waiter);
 }
 
 static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
@@ -251,11 +272,13 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
   free(waiter);
 }
 
-/* Runs the handler of a waiter again. false: it waits on. */
-static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *waiter,
+/* Runs the handler of a waiter again, or of the one it is an ear of. false: it waits on. */
+static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken,
                       bool timed_out) {
+  struct waiter *waiter = waiter_principal(woken);
   struct call call = call_of(engine, now_ns, waiter);
   Holdfast__Request *message;
+  call.heard = woken->principal ? woken : NULL;
   call.timed_out = timed_out;
   hf_reason reason = wire_unpack_request(call.body, &engine->scratch, &message);
   if (reason == HF_REASON_NONE) {
@@ -268,6 +291,7 @@ static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *wai
     waiter->step = call.step;
     waiter->note = call.note;
     waiter->terms = call.terms;
+    waiter->part = call.part;
     if (call.park_queue != waiter->queue) {
       wait_queue_remove(waiter->queue, waiter);
       wait_queue_insert(call.park_queue, waiter);
@@ -290,30 +314,56 @@ void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter
 
 /* ---- waking */
 
-void core_wake(struct engine *engine, struct wait_queue *queue) {
-  if (queue->count > 0) {
-    core_wake_parking(engine, queue);
-  }
-}
-
 void core_wake_parking(struct engine *engine, struct wait_queue *queue) {
+  queue->note = 0;
   if (!queue->ready) {
     queue->ready = true;
     TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
   }
 }
 
+void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t note) {
+  if (queue->ready) {
+    queue->note = queue->note == note ? note : 0;
+  } else if (queue->count > 0) {
+    queue->ready = true;
+    queue->note = note;
+    TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
+  }
+}
+
+void core_wake(struct engine *engine, struct wait_queue *queue) {
+  core_wake_noted(engine, queue, 0);
+}
+
+void core_wake_waiter(struct engine *engine, const struct waiter *waiter) {
+  const struct waiter *ear;
+  if (waiter->queue) {
+    core_wake(engine, waiter->queue);
+  }
+  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
+    core_wake(engine, ear->queue);
+  }
+}
+
+void core_wake_lock(struct engine *engine, struct object *object) {
+  core_wake(engine, &object->waits[WAIT_LOCK]);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
+}
+
 /* In order, until one can't go on; in a broadcast, each one once. */
 static void run_queue(struct engine *engine, uint64_t now_ns, struct wait_queue *queue) {
-  uint64_t last_ticket = engine->next_ticket;
-  struct waiter *next, *waiter = TAILQ_FIRST(&queue->waiters);
-  for (; waiter && waiter->ticket <= last_ticket; waiter = next) {
-    next = TAILQ_NEXT(waiter, queue_link);
-    if (!run_again(engine, now_ns, waiter, false) && !queue->broadcast &&
+  uint64_t last_ticket = engine->next_ticket, note = queue->note;
+  struct waiter *waiter = TAILQ_FIRST(&queue->waiters);
+  for (; waiter && waiter->ticket <= last_ticket; waiter = queue->cursor) {
+    queue->cursor = TAILQ_NEXT(waiter, queue_link);
+    bool is_meant = !note || !waiter->note || waiter->note == note;
+    if (is_meant && !run_again(engine, now_ns, waiter, false) && !queue->broadcast &&
         TAILQ_FIRST(&queue->waiters) == waiter) {
       break;
     }
   }
+  queue->cursor = NULL;
 }
 
 void core_settle(struct engine *engine, uint64_t now_ns) {
@@ -341,8 +391,7 @@ static hf_reason check_timeout(const struct call *call) {
   return negative && flags == OPERATION_WAITS ? HF_REASON_NEGATIVE_TIMEOUT : HF_REASON_NONE;
 }
 
-/* The object the request names, if its operation works on one. */
-static hf_reason find_target(struct call *call) {
+hf_reason core_find_target(struct call *call) {
   const Holdfast__Request *message = call->message;
   struct registry *registry = &call->engine->registry;
   if (call->operation->kinds == 0) {
@@ -377,7 +426,7 @@ static hf_reason run_first(struct call *call) {
   }
   hf_reason reason = check_timeout(call);
   if (!reason) {
-    reason = find_target(call);
+    reason = core_find_target(call);
   }
   return reason ? reason : call->operation->handle(call);
 }
@@ -388,6 +437,9 @@ void core_run(struct call *call) {
     reason = begin_wait(call);
     if (reason == HF_REASON_NONE) {
       return;
+    }
+    if (!call->park_queue) {
+      ears_free(&call->ears);
     }
   }
   finish(call, reason);

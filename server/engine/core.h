@@ -64,10 +64,14 @@ struct call {
   bool one_way;
   bool timed_out; /* the last run: answer, don't park */
   bool late;      /* what it answers is owed to the deadline */
+  bool told;      /* those who wait for the change it made have been woken */
   unsigned step;  /* kept from run to run while it waits, with the note */
   uint64_t note;
-  struct lock_terms terms; /* of a lock it gave up for the time it waits */
-  struct wait_queue *park_queue;
+  struct lock_terms terms;       /* of a lock it gave up for the time it waits */
+  uint32_t part;                 /* of a list of operations: which one it waits for, from 1 */
+  struct wait_queue *park_queue; /* where it waits; NULL: its ears do, see ears.h */
+  struct waiter_list ears;
+  struct waiter *heard; /* the ear a wake came to; NULL: none */
 };
 
 /* What a handler answers when the request is to wait; see call_park. */
@@ -75,6 +79,11 @@ struct call {
 
 /* core.c: runs operations */
 void core_run(struct call *call);
+/* The object the request names, if its operation works on one. HF_REASON_NONE | NO_SUCH_OBJECT
+ * WRONG_KIND */
+hf_reason core_find_target(struct call *call);
+/* After an operation: counts the memory of its object, wakes those who wait for its change. */
+void core_note_end(struct call *call, hf_reason reason);
 /* Whether the request could be parked now; for handlers that change something before they wait.
  * HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL */
 hf_reason core_check_park(const struct call *call);
@@ -85,6 +94,12 @@ void core_wake(struct engine *engine, struct wait_queue *queue);
 /* The same for one who is about to be parked there, first in line: it runs again at once, as a
  * waiter, whose handler can't fail to be parked after it has changed something. */
 void core_wake_parking(struct engine *engine, struct wait_queue *queue);
+/* The same for the waiters of that note, and those without one. */
+void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t note);
+/* A lock was freed: for those who want it, and those who watch it. */
+void core_wake_lock(struct engine *engine, struct object *object);
+/* Where it waits. */
+void core_wake_waiter(struct engine *engine, const struct waiter *waiter);
 /* Runs what was woken and drops what nobody holds, until nothing is left to do. */
 void core_settle(struct engine *engine, uint64_t now_ns);
 /* Ends a wait with a reason; a put of many that has put some answers that. */

@@ -27,8 +27,11 @@ enum operation_flag {
   OPERATION_NEEDS_SESSION = 8,
   OPERATION_OPENS = 16, /* OpenSession, ResumeSession: served to a connection whose session ended */
   OPERATION_READS = 32, /* changes nothing and never parks: a repeat runs again, no reply is kept */
-  OPERATION_SILENT = 256,     /* has no reply */
-  OPERATION_ANY_TIMEOUT = 64, /* a negative timeout is as good as none at all */
+  OPERATION_ANY_TIMEOUT = 64,     /* a negative timeout is as good as none at all */
+  OPERATION_LOOKS = 128,          /* changes nothing, as READS, but may park, or pass a lock */
+  OPERATION_SELECTABLE = 256,     /* may be in a WaitFirst */
+  OPERATION_IN_TRANSACTION = 512, /* may be in a Transaction: see undo.c */
+  OPERATION_SILENT = 1024,        /* has no reply */
 };
 
 /* One row of dispatch/operations.h. */
@@ -45,6 +48,8 @@ struct engine_config {
   uint64_t first_token;  /* as do the tokens of locks */
   size_t memory_bytes_max;
   uint64_t start_ns;
+  /* The row of an operation within a list of them; NULL: unknown. */
+  const struct operation *(*find_operation)(const Holdfast__Request *message);
 };
 
 /* Where outcomes go. Called from within engine_* calls. */

@@ -37,6 +37,14 @@ static void unlink_lock(struct engine *engine, struct object *object) {
   }
 }
 
+/* An ear's principal is told which part it was. */
+static void end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
+  struct waiter *principal = waiter_principal(waiter);
+  principal->reply->part = waiter->part;
+  principal->object = NULL;
+  core_end_wait(engine, now_ns, principal, HF_REASON_OBJECT_DELETED);
+}
+
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object) {
   core_end_foreign_waits(engine, now_ns, object);
   unlink_lock(engine, object);
@@ -44,8 +52,7 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
     struct wait_queue *queue = &object->waits[i];
     struct waiter *waiter;
     while ((waiter = TAILQ_FIRST(&queue->waiters)) || (waiter = TAILQ_FIRST(&queue->suspended))) {
-      waiter->object = NULL;
-      core_end_wait(engine, now_ns, waiter, HF_REASON_OBJECT_DELETED);
+      end_wait_on_deleted(engine, now_ns, waiter);
     }
     if (queue->ready) {
       TAILQ_REMOVE(&engine->ready, queue, ready_link);

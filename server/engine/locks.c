@@ -47,7 +47,7 @@ void core_forget_lock(struct engine *engine, struct object *object, struct lock_
     map64_remove(&session->locks, object->id);
   }
   timers_stop(&engine->timers, &object->lease);
-  core_wake(engine, &object->waits[WAIT_LOCK]);
+  core_wake_lock(engine, object);
 }
 
 void core_end_lease(struct engine *engine, uint64_t now_ns, struct object *object) {

@@ -149,9 +149,8 @@ static struct object *new_object(const struct registry *registry,
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     wait_queue_init(&object->waits[i], false);
   }
-  if (shape->kind == HOLDFAST__KIND__VALUE || shape->kind == HOLDFAST__KIND__RAW_VALUE) {
-    object->waits[WAIT_CHANGE].broadcast = true;
-  } else if (shape->kind == HOLDFAST__KIND__BARRIER) {
+  object->waits[WAIT_CHANGE].broadcast = true;
+  if (shape->kind == HOLDFAST__KIND__BARRIER) {
     object->waits[WAIT_BARRIER].broadcast = true;
     object->waits[WAIT_BARRIER_ENTER].broadcast = true;
   }

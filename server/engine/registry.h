@@ -30,13 +30,13 @@ enum {
   WAIT_PIPE_RECV = 0, /* + end */
   WAIT_PIPE_SEND = 2, /* + end */
   WAIT_LOCK = 0,      /* locks, and the lock of a value or array */
-  WAIT_CHANGE = 1,    /* values */
   WAIT_SEMAPHORE = 0,
   WAIT_EVENT = 0,
   WAIT_NOTIFY = 1,        /* conditions; 0 is their own lock's */
   WAIT_BARRIER = 0,       /* parties of this round */
   WAIT_BARRIER_ENTER = 1, /* those who come while the action runs */
-  OBJECT_WAITS = 4,
+  WAIT_CHANGE = 4,        /* of every kind: broadcast after each change */
+  OBJECT_WAITS = 5,
 };
 
 /* Value, Array and their raw kinds. */

@@ -19,11 +19,11 @@ static void resume_waiters(struct engine *engine, uint64_t now_ns, struct sessio
     if (!waiter->suspended) {
       continue;
     }
-    wait_queue_resume(waiter);
+    waiter_resume(waiter);
     if (waiter->overdue) {
       core_time_out(engine, now_ns, waiter);
     } else {
-      core_wake(engine, waiter->queue);
+      core_wake_waiter(engine, waiter);
     }
   }
 }
@@ -46,7 +46,7 @@ static void suspend_waiters(struct engine *engine, struct session *session) {
         peer->parked--;
       }
       waiter->connection = 0;
-      wait_queue_suspend(waiter);
+      waiter_suspend(waiter);
     }
   }
 }
@@ -111,7 +111,7 @@ static void leave_locks(struct engine *engine, struct session *session, bool cle
     } else {
       lock_abandon(lock, !clean);
       timers_stop(&engine->timers, &object->lease);
-      core_wake(engine, &object->waits[WAIT_LOCK]);
+      core_wake_lock(engine, object);
     }
   }
 }

@@ -6,6 +6,7 @@
 static void wake_change(struct engine *engine, struct object *object, unsigned wait) {
   registry_account(&engine->registry, object);
   core_wake(engine, &object->waits[wait]);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
 }
 
 static void hold_reference(void *ctx, uint64_t object) {
@@ -72,6 +73,7 @@ static void return_permit(struct engine *engine, struct session *session, struct
     map64_set(&session->permits, object->id, (void *)(held - 1));
   }
   core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
 }
 
 static void take_back_from(struct engine *engine, struct session *session, struct object *object,
@@ -121,6 +123,11 @@ static void unhold_for_session(void *ctx, uint64_t object) {
   core_unhold(context->engine, object, session_unhold(context->session, object, 1));
 }
 
+/* The reply that says what was given: of a wait_first, the one inside. */
+static struct reply *giving_reply(struct reply *reply) {
+  return reply->shape == REPLY_FIRST ? reply->outcomes[0] : reply;
+}
+
 static void give_back(struct engine *engine, struct session *session, struct reply *reply) {
   struct object *object = reply->source ? registry_find(&engine->registry, reply->source) : NULL;
   if (object) {
@@ -134,8 +141,9 @@ bool core_take_back(struct engine *engine, struct session *session, struct reply
   if (reply->reason || reply->taken_back) {
     return false;
   }
-  bool gave = reply->source != 0;
-  give_back(engine, session, reply);
+  struct reply *giving = giving_reply(reply);
+  bool gave = giving->source != 0;
+  give_back(engine, session, giving);
   reply_each_reference(reply, unhold_for_session, &context);
   reply->taken_back = true;
   return gave;
@@ -167,12 +175,12 @@ void core_take_back_unseen(struct engine *engine, struct session *session) {
   void *item;
   while (map64_next(&session->window, &position, &sequence, &item)) {
     struct reply *reply = item;
-    if (!reply->pending && gave_items(reply) && count < HF_WINDOW_COUNT_MAX) {
+    if (!reply->pending && gave_items(giving_reply(reply)) && count < HF_WINDOW_COUNT_MAX) {
       unseen[count++] = reply;
     }
   }
   qsort(unseen, count, sizeof *unseen, compare_newest_first);
   for (size_t i = 0; i < count; i++) {
-    give_back(engine, session, unseen[i]);
+    give_back(engine, session, giving_reply(unseen[i]));
   }
 }

@@ -11,6 +11,7 @@ static struct object *object_of(struct queue *queue) {
 
 static void wake_getters(struct engine *engine, struct queue *queue) {
   core_wake(engine, &object_of(queue)->waits[WAIT_QUEUE_GET]);
+  core_wake(engine, &object_of(queue)->waits[WAIT_CHANGE]);
 }
 
 /* ---- time */

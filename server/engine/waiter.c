@@ -42,19 +42,44 @@ void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter) {
       struct waiter *next = TAILQ_NEXT(waiter, queue_link);
       queue->hint = next ? next : TAILQ_PREV(waiter, waiter_list, queue_link);
     }
+    if (queue->cursor == waiter) {
+      queue->cursor = TAILQ_NEXT(waiter, queue_link);
+    }
     TAILQ_REMOVE(&queue->waiters, waiter, queue_link);
     queue->count--;
   }
 }
 
-void wait_queue_suspend(struct waiter *waiter) {
-  wait_queue_remove(waiter->queue, waiter);
+static void suspend(struct waiter *waiter) {
+  if (waiter->queue) {
+    wait_queue_remove(waiter->queue, waiter);
+    TAILQ_INSERT_TAIL(&waiter->queue->suspended, waiter, queue_link);
+  }
   waiter->suspended = true;
-  TAILQ_INSERT_TAIL(&waiter->queue->suspended, waiter, queue_link);
 }
 
-void wait_queue_resume(struct waiter *waiter) {
-  wait_queue_remove(waiter->queue, waiter);
+void waiter_suspend(struct waiter *waiter) {
+  struct waiter *ear;
+  suspend(waiter);
+  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
+    suspend(ear);
+  }
+}
+
+static void resume(struct waiter *waiter) {
+  if (waiter->queue) {
+    wait_queue_remove(waiter->queue, waiter);
+  }
   waiter->suspended = false;
-  wait_queue_insert(waiter->queue, waiter);
+  if (waiter->queue) {
+    wait_queue_insert(waiter->queue, waiter);
+  }
+}
+
+void waiter_resume(struct waiter *waiter) {
+  struct waiter *ear;
+  resume(waiter);
+  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
+    resume(ear);
+  }
 }

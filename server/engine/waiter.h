@@ -40,7 +40,9 @@ struct wait_queue {
   struct waiter_list waiters;
   struct waiter_list suspended; /* their sessions have no connection; not in `waiters` */
   struct waiter *hint;          /* in waiters, near where the next may belong; NULL: the last */
+  struct waiter *cursor;        /* the next to run, while the queue is run */
   size_t count;                 /* of waiters */
+  uint64_t note;  /* while ready: only waiters of this note, and those without, run; 0: all */
   bool broadcast; /* a wake runs every waiter, not just until the first that can't go on */
   bool ready;     /* is in the engine's list of queues to run */
   TAILQ_ENTRY(wait_queue) ready_link;
@@ -52,8 +54,11 @@ struct waiter {
   TAILQ_ENTRY(waiter) owner_link;   /* in the session's list, or without one in the connection's */
   TAILQ_ENTRY(waiter) one_way_link; /* in the session's list of numbered one-way ones */
   struct timer timer;
-  struct wait_queue *queue;
-  uint64_t ticket; /* rises with every waiter of the engine */
+  struct wait_queue *queue; /* NULL: its ears are in several */
+  struct waiter_list ears;  /* by owner_link; see ears.h */
+  struct waiter *principal; /* of an ear; NULL: it is none */
+  uint32_t part;            /* of a list of operations: what it waits for, from 1 */
+  uint64_t ticket;          /* rises with every waiter of the engine */
   const struct operation *operation;
   struct object *object;   /* NULL for operations on no object */
   struct session *session; /* NULL: none */
@@ -78,8 +83,13 @@ void wait_queue_init(struct wait_queue *queue, bool broadcast);
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter);
 /* From whichever list it is in. */
 void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter);
-void wait_queue_suspend(struct waiter *waiter);
-/* It gets its old place back. */
-void wait_queue_resume(struct waiter *waiter);
+/* With its ears. */
+void waiter_suspend(struct waiter *waiter);
+/* It gets its old place back, or places. */
+void waiter_resume(struct waiter *waiter);
+/* Who asked. */
+static inline struct waiter *waiter_principal(struct waiter *waiter) {
+  return waiter->principal ? waiter->principal : waiter;
+}
 
 #endif

@@ -5,6 +5,7 @@
 #include "server/objects/dict_index.h"
 #include "server/objects/dict_log.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct dict {
@@ -78,6 +79,7 @@ bool dict_get(const struct dict *dict, struct value key, struct value *out) {
  * to miss some. false: out of memory, nothing changed. */
 static bool renumber(struct dict *dict) {
   struct dict_log fresh;
+  assert(!dict->log.held);
   log_init(&fresh);
   fresh.next = dict->log.next;
   log_clear(&fresh); /* begins with a new page */
@@ -106,7 +108,7 @@ static hf_reason insert(struct dict *dict, uint32_t hash, struct value key, stru
     return HF_REASON_OBJECT_TOO_BIG;
   }
   uint32_t place;
-  if ((log_is_full(&dict->log) && !renumber(dict)) ||
+  if ((log_is_full(&dict->log, 1) && !renumber(dict)) ||
       !index_reserve(&dict->index, &dict->log, hash) ||
       !log_append(&dict->log, hash, key, value, &place)) {
     return HF_REASON_NO_MEMORY;
@@ -169,6 +171,51 @@ bool dict_remove_last(struct dict *dict, struct value *removed_key, struct value
   remove_place(dict, log_hash_at(&dict->log, place), place, removed_key, removed_value);
   return true;
 }
+
+/* ---------------------------------------------------------------- undoing */
+
+bool dict_hold(struct dict *dict, size_t inserts) {
+  if (dict->log.held) {
+    return true;
+  }
+  if (log_is_full(&dict->log, inserts) && !renumber(dict)) {
+    return false;
+  }
+  log_hold(&dict->log);
+  return true;
+}
+
+bool dict_find(const struct dict *dict, struct value key, struct dict_place *place,
+               struct value *found_key, struct value *value) {
+  place->hash = hash_of(dict, key);
+  if (!index_find(&dict->index, &dict->log, place->hash, key, &place->place)) {
+    return false;
+  }
+  const struct log_entry *entry = log_entry_at(&dict->log, place->place);
+  *found_key = entry->key;
+  *value = entry->value;
+  return true;
+}
+
+void dict_restore(struct dict *dict, struct dict_place place, struct value key,
+                  struct value value) {
+  log_restore(&dict->log, place.place, key, value);
+  index_insert(&dict->index, place.hash, place.place);
+  dict->values_bytes += value_memory_bytes(key) + value_memory_bytes(value);
+}
+
+void dict_tidy(struct dict *dict, struct dict_place place) {
+  index_tidy(&dict->index, &dict->log, place.hash);
+  log_tidy(&dict->log, place.place);
+}
+
+void dict_release(struct dict *dict) {
+  if (dict->log.held) {
+    log_release(&dict->log);
+  }
+}
+
+/* ---------------------------------------------------------------- walking */
 
 bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, struct value *value) {
   uint32_t hash;

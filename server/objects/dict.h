@@ -48,6 +48,33 @@ bool dict_remove_last(struct dict *dict, struct value *removed_key, struct value
 /* Forgets everything; releases it. */
 void dict_clear(struct dict *dict);
 
+/* ---- changes that may have to be undone
+ *
+ *   dict_hold .. dict_find, a change, dict_find, a change ..     as it was: dict_restore, dict_set,
+ *                                                                dict_remove, latest change first
+ *   dict_tidy for each place that was removed, dict_release
+ */
+
+/* Where an entry stands. */
+struct dict_place {
+  uint32_t place;
+  uint32_t hash;
+};
+
+/* Until dict_release, what is removed can be put back, without memory; for up to `inserts`
+ * insertions. Harmless when it is held. false: out of memory. */
+bool dict_hold(struct dict *dict, size_t inserts);
+/* Borrowed key, as it was inserted, and value. false: not there. */
+bool dict_find(const struct dict *dict, struct value key, struct dict_place *place,
+               struct value *found_key, struct value *value);
+/* Puts an entry that was removed back into its old place. key and value are taken. */
+void dict_restore(struct dict *dict, struct dict_place place, struct value key, struct value value);
+/* Gives the memory of a removed entry's place back. Harmless when it is in use. */
+void dict_tidy(struct dict *dict, struct dict_place place);
+void dict_release(struct dict *dict);
+
+/* ---- all of it */
+
 /* Walks in insertion order: begin with *cursor = 0; borrowed key and value. *cursor moves behind
  * the entry that was answered, and stays good when the dict changes. false: no more. */
 bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, struct value *value);

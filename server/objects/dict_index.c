@@ -291,8 +291,7 @@ static bool merge(struct dict_index *index, const struct dict_log *log, uint32_t
   return true;
 }
 
-/* Gives memory back after a removal. */
-static void shrink(struct dict_index *index, const struct dict_log *log, uint32_t hash) {
+void index_tidy(struct dict_index *index, const struct dict_log *log, uint32_t hash) {
   while (merge(index, log, hash)) {
   }
   const struct index_segment *segment = segment_of(index, hash);
@@ -352,5 +351,7 @@ void index_remove(struct dict_index *index, const struct dict_log *log, uint32_t
   }
   close_hole(segment, log, slot);
   segment->count--;
-  shrink(index, log, hash);
+  if (!log->held) {
+    index_tidy(index, log, hash);
+  }
 }

@@ -50,7 +50,10 @@ bool index_find(const struct dict_index *index, const struct dict_log *log, uint
 bool index_reserve(struct dict_index *index, const struct dict_log *log, uint32_t hash);
 /* After index_reserve for the same hash; the key is not there yet. */
 void index_insert(struct dict_index *index, uint32_t hash, uint32_t place);
-/* Before the place is removed from the log. */
+/* Gives memory back after removals around that hash. */
+void index_tidy(struct dict_index *index, const struct dict_log *log, uint32_t hash);
+/* Before the place is removed from the log; tidies, unless the log is held: then what is removed can
+ * be inserted again without a reserve. */
 void index_remove(struct dict_index *index, const struct dict_log *log, uint32_t hash,
                   uint32_t place);
 /* Frees all slots and keeps the segments, so that inserting the same hashes needs no reserve. */

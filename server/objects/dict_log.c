@@ -168,8 +168,11 @@ static size_t end_of_packed(const struct log_page *page) {
  * passed once after it was appended: O(1) amortized. */
 static void trim_back(struct dict_log *log) {
   while (log->page_count > 0) {
-    struct log_page *page = *page_slot(log, log->page_count - 1);
-    if (!page) {
+    struct log_page **slot = page_slot(log, log->page_count - 1);
+    struct log_page *page = *slot;
+    if (!page || page->live == 0) {
+      free_page(log, page);
+      *slot = NULL;
       log->page_count--;
       log->next = (log->first_page + log->page_count) << LOG_PAGE_SHIFT;
       continue;
@@ -279,21 +282,22 @@ static void pack_if_sparse(struct dict_log *log, size_t idx) {
   }
 }
 
-bool log_is_full(const struct dict_log *log) {
+bool log_is_full(const struct dict_log *log, size_t count) {
+  uint64_t pages = (count + LOG_PAGE_PLACES - 1) / LOG_PAGE_PLACES;
   return log->page_count > 0 &&
-         next_page_start(log) - first_place(log) > (uint64_t)LOG_SPAN_MAX - LOG_PAGE_PLACES;
+         next_page_start(log) - first_place(log) > (uint64_t)LOG_SPAN_MAX - pages * LOG_PAGE_PLACES;
 }
 
 bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct value value,
                 uint32_t *place) {
-  if (log_is_full(log)) {
+  if (log_is_full(log, 1)) {
     return false;
   }
   if (!last_page_takes(log)) {
     if (!add_page(log)) {
       return false;
     }
-    if (log->page_count > 1) { /* spared while it was the last */
+    if (log->page_count > 1 && !log->held) { /* spared while it was the last */
       pack_if_sparse(log, log->page_count - 2);
     }
   }
@@ -332,18 +336,15 @@ void log_prefetch_hash(const struct dict_log *log, uint32_t place) {
   }
 }
 
-void log_remove(struct dict_log *log, uint32_t place) {
+void log_tidy(struct dict_log *log, uint32_t place) {
   uint32_t distance = place - (uint32_t)first_place(log);
   size_t idx = distance >> LOG_PAGE_SHIFT;
+  if (idx >= log->page_count) {
+    return; /* another's went with it */
+  }
   struct log_page **slot = page_slot(log, idx);
-  struct log_page *page = *slot;
-  struct log_entry *entry = &page->entries[position_of(page, offset_of(place))];
-  assert(!value_is_absent(entry->key));
-  entry->key = (struct value){0};
-  page->live--;
-  log->live--;
-  if (page->live == 0) {
-    free_page(log, page);
+  if (*slot && (*slot)->live == 0) {
+    free_page(log, *slot);
     *slot = NULL;
   }
   if (idx + 1 == log->page_count) {
@@ -354,6 +355,43 @@ void log_remove(struct dict_log *log, uint32_t place) {
   trim_front(log);
   if (log->page_count == 0) {
     drop_directory(log);
+  }
+}
+
+void log_remove(struct dict_log *log, uint32_t place) {
+  struct log_page *page = page_of(log, place);
+  struct log_entry *entry = &page->entries[position_of(page, offset_of(place))];
+  assert(!value_is_absent(entry->key));
+  entry->key = (struct value){0};
+  page->live--;
+  log->live--;
+  if (!log->held) {
+    log_tidy(log, place);
+  }
+}
+
+/* ---------------------------------------------------------------- holding */
+
+void log_hold(struct dict_log *log) {
+  log->held = true;
+  log->held_page = log->page_count > 0 ? log->first_page + log->page_count - 1 : 0;
+}
+
+void log_restore(struct dict_log *log, uint32_t place, struct value key, struct value value) {
+  struct log_page *page = page_of(log, place);
+  struct log_entry *entry = &page->entries[position_of(page, offset_of(place))];
+  assert(log->held && value_is_absent(entry->key));
+  *entry = (struct log_entry){key, value};
+  page->live++;
+  log->live++;
+}
+
+/* The page that was the last then, and those added, were spared. */
+void log_release(struct dict_log *log) {
+  log->held = false;
+  uint64_t number = log->held_page > log->first_page ? log->held_page : log->first_page;
+  for (; number + 1 < log->first_page + log->page_count; number++) {
+    pack_if_sparse(log, (size_t)(number - log->first_page));
   }
 }
 

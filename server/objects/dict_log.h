@@ -52,6 +52,8 @@ struct dict_log {
   uint64_t next;       /* the place after the last entry */
   size_t live;         /* entries */
   size_t memory_bytes;
+  bool held;          /* deleted entries leave their places free; no page moves or goes */
+  uint64_t held_page; /* number of the last page when that began */
 };
 
 void log_init(struct dict_log *log);
@@ -63,16 +65,23 @@ void log_clear(struct dict_log *log);
 /* false: out of memory, or full. */
 bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct value value,
                 uint32_t *place);
-/* Whether the next append would make the log too long for 32-bit places. */
-bool log_is_full(const struct dict_log *log);
+/* Whether the next append, the first of `count`, would make the log too long for 32-bit places. */
+bool log_is_full(const struct dict_log *log, size_t count);
 
 /* The entry of a place that is in use; valid until the log changes. */
 struct log_entry *log_entry_at(const struct dict_log *log, uint32_t place);
 uint32_t log_hash_at(const struct dict_log *log, uint32_t place);
 /* Starts to fetch what log_hash_at will read; only a hint. */
 void log_prefetch_hash(const struct dict_log *log, uint32_t place);
-/* Deletes the entry of a place in use; frees and packs pages. */
+/* Deletes the entry of a place in use; frees and packs pages, unless the log is held. */
 void log_remove(struct dict_log *log, uint32_t place);
+/* Frees and packs what removals left of the place's page, and of those around it. */
+void log_tidy(struct dict_log *log, uint32_t place);
+void log_hold(struct dict_log *log);
+/* Puts an entry back that was removed since the log is held, with its hash. */
+void log_restore(struct dict_log *log, uint32_t place, struct value key, struct value value);
+/* After log_tidy of each place that was removed meanwhile. */
+void log_release(struct dict_log *log);
 /* The place of the last entry; the log is not empty. */
 uint32_t log_last(const struct dict_log *log);
 /* The first entry at *place or after it; *place moves behind it. NULL: none. */

@@ -20,6 +20,13 @@ bool list_position(size_t len, int64_t index, size_t *position) {
   return true;
 }
 
+size_t list_clamp(size_t len, int64_t index) {
+  if (index < 0) {
+    return index + (int64_t)len < 0 ? 0 : (size_t)(index + (int64_t)len);
+  }
+  return (uint64_t)index < len ? (size_t)index : len;
+}
+
 /* One bound of a slice, brought into [lowest, highest]. */
 static int64_t clamp_bound(int64_t bound, int64_t len, int64_t lowest, int64_t highest) {
   if (bound < 0) {
@@ -132,6 +139,9 @@ static hf_reason make_room(struct list *list, size_t count, bool at_front) {
 
 /* Gives room back after a removal; where there is no memory to move to, it stays. */
 static void shrink_room(struct list *list) {
+  if (list->held) {
+    return;
+  }
   if (list->len == 0) {
     free(list->room);
     list->room = NULL;
@@ -166,14 +176,9 @@ struct value list_replace(struct list *list, size_t position, struct value value
   return old;
 }
 
-hf_reason list_insert(struct list *list, size_t position, const struct value *values,
-                      size_t count) {
-  assert(position <= list->len);
-  bool at_front = position < list->len / 2 || (position == 0 && list->len > 0);
-  hf_reason reason = make_room(list, count, at_front);
-  if (reason != HF_REASON_NONE || count == 0) {
-    return reason;
-  }
+/* Into room that is there, in front or behind. */
+static void place_items(struct list *list, size_t position, const struct value *values,
+                        size_t count, bool at_front) {
   if (at_front) {
     list->first -= count;
     move_items(item_at(list, 0), item_at(list, count), position);
@@ -183,6 +188,17 @@ hf_reason list_insert(struct list *list, size_t position, const struct value *va
   copy_items(item_at(list, position), values, count);
   list->len += count;
   list->values_bytes += bytes_of_items(values, count);
+}
+
+hf_reason list_insert(struct list *list, size_t position, const struct value *values,
+                      size_t count) {
+  assert(position <= list->len);
+  bool at_front = position < list->len / 2 || (position == 0 && list->len > 0);
+  hf_reason reason = make_room(list, count, at_front);
+  if (reason != HF_REASON_NONE || count == 0) {
+    return reason;
+  }
+  place_items(list, position, values, count, at_front);
   return HF_REASON_NONE;
 }
 
@@ -209,6 +225,22 @@ struct value list_remove_at(struct list *list, size_t position) {
   close_gap(list, position, 1);
   shrink_room(list);
   return removed;
+}
+
+void list_hold(struct list *list) {
+  list->held = true;
+}
+
+void list_restore(struct list *list, size_t position, struct value value) {
+  assert(list->held && list->len < list->capacity && position <= list->len);
+  bool room_behind = list->first + list->len < list->capacity;
+  bool at_front = list->first > 0 && (position < list->len / 2 || !room_behind);
+  place_items(list, position, &value, 1, at_front);
+}
+
+void list_release(struct list *list) {
+  list->held = false;
+  shrink_room(list);
 }
 
 /* The position of the i-th item of a range. */

@@ -21,6 +21,7 @@ struct list {
   size_t len;
   size_t capacity;
   size_t values_bytes; /* held by the items' boxes */
+  bool held;           /* room is not given back */
 };
 
 /* A slice with every bound in range: `count` items from `start`, `step` apart. */
@@ -35,6 +36,8 @@ hf_reason list_range_of(size_t len, const int64_t *start, const int64_t *stop, c
                         struct list_range *range);
 /* The position an index (negative: from the end) means. false: out of range. */
 bool list_position(size_t len, int64_t index, size_t *position);
+/* Where an insertion at that index goes: as in Python, beyond either end means that end. */
+size_t list_clamp(size_t len, int64_t index);
 
 void list_init(struct list *list);
 void list_deinit(struct list *list); /* releases the items */
@@ -48,6 +51,11 @@ hf_reason list_insert(struct list *list, size_t position, const struct value *va
 hf_reason list_append(struct list *list, struct value value);
 /* The removed item, the caller's. position < len. */
 struct value list_remove_at(struct list *list, size_t position);
+/* Until list_release, removed items can be put back without memory. */
+void list_hold(struct list *list);
+/* Puts back an item that was removed since; value is taken. */
+void list_restore(struct list *list, size_t position, struct value value);
+void list_release(struct list *list);
 /* Removes what the range selects. The removed are appended to *removed (initialized), the caller's.
  * HF_REASON_NONE | NO_MEMORY, unchanged */
 hf_reason list_remove_range(struct list *list, struct list_range range, struct list *removed);

@@ -114,11 +114,15 @@ static void leave_reserved(struct task *task) {
   task_group_remove(&tasks->reserved, task);
 }
 
+static struct task fresh_task(struct queue *queue, struct value value, const struct taken *taken) {
+  return (struct task){
+      .queue = queue, .value = value, .place = taken->place, .tries = taken->tries};
+}
+
 static struct task *new_task(struct queue *queue, struct value value, const struct taken *taken) {
   struct task *task = malloc(sizeof *task);
   if (task) {
-    *task =
-        (struct task){.queue = queue, .value = value, .place = taken->place, .tries = taken->tries};
+    *task = fresh_task(queue, value, taken);
   }
   return task;
 }
@@ -184,6 +188,27 @@ struct value queue_get(struct queue *queue, struct taken *taken) {
   *taken = (struct taken){task->place, task->tries};
   free(task);
   return value;
+}
+
+struct value queue_unput(struct queue *queue) {
+  queue->next_order--;
+  queue->unfinished--;
+  return list_remove_at(&queue->items, queue->items.len - 1);
+}
+
+bool queue_next_is_task(const struct queue *queue, struct taken *taken) {
+  if (!task_is_first(queue)) {
+    return false;
+  }
+  const struct task *task = queue->tasks->ready;
+  *taken = (struct taken){task->place, task->tries};
+  return true;
+}
+
+void queue_unget_task(struct queue *queue, struct value value, const struct taken *taken,
+                      struct task *spare) {
+  *spare = fresh_task(queue, value, taken);
+  make_ready(spare);
 }
 
 hf_reason queue_put_back(struct queue *queue, struct value value, const struct taken *taken) {

@@ -111,6 +111,18 @@ struct value queue_get(struct queue *queue, struct taken *taken);
 /* An item is ready again at its place, also beyond maxsize. The value is taken. Without tasks,
  * or memory, it may come first instead. HF_REASON_NONE | NO_MEMORY not even that: not taken */
 hf_reason queue_put_back(struct queue *queue, struct value value, const struct taken *taken);
+
+/* For a transaction's undoing. */
+
+/* Takes the last put back, which was plain, and which nothing has happened after. */
+struct value queue_unput(struct queue *queue);
+/* Whether what is next is a task; then where it stands. */
+bool queue_next_is_task(const struct queue *queue, struct taken *taken);
+/* A task that was got stands there again. The value is taken, and so is spare: malloc, of a task's
+ * size. */
+void queue_unget_task(struct queue *queue, struct value value, const struct taken *taken,
+                      struct task *spare);
+
 /* Gives it out until lease_end_ns; CLOCK_NEVER: no lease. Tasks. HF_REASON_NONE, *task is reserved
  * | NO_MEMORY */
 hf_reason queue_reserve(struct queue *queue, uint64_t lease_end_ns, struct task **task);

@@ -17,7 +17,7 @@ void __wrap_free(void *block);
 
 static size_t live_bytes;
 static size_t failing;
-static int has_failed;
+static int has_failed, goes_on;
 
 size_t malloc_hook_live_bytes(void) {
   return live_bytes;
@@ -25,7 +25,12 @@ size_t malloc_hook_live_bytes(void) {
 
 void malloc_hook_fail(size_t n) {
   failing = n;
-  has_failed = 0;
+  has_failed = goes_on = 0;
+}
+
+void malloc_hook_fail_from(size_t n) {
+  malloc_hook_fail(n);
+  goes_on = 1;
 }
 
 int malloc_hook_has_failed(void) {
@@ -34,6 +39,7 @@ int malloc_hook_has_failed(void) {
 
 void *__wrap_malloc(size_t size) {
   if (failing > 0 && --failing == 0) {
+    failing = goes_on ? 1 : 0;
     has_failed = 1;
     return NULL;
   }

@@ -12,6 +12,8 @@
 size_t malloc_hook_live_bytes(void);
 /* The n-th allocation from now on fails, once; 0: none does. */
 void malloc_hook_fail(size_t n);
+/* The n-th and all later ones fail. */
+void malloc_hook_fail_from(size_t n);
 /* Whether that failure has happened. */
 int malloc_hook_has_failed(void);
 

@@ -50,6 +50,8 @@ static void write_locks(struct story *story, const struct reply *reply) {
   }
 }
 
+static void write_outcome(struct story *story, const struct reply *reply);
+
 static void write_result(struct story *story, const struct reply *reply) {
   switch (reply->shape) {
     case REPLY_VALUE:
@@ -93,9 +95,34 @@ static void write_result(struct story *story, const struct reply *reply) {
     case REPLY_LOCKS:
       write_locks(story, reply);
       break;
+    case REPLY_EXCHANGE:
+      write_down(story, reply->swapped ? " swapped" : " not swapped");
+      write_value(story, &reply->found);
+      break;
+    case REPLY_FIRST:
+      write_down(story, " first %" PRIu32 ": ", reply->first);
+      write_outcome(story, reply->outcomes[0]);
+      break;
+    case REPLY_RESULTS:
+      for (size_t i = 0; i < reply->outcomes_count; i++) {
+        write_down(story, i ? ", " : " ");
+        write_outcome(story, reply->outcomes[i]);
+      }
+      break;
     default:
       break;
   }
+}
+
+static void write_outcome(struct story *story, const struct reply *reply) {
+  write_down(story, "%s", hf_status_name(reply_status(reply)));
+  if (reply->reason) {
+    write_down(story, " %s", hf_reason_name(reply->reason));
+  }
+  if (reply->reason && reply->part) {
+    write_down(story, " of part %" PRIu32, reply->part);
+  }
+  write_result(story, reply);
 }
 
 static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
@@ -105,12 +132,8 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
   if (reply->shape == REPLY_SERVER) {
     last_objects_count = reply->server->objects;
   } else {
-    write_down(story, "%" PRIu64 " <- #%" PRIu64 " %s", connection, reply->sequence,
-               hf_status_name(reply_status(reply)));
-    if (reply->reason) {
-      write_down(story, " %s", hf_reason_name(reply->reason));
-    }
-    write_result(story, reply);
+    write_down(story, "%" PRIu64 " <- #%" PRIu64 " ", connection, reply->sequence);
+    write_outcome(story, reply);
     write_down(story, "\n");
   }
   reply_release(reply);
@@ -145,8 +168,12 @@ void story_forget(struct story *story) {
   story->text[0] = 0;
 }
 
-void story_begin(struct story *story) {
-  struct engine_config config = {.first_object = 1, .memory_bytes_max = 1u << 20};
+void story_begin_with_memory(struct story *story, size_t memory_bytes_max) {
+  struct engine_config config = {
+      .first_object = 1,
+      .memory_bytes_max = memory_bytes_max,
+      .find_operation = operations_find,
+  };
   struct engine_sink sink = {story,          deliver,       close_connection, find_process,
                              forget_process, watch_process, tell_deadlock};
   story->now_ns = 1;
@@ -156,13 +183,26 @@ void story_begin(struct story *story) {
   assert_non_null(story->engine);
 }
 
-void story_begin_connected(struct story *story, uint64_t count) {
-  story_begin(story);
+void story_begin(struct story *story) {
+  story_begin_with_memory(story, 1u << 20);
+}
+
+static void open_sessions(struct story *story, uint64_t count) {
   for (uint64_t connection = 1; connection <= count; connection++) {
     story_connect(story, connection);
     story_open_session(story, connection);
   }
   story_forget(story);
+}
+
+void story_begin_connected(struct story *story, uint64_t count) {
+  story_begin(story);
+  open_sessions(story, count);
+}
+
+void story_begin_crowded(struct story *story, uint64_t count) {
+  story_begin_with_memory(story, 64u << 20);
+  open_sessions(story, count);
 }
 
 void story_end(struct story *story) {

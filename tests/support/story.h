@@ -28,8 +28,11 @@ struct story {
 };
 
 void story_begin(struct story *story);
+void story_begin_with_memory(struct story *story, size_t memory_bytes_max);
 /* The same, with a session on each of the connections 1 to count, of which nothing is written. */
 void story_begin_connected(struct story *story, uint64_t count);
+/* The same with memory for thousands of waiters. */
+void story_begin_crowded(struct story *story, uint64_t count);
 /* Nothing happened so far. */
 void story_forget(struct story *story);
 void story_end(struct story *story);

@@ -254,6 +254,88 @@ static void expect_order(const struct model *model) {
   assert_int_equal(dict_len(model->dict), model->count);
 }
 
+/* ---- changes that are undone, or not */
+
+#define TENTATIVE_MAX 600 /* more than a page */
+
+struct change {
+  size_t id;
+  struct dict_place place;
+  struct value key, content; /* as they were; VALUE_ABSENT: not there */
+  struct row row;
+};
+
+static void note_change(struct model *model, struct change *change, size_t id) {
+  struct value key = key_of(&model->random, id);
+  *change = (struct change){.id = id, .row = model->rows[id]};
+  if (dict_find(model->dict, key, &change->place, &change->key, &change->content)) {
+    value_retain(change->key);
+    value_retain(change->content);
+  }
+  value_release(key);
+}
+
+/* Without any memory. */
+static void undo_change(struct model *model, struct change *change) {
+  struct value key = key_of(&model->random, change->id), found_key, found;
+  struct dict_place place = {0};
+  bool present = dict_find(model->dict, key, &place, &found_key, &found);
+  malloc_hook_fail(1);
+  if (value_is_absent(change->key)) {
+    change->place = place;
+    if (present) {
+      assert_true(dict_remove(model->dict, key, &found_key, &found));
+      value_release(found_key);
+      value_release(found);
+    }
+  } else if (present) {
+    assert_int_equal(place.place, change->place.place);
+    assert_int_equal(
+        dict_set(model->dict, value_retain(change->key), value_retain(change->content), NULL),
+        HF_REASON_NONE);
+  } else {
+    dict_restore(model->dict, change->place, value_retain(change->key),
+                 value_retain(change->content));
+  }
+  assert_false(malloc_hook_has_failed());
+  malloc_hook_fail(0);
+  model->count += (size_t)change->row.present - (size_t)model->rows[change->id].present;
+  model->rows[change->id] = change->row;
+  value_release(key);
+}
+
+static void step_tentative(struct model *model) {
+  static struct change changes[TENTATIVE_MAX];
+  size_t count = random_below(&model->random, TENTATIVE_MAX) + 1;
+  size_t keys = random_below(&model->random, 2) ? KEYS : 50;
+  uint64_t set_percent = random_below(&model->random, 101);
+  bool undo = random_below(&model->random, 4) > 0;
+  assert_true(dict_hold(model->dict, TENTATIVE_MAX));
+  for (size_t i = 0; i < count; i++) {
+    size_t id = random_below(&model->random, keys);
+    note_change(model, &changes[i], id);
+    if (random_below(&model->random, 100) < set_percent) {
+      step_set(model, id);
+    } else {
+      step_remove(model, id);
+    }
+    model->step++;
+  }
+  for (size_t i = count; undo && i > 0; i--) {
+    undo_change(model, &changes[i - 1]);
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (undo || !value_is_absent(changes[i].key)) {
+      dict_tidy(model->dict, changes[i].place);
+    }
+    value_release(changes[i].key);
+    value_release(changes[i].content);
+  }
+  dict_release(model->dict);
+  expect_order(model);
+  expect_exact_memory(model);
+}
+
 /* Phases: filling, mixed, emptying; over few keys and over all. */
 static void take_step(struct model *model) {
   static const unsigned set_percent[] = {75, 45, 10, 50, 90, 3};
@@ -290,6 +372,9 @@ static void test_dict_random_steps_match_a_table(void **state) {
     }
     if (model.step % 5000 == 0) {
       expect_order(&model);
+    }
+    if (random_below(&model.random, 1000) == 0) {
+      step_tentative(&model);
     }
   }
   while (model.count > 0) { /* to the end, from the end */

@@ -196,6 +196,50 @@ static void work(void) {
   SEND(2, 0, 122, "work", -1, QUEUE_SHUTDOWN, &shutdown);
 }
 
+/* A request within a list of them. */
+static Holdfast__Request part(const char *name, Holdfast__Request__OperationCase operation,
+                              void *message) {
+  Holdfast__Request request = HOLDFAST__REQUEST__INIT;
+  request.target_case = HOLDFAST__REQUEST__TARGET_NAME;
+  request.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  request.operation_case = operation;
+  request.ping = message;
+  return request;
+}
+
+/* One that waits for two things, one that waits for another to be done. */
+static void wait_for_several(void) {
+  Holdfast__QueueGet get = HOLDFAST__QUEUE_GET__INIT;
+  Holdfast__DictWait wait = HOLDFAST__DICT_WAIT__INIT;
+  Holdfast__DictSet set = HOLDFAST__DICT_SET__INIT;
+  Holdfast__Value text = HOLDFAST__VALUE__INIT;
+  text.kind_case = HOLDFAST__VALUE__KIND_TEXT;
+  text.text = (ProtobufCBinaryData){sizeof long_name - 1, (uint8_t *)long_name};
+  set.key = set.value = wait.key = &text;
+  Holdfast__Request parts[] = {
+      part("q", HOLDFAST__REQUEST__OPERATION_QUEUE_GET, &get),
+      part("dict", HOLDFAST__REQUEST__OPERATION_DICT_WAIT, &wait),
+      part("dict", HOLDFAST__REQUEST__OPERATION_DICT_SET, &set),
+  };
+  Holdfast__WaitFirst first = HOLDFAST__WAIT_FIRST__INIT;
+  Holdfast__Transaction transaction = HOLDFAST__TRANSACTION__INIT;
+  Holdfast__Condition unmet = HOLDFAST__CONDITION__INIT;
+  first.operations = (Holdfast__Request *[]){&parts[0], &parts[1]};
+  first.n_operations = 2;
+  unmet.target_case = HOLDFAST__CONDITION__TARGET_NAME;
+  unmet.name = (ProtobufCBinaryData){4, (uint8_t *)"dict"};
+  unmet.check_case = HOLDFAST__CONDITION__CHECK_LENGTH_AT_LEAST;
+  unmet.length_at_least = 1;
+  transaction.conditions = (Holdfast__Condition *[]){&unmet};
+  transaction.n_conditions = 1;
+  transaction.operations = (Holdfast__Request *[]){&parts[2], &parts[0]}; /* the second fails */
+  transaction.n_operations = 2;
+  SEND(2, 0, 14, NULL, -1, WAIT_FIRST, &first);
+  SEND(2, 0, 15, NULL, -1, TRANSACTION, &transaction);
+  SEND(1, 0, 14, "dict", -1, DICT_SET, &set);
+  SEND(2, 0, 16, NULL, -1, WAIT_FIRST, &first);
+}
+
 /* More deadlines than the timers have room for at first, then the session moves and is lost. */
 static void wait_and_move(void) {
   Holdfast__QueueGet get = HOLDFAST__QUEUE_GET__INIT;
@@ -220,7 +264,11 @@ static void wait_and_move(void) {
 }
 
 static void tell_story(void) {
-  struct engine_config config = {.first_object = 1, .memory_bytes_max = 1u << 20};
+  struct engine_config config = {
+      .first_object = 1,
+      .memory_bytes_max = 1u << 20,
+      .find_operation = operations_find,
+  };
   struct engine_sink sink = {NULL, deliver, close_connection};
   now_ns = 1;
   object = 1;
@@ -241,6 +289,7 @@ static void tell_story(void) {
   open_object(2, 5, HOLDFAST__KIND__PIPE, "pipe");
   open_object(2, 6, HOLDFAST__KIND__ARRAY, "array");
   open_object(2, 7, HOLDFAST__KIND__QUEUE, "work");
+  wait_for_several();
   move_references();
   work();
   wait_and_move();

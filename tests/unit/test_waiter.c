@@ -40,14 +40,15 @@ static void test_waiter_any_changes_keep_the_order(void **state) {
     struct waiter *waiter = &waiters[idx];
     if (!is_in[idx]) {
       *waiter = (struct waiter){.ticket = ++next_ticket};
+      TAILQ_INIT(&waiter->ears);
       wait_queue_insert(&queue, waiter);
       is_in[idx] = true;
       active++;
     } else if (waiter->suspended) {
-      wait_queue_resume(waiter);
+      waiter_resume(waiter);
       active++;
     } else if (random_below(&chance, 4)) {
-      wait_queue_suspend(waiter);
+      waiter_suspend(waiter);
       active--;
     } else {
       wait_queue_remove(&queue, waiter);

@@ -322,7 +322,7 @@ HF_CHECKED hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *ind
  * 0 it waits until the conditions hold. A gathered call never waits by itself: an empty queue is
  * QUEUE_EMPTY and undoes the whole. Calls that can be gathered: get, set, delete, contains, len,
  * pop, setdefault, add, compare_and_set, replace of dicts; get, set, append, insert, pop, delete by
- * index, len, add, compare_and_set of lists; put, get, size of queues; get, set, add,
+ * index, len, add, compare_and_set of lists; plain put, get, size of queues; get, set, add,
  * compare_and_set of values; get, set, add of arrays; acquire and release of locks and semaphores;
  * set, clear, is_set of events.
  *

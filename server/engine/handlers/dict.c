@@ -20,9 +20,19 @@ hf_reason handle_dict_get(struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* Of those who wait for a key of this dict, only these look. */
+static void tell(struct call *call, struct value key) {
+  struct wait_queue *watchers = &call->object->waits[WAIT_CHANGE];
+  if (watchers->count > 0) {
+    core_wake_noted(call->engine, watchers, call_key_note(call, key));
+  }
+  call->told = true;
+}
+
 /* key and value are taken, also on failure. */
 static hf_reason set(struct call *call, struct value key, struct value value) {
   struct value old;
+  tell(call, key);
   hf_reason reason = dict_set(call->object->dict, key, value, &old);
   if (reason) {
     value_release(key);
@@ -56,6 +66,7 @@ static bool remove_key(struct call *call, struct value key, struct value *remove
   struct value removed_key;
   bool found = dict_remove(call->object->dict, key, &removed_key, removed);
   if (found) {
+    tell(call, key);
     value_release(removed_key);
   }
   return found;
@@ -103,6 +114,7 @@ hf_reason handle_dict_pop(struct call *call) {
       return HF_REASON_NO_SUCH_KEY;
     }
     call_answer_value(call, fallback);
+    call->told = true; /* nothing changed */
     return HF_REASON_NONE;
   }
   value_release(fallback);
@@ -138,6 +150,7 @@ hf_reason handle_dict_set_default(struct call *call) {
     call_answer_value(call, value_retain(found));
     value_release(key);
     value_release(value);
+    call->told = true; /* nothing changed */
     return HF_REASON_NONE;
   }
   call_answer_value(call, value_retain(value));
@@ -230,9 +243,39 @@ hf_reason handle_dict_compare_and_set(struct call *call) {
   if (!equal) {
     value_release(key);
     value_release(desired);
+    call->told = true; /* nothing changed */
     return HF_REASON_NONE;
   }
   return exchange(call, key, desired);
+}
+
+/* ---- waiting for a key */
+
+hf_reason handle_dict_wait(struct call *call) {
+  const Holdfast__DictWait *message = call->message->dict_wait;
+  struct value key, known, value;
+  hf_reason reason = call_key(call, message->key, &key);
+  if (reason) {
+    return reason;
+  }
+  reason = read_optional(call, message->known, &known);
+  bool found = dict_get(call->object->dict, key, &value);
+  call->note = call_key_note(call, key);
+  value_release(key);
+  if (reason) {
+    return reason;
+  }
+  bool changed = found && (value_is_absent(known) || !value_equal(value, known));
+  bool gone = !found && !value_is_absent(known);
+  value_release(known);
+  if (gone) {
+    return HF_REASON_NO_SUCH_KEY;
+  }
+  if (!changed) {
+    return call_park(call, &call->object->waits[WAIT_CHANGE], HF_REASON_NOT_CHANGED);
+  }
+  call_answer_value(call, value_retain(value));
+  return HF_REASON_NONE;
 }
 
 /* ---- many */

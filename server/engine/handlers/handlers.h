@@ -28,6 +28,12 @@ HANDLER(object_info)
 HANDLER(object_hold)
 HANDLER(object_release)
 
+/* wait_first.c */
+HANDLER(wait_first)
+
+/* transaction.c */
+HANDLER(transaction)
+
 /* dict.c */
 HANDLER(dict_get)
 HANDLER(dict_set)
@@ -47,6 +53,7 @@ HANDLER(dict_compare_and_set)
 HANDLER(dict_replace)
 HANDLER(dict_get_many)
 HANDLER(dict_scan)
+HANDLER(dict_wait)
 
 /* list.c */
 HANDLER(list_get)

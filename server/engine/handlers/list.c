@@ -81,18 +81,10 @@ hf_reason handle_list_extend(struct call *call) {
   return insert(call, call->object->list.len, message->n_items, message->items);
 }
 
-/* As in Python, an index beyond either end means that end. */
-static size_t clamp(size_t len, int64_t index) {
-  if (index < 0) {
-    return index + (int64_t)len < 0 ? 0 : (size_t)(index + (int64_t)len);
-  }
-  return (uint64_t)index < len ? (size_t)index : len;
-}
-
 hf_reason handle_list_insert(struct call *call) {
   const Holdfast__ListInsert *message = call->message->list_insert;
   Holdfast__Value *item = message->value;
-  return insert(call, clamp(call->object->list.len, message->index), 1, &item);
+  return insert(call, list_clamp(call->object->list.len, message->index), 1, &item);
 }
 
 hf_reason handle_list_pop(struct call *call) {
@@ -182,10 +174,11 @@ hf_reason handle_list_remove(struct call *call) {
 hf_reason handle_list_index(struct call *call) {
   const Holdfast__ListIndex *message = call->message->list_index;
   size_t len = call->object->list.len, position;
-  size_t from =
-      message->first_case == HOLDFAST__LIST_INDEX__FIRST_START ? clamp(len, message->start) : 0;
+  size_t from = message->first_case == HOLDFAST__LIST_INDEX__FIRST_START
+                    ? list_clamp(len, message->start)
+                    : 0;
   size_t to =
-      message->last_case == HOLDFAST__LIST_INDEX__LAST_STOP ? clamp(len, message->stop) : len;
+      message->last_case == HOLDFAST__LIST_INDEX__LAST_STOP ? list_clamp(len, message->stop) : len;
   hf_reason reason = find_value(call, message->value, from, to, &position);
   if (!reason) {
     call_answer_count(call, position);

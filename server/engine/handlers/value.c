@@ -7,12 +7,7 @@ static struct value load(const struct call *call) {
 }
 
 static hf_reason store(struct call *call, struct value value) {
-  struct cells *cells = &call->object->cells;
-  hf_reason reason = cell_store(cells->typecode, cells->elements, 0, value);
-  if (!reason) {
-    core_wake(call->engine, &call->object->waits[WAIT_CHANGE]);
-  }
-  return reason;
+  return cell_store(call->object->cells.typecode, call->object->cells.elements, 0, value);
 }
 
 hf_reason handle_value_get(struct call *call) {

@@ -1,0 +1,66 @@
+#include "server/engine/ears.h"
+
+#include <stdlib.h>
+
+bool ears_add(struct waiter_list *ears, const struct call *nested, uint32_t part) {
+  struct waiter *ear = malloc(sizeof *ear);
+  if (!ear) {
+    return false;
+  }
+  *ear = (struct waiter){
+      .queue = nested->park_queue,
+      .operation = nested->operation,
+      .object = nested->object,
+      .session = nested->session,
+      .step = nested->step,
+      .note = nested->note,
+      .part = part,
+  };
+  TAILQ_INIT(&ear->ears);
+  TAILQ_INSERT_TAIL(ears, ear, owner_link);
+  return true;
+}
+
+void ears_free(struct waiter_list *ears) {
+  struct waiter *ear;
+  while ((ear = TAILQ_FIRST(ears))) {
+    TAILQ_REMOVE(ears, ear, owner_link);
+    free(ear);
+  }
+}
+
+void ears_open(struct waiter *principal, struct waiter_list *ears) {
+  struct waiter *ear;
+  TAILQ_CONCAT(&principal->ears, ears, owner_link);
+  TAILQ_FOREACH(ear, &principal->ears, owner_link) {
+    ear->principal = principal;
+    ear->ticket = principal->ticket;
+    wait_queue_insert(ear->queue, ear);
+  }
+}
+
+void ears_close(struct waiter *principal) {
+  struct waiter *ear;
+  TAILQ_FOREACH(ear, &principal->ears, owner_link) {
+    wait_queue_remove(ear->queue, ear);
+  }
+  ears_free(&principal->ears);
+}
+
+void ears_follow(struct waiter *ear, const struct call *nested) {
+  ear->step = nested->step;
+  ear->note = nested->note;
+  if (nested->park_queue != ear->queue) {
+    wait_queue_remove(ear->queue, ear);
+    wait_queue_insert(nested->park_queue, ear);
+  }
+}
+
+size_t ears_bytes(const struct waiter_list *ears) {
+  const struct waiter *ear;
+  size_t bytes = 0;
+  TAILQ_FOREACH(ear, ears, owner_link) {
+    bytes += sizeof *ear;
+  }
+  return bytes;
+}

@@ -1,0 +1,179 @@
+/* Several operations as one: all are done, or none.
+ *
+ *   conditions   all hold --> operations, each captured and run     all well --> results
+ *                one does not: waits for its object, begins anew    one fails --> rolled back
+ */
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+#include "server/engine/nested.h"
+#include "server/engine/require.h"
+#include "server/engine/undo.h"
+
+#include <stdlib.h>
+
+/* Parts are counted from 1, conditions first. */
+static uint32_t part_of_operation(const Holdfast__Transaction *message, size_t idx) {
+  return (uint32_t)(message->n_conditions + idx + 1);
+}
+
+/* A delayed item may be on its way long after the transaction: it can't be taken back. */
+static hf_reason check_operation(const struct call *call, const Holdfast__Request *message) {
+  bool is_delayed = message->operation_case == HOLDFAST__REQUEST__OPERATION_QUEUE_PUT &&
+                    message->queue_put->delay_ms > 0;
+  return is_delayed ? HF_REASON_NOT_NESTABLE
+                    : nested_check(call, message, OPERATION_IN_TRANSACTION);
+}
+
+static hf_reason check_parts(struct call *call) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  size_t count = message->n_conditions + message->n_operations;
+  if (count == 0) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
+  if (count > HF_TRANSACTION_COUNT_MAX) {
+    return HF_REASON_TOO_MANY_FIELDS;
+  }
+  for (size_t i = 0; i < message->n_operations; i++) {
+    hf_reason reason = check_operation(call, message->operations[i]);
+    if (reason) {
+      call->reply->part = part_of_operation(message, i);
+      return reason;
+    }
+  }
+  return HF_REASON_NONE;
+}
+
+/* ---- conditions */
+
+/* An error of any comes before a wait for one. */
+static hf_reason find_unmet(struct call *call, uint32_t *unmet, struct watch *unmet_watch) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  *unmet = 0;
+  for (uint32_t part = 1; part <= message->n_conditions; part++) {
+    struct watch watch;
+    hf_reason reason = require_check(call, message->conditions[part - 1], &watch);
+    if (reason && reason != HF_REASON_CONDITION_NOT_MET) {
+      call->reply->part = part;
+      return reason;
+    }
+    if (reason && *unmet == 0) {
+      *unmet = part;
+      *unmet_watch = watch;
+    }
+  }
+  return HF_REASON_NONE;
+}
+
+static hf_reason check_conditions(struct call *call) {
+  uint32_t unmet;
+  struct watch watch;
+  hf_reason reason = find_unmet(call, &unmet, &watch);
+  if (reason || unmet == 0) {
+    return reason;
+  }
+  if (!call_may_not_wait(call) && call->body.len > HF_WAITING_TRANSACTION_BYTES_MAX) {
+    return HF_REASON_REQUEST_TOO_BIG;
+  }
+  call->part = unmet;
+  call->note = watch.note;
+  reason = call_park(call, watch.queue, HF_REASON_CONDITION_NOT_MET);
+  call->reply->part = reason == REASON_PARKED ? 0 : unmet;
+  return reason;
+}
+
+/* ---- operations */
+
+static bool stores(const struct call *call) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  for (size_t i = 0; i < message->n_operations; i++) {
+    const struct operation *operation = call->engine->config.find_operation(message->operations[i]);
+    if (operation->flags & OPERATION_STORES) {
+      return true;
+    }
+  }
+  return false;
+}
+
+struct results {
+  struct reply **outcomes;
+  size_t count;
+  size_t bytes; /* no fewer than they take on the wire */
+};
+
+static void results_drop(struct results *results) {
+  for (size_t i = 0; i < results->count; i++) {
+    reply_release(results->outcomes[i]);
+  }
+  free(results->outcomes);
+}
+
+static hf_reason run_operation(struct call *call, const Holdfast__Request *message,
+                               struct undo *undo, struct results *results) {
+  struct nested nested;
+  struct reply *outcome = reply_new(0);
+  if (!outcome) {
+    return HF_REASON_NO_MEMORY;
+  }
+  results->outcomes[results->count++] = outcome;
+  nested_init(&nested, call, message, outcome, false);
+  hf_reason reason = nested_find_target(&nested);
+  if (!reason) {
+    reason = undo_capture(undo, &nested.call);
+  }
+  if (!reason) {
+    reason = nested_run(&nested);
+  }
+  if (reason) {
+    return reason;
+  }
+  results->bytes += reply_memory_bytes(outcome);
+  return results->bytes > HF_REPLY_BYTES_MAX ? HF_REASON_REPLY_TOO_BIG : HF_REASON_NONE;
+}
+
+static hf_reason run_each(struct call *call, struct undo *undo, struct results *results) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  hf_reason reason = HF_REASON_NONE;
+  for (size_t i = 0; !reason && i < message->n_operations; i++) {
+    reason = run_operation(call, message->operations[i], undo, results);
+    if (reason) {
+      call->reply->part = part_of_operation(message, i);
+      undo_roll_back(undo);
+    }
+  }
+  return reason;
+}
+
+static void answer_results(struct call *call, const struct results *results) {
+  call->reply->shape = REPLY_RESULTS;
+  call->reply->outcomes = results->outcomes;
+  call->reply->outcomes_count = results->count;
+}
+
+static hf_reason run_operations(struct call *call) {
+  size_t count = call->message->transaction->n_operations;
+  struct results results = {.outcomes = malloc((count + 1) * sizeof *results.outcomes)};
+  struct undo undo;
+  if (!results.outcomes || !undo_init(&undo, call, count)) {
+    free(results.outcomes);
+    return HF_REASON_NO_MEMORY;
+  }
+  hf_reason reason = run_each(call, &undo, &results);
+  undo_deinit(&undo);
+  if (reason) {
+    results_drop(&results);
+  } else {
+    answer_results(call, &results);
+  }
+  return reason;
+}
+
+hf_reason handle_transaction(struct call *call) {
+  hf_reason reason = call->waiter ? HF_REASON_NONE : check_parts(call);
+  if (reason || (reason = check_conditions(call))) {
+    return reason;
+  }
+  if (stores(call) && !core_has_room(call->engine, call->body.len)) {
+    return HF_REASON_MEMORY_FULL;
+  }
+  return run_operations(call);
+}

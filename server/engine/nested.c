@@ -1,0 +1,55 @@
+#include "server/engine/nested.h"
+
+#include "server/engine/call.h"
+
+hf_reason nested_check(const struct call *outer, const Holdfast__Request *message,
+                       enum operation_flag kind) {
+  const struct operation *operation = outer->engine->config.find_operation(message);
+  if (!operation) {
+    return HF_REASON_UNKNOWN_OPERATION;
+  }
+  if (!(operation->flags & kind)) {
+    return HF_REASON_NOT_NESTABLE;
+  }
+  if ((operation->flags & OPERATION_NEEDS_SESSION) && !outer->session) {
+    return HF_REASON_NEEDS_SESSION;
+  }
+  bool needs_reply = !(operation->flags & OPERATION_ONE_WAY);
+  return outer->one_way && needs_reply ? HF_REASON_NOT_ONE_WAY : HF_REASON_NONE;
+}
+
+void nested_init(struct nested *nested, const struct call *outer, const Holdfast__Request *message,
+                 struct reply *reply, bool waits) {
+  nested->message = *message;
+  nested->message.wait_case =
+      waits ? HOLDFAST__REQUEST__WAIT__NOT_SET : HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
+  nested->message.timeout_ms = 0;
+  nested->call = (struct call){
+      .engine = outer->engine,
+      .now_ns = outer->now_ns,
+      .operation = outer->engine->config.find_operation(message),
+      .message = &nested->message,
+      .body = outer->body,
+      .connection = outer->connection,
+      .route = outer->route,
+      .session = outer->session,
+      .reply = reply,
+      .one_way = outer->one_way,
+  };
+  reply->operation = nested->call.operation->arm;
+}
+
+hf_reason nested_find_target(struct nested *nested) {
+  return nested->call.object ? HF_REASON_NONE : core_find_target(&nested->call);
+}
+
+hf_reason nested_run(struct nested *nested) {
+  hf_reason reason = nested_find_target(nested);
+  if (!reason) {
+    reason = nested->call.operation->handle(&nested->call);
+  }
+  if (reason != REASON_PARKED) {
+    core_note_end(&nested->call, reason);
+  }
+  return reason;
+}

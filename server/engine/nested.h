@@ -1,0 +1,29 @@
+/* Operations that come in a list: run by their ordinary handlers, within the call that brought them.
+ *
+ * layer   engine
+ * memory  A nested call lives for one run, on the stack; its reply is the caller's.
+ */
+#ifndef HF_ENGINE_NESTED_H
+#define HF_ENGINE_NESTED_H
+
+#include "server/engine/core.h"
+
+struct nested {
+  struct call call;
+  Holdfast__Request message; /* as it came, but for the wait */
+};
+
+/* Whether the operation may be in a list of that kind, OPERATION_SELECTABLE or
+ * OPERATION_IN_TRANSACTION, of this call. HF_REASON_NONE | UNKNOWN_OPERATION NOT_NESTABLE
+ * NEEDS_SESSION NOT_ONE_WAY */
+hf_reason nested_check(const struct call *outer, const Holdfast__Request *message,
+                       enum operation_flag kind);
+/* The call of one that was checked. It may wait without end, or not at all; reply is borrowed. */
+void nested_init(struct nested *nested, const struct call *outer, const Holdfast__Request *message,
+                 struct reply *reply, bool waits);
+/* Its target, unless it has one. HF_REASON_NONE | NO_SUCH_OBJECT WRONG_KIND */
+hf_reason nested_find_target(struct nested *nested);
+/* The reason its handler answers, also REASON_PARKED. */
+hf_reason nested_run(struct nested *nested);
+
+#endif

@@ -1,0 +1,70 @@
+/* What a transaction would have to put back: each object's part that an operation is about to
+ * change, as it was.
+ *
+ *   capture, run, capture, run, ...   all went well: undo_deinit
+ *                                     one failed:    undo_roll_back, undo_deinit
+ *
+ * layer   engine
+ * memory  All that rolling back needs is there before a change is made: it can't fail. Objects are
+ *         held (dict_hold, list_hold) from the first capture to undo_deinit.
+ * cost    O(1) for each operation, but for a list's items that move.
+ */
+#ifndef HF_ENGINE_UNDO_H
+#define HF_ENGINE_UNDO_H
+
+#include "server/engine/core.h"
+
+enum undo_kind {
+  UNDO_NOTHING, /* the operation reads, or will fail */
+  UNDO_ENTRY,
+  UNDO_ITEM,
+  UNDO_PUT,
+  UNDO_GET,
+  UNDO_GET_TASK,
+  UNDO_ELEMENT,
+  UNDO_LOCK,
+  UNDO_SEMAPHORE,
+  UNDO_EVENT,
+};
+
+struct undo_entry {
+  enum undo_kind kind;
+  struct object *object;
+  struct value value; /* of the entry, item or element; VALUE_ABSENT: there was none */
+  union {
+    struct {
+      struct value key; /* as it was inserted first */
+      struct dict_place place;
+      bool has_place;
+    };
+    struct {
+      size_t position, len;
+      struct taken taken; /* a queue's task */
+      struct task *spare; /* malloc: what it takes to put it back */
+    };
+    struct lock lock;
+    struct {
+      struct semaphore semaphore;
+      uint64_t permits; /* of the session */
+    };
+    bool event_is_set;
+  };
+};
+
+struct undo {
+  struct call *call; /* of the transaction */
+  struct undo_entry *entries;
+  size_t count;
+};
+
+/* For up to `capacity` operations of the call. false: out of memory. */
+bool undo_init(struct undo *undo, struct call *call, size_t capacity);
+/* Before the operation, whose target is known, runs. HF_REASON_NONE | what the operation would fail
+ * with: a bad key, NO_MEMORY ... */
+hf_reason undo_capture(struct undo *undo, struct call *operation);
+/* Everything is as it was before the first capture. */
+void undo_roll_back(struct undo *undo);
+/* Lets the objects go, counts their memory anew. */
+void undo_deinit(struct undo *undo);
+
+#endif
