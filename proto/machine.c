@@ -22,12 +22,12 @@ static int read_boot_id(char boot_id[BOOT_ID_BYTES]) {
 
 size_t machine_id(uint8_t *id, size_t capacity) {
   char text[BOOT_ID_BYTES + INODE_BYTES_MAX + 1];
-  struct stat namespace;
-  if (read_boot_id(text) != 0 || stat("/proc/self/ns/pid", &namespace) != 0) {
+  struct stat pid_namespace;
+  if (read_boot_id(text) != 0 || stat("/proc/self/ns/pid", &pid_namespace) != 0) {
     return 0;
   }
   size_t len = BOOT_ID_BYTES + (size_t)snprintf(text + BOOT_ID_BYTES, INODE_BYTES_MAX + 1,
-                                                ":%" PRIu64, (uint64_t)namespace.st_ino);
+                                                ":%" PRIu64, (uint64_t)pid_namespace.st_ino);
   if (len > capacity) {
     return 0;
   }

@@ -36,8 +36,9 @@ int64_t cli_wait_ms(const struct cli *cli) {
 
 /* Reasons that answer a question with "no" although their status says more. */
 static bool is_no(hf_status status, const char *reason) {
-  static const char *const words[] = {"QUEUE_EMPTY", "QUEUE_FULL", "PIPE_EMPTY",  "PIPE_FULL",
-                                      "IS_EMPTY",    "BAD_INDEX",  "END_OF_FILE", "BARRIER_BROKEN"};
+  static const char *const words[] = {"QUEUE_EMPTY", "QUEUE_FULL",     "PIPE_EMPTY",
+                                      "PIPE_FULL",   "IS_EMPTY",       "BAD_INDEX",
+                                      "END_OF_FILE", "BARRIER_BROKEN", "QUEUE_SHUT_DOWN"};
   if (status == HF_NOT_FOUND || status == HF_DEADLINE_EXCEEDED)
     return true;
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

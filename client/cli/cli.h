@@ -1,7 +1,7 @@
 /* One run of the `holdfast` command: its options, its arguments, its exit codes.
  *
  * layer    client/cli, on the public API only
- * threads  one, but for `lock run` and `semaphore run`
+ * threads  one, but for `lock run`, `semaphore run` and `queue work`
  * memory   everything parsed from the command line lives until cli_deinit
  */
 #ifndef HF_CLI_CLI_H
@@ -43,6 +43,13 @@ struct cli_options {
   bool has_token;
   uint64_t start;   /* semaphore; 1 unless given, as in Python */
   uint64_t parties; /* barrier; 0: not given */
+  int64_t priority; /* queue put */
+  uint64_t delay_ms;
+  bool has_delay;
+  uint64_t lease_ms; /* queue work, lock run; 0: none */
+  uint64_t max;      /* queue get: how many at most; 0: not given */
+  uint64_t count;    /* queue work: how many items; 0: no limit */
+  bool bury, immediate, refuse_deadlock;
   bool bounded;
   bool text, raw_object, reverse, one_way, missing, delete_it;
 };

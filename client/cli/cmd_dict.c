@@ -120,6 +120,14 @@ static int replace(struct cli *cli, hf_object *object) {
   return answer_done(cli, hf_dict_replace(DICT(object), cli->args[1].value, cli->args[2].value));
 }
 
+static int wait_changed(struct cli *cli, hf_object *object) {
+  hf_value value;
+  const hf_value *known = cli->arg_count > 2 ? &cli->args[2].value : NULL;
+  hf_status status =
+      hf_dict_wait(DICT(object), cli->args[1].value, known, cli_wait_ms(cli), &value);
+  return answer_value(cli, status, &value);
+}
+
 static int scan(struct cli *cli, hf_object *object) {
   struct hf_dict_scan scan_state = {0};
   const struct hf_entry *entry;
@@ -158,5 +166,7 @@ const struct command dict_commands[] = {
     {"replace", "nvv", "NAME KEY VALUE", OPEN_EXISTING, HF_DICT, false, replace,
      "sets a key only if it is there"},
     {"scan", "n", "NAME", OPEN_EXISTING, HF_DICT, false, scan, "entries by pages, one per line"},
+    {"wait", "nv?v", "NAME KEY [KNOWN]", OPEN_CREATING, HF_DICT, true, wait_changed,
+     "until it is there, or not KNOWN; --timeout"},
     {0},
 };

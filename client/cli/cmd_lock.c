@@ -1,6 +1,7 @@
 /* holdfast lock ... */
 #include "client/cli/answer.h"
 #include "client/cli/command.h"
+#include "client/cli/lock_tree.h"
 #include "client/cli/program.h"
 
 static int run_holding(struct cli *cli, hf_object *object) {
@@ -9,17 +10,26 @@ static int run_holding(struct cli *cli, hf_object *object) {
   struct hf_grant grant;
   if (hf_lock_open(cli->conn, cli->args[0].text, &lock) != HF_OK)
     return cli_fail(cli);
-  const struct hf_lock_options robust = {.robust = true};
-  if (hf_lock_acquire_with(lock, &robust, cli_wait_ms(cli), &grant) != HF_OK) {
+  const struct hf_lock_options options = {.robust = true,
+                                          .lease_ms = cli->options.lease_ms,
+                                          .refuse_deadlock = cli->options.refuse_deadlock};
+  if (hf_lock_acquire_with(lock, &options, cli_wait_ms(cli), &grant) != HF_OK) {
     int refused = cli_fail(cli);
     hf_lock_close(lock);
     return refused;
   }
-  bool lost = false;
-  struct program program = {program_words(cli), "lock", grant.token};
-  int code = program_run(cli, &program, &lost);
+  struct program program = {.words = program_words(cli),
+                            .held = "lock",
+                            .variable = "HOLDFAST_LOCK_TOKEN",
+                            .number = grant.token,
+                            .input = -1,
+                            .lease_ms = cli->options.lease_ms};
+  struct program_end end = {.lost = false};
+  int code = program_run(cli, &program, &end);
+  if (code == CLI_YES)
+    code = end.code;
   /* By token: if the lock was lost meanwhile, the new owner keeps it. */
-  if (hf_lock_release_token(lock, grant.token) != HF_OK || lost)
+  if (hf_lock_release_token(lock, grant.token) != HF_OK || end.lost)
     code = cli_fail(cli);
   hf_lock_close(lock);
   return code;
@@ -35,16 +45,19 @@ static int describe(struct cli *cli, hf_object *object) {
   struct hf_object_info info;
   if (hf_object_info(object, &info) != HF_OK)
     return cli_fail(cli);
-  return output_members(cli, json_pack("{s:s, s:b, s:s, s:I, s:I}", "name", info.name, "locked",
-                                       (int)info.locked, "holder", info.holder, "waiting",
-                                       (json_int_t)info.waiting, "token", (json_int_t)info.token));
+  return output_members(
+      cli, json_pack("{s:s, s:b, s:s, s:I, s:I, s:I}", "name", info.name, "locked",
+                     (int)info.locked, "holder", info.holder, "waiting", (json_int_t)info.waiting,
+                     "token", (json_int_t)info.token, "lease_ms", (json_int_t)info.lease_ms));
 }
 
 const struct command lock_commands[] = {
     {"run", "nn*", "NAME [--timeout MS] -- PROGRAM..", OPEN_NOTHING, HF_LOCK, true, run_holding,
-     "holds it while PROGRAM runs"},
+     "holds it meanwhile; --lease-ms MS --refuse-deadlock"},
     {"release", "n", "NAME [--token N]", OPEN_EXISTING, HF_LOCK, false, release,
      "frees it, whoever holds it"},
     {"info", "n", "NAME", OPEN_EXISTING, HF_LOCK, false, describe, "who holds it; its token"},
+    {"ls", "", "", OPEN_NOTHING, HF_ANY, false, lock_tree_print,
+     "who holds what, who waits for whom; circles"},
     {0},
 };

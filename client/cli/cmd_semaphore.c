@@ -30,11 +30,13 @@ static int run_holding(struct cli *cli, hf_object *object) {
     return code;
   if (hf_semaphore_acquire(SEMAPHORE(object), cli_wait_ms(cli)) != HF_OK)
     return cli_fail(cli);
-  bool lost = false;
-  struct program program = {program_words(cli), "semaphore", 0};
-  code = program_run(cli, &program, &lost);
+  struct program program = {.words = program_words(cli), .held = "semaphore", .input = -1};
+  struct program_end end = {.lost = false};
+  code = program_run(cli, &program, &end);
+  if (code == CLI_YES)
+    code = end.code;
   /* What is lost with the session has come back already: this is refused then, and says why. */
-  if (hf_semaphore_release(SEMAPHORE(object), 1) != HF_OK || lost)
+  if (hf_semaphore_release(SEMAPHORE(object), 1) != HF_OK || end.lost)
     code = cli_fail(cli);
   return code;
 }

@@ -40,6 +40,11 @@ static json_t *info_members(const struct hf_object_info *info) {
   json_object_set_new(members, "parties", json_integer((json_int_t)info->parties));
   json_object_set_new(members, "arrived", json_integer((json_int_t)info->arrived));
   json_object_set_new(members, "broken", json_boolean(info->broken));
+  json_object_set_new(members, "delayed", json_integer((json_int_t)info->delayed));
+  json_object_set_new(members, "reserved", json_integer((json_int_t)info->reserved));
+  json_object_set_new(members, "buried", json_integer((json_int_t)info->buried));
+  json_object_set_new(members, "shut_down", json_boolean(info->shut_down));
+  json_object_set_new(members, "lease_ms", json_integer((json_int_t)info->lease_ms));
   return members;
 }
 
@@ -64,12 +69,13 @@ static int describe_server(struct cli *cli) {
   if (hf_server_info(cli->conn, &info) != HF_OK)
     return cli_fail(cli);
   return output_members(
-      cli, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "version", info.version,
-                     "uptime_ms", (json_int_t)info.uptime_ms, "sessions", (json_int_t)info.sessions,
-                     "objects", (json_int_t)info.objects, "waiting", (json_int_t)info.waiting,
-                     "requests", (json_int_t)info.requests, "duplicates",
-                     (json_int_t)info.duplicates, "connections", (json_int_t)info.connections,
-                     "memory_bytes", (json_int_t)info.memory_bytes));
+      cli,
+      json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "version", info.version,
+                "uptime_ms", (json_int_t)info.uptime_ms, "sessions", (json_int_t)info.sessions,
+                "objects", (json_int_t)info.objects, "waiting", (json_int_t)info.waiting,
+                "requests", (json_int_t)info.requests, "duplicates", (json_int_t)info.duplicates,
+                "connections", (json_int_t)info.connections, "memory_bytes",
+                (json_int_t)info.memory_bytes, "deadlocks", (json_int_t)info.deadlocks));
 }
 
 static int describe(struct cli *cli, hf_object *object) {

@@ -1,6 +1,6 @@
 /* The `holdfast` command: options by argp, then one row of a table in cmd_*.c.
  *
- * threads  one, but for `lock run` and `semaphore run`
+ * threads  one, but for `lock run`, `semaphore run` and `queue work`
  */
 #include "client/cli/cli.h"
 #include "client/cli/command.h"
@@ -34,6 +34,14 @@ enum option_key {
   KEY_ONE_WAY,
   KEY_MISSING,
   KEY_DELETE,
+  KEY_PRIORITY,
+  KEY_DELAY,
+  KEY_LEASE,
+  KEY_MAX,
+  KEY_COUNT,
+  KEY_BURY,
+  KEY_IMMEDIATE,
+  KEY_REFUSE_DEADLOCK,
   KEY_VERSION,
   KEY_HELP,
 };
@@ -56,6 +64,14 @@ static const struct argp_option option_rows[] = {
     {"one-way", KEY_ONE_WAY, NULL, 0, NULL, 0},
     {"missing", KEY_MISSING, NULL, 0, NULL, 0},
     {"delete", KEY_DELETE, NULL, 0, NULL, 0},
+    {"priority", KEY_PRIORITY, "N", 0, NULL, 0},
+    {"delay-ms", KEY_DELAY, "MS", 0, NULL, 0},
+    {"lease-ms", KEY_LEASE, "MS", 0, NULL, 0},
+    {"max", KEY_MAX, "N", 0, NULL, 0},
+    {"count", KEY_COUNT, "N", 0, NULL, 0},
+    {"bury", KEY_BURY, NULL, 0, NULL, 0},
+    {"immediate", KEY_IMMEDIATE, NULL, 0, NULL, 0},
+    {"refuse-deadlock", KEY_REFUSE_DEADLOCK, NULL, 0, NULL, 0},
     {"version", KEY_VERSION, NULL, 0, NULL, 0},
     {"help", KEY_HELP, NULL, 0, NULL, 0},
     {"usage", KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0}, /* argp's complaints name it */
@@ -139,6 +155,37 @@ static bool set_switch(struct cli_options *options, int key) {
       return options->missing = true;
     case KEY_DELETE:
       return options->delete_it = true;
+    case KEY_BURY:
+      return options->bury = true;
+    case KEY_IMMEDIATE:
+      return options->immediate = true;
+    case KEY_REFUSE_DEADLOCK:
+      return options->refuse_deadlock = true;
+    default:
+      return false;
+  }
+}
+
+/* Options of queues and leases; false when `key` is another one. */
+static bool take_work_option(struct cli_options *options, int key, const char *text,
+                             struct argp_state *state) {
+  switch (key) {
+    case KEY_PRIORITY:
+      options->priority = read_number(state, "priority", text, INT64_MIN);
+      return true;
+    case KEY_DELAY:
+      options->has_delay = true;
+      options->delay_ms = (uint64_t)read_number(state, "delay-ms", text, 0);
+      return true;
+    case KEY_LEASE:
+      options->lease_ms = (uint64_t)read_number(state, "lease-ms", text, 1);
+      return true;
+    case KEY_MAX:
+      options->max = (uint64_t)read_number(state, "max", text, 1);
+      return true;
+    case KEY_COUNT:
+      options->count = (uint64_t)read_number(state, "count", text, 1);
+      return true;
     default:
       return false;
   }
@@ -147,7 +194,7 @@ static bool set_switch(struct cli_options *options, int key) {
 static error_t take_option(int key, char *text, struct argp_state *state) {
   struct cli *cli = state->input;
   struct cli_options *options = &cli->options;
-  if (set_switch(options, key))
+  if (set_switch(options, key) || take_work_option(options, key, text, state))
     return 0;
   switch (key) {
     case KEY_URL:

@@ -1,7 +1,7 @@
 /* Running a program while something is held; see program.h.
  *
- * threads  a second one pings: it keeps the connection alive through a lost link and notices when
- *          what is held is lost with the session
+ * threads  a second one keeps what is held: it brings the connection through a lost link, renews
+ *          leases, and notices when what is held is lost
  */
 #include "client/cli/program.h"
 
@@ -18,11 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PING_INTERVAL_MS 1000
-/* What a shell answers for a program that can't be run, isn't there, or was killed. */
-#define EXIT_CANNOT_RUN 126
-#define EXIT_NO_PROGRAM 127
-#define EXIT_SIGNAL_BASE 128
+#define KEEP_INTERVAL_MS 1000
+/* A lease is renewed so often while it lasts. */
+#define KEEPS_PER_LEASE 3
 
 /* ------------------------------------------------------------------ the program */
 
@@ -33,120 +31,151 @@ static void fill_signals(sigset_t *signals) {
     sigaddset(signals, numbers[i]);
 }
 
-static void tell_token(uint64_t token) {
+static void tell_number(const struct program *program) {
   char text[24];
-  snprintf(text, sizeof text, "%" PRIu64, token);
-  setenv("HOLDFAST_LOCK_TOKEN", text, 1);
+  snprintf(text, sizeof text, "%" PRIu64, program->number);
+  setenv(program->variable, text, 1);
 }
 
 static _Noreturn void become_program(const struct program *program, const sigset_t *mask,
                                      pid_t parent) {
-  if (program->token != 0)
-    tell_token(program->token);
+  if (program->variable != NULL)
+    tell_number(program);
+  if (program->input >= 0)
+    dup2(program->input, STDIN_FILENO);
   sigprocmask(SIG_SETMASK, mask, NULL);
   /* Without its holder the program would go on with what others soon have. */
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() == parent)
     execvp(program->words[0], program->words);
   fprintf(stderr, "holdfast: %s: %s\n", program->words[0], strerror(errno));
-  _exit(errno == ENOENT ? EXIT_NO_PROGRAM : EXIT_CANNOT_RUN);
+  _exit(errno == ENOENT ? PROGRAM_NOT_FOUND : PROGRAM_CANNOT_RUN);
 }
 
 /* ------------------------------------------------------------------ the second thread */
 
-struct pinger {
+struct keeper {
   hf_conn *conn;
+  const struct program *program;
   pthread_t thread;
   pthread_mutex_t mutex;
   pthread_cond_t wake;
   bool stopping;
-  atomic_bool session_ended;
+  atomic_bool lost;
 };
 
-/* Sleeps for an interval; false when it is time to stop. */
-static bool sleep_interval(struct pinger *pinger) {
+static struct timespec next_turn(const struct program *program) {
+  uint64_t interval_ms = KEEP_INTERVAL_MS;
   struct timespec deadline;
-  clock_gettime(CLOCK_REALTIME, &deadline);
-  deadline.tv_sec += PING_INTERVAL_MS / 1000;
-  pthread_mutex_lock(&pinger->mutex);
+  if (program->lease_ms > 0 && program->lease_ms / KEEPS_PER_LEASE < interval_ms)
+    interval_ms = program->lease_ms / KEEPS_PER_LEASE;
+  clock_gettime(CLOCK_MONOTONIC, &deadline);
+  uint64_t deadline_ns = (uint64_t)deadline.tv_nsec + interval_ms * 1000000;
+  deadline.tv_sec += (time_t)(deadline_ns / 1000000000);
+  deadline.tv_nsec = (long)(deadline_ns % 1000000000);
+  return deadline;
+}
+
+/* Sleeps until the next turn; false when it is time to stop. */
+static bool sleep_interval(struct keeper *keeper) {
+  struct timespec deadline = next_turn(keeper->program);
+  pthread_mutex_lock(&keeper->mutex);
   int woken = 0;
-  while (!pinger->stopping && woken == 0)
-    woken = pthread_cond_timedwait(&pinger->wake, &pinger->mutex, &deadline);
-  bool go_on = !pinger->stopping;
-  pthread_mutex_unlock(&pinger->mutex);
+  while (!keeper->stopping && woken == 0)
+    woken = pthread_cond_timedwait(&keeper->wake, &keeper->mutex, &deadline);
+  bool go_on = !keeper->stopping;
+  pthread_mutex_unlock(&keeper->mutex);
   return go_on;
 }
 
-static void *ping_until_stopped(void *argument) {
-  struct pinger *pinger = argument;
-  while (sleep_interval(pinger))
-    if (hf_ping(pinger->conn, NULL) != HF_OK &&
-        strcmp(hf_last_error()->reason, "SESSION_ENDED") == 0) {
-      atomic_store(&pinger->session_ended, true);
-      break;
-    }
+static bool ping(hf_conn *conn) {
+  return hf_ping(conn, NULL) == HF_OK || strcmp(hf_last_error()->reason, "SESSION_ENDED") != 0;
+}
+
+static void *keep_until_stopped(void *argument) {
+  struct keeper *keeper = argument;
+  const struct program *program = keeper->program;
+  bool has = true;
+  while (has && sleep_interval(keeper))
+    has = program->keep == NULL ? ping(keeper->conn) : program->keep(program->ctx);
+  if (!has)
+    atomic_store(&keeper->lost, true);
   return NULL;
 }
 
-static bool pinger_start(struct pinger *pinger, hf_conn *conn) {
-  pinger->conn = conn;
-  pinger->stopping = false;
-  atomic_init(&pinger->session_ended, false);
-  pthread_mutex_init(&pinger->mutex, NULL);
-  pthread_cond_init(&pinger->wake, NULL);
-  return pthread_create(&pinger->thread, NULL, ping_until_stopped, pinger) == 0;
+static bool keeper_start(struct keeper *keeper, hf_conn *conn, const struct program *program) {
+  pthread_condattr_t attributes;
+  keeper->conn = conn;
+  keeper->program = program;
+  keeper->stopping = false;
+  atomic_init(&keeper->lost, false);
+  pthread_mutex_init(&keeper->mutex, NULL);
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&keeper->wake, &attributes);
+  pthread_condattr_destroy(&attributes);
+  return pthread_create(&keeper->thread, NULL, keep_until_stopped, keeper) == 0;
 }
 
-static void pinger_stop(struct pinger *pinger) {
-  pthread_mutex_lock(&pinger->mutex);
-  pinger->stopping = true;
-  pthread_cond_signal(&pinger->wake);
-  pthread_mutex_unlock(&pinger->mutex);
-  pthread_join(pinger->thread, NULL);
-  pthread_cond_destroy(&pinger->wake);
-  pthread_mutex_destroy(&pinger->mutex);
+static void keeper_stop(struct keeper *keeper) {
+  pthread_mutex_lock(&keeper->mutex);
+  keeper->stopping = true;
+  pthread_cond_signal(&keeper->wake);
+  pthread_mutex_unlock(&keeper->mutex);
+  pthread_join(keeper->thread, NULL);
+  pthread_cond_destroy(&keeper->wake);
+  pthread_mutex_destroy(&keeper->mutex);
 }
 
 /* ------------------------------------------------------------------ holding on */
 
 static int program_exit_code(int wait_status) {
-  return WIFSIGNALED(wait_status) ? EXIT_SIGNAL_BASE + WTERMSIG(wait_status)
+  return WIFSIGNALED(wait_status) ? PROGRAM_SIGNAL_BASE + WTERMSIG(wait_status)
                                   : WEXITSTATUS(wait_status);
 }
 
+/* The terminal has sent its own to the child already: si_pid is 0 then. */
+static void hand_on(pid_t child, int number, const siginfo_t *info, struct program_end *end) {
+  if (number <= 0 || number == SIGCHLD)
+    return;
+  end->signal = number;
+  if (info->si_pid != 0)
+    kill(child, number);
+}
+
 /* Waits for the child to end, hands signals on to it, ends it when what it runs under is lost. */
-static int await_child(pid_t child, struct pinger *pinger, const char *held,
-                       const sigset_t *signals) {
-  const struct timespec tick = {.tv_sec = PING_INTERVAL_MS / 1000};
-  bool told = false;
+static void await_child(pid_t child, struct keeper *keeper, const sigset_t *signals,
+                        struct program_end *end) {
+  const struct timespec tick = {.tv_nsec = 200000000};
   for (;;) {
     int wait_status;
-    if (waitpid(child, &wait_status, WNOHANG) == child)
-      return program_exit_code(wait_status);
-    if (!told && atomic_load(&pinger->session_ended)) {
-      fprintf(stderr, "holdfast: the %s was lost; stopping the command\n", held);
+    if (waitpid(child, &wait_status, WNOHANG) == child) {
+      end->code = program_exit_code(wait_status);
+      return;
+    }
+    if (!end->lost && atomic_load(&keeper->lost)) {
+      fprintf(stderr, "holdfast: the %s was lost; stopping the command\n", keeper->program->held);
       kill(child, SIGTERM);
-      told = true;
+      end->lost = true;
     }
     siginfo_t info;
     int number = sigtimedwait(signals, &info, &tick);
-    /* The terminal has sent its own to the child already: si_pid is 0 then. */
-    if (number > 0 && number != SIGCHLD && info.si_pid != 0)
-      kill(child, number);
+    hand_on(child, number, &info, end);
   }
 }
 
 /* The signals are blocked before the program starts, so that none is missed. */
-int program_run(struct cli *cli, const struct program *program, bool *lost) {
+int program_run(struct cli *cli, const struct program *program, struct program_end *end) {
   sigset_t signals, mask;
+  *end = (struct program_end){0};
   fill_signals(&signals);
   sigprocmask(SIG_BLOCK, &signals, &mask);
   pid_t parent = getpid();
   pid_t child = fork();
   if (child == 0)
     become_program(program, &mask, parent);
-  struct pinger pinger;
-  if (child < 0 || !pinger_start(&pinger, cli->conn)) {
+  struct keeper keeper;
+  if (child < 0 || !keeper_start(&keeper, cli->conn, program)) {
     fprintf(stderr, "holdfast: cannot start a process: %s\n", strerror(errno));
     if (child > 0) {
       kill(child, SIGTERM);
@@ -154,10 +183,10 @@ int program_run(struct cli *cli, const struct program *program, bool *lost) {
     }
     return CLI_FAILED;
   }
-  int code = await_child(child, &pinger, program->held, &signals);
-  pinger_stop(&pinger);
-  *lost = atomic_load(&pinger.session_ended);
-  return code;
+  await_child(child, &keeper, &signals, end);
+  keeper_stop(&keeper);
+  end->lost = end->lost || atomic_load(&keeper.lost);
+  return CLI_YES;
 }
 
 char **program_words(struct cli *cli) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/src/cancel.h"
+#include "client/src/gather.h"
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
 #include "proto/base/clock.h"
@@ -242,11 +243,10 @@ void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *rep
   window_remove(&conn->window, slot);
   hf_reason reason = HF_REASON_NONE;
   if (reply != NULL && reply->status != HF_OK) {
-    failure = failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
-                          bytes_of(reply->message.data, reply->message.len));
+    failure = failure_of_reply(reply);
     call->status = (hf_status)reply->status;
   } else if (reply != NULL) {
-    reason = call->result.decode(conn, reply, &call->result);
+    reason = result_take(conn, reply, &call->result);
     failure = reason == HF_REASON_NONE ? NULL : failure_of(reason);
     call->status = hf_reason_status(reason);
   } else {
@@ -286,13 +286,12 @@ static hf_status call_run(struct request *request) {
   return call.status == HF_OK ? status : error_take(call.status, call.failure);
 }
 
-hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
+static hf_status send_as_chosen(struct request *request) {
   hf_status status;
-  request->envelope.arm = arm;
-  request->envelope.arm_len = protobuf_c_message_get_packed_size(arm);
   request->envelope.caller = conn_caller();
   bool is_now = request->is_now || request->is_internal;
   struct pipeline *pipeline = is_now ? NULL : pipeline_of_thread(request->conn);
+  struct gather *gather = gather_for(request);
   if (request->reason == HF_REASON_NO_MEMORY && request->arena.refused) {
     request->reason = HF_REASON_TOO_MANY_FIELDS; /* the budget ran out, not the machine */
   }
@@ -302,6 +301,8 @@ hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
     status = error_reason(HF_REASON_REQUEST_TOO_BIG);
   } else if (!request->is_internal && oneway_is_on(request->conn)) {
     status = request->needs_reply ? error_reason(HF_REASON_NOT_ONE_WAY) : oneway_send(request);
+  } else if (gather != NULL) {
+    status = gather_add(gather, request);
   } else if (pipeline != NULL) {
     status = pipeline_send(pipeline, request);
   } else {
@@ -310,6 +311,21 @@ hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
   if (pipeline != NULL && status != HF_OK) {
     pipeline_refused(pipeline, status);
   }
+  if (gather != NULL && status != HF_OK) {
+    gather_refused(gather);
+  }
   arena_deinit(&request->arena);
   return status;
+}
+
+hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
+  request->envelope.arm = arm;
+  request->envelope.arm_len = protobuf_c_message_get_packed_size(arm);
+  return send_as_chosen(request);
+}
+
+hf_status request_send_packed(struct request *request, struct bytes arm) {
+  request->envelope.packed = arm.data;
+  request->envelope.arm_len = arm.len;
+  return send_as_chosen(request);
 }

@@ -78,5 +78,7 @@ Holdfast__Slice request_slice(struct hf_slice slice);
 /* Sends it the way this thread has chosen; frees what the request holds. In a pipeline and one-way
  * HF_OK means: under way. */
 hf_status request_send(struct request *request, const ProtobufCMessage *arm);
+/* The same with an arm that is packed already. */
+hf_status request_send_packed(struct request *request, struct bytes arm);
 
 #endif

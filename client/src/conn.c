@@ -9,6 +9,7 @@
 #include "client/src/call.h"
 #include "client/src/cancel.h"
 #include "client/src/fork.h"
+#include "client/src/gather.h"
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
 #include "proto/base/clock.h"
@@ -58,6 +59,7 @@ static void free_parts(hf_conn *conn) {
   arena_deinit(&conn->reply_arena);
   pipeline_free_all(conn);
   oneway_free(conn);
+  gather_forget(conn);
   free(conn->ended);
   free(conn->input);
   free(conn->url);

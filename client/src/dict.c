@@ -159,6 +159,18 @@ hf_status hf_dict_replace(hf_dict *dict, hf_value key, hf_value value) {
   return request_send(&request, &arm.base);
 }
 
+hf_status hf_dict_wait(hf_dict *dict, hf_value key, const hf_value *known, int64_t timeout_ms,
+                       hf_value *value) {
+  struct request request;
+  Holdfast__DictWait arm = HOLDFAST__DICT_WAIT__INIT;
+  request_of(&request, dict, OPERATION(DICT_WAIT));
+  request_wait(&request, timeout_ms);
+  arm.key = request_value(&request, &key);
+  arm.known = request_optional(&request, known);
+  request_ask(&request, result_value, value, NULL);
+  return request_send(&request, &arm.base);
+}
+
 hf_status hf_dict_get_many(hf_dict *dict, const hf_value *keys, size_t count,
                            struct hf_entry **entries, size_t *entry_count) {
   struct request request;

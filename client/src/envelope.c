@@ -7,7 +7,6 @@
 
 #include "client/src/window.h"
 
-#define ENVELOPE_BYTES_MAX 128 /* fields of fixed size, tags and lengths */
 #define VARINT_BYTES_MAX 10
 
 enum wire_type { WIRE_VARINT = 0, WIRE_LEN = 2 };
@@ -31,7 +30,9 @@ static uint8_t *write_number(uint8_t *to, uint32_t field, uint64_t number) {
 
 static uint8_t *write_bytes(uint8_t *to, uint32_t field, const void *data, size_t len) {
   to = write_varint(write_tag(to, field, WIRE_LEN), len);
-  memcpy(to, data, len);
+  if (len > 0) {
+    memcpy(to, data, len);
+  }
   return to + len;
 }
 
@@ -56,9 +57,38 @@ size_t envelope_body_max(const struct envelope *envelope, uint32_t also_count) {
 }
 
 /* The field numbers are holdfast.proto's; those below 16 have no constant in the generated code. */
+enum { SESSION = 1, SEQUENCE, ACKED, ACKED_ALSO, TIMEOUT_MS, CALLER, OBJECT, NAME };
+
+static uint8_t *write_operation(uint8_t *to, const struct envelope *envelope) {
+  to = write_number(to, CALLER, envelope->caller);
+  if (envelope->name != NULL) {
+    to = write_bytes(to, NAME, envelope->name, strlen(envelope->name));
+  } else if (envelope->object != 0) {
+    to = write_number(to, OBJECT, envelope->object);
+  }
+  if (envelope->arm == NULL) {
+    return write_bytes(to, envelope->operation, envelope->packed, envelope->arm_len);
+  }
+  to = write_varint(write_tag(to, envelope->operation, WIRE_LEN), envelope->arm_len);
+  return to + protobuf_c_message_pack(envelope->arm, to);
+}
+
+size_t envelope_write_nested(uint8_t *to, uint32_t field, const struct envelope *envelope) {
+  uint8_t *body = to + 2 * VARINT_BYTES_MAX; /* tag and length, which stands before it, fit there */
+  size_t body_len = (size_t)(write_operation(body, envelope) - body);
+  uint8_t *begin = write_varint(write_tag(to, field, WIRE_LEN), body_len);
+  memmove(begin, body, body_len);
+  return (size_t)(begin - to) + body_len;
+}
+
+size_t envelope_write_message(uint8_t *to, uint32_t field, const ProtobufCMessage *message,
+                              size_t len) {
+  uint8_t *begin = write_varint(write_tag(to, field, WIRE_LEN), len);
+  return (size_t)(begin - to) + protobuf_c_message_pack(message, begin);
+}
+
 size_t envelope_write(uint8_t *body, const struct envelope *envelope, uint64_t sequence,
                       uint64_t acked, const uint64_t *also, uint32_t also_count) {
-  enum { SESSION = 1, SEQUENCE, ACKED, ACKED_ALSO, TIMEOUT_MS, CALLER, OBJECT, NAME };
   uint8_t *to = body;
   if (envelope->session != NULL) {
     to = write_bytes(to, SESSION, envelope->session, HF_SESSION_BYTES);
@@ -73,13 +103,5 @@ size_t envelope_write(uint8_t *body, const struct envelope *envelope, uint64_t s
   if (envelope->timeout_ms >= 0) {
     to = write_number(to, TIMEOUT_MS, (uint64_t)envelope->timeout_ms << 1); /* zigzag */
   }
-  to = write_number(to, CALLER, envelope->caller);
-  if (envelope->name != NULL) {
-    to = write_bytes(to, NAME, envelope->name, strlen(envelope->name));
-  } else if (envelope->object != 0) {
-    to = write_number(to, OBJECT, envelope->object);
-  }
-  to = write_varint(write_tag(to, envelope->operation, WIRE_LEN), envelope->arm_len);
-  to += protobuf_c_message_pack(envelope->arm, to);
-  return (size_t)(to - body);
+  return (size_t)(write_operation(to, envelope) - body);
 }

@@ -26,6 +26,7 @@ struct failure *failure_new(hf_status status, struct bytes reason, struct bytes 
     return NULL;
   }
   failure->status = status;
+  failure->part = 0;
   copy_text(failure->reason, sizeof failure->reason, reason);
   copy_text(failure->message, sizeof failure->message, message);
   return failure;
@@ -49,11 +50,16 @@ hf_status error_take(hf_status status, struct failure *failure) {
     last = *failure;
     free(failure);
   } else {
+    last.part = 0;
     last.reason[0] = '\0';
     copy_text(last.message, sizeof last.message, bytes_of_text(hf_status_name(status)));
   }
   last.status = status;
   return status;
+}
+
+uint32_t error_part(void) {
+  return last.part;
 }
 
 hf_status error_reason(hf_reason reason) {
@@ -63,6 +69,7 @@ hf_status error_reason(hf_reason reason) {
 hf_status error_format(hf_reason reason, const char *format, ...) {
   va_list arguments;
   last.status = hf_reason_status(reason);
+  last.part = 0;
   copy_text(last.reason, sizeof last.reason, bytes_of_text(hf_reason_name(reason)));
   va_start(arguments, format);
   vsnprintf(last.message, sizeof last.message, format, arguments);

@@ -17,6 +17,7 @@
 /* What went wrong with one call. Heap; freed by whoever reports it. */
 struct failure {
   hf_status status;
+  uint32_t part; /* of a list of operations, from 1; 0: the whole */
   char reason[ERROR_REASON_BYTES];
   char message[ERROR_MESSAGE_BYTES];
 };
@@ -30,6 +31,8 @@ struct failure *failure_copy(const struct failure *failure);
 
 /* Makes it this thread's last error, frees it, and answers the status. */
 hf_status error_take(hf_status status, struct failure *failure);
+/* The part the thread's last error is about. */
+uint32_t error_part(void);
 /* Makes `reason` this thread's last error, with its own sentence; answers its status. */
 hf_status error_reason(hf_reason reason);
 /* The same with another sentence. */

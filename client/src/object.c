@@ -165,14 +165,6 @@ hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) 
 
 /* ---------------------------------------------------------------- administration */
 
-static void copy_text(char *to, size_t capacity, ProtobufCBinaryData from) {
-  size_t len = from.len < capacity ? from.len : capacity - 1;
-  if (len > 0) {
-    memcpy(to, from.data, len);
-  }
-  to[len] = '\0';
-}
-
 static void copy_info(const Holdfast__Object *object, struct hf_object_info *info) {
   *info = (struct hf_object_info){
       .id = object->id,
@@ -189,9 +181,14 @@ static void copy_info(const Holdfast__Object *object, struct hf_object_info *inf
       .parties = object->parties,
       .arrived = object->arrived,
       .broken = object->broken,
+      .delayed = object->delayed,
+      .reserved = object->reserved,
+      .buried = object->buried,
+      .shut_down = object->shut_down,
+      .lease_ms = object->lease_ms,
   };
-  copy_text(info->name, sizeof info->name, object->name);
-  copy_text(info->holder, sizeof info->holder, object->holder);
+  result_copy_text(info->name, sizeof info->name, object->name);
+  result_copy_text(info->holder, sizeof info->holder, object->holder);
 }
 
 static hf_reason take_info(hf_conn *conn, const Holdfast__Response *reply,

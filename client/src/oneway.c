@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "client/src/pipeline.h"
+#include "client/src/mode.h"
 #include "proto/base/clock.h"
 
 #define WRITE_BYTES (64u << 10) /* gathered before they are sent */
@@ -321,14 +321,10 @@ static bool oneway_prepare(hf_conn *conn) {
   return is_there;
 }
 
-static hf_status wrong_mode(const char *sentence) {
-  return error_take(HF_FAILED_PRECONDITION, failure_new(HF_FAILED_PRECONDITION, bytes_of_text(""),
-                                                        bytes_of_text(sentence)));
-}
-
 hf_status hf_oneway_begin(hf_conn *conn) {
-  if (oneway_is_on(conn) || pipeline_of_thread(conn) != NULL) {
-    return wrong_mode("a pipeline or one-way mode is open already on this thread");
+  hf_status status = mode_check_none(conn);
+  if (status != HF_OK) {
+    return status;
   }
   struct mode *mode = malloc(sizeof *mode);
   if (mode == NULL || !oneway_prepare(conn)) {
@@ -344,7 +340,7 @@ hf_status hf_oneway_end(hf_conn *conn) {
   struct mode **place = find_mode(conn);
   struct mode *mode = *place;
   if (mode == NULL) {
-    return wrong_mode("one-way mode is not open on this thread");
+    return mode_error("one-way mode is not open on this thread");
   }
   *place = mode->next;
   free(mode);

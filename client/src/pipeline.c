@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "client/src/cancel.h"
-#include "client/src/oneway.h"
+#include "client/src/mode.h"
 #include "proto/base/clock.h"
 
 #define FAILURES_KEPT_MAX 1024
@@ -167,9 +167,7 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
 hf_status hf_pipeline_collect(hf_conn *conn) {
   struct pipeline *pipeline = pipeline_of_thread(conn);
   if (pipeline == NULL) {
-    return error_take(HF_FAILED_PRECONDITION,
-                      failure_new(HF_FAILED_PRECONDITION, bytes_of_text(""),
-                                  bytes_of_text("no pipeline is open on this thread")));
+    return mode_error("no pipeline is open on this thread");
   }
   conn_lock(conn);
   collect(pipeline, 0);
@@ -236,11 +234,9 @@ static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max) {
 }
 
 hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
-  if (pipeline_of_thread(conn) != NULL || oneway_is_on(conn)) {
-    return error_take(
-        HF_FAILED_PRECONDITION,
-        failure_new(HF_FAILED_PRECONDITION, bytes_of_text(""),
-                    bytes_of_text("a pipeline or one-way mode is open already on this thread")));
+  hf_status status = mode_check_none(conn);
+  if (status != HF_OK) {
+    return status;
   }
   conn_lock(conn);
   forget_own(conn);

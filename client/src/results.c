@@ -1,6 +1,7 @@
 #include "client/src/results.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/src/conn.h"
 #include "client/src/values.h"
@@ -77,6 +78,13 @@ static void *array_of(size_t count, size_t item_bytes) {
   return calloc(count > 0 ? count : 1, item_bytes);
 }
 
+static void forget_values(hf_value *values, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    value_forget(&values[i]);
+  }
+  free(values);
+}
+
 hf_reason result_values(hf_conn *conn, const Holdfast__Response *reply,
                         const struct result *result) {
   if (!has(reply, HOLDFAST__RESPONSE__RESULT_VALUES)) {
@@ -94,7 +102,7 @@ hf_reason result_values(hf_conn *conn, const Holdfast__Response *reply,
   for (size_t i = 0; i < count; i++) {
     hf_reason reason = value_from_wire(conn, reply->values->items[i], &values[i]);
     if (reason != HF_REASON_NONE) {
-      free(values);
+      forget_values(values, i);
       return reason;
     }
   }
@@ -105,7 +113,22 @@ hf_reason result_values(hf_conn *conn, const Holdfast__Response *reply,
 
 static hf_reason copy_entry(hf_conn *conn, const Holdfast__Entry *item, struct hf_entry *entry) {
   hf_reason reason = value_from_wire(conn, item->key, &entry->key);
-  return reason != HF_REASON_NONE ? reason : value_from_wire(conn, item->value, &entry->value);
+  if (reason != HF_REASON_NONE) {
+    return reason;
+  }
+  reason = value_from_wire(conn, item->value, &entry->value);
+  if (reason != HF_REASON_NONE) {
+    value_forget(&entry->key);
+  }
+  return reason;
+}
+
+static void forget_entries(struct hf_entry *entries, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    value_forget(&entries[i].key);
+    value_forget(&entries[i].value);
+  }
+  free(entries);
 }
 
 hf_reason result_copy_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count,
@@ -117,7 +140,7 @@ hf_reason result_copy_entries(hf_conn *conn, Holdfast__Entry *const *items, size
   for (size_t i = 0; i < count; i++) {
     hf_reason reason = copy_entry(conn, items[i], &copies[i]);
     if (reason != HF_REASON_NONE) {
-      free(copies);
+      forget_entries(copies, i);
       return reason;
     }
   }
@@ -178,6 +201,16 @@ hf_reason result_count(hf_conn *conn, const Holdfast__Response *reply,
   return HF_REASON_NONE;
 }
 
+hf_reason result_size(hf_conn *conn, const Holdfast__Response *reply, const struct result *result) {
+  uint64_t count = 0;
+  const struct result counted = {result_count, &count, NULL};
+  hf_reason reason = result_count(conn, reply, &counted);
+  if (reason == HF_REASON_NONE && result->first != NULL) {
+    *(size_t *)result->first = (size_t)count;
+  }
+  return reason;
+}
+
 hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
                           const struct result *result) {
   if (!has(reply, HOLDFAST__RESPONSE__RESULT_EXCHANGE)) {
@@ -225,6 +258,47 @@ hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
   return HF_REASON_NONE;
 }
 
+hf_reason result_reservation(hf_conn *conn, const Holdfast__Response *reply,
+                             const struct result *result) {
+  if (!has(reply, HOLDFAST__RESPONSE__RESULT_RESERVATION)) {
+    return HF_REASON_BAD_REPLY;
+  }
+  const Holdfast__Reservation *given = reply->reservation;
+  struct hf_reservation reservation = {
+      .id = given->id, .tries = given->tries, .priority = given->priority};
+  hf_reason reason = value_from_wire(conn, given->value, &reservation.value);
+  if (reason == HF_REASON_NONE) {
+    *(struct hf_reservation *)result->first = reservation;
+  }
+  return reason;
+}
+
+hf_reason result_take(hf_conn *conn, const Holdfast__Response *reply, const struct result *result) {
+  hf_reason reason = result->decode(conn, reply, result);
+  if (reason != HF_REASON_NONE) {
+    result_drop(conn, reply);
+  }
+  return reason;
+}
+
+struct failure *failure_of_reply(const Holdfast__Response *reply) {
+  struct failure *failure =
+      failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
+                  bytes_of(reply->message.data, reply->message.len));
+  if (failure != NULL) {
+    failure->part = reply->part;
+  }
+  return failure;
+}
+
+void result_copy_text(char *to, size_t capacity, ProtobufCBinaryData from) {
+  size_t len = from.len < capacity ? from.len : capacity - 1;
+  if (len > 0) {
+    memcpy(to, from.data, len);
+  }
+  to[len] = '\0';
+}
+
 static void drop_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count) {
   for (size_t i = 0; i < count; i++) {
     value_drop_wire(conn, items[i]->key);
@@ -250,6 +324,19 @@ void result_drop(hf_conn *conn, const Holdfast__Response *reply) {
       break;
     case HOLDFAST__RESPONSE__RESULT_EXCHANGE:
       value_drop_wire(conn, reply->exchange->found);
+      break;
+    case HOLDFAST__RESPONSE__RESULT_RESERVATION:
+      value_drop_wire(conn, reply->reservation->value);
+      break;
+    case HOLDFAST__RESPONSE__RESULT_FIRST:
+      if (reply->first->outcome != NULL) {
+        result_drop(conn, reply->first->outcome);
+      }
+      break;
+    case HOLDFAST__RESPONSE__RESULT_RESULTS:
+      for (size_t i = 0; i < reply->results->n_items; i++) {
+        result_drop(conn, reply->results->items[i]);
+      }
       break;
     default:
       break;

@@ -11,8 +11,9 @@
 #include "proto/holdfast.pb-c.h"
 
 struct result;
+struct failure;
 
-/* Each out may be NULL: not wanted. HF_REASON_NONE | BAD_REPLY NO_MEMORY, nothing set. */
+/* Each out may be NULL: not wanted. HF_REASON_NONE | BAD_REPLY NO_MEMORY, nothing set nor taken. */
 typedef hf_reason (*result_decode)(hf_conn *conn, const Holdfast__Response *reply,
                                    const struct result *result);
 
@@ -39,6 +40,8 @@ hf_reason result_entry(hf_conn *conn, const Holdfast__Response *reply, const str
 hf_reason result_flag(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* first: uint64_t * */
 hf_reason result_count(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
+/* first: size_t * */
+hf_reason result_size(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* first: bool *, second: hf_value * */
 hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
                           const struct result *result);
@@ -48,10 +51,20 @@ hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
 /* first: struct hf_grant * */
 hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 
+/* first: struct hf_reservation * */
+hf_reason result_reservation(hf_conn *conn, const Holdfast__Response *reply,
+                             const struct result *result);
+
+/* Decodes it; what can't be taken is given back. */
+hf_reason result_take(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* Gives back what a reply that nobody takes holds for the session. */
 void result_drop(hf_conn *conn, const Holdfast__Response *reply);
 /* Copies entries: what result_entries and a page's decoder share. */
 hf_reason result_copy_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count,
                               struct hf_entry **entries);
+/* What an error reply says. NULL: out of memory */
+struct failure *failure_of_reply(const Holdfast__Response *reply);
+/* Copies text and ends it in a NUL, cutting what is too long. */
+void result_copy_text(char *to, size_t capacity, ProtobufCBinaryData from);
 
 #endif

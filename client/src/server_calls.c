@@ -34,6 +34,7 @@ static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
       .duplicates = server->duplicates,
       .connections = server->connections,
       .memory_bytes = server->memory_bytes,
+      .deadlocks = server->deadlocks,
   };
   snprintf(info->version, sizeof info->version, "%s", server->version);
   return HF_REASON_NONE;

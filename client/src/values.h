@@ -21,6 +21,9 @@ hf_reason value_to_wire(const hf_value *value, struct arena *arena, Holdfast__Va
  * message may be NULL: none. HF_REASON_NONE | BAD_REPLY NO_MEMORY */
 hf_reason value_from_wire(hf_conn *conn, const Holdfast__Value *message, hf_value *value);
 
+/* Frees what value_from_wire made, whose reply is given back as a whole. */
+void value_forget(hf_value *value);
+
 /* Gives back the holds of a value in a reply that nobody takes. Connection's mutex held. */
 void value_drop_wire(hf_conn *conn, const Holdfast__Value *message);
 

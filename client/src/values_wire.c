@@ -255,6 +255,15 @@ hf_reason value_from_wire(hf_conn *conn, const Holdfast__Value *message, hf_valu
   return HF_REASON_NONE;
 }
 
+void value_forget(hf_value *value) {
+  struct owned *owned = value->owned;
+  if (owned != NULL && owned->conn != NULL) {
+    conn_release(owned->conn);
+  }
+  free(owned);
+  *value = hf_none();
+}
+
 /* ---------------------------------------------------------------- holds */
 
 void value_drop_wire(hf_conn *conn, const Holdfast__Value *message) {

@@ -64,6 +64,9 @@ struct window {
   uint32_t also_count;
 };
 
+/* What an envelope adds at most: fields of fixed size, tags and lengths. */
+#define ENVELOPE_BYTES_MAX 128
+
 /* What the envelope of a request says. */
 struct envelope {
   const uint8_t *session; /* NULL: the connection is bound to it */
@@ -73,7 +76,8 @@ struct envelope {
   const char *name;   /* NULL: none; instead of object */
   uint32_t operation; /* the arm's number */
   const ProtobufCMessage *arm;
-  size_t arm_len; /* packed */
+  const uint8_t *packed; /* instead of arm */
+  size_t arm_len;        /* packed */
 };
 
 bool window_init(struct window *window);
@@ -104,5 +108,11 @@ size_t envelope_body_max(const struct envelope *envelope, uint32_t also_count);
 /* Writes the body; answers its length. */
 size_t envelope_write(uint8_t *body, const struct envelope *envelope, uint64_t sequence,
                       uint64_t acked, const uint64_t *also, uint32_t also_count);
+/* Writes the field of a message that is a Request in a list of them: caller, target, operation.
+ * Takes at most envelope_body_max; answers the length. */
+size_t envelope_write_nested(uint8_t *to, uint32_t field, const struct envelope *envelope);
+/* Writes a field that is a message of `len` bytes, and ENVELOPE_BYTES_MAX more at most. */
+size_t envelope_write_message(uint8_t *to, uint32_t field, const ProtobufCMessage *message,
+                              size_t len);
 
 #endif

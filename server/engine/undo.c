@@ -293,6 +293,28 @@ static void capture_event(struct undo_entry *entry, struct call *call) {
 
 /* ---- any */
 
+static hf_reason capture_content(struct undo_entry *entry, struct call *call) {
+  switch (call->object->kind) {
+    case HOLDFAST__KIND__DICT:
+      return capture_entry(entry, call);
+    case HOLDFAST__KIND__LIST:
+      capture_item(entry, call);
+      break;
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__RAW_VALUE:
+      capture_element(entry, call, 0);
+      break;
+    case HOLDFAST__KIND__SEMAPHORE:
+    case HOLDFAST__KIND__BOUNDED_SEMAPHORE:
+      capture_semaphore(entry, call);
+      break;
+    default:
+      capture_event(entry, call);
+      break;
+  }
+  return HF_REASON_NONE;
+}
+
 static hf_reason capture(struct undo_entry *entry, struct call *call) {
   switch (call->message->operation_case) {
     case HOLDFAST__REQUEST__OPERATION_QUEUE_PUT:
@@ -310,24 +332,7 @@ static hf_reason capture(struct undo_entry *entry, struct call *call) {
       capture_lock(entry, call);
       break;
     default:
-      switch (call->object->kind) {
-        case HOLDFAST__KIND__DICT:
-          return capture_entry(entry, call);
-        case HOLDFAST__KIND__LIST:
-          capture_item(entry, call);
-          break;
-        case HOLDFAST__KIND__VALUE:
-        case HOLDFAST__KIND__RAW_VALUE:
-          capture_element(entry, call, 0);
-          break;
-        case HOLDFAST__KIND__SEMAPHORE:
-        case HOLDFAST__KIND__BOUNDED_SEMAPHORE:
-          capture_semaphore(entry, call);
-          break;
-        default:
-          capture_event(entry, call);
-          break;
-      }
+      return capture_content(entry, call);
   }
   return HF_REASON_NONE;
 }

@@ -102,4 +102,15 @@ says 0 int dict get same true
 complains 1 NO_SUCH_KEY dict get same --text 1
 
 complains 4 WRONG_KIND list len ages
+
+# wait: for a key, and for another value than the one that is known.
+complains 1 NOT_CHANGED dict wait watched k --nowait
+"$HOLDFAST" dict wait watched k >"$TEST_DIR/waited" &
+waiter=$!
+eventually sh -c "'$HOLDFAST' -o json info watched | grep -q '\"waiting\": 1'"
+says 0 '' dict set watched k 1
+wait $waiter || fail "the waiting dict wait failed"
+[ "$(cat "$TEST_DIR/waited")" = 1 ] || fail "dict wait got $(cat "$TEST_DIR/waited")"
+complains 1 NOT_CHANGED dict wait watched k 1 --timeout 20
+says_json 0 '{"value": 1}' dict wait watched k 0
 finish

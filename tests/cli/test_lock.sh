@@ -34,6 +34,43 @@ wait $holder || fail "the holder failed"
 wait $waiter || fail "the waiter failed"
 [ "$(cat "$TEST_DIR/waited")" = waited ] || fail "the waiter did not run"
 
+# ls shows the tree: m is held by who waits for l.
+says 0 '' lock ls
+says_json 0 '{"locks": []}' lock ls
+program="while [ ! -e '$TEST_DIR/leave' ]; do sleep 0.02; done"
+"$HOLDFAST" lock run l --lease-ms 30000 -- sh -c "touch '$TEST_DIR/l'; $program" &
+outer=$!
+eventually test -e "$TEST_DIR/l"
+json_holds 'd["lease_ms"] == 30000' lock info l
+"$HOLDFAST" lock run m -- "$HOLDFAST" lock run l -- true &
+inner=$!
+eventually sh -c "'$HOLDFAST' lock ls | grep -q waits"
+"$HOLDFAST" lock ls >"$TEST_DIR/tree"
+grep -Eq '^l \(lock\): .*, token [0-9]+, lease 30000 ms$' "$TEST_DIR/tree" || fail "lock ls" "$(cat "$TEST_DIR/tree")"
+grep -Eq '^  .* waits [0-9]+ ms$' "$TEST_DIR/tree" || fail "lock ls" "$(cat "$TEST_DIR/tree")"
+grep -Eq '^m \(lock\): .*, token [0-9]+$' "$TEST_DIR/tree" || fail "lock ls" "$(cat "$TEST_DIR/tree")"
+json_holds '[(l["name"], len(l["waiters"])) for l in d["locks"]] == [("l", 1), ("m", 0)]' lock ls
+json_holds 'all(l["held"] and not l["deadlocked"] for l in d["locks"])' lock ls
+[ "$("$HOLDFAST" -o raw lock ls | cut -f2 | tr '\n' ' ')" = 'l m ' ] || fail "lock ls -o raw"
+touch "$TEST_DIR/leave"
+wait $outer || fail "the holder of l failed"
+wait $inner || fail "the holder of m failed"
+says 0 '' lock run l --refuse-deadlock -- true
+
+# Two threads that wait for each other: a circle, which ls follows once.
+"$CIRCLE" &
+circle=$!
+eventually sh -c "'$HOLDFAST' lock ls | grep -q deadlock"
+[ "$("$HOLDFAST" lock ls | sed 's/token [0-9]*/token N/; s/[0-9]* ms/T ms/')" = 'left (lock): circle, token N
+  circle waits T ms
+    right (lock): circle, token N
+      circle waits T ms
+        left (lock): deadlock' ] || fail "lock ls" "$("$HOLDFAST" lock ls)"
+json_holds 'all(l["deadlocked"] for l in d["locks"]) and len(d["locks"]) == 2' lock ls
+json_holds 'd["deadlocks"] == 1' info
+kill -KILL $circle
+wait $circle 2>/dev/null
+
 # A signal reaches the program, and the lock is free afterwards.
 "$HOLDFAST" lock run l -- sh -c "trap 'exit 5' TERM; touch '$TEST_DIR/trapped'; while :; do sleep 0.02; done" &
 holder=$!

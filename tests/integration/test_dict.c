@@ -1,4 +1,6 @@
 /* Dicts through the client library: every operation and its errors. */
+#include <pthread.h>
+
 #include "tests/integration/world.h"
 
 static hf_dict *open_dict(void) {
@@ -236,6 +238,43 @@ static void test_dict_too_big_request_and_reply_are_refused(void **state) {
   hf_dict_close(dict);
 }
 
+static void *set_later(void *dict) {
+  await_waiting(1);
+  return (void *)(intptr_t)hf_dict_set(dict, hf_text("k"), hf_int(2));
+}
+
+static void *delete_later(void *dict) {
+  await_waiting(1);
+  return (void *)(intptr_t)hf_dict_delete(dict, hf_text("k"));
+}
+
+static void test_dict_wait_for_a_key_and_for_a_change(void **state) {
+  const hf_value two = hf_int(2), equal = hf_float(2.0), other = hf_text("2");
+  hf_dict *dict = open_dict();
+  pthread_t thread;
+  hf_value value;
+  void *status;
+  (void)state;
+  expect_fails(hf_dict_wait(dict, hf_text("k"), NULL, 0, &value), DEADLINE_EXCEEDED, NOT_CHANGED);
+  assert_int_equal(pthread_create(&thread, NULL, set_later, dict), 0);
+  expect_ok(hf_dict_wait(dict, hf_text("k"), NULL, 5000, &value));
+  expect_equal(value, two);
+  pthread_join(thread, &status);
+  assert_null(status);
+  expect_ok(hf_dict_wait(dict, hf_text("k"), &other, HF_FOREVER, &value));
+  expect_equal(value, two);
+  expect_ok(hf_dict_set(dict, hf_text("another"), hf_int(1)));
+  expect_fails(hf_dict_wait(dict, hf_text("k"), &equal, 20, &value), DEADLINE_EXCEEDED,
+               NOT_CHANGED);
+  assert_int_equal(pthread_create(&thread, NULL, delete_later, dict), 0);
+  expect_fails(hf_dict_wait(dict, hf_text("k"), &two, 5000, &value), NOT_FOUND, NO_SUCH_KEY);
+  pthread_join(thread, &status);
+  assert_null(status);
+  expect_fails(hf_dict_wait(dict, hf_text("k"), NULL, -2, &value), INVALID_ARGUMENT,
+               NEGATIVE_TIMEOUT);
+  hf_dict_close(dict);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_dict_squares_read_back_in_order),
     cmocka_unit_test(test_dict_each_type_comes_back_as_it_was),
@@ -248,6 +287,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_dict_scan_visits_all_and_notices_a_change),
     cmocka_unit_test(test_dict_bad_values_are_refused),
     cmocka_unit_test(test_dict_too_big_request_and_reply_are_refused),
+    cmocka_unit_test(test_dict_wait_for_a_key_and_for_a_change),
 };
 
 WORLD_MAIN("dict", tests)

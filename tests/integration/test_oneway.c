@@ -55,7 +55,7 @@ static void test_oneway_calls_with_results_are_refused(void **state) {
   expect_fails(hf_dict_open(world.conn, NULL, &other), UNIMPLEMENTED, NOT_ONE_WAY);
   expect_fails(hf_dict_add(dict, hf_int(1), hf_int(1), &value), UNIMPLEMENTED, NOT_ONE_WAY);
   expect_fails(hf_ping(world.conn, NULL), UNIMPLEMENTED, NOT_ONE_WAY);
-  expect_fails(hf_oneway_begin(world.conn), FAILED_PRECONDITION, );
+  expect_fails(hf_oneway_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
   expect_ok(hf_oneway_end(world.conn));
   expect_fails(hf_oneway_end(world.conn), FAILED_PRECONDITION, );
   hf_dict_close(dict);

@@ -57,8 +57,8 @@ static void test_pipeline_opens_only_once_a_thread(void **state) {
   (void)state;
   expect_fails(hf_pipeline_end(world.conn, NULL), FAILED_PRECONDITION, );
   expect_ok(hf_pipeline_begin(world.conn, 8));
-  expect_fails(hf_pipeline_begin(world.conn, 8), FAILED_PRECONDITION, );
-  expect_fails(hf_oneway_begin(world.conn), FAILED_PRECONDITION, );
+  expect_fails(hf_pipeline_begin(world.conn, 8), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_fails(hf_oneway_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
   expect_ok(hf_pipeline_end(world.conn, NULL));
 }
 

@@ -33,7 +33,7 @@
           .field = __VA_ARGS__)
 #define EQUALS(name_of_key, expected) \
   WHERE("d", KEY_EQUALS, key_equals,  \
-        MESSAGE(KeyEquals, key_equals, .key = TEXT(name_of_key), .value = expected))
+        MESSAGE(KeyEquals, key_equals, .key = TEXT(name_of_key), .value = (expected)))
 #define LENGTH(target, number) WHERE(target, LENGTH_AT_LEAST, length_at_least, number)
 #define ROOM(target, number) WHERE(target, ROOM_AT_LEAST, room_at_least, number)
 #define AT_LEAST(bound) WHERE("v", VALUE_AT_LEAST, value_at_least, bound)

@@ -14,7 +14,7 @@
 #define SET(name_of_key, number) \
   IN("d", DICT_SET, DictSet, dict_set, .key = TEXT(name_of_key), .value = INT(number))
 #define WAIT(name_of_key, known_value) \
-  IN("d", DICT_WAIT, DictWait, dict_wait, .key = TEXT(name_of_key), .known = known_value)
+  IN("d", DICT_WAIT, DictWait, dict_wait, .key = TEXT(name_of_key), .known = (known_value))
 
 static struct story story;
 

@@ -1,4 +1,5 @@
 #include "proto/base/map64.h"
+#include "tests/support/malloc_hook.h"
 #include "tests/support/random.h"
 
 #include <setjmp.h>
@@ -20,6 +21,25 @@ static void test_map64_empty_has_nothing(void **state) {
   assert_null(map64_get(&map, 1));
   assert_null(map64_remove(&map, 1));
   assert_false(map64_next(&map, &position, &key, &value));
+  map64_deinit(&map);
+}
+
+static void test_map64_replacing_and_putting_back_need_no_memory(void **state) {
+  (void)state;
+  struct map64 map = {0};
+  int item;
+  uint64_t count = 1;
+  while (map64_set(&map, count, &item)) { /* as many as fit without growing again */
+    malloc_hook_fail(count++ < 8 ? 0 : 1);
+  }
+  for (uint64_t key = 1; key < count; key++) {
+    malloc_hook_fail(1);
+    assert_true(map64_set(&map, key, &map));
+    assert_ptr_equal(map64_remove(&map, key), &map);
+    assert_true(map64_set(&map, key, &item));
+    assert_false(malloc_hook_has_failed());
+  }
+  malloc_hook_fail(0);
   map64_deinit(&map);
 }
 
@@ -90,6 +110,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_map64_empty_has_nothing),
       cmocka_unit_test(test_map64_set_replaces),
+      cmocka_unit_test(test_map64_replacing_and_putting_back_need_no_memory),
       cmocka_unit_test(test_map64_random_steps_match_an_array),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

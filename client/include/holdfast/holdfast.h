@@ -263,7 +263,7 @@ HF_CHECKED hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object
  *   for (int i = 0; i < 1000; i++) (void)hf_dict_get(d, hf_int(i), &values[i]);
  *   status = hf_pipeline_end(conn, &failed);
  *
- * FAILED_PRECONDITION one is open already on this thread
+ * FAILED_PRECONDITION ALREADY_OPEN one is open already on this thread, or one of the modes below
  */
 HF_CHECKED hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight);
 
@@ -284,7 +284,8 @@ HF_API hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx);
 /* One-way: between begin and end, calls of this thread that return nothing or whose out parameters
  * are NULL are pushed without a reply (PUSH/PULL), the fastest way in. Others answer UNIMPLEMENTED
  * NOT_ONE_WAY. They are applied in order, each once, even over lost connections. Only hf_flush
- * orders them among other calls: keep the handles and references they use until then. */
+ * orders them among other calls: keep the handles and references they use until then.
+ * FAILED_PRECONDITION ALREADY_OPEN */
 HF_CHECKED hf_status hf_oneway_begin(hf_conn *conn);
 /* Sends what is gathered. UNAVAILABLE: it is kept, and goes with the next end or flush. */
 HF_CHECKED hf_status hf_oneway_end(hf_conn *conn);
@@ -302,7 +303,8 @@ HF_CHECKED hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush
  * get_many and reserve, pipe recv and poll, acquire of locks and semaphores, event wait, cell wait,
  * dict wait) are gathered and return at once. hf_first_end waits until one of them can go on, does
  * that one and no other, and sets its results; what they point to must live until then. Their own
- * timeouts are not looked at. When several can go on, the first made does.
+ * timeouts are not waited for. When several can go on, the first made does. Opening and closing
+ * handles goes on as usual; a forked child has gathered nothing.
  *
  *   hf_first_begin(conn);
  *   (void)hf_queue_get(urgent, HF_FOREVER, &task);
@@ -311,8 +313,9 @@ HF_CHECKED hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, first or transaction is open on this
  * thread. end: out index, from 0: of the call that was done, or failed; the status is that call's,
- * or DEADLINE_EXCEEDED TIMED_OUT, INVALID_ARGUMENT NOT_NESTABLE a call that can't wait. Either way
- * gathering is over. */
+ * or DEADLINE_EXCEEDED TIMED_OUT, INVALID_ARGUMENT NOT_NESTABLE a call that can't wait, BAD_ARGUMENT
+ * no call at all, or what a call answered that could not be gathered. Either way gathering is over.
+ * RESOURCE_EXHAUSTED TOO_MANY_FIELDS beyond 64 calls. */
 HF_CHECKED hf_status hf_first_begin(hf_conn *conn);
 HF_CHECKED hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *index);
 
@@ -334,7 +337,10 @@ HF_CHECKED hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *ind
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN. commit: ABORTED CONDITION_NOT_MET | DEADLINE_EXCEEDED
  * CONDITION_NOT_MET after a wait | FAILED_PRECONDITION TOKEN_STALE | the status of the call that
- * failed | INVALID_ARGUMENT NOT_NESTABLE. */
+ * failed, or could not be gathered | INVALID_ARGUMENT NOT_NESTABLE, BAD_ARGUMENT nothing at all |
+ * RESOURCE_EXHAUSTED TOO_MANY_FIELDS beyond 1,024 parts, REQUEST_TOO_BIG a wait with more than 64
+ * KiB, NO_MEMORY for a result: all is done then, and the results before that part are set. Either
+ * way gathering is over. */
 HF_CHECKED hf_status hf_transaction_begin(hf_conn *conn);
 /* out part (may be NULL), after an error: which one it is about, from 1, conditions first and then
  * calls, each in the order they were made; 0: none of them. */

@@ -1,0 +1,142 @@
+#include "client/cli/lock_tree.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/cli/output.h"
+
+/* ------------------------------------------------------------------ for people */
+
+struct tree {
+  const struct hf_lock_info *locks;
+  size_t count;
+  enum seen { UNSEEN, ABOVE, DONE } * seen; /* ABOVE: on the way from the root to here */
+};
+
+static bool is_same(const struct hf_party *a, const struct hf_party *b) {
+  return a->session != 0 && a->session == b->session && a->caller == b->caller;
+}
+
+static bool waits_for_any(const struct tree *tree, const struct hf_party *party) {
+  for (size_t i = 0; i < tree->count; i++)
+    for (size_t j = 0; j < tree->locks[i].waiters_count; j++)
+      if (is_same(party, &tree->locks[i].waiters[j]))
+        return true;
+  return false;
+}
+
+static void print_head(const struct hf_lock_info *lock, int depth) {
+  printf("%*s", 2 * depth, "");
+  if (lock->name[0] != '\0')
+    printf("%s (%s): ", lock->name, hf_kind_name(lock->kind));
+  else
+    printf("#%" PRIu64 " (%s): ", lock->id, hf_kind_name(lock->kind));
+}
+
+static void print_holder(const struct hf_lock_info *lock) {
+  if (!lock->held) {
+    puts("free");
+    return;
+  }
+  fputs(lock->holder.session != 0 ? lock->holder.client : "left locked", stdout);
+  printf(", token %" PRIu64, lock->token);
+  if (lock->depth > 1)
+    printf(", %" PRIu64 " times", lock->depth);
+  if (lock->lease_ms > 0)
+    printf(", lease %" PRIu64 " ms", lock->lease_ms);
+  putchar('\n');
+}
+
+static void print_lock(struct tree *tree, size_t idx, int depth);
+
+static void print_waiter(struct tree *tree, const struct hf_party *waiter, int depth) {
+  printf("%*s%s waits %" PRIu64 " ms\n", 2 * depth, "", waiter->session == 0 ? "?" : waiter->client,
+         waiter->waited_ms);
+  for (size_t i = 0; i < tree->count; i++)
+    if (tree->locks[i].held && is_same(waiter, &tree->locks[i].holder))
+      print_lock(tree, i, depth + 1);
+}
+
+/* Each lock's waiters are shown once, however many ways lead there. */
+static void print_lock(struct tree *tree, size_t idx, int depth) {
+  const struct hf_lock_info *lock = &tree->locks[idx];
+  print_head(lock, depth);
+  if (tree->seen[idx] != UNSEEN) {
+    puts(tree->seen[idx] == ABOVE ? "deadlock" : "see above");
+    return;
+  }
+  print_holder(lock);
+  tree->seen[idx] = ABOVE;
+  for (size_t i = 0; i < lock->waiters_count; i++)
+    print_waiter(tree, &lock->waiters[i], depth + 1);
+  tree->seen[idx] = DONE;
+}
+
+/* First those whose holders wait for nothing; what is left then hangs on a circle. */
+static void print_tree(struct cli *cli, const struct hf_lock_info *locks, size_t count) {
+  struct tree tree = {locks, count, cli_alloc(cli, (count + 1) * sizeof *tree.seen)};
+  for (size_t i = 0; i < count; i++)
+    if (tree.seen[i] == UNSEEN && !waits_for_any(&tree, &locks[i].holder))
+      print_lock(&tree, i, 0);
+  for (size_t i = 0; i < count; i++)
+    if (tree.seen[i] == UNSEEN && locks[i].deadlocked)
+      print_lock(&tree, i, 0);
+  for (size_t i = 0; i < count; i++)
+    if (tree.seen[i] == UNSEEN)
+      print_lock(&tree, i, 0);
+}
+
+/* ------------------------------------------------------------------ for programs */
+
+/* A party of session 0 made its request without a session. */
+static json_t *party_members(const struct hf_party *party) {
+  return json_pack("{s:s, s:I, s:I}", "client", party->client, "session",
+                   (json_int_t)party->session, "caller", (json_int_t)party->caller);
+}
+
+static json_t *waiters_array(const struct hf_lock_info *lock) {
+  json_t *waiters = json_array();
+  for (size_t i = 0; i < lock->waiters_count; i++) {
+    json_t *waiter = party_members(&lock->waiters[i]);
+    json_object_set_new(waiter, "waited_ms", json_integer((json_int_t)lock->waiters[i].waited_ms));
+    json_array_append_new(waiters, waiter);
+  }
+  return waiters;
+}
+
+static json_t *lock_members(const struct hf_lock_info *lock) {
+  json_t *members =
+      json_pack("{s:I, s:s, s:s, s:b, s:I, s:I, s:I, s:b}", "id", (json_int_t)lock->id, "kind",
+                hf_kind_name(lock->kind), "name", lock->name, "held", (int)lock->held, "token",
+                (json_int_t)lock->token, "depth", (json_int_t)lock->depth, "lease_ms",
+                (json_int_t)lock->lease_ms, "deadlocked", (int)lock->deadlocked);
+  json_object_set_new(members, "holder",
+                      lock->holder.session == 0 ? json_null() : party_members(&lock->holder));
+  json_object_set_new(members, "waiters", waiters_array(lock));
+  return members;
+}
+
+static int print_rows(const struct cli *cli, const struct hf_lock_info *locks, size_t count) {
+  static const char *const columns[] = {"id",    "name",   "kind",    "held",
+                                        "token", "holder", "waiters", NULL};
+  json_t *rows = json_array();
+  for (size_t i = 0; i < count; i++)
+    json_array_append_new(rows, lock_members(&locks[i]));
+  return output_rows(cli, "locks", rows, columns);
+}
+
+int lock_tree_print(struct cli *cli, hf_object *object) {
+  (void)object;
+  struct hf_lock_info *locks;
+  size_t count;
+  int code = CLI_YES;
+  if (hf_list_locks(cli->conn, &locks, &count) != HF_OK)
+    return cli_fail(cli);
+  if (cli->options.format == CLI_TABLE)
+    print_tree(cli, locks, count);
+  else
+    code = print_rows(cli, locks, count);
+  hf_locks_free(locks, count);
+  return code;
+}

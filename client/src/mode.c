@@ -1,0 +1,15 @@
+#include "client/src/mode.h"
+
+#include "client/src/gather.h"
+#include "client/src/oneway.h"
+#include "client/src/pipeline.h"
+
+hf_status mode_check_none(const hf_conn *conn) {
+  bool is_open = pipeline_of_thread(conn) != NULL || oneway_is_on(conn) || gather_is_open(conn);
+  return is_open ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
+}
+
+hf_status mode_error(const char *sentence) {
+  return error_take(HF_FAILED_PRECONDITION, failure_new(HF_FAILED_PRECONDITION, bytes_of_text(""),
+                                                        bytes_of_text(sentence)));
+}

@@ -1,0 +1,176 @@
+/* Calls of the client library while any one of their allocations fails: each fails as a whole or is
+ * done, nothing leaks here, nothing stays held on the server, and the next call works. */
+#include "tests/integration/world.h"
+#include "tests/support/malloc_hook.h"
+
+/* The library's strdup is free'd by the wrapped free. */
+char *__wrap_strdup(const char *text);
+char *__wrap_strdup(const char *text) {
+  size_t size = strlen(text) + 1;
+  char *copy = malloc(size);
+  return copy == NULL ? NULL : memcpy(copy, text, size);
+}
+
+struct scene {
+  hf_dict *dict;
+  hf_queue *never;
+  hf_list *list;
+  hf_lock *lock;
+};
+
+static hf_value pair(hf_value items[2]) {
+  items[0] = hf_text("some text");
+  items[1] = hf_int(1);
+  return hf_tuple(items, 2);
+}
+
+/* ---------------------------------------------------------------- what is swept; frees all it got */
+
+static hf_status transact(struct scene *scene) {
+  hf_value items[2], got = hf_none(), popped = hf_none();
+  const hf_value tuple = pair(items);
+  hf_status status = hf_transaction_begin(world.conn);
+  hf_status made = status;
+  if (status != HF_OK) {
+    return status;
+  }
+  made |= hf_require_equal(scene->dict, tuple, NULL);
+  made |= hf_dict_set(scene->dict, tuple, hf_reference(HF_AS_OBJECT(scene->list)));
+  made |= hf_dict_get(scene->dict, tuple, &got);
+  for (int i = 0; i < 20; i++) {
+    made |= hf_dict_add(scene->dict, hf_text("n"), hf_int(1), NULL);
+  }
+  made |= hf_dict_pop(scene->dict, tuple, NULL, &popped);
+  status = hf_transaction_commit(world.conn, 0, NULL);
+  hf_value_clear(&got);
+  hf_value_clear(&popped);
+  return made == HF_OK || status != HF_OK ? status : HF_UNKNOWN;
+}
+
+static hf_status wait_for_first(struct scene *scene) {
+  hf_value value, got = hf_none();
+  hf_status status = hf_first_begin(world.conn);
+  if (status != HF_OK) {
+    return status;
+  }
+  hf_status made = hf_queue_get(scene->never, 0, &value);
+  made |= hf_dict_wait(scene->dict, hf_text("a"), NULL, 0, &got);
+  status = hf_first_end(world.conn, 0, NULL);
+  hf_value_clear(&got);
+  return made == HF_OK || status != HF_OK ? status : HF_UNKNOWN;
+}
+
+static hf_status get_values(struct scene *scene) {
+  hf_value *values;
+  size_t count;
+  hf_status status = hf_list_get_slice(scene->list, HF_SLICE_ALL, &values, &count);
+  if (status == HF_OK) {
+    hf_values_free(values, count);
+  }
+  return status;
+}
+
+static hf_status get_entries(struct scene *scene) {
+  struct hf_entry *entries;
+  size_t count;
+  hf_status status = hf_dict_items(scene->dict, &entries, &count);
+  if (status == HF_OK) {
+    hf_entries_free(entries, count);
+  }
+  return status;
+}
+
+static hf_status list_locks(struct scene *scene) {
+  struct hf_lock_info *locks;
+  size_t count;
+  (void)scene;
+  hf_status status = hf_list_locks(world.conn, &locks, &count);
+  if (status == HF_OK) {
+    hf_locks_free(locks, count);
+  }
+  return status;
+}
+
+/* ---------------------------------------------------------------- the sweep */
+
+static uint64_t holds_of(hf_object *object) {
+  struct hf_object_info info;
+  expect_ok(hf_object_info(object, &info));
+  return info.holds;
+}
+
+static uint64_t all_holds(struct scene *scene) {
+  return holds_of(HF_AS_OBJECT(scene->list)) + holds_of(HF_AS_OBJECT(scene->never));
+}
+
+static void sweep(struct scene *scene, const char *name, hf_status (*work)(struct scene *scene)) {
+  uint64_t holds = 0;
+  for (int i = 0; i < 10; i++) { /* buffers that are kept are there then */
+    expect_ok(work(scene));
+    holds = all_holds(scene);
+  }
+  size_t bytes = malloc_hook_live_bytes();
+  size_t count = 0, failed_count = 0;
+  for (bool failed = true; failed; count++) {
+    malloc_hook_fail(count + 1);
+    hf_status status = work(scene);
+    failed = malloc_hook_has_failed();
+    malloc_hook_fail(0);
+    if (status != HF_OK) {
+      world_expect(status, HF_RESOURCE_EXHAUSTED, "NO_MEMORY", name, __FILE__, __LINE__);
+      failed_count++;
+    }
+    expect_ok(work(scene));
+    assert_int_equal(all_holds(scene), holds);
+    assert_int_equal(malloc_hook_live_bytes(), bytes);
+  }
+  print_message("%s: %zu allocations, %zu failures\n", name, count - 1, failed_count);
+  assert_true(failed_count > 0);
+}
+
+static void scene_open(struct scene *scene) {
+  hf_value items[2];
+  expect_ok(hf_dict_open(world.conn, NULL, &scene->dict));
+  expect_ok(hf_queue_open(world.conn, NULL, 0, &scene->never));
+  expect_ok(hf_list_open(world.conn, NULL, &scene->list));
+  expect_ok(hf_lock_open(world.conn, NULL, &scene->lock));
+  expect_ok(hf_lock_acquire(scene->lock, 0, NULL));
+  expect_ok(hf_list_append(scene->list, pair(items)));
+  expect_ok(hf_list_append(scene->list, hf_reference(HF_AS_OBJECT(scene->never))));
+  expect_ok(hf_list_append(scene->list, hf_text("more")));
+  expect_ok(hf_dict_set(scene->dict, hf_text("a"), hf_reference(HF_AS_OBJECT(scene->list))));
+  expect_ok(hf_dict_set(scene->dict, hf_text("b"), pair(items)));
+}
+
+static void scene_close(struct scene *scene) {
+  hf_lock_close(scene->lock);
+  hf_list_close(scene->list);
+  hf_queue_close(scene->never);
+  hf_dict_close(scene->dict);
+}
+
+static void test_memory_fails_for_a_list_of_results(void **state) {
+  struct scene scene;
+  (void)state;
+  scene_open(&scene);
+  sweep(&scene, "values", get_values);
+  sweep(&scene, "entries", get_entries);
+  sweep(&scene, "locks", list_locks);
+  scene_close(&scene);
+}
+
+static void test_memory_fails_for_gathered_calls(void **state) {
+  struct scene scene;
+  (void)state;
+  scene_open(&scene);
+  sweep(&scene, "transaction", transact);
+  sweep(&scene, "first", wait_for_first);
+  scene_close(&scene);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_memory_fails_for_a_list_of_results),
+    cmocka_unit_test(test_memory_fails_for_gathered_calls),
+};
+
+WORLD_MAIN("memory", tests)

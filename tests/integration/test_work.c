@@ -1,0 +1,610 @@
+/* Queues for work through the client library: priorities, delays, reservations, shutdown. */
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "tests/integration/world.h"
+
+static hf_queue *open_queue(const char *name, int64_t maxsize) {
+  hf_queue *queue;
+  expect_ok(hf_queue_open(world.conn, name, maxsize, &queue));
+  return queue;
+}
+
+static void put(hf_queue *queue, int64_t item) {
+  expect_ok(hf_queue_put(queue, hf_int(item), 0));
+}
+
+static void put_with(hf_queue *queue, int64_t item, int64_t priority, uint64_t delay_ms) {
+  const struct hf_put_options options = {priority, delay_ms};
+  expect_ok(hf_queue_put_with(queue, hf_int(item), &options, 0));
+}
+
+static void expect_get(hf_queue *queue, int64_t expected) {
+  hf_value value;
+  expect_ok(hf_queue_get(queue, 3000, &value));
+  expect_equal(value, hf_int(expected));
+}
+
+static struct hf_reservation reserve(hf_queue *queue, uint64_t lease_ms, int64_t expected) {
+  struct hf_reservation item;
+  expect_ok(hf_queue_reserve(queue, lease_ms, 3000, &item));
+  assert_int_equal(item.value.integer, expected);
+  return item;
+}
+
+static void expect_empty(hf_queue *queue) {
+  struct hf_reservation item;
+  expect_fails(hf_queue_reserve(queue, 0, 0, &item), RESOURCE_EXHAUSTED, QUEUE_EMPTY);
+}
+
+static struct hf_object_info info_of(hf_queue *queue) {
+  struct hf_object_info info;
+  expect_ok(hf_object_info(HF_AS_OBJECT(queue), &info));
+  return info;
+}
+
+/* ---------------------------------------------------------------- putting and getting */
+
+static void test_work_lower_priorities_go_first_equal_ones_in_order(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  (void)state;
+  put(queue, 3);
+  put_with(queue, 6, INT64_MAX, 0);
+  put_with(queue, 5, 7, 0);
+  put_with(queue, 2, -1, 0);
+  put(queue, 4);
+  put_with(queue, 1, INT64_MIN, 0);
+  for (int64_t i = 1; i <= 6; i++) {
+    expect_get(queue, i);
+  }
+  hf_queue_close(queue);
+}
+
+static void test_work_delayed_item_is_not_to_be_had_before(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  hf_value value;
+  (void)state;
+  uint64_t begin_ms = now_ms();
+  put_with(queue, 2, 0, 200);
+  put_with(queue, 3, 0, UINT64_MAX);
+  put(queue, 1);
+  assert_int_equal(info_of(queue).delayed, 2);
+  expect_get(queue, 1);
+  expect_fails(hf_queue_get(queue, 0, &value), RESOURCE_EXHAUSTED, QUEUE_EMPTY);
+  expect_get(queue, 2);
+  assert_true(now_ms() >= begin_ms + 200);
+  expect_fails(hf_queue_get(queue, 20, &value), DEADLINE_EXCEEDED, QUEUE_EMPTY);
+  hf_queue_close(queue);
+}
+
+static void test_work_put_many_tells_how_many_found_room(void **state) {
+  const hf_value items[] = {hf_int(1), hf_int(2), hf_int(3), hf_int(4), hf_int(5)};
+  const struct hf_put_options urgent = {.priority = -1};
+  hf_queue *queue = open_queue(NULL, 3);
+  hf_value *values;
+  size_t count;
+  (void)state;
+  expect_ok(hf_queue_put_many(queue, items, 5, NULL, 20, &count));
+  assert_int_equal(count, 3);
+  expect_fails(hf_queue_put_many(queue, items, 5, NULL, 0, &count), RESOURCE_EXHAUSTED, QUEUE_FULL);
+  expect_fails(hf_queue_put_many(queue, items, 5, NULL, 20, &count), DEADLINE_EXCEEDED, QUEUE_FULL);
+  expect_get(queue, 1);
+  expect_ok(hf_queue_put_many(queue, items, 1, &urgent, 0, NULL));
+  expect_ok(hf_queue_get_many(queue, 10, 0, &values, &count));
+  EXPECT_INTS(values, count, 1, 2, 3);
+  hf_queue_close(queue);
+}
+
+static void test_work_get_many_takes_what_is_there_up_to_max(void **state) {
+  const hf_value items[] = {hf_int(1), hf_int(2), hf_int(3)};
+  hf_queue *queue = open_queue(NULL, 0);
+  hf_value *values;
+  size_t count;
+  (void)state;
+  expect_fails(hf_queue_get_many(queue, 2, 0, &values, &count), RESOURCE_EXHAUSTED, QUEUE_EMPTY);
+  expect_fails(hf_queue_get_many(queue, 2, 20, &values, &count), DEADLINE_EXCEEDED, QUEUE_EMPTY);
+  expect_fails(hf_queue_get_many(queue, 0, 0, &values, &count), INVALID_ARGUMENT, BAD_ARGUMENT);
+  expect_ok(hf_queue_put_many(queue, items, 3, NULL, 0, NULL));
+  expect_ok(hf_queue_get_many(queue, 2, 0, &values, &count));
+  EXPECT_INTS(values, count, 1, 2);
+  expect_ok(hf_queue_get_many(queue, SIZE_MAX, HF_FOREVER, &values, &count));
+  EXPECT_INTS(values, count, 3);
+  hf_queue_close(queue);
+}
+
+/* ---------------------------------------------------------------- reservations */
+
+static void test_work_ack_ends_the_task(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  (void)state;
+  put_with(queue, 1, 5, 0);
+  put(queue, 2);
+  struct hf_reservation second = reserve(queue, 0, 2);
+  struct hf_reservation first = reserve(queue, 0, 1);
+  assert_true(first.id > second.id);
+  assert_int_equal(first.tries, 0);
+  assert_int_equal(first.priority, 5);
+  assert_int_equal(info_of(queue).reserved, 2);
+  expect_empty(queue);
+  expect_fails(hf_queue_join(queue, 20), DEADLINE_EXCEEDED, NOT_JOINED);
+  expect_ok(hf_queue_ack(queue, first.id));
+  expect_fails(hf_queue_ack(queue, first.id), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_fails(hf_queue_ack(queue, second.id + 1000), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_ok(hf_queue_ack(queue, second.id));
+  expect_ok(hf_queue_join(queue, 0));
+  expect_fails(hf_queue_task_done(queue), FAILED_PRECONDITION, TOO_MANY_DONE);
+  hf_queue_close(queue);
+}
+
+static void test_work_reservation_is_its_sessions(void **state) {
+  hf_queue *queue = open_queue("shared", 0);
+  hf_conn *conn = connect_again(0);
+  hf_queue *same, *other = open_queue(NULL, 0);
+  (void)state;
+  expect_ok(hf_queue_open(conn, "shared", 0, &same));
+  put(queue, 1);
+  struct hf_reservation item = reserve(queue, 0, 1);
+  expect_fails(hf_queue_ack(same, item.id), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_fails(hf_queue_return(same, item.id, 0), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_fails(hf_queue_bury(same, item.id), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_fails(hf_queue_extend(same, item.id, 1), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_fails(hf_queue_ack(other, item.id), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_ok(hf_queue_ack(queue, item.id));
+  hf_queue_close(other);
+  hf_queue_close(same);
+  hf_close(conn);
+  hf_queue_close(queue);
+  expect_ok(hf_delete(world.conn, "shared"));
+}
+
+static void test_work_returned_item_has_its_old_place_and_one_try_more(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  (void)state;
+  for (int64_t i = 1; i <= 3; i++) {
+    put(queue, i);
+  }
+  struct hf_reservation first = reserve(queue, 0, 1);
+  struct hf_reservation second = reserve(queue, 0, 2);
+  expect_ok(hf_queue_return(queue, second.id, 0));
+  expect_ok(hf_queue_return(queue, first.id, 0));
+  expect_fails(hf_queue_return(queue, first.id, 0), FAILED_PRECONDITION, NOT_RESERVED);
+  first = reserve(queue, 0, 1);
+  assert_int_equal(first.tries, 1);
+  expect_ok(hf_queue_return(queue, first.id, 100));
+  expect_get(queue, 2);
+  expect_get(queue, 3);
+  uint64_t begin_ms = now_ms();
+  first = reserve(queue, 0, 1);
+  assert_true(now_ms() >= begin_ms + 50);
+  assert_int_equal(first.tries, 2);
+  expect_ok(hf_queue_ack(queue, first.id));
+  hf_queue_close(queue);
+}
+
+static void test_work_buried_item_stays_unfinished_until_kicked(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  uint64_t kicked;
+  (void)state;
+  for (int64_t i = 1; i <= 3; i++) {
+    put(queue, i);
+  }
+  for (int64_t i = 1; i <= 3; i++) {
+    expect_ok(hf_queue_bury(queue, reserve(queue, 0, i).id));
+  }
+  expect_empty(queue);
+  assert_int_equal(info_of(queue).buried, 3);
+  assert_int_equal(info_of(queue).unfinished, 3);
+  expect_ok(hf_queue_kick(queue, 1, &kicked));
+  assert_int_equal(kicked, 1);
+  expect_ok(hf_queue_ack(queue, reserve(queue, 0, 1).id));
+  expect_ok(hf_queue_kick(queue, 0, NULL));
+  expect_ok(hf_queue_ack(queue, reserve(queue, 0, 2).id));
+  expect_ok(hf_queue_ack(queue, reserve(queue, 0, 3).id));
+  expect_ok(hf_queue_kick(queue, UINT64_MAX, &kicked));
+  assert_int_equal(kicked, 0);
+  expect_ok(hf_queue_join(queue, 0));
+  hf_queue_close(queue);
+}
+
+static void test_work_lease_that_ends_gives_the_item_to_the_next(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  (void)state;
+  put(queue, 1);
+  struct hf_reservation slow = reserve(queue, 50, 1);
+  struct hf_reservation next = reserve(queue, UINT64_MAX, 1);
+  assert_int_equal(next.tries, 1);
+  expect_fails(hf_queue_ack(queue, slow.id), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_fails(hf_queue_extend(queue, slow.id, 1000), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_ok(hf_queue_ack(queue, next.id));
+  hf_queue_close(queue);
+}
+
+static void test_work_extended_lease_begins_anew(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  (void)state;
+  put(queue, 1);
+  struct hf_reservation item = reserve(queue, 200, 1);
+  for (int i = 0; i < 4; i++) {
+    sleep_ms(100);
+    expect_ok(hf_queue_extend(queue, item.id, 200));
+  }
+  expect_empty(queue);
+  expect_ok(hf_queue_extend(queue, item.id, 0));
+  sleep_ms(300);
+  expect_ok(hf_queue_ack(queue, item.id));
+  hf_queue_close(queue);
+}
+
+static void test_work_task_done_acknowledges_the_threads_oldest(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  (void)state;
+  put(queue, 1);
+  put(queue, 2);
+  struct hf_reservation first = reserve(queue, 0, 1);
+  struct hf_reservation second = reserve(queue, 0, 2);
+  expect_ok(hf_queue_task_done(queue));
+  expect_fails(hf_queue_ack(queue, first.id), FAILED_PRECONDITION, NOT_RESERVED);
+  expect_ok(hf_queue_ack(queue, second.id));
+  hf_queue_close(queue);
+}
+
+static void test_work_references_in_items_are_counted(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  struct hf_reservation item;
+  hf_list *list;
+  hf_object *again;
+  uint64_t before = object_count();
+  (void)state;
+  expect_ok(hf_list_open(world.conn, NULL, &list));
+  expect_ok(hf_queue_put(queue, hf_reference(HF_AS_OBJECT(list)), 0));
+  hf_list_close(list);
+  expect_ok(hf_queue_reserve(queue, 0, 0, &item));
+  expect_ok(hf_queue_return(queue, item.id, 0));
+  hf_value_clear(&item.value);
+  expect_ok(hf_queue_reserve(queue, 0, 0, &item));
+  expect_ok(hf_reference_open(world.conn, &item.value, &again));
+  expect_ok(hf_queue_ack(queue, item.id));
+  expect_ok(hf_list_append((hf_list *)again, hf_int(1)));
+  hf_object_close(again);
+  assert_int_equal(object_count(), before);
+  hf_queue_close(queue);
+}
+
+static void test_work_reservations_go_through_pipelines_and_one_way(void **state) {
+  enum { COUNT = 100 };
+  struct hf_reservation items[COUNT];
+  struct hf_flush_result flushed;
+  hf_queue *queue = open_queue(NULL, 0);
+  (void)state;
+  expect_ok(hf_oneway_begin(world.conn));
+  for (int64_t i = 0; i < COUNT; i++) {
+    put_with(queue, i, -i, 0);
+  }
+  expect_ok(hf_oneway_end(world.conn));
+  expect_ok(hf_flush(world.conn, 5000, &flushed));
+  expect_ok(hf_pipeline_begin(world.conn, 0));
+  for (int i = 0; i < COUNT; i++) {
+    expect_ok(hf_queue_reserve(queue, 0, 0, &items[i]));
+  }
+  expect_ok(hf_pipeline_end(world.conn, NULL));
+  expect_ok(hf_oneway_begin(world.conn));
+  for (int i = 0; i < COUNT; i++) {
+    assert_int_equal(items[i].value.integer, COUNT - 1 - i);
+    expect_ok(hf_queue_ack(queue, items[i].id));
+  }
+  expect_ok(hf_oneway_end(world.conn));
+  expect_ok(hf_flush(world.conn, 5000, &flushed));
+  assert_int_equal(flushed.failed, 0);
+  expect_ok(hf_queue_join(queue, 0));
+  hf_queue_close(queue);
+}
+
+/* ---------------------------------------------------------------- those who leave */
+
+static int reserve_and_wait(void *name) {
+  hf_conn *conn = child_connect();
+  struct hf_reservation item;
+  hf_queue *queue;
+  if (hf_queue_open(conn, name, 0, &queue) != HF_OK ||
+      hf_queue_reserve(queue, 0, 0, &item) != HF_OK) {
+    return 1;
+  }
+  pause();
+  return 2;
+}
+
+static void await_reserved(hf_queue *queue, uint64_t count) {
+  uint64_t until_ms = now_ms() + 5000;
+  while (info_of(queue).reserved != count) {
+    assert_true(now_ms() < until_ms);
+    sleep_ms(2);
+  }
+}
+
+static void test_work_item_of_a_killed_process_comes_back_in_its_place(void **state) {
+  char name[] = "orphans";
+  hf_queue *queue = open_queue(name, 0);
+  (void)state;
+  for (int64_t i = 1; i <= 3; i++) {
+    put(queue, i);
+  }
+  for (uint64_t tries = 1; tries <= 3; tries++) {
+    pid_t child = child_start(reserve_and_wait, name);
+    await_reserved(queue, 1);
+    child_kill(child);
+    await_reserved(queue, 0);
+    struct hf_reservation item = reserve(queue, 0, 1);
+    assert_int_equal(item.tries, 2 * tries - 1);
+    expect_ok(hf_queue_return(queue, item.id, 0));
+  }
+  expect_get(queue, 1);
+  expect_get(queue, 2);
+  expect_get(queue, 3);
+  hf_queue_close(queue);
+  expect_ok(hf_delete(world.conn, name));
+}
+
+static void test_work_item_of_a_clean_goodbye_comes_back(void **state) {
+  hf_queue *queue = open_queue("left", 0);
+  hf_conn *conn = connect_again(0);
+  hf_queue *same;
+  (void)state;
+  put(queue, 1);
+  put(queue, 2);
+  expect_ok(hf_queue_open(conn, "left", 0, &same));
+  reserve(same, 0, 1);
+  hf_queue_close(same);
+  hf_close(conn);
+  struct hf_reservation item = reserve(queue, 0, 1);
+  expect_ok(hf_queue_ack(queue, item.id));
+  expect_get(queue, 2);
+  hf_queue_close(queue);
+  expect_ok(hf_delete(world.conn, "left"));
+}
+
+/* A child has its parent's handle, not its reservations. */
+static int ack_in_child(void *argument) {
+  const struct hf_reservation *item = argument;
+  hf_object *queue;
+  if (hf_open(world.conn, "forked", HF_QUEUE, &queue) != HF_OK) {
+    return 1;
+  }
+  hf_status status = hf_queue_ack((hf_queue *)queue, item->id);
+  return status == HF_FAILED_PRECONDITION ? 0 : 2;
+}
+
+static void test_work_forked_child_has_none_of_its_parents_reservations(void **state) {
+  hf_queue *queue = open_queue("forked", 0);
+  (void)state;
+  put(queue, 1);
+  struct hf_reservation item = reserve(queue, 0, 1);
+  assert_int_equal(child_end(child_start(ack_in_child, &item)), 0);
+  expect_ok(hf_queue_ack(queue, item.id));
+  hf_queue_close(queue);
+  expect_ok(hf_delete(world.conn, "forked"));
+}
+
+/* ---------------------------------------------------------------- many workers */
+
+enum { ITEM_COUNT = 2000, WORKER_COUNT = 8 };
+
+struct worker {
+  hf_queue *queue;
+  hf_dict *done;
+  bool fails_often;
+  pthread_t thread;
+};
+
+/* Notes each item, then acknowledges it; ends when the queue is shut down. 0: all went well */
+static int work(const struct worker *worker) {
+  struct hf_reservation item;
+  hf_status status;
+  for (uint64_t turn = 0;; turn++) {
+    status = hf_queue_reserve(worker->queue, 10000, HF_FOREVER, &item);
+    if (status != HF_OK) {
+      return strcmp(hf_last_error()->reason, "QUEUE_SHUT_DOWN") == 0 ? 0 : 1;
+    }
+    if (worker->fails_often && turn % 3 == 0) {
+      status = hf_queue_return(worker->queue, item.id, turn % 2);
+    } else if (hf_dict_add(worker->done, item.value, hf_int(1), NULL) != HF_OK) {
+      return 2;
+    } else {
+      status = hf_queue_ack(worker->queue, item.id);
+    }
+    if (status != HF_OK) {
+      return 3;
+    }
+  }
+}
+
+static void *work_in_thread(void *argument) {
+  return (void *)(intptr_t)work(argument);
+}
+
+static void put_all(hf_queue *queue) {
+  for (int64_t i = 0; i < ITEM_COUNT; i++) {
+    put_with(queue, i, i % 3, i % 50 == 0 ? 20 : 0);
+  }
+}
+
+static void expect_each_once(hf_dict *done) {
+  struct hf_entry *entries;
+  size_t count;
+  expect_ok(hf_dict_items(done, &entries, &count));
+  assert_int_equal(count, ITEM_COUNT);
+  for (size_t i = 0; i < count; i++) {
+    assert_int_equal(entries[i].value.integer, 1);
+  }
+  hf_entries_free(entries, count);
+}
+
+static void test_work_threads_do_each_item_once(void **state) {
+  struct worker workers[WORKER_COUNT];
+  hf_queue *queue = open_queue(NULL, 0);
+  hf_dict *done;
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &done));
+  for (int i = 0; i < WORKER_COUNT; i++) {
+    workers[i] = (struct worker){.queue = queue, .done = done, .fails_often = i % 2 == 0};
+    assert_int_equal(pthread_create(&workers[i].thread, NULL, work_in_thread, &workers[i]), 0);
+  }
+  put_all(queue);
+  expect_ok(hf_queue_join(queue, 60000));
+  expect_ok(hf_queue_shutdown(queue, false));
+  for (int i = 0; i < WORKER_COUNT; i++) {
+    void *result;
+    pthread_join(workers[i].thread, &result);
+    assert_int_equal((intptr_t)result, 0);
+  }
+  expect_each_once(done);
+  hf_dict_close(done);
+  hf_queue_close(queue);
+}
+
+/* Children use handles of their parent; each dies at a moment of its own, but for the last. */
+static int work_in_child(void *argument) {
+  return work(argument);
+}
+
+static void test_work_killed_processes_lose_no_item(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  struct worker worker = {.queue = queue};
+  uint64_t seed = 11;
+  int killed = 0;
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &worker.done));
+  put_all(queue);
+  pid_t first = child_start(work_in_child, &worker);
+  while (info_of(queue).unfinished > ITEM_COUNT / 4) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    pid_t child = child_start(work_in_child, &worker);
+    sleep_ms((long)(seed >> 33) % 20 + 1);
+    child_kill(child);
+    killed++;
+  }
+  expect_ok(hf_queue_join(queue, 60000));
+  expect_ok(hf_queue_shutdown(queue, false));
+  assert_int_equal(child_end(first), 0);
+  struct hf_entry *entries;
+  size_t count;
+  int64_t twice = 0;
+  expect_ok(hf_dict_items(worker.done, &entries, &count));
+  assert_int_equal(count, ITEM_COUNT);
+  for (size_t i = 0; i < count; i++) {
+    twice += entries[i].value.integer - 1;
+  }
+  hf_entries_free(entries, count);
+  print_message("%d items, %d workers killed, %lld done but not acknowledged in time\n", ITEM_COUNT,
+                killed, (long long)twice);
+  assert_true(twice <= killed);
+  hf_dict_close(worker.done);
+  hf_queue_close(queue);
+}
+
+/* ---------------------------------------------------------------- the end of a queue */
+
+static void *reserve_forever(void *queue) {
+  struct hf_reservation item;
+  hf_status status = hf_queue_reserve(queue, 0, HF_FOREVER, &item);
+  if (status == HF_OK) {
+    status = hf_queue_ack(queue, item.id);
+  }
+  return (void *)(intptr_t)status;
+}
+
+static void test_work_shutdown_ends_puts_and_then_gets(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  hf_value value;
+  void *status;
+  pthread_t thread;
+  (void)state;
+  put(queue, 1);
+  put(queue, 2);
+  struct hf_reservation item = reserve(queue, 0, 1);
+  expect_ok(hf_queue_shutdown(queue, false));
+  assert_true(info_of(queue).shut_down);
+  expect_fails(hf_queue_put(queue, hf_int(3), 0), FAILED_PRECONDITION, QUEUE_SHUT_DOWN);
+  expect_get(queue, 2);
+  /* What is reserved may come back: somebody may wait for it. */
+  assert_int_equal(pthread_create(&thread, NULL, reserve_forever, queue), 0);
+  await_waiting(1);
+  expect_ok(hf_queue_return(queue, item.id, 0));
+  pthread_join(thread, &status);
+  assert_int_equal((intptr_t)status, HF_OK);
+  expect_fails(hf_queue_get(queue, HF_FOREVER, &value), FAILED_PRECONDITION, QUEUE_SHUT_DOWN);
+  expect_ok(hf_queue_shutdown(queue, false));
+  hf_queue_close(queue);
+}
+
+static void test_work_shutdown_wakes_who_waits(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  pthread_t threads[3];
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, reserve_forever, queue), 0);
+  }
+  await_waiting(3);
+  expect_ok(hf_queue_shutdown(queue, false));
+  for (int i = 0; i < 3; i++) {
+    void *status;
+    pthread_join(threads[i], &status);
+    assert_int_equal((intptr_t)status, HF_FAILED_PRECONDITION);
+  }
+  hf_queue_close(queue);
+}
+
+static void test_work_immediate_shutdown_drops_what_waits(void **state) {
+  hf_queue *queue = open_queue(NULL, 0);
+  hf_value value;
+  (void)state;
+  put(queue, 1);
+  put_with(queue, 2, -3, 60000);
+  expect_ok(hf_queue_shutdown(queue, true));
+  expect_ok(hf_queue_join(queue, 0));
+  expect_fails(hf_queue_get(queue, 0, &value), FAILED_PRECONDITION, QUEUE_SHUT_DOWN);
+  hf_queue_close(queue);
+}
+
+static void test_work_deleted_queue_takes_its_reservations_along(void **state) {
+  hf_queue *queue = open_queue("doomed", 0);
+  void *status;
+  pthread_t thread;
+  (void)state;
+  put(queue, 1);
+  struct hf_reservation item = reserve(queue, 0, 1);
+  assert_int_equal(pthread_create(&thread, NULL, reserve_forever, queue), 0);
+  await_waiting(1);
+  expect_ok(hf_delete(world.conn, "doomed"));
+  pthread_join(thread, &status);
+  assert_int_equal((intptr_t)status, HF_ABORTED);
+  expect_fails(hf_queue_ack(queue, item.id), NOT_FOUND, NO_SUCH_OBJECT);
+  hf_queue_close(queue);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_work_lower_priorities_go_first_equal_ones_in_order),
+    cmocka_unit_test(test_work_delayed_item_is_not_to_be_had_before),
+    cmocka_unit_test(test_work_put_many_tells_how_many_found_room),
+    cmocka_unit_test(test_work_get_many_takes_what_is_there_up_to_max),
+    cmocka_unit_test(test_work_ack_ends_the_task),
+    cmocka_unit_test(test_work_reservation_is_its_sessions),
+    cmocka_unit_test(test_work_returned_item_has_its_old_place_and_one_try_more),
+    cmocka_unit_test(test_work_buried_item_stays_unfinished_until_kicked),
+    cmocka_unit_test(test_work_lease_that_ends_gives_the_item_to_the_next),
+    cmocka_unit_test(test_work_extended_lease_begins_anew),
+    cmocka_unit_test(test_work_task_done_acknowledges_the_threads_oldest),
+    cmocka_unit_test(test_work_references_in_items_are_counted),
+    cmocka_unit_test(test_work_reservations_go_through_pipelines_and_one_way),
+    cmocka_unit_test(test_work_item_of_a_killed_process_comes_back_in_its_place),
+    cmocka_unit_test(test_work_item_of_a_clean_goodbye_comes_back),
+    cmocka_unit_test(test_work_forked_child_has_none_of_its_parents_reservations),
+    cmocka_unit_test(test_work_threads_do_each_item_once),
+    cmocka_unit_test(test_work_killed_processes_lose_no_item),
+    cmocka_unit_test(test_work_shutdown_ends_puts_and_then_gets),
+    cmocka_unit_test(test_work_shutdown_wakes_who_waits),
+    cmocka_unit_test(test_work_immediate_shutdown_drops_what_waits),
+    cmocka_unit_test(test_work_deleted_queue_takes_its_reservations_along),
+};
+
+WORLD_MAIN("work", tests)
