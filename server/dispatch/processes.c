@@ -71,7 +71,11 @@ int processes_open(const struct processes *processes, struct bytes machine, uint
   if (!is_here || id == 0 || id > INT_MAX) {
     return -1;
   }
-  return (int)syscall(SYS_pidfd_open, (pid_t)id, 0);
+  int process = (int)syscall(SYS_pidfd_open, (pid_t)id, 0);
+  if (process < 0 && errno == ESRCH) {
+    return eventfd(1, EFD_CLOEXEC); /* readable, as that of a process that has ended */
+  }
+  return process;
 }
 
 void processes_watch(struct processes *processes, int process, uint64_t tag) {

@@ -28,7 +28,8 @@ struct processes {
 bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t tag),
                      void *ctx);
 void processes_stop(struct processes *processes);
-/* A descriptor for the process of that id on that machine; -1: it runs elsewhere, or not at all. */
+/* A descriptor for the process of that id on that machine, which may have ended; -1: it runs
+ * elsewhere. */
 int processes_open(const struct processes *processes, struct bytes machine, uint64_t id);
 /* Calls back with the tag once, when the process has ended, or has already. */
 void processes_watch(struct processes *processes, int process, uint64_t tag);

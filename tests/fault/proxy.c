@@ -36,6 +36,7 @@ struct link {
   int side[2];
   struct flow flows[2];
   int64_t cut_at_ms;
+  bool is_half_open;
 };
 
 struct state {
@@ -46,7 +47,9 @@ struct state {
   size_t links_count;
   int listener;
   uint16_t target_port;
-  int64_t next_stall_ms;
+  int64_t next_stall_ms, next_half_open_ms, next_storm_ms;
+  uint32_t storm_cuts_left;
+  int64_t refuse_until_ms;
 };
 
 static int64_t now_ms(void) {
@@ -83,13 +86,23 @@ static int64_t moment_after(struct state *state, uint32_t average_ms, int64_t no
                          : now + 1 + (int64_t)random_below(&state->randomness, 2ull * average_ms);
 }
 
-static void accept_link(struct state *state) {
+static void refuse(struct state *state, int client) {
+  close_side(client, true);
+  atomic_fetch_add(&state->counts->refused, 1);
+}
+
+static void accept_link(struct state *state, int64_t now) {
   struct sockaddr_in target = {.sin_family = AF_INET, .sin_port = htons(state->target_port)};
   int client = accept(state->listener, NULL, NULL);
   if (client < 0) {
     return;
   }
-  target.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (now < state->refuse_until_ms) {
+    refuse(state, client);
+    return;
+  }
+  uint32_t address = state->options.target_address;
+  target.sin_addr.s_addr = htonl(address == 0 ? INADDR_LOOPBACK : address);
   int server = socket(AF_INET, SOCK_STREAM, 0);
   struct link *link = calloc(1, sizeof(*link));
   if (link == NULL || server < 0 || state->links_count == LINKS_MAX ||
@@ -105,7 +118,7 @@ static void accept_link(struct state *state) {
   set_up_socket(server);
   link->side[0] = client;
   link->side[1] = server;
-  link->cut_at_ms = moment_after(state, state->options.life_ms, now_ms());
+  link->cut_at_ms = moment_after(state, state->options.life_ms, now);
   state->links[state->links_count++] = link;
   atomic_fetch_add(&state->counts->accepted, 1);
 }
@@ -146,7 +159,7 @@ static bool empty_flow(struct state *state, struct link *link, int from, int64_t
 /* Half of the cuts let a part of what is under way through: a broken frame. */
 static void cut_link(struct state *state, size_t idx, int64_t now) {
   struct link *link = state->links[idx];
-  for (int from = 0; from < 2; from++) {
+  for (int from = 0; from < 2 && !link->is_half_open; from++) {
     struct flow *flow = &link->flows[from];
     (void)fill_flow(state, link, from, now);
     if (flow->len > 0 && random_below(&state->randomness, 2) == 0) {
@@ -154,7 +167,7 @@ static void cut_link(struct state *state, size_t idx, int64_t now) {
       (void)send(link->side[1 - from], flow->bytes, flow->len, MSG_NOSIGNAL);
     }
   }
-  drop_link(state, idx, random_below(&state->randomness, 2) == 0);
+  drop_link(state, idx, link->is_half_open || random_below(&state->randomness, 2) == 0);
   atomic_fetch_add(&state->counts->cut, 1);
 }
 
@@ -169,19 +182,54 @@ static void stall_one(struct state *state, int64_t now) {
   atomic_fetch_add(&state->counts->stalled, 1);
 }
 
+static void half_open_one(struct state *state, int64_t now) {
+  state->next_half_open_ms = moment_after(state, state->options.half_open_every_ms, now);
+  if (state->links_count == 0) {
+    return;
+  }
+  struct link *link = state->links[random_below(&state->randomness, state->links_count)];
+  if (!link->is_half_open) {
+    link->is_half_open = true;
+    link->cut_at_ms = now + state->options.half_open_ms;
+    atomic_fetch_add(&state->counts->half_opened, 1);
+  }
+}
+
+/* One cut of a storm; the last one begins the refusing. */
+static void storm(struct state *state, int64_t now) {
+  if (state->storm_cuts_left == 0) {
+    state->storm_cuts_left = state->options.storm_cuts;
+    atomic_fetch_add(&state->counts->storms, 1);
+  }
+  while (state->links_count > 0) {
+    cut_link(state, state->links_count - 1, now);
+  }
+  state->next_storm_ms = now + STORM_GAP_MS;
+  if (--state->storm_cuts_left == 0) {
+    state->refuse_until_ms = now + state->options.refuse_ms;
+    state->next_storm_ms = moment_after(state, state->options.storm_every_ms, now);
+  }
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 /* Held bytes and unwritable sides are looked at every TICK_MS; the rest wakes the loop. */
 static int wait_for_events(struct state *state, struct pollfd *pollfds, int64_t now) {
   bool holding = false;
-  int64_t next_ms = state->next_stall_ms;
+  int64_t next_ms = earlier(state->next_stall_ms, state->next_half_open_ms);
+  next_ms = earlier(next_ms, state->next_storm_ms);
   pollfds[0] = (struct pollfd){.fd = state->listener, .events = POLLIN};
   for (size_t i = 0; i < state->links_count; i++) {
-    next_ms = state->links[i]->cut_at_ms < next_ms ? state->links[i]->cut_at_ms : next_ms;
+    bool is_half_open = state->links[i]->is_half_open;
+    next_ms = earlier(next_ms, state->links[i]->cut_at_ms);
     for (int from = 0; from < 2; from++) {
       struct flow *flow = &state->links[i]->flows[from];
-      bool may_read = flow->len < FLOW_BYTES && flow->held_until_ms <= now;
-      holding = holding || flow->len > 0 || flow->held_until_ms > now;
+      bool may_read = flow->len < FLOW_BYTES && flow->held_until_ms <= now && !is_half_open;
+      holding = holding || (!is_half_open && (flow->len > 0 || flow->held_until_ms > now));
       pollfds[1 + 2 * i + (size_t)from] =
-          (struct pollfd){.fd = state->links[i]->side[from], .events = may_read ? POLLIN : 0};
+          (struct pollfd){.fd = may_read ? state->links[i]->side[from] : -1, .events = POLLIN};
     }
   }
   int64_t left_ms = next_ms == NEVER ? 1000 : next_ms - now;
@@ -191,7 +239,7 @@ static int wait_for_events(struct state *state, struct pollfd *pollfds, int64_t 
 
 static bool serve_link(struct state *state, size_t idx, const struct pollfd *pollfds, int64_t now) {
   struct link *link = state->links[idx];
-  for (int from = 0; from < 2; from++) {
+  for (int from = 0; from < 2 && !link->is_half_open; from++) {
     struct flow *flow = &link->flows[from];
     bool readable = pollfds[1 + 2 * idx + (size_t)from].revents != 0;
     if (readable && flow->len < FLOW_BYTES && flow->held_until_ms <= now &&
@@ -205,26 +253,43 @@ static bool serve_link(struct state *state, size_t idx, const struct pollfd *pol
   return true;
 }
 
+/* Downwards: a dropped link is replaced by one that was served already. */
+static void serve_links(struct state *state, const struct pollfd *pollfds, int64_t now) {
+  for (size_t i = state->links_count; i-- > 0;) {
+    if (!serve_link(state, i, pollfds, now)) {
+      drop_link(state, i, false);
+    } else if (now >= state->links[i]->cut_at_ms) {
+      cut_link(state, i, now);
+    }
+  }
+}
+
+static void do_harm(struct state *state, int64_t now) {
+  if (now >= state->next_stall_ms) {
+    stall_one(state, now);
+  }
+  if (now >= state->next_half_open_ms) {
+    half_open_one(state, now);
+  }
+  if (now >= state->next_storm_ms) {
+    storm(state, now);
+  }
+}
+
 static void serve(struct state *state) {
   static struct pollfd pollfds[1 + 2 * LINKS_MAX];
-  state->next_stall_ms = moment_after(state, state->options.stall_every_ms, now_ms());
+  int64_t begun_ms = now_ms();
+  state->next_stall_ms = moment_after(state, state->options.stall_every_ms, begun_ms);
+  state->next_half_open_ms = moment_after(state, state->options.half_open_every_ms, begun_ms);
+  state->next_storm_ms = moment_after(state, state->options.storm_every_ms, begun_ms);
   for (;;) {
     (void)wait_for_events(state, pollfds, now_ms());
     int64_t now = now_ms();
-    /* Downwards: a dropped link is replaced by one that was served already. */
-    for (size_t i = state->links_count; i-- > 0;) {
-      if (!serve_link(state, i, pollfds, now)) {
-        drop_link(state, i, false);
-      } else if (now >= state->links[i]->cut_at_ms) {
-        cut_link(state, i, now);
-      }
-    }
+    serve_links(state, pollfds, now);
     if ((pollfds[0].revents & POLLIN) != 0) {
-      accept_link(state);
+      accept_link(state, now);
     }
-    if (now >= state->next_stall_ms) {
-      stall_one(state, now);
-    }
+    do_harm(state, now);
   }
 }
 

@@ -1,6 +1,6 @@
-/* A bad network between clients and a server on loopback: a TCP proxy in a process of its own.
+/* A bad network between clients and a server: a TCP proxy in a process of its own.
  *
- *   clients --- proxy.port [ cuts, delays, stalls, dribbles ] target_port --- server
+ *   clients --- proxy.port [ cuts, delays, stalls, dribbles, half-opens, storms ] target --- server
  *
  * What was read from one side and not yet written to the other is lost when a connection is cut, so
  * frames break at any byte. All random decisions come from the seed, though their moment depends on
@@ -20,10 +20,19 @@ struct proxy_options {
   uint32_t stall_ms;       /* for that long */
   uint32_t delay_ms_max;   /* each stretch of bytes waits up to that long */
   uint32_t dribble_bytes;  /* forwards at most that many at once; 0: whatever is there */
+  uint32_t half_open_every_ms; /* one connection goes dumb that often; 0: never. Nothing passes, in
+                                  neither direction, and both sockets stay open */
+  uint32_t half_open_ms;       /* until it is reset, as by a keepalive */
+  uint32_t storm_every_ms;     /* all connections are cut at once that often; 0: never */
+  uint32_t storm_cuts;         /* so many times in a row, STORM_GAP_MS apart */
+  uint32_t refuse_ms;          /* and then new ones are reset for that long */
+  uint32_t target_address;     /* IPv4 in host order; 0: loopback */
 };
 
+#define STORM_GAP_MS 20
+
 struct proxy_counts {
-  atomic_ullong accepted, cut, stalled, bytes;
+  atomic_ullong accepted, cut, stalled, half_opened, storms, refused, bytes;
 };
 
 struct proxy {

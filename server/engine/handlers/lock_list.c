@@ -29,9 +29,10 @@ static hf_reason list_waiters(const struct call *call, const struct object *obje
   }
   TAILQ_FOREACH(waiter, &queue->waiters, queue_link) {
     struct reply_party *party = &listed->waiters[listed->waiters_count++];
-    uint64_t session = waiter->session ? waiter->session->serial : 0;
-    *party = party_of(call->engine, (struct lock_owner){session, waiter->caller});
-    party->waited_ms = (call->now_ns - waiter->since_ns) / CLOCK_NS_PER_MS;
+    const struct waiter *principal = waiter_principal((struct waiter *)waiter); /* which may wait for others too */
+    uint64_t session = principal->session ? principal->session->serial : 0;
+    *party = party_of(call->engine, (struct lock_owner){session, principal->caller});
+    party->waited_ms = (call->now_ns - principal->since_ns) / CLOCK_NS_PER_MS;
   }
   return HF_REASON_NONE;
 }

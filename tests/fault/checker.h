@@ -1,0 +1,46 @@
+/* Judges a history: could one server that does one thing at a time have answered like that?
+ *
+ * entries, cells   linearizable: there is an order of all calls on it, consistent with which calls
+ *                  returned before which others were made, that explains every result
+ *                  (checker_register.c)
+ * queues           every item comes out once and none that was not put; first in, first out: if
+ *                  put(a) returned before put(b) was made, take(b) does not return before take(a)
+ *                  is made; no take finds the queue empty while an item is in it for the whole
+ *                  call. For each take of unknown outcome one item may be missing; or late, because
+ *                  that take had it and gave it back. The history has to end with the queue emptied
+ * locks            tokens are unique and rise: a grant that returned before another acquire was made
+ *                  has the smaller one; holders are disjoint: whoever released well had released, or
+ *                  was releasing, when the next grant returned
+ *
+ * A call of unknown outcome happened at any time after it was made, or never.
+ */
+#ifndef HF_TESTS_FAULT_CHECKER_H
+#define HF_TESTS_FAULT_CHECKER_H
+
+#include "tests/fault/history.h"
+
+#define CHECKER_FINDINGS_MAX 8
+
+struct checker_report {
+  uint64_t operations, unknown, subjects;
+  uint64_t missing, late;  /* items that takes of unknown outcome may have got, or had */
+  uint64_t configurations; /* most that the search had to look at for one call */
+  uint64_t violations, undecided;
+  char findings[CHECKER_FINDINGS_MAX][192]; /* the first of them, in words */
+};
+
+/* Sorts the records. */
+void checker_run(struct history_record *records, size_t count, struct checker_report *report);
+/* To stdout, with one line for each finding. */
+void checker_print(const struct checker_report *report);
+
+/* For the checkers of one subject: all of its records, in any order. */
+void checker_violation(struct checker_report *report, const struct history_record *record,
+                       const char *what);
+void checker_undecided(struct checker_report *report, const struct history_record *record,
+                       const char *what);
+void checker_register(struct history_record *records, size_t count, struct checker_report *report);
+void checker_queue(struct history_record *records, size_t count, struct checker_report *report);
+void checker_lock(struct history_record *records, size_t count, struct checker_report *report);
+
+#endif

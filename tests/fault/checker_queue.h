@@ -1,0 +1,28 @@
+/* What the checkers of a queue share. */
+#ifndef HF_TESTS_FAULT_CHECKER_QUEUE_H
+#define HF_TESTS_FAULT_CHECKER_QUEUE_H
+
+#include "tests/fault/checker.h"
+
+#include <stdbool.h>
+
+/* One item's way through the queue. */
+struct passage {
+  int64_t item;
+  const struct history_record *put, *take; /* NULL: none */
+};
+
+struct passages {
+  struct passage *items;
+  size_t count;
+};
+
+static inline bool checker_is_unknown_take(const struct history_record *record) {
+  return record->operation == HISTORY_TAKE && record->outcome == HISTORY_UNKNOWN;
+}
+
+/* First in, first out. Sorts the passages, and drops those that say nothing about order. */
+void checker_order(struct passages *passages, const struct history_record *records, size_t count,
+                   struct checker_report *report);
+
+#endif

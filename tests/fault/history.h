@@ -1,0 +1,77 @@
+/* What clients did and saw, for a checker to judge afterwards.
+ *
+ * Each process appends to a file of its own, mapped into its memory: a call is written down before
+ * it is made and completed when it returns, so a process that is killed leaves what it had begun.
+ *
+ * shapes  one struct history_record per call; a file ends at the first with invoked_ns 0
+ * units   nanoseconds of CLOCK_MONOTONIC, which the processes of one machine share
+ */
+#ifndef HF_TESTS_FAULT_HISTORY_H
+#define HF_TESTS_FAULT_HISTORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum history_kind { HISTORY_ENTRY = 1, HISTORY_CELL, HISTORY_QUEUE, HISTORY_LOCK };
+
+enum history_operation {
+  HISTORY_GET = 1,
+  HISTORY_SET,
+  HISTORY_DELETE,
+  HISTORY_ADD,
+  HISTORY_COMPARE_AND_SET,
+  HISTORY_PUT,
+  HISTORY_TAKE,
+  HISTORY_ACQUIRE,
+  HISTORY_RELEASE,
+};
+
+enum history_outcome {
+  HISTORY_UNKNOWN, /* it failed or never returned: maybe it happened, maybe later */
+  HISTORY_DONE,
+  HISTORY_REFUSED, /* it happened and changed nothing: no such key, other value, empty, not held */
+};
+
+/* Where a number could be and nothing is: a key that is not there. */
+#define HISTORY_ABSENT INT64_MIN
+
+struct history_record {
+  uint64_t invoked_ns, returned_ns; /* returned_ns 0: never */
+  uint64_t subject;                 /* history_subject() */
+  int64_t argument; /* set: the value; add: the amount; put: the item; release: the token */
+  int64_t expected; /* compare_and_set */
+  int64_t
+      result; /* get, compare_and_set: what was found; add: the sum; take: the item; acquire: the token */
+  uint32_t process;
+  uint8_t operation, outcome;
+};
+
+static inline uint64_t history_subject(enum history_kind kind, uint64_t number) {
+  return (uint64_t)kind << 56 | number;
+}
+static inline enum history_kind history_kind_of(uint64_t subject) {
+  return (enum history_kind)(subject >> 56);
+}
+
+struct history {
+  struct history_record *records;
+  size_t count, count_max;
+  uint32_t process;
+};
+
+/* Creates directory/PROCESS.history with room for count_max calls. Exits when it can't. */
+void history_open(struct history *history, const char *directory, uint32_t process,
+                  size_t count_max);
+void history_close(struct history *history);
+/* A call is about to be made. Borrowed until history_close; exits when there is no room. */
+struct history_record *history_invoke(struct history *history, enum history_operation operation,
+                                      uint64_t subject, int64_t argument, int64_t expected);
+/* It returned. */
+void history_return(struct history_record *record, enum history_outcome outcome, int64_t result);
+
+/* All records of all files in the directory; freed by free(). Exits when it can't. */
+struct history_record *history_load(const char *directory, size_t *count);
+/* Removes the files and the directory. */
+void history_remove(const char *directory);
+
+#endif

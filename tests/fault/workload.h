@@ -1,0 +1,25 @@
+/* One client of the mixed history: calls of all kinds at random, written down as they are made.
+ *
+ * Entries and values come and go in epochs, so that no one of them gathers more calls of unknown
+ * outcome than the checker can look through.
+ */
+#ifndef HF_TESTS_FAULT_WORKLOAD_H
+#define HF_TESTS_FAULT_WORKLOAD_H
+
+#include "tests/fault/history.h"
+
+#include <stdint.h>
+
+struct workload {
+  const char *directory; /* for the histories */
+  uint64_t operations;   /* of each process */
+  uint64_t seed;
+};
+
+/* A crowd_worker; arg is a struct workload, idx the process in the history. */
+int workload_run(const char *url, int idx, void *arg);
+/* The last words of a history, in a file of its own: reads every entry and value that appears in
+ * the others, and takes what is left in the queues. 0: done. */
+int workload_finish(const char *url, const char *directory);
+
+#endif
