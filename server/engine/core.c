@@ -130,11 +130,7 @@ hf_reason core_restart_time(struct call *call) {
                                                                             : HF_REASON_NONE;
 }
 
-static struct waiter *new_waiter(const struct call *call) {
-  struct waiter *waiter = malloc(sizeof *waiter + call->body.len);
-  if (!waiter) {
-    return NULL;
-  }
+static void fill_waiter(struct waiter *waiter, const struct call *call) {
   *waiter = (struct waiter){
       .timer = {.kind = TIMER_WAITER},
       .ticket = ++call->engine->next_ticket,
@@ -155,7 +151,6 @@ static struct waiter *new_waiter(const struct call *call) {
   };
   TAILQ_INIT(&waiter->ears);
   memcpy(waiter->body, call->body.data, call->body.len);
-  return waiter;
 }
 
 static size_t waiter_bytes(const struct waiter *waiter) {
@@ -167,7 +162,7 @@ static bool is_numbered_one_way(const struct waiter *waiter) {
   return waiter->session && waiter->one_way && waiter->reply->sequence;
 }
 
-hf_reason core_check_park(const struct call *call) {
+static hf_reason check_park(const struct call *call) {
   const struct peer *peer = core_peer(call->engine, call->connection);
   if (!peer || peer->parked >= HF_IN_FLIGHT_MAX) {
     return HF_REASON_IN_FLIGHT_FULL;
@@ -177,25 +172,33 @@ hf_reason core_check_park(const struct call *call) {
                                                                   : HF_REASON_NONE;
 }
 
+hf_reason core_prepare_park(struct call *call) {
+  hf_reason reason = check_park(call);
+  if (reason || call->prepared) {
+    return reason;
+  }
+  call->prepared = malloc(sizeof *call->prepared + call->body.len);
+  return call->prepared && timers_make_room(&call->engine->timers) ? HF_REASON_NONE
+                                                                   : HF_REASON_NO_MEMORY;
+}
+
 /* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
   struct peer *peer = core_peer(engine, call->connection);
-  hf_reason reason = core_check_park(call);
+  hf_reason reason = core_prepare_park(call);
   if (!reason && !call->park_queue && !core_has_room(engine, ears_bytes(&call->ears))) {
     reason = HF_REASON_MEMORY_FULL;
   }
   if (reason) {
     return reason;
   }
-  struct waiter *waiter = new_waiter(call);
-  if (!waiter) {
-    return HF_REASON_NO_MEMORY;
-  }
+  struct waiter *waiter = call->prepared;
   uint64_t deadline_ns = deadline_of(call);
-  if (deadline_ns != CLOCK_NEVER && !timers_start(&engine->timers, &waiter->timer, deadline_ns)) {
-    free(waiter);
-    return HF_REASON_NO_MEMORY;
+  call->prepared = NULL;
+  fill_waiter(waiter, call);
+  if (deadline_ns != CLOCK_NEVER) {
+    timers_start(&engine->timers, &waiter->timer, deadline_ns);
   }
   TAILQ_INSERT_TAIL(call->session ? &call->session->waiters : &peer->waiters, waiter, owner_link);
   if (is_numbered_one_way(waiter)) {
@@ -442,5 +445,6 @@ void core_run(struct call *call) {
       ears_free(&call->ears);
     }
   }
+  free(call->prepared);
   finish(call, reason);
 }

@@ -62,10 +62,11 @@ struct call {
   struct reply *reply;     /* to be filled */
   struct waiter *waiter;   /* of a request that waited; NULL on the first run */
   bool one_way;
-  bool timed_out; /* the last run: answer, don't park */
-  bool late;      /* what it answers is owed to the deadline */
-  bool told;      /* those who wait for the change it made have been woken */
-  unsigned step;  /* kept from run to run while it waits, with the note */
+  bool timed_out;          /* the last run: answer, don't park */
+  bool late;               /* what it answers is owed to the deadline */
+  struct waiter *prepared; /* malloc: what it will wait as */
+  bool told;               /* those who wait for the change it made have been woken */
+  unsigned step;           /* kept from run to run while it waits, with the note */
   uint64_t note;
   struct lock_terms terms;       /* of a lock it gave up for the time it waits */
   uint32_t part;                 /* of a list of operations: which one it waits for, from 1 */
@@ -84,9 +85,9 @@ void core_run(struct call *call);
 hf_reason core_find_target(struct call *call);
 /* After an operation: counts the memory of its object, wakes those who wait for its change. */
 void core_note_end(struct call *call, hf_reason reason);
-/* Whether the request could be parked now; for handlers that change something before they wait.
- * HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL */
-hf_reason core_check_park(const struct call *call);
+/* Sees to all that parking needs, for handlers that change something before they wait: then it can't
+ * fail. HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL NO_MEMORY */
+hf_reason core_prepare_park(struct call *call);
 /* The time of a request that waits begins now. HF_REASON_NONE | NO_MEMORY */
 hf_reason core_restart_time(struct call *call);
 /* Something a queue's waiters wait for may have happened. */

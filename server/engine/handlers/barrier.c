@@ -52,7 +52,7 @@ static hf_reason arrive(struct call *call) {
   if (call_may_not_wait(call)) {
     return break_barrier(call);
   }
-  hf_reason reason = call->waiter ? core_restart_time(call) : core_check_park(call);
+  hf_reason reason = call->waiter ? core_restart_time(call) : core_prepare_park(call);
   if (reason) {
     return reason;
   }

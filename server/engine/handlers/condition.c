@@ -39,7 +39,7 @@ static hf_reason begin_waiting(struct call *call) {
     call_answer_flag(call, false);
     return HF_REASON_NONE;
   }
-  reason = core_check_park(call);
+  reason = core_prepare_park(call);
   if (reason) {
     return reason;
   }
