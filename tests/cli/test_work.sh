@@ -46,10 +46,10 @@ says 0 '"stubborn"' queue work w --timeout 5000 --count 1 -- cat
 
 # The lease is extended while the program runs.
 says 0 '' queue put w long
-"$HOLDFAST" queue work w --lease-ms 300 --count 1 -- sh -c "cat >'$TEST_DIR/long'; sleep 1.5; exit 0" &
+"$HOLDFAST" queue work w --lease-ms 1500 --count 1 -- sh -c "cat >'$TEST_DIR/long'; sleep 3" &
 worker=$!
 eventually test -s "$TEST_DIR/long"
-complains 1 QUEUE_EMPTY queue get w --timeout 1000
+complains 1 QUEUE_EMPTY queue get w --timeout 2000
 wait $worker || fail "the worker lost its lease"
 says 0 '' queue join w
 

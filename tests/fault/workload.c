@@ -309,7 +309,7 @@ static bool take_item(struct client *client, uint64_t idx, int64_t timeout_ms) {
 
 /* One call, written down as one for each item it may be about. */
 static void put_many(struct client *client) {
-  struct history_record *records[BATCH_COUNT];
+  struct history_record *records[BATCH_COUNT] = {0};
   hf_value values[BATCH_COUNT];
   uint64_t idx = below(client, QUEUES_COUNT);
   size_t put_count = 0;
@@ -328,7 +328,7 @@ static void put_many(struct client *client) {
 }
 
 static void take_many(struct client *client) {
-  struct history_record *records[BATCH_COUNT];
+  struct history_record *records[BATCH_COUNT] = {0};
   uint64_t idx = below(client, QUEUES_COUNT);
   hf_value *values = NULL;
   size_t count = 0;

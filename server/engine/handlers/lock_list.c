@@ -22,14 +22,14 @@ static struct reply_party party_of(const struct engine *engine, struct lock_owne
 static hf_reason list_waiters(const struct call *call, const struct object *object,
                               struct reply_lock *listed) {
   const struct wait_queue *queue = &object->waits[WAIT_LOCK];
-  const struct waiter *waiter;
+  struct waiter *waiter; /* or an ear of one who waits for others too */
   listed->waiters = calloc(queue->count ? queue->count : 1, sizeof *listed->waiters);
   if (!listed->waiters) {
     return HF_REASON_NO_MEMORY;
   }
   TAILQ_FOREACH(waiter, &queue->waiters, queue_link) {
     struct reply_party *party = &listed->waiters[listed->waiters_count++];
-    const struct waiter *principal = waiter_principal((struct waiter *)waiter); /* which may wait for others too */
+    const struct waiter *principal = waiter_principal(waiter);
     uint64_t session = principal->session ? principal->session->serial : 0;
     *party = party_of(call->engine, (struct lock_owner){session, principal->caller});
     party->waited_ms = (call->now_ns - principal->since_ns) / CLOCK_NS_PER_MS;
