@@ -134,6 +134,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_death_of_a_reservation_holder),
       cmocka_unit_test(test_death_of_a_condition_waiter),
       cmocka_unit_test(test_death_of_a_barrier_party),
+      cmocka_unit_test(test_death_of_the_network),
   };
   if (argc > 2 && strcmp(argv[1], "--kills") == 0) {
     deaths.kills_count = atoi(argv[2]);

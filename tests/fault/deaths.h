@@ -75,5 +75,6 @@ void test_death_of_a_queue_waiter(void **state);
 void test_death_of_a_reservation_holder(void **state);
 void test_death_of_a_condition_waiter(void **state);
 void test_death_of_a_barrier_party(void **state);
+void test_death_of_the_network(void **state);
 
 #endif
