@@ -473,7 +473,10 @@ HF_API void hf_queue_close(hf_queue *queue);
 /* First come, first served. RESOURCE_EXHAUSTED QUEUE_FULL timeout 0 | DEADLINE_EXCEEDED QUEUE_FULL
  */
 HF_CHECKED hf_status hf_queue_put(hf_queue *queue, hf_value value, int64_t timeout_ms);
-/* RESOURCE_EXHAUSTED QUEUE_EMPTY timeout 0 | DEADLINE_EXCEEDED QUEUE_EMPTY */
+/* The item is this process's from the moment it arrives, a little before the call returns: killed
+ * just then, it takes the item along. hf_queue_reserve is for those who can't afford that. An item
+ * whose get was given up (UNAVAILABLE, CANCELLED) is in the queue again, at its old place.
+ * RESOURCE_EXHAUSTED QUEUE_EMPTY timeout 0 | DEADLINE_EXCEEDED QUEUE_EMPTY */
 HF_CHECKED hf_status hf_queue_get(hf_queue *queue, int64_t timeout_ms, hf_value *value);
 HF_CHECKED hf_status hf_queue_size(hf_queue *queue, uint64_t *size);
 HF_CHECKED hf_status hf_queue_empty(hf_queue *queue, bool *empty);
