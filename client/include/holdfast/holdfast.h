@@ -259,9 +259,9 @@ HF_CHECKED hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object
  * order they were made. At most `in_flight` are under way at a time (0: what the server allows);
  * one more call first collects the oldest.
  *
- *   hf_pipeline_begin(conn, 64);
- *   for (int i = 0; i < 1000; i++) (void)hf_dict_get(d, hf_int(i), &values[i]);
- *   status = hf_pipeline_end(conn, &failed);
+ *   hf_status made = hf_pipeline_begin(conn, 64);
+ *   for (int i = 0; i < 1000; i++) made |= hf_dict_get(d, hf_int(i), &values[i]);
+ *   hf_status status = hf_pipeline_end(conn, &failed);
  *
  * FAILED_PRECONDITION ALREADY_OPEN one is open already on this thread, or one of the modes below
  */
@@ -306,10 +306,10 @@ HF_CHECKED hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush
  * timeouts are not waited for. When several can go on, the first made does. Opening and closing
  * handles goes on as usual; a forked child has gathered nothing.
  *
- *   hf_first_begin(conn);
- *   (void)hf_queue_get(urgent, HF_FOREVER, &task);
- *   (void)hf_event_wait(stop, HF_FOREVER, &is_set);
- *   status = hf_first_end(conn, 1000, &index);
+ *   hf_status made = hf_first_begin(conn);
+ *   made |= hf_queue_get(urgent, HF_FOREVER, &task);
+ *   made |= hf_event_wait(stop, HF_FOREVER, &is_set);
+ *   hf_status status = hf_first_end(conn, 1000, &index);
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, first or transaction is open on this
  * thread. end: out index, from 0: of the call that was done, or failed; the status is that call's,
@@ -329,11 +329,11 @@ HF_CHECKED hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *ind
  * compare_and_set of values; get, set, add of arrays; acquire and release of locks and semaphores;
  * set, clear, is_set of events.
  *
- *   hf_transaction_begin(conn);
- *   (void)hf_require_held(lock, grant.token);
- *   (void)hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL);
- *   (void)hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL);
- *   status = hf_transaction_commit(conn, 0, NULL);
+ *   hf_status made = hf_transaction_begin(conn);
+ *   made |= hf_require_held(lock, grant.token);
+ *   made |= hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL);
+ *   made |= hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL);
+ *   hf_status status = hf_transaction_commit(conn, 0, NULL);
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN. commit: ABORTED CONDITION_NOT_MET | DEADLINE_EXCEEDED
  * CONDITION_NOT_MET after a wait | FAILED_PRECONDITION TOKEN_STALE | the status of the call that
