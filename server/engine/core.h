@@ -105,7 +105,7 @@ void core_wake_waiter(struct engine *engine, const struct waiter *waiter);
 void core_settle(struct engine *engine, uint64_t now_ns);
 /* Ends a wait with a reason; a put of many that has put some answers that. */
 void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
-/* The last run of a waiter whose time is up. */
+/* The last run of a waiter whose time is up; when it is resumed, if it is suspended. */
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
 /* A waiter leaves without an answer. */
 void core_drop_waiter(struct engine *engine, struct waiter *waiter);

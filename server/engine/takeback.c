@@ -45,9 +45,10 @@ static void put_back_message(struct engine *engine, struct object *object, struc
 /* The grant, unless it was given back or lost meanwhile. One level of a recursive lock; all of them
  * when a condition took it. */
 static void release_grant(struct engine *engine, struct session *session, struct object *object,
-                          uint64_t token, bool all) {
+                          const struct reply *reply, bool all) {
   struct lock *lock = object_lock(object);
-  if (!lock || lock->depth == 0 || lock->token != token || lock->owner.session != session->serial) {
+  bool is_current = lock && lock->depth > 0 && lock->token == reply->taken.order;
+  if (!is_current || lock->owner.session != session->serial) {
     return;
   }
   struct lock_owner owner = lock->owner;
@@ -56,6 +57,7 @@ static void release_grant(struct engine *engine, struct session *session, struct
     lock_abandon(lock, false);
   } else {
     lock_give_back(lock, owner, &freed);
+    lock->owner_died |= reply->owner_died; /* which nobody was told */
   }
   if (freed) {
     core_forget_lock(engine, object, owner);
@@ -92,10 +94,10 @@ static void take_back_from(struct engine *engine, struct session *session, struc
       put_back_message(engine, object, reply->value, reply->taken.order);
       break;
     case HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE:
-      release_grant(engine, session, object, reply->taken.order, false);
+      release_grant(engine, session, object, reply, false);
       break;
     case HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT:
-      release_grant(engine, session, object, reply->taken.order, true);
+      release_grant(engine, session, object, reply, true);
       break;
     case HOLDFAST__REQUEST__OPERATION_SEMAPHORE_ACQUIRE:
       return_permit(engine, session, object);

@@ -123,6 +123,19 @@ static void test_cancel_a_condition_returns_with_the_lock(void **state) {
   story_expect(&story, "2 <- #2 OK\n1 <- #2 CANCELLED CANCELLED\n1 <- #4 OK\n");
 }
 
+/* The ones who wait before it go on waiting. */
+static void test_cancel_a_condition_s_second_waiter(void **state) {
+  (void)state;
+  Holdfast__ConditionWait wait = HOLDFAST__CONDITION_WAIT__INIT;
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    story_acquire(&story, connection, 1, "c", 1, STORY_WAIT_FOREVER);
+    ask(connection, 2, "c", HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT, &wait);
+  }
+  story_forget(&story);
+  cancel(2, 3, 2, false);
+  story_expect(&story, "2 <- #2 CANCELLED CANCELLED\n2 <- #3 OK yes\n");
+}
+
 /* Nobody is there to have the lock. */
 static void test_cancel_a_condition_for_good_leaves_the_lock(void **state) {
   (void)state;
@@ -161,6 +174,18 @@ static void test_cancel_takes_a_grant_back_once(void **state) {
   story_expect(&story,
                "1 <- #1 OK granted\n1 <- #2 OK yes\n2 <- #1 OK granted\n1 <- #3 OK no\n"
                "3 <- #1 DEADLINE_EXCEEDED LOCK_HELD\n");
+}
+
+/* Whoever has the lock next is the first to see what the dead one left. */
+static void test_cancel_tells_the_next_of_the_dead_owner(void **state) {
+  (void)state;
+  story_acquire(&story, 3, 1, "l", 1, 0);
+  end_abnormally(3);
+  story_acquire(&story, 1, 1, "l", 1, 0);
+  cancel(1, 2, 1, true);
+  story_acquire(&story, 2, 1, "l", 1, 0);
+  story_expect(&story,
+               "1 <- #1 OK granted, owner died\n1 <- #2 OK yes\n2 <- #1 OK granted, owner died\n");
 }
 
 /* The grant was lost and given to another in between. */
@@ -279,9 +304,11 @@ int main(void) {
       TEST(a_repeated_get_stays_cancelled),
       TEST(what_was_answered_changes_nothing),
       TEST(a_condition_returns_with_the_lock),
+      TEST(a_condition_s_second_waiter),
       TEST(a_condition_for_good_leaves_the_lock),
       TEST(takes_items_back_to_their_places),
       TEST(takes_a_grant_back_once),
+      TEST(tells_the_next_of_the_dead_owner),
       TEST(leaves_another_ones_grant),
       TEST(takes_one_level_back),
       TEST(takes_an_opened_object_back),

@@ -81,7 +81,7 @@ static void withdraw(struct call *call, struct waiter *waiter, bool take_back) {
     core_end_wait(call->engine, call->now_ns, waiter, HF_REASON_CANCELLED);
   } else if (waiter->step != STEP_NOTIFIED) {
     waiter->step = STEP_CANCELLED; /* it returns with its lock */
-    core_wake(call->engine, waiter->queue);
+    core_time_out(call->engine, call->now_ns, waiter);
   }
 }
 
