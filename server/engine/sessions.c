@@ -21,6 +21,7 @@ static void resume_waiters(struct engine *engine, uint64_t now_ns, struct sessio
     }
     waiter_resume(waiter);
     if (waiter->overdue) {
+      waiter->overdue = false;
       core_time_out(engine, now_ns, waiter);
     } else {
       core_wake_waiter(engine, waiter);

@@ -250,6 +250,28 @@ static void test_sync_barrier_newcomers_time_begins_after_the_action(void **stat
   story_expect(&story, "4 <- #1 ABORTED BARRIER_BROKEN\n");
 }
 
+/* That its time was up once, while it could not even enter, is over. */
+static void test_sync_barrier_newcomer_s_lost_time_counts_once(void **state) {
+  (void)state;
+  Holdfast__BarrierDone done = HOLDFAST__BARRIER_DONE__INIT;
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    wait_barrier(connection, 1, STORY_WAIT_FOREVER, true);
+  }
+  wait_barrier(4, 1, 100, true);
+  story_disconnect(&story, 4);
+  story_pass_ms(&story, 200);
+  story_connect(&story, 5);
+  story_resume(&story, 5, 4, 1);
+  wait_barrier(5, 1, 100, true);
+  ask(3, 2, "barrier", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_BARRIER_DONE, &done);
+  story_disconnect(&story, 5);
+  story_connect(&story, 6);
+  story_forget(&story);
+  story_resume(&story, 6, 4, 2);
+  wait_barrier(6, 1, 100, true);
+  story_expect(&story, "6 <- #0 OK session\n");
+}
+
 static void test_sync_barrier_breaks_until_reset(void **state) {
   (void)state;
   Holdfast__BarrierReset reset = HOLDFAST__BARRIER_RESET__INIT;
@@ -302,6 +324,7 @@ int main(void) {
       STORY(test_sync_barrier_opens_for_the_last),
       STORY(test_sync_barrier_waits_for_the_action),
       STORY(test_sync_barrier_newcomers_time_begins_after_the_action),
+      STORY(test_sync_barrier_newcomer_s_lost_time_counts_once),
       STORY(test_sync_barrier_breaks_until_reset),
       STORY(test_sync_barrier_breaks_when_a_party_or_the_actor_is_killed),
   };
