@@ -230,11 +230,14 @@ static void undo_change_of_element(const struct undo_entry *entry) {
 /* ---- locks, semaphores, events */
 
 static void capture_lock(struct undo_entry *entry, struct call *call) {
+  bool acquires = call->message->operation_case == HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
   struct object *guard = core_guard_of(call->engine, call->object);
   if (guard) {
     entry->kind = UNDO_LOCK;
     entry->object = guard;
     entry->lock = *object_lock(guard);
+    entry->lease_end_ns = guard->lease.position ? guard->lease.deadline_ns : CLOCK_NEVER;
+    entry->is_expired = acquires && map64_get(&call->session->expired, guard->id);
   }
 }
 
@@ -242,18 +245,17 @@ static struct session *owner_of(const struct undo *undo, const struct lock *lock
   return lock->depth > 0 ? map64_get(&undo->call->engine->sessions, lock->owner.session) : NULL;
 }
 
-/* It begins anew, in the room its timer had. */
+/* It goes on, in the room its timer had. */
 static void undo_change_of_lease(const struct undo *undo, struct object *object,
-                                 const struct lock *lock) {
+                                 uint64_t lease_end_ns) {
   struct timers *timers = &undo->call->engine->timers;
-  uint64_t deadline_ns = clock_deadline_ns(undo->call->now_ns, lock->lease_ms);
   timers_stop(timers, &object->lease);
-  if (lock->depth > 0 && lock->lease_ms > 0 && deadline_ns != CLOCK_NEVER) {
-    timers_start(timers, &object->lease, deadline_ns);
+  if (lease_end_ns != CLOCK_NEVER) {
+    timers_start(timers, &object->lease, lease_end_ns);
   }
 }
 
-/* The map of an owner that had the lock has room for it: it does not shrink. */
+/* The maps that had the lock have room for it: they do not shrink. */
 static void undo_change_of_lock(const struct undo *undo, const struct undo_entry *entry) {
   struct object *object = entry->object;
   struct lock *lock = object_lock(object);
@@ -264,8 +266,11 @@ static void undo_change_of_lock(const struct undo *undo, const struct undo_entry
   if (former) {
     map64_set(&former->locks, object->id, object);
   }
+  if (entry->is_expired) {
+    map64_set(&undo->call->session->expired, object->id, object);
+  }
   *lock = entry->lock;
-  undo_change_of_lease(undo, object, lock);
+  undo_change_of_lease(undo, object, entry->lease_end_ns);
 }
 
 static void capture_semaphore(struct undo_entry *entry, struct call *call) {

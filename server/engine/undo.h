@@ -42,7 +42,11 @@ struct undo_entry {
       struct taken taken; /* a queue's task */
       struct task *spare; /* malloc: what it takes to put it back */
     };
-    struct lock lock;
+    struct {
+      struct lock lock;
+      uint64_t lease_end_ns; /* CLOCK_NEVER: no lease runs */
+      bool is_expired;       /* the session lost it with a lease, and was not told yet */
+    };
     struct {
       struct semaphore semaphore;
       uint64_t permits; /* of the session */

@@ -160,6 +160,33 @@ static void test_failure_gives_a_leased_lock_back_with_its_lease(void **state) {
   story_expect(&story, "2 <- #1 OK granted, owner died\n");
 }
 
+/* Else whoever tries for a lock would keep it with the one who is stopped. */
+static void test_failure_does_not_prolong_a_lease(void **state) {
+  (void)state;
+  ask(&story, 1, 1, IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 100));
+  story_pass_ms(&story, 60);
+  ask(&story, 2, 1, DO(ACQUIRE("lock")));
+  ask(&story, 2, 2, DO(RELEASE("lock"), GET("q")));
+  story_forget(&story);
+  ask(&story, 2, 3, ACQUIRE("lock"));
+  story_pass_ms(&story, 39);
+  story_expect(&story, "");
+  story_pass_ms(&story, 1);
+  story_expect(&story, "2 <- #3 OK granted, owner died\n");
+}
+
+/* That is said once, and not to an attempt that was undone. */
+static void test_failure_leaves_what_a_lease_s_end_is_told_by(void **state) {
+  (void)state;
+  ask(&story, 1, 1, IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 100));
+  story_pass_ms(&story, 100);
+  ask(&story, 1, 2, DO(ACQUIRE("lock"), GET("q")));
+  ask(&story, 2, 1, ACQUIRE("lock"));
+  story_forget(&story);
+  ask(&story, 1, 3, RELEASE("lock"));
+  story_expect(&story, "1 <- #3 FAILED_PRECONDITION TOKEN_STALE\n");
+}
+
 static void test_no_operation_waits(void **state) {
   (void)state;
   story_acquire(&story, 2, 1, "lock", 1, 0);
@@ -543,6 +570,8 @@ int main(void) {
       STORY(test_failure_puts_work_back_to_its_place),
       STORY(test_put_is_plain),
       STORY(test_failure_gives_a_leased_lock_back_with_its_lease),
+      STORY(test_failure_does_not_prolong_a_lease),
+      STORY(test_failure_leaves_what_a_lease_s_end_is_told_by),
       STORY(test_no_operation_waits),
       STORY(test_waiters_are_woken_once_all_is_done),
       STORY(test_lock_given_up_and_undone_stays_with_its_session),
