@@ -51,7 +51,7 @@ static hf_reason check_room(const struct object *object, uint64_t least) {
     return HF_REASON_WRONG_KIND;
   }
   int64_t maxsize = object->queue.maxsize;
-  uint64_t len = object_length(object);
+  uint64_t len = queue_waiting_count(&object->queue);
   return met(maxsize <= 0 || (len <= (uint64_t)maxsize && least <= (uint64_t)maxsize - len));
 }
 

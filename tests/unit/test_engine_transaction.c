@@ -375,6 +375,21 @@ static void test_conditions_of_all_kinds(void **state) {
   story_expect(&story, NOT_MET NOT_MET NOT_MET NOT_MET NOT_MET NOT_MET NOT_MET NOT_MET NOT_MET);
 }
 
+/* As for a put: a delayed item has its room already. */
+static void test_room_is_what_a_put_finds(void **state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    ask(&story, 1, 0,
+        IN("q", QUEUE_PUT, QueuePut, queue_put, .value = INT(1), .delay_ms = 100 + 100 * i));
+  }
+  story_forget(&story);
+  ask(&story, 1, 1, IF1(ROOM("q", 1), PUT("q", 2)));
+  story_expect(&story, "");
+  story_pass_ms(&story, 100);
+  ask(&story, 2, 1, GET("q"));
+  story_expect(&story, "2 <- #1 OK 1\n1 <- #1 OK OK\n");
+}
+
 static void test_condition_that_can_never_hold_is_an_error_at_once(void **state) {
   (void)state;
   story_acquire(&story, 1, 1, "lock", 1, 0);
@@ -582,6 +597,7 @@ int main(void) {
       STORY(test_one_way_is_done_or_counted_as_failed),
       STORY(test_references_are_counted_also_when_undone),
       STORY(test_conditions_of_all_kinds),
+      STORY(test_room_is_what_a_put_finds),
       STORY(test_condition_that_can_never_hold_is_an_error_at_once),
       STORY(test_waits_until_all_conditions_hold),
       STORY(test_waits_for_a_key_a_value_and_a_lock),
