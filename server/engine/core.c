@@ -283,11 +283,9 @@ static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *wok
   Holdfast__Request *message;
   call.heard = woken->principal ? woken : NULL;
   call.timed_out = timed_out;
-  hf_reason reason = wire_unpack_request(call.body, &engine->scratch, &message);
-  if (reason == HF_REASON_NONE) {
-    call.message = message;
-    reason = waiter->operation->handle(&call);
-  }
+  bool read = !wire_unpack_request(call.body, &engine->scratch, &message);
+  call.message = read ? message : NULL;
+  hf_reason reason = read ? waiter->operation->handle(&call) : HF_REASON_NO_MEMORY;
   arena_reset(&engine->scratch);
   if (reason == REASON_PARKED) {
     assert(!call.timed_out); /* a step that must not be cut short has taken it back */
@@ -302,6 +300,9 @@ static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *wok
     return false;
   }
   unlink_waiter(engine, waiter);
+  if (reason == HF_REASON_NO_MEMORY) {
+    core_leave_wait(engine, waiter);
+  }
   finish(&call, reason);
   free(waiter);
   return true;

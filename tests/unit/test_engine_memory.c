@@ -341,10 +341,39 @@ static void test_engine_items_come_back_without_memory(void **state) {
   queue_deinit(&queue);
 }
 
+/* A party that is gone for want of memory is not counted on. */
+static void test_engine_party_without_memory_breaks_the_barrier(void **state) {
+  (void)state;
+  struct engine_config config = {
+      .first_object = 1, .memory_bytes_max = 1u << 20, .find_operation = operations_find};
+  struct engine_sink sink = {NULL, deliver, close_connection};
+  Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+  Holdfast__BarrierWait wait = HOLDFAST__BARRIER_WAIT__INIT;
+  now_ns = 1;
+  engine = engine_new(&config, &sink);
+  engine_connect(engine, 1, false);
+  open_session(1);
+  open.kind = HOLDFAST__KIND__BARRIER;
+  open.name = (ProtobufCBinaryData){1, (uint8_t *)"b"};
+  open.parties = 2;
+  SEND(1, 0, 1, NULL, -1, OBJECT_OPEN, &open);
+  SEND(1, 0, 2, "b", 10, BARRIER_WAIT, &wait);
+  now_ns += 10 * CLOCK_NS_PER_MS;
+  malloc_hook_fail(1);
+  engine_advance(engine, now_ns);
+  assert_true(malloc_hook_has_failed());
+  malloc_hook_fail(0);
+  const struct object *barrier = registry_find(&engine->registry, object);
+  assert_int_equal(barrier->barrier.arrived, 0);
+  assert_int_equal(barrier->barrier.state, BARRIER_BROKEN);
+  engine_free(engine);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_engine_any_allocation_may_fail),
       cmocka_unit_test(test_engine_items_come_back_without_memory),
+      cmocka_unit_test(test_engine_party_without_memory_breaks_the_barrier),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
