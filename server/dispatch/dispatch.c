@@ -53,8 +53,8 @@ static void watch_process(void *ctx, int process, uint64_t session) {
 }
 
 static void forget_process(void *ctx, int process) {
-  (void)ctx;
-  processes_forget(process);
+  struct dispatch *dispatch = ctx;
+  processes_forget(&dispatch->processes, process);
 }
 
 static void remember_deadlock(void *ctx, const char *circle) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +34,11 @@ static bool add(int poll, int op, int descriptor, uint64_t tag) {
   return epoll_ctl(poll, op, descriptor, &event) == 0;
 }
 
+static size_t half_of_descriptors(void) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (size_t)(limit.rlim_cur / 2) : 0;
+}
+
 static void close_both(struct processes *processes) {
   if (processes->poll >= 0) {
     close(processes->poll);
@@ -44,7 +50,7 @@ static void close_both(struct processes *processes) {
 
 bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t tag),
                      void *ctx) {
-  *processes = (struct processes){.ended = ended, .ctx = ctx};
+  *processes = (struct processes){.ended = ended, .ctx = ctx, .max = half_of_descriptors()};
   processes->machine_len = machine_id(processes->machine, sizeof processes->machine);
   processes->poll = epoll_create1(EPOLL_CLOEXEC);
   processes->stop = eventfd(0, EFD_CLOEXEC);
@@ -65,16 +71,23 @@ void processes_stop(struct processes *processes) {
   close_both(processes);
 }
 
-int processes_open(const struct processes *processes, struct bytes machine, uint64_t id) {
-  bool is_here = processes->machine_len > 0 && machine.len == processes->machine_len &&
-                 memcmp(machine.data, processes->machine, machine.len) == 0;
-  if (!is_here || id == 0 || id > INT_MAX) {
-    return -1;
-  }
-  int process = (int)syscall(SYS_pidfd_open, (pid_t)id, 0);
+/* -1: it can't be had. */
+static int open_process(pid_t id) {
+  int process = (int)syscall(SYS_pidfd_open, id, 0);
   if (process < 0 && errno == ESRCH) {
     return eventfd(1, EFD_CLOEXEC); /* readable, as that of a process that has ended */
   }
+  return process;
+}
+
+int processes_open(struct processes *processes, struct bytes machine, uint64_t id) {
+  bool is_here = processes->machine_len > 0 && machine.len == processes->machine_len &&
+                 memcmp(machine.data, processes->machine, machine.len) == 0;
+  if (!is_here || id == 0 || id > INT_MAX || processes->count >= processes->max) {
+    return -1;
+  }
+  int process = open_process((pid_t)id);
+  processes->count += process >= 0;
   return process;
 }
 
@@ -84,6 +97,7 @@ void processes_watch(struct processes *processes, int process, uint64_t tag) {
   }
 }
 
-void processes_forget(int process) {
+void processes_forget(struct processes *processes, int process) {
+  processes->count--;
   close(process);
 }

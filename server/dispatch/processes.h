@@ -2,7 +2,7 @@
  * one has ended whose connection was lost before.
  *
  * layer   dispatch
- * threads watch and forget from any; ended is called on its own thread
+ * threads open and forget one at a time, watch from any; ended is called on its own thread
  * source  pidfd_open(2): a descriptor names one process for ever, and is readable once it has ended
  */
 #ifndef HF_DISPATCH_PROCESSES_H
@@ -18,7 +18,8 @@
 struct processes {
   uint8_t machine[HF_MACHINE_BYTES_MAX];
   size_t machine_len;
-  int poll, stop; /* descriptors */
+  int poll, stop;    /* descriptors */
+  size_t count, max; /* of descriptors that are open; the others are for connections */
   pthread_t thread;
   void (*ended)(void *ctx, uint64_t tag);
   void *ctx;
@@ -29,11 +30,11 @@ bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint6
                      void *ctx);
 void processes_stop(struct processes *processes);
 /* A descriptor for the process of that id on that machine, which may have ended; -1: it runs
- * elsewhere. */
-int processes_open(const struct processes *processes, struct bytes machine, uint64_t id);
+ * elsewhere, or half of all descriptors are for processes already. */
+int processes_open(struct processes *processes, struct bytes machine, uint64_t id);
 /* Calls back with the tag once, when the process has ended, or has already. */
 void processes_watch(struct processes *processes, int process, uint64_t tag);
 /* Closes it; a call back that is under way may still come. */
-void processes_forget(int process);
+void processes_forget(struct processes *processes, int process);
 
 #endif

@@ -65,13 +65,14 @@ static void sink_close(void *ctx, uint64_t id) {
   }
 }
 
-/* How many connections the limit on open descriptors leaves room for. */
+/* How many connections the limit on open descriptors leaves room for; half of it is for the
+ * processes behind them. */
 static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
     return connections_max;
   }
-  rlim_t wanted = (rlim_t)connections_max + DESCRIPTORS_SPARE;
+  rlim_t wanted = 2 * ((rlim_t)connections_max + DESCRIPTORS_SPARE);
   if (limit.rlim_cur < wanted) {
     struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
     if (setrlimit(RLIMIT_NOFILE, &raised) != 0) {
@@ -83,8 +84,8 @@ static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   if (limit.rlim_cur >= wanted) {
     return connections_max;
   }
-  rlim_t left = limit.rlim_cur > 2 * DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE
-                                                       : limit.rlim_cur / 2;
+  rlim_t half = limit.rlim_cur / 2;
+  rlim_t left = half > 2 * DESCRIPTORS_SPARE ? half - DESCRIPTORS_SPARE : half / 2;
   log_line(LOG_WARN, "connection limit lowered connections_max=%lu open_files_max=%lu",
            (unsigned long)left, (unsigned long)limit.rlim_cur);
   return (uint32_t)left;

@@ -1,0 +1,52 @@
+/* Processes that are watched leave descriptors for connections. */
+#include "proto/machine.h"
+#include "server/dispatch/processes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+
+#define DESCRIPTORS 64
+
+static void end(void *ctx, uint64_t tag) {
+  (void)ctx;
+  (void)tag;
+}
+
+static void test_processes_take_half_of_the_descriptors(void **state) {
+  (void)state;
+  struct processes processes;
+  uint8_t machine[HF_MACHINE_BYTES_MAX];
+  int opened[DESCRIPTORS];
+  size_t count = 0, len = machine_id(machine, sizeof machine);
+  struct bytes here = bytes_of(machine, len);
+  struct rlimit limit;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = DESCRIPTORS;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  assert_true(processes_start(&processes, end, NULL));
+  while (count < DESCRIPTORS &&
+         (opened[count] = processes_open(&processes, here, (uint64_t)getpid())) >= 0) {
+    count++;
+  }
+  assert_int_equal(count, DESCRIPTORS / 2);
+  processes_forget(&processes, opened[--count]);
+  opened[count] = processes_open(&processes, here, (uint64_t)getpid());
+  assert_true(opened[count++] >= 0);
+  while (count > 0) {
+    processes_forget(&processes, opened[--count]);
+  }
+  processes_stop(&processes);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_processes_take_half_of_the_descriptors),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
