@@ -142,6 +142,7 @@ size_t reply_memory_bytes(const struct reply *reply) {
   } else if (reply->shape == REPLY_RESERVATION) {
     bytes += value_memory_bytes(reply->item);
   } else if (holds_values(reply)) {
+    bytes += reply->taken_many ? reply->values_count * sizeof *reply->taken_many : 0;
     for (size_t i = 0; i < reply->values_count; i++) {
       bytes += value_memory_bytes(reply->values[i]);
     }

@@ -341,6 +341,36 @@ static void test_engine_items_come_back_without_memory(void **state) {
   queue_deinit(&queue);
 }
 
+/* Where each item was is kept with the answer. */
+static void test_engine_answer_of_many_is_counted_whole(void **state) {
+  (void)state;
+  enum { COUNT = 100 };
+  struct engine_config config = {
+      .first_object = 1, .memory_bytes_max = 1u << 20, .find_operation = operations_find};
+  struct engine_sink sink = {NULL, deliver, close_connection};
+  Holdfast__Value number = HOLDFAST__VALUE__INIT;
+  Holdfast__QueuePut put = HOLDFAST__QUEUE_PUT__INIT;
+  Holdfast__QueueGetMany get = HOLDFAST__QUEUE_GET_MANY__INIT;
+  Holdfast__CloseSession close = HOLDFAST__CLOSE_SESSION__INIT;
+  engine = engine_new(&config, &sink);
+  engine_connect(engine, 1, false);
+  open_session(1);
+  open_object(1, 1, HOLDFAST__KIND__QUEUE, "q");
+  number.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
+  put.value = &number;
+  for (uint64_t i = 0; i < COUNT; i++) {
+    SEND(1, 0, 2 + i, "q", 0, QUEUE_PUT, &put);
+  }
+  size_t before = engine->kept_bytes;
+  get.count = COUNT;
+  SEND(1, 0, 2 + COUNT, "q", 0, QUEUE_GET_MANY, &get);
+  assert_true(engine->kept_bytes - before >=
+              COUNT * (sizeof(struct value) + sizeof(struct reply_taken)));
+  SEND(1, 0, 0, NULL, 0, CLOSE_SESSION, &close);
+  assert_int_equal(engine->kept_bytes, 0);
+  engine_free(engine);
+}
+
 /* A party that is gone for want of memory is not counted on. */
 static void test_engine_party_without_memory_breaks_the_barrier(void **state) {
   (void)state;
@@ -373,6 +403,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_engine_any_allocation_may_fail),
       cmocka_unit_test(test_engine_items_come_back_without_memory),
+      cmocka_unit_test(test_engine_answer_of_many_is_counted_whole),
       cmocka_unit_test(test_engine_party_without_memory_breaks_the_barrier),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
