@@ -10,6 +10,12 @@ static bool is_listed(struct object *object) {
   return lock && (lock->depth > 0 || object->waits[WAIT_LOCK].count > 0);
 }
 
+/* Also by those whose connection is lost. A lock that is not is in no circle. */
+static bool is_awaited(const struct object *object) {
+  const struct wait_queue *queue = &object->waits[WAIT_LOCK];
+  return !TAILQ_EMPTY(&queue->waiters) || !TAILQ_EMPTY(&queue->suspended);
+}
+
 static struct reply_party party_of(const struct engine *engine, struct lock_owner thread) {
   const struct session *session = map64_get(&engine->sessions, thread.session);
   if (!session) {
@@ -41,7 +47,7 @@ static hf_reason list_lock(const struct call *call, struct object *object,
                            struct reply_lock *listed) {
   const struct engine *engine = call->engine;
   const struct lock *lock = object_lock(object);
-  struct object *awaited = core_lock_waited_for(engine, lock->owner);
+  struct object *awaited = is_awaited(object) ? core_lock_waited_for(engine, lock->owner) : NULL;
   *listed = (struct reply_lock){
       .object = object->id,
       .kind = object->kind,
