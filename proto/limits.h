@@ -61,6 +61,9 @@
 #define HF_PAGE_COUNT_MAX 10000
 /* Lock holders that wait for each other in a circle: longer circles are not noticed. */
 #define HF_CIRCLE_PARTIES_MAX 256
+/* Waiters that are looked at to find one circle, or all of a lock_list: what is not found by then is
+ * not noticed. */
+#define HF_CIRCLE_STEPS_MAX 65536
 /* Items of one queue_get_many: is cut to it. Of one queue_put_many: INVALID_ARGUMENT BAD_ARGUMENT
  * beyond, because a request that waits is read again each time it goes on. */
 #define HF_BATCH_COUNT_MAX 10000

@@ -62,6 +62,7 @@ struct call {
   struct reply *reply;     /* to be filled */
   struct waiter *waiter;   /* of a request that waited; NULL on the first run */
   bool one_way;
+  bool is_part;            /* of a list of operations */
   bool timed_out;          /* the last run: answer, don't park */
   bool late;               /* what it answers is owed to the deadline */
   struct waiter *prepared; /* malloc: what it will wait as */
@@ -167,11 +168,13 @@ hf_reason core_take_lock(struct call *call, struct object *object, const struct 
 void core_forget_lock(struct engine *engine, struct object *object, struct lock_owner owner);
 /* A lease is over, or is found renewed. */
 void core_end_lease(struct engine *engine, uint64_t now_ns, struct object *object);
-/* The object whose lock the thread waits for; NULL: none. */
-struct object *core_lock_waited_for(const struct engine *engine, struct lock_owner thread);
+/* The object whose lock the thread waits for; NULL: none, or *steps, how many waiters may be looked
+ * at, are used up. */
+struct object *core_lock_waited_for(const struct engine *engine, struct lock_owner thread,
+                                    unsigned *steps);
 /* Whether the thread's waiting for the object's lock closes a circle of holders who wait. */
 bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
-                        struct object *object);
+                        struct object *object, unsigned *steps);
 /* Counts it, and says who is in it. */
 void core_note_circle(struct engine *engine, struct lock_owner thread, struct object *object);
 

@@ -74,11 +74,13 @@ static struct object *lock_awaited(const struct engine *engine, const struct wai
   return is_for_lock ? guard : NULL;
 }
 
-struct object *core_lock_waited_for(const struct engine *engine, struct lock_owner thread) {
+struct object *core_lock_waited_for(const struct engine *engine, struct lock_owner thread,
+                                    unsigned *steps) {
   const struct session *session = map64_get(&engine->sessions, thread.session);
   const struct waiter *waiter = session ? TAILQ_FIRST(&session->waiters) : NULL;
   struct object *object = NULL;
-  for (; waiter && !object; waiter = TAILQ_NEXT(waiter, owner_link)) {
+  for (; waiter && !object && *steps > 0; waiter = TAILQ_NEXT(waiter, owner_link)) {
+    --*steps;
     object = waiter->caller == thread.caller ? lock_awaited(engine, waiter) : NULL;
   }
   return object;
@@ -86,7 +88,7 @@ struct object *core_lock_waited_for(const struct engine *engine, struct lock_own
 
 /* Each holder waits for one lock at most, so there is only one way to go. */
 bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
-                        struct object *object) {
+                        struct object *object, unsigned *steps) {
   for (unsigned parties = 0; object && parties < HF_CIRCLE_PARTIES_MAX; parties++) {
     const struct lock *lock = object_lock(object);
     if (lock->depth == 0 || lock->owner.session == 0) {
@@ -95,7 +97,7 @@ bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
     if (is_same(lock->owner, thread)) {
       return true;
     }
-    object = core_lock_waited_for(engine, lock->owner);
+    object = core_lock_waited_for(engine, lock->owner, steps);
   }
   return false;
 }
@@ -133,6 +135,7 @@ static void add_object(struct circle_text *text, const struct object *object) {
 /* "b waits for x, held by a, who waits for y, held by b": the thread first and last. */
 static void describe(const struct engine *engine, struct lock_owner thread, struct object *object,
                      struct circle_text *text) {
+  unsigned steps = HF_CIRCLE_STEPS_MAX;
   struct lock_owner owner = thread;
   const struct session *session = map64_get(&engine->sessions, owner.session);
   add_value(text, session->client);
@@ -143,7 +146,7 @@ static void describe(const struct engine *engine, struct lock_owner thread, stru
     session = map64_get(&engine->sessions, owner.session);
     add_text(text, ", held by ");
     add_value(text, session->client);
-    object = is_same(owner, thread) ? NULL : core_lock_waited_for(engine, owner);
+    object = is_same(owner, thread) ? NULL : core_lock_waited_for(engine, owner, &steps);
     if (object) {
       add_text(text, ", who waits for ");
     }

@@ -35,6 +35,7 @@ void nested_init(struct nested *nested, const struct call *outer, const Holdfast
       .session = outer->session,
       .reply = reply,
       .one_way = outer->one_way,
+      .is_part = true,
   };
   reply->operation = nested->call.operation->arm;
 }

@@ -10,8 +10,10 @@ static hf_reason enter_guard(struct call *call) {
 
 /* Before a wait: would it be for somebody who waits for this very thread? */
 static hf_reason check_circle(struct call *call, struct lock_owner owner) {
-  bool begins = !call->waiter && !call_may_not_wait(call);
-  if (!begins || !core_closes_circle(call->engine, owner, call->object)) {
+  /* A part of several is not all that the thread waits for. */
+  bool begins = !call->waiter && !call->is_part && !call_may_not_wait(call);
+  unsigned steps = HF_CIRCLE_STEPS_MAX;
+  if (!begins || !core_closes_circle(call->engine, owner, call->object, &steps)) {
     return HF_REASON_NONE;
   }
   core_note_circle(call->engine, owner, call->object);

@@ -43,11 +43,12 @@ static hf_reason list_waiters(const struct call *call, const struct object *obje
   return HF_REASON_NONE;
 }
 
-static hf_reason list_lock(const struct call *call, struct object *object,
+static hf_reason list_lock(const struct call *call, struct object *object, unsigned *steps,
                            struct reply_lock *listed) {
   const struct engine *engine = call->engine;
   const struct lock *lock = object_lock(object);
-  struct object *awaited = is_awaited(object) ? core_lock_waited_for(engine, lock->owner) : NULL;
+  struct object *awaited =
+      is_awaited(object) ? core_lock_waited_for(engine, lock->owner, steps) : NULL;
   *listed = (struct reply_lock){
       .object = object->id,
       .kind = object->kind,
@@ -57,7 +58,7 @@ static hf_reason list_lock(const struct call *call, struct object *object,
       .depth = lock->depth,
       .lease_ms = lock->depth > 0 ? lock->lease_ms : 0,
       .holder = party_of(engine, lock->owner),
-      .deadlocked = lock->depth > 0 && core_closes_circle(engine, lock->owner, awaited),
+      .deadlocked = lock->depth > 0 && core_closes_circle(engine, lock->owner, awaited, steps),
   };
   return list_waiters(call, object, listed);
 }
@@ -82,6 +83,7 @@ hf_reason handle_lock_list(struct call *call) {
   const struct map64 *objects = &call->engine->registry.by_id;
   struct reply *reply = call->reply;
   size_t count = count_listed(objects), position = 0;
+  unsigned steps = HF_CIRCLE_STEPS_MAX;
   uint64_t id;
   void *object;
   reply->locks = calloc(count ? count : 1, sizeof *reply->locks);
@@ -93,7 +95,7 @@ hf_reason handle_lock_list(struct call *call) {
   hf_reason reason = HF_REASON_NONE;
   while (!reason && map64_next(objects, &position, &id, &object)) {
     if (is_listed(object)) {
-      reason = list_lock(call, object, &reply->locks[reply->locks_count++]);
+      reason = list_lock(call, object, &steps, &reply->locks[reply->locks_count++]);
     }
   }
   qsort(reply->locks, reply->locks_count, sizeof *reply->locks, compare_ids);
