@@ -18,6 +18,9 @@
 bool cancel_init(hf_conn *conn);
 void cancel_deinit(hf_conn *conn);
 
+/* The descriptor is readable: makes it wake nobody again. The driver's, who looks whether hf_cancel
+ * was called next. */
+void cancel_hear(hf_conn *conn);
 /* hf_cancel was called: withdraws the calls that wait on the server. Whether there was none: then
  * the call that is about to be made is the one. */
 bool cancel_is_wanted(hf_conn *conn);

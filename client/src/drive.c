@@ -153,8 +153,13 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
   short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
   ssize_t received = -1;
   int error = EAGAIN;
+  bool is_cancel;
   conn_unlock(conn);
-  if ((link_wait_or(&conn->link, events, conn->cancel_fd, deadline_ns) & ~POLLOUT) != 0) {
+  short ready = link_wait_or(&conn->link, events, conn->cancel_fd, &is_cancel, deadline_ns);
+  if (is_cancel) {
+    cancel_hear(conn);
+  }
+  if ((ready & ~POLLOUT) != 0) {
     received = conn->link.transport->recv(conn->link.fd, conn->input + conn->input_end,
                                           conn->input_capacity - conn->input_end);
     error = received == 0 ? ECONNRESET : errno;

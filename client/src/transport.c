@@ -32,15 +32,18 @@ static int poll_timeout_ms(uint64_t deadline_ns) {
   return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
-short link_wait_or(const struct link *link, short events, int other, uint64_t deadline_ns) {
+short link_wait_or(const struct link *link, short events, int other, bool *is_other,
+                   uint64_t deadline_ns) {
   struct pollfd descriptors[] = {{.fd = link->fd, .events = events},
                                  {.fd = other, .events = POLLIN}};
   int count = poll(descriptors, 2, poll_timeout_ms(deadline_ns));
+  *is_other = count > 0 && descriptors[1].revents != 0;
   return count > 0 ? descriptors[0].revents : 0;
 }
 
 short link_wait(const struct link *link, short events, uint64_t deadline_ns) {
-  return link_wait_or(link, events, -1, deadline_ns);
+  bool is_other;
+  return link_wait_or(link, events, -1, &is_other, deadline_ns);
 }
 
 int link_send_all(struct link *link, const void *data, size_t size, uint64_t deadline_ns) {

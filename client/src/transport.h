@@ -53,8 +53,9 @@ int link_open(struct link *link, const struct transport *transport, const char *
 void link_close(struct link *link);
 /* Waits for poll(2) events; answers those that happened, 0 when the deadline came first. */
 short link_wait(const struct link *link, short events, uint64_t deadline_ns);
-/* The same; answers 0 also when the other descriptor (-1: none) is readable. */
-short link_wait_or(const struct link *link, short events, int other, uint64_t deadline_ns);
+/* The same; comes back also when the other descriptor (-1: none) is readable. */
+short link_wait_or(const struct link *link, short events, int other, bool *is_other,
+                   uint64_t deadline_ns);
 /* Sends everything. 0, or an errno (ETIMEDOUT). */
 int link_send_all(struct link *link, const void *data, size_t size, uint64_t deadline_ns);
 

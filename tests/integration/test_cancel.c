@@ -1,7 +1,10 @@
 /* Calls that are withdrawn: by another thread, by a signal, because nobody answered in time. */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "tests/integration/world.h"
 
@@ -127,6 +130,44 @@ static void test_cancel_while_somebody_holds_the_lock_of_a_value(void **state) {
   hf_close(other);
 }
 
+/* hf_cancel is slow in here, between what it says and the wake that follows. */
+static _Thread_local bool is_slow;
+
+/* In front of the C library's, also for the library. */
+__attribute__((visibility("default"))) ssize_t write(int fd, const void *data, size_t size) {
+  if (is_slow) {
+    sleep_ms(30);
+  }
+  return syscall(SYS_write, fd, data, size);
+}
+
+static void *cancel_slowly(void *conn) {
+  is_slow = true;
+  hf_cancel(conn);
+  return NULL;
+}
+
+static int64_t thread_time_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void test_cancel_whose_wake_is_late_leaves_nobody_spinning(void **state) {
+  (void)state;
+  hf_event *event;
+  bool is_set;
+  expect_ok(hf_event_open(world.conn, NULL, &event));
+  pthread_t thread = start(cancel_slowly, world.conn);
+  while (hf_event_wait(event, 1, &is_set) == HF_OK) {
+  }
+  pthread_join(thread, NULL);
+  int64_t began_ms = thread_time_ms();
+  expect_ok(hf_event_wait(event, 200, &is_set));
+  assert_true(thread_time_ms() - began_ms < 100);
+  hf_event_close(event);
+}
+
 /* ---- a signal withdraws */
 
 static hf_conn *interrupted;
@@ -246,6 +287,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cancel_in_a_pipeline),
     cmocka_unit_test(test_cancel_a_condition_returns_with_its_lock),
     cmocka_unit_test(test_cancel_while_somebody_holds_the_lock_of_a_value),
+    cmocka_unit_test(test_cancel_whose_wake_is_late_leaves_nobody_spinning),
     cmocka_unit_test(test_cancel_by_a_signal_handler),
     cmocka_unit_test(test_cancel_twice_gives_up_at_once),
     cmocka_unit_test(test_cancel_what_was_given_up_takes_nothing),
