@@ -216,7 +216,7 @@ void conn_become_child(hf_conn *conn) {
   conn->is_driven = false;
   conn->is_broken = false;
   conn->room_count = 0;
-  conn->owes_acknowledgement = false;
+  conn->owes_acknowledgement = conn->has_acknowledged = false;
   cancel_deinit(conn); /* the parent's descriptor would wake the parent */
   cancel_init(conn);
   conn->input_start = conn->input_end = 0;

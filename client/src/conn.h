@@ -70,6 +70,7 @@ struct hf_conn {
   atomic_bool cancel_wanted;
   int cancel_fd;
   bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
+  bool has_acknowledged;     /* in a message of its own, which this link may lose */
 
   bool is_driven;
   uint32_t room_count; /* threads that wait for room to send on the link */

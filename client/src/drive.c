@@ -28,6 +28,8 @@ static void take_down(hf_conn *conn) {
   }
   link_close(&conn->link);
   conn->is_broken = false;
+  conn->owes_acknowledgement |= conn->has_acknowledged;
+  conn->has_acknowledged = false;
   conn->input_start = conn->input_end = 0;
   conn->state = CONN_DOWN;
   conn->down_since_ns = clock_now_ns();
@@ -144,6 +146,7 @@ static void acknowledge(hf_conn *conn) {
   if (slot != NULL) {
     slot->is_silent = true;
     conn->owes_acknowledgement = false;
+    conn->has_acknowledged = true;
     conn_write(conn);
   }
 }
@@ -181,6 +184,7 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
 static void drive(hf_conn *conn, uint64_t deadline_ns) {
   conn->is_driven = true;
   if (conn->state == CONN_UP && !conn->is_broken) {
+    acknowledge(conn);
     conn_write(conn);
   }
   if (conn->state == CONN_DOWN) {

@@ -73,6 +73,35 @@ static uint8_t *write_operation(uint8_t *to, const struct envelope *envelope) {
   return to + protobuf_c_message_pack(envelope->arm, to);
 }
 
+static const uint8_t *read_varint(const uint8_t *from, uint64_t *number) {
+  *number = 0;
+  for (unsigned shift = 0;; shift += 7) {
+    *number |= (uint64_t)(*from & 0x7f) << shift;
+    if ((*from++ & 0x80) == 0) {
+      return from;
+    }
+  }
+}
+
+uint32_t envelope_read_also(const uint8_t *body, uint64_t *also, uint32_t count_max) {
+  uint64_t tag, number;
+  body = read_varint(body, &tag);
+  while (tag == (SEQUENCE << 3 | WIRE_VARINT) || tag == (ACKED << 3 | WIRE_VARINT)) {
+    body = read_varint(body, &number);
+    body = read_varint(body, &tag);
+  }
+  if (tag != (ACKED_ALSO << 3 | WIRE_LEN)) {
+    return 0;
+  }
+  body = read_varint(body, &number);
+  const uint8_t *end = body + number;
+  uint32_t count = 0;
+  while (body < end && count < count_max) {
+    body = read_varint(body, &also[count++]);
+  }
+  return count;
+}
+
 size_t envelope_write_nested(uint8_t *to, uint32_t field, const struct envelope *envelope) {
   uint8_t *body = to + 2 * VARINT_BYTES_MAX; /* tag and length, which stands before it, fit there */
   size_t body_len = (size_t)(write_operation(body, envelope) - body);

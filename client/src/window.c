@@ -78,6 +78,7 @@ static void encode(struct window *window, struct slot *slot, enum sp_transport f
   word[1] = (uint8_t)(id >> 16);
   word[2] = (uint8_t)(id >> 8);
   word[3] = (uint8_t)id;
+  slot->head_len = head_len;
   slot->frame_len = head_len + body_len;
   window->also_count = 0;
 }
@@ -127,7 +128,17 @@ struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence) 
   return sequence == 0 || slot->sequence == sequence ? slot : NULL;
 }
 
+/* What the slot was to tell, nobody may have heard: a link can lose what was sent. */
+static void tell_again(struct window *window, const struct slot *slot) {
+  window->also_count +=
+      envelope_read_also(slot->frame + slot->head_len, window->also + window->also_count,
+                         HF_WINDOW_COUNT_MAX - window->also_count);
+}
+
 void window_remove(struct window *window, struct slot *slot) {
+  if (!slot->was_sent || slot->is_silent) {
+    tell_again(window, slot);
+  }
   if (window->oldest != slot && window->also_count < HF_WINDOW_COUNT_MAX) {
     window->also[window->also_count++] = slot->sequence;
   }

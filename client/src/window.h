@@ -36,10 +36,10 @@ struct call;
 enum withdrawal { WITHDRAWAL_NONE, WITHDRAWAL_DUE, WITHDRAWAL_SENT };
 
 struct slot {
-  uint8_t *frame; /* prefix, id and body as sent */
-  size_t frame_len, frame_capacity;
-  uint64_t sequence; /* 0: free */
-  struct call *call; /* NULL: nobody waits for the reply */
+  uint8_t *frame;                             /* prefix, id and body as sent */
+  size_t head_len, frame_len, frame_capacity; /* head: all before the body */
+  uint64_t sequence;                          /* 0: free */
+  struct call *call;                          /* NULL: nobody waits for the reply */
   uint32_t operation;
   bool was_sent;  /* on this link or an earlier one */
   bool is_silent; /* has no reply: it leaves when it was sent */
@@ -59,7 +59,8 @@ struct window {
   struct slot *oldest, *newest, *unsent;
   size_t unsent_offset; /* bytes of *unsent that are sent already */
   uint64_t last_sequence;
-  /* Received, but beyond one that is still under way, and not yet told to the server. */
+  /* Received, but beyond one that is still under way, and not yet told to the server in a request
+   * that will be answered. */
   uint64_t also[HF_WINDOW_COUNT_MAX];
   uint32_t also_count;
 };
@@ -108,6 +109,8 @@ size_t envelope_body_max(const struct envelope *envelope, uint32_t also_count);
 /* Writes the body; answers its length. */
 size_t envelope_write(uint8_t *body, const struct envelope *envelope, uint64_t sequence,
                       uint64_t acked, const uint64_t *also, uint32_t also_count);
+/* The numbers of `also` in a body without a session, as far as there is room; answers how many. */
+uint32_t envelope_read_also(const uint8_t *body, uint64_t *also, uint32_t count_max);
 /* Writes the field of a message that is a Request in a list of them: caller, target, operation.
  * Takes at most envelope_body_max; answers the length. */
 size_t envelope_write_nested(uint8_t *to, uint32_t field, const struct envelope *envelope);

@@ -1,0 +1,103 @@
+/* The client's window: what it tells the server of replies that were received. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants those before itself. */
+#include <cmocka.h>
+
+#include "client/src/window.h"
+
+#define REQ_ID_BYTES 4
+
+static struct window window;
+
+static int set_up(void **state) {
+  (void)state;
+  return window_init(&window) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  window_deinit(&window);
+  return 0;
+}
+
+static struct slot *add(void) {
+  static const Holdfast__Acknowledge arm = HOLDFAST__ACKNOWLEDGE__INIT;
+  const struct envelope envelope = {
+      .timeout_ms = -1, .operation = HOLDFAST__REQUEST__OPERATION_ACKNOWLEDGE, .arm = &arm.base};
+  struct slot *slot = window_add(&window, SP_TCP, &envelope);
+  assert_non_null(slot);
+  return slot;
+}
+
+static void send_all(void) {
+  struct iovec part;
+  while (window_unsent(&window, &part, 1) > 0) {
+    window_sent(&window, part.iov_len);
+  }
+}
+
+static struct slot *send_one(void) {
+  struct slot *slot = add();
+  send_all();
+  return slot;
+}
+
+static bool tells(const struct slot *slot, uint64_t sequence) {
+  size_t head_len = sp_prefix_bytes(SP_TCP) + REQ_ID_BYTES;
+  Holdfast__Request *request =
+      holdfast__request__unpack(NULL, slot->frame_len - head_len, slot->frame + head_len);
+  assert_non_null(request);
+  bool found = sequence <= request->acked;
+  for (size_t i = 0; i < request->n_acked_also; i++) {
+    found |= request->acked_also[i] == sequence;
+  }
+  holdfast__request__free_unpacked(request, NULL);
+  return found;
+}
+
+static void test_window_what_a_silent_request_told_is_told_again(void **state) {
+  (void)state;
+  send_one(); /* stays under way */
+  struct slot *answered = send_one();
+  uint64_t sequence = answered->sequence;
+  window_remove(&window, answered);
+  struct slot *silent = add();
+  silent->is_silent = true;
+  assert_true(tells(silent, sequence));
+  send_all();
+  assert_true(tells(add(), sequence));
+  assert_false(tells(add(), sequence));
+}
+
+static void test_window_what_was_never_sent_is_told_again(void **state) {
+  (void)state;
+  uint64_t sequences[300];
+  struct slot *answered[300];
+  send_one();
+  for (size_t i = 0; i < 300; i++) {
+    answered[i] = send_one();
+    sequences[i] = answered[i]->sequence;
+  }
+  for (size_t i = 0; i < 300; i++) {
+    window_remove(&window, answered[i]);
+  }
+  window_remove(&window, add());
+  const struct slot *next = add();
+  for (size_t i = 0; i < 300; i++) {
+    assert_true(tells(next, sequences[i]));
+  }
+  assert_true(tells(next, sequences[299] + 1));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_window_what_a_silent_request_told_is_told_again, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_window_what_was_never_sent_is_told_again, set_up,
+                                      tear_down),
+  };
+  return cmocka_run_group_tests_name("window", tests, NULL, NULL);
+}
