@@ -204,6 +204,11 @@ static bool takes_item(const struct slot *slot) {
   }
 }
 
+/* Whether the server can take back what the reply brings. */
+static bool can_go_back(const struct slot *slot) {
+  return takes_item(slot) || slot->operation == OPERATION(QUEUE_RESERVE);
+}
+
 /* The reply of a request that nobody waits for. */
 static void finish_unawaited(hf_conn *conn, struct slot *slot, bool is_answered) {
   struct slot *withdrawn = slot->withdraws;
@@ -231,6 +236,21 @@ void call_give_up(struct call *call, hf_reason reason) {
   settle(call);
 }
 
+/* Sets the call's results. What finds no room here goes back to where it was. */
+static hf_reason take_reply(hf_conn *conn, struct slot *slot, const Holdfast__Response *reply) {
+  const struct result *result = &slot->call->result;
+  bool goes_back = can_go_back(slot);
+  hf_reason reason =
+      goes_back ? result->decode(conn, reply, result) : result_take(conn, reply, result);
+  if (goes_back && reason != HF_REASON_NONE) {
+    cancel_abandoned(conn, slot);
+    return reason;
+  }
+  conn->owes_acknowledgement |= takes_item(slot);
+  window_remove(&conn->window, slot);
+  return reason;
+}
+
 void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *reply,
                  struct failure *failure) {
   struct call *call = slot->call;
@@ -239,21 +259,30 @@ void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *rep
     finish_unawaited(conn, slot, reply != NULL);
     return;
   }
-  conn->owes_acknowledgement |= reply != NULL && reply->status == HF_OK && takes_item(slot);
-  window_remove(&conn->window, slot);
-  hf_reason reason = HF_REASON_NONE;
-  if (reply != NULL && reply->status != HF_OK) {
-    failure = failure_of_reply(reply);
-    call->status = (hf_status)reply->status;
-  } else if (reply != NULL) {
-    reason = result_take(conn, reply, &call->result);
+  if (reply != NULL && reply->status == HF_OK) {
+    hf_reason reason = take_reply(conn, slot, reply);
     failure = reason == HF_REASON_NONE ? NULL : failure_of(reason);
     call->status = hf_reason_status(reason);
+  } else if (reply != NULL) {
+    window_remove(&conn->window, slot);
+    failure = failure_of_reply(reply);
+    call->status = (hf_status)reply->status;
   } else {
+    window_remove(&conn->window, slot);
     call->status = failure == NULL ? HF_UNKNOWN : failure->status;
   }
   call->failure = failure;
   settle(call);
+}
+
+void call_finish_unread(hf_conn *conn, struct slot *slot, hf_reason reason) {
+  struct call *call = slot->call;
+  if (call == NULL) {
+    finish_unawaited(conn, slot, true);
+    return;
+  }
+  cancel_abandoned(conn, slot);
+  call_give_up(call, reason);
 }
 
 /* Gives a call up; its reply, should it ever come, finds nobody. */

@@ -44,6 +44,8 @@ struct request {
  * (taken). */
 void call_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *reply,
                  struct failure *failure);
+/* Connection's mutex held: there is a reply, which can't be read; what it brings goes back. */
+void call_finish_unread(hf_conn *conn, struct slot *slot, hf_reason reason);
 /* Connection's mutex held: the call ends without a reply. Its slot is the caller's to care for. */
 void call_give_up(struct call *call, hf_reason reason);
 /* Connection's mutex held: submits behind what is due to be given back. Does not write yet.

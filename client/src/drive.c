@@ -88,8 +88,7 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   }
   if (reason != HF_REASON_NONE) {
     bool is_bad = reason == HF_REASON_BAD_REPLY || reason == HF_REASON_TOO_DEEP;
-    call_finish(conn, slot, NULL,
-                failure_of(is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG));
+    call_finish_unread(conn, slot, is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG);
   } else if (means_ended(reply)) {
     conn_end(conn, failure_of(HF_REASON_SESSION_ENDED));
   } else {
@@ -174,6 +173,7 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
       cut_link(conn, EPROTO);
     }
     settle_input(conn);
+    cancel_submit(conn);
     acknowledge(conn);
     conn_wake(conn, false);
   } else if (error != EAGAIN) {

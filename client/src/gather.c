@@ -219,6 +219,11 @@ hf_status gather_require(const void *handle, Holdfast__Condition *condition, hf_
 
 /* ---------------------------------------------------------------- results */
 
+static void take_failure(struct gather *gather, const Holdfast__Response *outcome) {
+  gather->outcome_status = (hf_status)outcome->status;
+  gather->outcome = failure_of_reply(outcome);
+}
+
 /* The outcome of one call, each of which takes or gives back what its part of the reply holds. */
 static void take_outcome(hf_conn *conn, struct gather *gather, size_t idx,
                          const Holdfast__Response *outcome) {
@@ -227,12 +232,11 @@ static void take_outcome(hf_conn *conn, struct gather *gather, size_t idx,
     gather->outcome_status = hf_reason_status(reason);
     gather->outcome = reason == HF_REASON_NONE ? NULL : failure_of(reason);
   } else {
-    gather->outcome_status = (hf_status)outcome->status;
-    gather->outcome = failure_of_reply(outcome);
+    take_failure(gather, outcome);
   }
 }
 
-/* first: struct gather * */
+/* first: struct gather *. What can't be taken is the caller's to give back. */
 static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
                             const struct result *result) {
   struct gather *gather = result->first;
@@ -240,8 +244,13 @@ static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
       reply->first->index >= gather->call_count) {
     return HF_REASON_BAD_REPLY;
   }
+  const Holdfast__Response *outcome = reply->first->outcome;
+  const struct result *chosen = &gather->results[reply->first->index];
   gather->outcome_part = reply->first->index + 1;
-  take_outcome(conn, gather, reply->first->index, reply->first->outcome);
+  if (outcome->status == HF_OK) {
+    return chosen->decode(conn, outcome, chosen);
+  }
+  take_failure(gather, outcome);
   return HF_REASON_NONE;
 }
 

@@ -55,7 +55,7 @@ hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const str
 hf_reason result_reservation(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result);
 
-/* Decodes it; what can't be taken is given back. */
+/* Decodes it; the references of what can't be taken are given back. */
 hf_reason result_take(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* Gives back what a reply that nobody takes holds for the session. */
 void result_drop(hf_conn *conn, const Holdfast__Response *reply);
