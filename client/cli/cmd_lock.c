@@ -4,6 +4,21 @@
 #include "client/cli/lock_tree.h"
 #include "client/cli/program.h"
 
+struct held {
+  hf_lock *lock;
+  uint64_t token;
+};
+
+/* A `keep` of a program: whether the lease has outlived a time in which we were stopped. What can't
+ * be reached now may be later. */
+static bool keep_lease(void *ctx) {
+  const struct held *held = ctx;
+  struct hf_object_info info;
+  hf_status status = hf_object_info(HF_AS_OBJECT(held->lock), &info);
+  return status == HF_OK ? info.locked && info.token == held->token
+                         : status == HF_UNAVAILABLE || status == HF_RESOURCE_EXHAUSTED;
+}
+
 static int run_holding(struct cli *cli, hf_object *object) {
   (void)object;
   hf_lock *lock;
@@ -18,12 +33,15 @@ static int run_holding(struct cli *cli, hf_object *object) {
     hf_lock_close(lock);
     return refused;
   }
+  struct held held = {lock, grant.token};
   struct program program = {.words = program_words(cli),
                             .held = "lock",
                             .variable = "HOLDFAST_LOCK_TOKEN",
                             .number = grant.token,
                             .input = -1,
-                            .lease_ms = cli->options.lease_ms};
+                            .lease_ms = cli->options.lease_ms,
+                            .keep = cli->options.lease_ms > 0 ? keep_lease : NULL,
+                            .ctx = &held};
   struct program_end end = {.lost = false};
   int code = program_run(cli, &program, &end);
   if (code == CLI_YES)

@@ -103,6 +103,21 @@ code=$?
 [ $code -eq 4 ] || fail "a lock that was released by another went unnoticed: $code"
 complains 2 USAGE lock run l
 
+# A command that was stopped beyond its lease has lost the lock: its program is ended.
+"$HOLDFAST" lock run l --lease-ms 300 -- sh -c "echo \$\$ >'$TEST_DIR/leased'; exec sleep 60" 2>"$TEST_DIR/lost" &
+holder=$!
+eventually test -s "$TEST_DIR/leased"
+kill -STOP $holder
+says 0 mine lock run l --timeout 20000 -- echo mine
+kill -CONT $holder
+child=$(cat "$TEST_DIR/leased")
+eventually sh -c "! kill -0 $child"
+kill -KILL "$child" 2>/dev/null
+wait $holder
+code=$?
+[ $code -eq 4 ] || fail "a lease that was over is answered with $code"
+grep -q 'the lock was lost' "$TEST_DIR/lost" || fail "nothing is said about the lease"
+
 # The server is restarted: the lock is lost, so the program is ended, and the exit code says why.
 second_server() {
   "$HOLDFASTD" --listen "ipc://$TEST_DIR/second.sock" >"$TEST_DIR/second.log" 2>&1 &
