@@ -9,6 +9,7 @@
 #include "tests/integration/world.h"
 
 #define GIVEN_UP_COUNT 30
+#define MANY_COUNT 1024 /* the server's HF_IN_FLIGHT_MAX */
 
 /* ---- another thread withdraws */
 
@@ -96,6 +97,32 @@ static void test_cancel_in_a_pipeline(void **state) {
   pthread_join(thread, NULL);
   assert_int_equal(size, 0);
   hf_queue_close(queue);
+}
+
+static void *cancel_when_full(void *conn) {
+  await_waiting(MANY_COUNT);
+  hf_cancel(conn);
+  return NULL;
+}
+
+static void test_cancel_a_full_window(void **state) {
+  (void)state;
+  static hf_value values[MANY_COUNT];
+  hf_conn *conn = connect_again(0);
+  struct hf_pipeline_result result;
+  hf_queue *queue;
+  expect_ok(hf_queue_open(conn, NULL, 0, &queue));
+  expect_ok(hf_pipeline_begin(conn, 0));
+  for (size_t i = 0; i < MANY_COUNT; i++) {
+    expect_ok(hf_queue_get(queue, HF_FOREVER, &values[i]));
+  }
+  pthread_t thread = start(cancel_when_full, conn);
+  expect_fails(hf_pipeline_end(conn, &result), CANCELLED, CANCELLED);
+  pthread_join(thread, NULL);
+  assert_int_equal(result.failed, MANY_COUNT);
+  expect_ok(hf_ping(conn, NULL));
+  hf_queue_close(queue);
+  hf_close(conn);
 }
 
 static void test_cancel_a_condition_returns_with_its_lock(void **state) {
@@ -285,6 +312,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cancel_before_the_call_is_for_the_next_that_waits),
     cmocka_unit_test(test_cancel_withdraws_the_calls_of_all_threads),
     cmocka_unit_test(test_cancel_in_a_pipeline),
+    cmocka_unit_test(test_cancel_a_full_window),
     cmocka_unit_test(test_cancel_a_condition_returns_with_its_lock),
     cmocka_unit_test(test_cancel_while_somebody_holds_the_lock_of_a_value),
     cmocka_unit_test(test_cancel_whose_wake_is_late_leaves_nobody_spinning),
