@@ -98,7 +98,7 @@ static void test_lock_list_shows_and_counts_circles(void **state) {
   expect_ok(hf_lock_open(world.conn, "two", &two));
   expect_ok(hf_server_info(world.conn, &before));
   pthread_barrier_init(&between, NULL, 2);
-  struct taker loser = {.first = one, .second = two, .timeout_ms = 300, .between = &between};
+  struct taker loser = {.first = one, .second = two, .timeout_ms = 1000, .between = &between};
   struct taker winner = {.first = two, .second = one, .timeout_ms = 5000, .between = &between};
   assert_int_equal(pthread_create(&loser.thread, NULL, take_both, &loser), 0);
   assert_int_equal(pthread_create(&winner.thread, NULL, take_both, &winner), 0);

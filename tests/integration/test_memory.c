@@ -284,7 +284,7 @@ static void test_memory_fails_for_what_is_taken(void **state) {
  * after it are not mixed up with it. */
 static void test_memory_fails_for_a_late_answer(void **state) {
   static hf_value numbers[LATE_COUNT];
-  hf_conn *impatient = connect_again(100);
+  hf_conn *impatient = connect_again(300);
   hf_queue *queue, *same;
   hf_value value;
   uint64_t size;

@@ -176,8 +176,9 @@ HF_CHECKED hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info);
 /* Withdraws the calls under way on conn that wait for something on the server, of all threads; when
  * there is none, the next one that would wait. Each returns CANCELLED CANCELLED, or its result if it
  * had just come about: an item is either returned or still in its queue, never lost. A condition's
- * wait returns with its lock held again. May be called by any thread and, alone of all functions, by
- * a signal handler:
+ * wait returns with its lock held again. Called once more, or while the server can't be reached, it
+ * gives up at once those that have not returned; a condition's wait is then left without its lock.
+ * May be called by any thread and, alone of all functions, by a signal handler:
  *
  *   static void on_interrupt(int signal) { hf_cancel(conn); }
  */
