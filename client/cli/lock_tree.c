@@ -6,6 +6,9 @@
 
 #include "client/cli/output.h"
 
+/* What hangs deeper begins a tree of its own. */
+#define DEPTH_MAX 60
+
 /* ------------------------------------------------------------------ for people */
 
 struct tree {
@@ -62,6 +65,10 @@ static void print_waiter(struct tree *tree, const struct hf_party *waiter, int d
 static void print_lock(struct tree *tree, size_t idx, int depth) {
   const struct hf_lock_info *lock = &tree->locks[idx];
   print_head(lock, depth);
+  if (depth > DEPTH_MAX) {
+    puts("see below");
+    return;
+  }
   if (tree->seen[idx] != UNSEEN) {
     puts(tree->seen[idx] == ABOVE ? "deadlock" : "see above");
     return;
