@@ -22,7 +22,7 @@ static void test_processes_take_half_of_the_descriptors(void **state) {
   (void)state;
   struct processes processes;
   uint8_t machine[HF_MACHINE_BYTES_MAX];
-  int opened[DESCRIPTORS];
+  int opened[DESCRIPTORS] = {0};
   size_t count = 0, len = machine_id(machine, sizeof machine);
   struct bytes here = bytes_of(machine, len);
   struct rlimit limit;
