@@ -118,13 +118,26 @@ void await_waiting(uint64_t count) {
   }
 }
 
+void await_objects(uint64_t count) {
+  uint64_t until_ms = now_ms() + 5000;
+  while (object_count() != count) {
+    assert_true(now_ms() < until_ms);
+    sleep_ms(2);
+  }
+}
+
 static int start(void **state) {
   (void)state;
   daemon_start(&world.daemon, NULL);
-  if (world.url == NULL) {
-    world.url = world.daemon.tcp_url;
+  if (hf_connect(world.url, NULL, &world.conn) != HF_OK) {
+    return -1;
   }
-  return hf_connect(world.url, NULL, &world.conn) == HF_OK ? 0 : -1;
+  bool is_path = strcmp(hf_conn_path(world.conn), world.path) == 0;
+  if (!is_path) {
+    print_error("the path is %s, not %s: %s\n", hf_conn_path(world.conn), world.path,
+                hf_conn_path_reason(world.conn));
+  }
+  return is_path ? 0 : -1;
 }
 
 static int stop(void **state) {
@@ -134,12 +147,20 @@ static int stop(void **state) {
   return 0;
 }
 
+/* Sockets stay sockets: shared memory is off unless it is what is tested. */
+static bool choose_transport(const char *transport) {
+  bool is_local = strcmp(transport, "local") == 0;
+  bool is_ipc = strcmp(transport, "ipc") == 0;
+  world.url = is_local || is_ipc ? world.daemon.ipc_url : world.daemon.tcp_url;
+  world.path = is_local ? "shared memory" : transport;
+  setenv("HOLDFAST_LOCAL", is_local ? "on" : "off", 1);
+  return is_local || is_ipc || strcmp(transport, "tcp") == 0;
+}
+
 int world_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
                size_t count) {
-  if (argc > 1 && strcmp(argv[1], "ipc") == 0) {
-    world.url = world.daemon.ipc_url;
-  } else if (argc > 1 && strcmp(argv[1], "tcp") != 0) {
-    fprintf(stderr, "usage: %s [tcp|ipc]\n", argv[0]);
+  if (!choose_transport(argc > 1 ? argv[1] : "tcp")) {
+    fprintf(stderr, "usage: %s [tcp|ipc|local]\n", argv[0]);
     return EXIT_FAILURE;
   }
   return _cmocka_run_group_tests(name, tests, count, start, stop);

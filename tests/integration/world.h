@@ -1,6 +1,6 @@
 /* What the integration tests share: a real server, a connection, and a few words.
  *
- *   test_dict tcp      all tests of the file over tcp; or ipc
+ *   test_dict tcp      all tests of the file over tcp; or ipc, or local: shared memory
  *
  * Each file's server is its own. `world` is there in every test.
  */
@@ -22,7 +22,8 @@
 
 struct world {
   struct daemon daemon;
-  const char *url; /* over the transport under test */
+  const char *url;  /* over the transport under test */
+  const char *path; /* what hf_conn_path says of it */
   hf_conn *conn;
 };
 extern struct world world;
@@ -60,6 +61,8 @@ void sleep_ms(long ms);
 /* Objects and parked requests on the server now. */
 uint64_t object_count(void);
 uint64_t waiting_count(void);
+/* Waits until there are so many objects: what ended before may still hold some. Fails after 5 s. */
+void await_objects(uint64_t count);
 /* Waits until so many requests are parked on the server; fails after 5 s. */
 void await_waiting(uint64_t count);
 
