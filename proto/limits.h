@@ -57,6 +57,12 @@
   (1u << 20) /* unsent replies beyond this: the connection is not read from */
 /* A peer that takes no byte of its replies for this long is closed. */
 #define HF_DRAIN_TIMEOUT_MS 30000
+/* Connections through shared memory; one more gets no segment, and uses a socket. */
+#define HF_RINGS_MAX 1024
+/* Bytes each way that can be under way in shared memory, a power of two; more waits at the writer. */
+#define HF_RING_BYTES (128u << 10)
+/* Sizes of rings a client accepts. */
+#define HF_RING_BYTES_MAX (16u << 20)
 /* Entries of one scan page, objects of one listing page. */
 #define HF_PAGE_COUNT_MAX 10000
 /* Lock holders that wait for each other in a circle: longer circles are not noticed. */

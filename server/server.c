@@ -1,8 +1,10 @@
 #include "server/server.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/limits.h"
 #include "server/dispatch/dispatch.h"
+#include "server/local/local.h"
 #include "server/net/net.h"
 
 #include <errno.h>
@@ -18,9 +20,12 @@
 
 struct server {
   struct net *net;
+  struct local *local;
+  struct dispatch_sink sink; /* to either */
   struct dispatch *dispatch;
   char bound[OPTIONS_LISTEN_MAX][NET_URL_BYTES_MAX];
   size_t bound_count;
+  char door[LOCAL_PATH_BYTES_MAX]; /* the first */
 };
 
 /* ---------------------------------------------------------------------------------- signals */
@@ -52,15 +57,48 @@ static void wait_for_end(const sigset_t *ends) {
 
 /* ------------------------------------------------------------------------------- starting */
 
+/* The numbers of connections tell whose they are. */
+static const struct dispatch_sink *sink_of(const struct server *server, uint64_t connection) {
+  return connection & LOCAL_CONNECTION ? local_sink(server->local) : net_sink(server->net);
+}
+
+static uint8_t *begin_reply(void *ctx, void *self, uint64_t connection,
+                            const struct sp_route *route, size_t body_len) {
+  const struct dispatch_sink *sink = sink_of(ctx, connection);
+  return sink->begin(sink->ctx, self, connection, route, body_len);
+}
+
+static void commit_reply(void *ctx, void *self, uint64_t connection) {
+  const struct dispatch_sink *sink = sink_of(ctx, connection);
+  sink->commit(sink->ctx, self, connection);
+}
+
+static void close_connection(void *ctx, uint64_t connection) {
+  const struct dispatch_sink *sink = sink_of(ctx, connection);
+  sink->close(sink->ctx, connection);
+}
+
 static bool start_parts(struct server *server, const struct options *options) {
   server->net = net_new(HF_CONNECTIONS_MAX);
-  if (server->net == NULL) {
+  server->local = local_new();
+  if (server->net == NULL || server->local == NULL) {
     return false;
   }
+  server->sink = (struct dispatch_sink){server, begin_reply, commit_reply, close_connection};
   struct dispatch_config config = {.memory_bytes_max = options->memory_bytes_max,
                                    .version = HF_VERSION};
-  server->dispatch = dispatch_start(&config, net_sink(server->net));
-  return server->dispatch != NULL;
+  server->dispatch = dispatch_start(&config, &server->sink);
+  return server->dispatch != NULL && local_start(server->local, server->dispatch);
+}
+
+/* Beside an ipc socket; the first is told to clients that come over tcp. */
+static void open_door(struct server *server, const char *url) {
+  char path[LOCAL_PATH_BYTES_MAX];
+  bool is_ipc = strncmp(url, "ipc://", 6) == 0;
+  if (is_ipc && local_listen(server->local, url + 6, path) && server->door[0] == '\0') {
+    memcpy(server->door, path, sizeof path);
+    dispatch_set_door(server->dispatch, server->door);
+  }
 }
 
 static int listen_on_all(struct server *server, const struct options *options) {
@@ -73,6 +111,7 @@ static int listen_on_all(struct server *server, const struct options *options) {
       return result == NET_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
     }
     server->bound_count++;
+    open_door(server, bound);
     log_line(LOG_INFO, "listening url=%s", bound);
   }
   return EXIT_SUCCESS;
@@ -102,14 +141,27 @@ static bool write_ports_file(const struct server *server, const char *path) {
 
 /* -------------------------------------------------------------------------------- stopping */
 
+static uint32_t left_ms(uint64_t deadline_ns) {
+  uint64_t now_ns = clock_now_ns();
+  return now_ns < deadline_ns ? (uint32_t)((deadline_ns - now_ns) / CLOCK_NS_PER_MS) : 0;
+}
+
 static void stop_parts(struct server *server) {
+  if (server->local != NULL) {
+    local_stop_accepting(server->local);
+  }
   if (server->net != NULL) {
     net_stop_accepting(server->net);
   }
   if (server->dispatch != NULL) {
+    uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), FLUSH_MS);
     dispatch_drain(server->dispatch);
     net_close(server->net, FLUSH_MS);
+    local_close(server->local, left_ms(deadline_ns));
     dispatch_stop(server->dispatch);
+  }
+  if (server->local != NULL) {
+    local_free(server->local);
   }
   if (server->net != NULL) {
     net_free(server->net);

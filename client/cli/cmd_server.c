@@ -68,14 +68,16 @@ static int describe_server(struct cli *cli) {
   struct hf_server_info info;
   if (hf_server_info(cli->conn, &info) != HF_OK)
     return cli_fail(cli);
-  return output_members(
-      cli,
+  json_t *members =
       json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "version", info.version,
                 "uptime_ms", (json_int_t)info.uptime_ms, "sessions", (json_int_t)info.sessions,
                 "objects", (json_int_t)info.objects, "waiting", (json_int_t)info.waiting,
                 "requests", (json_int_t)info.requests, "duplicates", (json_int_t)info.duplicates,
                 "connections", (json_int_t)info.connections, "memory_bytes",
-                (json_int_t)info.memory_bytes, "deadlocks", (json_int_t)info.deadlocks));
+                (json_int_t)info.memory_bytes, "deadlocks", (json_int_t)info.deadlocks);
+  json_object_set_new(members, "path", json_string(hf_conn_path(cli->conn)));
+  json_object_set_new(members, "path_reason", json_string(hf_conn_path_reason(cli->conn)));
+  return output_members(cli, members);
 }
 
 static int describe(struct cli *cli, hf_object *object) {

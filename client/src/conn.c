@@ -13,6 +13,7 @@
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
 #include "proto/base/clock.h"
+#include "proto/door.h"
 
 /* What unpacking one reply may allocate: a full frame of small values takes about 40 times its
  * size. */
@@ -78,6 +79,37 @@ static char *default_client(void) {
   return strdup(text);
 }
 
+void conn_set_door(hf_conn *conn, struct bytes path) {
+  bool fits = path.len < sizeof conn->door;
+  snprintf(conn->door, sizeof conn->door, "%.*s", fits ? (int)path.len : 0,
+           (const char *)path.data);
+}
+
+/* The door of an ipc address is beside it; over tcp the server tells. */
+static void choose_local(hf_conn *conn) {
+  const char *wish = getenv("HOLDFAST_LOCAL");
+  char path[CONN_DOOR_BYTES_MAX + sizeof DOOR_SUFFIX];
+  conn->wants_local = wish == NULL || strcmp(wish, "off") != 0;
+  atomic_init(&conn->no_local, conn->wants_local ? "the server offers none to this client"
+                                                 : "HOLDFAST_LOCAL is off");
+  if (conn->transport == &transport_ipc) {
+    int len = snprintf(path, sizeof path, "%s" DOOR_SUFFIX, conn->address);
+    conn_set_door(conn, bytes_of(path, (size_t)len));
+  }
+}
+
+const char *hf_conn_path(hf_conn *conn) {
+  conn_lock(conn);
+  const struct transport *transport = conn->link.fd >= 0 ? conn->link.transport : conn->transport;
+  conn_unlock(conn);
+  return transport->name;
+}
+
+const char *hf_conn_path_reason(hf_conn *conn) {
+  const char *reason = atomic_load(&conn->no_local);
+  return reason == NULL ? "" : reason;
+}
+
 static hf_conn *conn_new(const char *url, const struct hf_options *options) {
   hf_conn *conn = calloc(1, sizeof *conn);
   if (conn == NULL) {
@@ -103,6 +135,7 @@ static hf_conn *conn_new(const char *url, const struct hf_options *options) {
     return NULL;
   }
   conn->transport = transport_find(conn->url, &conn->address);
+  choose_local(conn);
   return conn;
 }
 
@@ -188,7 +221,7 @@ void conn_end(hf_conn *conn, struct failure *failure) {
   conn->is_broken = false;
   /* Not closed here: another thread may be about to send on it. Closed with the connection. */
   if (conn->link.fd >= 0) {
-    conn->link.transport->cut(conn->link.fd);
+    link_cut(&conn->link);
   }
   while (conn->window.oldest != NULL) {
     call_finish(conn, conn->window.oldest, NULL, failure_copy(failure));

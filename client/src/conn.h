@@ -29,6 +29,8 @@
 struct pipeline;
 struct oneway;
 
+#define CONN_DOOR_BYTES_MAX 108 /* as in struct sockaddr_un */
+
 enum conn_state { CONN_DOWN, CONN_UP, CONN_ENDED };
 
 /* A thread that sleeps until *count <= limit. */
@@ -50,6 +52,12 @@ struct hf_conn {
   const char *address; /* within url */
   int64_t call_timeout_ms;
   uint32_t grace_ms;
+
+  /* Shared memory. The driver's, but for the last, which says why it is not used; NULL: it is. */
+  bool wants_local;
+  char door[CONN_DOOR_BYTES_MAX]; /* where to get it; "": not known, or there is none */
+  uint64_t local_rest_until_ns;   /* it broke lately: sockets until then */
+  _Atomic(const char *) no_local; /* static */
 
   enum conn_state state;
   struct failure *ended; /* ENDED: why */
@@ -117,6 +125,8 @@ void conn_end(hf_conn *conn, struct failure *failure);
 /* One attempt to open or resume the session over a new link; waits out the backoff first. The
  * driver's; releases the mutex meanwhile. */
 void session_establish(hf_conn *conn, uint64_t deadline_ns);
+/* Notes where the server's memory is to be had. */
+void conn_set_door(hf_conn *conn, struct bytes path);
 /* In a forked child, mutex held before the fork: forgets the parent's link and session. */
 void conn_become_child(hf_conn *conn);
 /* Makes room for `size` bytes of input in all. */

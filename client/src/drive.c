@@ -43,14 +43,14 @@ static void take_down(hf_conn *conn) {
 static void cut_link(hf_conn *conn, int error) {
   conn->dial_error = error;
   conn->is_broken = true;
-  conn->link.transport->cut(conn->link.fd);
+  link_cut(&conn->link);
 }
 
 void conn_write(hf_conn *conn) {
   struct iovec parts[SEND_PARTS_MAX];
   while (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
     int part_count = window_unsent(&conn->window, parts, SEND_PARTS_MAX);
-    ssize_t sent = conn->link.transport->send(conn->link.fd, parts, part_count);
+    ssize_t sent = link_send(&conn->link, parts, part_count);
     if (sent >= 0) {
       window_sent(&conn->window, (size_t)sent);
     } else if (errno == EAGAIN) {
@@ -104,8 +104,8 @@ static bool hand_out_all(hf_conn *conn) {
         bytes_of(conn->input + conn->input_start, conn->input_end - conn->input_start);
     struct bytes body;
     size_t used, needed = 0;
-    enum sp_result result = sp_frame_read(conn->link.transport->framing, rest, REPLY_BODY_BYTES_MAX,
-                                          &body, &used, &needed);
+    enum sp_result result =
+        sp_frame_read(conn->transport->framing, rest, REPLY_BODY_BYTES_MAX, &body, &used, &needed);
     if (result == SP_MORE) {
       return conn_input_reserve(conn, needed);
     }
@@ -162,8 +162,8 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
     cancel_hear(conn);
   }
   if ((ready & ~POLLOUT) != 0) {
-    received = conn->link.transport->recv(conn->link.fd, conn->input + conn->input_end,
-                                          conn->input_capacity - conn->input_end);
+    received = link_recv(&conn->link, conn->input + conn->input_end,
+                         conn->input_capacity - conn->input_end);
     error = received == 0 ? ECONNRESET : errno;
   }
   conn_lock(conn);

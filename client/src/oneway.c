@@ -134,6 +134,23 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
 
 /* ---------------------------------------------------------------- sending */
 
+/* Through shared memory when calls go there too. An errno. */
+static int open_link(hf_conn *conn, struct link *link) {
+  const char *why;
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), DIAL_TIMEOUT_MS);
+  char door[CONN_DOOR_BYTES_MAX];
+  conn_lock(conn);
+  bool is_local = conn->state == CONN_UP && conn->link.rings != NULL;
+  memcpy(door, conn->door, sizeof door);
+  conn_unlock(conn);
+  if (is_local &&
+      link_open_local(link, door, conn->transport->framing, SP_PUSH, deadline_ns, &why) == 0) {
+    return 0;
+  }
+  return link_open(link, conn->transport, conn->address, SP_PUSH, SP_PULL, deadline_ns,
+                   conn->call_timeout_ms);
+}
+
 /* A link, if there is none. What an earlier link may have lost is sent again, behind what the
  * server says it has. */
 static hf_status dial(hf_conn *conn) {
@@ -143,8 +160,7 @@ static hf_status dial(hf_conn *conn) {
   int error = 0;
   if (status == HF_OK) {
     oneway->sent = oneway->start;
-    error = link_open(&oneway->link, conn->transport, conn->address, SP_PUSH, SP_PULL,
-                      clock_deadline_ns(clock_now_ns(), DIAL_TIMEOUT_MS), conn->call_timeout_ms);
+    error = open_link(conn, &oneway->link);
   }
   oneway->is_unreachable = status != HF_OK || error != 0;
   return status;
@@ -157,7 +173,7 @@ static hf_status write_out(hf_conn *conn, uint64_t deadline_ns) {
   hf_status status = oneway->link.fd < 0 ? dial(conn) : HF_OK;
   while (oneway->link.fd >= 0 && oneway->sent < oneway->end) {
     struct iovec part = {oneway->buffer + oneway->sent, oneway->end - oneway->sent};
-    ssize_t sent = oneway->link.transport->send(oneway->link.fd, &part, 1);
+    ssize_t sent = link_send(&oneway->link, &part, 1);
     if (sent >= 0) {
       oneway->sent += (size_t)sent;
     } else if (errno != EAGAIN) {

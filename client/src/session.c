@@ -12,6 +12,10 @@
 
 /* One attempt takes no longer, so that a lost SYN does not use up the whole call timeout. */
 #define ATTEMPT_MS 3000
+/* Of it, for shared memory; the rest is for the socket. */
+#define LOCAL_ATTEMPT_MS 1000
+/* After shared memory failed, sockets are used for this long at least. */
+#define LOCAL_REST_MS 1000
 #define FIRST_REQUEST_BYTES_MAX 1024
 #define FIRST_REQUEST_ID 0x80ffffffu
 
@@ -28,24 +32,31 @@ static uint64_t backoff_ns(uint32_t retry_count) {
   return steps_ms[retry_count < last ? retry_count : last] * CLOCK_NS_PER_MS;
 }
 
-/* Encodes OpenSession or ResumeSession as a whole frame; answers its length. */
-static size_t encode_first(const hf_conn *conn, uint8_t frame[FIRST_REQUEST_BYTES_MAX]) {
+static void fill_open(const hf_conn *conn, Holdfast__OpenSession *open,
+                      uint8_t machine[HF_MACHINE_BYTES_MAX]) {
+  open->grace_ms = conn->grace_ms;
+  open->client = (ProtobufCBinaryData){strlen(conn->client), (uint8_t *)conn->client};
+  open->machine = (ProtobufCBinaryData){machine_id(machine, HF_MACHINE_BYTES_MAX), machine};
+  open->process = open->machine.len > 0 ? (uint64_t)getpid() : 0;
+}
+
+/* Encodes OpenSession, or ResumeSession of `session` unless that is NULL, as a whole frame; answers
+ * its length. */
+static size_t encode_first(const hf_conn *conn, const uint8_t *session, uint64_t resume_attempt,
+                           uint8_t frame[FIRST_REQUEST_BYTES_MAX]) {
   Holdfast__Request request = HOLDFAST__REQUEST__INIT;
   Holdfast__OpenSession open = HOLDFAST__OPEN_SESSION__INIT;
   Holdfast__ResumeSession resume = HOLDFAST__RESUME_SESSION__INIT;
   uint8_t machine[HF_MACHINE_BYTES_MAX];
-  if (conn->has_session) {
-    request.session = (ProtobufCBinaryData){HF_SESSION_BYTES, (uint8_t *)conn->session};
+  if (session != NULL) {
+    request.session = (ProtobufCBinaryData){HF_SESSION_BYTES, (uint8_t *)(uintptr_t)session};
     request.operation_case = HOLDFAST__REQUEST__OPERATION_RESUME_SESSION;
     request.resume_session = &resume;
-    resume.attempt = conn->resume_attempt;
+    resume.attempt = resume_attempt;
   } else {
     request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
     request.open_session = &open;
-    open.grace_ms = conn->grace_ms;
-    open.client = (ProtobufCBinaryData){strlen(conn->client), (uint8_t *)conn->client};
-    open.machine = (ProtobufCBinaryData){machine_id(machine, sizeof machine), machine};
-    open.process = open.machine.len > 0 ? (uint64_t)getpid() : 0;
+    fill_open(conn, &open, machine);
   }
   struct sp_route route = sp_route_of(FIRST_REQUEST_ID);
   size_t body_len = route.len + holdfast__request__get_packed_size(&request);
@@ -74,8 +85,8 @@ static int receive_first(hf_conn *conn, struct attempt *attempt, uint64_t deadli
     if (result != SP_MORE || !conn_input_reserve(conn, needed)) {
       return EPROTO;
     }
-    ssize_t received = conn->transport->recv(attempt->link.fd, conn->input + conn->input_end,
-                                             conn->input_capacity - conn->input_end);
+    ssize_t received = link_recv(&attempt->link, conn->input + conn->input_end,
+                                 conn->input_capacity - conn->input_end);
     if (received > 0) {
       conn->input_end += (size_t)received;
     } else if (received == 0 || errno != EAGAIN) {
@@ -87,15 +98,12 @@ static int receive_first(hf_conn *conn, struct attempt *attempt, uint64_t deadli
   }
 }
 
-/* Without the mutex: touches only what is the driver's, and what never changes. */
-static void make_attempt(hf_conn *conn, struct attempt *attempt, const uint8_t *frame,
-                         size_t frame_len, uint64_t deadline_ns) {
-  attempt->error = link_open(&attempt->link, conn->transport, conn->address, SP_REQ, SP_REP,
-                             deadline_ns, conn->call_timeout_ms);
-  if (attempt->error != 0) {
-    return;
-  }
-  arena_reset(&conn->reply_arena);
+/* Sends the first request over the attempt's link, which is open, and awaits its reply; closes the
+ * link on failure. */
+static void exchange_first(hf_conn *conn, struct attempt *attempt, const uint8_t *session,
+                           uint64_t deadline_ns) {
+  uint8_t frame[FIRST_REQUEST_BYTES_MAX];
+  size_t frame_len = encode_first(conn, session, ++conn->resume_attempt, frame);
   conn->input_start = conn->input_end = 0;
   attempt->error = link_send_all(&attempt->link, frame, frame_len, deadline_ns);
   if (attempt->error == 0) {
@@ -103,6 +111,76 @@ static void make_attempt(hf_conn *conn, struct attempt *attempt, const uint8_t *
   }
   if (attempt->error != 0) {
     link_close(&attempt->link);
+  }
+}
+
+static bool is_session(const Holdfast__Response *reply) {
+  return reply->status == HF_OK && reply->result_case == HOLDFAST__RESPONSE__RESULT_SESSION &&
+         reply->session->id.len == HF_SESSION_BYTES;
+}
+
+/* Through shared memory, if there is any. A failure leaves the attempt to a socket. */
+static void attempt_local(hf_conn *conn, struct attempt *attempt, const uint8_t *session,
+                          uint64_t deadline_ns) {
+  const char *why = NULL;
+  uint64_t now_ns = clock_now_ns();
+  uint64_t local_ns = clock_deadline_ns(now_ns, LOCAL_ATTEMPT_MS);
+  attempt->error = EAGAIN;
+  if (!conn->wants_local || conn->door[0] == '\0' || now_ns < conn->local_rest_until_ns) {
+    return;
+  }
+  local_ns = local_ns < deadline_ns ? local_ns : deadline_ns;
+  attempt->error =
+      link_open_local(&attempt->link, conn->door, conn->transport->framing, SP_REQ, local_ns, &why);
+  if (attempt->error == 0) {
+    exchange_first(conn, attempt, session, local_ns);
+    why = attempt->error == 0 ? NULL : "the server let us in, but did not answer there";
+  }
+  if (attempt->error == 0 && !is_session(attempt->reply)) {
+    link_close(&attempt->link);
+    attempt->error = EPROTO;
+    why = "the server at the door does not take the session"; /* a socket's has the last word */
+  }
+  if (attempt->error != 0) {
+    conn->local_rest_until_ns = clock_deadline_ns(clock_now_ns(), LOCAL_REST_MS);
+  }
+  atomic_store(&conn->no_local, why);
+}
+
+static void attempt_socket(hf_conn *conn, struct attempt *attempt, const uint8_t *session,
+                           uint64_t deadline_ns) {
+  attempt->error = link_open(&attempt->link, conn->transport, conn->address, SP_REQ, SP_REP,
+                             deadline_ns, conn->call_timeout_ms);
+  if (attempt->error == 0) {
+    exchange_first(conn, attempt, session, deadline_ns);
+  }
+}
+
+/* A session that was just opened over tcp with a server on this machine goes on in shared memory.
+ * What fails leaves it where it is. */
+static void move_to_local(hf_conn *conn, struct attempt *attempt, uint64_t deadline_ns) {
+  struct attempt moved = {.link = {.fd = -1}};
+  const Holdfast__Session *session = attempt->reply->session;
+  conn_set_door(conn, bytes_of(session->door.data, session->door.len));
+  attempt_local(conn, &moved, session->id.data, deadline_ns);
+  if (moved.error == 0) {
+    link_close(&attempt->link);
+    *attempt = moved;
+  }
+}
+
+/* Without the mutex: touches only what is the driver's, and what never changes. */
+static void make_attempt(hf_conn *conn, struct attempt *attempt, uint64_t deadline_ns) {
+  const uint8_t *session = conn->has_session ? conn->session : NULL;
+  arena_reset(&conn->reply_arena);
+  attempt_local(conn, attempt, session, deadline_ns);
+  if (attempt->error == 0) {
+    return;
+  }
+  attempt_socket(conn, attempt, session, deadline_ns);
+  if (attempt->error == 0 && session == NULL && is_session(attempt->reply) &&
+      attempt->reply->session->door.len > 0 && conn->transport != &transport_ipc) {
+    move_to_local(conn, attempt, deadline_ns);
   }
 }
 
@@ -132,15 +210,10 @@ static void retry_later(hf_conn *conn, int error) {
   conn->retry_at_ns = clock_now_ns() + backoff_ns(conn->retry_count++);
 }
 
-static bool is_session(const Holdfast__Response *reply) {
-  return reply->result_case == HOLDFAST__RESPONSE__RESULT_SESSION &&
-         reply->session->id.len == HF_SESSION_BYTES;
-}
-
 /* What the server said to Open- or ResumeSession. */
 static void settle(hf_conn *conn, struct attempt *attempt) {
   const Holdfast__Response *reply = attempt->reply;
-  if (reply->status == HF_OK && is_session(reply)) {
+  if (is_session(reply)) {
     come_up(conn, attempt);
     return;
   }
@@ -157,7 +230,6 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
 }
 
 void session_establish(hf_conn *conn, uint64_t deadline_ns) {
-  uint8_t frame[FIRST_REQUEST_BYTES_MAX];
   struct attempt attempt = {.link = {.fd = -1}};
   uint64_t now_ns = clock_now_ns();
   if (now_ns < conn->retry_at_ns) {
@@ -168,12 +240,9 @@ void session_establish(hf_conn *conn, uint64_t deadline_ns) {
     conn_lock(conn);
     return;
   }
-  conn->resume_attempt++;
-  size_t frame_len = encode_first(conn, frame);
   uint64_t attempt_ns = clock_deadline_ns(now_ns, ATTEMPT_MS);
   conn_unlock(conn);
-  make_attempt(conn, &attempt, frame, frame_len,
-               attempt_ns < deadline_ns ? attempt_ns : deadline_ns);
+  make_attempt(conn, &attempt, attempt_ns < deadline_ns ? attempt_ns : deadline_ns);
   conn_lock(conn);
   if (attempt.error == 0) {
     settle(conn, &attempt);

@@ -32,13 +32,22 @@ static int poll_timeout_ms(uint64_t deadline_ns) {
   return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
-short link_wait_or(const struct link *link, short events, int other, bool *is_other,
-                   uint64_t deadline_ns) {
-  struct pollfd descriptors[] = {{.fd = link->fd, .events = events},
-                                 {.fd = other, .events = POLLIN}};
+short descriptor_wait_or(int fd, short events, int other, bool *is_other, uint64_t deadline_ns) {
+  struct pollfd descriptors[] = {{.fd = fd, .events = events}, {.fd = other, .events = POLLIN}};
   int count = poll(descriptors, 2, poll_timeout_ms(deadline_ns));
   *is_other = count > 0 && descriptors[1].revents != 0;
   return count > 0 ? descriptors[0].revents : 0;
+}
+
+short descriptor_wait(int fd, short events, uint64_t deadline_ns) {
+  bool is_other;
+  return descriptor_wait_or(fd, events, -1, &is_other, deadline_ns);
+}
+
+short link_wait_or(const struct link *link, short events, int other, bool *is_other,
+                   uint64_t deadline_ns) {
+  *is_other = false;
+  return link->transport->wait(link, events, other, is_other, deadline_ns);
 }
 
 short link_wait(const struct link *link, short events, uint64_t deadline_ns) {
@@ -46,11 +55,23 @@ short link_wait(const struct link *link, short events, uint64_t deadline_ns) {
   return link_wait_or(link, events, -1, &is_other, deadline_ns);
 }
 
+ssize_t link_send(const struct link *link, struct iovec *parts, int part_count) {
+  return link->transport->send(link, parts, part_count);
+}
+
+ssize_t link_recv(const struct link *link, void *data, size_t capacity) {
+  return link->transport->recv(link, data, capacity);
+}
+
+void link_cut(const struct link *link) {
+  link->transport->cut(link);
+}
+
 int link_send_all(struct link *link, const void *data, size_t size, uint64_t deadline_ns) {
   const uint8_t *next = data;
   while (size > 0) {
     struct iovec part = {(void *)(uintptr_t)next, size};
-    ssize_t sent = link->transport->send(link->fd, &part, 1);
+    ssize_t sent = link_send(link, &part, 1);
     if (sent >= 0) {
       next += sent;
       size -= (size_t)sent;
@@ -65,7 +86,7 @@ int link_send_all(struct link *link, const void *data, size_t size, uint64_t dea
 
 static int receive_exactly(struct link *link, uint8_t *data, size_t size, uint64_t deadline_ns) {
   while (size > 0) {
-    ssize_t received = link->transport->recv(link->fd, data, size);
+    ssize_t received = link_recv(link, data, size);
     if (received > 0) {
       data += received;
       size -= (size_t)received;
@@ -99,6 +120,7 @@ int link_open(struct link *link, const struct transport *transport, const char *
               enum sp_protocol own, enum sp_protocol peer, uint64_t deadline_ns,
               int64_t dead_after_ms) {
   link->transport = transport;
+  link->rings = NULL;
   link->fd = transport->dial(address, deadline_ns, dead_after_ms);
   if (link->fd < 0) {
     return errno;
@@ -112,7 +134,8 @@ int link_open(struct link *link, const struct transport *transport, const char *
 
 void link_close(struct link *link) {
   if (link->fd >= 0) {
-    link->transport->close(link->fd);
+    link->transport->close(link);
     link->fd = -1;
+    link->rings = NULL;
   }
 }

@@ -16,20 +16,18 @@
 
 #define HOST_BYTES_MAX 256
 
-/* Connects a fresh non-blocking socket. The descriptor, or -1 and errno. */
-static int connect_socket(const struct sockaddr *address, socklen_t address_len,
-                          uint64_t deadline_ns) {
-  int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+int connect_socket(const struct sockaddr *address, socklen_t address_len, int type,
+                   uint64_t deadline_ns) {
+  int fd = socket(address->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
     return -1;
   }
   int error = connect(fd, address, address_len) == 0 ? 0 : errno;
   if (error == EINPROGRESS) {
-    struct link link = {.fd = fd};
     socklen_t error_len = sizeof error;
-    while (link_wait(&link, POLLOUT, deadline_ns) == 0 && clock_now_ns() < deadline_ns) {
+    while (descriptor_wait(fd, POLLOUT, deadline_ns) == 0 && clock_now_ns() < deadline_ns) {
     }
-    if (link_wait(&link, POLLOUT, 0) == 0) {
+    if (descriptor_wait(fd, POLLOUT, 0) == 0) {
       error = ETIMEDOUT;
     } else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0) {
       error = errno;
@@ -102,7 +100,7 @@ static int dial_tcp(const char *address, uint64_t deadline_ns, int64_t dead_afte
   }
   int fd = -1;
   for (const struct addrinfo *one = found; one != NULL && fd < 0; one = one->ai_next) {
-    fd = connect_socket(one->ai_addr, one->ai_addrlen, deadline_ns);
+    fd = connect_socket(one->ai_addr, one->ai_addrlen, SOCK_STREAM, deadline_ns);
   }
   int error = errno;
   freeaddrinfo(found);
@@ -125,41 +123,48 @@ static int dial_ipc(const char *address, uint64_t deadline_ns, int64_t dead_afte
   (void)dead_after_ms; /* the kernel tells at once */
   snprintf(socket_address.sun_path, sizeof socket_address.sun_path, "%s", address);
   return connect_socket((const struct sockaddr *)&socket_address, sizeof socket_address,
-                        deadline_ns);
+                        SOCK_STREAM, deadline_ns);
 }
 
 /* ---------------------------------------------------------------- both */
 
-static ssize_t send_parts(int fd, struct iovec *parts, int part_count) {
+static ssize_t send_parts(const struct link *link, struct iovec *parts, int part_count) {
   ssize_t sent;
   do {
     if (part_count == 1) {
-      sent = send(fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+      sent = send(link->fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
     } else {
       struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)part_count};
-      sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+      sent = sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
   } while (sent < 0 && errno == EINTR);
   return sent;
 }
 
-static ssize_t receive(int fd, void *data, size_t capacity) {
+static ssize_t receive(const struct link *link, void *data, size_t capacity) {
   ssize_t received;
   do {
-    received = recv(fd, data, capacity, MSG_DONTWAIT);
+    received = recv(link->fd, data, capacity, MSG_DONTWAIT);
   } while (received < 0 && errno == EINTR);
   return received;
 }
 
-static void cut(int fd) {
-  shutdown(fd, SHUT_RDWR);
+static short await(const struct link *link, short events, int other, bool *is_other,
+                   uint64_t deadline_ns) {
+  return descriptor_wait_or(link->fd, events, other, is_other, deadline_ns);
 }
 
-static void close_socket(int fd) {
-  close(fd);
+static void cut(const struct link *link) {
+  shutdown(link->fd, SHUT_RDWR);
 }
 
-const struct transport transport_tcp = {"tcp://", SP_TCP, is_tcp_address, dial_tcp, send_parts,
-                                        receive,  cut,    close_socket};
-const struct transport transport_ipc = {"ipc://", SP_IPC, is_ipc_address, dial_ipc, send_parts,
-                                        receive,  cut,    close_socket};
+static void close_socket(const struct link *link) {
+  close(link->fd);
+}
+
+const struct transport transport_tcp = {"tcp://", "tcp",       SP_TCP,  is_tcp_address,
+                                        dial_tcp, send_parts,  receive, await,
+                                        cut,      close_socket};
+const struct transport transport_ipc = {"ipc://", "ipc",       SP_IPC,  is_ipc_address,
+                                        dial_ipc, send_parts,  receive, await,
+                                        cut,      close_socket};

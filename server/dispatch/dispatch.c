@@ -240,6 +240,12 @@ static void drain(struct engine *engine, uint64_t now_ns, uint64_t connection) {
   engine_drain(engine);
 }
 
+void dispatch_set_door(struct dispatch *dispatch, const char *path) {
+  pthread_mutex_lock(&dispatch->mutex);
+  engine_set_door(dispatch->engine, path);
+  pthread_mutex_unlock(&dispatch->mutex);
+}
+
 void dispatch_drain(struct dispatch *dispatch) {
   run_turn(dispatch, drain, 0);
 }

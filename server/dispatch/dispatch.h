@@ -1,6 +1,6 @@
 /* Dispatch: a frame becomes a request, the engine applies it, its reply becomes bytes.
  *
- * layer   dispatch: called by net, calls the engine
+ * layer   dispatch: called by net and local, calls the engine
  * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it.
  * source  DESIGN: one read may hold many messages; they are applied in one turn, in order, and
  * their replies leave together.
@@ -22,7 +22,7 @@ struct dispatch_config {
   const char *version;
 };
 
-/* How replies leave; filled by net. Connections are named by a number, never reused.
+/* How replies leave; filled by server from what net and local do. Connections are named by a number, never reused.
  *
  * begin   room for a reply of body_len bytes on the connection: frames it with the route and
  *         answers where to write the body; NULL: the connection is gone, drop the reply. Followed
@@ -51,6 +51,8 @@ struct dispatch_message {
 /* Starts the thread that runs the engine's timers. NULL: out of memory. */
 struct dispatch *dispatch_start(const struct dispatch_config *config,
                                 const struct dispatch_sink *sink);
+/* Sessions of this machine are told of that door; borrowed until dispatch_stop. */
+void dispatch_set_door(struct dispatch *dispatch, const char *path);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);
 /* Stops the thread and frees everything. No call may be under way. */

@@ -185,6 +185,9 @@ static void put_session(struct writer *writer, const void *item) {
   put_number(writer, 3, HF_WINDOW_COUNT_MAX);
   put_number(writer, 4, HF_IN_FLIGHT_MAX);
   put_number(writer, 5, HF_FRAME_BYTES_MAX);
+  if (reply->door) {
+    put_bytes(writer, 6, bytes_of_text(reply->door));
+  }
 }
 
 static struct bytes text_of(const struct value *text) {

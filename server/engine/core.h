@@ -29,6 +29,7 @@ struct peer {
 struct engine {
   struct engine_config config;
   struct engine_sink sink;
+  const char *door; /* borrowed; NULL: none */
   struct registry registry;
   struct timers timers;
   struct map64 sessions; /* serial -> struct session */

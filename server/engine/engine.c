@@ -340,6 +340,10 @@ uint64_t engine_next_deadline_ns(const struct engine *engine) {
   return timers_next_deadline_ns(&engine->timers);
 }
 
+void engine_set_door(struct engine *engine, const char *path) {
+  engine->door = path;
+}
+
 void engine_drain(struct engine *engine) {
   size_t position = 0;
   uint64_t id;

@@ -107,5 +107,7 @@ void engine_free_buried(struct object *buried);
 struct object *engine_join_buried(struct object *one, struct object *other);
 /* Everything that waits, and every later request, is answered STOPPING. */
 void engine_drain(struct engine *engine);
+/* Where clients on this machine find shared memory; borrowed for the engine's life. */
+void engine_set_door(struct engine *engine, const char *path);
 
 #endif

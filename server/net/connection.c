@@ -45,8 +45,7 @@ static struct connection *connection_new(struct table *table, nng_stream *stream
   }
   connection->table = table;
   connection->stream = stream;
-  connection->transport = transport;
-  connection->chunk_count = CONNECTION_CHUNK_FIRST;
+  connection->split = (struct split){.transport = transport, .count_max = SPLIT_COUNT_FIRST};
   connection->reading = true;
   atomic_init(&connection->references, 1);
   pthread_mutex_init(&connection->lock, NULL);

@@ -5,10 +5,8 @@
 #ifndef HF_NET_CONNECTION_PARTS_H
 #define HF_NET_CONNECTION_PARTS_H
 
+#include "server/dispatch/split.h"
 #include "server/net/connection.h"
-
-/* Messages handed over at once, before the size of their replies is known. */
-#define CONNECTION_CHUNK_FIRST 16
 
 enum connection_state {
   CONNECTION_HELLO,
@@ -21,7 +19,6 @@ struct connection {
   struct table *table; /* borrowed */
   uint64_t id;
   atomic_uint references;
-  enum sp_transport transport;
   nng_stream *stream;
   nng_aio *receive;
   nng_aio *listen; /* without callback, for the crew; NULL until it is first needed */
@@ -30,13 +27,11 @@ struct connection {
 
   /* Only the activity "reading" touches these. */
   struct buffer input;
-  size_t missing_bytes; /* of the incomplete frame at the start of input; 0: no frame has begun */
-  uint32_t chunk_count; /* messages handed over at once */
+  struct split split;
   uint64_t served_ns;   /* when its last requests were; 0: never */
   bool is_slow;         /* they took long */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;
-  bool one_way;
   bool announced;                  /* dispatch knows it */
   struct connection *next_in_line; /* the crew's */
 

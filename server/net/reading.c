@@ -13,9 +13,6 @@
 /* A peer that has sent a large part of a request and then nothing for this long is closed: it
  * holds memory that all connections share. */
 #define PART_TIMEOUT_MS 30000
-#define CHUNK_COUNT_MAX 256
-/* Replies to one chunk above this make the next one smaller. */
-#define CHUNK_REPLY_BYTES (1u << 20)
 
 static void complain(struct connection *connection, const char *why) {
   complaints_log(&connection->table->complaints, "connection refused connection=%llu why=\"%s\"",
@@ -33,8 +30,9 @@ static bool make_room(struct connection *connection) {
     bool shrinks = input->capacity > INPUT_BUSY_BYTES || connection->small_reads >= SMALL_READS_MAX;
     buffer_trim(input, shrinks ? INPUT_IDLE_BYTES : INPUT_BUSY_BYTES);
     room = input->capacity > room ? input->capacity : room;
-  } else if (connection->missing_bytes > room) {
-    room = connection->missing_bytes < input->len ? connection->missing_bytes : input->len;
+  } else if (connection->split.missing_bytes > room) {
+    room =
+        connection->split.missing_bytes < input->len ? connection->split.missing_bytes : input->len;
     room = room < INPUT_IDLE_BYTES ? INPUT_IDLE_BYTES : room;
   }
   return buffer_reserve(input, room);
@@ -56,52 +54,6 @@ static void start_receive(struct connection *connection, nng_aio *operation) {
   nng_stream_recv(connection->stream, operation);
 }
 
-/* The next frames of the input, up to what one chunk holds.
- * out  used  bytes they take   why  set when the rest can't be read: close */
-static size_t split_input(struct connection *connection, struct dispatch_message *messages,
-                          size_t *used, const char **why) {
-  struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
-  size_t count = 0;
-  *used = 0;
-  connection->missing_bytes = 0;
-  while (count < connection->chunk_count && input.len > 0) {
-    struct dispatch_message *message = &messages[count];
-    struct bytes body;
-    size_t frame_len = 0;
-    size_t needed = 0;
-    enum sp_result result =
-        sp_frame_read(connection->transport, input, HF_FRAME_BYTES_MAX, &body, &frame_len, &needed);
-    if (result == SP_MORE) {
-      connection->missing_bytes = needed - input.len;
-      break;
-    }
-    if (result == SP_OK && connection->one_way) {
-      message->route.len = 0;
-      message->body = body;
-    } else if (result == SP_OK) {
-      result = sp_route_read(body, &message->route, &message->body);
-    }
-    if (result != SP_OK) {
-      *why = result == SP_TOO_LONG ? "message too long" : "not a message";
-      break;
-    }
-    count++;
-    *used += frame_len;
-    input = bytes_of(input.data + frame_len, input.len - frame_len);
-  }
-  return count;
-}
-
-/* Large replies make the next chunk smaller, small ones larger: the replies to one chunk are all
- * written before the first can leave. */
-static void adapt_chunk(struct connection *connection, size_t count, size_t reply_bytes) {
-  if (reply_bytes > CHUNK_REPLY_BYTES) {
-    connection->chunk_count = count > 1 ? (uint32_t)(count / 2) : 1;
-  } else if (count == connection->chunk_count && connection->chunk_count < CHUNK_COUNT_MAX) {
-    connection->chunk_count *= 2;
-  }
-}
-
 enum turn { TURN_MORE, TURN_WAITS, TURN_OVER, TURN_ENDED };
 
 /* Sends the replies and decides how reading goes on. */
@@ -109,7 +61,7 @@ static enum turn end_turn(struct connection *connection, size_t count, const cha
   enum turn turn = TURN_OVER;
   pthread_mutex_lock(&connection->lock);
   connection->serving = false;
-  adapt_chunk(connection, count, connection_unsent_bytes(connection));
+  split_adapt(&connection->split, count, connection_unsent_bytes(connection));
   connection_flush_locked(connection);
   if (why != NULL || connection->close_wanted) {
     connection_close_locked(connection, why != NULL ? why : "session moved");
@@ -119,7 +71,7 @@ static enum turn end_turn(struct connection *connection, size_t count, const cha
     connection->state = CONNECTION_DRAINING;
     connection->reading = false;
   } else if (connection->state != CONNECTION_CLOSING && connection->input.len > 0 &&
-             connection->missing_bytes == 0) {
+             connection->split.missing_bytes == 0) {
     turn = TURN_MORE;
   } else {
     turn = TURN_WAITS;
@@ -143,10 +95,11 @@ static void hand_over(struct connection *connection, const struct dispatch_messa
 }
 
 static enum turn take_turn(struct connection *connection) {
-  struct dispatch_message messages[CHUNK_COUNT_MAX];
+  struct dispatch_message messages[SPLIT_COUNT_MAX];
+  struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
   size_t used;
-  const char *why = NULL;
-  size_t count = split_input(connection, messages, &used, &why);
+  size_t count = split_messages(&connection->split, input, messages, &used);
+  const char *why = connection->split.why;
   if (count > 0) {
     hand_over(connection, messages, count);
     buffer_consume(&connection->input, used);
@@ -251,9 +204,9 @@ static const char *answer_hello(struct connection *connection) {
   if (protocol != SP_REQ && protocol != SP_PUSH) {
     return "neither a req nor a push socket";
   }
-  connection->one_way = protocol == SP_PUSH;
+  connection->split.one_way = protocol == SP_PUSH;
   buffer_consume(&connection->input, SP_HELLO_BYTES);
-  if (!dispatch_connected(connection->table->dispatch, connection->id, connection->one_way)) {
+  if (!dispatch_connected(connection->table->dispatch, connection->id, connection->split.one_way)) {
     return "no memory";
   }
   connection->announced = true;
@@ -262,7 +215,7 @@ static const char *answer_hello(struct connection *connection) {
       connection->state == CONNECTION_HELLO && buffer_reserve(&connection->unsent, SP_HELLO_BYTES);
   if (open) {
     connection->state = CONNECTION_OPEN;
-    sp_hello_write(buffer_end(&connection->unsent), connection->one_way ? SP_PULL : SP_REP);
+    sp_hello_write(buffer_end(&connection->unsent), connection->split.one_way ? SP_PULL : SP_REP);
     connection->unsent.len += SP_HELLO_BYTES;
     connection_flush_locked(connection);
   }
@@ -282,7 +235,7 @@ static void read_hello(struct connection *connection) {
     return;
   }
   log_line(LOG_DEBUG, "connected connection=%llu one_way=%d", (unsigned long long)connection->id,
-           connection->one_way);
+           connection->split.one_way);
   crew_serve(&connection->table->crew, connection);
 }
 

@@ -107,7 +107,7 @@ void connection_drained(void *arg) {
 
 uint8_t *connection_reply_begin(struct connection *connection, const struct sp_route *route,
                                 size_t body_len, bool own) {
-  size_t prefix_len = sp_prefix_bytes(connection->transport);
+  size_t prefix_len = sp_prefix_bytes(connection->split.transport);
   size_t reply_len = prefix_len + route->len + body_len;
   pthread_mutex_lock(&connection->lock);
   if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_HELLO) {
@@ -122,7 +122,7 @@ uint8_t *connection_reply_begin(struct connection *connection, const struct sp_r
     return NULL;
   }
   uint8_t *at = buffer_end(&connection->unsent);
-  at += sp_prefix_write(connection->transport, at, route->len + body_len);
+  at += sp_prefix_write(connection->split.transport, at, route->len + body_len);
   memcpy(at, route->words, route->len);
   connection->reply_len = reply_len;
   return at + route->len;

@@ -7,10 +7,10 @@
 #ifndef HF_NET_TABLE_H
 #define HF_NET_TABLE_H
 
+#include "proto/base/buffer.h"
 #include "proto/base/complaints.h"
 #include "proto/base/map64.h"
 #include "server/dispatch/dispatch.h"
-#include "server/net/buffer.h"
 #include "server/net/crew.h"
 
 #include <pthread.h>

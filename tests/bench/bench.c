@@ -206,6 +206,7 @@ static void measure(const struct bench_options *options, struct bench_report *re
 
 int main(int argc, char **argv) {
   struct bench_options options;
+  setenv("HOLDFAST_LOCAL", "off", 1); /* of sockets; of shared memory is bench_local */
   bench_options_parse(argc, argv, &options);
   struct bench_report *report = bench_alloc(1, sizeof(*report));
   report->options = &options;

@@ -304,6 +304,7 @@ int main(int argc, char **argv) {
       {"rounds", required_argument, NULL, 'r'}, {"duration", required_argument, NULL, 'd'},
       {"url", required_argument, NULL, 'u'},    {"echo", required_argument, NULL, 'e'},
       {"serve", required_argument, NULL, 's'},  {NULL, 0, NULL, 0}};
+  setenv("HOLDFAST_LOCAL", "off", 1);
   unsigned rounds = 7, duration_ms = 300;
   struct place place = {.transport = BENCH_TCP};
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {

@@ -1,5 +1,5 @@
 /* The network's byte buffer against a plain array, and its budget. */
-#include "server/net/buffer.h"
+#include "proto/base/buffer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

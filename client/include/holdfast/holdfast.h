@@ -166,6 +166,12 @@ HF_API void hf_close(hf_conn *conn);
 /* One round trip. out round_trip_ns may be NULL. */
 HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
 
+/* How calls get to the server now: "shared memory" where it runs on this machine and allows it, else
+ * "tcp" or "ipc". Static. HOLDFAST_LOCAL=off in the environment turns shared memory off. */
+HF_API const char *hf_conn_path(hf_conn *conn);
+/* Why it is not shared memory, a sentence; "" when it is. Static. */
+HF_API const char *hf_conn_path_reason(hf_conn *conn);
+
 struct hf_server_info {
   char version[32];
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes;

@@ -1,12 +1,12 @@
 /* A run of bytes that grows at its end and is taken from its start, within a shared budget.
  *
- * layer   net
+ * layer   base
  * shapes  capacity doubles; what was taken is room again once the rest is moved to the front
  * threads one at a time; the budget is shared by all
  * memory  owns data
  */
-#ifndef HF_NET_BUFFER_H
-#define HF_NET_BUFFER_H
+#ifndef HF_BASE_BUFFER_H
+#define HF_BASE_BUFFER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

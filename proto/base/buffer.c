@@ -1,4 +1,4 @@
-#include "server/net/buffer.h"
+#include "proto/base/buffer.h"
 
 #include <assert.h>
 #include <stdlib.h>

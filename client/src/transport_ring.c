@@ -1,0 +1,259 @@
+/* Shared memory as a transport: bytes go through rings, the door's socket wakes and ends.
+ *
+ * source  measured: two processes that are awake hand a message over in well under a microsecond;
+ *         waking one takes ten times that on its own processor, and fifty times on another. So a
+ *         thread that waits first looks, for a few microseconds, as long as that has paid lately. A
+ *         server that had to be woken is not looked for, it may need this very processor; except
+ *         now and then for as long as waking takes, because two sides that both sleep would never
+ *         find back to being both awake.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/src/rings.h"
+#include "proto/base/clock.h"
+
+/* Within this comes the reply of a server that is awake; and of one that was woken. */
+#define SPIN_NS 10000
+#define PROBE_NS 60000
+#define LOOKS_PER_CLOCK 32
+/* What failed so many times in a row, or more, is left out 2^n - 1 times. */
+#define SKIP_SHIFT_MAX 6
+
+/* ---------------------------------------------------------------- bytes */
+
+static void knock(const struct link *link) {
+  ssize_t sent = send(link->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  atomic_store_explicit(&link->rings->has_knocked, true, memory_order_relaxed);
+  if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+    atomic_store(&link->rings->is_over, true);
+  }
+}
+
+static ssize_t send_parts(const struct link *link, struct iovec *parts, int part_count) {
+  struct rings *rings = link->rings;
+  size_t total = 0, sent = 1;
+  for (int i = 0; i < part_count && sent > 0; i++) {
+    sent = ring_write(&rings->requests, parts[i].iov_base, parts[i].iov_len);
+    if (sent == RING_BROKEN) {
+      errno = EPROTO;
+      return -1;
+    }
+    total += sent;
+    sent = sent == parts[i].iov_len ? 1 : 0;
+  }
+  if (total > 0 && ring_must_wake_reader(&rings->requests)) {
+    knock(link);
+  }
+  if (atomic_load_explicit(&rings->is_over, memory_order_relaxed)) {
+    errno = EPIPE;
+    return -1;
+  }
+  if (total == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return (ssize_t)total;
+}
+
+static ssize_t receive(const struct link *link, void *data, size_t capacity) {
+  struct rings *rings = link->rings;
+  bool is_over = atomic_load(&rings->is_over); /* before looking: what came earlier is still read */
+  size_t received = ring_read(&rings->replies, data, capacity);
+  if (received == RING_BROKEN) {
+    errno = EPROTO;
+    return -1;
+  }
+  if (received == 0) {
+    errno = EAGAIN;
+    return is_over ? 0 : -1;
+  }
+  if (ring_must_wake_writer(&rings->replies)) {
+    knock(link);
+  }
+  return (ssize_t)received;
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+static short events_now(const struct rings *rings, short events) {
+  short found = 0;
+  if ((events & POLLIN) != 0 && ring_seems_readable(&rings->replies)) {
+    found |= POLLIN;
+  }
+  if ((events & POLLOUT) != 0 && ring_seems_writable(&rings->requests)) {
+    found |= POLLOUT;
+  }
+  if (atomic_load_explicit(&rings->is_over, memory_order_relaxed)) {
+    found |= POLLIN | POLLHUP;
+  }
+  return found;
+}
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+static short spin(const struct rings *rings, short events, uint64_t span_ns) {
+  uint64_t until_ns = clock_now_ns() + span_ns;
+  do {
+    for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
+      short found = events_now(rings, events);
+      if (found != 0) {
+        return found;
+      }
+      relax();
+    }
+  } while (clock_now_ns() < until_ns);
+  return 0;
+}
+
+static bool is_worth_trying(struct patience *patience) {
+  if (patience->skips > 0) {
+    patience->skips--;
+    return false;
+  }
+  return true;
+}
+
+static void note_outcome(struct patience *patience, bool has_paid) {
+  uint32_t misses = patience->misses < SKIP_SHIFT_MAX ? patience->misses + 1 : SKIP_SHIFT_MAX;
+  patience->misses = has_paid ? 0 : misses;
+  patience->skips = (1u << patience->misses) - 1;
+}
+
+/* The server is awake: looks for its reply, if that was worth it lately. */
+static short look_for_reply(struct rings *rings, short events) {
+  if (rings->is_probing) { /* that has found it awake */
+    rings->is_probing = false;
+    note_outcome(&rings->asleep, true);
+    note_outcome(&rings->awake, true);
+  }
+  if (!is_worth_trying(&rings->awake)) {
+    return 0;
+  }
+  short found = spin(rings, events, SPIN_NS);
+  note_outcome(&rings->awake, found != 0);
+  return found;
+}
+
+/* The server has to be woken first. */
+static short probe(struct rings *rings, short events) {
+  if (rings->is_probing) {
+    note_outcome(&rings->asleep, false);
+  }
+  rings->is_probing = is_worth_trying(&rings->asleep);
+  return rings->is_probing ? spin(rings, events, PROBE_NS) : 0;
+}
+
+/* What it said is in the rings. Should there be more knocks, the next wait ends early. */
+static void take_knock(const struct link *link) {
+  char knock;
+  ssize_t received = recv(link->fd, &knock, sizeof knock, MSG_DONTWAIT);
+  if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) {
+    atomic_store(&link->rings->is_over, true);
+  }
+}
+
+/* A thread that waits for room alone leaves knocks to the one that waits for replies. May answer 0
+ * before the deadline. */
+static short sleep_for(const struct link *link, short events, int other, bool *is_other,
+                       uint64_t deadline_ns) {
+  struct rings *rings = link->rings;
+  if ((events & POLLIN) != 0) {
+    ring_announce_sleep(&rings->replies);
+  }
+  if ((events & POLLOUT) != 0) {
+    ring_announce_wait(&rings->requests);
+  }
+  short found = events_now(rings, events);
+  if (found == 0) {
+    short door = descriptor_wait_or(link->fd, POLLIN, other, is_other, deadline_ns);
+    if (door != 0 && ((events & POLLIN) != 0 || rings->is_one_way)) {
+      take_knock(link);
+    } else if ((door & (POLLHUP | POLLERR)) != 0) {
+      atomic_store(&rings->is_over, true);
+    }
+    found = events_now(rings, events);
+  }
+  if ((events & POLLIN) != 0) {
+    ring_withdraw_sleep(&rings->replies);
+  }
+  return found;
+}
+
+static bool is_spinning_sensible(void) {
+  static _Atomic long processors; /* 0: not yet asked */
+  long count = atomic_load_explicit(&processors, memory_order_relaxed);
+  if (count == 0) {
+    count = sysconf(_SC_NPROCESSORS_ONLN);
+    atomic_store_explicit(&processors, count, memory_order_relaxed);
+  }
+  return count > 1;
+}
+
+static short await(const struct link *link, short events, int other, bool *is_other,
+                   uint64_t deadline_ns) {
+  struct rings *rings = link->rings;
+  short found = events_now(rings, events);
+  if (found == 0 && (events & POLLIN) != 0 && deadline_ns != 0 && is_spinning_sensible()) {
+    bool has_knocked = atomic_exchange_explicit(&rings->has_knocked, false, memory_order_relaxed);
+    found = has_knocked ? probe(rings, events) : look_for_reply(rings, events);
+  }
+  bool is_late = false;
+  while (found == 0 && !is_late) {
+    found = sleep_for(link, events, other, is_other, deadline_ns);
+    /* Elsewhere a knock may be meant for another thread's work, which the caller knows. */
+    is_late = *is_other || !rings->is_one_way || clock_now_ns() >= deadline_ns;
+  }
+  return found;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void cut(const struct link *link) {
+  atomic_store(&link->rings->is_over, true);
+  shutdown(link->fd, SHUT_RDWR);
+}
+
+static void close_rings(const struct link *link) {
+  close(link->fd);
+  rings_free(link->rings);
+}
+
+int link_open_local(struct link *link, const char *door_path, enum sp_transport framing,
+                    enum sp_protocol own, uint64_t deadline_ns, const char **why) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", door_path);
+  int door = connect_socket((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET,
+                            deadline_ns);
+  if (door < 0) {
+    *why = errno == EACCES || errno == EPERM ? "this user may not go to the server's door"
+           : errno == ENOENT ? "there is no door beside the server's ipc socket as seen from here"
+                             : "nobody answers at the server's door";
+    return errno;
+  }
+  struct rings *rings = rings_open(door, framing, own, deadline_ns, why);
+  if (rings == NULL) {
+    int error = errno;
+    close(door);
+    return error;
+  }
+  *link = (struct link){&transport_ring, door, rings};
+  return 0;
+}
+
+const struct transport transport_ring = {
+    .name = "shared memory",
+    .send = send_parts,
+    .recv = receive,
+    .wait = await,
+    .cut = cut,
+    .close = close_rings,
+};

@@ -1,0 +1,53 @@
+/* The door: how a client on the server's machine gets its segment.
+ *
+ * layer   proto; used by server and client
+ * source  one machine, one build of the format: numbers are the machine's own
+ *
+ * Beside each ipc socket PATH there is a SOCK_SEQPACKET socket PATH.door. One packet each way:
+ *
+ *   client                                     server
+ *   door_hello      ------------------------>
+ *                   <------------------------  door_answer, with DOOR_WELCOME and the segment's
+ *                                              memfd (SCM_RIGHTS)
+ *   then, as long as the connection lives, packets of one byte whose content means nothing: "look
+ *   at the rings", each way; see segment_layout.h
+ *
+ * The stream of bytes in the rings is what follows the hello on a socket of that framing (sp.h).
+ * Either side closes the socket to end the connection; what is in a ring then is still read.
+ *
+ * The wake-ups are packets on this socket and not eventfds: descriptors that two processes share
+ * have one set of flags, so a hostile client could make the server's write to an eventfd block.
+ */
+#ifndef HF_PROTO_DOOR_H
+#define HF_PROTO_DOOR_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#define DOOR_SUFFIX ".door"
+#define DOOR_MAGIC UINT64_C(0x0130726f6f444648) /* "HFDoor0", 1: the version of this format */
+
+struct door_hello {
+  uint64_t magic;
+  uint32_t protocol; /* enum sp_protocol: SP_REQ or SP_PUSH */
+  uint32_t framing;  /* enum sp_transport */
+};
+static_assert(sizeof(struct door_hello) == 16, "layout");
+
+enum door_status {
+  DOOR_WELCOME,
+  DOOR_NOT_ALLOWED, /* neither the server's user nor root */
+  DOOR_FULL,        /* HF_RINGS_MAX */
+  DOOR_NO_MEMORY,
+  DOOR_BAD_HELLO,
+};
+
+struct door_answer {
+  uint64_t magic;
+  uint64_t ring_bytes; /* of each ring */
+  uint32_t status;     /* enum door_status */
+  uint32_t reserved;   /* 0 */
+};
+static_assert(sizeof(struct door_answer) == 24, "layout");
+
+#endif

@@ -1,0 +1,57 @@
+/* One direction of a segment, seen from one of its ends: a stream of bytes, as a socket's.
+ *
+ * layer   proto; used by server and client
+ * shapes  a power of two of bytes, see segment_layout.h
+ * threads An end is used by one thread at a time; the ends are in different processes. Functions
+ *         that say so may run at any time.
+ * memory  borrows the segment; keeps its own position, which the other process can't touch
+ */
+#ifndef HF_PROTO_RING_H
+#define HF_PROTO_RING_H
+
+#include "proto/segment_layout.h"
+
+#include <stdbool.h>
+
+/* Instead of a number of bytes: the other end's word makes no sense. */
+#define RING_BROKEN SIZE_MAX
+
+struct ring_end {
+  struct segment_ring *control; /* shared */
+  uint8_t *data;                /* shared */
+  uint64_t size;
+  uint64_t position; /* own: bytes written, or read */
+  uint64_t limit;    /* as far as the other end let us go when last seen */
+};
+
+/* Both begin at 0, as a fresh segment does. */
+void ring_init_writer(struct ring_end *writer, struct segment_ring *control, uint8_t *data,
+                      size_t size);
+void ring_init_reader(struct ring_end *reader, struct segment_ring *control, uint8_t *data,
+                      size_t size);
+
+/* Bytes that can be written now, or RING_BROKEN. */
+size_t ring_room(struct ring_end *writer);
+/* Writes as much as there is room for. Bytes written, or RING_BROKEN. */
+size_t ring_write(struct ring_end *writer, const void *data, size_t len);
+/* Bytes that can be read now, or RING_BROKEN. */
+size_t ring_used(struct ring_end *reader);
+/* Copies out what is there, up to capacity. Bytes read, or RING_BROKEN. */
+size_t ring_read(struct ring_end *reader, void *data, size_t capacity);
+
+/* Hints for a thread that is to wait; from any thread. True also when the words make no sense. */
+bool ring_seems_readable(const struct ring_end *reader);
+bool ring_seems_writable(const struct ring_end *writer);
+
+/* The reader is about to sleep, and looks once more after this; or has woken. From any thread, as
+ * the next two. */
+void ring_announce_sleep(struct ring_end *reader);
+void ring_withdraw_sleep(struct ring_end *reader);
+/* The writer waits for room, and looks once more after this. */
+void ring_announce_wait(struct ring_end *writer);
+/* After writing: whether the reader has to be woken; says so once for each announcement. */
+bool ring_must_wake_reader(struct ring_end *writer);
+/* After reading: the same for the writer. */
+bool ring_must_wake_writer(struct ring_end *reader);
+
+#endif

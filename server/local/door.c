@@ -1,0 +1,130 @@
+#include "server/local/door.h"
+
+#include "proto/base/log.h"
+#include "proto/sp.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define GROUP_DIRECTORY "/run/holdfast/"
+#define BACKLOG 1024
+
+/* ---------------------------------------------------------------------------------- opening */
+
+static bool make_address(const char *path, struct sockaddr_un *address) {
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address->sun_path) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  snprintf(address->sun_path, sizeof address->sun_path, "%s", path);
+  return true;
+}
+
+static int new_socket(void) {
+  return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* Removes the socket of a dead server. No lock is needed: who binds the ipc socket beside it has the
+ * directory's. */
+static bool clear_stale(const struct sockaddr_un *address) {
+  struct stat status;
+  if (lstat(address->sun_path, &status) != 0) {
+    return errno == ENOENT;
+  }
+  int fd = S_ISSOCK(status.st_mode) ? new_socket() : -1;
+  bool is_dead = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                 errno == ECONNREFUSED;
+  if (fd >= 0) {
+    close(fd);
+  }
+  if (!is_dead) {
+    errno = EADDRINUSE;
+    return false;
+  }
+  return unlink(address->sun_path) == 0;
+}
+
+int door_open(const char *path) {
+  struct sockaddr_un address;
+  if (!make_address(path, &address) || !clear_stale(&address)) {
+    return -1;
+  }
+  mode_t mode = strncmp(path, GROUP_DIRECTORY, strlen(GROUP_DIRECTORY)) == 0 ? 0660 : 0600;
+  int fd = new_socket();
+  if (fd >= 0 && (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+                  chmod(path, mode) != 0 || listen(fd, BACKLOG) != 0)) {
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
+}
+
+int door_accept(int listener) {
+  return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+bool door_admits(int door) {
+  struct ucred peer;
+  socklen_t len = sizeof peer;
+  return getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+         (peer.uid == geteuid() || peer.uid == 0);
+}
+
+/* ---------------------------------------------------------------------------------- talking */
+
+enum door_news door_read_hello(int door, struct door_hello *hello) {
+  ssize_t received = recv(door, hello, sizeof *hello, MSG_DONTWAIT);
+  if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
+    return DOOR_NOTHING_YET;
+  }
+  if (received <= 0) {
+    return DOOR_PEER_LEFT;
+  }
+  if ((size_t)received < sizeof *hello) {
+    hello->magic = 0;
+  }
+  return DOOR_HELLO_COME;
+}
+
+bool door_hello_is_good(const struct door_hello *hello) {
+  return hello->magic == DOOR_MAGIC && (hello->protocol == SP_REQ || hello->protocol == SP_PUSH) &&
+         (hello->framing == SP_TCP || hello->framing == SP_IPC);
+}
+
+bool door_answer(int door, enum door_status status, size_t ring_bytes, int memory_fd) {
+  struct door_answer answer = {
+      .magic = DOOR_MAGIC, .ring_bytes = ring_bytes, .status = (uint32_t)status};
+  struct iovec part = {&answer, sizeof answer};
+  alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof memory_fd)] = {0};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (memory_fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof memory_fd);
+    memcpy(CMSG_DATA(header), &memory_fd, sizeof memory_fd);
+  }
+  return sendmsg(door, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof answer;
+}
+
+void door_knock(int door) {
+  ssize_t sent = send(door, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  (void)sent; /* a full socket holds knocks enough; a peer that left is noticed elsewhere */
+}
+
+bool door_take_knock(int door) {
+  char knock;
+  ssize_t received = recv(door, &knock, sizeof knock, MSG_DONTWAIT);
+  return received > 0 || (received < 0 && (errno == EAGAIN || errno == EINTR));
+}

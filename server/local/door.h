@@ -1,0 +1,34 @@
+/* The door: a socket beside an ipc socket, and what is said there before a connection begins.
+ *
+ * layer   local, internal
+ * threads the main thread opens and closes; the local thread does the rest
+ * source  ../../proto/door.h
+ */
+#ifndef HF_LOCAL_DOOR_H
+#define HF_LOCAL_DOOR_H
+
+#include "proto/door.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Listens on that path; a dead server's socket there is removed first, another's stays. 0660 under
+ * /run/holdfast, 0600 elsewhere, as the ipc socket. A descriptor, or -1 and errno. */
+int door_open(const char *path);
+/* Accepts one. A descriptor, or -1 and errno. */
+int door_accept(int listener);
+/* Whether the peer is the server's user or root. */
+bool door_admits(int door);
+/* HELLO_COME: *hello is filled, but perhaps nonsense. */
+enum door_news { DOOR_NOTHING_YET, DOOR_HELLO_COME, DOOR_PEER_LEFT };
+enum door_news door_read_hello(int door, struct door_hello *hello);
+/* Whether hello is one. */
+bool door_hello_is_good(const struct door_hello *hello);
+/* memory_fd: -1, or what goes along. false: the peer left. */
+bool door_answer(int door, enum door_status status, size_t ring_bytes, int memory_fd);
+/* Wakes the peer; never blocks. */
+void door_knock(int door);
+/* Takes away one of the peer's knocks. false: it left. */
+bool door_take_knock(int door);
+
+#endif

@@ -1,0 +1,396 @@
+#include "server/local/link.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_BYTES_MAX (64u << 10) /* in one turn */
+#define KEPT_BYTES_MAX (16u << 10) /* of empty buffers */
+/* See net/reading.c and net/sending.c. */
+#define PART_TIMEOUT_MS 30000
+#define OWN_BYTES_MAX (4 * ((size_t)HF_FRAME_BYTES_MAX + HF_UNSENT_BYTES_MAX))
+#define OTHERS_BYTES_MAX ((size_t)HF_FRAME_BYTES_MAX + HF_UNSENT_BYTES_MAX)
+
+/* ------------------------------------------------------------------------------------- life */
+
+struct local_link *link_new(struct link_house *house, uint64_t id, int door,
+                            enum door_status refusal) {
+  struct local_link *link = calloc(1, sizeof *link);
+  if (link == NULL) {
+    return NULL;
+  }
+  link->house = house;
+  link->id = id;
+  link->door = door;
+  link->refusal = refusal;
+  link->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
+  atomic_init(&link->references, 1);
+  pthread_mutex_init(&link->lock, NULL);
+  buffer_init(&link->input, &house->budget);
+  buffer_init(&link->unsent, &house->budget);
+  return link;
+}
+
+void link_acquire(struct local_link *link) {
+  atomic_fetch_add_explicit(&link->references, 1, memory_order_relaxed);
+}
+
+void link_release(struct local_link *link) {
+  if (atomic_fetch_sub(&link->references, 1) > 1) {
+    return;
+  }
+  if (link->segment != NULL) {
+    munmap(link->segment, segment_bytes(HF_RING_BYTES));
+  }
+  close(link->door);
+  buffer_deinit(&link->input);
+  buffer_deinit(&link->unsent);
+  pthread_mutex_destroy(&link->lock);
+  free(link);
+}
+
+/* The local thread looks at its links and at its clock. */
+static void poke(struct link_house *house) {
+  const uint64_t one = 1;
+  ssize_t written = write(house->poke, &one, sizeof one);
+  (void)written; /* at worst the counter is full, and wakes all the same */
+}
+
+void link_close(struct local_link *link, const char *why) {
+  const char *none = NULL;
+  if (atomic_compare_exchange_strong(&link->why, &none, why)) {
+    poke(link->house);
+  }
+}
+
+static void complain(struct local_link *link, const char *why) {
+  complaints_log(&link->house->complaints, "connection refused connection=%llu why=\"%s\"",
+                 (unsigned long long)link->id, why);
+  link_close(link, why);
+}
+
+bool link_is_over(struct local_link *link) {
+  return atomic_load_explicit(&link->why, memory_order_relaxed) != NULL;
+}
+
+/* ------------------------------------------------------------------------------------ hello */
+
+/* A descriptor of memory that can neither shrink nor grow, or -1. */
+static int make_memory(size_t size) {
+  int fd = memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd >= 0 && (ftruncate(fd, (off_t)size) != 0 ||
+                  fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+static bool map_memory(struct local_link *link, int fd) {
+  void *mapped =
+      mmap(NULL, segment_bytes(HF_RING_BYTES), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED) {
+    return false;
+  }
+  uint8_t *data = (uint8_t *)mapped + SEGMENT_DATA_OFFSET;
+  link->segment = mapped;
+  ring_init_reader(&link->requests, &link->segment->requests, data, HF_RING_BYTES);
+  ring_init_writer(&link->replies, &link->segment->replies, data + HF_RING_BYTES, HF_RING_BYTES);
+  return true;
+}
+
+/* The client may write as soon as it has the answer, so everything is ready before. */
+static enum door_status welcome(struct local_link *link, const struct door_hello *hello) {
+  link->split = (struct split){.transport = (enum sp_transport)hello->framing,
+                               .one_way = hello->protocol == SP_PUSH,
+                               .count_max = SPLIT_COUNT_FIRST};
+  int memory = make_memory(segment_bytes(HF_RING_BYTES));
+  if (memory < 0 || !map_memory(link, memory) ||
+      !dispatch_connected(link->house->dispatch, link->id, link->split.one_way)) {
+    if (memory >= 0) {
+      close(memory);
+    }
+    return DOOR_NO_MEMORY;
+  }
+  link->is_announced = true;
+  link->state = LINK_OPEN;
+  pthread_mutex_lock(&link->lock);
+  link->takes_replies = true;
+  pthread_mutex_unlock(&link->lock);
+  ring_announce_sleep(&link->requests);
+  if (!door_answer(link->door, DOOR_WELCOME, HF_RING_BYTES, memory)) {
+    link_close(link, "peer left");
+  }
+  close(memory);
+  return DOOR_WELCOME;
+}
+
+static void hear_hello(struct local_link *link) {
+  static const char *const whys[] = {
+      [DOOR_NOT_ALLOWED] = "another user's client at the door",
+      [DOOR_FULL] = "too many local connections",
+      [DOOR_NO_MEMORY] = "no memory for shared memory",
+      [DOOR_BAD_HELLO] = "no hello at the door",
+  };
+  struct door_hello hello;
+  enum door_news news = door_read_hello(link->door, &hello);
+  enum door_status status = link->refusal;
+  if (news == DOOR_NOTHING_YET) {
+    return;
+  }
+  if (news == DOOR_PEER_LEFT) {
+    link_close(link, "peer left");
+    return;
+  }
+  if (status == DOOR_WELCOME) {
+    status = door_hello_is_good(&hello) ? welcome(link, &hello) : DOOR_BAD_HELLO;
+  }
+  if (status != DOOR_WELCOME) {
+    (void)door_answer(link->door, status, 0, -1);
+    complain(link, whys[status]);
+  }
+}
+
+void link_hear(struct local_link *link) {
+  if (link->state == LINK_HELLO) {
+    hear_hello(link);
+  } else if (!door_take_knock(link->door)) {
+    link->has_left = true;
+  }
+}
+
+/* --------------------------------------------------------------------------------- replies */
+
+/* Whether replies are left is known to whoever looks without the lock. */
+static void note_unsent(struct local_link *link) {
+  bool is_unsent = link->unsent.len > 0;
+  if (atomic_exchange(&link->is_unsent, is_unsent) == is_unsent) {
+    return;
+  }
+  if (!is_unsent) {
+    atomic_fetch_sub(&link->house->unsent_count, 1);
+  } else if (atomic_fetch_add(&link->house->unsent_count, 1) == 0) {
+    poke(link->house);
+  }
+}
+
+/* Moves what fits into the ring. With the lock. */
+static void send_locked(struct local_link *link) {
+  bool has_sent = false, has_announced = false;
+  while (link->takes_replies && link->unsent.len > 0) {
+    size_t sent = ring_write(&link->replies, buffer_first(&link->unsent), link->unsent.len);
+    if (sent == RING_BROKEN) {
+      link_close(link, "its memory makes no sense");
+      break;
+    }
+    if (sent > 0) {
+      buffer_consume(&link->unsent, sent);
+      has_sent = true;
+    } else if (has_announced) {
+      break;
+    } else {
+      ring_announce_wait(&link->replies);
+      has_announced = true;
+    }
+  }
+  if (has_sent || !atomic_load(&link->is_unsent)) {
+    link->unsent_since_ns = has_announced ? clock_now_ns() : 0;
+  }
+  if (has_sent) {
+    bool client_sleeps = ring_must_wake_reader(&link->replies);
+    atomic_store_explicit(&link->client_sleeps, client_sleeps, memory_order_relaxed);
+    if (client_sleeps) {
+      door_knock(link->door);
+    }
+  }
+  if (link->unsent.len > 0 || atomic_load_explicit(&link->is_unsent, memory_order_relaxed)) {
+    note_unsent(link);
+  }
+  buffer_trim(&link->unsent, KEPT_BYTES_MAX);
+}
+
+uint8_t *link_reply_begin(struct local_link *link, const struct sp_route *route, size_t body_len,
+                          bool own) {
+  size_t reply_len = sp_prefix_bytes(link->split.transport) + route->len + body_len;
+  size_t bytes_max = own ? OWN_BYTES_MAX : OTHERS_BYTES_MAX;
+  pthread_mutex_lock(&link->lock);
+  bool has_room = link->takes_replies && link->unsent.len + reply_len <= bytes_max &&
+                  buffer_reserve(&link->unsent, reply_len);
+  if (!has_room) {
+    link->takes_replies = false;
+    link_close(link, "too many unread replies");
+    pthread_mutex_unlock(&link->lock);
+    return NULL;
+  }
+  uint8_t *at = buffer_end(&link->unsent);
+  at += sp_prefix_write(link->split.transport, at, route->len + body_len);
+  memcpy(at, route->words, route->len);
+  link->reply_len = reply_len;
+  return at + route->len;
+}
+
+void link_reply_commit(struct local_link *link, bool own) {
+  link->unsent.len += link->reply_len;
+  link->reply_len = 0;
+  if (!own && !link->is_served) {
+    send_locked(link);
+  }
+  pthread_mutex_unlock(&link->lock);
+}
+
+/* -------------------------------------------------------------------------------- requests */
+
+static void set_served(struct local_link *link, bool is_served) {
+  pthread_mutex_lock(&link->lock);
+  link->is_served = is_served;
+  pthread_mutex_unlock(&link->lock);
+}
+
+static void serve_input(struct local_link *link) {
+  struct dispatch_message messages[SPLIT_COUNT_MAX];
+  struct bytes input = bytes_of(buffer_first(&link->input), link->input.len);
+  size_t used;
+  size_t count = split_messages(&link->split, input, messages, &used);
+  if (count > 0) {
+    set_served(link, true);
+    dispatch_messages(link->house->dispatch, link, link->id, messages, count);
+    buffer_consume(&link->input, used);
+    pthread_mutex_lock(&link->lock);
+    link->is_served = false;
+    split_adapt(&link->split, count, link->unsent.len);
+    send_locked(link);
+    pthread_mutex_unlock(&link->lock);
+  }
+  if (link->split.why != NULL) {
+    complain(link, link->split.why);
+  }
+}
+
+/* Copies bytes out of the ring before anybody looks at them. Whether there were any. */
+static bool read_ring(struct local_link *link) {
+  size_t used = ring_used(&link->requests);
+  if (used == 0) {
+    return false;
+  }
+  size_t want = used < READ_BYTES_MAX ? used : READ_BYTES_MAX;
+  if (used == RING_BROKEN) {
+    complain(link, "its memory makes no sense");
+  } else if (!buffer_reserve(&link->input, want)) {
+    link_close(link, "no memory for its requests");
+  } else {
+    link->input.len += ring_read(&link->requests, buffer_end(&link->input), want);
+    if (ring_must_wake_writer(&link->requests)) {
+      door_knock(link->door);
+    }
+    return true;
+  }
+  return false;
+}
+
+static bool has_whole_message(const struct local_link *link) {
+  return link->input.len > 0 && link->split.missing_bytes == 0;
+}
+
+static void note_part(struct local_link *link, uint64_t now_ns) {
+  bool holds_part = link->input.len > KEPT_BYTES_MAX && !has_whole_message(link);
+  link->part_since_ns = now_ns;
+  if (holds_part != link->holds_part) {
+    link->holds_part = holds_part;
+    link->house->part_count += holds_part ? 1 : (uint32_t)-1;
+  }
+  if (link->input.len == 0) {
+    buffer_trim(&link->input, READ_BYTES_MAX);
+  }
+}
+
+/* Whether its replies leave no room for more requests. */
+static bool is_blocked(struct local_link *link) {
+  if (!atomic_load_explicit(&link->is_unsent, memory_order_relaxed)) {
+    return false;
+  }
+  pthread_mutex_lock(&link->lock);
+  send_locked(link);
+  bool blocked = link->unsent.len > HF_UNSENT_BYTES_MAX && !link->has_left;
+  pthread_mutex_unlock(&link->lock);
+  return blocked;
+}
+
+bool link_serve(struct local_link *link, uint64_t now_ns) {
+  if (link->state != LINK_OPEN || link_is_over(link) || is_blocked(link)) {
+    return false;
+  }
+  bool has_read = read_ring(link);
+  if (has_read || has_whole_message(link)) {
+    serve_input(link);
+    note_part(link, now_ns);
+    link->served_ns = now_ns;
+    return true;
+  }
+  if (link->has_left) {
+    link_close(link, "peer left");
+  }
+  return false;
+}
+
+bool link_rest(struct local_link *link) {
+  if (link->state != LINK_OPEN) {
+    return true;
+  }
+  ring_announce_sleep(&link->requests);
+  bool is_quiet = ring_used(&link->requests) == 0 && !has_whole_message(link);
+  if (!is_quiet && !is_blocked(link)) {
+    ring_withdraw_sleep(&link->requests);
+    return false;
+  }
+  buffer_trim(&link->input, 0);
+  return true;
+}
+
+/* ------------------------------------------------------------------------------------ times */
+
+static bool is_past(uint64_t since_ns, uint64_t timeout_ms, uint64_t now_ns) {
+  return now_ns >= clock_deadline_ns(since_ns, timeout_ms);
+}
+
+void link_check_times(struct local_link *link, uint64_t now_ns) {
+  if (link->state == LINK_HELLO) {
+    if (now_ns >= link->hello_deadline_ns) {
+      complain(link, "no hello in time");
+    }
+    return;
+  }
+  if (link->holds_part && is_past(link->part_since_ns, PART_TIMEOUT_MS, now_ns)) {
+    link_close(link, "nothing more in time");
+  }
+  pthread_mutex_lock(&link->lock);
+  if (link->unsent.len > 0 && is_past(link->unsent_since_ns, HF_DRAIN_TIMEOUT_MS, now_ns)) {
+    link_close(link, "replies not read in time");
+  }
+  pthread_mutex_unlock(&link->lock);
+}
+
+/* -------------------------------------------------------------------------------------- end */
+
+void link_end(struct local_link *link) {
+  log_line(LOG_DEBUG, "disconnected connection=%llu why=\"%s\"", (unsigned long long)link->id,
+           atomic_load(&link->why));
+  pthread_mutex_lock(&link->lock);
+  send_locked(link);
+  link->takes_replies = false;
+  if (atomic_exchange(&link->is_unsent, false)) {
+    atomic_fetch_sub(&link->house->unsent_count, 1);
+  }
+  pthread_mutex_unlock(&link->lock);
+  link->house->part_count -= link->holds_part;
+  link->state = LINK_ENDED;
+  if (link->is_announced) {
+    dispatch_disconnected(link->house->dispatch, link->id);
+  }
+  shutdown(link->door, SHUT_RDWR);
+}

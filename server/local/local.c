@@ -1,0 +1,487 @@
+#include "server/local/local.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "proto/base/map64.h"
+#include "server/local/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DOORS_MAX 16
+#define EVENTS_MAX 64
+#define BUFFER_BYTES_MAX ((size_t)1 << 30) /* as net's */
+/* How long the thread goes round after the last traffic: half as long each time that it was in vain,
+ * because the next client may need this very processor, and at last not at all; twice as long when
+ * it was not. A client that was awake to see its reply is waited for in any case: its next request
+ * is near. */
+#define SPIN_NS_MIN 4000
+#define SPIN_NS_MAX 50000
+/* While it goes round: how often it looks who knocks, and when it stops looking at a quiet ring. */
+#define LOOK_NS 20000
+#define QUIET_NS 500000
+/* Refused ones that may be told why, at the same time. */
+#define REFUSED_MAX 64
+#define TICK_MS 1000
+#define FLUSH_POLL_MS 5
+/* Tags of what epoll reports: this, 1 + the index of a door, or the id of a link. */
+#define POKE_TAG 0
+
+TAILQ_HEAD(busy_list, local_link);
+
+struct door {
+  int fd;
+  char path[LOCAL_PATH_BYTES_MAX];
+};
+
+struct local {
+  struct dispatch_sink sink;
+  struct link_house house;
+  int poll;
+  pthread_t thread;
+  bool is_started;
+  atomic_bool is_stopping;
+
+  pthread_mutex_t doors_lock; /* while one is let in; for the next three */
+  struct door doors[DOORS_MAX];
+  size_t doors_count;
+  bool is_accepting;
+
+  pthread_mutex_t lock; /* for the next two; before a link's */
+  struct map64 links;   /* by id; each holds a reference */
+  uint64_t last_id;
+
+  /* The thread's. */
+  struct busy_list busy;
+  uint64_t spin_ns, spin_ns_max; /* 0: one processor */
+  bool is_waiting;               /* went round in vain since the last traffic */
+  bool is_followed;              /* by a client that was awake */
+  uint64_t next_look_ns, next_tick_ns, last_traffic_ns;
+  uint32_t hello_count;
+  bool is_pausing; /* no descriptors, or no memory: doors are left alone until the next tick */
+};
+
+/* ------------------------------------------------------------------------------------- sink */
+
+static struct local_link *acquire(struct local *local, uint64_t id) {
+  pthread_mutex_lock(&local->lock);
+  struct local_link *link = map64_get(&local->links, id);
+  if (link != NULL) {
+    link_acquire(link);
+  }
+  pthread_mutex_unlock(&local->lock);
+  return link;
+}
+
+/* The reply between begin and commit on this thread: its link is locked and referenced. */
+static _Thread_local struct local_link *replying;
+
+static uint8_t *sink_begin(void *ctx, void *self, uint64_t id, const struct sp_route *route,
+                           size_t body_len) {
+  struct local_link *link = self != NULL ? self : acquire(ctx, id);
+  if (link == NULL) {
+    return NULL;
+  }
+  uint8_t *body = link_reply_begin(link, route, body_len, self != NULL);
+  if (body != NULL) {
+    replying = link;
+  } else if (self == NULL) {
+    link_release(link);
+  }
+  return body;
+}
+
+static void sink_commit(void *ctx, void *self, uint64_t id) {
+  struct local_link *link = replying;
+  (void)ctx;
+  (void)id;
+  replying = NULL;
+  link_reply_commit(link, self != NULL);
+  if (self == NULL) {
+    link_release(link);
+  }
+}
+
+static void sink_close(void *ctx, uint64_t id) {
+  struct local_link *link = acquire(ctx, id);
+  if (link != NULL) {
+    link_close(link, "session moved");
+    link_release(link);
+  }
+}
+
+/* ------------------------------------------------------------------------------------ links */
+
+static bool watch(struct local *local, int fd, uint64_t tag) {
+  struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = tag}};
+  return epoll_ctl(local->poll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void unwatch(struct local *local, int fd) {
+  epoll_ctl(local->poll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void make_busy(struct local *local, struct local_link *link, uint64_t now_ns) {
+  if (!link->is_busy) {
+    link->is_busy = true;
+    link->served_ns = now_ns;
+    TAILQ_INSERT_TAIL(&local->busy, link, next_busy);
+  }
+}
+
+static void make_quiet(struct local *local, struct local_link *link) {
+  if (link->is_busy) {
+    link->is_busy = false;
+    TAILQ_REMOVE(&local->busy, link, next_busy);
+  }
+}
+
+static void end_link(struct local *local, struct local_link *link) {
+  make_quiet(local, link);
+  local->hello_count -= link->state == LINK_HELLO;
+  unwatch(local, link->door);
+  link_end(link);
+  pthread_mutex_lock(&local->lock);
+  map64_remove(&local->links, link->id);
+  pthread_mutex_unlock(&local->lock);
+  link_release(link);
+}
+
+/* The next link after *position, for the thread, which alone adds and removes them. */
+static struct local_link *next_link(struct local *local, size_t *position) {
+  uint64_t id;
+  void *link;
+  return map64_next(&local->links, position, &id, &link) ? link : NULL;
+}
+
+/* Ends those that are over. One at a time, because that changes the table. */
+static void end_those_over(struct local *local) {
+  struct local_link *link;
+  size_t position = 0;
+  while ((link = next_link(local, &position)) != NULL) {
+    if (link_is_over(link)) {
+      end_link(local, link);
+      position = 0;
+    }
+  }
+}
+
+static void add_link(struct local *local, int fd, enum door_status refusal) {
+  struct local_link *link =
+      link_new(&local->house, LOCAL_CONNECTION | (local->last_id + 1), fd, refusal);
+  if (link == NULL) {
+    close(fd);
+    return;
+  }
+  pthread_mutex_lock(&local->lock);
+  bool is_added = map64_set(&local->links, link->id, link);
+  local->last_id++;
+  pthread_mutex_unlock(&local->lock);
+  if (!is_added) {
+    link_release(link);
+    return;
+  }
+  local->hello_count++;
+  if (!watch(local, fd, link->id)) {
+    link_close(link, "no memory");
+  }
+}
+
+/* ------------------------------------------------------------------------------------ doors */
+
+static void let_in(struct local *local, int fd) {
+  size_t count = local->links.count;
+  if (count >= HF_RINGS_MAX + REFUSED_MAX) {
+    close(fd);
+  } else if (!door_admits(fd)) {
+    add_link(local, fd, DOOR_NOT_ALLOWED);
+  } else {
+    add_link(local, fd, count < HF_RINGS_MAX ? DOOR_WELCOME : DOOR_FULL);
+  }
+}
+
+static void pause_accepting(struct local *local) {
+  complaints_log(&local->house.complaints, "accept failed, trying on reason=\"%s\"",
+                 strerror(errno));
+  for (size_t i = 0; i < local->doors_count; i++) {
+    unwatch(local, local->doors[i].fd);
+  }
+  local->is_pausing = true;
+}
+
+static void answer_door(struct local *local, size_t idx) {
+  pthread_mutex_lock(&local->doors_lock);
+  if (!local->is_accepting) {
+    unwatch(local, local->doors[idx].fd);
+  } else {
+    int fd = door_accept(local->doors[idx].fd);
+    if (fd >= 0) {
+      let_in(local, fd);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      pause_accepting(local);
+    }
+  }
+  pthread_mutex_unlock(&local->doors_lock);
+}
+
+static void accept_again(struct local *local) {
+  pthread_mutex_lock(&local->doors_lock);
+  for (size_t i = 0; local->is_pausing && local->is_accepting && i < local->doors_count; i++) {
+    (void)watch(local, local->doors[i].fd, i + 1);
+  }
+  local->is_pausing = false;
+  pthread_mutex_unlock(&local->doors_lock);
+}
+
+/* ----------------------------------------------------------------------------------- thread */
+
+static void hear_link(struct local *local, uint64_t id, uint64_t now_ns) {
+  struct local_link *link = map64_get(&local->links, id);
+  if (link == NULL) {
+    return; /* it ended in this very round */
+  }
+  bool was_hello = link->state == LINK_HELLO;
+  link_hear(link);
+  local->hello_count -= was_hello && link->state != LINK_HELLO;
+  make_busy(local, link, now_ns);
+}
+
+static void take_pokes(struct local *local) {
+  uint64_t count;
+  ssize_t taken = read(local->house.poke, &count, sizeof count);
+  (void)taken;
+  end_those_over(local);
+}
+
+/* Something waits for the clock. */
+static bool needs_clock(struct local *local) {
+  return local->hello_count > 0 || local->house.part_count > 0 || local->is_pausing ||
+         atomic_load(&local->house.unsent_count) > 0;
+}
+
+static void tick(struct local *local, uint64_t now_ns) {
+  struct local_link *link;
+  size_t position = 0;
+  if (now_ns < local->next_tick_ns) {
+    return;
+  }
+  local->next_tick_ns = clock_deadline_ns(now_ns, TICK_MS);
+  while ((link = next_link(local, &position)) != NULL) {
+    link_check_times(link, now_ns);
+  }
+  accept_again(local);
+  end_those_over(local);
+}
+
+static void look(struct local *local, int timeout_ms) {
+  struct epoll_event events[EVENTS_MAX];
+  int count = epoll_wait(local->poll, events, EVENTS_MAX, timeout_ms);
+  uint64_t now_ns = clock_now_ns();
+  for (int i = 0; i < count; i++) {
+    uint64_t tag = events[i].data.u64;
+    if (tag == POKE_TAG) {
+      take_pokes(local);
+    } else if (tag & LOCAL_CONNECTION) {
+      hear_link(local, tag, now_ns);
+    } else {
+      answer_door(local, tag - 1);
+    }
+  }
+  tick(local, now_ns);
+  local->next_look_ns = now_ns + LOOK_NS;
+}
+
+/* A turn for each busy link; the quiet ones rest. Whether there was traffic. */
+static bool go_round(struct local *local, uint64_t now_ns) {
+  struct local_link *link, *next;
+  bool had_traffic = false;
+  for (link = TAILQ_FIRST(&local->busy); link != NULL; link = next) {
+    next = TAILQ_NEXT(link, next_busy);
+    if (link_serve(link, now_ns)) {
+      had_traffic = true;
+      local->is_followed |= !atomic_load_explicit(&link->client_sleeps, memory_order_relaxed);
+    } else if (link_is_over(link)) {
+      end_link(local, link);
+    } else if (now_ns - link->served_ns > QUIET_NS && link_rest(link)) {
+      make_quiet(local, link);
+    }
+  }
+  return had_traffic;
+}
+
+/* Whether everybody knocks from now on. */
+static bool rest(struct local *local) {
+  struct local_link *link, *next;
+  for (link = TAILQ_FIRST(&local->busy); link != NULL; link = next) {
+    next = TAILQ_NEXT(link, next_busy);
+    if (link_rest(link)) {
+      make_quiet(local, link);
+    }
+  }
+  return TAILQ_EMPTY(&local->busy);
+}
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+static uint64_t spin_span_ns(const struct local *local) {
+  bool is_short = local->is_followed && local->spin_ns < SPIN_NS_MIN;
+  return is_short && local->spin_ns_max > 0 ? SPIN_NS_MIN : local->spin_ns;
+}
+
+static void note_spin(struct local *local, bool has_paid) {
+  uint64_t spin_ns = local->spin_ns / 2;
+  if (local->is_waiting && has_paid) {
+    spin_ns = local->spin_ns < SPIN_NS_MIN ? SPIN_NS_MIN : local->spin_ns * 2;
+  }
+  if (local->is_waiting) {
+    local->spin_ns = spin_ns < local->spin_ns_max ? spin_ns : local->spin_ns_max;
+  }
+  local->is_waiting = false;
+}
+
+static void run_once(struct local *local) {
+  uint64_t now_ns = clock_now_ns();
+  if (go_round(local, now_ns)) {
+    local->last_traffic_ns = now_ns;
+    note_spin(local, true);
+  } else if (now_ns - local->last_traffic_ns > spin_span_ns(local) && rest(local)) {
+    note_spin(local, false);
+    local->is_followed = false;
+    look(local, needs_clock(local) ? TICK_MS : -1);
+    return;
+  } else {
+    local->is_waiting = true;
+    relax();
+  }
+  if (now_ns >= local->next_look_ns) {
+    look(local, 0);
+  }
+}
+
+static void *run(void *arg) {
+  struct local *local = arg;
+  struct local_link *link;
+  while (!atomic_load(&local->is_stopping)) {
+    run_once(local);
+  }
+  for (size_t position = 0; (link = next_link(local, &position)) != NULL; position = 0) {
+    link_close(link, "stopping");
+    end_link(local, link);
+  }
+  return NULL;
+}
+
+/* ------------------------------------------------------------------------------------- life */
+
+struct local *local_new(void) {
+  struct local *local = calloc(1, sizeof *local);
+  if (local == NULL) {
+    return NULL;
+  }
+  local->sink = (struct dispatch_sink){
+      .ctx = local, .begin = sink_begin, .commit = sink_commit, .close = sink_close};
+  local->house.budget.bytes_max = BUFFER_BYTES_MAX;
+  local->spin_ns = local->spin_ns_max = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_NS_MAX : 0;
+  local->is_accepting = true;
+  local->poll = epoll_create1(EPOLL_CLOEXEC);
+  local->house.poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  TAILQ_INIT(&local->busy);
+  complaints_init(&local->house.complaints);
+  pthread_mutex_init(&local->doors_lock, NULL);
+  pthread_mutex_init(&local->lock, NULL);
+  if (local->poll < 0 || local->house.poke < 0 || !watch(local, local->house.poke, POKE_TAG)) {
+    local_free(local);
+    return NULL;
+  }
+  return local;
+}
+
+const struct dispatch_sink *local_sink(struct local *local) {
+  return &local->sink;
+}
+
+bool local_start(struct local *local, struct dispatch *dispatch) {
+  local->house.dispatch = dispatch;
+  local->is_started = pthread_create(&local->thread, NULL, run, local) == 0;
+  return local->is_started;
+}
+
+static bool add_door(struct local *local, const char *path) {
+  int fd = door_open(path);
+  if (fd < 0) {
+    return false;
+  }
+  pthread_mutex_lock(&local->doors_lock);
+  struct door *door = &local->doors[local->doors_count];
+  door->fd = fd;
+  snprintf(door->path, sizeof door->path, "%s", path);
+  bool is_added = watch(local, fd, ++local->doors_count);
+  pthread_mutex_unlock(&local->doors_lock);
+  return is_added;
+}
+
+bool local_listen(struct local *local, const char *ipc_path, char door_path[LOCAL_PATH_BYTES_MAX]) {
+  char path[LOCAL_PATH_BYTES_MAX];
+  int len = snprintf(path, sizeof path, "%s" DOOR_SUFFIX, ipc_path);
+  errno = ENAMETOOLONG;
+  if ((size_t)len >= sizeof path || local->doors_count == DOORS_MAX || !add_door(local, path)) {
+    log_line(LOG_WARN, "no shared memory for clients path=%s" DOOR_SUFFIX " reason=\"%s\"",
+             ipc_path, strerror(errno));
+    return false;
+  }
+  memcpy(door_path, path, sizeof path);
+  return true;
+}
+
+void local_stop_accepting(struct local *local) {
+  pthread_mutex_lock(&local->doors_lock);
+  local->is_accepting = false;
+  for (size_t i = 0; i < local->doors_count; i++) {
+    unlink(local->doors[i].path);
+    shutdown(local->doors[i].fd, SHUT_RDWR);
+  }
+  pthread_mutex_unlock(&local->doors_lock);
+}
+
+void local_close(struct local *local, uint32_t flush_ms) {
+  const uint64_t one = 1;
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), flush_ms);
+  if (!local->is_started) {
+    return;
+  }
+  while (atomic_load(&local->house.unsent_count) > 0 && clock_now_ns() < deadline_ns) {
+    nanosleep(&(struct timespec){.tv_nsec = FLUSH_POLL_MS * 1000000}, NULL);
+  }
+  atomic_store(&local->is_stopping, true);
+  ssize_t written = write(local->house.poke, &one, sizeof one);
+  (void)written;
+  pthread_join(local->thread, NULL);
+}
+
+void local_free(struct local *local) {
+  for (size_t i = 0; i < local->doors_count; i++) {
+    close(local->doors[i].fd);
+  }
+  if (local->poll >= 0) {
+    close(local->poll);
+  }
+  if (local->house.poke >= 0) {
+    close(local->house.poke);
+  }
+  map64_deinit(&local->links);
+  complaints_deinit(&local->house.complaints);
+  pthread_mutex_destroy(&local->doors_lock);
+  pthread_mutex_destroy(&local->lock);
+  free(local);
+}

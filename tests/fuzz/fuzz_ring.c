@@ -1,0 +1,169 @@
+/* The server's end of shared memory: whatever a client writes into its segment, the server's
+ * positions stay within bounds, and it serves on or ends the connection.
+ *
+ * input   first byte: framing (bit 0), push instead of req (bit 1). Then steps, each of an action
+ *         byte and what it takes:
+ *           0  a length, 2 bytes, and that many bytes: written as an honest client does
+ *           1  a step, 2 bytes signed: moves the requests' head by it
+ *           2  the same for the replies' tail
+ *           3  8 bytes: the requests' head
+ *           4  a place, 4 bytes, and a byte: poked into the segment there
+ *           5  the server takes a turn
+ *           6  the client reads its replies
+ */
+#include "proto/limits.h"
+#include "server/dispatch/dispatch.h"
+#include "server/local/link.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct link_house house;
+static uint64_t last_id;
+
+static void require(bool holds) {
+  if (!holds) {
+    abort();
+  }
+}
+
+/* Replies to the link that is served; there is no other. */
+static uint8_t *begin(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
+                      size_t body_len) {
+  (void)ctx;
+  (void)connection;
+  return self == NULL ? NULL : link_reply_begin(self, route, body_len, true);
+}
+
+static void commit(void *ctx, void *self, uint64_t connection) {
+  (void)ctx;
+  (void)connection;
+  link_reply_commit(self, true);
+}
+
+static void close_nothing(void *ctx, uint64_t connection) {
+  (void)ctx;
+  (void)connection;
+}
+
+static void start_once(void) {
+  static const struct dispatch_sink sink = {NULL, begin, commit, close_nothing};
+  const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "fuzz"};
+  if (house.dispatch == NULL) {
+    house.dispatch = dispatch_start(&config, &sink);
+    house.poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    house.budget.bytes_max = 256u << 20;
+    complaints_init(&house.complaints);
+    require(house.dispatch != NULL && house.poke >= 0);
+  }
+}
+
+/* ---------------------------------------------------------------- one link, one input */
+
+struct input {
+  const uint8_t *data;
+  size_t len;
+};
+
+/* The next bytes, or zeros when there are none left. */
+static uint64_t take(struct input *input, size_t count) {
+  uint64_t number = 0;
+  for (; count > 0 && input->len > 0; count--) {
+    number = number << 8 | *input->data++;
+    input->len--;
+  }
+  return number;
+}
+
+static void write_honestly(struct input *input, struct ring_end *requests) {
+  size_t len = (size_t)take(input, 2);
+  len = len < input->len ? len : input->len;
+  (void)ring_write(requests, input->data, len);
+  input->data += len;
+  input->len -= len;
+}
+
+static void read_replies(struct ring_end *replies) {
+  uint8_t bytes[4096];
+  size_t got;
+  do {
+    got = ring_read(replies, bytes, sizeof bytes);
+  } while (got != RING_BROKEN && got > 0);
+}
+
+static void serve(struct local_link *link) {
+  (void)link_serve(link, 1);
+  require(link->requests.limit - link->requests.position <= HF_RING_BYTES);
+  require(link->replies.limit - link->replies.position <= HF_RING_BYTES);
+  require(link->input.len <= HF_FRAME_BYTES_MAX + 2 * HF_RING_BYTES);
+}
+
+static void take_step(struct input *input, struct local_link *link, struct ring_end *requests,
+                      struct ring_end *replies) {
+  struct segment *segment = link->segment;
+  uint64_t place;
+  switch (take(input, 1) % 7) {
+    case 0:
+      write_honestly(input, requests);
+      break;
+    case 1:
+      atomic_fetch_add(&segment->requests.head, (uint64_t)(int16_t)take(input, 2));
+      break;
+    case 2:
+      atomic_fetch_add(&segment->replies.tail, (uint64_t)(int16_t)take(input, 2));
+      break;
+    case 3:
+      atomic_store(&segment->requests.head, take(input, 8));
+      break;
+    case 4:
+      place = take(input, 4) % segment_bytes(HF_RING_BYTES);
+      ((uint8_t *)segment)[place] = (uint8_t)take(input, 1);
+      break;
+    case 5:
+      serve(link);
+      break;
+    default:
+      read_replies(replies);
+  }
+}
+
+static void run_steps(struct input *input, struct local_link *link) {
+  struct ring_end requests, replies;
+  uint8_t *first = (uint8_t *)link->segment + SEGMENT_DATA_OFFSET;
+  ring_init_writer(&requests, &link->segment->requests, first, HF_RING_BYTES);
+  ring_init_reader(&replies, &link->segment->replies, first + HF_RING_BYTES, HF_RING_BYTES);
+  while (input->len > 0) {
+    take_step(input, link, &requests, &replies);
+  }
+  serve(link);
+  (void)link_rest(link);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  struct input input = {data, size};
+  uint8_t how = (uint8_t)take(&input, 1);
+  const struct door_hello hello = {.magic = DOOR_MAGIC,
+                                   .protocol = how & 2 ? SP_PUSH : SP_REQ,
+                                   .framing = how & 1 ? SP_IPC : SP_TCP};
+  int doors[2];
+  start_once();
+  require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, doors) == 0);
+  struct local_link *link = link_new(&house, ++last_id, doors[0], DOOR_WELCOME);
+  require(link != NULL);
+  require(send(doors[1], &hello, sizeof hello, 0) == (ssize_t)sizeof hello);
+  link_hear(link);
+  require(link->state == LINK_OPEN);
+  run_steps(&input, link);
+  link_close(link, "done");
+  link_end(link);
+  require(house.part_count == 0 && atomic_load(&house.unsent_count) == 0);
+  link_release(link);
+  close(doors[1]);
+  require(atomic_load(&house.budget.used_bytes) == 0);
+  return 0;
+}

@@ -1,0 +1,164 @@
+/* Rings: what is written is read, in order and whole, whatever the other end's words say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/ring.h"
+#include "tests/support/random.h"
+
+#define SIZE 64
+#define HOSTILE_ROUNDS 200000
+#define STREAM_BYTES 100000
+
+static uint64_t seed;
+
+struct fixture {
+  struct segment_ring control;
+  uint8_t *data; /* its own allocation, so that a sanitizer sees what is outside */
+  struct ring_end writer, reader;
+};
+
+static struct fixture *fixture_new(void) {
+  struct fixture *fixture = aligned_alloc(SEGMENT_LINE_BYTES, sizeof *fixture);
+  assert_non_null(fixture);
+  memset(fixture, 0, sizeof *fixture);
+  fixture->data = malloc(SIZE);
+  assert_non_null(fixture->data);
+  ring_init_writer(&fixture->writer, &fixture->control, fixture->data, SIZE);
+  ring_init_reader(&fixture->reader, &fixture->control, fixture->data, SIZE);
+  return fixture;
+}
+
+static void fixture_free(struct fixture *fixture) {
+  free(fixture->data);
+  free(fixture);
+}
+
+static void test_ring_empty_has_nothing_to_read(void **state) {
+  struct fixture *fixture = fixture_new();
+  uint8_t byte;
+  (void)state;
+  assert_int_equal(ring_used(&fixture->reader), 0);
+  assert_int_equal(ring_read(&fixture->reader, &byte, 1), 0);
+  assert_false(ring_seems_readable(&fixture->reader));
+  assert_int_equal(ring_room(&fixture->writer), SIZE);
+  fixture_free(fixture);
+}
+
+static void test_ring_full_takes_a_part_then_nothing(void **state) {
+  struct fixture *fixture = fixture_new();
+  uint8_t bytes[SIZE + 10], back[SIZE + 10];
+  (void)state;
+  for (size_t i = 0; i < sizeof bytes; i++) {
+    bytes[i] = (uint8_t)i;
+  }
+  assert_int_equal(ring_write(&fixture->writer, bytes, sizeof bytes), SIZE);
+  assert_int_equal(ring_write(&fixture->writer, bytes, 1), 0);
+  assert_false(ring_seems_writable(&fixture->writer));
+  assert_int_equal(ring_read(&fixture->reader, back, 10), 10);
+  assert_true(ring_seems_writable(&fixture->writer));
+  assert_int_equal(ring_write(&fixture->writer, bytes + SIZE, 20), 10);
+  assert_int_equal(ring_read(&fixture->reader, back + 10, sizeof back), SIZE);
+  assert_memory_equal(back, bytes, sizeof bytes);
+  fixture_free(fixture);
+}
+
+static void test_ring_wraps_around_and_keeps_order(void **state) {
+  struct fixture *fixture = fixture_new();
+  struct random random = {seed};
+  uint64_t written = 0, read = 0;
+  (void)state;
+  while (read < STREAM_BYTES) {
+    uint8_t part[SIZE + 1];
+    size_t len = random_below(&random, sizeof part);
+    for (size_t i = 0; i < len; i++) {
+      part[i] = (uint8_t)((written + i) * 131 >> 3);
+    }
+    written += ring_write(&fixture->writer, part, len);
+    size_t got = ring_read(&fixture->reader, part, random_below(&random, sizeof part));
+    for (size_t i = 0; i < got; i++) {
+      assert_int_equal(part[i], (uint8_t)((read + i) * 131 >> 3));
+    }
+    read += got;
+    assert_true(read <= written && written - read <= SIZE);
+  }
+  fixture_free(fixture);
+}
+
+static void test_ring_word_wraps_at_its_end(void **state) {
+  struct fixture *fixture = fixture_new();
+  const uint64_t near_end = UINT64_MAX - 5;
+  uint8_t bytes[16] = "fifteen letters", back[16];
+  (void)state;
+  atomic_store(&fixture->control.head, near_end);
+  atomic_store(&fixture->control.tail, near_end);
+  fixture->writer.position = fixture->reader.position = near_end;
+  fixture->writer.limit = near_end + SIZE;
+  fixture->reader.limit = near_end;
+  assert_int_equal(ring_write(&fixture->writer, bytes, sizeof bytes), sizeof bytes);
+  assert_int_equal(ring_read(&fixture->reader, back, sizeof back), sizeof back);
+  assert_memory_equal(back, bytes, sizeof bytes);
+  fixture_free(fixture);
+}
+
+/* A peer that writes anything anywhere: nothing is read or written outside, and a number of bytes
+ * that comes back is one that fits. */
+static void test_ring_hostile_words_never_lead_outside(void **state) {
+  struct fixture *fixture = fixture_new();
+  struct random random = {seed};
+  uint64_t broken = 0, moved = 0;
+  (void)state;
+  for (int i = 0; i < HOSTILE_ROUNDS; i++) {
+    uint8_t bytes[SIZE * 2] = {0};
+    uint64_t near = fixture->reader.position + random_below(&random, 2 * SIZE) - SIZE / 2;
+    atomic_store(&fixture->control.head, i % 3 ? near : random_next(&random));
+    atomic_store(&fixture->control.tail, i % 3 ? near - SIZE : random_next(&random));
+    atomic_store(&fixture->control.reader_sleeps, (uint32_t)random_next(&random));
+    size_t want = random_below(&random, sizeof bytes);
+    size_t got = ring_read(&fixture->reader, bytes, want);
+    size_t put = ring_write(&fixture->writer, bytes, want);
+    (void)ring_must_wake_reader(&fixture->writer);
+    assert_true(got == RING_BROKEN || (got <= want && got <= SIZE));
+    assert_true(put == RING_BROKEN || (put <= want && put <= SIZE));
+    broken += (got == RING_BROKEN) + (put == RING_BROKEN);
+    moved += (got != RING_BROKEN && got > 0) + (put != RING_BROKEN && put > 0);
+  }
+  print_message("%llu broken, %llu moved bytes\n", (unsigned long long)broken,
+                (unsigned long long)moved);
+  assert_true(broken > 1000 && moved > 1000);
+  fixture_free(fixture);
+}
+
+static void test_ring_announcement_is_taken_once(void **state) {
+  struct fixture *fixture = fixture_new();
+  (void)state;
+  assert_false(ring_must_wake_reader(&fixture->writer));
+  ring_announce_sleep(&fixture->reader);
+  assert_true(ring_must_wake_reader(&fixture->writer));
+  assert_false(ring_must_wake_reader(&fixture->writer));
+  ring_announce_sleep(&fixture->reader);
+  ring_withdraw_sleep(&fixture->reader);
+  assert_false(ring_must_wake_reader(&fixture->writer));
+  ring_announce_wait(&fixture->writer);
+  assert_true(ring_must_wake_writer(&fixture->reader));
+  assert_false(ring_must_wake_writer(&fixture->reader));
+  fixture_free(fixture);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_ring_empty_has_nothing_to_read),
+      cmocka_unit_test(test_ring_full_takes_a_part_then_nothing),
+      cmocka_unit_test(test_ring_wraps_around_and_keeps_order),
+      cmocka_unit_test(test_ring_word_wraps_at_its_end),
+      cmocka_unit_test(test_ring_hostile_words_never_lead_outside),
+      cmocka_unit_test(test_ring_announcement_is_taken_once),
+  };
+  seed = random_seed(argc, argv);
+  return cmocka_run_group_tests_name("unit.ring", tests, NULL, NULL);
+}
