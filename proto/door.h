@@ -15,6 +15,10 @@
  * The stream of bytes in the rings is what follows the hello on a socket of that framing (sp.h).
  * Either side closes the socket to end the connection; what is in a ring then is still read.
  *
+ * A client that was told where a value or array is (segment in Object) asks for that segment over a
+ * connection of its own: door_hello with DOOR_SEGMENT, door_answer with its size, and the memfd; then
+ * both hang up.
+ *
  * The wake-ups are packets on this socket and not eventfds: descriptors that two processes share
  * have one set of flags, so a hostile client could make the server's write to an eventfd block.
  */
@@ -27,10 +31,17 @@
 #define DOOR_SUFFIX ".door"
 #define DOOR_MAGIC UINT64_C(0x0130726f6f444648) /* "HFDoor0", 1: the version of this format */
 
+#define DOOR_SEGMENT UINT64_C(0x01746e6d67655348) /* "HSegmnt", 1: the same for one segment */
+
 struct door_hello {
   uint64_t magic;
-  uint32_t protocol; /* enum sp_protocol: SP_REQ or SP_PUSH */
-  uint32_t framing;  /* enum sp_transport */
+  union {
+    struct {
+      uint32_t protocol; /* enum sp_protocol: SP_REQ or SP_PUSH */
+      uint32_t framing;  /* enum sp_transport */
+    };
+    uint64_t segment; /* DOOR_SEGMENT: its id; CELL_LIFE_SEGMENT is one too */
+  };
 };
 static_assert(sizeof(struct door_hello) == 16, "layout");
 
@@ -40,11 +51,12 @@ enum door_status {
   DOOR_FULL,        /* HF_RINGS_MAX */
   DOOR_NO_MEMORY,
   DOOR_BAD_HELLO,
+  DOOR_NO_SEGMENT, /* of that id */
 };
 
 struct door_answer {
   uint64_t magic;
-  uint64_t ring_bytes; /* of each ring */
+  uint64_t ring_bytes; /* of each ring; of the segment */
   uint32_t status;     /* enum door_status */
   uint32_t reserved;   /* 0 */
 };

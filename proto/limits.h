@@ -85,6 +85,18 @@
 /* A transaction that waits for its conditions is decoded at each change of what it waits for.
  * Longer ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
 #define HF_WAITING_TRANSACTION_BYTES_MAX (64u << 10)
+/* Values and arrays in shared memory. Beyond each: they stay in the server's own, and clients on its
+ * machine use them as all others do. */
+#define HF_SEGMENTS_MAX 512                 /* memfds: a descriptor of the server's each */
+#define HF_SEGMENTS_BYTES_MAX (64ull << 30) /* in all of them */
+#define HF_ARENA_BYTES (1u << 20)           /* of a segment that small cells share */
+#define HF_ARENA_CELL_BYTES_MAX (64u << 10) /* a larger cell has a segment of its own */
+/* How soon the server looks again whether a local holder has let go of a cell, ms: at first, then
+ * doubling. A nudge comes sooner; this is for holders that died. */
+#define HF_CELL_RETRY_MS_MIN 1
+#define HF_CELL_RETRY_MS_MAX 10
+/* Who waits for a change of a cell looks at it this often, nudged or not, ms. */
+#define HF_CELL_LOOK_MS 50
 
 /* Memory held by values, containers, parked requests and kept replies, bytes: the default of
  * --memory-max. Beyond: RESOURCE_EXHAUSTED MEMORY_FULL for whatever would store more. */

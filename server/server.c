@@ -5,6 +5,7 @@
 #include "proto/limits.h"
 #include "server/dispatch/dispatch.h"
 #include "server/local/local.h"
+#include "server/memory/segments.h"
 #include "server/net/net.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #define FLUSH_MS 2000
 
 struct server {
+  struct segments *segments; /* NULL: there is no shared memory */
   struct net *net;
   struct local *local;
   struct dispatch_sink sink; /* to either */
@@ -78,15 +80,28 @@ static void close_connection(void *ctx, uint64_t connection) {
   sink->close(sink->ctx, connection);
 }
 
+static int lend_segment(void *ctx, uint64_t segment, size_t *bytes) {
+  return segments_lend(ctx, segment, bytes);
+}
+
 static bool start_parts(struct server *server, const struct options *options) {
+  server->segments = segments_new(); /* its life is this thread's */
+  if (server->segments == NULL) {
+    log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
+  }
   server->net = net_new(HF_CONNECTIONS_MAX);
-  server->local = local_new();
+  const struct segment_lender lender = {server->segments,
+                                        server->segments != NULL ? lend_segment : NULL};
+  server->local = local_new(&lender);
   if (server->net == NULL || server->local == NULL) {
     return false;
   }
   server->sink = (struct dispatch_sink){server, begin_reply, commit_reply, close_connection};
   struct dispatch_config config = {.memory_bytes_max = options->memory_bytes_max,
                                    .version = HF_VERSION};
+  if (server->segments != NULL) {
+    config.segments = segments_source(server->segments);
+  }
   server->dispatch = dispatch_start(&config, &server->sink);
   return server->dispatch != NULL && local_start(server->local, server->dispatch);
 }
@@ -165,6 +180,9 @@ static void stop_parts(struct server *server) {
   }
   if (server->net != NULL) {
     net_free(server->net);
+  }
+  if (server->segments != NULL) {
+    segments_free(server->segments);
   }
 }
 

@@ -1,5 +1,8 @@
 /* Array and RawArray. Every call but len waits while somebody else holds the Array's lock. */
-#include "client/src/object.h"
+#include <stdlib.h>
+
+#include "client/src/near.h"
+#include "proto/range.h"
 
 static hf_status open_array(hf_conn *conn, const char *name, hf_kind kind, char typecode,
                             size_t length, const hf_value *initial, hf_array **array) {
@@ -28,8 +31,132 @@ void hf_array_close(hf_array *array) {
   hf_object_close(HF_AS_OBJECT(array));
 }
 
+void *hf_array_data(hf_array *array) {
+  return near_elements((hf_object *)array);
+}
+
+/* ---------------------------------------------------------------- within reach */
+
+static hf_status output(hf_object *object, uint64_t bits, hf_value *value) {
+  hf_reason reason = value == NULL ? HF_REASON_NONE : near_output(object, bits, value);
+  return reason == HF_REASON_NONE ? HF_OK : error_reason(reason);
+}
+
+static hf_status leave(hf_object *object, hf_reason reason) {
+  near_leave(object);
+  return reason == HF_REASON_NONE ? HF_OK : error_reason(reason);
+}
+
+static hf_reason find(const hf_object *object, int64_t index, size_t *position) {
+  return list_position(object->near.count, index, position) ? HF_REASON_NONE : HF_REASON_BAD_INDEX;
+}
+
+static hf_status get_near(hf_object *object, int64_t index, hf_value *value) {
+  size_t position;
+  uint64_t bits = 0;
+  hf_reason reason = find(object, index, &position);
+  if (reason == HF_REASON_NONE) {
+    bits = cell_read(object->near.type, object->view.elements, position);
+  }
+  hf_status status = leave(object, reason);
+  return status == HF_OK ? output(object, bits, value) : status;
+}
+
+static hf_status set_near(hf_object *object, int64_t index, const hf_value *value) {
+  size_t position;
+  uint64_t bits;
+  hf_reason reason = find(object, index, &position);
+  if (reason == HF_REASON_NONE) {
+    reason = cell_bits(object->near.type, near_input(value), &bits);
+  }
+  if (reason == HF_REASON_NONE) {
+    cell_write(object->near.type, object->view.elements, position, bits);
+  }
+  return leave(object, reason);
+}
+
+static hf_status add_near(hf_object *object, int64_t index, const hf_value *amount, hf_value *sum) {
+  size_t position;
+  uint64_t bits = 0;
+  hf_reason reason = find(object, index, &position);
+  if (reason == HF_REASON_NONE) {
+    reason = cell_add(object->near.type, object->view.elements, position, object->kind == HF_ARRAY,
+                      near_input(amount), &bits);
+  }
+  hf_status status = leave(object, reason);
+  return status == HF_OK ? output(object, bits, sum) : status;
+}
+
+static hf_reason range_of(const hf_object *object, struct hf_slice slice,
+                          struct list_range *range) {
+  return list_range_of(object->near.count, slice.start == HF_OMITTED ? NULL : &slice.start,
+                       slice.stop == HF_OMITTED ? NULL : &slice.stop,
+                       slice.step == HF_OMITTED ? NULL : &slice.step, range);
+}
+
+static size_t position_in(struct list_range range, size_t idx) {
+  return (size_t)(range.start + (int64_t)idx * range.step);
+}
+
+static hf_status get_slice_near(hf_object *object, struct hf_slice slice, hf_value **values,
+                                size_t *count) {
+  struct list_range range = {0};
+  hf_value *made = NULL;
+  hf_reason reason = range_of(object, slice, &range);
+  if (reason == HF_REASON_NONE) {
+    made = calloc(range.count > 0 ? range.count : 1, sizeof *made);
+    reason = made != NULL ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  }
+  for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
+    uint64_t bits = cell_read(object->near.type, object->view.elements, position_in(range, i));
+    reason = near_output(object, bits, &made[i]);
+  }
+  hf_status status = leave(object, reason);
+  if (status != HF_OK) {
+    hf_values_free(made, range.count);
+    return status;
+  }
+  *values = made;
+  *count = range.count;
+  return HF_OK;
+}
+
+/* All or nothing: a bad value leaves the array as it was. */
+static hf_reason store_range(hf_object *object, struct list_range range, const hf_value *values) {
+  uint64_t *bits = malloc(range.count * sizeof *bits + 1);
+  hf_reason reason = bits != NULL ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
+    reason = cell_bits(object->near.type, near_input(&values[i]), &bits[i]);
+  }
+  for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
+    cell_write(object->near.type, object->view.elements, position_in(range, i), bits[i]);
+  }
+  free(bits);
+  return reason;
+}
+
+static hf_status set_slice_near(hf_object *object, struct hf_slice slice, const hf_value *values,
+                                size_t count) {
+  struct list_range range;
+  hf_reason reason = range_of(object, slice, &range);
+  if (reason == HF_REASON_NONE && range.count != count) {
+    reason = HF_REASON_BAD_SLICE;
+  }
+  if (reason == HF_REASON_NONE) {
+    reason = store_range(object, range, values);
+  }
+  return leave(object, reason);
+}
+
+/* ---------------------------------------------------------------- calls */
+
 hf_status hf_array_get(hf_array *array, int64_t index, hf_value *value) {
   struct request request;
+  hf_status status;
+  enum near_way way = near_enter_call((hf_object *)array, &status);
+  if (way != NEAR_REQUEST) {
+    return way == NEAR_IN ? get_near((hf_object *)array, index, value) : status;
+  }
   Holdfast__ArrayGet arm = HOLDFAST__ARRAY_GET__INIT;
   request_of(&request, array, OPERATION(ARRAY_GET));
   request_wait(&request, HF_FOREVER);
@@ -40,6 +167,11 @@ hf_status hf_array_get(hf_array *array, int64_t index, hf_value *value) {
 
 hf_status hf_array_set(hf_array *array, int64_t index, hf_value value) {
   struct request request;
+  hf_status status;
+  enum near_way way = near_enter_call((hf_object *)array, &status);
+  if (way != NEAR_REQUEST) {
+    return way == NEAR_IN ? set_near((hf_object *)array, index, &value) : status;
+  }
   Holdfast__ArraySet arm = HOLDFAST__ARRAY_SET__INIT;
   request_of(&request, array, OPERATION(ARRAY_SET));
   request_wait(&request, HF_FOREVER);
@@ -51,6 +183,11 @@ hf_status hf_array_set(hf_array *array, int64_t index, hf_value value) {
 hf_status hf_array_get_slice(hf_array *array, struct hf_slice slice, hf_value **values,
                              size_t *count) {
   struct request request;
+  hf_status status;
+  enum near_way way = near_enter_call((hf_object *)array, &status);
+  if (way != NEAR_REQUEST) {
+    return way == NEAR_IN ? get_slice_near((hf_object *)array, slice, values, count) : status;
+  }
   Holdfast__ArrayGetSlice arm = HOLDFAST__ARRAY_GET_SLICE__INIT;
   request_of(&request, array, OPERATION(ARRAY_GET_SLICE));
   Holdfast__Slice bounds = request_slice(slice);
@@ -63,6 +200,11 @@ hf_status hf_array_get_slice(hf_array *array, struct hf_slice slice, hf_value **
 hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice, const hf_value *values,
                              size_t count) {
   struct request request;
+  hf_status status;
+  enum near_way way = near_enter_call((hf_object *)array, &status);
+  if (way != NEAR_REQUEST) {
+    return way == NEAR_IN ? set_slice_near((hf_object *)array, slice, values, count) : status;
+  }
   Holdfast__ArraySetSlice arm = HOLDFAST__ARRAY_SET_SLICE__INIT;
   request_of(&request, array, OPERATION(ARRAY_SET_SLICE));
   Holdfast__Slice bounds = request_slice(slice);
@@ -82,6 +224,11 @@ hf_status hf_array_len(hf_array *array, uint64_t *len) {
 
 hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value *sum) {
   struct request request;
+  hf_status status;
+  enum near_way way = near_enter_call((hf_object *)array, &status);
+  if (way != NEAR_REQUEST) {
+    return way == NEAR_IN ? add_near((hf_object *)array, index, &amount, sum) : status;
+  }
   Holdfast__ArrayAdd arm = HOLDFAST__ARRAY_ADD__INIT;
   request_of(&request, array, OPERATION(ARRAY_ADD));
   request_wait(&request, HF_FOREVER);
@@ -92,9 +239,13 @@ hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value
 }
 
 hf_status hf_array_lock(hf_array *array, int64_t timeout_ms) {
-  return hf_lock_acquire((hf_lock *)array, timeout_ms, NULL);
+  return near_lock((hf_object *)array, timeout_ms, NULL);
+}
+
+hf_status hf_array_lock_with(hf_array *array, int64_t timeout_ms, struct hf_grant *grant) {
+  return near_lock((hf_object *)array, timeout_ms, grant);
 }
 
 hf_status hf_array_unlock(hf_array *array) {
-  return hf_lock_release((hf_lock *)array);
+  return near_unlock((hf_object *)array);
 }

@@ -24,6 +24,7 @@ void hf_cancel(hf_conn *conn) {
   int error = errno;
   const uint64_t one = 1;
   atomic_store(&conn->cancel_wanted, true);
+  atomic_fetch_add(&conn->cancel_count, 1);
   ssize_t written = write(conn->cancel_fd, &one, sizeof one);
   (void)written; /* at worst the counter is full, and wakes all the same */
   errno = error;

@@ -12,6 +12,7 @@
 #include "client/src/gather.h"
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
+#include "client/src/segments.h"
 #include "proto/base/clock.h"
 #include "proto/door.h"
 
@@ -61,6 +62,7 @@ static void free_parts(hf_conn *conn) {
   pipeline_free_all(conn);
   oneway_free(conn);
   gather_forget(conn);
+  segments_free_all(conn);
   free(conn->ended);
   free(conn->input);
   free(conn->url);
@@ -266,6 +268,7 @@ void conn_become_child(hf_conn *conn) {
     conn->window.used_count_max = HF_WINDOW_COUNT_MAX;
   }
   window_reset(&conn->window);
+  segments_become_child(conn);
   holds_become_child(conn);
 }
 

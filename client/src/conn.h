@@ -28,6 +28,7 @@
 
 struct pipeline;
 struct oneway;
+struct segment_map;
 
 #define CONN_DOOR_BYTES_MAX 108 /* as in struct sockaddr_un */
 
@@ -76,6 +77,7 @@ struct hf_conn {
 
   /* Set by hf_cancel, which also makes the descriptor readable to wake the driver. */
   atomic_bool cancel_wanted;
+  atomic_uint cancel_count; /* how often: ends waits that the server knows nothing of */
   int cancel_fd;
   bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
   bool has_acknowledged;     /* in a message of its own, which this link may lose */
@@ -92,8 +94,10 @@ struct hf_conn {
 
   struct releases releases;
   struct hf_object *handles;
-  bool is_inherited;         /* a forked child that has not yet told the server what it holds */
-  uint32_t unattached_count; /* pipe handles it has still to attach there */
+  bool is_inherited;            /* a forked child that has not yet told the server what it holds */
+  uint32_t unattached_count;    /* pipe handles it has still to attach there */
+  struct segment_map *segments; /* of cells */
+  atomic_bool has_modes;        /* some thread ever sent its calls otherwise than one by one */
   struct pipeline *pipelines;
   struct oneway *oneway; /* NULL until used */
 };

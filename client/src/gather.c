@@ -102,6 +102,7 @@ static hf_status begin(hf_conn *conn, bool is_transaction) {
   gather->is_transaction = is_transaction;
   gather->next = own_gathers;
   own_gathers = gather;
+  atomic_store(&conn->has_modes, true);
   return HF_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "client/src/call.h"
 #include "client/src/cancel.h"
+#include "client/src/near.h"
 
 /* Requests naming more objects than this are cut in two. */
 #define RELEASES_PER_REQUEST 1024
@@ -103,6 +104,7 @@ void holds_become_child(hf_conn *conn) {
   conn->is_inherited = true;
   conn->unattached_count = 0;
   for (struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    near_become_child(handle);
     handle->awaits_attach = handle->is_attached;
     conn->unattached_count += handle->is_attached;
   }

@@ -4,9 +4,12 @@
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
 
+bool mode_is_open(const hf_conn *conn) {
+  return pipeline_of_thread(conn) != NULL || oneway_is_on(conn) || gather_is_open(conn);
+}
+
 hf_status mode_check_none(const hf_conn *conn) {
-  bool is_open = pipeline_of_thread(conn) != NULL || oneway_is_on(conn) || gather_is_open(conn);
-  return is_open ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
+  return mode_is_open(conn) ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
 }
 
 hf_status mode_error(const char *sentence) {

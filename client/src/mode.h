@@ -8,6 +8,8 @@
 
 #include <holdfast/holdfast.h>
 
+/* Whether the calling thread has one open. */
+bool mode_is_open(const hf_conn *conn);
 /* HF_OK: none is open | FAILED_PRECONDITION ALREADY_OPEN */
 hf_status mode_check_none(const hf_conn *conn);
 /* FAILED_PRECONDITION with that sentence and no reason word. */

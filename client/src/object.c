@@ -1,5 +1,8 @@
 #include "client/src/object.h"
 
+#include "client/src/near.h"
+#include "client/src/segments.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,6 +50,7 @@ void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen
   request->is_now = true;
   *arm = (Holdfast__ObjectOpen)HOLDFAST__OBJECT_OPEN__INIT;
   arm->kind = (Holdfast__Kind)kind;
+  arm->map = segments_are_wanted(conn);
   if (name != NULL && *name == '\0') {
     request->reason = HF_REASON_BAD_NAME; /* on the wire it would mean: anonymous */
   } else if (name != NULL) {
@@ -64,6 +68,7 @@ static hf_reason take_handle(hf_conn *conn, const Holdfast__Response *reply,
   if (handle == NULL) {
     return HF_REASON_NO_MEMORY;
   }
+  near_note_place(handle, reply->object);
   *(hf_object **)result->first = handle;
   return HF_REASON_NONE;
 }
@@ -73,6 +78,7 @@ hf_status object_open(struct request *request, const Holdfast__ObjectOpen *arm, 
   request_ask(request, take_handle, &opened, NULL);
   hf_status status = request_send(request, &arm->base);
   if (status == HF_OK) {
+    near_map(opened);
     memcpy(handle, &opened, sizeof opened);
   }
   return status;
@@ -105,6 +111,7 @@ void hf_object_close(hf_object *object) {
     return;
   }
   hf_conn *conn = object->conn;
+  near_close(object);
   conn_lock(conn);
   handle_free(object);
   conn_unlock(conn);

@@ -349,6 +349,7 @@ hf_status hf_oneway_begin(hf_conn *conn) {
   }
   *mode = (struct mode){conn, own_modes};
   own_modes = mode;
+  atomic_store(&conn->has_modes, true);
   return HF_OK;
 }
 

@@ -247,6 +247,7 @@ hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
     pipeline->is_open = true;
     pipeline->next_open = own_open;
     own_open = pipeline;
+    atomic_store(&conn->has_modes, true);
     pipeline->next = conn->pipelines;
     conn->pipelines = pipeline;
   }

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proto/base/clock.h"
@@ -31,11 +33,9 @@ static int check_server(int door, const char **why) {
   return 0;
 }
 
-static int say_hello(int door, enum sp_transport framing, enum sp_protocol own, const char **why) {
-  const struct door_hello hello = {
-      .magic = DOOR_MAGIC, .protocol = (uint32_t)own, .framing = (uint32_t)framing};
-  ssize_t sent = send(door, &hello, sizeof hello, MSG_NOSIGNAL | MSG_DONTWAIT);
-  return sent == (ssize_t)sizeof hello ? 0 : refuse(why, "the server hung up at the door", EPIPE);
+static int say_hello(int door, const struct door_hello *hello, const char **why) {
+  ssize_t sent = send(door, hello, sizeof *hello, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent == (ssize_t)sizeof *hello ? 0 : refuse(why, "the server hung up at the door", EPIPE);
 }
 
 /* The descriptor that came along; -1: none. */
@@ -90,13 +90,15 @@ static int check_answer(const struct door_answer *answer, const char **why) {
       return refuse(why, "the server shares memory with as many as it may already", EAGAIN);
     case DOOR_NO_MEMORY:
       return refuse(why, "the server has no memory to share", ENOMEM);
+    case DOOR_NO_SEGMENT:
+      return refuse(why, "the server shares no such segment", ENOENT);
     default:
       return refuse(why, "the server does not understand this library's hello", EPROTO);
   }
 }
 
 /* That nobody can pull it away: a shrunk file is a SIGBUS for whoever reads there. */
-static bool is_sealed(int memory_fd, size_t size) {
+bool rings_memory_is_sealed(int memory_fd, size_t size) {
   const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   struct stat status;
   return (fcntl(memory_fd, F_GET_SEALS) & seals) == seals && fcntl(memory_fd, F_GET_SEALS) != -1 &&
@@ -108,7 +110,7 @@ static bool is_ring_size(uint64_t size) {
 }
 
 static struct rings *map_rings(int memory_fd, uint64_t ring_bytes, const char **why) {
-  if (!is_ring_size(ring_bytes) || !is_sealed(memory_fd, segment_bytes(ring_bytes))) {
+  if (!is_ring_size(ring_bytes) || !rings_memory_is_sealed(memory_fd, segment_bytes(ring_bytes))) {
     errno = refuse(why, "the memory the server shares is not sealed", EPROTO);
     return NULL;
   }
@@ -128,15 +130,36 @@ static struct rings *map_rings(int memory_fd, uint64_t ring_bytes, const char **
   return rings;
 }
 
+int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char **why) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", door_path);
+  int door = connect_socket((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET,
+                            deadline_ns);
+  if (door < 0) {
+    *why = errno == EACCES || errno == EPERM ? "this user may not go to the server's door"
+           : errno == ENOENT ? "there is no door beside the server's ipc socket as seen from here"
+                             : "nobody answers at the server's door";
+  }
+  return door;
+}
+
+int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
+                   struct door_answer *answer, int *memory_fd, const char **why) {
+  *memory_fd = -1;
+  int error = check_server(door, why);
+  error = error != 0 ? error : say_hello(door, hello, why);
+  error = error != 0 ? error : hear_answer(door, deadline_ns, answer, memory_fd, why);
+  return error != 0 ? error : check_answer(answer, why);
+}
+
 struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol own,
                          uint64_t deadline_ns, const char **why) {
   struct door_answer answer;
   struct rings *rings = NULL;
-  int memory_fd = -1;
-  int error = check_server(door, why);
-  error = error != 0 ? error : say_hello(door, framing, own, why);
-  error = error != 0 ? error : hear_answer(door, deadline_ns, &answer, &memory_fd, why);
-  error = error != 0 ? error : check_answer(&answer, why);
+  const struct door_hello hello = {
+      .magic = DOOR_MAGIC, .protocol = (uint32_t)own, .framing = (uint32_t)framing};
+  int memory_fd;
+  int error = rings_ask_door(door, &hello, deadline_ns, &answer, &memory_fd, why);
   if (error == 0) {
     rings = map_rings(memory_fd, answer.ring_bytes, why);
     error = errno;

@@ -33,4 +33,15 @@ struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol o
                          uint64_t deadline_ns, const char **why);
 void rings_free(struct rings *rings);
 
+struct door_hello;
+struct door_answer;
+/* Says hello over a connected door and hears the answer. 0, or an errno and *why for people.
+ * out memory  what came along, the caller's to close: -1 or a descriptor, also on failure */
+int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
+                   struct door_answer *answer, int *memory_fd, const char **why);
+/* Whether nobody can change the memory's size, which is that. */
+bool rings_memory_is_sealed(int memory_fd, size_t size);
+/* Connects to the server's door of that path. A descriptor, or -1, errno and *why. */
+int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char **why);
+
 #endif

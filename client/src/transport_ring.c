@@ -9,9 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/src/rings.h"
@@ -229,14 +227,8 @@ static void close_rings(const struct link *link) {
 
 int link_open_local(struct link *link, const char *door_path, enum sp_transport framing,
                     enum sp_protocol own, uint64_t deadline_ns, const char **why) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", door_path);
-  int door = connect_socket((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET,
-                            deadline_ns);
+  int door = rings_connect_door(door_path, deadline_ns, why);
   if (door < 0) {
-    *why = errno == EACCES || errno == EPERM ? "this user may not go to the server's door"
-           : errno == ENOENT ? "there is no door beside the server's ipc socket as seen from here"
-                             : "nobody answers at the server's door";
     return errno;
   }
   struct rings *rings = rings_open(door, framing, own, deadline_ns, why);

@@ -255,6 +255,7 @@ static struct engine_config make_config(const struct dispatch_config *config) {
   struct timespec now;
   struct engine_config made = {
       .memory_bytes_max = config->memory_bytes_max,
+      .segments = config->segments,
       .start_ns = clock_now_ns(),
       .find_operation = operations_find,
   };

@@ -10,6 +10,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/sp.h"
+#include "server/memory/segments.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@ struct dispatch;
 struct dispatch_config {
   size_t memory_bytes_max; /* of values and containers */
   const char *version;
+  struct segment_source segments; /* all NULL: there is no shared memory */
 };
 
 /* How replies leave; filled by server from what net and local do. Connections are named by a number, never reused.

@@ -218,6 +218,9 @@ static void put_object(struct writer *writer, const void *item) {
   put_number(writer, 20, object->buried);
   put_number(writer, 21, object->shut_down);
   put_number(writer, 22, object->lease_ms);
+  put_number(writer, 23, object->segment);
+  put_number(writer, 24, object->offset);
+  put_number(writer, 25, object->bytes);
 }
 
 static void put_objects(struct writer *writer, const void *item) {

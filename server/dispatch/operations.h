@@ -116,6 +116,7 @@
   X(ARRAY_SET_SLICE, ARRAYS, WAITS | ONE_WAY, array_set_slice)                              \
   X(ARRAY_LEN, ARRAYS, READS, array_len)                                                    \
   X(ARRAY_ADD, ARRAYS, WAITS | ONE_WAY | IN_TRANSACTION, array_add)                         \
+  X(CELL_NUDGE, CELLS, NEEDS_SESSION | READS | SILENT, cell_nudge)                          \
   X(LOCK_ACQUIRE, LOCKS, WAITS | NEEDS_SESSION | SELECTABLE | IN_TRANSACTION, lock_acquire) \
   X(LOCK_RELEASE, LOCKS, ONE_WAY | IN_TRANSACTION, lock_release)                            \
   X(LOCK_LIST, NO_OBJECT, READS, lock_list)                                                 \

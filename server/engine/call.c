@@ -193,10 +193,25 @@ hf_reason call_pass_lock(struct call *call) {
     return HF_REASON_NONE;
   }
   bool held_by_caller = lock->depth > 0 && lock_is_free_for(lock, call_owner(call));
-  if (!held_by_caller && (lock->depth > 0 || call_must_line_up(call, queue))) {
-    return call_park(call, queue, HF_REASON_LOCK_HELD);
+  if (held_by_caller) {
+    return HF_REASON_NONE;
   }
-  return HF_REASON_NONE;
+  hf_reason reason = call_claim_lock(call);
+  return reason == HF_REASON_LOCK_HELD ? call_park(call, queue, reason) : reason;
+}
+
+hf_reason call_claim_lock(struct call *call) {
+  struct object *object = call->object;
+  bool is_taken = object_lock(object)->depth > 0;
+  if (is_taken || call_must_line_up(call, &object->waits[WAIT_LOCK])) {
+    core_nudge_cells(call->engine, object); /* for those in line: who comes may just have let go */
+    return HF_REASON_LOCK_HELD;
+  }
+  return core_claim_cells(call->engine, call->now_ns, object);
+}
+
+bool call_has_lock(const struct call *call) {
+  return object_lock(call->object) != NULL;
 }
 
 /* ---- results */

@@ -53,6 +53,11 @@ static inline bool call_must_line_up(const struct call *call, const struct wait_
 }
 /* Waits while somebody else holds the lock of a value or array. HF_REASON_NONE: go on */
 hf_reason call_pass_lock(struct call *call);
+/* It has passed, and is alone: raw kinds have no lock to be passed. */
+bool call_has_lock(const struct call *call);
+/* The lock of call->object, which the caller does not have already. HF_REASON_NONE: it is to be had |
+ * LOCK_HELD | NO_MEMORY */
+hf_reason call_claim_lock(struct call *call);
 struct lock_owner call_owner(const struct call *call);
 
 /* ---- results; values are taken */

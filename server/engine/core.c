@@ -222,6 +222,7 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   if (waiter->queue) {
     wait_queue_remove(waiter->queue, waiter);
   }
+  core_review_cells(engine, waiter->object);
   if (waiter->session) {
     TAILQ_REMOVE(&waiter->session->waiters, waiter, owner_link);
   } else {
@@ -380,6 +381,7 @@ void core_settle(struct engine *engine, uint64_t now_ns) {
     } else if (engine->trash.len > 0 || !TAILQ_EMPTY(&engine->doomed)) {
       core_drop_unheld(engine, now_ns);
     } else {
+      core_settle_cells(engine);
       return;
     }
   }

@@ -36,10 +36,11 @@ struct engine {
   struct map64 peers;    /* id -> struct peer */
   struct ready_list ready;
   struct object_list doomed;
-  struct lost_list lost; /* sessions without a connection, the longest lost first */
-  struct object *buried; /* deleted, to be freed outside the turn; by next_buried */
-  struct list trash;     /* values with references that containers dropped */
-  struct arena scratch;  /* for requests that waited */
+  struct object_list reviewed; /* cells in shared memory whose lock may be let go of */
+  struct lost_list lost;       /* sessions without a connection, the longest lost first */
+  struct object *buried;       /* deleted, to be freed outside the turn; by next_buried */
+  struct list trash;           /* values with references that containers dropped */
+  struct arena scratch;        /* for requests that waited */
   uint64_t next_ticket;
   uint64_t next_token;
   uint64_t next_session_number;
@@ -178,6 +179,37 @@ bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
                         struct object *object, unsigned *steps);
 /* Counts it, and says who is in it. */
 void core_note_circle(struct engine *engine, struct lock_owner thread, struct object *object);
+
+/* cells.c: values and arrays in shared memory */
+/* object->cells, if it has some; else NULL. */
+struct cells *core_cells(struct object *object);
+/* Puts the elements into shared memory, if there is any. is_fresh: they are all zero. */
+void core_share_cells(struct engine *engine, struct object *object, bool is_fresh);
+/* The session's client may map it from now on, for as long as the session holds the object. false:
+ * it may not, for want of memory. */
+bool core_attach_cells(struct session *session, struct object *object);
+/* Takes the lock away from local threads, on behalf of all who ask the server for it.
+ * HF_REASON_NONE it is not theirs | LOCK_HELD one has it still: park | NO_MEMORY */
+hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object *object);
+/* Something may have happened to it. */
+void core_nudge_cells(struct engine *engine, struct object *object);
+/* Whether a local thread died with the lock, and nobody was told; from now on somebody is. */
+bool core_tell_cells_death(struct object *object);
+/* A local thread, as far as its memory tells, has the lock. */
+bool core_is_locked_locally(struct object *object);
+/* The caller's thread has the mutex, and wants the server's grant instead. HF_REASON_NONE |
+ * NOT_OWNER */
+hf_reason core_take_cells_over(struct engine *engine, struct object *object);
+/* An element was stored. */
+void core_cells_changed(struct engine *engine, struct object *object);
+/* Before a value is looked at by one who will wait for another. HF_REASON_NONE | NO_MEMORY */
+hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object *object);
+/* Once what happens now is over: may local threads have the lock again? Any object. */
+void core_review_cells(struct engine *engine, struct object *object);
+void core_settle_cells(struct engine *engine);
+void core_cells_due(struct engine *engine, uint64_t now_ns, struct object *object);
+/* The object is about to be deleted. */
+void core_forget_cells(struct engine *engine, struct object *object);
 
 /* takeback.c: what a reply gave away, and nobody looks at, goes back */
 /* Once only. Whether it had given something. */

@@ -16,6 +16,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   engine->next_token = config->first_token;
   TAILQ_INIT(&engine->ready);
   TAILQ_INIT(&engine->doomed);
+  TAILQ_INIT(&engine->reviewed);
   TAILQ_INIT(&engine->lost);
   list_init(&engine->trash);
   arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
@@ -324,6 +325,9 @@ static void expire(struct engine *engine, uint64_t now_ns, struct timer *timer) 
       break;
     case TIMER_TASKS:
       core_tasks_due(engine, now_ns, timer);
+      break;
+    case TIMER_CELL:
+      core_cells_due(engine, now_ns, OWNER_OF(timer, struct object, cells.timer));
       break;
   }
 }

@@ -12,6 +12,7 @@
 #include "proto/sp.h"
 #include "proto/value.h"
 #include "server/engine/reply.h"
+#include "server/memory/segments.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,6 +51,7 @@ struct engine_config {
   uint64_t start_ns;
   /* The row of an operation within a list of them; NULL: unknown. */
   const struct operation *(*find_operation)(const Holdfast__Request *message);
+  struct segment_source segments; /* allocate NULL: cells stay in plain memory */
 };
 
 /* Where outcomes go. Called from within engine_* calls. */

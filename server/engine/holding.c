@@ -63,6 +63,7 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
   }
   object->doomed = true; /* a reference to itself must not put it into the list again */
   core_forget_tasks(engine, object);
+  core_forget_cells(engine, object);
   if (object->references > 0) {
     object_each_reference(object, unhold_one, engine);
   }

@@ -48,6 +48,7 @@ void core_forget_lock(struct engine *engine, struct object *object, struct lock_
   }
   timers_stop(&engine->timers, &object->lease);
   core_wake_lock(engine, object);
+  core_review_cells(engine, object);
 }
 
 void core_end_lease(struct engine *engine, uint64_t now_ns, struct object *object) {

@@ -1,7 +1,7 @@
 #include "server/engine/registry.h"
 
+#include "proto/cell.h"
 #include "proto/holdfast.pb-c.h"
-#include "server/objects/cell.h"
 
 #include <stdlib.h>
 
@@ -10,6 +10,14 @@ bool registry_init(struct registry *registry, const struct value_hash_key *hash_
   *registry = (struct registry){.hash_key = hash_key, .next_id = first_id};
   registry->by_name = dict_new(hash_key);
   return registry->by_name != NULL;
+}
+
+static void free_elements(struct cells *cells) {
+  if (cells->share) {
+    cell_share_release(cells->share);
+  } else {
+    free(cells->elements);
+  }
 }
 
 static void free_content(struct object *object) {
@@ -32,7 +40,7 @@ static void free_content(struct object *object) {
     case HOLDFAST__KIND__ARRAY:
     case HOLDFAST__KIND__RAW_VALUE:
     case HOLDFAST__KIND__RAW_ARRAY:
-      free(object->cells.elements);
+      free_elements(&object->cells);
       break;
     default:
       break;
@@ -97,6 +105,7 @@ static bool init_content(const struct registry *registry, struct object *object,
       object->cells.typecode = shape->typecode;
       object->cells.count = shape->length;
       object->cells.lock.recursive = true;
+      object->cells.timer.kind = TIMER_CELL;
       object->cells.elements =
           calloc(shape->length ? shape->length : 1, cell_element_bytes(shape->typecode));
       return object->cells.elements != NULL;

@@ -9,6 +9,7 @@
 #define HF_ENGINE_REGISTRY_H
 
 #include "proto/base/map64.h"
+#include "server/engine/share.h"
 #include "server/engine/waiter.h"
 #include "server/objects/barrier.h"
 #include "server/objects/dict.h"
@@ -39,12 +40,32 @@ enum {
   OBJECT_WAITS = 5,
 };
 
+/* Who has the lock of a cell in shared memory:
+ *
+ *             somebody wants it, and a local thread has it
+ *   CLIENTS ------------------------------------------> WANTED
+ *     ^  ^ '--- somebody wants it, and it is free ----.    | the thread has let go
+ *     |  '----------- nobody waits any more -----------\---'|
+ *     |                                                v   v
+ *     '--- nobody waits, and nobody has its grant --- SERVER
+ */
+enum cell_claim { CELL_CLIENTS, CELL_WANTED, CELL_SERVER };
+
 /* Value, Array and their raw kinds. */
 struct cells {
   char typecode;
   size_t count;
   void *elements;
   struct lock lock; /* unused by the raw ones */
+  /* In shared memory. */
+  struct cell_share *share; /* one count of it, and elements are in it; NULL: they are malloc's */
+  enum cell_claim claim;
+  bool seen_locked;
+  uint64_t seen; /* bits of a value when somebody began to wait for another */
+  uint64_t retry_ms;
+  struct timer timer; /* runs while something is to be looked at now and then */
+  bool listed;        /* is in the engine's list of cells to review */
+  TAILQ_ENTRY(object) review_link;
 };
 
 /* A condition's lock: its own, or another object's, which it refers to. */

@@ -48,6 +48,7 @@ struct reply_object {
   int64_t maxsize;
   uint64_t length, waiting, holds, token, unfinished, value, parties, arrived;
   uint64_t delayed, reserved, buried, lease_ms;
+  uint64_t segment, offset, bytes;
   bool broken, shut_down;
 };
 

@@ -1,7 +1,7 @@
 #include "server/engine/require.h"
 
+#include "proto/cell.h"
 #include "server/engine/call.h"
-#include "server/objects/cell.h"
 
 static hf_reason find_object(const struct call *call, const Holdfast__Condition *condition,
                              struct object **object) {
@@ -55,10 +55,14 @@ static hf_reason check_room(const struct object *object, uint64_t least) {
   return met(maxsize <= 0 || (len <= (uint64_t)maxsize && least <= (uint64_t)maxsize - len));
 }
 
-/* While somebody else has the value's lock it may be halfway through a change. */
-static bool is_locked(const struct call *call, struct object *object) {
+/* While somebody else has the value's lock it may be halfway through a change. From here on no local
+ * thread has it before the transaction is over. */
+static bool is_locked(struct call *call, struct object *object) {
   struct lock *lock = object_lock(object);
-  return lock && !lock_is_free_for(lock, call_owner(call));
+  if (!lock || (lock->depth > 0 && lock_is_free_for(lock, call_owner(call)))) {
+    return false;
+  }
+  return lock->depth > 0 || core_claim_cells(call->engine, call->now_ns, object);
 }
 
 static hf_reason check_value(struct call *call, struct object *object,
@@ -73,9 +77,13 @@ static hf_reason check_value(struct call *call, struct object *object,
     return reason;
   }
   const struct cells *cells = &object->cells;
+  if (is_locked(call, object)) {
+    value_release(bound);
+    return HF_REASON_CONDITION_NOT_MET;
+  }
   reason = value_compare(cell_load(cells->typecode, cells->elements, 0), bound, &order);
   value_release(bound);
-  return reason ? reason : met(order >= 0 && !is_locked(call, object));
+  return reason ? reason : met(order >= 0);
 }
 
 /* A grant that is over never comes back. */
@@ -89,7 +97,7 @@ static hf_reason check_token(struct object *object, uint64_t token) {
 
 static hf_reason check_free(struct object *object) {
   const struct lock *lock = object_lock(object);
-  return lock ? met(lock->depth == 0) : HF_REASON_WRONG_KIND;
+  return lock ? met(lock->depth == 0 && !core_is_locked_locally(object)) : HF_REASON_WRONG_KIND;
 }
 
 static hf_reason check_event(const struct object *object) {
@@ -103,7 +111,7 @@ hf_reason require_check(struct call *call, const Holdfast__Condition *condition,
   if (reason) {
     return reason;
   }
-  *watch = (struct watch){.queue = &object->waits[WAIT_CHANGE]};
+  *watch = (struct watch){.object = object, .queue = &object->waits[WAIT_CHANGE]};
   switch (condition->check_case) {
     case HOLDFAST__CONDITION__CHECK_KEY_EQUALS:
       return check_key(call, object, condition->key_equals, &watch->note);

@@ -9,6 +9,7 @@
 
 /* What a condition that does not hold waits for. */
 struct watch {
+  struct object *object;
   struct wait_queue *queue;
   uint64_t note; /* see core_wake_noted */
 };

@@ -23,11 +23,16 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
 void session_free(struct session *session) {
   size_t position = 0;
   uint64_t sequence;
-  void *reply;
+  void *reply, *share;
   while (map64_next(&session->window, &position, &sequence, &reply)) {
     reply_release(reply);
   }
   map64_deinit(&session->window);
+  position = 0;
+  while (map64_next(&session->cells, &position, &sequence, &share)) {
+    cell_share_release(share);
+  }
+  map64_deinit(&session->cells);
   map64_deinit(&session->holds);
   map64_deinit(&session->locks);
   map64_deinit(&session->expired);
@@ -139,6 +144,7 @@ uint64_t session_unhold(struct session *session, uint64_t object, uint64_t count
   uintptr_t had = (uintptr_t)map64_get(&session->holds, object);
   if (count >= had) {
     map64_remove(&session->holds, object);
+    cell_share_release(map64_remove(&session->cells, object));
     return had;
   }
   map64_set(&session->holds, object, (void *)(had - (uintptr_t)count));

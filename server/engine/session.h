@@ -24,6 +24,7 @@
 
 #include "proto/base/map64.h"
 #include "server/engine/reply.h"
+#include "server/engine/share.h"
 #include "server/engine/waiter.h"
 #include "server/objects/task.h"
 
@@ -53,7 +54,8 @@ struct session {
   struct map64 expired; /* object id -> non-NULL: locks it lost with their lease, unknowingly */
   struct map64 permits; /* object id -> count: semaphores acquired and not released */
   struct map64 acting;  /* object id -> non-NULL: barriers that wait for its action */
-  struct map64 ends;    /* object id -> bits: pipe ends it is attached to */
+  struct map64 cells; /* object id -> struct cell_share, one count each: what it may have mapped */
+  struct map64 ends;  /* object id -> bits: pipe ends it is attached to */
   struct map64 reservations; /* number -> struct task */
   struct task_list reserved; /* the same, the oldest first */
   struct waiter_list waiters;

@@ -48,6 +48,7 @@ static void suspend_waiters(struct engine *engine, struct session *session) {
       }
       waiter->connection = 0;
       waiter_suspend(waiter);
+      core_review_cells(engine, waiter->object);
     }
   }
 }
@@ -113,6 +114,7 @@ static void leave_locks(struct engine *engine, struct session *session, bool cle
       lock_abandon(lock, !clean);
       timers_stop(&engine->timers, &object->lease);
       core_wake_lock(engine, object);
+      core_review_cells(engine, object);
     }
   }
 }

@@ -1,8 +1,8 @@
 #include "server/engine/undo.h"
 
 #include "proto/base/clock.h"
+#include "proto/cell.h"
 #include "server/engine/call.h"
-#include "server/objects/cell.h"
 
 #include <stdlib.h>
 

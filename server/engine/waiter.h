@@ -31,7 +31,7 @@ struct session;
 struct peer;
 
 /* What the engine's timers live in. */
-enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE, TIMER_TASKS };
+enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE, TIMER_TASKS, TIMER_CELL };
 
 TAILQ_HEAD(waiter_list, waiter);
 

@@ -131,8 +131,34 @@ static enum door_status welcome(struct local_link *link, const struct door_hello
   return DOOR_WELCOME;
 }
 
+/* What is lent is said in one packet, and that is all. */
+static enum door_status lend_segment(struct local_link *link, uint64_t segment) {
+  const struct segment_lender *lender = &link->house->lender;
+  size_t bytes = 0;
+  int memory = lender->lend != NULL ? lender->lend(lender->ctx, segment, &bytes) : -1;
+  if (memory < 0) {
+    return DOOR_NO_SEGMENT;
+  }
+  (void)door_answer(link->door, DOOR_WELCOME, bytes, memory);
+  close(memory);
+  link_close(link, "segment lent");
+  return DOOR_WELCOME;
+}
+
+static enum door_status answer_hello(struct local_link *link, const struct door_hello *hello) {
+  bool wants_segment = hello->magic == DOOR_SEGMENT;
+  if (wants_segment && (link->refusal == DOOR_WELCOME || link->refusal == DOOR_FULL)) {
+    return lend_segment(link, hello->segment);
+  }
+  if (link->refusal != DOOR_WELCOME) {
+    return link->refusal;
+  }
+  return door_hello_is_good(hello) ? welcome(link, hello) : DOOR_BAD_HELLO;
+}
+
 static void hear_hello(struct local_link *link) {
   static const char *const whys[] = {
+      [DOOR_NO_SEGMENT] = "no such segment",
       [DOOR_NOT_ALLOWED] = "another user's client at the door",
       [DOOR_FULL] = "too many local connections",
       [DOOR_NO_MEMORY] = "no memory for shared memory",
@@ -140,7 +166,6 @@ static void hear_hello(struct local_link *link) {
   };
   struct door_hello hello;
   enum door_news news = door_read_hello(link->door, &hello);
-  enum door_status status = link->refusal;
   if (news == DOOR_NOTHING_YET) {
     return;
   }
@@ -148,9 +173,7 @@ static void hear_hello(struct local_link *link) {
     link_close(link, "peer left");
     return;
   }
-  if (status == DOOR_WELCOME) {
-    status = door_hello_is_good(&hello) ? welcome(link, &hello) : DOOR_BAD_HELLO;
-  }
+  enum door_status status = answer_hello(link, &hello);
   if (status != DOOR_WELCOME) {
     (void)door_answer(link->door, status, 0, -1);
     complain(link, whys[status]);

@@ -23,12 +23,14 @@
 #include "proto/ring.h"
 #include "server/dispatch/split.h"
 #include "server/local/door.h"
+#include "server/local/local.h"
 
 #include <pthread.h>
 #include <sys/queue.h>
 
 /* What all links share. */
 struct link_house {
+  struct segment_lender lender;
   struct dispatch *dispatch; /* borrowed */
   struct buffer_budget budget;
   struct complaints complaints;

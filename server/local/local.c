@@ -384,13 +384,14 @@ static void *run(void *arg) {
 
 /* ------------------------------------------------------------------------------------- life */
 
-struct local *local_new(void) {
+struct local *local_new(const struct segment_lender *lender) {
   struct local *local = calloc(1, sizeof *local);
   if (local == NULL) {
     return NULL;
   }
   local->sink = (struct dispatch_sink){
       .ctx = local, .begin = sink_begin, .commit = sink_commit, .close = sink_close};
+  local->house.lender = *lender;
   local->house.budget.bytes_max = BUFFER_BYTES_MAX;
   local->spin_ns = local->spin_ns_max = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_NS_MAX : 0;
   local->is_accepting = true;

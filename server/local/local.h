@@ -21,8 +21,15 @@
 
 struct local;
 
-/* NULL: out of memory. */
-struct local *local_new(void);
+/* Where segments of cells come from. */
+struct segment_lender {
+  void *ctx;
+  /* A descriptor, the caller's, and its size; -1: there is none of that id. NULL: there are none. */
+  int (*lend)(void *ctx, uint64_t segment, size_t *bytes);
+};
+
+/* lender is copied. NULL: out of memory. */
+struct local *local_new(const struct segment_lender *lender);
 /* Borrowed; valid until local_free. */
 const struct dispatch_sink *local_sink(struct local *local);
 /* Starts the thread. false: out of memory. */

@@ -8,6 +8,7 @@
 #ifndef HF_OBJECTS_LIST_H
 #define HF_OBJECTS_LIST_H
 
+#include "proto/range.h"
 #include "proto/status.h"
 #include "proto/value.h"
 
@@ -24,18 +25,6 @@ struct list {
   bool held;           /* room is not given back */
 };
 
-/* A slice with every bound in range: `count` items from `start`, `step` apart. */
-struct list_range {
-  int64_t start;
-  int64_t step;
-  size_t count;
-};
-/* What a Python slice means for a sequence of len; an absent bound is NULL.
- * HF_REASON_NONE | BAD_SLICE step 0 */
-hf_reason list_range_of(size_t len, const int64_t *start, const int64_t *stop, const int64_t *step,
-                        struct list_range *range);
-/* The position an index (negative: from the end) means. false: out of range. */
-bool list_position(size_t len, int64_t index, size_t *position);
 /* Where an insertion at that index goes: as in Python, beyond either end means that end. */
 size_t list_clamp(size_t len, int64_t index);
 

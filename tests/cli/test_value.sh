@@ -29,8 +29,8 @@ says_json 0 '{"value": {"bytes": "AA=="}}' value get zero
 says 0 '' dict set d 1 1
 complains 4 WRONG_KIND value get d
 
-# A wait that a change ends.
-"$HOLDFAST" value wait v 3 >"$TEST_DIR/got" &
+# A wait that a change ends; not in shared memory, where the server does not see who waits.
+HOLDFAST_LOCAL=off "$HOLDFAST" value wait v 3 >"$TEST_DIR/got" &
 waiter=$!
 eventually sh -c "'$HOLDFAST' -o json info v | grep -q '\"waiting\": 1'"
 says 0 '' value set v 4

@@ -138,6 +138,21 @@ static void test_cancel_a_condition_returns_with_its_lock(void **state) {
   hf_condition_close(condition);
 }
 
+/* Another thread: in shared memory one thread is the same owner over all its connections. */
+static void *hold_until_cancelled(void *cell) {
+  expect_ok(hf_cell_lock(cell, 0));
+  sleep_ms(200);
+  expect_ok(hf_cell_unlock(cell));
+  return NULL;
+}
+
+/* Whoever waits in shared memory is not seen by the server. */
+static void *cancel_shortly(void *conn) {
+  sleep_ms(80);
+  hf_cancel(conn);
+  return NULL;
+}
+
 static void test_cancel_while_somebody_holds_the_lock_of_a_value(void **state) {
   (void)state;
   hf_conn *other = connect_again(0);
@@ -145,11 +160,12 @@ static void test_cancel_while_somebody_holds_the_lock_of_a_value(void **state) {
   int64_t integer;
   expect_ok(hf_value_open(other, "cancelled", 'i', hf_int(1), &cell));
   expect_ok(hf_value_open(world.conn, "cancelled", 'i', hf_int(1), &same));
-  expect_ok(hf_cell_lock(cell, 0));
-  pthread_t thread = start(cancel_soon, world.conn);
+  pthread_t holder = start(hold_until_cancelled, cell);
+  sleep_ms(20);
+  pthread_t thread = start(cancel_shortly, world.conn);
   expect_fails(hf_cell_get_int(same, &integer), CANCELLED, CANCELLED);
   pthread_join(thread, NULL);
-  expect_ok(hf_cell_unlock(cell));
+  pthread_join(holder, NULL);
   expect_ok(hf_cell_get_int(same, &integer));
   hf_cell_close(cell);
   hf_cell_close(same);

@@ -87,6 +87,9 @@ static void write_result(struct story *story, const struct reply *reply) {
     case REPLY_OBJECT:
       last_object = reply->objects[0].id;
       write_down(story, reply->objects[0].created ? " created" : " there");
+      if (reply->objects[0].segment) {
+        write_down(story, " shared");
+      }
       break;
     case REPLY_FLUSHED:
       write_down(story, " received %" PRIu64 " finished %" PRIu64 " failed %" PRIu64,
@@ -168,11 +171,13 @@ void story_forget(struct story *story) {
   story->text[0] = 0;
 }
 
-void story_begin_with_memory(struct story *story, size_t memory_bytes_max) {
+void story_begin_sharing(struct story *story, const struct segment_source *segments,
+                         size_t memory_bytes_max) {
   struct engine_config config = {
       .first_object = 1,
       .memory_bytes_max = memory_bytes_max,
       .find_operation = operations_find,
+      .segments = *segments,
   };
   struct engine_sink sink = {story,          deliver,       close_connection, find_process,
                              forget_process, watch_process, tell_deadlock};
@@ -181,6 +186,10 @@ void story_begin_with_memory(struct story *story, size_t memory_bytes_max) {
   story_forget(story);
   story->engine = engine_new(&config, &sink);
   assert_non_null(story->engine);
+}
+
+void story_begin_with_memory(struct story *story, size_t memory_bytes_max) {
+  story_begin_sharing(story, &(struct segment_source){0}, memory_bytes_max);
 }
 
 void story_begin(struct story *story) {

@@ -29,6 +29,9 @@ struct story {
 
 void story_begin(struct story *story);
 void story_begin_with_memory(struct story *story, size_t memory_bytes_max);
+/* With shared memory from there. */
+void story_begin_sharing(struct story *story, const struct segment_source *segments,
+                         size_t memory_bytes_max);
 /* The same, with a session on each of the connections 1 to count, of which nothing is written. */
 void story_begin_connected(struct story *story, uint64_t count);
 /* The same with memory for thousands of waiters. */

@@ -2,9 +2,9 @@
  * those that succeed one by one, and nothing of those that fail. After each, both have the same
  * objects; after a failed one nothing has changed at all, the counts of references, the sessions'
  * locks and the memory counted included. */
+#include "proto/cell.h"
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
-#include "server/objects/cell.h"
 #include "tests/support/malloc_hook.h"
 #include "tests/support/operation_maker.h"
 

@@ -1,4 +1,4 @@
-#include "server/objects/cell.h"
+#include "proto/cell.h"
 
 #include <float.h>
 #include <limits.h>

@@ -590,6 +590,9 @@ HF_CHECKED hf_status hf_cell_get_float(hf_cell *cell, double *real);
 HF_CHECKED hf_status hf_cell_set(hf_cell *cell, hf_value value);
 /* Atomic. out sum may be NULL */
 HF_CHECKED hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum);
+/* The same for an integer, the quickest way within reach; sum may be NULL, and is set at once: not in
+ * a pipeline, FAILED_PRECONDITION ALREADY_OPEN. */
+HF_CHECKED hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum);
 HF_CHECKED hf_status hf_cell_compare_and_set(hf_cell *cell, hf_value expected, hf_value desired,
                                              bool *swapped, hf_value *found);
 /* Until the value is not `known`. DEADLINE_EXCEEDED NOT_CHANGED */
@@ -597,9 +600,16 @@ HF_CHECKED hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout
                                   hf_value *value);
 /* In a transaction: the value must be at least that. */
 HF_CHECKED hf_status hf_require_at_least(hf_cell *cell, hf_value bound);
+/* Stores a value and answers the one before. Needs its answer at once: FAILED_PRECONDITION
+ * ALREADY_OPEN while calls are gathered on this thread. */
+HF_CHECKED hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous);
 /* The Value's own lock, owned by this thread, counted. DEADLINE_EXCEEDED LOCK_HELD |
  * FAILED_PRECONDITION NOT_OWNER | INVALID_ARGUMENT WRONG_KIND a RawValue has none */
 HF_CHECKED hf_status hf_cell_lock(hf_cell *cell, int64_t timeout_ms);
+/* The same. out grant: whether the previous owner died with it; the token is 0 where the lock was
+ * had in shared memory, without the server. */
+struct hf_grant;
+HF_CHECKED hf_status hf_cell_lock_with(hf_cell *cell, int64_t timeout_ms, struct hf_grant *grant);
 HF_CHECKED hf_status hf_cell_unlock(hf_cell *cell);
 
 /* multiprocessing's Array and RawArray: fixed length. initial may be NULL: length zeros; else
@@ -620,7 +630,39 @@ HF_CHECKED hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice,
 HF_CHECKED hf_status hf_array_len(hf_array *array, uint64_t *len);
 HF_CHECKED hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value *sum);
 HF_CHECKED hf_status hf_array_lock(hf_array *array, int64_t timeout_ms);
+HF_CHECKED hf_status hf_array_lock_with(hf_array *array, int64_t timeout_ms,
+                                        struct hf_grant *grant);
 HF_CHECKED hf_status hf_array_unlock(hf_array *array);
+
+/* ------------------------------------------------------------------ values and arrays as memory
+ *
+ * On the server's machine the elements are in memory that the server and its clients share, and the
+ * calls above work there, without the server, unless they are gathered. Elsewhere, or where there is
+ * none (see hf_conn_path_reason), they go to the server. The cell and its lock are the same.
+ *
+ * A process that ends while it has the lock of a Value or Array there - in whatever way - gives it
+ * up, and the next one to lock it is told. hf_cancel ends waits there within 50 ms.
+ */
+
+/* The elements themselves, native C types next to each other, aligned; NULL: not in this process's
+ * reach. Valid until the handle is closed; after a fork the child's too. For a Value or Array hold
+ * its lock meanwhile. Stores through them wake nobody who waits for a change before 50 ms, and are in
+ * vain once the object is deleted or the server gone. */
+HF_API void *hf_cell_data(hf_cell *cell);
+HF_API void *hf_array_data(hf_array *array);
+
+/* Elements of raw kinds as C numbers: i32 for typecode i, i64 for l and q, f64 for d. Within reach
+ * each is an instruction or two, on elements of other types and elsewhere the call of that meaning.
+ *
+ *   hf_cell_load_i64(cell, &number)              hf_array_load_i64(array, index, &number)
+ *   hf_cell_store_i64(cell, number)              hf_array_store_i64(array, index, number)
+ *   hf_cell_sum_i64(cell, amount, &sum)          hf_array_sum_i64(array, index, amount, &sum)
+ *   hf_cell_swap_i64(cell, number, &previous)
+ *
+ * swap and sum are atomic; sum adds, is there for i32 and i64, and answers OUT_OF_RANGE OVERFLOW
+ * rather than wrap around. Elsewhere than within reach load, swap and sum need their answer at once:
+ * FAILED_PRECONDITION ALREADY_OPEN while calls are gathered. */
+#include <holdfast/numbers.h>
 
 /* ------------------------------------------------------------------ lock */
 

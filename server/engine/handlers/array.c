@@ -1,6 +1,6 @@
+#include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
-#include "server/objects/cell.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,16 +45,18 @@ hf_reason handle_array_set(struct call *call) {
 hf_reason handle_array_add(struct call *call) {
   const Holdfast__ArrayAdd *message = call->message->array_add;
   struct cells *cells = &call->object->cells;
-  struct value amount, sum;
+  const struct cell_type *type = cell_type_of(cells->typecode);
+  struct value amount;
+  uint64_t sum;
   size_t position;
   hf_reason reason = find_element(call, message->index, &position);
   if (reason || (reason = call_value(call, message->amount, &amount))) {
     return reason;
   }
-  reason = value_sum(load(cells, position), amount, &sum);
+  reason = cell_add(type, cells->elements, position, call_has_lock(call), amount, &sum);
   value_release(amount);
-  if (!reason && !(reason = cell_store(cells->typecode, cells->elements, position, sum))) {
-    call_answer_value(call, load(cells, position));
+  if (!reason) {
+    call_answer_value(call, cell_value(type, sum));
   }
   return reason;
 }
@@ -83,18 +85,16 @@ hf_reason handle_array_get_slice(struct call *call) {
 /* All or nothing: a bad value leaves the array as it was. */
 static hf_reason store_range(struct cells *cells, struct list_range range,
                              const struct value *values) {
-  size_t element_bytes = cell_element_bytes(cells->typecode);
-  char *copy = malloc(range.count * element_bytes + 1);
-  hf_reason reason = copy ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  const struct cell_type *type = cell_type_of(cells->typecode);
+  uint64_t *bits = malloc(range.count * sizeof *bits + 1);
+  hf_reason reason = bits ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
   for (size_t i = 0; i < range.count && !reason; i++) {
-    reason = cell_store(cells->typecode, copy, i, values[i]);
+    reason = cell_bits(type, values[i], &bits[i]);
   }
   for (size_t i = 0; i < range.count && !reason; i++) {
-    size_t position = (size_t)(range.start + (int64_t)i * range.step);
-    memcpy((char *)cells->elements + position * element_bytes, copy + i * element_bytes,
-           element_bytes);
+    cell_write(type, cells->elements, (size_t)(range.start + (int64_t)i * range.step), bits[i]);
   }
-  free(copy);
+  free(bits);
   return reason;
 }
 

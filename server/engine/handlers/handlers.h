@@ -129,6 +129,9 @@ HANDLER(array_set_slice)
 HANDLER(array_len)
 HANDLER(array_add)
 
+/* cell.c */
+HANDLER(cell_nudge)
+
 /* lock.c */
 HANDLER(lock_acquire)
 HANDLER(lock_release)

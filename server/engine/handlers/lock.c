@@ -29,12 +29,20 @@ hf_reason handle_lock_acquire(struct call *call) {
   struct lock *lock = object_lock(call->object);
   struct wait_queue *queue = &call->object->waits[WAIT_LOCK];
   struct lock_owner owner = call_owner(call);
+  const Holdfast__LockAcquire *message = call->message->lock_acquire;
   bool again = lock->depth > 0 && lock_is_free_for(lock, owner);
-  if (!again && (lock->depth > 0 || call_must_line_up(call, queue))) {
+  if (message->levels) {
+    reason = core_take_cells_over(engine, call->object);
+  } else if (!again) {
+    reason = call_claim_lock(call);
+  }
+  if (reason == HF_REASON_LOCK_HELD) {
     reason = check_circle(call, owner);
     return reason ? reason : call_park(call, queue, HF_REASON_LOCK_HELD);
   }
-  const Holdfast__LockAcquire *message = call->message->lock_acquire;
+  if (reason) {
+    return reason;
+  }
   struct lock_terms terms = {again ? lock->token : ++engine->next_token, message->lease_ms,
                              message->robust};
   bool owner_died;
@@ -44,7 +52,10 @@ hf_reason handle_lock_acquire(struct call *call) {
   }
   call->reply->shape = REPLY_GRANT;
   call->reply->token = terms.token;
-  call->reply->owner_died = owner_died;
+  if (message->levels) {
+    lock->depth = message->levels;
+  }
+  call->reply->owner_died = core_tell_cells_death(call->object) || owner_died;
   call_note_source(call, terms.token);
   return HF_REASON_NONE;
 }

@@ -1,6 +1,6 @@
+#include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
-#include "server/objects/cell.h"
 
 #include <stdlib.h>
 
@@ -136,8 +136,12 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
     core_hold(engine, shape->guard);
     call->object->references++;
   }
+  if (is_typed(shape->kind) && call->message->object_open->map && call->session) {
+    core_share_cells(engine, call->object, true);
+  }
   reason = fill_object(call, call->message->object_open);
   if (reason) {
+    core_forget_cells(engine, call->object);
     registry_remove(&engine->registry, call->object);
     core_bury(engine, call->object);
     call->object = NULL;
@@ -165,7 +169,8 @@ static struct reply_object report(const struct engine *engine, struct object *ob
   };
   const struct lock *lock = object_lock(object);
   if (lock) {
-    reported.locked = lock->depth > 0;
+    bool is_local = lock->depth == 0 && core_is_locked_locally(object);
+    reported.locked = lock->depth > 0 || is_local;
     reported.token = lock->token;
     reported.lease_ms = lock->depth > 0 ? lock->lease_ms : 0;
     if (reported.locked) {
@@ -193,13 +198,30 @@ static struct reply_object report(const struct engine *engine, struct object *ob
   return reported;
 }
 
-static hf_reason answer_object(struct call *call, bool created) {
+/* Where its elements are, for a client that is about to map them. */
+static void report_place(struct call *call, struct reply_object *reported) {
+  struct cells *cells = call->session ? core_cells(call->object) : NULL;
+  if (!cells || !map64_get(&call->session->holds, call->object->id)) {
+    return;
+  }
+  core_share_cells(call->engine, call->object, false);
+  if (core_attach_cells(call->session, call->object)) {
+    reported->segment = cells->share->place.segment;
+    reported->offset = cells->share->place.offset;
+    reported->bytes = cells->share->place.bytes;
+  }
+}
+
+static hf_reason answer_object(struct call *call, bool created, bool map) {
   struct reply_object *objects = malloc(sizeof *objects);
   if (!objects) {
     return HF_REASON_NO_MEMORY;
   }
   objects[0] = report(call->engine, call->object);
   objects[0].created = created;
+  if (map) {
+    report_place(call, &objects[0]);
+  }
   call->reply->shape = REPLY_OBJECT;
   call->reply->objects = objects;
   call->reply->objects_count = 1;
@@ -236,7 +258,7 @@ hf_reason handle_object_open(struct call *call) {
       return HF_REASON_WRONG_KIND;
     }
     reason = hold_object(call);
-    return reason ? reason : answer_object(call, false);
+    return reason ? reason : answer_object(call, false, message->map);
   }
   reason = read_shape(message, &shape);
   if (reason) {
@@ -255,7 +277,7 @@ hf_reason handle_object_open(struct call *call) {
     return reason;
   }
   reason = hold_object(call);
-  return reason ? reason : answer_object(call, !exists);
+  return reason ? reason : answer_object(call, !exists, message->map);
 }
 
 hf_reason handle_object_delete(struct call *call) {
@@ -266,7 +288,7 @@ hf_reason handle_object_delete(struct call *call) {
 }
 
 hf_reason handle_object_info(struct call *call) {
-  return answer_object(call, false);
+  return answer_object(call, false, call->message->object_info->map);
 }
 
 /* ---- listing */

@@ -74,6 +74,10 @@ static hf_reason check_conditions(struct call *call) {
   if (!call_may_not_wait(call) && call->body.len > HF_WAITING_TRANSACTION_BYTES_MAX) {
     return HF_REASON_REQUEST_TOO_BIG;
   }
+  reason = core_watch_cells(call->engine, call->now_ns, watch.object);
+  if (reason) {
+    return reason;
+  }
   call->part = unmet;
   call->note = watch.note;
   reason = call_park(call, watch.queue, HF_REASON_CONDITION_NOT_MET);

@@ -1,13 +1,13 @@
+#include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
-#include "server/objects/cell.h"
+
+static const struct cell_type *type_of(const struct call *call) {
+  return cell_type_of(call->object->cells.typecode);
+}
 
 static struct value load(const struct call *call) {
   return cell_load(call->object->cells.typecode, call->object->cells.elements, 0);
-}
-
-static hf_reason store(struct call *call, struct value value) {
-  return cell_store(call->object->cells.typecode, call->object->cells.elements, 0, value);
 }
 
 hf_reason handle_value_get(struct call *call) {
@@ -24,21 +24,27 @@ hf_reason handle_value_set(struct call *call) {
   if (reason || (reason = call_value(call, call->message->value_set->value, &value))) {
     return reason;
   }
-  reason = store(call, value);
+  reason = cell_store(call->object->cells.typecode, call->object->cells.elements, 0, value);
   value_release(value);
+  if (!reason) {
+    core_cells_changed(call->engine, call->object);
+  }
   return reason;
 }
 
 hf_reason handle_value_add(struct call *call) {
-  struct value amount, sum;
+  struct value amount;
+  uint64_t sum;
   hf_reason reason = call_pass_lock(call);
   if (reason || (reason = call_value(call, call->message->value_add->amount, &amount))) {
     return reason;
   }
-  reason = value_sum(load(call), amount, &sum);
+  reason =
+      cell_add(type_of(call), call->object->cells.elements, 0, call_has_lock(call), amount, &sum);
   value_release(amount);
-  if (!reason && !(reason = store(call, sum))) {
-    call_answer_value(call, load(call));
+  if (!reason) {
+    core_cells_changed(call->engine, call->object);
+    call_answer_value(call, cell_value(type_of(call), sum));
   }
   return reason;
 }
@@ -46,6 +52,8 @@ hf_reason handle_value_add(struct call *call) {
 hf_reason handle_value_compare_and_set(struct call *call) {
   const Holdfast__ValueCompareAndSet *message = call->message->value_compare_and_set;
   struct value expected, desired;
+  uint64_t found;
+  bool swapped;
   hf_reason reason = call_pass_lock(call);
   if (reason || (reason = call_value(call, message->expected, &expected))) {
     return reason;
@@ -55,13 +63,13 @@ hf_reason handle_value_compare_and_set(struct call *call) {
     value_release(expected);
     return reason;
   }
-  struct value found = load(call);
-  bool equal = value_equal(found, expected);
-  if (equal) {
-    reason = store(call, desired);
+  reason = cell_compare_and_set(type_of(call), call->object->cells.elements, 0, call_has_lock(call),
+                                expected, desired, &swapped, &found);
+  if (!reason && swapped) {
+    core_cells_changed(call->engine, call->object);
   }
   if (!reason) {
-    call_answer_exchange(call, equal, found);
+    call_answer_exchange(call, swapped, cell_value(type_of(call), found));
   }
   value_release(expected);
   value_release(desired);
@@ -71,7 +79,8 @@ hf_reason handle_value_compare_and_set(struct call *call) {
 hf_reason handle_value_wait(struct call *call) {
   struct value known;
   hf_reason reason = call_pass_lock(call);
-  if (reason || (reason = call_value(call, call->message->value_wait->known, &known))) {
+  if (reason || (reason = core_watch_cells(call->engine, call->now_ns, call->object)) ||
+      (reason = call_value(call, call->message->value_wait->known, &known))) {
     return reason;
   }
   struct value value = load(call);

@@ -1,0 +1,115 @@
+/* The inline half of <holdfast/holdfast.h>, which includes it and says what the functions do.
+ *
+ * A handle of a value or array begins with struct hf_view, which says whether its elements are within
+ * reach, and as what. Everything else goes through the four functions named hf_number_*.
+ */
+#ifndef HOLDFAST_NUMBERS_H
+#define HOLDFAST_NUMBERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum hf_access { HF_ACCESS_CALL, HF_ACCESS_I32, HF_ACCESS_I64, HF_ACCESS_F64 };
+
+struct hf_view {
+  void *elements;
+  size_t count;
+  int access; /* HF_ACCESS_CALL: not within reach, of a kind with a lock, or of another type */
+};
+
+/* number, previous and sum point to what `access` says. */
+HF_CHECKED hf_status hf_number_load(void *handle, size_t index, int access, void *number);
+HF_CHECKED hf_status hf_number_store(void *handle, size_t index, int access, const void *number);
+HF_CHECKED hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous);
+HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const void *amount,
+                                   void *sum);
+
+#if defined(__GNUC__)
+#define HF_INLINE static inline __attribute__((unused, warn_unused_result))
+#define HF_LIKELY(condition) __builtin_expect((condition), 1)
+
+/* prefix, handle type, further parameter, index */
+#define HF_ON_CELL(X, ...) X(hf_cell, hf_cell *handle, 0, __VA_ARGS__)
+#define HF_ON_ARRAY(X, ...) X(hf_array, hf_array *handle HF_COMMA size_t index, index, __VA_ARGS__)
+#define HF_COMMA ,
+
+/* A cell has always its element 0. */
+#define HF_REACHED(wanted, at) \
+  (view->access == (wanted) && \
+   ((__builtin_constant_p(at) && (at) == 0) || (size_t)(at) < view->count))
+#define HF_VIEW const struct hf_view *view = (const struct hf_view *)(const void *)handle
+
+/* Types and lists of parameters can't stand in parentheses.
+ * NOLINTBEGIN(bugprone-macro-parentheses) */
+#define HF_NUMBER_FUNCTIONS(prefix, parameters, at, suffix, ctype, wanted) \
+  HF_INLINE hf_status prefix##_load_##suffix(parameters, ctype *number) {  \
+    HF_VIEW;                                                               \
+    if (HF_LIKELY(HF_REACHED(wanted, at))) {                               \
+      *number = ((volatile ctype *)view->elements)[at];                    \
+      return HF_OK;                                                        \
+    }                                                                      \
+    return hf_number_load(handle, at, wanted, number);                     \
+  }                                                                        \
+  HF_INLINE hf_status prefix##_store_##suffix(parameters, ctype number) {  \
+    HF_VIEW;                                                               \
+    if (HF_LIKELY(HF_REACHED(wanted, at))) {                               \
+      ((volatile ctype *)view->elements)[at] = number;                     \
+      return HF_OK;                                                        \
+    }                                                                      \
+    return hf_number_store(handle, at, wanted, &number);                   \
+  }
+
+#define HF_SWAP_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                       \
+  HF_INLINE hf_status prefix##_swap_##suffix(parameters, ctype number, ctype *previous) {     \
+    HF_VIEW;                                                                                  \
+    if (HF_LIKELY(HF_REACHED(wanted, at))) {                                                  \
+      __atomic_exchange((ctype *)view->elements + (at), &number, previous, __ATOMIC_SEQ_CST); \
+      return HF_OK;                                                                           \
+    }                                                                                         \
+    return hf_number_swap(handle, wanted, &number, previous);                                 \
+  }
+
+#define HF_SUM_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                        \
+  HF_INLINE hf_status prefix##_sum_##suffix(parameters, ctype amount, ctype *sum) {           \
+    HF_VIEW;                                                                                  \
+    if (HF_LIKELY(HF_REACHED(wanted, at))) {                                                  \
+      ctype *element = (ctype *)view->elements + (at);                                        \
+      ctype found = *(volatile ctype *)element;                                               \
+      while (!__builtin_add_overflow(found, amount, sum)) {                                   \
+        if (HF_LIKELY(__atomic_compare_exchange_n(element, &found, *sum, 0, __ATOMIC_SEQ_CST, \
+                                                  __ATOMIC_SEQ_CST))) {                       \
+          return HF_OK;                                                                       \
+        }                                                                                     \
+      }                                                                                       \
+    }                                                                                         \
+    return hf_number_sum(handle, at, wanted, &amount, sum);                                   \
+  }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+HF_ON_CELL(HF_NUMBER_FUNCTIONS, i32, int32_t, HF_ACCESS_I32)
+HF_ON_CELL(HF_NUMBER_FUNCTIONS, i64, int64_t, HF_ACCESS_I64)
+HF_ON_CELL(HF_NUMBER_FUNCTIONS, f64, double, HF_ACCESS_F64)
+HF_ON_CELL(HF_SWAP_FUNCTION, i32, int32_t, HF_ACCESS_I32)
+HF_ON_CELL(HF_SWAP_FUNCTION, i64, int64_t, HF_ACCESS_I64)
+HF_ON_CELL(HF_SWAP_FUNCTION, f64, double, HF_ACCESS_F64)
+HF_ON_CELL(HF_SUM_FUNCTION, i32, int32_t, HF_ACCESS_I32)
+HF_ON_CELL(HF_SUM_FUNCTION, i64, int64_t, HF_ACCESS_I64)
+HF_ON_ARRAY(HF_NUMBER_FUNCTIONS, i32, int32_t, HF_ACCESS_I32)
+HF_ON_ARRAY(HF_NUMBER_FUNCTIONS, i64, int64_t, HF_ACCESS_I64)
+HF_ON_ARRAY(HF_NUMBER_FUNCTIONS, f64, double, HF_ACCESS_F64)
+HF_ON_ARRAY(HF_SUM_FUNCTION, i32, int32_t, HF_ACCESS_I32)
+HF_ON_ARRAY(HF_SUM_FUNCTION, i64, int64_t, HF_ACCESS_I64)
+
+#undef HF_SUM_FUNCTION
+#undef HF_SWAP_FUNCTION
+#undef HF_NUMBER_FUNCTIONS
+#undef HF_VIEW
+#undef HF_REACHED
+#undef HF_ON_ARRAY
+#undef HF_ON_CELL
+#undef HF_COMMA
+#undef HF_LIKELY
+#undef HF_INLINE
+#endif
+#endif

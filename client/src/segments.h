@@ -1,0 +1,31 @@
+/* Segments of cells that the server lent: fetched at its door, mapped once, kept until the connection
+ * is freed, because pointers into them are the user's too.
+ *
+ * layer   client, beside conn
+ * threads Connection's mutex guards the list; fetching happens without it.
+ * source  ../../proto/cell_layout.h, ../../proto/door.h
+ */
+#ifndef HF_CLIENT_SEGMENTS_H
+#define HF_CLIENT_SEGMENTS_H
+
+#include "client/src/conn.h"
+#include "proto/cell_layout.h"
+
+struct segment_map {
+  struct segment_map *next;
+  uint64_t id; /* 0: of a server that may not be this process's any more */
+  void *address;
+  size_t bytes;
+};
+
+/* Whether cells are worth asking for: the server's door is known, and not to be left alone. */
+bool segments_are_wanted(const hf_conn *conn);
+/* The segment, mapped; NULL: it can't be had. Takes the connection's mutex. */
+void *segments_map(hf_conn *conn, uint64_t id, size_t *bytes);
+/* The server's life, to be read only; NULL: it can't be had. */
+const struct cell_life *segments_life(hf_conn *conn);
+/* In a forked child: its server may be another one. */
+void segments_become_child(hf_conn *conn);
+void segments_free_all(hf_conn *conn);
+
+#endif

@@ -1,0 +1,262 @@
+/* Values and arrays in shared memory: whose lock it is, who waits, who may look. */
+#include "server/engine/core.h"
+
+#include "proto/base/clock.h"
+#include "proto/cell.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cells *core_cells(struct object *object) {
+  switch (object->kind) {
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__ARRAY:
+    case HOLDFAST__KIND__RAW_VALUE:
+    case HOLDFAST__KIND__RAW_ARRAY:
+      return &object->cells;
+    default:
+      return NULL;
+  }
+}
+
+/* Those in shared memory; else NULL. */
+static struct cells *shared_cells(struct object *object) {
+  struct cells *cells = object ? core_cells(object) : NULL;
+  return cells && cells->share ? cells : NULL;
+}
+
+static struct cell_header *header_of(const struct cells *cells) {
+  return cell_share_header(cells->share);
+}
+
+/* ---- sharing */
+
+void core_share_cells(struct engine *engine, struct object *object, bool is_fresh) {
+  struct cells *cells = &object->cells;
+  size_t bytes = cells->count * cell_element_bytes(cells->typecode);
+  if (cells->share) {
+    return;
+  }
+  struct cell_share *share = cell_share_new(&engine->config.segments, bytes, object->id);
+  if (!share) {
+    return;
+  }
+  if (!is_fresh && bytes > 0) {
+    memcpy(cell_share_elements(share), cells->elements, bytes);
+  }
+  free(cells->elements);
+  cells->elements = cell_share_elements(share);
+  cells->share = share;
+  if (cells->lock.depth > 0) {
+    cells->claim = CELL_SERVER;
+    atomic_store(&header_of(cells)->remote, 1);
+  }
+}
+
+bool core_attach_cells(struct session *session, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells || !map64_get(&session->holds, object->id)) {
+    return false;
+  }
+  if (map64_get(&session->cells, object->id)) {
+    return true;
+  }
+  if (!map64_set(&session->cells, object->id, cells->share)) {
+    return false;
+  }
+  cell_share_acquire(cells->share);
+  return true;
+}
+
+void core_forget_cells(struct engine *engine, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells) {
+    return;
+  }
+  if (cells->listed) {
+    TAILQ_REMOVE(&engine->reviewed, object, cells.review_link);
+  }
+  timers_stop(&engine->timers, &cells->timer);
+  atomic_store(&header_of(cells)->owner, 0);
+  core_cells_changed(engine, object);
+}
+
+/* ---- the lock */
+
+static bool is_held_locally(const struct cells *cells) {
+  return atomic_load(&header_of(cells)->word) & CELL_WORD_THREAD;
+}
+
+bool core_is_locked_locally(struct object *object) {
+  struct cells *cells = shared_cells(object);
+  return cells && cells->claim != CELL_SERVER && is_held_locally(cells);
+}
+
+/* It may be woken earlier than by what it runs for already. */
+static hf_reason look_in(struct engine *engine, uint64_t now_ns, struct cells *cells,
+                         uint64_t delay_ms) {
+  uint64_t deadline_ns = clock_deadline_ns(now_ns, delay_ms);
+  bool is_due = cells->timer.position > 0 && cells->timer.deadline_ns <= deadline_ns;
+  return is_due || timers_restart(&engine->timers, &cells->timer, deadline_ns)
+             ? HF_REASON_NONE
+             : HF_REASON_NO_MEMORY;
+}
+
+/* Whoever locks the mutex from now on sees it, and comes here. */
+static void want(struct engine *engine, struct object *object) {
+  struct cells *cells = &object->cells;
+  if (cells->claim == CELL_CLIENTS) {
+    cells->claim = CELL_WANTED;
+    cells->retry_ms = HF_CELL_RETRY_MS_MIN;
+    atomic_store(&header_of(cells)->remote, 1);
+  }
+  core_review_cells(engine, object);
+}
+
+static bool try_to_get(struct cells *cells) {
+  if (cells->claim == CELL_WANTED && !is_held_locally(cells)) {
+    cells->claim = CELL_SERVER;
+  }
+  return cells->claim == CELL_SERVER;
+}
+
+hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells) {
+    return HF_REASON_NONE;
+  }
+  want(engine, object);
+  if (try_to_get(cells)) {
+    return HF_REASON_NONE;
+  }
+  return look_in(engine, now_ns, cells, cells->retry_ms) ? HF_REASON_NO_MEMORY
+                                                         : HF_REASON_LOCK_HELD;
+}
+
+hf_reason core_take_cells_over(struct engine *engine, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells || cells->lock.depth > 0 || cells->claim == CELL_SERVER || !is_held_locally(cells)) {
+    return HF_REASON_NOT_OWNER;
+  }
+  want(engine, object);
+  cells->claim = CELL_SERVER; /* the holder lets go of the mutex when it has the grant */
+  return HF_REASON_NONE;
+}
+
+bool core_tell_cells_death(struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells) {
+    return false;
+  }
+  struct cell_header *header = header_of(cells);
+  uint32_t flags = atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED);
+  bool says_so = atomic_load(&header->word) & CELL_WORD_DIED;
+  if (says_so) {
+    atomic_fetch_or(&header->flags, CELL_TOLD);
+  }
+  return (flags & CELL_DIED) || (says_so && !(flags & CELL_TOLD));
+}
+
+/* A grant of the server's died with its session: the next may be a local thread. */
+static void pass_death_on(struct cells *cells) {
+  if (cells->lock.owner_died) {
+    cells->lock.owner_died = false;
+    atomic_fetch_or(&header_of(cells)->flags, CELL_DIED);
+  }
+}
+
+void core_review_cells(struct engine *engine, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (cells && !cells->listed) {
+    cells->listed = true;
+    TAILQ_INSERT_TAIL(&engine->reviewed, object, cells.review_link);
+  }
+}
+
+static void review(struct object *object) {
+  struct cells *cells = &object->cells;
+  struct cell_header *header = header_of(cells);
+  bool is_wanted = cells->lock.depth > 0 || object->waits[WAIT_LOCK].count > 0;
+  if (cells->claim != CELL_CLIENTS && !is_wanted) {
+    pass_death_on(cells);
+    cells->claim = CELL_CLIENTS;
+    atomic_store(&header->remote, 0);
+  }
+  if (object->waits[WAIT_CHANGE].count == 0) {
+    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_SERVER_WAITS);
+  }
+}
+
+void core_settle_cells(struct engine *engine) {
+  struct object *object;
+  while ((object = TAILQ_FIRST(&engine->reviewed))) {
+    TAILQ_REMOVE(&engine->reviewed, object, cells.review_link);
+    object->cells.listed = false;
+    review(object);
+  }
+}
+
+/* ---- changes */
+
+void core_cells_changed(struct engine *engine, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
+  if (!cells) {
+    return;
+  }
+  struct cell_header *header = header_of(cells);
+  atomic_thread_fence(memory_order_seq_cst);
+  if (atomic_load(&header->flags) & CELL_LOCAL_WAITS || atomic_load(&header->owner) == 0) {
+    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_LOCAL_WAITS);
+    atomic_fetch_add(&header->changes, 1);
+    cells->share->source.wake(cells->share->source.ctx, &header->changes);
+  }
+}
+
+static bool has_changed(struct cells *cells) {
+  uint64_t bits =
+      cells->count > 0 ? cell_read(cell_type_of(cells->typecode), cells->elements, 0) : 0;
+  bool is_locked = is_held_locally(cells);
+  bool changed = bits != cells->seen || is_locked != cells->seen_locked;
+  cells->seen = bits;
+  cells->seen_locked = is_locked;
+  return changed;
+}
+
+hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells) {
+    return HF_REASON_NONE;
+  }
+  atomic_fetch_or(&header_of(cells)->flags, CELL_SERVER_WAITS);
+  core_review_cells(engine, object);
+  (void)has_changed(cells);
+  return look_in(engine, now_ns, cells, HF_CELL_LOOK_MS);
+}
+
+void core_nudge_cells(struct engine *engine, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells) {
+    return;
+  }
+  if (cells->claim == CELL_WANTED && try_to_get(cells)) {
+    core_wake(engine, &object->waits[WAIT_LOCK]);
+  }
+  if (object->waits[WAIT_CHANGE].count > 0 && has_changed(cells)) {
+    core_wake(engine, &object->waits[WAIT_CHANGE]);
+  }
+  core_review_cells(engine, object);
+}
+
+void core_cells_due(struct engine *engine, uint64_t now_ns, struct object *object) {
+  struct cells *cells = &object->cells;
+  core_nudge_cells(engine, object);
+  if (object->waits[WAIT_CHANGE].count > 0) { /* the timer just ended: there is room for it */
+    (void)look_in(engine, now_ns, cells, HF_CELL_LOOK_MS);
+  }
+  if (cells->claim == CELL_WANTED && object->waits[WAIT_LOCK].count > 0) {
+    uint64_t next_ms = 2 * cells->retry_ms;
+    cells->retry_ms = next_ms < HF_CELL_RETRY_MS_MAX ? next_ms : HF_CELL_RETRY_MS_MAX;
+    (void)look_in(engine, now_ns, cells, cells->retry_ms);
+  }
+}

@@ -1,0 +1,7 @@
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+
+hf_reason handle_cell_nudge(struct call *call) {
+  core_nudge_cells(call->engine, call->object);
+  return HF_REASON_NONE;
+}

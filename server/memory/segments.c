@@ -1,0 +1,295 @@
+#include "server/memory/segments.h"
+
+#include "proto/base/map64.h"
+#include "proto/cell_layout.h"
+#include "proto/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGE_BYTES ((size_t)4096)
+#define PLACE_BYTES_MIN 128u
+#define PLACES_MAX (HF_ARENA_BYTES / PLACE_BYTES_MIN)
+#define CLASS_COUNT 10 /* 128 bytes, doubling, to HF_ARENA_CELL_BYTES_MAX */
+_Static_assert(PLACE_BYTES_MIN << (CLASS_COUNT - 1) == HF_ARENA_CELL_BYTES_MAX, "size classes");
+_Static_assert(PLACE_BYTES_MIN % CELL_ALIGNMENT == 0, "every place is aligned");
+
+struct segment {
+  TAILQ_ENTRY(segment) link; /* arenas: in arenas[size_class], those with room first */
+  uint64_t id;
+  int fd;
+  size_t bytes;
+  char *address;
+  /* Arenas. */
+  bool is_arena;
+  size_t place_bytes, places_used;
+  size_t next; /* where to look for a free place: behind the one used last */
+  uint64_t used[PLACES_MAX / 64];
+};
+TAILQ_HEAD(segment_list, segment);
+
+struct segments {
+  pthread_mutex_t mutex;
+  struct map64 by_id;
+  struct segment_list arenas[CLASS_COUNT];
+  uint64_t last_id;
+  size_t bytes; /* of all */
+};
+
+/* ---- a segment */
+
+static int make_memfd(size_t bytes, unsigned more_seals, void **address) {
+  int fd = memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) {
+    return -1;
+  }
+  *address = MAP_FAILED;
+  if (ftruncate(fd, (off_t)bytes) == 0) {
+    *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  }
+  int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (int)more_seals;
+  if (*address == MAP_FAILED || fcntl(fd, F_ADD_SEALS, seals) != 0) {
+    if (*address != MAP_FAILED) {
+      munmap(*address, bytes);
+    }
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+static struct segment *open_segment(struct segments *segments, size_t bytes, unsigned more_seals) {
+  if (segments->by_id.count >= HF_SEGMENTS_MAX || bytes > HF_SEGMENTS_BYTES_MAX - segments->bytes) {
+    return NULL;
+  }
+  struct segment *segment = calloc(1, sizeof *segment);
+  void *address;
+  if (!segment || (segment->fd = make_memfd(bytes, more_seals, &address)) < 0) {
+    free(segment);
+    return NULL;
+  }
+  segment->bytes = bytes;
+  segment->address = address;
+  segment->id = segments->last_id + 1;
+  if (!map64_set(&segments->by_id, segment->id, segment)) {
+    munmap(segment->address, bytes);
+    close(segment->fd);
+    free(segment);
+    return NULL;
+  }
+  segments->last_id++;
+  segments->bytes += bytes;
+  return segment;
+}
+
+static void close_segment(struct segments *segments, struct segment *segment) {
+  map64_remove(&segments->by_id, segment->id);
+  segments->bytes -= segment->bytes;
+  munmap(segment->address, segment->bytes);
+  close(segment->fd);
+  free(segment);
+}
+
+/* ---- arenas */
+
+static unsigned class_of(size_t bytes) {
+  unsigned size_class = 0;
+  while ((size_t)PLACE_BYTES_MIN << size_class < bytes) {
+    size_class++;
+  }
+  return size_class;
+}
+
+static size_t places_of(const struct segment *arena) {
+  return arena->bytes / arena->place_bytes;
+}
+
+static bool has_room(const struct segment *arena) {
+  return arena && arena->places_used < places_of(arena);
+}
+
+static struct segment *find_arena(struct segments *segments, unsigned size_class) {
+  struct segment_list *arenas = &segments->arenas[size_class];
+  struct segment *arena = TAILQ_FIRST(arenas);
+  if (has_room(arena)) {
+    return arena;
+  }
+  arena = open_segment(segments, HF_ARENA_BYTES, 0);
+  if (arena) {
+    arena->is_arena = true;
+    arena->place_bytes = (size_t)PLACE_BYTES_MIN << size_class;
+    TAILQ_INSERT_HEAD(arenas, arena, link);
+  }
+  return arena;
+}
+
+static bool is_used(const struct segment *arena, size_t position) {
+  return arena->used[position / 64] >> (position % 64) & 1;
+}
+
+/* There is room. */
+static size_t take_place(struct segments *segments, struct segment *arena) {
+  size_t position = arena->next, count = places_of(arena);
+  while (is_used(arena, position)) {
+    position = (position + 1) % count;
+  }
+  arena->used[position / 64] |= UINT64_C(1) << (position % 64);
+  arena->next = (position + 1) % count;
+  if (++arena->places_used == count) { /* full ones last */
+    struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
+    TAILQ_REMOVE(arenas, arena, link);
+    TAILQ_INSERT_TAIL(arenas, arena, link);
+  }
+  return position;
+}
+
+/* One empty arena of each class is kept for the next cell. */
+static void free_place(struct segments *segments, struct segment *arena, size_t position) {
+  struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
+  arena->used[position / 64] &= ~(UINT64_C(1) << (position % 64));
+  arena->places_used--;
+  TAILQ_REMOVE(arenas, arena, link);
+  if (arena->places_used == 0 && has_room(TAILQ_FIRST(arenas))) {
+    close_segment(segments, arena);
+  } else {
+    TAILQ_INSERT_HEAD(arenas, arena, link);
+  }
+}
+
+/* ---- the source */
+
+static bool allocate_small(struct segments *segments, size_t bytes, struct segment_place *place) {
+  struct segment *arena = find_arena(segments, class_of(bytes));
+  if (!arena) {
+    return false;
+  }
+  size_t offset = take_place(segments, arena) * arena->place_bytes;
+  *place = (struct segment_place){arena->id, offset, arena->place_bytes, arena->address + offset};
+  memset(place->address, 0, place->bytes);
+  return true;
+}
+
+static bool allocate_large(struct segments *segments, size_t bytes, struct segment_place *place) {
+  size_t whole = (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+  struct segment *segment = whole >= bytes ? open_segment(segments, whole, 0) : NULL;
+  if (!segment) {
+    return false;
+  }
+  *place = (struct segment_place){segment->id, 0, whole, segment->address};
+  return true;
+}
+
+static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
+  struct segments *segments = ctx;
+  pthread_mutex_lock(&segments->mutex);
+  bool done = bytes <= HF_ARENA_CELL_BYTES_MAX ? allocate_small(segments, bytes, place)
+                                               : allocate_large(segments, bytes, place);
+  pthread_mutex_unlock(&segments->mutex);
+  return done;
+}
+
+static void release(void *ctx, const struct segment_place *place) {
+  struct segments *segments = ctx;
+  pthread_mutex_lock(&segments->mutex);
+  struct segment *segment = map64_get(&segments->by_id, place->segment);
+  if (segment->is_arena) {
+    free_place(segments, segment, place->offset / segment->place_bytes);
+  } else {
+    close_segment(segments, segment);
+  }
+  pthread_mutex_unlock(&segments->mutex);
+}
+
+static void wake(void *ctx, void *word) {
+  (void)ctx;
+  syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+struct segment_source segments_source(struct segments *segments) {
+  return (struct segment_source){segments, allocate, release, wake};
+}
+
+int segments_lend(struct segments *segments, uint64_t id, size_t *bytes) {
+  pthread_mutex_lock(&segments->mutex);
+  struct segment *segment = id ? map64_get(&segments->by_id, id) : NULL;
+  int fd = segment ? fcntl(segment->fd, F_DUPFD_CLOEXEC, 0) : -1;
+  if (fd >= 0) {
+    *bytes = segment->bytes;
+  }
+  pthread_mutex_unlock(&segments->mutex);
+  return fd;
+}
+
+size_t segments_count(struct segments *segments) {
+  pthread_mutex_lock(&segments->mutex);
+  size_t count = segments->by_id.count;
+  pthread_mutex_unlock(&segments->mutex);
+  return count;
+}
+
+/* ---- life */
+
+/* The futex's word must be where the layout says, and say who holds the mutex. */
+static bool lock_life(struct cell_life *life) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  bool locked =
+      pthread_mutex_init(&life->mutex, &attributes) == 0 && pthread_mutex_lock(&life->mutex) == 0;
+  pthread_mutexattr_destroy(&attributes);
+  return locked && (atomic_load(&life->word) & CELL_WORD_THREAD) == (uint32_t)gettid();
+}
+
+static bool begin_life(struct segments *segments) {
+  struct segment *segment = open_segment(segments, PAGE_BYTES, F_SEAL_FUTURE_WRITE);
+  return segment && lock_life((struct cell_life *)(void *)segment->address);
+}
+
+struct segments *segments_new(void) {
+  struct segments *segments = calloc(1, sizeof *segments);
+  if (!segments) {
+    return NULL;
+  }
+  pthread_mutex_init(&segments->mutex, NULL);
+  for (size_t i = 0; i < CLASS_COUNT; i++) {
+    TAILQ_INIT(&segments->arenas[i]);
+  }
+  segments->last_id = CELL_LIFE_SEGMENT - 1;
+  uint32_t start;
+  if (!begin_life(segments) || getrandom(&start, sizeof start, 0) != sizeof start) {
+    segments_free(segments);
+    return NULL;
+  }
+  segments->last_id += (uint64_t)start << 24; /* no client takes it for an earlier server's */
+  return segments;
+}
+
+void segments_free(struct segments *segments) {
+  struct segment *life = map64_get(&segments->by_id, CELL_LIFE_SEGMENT);
+  if (life) { /* clients can't write there: its list is as this thread left it */
+    pthread_mutex_unlock(&((struct cell_life *)(void *)life->address)->mutex);
+  }
+  size_t position = 0;
+  uint64_t id;
+  void *item;
+  while (map64_next(&segments->by_id, &position, &id, &item)) {
+    struct segment *segment = item;
+    munmap(segment->address, segment->bytes);
+    close(segment->fd);
+    free(segment);
+  }
+  map64_deinit(&segments->by_id);
+  pthread_mutex_destroy(&segments->mutex);
+  free(segments);
+}

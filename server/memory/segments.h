@@ -1,0 +1,48 @@
+/* Shared segments: the only server code that maps memory.
+ *
+ * layer   memory
+ * shapes  Small cells share arenas of HF_ARENA_BYTES, one size class in each; a freed place is used
+ *         again as late as possible. Larger ones have a segment of their own. All are memfds sealed
+ *         against shrinking and growing.
+ * threads any; one mutex
+ */
+#ifndef HF_MEMORY_SEGMENTS_H
+#define HF_MEMORY_SEGMENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct segments;
+
+/* Zeroed memory at a multiple of CELL_ALIGNMENT, both here and in the segment. */
+struct segment_place {
+  uint64_t segment; /* its id: never used again, not even by a later server */
+  uint64_t offset;
+  size_t bytes; /* at least what was asked for */
+  void *address;
+};
+
+/* Where the engine, which does no I/O, gets its shared memory from. */
+struct segment_source {
+  void *ctx;
+  /* false: no room, by memory or limits. NULL: there is no shared memory. */
+  bool (*allocate)(void *ctx, size_t bytes, struct segment_place *place);
+  void (*release)(void *ctx, const struct segment_place *place);
+  /* Wakes all who sleep on the word. */
+  void (*wake)(void *ctx, void *word);
+};
+
+/* Clients take the server for alive as long as the calling thread is. NULL: this machine can't do
+ * it, or is out of memory. */
+struct segments *segments_new(void);
+/* What was allocated goes too. */
+void segments_free(struct segments *segments);
+/* Borrowed. */
+struct segment_source segments_source(struct segments *segments);
+/* A descriptor of the segment, the caller's, and its size. -1: there is no such segment. */
+int segments_lend(struct segments *segments, uint64_t segment, size_t *bytes);
+/* Segments there are, for tests. */
+size_t segments_count(struct segments *segments);
+
+#endif

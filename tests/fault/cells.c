@@ -1,0 +1,266 @@
+/* Shared memory and those who die in it, or write all over it.
+ *
+ * usage: cells [SEED [KILLS]]; 200 kills by default
+ */
+#include <holdfast/holdfast.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/support/daemon.h"
+#include "tests/support/random.h"
+
+#define LOCK_WAIT_MS 10000
+#define LARGE_COUNT 20000 /* in a segment of its own */
+#define SCRIBBLES_MS 3000
+
+static struct daemon server;
+static struct random randomness;
+static unsigned kills_count = 200;
+
+static uint64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static hf_conn *connect_to(const char *url, const char *local) {
+  const struct hf_options options = {.grace_ms = 100};
+  hf_conn *conn = NULL;
+  setenv("HOLDFAST_LOCAL", local, 1);
+  if (hf_connect(url, &options, &conn) != HF_OK) {
+    fprintf(stderr, "connect: %s\n", hf_last_error()->message);
+    abort();
+  }
+  return conn;
+}
+
+static void check(hf_status status, const char *what) {
+  if (status != HF_OK) {
+    fprintf(stderr, "%s: %s\n", what, hf_last_error()->message);
+    abort();
+  }
+}
+
+/* ---- kills: of two numbers that are to be equal, a worker that dies may leave the first ahead by
+ * one */
+
+static hf_array *open_two(hf_conn *conn) {
+  hf_array *two = NULL;
+  check(hf_array_open(conn, "two", 'q', 2, NULL, &two), "open");
+  return two;
+}
+
+static void count_for_ever(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  hf_array *two = open_two(connect_to(server.ipc_url, "on"));
+  volatile int64_t *numbers = hf_array_data(two);
+  if (numbers == NULL) {
+    abort();
+  }
+  for (;;) {
+    check(hf_array_lock(two, HF_FOREVER), "lock");
+    numbers[0]++;
+    for (volatile int i = 0; i < 100; i++) {
+    }
+    numbers[1]++;
+    check(hf_array_unlock(two), "unlock");
+  }
+}
+
+static int64_t element(hf_array *two, int64_t index) {
+  hf_value value;
+  check(hf_array_get(two, index, &value), "get");
+  return value.integer;
+}
+
+struct kill_counts {
+  unsigned told, halves;
+  uint64_t worst_us;
+};
+
+static void inspect(hf_array *two, struct kill_counts *counts) {
+  struct hf_grant grant;
+  uint64_t began_us = now_us();
+  check(hf_array_lock_with(two, LOCK_WAIT_MS, &grant), "lock after a kill");
+  uint64_t took_us = now_us() - began_us;
+  counts->worst_us = took_us > counts->worst_us ? took_us : counts->worst_us;
+  int64_t ahead = element(two, 0) - element(two, 1);
+  assert_true(ahead == 0 || (ahead == 1 && grant.owner_died));
+  counts->told += grant.owner_died;
+  counts->halves += ahead == 1;
+  check(hf_array_set(two, 1, hf_int(element(two, 0))), "set");
+  check(hf_array_unlock(two), "unlock");
+}
+
+static void kill_some(hf_array *two, unsigned count, struct kill_counts *counts) {
+  for (unsigned i = 0; i < count; i++) {
+    pid_t worker = fork();
+    if (worker == 0) {
+      count_for_ever();
+    }
+    usleep((useconds_t)(3000 + random_below(&randomness, 5000)));
+    kill(worker, SIGKILL);
+    waitpid(worker, NULL, 0);
+    inspect(two, counts);
+  }
+}
+
+static void test_cells_killed_holders_leave_whole_elements(void **state) {
+  (void)state;
+  hf_conn *near = connect_to(server.ipc_url, "on"), *far = connect_to(server.tcp_url, "off");
+  hf_array *near_two = open_two(near), *far_two = open_two(far);
+  struct kill_counts near_counts = {0}, far_counts = {0};
+  kill_some(near_two, (kills_count + 1) / 2, &near_counts);
+  kill_some(far_two, kills_count / 2, &far_counts);
+  printf(
+      "%u kills, %u told, %u between the stores; longest wait of the next: %llu us in shared "
+      "memory, %llu us over tcp\n",
+      kills_count, near_counts.told + far_counts.told, near_counts.halves + far_counts.halves,
+      (unsigned long long)near_counts.worst_us, (unsigned long long)far_counts.worst_us);
+  assert_true(near_counts.told > 0 && far_counts.told > 0);
+  assert_true(near_counts.worst_us < 1000000 && far_counts.worst_us < 1000000);
+  hf_array_close(near_two);
+  hf_array_close(far_two);
+  hf_close(near);
+  hf_close(far);
+}
+
+/* ---- scribbles */
+
+struct region {
+  char *start;
+  size_t bytes;
+};
+
+static size_t find_shared(struct region *regions, size_t max) {
+  char line[512];
+  size_t count = 0;
+  FILE *file = fopen("/proc/self/maps", "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL && count < max) {
+    uintptr_t start, end;
+    char rights[5];
+    if (strstr(line, "memfd:holdfast") != NULL &&
+        sscanf(line, "%lx-%lx %4s", &start, &end, rights) == 3 && rights[1] == 'w') {
+      regions[count++] = (struct region){(char *)start, end - start};
+    }
+  }
+  fclose(file);
+  return count;
+}
+
+static void scribble(const struct region *region) {
+  size_t at = random_below(&randomness, region->bytes - 8);
+  uint64_t noise = random_next(&randomness);
+  switch (random_below(&randomness, 3)) {
+    case 0: /* headers most of all */
+      at &= ~(size_t)63;
+      at += 8 * random_below(&randomness, 8);
+      break;
+    case 1:
+      noise = (uint64_t)0 - random_below(&randomness, 2);
+      break;
+    default:
+      break;
+  }
+  memcpy(region->start + at, &noise, sizeof noise);
+}
+
+static void scribble_for_ever(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  struct region regions[16];
+  hf_conn *conn = connect_to(server.ipc_url, "on");
+  hf_cell *cell;
+  hf_array *array;
+  check(hf_value_open(conn, "victim", 'i', hf_int(0), &cell), "open");
+  check(hf_array_open(conn, "hostile", 'i', LARGE_COUNT, NULL, &array), "open");
+  randomness.state += (uint64_t)getpid();
+  size_t count = find_shared(regions, 16);
+  if (count == 0) {
+    _exit(1); /* nothing to scribble over: who waits for it will say so */
+  }
+  struct region victim = {(char *)hf_cell_data(cell) - 64, 128}; /* header and element */
+  for (;;) {
+    scribble(&victim);
+    scribble(&regions[random_below(&randomness, count)]);
+  }
+}
+
+/* What others have in segments of their own is as they left it; the server answers. */
+static void use(hf_conn *conn, hf_array *large, hf_dict *dict, unsigned round) {
+  hf_value value;
+  int64_t at = (int64_t)random_below(&randomness, LARGE_COUNT);
+  check(hf_array_set(large, at, hf_int((int64_t)round)), "set");
+  check(hf_array_get(large, at, &value), "get");
+  assert_int_equal(value.integer, round);
+  check(hf_dict_set(dict, hf_int(at), hf_int((int64_t)round)), "dict");
+  check(hf_ping(conn, NULL), "ping");
+}
+
+/* Whatever comes of it. */
+static unsigned touch_victim(hf_cell *victim) {
+  hf_value value;
+  unsigned answered = 0;
+  answered += hf_cell_lock(victim, 2) == HF_OK && hf_cell_unlock(victim) == HF_OK;
+  answered += hf_cell_wait(victim, hf_int(0), 2, &value) == HF_OK;
+  return answered;
+}
+
+static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) {
+  (void)state;
+  pid_t hostile = fork(); /* before there is anything to inherit */
+  if (hostile == 0) {
+    scribble_for_ever();
+  }
+  usleep(100000);
+  hf_conn *near = connect_to(server.ipc_url, "on"), *far = connect_to(server.tcp_url, "off");
+  hf_array *near_large, *far_large;
+  hf_dict *dict;
+  hf_cell *victim;
+  unsigned rounds = 0, answered = 0;
+  check(hf_array_open(near, "large", 'i', LARGE_COUNT, NULL, &near_large), "open");
+  check(hf_array_open(far, "large", 'i', LARGE_COUNT, NULL, &far_large), "open");
+  check(hf_dict_open(far, "dict", &dict), "open");
+  assert_non_null(hf_array_data(near_large));
+  check(hf_value_open(far, "victim", 'i', hf_int(0), &victim), "open");
+  for (uint64_t until_us = now_us() + SCRIBBLES_MS * 1000; now_us() < until_us; rounds++) {
+    use(far, far_large, dict, 2 * rounds);
+    use(near, near_large, dict, 2 * rounds + 1);
+    answered += touch_victim(victim);
+  }
+  int status;
+  assert_int_equal(waitpid(hostile, &status, WNOHANG), 0);
+  kill(hostile, SIGKILL);
+  waitpid(hostile, NULL, 0);
+  printf("%u rounds beside one who scribbles; %u calls on its cells were granted\n", rounds,
+         answered);
+  hf_array_close(near_large);
+  hf_array_close(far_large);
+  hf_cell_close(victim);
+  hf_dict_close(dict);
+  hf_close(near);
+  hf_close(far);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_cells_killed_holders_leave_whole_elements),
+      cmocka_unit_test(test_cells_scribbled_over_the_server_and_others_go_on),
+  };
+  randomness = (struct random){random_seed(argc, argv)};
+  kills_count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : kills_count;
+  daemon_start(&server, NULL);
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  daemon_stop(&server);
+  return failed;
+}

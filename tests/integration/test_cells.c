@@ -1,0 +1,587 @@
+/* Values and arrays in shared memory, among processes of this machine and one that, though it runs
+ * here too, reaches the server over tcp only.
+ *
+ *   test_cells local [--count N]      N increments by each of three processes, 20,000 by default
+ */
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/integration/world.h"
+
+static int64_t increments_count = 20000;
+
+/* A connection that gets nothing of the shared memory. */
+static hf_conn *connect_far(void) {
+  const struct hf_options options = {.client = "far", .grace_ms = 100};
+  hf_conn *conn = NULL;
+  setenv("HOLDFAST_LOCAL", "off", 1);
+  hf_status status = hf_connect(world.daemon.tcp_url, &options, &conn);
+  setenv("HOLDFAST_LOCAL", "on", 1);
+  expect_ok(status);
+  return conn;
+}
+
+static hf_cell *open_value(hf_conn *conn, const char *name) {
+  hf_cell *cell = NULL;
+  expect_ok(hf_value_open(conn, name, 'q', hf_int(0), &cell));
+  return cell;
+}
+
+/* Both ends of the same Value. */
+static struct {
+  hf_conn *far_conn;
+  hf_cell *near, *far;
+} pair;
+
+static int set_up(void **state) {
+  (void)state;
+  pair.far_conn = connect_far();
+  pair.near = open_value(world.conn, "pair");
+  pair.far = open_value(pair.far_conn, "pair");
+  assert_non_null(hf_cell_data(pair.near));
+  assert_null(hf_cell_data(pair.far));
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  hf_cell_close(pair.near);
+  hf_cell_close(pair.far);
+  hf_close(pair.far_conn);
+  expect_ok(hf_delete(world.conn, "pair"));
+  return 0;
+}
+
+static int64_t get(hf_cell *cell) {
+  int64_t integer = 0;
+  expect_ok(hf_cell_get_int(cell, &integer));
+  return integer;
+}
+
+/* ---- one cell */
+
+static void test_cells_both_see_what_either_writes(void **state) {
+  (void)state;
+  expect_ok(hf_cell_set(pair.near, hf_int(41)));
+  expect_ok(hf_cell_add(pair.far, hf_int(1), NULL));
+  assert_int_equal(get(pair.near), 42);
+  *(int64_t *)hf_cell_data(pair.near) = 43;
+  assert_int_equal(get(pair.far), 43);
+}
+
+static void test_cells_errors_are_the_same(void **state) {
+  (void)state;
+  hf_cell *cells[] = {pair.near, pair.far};
+  for (int i = 0; i < 2; i++) {
+    hf_value found;
+    bool swapped;
+    expect_ok(hf_cell_set(cells[i], hf_int(INT64_MAX)));
+    expect_fails(hf_cell_add(cells[i], hf_int(1), NULL), OUT_OF_RANGE, OVERFLOW);
+    expect_fails(hf_cell_set(cells[i], hf_float(1.5)), INVALID_ARGUMENT, WRONG_TYPE);
+    expect_fails(hf_cell_set(cells[i], hf_text("1")), INVALID_ARGUMENT, WRONG_TYPE);
+    expect_fails(hf_cell_wait(cells[i], hf_int(INT64_MAX), 1, &found), DEADLINE_EXCEEDED,
+                 NOT_CHANGED);
+    expect_fails(hf_cell_wait(cells[i], hf_int(INT64_MAX), -2, &found), INVALID_ARGUMENT,
+                 NEGATIVE_TIMEOUT);
+    expect_fails(hf_cell_lock(cells[i], -2), INVALID_ARGUMENT, NEGATIVE_TIMEOUT);
+    expect_fails(hf_cell_unlock(cells[i]), FAILED_PRECONDITION, NOT_OWNER);
+    expect_ok(hf_cell_compare_and_set(cells[i], hf_float(0.5), hf_int(1), &swapped, &found));
+    assert_false(swapped);
+    expect_ok(hf_cell_exchange(cells[i], hf_int(7), &found));
+    expect_equal(found, hf_int(INT64_MAX));
+    expect_ok(hf_cell_compare_and_set(cells[i], hf_int(7), hf_int(8), &swapped, &found));
+    assert_true(swapped);
+  }
+}
+
+static void test_cells_every_type_is_the_same_from_both_sides(void **state) {
+  (void)state;
+  const char typecodes[] = "cbB?hHiIlLqQfd";
+  for (const char *code = typecodes; *code; code++) {
+    hf_cell *near, *far;
+    hf_value from_near, from_far;
+    expect_ok(hf_raw_value_open(world.conn, "typed", *code, hf_none(), &near));
+    expect_ok(hf_raw_value_open(pair.far_conn, "typed", *code, hf_none(), &far));
+    expect_ok(hf_cell_set(far, hf_int(1)));
+    expect_ok(hf_cell_get(near, &from_near));
+    expect_ok(hf_cell_get(far, &from_far));
+    assert_int_equal(from_near.type, from_far.type);
+    assert_true(hf_value_equal(from_near, from_far));
+    hf_value_clear(&from_near);
+    hf_value_clear(&from_far);
+    hf_cell_close(near);
+    hf_cell_close(far);
+    expect_ok(hf_delete(world.conn, "typed"));
+  }
+}
+
+static void test_cells_arrays_and_slices(void **state) {
+  (void)state;
+  hf_array *near, *far;
+  hf_value *values;
+  size_t count;
+  expect_ok(hf_array_open(world.conn, "slices", 'i', 100000, NULL, &near)); /* its own segment */
+  expect_ok(hf_array_open(pair.far_conn, "slices", 'i', 100000, NULL, &far));
+  int *elements = hf_array_data(near);
+  assert_non_null(elements);
+  elements[99999] = 9;
+  expect_ok(hf_array_set(far, 0, hf_int(1)));
+  expect_ok(hf_array_set_slice(near, (struct hf_slice){1, 4, HF_OMITTED},
+                               (hf_value[]){hf_int(2), hf_int(3), hf_int(4)}, 3));
+  expect_ok(hf_array_get_slice(far, (struct hf_slice){3, HF_OMITTED, -1}, &values, &count));
+  EXPECT_INTS(values, count, 4, 3, 2, 1);
+  expect_ok(
+      hf_array_get_slice(near, (struct hf_slice){99998, HF_OMITTED, HF_OMITTED}, &values, &count));
+  EXPECT_INTS(values, count, 0, 9);
+  expect_fails(hf_array_set_slice(near, (struct hf_slice){0, 2, HF_OMITTED},
+                                  (hf_value[]){hf_int(5), hf_float(0.5)}, 2),
+               INVALID_ARGUMENT, WRONG_TYPE);
+  assert_int_equal(elements[0], 1);
+  expect_fails(hf_array_get(near, 100000, values), OUT_OF_RANGE, BAD_INDEX);
+  hf_array_close(near);
+  hf_array_close(far);
+  expect_ok(hf_delete(world.conn, "slices"));
+}
+
+static void test_cells_numbers(void **state) {
+  (void)state;
+  hf_conn *conns[] = {world.conn, pair.far_conn};
+  for (int i = 0; i < 2; i++) {
+    hf_cell *cell, *real;
+    hf_array *array;
+    int64_t number, previous;
+    double f64;
+    int32_t i32;
+    expect_ok(hf_raw_value_open(conns[i], NULL, 'q', hf_int(5), &cell));
+    expect_ok(hf_raw_value_open(conns[i], NULL, 'd', hf_float(0.5), &real));
+    expect_ok(hf_raw_array_open(conns[i], NULL, 'i', 3, NULL, &array));
+    expect_ok(hf_cell_add_int(cell, 2, &number));
+    assert_int_equal(number, 7);
+    expect_ok(hf_cell_store_i64(cell, 6));
+    expect_ok(hf_cell_sum_i64(cell, 4, &number));
+    assert_int_equal(number, 10);
+    expect_ok(hf_cell_swap_i64(cell, INT64_MAX, &previous));
+    assert_int_equal(previous, 10);
+    expect_fails(hf_cell_sum_i64(cell, 1, &number), OUT_OF_RANGE, OVERFLOW);
+    expect_ok(hf_cell_load_i64(cell, &number));
+    assert_int_equal(number, INT64_MAX);
+    expect_fails(hf_cell_load_i32(cell, &i32), OUT_OF_RANGE, OVERFLOW);
+    expect_fails(hf_cell_load_i64(real, &number), INVALID_ARGUMENT, WRONG_TYPE);
+    expect_ok(hf_cell_load_f64(real, &f64));
+    assert_true(f64 == 0.5);
+    expect_ok(hf_array_store_i32(array, 2, 7));
+    expect_ok(hf_array_sum_i32(array, 2, 1, &i32));
+    assert_int_equal(i32, 8);
+    expect_fails(hf_array_load_i32(array, 3, &i32), OUT_OF_RANGE, BAD_INDEX);
+    hf_cell_close(cell);
+    hf_cell_close(real);
+    hf_array_close(array);
+  }
+}
+
+/* ---- the lock */
+
+static int add_near(void *unused) {
+  (void)unused;
+  for (int64_t i = 0; i < increments_count; i++) {
+    if (hf_cell_add(pair.near, hf_int(1), NULL) != HF_OK) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static int add_far(void *unused) {
+  (void)unused;
+  for (int64_t i = 0; i < increments_count; i++) {
+    if (hf_cell_add(pair.far, hf_int(1), NULL) != HF_OK) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* Not with one call: by a plain store under the lock. */
+static int lock_and_add(void *unused) {
+  (void)unused;
+  for (int64_t i = 0; i < increments_count; i++) {
+    if (hf_cell_lock(pair.near, HF_FOREVER) != HF_OK) {
+      return 1;
+    }
+    ++*(volatile int64_t *)hf_cell_data(pair.near);
+    if (hf_cell_unlock(pair.near) != HF_OK) {
+      return 2;
+    }
+  }
+  return 0;
+}
+
+static void test_cells_increments_from_near_and_far_add_up(void **state) {
+  (void)state;
+  uint64_t began_ms = now_ms();
+  pid_t children[] = {child_start(add_near, NULL), child_start(lock_and_add, NULL),
+                      child_start(add_far, NULL)};
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(child_end(children[i]), 0);
+  }
+  assert_int_equal(get(pair.near), 3 * increments_count);
+  printf("%lld increments each: %llu ms\n", (long long)increments_count,
+         (unsigned long long)(now_ms() - began_ms));
+}
+
+static void *lock_far(void *unused) {
+  (void)unused;
+  expect_ok(hf_cell_lock(pair.far, 5000));
+  return NULL;
+}
+
+static void test_cells_near_lock_keeps_far_ones_out(void **state) {
+  (void)state;
+  pthread_t thread;
+  expect_ok(hf_cell_lock(pair.near, HF_FOREVER));
+  struct hf_object_info info;
+  expect_ok(hf_object_info((hf_object *)pair.far, &info));
+  assert_true(info.locked);
+  expect_fails(hf_cell_lock(pair.far, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_fails(hf_cell_lock(pair.far, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+  pthread_create(&thread, NULL, lock_far, NULL);
+  await_waiting(1);
+  expect_ok(hf_cell_add(pair.near, hf_int(1), NULL)); /* its own lock, though others wait */
+  assert_int_equal(waiting_count(), 1);
+  expect_ok(hf_cell_unlock(pair.near));
+  pthread_join(thread, NULL);
+  expect_fails(hf_cell_lock(pair.near, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+}
+
+static void *add_one_near(void *unused) {
+  (void)unused;
+  expect_ok(hf_cell_add(pair.near, hf_int(1), NULL));
+  return NULL;
+}
+
+static void test_cells_far_lock_keeps_near_ones_out(void **state) {
+  (void)state;
+  pthread_t thread;
+  struct hf_grant grant;
+  expect_ok(hf_cell_lock(pair.far, 0));
+  expect_fails(hf_cell_lock(pair.near, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_fails(hf_cell_lock(pair.near, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+  pthread_create(&thread, NULL, add_one_near, NULL);
+  await_waiting(1); /* in line with everybody else */
+  assert_int_equal(get(pair.far), 0);
+  expect_ok(hf_cell_unlock(pair.far));
+  pthread_join(thread, NULL);
+  expect_ok(hf_cell_lock_with(pair.near, 5000, &grant));
+  assert_false(grant.owner_died);
+  assert_int_equal(get(pair.near), 1);
+  expect_ok(hf_cell_unlock(pair.near));
+}
+
+static void test_cells_lock_is_taken_along_into_a_pipeline(void **state) {
+  (void)state;
+  hf_value sum;
+  expect_ok(hf_cell_lock(pair.near, 0));
+  expect_ok(hf_cell_lock(pair.near, 0));
+  expect_ok(hf_pipeline_begin(world.conn, 0));
+  expect_ok(hf_cell_add(pair.near, hf_int(1), NULL));
+  expect_ok(hf_cell_add(pair.near, hf_int(1), &sum));
+  expect_ok(hf_cell_unlock(pair.near));
+  expect_ok(hf_pipeline_end(world.conn, NULL));
+  expect_equal(sum, hf_int(2));
+  expect_fails(hf_cell_lock(pair.far, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_ok(hf_cell_unlock(pair.near));
+  expect_ok(hf_cell_lock(pair.far, 0));
+  expect_ok(hf_cell_unlock(pair.far));
+}
+
+static void test_cells_closed_handle_leaves_the_lock_to_the_session(void **state) {
+  (void)state;
+  hf_cell *again = open_value(world.conn, "pair");
+  expect_ok(hf_cell_lock(again, 0));
+  hf_cell_close(again);
+  expect_fails(hf_cell_lock(pair.far, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_ok(hf_cell_unlock(pair.near));
+  expect_ok(hf_cell_lock(pair.far, 0));
+  expect_ok(hf_cell_unlock(pair.far));
+}
+
+/* ---- deaths */
+
+static int lock_and_stay(void *near) {
+  hf_conn *conn = near ? child_connect() : connect_far();
+  hf_cell *cell = open_value(conn, "pair");
+  if (hf_cell_lock(cell, 1000) != HF_OK || hf_cell_set(cell, hf_int(99)) != HF_OK) {
+    return 1;
+  }
+  pause();
+  return 2;
+}
+
+static void await_value(int64_t wanted) {
+  while (*(volatile int64_t *)hf_cell_data(pair.near) != wanted) {
+    sleep_ms(1);
+  }
+}
+
+static void test_cells_death_is_told_once_to_whoever_is_next(void **state) {
+  (void)state;
+  hf_cell *cells[] = {pair.near, pair.far};
+  for (int is_near = 0; is_near < 2; is_near++) {
+    for (int next = 0; next < 2; next++) {
+      struct hf_grant grant;
+      pid_t child = child_start(lock_and_stay, is_near ? pair.near : NULL);
+      await_value(99);
+      child_kill(child);
+      expect_ok(hf_cell_lock_with(cells[next], 5000, &grant));
+      assert_true(grant.owner_died);
+      assert_int_equal(get(cells[next]), 99);
+      expect_ok(hf_cell_set(cells[next], hf_int(0)));
+      expect_ok(hf_cell_unlock(cells[next]));
+      for (int i = 0; i < 2; i++) {
+        expect_ok(hf_cell_lock_with(cells[i], 5000, &grant));
+        assert_false(grant.owner_died);
+        expect_ok(hf_cell_unlock(cells[i]));
+      }
+    }
+  }
+}
+
+static void test_cells_stopped_holder_delays_others_until_their_timeout_only(void **state) {
+  (void)state;
+  hf_cell *cells[] = {pair.near, pair.far};
+  pid_t child = child_start(lock_and_stay, pair.near);
+  await_value(99);
+  kill(child, SIGSTOP);
+  for (int i = 0; i < 2; i++) {
+    uint64_t began_ms = now_ms();
+    expect_fails(hf_cell_lock(cells[i], 100), DEADLINE_EXCEEDED, LOCK_HELD);
+    assert_in_range(now_ms() - began_ms, 90, 2000);
+    expect_ok(hf_ping(pair.far_conn, NULL));
+  }
+  kill(child, SIGKILL);
+  child_end(child);
+  expect_ok(hf_cell_set(pair.far, hf_int(0)));
+}
+
+/* ---- changes */
+
+static void *wait_far(void *seen) {
+  hf_value value;
+  expect_ok(hf_cell_wait(pair.far, hf_int(0), 5000, &value));
+  *(int64_t *)seen = value.integer;
+  return NULL;
+}
+
+static void *wait_near(void *seen) {
+  hf_value value;
+  expect_ok(hf_cell_wait(pair.near, hf_int(0), 5000, &value));
+  *(int64_t *)seen = value.integer;
+  return NULL;
+}
+
+static void test_cells_change_on_one_side_wakes_the_other(void **state) {
+  (void)state;
+  void *(*const waits[])(void *) = {wait_far, wait_near, wait_near};
+  hf_cell *const writers[] = {pair.near, pair.far, pair.near};
+  for (int i = 0; i < 3; i++) {
+    uint64_t total_ms = 0;
+    for (int round = 0; round < 10; round++) {
+      int64_t seen = 0;
+      pthread_t thread;
+      expect_ok(hf_cell_set(pair.near, hf_int(0)));
+      pthread_create(&thread, NULL, waits[i], &seen);
+      sleep_ms(5);
+      uint64_t began_ms = now_ms();
+      expect_ok(hf_cell_set(writers[i], hf_int(5)));
+      pthread_join(thread, NULL);
+      total_ms += now_ms() - began_ms;
+      assert_int_equal(seen, 5);
+    }
+    assert_in_range(total_ms, 0, 200); /* by looking every 50 ms it would be 250 on average */
+  }
+}
+
+static void *cancel_soon(void *unused) {
+  (void)unused;
+  sleep_ms(30);
+  hf_cancel(world.conn);
+  return NULL;
+}
+
+static void test_cells_cancel_ends_a_wait_here(void **state) {
+  (void)state;
+  pthread_t thread;
+  hf_value value;
+  pthread_create(&thread, NULL, cancel_soon, NULL);
+  expect_fails(hf_cell_wait(pair.near, hf_int(0), HF_FOREVER, &value), CANCELLED, CANCELLED);
+  pthread_join(thread, NULL);
+  expect_fails(hf_cell_wait(pair.near, hf_int(0), 60, &value), DEADLINE_EXCEEDED, NOT_CHANGED);
+  hf_cancel(world.conn);
+  expect_fails(hf_cell_wait(pair.near, hf_int(0), HF_FOREVER, &value), CANCELLED, CANCELLED);
+}
+
+/* ---- lives */
+
+static int use_inherited(void *expected) {
+  int64_t integer, *data = expected;
+  if (*data != 5 || hf_cell_add(pair.near, hf_int(1), NULL) != HF_OK ||
+      hf_cell_data(pair.near) != data || hf_cell_get_int(pair.near, &integer) != HF_OK) {
+    return 1;
+  }
+  return integer == 6 ? 0 : 2;
+}
+
+static void test_cells_child_has_the_parents_mapping(void **state) {
+  (void)state;
+  expect_ok(hf_cell_set(pair.near, hf_int(5)));
+  assert_int_equal(child_end(child_start(use_inherited, hf_cell_data(pair.near))), 0);
+  assert_int_equal(get(pair.near), 6);
+}
+
+static void test_cells_handle_from_a_reference_is_within_reach(void **state) {
+  (void)state;
+  hf_list *list;
+  hf_value value;
+  hf_object *object;
+  expect_ok(hf_list_open(world.conn, NULL, &list));
+  expect_ok(hf_list_append(list, hf_reference((hf_object *)pair.near)));
+  expect_ok(hf_list_get(list, 0, &value));
+  expect_ok(hf_reference_open(world.conn, &value, &object));
+  assert_ptr_equal(hf_cell_data((hf_cell *)object), hf_cell_data(pair.near));
+  hf_object_close(object);
+  hf_list_close(list);
+}
+
+static void test_cells_deleted_ones_are_gone_for_everybody(void **state) {
+  (void)state;
+  hf_cell *cell = open_value(world.conn, "short lived"), *raw;
+  expect_ok(hf_raw_value_open(world.conn, "short lived too", 'i', hf_none(), &raw));
+  expect_ok(hf_delete(pair.far_conn, "short lived"));
+  expect_ok(hf_delete(pair.far_conn, "short lived too"));
+  expect_fails(hf_cell_add(cell, hf_int(1), NULL), NOT_FOUND, NO_SUCH_OBJECT);
+  expect_fails(hf_cell_lock(cell, 0), NOT_FOUND, NO_SUCH_OBJECT);
+  expect_fails(hf_cell_set(raw, hf_int(1)), NOT_FOUND, NO_SUCH_OBJECT);
+  hf_cell_close(cell);
+  hf_cell_close(raw);
+}
+
+static unsigned mapped(pid_t pid) {
+  char path[64], line[512];
+  unsigned count = 0;
+  snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  while (fgets(line, sizeof line, file) != NULL) {
+    count += strstr(line, "memfd:holdfast") != NULL;
+  }
+  fclose(file);
+  return count;
+}
+
+static unsigned descriptors(pid_t pid) {
+  char path[64];
+  unsigned count = 0;
+  snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+  DIR *dir = opendir(path);
+  assert_non_null(dir);
+  while (readdir(dir) != NULL) {
+    count++;
+  }
+  closedir(dir);
+  return count;
+}
+
+static void use_many(void) {
+  hf_conn *conn = connect_again(0);
+  hf_array *arrays[20];
+  hf_cell *cells[20];
+  for (int i = 0; i < 20; i++) {
+    expect_ok(hf_array_open(conn, NULL, 'd', 20000, NULL, &arrays[i]));
+    expect_ok(hf_value_open(conn, NULL, 'd', hf_float(1), &cells[i]));
+    assert_non_null(hf_array_data(arrays[i]));
+    assert_non_null(hf_cell_data(cells[i]));
+  }
+  for (int i = 0; i < 20; i++) {
+    hf_array_close(arrays[i]);
+    hf_cell_close(cells[i]);
+  }
+  hf_close(conn);
+}
+
+static void test_cells_nothing_is_left_of_those_gone(void **state) {
+  (void)state;
+  unsigned maps[2], fds[2], own = 0;
+  for (int round = 0; round < 10; round++) {
+    use_many();
+    expect_ok(hf_ping(world.conn, NULL));
+    uint64_t until_ms = now_ms() + 2000; /* connections end a little later */
+    do {
+      maps[round > 0] = mapped(world.daemon.pid);
+      fds[round > 0] = descriptors(world.daemon.pid);
+      sleep_ms(1);
+    } while (round > 0 && (maps[1] > maps[0] || fds[1] > fds[0]) && now_ms() < until_ms);
+    if (round == 0) {
+      sleep_ms(200);
+      maps[0] = mapped(world.daemon.pid);
+      fds[0] = descriptors(world.daemon.pid);
+      own = mapped(getpid());
+    }
+  }
+  printf("server's mappings %u -> %u, descriptors %u -> %u\n", maps[0], maps[1], fds[0], fds[1]);
+  assert_true(maps[1] <= maps[0]);
+  assert_true(fds[1] <= fds[0]);
+  assert_int_equal(mapped(getpid()), own);
+}
+
+/* ---- the last: the server ends */
+
+static void test_cells_dead_server_is_noticed(void **state) {
+  (void)state;
+  hf_conn *conn = connect_again(500);
+  hf_cell *cell = open_value(conn, "orphan"), *raw;
+  expect_ok(hf_raw_value_open(conn, NULL, 'i', hf_none(), &raw));
+  assert_non_null(hf_cell_data(cell));
+  daemon_kill(&world.daemon);
+  expect_fails(hf_cell_add(cell, hf_int(1), NULL), UNAVAILABLE, NOT_CONNECTED);
+  expect_fails(hf_cell_set(raw, hf_int(1)), UNAVAILABLE, NOT_CONNECTED);
+  daemon_restart(&world.daemon, NULL);
+  expect_fails(hf_cell_add(cell, hf_int(1), NULL), FAILED_PRECONDITION, SESSION_ENDED);
+  hf_cell_close(cell);
+  hf_cell_close(raw);
+  hf_close(conn);
+}
+
+#define PAIR(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+static const struct CMUnitTest tests[] = {
+    PAIR(test_cells_both_see_what_either_writes),
+    PAIR(test_cells_errors_are_the_same),
+    PAIR(test_cells_every_type_is_the_same_from_both_sides),
+    PAIR(test_cells_arrays_and_slices),
+    PAIR(test_cells_numbers),
+    PAIR(test_cells_increments_from_near_and_far_add_up),
+    PAIR(test_cells_near_lock_keeps_far_ones_out),
+    PAIR(test_cells_far_lock_keeps_near_ones_out),
+    PAIR(test_cells_lock_is_taken_along_into_a_pipeline),
+    PAIR(test_cells_closed_handle_leaves_the_lock_to_the_session),
+    PAIR(test_cells_death_is_told_once_to_whoever_is_next),
+    PAIR(test_cells_stopped_holder_delays_others_until_their_timeout_only),
+    PAIR(test_cells_change_on_one_side_wakes_the_other),
+    PAIR(test_cells_cancel_ends_a_wait_here),
+    PAIR(test_cells_child_has_the_parents_mapping),
+    PAIR(test_cells_handle_from_a_reference_is_within_reach),
+    PAIR(test_cells_deleted_ones_are_gone_for_everybody),
+    PAIR(test_cells_nothing_is_left_of_those_gone),
+    cmocka_unit_test(test_cells_dead_server_is_noticed),
+};
+
+int main(int argc, char **argv) {
+  if (argc == 4 && strcmp(argv[2], "--count") == 0) {
+    increments_count = strtoll(argv[3], NULL, 0);
+    argc = 2;
+  }
+  return world_main(argc, argv, "cells", tests, sizeof tests / sizeof *tests);
+}

@@ -1,0 +1,420 @@
+/* Stories of cells in shared memory. The local threads are the test's own: it writes the futex's
+ * word and the flags as they would. Sessions 1 to 3 are there; "v" is a Value that 1 has mapped. */
+#include "proto/cell_layout.h"
+#include "tests/support/story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOME_THREAD 4711
+
+static struct story story;
+static struct cell_header *header; /* of what was shared last */
+static size_t places_out, wakes;
+static bool is_full;
+
+static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
+  (void)ctx;
+  if (is_full) {
+    return false;
+  }
+  size_t whole = (bytes + 63) & ~(size_t)63;
+  header = aligned_alloc(64, whole);
+  assert_non_null(header);
+  memset(header, 0, whole);
+  *place = (struct segment_place){2, 128, whole, header};
+  places_out++;
+  return true;
+}
+
+static void release(void *ctx, const struct segment_place *place) {
+  (void)ctx;
+  free(place->address);
+  places_out--;
+}
+
+static void wake(void *ctx, void *word) {
+  (void)ctx;
+  assert_ptr_equal(word, &header->changes);
+  wakes++;
+}
+
+static int *element(void) {
+  return (int *)(header + 1);
+}
+
+/* ---- requests */
+
+static void open_shared(uint64_t connection, uint64_t sequence, Holdfast__Kind kind,
+                        const char *name) {
+  Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+  Holdfast__Request request = story_request(sequence, NULL, STORY_WAIT_FOREVER);
+  open.kind = kind;
+  open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  open.typecode = (ProtobufCBinaryData){1, (uint8_t *)"i"};
+  open.length = 1;
+  open.map = true;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+  request.object_open = &open;
+  story_send(&story, connection, &request);
+}
+
+static void add(uint64_t connection, uint64_t sequence, const char *name, int64_t timeout_ms) {
+  Holdfast__Value one = HOLDFAST__VALUE__INIT;
+  Holdfast__ValueAdd message = HOLDFAST__VALUE_ADD__INIT;
+  Holdfast__Request request = story_request(sequence, name, timeout_ms);
+  one.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
+  one.integer = 1;
+  message.amount = &one;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_VALUE_ADD;
+  request.value_add = &message;
+  story_send(&story, connection, &request);
+}
+
+static void wait_for_change(uint64_t connection, uint64_t sequence, const char *name,
+                            int64_t known) {
+  Holdfast__Value value = HOLDFAST__VALUE__INIT;
+  Holdfast__ValueWait message = HOLDFAST__VALUE_WAIT__INIT;
+  Holdfast__Request request = story_request(sequence, name, STORY_WAIT_FOREVER);
+  value.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
+  value.integer = known;
+  message.known = &value;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_VALUE_WAIT;
+  request.value_wait = &message;
+  story_send(&story, connection, &request);
+}
+
+static void nudge(uint64_t connection, const char *name) {
+  Holdfast__CellNudge message = HOLDFAST__CELL_NUDGE__INIT;
+  Holdfast__Request request = story_request(0, name, STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_CELL_NUDGE;
+  request.cell_nudge = &message;
+  story_send(&story, connection, &request);
+}
+
+static void take_over(uint64_t connection, uint64_t sequence, uint32_t levels) {
+  Holdfast__LockAcquire message = HOLDFAST__LOCK_ACQUIRE__INIT;
+  Holdfast__Request request = story_request(sequence, "v", 0);
+  message.levels = levels;
+  request.caller = 1;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
+  request.lock_acquire = &message;
+  story_send(&story, connection, &request);
+}
+
+static void delete (uint64_t connection, uint64_t sequence, const char *name) {
+  Holdfast__ObjectDelete message = HOLDFAST__OBJECT_DELETE__INIT;
+  Holdfast__Request request = story_request(sequence, name, STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_DELETE;
+  request.object_delete = &message;
+  story_send(&story, connection, &request);
+}
+
+/* ---- */
+
+static int set_up(void **state) {
+  (void)state;
+  const struct segment_source source = {NULL, allocate, release, wake};
+  places_out = wakes = 0;
+  is_full = false;
+  story_begin_sharing(&story, &source, 1u << 20);
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    story_connect(&story, connection);
+    story_open_session(&story, connection);
+  }
+  open_shared(1, 1, HOLDFAST__KIND__VALUE, "v");
+  story_forget(&story);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  story_end(&story);
+  assert_int_equal(places_out, 0);
+  return 0;
+}
+
+static void lock_locally(void) {
+  atomic_store(&header->word, SOME_THREAD);
+}
+
+static void unlock_locally(void) {
+  atomic_store(&header->word, 0);
+}
+
+static void test_cells_free_lock_is_the_servers_for_a_moment(void **state) {
+  (void)state;
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK 1\n");
+  assert_int_equal(*element(), 1);
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+static void test_cells_local_store_is_seen(void **state) {
+  (void)state;
+  *element() = 41;
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK 42\n");
+}
+
+static void test_cells_locked_locally_others_wait_and_are_nudged(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  add(3, 1, "v", STORY_WAIT_FOREVER);
+  story_expect(&story, "");
+  assert_int_equal(atomic_load(&header->remote), 1);
+  nudge(1, "v");
+  story_expect(&story, "");
+  unlock_locally();
+  nudge(1, "v");
+  story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+static void test_cells_without_a_nudge_the_server_looks_by_itself(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  for (unsigned ms = 0; ms < 500; ms++) {
+    story_pass_ms(&story, 1);
+  }
+  story_expect(&story, "");
+  unlock_locally();
+  story_pass_ms(&story, 10);
+  story_expect(&story, "2 <- #1 OK 1\n");
+  assert_int_equal(engine_next_deadline_ns(story.engine), UINT64_MAX);
+}
+
+static void test_cells_next_request_finds_out_too(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  unlock_locally();
+  add(3, 1, "v", STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
+}
+
+static void test_cells_stopped_holder_delays_only_until_the_timeout(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", 0);
+  story_expect(&story, "2 <- #1 DEADLINE_EXCEEDED LOCK_HELD\n");
+  assert_int_equal(atomic_load(&header->remote), 0);
+  add(2, 2, "v", 20);
+  story_pass_ms(&story, 20);
+  story_expect(&story, "2 <- #2 DEADLINE_EXCEEDED LOCK_HELD\n");
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+static void test_cells_grant_keeps_local_threads_out(void **state) {
+  (void)state;
+  story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK granted\n");
+  assert_int_equal(atomic_load(&header->remote), 1);
+  lock_locally(); /* it sees the flag, and goes again without a store */
+  add(3, 1, "v", STORY_WAIT_FOREVER);
+  unlock_locally();
+  story_release(&story, 2, 2, "v", 1);
+  story_expect(&story, "2 <- #2 OK\n3 <- #1 OK 1\n");
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state) {
+  (void)state;
+  story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
+  story_disconnect(&story, 2);
+  story_pass_ms(&story, 5000);
+  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_true(atomic_load(&header->flags) & CELL_DIED);
+  story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK granted\n3 <- #1 OK granted, owner died\n");
+  assert_false(atomic_load(&header->flags) & CELL_DIED);
+}
+
+static void test_cells_dead_local_holder_is_told_once(void **state) {
+  (void)state;
+  lock_locally();
+  story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
+  atomic_store(&header->word, CELL_WORD_DIED | UINT32_C(0x80000000));
+  story_pass_ms(&story, 1);
+  story_expect(&story, "2 <- #1 OK granted, owner died\n");
+  assert_true(atomic_load(&header->flags) & CELL_TOLD);
+  story_release(&story, 2, 2, "v", 1);
+  story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #2 OK\n3 <- #1 OK granted\n");
+}
+
+static void test_cells_death_noticed_by_a_local_thread_is_told_here(void **state) {
+  (void)state;
+  atomic_fetch_or(&header->flags, CELL_DIED);
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  story_acquire(&story, 2, 2, "v", 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK 1\n2 <- #2 OK granted, owner died\n");
+}
+
+static void test_cells_holder_changes_over_to_a_grant(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  take_over(1, 2, 2);
+  story_expect(&story, "1 <- #2 OK granted\n");
+  unlock_locally();
+  nudge(1, "v");
+  story_release(&story, 1, 3, "v", 1);
+  story_expect(&story, "1 <- #3 OK\n");
+  story_release(&story, 1, 4, "v", 1);
+  story_expect(&story, "1 <- #4 OK\n2 <- #1 OK 1\n");
+}
+
+static void test_cells_nobody_else_changes_over(void **state) {
+  (void)state;
+  take_over(1, 2, 1);
+  story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
+  lock_locally();
+  take_over(1, 3, 1);
+  unlock_locally();
+  story_expect(&story,
+               "1 <- #2 FAILED_PRECONDITION NOT_OWNER\n2 <- #1 OK granted\n"
+               "1 <- #3 FAILED_PRECONDITION NOT_OWNER\n");
+}
+
+static void test_cells_waiter_for_change_is_nudged_or_looks(void **state) {
+  (void)state;
+  wait_for_change(2, 1, "v", 0);
+  assert_true(atomic_load(&header->flags) & CELL_SERVER_WAITS);
+  nudge(1, "v");
+  story_expect(&story, "");
+  *element() = 5;
+  nudge(1, "v");
+  story_expect(&story, "2 <- #1 OK 5\n");
+  assert_false(atomic_load(&header->flags) & CELL_SERVER_WAITS);
+  wait_for_change(2, 2, "v", 5);
+  story_pass_ms(&story, 50);
+  story_pass_ms(&story, 50);
+  *element() = 6;
+  story_pass_ms(&story, 49);
+  story_expect(&story, "");
+  story_pass_ms(&story, 1);
+  story_expect(&story, "2 <- #2 OK 6\n");
+}
+
+static void test_cells_change_by_the_server_wakes_local_waiters(void **state) {
+  (void)state;
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  assert_int_equal(wakes, 0);
+  atomic_fetch_or(&header->flags, CELL_LOCAL_WAITS);
+  add(2, 2, "v", STORY_WAIT_FOREVER);
+  assert_int_equal(wakes, 1);
+  assert_int_equal(atomic_load(&header->changes), 1);
+  add(2, 3, "v", STORY_WAIT_FOREVER);
+  assert_int_equal(wakes, 1);
+}
+
+static void test_cells_raw_have_no_lock(void **state) {
+  (void)state;
+  open_shared(1, 2, HOLDFAST__KIND__RAW_VALUE, "r");
+  story_expect(&story, "1 <- #2 OK created shared\n");
+  lock_locally();
+  add(2, 1, "r", STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK 1\n");
+}
+
+static void test_cells_move_with_their_content(void **state) {
+  (void)state;
+  Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+  Holdfast__Request request = story_request(1, NULL, STORY_WAIT_FOREVER);
+  open.kind = HOLDFAST__KIND__VALUE;
+  open.name = (ProtobufCBinaryData){1, (uint8_t *)"w"};
+  open.typecode = (ProtobufCBinaryData){1, (uint8_t *)"i"};
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+  request.object_open = &open;
+  story_send(&story, 2, &request);
+  add(2, 2, "w", STORY_WAIT_FOREVER);
+  story_acquire(&story, 2, 3, "w", 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "2 <- #1 OK created\n2 <- #2 OK 1\n2 <- #3 OK granted\n");
+  open_shared(1, 2, HOLDFAST__KIND__VALUE, "w");
+  story_expect(&story, "1 <- #2 OK there shared\n");
+  assert_int_equal(*element(), 1);
+  assert_int_equal(atomic_load(&header->remote), 1);
+  story_release(&story, 2, 4, "w", 1);
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+static void test_cells_without_room_stay_where_they_are(void **state) {
+  (void)state;
+  is_full = true;
+  open_shared(1, 2, HOLDFAST__KIND__VALUE, "w");
+  add(2, 1, "w", STORY_WAIT_FOREVER);
+  story_expect(&story, "1 <- #2 OK created\n2 <- #1 OK 1\n");
+}
+
+static void test_cells_place_stays_while_a_session_may_look(void **state) {
+  (void)state;
+  open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
+  delete (3, 1, "v");
+  assert_int_equal(places_out, 1);
+  assert_int_equal(atomic_load(&header->owner), 0);
+  assert_int_equal(wakes, 1);
+  story_disconnect(&story, 2);
+  story_pass_ms(&story, 5000);
+  assert_int_equal(places_out, 1);
+  story_close_session(&story, 1);
+  assert_int_equal(places_out, 0);
+}
+
+static void test_cells_deleted_while_others_wait(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  delete (3, 1, "v");
+  story_expect(&story, "2 <- #1 ABORTED OBJECT_DELETED\n3 <- #1 OK\n");
+  story_pass_ms(&story, 1000);
+}
+
+static void test_cells_scribbled_over_nothing_is_believed(void **state) {
+  (void)state;
+  for (unsigned byte = 0; byte < 256; byte++) {
+    memset((void *)header, (int)byte, sizeof *header);
+    add(2, 1 + 2 * byte, "v", 0);
+    wait_for_change(3, 1 + byte, "v", 1000000);
+    unlock_locally();
+    nudge(1, "v");
+    add(2, 2 + 2 * byte, "v", 0);
+    story_forget(&story);
+  }
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+#define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      STORY(test_cells_free_lock_is_the_servers_for_a_moment),
+      STORY(test_cells_local_store_is_seen),
+      STORY(test_cells_locked_locally_others_wait_and_are_nudged),
+      STORY(test_cells_without_a_nudge_the_server_looks_by_itself),
+      STORY(test_cells_next_request_finds_out_too),
+      STORY(test_cells_stopped_holder_delays_only_until_the_timeout),
+      STORY(test_cells_grant_keeps_local_threads_out),
+      STORY(test_cells_dead_session_lets_local_threads_in_and_tells),
+      STORY(test_cells_dead_local_holder_is_told_once),
+      STORY(test_cells_death_noticed_by_a_local_thread_is_told_here),
+      STORY(test_cells_holder_changes_over_to_a_grant),
+      STORY(test_cells_nobody_else_changes_over),
+      STORY(test_cells_waiter_for_change_is_nudged_or_looks),
+      STORY(test_cells_change_by_the_server_wakes_local_waiters),
+      STORY(test_cells_raw_have_no_lock),
+      STORY(test_cells_move_with_their_content),
+      STORY(test_cells_without_room_stay_where_they_are),
+      STORY(test_cells_place_stays_while_a_session_may_look),
+      STORY(test_cells_deleted_while_others_wait),
+      STORY(test_cells_scribbled_over_nothing_is_believed),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

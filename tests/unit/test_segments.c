@@ -1,0 +1,243 @@
+/* Shared memory: places, their limits, what clients get of it. */
+#include "proto/cell_layout.h"
+#include "proto/limits.h"
+#include "server/memory/segments.h"
+#include "tests/support/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct segments *segments;
+static struct segment_source source;
+
+static int set_up(void **state) {
+  (void)state;
+  segments = segments_new();
+  source = segments_source(segments);
+  return segments == NULL;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  segments_free(segments);
+  return 0;
+}
+
+static struct segment_place allocate(size_t bytes) {
+  struct segment_place place;
+  assert_true(source.allocate(source.ctx, bytes, &place));
+  return place;
+}
+
+static void release(struct segment_place place) {
+  source.release(source.ctx, &place);
+}
+
+static void test_segments_are_the_memory_that_is_lent(void **state) {
+  (void)state;
+  struct segment_place place = allocate(100);
+  size_t bytes;
+  int fd = segments_lend(segments, place.segment, &bytes);
+  assert_true(fd >= 0);
+  assert_int_equal(bytes, HF_ARENA_BYTES);
+  char *other = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  assert_ptr_not_equal(other, MAP_FAILED);
+  memcpy(place.address, "hello", sizeof "hello");
+  assert_string_equal(other + place.offset, "hello");
+  munmap(other, bytes);
+  release(place);
+}
+
+static void test_segments_can_be_neither_cut_nor_unsealed(void **state) {
+  (void)state;
+  struct segment_place small = allocate(100), large = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
+  size_t bytes;
+  const uint64_t ids[] = {small.segment, large.segment, CELL_LIFE_SEGMENT};
+  for (size_t i = 0; i < 3; i++) {
+    int fd = segments_lend(segments, ids[i], &bytes);
+    const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    assert_int_equal(fcntl(fd, F_GET_SEALS) & seals, seals);
+    assert_int_equal(ftruncate(fd, 0), -1);
+    assert_int_equal(ftruncate(fd, (off_t)bytes + 4096), -1);
+    close(fd);
+  }
+  release(small);
+  release(large);
+}
+
+static void test_segments_life_can_only_be_read(void **state) {
+  (void)state;
+  size_t bytes;
+  int fd = segments_lend(segments, CELL_LIFE_SEGMENT, &bytes);
+  assert_ptr_equal(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+  struct cell_life *life = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+  assert_ptr_not_equal(life, MAP_FAILED);
+  assert_int_equal(atomic_load(&life->word) & CELL_WORD_THREAD, gettid());
+  munmap(life, bytes);
+  close(fd);
+}
+
+/* A child is the server, and is killed; its life is read here. */
+static void test_segments_life_ends_with_the_server(void **state) {
+  (void)state;
+  int *fd_of_child = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int ready[2];
+  char byte;
+  assert_int_equal(pipe(ready), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    size_t bytes;
+    struct segments *own = segments_new();
+    *fd_of_child = segments_lend(own, CELL_LIFE_SEGMENT, &bytes);
+    (void)!write(ready[1], "", 1);
+    pause();
+    _exit(0);
+  }
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/fd/%d", child, *fd_of_child);
+  int fd = open(path, O_RDONLY);
+  assert_true(fd >= 0);
+  struct cell_life *life = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+  assert_int_equal(atomic_load(&life->word) & CELL_WORD_THREAD, child);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  assert_int_equal(atomic_load(&life->word) & CELL_WORD_THREAD, 0);
+  munmap(life, 4096);
+  munmap(fd_of_child, 4096);
+  close(fd);
+  close(ready[0]);
+  close(ready[1]);
+}
+
+static void test_segments_unknown_one_is_not_lent(void **state) {
+  (void)state;
+  size_t bytes;
+  assert_int_equal(segments_lend(segments, 0, &bytes), -1);
+  assert_int_equal(segments_lend(segments, 99, &bytes), -1);
+}
+
+static void test_segments_absurd_sizes_are_refused(void **state) {
+  (void)state;
+  struct segment_place place;
+  assert_false(source.allocate(source.ctx, SIZE_MAX, &place));
+  assert_false(source.allocate(source.ctx, SIZE_MAX - 4000, &place));
+  assert_false(source.allocate(source.ctx, HF_SEGMENTS_BYTES_MAX, &place));
+  assert_int_equal(segments_count(segments), 1);
+}
+
+static void test_segments_no_more_than_the_limit(void **state) {
+  (void)state;
+  static struct segment_place places[HF_SEGMENTS_MAX];
+  struct segment_place more;
+  for (size_t i = 1; i < HF_SEGMENTS_MAX; i++) {
+    places[i] = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
+  }
+  assert_false(source.allocate(source.ctx, HF_ARENA_CELL_BYTES_MAX + 1, &more));
+  assert_false(source.allocate(source.ctx, 1, &more));
+  for (size_t i = 1; i < HF_SEGMENTS_MAX; i++) {
+    release(places[i]);
+  }
+  assert_int_equal(segments_count(segments), 1);
+}
+
+static void test_segments_freed_place_is_used_again_as_late_as_possible(void **state) {
+  (void)state;
+  struct segment_place kept = allocate(100);
+  const uint64_t first = allocate(100).offset;
+  release((struct segment_place){kept.segment, first, 128, NULL});
+  for (size_t i = 2; i < HF_ARENA_BYTES / 128; i++) {
+    assert_int_not_equal(allocate(100).offset, first);
+  }
+  assert_int_equal(allocate(100).offset, first);
+}
+
+/* ---- against a naive version: a list of what is out, which must not overlap and keeps its content
+ */
+
+#define OUT_MAX 400
+
+static struct {
+  struct segment_place place;
+  uint8_t mark;
+} out[OUT_MAX];
+
+static size_t random_size(struct random *random) {
+  size_t limit = (size_t)1 << (1 + random_below(random, 18));
+  return 1 + random_below(random, limit);
+}
+
+static void check(size_t i) {
+  const uint8_t *bytes = out[i].place.address;
+  assert_int_equal(bytes[0], out[i].mark);
+  assert_int_equal(bytes[out[i].place.bytes - 1], out[i].mark);
+}
+
+static void add(size_t i, struct random *random) {
+  size_t size = random_size(random);
+  out[i].place = allocate(size);
+  out[i].mark = (uint8_t)(1 + random_below(random, 255));
+  assert_true(out[i].place.bytes >= size);
+  assert_int_equal((uintptr_t)out[i].place.address % CELL_ALIGNMENT, 0);
+  assert_int_equal(out[i].place.offset % CELL_ALIGNMENT, 0);
+  uint8_t *bytes = out[i].place.address;
+  for (size_t at = 0; at < out[i].place.bytes; at++) {
+    assert_int_equal(bytes[at], 0);
+  }
+  memset(bytes, out[i].mark, out[i].place.bytes);
+}
+
+static uint64_t seed;
+
+static void test_segments_model(void **state) {
+  (void)state;
+  struct random random = {seed};
+  for (unsigned step = 0; step < 20000; step++) {
+    size_t i = random_below(&random, OUT_MAX);
+    if (out[i].mark == 0) {
+      add(i, &random);
+    } else {
+      check(i);
+      release(out[i].place);
+      out[i].mark = 0;
+    }
+  }
+  for (size_t i = 0; i < OUT_MAX; i++) {
+    if (out[i].mark != 0) {
+      check(i);
+      release(out[i].place);
+    }
+  }
+  assert_true(segments_count(segments) <= 1 + 10); /* an empty arena of each class */
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_segments_are_the_memory_that_is_lent, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_can_be_neither_cut_nor_unsealed, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_life_can_only_be_read, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_life_ends_with_the_server, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_unknown_one_is_not_lent, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_absurd_sizes_are_refused, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_no_more_than_the_limit, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_freed_place_is_used_again_as_late_as_possible,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_model, set_up, tear_down),
+  };
+  seed = random_seed(argc, argv);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
