@@ -8,6 +8,8 @@
 #include "proto/base/clock.h"
 
 #define FAILURES_KEPT_MAX 1024
+/* A pipeline shorter than that is written whole: the server reads it at once. */
+#define SHORT_COUNT 16
 
 struct kept_failure {
   uint64_t idx;
@@ -155,7 +157,7 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
     } else if (request->wait_ms > pipeline->wait_ms) {
       pipeline->wait_ms = request->wait_ms;
     }
-    if (pipeline->unwritten >= half) {
+    if (pipeline->unwritten >= (half < SHORT_COUNT / 2 ? pipeline->in_flight_max : half)) {
       conn_write(conn);
       pipeline->unwritten = 0;
     }
