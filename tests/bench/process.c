@@ -191,10 +191,12 @@ uint16_t port_find(void) {
 }
 
 static int connect_tcp(const char *address) {
+  char host[64];
   const char *colon = strrchr(address, ':');
-  struct sockaddr_in in = {.sin_family = AF_INET,
-                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                           .sin_port = htons((uint16_t)atoi(colon + 1))};
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1))};
+  snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
+  if (inet_pton(AF_INET, host, &in.sin_addr) != 1)
+    bench_fail("%s: the host is to be an IPv4 address", address);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   if (connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0)
