@@ -104,16 +104,8 @@ hf_reason call_check_name(struct bytes name) {
 
 /* ---- what containers keep */
 
-static void keep_reference(void *ctx, uint64_t object) {
-  struct call *call = ctx;
-  core_hold(call->engine, object);
-  call->object->references++;
-}
-
 void call_keep(struct call *call, struct value value) {
-  if (value_has_reference(value)) {
-    value_each_reference(value, keep_reference, call);
-  }
+  core_keep(call->engine, call->object, value);
 }
 
 static void drop_reference(void *ctx, uint64_t object) {

@@ -116,6 +116,8 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter);
 /* holding.c: who refers to what */
 void core_hold(struct engine *engine, uint64_t object);
 void core_unhold(struct engine *engine, uint64_t object, uint64_t count);
+/* The object has stored the value: references in it are counted. */
+void core_keep(struct engine *engine, struct object *object, struct value value);
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Frees it; a large one outside the turn. */
 void core_bury(struct engine *engine, struct object *object);
@@ -150,6 +152,10 @@ void core_leave_wait(struct engine *engine, const struct waiter *waiter);
 void core_end_round(struct engine *engine, struct object *object, unsigned step);
 /* Ends the waits for the object that stand in other objects' queues. */
 void core_end_foreign_waits(struct engine *engine, uint64_t now_ns, struct object *object);
+/* Gives permits back, first of those the session (or NULL) has. HF_REASON_NONE | RELEASED_TOO_OFTEN
+ * OVERFLOW, unchanged */
+hf_reason core_release_permits(struct engine *engine, struct session *session,
+                               struct object *object, uint64_t count);
 /* Passes notifications to the first `count` who wait for one. */
 void core_notify(struct engine *engine, struct object *object, uint64_t count);
 /* The object whose lock a condition uses; itself unless it was given one. NULL: that one is gone.

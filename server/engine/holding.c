@@ -26,6 +26,24 @@ void core_unhold(struct engine *engine, uint64_t id, uint64_t count) {
   }
 }
 
+struct keeping {
+  struct engine *engine;
+  struct object *object;
+};
+
+static void keep_one(void *ctx, uint64_t id) {
+  struct keeping *keeping = ctx;
+  core_hold(keeping->engine, id);
+  keeping->object->references++;
+}
+
+void core_keep(struct engine *engine, struct object *object, struct value value) {
+  struct keeping keeping = {engine, object};
+  if (value_has_reference(value)) {
+    value_each_reference(value, keep_one, &keeping);
+  }
+}
+
 static void unhold_one(void *engine, uint64_t id) {
   core_unhold(engine, id, 1);
 }

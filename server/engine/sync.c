@@ -6,6 +6,24 @@ struct object *core_guard_of(const struct engine *engine, struct object *object)
   return is_elsewhere ? registry_find(&engine->registry, object->condition.guard) : object;
 }
 
+hf_reason core_release_permits(struct engine *engine, struct session *session,
+                               struct object *object, uint64_t count) {
+  hf_reason reason = semaphore_release(&object->semaphore, count);
+  uintptr_t held = session ? (uintptr_t)map64_get(&session->permits, object->id) : 0;
+  if (reason) {
+    return reason;
+  }
+  if (held > count) {
+    map64_set(&session->permits, object->id,
+              (void *)(held - count)); /* needs no memory: it is there */
+  } else if (held) {
+    map64_remove(&session->permits, object->id);
+  }
+  core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
+  return HF_REASON_NONE;
+}
+
 void core_notify(struct engine *engine, struct object *object, uint64_t count) {
   struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
   struct waiter *waiter = TAILQ_FIRST(&queue->waiters);

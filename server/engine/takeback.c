@@ -9,21 +9,6 @@ static void wake_change(struct engine *engine, struct object *object, unsigned w
   core_wake(engine, &object->waits[WAIT_CHANGE]);
 }
 
-static void hold_reference(void *ctx, uint64_t object) {
-  core_hold(ctx, object);
-}
-
-static void count_reference(void *ctx, uint64_t object) {
-  (void)object;
-  ++*(uint64_t *)ctx;
-}
-
-/* The container counts the references in a value that it has again. */
-static void hold_again(struct engine *engine, struct object *object, struct value value) {
-  value_each_reference(value, hold_reference, engine);
-  value_each_reference(value, count_reference, &object->references);
-}
-
 static void put_back_items(struct engine *engine, struct object *object,
                            const struct reply *reply) {
   for (size_t i = reply->values_count; i > 0; i--) {
@@ -38,7 +23,7 @@ static void put_back_message(struct engine *engine, struct object *object, struc
   if (pipe->closed[end] || list_insert(&pipe->lines[end], 0, &value, 1) != HF_REASON_NONE) {
     return;
   }
-  hold_again(engine, object, value_retain(value));
+  core_keep(engine, object, value_retain(value));
   wake_change(engine, object, WAIT_PIPE_RECV + (unsigned)end);
 }
 
@@ -65,17 +50,9 @@ static void release_grant(struct engine *engine, struct session *session, struct
 }
 
 static void return_permit(struct engine *engine, struct session *session, struct object *object) {
-  uintptr_t held = (uintptr_t)map64_get(&session->permits, object->id);
-  if (held == 0 || semaphore_release(&object->semaphore, 1) != HF_REASON_NONE) {
-    return;
+  if (map64_get(&session->permits, object->id)) {
+    (void)core_release_permits(engine, session, object, 1);
   }
-  if (held == 1) {
-    map64_remove(&session->permits, object->id);
-  } else {
-    map64_set(&session->permits, object->id, (void *)(held - 1));
-  }
-  core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
-  core_wake(engine, &object->waits[WAIT_CHANGE]);
 }
 
 static void take_back_from(struct engine *engine, struct session *session, struct object *object,

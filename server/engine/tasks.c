@@ -95,15 +95,6 @@ void core_leave_reservations(struct engine *engine, struct session *session, boo
 
 /* ---- items */
 
-static void keep_reference(void *ctx, uint64_t id) {
-  core_hold(ctx, id);
-}
-
-static void count_reference(void *ctx, uint64_t id) {
-  (void)id;
-  ((struct object *)ctx)->references++;
-}
-
 void core_put_back_item(struct engine *engine, struct object *object, struct value value,
                         const struct reply_taken *taken) {
   struct taken item = {{taken->priority, taken->order, taken->suborder}, taken->tries};
@@ -112,8 +103,7 @@ void core_put_back_item(struct engine *engine, struct object *object, struct val
     value_release(value);
     return;
   }
-  value_each_reference(value, keep_reference, engine);
-  value_each_reference(value, count_reference, object);
+  core_keep(engine, object, value);
   registry_account(&engine->registry, object);
   wake_getters(engine, &object->queue);
 }
