@@ -248,6 +248,18 @@ void core_nudge_cells(struct engine *engine, struct object *object) {
   core_review_cells(engine, object);
 }
 
+void core_nudge_cells_of(struct engine *engine, struct session *session) {
+  size_t position = 0;
+  uint64_t id;
+  void *share;
+  while (map64_next(&session->cells, &position, &id, &share)) {
+    struct object *object = registry_find(&engine->registry, id);
+    if (object && (object->waits[WAIT_LOCK].count > 0 || object->waits[WAIT_CHANGE].count > 0)) {
+      core_nudge_cells(engine, object);
+    }
+  }
+}
+
 void core_cells_due(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = &object->cells;
   core_nudge_cells(engine, object);

@@ -200,6 +200,25 @@ static void test_cells_next_request_finds_out_too(void **state) {
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
 }
 
+/* Its last words may have been an unlock or a store; who dies says nothing at all. */
+static void test_cells_gone_client_counts_as_a_nudge(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  unlock_locally();
+  story_disconnect(&story, 1);
+  story_expect(&story, "2 <- #1 OK 1\n");
+}
+
+static void test_cells_gone_clients_store_is_seen_at_once(void **state) {
+  (void)state;
+  wait_for_change(2, 1, "v", 0);
+  *element() = 41;
+  story_expect(&story, "");
+  story_disconnect(&story, 1);
+  story_expect(&story, "2 <- #1 OK 41\n");
+}
+
 static void test_cells_stopped_holder_delays_only_until_the_timeout(void **state) {
   (void)state;
   lock_locally();
@@ -400,6 +419,8 @@ int main(void) {
       STORY(test_cells_locked_locally_others_wait_and_are_nudged),
       STORY(test_cells_without_a_nudge_the_server_looks_by_itself),
       STORY(test_cells_next_request_finds_out_too),
+      STORY(test_cells_gone_client_counts_as_a_nudge),
+      STORY(test_cells_gone_clients_store_is_seen_at_once),
       STORY(test_cells_stopped_holder_delays_only_until_the_timeout),
       STORY(test_cells_grant_keeps_local_threads_out),
       STORY(test_cells_dead_session_lets_local_threads_in_and_tells),
