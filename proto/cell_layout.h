@@ -45,7 +45,10 @@
  * A client that dies with the mutex has published whole elements only. The kernel puts
  * FUTEX_OWNER_DIED into the word and wakes one who waits; that one makes the mutex consistent and
  * sets CELL_DIED, so that the next who asks for the lock as such is told, here or by the server. When
- * the server tells first, it sets CELL_TOLD. A client that dies between its store and waking others
+ * the server is first, it sets CELL_DIED itself, and CELL_TOLD, which the one who takes the mutex over
+ * then takes away instead of setting CELL_DIED again. The server sets CELL_TOLD before it reads the
+ * word, and takes it back if the word says nothing; when it is gone by then, one who died was found
+ * in between, and the server sets CELL_DIED for it. A client that dies between its store and waking others
  * costs them the rest of a slice of 50 ms. When the server's session of a client that dies had the
  * lock, the server sees to it.
  *
@@ -78,7 +81,7 @@ enum cell_flag {
   CELL_LOCAL_WAITS = 1,
   CELL_SERVER_WAITS = 2,
   CELL_DIED = 4, /* a holder, and nobody was told */
-  CELL_TOLD = 8, /* by the server; the word still says it */
+  CELL_TOLD = 8, /* CELL_DIED says it, or did; so does the word, still */
 };
 
 struct cell_header {

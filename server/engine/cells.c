@@ -113,8 +113,26 @@ static void want(struct engine *engine, struct object *object) {
   core_review_cells(engine, object);
 }
 
+/* Makes CELL_DIED of what the word says of a death. Whether no thread has the mutex.
+ *
+ * The word and the flags can't be read at once, and a local thread may be taking the mutex over
+ * from the dead one. So CELL_TOLD comes first: from then on that thread leaves the flag alone, and
+ * whoever takes CELL_TOLD away has seen a death that is now ours to tell. */
+static bool note_death(struct cell_header *header) {
+  bool is_known = atomic_fetch_or(&header->flags, CELL_TOLD) & CELL_TOLD;
+  uint32_t word = atomic_load(&header->word);
+  bool is_free = !(word & CELL_WORD_THREAD);
+  bool says_so = is_free && (word & CELL_WORD_DIED);
+  if (!is_known &&
+      (says_so || !(atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD))) {
+    atomic_fetch_or(&header->flags, CELL_DIED);
+  }
+  return is_free;
+}
+
+/* `remote` is 1: who takes the mutex from now on goes away again. */
 static bool try_to_get(struct cells *cells) {
-  if (cells->claim == CELL_WANTED && !is_held_locally(cells)) {
+  if (cells->claim == CELL_WANTED && !is_held_locally(cells) && note_death(header_of(cells))) {
     cells->claim = CELL_SERVER;
   }
   return cells->claim == CELL_SERVER;
@@ -149,12 +167,8 @@ bool core_tell_cells_death(struct object *object) {
     return false;
   }
   struct cell_header *header = header_of(cells);
-  uint32_t flags = atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED);
-  bool says_so = atomic_load(&header->word) & CELL_WORD_DIED;
-  if (says_so) {
-    atomic_fetch_or(&header->flags, CELL_TOLD);
-  }
-  return (flags & CELL_DIED) || (says_so && !(flags & CELL_TOLD));
+  (void)note_death(header);
+  return atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED;
 }
 
 /* A grant of the server's died with its session: the next may be a local thread. */

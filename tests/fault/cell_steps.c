@@ -44,7 +44,7 @@
 
 static struct daemon server;
 static struct random randomness;
-static size_t steps_max = 400000;
+static size_t steps_max = 250000;
 static const char *only; /* calls with this in their name */
 
 /* What one party has open. */

@@ -3,6 +3,8 @@
 #include "proto/cell_layout.h"
 #include "tests/support/story.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +12,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SOME_THREAD 4711
 
@@ -277,6 +280,76 @@ static void test_cells_death_noticed_by_a_local_thread_is_told_here(void **state
   story_expect(&story, "2 <- #1 OK 1\n2 <- #2 OK granted, owner died\n");
 }
 
+/* ---- a death that two find at once */
+
+#define FINDS 20000
+#define SEQUENCES 50
+
+static atomic_int found; /* 1: go on */
+static int told_here;
+
+static void *lock_and_die(void *unused) {
+  (void)unused;
+  pthread_mutex_lock(&header->mutex);
+  return NULL;
+}
+
+/* As a client does (client/src/near.c). */
+static void *take_over_from_dead(void *delay) {
+  while (atomic_load(&found) == 0) {
+  }
+  for (volatile uintptr_t i = 0; i < (uintptr_t)delay; i++) {
+  }
+  if (pthread_mutex_trylock(&header->mutex) != EOWNERDEAD) {
+    abort();
+  }
+  pthread_mutex_consistent(&header->mutex);
+  if (!(atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD)) {
+    atomic_fetch_or(&header->flags, CELL_DIED);
+  }
+  if (atomic_load(&header->remote) == 0) {
+    told_here = (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
+  }
+  pthread_mutex_unlock(&header->mutex);
+  return NULL;
+}
+
+/* Whether the one who got the grant was told. */
+static int find_death(uint64_t sequence, uintptr_t delay) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, lock_and_die, NULL);
+  pthread_join(thread, NULL);
+  atomic_store(&found, 0);
+  told_here = 0;
+  pthread_create(&thread, NULL, take_over_from_dead, (void *)delay);
+  usleep(30); /* until it runs */
+  atomic_store(&found, 1);
+  story_acquire(&story, 2, sequence, "v", 1, STORY_WAIT_FOREVER);
+  pthread_join(thread, NULL);
+  nudge(1, "v");
+  assert_non_null(strstr(story.text, "granted"));
+  return strstr(story.text, "owner died") != NULL;
+}
+
+static void test_cells_death_found_by_two_is_told_to_one(void **state) {
+  unsigned here = 0;
+  for (uint64_t i = 0, sequence = 1; i < FINDS; i++, sequence += 2) {
+    if (sequence > SEQUENCES) { /* a session keeps its replies */
+      tear_down(state);
+      set_up(state);
+      sequence = 1;
+    }
+    int told = find_death(sequence, (uintptr_t)(100 + i * 7 % 900));
+    story_forget(&story);
+    story_release(&story, 2, sequence + 1, "v", 1);
+    story_forget(&story);
+    here += (unsigned)told_here;
+    assert_int_equal(told + told_here, 1);
+    assert_int_equal(atomic_load(&header->flags) & (CELL_DIED | CELL_TOLD), 0);
+  }
+  print_message("%d deaths, %u told here\n", FINDS, here);
+}
+
 static void test_cells_holder_changes_over_to_a_grant(void **state) {
   (void)state;
   lock_locally();
@@ -426,6 +499,7 @@ int main(void) {
       STORY(test_cells_dead_session_lets_local_threads_in_and_tells),
       STORY(test_cells_dead_local_holder_is_told_once),
       STORY(test_cells_death_noticed_by_a_local_thread_is_told_here),
+      STORY(test_cells_death_found_by_two_is_told_to_one),
       STORY(test_cells_holder_changes_over_to_a_grant),
       STORY(test_cells_nobody_else_changes_over),
       STORY(test_cells_waiter_for_change_is_nudged_or_looks),
