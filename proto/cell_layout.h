@@ -45,12 +45,15 @@
  * A client that dies with the mutex has published whole elements only. The kernel puts
  * FUTEX_OWNER_DIED into the word and wakes one who waits; that one makes the mutex consistent and
  * sets CELL_DIED, so that the next who asks for the lock as such is told, here or by the server. When
- * the server is first, it sets CELL_DIED itself, and CELL_TOLD, which the one who takes the mutex over
- * then takes away instead of setting CELL_DIED again. The server sets CELL_TOLD before it reads the
- * word, and takes it back if the word says nothing; when it is gone by then, one who died was found
- * in between, and the server sets CELL_DIED for it. A client that dies between its store and waking others
- * costs them the rest of a slice of 50 ms. When the server's session of a client that dies had the
- * lock, the server sees to it.
+ * the server is first, it sets CELL_DIED itself, and CELL_TOLD, which the one who takes the mutex
+ * over then takes away instead of setting CELL_DIED again. The server sets CELL_TOLD before it reads
+ * the word, and takes it back if the word says nothing; when it is gone by then, one who died was
+ * found in between, and the server sets CELL_DIED for it. Who locks the mutex only to see `remote`,
+ * and dies there, may count as a holder.
+ *
+ * A client that dies between its store or unlock and waking others costs those on this machine the
+ * rest of a slice of 50 ms; for those who wait at the server it looks when the connection ends. When
+ * the server's session of a client that dies had the lock, the server sees to it.
  *
  * A hostile client may write anything anywhere at any time. The server keeps type, length and place
  * in its own memory, copies an element before it looks at it, and waits for nothing: `remote` and
