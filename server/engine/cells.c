@@ -130,10 +130,14 @@ static bool note_death(struct cell_header *header) {
   return is_free;
 }
 
-/* `remote` is 1: who takes the mutex from now on goes away again. */
-static bool try_to_get(struct cells *cells) {
+/* `remote` is 1: who takes the mutex from now on goes away again. Whoever finds it free may not be
+ * the one who has waited longest, nor take it for long: all in line are told, because nobody looks
+ * any more once it is the server's. */
+static bool try_to_get(struct engine *engine, struct object *object) {
+  struct cells *cells = &object->cells;
   if (cells->claim == CELL_WANTED && !is_held_locally(cells) && note_death(header_of(cells))) {
     cells->claim = CELL_SERVER;
+    core_wake(engine, &object->waits[WAIT_LOCK]);
   }
   return cells->claim == CELL_SERVER;
 }
@@ -144,7 +148,7 @@ hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object
     return HF_REASON_NONE;
   }
   want(engine, object);
-  if (try_to_get(cells)) {
+  if (try_to_get(engine, object)) {
     return HF_REASON_NONE;
   }
   return look_in(engine, now_ns, cells, cells->retry_ms) ? HF_REASON_NO_MEMORY
@@ -253,9 +257,7 @@ void core_nudge_cells(struct engine *engine, struct object *object) {
   if (!cells) {
     return;
   }
-  if (cells->claim == CELL_WANTED && try_to_get(cells)) {
-    core_wake(engine, &object->waits[WAIT_LOCK]);
-  }
+  (void)try_to_get(engine, object);
   if (object->waits[WAIT_CHANGE].count > 0 && has_changed(cells)) {
     core_wake(engine, &object->waits[WAIT_CHANGE]);
   }

@@ -234,6 +234,21 @@ static void test_cells_stopped_holder_delays_only_until_the_timeout(void **state
   assert_int_equal(atomic_load(&header->remote), 0);
 }
 
+/* The first in line gets it with its last run, a moment before anybody has looked. */
+static void test_cells_had_at_the_last_moment_is_passed_on(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", 20);
+  add(3, 1, "v", STORY_WAIT_FOREVER);
+  for (unsigned ms = 0; ms < 19; ms++) {
+    story_pass_ms(&story, 1);
+  }
+  unlock_locally();
+  story_pass_ms(&story, 1);
+  story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
 static void test_cells_grant_keeps_local_threads_out(void **state) {
   (void)state;
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
@@ -495,6 +510,7 @@ int main(void) {
       STORY(test_cells_gone_client_counts_as_a_nudge),
       STORY(test_cells_gone_clients_store_is_seen_at_once),
       STORY(test_cells_stopped_holder_delays_only_until_the_timeout),
+      STORY(test_cells_had_at_the_last_moment_is_passed_on),
       STORY(test_cells_grant_keeps_local_threads_out),
       STORY(test_cells_dead_session_lets_local_threads_in_and_tells),
       STORY(test_cells_dead_local_holder_is_told_once),
