@@ -216,6 +216,10 @@ hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice, const hf_va
 
 hf_status hf_array_len(hf_array *array, uint64_t *len) {
   struct request request;
+  if (near_knows_count((hf_object *)array)) {
+    *len = ((hf_object *)array)->near.count;
+    return HF_OK;
+  }
   Holdfast__ArrayLen arm = HOLDFAST__ARRAY_LEN__INIT;
   request_of(&request, array, OPERATION(ARRAY_LEN));
   request_ask(&request, result_count, len, NULL);

@@ -40,6 +40,7 @@ void near_note_place(hf_object *object, const Holdfast__Object *reply) {
   cell->segment = reply->segment;
   cell->offset = reply->offset;
   cell->bytes = reply->bytes;
+  __atomic_store_n(&cell->knows_count, cell->type != NULL, __ATOMIC_RELEASE);
 }
 
 /* What the server says is checked like everything that comes from outside. */
@@ -116,6 +117,15 @@ void *near_elements(hf_object *object) {
     ask(object);
   }
   return header_of(object) != NULL ? object->view.elements : NULL;
+}
+
+bool near_knows_count(hf_object *object) {
+  bool knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
+  if (!knows && may_be_near(object) && !near_is_gathering(object)) {
+    ask(object);
+    knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
+  }
+  return knows;
 }
 
 void near_become_child(hf_object *object) {

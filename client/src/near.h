@@ -42,6 +42,8 @@ hf_status near_lock(hf_object *object, int64_t timeout_ms, struct hf_grant *gran
 hf_status near_unlock(hf_object *object);
 /* The elements, for as long as the handle lives; NULL: not within reach. */
 void *near_elements(hf_object *object);
+/* Whether near.count is the array's: from its opening, or asked for with its place. It never changes. */
+bool near_knows_count(hf_object *object);
 /* Until the value is not `known`, as hf_cell_wait. */
 enum near_way near_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
                         hf_value *value, hf_status *status);

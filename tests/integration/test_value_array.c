@@ -163,7 +163,48 @@ static void test_array_raw_is_zeros_and_has_a_shape(void **state) {
   expect_ok(hf_delete(world.conn, "zeros"));
 }
 
+static void test_array_len_needs_no_server(void **state) {
+  (void)state;
+  hf_conn *conn = connect_again(200);
+  hf_array *arrays[2];
+  uint64_t lens[2] = {0};
+  expect_ok(hf_array_open(conn, NULL, 'd', 7, NULL, &arrays[0]));
+  expect_ok(hf_raw_array_open(conn, NULL, 'i', 0, NULL, &arrays[1]));
+  server_stop();
+  hf_status status = hf_array_len(arrays[0], &lens[0]);
+  hf_status of_raw = hf_array_len(arrays[1], &lens[1]);
+  server_continue();
+  expect_ok(status);
+  expect_ok(of_raw);
+  assert_int_equal(lens[0], 7);
+  assert_int_equal(lens[1], 0);
+  hf_array_close(arrays[0]);
+  hf_array_close(arrays[1]);
+  hf_close(conn);
+}
+
+static void test_array_len_of_a_handle_from_a_reference(void **state) {
+  (void)state;
+  hf_array *array;
+  hf_list *list;
+  hf_value value;
+  hf_object *again;
+  uint64_t len = 0;
+  expect_ok(hf_array_open(world.conn, NULL, 'q', 9, NULL, &array));
+  expect_ok(hf_list_open(world.conn, NULL, &list));
+  expect_ok(hf_list_append(list, hf_reference((hf_object *)array)));
+  expect_ok(hf_list_get(list, 0, &value));
+  expect_ok(hf_reference_open(world.conn, &value, &again));
+  expect_ok(hf_array_len((hf_array *)again, &len));
+  assert_int_equal(len, 9);
+  hf_object_close(again);
+  hf_array_close(array);
+  hf_list_close(list);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_array_len_needs_no_server),
+    cmocka_unit_test(test_array_len_of_a_handle_from_a_reference),
     cmocka_unit_test(test_value_each_typecode_keeps_its_range),
     cmocka_unit_test(test_value_of_floats_bools_and_chars),
     cmocka_unit_test(test_value_add_compare_and_wait),

@@ -627,6 +627,7 @@ HF_CHECKED hf_status hf_array_get_slice(hf_array *array, struct hf_slice slice, 
 /* As many values as the slice selects. INVALID_ARGUMENT BAD_SLICE */
 HF_CHECKED hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice,
                                         const hf_value *values, size_t count);
+/* It never changes: a handle that was opened knows it, and asks nobody whether the array is there. */
 HF_CHECKED hf_status hf_array_len(hf_array *array, uint64_t *len);
 HF_CHECKED hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value *sum);
 HF_CHECKED hf_status hf_array_lock(hf_array *array, int64_t timeout_ms);
