@@ -55,6 +55,11 @@
  * rest of a slice of 50 ms; for those who wait at the server it looks when the connection ends. When
  * the server's session of a client that dies had the lock, the server sees to it.
  *
+ * A client whose session has ended may not know it, or be stopped: it writes through its pointer when
+ * it goes on. So a place is given to another cell only when every session that was told of it let go
+ * of the cell, or said goodbye; else the place is retired (memory/segments.h). A process is not asked
+ * whether it lives: children that it forked have its mappings too.
+ *
  * A hostile client may write anything anywhere at any time. The server keeps type, length and place
  * in its own memory, copies an element before it looks at it, and waits for nothing: `remote` and
  * `owner` it writes and never reads. So only the elements of that segment, and who uses them, suffer.

@@ -20,6 +20,16 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
   return session;
 }
 
+void session_retire_cells(struct session *session) {
+  size_t position = 0;
+  uint64_t object;
+  void *share;
+  while (map64_next(&session->cells, &position, &object, &share)) {
+    cell_share_retire(share);
+  }
+  map64_deinit(&session->cells);
+}
+
 void session_free(struct session *session) {
   size_t position = 0;
   uint64_t sequence;

@@ -74,6 +74,8 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
                             struct value client);
 /* Nobody may wait in it. */
 void session_free(struct session *session);
+/* It ends without its client's knowledge: what that may have mapped is no other cell's from now on. */
+void session_retire_cells(struct session *session);
 
 /* Drops the replies up to `acked`, and those listed. Running operations stay. Answers how many
  * bytes of replies that freed. */

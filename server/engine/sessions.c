@@ -185,6 +185,9 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
     peer->session = NULL;
     peer->session_ended = true;
   }
+  if (!clean) { /* first of all: what follows lets go of holds, and releases places */
+    session_retire_cells(session);
+  }
   end_waits(engine, now_ns, session);
   core_take_back_unseen(engine, session);
   leave_locks(engine, session, clean);

@@ -23,6 +23,7 @@ struct cell_share *cell_share_new(const struct segment_source *source, size_t el
   }
   share->source = *source;
   atomic_init(&share->refs, 1);
+  atomic_init(&share->is_retired, false);
   if (!source->allocate(source->ctx, CELL_HEADER_BYTES + element_bytes, &share->place)) {
     free(share);
     return NULL;
@@ -41,7 +42,16 @@ struct cell_share *cell_share_acquire(struct cell_share *share) {
 
 void cell_share_release(struct cell_share *share) {
   if (share && atomic_fetch_sub_explicit(&share->refs, 1, memory_order_acq_rel) == 1) {
-    share->source.release(share->source.ctx, &share->place);
+    if (atomic_load(&share->is_retired)) {
+      share->source.retire(share->source.ctx, &share->place);
+    } else {
+      share->source.release(share->source.ctx, &share->place);
+    }
     free(share);
   }
+}
+
+void cell_share_retire(struct cell_share *share) {
+  atomic_store(&share->is_retired, true);
+  cell_share_release(share);
 }

@@ -1,5 +1,6 @@
 /* A cell's place in shared memory: the object has one count of it, and so has each session that may
- * have mapped it. It is used again only when nobody is left.
+ * have mapped it. It is used again only when nobody is left, and each of those sessions let go of it
+ * or said goodbye.
  *
  * layer   engine
  * threads counts: any
@@ -12,6 +13,7 @@
 
 struct cell_share {
   atomic_uint refs;
+  atomic_bool is_retired; /* a process may still write there whose session has ended */
   struct segment_source source;
   struct segment_place place;
 };
@@ -22,6 +24,8 @@ struct cell_share *cell_share_new(const struct segment_source *source, size_t el
                                   uint64_t object);
 struct cell_share *cell_share_acquire(struct cell_share *share); /* answers its argument */
 void cell_share_release(struct cell_share *share);               /* NULL is harmless */
+/* Releases the count of a session whose process may not know that it has ended. */
+void cell_share_retire(struct cell_share *share);
 
 static inline struct cell_header *cell_share_header(const struct cell_share *share) {
   return share->place.address;

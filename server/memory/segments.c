@@ -3,6 +3,7 @@
 #include "proto/base/map64.h"
 #include "proto/cell_layout.h"
 #include "proto/limits.h"
+#include "server/memory/closer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,15 +26,15 @@ _Static_assert(PLACE_BYTES_MIN << (CLASS_COUNT - 1) == HF_ARENA_CELL_BYTES_MAX, 
 _Static_assert(PLACE_BYTES_MIN % CELL_ALIGNMENT == 0, "every place is aligned");
 
 struct segment {
+  struct mapping mapping;
   TAILQ_ENTRY(segment) link; /* arenas: in arenas[size_class], those with room first */
   uint64_t id;
-  int fd;
-  size_t bytes;
-  char *address;
   /* Arenas. */
   bool is_arena;
-  size_t place_bytes, places_used;
-  size_t next; /* where to look for a free place: behind the one used last */
+  size_t place_bytes;
+  size_t live_count; /* of places that have a cell */
+  size_t used_count; /* the same, and those that are retired */
+  size_t next;       /* where to look for a free place: behind the one used last */
   uint64_t used[PLACES_MAX / 64];
 };
 TAILQ_HEAD(segment_list, segment);
@@ -44,27 +45,29 @@ struct segments {
   struct segment_list arenas[CLASS_COUNT];
   uint64_t last_id;
   size_t bytes; /* of all */
+  struct closer closer;
 };
 
 /* ---- a segment */
 
-static int make_memfd(size_t bytes, unsigned more_seals, void **address) {
+static int make_memfd(size_t bytes, unsigned more_seals, char **mapped) {
+  void *address = MAP_FAILED;
   int fd = memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) {
     return -1;
   }
-  *address = MAP_FAILED;
   if (ftruncate(fd, (off_t)bytes) == 0) {
-    *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   }
   int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (int)more_seals;
-  if (*address == MAP_FAILED || fcntl(fd, F_ADD_SEALS, seals) != 0) {
-    if (*address != MAP_FAILED) {
-      munmap(*address, bytes);
+  if (address == MAP_FAILED || fcntl(fd, F_ADD_SEALS, seals) != 0) {
+    if (address != MAP_FAILED) {
+      munmap(address, bytes);
     }
     close(fd);
     return -1;
   }
+  *mapped = address;
   return fd;
 }
 
@@ -73,18 +76,19 @@ static struct segment *open_segment(struct segments *segments, size_t bytes, uns
     return NULL;
   }
   struct segment *segment = calloc(1, sizeof *segment);
-  void *address;
-  if (!segment || (segment->fd = make_memfd(bytes, more_seals, &address)) < 0) {
+  if (!segment) {
+    return NULL;
+  }
+  struct mapping *mapping = &segment->mapping;
+  mapping->fd = make_memfd(bytes, more_seals, &mapping->address);
+  if (mapping->fd < 0) {
     free(segment);
     return NULL;
   }
-  segment->bytes = bytes;
-  segment->address = address;
+  mapping->bytes = bytes;
   segment->id = segments->last_id + 1;
   if (!map64_set(&segments->by_id, segment->id, segment)) {
-    munmap(segment->address, bytes);
-    close(segment->fd);
-    free(segment);
+    mapping_close(mapping);
     return NULL;
   }
   segments->last_id++;
@@ -92,12 +96,11 @@ static struct segment *open_segment(struct segments *segments, size_t bytes, uns
   return segment;
 }
 
+/* Nobody finds it any more; the memory goes a little later. */
 static void close_segment(struct segments *segments, struct segment *segment) {
   map64_remove(&segments->by_id, segment->id);
-  segments->bytes -= segment->bytes;
-  munmap(segment->address, segment->bytes);
-  close(segment->fd);
-  free(segment);
+  segments->bytes -= segment->mapping.bytes;
+  closer_bury(&segments->closer, &segment->mapping);
 }
 
 /* ---- arenas */
@@ -111,11 +114,11 @@ static unsigned class_of(size_t bytes) {
 }
 
 static size_t places_of(const struct segment *arena) {
-  return arena->bytes / arena->place_bytes;
+  return arena->mapping.bytes / arena->place_bytes;
 }
 
 static bool has_room(const struct segment *arena) {
-  return arena && arena->places_used < places_of(arena);
+  return arena && arena->used_count < places_of(arena);
 }
 
 static struct segment *find_arena(struct segments *segments, unsigned size_class) {
@@ -145,7 +148,8 @@ static size_t take_place(struct segments *segments, struct segment *arena) {
   }
   arena->used[position / 64] |= UINT64_C(1) << (position % 64);
   arena->next = (position + 1) % count;
-  if (++arena->places_used == count) { /* full ones last */
+  arena->live_count++;
+  if (++arena->used_count == count) { /* full ones last */
     struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
     TAILQ_REMOVE(arenas, arena, link);
     TAILQ_INSERT_TAIL(arenas, arena, link);
@@ -153,17 +157,30 @@ static size_t take_place(struct segments *segments, struct segment *arena) {
   return position;
 }
 
-/* One empty arena of each class is kept for the next cell. */
-static void free_place(struct segments *segments, struct segment *arena, size_t position) {
+/* Its place in the list, or its end. One empty arena of each class is kept for the next cell, but
+ * none that has nothing but retired places. */
+static void review_arena(struct segments *segments, struct segment *arena) {
   struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
-  arena->used[position / 64] &= ~(UINT64_C(1) << (position % 64));
-  arena->places_used--;
   TAILQ_REMOVE(arenas, arena, link);
-  if (arena->places_used == 0 && has_room(TAILQ_FIRST(arenas))) {
+  if (arena->live_count == 0 && (arena->used_count > 0 || has_room(TAILQ_FIRST(arenas)))) {
     close_segment(segments, arena);
-  } else {
+  } else if (has_room(arena)) {
     TAILQ_INSERT_HEAD(arenas, arena, link);
+  } else {
+    TAILQ_INSERT_TAIL(arenas, arena, link);
   }
+}
+
+static void free_place(struct segments *segments, struct segment *arena, size_t position) {
+  arena->used[position / 64] &= ~(UINT64_C(1) << (position % 64));
+  arena->used_count--;
+  arena->live_count--;
+  review_arena(segments, arena);
+}
+
+static void retire_place(struct segments *segments, struct segment *arena) {
+  arena->live_count--; /* it stays used */
+  review_arena(segments, arena);
 }
 
 /* ---- the source */
@@ -174,7 +191,8 @@ static bool allocate_small(struct segments *segments, size_t bytes, struct segme
     return false;
   }
   size_t offset = take_place(segments, arena) * arena->place_bytes;
-  *place = (struct segment_place){arena->id, offset, arena->place_bytes, arena->address + offset};
+  *place = (struct segment_place){arena->id, offset, arena->place_bytes,
+                                  arena->mapping.address + offset};
   memset(place->address, 0, place->bytes);
   return true;
 }
@@ -185,7 +203,7 @@ static bool allocate_large(struct segments *segments, size_t bytes, struct segme
   if (!segment) {
     return false;
   }
-  *place = (struct segment_place){segment->id, 0, whole, segment->address};
+  *place = (struct segment_place){segment->id, 0, whole, segment->mapping.address};
   return true;
 }
 
@@ -210,21 +228,34 @@ static void release(void *ctx, const struct segment_place *place) {
   pthread_mutex_unlock(&segments->mutex);
 }
 
+/* A large cell's memory is never another's: who has it mapped keeps it to himself. */
+static void retire(void *ctx, const struct segment_place *place) {
+  struct segments *segments = ctx;
+  pthread_mutex_lock(&segments->mutex);
+  struct segment *segment = map64_get(&segments->by_id, place->segment);
+  if (segment->is_arena) {
+    retire_place(segments, segment);
+  } else {
+    close_segment(segments, segment);
+  }
+  pthread_mutex_unlock(&segments->mutex);
+}
+
 static void wake(void *ctx, void *word) {
   (void)ctx;
   syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 struct segment_source segments_source(struct segments *segments) {
-  return (struct segment_source){segments, allocate, release, wake};
+  return (struct segment_source){segments, allocate, release, retire, wake};
 }
 
 int segments_lend(struct segments *segments, uint64_t id, size_t *bytes) {
   pthread_mutex_lock(&segments->mutex);
   struct segment *segment = id ? map64_get(&segments->by_id, id) : NULL;
-  int fd = segment ? fcntl(segment->fd, F_DUPFD_CLOEXEC, 0) : -1;
+  int fd = segment ? fcntl(segment->mapping.fd, F_DUPFD_CLOEXEC, 0) : -1;
   if (fd >= 0) {
-    *bytes = segment->bytes;
+    *bytes = segment->mapping.bytes;
   }
   pthread_mutex_unlock(&segments->mutex);
   return fd;
@@ -253,12 +284,13 @@ static bool lock_life(struct cell_life *life) {
 
 static bool begin_life(struct segments *segments) {
   struct segment *segment = open_segment(segments, PAGE_BYTES, F_SEAL_FUTURE_WRITE);
-  return segment && lock_life((struct cell_life *)(void *)segment->address);
+  return segment && lock_life((struct cell_life *)(void *)segment->mapping.address);
 }
 
 struct segments *segments_new(void) {
   struct segments *segments = calloc(1, sizeof *segments);
-  if (!segments) {
+  if (!segments || !closer_start(&segments->closer)) {
+    free(segments);
     return NULL;
   }
   pthread_mutex_init(&segments->mutex, NULL);
@@ -278,16 +310,14 @@ struct segments *segments_new(void) {
 void segments_free(struct segments *segments) {
   struct segment *life = map64_get(&segments->by_id, CELL_LIFE_SEGMENT);
   if (life) { /* clients can't write there: its list is as this thread left it */
-    pthread_mutex_unlock(&((struct cell_life *)(void *)life->address)->mutex);
+    pthread_mutex_unlock(&((struct cell_life *)(void *)life->mapping.address)->mutex);
   }
+  closer_stop(&segments->closer);
   size_t position = 0;
   uint64_t id;
   void *item;
   while (map64_next(&segments->by_id, &position, &id, &item)) {
-    struct segment *segment = item;
-    munmap(segment->address, segment->bytes);
-    close(segment->fd);
-    free(segment);
+    mapping_close(&((struct segment *)item)->mapping);
   }
   map64_deinit(&segments->by_id);
   pthread_mutex_destroy(&segments->mutex);

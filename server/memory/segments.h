@@ -4,7 +4,14 @@
  * shapes  Small cells share arenas of HF_ARENA_BYTES, one size class in each; a freed place is used
  *         again as late as possible. Larger ones have a segment of their own. All are memfds sealed
  *         against shrinking and growing.
- * threads any; one mutex
+ * threads any; one mutex, under which nothing is unmapped or closed (closer.h)
+ *
+ * Retired places. A process whose session ended without a goodbye may go on and write through a
+ * pointer it has kept. So a place that it had is not released but retired: it stays used in its
+ * arena, and nobody's. When the last cell of the arena has gone the arena goes as a whole, and what
+ * the process has mapped is its own from then on. Retired places cost at most the rest of the
+ * arenas that have a cell: HF_ARENA_BYTES for each cell there is, and never more than
+ * HF_SEGMENTS_MAX of them; beyond, new cells stay out of shared memory until cells are deleted.
  */
 #ifndef HF_MEMORY_SEGMENTS_H
 #define HF_MEMORY_SEGMENTS_H
@@ -28,7 +35,11 @@ struct segment_source {
   void *ctx;
   /* false: no room, by memory or limits. NULL: there is no shared memory. */
   bool (*allocate)(void *ctx, size_t bytes, struct segment_place *place);
+  /* The place is given to another cell again, though as late as possible. Quick, as is the next:
+   * memory is given back by a thread of its own. */
   void (*release)(void *ctx, const struct segment_place *place);
+  /* Somebody may still write there: the place is never given to another cell. */
+  void (*retire)(void *ctx, const struct segment_place *place);
   /* Wakes all who sleep on the word. */
   void (*wake)(void *ctx, void *word);
 };

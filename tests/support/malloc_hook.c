@@ -20,7 +20,7 @@ static size_t failing;
 static int has_failed, goes_on;
 
 size_t malloc_hook_live_bytes(void) {
-  return live_bytes;
+  return __atomic_load_n(&live_bytes, __ATOMIC_RELAXED);
 }
 
 void malloc_hook_fail(size_t n) {
@@ -48,7 +48,7 @@ void *__wrap_malloc(size_t size) {
     return NULL;
   }
   memcpy(head, &size, sizeof size);
-  live_bytes += chunk_bytes(size);
+  __atomic_fetch_add(&live_bytes, chunk_bytes(size), __ATOMIC_RELAXED);
   return head + HEAD_BYTES;
 }
 
@@ -78,7 +78,7 @@ void *__wrap_realloc(void *block, size_t size) {
 
 void __wrap_free(void *block) {
   if (block) {
-    live_bytes -= chunk_bytes(size_of(block));
+    __atomic_fetch_sub(&live_bytes, chunk_bytes(size_of(block)), __ATOMIC_RELAXED);
     __real_free((char *)block - HEAD_BYTES);
   }
 }

@@ -1,7 +1,7 @@
 /* A malloc that counts, and fails when it is told to. Link with the options HF_MALLOC_HOOK of
  * tests/unit/CMakeLists.txt: they put it in front of the malloc of everything linked statically.
  *
- * threads one
+ * threads one allocates; any may free
  */
 #ifndef HF_TESTS_MALLOC_HOOK_H
 #define HF_TESTS_MALLOC_HOOK_H

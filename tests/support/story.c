@@ -261,6 +261,7 @@ Holdfast__Request story_request(uint64_t sequence, const char *name, int64_t tim
 void story_send(struct story *story, uint64_t connection, Holdfast__Request *request) {
   size_t len = holdfast__request__get_packed_size(request);
   uint8_t *body = malloc(len + 1);
+  body = body ? body : malloc(len + 1); /* the one that a sweep made fail is not the engine's */
   assert_non_null(body);
   holdfast__request__pack(request, body);
   struct engine_request applied = {

@@ -18,7 +18,7 @@
 
 static struct story story;
 static struct cell_header *header; /* of what was shared last */
-static size_t places_out, wakes;
+static size_t places_out, places_retired, wakes;
 static bool is_full;
 
 static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
@@ -39,6 +39,11 @@ static void release(void *ctx, const struct segment_place *place) {
   (void)ctx;
   free(place->address);
   places_out--;
+}
+
+static void retire(void *ctx, const struct segment_place *place) {
+  release(ctx, place);
+  places_retired++;
 }
 
 static void wake(void *ctx, void *word) {
@@ -122,8 +127,8 @@ static void delete (uint64_t connection, uint64_t sequence, const char *name) {
 
 static int set_up(void **state) {
   (void)state;
-  const struct segment_source source = {NULL, allocate, release, wake};
-  places_out = wakes = 0;
+  const struct segment_source source = {NULL, allocate, release, retire, wake};
+  places_out = places_retired = wakes = 0;
   is_full = false;
   story_begin_sharing(&story, &source, 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
@@ -247,6 +252,25 @@ static void test_cells_had_at_the_last_moment_is_passed_on(void **state) {
   story_pass_ms(&story, 1);
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
   assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+static void test_cells_lost_waiter_leaves_the_lock_to_local_threads(void **state) {
+  (void)state;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  assert_int_equal(atomic_load(&header->remote), 1);
+  story_disconnect(&story, 2);
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
+static void test_cells_wanted_lock_is_looked_at_sooner_than_a_change(void **state) {
+  (void)state;
+  wait_for_change(3, 1, "v", 0);
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  unlock_locally();
+  story_pass_ms(&story, 1);
+  story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 1\n");
 }
 
 static void test_cells_grant_keeps_local_threads_out(void **state) {
@@ -475,6 +499,38 @@ static void test_cells_place_stays_while_a_session_may_look(void **state) {
   assert_int_equal(places_out, 0);
 }
 
+static void test_cells_place_of_a_lost_session_is_retired(void **state) {
+  (void)state;
+  open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
+  story_disconnect(&story, 2);
+  story_pass_ms(&story, 5000);
+  delete (3, 1, "v");
+  assert_int_equal(places_out, 1);
+  story_close_session(&story, 1);
+  assert_int_equal(places_out, 0);
+  assert_int_equal(places_retired, 1);
+}
+
+/* The reply that told of the place was never acknowledged: the hold in it is taken back. */
+static void test_cells_place_that_a_lost_session_was_just_told_is_retired(void **state) {
+  (void)state;
+  open_shared(2, 1, HOLDFAST__KIND__RAW_VALUE, "r");
+  delete (3, 1, "r");
+  assert_int_equal(places_out, 2);
+  story_disconnect(&story, 2);
+  story_pass_ms(&story, 5000);
+  assert_int_equal(places_out, 1);
+  assert_int_equal(places_retired, 1);
+}
+
+static void test_cells_place_of_a_goodbye_is_not_retired(void **state) {
+  (void)state;
+  delete (3, 1, "v");
+  story_close_session(&story, 1);
+  assert_int_equal(places_out, 0);
+  assert_int_equal(places_retired, 0);
+}
+
 static void test_cells_deleted_while_others_wait(void **state) {
   (void)state;
   lock_locally();
@@ -511,6 +567,8 @@ int main(void) {
       STORY(test_cells_gone_clients_store_is_seen_at_once),
       STORY(test_cells_stopped_holder_delays_only_until_the_timeout),
       STORY(test_cells_had_at_the_last_moment_is_passed_on),
+      STORY(test_cells_lost_waiter_leaves_the_lock_to_local_threads),
+      STORY(test_cells_wanted_lock_is_looked_at_sooner_than_a_change),
       STORY(test_cells_grant_keeps_local_threads_out),
       STORY(test_cells_dead_session_lets_local_threads_in_and_tells),
       STORY(test_cells_dead_local_holder_is_told_once),
@@ -524,6 +582,9 @@ int main(void) {
       STORY(test_cells_move_with_their_content),
       STORY(test_cells_without_room_stay_where_they_are),
       STORY(test_cells_place_stays_while_a_session_may_look),
+      STORY(test_cells_place_of_a_lost_session_is_retired),
+      STORY(test_cells_place_that_a_lost_session_was_just_told_is_retired),
+      STORY(test_cells_place_of_a_goodbye_is_not_retired),
       STORY(test_cells_deleted_while_others_wait),
       STORY(test_cells_scribbled_over_nothing_is_believed),
   };

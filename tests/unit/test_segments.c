@@ -2,6 +2,7 @@
 #include "proto/cell_layout.h"
 #include "proto/limits.h"
 #include "server/memory/segments.h"
+#include "tests/support/memory_hook.h"
 #include "tests/support/random.h"
 
 #include <setjmp.h>
@@ -32,6 +33,8 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   segments_free(segments);
+  assert_int_equal(memory_hook_mapped_bytes(), 0);
+  assert_int_equal(memory_hook_descriptors(), 0);
   return 0;
 }
 
@@ -43,6 +46,10 @@ static struct segment_place allocate(size_t bytes) {
 
 static void release(struct segment_place place) {
   source.release(source.ctx, &place);
+}
+
+static void retire(struct segment_place place) {
+  source.retire(source.ctx, &place);
 }
 
 static void test_segments_are_the_memory_that_is_lent(void **state) {
@@ -165,6 +172,56 @@ static void test_segments_freed_place_is_used_again_as_late_as_possible(void **s
   assert_int_equal(allocate(100).offset, first);
 }
 
+static void test_segments_retired_place_is_never_used_again(void **state) {
+  (void)state;
+  const struct segment_place kept = allocate(100), gone = allocate(100);
+  retire(gone);
+  for (size_t i = 2; i < HF_ARENA_BYTES / 128; i++) {
+    const struct segment_place place = allocate(100);
+    assert_int_equal(place.segment, kept.segment);
+    assert_int_not_equal(place.offset, gone.offset);
+  }
+  assert_int_not_equal(allocate(100).segment, kept.segment);
+}
+
+static void test_segments_arena_goes_when_only_retired_places_are_left(void **state) {
+  (void)state;
+  const struct segment_place kept = allocate(100), gone = allocate(100);
+  retire(gone);
+  assert_int_equal(segments_count(segments), 2);
+  release(kept);
+  assert_int_equal(segments_count(segments), 1);
+  assert_int_not_equal(allocate(100).segment, kept.segment);
+}
+
+static void test_segments_are_unmapped_by_another_thread(void **state) {
+  (void)state;
+  const size_t before = memory_hook_own_unmappings();
+  release(allocate(32u << 20));
+  retire(allocate(32u << 20));
+  retire(allocate(100));
+  assert_int_equal(segments_count(segments), 1);
+  assert_int_equal(memory_hook_own_unmappings(), before);
+}
+
+/* Whichever call fails, there are segments or nothing. */
+static void test_segments_begin_or_leave_nothing(void **state) {
+  (void)state;
+  struct segments *made = NULL;
+  for (size_t n = 1; made == NULL; n++) {
+    memory_hook_fail(n);
+    made = segments_new();
+    assert_true(made == NULL || !memory_hook_has_failed());
+    assert_true(made != NULL || n < 10);
+    if (made == NULL) {
+      assert_int_equal(memory_hook_mapped_bytes(), 4096); /* the test's own */
+      assert_int_equal(memory_hook_descriptors(), 1);
+    }
+  }
+  memory_hook_fail(0);
+  segments_free(made);
+}
+
 /* ---- against a naive version: a list of what is out, which must not overlap and keeps its content
  */
 
@@ -174,6 +231,29 @@ static struct {
   struct segment_place place;
   uint8_t mark;
 } out[OUT_MAX];
+
+/* Places that are nobody's for ever. */
+static struct segment_place retired[20000];
+static size_t retired_count;
+
+static void let_go(size_t i, struct random *random) {
+  if (random_below(random, 4) == 0) {
+    retire(out[i].place);
+    retired[retired_count++] = out[i].place;
+  } else {
+    release(out[i].place);
+  }
+  out[i].mark = 0;
+}
+
+static bool is_retired(struct segment_place place) {
+  size_t i = 0;
+  while (i < retired_count &&
+         (retired[i].segment != place.segment || retired[i].offset != place.offset)) {
+    i++;
+  }
+  return i < retired_count;
+}
 
 static size_t random_size(struct random *random) {
   size_t limit = (size_t)1 << (1 + random_below(random, 18));
@@ -191,6 +271,7 @@ static void add(size_t i, struct random *random) {
   out[i].place = allocate(size);
   out[i].mark = (uint8_t)(1 + random_below(random, 255));
   assert_true(out[i].place.bytes >= size);
+  assert_false(is_retired(out[i].place));
   assert_int_equal((uintptr_t)out[i].place.address % CELL_ALIGNMENT, 0);
   assert_int_equal(out[i].place.offset % CELL_ALIGNMENT, 0);
   uint8_t *bytes = out[i].place.address;
@@ -211,8 +292,7 @@ static void test_segments_model(void **state) {
       add(i, &random);
     } else {
       check(i);
-      release(out[i].place);
-      out[i].mark = 0;
+      let_go(i, &random);
     }
   }
   for (size_t i = 0; i < OUT_MAX; i++) {
@@ -236,6 +316,13 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(test_segments_no_more_than_the_limit, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_segments_freed_place_is_used_again_as_late_as_possible,
                                       set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_retired_place_is_never_used_again, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_arena_goes_when_only_retired_places_are_left,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_are_unmapped_by_another_thread, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_begin_or_leave_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_segments_model, set_up, tear_down),
   };
   seed = random_seed(argc, argv);

@@ -1,0 +1,40 @@
+/* A thread that unmaps and closes segments nobody uses any more: giving a quarter of a gigabyte back
+ * takes tens of milliseconds, and whoever released it may be holding everybody up.
+ *
+ * layer   memory, internal
+ * threads closer_bury from any; start and stop from one
+ */
+#ifndef HF_MEMORY_CLOSER_H
+#define HF_MEMORY_CLOSER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A memfd and where it is mapped; whatever has one begins with it, and comes from malloc. */
+struct mapping {
+  struct mapping *next_buried;
+  char *address;
+  size_t bytes;
+  int fd;
+};
+
+struct closer {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  pthread_t thread;
+  struct mapping *buried;
+  bool stopping;
+};
+
+/* false: no thread could be started. */
+bool closer_start(struct closer *closer);
+/* Closes what is left. */
+void closer_stop(struct closer *closer);
+/* Taken, and freed when it is closed. Quick. */
+void closer_bury(struct closer *closer, struct mapping *mapping);
+
+/* On this thread. */
+void mapping_close(struct mapping *mapping);
+
+#endif
