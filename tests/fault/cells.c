@@ -3,14 +3,17 @@
  * usage: cells [SEED [KILLS]]; 200 kills by default
  */
 #include <holdfast/holdfast.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -252,10 +255,129 @@ static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) 
   hf_close(far);
 }
 
+/* ---- a process that does not know that its session is over */
+
+#define OTHERS_COUNT 9000 /* more than an arena has places of that size */
+
+/* Cuts its connections, stops, and when it goes on writes where its value was. */
+static void write_late(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  hf_conn *conn = connect_to(server.ipc_url, "on");
+  hf_cell *stale;
+  check(hf_raw_value_open(conn, "stale", 'q', hf_int(1), &stale), "open");
+  volatile int64_t *number = hf_cell_data(stale);
+  for (int fd = 3; fd < 100; fd++) {
+    shutdown(fd, SHUT_RDWR);
+  }
+  raise(SIGSTOP);
+  *number = 666;
+  _exit(0);
+}
+
+static void await_sessions(hf_conn *conn, uint64_t count) {
+  struct hf_server_info info;
+  uint64_t until_us = now_us() + 10000000;
+  do {
+    usleep(5000);
+    check(hf_server_info(conn, &info), "info");
+  } while (info.sessions != count && now_us() < until_us);
+  assert_int_equal(info.sessions, count);
+}
+
+static void test_cells_late_writer_reaches_no_other_cell(void **state) {
+  (void)state;
+  static hf_cell *others[OTHERS_COUNT];
+  int status;
+  hf_conn *near = connect_to(server.ipc_url, "on");
+  await_sessions(near, 1);
+  pid_t writer = fork();
+  if (writer == 0) {
+    write_late();
+  }
+  assert_int_equal(waitpid(writer, &status, WUNTRACED), writer);
+  assert_true(WIFSTOPPED(status));
+  await_sessions(near, 1);
+  check(hf_delete(near, "stale"), "delete");
+  for (int i = 0; i < OTHERS_COUNT; i++) {
+    check(hf_raw_value_open(near, NULL, 'q', hf_int(7), &others[i]), "open");
+    assert_non_null(hf_cell_data(others[i]));
+  }
+  kill(writer, SIGCONT);
+  assert_int_equal(waitpid(writer, &status, 0), writer);
+  assert_true(WIFEXITED(status));
+  for (int i = 0; i < OTHERS_COUNT; i++) {
+    assert_int_equal(*(volatile int64_t *)hf_cell_data(others[i]), 7);
+    hf_cell_close(others[i]);
+  }
+  hf_close(near);
+}
+
+/* ---- a large one goes */
+
+#define HUGE_BYTES ((size_t)256 << 20)
+
+static atomic_bool is_over;
+
+/* Until it is over; the longest that one took, us. */
+static void *ping_on(void *longest_us) {
+  hf_conn *conn = connect_to(server.tcp_url, "off");
+  uint64_t *longest = longest_us;
+  while (!atomic_load(&is_over)) {
+    uint64_t began_us = now_us();
+    check(hf_ping(conn, NULL), "ping");
+    uint64_t took_us = now_us() - began_us;
+    *longest = took_us > *longest ? took_us : *longest;
+  }
+  hf_close(conn);
+  return NULL;
+}
+
+static void fill_huge(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  hf_array *array;
+  check(hf_raw_array_open(connect_to(server.ipc_url, "on"), "huge", 'b', HUGE_BYTES, NULL, &array),
+        "open");
+  memset(hf_array_data(array), 1, HUGE_BYTES);
+  raise(SIGSTOP);
+  _exit(1);
+}
+
+/* The server is the last that has it, when the session of its only user ends. How long a ping takes
+ * then depends on who else uses the machine; that it is another thread that gives the memory back is
+ * unit.segments' affair. */
+static void test_cells_huge_one_goes_while_others_are_served(void **state) {
+  (void)state;
+  pthread_t thread;
+  int status;
+  uint64_t longest_us = 0;
+  hf_conn *near = connect_to(server.ipc_url, "on");
+  pid_t user = fork();
+  if (user == 0) {
+    fill_huge();
+  }
+  assert_int_equal(waitpid(user, &status, WUNTRACED), user);
+  assert_true(WIFSTOPPED(status));
+  check(hf_delete(near, "huge"), "delete");
+  atomic_store(&is_over, false);
+  pthread_create(&thread, NULL, ping_on, &longest_us);
+  usleep(50000);
+  kill(user, SIGKILL);
+  waitpid(user, &status, 0);
+  await_sessions(near, 2);
+  usleep(200000);
+  atomic_store(&is_over, true);
+  pthread_join(thread, NULL);
+  hf_close(near);
+  printf("longest ping while 256 MiB went: %llu us\n", (unsigned long long)longest_us);
+  assert_in_range(longest_us, 1, 1000000);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cells_killed_holders_leave_whole_elements),
       cmocka_unit_test(test_cells_scribbled_over_the_server_and_others_go_on),
+      cmocka_unit_test(test_cells_late_writer_reaches_no_other_cell),
+      cmocka_unit_test(test_cells_huge_one_goes_while_others_are_served),
   };
   randomness = (struct random){random_seed(argc, argv)};
   kills_count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : kills_count;
