@@ -273,6 +273,8 @@ static void put_server(struct writer *writer, const void *item) {
   put_number(writer, 8, server->connections);
   put_number(writer, 9, server->memory_bytes);
   put_number(writer, 10, server->deadlocks);
+  put_number(writer, 11, server->shared_cells);
+  put_number(writer, 12, server->shared_places);
 }
 
 static void put_exchange(struct writer *writer, const void *item) {

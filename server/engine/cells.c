@@ -47,6 +47,7 @@ void core_share_cells(struct engine *engine, struct object *object, bool is_fres
   free(cells->elements);
   cells->elements = cell_share_elements(share);
   cells->share = share;
+  engine->shared_cells++;
   if (cells->lock.depth > 0) {
     cells->claim = CELL_SERVER;
     atomic_store(&header_of(cells)->remote, 1);
@@ -76,6 +77,7 @@ void core_forget_cells(struct engine *engine, struct object *object) {
   if (cells->listed) {
     TAILQ_REMOVE(&engine->reviewed, object, cells.review_link);
   }
+  engine->shared_cells--;
   timers_stop(&engine->timers, &cells->timer);
   atomic_store(&header_of(cells)->owner, 0);
   core_cells_changed(engine, object);

@@ -45,7 +45,8 @@ struct engine {
   uint64_t next_token;
   uint64_t next_session_number;
   uint64_t requests, duplicates, waiting, deadlocks;
-  size_t kept_bytes; /* of waiting requests and of replies in windows */
+  uint64_t shared_cells; /* objects with a share */
+  size_t kept_bytes;     /* of waiting requests and of replies in windows */
   bool draining;
 };
 

@@ -89,7 +89,7 @@ struct reply_flushed {
 
 struct reply_server {
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes,
-      deadlocks;
+      deadlocks, shared_cells, shared_places;
 };
 
 struct waiter;

@@ -44,7 +44,8 @@ struct segments {
   struct map64 by_id;
   struct segment_list arenas[CLASS_COUNT];
   uint64_t last_id;
-  size_t bytes; /* of all */
+  size_t bytes;       /* of all */
+  size_t place_count; /* in use */
   struct closer closer;
 };
 
@@ -212,6 +213,7 @@ static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
   pthread_mutex_lock(&segments->mutex);
   bool done = bytes <= HF_ARENA_CELL_BYTES_MAX ? allocate_small(segments, bytes, place)
                                                : allocate_large(segments, bytes, place);
+  segments->place_count += done;
   pthread_mutex_unlock(&segments->mutex);
   return done;
 }
@@ -219,6 +221,7 @@ static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
 static void release(void *ctx, const struct segment_place *place) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
+  segments->place_count--;
   struct segment *segment = map64_get(&segments->by_id, place->segment);
   if (segment->is_arena) {
     free_place(segments, segment, place->offset / segment->place_bytes);
@@ -232,6 +235,7 @@ static void release(void *ctx, const struct segment_place *place) {
 static void retire(void *ctx, const struct segment_place *place) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
+  segments->place_count--;
   struct segment *segment = map64_get(&segments->by_id, place->segment);
   if (segment->is_arena) {
     retire_place(segments, segment);
@@ -246,8 +250,16 @@ static void wake(void *ctx, void *word) {
   syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+static size_t count_places(void *ctx) {
+  struct segments *segments = ctx;
+  pthread_mutex_lock(&segments->mutex);
+  size_t count = segments->place_count;
+  pthread_mutex_unlock(&segments->mutex);
+  return count;
+}
+
 struct segment_source segments_source(struct segments *segments) {
-  return (struct segment_source){segments, allocate, release, retire, wake};
+  return (struct segment_source){segments, allocate, release, retire, wake, count_places};
 }
 
 int segments_lend(struct segments *segments, uint64_t id, size_t *bytes) {

@@ -42,6 +42,8 @@ struct segment_source {
   void (*retire)(void *ctx, const struct segment_place *place);
   /* Wakes all who sleep on the word. */
   void (*wake)(void *ctx, void *word);
+  /* Places there are that were neither released nor retired. NULL: nobody counts. */
+  size_t (*count)(void *ctx);
 };
 
 /* Clients take the server for alive as long as the calling thread is. NULL: this machine can't do

@@ -143,6 +143,7 @@ void daemon_stop(struct daemon *daemon) {
     remove_directory(daemon);
     return;
   }
+  daemon_check(daemon);
   kill(daemon->pid, SIGTERM);
   if (!wait_for_end(daemon->pid, STOP_MS, &status)) {
     kill(daemon->pid, SIGKILL);

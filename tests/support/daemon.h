@@ -21,8 +21,13 @@ struct daemon {
 void daemon_start(struct daemon *daemon, const char *const *extra);
 /* The same addresses again after daemon_kill or daemon_stop_keep: a restarted server. */
 void daemon_restart(struct daemon *daemon, const char *const *extra);
-/* SIGTERM; fails the test unless it exits 0 within 5 s. Removes the directory. */
+/* SIGTERM; fails the test unless it exits 0 within 5 s. Removes the directory. Before that, fails
+ * if the server still has memory of clients that are gone; see daemon_check. */
 void daemon_stop(struct daemon *daemon);
+/* Fails the test if the server holds rings nobody calls through, or places of cells that neither an
+ * object nor a session has; waits a little for ends of clients to be noticed. While clients are
+ * there, some of it can't be told; it says so. */
+void daemon_check(const struct daemon *daemon);
 /* SIGKILL; the directory stays. */
 void daemon_kill(struct daemon *daemon);
 /* Resident memory now, bytes; and its peak. */

@@ -109,6 +109,7 @@ static void end(void) {
   engine_free_buried(engine_take_buried(story.engine));
   story_close_session(&story, 2);
   story_close_session(&story, 1);
+  assert_int_equal(source.count(source.ctx), 0);
   assert_true(segments_count(segments) <= 1 + 2); /* life, and an empty arena of each class used */
   story_end(&story);
   segments_free(segments);

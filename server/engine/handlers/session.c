@@ -143,6 +143,7 @@ hf_reason handle_flush(struct call *call) {
 
 hf_reason handle_server_info(struct call *call) {
   const struct engine *engine = call->engine;
+  const struct segment_source *segments = &engine->config.segments;
   struct reply_server *server = malloc(sizeof *server);
   if (!server) {
     return HF_REASON_NO_MEMORY;
@@ -157,6 +158,8 @@ hf_reason handle_server_info(struct call *call) {
       .connections = engine->peers.count,
       .memory_bytes = core_memory_bytes(engine),
       .deadlocks = engine->deadlocks,
+      .shared_cells = engine->shared_cells,
+      .shared_places = segments->count ? segments->count(segments->ctx) : 0,
   };
   call->reply->shape = REPLY_SERVER;
   call->reply->server = server;

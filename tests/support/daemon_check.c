@@ -1,0 +1,158 @@
+/* What a server still holds when its clients have gone. Asked for in the plain protocol, because
+ * the library is what is tested. */
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/holdfast.pb-c.h"
+#include "proto/segment_layout.h"
+#include "proto/sp.h"
+#include "tests/support/daemon.h"
+
+#define WAIT_MS 1000 /* for the ends of clients to be noticed */
+#define POLL_MS 5
+#define ANSWER_S 1
+#define REPLY_BYTES_MAX 4096
+
+/* What it has, and who is there. */
+struct holding {
+  uint64_t clients; /* connections, but the one that asks */
+  uint64_t sessions;
+  uint64_t cells, places;
+  unsigned rings;
+};
+
+/* ---------------------------------------------------------------- asking */
+
+static int dial(const struct daemon *daemon) {
+  const struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons(daemon->tcp_port),
+                                      .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  const struct timeval limit = {.tv_sec = ANSWER_S};
+  uint8_t hello[SP_HELLO_BYTES];
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  sp_hello_write(hello, SP_REQ);
+  if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+      send(fd, hello, sizeof hello, MSG_NOSIGNAL) == sizeof hello &&
+      recv(fd, hello, sizeof hello, MSG_WAITALL) == sizeof hello) {
+    return fd;
+  }
+  close(fd);
+  return -1;
+}
+
+static bool send_request(int fd) {
+  Holdfast__Request request = HOLDFAST__REQUEST__INIT;
+  Holdfast__ServerInfo info = HOLDFAST__SERVER_INFO__INIT;
+  const struct sp_route route = sp_route_of(1);
+  uint8_t frame[256];
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_SERVER_INFO;
+  request.server_info = &info;
+  size_t body_len = holdfast__request__get_packed_size(&request);
+  size_t len = sp_prefix_write(SP_TCP, frame, route.len + body_len);
+  memcpy(frame + len, route.words, route.len);
+  len += route.len;
+  len += holdfast__request__pack(&request, frame + len);
+  return send(fd, frame, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+static Holdfast__Response *receive_response(int fd) {
+  uint8_t input[REPLY_BYTES_MAX];
+  struct bytes body, payload;
+  struct sp_route route;
+  size_t len = 0, used, needed;
+  enum sp_result result = SP_MORE;
+  while (result == SP_MORE) {
+    ssize_t received = recv(fd, input + len, sizeof input - len, 0);
+    if (received <= 0) {
+      return NULL;
+    }
+    len += (size_t)received;
+    result = sp_frame_read(SP_TCP, bytes_of(input, len), sizeof input, &body, &used, &needed);
+  }
+  return result == SP_OK && sp_route_read(body, &route, &payload) == SP_OK
+             ? holdfast__response__unpack(NULL, payload.len, payload.data)
+             : NULL;
+}
+
+static bool ask(int fd, struct holding *holding) {
+  Holdfast__Response *response = send_request(fd) ? receive_response(fd) : NULL;
+  bool answered = response && response->result_case == HOLDFAST__RESPONSE__RESULT_SERVER;
+  if (answered) {
+    const Holdfast__Server *server = response->server;
+    holding->clients = server->connections - 1;
+    holding->sessions = server->sessions;
+    holding->cells = server->shared_cells;
+    holding->places = server->shared_places;
+  }
+  if (response) {
+    holdfast__response__free_unpacked(response, NULL);
+  }
+  return answered;
+}
+
+/* Segments of rings have a size of their own. */
+static unsigned count_rings(const struct daemon *daemon) {
+  char path[64], line[512];
+  unsigned count = 0;
+  snprintf(path, sizeof path, "/proc/%ld/maps", (long)daemon->pid);
+  FILE *file = fopen(path, "re");
+  while (file && fgets(line, sizeof line, file)) {
+    char *end;
+    unsigned long from = strtoul(line, &end, 16), to = strtoul(end + 1, NULL, 16);
+    count += strstr(line, "memfd:holdfast") && to - from == segment_bytes(HF_RING_BYTES);
+  }
+  if (file) {
+    fclose(file);
+  }
+  return count;
+}
+
+/* ---------------------------------------------------------------- judging */
+
+/* A ring is a connection's, a place an object's or a session's. */
+static bool is_accounted_for(const struct holding *holding) {
+  bool is_place_kept = holding->sessions > 0 || holding->places == holding->cells;
+  return holding->rings <= holding->clients && holding->places >= holding->cells && is_place_kept;
+}
+
+static void describe(const struct holding *holding, const char *what) {
+  fprintf(stderr,
+          "daemon: %s: %llu connections, %llu sessions; %u rings, %llu cells in %llu places\n",
+          what, (unsigned long long)holding->clients, (unsigned long long)holding->sessions,
+          holding->rings, (unsigned long long)holding->cells, (unsigned long long)holding->places);
+}
+
+void daemon_check(const struct daemon *daemon) {
+  struct holding holding = {0};
+  int fd = dial(daemon);
+  bool answered = false;
+  for (long waited_ms = 0; fd >= 0 && waited_ms <= WAIT_MS; waited_ms += POLL_MS) {
+    answered = ask(fd, &holding);
+    holding.rings = count_rings(daemon);
+    bool is_quiet = holding.clients == 0 && holding.sessions == 0;
+    if (!answered || (is_quiet && is_accounted_for(&holding))) {
+      break;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
+  }
+  if (fd >= 0) {
+    close(fd);
+  }
+  if (!answered) {
+    fprintf(stderr, "daemon: does not answer; whether it holds anything is not known\n");
+  } else if (!is_accounted_for(&holding)) {
+    describe(&holding, "memory of clients that are gone is left");
+    exit(EXIT_FAILURE);
+  } else if (holding.clients > 0 || holding.sessions > 0) {
+    describe(&holding, "clients are there yet");
+  }
+}
