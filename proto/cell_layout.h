@@ -60,6 +60,12 @@
  * of the cell, or said goodbye; else the place is retired (memory/segments.h). A process is not asked
  * whether it lives: children that it forked have its mappings too.
  *
+ * Thread ids are those of the holder's namespace of process ids: in two containers there is a thread
+ * 1 in each. glibc would take the other's lock for one of its own, and the kernel would free it when
+ * a thread of the same id dies in line. So all clients of a mutex are of one namespace, the server's;
+ * it tells no others where a Value or Array is. Their locks are the server's, under the same rules.
+ * Raw kinds have no mutex, and are shared with all.
+ *
  * A hostile client may write anything anywhere at any time. The server keeps type, length and place
  * in its own memory, copies an element before it looks at it, and waits for nothing: `remote` and
  * `owner` it writes and never reads. So only the elements of that segment, and who uses them, suffer.

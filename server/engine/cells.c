@@ -31,6 +31,11 @@ static struct cell_header *header_of(const struct cells *cells) {
 
 /* ---- sharing */
 
+bool core_may_share_cells(const struct session *session, Holdfast__Kind kind) {
+  bool has_lock = kind == HOLDFAST__KIND__VALUE || kind == HOLDFAST__KIND__ARRAY;
+  return session && (!has_lock || session->process >= 0);
+}
+
 void core_share_cells(struct engine *engine, struct object *object, bool is_fresh) {
   struct cells *cells = &object->cells;
   size_t bytes = cells->count * cell_element_bytes(cells->typecode);

@@ -190,6 +190,10 @@ void core_note_circle(struct engine *engine, struct lock_owner thread, struct ob
 /* cells.c: values and arrays in shared memory */
 /* object->cells, if it has some; else NULL. */
 struct cells *core_cells(struct object *object);
+/* Whether it may be handed a cell of that kind. A mutex knows its holder by thread id, which names
+ * another thread in another namespace of process ids: cells with a lock are for clients whose
+ * process the server can look at, and so sees under the same id. */
+bool core_may_share_cells(const struct session *session, Holdfast__Kind kind);
 /* Puts the elements into shared memory, if there is any. is_fresh: they are all zero. */
 void core_share_cells(struct engine *engine, struct object *object, bool is_fresh);
 /* The session's client may map it from now on, for as long as the session holds the object. false:

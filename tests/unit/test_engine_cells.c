@@ -1,5 +1,6 @@
 /* Stories of cells in shared memory. The local threads are the test's own: it writes the futex's
- * word and the flags as they would. Sessions 1 to 3 are there; "v" is a Value that 1 has mapped. */
+ * word and the flags as they would. Sessions 1 to 3 are there, 1 and 2 of processes that the
+ * server can look at; "v" is a Value that 1 has mapped. */
 #include "proto/cell_layout.h"
 #include "tests/support/story.h"
 
@@ -133,8 +134,10 @@ static int set_up(void **state) {
   story_begin_sharing(&story, &source, 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
     story_connect(&story, connection);
-    story_open_session(&story, connection);
   }
+  story_open_session_of(&story, 1, 101);
+  story_open_session_of(&story, 2, 102);
+  story_open_session(&story, 3);
   open_shared(1, 1, HOLDFAST__KIND__VALUE, "v");
   story_forget(&story);
   return 0;
@@ -294,7 +297,9 @@ static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state
   assert_int_equal(atomic_load(&header->remote), 0);
   assert_true(atomic_load(&header->flags) & CELL_DIED);
   story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
-  story_expect(&story, "2 <- #1 OK granted\n3 <- #1 OK granted, owner died\n");
+  story_expect(&story,
+               "2 <- #1 OK granted\nprocess 102 watched\nprocess 102 forgotten\n"
+               "3 <- #1 OK granted, owner died\n");
   assert_false(atomic_load(&header->flags) & CELL_DIED);
 }
 
@@ -456,6 +461,17 @@ static void test_cells_raw_have_no_lock(void **state) {
   story_expect(&story, "2 <- #1 OK 1\n");
 }
 
+static void test_cells_with_a_lock_are_not_for_who_counts_threads_otherwise(void **state) {
+  (void)state;
+  open_shared(3, 1, HOLDFAST__KIND__VALUE, "v");
+  open_shared(3, 2, HOLDFAST__KIND__ARRAY, "a");
+  story_expect(&story, "3 <- #1 OK there\n3 <- #2 OK created\n");
+  assert_int_equal(places_out, 1);
+  open_shared(3, 3, HOLDFAST__KIND__RAW_VALUE, "r");
+  open_shared(3, 4, HOLDFAST__KIND__RAW_ARRAY, "ra");
+  story_expect(&story, "3 <- #3 OK created shared\n3 <- #4 OK created shared\n");
+}
+
 static void test_cells_move_with_their_content(void **state) {
   (void)state;
   Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
@@ -579,6 +595,7 @@ int main(void) {
       STORY(test_cells_waiter_for_change_is_nudged_or_looks),
       STORY(test_cells_change_by_the_server_wakes_local_waiters),
       STORY(test_cells_raw_have_no_lock),
+      STORY(test_cells_with_a_lock_are_not_for_who_counts_threads_otherwise),
       STORY(test_cells_move_with_their_content),
       STORY(test_cells_without_room_stay_where_they_are),
       STORY(test_cells_place_stays_while_a_session_may_look),

@@ -641,6 +641,10 @@ HF_CHECKED hf_status hf_array_unlock(hf_array *array);
  * calls above work there, without the server, unless they are gathered. Elsewhere, or where there is
  * none (see hf_conn_path_reason), they go to the server. The cell and its lock are the same.
  *
+ * In a container whose process ids are not the server's, as by default, only the raw kinds are within
+ * reach: threads there can't be told from others by the lock of a Value or Array. Calls on those go
+ * to the server, over rings in shared memory if its sockets are reachable.
+ *
  * A process that ends while it has the lock of a Value or Array there - in whatever way - gives it
  * up, and the next one to lock it is told. hf_cancel ends waits there within 50 ms.
  */

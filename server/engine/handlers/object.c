@@ -136,7 +136,8 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
     core_hold(engine, shape->guard);
     call->object->references++;
   }
-  if (is_typed(shape->kind) && call->message->object_open->map && call->session) {
+  if (is_typed(shape->kind) && call->message->object_open->map &&
+      core_may_share_cells(call->session, shape->kind)) {
     core_share_cells(engine, call->object, true);
   }
   reason = fill_object(call, call->message->object_open);
@@ -200,8 +201,9 @@ static struct reply_object report(const struct engine *engine, struct object *ob
 
 /* Where its elements are, for a client that is about to map them. */
 static void report_place(struct call *call, struct reply_object *reported) {
-  struct cells *cells = call->session ? core_cells(call->object) : NULL;
-  if (!cells || !map64_get(&call->session->holds, call->object->id)) {
+  struct cells *cells = core_cells(call->object);
+  if (!cells || !core_may_share_cells(call->session, call->object->kind) ||
+      !map64_get(&call->session->holds, call->object->id)) {
     return;
   }
   core_share_cells(call->engine, call->object, false);
