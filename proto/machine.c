@@ -7,27 +7,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BOOT_ID_BYTES 36
 #define INODE_BYTES_MAX 21 /* a colon and 20 digits */
 
-static int read_boot_id(char boot_id[BOOT_ID_BYTES]) {
+static int read_boot_id(char boot_id[MACHINE_BOOT_ID_BYTES]) {
   int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return -1;
   }
-  ssize_t size = read(fd, boot_id, BOOT_ID_BYTES);
+  ssize_t size = read(fd, boot_id, MACHINE_BOOT_ID_BYTES);
   close(fd);
-  return size == BOOT_ID_BYTES ? 0 : -1;
+  return size == MACHINE_BOOT_ID_BYTES ? 0 : -1;
 }
 
 size_t machine_id(uint8_t *id, size_t capacity) {
-  char text[BOOT_ID_BYTES + INODE_BYTES_MAX + 1];
+  char text[MACHINE_BOOT_ID_BYTES + INODE_BYTES_MAX + 1];
   struct stat pid_namespace;
   if (read_boot_id(text) != 0 || stat("/proc/self/ns/pid", &pid_namespace) != 0) {
     return 0;
   }
-  size_t len = BOOT_ID_BYTES + (size_t)snprintf(text + BOOT_ID_BYTES, INODE_BYTES_MAX + 1,
-                                                ":%" PRIu64, (uint64_t)pid_namespace.st_ino);
+  size_t len =
+      MACHINE_BOOT_ID_BYTES + (size_t)snprintf(text + MACHINE_BOOT_ID_BYTES, INODE_BYTES_MAX + 1,
+                                               ":%" PRIu64, (uint64_t)pid_namespace.st_ino);
   if (len > capacity) {
     return 0;
   }

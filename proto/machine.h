@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Both begin with it: two names of one machine, though perhaps of two namespaces. */
+#define MACHINE_BOOT_ID_BYTES 36
+
 /* Fills id; answers its length, 0 when it can't be found out or is longer than capacity. */
 size_t machine_id(uint8_t *id, size_t capacity);
 

@@ -80,15 +80,23 @@ static int open_process(pid_t id) {
   return process;
 }
 
+/* The first len bytes of its machine's name are those of ours. */
+static bool agrees(const struct processes *processes, struct bytes machine, size_t len) {
+  return processes->machine_len >= len && machine.len >= len &&
+         memcmp(machine.data, processes->machine, len) == 0;
+}
+
 int processes_open(struct processes *processes, struct bytes machine, uint64_t id) {
-  bool is_here = processes->machine_len > 0 && machine.len == processes->machine_len &&
-                 memcmp(machine.data, processes->machine, machine.len) == 0;
-  if (!is_here || id == 0 || id > INT_MAX || processes->count >= processes->max) {
-    return -1;
+  if (!agrees(processes, machine, MACHINE_BOOT_ID_BYTES)) {
+    return PROCESS_ELSEWHERE;
+  }
+  bool is_seen = machine.len == processes->machine_len && agrees(processes, machine, machine.len);
+  if (!is_seen || id == 0 || id > INT_MAX || processes->count >= processes->max) {
+    return PROCESS_HIDDEN;
   }
   int process = open_process((pid_t)id);
   processes->count += process >= 0;
-  return process;
+  return process >= 0 ? process : PROCESS_HIDDEN;
 }
 
 void processes_watch(struct processes *processes, int process, uint64_t tag) {

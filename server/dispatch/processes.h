@@ -10,6 +10,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/limits.h"
+#include "server/engine/session.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -29,8 +30,9 @@ struct processes {
 bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t tag),
                      void *ctx);
 void processes_stop(struct processes *processes);
-/* A descriptor for the process of that id on that machine, which may have ended; -1: it runs
- * elsewhere, or half of all descriptors are for processes already. */
+/* A descriptor for the process of that id on that machine, which may have ended. Else PROCESS_HIDDEN
+ * it runs here, but its id says nothing, as in another container, or half of all descriptors are for
+ * processes already | PROCESS_ELSEWHERE */
 int processes_open(struct processes *processes, struct bytes machine, uint64_t id);
 /* Calls back with the tag once, when the process has ended, or has already. */
 void processes_watch(struct processes *processes, int process, uint64_t tag);

@@ -62,8 +62,8 @@ struct engine_sink {
                   struct reply *reply);
   /* The connection's session moved to another one; nothing of it is served any more. */
   void (*close)(void *ctx, uint64_t connection);
-  /* A client tells where it runs: a handle of its process if that is this machine, else -1. forget:
-   * the handle is not needed any more. NULL: nobody can look at processes. */
+  /* A client tells where it runs: a handle of its process, or PROCESS_HIDDEN or PROCESS_ELSEWHERE.
+   * forget: the handle is not needed any more. NULL: nobody can look at processes. */
   int (*find_process)(void *ctx, struct bytes machine, uint64_t id);
   void (*forget_process)(void *ctx, int process);
   /* The session lost its connection: call engine_process_ended when the process has ended. */

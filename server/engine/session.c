@@ -9,8 +9,10 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
   if (!session) {
     return NULL;
   }
-  *session = (struct session){
-      .grace_ms = grace_ms, .client = client, .process = -1, .timer = {.kind = TIMER_SESSION}};
+  *session = (struct session){.grace_ms = grace_ms,
+                              .client = client,
+                              .process = PROCESS_ELSEWHERE,
+                              .timer = {.kind = TIMER_SESSION}};
   memcpy(session->id, id, sizeof session->id);
   memcpy(&session->serial, id, sizeof session->serial);
   TAILQ_INIT(&session->waiters);

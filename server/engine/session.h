@@ -35,10 +35,12 @@ struct session {
   uint64_t serial;                /* the first 8 bytes of its id; names it inside the engine */
   uint64_t number;                /* names it to others, who must not know its id */
   uint8_t id[HF_SESSION_BYTES];
-  struct value client; /* text, for people */
-  uint64_t connection; /* 0: lost */
-  uint64_t attempt;    /* of the last resume */
-  int process;         /* the sink's handle; -1: it can't be looked at */
+  struct value client;         /* text, for people */
+  uint64_t connection;         /* 0: lost */
+  uint64_t attempt;            /* of the last resume */
+  int process;                 /* the sink's handle; or one of: */
+#define PROCESS_ELSEWHERE (-1) /* on another machine, for all that is known */
+#define PROCESS_HIDDEN (-2)    /* on this one, but it can't be looked at */
   uint32_t grace_ms;
   bool is_lost;
   struct timer timer; /* runs while lost */

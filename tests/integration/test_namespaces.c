@@ -247,6 +247,19 @@ static void test_namespaces_raw_values_are_within_reach(void **state) {
   expect_ok(hf_delete(world.conn, "raw"));
 }
 
+static int connect_by_tcp(int idx) {
+  hf_conn *conn = NULL;
+  (void)idx;
+  hf_status status = hf_connect(world.daemon.tcp_url, NULL, &conn);
+  return status == HF_OK && strcmp(hf_conn_path(conn), world.path) == 0 ? 0 : 1;
+}
+
+static void test_namespaces_door_is_told_over_tcp(void **state) {
+  (void)state;
+  hf_cell_close(open_value(world.conn));
+  expect_end(start_apart(connect_by_tcp, 0), 0);
+}
+
 #define SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(int argc, char **argv) {
@@ -256,6 +269,7 @@ int main(int argc, char **argv) {
       SCENE(test_namespaces_killed_holder_is_told_to_the_next),
       SCENE(test_namespaces_killed_waiter_takes_no_lock_along),
       SCENE(test_namespaces_raw_values_are_within_reach),
+      SCENE(test_namespaces_door_is_told_over_tcp),
   };
   if (argc > 3 && strcmp(argv[2], "--count") == 0) {
     increments_count = atoll(argv[3]);

@@ -44,8 +44,27 @@ static void test_processes_take_half_of_the_descriptors(void **state) {
   processes_stop(&processes);
 }
 
+static void test_processes_of_other_namespaces_are_hidden(void **state) {
+  (void)state;
+  struct processes processes;
+  uint8_t machine[HF_MACHINE_BYTES_MAX];
+  size_t len = machine_id(machine, sizeof machine);
+  uint64_t id = (uint64_t)getpid();
+  assert_true(processes_start(&processes, end, NULL));
+  machine[len - 1] ^= 1;
+  assert_int_equal(processes_open(&processes, bytes_of(machine, len), id), PROCESS_HIDDEN);
+  assert_int_equal(processes_open(&processes, bytes_of(machine, len - 1), id), PROCESS_HIDDEN);
+  machine[0] ^= 1;
+  assert_int_equal(processes_open(&processes, bytes_of(machine, len), id), PROCESS_ELSEWHERE);
+  assert_int_equal(processes_open(&processes, bytes_of(machine, 0), id), PROCESS_ELSEWHERE);
+  machine[0] ^= 1;
+  assert_int_equal(processes_open(&processes, bytes_of(machine, 35), id), PROCESS_ELSEWHERE);
+  processes_stop(&processes);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_processes_of_other_namespaces_are_hidden),
       cmocka_unit_test(test_processes_take_half_of_the_descriptors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 static void answer_session(struct call *call, const struct session *session) {
   call->reply->shape = REPLY_SESSION;
   call->reply->grace_ms = session->grace_ms;
-  call->reply->door = session->process >= 0 ? call->engine->door : NULL;
+  call->reply->door = session->process != PROCESS_ELSEWHERE ? call->engine->door : NULL;
   memcpy(call->reply->session, session->id, sizeof session->id);
 }
 
