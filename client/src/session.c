@@ -1,6 +1,8 @@
 /* Opening and resuming the session: what a driver does when the connection is down. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 /* After shared memory failed, sockets are used for this long at least. */
 #define LOCAL_REST_MS 1000
 #define FIRST_REQUEST_BYTES_MAX 1024
+#define LOG_LINE_BYTES_MAX 512
 #define FIRST_REQUEST_ID 0x80ffffffu
 
 /* One attempt, worked on without the mutex. */
@@ -184,6 +187,22 @@ static void make_attempt(hf_conn *conn, struct attempt *attempt, uint64_t deadli
   }
 }
 
+/* HOLDFAST_LOG=connect: a line for each connection made. By one write, so that the lines of several
+ * processes stay whole. */
+static void tell_path(const hf_conn *conn) {
+  const char *wish = getenv("HOLDFAST_LOG"), *why = atomic_load(&conn->no_local);
+  char line[LOG_LINE_BYTES_MAX];
+  if (wish == NULL || strcmp(wish, "connect") != 0) {
+    return;
+  }
+  int len =
+      snprintf(line, sizeof line, "holdfast: %.64s[%ld] calls %.256s over %s%s%s\n",
+               program_invocation_short_name, (long)getpid(), conn->url, conn->link.transport->name,
+               why != NULL ? ", not shared memory: " : "", why != NULL ? why : "");
+  ssize_t written = write(STDERR_FILENO, line, (size_t)len);
+  (void)written; /* who closed it does not want to know */
+}
+
 static void come_up(hf_conn *conn, const struct attempt *attempt) {
   const Holdfast__Session *session = attempt->reply->session;
   memcpy(conn->session, session->id.data, HF_SESSION_BYTES);
@@ -199,6 +218,7 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
   conn->link = attempt->link;
   conn->state = CONN_UP;
   conn->up_since_ns = clock_now_ns();
+  tell_path(conn);
   conn->retry_count = 0;
   window_rewind(&conn->window);
   conn_write(conn);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# hosts.demo: deploy/demo in a fresh clone succeeds, says so in its last line, and leaves nothing behind.
+# hosts.demo: deploy/demo in a fresh clone succeeds, says so in its last line, says of six programs that
+# they reached the server through shared memory, as on one machine they do, and leaves nothing behind.
 #   demo.sh ROOT
 # A tree with changes that are not committed is copied instead of cloned: what is there gets tested.
 set -euo pipefail
@@ -23,6 +24,9 @@ TMPDIR=$work/tmp "$work/tree/deploy/demo" </dev/null 2>&1 | tee "$work/output" |
 echo "-- exit $result"
 [ "$result" = 0 ]
 tail -n 1 "$work/output" | grep -q '^demo: everything worked'
+[ "$(grep -c '^   ([0-9]* connections over ' "$work/output")" = 6 ]
+[ "$(grep -c '^   ([0-9]* connections over shared memory)$' "$work/output")" = 6 ]
+grep -q '^   (5 connections over shared memory)$' "$work/output" # wordcount: four workers, a coordinator
 for process in /proc/[0-9]*; do
   pid=${process#/proc/}
   case $(readlink "$process/exe" 2>/dev/null) in
