@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # hosts.containers: builds the image, counts words with the containers of deploy/compose.yaml, looks at
-# what they may and may not do, then runs the container commands of README.md.
-#   containers.sh ROOT
+# what they may and may not do, shares memory between containers (containers_local.sh), then runs the
+# container commands of README.md.
+#   containers.sh ROOT CELL_CLIENT
 set -euo pipefail
 . "$1/deploy/lib.sh"
 . "$root/deploy/words.sh"
@@ -81,5 +82,9 @@ took_ms=$((($(date +%s%N) - begun_ns) / 1000000))
 expect "server's exit code" 0 "$(inspect "$server" '{{.State.ExitCode}}')"
 [ "$took_ms" -lt 5000 ] || failed "stopping takes less than 5 s: $took_ms ms"
 echo "stopped in $took_ms ms"
+
+begun_s=$SECONDS
+bash "$(dirname "$0")/containers_local.sh" "$2"
+echo "shared memory between containers: $((SECONDS - begun_s)) s"
 
 python3 "$root/tests/lint/readme.py" "$root" --containers
