@@ -3,6 +3,7 @@
  *   cell_client add COUNT     adds 1 that often; says whether the memory was its own to use
  *   cell_client hold          takes the lock, says so, and stays
  *   cell_client next          takes the lock after whoever has it; says whether that one died
+ *   cell_client count         adds to a RawValue, in memory, until the server is gone
  */
 #include <err.h>
 #include <holdfast/holdfast.h>
@@ -39,11 +40,26 @@ static void take_next(hf_cell *cell) {
   check(hf_cell_unlock(cell));
 }
 
+static void count_on(hf_conn *conn) {
+  hf_cell *raw;
+  check(hf_raw_value_open(conn, "raw", 'q', hf_int(0), &raw));
+  if (hf_cell_data(raw) == NULL) {
+    errx(1, "the RawValue is not in memory");
+  }
+  puts("counting");
+  fflush(stdout);
+  while (hf_cell_add_int(raw, 1, NULL) == HF_OK) {
+  }
+  printf("stopped: %s\n", hf_last_error()->reason);
+  hf_cell_close(raw);
+}
+
 int main(int argc, char **argv) {
   hf_conn *conn;
   hf_cell *cell;
   const char *what = argc > 1 ? argv[1] : "";
-  check(hf_connect(NULL, NULL, &conn));
+  const struct hf_options options = {.call_timeout_ms = 5000};
+  check(hf_connect(NULL, &options, &conn));
   check(hf_value_open(conn, "cell", 'q', hf_int(0), &cell));
   if (strcmp(what, "add") == 0 && argc == 3) {
     add(cell, atoll(argv[2]));
@@ -51,8 +67,10 @@ int main(int argc, char **argv) {
     hold(cell);
   } else if (strcmp(what, "next") == 0) {
     take_next(cell);
+  } else if (strcmp(what, "count") == 0) {
+    count_on(conn);
   } else {
-    errx(2, "add COUNT, hold, or next");
+    errx(2, "add COUNT, hold, next, or count");
   }
   hf_cell_close(cell);
   hf_close(conn);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Part of hosts.containers: containers that have the directory of the server's sockets use shared memory,
-# others the network; all of them count on one Value; killed holders of its lock are noticed.
+# others the network; all of them count on one Value; killed holders of its lock, and a killed server,
+# are noticed.
 #   containers_local.sh CELL_CLIENT      with DOCKER_HOST and HOLDFAST_IMAGE
 set -euo pipefail
 client=$(realpath "$1")
@@ -50,12 +51,13 @@ ends() {
     echo "$1: $text"
   done
 }
-await_held() {
+# awaits NAME WORD: until it has said that.
+awaits() {
   for _ in $(seq 100); do
-    [[ $(said "$1") == *held* ]] && return
+    [[ $(said "$1") == *"$2"* ]] && return
     sleep 0.1
   done
-  failed "$1 holds the lock"
+  failed "$1 says: $2"
 }
 
 docker network create --internal "$name" >/dev/null
@@ -103,8 +105,14 @@ dies() {
   echo "$holder was killed in the lock: the next one had it within $(($(date +%s%3N) - killed_ms)) ms"
 }
 start holder-a "${sockets[@]}" "${ipc[@]}" -- hold
-await_held holder-a
+awaits holder-a held
 dies holder-a next-b "${sockets[@]}" "${ipc[@]}"
 start holder-near "${sockets[@]}" "${ipc[@]}" --pid "container:$name-server" -- hold
-await_held holder-near
+awaits holder-near held
 dies holder-near next-far "${tcp[@]}"
+
+# The server is killed: who counts in memory, where nobody else is needed, notices.
+start counter "${sockets[@]}" "${ipc[@]}" -- count
+awaits counter counting
+docker kill -s KILL "$name-server" >/dev/null
+ends counter "over shared memory" "stopped: NOT_CONNECTED"

@@ -166,8 +166,8 @@ HF_API void hf_close(hf_conn *conn);
 /* One round trip. out round_trip_ns may be NULL. */
 HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
 
-/* How calls get to the server now: "shared memory" where it runs on this machine as the same user, else
- * "tcp" or "ipc". Static. HOLDFAST_LOCAL=off in the environment turns shared memory off;
+/* How calls get to the server now: "shared memory" where it runs on this machine as the same user,
+ * else "tcp" or "ipc". Static. HOLDFAST_LOCAL=off in the environment turns shared memory off;
  * HOLDFAST_LOG=connect has each connection tell which way it goes, and why, on standard error:
  *
  *   holdfast: worker[4711] calls tcp://127.0.0.1:4653 over shared memory */
