@@ -1,6 +1,10 @@
 #include "proto/ring.h"
 
+#include <linux/futex.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 static void init(struct ring_end *end, struct segment_ring *control, uint8_t *data, size_t size,
                  uint64_t limit) {
@@ -96,8 +100,8 @@ bool ring_seems_writable(const struct ring_end *writer) {
   return distance(writer) != writer->size;
 }
 
-void ring_announce_sleep(struct ring_end *reader) {
-  atomic_store_explicit(&reader->control->reader_sleeps, 1, memory_order_relaxed);
+void ring_announce_sleep(struct ring_end *reader, enum ring_bell bell) {
+  atomic_store_explicit(&reader->control->reader_sleeps, bell, memory_order_relaxed);
   atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -110,16 +114,38 @@ void ring_announce_wait(struct ring_end *writer) {
   atomic_thread_fence(memory_order_seq_cst);
 }
 
-static bool take_flag(_Atomic uint32_t *flag) {
+static uint32_t take_flag(_Atomic uint32_t *flag) {
   atomic_thread_fence(memory_order_seq_cst);
-  return atomic_load_explicit(flag, memory_order_relaxed) != 0 &&
-         atomic_exchange_explicit(flag, 0, memory_order_relaxed) != 0;
+  if (atomic_load_explicit(flag, memory_order_relaxed) == 0) {
+    return 0;
+  }
+  return atomic_exchange_explicit(flag, 0, memory_order_relaxed);
 }
 
-bool ring_must_wake_reader(struct ring_end *writer) {
-  return take_flag(&writer->control->reader_sleeps);
+enum ring_bell ring_must_wake_reader(struct ring_end *writer) {
+  uint32_t bell = take_flag(&writer->control->reader_sleeps);
+  return bell <= RING_BELL_FUTEX ? (enum ring_bell)bell : RING_BELL_SOCKET;
 }
 
 bool ring_must_wake_writer(struct ring_end *reader) {
-  return take_flag(&reader->control->writer_waits);
+  return take_flag(&reader->control->writer_waits) != 0;
+}
+
+void ring_wake_reader(const struct ring_end *writer) {
+  syscall(SYS_futex, &writer->control->reader_sleeps, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void ring_sleep(const struct ring_end *reader, uint64_t deadline_ns) {
+  const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                                    .tv_nsec = (long)(deadline_ns % 1000000000)};
+  syscall(SYS_futex, &reader->control->reader_sleeps, FUTEX_WAIT_BITSET, RING_BELL_FUTEX, &deadline,
+          NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+void ring_tell_cpu(const struct ring_end *reader, uint32_t cpu) {
+  atomic_store_explicit(&reader->control->reader_cpu, cpu, memory_order_relaxed);
+}
+
+bool ring_reader_is_on(const struct ring_end *writer, uint32_t cpu) {
+  return atomic_load_explicit(&writer->control->reader_cpu, memory_order_relaxed) == cpu;
 }

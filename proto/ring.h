@@ -16,6 +16,13 @@
 /* Instead of a number of bytes: the other end's word makes no sense. */
 #define RING_BROKEN SIZE_MAX
 
+/* What reader_sleeps says: how the reader is to be woken. */
+enum ring_bell {
+  RING_BELL_NONE,   /* it is awake */
+  RING_BELL_SOCKET, /* by a packet at the door */
+  RING_BELL_FUTEX,  /* by a futex, this very word */
+};
+
 struct ring_end {
   struct segment_ring *control; /* shared */
   uint8_t *data;                /* shared */
@@ -45,13 +52,22 @@ bool ring_seems_writable(const struct ring_end *writer);
 
 /* The reader is about to sleep, and looks once more after this; or has woken. From any thread, as
  * the next two. */
-void ring_announce_sleep(struct ring_end *reader);
+void ring_announce_sleep(struct ring_end *reader, enum ring_bell bell);
 void ring_withdraw_sleep(struct ring_end *reader);
 /* The writer waits for room, and looks once more after this. */
 void ring_announce_wait(struct ring_end *writer);
-/* After writing: whether the reader has to be woken; says so once for each announcement. */
-bool ring_must_wake_reader(struct ring_end *writer);
-/* After reading: the same for the writer. */
+/* After writing: how the reader has to be woken; says so once for each announcement. */
+enum ring_bell ring_must_wake_reader(struct ring_end *writer);
+/* By a futex; if that is how. */
+void ring_wake_reader(const struct ring_end *writer);
+/* The reader sleeps after it announced that it does so on a futex. Returns when it was woken, at the
+ * deadline, or for no reason. */
+void ring_sleep(const struct ring_end *reader, uint64_t deadline_ns);
+/* The reader says where it runs. */
+void ring_tell_cpu(const struct ring_end *reader, uint32_t cpu);
+/* Whether the reader runs, or ran last, on that processor. */
+bool ring_reader_is_on(const struct ring_end *writer, uint32_t cpu);
+/* After reading: whether the writer has to be, by a packet; the same. */
 bool ring_must_wake_writer(struct ring_end *reader);
 
 #endif

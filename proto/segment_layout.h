@@ -20,7 +20,9 @@
  *   offset  bytes  word           written by              meaning
  *        0  8      head           writer                  bytes ever written
  *       64  8      tail           reader                  bytes ever read
- *      128  4      reader_sleeps  reader 1, writer 0      wake it after writing
+ *      128  4      reader_sleeps  reader 1, 2; writer 0   wake it after writing: 1 by a packet, 2 by
+ *                                                        a futex on this word
+ *      132  4      reader_cpu     reader                 the processor it runs on, or ran on last
  *      192  4      writer_waits   writer 1, reader 0      wake it after reading
  *
  *      tail                  head
@@ -32,7 +34,12 @@
  * the reader stores reader_sleeps, then loads head; the writer stores head, then loads
  * reader_sleeps; with a sequentially consistent fence between the two on each side at least one of
  * them sees the other's store. So no byte is left lying before a sleeping reader. Waking goes over
- * the socket through which the segment came (see door.h).
+ * the socket through which the segment came (see door.h); or by a futex, when the reader sleeps on
+ * reader_sleeps itself as long as that says 2. Only at the socket does it hear that the other side
+ * is gone, so a client does not sleep on the word for long.
+ *
+ * A writer that waits for an answer may look for it instead of sleeping, except when the reader has
+ * to run on the very processor that it would keep busy: that is what reader_cpu is for.
  *
  * A writer that dies in the middle of a write has not moved head: the reader never sees the half.
  * The socket's end tells that it died.
@@ -58,12 +65,14 @@ struct segment_ring {
   alignas(SEGMENT_LINE_BYTES) _Atomic uint64_t head;
   alignas(SEGMENT_LINE_BYTES) _Atomic uint64_t tail;
   alignas(SEGMENT_LINE_BYTES) _Atomic uint32_t reader_sleeps;
+  _Atomic uint32_t reader_cpu;
   alignas(SEGMENT_LINE_BYTES) _Atomic uint32_t writer_waits;
 };
 
 static_assert(offsetof(struct segment_ring, head) == 0, "layout");
 static_assert(offsetof(struct segment_ring, tail) == 64, "layout");
 static_assert(offsetof(struct segment_ring, reader_sleeps) == 128, "layout");
+static_assert(offsetof(struct segment_ring, reader_cpu) == 132, "layout");
 static_assert(offsetof(struct segment_ring, writer_waits) == 192, "layout");
 static_assert(sizeof(struct segment_ring) == 256, "layout");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,

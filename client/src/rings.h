@@ -23,9 +23,8 @@ struct rings {
   struct ring_end requests, replies;
   bool is_one_way;               /* no replies: one thread alone waits, for room */
   atomic_bool is_over;           /* the server left, or the link was cut */
-  atomic_bool has_knocked;       /* since the last wait: the server was asleep */
+  atomic_bool has_woken;         /* since the last wait: the server was asleep */
   struct patience awake, asleep; /* the waiting thread's */
-  bool is_probing;               /* the last wait was long, in the hope that the next is short */
 };
 
 /* Says hello over a connected door and maps what it gets. NULL: errno, and *why for people. */

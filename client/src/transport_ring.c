@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,9 @@
 
 /* Within this comes the reply of a server that is awake; and of one that was woken. */
 #define SPIN_NS 10000
-#define PROBE_NS 60000
+#define WOKEN_SPIN_NS 60000
+/* How long a thread sleeps where it can be woken fastest. */
+#define NAP_NS 2000000
 #define LOOKS_PER_CLOCK 32
 /* What failed so many times in a row, or more, is left out 2^n - 1 times. */
 #define SKIP_SHIFT_MAX 6
@@ -26,10 +29,24 @@
 
 static void knock(const struct link *link) {
   ssize_t sent = send(link->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-  atomic_store_explicit(&link->rings->has_knocked, true, memory_order_relaxed);
   if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) {
     atomic_store(&link->rings->is_over, true);
   }
+}
+
+static void wake_server(const struct link *link) {
+  struct rings *rings = link->rings;
+  switch (ring_must_wake_reader(&rings->requests)) {
+    case RING_BELL_NONE:
+      return;
+    case RING_BELL_SOCKET:
+      knock(link);
+      break;
+    case RING_BELL_FUTEX:
+      ring_wake_reader(&rings->requests);
+      break;
+  }
+  atomic_store_explicit(&rings->has_woken, true, memory_order_relaxed);
 }
 
 static ssize_t send_parts(const struct link *link, struct iovec *parts, int part_count) {
@@ -44,8 +61,8 @@ static ssize_t send_parts(const struct link *link, struct iovec *parts, int part
     total += sent;
     sent = sent == parts[i].iov_len ? 1 : 0;
   }
-  if (total > 0 && ring_must_wake_reader(&rings->requests)) {
-    knock(link);
+  if (total > 0) {
+    wake_server(link);
   }
   if (atomic_load_explicit(&rings->is_over, memory_order_relaxed)) {
     errno = EPIPE;
@@ -99,7 +116,7 @@ static inline void relax(void) {
 }
 
 static short spin(const struct rings *rings, short events, uint64_t span_ns) {
-  uint64_t until_ns = clock_now_ns() + span_ns;
+  uint64_t until_ns = 0;
   do {
     for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
       short found = events_now(rings, events);
@@ -108,46 +125,23 @@ static short spin(const struct rings *rings, short events, uint64_t span_ns) {
       }
       relax();
     }
+    until_ns = until_ns == 0 ? clock_now_ns() + span_ns : until_ns;
   } while (clock_now_ns() < until_ns);
   return 0;
 }
 
-static bool is_worth_trying(struct patience *patience) {
+/* Looks for the reply, if that was worth it lately. */
+static short look_for_reply(const struct rings *rings, short events, struct patience *patience,
+                            uint64_t span_ns) {
   if (patience->skips > 0) {
     patience->skips--;
-    return false;
-  }
-  return true;
-}
-
-static void note_outcome(struct patience *patience, bool has_paid) {
-  uint32_t misses = patience->misses < SKIP_SHIFT_MAX ? patience->misses + 1 : SKIP_SHIFT_MAX;
-  patience->misses = has_paid ? 0 : misses;
-  patience->skips = (1u << patience->misses) - 1;
-}
-
-/* The server is awake: looks for its reply, if that was worth it lately. */
-static short look_for_reply(struct rings *rings, short events) {
-  if (rings->is_probing) { /* that has found it awake */
-    rings->is_probing = false;
-    note_outcome(&rings->asleep, true);
-    note_outcome(&rings->awake, true);
-  }
-  if (!is_worth_trying(&rings->awake)) {
     return 0;
   }
-  short found = spin(rings, events, SPIN_NS);
-  note_outcome(&rings->awake, found != 0);
+  short found = spin(rings, events, span_ns);
+  uint32_t misses = patience->misses < SKIP_SHIFT_MAX ? patience->misses + 1 : SKIP_SHIFT_MAX;
+  patience->misses = found != 0 ? 0 : misses;
+  patience->skips = (1u << patience->misses) - 1;
   return found;
-}
-
-/* The server has to be woken first. */
-static short probe(struct rings *rings, short events) {
-  if (rings->is_probing) {
-    note_outcome(&rings->asleep, false);
-  }
-  rings->is_probing = is_worth_trying(&rings->asleep);
-  return rings->is_probing ? spin(rings, events, PROBE_NS) : 0;
 }
 
 /* What it said is in the rings. Should there be more knocks, the next wait ends early. */
@@ -159,13 +153,27 @@ static void take_knock(const struct link *link) {
   }
 }
 
+/* For a little while, because here it isn't heard that the server left; as long as nothing else is
+ * waited for. */
+static short nap(struct rings *rings, uint64_t deadline_ns) {
+  uint64_t until_ns = clock_now_ns() + NAP_NS;
+  ring_announce_sleep(&rings->replies, RING_BELL_FUTEX);
+  short found = events_now(rings, POLLIN);
+  if (found == 0) {
+    ring_sleep(&rings->replies, until_ns < deadline_ns ? until_ns : deadline_ns);
+    found = events_now(rings, POLLIN);
+  }
+  ring_withdraw_sleep(&rings->replies);
+  return found;
+}
+
 /* A thread that waits for room alone leaves knocks to the one that waits for replies. May answer 0
  * before the deadline. */
 static short sleep_for(const struct link *link, short events, int other, bool *is_other,
                        uint64_t deadline_ns) {
   struct rings *rings = link->rings;
   if ((events & POLLIN) != 0) {
-    ring_announce_sleep(&rings->replies);
+    ring_announce_sleep(&rings->replies, RING_BELL_SOCKET);
   }
   if ((events & POLLOUT) != 0) {
     ring_announce_wait(&rings->requests);
@@ -186,23 +194,25 @@ static short sleep_for(const struct link *link, short events, int other, bool *i
   return found;
 }
 
-static bool is_spinning_sensible(void) {
-  static _Atomic long processors; /* 0: not yet asked */
-  long count = atomic_load_explicit(&processors, memory_order_relaxed);
-  if (count == 0) {
-    count = sysconf(_SC_NPROCESSORS_ONLN);
-    atomic_store_explicit(&processors, count, memory_order_relaxed);
+static short await_reply(struct rings *rings, short events, uint64_t deadline_ns) {
+  bool has_woken = atomic_exchange_explicit(&rings->has_woken, false, memory_order_relaxed);
+  short found = 0;
+  if (ring_reader_is_on(&rings->requests, (uint32_t)sched_getcpu())) {
+    sched_yield();
+    found = events_now(rings, events);
+  } else {
+    found = has_woken ? look_for_reply(rings, events, &rings->asleep, WOKEN_SPIN_NS)
+                      : look_for_reply(rings, events, &rings->awake, SPIN_NS);
   }
-  return count > 1;
+  return found == 0 && events == POLLIN && !rings->is_one_way ? nap(rings, deadline_ns) : found;
 }
 
 static short await(const struct link *link, short events, int other, bool *is_other,
                    uint64_t deadline_ns) {
   struct rings *rings = link->rings;
   short found = events_now(rings, events);
-  if (found == 0 && (events & POLLIN) != 0 && deadline_ns != 0 && is_spinning_sensible()) {
-    bool has_knocked = atomic_exchange_explicit(&rings->has_knocked, false, memory_order_relaxed);
-    found = has_knocked ? probe(rings, events) : look_for_reply(rings, events);
+  if (found == 0 && (events & POLLIN) != 0 && deadline_ns != 0) {
+    found = await_reply(rings, events, deadline_ns);
   }
   bool is_late = false;
   while (found == 0 && !is_late) {

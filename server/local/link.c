@@ -4,6 +4,7 @@
 #include "proto/base/log.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 
 #define READ_BYTES_MAX (64u << 10) /* in one turn */
 #define KEPT_BYTES_MAX (16u << 10) /* of empty buffers */
+#define RESTING_BYTES_MAX 1024u    /* of those of a link that rests */
 /* See net/reading.c and net/sending.c. */
 #define PART_TIMEOUT_MS 30000
 #define OWN_BYTES_MAX (4 * ((size_t)HF_FRAME_BYTES_MAX + HF_UNSENT_BYTES_MAX))
@@ -55,17 +57,10 @@ void link_release(struct local_link *link) {
   free(link);
 }
 
-/* The local thread looks at its links and at its clock. */
-static void poke(struct link_house *house) {
-  const uint64_t one = 1;
-  ssize_t written = write(house->poke, &one, sizeof one);
-  (void)written; /* at worst the counter is full, and wakes all the same */
-}
-
 void link_close(struct local_link *link, const char *why) {
   const char *none = NULL;
   if (atomic_compare_exchange_strong(&link->why, &none, why)) {
-    poke(link->house);
+    bells_ring(link->house->bells);
   }
 }
 
@@ -123,7 +118,7 @@ static enum door_status welcome(struct local_link *link, const struct door_hello
   pthread_mutex_lock(&link->lock);
   link->takes_replies = true;
   pthread_mutex_unlock(&link->lock);
-  ring_announce_sleep(&link->requests);
+  ring_announce_sleep(&link->requests, RING_BELL_SOCKET);
   if (!door_answer(link->door, DOOR_WELCOME, HF_RING_BYTES, memory)) {
     link_close(link, "peer left");
   }
@@ -199,7 +194,17 @@ static void note_unsent(struct local_link *link) {
   if (!is_unsent) {
     atomic_fetch_sub(&link->house->unsent_count, 1);
   } else if (atomic_fetch_add(&link->house->unsent_count, 1) == 0) {
-    poke(link->house);
+    bells_ring(link->house->bells);
+  }
+}
+
+static void wake_client(struct local_link *link) {
+  enum ring_bell bell = ring_must_wake_reader(&link->replies);
+  atomic_store_explicit(&link->client_sleeps, bell != RING_BELL_NONE, memory_order_relaxed);
+  if (bell == RING_BELL_SOCKET) {
+    door_knock(link->door);
+  } else if (bell == RING_BELL_FUTEX) {
+    ring_wake_reader(&link->replies);
   }
 }
 
@@ -226,11 +231,7 @@ static void send_locked(struct local_link *link) {
     link->unsent_since_ns = has_announced ? clock_now_ns() : 0;
   }
   if (has_sent) {
-    bool client_sleeps = ring_must_wake_reader(&link->replies);
-    atomic_store_explicit(&link->client_sleeps, client_sleeps, memory_order_relaxed);
-    if (client_sleeps) {
-      door_knock(link->door);
-    }
+    wake_client(link);
   }
   if (link->unsent.len > 0 || atomic_load_explicit(&link->is_unsent, memory_order_relaxed)) {
     note_unsent(link);
@@ -344,11 +345,23 @@ static bool is_blocked(struct local_link *link) {
   return blocked;
 }
 
+/* Where we run, for the client that waits. */
+static void tell_cpu(struct local_link *link) {
+  uint32_t cpu = (uint32_t)sched_getcpu();
+  if (cpu != link->told_cpu) {
+    link->told_cpu = cpu;
+    ring_tell_cpu(&link->requests, cpu);
+  }
+}
+
 bool link_serve(struct local_link *link, uint64_t now_ns) {
   if (link->state != LINK_OPEN || link_is_over(link) || is_blocked(link)) {
     return false;
   }
   bool has_read = read_ring(link);
+  if (has_read) {
+    tell_cpu(link);
+  }
   if (has_read || has_whole_message(link)) {
     serve_input(link);
     note_part(link, now_ns);
@@ -361,17 +374,17 @@ bool link_serve(struct local_link *link, uint64_t now_ns) {
   return false;
 }
 
-bool link_rest(struct local_link *link) {
+bool link_rest(struct local_link *link, enum ring_bell bell) {
   if (link->state != LINK_OPEN) {
     return true;
   }
-  ring_announce_sleep(&link->requests);
+  ring_announce_sleep(&link->requests, bell);
   bool is_quiet = ring_used(&link->requests) == 0 && !has_whole_message(link);
   if (!is_quiet && !is_blocked(link)) {
     ring_withdraw_sleep(&link->requests);
     return false;
   }
-  buffer_trim(&link->input, 0);
+  buffer_trim(&link->input, RESTING_BYTES_MAX);
   return true;
 }
 

@@ -22,6 +22,7 @@
 #include "proto/base/complaints.h"
 #include "proto/ring.h"
 #include "server/dispatch/split.h"
+#include "server/local/bells.h"
 #include "server/local/door.h"
 #include "server/local/local.h"
 
@@ -36,7 +37,7 @@ struct link_house {
   struct complaints complaints;
   atomic_uint unsent_count; /* links with unsent replies */
   uint32_t part_count;      /* links that hold a large part of a request; the local thread's */
-  int poke;                 /* an eventfd of our own: wakes the local thread */
+  struct bells *bells;      /* borrowed: wakes the local thread */
 };
 
 enum link_state { LINK_HELLO, LINK_OPEN, LINK_ENDED };
@@ -56,6 +57,7 @@ struct local_link {
   bool holds_part;   /* counted in part_count */
   bool is_busy;      /* gone round; else its ring says that we sleep */
   uint64_t served_ns;
+  uint32_t told_cpu; /* the client thinks that we run there */
   uint64_t part_since_ns;
   TAILQ_ENTRY(local_link) next_busy;
   struct segment *segment; /* NULL before the hello */
@@ -87,8 +89,8 @@ void link_release(struct local_link *link);
 void link_hear(struct local_link *link);
 /* Reads, serves and answers a turn's worth. Whether there was anything to do. */
 bool link_serve(struct local_link *link, uint64_t now_ns);
-/* Tells the client to knock from now on. false: there is something to serve yet. */
-bool link_rest(struct local_link *link);
+/* Tells the client how to wake us from now on. false: there is something to serve yet. */
+bool link_rest(struct local_link *link, enum ring_bell bell);
 /* What waited too long ends: hellos, parts of requests, replies. */
 void link_check_times(struct local_link *link, uint64_t now_ns);
 /* To be ended: why is set, or the peer left and everything it said was served. */

@@ -17,7 +17,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,10 +55,12 @@ static void start_once(void) {
   const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "fuzz"};
   if (house.dispatch == NULL) {
     house.dispatch = dispatch_start(&config, &sink);
-    house.poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    static struct bells bells;
+    bells_init(&bells);
+    house.bells = &bells;
     house.budget.bytes_max = 256u << 20;
     complaints_init(&house.complaints);
-    require(house.dispatch != NULL && house.poke >= 0);
+    require(house.dispatch != NULL);
   }
 }
 
@@ -141,7 +142,7 @@ static void run_steps(struct input *input, struct local_link *link) {
     take_step(input, link, &requests, &replies);
   }
   serve(link);
-  (void)link_rest(link);
+  (void)link_rest(link, RING_BELL_FUTEX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

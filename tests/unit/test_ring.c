@@ -1,4 +1,6 @@
 /* Rings: what is written is read, in order and whole, whatever the other end's words say. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "proto/base/clock.h"
 #include "proto/ring.h"
 #include "tests/support/random.h"
 
@@ -137,16 +140,65 @@ static void test_ring_hostile_words_never_lead_outside(void **state) {
 static void test_ring_announcement_is_taken_once(void **state) {
   struct fixture *fixture = fixture_new();
   (void)state;
-  assert_false(ring_must_wake_reader(&fixture->writer));
-  ring_announce_sleep(&fixture->reader);
-  assert_true(ring_must_wake_reader(&fixture->writer));
-  assert_false(ring_must_wake_reader(&fixture->writer));
-  ring_announce_sleep(&fixture->reader);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
+  ring_announce_sleep(&fixture->reader, RING_BELL_SOCKET);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_SOCKET);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
+  ring_announce_sleep(&fixture->reader, RING_BELL_FUTEX);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_FUTEX);
+  ring_announce_sleep(&fixture->reader, RING_BELL_SOCKET);
   ring_withdraw_sleep(&fixture->reader);
-  assert_false(ring_must_wake_reader(&fixture->writer));
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
   ring_announce_wait(&fixture->writer);
   assert_true(ring_must_wake_writer(&fixture->reader));
   assert_false(ring_must_wake_writer(&fixture->reader));
+  atomic_store(&fixture->control.reader_sleeps, 77); /* by a newer peer, or a hostile one */
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_SOCKET);
+  fixture_free(fixture);
+}
+
+struct sleeper {
+  struct fixture *fixture;
+  atomic_bool sleeps;
+};
+
+static void *sleep_until_written_to(void *arg) {
+  struct sleeper *sleeper = arg;
+  struct ring_end *reader = &sleeper->fixture->reader;
+  ring_announce_sleep(reader, RING_BELL_FUTEX);
+  atomic_store(&sleeper->sleeps, true);
+  while (!ring_seems_readable(reader)) {
+    ring_sleep(reader, clock_deadline_ns(clock_now_ns(), 10000));
+  }
+  return NULL;
+}
+
+static void test_ring_futex_wakes_the_sleeping_reader(void **state) {
+  struct sleeper sleeper = {.fixture = fixture_new()};
+  pthread_t thread;
+  (void)state;
+  uint64_t began_ns = clock_now_ns();
+  assert_int_equal(pthread_create(&thread, NULL, sleep_until_written_to, &sleeper), 0);
+  while (!atomic_load(&sleeper.sleeps)) {
+    sched_yield();
+  }
+  assert_int_equal(ring_write(&sleeper.fixture->writer, "x", 1), 1);
+  assert_int_equal(ring_must_wake_reader(&sleeper.fixture->writer), RING_BELL_FUTEX);
+  ring_wake_reader(&sleeper.fixture->writer);
+  pthread_join(thread, NULL);
+  assert_true(clock_now_ns() < clock_deadline_ns(began_ns, 5000));
+  fixture_free(sleeper.fixture);
+}
+
+/* What it does not sleep on any more does not put it to sleep. */
+static void test_ring_sleep_returns_when_already_woken(void **state) {
+  struct fixture *fixture = fixture_new();
+  (void)state;
+  uint64_t began_ns = clock_now_ns();
+  ring_announce_sleep(&fixture->reader, RING_BELL_FUTEX);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_FUTEX);
+  ring_sleep(&fixture->reader, clock_deadline_ns(began_ns, 10000));
+  assert_true(clock_now_ns() < clock_deadline_ns(began_ns, 5000));
   fixture_free(fixture);
 }
 
@@ -158,6 +210,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_ring_word_wraps_at_its_end),
       cmocka_unit_test(test_ring_hostile_words_never_lead_outside),
       cmocka_unit_test(test_ring_announcement_is_taken_once),
+      cmocka_unit_test(test_ring_futex_wakes_the_sleeping_reader),
+      cmocka_unit_test(test_ring_sleep_returns_when_already_woken),
   };
   seed = random_seed(argc, argv);
   return cmocka_run_group_tests_name("unit.ring", tests, NULL, NULL);
