@@ -100,7 +100,7 @@ static void begin(void) {
   story_begin_sharing(&story, &own, 8u << 20);
   for (uint64_t connection = 1; connection <= 2; connection++) {
     story_connect(&story, connection);
-    story_open_session(&story, connection);
+    story_open_session_of(&story, connection, 100 + connection);
   }
   story_forget(&story);
 }
@@ -133,7 +133,7 @@ static size_t sweep(void (*fail_at)(size_t n), int (*has_failed)(void), bool may
     story_disconnect(&story, 1);
     story_pass_ms(&story, HF_GRACE_MS_DEFAULT);
     story_connect(&story, 1);
-    story_open_session(&story, 1);
+    story_open_session_of(&story, 1, 101);
     story_forget(&story);
     delete (1, "v"); /* what could not be deleted for want of memory */
     delete (2, "small");

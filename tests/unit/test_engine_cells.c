@@ -218,7 +218,7 @@ static void test_cells_gone_client_counts_as_a_nudge(void **state) {
   add(2, 1, "v", STORY_WAIT_FOREVER);
   unlock_locally();
   story_disconnect(&story, 1);
-  story_expect(&story, "2 <- #1 OK 1\n");
+  story_expect(&story, "process 101 watched\n2 <- #1 OK 1\n");
 }
 
 static void test_cells_gone_clients_store_is_seen_at_once(void **state) {
@@ -227,7 +227,7 @@ static void test_cells_gone_clients_store_is_seen_at_once(void **state) {
   *element() = 41;
   story_expect(&story, "");
   story_disconnect(&story, 1);
-  story_expect(&story, "2 <- #1 OK 41\n");
+  story_expect(&story, "process 101 watched\n2 <- #1 OK 41\n");
 }
 
 static void test_cells_stopped_holder_delays_only_until_the_timeout(void **state) {
