@@ -1,15 +1,12 @@
 /* See library.h. */
-#define _GNU_SOURCE
 #include "tests/bench/library.h"
 
 #include "proto/base/clock.h"
-#include "tests/bench/histogram.h"
+#include "tests/bench/crew.h"
 #include "tests/bench/process.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Calls between hf_pipeline_begin and hf_pipeline_end; long, so that starting and draining weigh
@@ -132,62 +129,32 @@ struct bench_sample library_run_pipeline(struct library *library, enum bench_op 
                                (double)count};
 }
 
-/* What a child leaves behind in shared memory. */
-struct child_result {
-  uint64_t elapsed_ns;
-  struct histogram histogram;
+struct member {
+  const char *url;
+  enum bench_op op;
+  struct library library;
 };
 
-static _Noreturn void run_child(const char *url, enum bench_op op, unsigned duration_ms, int ready,
-                                int go, struct child_result *result) {
-  struct library library;
-  char byte = 0;
-  library_open(&library, url);
-  if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
-    _exit(1);
-  result->elapsed_ns = run_calls(&library, op, duration_ms, &result->histogram);
-  library_close(&library);
-  _exit(0);
+static void *open_member(const void *ctx) {
+  struct member *member = bench_alloc(1, sizeof(*member));
+  *member = *(const struct member *)ctx;
+  library_open(&member->library, member->url);
+  return member;
 }
 
-static void wait_for_child(pid_t pid) {
-  int status = 0;
-  waitpid(pid, &status, 0);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    bench_fail("a client process failed");
+static uint64_t run_member(void *opened, unsigned duration_ms, struct histogram *histogram) {
+  struct member *member = opened;
+  return run_calls(&member->library, member->op, duration_ms, histogram);
+}
+
+static void close_member(void *opened) {
+  struct member *member = opened;
+  library_close(&member->library);
+  free(member);
 }
 
 struct bench_sample library_run_processes(const char *url, enum bench_op op, unsigned duration_ms) {
-  size_t size = BENCH_PROCESS_COUNT * sizeof(struct child_result);
-  struct child_result *results =
-      mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  int ready[2], go[2];
-  pid_t pids[BENCH_PROCESS_COUNT];
-  char bytes[BENCH_PROCESS_COUNT] = {0};
-  if (results == MAP_FAILED || pipe(ready) != 0 || pipe(go) != 0)
-    bench_fail("out of memory or descriptors");
-  for (unsigned i = 0; i < BENCH_PROCESS_COUNT; i++) {
-    pids[i] = process_fork();
-    if (pids[i] == 0)
-      run_child(url, op, duration_ms, ready[1], go[0], &results[i]);
-  }
-  close(ready[1]);
-  for (unsigned i = 0; i < BENCH_PROCESS_COUNT; i++)
-    if (read(ready[0], bytes, 1) != 1)
-      bench_fail("a client process failed");
-  if (write(go[1], bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
-    bench_fail("pipe");
-  struct histogram *all = bench_alloc(1, sizeof(*all));
-  uint64_t elapsed_ns = 0;
-  for (unsigned i = 0; i < BENCH_PROCESS_COUNT; i++) {
-    wait_for_child(pids[i]);
-    histogram_merge(all, &results[i].histogram);
-    if (results[i].elapsed_ns > elapsed_ns)
-      elapsed_ns = results[i].elapsed_ns;
-  }
-  struct bench_sample sample = histogram_sample(all, elapsed_ns);
-  free(all);
-  close(ready[0]), close(go[0]), close(go[1]);
-  munmap(results, size);
-  return sample;
+  static const struct crew_work work = {open_member, run_member, close_member};
+  const struct member member = {.url = url, .op = op};
+  return crew_run(&work, &member, duration_ms);
 }

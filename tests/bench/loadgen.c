@@ -2,7 +2,7 @@
 #include "tests/bench/loadgen.h"
 
 #include "proto/base/clock.h"
-#include "tests/bench/histogram.h"
+#include "tests/bench/crew.h"
 #include "tests/bench/process.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ struct load {
   const struct loadgen_protocol *protocol;
   size_t count;
   struct connection *connections;
-  struct histogram histogram;
+  struct histogram *histogram;
 };
 
 static void send_next(struct load *load, struct connection *connection) {
@@ -47,7 +47,7 @@ static bool receive_some(struct load *load, struct connection *connection) {
   if (used != (ssize_t)connection->len)
     bench_fail("%s: a reply that was not asked for, or says no", load->protocol->name);
   connection->len = 0;
-  histogram_add(&load->histogram, clock_now_ns() - connection->sent_ns);
+  histogram_add(load->histogram, clock_now_ns() - connection->sent_ns);
   return true;
 }
 
@@ -94,14 +94,11 @@ static uint64_t run_many(struct load *load, uint64_t deadline_ns) {
   return now_ns;
 }
 
-struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
-                                enum bench_transport transport, const char *address,
-                                enum bench_op op, size_t connection_count, unsigned duration_ms) {
-  struct load *load = bench_alloc(1, sizeof(*load));
-  load->protocol = protocol;
-  load->count = connection_count;
-  load->connections = bench_alloc(connection_count, sizeof(*load->connections));
-  for (size_t i = 0; i < connection_count; i++) {
+static void open_load(struct load *load, enum bench_transport transport, const char *address,
+                      enum bench_op op) {
+  const struct loadgen_protocol *protocol = load->protocol;
+  load->connections = bench_alloc(load->count, sizeof(*load->connections));
+  for (size_t i = 0; i < load->count; i++) {
     struct connection *connection = &load->connections[i];
     connection->fd = socket_connect(transport, address);
     if (connection->fd < 0)
@@ -109,18 +106,61 @@ struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
     connection->dialog = bench_alloc(1, protocol->dialog_bytes);
     protocol->open(connection->dialog, connection->fd, transport, op);
   }
-  uint64_t start_ns = clock_now_ns();
-  uint64_t deadline_ns = start_ns + duration_ms * CLOCK_NS_PER_MS;
-  uint64_t end_ns =
-      connection_count == 1 ? run_one(load, deadline_ns) : run_many(load, deadline_ns);
-  struct bench_sample sample = histogram_sample(&load->histogram, end_ns - start_ns);
-  for (size_t i = 0; i < connection_count; i++) {
-    if (protocol->close != NULL)
-      protocol->close(load->connections[i].dialog, load->connections[i].fd);
+}
+
+static void close_load(void *opened) {
+  struct load *load = opened;
+  for (size_t i = 0; i < load->count; i++) {
+    if (load->protocol->close != NULL)
+      load->protocol->close(load->connections[i].dialog, load->connections[i].fd);
     close(load->connections[i].fd);
     free(load->connections[i].dialog);
   }
   free(load->connections);
   free(load);
+}
+
+static uint64_t run_load(void *opened, unsigned duration_ms, struct histogram *histogram) {
+  struct load *load = opened;
+  uint64_t start_ns = clock_now_ns();
+  uint64_t deadline_ns = start_ns + duration_ms * CLOCK_NS_PER_MS;
+  load->histogram = histogram;
+  return (load->count == 1 ? run_one(load, deadline_ns) : run_many(load, deadline_ns)) - start_ns;
+}
+
+struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
+                                enum bench_transport transport, const char *address,
+                                enum bench_op op, size_t connection_count, unsigned duration_ms) {
+  struct load *load = bench_alloc(1, sizeof(*load));
+  struct histogram *histogram = bench_alloc(1, sizeof(*histogram));
+  *load = (struct load){.protocol = protocol, .count = connection_count};
+  open_load(load, transport, address, op);
+  uint64_t elapsed_ns = run_load(load, duration_ms, histogram);
+  struct bench_sample sample = histogram_sample(histogram, elapsed_ns);
+  close_load(load);
+  free(histogram);
   return sample;
+}
+
+struct member {
+  const struct loadgen_protocol *protocol;
+  enum bench_transport transport;
+  const char *address;
+  enum bench_op op;
+};
+
+static void *open_member(const void *ctx) {
+  const struct member *member = ctx;
+  struct load *load = bench_alloc(1, sizeof(*load));
+  *load = (struct load){.protocol = member->protocol, .count = 1};
+  open_load(load, member->transport, member->address, member->op);
+  return load;
+}
+
+struct bench_sample loadgen_run_processes(const struct loadgen_protocol *protocol,
+                                          enum bench_transport transport, const char *address,
+                                          enum bench_op op, unsigned duration_ms) {
+  static const struct crew_work work = {open_member, run_load, close_load};
+  const struct member member = {protocol, transport, address, op};
+  return crew_run(&work, &member, duration_ms);
 }

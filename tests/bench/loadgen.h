@@ -33,5 +33,9 @@ struct loadgen_protocol {
 struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
                                 enum bench_transport transport, const char *address,
                                 enum bench_op op, size_t connection_count, unsigned duration_ms);
+/* BENCH_PROCESS_COUNT processes, each with one connection. */
+struct bench_sample loadgen_run_processes(const struct loadgen_protocol *protocol,
+                                          enum bench_transport transport, const char *address,
+                                          enum bench_op op, unsigned duration_ms);
 
 #endif
