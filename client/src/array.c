@@ -56,7 +56,7 @@ static hf_status get_near(hf_object *object, int64_t index, hf_value *value) {
   uint64_t bits = 0;
   hf_reason reason = find(object, index, &position);
   if (reason == HF_REASON_NONE) {
-    bits = cell_read(object->near.type, object->view.elements, position);
+    bits = cell_read(object->near.type, object->near.elements, position);
   }
   hf_status status = leave(object, reason);
   return status == HF_OK ? output(object, bits, value) : status;
@@ -70,7 +70,7 @@ static hf_status set_near(hf_object *object, int64_t index, const hf_value *valu
     reason = cell_bits(object->near.type, near_input(value), &bits);
   }
   if (reason == HF_REASON_NONE) {
-    cell_write(object->near.type, object->view.elements, position, bits);
+    cell_write(object->near.type, object->near.elements, position, bits);
   }
   return leave(object, reason);
 }
@@ -80,7 +80,7 @@ static hf_status add_near(hf_object *object, int64_t index, const hf_value *amou
   uint64_t bits = 0;
   hf_reason reason = find(object, index, &position);
   if (reason == HF_REASON_NONE) {
-    reason = cell_add(object->near.type, object->view.elements, position, object->kind == HF_ARRAY,
+    reason = cell_add(object->near.type, object->near.elements, position, object->kind == HF_ARRAY,
                       near_input(amount), &bits);
   }
   hf_status status = leave(object, reason);
@@ -108,7 +108,7 @@ static hf_status get_slice_near(hf_object *object, struct hf_slice slice, hf_val
     reason = made != NULL ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
   }
   for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
-    uint64_t bits = cell_read(object->near.type, object->view.elements, position_in(range, i));
+    uint64_t bits = cell_read(object->near.type, object->near.elements, position_in(range, i));
     reason = near_output(object, bits, &made[i]);
   }
   hf_status status = leave(object, reason);
@@ -129,7 +129,7 @@ static hf_reason store_range(hf_object *object, struct list_range range, const h
     reason = cell_bits(object->near.type, near_input(&values[i]), &bits[i]);
   }
   for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
-    cell_write(object->near.type, object->view.elements, position_in(range, i), bits[i]);
+    cell_write(object->near.type, object->near.elements, position_in(range, i), bits[i]);
   }
   free(bits);
   return reason;

@@ -34,7 +34,7 @@ void *hf_cell_data(hf_cell *cell) {
 /* ---------------------------------------------------------------- within reach */
 
 static uint64_t read_bits(const hf_object *object) {
-  return cell_read(object->near.type, object->view.elements, 0);
+  return cell_read(object->near.type, object->near.elements, 0);
 }
 
 static bool is_locked(const hf_object *object) {
@@ -72,14 +72,14 @@ static hf_status set_near(hf_object *object, const hf_value *value) {
   uint64_t bits;
   hf_reason reason = cell_bits(object->near.type, near_input(value), &bits);
   if (reason == HF_REASON_NONE) {
-    cell_write(object->near.type, object->view.elements, 0, bits);
+    cell_write(object->near.type, object->near.elements, 0, bits);
   }
   return leave_written(object, reason);
 }
 
 static hf_status add_near(hf_object *object, const hf_value *amount, hf_value *sum) {
   uint64_t bits;
-  hf_reason reason = cell_add(object->near.type, object->view.elements, 0, is_locked(object),
+  hf_reason reason = cell_add(object->near.type, object->near.elements, 0, is_locked(object),
                               near_input(amount), &bits);
   hf_status status = leave_written(object, reason);
   return status == HF_OK ? output(object, bits, sum) : status;
@@ -90,7 +90,7 @@ static hf_status compare_and_set_near(hf_object *object, const hf_value *expecte
   uint64_t bits;
   bool is_swapped;
   hf_reason reason =
-      cell_compare_and_set(object->near.type, object->view.elements, 0, is_locked(object),
+      cell_compare_and_set(object->near.type, object->near.elements, 0, is_locked(object),
                            near_input(expected), near_input(desired), &is_swapped, &bits);
   hf_status status = HF_OK;
   if (reason == HF_REASON_NONE && !is_swapped) {
@@ -108,7 +108,7 @@ static hf_status exchange_near(hf_object *object, const hf_value *value, hf_valu
   uint64_t bits, found = read_bits(object);
   hf_reason reason = cell_bits(object->near.type, near_input(value), &bits);
   while (reason == HF_REASON_NONE &&
-         !cell_replace(object->near.type, object->view.elements, 0, found, bits)) {
+         !cell_replace(object->near.type, object->near.elements, 0, found, bits)) {
     found = read_bits(object);
   }
   hf_status status = leave_written(object, reason);
@@ -199,7 +199,7 @@ hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum) {
 static inline bool add_quickly(const hf_object *object, int64_t amount, int64_t *sum) {
   const struct cell_type *type = object->near.type;
   if (type->bytes == sizeof(int64_t) && type->min < 0) {
-    volatile int64_t *element = object->view.elements;
+    volatile int64_t *element = object->near.elements;
     bool fits = !__builtin_add_overflow(*element, amount, sum);
     if (fits) {
       *element = *sum;
@@ -207,7 +207,7 @@ static inline bool add_quickly(const hf_object *object, int64_t amount, int64_t 
     return fits;
   }
   if (type->bytes == sizeof(int32_t) && type->min < 0) {
-    volatile int32_t *element = object->view.elements;
+    volatile int32_t *element = object->near.elements;
     int32_t total;
     bool fits = !__builtin_add_overflow(*element, amount, &total);
     if (fits) {

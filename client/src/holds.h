@@ -15,6 +15,7 @@ struct cell_type;
 /* Of values and arrays: where their elements are within reach; see near.h. */
 struct near_cell {
   struct cell_header *header;   /* NULL: behind the server */
+  void *elements;               /* behind the header */
   const struct cell_life *life; /* the server's */
   const struct cell_type *type;
   bool is_asked; /* the server told where it is, or that it is nowhere */

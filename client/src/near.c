@@ -51,25 +51,29 @@ static bool fits(const struct near_cell *cell, size_t segment_bytes) {
          cell->count <= (cell->bytes - CELL_HEADER_BYTES) / cell->type->bytes;
 }
 
-static enum hf_access access_of(const hf_object *object) {
+/* Raw numbers of C's types are for the public header's inline functions too, which look at the
+ * pointer before they look at the count. */
+static void open_view(hf_object *object) {
   const struct cell_type *type = object->near.type;
+  struct hf_view *view = &object->view;
+  void *elements = object->near.elements;
   if (has_lock(object)) {
-    return HF_ACCESS_CALL;
+    return;
   }
-  if (type->is_float) {
-    return type->bytes == sizeof(double) ? HF_ACCESS_F64 : HF_ACCESS_CALL;
+  view->count = object->near.count;
+  if (type->is_float && type->bytes == sizeof(double)) {
+    __atomic_store_n(&view->f64, elements, __ATOMIC_RELEASE);
+  } else if (!type->is_float && type->min < 0 && type->bytes == sizeof(int64_t)) {
+    __atomic_store_n(&view->i64, elements, __ATOMIC_RELEASE);
+  } else if (!type->is_float && type->min < 0 && type->bytes == sizeof(int32_t)) {
+    __atomic_store_n(&view->i32, elements, __ATOMIC_RELEASE);
   }
-  if (type->bytes == sizeof(int64_t)) {
-    return type->min < 0 ? HF_ACCESS_I64 : HF_ACCESS_CALL;
-  }
-  return type->bytes == sizeof(int32_t) && type->min < 0 ? HF_ACCESS_I32 : HF_ACCESS_CALL;
 }
 
 static void publish(hf_object *object, struct cell_header *header) {
-  object->view.elements = (char *)header + CELL_HEADER_BYTES;
-  object->view.count = object->near.count;
+  object->near.elements = (char *)header + CELL_HEADER_BYTES;
   __atomic_store_n(&object->near.header, header, __ATOMIC_RELEASE);
-  __atomic_store_n(&object->view.access, (int)access_of(object), __ATOMIC_RELEASE);
+  open_view(object);
 }
 
 void near_map(hf_object *object) {
@@ -116,7 +120,7 @@ void *near_elements(hf_object *object) {
   if (header_of(object) == NULL && may_be_near(object)) {
     ask(object);
   }
-  return header_of(object) != NULL ? object->view.elements : NULL;
+  return header_of(object) != NULL ? object->near.elements : NULL;
 }
 
 bool near_knows_count(hf_object *object) {
@@ -129,8 +133,8 @@ bool near_knows_count(hf_object *object) {
 }
 
 void near_become_child(hf_object *object) {
-  object->view.access = HF_ACCESS_CALL;
-  object->view.elements = NULL;
+  object->view = (struct hf_view){NULL};
+  object->near.elements = NULL;
   object->near.header = NULL;
   object->near.is_asked = false;
   object->near.depth = 0;
@@ -448,7 +452,7 @@ static enum near_way look(hf_object *object, const hf_value *known, int64_t *tim
   struct cell_header *header = header_of(object);
   atomic_fetch_or(&header->flags, CELL_LOCAL_WAITS);
   *changes = atomic_load(&header->changes);
-  uint64_t bits = cell_read(object->near.type, object->view.elements, 0);
+  uint64_t bits = cell_read(object->near.type, object->near.elements, 0);
   near_leave(object);
   hf_reason reason = near_output(object, bits, &found);
   if (reason != HF_REASON_NONE) {

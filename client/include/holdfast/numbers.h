@@ -2,6 +2,10 @@
  *
  * A handle of a value or array begins with struct hf_view, which says whether its elements are within
  * reach, and as what. Everything else goes through the four functions named hf_number_*.
+ *
+ * The shape of hf_view is for the compiler: an access tests a pointer that no store to an element can
+ * change under C's aliasing rules, so that the next one need not test it again. That is why the count
+ * is not a size_t, which int64_t may alias.
  */
 #ifndef HOLDFAST_NUMBERS_H
 #define HOLDFAST_NUMBERS_H
@@ -9,12 +13,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum hf_access { HF_ACCESS_CALL, HF_ACCESS_I32, HF_ACCESS_I64, HF_ACCESS_F64 };
+enum hf_access { HF_ACCESS_I32, HF_ACCESS_I64, HF_ACCESS_F64 };
 
+/* At most one is set: none when the elements are not within reach, of a kind with a lock, or of
+ * another type. */
 struct hf_view {
-  void *elements;
-  size_t count;
-  int access; /* HF_ACCESS_CALL: not within reach, of a kind with a lock, or of another type */
+  int32_t *i32;
+  int64_t *i64;
+  double *f64;
+  unsigned long long count;
 };
 
 /* number, previous and sum point to what `access` says. */
@@ -34,55 +41,69 @@ HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const
 #define HF_COMMA ,
 
 /* A cell has always its element 0. */
-#define HF_REACHED(wanted, at) \
-  (view->access == (wanted) && \
-   ((__builtin_constant_p(at) && (at) == 0) || (size_t)(at) < view->count))
+#define HF_REACHED(elements, at) \
+  ((elements) != NULL && ((__builtin_constant_p(at) && (at) == 0) || (at) < view->count))
 #define HF_VIEW const struct hf_view *view = (const struct hf_view *)(const void *)handle
 
 /* Types and lists of parameters can't stand in parentheses.
  * NOLINTBEGIN(bugprone-macro-parentheses) */
+/* The slow ways answer into a variable of their own, so that the caller's can stay in a register. */
 #define HF_NUMBER_FUNCTIONS(prefix, parameters, at, suffix, ctype, wanted) \
   HF_INLINE hf_status prefix##_load_##suffix(parameters, ctype *number) {  \
     HF_VIEW;                                                               \
-    if (HF_LIKELY(HF_REACHED(wanted, at))) {                               \
-      *number = ((volatile ctype *)view->elements)[at];                    \
+    volatile ctype *elements = view->suffix;                               \
+    if (HF_LIKELY(HF_REACHED(elements, at))) {                             \
+      *number = elements[at];                                              \
       return HF_OK;                                                        \
     }                                                                      \
-    return hf_number_load(handle, at, wanted, number);                     \
+    ctype answer;                                                          \
+    hf_status status = hf_number_load(handle, at, wanted, &answer);        \
+    if (status == HF_OK) {                                                 \
+      *number = answer;                                                    \
+    }                                                                      \
+    return status;                                                         \
   }                                                                        \
   HF_INLINE hf_status prefix##_store_##suffix(parameters, ctype number) {  \
     HF_VIEW;                                                               \
-    if (HF_LIKELY(HF_REACHED(wanted, at))) {                               \
-      ((volatile ctype *)view->elements)[at] = number;                     \
+    volatile ctype *elements = view->suffix;                               \
+    if (HF_LIKELY(HF_REACHED(elements, at))) {                             \
+      elements[at] = number;                                               \
       return HF_OK;                                                        \
     }                                                                      \
     return hf_number_store(handle, at, wanted, &number);                   \
   }
 
-#define HF_SWAP_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                       \
-  HF_INLINE hf_status prefix##_swap_##suffix(parameters, ctype number, ctype *previous) {     \
-    HF_VIEW;                                                                                  \
-    if (HF_LIKELY(HF_REACHED(wanted, at))) {                                                  \
-      __atomic_exchange((ctype *)view->elements + (at), &number, previous, __ATOMIC_SEQ_CST); \
-      return HF_OK;                                                                           \
-    }                                                                                         \
-    return hf_number_swap(handle, wanted, &number, previous);                                 \
+#define HF_SWAP_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                   \
+  HF_INLINE hf_status prefix##_swap_##suffix(parameters, ctype number, ctype *previous) { \
+    HF_VIEW;                                                                              \
+    ctype *elements = view->suffix;                                                       \
+    if (HF_LIKELY(HF_REACHED(elements, at))) {                                            \
+      __atomic_exchange(elements + (at), &number, previous, __ATOMIC_SEQ_CST);            \
+      return HF_OK;                                                                       \
+    }                                                                                     \
+    return hf_number_swap(handle, wanted, &number, previous);                             \
   }
 
-#define HF_SUM_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                        \
-  HF_INLINE hf_status prefix##_sum_##suffix(parameters, ctype amount, ctype *sum) {           \
-    HF_VIEW;                                                                                  \
-    if (HF_LIKELY(HF_REACHED(wanted, at))) {                                                  \
-      ctype *element = (ctype *)view->elements + (at);                                        \
-      ctype found = *(volatile ctype *)element;                                               \
-      while (!__builtin_add_overflow(found, amount, sum)) {                                   \
-        if (HF_LIKELY(__atomic_compare_exchange_n(element, &found, *sum, 0, __ATOMIC_SEQ_CST, \
-                                                  __ATOMIC_SEQ_CST))) {                       \
-          return HF_OK;                                                                       \
-        }                                                                                     \
-      }                                                                                       \
-    }                                                                                         \
-    return hf_number_sum(handle, at, wanted, &amount, sum);                                   \
+#define HF_SUM_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                    \
+  HF_INLINE hf_status prefix##_sum_##suffix(parameters, ctype amount, ctype *sum) {       \
+    HF_VIEW;                                                                              \
+    ctype *elements = view->suffix;                                                       \
+    if (HF_LIKELY(HF_REACHED(elements, at))) {                                            \
+      ctype found = *(volatile ctype *)(elements + (at)), next;                           \
+      while (!__builtin_add_overflow(found, amount, &next)) {                             \
+        if (HF_LIKELY(__atomic_compare_exchange_n(elements + (at), &found, next, 0,       \
+                                                  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))) { \
+          *sum = next;                                                                    \
+          return HF_OK;                                                                   \
+        }                                                                                 \
+      }                                                                                   \
+    }                                                                                     \
+    ctype answer;                                                                         \
+    hf_status status = hf_number_sum(handle, at, wanted, &amount, &answer);               \
+    if (status == HF_OK) {                                                                \
+      *sum = answer;                                                                      \
+    }                                                                                     \
+    return status;                                                                        \
   }
 
 /* NOLINTEND(bugprone-macro-parentheses) */
