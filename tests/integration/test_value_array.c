@@ -163,6 +163,18 @@ static void test_array_raw_is_zeros_and_has_a_shape(void **state) {
   expect_ok(hf_delete(world.conn, "zeros"));
 }
 
+/* An index that the compiler knows is checked as any other. */
+static void test_array_without_elements_has_none_at_zero(void **state) {
+  (void)state;
+  hf_array *array;
+  int64_t number = 0;
+  expect_ok(hf_raw_array_open(world.conn, NULL, 'q', 0, NULL, &array));
+  expect_fails(hf_array_load_i64(array, 0, &number), OUT_OF_RANGE, BAD_INDEX);
+  expect_fails(hf_array_store_i64(array, 0, 1), OUT_OF_RANGE, BAD_INDEX);
+  expect_fails(hf_array_sum_i64(array, 0, 1, &number), OUT_OF_RANGE, BAD_INDEX);
+  hf_array_close(array);
+}
+
 static void test_array_len_needs_no_server(void **state) {
   (void)state;
   hf_conn *conn = connect_again(200);
@@ -203,6 +215,7 @@ static void test_array_len_of_a_handle_from_a_reference(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_array_without_elements_has_none_at_zero),
     cmocka_unit_test(test_array_len_needs_no_server),
     cmocka_unit_test(test_array_len_of_a_handle_from_a_reference),
     cmocka_unit_test(test_value_each_typecode_keeps_its_range),

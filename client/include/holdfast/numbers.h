@@ -35,60 +35,59 @@ HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const
 #define HF_INLINE static inline __attribute__((unused, warn_unused_result))
 #define HF_LIKELY(condition) __builtin_expect((condition), 1)
 
-/* prefix, handle type, further parameter, index */
-#define HF_ON_CELL(X, ...) X(hf_cell, hf_cell *handle, 0, __VA_ARGS__)
-#define HF_ON_ARRAY(X, ...) X(hf_array, hf_array *handle HF_COMMA size_t index, index, __VA_ARGS__)
+/* prefix, parameters, index, whether there is such an element: a cell has always its element 0, an
+ * array may have none */
+#define HF_ON_CELL(X, ...) X(hf_cell, hf_cell *handle, 0, 1, __VA_ARGS__)
+#define HF_ON_ARRAY(X, ...) \
+  X(hf_array, hf_array *handle HF_COMMA size_t index, index, index < view->count, __VA_ARGS__)
 #define HF_COMMA ,
 
-/* A cell has always its element 0. */
-#define HF_REACHED(elements, at) \
-  ((elements) != NULL && ((__builtin_constant_p(at) && (at) == 0) || (at) < view->count))
 #define HF_VIEW const struct hf_view *view = (const struct hf_view *)(const void *)handle
 
 /* Types and lists of parameters can't stand in parentheses.
  * NOLINTBEGIN(bugprone-macro-parentheses) */
 /* The slow ways answer into a variable of their own, so that the caller's can stay in a register. */
-#define HF_NUMBER_FUNCTIONS(prefix, parameters, at, suffix, ctype, wanted) \
-  HF_INLINE hf_status prefix##_load_##suffix(parameters, ctype *number) {  \
-    HF_VIEW;                                                               \
-    volatile ctype *elements = view->suffix;                               \
-    if (HF_LIKELY(HF_REACHED(elements, at))) {                             \
-      *number = elements[at];                                              \
-      return HF_OK;                                                        \
-    }                                                                      \
-    ctype answer;                                                          \
-    hf_status status = hf_number_load(handle, at, wanted, &answer);        \
-    if (status == HF_OK) {                                                 \
-      *number = answer;                                                    \
-    }                                                                      \
-    return status;                                                         \
-  }                                                                        \
-  HF_INLINE hf_status prefix##_store_##suffix(parameters, ctype number) {  \
-    HF_VIEW;                                                               \
-    volatile ctype *elements = view->suffix;                               \
-    if (HF_LIKELY(HF_REACHED(elements, at))) {                             \
-      elements[at] = number;                                               \
-      return HF_OK;                                                        \
-    }                                                                      \
-    return hf_number_store(handle, at, wanted, &number);                   \
+#define HF_NUMBER_FUNCTIONS(prefix, parameters, at, is_there, suffix, ctype, wanted) \
+  HF_INLINE hf_status prefix##_load_##suffix(parameters, ctype *number) {            \
+    HF_VIEW;                                                                         \
+    volatile ctype *elements = view->suffix;                                         \
+    if (HF_LIKELY(elements != NULL && (is_there))) {                                 \
+      *number = elements[at];                                                        \
+      return HF_OK;                                                                  \
+    }                                                                                \
+    ctype answer;                                                                    \
+    hf_status status = hf_number_load(handle, at, wanted, &answer);                  \
+    if (status == HF_OK) {                                                           \
+      *number = answer;                                                              \
+    }                                                                                \
+    return status;                                                                   \
+  }                                                                                  \
+  HF_INLINE hf_status prefix##_store_##suffix(parameters, ctype number) {            \
+    HF_VIEW;                                                                         \
+    volatile ctype *elements = view->suffix;                                         \
+    if (HF_LIKELY(elements != NULL && (is_there))) {                                 \
+      elements[at] = number;                                                         \
+      return HF_OK;                                                                  \
+    }                                                                                \
+    return hf_number_store(handle, at, wanted, &number);                             \
   }
 
-#define HF_SWAP_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                   \
+#define HF_SWAP_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)         \
   HF_INLINE hf_status prefix##_swap_##suffix(parameters, ctype number, ctype *previous) { \
     HF_VIEW;                                                                              \
     ctype *elements = view->suffix;                                                       \
-    if (HF_LIKELY(HF_REACHED(elements, at))) {                                            \
+    if (HF_LIKELY(elements != NULL && (is_there))) {                                      \
       __atomic_exchange(elements + (at), &number, previous, __ATOMIC_SEQ_CST);            \
       return HF_OK;                                                                       \
     }                                                                                     \
     return hf_number_swap(handle, wanted, &number, previous);                             \
   }
 
-#define HF_SUM_FUNCTION(prefix, parameters, at, suffix, ctype, wanted)                    \
+#define HF_SUM_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)          \
   HF_INLINE hf_status prefix##_sum_##suffix(parameters, ctype amount, ctype *sum) {       \
     HF_VIEW;                                                                              \
     ctype *elements = view->suffix;                                                       \
-    if (HF_LIKELY(HF_REACHED(elements, at))) {                                            \
+    if (HF_LIKELY(elements != NULL && (is_there))) {                                      \
       ctype found = *(volatile ctype *)(elements + (at)), next;                           \
       while (!__builtin_add_overflow(found, amount, &next)) {                             \
         if (HF_LIKELY(__atomic_compare_exchange_n(elements + (at), &found, next, 0,       \
@@ -126,7 +125,6 @@ HF_ON_ARRAY(HF_SUM_FUNCTION, i64, int64_t, HF_ACCESS_I64)
 #undef HF_SWAP_FUNCTION
 #undef HF_NUMBER_FUNCTIONS
 #undef HF_VIEW
-#undef HF_REACHED
 #undef HF_ON_ARRAY
 #undef HF_ON_CELL
 #undef HF_COMMA
