@@ -1,6 +1,7 @@
 /* Opening and resuming the session: what a driver does when the connection is down. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -187,8 +188,22 @@ static void make_attempt(hf_conn *conn, struct attempt *attempt, uint64_t deadli
   }
 }
 
-/* HOLDFAST_LOG=connect: a line for each connection made. By one write, so that the lines of several
- * processes stay whole. */
+/* By one write, so that the lines of several processes stay whole. Who closed standard error does not
+ * want to know, and is not to die of it: a SIGPIPE of ours is taken away before it is delivered. */
+static void write_line(const char *line, size_t len) {
+  const struct timespec at_once = {0};
+  sigset_t pipe_only, before, pending;
+  sigemptyset(&pipe_only);
+  sigaddset(&pipe_only, SIGPIPE);
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+  if (write(STDERR_FILENO, line, len) < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE)) {
+    sigtimedwait(&pipe_only, NULL, &at_once);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* HOLDFAST_LOG=connect: a line for each connection made. */
 static void tell_path(const hf_conn *conn) {
   const char *wish = getenv("HOLDFAST_LOG"), *why = atomic_load(&conn->no_local);
   char line[LOG_LINE_BYTES_MAX];
@@ -199,8 +214,7 @@ static void tell_path(const hf_conn *conn) {
       snprintf(line, sizeof line, "holdfast: %.64s[%ld] calls %.256s over %s%s%s\n",
                program_invocation_short_name, (long)getpid(), conn->url, conn->link.transport->name,
                why != NULL ? ", not shared memory: " : "", why != NULL ? why : "");
-  ssize_t written = write(STDERR_FILENO, line, (size_t)len);
-  (void)written; /* who closed it does not want to know */
+  write_line(line, (size_t)len);
 }
 
 static void come_up(hf_conn *conn, const struct attempt *attempt) {

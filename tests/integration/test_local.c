@@ -1,4 +1,5 @@
 /* Which way calls go: shared memory where it may be, a socket where not, and nobody notices. */
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +148,26 @@ static void test_local_forked_child_has_its_own(void **state) {
   hf_close(conn);
 }
 
+static int connect_unheard(void *unused) {
+  int ends[2];
+  hf_conn *conn = NULL;
+  (void)unused;
+  if (pipe(ends) != 0 || dup2(ends[1], STDERR_FILENO) < 0) {
+    return 1;
+  }
+  close(ends[0]);
+  close(ends[1]);
+  signal(SIGPIPE, SIG_DFL);
+  setenv("HOLDFAST_LOG", "connect", 1);
+  return hf_connect(world.daemon.ipc_url, NULL, &conn) == HF_OK ? 0 : 2;
+}
+
+/* As of `worker 2>&1 | head`. */
+static void test_local_nobody_has_to_read_the_log(void **state) {
+  (void)state;
+  assert_int_equal(child_end(child_start(connect_unheard, NULL)), 0);
+}
+
 static uint64_t server_ticks(void) {
   char path[64];
   unsigned long user = 0, system = 0;
@@ -187,6 +208,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_door_is_its_owners),
     cmocka_unit_test(test_local_carries_more_than_a_ring_holds),
     cmocka_unit_test(test_local_forked_child_has_its_own),
+    cmocka_unit_test(test_local_nobody_has_to_read_the_log),
     cmocka_unit_test(test_local_idle_clients_cost_no_time),
 };
 WORLD_MAIN("integration.local", tests)
