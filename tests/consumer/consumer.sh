@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# consumer.cmake and consumer.pkgconfig: see CMakeLists.txt here.
-#   consumer.sh cmake|pkgconfig BUILD CMAKE CC
+# consumer.cmake, consumer.pkgconfig and consumer.archive: see CMakeLists.txt here.
+#   consumer.sh cmake|pkgconfig|archive BUILD CMAKE CC
 set -euo pipefail
 way=$1 build=$2 cmake=$3 cc=$4
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,6 +23,14 @@ if [ "$way" = cmake ]; then
   "$cmake" -S program -B out -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="-Wall -Werror" >cmake.log
   "$cmake" --build out >>cmake.log || { cat cmake.log; exit 1; }
   program=out/consumer
+elif [ "$way" = archive ]; then
+  # Without link-time optimisation, whatever the archive was built with.
+  export PKG_CONFIG_PATH=$libdir/pkgconfig
+  libs=$(pkg-config --static --libs holdfast)
+  # shellcheck disable=SC2046,SC2086  # the flags are words
+  "$cc" -Wall -Werror -fno-lto program/consumer.c $(pkg-config --cflags holdfast) \
+    ${libs/-lholdfast/$libdir/libholdfast.a} -o consumer
+  program=./consumer
 else
   export PKG_CONFIG_PATH=$libdir/pkgconfig
   # shellcheck disable=SC2046  # the flags are words
