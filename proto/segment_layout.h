@@ -15,7 +15,7 @@
  *     then  ring_bytes  the replies' bytes               server
  *
  * A control, each word on a cache line of its own, so that who looks at one is not disturbed by who
- * writes another:
+ * writes another; except reader_cpu, which seldom changes:
  *
  *   offset  bytes  word           written by              meaning
  *        0  8      head           writer                  bytes ever written

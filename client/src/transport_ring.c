@@ -2,10 +2,10 @@
  *
  * source  measured: two processes that are awake hand a message over in well under a microsecond;
  *         waking one takes ten times that on its own processor, and fifty times on another. So a
- *         thread that waits first looks, for a few microseconds, as long as that has paid lately. A
- *         server that had to be woken is not looked for, it may need this very processor; except
- *         now and then for as long as waking takes, because two sides that both sleep would never
- *         find back to being both awake.
+ *         thread that waits first looks, for a few microseconds, as long as that has paid lately; for
+ *         a server that had to be woken as long as waking takes, under a rule of its own. It does not
+ *         look when the server's thread ran last on this very processor, which it would keep busy.
+ *         Then it naps on a futex, where it is woken fastest, and at last sleeps at the socket.
  */
 #include <errno.h>
 #include <poll.h>
@@ -153,8 +153,8 @@ static void take_knock(const struct link *link) {
   }
 }
 
-/* For a little while, because here it isn't heard that the server left; as long as nothing else is
- * waited for. */
+/* For a little while, because here it isn't heard that the server left, that the link was cut, or that
+ * `other` is readable; not when room is waited for too. */
 static short nap(struct rings *rings, uint64_t deadline_ns) {
   uint64_t until_ns = clock_now_ns() + NAP_NS;
   ring_announce_sleep(&rings->replies, RING_BELL_FUTEX);

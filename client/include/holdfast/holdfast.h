@@ -668,7 +668,9 @@ HF_API void *hf_array_data(hf_array *array);
  *   hf_cell_swap_i64(cell, number, &previous)
  *
  * swap and sum are atomic; sum adds, is there for i32 and i64, and answers OUT_OF_RANGE OVERFLOW
- * rather than wrap around. Elsewhere than within reach load, swap and sum need their answer at once:
+ * rather than wrap around. Within reach nothing else is looked at: as through the pointers above, what
+ * they do is in vain once the object is deleted or the server gone, and they answer HF_OK all the
+ * same; hf_cell_get and its like notice. Elsewhere than within reach load, swap and sum need their answer at once:
  * FAILED_PRECONDITION ALREADY_OPEN while calls are gathered. */
 #include <holdfast/numbers.h>
 
