@@ -96,7 +96,11 @@ static bool is_held_locally(const struct cells *cells) {
 
 bool core_is_locked_locally(struct object *object) {
   struct cells *cells = shared_cells(object);
-  return cells && cells->claim != CELL_SERVER && is_held_locally(cells);
+  bool is_locked = cells && cells->claim != CELL_SERVER && is_held_locally(cells);
+  if (is_locked) {
+    cells->was_locked = true;
+  }
+  return is_locked;
 }
 
 /* It may be woken earlier than by what it runs for already. */
@@ -158,6 +162,7 @@ hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object
   if (try_to_get(engine, object)) {
     return HF_REASON_NONE;
   }
+  cells->was_locked = true;
   return look_in(engine, now_ns, cells, cells->retry_ms) ? HF_REASON_NO_MEMORY
                                                          : HF_REASON_LOCK_HELD;
 }
@@ -221,7 +226,40 @@ void core_settle_cells(struct engine *engine) {
   }
 }
 
-/* ---- changes */
+/* ---- changes
+ *
+ * Several may wait who know different values, and each of them looked at another time. `seen` is
+ * what was found by the last who looked; when that was news, is_unseen says that others don't know
+ * it yet. They are not woken for that at once: the value may change all the time, and the server
+ * would do nothing else. */
+
+static uint64_t read_bits(const struct cells *cells) {
+  return cells->count > 0 ? cell_read(cell_type_of(cells->typecode), cells->elements, 0) : 0;
+}
+
+struct value core_look_at_value(struct engine *engine, struct object *object) {
+  struct cells *cells = shared_cells(object);
+  if (!cells) {
+    return cell_load(object->cells.typecode, object->cells.elements, 0);
+  }
+  atomic_fetch_or(&header_of(cells)->flags, CELL_SERVER_WAITS);
+  core_review_cells(engine, object);
+  uint64_t bits = read_bits(cells);
+  cells->is_unseen |= bits != cells->seen && object->waits[WAIT_CHANGE].count > 0;
+  cells->seen = bits;
+  return cell_value(cell_type_of(cells->typecode), bits);
+}
+
+/* For all who wait. */
+static bool has_changed(struct cells *cells) {
+  uint64_t bits = read_bits(cells);
+  bool is_unlocked = cells->was_locked && !is_held_locally(cells);
+  bool changed = cells->is_unseen || bits != cells->seen || is_unlocked;
+  cells->seen = bits;
+  cells->is_unseen = false;
+  cells->was_locked &= !is_unlocked;
+  return changed;
+}
 
 void core_cells_changed(struct engine *engine, struct object *object) {
   struct cells *cells = shared_cells(object);
@@ -229,6 +267,7 @@ void core_cells_changed(struct engine *engine, struct object *object) {
   if (!cells) {
     return;
   }
+  (void)has_changed(cells); /* all who wait look again anyhow */
   struct cell_header *header = header_of(cells);
   atomic_thread_fence(memory_order_seq_cst);
   if (atomic_load(&header->flags) & CELL_LOCAL_WAITS || atomic_load(&header->owner) == 0) {
@@ -238,25 +277,9 @@ void core_cells_changed(struct engine *engine, struct object *object) {
   }
 }
 
-static bool has_changed(struct cells *cells) {
-  uint64_t bits =
-      cells->count > 0 ? cell_read(cell_type_of(cells->typecode), cells->elements, 0) : 0;
-  bool is_locked = is_held_locally(cells);
-  bool changed = bits != cells->seen || is_locked != cells->seen_locked;
-  cells->seen = bits;
-  cells->seen_locked = is_locked;
-  return changed;
-}
-
 hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = shared_cells(object);
-  if (!cells) {
-    return HF_REASON_NONE;
-  }
-  atomic_fetch_or(&header_of(cells)->flags, CELL_SERVER_WAITS);
-  core_review_cells(engine, object);
-  (void)has_changed(cells);
-  return look_in(engine, now_ns, cells, HF_CELL_LOOK_MS);
+  return cells ? look_in(engine, now_ns, cells, HF_CELL_LOOK_MS) : HF_REASON_NONE;
 }
 
 void core_nudge_cells(struct engine *engine, struct object *object) {

@@ -215,7 +215,9 @@ bool core_is_locked_locally(struct object *object);
 hf_reason core_take_cells_over(struct engine *engine, struct object *object);
 /* An element was stored. */
 void core_cells_changed(struct engine *engine, struct object *object);
-/* Before a value is looked at by one who will wait for another. HF_REASON_NONE | NO_MEMORY */
+/* The value, for one who may wait for another. Whoever stores after this lets us know. */
+struct value core_look_at_value(struct engine *engine, struct object *object);
+/* After it was looked at, before somebody waits: looks now and then. HF_REASON_NONE | NO_MEMORY */
 hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Once what happens now is over: may local threads have the lock again? Any object. */
 void core_review_cells(struct engine *engine, struct object *object);

@@ -60,8 +60,9 @@ struct cells {
   /* In shared memory. */
   struct cell_share *share; /* one count of it, and elements are in it; NULL: they are malloc's */
   enum cell_claim claim;
-  bool seen_locked;
-  uint64_t seen; /* bits of a value when somebody began to wait for another */
+  uint64_t seen;   /* bits of a value when somebody looked last */
+  bool is_unseen;  /* was another before, and some who wait know only that */
+  bool was_locked; /* when somebody looked who may wait for its end */
   uint64_t retry_ms;
   struct timer timer; /* runs while something is to be looked at now and then */
   bool listed;        /* is in the engine's list of cells to review */

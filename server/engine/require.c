@@ -76,12 +76,11 @@ static hf_reason check_value(struct call *call, struct object *object,
   if (reason) {
     return reason;
   }
-  const struct cells *cells = &object->cells;
   if (is_locked(call, object)) {
     value_release(bound);
     return HF_REASON_CONDITION_NOT_MET;
   }
-  reason = value_compare(cell_load(cells->typecode, cells->elements, 0), bound, &order);
+  reason = value_compare(core_look_at_value(call->engine, object), bound, &order);
   value_release(bound);
   return reason ? reason : met(order >= 0);
 }

@@ -79,15 +79,16 @@ hf_reason handle_value_compare_and_set(struct call *call) {
 hf_reason handle_value_wait(struct call *call) {
   struct value known;
   hf_reason reason = call_pass_lock(call);
-  if (reason || (reason = core_watch_cells(call->engine, call->now_ns, call->object)) ||
-      (reason = call_value(call, call->message->value_wait->known, &known))) {
+  if (reason || (reason = call_value(call, call->message->value_wait->known, &known))) {
     return reason;
   }
-  struct value value = load(call);
+  struct value value = core_look_at_value(call->engine, call->object);
   bool changed = !value_equal(value, known);
   value_release(known);
   if (!changed) {
-    return call_park(call, &call->object->waits[WAIT_CHANGE], HF_REASON_NOT_CHANGED);
+    reason = core_watch_cells(call->engine, call->now_ns, call->object);
+    return reason ? reason
+                  : call_park(call, &call->object->waits[WAIT_CHANGE], HF_REASON_NOT_CHANGED);
   }
   call_answer_value(call, value);
   return HF_REASON_NONE;

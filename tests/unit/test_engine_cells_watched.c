@@ -1,0 +1,182 @@
+/* Stories of several who wait for changes of one cell in shared memory: nobody's look hides a change
+ * from the others. The local threads are the test's own: it writes elements and the futex's word as
+ * they would. "v" is a Value, "r" a RawValue that session 1 has mapped. */
+#include "proto/cell_layout.h"
+#include "tests/support/messages.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define SOME_THREAD 4711
+#define PLACE_BYTES 128
+#define LOOK_MS 50
+
+static struct story story;
+static struct cell_header *header; /* of what was shared last */
+
+static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
+  (void)ctx;
+  header = bytes <= PLACE_BYTES ? aligned_alloc(CELL_ALIGNMENT, PLACE_BYTES) : NULL;
+  if (header == NULL) {
+    return false;
+  }
+  memset(header, 0, PLACE_BYTES);
+  *place = (struct segment_place){2, 0, PLACE_BYTES, header};
+  return true;
+}
+
+static void release(void *ctx, const struct segment_place *place) {
+  (void)ctx;
+  free(place->address);
+}
+
+static void wake(void *ctx, void *word) {
+  (void)ctx;
+  (void)word;
+}
+
+static void store(int number) {
+  __atomic_store_n((int *)(header + 1), number, __ATOMIC_SEQ_CST);
+}
+
+/* ---- requests */
+
+static void share(uint64_t sequence, Holdfast__Kind kind, const char *name) {
+  ask(&story, 1, sequence,
+      REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = kind, .name = DATA(name),
+              .typecode = DATA("i"), .length = 1, .map = true));
+}
+
+static void wait_for_change(uint64_t connection, const char *name, int known) {
+  ask(&story, connection, 1, IN(name, VALUE_WAIT, ValueWait, value_wait, .known = INT(known)));
+}
+
+/* Waits until it is that much, and sets an event. */
+static void wait_for_bound(uint64_t connection, const char *name, int bound) {
+  Holdfast__Request *set = IN("event", EVENT_SET, EventSet, event_set, );
+  Holdfast__Condition *condition = MESSAGE(
+      Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_NAME, .name = DATA(name),
+      .check_case = HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST, .value_at_least = INT(bound));
+  ask(&story, connection, 1,
+      REQUEST(TRANSACTION, Transaction, transaction, .n_conditions = 1, .conditions = &condition,
+              .n_operations = 1, .operations = &set));
+}
+
+static void nudge(const char *name) {
+  ask(&story, 1, 0, IN(name, CELL_NUDGE, CellNudge, cell_nudge, ));
+}
+
+/* ---- */
+
+static int set_up(void **state) {
+  const struct segment_source source = {NULL, allocate, release, release, wake};
+  (void)state;
+  story_begin_sharing(&story, &source, 1u << 20);
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    story_connect(&story, connection);
+    story_open_session_of(&story, connection, 100 + (int)connection);
+  }
+  story_open(&story, 1, 1, HOLDFAST__KIND__EVENT, "event", 0);
+  return 0;
+}
+
+static void begin(Holdfast__Kind kind, const char *name) {
+  share(2, kind, name);
+  story_forget(&story);
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  story_end(&story);
+  return 0;
+}
+
+static void test_cells_watched_change_seen_by_one_is_told_to_the_other(void **state) {
+  (void)state;
+  begin(HOLDFAST__KIND__VALUE, "v");
+  wait_for_change(2, "v", 0);
+  store(5);
+  wait_for_change(3, "v", 5);
+  story_expect(&story, "");
+  nudge("v");
+  story_expect(&story, "2 <- #1 OK 5\n");
+}
+
+static void test_cells_watched_change_without_a_nudge_is_told_within_a_look(void **state) {
+  (void)state;
+  begin(HOLDFAST__KIND__RAW_VALUE, "r");
+  wait_for_change(2, "r", 0);
+  store(5);
+  wait_for_change(3, "r", 5);
+  story_pass_ms(&story, LOOK_MS);
+  story_expect(&story, "2 <- #1 OK 5\n");
+}
+
+static void test_cells_watched_unlock_seen_by_one_is_told_to_the_other(void **state) {
+  (void)state;
+  begin(HOLDFAST__KIND__VALUE, "v");
+  store(5);
+  atomic_store(&header->word, SOME_THREAD);
+  wait_for_bound(2, "v", 5);
+  atomic_store(&header->word, 0);
+  wait_for_change(3, "v", 5);
+  story_expect(&story, "");
+  nudge("v");
+  story_expect(&story, "2 <- #1 OK OK\n");
+}
+
+/* ---- a store at any moment while somebody begins to wait */
+
+#define STORES 20000
+#define DELAY_MAX 3000
+
+static atomic_int is_ready, begun;
+
+static void *store_soon(void *delay) {
+  atomic_store(&is_ready, 1);
+  while (atomic_load(&begun) == 0) {
+  }
+  for (volatile uintptr_t i = 0; i < (uintptr_t)delay; i++) {
+  }
+  store(5);
+  return NULL;
+}
+
+static void test_cells_watched_store_while_beginning_to_wait_is_not_missed(void **state) {
+  unsigned meanwhile = 0;
+  for (uintptr_t i = 0; i < STORES; i++) {
+    pthread_t thread;
+    begin(HOLDFAST__KIND__RAW_VALUE, "r");
+    atomic_store(&is_ready, 0);
+    atomic_store(&begun, 0);
+    assert_int_equal(pthread_create(&thread, NULL, store_soon, (void *)(i * 7 % DELAY_MAX)), 0);
+    while (atomic_load(&is_ready) == 0) {
+    }
+    atomic_store(&begun, 1);
+    wait_for_bound(2, "r", 5);
+    meanwhile += story.len == 0;
+    pthread_join(thread, NULL);
+    story_pass_ms(&story, LOOK_MS);
+    story_expect(&story, "2 <- #1 OK OK\n");
+    tear_down(state);
+    set_up(state);
+  }
+  print_message("%d stores, %u after it was looked at\n", STORES, meanwhile);
+}
+
+#define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      STORY(test_cells_watched_change_seen_by_one_is_told_to_the_other),
+      STORY(test_cells_watched_change_without_a_nudge_is_told_within_a_look),
+      STORY(test_cells_watched_unlock_seen_by_one_is_told_to_the_other),
+      STORY(test_cells_watched_store_while_beginning_to_wait_is_not_missed),
+  };
+  return cmocka_run_group_tests_name("unit.engine_cells_watched", tests, NULL, NULL);
+}
