@@ -14,7 +14,6 @@
  *                                             a part of the names of calls
  */
 #define _GNU_SOURCE /* for processor sets */
-#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -29,166 +28,43 @@
 #include <cmocka.h>
 
 #include "proto/cell_layout.h"
-#include "tests/fault/cell_parties.h"
+#include "tests/fault/cell_calls.h"
 #include "tests/fault/stepper.h"
 #include "tests/support/random.h"
 
 #define SKIPPED 77
-#define LOCK_WAIT_MS 10000
 #define WAKE_MS 5000
 #define APART_MS 5
 #define LATE_NS 1000000
-#define COUNT PARTY_ELEMENTS_MAX
-#define CHANGED 3 /* the element that calls on one element change */
-#define TEXT_BYTES 200
+#define KILL_S_MAX 60 /* with all that follows; the longest takes 0.2 s when nothing else runs */
 
 static struct daemon server;
 static struct random randomness;
-static size_t steps_max = 250000;
+static size_t steps_max = 110000;
 static const char *only; /* calls with this in their name */
 
-/* What one party has open. */
-struct scene {
-  hf_conn *conn;
-  hf_array *array;
-  hf_cell *value, *watched, *raw;
-  hf_dict *dict;
-};
 static struct scene scenes[2];
 
 /* What the elements were, what the call makes them. */
 static int64_t old, new;
 
-static struct scene open_scene(enum party party) {
-  struct scene scene = {.conn = party_connect(&server, party)};
-  scene.array = party_open(scene.conn, party, "array", COUNT);
-  party_check(hf_value_open(scene.conn, "value", 'q', hf_int(0), &scene.value), "open");
-  party_check(hf_value_open(scene.conn, "watched", 'q', hf_int(0), &scene.watched), "open");
-  party_check(hf_raw_value_open(scene.conn, "raw", 'q', hf_int(0), &scene.raw), "open");
-  party_check(hf_dict_open(scene.conn, "dict", &scene.dict), "open");
-  return scene;
+/* ---- no wait without an end */
+
+static char doing[256];
+
+/* Whatever waits for ever: a call of ours, of the one who is stepped through, or of those beside. */
+static void give_up(int signal) {
+  (void)signal;
+  ssize_t written = write(STDERR_FILENO, doing, strlen(doing));
+  (void)written;
+  abort();
 }
 
-static void close_scene(struct scene *scene) {
-  hf_array_close(scene->array);
-  hf_cell_close(scene->value);
-  hf_cell_close(scene->watched);
-  hf_cell_close(scene->raw);
-  hf_dict_close(scene->dict);
-  hf_close(scene->conn);
+static void begin_part(const struct call *call, size_t kill, pid_t victim, const char *part) {
+  snprintf(doing, sizeof doing, "%s: kill %zu, process %d: no end of %s\n", call->name, kill,
+           (int)victim, part);
+  alarm(KILL_S_MAX);
 }
-
-/* ---- calls: run in the victim */
-
-static void lock(struct scene *scene) {
-  party_check(hf_array_lock(scene->array, LOCK_WAIT_MS), "lock");
-}
-
-/* In vain. */
-static void try_lock(struct scene *scene) {
-  if (hf_array_lock(scene->array, 0) != HF_DEADLINE_EXCEEDED) {
-    abort();
-  }
-}
-
-static void unlock(struct scene *scene) {
-  party_check(hf_array_unlock(scene->array), "unlock");
-}
-
-static void *lock_and_die(void *scene) {
-  lock(scene);
-  return NULL;
-}
-
-/* A thread is as dead as a process. */
-static void leave_locked(struct scene *scene) {
-  pthread_t thread;
-  if (pthread_create(&thread, NULL, lock_and_die, scene) != 0) {
-    abort();
-  }
-  pthread_join(thread, NULL);
-}
-
-static void lock_and_store(struct scene *scene) {
-  lock(scene);
-  volatile int64_t *elements = hf_array_data(scene->array);
-  for (int i = 0; i < COUNT; i++) {
-    elements[i] = new;
-  }
-}
-
-static void set_element(struct scene *scene) {
-  party_check(hf_array_set(scene->array, CHANGED, hf_int(new)), "set");
-}
-
-static void set_slice(struct scene *scene) {
-  hf_value values[COUNT];
-  for (int i = 0; i < COUNT; i++) {
-    values[i] = hf_int(new);
-  }
-  party_check(hf_array_set_slice(scene->array, (struct hf_slice){0, COUNT, 1}, values, COUNT),
-              "set slice");
-}
-
-static void add(struct scene *scene) {
-  int64_t sum;
-  party_check(hf_cell_add_int(scene->value, new - old, &sum), "add");
-}
-
-static void compare_and_set(struct scene *scene) {
-  bool swapped;
-  party_check(hf_cell_compare_and_set(scene->value, hf_int(old), hf_int(new), &swapped, NULL),
-              "compare and set");
-}
-
-static void set_watched(struct scene *scene) {
-  party_check(hf_cell_set(scene->watched, hf_int(new)), "set");
-}
-
-static void add_raw(struct scene *scene) {
-  party_check(hf_cell_add(scene->raw, hf_int(new - old), NULL), "add");
-}
-
-static void set_in_dict(struct scene *scene) {
-  char text[TEXT_BYTES + 1];
-  memset(text, 'a' + (int)(new % 26), TEXT_BYTES);
-  text[TEXT_BYTES] = 0;
-  party_check(hf_dict_set(scene->dict, hf_int(new), hf_text(text)), "dict set");
-}
-
-/* ---- the table */
-
-enum place { ARRAY, VALUE, WATCHED_VALUE, RAW, DICT };
-/* ALL: from the first on; ONE: CHANGED. Before: the call finds it so. */
-enum change { NOTHING, BEFORE, ONE, ALL };
-/* Beside the two: TOLD, of a death before; GRANTED, somebody beyond the network has the lock;
- * AWAITED, wants it; WATCHED, two wait for a change. */
-enum situation { ALONE, TOLD, GRANTED, AWAITED, WATCHED };
-
-struct call {
-  const char *name;
-  void (*prepare)(struct scene *scene); /* NULL: nothing; not stepped through */
-  void (*run)(struct scene *scene);
-  enum place place;
-  enum change change;
-  enum situation situation;
-};
-
-static const struct call calls[] = {
-    {"lock", NULL, lock, ARRAY, NOTHING, ALONE},
-    {"lock after a death", leave_locked, lock, ARRAY, NOTHING, TOLD},
-    {"lock, granted elsewhere", NULL, try_lock, ARRAY, NOTHING, GRANTED},
-    {"unlock", lock_and_store, unlock, ARRAY, BEFORE, ALONE},
-    {"unlock, awaited", lock_and_store, unlock, ARRAY, BEFORE, AWAITED},
-    {"set an element", NULL, set_element, ARRAY, ONE, ALONE},
-    {"set a slice", NULL, set_slice, ARRAY, ALL, ALONE},
-    {"add", NULL, add, VALUE, ONE, ALONE},
-    {"set after a death", leave_locked, set_element, ARRAY, ONE, TOLD},
-    {"compare and set", NULL, compare_and_set, VALUE, ONE, ALONE},
-    {"set, watched", NULL, set_watched, WATCHED_VALUE, ONE, WATCHED},
-    {"add to a raw one", NULL, add_raw, RAW, ONE, ALONE},
-    {"dict set in the rings", NULL, set_in_dict, DICT, ONE, ALONE},
-};
 
 /* ---- those beside */
 
@@ -202,7 +78,7 @@ static struct locker waiting; /* over tcp */
 
 static void watch_for_ever(enum party party, _Atomic int64_t *seen) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  struct scene scene = open_scene(party);
+  struct scene scene = scene_open(&server, party);
   for (;;) {
     hf_value value;
     party_check(hf_cell_wait(scene.watched, hf_int(atomic_load(seen)), HF_FOREVER, &value), "wait");
@@ -228,7 +104,7 @@ static void stop_watcher(struct watcher *watcher) {
 /* Who finds the lock with the server when it begins to wait here waits there. */
 static bool both_watch(bool are_apart) {
   const uint32_t both = CELL_LOCAL_WAITS | CELL_SERVER_WAITS;
-  uint32_t flags = atomic_load(&cell_header_of(hf_cell_data(scenes[NEAR].watched))->flags) & both;
+  uint32_t flags = atomic_load(&place_header(&scenes[NEAR], WATCHED_VALUE)->flags) & both;
   return atomic_load(watchers[NEAR].seen) == old && atomic_load(watchers[FAR].seen) == old &&
          (flags == both || (!are_apart && flags == CELL_SERVER_WAITS));
 }
@@ -252,57 +128,24 @@ static void note_worst(int64_t *worst_ns, int64_t ns) {
   *worst_ns = ns > *worst_ns ? ns : *worst_ns;
 }
 
-static hf_cell *cell_of(const struct scene *scene, enum place place) {
-  return place == VALUE ? scene->value : place == WATCHED_VALUE ? scene->watched : scene->raw;
-}
-
-static int64_t element_of(const struct scene *scene, enum place place, int64_t idx) {
-  hf_value value = hf_none();
-  party_check(place == ARRAY ? hf_array_get(scene->array, idx, &value)
-                             : hf_cell_get(cell_of(scene, place), &value),
-              "get");
-  return value.integer;
-}
-
-static void set_to_new(const struct scene *scene, enum place place, int64_t idx) {
-  party_check(place == ARRAY ? hf_array_set(scene->array, idx, hf_int(new))
-                             : hf_cell_set(cell_of(scene, place), hf_int(new)),
-              "set");
-}
-
-static hf_status lock_place(const struct scene *scene, enum place place, struct hf_grant *grant) {
-  return place == ARRAY ? hf_array_lock_with(scene->array, LOCK_WAIT_MS, grant)
-                        : hf_cell_lock_with(cell_of(scene, place), LOCK_WAIT_MS, grant);
-}
-
-static void unlock_place(const struct scene *scene, enum place place) {
-  party_check(
-      place == ARRAY ? hf_array_unlock(scene->array) : hf_cell_unlock(cell_of(scene, place)),
-      "unlock");
-}
-
-static size_t elements_count(const struct call *call) {
-  return call->place == ARRAY ? COUNT : 1;
-}
-
 /* Each is old or new; what is not to change is old; of all, the first are new. */
 static size_t count_new(const struct call *call, const int64_t *elements) {
   size_t news = 0;
-  for (size_t i = 0; i < elements_count(call); i++) {
+  for (size_t i = 0; i < place_count(call->place); i++) {
     assert_true(elements[i] == old || elements[i] == new);
     bool may_be_new = call->place != ARRAY || call->change == ALL || call->change == BEFORE ||
-                      (call->change == ONE && i == CHANGED);
+                      (call->change == ONE && i == CALLS_CHANGED);
     assert_true(elements[i] == old || may_be_new);
     assert_true(elements[i] == old || call->change != ALL || news == i);
     news += elements[i] == new;
   }
-  assert_true(call->change != BEFORE || news == COUNT);
+  assert_true(call->change != BEFORE || news == CALLS_COUNT);
   return news;
 }
 
 static void note_elements(const struct call *call, const int64_t *elements, struct counts *counts) {
   size_t news = count_new(call, elements);
-  size_t whole = call->change == ONE ? 1 : COUNT;
+  size_t whole = call->change == ONE ? 1 : CALLS_COUNT;
   counts->old += news == 0;
   counts->new += news == whole;
   counts->between += news > 0 && news < whole;
@@ -310,13 +153,13 @@ static void note_elements(const struct call *call, const int64_t *elements, stru
 
 /* Looks, and makes all elements those that the next call finds. */
 static void look_and_renew(const struct call *call, struct scene *scene, struct counts *counts) {
-  int64_t elements[COUNT];
-  for (size_t i = 0; i < elements_count(call); i++) {
-    elements[i] = element_of(scene, call->place, (int64_t)i);
+  int64_t elements[CALLS_COUNT] = {0};
+  for (size_t i = 0; i < place_count(call->place); i++) {
+    elements[i] = place_get(scene, call->place, (int64_t)i);
   }
   note_elements(call, elements, counts);
-  for (size_t i = 0; i < elements_count(call); i++) {
-    set_to_new(scene, call->place, (int64_t)i);
+  for (size_t i = 0; i < place_count(call->place); i++) {
+    place_set(scene, call->place, (int64_t)i, new);
   }
 }
 
@@ -324,25 +167,25 @@ static void look_and_renew(const struct call *call, struct scene *scene, struct 
  * it. */
 static bool go_in(const struct call *call, enum party party, struct counts *counts) {
   struct scene *scene = &scenes[party];
-  struct hf_grant grant = {0};
+  bool is_told = false;
   int64_t began_ns = party_now_ns();
   if (call->place != RAW) {
-    party_check(lock_place(scene, call->place, &grant), "lock after a kill");
+    is_told = place_lock(scene, call->place);
   }
   if (counts != NULL) {
     note_worst(&counts->worst_next_ns, party_now_ns() - began_ns);
     look_and_renew(call, scene, counts);
   }
   if (call->place != RAW) {
-    unlock_place(scene, call->place);
+    place_unlock(scene, call->place);
   }
-  return grant.owner_died;
+  return is_told;
 }
 
 /* Before anybody else touches it. */
 static void expect_watchers_woken(struct counts *counts) {
   int64_t began_ns = party_now_ns();
-  int64_t now = element_of(&scenes[NEAR], WATCHED_VALUE, 0);
+  int64_t now = place_get(&scenes[NEAR], WATCHED_VALUE, 0);
   for (int i = 0; i < 2; i++) {
     while (atomic_load(watchers[i].seen) != now) {
       assert_true(party_now_ns() - began_ns < (int64_t)WAKE_MS * LATE_NS);
@@ -367,7 +210,7 @@ static void expect_lock_lives(const struct call *call, bool had_mutex, int64_t k
   enum party first = counts->kills % 2 == 0 ? NEAR : FAR;
   bool is_told = false;
   if (call->situation == GRANTED) {
-    unlock_place(&scenes[FAR], call->place);
+    place_unlock(&scenes[FAR], call->place);
   }
   if (call->situation == WATCHED) {
     expect_watchers_woken(counts);
@@ -400,8 +243,8 @@ static void expect_dict_whole(struct counts *counts) {
   }
   party_check(status, "dict get");
   assert_int_equal(value.type, HF_TYPE_TEXT);
-  assert_int_equal(value.size, TEXT_BYTES);
-  for (int i = 0; i < TEXT_BYTES; i++) {
+  assert_int_equal(value.size, CALLS_TEXT_BYTES);
+  for (int i = 0; i < CALLS_TEXT_BYTES; i++) {
     assert_int_equal(value.text[i], 'a' + (int)(new % 26));
   }
   hf_value_clear(&value);
@@ -412,7 +255,9 @@ static void expect_dict_whole(struct counts *counts) {
 
 static void be_victim(void *arg) {
   const struct call *call = arg;
-  struct scene scene = open_scene(NEAR);
+  struct scene scene = scene_open(&server, NEAR);
+  scene.old = old;
+  scene.new = new;
   if (call->prepare != NULL) {
     call->prepare(&scene);
   }
@@ -428,13 +273,12 @@ static pid_t start_victim(const struct call *call) {
     await_both_watching();
   }
   if (call->situation == GRANTED) {
-    struct hf_grant grant;
-    party_check(lock_place(&scenes[FAR], call->place, &grant), "lock");
+    (void)place_lock(&scenes[FAR], call->place);
   }
   pid_t victim = stepper_start(be_victim, (void *)(uintptr_t)call);
   if (call->situation == AWAITED) {
-    locker_begin(&waiting, LOCK_WAIT_MS);
-    struct cell_header *header = cell_header_of(hf_array_data(scenes[NEAR].array));
+    locker_begin(&waiting, CALLS_LOCK_WAIT_MS);
+    const struct cell_header *header = place_header(&scenes[NEAR], ARRAY);
     while (atomic_load(&header->remote) == 0) {
       usleep(20);
     }
@@ -446,18 +290,21 @@ static bool has_mutex(const struct call *call, pid_t victim) {
   if (call->place == RAW || call->place == DICT) {
     return false;
   }
-  void *elements = call->place == ARRAY ? hf_array_data(scenes[NEAR].array)
-                                        : hf_cell_data(cell_of(&scenes[NEAR], call->place));
-  return (atomic_load(&cell_header_of(elements)->word) & CELL_WORD_THREAD) == (uint32_t)victim;
+  uint32_t word = atomic_load(&place_header(&scenes[NEAR], call->place)->word);
+  return (word & CELL_WORD_THREAD) == (uint32_t)victim;
 }
 
-/* Whether the call had not ended before. */
-static bool kill_after(const struct call *call, size_t steps, struct counts *counts) {
+/* Answers how many steps there were: fewer when the call has ended. */
+static size_t kill_after(const struct call *call, size_t steps, struct counts *counts) {
+  begin_part(call, counts->kills, 0, "the victim's beginning");
   pid_t victim = start_victim(call);
+  begin_part(call, counts->kills, victim, "its steps");
   size_t done = stepper_go(victim, steps);
   bool had_mutex = has_mutex(call, victim);
   int64_t killed_ns = party_now_ns();
+  begin_part(call, counts->kills, victim, "its death");
   stepper_kill(victim);
+  begin_part(call, counts->kills, victim, "what follows");
   counts->steps += done;
   if (call->place == DICT) {
     expect_dict_whole(counts);
@@ -465,22 +312,17 @@ static bool kill_after(const struct call *call, size_t steps, struct counts *cou
     expect_lock_lives(call, had_mutex, killed_ns, counts);
   }
   counts->kills++;
-  return done == steps;
+  alarm(0);
+  return done;
 }
 
 /* ---- all of a call */
 
 /* What the first victim finds. */
 static void set_all(const struct call *call) {
-  for (size_t i = 0; call->place != DICT && i < elements_count(call); i++) {
-    set_to_new(&scenes[NEAR], call->place, (int64_t)i);
+  for (size_t i = 0; call->place != DICT && i < place_count(call->place); i++) {
+    place_set(&scenes[NEAR], call->place, (int64_t)i, new);
   }
-}
-
-static size_t length_of(const struct call *call, struct counts *counts) {
-  size_t before = counts->steps;
-  (void)kill_after(call, SIZE_MAX, counts);
-  return counts->steps - before;
 }
 
 /* A prime, so that it has nothing in common with the lengths of loops. */
@@ -497,9 +339,11 @@ static size_t stride_for(size_t length) {
 static void kill_everywhere(const struct call *call) {
   struct counts counts = {0};
   set_all(call);
-  size_t length = length_of(call, &counts), stride = stride_for(length);
-  for (size_t at = random_below(&randomness, stride); kill_after(call, at, &counts);) {
-    at += stride;
+  size_t length = kill_after(call, SIZE_MAX, &counts), stride = stride_for(length);
+  size_t at = random_below(&randomness, stride);
+  bool has_ended = false;
+  for (; at <= length || !has_ended; at += stride) { /* it goes a longer or shorter way at times */
+    has_ended = kill_after(call, at, &counts) < at;
   }
   printf(
       "%-24s %5zu instructions, every %3zu: %5zu kills, %7zu steps; told %4zu; old %4zu, "
@@ -517,30 +361,14 @@ static void kill_everywhere(const struct call *call) {
 
 static void test_cell_steps_killed_anywhere_the_next_goes_on(void **state) {
   (void)state;
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    if (only == NULL || strstr(calls[i].name, only) != NULL) {
-      kill_everywhere(&calls[i]);
+  for (size_t i = 0; i < cell_calls_count; i++) {
+    if (only == NULL || strstr(cell_calls[i].name, only) != NULL) {
+      kill_everywhere(&cell_calls[i]);
     }
   }
 }
 
 /* ---- */
-
-/* Whatever is looked up once has been when the victims are made. */
-static void warm_up(void) {
-  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-    old = new = element_of(&scenes[NEAR], RAW, 0);
-    if (calls[i].run == unlock) {
-      lock(&scenes[NEAR]);
-    }
-    if (calls[i].situation != GRANTED) {
-      calls[i].run(&scenes[NEAR]);
-    }
-    if (calls[i].run == lock) {
-      unlock(&scenes[NEAR]);
-    }
-  }
-}
 
 /* The stepper and the stepped through take turns; that is quickest on one processor. */
 static void stay_on_this_processor(void) {
@@ -556,12 +384,13 @@ static int set_up(void **state) {
   for (int party = NEAR; party <= FAR; party++) {
     start_watcher(&watchers[party], party);
   }
-  locker_start(&waiting, &server, FAR, "array", COUNT);
+  locker_start(&waiting, &server, FAR, "array", CALLS_COUNT);
   for (int party = NEAR; party <= FAR; party++) {
-    scenes[party] = open_scene(party);
+    scenes[party] = scene_open(&server, party);
   }
   stay_on_this_processor();
-  warm_up();
+  cell_calls_warm_up(&scenes[NEAR]);
+  signal(SIGALRM, give_up);
   return 0;
 }
 
@@ -570,7 +399,7 @@ static int tear_down(void **state) {
   locker_stop(&waiting);
   for (int party = NEAR; party <= FAR; party++) {
     stop_watcher(&watchers[party]);
-    close_scene(&scenes[party]);
+    scene_close(&scenes[party]);
   }
   daemon_stop(&server);
   return 0;
