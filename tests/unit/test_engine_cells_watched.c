@@ -18,6 +18,7 @@
 
 static struct story story;
 static struct cell_header *header; /* of what was shared last */
+static uint8_t sessions[4];
 
 static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
   (void)ctx;
@@ -79,7 +80,7 @@ static int set_up(void **state) {
   story_begin_sharing(&story, &source, 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
     story_connect(&story, connection);
-    story_open_session_of(&story, connection, 100 + (int)connection);
+    sessions[connection] = story_open_session_of(&story, connection, 100 + (int)connection);
   }
   story_open(&story, 1, 1, HOLDFAST__KIND__EVENT, "event", 0);
   return 0;
@@ -130,6 +131,22 @@ static void test_cells_watched_unlock_seen_by_one_is_told_to_the_other(void **st
   story_expect(&story, "2 <- #1 OK OK\n");
 }
 
+/* Who watches may be run while others stand in line for the lock, and find that it was just let go. */
+static void test_cells_watched_lock_found_free_is_passed_on(void **state) {
+  (void)state;
+  begin(HOLDFAST__KIND__VALUE, "v");
+  wait_for_change(3, "v", 0);
+  story_disconnect(&story, 3);
+  story_forget(&story);
+  atomic_store(&header->word, SOME_THREAD);
+  ask(&story, 2, 1, IN("v", VALUE_ADD, ValueAdd, value_add, .amount = INT(1)));
+  atomic_store(&header->word, 0);
+  story_connect(&story, 4);
+  story_resume(&story, 4, sessions[3], 1);
+  story_expect(&story, "4 <- #0 OK session\n2 <- #1 OK 1\n0 <- #1 OK 1\n"); /* 0: not asked again */
+  assert_int_equal(atomic_load(&header->remote), 0);
+}
+
 /* ---- a store at any moment while somebody begins to wait */
 
 #define STORES 20000
@@ -176,6 +193,7 @@ int main(void) {
       STORY(test_cells_watched_change_seen_by_one_is_told_to_the_other),
       STORY(test_cells_watched_change_without_a_nudge_is_told_within_a_look),
       STORY(test_cells_watched_unlock_seen_by_one_is_told_to_the_other),
+      STORY(test_cells_watched_lock_found_free_is_passed_on),
       STORY(test_cells_watched_store_while_beginning_to_wait_is_not_missed),
   };
   return cmocka_run_group_tests_name("unit.engine_cells_watched", tests, NULL, NULL);
