@@ -111,7 +111,9 @@ enum net_result net_listen(struct net *net, struct dispatch *dispatch, const cha
   if (net->listener_count == LISTENERS_MAX) {
     return NET_FAILED;
   }
-  net->table.dispatch = dispatch;
+  if (net->listener_count == 0) { /* connections of the first read it while others are opened */
+    net->table.dispatch = dispatch;
+  }
   struct listener *listener;
   enum net_result result = listener_open(&net->table, url, bound_url, &listener);
   if (result == NET_OK) {
