@@ -10,7 +10,7 @@
  *                   <------------------------  door_answer, with DOOR_WELCOME and the segment's
  *                                              memfd (SCM_RIGHTS)
  *   then, as long as the connection lives, packets of one byte whose content means nothing: "look
- *   at the rings", each way; see segment_layout.h
+ *   at the rings", each way, for a side that sleeps at the socket; see segment_layout.h
  *
  * The stream of bytes in the rings is what follows the hello on a socket of that framing (sp.h).
  * Either side closes the socket to end the connection; what is in a ring then is still read.

@@ -21,10 +21,10 @@ struct rings {
   struct segment *segment;
   size_t segment_bytes;
   struct ring_end requests, replies;
-  bool is_one_way;               /* no replies: one thread alone waits, for room */
-  atomic_bool is_over;           /* the server left, or the link was cut */
-  atomic_bool has_woken;         /* since the last wait: the server was asleep */
-  struct patience awake, asleep; /* the waiting thread's */
+  bool is_one_way;                       /* no replies: one thread alone waits, for room */
+  atomic_bool is_over;                   /* the server left, or the link was cut */
+  atomic_bool has_woken;                 /* since the last wait: the server was asleep */
+  struct patience awake, asleep, yields; /* the waiting thread's */
 };
 
 /* Says hello over a connected door and maps what it gets. NULL: errno, and *why for people. */

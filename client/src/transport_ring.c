@@ -2,10 +2,10 @@
  *
  * source  measured: two processes that are awake hand a message over in well under a microsecond;
  *         waking one takes ten times that on its own processor, and fifty times on another. So a
- *         thread that waits first looks, for a few microseconds, as long as that has paid lately; for
- *         a server that had to be woken as long as waking takes, under a rule of its own. It does not
- *         look when the server's thread ran last on this very processor, which it would keep busy.
- *         Then it naps on a futex, where it is woken fastest, and at last sleeps at the socket.
+ *         thread whose server runs on another processor looks for the reply for some microseconds,
+ *         as long as that has paid lately; one that keeps its server from running yields, then
+ *         naps. What did not pay is tried less and less often, but never given up: two sides that
+ *         both sleep would not find back to being both awake.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,8 +22,12 @@
 /* How long a thread sleeps where it can be woken fastest. */
 #define NAP_NS 2000000
 #define LOOKS_PER_CLOCK 32
-/* What failed so many times in a row, or more, is left out 2^n - 1 times. */
-#define SKIP_SHIFT_MAX 6
+/* Longer than a server needs that has the processor to itself. */
+#define YIELD_NS 200000
+/* What failed so many times in a row, or more, is left out 2^n - 1 times: it costs microseconds;
+ * or milliseconds. */
+#define LOOK_SHIFT_MAX 6
+#define YIELD_SHIFT_MAX 13
 
 /* ---------------------------------------------------------------- bytes */
 
@@ -130,18 +134,41 @@ static short spin(const struct rings *rings, short events, uint64_t span_ns) {
   return 0;
 }
 
-/* Looks for the reply, if that was worth it lately. */
-static short look_for_reply(const struct rings *rings, short events, struct patience *patience,
-                            uint64_t span_ns) {
+static bool is_worth_trying(struct patience *patience) {
   if (patience->skips > 0) {
     patience->skips--;
+    return false;
+  }
+  return true;
+}
+
+static void note_outcome(struct patience *patience, bool has_paid, uint32_t shift_max) {
+  uint32_t misses = patience->misses < shift_max ? patience->misses + 1 : shift_max;
+  patience->misses = has_paid ? 0 : misses;
+  patience->skips = (1u << patience->misses) - 1;
+}
+
+/* The server runs elsewhere. */
+static short look_for_reply(const struct rings *rings, short events, struct patience *patience,
+                            uint64_t span_ns) {
+  if (!is_worth_trying(patience)) {
     return 0;
   }
   short found = spin(rings, events, span_ns);
-  uint32_t misses = patience->misses < SKIP_SHIFT_MAX ? patience->misses + 1 : SKIP_SHIFT_MAX;
-  patience->misses = found != 0 ? 0 : misses;
-  patience->skips = (1u << patience->misses) - 1;
+  note_outcome(patience, found != 0, LOOK_SHIFT_MAX);
   return found;
+}
+
+/* The server has to run here. A third program that does so instead may keep the processor for a
+ * whole slice. */
+static short yield(struct rings *rings, short events) {
+  if (!is_worth_trying(&rings->yields)) {
+    return 0;
+  }
+  uint64_t began_ns = clock_now_ns();
+  sched_yield();
+  note_outcome(&rings->yields, clock_now_ns() - began_ns < YIELD_NS, YIELD_SHIFT_MAX);
+  return events_now(rings, events);
 }
 
 /* What it said is in the rings. Should there be more knocks, the next wait ends early. */
@@ -198,8 +225,7 @@ static short await_reply(struct rings *rings, short events, uint64_t deadline_ns
   bool has_woken = atomic_exchange_explicit(&rings->has_woken, false, memory_order_relaxed);
   short found = 0;
   if (ring_reader_is_on(&rings->requests, (uint32_t)sched_getcpu())) {
-    sched_yield();
-    found = events_now(rings, events);
+    found = yield(rings, events);
   } else {
     found = has_woken ? look_for_reply(rings, events, &rings->asleep, WOKEN_SPIN_NS)
                       : look_for_reply(rings, events, &rings->awake, SPIN_NS);
