@@ -21,7 +21,7 @@
  *        0  8      head           writer                  bytes ever written
  *       64  8      tail           reader                  bytes ever read
  *      128  4      reader_sleeps  reader 1, 2; writer 0   wake it after writing: 1 by a packet, 2 by
- *                                                        a futex on this word
+ *                                                        a futex on this word (clients only)
  *      132  4      reader_cpu     reader                 the processor it runs on, or ran on last
  *      192  4      writer_waits   writer 1, reader 0      wake it after reading
  *
@@ -36,7 +36,8 @@
  * them sees the other's store. So no byte is left lying before a sleeping reader. Waking goes over
  * the socket through which the segment came (see door.h); or by a futex, when the reader sleeps on
  * reader_sleeps itself as long as that says 2. Only at the socket does it hear that the other side
- * is gone, so a client does not sleep on the word for long.
+ * is gone, so a client does not sleep on the word for long, and the server, which waits for many
+ * clients at once, does not at all.
  *
  * A writer that waits for an answer may look for it instead of sleeping, except when the reader has
  * to run on the very processor that it would keep busy: that is what reader_cpu is for.

@@ -40,17 +40,10 @@ static void knock(const struct link *link) {
 
 static void wake_server(const struct link *link) {
   struct rings *rings = link->rings;
-  switch (ring_must_wake_reader(&rings->requests)) {
-    case RING_BELL_NONE:
-      return;
-    case RING_BELL_SOCKET:
-      knock(link);
-      break;
-    case RING_BELL_FUTEX:
-      ring_wake_reader(&rings->requests);
-      break;
+  if (ring_must_wake_reader(&rings->requests) != RING_BELL_NONE) {
+    knock(link);
+    atomic_store_explicit(&rings->has_woken, true, memory_order_relaxed);
   }
-  atomic_store_explicit(&rings->has_woken, true, memory_order_relaxed);
 }
 
 static ssize_t send_parts(const struct link *link, struct iovec *parts, int part_count) {

@@ -57,10 +57,17 @@ void link_release(struct local_link *link) {
   free(link);
 }
 
+void link_poke(const struct link_house *house) {
+  const uint64_t one = 1;
+  ssize_t written = write(house->poke, &one, sizeof one);
+  (void)written; /* at worst the counter is full, and wakes all the same */
+}
+
 void link_close(struct local_link *link, const char *why) {
   const char *none = NULL;
   if (atomic_compare_exchange_strong(&link->why, &none, why)) {
-    bells_ring(link->house->bells);
+    atomic_store(&link->house->some_are_over, true);
+    link_poke(link->house);
   }
 }
 
@@ -194,7 +201,7 @@ static void note_unsent(struct local_link *link) {
   if (!is_unsent) {
     atomic_fetch_sub(&link->house->unsent_count, 1);
   } else if (atomic_fetch_add(&link->house->unsent_count, 1) == 0) {
-    bells_ring(link->house->bells);
+    link_poke(link->house);
   }
 }
 
@@ -374,11 +381,11 @@ bool link_serve(struct local_link *link, uint64_t now_ns) {
   return false;
 }
 
-bool link_rest(struct local_link *link, enum ring_bell bell) {
+bool link_rest(struct local_link *link) {
   if (link->state != LINK_OPEN) {
     return true;
   }
-  ring_announce_sleep(&link->requests, bell);
+  ring_announce_sleep(&link->requests, RING_BELL_SOCKET);
   bool is_quiet = ring_used(&link->requests) == 0 && !has_whole_message(link);
   if (!is_quiet && !is_blocked(link)) {
     ring_withdraw_sleep(&link->requests);

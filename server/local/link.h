@@ -22,7 +22,6 @@
 #include "proto/base/complaints.h"
 #include "proto/ring.h"
 #include "server/dispatch/split.h"
-#include "server/local/bells.h"
 #include "server/local/door.h"
 #include "server/local/local.h"
 
@@ -35,9 +34,10 @@ struct link_house {
   struct dispatch *dispatch; /* borrowed */
   struct buffer_budget budget;
   struct complaints complaints;
-  atomic_uint unsent_count; /* links with unsent replies */
-  uint32_t part_count;      /* links that hold a large part of a request; the local thread's */
-  struct bells *bells;      /* borrowed: wakes the local thread */
+  atomic_uint unsent_count;  /* links with unsent replies */
+  uint32_t part_count;       /* links that hold a large part of a request; the local thread's */
+  atomic_bool some_are_over; /* links, since the local thread looked for them */
+  int poke;                  /* an eventfd of our own: wakes the local thread */
 };
 
 enum link_state { LINK_HELLO, LINK_OPEN, LINK_ENDED };
@@ -89,8 +89,8 @@ void link_release(struct local_link *link);
 void link_hear(struct local_link *link);
 /* Reads, serves and answers a turn's worth. Whether there was anything to do. */
 bool link_serve(struct local_link *link, uint64_t now_ns);
-/* Tells the client how to wake us from now on. false: there is something to serve yet. */
-bool link_rest(struct local_link *link, enum ring_bell bell);
+/* Lets the client knock from now on. false: there is something to serve yet. */
+bool link_rest(struct local_link *link);
 /* What waited too long ends: hellos, parts of requests, replies. */
 void link_check_times(struct local_link *link, uint64_t now_ns);
 /* To be ended: why is set, or the peer left and everything it said was served. */
@@ -105,5 +105,7 @@ uint8_t *link_reply_begin(struct local_link *link, const struct sp_route *route,
 void link_reply_commit(struct local_link *link, bool own);
 /* Ends it soon. */
 void link_close(struct local_link *link, const char *why);
+/* Wakes the local thread, or keeps it from going to sleep. */
+void link_poke(const struct link_house *house);
 
 #endif

@@ -4,13 +4,14 @@
 #include "proto/base/log.h"
 #include "proto/base/map64.h"
 #include "server/local/link.h"
-#include "server/local/sentry.h"
+#include "server/local/spin.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,22 +19,16 @@
 #define DOORS_MAX 16
 #define EVENTS_MAX 64
 #define BUFFER_BYTES_MAX ((size_t)1 << 30) /* as net's */
-/* How long the thread goes round after the last traffic: half as long each time that it was in vain,
- * because the next client may need this very processor, and at last not at all; twice as long when
- * it was not. A client that was awake to see its reply is waited for in any case: its next request
- * is near. */
-#define SPIN_NS_MIN 4000
-#define SPIN_NS_MAX 50000
-/* Only when requests follow each other like that: after one that comes alone it sleeps at once,
- * because its client may have been put aside for us. */
-#define PRESSING_NS 50000
 /* While it goes round: when it stops looking at a quiet ring. */
 #define QUIET_NS 500000
+/* While it goes round: how often it looks who knocks. */
+#define LOOK_NS 20000
 /* Refused ones that may be told why, at the same time. */
 #define REFUSED_MAX 64
 #define TICK_MS 1000
 #define FLUSH_POLL_MS 5
-/* Tags of what epoll reports: the index of a door, or the id of a link. */
+/* Tags of what epoll reports: the index of a door, this, or the id of a link. */
+#define POKE_TAG DOORS_MAX
 
 TAILQ_HEAD(busy_list, local_link);
 
@@ -45,9 +40,7 @@ struct door {
 struct local {
   struct dispatch_sink sink;
   struct link_house house;
-  struct bells bells;
-  struct sentry sentry;
-  int poll; /* epoll: doors, and the sockets of links */
+  int poll; /* epoll: doors, the sockets of links, and pokes */
   pthread_t thread;
   bool is_started;
   atomic_bool is_stopping;
@@ -63,11 +56,8 @@ struct local {
 
   /* The thread's. */
   struct busy_list busy;
-  uint64_t spin_ns, spin_ns_max; /* 0: one processor */
-  bool is_waiting;               /* went round in vain since the last traffic */
-  bool is_followed;              /* by a client that was awake */
-  bool is_pressed;               /* the last traffic came soon after that before */
-  uint64_t next_tick_ns, last_traffic_ns;
+  struct spin spin;
+  uint64_t next_look_ns, next_tick_ns;
   uint32_t hello_count;
   bool is_pausing; /* no descriptors, or no memory: doors are left alone until the next tick */
 };
@@ -134,7 +124,6 @@ static void unwatch(struct local *local, int fd) {
 
 static void make_busy(struct local *local, struct local_link *link, uint64_t now_ns) {
   if (!link->is_busy) {
-    bells_take_down(&local->bells, link);
     link->is_busy = true;
     link->served_ns = now_ns;
     TAILQ_INSERT_TAIL(&local->busy, link, next_busy);
@@ -148,24 +137,8 @@ static void make_quiet(struct local *local, struct local_link *link) {
   }
 }
 
-/* Lets it sleep if there is nothing to serve: then its client wakes us. */
-static void rest_link(struct local *local, struct local_link *link, uint64_t now_ns) {
-  struct local_link *rung = bells_make_room(&local->bells);
-  if (rung != NULL) {
-    make_busy(local, rung, now_ns);
-  }
-  bool has_bell = link->state == LINK_OPEN && bells_have_room(&local->bells);
-  if (link_rest(link, has_bell ? RING_BELL_FUTEX : RING_BELL_SOCKET)) {
-    make_quiet(local, link);
-    if (has_bell) {
-      bells_hang(&local->bells, &link->segment->requests.reader_sleeps, link);
-    }
-  }
-}
-
 static void end_link(struct local *local, struct local_link *link) {
   make_quiet(local, link);
-  bells_take_down(&local->bells, link);
   local->hello_count -= link->state == LINK_HELLO;
   unwatch(local, link->door);
   link_end(link);
@@ -186,6 +159,9 @@ static struct local_link *next_link(struct local *local, size_t *position) {
 static void end_those_over(struct local *local) {
   struct local_link *link;
   size_t position = 0;
+  if (!atomic_exchange(&local->house.some_are_over, false)) {
+    return;
+  }
   while ((link = next_link(local, &position)) != NULL) {
     if (link_is_over(link)) {
       end_link(local, link);
@@ -274,6 +250,13 @@ static void hear_link(struct local *local, uint64_t id, uint64_t now_ns) {
   make_busy(local, link, now_ns);
 }
 
+static void take_pokes(struct local *local) {
+  uint64_t count;
+  ssize_t taken = read(local->house.poke, &count, sizeof count);
+  (void)taken;
+  end_those_over(local);
+}
+
 /* Something waits for the clock. */
 static bool needs_clock(struct local *local) {
   return local->hello_count > 0 || local->house.part_count > 0 || local->is_pausing ||
@@ -294,32 +277,23 @@ static void tick(struct local *local, uint64_t now_ns) {
   end_those_over(local);
 }
 
-/* At the descriptors that are ready, and for links that are over. */
-static void look(struct local *local, uint64_t now_ns) {
+/* At the descriptors that are ready, or become so in time. */
+static void look(struct local *local, int timeout_ms) {
   struct epoll_event events[EVENTS_MAX];
-  int count = epoll_wait(local->poll, events, EVENTS_MAX, 0);
+  int count = epoll_wait(local->poll, events, EVENTS_MAX, timeout_ms);
+  uint64_t now_ns = clock_now_ns();
   for (int i = 0; i < count; i++) {
     uint64_t tag = events[i].data.u64;
     if (tag & LOCAL_CONNECTION) {
       hear_link(local, tag, now_ns);
+    } else if (tag == POKE_TAG) {
+      take_pokes(local);
     } else {
       answer_door(local, tag);
     }
   }
-  end_those_over(local);
-  sentry_relieve(&local->sentry);
-}
-
-/* To whoever woke us, or would have. */
-static void listen_round(struct local *local, uint64_t now_ns) {
-  struct local_link *link;
-  if (bells_take_ring(&local->bells)) {
-    look(local, now_ns);
-  }
-  while ((link = bells_take_rung(&local->bells)) != NULL) {
-    make_busy(local, link, now_ns);
-  }
   tick(local, now_ns);
+  local->next_look_ns = now_ns + LOOK_NS;
 }
 
 /* A turn for each busy link; the quiet ones rest. Whether there was traffic. */
@@ -330,22 +304,24 @@ static bool go_round(struct local *local, uint64_t now_ns) {
     next = TAILQ_NEXT(link, next_busy);
     if (link_serve(link, now_ns)) {
       had_traffic = true;
-      local->is_followed |= !atomic_load_explicit(&link->client_sleeps, memory_order_relaxed);
+      local->spin.is_followed |= !atomic_load_explicit(&link->client_sleeps, memory_order_relaxed);
     } else if (link_is_over(link)) {
       end_link(local, link);
-    } else if (now_ns - link->served_ns > QUIET_NS) {
-      rest_link(local, link, now_ns);
+    } else if (now_ns - link->served_ns > QUIET_NS && link_rest(link)) {
+      make_quiet(local, link);
     }
   }
   return had_traffic;
 }
 
-/* Whether everybody wakes us from now on. */
-static bool rest(struct local *local, uint64_t now_ns) {
+/* Whether everybody knocks from now on. */
+static bool rest(struct local *local) {
   struct local_link *link, *next;
   for (link = TAILQ_FIRST(&local->busy); link != NULL; link = next) {
     next = TAILQ_NEXT(link, next_busy);
-    rest_link(local, link, now_ns);
+    if (link_rest(link)) {
+      make_quiet(local, link);
+    }
   }
   return TAILQ_EMPTY(&local->busy);
 }
@@ -356,44 +332,20 @@ static inline void relax(void) {
 #endif
 }
 
-static uint64_t spin_span_ns(const struct local *local) {
-  bool is_short = local->is_followed && local->spin_ns < SPIN_NS_MIN;
-  if (!local->is_pressed) {
-    return 0;
-  }
-  return is_short && local->spin_ns_max > 0 ? SPIN_NS_MIN : local->spin_ns;
-}
-
-static void note_spin(struct local *local, bool has_paid) {
-  uint64_t spin_ns = local->spin_ns / 2;
-  if (local->is_waiting && has_paid) {
-    spin_ns = local->spin_ns < SPIN_NS_MIN ? SPIN_NS_MIN : local->spin_ns * 2;
-  }
-  if (local->is_waiting) {
-    local->spin_ns = spin_ns < local->spin_ns_max ? spin_ns : local->spin_ns_max;
-  }
-  local->is_waiting = false;
-}
-
-static void note_traffic(struct local *local, uint64_t now_ns) {
-  local->is_pressed = now_ns - local->last_traffic_ns <= PRESSING_NS;
-  local->last_traffic_ns = now_ns;
-  note_spin(local, true);
-}
-
 static void run_once(struct local *local) {
   uint64_t now_ns = clock_now_ns();
-  listen_round(local, now_ns);
   if (go_round(local, now_ns)) {
-    note_traffic(local, now_ns);
+    spin_note_traffic(&local->spin, now_ns);
   }
-  if (now_ns - local->last_traffic_ns < spin_span_ns(local)) {
-    local->is_waiting = true;
+  if (spin_goes_on(&local->spin, now_ns)) {
     relax();
-  } else if (rest(local, now_ns)) {
-    note_spin(local, false);
-    local->is_followed = false;
-    bells_sleep(&local->bells, needs_clock(local) ? local->next_tick_ns : CLOCK_NEVER);
+  } else if (rest(local)) {
+    spin_end(&local->spin);
+    look(local, needs_clock(local) ? TICK_MS : -1);
+    return;
+  }
+  if (now_ns >= local->next_look_ns) {
+    look(local, 0);
   }
 }
 
@@ -421,16 +373,15 @@ struct local *local_new(const struct segment_lender *lender) {
       .ctx = local, .begin = sink_begin, .commit = sink_commit, .close = sink_close};
   local->house.lender = *lender;
   local->house.budget.bytes_max = BUFFER_BYTES_MAX;
-  local->spin_ns = local->spin_ns_max = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPIN_NS_MAX : 0;
+  spin_init(&local->spin);
   local->is_accepting = true;
   local->poll = epoll_create1(EPOLL_CLOEXEC);
-  bells_init(&local->bells);
-  local->house.bells = &local->bells;
+  local->house.poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   TAILQ_INIT(&local->busy);
   complaints_init(&local->house.complaints);
   pthread_mutex_init(&local->doors_lock, NULL);
   pthread_mutex_init(&local->lock, NULL);
-  if (local->poll < 0) {
+  if (local->poll < 0 || local->house.poke < 0 || !watch(local, local->house.poke, POKE_TAG)) {
     local_free(local);
     return NULL;
   }
@@ -443,13 +394,7 @@ const struct dispatch_sink *local_sink(struct local *local) {
 
 bool local_start(struct local *local, struct dispatch *dispatch) {
   local->house.dispatch = dispatch;
-  if (!sentry_start(&local->sentry, local->poll, &local->bells)) {
-    return false;
-  }
   local->is_started = pthread_create(&local->thread, NULL, run, local) == 0;
-  if (!local->is_started) {
-    sentry_stop(&local->sentry);
-  }
   return local->is_started;
 }
 
@@ -499,9 +444,8 @@ void local_close(struct local *local, uint32_t flush_ms) {
     nanosleep(&(struct timespec){.tv_nsec = FLUSH_POLL_MS * 1000000}, NULL);
   }
   atomic_store(&local->is_stopping, true);
-  bells_ring(&local->bells);
+  link_poke(&local->house);
   pthread_join(local->thread, NULL);
-  sentry_stop(&local->sentry);
 }
 
 void local_free(struct local *local) {
@@ -510,6 +454,9 @@ void local_free(struct local *local) {
   }
   if (local->poll >= 0) {
     close(local->poll);
+  }
+  if (local->house.poke >= 0) {
+    close(local->house.poke);
   }
   map64_deinit(&local->links);
   complaints_deinit(&local->house.complaints);

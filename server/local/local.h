@@ -2,8 +2,7 @@
  *
  * layer   local: called by server, calls dispatch; beside net
  * threads one of its own serves all of them: it goes round the busy ones while there is traffic,
- *         and for some microseconds after it; then it sleeps (bells.h), while another watches the
- *         descriptors (sentry.h). local_* belong to the main thread.
+ *         and for some microseconds after it; then it sleeps in epoll. local_* belong to the main thread.
  * source  ../../proto/segment_layout.h, ../../proto/door.h
  *
  * A life: local_new, dispatch_start with local_sink, local_start, local_listen for each ipc

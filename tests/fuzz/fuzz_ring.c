@@ -55,9 +55,7 @@ static void start_once(void) {
   const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "fuzz"};
   if (house.dispatch == NULL) {
     house.dispatch = dispatch_start(&config, &sink);
-    static struct bells bells;
-    bells_init(&bells);
-    house.bells = &bells;
+    house.poke = -1;
     house.budget.bytes_max = 256u << 20;
     complaints_init(&house.complaints);
     require(house.dispatch != NULL);
@@ -142,7 +140,7 @@ static void run_steps(struct input *input, struct local_link *link) {
     take_step(input, link, &requests, &replies);
   }
   serve(link);
-  (void)link_rest(link, RING_BELL_FUTEX);
+  (void)link_rest(link);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

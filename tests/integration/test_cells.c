@@ -153,8 +153,8 @@ static void test_cells_numbers(void **state) {
     hf_cell *cell, *real;
     hf_array *array;
     int64_t number, previous;
-    double f64;
-    int32_t i32;
+    double f64 = 0;
+    int32_t i32 = 0;
     expect_ok(hf_raw_value_open(conns[i], NULL, 'q', hf_int(5), &cell));
     expect_ok(hf_raw_value_open(conns[i], NULL, 'd', hf_float(0.5), &real));
     expect_ok(hf_raw_array_open(conns[i], NULL, 'i', 3, NULL, &array));

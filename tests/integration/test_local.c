@@ -1,5 +1,8 @@
 /* Which way calls go: shared memory where it may be, a socket where not, and nobody notices. */
+#include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +14,13 @@
 #define IDLE_MS 2000
 /* A clock tick, which is what /proc counts in, and what asking costs. */
 #define IDLE_TICKS_MAX 1
+#define CROWD 24
+#define CROWD_CALLS 3000
+#define FEW 4
+#define PHASES 4
+#define PHASE_MS 400
+#define GAP_US_MAX 1500
+#define CALL_MS_MAX 1000 /* who is never woken waits longer, for somebody else's call */
 
 static void expect_path(hf_conn *conn, const char *path) {
   if (strcmp(hf_conn_path(conn), path) != 0) {
@@ -37,20 +47,26 @@ static uint64_t connection_count(void) {
   return info.connections;
 }
 
+/* Soon: the end of a connection is noticed a little later than it happens. */
+static void expect_connection_count(uint64_t count) {
+  uint64_t until_ms = now_ms() + 2000;
+  while (connection_count() != count && now_ms() < until_ms) {
+    sleep_ms(2);
+  }
+  assert_int_equal(connection_count(), count);
+}
+
 static void test_local_is_taken_over_ipc_and_tcp(void **state) {
   const char *urls[] = {world.daemon.ipc_url, world.daemon.tcp_url};
+  uint64_t before = connection_count();
   (void)state;
-  uint64_t before = connection_count(); /* later the first of the two may not have gone yet */
   for (int i = 0; i < 2; i++) {
     hf_conn *conn = connect_to(urls[i]);
     expect_path(conn, SHARED);
     expect_ok(hf_ping(conn, NULL));
-    uint64_t until_ms = now_ms() + 2000;
-    while (connection_count() != before + 1 && now_ms() < until_ms) {
-      sleep_ms(2); /* the tcp connection it came by closes */
-    }
-    assert_int_equal(connection_count(), before + 1);
+    expect_connection_count(before + 1); /* the tcp connection it came by closes */
     hf_close(conn);
+    expect_connection_count(before);
   }
 }
 
@@ -201,6 +217,130 @@ static void test_local_idle_clients_cost_no_time(void **state) {
   }
 }
 
+/* ---------------------------------------------------------------- a crowd */
+
+static void connect_crowd(hf_conn *conns[CROWD]) {
+  for (int i = 0; i < CROWD; i++) {
+    conns[i] = connect_to(world.daemon.ipc_url);
+    expect_path(conns[i], SHARED);
+  }
+}
+
+static void close_crowd(hf_conn *conns[CROWD]) {
+  for (int i = 0; i < CROWD; i++) {
+    hf_close(conns[i]);
+  }
+}
+
+static uint64_t sleeps_of(const char *thread) {
+  static const char word[] = "voluntary_ctxt_switches:";
+  char path[300], line[256];
+  uint64_t sleeps = 0;
+  snprintf(path, sizeof path, "/proc/%ld/task/%s/status", (long)world.daemon.pid, thread);
+  FILE *file = fopen(path, "re");
+  while (file && fgets(line, sizeof line, file)) {
+    if (strncmp(line, word, sizeof word - 1) == 0) {
+      sleeps = strtoull(line + sizeof word - 1, NULL, 10);
+    }
+  }
+  if (file) {
+    fclose(file);
+  }
+  return sleeps;
+}
+
+/* How often threads of the server have gone to sleep. */
+static uint64_t server_sleeps(void) {
+  char path[64];
+  uint64_t sleeps = 0;
+  struct dirent *entry;
+  snprintf(path, sizeof path, "/proc/%ld/task", (long)world.daemon.pid);
+  DIR *directory = opendir(path);
+  assert_non_null(directory);
+  while ((entry = readdir(directory))) {
+    sleeps += sleeps_of(entry->d_name);
+  }
+  closedir(directory);
+  return sleeps;
+}
+
+/* Not two: each would have to be woken for the other. */
+static void test_local_crowd_wakes_one_thread_a_call(void **state) {
+  hf_conn *conns[CROWD];
+  (void)state;
+  connect_crowd(conns);
+  uint64_t before = server_sleeps();
+  for (int i = 0; i < CROWD_CALLS; i++) {
+    expect_ok(hf_ping(conns[i % CROWD], NULL));
+  }
+  uint64_t sleeps = server_sleeps() - before;
+  print_message("%d calls: the server's threads slept %llu times\n", CROWD_CALLS,
+                (unsigned long long)sleeps);
+  assert_true(sleeps < CROWD_CALLS + CROWD_CALLS / 2);
+  close_crowd(conns);
+}
+
+static struct {
+  hf_conn *conns[CROWD];
+  uint64_t calls[CROWD], ms_max[CROWD], failures[CROWD];
+  atomic_int calling; /* the first so many */
+  atomic_bool goes_on;
+} crowd;
+
+static void *call_now_and_then(void *argument) {
+  size_t own = (size_t)argument;
+  unsigned seed = (unsigned)own + 1;
+  while (atomic_load(&crowd.goes_on)) {
+    if (own >= (size_t)atomic_load(&crowd.calling)) {
+      sleep_ms(1);
+      continue;
+    }
+    uint64_t began_ms = now_ms();
+    crowd.failures[own] += hf_ping(crowd.conns[own], NULL) != HF_OK;
+    uint64_t took_ms = now_ms() - began_ms;
+    crowd.ms_max[own] = took_ms > crowd.ms_max[own] ? took_ms : crowd.ms_max[own];
+    crowd.calls[own]++;
+    usleep((useconds_t)rand_r(&seed) % GAP_US_MAX);
+  }
+  return NULL;
+}
+
+static void check_crowd(void) {
+  uint64_t calls = 0, ms_max = 0, failures = 0;
+  for (int i = 0; i < CROWD; i++) {
+    calls += crowd.calls[i];
+    failures += crowd.failures[i];
+    ms_max = crowd.ms_max[i] > ms_max ? crowd.ms_max[i] : ms_max;
+  }
+  print_message("%llu calls, the longest %llu ms\n", (unsigned long long)calls,
+                (unsigned long long)ms_max);
+  assert_int_equal(failures, 0);
+  assert_true(ms_max < CALL_MS_MAX);
+}
+
+/* By turns many and few. At last one alone: nobody else's call would wake the server for it. */
+static void test_local_crowd_loses_no_wake_up(void **state) {
+  pthread_t threads[CROWD];
+  (void)state;
+  connect_crowd(crowd.conns);
+  atomic_store(&crowd.goes_on, true);
+  for (size_t i = 0; i < CROWD; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, call_now_and_then, (void *)i), 0);
+  }
+  for (int phase = 0; phase < PHASES; phase++) {
+    atomic_store(&crowd.calling, phase % 2 == 0 ? CROWD : FEW);
+    sleep_ms(PHASE_MS);
+  }
+  atomic_store(&crowd.calling, 1);
+  sleep_ms(PHASE_MS);
+  atomic_store(&crowd.goes_on, false);
+  for (int i = 0; i < CROWD; i++) {
+    pthread_join(threads[i], NULL);
+  }
+  check_crowd();
+  close_crowd(crowd.conns);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_is_taken_over_ipc_and_tcp),
     cmocka_unit_test(test_local_off_stays_on_sockets),
@@ -210,5 +350,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
     cmocka_unit_test(test_local_idle_clients_cost_no_time),
+    cmocka_unit_test(test_local_crowd_wakes_one_thread_a_call),
+    cmocka_unit_test(test_local_crowd_loses_no_wake_up),
 };
 WORLD_MAIN("integration.local", tests)
