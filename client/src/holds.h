@@ -18,7 +18,8 @@ struct near_cell {
   void *elements;               /* behind the header */
   const struct cell_life *life; /* the server's */
   const struct cell_type *type;
-  bool is_asked; /* the server told where it is, or that it is nowhere */
+  bool is_asked;  /* the server told where it is, or that it is nowhere */
+  bool is_mapped; /* or is being, or could not be */
   bool knows_count;
   uint64_t segment, offset, bytes, count;
   uint32_t depth; /* locks taken by this handle; whoever has the lock counts */

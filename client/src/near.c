@@ -29,18 +29,19 @@ static struct cell_header *header_of(const hf_object *object) {
   return __atomic_load_n(&object->near.header, __ATOMIC_ACQUIRE);
 }
 
+/* Once: other threads read it by then. */
 void near_note_place(hf_object *object, const Holdfast__Object *reply) {
   struct near_cell *cell = &object->near;
-  if (!is_cell(object->kind)) {
+  if (!is_cell(object->kind) || cell->is_asked) {
     return;
   }
-  cell->is_asked = true;
   cell->type = reply->typecode.len == 1 ? cell_type_of((char)reply->typecode.data[0]) : NULL;
   cell->count = reply->length;
   cell->segment = reply->segment;
   cell->offset = reply->offset;
   cell->bytes = reply->bytes;
   __atomic_store_n(&cell->knows_count, cell->type != NULL, __ATOMIC_RELEASE);
+  __atomic_store_n(&cell->is_asked, true, __ATOMIC_RELEASE);
 }
 
 /* What the server says is checked like everything that comes from outside. */
@@ -79,7 +80,7 @@ static void publish(hf_object *object, struct cell_header *header) {
 void near_map(hf_object *object) {
   struct near_cell *cell = &object->near;
   size_t bytes;
-  if (cell->segment == 0) {
+  if (cell->segment == 0 || __atomic_exchange_n(&cell->is_mapped, true, __ATOMIC_ACQ_REL)) {
     return;
   }
   cell->life = segments_life(object->conn);
@@ -113,7 +114,8 @@ static void ask(hf_object *object) {
 }
 
 static bool may_be_near(const hf_object *object) {
-  return is_cell(object->kind) && !object->near.is_asked && segments_are_wanted(object->conn);
+  return is_cell(object->kind) && !__atomic_load_n(&object->near.is_asked, __ATOMIC_ACQUIRE) &&
+         segments_are_wanted(object->conn);
 }
 
 void *near_elements(hf_object *object) {
@@ -137,6 +139,7 @@ void near_become_child(hf_object *object) {
   object->near.elements = NULL;
   object->near.header = NULL;
   object->near.is_asked = false;
+  object->near.is_mapped = false;
   object->near.depth = 0;
 }
 

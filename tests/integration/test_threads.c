@@ -3,13 +3,14 @@
 
 #include "tests/integration/world.h"
 
-enum { THREAD_COUNT = 8, CALL_COUNT = 500 };
+enum { THREAD_COUNT = 8, CALL_COUNT = 500, FIRST_USES = 50 };
 
 struct worker {
   pthread_t thread;
   hf_dict *dict;
   hf_queue *queue;
   hf_lock *lock;
+  hf_array *array;
   int64_t number;
   int64_t result; /* -1: a call failed or answered something else */
 };
@@ -167,11 +168,50 @@ static void test_threads_pipeline_side_by_side(void **state) {
   hf_dict_close(dict);
 }
 
+static void *use_element(void *argument) {
+  struct worker *worker = argument;
+  size_t length, own = (size_t)worker->number;
+  int64_t sum = 0;
+  hf_value value;
+  if (hf_array_store_i64(worker->array, own, 4) != HF_OK ||
+      hf_array_sum_i64(worker->array, own, 3, &sum) != HF_OK || sum != 7 ||
+      hf_array_get(worker->array, worker->number, &value) != HF_OK || value.integer != 7 ||
+      hf_array_len(worker->array, &length) != HF_OK || length != THREAD_COUNT) {
+    worker->result = -1;
+  }
+  return NULL;
+}
+
+/* Where the array is, is asked for when it is first used. */
+static void test_threads_first_use_a_handle_together(void **state) {
+  hf_list *list;
+  hf_array *array;
+  (void)state;
+  expect_ok(hf_list_open(world.conn, NULL, &list));
+  for (int i = 0; i < FIRST_USES; i++) {
+    struct worker workers[THREAD_COUNT] = {0};
+    hf_value value;
+    hf_object *object;
+    expect_ok(hf_raw_array_open(world.conn, NULL, 'q', THREAD_COUNT, NULL, &array));
+    expect_ok(hf_list_append(list, hf_reference((hf_object *)array)));
+    expect_ok(hf_list_get(list, -1, &value));
+    expect_ok(hf_reference_open(world.conn, &value, &object));
+    for (int t = 0; t < THREAD_COUNT; t++) {
+      workers[t].array = (hf_array *)object;
+    }
+    run_all(use_element, workers);
+    hf_object_close(object);
+    hf_array_close(array);
+  }
+  hf_list_close(list);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_threads_each_get_their_own_answers),
     cmocka_unit_test(test_threads_parked_gets_let_others_call),
     cmocka_unit_test(test_threads_rlock_excludes_threads_of_one_session),
     cmocka_unit_test(test_threads_pipeline_side_by_side),
+    cmocka_unit_test(test_threads_first_use_a_handle_together),
 };
 
 WORLD_MAIN("threads", tests)
