@@ -5,9 +5,14 @@ static bool is_value(const hf_object *object) {
   return object->kind == HF_VALUE || object->kind == HF_RAW_VALUE;
 }
 
+/* The array's functions take a negative index for one from the end. */
+static int64_t index_of(size_t index) {
+  return index <= INT64_MAX ? (int64_t)index : INT64_MAX;
+}
+
 static hf_status get(hf_object *object, size_t index, hf_value *value) {
   return is_value(object) ? hf_cell_get((hf_cell *)object, value)
-                          : hf_array_get((hf_array *)object, (int64_t)index, value);
+                          : hf_array_get((hf_array *)object, index_of(index), value);
 }
 
 static hf_value number_of(int access, const void *number) {
@@ -19,6 +24,10 @@ static hf_value number_of(int access, const void *number) {
     default:
       return hf_float(*(const double *)number);
   }
+}
+
+void hf_number_fail_index(void) {
+  (void)error_reason(HF_REASON_BAD_INDEX);
 }
 
 hf_status hf_number_load(void *handle, size_t index, int access, void *number) {
@@ -34,7 +43,7 @@ hf_status hf_number_store(void *handle, size_t index, int access, const void *nu
   hf_object *object = handle;
   hf_value value = number_of(access, number);
   return is_value(object) ? hf_cell_set(handle, value)
-                          : hf_array_set(handle, (int64_t)index, value);
+                          : hf_array_set(handle, index_of(index), value);
 }
 
 hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous) {
@@ -50,6 +59,6 @@ hf_status hf_number_sum(void *handle, size_t index, int access, const void *amou
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = is_value(object) ? hf_cell_add(handle, number, &value)
-                                      : hf_array_add(handle, (int64_t)index, number, &value);
+                                      : hf_array_add(handle, index_of(index), number, &value);
   return status == HF_OK ? near_take_number(&value, access, sum) : status;
 }

@@ -176,6 +176,9 @@ static void test_cells_numbers(void **state) {
     expect_ok(hf_array_sum_i32(array, 2, 1, &i32));
     assert_int_equal(i32, 8);
     expect_fails(hf_array_load_i32(array, 3, &i32), OUT_OF_RANGE, BAD_INDEX);
+    expect_fails(hf_array_load_i32(array, SIZE_MAX, &i32), OUT_OF_RANGE, BAD_INDEX);
+    expect_fails(hf_array_store_i32(array, SIZE_MAX, 1), OUT_OF_RANGE, BAD_INDEX);
+    expect_fails(hf_array_sum_i32(array, SIZE_MAX, 1, &i32), OUT_OF_RANGE, BAD_INDEX);
     hf_cell_close(cell);
     hf_cell_close(real);
     hf_array_close(array);

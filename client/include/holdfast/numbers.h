@@ -5,7 +5,8 @@
  *
  * The shape of hf_view is for the compiler: an access tests a pointer that no store to an element can
  * change under C's aliasing rules, so that the next one need not test it again. That is why the count
- * is not a size_t, which int64_t may alias.
+ * is not a size_t, which int64_t may alias. And an index that is too large fails for sure, so that a
+ * loop over elements that stops at a failure has the pointer and the count in registers.
  */
 #ifndef HOLDFAST_NUMBERS_H
 #define HOLDFAST_NUMBERS_H
@@ -15,7 +16,7 @@
 
 enum hf_access { HF_ACCESS_I32, HF_ACCESS_I64, HF_ACCESS_F64 };
 
-/* At most one is set: none when the elements are not within reach, of a kind with a lock, or of
+/* At most one pointer is set, after the count: none when the elements are not within reach, of a kind with a lock, or of
  * another type. */
 struct hf_view {
   int32_t *i32;
@@ -30,6 +31,8 @@ HF_CHECKED hf_status hf_number_store(void *handle, size_t index, int access, con
 HF_CHECKED hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous);
 HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const void *amount,
                                    void *sum);
+/* Of an index that is too large: the last error is OUT_OF_RANGE BAD_INDEX, which the caller answers. */
+HF_API void hf_number_fail_index(void);
 
 #if defined(__GNUC__)
 #define HF_INLINE static inline __attribute__((unused, warn_unused_result))
@@ -44,16 +47,28 @@ HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const
 
 #define HF_VIEW const struct hf_view *view = (const struct hf_view *)(const void *)handle
 
+/* A handle that came by a reference finds its elements later, perhaps while another thread looks: x86
+ * keeps the two loads in order. */
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(__SANITIZE_THREAD__)
+#define HF_ELEMENTS(suffix) (view->suffix)
+#else
+#define HF_ELEMENTS(suffix) __atomic_load_n(&view->suffix, __ATOMIC_ACQUIRE)
+#endif
+
 /* Types and lists of parameters can't stand in parentheses.
  * NOLINTBEGIN(bugprone-macro-parentheses) */
-/* The slow ways answer into a variable of their own, so that the caller's can stay in a register. */
+/* The slow ways go through variables of their own, so that the caller's can stay in registers. */
 #define HF_NUMBER_FUNCTIONS(prefix, parameters, at, is_there, suffix, ctype, wanted) \
   HF_INLINE hf_status prefix##_load_##suffix(parameters, ctype *number) {            \
     HF_VIEW;                                                                         \
-    volatile ctype *elements = view->suffix;                                         \
-    if (HF_LIKELY(elements != NULL && (is_there))) {                                 \
-      *number = elements[at];                                                        \
-      return HF_OK;                                                                  \
+    volatile ctype *elements = HF_ELEMENTS(suffix);                                  \
+    if (HF_LIKELY(elements != NULL)) {                                               \
+      if (HF_LIKELY(is_there)) {                                                     \
+        *number = elements[at];                                                      \
+        return HF_OK;                                                                \
+      }                                                                              \
+      hf_number_fail_index();                                                        \
+      return HF_OUT_OF_RANGE;                                                        \
     }                                                                                \
     ctype answer;                                                                    \
     hf_status status = hf_number_load(handle, at, wanted, &answer);                  \
@@ -64,18 +79,23 @@ HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const
   }                                                                                  \
   HF_INLINE hf_status prefix##_store_##suffix(parameters, ctype number) {            \
     HF_VIEW;                                                                         \
-    volatile ctype *elements = view->suffix;                                         \
-    if (HF_LIKELY(elements != NULL && (is_there))) {                                 \
-      elements[at] = number;                                                         \
-      return HF_OK;                                                                  \
+    volatile ctype *elements = HF_ELEMENTS(suffix);                                  \
+    if (HF_LIKELY(elements != NULL)) {                                               \
+      if (HF_LIKELY(is_there)) {                                                     \
+        elements[at] = number;                                                       \
+        return HF_OK;                                                                \
+      }                                                                              \
+      hf_number_fail_index();                                                        \
+      return HF_OUT_OF_RANGE;                                                        \
     }                                                                                \
-    return hf_number_store(handle, at, wanted, &number);                             \
+    const ctype stored = number;                                                     \
+    return hf_number_store(handle, at, wanted, &stored);                             \
   }
 
 #define HF_SWAP_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)         \
   HF_INLINE hf_status prefix##_swap_##suffix(parameters, ctype number, ctype *previous) { \
     HF_VIEW;                                                                              \
-    ctype *elements = view->suffix;                                                       \
+    ctype *elements = HF_ELEMENTS(suffix);                                                \
     if (HF_LIKELY(elements != NULL && (is_there))) {                                      \
       __atomic_exchange(elements + (at), &number, previous, __ATOMIC_SEQ_CST);            \
       return HF_OK;                                                                       \
@@ -86,7 +106,7 @@ HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const
 #define HF_SUM_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)          \
   HF_INLINE hf_status prefix##_sum_##suffix(parameters, ctype amount, ctype *sum) {       \
     HF_VIEW;                                                                              \
-    ctype *elements = view->suffix;                                                       \
+    ctype *elements = HF_ELEMENTS(suffix);                                                \
     if (HF_LIKELY(elements != NULL && (is_there))) {                                      \
       ctype found = *(volatile ctype *)(elements + (at)), next;                           \
       while (!__builtin_add_overflow(found, amount, &next)) {                             \
@@ -124,6 +144,7 @@ HF_ON_ARRAY(HF_SUM_FUNCTION, i64, int64_t, HF_ACCESS_I64)
 #undef HF_SUM_FUNCTION
 #undef HF_SWAP_FUNCTION
 #undef HF_NUMBER_FUNCTIONS
+#undef HF_ELEMENTS
 #undef HF_VIEW
 #undef HF_ON_ARRAY
 #undef HF_ON_CELL
