@@ -39,8 +39,9 @@
  * is gone, so a client does not sleep on the word for long, and the server, which waits for many
  * clients at once, does not at all.
  *
- * A writer that waits for an answer may look for it instead of sleeping, except when the reader has
- * to run on the very processor that it would keep busy: that is what reader_cpu is for.
+ * Who waits for an answer, or for the next request, may look for it instead of sleeping, except when
+ * the other side has to run on the very processor that it would keep busy: that is what reader_cpu is
+ * for.
  *
  * A writer that dies in the middle of a write has not moved head: the reader never sees the half.
  * The socket's end tells that it died.

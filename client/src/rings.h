@@ -25,6 +25,7 @@ struct rings {
   atomic_bool is_over;                   /* the server left, or the link was cut */
   atomic_bool has_woken;                 /* since the last wait: the server was asleep */
   struct patience awake, asleep, yields; /* the waiting thread's */
+  uint32_t told_cpu;                     /* the same; the server thinks that it runs there */
 };
 
 /* Says hello over a connected door and maps what it gets. NULL: errno, and *why for people. */

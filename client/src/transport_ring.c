@@ -214,10 +214,20 @@ static short sleep_for(const struct link *link, short events, int other, bool *i
   return found;
 }
 
+/* Where we run, for the server that would wait for our next request. */
+static uint32_t tell_cpu(struct rings *rings) {
+  uint32_t cpu = (uint32_t)sched_getcpu();
+  if (cpu != rings->told_cpu) {
+    rings->told_cpu = cpu;
+    ring_tell_cpu(&rings->replies, cpu);
+  }
+  return cpu;
+}
+
 static short await_reply(struct rings *rings, short events, uint64_t deadline_ns) {
   bool has_woken = atomic_exchange_explicit(&rings->has_woken, false, memory_order_relaxed);
   short found = 0;
-  if (ring_reader_is_on(&rings->requests, (uint32_t)sched_getcpu())) {
+  if (ring_reader_is_on(&rings->requests, tell_cpu(rings))) {
     found = yield(rings, events);
   } else {
     found = has_woken ? look_for_reply(rings, events, &rings->asleep, WOKEN_SPIN_NS)

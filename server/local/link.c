@@ -381,6 +381,11 @@ bool link_serve(struct local_link *link, uint64_t now_ns) {
   return false;
 }
 
+bool link_is_followed(struct local_link *link) {
+  return !atomic_load_explicit(&link->client_sleeps, memory_order_relaxed) &&
+         !ring_reader_is_on(&link->replies, link->told_cpu);
+}
+
 bool link_rest(struct local_link *link) {
   if (link->state != LINK_OPEN) {
     return true;

@@ -91,6 +91,8 @@ void link_hear(struct local_link *link);
 bool link_serve(struct local_link *link, uint64_t now_ns);
 /* Lets the client knock from now on. false: there is something to serve yet. */
 bool link_rest(struct local_link *link);
+/* Whether its client was awake to see the last replies, on another processor than ours. */
+bool link_is_followed(struct local_link *link);
 /* What waited too long ends: hellos, parts of requests, replies. */
 void link_check_times(struct local_link *link, uint64_t now_ns);
 /* To be ended: why is set, or the peer left and everything it said was served. */

@@ -304,7 +304,7 @@ static bool go_round(struct local *local, uint64_t now_ns) {
     next = TAILQ_NEXT(link, next_busy);
     if (link_serve(link, now_ns)) {
       had_traffic = true;
-      local->spin.is_followed |= !atomic_load_explicit(&link->client_sleeps, memory_order_relaxed);
+      local->spin.is_followed |= link_is_followed(link);
     } else if (link_is_over(link)) {
       end_link(local, link);
     } else if (now_ns - link->served_ns > QUIET_NS && link_rest(link)) {

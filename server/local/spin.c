@@ -1,19 +1,13 @@
 #include "server/local/spin.h"
 
-#include <sched.h>
+#include <unistd.h>
 
 #define SPAN_NS_MIN 4000
 #define SPAN_NS_MAX 50000
 #define PRESSING_NS 50000
 
-/* More than one of those it may use, whatever else the machine has. */
-static bool has_processors(void) {
-  cpu_set_t usable;
-  return sched_getaffinity(0, sizeof usable, &usable) != 0 || CPU_COUNT(&usable) > 1;
-}
-
 void spin_init(struct spin *spin) {
-  uint64_t span_ns = has_processors() ? SPAN_NS_MAX : 0;
+  uint64_t span_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SPAN_NS_MAX : 0;
   *spin = (struct spin){.span_ns = span_ns, .span_ns_max = span_ns};
 }
 
