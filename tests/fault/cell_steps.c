@@ -206,6 +206,20 @@ static bool expect_waiting_goes_on(const struct call *call, int64_t killed_ns,
   return report->owner_died;
 }
 
+static uint64_t connection_count(void) {
+  struct hf_server_info info;
+  party_check(hf_server_info(scenes[FAR].conn, &info), "server info");
+  return info.connections;
+}
+
+/* Until the server has served all that the dead one said: a try for the lock of before is not to get
+ * it. */
+static void await_its_end(uint64_t connections) {
+  while (connection_count() > connections) {
+    usleep(20);
+  }
+}
+
 static void expect_lock_lives(const struct call *call, bool had_mutex, int64_t killed_ns,
                               struct counts *counts) {
   enum party first = counts->kills % 2 == 0 ? NEAR : FAR;
@@ -298,6 +312,7 @@ static bool has_mutex(const struct call *call, pid_t victim) {
 /* Answers how many steps there were: fewer when the call has ended. */
 static size_t kill_after(const struct call *call, size_t steps, struct counts *counts) {
   begin_part(call, counts->kills, 0, "the victim's beginning");
+  uint64_t connections = call->situation == GRANTED ? connection_count() : 0;
   pid_t victim = start_victim(call);
   begin_part(call, counts->kills, victim, "its steps");
   size_t done = stepper_go(victim, steps);
@@ -306,6 +321,9 @@ static size_t kill_after(const struct call *call, size_t steps, struct counts *c
   begin_part(call, counts->kills, victim, "its death");
   stepper_kill(victim);
   begin_part(call, counts->kills, victim, "what follows");
+  if (call->situation == GRANTED) {
+    await_its_end(connections);
+  }
   counts->steps += done;
   if (call->place == DICT) {
     expect_dict_whole(counts);
