@@ -1,10 +1,9 @@
 /* A connection: one session on a server, whatever links it needs meanwhile.
  *
- *             session_open                    link lost
- *   DOWN  ---------------------->  UP  ----------------------->  DOWN (the session resumes, or:)
- *     |   session_resume            |   SESSION_ENDED               |
- *     +-----------------------------+-------------------------------+----->  ENDED  every call
- * fails
+ *          OpenSession                     link lost
+ *   DOWN ----------------------> UP -------------------------> DOWN (the session resumes, or:)
+ *     |    ResumeSession          |      SESSION_ENDED           |
+ *     '---------------------------+------------------------------+-----> ENDED (every call fails)
  *
  * layer   client, above transport and below the objects
  * threads One mutex. Whoever waits and finds nobody driving the connection drives it: it polls,

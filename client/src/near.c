@@ -12,6 +12,9 @@
 #include "client/src/segments.h"
 #include "proto/base/clock.h"
 
+static_assert(CELL_WORD_THREAD == FUTEX_TID_MASK && CELL_WORD_DIED == FUTEX_OWNER_DIED,
+              "the kernel's");
+
 /* Who waits looks this often whether it was cancelled, or the server has died. */
 #define SLICE_MS HF_CELL_LOOK_MS
 

@@ -19,7 +19,7 @@ int door_open(const char *path);
 int door_accept(int listener);
 /* Whether the peer is the server's user or root. */
 bool door_admits(int door);
-/* HELLO_COME: *hello is filled, but perhaps nonsense. */
+/* DOOR_HELLO_COME: *hello is filled, but perhaps nonsense. */
 enum door_news { DOOR_NOTHING_YET, DOOR_HELLO_COME, DOOR_PEER_LEFT };
 enum door_news door_read_hello(int door, struct door_hello *hello);
 /* Whether hello is one. */

@@ -19,7 +19,7 @@ struct daemon {
 
 /* extra: further arguments, NULL-terminated; NULL: none. The daemon dies with the test process. */
 void daemon_start(struct daemon *daemon, const char *const *extra);
-/* The same addresses again after daemon_kill or daemon_stop_keep: a restarted server. */
+/* The same addresses again after daemon_kill: a restarted server. */
 void daemon_restart(struct daemon *daemon, const char *const *extra);
 /* SIGTERM; fails the test unless it exits 0 within 5 s. Removes the directory. Before that, fails
  * if the server still has memory of clients that are gone; see daemon_check. */

@@ -1,7 +1,7 @@
 /* Drives an engine with a clock of its own and writes down what happens, so that a test compares a
  * story:
  *
- *   story_get(&story, 1, 1, "q", HF_FOREVER_MS);   1 asks, and waits
+ *   story_get(&story, 1, 1, "q", STORY_WAIT_FOREVER);   1 asks, and waits
  *   story_put(&story, 2, 1, "q", 7);
  *   story_expect(&story, "2 <- #1 OK\n"
  *                        "1 <- #1 OK 7\n");

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Fails on a comment or a page that names a file or an identifier of ours that is not there (any more).
+
+  files        local/spin.h, dispatch.c: some file of the tree ends so
+  identifiers  hf_cell_wait, HF_RINGS_MAX, near_enter: lower or upper case with an underscore; in code
+
+usage: names.py ROOT
+"""
+import os
+import re
+import sys
+
+TOPS = ("client", "deploy", "proto", "server", "tests")
+PAGES = ("README.md", "server/README.md", "proto/PROTOCOL.md")
+# Of others, of the build, or made up.
+FOREIGN = {
+    "err.h", "file.c", "holdfast.pb-c.h", "holdfast/status.h", "linux/futex.h",
+    "pthread_mutex_lock.c", "F_OK", "FUTEX_WAITERS", "futex_waitv", "handle_futex_death", "pidfd_open", "nng_push0", "nng_req0",
+}
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+FILE = re.compile(r"[\w./-]*\w\.(?:c|h|md|py|sh|proto)\b")
+IDENTIFIER = re.compile(r"\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b(?![.*<])")
+
+
+def read(root, name):
+    with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def tree(root):
+    names = [name for name in os.listdir(root) if os.path.isfile(os.path.join(root, name))]
+    for top in TOPS:
+        for folder, _, files in os.walk(os.path.join(root, top)):
+            names += [os.path.relpath(os.path.join(folder, name), root) for name in files]
+    return sorted(names)
+
+
+def missing_names(text, names, words):
+    for found in set(FILE.findall(text)) - FOREIGN:
+        wanted = "/" + found.removeprefix("./").replace("../", "").lstrip("/")
+        if not any(("/" + name).endswith(wanted) for name in names):
+            yield found
+    for found in set(IDENTIFIER.findall(FILE.sub(" ", text))) - FOREIGN:
+        if found.lower() not in words:
+            yield found
+
+
+def main():
+    root = sys.argv[1]
+    names = tree(root)
+    texts, words = {page: read(root, page) for page in PAGES}, set()
+    for name in names:
+        if name.endswith((".c", ".h", ".proto")):
+            text = read(root, name)
+            texts[name] = "\n".join(COMMENT.findall(text))
+            words |= set(re.findall(r"\w+", COMMENT.sub(" ", text).lower()))
+        elif name.endswith((".py", ".sh", ".txt", ".cmake")):
+            words |= set(re.findall(r"\w+", read(root, name).lower()))
+    count = 0
+    for page, text in texts.items():
+        for found in sorted(missing_names(text, names, words)):
+            print(f"{page}: names {found}, which is not there")
+            count += 1
+    print(f"{len(texts)} comments and pages: {count} names that are not there")
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
