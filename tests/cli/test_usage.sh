@@ -24,6 +24,7 @@ complains 2 USAGE help nonsense
 
 # Each row of the help is used by some test.
 tests=$(dirname "$0")
+client=$tests/../../client
 for noun in '' dict list queue pipe namespace value array lock semaphore event condition barrier; do
   "$HOLDFAST" help ${noun:+"$noun"} | sed 1d >"$TEST_DIR/rows" || fail "help $noun fails"
   [ -s "$TEST_DIR/rows" ] || fail "help $noun is empty"
@@ -33,6 +34,16 @@ for noun in '' dict list queue pipe namespace value array lock semaphore event c
     grep -Eq "(says|says_json|json_holds|HOLDFAST\").* $command( |$)" "$tests"/test_*.sh ||
       fail "no test uses: holdfast $command"
   done <"$TEST_DIR/rows"
+done
+
+# Each variable that the library reads is named where its users look.
+variables=$(grep -rhoE 'getenv\("[A-Z_]+"' "$client/src" | grep -oE '[A-Z_]{2,}' | sort -u)
+[ -n "$variables" ] || fail "no variables found"
+for variable in $variables; do
+  checks=$((checks + 1))
+  for page in "$TEST_DIR/help" "$client/include/holdfast/holdfast.h" "$client/../README.md"; do
+    grep -qw "$variable" "$page" || fail "$page does not name $variable"
+  done
 done
 
 # Addresses.

@@ -167,10 +167,12 @@ HF_API void hf_close(hf_conn *conn);
 HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
 
 /* How calls get to the server now: "shared memory" where it runs on this machine as the same user,
- * else "tcp" or "ipc". Static. HOLDFAST_LOCAL=off in the environment turns shared memory off;
- * HOLDFAST_LOG=connect has each connection tell which way it goes, and why, on standard error:
+ * else "tcp" or "ipc". Static. Two variables of the environment have a say:
  *
- *   holdfast: worker[4711] calls tcp://127.0.0.1:4653 over shared memory */
+ *   HOLDFAST_LOCAL=off    no shared memory for connections made from now on, values and arrays
+ *                         included
+ *   HOLDFAST_LOG=connect  each connection tells which way it goes, and why, on standard error:
+ *                         holdfast: worker[4711] calls tcp://127.0.0.1:4653 over shared memory */
 HF_API const char *hf_conn_path(hf_conn *conn);
 /* Why it is not shared memory, a sentence; "" when it is. Static. */
 HF_API const char *hf_conn_path_reason(hf_conn *conn);
@@ -183,11 +185,11 @@ struct hf_server_info {
 HF_CHECKED hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info);
 
 /* Withdraws the calls under way on conn that wait for something on the server, of all threads; when
- * there is none, the next one that would wait. Each returns CANCELLED CANCELLED, or its result if it
- * had just come about: an item is either returned or still in its queue, never lost. A condition's
- * wait returns with its lock held again. Called once more, or while the server can't be reached, it
- * gives up at once those that have not returned; a condition's wait is then left without its lock.
- * May be called by any thread and, alone of all functions, by a signal handler:
+ * there is none, the next one that would wait. Each returns CANCELLED CANCELLED, or its result if
+ * it had just come about: an item is either returned or still in its queue, never lost. A
+ * condition's wait returns with its lock held again. Called once more, or while the server can't be
+ * reached, it gives up at once those that have not returned; a condition's wait is then left
+ * without its lock. May be called by any thread and, alone of all functions, by a signal handler:
  *
  *   static void on_interrupt(int signal) { hf_cancel(conn); }
  */
@@ -196,10 +198,13 @@ HF_API void hf_cancel(hf_conn *conn);
 /* ------------------------------------------------------------------ objects */
 
 /* Every kind has its own handle type below, with the same life:
+ *
  *   hf_<kind>_open(conn, name, ..)  opens the named object, or creates it; NULL as the name creates
- * an anonymous one, which lives while a session or container refers to it hf_<kind>_close(handle)
- * frees the handle and drops its reference; a named object stays All are views of one struct;
- * hf_object is what the calls for any kind take. */
+ *                                   an anonymous one, which lives while a session or container
+ *                                   refers to it
+ *   hf_<kind>_close(handle)         frees the handle and drops its reference; a named object stays
+ *
+ * All are views of one struct; hf_object is what the calls for any kind take. */
 typedef struct hf_object hf_object;
 typedef struct hf_dict hf_dict;
 typedef struct hf_list hf_list;
@@ -323,17 +328,17 @@ HF_CHECKED hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, first or transaction is open on this
  * thread. end: out index, from 0: of the call that was done, or failed; the status is that call's,
- * or DEADLINE_EXCEEDED TIMED_OUT, INVALID_ARGUMENT NOT_NESTABLE a call that can't wait, BAD_ARGUMENT
- * no call at all, or what a call answered that could not be gathered. Either way gathering is over.
- * RESOURCE_EXHAUSTED TOO_MANY_FIELDS beyond 64 calls. */
+ * or DEADLINE_EXCEEDED TIMED_OUT, INVALID_ARGUMENT NOT_NESTABLE a call that can't wait,
+ * BAD_ARGUMENT no call at all, or what a call answered that could not be gathered. Either way
+ * gathering is over. RESOURCE_EXHAUSTED TOO_MANY_FIELDS beyond 64 calls. */
 HF_CHECKED hf_status hf_first_begin(hf_conn *conn);
 HF_CHECKED hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *index);
 
 /* Transactions: between begin and commit, calls of this thread on conn are gathered and return at
  * once, also the conditions hf_require_*. Commit does all of them with nothing in between, in one
- * round trip, if all conditions hold, else none; results are set on HF_OK. With a timeout other than
- * 0 it waits until the conditions hold. A gathered call never waits by itself: an empty queue is
- * QUEUE_EMPTY and undoes the whole. Calls that can be gathered: get, set, delete, contains, len,
+ * round trip, if all conditions hold, else none; results are set on HF_OK. With a timeout other
+ * than 0 it waits until the conditions hold. A gathered call never waits by itself: an empty queue
+ * is QUEUE_EMPTY and undoes the whole. Calls that can be gathered: get, set, delete, contains, len,
  * pop, setdefault, add, compare_and_set, replace of dicts; get, set, append, insert, pop, delete by
  * index, len, add, compare_and_set of lists; plain put, get, size of queues; get, set, add,
  * compare_and_set of values; get, set, add of arrays; acquire and release of locks and semaphores;
@@ -576,38 +581,55 @@ HF_CHECKED hf_status hf_namespace_list(hf_namespace *ns, hf_value **attributes, 
 
 /* ------------------------------------------------------------------ value and array */
 
-/* multiprocessing's Value and RawValue. typecode: c b B ? h H i I l L q Q f d; c is one byte, given
- * and answered as bytes of size 1. A Value has a recursive lock of its own, which every call takes;
- * a RawValue has none. A new one is 0.
- * An existing one of another type: INVALID_ARGUMENT WRONG_SHAPE */
+/* multiprocessing's Value and RawValue: one number of a C type, named by a typecode as in Python.
+ *
+ *   b B h H i I l L q Q  char, short, int, long, long long; capitals have no sign
+ *   f d                  float, double; they take integers too, and f rounds
+ *   ?                    bool
+ *   c                    one byte, answered as bytes of size 1; an integer from 0 to 255 will do
+ *
+ * A Value has a recursive lock of its own, which every call takes; a RawValue has none: its calls
+ * are atomic one by one. A new one is `initial`, hf_none() is 0; one that exists stays as it is,
+ * and must be of that type.
+ *
+ * INVALID_ARGUMENT BAD_TYPECODE | WRONG_SHAPE it exists with another typecode | WRONG_TYPE,
+ * OUT_OF_RANGE OVERFLOW of initial */
 HF_CHECKED hf_status hf_value_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
                                    hf_cell **cell);
 HF_CHECKED hf_status hf_raw_value_open(hf_conn *conn, const char *name, char typecode,
                                        hf_value initial, hf_cell **cell);
 HF_API void hf_cell_close(hf_cell *cell);
-/* Wait while another thread or process holds the Value's lock. */
+/* Wait, for ever, while another thread or process holds the Value's lock; so do those below.
+ * hf_cell_get_int: INVALID_ARGUMENT WRONG_TYPE f, d and c | OUT_OF_RANGE OVERFLOW beyond INT64_MAX.
+ * hf_cell_get_float: INVALID_ARGUMENT WRONG_TYPE c. */
 HF_CHECKED hf_status hf_cell_get(hf_cell *cell, hf_value *value);
 HF_CHECKED hf_status hf_cell_get_int(hf_cell *cell, int64_t *integer);
 HF_CHECKED hf_status hf_cell_get_float(hf_cell *cell, double *real);
-/* INVALID_ARGUMENT WRONG_TYPE | OUT_OF_RANGE OVERFLOW; unchanged */
+/* This and the next three: INVALID_ARGUMENT WRONG_TYPE not a number, or a float for an integer type |
+ * OUT_OF_RANGE OVERFLOW beyond the type. The value is unchanged. */
 HF_CHECKED hf_status hf_cell_set(hf_cell *cell, hf_value value);
-/* Atomic. out sum may be NULL */
+/* Atomic. out sum may be NULL. */
 HF_CHECKED hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum);
-/* The same for an integer, the quickest way within reach; sum may be NULL, and is set at once: not in
- * a pipeline, FAILED_PRECONDITION ALREADY_OPEN. */
+/* The same for an integer, the quickest way for a Value in shared memory. out sum may be NULL; else
+ * it is set at once: FAILED_PRECONDITION ALREADY_OPEN while calls are gathered. WRONG_TYPE,
+ * OVERFLOW of a sum that is no int64_t: it is stored. */
 HF_CHECKED hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum);
+/* Atomic: sets `desired` if the value equals `expected`. out swapped and found, what it was before,
+ * may be NULL. */
 HF_CHECKED hf_status hf_cell_compare_and_set(hf_cell *cell, hf_value expected, hf_value desired,
                                              bool *swapped, hf_value *found);
-/* Until the value is not `known`. DEADLINE_EXCEEDED NOT_CHANGED */
+/* Until the value is not `known`; answers it. A change that is undone at once may go unseen.
+ * DEADLINE_EXCEEDED NOT_CHANGED | LOCK_HELD nobody could look, because of the Value's lock */
 HF_CHECKED hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout_ms,
                                   hf_value *value);
 /* In a transaction: the value must be at least that. */
 HF_CHECKED hf_status hf_require_at_least(hf_cell *cell, hf_value bound);
-/* Stores a value and answers the one before. Needs its answer at once: FAILED_PRECONDITION
- * ALREADY_OPEN while calls are gathered on this thread. */
+/* Stores a value and answers the one before, atomically. As hf_cell_set. Needs its answer at once:
+ * FAILED_PRECONDITION ALREADY_OPEN while calls are gathered on this thread. */
 HF_CHECKED hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous);
-/* The Value's own lock, owned by this thread, counted. DEADLINE_EXCEEDED LOCK_HELD |
- * FAILED_PRECONDITION NOT_OWNER | INVALID_ARGUMENT WRONG_KIND a RawValue has none */
+/* The Value's own lock, owned by this thread, counted. lock: DEADLINE_EXCEEDED LOCK_HELD, also with
+ * timeout 0. unlock: FAILED_PRECONDITION NOT_OWNER. Both: INVALID_ARGUMENT WRONG_KIND a RawValue
+ * has none. */
 HF_CHECKED hf_status hf_cell_lock(hf_cell *cell, int64_t timeout_ms);
 /* The same. out grant: whether the previous owner died with it; the token is 0 where the lock was
  * had in shared memory, without the server. */
@@ -615,24 +637,30 @@ struct hf_grant;
 HF_CHECKED hf_status hf_cell_lock_with(hf_cell *cell, int64_t timeout_ms, struct hf_grant *grant);
 HF_CHECKED hf_status hf_cell_unlock(hf_cell *cell);
 
-/* multiprocessing's Array and RawArray: fixed length. initial may be NULL: length zeros; else
- * `length` values. */
+/* multiprocessing's Array and RawArray: `length` elements, whose number never changes, of one
+ * typecode, as of a Value. initial: that many values, or NULL for zeros; an array that exists stays
+ * as it is. Errors as of hf_value_open; WRONG_SHAPE also of another length, RESOURCE_EXHAUSTED
+ * OBJECT_TOO_BIG beyond 2^28 elements. */
 HF_CHECKED hf_status hf_array_open(hf_conn *conn, const char *name, char typecode, size_t length,
                                    const hf_value *initial, hf_array **array);
 HF_CHECKED hf_status hf_raw_array_open(hf_conn *conn, const char *name, char typecode,
                                        size_t length, const hf_value *initial, hf_array **array);
 HF_API void hf_array_close(hf_array *array);
-/* OUT_OF_RANGE BAD_INDEX */
+/* Indexes may be negative, as in Python. All but len wait, for ever, while another thread or
+ * process holds the Array's lock. OUT_OF_RANGE BAD_INDEX; set and add also as hf_cell_set. */
 HF_CHECKED hf_status hf_array_get(hf_array *array, int64_t index, hf_value *value);
 HF_CHECKED hf_status hf_array_set(hf_array *array, int64_t index, hf_value value);
+/* values are freed by hf_values_free. INVALID_ARGUMENT BAD_SLICE */
 HF_CHECKED hf_status hf_array_get_slice(hf_array *array, struct hf_slice slice, hf_value **values,
                                         size_t *count);
-/* As many values as the slice selects. INVALID_ARGUMENT BAD_SLICE */
+/* As many values as the slice selects; all or none. INVALID_ARGUMENT BAD_SLICE; as hf_cell_set */
 HF_CHECKED hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice,
                                         const hf_value *values, size_t count);
-/* It never changes: a handle that was opened knows it, and asks nobody whether the array is there. */
+/* It never changes: a handle knows it once opened, and does not ask whether the array exists. */
 HF_CHECKED hf_status hf_array_len(hf_array *array, uint64_t *len);
+/* Atomic. out sum may be NULL. */
 HF_CHECKED hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value *sum);
+/* As those of a Value. */
 HF_CHECKED hf_status hf_array_lock(hf_array *array, int64_t timeout_ms);
 HF_CHECKED hf_status hf_array_lock_with(hf_array *array, int64_t timeout_ms,
                                         struct hf_grant *grant);
@@ -640,38 +668,47 @@ HF_CHECKED hf_status hf_array_unlock(hf_array *array);
 
 /* ------------------------------------------------------------------ values and arrays as memory
  *
- * On the server's machine the elements are in memory that the server and its clients share, and the
- * calls above work there, without the server, unless they are gathered. Elsewhere, or where there is
- * none (see hf_conn_path_reason), they go to the server. The cell and its lock are the same.
+ * On the server's machine the elements are in memory that the server and its clients share: within
+ * reach. The calls above work there, without the server, unless they are gathered. Elsewhere, or
+ * where there is no such memory (see hf_conn_path_reason, and the limits in PROTOCOL.md), they go
+ * to the server. The elements and their lock are the same.
  *
- * In a container whose process ids are not the server's, as by default, only the raw kinds are within
- * reach: threads there can't be told from others by the lock of a Value or Array. Calls on those go
- * to the server, over rings in shared memory if its sockets are reachable.
+ * In a container whose process ids are not the server's, as by default, only the raw kinds are
+ * within reach: threads there can't be told from others by the lock of a Value or Array. Calls on
+ * those go to the server, over rings in shared memory if its sockets are reachable.
  *
  * A process that ends while it has the lock of a Value or Array there - in whatever way - gives it
- * up, and the next one to lock it is told. hf_cancel ends waits there within 50 ms.
+ * up, and the next one to lock it is told. Who closes the handle before keeps it, as elsewhere.
+ * hf_cancel ends waits there within 50 ms.
  */
 
-/* The elements themselves, native C types next to each other, aligned; NULL: not in this process's
- * reach. Valid until the handle is closed; after a fork the child's too. For a Value or Array hold
- * its lock meanwhile. Stores through them wake nobody who waits for a change before 50 ms, and are in
- * vain once the object is deleted or the server gone. */
+/* The elements themselves, native C types next to each other, aligned; NULL: not within reach.
+ * Borrowed until the handle is closed; a forked child may use them as long as it has not closed its
+ * own. For a Value or Array hold its lock meanwhile. A store through them is noticed by who waits
+ * for a change up to 50 ms later, and is in vain once the object is deleted or the server gone. */
 HF_API void *hf_cell_data(hf_cell *cell);
 HF_API void *hf_array_data(hf_array *array);
 
-/* Elements of raw kinds as C numbers: i32 for typecode i, i64 for l and q, f64 for d. Within reach
- * each is an instruction or two, on elements of other types and elsewhere the call of that meaning.
+/* Elements as C numbers: i32 for typecode i, i64 for l and q, f64 for d. On those of raw kinds
+ * within reach each is an instruction or two; on all others it is the call of that meaning, with
+ * its errors.
  *
  *   hf_cell_load_i64(cell, &number)              hf_array_load_i64(array, index, &number)
  *   hf_cell_store_i64(cell, number)              hf_array_store_i64(array, index, number)
  *   hf_cell_sum_i64(cell, amount, &sum)          hf_array_sum_i64(array, index, amount, &sum)
  *   hf_cell_swap_i64(cell, number, &previous)
  *
- * swap and sum are atomic; sum adds, is there for i32 and i64, and answers OUT_OF_RANGE OVERFLOW
- * rather than wrap around. Within reach nothing else is looked at: as through the pointers above, what
- * they do is in vain once the object is deleted or the server gone, and they answer HF_OK all the
- * same; hf_cell_get and its like notice. Elsewhere than within reach load, swap and sum need their answer at once:
- * FAILED_PRECONDITION ALREADY_OPEN while calls are gathered. */
+ * The same with i32 and f64; sum, which adds, is not there for f64. load and store are single
+ * instructions without order among others, swap and sum are atomic. An index is a size_t: none
+ * counts from the end, and one that is too large is OUT_OF_RANGE BAD_INDEX. A sum beyond the
+ * element's type is OUT_OF_RANGE OVERFLOW, and nothing is stored. What an element of another type
+ * answers may not fit the C type: INVALID_ARGUMENT WRONG_TYPE, OUT_OF_RANGE OVERFLOW, and swap and
+ * sum are done.
+ *
+ * Within reach nothing else is looked at: as through the pointers above, what they do is noticed
+ * late, and in vain once the object is deleted or the server gone, and they answer HF_OK all the
+ * same, also while calls are gathered; hf_cell_get and its like notice. As calls, load, swap and
+ * sum need their answer at once: FAILED_PRECONDITION ALREADY_OPEN while calls are gathered. */
 #include <holdfast/numbers.h>
 
 /* ------------------------------------------------------------------ lock */
@@ -696,7 +733,7 @@ struct hf_lock_options {
 };
 HF_CHECKED hf_status hf_lock_acquire_with(hf_lock *lock, const struct hf_lock_options *options,
                                           int64_t timeout_ms, struct hf_grant *grant);
-/* FAILED_PRECONDITION NOT_LOCKED a free lock | NOT_OWNER an rlock of another */
+/* FAILED_PRECONDITION NOT_LOCKED a free lock | NOT_OWNER an rlock that is free, or another's */
 HF_CHECKED hf_status hf_lock_release(hf_lock *lock);
 /* Only if `token` is the current grant's. FAILED_PRECONDITION TOKEN_STALE */
 HF_CHECKED hf_status hf_lock_release_token(hf_lock *lock, uint64_t token);
@@ -723,8 +760,8 @@ struct hf_lock_info {
 /* All of them, by id; freed by hf_locks_free. */
 HF_CHECKED hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count);
 HF_API void hf_locks_free(struct hf_lock_info *locks, size_t count);
-/* In a transaction: that grant must be the current one, else FAILED_PRECONDITION TOKEN_STALE; nobody
- * may hold it. */
+/* In a transaction: that grant must be the current one, else FAILED_PRECONDITION TOKEN_STALE;
+ * nobody may hold it. */
 HF_CHECKED hf_status hf_require_held(hf_lock *lock, uint64_t token);
 HF_CHECKED hf_status hf_require_free(hf_lock *lock);
 

@@ -1,12 +1,12 @@
 /* The inline half of <holdfast/holdfast.h>, which includes it and says what the functions do.
  *
- * A handle of a value or array begins with struct hf_view, which says whether its elements are within
- * reach, and as what. Everything else goes through the four functions named hf_number_*.
+ * A handle of a value or array begins with struct hf_view, which says whether its elements are
+ * within reach, and as what. Everything else goes through the functions named hf_number_*.
  *
- * The shape of hf_view is for the compiler: an access tests a pointer that no store to an element can
- * change under C's aliasing rules, so that the next one need not test it again. That is why the count
- * is not a size_t, which int64_t may alias. And an index that is too large fails for sure, so that a
- * loop over elements that stops at a failure has the pointer and the count in registers.
+ * The shape of hf_view is for the compiler: an access tests a pointer that no store to an element
+ * can change under C's aliasing rules, so that the next one need not test it again. That is why the
+ * count is not a size_t, which int64_t may alias. And an index that is too large fails for sure, so
+ * that a loop over elements that stops at a failure has the pointer and the count in registers.
  */
 #ifndef HOLDFAST_NUMBERS_H
 #define HOLDFAST_NUMBERS_H
@@ -16,8 +16,8 @@
 
 enum hf_access { HF_ACCESS_I32, HF_ACCESS_I64, HF_ACCESS_F64 };
 
-/* At most one pointer is set, after the count: none when the elements are not within reach, of a kind with a lock, or of
- * another type. */
+/* At most one pointer is set, after the count: none when the elements are not within reach, of a
+ * kind with a lock, or of another type. */
 struct hf_view {
   int32_t *i32;
   int64_t *i64;
@@ -31,7 +31,7 @@ HF_CHECKED hf_status hf_number_store(void *handle, size_t index, int access, con
 HF_CHECKED hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous);
 HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const void *amount,
                                    void *sum);
-/* Of an index that is too large: the last error is OUT_OF_RANGE BAD_INDEX, which the caller answers. */
+/* For an index that is too large: makes OUT_OF_RANGE BAD_INDEX the thread's last error. */
 HF_API void hf_number_fail_index(void);
 
 #if defined(__GNUC__)
@@ -47,8 +47,8 @@ HF_API void hf_number_fail_index(void);
 
 #define HF_VIEW const struct hf_view *view = (const struct hf_view *)(const void *)handle
 
-/* A handle that came by a reference finds its elements later, perhaps while another thread looks: x86
- * keeps the two loads in order. */
+/* A handle that came by a reference finds its elements later, perhaps while another thread looks:
+ * x86 keeps the two loads in order. */
 #if (defined(__x86_64__) || defined(__i386__)) && !defined(__SANITIZE_THREAD__)
 #define HF_ELEMENTS(suffix) (view->suffix)
 #else
