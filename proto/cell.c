@@ -216,7 +216,7 @@ hf_reason cell_bits(const struct cell_type *type, struct value value, uint64_t *
 
 /* ---- both */
 
-/* Whoever wants to keep others from a raw cell by writing to it all the time succeeds that often. */
+/* Whoever would keep others from a raw cell by writing to it all the time succeeds that often. */
 #define TRIES_MAX 1000
 
 static bool update(const struct cell_type *type, void *elements, size_t idx, bool is_locked,

@@ -40,8 +40,8 @@ bool cell_replace(const struct cell_type *type, void *elements, size_t idx, uint
 /* Bits as a value: integers as INT or UINT, f and d as FLOAT, ? as BOOL, c as BYTES of 1. */
 struct value cell_value(const struct cell_type *type, uint64_t bits);
 /* A value's bits. HF_REASON_NONE | WRONG_TYPE a float for an integer type, text, ... | OVERFLOW out
- * of the type's range. Integers and bools are taken by f and d; f rounds as C does, beyond its range
- * OVERFLOW. */
+ * of the type's range. Integers and bools are taken by f and d; f rounds as C does, beyond its
+ * range OVERFLOW. */
 hf_reason cell_bits(const struct cell_type *type, struct value value, uint64_t *bits);
 
 /* Adds in place, whatever others do meanwhile. is_locked: nobody does. As value_sum and cell_bits;

@@ -1,16 +1,16 @@
 /* Cells in shared memory, byte by byte: what the server and clients on its machine both write.
  *
  * layer   proto
- * source  FACTS: a memfd sealed against shrinking and growing can't be pulled away under a reader;
- *         what glibc and the kernel do with a robust mutex (pthread_mutex_lock.c, futex's
- *         handle_futex_death)
+ * source  fcntl(2): a memfd sealed against shrinking and growing can't be pulled away under a
+ *         reader; what glibc and the kernel do with a robust mutex (glibc's pthread_mutex_lock.c, the
+ *         kernel's handle_futex_death)
  *
  * A segment is a sealed memfd. Small cells share one of HF_ARENA_BYTES, a larger one has its own. A
  * cell is a header of 64 bytes at a multiple of 64, then its elements (cell.h):
  *
  *   offset  bytes  word     written by              meaning
- *        0  48     mutex    clients                 robust, process-shared, recursive; its first
- *                                                   word is the futex's: the holder's thread id,
+ *        0  48     mutex    clients, the kernel     robust, process-shared, recursive; its first
+ *                           when one dies           word is the futex's: the holder's thread id,
  *                                                   FUTEX_WAITERS, FUTEX_OWNER_DIED
  *       48  4      remote   server                  1: it has the lock, or wants it
  *       52  4      flags    both, single bits       see below
@@ -31,49 +31,52 @@
  *
  * Between the store and the load of each side lies a full barrier, so at least one of them sees the
  * other. Once the server has seen no thread id it has the lock for as long as it leaves `remote` at
- * 1: whoever locks the mutex after that sees it and goes away again without a store. It sets `remote`
- * back when its line is empty and nobody holds its grant.
+ * 1: whoever locks the mutex after that sees it and goes away again without a store. It sets
+ * `remote` back when its line is empty and nobody holds its grant.
  *
  * Elements. The holder of the lock publishes each by one store of its size; unlocking is a release,
- * locking an acquire. Raw kinds have no lock: single stores, atomic additions, nothing more.
+ * locking an acquire. Raw kinds have no lock: single stores, atomic exchanges, nothing more; a
+ * store says nothing about other elements.
  *
  * Changes. Who waits sets its flag, then reads the element, and if that is as it was sleeps until
- * `changes` is another number. Who writes stores the element, then loads the flags; for each it finds
- * it counts `changes` up and wakes (CELL_LOCAL_WAITS, which it clears first), or sends cell_nudge
- * (CELL_SERVER_WAITS). Again a full barrier lies between store and load.
+ * `changes` is another number. Who writes stores the element, then loads the flags; for each it
+ * finds it counts `changes` up and wakes (CELL_LOCAL_WAITS, which it clears first), or sends
+ * cell_nudge (CELL_SERVER_WAITS). Of raw kinds a full barrier lies between store and load, again;
+ * with a lock both sides do it while they have that.
  *
  * A client that dies with the mutex has published whole elements only. The kernel puts
  * FUTEX_OWNER_DIED into the word and wakes one who waits; that one makes the mutex consistent and
- * sets CELL_DIED, so that the next who asks for the lock as such is told, here or by the server. When
- * the server is first, it sets CELL_DIED itself, and CELL_TOLD, which the one who takes the mutex
- * over then takes away instead of setting CELL_DIED again. The server sets CELL_TOLD before it reads
- * the word, and takes it back if the word says nothing; when it is gone by then, one who died was
- * found in between, and the server sets CELL_DIED for it. Who locks the mutex only to see `remote`,
- * and dies there, may count as a holder.
+ * sets CELL_DIED, so that the next who asks for the lock as such is told, here or by the server.
+ * When the server is first, it sets CELL_DIED itself, and CELL_TOLD, which the one who takes the
+ * mutex over then takes away instead of setting CELL_DIED again. The server sets CELL_TOLD before
+ * it reads the word, and takes it back if the word says nothing; when it is gone by then, one who
+ * died was found in between, and the server sets CELL_DIED for it. Who locks the mutex only to see
+ * `remote`, and dies there, may count as a holder.
  *
  * A client that dies between its store or unlock and waking others costs those on this machine the
- * rest of a slice of 50 ms; for those who wait at the server it looks when the connection ends. When
- * the server's session of a client that dies had the lock, the server sees to it.
+ * rest of a slice of 50 ms; for those who wait at the server it looks when the connection ends.
+ * When the server's session of a client that dies had the lock, the server sees to it.
  *
- * A client whose session has ended may not know it, or be stopped: it writes through its pointer when
- * it goes on. So a place is given to another cell only when every session that was told of it let go
- * of the cell, or said goodbye; else the place is retired (memory/segments.h). A process is not asked
- * whether it lives: children that it forked have its mappings too.
+ * A client whose session has ended may not know it, or be stopped: it writes through its pointer
+ * when it goes on. So a place is given to another cell only when every session that was told of it
+ * let go of the cell, or said goodbye; else the place is retired (memory/segments.h). A process is
+ * not asked whether it lives: children that it forked have its mappings too.
  *
- * Thread ids are those of the holder's namespace of process ids: in two containers there is a thread
- * 1 in each. glibc would take the other's lock for one of its own, and the kernel would free it when
- * a thread of the same id dies in line. So all clients of a mutex are of one namespace, the server's;
- * it tells no others where a Value or Array is. Their locks are the server's, under the same rules.
- * Raw kinds have no mutex, and are shared with all.
+ * Thread ids are those of the holder's namespace of process ids: in two containers there is a
+ * thread 1 in each. glibc would take the other's lock for one of its own, and the kernel would free
+ * it when a thread of the same id dies in line. So all clients of a mutex are of one namespace, the
+ * server's; it tells no others where a Value or Array is. Their locks are the server's, under the
+ * same rules. Raw kinds have no mutex, and are shared with all.
  *
  * A hostile client may write anything anywhere at any time. The server keeps type, length and place
- * in its own memory, copies an element before it looks at it, and waits for nothing: `remote` and
- * `owner` it writes and never reads. So only the elements of that segment, and who uses them, suffer.
+ * in its own memory, copies an element before it looks at it, and waits for nothing. What it writes
+ * alone it does not need to read: `remote` never, `owner` for no more than whether to wake others.
+ * So only the elements of that segment, and who uses them, suffer.
  *
  * The server's life. A page apart, which clients can only read (F_SEAL_FUTURE_WRITE), begins with a
  * robust mutex that a thread of the server holds as long as it lives: when it is killed the kernel
- * takes the thread id away. Clients look at it in each call, so that nobody goes on with memory that
- * no server knows.
+ * takes the thread id away. Clients look at it in each call, so that nobody goes on with memory
+ * that no server knows; but not in the inline functions of <holdfast/numbers.h>, which say so.
  */
 #ifndef HF_PROTO_CELL_LAYOUT_H
 #define HF_PROTO_CELL_LAYOUT_H
@@ -111,6 +114,8 @@ struct cell_header {
 };
 
 static_assert(sizeof(pthread_mutex_t) <= 48, "layout");
+static_assert(offsetof(struct cell_header, mutex) == 0, "layout");
+static_assert(offsetof(struct cell_header, word) == 0, "layout");
 static_assert(offsetof(struct cell_header, remote) == 48, "layout");
 static_assert(offsetof(struct cell_header, flags) == 52, "layout");
 static_assert(offsetof(struct cell_header, changes) == 56, "layout");
@@ -128,6 +133,9 @@ struct cell_life {
     _Atomic uint32_t word;
   };
 };
+
+static_assert(offsetof(struct cell_life, mutex) == 0, "layout");
+static_assert(offsetof(struct cell_life, word) == 0, "layout");
 
 static inline struct cell_header *cell_header_of(void *elements) {
   return (struct cell_header *)((char *)elements - CELL_HEADER_BYTES);

@@ -1,7 +1,7 @@
 /* The door: how a client on the server's machine gets its segment.
  *
  * layer   proto; used by server and client
- * source  one machine, one build of the format: numbers are the machine's own
+ * shapes  packets of 16, 24 and 1 bytes; numbers are the machine's own, for both sides run on it
  *
  * Beside each ipc socket PATH there is a SOCK_SEQPACKET socket PATH.door. One packet each way:
  *
@@ -16,8 +16,11 @@
  * Either side closes the socket to end the connection; what is in a ring then is still read.
  *
  * A client that was told where a value or array is (segment in Object) asks for that segment over a
- * connection of its own: door_hello with DOOR_SEGMENT, door_answer with its size, and the memfd; then
- * both hang up.
+ * connection of its own: door_hello with DOOR_SEGMENT, door_answer with its size, and the memfd;
+ * then both hang up. That is no connection through shared memory: DOOR_FULL does not concern it.
+ *
+ * A hello that is not right is answered with a door_status that says why, and the socket is closed;
+ * so is one that has not said it within HF_HELLO_TIMEOUT_MS, without an answer.
  *
  * The wake-ups are packets on this socket and not eventfds: descriptors that two processes share
  * have one set of flags, so a hostile client could make the server's write to an eventfd block.
@@ -26,6 +29,7 @@
 #define HF_PROTO_DOOR_H
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define DOOR_SUFFIX ".door"
@@ -43,6 +47,9 @@ struct door_hello {
     uint64_t segment; /* DOOR_SEGMENT: its id; CELL_LIFE_SEGMENT is one too */
   };
 };
+static_assert(offsetof(struct door_hello, protocol) == 8, "layout");
+static_assert(offsetof(struct door_hello, framing) == 12, "layout");
+static_assert(offsetof(struct door_hello, segment) == 8, "layout");
 static_assert(sizeof(struct door_hello) == 16, "layout");
 
 enum door_status {
@@ -60,6 +67,8 @@ struct door_answer {
   uint32_t status;     /* enum door_status */
   uint32_t reserved;   /* 0 */
 };
+static_assert(offsetof(struct door_answer, ring_bytes) == 8, "layout");
+static_assert(offsetof(struct door_answer, status) == 16, "layout");
 static_assert(sizeof(struct door_answer) == 24, "layout");
 
 #endif

@@ -57,18 +57,18 @@
   (1u << 20) /* unsent replies beyond this: the connection is not read from */
 /* A peer that takes no byte of its replies for this long is closed. */
 #define HF_DRAIN_TIMEOUT_MS 30000
-/* Connections through shared memory; one more gets no segment, and uses a socket. */
+/* Connections through shared memory; one more gets no rings, and uses a socket. */
 #define HF_RINGS_MAX 1024
-/* Bytes each way that can be under way in shared memory, a power of two; more waits at the writer. */
+/* Bytes under way each way in shared memory at most, a power of two; more waits at the writer. */
 #define HF_RING_BYTES (128u << 10)
-/* Sizes of rings a client accepts. */
+/* Bytes of a ring that a client accepts; a larger one is refused, and a socket used. */
 #define HF_RING_BYTES_MAX (16u << 20)
 /* Entries of one scan page, objects of one listing page. */
 #define HF_PAGE_COUNT_MAX 10000
 /* Lock holders that wait for each other in a circle: longer circles are not noticed. */
 #define HF_CIRCLE_PARTIES_MAX 256
-/* Waiters that are looked at to find one circle, or all of a lock_list: what is not found by then is
- * not noticed. */
+/* Waiters that are looked at to find one circle, or all of a lock_list: what is not found by then
+ * is not noticed. */
 #define HF_CIRCLE_STEPS_MAX 65536
 /* Items of one queue_get_many: is cut to it. Of one queue_put_many: INVALID_ARGUMENT BAD_ARGUMENT
  * beyond, because a request that waits is read again each time it goes on. */
@@ -85,8 +85,8 @@
 /* A transaction that waits for its conditions is decoded at each change of what it waits for.
  * Longer ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
 #define HF_WAITING_TRANSACTION_BYTES_MAX (64u << 10)
-/* Values and arrays in shared memory. Beyond each: they stay in the server's own, and clients on its
- * machine use them as all others do. */
+/* Values and arrays in shared memory. Beyond each: they stay in the server's own, and clients on
+ * its machine use them as all others do. */
 #define HF_SEGMENTS_MAX 512                 /* memfds: a descriptor of the server's each */
 #define HF_SEGMENTS_BYTES_MAX (64ull << 30) /* in all of them */
 #define HF_ARENA_BYTES (1u << 20)           /* of a segment that small cells share */

@@ -22,6 +22,7 @@ enum ring_bell {
   RING_BELL_SOCKET, /* by a packet at the door */
   RING_BELL_FUTEX,  /* by a futex, this very word */
 };
+static_assert(RING_BELL_NONE == 0 && RING_BELL_SOCKET == 1 && RING_BELL_FUTEX == 2, "layout");
 
 struct ring_end {
   struct segment_ring *control; /* shared */
@@ -60,14 +61,14 @@ void ring_announce_wait(struct ring_end *writer);
 enum ring_bell ring_must_wake_reader(struct ring_end *writer);
 /* By a futex; if that is how. */
 void ring_wake_reader(const struct ring_end *writer);
-/* The reader sleeps after it announced that it does so on a futex. Returns when it was woken, at the
- * deadline, or for no reason. */
+/* After reading: whether the writer has to be woken, by a packet; says so once as well. */
+bool ring_must_wake_writer(struct ring_end *reader);
+/* The reader sleeps after it announced that it does so on a futex. Returns when it was woken, at
+ * the deadline (of CLOCK_MONOTONIC), or for no reason. */
 void ring_sleep(const struct ring_end *reader, uint64_t deadline_ns);
 /* The reader says where it runs. */
 void ring_tell_cpu(const struct ring_end *reader, uint32_t cpu);
 /* Whether the reader runs, or ran last, on that processor. */
 bool ring_reader_is_on(const struct ring_end *writer, uint32_t cpu);
-/* After reading: whether the writer has to be, by a packet; the same. */
-bool ring_must_wake_writer(struct ring_end *reader);
 
 #endif

@@ -2,7 +2,8 @@
  * both write.
  *
  * layer   proto
- * source  FACTS: a memfd sealed against shrinking and growing can't be pulled away under a reader
+ * source  fcntl(2): a memfd sealed against shrinking and growing can't be pulled away under a
+ *         reader
  *
  * One segment belongs to one connection. It holds two rings of bytes; each has one writer and one
  * reader, which are in different processes:
@@ -20,10 +21,12 @@
  *   offset  bytes  word           written by              meaning
  *        0  8      head           writer                  bytes ever written
  *       64  8      tail           reader                  bytes ever read
- *      128  4      reader_sleeps  reader 1, 2; writer 0   wake it after writing: 1 by a packet, 2 by
- *                                                        a futex on this word (clients only)
- *      132  4      reader_cpu     reader                 the processor it runs on, or ran on last
- *      192  4      writer_waits   writer 1, reader 0      wake it after reading
+ *      128  4      reader_sleeps  reader any, writer 0    wake it after writing: 1 by a packet, 2 by
+ *                                                        a futex on this word (clients only);
+ *                                                        0: it is awake
+ *      132  4      reader_cpu     reader                  the processor it runs on, or ran on last;
+ *                                                        of the server only, clients leave it 0
+ *      192  4      writer_waits   writer 1, reader 0      wake it after reading, by a packet
  *
  *      tail                  head
  *   ---[-- unread bytes -----[-- room ------]    head - tail is from 0 to ring_bytes; byte n is at
@@ -33,7 +36,8 @@
  * acquire, then bytes. The other way round for tail and room. Going to sleep is Dekker's handshake:
  * the reader stores reader_sleeps, then loads head; the writer stores head, then loads
  * reader_sleeps; with a sequentially consistent fence between the two on each side at least one of
- * them sees the other's store. So no byte is left lying before a sleeping reader. Waking goes over
+ * them sees the other's store. So no byte is left lying before a sleeping reader. A writer that
+ * waits for room does the same with writer_waits and tail. Waking goes over
  * the socket through which the segment came (see door.h); or by a futex, when the reader sleeps on
  * reader_sleeps itself as long as that says 2. Only at the socket does it hear that the other side
  * is gone, so a client does not sleep on the word for long, and the server, which waits for many
@@ -47,10 +51,11 @@
  * The socket's end tells that it died.
  *
  * A hostile peer may write anything anywhere at any time. Each side keeps its own position outside
- * the segment and never reads it back; it loads the other's word once, and a distance beyond
- * ring_bytes ends the connection. Bytes are copied out before they are looked at, so they can't
- * change between check and use. The flags are hints: a wrong one costs a wake-up too many, or
- * leaves its own writer asleep. Nobody waits for a word to change.
+ * the segment and reads it back for no more than a hint that there may be something to do; it loads
+ * the other's word once, and a distance beyond ring_bytes ends the connection. Bytes are copied out
+ * before they are looked at, so they can't change between check and use. The flags are hints: a
+ * wrong one costs a wake-up too many, or leaves its own writer asleep. Nobody waits for a word to
+ * change for longer than it has set itself.
  */
 #ifndef HF_PROTO_SEGMENT_LAYOUT_H
 #define HF_PROTO_SEGMENT_LAYOUT_H
@@ -84,10 +89,11 @@ struct segment {
   struct segment_ring requests, replies;
 };
 
-static_assert(offsetof(struct segment, replies) == 256, "layout");
-
 #define SEGMENT_DATA_OFFSET 4096
 
+static_assert(offsetof(struct segment, requests) == 0, "layout");
+static_assert(offsetof(struct segment, replies) == 256, "layout");
+static_assert(sizeof(struct segment) == 512, "layout");
 static_assert(sizeof(struct segment) <= SEGMENT_DATA_OFFSET, "layout");
 
 /* Bytes of a segment with rings of that size. */
