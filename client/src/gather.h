@@ -23,8 +23,8 @@ struct gather *gather_for(const struct request *request);
 hf_status gather_add(struct gather *gather, const struct request *request);
 /* A call that could not be added: the whole fails with the thread's last error. */
 void gather_refused(struct gather *gather);
-/* A condition on the handle's object, which is filled in; `reason`: why it can't be sent. HF_OK | an
- * error, with which the whole fails too | FAILED_PRECONDITION no transaction is open */
+/* A condition on the handle's object, which is filled in; `reason`: why it can't be sent. HF_OK |
+ * an error, with which the whole fails too | FAILED_PRECONDITION no transaction is open */
 hf_status gather_require(const void *handle, Holdfast__Condition *condition, hf_reason reason);
 /* Forgets what this thread gathers on the connection. */
 void gather_forget(const hf_conn *conn);

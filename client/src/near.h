@@ -42,7 +42,7 @@ hf_status near_lock(hf_object *object, int64_t timeout_ms, struct hf_grant *gran
 hf_status near_unlock(hf_object *object);
 /* The elements, for as long as the handle lives; NULL: not within reach. */
 void *near_elements(hf_object *object);
-/* Whether near.count is the array's: from its opening, or asked for with its place. It never changes. */
+/* Whether near.count, which never changes, is known: from opening, or asked for with the place. */
 bool near_knows_count(hf_object *object);
 /* Until the value is not `known`, as hf_cell_wait. */
 enum near_way near_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
@@ -72,7 +72,7 @@ static inline bool near_is_object(const hf_object *object, const struct cell_hea
   return atomic_load_explicit(&header->owner, memory_order_relaxed) == (uint32_t)object->id;
 }
 
-/* The thread has just locked the mutex: the server does not want it, or the thread had it before. */
+/* The thread has just locked the mutex: the server doesn't want it, or the thread had it before. */
 static inline bool near_may_stay(const hf_object *object, const struct cell_header *header) {
   near_lock_barrier();
   bool is_ours = atomic_load_explicit(&header->remote, memory_order_relaxed) == 0 ||

@@ -1,5 +1,5 @@
-/* Segments of cells that the server lent: fetched at its door, mapped once, kept until the connection
- * is freed, because pointers into them are the user's too.
+/* Segments of cells that the server lent: fetched at its door, mapped once, kept until the
+ * connection is freed, because pointers into them are the user's too.
  *
  * layer   client, beside conn
  * threads Connection's mutex guards the list; fetching happens without it.

@@ -188,8 +188,9 @@ static void make_attempt(hf_conn *conn, struct attempt *attempt, uint64_t deadli
   }
 }
 
-/* By one write, so that the lines of several processes stay whole. Who closed standard error does not
- * want to know, and is not to die of it: a SIGPIPE of ours is taken away before it is delivered. */
+/* By one write, so that the lines of several processes stay whole. Who closed standard error does
+ * not want to know, and is not to die of it: a SIGPIPE of ours is taken away before it is
+ * delivered. */
 static void write_line(const char *line, size_t len) {
   const struct timespec at_once = {0};
   sigset_t pipe_only, before, pending;

@@ -2,8 +2,7 @@
  *
  * layer   client; knows nothing of sessions and calls
  * threads A link is used by one thread at a time, except link_send, link_cut and a link_wait for
- *         POLLOUT, which may run
- *         while another thread waits or receives.
+ *         POLLOUT, which may run while another thread waits or receives.
  *
  * To add a transport: a table like transport_tcp, and a row in transport_find.
  */

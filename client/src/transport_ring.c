@@ -173,8 +173,8 @@ static void take_knock(const struct link *link) {
   }
 }
 
-/* For a little while, because here it isn't heard that the server left, that the link was cut, or that
- * `other` is readable; not when room is waited for too. */
+/* For a little while, because here it isn't heard that the server left, that the link was cut, or
+ * that `other` is readable; not when room is waited for too. */
 static short nap(struct rings *rings, uint64_t deadline_ns) {
   uint64_t until_ns = clock_now_ns() + NAP_NS;
   ring_announce_sleep(&rings->replies, RING_BELL_FUTEX);

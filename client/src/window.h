@@ -25,8 +25,8 @@
 /* The body of a reply: the REQ id it belongs to, and the message. */
 #define REPLY_BODY_BYTES_MAX (HF_REPLY_BYTES_MAX + 4)
 
-/* Beyond what the server allows of others: acknowledgements and cancels, so that a full window can be
- * emptied. Their replies are not kept. */
+/* Beyond what the server allows of others: acknowledgements and cancels, so that a full window can
+ * be emptied. Their replies are not kept. */
 #define WINDOW_SPARE_COUNT 64
 #define WINDOW_SLOTS_MAX (HF_WINDOW_COUNT_MAX + WINDOW_SPARE_COUNT)
 

@@ -2,8 +2,8 @@
  *
  * layer   dispatch: called by net and local, calls the engine
  * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it.
- * source  DESIGN: one read may hold many messages; they are applied in one turn, in order, and
- * their replies leave together.
+ * source  ../README.md, "A request's way": one read may hold many messages; they are applied in one
+ *         turn, in order, and their replies leave together
  */
 #ifndef HF_DISPATCH_DISPATCH_H
 #define HF_DISPATCH_DISPATCH_H
@@ -24,7 +24,8 @@ struct dispatch_config {
   struct segment_source segments; /* all NULL: there is no shared memory */
 };
 
-/* How replies leave; filled by server from what net and local do. Connections are named by a number, never reused.
+/* How replies leave; filled by server from what net and local do. Connections are named by a
+ * number, never reused.
  *
  * begin   room for a reply of body_len bytes on the connection: frames it with the route and
  *         answers where to write the body; NULL: the connection is gone, drop the reply. Followed

@@ -3,7 +3,7 @@
  *
  * layer   engine: no I/O, no clock, no randomness; called by dispatch
  * threads one at a time: dispatch holds its lock around every call
- * source  DESIGN sections 3 and 4
+ * source  ../../proto/PROTOCOL.md, "Exactly once" and "Lifecycles"
  */
 #ifndef HF_ENGINE_ENGINE_H
 #define HF_ENGINE_ENGINE_H

@@ -1,6 +1,6 @@
 /* A cell's place in shared memory: the object has one count of it, and so has each session that may
- * have mapped it. It is used again only when nobody is left, and each of those sessions let go of it
- * or said goodbye.
+ * have mapped it. It is used again only when nobody is left, and each of those sessions let go of
+ * it or said goodbye.
  *
  * layer   engine
  * threads counts: any

@@ -31,8 +31,8 @@ static int new_socket(void) {
   return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* Removes the socket of a dead server. No lock is needed: who binds the ipc socket beside it has the
- * directory's. */
+/* Removes the socket of a dead server. No lock is needed: who binds the ipc socket beside it has
+ * the directory's. */
 static bool clear_stale(const struct sockaddr_un *address) {
   struct stat status;
   if (lstat(address->sun_path, &status) != 0) {

@@ -2,7 +2,8 @@
  *
  * layer   local: called by server, calls dispatch; beside net
  * threads one of its own serves all of them: it goes round the busy ones while there is traffic,
- *         and for some microseconds after it; then it sleeps in epoll. local_* belong to the main thread.
+ *         and for some microseconds after it; then it sleeps in epoll. local_* belong to the main
+ *         thread.
  * source  ../../proto/segment_layout.h, ../../proto/door.h
  *
  * A life: local_new, dispatch_start with local_sink, local_start, local_listen for each ipc
@@ -23,7 +24,7 @@ struct local;
 /* Where segments of cells come from. */
 struct segment_lender {
   void *ctx;
-  /* A descriptor, the caller's, and its size; -1: there is none of that id. NULL: there are none. */
+  /* A descriptor, the caller's, and its size; -1: none has that id. NULL: there are none. */
   int (*lend)(void *ctx, uint64_t segment, size_t *bytes);
 };
 
@@ -33,8 +34,8 @@ struct local *local_new(const struct segment_lender *lender);
 const struct dispatch_sink *local_sink(struct local *local);
 /* Starts the thread. false: out of memory. */
 bool local_start(struct local *local, struct dispatch *dispatch);
-/* Opens a door beside the ipc socket of that path, which is ours and bound. Without a door, which is
- * logged, clients use the socket.
+/* Opens a door beside the ipc socket of that path, which is ours and bound. Without a door, which
+ * is logged, clients use the socket.
  * out  door_path  set on true */
 bool local_listen(struct local *local, const char *ipc_path, char door_path[LOCAL_PATH_BYTES_MAX]);
 /* No client is let in any more; the doors are removed. To be called before the ipc sockets go, so

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Unmapping keeps other threads from mapping, so it is done in pieces of less than a millisecond. */
+/* Unmapping keeps other threads from mapping, so it is done in pieces of under a millisecond. */
 #define PIECE_BYTES ((size_t)4 << 20)
 
 void mapping_close(struct mapping *mapping) {

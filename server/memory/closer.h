@@ -1,5 +1,5 @@
-/* A thread that unmaps and closes segments nobody uses any more: giving a quarter of a gigabyte back
- * takes tens of milliseconds, and whoever released it may be holding everybody up.
+/* A thread that unmaps and closes segments nobody uses any more: giving a quarter of a gigabyte
+ * back takes tens of milliseconds, and whoever released it may be holding everybody up.
  *
  * layer   memory, internal
  * threads closer_bury from any; start and stop from one

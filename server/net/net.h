@@ -3,8 +3,8 @@
  * layer   net, the only code that includes nng: called by server, calls dispatch
  * threads nng's few task threads run everything here, and never block; net_* belong to the main
  *         thread
- * source  DESIGN: the scalability protocols are spoken on nng's stream layer, not through its
- *         sockets
+ * source  ../../proto/PROTOCOL.md: the scalability protocols are spoken on nng's stream layer, not
+ *         through its sockets
  *
  * A life: net_new, dispatch_start with net_sink, net_listen for each address, net_stop_accepting,
  * dispatch_drain, net_close, dispatch_stop, net_free.
