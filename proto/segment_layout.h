@@ -24,8 +24,7 @@
  *      128  4      reader_sleeps  reader any, writer 0    wake it after writing: 1 by a packet, 2 by
  *                                                        a futex on this word (clients only);
  *                                                        0: it is awake
- *      132  4      reader_cpu     reader                  the processor it runs on, or ran on last;
- *                                                        of the server only, clients leave it 0
+ *      132  4      reader_cpu     reader                  the processor it runs on, or ran on last
  *      192  4      writer_waits   writer 1, reader 0      wake it after reading, by a packet
  *
  *      tail                  head
