@@ -110,7 +110,7 @@ void ring_withdraw_sleep(struct ring_end *reader) {
 }
 
 void ring_announce_wait(struct ring_end *writer) {
-  atomic_store_explicit(&writer->control->writer_waits, 1, memory_order_relaxed);
+  atomic_store_explicit(&writer->control->writer_waits, 1, memory_order_release);
   atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -119,7 +119,7 @@ static uint32_t take_flag(_Atomic uint32_t *flag) {
   if (atomic_load_explicit(flag, memory_order_relaxed) == 0) {
     return 0;
   }
-  return atomic_exchange_explicit(flag, 0, memory_order_relaxed);
+  return atomic_exchange_explicit(flag, 0, memory_order_acquire);
 }
 
 enum ring_bell ring_must_wake_reader(struct ring_end *writer) {

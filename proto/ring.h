@@ -55,7 +55,8 @@ bool ring_seems_writable(const struct ring_end *writer);
  * the next two. */
 void ring_announce_sleep(struct ring_end *reader, enum ring_bell bell);
 void ring_withdraw_sleep(struct ring_end *reader);
-/* The writer waits for room, and looks once more after this. */
+/* The writer waits for room, and looks once more after this. What was stored before is known to who
+ * is told to wake it. */
 void ring_announce_wait(struct ring_end *writer);
 /* After writing: how the reader has to be woken; says so once for each announcement. */
 enum ring_bell ring_must_wake_reader(struct ring_end *writer);

@@ -215,8 +215,16 @@ static void wake_client(struct local_link *link) {
   }
 }
 
+/* The client may read at once, and the local thread hear of it before the caller has unlocked: it is
+ * to know by then that replies are left. */
+static void announce_wait(struct local_link *link) {
+  note_unsent(link);
+  ring_announce_wait(&link->replies);
+}
+
 /* Moves what fits into the ring. With the lock. */
 static void send_locked(struct local_link *link) {
+  bool was_unsent = atomic_load_explicit(&link->is_unsent, memory_order_relaxed);
   bool has_sent = false, has_announced = false;
   while (link->takes_replies && link->unsent.len > 0) {
     size_t sent = ring_write(&link->replies, buffer_first(&link->unsent), link->unsent.len);
@@ -230,17 +238,17 @@ static void send_locked(struct local_link *link) {
     } else if (has_announced) {
       break;
     } else {
-      ring_announce_wait(&link->replies);
+      announce_wait(link);
       has_announced = true;
     }
   }
-  if (has_sent || !atomic_load(&link->is_unsent)) {
+  if (has_sent || !was_unsent) {
     link->unsent_since_ns = has_announced ? clock_now_ns() : 0;
   }
   if (has_sent) {
     wake_client(link);
   }
-  if (link->unsent.len > 0 || atomic_load_explicit(&link->is_unsent, memory_order_relaxed)) {
+  if (was_unsent || has_announced) {
     note_unsent(link);
   }
   buffer_trim(&link->unsent, KEPT_BYTES_MAX);

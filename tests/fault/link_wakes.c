@@ -1,0 +1,154 @@
+/* Replies that another thread than the local one finds no room for: they go when the client has read,
+ * however soon that is.
+ *
+ * One thread is the client and the server's local thread by turns: it reads as soon as the ring is
+ * said to be full, and whenever that makes it knock, the local thread hears it at once, with the other
+ * still on its way out of the call that found the ring full.
+ *
+ * usage: link_wakes [ROUNDS]
+ */
+#include "proto/base/clock.h"
+#include "proto/limits.h"
+#include "server/dispatch/dispatch.h"
+#include "server/local/link.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define REPLY_BYTES (HF_RING_BYTES + 1000)
+#define FIRST_BYTES 500 /* that are read: too few for what is left */
+#define STUCK_MS 1000
+
+static struct link_house house;
+static struct local_link *served;
+static int client_door;
+static int rounds_count = 5000;
+static atomic_size_t committed; /* bytes of replies that are begun, framed */
+static atomic_bool is_over;
+
+static uint8_t *begin(void *ctx, void *self, uint64_t id, const struct sp_route *route,
+                      size_t body_len) {
+  (void)ctx, (void)self, (void)id, (void)route, (void)body_len;
+  return NULL;
+}
+
+static void commit(void *ctx, void *self, uint64_t id) {
+  (void)ctx, (void)self, (void)id;
+}
+
+static void close_nothing(void *ctx, uint64_t id) {
+  (void)ctx, (void)id;
+}
+
+static int set_up(void **state) {
+  static const struct dispatch_sink sink = {NULL, begin, commit, close_nothing};
+  const struct dispatch_config config = {.memory_bytes_max = 1u << 20, .version = "test"};
+  const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_TCP};
+  int doors[2];
+  (void)state;
+  house.dispatch = dispatch_start(&config, &sink);
+  house.poke = -1;
+  house.budget.bytes_max = 64u << 20;
+  complaints_init(&house.complaints);
+  if (house.dispatch == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, doors) != 0) {
+    return -1;
+  }
+  client_door = doors[1];
+  served = link_new(&house, 1, doors[0], DOOR_WELCOME);
+  assert_int_equal(send(client_door, &hello, sizeof hello, 0), sizeof hello);
+  link_hear(served);
+  return served->state == LINK_OPEN ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  link_close(served, "done");
+  link_end(served);
+  link_release(served);
+  close(client_door);
+  dispatch_stop(house.dispatch);
+  complaints_deinit(&house.complaints);
+  return 0;
+}
+
+static void await_full(const struct segment_ring *control) {
+  while (atomic_load(&control->writer_waits) == 0 && !atomic_load(&is_over)) {
+  }
+}
+
+/* Reads one round's bytes. Whether all came. */
+static bool read_round(struct ring_end *replies, size_t total) {
+  static uint8_t bytes[HF_RING_BYTES];
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), STUCK_MS);
+  size_t capacity = FIRST_BYTES;
+  ring_announce_sleep(replies, RING_BELL_SOCKET);
+  await_full(replies->control);
+  while (replies->position < total && clock_now_ns() < deadline_ns) {
+    size_t got = ring_read(replies, bytes, capacity);
+    if (got > 0 && got != RING_BROKEN && ring_must_wake_writer(replies)) {
+      (void)link_serve(served, clock_now_ns());
+    }
+    capacity = sizeof bytes;
+    while (recv(client_door, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    }
+  }
+  return replies->position == total;
+}
+
+/* Answers how many bytes were there in time. */
+static void *read_all(void *unused) {
+  struct ring_end replies;
+  uint8_t *first = (uint8_t *)served->segment + SEGMENT_DATA_OFFSET;
+  (void)unused;
+  ring_init_reader(&replies, &served->segment->replies, first + HF_RING_BYTES, HF_RING_BYTES);
+  for (int round = 1; round <= rounds_count; round++) {
+    size_t total = (size_t)round * (REPLY_BYTES + sp_prefix_bytes(SP_TCP));
+    if (!read_round(&replies, total)) {
+      print_error("round %d: %llu of %zu bytes, and no more within %d ms\n", round,
+                  (unsigned long long)replies.position, total, STUCK_MS);
+      break;
+    }
+    atomic_store(&committed, total);
+  }
+  atomic_store(&is_over, true);
+  return NULL;
+}
+
+static void reply_once(size_t total) {
+  const struct sp_route route = {.len = 0};
+  uint8_t *body = link_reply_begin(served, &route, REPLY_BYTES, false);
+  assert_non_null(body);
+  memset(body, 'x', REPLY_BYTES);
+  link_reply_commit(served, false);
+  while (atomic_load(&committed) < total && !atomic_load(&is_over)) {
+  }
+}
+
+static void test_link_room_is_heard_of_by_one_of_two_threads(void **state) {
+  pthread_t reader;
+  size_t total = 0;
+  (void)state;
+  assert_int_equal(pthread_create(&reader, NULL, read_all, NULL), 0);
+  for (int round = 0; round < rounds_count && !atomic_load(&is_over); round++) {
+    total += REPLY_BYTES + sp_prefix_bytes(SP_TCP);
+    reply_once(total);
+  }
+  pthread_join(reader, NULL);
+  assert_int_equal(atomic_load(&committed), total);
+  assert_int_equal(atomic_load(&house.unsent_count), 0);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_link_room_is_heard_of_by_one_of_two_threads),
+  };
+  rounds_count = argc > 1 ? atoi(argv[1]) : rounds_count;
+  return cmocka_run_group_tests_name("fault.link_wakes", tests, set_up, tear_down);
+}
