@@ -38,11 +38,13 @@
  * locking an acquire. Raw kinds have no lock: single stores, atomic exchanges, nothing more; a
  * store says nothing about other elements.
  *
- * Changes. Who waits sets its flag, then reads the element, and if that is as it was sleeps until
- * `changes` is another number. Who writes stores the element, then loads the flags; for each it
- * finds it counts `changes` up and wakes (CELL_LOCAL_WAITS, which it clears first), or sends
- * cell_nudge (CELL_SERVER_WAITS). Of raw kinds a full barrier lies between store and load, again;
- * with a lock both sides do it while they have that.
+ * Changes. Who waits reads `changes`, sets its flag, then reads the element, and if that is as it
+ * was sleeps until `changes` is another number. Who writes stores the element, then loads the flags;
+ * for each it finds it counts `changes` up and wakes (CELL_LOCAL_WAITS, which it clears first), or
+ * sends cell_nudge (CELL_SERVER_WAITS). Of raw kinds a full barrier lies between store and load,
+ * again; with a lock both sides do it while they have that. A flag may be cleared that was set a
+ * moment ago, after the store; `changes`, which was read before that, is another number then, and
+ * who set the flag looks again.
  *
  * A client that dies with the mutex has published whole elements only. The kernel puts
  * FUTEX_OWNER_DIED into the word and wakes one who waits; that one makes the mutex consistent and

@@ -456,8 +456,8 @@ static enum near_way look(hf_object *object, const hf_value *known, int64_t *tim
     return way;
   }
   struct cell_header *header = header_of(object);
+  *changes = atomic_load(&header->changes); /* first: who takes the flag away counts after that */
   atomic_fetch_or(&header->flags, CELL_LOCAL_WAITS);
-  *changes = atomic_load(&header->changes);
   uint64_t bits = cell_read(object->near.type, object->near.elements, 0);
   near_leave(object);
   hf_reason reason = near_output(object, bits, &found);
