@@ -116,8 +116,9 @@ static struct rings *map_rings(int memory_fd, uint64_t ring_bytes, const char **
   }
   size_t size = segment_bytes(ring_bytes);
   struct rings *rings = calloc(1, sizeof *rings);
-  void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
-  if (rings == NULL || mapped == MAP_FAILED) {
+  void *mapped = rings == NULL ? MAP_FAILED
+                               : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
+  if (mapped == MAP_FAILED) {
     free(rings);
     errno = refuse(why, "out of memory", ENOMEM);
     return NULL;

@@ -131,7 +131,39 @@ static void test_attach_any_allocation_may_fail(void **state) {
   assert_true(far_count >= 3); /* what the library keeps of a segment */
 }
 
+/* Connecting maps the rings, or goes on over the socket, or is refused. */
+static size_t sweep_connecting(const struct hook *hook) {
+  bool has_failed = true;
+  size_t n = 0;
+  while (has_failed) {
+    const struct left before = what_is_there();
+    hf_conn *conn = NULL;
+    hook->fail_at(++n);
+    hf_status status = hf_connect(world.daemon.ipc_url, NULL, &conn);
+    has_failed = hook->has_failed();
+    hook->fail_at(0);
+    assert_true(has_failed || status == HF_OK);
+    if (status == HF_OK) {
+      expect_ok(hf_ping(conn, NULL));
+      hf_close(conn);
+    }
+    expect_as_before(before);
+  }
+  return n - 1;
+}
+
+static void test_attach_connecting_leaves_nothing_behind(void **state) {
+  (void)state;
+  const struct hook calls = {memory_hook_fail, memory_hook_has_failed, false};
+  const struct hook allocations = {malloc_hook_fail, malloc_hook_has_failed, true};
+  size_t calls_count = sweep_connecting(&calls);
+  size_t allocations_count = sweep_connecting(&allocations);
+  print_message("%zu calls and %zu allocations failed\n", calls_count, allocations_count);
+  assert_true(calls_count >= 1 && allocations_count >= 1);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_attach_connecting_leaves_nothing_behind),
     cmocka_unit_test(test_attach_any_call_may_fail),
     cmocka_unit_test(test_attach_any_allocation_may_fail),
 };
