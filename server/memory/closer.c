@@ -25,10 +25,13 @@ static void *run(void *arg) {
       pthread_cond_wait(&closer->changed, &closer->mutex);
       continue;
     }
+    size_t bytes = mapping->bytes;
     closer->buried = mapping->next_buried;
     pthread_mutex_unlock(&closer->mutex);
     mapping_close(mapping);
     pthread_mutex_lock(&closer->mutex);
+    closer->left.count--;
+    closer->left.bytes -= bytes;
   }
   pthread_mutex_unlock(&closer->mutex);
   return NULL;
@@ -60,6 +63,15 @@ void closer_bury(struct closer *closer, struct mapping *mapping) {
   pthread_mutex_lock(&closer->mutex);
   mapping->next_buried = closer->buried;
   closer->buried = mapping;
+  closer->left.count++;
+  closer->left.bytes += mapping->bytes;
   pthread_cond_signal(&closer->changed);
   pthread_mutex_unlock(&closer->mutex);
+}
+
+struct burden closer_left(struct closer *closer) {
+  pthread_mutex_lock(&closer->mutex);
+  struct burden left = closer->left;
+  pthread_mutex_unlock(&closer->mutex);
+  return left;
 }

@@ -2,7 +2,7 @@
  * back takes tens of milliseconds, and whoever released it may be holding everybody up.
  *
  * layer   memory, internal
- * threads closer_bury from any; start and stop from one
+ * threads closer_bury and closer_left from any; start and stop from one
  */
 #ifndef HF_MEMORY_CLOSER_H
 #define HF_MEMORY_CLOSER_H
@@ -19,11 +19,17 @@ struct mapping {
   int fd;
 };
 
+/* What is not given back yet. */
+struct burden {
+  size_t count, bytes;
+};
+
 struct closer {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   pthread_t thread;
   struct mapping *buried;
+  struct burden left; /* those, and the one that is being closed */
   bool stopping;
 };
 
@@ -33,6 +39,8 @@ bool closer_start(struct closer *closer);
 void closer_stop(struct closer *closer);
 /* Taken, and freed when it is closed. Quick. */
 void closer_bury(struct closer *closer, struct mapping *mapping);
+
+struct burden closer_left(struct closer *closer);
 
 /* On this thread. */
 void mapping_close(struct mapping *mapping);

@@ -72,8 +72,16 @@ static int make_memfd(size_t bytes, unsigned more_seals, char **mapped) {
   return fd;
 }
 
+/* What is still being given back counts too: whoever makes and deletes cells may be quicker. */
+static bool is_allowed(struct segments *segments, size_t bytes) {
+  const struct burden left = closer_left(&segments->closer);
+  size_t taken = segments->bytes + left.bytes;
+  return segments->by_id.count + left.count < HF_SEGMENTS_MAX && taken <= HF_SEGMENTS_BYTES_MAX &&
+         bytes <= HF_SEGMENTS_BYTES_MAX - taken;
+}
+
 static struct segment *open_segment(struct segments *segments, size_t bytes, unsigned more_seals) {
-  if (segments->by_id.count >= HF_SEGMENTS_MAX || bytes > HF_SEGMENTS_BYTES_MAX - segments->bytes) {
+  if (!is_allowed(segments, bytes)) {
     return NULL;
   }
   struct segment *segment = calloc(1, sizeof *segment);

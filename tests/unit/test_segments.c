@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define CLOSED_BYTES ((size_t)256 << 20) /* takes tens of milliseconds */
+
 static struct segments *segments;
 static struct segment_source source;
 
@@ -205,6 +207,24 @@ static void test_segments_are_unmapped_by_another_thread(void **state) {
   assert_int_equal(memory_hook_own_unmappings(), before);
 }
 
+/* Cells that come and go are no way around the limits while their memory is being given back. */
+static void test_segments_being_closed_count_yet(void **state) {
+  (void)state;
+  struct segment_place place = allocate(CLOSED_BYTES);
+  size_t descriptors_max = 0;
+  memset(place.address, 1, CLOSED_BYTES);
+  release(place);
+  for (size_t i = 0; i < 4 * HF_SEGMENTS_MAX; i++) {
+    if (source.allocate(source.ctx, HF_ARENA_CELL_BYTES_MAX + 1, &place)) {
+      release(place);
+    }
+    size_t descriptors = memory_hook_descriptors();
+    descriptors_max = descriptors > descriptors_max ? descriptors : descriptors_max;
+  }
+  print_message("%zu descriptors at most\n", descriptors_max);
+  assert_true(descriptors_max <= HF_SEGMENTS_MAX);
+}
+
 /* Whichever call fails, there are segments or nothing. */
 static void test_segments_begin_or_leave_nothing(void **state) {
   (void)state;
@@ -323,6 +343,7 @@ int main(int argc, char **argv) {
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_segments_are_unmapped_by_another_thread, set_up,
                                       tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_being_closed_count_yet, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_segments_begin_or_leave_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_segments_model, set_up, tear_down),
   };
