@@ -204,12 +204,18 @@ static void let_in(struct local *local, int fd) {
   }
 }
 
+/* They stay in epoll, because putting them there again might fail: memory is what there is none of. */
+static void watch_doors(struct local *local, uint32_t events) {
+  for (size_t i = 0; i < local->doors_count; i++) {
+    struct epoll_event event = {.events = events, .data = {.u64 = i}};
+    epoll_ctl(local->poll, EPOLL_CTL_MOD, local->doors[i].fd, &event);
+  }
+}
+
 static void pause_accepting(struct local *local) {
   complaints_log(&local->house.complaints, "accept failed, trying on reason=\"%s\"",
                  strerror(errno));
-  for (size_t i = 0; i < local->doors_count; i++) {
-    unwatch(local, local->doors[i].fd);
-  }
+  watch_doors(local, 0);
   local->is_pausing = true;
 }
 
@@ -230,10 +236,10 @@ static void answer_door(struct local *local, size_t idx) {
 
 static void accept_again(struct local *local) {
   pthread_mutex_lock(&local->doors_lock);
-  for (size_t i = 0; local->is_pausing && local->is_accepting && i < local->doors_count; i++) {
-    (void)watch(local, local->doors[i].fd, i);
+  if (local->is_pausing) {
+    watch_doors(local, EPOLLIN);
+    local->is_pausing = false;
   }
-  local->is_pausing = false;
   pthread_mutex_unlock(&local->doors_lock);
 }
 

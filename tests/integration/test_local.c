@@ -1,12 +1,18 @@
 /* Which way calls go: shared memory where it may be, a socket where not, and nobody notices. */
+#define _GNU_SOURCE /* for prlimit */
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/door.h"
 #include "tests/integration/world.h"
 
 #define SHARED "shared memory"
@@ -14,6 +20,8 @@
 #define IDLE_MS 2000
 /* A clock tick, which is what /proc counts in, and what asking costs. */
 #define IDLE_TICKS_MAX 1
+#define PAUSE_MS 1500 /* longer than it leaves the doors alone */
+#define PAUSE_TICKS_MAX 20
 #define CROWD 24
 #define CROWD_CALLS 3000
 #define FEW 4
@@ -217,6 +225,55 @@ static void test_local_idle_clients_cost_no_time(void **state) {
   }
 }
 
+/* ---------------------------------------------------------------- no descriptors */
+
+static rlim_t lowest_free_descriptor(void) {
+  char path[64];
+  rlim_t fd = 0;
+  do {
+    snprintf(path, sizeof path, "/proc/%ld/fd/%llu", (long)world.daemon.pid,
+             (unsigned long long)fd++);
+  } while (access(path, F_OK) == 0);
+  return fd - 1;
+}
+
+/* Of the server; answers what it was. */
+static struct rlimit limit_descriptors(rlim_t count) {
+  struct rlimit before, limit;
+  assert_int_equal(prlimit(world.daemon.pid, RLIMIT_NOFILE, NULL, &before), 0);
+  limit = before;
+  limit.rlim_cur = count;
+  assert_int_equal(prlimit(world.daemon.pid, RLIMIT_NOFILE, &limit, NULL), 0);
+  return before;
+}
+
+static int knock_at_door(void) {
+  const struct door_hello hello = {.magic = DOOR_SEGMENT, .segment = UINT64_MAX};
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char path[256];
+  door_path(path);
+  snprintf(address.sun_path, sizeof address.sun_path, "%.107s", path);
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
+  return fd;
+}
+
+/* Who can't be let in waits without keeping the thread busy, and is let in when that is over. */
+static void test_local_door_opens_again_when_there_are_descriptors(void **state) {
+  (void)state;
+  struct rlimit before = limit_descriptors(lowest_free_descriptor());
+  struct pollfd door = {.fd = knock_at_door(), .events = POLLIN};
+  uint64_t ticks = server_ticks();
+  assert_int_equal(poll(&door, 1, PAUSE_MS), 0);
+  ticks = server_ticks() - ticks;
+  limit_descriptors(before.rlim_cur);
+  assert_int_equal(poll(&door, 1, 3000), 1);
+  print_message("%llu ticks in %d ms without descriptors\n", (unsigned long long)ticks, PAUSE_MS);
+  assert_true(ticks <= PAUSE_TICKS_MAX);
+  close(door.fd);
+}
+
 /* ---------------------------------------------------------------- a crowd */
 
 static void connect_crowd(hf_conn *conns[CROWD]) {
@@ -350,6 +407,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
     cmocka_unit_test(test_local_idle_clients_cost_no_time),
+    cmocka_unit_test(test_local_door_opens_again_when_there_are_descriptors),
     cmocka_unit_test(test_local_crowd_wakes_one_thread_a_call),
     cmocka_unit_test(test_local_crowd_loses_no_wake_up),
 };
