@@ -11,12 +11,14 @@
 struct cell_header;
 struct cell_life;
 struct cell_type;
+struct segment_map;
 
 /* Of values and arrays: where their elements are within reach; see near.h. */
 struct near_cell {
   struct cell_header *header;   /* NULL: behind the server */
   void *elements;               /* behind the header */
   const struct cell_life *life; /* the server's */
+  struct segment_map *map;      /* that they are in; counts us */
   const struct cell_type *type;
   bool is_asked;  /* the server told where it is, or that it is nowhere */
   bool is_mapped; /* or is being, or could not be */

@@ -82,15 +82,21 @@ static void publish(hf_object *object, struct cell_header *header) {
 
 void near_map(hf_object *object) {
   struct near_cell *cell = &object->near;
-  size_t bytes;
   if (cell->segment == 0 || __atomic_exchange_n(&cell->is_mapped, true, __ATOMIC_ACQ_REL)) {
     return;
   }
-  cell->life = segments_life(object->conn);
-  char *address = cell->life != NULL ? segments_map(object->conn, cell->segment, &bytes) : NULL;
-  if (address != NULL && fits(cell, bytes)) {
-    publish(object, (struct cell_header *)(void *)(address + cell->offset));
+  hf_conn *conn = object->conn;
+  struct segment_map *before = cell->map; /* a child's: the parent's */
+  cell->life = segments_life(conn);
+  struct segment_map *map = cell->life != NULL ? segments_use(conn, cell->segment) : NULL;
+  if (map == NULL) {
+    return;
   }
+  cell->map = map;
+  if (fits(cell, map->bytes)) {
+    publish(object, (struct cell_header *)(void *)((char *)map->address + cell->offset));
+  }
+  segments_let_go(conn, before);
 }
 
 static hf_reason take_place(hf_conn *conn, const Holdfast__Response *reply,
@@ -341,7 +347,11 @@ static enum near_way gather(hf_object *object, struct cell_header *header, hf_st
 
 void near_close(hf_object *object) {
   struct cell_header *header = header_of(object);
-  if (header == NULL || object->near.depth == 0 || !is_held_here(header)) {
+  if (header == NULL || object->near.depth == 0) {
+    return;
+  }
+  if (!is_held_here(header)) {
+    object->near.map = NULL; /* stays: another thread of ours has the mutex in its list */
     return;
   }
   if (change_over(object, header) != HF_OK) {

@@ -112,9 +112,11 @@ void hf_object_close(hf_object *object) {
   }
   hf_conn *conn = object->conn;
   near_close(object);
+  struct segment_map *map = object->near.map;
   conn_lock(conn);
   handle_free(object);
   conn_unlock(conn);
+  segments_let_go(conn, map);
 }
 
 /* ---------------------------------------------------------------- references */

@@ -7,12 +7,16 @@
 #include "client/src/rings.h"
 #include "proto/base/clock.h"
 #include "proto/door.h"
+#include "proto/limits.h"
 
 /* The server has just answered a call; it won't take long. */
 #define FETCH_MS 500
 
-bool segments_are_wanted(const hf_conn *conn) {
-  return conn->wants_local && conn->door[0] != '\0';
+bool segments_are_wanted(hf_conn *conn) {
+  conn_lock(conn);
+  bool knows_door = conn->door[0] != '\0';
+  conn_unlock(conn);
+  return conn->wants_local && knows_door;
 }
 
 /* ---------------------------------------------------------------- one of them */
@@ -59,10 +63,12 @@ static struct segment_map *fetch(const char *door_path, uint64_t id) {
   return map;
 }
 
-static void free_map(struct segment_map *map) {
-  if (map != NULL) {
+static void free_maps(struct segment_map *map) {
+  while (map != NULL) {
+    struct segment_map *next = map->next;
     munmap(map->address, map->bytes);
     free(map);
+    map = next;
   }
 }
 
@@ -76,32 +82,62 @@ static struct segment_map *find(const hf_conn *conn, uint64_t id) {
   return map;
 }
 
-void *segments_map(hf_conn *conn, uint64_t id, size_t *bytes) {
+struct segment_map *segments_use(hf_conn *conn, uint64_t id) {
   char door[CONN_DOOR_BYTES_MAX];
+  struct segment_map *fetched = NULL;
   conn_lock(conn);
-  struct segment_map *found = find(conn, id), *fetched = NULL;
-  memcpy(door, conn->door, sizeof door);
-  conn_unlock(conn);
+  struct segment_map *found = find(conn, id);
   if (found == NULL) {
+    memcpy(door, conn->door, sizeof door);
+    conn_unlock(conn);
     fetched = fetch(door, id);
     conn_lock(conn);
     found = find(conn, id); /* another thread may have been faster */
-    if (found == NULL && fetched != NULL) {
-      fetched->next = conn->segments;
-      conn->segments = found = fetched;
-      fetched = NULL;
-    }
-    conn_unlock(conn);
-    free_map(fetched);
   }
-  *bytes = found != NULL ? found->bytes : 0;
-  return found != NULL ? found->address : NULL;
+  if (found == NULL && fetched != NULL) {
+    fetched->next = conn->segments;
+    conn->segments = found = fetched;
+    fetched = NULL;
+  }
+  if (found != NULL) {
+    found->uses++;
+  }
+  conn_unlock(conn);
+  free_maps(fetched);
+  return found;
+}
+
+static struct segment_map *take_unused(hf_conn *conn) {
+  struct segment_map *unused = NULL, **at = &conn->segments;
+  bool has_spare = false;
+  while (*at != NULL) {
+    struct segment_map *map = *at;
+    if (map->uses == 0 && (has_spare || map->bytes != HF_ARENA_BYTES)) {
+      *at = map->next;
+      map->next = unused;
+      unused = map;
+    } else {
+      has_spare |= map->uses == 0;
+      at = &map->next;
+    }
+  }
+  return unused;
+}
+
+/* Much memory takes long to unmap: not under the mutex. */
+void segments_let_go(hf_conn *conn, struct segment_map *map) {
+  if (map == NULL) {
+    return;
+  }
+  conn_lock(conn);
+  struct segment_map *unused = --map->uses == 0 ? take_unused(conn) : NULL;
+  conn_unlock(conn);
+  free_maps(unused);
 }
 
 const struct cell_life *segments_life(hf_conn *conn) {
-  size_t bytes;
-  const struct cell_life *life = segments_map(conn, CELL_LIFE_SEGMENT, &bytes);
-  return bytes >= sizeof *life ? life : NULL;
+  const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT); /* for good */
+  return map != NULL && map->bytes >= sizeof(struct cell_life) ? map->address : NULL;
 }
 
 void segments_become_child(hf_conn *conn) {
@@ -111,9 +147,6 @@ void segments_become_child(hf_conn *conn) {
 }
 
 void segments_free_all(hf_conn *conn) {
-  while (conn->segments != NULL) {
-    struct segment_map *map = conn->segments;
-    conn->segments = map->next;
-    free_map(map);
-  }
+  free_maps(conn->segments);
+  conn->segments = NULL;
 }

@@ -1,5 +1,6 @@
-/* Segments of cells that the server lent: fetched at its door, mapped once, kept until the
- * connection is freed, because pointers into them are the user's too.
+/* Segments of cells that the server lent: fetched at its door, and mapped as long as a handle uses
+ * them, because pointers into them are the user's too. One arena that nobody uses stays, for the next
+ * handle; so does the server's life.
  *
  * layer   client, beside conn
  * threads Connection's mutex guards the list; fetching happens without it.
@@ -16,12 +17,16 @@ struct segment_map {
   uint64_t id; /* 0: of a server that may not be this process's any more */
   void *address;
   size_t bytes;
+  size_t uses; /* handles */
 };
 
-/* Whether cells are worth asking for: the server's door is known, and not to be left alone. */
-bool segments_are_wanted(const hf_conn *conn);
-/* The segment, mapped; NULL: it can't be had. Takes the connection's mutex. */
-void *segments_map(hf_conn *conn, uint64_t id, size_t *bytes);
+/* Whether cells are worth asking for: the server's door is known, and not to be left alone. Takes
+ * the connection's mutex, as all of these but the last two. */
+bool segments_are_wanted(hf_conn *conn);
+/* The segment, used once more; NULL: it can't be had. */
+struct segment_map *segments_use(hf_conn *conn, uint64_t id);
+/* Used once less. May be NULL. */
+void segments_let_go(hf_conn *conn, struct segment_map *map);
 /* The server's life, to be read only; NULL: it can't be had. */
 const struct cell_life *segments_life(hf_conn *conn);
 /* In a forked child: its server may be another one. */

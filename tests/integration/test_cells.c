@@ -3,7 +3,6 @@
  *
  *   test_cells local [--count N]      N increments by each of three processes, 20,000 by default
  */
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -471,74 +470,6 @@ static void test_cells_deleted_ones_are_gone_for_everybody(void **state) {
   hf_cell_close(raw);
 }
 
-static unsigned mapped(pid_t pid) {
-  char path[64], line[512];
-  unsigned count = 0;
-  snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-  FILE *file = fopen(path, "r");
-  assert_non_null(file);
-  while (fgets(line, sizeof line, file) != NULL) {
-    count += strstr(line, "memfd:holdfast") != NULL;
-  }
-  fclose(file);
-  return count;
-}
-
-static unsigned descriptors(pid_t pid) {
-  char path[64];
-  unsigned count = 0;
-  snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-  DIR *dir = opendir(path);
-  assert_non_null(dir);
-  while (readdir(dir) != NULL) {
-    count++;
-  }
-  closedir(dir);
-  return count;
-}
-
-static void use_many(void) {
-  hf_conn *conn = connect_again(0);
-  hf_array *arrays[20];
-  hf_cell *cells[20];
-  for (int i = 0; i < 20; i++) {
-    expect_ok(hf_array_open(conn, NULL, 'd', 20000, NULL, &arrays[i]));
-    expect_ok(hf_value_open(conn, NULL, 'd', hf_float(1), &cells[i]));
-    assert_non_null(hf_array_data(arrays[i]));
-    assert_non_null(hf_cell_data(cells[i]));
-  }
-  for (int i = 0; i < 20; i++) {
-    hf_array_close(arrays[i]);
-    hf_cell_close(cells[i]);
-  }
-  hf_close(conn);
-}
-
-static void test_cells_nothing_is_left_of_those_gone(void **state) {
-  (void)state;
-  unsigned maps[2], fds[2], own = 0;
-  for (int round = 0; round < 10; round++) {
-    use_many();
-    expect_ok(hf_ping(world.conn, NULL));
-    uint64_t until_ms = now_ms() + 2000; /* connections end a little later */
-    do {
-      maps[round > 0] = mapped(world.daemon.pid);
-      fds[round > 0] = descriptors(world.daemon.pid);
-      sleep_ms(1);
-    } while (round > 0 && (maps[1] > maps[0] || fds[1] > fds[0]) && now_ms() < until_ms);
-    if (round == 0) {
-      sleep_ms(200);
-      maps[0] = mapped(world.daemon.pid);
-      fds[0] = descriptors(world.daemon.pid);
-      own = mapped(getpid());
-    }
-  }
-  printf("server's mappings %u -> %u, descriptors %u -> %u\n", maps[0], maps[1], fds[0], fds[1]);
-  assert_true(maps[1] <= maps[0]);
-  assert_true(fds[1] <= fds[0]);
-  assert_int_equal(mapped(getpid()), own);
-}
-
 /* ---- the last: the server ends */
 
 static void test_cells_dead_server_is_noticed(void **state) {
@@ -577,7 +508,6 @@ static const struct CMUnitTest tests[] = {
     PAIR(test_cells_child_has_the_parents_mapping),
     PAIR(test_cells_handle_from_a_reference_is_within_reach),
     PAIR(test_cells_deleted_ones_are_gone_for_everybody),
-    PAIR(test_cells_nothing_is_left_of_those_gone),
     cmocka_unit_test(test_cells_dead_server_is_noticed),
 };
 

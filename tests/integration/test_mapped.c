@@ -1,0 +1,213 @@
+/* What a process has mapped of values and arrays, and for how long. */
+#include <dirent.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "tests/integration/world.h"
+
+#define LARGE_COUNT 20000 /* elements: too many for an arena */
+#define ROUNDS 30
+
+static unsigned mapped(pid_t pid) {
+  char path[64], line[512];
+  unsigned count = 0;
+  snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  while (fgets(line, sizeof line, file) != NULL) {
+    count += strstr(line, "memfd:holdfast") != NULL;
+  }
+  fclose(file);
+  return count;
+}
+
+static unsigned descriptors(pid_t pid) {
+  char path[64];
+  unsigned count = 0;
+  snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+  DIR *dir = opendir(path);
+  assert_non_null(dir);
+  while (readdir(dir) != NULL) {
+    count++;
+  }
+  closedir(dir);
+  return count;
+}
+
+/* ---- connections */
+
+static void use_many(void) {
+  hf_conn *conn = connect_again(0);
+  hf_array *arrays[20];
+  hf_cell *cells[20];
+  for (int i = 0; i < 20; i++) {
+    expect_ok(hf_array_open(conn, NULL, 'd', 20000, NULL, &arrays[i]));
+    expect_ok(hf_value_open(conn, NULL, 'd', hf_float(1), &cells[i]));
+    assert_non_null(hf_array_data(arrays[i]));
+    assert_non_null(hf_cell_data(cells[i]));
+  }
+  for (int i = 0; i < 20; i++) {
+    hf_array_close(arrays[i]);
+    hf_cell_close(cells[i]);
+  }
+  hf_close(conn);
+}
+
+static void test_mapped_nothing_is_left_of_connections_gone(void **state) {
+  (void)state;
+  unsigned maps[2], fds[2], own = 0;
+  for (int round = 0; round < 10; round++) {
+    use_many();
+    expect_ok(hf_ping(world.conn, NULL));
+    uint64_t until_ms = now_ms() + 2000; /* connections end a little later */
+    do {
+      maps[round > 0] = mapped(world.daemon.pid);
+      fds[round > 0] = descriptors(world.daemon.pid);
+      sleep_ms(1);
+    } while (round > 0 && (maps[1] > maps[0] || fds[1] > fds[0]) && now_ms() < until_ms);
+    if (round == 0) {
+      sleep_ms(200);
+      maps[0] = mapped(world.daemon.pid);
+      fds[0] = descriptors(world.daemon.pid);
+      own = mapped(getpid());
+    }
+  }
+  printf("server's mappings %u -> %u, descriptors %u -> %u\n", maps[0], maps[1], fds[0], fds[1]);
+  assert_true(maps[1] <= maps[0]);
+  assert_true(fds[1] <= fds[0]);
+  assert_int_equal(mapped(getpid()), own);
+}
+
+/* ---- handles of a connection that stays */
+
+static hf_array *open_large(const char *name) {
+  hf_array *array;
+  expect_ok(hf_array_open(world.conn, name, 'q', LARGE_COUNT, NULL, &array));
+  assert_non_null(hf_array_data(array));
+  return array;
+}
+
+static hf_cell *open_small(void) {
+  hf_cell *cell;
+  expect_ok(hf_value_open(world.conn, NULL, 'q', hf_int(0), &cell));
+  assert_non_null(hf_cell_data(cell));
+  return cell;
+}
+
+/* What stays is the server's life, and an arena. */
+static void test_mapped_until_the_handle_is_closed(void **state) {
+  (void)state;
+  hf_cell_close(open_small());
+  unsigned before = mapped(getpid());
+  for (int i = 0; i < ROUNDS; i++) {
+    hf_array *array = open_large(NULL);
+    hf_cell *cell = open_small();
+    assert_int_equal(mapped(getpid()), before + 1);
+    hf_array_close(array);
+    assert_int_equal(mapped(getpid()), before);
+    hf_cell_close(cell);
+    assert_int_equal(mapped(getpid()), before);
+  }
+}
+
+static void test_mapped_one_arena_stays(void **state) {
+  (void)state;
+  hf_cell *cell = open_small();
+  hf_array *arrays[ROUNDS];
+  unsigned before = mapped(getpid());
+  for (int i = 0; i < ROUNDS; i++) {
+    expect_ok(hf_array_open(world.conn, NULL, 'q', 8000, NULL, &arrays[i])); /* 16 in an arena */
+    assert_non_null(hf_array_data(arrays[i]));
+  }
+  assert_true(mapped(getpid()) >= before + 2);
+  for (int i = 0; i < ROUNDS; i++) {
+    hf_array_close(arrays[i]);
+  }
+  hf_cell_close(cell);
+  assert_true(mapped(getpid()) <= before);
+}
+
+static void test_mapped_as_long_as_another_handle_is_open(void **state) {
+  (void)state;
+  unsigned before = mapped(getpid());
+  hf_array *one = open_large("twice"), *other = open_large("twice");
+  int64_t *elements = hf_array_data(one);
+  assert_ptr_equal(hf_array_data(other), elements);
+  hf_array_close(one);
+  elements[LARGE_COUNT - 1] = 7;
+  assert_int_equal(mapped(getpid()), before + 1);
+  hf_array_close(other);
+  assert_int_equal(mapped(getpid()), before);
+  expect_ok(hf_delete(world.conn, "twice"));
+}
+
+static int close_inherited(void *argument) {
+  hf_array *array = argument;
+  unsigned before = mapped(getpid());
+  int64_t *elements = hf_array_data(array);
+  if (elements == NULL || elements[0] != 5 || hf_array_set(array, 1, hf_int(6)) != HF_OK) {
+    return 1;
+  }
+  hf_array_close(array);
+  return mapped(getpid()) < before + 2 ? 0 : 2; /* it has rings and a life of its own */
+}
+
+static void test_mapped_in_a_child_until_it_closes_its_own(void **state) {
+  (void)state;
+  hf_array *array = open_large(NULL);
+  int64_t *elements = hf_array_data(array);
+  elements[0] = 5;
+  assert_int_equal(child_end(child_start(close_inherited, array)), 0);
+  assert_int_equal(elements[1], 6);
+  hf_array_close(array);
+}
+
+/* The C library has that mutex in the list of the thread, and writes there with the next one. */
+static struct {
+  pthread_barrier_t barrier;
+  hf_array *array;
+} holder;
+
+static void *hold(void *unused) {
+  (void)unused;
+  hf_cell *cell = open_small();
+  expect_ok(hf_array_lock(holder.array, 0));
+  pthread_barrier_wait(&holder.barrier);
+  pthread_barrier_wait(&holder.barrier); /* closed */
+  for (int i = 0; i < ROUNDS; i++) {
+    expect_ok(hf_cell_add(cell, hf_int(1), NULL));
+  }
+  hf_cell_close(cell);
+  return NULL;
+}
+
+static void test_mapped_while_another_thread_has_the_lock(void **state) {
+  (void)state;
+  pthread_t thread;
+  pthread_barrier_init(&holder.barrier, NULL, 2);
+  holder.array = open_large("held");
+  pthread_create(&thread, NULL, hold, NULL);
+  pthread_barrier_wait(&holder.barrier);
+  hf_array_close(holder.array);
+  pthread_barrier_wait(&holder.barrier);
+  pthread_join(thread, NULL);
+  pthread_barrier_destroy(&holder.barrier);
+  holder.array = open_large("held");
+  struct hf_grant grant;
+  expect_ok(hf_array_lock_with(holder.array, 1000, &grant));
+  assert_true(grant.owner_died); /* its thread ended with the lock */
+  expect_ok(hf_array_unlock(holder.array));
+  hf_array_close(holder.array);
+  expect_ok(hf_delete(world.conn, "held"));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_mapped_nothing_is_left_of_connections_gone),
+    cmocka_unit_test(test_mapped_until_the_handle_is_closed),
+    cmocka_unit_test(test_mapped_one_arena_stays),
+    cmocka_unit_test(test_mapped_as_long_as_another_handle_is_open),
+    cmocka_unit_test(test_mapped_in_a_child_until_it_closes_its_own),
+    cmocka_unit_test(test_mapped_while_another_thread_has_the_lock),
+};
+
+WORLD_MAIN("mapped", tests)
