@@ -83,8 +83,10 @@ static char *default_client(void) {
 
 void conn_set_door(hf_conn *conn, struct bytes path) {
   bool fits = path.len < sizeof conn->door;
+  conn_lock(conn);
   snprintf(conn->door, sizeof conn->door, "%.*s", fits ? (int)path.len : 0,
            (const char *)path.data);
+  conn_unlock(conn);
 }
 
 /* The door of an ipc address is beside it; over tcp the server tells. */

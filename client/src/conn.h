@@ -55,7 +55,8 @@ struct hf_conn {
 
   /* Shared memory. The driver's, but for the last, which says why it is not used; NULL: it is. */
   bool wants_local;
-  char door[CONN_DOOR_BYTES_MAX]; /* where to get it; "": not known, or there is none */
+  char door[CONN_DOOR_BYTES_MAX]; /* where to get it; "": not known, or there is none; written under
+                                   * the mutex */
   uint64_t local_rest_until_ns;   /* it broke lately: sockets until then */
   _Atomic(const char *) no_local; /* static */
 
@@ -128,7 +129,7 @@ void conn_end(hf_conn *conn, struct failure *failure);
 /* One attempt to open or resume the session over a new link; waits out the backoff first. The
  * driver's; releases the mutex meanwhile. */
 void session_establish(hf_conn *conn, uint64_t deadline_ns);
-/* Notes where the server's memory is to be had. */
+/* Notes where the server's memory is to be had. Takes the mutex itself. */
 void conn_set_door(hf_conn *conn, struct bytes path);
 /* In a forked child, mutex held before the fork: forgets the parent's link and session. */
 void conn_become_child(hf_conn *conn);

@@ -60,7 +60,7 @@ static int hear_answer(int door, uint64_t deadline_ns, struct door_answer *answe
   struct msghdr message = {.msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
-                           .msg_controllen = sizeof control.bytes};
+                           .msg_controllen = CMSG_LEN(sizeof(int))}; /* no room for two */
   ssize_t received;
   while (descriptor_wait(door, POLLIN, deadline_ns) == 0) {
     if (clock_now_ns() >= deadline_ns) {

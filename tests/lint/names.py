@@ -48,7 +48,8 @@ def missing_names(text, names, words):
 def main():
     root = sys.argv[1]
     names = tree(root)
-    texts, words = {page: read(root, page) for page in PAGES}, set()
+    texts = {page: read(root, page) for page in PAGES}
+    words = {os.path.basename(name).partition(".")[0].lower() for name in names}
     for name in names:
         if name.endswith((".c", ".h", ".proto")):
             text = read(root, name)
