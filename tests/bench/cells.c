@@ -133,7 +133,7 @@ static void bare_sums(void) {
 }
 
 static void cell_sums(void) {
-  int64_t sum;
+  int64_t sum = 0;
   for (int i = 0; i < LOOPS; i++) {
     check(hf_cell_sum_i64(raw, 1, &sum));
     sink = sum;
