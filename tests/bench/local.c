@@ -8,102 +8,26 @@
  * socket is short or long as the other side happens to be awake, and its median jumps between the
  * two; rows in brackets are told beside, without a target.
  */
-#include "proto/base/clock.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/library.h"
 #include "tests/bench/loadgen.h"
 #include "tests/bench/manager.h"
 #include "tests/bench/process.h"
 #include "tests/bench/redis.h"
+#include "tests/bench/rested.h"
 #include "tests/support/daemon.h"
 
-#include <linux/futex.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
-#define PAUSE_NS 1000000
-
-/* ---------------------------------------------------------------- futex ping-pong */
-
-struct table {
-  _Atomic uint32_t ball; /* odd: the other's */
-};
-
-static void await_ball(struct table *table, uint32_t seen) {
-  while (atomic_load(&table->ball) == seen) {
-    syscall(SYS_futex, &table->ball, FUTEX_WAIT, seen, NULL, NULL, 0);
-  }
-}
-
-static void hit_ball(struct table *table) {
-  atomic_fetch_add(&table->ball, 1);
-  syscall(SYS_futex, &table->ball, FUTEX_WAKE, 1, NULL, NULL, 0);
-}
-
-static _Noreturn void play(struct table *table) {
-  for (;;) {
-    uint32_t seen = atomic_load(&table->ball);
-    if (seen % 2 == 1) {
-      hit_ball(table);
-    } else {
-      await_ball(table, seen);
-    }
-  }
-}
-
-static void pause_a_moment(void) {
-  nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
-}
-
-static void play_once(struct table *table) {
-  hit_ball(table);
-  for (uint32_t seen; (seen = atomic_load(&table->ball)) % 2 == 1;) {
-    await_ball(table, seen);
-  }
-}
-
-/* ---------------------------------------------------------------- after a rest */
-
-static void get_once(struct library *library) {
-  hf_value value;
-  library_expect(hf_dict_get(library->dict, hf_text_n(bench_key(7), BENCH_KEY_BYTES), &value),
-                 "get");
-  hf_value_clear(&value);
-}
-
-/* Medians of calls and of ping-pong in turn, each after a rest. */
-static double rested_ratio(struct library *library, struct table *table, unsigned duration_ms) {
-  struct histogram *calls = bench_alloc(1, sizeof *calls), *floor = bench_alloc(1, sizeof *floor);
-  uint64_t until_ns = clock_now_ns() + 2 * duration_ms * CLOCK_NS_PER_MS;
-  while (clock_now_ns() < until_ns) {
-    pause_a_moment();
-    uint64_t began_ns = clock_now_ns();
-    play_once(table);
-    histogram_add(floor, clock_now_ns() - began_ns);
-    pause_a_moment();
-    began_ns = clock_now_ns();
-    get_once(library);
-    histogram_add(calls, clock_now_ns() - began_ns);
-  }
-  double ratio =
-      (double)histogram_quantile_ns(calls, 0.5) / (double)histogram_quantile_ns(floor, 0.5);
-  free(calls);
-  free(floor);
-  return ratio;
-}
 
 /* ---------------------------------------------------------------- rounds */
 
 enum row {
   BUSY,
-  RESTED,
+  RESTED_APART,
+  RESTED_TOGETHER,
   SOCKET,
   REDIS_ONE,
   REDIS_ONE_MEDIAN,
@@ -119,7 +43,8 @@ static const struct {
   bool at_most;
 } rows[ROW_COUNT] = {
     [BUSY] = {"one at a time", "us", 3, true},
-    [RESTED] = {"after 1 ms of rest / futex ping-pong", "x", 1.3, true},
+    [RESTED_APART] = {"after 1 ms / ping-pong, two processors", "x", 1.3, true},
+    [RESTED_TOGETHER] = {"after 1 ms / ping-pong, one processor", "x", 1.3, true},
     [SOCKET] = {"one at a time, ipc socket / ring", "x", 2, false},
     [REDIS_ONE] = {"one at a time, Redis / ring", "x", 10, false},
     [REDIS_ONE_MEDIAN] = {"(the same, medians)", "x", 0, false},
@@ -133,7 +58,7 @@ struct bench {
   struct bench_servers servers;
   struct manager manager;
   struct library ring, socket;
-  struct table *table;
+  struct rested rested;
   unsigned duration_ms;
 };
 
@@ -161,7 +86,8 @@ static void measure_round(struct bench *bench, double results[ROW_COUNT]) {
     results[row] = NAN;
   }
   results[BUSY] = one.p50;
-  results[RESTED] = rested_ratio(&bench->ring, bench->table, duration_ms);
+  results[RESTED_APART] = rested_ratio(&bench->rested, &bench->ring, true, duration_ms);
+  results[RESTED_TOGETHER] = rested_ratio(&bench->rested, &bench->ring, false, duration_ms);
   results[SOCKET] = one.rate / library_run_one(&bench->socket, BENCH_GET, duration_ms).rate;
   if (bench->servers.redis_pid > 0) {
     measure_redis(bench, one, eight, results);
@@ -183,7 +109,7 @@ static void report(double results[BENCH_ROUNDS_MAX][ROW_COUNT], unsigned rounds)
       sorted[i] = results[i][row];
     }
     if (isnan(sorted[0])) {
-      printf("%-44s not measured: not installed\n", rows[row].title);
+      printf("%-44s not measured: nothing to compare with\n", rows[row].title);
       continue;
     }
     qsort(sorted, rounds, sizeof *sorted, compare);
@@ -201,13 +127,8 @@ static void report(double results[BENCH_ROUNDS_MAX][ROW_COUNT], unsigned rounds)
 
 static void start(struct bench *bench) {
   directory_make(bench->servers.dir);
-  bench->table =
-      mmap(NULL, sizeof *bench->table, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (bench->table == MAP_FAILED)
-    bench_fail("no memory");
-  if (process_fork() == 0)
-    play(bench->table);
   daemon_start(&bench->daemon, NULL);
+  rested_start(&bench->rested, bench->daemon.pid);
   if (process_installed("redis-server") && process_installed("redis-benchmark"))
     redis_start(&bench->servers);
   if (process_installed("python3"))
