@@ -5,10 +5,12 @@
 #include "tests/support/messages.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -150,31 +152,42 @@ static void test_cells_watched_lock_found_free_is_passed_on(void **state) {
 /* ---- a store at any moment while somebody begins to wait */
 
 #define STORES 20000
-#define DELAY_MAX 3000
+#define STORES_S 3      /* where others run, that many take longer */
+#define DELAY_MAX 10000 /* rounds; until stored, or until it begins to wait */
 
 static atomic_int is_ready, begun;
+
+static void pass(uintptr_t rounds) {
+  for (volatile uintptr_t i = 0; i < rounds; i++) {
+  }
+}
 
 static void *store_soon(void *delay) {
   atomic_store(&is_ready, 1);
   while (atomic_load(&begun) == 0) {
+    sched_yield();
   }
-  for (volatile uintptr_t i = 0; i < (uintptr_t)delay; i++) {
-  }
+  pass((uintptr_t)delay);
   store(5);
   return NULL;
 }
 
 static void test_cells_watched_store_while_beginning_to_wait_is_not_missed(void **state) {
   unsigned meanwhile = 0;
-  for (uintptr_t i = 0; i < STORES; i++) {
+  uintptr_t i = 0;
+  for (time_t end = time(NULL) + STORES_S; i < STORES && time(NULL) < end; i++) {
     pthread_t thread;
     begin(HOLDFAST__KIND__RAW_VALUE, "r");
     atomic_store(&is_ready, 0);
     atomic_store(&begun, 0);
-    assert_int_equal(pthread_create(&thread, NULL, store_soon, (void *)(i * 7 % DELAY_MAX)), 0);
+    uintptr_t delay = i * 7 % DELAY_MAX, is_late = i & 1;
+    void *until_stored = (void *)(is_late ? 0 : delay);
+    assert_int_equal(pthread_create(&thread, NULL, store_soon, until_stored), 0);
     while (atomic_load(&is_ready) == 0) {
+      sched_yield();
     }
     atomic_store(&begun, 1);
+    pass(is_late ? delay : 0);
     wait_for_bound(2, "r", 5);
     meanwhile += story.len == 0;
     pthread_join(thread, NULL);
@@ -183,7 +196,7 @@ static void test_cells_watched_store_while_beginning_to_wait_is_not_missed(void 
     tear_down(state);
     set_up(state);
   }
-  print_message("%d stores, %u after it was looked at\n", STORES, meanwhile);
+  print_message("%zu stores, %u after it was looked at\n", (size_t)i, meanwhile);
 }
 
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
