@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "proto/door.h"
+#include "proto/limits.h"
+#include "proto/sp.h"
 #include "tests/integration/world.h"
 
 #define SHARED "shared memory"
@@ -143,9 +145,24 @@ static void test_local_carries_more_than_a_ring_holds(void **state) {
   hf_close(conn);
 }
 
+/* Rings may still go of those who have just left. */
+static void expect_rings(unsigned count) {
+  uint64_t until_ms = now_ms() + 2000;
+  while (daemon_rings(&world.daemon) != count && now_ms() < until_ms) {
+    sleep_ms(2);
+  }
+  assert_int_equal(daemon_rings(&world.daemon), count);
+}
+
 static int use_in_child(void *argument) {
   hf_dict *dict = argument;
+  hf_conn *conn = hf_object_conn(argument);
+  unsigned rings = daemon_rings(&world.daemon); /* the parent calls on, and makes none */
   hf_value value;
+  if (hf_ping(conn, NULL) != HF_OK || strcmp(hf_conn_path(conn), SHARED) != 0 ||
+      daemon_rings(&world.daemon) != rings + 1) {
+    return 2;
+  }
   for (int i = 0; i < 1000; i++) {
     if (hf_dict_add(dict, hf_text("child"), hf_int(1), &value) != HF_OK || value.integer != i + 1) {
       return 1;
@@ -161,6 +178,7 @@ static void test_local_forked_child_has_its_own(void **state) {
   (void)state;
   expect_ok(hf_dict_open(conn, "forked", &dict));
   expect_ok(hf_dict_set(dict, hf_text("child"), hf_int(0)));
+  expect_rings(2); /* the world's, and this one's */
   pid_t child = child_start(use_in_child, dict);
   for (int i = 0; i < 1000; i++) {
     expect_ok(hf_dict_add(dict, hf_text("parent"), hf_int(1), &value));
@@ -169,6 +187,24 @@ static void test_local_forked_child_has_its_own(void **state) {
   assert_int_equal(child_end(child), 0);
   expect_path(conn, SHARED);
   hf_dict_close(dict);
+  hf_close(conn);
+}
+
+/* What is sent one way falls back to a socket without a word, so it is the server that knows. */
+static void test_local_one_way_has_rings_too(void **state) {
+  hf_conn *conn = connect_to(world.daemon.ipc_url);
+  struct hf_flush_result result;
+  hf_list *list;
+  (void)state;
+  expect_ok(hf_list_open(conn, NULL, &list));
+  expect_rings(2);
+  expect_ok(hf_oneway_begin(conn));
+  expect_ok(hf_list_append(list, hf_int(1)));
+  expect_ok(hf_oneway_end(conn));
+  expect_ok(hf_flush(conn, 3000, &result));
+  assert_int_equal(result.sent, 1);
+  expect_rings(3);
+  hf_list_close(list);
   hf_close(conn);
 }
 
@@ -190,6 +226,73 @@ static int connect_unheard(void *unused) {
 static void test_local_nobody_has_to_read_the_log(void **state) {
   (void)state;
   assert_int_equal(child_end(child_start(connect_unheard, NULL)), 0);
+}
+
+/* ---------------------------------------------------------------- a full house */
+
+static bool may_have_descriptors(rlim_t count) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < count) {
+    return false;
+  }
+  limit.rlim_cur = limit.rlim_cur < count ? count : limit.rlim_cur;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static int dial_door(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char path[256];
+  door_path(path);
+  snprintf(address.sun_path, sizeof address.sun_path, "%.107s", path);
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+  return fd;
+}
+
+/* A client that does nothing but have rings. */
+static int take_rings(void) {
+  const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_IPC};
+  struct door_answer answer = {.status = DOOR_BAD_HELLO};
+  int fd = dial_door();
+  assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
+  assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
+  assert_int_equal(answer.status, DOOR_WELCOME);
+  return fd;
+}
+
+static void test_local_full_house_has_sockets_and_cells(void **state) {
+  static int doors[HF_RINGS_MAX];
+  size_t count = 0;
+  hf_cell *cell;
+  (void)state;
+  if (!may_have_descriptors(2 * HF_RINGS_MAX)) {
+    skip();
+  }
+  expect_rings(1); /* the world's */
+  while (count < HF_RINGS_MAX - 2) {
+    doors[count++] = take_rings();
+  }
+  hf_conn *last = connect_to(world.daemon.ipc_url);
+  expect_path(last, SHARED);
+  hf_conn *ipc = connect_to(world.daemon.ipc_url), *tcp = connect_to(world.daemon.tcp_url);
+  expect_path(ipc, "ipc");
+  expect_path(tcp, "tcp");
+  assert_non_null(strstr(hf_conn_path_reason(ipc), "as many as it may"));
+  expect_ok(hf_value_open(ipc, NULL, 'q', hf_int(0), &cell));
+  assert_non_null(hf_cell_data(cell));
+  hf_cell_close(cell);
+  close(doors[--count]);
+  expect_rings(HF_RINGS_MAX - 1);
+  hf_conn *next = connect_to(world.daemon.ipc_url);
+  expect_path(next, SHARED);
+  hf_close(next);
+  hf_close(tcp);
+  hf_close(ipc);
+  hf_close(last);
+  while (count > 0) {
+    close(doors[--count]);
+  }
+  expect_rings(1);
 }
 
 static uint64_t server_ticks(void) {
@@ -249,12 +352,7 @@ static struct rlimit limit_descriptors(rlim_t count) {
 
 static int knock_at_door(void) {
   const struct door_hello hello = {.magic = DOOR_SEGMENT, .segment = UINT64_MAX};
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  char path[256];
-  door_path(path);
-  snprintf(address.sun_path, sizeof address.sun_path, "%.107s", path);
-  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+  int fd = dial_door();
   assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
   return fd;
 }
@@ -405,6 +503,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_door_is_its_owners),
     cmocka_unit_test(test_local_carries_more_than_a_ring_holds),
     cmocka_unit_test(test_local_forked_child_has_its_own),
+    cmocka_unit_test(test_local_one_way_has_rings_too),
+    cmocka_unit_test(test_local_full_house_has_sockets_and_cells),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
     cmocka_unit_test(test_local_idle_clients_cost_no_time),
     cmocka_unit_test(test_local_door_opens_again_when_there_are_descriptors),

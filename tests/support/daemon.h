@@ -28,6 +28,9 @@ void daemon_stop(struct daemon *daemon);
  * object nor a session has; waits a little for ends of clients to be noticed. While clients are
  * there, some of it can't be told; it says so. */
 void daemon_check(const struct daemon *daemon);
+/* How many connections through shared memory its mappings are of: segments of rings have a size of
+ * their own. */
+unsigned daemon_rings(const struct daemon *daemon);
 /* SIGKILL; the directory stays. */
 void daemon_kill(struct daemon *daemon);
 /* Resident memory now, bytes; and its peak. */

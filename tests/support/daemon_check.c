@@ -99,8 +99,7 @@ static bool ask(int fd, struct holding *holding) {
   return answered;
 }
 
-/* Segments of rings have a size of their own. */
-static unsigned count_rings(const struct daemon *daemon) {
+unsigned daemon_rings(const struct daemon *daemon) {
   char path[64], line[512];
   unsigned count = 0;
   snprintf(path, sizeof path, "/proc/%ld/maps", (long)daemon->pid);
@@ -137,7 +136,7 @@ void daemon_check(const struct daemon *daemon) {
   bool answered = false;
   for (long waited_ms = 0; fd >= 0 && waited_ms <= WAIT_MS; waited_ms += POLL_MS) {
     answered = ask(fd, &holding);
-    holding.rings = count_rings(daemon);
+    holding.rings = daemon_rings(daemon);
     bool is_quiet = holding.clients == 0 && holding.sessions == 0;
     if (!answered || (is_quiet && is_accounted_for(&holding))) {
       break;
