@@ -40,10 +40,21 @@ void expect_ints(hf_value *values, size_t count, const int64_t *expected, size_t
   hf_values_free(values, count);
 }
 
+/* So that nothing passes over a socket that is to be tested over shared memory. */
+static bool is_over_transport(hf_conn *conn) {
+  bool is_path = strcmp(hf_conn_path(conn), world.path) == 0;
+  if (!is_path) {
+    print_error("the path is %s, not %s: %s\n", hf_conn_path(conn), world.path,
+                hf_conn_path_reason(conn));
+  }
+  return is_path;
+}
+
 hf_conn *connect_again(int64_t call_timeout_ms) {
   const struct hf_options options = {.call_timeout_ms = call_timeout_ms, .client = "again"};
   hf_conn *conn = NULL;
   expect_ok(hf_connect(world.url, &options, &conn));
+  assert_true(is_over_transport(conn));
   return conn;
 }
 
@@ -81,7 +92,7 @@ void child_kill(pid_t child) {
 hf_conn *child_connect(void) {
   const struct hf_options options = {.grace_ms = 100, .client = "child"};
   hf_conn *conn;
-  if (hf_connect(world.url, &options, &conn) != HF_OK) {
+  if (hf_connect(world.url, &options, &conn) != HF_OK || !is_over_transport(conn)) {
     _exit(100);
   }
   return conn;
@@ -132,19 +143,32 @@ static int start(void **state) {
   if (hf_connect(world.url, NULL, &world.conn) != HF_OK) {
     return -1;
   }
-  bool is_path = strcmp(hf_conn_path(world.conn), world.path) == 0;
-  if (!is_path) {
-    print_error("the path is %s, not %s: %s\n", hf_conn_path(world.conn), world.path,
-                hf_conn_path_reason(world.conn));
+  return is_over_transport(world.conn) ? 0 : -1;
+}
+
+/* Of the server's memory, when all connections are closed. */
+static bool has_nothing_mapped(void) {
+  char line[512];
+  bool has_nothing = true;
+  FILE *file = fopen("/proc/self/maps", "re");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    if (strstr(line, "memfd:holdfast") != NULL) {
+      print_error("left mapped: %s", line);
+      has_nothing = false;
+    }
   }
-  return is_path ? 0 : -1;
+  if (file != NULL) {
+    fclose(file);
+  }
+  return has_nothing;
 }
 
 static int stop(void **state) {
   (void)state;
+  bool is_still = world.daemon.pid == 0 || is_over_transport(world.conn);
   hf_close(world.conn);
   daemon_stop(&world.daemon);
-  return 0;
+  return is_still && has_nothing_mapped() ? 0 : -1;
 }
 
 /* Sockets stay sockets: shared memory is off unless it is what is tested. */
