@@ -93,10 +93,14 @@ void conn_set_door(hf_conn *conn, struct bytes path) {
 static void choose_local(hf_conn *conn) {
   const char *wish = getenv("HOLDFAST_LOCAL");
   char path[CONN_DOOR_BYTES_MAX + sizeof DOOR_SUFFIX];
+  bool is_ipc = conn->transport == &transport_ipc;
   conn->wants_local = wish == NULL || strcmp(wish, "off") != 0;
-  atomic_init(&conn->no_local, conn->wants_local ? "the server offers none to this client"
-                                                 : "HOLDFAST_LOCAL is off");
-  if (conn->transport == &transport_ipc) {
+  /* Why not, if no door comes to be known. */
+  atomic_init(&conn->no_local, !conn->wants_local ? "HOLDFAST_LOCAL is off"
+                               : is_ipc
+                                   ? "the ipc socket's path is too long for a door beside it"
+                                   : "the server runs on another machine, or has no ipc address");
+  if (is_ipc) {
     int len = snprintf(path, sizeof path, "%s" DOOR_SUFFIX, conn->address);
     conn_set_door(conn, bytes_of(path, (size_t)len));
   }

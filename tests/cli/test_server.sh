@@ -23,6 +23,28 @@ complains 1 NO_SUCH_OBJECT rm app/ages
 "$HOLDFAST" rm nothing other 2>/dev/null && fail "rm of a missing name succeeds"
 says_json 0 '{"objects": []}' ls
 
+# Why not through shared memory, of servers of its own.
+# path_of LISTEN PATH REASON
+path_of() {
+  checks=$((checks + 1))
+  rm -f "$TEST_DIR/own.ports"
+  "$HOLDFASTD" --listen "$1" --ports-file "$TEST_DIR/own.ports" 2>"$TEST_DIR/own.log" &
+  local server=$! url info
+  for ((i = 0; i < 500; i++)); do
+    [ -s "$TEST_DIR/own.ports" ] && break
+    sleep 0.02
+  done
+  url=$(cat "$TEST_DIR/own.ports")
+  info=$("$HOLDFAST" --url "$url" -o raw info | grep '^path')
+  [ "$info" = $'path\t'"$2"$'\npath_reason\t'"$3" ] || fail "info of $url says: $info" "wanted: $2, $3"
+  kill "$server"
+  wait "$server"
+}
+path_of tcp://127.0.0.1:0 tcp "the server runs on another machine, or has no ipc address"
+long=$TEST_DIR/$(printf 'x%.0s' {1..100})
+path_of "ipc://${long:0:105}" ipc "the ipc socket's path is too long for a door beside it"
+grep -q 'no shared memory for clients' "$TEST_DIR/own.log" || fail "the server says so too"
+
 # References read as such.
 complains 2 USAGE dict set d k '{"reference":1,"kind":"dict"}'
 finish
