@@ -89,12 +89,22 @@ void conn_set_door(hf_conn *conn, struct bytes path) {
   conn_unlock(conn);
 }
 
+/* HOLDFAST_LOCAL: what is neither on nor off may have been meant as either. */
+static hf_status read_wish(bool *wants_local) {
+  const char *wish = getenv("HOLDFAST_LOCAL");
+  bool is_off = wish != NULL && strcmp(wish, "off") == 0;
+  if (wish != NULL && *wish != '\0' && strcmp(wish, "on") != 0 && !is_off) {
+    return error_format(HF_REASON_BAD_ARGUMENT, "HOLDFAST_LOCAL is \"%s\"; it may be on or off",
+                        wish);
+  }
+  *wants_local = !is_off;
+  return HF_OK;
+}
+
 /* The door of an ipc address is beside it; over tcp the server tells. */
 static void choose_local(hf_conn *conn) {
-  const char *wish = getenv("HOLDFAST_LOCAL");
   char path[CONN_DOOR_BYTES_MAX + sizeof DOOR_SUFFIX];
   bool is_ipc = conn->transport == &transport_ipc;
-  conn->wants_local = wish == NULL || strcmp(wish, "off") != 0;
   /* Why not, if no door comes to be known. */
   atomic_init(&conn->no_local, !conn->wants_local ? "HOLDFAST_LOCAL is off"
                                : is_ipc
@@ -118,7 +128,7 @@ const char *hf_conn_path_reason(hf_conn *conn) {
   return reason == NULL ? "" : reason;
 }
 
-static hf_conn *conn_new(const char *url, const struct hf_options *options) {
+static hf_conn *conn_new(const char *url, const struct hf_options *options, bool wants_local) {
   hf_conn *conn = calloc(1, sizeof *conn);
   if (conn == NULL) {
     return NULL;
@@ -143,6 +153,7 @@ static hf_conn *conn_new(const char *url, const struct hf_options *options) {
     return NULL;
   }
   conn->transport = transport_find(conn->url, &conn->address);
+  conn->wants_local = wants_local;
   choose_local(conn);
   return conn;
 }
@@ -186,11 +197,16 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
   if (options->client != NULL && strlen(options->client) > HF_NAME_BYTES_MAX) {
     return error_reason(HF_REASON_BAD_NAME);
   }
-  hf_conn *made = conn_new(url, options);
+  bool wants_local = true;
+  hf_status status = read_wish(&wants_local);
+  if (status != HF_OK) {
+    return status;
+  }
+  hf_conn *made = conn_new(url, options, wants_local);
   if (made == NULL) {
     return error_reason(HF_REASON_NO_MEMORY);
   }
-  hf_status status = await_session(made);
+  status = await_session(made);
   if (status == HF_OK && !fork_watch(made)) {
     status = error_reason(HF_REASON_NO_MEMORY);
   }

@@ -45,6 +45,14 @@ long=$TEST_DIR/$(printf 'x%.0s' {1..100})
 path_of "ipc://${long:0:105}" ipc "the ipc socket's path is too long for a door beside it"
 grep -q 'no shared memory for clients' "$TEST_DIR/own.log" || fail "the server says so too"
 
+# A wish that is none is refused, not taken for the other one.
+for wish in on '' off; do
+  HOLDFAST_LOCAL=$wish "$HOLDFAST" ping >/dev/null || fail "HOLDFAST_LOCAL='$wish' is refused"
+done
+for wish in 0 OFF no; do
+  HOLDFAST_LOCAL=$wish complains 4 BAD_ARGUMENT ping
+done
+
 # References read as such.
 complains 2 USAGE dict set d k '{"reference":1,"kind":"dict"}'
 finish

@@ -154,8 +154,8 @@ struct hf_options {
  *      options  NULL: all defaults
  * out  conn     closed by hf_close
  *
- * HF_OK | INVALID_ARGUMENT BAD_ADDRESS | UNAVAILABLE nobody answers there | RESOURCE_EXHAUSTED
- * SESSIONS_FULL
+ * HF_OK | INVALID_ARGUMENT BAD_ADDRESS; BAD_ARGUMENT HOLDFAST_LOCAL (see hf_conn_path) is neither on
+ * nor off | UNAVAILABLE nobody answers there | RESOURCE_EXHAUSTED SESSIONS_FULL
  */
 HF_CHECKED hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn);
 
