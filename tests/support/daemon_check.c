@@ -19,13 +19,17 @@
 #define POLL_MS 5
 #define ANSWER_S 1
 #define REPLY_BYTES_MAX 4096
+#define LIFE_BYTES 4096
 
 /* What it has, and who is there. */
 struct holding {
   uint64_t clients; /* connections, but the one that asks */
   uint64_t sessions;
   uint64_t cells, places;
-  unsigned rings;
+  struct mapped {
+    unsigned rings;
+    unsigned large; /* segments that are a cell's alone */
+  } mapped;
 };
 
 /* ---------------------------------------------------------------- asking */
@@ -99,35 +103,48 @@ static bool ask(int fd, struct holding *holding) {
   return answered;
 }
 
-unsigned daemon_rings(const struct daemon *daemon) {
+/* Counts by size: rings have one of their own, and so have arenas and the page of its life. */
+static struct mapped count_mapped(const struct daemon *daemon) {
   char path[64], line[512];
-  unsigned count = 0;
+  struct mapped mapped = {0};
   snprintf(path, sizeof path, "/proc/%ld/maps", (long)daemon->pid);
   FILE *file = fopen(path, "re");
   while (file && fgets(line, sizeof line, file)) {
     char *end;
     unsigned long from = strtoul(line, &end, 16), to = strtoul(end + 1, NULL, 16);
-    count += strstr(line, "memfd:holdfast") && to - from == segment_bytes(HF_RING_BYTES);
+    bool is_ring = to - from == segment_bytes(HF_RING_BYTES);
+    bool is_large = !is_ring && to - from != HF_ARENA_BYTES && to - from != LIFE_BYTES;
+    if (strstr(line, "memfd:holdfast")) {
+      mapped.rings += is_ring;
+      mapped.large += is_large;
+    }
   }
   if (file) {
     fclose(file);
   }
-  return count;
+  return mapped;
+}
+
+unsigned daemon_rings(const struct daemon *daemon) {
+  return count_mapped(daemon).rings;
 }
 
 /* ---------------------------------------------------------------- judging */
 
-/* A ring is a connection's, a place an object's or a session's. */
+/* A ring is a connection's, a place an object's or a session's; a large segment is one place. */
 static bool is_accounted_for(const struct holding *holding) {
   bool is_place_kept = holding->sessions > 0 || holding->places == holding->cells;
-  return holding->rings <= holding->clients && holding->places >= holding->cells && is_place_kept;
+  return holding->mapped.rings <= holding->clients && holding->places >= holding->cells &&
+         is_place_kept && holding->mapped.large <= holding->places;
 }
 
 static void describe(const struct holding *holding, const char *what) {
   fprintf(stderr,
-          "daemon: %s: %llu connections, %llu sessions; %u rings, %llu cells in %llu places\n",
+          "daemon: %s: %llu connections, %llu sessions; %u rings, %llu cells in %llu places, %u "
+          "large segments\n",
           what, (unsigned long long)holding->clients, (unsigned long long)holding->sessions,
-          holding->rings, (unsigned long long)holding->cells, (unsigned long long)holding->places);
+          holding->mapped.rings, (unsigned long long)holding->cells,
+          (unsigned long long)holding->places, holding->mapped.large);
 }
 
 void daemon_check(const struct daemon *daemon) {
@@ -136,7 +153,7 @@ void daemon_check(const struct daemon *daemon) {
   bool answered = false;
   for (long waited_ms = 0; fd >= 0 && waited_ms <= WAIT_MS; waited_ms += POLL_MS) {
     answered = ask(fd, &holding);
-    holding.rings = daemon_rings(daemon);
+    holding.mapped = count_mapped(daemon);
     bool is_quiet = holding.clients == 0 && holding.sessions == 0;
     if (!answered || (is_quiet && is_accounted_for(&holding))) {
       break;
