@@ -53,11 +53,22 @@ void crowd_kill(pid_t pid) {
   waitpid(pid, NULL, 0);
 }
 
+/* HOLDFAST_LOCAL=on says that shared memory is what is tested. */
+static bool goes_where_it_should(hf_conn *conn) {
+  const char *wish = getenv("HOLDFAST_LOCAL");
+  return wish == NULL || strcmp(wish, "on") != 0 ||
+         strcmp(hf_conn_path(conn), "shared memory") == 0;
+}
+
 hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_ms) {
   struct hf_options options = {.call_timeout_ms = call_timeout_ms, .grace_ms = grace_ms};
   hf_conn *conn;
   if (hf_connect(url, &options, &conn) != HF_OK) {
     _exit(crowd_complain("connect", -1));
+  }
+  if (!goes_where_it_should(conn)) {
+    fprintf(stderr, "worker: over %s: %s\n", hf_conn_path(conn), hf_conn_path_reason(conn));
+    _exit(CROWD_FAILED);
   }
   return conn;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +22,7 @@
 /* Holds the lock until the test says that somebody else has it. */
 static int hold_unplugged(const char *url, int idx, void *arg) {
   struct ledger *ledger = arg;
+  setenv("HOLDFAST_LOCAL", "off", 1); /* there would be no network to be gone */
   hf_conn *conn = crowd_connect(url, GRACE_MS, CALL_TIMEOUT_MS);
   hf_lock *lock;
   struct hf_grant grant;
