@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -325,8 +326,11 @@ static hf_status change_over(hf_object *object, struct cell_header *header) {
   request_ask(&request, result_grant, NULL, NULL);
   request_wait(&request, 0);
   hf_status status = request_send(&request, &arm.base);
-  for (uint32_t level = 0; status == HF_OK && level < arm.levels; level++) {
-    pthread_mutex_unlock(&header->mutex);
+  if (status == HF_OK) {
+    object->near.depth = 0; /* as long as we have the mutex */
+    for (uint32_t level = 0; level < arm.levels; level++) {
+      pthread_mutex_unlock(&header->mutex);
+    }
   }
   return status;
 }
@@ -345,18 +349,32 @@ static enum near_way gather(hf_object *object, struct cell_header *header, hf_st
   return *status == HF_OK ? NEAR_REQUEST : NEAR_FAILED;
 }
 
-void near_close(hf_object *object) {
-  struct cell_header *header = header_of(object);
-  if (header == NULL || object->near.depth == 0) {
-    return;
-  }
-  if (!is_held_here(header)) {
-    object->near.map = NULL; /* stays: another thread of ours has the mutex in its list */
-    return;
-  }
+/* ---------------------------------------------------------------- closing */
+
+static bool is_held_by_another_thread(const struct cell_header *header) {
+  uint32_t thread = atomic_load(&header->word) & CELL_WORD_THREAD;
+  return thread != 0 && thread != own_thread() && tgkill(getpid(), (pid_t)thread, 0) == 0;
+}
+
+static void let_go_of_lock(hf_object *object, struct cell_header *header) {
   if (change_over(object, header) != HF_OK) {
     while (pthread_mutex_unlock(&header->mutex) == 0) {
     }
+  }
+}
+
+void near_close(hf_object *object) {
+  struct cell_header *header = header_of(object);
+  bool has_locked = object->near.depth > 0;
+  if (header == NULL || !has_lock(object)) {
+    return;
+  }
+  if (!is_held_here(header)) {
+    if (has_locked && is_held_by_another_thread(header)) {
+      object->near.map = NULL; /* stays: that one has the mutex in its list */
+    }
+  } else if (has_locked) {
+    let_go_of_lock(object, header);
   }
 }
 

@@ -162,6 +162,28 @@ static void test_mapped_in_a_child_until_it_closes_its_own(void **state) {
   hf_array_close(array);
 }
 
+/* Nobody has it any more, whichever way it went. */
+static void test_mapped_no_longer_than_the_lock_is_held(void **state) {
+  (void)state;
+  hf_cell_close(open_small());
+  unsigned before = mapped(getpid());
+  hf_array *one = open_large("twice"), *other = open_large("twice");
+  expect_ok(hf_array_lock(one, 0));
+  expect_ok(hf_array_unlock(other));
+  hf_array_close(one);
+  hf_array_close(other);
+  assert_int_equal(mapped(getpid()), before);
+  expect_ok(hf_delete(world.conn, "twice"));
+  one = open_large(NULL);
+  expect_ok(hf_array_lock(one, 0));
+  expect_ok(hf_pipeline_begin(world.conn, 0));
+  expect_ok(hf_array_set(one, 0, hf_int(1))); /* takes the lock along to the server */
+  expect_ok(hf_pipeline_end(world.conn, NULL));
+  expect_ok(hf_array_unlock(one));
+  hf_array_close(one);
+  assert_int_equal(mapped(getpid()), before);
+}
+
 /* The C library has that mutex in the list of the thread, and writes there with the next one. */
 static struct {
   pthread_barrier_t barrier;
@@ -181,17 +203,26 @@ static void *hold(void *unused) {
   return NULL;
 }
 
-static void test_mapped_while_another_thread_has_the_lock(void **state) {
-  (void)state;
+static pthread_t hold_elsewhere(hf_array *array) {
   pthread_t thread;
   pthread_barrier_init(&holder.barrier, NULL, 2);
-  holder.array = open_large("held");
+  holder.array = array;
   pthread_create(&thread, NULL, hold, NULL);
   pthread_barrier_wait(&holder.barrier);
-  hf_array_close(holder.array);
+  return thread;
+}
+
+static void await_holder(pthread_t thread) {
   pthread_barrier_wait(&holder.barrier);
   pthread_join(thread, NULL);
   pthread_barrier_destroy(&holder.barrier);
+}
+
+static void test_mapped_while_another_thread_has_the_lock(void **state) {
+  (void)state;
+  pthread_t thread = hold_elsewhere(open_large("held"));
+  hf_array_close(holder.array);
+  await_holder(thread);
   holder.array = open_large("held");
   struct hf_grant grant;
   expect_ok(hf_array_lock_with(holder.array, 1000, &grant));
@@ -207,6 +238,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_one_arena_stays),
     cmocka_unit_test(test_mapped_as_long_as_another_handle_is_open),
     cmocka_unit_test(test_mapped_in_a_child_until_it_closes_its_own),
+    cmocka_unit_test(test_mapped_no_longer_than_the_lock_is_held),
     cmocka_unit_test(test_mapped_while_another_thread_has_the_lock),
 };
 
