@@ -23,6 +23,7 @@ struct near_cell {
   bool is_asked;  /* the server told where it is, or that it is nowhere */
   bool is_mapped; /* or is being, or could not be */
   bool knows_count;
+  bool is_left_behind; /* closed while a thread has its lock: keeps its hold */
   uint64_t segment, offset, bytes, count;
   uint32_t depth; /* locks taken by this handle; whoever has the lock counts */
 };
@@ -62,7 +63,7 @@ void holds_become_child(hf_conn *conn);
 
 /* A handle that holds one reference already. NULL: out of memory, the hold is given back. */
 struct hf_object *handle_new(hf_conn *conn, uint64_t id, hf_kind kind);
-/* Frees the handle and gives its hold back. */
+/* Frees the handle and gives its hold back, unless it is left behind. */
 void handle_free(struct hf_object *handle);
 
 #endif

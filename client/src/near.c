@@ -356,6 +356,14 @@ static bool is_held_by_another_thread(const struct cell_header *header) {
   return thread != 0 && thread != own_thread() && tgkill(getpid(), (pid_t)thread, 0) == 0;
 }
 
+/* The C library has the mutex in a thread's list, and writes there when the thread locks or unlocks
+ * others: the place stays mapped, and the session's. */
+static void leave_behind(hf_object *object) {
+  segments_keep(object->conn, object->near.map);
+  object->near.map = NULL;
+  object->near.is_left_behind = true;
+}
+
 static void let_go_of_lock(hf_object *object, struct cell_header *header) {
   if (change_over(object, header) != HF_OK) {
     while (pthread_mutex_unlock(&header->mutex) == 0) {
@@ -371,7 +379,7 @@ void near_close(hf_object *object) {
   }
   if (!is_held_here(header)) {
     if (has_locked && is_held_by_another_thread(header)) {
-      object->near.map = NULL; /* stays: that one has the mutex in its list */
+      leave_behind(object);
     }
   } else if (has_locked) {
     let_go_of_lock(object, header);

@@ -47,7 +47,8 @@ bool near_knows_count(hf_object *object);
 /* Until the value is not `known`, as hf_cell_wait. */
 enum near_way near_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
                         hf_value *value, hf_status *status);
-/* Before the handle goes: a lock that it took here becomes the session's on the server. */
+/* Before the handle goes: a lock that the thread took by it becomes the session's on the server; one
+ * that another thread has keeps the place. */
 void near_close(hf_object *object);
 void near_become_child(hf_object *object);
 

@@ -66,7 +66,9 @@ static struct segment_map *fetch(const char *door_path, uint64_t id) {
 static void free_maps(struct segment_map *map) {
   while (map != NULL) {
     struct segment_map *next = map->next;
-    munmap(map->address, map->bytes);
+    if (!map->is_kept) {
+      munmap(map->address, map->bytes);
+    }
     free(map);
     map = next;
   }
@@ -133,6 +135,12 @@ void segments_let_go(hf_conn *conn, struct segment_map *map) {
   struct segment_map *unused = --map->uses == 0 ? take_unused(conn) : NULL;
   conn_unlock(conn);
   free_maps(unused);
+}
+
+void segments_keep(hf_conn *conn, struct segment_map *map) {
+  conn_lock(conn);
+  map->is_kept = true;
+  conn_unlock(conn);
 }
 
 const struct cell_life *segments_life(hf_conn *conn) {

@@ -17,7 +17,8 @@ struct segment_map {
   uint64_t id; /* 0: of a server that may not be this process's any more */
   void *address;
   size_t bytes;
-  size_t uses; /* handles */
+  size_t uses;  /* handles */
+  bool is_kept; /* mapped as long as the process lives */
 };
 
 /* Whether cells are worth asking for: the server's door is known, and not to be left alone. Takes
@@ -27,6 +28,8 @@ bool segments_are_wanted(hf_conn *conn);
 struct segment_map *segments_use(hf_conn *conn, uint64_t id);
 /* Used once less. May be NULL. */
 void segments_let_go(hf_conn *conn, struct segment_map *map);
+/* A thread has a mutex in it: it stays mapped even when the connection is closed. */
+void segments_keep(hf_conn *conn, struct segment_map *map);
 /* The server's life, to be read only; NULL: it can't be had. */
 const struct cell_life *segments_life(hf_conn *conn);
 /* In a forked child: its server may be another one. */

@@ -232,6 +232,37 @@ static void test_mapped_while_another_thread_has_the_lock(void **state) {
   expect_ok(hf_delete(world.conn, "held"));
 }
 
+static void test_mapped_beyond_the_connection_while_another_thread_has_the_lock(void **state) {
+  (void)state;
+  hf_conn *conn = connect_again(0);
+  hf_array *array;
+  expect_ok(hf_array_open(conn, NULL, 'q', LARGE_COUNT, NULL, &array));
+  assert_non_null(hf_array_data(array));
+  pthread_t thread = hold_elsewhere(array);
+  hf_array_close(array);
+  hf_close(conn);
+  await_holder(thread);
+}
+
+/* What the C library writes there would be in another one's mutex. */
+static void test_mapped_place_is_no_others_while_another_thread_has_the_lock(void **state) {
+  (void)state;
+  hf_array *array, *arrays[ROUNDS];
+  expect_ok(hf_array_open(world.conn, NULL, 'q', 8000, NULL, &array)); /* 16 in an arena */
+  const void *place = hf_array_data(array);
+  assert_non_null(place);
+  pthread_t thread = hold_elsewhere(array);
+  hf_array_close(array);
+  for (int i = 0; i < ROUNDS; i++) {
+    expect_ok(hf_array_open(world.conn, NULL, 'q', 8000, NULL, &arrays[i]));
+    assert_ptr_not_equal(hf_array_data(arrays[i]), place);
+  }
+  for (int i = 0; i < ROUNDS; i++) {
+    hf_array_close(arrays[i]);
+  }
+  await_holder(thread);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_nothing_is_left_of_connections_gone),
     cmocka_unit_test(test_mapped_until_the_handle_is_closed),
@@ -240,6 +271,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_in_a_child_until_it_closes_its_own),
     cmocka_unit_test(test_mapped_no_longer_than_the_lock_is_held),
     cmocka_unit_test(test_mapped_while_another_thread_has_the_lock),
+    cmocka_unit_test(test_mapped_beyond_the_connection_while_another_thread_has_the_lock),
+    cmocka_unit_test(test_mapped_place_is_no_others_while_another_thread_has_the_lock),
 };
 
 WORLD_MAIN("mapped", tests)

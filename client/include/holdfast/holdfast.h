@@ -678,7 +678,8 @@ HF_CHECKED hf_status hf_array_unlock(hf_array *array);
  * those go to the server, over rings in shared memory if its sockets are reachable.
  *
  * A process that ends while it has the lock of a Value or Array there - in whatever way - gives it
- * up, and the next one to lock it is told. Who closes the handle before keeps it, as elsewhere.
+ * up, and the next one to lock it is told. Who closes the handle before keeps it, as elsewhere; but
+ * while another thread has the lock, the memory stays mapped then, and the reference is not dropped.
  * hf_cancel ends waits there within 50 ms.
  */
 
