@@ -356,6 +356,37 @@ static bool is_held_by_another_thread(const struct cell_header *header) {
   return thread != 0 && thread != own_thread() && tgkill(getpid(), (pid_t)thread, 0) == 0;
 }
 
+/* In the thread's list of robust mutexes a mutex is at the address it was locked at first, which
+ * may be another connection's of the same cell. */
+static bool is_listed_here(const struct cell_header *header) {
+  struct robust_list_head *head;
+  size_t len;
+  if (syscall(SYS_get_robust_list, 0, &head, &len) != 0) {
+    return true; /* perhaps */
+  }
+  const struct robust_list *item = &head->list;
+  for (unsigned i = 0; i < ROBUST_LIST_LIMIT; i++) {
+    item = (const struct robust_list *)((uintptr_t)item->next & ~(uintptr_t)1); /* as the kernel */
+    if (item == &head->list) {
+      return false;
+    }
+    if ((const char *)item + head->futex_offset == (const char *)&header->word) {
+      return true;
+    }
+  }
+  return true;
+}
+
+static bool is_locked_by_another_handle(const hf_object *object) {
+  conn_lock(object->conn);
+  const hf_object *other = object->conn->handles;
+  while (other != NULL && (other == object || other->id != object->id || other->near.depth == 0)) {
+    other = other->next;
+  }
+  conn_unlock(object->conn);
+  return other != NULL;
+}
+
 /* The C library has the mutex in a thread's list, and writes there when the thread locks or unlocks
  * others: the place stays mapped, and the session's. */
 static void leave_behind(hf_object *object) {
@@ -383,6 +414,8 @@ void near_close(hf_object *object) {
     }
   } else if (has_locked) {
     let_go_of_lock(object, header);
+  } else if (is_listed_here(header) && !is_locked_by_another_handle(object)) {
+    leave_behind(object);
   }
 }
 

@@ -244,6 +244,38 @@ static void test_mapped_beyond_the_connection_while_another_thread_has_the_lock(
   await_holder(thread);
 }
 
+static void test_mapped_no_longer_when_another_handle_had_the_lock(void **state) {
+  (void)state;
+  unsigned before = mapped(getpid());
+  hf_array *one = open_large("twice"), *other = open_large("twice");
+  expect_ok(hf_array_lock(one, 0));
+  hf_array_close(other);
+  expect_ok(hf_array_unlock(one));
+  hf_array_close(one);
+  assert_int_equal(mapped(getpid()), before);
+  expect_ok(hf_delete(world.conn, "twice"));
+}
+
+/* One mutex at two addresses. The one it was locked at first is in the list. */
+static void test_mapped_while_the_lock_is_held_through_another_connection(void **state) {
+  (void)state;
+  hf_conn *conn = connect_again(0);
+  hf_array *one, *other = open_large("two ways");
+  hf_cell *cell = open_small();
+  expect_ok(hf_array_open(conn, "two ways", 'q', LARGE_COUNT, NULL, &one));
+  assert_ptr_not_equal(hf_array_data(one), hf_array_data(other));
+  expect_ok(hf_array_lock(one, 0));
+  expect_ok(hf_array_lock(other, 0));
+  expect_ok(hf_array_unlock(one));
+  hf_array_close(one);
+  hf_close(conn);
+  expect_ok(hf_cell_add(cell, hf_int(1), NULL));
+  expect_ok(hf_array_unlock(other));
+  hf_array_close(other);
+  hf_cell_close(cell);
+  expect_ok(hf_delete(world.conn, "two ways"));
+}
+
 /* What the C library writes there would be in another one's mutex. */
 static void test_mapped_place_is_no_others_while_another_thread_has_the_lock(void **state) {
   (void)state;
@@ -272,6 +304,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_no_longer_than_the_lock_is_held),
     cmocka_unit_test(test_mapped_while_another_thread_has_the_lock),
     cmocka_unit_test(test_mapped_beyond_the_connection_while_another_thread_has_the_lock),
+    cmocka_unit_test(test_mapped_no_longer_when_another_handle_had_the_lock),
+    cmocka_unit_test(test_mapped_while_the_lock_is_held_through_another_connection),
     cmocka_unit_test(test_mapped_place_is_no_others_while_another_thread_has_the_lock),
 };
 
