@@ -396,7 +396,7 @@ static void leave_behind(hf_object *object) {
 }
 
 static void let_go_of_lock(hf_object *object, struct cell_header *header) {
-  if (change_over(object, header) != HF_OK) {
+  if (near_is_server_dead(object) || change_over(object, header) != HF_OK) {
     while (pthread_mutex_unlock(&header->mutex) == 0) {
     }
   }

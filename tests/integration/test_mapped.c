@@ -295,6 +295,21 @@ static void test_mapped_place_is_no_others_while_another_thread_has_the_lock(voi
   await_holder(thread);
 }
 
+/* ---- the last: the server ends */
+
+static void test_mapped_handle_is_closed_at_once_when_the_server_is_dead(void **state) {
+  (void)state;
+  unsigned before = mapped(getpid());
+  hf_array *array = open_large(NULL);
+  expect_ok(hf_array_lock(array, 0));
+  daemon_kill(&world.daemon);
+  uint64_t began_ms = now_ms();
+  hf_array_close(array);
+  assert_true(now_ms() - began_ms < 2000);
+  assert_int_equal(mapped(getpid()), before);
+  daemon_restart(&world.daemon, NULL);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_nothing_is_left_of_connections_gone),
     cmocka_unit_test(test_mapped_until_the_handle_is_closed),
@@ -307,6 +322,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_no_longer_when_another_handle_had_the_lock),
     cmocka_unit_test(test_mapped_while_the_lock_is_held_through_another_connection),
     cmocka_unit_test(test_mapped_place_is_no_others_while_another_thread_has_the_lock),
+    cmocka_unit_test(test_mapped_handle_is_closed_at_once_when_the_server_is_dead),
 };
 
 WORLD_MAIN("mapped", tests)
