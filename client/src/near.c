@@ -89,7 +89,8 @@ void near_map(hf_object *object) {
   hf_conn *conn = object->conn;
   struct segment_map *before = cell->map; /* a child's: the parent's */
   cell->life = segments_life(conn);
-  struct segment_map *map = cell->life != NULL ? segments_use(conn, cell->segment) : NULL;
+  struct segment_map *map =
+      cell->life != NULL ? segments_use(conn, cell->segment, cell->bytes) : NULL;
   if (map == NULL) {
     return;
   }

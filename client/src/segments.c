@@ -84,7 +84,7 @@ static struct segment_map *find(const hf_conn *conn, uint64_t id) {
   return map;
 }
 
-struct segment_map *segments_use(hf_conn *conn, uint64_t id) {
+struct segment_map *segments_use(hf_conn *conn, uint64_t id, uint64_t used_bytes) {
   char door[CONN_DOOR_BYTES_MAX];
   struct segment_map *fetched = NULL;
   conn_lock(conn);
@@ -103,6 +103,7 @@ struct segment_map *segments_use(hf_conn *conn, uint64_t id) {
   }
   if (found != NULL) {
     found->uses++;
+    found->is_arena |= used_bytes < found->bytes;
   }
   conn_unlock(conn);
   free_maps(fetched);
@@ -114,7 +115,8 @@ static struct segment_map *take_unused(hf_conn *conn) {
   bool has_spare = false;
   while (*at != NULL) {
     struct segment_map *map = *at;
-    if (map->uses == 0 && (has_spare || map->bytes != HF_ARENA_BYTES)) {
+    bool may_stay = map->is_arena && map->bytes <= HF_ARENA_BYTES && !has_spare;
+    if (map->uses == 0 && !may_stay) {
       *at = map->next;
       map->next = unused;
       unused = map;
@@ -144,7 +146,7 @@ void segments_keep(hf_conn *conn, struct segment_map *map) {
 }
 
 const struct cell_life *segments_life(hf_conn *conn) {
-  const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT); /* for good */
+  const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT, 0); /* for good */
   return map != NULL && map->bytes >= sizeof(struct cell_life) ? map->address : NULL;
 }
 

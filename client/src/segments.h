@@ -17,15 +17,16 @@ struct segment_map {
   uint64_t id; /* 0: of a server that may not be this process's any more */
   void *address;
   size_t bytes;
-  size_t uses;  /* handles */
-  bool is_kept; /* mapped as long as the process lives */
+  size_t uses;   /* handles */
+  bool is_arena; /* more than one cell has room in it */
+  bool is_kept;  /* mapped as long as the process lives */
 };
 
 /* Whether cells are worth asking for: the server's door is known, and not to be left alone. Takes
  * the connection's mutex, as all of these but the last two. */
 bool segments_are_wanted(hf_conn *conn);
-/* The segment, used once more; NULL: it can't be had. */
-struct segment_map *segments_use(hf_conn *conn, uint64_t id);
+/* The segment, used once more, so many bytes of it; NULL: it can't be had. */
+struct segment_map *segments_use(hf_conn *conn, uint64_t id, uint64_t used_bytes);
 /* Used once less. May be NULL. */
 void segments_let_go(hf_conn *conn, struct segment_map *map);
 /* A thread has a mutex in it: it stays mapped even when the connection is closed. */

@@ -127,6 +127,23 @@ static void test_mapped_one_arena_stays(void **state) {
   assert_true(mapped(getpid()) <= before);
 }
 
+/* Of an arena's size, but a deleted cell's: no use to the next one. */
+static void test_mapped_large_cell_is_no_arena(void **state) {
+  (void)state;
+  hf_conn *conn = connect_again(0);
+  hf_cell *cell;
+  hf_array *array;
+  expect_ok(hf_value_open(conn, NULL, 'q', hf_int(0), &cell));
+  unsigned before = mapped(getpid());
+  expect_ok(hf_raw_array_open(conn, NULL, 'c', (1u << 20) - 64, NULL, &array));
+  assert_non_null(hf_array_data(array));
+  assert_int_equal(mapped(getpid()), before + 1);
+  hf_array_close(array);
+  assert_int_equal(mapped(getpid()), before);
+  hf_cell_close(cell);
+  hf_close(conn);
+}
+
 static void test_mapped_as_long_as_another_handle_is_open(void **state) {
   (void)state;
   unsigned before = mapped(getpid());
@@ -314,6 +331,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_nothing_is_left_of_connections_gone),
     cmocka_unit_test(test_mapped_until_the_handle_is_closed),
     cmocka_unit_test(test_mapped_one_arena_stays),
+    cmocka_unit_test(test_mapped_large_cell_is_no_arena),
     cmocka_unit_test(test_mapped_as_long_as_another_handle_is_open),
     cmocka_unit_test(test_mapped_in_a_child_until_it_closes_its_own),
     cmocka_unit_test(test_mapped_no_longer_than_the_lock_is_held),
