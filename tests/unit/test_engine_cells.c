@@ -1,8 +1,8 @@
 /* Stories of cells in shared memory. The local threads are the test's own: it writes the futex's
  * word and the flags as they would. Sessions 1 to 3 are there, 1 and 2 of processes that the
  * server can look at; "v" is a Value that 1 has mapped. */
-#include "proto/cell_layout.h"
 #include "tests/support/story.h"
+#include "tests/support/story_places.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,43 +18,10 @@
 #define SOME_THREAD 4711
 
 static struct story story;
-static struct cell_header *header; /* of what was shared last */
-static size_t places_out, places_retired, wakes;
-static bool is_full;
-
-static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
-  (void)ctx;
-  if (is_full) {
-    return false;
-  }
-  size_t whole = (bytes + 63) & ~(size_t)63;
-  header = aligned_alloc(64, whole);
-  assert_non_null(header);
-  memset(header, 0, whole);
-  *place = (struct segment_place){2, 128, whole, header};
-  places_out++;
-  return true;
-}
-
-static void release(void *ctx, const struct segment_place *place) {
-  (void)ctx;
-  free(place->address);
-  places_out--;
-}
-
-static void retire(void *ctx, const struct segment_place *place) {
-  release(ctx, place);
-  places_retired++;
-}
-
-static void wake(void *ctx, void *word) {
-  (void)ctx;
-  assert_ptr_equal(word, &header->changes);
-  wakes++;
-}
+static struct story_places places;
 
 static int *element(void) {
-  return (int *)(header + 1);
+  return (int *)(places.header + 1);
 }
 
 /* ---- requests */
@@ -128,9 +95,7 @@ static void delete (uint64_t connection, uint64_t sequence, const char *name) {
 
 static int set_up(void **state) {
   (void)state;
-  const struct segment_source source = {NULL, allocate, release, retire, wake};
-  places_out = places_retired = wakes = 0;
-  is_full = false;
+  const struct segment_source source = story_places_begin(&places);
   story_begin_sharing(&story, &source, 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
     story_connect(&story, connection);
@@ -146,16 +111,16 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   story_end(&story);
-  assert_int_equal(places_out, 0);
+  assert_int_equal(places.out, 0);
   return 0;
 }
 
 static void lock_locally(void) {
-  atomic_store(&header->word, SOME_THREAD);
+  atomic_store(&places.header->word, SOME_THREAD);
 }
 
 static void unlock_locally(void) {
-  atomic_store(&header->word, 0);
+  atomic_store(&places.header->word, 0);
 }
 
 static void test_cells_free_lock_is_the_servers_for_a_moment(void **state) {
@@ -163,7 +128,7 @@ static void test_cells_free_lock_is_the_servers_for_a_moment(void **state) {
   add(2, 1, "v", STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #1 OK 1\n");
   assert_int_equal(*element(), 1);
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 static void test_cells_local_store_is_seen(void **state) {
@@ -179,13 +144,13 @@ static void test_cells_locked_locally_others_wait_and_are_nudged(void **state) {
   add(2, 1, "v", STORY_WAIT_FOREVER);
   add(3, 1, "v", STORY_WAIT_FOREVER);
   story_expect(&story, "");
-  assert_int_equal(atomic_load(&header->remote), 1);
+  assert_int_equal(atomic_load(&places.header->remote), 1);
   nudge(1, "v");
   story_expect(&story, "");
   unlock_locally();
   nudge(1, "v");
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 static void test_cells_without_a_nudge_the_server_looks_by_itself(void **state) {
@@ -235,11 +200,11 @@ static void test_cells_stopped_holder_delays_only_until_the_timeout(void **state
   lock_locally();
   add(2, 1, "v", 0);
   story_expect(&story, "2 <- #1 DEADLINE_EXCEEDED LOCK_HELD\n");
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
   add(2, 2, "v", 20);
   story_pass_ms(&story, 20);
   story_expect(&story, "2 <- #2 DEADLINE_EXCEEDED LOCK_HELD\n");
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 /* The first in line gets it with its last run, a moment before anybody has looked. */
@@ -254,16 +219,16 @@ static void test_cells_had_at_the_last_moment_is_passed_on(void **state) {
   unlock_locally();
   story_pass_ms(&story, 1);
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 static void test_cells_lost_waiter_leaves_the_lock_to_local_threads(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(atomic_load(&header->remote), 1);
+  assert_int_equal(atomic_load(&places.header->remote), 1);
   story_disconnect(&story, 2);
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 static void test_cells_wanted_lock_is_looked_at_sooner_than_a_change(void **state) {
@@ -280,13 +245,13 @@ static void test_cells_grant_keeps_local_threads_out(void **state) {
   (void)state;
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #1 OK granted\n");
-  assert_int_equal(atomic_load(&header->remote), 1);
+  assert_int_equal(atomic_load(&places.header->remote), 1);
   lock_locally(); /* it sees the flag, and goes again without a store */
   add(3, 1, "v", STORY_WAIT_FOREVER);
   unlock_locally();
   story_release(&story, 2, 2, "v", 1);
   story_expect(&story, "2 <- #2 OK\n3 <- #1 OK 1\n");
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state) {
@@ -294,23 +259,23 @@ static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
-  assert_int_equal(atomic_load(&header->remote), 0);
-  assert_true(atomic_load(&header->flags) & CELL_DIED);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_true(atomic_load(&places.header->flags) & CELL_DIED);
   story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story,
                "2 <- #1 OK granted\nprocess 102 watched\nprocess 102 forgotten\n"
                "3 <- #1 OK granted, owner died\n");
-  assert_false(atomic_load(&header->flags) & CELL_DIED);
+  assert_false(atomic_load(&places.header->flags) & CELL_DIED);
 }
 
 static void test_cells_dead_local_holder_is_told_once(void **state) {
   (void)state;
   lock_locally();
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
-  atomic_store(&header->word, CELL_WORD_DIED | UINT32_C(0x80000000));
+  atomic_store(&places.header->word, CELL_WORD_DIED | UINT32_C(0x80000000));
   story_pass_ms(&story, 1);
   story_expect(&story, "2 <- #1 OK granted, owner died\n");
-  assert_true(atomic_load(&header->flags) & CELL_TOLD);
+  assert_true(atomic_load(&places.header->flags) & CELL_TOLD);
   story_release(&story, 2, 2, "v", 1);
   story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #2 OK\n3 <- #1 OK granted\n");
@@ -318,7 +283,7 @@ static void test_cells_dead_local_holder_is_told_once(void **state) {
 
 static void test_cells_death_noticed_by_a_local_thread_is_told_here(void **state) {
   (void)state;
-  atomic_fetch_or(&header->flags, CELL_DIED);
+  atomic_fetch_or(&places.header->flags, CELL_DIED);
   add(2, 1, "v", STORY_WAIT_FOREVER);
   story_acquire(&story, 2, 2, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #1 OK 1\n2 <- #2 OK granted, owner died\n");
@@ -334,7 +299,7 @@ static int told_here;
 
 static void *lock_and_die(void *unused) {
   (void)unused;
-  pthread_mutex_lock(&header->mutex);
+  pthread_mutex_lock(&places.header->mutex);
   return NULL;
 }
 
@@ -344,17 +309,17 @@ static void *take_over_from_dead(void *delay) {
   }
   for (volatile uintptr_t i = 0; i < (uintptr_t)delay; i++) {
   }
-  if (pthread_mutex_trylock(&header->mutex) != EOWNERDEAD) {
+  if (pthread_mutex_trylock(&places.header->mutex) != EOWNERDEAD) {
     abort();
   }
-  pthread_mutex_consistent(&header->mutex);
-  if (!(atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD)) {
-    atomic_fetch_or(&header->flags, CELL_DIED);
+  pthread_mutex_consistent(&places.header->mutex);
+  if (!(atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD)) {
+    atomic_fetch_or(&places.header->flags, CELL_DIED);
   }
-  if (atomic_load(&header->remote) == 0) {
-    told_here = (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
+  if (atomic_load(&places.header->remote) == 0) {
+    told_here = (atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
   }
-  pthread_mutex_unlock(&header->mutex);
+  pthread_mutex_unlock(&places.header->mutex);
   return NULL;
 }
 
@@ -389,7 +354,7 @@ static void test_cells_death_found_by_two_is_told_to_one(void **state) {
     story_forget(&story);
     here += (unsigned)told_here;
     assert_int_equal(told + told_here, 1);
-    assert_int_equal(atomic_load(&header->flags) & (CELL_DIED | CELL_TOLD), 0);
+    assert_int_equal(atomic_load(&places.header->flags) & (CELL_DIED | CELL_TOLD), 0);
   }
   print_message("%d deaths, %u told here\n", FINDS, here);
 }
@@ -423,13 +388,13 @@ static void test_cells_nobody_else_changes_over(void **state) {
 static void test_cells_waiter_for_change_is_nudged_or_looks(void **state) {
   (void)state;
   wait_for_change(2, 1, "v", 0);
-  assert_true(atomic_load(&header->flags) & CELL_SERVER_WAITS);
+  assert_true(atomic_load(&places.header->flags) & CELL_SERVER_WAITS);
   nudge(1, "v");
   story_expect(&story, "");
   *element() = 5;
   nudge(1, "v");
   story_expect(&story, "2 <- #1 OK 5\n");
-  assert_false(atomic_load(&header->flags) & CELL_SERVER_WAITS);
+  assert_false(atomic_load(&places.header->flags) & CELL_SERVER_WAITS);
   wait_for_change(2, 2, "v", 5);
   story_pass_ms(&story, 50);
   story_pass_ms(&story, 50);
@@ -443,13 +408,13 @@ static void test_cells_waiter_for_change_is_nudged_or_looks(void **state) {
 static void test_cells_change_by_the_server_wakes_local_waiters(void **state) {
   (void)state;
   add(2, 1, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(wakes, 0);
-  atomic_fetch_or(&header->flags, CELL_LOCAL_WAITS);
+  assert_int_equal(places.wakes, 0);
+  atomic_fetch_or(&places.header->flags, CELL_LOCAL_WAITS);
   add(2, 2, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(wakes, 1);
-  assert_int_equal(atomic_load(&header->changes), 1);
+  assert_int_equal(places.wakes, 1);
+  assert_int_equal(atomic_load(&places.header->changes), 1);
   add(2, 3, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(wakes, 1);
+  assert_int_equal(places.wakes, 1);
 }
 
 static void test_cells_raw_have_no_lock(void **state) {
@@ -466,7 +431,7 @@ static void test_cells_with_a_lock_are_not_for_who_counts_threads_otherwise(void
   open_shared(3, 1, HOLDFAST__KIND__VALUE, "v");
   open_shared(3, 2, HOLDFAST__KIND__ARRAY, "a");
   story_expect(&story, "3 <- #1 OK there\n3 <- #2 OK created\n");
-  assert_int_equal(places_out, 1);
+  assert_int_equal(places.out, 1);
   open_shared(3, 3, HOLDFAST__KIND__RAW_VALUE, "r");
   open_shared(3, 4, HOLDFAST__KIND__RAW_ARRAY, "ra");
   story_expect(&story, "3 <- #3 OK created shared\n3 <- #4 OK created shared\n");
@@ -488,14 +453,14 @@ static void test_cells_move_with_their_content(void **state) {
   open_shared(1, 2, HOLDFAST__KIND__VALUE, "w");
   story_expect(&story, "1 <- #2 OK there shared\n");
   assert_int_equal(*element(), 1);
-  assert_int_equal(atomic_load(&header->remote), 1);
+  assert_int_equal(atomic_load(&places.header->remote), 1);
   story_release(&story, 2, 4, "w", 1);
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 static void test_cells_without_room_stay_where_they_are(void **state) {
   (void)state;
-  is_full = true;
+  places.bytes_max = 0;
   open_shared(1, 2, HOLDFAST__KIND__VALUE, "w");
   add(2, 1, "w", STORY_WAIT_FOREVER);
   story_expect(&story, "1 <- #2 OK created\n2 <- #1 OK 1\n");
@@ -505,14 +470,14 @@ static void test_cells_place_stays_while_a_session_may_look(void **state) {
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
   delete (3, 1, "v");
-  assert_int_equal(places_out, 1);
-  assert_int_equal(atomic_load(&header->owner), 0);
-  assert_int_equal(wakes, 1);
+  assert_int_equal(places.out, 1);
+  assert_int_equal(atomic_load(&places.header->owner), 0);
+  assert_int_equal(places.wakes, 1);
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
-  assert_int_equal(places_out, 1);
+  assert_int_equal(places.out, 1);
   story_close_session(&story, 1);
-  assert_int_equal(places_out, 0);
+  assert_int_equal(places.out, 0);
 }
 
 static void test_cells_place_of_a_lost_session_is_retired(void **state) {
@@ -521,10 +486,10 @@ static void test_cells_place_of_a_lost_session_is_retired(void **state) {
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
   delete (3, 1, "v");
-  assert_int_equal(places_out, 1);
+  assert_int_equal(places.out, 1);
   story_close_session(&story, 1);
-  assert_int_equal(places_out, 0);
-  assert_int_equal(places_retired, 1);
+  assert_int_equal(places.out, 0);
+  assert_int_equal(places.retired, 1);
 }
 
 /* The reply that told of the place was never acknowledged: the hold in it is taken back. */
@@ -532,19 +497,19 @@ static void test_cells_place_that_a_lost_session_was_just_told_is_retired(void *
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__RAW_VALUE, "r");
   delete (3, 1, "r");
-  assert_int_equal(places_out, 2);
+  assert_int_equal(places.out, 2);
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
-  assert_int_equal(places_out, 1);
-  assert_int_equal(places_retired, 1);
+  assert_int_equal(places.out, 1);
+  assert_int_equal(places.retired, 1);
 }
 
 static void test_cells_place_of_a_goodbye_is_not_retired(void **state) {
   (void)state;
   delete (3, 1, "v");
   story_close_session(&story, 1);
-  assert_int_equal(places_out, 0);
-  assert_int_equal(places_retired, 0);
+  assert_int_equal(places.out, 0);
+  assert_int_equal(places.retired, 0);
 }
 
 static void test_cells_deleted_while_others_wait(void **state) {
@@ -559,7 +524,7 @@ static void test_cells_deleted_while_others_wait(void **state) {
 static void test_cells_scribbled_over_nothing_is_believed(void **state) {
   (void)state;
   for (unsigned byte = 0; byte < 256; byte++) {
-    memset((void *)header, (int)byte, sizeof *header);
+    memset((void *)places.header, (int)byte, sizeof *places.header);
     add(2, 1 + 2 * byte, "v", 0);
     wait_for_change(3, 1 + byte, "v", 1000000);
     unlock_locally();
@@ -567,7 +532,7 @@ static void test_cells_scribbled_over_nothing_is_believed(void **state) {
     add(2, 2 + 2 * byte, "v", 0);
     story_forget(&story);
   }
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

@@ -1,50 +1,27 @@
 /* Stories of several who wait for changes of one cell in shared memory: nobody's look hides a change
  * from the others. The local threads are the test's own: it writes elements and the futex's word as
  * they would. "v" is a Value, "r" a RawValue that session 1 has mapped. */
-#include "proto/cell_layout.h"
 #include "tests/support/messages.h"
+#include "tests/support/story_places.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include <cmocka.h>
 
 #define SOME_THREAD 4711
-#define PLACE_BYTES 128
 #define LOOK_MS 50
 
 static struct story story;
-static struct cell_header *header; /* of what was shared last */
+static struct story_places places;
 static uint8_t sessions[4];
 
-static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
-  (void)ctx;
-  header = bytes <= PLACE_BYTES ? aligned_alloc(CELL_ALIGNMENT, PLACE_BYTES) : NULL;
-  if (header == NULL) {
-    return false;
-  }
-  memset(header, 0, PLACE_BYTES);
-  *place = (struct segment_place){2, 0, PLACE_BYTES, header};
-  return true;
-}
-
-static void release(void *ctx, const struct segment_place *place) {
-  (void)ctx;
-  free(place->address);
-}
-
-static void wake(void *ctx, void *word) {
-  (void)ctx;
-  (void)word;
-}
-
 static void store(int number) {
-  __atomic_store_n((int *)(header + 1), number, __ATOMIC_SEQ_CST);
+  __atomic_store_n((int *)(places.header + 1), number, __ATOMIC_SEQ_CST);
 }
 
 /* ---- requests */
@@ -77,7 +54,7 @@ static void nudge(const char *name) {
 /* ---- */
 
 static int set_up(void **state) {
-  const struct segment_source source = {NULL, allocate, release, release, wake};
+  const struct segment_source source = story_places_begin(&places);
   (void)state;
   story_begin_sharing(&story, &source, 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
@@ -124,9 +101,9 @@ static void test_cells_watched_unlock_seen_by_one_is_told_to_the_other(void **st
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
   store(5);
-  atomic_store(&header->word, SOME_THREAD);
+  atomic_store(&places.header->word, SOME_THREAD);
   wait_for_bound(2, "v", 5);
-  atomic_store(&header->word, 0);
+  atomic_store(&places.header->word, 0);
   wait_for_change(3, "v", 5);
   story_expect(&story, "");
   nudge("v");
@@ -140,13 +117,13 @@ static void test_cells_watched_lock_found_free_is_passed_on(void **state) {
   wait_for_change(3, "v", 0);
   story_disconnect(&story, 3);
   story_forget(&story);
-  atomic_store(&header->word, SOME_THREAD);
+  atomic_store(&places.header->word, SOME_THREAD);
   ask(&story, 2, 1, IN("v", VALUE_ADD, ValueAdd, value_add, .amount = INT(1)));
-  atomic_store(&header->word, 0);
+  atomic_store(&places.header->word, 0);
   story_connect(&story, 4);
   story_resume(&story, 4, sessions[3], 1);
   story_expect(&story, "4 <- #0 OK session\n2 <- #1 OK 1\n0 <- #1 OK 1\n"); /* 0: not asked again */
-  assert_int_equal(atomic_load(&header->remote), 0);
+  assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
 /* ---- a store at any moment while somebody begins to wait */
