@@ -9,8 +9,8 @@
  * cell is a header of 64 bytes at a multiple of 64, then its elements (cell.h):
  *
  *   offset  bytes  word     written by              meaning
- *        0  48     mutex    clients, the kernel     robust, process-shared, recursive; its first
- *                           when one dies           word is the futex's: the holder's thread id,
+ *        0  48     mutex    clients; the kernel     robust, process-shared, recursive; its first
+ *                           or server when one dies word is the futex's: the holder's thread id,
  *                                                   FUTEX_WAITERS, FUTEX_OWNER_DIED
  *       48  4      remote   server                  1: it has the lock, or wants it
  *       52  4      flags    both, single bits       see below
@@ -19,8 +19,8 @@
  *       64         elements both
  *
  * The lock. Local threads lock the mutex; the server never does, because the lists that a mutex is
- * in are pointers which any client could have scribbled over. It only reads the futex's word.
- * Dekker's handshake decides between them:
+ * in are pointers which any client could have scribbled over. It reads the futex's word, and writes
+ * there only that a holder is dead. Dekker's handshake decides between them:
  *
  *   a client locks the mutex, then loads `remote`    the server stores `remote` = 1, then loads the
  *   0: it has the lock                               word
@@ -54,6 +54,11 @@
  * it reads the word, and takes it back if the word says nothing; when it is gone by then, one who
  * died was found in between, and the server sets CELL_DIED for it. Who locks the mutex only to see
  * `remote`, and dies there, may count as a holder.
+ *
+ * A thread id that no process has whose session was told of the cell is nobody's: it was scribbled
+ * there, or the session is over. While others wait the server looks for that, at most every 10 ms,
+ * and then writes FUTEX_OWNER_DIED over it, as the kernel would. Who waits for the mutex nudges the
+ * server every 50 ms.
  *
  * A client that dies between its store or unlock and waking others costs those on this machine the
  * rest of a slice of 50 ms; for those who wait at the server it looks when the connection ends.

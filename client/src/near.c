@@ -266,6 +266,8 @@ static int lock_in_slices(hf_object *object, struct cell_header *header, int64_t
     error = pthread_mutex_clocklock(&header->mutex, CLOCK_MONOTONIC, &until);
     if (error == ETIMEDOUT && near_is_server_dead(object)) {
       error = ENOENT;
+    } else if (error == ETIMEDOUT) {
+      nudge(object); /* it knows whether somebody has the mutex, or scribbled over it */
     }
   }
   *timeout_ms = wait_left_ms(&wait);

@@ -52,6 +52,11 @@ static void watch_process(void *ctx, int process, uint64_t session) {
   processes_watch(&dispatch->processes, process, session);
 }
 
+static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
+  (void)ctx;
+  return processes_have_thread(id, thread);
+}
+
 static void forget_process(void *ctx, int process) {
   struct dispatch *dispatch = ctx;
   processes_forget(&dispatch->processes, process);
@@ -295,8 +300,9 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   turn_pool_init(&dispatch->turns);
   complaints_init(&dispatch->complaints);
   struct engine_config engine_config = make_config(config);
-  struct engine_sink engine_sink = {dispatch,       remember_reply, remember_close,   find_process,
-                                    forget_process, watch_process,  remember_deadlock};
+  struct engine_sink engine_sink = {dispatch,     remember_reply,   remember_close,
+                                    find_process, forget_process,   watch_process,
+                                    has_thread,   remember_deadlock};
   dispatch->engine = engine_new(&engine_config, &engine_sink);
   if (dispatch->engine && start_threads(dispatch)) {
     return dispatch;

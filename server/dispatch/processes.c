@@ -105,6 +105,10 @@ void processes_watch(struct processes *processes, int process, uint64_t tag) {
   }
 }
 
+bool processes_have_thread(uint64_t id, uint32_t thread) {
+  return syscall(SYS_tgkill, (pid_t)id, (pid_t)thread, 0) == 0 || errno != ESRCH;
+}
+
 void processes_forget(struct processes *processes, int process) {
   processes->count--;
   close(process);

@@ -36,6 +36,8 @@ void processes_stop(struct processes *processes);
 int processes_open(struct processes *processes, struct bytes machine, uint64_t id);
 /* Calls back with the tag once, when the process has ended, or has already. */
 void processes_watch(struct processes *processes, int process, uint64_t tag);
+/* Whether the process has the thread; true when that can't be told. */
+bool processes_have_thread(uint64_t id, uint32_t thread);
 /* Closes it; a call back that is under way may still come. */
 void processes_forget(struct processes *processes, int process);
 

@@ -196,7 +196,8 @@ hf_reason call_claim_lock(struct call *call) {
   struct object *object = call->object;
   bool is_taken = object_lock(object)->depth > 0;
   if (is_taken || call_must_line_up(call, &object->waits[WAIT_LOCK])) {
-    core_nudge_cells(call->engine, object); /* for those in line: who comes may just have let go */
+    /* For those in line: who comes may just have let go. */
+    core_nudge_cells(call->engine, call->now_ns, object);
     return HF_REASON_LOCK_HELD;
   }
   return core_claim_cells(call->engine, call->now_ns, object);

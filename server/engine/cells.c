@@ -141,6 +141,49 @@ static bool note_death(struct cell_header *header) {
   return is_free;
 }
 
+/* Of the same process are all threads that may have the mutex by way of a session. */
+static bool has_thread(const struct engine *engine, const struct session *session,
+                       const struct object *object, uint32_t thread) {
+  return session && map64_get(&session->cells, object->id) &&
+         engine->sink.has_thread(engine->sink.ctx, session->process_id, thread);
+}
+
+static bool is_held_by_any(const struct engine *engine, struct object *object, uint32_t thread) {
+  struct cells *cells = &object->cells;
+  size_t position = 0;
+  uint64_t serial;
+  void *session;
+  if (has_thread(engine, map64_get(&engine->sessions, cells->holder), object, thread)) {
+    return true;
+  }
+  while (map64_next(&engine->sessions, &position, &serial, &session)) {
+    if (has_thread(engine, session, object, thread)) {
+      cells->holder = serial;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* A thread that no session's process has can't let go of the mutex: the session is over, or somebody
+ * scribbled. So it counts as dead, and the word says so as if the kernel had found it. */
+static void doubt(struct engine *engine, uint64_t now_ns, struct object *object) {
+  struct cells *cells = &object->cells;
+  struct cell_header *header = header_of(cells);
+  _Atomic uint32_t *word = &header->word;
+  uint32_t seen = atomic_load(word), thread = seen & CELL_WORD_THREAD;
+  if (thread == 0 || cells->claim == CELL_SERVER || now_ns < cells->doubt_ns ||
+      !engine->sink.has_thread) {
+    return;
+  }
+  cells->doubt_ns = clock_deadline_ns(now_ns, HF_CELL_RETRY_MS_MAX);
+  if (!is_held_by_any(engine, object, thread) &&
+      atomic_compare_exchange_strong(word, &seen, (seen & ~CELL_WORD_THREAD) | CELL_WORD_DIED)) {
+    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD); /* of another death, if any */
+    cells->share->source.wake(cells->share->source.ctx, word);
+  }
+}
+
 /* `remote` is 1: who takes the mutex from now on goes away again. Whoever finds it free may not be
  * the one who has waited longest, nor take it for long: all in line are told, because nobody looks
  * any more once it is the server's. */
@@ -159,6 +202,7 @@ hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object
     return HF_REASON_NONE;
   }
   want(engine, object);
+  doubt(engine, now_ns, object);
   if (try_to_get(engine, object)) {
     return HF_REASON_NONE;
   }
@@ -282,11 +326,12 @@ hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object
   return cells ? look_in(engine, now_ns, cells, HF_CELL_LOOK_MS) : HF_REASON_NONE;
 }
 
-void core_nudge_cells(struct engine *engine, struct object *object) {
+void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = shared_cells(object);
   if (!cells) {
     return;
   }
+  doubt(engine, now_ns, object);
   (void)try_to_get(engine, object);
   if (object->waits[WAIT_CHANGE].count > 0 && has_changed(cells)) {
     core_wake(engine, &object->waits[WAIT_CHANGE]);
@@ -294,21 +339,21 @@ void core_nudge_cells(struct engine *engine, struct object *object) {
   core_review_cells(engine, object);
 }
 
-void core_nudge_cells_of(struct engine *engine, struct session *session) {
+void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session *session) {
   size_t position = 0;
   uint64_t id;
   void *share;
   while (map64_next(&session->cells, &position, &id, &share)) {
     struct object *object = registry_find(&engine->registry, id);
     if (object && (object->waits[WAIT_LOCK].count > 0 || object->waits[WAIT_CHANGE].count > 0)) {
-      core_nudge_cells(engine, object);
+      core_nudge_cells(engine, now_ns, object);
     }
   }
 }
 
 void core_cells_due(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = &object->cells;
-  core_nudge_cells(engine, object);
+  core_nudge_cells(engine, now_ns, object);
   if (object->waits[WAIT_CHANGE].count > 0) { /* the timer just ended: there is room for it */
     (void)look_in(engine, now_ns, cells, HF_CELL_LOOK_MS);
   }

@@ -203,9 +203,9 @@ bool core_attach_cells(struct session *session, struct object *object);
  * HF_REASON_NONE it is not theirs | LOCK_HELD one has it still: park | NO_MEMORY */
 hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Something may have happened to it. */
-void core_nudge_cells(struct engine *engine, struct object *object);
+void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *object);
 /* A client that is gone may have let go of any cell it had mapped without saying so. */
-void core_nudge_cells_of(struct engine *engine, struct session *session);
+void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session *session);
 /* Whether a local thread died with the lock, and nobody was told; from now on somebody is. */
 bool core_tell_cells_death(struct object *object);
 /* A local thread, as far as its memory tells, has the lock. */

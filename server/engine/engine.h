@@ -68,6 +68,8 @@ struct engine_sink {
   void (*forget_process)(void *ctx, int process);
   /* The session lost its connection: call engine_process_ended when the process has ended. */
   void (*watch_process)(void *ctx, int process, uint64_t session);
+  /* Whether the process of that id, which was found, may have a thread of that id now. */
+  bool (*has_thread)(void *ctx, uint64_t id, uint32_t thread);
   /* A circle of lock holders that wait for each other, in words. NULL: nobody wants to know. */
   void (*deadlock)(void *ctx, const char *circle);
 };

@@ -64,6 +64,8 @@ struct cells {
   bool is_unseen;  /* was another before, and some who wait know only that */
   bool was_locked; /* when somebody looked who may wait for its end */
   uint64_t retry_ms;
+  uint64_t doubt_ns;  /* not before that is the holder looked for again */
+  uint64_t holder;    /* the session whose it was last */
   struct timer timer; /* runs while something is to be looked at now and then */
   bool listed;        /* is in the engine's list of cells to review */
   TAILQ_ENTRY(object) review_link;

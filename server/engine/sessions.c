@@ -82,7 +82,7 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
 
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
   unbind(engine, session);
-  core_nudge_cells_of(engine, session);
+  core_nudge_cells_of(engine, now_ns, session);
   uint64_t deadline_ns = clock_deadline_ns(now_ns, session->grace_ms);
   session->is_lost = true;
   TAILQ_INSERT_TAIL(&engine->lost, session, lost_link);

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "proto/cell_layout.h"
 #include "tests/support/daemon.h"
 #include "tests/support/random.h"
 
@@ -255,6 +256,63 @@ static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) 
   hf_close(far);
 }
 
+/* ---- a mutex that one who is dead scribbled over */
+
+#define SCRIBBLED_LOCKS 60
+#define NO_THREAD 0x3ffffff0u /* no machine counts so far */
+
+static void scribble_holder(uint32_t thread) {
+  hf_cell *cell;
+  check(hf_value_open(connect_to(server.ipc_url, "on"), "counted", 'q', hf_int(0), &cell), "open");
+  struct cell_header *header = (struct cell_header *)hf_cell_data(cell) - 1;
+  atomic_store(&header->word, thread);
+  _exit(0);
+}
+
+static uint64_t count_one(hf_cell *cell) {
+  struct hf_grant grant;
+  uint64_t began_us = now_us();
+  check(hf_cell_lock_with(cell, LOCK_WAIT_MS, &grant), "lock after a scribble");
+  uint64_t took_us = now_us() - began_us;
+  assert_true(grant.owner_died);
+  check(hf_cell_add(cell, hf_int(1), NULL), "add");
+  check(hf_cell_unlock(cell), "unlock");
+  return took_us;
+}
+
+/* By turns with the id of a thread that there is not, of one that is no client's, and its own. */
+static void test_cells_scribbled_mutex_is_nobodys(void **state) {
+  (void)state;
+  hf_conn *near = connect_to(server.ipc_url, "on"), *far = connect_to(server.tcp_url, "off");
+  hf_cell *cells[2];
+  hf_value value;
+  int status;
+  uint64_t worst_us[2] = {0};
+  check(hf_value_open(near, "counted", 'q', hf_int(0), &cells[0]), "open");
+  check(hf_value_open(far, "counted", 'q', hf_int(0), &cells[1]), "open");
+  assert_non_null(hf_cell_data(cells[0]));
+  for (unsigned i = 0; i < SCRIBBLED_LOCKS; i++) {
+    pid_t hostile = fork();
+    if (hostile == 0) {
+      scribble_holder(i % 3 == 0 ? NO_THREAD : i % 3 == 1 ? 1 : (uint32_t)getpid());
+    }
+    assert_int_equal(waitpid(hostile, &status, 0), hostile);
+    assert_int_equal(status, 0);
+    uint64_t took_us = count_one(cells[i & 1]);
+    worst_us[i & 1] = took_us > worst_us[i & 1] ? took_us : worst_us[i & 1];
+  }
+  check(hf_cell_get(cells[1], &value), "get");
+  assert_int_equal(value.integer, SCRIBBLED_LOCKS);
+  printf(
+      "%d scribbled mutexes; longest wait of the next: %llu us in shared memory, %llu us over "
+      "tcp\n",
+      SCRIBBLED_LOCKS, (unsigned long long)worst_us[0], (unsigned long long)worst_us[1]);
+  hf_cell_close(cells[0]);
+  hf_cell_close(cells[1]);
+  hf_close(near);
+  hf_close(far);
+}
+
 /* ---- a process that does not know that its session is over */
 
 #define OTHERS_COUNT 9000 /* more than an arena has places of that size */
@@ -376,6 +434,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cells_killed_holders_leave_whole_elements),
       cmocka_unit_test(test_cells_scribbled_over_the_server_and_others_go_on),
+      cmocka_unit_test(test_cells_scribbled_mutex_is_nobodys),
       cmocka_unit_test(test_cells_late_writer_reaches_no_other_cell),
       cmocka_unit_test(test_cells_huge_one_goes_while_others_are_served),
   };

@@ -162,6 +162,12 @@ static void watch_process(void *ctx, int process, uint64_t session) {
   write_down(story, "process %d watched\n", process);
 }
 
+static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
+  const struct story *story = ctx;
+  (void)thread;
+  return story->threads_of == 0 || story->threads_of == id;
+}
+
 static void tell_deadlock(void *ctx, const char *circle) {
   write_down(ctx, "deadlock: %s\n", circle);
 }
@@ -180,9 +186,10 @@ void story_begin_sharing(struct story *story, const struct segment_source *segme
       .segments = *segments,
   };
   struct engine_sink sink = {story,          deliver,       close_connection, find_process,
-                             forget_process, watch_process, tell_deadlock};
+                             forget_process, watch_process, has_thread,       tell_deadlock};
   story->now_ns = 1;
   story->next_entropy = 0;
+  story->threads_of = 0;
   story_forget(story);
   story->engine = engine_new(&config, &sink);
   assert_non_null(story->engine);

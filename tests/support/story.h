@@ -23,6 +23,7 @@ struct story {
   uint64_t now_ns;
   uint8_t next_entropy;
   uint64_t watched_session; /* the last */
+  uint64_t threads_of;      /* the process that has all threads; 0: each has them all */
   size_t len;
   char text[16384];
 };

@@ -2,6 +2,6 @@
 #include "server/engine/handlers/handlers.h"
 
 hf_reason handle_cell_nudge(struct call *call) {
-  core_nudge_cells(call->engine, call->object);
+  core_nudge_cells(call->engine, call->now_ns, call->object);
   return HF_REASON_NONE;
 }

@@ -48,6 +48,7 @@ hf_reason handle_open_session(struct call *call) {
   if (message->machine.len && engine->sink.find_process) {
     session->process = engine->sink.find_process(
         engine->sink.ctx, bytes_of(message->machine.data, message->machine.len), message->process);
+    session->process_id = message->process;
   }
   session->number = ++engine->next_session_number;
   core_bind_session(engine, call->now_ns, session, peer);

@@ -1,0 +1,170 @@
+/* Stories of a mutex whose word names a thread that nobody has: somebody scribbled over it, or went
+ * on with it after his session was over. "v" is a Value that sessions 1 and 2 have mapped, of processes
+ * 101 and 102; 3 is on another machine. */
+#include "tests/support/messages.h"
+#include "tests/support/story_places.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define SOME_THREAD 4711
+#define WAITERS UINT32_C(0x80000000) /* FUTEX_WAITERS */
+#define NO_PROCESS 999
+#define DOUBT_MS 10
+
+static struct story story;
+static struct story_places places;
+
+static void share(uint64_t connection) {
+  ask(&story, connection, 1,
+      REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__VALUE,
+              .name = DATA("v"), .typecode = DATA("i"), .length = 1, .map = true));
+}
+
+static void add_within(uint64_t connection, uint64_t sequence, int64_t timeout_ms) {
+  ask_within(&story, connection, sequence, timeout_ms,
+             IN("v", VALUE_ADD, ValueAdd, value_add, .amount = INT(1)));
+}
+
+static void add(uint64_t connection, uint64_t sequence) {
+  add_within(connection, sequence, STORY_WAIT_FOREVER);
+}
+
+static void await_free(uint64_t connection, uint64_t sequence) {
+  Holdfast__Request *set = IN("event", EVENT_SET, EventSet, event_set, );
+  Holdfast__Condition *condition = MESSAGE(
+      Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_NAME, .name = DATA("v"),
+      .check_case = HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST, .value_at_least = INT(0));
+  ask(&story, connection, sequence,
+      REQUEST(TRANSACTION, Transaction, transaction, .n_conditions = 1, .conditions = &condition,
+              .n_operations = 1, .operations = &set));
+}
+
+static int set_up(void **state) {
+  (void)state;
+  const struct segment_source source = story_places_begin(&places);
+  story_begin_sharing(&story, &source, 1u << 20);
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    story_connect(&story, connection);
+  }
+  story_open_session_of(&story, 1, 101);
+  story_open_session_of(&story, 2, 102);
+  story_open_session(&story, 3);
+  story_open(&story, 3, 1, HOLDFAST__KIND__EVENT, "event", 0);
+  share(1);
+  share(2);
+  story_forget(&story);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  story_end(&story);
+  return 0;
+}
+
+static uint32_t word(void) {
+  return atomic_load(&places.header->word);
+}
+
+static void lock_locally(uint64_t process) {
+  story.threads_of = process;
+  atomic_store(&places.header->word, SOME_THREAD | WAITERS);
+}
+
+static void test_cells_holder_that_nobody_has_counts_as_dead(void **state) {
+  (void)state;
+  lock_locally(NO_PROCESS);
+  add(3, 2);
+  story_expect(&story, "3 <- #2 OK 1\n");
+  assert_int_equal(word(), CELL_WORD_DIED | WAITERS);
+  assert_int_equal(places.mutex_wakes, 1);
+  story_acquire(&story, 3, 3, "v", 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "3 <- #3 OK granted, owner died\n");
+}
+
+static void test_cells_holder_of_any_session_is_waited_for(void **state) {
+  (void)state;
+  for (uint64_t process = 101; process <= 102; process++) {
+    lock_locally(process);
+    add(3, process);
+    story_pass_ms(&story, 60000);
+    story_expect(&story, "");
+    assert_int_equal(word(), SOME_THREAD | WAITERS);
+    atomic_store(&places.header->word, 0);
+    story_pass_ms(&story, DOUBT_MS);
+    story_forget(&story);
+  }
+  assert_int_equal(places.mutex_wakes, 0);
+}
+
+static void test_cells_holder_scribbled_over_while_others_wait_counts_as_dead(void **state) {
+  (void)state;
+  lock_locally(101);
+  add(3, 2);
+  story_pass_ms(&story, 1000);
+  story_expect(&story, "");
+  lock_locally(NO_PROCESS);
+  story_pass_ms(&story, DOUBT_MS);
+  story_expect(&story, "3 <- #2 OK 1\n");
+}
+
+/* A process whose session is over may still run, and have the mutex; that is nobody's any more. */
+static void test_cells_holder_without_a_session_counts_as_dead(void **state) {
+  (void)state;
+  lock_locally(101);
+  add(3, 2);
+  story_pass_ms(&story, 1000);
+  story_expect(&story, "");
+  story_close_session(&story, 1);
+  story_pass_ms(&story, DOUBT_MS);
+  story_expect(&story, "process 101 forgotten\n1 <- #0 OK\n3 <- #2 OK 1\n");
+}
+
+static void test_cells_holder_that_nobody_has_delays_no_transaction(void **state) {
+  (void)state;
+  lock_locally(NO_PROCESS);
+  await_free(3, 2);
+  story_pass_ms(&story, 50);
+  story_expect(&story, "3 <- #2 OK OK\n");
+}
+
+/* A local thread that waits for the mutex asks. */
+static void test_cells_holder_that_nobody_has_is_found_by_a_nudge(void **state) {
+  (void)state;
+  lock_locally(NO_PROCESS);
+  ask(&story, 1, 0, IN("v", CELL_NUDGE, CellNudge, cell_nudge, ));
+  assert_int_equal(word(), CELL_WORD_DIED | WAITERS);
+  assert_int_equal(places.mutex_wakes, 1);
+}
+
+static void test_cells_holder_is_looked_for_now_and_then(void **state) {
+  (void)state;
+  lock_locally(101);
+  add_within(3, 2, 0);
+  lock_locally(NO_PROCESS);
+  add_within(3, 3, 0);
+  story_expect(&story,
+               "3 <- #2 DEADLINE_EXCEEDED LOCK_HELD\n3 <- #3 DEADLINE_EXCEEDED LOCK_HELD\n");
+  story_pass_ms(&story, DOUBT_MS);
+  add_within(3, 4, 0);
+  story_expect(&story, "3 <- #4 OK 1\n");
+}
+
+#define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      STORY(test_cells_holder_that_nobody_has_counts_as_dead),
+      STORY(test_cells_holder_of_any_session_is_waited_for),
+      STORY(test_cells_holder_scribbled_over_while_others_wait_counts_as_dead),
+      STORY(test_cells_holder_without_a_session_counts_as_dead),
+      STORY(test_cells_holder_that_nobody_has_delays_no_transaction),
+      STORY(test_cells_holder_that_nobody_has_is_found_by_a_nudge),
+      STORY(test_cells_holder_is_looked_for_now_and_then),
+  };
+  return cmocka_run_group_tests_name("unit.engine_cells_holder", tests, NULL, NULL);
+}
