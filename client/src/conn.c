@@ -218,19 +218,26 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
   return HF_OK;
 }
 
+/* A server that was told goodbye gives the places of the session's cells to others. Those that the
+ * C library may still write to must not be: that session is lost, like a dead client's. */
+static void say_goodbye(hf_conn *conn) {
+  Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
+  struct request request;
+  if (conn->state == CONN_ENDED || !conn->has_session || segments_has_kept(conn)) {
+    return;
+  }
+  request_of_conn(&request, conn, OPERATION(CLOSE_SESSION));
+  request.is_internal = true;
+  (void)request_send(&request, &arm.base);
+}
+
 void hf_close(hf_conn *conn) {
   if (conn == NULL) {
     return;
   }
   conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
   (void)oneway_write_out(conn);
-  if (conn->state != CONN_ENDED && conn->has_session) {
-    Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
-    struct request request;
-    request_of_conn(&request, conn, OPERATION(CLOSE_SESSION));
-    request.is_internal = true;
-    (void)request_send(&request, &arm.base);
-  }
+  say_goodbye(conn);
   fork_unwatch(conn);
   free_parts(conn);
 }

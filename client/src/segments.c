@@ -145,6 +145,16 @@ void segments_keep(hf_conn *conn, struct segment_map *map) {
   conn_unlock(conn);
 }
 
+bool segments_has_kept(hf_conn *conn) {
+  conn_lock(conn);
+  const struct segment_map *map = conn->segments;
+  while (map != NULL && !map->is_kept) {
+    map = map->next;
+  }
+  conn_unlock(conn);
+  return map != NULL;
+}
+
 const struct cell_life *segments_life(hf_conn *conn) {
   const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT, 0); /* for good */
   return map != NULL && map->bytes >= sizeof(struct cell_life) ? map->address : NULL;

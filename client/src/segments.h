@@ -31,6 +31,8 @@ struct segment_map *segments_use(hf_conn *conn, uint64_t id, uint64_t used_bytes
 void segments_let_go(hf_conn *conn, struct segment_map *map);
 /* A thread has a mutex in it: it stays mapped even when the connection is closed. */
 void segments_keep(hf_conn *conn, struct segment_map *map);
+/* Whether any of them was kept so. */
+bool segments_has_kept(hf_conn *conn);
 /* The server's life, to be read only; NULL: it can't be had. */
 const struct cell_life *segments_life(hf_conn *conn);
 /* In a forked child: its server may be another one. */

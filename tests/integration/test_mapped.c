@@ -1,6 +1,7 @@
 /* What a process has mapped of values and arrays, and for how long. */
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "tests/integration/world.h"
@@ -312,6 +313,40 @@ static void test_mapped_place_is_no_others_while_another_thread_has_the_lock(voi
   await_holder(thread);
 }
 
+static uint64_t sessions(void) {
+  struct hf_server_info info;
+  expect_ok(hf_server_info(world.conn, &info));
+  return info.sessions;
+}
+
+static void test_mapped_place_is_no_others_when_the_connection_is_closed(void **state) {
+  (void)state;
+  const struct hf_options options = {.grace_ms = 100};
+  hf_conn *conn;
+  hf_array *array, *arrays[ROUNDS];
+  uint64_t before = sessions();
+  expect_ok(hf_connect(world.url, &options, &conn));
+  expect_ok(hf_array_open(conn, NULL, 'q', 8000, NULL, &array));
+  const _Atomic uint32_t *word = (const void *)((const char *)hf_array_data(array) - 64);
+  pthread_t thread = hold_elsewhere(array);
+  uint32_t held = atomic_load(word);
+  hf_array_close(array);
+  hf_close(conn);
+  for (uint64_t until_ms = now_ms() + 10000; sessions() > before && now_ms() < until_ms;) {
+    usleep(5000);
+  }
+  assert_int_equal(sessions(), before);
+  for (int i = 0; i < ROUNDS; i++) {
+    expect_ok(hf_array_open(world.conn, NULL, 'q', 8000, NULL, &arrays[i]));
+    assert_non_null(hf_array_data(arrays[i]));
+  }
+  assert_int_equal(atomic_load(word), held);
+  for (int i = 0; i < ROUNDS; i++) {
+    hf_array_close(arrays[i]);
+  }
+  await_holder(thread);
+}
+
 /* ---- the last: the server ends */
 
 static void test_mapped_handle_is_closed_at_once_when_the_server_is_dead(void **state) {
@@ -340,6 +375,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_no_longer_when_another_handle_had_the_lock),
     cmocka_unit_test(test_mapped_while_the_lock_is_held_through_another_connection),
     cmocka_unit_test(test_mapped_place_is_no_others_while_another_thread_has_the_lock),
+    cmocka_unit_test(test_mapped_place_is_no_others_when_the_connection_is_closed),
     cmocka_unit_test(test_mapped_handle_is_closed_at_once_when_the_server_is_dead),
 };
 

@@ -679,7 +679,8 @@ HF_CHECKED hf_status hf_array_unlock(hf_array *array);
  *
  * A process that ends while it has the lock of a Value or Array there - in whatever way - gives it
  * up, and the next one to lock it is told. Who closes the handle before keeps it, as elsewhere; but
- * while another thread has the lock, the memory stays mapped then, and the reference is not dropped.
+ * while another thread has the lock, the memory stays mapped then, the reference is not dropped, and
+ * hf_close leaves the session to its grace time.
  * hf_cancel ends waits there within 50 ms.
  */
 
