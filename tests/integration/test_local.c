@@ -119,6 +119,20 @@ static void test_local_door_is_its_owners(void **state) {
   assert_int_equal(status.st_mode & 0777, 0600);
 }
 
+static struct sockaddr_un address_of(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%.107s", path);
+  return address;
+}
+
+static int listen_at(const char *path) {
+  const struct sockaddr_un address = address_of(path);
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(listen(fd, 8), 0);
+  return fd;
+}
+
 /* Both directions fill up and drain many times over. */
 static void test_local_carries_more_than_a_ring_holds(void **state) {
   const size_t size = 5 << 20;
@@ -208,6 +222,30 @@ static void test_local_one_way_has_rings_too(void **state) {
   hf_close(conn);
 }
 
+/* Who listens at the door lets everybody in, and says nothing. */
+static void test_local_one_way_does_without_a_silent_door(void **state) {
+  hf_conn *conn = connect_to(world.daemon.ipc_url);
+  char path[256], aside[300];
+  struct hf_flush_result result;
+  hf_list *list;
+  (void)state;
+  expect_ok(hf_list_open(conn, NULL, &list));
+  door_path(path);
+  snprintf(aside, sizeof aside, "%s.aside", path);
+  assert_int_equal(rename(path, aside), 0);
+  int silent = listen_at(path);
+  expect_ok(hf_oneway_begin(conn));
+  expect_ok(hf_list_append(list, hf_int(1)));
+  expect_ok(hf_oneway_end(conn));
+  expect_ok(hf_flush(conn, 5000, &result));
+  assert_int_equal(result.sent, 1);
+  assert_int_equal(result.failed, 0);
+  close(silent);
+  assert_int_equal(rename(aside, path), 0);
+  hf_list_close(list);
+  hf_close(conn);
+}
+
 static int connect_unheard(void *unused) {
   int ends[2];
   hf_conn *conn = NULL;
@@ -240,10 +278,9 @@ static bool may_have_descriptors(rlim_t count) {
 }
 
 static int dial_door(void) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
   char path[256];
   door_path(path);
-  snprintf(address.sun_path, sizeof address.sun_path, "%.107s", path);
+  const struct sockaddr_un address = address_of(path);
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
   return fd;
@@ -505,6 +542,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_one_way_has_rings_too),
     cmocka_unit_test(test_local_full_house_has_sockets_and_cells),
+    cmocka_unit_test(test_local_one_way_does_without_a_silent_door),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
     cmocka_unit_test(test_local_idle_clients_cost_no_time),
     cmocka_unit_test(test_local_door_opens_again_when_there_are_descriptors),
