@@ -1,12 +1,14 @@
 /* Exactly once: 100 processes add to shared counters while a proxy cuts their connections at
  * random, and every counter is exact. A third of them call one by one, a third in pipelines, a
- * third one-way.
+ * third one-way. With --local they call through shared memory, and cut their connections themselves.
  *
- * usage: counters [SEED [ROUNDS [PROCESSES [ADDS]]]]     one seed per round, rising
+ * usage: counters [--local] [SEED [ROUNDS [PROCESSES [ADDS]]]]
+ *   one seed per round, rising; --local needs HOLDFAST_LOCAL=on
  */
 #include <holdfast/holdfast.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 
 #include "tests/fault/attacker.h"
 #include "tests/fault/crowd.h"
+#include "tests/fault/cutter.h"
 #include "tests/fault/proxy.h"
 #include "tests/support/daemon.h"
 #include "tests/support/random.h"
@@ -22,8 +25,12 @@
 #define COUNTERS_COUNT 10
 #define PROCESSES_MAX 1000
 #define PATIENCE_MS 60000
+#define LOCAL_LIFE_MS 40
+#define LOCAL_CUTS_MIN 100
+#define LOCAL_ADDS 5000 /* they take less time */
 
 static uint64_t first_seed;
+static bool is_local;
 static int rounds_count = 3, processes_count = 100, adds_count = 1000;
 
 /* What worker idx adds with its nth add: known beforehand, so that the sums are. */
@@ -39,9 +46,10 @@ static hf_status add(hf_dict *dict, int idx, int n, hf_value *sum) {
   return hf_dict_add(dict, hf_int(counter_of(idx, n)), hf_int(amount_of(idx, n)), sum);
 }
 
-static int add_one_by_one(hf_dict *dict, int idx) {
+static int add_one_by_one(hf_conn *conn, hf_dict *dict, int idx) {
   for (int n = 0; n < adds_count; n++) {
     hf_value sum;
+    cutter_note_call(conn);
     if (add(dict, idx, n, &sum) != HF_OK) {
       return crowd_complain("add", idx);
     }
@@ -53,6 +61,7 @@ static int add_one_by_one(hf_dict *dict, int idx) {
 static int add_in_pipelines(hf_conn *conn, hf_dict *dict, int idx) {
   const uint32_t in_flight = 16;
   for (int n = 0; n < adds_count;) {
+    cutter_note_call(conn);
     if (hf_pipeline_begin(conn, in_flight) != HF_OK) {
       return crowd_complain("begin", idx);
     }
@@ -69,6 +78,7 @@ static int add_in_pipelines(hf_conn *conn, hf_dict *dict, int idx) {
 static int add_one_way(hf_conn *conn, hf_dict *dict, int idx) {
   struct hf_flush_result result;
   for (int n = 0; n < adds_count;) {
+    cutter_note_call(conn);
     if (hf_oneway_begin(conn) != HF_OK) {
       return crowd_complain("one-way", idx);
     }
@@ -89,16 +99,26 @@ static int add_one_way(hf_conn *conn, hf_dict *dict, int idx) {
   return CROWD_DONE;
 }
 
+static int add_in_a_way(hf_conn *conn, hf_dict *dict, int idx) {
+  return idx % 3 == 0   ? add_one_by_one(conn, dict, idx)
+         : idx % 3 == 1 ? add_in_pipelines(conn, dict, idx)
+                        : add_one_way(conn, dict, idx);
+}
+
 static int add_all(const char *url, int idx, void *arg) {
-  (void)arg;
+  const struct cutter_options *options = arg;
   hf_conn *conn = crowd_connect(url, PATIENCE_MS, PATIENCE_MS);
   hf_dict *dict;
   if (hf_dict_open(conn, "counters", &dict) != HF_OK) {
     return crowd_complain("open", idx);
   }
-  int code = idx % 3 == 0   ? add_one_by_one(dict, idx)
-             : idx % 3 == 1 ? add_in_pipelines(conn, dict, idx)
-                            : add_one_way(conn, dict, idx);
+  if (options != NULL) {
+    cutter_start(options, idx);
+  }
+  int code = add_in_a_way(conn, dict, idx);
+  if (options != NULL) {
+    cutter_stop();
+  }
   hf_dict_close(dict);
   hf_close(conn);
   return code;
@@ -126,45 +146,62 @@ static void expect_sums(hf_conn *conn) {
   hf_dict_close(dict);
 }
 
-/* Adds through a bad network; answers how many requests were answered from a window. */
-static uint64_t run_round(uint64_t seed, uint64_t *cuts) {
+static void run_processes(const char *url, const struct cutter_options *cutter) {
+  pid_t pids[PROCESSES_MAX] = {0};
+  int failed_count = 0;
+  for (int idx = 0; idx < processes_count; idx++) {
+    pids[idx] = crowd_start(add_all, url, idx, (void *)(uintptr_t)cutter);
+  }
+  for (int idx = 0; idx < processes_count; idx++) {
+    failed_count += crowd_wait(pids[idx], 2 * PATIENCE_MS) != CROWD_DONE ? 1 : 0;
+  }
+  assert_int_equal(failed_count, 0);
+}
+
+/* Through a bad network; answers how many connections were cut. */
+static uint64_t run_behind_proxy(const struct daemon *server, uint64_t seed) {
   struct proxy_options options = {.seed = seed,
                                   .life_ms = 150,
                                   .stall_every_ms = 20,
                                   .stall_ms = 20,
                                   .delay_ms_max = 2,
                                   .dribble_bytes = seed % 2 == 0 ? 0 : 700};
-  struct daemon server;
   struct proxy proxy;
-  struct hf_server_info info;
-  pid_t pids[PROCESSES_MAX] = {0};
   char url[64];
+  proxy_start(&proxy, server->tcp_port, &options);
+  snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", proxy.port);
+  run_processes(url, NULL);
+  uint64_t cuts = atomic_load(&proxy.counts->cut);
+  print_message("proxy: %llu cuts, %llu stalls, %llu connections\n", (unsigned long long)cuts,
+                (unsigned long long)atomic_load(&proxy.counts->stalled),
+                (unsigned long long)atomic_load(&proxy.counts->accepted));
+  proxy_stop(&proxy);
+  return cuts;
+}
+
+static uint64_t run_in_shared_memory(const struct daemon *server, uint64_t seed) {
+  const struct cutter_options options = {
+      .seed = seed, .life_ms = LOCAL_LIFE_MS, .counts = cutter_counts_new()};
+  run_processes(server->ipc_url, &options);
+  cutter_report(options.counts, LOCAL_CUTS_MIN);
+  return atomic_load(&options.counts->doors);
+}
+
+/* Answers how many requests were answered from a window. */
+static uint64_t run_round(uint64_t seed, uint64_t *cuts) {
+  struct daemon server;
+  struct hf_server_info info;
   hf_conn *conn;
   int64_t begun_ms = attacker_now_ms();
   daemon_start(&server, NULL);
-  proxy_start(&proxy, server.tcp_port, &options);
-  snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", proxy.port);
-  for (int idx = 0; idx < processes_count; idx++) {
-    pids[idx] = crowd_start(add_all, url, idx, NULL);
-  }
-  int failed_count = 0;
-  for (int idx = 0; idx < processes_count; idx++) {
-    failed_count += crowd_wait(pids[idx], 2 * PATIENCE_MS) != CROWD_DONE ? 1 : 0;
-  }
-  assert_int_equal(failed_count, 0);
+  *cuts = is_local ? run_in_shared_memory(&server, seed) : run_behind_proxy(&server, seed);
   crowd_expect_ok(hf_connect(server.tcp_url, NULL, &conn), "connect");
   crowd_expect_ok(hf_server_info(conn, &info), "server info");
   expect_sums(conn);
   hf_close(conn);
-  *cuts = atomic_load(&proxy.counts->cut);
-  print_message(
-      "seed %llu: %d adds, %llu cuts, %llu stalls, %llu connections, %llu duplicates "
-      "answered, %lld ms\n",
-      (unsigned long long)seed, processes_count * adds_count, (unsigned long long)*cuts,
-      (unsigned long long)atomic_load(&proxy.counts->stalled),
-      (unsigned long long)atomic_load(&proxy.counts->accepted), (unsigned long long)info.duplicates,
-      (long long)(attacker_now_ms() - begun_ms));
-  proxy_stop(&proxy);
+  print_message("seed %llu: %d adds, %llu cuts, %llu duplicates answered, %lld ms\n",
+                (unsigned long long)seed, processes_count * adds_count, (unsigned long long)*cuts,
+                (unsigned long long)info.duplicates, (long long)(attacker_now_ms() - begun_ms));
   daemon_stop(&server);
   return info.duplicates;
 }
@@ -185,6 +222,12 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_counters_are_exact_over_cut_connections),
   };
+  if (argc > 1 && strcmp(argv[1], "--local") == 0) {
+    is_local = true;
+    adds_count = LOCAL_ADDS;
+    argc--;
+    argv++;
+  }
   first_seed = random_seed(argc, argv);
   int *const numbers[] = {&rounds_count, &processes_count, &adds_count};
   for (int i = 2; i < argc && i < 5; i++) {

@@ -53,11 +53,13 @@ void crowd_kill(pid_t pid) {
   waitpid(pid, NULL, 0);
 }
 
-/* HOLDFAST_LOCAL=on says that shared memory is what is tested. */
-static bool goes_where_it_should(hf_conn *conn) {
+bool crowd_goes_as_wished(hf_conn *conn) {
   const char *wish = getenv("HOLDFAST_LOCAL");
-  return wish == NULL || strcmp(wish, "on") != 0 ||
-         strcmp(hf_conn_path(conn), "shared memory") == 0;
+  if (wish == NULL || strcmp(wish, "on") != 0 || strcmp(hf_conn_path(conn), "shared memory") == 0) {
+    return true;
+  }
+  fprintf(stderr, "worker: over %s: %s\n", hf_conn_path(conn), hf_conn_path_reason(conn));
+  return false;
 }
 
 hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_ms) {
@@ -66,8 +68,7 @@ hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_
   if (hf_connect(url, &options, &conn) != HF_OK) {
     _exit(crowd_complain("connect", -1));
   }
-  if (!goes_where_it_should(conn)) {
-    fprintf(stderr, "worker: over %s: %s\n", hf_conn_path(conn), hf_conn_path_reason(conn));
+  if (!crowd_goes_as_wished(conn)) {
     _exit(CROWD_FAILED);
   }
   return conn;

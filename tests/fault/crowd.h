@@ -7,6 +7,7 @@
 #define HF_TESTS_FAULT_CROWD_H
 
 #include <holdfast/holdfast.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,6 +28,9 @@ void crowd_kill(pid_t pid);
 
 /* In a worker: connects with that grace and call timeout; complains and exits when it can't. */
 hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_ms);
+/* In a worker: whether its calls go through shared memory, where HOLDFAST_LOCAL=on says that this is
+ * what is tested; complains if not. */
+bool crowd_goes_as_wished(hf_conn *conn);
 /* In a worker: complains about the library's last error; answers CROWD_FAILED. */
 int crowd_complain(const char *what, int idx);
 /* In the test: fails it unless status is HF_OK, with the library's last error. */

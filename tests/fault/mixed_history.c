@@ -1,9 +1,11 @@
 /* Clients do everything at once through a bad network, and what they saw is judged afterwards: it
- * must be explained by one server that does one thing at a time (checker.h).
+ * must be explained by one server that does one thing at a time (checker.h). With --local they call
+ * through shared memory, and cut their connections themselves (cutter.h).
  *
  * usage: mixed_history [OPTIONS] [SEED]
- *   --operations N    in all, 20,000 by default
+ *   --operations N    in all, 20,000 by default; with --local 200,000
  *   --processes N     8 by default
+ *   --local           needs HOLDFAST_LOCAL=on
  * and for a history made on several hosts (tests/hosts/history.sh), which share the directory and
  * the clock:
  *   --server IP:PORT  a server that runs already
@@ -26,22 +28,28 @@
 #include "tests/fault/attacker.h"
 #include "tests/fault/checker.h"
 #include "tests/fault/crowd.h"
+#include "tests/fault/cutter.h"
 #include "tests/fault/proxy.h"
 #include "tests/fault/workload.h"
 #include "tests/support/daemon.h"
 #include "tests/support/random.h"
 
 #define PROCESSES_MAX 64
+#define OPERATIONS 20000
 /* For the slowest machine, under sanitizers. */
 #define PATIENCE_MS 60000
 #define PATIENCE_PER_OPERATION_MS 10
+#define LOCAL_PATIENCE_PER_OPERATION_MS 2
+#define LOCAL_LIFE_MS 20
+#define LOCAL_CUTS_MIN 100
+#define LOCAL_OPERATIONS 200000
 
 static struct {
   uint64_t operations, seed;
   int processes, first;
   const char *server, *directory;
-  bool has_clients, checks;
-} options = {.operations = 20000, .processes = 8, .has_clients = true, .checks = true};
+  bool has_clients, checks, is_local;
+} options = {.processes = 8, .has_clients = true, .checks = true};
 
 static char directory[] = "/tmp/holdfast-history-XXXXXX";
 static struct daemon server;
@@ -82,26 +90,53 @@ static void print_network(struct proxy *proxy, int64_t took_ms) {
   assert_true(number_of(&counts->stalled) > 0);
 }
 
-static void run_clients(void) {
-  struct workload workload = {.directory = options.directory,
-                              .operations = options.operations / (uint64_t)options.processes,
-                              .seed = options.seed};
-  struct proxy proxy;
+/* How many failed. */
+static int run_processes(const char *url, struct workload *workload) {
   pid_t pids[PROCESSES_MAX] = {0};
-  char url[64];
-  int64_t begun_ms = attacker_now_ms(), failed_count = 0;
-  int patience_ms = PATIENCE_MS + (int)workload.operations * PATIENCE_PER_OPERATION_MS;
-  start_proxy(&proxy);
-  snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", proxy.port);
+  int failed_count = 0;
+  int each_ms = options.is_local ? LOCAL_PATIENCE_PER_OPERATION_MS : PATIENCE_PER_OPERATION_MS;
+  int patience_ms = PATIENCE_MS + (int)workload->operations * each_ms;
   for (int i = 0; i < options.processes; i++) {
-    pids[i] = crowd_start(workload_run, url, options.first + i, &workload);
+    pids[i] = crowd_start(workload_run, url, options.first + i, workload);
   }
   for (int i = 0; i < options.processes; i++) {
     failed_count += crowd_wait(pids[i], patience_ms) != CROWD_DONE ? 1 : 0;
   }
+  return failed_count;
+}
+
+static void run_behind_proxy(struct workload *workload) {
+  struct proxy proxy;
+  char url[64];
+  int64_t begun_ms = attacker_now_ms();
+  start_proxy(&proxy);
+  snprintf(url, sizeof(url), "tcp://127.0.0.1:%u", proxy.port);
+  int failed_count = run_processes(url, workload);
   print_network(&proxy, attacker_now_ms() - begun_ms);
   proxy_stop(&proxy);
   assert_int_equal(failed_count, 0);
+}
+
+static void run_in_shared_memory(struct workload *workload) {
+  const struct cutter_options cutter = {
+      .seed = options.seed, .life_ms = LOCAL_LIFE_MS, .counts = cutter_counts_new()};
+  int64_t begun_ms = attacker_now_ms();
+  workload->cutter = &cutter;
+  int failed_count = run_processes(server.ipc_url, workload);
+  print_message("%lld ms\n", (long long)(attacker_now_ms() - begun_ms));
+  cutter_report(cutter.counts, LOCAL_CUTS_MIN);
+  assert_int_equal(failed_count, 0);
+}
+
+static void run_clients(void) {
+  struct workload workload = {.directory = options.directory,
+                              .operations = options.operations / (uint64_t)options.processes,
+                              .seed = options.seed};
+  if (options.is_local) {
+    run_in_shared_memory(&workload);
+  } else {
+    run_behind_proxy(&workload);
+  }
 }
 
 static void judge(void) {
@@ -195,6 +230,9 @@ static bool read_option(int letter) {
       return options.first >= 0;
     case 'P':
       return read_part(optarg);
+    case 'l':
+      options.is_local = true;
+      return true;
     default:
       return false;
   }
@@ -207,6 +245,7 @@ int main(int argc, char **argv) {
                                         {"directory", required_argument, NULL, 'd'},
                                         {"first", required_argument, NULL, 'f'},
                                         {"part", required_argument, NULL, 'P'},
+                                        {"local", no_argument, NULL, 'l'},
                                         {0}};
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_history_over_a_bad_network_is_explained),
@@ -216,6 +255,13 @@ int main(int argc, char **argv) {
       fprintf(stderr, "see the head of tests/fault/mixed_history.c\n");
       return 2;
     }
+  }
+  if (options.is_local && options.server != NULL) {
+    fprintf(stderr, "--local brings its own server\n");
+    return 2;
+  }
+  if (options.operations == 0) {
+    options.operations = options.is_local ? LOCAL_OPERATIONS : OPERATIONS;
   }
   options.seed = random_seed(argc - optind + 1, argv + optind - 1);
   return cmocka_run_group_tests_name("fault.history", tests, set_up, tear_down);

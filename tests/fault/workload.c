@@ -413,6 +413,17 @@ static void enter_epoch(struct client *client, uint64_t epoch) {
   }
 }
 
+static void call_all(struct client *client, const struct workload *workload) {
+  while (client->history.count < workload->operations && !client->has_failed) {
+    uint64_t epoch = client->history.count / EPOCH_CALLS;
+    if (epoch != client->epoch) {
+      enter_epoch(client, epoch);
+    }
+    cutter_note_call(client->conn);
+    call_any(client);
+  }
+}
+
 int workload_run(const char *url, int idx, void *arg) {
   const struct workload *workload = arg;
   const size_t room_for_last = 2 * KEYS_COUNT;
@@ -420,12 +431,13 @@ int workload_run(const char *url, int idx, void *arg) {
   history_open(&client.history, workload->directory, (uint32_t)idx,
                2 * workload->operations + room_for_last);
   connect_anew(&client);
-  while (client.history.count < workload->operations && !client.has_failed) {
-    uint64_t epoch = client.history.count / EPOCH_CALLS;
-    if (epoch != client.epoch) {
-      enter_epoch(&client, epoch);
-    }
-    call_any(&client);
+  if (workload->cutter == NULL) {
+    call_all(&client, workload);
+  } else if (!client.has_failed) {
+    client.has_failed = !crowd_goes_as_wished(client.conn);
+    cutter_start(workload->cutter, idx);
+    call_all(&client, workload);
+    cutter_stop();
   }
   disconnect(&client);
   history_close(&client.history);

@@ -6,6 +6,7 @@
 #ifndef HF_TESTS_FAULT_WORKLOAD_H
 #define HF_TESTS_FAULT_WORKLOAD_H
 
+#include "tests/fault/cutter.h"
 #include "tests/fault/history.h"
 
 #include <stdint.h>
@@ -14,6 +15,7 @@ struct workload {
   const char *directory; /* for the histories */
   uint64_t operations;   /* of each process */
   uint64_t seed;
+  const struct cutter_options *cutter; /* NULL: connections are cut elsewhere, if at all */
 };
 
 /* A crowd_worker; arg is a struct workload, idx the process in the history. */

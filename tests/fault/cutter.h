@@ -1,0 +1,45 @@
+/* Cuts a client's own connections at random moments: for those through shared memory what the proxy
+ * is for those over tcp.
+ *
+ * A thread of the client shuts down the Unix sockets of its process: the doors' its rings hang on,
+ * and the sockets it resorts to when a door was cut during its hello. One way or both ways, so that
+ * now one side notices first and now the other. What is in the rings stays there. Most cuts spare
+ * what is new: after a hello that failed a client leaves shared memory alone for a second, and
+ * that is not what is to be tested all the time.
+ *
+ * threads one cutter in a process; started and stopped by any one thread, after the fork
+ */
+#ifndef HF_TESTS_FAULT_CUTTER_H
+#define HF_TESTS_FAULT_CUTTER_H
+
+#include <holdfast/holdfast.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Of all processes: in memory they share. */
+struct cutter_counts {
+  atomic_ullong doors, sockets;       /* cut */
+  atomic_ullong through_rings, calls; /* noted */
+};
+
+struct cutter_options {
+  uint64_t seed;
+  unsigned life_ms;             /* of connections, on average */
+  struct cutter_counts *counts; /* of cutter_counts_new */
+};
+
+/* Shared with the processes forked later; freed by munmap, or with the process. */
+struct cutter_counts *cutter_counts_new(void);
+
+/* Exits the process when it can't. */
+void cutter_start(const struct cutter_options *options, int idx);
+/* No connection is cut from here on. */
+void cutter_stop(void);
+/* Notes which way the next call, or batch of calls, goes; nothing before the start. */
+void cutter_note_call(hf_conn *conn);
+
+/* In the test: prints the counts. Fails it when fewer than cuts_min doors were cut, or when less
+ * than a quarter of the calls noted went through rings. */
+void cutter_report(struct cutter_counts *counts, uint64_t cuts_min);
+
+#endif
