@@ -4,9 +4,16 @@
 #   says_json CODE JSON ARGS..    the same with -o json, compared as JSON
 #   usage ARGS..                  exits with 2 and says why
 #   complains CODE REASON ARGS..  exits with CODE; stderr names REASON, as text and as JSON
+#   goes FILE PROGRAM    each line of HOLDFAST_LOG=connect in FILE says that PROGRAM's calls go by $way
 set -u
 failures=0
 checks=0
+
+# Which way calls are to go, and why not through shared memory.
+way="shared memory" way_reason=
+if [ "${HOLDFAST_LOCAL:-on}" = off ]; then
+  way=${HOLDFAST_URL%%:*} way_reason="HOLDFAST_LOCAL is off"
+fi
 
 fail() {
   echo "FAILED: $1" >&2
@@ -71,6 +78,14 @@ sys.exit(not (error["reason"] == sys.argv[2] and error["status"] and error["mess
     "$output" "$reason" 2>/dev/null; then
     fail "holdfast -o json $*" "expected $code: $reason" "got $exit_code: $output"
   fi
+}
+
+goes() {
+  checks=$((checks + 1))
+  local expected="holdfast: $2[] calls $HOLDFAST_URL over $way${way_reason:+, not shared memory: $way_reason}"
+  local said
+  said=$(grep ' calls [^ ]* over ' "$1" | sed 's/\[[0-9]*\]/[]/' | sort -u)
+  [ "$said" = "$expected" ] || fail "$2 goes another way" "expected: $expected" "got: $said"
 }
 
 # Exit code 2 and a message: for mistakes in options, which are found before -o is known.

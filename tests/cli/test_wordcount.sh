@@ -52,7 +52,7 @@ compare() {
 }
 
 make_tree "$TEST_DIR/tree"
-"$wordcount" coordinator --workers 3 --out "$TEST_DIR/counts" "$TEST_DIR/tree" \
+HOLDFAST_LOG=connect "$wordcount" coordinator --workers 3 --out "$TEST_DIR/counts" "$TEST_DIR/tree" \
   >"$TEST_DIR/printed" 2>"$TEST_DIR/progress" || fail "wordcount failed: $(cat "$TEST_DIR/progress")"
 compare "$TEST_DIR/counts" "the generated tree" "$TEST_DIR/tree"
 
@@ -69,6 +69,9 @@ words=$(awk '{n += $2} END {print n}' "$TEST_DIR/expected")
 } >"$TEST_DIR/summary"
 diff "$TEST_DIR/summary" "$TEST_DIR/printed" || fail "the summary is wrong"
 grep -q '^done: ' "$TEST_DIR/progress" || fail "there was no progress"
+goes "$TEST_DIR/progress" wordcount
+processes=$(sed -n 's/^holdfast: wordcount\[\([0-9]*\)\] calls .*/\1/p' "$TEST_DIR/progress" | sort -u | wc -l)
+[ "$processes" = 4 ] || fail "a coordinator and three workers, but $processes processes connected"
 
 # A real tree, counted by workers that were there first, while another job runs.
 real=/usr/share/common-licenses
