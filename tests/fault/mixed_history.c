@@ -117,12 +117,13 @@ static void run_behind_proxy(struct workload *workload) {
   assert_int_equal(failed_count, 0);
 }
 
-static void run_in_shared_memory(struct workload *workload) {
+static void run_in_shared_memory(const struct workload *uncut) {
   const struct cutter_options cutter = {
       .seed = options.seed, .life_ms = LOCAL_LIFE_MS, .counts = cutter_counts_new()};
+  struct workload workload = *uncut;
   int64_t begun_ms = attacker_now_ms();
-  workload->cutter = &cutter;
-  int failed_count = run_processes(server.ipc_url, workload);
+  workload.cutter = &cutter;
+  int failed_count = run_processes(server.ipc_url, &workload);
   print_message("%lld ms\n", (long long)(attacker_now_ms() - begun_ms));
   cutter_report(cutter.counts, LOCAL_CUTS_MIN);
   assert_int_equal(failed_count, 0);
