@@ -54,7 +54,7 @@ static_assert(sizeof(struct door_hello) == 16, "layout");
 
 enum door_status {
   DOOR_WELCOME,
-  DOOR_NOT_ALLOWED, /* neither the server's user nor root */
+  DOOR_NOT_ALLOWED, /* not the server's user */
   DOOR_FULL,        /* HF_RINGS_MAX */
   DOOR_NO_MEMORY,
   DOOR_BAD_HELLO,

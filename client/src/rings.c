@@ -22,15 +22,20 @@ static int refuse(const char **why, const char *sentence, int error) {
   return error;
 }
 
-/* Somebody else's server would be told what is this user's alone. */
+/* Who can write to shared memory can make a process that locks a mutex there write wherever it
+ * likes: a robust mutex is in a list whose pointers lie beside it. So root goes to nobody else's. */
 static int check_server(int door, const char **why) {
   struct ucred peer;
   socklen_t len = sizeof peer;
-  if (getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
-      (peer.uid != geteuid() && peer.uid != 0)) {
-    return refuse(why, "the server there is another user's", EPERM);
+  if (getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+      (peer.uid == geteuid() || peer.uid == 0)) {
+    return 0;
   }
-  return 0;
+  return refuse(why,
+                geteuid() == 0 ? "the server there is another user's, and root shares memory with "
+                                 "root's servers only; run this as that user"
+                               : "the server there is another user's; run this as that user",
+                EPERM);
 }
 
 static int say_hello(int door, const struct door_hello *hello, const char **why) {
@@ -85,7 +90,8 @@ static int check_answer(const struct door_answer *answer, const char **why) {
     case DOOR_WELCOME:
       return 0;
     case DOOR_NOT_ALLOWED:
-      return refuse(why, "the server shares memory with its own user and root only", EACCES);
+      return refuse(why, "the server shares memory with its own user only; run this as that user",
+                    EACCES);
     case DOOR_FULL:
       return refuse(why, "the server shares memory with as many as it may already", EAGAIN);
     case DOOR_NO_MEMORY:

@@ -75,8 +75,7 @@ int door_accept(int listener) {
 bool door_admits(int door) {
   struct ucred peer;
   socklen_t len = sizeof peer;
-  return getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-         (peer.uid == geteuid() || peer.uid == 0);
+  return getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
 /* ---------------------------------------------------------------------------------- talking */

@@ -17,7 +17,7 @@
 int door_open(const char *path);
 /* Accepts one. A descriptor, or -1 and errno. */
 int door_accept(int listener);
-/* Whether the peer is the server's user or root. */
+/* Whether the peer is the server's user. Root is a user like any other here. */
 bool door_admits(int door);
 /* DOOR_HELLO_COME: *hello is filled, but perhaps nonsense. */
 enum door_news { DOOR_NOTHING_YET, DOOR_HELLO_COME, DOOR_PEER_LEFT };

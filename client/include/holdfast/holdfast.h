@@ -166,8 +166,8 @@ HF_API void hf_close(hf_conn *conn);
 /* One round trip. out round_trip_ns may be NULL. */
 HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
 
-/* How calls get to the server now: "shared memory" where it runs on this machine as the same user,
- * else "tcp" or "ipc". Static. Two variables of the environment have a say:
+/* How calls get to the server now: "shared memory" where it runs on this machine as the same user
+ * (to root another user's server is a stranger's too), else "tcp" or "ipc". Static. Two variables of the environment have a say:
  *
  *   HOLDFAST_LOCAL=off    no shared memory for connections made from now on, values and arrays
  *                         included

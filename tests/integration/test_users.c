@@ -1,0 +1,206 @@
+/* Who shares memory with whom: programs of one user do, others learn why not, and root is another
+ * user like any. Processes of several users, so it needs root. */
+#include "tests/integration/world.h"
+
+#include <grp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/door.h"
+#include "proto/sp.h"
+
+#define SKIPPED 77
+#define NOBODY 65534
+#define STRANGER 65533 /* nobody's neighbour, who is in no group of ours */
+#define SHARED "shared memory"
+#define RUN_AS "; run this as that user"
+
+static void become(uid_t user) {
+  if (setgroups(0, NULL) != 0 || setgid(user) != 0 || setuid(user) != 0) {
+    _exit(1);
+  }
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* ---------------------------------------------------------------- a server of nobody's */
+
+static struct {
+  struct daemon daemon;
+  pid_t host; /* of nobody's as well: starts the server, and stops it when `stop` closes */
+  int stop;
+} theirs;
+
+static _Noreturn void host_server(int started, int stop) {
+  struct daemon daemon;
+  char byte;
+  become(NOBODY);
+  daemon_start(&daemon, NULL);
+  bool is_told = write(started, &daemon, sizeof daemon) == (ssize_t)sizeof daemon;
+  is_told = is_told && read(stop, &byte, 1) == 0;
+  daemon_stop(&daemon);
+  _exit(is_told ? 0 : 1);
+}
+
+static int start_theirs(void **state) {
+  int started[2], stop[2];
+  (void)state;
+  if (pipe(started) != 0 || pipe(stop) != 0) {
+    return -1;
+  }
+  fflush(NULL);
+  theirs.host = fork();
+  if (theirs.host == 0) {
+    close(stop[1]);
+    host_server(started[1], stop[0]);
+  }
+  close(started[1]);
+  close(stop[0]);
+  theirs.stop = stop[1];
+  bool has_come = read(started[0], &theirs.daemon, sizeof theirs.daemon) == sizeof theirs.daemon;
+  close(started[0]);
+  return has_come ? 0 : -1;
+}
+
+static int stop_theirs(void **state) {
+  int status;
+  (void)state;
+  close(theirs.stop);
+  return waitpid(theirs.host, &status, 0) == theirs.host && status == 0 ? 0 : -1;
+}
+
+static void door_of(const struct daemon *daemon, char path[256]) {
+  snprintf(path, 256, "%s%s", daemon->ipc_url + strlen("ipc://"), DOOR_SUFFIX);
+}
+
+/* As an administrator may: others get as far as the door. */
+static void open_way(const struct daemon *daemon) {
+  char path[256];
+  door_of(daemon, path);
+  assert_int_equal(chmod(daemon->dir, 0711), 0);
+  assert_int_equal(chmod(path, 0666), 0);
+}
+
+/* ---------------------------------------------------------------- clients */
+
+struct way {
+  char path[32], reason[160];
+};
+
+static void find_way(uid_t user, const char *url, struct way *way) {
+  hf_conn *conn;
+  become(user);
+  if (hf_connect(url, NULL, &conn) != HF_OK || hf_ping(conn, NULL) != HF_OK) {
+    fprintf(stderr, "%s: %s\n", url, hf_last_error()->message);
+    _exit(1);
+  }
+  snprintf(way->path, sizeof way->path, "%s", hf_conn_path(conn));
+  snprintf(way->reason, sizeof way->reason, "%s", hf_conn_path_reason(conn));
+  hf_close(conn);
+  _exit(0);
+}
+
+static void expect_way(uid_t user, const char *url, const char *path, const char *reason) {
+  int status;
+  struct way *way =
+      mmap(NULL, sizeof *way, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true(way != MAP_FAILED);
+  fflush(NULL);
+  pid_t client = fork();
+  if (client == 0) {
+    find_way(user, url, way);
+  }
+  assert_int_equal(waitpid(client, &status, 0), client);
+  assert_int_equal(status, 0);
+  print_message("user %u: over %s: %s\n", (unsigned)user, way->path, way->reason);
+  assert_string_equal(way->path, path);
+  assert_string_equal(way->reason, reason);
+  munmap(way, sizeof *way);
+}
+
+/* ---------------------------------------------------------------- tests */
+
+static void test_users_one_user_shares_memory(void **state) {
+  (void)state;
+  expect_way(NOBODY, theirs.daemon.ipc_url, SHARED, "");
+  expect_way(NOBODY, theirs.daemon.tcp_url, SHARED, "");
+  expect_way(0, world.daemon.tcp_url, SHARED, "");
+}
+
+static void test_users_root_goes_to_no_other_users_server(void **state) {
+  static const char why[] =
+      "the server there is another user's, and root shares memory with root's servers only" RUN_AS;
+  (void)state;
+  expect_way(0, theirs.daemon.ipc_url, "ipc", why);
+  expect_way(0, theirs.daemon.tcp_url, "tcp", why);
+}
+
+static void test_users_another_goes_to_no_other_users_server(void **state) {
+  (void)state;
+  open_way(&theirs.daemon);
+  expect_way(STRANGER, theirs.daemon.tcp_url, "tcp", "the server there is another user's" RUN_AS);
+}
+
+static void test_users_another_may_not_go_to_the_door(void **state) {
+  (void)state;
+  expect_way(NOBODY, world.daemon.tcp_url, "tcp", "this user may not go to the server's door");
+}
+
+static void test_users_another_is_refused_at_the_door(void **state) {
+  (void)state;
+  open_way(&world.daemon);
+  expect_way(NOBODY, world.daemon.tcp_url, "tcp",
+             "the server shares memory with its own user only" RUN_AS);
+}
+
+/* A client of root's that is not ours. */
+static void test_users_root_is_refused_at_the_door(void **state) {
+  const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_IPC};
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct door_answer answer;
+  char path[256];
+  (void)state;
+  door_of(&theirs.daemon, path);
+  snprintf(address.sun_path, sizeof address.sun_path, "%.100s", path);
+  int door = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+  assert_int_equal(connect(door, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(send(door, &hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
+  assert_int_equal(recv(door, &answer, sizeof answer, 0), sizeof answer);
+  assert_int_equal(answer.status, DOOR_NOT_ALLOWED);
+  close(door);
+}
+
+/* Nobody has to be able to run what was built. */
+static bool has_users(void) {
+  int status = 1;
+  const char *program = getenv("HOLDFASTD");
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    become(NOBODY);
+    _exit(access(program != NULL ? program : HOLDFASTD, X_OK) == 0 ? 0 : 1);
+  }
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
+#define SCENE(test) cmocka_unit_test_setup_teardown(test, start_theirs, stop_theirs)
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      SCENE(test_users_one_user_shares_memory),
+      SCENE(test_users_root_goes_to_no_other_users_server),
+      SCENE(test_users_another_goes_to_no_other_users_server),
+      cmocka_unit_test(test_users_another_may_not_go_to_the_door),
+      cmocka_unit_test(test_users_another_is_refused_at_the_door),
+      SCENE(test_users_root_is_refused_at_the_door),
+  };
+  if (geteuid() != 0 || !has_users()) {
+    printf("skipped: only root has processes of several users, and they must reach the server\n");
+    return SKIPPED;
+  }
+  return world_main(argc, argv, "users", tests, sizeof tests / sizeof *tests);
+}
