@@ -27,16 +27,32 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   return engine;
 }
 
-static void free_connections(struct engine *engine) {
+static void drop_waiters(struct engine *engine, struct waiter_list *waiters) {
+  struct waiter *waiter;
+  while ((waiter = TAILQ_FIRST(waiters))) {
+    core_drop_waiter(engine, waiter);
+  }
+}
+
+/* Before anything is freed: a wait that ends is felt by timers, objects and sessions. */
+static void drop_all_waiters(struct engine *engine) {
   size_t position = 0;
   uint64_t id;
   void *item;
+  while (map64_next(&engine->sessions, &position, &id, &item)) {
+    drop_waiters(engine, &((struct session *)item)->waiters);
+  }
+  position = 0;
   while (map64_next(&engine->peers, &position, &id, &item)) {
-    struct peer *peer = item;
-    struct waiter *waiter;
-    while ((waiter = TAILQ_FIRST(&peer->waiters))) {
-      core_drop_waiter(engine, waiter);
-    }
+    drop_waiters(engine, &((struct peer *)item)->waiters);
+  }
+}
+
+static void free_connections(struct engine *engine) {
+  size_t position = 0;
+  uint64_t id;
+  void *peer;
+  while (map64_next(&engine->peers, &position, &id, &peer)) {
     free(peer);
   }
   map64_deinit(&engine->peers);
@@ -48,10 +64,6 @@ static void free_sessions(struct engine *engine) {
   void *item;
   while (map64_next(&engine->sessions, &position, &serial, &item)) {
     struct session *session = item;
-    struct waiter *waiter;
-    while ((waiter = TAILQ_FIRST(&session->waiters))) {
-      core_drop_waiter(engine, waiter);
-    }
     core_forget_process(engine, session);
     session_free(session);
   }
@@ -83,6 +95,7 @@ void engine_free_buried(struct object *buried) {
 
 void engine_free(struct engine *engine) {
   engine_free_buried(engine->buried);
+  drop_all_waiters(engine);
   free_sessions(engine);
   free_connections(engine);
   registry_deinit(&engine->registry);
@@ -110,13 +123,10 @@ bool engine_connect(struct engine *engine, uint64_t id, bool one_way) {
 
 void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
   struct peer *peer = core_peer(engine, id);
-  struct waiter *waiter;
   if (!peer) {
     return;
   }
-  while ((waiter = TAILQ_FIRST(&peer->waiters))) {
-    core_drop_waiter(engine, waiter);
-  }
+  drop_waiters(engine, &peer->waiters);
   if (peer->session) {
     core_lose_session(engine, now_ns, peer->session);
   }

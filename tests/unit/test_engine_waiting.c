@@ -206,6 +206,19 @@ static void test_drain_answers_all_who_wait(void **state) {
   story_expect(&story, "1 <- #1 UNAVAILABLE STOPPING\n2 <- #1 UNAVAILABLE STOPPING\n");
 }
 
+/* Some waits are of lost sessions, one of none; all of them have deadlines. Sanitizers look on. */
+static void test_engine_is_freed_while_others_wait(void **state) {
+  (void)state;
+  story_connect(&story, 5);
+  story_get(&story, 1, 1, "q", 9000);
+  story_get(&story, 5, 0, "q", 1000);
+  story_get(&story, 5, 0, "q", 2000);
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    story_disconnect(&story, connection);
+  }
+  story_expect(&story, "");
+}
+
 int main(void) {
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -223,6 +236,7 @@ int main(void) {
       STORY(test_killed_holder_frees_its_lock_and_the_next_is_told),
       STORY(test_clean_goodbye_leaves_the_lock_held),
       STORY(test_drain_answers_all_who_wait),
+      STORY(test_engine_is_freed_while_others_wait),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
