@@ -166,14 +166,15 @@ static bool is_held_by_any(const struct engine *engine, struct object *object, u
 }
 
 /* A thread that no session's process has can't let go of the mutex: the session is over, or somebody
- * scribbled. So it counts as dead, and the word says so as if the kernel had found it. */
+ * scribbled. So it counts as dead, and the word says so as if the kernel had found it. Raw kinds have
+ * no mutex, whatever stands there, and sessions whose processes are not known. */
 static void doubt(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = &object->cells;
   struct cell_header *header = header_of(cells);
   _Atomic uint32_t *word = &header->word;
   uint32_t seen = atomic_load(word), thread = seen & CELL_WORD_THREAD;
   if (thread == 0 || cells->claim == CELL_SERVER || now_ns < cells->doubt_ns ||
-      !engine->sink.has_thread) {
+      !object_lock(object) || !engine->sink.has_thread) {
     return;
   }
   cells->doubt_ns = clock_deadline_ns(now_ns, HF_CELL_RETRY_MS_MAX);

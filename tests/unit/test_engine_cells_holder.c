@@ -154,6 +154,20 @@ static void test_cells_holder_is_looked_for_now_and_then(void **state) {
   story_expect(&story, "3 <- #4 OK 1\n");
 }
 
+static void test_cells_raw_have_no_holder(void **state) {
+  (void)state;
+  ask(&story, 3, 2,
+      REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__RAW_VALUE,
+              .name = DATA("r"), .typecode = DATA("i"), .length = 1, .map = true));
+  ask(&story, 3, 3, IN("r", VALUE_WAIT, ValueWait, value_wait, .known = INT(0)));
+  story_expect(&story, "3 <- #2 OK created shared\n");
+  lock_locally(NO_PROCESS);
+  ask(&story, 3, 0, IN("r", CELL_NUDGE, CellNudge, cell_nudge, ));
+  story_pass_ms(&story, 1000);
+  assert_int_equal(word(), SOME_THREAD | WAITERS);
+  assert_int_equal(places.mutex_wakes, 0);
+}
+
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -165,6 +179,7 @@ int main(void) {
       STORY(test_cells_holder_that_nobody_has_delays_no_transaction),
       STORY(test_cells_holder_that_nobody_has_is_found_by_a_nudge),
       STORY(test_cells_holder_is_looked_for_now_and_then),
+      STORY(test_cells_raw_have_no_holder),
   };
   return cmocka_run_group_tests_name("unit.engine_cells_holder", tests, NULL, NULL);
 }
