@@ -78,7 +78,7 @@
  * A hostile client may write anything anywhere at any time. The server keeps type, length and place
  * in its own memory, copies an element before it looks at it, and waits for nothing. What it writes
  * alone it does not need to read: `remote` never, `owner` for no more than whether to wake others.
- * So only the elements of that segment, and who uses them, suffer.
+ * So only the elements of that segment, and who uses them, suffer (tests/fuzz/fuzz_cells.c).
  *
  * The server's life. A page apart, which clients can only read (F_SEAL_FUTURE_WRITE), begins with a
  * robust mutex that a thread of the server holds as long as it lives: when it is killed the kernel

@@ -1,0 +1,71 @@
+/* Shared memory for the engine under test: plain memory, of which is known what it was before each
+ * step, so that whatever the server must not write is found.
+ *
+ *   header   the mutex: only its first word, from a thread id to "died", and only when no session
+ *            that was told of the cell has a process with threads; remote, flags, changes, owner
+ *   elements only when a request that stores was answered, and within their length
+ *   after the object was deleted: nothing
+ *
+ * Sessions are numbers below CELLS_SESSIONS_MAX.
+ */
+#ifndef HF_TESTS_FUZZ_CELLS_PLACES_H
+#define HF_TESTS_FUZZ_CELLS_PLACES_H
+
+#include "proto/cell_layout.h"
+#include "server/memory/segments.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CELLS_PLACES_MAX 64
+#define CELLS_SESSIONS_MAX 64
+#define CELLS_BYTES_MAX 512 /* a larger cell is refused */
+#define CELLS_NOBODY (-1)
+
+struct place {
+  bool is_out;
+  bool is_dead;      /* the server has said that its object is deleted */
+  bool is_scribbled; /* the header, or whoever had the mutex broke the rules */
+  bool may_store;    /* in this step */
+  bool has_lock;     /* is no raw one */
+  int local;         /* the client whose thread has the mutex by the rules, or CELLS_NOBODY */
+  uint64_t object;   /* 0: nobody was told yet */
+  size_t used;       /* bytes of header and elements */
+  size_t bytes;
+  uint8_t *memory;
+  uint8_t *before;    /* what it was; NULL: it is new in this step */
+  uint64_t told;      /* sessions that surely may look: bit by number */
+  uint64_t told_ever; /* and those that might */
+};
+
+struct places {
+  struct place all[CELLS_PLACES_MAX]; /* by segment - CELLS_FIRST_SEGMENT; none is used again */
+  size_t count, out_count;
+  uint64_t lost;  /* sessions that have no connection, or ended without a goodbye */
+  bool is_ending; /* the engine is freed: all is released */
+  void *ctx;
+  /* Whether the server must take the session's process for one that may have a thread. */
+  bool (*has_threads)(void *ctx, int session);
+};
+
+#define CELLS_FIRST_SEGMENT 2
+
+void require(bool holds);
+
+struct segment_source places_source(struct places *places);
+/* NULL: no cell was ever there. */
+struct place *places_find(struct places *places, uint64_t segment);
+/* The place of that object; NULL: it has none. */
+struct place *places_of(struct places *places, uint64_t object);
+/* The idx-th of those that are out, counted round; NULL: none is. */
+struct place *places_pick(struct places *places, size_t idx);
+/* Something other than the server wrote there. */
+void place_write(struct place *place, size_t offset, const void *bytes, size_t len);
+struct cell_header *place_header(const struct place *place);
+/* The session no longer may look anywhere, or at one object's. */
+void places_forget(struct places *places, int session, uint64_t object);
+#define CELLS_ALL_OBJECTS 0
+/* After each step. */
+void places_check(struct places *places);
+
+#endif
