@@ -172,16 +172,19 @@ static void apply(struct harness *harness, struct ask *ask) {
   };
   require(wire_unpack_request(request.body, &harness->arena, &message) == HF_REASON_NONE);
   request.message = message;
-  request.operation = operations_find(message);
-  require(request.operation != NULL);
+  const struct operation *operation = operations_find(message);
+  if (!operation) {
+    abort();
+  }
+  request.operation = operation;
   uint64_t serial = harness->sessions_count + 1;
   memcpy(request.entropy, &serial, sizeof serial);
-  bool waits = request.operation->flags & OPERATION_WAITS;
+  bool waits = operation->flags & OPERATION_WAITS;
   bool is_timed = message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
   uint64_t timeout_ms = waits && message->timeout_ms > 0 ? (uint64_t)message->timeout_ms : 0;
   ask->deadline_ns =
       waits && !is_timed ? CLOCK_NEVER : clock_deadline_ns(harness->now_ns, timeout_ms);
-  ask->is_silent = request.operation->flags & OPERATION_SILENT;
+  ask->is_silent = operation->flags & OPERATION_SILENT;
   ask->waits_for_lock = passes_lock_only(message);
   note_letting_go(harness, ask->session, message);
   note_repeat(harness, ask);

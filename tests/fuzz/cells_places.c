@@ -6,12 +6,6 @@
 #define FLAGS (CELL_LOCAL_WAITS | CELL_SERVER_WAITS | CELL_DIED | CELL_TOLD)
 #define CHANGES_MAX 1000 /* in one step */
 
-void require(bool holds) {
-  if (!holds) {
-    abort();
-  }
-}
-
 static bool allocate(void *ctx, size_t bytes, struct segment_place *given) {
   struct places *places = ctx;
   if (places->count == CELLS_PLACES_MAX || bytes > CELLS_BYTES_MAX) {

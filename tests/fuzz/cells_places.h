@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #define CELLS_PLACES_MAX 64
 #define CELLS_SESSIONS_MAX 64
@@ -50,7 +51,11 @@ struct places {
 
 #define CELLS_FIRST_SEGMENT 2
 
-void require(bool holds);
+static inline void require(bool holds) {
+  if (!holds) {
+    abort();
+  }
+}
 
 struct segment_source places_source(struct places *places);
 /* NULL: no cell was ever there. */
