@@ -1,16 +1,18 @@
 /* The door: how a client on the server's machine gets its segment.
  *
  * layer   proto; used by server and client
- * shapes  packets of 16, 24 and 1 bytes; numbers are the machine's own, for both sides run on it
+ * shapes  packets of 16, 24 and 1 bytes, and an eventfd; numbers are the machine's own, for both sides run on it
  *
  * Beside each ipc socket PATH there is a SOCK_SEQPACKET socket PATH.door. One packet each way:
  *
  *   client                                     server
  *   door_hello      ------------------------>
- *                   <------------------------  door_answer, with DOOR_WELCOME and the segment's
- *                                              memfd (SCM_RIGHTS)
- *   then, as long as the connection lives, packets of one byte whose content means nothing: "look
- *   at the rings", each way, for a side that sleeps at the socket; see segment_layout.h
+ *                   <------------------------  door_answer, with DOOR_WELCOME, the segment's memfd
+ *                                              and an eventfd (SCM_RIGHTS, in this order)
+ *   then, as long as the connection lives, "look at the rings" for a side that sleeps; see
+ *   segment_layout.h
+ *   1 written to the eventfd  ------------->
+ *                   <------------------------  a packet of one byte, whose content means nothing
  *
  * The stream of bytes in the rings is what follows the hello on a socket of that framing (sp.h).
  * Either side closes the socket to end the connection; what is in a ring then is still read.
@@ -22,8 +24,9 @@
  * A hello that is not right is answered with a door_status that says why, and the socket is closed;
  * so is one that has not said it within HF_HELLO_TIMEOUT_MS, without an answer.
  *
- * The wake-ups are packets on this socket and not eventfds: descriptors that two processes share
- * have one set of flags, so a hostile client could make the server's write to an eventfd block.
+ * The server wakes by packets and not by an eventfd: descriptors that two processes share have one
+ * set of flags, so a hostile client could make the server's write block. To the eventfd that a client
+ * writes to the server only listens (EPOLLET): it neither reads nor writes there.
  */
 #ifndef HF_PROTO_DOOR_H
 #define HF_PROTO_DOOR_H
@@ -33,7 +36,7 @@
 #include <stdint.h>
 
 #define DOOR_SUFFIX ".door"
-#define DOOR_MAGIC UINT64_C(0x0130726f6f444648) /* "HFDoor0", 1: the version of this format */
+#define DOOR_MAGIC UINT64_C(0x0230726f6f444648) /* "HFDoor0", 2: the version of this format */
 
 #define DOOR_SEGMENT UINT64_C(0x01746e6d67655348) /* "HSegmnt", 1: the same for one segment */
 
@@ -51,6 +54,9 @@ static_assert(offsetof(struct door_hello, protocol) == 8, "layout");
 static_assert(offsetof(struct door_hello, framing) == 12, "layout");
 static_assert(offsetof(struct door_hello, segment) == 8, "layout");
 static_assert(sizeof(struct door_hello) == 16, "layout");
+
+/* What comes with a welcome; with DOOR_SEGMENT, the first alone. */
+enum door_descriptor { DOOR_MEMORY, DOOR_BELL, DOOR_DESCRIPTORS };
 
 enum door_status {
   DOOR_WELCOME,

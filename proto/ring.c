@@ -124,7 +124,7 @@ static uint32_t take_flag(_Atomic uint32_t *flag) {
 
 enum ring_bell ring_must_wake_reader(struct ring_end *writer) {
   uint32_t bell = take_flag(&writer->control->reader_sleeps);
-  return bell <= RING_BELL_FUTEX ? (enum ring_bell)bell : RING_BELL_SOCKET;
+  return bell <= RING_BELL_FUTEX ? (enum ring_bell)bell : RING_BELL_KNOCK;
 }
 
 bool ring_must_wake_writer(struct ring_end *reader) {

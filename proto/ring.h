@@ -18,11 +18,11 @@
 
 /* What reader_sleeps says: how the reader is to be woken. */
 enum ring_bell {
-  RING_BELL_NONE,   /* it is awake */
-  RING_BELL_SOCKET, /* by a packet at the door */
-  RING_BELL_FUTEX,  /* by a futex, this very word */
+  RING_BELL_NONE,  /* it is awake */
+  RING_BELL_KNOCK, /* by a knock; see door.h */
+  RING_BELL_FUTEX, /* by a futex, this very word */
 };
-static_assert(RING_BELL_NONE == 0 && RING_BELL_SOCKET == 1 && RING_BELL_FUTEX == 2, "layout");
+static_assert(RING_BELL_NONE == 0 && RING_BELL_KNOCK == 1 && RING_BELL_FUTEX == 2, "layout");
 
 struct ring_end {
   struct segment_ring *control; /* shared */

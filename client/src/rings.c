@@ -43,29 +43,25 @@ static int say_hello(int door, const struct door_hello *hello, const char **why)
   return sent == (ssize_t)sizeof *hello ? 0 : refuse(why, "the server hung up at the door", EPIPE);
 }
 
-/* The descriptor that came along; -1: none. */
-static int take_descriptor(struct msghdr *message) {
-  int fd = -1;
+/* Those that came along; there was no room for more. */
+static void take_descriptors(struct msghdr *message, int *descriptors) {
   struct cmsghdr *header = CMSG_FIRSTHDR(message);
-  if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-      header->cmsg_len == CMSG_LEN(sizeof fd)) {
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+    memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
   }
-  return fd;
 }
 
-/* *memory_fd is -1, or the caller's to close, whatever is answered. */
-static int hear_answer(int door, uint64_t deadline_ns, struct door_answer *answer, int *memory_fd,
+static int hear_answer(int door, uint64_t deadline_ns, struct door_answer *answer, int *descriptors,
                        const char **why) {
   struct iovec part = {answer, sizeof *answer};
   union {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(DOOR_DESCRIPTORS * sizeof(int))];
   } control;
   struct msghdr message = {.msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
-                           .msg_controllen = CMSG_LEN(sizeof(int))}; /* no room for two */
+                           .msg_controllen = CMSG_LEN(DOOR_DESCRIPTORS * sizeof(int))};
   ssize_t received;
   while (descriptor_wait(door, POLLIN, deadline_ns) == 0) {
     if (clock_now_ns() >= deadline_ns) {
@@ -78,7 +74,7 @@ static int hear_answer(int door, uint64_t deadline_ns, struct door_answer *answe
   if (received <= 0) {
     return refuse(why, "the server hung up at the door", ECONNRESET);
   }
-  *memory_fd = take_descriptor(&message);
+  take_descriptors(&message, descriptors);
   if (received != (ssize_t)sizeof *answer || answer->magic != DOOR_MAGIC) {
     return refuse(why, "what answers at the door is no holdfastd of this version", EPROTO);
   }
@@ -151,12 +147,22 @@ int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char *
 }
 
 int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
-                   struct door_answer *answer, int *memory_fd, const char **why) {
-  *memory_fd = -1;
+                   struct door_answer *answer, int *descriptors, const char **why) {
+  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+    descriptors[i] = -1;
+  }
   int error = check_server(door, why);
   error = error != 0 ? error : say_hello(door, hello, why);
-  error = error != 0 ? error : hear_answer(door, deadline_ns, answer, memory_fd, why);
+  error = error != 0 ? error : hear_answer(door, deadline_ns, answer, descriptors, why);
   return error != 0 ? error : check_answer(answer, why);
+}
+
+void rings_close_descriptors(const int *descriptors) {
+  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+    if (descriptors[i] >= 0) {
+      close(descriptors[i]);
+    }
+  }
 }
 
 struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol own,
@@ -165,23 +171,26 @@ struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol o
   struct rings *rings = NULL;
   const struct door_hello hello = {
       .magic = DOOR_MAGIC, .protocol = (uint32_t)own, .framing = (uint32_t)framing};
-  int memory_fd;
-  int error = rings_ask_door(door, &hello, deadline_ns, &answer, &memory_fd, why);
-  if (error == 0) {
-    rings = map_rings(memory_fd, answer.ring_bytes, why);
+  int descriptors[DOOR_DESCRIPTORS];
+  int error = rings_ask_door(door, &hello, deadline_ns, &answer, descriptors, why);
+  if (error == 0 && descriptors[DOOR_BELL] < 0) {
+    error = refuse(why, "this process may not have more descriptors", EMFILE);
+  } else if (error == 0) {
+    rings = map_rings(descriptors[DOOR_MEMORY], answer.ring_bytes, why);
     error = errno;
   }
   if (rings != NULL) {
     rings->is_one_way = own == SP_PUSH;
+    rings->bell = descriptors[DOOR_BELL];
+    descriptors[DOOR_BELL] = -1;
   }
-  if (memory_fd >= 0) {
-    close(memory_fd);
-  }
+  rings_close_descriptors(descriptors);
   errno = error;
   return rings;
 }
 
 void rings_free(struct rings *rings) {
   munmap(rings->segment, rings->segment_bytes);
+  close(rings->bell);
   free(rings);
 }

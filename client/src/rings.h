@@ -20,6 +20,7 @@ struct patience {
 struct rings {
   struct segment *segment;
   size_t segment_bytes;
+  int bell; /* an eventfd: wakes the server */
   struct ring_end requests, replies;
   bool is_one_way;                       /* no replies: one thread alone waits, for room */
   atomic_bool is_over;                   /* the server left, or the link was cut */
@@ -36,9 +37,11 @@ void rings_free(struct rings *rings);
 struct door_hello;
 struct door_answer;
 /* Says hello over a connected door and hears the answer. 0, or an errno and *why for people.
- * out memory  what came along, the caller's to close: -1 or a descriptor, also on failure */
+ * out descriptors  DOOR_DESCRIPTORS of them, what came along and -1, also on failure; the caller's,
+ *                  who calls rings_close_descriptors for what is left of them */
 int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
-                   struct door_answer *answer, int *memory_fd, const char **why);
+                   struct door_answer *answer, int *descriptors, const char **why);
+void rings_close_descriptors(const int *descriptors);
 /* Whether nobody can change the memory's size, which is that. */
 bool rings_memory_is_sealed(int memory_fd, size_t size);
 /* Connects to the server's door of that path. A descriptor, or -1, errno and *why. */

@@ -34,15 +34,14 @@ static void *ask_and_map(int door, uint64_t id, uint64_t deadline_ns, size_t *by
   const struct door_hello hello = {.magic = DOOR_SEGMENT, .segment = id};
   struct door_answer answer;
   const char *why;
-  int memory_fd;
+  int descriptors[DOOR_DESCRIPTORS];
   void *address = NULL;
-  if (rings_ask_door(door, &hello, deadline_ns, &answer, &memory_fd, &why) == 0 && memory_fd >= 0) {
+  if (rings_ask_door(door, &hello, deadline_ns, &answer, descriptors, &why) == 0 &&
+      descriptors[DOOR_MEMORY] >= 0) {
     *bytes = answer.ring_bytes;
-    address = map_memory(memory_fd, id, *bytes);
+    address = map_memory(descriptors[DOOR_MEMORY], id, *bytes);
   }
-  if (memory_fd >= 0) {
-    close(memory_fd);
-  }
+  rings_close_descriptors(descriptors);
   return address;
 }
 

@@ -99,20 +99,22 @@ bool door_hello_is_good(const struct door_hello *hello) {
          (hello->framing == SP_TCP || hello->framing == SP_IPC);
 }
 
-bool door_answer(int door, enum door_status status, size_t ring_bytes, int memory_fd) {
+bool door_answer(int door, enum door_status status, size_t ring_bytes, const int *descriptors,
+                 size_t descriptors_count) {
+  size_t bytes = descriptors_count * sizeof *descriptors;
   struct door_answer answer = {
       .magic = DOOR_MAGIC, .ring_bytes = ring_bytes, .status = (uint32_t)status};
   struct iovec part = {&answer, sizeof answer};
-  alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof memory_fd)] = {0};
+  alignas(struct cmsghdr) char control[CMSG_SPACE(DOOR_DESCRIPTORS * sizeof *descriptors)] = {0};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  if (memory_fd >= 0) {
+  if (descriptors_count > 0) {
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_controllen = CMSG_SPACE(bytes);
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof memory_fd);
-    memcpy(CMSG_DATA(header), &memory_fd, sizeof memory_fd);
+    header->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(header), descriptors, bytes);
   }
   return sendmsg(door, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof answer;
 }
@@ -122,8 +124,8 @@ void door_knock(int door) {
   (void)sent; /* a full socket holds knocks enough; a peer that left is noticed elsewhere */
 }
 
-bool door_take_knock(int door) {
-  char knock;
-  ssize_t received = recv(door, &knock, sizeof knock, MSG_DONTWAIT);
+bool door_is_held(int door) {
+  char said;
+  ssize_t received = recv(door, &said, sizeof said, MSG_DONTWAIT);
   return received > 0 || (received < 0 && (errno == EAGAIN || errno == EINTR));
 }

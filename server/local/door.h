@@ -24,11 +24,12 @@ enum door_news { DOOR_NOTHING_YET, DOOR_HELLO_COME, DOOR_PEER_LEFT };
 enum door_news door_read_hello(int door, struct door_hello *hello);
 /* Whether hello is one. */
 bool door_hello_is_good(const struct door_hello *hello);
-/* memory_fd: -1, or what goes along. false: the peer left. */
-bool door_answer(int door, enum door_status status, size_t ring_bytes, int memory_fd);
+/* With the first so many descriptors. false: the peer left. */
+bool door_answer(int door, enum door_status status, size_t ring_bytes, const int *descriptors,
+                 size_t descriptors_count);
 /* Wakes the peer; never blocks. */
 void door_knock(int door);
-/* Takes away one of the peer's knocks. false: it left. */
-bool door_take_knock(int door);
+/* Takes away what the peer said; it has nothing to say. false: it left. */
+bool door_is_held(int door);
 
 #endif

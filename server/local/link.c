@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ struct local_link *link_new(struct link_house *house, uint64_t id, int door,
   link->house = house;
   link->id = id;
   link->door = door;
+  link->bell = -1;
   link->refusal = refusal;
   link->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
   atomic_init(&link->references, 1);
@@ -49,6 +51,9 @@ void link_release(struct local_link *link) {
   }
   if (link->segment != NULL) {
     munmap(link->segment, segment_bytes(HF_RING_BYTES));
+  }
+  if (link->bell >= 0) {
+    close(link->bell);
   }
   close(link->door);
   buffer_deinit(&link->input);
@@ -113,7 +118,8 @@ static enum door_status welcome(struct local_link *link, const struct door_hello
                                .one_way = hello->protocol == SP_PUSH,
                                .count_max = SPLIT_COUNT_FIRST};
   int memory = make_memory(segment_bytes(HF_RING_BYTES));
-  if (memory < 0 || !map_memory(link, memory) ||
+  link->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (memory < 0 || link->bell < 0 || !map_memory(link, memory) ||
       !dispatch_connected(link->house->dispatch, link->id, link->split.one_way)) {
     if (memory >= 0) {
       close(memory);
@@ -125,8 +131,9 @@ static enum door_status welcome(struct local_link *link, const struct door_hello
   pthread_mutex_lock(&link->lock);
   link->takes_replies = true;
   pthread_mutex_unlock(&link->lock);
-  ring_announce_sleep(&link->requests, RING_BELL_SOCKET);
-  if (!door_answer(link->door, DOOR_WELCOME, HF_RING_BYTES, memory)) {
+  ring_announce_sleep(&link->requests, RING_BELL_KNOCK);
+  const int descriptors[] = {[DOOR_MEMORY] = memory, [DOOR_BELL] = link->bell};
+  if (!door_answer(link->door, DOOR_WELCOME, HF_RING_BYTES, descriptors, DOOR_DESCRIPTORS)) {
     link_close(link, "peer left");
   }
   close(memory);
@@ -141,7 +148,7 @@ static enum door_status lend_segment(struct local_link *link, uint64_t segment) 
   if (memory < 0) {
     return DOOR_NO_SEGMENT;
   }
-  (void)door_answer(link->door, DOOR_WELCOME, bytes, memory);
+  (void)door_answer(link->door, DOOR_WELCOME, bytes, &memory, 1);
   close(memory);
   link_close(link, "segment lent");
   return DOOR_WELCOME;
@@ -177,7 +184,7 @@ static void hear_hello(struct local_link *link) {
   }
   enum door_status status = answer_hello(link, &hello);
   if (status != DOOR_WELCOME) {
-    (void)door_answer(link->door, status, 0, -1);
+    (void)door_answer(link->door, status, 0, NULL, 0);
     complain(link, whys[status]);
   }
 }
@@ -185,7 +192,7 @@ static void hear_hello(struct local_link *link) {
 void link_hear(struct local_link *link) {
   if (link->state == LINK_HELLO) {
     hear_hello(link);
-  } else if (!door_take_knock(link->door)) {
+  } else if (!door_is_held(link->door)) {
     link->has_left = true;
   }
 }
@@ -208,7 +215,7 @@ static void note_unsent(struct local_link *link) {
 static void wake_client(struct local_link *link) {
   enum ring_bell bell = ring_must_wake_reader(&link->replies);
   atomic_store_explicit(&link->client_sleeps, bell != RING_BELL_NONE, memory_order_relaxed);
-  if (bell == RING_BELL_SOCKET) {
+  if (bell == RING_BELL_KNOCK) {
     door_knock(link->door);
   } else if (bell == RING_BELL_FUTEX) {
     ring_wake_reader(&link->replies);
@@ -398,7 +405,7 @@ bool link_rest(struct local_link *link) {
   if (link->state != LINK_OPEN) {
     return true;
   }
-  ring_announce_sleep(&link->requests, RING_BELL_SOCKET);
+  ring_announce_sleep(&link->requests, RING_BELL_KNOCK);
   bool is_quiet = ring_used(&link->requests) == 0 && !has_whole_message(link);
   if (!is_quiet && !is_blocked(link)) {
     ring_withdraw_sleep(&link->requests);

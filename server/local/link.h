@@ -46,6 +46,7 @@ struct local_link {
   struct link_house *house;
   uint64_t id;
   int door;
+  int bell; /* the client's knocks, from the welcome on; else -1 */
   atomic_uint references;
 
   /* The local thread's. */

@@ -27,8 +27,10 @@
 #define REFUSED_MAX 64
 #define TICK_MS 1000
 #define FLUSH_POLL_MS 5
-/* Tags of what epoll reports: the index of a door, this, or the id of a link. */
+/* Tags of what epoll reports: the index of a door, this, or the id of a link, alone or with its
+ * bell. */
 #define POKE_TAG DOORS_MAX
+#define BELL_TAG (LOCAL_CONNECTION >> 1)
 
 TAILQ_HEAD(busy_list, local_link);
 
@@ -113,11 +115,16 @@ static void sink_close(void *ctx, uint64_t id) {
 
 /* ------------------------------------------------------------------------------------ links */
 
-static bool watch(struct local *local, int fd, uint64_t tag) {
-  struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = tag}};
+static bool watch_for(struct local *local, int fd, uint32_t events, uint64_t tag) {
+  struct epoll_event event = {.events = events, .data = {.u64 = tag}};
   return epoll_ctl(local->poll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+static bool watch(struct local *local, int fd, uint64_t tag) {
+  return watch_for(local, fd, EPOLLIN, tag);
+}
+
+/* Also of descriptors that others have too: epoll would go on with those. */
 static void unwatch(struct local *local, int fd) {
   epoll_ctl(local->poll, EPOLL_CTL_DEL, fd, NULL);
 }
@@ -141,6 +148,7 @@ static void end_link(struct local *local, struct local_link *link) {
   make_quiet(local, link);
   local->hello_count -= link->state == LINK_HELLO;
   unwatch(local, link->door);
+  unwatch(local, link->bell);
   link_end(link);
   pthread_mutex_lock(&local->lock);
   map64_remove(&local->links, link->id);
@@ -245,14 +253,26 @@ static void accept_again(struct local *local) {
 
 /* ----------------------------------------------------------------------------------- thread */
 
-static void hear_link(struct local *local, uint64_t id, uint64_t now_ns) {
-  struct local_link *link = map64_get(&local->links, id);
+static void hear_door(struct local *local, struct local_link *link) {
+  bool was_hello = link->state == LINK_HELLO;
+  link_hear(link);
+  if (!was_hello || link->state == LINK_HELLO) {
+    return;
+  }
+  local->hello_count--;
+  if (!watch_for(local, link->bell, EPOLLIN | EPOLLET, link->id | BELL_TAG)) {
+    link_close(link, "no memory");
+  }
+}
+
+static void hear_link(struct local *local, uint64_t tag, uint64_t now_ns) {
+  struct local_link *link = map64_get(&local->links, tag & ~BELL_TAG);
   if (link == NULL) {
     return; /* it ended in this very round */
   }
-  bool was_hello = link->state == LINK_HELLO;
-  link_hear(link);
-  local->hello_count -= was_hello && link->state != LINK_HELLO;
+  if (!(tag & BELL_TAG)) {
+    hear_door(local, link);
+  }
   make_busy(local, link, now_ns);
 }
 

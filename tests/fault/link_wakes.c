@@ -88,7 +88,7 @@ static bool read_round(struct ring_end *replies, size_t total) {
   static uint8_t bytes[HF_RING_BYTES];
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), STUCK_MS);
   size_t capacity = FIRST_BYTES;
-  ring_announce_sleep(replies, RING_BELL_SOCKET);
+  ring_announce_sleep(replies, RING_BELL_KNOCK);
   await_full(replies->control);
   while (replies->position < total && clock_now_ns() < deadline_ns) {
     size_t got = ring_read(replies, bytes, capacity);

@@ -141,19 +141,19 @@ static void test_ring_announcement_is_taken_once(void **state) {
   struct fixture *fixture = fixture_new();
   (void)state;
   assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
-  ring_announce_sleep(&fixture->reader, RING_BELL_SOCKET);
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_SOCKET);
+  ring_announce_sleep(&fixture->reader, RING_BELL_KNOCK);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_KNOCK);
   assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
   ring_announce_sleep(&fixture->reader, RING_BELL_FUTEX);
   assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_FUTEX);
-  ring_announce_sleep(&fixture->reader, RING_BELL_SOCKET);
+  ring_announce_sleep(&fixture->reader, RING_BELL_KNOCK);
   ring_withdraw_sleep(&fixture->reader);
   assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
   ring_announce_wait(&fixture->writer);
   assert_true(ring_must_wake_writer(&fixture->reader));
   assert_false(ring_must_wake_writer(&fixture->reader));
   atomic_store(&fixture->control.reader_sleeps, 77); /* by a newer peer, or a hostile one */
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_SOCKET);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_KNOCK);
   fixture_free(fixture);
 }
 
