@@ -86,7 +86,7 @@ static void intrude(struct intruder *intruder, enum sp_protocol protocol) {
   const struct door_hello hello = {
       .magic = DOOR_MAGIC, .protocol = (uint32_t)protocol, .framing = SP_TCP};
   struct door_answer answer;
-  int descriptors[DOOR_DESCRIPTORS];
+  int descriptors[DOOR_DESCRIPTORS] = {-1, -1};
   intruder->door = dial_door();
   assert_int_equal(send(intruder->door, &hello, sizeof hello, 0), sizeof hello);
   assert_int_equal(receive_answer(intruder->door, &answer, descriptors), DOOR_DESCRIPTORS);
