@@ -26,11 +26,9 @@ int crowd_is_running(pid_t pid);
 /* SIGKILL, and waits until it is gone. */
 void crowd_kill(pid_t pid);
 
-/* In a worker: connects with that grace and call timeout; complains and exits when it can't. */
+/* In a worker: connects with that grace and call timeout; complains and exits when it can't, or not
+ * through shared memory although HOLDFAST_LOCAL=on. */
 hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_ms);
-/* In a worker: whether its calls go through shared memory, where HOLDFAST_LOCAL=on says that this is
- * what is tested; complains if not. */
-bool crowd_goes_as_wished(hf_conn *conn);
 /* In a worker: complains about the library's last error; answers CROWD_FAILED. */
 int crowd_complain(const char *what, int idx);
 /* In the test: fails it unless status is HF_OK, with the library's last error. */
