@@ -31,18 +31,31 @@
 
 /* ---------------------------------------------------------------- bytes */
 
-/* That the server left is not heard here, but by those who wait. */
 static void knock(const struct rings *rings) {
   const uint64_t one = 1;
   ssize_t written = write(rings->bell, &one, sizeof one);
   (void)written; /* a full counter has knocked often enough */
 }
 
+/* What it said is in the rings. Should there be more knocks, the next wait ends early. */
+static void take_knock(const struct link *link) {
+  char knock;
+  ssize_t received = recv(link->fd, &knock, sizeof knock, MSG_DONTWAIT);
+  if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) {
+    atomic_store(&link->rings->is_over, true);
+  }
+}
+
+/* The eventfd does not tell that the server left. Who waits for a reply hears it; who sends one way
+ * may never wait, so it looks. */
 static void wake_server(const struct link *link) {
   struct rings *rings = link->rings;
   if (ring_must_wake_reader(&rings->requests) != RING_BELL_NONE) {
     knock(rings);
     atomic_store_explicit(&rings->has_woken, true, memory_order_relaxed);
+    if (rings->is_one_way) {
+      take_knock(link);
+    }
   }
 }
 
@@ -162,15 +175,6 @@ static short yield(struct rings *rings, short events) {
   sched_yield();
   note_outcome(&rings->yields, clock_now_ns() - began_ns < YIELD_NS, YIELD_SHIFT_MAX);
   return events_now(rings, events);
-}
-
-/* What it said is in the rings. Should there be more knocks, the next wait ends early. */
-static void take_knock(const struct link *link) {
-  char knock;
-  ssize_t received = recv(link->fd, &knock, sizeof knock, MSG_DONTWAIT);
-  if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) {
-    atomic_store(&link->rings->is_over, true);
-  }
 }
 
 /* For a little while, because here it isn't heard that the server left, that the link was cut, or

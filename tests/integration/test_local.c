@@ -222,6 +222,49 @@ static void test_local_one_way_has_rings_too(void **state) {
   hf_close(conn);
 }
 
+/* Which descriptors below 64 are sockets of a door, as bits. */
+static uint64_t door_sockets(void) {
+  uint64_t found = 0;
+  for (int fd = 3; fd < 64; fd++) {
+    int type = 0;
+    socklen_t len = sizeof type;
+    bool is_one = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+    found |= (uint64_t)is_one << fd;
+  }
+  return found;
+}
+
+static void append_one_way(hf_conn *conn, hf_list *list) {
+  expect_ok(hf_oneway_begin(conn));
+  expect_ok(hf_list_append(list, hf_int(1)));
+  expect_ok(hf_oneway_end(conn));
+}
+
+/* Nobody flushes: who sends sees by itself that the link is gone, and takes another. */
+static void test_local_one_way_goes_on_over_another_link(void **state) {
+  hf_conn *conn = connect_to(world.daemon.ipc_url);
+  struct hf_flush_result result;
+  uint64_t length = 0, before = door_sockets();
+  hf_list *list;
+  (void)state;
+  expect_ok(hf_list_open(conn, NULL, &list));
+  append_one_way(conn, list);
+  expect_ok(hf_flush(conn, 3000, &result));
+  sleep_ms(50); /* the server's thread goes to sleep */
+  assert_int_equal(shutdown(__builtin_ctzll(door_sockets() & ~before), SHUT_RDWR), 0);
+  expect_rings(2); /* the world's, and this one's */
+  append_one_way(conn, list);
+  for (uint64_t until_ms = now_ms() + 3000; length < 2 && now_ms() < until_ms;) {
+    sleep_ms(5);
+    expect_ok(hf_list_len(list, &length));
+  }
+  assert_int_equal(length, 2);
+  expect_ok(hf_flush(conn, 3000, &result));
+  assert_int_equal(result.failed, 0);
+  hf_list_close(list);
+  hf_close(conn);
+}
+
 /* Who listens at the door lets everybody in, and says nothing. */
 static void test_local_one_way_does_without_a_silent_door(void **state) {
   hf_conn *conn = connect_to(world.daemon.ipc_url);
@@ -541,6 +584,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_carries_more_than_a_ring_holds),
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_one_way_has_rings_too),
+    cmocka_unit_test(test_local_one_way_goes_on_over_another_link),
     cmocka_unit_test(test_local_full_house_has_sockets_and_cells),
     cmocka_unit_test(test_local_one_way_does_without_a_silent_door),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
