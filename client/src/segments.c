@@ -162,6 +162,7 @@ const struct cell_life *segments_life(hf_conn *conn) {
 void segments_become_child(hf_conn *conn) {
   for (struct segment_map *map = conn->segments; map != NULL; map = map->next) {
     map->id = map->id == CELL_LIFE_SEGMENT ? 0 : map->id;
+    map->is_kept = false; /* for threads that are not here */
   }
 }
 

@@ -347,6 +347,28 @@ static void test_mapped_place_is_no_others_when_the_connection_is_closed(void **
   await_holder(thread);
 }
 
+static int close_in_child(void *conn) {
+  uint64_t before = sessions();
+  if (hf_ping(conn, NULL) != HF_OK || sessions() != before + 1) {
+    return 1;
+  }
+  hf_close(conn);
+  return sessions() == before ? 0 : 2; /* at once: it said goodbye */
+}
+
+/* The thread that has the lock is the parent's. */
+static void test_mapped_memory_of_the_parents_keeps_no_child_from_goodbye(void **state) {
+  (void)state;
+  hf_conn *conn = connect_again(0);
+  hf_array *array;
+  expect_ok(hf_array_open(conn, NULL, 'q', LARGE_COUNT, NULL, &array));
+  pthread_t thread = hold_elsewhere(array);
+  hf_array_close(array);
+  assert_int_equal(child_end(child_start(close_in_child, conn)), 0);
+  hf_close(conn);
+  await_holder(thread);
+}
+
 /* ---- the last: the server ends */
 
 static void test_mapped_handle_is_closed_at_once_when_the_server_is_dead(void **state) {
@@ -376,6 +398,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_while_the_lock_is_held_through_another_connection),
     cmocka_unit_test(test_mapped_place_is_no_others_while_another_thread_has_the_lock),
     cmocka_unit_test(test_mapped_place_is_no_others_when_the_connection_is_closed),
+    cmocka_unit_test(test_mapped_memory_of_the_parents_keeps_no_child_from_goodbye),
     cmocka_unit_test(test_mapped_handle_is_closed_at_once_when_the_server_is_dead),
 };
 
