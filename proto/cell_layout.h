@@ -56,7 +56,8 @@
  * `remote`, and dies there, may count as a holder.
  *
  * A thread id that no process has whose session was told of the cell is nobody's: it was scribbled
- * there, or the session is over. While others wait the server looks for that, at most every 10 ms,
+ * there. A process that lost its session without a goodbye counts as long as it lives, because the
+ * mutex is in a list of its thread's. While others wait the server looks for that, at most every 10 ms,
  * and then writes FUTEX_OWNER_DIED over it, as the kernel would. Who waits for the mutex nudges the
  * server every 50 ms.
  *

@@ -141,11 +141,53 @@ static bool note_death(struct cell_header *header) {
   return is_free;
 }
 
+static bool process_has(const struct engine *engine, uint64_t process, uint64_t thread) {
+  return engine->sink.has_thread(engine->sink.ctx, process, (uint32_t)thread);
+}
+
+/* A process that still lives, whose session was lost or had to make room, may not know: its threads
+ * lock and unlock as before. */
+static void forget_gone_strays(struct engine *engine) {
+  size_t position = 0;
+  uint64_t process;
+  void *unused;
+  while (map64_next(&engine->strays, &position, &process, &unused)) {
+    if (!process_has(engine, process, process)) {
+      map64_remove(&engine->strays, process);
+      position = 0; /* the table has changed */
+    }
+  }
+}
+
+void core_note_stray(struct engine *engine, const struct session *session) {
+  bool may_live = session->process >= 0 && session->process_id != 0 && session->cells.count > 0;
+  if (!may_live || !engine->sink.has_thread) {
+    return;
+  }
+  forget_gone_strays(engine);
+  if (process_has(engine, session->process_id, session->process_id) &&
+      !map64_set(&engine->strays, session->process_id, engine)) {
+    engine->has_lost_strays = true;
+  }
+}
+
+static bool is_strays(const struct engine *engine, uint32_t thread) {
+  size_t position = 0;
+  uint64_t process;
+  void *unused;
+  while (map64_next(&engine->strays, &position, &process, &unused)) {
+    if (process_has(engine, process, thread)) {
+      return true;
+    }
+  }
+  return engine->has_lost_strays;
+}
+
 /* Of the same process are all threads that may have the mutex by way of a session. */
 static bool has_thread(const struct engine *engine, const struct session *session,
                        const struct object *object, uint32_t thread) {
   return session && map64_get(&session->cells, object->id) &&
-         engine->sink.has_thread(engine->sink.ctx, session->process_id, thread);
+         process_has(engine, session->process_id, thread);
 }
 
 static bool is_held_by_any(const struct engine *engine, struct object *object, uint32_t thread) {
@@ -162,12 +204,14 @@ static bool is_held_by_any(const struct engine *engine, struct object *object, u
       return true;
     }
   }
-  return false;
+  return is_strays(engine, thread);
 }
 
-/* A thread that no session's process has can't let go of the mutex: the session is over, or somebody
- * scribbled. So it counts as dead, and the word says so as if the kernel had found it. Raw kinds have
- * no mutex, whatever stands there, and sessions whose processes are not known. */
+/* A thread that no client's process has can't let go of the mutex: somebody scribbled. So it counts
+ * as dead, and the word says so as if the kernel had found it. A living one is never doubted, also
+ * when its session is over: the mutex is in its list, and whoever took it would get the pointers of
+ * another process there. Raw kinds have no mutex, whatever stands there, and sessions whose processes
+ * are not known. */
 static void doubt(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = &object->cells;
   struct cell_header *header = header_of(cells);

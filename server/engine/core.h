@@ -34,6 +34,8 @@ struct engine {
   struct timers timers;
   struct map64 sessions; /* serial -> struct session */
   struct map64 peers;    /* id -> struct peer */
+  struct map64
+      strays; /* ids of processes that may live on without their sessions, in shared cells */
   struct ready_list ready;
   struct object_list doomed;
   struct object_list reviewed; /* cells in shared memory whose lock may be let go of */
@@ -48,6 +50,7 @@ struct engine {
   uint64_t shared_cells; /* objects with a share */
   size_t kept_bytes;     /* of waiting requests and of replies in windows */
   bool draining;
+  bool has_lost_strays; /* there was no memory for one */
 };
 
 /* One run of an operation's handler. */
@@ -204,6 +207,8 @@ bool core_attach_cells(struct session *session, struct object *object);
 hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Something may have happened to it. */
 void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *object);
+/* Before a session ends without goodbye whose process may not know. */
+void core_note_stray(struct engine *engine, const struct session *session);
 /* A client that is gone may have let go of any cell it had mapped without saying so. */
 void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session *session);
 /* Whether a local thread died with the lock, and nobody was told; from now on somebody is. */

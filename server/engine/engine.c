@@ -97,6 +97,7 @@ void engine_free(struct engine *engine) {
   engine_free_buried(engine->buried);
   drop_all_waiters(engine);
   free_sessions(engine);
+  map64_deinit(&engine->strays);
   free_connections(engine);
   registry_deinit(&engine->registry);
   list_deinit(&engine->trash);
@@ -138,6 +139,7 @@ void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
 void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t serial) {
   struct session *session = map64_get(&engine->sessions, serial);
   if (session && session->is_lost) {
+    session->process_id = 0; /* nobody's threads */
     core_end_session(engine, now_ns, session, false);
     core_settle(engine, now_ns);
   }

@@ -41,7 +41,7 @@ struct session {
   int process;                 /* the sink's handle; or one of: */
 #define PROCESS_ELSEWHERE (-1) /* on another machine, for all that is known */
 #define PROCESS_HIDDEN (-2)    /* on this one, but it can't be looked at */
-  uint64_t process_id;         /* as it said itself */
+  uint64_t process_id;         /* as it said itself; 0: it has ended */
   uint32_t grace_ms;
   bool is_lost;
   struct timer timer; /* runs while lost */

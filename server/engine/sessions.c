@@ -186,6 +186,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
     peer->session_ended = true;
   }
   if (!clean) { /* first of all: what follows lets go of holds, and releases places */
+    core_note_stray(engine, session);
     session_retire_cells(session);
   }
   end_waits(engine, now_ns, session);

@@ -370,6 +370,56 @@ static void test_cells_late_writer_reaches_no_other_cell(void **state) {
   hf_close(near);
 }
 
+/* Cuts its connections while it has the lock, and stays. */
+static void hold_on(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  hf_cell *cell;
+  check(hf_value_open(connect_to(server.ipc_url, "on"), "held on", 'q', hf_int(0), &cell), "open");
+  check(hf_cell_lock(cell, 0), "lock");
+  for (int fd = 3; fd < 100; fd++) {
+    shutdown(fd, SHUT_RDWR);
+  }
+  raise(SIGSTOP);
+  _exit(1);
+}
+
+/* The C library has the mutex in a list of the holder's thread: if another took it, both would write
+ * through pointers into each other's memory. */
+static void test_cells_holder_that_lives_keeps_the_mutex(void **state) {
+  (void)state;
+  const char *const ways[] = {"on", "off"};
+  int status;
+  hf_conn *conns[2];
+  hf_cell *cells[2];
+  for (int i = 0; i < 2; i++) {
+    conns[i] = connect_to(i == 0 ? server.ipc_url : server.tcp_url, ways[i]);
+    check(hf_value_open(conns[i], "held on", 'q', hf_int(0), &cells[i]), "open");
+  }
+  await_sessions(conns[0], 2);
+  pid_t holder = fork();
+  if (holder == 0) {
+    hold_on();
+  }
+  assert_int_equal(waitpid(holder, &status, WUNTRACED), holder);
+  assert_true(WIFSTOPPED(status));
+  await_sessions(conns[0], 2);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(hf_cell_lock(cells[i], 300), HF_DEADLINE_EXCEEDED);
+  }
+  kill(holder, SIGKILL);
+  waitpid(holder, &status, 0);
+  for (int i = 0; i < 2; i++) {
+    struct hf_grant grant;
+    check(hf_cell_lock_with(cells[i], LOCK_WAIT_MS, &grant), "lock of a dead holder");
+    assert_int_equal(grant.owner_died, i == 0);
+    check(hf_cell_unlock(cells[i]), "unlock");
+  }
+  for (int i = 0; i < 2; i++) {
+    hf_cell_close(cells[i]);
+    hf_close(conns[i]);
+  }
+}
+
 /* ---- a large one goes */
 
 #define HUGE_BYTES ((size_t)256 << 20)
@@ -436,6 +486,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_cells_scribbled_over_the_server_and_others_go_on),
       cmocka_unit_test(test_cells_scribbled_mutex_is_nobodys),
       cmocka_unit_test(test_cells_late_writer_reaches_no_other_cell),
+      cmocka_unit_test(test_cells_holder_that_lives_keeps_the_mutex),
       cmocka_unit_test(test_cells_huge_one_goes_while_others_are_served),
   };
   randomness = (struct random){random_seed(argc, argv)};

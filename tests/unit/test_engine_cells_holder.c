@@ -112,8 +112,8 @@ static void test_cells_holder_scribbled_over_while_others_wait_counts_as_dead(vo
   story_expect(&story, "3 <- #2 OK 1\n");
 }
 
-/* A process whose session is over may still run, and have the mutex; that is nobody's any more. */
-static void test_cells_holder_without_a_session_counts_as_dead(void **state) {
+/* Who says goodbye has let go of everything. */
+static void test_cells_holder_that_said_goodbye_counts_as_dead(void **state) {
   (void)state;
   lock_locally(101);
   add(3, 2);
@@ -122,6 +122,36 @@ static void test_cells_holder_without_a_session_counts_as_dead(void **state) {
   story_close_session(&story, 1);
   story_pass_ms(&story, DOUBT_MS);
   story_expect(&story, "process 101 forgotten\n1 <- #0 OK\n3 <- #2 OK 1\n");
+}
+
+static void lose_session(uint64_t connection) {
+  story_disconnect(&story, connection);
+  story_pass_ms(&story, HF_GRACE_MS_DEFAULT + 1);
+  story_forget(&story);
+}
+
+/* Its process may not know, and goes on: the mutex is in a list of its thread's. */
+static void test_cells_holder_whose_session_was_lost_is_waited_for(void **state) {
+  (void)state;
+  lose_session(1);
+  lock_locally(101);
+  add(3, 2);
+  story_pass_ms(&story, 60000);
+  story_expect(&story, "");
+  assert_int_equal(word(), SOME_THREAD | WAITERS);
+  story.threads_of = NO_PROCESS; /* it ended */
+  story_pass_ms(&story, DOUBT_MS);
+  story_expect(&story, "3 <- #2 OK 1\n");
+}
+
+static void test_cells_holder_whose_process_has_ended_counts_as_dead(void **state) {
+  (void)state;
+  story_disconnect(&story, 1);
+  story_end_process(&story);
+  story_forget(&story);
+  lock_locally(101);
+  add(3, 2);
+  story_expect(&story, "3 <- #2 OK 1\n");
 }
 
 static void test_cells_holder_that_nobody_has_delays_no_transaction(void **state) {
@@ -175,7 +205,9 @@ int main(void) {
       STORY(test_cells_holder_that_nobody_has_counts_as_dead),
       STORY(test_cells_holder_of_any_session_is_waited_for),
       STORY(test_cells_holder_scribbled_over_while_others_wait_counts_as_dead),
-      STORY(test_cells_holder_without_a_session_counts_as_dead),
+      STORY(test_cells_holder_that_said_goodbye_counts_as_dead),
+      STORY(test_cells_holder_whose_session_was_lost_is_waited_for),
+      STORY(test_cells_holder_whose_process_has_ended_counts_as_dead),
       STORY(test_cells_holder_that_nobody_has_delays_no_transaction),
       STORY(test_cells_holder_that_nobody_has_is_found_by_a_nudge),
       STORY(test_cells_holder_is_looked_for_now_and_then),
