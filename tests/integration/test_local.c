@@ -1,6 +1,7 @@
 /* Which way calls go: shared memory where it may be, a socket where not, and nobody notices. */
 #define _GNU_SOURCE /* for prlimit */
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -287,6 +288,52 @@ static void test_local_one_way_does_without_a_silent_door(void **state) {
   assert_int_equal(rename(aside, path), 0);
   hf_list_close(list);
   hf_close(conn);
+}
+
+static unsigned count_descriptors(void) {
+  unsigned count = 0;
+  for (int fd = 0; fd < 256; fd++) {
+    count += fcntl(fd, F_GETFD) >= 0;
+  }
+  return count;
+}
+
+static int ping_over(hf_conn *conn, bool *is_shared) {
+  *is_shared = strcmp(hf_conn_path(conn), SHARED) == 0;
+  int failed = hf_ping(conn, NULL) != HF_OK;
+  hf_close(conn);
+  return failed;
+}
+
+/* One more may be open each time, so each step of a connection is the one that fails. */
+static int connect_with_few(void *unused) {
+  const struct hf_options options = {.call_timeout_ms = 100};
+  unsigned before = count_descriptors(), over_socket = 0;
+  bool is_shared = false;
+  (void)unused;
+  for (rlim_t count = 3; count < 256 && !is_shared; count++) {
+    const struct rlimit limit = {count, 256};
+    hf_conn *conn;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+      return 1;
+    }
+    if (hf_connect(world.daemon.ipc_url, &options, &conn) == HF_OK) {
+      if (ping_over(conn, &is_shared) != 0) {
+        return 2;
+      }
+      over_socket += !is_shared;
+    }
+    if (count_descriptors() != before) {
+      return 3;
+    }
+  }
+  return is_shared && over_socket >= 2 ? 0 : 4;
+}
+
+/* Over a socket where the door's descriptors are too many, one of the two too. */
+static void test_local_few_descriptors_are_enough_for_a_socket(void **state) {
+  (void)state;
+  assert_int_equal(child_end(child_start(connect_with_few, NULL)), 0);
 }
 
 static int connect_unheard(void *unused) {
@@ -585,6 +632,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_one_way_has_rings_too),
     cmocka_unit_test(test_local_one_way_goes_on_over_another_link),
+    cmocka_unit_test(test_local_few_descriptors_are_enough_for_a_socket),
     cmocka_unit_test(test_local_full_house_has_sockets_and_cells),
     cmocka_unit_test(test_local_one_way_does_without_a_silent_door),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
