@@ -34,8 +34,7 @@ struct engine {
   struct timers timers;
   struct map64 sessions; /* serial -> struct session */
   struct map64 peers;    /* id -> struct peer */
-  struct map64
-      strays; /* ids of processes that may live on without their sessions, in shared cells */
+  struct map64 strays;   /* process id -> non-NULL: may live on, its session over, with mutexes */
   struct ready_list ready;
   struct object_list doomed;
   struct object_list reviewed; /* cells in shared memory whose lock may be let go of */
