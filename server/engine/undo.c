@@ -218,13 +218,13 @@ static void capture_element(struct undo_entry *entry, struct call *call, int64_t
   const struct cells *cells = &call->object->cells;
   if (list_position(cells->count, index, &entry->position)) {
     entry->kind = UNDO_ELEMENT;
-    entry->value = cell_load(cells->typecode, cells->elements, entry->position);
+    entry->bits = cell_read(cell_type_of(cells->typecode), cells->elements, entry->position);
   }
 }
 
 static void undo_change_of_element(const struct undo_entry *entry) {
   struct cells *cells = &entry->object->cells;
-  cell_store(cells->typecode, cells->elements, entry->position, entry->value);
+  cell_write(cell_type_of(cells->typecode), cells->elements, entry->position, entry->bits);
 }
 
 /* ---- locks, semaphores, events */

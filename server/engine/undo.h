@@ -30,7 +30,8 @@ enum undo_kind {
 struct undo_entry {
   enum undo_kind kind;
   struct object *object;
-  struct value value; /* of the entry, item or element; VALUE_ABSENT: there was none */
+  struct value value; /* of the entry or item; VALUE_ABSENT: there was none */
+  uint64_t bits;      /* of the element: also of one that is no value, as a client may write it */
   union {
     struct {
       struct value key; /* as it was inserted first */
