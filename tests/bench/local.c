@@ -15,6 +15,7 @@
 #include "tests/bench/process.h"
 #include "tests/bench/redis.h"
 #include "tests/bench/rested.h"
+#include "tests/bench/rounds.h"
 #include "tests/support/daemon.h"
 
 #include <math.h>
@@ -37,11 +38,7 @@ enum row {
   ROW_COUNT
 };
 
-static const struct {
-  const char *title, *unit;
-  double limit; /* 0: no target */
-  bool at_most;
-} rows[ROW_COUNT] = {
+static const struct rounds_row rows[ROW_COUNT] = {
     [BUSY] = {"one at a time", "us", 3, true},
     [RESTED_APART] = {"after 1 ms / ping-pong, two processors", "x", 1.3, true},
     [RESTED_TOGETHER] = {"after 1 ms / ping-pong, one processor", "x", 1.3, true},
@@ -97,34 +94,6 @@ static void measure_round(struct bench *bench, double results[ROW_COUNT]) {
   }
 }
 
-static int compare(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static void report(double results[BENCH_ROUNDS_MAX][ROW_COUNT], unsigned rounds) {
-  for (int row = 0; row < ROW_COUNT; row++) {
-    double sorted[BENCH_ROUNDS_MAX];
-    for (unsigned i = 0; i < rounds; i++) {
-      sorted[i] = results[i][row];
-    }
-    if (isnan(sorted[0])) {
-      printf("%-44s not measured: nothing to compare with\n", rows[row].title);
-      continue;
-    }
-    qsort(sorted, rounds, sizeof *sorted, compare);
-    double median = sorted[rounds / 2];
-    bool is_met = rows[row].at_most ? median <= rows[row].limit : median >= rows[row].limit;
-    printf("%-44s %6.2f %-2s [%.2f %.2f]", rows[row].title, median, rows[row].unit, sorted[0],
-           sorted[rounds - 1]);
-    if (rows[row].limit > 0) {
-      printf("  %s %.1f: %s", rows[row].at_most ? "at most" : "at least", rows[row].limit,
-             is_met ? "met" : "missed");
-    }
-    printf("\n");
-  }
-}
-
 static void start(struct bench *bench) {
   directory_make(bench->servers.dir);
   daemon_start(&bench->daemon, NULL);
@@ -144,15 +113,13 @@ static void start(struct bench *bench) {
 
 int main(int argc, char **argv) {
   static double results[BENCH_ROUNDS_MAX][ROW_COUNT];
-  unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 7;
-  struct bench bench = {.duration_ms = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 300};
-  if (argc > 3 || rounds < 1 || rounds > BENCH_ROUNDS_MAX || bench.duration_ms < 1)
-    bench_fail("usage: bench_local [ROUNDS [DURATION_MS]]; 1 to %d rounds", BENCH_ROUNDS_MAX);
+  struct rounds_options options = rounds_parse(argc, argv, "bench_local");
+  struct bench bench = {.duration_ms = options.duration_ms};
   start(&bench);
-  for (unsigned i = 0; i < rounds; i++) {
+  for (unsigned i = 0; i < options.rounds; i++) {
     measure_round(&bench, results[i]);
   }
-  report(results, rounds);
+  rounds_report(rows, ROW_COUNT, results[0], options.rounds);
   library_close(&bench.ring);
   library_close(&bench.socket);
   manager_stop(&bench.manager);

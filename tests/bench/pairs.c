@@ -14,6 +14,7 @@
 #include "proto/base/clock.h"
 #include "tests/bench/library.h"
 #include "tests/bench/process.h"
+#include "tests/bench/rounds.h"
 #include "tests/support/daemon.h"
 
 #include <math.h>
@@ -183,16 +184,13 @@ static double measure_python(const struct bench *bench, const char *what) {
 
 enum row { QUEUE, QUEUE_SOCKET, QUEUE_PYTHON, PIPE, PIPE_SOCKET, PIPE_PYTHON, ROW_COUNT };
 
-static const struct {
-  const char *title, *unit;
-  double at_least; /* 0: no target */
-} rows[ROW_COUNT] = {
-    [QUEUE] = {"queue, an item from one to the other", "us", 0},
-    [QUEUE_SOCKET] = {"queue, ipc socket / shared memory", "x", 1},
-    [QUEUE_PYTHON] = {"queue, multiprocessing.Queue / shared memory", "x", 0},
-    [PIPE] = {"pipe, there and back", "us", 0},
-    [PIPE_SOCKET] = {"pipe, ipc socket / shared memory", "x", 1},
-    [PIPE_PYTHON] = {"pipe, multiprocessing.Pipe / shared memory", "x", 0},
+static const struct rounds_row rows[ROW_COUNT] = {
+    [QUEUE] = {"queue, an item from one to the other", "us"},
+    [QUEUE_SOCKET] = {"queue, ipc socket / shared memory", "x"},
+    [QUEUE_PYTHON] = {"queue, multiprocessing.Queue / shared memory", "x"},
+    [PIPE] = {"pipe, there and back", "us"},
+    [PIPE_SOCKET] = {"pipe, ipc socket / shared memory", "x"},
+    [PIPE_PYTHON] = {"pipe, multiprocessing.Pipe / shared memory", "x"},
 };
 
 static void measure_round(const struct bench *bench, double results[ROW_COUNT]) {
@@ -202,31 +200,6 @@ static void measure_round(const struct bench *bench, double results[ROW_COUNT]) 
   results[PIPE] = measure_pipe(bench, true);
   results[PIPE_SOCKET] = measure_pipe(bench, false) / results[PIPE];
   results[PIPE_PYTHON] = measure_python(bench, "pipe") / results[PIPE];
-}
-
-static int compare(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static void report(double results[BENCH_ROUNDS_MAX][ROW_COUNT], unsigned rounds) {
-  for (int row = 0; row < ROW_COUNT; row++) {
-    double sorted[BENCH_ROUNDS_MAX];
-    for (unsigned i = 0; i < rounds; i++)
-      sorted[i] = results[i][row];
-    if (isnan(sorted[0])) {
-      printf("%-46s not measured: no Python\n", rows[row].title);
-      continue;
-    }
-    qsort(sorted, rounds, sizeof *sorted, compare);
-    double median = sorted[rounds / 2];
-    printf("%-46s %6.2f %-2s [%.2f %.2f]", rows[row].title, median, rows[row].unit, sorted[0],
-           sorted[rounds - 1]);
-    if (rows[row].at_least > 0)
-      printf("  at least %.1f: %s", rows[row].at_least,
-             median >= rows[row].at_least ? "met" : "missed");
-    printf("\n");
-  }
 }
 
 static pid_t start_python(struct bench *bench) {
@@ -244,15 +217,13 @@ static pid_t start_python(struct bench *bench) {
 
 int main(int argc, char **argv) {
   static double results[BENCH_ROUNDS_MAX][ROW_COUNT];
-  unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 7;
-  struct bench bench = {.duration_ms = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 300};
-  if (argc > 3 || rounds < 1 || rounds > BENCH_ROUNDS_MAX || bench.duration_ms < 1)
-    bench_fail("usage: bench_pairs [ROUNDS [DURATION_MS]]; 1 to %d rounds", BENCH_ROUNDS_MAX);
+  struct rounds_options options = rounds_parse(argc, argv, "bench_pairs");
+  struct bench bench = {.duration_ms = options.duration_ms};
   daemon_start(&bench.daemon, NULL);
   pid_t python = start_python(&bench);
-  for (unsigned i = 0; i < rounds; i++)
+  for (unsigned i = 0; i < options.rounds; i++)
     measure_round(&bench, results[i]);
-  report(results, rounds);
+  rounds_report(rows, ROW_COUNT, results[0], options.rounds);
   if (python > 0) {
     fclose(bench.to);
     await_partner(python);
