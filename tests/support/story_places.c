@@ -48,3 +48,14 @@ struct segment_source story_places_begin(struct story_places *places) {
   *places = (struct story_places){.bytes_max = 1024};
   return (struct segment_source){places, allocate, release, retire, wake};
 }
+
+void story_begin_in_places(struct story *story, struct story_places *places) {
+  const struct segment_source source = story_places_begin(places);
+  story_begin_sharing(story, &source, 1u << 20);
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    story_connect(story, connection);
+  }
+  story_open_session_of(story, 1, 101);
+  story_open_session_of(story, 2, 102);
+  story_open_session(story, 3);
+}

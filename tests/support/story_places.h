@@ -4,6 +4,7 @@
 
 #include "proto/cell_layout.h"
 #include "server/memory/segments.h"
+#include "tests/support/story.h"
 
 struct story_places {
   struct cell_header *header; /* of what was shared last */
@@ -15,5 +16,8 @@ struct story_places {
 
 /* Forgets what was; places must outlive the story. */
 struct segment_source story_places_begin(struct story_places *places);
+/* The same, and a story with them: connections 1 to 3 have sessions, 1 and 2 of the processes 101 and
+ * 102 of the server's machine, 3 of another. */
+void story_begin_in_places(struct story *story, struct story_places *places);
 
 #endif

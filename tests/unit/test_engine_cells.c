@@ -95,14 +95,7 @@ static void delete (uint64_t connection, uint64_t sequence, const char *name) {
 
 static int set_up(void **state) {
   (void)state;
-  const struct segment_source source = story_places_begin(&places);
-  story_begin_sharing(&story, &source, 1u << 20);
-  for (uint64_t connection = 1; connection <= 3; connection++) {
-    story_connect(&story, connection);
-  }
-  story_open_session_of(&story, 1, 101);
-  story_open_session_of(&story, 2, 102);
-  story_open_session(&story, 3);
+  story_begin_in_places(&story, &places);
   open_shared(1, 1, HOLDFAST__KIND__VALUE, "v");
   story_forget(&story);
   return 0;

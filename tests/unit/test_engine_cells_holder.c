@@ -45,14 +45,7 @@ static void await_free(uint64_t connection, uint64_t sequence) {
 
 static int set_up(void **state) {
   (void)state;
-  const struct segment_source source = story_places_begin(&places);
-  story_begin_sharing(&story, &source, 1u << 20);
-  for (uint64_t connection = 1; connection <= 3; connection++) {
-    story_connect(&story, connection);
-  }
-  story_open_session_of(&story, 1, 101);
-  story_open_session_of(&story, 2, 102);
-  story_open_session(&story, 3);
+  story_begin_in_places(&story, &places);
   story_open(&story, 3, 1, HOLDFAST__KIND__EVENT, "event", 0);
   share(1);
   share(2);
