@@ -89,8 +89,9 @@ size_t session_acknowledge(struct session *session, uint64_t acked, const uint64
     if (acked - session->acked > 2 * HF_WINDOW_COUNT_MAX) {
       acknowledge_all_up_to(session, acked);
     } else {
-      for (uint64_t sequence = session->acked + 1; sequence <= acked; sequence++) {
-        acknowledge_one(session, sequence);
+      /* Counted in steps: `sequence <= acked` would hold for ever at the top of the range. */
+      for (uint64_t left = acked - session->acked; left > 0; left--) {
+        acknowledge_one(session, acked - left + 1);
       }
     }
     session->acked = acked;

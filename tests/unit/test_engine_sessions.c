@@ -54,6 +54,19 @@ static void test_repeated_request_is_answered_not_repeated(void **state) {
   story_expect(&story, "1 <- #1 OK\n1 <- #1 OK\n1 <- #2 OK 1\n");
 }
 
+static void test_sequences_at_the_top_of_the_range_are_acknowledged(void **state) {
+  (void)state;
+  acknowledge(1, UINT64_MAX, 0);
+  acknowledge(1, UINT64_MAX - 1, UINT64_MAX - 2);
+  ask_size(1, 0);
+  acknowledge(1, UINT64_MAX - 1, UINT64_MAX);
+  story_expect(&story,
+               "1 <- #18446744073709551615 OK\n"
+               "1 <- #18446744073709551614 OK\n"
+               "1 <- #0 OK 0\n"
+               "1 <- #18446744073709551614 INVALID_ARGUMENT BAD_SEQUENCE\n");
+}
+
 static void test_repeated_get_answers_the_same_item(void **state) {
   (void)state;
   story_put(&story, 1, 1, "q", 5, 0);
@@ -276,6 +289,7 @@ int main(void) {
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       STORY(test_repeated_request_is_answered_not_repeated),
+      STORY(test_sequences_at_the_top_of_the_range_are_acknowledged),
       STORY(test_repeated_get_answers_the_same_item),
       STORY(test_repeated_read_reads_again),
       STORY(test_repeated_read_of_a_reference_holds_it_once),
