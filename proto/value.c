@@ -361,5 +361,6 @@ static hf_reason read_value(const Holdfast__Value *message, int depth, struct va
 }
 
 hf_reason value_from_message(const Holdfast__Value *message, struct value *out) {
+  *out = (struct value){0};
   return read_value(message, 0, out);
 }

@@ -96,7 +96,8 @@ const struct value *value_items(const struct value *tuple, size_t *count);
 void value_opaque_parts(const struct value *opaque, struct bytes *codec, struct bytes *data);
 
 /* From the wire, copied: checks that an arm is set, UTF-8 and depth, makes the form canonical.
- * NULL message: BAD_VALUE. HF_REASON_NONE | BAD_VALUE BAD_TEXT TOO_DEEP NO_MEMORY */
+ * NULL message: BAD_VALUE. HF_REASON_NONE | otherwise *out is absent: BAD_VALUE BAD_TEXT TOO_DEEP
+ * NO_MEMORY */
 hf_reason value_from_message(const struct Holdfast__Value *message, struct value *out);
 bool value_equal(struct value a, struct value b);
 /* Equal values have equal hashes. SipHash-2-4; 1, 1.0 and true hash alike. */

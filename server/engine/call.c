@@ -14,6 +14,13 @@ static void check_reference(void *ctx, uint64_t object) {
   check->missing |= registry_find(&check->engine->registry, object) == NULL;
 }
 
+/* The argument is refused: *out must not be released twice. */
+static hf_reason refuse_value(struct value *out, hf_reason reason) {
+  value_release(*out);
+  *out = (struct value){0};
+  return reason;
+}
+
 hf_reason call_value(struct call *call, const Holdfast__Value *message, struct value *out) {
   hf_reason reason = value_from_message(message, out);
   if (reason || !value_has_reference(*out)) {
@@ -21,17 +28,13 @@ hf_reason call_value(struct call *call, const Holdfast__Value *message, struct v
   }
   struct reference_check check = {.engine = call->engine};
   value_each_reference(*out, check_reference, &check);
-  if (check.missing) {
-    value_release(*out);
-    return HF_REASON_NO_SUCH_OBJECT;
-  }
-  return HF_REASON_NONE;
+  return check.missing ? refuse_value(out, HF_REASON_NO_SUCH_OBJECT) : HF_REASON_NONE;
 }
 
 hf_reason call_key(struct call *call, const Holdfast__Value *message, struct value *out) {
   hf_reason reason = call_value(call, message, out);
   if (!reason && (reason = value_check_key(*out))) {
-    value_release(*out);
+    return refuse_value(out, reason);
   }
   return reason;
 }

@@ -56,6 +56,7 @@ static hf_reason capture_entry(struct undo_entry *entry, struct call *call) {
   }
   if (!dict_hold(dict, HF_TRANSACTION_COUNT_MAX)) {
     value_release(entry->key);
+    entry->key = (struct value){0};
     return HF_REASON_NO_MEMORY;
   }
   entry->kind = UNDO_ENTRY;

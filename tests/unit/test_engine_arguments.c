@@ -1,0 +1,76 @@
+/* Every operation with arguments that are refused: nothing is freed twice, nothing leaks, whatever
+ * had been read before the refusal. */
+#include "server/dispatch/operations.h"
+#include "tests/support/request_maker.h"
+#include "tests/support/story.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ROUNDS_COUNT 200
+
+static struct story story;
+
+/* An object of each kind, for the names that requests aim at. */
+static void open_all(void) {
+  for (int kind = HOLDFAST__KIND__DICT; kind <= HOLDFAST__KIND__BARRIER; kind++) {
+    Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+    Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+    const char *name = request_maker_name((Holdfast__Kind)kind);
+    open.kind = (Holdfast__Kind)kind;
+    open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+    open.typecode = (ProtobufCBinaryData){1, (uint8_t *)"q"};
+    open.length = 3;
+    open.parties = 2;
+    request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+    request.object_open = &open;
+    story_send(&story, 1, &request);
+  }
+}
+
+static void test_every_value_argument_may_refer_to_nothing(void **state) {
+  (void)state;
+  struct request_maker maker;
+  request_maker_init(&maker, 1);
+  maker.refers_to_nothing = true;
+  for (int round = 0; round < ROUNDS_COUNT; round++) {
+    for (size_t i = 0; i < request_maker_operations_count(); i++) {
+      Holdfast__Request *request = request_maker_make(&maker, i);
+      request->wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
+      request->timeout_ms = 0;
+      story_send(&story, 1, request);
+      story_forget(&story);
+    }
+    open_all(); /* some were deleted */
+    story_forget(&story);
+  }
+  request_maker_deinit(&maker);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  story_begin(&story);
+  story_connect(&story, 1);
+  open_all();
+  story_forget(&story);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  story_end(&story);
+  return 0;
+}
+
+int main(void) {
+#define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      STORY(test_every_value_argument_may_refer_to_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
