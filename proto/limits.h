@@ -40,7 +40,8 @@
 #define HF_GRACE_MS_DEFAULT 5000
 #define HF_GRACE_MS_MAX 3600000
 /* Replies kept until acknowledged. Beyond: RESOURCE_EXHAUSTED WINDOW_FULL; the client library
- * waits before it gets there. */
+ * waits before it gets there. Also the numbers of one acked_also (TOO_MANY_FIELDS), and the ranges
+ * of numbers acknowledged that way that a session remembers; a reply beyond them is kept. */
 #define HF_WINDOW_COUNT_MAX 1024
 /* Bytes of kept replies per session; beyond, no new request is taken until some are acknowledged.
  */

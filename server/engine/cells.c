@@ -33,7 +33,7 @@ static struct cell_header *header_of(const struct cells *cells) {
 
 bool core_may_share_cells(const struct session *session, Holdfast__Kind kind) {
   bool has_lock = kind == HOLDFAST__KIND__VALUE || kind == HOLDFAST__KIND__ARRAY;
-  return session && (!has_lock || session->process >= 0);
+  return session && session->process != PROCESS_ELSEWHERE && (!has_lock || session->process >= 0);
 }
 
 void core_share_cells(struct engine *engine, struct object *object, bool is_fresh) {
@@ -256,9 +256,14 @@ hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object
                                                          : HF_REASON_LOCK_HELD;
 }
 
-hf_reason core_take_cells_over(struct engine *engine, struct object *object) {
+hf_reason core_take_cells_over(struct engine *engine, const struct session *session,
+                               struct object *object) {
   struct cells *cells = shared_cells(object);
-  if (!cells || cells->lock.depth > 0 || cells->claim == CELL_SERVER || !is_held_locally(cells)) {
+  if (!cells || cells->lock.depth > 0 || cells->claim == CELL_SERVER) {
+    return HF_REASON_NOT_OWNER;
+  }
+  uint32_t thread = atomic_load(&header_of(cells)->word) & CELL_WORD_THREAD;
+  if (thread == 0 || !has_thread(engine, session, object, thread)) {
     return HF_REASON_NOT_OWNER;
   }
   want(engine, object);

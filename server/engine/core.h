@@ -192,9 +192,10 @@ void core_note_circle(struct engine *engine, struct lock_owner thread, struct ob
 /* cells.c: values and arrays in shared memory */
 /* object->cells, if it has some; else NULL. */
 struct cells *core_cells(struct object *object);
-/* Whether it may be handed a cell of that kind. A mutex knows its holder by thread id, which names
- * another thread in another namespace of process ids: cells with a lock are for clients whose
- * process the server can look at, and so sees under the same id. */
+/* Whether it may be handed a cell of that kind: only a client on this machine can map one. A mutex
+ * knows its holder by thread id, which names another thread in another namespace of process ids:
+ * cells with a lock are for clients whose process the server can look at, and so sees under the same
+ * id. */
 bool core_may_share_cells(const struct session *session, Holdfast__Kind kind);
 /* Puts the elements into shared memory, if there is any. is_fresh: they are all zero. */
 void core_share_cells(struct engine *engine, struct object *object, bool is_fresh);
@@ -214,9 +215,10 @@ void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session 
 bool core_tell_cells_death(struct object *object);
 /* A local thread, as far as its memory tells, has the lock. */
 bool core_is_locked_locally(struct object *object);
-/* The caller's thread has the mutex, and wants the server's grant instead. HF_REASON_NONE |
- * NOT_OWNER */
-hf_reason core_take_cells_over(struct engine *engine, struct object *object);
+/* A thread of the session's process has the mutex, and wants the server's grant instead.
+ * HF_REASON_NONE | NOT_OWNER also when a thread of another process has it */
+hf_reason core_take_cells_over(struct engine *engine, const struct session *session,
+                               struct object *object);
 /* An element was stored. */
 void core_cells_changed(struct engine *engine, struct object *object);
 /* The value, for one who may wait for another. Whoever stores after this lets us know. */

@@ -279,6 +279,9 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct pe
   if (!request->message) {
     return request->malformed;
   }
+  if (request->message->n_acked_also > HF_WINDOW_COUNT_MAX) {
+    return HF_REASON_TOO_MANY_FIELDS;
+  }
   if (engine->draining) {
     return HF_REASON_STOPPING;
   }

@@ -40,6 +40,7 @@ void session_free(struct session *session) {
     reply_release(reply);
   }
   map64_deinit(&session->window);
+  sequences_deinit(&session->acked_also);
   position = 0;
   while (map64_next(&session->cells, &position, &sequence, &share)) {
     cell_share_release(share);
@@ -79,6 +80,23 @@ static void acknowledge_all_up_to(struct session *session, uint64_t acked) {
   }
 }
 
+static size_t remembered_bytes(const struct session *session) {
+  return sequences_memory_bytes(&session->acked_also);
+}
+
+/* Beyond the cumulative acknowledgement the reply goes only if the session remembers that it had
+ * been there: else the request would be applied again when it came again. */
+static void acknowledge_also(struct session *session, uint64_t sequence) {
+  const struct reply *reply = session_find_reply(session, sequence);
+  bool is_pending = reply && reply->pending;
+  if (sequence <= session->acked) {
+    acknowledge_one(session, sequence);
+  } else if (sequence <= session->highest && !is_pending &&
+             sequences_add(&session->acked_also, sequence)) {
+    acknowledge_one(session, sequence);
+  }
+}
+
 size_t session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
                            size_t also_count) {
   size_t before = session->window_bytes;
@@ -95,10 +113,13 @@ size_t session_acknowledge(struct session *session, uint64_t acked, const uint64
       }
     }
     session->acked = acked;
+    sequences_remove_up_to(&session->acked_also, acked);
   }
+  session->window_bytes -= remembered_bytes(session);
   for (size_t i = 0; i < also_count; i++) {
-    acknowledge_one(session, also[i]);
+    acknowledge_also(session, also[i]);
   }
+  session->window_bytes += remembered_bytes(session);
   return before - session->window_bytes;
 }
 
@@ -107,7 +128,7 @@ struct reply *session_find_reply(const struct session *session, uint64_t sequenc
 }
 
 hf_reason session_check_sequence(const struct session *session, uint64_t sequence) {
-  if (sequence <= session->acked) {
+  if (sequence <= session->acked || sequences_have(&session->acked_also, sequence)) {
     return HF_REASON_BAD_SEQUENCE;
   }
   if (session->window.count >= HF_WINDOW_COUNT_MAX ||

@@ -24,6 +24,7 @@
 
 #include "proto/base/map64.h"
 #include "server/engine/reply.h"
+#include "server/engine/sequences.h"
 #include "server/engine/share.h"
 #include "server/engine/waiter.h"
 #include "server/objects/task.h"
@@ -49,8 +50,9 @@ struct session {
 
   struct map64 window; /* sequence -> struct reply, one count each */
   size_t window_bytes;
-  uint64_t acked;   /* every sequence up to here is acknowledged */
-  uint64_t highest; /* sequence seen */
+  uint64_t acked;              /* every sequence up to here is acknowledged */
+  uint64_t highest;            /* sequence seen */
+  struct sequences acked_also; /* those beyond `acked`; their memory is part of window_bytes */
 
   struct map64 holds;   /* object id -> count of references */
   struct map64 locks;   /* object id -> non-NULL: locks it holds */
@@ -80,8 +82,8 @@ void session_free(struct session *session);
 /* It ends without its client's knowledge: what that may have mapped is no other cell's from now on. */
 void session_retire_cells(struct session *session);
 
-/* Drops the replies up to `acked`, and those listed. Running operations stay. Answers how many
- * bytes of replies that freed. */
+/* Drops the replies up to `acked`, and those listed. Running operations stay, and replies whose
+ * acknowledgement can't be remembered. Answers by how many bytes window_bytes fell, modulo 2^64. */
 size_t session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
                            size_t also_count);
 /* A repeated request's reply, borrowed; NULL: the sequence is new. */

@@ -1,5 +1,7 @@
 #include "tests/support/story_places.h"
 
+#include "server/engine/session.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,5 +59,5 @@ void story_begin_in_places(struct story *story, struct story_places *places) {
   }
   story_open_session_of(story, 1, 101);
   story_open_session_of(story, 2, 102);
-  story_open_session(story, 3);
+  story_open_session_of(story, 3, PROCESS_HIDDEN);
 }

@@ -378,6 +378,32 @@ static void test_cells_nobody_else_changes_over(void **state) {
                "1 <- #3 FAILED_PRECONDITION NOT_OWNER\n");
 }
 
+/* Session 3 has not mapped it, and 2 has, but the thread is not of its process. */
+static void test_cells_a_stranger_does_not_change_over(void **state) {
+  (void)state;
+  open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
+  story_forget(&story);
+  story.threads_of = 101;
+  lock_locally();
+  take_over(3, 1, 1);
+  take_over(2, 2, 1);
+  take_over(1, 2, 1);
+  unlock_locally();
+  story_expect(&story,
+               "3 <- #1 FAILED_PRECONDITION NOT_OWNER\n2 <- #2 FAILED_PRECONDITION NOT_OWNER\n"
+               "1 <- #2 OK granted\n");
+}
+
+static void test_cells_a_client_elsewhere_takes_no_place(void **state) {
+  (void)state;
+  story_connect(&story, 4);
+  story_open_session(&story, 4);
+  open_shared(4, 1, HOLDFAST__KIND__RAW_VALUE, "r");
+  assert_int_equal(places.out, 1); /* that of "v" */
+  open_shared(3, 1, HOLDFAST__KIND__RAW_VALUE, "r");
+  assert_int_equal(places.out, 2);
+}
+
 static void test_cells_waiter_for_change_is_nudged_or_looks(void **state) {
   (void)state;
   wait_for_change(2, 1, "v", 0);
@@ -550,6 +576,8 @@ int main(void) {
       STORY(test_cells_death_found_by_two_is_told_to_one),
       STORY(test_cells_holder_changes_over_to_a_grant),
       STORY(test_cells_nobody_else_changes_over),
+      STORY(test_cells_a_stranger_does_not_change_over),
+      STORY(test_cells_a_client_elsewhere_takes_no_place),
       STORY(test_cells_waiter_for_change_is_nudged_or_looks),
       STORY(test_cells_change_by_the_server_wakes_local_waiters),
       STORY(test_cells_raw_have_no_lock),

@@ -38,6 +38,16 @@ static void acknowledge(uint64_t connection, uint64_t sequence, uint64_t acked) 
   story_send(&story, connection, &request);
 }
 
+static void acknowledge_also(uint64_t connection, uint64_t sequence, uint64_t *also, size_t count) {
+  Holdfast__ObjectRelease release = HOLDFAST__OBJECT_RELEASE__INIT;
+  Holdfast__Request request = story_request(sequence, NULL, STORY_WAIT_FOREVER);
+  request.acked_also = also;
+  request.n_acked_also = count;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_RELEASE;
+  request.object_release = &release;
+  story_send(&story, connection, &request);
+}
+
 static void ask_size(uint64_t connection, uint64_t sequence) {
   Holdfast__QueueSize size = HOLDFAST__QUEUE_SIZE__INIT;
   Holdfast__Request request = story_request(sequence, "q", STORY_WAIT_FOREVER);
@@ -114,6 +124,49 @@ static void test_acknowledged_sequence_is_refused(void **state) {
   acknowledge(1, 2, 1);
   story_put(&story, 1, 1, "q", 5, 0);
   story_expect(&story, "1 <- #1 OK\n1 <- #2 OK\n1 <- #1 INVALID_ARGUMENT BAD_SEQUENCE\n");
+}
+
+/* A get waits, so that nothing is acknowledged cumulatively. */
+static void test_sequence_acknowledged_apart_is_refused(void **state) {
+  (void)state;
+  story_get(&story, 1, 1, "q", 50);
+  story_open(&story, 1, 2, HOLDFAST__KIND__DICT, "a", 0);
+  story_open(&story, 1, 3, HOLDFAST__KIND__DICT, "b", 0);
+  story_open(&story, 1, 4, HOLDFAST__KIND__DICT, "c", 0);
+  acknowledge_also(1, 5, (uint64_t[]){2, 4, 3, 1, 900}, 5); /* 1 waits, 900 is to come */
+  story_forget(&story);
+  for (uint64_t sequence = 1; sequence <= 4; sequence++) {
+    story_open(&story, 1, sequence, HOLDFAST__KIND__DICT, "d", 0);
+  }
+  acknowledge(1, 900, 0);
+  story_pass_ms(&story, 50);
+  acknowledge(1, 6, 4);
+  story_open(&story, 1, 3, HOLDFAST__KIND__DICT, "d", 0);
+  story_expect(&story,
+               "1 <- #2 INVALID_ARGUMENT BAD_SEQUENCE\n1 <- #3 INVALID_ARGUMENT BAD_SEQUENCE\n"
+               "1 <- #4 INVALID_ARGUMENT BAD_SEQUENCE\n1 <- #900 OK\n"
+               "1 <- #1 DEADLINE_EXCEEDED QUEUE_EMPTY\n1 <- #6 OK\n"
+               "1 <- #3 INVALID_ARGUMENT BAD_SEQUENCE\n");
+}
+
+/* Every other sequence is named: each is a range of its own. What can't be remembered is kept. */
+static void test_gaps_beyond_the_window_keep_their_replies(void **state) {
+  (void)state;
+  uint64_t sequence = 2, named = HF_WINDOW_COUNT_MAX;
+  acknowledge(1, 1, 0);
+  for (; named > 0; named--, sequence += 2) {
+    acknowledge(1, sequence, 0);
+    acknowledge_also(1, 0, &sequence, 1);
+    story.len = 0;
+  }
+  acknowledge(1, sequence, 0);
+  acknowledge_also(1, 0, &sequence, 1);
+  acknowledge(1, sequence, 0);
+  acknowledge_also(1, sequence + 2, (uint64_t[HF_WINDOW_COUNT_MAX + 1]){0},
+                   HF_WINDOW_COUNT_MAX + 1);
+  story_expect(&story,
+               "1 <- #2050 OK\n1 <- #0 OK\n1 <- #2050 OK\n"
+               "1 <- #2052 RESOURCE_EXHAUSTED TOO_MANY_FIELDS\n");
 }
 
 static void test_full_window_is_refused_until_acknowledged(void **state) {
@@ -294,6 +347,8 @@ int main(void) {
       STORY(test_repeated_read_reads_again),
       STORY(test_repeated_read_of_a_reference_holds_it_once),
       STORY(test_acknowledged_sequence_is_refused),
+      STORY(test_sequence_acknowledged_apart_is_refused),
+      STORY(test_gaps_beyond_the_window_keep_their_replies),
       STORY(test_full_window_is_refused_until_acknowledged),
       STORY(test_absurd_acknowledgement_is_harmless),
       STORY(test_later_attempt_takes_the_session_over),

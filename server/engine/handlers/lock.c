@@ -32,7 +32,7 @@ hf_reason handle_lock_acquire(struct call *call) {
   const Holdfast__LockAcquire *message = call->message->lock_acquire;
   bool again = lock->depth > 0 && lock_is_free_for(lock, owner);
   if (message->levels) {
-    reason = core_take_cells_over(engine, call->object);
+    reason = core_take_cells_over(engine, call->session, call->object);
   } else if (!again) {
     reason = call_claim_lock(call);
   }
