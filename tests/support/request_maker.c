@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define ARENA_BUDGET_BYTES ((size_t)64 << 20)
-#define DEPTH_MAX 4 /* of messages within messages; arrays and optional ones end there */
+#define DEPTH_MAX 9 /* of messages within messages: a reference in a tuple in a transaction has 8 */
+#define WIDE_DEPTH_MAX 3 /* below, arrays are short */
 
 static const char *const names[] = {
     "any",       "dict", "list",  "queue", "pipe",  "namespace", "value",     "array",  "raw-value",
@@ -139,7 +140,7 @@ static Holdfast__Value *wrap(struct request_maker *maker, Holdfast__Value *item)
 
 static ProtobufCMessage *make_part(struct request_maker *maker,
                                    const ProtobufCMessageDescriptor *descriptor, unsigned depth) {
-  if (maker->refers_to_nothing && descriptor == &holdfast__value__descriptor) {
+  if (maker->refers_to_nothing && descriptor == &holdfast__value__descriptor && below(maker, 2)) {
     return &wrap(maker, wrap(maker, make_missing_reference(maker)))->base;
   }
   return make_message(maker, descriptor, depth);
@@ -201,7 +202,10 @@ static size_t element_bytes(const ProtobufCFieldDescriptor *field) {
 
 static void make_repeated(struct request_maker *maker, ProtobufCMessage *message,
                           const ProtobufCFieldDescriptor *field, unsigned depth) {
-  size_t count = depth >= DEPTH_MAX ? 0 : below(maker, 50) ? below(maker, 4) : below(maker, 80);
+  size_t count = below(maker, depth >= DEPTH_MAX ? 1 : depth > WIDE_DEPTH_MAX ? 3 : 4);
+  if (depth <= WIDE_DEPTH_MAX && below(maker, 50) == 0) {
+    count = below(maker, 80);
+  }
   size_t step = element_bytes(field);
   uint8_t *elements = take(maker, count * step);
   for (size_t i = 0; i < count; i++) {

@@ -22,7 +22,7 @@ struct request_maker {
   /* Ids for targets and references, told by request_maker_learn; the oldest is replaced. */
   uint64_t objects[REQUEST_MAKER_OBJECTS_MAX];
   uint64_t objects_count;
-  bool refers_to_nothing; /* every value is a tuple that holds a reference to no object */
+  bool refers_to_nothing; /* every second value is a tuple with a reference to no object */
 };
 
 void request_maker_init(struct request_maker *maker, uint64_t seed);
