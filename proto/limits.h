@@ -86,6 +86,11 @@
 /* A transaction that waits for its conditions is decoded at each change of what it waits for.
  * Longer ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
 #define HF_WAITING_TRANSACTION_BYTES_MAX (64u << 10)
+/* Steps of work that one turn of the engine's lock is to take, of a tenth of a microsecond or so:
+ * waking a waiter takes 16, dropping a reference one. What is left of waking, of deleting and of
+ * ending sessions goes on in later turns, between those of others. */
+#define HF_TURN_STEPS_MAX 4096
+
 /* Values and arrays in shared memory. Beyond each: they stay in the server's own, and clients on
  * its machine use them as all others do. */
 #define HF_SEGMENTS_MAX 512                 /* memfds: a descriptor of the server's each */

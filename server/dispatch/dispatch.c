@@ -16,6 +16,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Between turns of one thread that does much work: as long as it takes to wake another. */
+#define PAUSE_NS 20000
+
 struct dispatch {
   struct dispatch_sink sink;
   const char *version;
@@ -144,6 +147,12 @@ static void end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   send_deliveries(dispatch, turn, self, served);
 }
 
+/* Before this thread begins another turn: a mutex is had by who asks when it is free, and a thread
+ * that was woken for it needs a moment to ask. */
+static void let_others_in(void) {
+  nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+}
+
 static void decode(struct turn *turn, uint64_t connection, const struct dispatch_message *message) {
   struct engine_request *request = &turn->requests[turn->requests_count++];
   Holdfast__Request *unpacked = NULL;
@@ -169,17 +178,24 @@ static size_t decode_some(struct turn *turn, uint64_t connection,
   return idx;
 }
 
-/* In one turn of the engine, or in several where the replies are large. */
+/* In one turn of the engine, or in several where the replies are large, or the work is much. */
 static void apply_all(struct dispatch *dispatch, struct turn *turn, void *self,
                       uint64_t connection) {
   size_t applied = 0;
   while (applied < turn->requests_count) {
     uint64_t now_ns = clock_now_ns();
     struct engine *engine = begin_turn(dispatch, turn);
+    uint64_t steps_end = engine_steps(engine) + HF_TURN_STEPS_MAX;
+    bool has_steps;
     do {
       engine_apply(engine, now_ns, &turn->requests[applied++]);
-    } while (applied < turn->requests_count && turn->reply_bytes <= TURN_REPLY_BYTES_MAX);
+      has_steps = engine_steps(engine) < steps_end;
+    } while (applied < turn->requests_count && has_steps &&
+             turn->reply_bytes <= TURN_REPLY_BYTES_MAX);
     end_turn(dispatch, self, connection);
+    if (!has_steps && applied < turn->requests_count) {
+      let_others_in();
+    }
   }
 }
 
@@ -231,8 +247,11 @@ static void advance(struct engine *engine, uint64_t now_ns, uint64_t connection)
   engine_advance(engine, now_ns);
 }
 
+/* Slice after slice, while there is work that was too much for one turn. */
 static void tick(void *ctx) {
-  run_turn(ctx, advance, 0);
+  struct dispatch *dispatch = ctx;
+  run_turn(dispatch, advance, 0);
+  let_others_in();
 }
 
 static void end_process(void *ctx, uint64_t session) {

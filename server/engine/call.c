@@ -133,31 +133,12 @@ void call_discard(struct call *call, struct value value) {
   value_release(value);
 }
 
-bool call_bury_content(struct call *call) {
-  struct object *object = call->object;
-  struct object *taken =
-      object->references ? NULL : object_take_content(object, call->engine->registry.hash_key);
-  if (taken) {
-    core_bury(call->engine, taken);
-  }
-  return taken != NULL;
-}
-
-static void unhold_dropped(void *ctx, uint64_t object) {
-  drop_reference(ctx, object);
-  core_unhold(((struct call *)ctx)->engine, object, 1);
-}
-
-hf_reason call_bury_waiting(struct call *call) {
-  struct object *object = call->object;
-  struct object *taken = object_take_content(object, call->engine->registry.hash_key);
+hf_reason call_bury_content(struct call *call) {
+  struct object *taken = object_take_content(call->object, call->engine->registry.hash_key);
   if (!taken) {
     return HF_REASON_NO_MEMORY;
   }
-  if (object->references > 0) {
-    object_each_reference(taken, unhold_dropped, call);
-  }
-  core_bury(call->engine, taken);
+  core_drop_content(call->engine, taken);
   return HF_REASON_NONE;
 }
 

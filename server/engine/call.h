@@ -35,11 +35,8 @@ hf_reason call_check_name(struct bytes name);
 void call_keep(struct call *call, struct value value);
 /* The object has dropped it. Taken. */
 void call_discard(struct call *call, struct value value);
-/* Empties a dict or list without references, in no time. false: it has some, or there is no memory.
- */
-bool call_bury_content(struct call *call);
-/* Drops what waits in a queue. HF_REASON_NONE | NO_MEMORY, unchanged */
-hf_reason call_bury_waiting(struct call *call);
+/* Empties a dict or list, or drops what waits in a queue, in no time. HF_REASON_NONE | NO_MEMORY, unchanged */
+hf_reason call_bury_content(struct call *call);
 
 /* ---- waiting */
 
@@ -50,6 +47,10 @@ bool call_may_not_wait(const struct call *call);
 /* Somebody came before: a first run has to line up behind those who wait. */
 static inline bool call_must_line_up(const struct call *call, const struct wait_queue *queue) {
   return !call->waiter && queue->count > 0;
+}
+/* What it waits for there has happened, if only for a while. */
+static inline bool call_is_released(const struct call *call, unsigned wait) {
+  return call->waiter && call->waiter->ticket <= call->object->waits[wait].released;
 }
 /* Waits while somebody else holds the lock of a value or array. HF_REASON_NONE: go on */
 hf_reason call_pass_lock(struct call *call);

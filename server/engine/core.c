@@ -74,7 +74,7 @@ static void keep_answer(struct call *call) {
 
 void core_note_end(struct call *call, hf_reason reason) {
   bool looked = call->operation->flags & (OPERATION_READS | OPERATION_LOOKS);
-  if (call->object) {
+  if (call->object && !call->object->is_deleted) {
     registry_account(&call->engine->registry, call->object);
     if (!reason && !looked && !call->told) {
       core_wake(call->engine, &call->object->waits[WAIT_CHANGE]);
@@ -276,12 +276,15 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
   free(waiter);
 }
 
-/* Runs the handler of a waiter again, or of the one it is an ear of. false: it waits on. */
-static bool run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken,
-                      bool timed_out) {
+bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out) {
   struct waiter *waiter = waiter_principal(woken);
   struct call call = call_of(engine, now_ns, waiter);
   Holdfast__Request *message;
+  core_spend(engine, STEPS_OF_RUN + call.body.len / STEPS_BODY_BYTES);
+  if (woken->object && woken->object->is_deleted) {
+    core_end_wait_on_deleted(engine, now_ns, woken);
+    return true;
+  }
   call.heard = woken->principal ? woken : NULL;
   call.timed_out = timed_out;
   bool read = !wire_unpack_request(call.body, &engine->scratch, &message);
@@ -313,77 +316,7 @@ void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter
   if (waiter->suspended) {
     waiter->overdue = true; /* what it might still get would go to nobody */
   } else {
-    run_again(engine, now_ns, waiter, true);
-  }
-}
-
-/* ---- waking */
-
-void core_wake_parking(struct engine *engine, struct wait_queue *queue) {
-  queue->note = 0;
-  if (!queue->ready) {
-    queue->ready = true;
-    TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
-  }
-}
-
-void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t note) {
-  if (queue->ready) {
-    queue->note = queue->note == note ? note : 0;
-  } else if (queue->count > 0) {
-    queue->ready = true;
-    queue->note = note;
-    TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
-  }
-}
-
-void core_wake(struct engine *engine, struct wait_queue *queue) {
-  core_wake_noted(engine, queue, 0);
-}
-
-void core_wake_waiter(struct engine *engine, const struct waiter *waiter) {
-  const struct waiter *ear;
-  if (waiter->queue) {
-    core_wake(engine, waiter->queue);
-  }
-  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
-    core_wake(engine, ear->queue);
-  }
-}
-
-void core_wake_lock(struct engine *engine, struct object *object) {
-  core_wake(engine, &object->waits[WAIT_LOCK]);
-  core_wake(engine, &object->waits[WAIT_CHANGE]);
-}
-
-/* In order, until one can't go on; in a broadcast, each one once. */
-static void run_queue(struct engine *engine, uint64_t now_ns, struct wait_queue *queue) {
-  uint64_t last_ticket = engine->next_ticket, note = queue->note;
-  struct waiter *waiter = TAILQ_FIRST(&queue->waiters);
-  for (; waiter && waiter->ticket <= last_ticket; waiter = queue->cursor) {
-    queue->cursor = TAILQ_NEXT(waiter, queue_link);
-    bool is_meant = !note || !waiter->note || waiter->note == note;
-    if (is_meant && !run_again(engine, now_ns, waiter, false) && !queue->broadcast &&
-        TAILQ_FIRST(&queue->waiters) == waiter) {
-      break;
-    }
-  }
-  queue->cursor = NULL;
-}
-
-void core_settle(struct engine *engine, uint64_t now_ns) {
-  for (;;) {
-    struct wait_queue *queue = TAILQ_FIRST(&engine->ready);
-    if (queue) {
-      TAILQ_REMOVE(&engine->ready, queue, ready_link);
-      queue->ready = false;
-      run_queue(engine, now_ns, queue);
-    } else if (engine->trash.len > 0 || !TAILQ_EMPTY(&engine->doomed)) {
-      core_drop_unheld(engine, now_ns);
-    } else {
-      core_settle_cells(engine);
-      return;
-    }
+    core_run_again(engine, now_ns, waiter, true);
   }
 }
 
@@ -438,6 +371,7 @@ static hf_reason run_first(struct call *call) {
 }
 
 void core_run(struct call *call) {
+  core_spend(call->engine, STEPS_OF_RUN + call->body.len / STEPS_BODY_BYTES);
   hf_reason reason = run_first(call);
   if (reason == REASON_PARKED) {
     reason = begin_wait(call);

@@ -37,11 +37,17 @@ struct engine {
   struct map64 strays;   /* process id -> non-NULL: may live on, its session over, with mutexes */
   struct ready_list ready;
   struct object_list doomed;
-  struct object_list reviewed; /* cells in shared memory whose lock may be let go of */
-  struct lost_list lost;       /* sessions without a connection, the longest lost first */
-  struct object *buried;       /* deleted, to be freed outside the turn; by next_buried */
-  struct list trash;           /* values with references that containers dropped */
-  struct arena scratch;        /* for requests that waited */
+  struct object_list reviewed;          /* cells in shared memory whose lock may be let go of */
+  struct object_list deleted;           /* whose waiters and reserved items are let go in slices */
+  struct object_list emptied;           /* contents whose references are let go in slices */
+  struct content_cursor emptied_cursor; /* of the first of `emptied` */
+  struct session_list ending;           /* sessions that are over, and let go of in slices */
+  uint64_t steps;                       /* done so far, all in all */
+  uint64_t steps_end;       /* where the command under way leaves the rest to later ones */
+  struct session_list lost; /* sessions without a connection, the longest lost first */
+  struct object *buried;    /* deleted, to be freed outside the turn; by next_buried */
+  struct list trash;        /* values with references that containers dropped */
+  struct arena scratch;     /* for requests that waited */
   uint64_t next_ticket;
   uint64_t next_token;
   uint64_t next_session_number;
@@ -96,6 +102,46 @@ void core_note_end(struct call *call, hf_reason reason);
 hf_reason core_prepare_park(struct call *call);
 /* The time of a request that waits begins now. HF_REASON_NONE | NO_MEMORY */
 hf_reason core_restart_time(struct call *call);
+/* Runs the handler of a waiter again, or of the one it is an ear of. false: it waits on. */
+bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out);
+/* Ends a wait with a reason; a put of many that has put some answers that. */
+void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
+/* The last run of a waiter whose time is up; when it is resumed, if it is suspended. */
+void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
+/* A waiter leaves without an answer. */
+void core_drop_waiter(struct engine *engine, struct waiter *waiter);
+
+/* settle.c: what operations leave to be done, in slices.
+ *
+ * Work is counted in steps, of a tenth of a microsecond or so. A command does up to
+ * HF_TURN_STEPS_MAX of what it found and caused; what is left goes on with later commands, and
+ * engine_next_deadline_ns says that there is some. */
+
+/* What takes more steps than one. */
+enum { STEPS_OF_RUN = 16, STEPS_OF_DELETION = 8, STEPS_OF_TIMER = 4, STEPS_BODY_BYTES = 64 };
+
+static inline void core_spend(struct engine *engine, uint64_t steps) {
+  engine->steps += steps;
+}
+
+/* false: the rest is for later. */
+static inline bool core_has_steps(const struct engine *engine) {
+  return engine->steps < engine->steps_end;
+}
+
+/* Whether something was left for later. */
+bool core_has_work(const struct engine *engine);
+
+/* A command begins. */
+static inline void core_begin_steps(struct engine *engine) {
+  engine->steps_end = engine->steps + HF_TURN_STEPS_MAX;
+}
+
+/* A request is to see to its own, and to a little of what others have left. */
+static inline void core_begin_request_steps(struct engine *engine) {
+  engine->steps_end =
+      engine->steps + (core_has_work(engine) ? HF_TURN_STEPS_MAX / 8 : HF_TURN_STEPS_MAX);
+}
 /* Something a queue's waiters wait for may have happened. */
 void core_wake(struct engine *engine, struct wait_queue *queue);
 /* The same for one who is about to be parked there, first in line: it runs again at once, as a
@@ -107,24 +153,37 @@ void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t n
 void core_wake_lock(struct engine *engine, struct object *object);
 /* Where it waits. */
 void core_wake_waiter(struct engine *engine, const struct waiter *waiter);
-/* Runs what was woken and drops what nobody holds, until nothing is left to do. */
+/* Those who wait in the queue now may go on, also if what they wait for is over when they do. */
+void core_release(struct engine *engine, struct wait_queue *queue);
+/* Nobody will be woken there any more. */
+void core_forget_queue(struct engine *engine, struct wait_queue *queue);
+/* Runs what was woken, drops what nobody holds, goes on with deletions and ends of sessions, as far
+ * as the steps reach. */
 void core_settle(struct engine *engine, uint64_t now_ns);
-/* Ends a wait with a reason; a put of many that has put some answers that. */
-void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
-/* The last run of a waiter whose time is up; when it is resumed, if it is suspended. */
-void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
-/* A waiter leaves without an answer. */
-void core_drop_waiter(struct engine *engine, struct waiter *waiter);
+/* The same to the end. */
+void core_settle_all(struct engine *engine, uint64_t now_ns);
 
 /* holding.c: who refers to what */
 void core_hold(struct engine *engine, uint64_t object);
 void core_unhold(struct engine *engine, uint64_t object, uint64_t count);
 /* The object has stored the value: references in it are counted. */
 void core_keep(struct engine *engine, struct object *object, struct value value);
+/* Drops values that containers let go of, then an object that nobody holds, if there is one. */
+void core_drop_unheld(struct engine *engine, uint64_t now_ns);
+
+/* deletion.c: the end of an object, in slices */
+
+/* Nobody finds it any more; its waiters are told, its references let go, now or soon. */
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
+/* What a waiter waited for is gone. */
+void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
+/* Lets go of what is in an object that is in no registry, and frees it. */
+void core_drop_content(struct engine *engine, struct object *object);
 /* Frees it; a large one outside the turn. */
 void core_bury(struct engine *engine, struct object *object);
-void core_drop_unheld(struct engine *engine, uint64_t now_ns);
+/* The first of those whose deletion was left for later. */
+void core_go_on_deleting(struct engine *engine, uint64_t now_ns);
+void core_go_on_emptying(struct engine *engine);
 
 /* tasks.c: what becomes of items that were given out or are delayed */
 
@@ -146,8 +205,10 @@ void core_end_reservation(struct engine *engine, struct session *session, uint64
 void core_put_back_item(struct engine *engine, struct object *object, struct value value,
                         const struct reply_taken *taken);
 void core_leave_reservations(struct engine *engine, struct session *session, bool clean);
-/* The queue, if it is one, is about to be deleted. */
-void core_forget_tasks(struct engine *engine, struct object *object);
+/* The queue, if it is one, is about to be deleted: time brings nothing more. */
+void core_stop_tasks(struct engine *engine, struct object *object);
+/* Then: what was reserved is nobody's any more. false: the rest is for later. */
+bool core_forget_tasks(struct engine *engine, struct object *object);
 
 /* sync.c: what others feel of a party or a waiter that is gone */
 void core_leave_wait(struct engine *engine, const struct waiter *waiter);
@@ -235,8 +296,9 @@ void core_forget_cells(struct engine *engine, struct object *object);
 /* takeback.c: what a reply gave away, and nobody looks at, goes back */
 /* Once only. Whether it had given something. */
 bool core_take_back(struct engine *engine, struct session *session, struct reply *reply);
-/* The session ends: the items of replies it never acknowledged. */
-void core_take_back_unseen(struct engine *engine, struct session *session);
+/* The session ends: the items of replies it never acknowledged, the newest first. false: the rest
+ * is for later. */
+bool core_take_back_unseen(struct engine *engine, struct session *session);
 
 /* sessions.c: their beginning and end */
 struct session *core_find_session(const struct engine *engine, struct bytes id);
@@ -247,6 +309,10 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
 void core_forget_process(struct engine *engine, struct session *session);
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean);
+/* Goes on with the end of a session. */
+void core_go_on_ending(struct engine *engine);
+/* It has its connection again, or ends. */
+void core_forget_lost(struct engine *engine, struct session *session);
 /* One session less on the end; the last one closes it. */
 void core_detach_pipe(struct engine *engine, struct object *object, unsigned end);
 void core_close_pipe(struct engine *engine, struct object *object, unsigned end);

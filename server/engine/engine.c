@@ -17,6 +17,9 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   TAILQ_INIT(&engine->ready);
   TAILQ_INIT(&engine->doomed);
   TAILQ_INIT(&engine->reviewed);
+  TAILQ_INIT(&engine->deleted);
+  TAILQ_INIT(&engine->emptied);
+  TAILQ_INIT(&engine->ending);
   TAILQ_INIT(&engine->lost);
   list_init(&engine->trash);
   arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
@@ -70,6 +73,20 @@ static void free_sessions(struct engine *engine) {
   map64_deinit(&engine->sessions);
 }
 
+/* Whose end was still under way. */
+static void free_leftovers(struct engine *engine) {
+  struct object *object;
+  while (!TAILQ_EMPTY(&engine->ending)) {
+    core_begin_steps(engine);
+    core_go_on_ending(engine);
+  }
+  TAILQ_CONCAT(&engine->emptied, &engine->deleted, doomed_link);
+  while ((object = TAILQ_FIRST(&engine->emptied))) {
+    TAILQ_REMOVE(&engine->emptied, object, doomed_link);
+    object_free(object);
+  }
+}
+
 struct object *engine_take_buried(struct engine *engine) {
   struct object *buried = engine->buried;
   engine->buried = NULL;
@@ -94,8 +111,9 @@ void engine_free_buried(struct object *buried) {
 }
 
 void engine_free(struct engine *engine) {
-  engine_free_buried(engine->buried);
   drop_all_waiters(engine);
+  free_leftovers(engine);
+  engine_free_buried(engine->buried);
   free_sessions(engine);
   map64_deinit(&engine->strays);
   free_connections(engine);
@@ -127,6 +145,7 @@ void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
   if (!peer) {
     return;
   }
+  core_begin_steps(engine);
   drop_waiters(engine, &peer->waiters);
   if (peer->session) {
     core_lose_session(engine, now_ns, peer->session);
@@ -139,8 +158,44 @@ void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
 void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t serial) {
   struct session *session = map64_get(&engine->sessions, serial);
   if (session && session->is_lost) {
+    core_begin_steps(engine);
     session->process_id = 0; /* nobody's threads */
     core_end_session(engine, now_ns, session, false);
+    core_settle(engine, now_ns);
+  }
+}
+
+/* ---- time */
+
+/* The struct that `member` points into. */
+#define OWNER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+static void expire(struct engine *engine, uint64_t now_ns, struct timer *timer) {
+  switch (timer->kind) {
+    case TIMER_WAITER:
+      core_time_out(engine, now_ns, OWNER_OF(timer, struct waiter, timer));
+      break;
+    case TIMER_SESSION:
+      core_end_session(engine, now_ns, OWNER_OF(timer, struct session, timer), false);
+      break;
+    case TIMER_LEASE:
+      core_end_lease(engine, now_ns, OWNER_OF(timer, struct object, lease));
+      break;
+    case TIMER_TASKS:
+      core_tasks_due(engine, now_ns, timer);
+      break;
+    case TIMER_CELL:
+      core_cells_due(engine, now_ns, OWNER_OF(timer, struct object, cells.timer));
+      break;
+  }
+}
+
+static void advance(struct engine *engine, uint64_t now_ns) {
+  struct timer *timer;
+  core_settle(engine, now_ns);
+  while (core_has_steps(engine) && (timer = timers_pop(&engine->timers, now_ns))) {
+    core_spend(engine, STEPS_OF_TIMER);
+    expire(engine, now_ns, timer);
     core_settle(engine, now_ns);
   }
 }
@@ -297,7 +352,9 @@ void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_re
   if (!peer || peer->fenced) {
     return;
   }
-  engine_advance(engine, now_ns);
+  core_begin_request_steps(engine);
+  advance(engine, now_ns);
+  core_begin_request_steps(engine);
   struct session *session = NULL;
   hf_reason reason = check_request(engine, now_ns, peer, request, &session);
   if (reason) {
@@ -322,41 +379,17 @@ void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_re
   core_settle(engine, now_ns);
 }
 
-/* ---- time */
-
-/* The struct that `member` points into. */
-#define OWNER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-static void expire(struct engine *engine, uint64_t now_ns, struct timer *timer) {
-  switch (timer->kind) {
-    case TIMER_WAITER:
-      core_time_out(engine, now_ns, OWNER_OF(timer, struct waiter, timer));
-      break;
-    case TIMER_SESSION:
-      core_end_session(engine, now_ns, OWNER_OF(timer, struct session, timer), false);
-      break;
-    case TIMER_LEASE:
-      core_end_lease(engine, now_ns, OWNER_OF(timer, struct object, lease));
-      break;
-    case TIMER_TASKS:
-      core_tasks_due(engine, now_ns, timer);
-      break;
-    case TIMER_CELL:
-      core_cells_due(engine, now_ns, OWNER_OF(timer, struct object, cells.timer));
-      break;
-  }
-}
-
 void engine_advance(struct engine *engine, uint64_t now_ns) {
-  struct timer *timer;
-  while ((timer = timers_pop(&engine->timers, now_ns))) {
-    expire(engine, now_ns, timer);
-    core_settle(engine, now_ns);
-  }
+  core_begin_steps(engine);
+  advance(engine, now_ns);
 }
 
 uint64_t engine_next_deadline_ns(const struct engine *engine) {
-  return timers_next_deadline_ns(&engine->timers);
+  return core_has_work(engine) ? 0 : timers_next_deadline_ns(&engine->timers);
+}
+
+uint64_t engine_steps(const struct engine *engine) {
+  return engine->steps;
 }
 
 void engine_set_door(struct engine *engine, const char *path) {
@@ -369,6 +402,7 @@ void engine_drain(struct engine *engine) {
   void *item;
   struct waiter *waiter;
   engine->draining = true;
+  core_settle_all(engine, 0); /* who was woken is answered what for */
   while (map64_next(&engine->sessions, &position, &id, &item)) {
     while ((waiter = TAILQ_FIRST(&((struct session *)item)->waiters))) {
       core_end_wait(engine, 0, waiter, HF_REASON_STOPPING);

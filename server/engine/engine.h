@@ -93,8 +93,12 @@ void engine_free(struct engine *engine);
 void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_request *request);
 /* Time passes: deadlines of waiters and sessions up to now. */
 void engine_advance(struct engine *engine, uint64_t now_ns);
-/* When engine_advance has something to do next; CLOCK_NEVER: nothing. */
+/* When engine_advance has something to do next: 0, at once, while it goes on with what was too much
+ * for one command; CLOCK_NEVER: nothing. */
 uint64_t engine_next_deadline_ns(const struct engine *engine);
+/* Work done so far, in steps of a tenth of a microsecond or so. One command does a few times
+ * HF_TURN_STEPS_MAX of it at most. */
+uint64_t engine_steps(const struct engine *engine);
 
 /* false: out of memory. */
 bool engine_connect(struct engine *engine, uint64_t connection, bool one_way);

@@ -218,6 +218,8 @@ struct object *object_take_content(struct object *object, const struct value_has
     return NULL;
   }
   taken->kind = object->kind;
+  taken->id = object->id;
+  taken->references = object->references;
   taken->memory_bytes = object->memory_bytes;
   if (!move_content(object, taken, hash_key)) {
     free(taken);
@@ -300,40 +302,76 @@ struct lock *object_lock(struct object *object) {
   }
 }
 
-static void each_in_list(const struct list *list, void (*visit)(void *, uint64_t), void *ctx) {
-  for (size_t i = 0; i < list->len; i++) {
-    value_each_reference(list_at(list, i), visit, ctx);
+static bool next_in_list(const struct list *list, struct content_cursor *cursor,
+                         struct value *value) {
+  bool found = cursor->position < list->len;
+  if (found) {
+    *value = list_at(list, cursor->position++);
   }
+  return found;
 }
 
-void object_each_reference(const struct object *object, void (*visit)(void *ctx, uint64_t id),
-                           void *ctx) {
-  struct value key, value;
-  uint64_t cursor = 0;
+static bool next_in_group(const struct task_group *group, struct content_cursor *cursor,
+                          struct value *value) {
+  const struct task *task =
+      cursor->position++ ? TAILQ_NEXT(cursor->task, link) : TAILQ_FIRST(&group->list);
+  cursor->task = task;
+  if (task) {
+    *value = task->value;
+  }
+  return task != NULL;
+}
+
+/* The parts of a queue: its plain items, and its tasks in three situations. */
+static bool next_in_queue(const struct queue *queue, struct content_cursor *cursor,
+                          struct value *value) {
+  const struct tasks *tasks = queue->tasks;
+  const struct task_group *groups[] = {tasks ? &tasks->waiting : NULL,
+                                       tasks ? &tasks->reserved : NULL,
+                                       tasks ? &tasks->buried : NULL};
+  if (cursor->part == 0) {
+    if (next_in_list(&queue->items, cursor, value)) {
+      return true;
+    }
+    *cursor = (struct content_cursor){.part = 1};
+  }
+  while (tasks && cursor->part <= sizeof groups / sizeof *groups) {
+    if (next_in_group(groups[cursor->part - 1], cursor, value)) {
+      return true;
+    }
+    *cursor = (struct content_cursor){.part = cursor->part + 1};
+  }
+  return false;
+}
+
+static bool next_in_pipe(const struct pipe *pipe, struct content_cursor *cursor,
+                         struct value *value) {
+  for (; cursor->part < 2; *cursor = (struct content_cursor){.part = cursor->part + 1}) {
+    if (next_in_list(&pipe->lines[cursor->part], cursor, value)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool object_next_value(const struct object *object, struct content_cursor *cursor,
+                       struct value *value) {
+  struct value key;
   switch (object->kind) {
     case HOLDFAST__KIND__DICT:
     case HOLDFAST__KIND__NAMESPACE:
-      while (dict_next(object->dict, &cursor, &key, &value)) {
-        value_each_reference(value, visit, ctx);
-      }
-      break;
+      return dict_next(object->dict, &cursor->position, &key, value);
     case HOLDFAST__KIND__LIST:
-      each_in_list(&object->list, visit, ctx);
-      break;
+      return next_in_list(&object->list, cursor, value);
     case HOLDFAST__KIND__QUEUE:
-      queue_each_reference(&object->queue, visit, ctx);
-      break;
+      return next_in_queue(&object->queue, cursor, value);
     case HOLDFAST__KIND__PIPE:
-      each_in_list(&object->pipe.lines[0], visit, ctx);
-      each_in_list(&object->pipe.lines[1], visit, ctx);
-      break;
+      return next_in_pipe(&object->pipe, cursor, value);
     case HOLDFAST__KIND__CONDITION:
-      if (object->condition.guard) {
-        visit(ctx, object->condition.guard);
-      }
-      break;
+      *value = value_reference(object->condition.guard, object->kind);
+      return object->condition.guard && cursor->position++ == 0;
     default:
-      break;
+      return false;
   }
 }
 

@@ -85,6 +85,7 @@ struct object {
   uint64_t references; /* stored in it, to other objects */
   size_t memory_bytes; /* as counted in the registry */
   bool doomed;         /* is in the engine's list of objects to look at */
+  bool is_deleted;     /* in no registry any more; some may still wait for it */
   struct object *next_buried;
   TAILQ_ENTRY(object) doomed_link;
   struct timer lease; /* runs while its lock is held on one */
@@ -103,6 +104,13 @@ struct object {
   };
 };
 TAILQ_HEAD(object_list, object);
+
+/* Where a walk over an object's values stands; begins with zeros. */
+struct content_cursor {
+  unsigned part;
+  uint64_t position;
+  const struct task *task;
+};
 
 struct registry {
   const struct value_hash_key *hash_key;
@@ -139,17 +147,19 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
 void registry_remove(struct registry *registry, struct object *object);
 /* An object that is in no registry. Takes time in proportion to its length. */
 void object_free(struct object *object);
-/* A nameless object that takes over the content of a dict or list, or what waits in a queue. NULL:
- * out of memory, unchanged. */
+/* A nameless object that takes over the content of a dict or list, or what waits in a queue. It has
+ * the same id, and as many references, which are counted in both from then on. NULL: out of memory,
+ * unchanged. */
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key);
 /* Brings the object's part of memory_bytes up to date. */
 void registry_account(struct registry *registry, struct object *object);
 uint64_t object_length(const struct object *object);
 /* The lock within the object: a lock's own, a value's, or a condition's own; NULL: none. */
 struct lock *object_lock(struct object *object);
-/* Calls visit for each reference stored in it. */
-void object_each_reference(const struct object *object, void (*visit)(void *ctx, uint64_t id),
-                           void *ctx);
+/* The next value stored in it, borrowed; keys have no references, and are left out. It may not
+ * change meanwhile. false: no more. */
+bool object_next_value(const struct object *object, struct content_cursor *cursor,
+                       struct value *value);
 size_t object_waiting(const struct object *object);
 
 #endif

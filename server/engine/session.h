@@ -29,10 +29,10 @@
 #include "server/engine/waiter.h"
 #include "server/objects/task.h"
 
-TAILQ_HEAD(lost_list, session);
+TAILQ_HEAD(session_list, session);
 
 struct session {
-  TAILQ_ENTRY(session) lost_link; /* in the engine's list, while it has no connection */
+  TAILQ_ENTRY(session) lost_link; /* in one of the engine's lists: without a connection, or over */
   uint64_t serial;                /* the first 8 bytes of its id; names it inside the engine */
   uint64_t number;                /* names it to others, who must not know its id */
   uint8_t id[HF_SESSION_BYTES];
@@ -72,6 +72,11 @@ struct session {
   size_t failures_count;
   struct reply_failure *failures; /* HF_FAILURES_MAX of them, or NULL */
   struct wait_queue flushers;
+
+  /* How far its end has come. */
+  unsigned end_phase;
+  size_t end_position;
+  bool ends_clean;
 };
 
 /* Unbound; client is taken. NULL: out of memory, nothing taken. */

@@ -1,4 +1,4 @@
-/* Sessions begin, lose their connection, come back, end. */
+/* Sessions lose their connection and come back. */
 #include "server/engine/core.h"
 
 #include "proto/base/clock.h"
@@ -29,7 +29,7 @@ static void resume_waiters(struct engine *engine, uint64_t now_ns, struct sessio
   }
 }
 
-static void forget_lost(struct engine *engine, struct session *session) {
+void core_forget_lost(struct engine *engine, struct session *session) {
   if (session->is_lost) {
     session->is_lost = false;
     TAILQ_REMOVE(&engine->lost, session, lost_link);
@@ -73,7 +73,7 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
     former->fenced = true;
     engine->sink.close(engine->sink.ctx, former->id);
   }
-  forget_lost(engine, session);
+  core_forget_lost(engine, session);
   session->connection = peer->id;
   peer->session = session;
   peer->session_ended = false;
@@ -97,116 +97,6 @@ void core_forget_process(struct engine *engine, struct session *session) {
   if (session->process >= 0) {
     engine->sink.forget_process(engine->sink.ctx, session->process);
   }
-}
-
-static void leave_locks(struct engine *engine, struct session *session, bool clean) {
-  size_t position = 0;
-  uint64_t id;
-  void *unused;
-  while (map64_next(&session->locks, &position, &id, &unused)) {
-    struct object *object = registry_find(&engine->registry, id);
-    struct lock *lock = object ? object_lock(object) : NULL;
-    if (!lock || lock->depth == 0 || lock->owner.session != session->serial) {
-      continue;
-    }
-    if (clean && !lock->robust && lock->lease_ms == 0) {
-      lock->owner = (struct lock_owner){0}; /* stays held, as in Python */
-    } else {
-      lock_abandon(lock, !clean);
-      timers_stop(&engine->timers, &object->lease);
-      core_wake_lock(engine, object);
-      core_review_cells(engine, object);
-    }
-  }
-}
-
-static void leave_pipes(struct engine *engine, struct session *session) {
-  size_t position = 0;
-  uint64_t id;
-  void *bits;
-  while (map64_next(&session->ends, &position, &id, &bits)) {
-    struct object *object = registry_find(&engine->registry, id);
-    for (unsigned end = 0; object && end < 2; end++) {
-      if ((uintptr_t)bits & (1u << end)) {
-        core_detach_pipe(engine, object, end);
-      }
-    }
-  }
-}
-
-/* What a killed one had acquired comes back. */
-static void leave_semaphores(struct engine *engine, struct session *session) {
-  size_t position = 0;
-  uint64_t id;
-  void *count;
-  while (map64_next(&session->permits, &position, &id, &count)) {
-    struct object *object = registry_find(&engine->registry, id);
-    if (object) {
-      uint64_t held = object->semaphore.held, back = (uintptr_t)count;
-      if (!semaphore_release(&object->semaphore, back < held ? back : held)) {
-        core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
-      }
-    }
-  }
-}
-
-static void leave_barriers(struct engine *engine, struct session *session) {
-  size_t position = 0;
-  uint64_t id;
-  void *unused;
-  while (map64_next(&session->acting, &position, &id, &unused)) {
-    struct object *object = registry_find(&engine->registry, id);
-    if (object) {
-      object->barrier.actor_serial = 0; /* it takes itself out of nothing: the map goes anyway */
-      core_end_round(engine, object, STEP_BROKEN);
-    }
-  }
-}
-
-static void drop_holds(struct engine *engine, struct session *session) {
-  size_t position = 0;
-  uint64_t id;
-  void *count;
-  while (map64_next(&session->holds, &position, &id, &count)) {
-    core_unhold(engine, id, (uintptr_t)count);
-  }
-}
-
-static void end_waits(struct engine *engine, uint64_t now_ns, struct session *session) {
-  struct waiter *waiter;
-  while ((waiter = TAILQ_FIRST(&session->waiters))) {
-    core_end_wait(engine, now_ns, waiter, HF_REASON_SESSION_ENDED);
-  }
-}
-
-void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean) {
-  struct peer *peer = core_peer(engine, session->connection);
-  if (peer) {
-    peer->session = NULL;
-    peer->session_ended = true;
-  }
-  if (!clean) { /* first of all: what follows lets go of holds, and releases places */
-    core_note_stray(engine, session);
-    session_retire_cells(session);
-  }
-  end_waits(engine, now_ns, session);
-  core_take_back_unseen(engine, session);
-  leave_locks(engine, session, clean);
-  leave_pipes(engine, session);
-  leave_barriers(engine, session);
-  core_leave_reservations(engine, session, clean);
-  if (!clean) {
-    leave_semaphores(engine, session);
-  }
-  drop_holds(engine, session);
-  forget_lost(engine, session);
-  engine->kept_bytes -= session->window_bytes;
-  map64_remove(&engine->sessions, session->serial);
-  if (session->flushers.ready) {
-    TAILQ_REMOVE(&engine->ready, &session->flushers, ready_link);
-  }
-  core_forget_process(engine, session);
-  session_free(session);
 }
 
 void core_detach_pipe(struct engine *engine, struct object *object, unsigned end) {

@@ -28,6 +28,7 @@ void core_notify(struct engine *engine, struct object *object, uint64_t count) {
   struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
   struct waiter *waiter = TAILQ_FIRST(&queue->waiters);
   for (; waiter && count > 0; waiter = TAILQ_NEXT(waiter, queue_link)) {
+    core_spend(engine, 1);
     if (waiter->step == STEP_WAITING) {
       waiter->step = STEP_NOTIFIED;
       count--;
@@ -36,17 +37,21 @@ void core_notify(struct engine *engine, struct object *object, uint64_t count) {
   core_wake(engine, queue);
 }
 
-static void give_step(struct waiter_list *waiters, unsigned step) {
+/* Those of earlier rounds, who have not had their turn yet, keep theirs. */
+static void give_step(struct engine *engine, struct waiter_list *waiters, unsigned step) {
   struct waiter *waiter;
   TAILQ_FOREACH(waiter, waiters, queue_link) {
-    waiter->step = step;
+    core_spend(engine, 1);
+    if (waiter->step == STEP_WAITING) {
+      waiter->step = step;
+    }
   }
 }
 
 void core_end_round(struct engine *engine, struct object *object, unsigned step) {
   struct wait_queue *parties = &object->waits[WAIT_BARRIER];
-  give_step(&parties->waiters, step);
-  give_step(&parties->suspended, step);
+  give_step(engine, &parties->waiters, step);
+  give_step(engine, &parties->suspended, step);
   struct session *actor = map64_get(&engine->sessions, object->barrier.actor_serial);
   if (actor) {
     map64_remove(&actor->acting, object->id);

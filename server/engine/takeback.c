@@ -147,7 +147,7 @@ static bool gave_items(const struct reply *reply) {
   }
 }
 
-void core_take_back_unseen(struct engine *engine, struct session *session) {
+bool core_take_back_unseen(struct engine *engine, struct session *session) {
   struct reply *unseen[HF_WINDOW_COUNT_MAX];
   size_t count = 0, position = 0;
   uint64_t sequence;
@@ -160,6 +160,11 @@ void core_take_back_unseen(struct engine *engine, struct session *session) {
   }
   qsort(unseen, count, sizeof *unseen, compare_newest_first);
   for (size_t i = 0; i < count; i++) {
+    if (!core_has_steps(engine)) {
+      return false;
+    }
+    core_spend(engine, 1 + reply_array_bytes(giving_reply(unseen[i])) / sizeof(struct value));
     give_back(engine, session, giving_reply(unseen[i]));
   }
+  return true;
 }

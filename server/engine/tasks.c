@@ -42,8 +42,11 @@ void core_tasks_due(struct engine *engine, uint64_t now_ns, struct timer *timer)
   struct tasks *tasks = (struct tasks *)((char *)timer - offsetof(struct tasks, timer));
   struct queue *queue = tasks->queue;
   struct task *task;
-  queue_ripen(queue, now_ns);
-  while ((task = queue_next_overdue(queue, now_ns))) {
+  while (core_has_steps(engine) && queue_ripen_one(queue, now_ns)) {
+    core_spend(engine, STEPS_OF_TIMER);
+  }
+  while (core_has_steps(engine) && (task = queue_next_overdue(queue, now_ns))) {
+    core_spend(engine, STEPS_OF_TIMER);
     core_disown_task(engine, task);
     queue_give_back(task, true);
   }
@@ -108,14 +111,22 @@ void core_put_back_item(struct engine *engine, struct object *object, struct val
   wake_getters(engine, &object->queue);
 }
 
-void core_forget_tasks(struct engine *engine, struct object *object) {
-  if (object->kind != HOLDFAST__KIND__QUEUE || !object->queue.tasks) {
-    return;
+void core_stop_tasks(struct engine *engine, struct object *object) {
+  if (object->kind == HOLDFAST__KIND__QUEUE && object->queue.tasks) {
+    timers_stop(&engine->timers, &object->queue.tasks->timer);
   }
-  struct tasks *tasks = object->queue.tasks;
+}
+
+bool core_forget_tasks(struct engine *engine, struct object *object) {
+  struct tasks *tasks = object->kind == HOLDFAST__KIND__QUEUE ? object->queue.tasks : NULL;
   struct task *task;
-  TAILQ_FOREACH(task, &tasks->reserved.list, link) {
+  while (tasks && (task = TAILQ_FIRST(&tasks->reserved.list))) {
+    if (!core_has_steps(engine)) {
+      return false;
+    }
+    core_spend(engine, STEPS_OF_TIMER);
     core_disown_task(engine, task);
+    queue_bury(task);
   }
-  timers_stop(&engine->timers, &tasks->timer);
+  return true;
 }

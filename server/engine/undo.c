@@ -295,6 +295,7 @@ static void undo_change_of_semaphore(const struct undo *undo, const struct undo_
 static void capture_event(struct undo_entry *entry, struct call *call) {
   entry->kind = UNDO_EVENT;
   entry->event_is_set = call->object->event_is_set;
+  entry->released = call->object->waits[WAIT_EVENT].released;
 }
 
 /* ---- any */
@@ -382,6 +383,7 @@ static void undo_one(const struct undo *undo, struct undo_entry *entry) {
       break;
     case UNDO_EVENT:
       entry->object->event_is_set = entry->event_is_set;
+      entry->object->waits[WAIT_EVENT].released = entry->released;
       break;
   }
 }

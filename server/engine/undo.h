@@ -52,7 +52,10 @@ struct undo_entry {
       struct semaphore semaphore;
       uint64_t permits; /* of the session */
     };
-    bool event_is_set;
+    struct {
+      bool event_is_set;
+      uint64_t released; /* of those who wait for it */
+    };
   };
 };
 

@@ -40,10 +40,15 @@ struct wait_queue {
   struct waiter_list waiters;
   struct waiter_list suspended; /* their sessions have no connection; not in `waiters` */
   struct waiter *hint;          /* in waiters, near where the next may belong; NULL: the last */
-  struct waiter *cursor;        /* the next to run, while the queue is run */
   size_t count;                 /* of waiters */
-  uint64_t note;  /* while ready: only waiters of this note, and those without, run; 0: all */
+  uint64_t note;     /* while woken: only waiters of this note, and those without, run; 0: all */
+  uint64_t released; /* waiters with tickets up to this may go on, whatever they find */
+  /* One pass over the waiters, which may take several slices. */
+  struct waiter *cursor; /* the next to run; NULL: none */
+  uint64_t last_ticket;  /* who came later is not run */
+  uint64_t pass_note;
   bool broadcast; /* a wake runs every waiter, not just until the first that can't go on */
+  bool woken;     /* is to be run from the beginning */
   bool ready;     /* is in the engine's list of queues to run */
   TAILQ_ENTRY(wait_queue) ready_link;
 };

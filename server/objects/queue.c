@@ -59,26 +59,6 @@ size_t queue_memory_bytes(const struct queue *queue) {
   return bytes;
 }
 
-static void each_in_group(const struct task_group *group, void (*visit)(void *, uint64_t),
-                          void *ctx) {
-  const struct task *task;
-  TAILQ_FOREACH(task, &group->list, link) {
-    value_each_reference(task->value, visit, ctx);
-  }
-}
-
-void queue_each_reference(const struct queue *queue, void (*visit)(void *ctx, uint64_t object),
-                          void *ctx) {
-  for (size_t i = 0; i < queue->items.len; i++) {
-    value_each_reference(list_at(&queue->items, i), visit, ctx);
-  }
-  if (queue->tasks) {
-    each_in_group(&queue->tasks->waiting, visit, ctx);
-    each_in_group(&queue->tasks->reserved, visit, ctx);
-    each_in_group(&queue->tasks->buried, visit, ctx);
-  }
-}
-
 /* ---- places */
 
 /* Of the list's first item. */
@@ -358,15 +338,17 @@ static struct task *task_of(struct timer *timer) {
   return (struct task *)((char *)timer - offsetof(struct task, timer));
 }
 
-void queue_ripen(struct queue *queue, uint64_t now_ns) {
-  struct timer *timer;
-  while ((timer = timers_pop(&queue->tasks->delays, now_ns))) {
-    struct task *task = task_of(timer);
-    if (task->place.order == PLACE_NONE) {
-      place_last(task);
-    }
-    task_heap_push(&queue->tasks->ready, task);
+bool queue_ripen_one(struct queue *queue, uint64_t now_ns) {
+  struct timer *timer = timers_pop(&queue->tasks->delays, now_ns);
+  if (!timer) {
+    return false;
   }
+  struct task *task = task_of(timer);
+  if (task->place.order == PLACE_NONE) {
+    place_last(task);
+  }
+  task_heap_push(&queue->tasks->ready, task);
+  return true;
 }
 
 struct task *queue_next_overdue(struct queue *queue, uint64_t now_ns) {

@@ -58,9 +58,6 @@ void queue_init(struct queue *queue, int64_t maxsize);
 /* Reservations are not looked at. */
 void queue_deinit(struct queue *queue);
 size_t queue_memory_bytes(const struct queue *queue);
-/* Calls visit for each reference in it. */
-void queue_each_reference(const struct queue *queue, void (*visit)(void *ctx, uint64_t object),
-                          void *ctx);
 /* Sees to queue->tasks, which is what all below needs that says "tasks". false: out of memory. */
 bool queue_begin_tasks(struct queue *queue);
 
@@ -153,8 +150,8 @@ bool queue_move_waiting(struct queue *from, struct queue *to);
 
 /* When one of the next two has something to do; CLOCK_NEVER: nothing. */
 uint64_t queue_next_deadline_ns(const struct queue *queue);
-/* What is due now is ready. */
-void queue_ripen(struct queue *queue, uint64_t now_ns);
+/* What has been due longest, and is due now, is ready. false: nothing is. */
+bool queue_ripen_one(struct queue *queue, uint64_t now_ns);
 /* A reserved task whose lease is over; NULL: no more. */
 struct task *queue_next_overdue(struct queue *queue, uint64_t now_ns);
 

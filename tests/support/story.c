@@ -190,6 +190,7 @@ void story_begin_sharing(struct story *story, const struct segment_source *segme
   story->now_ns = 1;
   story->next_entropy = 0;
   story->threads_of = 0;
+  story->in_slices = false;
   story_forget(story);
   story->engine = engine_new(&config, &sink);
   assert_non_null(story->engine);
@@ -230,9 +231,22 @@ void story_expect(struct story *story, const char *expected) {
   story_forget(story);
 }
 
+/* What was too much for one command goes on, as the ticker would see to, unless the test does. */
+static void go_on(struct story *story) {
+  while (!story->in_slices && engine_next_deadline_ns(story->engine) <= story->now_ns) {
+    engine_advance(story->engine, story->now_ns);
+  }
+}
+
+bool story_run_slice(struct story *story) {
+  engine_advance(story->engine, story->now_ns);
+  return engine_next_deadline_ns(story->engine) <= story->now_ns;
+}
+
 void story_pass_ms(struct story *story, uint64_t ms) {
   story->now_ns += ms * CLOCK_NS_PER_MS;
   engine_advance(story->engine, story->now_ns);
+  go_on(story);
 }
 
 void story_connect(struct story *story, uint64_t connection) {
@@ -245,10 +259,12 @@ void story_connect_one_way(struct story *story, uint64_t connection) {
 
 void story_end_process(struct story *story) {
   engine_process_ended(story->engine, story->now_ns, story->watched_session);
+  go_on(story);
 }
 
 void story_disconnect(struct story *story, uint64_t connection) {
   engine_disconnect(story->engine, story->now_ns, connection);
+  go_on(story);
 }
 
 Holdfast__Request story_request(uint64_t sequence, const char *name, int64_t timeout_ms) {
@@ -279,6 +295,7 @@ void story_send(struct story *story, uint64_t connection, Holdfast__Request *req
   };
   memset(applied.entropy, story->next_entropy, sizeof applied.entropy);
   engine_apply(story->engine, story->now_ns, &applied);
+  go_on(story);
   free(body);
 }
 

@@ -24,8 +24,9 @@ struct story {
   uint8_t next_entropy;
   uint64_t watched_session; /* the last */
   uint64_t threads_of;      /* the process that has all threads; 0: each has them all */
+  bool in_slices;           /* what is too much for one command waits for story_run_slice */
   size_t len;
-  char text[16384];
+  char text[65536];
 };
 
 void story_begin(struct story *story);
@@ -43,6 +44,8 @@ void story_end(struct story *story);
 /* Fails unless exactly this happened since the last call. */
 void story_expect(struct story *story, const char *expected);
 void story_pass_ms(struct story *story, uint64_t ms);
+/* A turn without a request. Whether there is more to do. */
+bool story_run_slice(struct story *story);
 void story_connect(struct story *story, uint64_t connection);
 void story_connect_one_way(struct story *story, uint64_t connection);
 void story_disconnect(struct story *story, uint64_t connection);

@@ -250,7 +250,8 @@ static void step_pass(struct model *model) {
     item->place = item->place ? item->place : ++model->next_place;
     set_state(model, item, READY);
   }
-  queue_ripen(&model->queue, model->now_ns);
+  while (queue_ripen_one(&model->queue, model->now_ns)) {
+  }
   while ((item = first_of(model, RESERVED)) && item->end_ns <= model->now_ns) {
     task = queue_next_overdue(&model->queue, model->now_ns);
     assert_ptr_equal(task, item->task);

@@ -286,17 +286,7 @@ hf_reason handle_dict_len(struct call *call) {
 }
 
 hf_reason handle_dict_clear(struct call *call) {
-  struct dict *dict = call->object->dict;
-  struct value key, value;
-  if (call_bury_content(call)) {
-    return HF_REASON_NONE;
-  }
-  while (dict_remove_last(dict, &key, &value)) {
-    value_release(key);
-    call_discard(call, value);
-  }
-  dict_clear(dict);
-  return HF_REASON_NONE;
+  return call_bury_content(call);
 }
 
 enum part { KEYS = 1, VALUES = 2 };

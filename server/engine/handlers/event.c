@@ -3,7 +3,7 @@
 
 hf_reason handle_event_set(struct call *call) {
   call->object->event_is_set = true;
-  core_wake(call->engine, &call->object->waits[WAIT_EVENT]);
+  core_release(call->engine, &call->object->waits[WAIT_EVENT]);
   return HF_REASON_NONE;
 }
 
@@ -17,9 +17,10 @@ hf_reason handle_event_is_set(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* Out of time is an answer here, not an error. */
+/* Out of time is an answer here, not an error. Who waited when it was set has seen it, also if it is
+ * cleared before all of them had their turn. */
 hf_reason handle_event_wait(struct call *call) {
-  bool is_set = call->object->event_is_set;
+  bool is_set = call->object->event_is_set || call_is_released(call, WAIT_EVENT);
   if (!is_set && !call_may_not_wait(call)) {
     return call_park(call, &call->object->waits[WAIT_EVENT], HF_REASON_TIMED_OUT);
   }

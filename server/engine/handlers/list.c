@@ -280,13 +280,7 @@ hf_reason handle_list_sort(struct call *call) {
 }
 
 hf_reason handle_list_clear(struct call *call) {
-  if (call_bury_content(call)) {
-    return HF_REASON_NONE;
-  }
-  struct list removed = call->object->list;
-  list_init(&call->object->list);
-  discard_all(call, &removed);
-  return HF_REASON_NONE;
+  return call_bury_content(call);
 }
 
 hf_reason handle_list_copy(struct call *call) {

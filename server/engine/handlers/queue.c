@@ -225,7 +225,7 @@ hf_reason handle_queue_task_done(struct call *call) {
 }
 
 hf_reason handle_queue_join(struct call *call) {
-  if (call->object->queue.unfinished == 0) {
+  if (call->object->queue.unfinished == 0 || call_is_released(call, WAIT_QUEUE_JOIN)) {
     return HF_REASON_NONE;
   }
   return call_park(call, &call->object->waits[WAIT_QUEUE_JOIN], HF_REASON_NOT_JOINED);
@@ -234,7 +234,7 @@ hf_reason handle_queue_join(struct call *call) {
 hf_reason handle_queue_shutdown(struct call *call) {
   struct object *object = call->object;
   hf_reason reason =
-      call->message->queue_shutdown->immediate ? call_bury_waiting(call) : HF_REASON_NONE;
+      call->message->queue_shutdown->immediate ? call_bury_content(call) : HF_REASON_NONE;
   if (reason) {
     return reason;
   }

@@ -58,7 +58,7 @@ struct task *call_find_oldest_reservation(const struct call *call) {
 
 void call_wake_joins(struct call *call) {
   if (call->object->queue.unfinished == 0) {
-    core_wake(call->engine, &call->object->waits[WAIT_QUEUE_JOIN]);
+    core_release(call->engine, &call->object->waits[WAIT_QUEUE_JOIN]);
   }
 }
 

@@ -1,0 +1,153 @@
+/* The end of an object: its waiters are told, its reserved items and its references let go, and its
+ * memory freed; in slices where there are many. */
+#include "server/engine/core.h"
+
+/* Freeing less than this takes no longer than handing it over. */
+#define LARGE_BYTES ((size_t)64 << 10)
+
+/* ---- references */
+
+struct emptying {
+  struct engine *engine;
+  struct object *owner; /* whose content it was; NULL: that one is gone */
+};
+
+static void let_go(void *ctx, uint64_t id) {
+  struct emptying *emptying = ctx;
+  core_spend(emptying->engine, 1);
+  core_unhold(emptying->engine, id, 1);
+  if (emptying->owner) {
+    emptying->owner->references--;
+  }
+}
+
+/* true: all of them. */
+static bool let_go_of_references(struct engine *engine, struct object *object,
+                                 struct content_cursor *cursor) {
+  struct emptying emptying = {engine, registry_find(&engine->registry, object->id)};
+  struct value value;
+  /* A step is enough for several values that have none. */
+  for (unsigned i = 0; core_has_steps(engine); i++) {
+    if (!object_next_value(object, cursor, &value)) {
+      return true;
+    }
+    value_each_reference(value, let_go, &emptying);
+    core_spend(engine, i % 8 == 0);
+  }
+  return false;
+}
+
+void core_drop_content(struct engine *engine, struct object *object) {
+  struct content_cursor cursor = {0};
+  if (object->references == 0) {
+    core_bury(engine, object);
+  } else if (TAILQ_EMPTY(&engine->emptied) && let_go_of_references(engine, object, &cursor)) {
+    core_bury(engine, object);
+  } else {
+    if (TAILQ_EMPTY(&engine->emptied)) {
+      engine->emptied_cursor = cursor;
+    }
+    TAILQ_INSERT_TAIL(&engine->emptied, object, doomed_link);
+  }
+}
+
+void core_go_on_emptying(struct engine *engine) {
+  struct object *object = TAILQ_FIRST(&engine->emptied);
+  if (let_go_of_references(engine, object, &engine->emptied_cursor)) {
+    TAILQ_REMOVE(&engine->emptied, object, doomed_link);
+    engine->emptied_cursor = (struct content_cursor){0};
+    core_bury(engine, object);
+  }
+}
+
+void core_bury(struct engine *engine, struct object *object) {
+  if (object->memory_bytes < LARGE_BYTES) {
+    object_free(object);
+    return;
+  }
+  object->next_buried = engine->buried;
+  engine->buried = object;
+}
+
+/* ---- waiters */
+
+/* An ear's principal is told which part it was. */
+void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
+  struct waiter *principal = waiter_principal(waiter);
+  principal->reply->part = waiter->part;
+  principal->object = NULL;
+  core_end_wait(engine, now_ns, principal, HF_REASON_OBJECT_DELETED);
+}
+
+/* true: all of them. */
+static bool end_waits(struct engine *engine, uint64_t now_ns, struct wait_queue *queue) {
+  struct waiter *waiter;
+  while ((waiter = TAILQ_FIRST(&queue->waiters)) || (waiter = TAILQ_FIRST(&queue->suspended))) {
+    if (!core_has_steps(engine)) {
+      return false;
+    }
+    core_spend(engine, STEPS_OF_RUN);
+    core_end_wait_on_deleted(engine, now_ns, waiter);
+  }
+  return true;
+}
+
+static bool end_all_waits(struct engine *engine, uint64_t now_ns, struct object *object) {
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    if (!end_waits(engine, now_ns, &object->waits[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* ---- deleting */
+
+static void unlink_lock(struct engine *engine, struct object *object) {
+  struct lock *lock = object_lock(object);
+  if (lock && lock->depth > 0) {
+    core_forget_lock(engine, object, lock->owner);
+  }
+}
+
+static void forget_queues(struct engine *engine, struct object *object) {
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    core_forget_queue(engine, &object->waits[i]);
+  }
+}
+
+/* true: nothing but its content is left. */
+static bool go_on(struct engine *engine, uint64_t now_ns, struct object *object) {
+  if (!end_all_waits(engine, now_ns, object) || !core_forget_tasks(engine, object)) {
+    return false;
+  }
+  forget_queues(engine, object);
+  core_drop_content(engine, object);
+  return true;
+}
+
+void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object) {
+  core_spend(engine, STEPS_OF_DELETION);
+  core_end_foreign_waits(engine, now_ns, object);
+  unlink_lock(engine, object);
+  forget_queues(engine, object);
+  if (object->doomed) {
+    TAILQ_REMOVE(&engine->doomed, object, doomed_link);
+  }
+  object->doomed = true; /* a reference to itself must not put it into the list again */
+  core_stop_tasks(engine, object);
+  core_forget_cells(engine, object);
+  registry_remove(&engine->registry, object);
+  object->is_deleted = true;
+  if (!go_on(engine, now_ns, object)) {
+    TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
+  }
+}
+
+void core_go_on_deleting(struct engine *engine, uint64_t now_ns) {
+  struct object *object = TAILQ_FIRST(&engine->deleted);
+  TAILQ_REMOVE(&engine->deleted, object, doomed_link);
+  if (!go_on(engine, now_ns, object)) {
+    TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
+  }
+}

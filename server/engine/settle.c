@@ -1,0 +1,161 @@
+/* What operations leave to be done: waiters to run again, objects and sessions to let go of. In
+ * slices, so that no command does more than HF_TURN_STEPS_MAX steps of it. */
+#include "server/engine/core.h"
+
+/* Waiters of one queue that are run before the next queue has its turn. */
+#define PASS_STEPS_MAX ((uint64_t)16 * STEPS_OF_RUN)
+
+/* ---- waking */
+
+/* It may be in the middle of a pass: that one goes on, and then there is another. */
+static void make_ready(struct engine *engine, struct wait_queue *queue) {
+  if (!queue->ready) {
+    queue->ready = true;
+    TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
+  }
+}
+
+void core_wake_parking(struct engine *engine, struct wait_queue *queue) {
+  queue->note = 0;
+  queue->woken = true;
+  make_ready(engine, queue);
+}
+
+void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t note) {
+  if (queue->woken) {
+    queue->note = queue->note == note ? note : 0;
+  } else if (queue->count > 0) {
+    queue->woken = true;
+    queue->note = note;
+    make_ready(engine, queue);
+  }
+}
+
+void core_wake(struct engine *engine, struct wait_queue *queue) {
+  core_wake_noted(engine, queue, 0);
+}
+
+void core_release(struct engine *engine, struct wait_queue *queue) {
+  queue->released = engine->next_ticket;
+  core_wake(engine, queue);
+}
+
+void core_wake_waiter(struct engine *engine, const struct waiter *waiter) {
+  const struct waiter *ear;
+  if (waiter->queue) {
+    core_wake(engine, waiter->queue);
+  }
+  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
+    core_wake(engine, ear->queue);
+  }
+}
+
+void core_wake_lock(struct engine *engine, struct object *object) {
+  core_wake(engine, &object->waits[WAIT_LOCK]);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
+}
+
+void core_forget_queue(struct engine *engine, struct wait_queue *queue) {
+  if (queue->ready) {
+    TAILQ_REMOVE(&engine->ready, queue, ready_link);
+    queue->ready = false;
+  }
+  queue->woken = false;
+  queue->cursor = NULL;
+}
+
+/* ---- passes */
+
+static bool is_in_pass(const struct wait_queue *queue) {
+  return queue->cursor && queue->cursor->ticket <= queue->last_ticket;
+}
+
+static void begin_pass(const struct engine *engine, struct wait_queue *queue) {
+  queue->woken = false;
+  queue->pass_note = queue->note;
+  queue->last_ticket = engine->next_ticket;
+  queue->cursor = TAILQ_FIRST(&queue->waiters);
+}
+
+/* In order, until one can't go on; in a broadcast, each one once. */
+static void run_pass(struct engine *engine, uint64_t now_ns, struct wait_queue *queue) {
+  uint64_t end = engine->steps + PASS_STEPS_MAX, note = queue->pass_note;
+  while (is_in_pass(queue) && engine->steps < end) {
+    struct waiter *waiter = queue->cursor;
+    queue->cursor = TAILQ_NEXT(waiter, queue_link);
+    bool is_meant = !note || !waiter->note || waiter->note == note;
+    core_spend(engine, 1);
+    if (is_meant && !core_run_again(engine, now_ns, waiter, false) && !queue->broadcast &&
+        TAILQ_FIRST(&queue->waiters) == waiter) {
+      queue->cursor = NULL;
+    }
+  }
+}
+
+static void run_first_queue(struct engine *engine, uint64_t now_ns) {
+  struct wait_queue *queue = TAILQ_FIRST(&engine->ready);
+  TAILQ_REMOVE(&engine->ready, queue, ready_link);
+  queue->ready = false;
+  if (!is_in_pass(queue) && queue->woken) {
+    begin_pass(engine, queue);
+  }
+  run_pass(engine, now_ns, queue);
+  if (is_in_pass(queue) || queue->woken) {
+    make_ready(engine, queue);
+  } else {
+    queue->cursor = NULL;
+  }
+}
+
+/* ---- all of it */
+
+static bool has_unheld(const struct engine *engine) {
+  return engine->trash.len > 0 || !TAILQ_EMPTY(&engine->doomed);
+}
+
+/* What nobody waits for an answer to. */
+static bool has_leftovers(const struct engine *engine) {
+  return has_unheld(engine) || !TAILQ_EMPTY(&engine->deleted) || !TAILQ_EMPTY(&engine->ending) ||
+         !TAILQ_EMPTY(&engine->emptied);
+}
+
+bool core_has_work(const struct engine *engine) {
+  return !TAILQ_EMPTY(&engine->ready) || has_leftovers(engine);
+}
+
+static void clear_leftovers(struct engine *engine, uint64_t now_ns) {
+  if (!TAILQ_EMPTY(&engine->deleted)) {
+    core_go_on_deleting(engine, now_ns);
+  }
+  if (!TAILQ_EMPTY(&engine->ending)) {
+    core_go_on_ending(engine);
+  }
+  if (has_unheld(engine)) {
+    core_drop_unheld(engine, now_ns);
+  }
+  if (!TAILQ_EMPTY(&engine->emptied)) {
+    core_go_on_emptying(engine);
+  }
+}
+
+/* The woken come first, but for the last quarter of the steps. */
+void core_settle(struct engine *engine, uint64_t now_ns) {
+  uint64_t left = core_has_steps(engine) ? engine->steps_end - engine->steps : 0;
+  uint64_t waking_end = engine->steps_end - left / 4;
+  while (core_has_steps(engine) && core_has_work(engine)) {
+    bool wakes = engine->steps < waking_end || !has_leftovers(engine);
+    if (wakes && !TAILQ_EMPTY(&engine->ready)) {
+      run_first_queue(engine, now_ns);
+    } else {
+      clear_leftovers(engine, now_ns);
+    }
+  }
+  core_settle_cells(engine);
+}
+
+void core_settle_all(struct engine *engine, uint64_t now_ns) {
+  do {
+    core_begin_steps(engine);
+    core_settle(engine, now_ns);
+  } while (core_has_work(engine));
+}
