@@ -7,6 +7,8 @@
 #include "server/local/local.h"
 #include "server/memory/segments.h"
 #include "server/net/net.h"
+#include "server/ports_file.h"
+#include "server/process.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #define FLUSH_MS 2000
+#define LOG_FLUSH_MS 500
 
 struct server {
   struct segments *segments; /* NULL: there is no shared memory */
@@ -31,16 +34,6 @@ struct server {
 };
 
 /* ---------------------------------------------------------------------------------- signals */
-
-/* Blocked before the first thread starts, so that all inherit it and only sigwait sees them. */
-static void block_signals(sigset_t *ends) {
-  signal(SIGPIPE, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
-  sigemptyset(ends);
-  sigaddset(ends, SIGTERM);
-  sigaddset(ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, ends, NULL);
-}
 
 static void exit_at_once(int signal_number) {
   _exit(128 + signal_number);
@@ -132,26 +125,17 @@ static int listen_on_all(struct server *server, const struct options *options) {
   return EXIT_SUCCESS;
 }
 
-/* Readers see the whole file or none: it is written beside its place and renamed. */
-static bool write_ports_file(const struct server *server, const char *path) {
-  char temporary[4096];
-  int len = snprintf(temporary, sizeof temporary, "%s.%ld", path, (long)getpid());
-  FILE *file = len > 0 && (size_t)len < sizeof temporary ? fopen(temporary, "we") : NULL;
-  bool written = file != NULL;
-  for (size_t i = 0; written && i < server->bound_count; i++) {
-    written = fprintf(file, "%s\n", server->bound[i]) > 0;
+static bool write_ports_file(const struct server *server, const char *path, const sigset_t *ends) {
+  char text[OPTIONS_LISTEN_MAX * NET_URL_BYTES_MAX + 1];
+  size_t len = 0;
+  for (size_t i = 0; i < server->bound_count; i++) {
+    len += (size_t)snprintf(text + len, sizeof text - len, "%s\n", server->bound[i]);
   }
-  if (file != NULL) {
-    written = fclose(file) == 0 && written;
-    written = written && rename(temporary, path) == 0;
-  }
-  if (!written) {
+  if (!ports_file_write(path, text, len, ends)) {
     log_line(LOG_ERROR, "can't write --ports-file path=%s reason=\"%s\"", path, strerror(errno));
-    if (file != NULL) {
-      unlink(temporary);
-    }
+    return false;
   }
-  return written;
+  return true;
 }
 
 /* -------------------------------------------------------------------------------- stopping */
@@ -186,29 +170,50 @@ static void stop_parts(struct server *server) {
   }
 }
 
+static int run_parts(struct server *server, const struct options *options, const sigset_t *ends) {
+  if (!start_parts(server, options)) {
+    log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
+    return EXIT_FAILURE;
+  }
+  int status = listen_on_all(server, options);
+  if (status != EXIT_SUCCESS) {
+    return status;
+  }
+  if (options->ports_file != NULL && !write_ports_file(server, options->ports_file, ends)) {
+    return EXIT_FAILURE;
+  }
+  log_line(LOG_INFO, "ready version=%s", HF_VERSION);
+  wait_for_end(ends);
+  return EXIT_SUCCESS;
+}
+
+static int run_in_process(const struct options *options, const sigset_t *ends) {
+  struct server server = {0};
+  if (!process_has_room()) {
+    log_line(LOG_ERROR,
+             "can't start reason=\"no room for the server's threads: %s; raise the limits on "
+             "address space (ulimit -v) and on processes (ulimit -u, TasksMax)\"",
+             strerror(errno));
+    return EXIT_FAILURE;
+  }
+  int status = run_parts(&server, options, ends);
+  stop_parts(&server);
+  return status;
+}
+
 int server_run(const struct options *options) {
   sigset_t ends;
-  block_signals(&ends);
+  process_block_signals(&ends);
   umask(0077); /* an ipc socket is nobody else's business even before its mode is set */
   log_set_level(options->log_level);
-  struct server server = {0};
-  int status = EXIT_FAILURE;
-  if (!start_parts(&server, options)) {
-    log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
-  } else {
-    status = listen_on_all(&server, options);
-    if (status == EXIT_SUCCESS && options->ports_file != NULL &&
-        !write_ports_file(&server, options->ports_file)) {
-      status = EXIT_FAILURE;
-    }
+  if (!log_start()) {
+    log_line(LOG_ERROR, "can't start reason=\"no thread for the log: %s\"", strerror(errno));
+    return EXIT_FAILURE;
   }
-  if (status == EXIT_SUCCESS) {
-    log_line(LOG_INFO, "ready version=%s", HF_VERSION);
-    wait_for_end(&ends);
-  }
-  stop_parts(&server);
+  int status = run_in_process(options, &ends);
   if (status == EXIT_SUCCESS) {
     log_line(LOG_INFO, "stopped");
   }
+  log_stop(LOG_FLUSH_MS);
   return status;
 }

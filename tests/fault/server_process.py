@@ -1,0 +1,295 @@
+"""The server's process: where its log goes, which limits hold for it, what lies in its way at start and stop.
+
+usage: server_process.py HOLDFASTD HOLDFAST [TEST..]
+"""
+import fcntl
+import os
+import pty
+import re
+import resource
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+WAIT_S = 20  # a busy machine takes its time
+F_SETPIPE_SZ = 1031
+
+
+def until(holds, what):
+    """Waits until holds() is true; its value."""
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        value = holds()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not in {WAIT_S} s: {what}")
+
+
+class Server:
+    """A holdfastd in a directory of its own, ready unless told otherwise."""
+
+    def __init__(self, *arguments, dir=None, is_ready=True, ports="ports", listen=None, **popen):
+        self.dir = dir or tempfile.mkdtemp(prefix="hf-")
+        self.sock = f"{self.dir}/holdfast.sock"
+        self.ports = f"{self.dir}/{ports}" if ports else None
+        self.log = f"{self.dir}/log"
+        words = [HOLDFASTD]
+        for url in listen or ["tcp://127.0.0.1:0", f"ipc://{self.sock}"]:
+            words += ["--listen", url]
+        if self.ports:
+            words += ["--ports-file", self.ports]
+        popen.setdefault("stderr", open(self.log, "ab"))
+        popen.setdefault("stdout", subprocess.DEVNULL)
+        self.process = subprocess.Popen(words + list(arguments), **popen)
+        if is_ready:
+            until(lambda: os.path.exists(self.ports) or self.process.poll() is not None, "ports file")
+            assert self.process.poll() is None, self.text()
+
+    def text(self):
+        return open(self.log, "rb").read().decode()
+
+    def url(self, transport="tcp"):
+        return next(line.strip() for line in open(self.ports) if line.startswith(transport))
+
+    def command(self, *arguments, transport="tcp", **run):
+        environment = dict(os.environ, HOLDFAST_URL=self.url(transport))
+        return subprocess.run([HOLDFAST, *arguments], env=environment, capture_output=True, timeout=WAIT_S, **run)
+
+    def port(self):
+        return int(self.url().rsplit(":", 1)[1])
+
+    def end(self, number=signal.SIGTERM):
+        """Its exit code after the signal."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(WAIT_S)
+        finally:
+            self.process.kill()
+
+
+class Case(unittest.TestCase):
+    def serve(self, *arguments, **options):
+        server = Server(*arguments, **options)
+        self.addCleanup(lambda: (server.process.kill(), server.process.wait(), shutil.rmtree(server.dir, True)))
+        return server
+
+    def assertAnswers(self, server, transport="tcp"):
+        done = server.command("ping", transport=transport)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+
+def small_pipe():
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, F_SETPIPE_SZ, 4096)
+    return reading, writing
+
+
+def fill(descriptor):
+    """Leaves room for nothing. Through a description of its own: the flag is not for others."""
+    own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(own, b"." * 4095 + b"\n")
+    except BlockingIOError:
+        pass
+    try:
+        while True:
+            os.write(own, b"\n")
+    except BlockingIOError:
+        os.close(own)
+
+
+def say_bad_hellos(server, count):
+    for _ in range(count):
+        with socket.create_connection(("127.0.0.1", server.port())) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
+
+class LogTest(Case):
+    def drain(self, descriptor, wanted):
+        text = b""
+        def read():
+            nonlocal text
+            try:
+                text += os.read(descriptor, 65536)
+            except BlockingIOError:
+                pass
+            return re.search(wanted, text)
+        os.set_blocking(descriptor, False)
+        until(read, wanted)
+        return text.decode()
+
+    def assertWhole(self, text):
+        for line in text.splitlines():
+            self.assertRegex(line, r"^(\.*|\d{4}-\d\d-\d\dT[\d:.]+Z (error|warn|info) \S.*)$")
+
+    def test_start_with_a_full_pipe(self):
+        reading, writing = small_pipe()
+        fill(writing)
+        server = self.serve(stderr=writing)
+        self.assertAnswers(server)
+        for _ in range(25):  # five lines a second are let through
+            say_bad_hellos(server, 6)
+            time.sleep(0.7)
+        self.assertAnswers(server)
+        self.assertAnswers(server, "ipc")
+        self.assertFalse(fcntl.fcntl(writing, fcntl.F_GETFL) & os.O_NONBLOCK)
+        text = self.drain(reading, rb"log lines dropped count=[1-9]\d*\n")
+        self.assertWhole(text)
+        self.assertEqual(server.end(), 0)
+        self.assertIn("info stopped", self.drain(reading, rb"info stopped\n"))
+
+    def test_stop_with_a_full_pipe(self):
+        reading, writing = small_pipe()
+        server = self.serve(stderr=writing)
+        fill(writing)
+        began = time.monotonic()
+        self.assertEqual(server.end(), 0)
+        self.assertLess(time.monotonic() - began, 10)
+        os.close(reading)
+
+    def test_pipe_whose_reader_left(self):
+        reading, writing = small_pipe()
+        server = self.serve(stderr=writing)
+        os.close(reading)
+        say_bad_hellos(server, 20)
+        self.assertAnswers(server)
+        self.assertEqual(server.end(), 0)
+
+    def test_stopped_terminal(self):
+        master, slave = pty.openpty()
+        termios.tcflow(slave, termios.TCOOFF)  # as Ctrl-S does
+        server = self.serve(stderr=slave)
+        say_bad_hellos(server, 20)
+        self.assertAnswers(server)
+        termios.tcflow(slave, termios.TCOON)
+        self.drain(master, rb"info ready")
+        self.assertEqual(server.end(), 0)
+
+    def test_socket_that_is_not_read(self):
+        ours, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        theirs.setblocking(False)
+        try:
+            while True:
+                theirs.send(b"." * 1000 + b"\n")
+        except BlockingIOError:
+            theirs.setblocking(True)
+        server = self.serve(stderr=theirs)
+        self.assertAnswers(server)
+        self.assertEqual(server.end(), 0)
+        ours.close()
+
+
+class LimitTest(Case):
+    def limited(self, which, soft):
+        return lambda: resource.setrlimit(which, (soft, resource.getrlimit(which)[1]))
+
+    def test_file_sizes(self):
+        """No memory can be shared then, and the log does not grow; everything else works."""
+        server = self.serve(preexec_fn=self.limited(resource.RLIMIT_FSIZE, 1024))
+        self.assertAnswers(server, "ipc")
+        for words in (["value", "set", "v", "q", "5"], ["array", "set", "a", "q", "3", "0", "7"]):
+            server.command(*words, transport="ipc")
+        path = server.command("-o", "raw", "info", transport="ipc").stdout.decode()
+        self.assertIn("path\tipc\n", path)
+        for _ in range(3):
+            say_bad_hellos(server, 6)
+            time.sleep(1)
+        self.assertAnswers(server)
+        self.assertLessEqual(os.path.getsize(server.log), 1024)
+        self.assertEqual(server.end(), 0)
+
+    def test_signals_of_limits(self):
+        server = self.serve()
+        for number in (signal.SIGXFSZ, signal.SIGXCPU, signal.SIGHUP, signal.SIGPIPE):
+            server.process.send_signal(number)
+            self.assertAnswers(server)
+        self.assertEqual(server.end(), 0)
+
+    def test_address_space(self):
+        """It starts and serves, or says why not; it neither crashes nor hangs."""
+        refused = 0
+        for mib in (20, 60, 90, 100, 110, 120, 130, 140, 170, 200, 230, 260, 2000):
+            server = self.serve(preexec_fn=self.limited(resource.RLIMIT_AS, mib << 20), is_ready=False)
+            until(lambda: os.path.exists(server.ports) or server.process.poll() is not None, f"{mib} MiB")
+            if server.process.poll() is None:
+                self.assertAnswers(server)
+                self.assertEqual(server.end(), 0, f"{mib} MiB: {server.text()}")
+            elif mib == 20:
+                self.assertNotEqual(server.process.poll(), 0)  # before main, perhaps
+            else:
+                refused += 1
+                self.assertEqual(server.process.poll(), 1, f"{mib} MiB: {server.text()}")
+                self.assertRegex(server.text(), "can't start reason=.*threads.*ulimit -v")
+        self.assertGreater(refused, 3)
+
+
+class DescriptorTest(Case):
+    def test_closed_ones(self):
+        for closed in ([0], [1], [2], [0, 1, 2]):
+            server = self.serve(preexec_fn=lambda: [os.close(fd) for fd in closed])
+            for fd in closed:
+                self.assertEqual(os.readlink(f"/proc/{server.process.pid}/fd/{fd}"), "/dev/null", closed)
+            say_bad_hellos(server, 6)
+            self.assertAnswers(server)
+            self.assertEqual(server.end(), 0)
+
+
+class PortsFileTest(Case):
+    def test_link_is_not_followed(self):
+        with tempfile.TemporaryDirectory() as other:
+            victim = f"{other}/victim"
+            open(victim, "w").write("mine")
+            with tempfile.TemporaryDirectory() as directory:
+                os.symlink(victim, f"{directory}/ports")
+                lay_link = lambda: os.symlink(victim, f"{directory}/ports.{os.getpid()}")
+                server = self.serve(dir=directory, is_ready=False, preexec_fn=lay_link)
+                until(lambda: not os.path.islink(server.ports), "the file in the link's place")
+                self.assertEqual(open(victim).read(), "mine")
+                self.assertEqual(server.end(), 0)
+
+    def test_fifo(self):
+        directory = tempfile.mkdtemp(prefix="hf-")
+        os.mkfifo(f"{directory}/ports")
+        server = self.serve(dir=directory)
+        with open(server.ports) as fifo:
+            self.assertRegex(fifo.read(), r"^tcp://127.0.0.1:\d+\nipc:///.*holdfast.sock\n$")
+        self.assertTrue(stat.S_ISFIFO(os.stat(server.ports).st_mode))
+        self.assertEqual(server.end(), 0)
+
+    def test_fifo_that_nobody_reads(self):
+        directory = tempfile.mkdtemp(prefix="hf-")
+        os.mkfifo(f"{directory}/ports")
+        server = self.serve(dir=directory)
+        until(lambda: os.path.exists(server.sock), "listening")
+        self.assertEqual(server.end(), 0)
+
+    def test_standard_output(self):
+        for kind in ("pipe", "file"):
+            with tempfile.TemporaryFile() as file:
+                reading, writing = os.pipe()
+                out = writing if kind == "pipe" else file
+                server = self.serve("--ports-file", "/dev/stdout", ports=None, is_ready=False, stdout=out)
+                os.close(writing)
+                until(lambda: "info ready" in server.text(), "ready")
+                if kind == "file":
+                    file.seek(0)
+                text = os.read(reading, 1000) if kind == "pipe" else file.read()
+                self.assertRegex(text.decode(), r"^tcp://127.0.0.1:\d+\nipc:///.*holdfast.sock\n$", kind)
+                self.assertTrue(os.path.islink("/dev/stdout"))
+                self.assertEqual(server.end(), 0)
+                os.close(reading)
+
+
+if __name__ == "__main__":
+    HOLDFASTD, HOLDFAST = sys.argv[1:3]
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2, warnings="ignore")
