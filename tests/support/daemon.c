@@ -166,6 +166,12 @@ void daemon_kill(struct daemon *daemon) {
   daemon->pid = 0;
 }
 
+void daemon_discard(struct daemon *daemon) {
+  daemon_kill(daemon);
+  unlink(daemon->ipc_url + strlen("ipc://"));
+  remove_directory(daemon);
+}
+
 /* A line of /proc/PID/status, in bytes. */
 static uint64_t read_status_bytes(const struct daemon *daemon, const char *key) {
   char path[PATH_BYTES];

@@ -33,6 +33,8 @@ void daemon_check(const struct daemon *daemon);
 unsigned daemon_rings(const struct daemon *daemon);
 /* SIGKILL; the directory stays. */
 void daemon_kill(struct daemon *daemon);
+/* SIGKILL, and the directory is removed. */
+void daemon_discard(struct daemon *daemon);
 /* Resident memory now, bytes; and its peak. */
 uint64_t daemon_resident_bytes(const struct daemon *daemon);
 uint64_t daemon_resident_peak_bytes(const struct daemon *daemon);
