@@ -3,23 +3,14 @@
 
 struct value near_input(const hf_value *value) {
   struct value input = value_none();
-  switch (value->type) {
-    case HF_TYPE_BOOL:
-      return value_bool(value->boolean);
-    case HF_TYPE_INT:
-      return value_int(value->integer);
-    case HF_TYPE_UINT:
-      return value_uint(value->unsigned_integer);
-    case HF_TYPE_FLOAT:
-      return value_float(value->real);
-    case HF_TYPE_BYTES:
-      if (value->size == 1) { /* one byte needs no memory */
-        (void)value_bytes(bytes_of(value->bytes, 1), &input);
-      }
-      return input;
-    default:
-      return input;
+  struct value number = value_number(value);
+  if (!value_is_absent(number)) {
+    return number;
   }
+  if (value->type == HF_TYPE_BYTES && value->size == 1) { /* one byte needs no memory */
+    (void)value_bytes(bytes_of(value->bytes, 1), &input);
+  }
+  return input;
 }
 
 hf_reason near_output(hf_object *object, uint64_t bits, hf_value *value) {

@@ -1,7 +1,6 @@
 /* Making, comparing and freeing values: what a user does with them. */
 #include "client/src/values.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,51 +64,19 @@ void hf_entries_free(struct hf_entry *entries, size_t count) {
 
 /* ---------------------------------------------------------------- equality */
 
-/* A number as Python sees it: an integer of 65 bits, or a float. */
-struct number {
-  bool is_number, is_float, is_negative;
-  uint64_t bits; /* the integer modulo 2^64 */
-  double real;
-};
-
-static struct number number_of(const hf_value *value) {
+struct value value_number(const hf_value *value) {
   switch (value->type) {
     case HF_TYPE_BOOL:
-      return (struct number){.is_number = true, .bits = value->boolean};
+      return value_bool(value->boolean);
     case HF_TYPE_INT:
-      return (struct number){
-          .is_number = true, .is_negative = value->integer < 0, .bits = (uint64_t)value->integer};
+      return value_int(value->integer);
     case HF_TYPE_UINT:
-      return (struct number){.is_number = true, .bits = value->unsigned_integer};
+      return value_uint(value->unsigned_integer);
     case HF_TYPE_FLOAT:
-      return (struct number){.is_number = true, .is_float = true, .real = value->real};
+      return value_float(value->real);
     default:
-      return (struct number){.is_number = false};
+      return (struct value){0};
   }
-}
-
-/* Exact: a double is compared with the integer it stands for, if it stands for one. */
-static bool integer_equals_real(struct number integer, double real) {
-  if (isnan(real) || real != trunc(real) || real < -0x1p63 || real >= 0x1p64) {
-    return false;
-  }
-  if (real < 0) {
-    return integer.is_negative && (int64_t)real == (int64_t)integer.bits;
-  }
-  return !integer.is_negative && (uint64_t)real == integer.bits;
-}
-
-static bool numbers_equal(struct number a, struct number b) {
-  if (a.is_float && b.is_float) {
-    return a.real == b.real;
-  }
-  if (a.is_float) {
-    return integer_equals_real(b, a.real);
-  }
-  if (b.is_float) {
-    return integer_equals_real(a, b.real);
-  }
-  return a.is_negative == b.is_negative && a.bits == b.bits;
 }
 
 static bool contents_equal(const hf_value *a, const hf_value *b) {
@@ -126,9 +93,9 @@ static bool tuples_equal(const hf_value *a, const hf_value *b) {
 }
 
 bool hf_value_equal(hf_value a, hf_value b) {
-  struct number number_a = number_of(&a), number_b = number_of(&b);
-  if (number_a.is_number && number_b.is_number) {
-    return numbers_equal(number_a, number_b);
+  struct value number_a = value_number(&a), number_b = value_number(&b);
+  if (!value_is_absent(number_a) && !value_is_absent(number_b)) {
+    return value_equal(number_a, number_b);
   }
   if (a.type != b.type) {
     return false;

@@ -12,6 +12,7 @@
 
 #include "proto/base/arena.h"
 #include "proto/holdfast.pb-c.h"
+#include "proto/value.h"
 
 /* Fills *message, which borrows from *value; tuples are built in arena.
  * HF_REASON_NONE | BAD_VALUE TOO_DEEP NO_MEMORY */
@@ -20,6 +21,10 @@ hf_reason value_to_wire(const hf_value *value, struct arena *arena, Holdfast__Va
 /* Copies what came in a reply. References in it count as held by the connection's session.
  * message may be NULL: none. HF_REASON_NONE | BAD_REPLY NO_MEMORY */
 hf_reason value_from_wire(hf_conn *conn, const Holdfast__Value *message, hf_value *value);
+
+/* A number as the server's values have it, so that both sides compare by one function; absent: no
+ * number. */
+struct value value_number(const hf_value *value);
 
 /* Frees what value_from_wire made, whose reply is given back as a whole. */
 void value_forget(hf_value *value);

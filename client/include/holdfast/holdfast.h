@@ -130,7 +130,8 @@ HF_API hf_value hf_opaque(const char *codec, const void *data, size_t size);
 HF_API void hf_value_clear(hf_value *value);
 /* The same for an array of them, and the array. */
 HF_API void hf_values_free(hf_value *values, size_t count);
-/* Python's ==: 1, 1.0 and true are equal; references by identity. */
+/* The server's equality, of keys, conditions and waits too. Python's ==: 1, 1.0 and true are equal,
+ * and 0.0 and -0.0; references by identity. Other than in Python NaN equals NaN. */
 HF_API bool hf_value_equal(hf_value a, hf_value b);
 
 struct hf_entry {
