@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/src/cancel.h"
+#include "client/src/cancellation.h"
 #include "client/src/gather.h"
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
@@ -317,6 +318,7 @@ static hf_status call_run(struct request *request) {
 
 static hf_status send_as_chosen(struct request *request) {
   hf_status status;
+  int cancellation = cancellation_disable();
   request->envelope.caller = conn_caller();
   bool is_now = request->is_now || request->is_internal;
   struct pipeline *pipeline = is_now ? NULL : pipeline_of_thread(request->conn);
@@ -344,6 +346,7 @@ static hf_status send_as_chosen(struct request *request) {
     gather_refused(gather);
   }
   arena_deinit(&request->arena);
+  cancellation_restore(cancellation);
   return status;
 }
 

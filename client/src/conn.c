@@ -8,6 +8,7 @@
 
 #include "client/src/call.h"
 #include "client/src/cancel.h"
+#include "client/src/cancellation.h"
 #include "client/src/fork.h"
 #include "client/src/gather.h"
 #include "client/src/oneway.h"
@@ -173,6 +174,24 @@ static hf_status await_session(hf_conn *conn) {
   return status;
 }
 
+static hf_status connect_with(const char *url, const struct hf_options *options, bool wants_local,
+                              hf_conn **conn) {
+  hf_conn *made = conn_new(url, options, wants_local);
+  if (made == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  hf_status status = await_session(made);
+  if (status == HF_OK && !fork_watch(made)) {
+    status = error_reason(HF_REASON_NO_MEMORY);
+  }
+  if (status != HF_OK) {
+    free_parts(made);
+    return status;
+  }
+  *conn = made;
+  return HF_OK;
+}
+
 hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn) {
   static const struct hf_options defaults;
   const char *address;
@@ -202,20 +221,10 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
   if (status != HF_OK) {
     return status;
   }
-  hf_conn *made = conn_new(url, options, wants_local);
-  if (made == NULL) {
-    return error_reason(HF_REASON_NO_MEMORY);
-  }
-  status = await_session(made);
-  if (status == HF_OK && !fork_watch(made)) {
-    status = error_reason(HF_REASON_NO_MEMORY);
-  }
-  if (status != HF_OK) {
-    free_parts(made);
-    return status;
-  }
-  *conn = made;
-  return HF_OK;
+  int cancellation = cancellation_disable();
+  status = connect_with(url, options, wants_local, conn);
+  cancellation_restore(cancellation);
+  return status;
 }
 
 /* A server that was told goodbye gives the places of the session's cells to others. Those that the
@@ -235,11 +244,13 @@ void hf_close(hf_conn *conn) {
   if (conn == NULL) {
     return;
   }
+  int cancellation = cancellation_disable();
   conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
   (void)oneway_write_out(conn);
   say_goodbye(conn);
   fork_unwatch(conn);
   free_parts(conn);
+  cancellation_restore(cancellation);
 }
 
 /* ---------------------------------------------------------------- ends */

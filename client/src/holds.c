@@ -40,25 +40,28 @@ static bool submit_unanswered(hf_conn *conn, uint32_t operation, uint64_t object
   return window_add(&conn->window, conn->transport->framing, &envelope) != NULL;
 }
 
-/* The newest ones, as many as one request takes; the next call takes the others. */
+/* The newest ones, as many as one request takes; the next call takes the others. Not on the stack,
+ * which may be a small one. Out of memory: the next call tries again. */
 static void submit_releases(hf_conn *conn) {
   Holdfast__ObjectRelease arm = HOLDFAST__OBJECT_RELEASE__INIT;
-  Holdfast__ObjectRelease__Release items[RELEASES_PER_REQUEST];
-  Holdfast__ObjectRelease__Release *pointers[RELEASES_PER_REQUEST];
   struct releases *releases = &conn->releases;
   size_t count = releases->count < RELEASES_PER_REQUEST ? releases->count : RELEASES_PER_REQUEST;
   size_t first = releases->count - count;
-  for (size_t i = 0; i < count; i++) {
+  Holdfast__ObjectRelease__Release *items = malloc(count * sizeof *items);
+  arm.releases = malloc(count * sizeof(Holdfast__ObjectRelease__Release *));
+  arm.n_releases = count;
+  for (size_t i = 0; items != NULL && arm.releases != NULL && i < count; i++) {
     items[i] = (Holdfast__ObjectRelease__Release)HOLDFAST__OBJECT_RELEASE__RELEASE__INIT;
     items[i].object = releases->items[first + i].object;
     items[i].count = releases->items[first + i].count;
-    pointers[i] = &items[i];
+    arm.releases[i] = &items[i];
   }
-  arm.releases = pointers;
-  arm.n_releases = count;
-  if (submit_unanswered(conn, OPERATION(OBJECT_RELEASE), 0, &arm.base)) {
+  if (items != NULL && arm.releases != NULL &&
+      submit_unanswered(conn, OPERATION(OBJECT_RELEASE), 0, &arm.base)) {
     releases->count = first;
   }
+  free(arm.releases);
+  free(items);
 }
 
 /* ---------------------------------------------------------------- forked children */

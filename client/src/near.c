@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/src/cancel.h"
+#include "client/src/cancellation.h"
 #include "client/src/fork.h"
 #include "client/src/mode.h"
 #include "client/src/segments.h"
@@ -88,9 +89,11 @@ void near_map(hf_object *object) {
   }
   hf_conn *conn = object->conn;
   struct segment_map *before = cell->map; /* a child's: the parent's */
+  int cancellation = cancellation_disable();
   cell->life = segments_life(conn);
   struct segment_map *map =
       cell->life != NULL ? segments_use(conn, cell->segment, cell->bytes) : NULL;
+  cancellation_restore(cancellation);
   if (map == NULL) {
     return;
   }
@@ -162,6 +165,7 @@ static void nudge(hf_object *object) {
   Holdfast__CellNudge arm = HOLDFAST__CELL_NUDGE__INIT;
   const struct envelope envelope = {
       .timeout_ms = -1, .object = object->id, .operation = OPERATION(CELL_NUDGE), .arm = &arm.base};
+  int cancellation = cancellation_disable();
   conn_lock(conn);
   struct slot *slot = NULL;
   if (conn->state == CONN_UP && conn->window.used_count < WINDOW_SLOTS_MAX) {
@@ -172,6 +176,7 @@ static void nudge(hf_object *object) {
     conn_write(conn);
   }
   conn_unlock(conn);
+  cancellation_restore(cancellation);
 }
 
 static void unlock(hf_object *object, struct cell_header *header) {
@@ -226,9 +231,11 @@ static struct local_wait wait_begin(hf_conn *conn, int64_t timeout_ms) {
 static bool wait_is_cancelled(struct local_wait *wait) {
   bool is_cancelled = atomic_load(&wait->conn->cancel_count) != wait->cancels;
   if (atomic_load(&wait->conn->cancel_wanted)) { /* perhaps from before; once only */
+    int cancellation = cancellation_disable();
     conn_lock(wait->conn);
     is_cancelled |= cancel_is_wanted(wait->conn);
     conn_unlock(wait->conn);
+    cancellation_restore(cancellation);
   }
   return is_cancelled;
 }

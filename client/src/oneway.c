@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "client/src/cancellation.h"
 #include "client/src/mode.h"
 #include "proto/base/clock.h"
 
@@ -363,7 +364,10 @@ hf_status hf_oneway_end(hf_conn *conn) {
   }
   *place = mode->next;
   free(mode);
-  return oneway_write_out(conn);
+  int cancellation = cancellation_disable();
+  hf_status status = oneway_write_out(conn);
+  cancellation_restore(cancellation);
+  return status;
 }
 
 hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *result) {
@@ -374,6 +378,7 @@ hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *re
   }
   struct oneway *oneway = conn->oneway;
   if (oneway != NULL) {
+    int cancellation = cancellation_disable();
     pthread_mutex_lock(&oneway->mutex);
     status = flush(conn, timeout_ms < 0 ? CLOCK_NEVER
                                         : clock_deadline_ns(clock_now_ns(), (uint64_t)timeout_ms));
@@ -382,6 +387,7 @@ hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *re
       oneway->result = (struct hf_flush_result){.first_status = HF_OK};
     }
     pthread_mutex_unlock(&oneway->mutex);
+    cancellation_restore(cancellation);
   }
   if (status == HF_OK && result != NULL) {
     *result = total;

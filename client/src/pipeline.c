@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/src/cancel.h"
+#include "client/src/cancellation.h"
 #include "client/src/mode.h"
 #include "proto/base/clock.h"
 
@@ -171,9 +172,11 @@ hf_status hf_pipeline_collect(hf_conn *conn) {
   if (pipeline == NULL) {
     return mode_error("no pipeline is open on this thread");
   }
+  int cancellation = cancellation_disable();
   conn_lock(conn);
   collect(pipeline, 0);
   conn_unlock(conn);
+  cancellation_restore(cancellation);
   return HF_OK;
 }
 

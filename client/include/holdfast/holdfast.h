@@ -18,6 +18,8 @@
  *          another negative number is INVALID_ARGUMENT NEGATIVE_TIMEOUT. A wait that is cut short
  *          by a lost connection goes on over the next one; nothing is done twice.
  * threads  A connection and its handles may be used by any number of threads. No thread is started.
+ *          No call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough; only
+ *          the resolver that hf_connect asks for a host's name may want more.
  * fork     A child may use its parent's connections and handles: on first use it connects on its
  *          own, with its own session. Locks held by the parent stay the parent's.
  * memory   hf_value arguments and strings are borrowed for the call. Values that come back are
