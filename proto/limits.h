@@ -109,6 +109,11 @@
 #define HF_MEMORY_BYTES_DEFAULT (8ull << 30)
 
 /* Client library. */
+/* What unpacking a reply may allocate, bytes: so many, and so many for each byte of it. The densest
+ * honest reply is a list of empty tuples, whose 4 bytes each unpack to 128. Beyond:
+ * RESOURCE_EXHAUSTED REPLY_TOO_BIG. */
+#define HF_REPLY_UNPACK_BYTES (1u << 20)
+#define HF_REPLY_UNPACK_RATIO 32
 #define HF_CALL_TIMEOUT_MS_DEFAULT 10000 /* without an answering server: UNAVAILABLE */
 #define HF_UNFLUSHED_BYTES_MAX \
   (8u << 20) /* one-way requests kept for resending; then it flushes by itself */

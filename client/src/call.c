@@ -300,11 +300,12 @@ static hf_status call_run(struct request *request) {
   hf_conn *conn = request->conn;
   uint32_t pending = 0;
   struct call call = {.pending = &pending};
+  uint64_t since_ns = clock_now_ns();
   conn_lock(conn);
   hf_status status = call_submit(request, &call);
   if (status == HF_OK) {
     conn_write(conn);
-    if (conn_wait(conn, &pending, 0, clock_now_ns(), request->wait_ms)) {
+    if (conn_wait(conn, &pending, 0, since_ns, request->wait_ms)) {
       status = call.status;
     } else {
       status = abandon(conn, &call);

@@ -17,9 +17,6 @@
 #include "proto/base/clock.h"
 #include "proto/door.h"
 
-/* What unpacking one reply may allocate: a full frame of small values takes about 40 times its
- * size. */
-#define REPLY_UNPACK_BYTES_MAX (1u << 30)
 #define INPUT_BYTES_FIRST (64u << 10)
 #define GOODBYE_TIMEOUT_MS 1000
 
@@ -139,12 +136,12 @@ static hf_conn *conn_new(const char *url, const struct hf_options *options, bool
   conn->link.fd = -1;
   conn->session_missing = 1;
   conn->frame_bytes_max = HF_FRAME_BYTES_MAX;
-  conn->down_since_ns = clock_now_ns();
+  conn->lost_since_ns = clock_now_ns();
   conn->call_timeout_ms =
       options->call_timeout_ms > 0 ? options->call_timeout_ms : HF_CALL_TIMEOUT_MS_DEFAULT;
   conn->grace_ms = options->grace_ms;
   conn->cancel_fd = -1;
-  arena_init(&conn->reply_arena, REPLY_UNPACK_BYTES_MAX);
+  arena_init(&conn->reply_arena, reply_unpack_bytes_max(0));
   conn->url = strdup(url);
   conn->client = options->client != NULL ? strdup(options->client) : default_client();
   bool is_complete = window_init(&conn->window) && cancel_init(conn) &&
@@ -245,7 +242,9 @@ void hf_close(hf_conn *conn) {
     return;
   }
   int cancellation = cancellation_disable();
-  conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
+  if (conn->call_timeout_ms > GOODBYE_TIMEOUT_MS) {
+    conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
+  }
   (void)oneway_write_out(conn);
   say_goodbye(conn);
   fork_unwatch(conn);
@@ -271,18 +270,27 @@ void conn_end(hf_conn *conn, struct failure *failure) {
   conn_wake(conn, true);
 }
 
+static const char *dial_cause(const hf_conn *conn) {
+  return conn->dial_error == EPROTO ? "what listens there is not holdfastd"
+                                    : strerror(conn->dial_error);
+}
+
 hf_status conn_error_unanswered(const hf_conn *conn) {
-  if (conn->state == CONN_UP) {
+  if (conn->state == CONN_UP && (conn->has_answered || conn->flap_count == 0)) {
     return error_format(HF_REASON_NOT_CONNECTED,
                         "the server at %s is connected but did not answer in time; what became of "
                         "the call is not known",
                         conn->url);
   }
-  const char *cause = conn->dial_error == EPROTO ? "what listens there is not holdfastd"
-                                                 : strerror(conn->dial_error);
+  if (conn->flap_count > 0) {
+    return error_format(HF_REASON_NOT_CONNECTED,
+                        "the server at %s lets this client in again and again, and ends the "
+                        "connection before it answers (%s); what became of the call is not known",
+                        conn->url, dial_cause(conn));
+  }
   return error_format(HF_REASON_NOT_CONNECTED,
                       "no answer from %s within %lld ms (%s); is holdfastd running there?",
-                      conn->url, (long long)conn->call_timeout_ms, cause);
+                      conn->url, (long long)conn->call_timeout_ms, dial_cause(conn));
 }
 
 void conn_become_child(hf_conn *conn) {
@@ -302,9 +310,10 @@ void conn_become_child(hf_conn *conn) {
     conn->has_session = false;
     conn->session_missing = 1;
     conn->resume_attempt = 0;
-    conn->retry_count = 0;
+    conn->retry_count = conn->flap_count = 0;
     conn->retry_at_ns = 0;
-    conn->down_since_ns = 0;
+    conn->lost_since_ns = 0;
+    conn->has_answered = false;
     conn->window.used_count_max = HF_WINDOW_COUNT_MAX;
   }
   window_reset(&conn->window);

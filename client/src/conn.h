@@ -63,10 +63,14 @@ struct hf_conn {
   enum conn_state state;
   struct failure *ended; /* ENDED: why */
   struct link link;
-  bool is_broken; /* UP, but the link was cut; the driver takes it down */
-  uint64_t up_since_ns, down_since_ns, retry_at_ns;
-  uint32_t retry_count;
-  int dial_error; /* errno of the last attempt */
+  bool is_broken;    /* UP, but the link was cut; the driver takes it down */
+  bool has_answered; /* a reply to a request came over this link; opening the session is none */
+  uint64_t up_since_ns, retry_at_ns;
+  uint64_t lost_since_ns; /* when the last link that was of use was lost: a session that is resumed
+                             again and again, and answers nothing, does not move it */
+  uint32_t retry_count;   /* attempts since then */
+  uint32_t flap_count;    /* links since then, which came to be and answered nothing */
+  int dial_error;         /* errno of the last attempt, or of what ended the last link */
 
   bool has_session;
   uint32_t
@@ -112,11 +116,15 @@ uint64_t conn_caller(void);
 
 /* All that follow: mutex held. */
 
-/* Waits until *count <= limit, driving the connection if nobody else does. Gives up call_timeout_ms
- * after a connected server should have answered (wait_ms after since_ns; HF_FOREVER: never), or
- * after the connection was lost. Whether it came true. */
+/* Waits until *count <= limit, driving the connection if nobody else does. Whether it came true.
+ * Gives up call_timeout_ms after a connected server should have answered, which is wait_ms after
+ * since_ns; HF_FOREVER: never. A resumed session that has answered something since counts from its
+ * resumption, once. While there is no connection, gives up call_timeout_ms after it was lost. */
 bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
                int64_t wait_ms);
+/* The same; gives up at give_up_ns in any case. */
+bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+                     uint64_t give_up_ns);
 /* Sends what the window has to send, as far as it goes now. */
 void conn_write(hf_conn *conn);
 /* Makes "no answer" the thread's last error, with what to do about it. */

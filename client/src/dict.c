@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "client/src/object.h"
+#include "client/src/paging.h"
 
 hf_status hf_dict_open(hf_conn *conn, const char *name, hf_dict **dict) {
   return object_open_simple(conn, name, HF_DICT, dict);
@@ -228,12 +229,27 @@ static hf_status fetch_page(hf_dict *dict, struct hf_dict_scan *scan) {
   return request_send(&request, &arm.base);
 }
 
-hf_status hf_dict_next(hf_dict *dict, struct hf_dict_scan *scan, const struct hf_entry **entry) {
-  while (scan->page_idx == scan->page_len && !scan->last) {
-    hf_status status = fetch_page(dict, scan);
-    if (status != HF_OK) {
-      return status;
+/* Pages until one has entries, or was the last. */
+static hf_status fetch_entries(hf_dict *dict, struct hf_dict_scan *scan) {
+  struct paging paging = paging_begin(hf_object_conn(HF_AS_OBJECT(dict)));
+  hf_status status = HF_OK;
+  while (status == HF_OK && scan->page_idx == scan->page_len && !scan->last) {
+    uint64_t before = scan->cursor;
+    status = fetch_page(dict, scan);
+    if (status == HF_OK && scan->page_len == 0 && !scan->last) {
+      status = paging_check(&paging, 0, scan->cursor != before);
     }
+  }
+  return status;
+}
+
+hf_status hf_dict_next(hf_dict *dict, struct hf_dict_scan *scan, const struct hf_entry **entry) {
+  hf_status status = HF_OK;
+  if (scan->page_idx == scan->page_len && !scan->last) {
+    status = fetch_entries(dict, scan);
+  }
+  if (status != HF_OK) {
+    return status;
   }
   if (scan->page_idx < scan->page_len) {
     *entry = &scan->page[scan->page_idx++];

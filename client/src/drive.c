@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "client/src/backoff.h"
 #include "client/src/call.h"
 #include "client/src/cancel.h"
 #include "client/src/conn.h"
@@ -16,7 +17,30 @@
 /* A thread that waits for room to send looks again after this long. */
 #define ROOM_SLICE_MS 20
 
+/* Pauses between links that answer nothing are not doubled more often than that. */
+#define FLAP_BACKOFF_MAX 6
+
 /* ---------------------------------------------------------------- links */
+
+/* A link was of use if something was answered over it, or if it held for longer than a call may
+ * take: waits without limit need no answer. A server that lets clients in and answers nothing gets
+ * no new time, and is asked less and less often. */
+static void note_loss(hf_conn *conn) {
+  uint64_t now_ns = clock_now_ns();
+  uint64_t held_ns = clock_deadline_ns(conn->up_since_ns, (uint64_t)conn->call_timeout_ms);
+  if (conn->has_answered || now_ns >= held_ns) {
+    conn->lost_since_ns = now_ns;
+    conn->retry_count = conn->flap_count = 0;
+    conn->retry_at_ns = 0;
+  } else {
+    /* There is a server, so it is asked more often than one that can't be reached. */
+    uint32_t retry_count =
+        conn->flap_count < FLAP_BACKOFF_MAX ? conn->flap_count : FLAP_BACKOFF_MAX;
+    conn->retry_at_ns = now_ns + backoff_ns(retry_count);
+    conn->retry_count = 0;
+    conn->flap_count++;
+  }
+}
 
 /* The driver's: the link is of no use any more. */
 static void take_down(hf_conn *conn) {
@@ -32,9 +56,7 @@ static void take_down(hf_conn *conn) {
   conn->has_acknowledged = false;
   conn->input_start = conn->input_end = 0;
   conn->state = CONN_DOWN;
-  conn->down_since_ns = clock_now_ns();
-  conn->retry_at_ns = 0;
-  conn->retry_count = 0;
+  note_loss(conn);
   window_rewind(&conn->window);
   conn_wake(conn, true);
 }
@@ -77,6 +99,7 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
     return false;
   }
   arena_reset(&conn->reply_arena);
+  conn->reply_arena.budget_bytes = reply_unpack_bytes_max(payload.len);
   hf_reason reason = wire_unpack_response(payload, &conn->reply_arena, &reply);
   uint64_t sequence = reason == HF_REASON_NONE ? reply->sequence : 0;
   struct slot *slot = window_find(&conn->window, sp_route_id(&route), sequence);
@@ -86,6 +109,7 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   if (slot == conn->window.unsent) {
     return false; /* an answer to half a request */
   }
+  conn->has_answered = true;
   if (reason != HF_REASON_NONE) {
     bool is_bad = reason == HF_REASON_BAD_REPLY || reason == HF_REASON_TOO_DEEP;
     call_finish_unread(conn, slot, is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG);
@@ -244,17 +268,39 @@ static void await_room(hf_conn *conn, uint64_t deadline_ns) {
   conn_write(conn);
 }
 
-static uint64_t wait_deadline_ns(const hf_conn *conn, uint64_t since_ns, int64_t wait_ms) {
-  uint64_t changed_ns = conn->state == CONN_UP ? conn->up_since_ns : conn->down_since_ns;
-  uint64_t from_ns = since_ns > changed_ns ? since_ns : changed_ns;
+/* How long a thread waits; see conn_wait. */
+struct span {
+  uint64_t from_ns; /* the call's start, or the resumption that extended it */
+  int64_t wait_ms;
+  uint64_t give_up_ns;
+  bool is_extended;
+};
+
+/* A resumption that answers nothing extends nothing, so that no server can keep a call for ever. */
+static void extend(const hf_conn *conn, struct span *span) {
+  if (!span->is_extended && conn->state == CONN_UP && conn->has_answered &&
+      conn->up_since_ns > span->from_ns) {
+    span->from_ns = conn->up_since_ns;
+    span->is_extended = true;
+  }
+}
+
+static uint64_t sooner(uint64_t a_ns, uint64_t b_ns) {
+  return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static uint64_t span_deadline_ns(const hf_conn *conn, const struct span *span) {
+  uint64_t timeout_ms = (uint64_t)conn->call_timeout_ms, deadline_ns = span->give_up_ns;
+  if (span->wait_ms >= 0) {
+    uint64_t answered_ns = clock_deadline_ns(span->from_ns, (uint64_t)span->wait_ms);
+    deadline_ns = sooner(deadline_ns, clock_deadline_ns(answered_ns, timeout_ms));
+  }
   if (conn->state != CONN_UP) {
-    return clock_deadline_ns(from_ns, (uint64_t)conn->call_timeout_ms);
+    bool is_later = conn->lost_since_ns > span->from_ns;
+    uint64_t lost_ns = is_later ? conn->lost_since_ns : span->from_ns;
+    deadline_ns = sooner(deadline_ns, clock_deadline_ns(lost_ns, timeout_ms));
   }
-  if (wait_ms < 0) {
-    return CLOCK_NEVER;
-  }
-  uint64_t answered_ns = clock_deadline_ns(from_ns, (uint64_t)wait_ms);
-  return clock_deadline_ns(answered_ns, (uint64_t)conn->call_timeout_ms);
+  return deadline_ns;
 }
 
 /* A thread that stops driving hands the work to one that waits. */
@@ -264,14 +310,14 @@ static void pass_on(hf_conn *conn) {
   }
 }
 
-bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
-               int64_t wait_ms) {
+static bool wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit, struct span *span) {
   while (*count > limit) {
     cancel_heed(conn);
     if (*count <= limit) {
       break;
     }
-    uint64_t deadline_ns = wait_deadline_ns(conn, since_ns, wait_ms);
+    extend(conn, span);
+    uint64_t deadline_ns = span_deadline_ns(conn, span);
     if (deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns) {
       break;
     }
@@ -285,4 +331,16 @@ bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t si
   }
   pass_on(conn);
   return *count <= limit;
+}
+
+bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+               int64_t wait_ms) {
+  struct span span = {.from_ns = since_ns, .wait_ms = wait_ms, .give_up_ns = CLOCK_NEVER};
+  return wait_for(conn, count, limit, &span);
+}
+
+bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+                     uint64_t give_up_ns) {
+  struct span span = {.from_ns = since_ns, .wait_ms = HF_FOREVER, .give_up_ns = give_up_ns};
+  return wait_for(conn, count, limit, &span);
 }

@@ -115,16 +115,18 @@ static hf_reason take_place(hf_conn *conn, const Holdfast__Response *reply,
 }
 
 /* A handle that came by another way than opening: from a reference, or through a fork. */
-static void ask(hf_object *object) {
+static hf_status ask(hf_object *object) {
   struct request request;
   Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
   arm.map = true;
   request_of(&request, object, OPERATION(OBJECT_INFO));
   request.is_internal = true;
   request_ask(&request, take_place, object, NULL);
-  if (request_send(&request, &arm.base) == HF_OK) {
+  hf_status status = request_send(&request, &arm.base);
+  if (status == HF_OK) {
     near_map(object);
   }
+  return status;
 }
 
 static bool may_be_near(const hf_object *object) {
@@ -134,7 +136,7 @@ static bool may_be_near(const hf_object *object) {
 
 void *near_elements(hf_object *object) {
   if (header_of(object) == NULL && may_be_near(object)) {
-    ask(object);
+    (void)ask(object); /* what can't be told is not mapped */
   }
   return header_of(object) != NULL ? object->near.elements : NULL;
 }
@@ -142,7 +144,7 @@ void *near_elements(hf_object *object) {
 bool near_knows_count(hf_object *object) {
   bool knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
   if (!knows && may_be_near(object) && !near_is_gathering(object)) {
-    ask(object);
+    (void)ask(object);
     knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
   }
   return knows;
@@ -438,8 +440,11 @@ enum near_way near_enter(hf_object *object, int64_t *timeout_ms, bool *owner_die
     return gather(object, header, status);
   }
   if (header == NULL && may_be_near(object)) {
-    ask(object);
+    *status = ask(object);
     header = header_of(object);
+    if (*status == HF_UNAVAILABLE) {
+      return NEAR_FAILED; /* a second request would wait as long once more */
+    }
   }
   if (header == NULL || (*timeout_ms < 0 && *timeout_ms != HF_FOREVER)) {
     return NEAR_REQUEST;

@@ -1,6 +1,7 @@
 #include "client/src/object.h"
 
 #include "client/src/near.h"
+#include "client/src/paging.h"
 #include "client/src/segments.h"
 
 #include <stdio.h>
@@ -259,7 +260,7 @@ static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
   }
   listing->infos = infos;
   listing->count += more_count;
-  listing->has_more = reply->objects->more && more_count > 0;
+  listing->has_more = reply->objects->more;
   return HF_REASON_NONE;
 }
 
@@ -278,11 +279,23 @@ static hf_status list_page(hf_conn *conn, const char *prefix, hf_kind kind,
   return request_send(&request, &arm.base);
 }
 
+/* The next page begins behind the last name, so that has to come later than all before. */
+static bool is_further(const struct listing *listing, size_t before) {
+  const struct hf_object_info *infos = listing->infos;
+  return listing->count > before &&
+         (before == 0 || strcmp(infos[listing->count - 1].name, infos[before - 1].name) > 0);
+}
+
 hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind kind,
                           struct hf_object_info **infos, size_t *count) {
   struct listing listing = {NULL, 0, false};
+  struct paging paging = paging_begin(conn);
   do {
+    size_t before = listing.count;
     hf_status status = list_page(conn, prefix, kind, &listing);
+    if (status == HF_OK && listing.has_more) {
+      status = paging_check(&paging, listing.count - before, is_further(&listing, before));
+    }
     if (status != HF_OK) {
       free(listing.infos);
       return status;

@@ -131,7 +131,7 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
   hf_conn *conn = pipeline->conn;
   uint32_t half = pipeline->in_flight_max / 2;
   conn_lock(conn);
-  if (pipeline->is_abandoned && conn->state == CONN_DOWN) {
+  if (pipeline->is_abandoned && (conn->state != CONN_UP || window_has_abandoned(&conn->window))) {
     /* A thousand calls fail in one call's timeout, not in a thousand. */
     hf_status unanswered = conn_error_unanswered(conn);
     conn_unlock(conn);

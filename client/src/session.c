@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/src/backoff.h"
 #include "client/src/call.h"
 #include "client/src/conn.h"
 #include "proto/base/clock.h"
@@ -29,12 +30,6 @@ struct attempt {
   int error; /* errno; 0: *reply is the answer */
   Holdfast__Response *reply;
 };
-
-static uint64_t backoff_ns(uint32_t retry_count) {
-  static const uint8_t steps_ms[] = {1, 2, 5, 10, 20, 50, 100};
-  const uint32_t last = sizeof steps_ms - 1;
-  return steps_ms[retry_count < last ? retry_count : last] * CLOCK_NS_PER_MS;
-}
 
 static void fill_open(const hf_conn *conn, Holdfast__OpenSession *open,
                       uint8_t machine[HF_MACHINE_BYTES_MAX]) {
@@ -218,6 +213,17 @@ static void tell_path(const hf_conn *conn) {
   write_line(line, (size_t)len);
 }
 
+/* Shows whether the server answers at all. Requests that wait don't: over a network that cuts each
+ * link soon a server that is well would look like one that lets clients in and answers nothing. */
+static void ask_for_life(hf_conn *conn) {
+  Holdfast__Ping arm = HOLDFAST__PING__INIT;
+  const struct envelope envelope = {
+      .timeout_ms = -1, .operation = OPERATION(PING), .arm = &arm.base};
+  if (conn->window.oldest != NULL && conn->window.used_count < WINDOW_SLOTS_MAX) {
+    (void)window_add(&conn->window, conn->transport->framing, &envelope);
+  }
+}
+
 static void come_up(hf_conn *conn, const struct attempt *attempt) {
   const Holdfast__Session *session = attempt->reply->session;
   memcpy(conn->session, session->id.data, HF_SESSION_BYTES);
@@ -233,9 +239,12 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
   conn->link = attempt->link;
   conn->state = CONN_UP;
   conn->up_since_ns = clock_now_ns();
+  conn->has_answered = false;
   tell_path(conn);
-  conn->retry_count = 0;
   window_rewind(&conn->window);
+  if (conn->flap_count > 0) {
+    ask_for_life(conn);
+  }
   conn_write(conn);
   conn_wake(conn, true);
 }

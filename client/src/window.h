@@ -25,6 +25,11 @@
 /* The body of a reply: the REQ id it belongs to, and the message. */
 #define REPLY_BODY_BYTES_MAX (HF_REPLY_BYTES_MAX + 4)
 
+/* What unpacking a reply of that length may allocate. */
+static inline size_t reply_unpack_bytes_max(size_t reply_bytes) {
+  return HF_REPLY_UNPACK_BYTES + HF_REPLY_UNPACK_RATIO * reply_bytes;
+}
+
 /* Beyond what the server allows of others: acknowledgements and cancels, so that a full window can
  * be emptied. Their replies are not kept. */
 #define WINDOW_SPARE_COUNT 64

@@ -16,7 +16,9 @@
  *          NOT_FOUND NO_SUCH_OBJECT (the object was deleted), RESOURCE_EXHAUSTED MEMORY_FULL.
  * time     timeout_ms is relative, in milliseconds: HF_FOREVER waits without limit, 0 not at all,
  *          another negative number is INVALID_ARGUMENT NEGATIVE_TIMEOUT. A wait that is cut short
- *          by a lost connection goes on over the next one; nothing is done twice.
+ *          by a lost connection goes on over the next one; nothing is done twice. A call ends within
+ *          its timeout_ms and the call timeout together, whatever server and network do; a session
+ *          that was resumed, and has answered something since, starts that once more, once.
  * threads  A connection and its handles may be used by any number of threads. No thread is started.
  *          No call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough; only
  *          the resolver that hf_connect asks for a host's name may want more.

@@ -1,0 +1,59 @@
+/* A server for tests that is none: lets clients in, and answers what the test wants.
+ *
+ * Listens on tcp on loopback, or on an ipc socket. Each connection has a thread of its own in the
+ * test's process, which says hello, answers OpenSession and ResumeSession, and leaves every other
+ * request to the test's function.
+ *
+ * threads impostor_start and impostor_stop from one thread; answer functions from many
+ */
+#ifndef HF_TESTS_FAULT_IMPOSTOR_H
+#define HF_TESTS_FAULT_IMPOSTOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/holdfast.pb-c.h"
+#include "proto/sp.h"
+
+struct impostor_peer {
+  struct impostor *impostor;
+  int fd;
+  uint64_t count; /* requests it has sent */
+};
+
+/* Answers one request by impostor_reply or impostor_send, or not at all. false: hangs up. */
+typedef bool impostor_answer(struct impostor_peer *peer, uint32_t id,
+                             const Holdfast__Request *request);
+
+struct impostor {
+  /* Set before the start. */
+  impostor_answer *answer;
+  void *ctx;                        /* the test's */
+  const char *ipc_path;             /* NULL: tcp */
+  const char *tcp_address;          /* NULL: 127.0.0.1 */
+  uint16_t port;                    /* 0: any; set by the start */
+  const Holdfast__Session *session; /* what OpenSession answers; NULL: a plain one */
+  bool is_silent;                   /* accepts, and says nothing at all */
+  /* Counted. */
+  atomic_uint connections, sessions, resumes, requests;
+  int listener;
+  atomic_uint running;
+  atomic_bool is_over;
+};
+
+/* Fails the test when it can't. */
+void impostor_start(struct impostor *impostor);
+/* Hangs up on everybody; waits until all its threads have ended. */
+void impostor_stop(struct impostor *impostor);
+
+/* Both answer whether the peer is still there. reply: its sequence is set. */
+bool impostor_reply(struct impostor_peer *peer, uint32_t id, uint64_t sequence,
+                    Holdfast__Response *reply);
+bool impostor_send(struct impostor_peer *peer, const void *data, size_t len);
+/* A whole message: the payload behind the id, in a frame. */
+bool impostor_send_payload(struct impostor_peer *peer, uint32_t id, const void *payload,
+                           size_t len);
+
+#endif
