@@ -103,17 +103,24 @@ static void undo_change_of_entry(const struct undo *undo, struct undo_entry *ent
 
 /* ---- lists */
 
+/* Whether the operation adds an item, or takes one away. */
+static bool inserts(const Holdfast__Request *message) {
+  return message->operation_case == HOLDFAST__REQUEST__OPERATION_LIST_APPEND ||
+         message->operation_case == HOLDFAST__REQUEST__OPERATION_LIST_INSERT;
+}
+
+static bool removes(const Holdfast__Request *message) {
+  return message->operation_case == HOLDFAST__REQUEST__OPERATION_LIST_POP ||
+         message->operation_case == HOLDFAST__REQUEST__OPERATION_LIST_DELETE;
+}
+
 /* Where the operation will insert, or remove, or replace. */
-static bool find_position(const Holdfast__Request *message, size_t len, size_t *position,
-                          bool *inserts) {
-  *inserts = false;
+static bool find_position(const Holdfast__Request *message, size_t len, size_t *position) {
   switch (message->operation_case) {
     case HOLDFAST__REQUEST__OPERATION_LIST_APPEND:
-      *inserts = true;
       *position = len;
       return true;
     case HOLDFAST__REQUEST__OPERATION_LIST_INSERT:
-      *inserts = true;
       *position = list_clamp(len, message->list_insert->index);
       return true;
     case HOLDFAST__REQUEST__OPERATION_LIST_POP:
@@ -133,15 +140,21 @@ static bool find_position(const Holdfast__Request *message, size_t len, size_t *
   }
 }
 
-static void capture_item(struct undo_entry *entry, struct call *call) {
+static hf_reason capture_item(struct undo_entry *entry, struct call *call) {
+  const Holdfast__Request *message = call->message;
   struct list *list = &call->object->list;
-  bool inserts;
-  if (find_position(call->message, list->len, &entry->position, &inserts)) {
-    list_hold(list);
-    entry->kind = UNDO_ITEM;
-    entry->len = list->len;
-    entry->value = inserts ? (struct value){0} : value_retain(list_at(list, entry->position));
+  if (!find_position(message, list->len, &entry->position)) {
+    return HF_REASON_NONE;
   }
+  if (removes(message) && !list_hold(list)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  entry->kind = UNDO_ITEM;
+  entry->len = list->len;
+  if (!inserts(message)) {
+    entry->value = value_retain(list_at(list, entry->position));
+  }
+  return HF_REASON_NONE;
 }
 
 static void undo_change_of_item(const struct undo *undo, const struct undo_entry *entry) {
@@ -165,7 +178,6 @@ static hf_reason capture_put(struct undo_entry *entry, struct call *call) {
   if (message->priority || message->delay_ms) {
     return HF_REASON_NOT_NESTABLE;
   }
-  list_hold(&queue->items);
   entry->kind = UNDO_PUT;
   entry->len = queue->items.len;
   return HF_REASON_NONE;
@@ -191,9 +203,10 @@ static hf_reason capture_get(struct undo_entry *entry, struct call *call) {
       return HF_REASON_NO_MEMORY;
     }
     entry->kind = UNDO_GET_TASK;
-  } else {
-    list_hold(&queue->items);
+  } else if (list_hold(&queue->items)) {
     entry->kind = UNDO_GET;
+  } else {
+    return HF_REASON_NO_MEMORY;
   }
   entry->value = value_retain(queue_first(queue));
   return HF_REASON_NONE;
@@ -305,8 +318,7 @@ static hf_reason capture_content(struct undo_entry *entry, struct call *call) {
     case HOLDFAST__KIND__DICT:
       return capture_entry(entry, call);
     case HOLDFAST__KIND__LIST:
-      capture_item(entry, call);
-      break;
+      return capture_item(entry, call);
     case HOLDFAST__KIND__VALUE:
     case HOLDFAST__KIND__RAW_VALUE:
       capture_element(entry, call, 0);
@@ -411,7 +423,7 @@ static void release(const struct undo *undo, struct undo_entry *entry) {
     dict_release(entry->object->dict);
   } else if (entry->kind == UNDO_ITEM) {
     list_release(&entry->object->list);
-  } else if (entry->kind == UNDO_PUT || entry->kind == UNDO_GET) {
+  } else if (entry->kind == UNDO_GET) {
     list_release(&entry->object->queue.items);
   }
   registry_account(&undo->call->engine->registry, entry->object);

@@ -1,9 +1,16 @@
-/* The list: Python's list of values, with room at both ends so that it also serves as a queue.
+/* The list: Python's list of values, which also serves as a queue.
+ *
+ * A counted B+-tree: the items are in leaves of up to 256, in order; inner nodes of up to 64 children
+ * know how many items each child has, and how much memory (list_tree.h has a drawing). A list of up
+ * to 256 items is one leaf that grows with it. Appending fills leaves completely.
  *
  * layer   objects
  * memory  as in dict.h: arguments are taken on success only, `out` values are the caller's unless
- *         "borrowed".
- * cost    O(1) at both ends and by index, O(n) in between, sort O(n log n).
+ *         "borrowed". A list may be moved by assignment. What fails for want of memory has changed
+ *         nothing, unless it says otherwise.
+ * cost    O(1) at both ends; O(log n) by index, at a cut and at a seam, and at most 256 items are
+ *         moved for it. n: also O(n) work that is said at the function; whoever has a bound on
+ *         steps runs that on a list nobody else uses meanwhile, and hands over a `struct list_stop`.
  */
 #ifndef HF_OBJECTS_LIST_H
 #define HF_OBJECTS_LIST_H
@@ -16,51 +23,97 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct list_leaf;
+struct list_pool;
+
 struct list {
-  struct value *room; /* items are room[first .. first + len) */
-  size_t first;
   size_t len;
-  size_t capacity;
-  size_t values_bytes; /* held by the items' boxes */
-  bool held;           /* room is not given back */
+  /* The rest is list_tree.h's. */
+  void *root; /* a list_leaf when height is 0, else a list_node; NULL: no items */
+  struct list_leaf *front, *back;
+  size_t memory_bytes;
+  uint16_t first;         /* slots of the front leaf that are empty, before its items */
+  uint16_t rest;          /* slots of the back leaf that are empty, behind its items */
+  uint32_t height;        /* of inner nodes */
+  struct list_pool *held; /* see list_hold; NULL: not held */
+};
+
+/* Asked every few thousand steps of a long operation. true: it ends with STOPPING, the list as it
+ * was. Where a `const struct list_stop *` is NULL, the operation runs to its end. */
+struct list_stop {
+  bool (*stop)(void *ctx);
+  void *ctx;
 };
 
 /* Where an insertion at that index goes: as in Python, beyond either end means that end. */
 size_t list_clamp(size_t len, int64_t index);
 
 void list_init(struct list *list);
-void list_deinit(struct list *list); /* releases the items */
+void list_deinit(struct list *list); /* releases the items: n */
+/* What the items and their tree take: a function of what was done to the list. O(1) */
 size_t list_memory_bytes(const struct list *list);
 /* Borrowed item; position < len. */
 struct value list_at(const struct list *list, size_t position);
+/* The items from position on that lie together, borrowed, until the list changes: *count of them,
+ * 1 to 256. position < len. O(log n); to visit all:
+ *   for (size_t at = 0, count; at < list->len; at += count)
+ *     items = list_run(list, at, &count); */
+const struct value *list_run(const struct list *list, size_t position, size_t *count);
 /* value is taken, the old item is answered and the caller's. */
 struct value list_replace(struct list *list, size_t position, struct value value);
-/* All or none are taken. HF_REASON_NONE | NO_MEMORY OBJECT_TOO_BIG */
+/* All or none are taken. O(log n + count). HF_REASON_NONE | NO_MEMORY OBJECT_TOO_BIG */
 hf_reason list_insert(struct list *list, size_t position, const struct value *values, size_t count);
 hf_reason list_append(struct list *list, struct value value);
 /* The removed item, the caller's. position < len. */
 struct value list_remove_at(struct list *list, size_t position);
-/* Until list_release, removed items can be put back without memory. */
-void list_hold(struct list *list);
+
+/* For undoing, which must not need memory. */
+
+/* One more item that list_remove_at removes from now on can be put back without memory, whatever is
+ * inserted meanwhile. Until list_release. false: out of memory, unchanged. */
+bool list_hold(struct list *list);
 /* Puts back an item that was removed since; value is taken. */
 void list_restore(struct list *list, size_t position, struct value value);
-void list_release(struct list *list);
-/* Removes what the range selects. The removed are appended to *removed (initialized), the caller's.
- * HF_REASON_NONE | NO_MEMORY, unchanged */
-hf_reason list_remove_range(struct list *list, struct list_range range, struct list *removed);
+void list_release(struct list *list); /* harmless when it is not held */
+
+/* Parts. */
+
+/* The items from position on become *tail, which needs no initializing. position <= len. O(log n)
+ * HF_REASON_NONE | NO_MEMORY */
+hf_reason list_split(struct list *list, size_t position, struct list *tail);
+/* The items of tail come behind those of the list; tail is empty. O(log n)
+ * HF_REASON_NONE | NO_MEMORY OBJECT_TOO_BIG, both unchanged */
+hf_reason list_concat(struct list *list, struct list *tail);
+/* Bytes of memory that the next two take beyond what they leave, at most, until they return. 0 for
+ * a range of step 1 or -1. */
+size_t list_range_scratch_bytes(const struct list *list, struct list_range range);
+/* Removes what the range selects, into *removed (initialized, empty), in ascending order: the
+ * caller's. step 1 or -1: O(log n); else the stretch from the first to the last, and it asks stop.
+ * HF_REASON_NONE | NO_MEMORY STOPPING */
+hf_reason list_remove_range(struct list *list, struct list_range range, struct list *removed,
+                            const struct list_stop *stop);
 /* Python's l[slice] = values. step 1: any number of values may replace the range; else as many as
- * it selects. Values are taken on success; the replaced go to *removed. HF_REASON_NONE | BAD_SLICE
- * NO_MEMORY OBJECT_TOO_BIG, unchanged */
+ * it selects. Values are taken on success; the replaced go to *removed (initialized, empty).
+ * O(log n + count) for step 1, O(count log n) else.
+ * HF_REASON_NONE | BAD_SLICE NO_MEMORY OBJECT_TOO_BIG */
 hf_reason list_replace_range(struct list *list, struct list_range range, const struct value *values,
                              size_t count, struct list *removed);
-/* Position of the first equal item in [from, to). false: none. */
+
+/* Whole lists: n. */
+
+/* Position of the first equal item in [from, to). false: none. May be asked in pieces. */
 bool list_find(const struct list *list, struct value value, size_t from, size_t to,
                size_t *position);
-size_t list_count(const struct list *list, struct value value);
-void list_reverse(struct list *list);
-/* Stable merge sort, as Python's. HF_REASON_NONE | NOT_ORDERED NO_MEMORY, the list as it was */
-hf_reason list_sort(struct list *list, bool reverse);
-/* In place; count <= 0 empties it into *removed. HF_REASON_NONE | NO_MEMORY OBJECT_TOO_BIG */
-hf_reason list_repeat(struct list *list, int64_t count, struct list *removed);
+/* Equal items in [from, to). */
+size_t list_count(const struct list *list, struct value value, size_t from, size_t to);
+void list_reverse(struct list *list); /* about 2 s for the longest list */
+/* Bytes of memory that sorting takes until it returns. */
+size_t list_sort_scratch_bytes(const struct list *list);
+/* Stable, as Python's. HF_REASON_NONE | NOT_ORDERED NO_MEMORY STOPPING, the list as it was */
+hf_reason list_sort(struct list *list, bool reverse, const struct list_stop *stop);
+/* In place, count times the items. count <= 0 moves them to *removed (initialized, empty): O(1).
+ * HF_REASON_NONE | NO_MEMORY OBJECT_TOO_BIG STOPPING */
+hf_reason list_repeat(struct list *list, int64_t count, struct list *removed,
+                      const struct list_stop *stop);
 
 #endif

@@ -1,5 +1,5 @@
-/* The list against an array of numbers: random steps, the same answers. */
-#include "server/objects/list.h"
+/* The list against an array of numbers: random steps, the same answers, and a tree that is in order. */
+#include "server/objects/list_tree.h"
 #include "tests/support/malloc_hook.h"
 #include "tests/support/random.h"
 
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #define ITEMS_MAX 4000
-#define STEPS 150000
+#define STEPS 100000
 
 static uint64_t seed;
 
@@ -38,8 +38,64 @@ static void expect_item(struct value item, int64_t number) {
   value_release(expected);
 }
 
+/* ---- L1 to L5 of list_tree.h */
+
+struct walk {
+  const struct list *list;
+  const struct list_leaf *first_leaf, *last_leaf;
+};
+
+static struct list_branch expect_leaf(struct walk *walk, const struct list_leaf *leaf,
+                                      bool is_edge) {
+  bool is_root = walk->list->height == 0;
+  assert_true(is_root || leaf->capacity == LEAF_SLOTS);
+  assert_in_range(leaf->count, is_edge ? 1 : LEAF_SLOTS_MIN, leaf->capacity);
+  walk->first_leaf = walk->first_leaf ? walk->first_leaf : leaf;
+  walk->last_leaf = leaf;
+  size_t from = leaf == walk->list->front ? walk->list->first : 0;
+  size_t to = leaf->count - (leaf == walk->list->back ? walk->list->rest : 0u);
+  assert_true(from < to);
+  size_t bytes = leaf_bytes(leaf->capacity) + list_items_bytes(leaf->items + from, to - from);
+  return (struct list_branch){.slots = leaf->count, .bytes = bytes};
+}
+
+static struct list_branch expect_tree(struct walk *walk, const void *tree, unsigned height,
+                                      bool front, bool back) {
+  if (height == 0) {
+    return expect_leaf(walk, tree, front || back);
+  }
+  const struct list_node *node = tree;
+  struct list_branch all = {.bytes = NODE_BYTES};
+  size_t least = front && back ? 2 : front || back ? 1 : FANOUT_MIN;
+  assert_in_range(node->count, least, FANOUT);
+  for (unsigned i = 0; i < node->count; i++) {
+    struct list_branch child = expect_tree(walk, node->children[i], height - 1, front && i == 0,
+                                           back && i == node->count - 1);
+    all.slots += child.slots;
+    all.bytes += child.bytes;
+    assert_int_equal(node->ends[i], all.slots);
+    assert_int_equal(node->bytes[i], child.bytes);
+  }
+  return all;
+}
+
+static void expect_invariants(const struct list *list) {
+  if (list->len == 0) {
+    assert_null(list->root);
+    assert_int_equal(list->memory_bytes + list->first + list->rest + list->height, 0);
+    return;
+  }
+  struct walk walk = {.list = list};
+  struct list_branch all = expect_tree(&walk, list->root, list->height, true, true);
+  assert_int_equal(all.slots, list->first + list->len + list->rest);
+  assert_int_equal(all.bytes, list->memory_bytes);
+  assert_ptr_equal(walk.first_leaf, list->front);
+  assert_ptr_equal(walk.last_leaf, list->back);
+}
+
 static void expect_same(const struct model *model) {
   assert_int_equal(model->list.len, model->len);
+  expect_invariants(&model->list);
   for (size_t i = 0; i < model->len; i++) {
     expect_item(list_at(&model->list, i), model->items[i]);
   }
@@ -125,10 +181,12 @@ static void step_remove_range(struct model *model) {
   struct list_range range = some_range(model);
   struct list removed;
   list_init(&removed);
-  assert_int_equal(list_remove_range(&model->list, range, &removed), HF_REASON_NONE);
+  assert_int_equal(list_remove_range(&model->list, range, &removed, NULL), HF_REASON_NONE);
   assert_int_equal(removed.len, range.count);
-  for (size_t i = 0; i < range.count; i++) {
-    expect_item(list_at(&removed, i), model->items[range.start + (int64_t)i * range.step]);
+  expect_invariants(&removed);
+  for (size_t i = 0; i < range.count; i++) { /* in ascending order */
+    size_t nth = range.step > 0 ? i : range.count - 1 - i;
+    expect_item(list_at(&removed, i), model->items[range.start + (int64_t)nth * range.step]);
   }
   for (size_t i = 0; i < range.count; i++) { /* naively from the highest position down */
     size_t nth = range.step > 0 ? range.count - 1 - i : i;
@@ -201,7 +259,7 @@ static void step_find(struct model *model) {
   } else {
     assert_true(expected >= to);
   }
-  assert_int_equal(list_count(&model->list, item), count);
+  assert_int_equal(list_count(&model->list, item, 0, model->len), count);
   value_release(item);
 }
 
@@ -221,7 +279,7 @@ static void step_sort(struct model *model) {
     texts += model->items[i] % 5 == 0;
   }
   bool reverse = random_below(&model->random, 2);
-  hf_reason reason = list_sort(&model->list, reverse);
+  hf_reason reason = list_sort(&model->list, reverse, NULL);
   if (texts > 0 && texts < model->len) {
     assert_int_equal(reason, HF_REASON_NOT_ORDERED);
     return;
@@ -246,7 +304,7 @@ static void step_repeat(struct model *model) {
   list_init(&removed);
   if ((int64_t)model->len * count <= ITEMS_MAX) {
     size_t len = model->len;
-    assert_int_equal(list_repeat(&model->list, count, &removed), HF_REASON_NONE);
+    assert_int_equal(list_repeat(&model->list, count, &removed, NULL), HF_REASON_NONE);
     assert_int_equal(removed.len, count <= 0 ? len : 0);
     model->len = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -261,6 +319,69 @@ static void step_repeat(struct model *model) {
   }
 }
 
+/* The two parts change places. */
+static void step_split(struct model *model) {
+  size_t position = random_below(&model->random, model->len + 1);
+  int64_t items[ITEMS_MAX];
+  struct list tail;
+  assert_int_equal(list_split(&model->list, position, &tail), HF_REASON_NONE);
+  assert_int_equal(model->list.len, position);
+  assert_int_equal(tail.len, model->len - position);
+  expect_invariants(&model->list);
+  expect_invariants(&tail);
+  assert_int_equal(list_concat(&tail, &model->list), HF_REASON_NONE);
+  expect_invariants(&tail);
+  assert_int_equal(model->list.len, 0);
+  model->list = tail;
+  memcpy(items, model->items, position * sizeof *items);
+  memmove(model->items, model->items + position, (model->len - position) * sizeof *items);
+  memcpy(model->items + model->len - position, items, position * sizeof *items);
+}
+
+struct change {
+  bool is_removal;
+  size_t position;
+  struct value removed; /* one count more */
+};
+
+static struct change change_held(struct model *model, size_t at, bool is_removal) {
+  struct change change = {.is_removal = is_removal && model->list.len > 0, .position = at};
+  if (change.is_removal) {
+    change.position = at < model->list.len ? at : model->list.len - 1;
+    assert_true(list_hold(&model->list));
+    change.removed = value_retain(list_at(&model->list, change.position));
+    value_release(list_remove_at(&model->list, change.position));
+  } else {
+    struct value item = item_of(some_number(model));
+    assert_int_equal(list_insert(&model->list, change.position, &item, 1), HF_REASON_NONE);
+  }
+  return change;
+}
+
+/* Changes in a place, and all are undone while there is no memory. */
+static void step_undo(struct model *model) {
+  struct change changes[400];
+  size_t count = random_below(&model->random, random_below(&model->random, 20) == 0 ? 400 : 30),
+         at = random_below(&model->random, model->len + 1);
+  for (size_t i = 0; i < count; i++) {
+    size_t shift = random_below(&model->random, 30);
+    at = random_below(&model->random, 50) == 0 ? random_below(&model->random, model->list.len + 1)
+                                               : at + shift - (at + shift >= 14 ? 14 : 0);
+    at = at < model->list.len ? at : model->list.len;
+    changes[i] = change_held(model, at, random_below(&model->random, 2));
+  }
+  malloc_hook_fail_from(1);
+  while (count-- > 0) {
+    if (changes[count].is_removal) {
+      list_restore(&model->list, changes[count].position, changes[count].removed);
+    } else {
+      value_release(list_remove_at(&model->list, changes[count].position));
+    }
+  }
+  malloc_hook_fail(0);
+  list_release(&model->list);
+}
+
 static void take_step(struct model *model, int step) {
   bool growing = step / 3000 % 2 == 0;
   switch (random_below(&model->random, 100)) {
@@ -268,14 +389,16 @@ static void take_step(struct model *model, int step) {
       step_remove_range(model);
       break;
     case 1:
-      step_repeat(model);
+      (random_below(&model->random, 5) ? step_split : step_repeat)(model);
       break;
     case 2:
       step_sort(model);
       break;
     case 3:
-    case 4:
       step_reverse(model);
+      break;
+    case 4:
+      step_undo(model);
       break;
     case 5 ... 9:
       step_replace_range(model);

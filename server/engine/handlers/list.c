@@ -201,7 +201,7 @@ hf_reason handle_list_count(struct call *call) {
   struct value value;
   hf_reason reason = call_value(call, call->message->list_count->value, &value);
   if (!reason) {
-    call_answer_count(call, list_count(&call->object->list, value));
+    call_answer_count(call, list_count(&call->object->list, value, 0, call->object->list.len));
     value_release(value);
   }
   return reason;
@@ -258,7 +258,7 @@ hf_reason handle_list_delete_slice(struct call *call) {
     return reason;
   }
   list_init(&removed);
-  reason = list_remove_range(list, range, &removed);
+  reason = list_remove_range(list, range, &removed, NULL);
   discard_all(call, &removed);
   return reason;
 }
@@ -276,19 +276,29 @@ hf_reason handle_list_reverse(struct call *call) {
 }
 
 hf_reason handle_list_sort(struct call *call) {
-  return list_sort(&call->object->list, call->message->list_sort->reverse);
+  return list_sort(&call->object->list, call->message->list_sort->reverse, NULL);
 }
 
 hf_reason handle_list_clear(struct call *call) {
   return call_bury_content(call);
 }
 
+/* All items, each counted once more. */
+static void copy_items(const struct list *list, struct value *to) {
+  for (size_t at = 0, count; at < list->len; at += count) {
+    const struct value *items = list_run(list, at, &count);
+    for (size_t i = 0; i < count; i++) {
+      *to++ = value_retain(items[i]);
+    }
+  }
+}
+
 hf_reason handle_list_copy(struct call *call) {
   const struct list *list = &call->object->list;
   struct value *values;
   hf_reason reason = call_answer_values(call, REPLY_VALUES, list->len, &values);
-  for (size_t i = 0; !reason && i < list->len; i++) {
-    values[i] = value_retain(list_at(list, i));
+  if (!reason) {
+    copy_items(list, values);
   }
   return reason;
 }
@@ -303,9 +313,7 @@ hf_reason handle_list_concat(struct call *call) {
   }
   reason = call_answer_values(call, REPLY_VALUES, list->len + message->n_items, &values);
   if (!reason) {
-    for (size_t i = 0; i < list->len; i++) {
-      values[i] = value_retain(list_at(list, i));
-    }
+    copy_items(list, values);
     memcpy(values + list->len, more, message->n_items * sizeof *more);
   }
   call_free_values(more, reason ? message->n_items : 0);
@@ -321,8 +329,8 @@ hf_reason handle_list_repeat(struct call *call) {
     return HF_REASON_REPLY_TOO_BIG;
   }
   hf_reason reason = call_answer_values(call, REPLY_VALUES, list->len * times, &values);
-  for (size_t i = 0; !reason && i < list->len * times; i++) {
-    values[i] = value_retain(list_at(list, i % list->len));
+  for (size_t i = 0; !reason && list->len && i < times; i++) {
+    copy_items(list, values + i * list->len);
   }
   return reason;
 }
@@ -338,8 +346,9 @@ static void keep_again(struct call *call, uint64_t times) {
 /* Whether so many copies of the list fit: as they are counted, each with its items' bytes. */
 static bool has_room_for(const struct call *call, size_t copies) {
   const struct list *list = &call->object->list;
-  size_t bytes = list->len * sizeof(struct value) + list->values_bytes, all;
-  return !__builtin_mul_overflow(bytes, copies, &all) && core_has_room(call->engine, all);
+  size_t all;
+  return !__builtin_mul_overflow(list_memory_bytes(list), copies, &all) &&
+         core_has_room(call->engine, all);
 }
 
 hf_reason handle_list_repeat_in_place(struct call *call) {
@@ -353,7 +362,7 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
   if (count > 1 && !has_room_for(call, (size_t)count - 1)) {
     return HF_REASON_MEMORY_FULL;
   }
-  hf_reason reason = list_repeat(list, count, &removed);
+  hf_reason reason = list_repeat(list, count, &removed, NULL);
   if (!reason && count > 1 && call->object->references) {
     keep_again(call, (uint64_t)count);
   }
