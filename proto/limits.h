@@ -39,8 +39,9 @@
 #define HF_MACHINE_BYTES_MAX 64
 #define HF_GRACE_MS_DEFAULT 5000
 #define HF_GRACE_MS_MAX 3600000
-/* Replies kept until acknowledged. Beyond: RESOURCE_EXHAUSTED WINDOW_FULL; the client library
- * waits before it gets there. Also the numbers of one acked_also (TOO_MANY_FIELDS), and the ranges
+/* Replies kept until acknowledged; those of requests that still wait have HF_IN_FLIGHT_MAX for
+ * themselves. Beyond: RESOURCE_EXHAUSTED WINDOW_FULL; the client library waits before it gets there,
+ * and sends once more what is refused all the same. Also the numbers of one acked_also (TOO_MANY_FIELDS), and the ranges
  * of numbers acknowledged that way that a session remembers; a reply beyond them is kept. */
 #define HF_WINDOW_COUNT_MAX 1024
 /* Bytes of kept replies per session; beyond, no new request is taken until some are acknowledged.

@@ -145,25 +145,69 @@ static hf_status session_failure(const hf_conn *conn) {
   return error_take(status, failure_copy(conn->ended));
 }
 
-/* Waits until the window has room. What fills it may wait without limit; but a request that was
- * given up, and is still there, shows that the server does not answer. */
-static hf_status await_window(hf_conn *conn) {
-  const struct window *window = &conn->window;
-  while (window->used_count >= window->used_count_max) {
-    bool has_room =
-        conn_wait(conn, &window->used_count, window->used_count_max - 1, clock_now_ns(), 0);
-    if (!has_room && (conn->state != CONN_UP || window_has_abandoned(window))) {
-      return conn_error_unanswered(conn);
-    }
-  }
-  return conn->state == CONN_ENDED ? session_failure(conn) : HF_OK;
-}
-
 /* On the server; also for somebody's lock on a value or an array. */
 static bool may_wait(const struct request *request) {
   uint32_t operation = request->envelope.operation;
   return request->wait_ms != 0 ||
          (operation >= OPERATION(VALUE_GET) && operation <= OPERATION(ARRAY_ADD));
+}
+
+/* What the call needs in the window, beside whatever else is there. */
+struct need {
+  const uint32_t *count;
+  uint32_t limit; /* *count is not to be beyond it */
+};
+
+static struct need place_of(const struct window *window, const struct request *request) {
+  if (request->wait_ms == 0) {
+    return (struct need){&window->used_count, window->used_count_max + WINDOW_RESERVED_COUNT - 1};
+  }
+  if (window->parked_count >= window->parked_count_max) {
+    return (struct need){&window->parked_count, window->parked_count_max - 1};
+  }
+  return (struct need){&window->used_count, window->used_count_max - 1};
+}
+
+/* A call that waits on the server waits for its place no longer than it would there. */
+static uint64_t place_deadline_ns(const hf_conn *conn, const struct request *request,
+                                  uint64_t since_ns) {
+  bool is_shorter = request->wait_ms > 0 && request->wait_ms < conn->call_timeout_ms;
+  return clock_deadline_ns(since_ns,
+                           (uint64_t)(is_shorter ? request->wait_ms : conn->call_timeout_ms));
+}
+
+static hf_status error_no_place(const hf_conn *conn, const struct request *request) {
+  const struct window *window = &conn->window;
+  if (conn->state != CONN_UP || request->wait_ms == 0 || window_has_abandoned(window)) {
+    return conn_error_unanswered(conn);
+  }
+  return error_format(
+      HF_REASON_IN_FLIGHT_FULL,
+      "%u calls of this process wait on one connection, and more may not; end some, "
+      "or make further calls that wait on a connection of their own",
+      window->parked_count);
+}
+
+/* Waits until the window has room for the call. */
+static hf_status await_place(hf_conn *conn, struct request *request) {
+  struct need need = place_of(&conn->window, request);
+  if (*need.count <= need.limit) {
+    return conn->state == CONN_ENDED ? session_failure(conn) : HF_OK;
+  }
+  uint64_t since_ns = clock_now_ns();
+  uint64_t deadline_ns = place_deadline_ns(conn, request, since_ns);
+  while (*need.count > need.limit) {
+    if (!conn_wait_until(conn, need.count, need.limit, since_ns, deadline_ns)) {
+      return error_no_place(conn, request);
+    }
+    need = place_of(&conn->window, request);
+  }
+  if (request->wait_ms > 0) { /* what is left of its own timeout is for the server */
+    int64_t waited_ms = (int64_t)((clock_now_ns() - since_ns) / CLOCK_NS_PER_MS);
+    int64_t left_ms = request->wait_ms > waited_ms ? request->wait_ms - waited_ms : 0;
+    request->envelope.timeout_ms = request->envelope.timeout_ms < 0 ? -1 : left_ms;
+  }
+  return conn->state == CONN_ENDED ? session_failure(conn) : HF_OK;
 }
 
 hf_status call_submit(struct request *request, struct call *call) {
@@ -173,7 +217,7 @@ hf_status call_submit(struct request *request, struct call *call) {
     return error_reason(HF_REASON_CANCELLED);
   }
   do { /* what is due to be given back takes places too, and more may come while waiting for one */
-    status = await_window(conn);
+    status = await_place(conn, request);
   } while (status == HF_OK && !holds_submit(conn));
   if (status != HF_OK) {
     return status;
@@ -184,6 +228,9 @@ hf_status call_submit(struct request *request, struct call *call) {
   }
   slot->call = call;
   slot->may_wait = may_wait(request);
+  if (request->wait_ms != 0) {
+    window_park(&conn->window, slot);
+  }
   call->slot = slot;
   call->result = request->result;
   call->status = HF_OK;

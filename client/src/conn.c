@@ -315,6 +315,7 @@ void conn_become_child(hf_conn *conn) {
     conn->lost_since_ns = 0;
     conn->has_answered = false;
     conn->window.used_count_max = HF_WINDOW_COUNT_MAX;
+    conn->window.parked_count_max = HF_IN_FLIGHT_MAX;
   }
   window_reset(&conn->window);
   segments_become_child(conn);

@@ -70,6 +70,8 @@ struct hf_conn {
                              again and again, and answers nothing, does not move it */
   uint32_t retry_count;   /* attempts since then */
   uint32_t flap_count;    /* links since then, which came to be and answered nothing */
+  uint64_t resend_at_ns;  /* of requests that the server had no room for */
+  uint32_t resend_count;  /* in a row */
   int dial_error;         /* errno of the last attempt, or of what ended the last link */
 
   bool has_session;

@@ -57,7 +57,7 @@ static void take_down(hf_conn *conn) {
   conn->input_start = conn->input_end = 0;
   conn->state = CONN_DOWN;
   note_loss(conn);
-  window_rewind(&conn->window);
+  window_rewind(&conn->window, conn->transport->framing);
   conn_wake(conn, true);
 }
 
@@ -85,10 +85,32 @@ void conn_write(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- replies */
 
-static bool means_ended(const Holdfast__Response *reply) {
-  static const char reason[] = "SESSION_ENDED";
-  return reply->status == HF_FAILED_PRECONDITION && reply->reason.len == sizeof reason - 1 &&
-         memcmp(reply->reason.data, reason, sizeof reason - 1) == 0;
+static bool means(const Holdfast__Response *reply, hf_reason reason) {
+  const char *word = hf_reason_name(reason);
+  return reply->status == (uint32_t)hf_reason_status(reason) && reply->reason.len == strlen(word) &&
+         memcmp(reply->reason.data, word, reply->reason.len) == 0;
+}
+
+/* The request was not applied. It goes once more, a little later and behind an Acknowledge of all
+ * that was received; one that is being withdrawn does not. */
+static void refuse(hf_conn *conn, struct slot *slot) {
+  if (slot->withdrawal != WITHDRAWAL_NONE) {
+    call_finish(conn, slot, NULL, failure_of(HF_REASON_CANCELLED));
+    return;
+  }
+  if (conn->window.refused_count == 0) {
+    conn->resend_at_ns = clock_now_ns() + backoff_ns(conn->resend_count++);
+  }
+  window_refuse(&conn->window, slot);
+}
+
+static void resend_refused(hf_conn *conn) {
+  if (conn->window.refused_count == 0 || clock_now_ns() < conn->resend_at_ns) {
+    return;
+  }
+  if (!window_resend_refused(&conn->window, conn->transport->framing)) {
+    conn->resend_at_ns = clock_now_ns() + backoff_ns(0);
+  }
 }
 
 static bool hand_out(hf_conn *conn, struct bytes body) {
@@ -106,14 +128,19 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   if (slot == NULL) {
     return true; /* given up and answered before */
   }
-  if (slot == conn->window.unsent) {
+  if (slot == conn->window.unsent && conn->window.unsent_offset > 0) {
     return false; /* an answer to half a request */
   }
   conn->has_answered = true;
   if (reason != HF_REASON_NONE) {
     bool is_bad = reason == HF_REASON_BAD_REPLY || reason == HF_REASON_TOO_DEEP;
     call_finish_unread(conn, slot, is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG);
-  } else if (means_ended(reply)) {
+  } else if (reply->status == HF_OK) {
+    conn->resend_count = 0;
+    call_finish(conn, slot, reply, NULL);
+  } else if (means(reply, HF_REASON_WINDOW_FULL)) {
+    refuse(conn, slot);
+  } else if (means(reply, HF_REASON_SESSION_ENDED)) {
     conn_end(conn, failure_of(HF_REASON_SESSION_ENDED));
   } else {
     call_finish(conn, slot, reply, NULL);
@@ -180,6 +207,9 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
   ssize_t received = -1;
   int error = EAGAIN;
   bool is_cancel;
+  if (conn->window.refused_count > 0 && conn->resend_at_ns < deadline_ns) {
+    deadline_ns = conn->resend_at_ns;
+  }
   conn_unlock(conn);
   short ready = link_wait_or(&conn->link, events, conn->cancel_fd, &is_cancel, deadline_ns);
   if (is_cancel) {
@@ -209,6 +239,7 @@ static void drive(hf_conn *conn, uint64_t deadline_ns) {
   conn->is_driven = true;
   if (conn->state == CONN_UP && !conn->is_broken) {
     acknowledge(conn);
+    resend_refused(conn);
     conn_write(conn);
   }
   if (conn->state == CONN_DOWN) {

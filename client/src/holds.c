@@ -67,7 +67,7 @@ static void submit_releases(hf_conn *conn) {
 /* ---------------------------------------------------------------- forked children */
 
 static bool has_room(const hf_conn *conn) {
-  return conn->window.used_count < conn->window.used_count_max;
+  return conn->window.used_count < conn->window.used_count_max + WINDOW_RESERVED_COUNT;
 }
 
 /* As many as there is room for. */

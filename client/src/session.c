@@ -233,6 +233,7 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
                                                                         : session->in_flight_count;
   conn->window.used_count_max =
       count_max > 0 && count_max < HF_WINDOW_COUNT_MAX ? count_max : HF_WINDOW_COUNT_MAX;
+  conn->window.parked_count_max = conn->window.used_count_max;
   if (session->frame_bytes_max > 0 && session->frame_bytes_max < HF_FRAME_BYTES_MAX) {
     conn->frame_bytes_max = session->frame_bytes_max;
   }
@@ -241,7 +242,7 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
   conn->up_since_ns = clock_now_ns();
   conn->has_answered = false;
   tell_path(conn);
-  window_rewind(&conn->window);
+  window_rewind(&conn->window, conn->transport->framing);
   if (conn->flap_count > 0) {
     ask_for_life(conn);
   }

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #define REQ_ID_BYTES 4
+#define AHEAD_ID 0x80fffffeu
 /* A slot's buffer beyond this is not kept. */
 #define SLOT_KEEP_BYTES 4096
 
 bool window_init(struct window *window) {
-  *window = (struct window){.used_count_max = HF_WINDOW_COUNT_MAX};
+  *window =
+      (struct window){.used_count_max = HF_WINDOW_COUNT_MAX, .parked_count_max = HF_IN_FLIGHT_MAX};
   window->slots = calloc(WINDOW_SLOTS_MAX, sizeof *window->slots);
   return window->slots != NULL;
 }
@@ -18,7 +20,9 @@ void window_deinit(struct window *window) {
     free(window->slots[i].frame);
   }
   free(window->slots);
+  free(window->ahead);
   window->slots = NULL;
+  window->ahead = NULL;
 }
 
 void window_reset(struct window *window) {
@@ -28,6 +32,7 @@ void window_reset(struct window *window) {
   window->last_sequence = 0;
   window->also_count = 0;
   window->unsent_offset = 0;
+  window->ahead_len = window->ahead_sent = 0;
 }
 
 /* Every reply up to this sequence was received. */
@@ -66,18 +71,21 @@ static void forget_covered(struct window *window, uint64_t covered) {
   window->also_count = kept_count;
 }
 
-static void encode(struct window *window, struct slot *slot, enum sp_transport framing,
-                   const struct envelope *envelope) {
-  size_t head_len = sp_prefix_bytes(framing) + REQ_ID_BYTES;
-  uint32_t id = (uint32_t)(slot - window->slots) | 0x80000000u;
-  uint8_t *word = slot->frame + sp_prefix_bytes(framing);
-  size_t body_len = envelope_write(slot->frame + head_len, envelope, slot->sequence, acked(window),
-                                   window->also, window->also_count);
-  sp_prefix_write(framing, slot->frame, REQ_ID_BYTES + body_len);
+static void write_id(uint8_t *word, uint32_t id) {
   word[0] = (uint8_t)(id >> 24);
   word[1] = (uint8_t)(id >> 16);
   word[2] = (uint8_t)(id >> 8);
   word[3] = (uint8_t)id;
+}
+
+static void encode(struct window *window, struct slot *slot, enum sp_transport framing,
+                   const struct envelope *envelope) {
+  size_t head_len = sp_prefix_bytes(framing) + REQ_ID_BYTES;
+  uint32_t id = (uint32_t)(slot - window->slots) | 0x80000000u;
+  size_t body_len = envelope_write(slot->frame + head_len, envelope, slot->sequence, acked(window),
+                                   window->also, window->also_count);
+  sp_prefix_write(framing, slot->frame, REQ_ID_BYTES + body_len);
+  write_id(slot->frame + sp_prefix_bytes(framing), id);
   slot->head_len = head_len;
   slot->frame_len = head_len + body_len;
   window->also_count = 0;
@@ -111,6 +119,7 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
   slot->call = NULL;
   slot->operation = envelope->operation;
   slot->was_sent = slot->is_silent = slot->may_wait = false;
+  slot->is_parked = slot->is_refused = false;
   slot->withdrawal = WITHDRAWAL_NONE;
   slot->withdraws = NULL;
   encode(window, slot, framing, envelope);
@@ -154,6 +163,8 @@ void window_remove(struct window *window, struct slot *slot) {
     slot->frame_capacity = 0;
   }
   window->due_count -= slot->withdrawal == WITHDRAWAL_DUE;
+  window->parked_count -= slot->is_parked;
+  window->refused_count -= slot->is_refused;
   slot->sequence = 0;
   slot->call = NULL;
   slot->next = window->free;
@@ -172,6 +183,10 @@ bool window_has_abandoned(const struct window *window) {
 int window_unsent(const struct window *window, struct iovec *parts, int part_count_max) {
   size_t offset = window->unsent_offset;
   int part_count = 0;
+  if (window->ahead_sent < window->ahead_len) {
+    parts[part_count++] =
+        (struct iovec){window->ahead + window->ahead_sent, window->ahead_len - window->ahead_sent};
+  }
   for (struct slot *slot = window->unsent; slot != NULL && part_count < part_count_max;
        slot = slot->next) {
     parts[part_count++] = (struct iovec){slot->frame + offset, slot->frame_len - offset};
@@ -181,6 +196,10 @@ int window_unsent(const struct window *window, struct iovec *parts, int part_cou
 }
 
 void window_sent(struct window *window, size_t size) {
+  size_t ahead_left = window->ahead_len - window->ahead_sent;
+  size_t ahead = size < ahead_left ? size : ahead_left;
+  window->ahead_sent += ahead;
+  size -= ahead;
   while (size > 0) {
     struct slot *slot = window->unsent;
     size_t left = slot->frame_len - window->unsent_offset;
@@ -198,7 +217,68 @@ void window_sent(struct window *window, size_t size) {
   }
 }
 
-void window_rewind(struct window *window) {
+void window_park(struct window *window, struct slot *slot) {
+  slot->is_parked = true;
+  window->parked_count++;
+}
+
+/* Without memory for it the requests go alone: those that the server refuses go once more. */
+static bool reserve_ahead(struct window *window, size_t size) {
+  if (window->ahead_capacity < size) {
+    free(window->ahead);
+    window->ahead = malloc(size);
+    window->ahead_capacity = window->ahead == NULL ? 0 : size;
+  }
+  return window->ahead_capacity >= size;
+}
+
+/* Its reply, should there be one, belongs to no slot. What it tells is told again by a request that
+ * is answered, since the link may lose it. */
+static void acknowledge_ahead(struct window *window, enum sp_transport framing) {
+  const struct envelope envelope = {.timeout_ms = -1,
+                                    .operation = HOLDFAST__REQUEST__OPERATION_ACKNOWLEDGE,
+                                    .packed = (const uint8_t *)""};
+  size_t head_len = sp_prefix_bytes(framing) + REQ_ID_BYTES;
+  window->ahead_len = window->ahead_sent = 0;
+  forget_covered(window, acked(window));
+  bool tells_nothing = acked(window) == 0 && window->also_count == 0;
+  if (window->unsent == NULL || tells_nothing ||
+      !reserve_ahead(window, head_len + envelope_body_max(&envelope, window->also_count))) {
+    return;
+  }
+  size_t body_len = envelope_write(window->ahead + head_len, &envelope, 0, acked(window),
+                                   window->also, window->also_count);
+  sp_prefix_write(framing, window->ahead, REQ_ID_BYTES + body_len);
+  write_id(window->ahead + sp_prefix_bytes(framing), AHEAD_ID);
+  window->ahead_len = head_len + body_len;
+}
+
+void window_rewind(struct window *window, enum sp_transport framing) {
   window->unsent = window->oldest;
   window->unsent_offset = 0;
+  for (struct slot *slot = window->oldest; slot != NULL; slot = slot->next) {
+    slot->is_refused = false;
+  }
+  window->refused_count = 0;
+  acknowledge_ahead(window, framing);
+}
+
+void window_refuse(struct window *window, struct slot *slot) {
+  window->refused_count += !slot->is_refused;
+  slot->is_refused = true;
+}
+
+bool window_resend_refused(struct window *window, enum sp_transport framing) {
+  struct slot *first = NULL;
+  if (window->unsent_offset > 0 || window->ahead_sent < window->ahead_len) {
+    return false;
+  }
+  for (struct slot *slot = window->newest; slot != NULL; slot = slot->previous) {
+    first = slot->is_refused ? slot : first;
+    slot->is_refused = false;
+  }
+  window->refused_count = 0;
+  window->unsent = first != NULL ? first : window->unsent;
+  acknowledge_ahead(window, framing);
+  return true;
 }

@@ -33,7 +33,10 @@ static inline size_t reply_unpack_bytes_max(size_t reply_bytes) {
 /* Beyond what the server allows of others: acknowledgements and cancels, so that a full window can
  * be emptied. Their replies are not kept. */
 #define WINDOW_SPARE_COUNT 64
-#define WINDOW_SLOTS_MAX (HF_WINDOW_COUNT_MAX + WINDOW_SPARE_COUNT)
+/* For calls that don't wait, beside as many that do as the server allows: else nobody in the process
+ * could bring about what they wait for. */
+#define WINDOW_RESERVED_COUNT 64
+#define WINDOW_SLOTS_MAX (HF_WINDOW_COUNT_MAX + WINDOW_RESERVED_COUNT + WINDOW_SPARE_COUNT)
 
 struct call;
 
@@ -46,9 +49,11 @@ struct slot {
   uint64_t sequence;                          /* 0: free */
   struct call *call;                          /* NULL: nobody waits for the reply */
   uint32_t operation;
-  bool was_sent;  /* on this link or an earlier one */
-  bool is_silent; /* has no reply: it leaves when it was sent */
-  bool may_wait;  /* on the server, for something that may never come */
+  bool was_sent;   /* on this link or an earlier one */
+  bool is_silent;  /* has no reply: it leaves when it was sent */
+  bool may_wait;   /* on the server, for something that may never come */
+  bool is_parked;  /* counted among those that may take one of the server's places for waits */
+  bool is_refused; /* WINDOW_FULL: it goes once more */
   enum withdrawal withdrawal;
   struct slot *withdraws; /* of a Cancel that takes back: what for */
   struct slot *next, *previous;
@@ -60,7 +65,9 @@ struct window {
   uint32_t touched_count; /* slots that were ever used */
   uint32_t used_count;
   uint32_t used_count_max; /* as the server told */
-  uint32_t due_count;      /* slots whose withdrawal is due */
+  uint32_t parked_count, parked_count_max;
+  uint32_t refused_count;
+  uint32_t due_count; /* slots whose withdrawal is due */
   struct slot *oldest, *newest, *unsent;
   size_t unsent_offset; /* bytes of *unsent that are sent already */
   uint64_t last_sequence;
@@ -68,6 +75,10 @@ struct window {
    * that will be answered. */
   uint64_t also[HF_WINDOW_COUNT_MAX];
   uint32_t also_count;
+  /* An Acknowledge that goes ahead of `unsent`: requests that are sent again tell what they told at
+   * first, and count on what others told that are gone. */
+  uint8_t *ahead;
+  size_t ahead_capacity, ahead_len, ahead_sent;
 };
 
 /* What an envelope adds at most: fields of fixed size, tags and lengths. */
@@ -106,8 +117,15 @@ bool window_has_abandoned(const struct window *window);
 int window_unsent(const struct window *window, struct iovec *parts, int part_count_max);
 /* So many bytes of that were sent. */
 void window_sent(struct window *window, size_t size);
-/* Everything has to be sent again. */
-void window_rewind(struct window *window);
+/* A request that may take one of the server's places for waits; see parked_count. */
+void window_park(struct window *window, struct slot *slot);
+/* Everything has to be sent again over a new link, behind an Acknowledge of all that was received. */
+void window_rewind(struct window *window, enum sp_transport framing);
+/* The server had no room for the request, and did not apply it. */
+void window_refuse(struct window *window, struct slot *slot);
+/* All from the first that was refused have to be sent again, behind an Acknowledge; the server knows
+ * those that it has applied. false: not yet, a request is half sent. */
+bool window_resend_refused(struct window *window, enum sp_transport framing);
 
 /* Bytes the body of a request takes at most. */
 size_t envelope_body_max(const struct envelope *envelope, uint32_t also_count);

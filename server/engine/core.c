@@ -162,6 +162,12 @@ static bool is_numbered_one_way(const struct waiter *waiter) {
   return waiter->session && waiter->one_way && waiter->reply->sequence;
 }
 
+/* Whether the session's window has the reply, which does not count there yet. */
+static bool is_pending_in_window(const struct waiter *waiter) {
+  return waiter->session && waiter->reply->sequence && !waiter->one_way &&
+         !(waiter->operation->flags & OPERATION_READS);
+}
+
 static hf_reason check_park(const struct call *call) {
   const struct peer *peer = core_peer(call->engine, call->connection);
   if (!peer || peer->parked >= HF_IN_FLIGHT_MAX) {
@@ -213,6 +219,9 @@ static hf_reason begin_wait(struct call *call) {
   engine->waiting++;
   engine->kept_bytes += waiter_bytes(waiter);
   call->reply->pending = waiter;
+  if (is_pending_in_window(waiter)) {
+    call->session->pending_count++;
+  }
   return HF_REASON_NONE;
 }
 
@@ -230,6 +239,9 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   }
   if (is_numbered_one_way(waiter)) {
     TAILQ_REMOVE(&waiter->session->one_way_waiters, waiter, one_way_link);
+  }
+  if (is_pending_in_window(waiter)) {
+    waiter->session->pending_count--;
   }
   if (peer) {
     peer->parked--;

@@ -131,7 +131,7 @@ hf_reason session_check_sequence(const struct session *session, uint64_t sequenc
   if (sequence <= session->acked || sequences_have(&session->acked_also, sequence)) {
     return HF_REASON_BAD_SEQUENCE;
   }
-  if (session->window.count >= HF_WINDOW_COUNT_MAX ||
+  if (session->window.count - session->pending_count >= HF_WINDOW_COUNT_MAX ||
       session->window_bytes >= HF_WINDOW_BYTES_MAX) {
     return HF_REASON_WINDOW_FULL;
   }

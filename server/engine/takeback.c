@@ -147,14 +147,17 @@ static bool gave_items(const struct reply *reply) {
   }
 }
 
+/* What a session may have unacknowledged, and what waited beside that. */
+#define UNSEEN_MAX (HF_WINDOW_COUNT_MAX + HF_IN_FLIGHT_MAX)
+
 bool core_take_back_unseen(struct engine *engine, struct session *session) {
-  struct reply *unseen[HF_WINDOW_COUNT_MAX];
+  struct reply *unseen[UNSEEN_MAX];
   size_t count = 0, position = 0;
   uint64_t sequence;
   void *item;
   while (map64_next(&session->window, &position, &sequence, &item)) {
     struct reply *reply = item;
-    if (!reply->pending && gave_items(giving_reply(reply)) && count < HF_WINDOW_COUNT_MAX) {
+    if (!reply->pending && gave_items(giving_reply(reply)) && count < UNSEEN_MAX) {
       unseen[count++] = reply;
     }
   }

@@ -124,6 +124,36 @@ static void test_bounds_full_window_takes_releases_that_come_meanwhile(void **st
   filler_deinit(&filler);
 }
 
+/* Calls that don't wait have places kept for them: one of them brings what the others wait for. */
+static void test_bounds_waiting_calls_leave_places_to_others(void **state) {
+  struct filler filler;
+  hf_queue *queue;
+  hf_value value;
+  uint64_t size;
+  (void)state;
+  filler_init(&filler);
+  expect_ok(hf_queue_open(filler.conn, "another", 0, &queue));
+  filler_start(&filler);
+  for (int i = 0; i < 3 * HF_WINDOW_COUNT_MAX; i++) {
+    expect_ok(hf_queue_put(queue, hf_int(i), 0));
+  }
+  expect_ok(hf_queue_size(queue, &size));
+  assert_int_equal(size, 3 * HF_WINDOW_COUNT_MAX);
+  expect_ok(hf_queue_get(queue, 0, &value));
+  uint64_t start_ms = now_ms();
+  expect_fails(hf_queue_get(queue, 300, &value), RESOURCE_EXHAUSTED, IN_FLIGHT_FULL);
+  assert_in_range(now_ms() - start_ms, 290, 3000);
+  assert_non_null(strstr(hf_last_error()->message, "a connection of their own"));
+  for (int i = 0; i < HF_WINDOW_COUNT_MAX; i++) {
+    expect_ok(hf_queue_put(filler.queue, hf_int(i), 0));
+  }
+  filler_join(&filler);
+  expect_ok(hf_queue_get(queue, 300, &value));
+  expect_ok(hf_object_delete(HF_AS_OBJECT(queue)));
+  hf_queue_close(queue);
+  filler_deinit(&filler);
+}
+
 static void *push_one(void *argument) {
   hf_dict *dict = argument;
   hf_conn *conn = hf_object_conn(HF_AS_OBJECT(dict));
@@ -275,6 +305,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_bounds_replies_near_a_frame_are_answered_or_refused),
     cmocka_unit_test(test_bounds_too_many_values_are_called_so),
     cmocka_unit_test(test_bounds_full_window_takes_releases_that_come_meanwhile),
+    cmocka_unit_test(test_bounds_waiting_calls_leave_places_to_others),
     cmocka_unit_test(test_bounds_full_window_lets_one_way_calls_through),
     cmocka_unit_test(test_bounds_full_window_of_a_stopped_server_gives_up),
     cmocka_unit_test(test_bounds_full_window_is_shared_by_pipelines),

@@ -118,6 +118,21 @@ static void test_repeated_read_of_a_reference_holds_it_once(void **state) {
   assert_int_equal(story_objects(&story, 3), 2);
 }
 
+/* As many as a connection may have, and beside them the whole window. */
+static void test_waiting_requests_leave_the_window_to_others(void **state) {
+  (void)state;
+  for (uint64_t sequence = 1; sequence <= HF_IN_FLIGHT_MAX; sequence++) {
+    story_get(&story, 1, sequence, "q", STORY_WAIT_FOREVER);
+  }
+  story_expect(&story, "");
+  for (uint64_t i = 1; i <= HF_WINDOW_COUNT_MAX; i++) {
+    acknowledge(1, HF_IN_FLIGHT_MAX + i, 0);
+    story.len = 0;
+  }
+  acknowledge(1, HF_IN_FLIGHT_MAX + HF_WINDOW_COUNT_MAX + 1, 0);
+  story_expect(&story, "1 <- #2049 RESOURCE_EXHAUSTED WINDOW_FULL\n");
+}
+
 static void test_acknowledged_sequence_is_refused(void **state) {
   (void)state;
   story_put(&story, 1, 1, "q", 5, 0);
@@ -343,6 +358,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       STORY(test_repeated_request_is_answered_not_repeated),
       STORY(test_sequences_at_the_top_of_the_range_are_acknowledged),
+      STORY(test_waiting_requests_leave_the_window_to_others),
       STORY(test_repeated_get_answers_the_same_item),
       STORY(test_repeated_read_reads_again),
       STORY(test_repeated_read_of_a_reference_holds_it_once),

@@ -92,11 +92,82 @@ static void test_window_what_was_never_sent_is_told_again(void **state) {
   assert_true(tells(next, sequences[299] + 1));
 }
 
+/* The frame that goes ahead, read; all of it is sent, in two parts. */
+static Holdfast__Request *send_ahead(void) {
+  size_t head_len = sp_prefix_bytes(SP_TCP) + REQ_ID_BYTES;
+  struct iovec parts[2];
+  assert_int_equal(window_unsent(&window, parts, 2), 2);
+  Holdfast__Request *request = holdfast__request__unpack(
+      NULL, parts[0].iov_len - head_len, (const uint8_t *)parts[0].iov_base + head_len);
+  assert_non_null(request);
+  window_sent(&window, parts[0].iov_len - 3);
+  assert_int_equal(window_unsent(&window, parts, 2), 2);
+  assert_int_equal(parts[0].iov_len, 3);
+  window_sent(&window, 3);
+  return request;
+}
+
+/* A silent request told of it, and was lost with the link: those that were encoded behind it count
+ * on it. */
+static void test_window_a_new_link_begins_with_all_that_was_received(void **state) {
+  (void)state;
+  const struct slot *first = send_one();
+  struct slot *answered = send_one();
+  uint64_t sequence = answered->sequence;
+  window_remove(&window, answered);
+  add()->is_silent = true;
+  send_all();
+  window_rewind(&window, SP_TCP);
+  Holdfast__Request *request = send_ahead();
+  assert_int_equal(request->operation_case, HOLDFAST__REQUEST__OPERATION_ACKNOWLEDGE);
+  assert_int_equal(request->acked, first->sequence - 1);
+  bool found = false;
+  for (size_t i = 0; i < request->n_acked_also; i++) {
+    found |= request->acked_also[i] == sequence;
+  }
+  assert_true(found);
+  holdfast__request__free_unpacked(request, NULL);
+  send_all();
+  assert_true(tells(add(), sequence)); /* the Acknowledge has no reply: it may be lost as well */
+}
+
+/* From the first on, in their order, with the same sequences. */
+static void test_window_what_was_refused_goes_once_more(void **state) {
+  struct iovec parts[8];
+  struct slot *slots[4];
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    slots[i] = send_one();
+  }
+  window_remove(&window, slots[0]);
+  window_refuse(&window, slots[2]);
+  window_refuse(&window, slots[2]);
+  assert_int_equal(window.refused_count, 1);
+  assert_true(window_resend_refused(&window, SP_TCP));
+  assert_int_equal(window.refused_count, 0);
+  Holdfast__Request *request = send_ahead();
+  assert_int_equal(request->acked, slots[1]->sequence - 1);
+  holdfast__request__free_unpacked(request, NULL);
+  assert_int_equal(window_unsent(&window, parts, 8), 2);
+  assert_ptr_equal(parts[0].iov_base, slots[2]->frame);
+  assert_ptr_equal(parts[1].iov_base, slots[3]->frame);
+  window_sent(&window, 1);
+  window_refuse(&window, slots[1]);
+  assert_false(window_resend_refused(&window, SP_TCP)); /* half of a request is sent */
+  send_all();
+  assert_true(window_resend_refused(&window, SP_TCP));
+  send_all();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_window_what_a_silent_request_told_is_told_again, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_window_what_was_never_sent_is_told_again, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_window_a_new_link_begins_with_all_that_was_received,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_window_what_was_refused_goes_once_more, set_up,
                                       tear_down),
   };
   return cmocka_run_group_tests_name("window", tests, NULL, NULL);
