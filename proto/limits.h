@@ -5,6 +5,8 @@
 #ifndef HF_PROTO_LIMITS_H
 #define HF_PROTO_LIMITS_H
 
+#include <stddef.h>
+
 #define HF_PORT 4653
 
 /* Framing. A longer message closes the connection: its length can't be trusted to skip it. */
@@ -56,9 +58,22 @@
 #define HF_IN_FLIGHT_MAX \
   1024 /* parked requests per connection; RESOURCE_EXHAUSTED IN_FLIGHT_FULL */
 #define HF_UNSENT_BYTES_MAX \
-  (1u << 20) /* unsent replies beyond this: the connection is not read from */
+  (1u << 20) /* unsent replies beyond this: the connection is not read from, and what was is not \
+                applied */
 /* A peer that takes no byte of its replies for this long is closed. */
 #define HF_DRAIN_TIMEOUT_MS 30000
+/* A request must have come as a whole so long after its first byte: that, and what its length takes
+ * at that rate. Slower ones are closed. */
+#define HF_PART_MS_MAX 30000
+#define HF_PART_BYTES_PER_MS_MIN 128
+/* What buffers of all connections take together: parts of requests and encoded replies. An eighth of
+ * --memory-max, within these. A quarter of it is for buffers of up to 16 KiB, so that large messages
+ * don't stop small ones. Beyond: a connection waits, and who has held most for longest is closed.
+ * The same again is what replies may keep in memory while their peers don't read. */
+#define HF_BUFFER_BYTES_MIN ((size_t)128 << 20)
+#define HF_BUFFER_BYTES_MAX ((size_t)1 << 30)
+#define HF_HOLDING_BYTES_MIN ((size_t)64 << 10) /* who holds less is never closed for it */
+#define HF_HOLDING_MS_MIN 2000                  /* nor who has held it for less */
 /* Connections through shared memory; one more gets no rings, and uses a socket. */
 #define HF_RINGS_MAX 1024
 /* Bytes under way each way in shared memory at most, a power of two; more waits at the writer. */

@@ -57,20 +57,15 @@ static const struct dispatch_sink *sink_of(const struct server *server, uint64_t
   return connection & LOCAL_CONNECTION ? local_sink(server->local) : net_sink(server->net);
 }
 
-static uint8_t *begin_reply(void *ctx, void *self, uint64_t connection,
-                            const struct sp_route *route, size_t body_len) {
+static bool deliver_reply(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
+                          struct reply *reply) {
   const struct dispatch_sink *sink = sink_of(ctx, connection);
-  return sink->begin(sink->ctx, self, connection, route, body_len);
+  return sink->deliver(sink->ctx, self, connection, route, reply);
 }
 
-static void commit_reply(void *ctx, void *self, uint64_t connection) {
+static void close_connection(void *ctx, uint64_t connection, const char *why) {
   const struct dispatch_sink *sink = sink_of(ctx, connection);
-  sink->commit(sink->ctx, self, connection);
-}
-
-static void close_connection(void *ctx, uint64_t connection) {
-  const struct dispatch_sink *sink = sink_of(ctx, connection);
-  sink->close(sink->ctx, connection);
+  sink->close(sink->ctx, connection, why);
 }
 
 static int lend_segment(void *ctx, uint64_t segment, size_t *bytes) {
@@ -89,7 +84,7 @@ static bool start_parts(struct server *server, const struct options *options) {
   if (server->net == NULL || server->local == NULL) {
     return false;
   }
-  server->sink = (struct dispatch_sink){server, begin_reply, commit_reply, close_connection};
+  server->sink = (struct dispatch_sink){server, deliver_reply, close_connection};
   struct dispatch_config config = {.memory_bytes_max = options->memory_bytes_max,
                                    .version = HF_VERSION};
   if (server->segments != NULL) {

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define CAPACITY_MIN 512
+#define DOUBLING_MAX \
+  ((size_t)1 << 20) /* larger buffers hold one large message: its length is known */
 
 void buffer_init(struct buffer *buffer, struct buffer_budget *budget) {
   *buffer = (struct buffer){.budget = budget};
@@ -16,9 +18,10 @@ void buffer_deinit(struct buffer *buffer) {
   *buffer = (struct buffer){.budget = buffer->budget};
 }
 
-static bool budget_take(struct buffer_budget *budget, size_t more) {
+static bool budget_take(struct buffer_budget *budget, size_t more, size_t capacity) {
   size_t before = atomic_fetch_add(&budget->used_bytes, more);
-  if (before + more <= budget->bytes_max) {
+  size_t kept = capacity > BUFFER_SMALL_BYTES ? budget->small_bytes : 0;
+  if (before + more + kept <= budget->bytes_max) {
     return true;
   }
   atomic_fetch_sub(&budget->used_bytes, more);
@@ -35,10 +38,10 @@ static void move_to_front(struct buffer *buffer) {
 static bool grow(struct buffer *buffer, size_t wanted) {
   size_t capacity = buffer->capacity < CAPACITY_MIN ? CAPACITY_MIN : buffer->capacity;
   while (capacity < wanted) {
-    capacity *= 2;
+    capacity = capacity < DOUBLING_MAX ? capacity * 2 : wanted;
   }
   size_t more = capacity - buffer->capacity;
-  if (!budget_take(buffer->budget, more)) {
+  if (!budget_take(buffer->budget, more, capacity)) {
     return false;
   }
   uint8_t *data = realloc(buffer->data, capacity);

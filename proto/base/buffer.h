@@ -1,7 +1,8 @@
 /* A run of bytes that grows at its end and is taken from its start, within a shared budget.
  *
  * layer   base
- * shapes  capacity doubles; what was taken is room again once the rest is moved to the front
+ * shapes  capacity doubles up to 1 MiB, and is what is needed beyond; what was taken is room again
+ *         once the rest is moved to the front
  * threads one at a time; the budget is shared by all
  * memory  owns data
  */
@@ -13,10 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A buffer of no more than this is small: part of the budget is for these alone. */
+#define BUFFER_SMALL_BYTES ((size_t)16 << 10)
+
 /* What all buffers together may take: many peers must not do what one can't. */
 struct buffer_budget {
   atomic_size_t used_bytes;
   size_t bytes_max;
+  size_t small_bytes; /* of these: kept for small buffers */
 };
 
 struct buffer {

@@ -4,7 +4,6 @@
 #include "proto/base/complaints.h"
 #include "proto/base/log.h"
 #include "proto/wire.h"
-#include "server/dispatch/encode.h"
 #include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
 #include "server/dispatch/ticker.h"
@@ -27,6 +26,7 @@ struct dispatch {
   struct ticker ticker;
   struct undertaker undertaker;
   struct processes processes;
+  struct budget budget;  /* of connections */
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
   struct turn *turn; /* the one the engine works for */
@@ -73,53 +73,27 @@ static void remember_deadlock(void *ctx, const char *circle) {
 
 /* ---- a turn */
 
-/* Its length on the wire, after it became an error if it was beyond what a frame takes. */
-static size_t fit_reply(const struct dispatch *dispatch, struct reply **reply) {
-  size_t len = encode_reply_len(*reply, dispatch->version);
-  if (len <= HF_REPLY_BYTES_MAX) {
-    return len;
-  }
-  struct reply *error = reply_new((*reply)->sequence); /* the session may still keep the other */
-  if (!error) {
-    return 0;
-  }
-  error->reason = HF_REASON_REPLY_TOO_BIG;
-  error->operation = (*reply)->operation;
-  reply_release(*reply);
-  *reply = error;
-  return encode_reply_len(error, dispatch->version);
-}
-
-static void send_reply(struct dispatch *dispatch, void *self, uint64_t served,
-                       struct turn_delivery *delivery) {
-  struct dispatch_sink *sink = &dispatch->sink;
-  void *own = delivery->connection == served ? self : NULL;
-  size_t len = fit_reply(dispatch, &delivery->reply);
-  if (delivery->reply->reason) {
-    log_line(LOG_DEBUG, "failed connection=%llu operation=%s reason=%s",
-             (unsigned long long)delivery->connection, operations_name(delivery->reply->operation),
-             hf_reason_name(delivery->reply->reason));
-  }
-  uint8_t *body = sink->begin(sink->ctx, own, delivery->connection, &delivery->route, len);
-  if (body) {
-    if (len) {
-      encode_reply(delivery->reply, dispatch->version, body);
-    }
-    sink->commit(sink->ctx, own, delivery->connection);
-  }
-}
-
-static void send_deliveries(struct dispatch *dispatch, struct turn *turn, void *self,
+/* Whether the connection that is served has room for more replies. */
+static bool send_deliveries(struct dispatch *dispatch, struct turn *turn, void *self,
                             uint64_t served) {
+  const struct dispatch_sink *sink = &dispatch->sink;
+  bool has_room = true;
   for (size_t i = 0; i < turn->deliveries_count; i++) {
     struct turn_delivery *delivery = &turn->deliveries[i];
+    bool is_own = self != NULL && delivery->connection == served;
     if (!delivery->reply) {
-      dispatch->sink.close(dispatch->sink.ctx, delivery->connection);
-      continue;
+      sink->close(sink->ctx, delivery->connection, "session moved");
+    } else {
+      bool has_more = sink->deliver(sink->ctx, is_own ? self : NULL, delivery->connection,
+                                    &delivery->route, delivery->reply);
+      has_room = is_own ? has_more : has_room;
     }
-    send_reply(dispatch, self, served, delivery);
   }
-  turn_clear_deliveries(turn);
+  turn->deliveries_count = turn->reply_bytes = 0;
+  if (budget_is_exceeded(&dispatch->budget)) {
+    dispatch_make_room(dispatch);
+  }
+  return has_room;
 }
 
 /* The engine is the caller's until end_turn. */
@@ -129,7 +103,8 @@ static struct engine *begin_turn(struct dispatch *dispatch, struct turn *turn) {
   return dispatch->engine;
 }
 
-static void end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
+/* As send_deliveries. */
+static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   struct turn *turn = dispatch->turn;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
   struct object *buried = engine_take_buried(dispatch->engine);
@@ -144,7 +119,7 @@ static void end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
     free(turn->deadlock);
     turn->deadlock = NULL;
   }
-  send_deliveries(dispatch, turn, self, served);
+  return send_deliveries(dispatch, turn, self, served);
 }
 
 /* Before this thread begins another turn: a mutex is had by who asks when it is free, and a thread
@@ -178,11 +153,13 @@ static size_t decode_some(struct turn *turn, uint64_t connection,
   return idx;
 }
 
-/* In one turn of the engine, or in several where the replies are large, or the work is much. */
-static void apply_all(struct dispatch *dispatch, struct turn *turn, void *self,
-                      uint64_t connection) {
+/* In one turn of the engine, or in several where the replies are large, or the work is much. Answers
+ * how many were applied. */
+static size_t apply_all(struct dispatch *dispatch, struct turn *turn, void *self,
+                        uint64_t connection) {
   size_t applied = 0;
-  while (applied < turn->requests_count) {
+  bool has_room = true;
+  while (has_room && applied < turn->requests_count) {
     uint64_t now_ns = clock_now_ns();
     struct engine *engine = begin_turn(dispatch, turn);
     uint64_t steps_end = engine_steps(engine) + HF_TURN_STEPS_MAX;
@@ -191,31 +168,51 @@ static void apply_all(struct dispatch *dispatch, struct turn *turn, void *self,
       engine_apply(engine, now_ns, &turn->requests[applied++]);
       has_steps = engine_steps(engine) < steps_end;
     } while (applied < turn->requests_count && has_steps &&
-             turn->reply_bytes <= TURN_REPLY_BYTES_MAX);
-    end_turn(dispatch, self, connection);
+             turn->reply_bytes <= HF_UNSENT_BYTES_MAX);
+    has_room = end_turn(dispatch, self, connection);
     if (!has_steps && applied < turn->requests_count) {
       let_others_in();
     }
   }
+  return applied;
 }
 
-void dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
-                       const struct dispatch_message *messages, size_t count) {
-  while (count > 0) {
+size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
+                         const struct dispatch_message *messages, size_t count) {
+  size_t applied = 0, decoded = 0;
+  while (applied == decoded && applied < count) {
     struct turn *turn = turn_acquire(&dispatch->turns);
     if (!turn) {
-      dispatch->sink.close(dispatch->sink.ctx, connection);
-      return;
+      dispatch->sink.close(dispatch->sink.ctx, connection, "no memory for its requests");
+      break;
     }
-    size_t decoded = decode_some(turn, connection, messages, count);
-    apply_all(dispatch, turn, self, connection);
+    decoded += decode_some(turn, connection, messages + applied, count - applied);
+    applied += apply_all(dispatch, turn, self, connection);
     turn_release(&dispatch->turns, turn);
-    messages += decoded;
-    count -= decoded;
   }
+  return applied;
 }
 
 /* ---- connections, time, life */
+
+void dispatch_init_outbox(struct dispatch *dispatch, struct outbox *outbox, uint64_t connection,
+                          enum sp_transport transport) {
+  outbox_init(outbox, &dispatch->budget, dispatch->version, connection, transport);
+}
+
+struct budget *dispatch_budget(struct dispatch *dispatch) {
+  return &dispatch->budget;
+}
+
+void dispatch_make_room(struct dispatch *dispatch) {
+  uint64_t connection = budget_choose(&dispatch->budget, clock_now_ns());
+  if (connection != 0) {
+    complaints_log(&dispatch->complaints,
+                   "connection closed connection=%llu why=\"holds too much\"",
+                   (unsigned long long)connection);
+    dispatch->sink.close(dispatch->sink.ctx, connection, "holds too much");
+  }
+}
 
 bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, bool one_way) {
   pthread_mutex_lock(&dispatch->mutex);
@@ -234,7 +231,7 @@ static void run_turn(struct dispatch *dispatch,
   }
   uint64_t now_ns = clock_now_ns();
   act(begin_turn(dispatch, turn), now_ns, connection);
-  end_turn(dispatch, NULL, 0);
+  (void)end_turn(dispatch, NULL, 0);
   turn_release(&dispatch->turns, turn);
 }
 
@@ -317,6 +314,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   dispatch->version = config->version;
   pthread_mutex_init(&dispatch->mutex, NULL);
   turn_pool_init(&dispatch->turns);
+  budget_init(&dispatch->budget, config->memory_bytes_max);
   complaints_init(&dispatch->complaints);
   struct engine_config engine_config = make_config(config);
   struct engine_sink engine_sink = {dispatch,     remember_reply,   remember_close,
@@ -330,6 +328,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
     engine_free(dispatch->engine);
   }
   turn_pool_deinit(&dispatch->turns);
+  budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
   free(dispatch);
   return NULL;
@@ -342,6 +341,7 @@ void dispatch_stop(struct dispatch *dispatch) {
   complaints_deinit(&dispatch->complaints);
   engine_free(dispatch->engine);
   turn_pool_deinit(&dispatch->turns);
+  budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
   free(dispatch);
 }

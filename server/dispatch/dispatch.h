@@ -10,6 +10,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/sp.h"
+#include "server/dispatch/outbox.h"
 #include "server/memory/segments.h"
 
 #include <stdbool.h>
@@ -27,22 +28,20 @@ struct dispatch_config {
 /* How replies leave; filled by server from what net and local do. Connections are named by a
  * number, never reused.
  *
- * begin   room for a reply of body_len bytes on the connection: frames it with the route and
- *         answers where to write the body; NULL: the connection is gone, drop the reply. Followed
- *         by commit. self is what dispatch_messages was given when the connection is the one being
- *         served, else NULL.
- * commit  the body is written. Without self the reply must be sent soon by itself; with self, net
- *         sends everything when dispatch_messages returns.
- * close   the connection is to be closed: its session moved to another one. May be called on self.
+ * deliver  the reply, which is taken, is put into the connection's outbox; dropped when the
+ *          connection is gone. self is what dispatch_messages was given when the connection is the
+ *          one being served, else NULL. Without self the reply must be sent soon by itself; with
+ *          self, the transport sends everything when dispatch_messages returns. Answers whether the
+ *          outbox has room for more.
+ * close    the connection is to be closed; why is static. May be called on self.
  *
- * Called without the engine's lock, from any thread; nothing of dispatch between begin and commit.
+ * Called without the engine's lock, from any thread.
  */
 struct dispatch_sink {
   void *ctx;
-  uint8_t *(*begin)(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
-                    size_t body_len);
-  void (*commit)(void *ctx, void *self, uint64_t connection);
-  void (*close)(void *ctx, uint64_t connection);
+  bool (*deliver)(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
+                  struct reply *reply);
+  void (*close)(void *ctx, uint64_t connection, const char *why);
 };
 
 /* A message's body, and what its reply must carry back. Borrowed for the call. */
@@ -61,11 +60,22 @@ void dispatch_drain(struct dispatch *dispatch);
 /* Stops the thread and frees everything. No call may be under way. */
 void dispatch_stop(struct dispatch *dispatch);
 
+/* The outbox of a connection that is to be. */
+void dispatch_init_outbox(struct dispatch *dispatch, struct outbox *outbox, uint64_t connection,
+                          enum sp_transport transport);
+/* Of all connections. */
+struct budget *dispatch_budget(struct dispatch *dispatch);
+/* There was no room for a buffer, or too much waits: a connection that holds much is closed, if one
+ * has held it for too long. Without a connection's lock. */
+void dispatch_make_room(struct dispatch *dispatch);
+
 /* A connection is there. false: out of memory; close it. */
 bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, bool one_way);
-/* Messages that arrived on it, in order. One call at a time per connection. */
-void dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
-                       const struct dispatch_message *messages, size_t count);
+/* Messages that arrived on it, in order. One call at a time per connection. Answers how many of them
+ * were applied: when the replies fill the connection's outbox, the rest is to come again once it has
+ * room. */
+size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
+                         const struct dispatch_message *messages, size_t count);
 /* It is gone; no dispatch_messages for it is under way, none will come. */
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection);
 

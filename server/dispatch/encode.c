@@ -4,20 +4,38 @@
 
 #include <string.h>
 
-/* Counts, and writes unless `at` is NULL. */
+/* Counts all of the Response, and writes those of its bytes that are in [from, from + room). */
 struct writer {
-  uint8_t *at;
-  size_t len;
+  uint8_t *at; /* of byte `from`; room 0: it only counts */
+  size_t from, room;
+  size_t len; /* counted so far */
   const char *version;
+  struct encoding *encoding; /* hints for the next part, of the outermost message; or NULL */
 };
 
 enum wire_type { VARINT = 0, FIXED64 = 1, DELIMITED = 2 };
 
 static void put_byte(struct writer *writer, uint8_t byte) {
-  if (writer->at) {
-    writer->at[writer->len] = byte;
+  size_t offset = writer->len++ - writer->from; /* beyond any room when it is before `from` */
+  if (offset < writer->room) {
+    writer->at[offset] = byte;
   }
-  writer->len++;
+}
+
+/* What of the run is in the window. */
+static void put_run(struct writer *writer, const void *data, size_t len) {
+  size_t end = writer->from + writer->room;
+  size_t first = writer->len > writer->from ? writer->len : writer->from;
+  size_t last = writer->len + len < end ? writer->len + len : end;
+  if (first < last) {
+    memcpy(writer->at + (first - writer->from), (const uint8_t *)data + (first - writer->len),
+           last - first);
+  }
+  writer->len += len;
+}
+
+static bool is_behind_window(const struct writer *writer) {
+  return writer->len >= writer->from + writer->room;
 }
 
 static void put_varint(struct writer *writer, uint64_t number) {
@@ -52,10 +70,7 @@ static uint64_t zigzag(int64_t number) {
 static void put_bytes_arm(struct writer *writer, unsigned field, struct bytes bytes) {
   put_tag(writer, field, DELIMITED);
   put_varint(writer, bytes.len);
-  if (writer->at && bytes.len) {
-    memcpy(writer->at + writer->len, bytes.data, bytes.len);
-  }
-  writer->len += bytes.len;
+  put_run(writer, bytes.data, bytes.len);
 }
 
 static void put_bytes(struct writer *writer, unsigned field, struct bytes bytes) {
@@ -64,18 +79,28 @@ static void put_bytes(struct writer *writer, unsigned field, struct bytes bytes)
   }
 }
 
-/* A sub-message, whose fields `put` writes. */
-static void put_message(struct writer *writer, unsigned field,
-                        void (*put)(struct writer *writer, const void *item), const void *item) {
+typedef void put_fields(struct writer *writer, const void *item);
+
+static size_t count_fields(const struct writer *writer, put_fields *put, const void *item) {
   struct writer counting = {.version = writer->version};
   put(&counting, item);
+  return counting.len;
+}
+
+/* A sub-message of that length, whose fields `put` writes. */
+static void put_counted(struct writer *writer, unsigned field, size_t len, put_fields *put,
+                        const void *item) {
   put_tag(writer, field, DELIMITED);
-  put_varint(writer, counting.len);
-  if (writer->at) {
-    put(writer, item);
+  put_varint(writer, len);
+  if (is_behind_window(writer) || writer->len + len <= writer->from) {
+    writer->len += len;
   } else {
-    writer->len += counting.len;
+    put(writer, item);
   }
+}
+
+static void put_message(struct writer *writer, unsigned field, put_fields *put, const void *item) {
+  put_counted(writer, field, count_fields(writer, put, item), put, item);
 }
 
 /* ---- values */
@@ -105,10 +130,7 @@ static void put_opaque(struct writer *writer, const void *item) {
 
 static void put_real(struct writer *writer, double real) {
   put_tag(writer, HOLDFAST__VALUE__KIND_REAL, FIXED64);
-  if (writer->at) {
-    memcpy(writer->at + writer->len, &real, sizeof real); /* little endian, as this machine */
-  }
-  writer->len += sizeof real;
+  put_run(writer, &real, sizeof real); /* little endian, as this machine */
 }
 
 static void put_value(struct writer *writer, const void *item) {
@@ -151,10 +173,35 @@ static void put_value(struct writer *writer, const void *item) {
 
 /* ---- results */
 
+/* An array of the outermost message begins where the window does, instead of at its beginning: what
+ * the window before it ended in. */
+static size_t first_item(struct writer *writer) {
+  const struct encoding *encoding = writer->encoding;
+  if (encoding == NULL || encoding->item == 0) {
+    return 0;
+  }
+  writer->len = encoding->item_at;
+  return encoding->item;
+}
+
+/* Whether the array's other items are none of this window's. */
+static bool ends_before(struct writer *writer, size_t item, size_t item_at) {
+  if (writer->encoding == NULL || !is_behind_window(writer)) {
+    return false;
+  }
+  writer->encoding->item = item;
+  writer->encoding->item_at = item_at;
+  return true;
+}
+
 static void put_values(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  for (size_t i = 0; i < reply->values_count; i++) {
+  for (size_t i = first_item(writer); i < reply->values_count; i++) {
+    size_t item_at = writer->len;
     put_message(writer, 1, put_value, &reply->values[i]);
+    if (ends_before(writer, i, item_at)) {
+      return;
+    }
   }
 }
 
@@ -166,8 +213,12 @@ static void put_entry(struct writer *writer, const void *item) {
 
 static void put_entries(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  for (size_t i = 0; i + 1 < reply->values_count; i += 2) {
+  for (size_t i = first_item(writer); i + 1 < reply->values_count; i += 2) {
+    size_t item_at = writer->len;
     put_message(writer, 1, put_entry, &reply->values[i]);
+    if (ends_before(writer, i, item_at)) {
+      return;
+    }
   }
 }
 
@@ -295,16 +346,28 @@ static void put_reservation(struct writer *writer, const void *item) {
 
 static void put_response(struct writer *writer, const void *item);
 
+/* The hints are the outermost message's. */
+static void put_outcome(struct writer *writer, const void *item) {
+  struct encoding *encoding = writer->encoding;
+  writer->encoding = NULL;
+  put_response(writer, item);
+  writer->encoding = encoding;
+}
+
 static void put_first(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   put_number(writer, 1, reply->first);
-  put_message(writer, 2, put_response, reply->outcomes[0]);
+  put_message(writer, 2, put_outcome, reply->outcomes[0]);
 }
 
 static void put_results(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  for (size_t i = 0; i < reply->outcomes_count; i++) {
-    put_message(writer, 1, put_response, reply->outcomes[i]);
+  for (size_t i = first_item(writer); i < reply->outcomes_count; i++) {
+    size_t item_at = writer->len;
+    put_message(writer, 1, put_outcome, reply->outcomes[i]);
+    if (ends_before(writer, i, item_at)) {
+      return;
+    }
   }
 }
 
@@ -341,6 +404,20 @@ static void put_locks(struct writer *writer, const void *item) {
   }
 }
 
+/* A result that may be long: it is counted once, whatever the number of its parts. */
+static void put_array(struct writer *writer, unsigned field, put_fields *put,
+                      const struct reply *reply) {
+  struct encoding *encoding = writer->encoding;
+  size_t len = encoding != NULL ? encoding->array_len : 0;
+  if (len == 0) {
+    len = count_fields(writer, put, reply);
+  }
+  if (encoding != NULL) {
+    encoding->array_len = len;
+  }
+  put_counted(writer, field, len, put, reply);
+}
+
 static void put_result(struct writer *writer, const struct reply *reply) {
   switch (reply->shape) {
     case REPLY_NOTHING:
@@ -349,10 +426,10 @@ static void put_result(struct writer *writer, const struct reply *reply) {
       put_message(writer, HOLDFAST__RESPONSE__RESULT_VALUE, put_value, &reply->value);
       break;
     case REPLY_VALUES:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_VALUES, put_values, reply);
+      put_array(writer, HOLDFAST__RESPONSE__RESULT_VALUES, put_values, reply);
       break;
     case REPLY_ENTRIES:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_ENTRIES, put_entries, reply);
+      put_array(writer, HOLDFAST__RESPONSE__RESULT_ENTRIES, put_entries, reply);
       break;
     case REPLY_FLAG:
       put_arm(writer, HOLDFAST__RESPONSE__RESULT_FLAG, reply->flag);
@@ -373,7 +450,7 @@ static void put_result(struct writer *writer, const struct reply *reply) {
       put_message(writer, HOLDFAST__RESPONSE__RESULT_GRANT, put_grant, reply);
       break;
     case REPLY_PAGE:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_PAGE, put_page, reply);
+      put_array(writer, HOLDFAST__RESPONSE__RESULT_PAGE, put_page, reply);
       break;
     case REPLY_FLUSHED:
       put_message(writer, HOLDFAST__RESPONSE__RESULT_FLUSHED, put_flushed, reply->flushed);
@@ -397,7 +474,7 @@ static void put_result(struct writer *writer, const struct reply *reply) {
       put_message(writer, HOLDFAST__RESPONSE__RESULT_FIRST, put_first, reply);
       break;
     case REPLY_RESULTS:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_RESULTS, put_results, reply);
+      put_array(writer, HOLDFAST__RESPONSE__RESULT_RESULTS, put_results, reply);
       break;
     case REPLY_LOCKS:
       put_message(writer, HOLDFAST__RESPONSE__RESULT_LOCKS, put_locks, reply);
@@ -425,6 +502,14 @@ size_t encode_reply_len(const struct reply *reply, const char *version) {
 }
 
 void encode_reply(const struct reply *reply, const char *version, uint8_t *body) {
-  struct writer writer = {.at = body, .version = version};
+  struct writer writer = {.at = body, .room = SIZE_MAX, .version = version};
   put_response(&writer, reply);
+}
+
+void encode_part(const struct reply *reply, const char *version, struct encoding *encoding,
+                 uint8_t *body, size_t len) {
+  struct writer writer = {
+      .at = body, .from = encoding->done, .room = len, .version = version, .encoding = encoding};
+  put_response(&writer, reply);
+  encoding->done += len;
 }

@@ -17,4 +17,16 @@ size_t encode_reply_len(const struct reply *reply, const char *version);
 /* Writes them; body has room for encode_reply_len(). */
 void encode_reply(const struct reply *reply, const char *version, uint8_t *body);
 
+/* A reply of which one part after the other is written. All zero: nothing is yet. */
+struct encoding {
+  size_t done;      /* bytes written */
+  size_t array_len; /* of its array, if it has one and that was counted; else 0 */
+  size_t item,
+      item_at; /* where in the array the last part ended, and at which byte that item begins */
+};
+/* Writes the next len bytes: no more than are left of encode_reply_len(). The parts of a reply cost
+ * together about as much as the whole: only a result within an outcome is counted for each anew. */
+void encode_part(const struct reply *reply, const char *version, struct encoding *encoding,
+                 uint8_t *body, size_t len);
+
 #endif

@@ -1,12 +1,13 @@
 #include "server/dispatch/split.h"
 
+#include "proto/base/clock.h"
+
 /* Replies to one chunk above this make the next one smaller. */
 #define CHUNK_REPLY_BYTES (1u << 20)
 
 size_t split_messages(struct split *split, struct bytes input,
-                      struct dispatch_message messages[SPLIT_COUNT_MAX], size_t *used) {
+                      struct dispatch_message messages[SPLIT_COUNT_MAX]) {
   size_t count = 0;
-  *used = 0;
   split->missing_bytes = 0;
   split->why = NULL;
   while (count < split->count_max && input.len > 0) {
@@ -31,10 +32,40 @@ size_t split_messages(struct split *split, struct bytes input,
       break;
     }
     count++;
-    *used += frame_len;
     input = bytes_of(input.data + frame_len, input.len - frame_len);
   }
   return count;
+}
+
+size_t split_take(struct split *split, struct bytes input, const struct dispatch_message *messages,
+                  size_t applied, size_t count) {
+  split->part_since_ns = 0;
+  if (applied < count) {
+    split->missing_bytes = 0;
+    split->why = NULL;
+  }
+  if (applied == 0) {
+    return 0;
+  }
+  struct bytes last = messages[applied - 1].body; /* at the end of its frame */
+  return (size_t)(last.data + last.len - input.data);
+}
+
+uint64_t split_deadline_ns(struct split *split, size_t input_len, uint64_t now_ns) {
+  if (input_len == 0) {
+    split->part_since_ns = 0;
+    return CLOCK_NEVER;
+  }
+  if (split->part_since_ns == 0) {
+    split->part_since_ns = now_ns;
+  }
+  size_t frame_bytes = input_len + split->missing_bytes;
+  return clock_deadline_ns(split->part_since_ns,
+                           HF_PART_MS_MAX + frame_bytes / HF_PART_BYTES_PER_MS_MIN);
+}
+
+void split_restart_time(struct split *split) {
+  split->part_since_ns = 0;
 }
 
 void split_adapt(struct split *split, size_t count, size_t reply_bytes) {

@@ -42,13 +42,6 @@ void turn_release(struct turn_pool *pool, struct turn *turn) {
   pthread_mutex_unlock(&pool->mutex);
 }
 
-void turn_clear_deliveries(struct turn *turn) {
-  for (size_t i = 0; i < turn->deliveries_count; i++) {
-    reply_release(turn->deliveries[i].reply);
-  }
-  turn->deliveries_count = turn->reply_bytes = 0;
-}
-
 void turn_add_delivery(struct turn *turn, uint64_t connection, const struct sp_route *route,
                        struct reply *reply) {
   if (turn->deliveries_count == turn->deliveries_capacity) {
@@ -62,7 +55,7 @@ void turn_add_delivery(struct turn *turn, uint64_t connection, const struct sp_r
     turn->deliveries_capacity = capacity;
   }
   if (reply) {
-    turn->reply_bytes += reply_array_bytes(reply);
+    turn->reply_bytes += reply_memory_bytes(reply);
   }
   turn->deliveries[turn->deliveries_count++] = (struct turn_delivery){connection, *route, reply};
 }

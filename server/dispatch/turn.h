@@ -21,15 +21,12 @@ struct turn_delivery {
   struct reply *reply; /* one count; NULL: close the connection */
 };
 
-/* A turn that holds more than this in replies sends them before it goes on. */
-#define TURN_REPLY_BYTES_MAX ((size_t)4 << 20)
-
 struct turn {
   struct turn *next; /* in the pool */
   struct arena arena;
   size_t requests_count;
   struct engine_request requests[TURN_REQUESTS_MAX];
-  size_t reply_bytes; /* of the deliveries' arrays */
+  size_t reply_bytes; /* of the deliveries, with the values they refer to */
   size_t deliveries_count, deliveries_capacity;
   struct turn_delivery *deliveries;
   char *deadlock; /* malloc: the one the engine saw in this turn, in words; or NULL */
@@ -46,8 +43,6 @@ void turn_pool_deinit(struct turn_pool *pool);
 struct turn *turn_acquire(struct turn_pool *pool);
 void turn_release(struct turn_pool *pool, struct turn *turn);
 /* reply is taken; dropped when there is no memory to remember it. */
-/* Drops what was delivered. */
-void turn_clear_deliveries(struct turn *turn);
 void turn_add_delivery(struct turn *turn, uint64_t connection, const struct sp_route *route,
                        struct reply *reply);
 

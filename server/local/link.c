@@ -15,10 +15,6 @@
 #define READ_BYTES_MAX (64u << 10) /* in one turn */
 #define KEPT_BYTES_MAX (16u << 10) /* of empty buffers */
 #define RESTING_BYTES_MAX 1024u    /* of those of a link that rests */
-/* See net/reading.c and net/sending.c. */
-#define PART_TIMEOUT_MS 30000
-#define OWN_BYTES_MAX (4 * ((size_t)HF_FRAME_BYTES_MAX + HF_UNSENT_BYTES_MAX))
-#define OTHERS_BYTES_MAX ((size_t)HF_FRAME_BYTES_MAX + HF_UNSENT_BYTES_MAX)
 
 /* ------------------------------------------------------------------------------------- life */
 
@@ -36,8 +32,9 @@ struct local_link *link_new(struct link_house *house, uint64_t id, int door,
   link->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
   atomic_init(&link->references, 1);
   pthread_mutex_init(&link->lock, NULL);
-  buffer_init(&link->input, &house->budget);
-  buffer_init(&link->unsent, &house->budget);
+  link->input_account.connection = id;
+  buffer_init(&link->input, &dispatch_budget(house->dispatch)->buffers);
+  dispatch_init_outbox(house->dispatch, &link->outbox, id, SP_TCP);
   return link;
 }
 
@@ -57,7 +54,8 @@ void link_release(struct local_link *link) {
   }
   close(link->door);
   buffer_deinit(&link->input);
-  buffer_deinit(&link->unsent);
+  budget_forget(dispatch_budget(link->house->dispatch), &link->input_account);
+  outbox_deinit(&link->outbox);
   pthread_mutex_destroy(&link->lock);
   free(link);
 }
@@ -129,6 +127,7 @@ static enum door_status welcome(struct local_link *link, const struct door_hello
   link->is_announced = true;
   link->state = LINK_OPEN;
   pthread_mutex_lock(&link->lock);
+  link->outbox.transport = link->split.transport;
   link->takes_replies = true;
   pthread_mutex_unlock(&link->lock);
   ring_announce_sleep(&link->requests, RING_BELL_KNOCK);
@@ -201,7 +200,7 @@ void link_hear(struct local_link *link) {
 
 /* Whether replies are left is known to whoever looks without the lock. */
 static void note_unsent(struct local_link *link) {
-  bool is_unsent = link->unsent.len > 0;
+  bool is_unsent = !outbox_is_empty(&link->outbox);
   if (atomic_exchange(&link->is_unsent, is_unsent) == is_unsent) {
     return;
   }
@@ -229,18 +228,33 @@ static void announce_wait(struct local_link *link) {
   ring_announce_wait(&link->replies);
 }
 
-/* Moves what fits into the ring. With the lock. */
+/* Moves what fits into the ring. Answers bytes, or RING_BROKEN. */
+static size_t write_ring(struct local_link *link) {
+  struct outbox *outbox = &link->outbox;
+  size_t sent = ring_write(&link->replies, buffer_first(&outbox->encoded), outbox->encoded.len);
+  if (sent == RING_BROKEN) {
+    link_close(link, "its memory makes no sense");
+  } else if (sent > 0) {
+    buffer_consume(&outbox->encoded, sent);
+    outbox_note_sent(outbox, sent);
+    if (outbox->count > 0 && !outbox_fill(outbox)) {
+      link_close(link, "no memory for its replies");
+      return RING_BROKEN;
+    }
+  }
+  return sent;
+}
+
+/* With the lock. */
 static void send_locked(struct local_link *link) {
   bool was_unsent = atomic_load_explicit(&link->is_unsent, memory_order_relaxed);
   bool has_sent = false, has_announced = false;
-  while (link->takes_replies && link->unsent.len > 0) {
-    size_t sent = ring_write(&link->replies, buffer_first(&link->unsent), link->unsent.len);
+  while (link->takes_replies && link->outbox.encoded.len > 0) {
+    size_t sent = write_ring(link);
     if (sent == RING_BROKEN) {
-      link_close(link, "its memory makes no sense");
       break;
     }
     if (sent > 0) {
-      buffer_consume(&link->unsent, sent);
       has_sent = true;
     } else if (has_announced) {
       break;
@@ -258,36 +272,26 @@ static void send_locked(struct local_link *link) {
   if (was_unsent || has_announced) {
     note_unsent(link);
   }
-  buffer_trim(&link->unsent, KEPT_BYTES_MAX);
+  buffer_trim(&link->outbox.encoded, KEPT_BYTES_MAX);
 }
 
-uint8_t *link_reply_begin(struct local_link *link, const struct sp_route *route, size_t body_len,
-                          bool own) {
-  size_t reply_len = sp_prefix_bytes(link->split.transport) + route->len + body_len;
-  size_t bytes_max = own ? OWN_BYTES_MAX : OTHERS_BYTES_MAX;
+bool link_deliver(struct local_link *link, const struct sp_route *route, struct reply *reply,
+                  bool own) {
+  bool has_room = false;
   pthread_mutex_lock(&link->lock);
-  bool has_room = link->takes_replies && link->unsent.len + reply_len <= bytes_max &&
-                  buffer_reserve(&link->unsent, reply_len);
-  if (!has_room) {
+  if (!link->takes_replies) {
+    reply_release(reply);
+  } else if (!outbox_add(&link->outbox, route, reply)) {
     link->takes_replies = false;
-    link_close(link, "too many unread replies");
-    pthread_mutex_unlock(&link->lock);
-    return NULL;
-  }
-  uint8_t *at = buffer_end(&link->unsent);
-  at += sp_prefix_write(link->split.transport, at, route->len + body_len);
-  memcpy(at, route->words, route->len);
-  link->reply_len = reply_len;
-  return at + route->len;
-}
-
-void link_reply_commit(struct local_link *link, bool own) {
-  link->unsent.len += link->reply_len;
-  link->reply_len = 0;
-  if (!own && !link->is_served) {
-    send_locked(link);
+    link_close(link, "no memory for its replies");
+  } else {
+    if (!own && !link->is_served) {
+      send_locked(link);
+    }
+    has_room = !outbox_is_full(&link->outbox);
   }
   pthread_mutex_unlock(&link->lock);
+  return has_room;
 }
 
 /* -------------------------------------------------------------------------------- requests */
@@ -300,22 +304,43 @@ static void set_served(struct local_link *link, bool is_served) {
 
 static void serve_input(struct local_link *link) {
   struct dispatch_message messages[SPLIT_COUNT_MAX];
+  struct dispatch *dispatch = link->house->dispatch;
   struct bytes input = bytes_of(buffer_first(&link->input), link->input.len);
-  size_t used;
-  size_t count = split_messages(&link->split, input, messages, &used);
+  size_t count = split_messages(&link->split, input, messages);
   if (count > 0) {
     set_served(link, true);
-    dispatch_messages(link->house->dispatch, link, link->id, messages, count);
+    size_t applied = dispatch_messages(dispatch, link, link->id, messages, count);
+    size_t used = split_take(&link->split, input, messages, applied, count);
     buffer_consume(&link->input, used);
+    budget_note(dispatch_budget(dispatch), &link->input_account, link->input.capacity, used);
     pthread_mutex_lock(&link->lock);
     link->is_served = false;
-    split_adapt(&link->split, count, link->unsent.len);
+    split_adapt(&link->split, count, outbox_encoded_bytes(&link->outbox));
     send_locked(link);
     pthread_mutex_unlock(&link->lock);
   }
   if (link->split.why != NULL) {
     complain(link, link->split.why);
   }
+}
+
+static void set_starved(struct local_link *link, bool is_starved) {
+  if (is_starved != link->is_starved) {
+    link->is_starved = is_starved;
+    link->house->starved_count += is_starved ? 1 : (uint32_t)-1;
+  }
+}
+
+/* Room for so much more of an incomplete frame, or for a new one. */
+static bool make_room(struct local_link *link, size_t bytes) {
+  struct dispatch *dispatch = link->house->dispatch;
+  bool has_room = buffer_reserve(&link->input, bytes);
+  budget_note(dispatch_budget(dispatch), &link->input_account, link->input.capacity, 0);
+  if (!has_room) {
+    dispatch_make_room(dispatch);
+  }
+  set_starved(link, !has_room);
+  return has_room;
 }
 
 /* Copies bytes out of the ring before anybody looks at them. Whether there were any. */
@@ -327,9 +352,7 @@ static bool read_ring(struct local_link *link) {
   size_t want = used < READ_BYTES_MAX ? used : READ_BYTES_MAX;
   if (used == RING_BROKEN) {
     complain(link, "its memory makes no sense");
-  } else if (!buffer_reserve(&link->input, want)) {
-    link_close(link, "no memory for its requests");
-  } else {
+  } else if (make_room(link, want)) {
     link->input.len += ring_read(&link->requests, buffer_end(&link->input), want);
     if (ring_must_wake_writer(&link->requests)) {
       door_knock(link->door);
@@ -344,8 +367,10 @@ static bool has_whole_message(const struct local_link *link) {
 }
 
 static void note_part(struct local_link *link, uint64_t now_ns) {
-  bool holds_part = link->input.len > KEPT_BYTES_MAX && !has_whole_message(link);
-  link->part_since_ns = now_ns;
+  bool holds_part = link->input.len > 0 && !has_whole_message(link);
+  if (holds_part) {
+    (void)split_deadline_ns(&link->split, link->input.len, now_ns);
+  }
   if (holds_part != link->holds_part) {
     link->holds_part = holds_part;
     link->house->part_count += holds_part ? 1 : (uint32_t)-1;
@@ -362,7 +387,7 @@ static bool is_blocked(struct local_link *link) {
   }
   pthread_mutex_lock(&link->lock);
   send_locked(link);
-  bool blocked = link->unsent.len > HF_UNSENT_BYTES_MAX && !link->has_left;
+  bool blocked = outbox_is_full(&link->outbox) && !link->has_left;
   pthread_mutex_unlock(&link->lock);
   return blocked;
 }
@@ -407,7 +432,7 @@ bool link_rest(struct local_link *link) {
   }
   ring_announce_sleep(&link->requests, RING_BELL_KNOCK);
   bool is_quiet = ring_used(&link->requests) == 0 && !has_whole_message(link);
-  if (!is_quiet && !is_blocked(link)) {
+  if (!is_quiet && !link->is_starved && !is_blocked(link)) {
     ring_withdraw_sleep(&link->requests);
     return false;
   }
@@ -428,11 +453,15 @@ void link_check_times(struct local_link *link, uint64_t now_ns) {
     }
     return;
   }
-  if (link->holds_part && is_past(link->part_since_ns, PART_TIMEOUT_MS, now_ns)) {
+  bool waits_for_it = link->holds_part && !link->is_starved && !is_blocked(link);
+  if (!waits_for_it) {
+    split_restart_time(&link->split);
+  } else if (now_ns >= split_deadline_ns(&link->split, link->input.len, now_ns)) {
     link_close(link, "nothing more in time");
   }
   pthread_mutex_lock(&link->lock);
-  if (link->unsent.len > 0 && is_past(link->unsent_since_ns, HF_DRAIN_TIMEOUT_MS, now_ns)) {
+  if (!outbox_is_empty(&link->outbox) &&
+      is_past(link->unsent_since_ns, HF_DRAIN_TIMEOUT_MS, now_ns)) {
     link_close(link, "replies not read in time");
   }
   pthread_mutex_unlock(&link->lock);
@@ -451,6 +480,7 @@ void link_end(struct local_link *link) {
   }
   pthread_mutex_unlock(&link->lock);
   link->house->part_count -= link->holds_part;
+  set_starved(link, false);
   link->state = LINK_ENDED;
   if (link->is_announced) {
     dispatch_disconnected(link->house->dispatch, link->id);

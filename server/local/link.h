@@ -13,7 +13,7 @@
  *               v                                   v
  *             OPEN ----- left, nonsense, closed --> ENDED
  *
- * While more than HF_UNSENT_BYTES_MAX of replies is unsent, an open link is not read from.
+ * While its outbox is full, an open link is not read from.
  */
 #ifndef HF_LOCAL_LINK_H
 #define HF_LOCAL_LINK_H
@@ -32,9 +32,9 @@
 struct link_house {
   struct segment_lender lender;
   struct dispatch *dispatch; /* borrowed */
-  struct buffer_budget budget;
   struct complaints complaints;
   atomic_uint unsent_count;  /* links with unsent replies */
+  uint32_t starved_count;    /* links without memory for their input; the local thread's */
   uint32_t part_count;       /* links that hold a large part of a request; the local thread's */
   atomic_bool some_are_over; /* links, since the local thread looked for them */
   int poke;                  /* an eventfd of our own: wakes the local thread */
@@ -56,14 +56,15 @@ struct local_link {
   bool is_announced; /* dispatch knows it */
   bool has_left;     /* nothing more will be written to its ring */
   bool holds_part;   /* counted in part_count */
+  bool is_starved;   /* counted in starved_count */
   bool is_busy;      /* gone round; else its ring says that we sleep */
   uint64_t served_ns;
   uint32_t told_cpu; /* the client thinks that we run there */
-  uint64_t part_since_ns;
   TAILQ_ENTRY(local_link) next_busy;
   struct segment *segment; /* NULL before the hello */
   struct ring_end requests;
   struct buffer input;
+  struct budget_account input_account;
   struct split split;
 
   atomic_bool is_unsent;     /* changes under the lock */
@@ -73,9 +74,8 @@ struct local_link {
   bool takes_replies;
   bool is_served; /* by the local thread, which will send */
   struct ring_end replies;
-  struct buffer unsent;
+  struct outbox outbox;
   uint64_t unsent_since_ns; /* or the last time that some of it went */
-  size_t reply_len;         /* framed bytes of the reply begun */
 };
 
 /* With one reference; takes the door on success. NULL: out of memory. */
@@ -101,11 +101,9 @@ bool link_is_over(struct local_link *link);
 /* Nothing of it is served from here on. */
 void link_end(struct local_link *link);
 
-/* See struct dispatch_sink. Between a begin that did not answer NULL and its commit the link is
- * locked. */
-uint8_t *link_reply_begin(struct local_link *link, const struct sp_route *route, size_t body_len,
-                          bool own);
-void link_reply_commit(struct local_link *link, bool own);
+/* See struct dispatch_sink. */
+bool link_deliver(struct local_link *link, const struct sp_route *route, struct reply *reply,
+                  bool own);
 /* Ends it soon. */
 void link_close(struct local_link *link, const char *why);
 /* Wakes the local thread, or keeps it from going to sleep. */

@@ -18,7 +18,6 @@
 
 #define DOORS_MAX 16
 #define EVENTS_MAX 64
-#define BUFFER_BYTES_MAX ((size_t)1 << 30) /* as net's */
 /* While it goes round: when it stops looking at a quiet ring. */
 #define QUIET_NS 500000
 /* While it goes round: how often it looks who knocks. */
@@ -26,6 +25,7 @@
 /* Refused ones that may be told why, at the same time. */
 #define REFUSED_MAX 64
 #define TICK_MS 1000
+#define STARVED_TICK_MS 10 /* while a link waits for memory */
 #define FLUSH_POLL_MS 5
 /* Tags of what epoll reports: the index of a door, this, or the id of a link, alone or with its
  * bell. */
@@ -76,39 +76,24 @@ static struct local_link *acquire(struct local *local, uint64_t id) {
   return link;
 }
 
-/* The reply between begin and commit on this thread: its link is locked and referenced. */
-static _Thread_local struct local_link *replying;
-
-static uint8_t *sink_begin(void *ctx, void *self, uint64_t id, const struct sp_route *route,
-                           size_t body_len) {
+static bool sink_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
+                         struct reply *reply) {
   struct local_link *link = self != NULL ? self : acquire(ctx, id);
   if (link == NULL) {
-    return NULL;
+    reply_release(reply);
+    return false;
   }
-  uint8_t *body = link_reply_begin(link, route, body_len, self != NULL);
-  if (body != NULL) {
-    replying = link;
-  } else if (self == NULL) {
-    link_release(link);
-  }
-  return body;
-}
-
-static void sink_commit(void *ctx, void *self, uint64_t id) {
-  struct local_link *link = replying;
-  (void)ctx;
-  (void)id;
-  replying = NULL;
-  link_reply_commit(link, self != NULL);
+  bool has_room = link_deliver(link, route, reply, self != NULL);
   if (self == NULL) {
     link_release(link);
   }
+  return has_room;
 }
 
-static void sink_close(void *ctx, uint64_t id) {
+static void sink_close(void *ctx, uint64_t id, const char *why) {
   struct local_link *link = acquire(ctx, id);
   if (link != NULL) {
-    link_close(link, "session moved");
+    link_close(link, why);
     link_release(link);
   }
 }
@@ -286,7 +271,11 @@ static void take_pokes(struct local *local) {
 /* Something waits for the clock. */
 static bool needs_clock(struct local *local) {
   return local->hello_count > 0 || local->house.part_count > 0 || local->is_pausing ||
-         atomic_load(&local->house.unsent_count) > 0;
+         local->house.starved_count > 0 || atomic_load(&local->house.unsent_count) > 0;
+}
+
+static int tick_ms(const struct local *local) {
+  return local->house.starved_count > 0 ? STARVED_TICK_MS : TICK_MS;
 }
 
 static void tick(struct local *local, uint64_t now_ns) {
@@ -295,9 +284,12 @@ static void tick(struct local *local, uint64_t now_ns) {
   if (now_ns < local->next_tick_ns) {
     return;
   }
-  local->next_tick_ns = clock_deadline_ns(now_ns, TICK_MS);
+  local->next_tick_ns = clock_deadline_ns(now_ns, (uint64_t)tick_ms(local));
   while ((link = next_link(local, &position)) != NULL) {
     link_check_times(link, now_ns);
+    if (link->is_starved) {
+      make_busy(local, link, now_ns);
+    }
   }
   accept_again(local);
   end_those_over(local);
@@ -367,7 +359,7 @@ static void run_once(struct local *local) {
     relax();
   } else if (rest(local)) {
     spin_end(&local->spin);
-    look(local, needs_clock(local) ? TICK_MS : -1);
+    look(local, needs_clock(local) ? tick_ms(local) : -1);
     return;
   }
   if (now_ns >= local->next_look_ns) {
@@ -395,10 +387,8 @@ struct local *local_new(const struct segment_lender *lender) {
   if (local == NULL) {
     return NULL;
   }
-  local->sink = (struct dispatch_sink){
-      .ctx = local, .begin = sink_begin, .commit = sink_commit, .close = sink_close};
+  local->sink = (struct dispatch_sink){.ctx = local, .deliver = sink_deliver, .close = sink_close};
   local->house.lender = *lender;
-  local->house.budget.bytes_max = BUFFER_BYTES_MAX;
   spin_init(&local->spin);
   local->is_accepting = true;
   local->poll = epoll_create1(EPOLL_CLOEXEC);

@@ -15,7 +15,8 @@ static void free_connection(struct connection *connection) {
   nng_aio_reap(connection->drain);
   nng_stream_free(connection->stream);
   buffer_deinit(&connection->input);
-  buffer_deinit(&connection->unsent);
+  budget_forget(dispatch_budget(connection->table->dispatch), &connection->input_account);
+  outbox_deinit(&connection->outbox);
   buffer_deinit(&connection->taken);
   pthread_mutex_destroy(&connection->lock);
   struct table *table = connection->id != 0 ? connection->table : NULL;
@@ -49,9 +50,10 @@ static struct connection *connection_new(struct table *table, nng_stream *stream
   connection->reading = true;
   atomic_init(&connection->references, 1);
   pthread_mutex_init(&connection->lock, NULL);
-  buffer_init(&connection->input, &table->budget);
-  buffer_init(&connection->unsent, &table->budget);
-  buffer_init(&connection->taken, &table->budget);
+  struct buffer_budget *buffers = &dispatch_budget(table->dispatch)->buffers;
+  buffer_init(&connection->input, buffers);
+  buffer_init(&connection->taken, buffers);
+  dispatch_init_outbox(table->dispatch, &connection->outbox, 0, transport);
   if (nng_aio_alloc(&connection->receive, connection_received, connection) != 0 ||
       nng_aio_alloc(&connection->send, NULL, NULL) != 0 ||
       nng_aio_alloc(&connection->drain, connection_drained, connection) != 0) {
@@ -76,6 +78,7 @@ void connection_close(struct connection *connection, const char *why) {
   pthread_mutex_lock(&connection->lock);
   if (connection->serving) {
     connection->close_wanted = true;
+    connection->why = why;
   } else {
     connection_flush_locked(connection);
     connection_close_locked(connection, why);
@@ -85,7 +88,7 @@ void connection_close(struct connection *connection, const char *why) {
 
 bool connection_is_unsent(struct connection *connection) {
   pthread_mutex_lock(&connection->lock);
-  bool unsent = connection->state != CONNECTION_CLOSING && connection_unsent_bytes(connection) > 0;
+  bool unsent = connection->state != CONNECTION_CLOSING && !outbox_is_empty(&connection->outbox);
   pthread_mutex_unlock(&connection->lock);
   return unsent;
 }
@@ -115,6 +118,8 @@ void connection_start(struct table *table, nng_stream *stream, enum sp_transport
     connection_release(connection);
     return;
   }
+  connection->input_account.connection = connection->id;
+  connection->outbox.account.connection = connection->id;
   connection->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
   connection_await_hello(connection);
 }

@@ -11,10 +11,10 @@
  *                  | theirs read, ours on its way          |
  *                  v                                       v
  *      .-------> OPEN ---- peer left, bad frame, stop --> CLOSING --> ended, freed
- *      |           | unsent over HF_UNSENT_BYTES_MAX       ^
+ *      |           | its outbox is full                    ^
  *      |           v                                       |
  *      '------ DRAINING -- nothing taken in time ----------'
- *       below half
+ *       has room
  *
  *   from \ to   HELLO  OPEN  DRAINING  CLOSING
  *   HELLO               x                 x
@@ -39,14 +39,13 @@
 void connection_start(struct table *table, nng_stream *stream, enum sp_transport transport);
 /* Closes it; what is unsent is tried once more. Ends later, on another thread. */
 void connection_close(struct connection *connection, const char *why);
+/* Replies are left that its peer may still take. */
 bool connection_is_unsent(struct connection *connection);
 void connection_acquire(struct connection *connection);
 void connection_release(struct connection *connection);
 
-/* See struct dispatch_sink. `own` tells that the caller serves this very connection. Between a
- * begin that did not answer NULL and its commit the connection is locked. */
-uint8_t *connection_reply_begin(struct connection *connection, const struct sp_route *route,
-                                size_t body_len, bool own);
-void connection_reply_commit(struct connection *connection, bool own);
+/* See struct dispatch_sink. `own` tells that the caller serves this very connection. */
+bool connection_deliver(struct connection *connection, const struct sp_route *route,
+                        struct reply *reply, bool own);
 
 #endif

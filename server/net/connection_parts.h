@@ -27,7 +27,9 @@ struct connection {
 
   /* Only the activity "reading" touches these. */
   struct buffer input;
+  struct budget_account input_account;
   struct split split;
+  bool pausing;         /* `receive` is a pause: there was no memory for its input */
   uint64_t served_ns;   /* when its last requests were; 0: never */
   bool is_slow;         /* they took long */
   uint32_t small_reads; /* in a row, since a larger one */
@@ -42,15 +44,10 @@ struct connection {
   bool serving;      /* dispatch_messages is under way */
   bool close_wanted; /* as soon as it is not */
   bool flush_queued; /* some thread's batch will flush it */
-  const char *why;   /* it closes; static */
-  struct buffer unsent;
+  const char *why;   /* it closes, or is to when it is served; static */
+  struct outbox outbox;
   struct buffer taken; /* what the drain operation sends */
-  size_t reply_len;    /* framed bytes of the reply begun */
 };
-
-static inline size_t connection_unsent_bytes(const struct connection *connection) {
-  return connection->unsent.len + connection->taken.len;
-}
 
 /* These want the lock. Closing relies on an activity that is under way, or whose end the caller is
  * just dealing with: it ends the connection. */

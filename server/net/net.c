@@ -6,7 +6,6 @@
 #include "server/net/listener.h"
 #include "server/net/table.h"
 
-#include <assert.h>
 #include <nng/supplemental/util/platform.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -24,43 +23,26 @@ struct net {
   size_t listener_count;
 };
 
-/* The reply between begin and commit on this thread: its connection is locked and referenced. */
-static _Thread_local struct connection *replying;
-
-static uint8_t *sink_begin(void *ctx, void *self, uint64_t id, const struct sp_route *route,
-                           size_t body_len) {
+static bool sink_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
+                         struct reply *reply) {
   struct net *net = ctx;
-  assert(replying == NULL);
   struct connection *connection = self != NULL ? self : table_acquire(&net->table, id);
   if (connection == NULL) {
-    return NULL;
+    reply_release(reply);
+    return false;
   }
-  uint8_t *body = connection_reply_begin(connection, route, body_len, self != NULL);
-  if (body != NULL) {
-    replying = connection;
-  } else if (self == NULL) {
-    connection_release(connection);
-  }
-  return body;
-}
-
-static void sink_commit(void *ctx, void *self, uint64_t id) {
-  (void)ctx;
-  (void)id;
-  struct connection *connection = replying;
-  assert(connection != NULL);
-  replying = NULL;
-  connection_reply_commit(connection, self != NULL);
+  bool has_room = connection_deliver(connection, route, reply, self != NULL);
   if (self == NULL) {
     connection_release(connection);
   }
+  return has_room;
 }
 
-static void sink_close(void *ctx, uint64_t id) {
+static void sink_close(void *ctx, uint64_t id, const char *why) {
   struct net *net = ctx;
   struct connection *connection = table_acquire(&net->table, id);
   if (connection != NULL) {
-    connection_close(connection, "session moved");
+    connection_close(connection, why);
     connection_release(connection);
   }
 }
@@ -97,8 +79,7 @@ struct net *net_new(uint32_t connections_max) {
     return NULL;
   }
   table_init(&net->table, raise_descriptor_limit(connections_max));
-  net->sink = (struct dispatch_sink){
-      .ctx = net, .begin = sink_begin, .commit = sink_commit, .close = sink_close};
+  net->sink = (struct dispatch_sink){.ctx = net, .deliver = sink_deliver, .close = sink_close};
   return net;
 }
 

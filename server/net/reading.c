@@ -10,9 +10,7 @@
 #define INPUT_IDLE_BYTES (4u << 10)  /* what a waiting connection holds */
 #define INPUT_BUSY_BYTES (64u << 10) /* one that fills its reads */
 #define SMALL_READS_MAX 64           /* in a row before a busy buffer is given back */
-/* A peer that has sent a large part of a request and then nothing for this long is closed: it
- * holds memory that all connections share. */
-#define PART_TIMEOUT_MS 30000
+#define PAUSE_MS 10                  /* until memory is looked for again */
 
 static void complain(struct connection *connection, const char *why) {
   complaints_log(&connection->table->complaints, "connection refused connection=%llu why=\"%s\"",
@@ -35,20 +33,29 @@ static bool make_room(struct connection *connection) {
         connection->split.missing_bytes < input->len ? connection->split.missing_bytes : input->len;
     room = room < INPUT_IDLE_BYTES ? INPUT_IDLE_BYTES : room;
   }
-  return buffer_reserve(input, room);
+  bool has_room = buffer_reserve(input, room);
+  budget_note(dispatch_budget(connection->table->dispatch), &connection->input_account,
+              input->capacity, 0);
+  return has_room;
+}
+
+/* How long the next receive may take, because a frame has begun. */
+static nng_duration timeout_of(struct connection *connection) {
+  uint64_t now_ns = connection->input.len > 0 ? clock_now_ns() : 0;
+  uint64_t deadline_ns = split_deadline_ns(&connection->split, connection->input.len, now_ns);
+  if (deadline_ns == CLOCK_NEVER) {
+    return NNG_DURATION_INFINITE;
+  }
+  uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+  return (nng_duration)(left_ns / CLOCK_NS_PER_MS) + 1;
 }
 
 /* `receive`, which has a callback, or `listen`, which has none. */
 static void start_receive(struct connection *connection, nng_aio *operation) {
-  if (!make_room(connection)) {
-    connection_close_locked(connection, "no memory for its requests");
-    return;
-  }
   struct buffer *input = &connection->input;
   nng_iov iov = {buffer_end(input), buffer_room(input)};
   if (connection->announced && operation == connection->receive) {
-    bool holds_much = input->len > 0 && input->capacity > INPUT_BUSY_BYTES;
-    nng_aio_set_timeout(operation, holds_much ? PART_TIMEOUT_MS : NNG_DURATION_INFINITE);
+    nng_aio_set_timeout(operation, timeout_of(connection));
   }
   nng_aio_set_iov(operation, 1, &iov);
   nng_stream_recv(connection->stream, operation);
@@ -61,15 +68,15 @@ static enum turn end_turn(struct connection *connection, size_t count, const cha
   enum turn turn = TURN_OVER;
   pthread_mutex_lock(&connection->lock);
   connection->serving = false;
-  split_adapt(&connection->split, count, connection_unsent_bytes(connection));
+  split_adapt(&connection->split, count, outbox_encoded_bytes(&connection->outbox));
   connection_flush_locked(connection);
   if (why != NULL || connection->close_wanted) {
-    connection_close_locked(connection, why != NULL ? why : "session moved");
+    connection_close_locked(connection, why != NULL ? why : connection->why);
   }
-  if (connection->state != CONNECTION_CLOSING &&
-      connection_unsent_bytes(connection) > HF_UNSENT_BYTES_MAX) {
+  if (connection->state != CONNECTION_CLOSING && outbox_is_full(&connection->outbox)) {
     connection->state = CONNECTION_DRAINING;
     connection->reading = false;
+    split_restart_time(&connection->split);
   } else if (connection->state != CONNECTION_CLOSING && connection->input.len > 0 &&
              connection->split.missing_bytes == 0) {
     turn = TURN_MORE;
@@ -84,26 +91,31 @@ static enum turn end_turn(struct connection *connection, size_t count, const cha
   return turn;
 }
 
-static void hand_over(struct connection *connection, const struct dispatch_message *messages,
-                      size_t count) {
+/* Answers how many of the messages were applied. */
+static size_t hand_over(struct connection *connection, const struct dispatch_message *messages,
+                        size_t count) {
   pthread_mutex_lock(&connection->lock);
   connection->serving = true;
   pthread_mutex_unlock(&connection->lock);
   connection_batch_begin();
-  dispatch_messages(connection->table->dispatch, connection, connection->id, messages, count);
+  size_t applied =
+      dispatch_messages(connection->table->dispatch, connection, connection->id, messages, count);
   connection_batch_end();
+  return applied;
 }
 
 static enum turn take_turn(struct connection *connection) {
   struct dispatch_message messages[SPLIT_COUNT_MAX];
   struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
-  size_t used;
-  size_t count = split_messages(&connection->split, input, messages, &used);
-  const char *why = connection->split.why;
+  size_t count = split_messages(&connection->split, input, messages);
   if (count > 0) {
-    hand_over(connection, messages, count);
+    size_t applied = hand_over(connection, messages, count);
+    size_t used = split_take(&connection->split, input, messages, applied, count);
     buffer_consume(&connection->input, used);
+    budget_note(dispatch_budget(connection->table->dispatch), &connection->input_account,
+                connection->input.capacity, used);
   }
+  const char *why = connection->split.why;
   if (why != NULL) {
     complain(connection, why);
   }
@@ -141,11 +153,23 @@ bool connection_serve(struct connection *connection) {
   return turn == TURN_WAITS;
 }
 
-/* false: closed meanwhile, and the connection is not the caller's any more. */
+/* With the lock: memory may be there a moment later. */
+static void pause_reading(struct connection *connection) {
+  connection->pausing = true;
+  nng_sleep_aio(PAUSE_MS, connection->receive);
+}
+
+/* false: closed meanwhile, or without memory, and the connection is not the caller's any more. */
 static bool receive_with(struct connection *connection, nng_aio *operation) {
+  bool has_room = make_room(connection);
+  if (!has_room) {
+    dispatch_make_room(connection->table->dispatch);
+  }
   pthread_mutex_lock(&connection->lock);
-  if (connection->state != CONNECTION_CLOSING) {
+  if (connection->state != CONNECTION_CLOSING && has_room) {
     start_receive(connection, operation);
+  } else if (connection->state != CONNECTION_CLOSING) {
+    pause_reading(connection);
   }
   bool closing = connection->state == CONNECTION_CLOSING;
   connection->reading = !closing;
@@ -154,7 +178,7 @@ static bool receive_with(struct connection *connection, nng_aio *operation) {
   if (ended) {
     connection_end(connection);
   }
-  return !closing;
+  return !closing && has_room;
 }
 
 void connection_receive(struct connection *connection) {
@@ -210,13 +234,13 @@ static const char *answer_hello(struct connection *connection) {
     return "no memory";
   }
   connection->announced = true;
+  struct buffer *hello = &connection->outbox.encoded;
   pthread_mutex_lock(&connection->lock);
-  bool open =
-      connection->state == CONNECTION_HELLO && buffer_reserve(&connection->unsent, SP_HELLO_BYTES);
+  bool open = connection->state == CONNECTION_HELLO && buffer_reserve(hello, SP_HELLO_BYTES);
   if (open) {
     connection->state = CONNECTION_OPEN;
-    sp_hello_write(buffer_end(&connection->unsent), connection->split.one_way ? SP_PULL : SP_REP);
-    connection->unsent.len += SP_HELLO_BYTES;
+    sp_hello_write(buffer_end(hello), connection->split.one_way ? SP_PULL : SP_REP);
+    hello->len += SP_HELLO_BYTES;
     connection_flush_locked(connection);
   }
   pthread_mutex_unlock(&connection->lock);
@@ -243,6 +267,11 @@ void connection_received(void *arg) {
   struct connection *connection = arg;
   int rv = nng_aio_result(connection->receive);
   bool in_hello = !connection->announced;
+  if (connection->pausing) {
+    connection->pausing = false;
+    connection_receive(connection);
+    return;
+  }
   if (rv == NNG_ETIMEDOUT && !in_hello && connection->input.len == 0) {
     /* The hello's, come too late. */
     crew_serve(&connection->table->crew, connection);

@@ -8,14 +8,12 @@
 #include "server/net/connection_parts.h"
 
 #include <assert.h>
-#include <string.h>
 
 /* A drained buffer larger than this is freed: most connections are idle most of the time. */
 #define KEPT_BYTES_MAX (16u << 10)
-/* Replies to one batch of requests may exceed what a peer may leave unread: they have not been
- * offered to it yet. Four of the largest. */
-#define OWN_BYTES_MAX (4 * ((size_t)HF_FRAME_BYTES_MAX + HF_UNSENT_BYTES_MAX))
-#define OTHERS_BYTES_MAX ((size_t)HF_FRAME_BYTES_MAX + HF_UNSENT_BYTES_MAX)
+/* Writes in a row for a peer that takes all at once; then it is left to the operation, so that the
+ * thread is somebody else's. */
+#define WRITES_MAX 16
 #define BATCH_COUNT_MAX 64
 
 struct batch {
@@ -33,18 +31,18 @@ static void start_draining(struct connection *connection) {
 }
 
 static void leave_to_drain(struct connection *connection) {
+  struct outbox *outbox = &connection->outbox;
   struct buffer empty = connection->taken;
-  connection->taken = connection->unsent;
-  connection->unsent = empty;
+  connection->taken = outbox->encoded;
+  outbox->encoded = empty;
+  outbox->under_way = connection->taken.len;
   start_draining(connection);
 }
 
-void connection_flush_locked(struct connection *connection) {
-  struct buffer *unsent = &connection->unsent;
-  if (connection->state == CONNECTION_CLOSING || connection->draining || unsent->len == 0) {
-    return;
-  }
-  nng_iov iov = {buffer_first(unsent), unsent->len};
+/* false: it closes. */
+static bool write_once(struct connection *connection) {
+  struct buffer *encoded = &connection->outbox.encoded;
+  nng_iov iov = {buffer_first(encoded), encoded->len};
   nng_aio_set_iov(connection->send, 1, &iov);
   nng_stream_send(connection->stream, connection->send);
   /* Either it is done and the cancellation finds nothing, or the socket was full and it is taken
@@ -53,27 +51,59 @@ void connection_flush_locked(struct connection *connection) {
   nng_aio_wait(connection->send);
   int rv = nng_aio_result(connection->send);
   if (rv == 0) {
-    buffer_consume(unsent, nng_aio_count(connection->send));
+    size_t sent = nng_aio_count(connection->send);
+    buffer_consume(encoded, sent);
+    outbox_note_sent(&connection->outbox, sent);
   } else if (rv != NNG_ECANCELED) {
     connection_close_locked(connection, "send failed");
+    return false;
+  }
+  return true;
+}
+
+/* false: it closes. */
+static bool encode_more(struct connection *connection) {
+  if (connection->outbox.count > 0 && !outbox_fill(&connection->outbox)) {
+    connection_close_locked(connection, "no memory for its replies");
+    return false;
+  }
+  return true;
+}
+
+void connection_flush_locked(struct connection *connection) {
+  struct buffer *encoded = &connection->outbox.encoded;
+  if (connection->state == CONNECTION_CLOSING || connection->draining) {
     return;
   }
-  if (unsent->len > 0) {
-    leave_to_drain(connection);
-  } else {
-    buffer_trim(unsent, KEPT_BYTES_MAX);
+  for (int writes = 0; encoded->len > 0; writes++) {
+    if (writes < WRITES_MAX && !write_once(connection)) {
+      return;
+    }
+    if (encoded->len > 0) {
+      leave_to_drain(connection);
+      return;
+    }
+    if (!encode_more(connection)) {
+      return;
+    }
   }
+  buffer_trim(encoded, KEPT_BYTES_MAX);
 }
 
 /* After a completed drain operation: the rest of it, or what has gathered meanwhile. */
 static void drain_on(struct connection *connection) {
-  buffer_consume(&connection->taken, nng_aio_count(connection->drain));
+  size_t sent = nng_aio_count(connection->drain);
+  buffer_consume(&connection->taken, sent);
+  connection->outbox.under_way = connection->taken.len;
+  outbox_note_sent(&connection->outbox, sent);
   if (connection->taken.len > 0) {
     start_draining(connection);
     return;
   }
   buffer_trim(&connection->taken, 0);
-  connection_flush_locked(connection);
+  if (encode_more(connection)) {
+    connection_flush_locked(connection);
+  }
 }
 
 void connection_drained(void *arg) {
@@ -90,8 +120,7 @@ void connection_drained(void *arg) {
                               rv == NNG_ETIMEDOUT ? "replies not read in time" : "send failed");
     }
   }
-  if (connection->state == CONNECTION_DRAINING &&
-      connection_unsent_bytes(connection) < HF_UNSENT_BYTES_MAX / 2) {
+  if (connection->state == CONNECTION_DRAINING && outbox_has_room(&connection->outbox)) {
     connection->state = CONNECTION_OPEN;
     connection->reading = true;
     resumes = true;
@@ -103,29 +132,6 @@ void connection_drained(void *arg) {
   } else if (ended) {
     connection_end(connection);
   }
-}
-
-uint8_t *connection_reply_begin(struct connection *connection, const struct sp_route *route,
-                                size_t body_len, bool own) {
-  size_t prefix_len = sp_prefix_bytes(connection->split.transport);
-  size_t reply_len = prefix_len + route->len + body_len;
-  pthread_mutex_lock(&connection->lock);
-  if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_HELLO) {
-    pthread_mutex_unlock(&connection->lock);
-    return NULL;
-  }
-  size_t bytes_max = own ? OWN_BYTES_MAX : OTHERS_BYTES_MAX;
-  if (connection_unsent_bytes(connection) + reply_len > bytes_max ||
-      !buffer_reserve(&connection->unsent, reply_len)) {
-    connection_close_locked(connection, "too many unread replies");
-    pthread_mutex_unlock(&connection->lock);
-    return NULL;
-  }
-  uint8_t *at = buffer_end(&connection->unsent);
-  at += sp_prefix_write(connection->split.transport, at, route->len + body_len);
-  memcpy(at, route->words, route->len);
-  connection->reply_len = reply_len;
-  return at + route->len;
 }
 
 /* Whether the batch of this thread takes care of it. */
@@ -142,14 +148,23 @@ static bool join_batch(struct connection *connection) {
   return true;
 }
 
-void connection_reply_commit(struct connection *connection, bool own) {
-  connection->unsent.len += connection->reply_len;
-  connection->reply_len = 0;
-  /* While it is being served, the end of that flushes it. */
-  if (!own && !connection->serving && !join_batch(connection)) {
-    connection_flush_locked(connection);
+bool connection_deliver(struct connection *connection, const struct sp_route *route,
+                        struct reply *reply, bool own) {
+  bool has_room = false;
+  pthread_mutex_lock(&connection->lock);
+  if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_HELLO) {
+    reply_release(reply);
+  } else if (!outbox_add(&connection->outbox, route, reply)) {
+    connection_close_locked(connection, "no memory for its replies");
+  } else {
+    /* While it is being served, the end of that flushes it. */
+    if (!own && !connection->serving && !join_batch(connection)) {
+      connection_flush_locked(connection);
+    }
+    has_room = !outbox_is_full(&connection->outbox);
   }
   pthread_mutex_unlock(&connection->lock);
+  return has_room;
 }
 
 void connection_batch_begin(void) {

@@ -2,12 +2,8 @@
 
 #include "server/net/connection.h"
 
-/* A gigabyte of partial requests and unread replies is a thousand times what honest peers
- * leave lying about; the connection that asks for more is closed. */
-#define BUFFER_BYTES_MAX ((size_t)1 << 30)
-
 void table_init(struct table *table, uint32_t connections_max) {
-  *table = (struct table){.connections_max = connections_max, .budget.bytes_max = BUFFER_BYTES_MAX};
+  *table = (struct table){.connections_max = connections_max};
   pthread_mutex_init(&table->lock, NULL);
   pthread_cond_init(&table->empty, NULL);
   complaints_init(&table->complaints);

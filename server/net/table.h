@@ -7,7 +7,6 @@
 #ifndef HF_NET_TABLE_H
 #define HF_NET_TABLE_H
 
-#include "proto/base/buffer.h"
 #include "proto/base/complaints.h"
 #include "proto/base/map64.h"
 #include "server/dispatch/dispatch.h"
@@ -26,7 +25,6 @@ struct table {
   uint32_t alive_count; /* joined and not yet freed */
   uint32_t connections_max;
   bool closed; /* none may join */
-  struct buffer_budget budget;
   struct complaints complaints;
   struct crew crew;
   struct dispatch *dispatch; /* borrowed; set before the first connection */

@@ -23,7 +23,8 @@
 #include <cmocka.h>
 
 #define REPLY_BYTES (HF_RING_BYTES + 1000)
-#define FIRST_BYTES 500 /* that are read: too few for what is left */
+#define CONTENT_HEAD_BYTES 9 /* what frames the content in it */
+#define FIRST_BYTES 500      /* that are read: too few for what is left */
 #define STUCK_MS 1000
 
 static struct link_house house;
@@ -33,29 +34,25 @@ static int rounds_count = 5000;
 static atomic_size_t committed; /* bytes of replies that are begun, framed */
 static atomic_bool is_over;
 
-static uint8_t *begin(void *ctx, void *self, uint64_t id, const struct sp_route *route,
-                      size_t body_len) {
-  (void)ctx, (void)self, (void)id, (void)route, (void)body_len;
-  return NULL;
+static bool drop(void *ctx, void *self, uint64_t id, const struct sp_route *route,
+                 struct reply *reply) {
+  (void)ctx, (void)self, (void)id, (void)route;
+  reply_release(reply);
+  return true;
 }
 
-static void commit(void *ctx, void *self, uint64_t id) {
-  (void)ctx, (void)self, (void)id;
-}
-
-static void close_nothing(void *ctx, uint64_t id) {
-  (void)ctx, (void)id;
+static void close_nothing(void *ctx, uint64_t id, const char *why) {
+  (void)ctx, (void)id, (void)why;
 }
 
 static int set_up(void **state) {
-  static const struct dispatch_sink sink = {NULL, begin, commit, close_nothing};
+  static const struct dispatch_sink sink = {NULL, drop, close_nothing};
   const struct dispatch_config config = {.memory_bytes_max = 1u << 20, .version = "test"};
   const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_TCP};
   int doors[2];
   (void)state;
   house.dispatch = dispatch_start(&config, &sink);
   house.poke = -1;
-  house.budget.bytes_max = 64u << 20;
   complaints_init(&house.complaints);
   if (house.dispatch == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, doors) != 0) {
     return -1;
@@ -121,12 +118,21 @@ static void *read_all(void *unused) {
   return NULL;
 }
 
-static void reply_once(size_t total) {
+/* A reply of REPLY_BYTES as a body. */
+static struct reply *make_reply(void) {
+  static uint8_t content[REPLY_BYTES - CONTENT_HEAD_BYTES];
+  struct reply *reply = reply_new(0);
+  assert_non_null(reply);
+  reply->shape = REPLY_VALUE;
+  assert_true(value_bytes(bytes_of(content, sizeof content), &reply->value));
+  assert_int_equal(encode_reply_len(reply, "test"), REPLY_BYTES);
+  return reply;
+}
+
+static void reply_once(struct reply *reply, size_t total) {
   const struct sp_route route = {.len = 0};
-  uint8_t *body = link_reply_begin(served, &route, REPLY_BYTES, false);
-  assert_non_null(body);
-  memset(body, 'x', REPLY_BYTES);
-  link_reply_commit(served, false);
+  reply_acquire(reply);
+  assert_true(link_deliver(served, &route, reply, false));
   while (atomic_load(&committed) < total && !atomic_load(&is_over)) {
   }
 }
@@ -134,13 +140,15 @@ static void reply_once(size_t total) {
 static void test_link_room_is_heard_of_by_one_of_two_threads(void **state) {
   pthread_t reader;
   size_t total = 0;
+  struct reply *reply = make_reply();
   (void)state;
   assert_int_equal(pthread_create(&reader, NULL, read_all, NULL), 0);
   for (int round = 0; round < rounds_count && !atomic_load(&is_over); round++) {
     total += REPLY_BYTES + sp_prefix_bytes(SP_TCP);
-    reply_once(total);
+    reply_once(reply, total);
   }
   pthread_join(reader, NULL);
+  reply_release(reply);
   assert_int_equal(atomic_load(&committed), total);
   assert_int_equal(atomic_load(&house.unsent_count), 0);
 }

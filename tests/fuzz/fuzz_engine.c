@@ -26,8 +26,7 @@ struct harness {
   uint64_t connections[CONNECTIONS_COUNT]; /* 0: not connected */
   uint64_t next_connection;
   pthread_mutex_t lock; /* over what follows: replies also come from the engine's timers */
-  uint8_t *reply;
-  size_t reply_len;
+  struct outbox outbox; /* of whichever connection */
   uint8_t session[HF_SESSION_BYTES];
   uint64_t to_close;
 };
@@ -38,28 +37,10 @@ static void require(bool holds) {
   }
 }
 
-/* Leaves the lock held until commit: there is one reply buffer. */
-static uint8_t *begin_reply(void *ctx, void *self, uint64_t connection,
-                            const struct sp_route *route, size_t body_len) {
-  struct harness *harness = ctx;
-  (void)self;
-  (void)connection;
-  require(route->len == 4 && body_len <= HF_FRAME_BYTES_MAX);
-  pthread_mutex_lock(&harness->lock);
-  harness->reply = malloc(body_len + 1);
-  harness->reply_len = body_len;
-  require(harness->reply != NULL);
-  return harness->reply;
-}
-
-static void commit_reply(void *ctx, void *self, uint64_t connection) {
-  struct harness *harness = ctx;
+static void check_reply(struct harness *harness, struct bytes body) {
   struct arena arena;
   Holdfast__Response *response;
-  (void)self;
-  (void)connection;
   arena_init(&arena, 4ull * HF_UNPACK_BYTES_MAX);
-  struct bytes body = bytes_of(harness->reply, harness->reply_len);
   require(wire_unpack_response(body, &arena, &response) == HF_REASON_NONE);
   require(response->status <= HF_UNAUTHENTICATED && response->status != HF_INTERNAL);
   require((response->status == HF_OK) == (response->reason.len == 0));
@@ -68,13 +49,48 @@ static void commit_reply(void *ctx, void *self, uint64_t connection) {
     memcpy(harness->session, response->session->id.data, HF_SESSION_BYTES);
   }
   arena_deinit(&arena);
-  free(harness->reply);
-  harness->reply = NULL;
-  pthread_mutex_unlock(&harness->lock);
 }
 
-static void close_connection(void *ctx, uint64_t connection) {
+/* All that the outbox has, as one frame. Freed by the caller. */
+static struct bytes take_frame(struct outbox *outbox) {
+  uint8_t *frame = malloc(HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
+  size_t len = 0;
+  require(frame != NULL);
+  while (outbox->encoded.len > 0) {
+    size_t part = outbox->encoded.len;
+    memcpy(frame + len, buffer_first(&outbox->encoded), part);
+    len += part;
+    buffer_consume(&outbox->encoded, part);
+    outbox_note_sent(outbox, part);
+    require(outbox_fill(outbox));
+  }
+  require(outbox_is_empty(outbox));
+  return bytes_of(frame, len);
+}
+
+static bool deliver(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
+                    struct reply *reply) {
   struct harness *harness = ctx;
+  struct sp_route route_back;
+  struct bytes body;
+  size_t used, needed;
+  (void)self;
+  (void)connection;
+  pthread_mutex_lock(&harness->lock);
+  require(outbox_add(&harness->outbox, route, reply));
+  struct bytes frame = take_frame(&harness->outbox);
+  require(sp_frame_read(SP_TCP, frame, HF_REPLY_BYTES_MAX + 4, &body, &used, &needed) == SP_OK);
+  require(used == frame.len && sp_route_read(body, &route_back, &body) == SP_OK);
+  require(route_back.len == 4);
+  check_reply(harness, body);
+  free((void *)frame.data);
+  pthread_mutex_unlock(&harness->lock);
+  return true;
+}
+
+static void close_connection(void *ctx, uint64_t connection, const char *why) {
+  struct harness *harness = ctx;
+  (void)why;
   pthread_mutex_lock(&harness->lock);
   harness->to_close = connection;
   pthread_mutex_unlock(&harness->lock);
@@ -166,9 +182,10 @@ static void run_requests(struct harness *harness, struct bytes input) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct harness harness = {.lock = PTHREAD_MUTEX_INITIALIZER};
   struct dispatch_config config = {.memory_bytes_max = MEMORY_BYTES_MAX, .version = "fuzz"};
-  struct dispatch_sink sink = {&harness, begin_reply, commit_reply, close_connection};
+  struct dispatch_sink sink = {&harness, deliver, close_connection};
   harness.dispatch = dispatch_start(&config, &sink);
   require(harness.dispatch != NULL);
+  dispatch_init_outbox(harness.dispatch, &harness.outbox, 1, SP_TCP);
   run_requests(&harness, bytes_of(data, size));
   if (size % 2 == 0) {
     dispatch_drain(harness.dispatch);
@@ -177,6 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     disconnect(&harness, idx);
   }
   dispatch_drain(harness.dispatch);
+  outbox_deinit(&harness.outbox);
   dispatch_stop(harness.dispatch);
   pthread_mutex_destroy(&harness.lock);
   return 0;

@@ -32,31 +32,29 @@ static void require(bool holds) {
 }
 
 /* Replies to the link that is served; there is no other. */
-static uint8_t *begin(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
-                      size_t body_len) {
+static bool deliver(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
+                    struct reply *reply) {
   (void)ctx;
   (void)connection;
-  return self == NULL ? NULL : link_reply_begin(self, route, body_len, true);
+  if (self == NULL) {
+    reply_release(reply);
+    return false;
+  }
+  return link_deliver(self, route, reply, true);
 }
 
-static void commit(void *ctx, void *self, uint64_t connection) {
+static void close_nothing(void *ctx, uint64_t connection, const char *why) {
   (void)ctx;
   (void)connection;
-  link_reply_commit(self, true);
-}
-
-static void close_nothing(void *ctx, uint64_t connection) {
-  (void)ctx;
-  (void)connection;
+  (void)why;
 }
 
 static void start_once(void) {
-  static const struct dispatch_sink sink = {NULL, begin, commit, close_nothing};
+  static const struct dispatch_sink sink = {NULL, deliver, close_nothing};
   const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "fuzz"};
   if (house.dispatch == NULL) {
     house.dispatch = dispatch_start(&config, &sink);
     house.poke = -1;
-    house.budget.bytes_max = 256u << 20;
     complaints_init(&house.complaints);
     require(house.dispatch != NULL);
   }
@@ -163,6 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   require(house.part_count == 0 && atomic_load(&house.unsent_count) == 0);
   link_release(link);
   close(doors[1]);
-  require(atomic_load(&house.budget.used_bytes) == 0);
+  require(atomic_load(&dispatch_budget(house.dispatch)->buffers.used_bytes) == 0);
+  require(atomic_load(&dispatch_budget(house.dispatch)->waiting_bytes) == 0);
+  require(house.starved_count == 0);
   return 0;
 }

@@ -91,6 +91,41 @@ static void test_buffer_with_bytes_in_it_is_not_trimmed(void **state) {
   buffer_deinit(&buffer);
 }
 
+static void test_buffer_of_one_large_message_is_no_larger_than_that(void **state) {
+  (void)state;
+  struct buffer_budget budget = {.bytes_max = 64 << 20};
+  struct buffer buffer;
+  buffer_init(&buffer, &budget);
+  const size_t message = 10000000;
+  while (buffer.len < message) {
+    size_t room = buffer.len < 4096 ? 4096 : buffer.len;
+    room = room < message - buffer.len ? room : message - buffer.len;
+    assert_true(buffer_reserve(&buffer, room));
+    buffer.len += room;
+  }
+  assert_int_equal(buffer.capacity, message);
+  buffer_deinit(&buffer);
+}
+
+static void test_buffer_that_is_small_has_a_part_of_the_budget(void **state) {
+  (void)state;
+  struct buffer_budget budget = {.bytes_max = 1 << 20, .small_bytes = 1 << 18};
+  struct buffer large, more, small;
+  buffer_init(&large, &budget);
+  buffer_init(&more, &budget);
+  buffer_init(&small, &budget);
+  assert_false(buffer_reserve(&large, 1 << 20));
+  assert_true(buffer_reserve(&large, 1 << 19));
+  assert_true(buffer_reserve(&more, 1 << 18));
+  assert_false(buffer_reserve(&more, (1 << 18) + 1));
+  assert_true(buffer_reserve(&small, BUFFER_SMALL_BYTES));
+  assert_false(buffer_reserve(&small, BUFFER_SMALL_BYTES + 1));
+  buffer_deinit(&large);
+  buffer_deinit(&more);
+  buffer_deinit(&small);
+  assert_int_equal(atomic_load(&budget.used_bytes), 0);
+}
+
 int main(int argc, char **argv) {
   const char *given = argc > 1 ? argv[1] : getenv("HOLDFAST_SEED");
   seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)(uintptr_t)&given >> 4;
@@ -99,6 +134,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_buffer_holds_what_a_plain_array_holds),
       cmocka_unit_test(test_buffer_beyond_the_budget_stays_as_it_was),
       cmocka_unit_test(test_buffer_with_bytes_in_it_is_not_trimmed),
+      cmocka_unit_test(test_buffer_of_one_large_message_is_no_larger_than_that),
+      cmocka_unit_test(test_buffer_that_is_small_has_a_part_of_the_budget),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,69 @@
+/* What connections hold of the server's memory beside what is stored: requests that are not whole
+ * yet, encoded replies, and replies that wait until they can be encoded.
+ *
+ * layer   dispatch; used by it, by net and by local
+ * shapes  two accounts a connection, one for each direction; only those above
+ *         HF_HOLDING_BYTES_MIN are listed
+ * threads any
+ * memory  borrows accounts from the first budget_note to budget_forget
+ *
+ * When there is no room left, the connection that has held most for longest is closed, and not
+ * whoever asks: the score of an account is bytes times age. Its age begins anew whenever as many
+ * bytes have moved as it holds, so a peer that takes its replies at a fair pace stays young. Nobody
+ * younger than HF_HOLDING_MS_MIN is chosen: what moves is gone by itself that soon.
+ */
+#ifndef HF_DISPATCH_BUDGET_H
+#define HF_DISPATCH_BUDGET_H
+
+#include "proto/base/buffer.h"
+#include "proto/base/clock.h"
+#include "proto/limits.h"
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+/* One direction of one connection; all zero but for the connection at first. Changed by one thread
+ * at a time. */
+struct budget_account {
+  uint64_t connection;
+  size_t bytes;      /* it holds */
+  size_t moved;      /* since since_ns */
+  uint64_t since_ns; /* it has held as much as it does, more or less */
+  bool is_listed;
+  bool is_chosen; /* its connection is being closed */
+  TAILQ_ENTRY(budget_account) link;
+};
+
+struct budget {
+  struct buffer_budget buffers;
+  atomic_size_t waiting_bytes; /* that replies may keep in memory while they wait */
+  size_t waiting_bytes_max;
+  pthread_mutex_t lock; /* for the rest, and all accounts that are listed */
+  TAILQ_HEAD(, budget_account) listed;
+};
+
+/* A part of what is stored at most: buffers an eighth, and waiting replies another. */
+void budget_init(struct budget *budget, size_t memory_bytes_max);
+void budget_deinit(struct budget *budget);
+
+void budget_note_large(struct budget *budget, struct budget_account *account, size_t bytes,
+                       size_t moved, uint64_t now_ns);
+/* The account holds so many bytes now, after so many moved. */
+static inline void budget_note(struct budget *budget, struct budget_account *account, size_t bytes,
+                               size_t moved) {
+  if (bytes > HF_HOLDING_BYTES_MIN || account->is_listed) {
+    budget_note_large(budget, account, bytes, moved, clock_now_ns());
+  }
+}
+void budget_forget(struct budget *budget, struct budget_account *account);
+
+/* Waiting replies begin to be counted, or end. */
+void budget_wait(struct budget *budget, size_t bytes);
+void budget_end_wait(struct budget *budget, size_t bytes);
+bool budget_is_exceeded(struct budget *budget);
+
+/* The connection that is to be closed to make room; 0: none yet, or one that was chosen before is
+ * not gone yet. */
+uint64_t budget_choose(struct budget *budget, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,215 @@
+#include "server/dispatch/outbox.h"
+
+#include "proto/base/log.h"
+#include "server/dispatch/operations.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ITEMS_MIN 16
+
+void outbox_init(struct outbox *outbox, struct budget *budget, const char *version,
+                 uint64_t connection, enum sp_transport transport) {
+  *outbox = (struct outbox){.budget = budget,
+                            .version = version,
+                            .transport = transport,
+                            .account.connection = connection};
+  buffer_init(&outbox->encoded, &budget->buffers);
+}
+
+/* ------------------------------------------------------------------------------------ waiting */
+
+static struct outbox_item *first_item(const struct outbox *outbox) {
+  return &outbox->items[outbox->first];
+}
+
+static void note_held(struct outbox *outbox, size_t sent) {
+  budget_note(outbox->budget, &outbox->account,
+              outbox_encoded_bytes(outbox) + outbox->waiting_bytes, sent);
+}
+
+static bool grow(struct outbox *outbox) {
+  size_t capacity = outbox->capacity > 0 ? outbox->capacity * 2 : ITEMS_MIN;
+  struct outbox_item *items = malloc(capacity * sizeof *items);
+  if (items == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < outbox->count; i++) {
+    items[i] = outbox->items[(outbox->first + i) % outbox->capacity];
+  }
+  free(outbox->items);
+  outbox->items = items;
+  outbox->first = 0;
+  outbox->capacity = capacity;
+  return true;
+}
+
+/* The reply is taken on success. */
+static bool push(struct outbox *outbox, const struct outbox_item *item) {
+  if (outbox->count == outbox->capacity && !grow(outbox)) {
+    return false;
+  }
+  struct outbox_item *last = &outbox->items[(outbox->first + outbox->count) % outbox->capacity];
+  *last = *item;
+  last->bytes = sizeof *last + reply_memory_bytes(last->reply);
+  outbox->count++;
+  outbox->waiting_bytes += last->bytes;
+  budget_wait(outbox->budget, last->bytes);
+  note_held(outbox, 0);
+  return true;
+}
+
+static void pop(struct outbox *outbox) {
+  struct outbox_item *item = first_item(outbox);
+  outbox->waiting_bytes -= item->bytes;
+  budget_end_wait(outbox->budget, item->bytes);
+  reply_release(item->reply);
+  outbox->first = (outbox->first + 1) % outbox->capacity;
+  if (--outbox->count == 0) { /* most connections never have one waiting again */
+    free(outbox->items);
+    outbox->items = NULL;
+    outbox->first = outbox->capacity = 0;
+  }
+}
+
+void outbox_deinit(struct outbox *outbox) {
+  while (outbox->count > 0) {
+    pop(outbox);
+  }
+  budget_forget(outbox->budget, &outbox->account);
+  buffer_deinit(&outbox->encoded);
+}
+
+/* ----------------------------------------------------------------------------------- encoding */
+
+/* Its length on the wire, after it became an error if it was beyond what a frame takes. */
+static size_t fit_reply(const struct outbox *outbox, struct reply **reply) {
+  size_t len = encode_reply_len(*reply, outbox->version);
+  if (len <= HF_REPLY_BYTES_MAX) {
+    return len;
+  }
+  struct reply *error = reply_new((*reply)->sequence); /* the session may still keep the other */
+  if (!error) {
+    return 0;
+  }
+  error->reason = HF_REASON_REPLY_TOO_BIG;
+  error->operation = (*reply)->operation;
+  reply_release(*reply);
+  *reply = error;
+  return encode_reply_len(error, outbox->version);
+}
+
+/* Room for so many bytes behind those encoded; the first part of a long one needs head_len at
+ * least. 0: none now. */
+static size_t make_room(struct outbox *outbox, size_t len) {
+  if (buffer_reserve(&outbox->encoded, len)) {
+    return len;
+  }
+  /* With little memory left a connection has a small buffer at a time. */
+  size_t small = len < BUFFER_SMALL_BYTES ? len : BUFFER_SMALL_BYTES;
+  bool is_idle = outbox_encoded_bytes(outbox) == 0;
+  if (is_idle) {
+    buffer_trim(&outbox->encoded, BUFFER_SMALL_BYTES);
+  }
+  return is_idle && buffer_reserve(&outbox->encoded, small) ? small : 0;
+}
+
+/* How much of what is left to encode, `len`, is encoded now. */
+static size_t part_of(const struct outbox *outbox, size_t len) {
+  size_t used = outbox_encoded_bytes(outbox);
+  size_t room = used < OUTBOX_BYTES_MAX ? OUTBOX_BYTES_MAX - used : 0;
+  if (len <= OUTBOX_WHOLE_BYTES) {
+    return room > 0 ? len : 0;
+  }
+  if (used > OUTBOX_BYTES_MAX / 4) {
+    return 0; /* many small parts would each move the bytes before them */
+  }
+  return room < len ? room : len;
+}
+
+static void put_head(struct outbox *outbox, const struct sp_route *route) {
+  uint8_t *at = buffer_end(&outbox->encoded);
+  size_t prefix_len = sp_prefix_write(outbox->transport, at, route->len + outbox->body_len);
+  memcpy(at + prefix_len, route->words, route->len);
+  outbox->encoded.len += prefix_len + route->len;
+}
+
+static void put_body(struct outbox *outbox, const struct reply *reply, size_t len) {
+  uint8_t *at = buffer_end(&outbox->encoded);
+  if (len == outbox->body_len) {
+    encode_reply(reply, outbox->version, at);
+    outbox->encoding.done = len;
+  } else {
+    encode_part(reply, outbox->version, &outbox->encoding, at, len);
+  }
+  outbox->encoded.len += len;
+}
+
+/* Encodes of the item, which is the first, what there is room for.
+ * out  is_done  all of it is encoded
+ * false: out of memory */
+static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *is_done) {
+  size_t head_len = 0;
+  bool begins = outbox->encoding.done == 0;
+  if (begins) {
+    outbox->body_len = fit_reply(outbox, &item->reply);
+    head_len = sp_prefix_bytes(outbox->transport) + item->route.len;
+  }
+  size_t part = part_of(outbox, head_len + outbox->body_len - outbox->encoding.done);
+  size_t room = part > 0 ? make_room(outbox, part) : 0;
+  *is_done = false;
+  if (room == 0) {
+    return part == 0 || outbox_encoded_bytes(outbox) > 0;
+  }
+  if (begins) {
+    put_head(outbox, &item->route);
+  }
+  if (outbox->body_len > 0) {
+    put_body(outbox, item->reply, room - head_len);
+  }
+  *is_done = outbox->encoding.done == outbox->body_len;
+  if (*is_done) {
+    outbox->encoding = (struct encoding){0};
+  }
+  return true;
+}
+
+bool outbox_fill(struct outbox *outbox) {
+  bool is_done = true, has_memory = true;
+  while (has_memory && is_done && outbox->count > 0) {
+    has_memory = encode_some(outbox, first_item(outbox), &is_done);
+    if (is_done) {
+      pop(outbox);
+    }
+  }
+  note_held(outbox, 0);
+  return has_memory;
+}
+
+static void log_failure(const struct outbox *outbox, const struct reply *reply) {
+  log_line(LOG_DEBUG, "failed connection=%llu operation=%s reason=%s",
+           (unsigned long long)outbox->account.connection, operations_name(reply->operation),
+           hf_reason_name(reply->reason));
+}
+
+bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct reply *reply) {
+  struct outbox_item item = {.route = *route, .reply = reply};
+  bool is_done = false;
+  bool has_memory = outbox->count > 0 || encode_some(outbox, &item, &is_done);
+  if (item.reply->reason) {
+    log_failure(outbox, item.reply);
+  }
+  if (has_memory && !is_done) {
+    has_memory = push(outbox, &item);
+    is_done = !has_memory;
+  }
+  if (!has_memory || is_done) {
+    reply_release(item.reply);
+  }
+  return has_memory;
+}
+
+void outbox_note_sent(struct outbox *outbox, size_t bytes) {
+  note_held(outbox, bytes);
+}
