@@ -146,7 +146,7 @@ static hf_reason capture_item(struct undo_entry *entry, struct call *call) {
   if (!find_position(message, list->len, &entry->position)) {
     return HF_REASON_NONE;
   }
-  if (removes(message) && !list_hold(list)) {
+  if (removes(message) && !list_hold(list, entry->position)) {
     return HF_REASON_NO_MEMORY;
   }
   entry->kind = UNDO_ITEM;
@@ -203,7 +203,7 @@ static hf_reason capture_get(struct undo_entry *entry, struct call *call) {
       return HF_REASON_NO_MEMORY;
     }
     entry->kind = UNDO_GET_TASK;
-  } else if (list_hold(&queue->items)) {
+  } else if (list_hold(&queue->items, 0)) {
     entry->kind = UNDO_GET;
   } else {
     return HF_REASON_NO_MEMORY;

@@ -7,7 +7,7 @@
  * layer   engine
  * memory  All that rolling back needs is there before a change is made: it can't fail. Objects are
  *         held (dict_hold, list_hold) from the first capture to undo_deinit.
- * cost    O(log n) for each operation. An item that a list loses holds some 8 KiB meanwhile.
+ * cost    O(log n) for each operation. Items that lists lose hold up to 8 KiB each meanwhile.
  */
 #ifndef HF_ENGINE_UNDO_H
 #define HF_ENGINE_UNDO_H

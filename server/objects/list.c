@@ -158,33 +158,30 @@ static hf_reason insert_between(struct list *list, size_t position, struct value
 /* Draws from the pool before it takes memory. HF_REASON_NONE | NO_MEMORY */
 static hf_reason insert_one(struct list *list, size_t position, struct value value,
                             struct list_pool *pool) {
-  if (position > 0 && position < list->len) {
+  bool at_back = position == list->len;
+  if (position > 0 && !at_back) {
     return insert_between(list, position, value, pool);
   }
-  bool at_back = position == list->len;
-  hf_reason reason = list_make_room(list, at_back, 1, pool);
-  if (!reason && at_back) {
-    list_place_back(list, &value, 1, value_memory_bytes(value));
-  } else if (!reason) {
-    list_place_front(list, value);
-  }
-  return reason;
-}
-
-hf_reason list_append(struct list *list, struct value value) {
-  struct list_pool pool = {0};
-  if (list->len >= HF_LENGTH_MAX) {
-    return HF_REASON_OBJECT_TOO_BIG;
-  }
-  if (list->rest == 0) {
-    hf_reason reason = list_make_room(list, true, 1, &pool);
-    list_pool_deinit(&pool);
+  if ((at_back ? list->rest : list->first) == 0) {
+    hf_reason reason = list_make_room(list, at_back, 1, pool);
     if (reason) {
       return reason;
     }
   }
-  list_place_back(list, &value, 1, value_memory_bytes(value));
+  if (at_back) {
+    list_place_back(list, &value, 1, value_memory_bytes(value));
+  } else {
+    list_place_front(list, value);
+  }
   return HF_REASON_NONE;
+}
+
+hf_reason list_append(struct list *list, struct value value) {
+  if (list->rest > 0 && list->len < HF_LENGTH_MAX && !list->held) {
+    list_place_back(list, &value, 1, value_memory_bytes(value));
+    return HF_REASON_NONE;
+  }
+  return list_insert(list, list->len, &value, 1);
 }
 
 hf_reason list_insert(struct list *list, size_t position, const struct value *values,
@@ -193,15 +190,16 @@ hf_reason list_insert(struct list *list, size_t position, const struct value *va
   if (count > HF_LENGTH_MAX - list->len) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
-  if (position == list->len) {
-    return list_append_run(list, values, count);
-  }
   if (count != 1) {
-    return list_insert_run(list, position, values, count);
+    return position == list->len ? list_append_run(list, values, count)
+                                 : list_insert_run(list, position, values, count);
   }
   struct list_pool pool = {0};
   hf_reason reason = insert_one(list, position, *values, &pool);
   list_pool_deinit(&pool);
+  if (list->held) {
+    list->held->place = NULL;
+  }
   return reason;
 }
 
@@ -244,26 +242,53 @@ struct value list_remove_at(struct list *list, size_t position) {
 
 /* ---- undoing */
 
-bool list_hold(struct list *list) {
+/* Leaves that so many restorations split at most. Items that one leaf lost without an insertion in
+ * between are close together: they go back to 8 leaves at most, which are split once, and again only
+ * after many more. */
+static size_t splits_of(const struct list_pool *held) {
+  size_t splits = 8 * held->places + held->holds * 16 / LEAF_SLOTS;
+  return splits < held->holds ? splits : held->holds;
+}
+
+/* Nodes that so many new leaves split at most: at each level those there are, which may be full, and
+ * others only after many more. Insertions may make the list longer and the tree higher. */
+static size_t nodes_of(const struct list *list, size_t splits) {
+  size_t nodes = 1, leaves = (list->len + 2 * HF_TRANSACTION_COUNT_MAX) / LEAF_SLOTS_MIN + 2;
+  for (unsigned level = 0; level < list->height + HEIGHT_GROWTH_MAX; level++) {
+    leaves = leaves / FANOUT_MIN + 2;
+    size_t most = 2 * leaves + splits * 4 / FANOUT;
+    splits = splits < most ? splits : most;
+    nodes += splits;
+  }
+  return nodes;
+}
+
+bool list_hold(struct list *list, size_t position) {
+  assert(position < list->len);
   if (!list->held && !(list->held = calloc(1, sizeof *list->held))) {
     return false;
   }
-  /* Each takes a leaf, and a node for each level. Within a transaction the tree grows by one level
-   * at most: two take more than HF_TRANSACTION_COUNT_MAX insertions. */
-  size_t holds = list->held->holds + 1;
-  if (!list_pool_fill(list->held, holds, holds * (list_nodes_needed(list) + 1))) {
-    if (holds == 1) {
-      list_release(list);
-    }
-    return false;
+  struct list_pool *held = list->held, before = *held;
+  size_t slot = list->first + position;
+  const struct list_leaf *place = list_leaf_at(list, &slot);
+  held->holds++;
+  held->places += held->place != place;
+  held->place = place;
+  size_t splits = splits_of(held);
+  if (list_pool_fill(held, splits, nodes_of(list, splits))) {
+    return true;
   }
-  list->held->holds = holds;
-  return true;
+  held->holds = before.holds;
+  held->places = before.places;
+  held->place = before.place;
+  if (held->holds == 0) {
+    list_release(list);
+  }
+  return false;
 }
 
 void list_restore(struct list *list, size_t position, struct value value) {
-  assert(list->held && list->held->holds > 0 && position <= list->len);
-  list->held->holds--;
+  assert(list->held && position <= list->len);
   hf_reason reason = insert_one(list, position, value, list->held);
   assert(reason == HF_REASON_NONE);
   (void)reason;

@@ -69,10 +69,12 @@ struct value list_remove_at(struct list *list, size_t position);
 
 /* For undoing, which must not need memory. */
 
-/* One more item that list_remove_at removes from now on can be put back without memory, whatever is
- * inserted meanwhile. Until list_release. false: out of memory, unchanged. */
-bool list_hold(struct list *list);
-/* Puts back an item that was removed since; value is taken. */
+/* The item at that position, which list_remove_at removes next, can be put back without memory,
+ * whatever is removed or inserted after it. Until list_release; for HF_TRANSACTION_COUNT_MAX changes.
+ * position < len. false: out of memory, unchanged. */
+bool list_hold(struct list *list, size_t position);
+/* Puts back an item that was removed since, after all later changes have been undone; value is
+ * taken. */
 void list_restore(struct list *list, size_t position, struct value value);
 void list_release(struct list *list); /* harmless when it is not held */
 

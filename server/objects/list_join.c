@@ -188,7 +188,7 @@ hf_reason list_splice(struct list *list, size_t position, size_t count, struct l
                       struct list *removed) {
   struct list_pool pool = {0};
   struct list tail;
-  if (!list_pool_fill_for_parts(&pool, list, part, 4)) {
+  if (!list_pool_fill_for_parts(&pool, list, part, SPLICE_PARTS)) {
     list_pool_deinit(&pool);
     return HF_REASON_NO_MEMORY;
   }

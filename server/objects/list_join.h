@@ -17,6 +17,9 @@ bool list_pool_fill_for_parts(struct list_pool *pool, const struct list *list,
 void list_cut(struct list *list, size_t position, struct list *tail, struct list_pool *pool);
 /* list_concat; both fit into one. */
 void list_join(struct list *list, struct list *tail, struct list_pool *pool);
+/* Cuts and seams of a splice. */
+#define SPLICE_PARTS 4
+
 /* `count` items from position on become *removed, and those of `part`, a list of its own, come in
  * their place. HF_REASON_NONE | NO_MEMORY, unchanged */
 hf_reason list_splice(struct list *list, size_t position, size_t count, struct list *part,

@@ -17,6 +17,9 @@
 #ifndef LEAF_SHIFT /* smaller in a test of tall trees */
 #define LEAF_SHIFT 8
 #define FANOUT_SHIFT 6
+/* Levels the tree grows by at most within a transaction: for two, each insertion of
+ * HF_TRANSACTION_COUNT_MAX would have to split more than one leaf. */
+#define HEIGHT_GROWTH_MAX 1
 #endif
 #define LEAF_SLOTS (1u << LEAF_SHIFT)
 #define LEAF_SLOTS_MIN (LEAF_SLOTS * 3 / 8) /* a leaf with fewer is joined with another */
@@ -48,7 +51,9 @@ static inline size_t leaf_bytes(size_t capacity) {
 struct list_pool {
   struct list_spare *leaves, *nodes;
   size_t leaves_count, nodes_count;
-  size_t holds; /* of list_hold */
+  /* Of list_hold: items, the leaf that had the last one, how often that was another. */
+  size_t holds, places;
+  const struct list_leaf *place;
 };
 
 /* Sees to so many of each at least. false: out of memory; the pool has what it has. */

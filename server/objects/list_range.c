@@ -37,8 +37,8 @@ static size_t range_span(struct list_range range) {
 
 size_t list_range_scratch_bytes(const struct list *list, struct list_range range) {
   range = ascending(range);
-  size_t leaves = range_span(range) / LEAF_SLOTS + 1;
-  size_t nodes = leaves / (FANOUT - 1) + list->height + 1;
+  size_t leaves = range_span(range) / LEAF_SLOTS_MIN + 2 * SPLICE_PARTS + 4;
+  size_t nodes = leaves / FANOUT_MIN + SPLICE_PARTS * (list->height + 2) + 2 * list->height;
   return range.step > 1 ? leaves * leaf_bytes(LEAF_SLOTS) + nodes * NODE_BYTES : 0;
 }
 

@@ -15,12 +15,20 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void __wrap_free(void *block);
 
-static size_t live_bytes;
+static size_t live_bytes, most_bytes;
 static size_t failing;
 static int has_failed, goes_on;
 
 size_t malloc_hook_live_bytes(void) {
   return __atomic_load_n(&live_bytes, __ATOMIC_RELAXED);
+}
+
+size_t malloc_hook_most_bytes(void) {
+  return most_bytes;
+}
+
+void malloc_hook_note_most(void) {
+  most_bytes = malloc_hook_live_bytes();
 }
 
 void malloc_hook_fail(size_t n) {
@@ -48,7 +56,8 @@ void *__wrap_malloc(size_t size) {
     return NULL;
   }
   memcpy(head, &size, sizeof size);
-  __atomic_fetch_add(&live_bytes, chunk_bytes(size), __ATOMIC_RELAXED);
+  size_t bytes = __atomic_add_fetch(&live_bytes, chunk_bytes(size), __ATOMIC_RELAXED);
+  most_bytes = bytes > most_bytes ? bytes : most_bytes;
   return head + HEAD_BYTES;
 }
 

@@ -10,6 +10,9 @@
 
 /* What is allocated now, in the unit of proto/base/chunk.h. */
 size_t malloc_hook_live_bytes(void);
+/* The most of that since it was last noted. */
+size_t malloc_hook_most_bytes(void);
+void malloc_hook_note_most(void);
 /* The n-th allocation from now on fails, once; 0: none does. */
 void malloc_hook_fail(size_t n);
 /* The n-th and all later ones fail. */

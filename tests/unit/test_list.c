@@ -1,6 +1,7 @@
 #include "proto/limits.h"
 #include "server/objects/list.h"
 #include "tests/support/malloc_hook.h"
+#include "tests/support/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -249,29 +250,139 @@ static void test_list_repeat_shares_and_counts(void **state) {
   list_deinit(&list);
 }
 
-static const int64_t start_items[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+/* Half a minute and more, if each insertion moved a good part of the items. */
+static void test_list_insertion_anywhere_is_cheap(void **state) {
+  (void)state;
+  struct list list;
+  list_init(&list);
+  struct random random = {.state = 1};
+  for (int64_t i = 0; i < 1000000; i++) {
+    struct value item = value_int(i);
+    size_t position = random_below(&random, list.len + 1);
+    assert_int_equal(list_insert(&list, position, &item, 1), HF_REASON_NONE);
+  }
+  assert_true(list_memory_bytes(&list) < 1000000 * sizeof(struct value) * 13 / 10);
+  while (list.len > 0) {
+    list_remove_at(&list, random_below(&random, list.len));
+  }
+  assert_int_equal(list_memory_bytes(&list), 0);
+}
 
-static hf_reason insert_many(struct list *list, struct list *removed) {
-  struct value items[20];
-  memset(items, 0, sizeof items);
+/* ---- stopping */
+
+static bool stop_at_third(void *ctx) {
+  return ++*(int *)ctx == 3;
+}
+
+static hf_reason stop_sort(struct list *list, struct list *removed, const struct list_stop *stop) {
   (void)removed;
-  return list_insert(list, 5, items, COUNT(items));
+  return list_sort(list, true, stop);
+}
+static hf_reason stop_repeat(struct list *list, struct list *removed,
+                             const struct list_stop *stop) {
+  return list_repeat(list, 2, removed, stop);
+}
+static hf_reason stop_removal(struct list *list, struct list *removed,
+                              const struct list_stop *stop) {
+  struct list_range range = {.start = 0, .step = 2, .count = list->len / 2};
+  return list_remove_range(list, range, removed, stop);
+}
+
+static void test_list_that_is_stopped_is_as_it_was(void **state) {
+  (void)state;
+  hf_reason (*const operations[])(struct list *, struct list *, const struct list_stop *) = {
+      stop_sort, stop_repeat, stop_removal};
+  for (size_t i = 0; i < COUNT(operations); i++) {
+    struct list list, removed;
+    int asked = 0;
+    struct list_stop stop = {.stop = stop_at_third, .ctx = &asked};
+    list_init(&list);
+    list_init(&removed);
+    for (int64_t number = 0; number < 50000; number++) {
+      assert_int_equal(list_append(&list, value_int(number)), HF_REASON_NONE);
+    }
+    size_t bytes = list_memory_bytes(&list);
+    assert_int_equal(operations[i](&list, &removed, &stop), HF_REASON_STOPPING);
+    assert_int_equal(asked, 3);
+    assert_int_equal(removed.len, 0);
+    assert_int_equal(list.len, 50000);
+    assert_int_equal(list_memory_bytes(&list), bytes);
+    for (int64_t number = 0; number < 50000; number++) {
+      assert_int_equal(list_at(&list, (size_t)number).integer, number);
+    }
+    list_deinit(&list);
+  }
+}
+
+static void test_list_scratch_is_what_is_said(void **state) {
+  (void)state;
+  struct list list, removed;
+  list_init(&list);
+  list_init(&removed);
+  for (int64_t number = 0; number < 50000; number++) {
+    assert_int_equal(list_append(&list, value_int(number)), HF_REASON_NONE);
+  }
+  size_t before = malloc_hook_live_bytes();
+  malloc_hook_note_most();
+  assert_int_equal(list_sort(&list, true, NULL), HF_REASON_NONE);
+  assert_int_equal(malloc_hook_most_bytes(), before + list_sort_scratch_bytes(&list));
+  struct list_range range = {.start = 0, .step = 3, .count = 10000};
+  size_t scratch = list_range_scratch_bytes(&list, range);
+  malloc_hook_note_most();
+  assert_int_equal(list_remove_range(&list, range, &removed, NULL), HF_REASON_NONE);
+  size_t after = list_memory_bytes(&list) + list_memory_bytes(&removed);
+  assert_true(malloc_hook_most_bytes() <= after + scratch);
+  list_deinit(&list);
+  list_deinit(&removed);
+}
+
+/* ---- no memory */
+
+static hf_reason insert_one(struct list *list, struct list *removed) {
+  struct value item = value_int(7);
+  (void)removed;
+  return list_insert(list, list->len / 2, &item, 1);
+}
+static hf_reason insert_first(struct list *list, struct list *removed) {
+  struct value item = value_int(7);
+  (void)removed;
+  return list_insert(list, 0, &item, 1);
+}
+static hf_reason insert_at(struct list *list, size_t position) {
+  struct value items[700];
+  memset(items, 0, sizeof items);
+  return list_insert(list, position, items, COUNT(items));
+}
+static hf_reason insert_many(struct list *list, struct list *removed) {
+  (void)removed;
+  return insert_at(list, 5);
+}
+static hf_reason append_many(struct list *list, struct list *removed) {
+  (void)removed;
+  return insert_at(list, list->len);
 }
 static hf_reason remove_some(struct list *list, struct list *removed) {
-  return list_remove_range(list, (struct list_range){.start = 1, .step = 2, .count = 4}, removed,
-                           NULL);
+  struct list_range range = {.start = 1, .step = 2, .count = list->len / 2 - 1};
+  return list_remove_range(list, range, removed, NULL);
+}
+static hf_reason remove_slice(struct list *list, struct list *removed) {
+  struct list_range range = {.start = 1, .step = 1, .count = list->len / 2};
+  return list_remove_range(list, range, removed, NULL);
+}
+static hf_reason replace(struct list *list, size_t count, size_t by, struct list *removed) {
+  struct value items[700];
+  memset(items, 0, sizeof items);
+  struct list_range range = {.start = 2, .step = 1, .count = count};
+  return list_replace_range(list, range, items, by, removed);
 }
 static hf_reason replace_by_more(struct list *list, struct list *removed) {
-  struct value items[20];
-  memset(items, 0, sizeof items);
-  struct list_range range = {.start = 2, .step = 1, .count = 3};
-  return list_replace_range(list, range, items, COUNT(items), removed);
+  return replace(list, 3, 700, removed);
 }
 static hf_reason replace_by_fewer(struct list *list, struct list *removed) {
-  struct value items[1];
-  memset(items, 0, sizeof items);
-  struct list_range range = {.start = 2, .step = 1, .count = 5};
-  return list_replace_range(list, range, items, COUNT(items), removed);
+  return replace(list, list->len - 5, 1, removed);
+}
+static hf_reason replace_by_as_many(struct list *list, struct list *removed) {
+  return replace(list, 6, 6, removed);
 }
 static hf_reason sort(struct list *list, struct list *removed) {
   (void)removed;
@@ -280,35 +391,86 @@ static hf_reason sort(struct list *list, struct list *removed) {
 static hf_reason repeat(struct list *list, struct list *removed) {
   return list_repeat(list, 7, removed, NULL);
 }
+static hf_reason split(struct list *list, struct list *removed) {
+  struct list tail;
+  hf_reason reason = list_split(list, list->len / 3, &tail);
+  if (!reason) {
+    *removed = tail;
+  }
+  return reason;
+}
+/* The list joins itself. */
+static hf_reason concat(struct list *list, struct list *removed) {
+  struct list tail;
+  (void)removed;
+  hf_reason reason = list_split(list, list->len / 3, &tail);
+  if (!reason && (reason = list_concat(list, &tail))) { /* one failure is all there is */
+    assert_int_equal(list_concat(list, &tail), HF_REASON_NONE);
+  }
+  return reason;
+}
+static hf_reason hold(struct list *list, struct list *removed) {
+  (void)removed;
+  bool is_held = list_hold(list, 3);
+  list_release(list);
+  return is_held ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+}
 
 /* Each allocation of each operation fails once: NO_MEMORY and no change, or the operation could do
- * without. */
+ * without. Answers how often it failed. */
+static size_t expect_all_or_nothing(hf_reason (*operation)(struct list *, struct list *),
+                                    const int64_t *items, size_t count) {
+  size_t refusals = 0;
+  for (size_t nth = 1;; nth++) {
+    struct list list = list_of(items, count);
+    struct list removed;
+    list_init(&removed);
+    malloc_hook_fail(nth);
+    hf_reason reason = operation(&list, &removed);
+    bool failed = malloc_hook_has_failed();
+    malloc_hook_fail(0);
+    if (reason != HF_REASON_NONE) {
+      assert_true(failed);
+      assert_int_equal(reason, HF_REASON_NO_MEMORY);
+      expect_list(&list, items, count);
+      assert_int_equal(removed.len, 0);
+      refusals++;
+    }
+    list_deinit(&list);
+    list_deinit(&removed);
+    assert_int_equal(malloc_hook_live_bytes(), 0);
+    if (!failed) {
+      break;
+    }
+  }
+  return refusals;
+}
+
 static void test_list_without_memory_changes_nothing(void **state) {
   (void)state;
-  hf_reason (*const operations[])(struct list *, struct list *) = {
-      insert_many, remove_some, replace_by_more, replace_by_fewer, sort, repeat};
+  hf_reason (*const operations[])(struct list *, struct list *) = {insert_one,
+                                                                   insert_first,
+                                                                   insert_many,
+                                                                   append_many,
+                                                                   remove_some,
+                                                                   remove_slice,
+                                                                   replace_by_more,
+                                                                   replace_by_fewer,
+                                                                   replace_by_as_many,
+                                                                   sort,
+                                                                   repeat,
+                                                                   split,
+                                                                   hold,
+                                                                   concat};
+  static int64_t items[256 * 64];
+  for (size_t i = 0; i < COUNT(items); i++) {
+    items[i] = (int64_t)i;
+  }
+  const size_t counts[] = {12, 256, 2000, COUNT(items)};
   for (size_t i = 0; i < COUNT(operations); i++) {
     size_t refusals = 0;
-    for (size_t nth = 1;; nth++) {
-      struct list list = list_of(start_items, COUNT(start_items));
-      struct list removed;
-      list_init(&removed);
-      malloc_hook_fail(nth);
-      hf_reason reason = operations[i](&list, &removed);
-      bool failed = malloc_hook_has_failed();
-      malloc_hook_fail(0);
-      if (reason != HF_REASON_NONE) {
-        assert_true(failed);
-        assert_int_equal(reason, HF_REASON_NO_MEMORY);
-        expect_list(&list, start_items, COUNT(start_items));
-        assert_int_equal(removed.len, 0);
-        refusals++;
-      }
-      list_deinit(&list);
-      list_deinit(&removed);
-      if (!failed) {
-        break;
-      }
+    for (size_t j = 0; j < COUNT(counts); j++) {
+      refusals += expect_all_or_nothing(operations[i], items, counts[j]);
     }
     assert_true(refusals > 0);
   }
@@ -330,6 +492,9 @@ int main(void) {
       LIST_TEST(test_list_sort_of_one_of_anything_is_fine),
       LIST_TEST(test_list_sort_of_one_long_text_many_times_is_quick),
       LIST_TEST(test_list_repeat_shares_and_counts),
+      LIST_TEST(test_list_insertion_anywhere_is_cheap),
+      LIST_TEST(test_list_that_is_stopped_is_as_it_was),
+      LIST_TEST(test_list_scratch_is_what_is_said),
       LIST_TEST(test_list_without_memory_changes_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
