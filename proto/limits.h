@@ -99,8 +99,8 @@
 #define HF_FIRST_COUNT_MAX 64 /* of WaitFirst: each waits in a queue */
 #define HF_TRANSACTION_COUNT_MAX \
   1024 /* conditions and operations of Transaction: they hold up everybody else */
-/* A transaction that waits for its conditions is decoded at each change of what it waits for.
- * Longer ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
+/* A transaction that waited for its conditions is decoded again, while all others wait, when they
+ * hold. Longer ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
 #define HF_WAITING_TRANSACTION_BYTES_MAX (64u << 10)
 /* Steps of work that one turn of the engine's lock is to take, of a tenth of a microsecond or so:
  * waking a waiter takes 16, dropping a reference one. What is left of waking, of deleting and of

@@ -44,10 +44,14 @@ struct value value_reference(uint64_t object, int object_kind) {
 
 /* A box of `size` bytes with one count. */
 static void *make_box(size_t size, size_t len) {
-  struct value_box *box = len <= UINT32_MAX ? malloc(size) : NULL;
+  struct value_box *box = len <= UINT32_MAX ? malloc(box_bytes(size)) : NULL;
+  _Atomic uint64_t *hash = box ? box_hash(box, size) : NULL;
   if (box) {
     atomic_init(&box->refs, 1);
     box->len = (uint32_t)len;
+  }
+  if (hash) {
+    atomic_init(hash, 0);
   }
   return box;
 }
@@ -60,7 +64,7 @@ static bool make_string(enum value_kind kind, struct bytes content, struct value
       memcpy(value.small, content.data, content.len);
     }
   } else {
-    struct text_box *box = make_box(sizeof *box + content.len, content.len);
+    struct text_box *box = make_box(text_box_bytes(content.len), content.len);
     if (!box) {
       return false;
     }
@@ -80,13 +84,9 @@ bool value_bytes(struct bytes bytes, struct value *out) {
   return make_string(VALUE_BYTES, bytes, out);
 }
 
-static size_t tuple_bytes(size_t count) {
-  return sizeof(struct tuple_box) + count * sizeof(struct value);
-}
-
 /* Fills in what is known once the items are. */
 static struct value finish_tuple(struct tuple_box *box) {
-  box->memory_bytes = chunk_bytes(tuple_bytes(box->head.len));
+  box->memory_bytes = chunk_bytes(box_bytes(tuple_box_bytes(box->head.len)));
   box->has_reference = false;
   for (uint32_t i = 0; i < box->head.len; i++) {
     box->memory_bytes += value_memory_bytes(box->items[i]);
@@ -96,7 +96,7 @@ static struct value finish_tuple(struct tuple_box *box) {
 }
 
 bool value_tuple(const struct value *items, size_t count, struct value *out) {
-  struct tuple_box *box = make_box(tuple_bytes(count), count);
+  struct tuple_box *box = make_box(tuple_box_bytes(count), count);
   if (!box) {
     return false;
   }
@@ -108,7 +108,7 @@ bool value_tuple(const struct value *items, size_t count, struct value *out) {
 }
 
 static bool make_opaque(struct bytes codec, struct bytes data, struct value *out) {
-  struct opaque_box *box = make_box(sizeof *box + codec.len + data.len, codec.len + data.len);
+  struct opaque_box *box = make_box(opaque_box_bytes(codec.len + data.len), codec.len + data.len);
   if (!box) {
     return false;
   }
@@ -191,9 +191,9 @@ size_t value_memory_bytes(struct value value) {
     case VALUE_TUPLE:
       return value_tuple_box(value)->memory_bytes;
     case VALUE_OPAQUE:
-      return chunk_bytes(sizeof(struct opaque_box) + value.box->len);
+      return chunk_bytes(box_bytes(opaque_box_bytes(value.box->len)));
     default:
-      return chunk_bytes(sizeof(struct text_box) + value.box->len);
+      return chunk_bytes(box_bytes(text_box_bytes(value.box->len)));
   }
 }
 
@@ -284,7 +284,7 @@ static hf_reason read_tuple(const Holdfast__Tuple *message, int depth, struct va
   if (depth >= HF_TUPLE_DEPTH_MAX) {
     return HF_REASON_TOO_DEEP;
   }
-  struct tuple_box *box = make_box(tuple_bytes(message->n_items), message->n_items);
+  struct tuple_box *box = make_box(tuple_box_bytes(message->n_items), message->n_items);
   if (!box) {
     return HF_REASON_NO_MEMORY;
   }

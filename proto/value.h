@@ -100,7 +100,20 @@ void value_opaque_parts(const struct value *opaque, struct bytes *codec, struct 
  * NO_MEMORY */
 hf_reason value_from_message(const struct Holdfast__Value *message, struct value *out);
 bool value_equal(struct value a, struct value b);
-/* Equal values have equal hashes. SipHash-2-4; 1, 1.0 and true hash alike. */
+/* A value in a few bytes: what is small is there itself, a box by kind, length and hash. */
+struct value_digest {
+  struct value small; /* VALUE_ABSENT: it is boxed */
+  uint64_t hash;
+  uint32_t len;
+  uint8_t kind;
+};
+struct value_digest value_digest(const struct value_hash_key *key, struct value value);
+/* Whether the value equals the one that was digested; of boxes, with a probability of error of
+ * 2^-64 that nobody without the key can raise. Reads a value once in its life at most. */
+bool value_matches(const struct value_hash_key *key, struct value value,
+                   const struct value_digest *digest);
+/* Equal values have equal hashes. SipHash-2-4; 1, 1.0 and true hash alike. A value of a kilobyte or
+ * more is read once and keeps its hash: a process has one key. */
 uint64_t value_hash(const struct value_hash_key *key, struct value value);
 /* NOT_HASHABLE when it is or contains a reference. */
 hf_reason value_check_key(struct value value);

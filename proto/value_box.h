@@ -7,6 +7,10 @@
  *   text, bytes   refs | len | bytes
  *   tuple         refs | count | flags, memory_bytes | items
  *   opaque        refs | len of codec and data | codec_len | codec, data
+ *
+ * A box of BOX_HASH_BYTES_MIN or more ends, 8-byte aligned, in its value's hash, 0 until somebody
+ * asks: many who wait for one large value to change would read it once each. A process hashes under
+ * one key.
  */
 #ifndef HF_PROTO_VALUE_BOX_H
 #define HF_PROTO_VALUE_BOX_H
@@ -40,6 +44,31 @@ struct opaque_box {
   uint32_t codec_len;
   uint8_t data[]; /* codec_len bytes of codec, then the data */
 };
+
+#define BOX_HASH_BYTES_MIN 1024
+
+static inline size_t box_hash_offset(size_t size) {
+  return (size + 7) & ~(size_t)7;
+}
+/* The bytes to be allocated for a box of `size` bytes. */
+static inline size_t box_bytes(size_t size) {
+  return size < BOX_HASH_BYTES_MIN ? size : box_hash_offset(size) + sizeof(uint64_t);
+}
+/* Where a box of `size` bytes keeps its hash; NULL: it keeps none. */
+static inline _Atomic uint64_t *box_hash(struct value_box *box, size_t size) {
+  return size < BOX_HASH_BYTES_MIN ? NULL
+                                   : (_Atomic uint64_t *)((char *)box + box_hash_offset(size));
+}
+
+static inline size_t text_box_bytes(size_t len) {
+  return sizeof(struct text_box) + len;
+}
+static inline size_t tuple_box_bytes(size_t count) {
+  return sizeof(struct tuple_box) + count * sizeof(struct value);
+}
+static inline size_t opaque_box_bytes(size_t len) {
+  return sizeof(struct opaque_box) + len;
+}
 
 static inline const struct text_box *value_text_box(struct value value) {
   return (const struct text_box *)value.box;

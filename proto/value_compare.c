@@ -131,6 +131,8 @@ bool value_equal(struct value a, struct value b) {
 
 /* ---------------------------------------------------------------- hash */
 
+static uint64_t make_hash(const struct value_hash_key *key, struct value value);
+
 /* Kinds that are never equal are hashed under different keys, so none needs a prefix copied in. */
 static uint64_t hash_bytes(const struct value_hash_key *key, enum value_kind kind, const void *data,
                            size_t len) {
@@ -166,7 +168,35 @@ static uint64_t hash_tuple(const struct value_hash_key *key, const struct tuple_
   return hash_bytes(key, VALUE_TUPLE, state, sizeof state);
 }
 
+/* Where the value's box keeps the hash; NULL: nowhere. */
+static _Atomic uint64_t *kept_hash(struct value value) {
+  if (!value_has_box(value)) {
+    return NULL;
+  }
+  size_t len = value.box->len;
+  switch (value.kind) {
+    case VALUE_TUPLE:
+      return box_hash(value.box, tuple_box_bytes(len));
+    case VALUE_OPAQUE:
+      return box_hash(value.box, opaque_box_bytes(len));
+    default:
+      return box_hash(value.box, text_box_bytes(len));
+  }
+}
+
 uint64_t value_hash(const struct value_hash_key *key, struct value value) {
+  _Atomic uint64_t *kept = kept_hash(value);
+  uint64_t hash = kept ? atomic_load_explicit(kept, memory_order_relaxed) : 0;
+  if (hash == 0) {
+    hash = make_hash(key, value);
+    if (kept) {
+      atomic_store_explicit(kept, hash, memory_order_relaxed);
+    }
+  }
+  return hash;
+}
+
+static uint64_t make_hash(const struct value_hash_key *key, struct value value) {
   switch (value.kind) {
     case VALUE_BOOL: {
       int64_t integer = value.boolean;
@@ -192,6 +222,25 @@ uint64_t value_hash(const struct value_hash_key *key, struct value value) {
     default:
       return hash_bytes(key, value.kind, "", 0);
   }
+}
+
+/* ---------------------------------------------------------------- digests */
+
+struct value_digest value_digest(const struct value_hash_key *key, struct value value) {
+  if (!value_has_box(value)) {
+    return (struct value_digest){.small = value, .kind = value.kind};
+  }
+  return (struct value_digest){
+      .hash = value_hash(key, value), .len = value.box->len, .kind = value.kind};
+}
+
+bool value_matches(const struct value_hash_key *key, struct value value,
+                   const struct value_digest *digest) {
+  if (!value_is_absent(digest->small)) {
+    return value_equal(value, digest->small);
+  }
+  return value_has_box(value) && value.kind == digest->kind && value.box->len == digest->len &&
+         value_hash(key, value) == digest->hash;
 }
 
 /* ---------------------------------------------------------------- order */

@@ -145,6 +145,9 @@ hf_reason call_bury_content(struct call *call) {
 /* ---- waiting */
 
 bool call_may_not_wait(const struct call *call) {
+  if (call->waiter) {
+    return call->timed_out;
+  }
   return call->timed_out || (call->message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS &&
                              call->message->timeout_ms <= 0);
 }
@@ -159,7 +162,8 @@ hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reaso
 }
 
 struct lock_owner call_owner(const struct call *call) {
-  return (struct lock_owner){call->session ? call->session->serial : 0, call->message->caller};
+  uint64_t caller = call->waiter ? call->waiter->caller : call->message->caller;
+  return (struct lock_owner){call->session ? call->session->serial : 0, caller};
 }
 
 hf_reason call_pass_lock(struct call *call) {

@@ -4,6 +4,7 @@
 #include "proto/base/clock.h"
 #include "proto/wire.h"
 #include "server/engine/ears.h"
+#include "server/engine/require.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -130,6 +131,11 @@ hf_reason core_restart_time(struct call *call) {
                                                                             : HF_REASON_NONE;
 }
 
+/* How much of the body is kept. */
+static size_t kept_body_len(const struct call *call) {
+  return call->requirements && call->requirements->suffice ? 0 : call->body.len;
+}
+
 static void fill_waiter(struct waiter *waiter, const struct call *call) {
   *waiter = (struct waiter){
       .timer = {.kind = TIMER_WAITER},
@@ -145,16 +151,18 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
       .step = call->step,
       .note = call->note,
       .terms = call->terms,
+      .requirements = call->requirements,
       .part = call->part,
       .one_way = call->one_way,
-      .body_len = call->body.len,
+      .body_len = kept_body_len(call),
   };
   TAILQ_INIT(&waiter->ears);
-  memcpy(waiter->body, call->body.data, call->body.len);
+  memcpy(waiter->body, call->body.data, waiter->body_len);
 }
 
 static size_t waiter_bytes(const struct waiter *waiter) {
-  return sizeof *waiter + waiter->body_len + ears_bytes(&waiter->ears);
+  size_t decoded_bytes = waiter->requirements ? waiter->requirements->bytes : 0;
+  return sizeof *waiter + waiter->body_len + decoded_bytes + ears_bytes(&waiter->ears);
 }
 
 /* One that a flush waits for. */
@@ -173,9 +181,9 @@ static hf_reason check_park(const struct call *call) {
   if (!peer || peer->parked >= HF_IN_FLIGHT_MAX) {
     return HF_REASON_IN_FLIGHT_FULL;
   }
-  bool is_large = call->body.len > SMALL_BODY_BYTES;
-  return is_large && !core_has_room(call->engine, call->body.len) ? HF_REASON_MEMORY_FULL
-                                                                  : HF_REASON_NONE;
+  size_t bytes = kept_body_len(call) + (call->requirements ? call->requirements->bytes : 0);
+  bool is_large = bytes > SMALL_BODY_BYTES;
+  return is_large && !core_has_room(call->engine, bytes) ? HF_REASON_MEMORY_FULL : HF_REASON_NONE;
 }
 
 hf_reason core_prepare_park(struct call *call) {
@@ -183,7 +191,7 @@ hf_reason core_prepare_park(struct call *call) {
   if (reason || call->prepared) {
     return reason;
   }
-  call->prepared = malloc(sizeof *call->prepared + call->body.len);
+  call->prepared = malloc(sizeof *call->prepared + kept_body_len(call));
   return call->prepared && timers_make_room(&call->engine->timers) ? HF_REASON_NONE
                                                                    : HF_REASON_NO_MEMORY;
 }
@@ -203,6 +211,7 @@ static hf_reason begin_wait(struct call *call) {
   uint64_t deadline_ns = deadline_of(call);
   call->prepared = NULL;
   fill_waiter(waiter, call);
+  call->requirements = NULL;
   if (deadline_ns != CLOCK_NEVER) {
     timers_start(&engine->timers, &waiter->timer, deadline_ns);
   }
@@ -250,6 +259,8 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   engine->waiting--;
   engine->kept_bytes -= waiter_bytes(waiter);
   ears_close(waiter);
+  requirements_free(waiter->requirements);
+  waiter->requirements = NULL;
 }
 
 static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
@@ -292,16 +303,24 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   struct waiter *waiter = waiter_principal(woken);
   struct call call = call_of(engine, now_ns, waiter);
   Holdfast__Request *message;
-  core_spend(engine, STEPS_OF_RUN + call.body.len / STEPS_BODY_BYTES);
+  core_spend(engine, STEPS_OF_RUN);
   if (woken->object && woken->object->is_deleted) {
     core_end_wait_on_deleted(engine, now_ns, woken);
     return true;
   }
+  if (woken->requirements && !timed_out && requirements_still_wait(&call, woken)) {
+    return false;
+  }
   call.heard = woken->principal ? woken : NULL;
   call.timed_out = timed_out;
-  bool read = !wire_unpack_request(call.body, &engine->scratch, &message);
-  call.message = read ? message : NULL;
-  hf_reason reason = read ? waiter->operation->handle(&call) : HF_REASON_NO_MEMORY;
+  core_spend(engine, call.body.len / STEPS_BODY_BYTES);
+  hf_reason reason = HF_REASON_NONE;
+  if (call.body.len > 0 && wire_unpack_request(call.body, &engine->scratch, &message)) {
+    reason = HF_REASON_NO_MEMORY;
+  } else if (call.body.len > 0) {
+    call.message = message;
+  }
+  reason = reason ? reason : waiter->operation->handle(&call);
   arena_reset(&engine->scratch);
   if (reason == REASON_PARKED) {
     assert(!call.timed_out); /* a step that must not be cut short has taken it back */
@@ -395,5 +414,6 @@ void core_run(struct call *call) {
     }
   }
   free(call->prepared);
+  requirements_free(call->requirements);
   finish(call, reason);
 }

@@ -63,7 +63,7 @@ struct call {
   struct engine *engine;
   uint64_t now_ns;
   const struct operation *operation;
-  const Holdfast__Request *message;
+  const Holdfast__Request *message; /* NULL: of a waiter whose requirements suffice */
   struct bytes body;
   const uint8_t *entropy;
   uint64_t connection;
@@ -84,7 +84,8 @@ struct call {
   uint32_t part;                 /* of a list of operations: which one it waits for, from 1 */
   struct wait_queue *park_queue; /* where it waits; NULL: its ears do, see ears.h */
   struct waiter_list ears;
-  struct waiter *heard; /* the ear a wake came to; NULL: none */
+  struct waiter *heard;              /* the ear a wake came to; NULL: none */
+  struct requirements *requirements; /* given to what it waits as */
 };
 
 /* What a handler answers when the request is to wait; see call_park. */

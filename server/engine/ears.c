@@ -1,5 +1,7 @@
 #include "server/engine/ears.h"
 
+#include "server/engine/require.h"
+
 #include <stdlib.h>
 
 bool ears_add(struct waiter_list *ears, const struct call *nested, uint32_t part) {
@@ -9,9 +11,11 @@ bool ears_add(struct waiter_list *ears, const struct call *nested, uint32_t part
   }
   *ear = (struct waiter){
       .queue = nested->park_queue,
+      .requirements = nested->requirements,
       .operation = nested->operation,
       .object = nested->object,
       .session = nested->session,
+      .caller = nested->message->caller,
       .step = nested->step,
       .note = nested->note,
       .part = part,
@@ -25,6 +29,7 @@ void ears_free(struct waiter_list *ears) {
   struct waiter *ear;
   while ((ear = TAILQ_FIRST(ears))) {
     TAILQ_REMOVE(ears, ear, owner_link);
+    requirements_free(ear->requirements);
     free(ear);
   }
 }
@@ -60,7 +65,7 @@ size_t ears_bytes(const struct waiter_list *ears) {
   const struct waiter *ear;
   size_t bytes = 0;
   TAILQ_FOREACH(ear, ears, owner_link) {
-    bytes += sizeof *ear;
+    bytes += sizeof *ear + (ear->requirements ? ear->requirements->bytes : 0);
   }
   return bytes;
 }

@@ -14,7 +14,8 @@
 
 #include "server/engine/core.h"
 
-/* Adds one for a nested call that is to wait, in no queue yet. false: out of memory. */
+/* Adds one for a nested call that is to wait, in no queue yet; its requirements are taken. false:
+ * out of memory, nothing taken. */
 bool ears_add(struct waiter_list *ears, const struct call *nested, uint32_t part);
 /* Those that are in no queue yet. */
 void ears_free(struct waiter_list *ears);

@@ -3,50 +3,132 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
 
-static hf_reason find_object(const struct call *call, const Holdfast__Condition *condition,
-                             struct object **object) {
-  const struct registry *registry = &call->engine->registry;
-  *object = NULL;
+#include <stdlib.h>
+
+/* ---- reading */
+
+static hf_reason read_target(const Holdfast__Condition *condition,
+                             struct requirement *requirement) {
   if (condition->target_case == HOLDFAST__CONDITION__TARGET_NAME) {
-    *object = registry_find_name(registry, bytes_of(condition->name.data, condition->name.len));
-  } else if (condition->target_case == HOLDFAST__CONDITION__TARGET_OBJECT) {
-    *object = registry_find(registry, condition->object);
+    struct bytes name = bytes_of(condition->name.data, condition->name.len);
+    return value_text(name, &requirement->name) ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
   }
-  return *object ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
+  if (condition->target_case == HOLDFAST__CONDITION__TARGET_OBJECT) {
+    requirement->object = condition->object;
+  }
+  return HF_REASON_NONE;
+}
+
+static hf_reason read_key_equals(struct call *call, const Holdfast__KeyEquals *message,
+                                 struct requirement *requirement) {
+  hf_reason reason = call_key(call, message->key, &requirement->key);
+  requirement->compares = message->value != NULL;
+  return !reason && message->value ? call_value(call, message->value, &requirement->value) : reason;
+}
+
+static hf_reason read_check(struct call *call, const Holdfast__Condition *condition,
+                            struct requirement *requirement) {
+  switch (condition->check_case) {
+    case HOLDFAST__CONDITION__CHECK_KEY_EQUALS:
+      return read_key_equals(call, condition->key_equals, requirement);
+    case HOLDFAST__CONDITION__CHECK_LENGTH_AT_LEAST:
+      requirement->number = condition->length_at_least;
+      return HF_REASON_NONE;
+    case HOLDFAST__CONDITION__CHECK_ROOM_AT_LEAST:
+      requirement->number = condition->room_at_least;
+      return HF_REASON_NONE;
+    case HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST:
+      return call_value(call, condition->value_at_least, &requirement->value);
+    case HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN:
+      requirement->number = condition->held_with_token;
+      return HF_REASON_NONE;
+    default:
+      return HF_REASON_NONE;
+  }
+}
+
+hf_reason require_read(struct call *call, const Holdfast__Condition *condition,
+                       struct requirement *requirement) {
+  *requirement = (struct requirement){.check = (int)condition->check_case};
+  hf_reason reason = read_target(condition, requirement);
+  if (!reason) {
+    reason = read_check(call, condition, requirement);
+  }
+  if (reason) {
+    require_drop(requirement);
+  }
+  return reason;
+}
+
+void require_drop(struct requirement *requirement) {
+  value_release(requirement->name);
+  value_release(requirement->key);
+  value_release(requirement->value);
+}
+
+/* ---- looking */
+
+static struct object *find_object(const struct call *call, const struct requirement *requirement) {
+  const struct registry *registry = &call->engine->registry;
+  return value_is_absent(requirement->name)
+             ? registry_find(registry, requirement->object)
+             : registry_find_name(registry, value_content(&requirement->name));
 }
 
 static hf_reason met(bool holds) {
   return holds ? HF_REASON_NONE : HF_REASON_CONDITION_NOT_MET;
 }
 
-static hf_reason check_key(struct call *call, const struct object *object,
-                           const Holdfast__KeyEquals *message, uint64_t *note) {
-  struct value key, expected = {0}, found;
+static bool is_expected(const struct call *call, const struct requirement *requirement,
+                        struct value found) {
+  return requirement->is_sealed
+             ? value_matches(&call->engine->config.hash_key, found, &requirement->digest)
+             : value_equal(found, requirement->value);
+}
+
+/* The requirement's key becomes the dict's own, if it has it: to find that one again, none of its
+ * bytes need be read. */
+static bool find_key(const struct object *object, struct requirement *requirement,
+                     struct value *found) {
+  struct dict_place place;
+  struct value key;
+  if (!dict_find(object->dict, requirement->key, &place, &key, found)) {
+    return false;
+  }
+  value_retain(key);
+  value_release(requirement->key);
+  requirement->key = key;
+  return true;
+}
+
+static hf_reason look_at_key(struct call *call, const struct object *object,
+                             struct requirement *requirement, uint64_t *note) {
+  struct value found;
   if (object->kind != HOLDFAST__KIND__DICT) {
     return HF_REASON_WRONG_KIND;
   }
-  hf_reason reason = call_key(call, message->key, &key);
-  if (!reason && message->value && (reason = call_value(call, message->value, &expected))) {
-    value_release(key);
-  }
-  if (reason) {
-    return reason;
-  }
-  bool is_there = dict_get(object->dict, key, &found);
-  bool holds = message->value ? is_there && value_equal(found, expected) : !is_there;
-  *note = call_key_note(call, key);
-  value_release(key);
-  value_release(expected);
-  return met(holds);
+  bool is_there = find_key(object, requirement, &found);
+  *note = call_key_note(call, requirement->key);
+  return met(requirement->compares ? is_there && is_expected(call, requirement, found) : !is_there);
 }
 
-static hf_reason check_length(const struct object *object, uint64_t least) {
+/* A known key that is gone is as good as changed. */
+static hf_reason look_for_change(struct call *call, const struct object *object,
+                                 struct requirement *requirement, uint64_t *note) {
+  struct value found;
+  bool is_there = find_key(object, requirement, &found);
+  *note = call_key_note(call, requirement->key);
+  bool is_known = requirement->compares;
+  return met(is_there ? !is_known || !is_expected(call, requirement, found) : is_known);
+}
+
+static hf_reason look_at_length(const struct object *object, uint64_t least) {
   bool is_counted = object->kind == HOLDFAST__KIND__DICT || object->kind == HOLDFAST__KIND__LIST ||
                     object->kind == HOLDFAST__KIND__QUEUE;
   return is_counted ? met(object_length(object) >= least) : HF_REASON_WRONG_KIND;
 }
 
-static hf_reason check_room(const struct object *object, uint64_t least) {
+static hf_reason look_for_room(const struct object *object, uint64_t least) {
   if (object->kind != HOLDFAST__KIND__QUEUE) {
     return HF_REASON_WRONG_KIND;
   }
@@ -65,28 +147,20 @@ static bool is_locked(struct call *call, struct object *object) {
   return lock->depth > 0 || core_claim_cells(call->engine, call->now_ns, object);
 }
 
-static hf_reason check_value(struct call *call, struct object *object,
-                             const Holdfast__Value *message) {
-  struct value bound;
+static hf_reason look_at_value(struct call *call, struct object *object, struct value least) {
   int order = 0;
   if (object->kind != HOLDFAST__KIND__VALUE && object->kind != HOLDFAST__KIND__RAW_VALUE) {
     return HF_REASON_WRONG_KIND;
   }
-  hf_reason reason = call_value(call, message, &bound);
-  if (reason) {
-    return reason;
-  }
   if (is_locked(call, object)) {
-    value_release(bound);
     return HF_REASON_CONDITION_NOT_MET;
   }
-  reason = value_compare(core_look_at_value(call->engine, object), bound, &order);
-  value_release(bound);
+  hf_reason reason = value_compare(core_look_at_value(call->engine, object), least, &order);
   return reason ? reason : met(order >= 0);
 }
 
 /* A grant that is over never comes back. */
-static hf_reason check_token(struct object *object, uint64_t token) {
+static hf_reason look_at_token(struct object *object, uint64_t token) {
   const struct lock *lock = object_lock(object);
   if (!lock) {
     return HF_REASON_WRONG_KIND;
@@ -94,39 +168,120 @@ static hf_reason check_token(struct object *object, uint64_t token) {
   return lock->depth > 0 && lock->token == token ? HF_REASON_NONE : HF_REASON_TOKEN_STALE;
 }
 
-static hf_reason check_free(struct object *object) {
+static hf_reason look_at_lock(struct object *object) {
   const struct lock *lock = object_lock(object);
   return lock ? met(lock->depth == 0 && !core_is_locked_locally(object)) : HF_REASON_WRONG_KIND;
 }
 
-static hf_reason check_event(const struct object *object) {
+static hf_reason look_at_event(const struct object *object) {
   return object->kind == HOLDFAST__KIND__EVENT ? met(object->event_is_set) : HF_REASON_WRONG_KIND;
 }
 
-hf_reason require_check(struct call *call, const Holdfast__Condition *condition,
-                        struct watch *watch) {
-  struct object *object;
-  hf_reason reason = find_object(call, condition, &object);
-  if (reason) {
-    return reason;
+hf_reason require_look(struct call *call, struct requirement *requirement, struct watch *watch) {
+  struct object *object = find_object(call, requirement);
+  if (!object) {
+    return HF_REASON_NO_SUCH_OBJECT;
   }
   *watch = (struct watch){.object = object, .queue = &object->waits[WAIT_CHANGE]};
-  switch (condition->check_case) {
+  switch (requirement->check) {
+    case REQUIRE_CHANGED:
+      return look_for_change(call, object, requirement, &watch->note);
     case HOLDFAST__CONDITION__CHECK_KEY_EQUALS:
-      return check_key(call, object, condition->key_equals, &watch->note);
+      return look_at_key(call, object, requirement, &watch->note);
     case HOLDFAST__CONDITION__CHECK_LENGTH_AT_LEAST:
-      return check_length(object, condition->length_at_least);
+      return look_at_length(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_ROOM_AT_LEAST:
-      return check_room(object, condition->room_at_least);
+      return look_for_room(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST:
-      return check_value(call, object, condition->value_at_least);
+      return look_at_value(call, object, requirement->value);
     case HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN:
-      return check_token(object, condition->held_with_token);
+      return look_at_token(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_FREE:
-      return check_free(object);
+      return look_at_lock(object);
     case HOLDFAST__CONDITION__CHECK_IS_SET:
-      return check_event(object);
+      return look_at_event(object);
     default:
       return HF_REASON_BAD_ARGUMENT;
   }
+}
+
+/* ---- those of a waiter */
+
+struct requirements *requirements_new(size_t count) {
+  struct requirements *requirements =
+      malloc(sizeof *requirements + count * sizeof *requirements->items);
+  if (requirements) {
+    *requirements = (struct requirements){.bytes = sizeof *requirements};
+  }
+  return requirements;
+}
+
+void requirements_free(struct requirements *requirements) {
+  for (size_t i = 0; requirements && i < requirements->count; i++) {
+    require_drop(&requirements->items[i]);
+  }
+  free(requirements);
+}
+
+/* The least of a value is a number, or is smaller than its request: it stays as it is. */
+static void seal(const struct engine *engine, struct requirement *requirement) {
+  if (requirement->compares) {
+    requirement->digest = value_digest(&engine->config.hash_key, requirement->value);
+    value_release(requirement->value);
+    requirement->value = (struct value){0};
+  }
+  requirement->is_sealed = true;
+}
+
+void requirements_add(const struct engine *engine, struct requirements *requirements,
+                      const struct requirement *requirement) {
+  struct requirement *item = &requirements->items[requirements->count++];
+  *item = *requirement;
+  seal(engine, item);
+  requirements->bytes += sizeof *item + value_memory_bytes(item->name) +
+                         value_memory_bytes(item->key) + value_memory_bytes(item->value);
+}
+
+/* The first of all that does not hold; an error of any comes before. HF_REASON_NONE all hold |
+ * CONDITION_NOT_MET | an error */
+static hf_reason look_at_all(struct call *call, struct requirements *requirements,
+                             struct watch *unmet) {
+  bool holds = true;
+  core_spend(call->engine, requirements->count);
+  for (size_t i = 0; i < requirements->count; i++) {
+    struct watch watch;
+    hf_reason reason = require_look(call, &requirements->items[i], &watch);
+    if (reason && reason != HF_REASON_CONDITION_NOT_MET) {
+      return reason;
+    }
+    if (reason && holds) {
+      holds = false;
+      requirements->awaited = (uint32_t)i;
+      *unmet = watch;
+    }
+  }
+  return met(holds);
+}
+
+bool requirements_still_wait(struct call *call, struct waiter *waiter) {
+  struct requirements *requirements = waiter->requirements;
+  struct watch watch;
+  uint32_t before = requirements->awaited;
+  hf_reason reason = require_look(call, &requirements->items[before], &watch);
+  if (!reason) {
+    reason = look_at_all(call, requirements, &watch);
+  }
+  if (reason != HF_REASON_CONDITION_NOT_MET ||
+      core_watch_cells(call->engine, call->now_ns, watch.object)) {
+    return false;
+  }
+  if (requirements->awaited != before) { /* a transaction's parts are its conditions */
+    waiter->part = requirements->awaited + 1;
+    waiter->note = watch.note;
+  }
+  if (watch.queue != waiter->queue) {
+    wait_queue_remove(waiter->queue, waiter);
+    wait_queue_insert(watch.queue, waiter);
+  }
+  return true;
 }

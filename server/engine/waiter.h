@@ -3,7 +3,8 @@
  * layer   engine
  *
  * A waiter is an operation whose handler answered REASON_PARKED. It keeps the request's bytes,
- * holds no thread, and ends exactly one way:
+ * holds no thread, and ends exactly one way. One that waits for conditions keeps them decoded
+ * (require.h): a wake that does not meet them does not run the handler.
  *
  *              wake: the handler runs again and answers        -> completed
  *   parked --> deadline: runs once more with `timed_out`       -> completed
@@ -29,6 +30,7 @@ struct object;
 struct reply;
 struct session;
 struct peer;
+struct requirements;
 
 /* What the engine's timers live in. */
 enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE, TIMER_TASKS, TIMER_CELL };
@@ -76,11 +78,12 @@ struct waiter {
   unsigned step; /* 0 at first */
   uint64_t note;
   struct lock_terms terms;
+  struct requirements *requirements; /* what it waits for, decoded; NULL: its handler tells */
   bool one_way;
   bool suspended;
   bool overdue; /* its deadline passed while it was suspended */
   size_t body_len;
-  uint8_t body[]; /* the request, as it arrived */
+  uint8_t body[]; /* the request, as it arrived; none where the requirements suffice */
 };
 
 void wait_queue_init(struct wait_queue *queue, bool broadcast);

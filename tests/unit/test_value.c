@@ -204,6 +204,49 @@ static void test_value_hash_depends_on_the_key(void **state) {
   assert_int_not_equal(value_hash(&hash_key, text("a")), value_hash(&other, text("a")));
 }
 
+static struct value long_bytes(uint8_t last) {
+  static uint8_t content[5000];
+  struct value value;
+  content[sizeof content - 1] = last;
+  assert_true(value_bytes(bytes_of(content, sizeof content), &value));
+  return value;
+}
+
+static struct value long_tuple(struct value last) {
+  struct value items[200], value;
+  for (size_t i = 0; i < COUNT(items); i++) {
+    items[i] = value_int((int64_t)i);
+  }
+  items[COUNT(items) - 1] = last;
+  assert_true(value_tuple(items, COUNT(items), &value));
+  return value;
+}
+
+/* Twice: the second look at a long value finds its hash. */
+static void test_value_digest_matches_what_is_equal(void **state) {
+  (void)state;
+  struct value rows[][2] = {
+      {value_int(1), value_float(1)},
+      {text("a"), text("a")},
+      {text("a text that needs a box"), text("a text that needs a box")},
+      {long_bytes(1), long_bytes(1)},
+      {long_bytes(2), long_bytes(2)},
+      {long_tuple(value_int(1)), long_tuple(value_bool(true))},
+      {long_tuple(text("a")), long_tuple(text("a"))},
+  };
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    struct value_digest digest = value_digest(&hash_key, rows[i][0]);
+    for (size_t j = 0; j < 2 * COUNT(rows); j++) {
+      assert_int_equal(value_matches(&hash_key, rows[j % COUNT(rows)][1], &digest),
+                       i == j % COUNT(rows));
+    }
+  }
+  for (size_t i = 0; i < COUNT(rows); i++) {
+    value_release(rows[i][0]);
+    value_release(rows[i][1]);
+  }
+}
+
 /* Ascending rows of values that can be ordered among each other. */
 static void expect_ascending(const struct value *values, size_t count) {
   for (size_t i = 0; i < count; i++) {
@@ -550,6 +593,7 @@ int main(void) {
       VALUE_TEST(test_value_references_are_found_in_tuples),
       VALUE_TEST(test_value_equality_and_hash_are_those_of_python),
       VALUE_TEST(test_value_hash_depends_on_the_key),
+      VALUE_TEST(test_value_digest_matches_what_is_equal),
       VALUE_TEST(test_value_order_of_numbers_is_exact),
       VALUE_TEST(test_value_order_of_strings_is_by_content_then_length),
       VALUE_TEST(test_value_order_of_tuples_is_by_the_first_difference),

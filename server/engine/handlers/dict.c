@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/require.h"
 
 #include <stdlib.h>
 
@@ -251,31 +252,64 @@ hf_reason handle_dict_compare_and_set(struct call *call) {
 
 /* ---- waiting for a key */
 
-hf_reason handle_dict_wait(struct call *call) {
+static hf_reason read_wait(struct call *call, struct requirement *requirement) {
   const Holdfast__DictWait *message = call->message->dict_wait;
-  struct value key, known, value;
-  hf_reason reason = call_key(call, message->key, &key);
-  if (reason) {
-    return reason;
+  *requirement = (struct requirement){
+      .check = REQUIRE_CHANGED, .object = call->object->id, .compares = message->known != NULL};
+  hf_reason reason = call_key(call, message->key, &requirement->key);
+  if (!reason && (reason = read_optional(call, message->known, &requirement->value))) {
+    require_drop(requirement);
   }
-  reason = read_optional(call, message->known, &known);
-  bool found = dict_get(call->object->dict, key, &value);
-  call->note = call_key_note(call, key);
-  value_release(key);
-  if (reason) {
-    return reason;
+  return reason;
+}
+
+/* The requirement is taken. */
+static hf_reason begin_wait(struct call *call, struct requirement *requirement) {
+  struct requirements *requirements = requirements_new(1);
+  if (!requirements) {
+    require_drop(requirement);
+    return HF_REASON_NO_MEMORY;
   }
-  bool changed = found && (value_is_absent(known) || !value_equal(value, known));
-  bool gone = !found && !value_is_absent(known);
-  value_release(known);
-  if (gone) {
+  requirements_add(call->engine, requirements, requirement);
+  requirements->suffice = true;
+  call->requirements = requirements;
+  return REASON_PARKED;
+}
+
+static hf_reason answer_change(struct call *call, struct value key) {
+  struct value value;
+  if (!dict_get(call->object->dict, key, &value)) {
     return HF_REASON_NO_SUCH_KEY;
-  }
-  if (!changed) {
-    return call_park(call, &call->object->waits[WAIT_CHANGE], HF_REASON_NOT_CHANGED);
   }
   call_answer_value(call, value_retain(value));
   return HF_REASON_NONE;
+}
+
+/* Looks at what `requirement` tells; it has changed, or the request waits on. */
+static hf_reason look(struct call *call, struct requirement *requirement) {
+  struct watch watch;
+  if (!require_look(call, requirement, &watch)) {
+    return answer_change(call, requirement->key);
+  }
+  call->note = watch.note;
+  return call_park(call, watch.queue, HF_REASON_NOT_CHANGED);
+}
+
+hf_reason handle_dict_wait(struct call *call) {
+  struct requirement requirement;
+  if (call->waiter) {
+    return look(call, &call->waiter->requirements->items[0]);
+  }
+  hf_reason reason = read_wait(call, &requirement);
+  if (reason) {
+    return reason;
+  }
+  reason = look(call, &requirement);
+  if (reason == REASON_PARKED) {
+    return begin_wait(call, &requirement);
+  }
+  require_drop(&requirement);
+  return reason;
 }
 
 /* ---- many */

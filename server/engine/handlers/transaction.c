@@ -1,7 +1,7 @@
 /* Several operations as one: all are done, or none.
  *
  *   conditions   all hold --> operations, each captured and run     all well --> results
- *                one does not: waits for its object, begins anew    one fails --> rolled back
+ *                one does not: waits until it does, looks at all    one fails --> rolled back
  */
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
@@ -45,44 +45,88 @@ static hf_reason check_parts(struct call *call) {
 
 /* ---- conditions */
 
+/* Which condition does not hold, from 1; 0: all do. */
+struct unmet {
+  uint32_t part;
+  struct watch watch;
+};
+
+static hf_reason look(struct call *call, uint32_t part, struct requirement *requirement,
+                      struct unmet *unmet) {
+  struct watch watch;
+  hf_reason reason = require_look(call, requirement, &watch);
+  if (reason == HF_REASON_CONDITION_NOT_MET) {
+    *unmet = unmet->part ? *unmet : (struct unmet){part, watch};
+    return HF_REASON_NONE;
+  }
+  call->reply->part = reason ? part : 0;
+  return reason;
+}
+
+static hf_reason read_and_look(struct call *call, uint32_t part, struct unmet *unmet) {
+  struct requirement requirement;
+  hf_reason reason =
+      require_read(call, call->message->transaction->conditions[part - 1], &requirement);
+  if (reason) {
+    call->reply->part = part;
+    return reason;
+  }
+  reason = look(call, part, &requirement, unmet);
+  require_drop(&requirement);
+  return reason;
+}
+
 /* An error of any comes before a wait for one. */
-static hf_reason find_unmet(struct call *call, uint32_t *unmet, struct watch *unmet_watch) {
+static hf_reason find_unmet(struct call *call, struct unmet *unmet) {
+  struct requirements *kept = call->waiter ? call->waiter->requirements : NULL;
+  hf_reason reason = HF_REASON_NONE;
+  *unmet = (struct unmet){0};
+  for (uint32_t part = 1; !reason && part <= call->message->transaction->n_conditions; part++) {
+    reason =
+        kept ? look(call, part, &kept->items[part - 1], unmet) : read_and_look(call, part, unmet);
+  }
+  return reason;
+}
+
+/* What it waits for, decoded once and for all. */
+static hf_reason keep_conditions(struct call *call, uint32_t unmet) {
   const Holdfast__Transaction *message = call->message->transaction;
-  *unmet = 0;
-  for (uint32_t part = 1; part <= message->n_conditions; part++) {
-    struct watch watch;
-    hf_reason reason = require_check(call, message->conditions[part - 1], &watch);
-    if (reason && reason != HF_REASON_CONDITION_NOT_MET) {
-      call->reply->part = part;
-      return reason;
-    }
-    if (reason && *unmet == 0) {
-      *unmet = part;
-      *unmet_watch = watch;
+  struct requirements *requirements = requirements_new(message->n_conditions);
+  hf_reason reason = requirements ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  for (size_t i = 0; !reason && i < message->n_conditions; i++) {
+    struct requirement requirement;
+    reason = require_read(call, message->conditions[i], &requirement);
+    if (!reason) {
+      requirements_add(call->engine, requirements, &requirement);
     }
   }
-  return HF_REASON_NONE;
+  if (reason) {
+    requirements_free(requirements);
+    return reason;
+  }
+  requirements->awaited = unmet - 1;
+  call->requirements = requirements;
+  return REASON_PARKED;
 }
 
 static hf_reason check_conditions(struct call *call) {
-  uint32_t unmet;
-  struct watch watch;
-  hf_reason reason = find_unmet(call, &unmet, &watch);
-  if (reason || unmet == 0) {
+  struct unmet unmet;
+  hf_reason reason = find_unmet(call, &unmet);
+  if (reason || unmet.part == 0) {
     return reason;
   }
   if (!call_may_not_wait(call) && call->body.len > HF_WAITING_TRANSACTION_BYTES_MAX) {
     return HF_REASON_REQUEST_TOO_BIG;
   }
-  reason = core_watch_cells(call->engine, call->now_ns, watch.object);
+  reason = core_watch_cells(call->engine, call->now_ns, unmet.watch.object);
   if (reason) {
     return reason;
   }
-  call->part = unmet;
-  call->note = watch.note;
-  reason = call_park(call, watch.queue, HF_REASON_CONDITION_NOT_MET);
-  call->reply->part = reason == REASON_PARKED ? 0 : unmet;
-  return reason;
+  call->part = unmet.part;
+  call->note = unmet.watch.note;
+  reason = call_park(call, unmet.watch.queue, HF_REASON_CONDITION_NOT_MET);
+  call->reply->part = reason == REASON_PARKED ? 0 : unmet.part;
+  return reason == REASON_PARKED && !call->waiter ? keep_conditions(call, unmet.part) : reason;
 }
 
 /* ---- operations */

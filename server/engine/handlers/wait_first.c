@@ -8,6 +8,7 @@
 #include "server/engine/ears.h"
 #include "server/engine/handlers/handlers.h"
 #include "server/engine/nested.h"
+#include "server/engine/require.h"
 
 #include <stdlib.h>
 
@@ -99,6 +100,7 @@ static hf_reason run_all(struct call *call) {
   for (uint32_t part = 1; part <= call->message->wait_first->n_operations; part++) {
     reason = attempt_part(&attempt, part, NULL);
     if (reason == REASON_PARKED && !ears_add(&call->ears, &attempt.nested.call, part)) {
+      requirements_free(attempt.nested.call.requirements);
       reason = HF_REASON_NO_MEMORY;
     }
     if (reason != REASON_PARKED) {
