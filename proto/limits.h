@@ -12,8 +12,10 @@
 /* Framing. A longer message closes the connection: its length can't be trusted to skip it. */
 #define HF_FRAME_BYTES_MAX (16u << 20)
 /* Replies may be a little longer than requests, so that whatever was stored by one request can be
- * answered. Beyond: RESOURCE_EXHAUSTED REPLY_TOO_BIG. Receivers of replies accept this much. */
-#define HF_REPLY_BYTES_MAX (HF_FRAME_BYTES_MAX + 4096)
+ * answered: a number that came as `unsigned` goes as `integer`, which may take a byte more, as may
+ * the length before it, and a field holds one of both. Beyond: RESOURCE_EXHAUSTED REPLY_TOO_BIG.
+ * Receivers of replies accept this much. */
+#define HF_REPLY_BYTES_MAX (HF_FRAME_BYTES_MAX + HF_FIELDS_MAX + 4096)
 /* Device hops before a REQ id; nng's own TTL limit is 15. More closes the connection. */
 #define HF_HOPS_MAX 15
 /* A peer that has not said its 8-byte hello by then is closed. */
@@ -80,13 +82,15 @@
 #define HF_RING_BYTES (128u << 10)
 /* Bytes of a ring that a client accepts; a larger one is refused, and a socket used. */
 #define HF_RING_BYTES_MAX (16u << 20)
-/* Entries of one scan page, objects of one listing page. */
+/* Entries of one scan page, objects of one listing page, locks and those who wait for them of one
+ * page of locks; and objects that are looked at for a page, whether it tells of them or not. */
 #define HF_PAGE_COUNT_MAX 10000
 /* Lock holders that wait for each other in a circle: longer circles are not noticed. */
 #define HF_CIRCLE_PARTIES_MAX 256
-/* Waiters that are looked at to find one circle, or all of a lock_list: what is not found by then
- * is not noticed. */
-#define HF_CIRCLE_STEPS_MAX 65536
+/* Waiters that are looked at to find one circle, or all of a page of locks: what is not found by
+ * then is not noticed. A lock that is held looks at them for each one who comes to wait. */
+#define HF_CIRCLE_STEPS_MAX 4096
+#define HF_PAGE_CIRCLE_STEPS_MAX 65536
 /* Items of one queue_get_many: is cut to it. Of one queue_put_many: INVALID_ARGUMENT BAD_ARGUMENT
  * beyond, because a request that waits is read again each time it goes on. */
 #define HF_BATCH_COUNT_MAX 10000

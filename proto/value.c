@@ -319,6 +319,14 @@ static hf_reason read_opaque(const Holdfast__Opaque *message, struct value *out)
   return make_opaque(codec, data, out) ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
 }
 
+static hf_reason read_reference(const Holdfast__Reference *message, struct value *out) {
+  if (!message || message->kind < HOLDFAST__KIND__ANY || message->kind > HOLDFAST__KIND__BARRIER) {
+    return HF_REASON_BAD_VALUE;
+  }
+  *out = value_reference(message->object, (int)message->kind);
+  return HF_REASON_NONE;
+}
+
 static hf_reason read_value(const Holdfast__Value *message, int depth, struct value *out) {
   if (!message) {
     return HF_REASON_BAD_VALUE;
@@ -326,7 +334,7 @@ static hf_reason read_value(const Holdfast__Value *message, int depth, struct va
   switch (message->kind_case) {
     case HOLDFAST__VALUE__KIND_NONE:
       *out = value_none();
-      return HF_REASON_NONE;
+      return message->none == HOLDFAST__NONE_VALUE__NONE ? HF_REASON_NONE : HF_REASON_BAD_VALUE;
     case HOLDFAST__VALUE__KIND_BOOLEAN:
       *out = value_bool(message->boolean);
       return HF_REASON_NONE;
@@ -348,11 +356,7 @@ static hf_reason read_value(const Holdfast__Value *message, int depth, struct va
     case HOLDFAST__VALUE__KIND_TUPLE:
       return read_tuple(message->tuple, depth, out);
     case HOLDFAST__VALUE__KIND_REFERENCE:
-      if (!message->reference) {
-        return HF_REASON_BAD_VALUE;
-      }
-      *out = value_reference(message->reference->object, (int)message->reference->kind);
-      return HF_REASON_NONE;
+      return read_reference(message->reference, out);
     case HOLDFAST__VALUE__KIND_OPAQUE:
       return read_opaque(message->opaque, out);
     default:
@@ -363,4 +367,59 @@ static hf_reason read_value(const Holdfast__Value *message, int depth, struct va
 hf_reason value_from_message(const Holdfast__Value *message, struct value *out) {
   *out = (struct value){0};
   return read_value(message, 0, out);
+}
+
+/* ---- how long it is there */
+
+static size_t varint_bytes(uint64_t number) {
+  size_t bytes = 1;
+  for (; number >= 0x80; number >>= 7) {
+    bytes++;
+  }
+  return bytes;
+}
+
+/* With its tag of one byte and its length. */
+static size_t field_bytes(size_t len) {
+  return 1 + varint_bytes(len) + len;
+}
+
+static size_t tuple_message_bytes(const struct tuple_box *box) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < box->head.len; i++) {
+    bytes += field_bytes(value_message_bytes(box->items[i]));
+  }
+  return bytes;
+}
+
+static size_t opaque_message_bytes(const struct opaque_box *box) {
+  size_t data_len = box->head.len - box->codec_len;
+  return (box->codec_len ? field_bytes(box->codec_len) : 0) +
+         (data_len ? field_bytes(data_len) : 0);
+}
+
+static size_t integer_bytes(int64_t integer) {
+  return 1 + varint_bytes((uint64_t)integer << 1 ^ (uint64_t)(integer >> 63));
+}
+
+size_t value_message_bytes(struct value value) {
+  switch (value.kind) {
+    case VALUE_INT:
+      return integer_bytes(value.integer);
+    case VALUE_UINT:
+      return 1 + varint_bytes(value.unsigned_integer);
+    case VALUE_FLOAT:
+      return 1 + sizeof value.real;
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+      return field_bytes(value_content(&value).len);
+    case VALUE_TUPLE:
+      return field_bytes(tuple_message_bytes(value_tuple_box(value)));
+    case VALUE_REFERENCE:
+      return field_bytes(1 + varint_bytes(value.object) + (value.object_kind ? 2 : 0));
+    case VALUE_OPAQUE:
+      return field_bytes(opaque_message_bytes(value_opaque_box(value)));
+    default:
+      return 2;
+  }
 }

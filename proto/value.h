@@ -123,6 +123,8 @@ hf_reason value_compare(struct value a, struct value b, int *order);
 /* Sum of numbers (bools count): integers stay integers. HF_REASON_NONE | WRONG_TYPE OVERFLOW */
 hf_reason value_sum(struct value a, struct value b, struct value *sum);
 
+/* Bytes of its Value message. Reads tuples whole. */
+size_t value_message_bytes(struct value value);
 /* Bytes of memory it holds beyond its 16. */
 size_t value_memory_bytes(struct value value);
 bool value_has_reference(struct value value);

@@ -92,6 +92,7 @@ static void submit_inherited(hf_conn *conn) {
   }
   Holdfast__ObjectHold arm = HOLDFAST__OBJECT_HOLD__INIT;
   arm.objects = count == 0 ? NULL : malloc(count * sizeof *arm.objects);
+  arm.skip_missing = true; /* somebody may have deleted one */
   if (arm.objects != NULL) {
     for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
       arm.objects[arm.n_objects++] = handle->id;

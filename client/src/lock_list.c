@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "client/src/object.h"
+#include "client/src/paging.h"
 
 void hf_locks_free(struct hf_lock_info *locks, size_t count) {
   for (size_t i = 0; locks != NULL && i < count; i++) {
@@ -40,6 +41,7 @@ static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
       .depth = from->depth,
       .lease_ms = from->lease_ms,
       .deadlocked = from->deadlocked,
+      .more_waiters = from->more_waiters,
   };
   result_copy_text(lock->name, sizeof lock->name, from->name);
   if (from->holder != NULL) {
@@ -48,33 +50,65 @@ static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
   return copy_waiters(from, lock);
 }
 
-/* first: struct hf_lock_info **, second: size_t * */
-static hf_reason take_locks(hf_conn *conn, const Holdfast__Response *reply,
-                            const struct result *result) {
+struct listing {
+  struct hf_lock_info *locks;
+  size_t count;
+  bool has_more, is_further;
+  uint64_t after; /* where the next page begins */
+};
+
+/* first: struct listing * */
+static hf_reason add_locks(hf_conn *conn, const Holdfast__Response *reply,
+                           const struct result *result) {
+  struct listing *listing = result->first;
   (void)conn;
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_LOCKS) {
     return HF_REASON_BAD_REPLY;
   }
-  size_t count = reply->locks->n_items;
-  struct hf_lock_info *locks = calloc(count > 0 ? count : 1, sizeof *locks);
-  for (size_t i = 0; locks != NULL && i < count; i++) {
-    if (!copy_lock(reply->locks->items[i], &locks[i])) {
-      hf_locks_free(locks, i);
-      locks = NULL;
-    }
-  }
+  size_t more_count = reply->locks->n_items;
+  struct hf_lock_info *locks =
+      realloc(listing->locks, (listing->count + more_count + 1) * sizeof *locks);
   if (locks == NULL) {
     return HF_REASON_NO_MEMORY;
   }
-  *(struct hf_lock_info **)result->first = locks;
-  *(size_t *)result->second = count;
+  listing->locks = locks;
+  for (size_t i = 0; i < more_count; i++) {
+    if (!copy_lock(reply->locks->items[i], &locks[listing->count])) {
+      return HF_REASON_NO_MEMORY;
+    }
+    listing->count++;
+  }
+  listing->has_more = reply->locks->more;
+  listing->is_further = reply->locks->after > listing->after;
+  listing->after = reply->locks->after;
   return HF_REASON_NONE;
 }
 
-hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count) {
+static hf_status list_page(hf_conn *conn, struct listing *listing) {
   struct request request;
   Holdfast__LockList arm = HOLDFAST__LOCK_LIST__INIT;
   request_of_conn(&request, conn, OPERATION(LOCK_LIST));
-  request_ask(&request, take_locks, locks, count);
+  request.is_now = true;
+  request_ask(&request, add_locks, listing, NULL);
+  arm.after = listing->after;
   return request_send(&request, &arm.base);
+}
+
+hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count) {
+  struct listing listing = {.locks = NULL};
+  struct paging paging = paging_begin(conn);
+  do {
+    size_t before = listing.count;
+    hf_status status = list_page(conn, &listing);
+    if (status == HF_OK && listing.has_more) {
+      status = paging_check(&paging, listing.count - before, listing.is_further);
+    }
+    if (status != HF_OK) {
+      hf_locks_free(listing.locks, listing.count);
+      return status;
+    }
+  } while (listing.has_more);
+  *locks = listing.locks;
+  *count = listing.count;
+  return HF_OK;
 }

@@ -240,7 +240,22 @@ struct listing {
   struct hf_object_info *infos;
   size_t count;
   bool has_more;
+  bool is_further;                                         /* than the page before */
+  char after[sizeof((struct hf_object_info *)NULL)->name]; /* where the next page begins */
 };
+
+/* An older server tells no cursor: the next page begins behind the last name. */
+static void note_cursor(struct listing *listing, const Holdfast__Objects *page) {
+  char after[sizeof listing->after] = "";
+  listing->has_more = page->more;
+  if (page->after.len > 0) {
+    result_copy_text(after, sizeof after, page->after);
+  } else if (page->n_items > 0) {
+    result_copy_text(after, sizeof after, page->items[page->n_items - 1]->name);
+  }
+  listing->is_further = strcmp(after, listing->after) > 0;
+  memcpy(listing->after, after, sizeof after);
+}
 
 static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
                            const struct result *result) {
@@ -260,7 +275,7 @@ static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
   }
   listing->infos = infos;
   listing->count += more_count;
-  listing->has_more = reply->objects->more;
+  note_cursor(listing, reply->objects);
   return HF_REASON_NONE;
 }
 
@@ -273,28 +288,19 @@ static hf_status list_page(hf_conn *conn, const char *prefix, hf_kind kind,
   request_ask(&request, add_infos, listing, NULL);
   arm.prefix = borrow_text(prefix == NULL ? "" : prefix);
   arm.kind = (Holdfast__Kind)kind;
-  if (listing->count > 0) {
-    arm.after = borrow_text(listing->infos[listing->count - 1].name);
-  }
+  arm.after = borrow_text(listing->after);
   return request_send(&request, &arm.base);
-}
-
-/* The next page begins behind the last name, so that has to come later than all before. */
-static bool is_further(const struct listing *listing, size_t before) {
-  const struct hf_object_info *infos = listing->infos;
-  return listing->count > before &&
-         (before == 0 || strcmp(infos[listing->count - 1].name, infos[before - 1].name) > 0);
 }
 
 hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind kind,
                           struct hf_object_info **infos, size_t *count) {
-  struct listing listing = {NULL, 0, false};
+  struct listing listing = {.infos = NULL};
   struct paging paging = paging_begin(conn);
   do {
     size_t before = listing.count;
     hf_status status = list_page(conn, prefix, kind, &listing);
     if (status == HF_OK && listing.has_more) {
-      status = paging_check(&paging, listing.count - before, is_further(&listing, before));
+      status = paging_check(&paging, listing.count - before, listing.is_further);
     }
     if (status != HF_OK) {
       free(listing.infos);

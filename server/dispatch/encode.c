@@ -280,6 +280,11 @@ static void put_objects(struct writer *writer, const void *item) {
     put_message(writer, 1, put_object, &reply->objects[i]);
   }
   put_number(writer, 2, reply->more);
+  if (reply->after.kind == VALUE_TEXT) {
+    put_bytes(writer, 3, value_content(&reply->after));
+  } else if (!value_is_absent(reply->after)) {
+    put_number(writer, 4, reply->after.unsigned_integer);
+  }
 }
 
 static void put_grant(struct writer *writer, const void *item) {
@@ -395,6 +400,7 @@ static void put_lock(struct writer *writer, const void *item) {
     put_message(writer, 9, put_party, &lock->waiters[i]);
   }
   put_number(writer, 10, lock->deadlocked);
+  put_number(writer, 11, lock->more_waiters);
 }
 
 static void put_locks(struct writer *writer, const void *item) {
@@ -402,6 +408,8 @@ static void put_locks(struct writer *writer, const void *item) {
   for (size_t i = 0; i < reply->locks_count; i++) {
     put_message(writer, 1, put_lock, &reply->locks[i]);
   }
+  put_number(writer, 2, reply->more_locks);
+  put_number(writer, 3, reply->after_lock);
 }
 
 /* A result that may be long: it is counted once, whatever the number of its parts. */

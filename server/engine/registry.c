@@ -3,11 +3,114 @@
 #include "proto/cell.h"
 #include "proto/holdfast.pb-c.h"
 
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* ---- orders */
+
+/* The object a node is in. */
+#define OBJECT_OF(node, member) ((struct object *)((char *)(node)-offsetof(struct object, member)))
+
+static int compare_bytes(struct bytes a, struct bytes b) {
+  size_t common = a.len < b.len ? a.len : b.len;
+  int order = common ? memcmp(a.data, b.data, common) : 0;
+  return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_name(const void *key, const struct order_node *node) {
+  return compare_bytes(*(const struct bytes *)key, value_content(&OBJECT_OF(node, in_names)->name));
+}
+
+static int compare_ids(uint64_t a, uint64_t b) {
+  return (a > b) - (a < b);
+}
+
+static int compare_anonymous(const void *key, const struct order_node *node) {
+  return compare_ids(*(const uint64_t *)key, OBJECT_OF(node, in_names)->id);
+}
+
+static int compare_lock(const void *key, const struct order_node *node) {
+  return compare_ids(*(const uint64_t *)key, OBJECT_OF(node, in_locks)->id);
+}
+
+int registry_compare_names(const struct object *one, const struct object *other) {
+  return compare_bytes(value_content(&one->name), value_content(&other->name));
+}
+
+/* It keeps whether it has one for life. */
+static bool has_lock(const struct object *object) {
+  return object_lock((struct object *)object) != NULL;
+}
+
+static void add_to_orders(struct registry *registry, struct object *object) {
+  uint64_t priority = value_hash(registry->hash_key, value_uint(object->id));
+  struct bytes name = value_content(&object->name);
+  if (value_is_absent(object->name)) {
+    order_insert(&registry->anonymous, &object->in_names, &object->id, priority);
+  } else {
+    order_insert(&registry->names, &object->in_names, &name, priority);
+  }
+  if (has_lock(object)) {
+    order_insert(&registry->locks, &object->in_locks, &object->id, priority);
+  }
+}
+
+static void remove_from_orders(struct registry *registry, struct object *object) {
+  struct bytes name = value_content(&object->name);
+  if (value_is_absent(object->name)) {
+    order_remove(&registry->anonymous, &object->in_names, &object->id);
+  } else {
+    order_remove(&registry->names, &object->in_names, &name);
+  }
+  if (has_lock(object)) {
+    order_remove(&registry->locks, &object->in_locks, &object->id);
+  }
+}
+
+static struct object *of_names(struct order_node *node) {
+  return node ? OBJECT_OF(node, in_names) : NULL;
+}
+
+static struct object *of_locks(struct order_node *node) {
+  return node ? OBJECT_OF(node, in_locks) : NULL;
+}
+
+struct object *registry_first_name(const struct registry *registry, struct bytes name,
+                                   bool beyond) {
+  return of_names(beyond ? order_beyond(&registry->names, &name)
+                         : order_from(&registry->names, &name));
+}
+
+struct object *registry_next_name(const struct object *object) {
+  return of_names(object->in_names.next);
+}
+
+struct object *registry_first_anonymous(const struct registry *registry, uint64_t id) {
+  return of_names(order_beyond(&registry->anonymous, &id));
+}
+
+struct object *registry_next_anonymous(const struct object *object) {
+  return of_names(object->in_names.next);
+}
+
+struct object *registry_first_lock(const struct registry *registry, uint64_t id) {
+  return of_locks(order_beyond(&registry->locks, &id));
+}
+
+struct object *registry_next_lock(const struct object *object) {
+  return of_locks(object->in_locks.next);
+}
+
+/* ---- beginning and end */
 
 bool registry_init(struct registry *registry, const struct value_hash_key *hash_key,
                    uint64_t first_id) {
-  *registry = (struct registry){.hash_key = hash_key, .next_id = first_id};
+  *registry = (struct registry){.hash_key = hash_key,
+                                .next_id = first_id,
+                                .names = {.compare = compare_name},
+                                .anonymous = {.compare = compare_anonymous},
+                                .locks = {.compare = compare_lock}};
   registry->by_name = dict_new(hash_key);
   return registry->by_name != NULL;
 }
@@ -187,6 +290,7 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
     goto free_it;
   }
   registry->next_id++;
+  add_to_orders(registry, object);
   registry_account(registry, object);
   *out = object;
   return HF_REASON_NONE;
@@ -236,6 +340,7 @@ void registry_remove(struct registry *registry, struct object *object) {
     }
   }
   map64_remove(&registry->by_id, object->id);
+  remove_from_orders(registry, object);
   registry->memory_bytes -= object->memory_bytes;
 }
 

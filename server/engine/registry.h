@@ -9,6 +9,7 @@
 #define HF_ENGINE_REGISTRY_H
 
 #include "proto/base/map64.h"
+#include "server/engine/order.h"
 #include "server/engine/share.h"
 #include "server/engine/waiter.h"
 #include "server/objects/barrier.h"
@@ -88,7 +89,9 @@ struct object {
   bool is_deleted;     /* in no registry any more; some may still wait for it */
   struct object *next_buried;
   TAILQ_ENTRY(object) doomed_link;
-  struct timer lease; /* runs while its lock is held on one */
+  struct order_node in_names; /* or, of an anonymous one, in the registry's order of those */
+  struct order_node in_locks; /* if it has a lock */
+  struct timer lease;         /* runs while its lock is held on one */
   struct wait_queue waits[OBJECT_WAITS];
   union {
     struct dict *dict; /* dict and namespace */
@@ -115,7 +118,10 @@ struct content_cursor {
 struct registry {
   const struct value_hash_key *hash_key;
   struct map64 by_id;
-  struct dict *by_name; /* text -> int, the id */
+  struct dict *by_name;   /* text -> int, the id */
+  struct order names;     /* the same objects in order of their names' bytes */
+  struct order anonymous; /* the others, by id */
+  struct order locks;     /* those with a lock, by id */
   uint64_t next_id;
   size_t memory_bytes;
 };
@@ -145,6 +151,18 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
 /* Forgets it; nobody may wait on it or hold it as a lock. The object is the caller's, to be freed.
  */
 void registry_remove(struct registry *registry, struct object *object);
+/* The first object whose name is that one or comes after it; beyond: comes after it. Then the next.
+ * NULL: no more. */
+struct object *registry_first_name(const struct registry *registry, struct bytes name, bool beyond);
+struct object *registry_next_name(const struct object *object);
+/* Which of two objects with names comes first: <0, >0. */
+int registry_compare_names(const struct object *one, const struct object *other);
+/* The same for those without a name, whose id is beyond that one. */
+struct object *registry_first_anonymous(const struct registry *registry, uint64_t id);
+struct object *registry_next_anonymous(const struct object *object);
+/* And those with a lock. */
+struct object *registry_first_lock(const struct registry *registry, uint64_t id);
+struct object *registry_next_lock(const struct object *object);
 /* An object that is in no registry. Takes time in proportion to its length. */
 void object_free(struct object *object);
 /* A nameless object that takes over the content of a dict or list, or what waits in a queue. It has

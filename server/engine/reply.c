@@ -20,6 +20,7 @@ static void drop_objects(struct reply *reply) {
     value_release(reply->objects[i].holder);
   }
   free(reply->objects);
+  value_release(reply->after);
 }
 
 static void drop_values(struct reply *reply) {
@@ -152,6 +153,13 @@ size_t reply_memory_bytes(const struct reply *reply) {
     }
   }
   return bytes;
+}
+
+/* What is small in memory, a number or a short text, takes up to 18 bytes where it takes 16 in a
+ * tuple. */
+size_t reply_bytes_of(struct value value) {
+  size_t memory_bytes = value_memory_bytes(value);
+  return 64 + memory_bytes + memory_bytes / 8;
 }
 
 void reply_each_reference(const struct reply *reply, void (*visit)(void *ctx, uint64_t object),

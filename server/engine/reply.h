@@ -66,6 +66,7 @@ struct reply_lock {
   struct reply_party holder;   /* session 0: nobody */
   struct reply_party *waiters; /* malloc */
   size_t waiters_count;
+  uint64_t more_waiters; /* than those */
 };
 
 /* Where what a reply carries was taken from, so that it can go back there. */
@@ -126,6 +127,7 @@ struct reply {
       struct reply_object *objects; /* malloc */
       size_t objects_count;
       bool more;
+      struct value after; /* where the next page begins: a name, an id; VALUE_ABSENT: nowhere */
     };
     struct {
       uint64_t token;
@@ -152,6 +154,8 @@ struct reply {
     struct {
       struct reply_lock *locks; /* malloc */
       size_t locks_count;
+      bool more_locks;
+      uint64_t after_lock; /* where the next page begins */
     };
     struct reply_flushed *flushed; /* malloc */
     struct reply_server *server;   /* malloc */
@@ -166,6 +170,8 @@ void reply_release(struct reply *reply);
 void reply_fail(struct reply *reply, hf_reason reason, bool late);
 hf_status reply_status(const struct reply *reply);
 size_t reply_memory_bytes(const struct reply *reply);
+/* No less than the value takes in a reply, with what is around it. O(1). */
+size_t reply_bytes_of(struct value value);
 /* Without what its values share with their containers. O(1). */
 size_t reply_array_bytes(const struct reply *reply);
 /* Calls visit for each reference in the result. */

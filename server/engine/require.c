@@ -42,6 +42,10 @@ static hf_reason read_check(struct call *call, const Holdfast__Condition *condit
     case HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN:
       requirement->number = condition->held_with_token;
       return HF_REASON_NONE;
+    case HOLDFAST__CONDITION__CHECK_FREE:
+      return condition->free ? HF_REASON_BAD_ARGUMENT : HF_REASON_NONE;
+    case HOLDFAST__CONDITION__CHECK_IS_SET:
+      return condition->is_set ? HF_REASON_BAD_ARGUMENT : HF_REASON_NONE;
     default:
       return HF_REASON_NONE;
   }

@@ -163,6 +163,16 @@ bool dict_remove(struct dict *dict, struct value key, struct value *removed_key,
   return true;
 }
 
+bool dict_last(const struct dict *dict, struct value *key, struct value *value) {
+  if (dict->log.live == 0) {
+    return false;
+  }
+  const struct log_entry *entry = log_entry_at(&dict->log, log_last(&dict->log));
+  *key = entry->key;
+  *value = entry->value;
+  return true;
+}
+
 bool dict_remove_last(struct dict *dict, struct value *removed_key, struct value *removed_value) {
   if (dict->log.live == 0) {
     return false;

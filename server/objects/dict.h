@@ -43,6 +43,8 @@ hf_reason dict_set(struct dict *dict, struct value key, struct value value, stru
 /* Removes. *removed_key and *removed_value are the caller's to release. false: not there. */
 bool dict_remove(struct dict *dict, struct value key, struct value *removed_key,
                  struct value *removed_value);
+/* The entry inserted last, borrowed. false: empty. */
+bool dict_last(const struct dict *dict, struct value *key, struct value *value);
 /* Removes the entry inserted last, as above. false: empty. */
 bool dict_remove_last(struct dict *dict, struct value *removed_key, struct value *removed_value);
 /* Forgets everything; releases it. */

@@ -46,7 +46,29 @@ static void write_locks(struct story *story, const struct reply *reply) {
     for (size_t j = 0; j < lock->waiters_count; j++) {
       write_down(story, " %" PRIu64, lock->waiters[j].session);
     }
+    if (lock->more_waiters) {
+      write_down(story, " and %" PRIu64 " more", lock->more_waiters);
+    }
     write_down(story, lock->deadlocked ? " deadlocked;" : ";");
+  }
+  if (reply->more_locks) {
+    write_down(story, " more after %s", reply->after_lock ? "an id" : "nothing");
+  }
+}
+
+/* The names of a few, how many there are of more. */
+static void write_objects(struct story *story, const struct reply *reply) {
+  write_down(story, " %zu:", reply->objects_count);
+  for (size_t i = 0; i < reply->objects_count && reply->objects_count <= 8; i++) {
+    bool is_named = !value_is_absent(reply->objects[i].name);
+    write_down(story, "%s", is_named ? "" : " anonymous");
+    write_value(story, &reply->objects[i].name);
+  }
+  if (reply->more) {
+    bool is_id = reply->after.kind != VALUE_TEXT;
+    struct value name = is_id ? value_none() : reply->after;
+    write_down(story, ", more after%s", is_id ? " an id" : "");
+    write_value(story, &name);
   }
 }
 
@@ -94,6 +116,13 @@ static void write_result(struct story *story, const struct reply *reply) {
     case REPLY_FLUSHED:
       write_down(story, " received %" PRIu64 " finished %" PRIu64 " failed %" PRIu64,
                  reply->flushed->received, reply->flushed->finished, reply->flushed->failed);
+      break;
+    case REPLY_OBJECTS:
+      write_objects(story, reply);
+      break;
+    case REPLY_PAGE:
+      write_down(story, " %zu of %" PRIu64 "%s", reply->values_count / 2, reply->length,
+                 reply->cursor ? ", more" : "");
       break;
     case REPLY_LOCKS:
       write_locks(story, reply);

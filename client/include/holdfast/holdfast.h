@@ -762,9 +762,10 @@ struct hf_lock_info {
   uint64_t token, depth, lease_ms;
   struct hf_party *waiters; /* in order */
   size_t waiters_count;
-  bool deadlocked; /* its holder waits, directly or over others, for this very lock */
+  bool deadlocked;       /* its holder waits, directly or over others, for this very lock */
+  uint64_t more_waiters; /* than those: of one lock no more than 10,000 are told */
 };
-/* All of them, by id; freed by hf_locks_free. */
+/* All of them, by id, asked for in pages; freed by hf_locks_free. */
 HF_CHECKED hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count);
 HF_API void hf_locks_free(struct hf_lock_info *locks, size_t count);
 /* In a transaction: that grant must be the current one, else FAILED_PRECONDITION TOKEN_STALE;

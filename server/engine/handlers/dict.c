@@ -124,10 +124,20 @@ hf_reason handle_dict_pop(struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* Key and value may have come by two requests: an equal key may be longer, as 1.0 is than true. */
+static bool fits_reply(struct value key, struct value value) {
+  return reply_bytes_of(key) + reply_bytes_of(value) <= HF_FRAME_BYTES_MAX ||
+         value_message_bytes(key) + value_message_bytes(value) <=
+             HF_FRAME_BYTES_MAX + HF_FIELDS_MAX;
+}
+
 hf_reason handle_dict_pop_item(struct call *call) {
   struct value *entry, key, value;
-  if (dict_len(call->object->dict) == 0) {
+  if (!dict_last(call->object->dict, &key, &value)) {
     return HF_REASON_NO_SUCH_KEY;
+  }
+  if (!fits_reply(key, value)) {
+    return HF_REASON_REPLY_TOO_BIG;
   }
   hf_reason reason = call_answer_values(call, REPLY_ENTRIES, 2, &entry);
   if (reason) {
@@ -417,15 +427,19 @@ hf_reason handle_dict_scan(struct call *call) {
   if (reason) {
     return reason;
   }
-  uint64_t cursor = message->cursor;
-  size_t count = 0;
-  while (count < limit && dict_next(dict, &cursor, &key, &value)) {
+  uint64_t cursor = message->cursor, ahead = cursor;
+  size_t count = 0, bytes = 0;
+  bool more;
+  while ((more = dict_next(dict, &ahead, &key, &value)) && count < limit) {
+    bytes += reply_bytes_of(key) + reply_bytes_of(value);
+    if (count > 0 && bytes > HF_FRAME_BYTES_MAX) {
+      break;
+    }
     entries[2 * count] = value_retain(key);
     entries[2 * count + 1] = value_retain(value);
+    cursor = ahead;
     count++;
   }
-  uint64_t ahead = cursor;
-  bool more = count == limit && dict_next(dict, &ahead, &key, &value);
   call->reply->values_count = 2 * count;
   call->reply->cursor = more ? cursor : 0;
   call->reply->length = dict_len(dict);

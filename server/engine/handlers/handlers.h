@@ -23,10 +23,12 @@ HANDLER(server_info)
 /* object.c */
 HANDLER(object_open)
 HANDLER(object_delete)
-HANDLER(object_list)
 HANDLER(object_info)
 HANDLER(object_hold)
 HANDLER(object_release)
+
+/* object_list.c */
+HANDLER(object_list)
 
 /* wait_first.c */
 HANDLER(wait_first)

@@ -25,15 +25,28 @@ static struct reply_party party_of(const struct engine *engine, struct lock_owne
       .client = value_retain(session->client), .session = session->number, .caller = thread.caller};
 }
 
+/* What is left of a page. */
+struct budget {
+  size_t entries; /* locks and waiters */
+  size_t looks;   /* objects */
+  unsigned steps; /* in search of circles */
+};
+
 static hf_reason list_waiters(const struct call *call, const struct object *object,
-                              struct reply_lock *listed) {
+                              struct budget *budget, struct reply_lock *listed) {
   const struct wait_queue *queue = &object->waits[WAIT_LOCK];
+  size_t count = queue->count < budget->entries ? queue->count : budget->entries;
   struct waiter *waiter; /* or an ear of one who waits for others too */
-  listed->waiters = calloc(queue->count ? queue->count : 1, sizeof *listed->waiters);
+  listed->more_waiters = queue->count - count;
+  listed->waiters = calloc(count ? count : 1, sizeof *listed->waiters);
   if (!listed->waiters) {
     return HF_REASON_NO_MEMORY;
   }
+  budget->entries -= count;
   TAILQ_FOREACH(waiter, &queue->waiters, queue_link) {
+    if (listed->waiters_count == count) {
+      break;
+    }
     struct reply_party *party = &listed->waiters[listed->waiters_count++];
     const struct waiter *principal = waiter_principal(waiter);
     uint64_t session = principal->session ? principal->session->serial : 0;
@@ -43,61 +56,60 @@ static hf_reason list_waiters(const struct call *call, const struct object *obje
   return HF_REASON_NONE;
 }
 
-static hf_reason list_lock(const struct call *call, struct object *object, unsigned *steps,
+static hf_reason list_lock(const struct call *call, struct object *object, struct budget *budget,
                            struct reply_lock *listed) {
   const struct engine *engine = call->engine;
   const struct lock *lock = object_lock(object);
   struct object *awaited =
-      is_awaited(object) ? core_lock_waited_for(engine, lock->owner, steps) : NULL;
+      is_awaited(object) ? core_lock_waited_for(engine, lock->owner, &budget->steps) : NULL;
+  bool is_held = lock->depth > 0;
   *listed = (struct reply_lock){
       .object = object->id,
       .kind = object->kind,
       .name = value_is_absent(object->name) ? object->name : value_retain(object->name),
-      .held = lock->depth > 0,
+      .held = is_held,
       .token = lock->token,
       .depth = lock->depth,
-      .lease_ms = lock->depth > 0 ? lock->lease_ms : 0,
+      .lease_ms = is_held ? lock->lease_ms : 0,
       .holder = party_of(engine, lock->owner),
-      .deadlocked = lock->depth > 0 && core_closes_circle(engine, lock->owner, awaited, steps),
+      .deadlocked = is_held && core_closes_circle(engine, lock->owner, awaited, &budget->steps),
   };
-  return list_waiters(call, object, listed);
+  budget->entries--;
+  return list_waiters(call, object, budget, listed);
 }
 
-static size_t count_listed(const struct map64 *objects) {
-  size_t count = 0, position = 0;
-  uint64_t id;
-  void *object;
-  while (map64_next(objects, &position, &id, &object)) {
-    count += is_listed(object);
-  }
-  return count;
-}
-
-static int compare_ids(const void *one, const void *other) {
-  uint64_t a = ((const struct reply_lock *)one)->object;
-  uint64_t b = ((const struct reply_lock *)other)->object;
-  return (a > b) - (a < b);
+/* Whether the lock and those who wait for it go into what is left; the first of a page always does,
+ * with as many as fit. */
+static bool fits(const struct object *object, const struct budget *budget) {
+  return budget->entries == HF_PAGE_COUNT_MAX || object->waits[WAIT_LOCK].count < budget->entries;
 }
 
 hf_reason handle_lock_list(struct call *call) {
-  const struct map64 *objects = &call->engine->registry.by_id;
+  const struct registry *registry = &call->engine->registry;
+  struct budget budget = {HF_PAGE_COUNT_MAX, HF_PAGE_COUNT_MAX, HF_PAGE_CIRCLE_STEPS_MAX};
+  struct object *object = registry_first_lock(registry, call->message->lock_list->after);
   struct reply *reply = call->reply;
-  size_t count = count_listed(objects), position = 0;
-  unsigned steps = HF_CIRCLE_STEPS_MAX;
-  uint64_t id;
-  void *object;
-  reply->locks = calloc(count ? count : 1, sizeof *reply->locks);
+  uint64_t last = 0;
+  size_t room =
+      registry->by_id.count < HF_PAGE_COUNT_MAX ? registry->by_id.count : HF_PAGE_COUNT_MAX;
+  reply->locks = malloc((room + 1) * sizeof *reply->locks);
   if (!reply->locks) {
     return HF_REASON_NO_MEMORY;
   }
   reply->shape = REPLY_LOCKS;
   reply->locks_count = 0;
   hf_reason reason = HF_REASON_NONE;
-  while (!reason && map64_next(objects, &position, &id, &object)) {
+  for (; !reason && object && budget.looks > 0; object = registry_next_lock(object)) {
+    if (is_listed(object) && !fits(object, &budget)) {
+      break;
+    }
+    budget.looks--;
+    last = object->id;
     if (is_listed(object)) {
-      reason = list_lock(call, object, &steps, &reply->locks[reply->locks_count++]);
+      reason = list_lock(call, object, &budget, &reply->locks[reply->locks_count++]);
     }
   }
-  qsort(reply->locks, reply->locks_count, sizeof *reply->locks, compare_ids);
+  reply->more_locks = object != NULL;
+  reply->after_lock = object ? last : 0;
   return reason;
 }

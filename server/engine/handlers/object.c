@@ -1,6 +1,7 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers/report.h"
 
 #include <stdlib.h>
 
@@ -152,53 +153,6 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
 
 /* ---- reports */
 
-static struct value holder_of(const struct engine *engine, const struct lock *lock) {
-  const struct session *owner = map64_get(&engine->sessions, lock->owner.session);
-  struct value unknown;
-  value_text(bytes_of_text("?"), &unknown);
-  return owner ? value_retain(owner->client) : unknown;
-}
-
-static struct reply_object report(const struct engine *engine, struct object *object) {
-  struct reply_object reported = {
-      .id = object->id,
-      .kind = object->kind,
-      .name = value_retain(object->name),
-      .length = object_length(object),
-      .waiting = object_waiting(object),
-      .holds = object->holds,
-  };
-  const struct lock *lock = object_lock(object);
-  if (lock) {
-    bool is_local = lock->depth == 0 && core_is_locked_locally(object);
-    reported.locked = lock->depth > 0 || is_local;
-    reported.token = lock->token;
-    reported.lease_ms = lock->depth > 0 ? lock->lease_ms : 0;
-    if (reported.locked) {
-      reported.holder = holder_of(engine, lock);
-    }
-  }
-  if (object->kind == HOLDFAST__KIND__QUEUE) {
-    reported.maxsize = object->queue.maxsize;
-    reported.unfinished = object->queue.unfinished;
-    reported.delayed = queue_delayed_count(&object->queue);
-    reported.reserved = queue_reserved_count(&object->queue);
-    reported.buried = queue_buried_count(&object->queue);
-    reported.shut_down = object->queue.is_shut_down;
-  } else if (is_typed(object->kind)) {
-    reported.typecode = object->cells.typecode;
-  } else if (is_semaphore(object->kind)) {
-    reported.value = object->semaphore.value;
-  } else if (object->kind == HOLDFAST__KIND__EVENT) {
-    reported.value = object->event_is_set;
-  } else if (object->kind == HOLDFAST__KIND__BARRIER) {
-    reported.parties = object->barrier.parties;
-    reported.arrived = object->barrier.arrived;
-    reported.broken = object->barrier.state == BARRIER_BROKEN;
-  }
-  return reported;
-}
-
 /* Where its elements are, for a client that is about to map them. */
 static void report_place(struct call *call, struct reply_object *reported) {
   struct cells *cells = core_cells(call->object);
@@ -219,7 +173,7 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
   if (!objects) {
     return HF_REASON_NO_MEMORY;
   }
-  objects[0] = report(call->engine, call->object);
+  objects[0] = report_object(call->engine, call->object);
   objects[0].created = created;
   if (map) {
     report_place(call, &objects[0]);
@@ -227,6 +181,7 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
   call->reply->shape = REPLY_OBJECT;
   call->reply->objects = objects;
   call->reply->objects_count = 1;
+  call->reply->after = (struct value){0};
   return HF_REASON_NONE;
 }
 
@@ -250,6 +205,10 @@ hf_reason handle_object_open(struct call *call) {
   const Holdfast__ObjectOpen *message = call->message->object_open;
   struct object_shape shape;
   hf_reason reason;
+  if (message->mode < HOLDFAST__OBJECT_OPEN__MODE__OPEN_OR_CREATE ||
+      message->mode > HOLDFAST__OBJECT_OPEN__MODE__OPEN) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
   if (message->mode == HOLDFAST__OBJECT_OPEN__MODE__OPEN && message->name.len) {
     call->object = registry_find_name(&call->engine->registry,
                                       bytes_of(message->name.data, message->name.len));
@@ -293,107 +252,45 @@ hf_reason handle_object_info(struct call *call) {
   return answer_object(call, false, call->message->object_info->map);
 }
 
-/* ---- listing */
-
-struct listing {
-  const Holdfast__ObjectList *message;
-  struct object **found;
-  size_t count;
-};
-
-static int compare_bytes(struct bytes a, struct bytes b) {
-  size_t common = a.len < b.len ? a.len : b.len;
-  int order = common ? memcmp(a.data, b.data, common) : 0;
-  return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-/* By name; anonymous ones last, by id. */
-static int compare_objects(const void *left, const void *right) {
-  const struct object *a = *(struct object *const *)left, *b = *(struct object *const *)right;
-  bool a_named = !value_is_absent(a->name), b_named = !value_is_absent(b->name);
-  if (a_named && b_named) {
-    return compare_bytes(value_content(&a->name), value_content(&b->name));
-  }
-  if (a_named != b_named) {
-    return a_named ? -1 : 1;
-  }
-  return (a->id > b->id) - (a->id < b->id);
-}
-
-static bool is_wanted(const Holdfast__ObjectList *message, const struct object *object) {
-  if (message->kind != HOLDFAST__KIND__ANY && (int)message->kind != object->kind) {
-    return false;
-  }
-  if (value_is_absent(object->name)) {
-    return message->anonymous && message->prefix.len == 0;
-  }
-  struct bytes name = value_content(&object->name);
-  if (message->after.len &&
-      compare_bytes(name, bytes_of(message->after.data, message->after.len)) <= 0) {
-    return false;
-  }
-  return name.len >= message->prefix.len &&
-         (message->prefix.len == 0 ||
-          memcmp(name.data, message->prefix.data, message->prefix.len) == 0);
-}
-
-hf_reason handle_object_list(struct call *call) {
-  const Holdfast__ObjectList *message = call->message->object_list;
-  const struct map64 *by_id = &call->engine->registry.by_id;
-  struct object **found = malloc((by_id->count + 1) * sizeof *found);
-  size_t position = 0, count = 0;
-  uint64_t id;
-  void *object;
-  if (!found) {
-    return HF_REASON_NO_MEMORY;
-  }
-  while (map64_next(by_id, &position, &id, &object)) {
-    if (is_wanted(message, object)) {
-      found[count++] = object;
-    }
-  }
-  qsort(found, count, sizeof *found, compare_objects);
-  size_t limit =
-      message->limit && message->limit < HF_PAGE_COUNT_MAX ? message->limit : HF_PAGE_COUNT_MAX;
-  size_t answered = count < limit ? count : limit;
-  struct reply_object *objects = malloc((answered + 1) * sizeof *objects);
-  for (size_t i = 0; objects && i < answered; i++) {
-    objects[i] = report(call->engine, found[i]);
-  }
-  free(found);
-  if (!objects) {
-    return HF_REASON_NO_MEMORY;
-  }
-  call->reply->shape = REPLY_OBJECTS;
-  call->reply->objects = objects;
-  call->reply->objects_count = answered;
-  call->reply->more = count > answered;
-  return HF_REASON_NONE;
-}
-
 /* ---- references of the session */
+
+static void let_go(struct call *call, uint64_t id, uint64_t count) {
+  uint64_t dropped = id ? session_unhold(call->session, id, count) : 0;
+  if (dropped) {
+    core_unhold(call->engine, id, dropped);
+  }
+}
+
+static bool is_there(const struct call *call, uint64_t id) {
+  return registry_find(&call->engine->registry, id) != NULL;
+}
 
 hf_reason handle_object_hold(struct call *call) {
   const Holdfast__ObjectHold *message = call->message->object_hold;
-  hf_reason reason = HF_REASON_NONE;
-  for (size_t i = 0; i < message->n_objects; i++) {
-    if (!registry_find(&call->engine->registry, message->objects[i])) {
-      reason = HF_REASON_NO_SUCH_OBJECT; /* the others are held all the same */
-    } else if (session_hold(call->session, message->objects[i])) {
-      core_hold(call->engine, message->objects[i]);
+  for (size_t i = 0; !message->skip_missing && i < message->n_objects; i++) {
+    if (!is_there(call, message->objects[i])) {
+      return HF_REASON_NO_SUCH_OBJECT;
     }
   }
-  return reason;
+  for (size_t i = 0; i < message->n_objects; i++) {
+    if (!is_there(call, message->objects[i])) {
+      continue;
+    }
+    if (!session_hold(call->session, message->objects[i])) {
+      while (i > 0) {
+        let_go(call, message->objects[--i], 1);
+      }
+      return HF_REASON_NO_MEMORY;
+    }
+    core_hold(call->engine, message->objects[i]);
+  }
+  return HF_REASON_NONE;
 }
 
 hf_reason handle_object_release(struct call *call) {
   const Holdfast__ObjectRelease *message = call->message->object_release;
   for (size_t i = 0; i < message->n_releases; i++) {
-    uint64_t id = message->releases[i]->object;
-    uint64_t dropped = id ? session_unhold(call->session, id, message->releases[i]->count) : 0;
-    if (dropped) {
-      core_unhold(call->engine, id, dropped);
-    }
+    let_go(call, message->releases[i]->object, message->releases[i]->count);
   }
   return HF_REASON_NONE;
 }

@@ -146,13 +146,6 @@ hf_reason handle_queue_get(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* No less than the value takes in a reply: what is small in memory, a number or a short text, takes
- * up to 18 bytes where it takes 16 in a tuple. */
-static size_t reply_bytes_of(struct value value) {
-  size_t memory_bytes = value_memory_bytes(value);
-  return 64 + memory_bytes + memory_bytes / 8;
-}
-
 /* As many as fit a reply, one in any case. */
 static void take_some(struct call *call, struct value *values, size_t max) {
   struct queue *queue = &call->object->queue;

@@ -174,7 +174,8 @@ static hf_reason run_operation(struct call *call, const Holdfast__Request *messa
   if (reason) {
     return reason;
   }
-  results->bytes += reply_memory_bytes(outcome);
+  size_t memory_bytes = reply_memory_bytes(outcome);
+  results->bytes += memory_bytes + memory_bytes / 8; /* see reply_bytes_of */
   return results->bytes > HF_REPLY_BYTES_MAX ? HF_REASON_REPLY_TOO_BIG : HF_REASON_NONE;
 }
 

@@ -1,0 +1,112 @@
+/* Pages of the objects there are: those with names in order of name, then the others by id. A page
+ * ends at its limit, or when so many have been looked at that others wait for their turn. */
+#include "server/engine/call.h"
+#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct page {
+  const struct engine *engine;
+  const Holdfast__ObjectList *message;
+  struct bytes prefix;
+  struct reply_object *objects; /* room for `limit` */
+  size_t count, limit, looks_left;
+  const struct object *last; /* looked at */
+};
+
+/* false: the page ends before the object. */
+static bool look(struct page *page, struct object *object) {
+  bool is_wanted =
+      page->message->kind == HOLDFAST__KIND__ANY || (int)page->message->kind == object->kind;
+  if (page->looks_left == 0 || (is_wanted && page->count == page->limit)) {
+    return false;
+  }
+  page->looks_left--;
+  page->last = object;
+  if (is_wanted) {
+    page->objects[page->count++] = report_object(page->engine, object);
+  }
+  return true;
+}
+
+static bool begins_with(struct bytes name, struct bytes prefix) {
+  return name.len >= prefix.len &&
+         (prefix.len == 0 || memcmp(name.data, prefix.data, prefix.len) == 0);
+}
+
+/* The first name of the page, if there is one. */
+static struct object *first_name(const struct page *page) {
+  const struct registry *registry = &page->engine->registry;
+  struct bytes after = bytes_of(page->message->after.data, page->message->after.len);
+  struct object *from_prefix = registry_first_name(registry, page->prefix, false);
+  struct object *beyond = after.len ? registry_first_name(registry, after, true) : NULL;
+  if (!after.len || !from_prefix || !beyond) {
+    return after.len ? beyond : from_prefix;
+  }
+  bool is_prefix_ahead = registry_compare_names(from_prefix, beyond) > 0;
+  return is_prefix_ahead ? from_prefix : beyond;
+}
+
+/* false: the page ends before the names do. */
+static bool add_names(struct page *page) {
+  struct object *object = first_name(page);
+  for (; object && begins_with(value_content(&object->name), page->prefix);
+       object = registry_next_name(object)) {
+    if (!look(page, object)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool add_anonymous(struct page *page) {
+  const struct registry *registry = &page->engine->registry;
+  struct object *object = registry_first_anonymous(registry, page->message->after_object);
+  for (; object; object = registry_next_anonymous(object)) {
+    if (!look(page, object)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool fill(struct page *page) {
+  bool has_names = page->message->after_object == 0;
+  bool has_anonymous = page->message->anonymous && page->prefix.len == 0;
+  return (!has_names || add_names(page)) && (!has_anonymous || add_anonymous(page));
+}
+
+/* Where the next page begins. */
+static struct value cursor_of(const struct object *last) {
+  return value_is_absent(last->name) ? value_uint(last->id) : value_retain(last->name);
+}
+
+hf_reason handle_object_list(struct call *call) {
+  const Holdfast__ObjectList *message = call->message->object_list;
+  struct page page = {
+      .engine = call->engine,
+      .message = message,
+      .prefix = bytes_of(message->prefix.data, message->prefix.len),
+      .limit =
+          message->limit && message->limit < HF_PAGE_COUNT_MAX ? message->limit : HF_PAGE_COUNT_MAX,
+      .looks_left = HF_PAGE_COUNT_MAX,
+  };
+  if (message->kind < HOLDFAST__KIND__ANY || message->kind > HOLDFAST__KIND__BARRIER) {
+    return HF_REASON_WRONG_KIND;
+  }
+  size_t objects = call->engine->registry.by_id.count;
+  size_t room = page.limit < objects ? page.limit : objects;
+  page.objects = malloc((room + 1) * sizeof *page.objects);
+  if (!page.objects) {
+    return HF_REASON_NO_MEMORY;
+  }
+  bool more = !fill(&page);
+  call->reply->shape = REPLY_OBJECTS;
+  call->reply->objects = page.objects;
+  call->reply->objects_count = page.count;
+  call->reply->more = more;
+  call->reply->after = more ? cursor_of(page.last) : (struct value){0};
+  return HF_REASON_NONE;
+}

@@ -1,0 +1,13 @@
+/* What object_info and object_list tell of an object.
+ *
+ * layer   engine
+ */
+#ifndef HF_ENGINE_HANDLERS_REPORT_H
+#define HF_ENGINE_HANDLERS_REPORT_H
+
+#include "server/engine/core.h"
+
+/* Its values are the caller's. O(1). */
+struct reply_object report_object(const struct engine *engine, struct object *object);
+
+#endif
