@@ -77,6 +77,8 @@ static void print_lock(struct tree *tree, size_t idx, int depth) {
   tree->seen[idx] = ABOVE;
   for (size_t i = 0; i < lock->waiters_count; i++)
     print_waiter(tree, &lock->waiters[i], depth + 1);
+  if (lock->more_waiters > 0)
+    printf("%*sand %llu more\n", 2 * (depth + 1), "", (unsigned long long)lock->more_waiters);
   tree->seen[idx] = DONE;
 }
 
@@ -121,6 +123,7 @@ static json_t *lock_members(const struct hf_lock_info *lock) {
   json_object_set_new(members, "holder",
                       lock->holder.session == 0 ? json_null() : party_members(&lock->holder));
   json_object_set_new(members, "waiters", waiters_array(lock));
+  json_object_set_new(members, "more_waiters", json_integer((json_int_t)lock->more_waiters));
   return members;
 }
 
