@@ -2,8 +2,15 @@
 
 #include <stdlib.h>
 
+#define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
+
 static size_t home_of(const struct map64 *map, uint64_t key) {
-  return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (map->capacity - 1);
+  if (map->secret) {
+    key ^= map->secret;
+    key = (key ^ key >> 32) * (map->secret | 1);
+    key ^= key >> 29;
+  }
+  return (size_t)((key * MULTIPLIER) >> 32) & (map->capacity - 1);
 }
 
 static size_t next_of(const struct map64 *map, size_t idx) {
@@ -12,7 +19,7 @@ static size_t next_of(const struct map64 *map, size_t idx) {
 
 void map64_deinit(struct map64 *map) {
   free(map->slots);
-  *map = (struct map64){0};
+  *map = (struct map64){.secret = map->secret};
 }
 
 /* The slot of the key, or the free one where it belongs. */
@@ -33,7 +40,9 @@ void *map64_get(const struct map64 *map, uint64_t key) {
 }
 
 static bool grow(struct map64 *map) {
-  struct map64 bigger = {.capacity = map->capacity ? map->capacity * 2 : 8, .count = map->count};
+  struct map64 bigger = {.capacity = map->capacity ? map->capacity * 2 : 8,
+                         .count = map->count,
+                         .secret = map->secret};
   bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
   if (!bigger.slots) {
     return false;

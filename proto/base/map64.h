@@ -20,8 +20,12 @@ struct map64 {
   struct map64_slot *slots;
   size_t count;
   size_t capacity; /* a power of two, or 0 */
+  /* Where strangers choose the keys: set while it is empty, so that they can't choose keys that
+   * meet in one place. 0: they don't. */
+  uint64_t secret;
 };
 
+/* Keeps the secret. */
 void map64_deinit(struct map64 *map);
 /* NULL when there is none. */
 void *map64_get(const struct map64 *map, uint64_t key);

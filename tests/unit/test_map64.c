@@ -105,12 +105,38 @@ static void test_map64_random_steps_match_an_array(void **state) {
   map64_deinit(&map);
 }
 
+/* The longest row of slots in use: what a look-up may have to pass. */
+static size_t longest_row(const struct map64 *map) {
+  size_t longest = 0, row = 0;
+  for (size_t i = 0; i < 2 * map->capacity; i++) {
+    row = map->slots[i & (map->capacity - 1)].key ? row + 1 : 0;
+    longest = row > longest ? row : longest;
+  }
+  return longest;
+}
+
+/* Multiples of 2^43, and of what else the unkeyed hash takes no notice of, meet in one slot. */
+static void test_map64_with_a_secret_spreads_chosen_keys(void **state) {
+  (void)state;
+  struct map64 plain = {0}, keyed = {.secret = UINT64_C(0x243f6a8885a308d3)};
+  for (uint64_t i = 1; i <= 1000; i++) {
+    assert_true(map64_set(&plain, i << 43, &plain));
+    assert_true(map64_set(&keyed, i << 43, &keyed));
+  }
+  assert_true(longest_row(&plain) >= 1000);
+  assert_true(longest_row(&keyed) < 100);
+  assert_ptr_equal(map64_get(&keyed, UINT64_C(7) << 43), &keyed);
+  map64_deinit(&plain);
+  map64_deinit(&keyed);
+}
+
 int main(int argc, char **argv) {
   seed = random_seed(argc, argv);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_map64_empty_has_nothing),
       cmocka_unit_test(test_map64_set_replaces),
       cmocka_unit_test(test_map64_replacing_and_putting_back_need_no_memory),
+      cmocka_unit_test(test_map64_with_a_secret_spreads_chosen_keys),
       cmocka_unit_test(test_map64_random_steps_match_an_array),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
