@@ -82,8 +82,11 @@
 #define HF_RING_BYTES (128u << 10)
 /* Bytes of a ring that a client accepts; a larger one is refused, and a socket used. */
 #define HF_RING_BYTES_MAX (16u << 20)
-/* Entries of one scan page, objects of one listing page, locks and those who wait for them of one
- * page of locks; and objects that are looked at for a page, whether it tells of them or not. */
+/* Objects of one listing page, locks and those who wait for them of one page of locks: each takes a
+ * microsecond to tell of, while all others wait. */
+#define HF_LISTING_COUNT_MAX 1000
+/* Entries of one scan page; and objects that are looked at for a listing page, whether it tells of
+ * them or not. */
 #define HF_PAGE_COUNT_MAX 10000
 /* Lock holders that wait for each other in a circle: longer circles are not noticed. */
 #define HF_CIRCLE_PARTIES_MAX 256

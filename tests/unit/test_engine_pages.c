@@ -82,7 +82,7 @@ static void test_page_ends_when_many_were_looked_at(void **state) {
   ask(&story, 1, 0, LIST());
   story_expect(&story,
                "1 <- #0 OK 0:, more after e 09999\n1 <- #0 OK 1: z\n"
-               "1 <- #0 OK 10000:, more after e 09999\n");
+               "1 <- #0 OK 1000:, more after e 00999\n");
 }
 
 static void test_anonymous_ones_have_pages_too(void **state) {
@@ -106,7 +106,7 @@ static void test_page_of_locks_has_so_many_waiters(void **state) {
   open_named(HOLDFAST__KIND__LOCK, "b");
   story_acquire(&story, 1, 1, "a", 1, 0);
   story_acquire(&story, 1, 2, "b", 1, 0);
-  for (uint64_t i = 0; i < HF_PAGE_COUNT_MAX + 5; i++) {
+  for (uint64_t i = 0; i < HF_LISTING_COUNT_MAX + 5; i++) {
     uint64_t connection = 10 + i / 1000;
     if (i % 1000 == 0) {
       story_connect(&story, connection);

@@ -763,7 +763,7 @@ struct hf_lock_info {
   struct hf_party *waiters; /* in order */
   size_t waiters_count;
   bool deadlocked;       /* its holder waits, directly or over others, for this very lock */
-  uint64_t more_waiters; /* than those: of one lock no more than 10,000 are told */
+  uint64_t more_waiters; /* than those: of one lock no more than 1,000 are told */
 };
 /* All of them, by id, asked for in pages; freed by hf_locks_free. */
 HF_CHECKED hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count);

@@ -81,17 +81,18 @@ static hf_reason list_lock(const struct call *call, struct object *object, struc
 /* Whether the lock and those who wait for it go into what is left; the first of a page always does,
  * with as many as fit. */
 static bool fits(const struct object *object, const struct budget *budget) {
-  return budget->entries == HF_PAGE_COUNT_MAX || object->waits[WAIT_LOCK].count < budget->entries;
+  return budget->entries == HF_LISTING_COUNT_MAX ||
+         object->waits[WAIT_LOCK].count < budget->entries;
 }
 
 hf_reason handle_lock_list(struct call *call) {
   const struct registry *registry = &call->engine->registry;
-  struct budget budget = {HF_PAGE_COUNT_MAX, HF_PAGE_COUNT_MAX, HF_PAGE_CIRCLE_STEPS_MAX};
+  struct budget budget = {HF_LISTING_COUNT_MAX, HF_PAGE_COUNT_MAX, HF_PAGE_CIRCLE_STEPS_MAX};
   struct object *object = registry_first_lock(registry, call->message->lock_list->after);
   struct reply *reply = call->reply;
   uint64_t last = 0;
   size_t room =
-      registry->by_id.count < HF_PAGE_COUNT_MAX ? registry->by_id.count : HF_PAGE_COUNT_MAX;
+      registry->by_id.count < HF_LISTING_COUNT_MAX ? registry->by_id.count : HF_LISTING_COUNT_MAX;
   reply->locks = malloc((room + 1) * sizeof *reply->locks);
   if (!reply->locks) {
     return HF_REASON_NO_MEMORY;

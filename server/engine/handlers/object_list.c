@@ -89,8 +89,8 @@ hf_reason handle_object_list(struct call *call) {
       .engine = call->engine,
       .message = message,
       .prefix = bytes_of(message->prefix.data, message->prefix.len),
-      .limit =
-          message->limit && message->limit < HF_PAGE_COUNT_MAX ? message->limit : HF_PAGE_COUNT_MAX,
+      .limit = message->limit && message->limit < HF_LISTING_COUNT_MAX ? message->limit
+                                                                       : HF_LISTING_COUNT_MAX,
       .looks_left = HF_PAGE_COUNT_MAX,
   };
   if (message->kind < HOLDFAST__KIND__ANY || message->kind > HOLDFAST__KIND__BARRIER) {
