@@ -114,7 +114,8 @@ bool cancel_is_wanted(hf_conn *conn) {
   }
   for (; slot != NULL; slot = next) {
     next = slot->next;
-    if (slot->call != NULL && slot->may_wait) {
+    /* Without a server every call waits: for it. */
+    if (slot->call != NULL && (slot->may_wait || conn->state != CONN_UP)) {
       withdraw(conn, slot);
       found = true;
     }

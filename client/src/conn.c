@@ -111,6 +111,7 @@ static void choose_local(hf_conn *conn) {
   if (is_ipc) {
     int len = snprintf(path, sizeof path, "%s" DOOR_SUFFIX, conn->address);
     conn_set_door(conn, bytes_of(path, (size_t)len));
+    conn->is_door_proven = true;
   }
 }
 
@@ -270,11 +271,6 @@ void conn_end(hf_conn *conn, struct failure *failure) {
   conn_wake(conn, true);
 }
 
-static const char *dial_cause(const hf_conn *conn) {
-  return conn->dial_error == EPROTO ? "what listens there is not holdfastd"
-                                    : strerror(conn->dial_error);
-}
-
 hf_status conn_error_unanswered(const hf_conn *conn) {
   if (conn->state == CONN_UP && (conn->has_answered || conn->flap_count == 0)) {
     return error_format(HF_REASON_NOT_CONNECTED,
@@ -286,11 +282,11 @@ hf_status conn_error_unanswered(const hf_conn *conn) {
     return error_format(HF_REASON_NOT_CONNECTED,
                         "the server at %s lets this client in again and again, and ends the "
                         "connection before it answers (%s); what became of the call is not known",
-                        conn->url, dial_cause(conn));
+                        conn->url, dial_error_text(conn->dial_error));
   }
-  return error_format(HF_REASON_NOT_CONNECTED,
-                      "no answer from %s within %lld ms (%s); is holdfastd running there?",
-                      conn->url, (long long)conn->call_timeout_ms, dial_cause(conn));
+  return error_format(
+      HF_REASON_NOT_CONNECTED, "no answer from %s within %lld ms (%s); is holdfastd running there?",
+      conn->url, (long long)conn->call_timeout_ms, dial_error_text(conn->dial_error));
 }
 
 void conn_become_child(hf_conn *conn) {

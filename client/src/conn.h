@@ -55,6 +55,7 @@ struct hf_conn {
 
   /* Shared memory. The driver's, but for the last, which says why it is not used; NULL: it is. */
   bool wants_local;
+  bool is_door_proven; /* the url named it, or the session was resumed there: it is this server's */
   char door[CONN_DOOR_BYTES_MAX]; /* where to get it; "": not known, or there is none; written under
                                    * the mutex */
   uint64_t local_rest_until_ns;   /* it broke lately: sockets until then */
@@ -63,7 +64,8 @@ struct hf_conn {
   enum conn_state state;
   struct failure *ended; /* ENDED: why */
   struct link link;
-  bool is_broken;    /* UP, but the link was cut; the driver takes it down */
+  struct dialling dialling; /* the driver's; `worked` is written under the mutex */
+  bool is_broken;           /* UP, but the link was cut; the driver takes it down */
   bool has_answered; /* a reply to a request came over this link; opening the session is none */
   uint64_t up_since_ns, retry_at_ns;
   uint64_t lost_since_ns; /* when the last link that was of use was lost: a session that is resumed

@@ -12,7 +12,8 @@
 
 #define WRITE_BYTES (64u << 10) /* gathered before they are sent */
 #define DIAL_TIMEOUT_MS 3000
-#define DIAL_LOCAL_TIMEOUT_MS 1000 /* before that, when a door is there that nobody answers at */
+/* Of it, for shared memory, when nobody answers there. */
+#define DIAL_LOCAL_SHARE 4
 #define WRITE_TIMEOUT_MS 5000
 /* A flush looks at its link this often while the server is not done. */
 #define FLUSH_SLICE_MS 250
@@ -139,19 +140,24 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
 /* Through shared memory when calls go there too. An errno. */
 static int open_link(hf_conn *conn, struct link *link) {
   const char *why;
-  uint64_t local_ns = clock_deadline_ns(clock_now_ns(), DIAL_LOCAL_TIMEOUT_MS);
+  int64_t timeout_ms =
+      conn->call_timeout_ms < DIAL_TIMEOUT_MS ? conn->call_timeout_ms : DIAL_TIMEOUT_MS;
+  uint64_t now_ns = clock_now_ns();
+  uint64_t local_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms / DIAL_LOCAL_SHARE);
+  struct dialling dialling = {.deadline_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms),
+                              .dead_after_ms = conn->call_timeout_ms,
+                              .cancel_fd = -1};
   char door[CONN_DOOR_BYTES_MAX];
   conn_lock(conn);
   bool is_local = conn->state == CONN_UP && conn->link.rings != NULL;
   memcpy(door, conn->door, sizeof door);
+  dialling.worked = conn->dialling.worked;
   conn_unlock(conn);
   if (is_local &&
       link_open_local(link, door, conn->transport->framing, SP_PUSH, local_ns, &why) == 0) {
     return 0;
   }
-  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), DIAL_TIMEOUT_MS);
-  return link_open(link, conn->transport, conn->address, SP_PUSH, SP_PULL, deadline_ns,
-                   conn->call_timeout_ms);
+  return link_open(link, conn->transport, conn->address, SP_PUSH, SP_PULL, &dialling);
 }
 
 /* A link, if there is none. What an earlier link may have lost is sent again, behind what the

@@ -14,7 +14,7 @@
 
 bool segments_are_wanted(hf_conn *conn) {
   conn_lock(conn);
-  bool knows_door = conn->door[0] != '\0';
+  bool knows_door = conn->door[0] != '\0' && conn->is_door_proven;
   conn_unlock(conn);
   return conn->wants_local && knows_door;
 }

@@ -9,6 +9,7 @@
 
 #include "client/src/backoff.h"
 #include "client/src/call.h"
+#include "client/src/cancel.h"
 #include "client/src/conn.h"
 #include "proto/base/clock.h"
 #include "proto/machine.h"
@@ -16,8 +17,9 @@
 
 /* One attempt takes no longer, so that a lost SYN does not use up the whole call timeout. */
 #define ATTEMPT_MS 3000
-/* Of it, for shared memory; the rest is for the socket. */
+/* Of it, for shared memory: so much at most, and such a part; the rest is for the socket. */
 #define LOCAL_ATTEMPT_MS 1000
+#define LOCAL_ATTEMPT_SHARE 4
 /* After shared memory failed, sockets are used for this long at least. */
 #define LOCAL_REST_MS 1000
 #define FIRST_REQUEST_BYTES_MAX 1024
@@ -27,8 +29,9 @@
 /* One attempt, worked on without the mutex. */
 struct attempt {
   struct link link;
-  int error; /* errno; 0: *reply is the answer */
+  int error; /* as link_open's; 0: *reply is the answer */
   Holdfast__Response *reply;
+  uint8_t session[HF_SESSION_BYTES]; /* of the reply, if it is a session */
 };
 
 static void fill_open(const hf_conn *conn, Holdfast__OpenSession *open,
@@ -67,7 +70,11 @@ static size_t encode_first(const hf_conn *conn, const uint8_t *session, uint64_t
 
 /* Receives the first reply; what follows it stays in the input. 0 or an errno. */
 static int receive_first(hf_conn *conn, struct attempt *attempt, uint64_t deadline_ns) {
+  bool is_cancelled = false;
   for (;;) {
+    if (is_cancelled) {
+      return ECANCELED;
+    }
     struct bytes input = bytes_of(conn->input, conn->input_end), body, payload;
     struct sp_route route;
     size_t used, needed = 0;
@@ -90,11 +97,17 @@ static int receive_first(hf_conn *conn, struct attempt *attempt, uint64_t deadli
       conn->input_end += (size_t)received;
     } else if (received == 0 || errno != EAGAIN) {
       return received == 0 ? ECONNRESET : errno;
-    } else if (link_wait(&attempt->link, POLLIN, deadline_ns) == 0 &&
+    } else if (link_wait_or(&attempt->link, POLLIN, conn->cancel_fd, &is_cancelled, deadline_ns) ==
+                   0 &&
                clock_now_ns() >= deadline_ns) {
       return ETIMEDOUT;
     }
   }
+}
+
+static bool is_session(const Holdfast__Response *reply) {
+  return reply->status == HF_OK && reply->result_case == HOLDFAST__RESPONSE__RESULT_SESSION &&
+         reply->session->id.len == HF_SESSION_BYTES;
 }
 
 /* Sends the first request over the attempt's link, which is open, and awaits its reply; closes the
@@ -110,12 +123,9 @@ static void exchange_first(hf_conn *conn, struct attempt *attempt, const uint8_t
   }
   if (attempt->error != 0) {
     link_close(&attempt->link);
+  } else if (is_session(attempt->reply)) {
+    memcpy(attempt->session, attempt->reply->session->id.data, HF_SESSION_BYTES);
   }
-}
-
-static bool is_session(const Holdfast__Response *reply) {
-  return reply->status == HF_OK && reply->result_case == HOLDFAST__RESPONSE__RESULT_SESSION &&
-         reply->session->id.len == HF_SESSION_BYTES;
 }
 
 /* Through shared memory, if there is any. A failure leaves the attempt to a socket. */
@@ -124,11 +134,17 @@ static void attempt_local(hf_conn *conn, struct attempt *attempt, const uint8_t 
   const char *why = NULL;
   uint64_t now_ns = clock_now_ns();
   uint64_t local_ns = clock_deadline_ns(now_ns, LOCAL_ATTEMPT_MS);
+  uint64_t share_ns = now_ns;
   attempt->error = EAGAIN;
-  if (!conn->wants_local || conn->door[0] == '\0' || now_ns < conn->local_rest_until_ns) {
+  /* A session is opened only where the door is known to be this server's; resuming one shows it. */
+  bool may_try = conn->door[0] != '\0' && (conn->is_door_proven || session != NULL);
+  if (!conn->wants_local || !may_try || now_ns < conn->local_rest_until_ns) {
     return;
   }
-  local_ns = local_ns < deadline_ns ? local_ns : deadline_ns;
+  if (deadline_ns > now_ns) {
+    share_ns += (deadline_ns - now_ns) / LOCAL_ATTEMPT_SHARE;
+  }
+  local_ns = local_ns < share_ns ? local_ns : share_ns;
   attempt->error =
       link_open_local(&attempt->link, conn->door, conn->transport->framing, SP_REQ, local_ns, &why);
   if (attempt->error == 0) {
@@ -143,16 +159,35 @@ static void attempt_local(hf_conn *conn, struct attempt *attempt, const uint8_t 
   if (attempt->error != 0) {
     conn->local_rest_until_ns = clock_deadline_ns(clock_now_ns(), LOCAL_REST_MS);
   }
+  if (attempt->error == 0) {
+    conn_lock(conn);
+    conn->is_door_proven = true;
+    conn_unlock(conn);
+  }
   atomic_store(&conn->no_local, why);
 }
 
 static void attempt_socket(hf_conn *conn, struct attempt *attempt, const uint8_t *session,
                            uint64_t deadline_ns) {
-  attempt->error = link_open(&attempt->link, conn->transport, conn->address, SP_REQ, SP_REP,
-                             deadline_ns, conn->call_timeout_ms);
+  conn->dialling.deadline_ns = deadline_ns;
+  conn->dialling.dead_after_ms = conn->call_timeout_ms;
+  conn->dialling.cancel_fd = conn->cancel_fd;
+  attempt->error =
+      link_open(&attempt->link, conn->transport, conn->address, SP_REQ, SP_REP, &conn->dialling);
   if (attempt->error == 0) {
     exchange_first(conn, attempt, session, deadline_ns);
   }
+  if (attempt->error != ECANCELED) {
+    conn_lock(conn);
+    dialling_note(&conn->dialling, attempt->error == 0);
+    conn_unlock(conn);
+  }
+}
+
+/* The server may be anybody's. Whose socket is there is looked at before anything is said. */
+static bool is_door_path(struct bytes path) {
+  return path.len > 0 && path.len < CONN_DOOR_BYTES_MAX && path.data[0] == '/' &&
+         memchr(path.data, '\0', path.len) == NULL;
 }
 
 /* A session that was just opened over tcp with a server on this machine goes on in shared memory.
@@ -160,11 +195,17 @@ static void attempt_socket(hf_conn *conn, struct attempt *attempt, const uint8_t
 static void move_to_local(hf_conn *conn, struct attempt *attempt, uint64_t deadline_ns) {
   struct attempt moved = {.link = {.fd = -1}};
   const Holdfast__Session *session = attempt->reply->session;
+  if (!is_door_path(bytes_of(session->door.data, session->door.len))) {
+    atomic_store(&conn->no_local, "the path that the server names for its door is none");
+    return;
+  }
   conn_set_door(conn, bytes_of(session->door.data, session->door.len));
-  attempt_local(conn, &moved, session->id.data, deadline_ns);
+  attempt_local(conn, &moved, attempt->session, deadline_ns);
   if (moved.error == 0) {
     link_close(&attempt->link);
     *attempt = moved;
+  } else {
+    conn->input_start = conn->input_end = 0; /* what was there is the door's */
   }
 }
 
@@ -226,7 +267,7 @@ static void ask_for_life(hf_conn *conn) {
 
 static void come_up(hf_conn *conn, const struct attempt *attempt) {
   const Holdfast__Session *session = attempt->reply->session;
-  memcpy(conn->session, session->id.data, HF_SESSION_BYTES);
+  memcpy(conn->session, attempt->session, HF_SESSION_BYTES);
   conn->has_session = true;
   conn->session_missing = 0;
   uint32_t count_max = session->window_count < session->in_flight_count ? session->window_count
@@ -264,7 +305,7 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
   }
   link_close(&attempt->link);
   if (reply->status == HF_ABORTED || reply->status == HF_UNAVAILABLE) {
-    retry_later(conn, EAGAIN); /* a later attempt will do, or a later server */
+    retry_later(conn, DIAL_PUT_OFF); /* a later attempt will do, or a later server */
   } else if (reply->status == HF_OK) {
     conn_end(conn, failure_of(HF_REASON_BAD_REPLY));
   } else {
@@ -279,9 +320,10 @@ void session_establish(hf_conn *conn, uint64_t deadline_ns) {
   uint64_t now_ns = clock_now_ns();
   if (now_ns < conn->retry_at_ns) {
     uint64_t until_ns = conn->retry_at_ns < deadline_ns ? conn->retry_at_ns : deadline_ns;
-    struct timespec pause = {.tv_nsec = (long)(until_ns > now_ns ? until_ns - now_ns : 0)};
     conn_unlock(conn);
-    nanosleep(&pause, NULL);
+    if (descriptor_wait(conn->cancel_fd, POLLIN, until_ns) != 0) {
+      cancel_hear(conn);
+    }
     conn_lock(conn);
     return;
   }
@@ -291,6 +333,8 @@ void session_establish(hf_conn *conn, uint64_t deadline_ns) {
   conn_lock(conn);
   if (attempt.error == 0) {
     settle(conn, &attempt);
+  } else if (attempt.error == ECANCELED) {
+    cancel_hear(conn); /* the calls that go on begin another attempt */
   } else {
     retry_later(conn, attempt.error);
   }

@@ -19,8 +19,42 @@ const struct transport *transport_find(const char *url, const char **address) {
   return NULL;
 }
 
-/* Rounded up, so that a wait never ends before its deadline. */
-static int poll_timeout_ms(uint64_t deadline_ns) {
+const char *dial_error_text(int error) {
+  switch (error) {
+    case DIAL_UNKNOWN_HOST:
+      return "unknown host: no address is known for that name";
+    case DIAL_RESOLVER_SILENT:
+      return "the resolver does not answer what the host's address is";
+    case DIAL_RESOLVER_FAILS:
+      return "the resolver can't find out the host's address now";
+    case DIAL_PUT_OFF:
+      return "the server is there, but does not take the session now";
+    case EPROTO:
+      return "what listens there is not holdfastd";
+    default:
+      return strerror(error);
+  }
+}
+
+static bool is_same_address(const struct address *a, const struct address *b) {
+  return a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
+}
+
+void dialling_note(struct dialling *dialling, bool has_worked) {
+  if (dialling->chosen.len == 0) {
+    return;
+  }
+  if (has_worked) {
+    dialling->worked = dialling->chosen;
+    dialling->shunned.len = 0;
+  } else {
+    dialling->shunned = dialling->chosen;
+    dialling->worked.len =
+        is_same_address(&dialling->worked, &dialling->chosen) ? 0 : dialling->worked.len;
+  }
+}
+
+int poll_timeout_ms(uint64_t deadline_ns) {
   if (deadline_ns == CLOCK_NEVER) {
     return -1;
   }
@@ -84,8 +118,13 @@ int link_send_all(struct link *link, const void *data, size_t size, uint64_t dea
   return 0;
 }
 
-static int receive_exactly(struct link *link, uint8_t *data, size_t size, uint64_t deadline_ns) {
+static int receive_exactly(struct link *link, uint8_t *data, size_t size, int cancel_fd,
+                           uint64_t deadline_ns) {
+  bool is_cancelled = false;
   while (size > 0) {
+    if (is_cancelled) {
+      return ECANCELED;
+    }
     ssize_t received = link_recv(link, data, size);
     if (received > 0) {
       data += received;
@@ -94,21 +133,30 @@ static int receive_exactly(struct link *link, uint8_t *data, size_t size, uint64
       return ECONNRESET;
     } else if (errno != EAGAIN) {
       return errno;
-    } else if (link_wait(link, POLLIN, deadline_ns) == 0 && clock_now_ns() >= deadline_ns) {
+    } else if (link_wait_or(link, POLLIN, cancel_fd, &is_cancelled, deadline_ns) == 0 &&
+               clock_now_ns() >= deadline_ns) {
       return ETIMEDOUT;
     }
   }
   return 0;
 }
 
+/* One of several addresses may take the connection and say nothing: the others get their turn. */
+static uint64_t hello_deadline_ns(const struct dialling *dialling) {
+  uint64_t now_ns = clock_now_ns(), deadline_ns = dialling->deadline_ns;
+  return dialling->has_others && deadline_ns > now_ns ? now_ns + (deadline_ns - now_ns) / 2
+                                                      : deadline_ns;
+}
+
 static int exchange_hellos(struct link *link, enum sp_protocol own, enum sp_protocol peer,
-                           uint64_t deadline_ns) {
+                           const struct dialling *dialling) {
+  uint64_t deadline_ns = hello_deadline_ns(dialling);
   uint8_t hello[SP_HELLO_BYTES];
   uint16_t protocol;
   sp_hello_write(hello, own);
   int error = link_send_all(link, hello, sizeof hello, deadline_ns);
   if (error == 0) {
-    error = receive_exactly(link, hello, sizeof hello, deadline_ns);
+    error = receive_exactly(link, hello, sizeof hello, dialling->cancel_fd, deadline_ns);
   }
   if (error == 0 && (sp_hello_read(hello, &protocol) != SP_OK || protocol != peer)) {
     error = EPROTO;
@@ -117,15 +165,16 @@ static int exchange_hellos(struct link *link, enum sp_protocol own, enum sp_prot
 }
 
 int link_open(struct link *link, const struct transport *transport, const char *address,
-              enum sp_protocol own, enum sp_protocol peer, uint64_t deadline_ns,
-              int64_t dead_after_ms) {
+              enum sp_protocol own, enum sp_protocol peer, struct dialling *dialling) {
   link->transport = transport;
   link->rings = NULL;
-  link->fd = transport->dial(address, deadline_ns, dead_after_ms);
+  dialling->chosen.len = 0;
+  dialling->has_others = false;
+  link->fd = transport->dial(address, dialling);
   if (link->fd < 0) {
     return errno;
   }
-  int error = exchange_hellos(link, own, peer, deadline_ns);
+  int error = exchange_hellos(link, own, peer, dialling);
   if (error != 0) {
     link_close(link);
   }

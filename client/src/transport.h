@@ -16,10 +16,35 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "client/src/resolve.h"
 #include "proto/sp.h"
 
 struct transport;
 struct rings;
+
+/* Why nothing could be dialled, beside errno's numbers. */
+enum dial_error {
+  DIAL_UNKNOWN_HOST = 1 << 16,
+  DIAL_RESOLVER_SILENT,
+  DIAL_RESOLVER_FAILS,
+  DIAL_PUT_OFF, /* the server was there, and wants another attempt */
+};
+/* For people; of an errno too. Static, or the C library's. */
+const char *dial_error_text(int error);
+
+/* An attempt to connect, and what earlier ones have shown. */
+struct dialling {
+  uint64_t deadline_ns;
+  int64_t dead_after_ms; /* a peer that is gone without a word is noticed about that late */
+  int cancel_fd;         /* readable: the attempt ends with ECANCELED; -1: nothing ends it */
+  /* Of a host with several addresses. */
+  struct address chosen;  /* the one that was connected to, by this attempt */
+  struct address worked;  /* the last that a session was on: goes first */
+  struct address shunned; /* the last that took the connection, and had no session: goes last */
+  bool has_others;        /* beside the chosen one */
+};
+/* Whether a session came of the attempt. */
+void dialling_note(struct dialling *dialling, bool has_worked);
 
 /* One connection of the transport; closed while fd < 0. */
 struct link {
@@ -34,9 +59,8 @@ struct transport {
   enum sp_transport framing;
   /* Whether the part of the url behind the scheme is well-formed. */
   bool (*is_address)(const char *address);
-  /* Connects; does not wait beyond the deadline. Answers a non-blocking descriptor, or -1 and
-   * errno. dead_after_ms: a peer that is gone without a word is noticed about that late. */
-  int (*dial)(const char *address, uint64_t deadline_ns, int64_t dead_after_ms);
+  /* Connects. Answers a non-blocking descriptor, or -1 and an errno or enum dial_error in errno. */
+  int (*dial)(const char *address, struct dialling *dialling);
   /* As sendmsg and recv do: bytes, or -1 and errno; EAGAIN when nothing goes now. Never block. */
   ssize_t (*send)(const struct link *link, struct iovec *parts, int part_count);
   ssize_t (*recv)(const struct link *link, void *data, size_t capacity);
@@ -57,10 +81,10 @@ extern const struct transport transport_ring;
 /* The transport of a url and its address part; NULL: no such scheme, or a malformed address. */
 const struct transport *transport_find(const char *url, const char **address);
 
-/* Dials and exchanges hellos as `own`, expecting `peer`. 0, or an errno (EPROTO: not that peer). */
+/* Dials and exchanges hellos as `own`, expecting `peer`. 0, an errno (EPROTO: not that peer), or an
+ * enum dial_error. */
 int link_open(struct link *link, const struct transport *transport, const char *address,
-              enum sp_protocol own, enum sp_protocol peer, uint64_t deadline_ns,
-              int64_t dead_after_ms);
+              enum sp_protocol own, enum sp_protocol peer, struct dialling *dialling);
 /* Opens rings at the server's door of that path, which carry that framing. 0 or an errno.
  * out  why  on failure: a static sentence for people */
 int link_open_local(struct link *link, const char *door_path, enum sp_transport framing,
@@ -76,6 +100,8 @@ short link_wait_or(const struct link *link, short events, int other, bool *is_ot
                    uint64_t deadline_ns);
 /* The same for a bare descriptor. */
 short descriptor_wait_or(int fd, short events, int other, bool *is_other, uint64_t deadline_ns);
+/* For poll(2): rounded up, so that a wait never ends before its deadline. */
+int poll_timeout_ms(uint64_t deadline_ns);
 short descriptor_wait(int fd, short events, uint64_t deadline_ns);
 /* Connects a fresh non-blocking socket of that type (SOCK_STREAM). The descriptor, or -1 and errno.
  */

@@ -1,6 +1,5 @@
 /* tcp:// and ipc:// over plain sockets: no threads, nothing that a fork could break. */
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -11,10 +10,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "client/src/race.h"
 #include "client/src/transport.h"
 #include "proto/base/clock.h"
 
-#define HOST_BYTES_MAX 256
+#define HOST_BYTES_MAX RESOLVE_HOST_BYTES_MAX
 
 int connect_socket(const struct sockaddr *address, socklen_t address_len, int type,
                    uint64_t deadline_ns) {
@@ -89,24 +89,65 @@ static void notice_dead_peer(int fd, int64_t dead_after_ms) {
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
 }
 
-static int dial_tcp(const char *address, uint64_t deadline_ns, int64_t dead_after_ms) {
-  const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-  struct addrinfo *found;
+static void swap(struct address *a, struct address *b) {
+  struct address kept = *a;
+  *a = *b;
+  *b = kept;
+}
+
+static bool is_address(const struct address *a, const struct address *b) {
+  return a->len > 0 && a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
+}
+
+/* The others stay in the resolver's order, but for the two that change places. */
+static void put_in_order(struct addresses *found, const struct dialling *dialling) {
+  size_t last = found->count - 1;
+  for (size_t i = 0; i <= last; i++) {
+    if (is_address(&found->items[i], &dialling->worked)) {
+      swap(&found->items[i], &found->items[0]);
+    }
+  }
+  for (size_t i = 0; i < last; i++) {
+    if (is_address(&found->items[i], &dialling->shunned)) {
+      swap(&found->items[i], &found->items[last]);
+    }
+  }
+}
+
+/* A silent resolver keeps nobody from where the server was. */
+static int find_addresses(const char *host, const char *port, const struct dialling *dialling,
+                          struct addresses *found) {
+  bool has_worked = dialling->worked.len > 0;
+  uint64_t deadline_ns = dialling->deadline_ns;
+  uint64_t short_ns = clock_deadline_ns(clock_now_ns(), RACE_NEXT_AFTER_MS);
+  if (has_worked && short_ns < deadline_ns) {
+    deadline_ns = short_ns;
+  }
+  int error = resolve(host, port, dialling->cancel_fd, deadline_ns, found);
+  if (error == DIAL_RESOLVER_SILENT && has_worked) {
+    *found = (struct addresses){.count = 1, .items = {dialling->worked}};
+    error = 0;
+  }
+  return error;
+}
+
+static int dial_tcp(const char *address, struct dialling *dialling) {
+  struct addresses found;
   char host[HOST_BYTES_MAX];
   const char *port;
-  if (!split_host(address, host, &port) || getaddrinfo(host, port, &hints, &found) != 0) {
-    errno = EHOSTUNREACH;
+  size_t winner = 0;
+  int error = split_host(address, host, &port) ? find_addresses(host, port, dialling, &found)
+                                               : EHOSTUNREACH;
+  if (error != 0) {
+    errno = error;
     return -1;
   }
-  int fd = -1;
-  for (const struct addrinfo *one = found; one != NULL && fd < 0; one = one->ai_next) {
-    fd = connect_socket(one->ai_addr, one->ai_addrlen, SOCK_STREAM, deadline_ns);
-  }
-  int error = errno;
-  freeaddrinfo(found);
-  errno = error;
+  put_in_order(&found, dialling);
+  int fd = race(&found, dialling->cancel_fd, dialling->deadline_ns, &winner);
   if (fd >= 0) {
-    notice_dead_peer(fd, dead_after_ms);
+    dialling->chosen = found.items[winner];
+    dialling->has_others = found.count > 1;
+    notice_dead_peer(fd, dialling->dead_after_ms);
   }
   return fd;
 }
@@ -118,12 +159,11 @@ static bool is_ipc_address(const char *address) {
   return *address != '\0' && strlen(address) < sizeof socket_address.sun_path;
 }
 
-static int dial_ipc(const char *address, uint64_t deadline_ns, int64_t dead_after_ms) {
+static int dial_ipc(const char *address, struct dialling *dialling) {
   struct sockaddr_un socket_address = {.sun_family = AF_UNIX};
-  (void)dead_after_ms; /* the kernel tells at once */
   snprintf(socket_address.sun_path, sizeof socket_address.sun_path, "%s", address);
   return connect_socket((const struct sockaddr *)&socket_address, sizeof socket_address,
-                        SOCK_STREAM, deadline_ns);
+                        SOCK_STREAM, dialling->deadline_ns);
 }
 
 /* ---------------------------------------------------------------- both */

@@ -19,7 +19,9 @@
  *          by a lost connection goes on over the next one; nothing is done twice. A call ends within
  *          its timeout_ms and the call timeout together, whatever server and network do; a session
  *          that was resumed, and has answered something since, starts that once more, once.
- * threads  A connection and its handles may be used by any number of threads. No thread is started.
+ * threads  A connection and its handles may be used by any number of threads. No thread is started, but for
+ *          one that asks the resolver for the address of a host that has neither a number nor a line
+ *          in /etc/hosts: it blocks all signals, and ends by itself.
  *          No call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough; only
  *          the resolver that hf_connect asks for a host's name may want more.
  * fork     A child may use its parent's connections and handles: on first use it connects on its
@@ -193,8 +195,8 @@ HF_CHECKED hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info);
  * there is none, the next one that would wait. Each returns CANCELLED CANCELLED, or its result if
  * it had just come about: an item is either returned or still in its queue, never lost. A
  * condition's wait returns with its lock held again. Called once more, or while the server can't be
- * reached, it gives up at once those that have not returned; a condition's wait is then left
- * without its lock. May be called by any thread and, alone of all functions, by a signal handler:
+ * reached, it gives up at once those that have not returned, and then also calls that would not wait
+ * on the server: they wait for it. A condition's wait is then left without its lock. May be called by any thread and, alone of all functions, by a signal handler:
  *
  *   static void on_interrupt(int signal) { hf_cancel(conn); }
  */
