@@ -57,6 +57,10 @@
 
 /* Connections. */
 #define HF_CONNECTIONS_MAX 10000 /* one more is closed before its hello */
+/* Of one address: many workers share a host or the address of a NAT, and can't lock out all others.
+ * Loopback is one address, all ipc sockets are one, an IPv6 network of 64 bits is one. */
+#define HF_CONNECTIONS_PER_ADDRESS_MAX (HF_CONNECTIONS_MAX / 2)
+#define HF_CONNECTIONS_IPC_KEPT 1000 /* of all: only for ipc, so that its user can always look */
 #define HF_IN_FLIGHT_MAX \
   1024 /* parked requests per connection; RESOURCE_EXHAUSTED IN_FLIGHT_FULL */
 #define HF_UNSENT_BYTES_MAX \

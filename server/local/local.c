@@ -61,6 +61,7 @@ struct local {
   struct spin spin;
   uint64_t next_look_ns, next_tick_ns;
   uint32_t hello_count;
+  uint32_t stranger_count; /* links of other users, which are to be told why not */
   bool is_pausing; /* no descriptors, or no memory: doors are left alone until the next tick */
 };
 
@@ -132,6 +133,7 @@ static void make_quiet(struct local *local, struct local_link *link) {
 static void end_link(struct local *local, struct local_link *link) {
   make_quiet(local, link);
   local->hello_count -= link->state == LINK_HELLO;
+  local->stranger_count -= link->refusal == DOOR_NOT_ALLOWED;
   unwatch(local, link->door);
   unwatch(local, link->bell);
   link_end(link);
@@ -179,6 +181,7 @@ static void add_link(struct local *local, int fd, enum door_status refusal) {
     return;
   }
   local->hello_count++;
+  local->stranger_count += refusal == DOOR_NOT_ALLOWED;
   if (!watch(local, fd, link->id)) {
     link_close(link, "no memory");
   }
@@ -186,11 +189,13 @@ static void add_link(struct local *local, int fd, enum door_status refusal) {
 
 /* ------------------------------------------------------------------------------------ doors */
 
+/* Other users take none of this one's places. */
 static void let_in(struct local *local, int fd) {
-  size_t count = local->links.count;
-  if (count >= HF_RINGS_MAX + REFUSED_MAX) {
+  size_t count = local->links.count - local->stranger_count;
+  bool is_stranger = !door_admits(fd);
+  if (is_stranger ? local->stranger_count >= REFUSED_MAX : count >= HF_RINGS_MAX + REFUSED_MAX) {
     close(fd);
-  } else if (!door_admits(fd)) {
+  } else if (is_stranger) {
     add_link(local, fd, DOOR_NOT_ALLOWED);
   } else {
     add_link(local, fd, count < HF_RINGS_MAX ? DOOR_WELCOME : DOOR_FULL);

@@ -3,6 +3,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "server/net/address.h"
 #include "server/net/connection_parts.h"
 
 #include <stdlib.h>
@@ -104,7 +105,7 @@ void connection_end(struct connection *connection) {
   if (connection->announced) {
     dispatch_disconnected(table->dispatch, connection->id);
   }
-  table_leave(table, connection->id);
+  table_leave(table, connection->id, connection->address);
   connection_release(connection);
 }
 
@@ -113,8 +114,10 @@ void connection_start(struct table *table, nng_stream *stream, enum sp_transport
   if (connection == NULL) {
     return;
   }
-  if (!table_join(table, connection, &connection->id)) {
-    complaints_log(&table->complaints, "connection refused why=\"too many connections\"");
+  connection->address = address_of_peer(stream);
+  const char *why = table_join(table, connection, connection->address, &connection->id);
+  if (why != NULL) {
+    complaints_log(&table->complaints, "connection refused why=\"%s\"", why);
     connection_release(connection);
     return;
   }

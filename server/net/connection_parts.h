@@ -18,6 +18,7 @@ enum connection_state {
 struct connection {
   struct table *table; /* borrowed */
   uint64_t id;
+  uint64_t address; /* of its peer; see address.h */
   atomic_uint references;
   nng_stream *stream;
   nng_aio *receive;

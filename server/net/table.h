@@ -24,7 +24,8 @@ struct table {
   uint64_t last_id;
   uint32_t alive_count; /* joined and not yet freed */
   uint32_t connections_max;
-  bool closed; /* none may join */
+  struct map64 addresses; /* address -> how many connections it has */
+  bool closed;            /* none may join */
   struct complaints complaints;
   struct crew crew;
   struct dispatch *dispatch; /* borrowed; set before the first connection */
@@ -32,11 +33,11 @@ struct table {
 
 void table_init(struct table *table, uint32_t connections_max);
 void table_deinit(struct table *table);
-/* Gives the connection its id and a reference to the table. false: full, closed or out of memory.
- */
-bool table_join(struct table *table, struct connection *connection, uint64_t *id);
+/* Gives the connection its id and a reference to the table. Answers why not, static; NULL: it did. */
+const char *table_join(struct table *table, struct connection *connection, uint64_t address,
+                       uint64_t *id);
 /* It can't be looked up any more; the table's reference goes to the caller. */
-void table_leave(struct table *table, uint64_t id);
+void table_leave(struct table *table, uint64_t id, uint64_t address);
 /* A connection that had joined was freed. */
 void table_forget(struct table *table);
 /* Waits for that to be true of all. */

@@ -1,0 +1,21 @@
+/* What counts as one peer where peers are counted.
+ *
+ * layer   net, internal
+ * shapes  a number: never 0; the same for all of this machine's own addresses of loopback, for all
+ *         ipc sockets, and for one IPv6 network of 64 bits, which one host has for itself
+ */
+#ifndef HF_NET_ADDRESS_H
+#define HF_NET_ADDRESS_H
+
+#include <nng/nng.h>
+#include <stdint.h>
+
+#define ADDRESS_IPC UINT64_C(1)
+#define ADDRESS_LOOPBACK UINT64_C(2)
+#define ADDRESS_UNKNOWN UINT64_C(3)
+
+uint64_t address_of(const nng_sockaddr *peer);
+/* Of a stream's peer. */
+uint64_t address_of_peer(nng_stream *stream);
+
+#endif
