@@ -46,7 +46,9 @@ typedef enum hf_status {
   X(BAD_REQUEST, INVALID_ARGUMENT, "the body is not a Request; see holdfast.proto")                \
   X(BAD_VALUE, INVALID_ARGUMENT, "a value is missing or has no arm set")                           \
   X(BAD_TEXT, INVALID_ARGUMENT, "text is not UTF-8; send it as bytes")                             \
-  X(BAD_NAME, INVALID_ARGUMENT, "a name is UTF-8 of 1 to 255 bytes without control characters")    \
+  X(BAD_NAME, INVALID_ARGUMENT,                                                                    \
+    "a name is UTF-8 of 1 to 255 bytes, not blank, without control characters and bidirectional "  \
+    "overrides")                                                                                   \
   X(BAD_TYPECODE, INVALID_ARGUMENT, "a typecode is one of c b B ? h H i I l L q Q f d")            \
   X(BAD_SLICE, INVALID_ARGUMENT, "the slice's step is 0, or the number of items does not fit it")  \
   X(BAD_END, INVALID_ARGUMENT, "a pipe has ends 0 and 1; a one-way pipe sends from 1 to 0")        \

@@ -5,6 +5,7 @@
 #include "proto/base/chunk.h"
 #include "proto/holdfast.pb-c.h"
 #include "proto/limits.h"
+#include "proto/text.h"
 #include "proto/value_box.h"
 
 #include <stdlib.h>
@@ -218,61 +219,6 @@ hf_reason value_check_key(struct value value) {
   return value_has_reference(value) ? HF_REASON_NOT_HASHABLE : HF_REASON_NONE;
 }
 
-/* ---------------------------------------------------------------- UTF-8 */
-
-/* Bytes of the well-formed character at the start of text, 0 when there is none.
- * source  The Unicode Standard, table 3-7: no overlong forms, no surrogates, up to U+10FFFF. */
-static size_t character_bytes(struct bytes text) {
-  uint8_t first = text.data[0];
-  uint8_t second_min = 0x80;
-  uint8_t second_max = 0xbf;
-  size_t len;
-  if (first < 0x80) {
-    return 1;
-  } else if (first < 0xc2 || first > 0xf4) {
-    return 0;
-  } else if (first < 0xe0) {
-    len = 2;
-  } else if (first < 0xf0) {
-    len = 3;
-    second_min = first == 0xe0 ? 0xa0 : 0x80;
-    second_max = first == 0xed ? 0x9f : 0xbf;
-  } else {
-    len = 4;
-    second_min = first == 0xf0 ? 0x90 : 0x80;
-    second_max = first == 0xf4 ? 0x8f : 0xbf;
-  }
-  if (text.len < len || text.data[1] < second_min || text.data[1] > second_max) {
-    return 0;
-  }
-  for (size_t i = 2; i < len; i++) {
-    if ((text.data[i] & 0xc0) != 0x80) {
-      return 0;
-    }
-  }
-  return len;
-}
-
-static bool is_utf8(struct bytes text) {
-  size_t at = 0;
-  while (at < text.len) {
-    uint64_t eight;
-    if (text.len - at >= sizeof eight) { /* most text is ASCII: eight characters a step */
-      memcpy(&eight, text.data + at, sizeof eight);
-      if ((eight & UINT64_C(0x8080808080808080)) == 0) {
-        at += sizeof eight;
-        continue;
-      }
-    }
-    size_t len = character_bytes(bytes_of(text.data + at, text.len - at));
-    if (len == 0) {
-      return false;
-    }
-    at += len;
-  }
-  return true;
-}
-
 /* ---------------------------------------------------------------- wire */
 
 static hf_reason read_value(const Holdfast__Value *message, int depth, struct value *out);
@@ -304,7 +250,7 @@ static hf_reason read_tuple(const Holdfast__Tuple *message, int depth, struct va
 
 static hf_reason read_text(const ProtobufCBinaryData *data, struct value *out) {
   struct bytes text = bytes_of(data->data, data->len);
-  if (!is_utf8(text)) {
+  if (!text_is_utf8(text)) {
     return HF_REASON_BAD_TEXT;
   }
   return value_text(text, out) ? HF_REASON_NONE : HF_REASON_NO_MEMORY;

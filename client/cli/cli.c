@@ -1,6 +1,9 @@
 /* Memory and errors of one run; see cli.h. */
 #include "client/cli/cli.h"
 
+#include "client/cli/terminal.h"
+#include "client/cli/value_json.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +63,11 @@ static int exit_code(hf_status status, const char *reason) {
 static void report(const struct cli *cli, hf_status status, const char *reason,
                    const char *message) {
   if (cli->options.format != CLI_JSON) {
-    fprintf(stderr, "holdfast: %s (%s%s%s)\n", message, hf_status_name(status),
-            reason[0] == '\0' ? "" : " ", reason);
+    fputs("holdfast: ", stderr);
+    terminal_put(stderr, message);
+    fprintf(stderr, " (%s%s", hf_status_name(status), reason[0] == '\0' ? "" : " ");
+    terminal_put(stderr, reason);
+    fputs(")\n", stderr);
     return;
   }
   json_t *error = json_pack("{s:{s:s, s:s, s:s}}", "error", "status", hf_status_name(status),
@@ -69,7 +75,7 @@ static void report(const struct cli *cli, hf_status status, const char *reason,
   if (error == NULL) /* a message that is not UTF-8, which JSON can't carry */
     error = json_pack("{s:{s:s, s:s, s:s}}", "error", "status", hf_status_name(status), "reason",
                       reason, "message", "the message is not UTF-8");
-  json_dumpf(error, stderr, JSON_COMPACT);
+  value_json_print(error, stderr);
   fputc('\n', stderr);
   json_decref(error);
 }

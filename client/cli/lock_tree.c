@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/cli/output.h"
+#include "client/cli/terminal.h"
 
 /* What hangs deeper begins a tree of its own. */
 #define DEPTH_MAX 60
@@ -32,9 +33,10 @@ static bool waits_for_any(const struct tree *tree, const struct hf_party *party)
 static void print_head(const struct hf_lock_info *lock, int depth) {
   printf("%*s", 2 * depth, "");
   if (lock->name[0] != '\0')
-    printf("%s (%s): ", lock->name, hf_kind_name(lock->kind));
+    terminal_put(stdout, lock->name);
   else
-    printf("#%" PRIu64 " (%s): ", lock->id, hf_kind_name(lock->kind));
+    printf("#%" PRIu64, lock->id);
+  printf(" (%s): ", hf_kind_name(lock->kind));
 }
 
 static void print_holder(const struct hf_lock_info *lock) {
@@ -42,7 +44,7 @@ static void print_holder(const struct hf_lock_info *lock) {
     puts("free");
     return;
   }
-  fputs(lock->holder.session != 0 ? lock->holder.client : "left locked", stdout);
+  terminal_put(stdout, lock->holder.session != 0 ? lock->holder.client : "left locked");
   printf(", token %" PRIu64, lock->token);
   if (lock->depth > 1)
     printf(", %" PRIu64 " times", lock->depth);
@@ -54,8 +56,9 @@ static void print_holder(const struct hf_lock_info *lock) {
 static void print_lock(struct tree *tree, size_t idx, int depth);
 
 static void print_waiter(struct tree *tree, const struct hf_party *waiter, int depth) {
-  printf("%*s%s waits %" PRIu64 " ms\n", 2 * depth, "", waiter->session == 0 ? "?" : waiter->client,
-         waiter->waited_ms);
+  printf("%*s", 2 * depth, "");
+  terminal_put(stdout, waiter->session == 0 ? "?" : waiter->client);
+  printf(" waits %" PRIu64 " ms\n", waiter->waited_ms);
   for (size_t i = 0; i < tree->count; i++)
     if (tree->locks[i].held && is_same(waiter, &tree->locks[i].holder))
       print_lock(tree, i, depth + 1);

@@ -4,14 +4,18 @@
  */
 #include "client/cli/cli.h"
 #include "client/cli/command.h"
+#include "client/cli/program.h"
+#include "client/cli/terminal.h"
 
 #include <argp.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef HOLDFAST_VERSION
 #error "the build names the version"
@@ -252,7 +256,18 @@ static int run(struct cli *cli) {
   return code == CLI_YES ? command_execute(cli) : code;
 }
 
+/* A descriptor that is closed would become a socket of ours, and what is printed go into it. These
+ * answer EBADF as closed ones do. */
+static void fill_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0)
+      (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest: fd */
+}
+
 int main(int argc, char **argv) {
+  fill_descriptors();
+  program_init_signals();
+  terminal_init();
   struct cli cli = {.options = {.end = -1, .start = 1}};
   static const struct argp parser = {option_rows, take_option, NULL, NULL, NULL, NULL, NULL};
   argp_err_exit_status = CLI_USAGE;

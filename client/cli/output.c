@@ -1,6 +1,7 @@
 /* What the commands print; see output.h. */
 #include "client/cli/output.h"
 
+#include "client/cli/terminal.h"
 #include "client/cli/value_json.h"
 
 #include <ctype.h>
@@ -23,9 +24,12 @@ static int print_json(json_t *document) {
 }
 
 /* Text bare, everything else as JSON. */
-static void print_bare(const hf_value *value) {
+static void print_bare(const struct cli *cli, const hf_value *value) {
   if (value->type == HF_TYPE_TEXT) {
-    fwrite(value->text, 1, value->size, stdout);
+    if (cli->options.format == CLI_RAW)
+      fwrite(value->text, 1, value->size, stdout);
+    else
+      terminal_write(stdout, value->text, value->size, true);
     return;
   }
   json_t *node = value_json_encode(value);
@@ -40,7 +44,7 @@ int output_done(const struct cli *cli) {
 int output_value(const struct cli *cli, const hf_value *value) {
   if (cli->options.format == CLI_JSON)
     return print_json(json_pack("{s:o}", "value", value_json_encode(value)));
-  print_bare(value);
+  print_bare(cli, value);
   putchar('\n');
   return CLI_YES;
 }
@@ -83,14 +87,12 @@ static struct libscols_table *table_new(const char *const *columns) {
 }
 
 static void table_set(struct libscols_line *line, size_t column, const json_t *cell) {
-  if (json_is_string(cell)) {
-    scols_line_set_data(line, column, json_string_value(cell));
-    return;
-  }
   if (cell == NULL || json_is_null(cell))
     return;
-  char *text = value_json_text(cell);
-  scols_line_refer_data(line, column, text); /* takes it */
+  char *text = json_is_string(cell) ? strdup(json_string_value(cell)) : value_json_text(cell);
+  char *escaped = text == NULL ? NULL : terminal_escape(text, strlen(text), false);
+  free(text);
+  scols_line_refer_data(line, column, escaped); /* takes it */
 }
 
 static int print_table(json_t *rows, const char *const *columns) {
@@ -164,7 +166,7 @@ int output_values(const struct cli *cli, const char *heading, const hf_value *va
           rows, json_pack("{s:I, s:o}", "index", (json_int_t)i, heading, table_cell(&values[i])));
       continue;
     }
-    print_bare(&values[i]);
+    print_bare(cli, &values[i]);
     putchar('\n');
   }
   const char *const columns[] = {"index", heading, NULL};
@@ -186,9 +188,9 @@ int output_entry_line(const struct cli *cli, const struct hf_entry *entry) {
   if (cli->options.format == CLI_JSON)
     return print_json(json_pack("{s:o, s:o}", "key", value_json_encode(&entry->key), "value",
                                 value_json_encode(&entry->value)));
-  print_bare(&entry->key);
+  print_bare(cli, &entry->key);
   putchar('\t');
-  print_bare(&entry->value);
+  print_bare(cli, &entry->value);
   putchar('\n');
   return CLI_YES;
 }

@@ -4,6 +4,7 @@
  * format  table  for people: a single datum bare, several as columns
  *         raw    for shells: text bare, other values as JSON, one per line, pairs apart by a tab
  *         json   for programs: one object whose member names stay
+ *         On a terminal what would be an order to it is escaped, but for raw; see terminal.h.
  */
 #ifndef HF_CLI_OUTPUT_H
 #define HF_CLI_OUTPUT_H

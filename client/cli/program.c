@@ -24,11 +24,25 @@
 
 /* ------------------------------------------------------------------ the program */
 
+/* Dispositions that this process was started with, and its program is to be. */
+static struct sigaction first_xfsz, first_chld;
+
+void program_init_signals(void) {
+  const struct sigaction ignore = {.sa_handler = SIG_IGN}, as_ever = {.sa_handler = SIG_DFL};
+  sigaction(SIGXFSZ, &ignore, &first_xfsz);  /* write and ftruncate answer EFBIG instead */
+  sigaction(SIGCHLD, &as_ever, &first_chld); /* ignored, it would leave nothing to wait for */
+}
+
+/* A signal that was ignored at start (nohup, a script's background job) stays ignored: blocked, it
+ * would be taken by sigtimedwait all the same. */
 static void fill_signals(sigset_t *signals) {
   static const int numbers[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   sigemptyset(signals);
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-    sigaddset(signals, numbers[i]);
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    struct sigaction action;
+    if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+      sigaddset(signals, numbers[i]);
+  }
 }
 
 static void tell_number(const struct program *program) {
@@ -43,6 +57,8 @@ static _Noreturn void become_program(const struct program *program, const sigset
     tell_number(program);
   if (program->input >= 0)
     dup2(program->input, STDIN_FILENO);
+  sigaction(SIGXFSZ, &first_xfsz, NULL);
+  sigaction(SIGCHLD, &first_chld, NULL);
   sigprocmask(SIG_SETMASK, mask, NULL);
   /* Without its holder the program would go on with what others soon have. */
   prctl(PR_SET_PDEATHSIG, SIGTERM);

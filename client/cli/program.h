@@ -32,6 +32,9 @@ struct program_end {
 #define PROGRAM_NOT_FOUND 127
 #define PROGRAM_SIGNAL_BASE 128 /* killed: this and the signal's number */
 
+/* To be called first: ignores SIGXFSZ, and sees to it that SIGCHLD is not. A program that is run gets
+ * both as they were. */
+void program_init_signals(void);
 /* The arguments behind the first, up to a NULL; they live as long as `cli`. */
 char **program_words(struct cli *cli);
 /* CLI_YES and *end is set; or an exit code: the program could not be started. Leaves signals that

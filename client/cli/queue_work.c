@@ -54,7 +54,9 @@ static int item_input(const struct worker *worker) {
     fputc('\n', stream);
   }
   if (fclose(stream) != 0 || lseek(fd, 0, SEEK_SET) != 0) {
+    int error = errno;
     close(fd);
+    errno = error;
     return -1;
   }
   return fd;

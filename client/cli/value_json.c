@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "client/cli/terminal.h"
 
 /* ------------------------------------------------------------------ encode */
 
@@ -109,8 +112,15 @@ static size_t print_flags(const json_t *document) {
   return JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits_needed(document));
 }
 
+/* JSON escapes ASCII's control characters itself; \uXXXX of the others is JSON too. */
 void value_json_print(const json_t *document, FILE *stream) {
-  json_dumpf(document, stream, print_flags(document));
+  if (!isatty(fileno(stream))) {
+    json_dumpf(document, stream, print_flags(document));
+    return;
+  }
+  char *text = value_json_text(document);
+  terminal_write(stream, text, strlen(text), true);
+  free(text);
 }
 
 char *value_json_text(const json_t *document) {

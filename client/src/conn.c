@@ -16,6 +16,7 @@
 #include "client/src/segments.h"
 #include "proto/base/clock.h"
 #include "proto/door.h"
+#include "proto/text.h"
 
 #define INPUT_BYTES_FIRST (64u << 10)
 #define GOODBYE_TIMEOUT_MS 1000
@@ -73,9 +74,11 @@ static void free_parts(hf_conn *conn) {
 }
 
 static char *default_client(void) {
-  char host[65] = "?", text[HF_NAME_BYTES_MAX + 1];
+  char host[65] = "?", clean_host[sizeof host], program[151], text[HF_NAME_BYTES_MAX + 1];
   gethostname(host, sizeof host - 1);
-  snprintf(text, sizeof text, "%.150s@%s:%ld", program_invocation_short_name, host, (long)getpid());
+  text_make_name(bytes_of_text(host), clean_host, sizeof clean_host);
+  text_make_name(bytes_of_text(program_invocation_short_name), program, sizeof program);
+  snprintf(text, sizeof text, "%s@%s:%ld", program, clean_host, (long)getpid());
   return strdup(text);
 }
 
@@ -211,7 +214,8 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
   if (options->call_timeout_ms < 0) {
     return error_reason(HF_REASON_NEGATIVE_TIMEOUT);
   }
-  if (options->client != NULL && strlen(options->client) > HF_NAME_BYTES_MAX) {
+  if (options->client != NULL && *options->client != '\0' &&
+      !text_is_name(bytes_of_text(options->client))) {
     return error_reason(HF_REASON_BAD_NAME);
   }
   bool wants_local = true;

@@ -1,5 +1,7 @@
 #include "server/engine/call.h"
 
+#include "proto/text.h"
+
 #include <stdlib.h>
 
 /* ---- arguments */
@@ -78,31 +80,8 @@ hf_reason call_range(const Holdfast__Slice *slice, size_t len, struct list_range
                        step ? &slice->step : NULL, range);
 }
 
-/* ASCII's, and those of Latin 1 (U+0080 to U+009F, two bytes in UTF-8). */
-static bool is_control(struct bytes text, size_t idx) {
-  uint8_t byte = text.data[idx];
-  bool latin = byte == 0xc2 && idx + 1 < text.len && text.data[idx + 1] <= 0x9f;
-  return byte < 0x20 || byte == 0x7f || latin;
-}
-
 hf_reason call_check_name(struct bytes name) {
-  Holdfast__Value message = HOLDFAST__VALUE__INIT;
-  struct value text;
-  if (name.len == 0 || name.len > HF_NAME_BYTES_MAX) {
-    return HF_REASON_BAD_NAME;
-  }
-  for (size_t i = 0; i < name.len; i++) {
-    if (is_control(name, i)) {
-      return HF_REASON_BAD_NAME;
-    }
-  }
-  message.kind_case = HOLDFAST__VALUE__KIND_TEXT;
-  message.text = (ProtobufCBinaryData){name.len, (uint8_t *)name.data};
-  if (value_from_message(&message, &text)) {
-    return HF_REASON_BAD_NAME;
-  }
-  value_release(text);
-  return HF_REASON_NONE;
+  return text_is_name(name) ? HF_REASON_NONE : HF_REASON_BAD_NAME;
 }
 
 /* ---- what containers keep */

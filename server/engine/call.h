@@ -26,7 +26,7 @@ hf_reason call_values(struct call *call, size_t count, Holdfast__Value *const *m
 void call_free_values(struct value *values, size_t count);
 /* What a slice (NULL: all) selects of a sequence. HF_REASON_NONE | BAD_SLICE */
 hf_reason call_range(const Holdfast__Slice *slice, size_t len, struct list_range *range);
-/* UTF-8 of 1 to HF_NAME_BYTES_MAX bytes without control characters. HF_REASON_NONE | BAD_NAME */
+/* As text_is_name. HF_REASON_NONE | BAD_NAME */
 hf_reason call_check_name(struct bytes name);
 
 /* ---- what containers keep */

@@ -152,7 +152,7 @@ typedef struct hf_conn hf_conn;
 struct hf_options {
   int64_t call_timeout_ms; /* how long a call tries to reach the server; 0: 10,000 */
   uint32_t grace_ms;  /* how long the session outlives a lost connection; 0: the server's 5,000 */
-  const char *client; /* a name for people, copied; NULL: "program@host:pid" */
+  const char *client; /* a name for people, as of an object, copied; NULL: "program@host:pid" */
 };
 
 /* Connects and opens a session.

@@ -1,4 +1,5 @@
 #include "proto/base/clock.h"
+#include "proto/text.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
 
@@ -14,11 +15,12 @@ static void answer_session(struct call *call, const struct session *session) {
 
 /* A client's name is for people: it is cut and cleaned rather than refused. */
 static struct value client_name(struct bytes name) {
+  char clean[HF_NAME_BYTES_MAX + 1];
   struct value text;
-  if (call_check_name(name) == HF_REASON_NONE && value_text(name, &text)) {
-    return text;
+  size_t len = text_make_name(name, clean, sizeof clean);
+  if (!value_text(bytes_of(clean, len), &text)) {
+    value_text(bytes_of_text("?"), &text); /* short enough to need no memory */
   }
-  value_text(bytes_of_text("?"), &text);
   return text;
 }
 

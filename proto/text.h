@@ -1,0 +1,26 @@
+/* Text that people read: UTF-8, and what a name may be.
+ *
+ * layer   proto: a client checks and cleans names as a server does
+ * source  The Unicode Standard 15: table 3-7 (well-formed UTF-8), property White_Space, section 23
+ *         (format characters)
+ * threads any
+ */
+#ifndef HF_PROTO_TEXT_H
+#define HF_PROTO_TEXT_H
+
+#include "proto/base/bytes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool text_is_utf8(struct bytes text);
+/* Whether it can name an object, attribute or client: UTF-8 of 1 to HF_NAME_BYTES_MAX bytes without
+ * control characters (U+0000-001F, 007F-009F), line and paragraph separators (U+2028, 2029) and
+ * bidirectional overrides and isolates (U+202A-202E, 2066-2069), with a character that is seen. */
+bool text_is_name(struct bytes text);
+/* Makes a name of any bytes: each byte or character that may not be in one becomes "?", and what is
+ * too long is cut between characters.
+ * out  name  capacity bytes, at least 2; ends in a NUL. Answers its length. */
+size_t text_make_name(struct bytes text, char *name, size_t capacity);
+
+#endif
