@@ -1,7 +1,7 @@
 /* Text that people read: UTF-8, and what a name may be.
  *
  * layer   proto: a client checks and cleans names as a server does
- * source  The Unicode Standard 15: table 3-7 (well-formed UTF-8), property White_Space, section 23
+ * source  The Unicode Standard 15: table 3-7 (well-formed UTF-8), white space, section 23
  *         (format characters)
  * threads any
  */

@@ -1,10 +1,12 @@
 #include "server/options.h"
 
+#include "proto/base/socket_path.h"
 #include "proto/limits.h"
 
 #include <argp.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -130,10 +132,25 @@ static bool host_is_local(const char *host, const char *port, const char *url,
   return local;
 }
 
+#define IPC_SCHEME "ipc://"
+
+/* Whether a socket can have that path; else error says how long it is and may be. */
+static bool ipc_path_fits(const char *url, char error[OPTIONS_ERROR_BYTES]) {
+  size_t len = strlen(url) - strlen(IPC_SCHEME);
+  bool fits = len < SOCKET_PATH_BYTES_MAX;
+  if (!fits) {
+    snprintf(error, OPTIONS_ERROR_BYTES,
+             "--listen %.150s: a socket's path may have %d bytes, and this one has %zu; choose a "
+             "shorter one",
+             url, SOCKET_PATH_BYTES_MAX - 1, len);
+  }
+  return fits;
+}
+
 bool options_is_local(const char *url, char error[OPTIONS_ERROR_BYTES]) {
   error[0] = '\0';
-  if (strncmp(url, "ipc:///", 7) == 0 && url[7] != '\0') {
-    return true;
+  if (strncmp(url, IPC_SCHEME "/", 7) == 0 && url[7] != '\0') {
+    return ipc_path_fits(url, error);
   }
   char host[HOST_BYTES_MAX];
   const char *port;
@@ -153,6 +170,19 @@ static error_t refuse(struct options *options, const char *option, const char *v
   return EINVAL;
 }
 
+/* A relative path is of the directory the server starts in; clients are told the whole. */
+static const char *make_absolute(struct options *options, const char *url) {
+  const char *path = url + strlen(IPC_SCHEME);
+  char *absolute = options->absolute[options->listen_count];
+  char directory[PATH_MAX];
+  if (strncmp(url, IPC_SCHEME, strlen(IPC_SCHEME)) != 0 || *path == '/' || *path == '\0' ||
+      getcwd(directory, sizeof directory) == NULL) {
+    return url;
+  }
+  int len = snprintf(absolute, OPTIONS_URL_BYTES, IPC_SCHEME "%s/%s", directory, path);
+  return len > 0 && len < OPTIONS_URL_BYTES ? absolute : url;
+}
+
 static error_t take_option(int key, char *value, struct argp_state *state) {
   struct options *options = state->input;
   switch (key) {
@@ -160,7 +190,7 @@ static error_t take_option(int key, char *value, struct argp_state *state) {
       if (options->listen_count == OPTIONS_LISTEN_MAX) {
         return refuse(options, "--listen", value, "too many addresses, 16 at most");
       }
-      options->listen[options->listen_count++] = value;
+      options->listen[options->listen_count++] = make_absolute(options, value);
       return 0;
     case KEY_PORTS_FILE:
       options->ports_file = value;
@@ -183,12 +213,30 @@ static error_t take_option(int key, char *value, struct argp_state *state) {
   }
 }
 
+/* Its rules are those of the XDG Base Directory Specification: what is relative is ignored. NULL:
+ * no socket can be there; options->warning says why. */
+static const char *runtime_directory(struct options *options) {
+  const char *runtime = getenv("XDG_RUNTIME_DIR");
+  if (access(SYSTEM_DIRECTORY, W_OK) == 0) {
+    return SYSTEM_DIRECTORY;
+  }
+  if (runtime == NULL || *runtime == '\0') {
+    options->warning = "neither /run/holdfast can be written to nor is XDG_RUNTIME_DIR set";
+  } else if (*runtime != '/') {
+    options->warning = "XDG_RUNTIME_DIR is a relative path";
+  } else if (strlen(runtime) + sizeof "/holdfast.sock" > SOCKET_PATH_BYTES_MAX) {
+    options->warning = "XDG_RUNTIME_DIR is too long for the path of a socket, of 107 bytes at most";
+  } else if (access(runtime, W_OK) != 0) {
+    options->warning = "XDG_RUNTIME_DIR can't be written to";
+  } else {
+    return runtime;
+  }
+  return NULL;
+}
+
 static void listen_on_defaults(struct options *options) {
   options->listen[options->listen_count++] = TCP_DEFAULT_URL;
-  const char *runtime = getenv("XDG_RUNTIME_DIR");
-  const char *directory = access(SYSTEM_DIRECTORY, W_OK) == 0             ? SYSTEM_DIRECTORY
-                          : runtime != NULL && access(runtime, W_OK) == 0 ? runtime
-                                                                          : NULL;
+  const char *directory = runtime_directory(options);
   if (directory == NULL) {
     return;
   }

@@ -14,6 +14,7 @@
 #define OPTIONS_LISTEN_MAX 16
 #define OPTIONS_ERROR_BYTES 320
 #define OPTIONS_EXIT_USAGE 2
+#define OPTIONS_URL_BYTES 4112 /* of any path there is */
 
 struct options {
   const char *listen[OPTIONS_LISTEN_MAX]; /* urls */
@@ -22,7 +23,9 @@ struct options {
   size_t memory_bytes_max;
   enum log_level log_level;
   bool insecure_no_auth;
-  char default_ipc_url[160]; /* listen may point here */
+  char default_ipc_url[OPTIONS_URL_BYTES]; /* listen may point here, and into the next */
+  char absolute[OPTIONS_LISTEN_MAX][OPTIONS_URL_BYTES];
+  const char *warning; /* why there is no ipc address by default; NULL: there is, or was no need */
   char error[OPTIONS_ERROR_BYTES];
 };
 

@@ -170,6 +170,9 @@ static int run_parts(struct server *server, const struct options *options, const
     log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
     return EXIT_FAILURE;
   }
+  if (options->warning != NULL) {
+    log_line(LOG_WARN, "no ipc address reason=\"%s; name one by --listen\"", options->warning);
+  }
   int status = listen_on_all(server, options);
   if (status != EXIT_SUCCESS) {
     return status;

@@ -2,8 +2,11 @@
 #include "client/src/conn.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/src/call.h"
@@ -193,16 +196,50 @@ static hf_status connect_with(const char *url, const struct hf_options *options,
   return HF_OK;
 }
 
+#define IPC_SCHEME "ipc://"
+#define CONN_IPC_URL_BYTES (sizeof IPC_SCHEME + sizeof((struct sockaddr_un *)NULL)->sun_path)
+
+/* A relative path is of the directory this process is in now, wherever it goes later.
+ * out  absolute  sizeof: what a socket's path has room for, and the scheme */
+static hf_status make_absolute(const char **url, char absolute[CONN_IPC_URL_BYTES]) {
+  const char *path = *url + strlen(IPC_SCHEME);
+  char directory[PATH_MAX] = "";
+  if (strncmp(*url, IPC_SCHEME, strlen(IPC_SCHEME)) != 0 || *path == '\0') {
+    return HF_OK;
+  }
+  if (*path != '/' && getcwd(directory, sizeof directory - 1) == NULL) {
+    return error_format(HF_REASON_BAD_ADDRESS, "\"%s\" is relative to no directory: %s", *url,
+                        strerror(errno));
+  }
+  if (*path != '/') {
+    strcat(directory, "/");
+  }
+  size_t len = strlen(directory) + strlen(path);
+  if (len >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
+    return error_format(
+        HF_REASON_BAD_ADDRESS,
+        "the socket path %s%s has %zu bytes, and may have %zu: choose a shorter one", directory,
+        path, len, sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+  }
+  stpcpy(stpcpy(stpcpy(absolute, IPC_SCHEME), directory), path);
+  *url = absolute;
+  return HF_OK;
+}
+
 hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn) {
   static const struct hf_options defaults;
   const char *address;
-  char default_url[32];
+  char default_url[32], absolute[CONN_IPC_URL_BYTES];
   if (url == NULL) {
     url = getenv("HOLDFAST_URL");
   }
   if (url == NULL || *url == '\0') {
     snprintf(default_url, sizeof default_url, "tcp://127.0.0.1:%d", HF_PORT);
     url = default_url;
+  }
+  hf_status status = make_absolute(&url, absolute);
+  if (status != HF_OK) {
+    return status;
   }
   if (transport_find(url, &address) == NULL) {
     return error_format(HF_REASON_BAD_ADDRESS,
@@ -219,7 +256,7 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
     return error_reason(HF_REASON_BAD_NAME);
   }
   bool wants_local = true;
-  hf_status status = read_wish(&wants_local);
+  status = read_wish(&wants_local);
   if (status != HF_OK) {
     return status;
   }

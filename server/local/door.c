@@ -31,40 +31,35 @@ static int new_socket(void) {
   return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* Removes the socket of a dead server. No lock is needed: who binds the ipc socket beside it has
- * the directory's. */
-static bool clear_stale(const struct sockaddr_un *address) {
-  struct stat status;
-  if (lstat(address->sun_path, &status) != 0) {
-    return errno == ENOENT;
-  }
-  int fd = S_ISSOCK(status.st_mode) ? new_socket() : -1;
-  bool is_dead = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
-                 errno == ECONNREFUSED;
-  if (fd >= 0) {
-    close(fd);
-  }
-  if (!is_dead) {
-    errno = EADDRINUSE;
-    return false;
-  }
-  return unlink(address->sun_path) == 0;
-}
-
-int door_open(const char *path) {
-  struct sockaddr_un address;
-  if (!make_address(path, &address) || !clear_stale(&address)) {
-    return -1;
-  }
-  mode_t mode = strncmp(path, GROUP_DIRECTORY, strlen(GROUP_DIRECTORY)) == 0 ? 0660 : 0600;
+static int listen_at(const struct sockaddr_un *address, struct socket_file *file) {
+  mode_t mode =
+      strncmp(address->sun_path, GROUP_DIRECTORY, strlen(GROUP_DIRECTORY)) == 0 ? 0660 : 0600;
   int fd = new_socket();
-  if (fd >= 0 && (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-                  chmod(path, mode) != 0 || listen(fd, BACKLOG) != 0)) {
+  if (fd >= 0 && (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
+                  !socket_file_note(file, address->sun_path) ||
+                  chmod(address->sun_path, mode) != 0 || listen(fd, BACKLOG) != 0)) {
     int error = errno;
     close(fd);
     errno = error;
     return -1;
   }
+  return fd;
+}
+
+int door_open(const char *path, struct socket_file *file) {
+  struct sockaddr_un address;
+  *file = (struct socket_file){0};
+  if (!make_address(path, &address)) {
+    return -1;
+  }
+  int directory = socket_path_lock(path);
+  if (directory < 0) {
+    return -1;
+  }
+  int fd = socket_path_clear(path) ? listen_at(&address, file) : -1;
+  int error = errno;
+  close(directory);
+  errno = error;
   return fd;
 }
 

@@ -7,14 +7,16 @@
 #ifndef HF_LOCAL_DOOR_H
 #define HF_LOCAL_DOOR_H
 
+#include "proto/base/socket_path.h"
 #include "proto/door.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /* Listens on that path; a dead server's socket there is removed first, another's stays. 0660 under
- * /run/holdfast, 0600 elsewhere, as the ipc socket. A descriptor, or -1 and errno. */
-int door_open(const char *path);
+ * /run/holdfast, 0600 elsewhere, as the ipc socket. A descriptor, or -1 and errno.
+ * out  file  to be removed while the descriptor is open */
+int door_open(const char *path, struct socket_file *file);
 /* Accepts one. A descriptor, or -1 and errno. */
 int door_accept(int listener);
 /* Whether the peer is the server's user. Root is a user like any other here. */

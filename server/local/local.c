@@ -36,7 +36,7 @@ TAILQ_HEAD(busy_list, local_link);
 
 struct door {
   int fd;
-  char path[LOCAL_PATH_BYTES_MAX];
+  struct socket_file file;
 };
 
 struct local {
@@ -420,14 +420,15 @@ bool local_start(struct local *local, struct dispatch *dispatch) {
 }
 
 static bool add_door(struct local *local, const char *path) {
-  int fd = door_open(path);
+  struct socket_file file;
+  int fd = door_open(path, &file);
   if (fd < 0) {
     return false;
   }
   pthread_mutex_lock(&local->doors_lock);
   struct door *door = &local->doors[local->doors_count];
   door->fd = fd;
-  snprintf(door->path, sizeof door->path, "%s", path);
+  door->file = file;
   bool is_added = watch(local, fd, local->doors_count++);
   pthread_mutex_unlock(&local->doors_lock);
   return is_added;
@@ -450,7 +451,7 @@ void local_stop_accepting(struct local *local) {
   pthread_mutex_lock(&local->doors_lock);
   local->is_accepting = false;
   for (size_t i = 0; i < local->doors_count; i++) {
-    unlink(local->doors[i].path);
+    socket_file_remove(&local->doors[i].file);
     shutdown(local->doors[i].fd, SHUT_RDWR);
   }
   pthread_mutex_unlock(&local->doors_lock);

@@ -5,15 +5,11 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define GROUP_DIRECTORY "/run/holdfast/"
@@ -24,7 +20,7 @@
 
 /* ------------------------------------------------------------------------------------- ipc */
 
-static enum net_result result_of_errno(void) {
+enum net_result listen_socket_result(void) {
   switch (errno) {
     case ENOENT:
     case ENOTDIR:
@@ -33,77 +29,16 @@ static enum net_result result_of_errno(void) {
     case EPERM:
     case EROFS:
       return NET_NOT_ALLOWED;
+    case EADDRINUSE:
+      return NET_IN_USE;
+    case ENOTSOCK:
+      return NET_NOT_A_SOCKET;
+    case ETIMEDOUT:
+      return NET_LOCKED;
     default:
       log_line(LOG_ERROR, "listen failed reason=\"%s\"", strerror(errno));
       return NET_FAILED;
   }
-}
-
-static enum net_result lock_directory(const char *path, int *directory) {
-  char name[sizeof((struct sockaddr_un *)NULL)->sun_path];
-  snprintf(name, sizeof name, "%s", path);
-  char *slash = strrchr(name, '/');
-  slash[slash == name ? 1 : 0] = '\0';
-  int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
-    return result_of_errno();
-  }
-  if (flock(fd, LOCK_EX) != 0) {
-    close(fd);
-    return NET_FAILED;
-  }
-  *directory = fd;
-  return NET_OK;
-}
-
-/* Whether somebody accepts on that socket. A full backlog (EAGAIN) is a server too. */
-static bool answers(const struct sockaddr_un *address) {
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) {
-    return true; /* not known: nothing is removed */
-  }
-  bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
-                 (errno == ECONNREFUSED || errno == ENOENT);
-  close(fd);
-  return !refused;
-}
-
-static enum net_result clear_stale(const char *path) {
-  struct stat status;
-  if (lstat(path, &status) != 0) {
-    return errno == ENOENT ? NET_OK : result_of_errno();
-  }
-  if (!S_ISSOCK(status.st_mode)) {
-    return NET_NOT_A_SOCKET;
-  }
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  memcpy(address.sun_path, path, strlen(path) + 1);
-  if (answers(&address)) {
-    return NET_IN_USE;
-  }
-  log_line(LOG_INFO, "removing stale socket path=%s", path);
-  return unlink(path) == 0 ? NET_OK : result_of_errno();
-}
-
-enum net_result listen_socket_clear_path(const char *path, int *directory) {
-  size_t len = strlen(path);
-  if (path[0] != '/' || path[len - 1] == '/' ||
-      len >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
-    return NET_BAD_ADDRESS;
-  }
-  enum net_result result = lock_directory(path, directory);
-  if (result != NET_OK) {
-    return result;
-  }
-  result = clear_stale(path);
-  if (result != NET_OK) {
-    listen_socket_release(*directory);
-  }
-  return result;
-}
-
-void listen_socket_release(int directory) {
-  close(directory);
 }
 
 int listen_socket_mode(const char *path) {

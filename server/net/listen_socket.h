@@ -1,5 +1,4 @@
-/* What nng's listeners leave to be wished for: stale ipc sockets, a longer backlog, keepalive
- * times.
+/* What nng's listeners leave to be wished for: a longer backlog, keepalive times.
  *
  * layer   net, internal
  * threads the main thread, while nothing else opens descriptors
@@ -11,12 +10,8 @@
 
 #include <nng/nng.h>
 
-/* Removes the socket of a dead server from that path. A socket on which a server answers, and
- * anything that is no socket, stays.
- * out  directory  locked against another server that does the same; release it after listening
- * NET_OK | NET_IN_USE | NET_NOT_A_SOCKET | NET_NO_DIRECTORY | NET_NOT_ALLOWED | NET_BAD_ADDRESS */
-enum net_result listen_socket_clear_path(const char *path, int *directory);
-void listen_socket_release(int directory);
+/* What errno means for an ipc address; logged if the result does not say it. */
+enum net_result listen_socket_result(void);
 /* 0660 under /run/holdfast, whose group says who may connect; 0600 elsewhere. */
 int listen_socket_mode(const char *path);
 /* Finds our listening socket of that address and sets what its connections inherit: keepalive

@@ -2,6 +2,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "proto/base/socket_path.h"
 #include "server/net/connection.h"
 #include "server/net/listen_socket.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ACCEPT_PAUSE_MS 100
 /* Between two lines about failing accepts; each of them is followed by a pause. */
@@ -21,6 +23,7 @@ struct listener {
   nng_aio *accept;
   enum sp_transport transport;
   char url[NET_URL_BYTES_MAX];
+  struct socket_file file; /* of an ipc address */
   atomic_bool stopping;
   /* Of the accept callback alone. */
   bool pausing; /* the operation under way is a pause */
@@ -97,19 +100,57 @@ static int listen_tcp(struct listener *listener) {
   return 0;
 }
 
-static enum net_result listen_ipc(struct listener *listener, const char *url) {
-  const char *path = url + strlen("ipc://");
-  int directory;
-  enum net_result result = listen_socket_clear_path(path, &directory);
+static enum net_result alloc_stream(struct listener *listener, const char *url) {
+  int rv = nng_stream_listener_alloc(&listener->stream_listener, url);
+  rv = rv != 0 ? rv : nng_aio_alloc(&listener->accept, accepted, listener);
+  return result_of(rv);
+}
+
+/* nng binds a name beside the path, which it unlinks at the end without looking; the socket has
+ * moved from there when it listens. So nobody finds it before, and nng removes nobody's. */
+static enum net_result listen_beside(struct listener *listener, const char *path) {
+  char beside[SOCKET_PATH_BYTES_MAX], url[NET_URL_BYTES_MAX];
+  socket_path_beside(path, beside);
+  snprintf(url, sizeof url, "ipc://%s", beside);
+  enum net_result result = alloc_stream(listener, url);
   if (result != NET_OK) {
     return result;
   }
   int rv = nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS,
                                        listen_socket_mode(path));
   rv = rv != 0 ? rv : nng_stream_listener_listen(listener->stream_listener);
-  listen_socket_release(directory);
+  if (rv != 0) {
+    return result_of(rv);
+  }
+  if (!socket_file_note(&listener->file, beside) || !socket_path_publish(beside, path)) {
+    result = listen_socket_result();
+    listener->file.path[0] = '\0';
+    return result;
+  }
+  snprintf(listener->file.path, sizeof listener->file.path, "%s", path);
+  return NET_OK;
+}
+
+static enum net_result listen_ipc(struct listener *listener, const char *url) {
+  const char *path = url + strlen("ipc://");
+  size_t len = strlen(path);
+  if (path[0] != '/' || path[len - 1] == '/') {
+    return NET_BAD_ADDRESS;
+  }
+  if (len >= SOCKET_PATH_BYTES_MAX) {
+    log_line(LOG_ERROR, "path too long path=%s bytes=%zu bytes_max=%d", path, len,
+             SOCKET_PATH_BYTES_MAX - 1);
+    return NET_PATH_TOO_LONG;
+  }
+  int directory = socket_path_lock(path);
+  if (directory < 0) {
+    return listen_socket_result();
+  }
+  enum net_result result =
+      socket_path_clear(path) ? listen_beside(listener, path) : listen_socket_result();
+  close(directory);
   snprintf(listener->url, sizeof listener->url, "%s", url);
-  return result_of(rv);
+  return result;
 }
 
 static enum net_result start_listening(struct listener *listener, const char *url) {
@@ -118,15 +159,11 @@ static enum net_result start_listening(struct listener *listener, const char *ur
     return NET_BAD_ADDRESS;
   }
   listener->transport = ipc ? SP_IPC : SP_TCP;
-  int rv = nng_stream_listener_alloc(&listener->stream_listener, url);
-  if (rv != 0) {
-    return result_of(rv);
+  if (ipc) {
+    return listen_ipc(listener, url);
   }
-  rv = nng_aio_alloc(&listener->accept, accepted, listener);
-  if (rv != 0) {
-    return result_of(rv);
-  }
-  return ipc ? listen_ipc(listener, url) : result_of(listen_tcp(listener));
+  enum net_result result = alloc_stream(listener, url);
+  return result == NET_OK ? result_of(listen_tcp(listener)) : result;
 }
 
 enum net_result listener_open(struct table *table, const char *url,
@@ -149,11 +186,13 @@ enum net_result listener_open(struct table *table, const char *url,
 
 void listener_stop(struct listener *listener) {
   atomic_store(&listener->stopping, true);
+  socket_file_remove(&listener->file); /* while it is open */
   nng_stream_listener_close(listener->stream_listener);
   nng_aio_stop(listener->accept);
 }
 
 void listener_free(struct listener *listener) {
+  socket_file_remove(&listener->file);
   if (listener->accept != NULL) {
     nng_aio_free(listener->accept);
   }

@@ -117,6 +117,10 @@ const char *net_result_sentence(enum net_result result) {
       return "the path exists and is not a socket; remove it, or choose another --listen";
     case NET_NO_DIRECTORY:
       return "the directory does not exist; create it, or choose another --listen";
+    case NET_PATH_TOO_LONG:
+      return "the path of a socket has 107 bytes at most; choose a shorter one";
+    case NET_LOCKED:
+      return "another process keeps the directory locked; end it, or choose another --listen";
     case NET_FAILED:
       break;
   }

@@ -24,12 +24,14 @@ struct net;
 
 enum net_result {
   NET_OK,
-  NET_BAD_ADDRESS,  /* not a tcp or ipc address, or a host nobody knows */
-  NET_IN_USE,       /* another server answers there */
-  NET_NOT_ALLOWED,  /* the system refuses: permissions, a privileged port */
-  NET_NOT_A_SOCKET, /* ipc: something else has that path */
-  NET_NO_DIRECTORY, /* ipc: the directory does not exist */
-  NET_FAILED,       /* anything else; logged */
+  NET_BAD_ADDRESS,   /* not a tcp or ipc address, or a host nobody knows */
+  NET_IN_USE,        /* another server answers there */
+  NET_NOT_ALLOWED,   /* the system refuses: permissions, a privileged port */
+  NET_NOT_A_SOCKET,  /* ipc: something else has that path */
+  NET_NO_DIRECTORY,  /* ipc: the directory does not exist */
+  NET_PATH_TOO_LONG, /* ipc: no socket can have that path; logged */
+  NET_LOCKED,        /* ipc: another process keeps the directory locked; logged */
+  NET_FAILED,        /* anything else; logged */
 };
 
 /* connections_max: further ones are closed at once; lowered, and logged, when the process may not

