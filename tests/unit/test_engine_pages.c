@@ -34,7 +34,7 @@ static void open_named(Holdfast__Kind kind, const char *name) {
 }
 
 static void open_events(size_t count) {
-  char name[16];
+  char name[32];
   for (size_t i = 0; i < count; i++) {
     snprintf(name, sizeof name, "e %05zu", i);
     open_named(HOLDFAST__KIND__EVENT, name);
