@@ -52,6 +52,12 @@
  */
 #define HF_WINDOW_BYTES_MAX (64u << 20)
 #define HF_SESSIONS_MAX 65536
+/* Sessions of forked children that have not come for them yet, of one parent; RESOURCE_EXHAUSTED
+ * SESSIONS_FULL beyond. */
+#define HF_FORKED_SESSIONS_MAX 1024
+/* Objects referred to and ends of pipes that one of them inherits: copying takes some milliseconds.
+ * RESOURCE_EXHAUSTED MEMORY_FULL beyond. */
+#define HF_INHERITED_MAX 65536
 /* Failures of one-way requests remembered until the next flush; the count goes on. */
 #define HF_FAILURES_MAX 64
 

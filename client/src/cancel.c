@@ -7,13 +7,17 @@
 
 #include "client/src/call.h"
 
+/* Whoever asked before there was a descriptor is heard as well. */
 bool cancel_init(hf_conn *conn) {
-  atomic_store(&conn->cancel_wanted, false);
-  conn->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (conn->cancel_fd < 0) {
+    conn->cancel_fd =
+        eventfd(atomic_load(&conn->cancel_wanted) ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+  }
   return conn->cancel_fd >= 0;
 }
 
 void cancel_deinit(hf_conn *conn) {
+  atomic_store(&conn->cancel_wanted, false);
   if (conn->cancel_fd >= 0) {
     close(conn->cancel_fd);
     conn->cancel_fd = -1;

@@ -14,7 +14,8 @@
 
 #include "client/src/conn.h"
 
-/* Makes and frees what wakes the driver. false: no descriptor could be had. */
+/* Makes what wakes the driver, unless it is there, and frees it. false: no descriptor could be had.
+ * A forked child has none until it waits. */
 bool cancel_init(hf_conn *conn);
 void cancel_deinit(hf_conn *conn);
 

@@ -14,6 +14,7 @@
 #include "client/src/cancellation.h"
 #include "client/src/fork.h"
 #include "client/src/gather.h"
+#include "client/src/inherit.h"
 #include "client/src/oneway.h"
 #include "client/src/pipeline.h"
 #include "client/src/segments.h"
@@ -271,7 +272,8 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
 static void say_goodbye(hf_conn *conn) {
   Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
   struct request request;
-  if (conn->state == CONN_ENDED || !conn->has_session || segments_has_kept(conn)) {
+  bool has_session = conn->has_session || conn->is_forked;
+  if (conn->state == CONN_ENDED || !has_session || segments_has_kept(conn)) {
     return;
   }
   request_of_conn(&request, conn, OPERATION(CLOSE_SESSION));
@@ -338,7 +340,6 @@ void conn_become_child(hf_conn *conn) {
   conn->room_count = 0;
   conn->owes_acknowledgement = conn->has_acknowledged = false;
   cancel_deinit(conn); /* the parent's descriptor would wake the parent */
-  cancel_init(conn);
   conn->input_start = conn->input_end = 0;
   pipeline_become_child(conn);
   oneway_become_child(conn);
@@ -355,6 +356,7 @@ void conn_become_child(hf_conn *conn) {
     conn->window.parked_count_max = HF_IN_FLIGHT_MAX;
   }
   window_reset(&conn->window);
+  inherit_become_child(conn);
   segments_become_child(conn);
   holds_become_child(conn);
 }

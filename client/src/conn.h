@@ -81,12 +81,17 @@ struct hf_conn {
       session_missing; /* 1 until there is a session or it was refused: what hf_connect awaits */
   uint8_t session[HF_SESSION_BYTES];
   uint64_t resume_attempt;
+  /* See inherit.h. */
+  uint8_t
+      forked_session[HF_SESSION_BYTES]; /* of a child about to be forked, while it is announced */
+  bool is_announced;
+  bool is_forked; /* a child: `session` names what its parent announced, to be resumed */
   uint64_t frame_bytes_max;
 
   /* Set by hf_cancel, which also makes the descriptor readable to wake the driver. */
   atomic_bool cancel_wanted;
-  atomic_uint cancel_count; /* how often: ends waits that the server knows nothing of */
-  int cancel_fd;
+  atomic_uint cancel_count;  /* how often: ends waits that the server knows nothing of */
+  atomic_int cancel_fd;      /* -1: none, until the next wait */
   bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
   bool has_acknowledged;     /* in a message of its own, which this link may lose */
 
@@ -102,7 +107,7 @@ struct hf_conn {
 
   struct releases releases;
   struct hf_object *handles;
-  bool is_inherited;            /* a forked child that has not yet told the server what it holds */
+  bool is_inherited;            /* a forked child that has to tell the server what it holds */
   uint32_t unattached_count;    /* pipe handles it has still to attach there */
   struct segment_map *segments; /* of cells */
   atomic_bool has_modes;        /* some thread ever sent its calls otherwise than one by one */

@@ -237,6 +237,7 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
 
 static void drive(hf_conn *conn, uint64_t deadline_ns) {
   conn->is_driven = true;
+  (void)cancel_init(conn); /* without: hf_cancel is seen when the wait ends */
   if (conn->state == CONN_UP && !conn->is_broken) {
     acknowledge(conn);
     resend_refused(conn);

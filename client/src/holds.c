@@ -104,13 +104,15 @@ static void submit_inherited(hf_conn *conn) {
 }
 
 void holds_become_child(hf_conn *conn) {
-  conn->releases.count = 0;
-  conn->is_inherited = true;
+  bool is_bare =
+      !conn->is_forked; /* what the parent was to give back, a copy of it has to as well */
+  conn->releases.count = is_bare ? 0 : conn->releases.count;
+  conn->is_inherited = is_bare;
   conn->unattached_count = 0;
   for (struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
     near_become_child(handle);
-    handle->awaits_attach = handle->is_attached;
-    conn->unattached_count += handle->is_attached;
+    handle->awaits_attach = is_bare && handle->is_attached;
+    conn->unattached_count += handle->awaits_attach;
   }
 }
 

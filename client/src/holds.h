@@ -58,7 +58,8 @@ void holds_release(hf_conn *conn, uint64_t object);
  * Nobody waits for the replies. Whether all that a call must follow is submitted, and there is room
  * for the call. */
 bool holds_submit(hf_conn *conn);
-/* In a forked child: its session holds nothing yet. */
+/* In a forked child: its session holds what the parent's did if it has inherited one, else nothing
+ * yet. */
 void holds_become_child(hf_conn *conn);
 
 /* A handle that holds one reference already. NULL: out of memory, the hold is given back. */

@@ -11,6 +11,7 @@
 #include "client/src/call.h"
 #include "client/src/cancel.h"
 #include "client/src/conn.h"
+#include "client/src/inherit.h"
 #include "proto/base/clock.h"
 #include "proto/machine.h"
 #include "proto/wire.h"
@@ -55,6 +56,10 @@ static size_t encode_first(const hf_conn *conn, const uint8_t *session, uint64_t
     request.operation_case = HOLDFAST__REQUEST__OPERATION_RESUME_SESSION;
     request.resume_session = &resume;
     resume.attempt = resume_attempt;
+    if (conn->is_forked) {
+      resume.machine = (ProtobufCBinaryData){machine_id(machine, sizeof machine), machine};
+      resume.process = (uint64_t)getpid();
+    }
   } else {
     request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
     request.open_session = &open;
@@ -211,7 +216,7 @@ static void move_to_local(hf_conn *conn, struct attempt *attempt, uint64_t deadl
 
 /* Without the mutex: touches only what is the driver's, and what never changes. */
 static void make_attempt(hf_conn *conn, struct attempt *attempt, uint64_t deadline_ns) {
-  const uint8_t *session = conn->has_session ? conn->session : NULL;
+  const uint8_t *session = conn->has_session || conn->is_forked ? conn->session : NULL;
   arena_reset(&conn->reply_arena);
   attempt_local(conn, attempt, session, deadline_ns);
   if (attempt->error == 0) {
@@ -269,6 +274,7 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
   const Holdfast__Session *session = attempt->reply->session;
   memcpy(conn->session, attempt->session, HF_SESSION_BYTES);
   conn->has_session = true;
+  conn->is_forked = false;
   conn->session_missing = 0;
   uint32_t count_max = session->window_count < session->in_flight_count ? session->window_count
                                                                         : session->in_flight_count;
@@ -304,7 +310,9 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
     return;
   }
   link_close(&attempt->link);
-  if (reply->status == HF_ABORTED || reply->status == HF_UNAVAILABLE) {
+  if (conn->is_forked && reply->status == HF_FAILED_PRECONDITION) {
+    inherit_give_up(conn);
+  } else if (reply->status == HF_ABORTED || reply->status == HF_UNAVAILABLE) {
     retry_later(conn, DIAL_PUT_OFF); /* a later attempt will do, or a later server */
   } else if (reply->status == HF_OK) {
     conn_end(conn, failure_of(HF_REASON_BAD_REPLY));

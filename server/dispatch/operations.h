@@ -23,6 +23,7 @@
   X(OPEN_SESSION, NO_OBJECT, OPENS, open_session)                                           \
   X(RESUME_SESSION, NO_OBJECT, OPENS | NEEDS_SESSION, resume_session)                       \
   X(CLOSE_SESSION, NO_OBJECT, NEEDS_SESSION, close_session)                                 \
+  X(FORK_SESSION, NO_OBJECT, NEEDS_SESSION, fork_session)                                   \
   X(CANCEL, NO_OBJECT, NEEDS_SESSION | READS, cancel)                                       \
   X(ACKNOWLEDGE, NO_OBJECT, NEEDS_SESSION | READS | SILENT, acknowledge)                    \
   X(PING, NO_OBJECT, READS, ping)                                                           \

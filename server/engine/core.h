@@ -308,7 +308,12 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
                        struct peer *peer);
 /* The connection is lost: the grace time runs. */
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
+/* Nobody speaks for it: it ends with its process, or when its grace time is over. */
+void core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session);
 void core_forget_process(struct engine *engine, struct session *session);
+/* Its client tells where it runs. */
+void core_locate_session(struct engine *engine, struct session *session, struct bytes machine,
+                         uint64_t process);
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean);
 /* Goes on with the end of a session. */
 void core_go_on_ending(struct engine *engine);
@@ -317,6 +322,19 @@ void core_forget_lost(struct engine *engine, struct session *session);
 /* One session less on the end; the last one closes it. */
 void core_detach_pipe(struct engine *engine, struct object *object, unsigned end);
 void core_close_pipe(struct engine *engine, struct object *object, unsigned end);
+
+/* forks.c: sessions of forked children */
+/* Makes one. HF_REASON_NONE | BAD_SESSION SESSIONS_FULL MEMORY_FULL NO_MEMORY */
+hf_reason core_fork_session(struct engine *engine, struct session *parent, struct bytes id);
+/* Ends the one of that serial, if it is the parent's and its child did not come for it. */
+void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial);
+/* The child was forked, and runs there. */
+void core_locate_forked(struct engine *engine, struct session *forked, struct bytes machine,
+                        uint64_t process);
+/* Its child has come for it; also for sessions that are none of these. */
+void core_claim_forked(struct session *session);
+/* A session ends: as an unclaimed one, and as a parent of some. */
+void core_leave_forked(struct engine *engine, uint64_t now_ns, struct session *session);
 
 /* All memory that clients fill; what --memory-max bounds. */
 static inline size_t core_memory_bytes(const struct engine *engine) {

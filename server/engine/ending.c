@@ -184,6 +184,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
     session_retire_cells(session);
   }
   end_waits(engine, now_ns, session);
+  core_leave_forked(engine, now_ns, session);
   bool is_over = run_phases(engine, session);
   leave_reservations(engine, session);
   core_forget_lost(engine, session);

@@ -157,7 +157,7 @@ void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
 
 void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t serial) {
   struct session *session = map64_get(&engine->sessions, serial);
-  if (session && session->is_lost) {
+  if (session && (session->is_lost || session->is_unclaimed)) {
     core_begin_steps(engine);
     session->process_id = 0; /* nobody's threads */
     core_end_session(engine, now_ns, session, false);

@@ -106,7 +106,8 @@ struct reply {
   struct waiter *pending; /* the operation still runs; owned by the engine */
   /* What it would take to undo it, should nobody ever see the reply. */
   bool taken_back;
-  uint64_t source;          /* id of the object that gave something away; 0: nothing to undo */
+  uint64_t source; /* id of the object that gave something away, or serial of a session that was
+                             made; 0: nothing to undo */
   struct reply_taken taken; /* the item, the lock's token (as order), the pipe's end (as order) */
   struct reply_taken *taken_many; /* malloc, REPLY_VALUES: of each value; else NULL */
   union {

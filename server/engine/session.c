@@ -15,6 +15,7 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
                               .timer = {.kind = TIMER_SESSION}};
   memcpy(session->id, id, sizeof session->id);
   memcpy(&session->serial, id, sizeof session->serial);
+  TAILQ_INIT(&session->forked);
   TAILQ_INIT(&session->waiters);
   TAILQ_INIT(&session->one_way_waiters);
   TAILQ_INIT(&session->reserved);

@@ -45,6 +45,14 @@ struct session {
   uint64_t process_id;         /* as it said itself; 0: it has ended */
   uint32_t grace_ms;
   bool is_lost;
+
+  /* See forks.c. */
+  bool is_unclaimed;      /* made for a forked child, which did not resume it yet */
+  struct session *parent; /* of an unclaimed one; NULL: it has ended */
+  TAILQ_ENTRY(session) sibling_link;
+  struct session_list forked; /* unclaimed ones whose parent it is */
+  size_t forked_count;
+
   struct timer timer; /* runs while lost */
   uint64_t heard_ns;  /* when its last request came: what renews its leases */
 

@@ -74,15 +74,14 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
     engine->sink.close(engine->sink.ctx, former->id);
   }
   core_forget_lost(engine, session);
+  core_claim_forked(session);
   session->connection = peer->id;
   peer->session = session;
   peer->session_ended = false;
   resume_waiters(engine, now_ns, session);
 }
 
-void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
-  unbind(engine, session);
-  core_nudge_cells_of(engine, now_ns, session);
+void core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session) {
   uint64_t deadline_ns = clock_deadline_ns(now_ns, session->grace_ms);
   session->is_lost = true;
   TAILQ_INSERT_TAIL(&engine->lost, session, lost_link);
@@ -93,10 +92,27 @@ void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *s
   }
 }
 
+void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
+  unbind(engine, session);
+  core_nudge_cells_of(engine, now_ns, session);
+  core_begin_grace(engine, now_ns, session);
+}
+
 void core_forget_process(struct engine *engine, struct session *session) {
   if (session->process >= 0) {
     engine->sink.forget_process(engine->sink.ctx, session->process);
   }
+}
+
+void core_locate_session(struct engine *engine, struct session *session, struct bytes machine,
+                         uint64_t process) {
+  bool is_known = session->process >= 0 && session->process_id == process;
+  if (machine.len == 0 || !engine->sink.find_process || is_known) {
+    return;
+  }
+  core_forget_process(engine, session);
+  session->process = engine->sink.find_process(engine->sink.ctx, machine, process);
+  session->process_id = process;
 }
 
 void core_detach_pipe(struct engine *engine, struct object *object, unsigned end) {

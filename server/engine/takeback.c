@@ -108,6 +108,11 @@ static struct reply *giving_reply(struct reply *reply) {
 }
 
 static void give_back(struct engine *engine, struct session *session, struct reply *reply) {
+  if (reply->operation == HOLDFAST__REQUEST__OPERATION_FORK_SESSION) {
+    core_take_back_forked(engine, session, reply->source);
+    reply->source = 0;
+    return;
+  }
   struct object *object = reply->source ? registry_find(&engine->registry, reply->source) : NULL;
   if (object) {
     take_back_from(engine, session, object, reply);

@@ -26,7 +26,7 @@ struct story {
   uint64_t threads_of;      /* the process that has all threads; 0: each has them all */
   bool in_slices;           /* what is too much for one command waits for story_run_slice */
   size_t len;
-  char text[65536];
+  char text[1 << 20]; /* the reply to one random request may be a whole list */
 };
 
 void story_begin(struct story *story);

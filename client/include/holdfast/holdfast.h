@@ -24,8 +24,14 @@
  *          in /etc/hosts: it blocks all signals, and ends by itself.
  *          No call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough; only
  *          the resolver that hf_connect asks for a host's name may want more.
- * fork     A child may use its parent's connections and handles: on first use it connects on its
- *          own, with its own session. Locks held by the parent stay the parent's.
+ * fork     A child has its parent's connections, handles, ends of pipes and references, whatever the
+ *          parent does from then on: closes them, exits, is killed. On first use it connects on its
+ *          own, with its own session; before it has no descriptor of the library's, and may close
+ *          all there are. Closing a handle is a use, and so is forking: a child's child inherits too.
+ *          Locks held by the parent stay the parent's. fork() asks the server twice if something is
+ *          open, and waits for half a second each time at most; a child that the server does not
+ *          know then, or that calls only long after its parent on another machine has ended, has
+ *          what still exists.
  * memory   hf_value arguments and strings are borrowed for the call. Values that come back are
  *          given: hf_value_clear() frees them. Handles are freed by hf_*_close().
  */
@@ -564,7 +570,7 @@ HF_CHECKED hf_status hf_require_room(hf_queue *queue, uint64_t room);
 /* ------------------------------------------------------------------ pipe */
 
 /* Opens end 0 or 1 of a pipe, and attaches to it: an end is closed when the last session attached
- * to it closed its handle or is gone. A one-way pipe sends from end 1 to end 0. */
+ * to it, forked children's among them, closed its handle or is gone. A one-way pipe sends from end 1 to end 0. */
 HF_CHECKED hf_status hf_pipe_open(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
 HF_CHECKED hf_status hf_pipe_open_one_way(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
 /* Both ends of a new anonymous pipe, as Python's Pipe() gives them. */

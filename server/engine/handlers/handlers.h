@@ -13,6 +13,7 @@
 /* session.c */
 HANDLER(open_session)
 HANDLER(resume_session)
+HANDLER(fork_session)
 HANDLER(close_session)
 HANDLER(cancel)
 HANDLER(acknowledge)

@@ -47,11 +47,8 @@ hf_reason handle_open_session(struct call *call) {
     session_free(session);
     return HF_REASON_NO_MEMORY;
   }
-  if (message->machine.len && engine->sink.find_process) {
-    session->process = engine->sink.find_process(
-        engine->sink.ctx, bytes_of(message->machine.data, message->machine.len), message->process);
-    session->process_id = message->process;
-  }
+  core_locate_session(engine, session, bytes_of(message->machine.data, message->machine.len),
+                      message->process);
   session->number = ++engine->next_session_number;
   session->window.secret =
       value_hash(&engine->config.hash_key, value_uint(session->number)); /* its client numbers */
@@ -63,15 +60,39 @@ hf_reason handle_open_session(struct call *call) {
 hf_reason handle_resume_session(struct call *call) {
   struct peer *peer = core_peer(call->engine, call->connection);
   struct session *session = call->session;
-  uint64_t attempt = call->message->resume_session->attempt;
+  const Holdfast__ResumeSession *message = call->message->resume_session;
+  uint64_t attempt = message->attempt;
   if (attempt <= session->attempt) {
     peer->session_ended |= !peer->session;
     return HF_REASON_ATTEMPT_STALE;
   }
   session->attempt = attempt;
+  if (session->is_unclaimed) {
+    core_locate_session(call->engine, session,
+                        bytes_of(message->machine.data, message->machine.len), message->process);
+  }
   core_bind_session(call->engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
+}
+
+hf_reason handle_fork_session(struct call *call) {
+  const Holdfast__ForkSession *message = call->message->fork_session;
+  struct bytes id = bytes_of(message->child.data, message->child.len);
+  if (id.len != HF_SESSION_BYTES) {
+    return HF_REASON_BAD_SESSION;
+  }
+  if (message->process == 0) {
+    hf_reason reason = core_fork_session(call->engine, call->session, id);
+    memcpy(&call->reply->source, id.data, reason ? 0 : sizeof call->reply->source);
+    return reason;
+  }
+  struct session *forked = core_find_session(call->engine, id);
+  if (forked && forked->is_unclaimed && forked->parent == call->session) {
+    core_locate_forked(call->engine, forked, bytes_of(message->machine.data, message->machine.len),
+                       message->process);
+  }
+  return HF_REASON_NONE; /* otherwise its child was faster */
 }
 
 hf_reason handle_close_session(struct call *call) {

@@ -1,0 +1,137 @@
+/* Sessions of forked children: an object that a process refers to, and an end of a pipe that it has,
+ * are its forked child's too, whatever the parent does from then on.
+ *
+ *   parent          ForkSession                 fork         ForkSession with the process
+ *   child's session  unclaimed, a copy of what   |             unclaimed, its process watched
+ *                    the parent refers to        v
+ *   child                                       ...           ResumeSession: a session like others
+ *
+ * An unclaimed session ends with its process where that can be looked at. Otherwise it lives as long
+ * as its parent's session, and then for its grace time. It has nothing but references and ends of
+ * pipes: locks and reservations stay the parent's.
+ *
+ * layer engine
+ */
+#include "server/engine/core.h"
+
+#include <string.h>
+
+/* What a copied entry of a map costs, bytes, with the map's free places. */
+#define INHERITED_BYTES 32
+
+static hf_reason check_room(struct engine *engine, const struct session *parent) {
+  size_t count = parent->holds.count + parent->ends.count;
+  if (engine->sessions.count >= HF_SESSIONS_MAX || parent->forked_count >= HF_FORKED_SESSIONS_MAX) {
+    return HF_REASON_SESSIONS_FULL;
+  }
+  bool fits =
+      count <= HF_INHERITED_MAX && core_has_room(engine, sizeof *parent + count * INHERITED_BYTES);
+  return fits ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
+}
+
+static bool inherit_references(struct engine *engine, const struct session *parent,
+                               struct session *child) {
+  size_t position = 0;
+  uint64_t id;
+  void *count;
+  while (map64_next(&parent->holds, &position, &id, &count)) {
+    struct object *object = registry_find(&engine->registry, id);
+    if (object && !map64_set(&child->holds, id, count)) {
+      return false;
+    }
+    if (object) {
+      object->holds += (uintptr_t)count;
+    }
+  }
+  return true;
+}
+
+static bool inherit_pipes(struct engine *engine, const struct session *parent,
+                          struct session *child) {
+  size_t position = 0;
+  uint64_t id;
+  void *bits;
+  while (map64_next(&parent->ends, &position, &id, &bits)) {
+    struct object *object = registry_find(&engine->registry, id);
+    if (object && !map64_set(&child->ends, id, bits)) {
+      return false;
+    }
+    for (unsigned end = 0; object && end < 2; end++) {
+      object->pipe.attached[end] += ((uintptr_t)bits >> end) & 1;
+    }
+  }
+  return true;
+}
+
+hf_reason core_fork_session(struct engine *engine, struct session *parent, struct bytes id) {
+  uint64_t serial;
+  hf_reason reason = check_room(engine, parent);
+  memcpy(&serial, id.data, sizeof serial);
+  if (reason) {
+    return reason;
+  }
+  if (serial == 0 || map64_get(&engine->sessions, serial)) {
+    return HF_REASON_BAD_SESSION;
+  }
+  struct session *child = session_new(id.data, parent->grace_ms, parent->client);
+  if (!child) {
+    return HF_REASON_NO_MEMORY;
+  }
+  value_retain(child->client);
+  if (!map64_set(&engine->sessions, serial, child)) {
+    session_free(child);
+    return HF_REASON_NO_MEMORY;
+  }
+  child->number = ++engine->next_session_number;
+  child->window.secret =
+      value_hash(&engine->config.hash_key, value_uint(child->number)); /* its client numbers */
+  child->is_unclaimed = true;
+  child->parent = parent;
+  TAILQ_INSERT_TAIL(&parent->forked, child, sibling_link);
+  parent->forked_count++;
+  core_spend(engine, parent->holds.count + parent->ends.count);
+  if (!inherit_references(engine, parent, child) || !inherit_pipes(engine, parent, child)) {
+    core_end_session(engine, 0, child, true);
+    return HF_REASON_NO_MEMORY;
+  }
+  return HF_REASON_NONE;
+}
+
+void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial) {
+  struct session *forked = serial ? map64_get(&engine->sessions, serial) : NULL;
+  if (forked && forked->is_unclaimed && forked->parent == parent) {
+    core_end_session(engine, 0, forked, true);
+  }
+}
+
+void core_locate_forked(struct engine *engine, struct session *forked, struct bytes machine,
+                        uint64_t process) {
+  core_locate_session(engine, forked, machine, process);
+  if (forked->process >= 0) {
+    engine->sink.watch_process(engine->sink.ctx, forked->process, forked->serial);
+  }
+}
+
+static void leave_parent(struct session *forked) {
+  if (forked->parent) {
+    TAILQ_REMOVE(&forked->parent->forked, forked, sibling_link);
+    forked->parent->forked_count--;
+    forked->parent = NULL;
+  }
+}
+
+void core_claim_forked(struct session *session) {
+  session->is_unclaimed = false;
+  leave_parent(session);
+}
+
+void core_leave_forked(struct engine *engine, uint64_t now_ns, struct session *session) {
+  struct session *forked;
+  leave_parent(session);
+  while ((forked = TAILQ_FIRST(&session->forked))) {
+    leave_parent(forked);
+    if (forked->process < 0) {
+      core_begin_grace(engine, now_ns, forked);
+    }
+  }
+}
