@@ -2,7 +2,29 @@
 #include <stdlib.h>
 
 #include "client/src/near.h"
+#include "proto/limits.h"
 #include "proto/range.h"
+
+/* As the server's memory has them: a million take no more than their bytes. NULL and
+ * HF_REASON_NONE: there are none, or it is for the server to say that there is no such type. */
+static uint8_t *pack_elements(char typecode, const hf_value *values, size_t count,
+                              hf_reason *reason) {
+  const struct cell_type *type = cell_type_of(typecode);
+  *reason = HF_REASON_NONE;
+  if (values == NULL || count == 0 || type == NULL || count > HF_LENGTH_MAX) {
+    return NULL;
+  }
+  uint8_t *elements = malloc(count * type->bytes);
+  *reason = elements == NULL ? HF_REASON_NO_MEMORY : HF_REASON_NONE;
+  for (size_t i = 0; *reason == HF_REASON_NONE && i < count; i++) {
+    uint64_t bits;
+    *reason = cell_bits(type, near_input(&values[i]), &bits);
+    if (*reason == HF_REASON_NONE) {
+      cell_write(type, elements, i, bits);
+    }
+  }
+  return elements;
+}
 
 static hf_status open_array(hf_conn *conn, const char *name, hf_kind kind, char typecode,
                             size_t length, const hf_value *initial, hf_array **array) {
@@ -10,11 +32,18 @@ static hf_status open_array(hf_conn *conn, const char *name, hf_kind kind, char 
   Holdfast__ObjectOpen arm;
   object_open_of(&request, conn, &arm, name, kind);
   arm.typecode = (ProtobufCBinaryData){1, (uint8_t *)&typecode};
-  if (initial != NULL) {
-    arm.initial = request_values(&request, initial, length, &arm.n_initial);
-  }
   arm.length = length;
-  return object_open(&request, &arm, array);
+  hf_reason reason;
+  uint8_t *elements = pack_elements(typecode, initial, length, &reason);
+  if (elements != NULL) {
+    arm.elements = (ProtobufCBinaryData){length * cell_element_bytes(typecode), elements};
+  }
+  if (request.reason == HF_REASON_NONE) {
+    request.reason = reason;
+  }
+  hf_status status = object_open(&request, &arm, array);
+  free(elements);
+  return status;
 }
 
 hf_status hf_array_open(hf_conn *conn, const char *name, char typecode, size_t length,

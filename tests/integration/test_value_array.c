@@ -214,6 +214,65 @@ static void test_array_len_of_a_handle_from_a_reference(void **state) {
   hf_list_close(list);
 }
 
+static void expect_million(char typecode, const hf_value *values, size_t count) {
+  hf_array *array, *again;
+  hf_value value;
+  uint64_t len;
+  expect_ok(hf_array_open(world.conn, "million", typecode, count, values, &array));
+  expect_ok(hf_array_open(world.conn, "million", typecode, count, values, &again));
+  hf_array_close(again);
+  expect_ok(hf_array_len(array, &len));
+  assert_int_equal(len, count);
+  for (size_t i = 0; i < count; i += count / 7) {
+    expect_ok(hf_array_get(array, (int64_t)i, &value));
+    assert_true(hf_value_equal(value, values[i]));
+    hf_value_clear(&value);
+  }
+  expect_ok(hf_object_delete(HF_AS_OBJECT(array)));
+  hf_array_close(array);
+}
+
+static void test_array_of_a_million_initial_values(void **state) {
+  enum { COUNT = 1000000 };
+  hf_value *values = calloc(COUNT, sizeof *values);
+  hf_array *array;
+  (void)state;
+  assert_non_null(values);
+  for (int64_t i = 0; i < COUNT; i++) {
+    values[i] = hf_float((double)i / 2);
+  }
+  expect_million('d', values, COUNT);
+  for (int64_t i = 0; i < COUNT; i++) {
+    values[i] = hf_int(i % 256 - 128);
+  }
+  expect_million('b', values, COUNT);
+  expect_million('q', values, COUNT);
+  values[COUNT - 1] = hf_int(128);
+  expect_fails(hf_array_open(world.conn, NULL, 'b', COUNT, values, &array), OUT_OF_RANGE, OVERFLOW);
+  values[0] = hf_text("a");
+  expect_fails(hf_array_open(world.conn, NULL, 'b', COUNT, values, &array), INVALID_ARGUMENT,
+               WRONG_TYPE);
+  expect_fails(hf_array_open(world.conn, NULL, 'x', COUNT, values, &array), INVALID_ARGUMENT,
+               BAD_TYPECODE);
+  free(values);
+}
+
+static void test_array_of_bools_and_bytes_begins_with_them(void **state) {
+  const hf_value bools[] = {hf_bool(true), hf_bool(false), hf_int(1)};
+  const hf_value bytes[] = {hf_bytes("a", 1), hf_int(98)};
+  hf_array *array;
+  hf_value value;
+  (void)state;
+  expect_ok(hf_raw_array_open(world.conn, NULL, '?', 3, bools, &array));
+  expect_ok(hf_array_get(array, 2, &value));
+  expect_equal(value, hf_bool(true));
+  hf_array_close(array);
+  expect_ok(hf_array_open(world.conn, NULL, 'c', 2, bytes, &array));
+  expect_ok(hf_array_get(array, 1, &value));
+  expect_equal(value, hf_bytes("b", 1));
+  hf_array_close(array);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_array_without_elements_has_none_at_zero),
     cmocka_unit_test(test_array_len_needs_no_server),
@@ -221,6 +280,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_value_each_typecode_keeps_its_range),
     cmocka_unit_test(test_value_of_floats_bools_and_chars),
     cmocka_unit_test(test_value_add_compare_and_wait),
+    cmocka_unit_test(test_array_of_a_million_initial_values),
+    cmocka_unit_test(test_array_of_bools_and_bytes_begins_with_them),
     cmocka_unit_test(test_value_lock_is_recursive_and_holds_others_up),
     cmocka_unit_test(test_array_squares_by_index_and_slice),
     cmocka_unit_test(test_array_raw_is_zeros_and_has_a_shape),

@@ -657,7 +657,8 @@ HF_CHECKED hf_status hf_cell_unlock(hf_cell *cell);
 /* multiprocessing's Array and RawArray: `length` elements, whose number never changes, of one
  * typecode, as of a Value. initial: that many values, or NULL for zeros; an array that exists stays
  * as it is. Errors as of hf_value_open; WRONG_SHAPE also of another length, RESOURCE_EXHAUSTED
- * OBJECT_TOO_BIG beyond 2^28 elements. */
+ * OBJECT_TOO_BIG beyond 2^28 elements, REQUEST_TOO_BIG initial values of more than 16 MiB as the C
+ * type has them (two million of d): open it with zeros, set slices. */
 HF_CHECKED hf_status hf_array_open(hf_conn *conn, const char *name, char typecode, size_t length,
                                    const hf_value *initial, hf_array **array);
 HF_CHECKED hf_status hf_raw_array_open(hf_conn *conn, const char *name, char typecode,

@@ -4,6 +4,7 @@
 #include "server/engine/handlers/report.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- opening */
 
@@ -41,6 +42,9 @@ static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_s
   if (message->kind == HOLDFAST__KIND__BARRIER && shape->parties == 0) {
     return HF_REASON_BAD_ARGUMENT;
   }
+  if (message->elements.len && (!is_typed(message->kind) || message->n_initial)) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
   if (!is_typed(message->kind)) {
     return HF_REASON_NONE;
   }
@@ -51,7 +55,12 @@ static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_s
     return HF_REASON_BAD_TYPECODE;
   }
   shape->typecode = (char)message->typecode.data[0];
-  return shape->length > HF_LENGTH_MAX ? HF_REASON_OBJECT_TOO_BIG : HF_REASON_NONE;
+  if (shape->length > HF_LENGTH_MAX) {
+    return HF_REASON_OBJECT_TOO_BIG;
+  }
+  size_t elements_bytes = shape->length * cell_element_bytes(shape->typecode);
+  bool is_whole = !message->elements.len || message->elements.len == elements_bytes;
+  return is_whole ? HF_REASON_NONE : HF_REASON_BAD_ARGUMENT;
 }
 
 /* Whether an existing object is what the request would have made. */
@@ -84,10 +93,23 @@ static hf_reason fill_cells(struct cells *cells, const struct value *values, siz
   return reason;
 }
 
+/* Of exactly that many bytes, which read_shape has seen to; nobody else sees the cells yet. */
+static void fill_packed(struct cells *cells, const ProtobufCBinaryData *elements) {
+  memcpy(cells->elements, elements->data, elements->len);
+  uint8_t *bytes = cells->elements;
+  for (size_t i = 0; cells->typecode == '?' && i < elements->len; i++) {
+    bytes[i] = bytes[i] != 0;
+  }
+}
+
 /* What a new object begins with. */
 static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *message) {
   struct object *object = call->object;
   struct value *values;
+  if (message->elements.len) {
+    fill_packed(&object->cells, &message->elements);
+    return HF_REASON_NONE;
+  }
   hf_reason reason = call_values(call, message->n_initial, message->initial, &values);
   if (reason) {
     return reason;
