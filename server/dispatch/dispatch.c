@@ -4,6 +4,7 @@
 #include "proto/base/complaints.h"
 #include "proto/base/log.h"
 #include "proto/wire.h"
+#include "server/dispatch/lending.h"
 #include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
 #include "server/dispatch/ticker.h"
@@ -25,6 +26,7 @@ struct dispatch {
   struct turn_pool turns;
   struct ticker ticker;
   struct undertaker undertaker;
+  struct lending lending;
   struct processes processes;
   struct budget budget;  /* of connections */
   pthread_mutex_t mutex; /* of everything below */
@@ -108,6 +110,10 @@ static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   struct turn *turn = dispatch->turn;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
   struct object *buried = engine_take_buried(dispatch->engine);
+  struct job *job;
+  while ((job = engine_take_job(dispatch->engine))) {
+    lending_add(&dispatch->lending, job);
+  }
   dispatch->turn = NULL;
   pthread_mutex_unlock(&dispatch->mutex);
   undertaker_bury(&dispatch->undertaker, buried);
@@ -221,14 +227,20 @@ bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, bool one
   return connected;
 }
 
+/* One that may not be left out. */
+static struct turn *must_acquire_turn(struct dispatch *dispatch) {
+  struct turn *turn;
+  while (!(turn = turn_acquire(&dispatch->turns))) {
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  }
+  return turn;
+}
+
 /* A turn without requests. */
 static void run_turn(struct dispatch *dispatch,
                      void (*act)(struct engine *engine, uint64_t now_ns, uint64_t connection),
                      uint64_t connection) {
-  struct turn *turn;
-  while (!(turn = turn_acquire(&dispatch->turns))) {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* it may not be left out */
-  }
+  struct turn *turn = must_acquire_turn(dispatch);
   uint64_t now_ns = clock_now_ns();
   act(begin_turn(dispatch, turn), now_ns, connection);
   (void)end_turn(dispatch, NULL, 0);
@@ -249,6 +261,16 @@ static void tick(void *ctx) {
   struct dispatch *dispatch = ctx;
   run_turn(dispatch, advance, 0);
   let_others_in();
+}
+
+/* A turn that brings a job back. */
+static void finish_job(void *ctx, struct job *job) {
+  struct dispatch *dispatch = ctx;
+  struct turn *turn = must_acquire_turn(dispatch);
+  uint64_t now_ns = clock_now_ns();
+  engine_finish_job(begin_turn(dispatch, turn), now_ns, job);
+  (void)end_turn(dispatch, NULL, 0);
+  turn_release(&dispatch->turns, turn);
 }
 
 static void end_process(void *ctx, uint64_t session) {
@@ -288,16 +310,22 @@ static struct engine_config make_config(const struct dispatch_config *config) {
 }
 
 static bool start_threads(struct dispatch *dispatch) {
+  if (!lending_start(&dispatch->lending, finish_job, dispatch)) {
+    return false;
+  }
   if (!undertaker_start(&dispatch->undertaker)) {
+    lending_stop(&dispatch->lending);
     return false;
   }
   if (!ticker_start(&dispatch->ticker, tick, dispatch)) {
     undertaker_stop(&dispatch->undertaker);
+    lending_stop(&dispatch->lending);
     return false;
   }
   if (!processes_start(&dispatch->processes, end_process, dispatch)) {
     ticker_stop(&dispatch->ticker);
     undertaker_stop(&dispatch->undertaker);
+    lending_stop(&dispatch->lending);
     return false;
   }
   return true;
@@ -335,6 +363,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
 }
 
 void dispatch_stop(struct dispatch *dispatch) {
+  lending_stop(&dispatch->lending); /* first: a job that is done is given back as ever */
   processes_stop(&dispatch->processes);
   ticker_stop(&dispatch->ticker);
   undertaker_stop(&dispatch->undertaker);

@@ -4,7 +4,7 @@
 
 #define KIND(name) (1u << HOLDFAST__KIND__##name)
 #define NO_OBJECT 0
-#define ANY_OBJECT (~0u)
+#define ANY_OBJECT OPERATION_ANY_KIND
 #define DICT KIND(DICT)
 #define LIST KIND(LIST)
 #define QUEUE KIND(QUEUE)

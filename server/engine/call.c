@@ -213,6 +213,20 @@ hf_reason call_answer_values(struct call *call, enum reply_shape shape, size_t c
   return HF_REASON_NONE;
 }
 
+void call_answer_work(struct call *call, enum reply_shape shape, struct job *job,
+                      const struct value *more) {
+  struct reply *reply = call->reply;
+  for (size_t i = 0; i < job->more; i++) {
+    job->values[job->values_count++] = more[i];
+    job->has_references |= value_has_reference(more[i]);
+  }
+  reply->shape = shape;
+  reply->values = job->values;
+  reply->values_count = job->values_count;
+  reply->cursor = reply->length = 0;
+  reply->has_no_references = !job->has_references;
+}
+
 void call_answer_exchange(struct call *call, bool swapped, struct value found) {
   call->reply->shape = REPLY_EXCHANGE;
   call->reply->swapped = swapped;

@@ -36,20 +36,21 @@ bool core_may_share_cells(const struct session *session, Holdfast__Kind kind) {
   return session && session->process != PROCESS_ELSEWHERE && (!has_lock || session->process >= 0);
 }
 
-void core_share_cells(struct engine *engine, struct object *object, bool is_fresh) {
+struct cell_share *core_new_share(const struct engine *engine, const struct object *object) {
+  size_t bytes = object->cells.count * cell_element_bytes(object->cells.typecode);
+  return cell_share_new(&engine->config.segments, bytes, object->id);
+}
+
+void core_share_fresh_cells(struct engine *engine, struct object *object) {
+  struct cell_share *share = core_new_share(engine, object);
+  if (share) {
+    free(core_install_share(engine, object, share));
+  }
+}
+
+void *core_install_share(struct engine *engine, struct object *object, struct cell_share *share) {
   struct cells *cells = &object->cells;
-  size_t bytes = cells->count * cell_element_bytes(cells->typecode);
-  if (cells->share) {
-    return;
-  }
-  struct cell_share *share = cell_share_new(&engine->config.segments, bytes, object->id);
-  if (!share) {
-    return;
-  }
-  if (!is_fresh && bytes > 0) {
-    memcpy(cell_share_elements(share), cells->elements, bytes);
-  }
-  free(cells->elements);
+  void *elements = cells->elements;
   cells->elements = cell_share_elements(share);
   cells->share = share;
   engine->shared_cells++;
@@ -57,6 +58,7 @@ void core_share_cells(struct engine *engine, struct object *object, bool is_fres
     cells->claim = CELL_SERVER;
     atomic_store(&header_of(cells)->remote, 1);
   }
+  return elements;
 }
 
 bool core_attach_cells(struct session *session, struct object *object) {

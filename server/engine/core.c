@@ -59,7 +59,7 @@ static hf_reason keep_references(struct call *call) {
 static void keep_answer(struct call *call) {
   struct reply *reply = call->reply;
   struct hold_context context = {call->engine, call->session};
-  if (reply->sequence && (call->operation->flags & OPERATION_READS)) {
+  if (reply->sequence && !reply->is_kept && (call->operation->flags & OPERATION_READS)) {
     hf_reason reason = keep_references(call);
     if (reason) {
       reply_fail(reply, reason, false);
@@ -119,6 +119,9 @@ static uint64_t deadline_of(const struct call *call) {
   if (call->message->wait_case != HOLDFAST__REQUEST__WAIT_TIMEOUT_MS) {
     return CLOCK_NEVER;
   }
+  if (call->message->timeout_ms <= 0) {
+    return CLOCK_NEVER; /* it waits for nothing but a lent object */
+  }
   return clock_deadline_ns(call->now_ns, (uint64_t)call->message->timeout_ms);
 }
 
@@ -173,7 +176,7 @@ static bool is_numbered_one_way(const struct waiter *waiter) {
 /* Whether the session's window has the reply, which does not count there yet. */
 static bool is_pending_in_window(const struct waiter *waiter) {
   return waiter->session && waiter->reply->sequence && !waiter->one_way &&
-         !(waiter->operation->flags & OPERATION_READS);
+         (waiter->reply->is_kept || !(waiter->operation->flags & OPERATION_READS));
 }
 
 static hf_reason check_park(const struct call *call) {
@@ -196,6 +199,21 @@ hf_reason core_prepare_park(struct call *call) {
                                                                    : HF_REASON_NO_MEMORY;
 }
 
+/* A read that waits is one that others must find when it comes again. */
+static hf_reason keep_waiting_read(struct call *call) {
+  struct reply *reply = call->reply;
+  bool keeps = call->session && reply->sequence && (call->operation->flags & OPERATION_READS);
+  if (!keeps) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = session_check_sequence(call->session, reply->sequence);
+  if (!reason && !session_keep_reply(call->session, reply)) {
+    reason = HF_REASON_NO_MEMORY;
+  }
+  reply->is_kept = !reason;
+  return reason;
+}
+
 /* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
@@ -204,7 +222,7 @@ static hf_reason begin_wait(struct call *call) {
   if (!reason && !call->park_queue && !core_has_room(engine, ears_bytes(&call->ears))) {
     reason = HF_REASON_MEMORY_FULL;
   }
-  if (reason) {
+  if (reason || (reason = keep_waiting_read(call))) {
     return reason;
   }
   struct waiter *waiter = call->prepared;
@@ -231,12 +249,17 @@ static hf_reason begin_wait(struct call *call) {
   if (is_pending_in_window(waiter)) {
     call->session->pending_count++;
   }
+  if (call->lends) {
+    core_begin_job(engine, call->lends, waiter);
+    call->lends = NULL;
+  }
   return HF_REASON_NONE;
 }
 
 /* Takes the waiter out of everything but its reply, which stays with the caller. */
 static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   struct peer *peer = core_peer(engine, waiter->connection);
+  core_forget_requester(waiter);
   if (waiter->queue) {
     wait_queue_remove(waiter->queue, waiter);
   }
@@ -308,6 +331,12 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
     core_end_wait_on_deleted(engine, now_ns, woken);
     return true;
   }
+  if (core_is_lent(woken->object)) {
+    if (timed_out) {
+      core_end_wait(engine, now_ns, waiter, HF_REASON_TIMED_OUT);
+    }
+    return timed_out; /* all are woken when it is back */
+  }
   if (woken->requirements && !timed_out && requirements_still_wait(&call, woken)) {
     return false;
   }
@@ -332,6 +361,9 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
       wait_queue_remove(waiter->queue, waiter);
       wait_queue_insert(call.park_queue, waiter);
     }
+    if (call.lends) {
+      core_begin_job(engine, call.lends, waiter);
+    }
     return false;
   }
   unlink_waiter(engine, waiter);
@@ -343,9 +375,29 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   return true;
 }
 
+void core_end_job(struct engine *engine, uint64_t now_ns, struct waiter *requester,
+                  struct job *job) {
+  struct call call = call_of(engine, now_ns, requester);
+  Holdfast__Request *message;
+  hf_reason reason = job->stop_reason;
+  call.job = job;
+  if (job->reason != HF_REASON_STOPPING) {
+    bool read = !wire_unpack_request(call.body, &engine->scratch, &message);
+    call.message = read ? message : NULL;
+    reason = read ? requester->operation->handle(&call) : HF_REASON_NO_MEMORY;
+    arena_reset(&engine->scratch);
+  }
+  assert(reason != REASON_PARKED);
+  unlink_waiter(engine, requester);
+  finish(&call, reason);
+  free(requester);
+}
+
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
   if (waiter->suspended) {
     waiter->overdue = true; /* what it might still get would go to nobody */
+  } else if (waiter->job) {
+    core_stop_job(waiter->job, HF_REASON_TIMED_OUT); /* it answers, unless it is done already */
   } else {
     core_run_again(engine, now_ns, waiter, true);
   }
@@ -398,6 +450,10 @@ static hf_reason run_first(struct call *call) {
   if (!reason) {
     reason = core_find_target(call);
   }
+  bool looks_inside = call->object && call->operation->kinds != OPERATION_ANY_KIND;
+  if (!reason && looks_inside && core_must_wait_for(call, call->object)) {
+    return REASON_PARKED;
+  }
   return reason ? reason : call->operation->handle(call);
 }
 
@@ -415,5 +471,6 @@ void core_run(struct call *call) {
   }
   free(call->prepared);
   requirements_free(call->requirements);
+  job_free(call->lends);
   finish(call, reason);
 }

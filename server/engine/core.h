@@ -11,6 +11,7 @@
 
 #include "proto/base/arena.h"
 #include "server/engine/engine.h"
+#include "server/engine/job.h"
 #include "server/engine/registry.h"
 #include "server/engine/session.h"
 
@@ -41,6 +42,7 @@ struct engine {
   struct object_list deleted;           /* whose waiters and reserved items are let go in slices */
   struct object_list emptied;           /* contents whose references are let go in slices */
   struct content_cursor emptied_cursor; /* of the first of `emptied` */
+  struct job_list jobs, taken_jobs;     /* to be taken, and being worked on */
   struct session_list ending;           /* sessions that are over, and let go of in slices */
   uint64_t steps;                       /* done so far, all in all */
   uint64_t steps_end;       /* where the command under way leaves the rest to later ones */
@@ -55,6 +57,7 @@ struct engine {
   uint64_t shared_cells; /* objects with a share */
   size_t kept_bytes;     /* of waiting requests and of replies in windows */
   bool draining;
+  bool has_loans;       /* an object was lent once */
   bool has_lost_strays; /* there was no memory for one */
 };
 
@@ -77,6 +80,8 @@ struct call {
   bool timed_out;          /* the last run: answer, don't park */
   bool late;               /* what it answers is owed to the deadline */
   struct waiter *prepared; /* malloc: what it will wait as */
+  struct job *lends;       /* malloc: what it lends its object to when it waits */
+  struct job *job;         /* which it lent its object to, and which is done; NULL: none */
   bool told;               /* those who wait for the change it made have been woken */
   unsigned step;           /* kept from run to run while it waits, with the note */
   uint64_t note;
@@ -111,6 +116,32 @@ void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
 /* A waiter leaves without an answer. */
 void core_drop_waiter(struct engine *engine, struct waiter *waiter);
+
+/* lending.c: see job.h */
+
+/* The object's loan, made if it has none. NULL: out of memory. */
+struct loan *core_loan(struct engine *engine, struct object *object);
+
+/* The object is lent, or others wait for it as such before the call: call->park_queue is where. */
+bool core_must_wait_for(struct call *call, struct object *object);
+/* It is being worked on. */
+static inline bool core_is_lent(const struct object *object) {
+  return object && object->loan && object->loan->job;
+}
+/* The requester waits in its loan. */
+void core_begin_job(struct engine *engine, struct job *job, struct waiter *requester);
+/* Soon: if it still can be stopped, its requester is told the reason. */
+void core_stop_job(struct job *job, hf_reason reason);
+void core_stop_all_jobs(struct engine *engine);
+/* The waiter ends: nobody needs its job's outcome. */
+void core_forget_requester(struct waiter *waiter);
+/* Sees to what the work has changed. */
+void core_take_effect(struct engine *engine, struct object *object, struct job *job);
+/* core.c: answers a request whose job is done. */
+void core_end_job(struct engine *engine, uint64_t now_ns, struct waiter *requester,
+                  struct job *job);
+/* Those that nobody took. */
+void core_free_jobs(struct engine *engine);
 
 /* settle.c: what operations leave to be done, in slices.
  *
@@ -180,6 +211,8 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
 void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
 /* Lets go of what is in an object that is in no registry, and frees it. */
 void core_drop_content(struct engine *engine, struct object *object);
+/* Lets go of values that an object had: slowly, but without memory. */
+void core_drop_values(struct engine *engine, struct object *object, struct list *values);
 /* Frees it; a large one outside the turn. */
 void core_bury(struct engine *engine, struct object *object);
 /* The first of those whose deletion was left for later. */
@@ -259,8 +292,12 @@ struct cells *core_cells(struct object *object);
  * cells with a lock are for clients whose process the server can look at, and so sees under the same
  * id. */
 bool core_may_share_cells(const struct session *session, Holdfast__Kind kind);
-/* Puts the elements into shared memory, if there is any. is_fresh: they are all zero. */
-void core_share_cells(struct engine *engine, struct object *object, bool is_fresh);
+/* A place for the elements in shared memory, all zero. NULL: there is none. */
+struct cell_share *core_new_share(const struct engine *engine, const struct object *object);
+/* Puts the elements, which are all zero, into shared memory, if there is any. */
+void core_share_fresh_cells(struct engine *engine, struct object *object);
+/* The elements are in the share from now on. Answers where they were: malloc. */
+void *core_install_share(struct engine *engine, struct object *object, struct cell_share *share);
 /* The session's client may map it from now on, for as long as the session holds the object. false:
  * it may not, for want of memory. */
 bool core_attach_cells(struct session *session, struct object *object);

@@ -51,6 +51,16 @@ void core_drop_content(struct engine *engine, struct object *object) {
   }
 }
 
+void core_drop_values(struct engine *engine, struct object *object, struct list *values) {
+  struct emptying emptying = {engine, object};
+  while (values->len > 0) {
+    struct value value = list_remove_at(values, values->len - 1);
+    value_each_reference(value, let_go, &emptying);
+    value_release(value);
+  }
+  list_deinit(values);
+}
+
 void core_go_on_emptying(struct engine *engine) {
   struct object *object = TAILQ_FIRST(&engine->emptied);
   if (let_go_of_references(engine, object, &engine->emptied_cursor)) {
@@ -93,6 +103,9 @@ static bool end_waits(struct engine *engine, uint64_t now_ns, struct wait_queue 
 }
 
 static bool end_all_waits(struct engine *engine, uint64_t now_ns, struct object *object) {
+  if (object->loan && !end_waits(engine, now_ns, &object->loan->queue)) {
+    return false;
+  }
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     if (!end_waits(engine, now_ns, &object->waits[i])) {
       return false;
@@ -114,15 +127,22 @@ static void forget_queues(struct engine *engine, struct object *object) {
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     core_forget_queue(engine, &object->waits[i]);
   }
+  if (object->loan) {
+    core_forget_queue(engine, &object->loan->queue);
+  }
 }
 
-/* true: nothing but its content is left. */
+/* true: nothing but its content is left, which goes, or what a job has, which brings it back. */
 static bool go_on(struct engine *engine, uint64_t now_ns, struct object *object) {
   if (!end_all_waits(engine, now_ns, object) || !core_forget_tasks(engine, object)) {
     return false;
   }
   forget_queues(engine, object);
-  core_drop_content(engine, object);
+  if (core_is_lent(object)) {
+    object->loan->awaits_job = true;
+  } else {
+    core_drop_content(engine, object);
+  }
   return true;
 }
 

@@ -20,6 +20,8 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   TAILQ_INIT(&engine->deleted);
   TAILQ_INIT(&engine->emptied);
   TAILQ_INIT(&engine->ending);
+  TAILQ_INIT(&engine->jobs);
+  TAILQ_INIT(&engine->taken_jobs);
   TAILQ_INIT(&engine->lost);
   list_init(&engine->trash);
   arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
@@ -112,6 +114,7 @@ void engine_free_buried(struct object *buried) {
 
 void engine_free(struct engine *engine) {
   drop_all_waiters(engine);
+  core_free_jobs(engine);
   free_leftovers(engine);
   engine_free_buried(engine->buried);
   free_sessions(engine);
@@ -402,6 +405,7 @@ void engine_drain(struct engine *engine) {
   void *item;
   struct waiter *waiter;
   engine->draining = true;
+  core_stop_all_jobs(engine);
   core_settle_all(engine, 0); /* who was woken is answered what for */
   while (map64_next(&engine->sessions, &position, &id, &item)) {
     while ((waiter = TAILQ_FIRST(&((struct session *)item)->waiters))) {

@@ -35,6 +35,9 @@ enum operation_flag {
   OPERATION_SILENT = 1024,        /* has no reply */
 };
 
+/* Of operations on any object: they leave its content alone. */
+#define OPERATION_ANY_KIND (~0u)
+
 /* One row of dispatch/operations.h. */
 struct operation {
   uint32_t arm;   /* of the request's oneof: the operation's stable id */
@@ -113,6 +116,13 @@ struct object *engine_take_buried(struct engine *engine);
 void engine_free_buried(struct object *buried);
 /* Both together. */
 struct object *engine_join_buried(struct object *one, struct object *other);
+/* Work on a large object that was lent for it. NULL: none. Whoever takes it runs it, beside the engine,
+ * and brings it to engine_finish_job; then it is to be freed, which takes its time, by job_free (job.h).
+ */
+struct job;
+struct job *engine_take_job(struct engine *engine);
+void job_run(struct job *job);
+void engine_finish_job(struct engine *engine, uint64_t now_ns, struct job *job);
 /* Everything that waits, and every later request, is answered STOPPING. */
 void engine_drain(struct engine *engine);
 /* Where clients on this machine find shared memory; borrowed for the engine's life. */

@@ -21,6 +21,7 @@ hf_reason nested_check(const struct call *outer, const Holdfast__Request *messag
 void nested_init(struct nested *nested, const struct call *outer, const Holdfast__Request *message,
                  struct reply *reply, bool waits) {
   nested->message = *message;
+  nested->waits = waits;
   nested->message.wait_case =
       waits ? HOLDFAST__REQUEST__WAIT__NOT_SET : HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
   nested->message.timeout_ms = 0;
@@ -46,11 +47,15 @@ hf_reason nested_find_target(struct nested *nested) {
 
 hf_reason nested_run(struct nested *nested) {
   hf_reason reason = nested_find_target(nested);
+  struct call *call = &nested->call;
+  if (!reason && nested->waits && call->object && core_must_wait_for(call, call->object)) {
+    return REASON_PARKED;
+  }
   if (!reason) {
-    reason = nested->call.operation->handle(&nested->call);
+    reason = call->operation->handle(call);
   }
   if (reason != REASON_PARKED) {
-    core_note_end(&nested->call, reason);
+    core_note_end(call, reason);
   }
   return reason;
 }

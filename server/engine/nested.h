@@ -11,6 +11,7 @@
 struct nested {
   struct call call;
   Holdfast__Request message; /* as it came, but for the wait */
+  bool waits;
 };
 
 /* Whether the operation may be in a list of that kind, OPERATION_SELECTABLE or

@@ -153,6 +153,7 @@ static void free_content(struct object *object) {
 void object_free(struct object *object) {
   free_content(object);
   value_release(object->name);
+  free(object->loan);
   free(object);
 }
 
@@ -409,11 +410,16 @@ struct lock *object_lock(struct object *object) {
 
 static bool next_in_list(const struct list *list, struct content_cursor *cursor,
                          struct value *value) {
-  bool found = cursor->position < list->len;
-  if (found) {
-    *value = list_at(list, cursor->position++);
+  if (cursor->position >= list->len) {
+    return false;
   }
-  return found;
+  if (cursor->run_left == 0) {
+    cursor->run = list_run(list, cursor->position, &cursor->run_left);
+  }
+  *value = *cursor->run++;
+  cursor->position++;
+  cursor->run_left--;
+  return true;
 }
 
 static bool next_in_group(const struct task_group *group, struct content_cursor *cursor,
@@ -481,7 +487,7 @@ bool object_next_value(const struct object *object, struct content_cursor *curso
 }
 
 size_t object_waiting(const struct object *object) {
-  size_t waiting = 0;
+  size_t waiting = object->loan ? object->loan->queue.count : 0;
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     waiting += object->waits[i].count;
   }

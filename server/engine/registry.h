@@ -87,6 +87,7 @@ struct object {
   size_t memory_bytes; /* as counted in the registry */
   bool doomed;         /* is in the engine's list of objects to look at */
   bool is_deleted;     /* in no registry any more; some may still wait for it */
+  struct loan *loan;   /* malloc; NULL: it was never lent */
   struct object *next_buried;
   TAILQ_ENTRY(object) doomed_link;
   struct order_node in_names; /* or, of an anonymous one, in the registry's order of those */
@@ -108,11 +109,20 @@ struct object {
 };
 TAILQ_HEAD(object_list, object);
 
+/* Who waits for an object as such, because it was lent: see job.h. */
+struct loan {
+  struct wait_queue queue;
+  struct job *job; /* that it is lent to; NULL: none */
+  bool awaits_job; /* deleted, but for what the job has */
+};
+
 /* Where a walk over an object's values stands; begins with zeros. */
 struct content_cursor {
   unsigned part;
   uint64_t position;
   const struct task *task;
+  const struct value *run; /* items of a list that lie together, and how many are left of them */
+  size_t run_left;
 };
 
 struct registry {

@@ -164,6 +164,9 @@ size_t reply_bytes_of(struct value value) {
 
 void reply_each_reference(const struct reply *reply, void (*visit)(void *ctx, uint64_t object),
                           void *ctx) {
+  if (reply->has_no_references) {
+    return;
+  }
   if (reply->shape == REPLY_VALUE) {
     value_each_reference(reply->value, visit, ctx);
   } else if (reply->shape == REPLY_EXCHANGE) {

@@ -106,6 +106,8 @@ struct reply {
   struct waiter *pending; /* the operation still runs; owned by the engine */
   /* What it would take to undo it, should nobody ever see the reply. */
   bool taken_back;
+  bool is_kept;           /* in the session's window, although it answers a read */
+  bool has_no_references; /* as far as somebody looked; else they are looked for */
   uint64_t source; /* id of the object that gave something away, or serial of a session that was
                              made; 0: nothing to undo */
   struct reply_taken taken; /* the item, the lock's token (as order), the pipe's end (as order) */

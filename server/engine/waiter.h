@@ -79,6 +79,7 @@ struct waiter {
   uint64_t note;
   struct lock_terms terms;
   struct requirements *requirements; /* what it waits for, decoded; NULL: its handler tells */
+  struct job *job;                   /* that its object is lent to for it; NULL: none */
   bool one_way;
   bool suspended;
   bool overdue; /* its deadline passed while it was suspended */

@@ -2,6 +2,7 @@
 
 #include "proto/base/clock.h"
 #include "server/dispatch/operations.h"
+#include "server/engine/job.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -219,7 +220,7 @@ void story_begin_sharing(struct story *story, const struct segment_source *segme
   story->now_ns = 1;
   story->next_entropy = 0;
   story->threads_of = 0;
-  story->in_slices = false;
+  story->in_slices = story->keeps_jobs = false;
   story_forget(story);
   story->engine = engine_new(&config, &sink);
   assert_non_null(story->engine);
@@ -260,8 +261,20 @@ void story_expect(struct story *story, const char *expected) {
   story_forget(story);
 }
 
+bool story_run_job(struct story *story) {
+  struct job *job = engine_take_job(story->engine);
+  if (job) {
+    job_run(job);
+    engine_finish_job(story->engine, story->now_ns, job);
+    job_free(job);
+  }
+  return job != NULL;
+}
+
 /* What was too much for one command goes on, as the ticker would see to, unless the test does. */
 static void go_on(struct story *story) {
+  while (!story->keeps_jobs && story_run_job(story)) {
+  }
   while (!story->in_slices && engine_next_deadline_ns(story->engine) <= story->now_ns) {
     engine_advance(story->engine, story->now_ns);
   }

@@ -24,6 +24,7 @@ struct story {
   uint8_t next_entropy;
   uint64_t watched_session; /* the last */
   uint64_t threads_of;      /* the process that has all threads; 0: each has them all */
+  bool keeps_jobs;          /* objects that are lent stay away until story_run_job */
   bool in_slices;           /* what is too much for one command waits for story_run_slice */
   size_t len;
   char text[1 << 20]; /* the reply to one random request may be a whole list */
@@ -43,6 +44,8 @@ void story_forget(struct story *story);
 void story_end(struct story *story);
 /* Fails unless exactly this happened since the last call. */
 void story_expect(struct story *story, const char *expected);
+/* Does the work that an object was lent for. false: there is none. */
+bool story_run_job(struct story *story);
 void story_pass_ms(struct story *story, uint64_t ms);
 /* A turn without a request. Whether there is more to do. */
 bool story_run_slice(struct story *story);

@@ -335,19 +335,42 @@ hf_reason handle_dict_clear(struct call *call) {
 
 enum part { KEYS = 1, VALUES = 2 };
 
+static void take_copy(struct job *job, struct value value) {
+  job->values[job->values_count++] = value_retain(value);
+  job->has_references |= value_has_reference(value);
+}
+
+static hf_reason copy_entries(struct job *job) {
+  struct value key, value;
+  uint64_t cursor = 0;
+  job->values = malloc((job->count + 1) * sizeof *job->values);
+  if (!job->values) {
+    return HF_REASON_NO_MEMORY;
+  }
+  while (dict_next(job->dict, &cursor, &key, &value)) {
+    if (job->parts & KEYS) {
+      take_copy(job, key);
+    }
+    if (job->parts & VALUES) {
+      take_copy(job, value);
+    }
+    if (job_is_stopped(job)) {
+      return HF_REASON_STOPPING;
+    }
+  }
+  return HF_REASON_NONE;
+}
+
 static hf_reason answer_all(struct call *call, enum reply_shape shape, unsigned parts) {
   const struct dict *dict = call->object->dict;
-  struct value *values, key, value;
-  size_t per_entry = parts == (KEYS | VALUES) ? 2 : 1, idx = 0;
-  uint64_t cursor = 0;
-  hf_reason reason = call_answer_values(call, shape, dict_len(dict) * per_entry, &values);
-  while (!reason && dict_next(dict, &cursor, &key, &value)) {
-    if (parts & KEYS) {
-      values[idx++] = value_retain(key);
-    }
-    if (parts & VALUES) {
-      values[idx++] = value_retain(value);
-    }
+  size_t count = dict_len(dict) * (parts == (KEYS | VALUES) ? 2 : 1);
+  struct job job = {.work = copy_entries, .dict = dict, .parts = parts, .count = count};
+  if (count > HF_REPLY_BYTES_MAX / 4) { /* no value takes less than four bytes on the wire */
+    return HF_REASON_REPLY_TOO_BIG;
+  }
+  hf_reason reason = call_work(call, &job, count / 4, count * sizeof *job.values);
+  if (!reason) {
+    call_answer_work(call, shape, &job, NULL);
   }
   return reason;
 }

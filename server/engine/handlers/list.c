@@ -147,120 +147,206 @@ hf_reason handle_list_compare_and_set(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* ---- by value */
+/* ---- by value
+ *
+ * One step is enough for as many items as 256 bytes hold: an item's memory is what comparing it takes. */
 
-static hf_reason find_value(struct call *call, const Holdfast__Value *message, size_t from,
-                            size_t to, size_t *position) {
-  struct value value;
-  hf_reason reason = call_value(call, message, &value);
+#define PIECE_ITEMS 4096
+
+static size_t search_steps(const struct call *call) {
+  return list_memory_bytes(&call->object->list) / 256;
+}
+
+static hf_reason find_in_pieces(struct job *job) {
+  for (size_t at = job->from; at < job->to && !job->is_found; at += PIECE_ITEMS) {
+    size_t end = job->to - at < PIECE_ITEMS ? job->to : at + PIECE_ITEMS;
+    if (job_is_stopped(job)) {
+      return HF_REASON_STOPPING;
+    }
+    job->is_found = list_find(job->list, job->value, at, end, &job->count);
+  }
+  return HF_REASON_NONE;
+}
+
+static hf_reason count_in_pieces(struct job *job) {
+  for (size_t at = job->from; at < job->to; at += PIECE_ITEMS) {
+    size_t end = job->to - at < PIECE_ITEMS ? job->to : at + PIECE_ITEMS;
+    if (job_is_stopped(job)) {
+      return HF_REASON_STOPPING;
+    }
+    job->count += list_count(job->list, job->value, at, end);
+  }
+  return HF_REASON_NONE;
+}
+
+/* job: its work, from and to. Its results are there when HF_REASON_NONE is answered. */
+static hf_reason search(struct call *call, const Holdfast__Value *message, struct job *job) {
+  hf_reason reason = call_value(call, message, &job->value);
   if (reason) {
     return reason;
   }
-  bool found = list_find(&call->object->list, value, from, to, position);
-  value_release(value);
-  return found ? HF_REASON_NONE : HF_REASON_NO_SUCH_VALUE;
+  reason = call_work(call, job, search_steps(call), 0);
+  if (reason != REASON_PARKED) {
+    value_release(job->value);
+  }
+  return reason;
 }
 
 hf_reason handle_list_remove(struct call *call) {
   struct list *list = &call->object->list;
-  size_t position;
-  hf_reason reason = find_value(call, call->message->list_remove->value, 0, list->len, &position);
+  struct job job = {.work = find_in_pieces, .to = list->len};
+  hf_reason reason = search(call, call->message->list_remove->value, &job);
+  if (!reason && !job.is_found) {
+    return HF_REASON_NO_SUCH_VALUE;
+  }
   if (!reason) {
-    call_discard(call, list_remove_at(list, position));
+    call_discard(call, list_remove_at(list, job.count));
   }
   return reason;
 }
 
 hf_reason handle_list_index(struct call *call) {
   const Holdfast__ListIndex *message = call->message->list_index;
-  size_t len = call->object->list.len, position;
-  size_t from = message->first_case == HOLDFAST__LIST_INDEX__FIRST_START
-                    ? list_clamp(len, message->start)
-                    : 0;
-  size_t to =
-      message->last_case == HOLDFAST__LIST_INDEX__LAST_STOP ? list_clamp(len, message->stop) : len;
-  hf_reason reason = find_value(call, message->value, from, to, &position);
+  size_t len = call->object->list.len;
+  struct job job = {.work = find_in_pieces, .to = len};
+  if (message->first_case == HOLDFAST__LIST_INDEX__FIRST_START) {
+    job.from = list_clamp(len, message->start);
+  }
+  if (message->last_case == HOLDFAST__LIST_INDEX__LAST_STOP) {
+    job.to = list_clamp(len, message->stop);
+  }
+  hf_reason reason = search(call, message->value, &job);
+  if (!reason && !job.is_found) {
+    return HF_REASON_NO_SUCH_VALUE;
+  }
   if (!reason) {
-    call_answer_count(call, position);
+    call_answer_count(call, job.count);
   }
   return reason;
 }
 
 hf_reason handle_list_contains(struct call *call) {
-  size_t position;
-  hf_reason reason =
-      find_value(call, call->message->list_contains->value, 0, call->object->list.len, &position);
-  if (reason && reason != HF_REASON_NO_SUCH_VALUE) {
-    return reason;
+  struct job job = {.work = find_in_pieces, .to = call->object->list.len};
+  hf_reason reason = search(call, call->message->list_contains->value, &job);
+  if (!reason) {
+    call_answer_flag(call, job.is_found);
   }
-  call_answer_flag(call, !reason);
-  return HF_REASON_NONE;
+  return reason;
 }
 
 hf_reason handle_list_count(struct call *call) {
-  struct value value;
-  hf_reason reason = call_value(call, call->message->list_count->value, &value);
+  struct job job = {.work = count_in_pieces, .to = call->object->list.len};
+  hf_reason reason = search(call, call->message->list_count->value, &job);
   if (!reason) {
-    call_answer_count(call, list_count(&call->object->list, value, 0, call->object->list.len));
-    value_release(value);
+    call_answer_count(call, job.count);
   }
   return reason;
 }
 
 /* ---- slices */
 
-hf_reason handle_list_get_slice(struct call *call) {
-  const struct list *list = &call->object->list;
-  struct list_range range;
-  struct value *values;
-  hf_reason reason = call_range(call->message->list_get_slice->slice, list->len, &range);
-  if (reason || (reason = call_answer_values(call, REPLY_VALUES, range.count, &values))) {
-    return reason;
+static void take_copies(struct job *job, const struct value *items, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    job->values[job->values_count++] = value_retain(items[i]);
+    job->has_references |= value_has_reference(items[i]);
   }
-  for (size_t i = 0; i < range.count; i++) {
-    values[i] = value_retain(list_at(list, (size_t)(range.start + (int64_t)i * range.step)));
+}
+
+/* Those from the range's idx-th on that lie together, borrowed; at most a leaf's. */
+static const struct value *run_of(const struct job *job, size_t idx, size_t *count) {
+  const struct list_range *range = &job->range;
+  size_t position = (size_t)(range->start + (int64_t)idx * range->step);
+  const struct value *items = list_run(job->list, position, count);
+  size_t left = range->step == 1 ? range->count - idx : 1;
+  *count = *count < left ? *count : left;
+  return items;
+}
+
+/* The values along the range, `times` over, each counted once more. */
+static hf_reason copy_range(struct job *job) {
+  size_t all = job->range.count * (size_t)job->times;
+  job->values = malloc((all + job->more + 1) * sizeof *job->values);
+  if (!job->values) {
+    return HF_REASON_NO_MEMORY;
+  }
+  for (size_t done = 0, count; done < all; done += count) {
+    if (job_is_stopped(job)) {
+      return HF_REASON_STOPPING;
+    }
+    const struct value *items = run_of(job, done % job->range.count, &count);
+    take_copies(job, items, count);
   }
   return HF_REASON_NONE;
 }
 
-/* Lets go of what a change removed from the list. */
-static void discard_all(struct call *call, struct list *removed) {
-  while (removed->len > 0) {
-    call_discard(call, list_remove_at(removed, removed->len - 1));
+/* Answers with the range's values `times` over, and those of `more`, which are taken. */
+static hf_reason answer_range(struct call *call, struct list_range range, uint64_t times,
+                              struct value *more, size_t more_count) {
+  struct job job = {
+      .work = copy_range, .range = range, .times = (int64_t)times, .more = more_count};
+  uint64_t most = HF_REPLY_BYTES_MAX / 4; /* no value takes less than four bytes on the wire */
+  if (times && range.count > (most - (more_count < most ? more_count : most)) / times) {
+    return HF_REASON_REPLY_TOO_BIG;
   }
-  list_deinit(removed);
+  size_t count = range.count * (size_t)times + more_count;
+  hf_reason reason = call_work(call, &job, count / 8, count * sizeof *job.values);
+  if (!reason) {
+    call_answer_work(call, REPLY_VALUES, &job, more);
+  }
+  return reason;
+}
+
+static struct list_range whole(const struct list *list) {
+  return (struct list_range){.step = 1, .count = list->len};
+}
+
+hf_reason handle_list_get_slice(struct call *call) {
+  struct list_range range;
+  hf_reason reason =
+      call_range(call->message->list_get_slice->slice, call->object->list.len, &range);
+  return reason ? reason : answer_range(call, range, 1, NULL, 0);
 }
 
 hf_reason handle_list_set_slice(struct call *call) {
   const Holdfast__ListSetSlice *message = call->message->list_set_slice;
-  struct list *list = &call->object->list, removed;
+  struct list *list = &call->object->list;
+  struct job job = {.reason = HF_REASON_NONE};
   struct list_range range;
   struct value *values;
   hf_reason reason = call_range(message->slice, list->len, &range);
   if (reason || (reason = call_values(call, message->n_items, message->items, &values))) {
     return reason;
   }
-  list_init(&removed);
-  reason = list_replace_range(list, range, values, message->n_items, &removed);
+  list_init(&job.removed);
+  reason = list_replace_range(list, range, values, message->n_items, &job.removed);
   for (size_t i = 0; !reason && i < message->n_items; i++) {
     call_keep(call, values[i]);
   }
   call_free_values(values, reason ? message->n_items : 0);
-  discard_all(call, &removed);
+  core_take_effect(call->engine, call->object, &job);
   return reason;
 }
 
+static hf_reason remove_range(struct job *job) {
+  struct list_stop stop = {job_stop, job};
+  return list_remove_range(job->list, job->range, &job->removed, &stop);
+}
+
+/* From the first to the last; none in order is walked along. */
+static size_t stretch_of(struct list_range range) {
+  size_t step = (size_t)(range.step < 0 ? -range.step : range.step);
+  return step == 1 ? 0 : range.count * step;
+}
+
 hf_reason handle_list_delete_slice(struct call *call) {
-  struct list *list = &call->object->list, removed;
-  struct list_range range;
-  hf_reason reason = call_range(call->message->list_delete_slice->slice, list->len, &range);
+  struct list *list = &call->object->list;
+  struct job job = {.work = remove_range};
+  hf_reason reason = call_range(call->message->list_delete_slice->slice, list->len, &job.range);
   if (reason) {
     return reason;
   }
-  list_init(&removed);
-  reason = list_remove_range(list, range, &removed, NULL);
-  discard_all(call, &removed);
-  return reason;
+  return call_work(call, &job, stretch_of(job.range) / 8,
+                   list_range_scratch_bytes(list, job.range));
 }
 
 /* ---- the whole list */
@@ -270,102 +356,75 @@ hf_reason handle_list_len(struct call *call) {
   return HF_REASON_NONE;
 }
 
-hf_reason handle_list_reverse(struct call *call) {
-  list_reverse(&call->object->list);
+static hf_reason reverse(struct job *job) {
+  list_reverse(job->list);
   return HF_REASON_NONE;
 }
 
+hf_reason handle_list_reverse(struct call *call) {
+  struct job job = {.work = reverse};
+  return call_work(call, &job, call->object->list.len / 16, 0);
+}
+
+static hf_reason sort(struct job *job) {
+  struct list_stop stop = {job_stop, job};
+  return list_sort(job->list, job->reverse, &stop);
+}
+
+/* Each item is compared with as many as the length has binary digits. */
 hf_reason handle_list_sort(struct call *call) {
-  return list_sort(&call->object->list, call->message->list_sort->reverse, NULL);
+  const struct list *list = &call->object->list;
+  struct job job = {.work = sort, .reverse = call->message->list_sort->reverse};
+  return call_work(call, &job, list_memory_bytes(list) / 16, list_sort_scratch_bytes(list));
 }
 
 hf_reason handle_list_clear(struct call *call) {
   return call_bury_content(call);
 }
 
-/* All items, each counted once more. */
-static void copy_items(const struct list *list, struct value *to) {
-  for (size_t at = 0, count; at < list->len; at += count) {
-    const struct value *items = list_run(list, at, &count);
-    for (size_t i = 0; i < count; i++) {
-      *to++ = value_retain(items[i]);
-    }
-  }
-}
-
 hf_reason handle_list_copy(struct call *call) {
-  const struct list *list = &call->object->list;
-  struct value *values;
-  hf_reason reason = call_answer_values(call, REPLY_VALUES, list->len, &values);
-  if (!reason) {
-    copy_items(list, values);
-  }
-  return reason;
+  return answer_range(call, whole(&call->object->list), 1, NULL, 0);
 }
 
 hf_reason handle_list_concat(struct call *call) {
   const Holdfast__ListConcat *message = call->message->list_concat;
-  const struct list *list = &call->object->list;
-  struct value *more, *values;
+  struct value *more;
   hf_reason reason = call_values(call, message->n_items, message->items, &more);
   if (reason) {
     return reason;
   }
-  reason = call_answer_values(call, REPLY_VALUES, list->len + message->n_items, &values);
-  if (!reason) {
-    copy_items(list, values);
-    memcpy(values + list->len, more, message->n_items * sizeof *more);
-  }
+  reason = answer_range(call, whole(&call->object->list), 1, more, message->n_items);
   call_free_values(more, reason ? message->n_items : 0);
   return reason;
 }
 
 hf_reason handle_list_repeat(struct call *call) {
-  const struct list *list = &call->object->list;
   int64_t count = call->message->list_repeat->count;
-  uint64_t times = count > 0 ? (uint64_t)count : 0;
-  struct value *values;
-  if (list->len && times > HF_REPLY_BYTES_MAX / 4 / list->len) {
-    return HF_REASON_REPLY_TOO_BIG;
-  }
-  hf_reason reason = call_answer_values(call, REPLY_VALUES, list->len * times, &values);
-  for (size_t i = 0; !reason && list->len && i < times; i++) {
-    copy_items(list, values + i * list->len);
-  }
-  return reason;
+  return answer_range(call, whole(&call->object->list), count > 0 ? (uint64_t)count : 0, NULL, 0);
 }
 
-static void keep_again(struct call *call, uint64_t times) {
-  const struct list *list = &call->object->list;
-  size_t len = list->len / times;
-  for (size_t i = len; i < list->len; i++) {
-    call_keep(call, list_at(list, i));
-  }
+static hf_reason repeat(struct job *job) {
+  struct list_stop stop = {job_stop, job};
+  return list_repeat(job->list, job->times, &job->removed, &stop);
 }
 
-/* Whether so many copies of the list fit: as they are counted, each with its items' bytes. */
-static bool has_room_for(const struct call *call, size_t copies) {
-  const struct list *list = &call->object->list;
-  size_t all;
-  return !__builtin_mul_overflow(list_memory_bytes(list), copies, &all) &&
-         core_has_room(call->engine, all);
+/* The bytes of so many copies of the list, as they are counted. false: more than there can be. */
+static bool bytes_of_copies(const struct list *list, uint64_t copies, size_t *bytes) {
+  return !__builtin_mul_overflow(list_memory_bytes(list), copies, bytes);
 }
 
 hf_reason handle_list_repeat_in_place(struct call *call) {
-  struct list *list = &call->object->list, removed;
+  const struct list *list = &call->object->list;
   int64_t count = call->message->list_repeat_in_place->count;
-  size_t len = list->len;
-  list_init(&removed);
-  if (count > 1 && len && (uint64_t)count > HF_LENGTH_MAX / len) {
+  uint64_t copies = count > 1 ? (uint64_t)count - 1 : 0;
+  struct job job = {.work = repeat, .times = count, .repeats = true};
+  size_t bytes = 0;
+  if (!call->job && copies && list->len && (uint64_t)count > HF_LENGTH_MAX / list->len) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
-  if (count > 1 && !has_room_for(call, (size_t)count - 1)) {
+  if (!call->job &&
+      (!bytes_of_copies(list, copies, &bytes) || !core_has_room(call->engine, bytes))) {
     return HF_REASON_MEMORY_FULL;
   }
-  hf_reason reason = list_repeat(list, count, &removed, NULL);
-  if (!reason && count > 1 && call->object->references) {
-    keep_again(call, (uint64_t)count);
-  }
-  discard_all(call, &removed);
-  return reason;
+  return call_work(call, &job, list->len * copies / 8, bytes);
 }

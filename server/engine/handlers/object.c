@@ -161,7 +161,7 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
   }
   if (is_typed(shape->kind) && call->message->object_open->map &&
       core_may_share_cells(call->session, shape->kind)) {
-    core_share_cells(engine, call->object, true);
+    core_share_fresh_cells(engine, call->object);
   }
   reason = fill_object(call, call->message->object_open);
   if (reason) {
@@ -175,6 +175,46 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
 
 /* ---- reports */
 
+static hf_reason copy_elements(struct job *job) {
+  const size_t piece = (size_t)1 << 20;
+  char *to = cell_share_elements(job->share);
+  const char *from = job->elements;
+  for (size_t at = 0; at < job->share_bytes; at += piece) {
+    if (job_is_stopped(job)) {
+      return HF_REASON_STOPPING;
+    }
+    memcpy(to + at, from + at, job->share_bytes - at < piece ? job->share_bytes - at : piece);
+  }
+  return HF_REASON_NONE;
+}
+
+/* Before a client is told where to map the elements: they move to shared memory, if there is any.
+ * HF_REASON_NONE | REASON_PARKED */
+static hf_reason move_cells(struct call *call) {
+  struct object *object = call->object;
+  const struct cells *cells = core_cells(object);
+  if (!cells || !core_may_share_cells(call->session, object->kind)) {
+    return HF_REASON_NONE;
+  }
+  if (core_must_wait_for(call, object)) {
+    return REASON_PARKED;
+  }
+  struct job job = {.work = copy_elements,
+                    .elements = cells->elements,
+                    .share_bytes = cells->count * cell_element_bytes(cells->typecode)};
+  job.share = cells->share || call->job ? NULL : core_new_share(call->engine, object);
+  if (!job.share) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = call_work(call, &job, job.share_bytes / 128, job.share_bytes);
+  if (reason == REASON_PARKED) {
+    return reason;
+  }
+  cell_share_release(job.share); /* unless it is the object's by now */
+  free(job.replaced);
+  return HF_REASON_NONE;
+}
+
 /* Where its elements are, for a client that is about to map them. */
 static void report_place(struct call *call, struct reply_object *reported) {
   struct cells *cells = core_cells(call->object);
@@ -182,7 +222,6 @@ static void report_place(struct call *call, struct reply_object *reported) {
       !map64_get(&call->session->holds, call->object->id)) {
     return;
   }
-  core_share_cells(call->engine, call->object, false);
   if (core_attach_cells(call->session, call->object)) {
     reported->segment = cells->share->place.segment;
     reported->offset = cells->share->place.offset;
@@ -223,6 +262,15 @@ static hf_reason hold_object(struct call *call) {
   return HF_REASON_NONE;
 }
 
+static hf_reason answer_existing(struct call *call) {
+  bool map = call->message->object_open->map;
+  hf_reason reason = map ? move_cells(call) : HF_REASON_NONE;
+  if (reason || (reason = hold_object(call))) {
+    return reason;
+  }
+  return answer_object(call, false, map);
+}
+
 hf_reason handle_object_open(struct call *call) {
   const Holdfast__ObjectOpen *message = call->message->object_open;
   struct object_shape shape;
@@ -240,8 +288,7 @@ hf_reason handle_object_open(struct call *call) {
     if (message->kind != HOLDFAST__KIND__ANY && (int)message->kind != call->object->kind) {
       return HF_REASON_WRONG_KIND;
     }
-    reason = hold_object(call);
-    return reason ? reason : answer_object(call, false, message->map);
+    return answer_existing(call);
   }
   reason = read_shape(message, &shape);
   if (reason) {
@@ -259,8 +306,11 @@ hf_reason handle_object_open(struct call *call) {
   if (reason) {
     return reason;
   }
+  if (exists) {
+    return answer_existing(call);
+  }
   reason = hold_object(call);
-  return reason ? reason : answer_object(call, !exists, message->map);
+  return reason ? reason : answer_object(call, true, message->map);
 }
 
 hf_reason handle_object_delete(struct call *call) {
@@ -271,7 +321,10 @@ hf_reason handle_object_delete(struct call *call) {
 }
 
 hf_reason handle_object_info(struct call *call) {
-  return answer_object(call, false, call->message->object_info->map);
+  bool map = call->message->object_info->map;
+  bool is_held = call->session && map64_get(&call->session->holds, call->object->id);
+  hf_reason reason = map && is_held ? move_cells(call) : HF_REASON_NONE;
+  return reason ? reason : answer_object(call, false, map);
 }
 
 /* ---- references of the session */

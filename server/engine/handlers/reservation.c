@@ -4,6 +4,9 @@
 
 #include "proto/base/clock.h"
 
+/* Items that are kicked at a time. */
+#define KICK_ITEMS 256
+
 static uint64_t lease_end_ns(const struct call *call, uint64_t lease_ms) {
   return lease_ms ? clock_deadline_ns(call->now_ns, lease_ms) : CLOCK_NEVER;
 }
@@ -131,9 +134,35 @@ hf_reason handle_queue_bury(struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* Goes on later, before all others who want the queue. */
+static hf_reason wait_for_steps(struct call *call) {
+  struct loan *loan = core_loan(call->engine, call->object);
+  hf_reason reason = loan ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  if (!reason && !call->waiter) {
+    reason = core_prepare_park(call);
+  }
+  if (reason) {
+    return reason;
+  }
+  core_wake_parking(call->engine, &loan->queue);
+  call->park_queue = &loan->queue;
+  return REASON_PARKED;
+}
+
+/* call->note is how many have been kicked. */
 hf_reason handle_queue_kick(struct call *call) {
-  struct object *object = call->object;
-  call_answer_count(call, queue_kick(&object->queue, call->message->queue_kick->count));
-  core_wake(call->engine, &object->waits[WAIT_QUEUE_GET]);
+  struct queue *queue = &call->object->queue;
+  uint64_t wanted = call->message->queue_kick->count;
+  uint64_t max = wanted ? wanted : UINT64_MAX;
+  core_wake(call->engine, &call->object->waits[WAIT_QUEUE_GET]);
+  while (call->note < max && queue_buried_count(queue) > 0) {
+    if (!core_has_steps(call->engine) && wait_for_steps(call) == REASON_PARKED) {
+      return REASON_PARKED;
+    }
+    uint64_t left = max - call->note;
+    call->note += queue_kick(queue, left < KICK_ITEMS ? left : KICK_ITEMS);
+    core_spend(call->engine, KICK_ITEMS);
+  }
+  call_answer_count(call, call->note);
   return HF_REASON_NONE;
 }

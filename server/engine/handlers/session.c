@@ -103,6 +103,10 @@ hf_reason handle_close_session(struct call *call) {
 
 /* Ends a wait that its client no longer wants. */
 static void withdraw(struct call *call, struct waiter *waiter, bool take_back) {
+  if (waiter->job) {
+    core_stop_job(waiter->job, HF_REASON_CANCELLED); /* it answers, unless it is done already */
+    return;
+  }
   bool has_given_lock_up = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT;
   if (!has_given_lock_up || take_back) {
     core_end_wait(call->engine, call->now_ns, waiter, HF_REASON_CANCELLED);

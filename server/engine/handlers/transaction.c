@@ -129,6 +129,48 @@ static hf_reason check_conditions(struct call *call) {
   return reason == REASON_PARKED && !call->waiter ? keep_conditions(call, unmet.part) : reason;
 }
 
+/* ---- objects that are lent */
+
+static struct object *find_object(const struct call *call, bool by_name, ProtobufCBinaryData name,
+                                  uint64_t id) {
+  const struct registry *registry = &call->engine->registry;
+  return by_name ? registry_find_name(registry, bytes_of(name.data, name.len))
+                 : registry_find(registry, id);
+}
+
+static bool must_wait_for_condition(struct call *call, const Holdfast__Condition *condition) {
+  bool by_name = condition->target_case == HOLDFAST__CONDITION__TARGET_NAME;
+  struct object *object = find_object(call, by_name, condition->name, condition->object);
+  return object && core_must_wait_for(call, object);
+}
+
+static bool must_wait_for_target(struct call *call, const Holdfast__Request *operation) {
+  bool by_name = operation->target_case == HOLDFAST__REQUEST__TARGET_NAME;
+  struct object *object = find_object(call, by_name, operation->name, operation->object);
+  return object && core_must_wait_for(call, object);
+}
+
+/* Nothing begins before all of its objects are there: it waits in the line of the first that is not. */
+static bool must_wait_for_any(struct call *call) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  bool must = false;
+  for (size_t i = 0; !must && i < message->n_conditions; i++) {
+    must = must_wait_for_condition(call, message->conditions[i]);
+  }
+  for (size_t i = 0; !must && i < message->n_operations; i++) {
+    must = must_wait_for_target(call, message->operations[i]);
+  }
+  return must;
+}
+
+static hf_reason pass_lines(struct call *call) {
+  if (!call->engine->has_loans || !must_wait_for_any(call)) {
+    return HF_REASON_NONE;
+  }
+  call->late = call->timed_out;
+  return call->timed_out ? HF_REASON_TIMED_OUT : REASON_PARKED;
+}
+
 /* ---- operations */
 
 static bool stores(const struct call *call) {
@@ -218,7 +260,7 @@ static hf_reason run_operations(struct call *call) {
 
 hf_reason handle_transaction(struct call *call) {
   hf_reason reason = call->waiter ? HF_REASON_NONE : check_parts(call);
-  if (reason || (reason = check_conditions(call))) {
+  if (reason || (reason = pass_lines(call)) || (reason = check_conditions(call))) {
     return reason;
   }
   if (stores(call) && !core_has_room(call->engine, call->body.len)) {

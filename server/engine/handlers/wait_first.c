@@ -62,6 +62,10 @@ static hf_reason attempt_part(struct attempt *attempt, uint32_t part, struct wai
     nested->object = ear->object;
     nested->step = ear->step;
     nested->note = ear->note;
+    if (core_is_lent(ear->object)) { /* it is woken when that is back */
+      nested->park_queue = ear->queue;
+      return REASON_PARKED;
+    }
   }
   return nested_run(&attempt->nested);
 }

@@ -1,0 +1,83 @@
+/* A job: work on a large object beside the engine, which has lent it.
+ *
+ *   handler: call_work --> few steps: done at once
+ *                     '--> many: the request waits, the object is lent
+ *                             engine_take_job --> any thread: job_run --> engine_finish_job
+ *                                                       the object is back, the handler runs again
+ *                                                       and finds the job in call->job
+ *
+ * Meanwhile who wants the object waits in its line, in order. The engine leaves the lent content
+ * alone: `list` is moved into the job, and what the object still shows is its length and memory as
+ * they were; a dict and the elements of an array are only read.
+ *
+ * layer   engine
+ * threads Between engine_take_job and engine_finish_job the job is the taker's, but for `stop`, which
+ *         the engine sets when nobody wants the outcome any more, and what is marked "the engine's".
+ */
+#ifndef HF_ENGINE_JOB_H
+#define HF_ENGINE_JOB_H
+
+#include "server/engine/share.h"
+#include "server/objects/dict.h"
+#include "server/objects/list.h"
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+struct object;
+struct waiter;
+
+struct job {
+  TAILQ_ENTRY(job) link;      /* the engine's: in one of its lists */
+  TAILQ_ENTRY(job) lent_link; /* the taker's */
+  /* HF_REASON_NONE | STOPPING, as if nothing had been done | any other, likewise */
+  hf_reason (*work)(struct job *job);
+  atomic_bool stop;
+
+  /* What it works on. */
+  struct list *list;
+  struct list lent_list;
+  const struct dict *dict;
+  const void *elements;
+
+  /* Arguments; value is the job's. */
+  struct value value;
+  struct list_range range;
+  size_t from, to;
+  int64_t times;
+  unsigned parts;
+  bool reverse;
+  bool repeats; /* the list becomes `times` as long */
+  size_t more;  /* values to leave room for, behind the others */
+
+  /* Results; the job's until they are taken. */
+  hf_reason reason;
+  bool is_found, has_references;
+  size_t count;
+  struct value *values; /* malloc */
+  size_t values_count;
+  struct list removed;
+  struct cell_share *share;
+  size_t share_bytes;
+  void *replaced; /* malloc: the elements that were copied into the share */
+
+  /* The engine's. */
+  bool is_taken;
+  struct object *object;
+  struct waiter *requester; /* NULL: nobody waits for it any more */
+  hf_reason stop_reason;    /* what the requester is told if it was stopped */
+  size_t charged_bytes;
+};
+TAILQ_HEAD(job_list, job);
+TAILQ_HEAD(lent_list, job);
+
+static inline bool job_is_stopped(const struct job *job) {
+  return atomic_load_explicit(&job->stop, memory_order_relaxed);
+}
+
+/* For lists' long operations; ctx is the job. */
+bool job_stop(void *job);
+/* With what it still has; takes its time. */
+void job_free(struct job *job);
+
+#endif

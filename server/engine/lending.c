@@ -1,0 +1,219 @@
+/* Objects that are lent to a job, and who waits for them meanwhile: see job.h. */
+#include "server/engine/call.h"
+#include "server/engine/job.h"
+
+#include <stdlib.h>
+
+/* ---- who waits */
+
+struct loan *core_loan(struct engine *engine, struct object *object) {
+  if (!object->loan && (object->loan = calloc(1, sizeof *object->loan))) {
+    wait_queue_init(&object->loan->queue, false);
+    engine->has_loans = true;
+  }
+  return object->loan;
+}
+
+bool core_must_wait_for(struct call *call, struct object *object) {
+  struct loan *loan = object->loan;
+  bool must = loan && (loan->job || (!call->waiter && loan->queue.count > 0));
+  if (must) {
+    call->park_queue = &loan->queue;
+  }
+  return must;
+}
+
+/* ---- lending */
+
+static hf_reason do_here(struct call *call, struct job *job) {
+  struct object *object = call->object;
+  list_init(&job->removed);
+  job->list = &object->list;
+  job->reason = job->work(job);
+  core_take_effect(call->engine, object, job);
+  return job->reason;
+}
+
+/* What the job has found out is the caller's. */
+static hf_reason take_results(struct job *done, struct job *job) {
+  *job = *done;
+  done->values = NULL;
+  done->value = (struct value){0};
+  return job->reason;
+}
+
+static hf_reason lend(struct call *call, const struct job *job, size_t scratch_bytes) {
+  struct loan *loan = core_loan(call->engine, call->object);
+  if (!core_has_room(call->engine, scratch_bytes)) {
+    return HF_REASON_MEMORY_FULL;
+  }
+  struct job *lent = loan ? malloc(sizeof *lent) : NULL;
+  if (!lent) {
+    return HF_REASON_NO_MEMORY;
+  }
+  *lent = *job;
+  list_init(&lent->removed);
+  lent->object = call->object;
+  lent->charged_bytes = scratch_bytes;
+  call->lends = lent;
+  call->park_queue = &loan->queue;
+  return REASON_PARKED;
+}
+
+hf_reason call_work(struct call *call, struct job *job, size_t steps, size_t scratch_bytes) {
+  if (call->job) {
+    value_release(job->value);
+    return take_results(call->job, job);
+  }
+  if (steps <= HF_TURN_STEPS_MAX) {
+    core_spend(call->engine, steps);
+    return do_here(call, job);
+  }
+  return lend(call, job, scratch_bytes);
+}
+
+void core_begin_job(struct engine *engine, struct job *job, struct waiter *requester) {
+  struct object *object = job->object;
+  job->requester = requester;
+  requester->job = job;
+  if (object->kind == HOLDFAST__KIND__LIST) {
+    job->lent_list = object->list;
+    job->list = &job->lent_list;
+  }
+  object->loan->job = job;
+  engine->kept_bytes += job->charged_bytes;
+  TAILQ_INSERT_TAIL(&engine->jobs, job, link);
+}
+
+struct job *engine_take_job(struct engine *engine) {
+  struct job *job = TAILQ_FIRST(&engine->jobs);
+  if (job) {
+    TAILQ_REMOVE(&engine->jobs, job, link);
+    TAILQ_INSERT_TAIL(&engine->taken_jobs, job, link);
+    job->is_taken = true;
+  }
+  return job;
+}
+
+void job_run(struct job *job) {
+  job->reason = job_is_stopped(job) ? HF_REASON_STOPPING : job->work(job);
+}
+
+/* ---- stopping */
+
+void core_stop_job(struct job *job, hf_reason reason) {
+  job->stop_reason = reason;
+  atomic_store_explicit(&job->stop, true, memory_order_relaxed);
+}
+
+void core_forget_requester(struct waiter *waiter) {
+  if (waiter->job) {
+    core_stop_job(waiter->job, HF_REASON_CANCELLED);
+    waiter->job->requester = NULL;
+    waiter->job = NULL;
+  }
+}
+
+void core_stop_all_jobs(struct engine *engine) {
+  struct job *job;
+  TAILQ_FOREACH(job, &engine->jobs, link) {
+    core_stop_job(job, HF_REASON_STOPPING);
+  }
+  TAILQ_FOREACH(job, &engine->taken_jobs, link) {
+    core_stop_job(job, HF_REASON_STOPPING);
+  }
+}
+
+/* ---- taking back */
+
+static void drop_removed(struct engine *engine, struct object *object, struct list *removed) {
+  struct object *dropped = calloc(1, sizeof *dropped);
+  if (!dropped) {
+    core_drop_values(engine, object, removed);
+    return;
+  }
+  dropped->kind = HOLDFAST__KIND__LIST;
+  dropped->id = object->id;
+  dropped->references = object->references;
+  dropped->list = *removed;
+  dropped->memory_bytes = list_memory_bytes(removed);
+  list_init(removed);
+  core_drop_content(engine, dropped);
+}
+
+/* The first `count` items came to the list so many times more. */
+static void hold_again(struct engine *engine, struct object *object, size_t count, size_t times) {
+  const struct list *list = &object->list;
+  for (size_t i = 0; object->references > 0 && i < count; i++) {
+    struct value value = list_at(list, i);
+    for (size_t j = 0; j < times && value_has_reference(value); j++) {
+      core_keep(engine, object, value);
+    }
+  }
+}
+
+void core_take_effect(struct engine *engine, struct object *object, struct job *job) {
+  if (job->removed.len > 0) {
+    drop_removed(engine, object, &job->removed);
+  }
+  if (job->reason == HF_REASON_NONE && job->times > 1 && job->repeats) {
+    hold_again(engine, object, object->list.len / (size_t)job->times, (size_t)job->times - 1);
+  }
+  if (job->reason == HF_REASON_NONE && job->share && !object->is_deleted) {
+    job->replaced = core_install_share(engine, object, job->share);
+    job->share = NULL;
+  }
+}
+
+static void wake_all(struct engine *engine, struct object *object) {
+  core_wake(engine, &object->loan->queue);
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    core_wake(engine, &object->waits[i]);
+  }
+}
+
+/* It was deleted meanwhile: what is left of that goes on. */
+static void bring_back_deleted(struct engine *engine, struct object *object) {
+  if (object->loan->awaits_job) {
+    object->loan->awaits_job = false;
+    TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
+  }
+}
+
+static void bring_back(struct engine *engine, struct job *job) {
+  struct object *object = job->object;
+  if (object->kind == HOLDFAST__KIND__LIST) {
+    object->list = job->lent_list;
+  }
+  object->loan->job = NULL;
+  engine->kept_bytes -= job->charged_bytes;
+  core_take_effect(engine, object, job);
+  if (object->is_deleted) {
+    bring_back_deleted(engine, object);
+  } else {
+    registry_account(&engine->registry, object);
+    wake_all(engine, object);
+  }
+}
+
+void engine_finish_job(struct engine *engine, uint64_t now_ns, struct job *job) {
+  struct waiter *requester = job->requester;
+  core_begin_steps(engine);
+  TAILQ_REMOVE(job->is_taken ? &engine->taken_jobs : &engine->jobs, job, link);
+  bring_back(engine, job);
+  if (requester) {
+    requester->job = NULL;
+    core_end_job(engine, now_ns, requester, job);
+  }
+  core_settle(engine, now_ns);
+}
+
+void core_free_jobs(struct engine *engine) {
+  struct job *job;
+  while ((job = TAILQ_FIRST(&engine->jobs))) {
+    job->reason = HF_REASON_STOPPING;
+    TAILQ_REMOVE(&engine->jobs, job, link);
+    bring_back(engine, job);
+    job_free(job);
+  }
+}
