@@ -35,7 +35,7 @@ says() {
 }
 
 same_json() {
-  python3 -c 'import json, sys
+  "${PYTHON:-python3}" -c 'import json, sys
 sys.exit(json.loads(sys.argv[1]) != json.loads(sys.argv[2]))' "$1" "$2" 2>/dev/null
 }
 
@@ -56,7 +56,7 @@ json_holds() {
   local expression=$1
   shift
   checks=$((checks + 1))
-  "$HOLDFAST" -o json "$@" | python3 -c 'import json, sys
+  "$HOLDFAST" -o json "$@" | "${PYTHON:-python3}" -c 'import json, sys
 d = json.load(sys.stdin)
 sys.exit(not eval(sys.argv[1]))' "$expression" || fail "holdfast -o json $*" "not so: $expression"
 }
@@ -72,7 +72,7 @@ complains() {
   fi
   output=$("$HOLDFAST" -o json "$@" 2>&1 >/dev/null)
   exit_code=$?
-  if [ "$exit_code" != "$code" ] || ! python3 -c 'import json, sys
+  if [ "$exit_code" != "$code" ] || ! "${PYTHON:-python3}" -c 'import json, sys
 error = json.loads(sys.argv[1])["error"]
 sys.exit(not (error["reason"] == sys.argv[2] and error["status"] and error["message"]))' \
     "$output" "$reason" 2>/dev/null; then

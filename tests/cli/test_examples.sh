@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 
 objects() {
-  "$HOLDFAST" -o json info | python3 -c 'import json, sys; print(json.load(sys.stdin)["objects"])'
+  "$HOLDFAST" -o json info | "${PYTHON:-python3}" -c 'import json, sys; print(json.load(sys.stdin)["objects"])'
 }
 
 prints() {
