@@ -212,10 +212,11 @@ static hf_status make_absolute(const char **url, char absolute[CONN_IPC_URL_BYTE
     return error_format(HF_REASON_BAD_ADDRESS, "\"%s\" is relative to no directory: %s", *url,
                         strerror(errno));
   }
+  size_t directory_len = strlen(directory);
   if (*path != '/') {
-    strcat(directory, "/");
+    memcpy(directory + directory_len++, "/", sizeof "/");
   }
-  size_t len = strlen(directory) + strlen(path);
+  size_t len = directory_len + strlen(path);
   if (len >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
     return error_format(
         HF_REASON_BAD_ADDRESS,

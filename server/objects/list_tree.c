@@ -50,6 +50,8 @@ static void add_slots_above(const struct list_path *path, unsigned depth, int64_
 static void add_bytes_above(struct list *list, const struct list_path *path, unsigned depth,
                             int64_t bytes) {
   for (unsigned i = 0; i < depth; i++) {
+    /* Each step of a path is a node of its own: one that was freed lies below `depth`.
+     * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     path->steps[i].node->bytes[path->steps[i].idx] += (size_t)bytes;
   }
   list->memory_bytes += (size_t)bytes;

@@ -267,7 +267,10 @@ static void test_inherit_in_a_daemon_that_closed_all_descriptors(void **state) {
 static int count_descriptors(void) {
   DIR *directory = opendir("/proc/self/fd");
   int count = 0;
-  while (directory != NULL && readdir(directory) != NULL) {
+  if (directory == NULL) {
+    return -1;
+  }
+  while (readdir(directory) != NULL) {
     count++;
   }
   closedir(directory);

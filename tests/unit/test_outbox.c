@@ -20,7 +20,9 @@ static struct random random_state;
 static struct reply *reply_of_bytes(uint64_t sequence, size_t len) {
   struct reply *reply = reply_new(sequence);
   uint8_t *content = malloc(len + 1);
-  assert_true(reply != NULL && content != NULL);
+  if (reply == NULL || content == NULL) {
+    abort();
+  }
   memset(content, (int)sequence, len);
   reply->shape = REPLY_VALUE;
   assert_true(value_bytes(bytes_of(content, len), &reply->value));
