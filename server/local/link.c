@@ -331,10 +331,19 @@ static void set_starved(struct local_link *link, bool is_starved) {
   }
 }
 
-/* Room for so much more of an incomplete frame, or for a new one. */
+/* What to ask for when so many bytes don't fit: for an incomplete frame as much again as has arrived
+ * of it, or all that is missing, so that it is seldom moved. */
+static size_t room_for(const struct local_link *link, size_t bytes) {
+  size_t len = link->input.len, missing = link->split.missing_bytes;
+  size_t room = missing < len ? missing : len;
+  bool fits = link->input.capacity - len >= bytes;
+  return fits || room < bytes ? bytes : room;
+}
+
+/* Room for the next bytes that are in the ring. */
 static bool make_room(struct local_link *link, size_t bytes) {
   struct dispatch *dispatch = link->house->dispatch;
-  bool has_room = buffer_reserve(&link->input, bytes);
+  bool has_room = buffer_reserve(&link->input, room_for(link, bytes));
   budget_note(dispatch_budget(dispatch), &link->input_account, link->input.capacity, 0);
   if (!has_room) {
     dispatch_make_room(dispatch);
