@@ -27,6 +27,7 @@ struct harness {
   uint64_t next_connection;
   pthread_mutex_t lock; /* over what follows: replies also come from the engine's timers */
   struct outbox outbox; /* of whichever connection */
+  bool is_over;         /* the outbox is gone; the engine's timers are not yet */
   uint8_t session[HF_SESSION_BYTES];
   uint64_t to_close;
 };
@@ -77,6 +78,11 @@ static bool deliver(void *ctx, void *self, uint64_t connection, const struct sp_
   (void)self;
   (void)connection;
   pthread_mutex_lock(&harness->lock);
+  if (harness->is_over) {
+    pthread_mutex_unlock(&harness->lock);
+    reply_release(reply);
+    return false;
+  }
   require(outbox_add(&harness->outbox, route, reply));
   struct bytes frame = take_frame(&harness->outbox);
   require(sp_frame_read(SP_TCP, frame, HF_REPLY_BYTES_MAX + 4, &body, &used, &needed) == SP_OK);
@@ -194,7 +200,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     disconnect(&harness, idx);
   }
   dispatch_drain(harness.dispatch);
+  pthread_mutex_lock(&harness.lock);
+  harness.is_over = true;
   outbox_deinit(&harness.outbox);
+  pthread_mutex_unlock(&harness.lock);
   dispatch_stop(harness.dispatch);
   pthread_mutex_destroy(&harness.lock);
   return 0;
