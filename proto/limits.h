@@ -58,6 +58,17 @@
 /* Objects referred to and ends of pipes that one of them inherits: copying takes some milliseconds.
  * RESOURCE_EXHAUSTED MEMORY_FULL beyond. */
 #define HF_INHERITED_MAX 65536
+/* Sessions of one address of peers, all local ones being one: beyond, that address's session that
+ * has been without a connection longest ends; when each has one, RESOURCE_EXHAUSTED SESSIONS_FULL.
+ * More than the connections there may be. */
+#define HF_SESSIONS_OF_ADDRESS_MAX 16384
+/* Sessions whose last connection is this one, which opened or resumed one after the other: beyond,
+ * the one that was bound first ends. */
+#define HF_SESSIONS_OF_CONNECTION_MAX 16
+/* What a session notes in a table of up to this many bytes, and a reply of up to so many, is kept
+ * also when memory is full: reading and deleting go on. Larger: RESOURCE_EXHAUSTED MEMORY_FULL. */
+#define HF_SMALL_TABLE_BYTES 4096
+#define HF_SMALL_REPLY_BYTES 1024
 /* Failures of one-way requests remembered until the next flush; the count goes on. */
 #define HF_FAILURES_MAX 64
 
@@ -69,6 +80,16 @@
 #define HF_CONNECTIONS_IPC_KEPT 1000 /* of all: only for ipc, so that its user can always look */
 #define HF_IN_FLIGHT_MAX \
   1024 /* parked requests per connection; RESOURCE_EXHAUSTED IN_FLIGHT_FULL */
+/* Waiting requests of a session, which may come by a connection for calls and one for one-way ones:
+ * RESOURCE_EXHAUSTED IN_FLIGHT_FULL. Those of the sessions that were bound to a connection before
+ * count for that connection too. */
+#define HF_SESSION_WAITERS_MAX (2 * HF_IN_FLIGHT_MAX)
+/* Waiting requests take at most this part of --memory-max, those of one address of peers half of
+ * it: RESOURCE_EXHAUSTED MEMORY_FULL. */
+#define HF_WAITERS_SHARE 4
+/* When memory is full small requests may still wait up to this many bytes of all that wait, because
+ * it may be a get that makes room; and at least this many may wait however small --memory-max is. */
+#define HF_WAITERS_RESERVE_BYTES (16u << 20)
 #define HF_UNSENT_BYTES_MAX \
   (1u << 20) /* unsent replies beyond this: the connection is not read from, and what was is not \
                 applied */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
+#define CAPACITY_MIN 8
 
 static size_t home_of(const struct map64 *map, uint64_t key) {
   if (map->secret) {
@@ -39,22 +40,37 @@ void *map64_get(const struct map64 *map, uint64_t key) {
   return slot->key == key ? slot->value : NULL;
 }
 
-static bool grow(struct map64 *map) {
-  struct map64 bigger = {.capacity = map->capacity ? map->capacity * 2 : 8,
-                         .count = map->count,
-                         .secret = map->secret};
-  bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
-  if (!bigger.slots) {
+/* Moves all to a table of that capacity. false: out of memory, the map is as it was. */
+static bool resize(struct map64 *map, size_t capacity) {
+  struct map64 resized = {.capacity = capacity, .count = map->count, .secret = map->secret};
+  resized.slots = calloc(capacity, sizeof *resized.slots);
+  if (!resized.slots) {
     return false;
   }
   for (size_t i = 0; i < map->capacity; i++) {
     if (map->slots[i].key) {
-      *find_slot(&bigger, map->slots[i].key) = map->slots[i];
+      *find_slot(&resized, map->slots[i].key) = map->slots[i];
     }
   }
   free(map->slots);
-  *map = bigger;
+  *map = resized;
   return true;
+}
+
+static bool grow(struct map64 *map) {
+  return resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN);
+}
+
+/* An eighth full is far enough from growing that the table does not go to and fro. */
+void map64_trim(struct map64 *map) {
+  if (map->capacity <= CAPACITY_MIN || map->count * 8 > map->capacity) {
+    return;
+  }
+  size_t capacity = CAPACITY_MIN;
+  while (capacity < map->count * 4) {
+    capacity *= 2;
+  }
+  (void)resize(map, capacity); /* without memory it stays as large as it is */
 }
 
 /* A key that is there needs no room. */
@@ -67,11 +83,15 @@ static bool replace(struct map64 *map, uint64_t key, void *value) {
   return true;
 }
 
+bool map64_grows_next(const struct map64 *map) {
+  return (map->count + 1) * 4 > map->capacity * 3;
+}
+
 bool map64_set(struct map64 *map, uint64_t key, void *value) {
   if (replace(map, key, value)) {
     return true;
   }
-  if ((map->count + 1) * 4 > map->capacity * 3 && !grow(map)) {
+  if (map64_grows_next(map) && !grow(map)) {
     return false;
   }
   *find_slot(map, key) = (struct map64_slot){key, value};

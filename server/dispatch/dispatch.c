@@ -102,6 +102,7 @@ static bool send_deliveries(struct dispatch *dispatch, struct turn *turn, void *
 static struct engine *begin_turn(struct dispatch *dispatch, struct turn *turn) {
   pthread_mutex_lock(&dispatch->mutex);
   dispatch->turn = turn;
+  engine_note_freed(dispatch->engine, undertaker_take_freed(&dispatch->undertaker));
   return dispatch->engine;
 }
 
@@ -220,9 +221,10 @@ void dispatch_make_room(struct dispatch *dispatch) {
   }
 }
 
-bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, bool one_way) {
+bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
+                        bool one_way) {
   pthread_mutex_lock(&dispatch->mutex);
-  bool connected = engine_connect(dispatch->engine, connection, one_way);
+  bool connected = engine_connect(dispatch->engine, connection, address, one_way);
   pthread_mutex_unlock(&dispatch->mutex);
   return connected;
 }

@@ -69,8 +69,9 @@ struct budget *dispatch_budget(struct dispatch *dispatch);
  * has held it for too long. Without a connection's lock. */
 void dispatch_make_room(struct dispatch *dispatch);
 
-/* A connection is there. false: out of memory; close it. */
-bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, bool one_way);
+/* A connection is there, from that address (engine/addresses.h). false: out of memory; close it. */
+bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
+                        bool one_way);
 /* Messages that arrived on it, in order. One call at a time per connection. Answers how many of them
  * were applied: when the replies fill the connection's outbox, the rest is to come again once it has
  * room. */

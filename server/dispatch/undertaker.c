@@ -15,7 +15,7 @@ static void *run(void *arg) {
     }
     undertaker->buried = NULL;
     pthread_mutex_unlock(&undertaker->mutex);
-    engine_free_buried(buried);
+    atomic_fetch_add(&undertaker->freed_bytes, engine_free_buried(buried));
     pthread_mutex_lock(&undertaker->mutex);
   }
   pthread_mutex_unlock(&undertaker->mutex);
@@ -42,6 +42,11 @@ void undertaker_stop(struct undertaker *undertaker) {
   pthread_join(undertaker->thread, NULL);
   pthread_cond_destroy(&undertaker->changed);
   pthread_mutex_destroy(&undertaker->mutex);
+}
+
+size_t undertaker_take_freed(struct undertaker *undertaker) {
+  bool has_freed = atomic_load_explicit(&undertaker->freed_bytes, memory_order_relaxed) > 0;
+  return has_freed ? atomic_exchange(&undertaker->freed_bytes, 0) : 0;
 }
 
 void undertaker_bury(struct undertaker *undertaker, struct object *buried) {

@@ -7,7 +7,9 @@
 #define HF_DISPATCH_UNDERTAKER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct object;
 
@@ -17,6 +19,7 @@ struct undertaker {
   pthread_t thread;
   struct object *buried; /* what engine_take_buried answered */
   bool stopping;
+  atomic_size_t freed_bytes; /* not yet told by undertaker_take_freed */
 };
 
 /* false: no thread could be started. */
@@ -25,5 +28,7 @@ bool undertaker_start(struct undertaker *undertaker);
 void undertaker_stop(struct undertaker *undertaker);
 /* Taken; NULL is harmless. */
 void undertaker_bury(struct undertaker *undertaker, struct object *buried);
+/* Bytes that were freed since the last call. */
+size_t undertaker_take_freed(struct undertaker *undertaker);
 
 #endif

@@ -36,9 +36,12 @@ bool core_may_share_cells(const struct session *session, Holdfast__Kind kind) {
   return session && session->process != PROCESS_ELSEWHERE && (!has_lock || session->process >= 0);
 }
 
-struct cell_share *core_new_share(const struct engine *engine, const struct object *object) {
+struct cell_share *core_new_share(struct engine *engine, const struct object *object) {
   size_t bytes = object->cells.count * cell_element_bytes(object->cells.typecode);
-  return cell_share_new(&engine->config.segments, bytes, object->id);
+  if (!core_has_room(engine, bytes)) {
+    return NULL;
+  }
+  return cell_share_new(&engine->config.segments, &engine->memory, bytes, object->id);
 }
 
 void core_share_fresh_cells(struct engine *engine, struct object *object) {
@@ -54,6 +57,7 @@ void *core_install_share(struct engine *engine, struct object *object, struct ce
   cells->elements = cell_share_elements(share);
   cells->share = share;
   engine->shared_cells++;
+  registry_account(&engine->registry, object);
   if (cells->lock.depth > 0) {
     cells->claim = CELL_SERVER;
     atomic_store(&header_of(cells)->remote, 1);
@@ -61,7 +65,8 @@ void *core_install_share(struct engine *engine, struct object *object, struct ce
   return elements;
 }
 
-bool core_attach_cells(struct session *session, struct object *object) {
+bool core_attach_cells(const struct engine *engine, struct session *session,
+                       struct object *object) {
   struct cells *cells = shared_cells(object);
   if (!cells || !map64_get(&session->holds, object->id)) {
     return false;
@@ -69,7 +74,8 @@ bool core_attach_cells(struct session *session, struct object *object) {
   if (map64_get(&session->cells, object->id)) {
     return true;
   }
-  if (!map64_set(&session->cells, object->id, cells->share)) {
+  if (!core_may_note(engine, &session->cells) ||
+      !map64_set(&session->cells, object->id, cells->share)) {
     return false;
   }
   cell_share_acquire(cells->share);
@@ -88,6 +94,9 @@ void core_forget_cells(struct engine *engine, struct object *object) {
   timers_stop(&engine->timers, &cells->timer);
   atomic_store(&header_of(cells)->owner, 0);
   core_cells_changed(engine, object);
+  cell_share_release(cells->share); /* here and not by the reclaimer: counts are the engine's */
+  cells->share = NULL;
+  cells->elements = NULL;
 }
 
 /* ---- the lock */

@@ -1,6 +1,7 @@
 /* Runs operations: first runs, waits, second runs, outcomes. */
 #include "server/engine/core.h"
 
+#include "proto/base/chunk.h"
 #include "proto/base/clock.h"
 #include "proto/wire.h"
 #include "server/engine/ears.h"
@@ -9,10 +10,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A waiting request of up to this many bytes may wait also when memory is full: it may be the get
- * that makes room. */
-#define SMALL_BODY_BYTES 512
 
 struct hold_context {
   struct engine *engine;
@@ -29,7 +26,7 @@ static void hold_for_session(void *ctx, uint64_t object) {
 static void count_reply(struct engine *engine, struct session *session, struct reply *reply) {
   size_t bytes = reply_memory_bytes(reply);
   session->window_bytes += bytes;
-  engine->kept_bytes += bytes;
+  memory_charge(&engine->memory, MEMORY_WINDOWS, bytes);
 }
 
 static void note_reference(void *ctx, uint64_t object) {
@@ -46,6 +43,9 @@ static hf_reason keep_references(struct call *call) {
     return HF_REASON_NONE;
   }
   hf_reason reason = session_check_sequence(call->session, reply->sequence);
+  if (!reason && !core_may_note(call->engine, &call->session->holds)) {
+    reason = HF_REASON_MEMORY_FULL;
+  }
   if (!reason && !session_keep_reply(call->session, reply)) {
     reason = HF_REASON_NO_MEMORY;
   }
@@ -53,6 +53,12 @@ static hf_reason keep_references(struct call *call) {
     count_reply(call->engine, call->session, reply);
   }
   return reason;
+}
+
+/* A small reply is kept also when memory is full: a window has room for HF_WINDOW_COUNT_MAX. */
+static bool may_keep(const struct engine *engine, const struct reply *reply) {
+  size_t bytes = reply_memory_bytes(reply);
+  return bytes <= HF_SMALL_REPLY_BYTES || core_has_room(engine, bytes);
 }
 
 /* What the session keeps of an answer. */
@@ -65,11 +71,14 @@ static void keep_answer(struct call *call) {
       reply_fail(reply, reason, false);
     }
   } else if (reply->sequence) {
+    if ((call->operation->flags & OPERATION_LOOKS) && !may_keep(call->engine, reply)) {
+      reply_fail(reply, HF_REASON_MEMORY_FULL, false); /* nothing has changed */
+    }
     count_reply(call->engine, call->session, reply);
   }
   reply_each_reference(reply, hold_for_session, &context);
   if (reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
-    call->engine->kept_bytes -= session_acknowledge(call->session, 0, &reply->sequence, 1);
+    session_acknowledge(call->session, &call->engine->memory, 0, &reply->sequence, 1);
   }
 }
 
@@ -83,8 +92,7 @@ void core_note_end(struct call *call, hf_reason reason) {
   }
 }
 
-/* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
-static void finish(struct call *call, hf_reason reason) {
+static void conclude(struct call *call, hf_reason reason) {
   struct engine *engine = call->engine;
   struct session *session = call->session;
   struct reply *reply = call->reply;
@@ -111,6 +119,14 @@ static void finish(struct call *call, hf_reason reason) {
     keep_answer(call);
   }
   engine->sink.deliver(engine->sink.ctx, call->connection, call->route, reply);
+}
+
+/* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
+static void finish(struct call *call, hf_reason reason) {
+  conclude(call, reason);
+  if (call->session) {
+    session_account(call->session, &call->engine->memory);
+  }
 }
 
 /* ---- waiting */
@@ -163,9 +179,33 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
   memcpy(waiter->body, call->body.data, waiter->body_len);
 }
 
-static size_t waiter_bytes(const struct waiter *waiter) {
-  size_t decoded_bytes = waiter->requirements ? waiter->requirements->bytes : 0;
-  return sizeof *waiter + waiter->body_len + decoded_bytes + ears_bytes(&waiter->ears);
+/* With its reply, and its place among the timers, whose heap may be half empty. */
+static size_t waiter_bytes(const struct call *call) {
+  size_t decoded_bytes = call->requirements ? call->requirements->bytes : 0;
+  return chunk_bytes(sizeof *call->waiter + kept_body_len(call)) + decoded_bytes +
+         chunk_bytes(sizeof *call->reply) + 2 * sizeof(struct timer *) + ears_bytes(&call->ears);
+}
+
+static struct address *address_of(const struct engine *engine, const struct waiter *waiter) {
+  return waiter->session ? waiter->session->address
+                         : core_peer(engine, waiter->connection)->address;
+}
+
+static void charge_waiter(struct engine *engine, struct waiter *waiter, size_t bytes) {
+  waiter->memory_bytes = bytes;
+  memory_charge(&engine->memory, MEMORY_WAITERS, bytes);
+  address_of(engine, waiter)->waiters_bytes += bytes;
+  if (waiter->session) {
+    waiter->session->waiters_count++;
+  }
+}
+
+static void refund_waiter(struct engine *engine, struct waiter *waiter) {
+  memory_refund(&engine->memory, MEMORY_WAITERS, waiter->memory_bytes);
+  address_of(engine, waiter)->waiters_bytes -= waiter->memory_bytes;
+  if (waiter->session) {
+    waiter->session->waiters_count--;
+  }
 }
 
 /* One that a flush waits for. */
@@ -179,19 +219,12 @@ static bool is_pending_in_window(const struct waiter *waiter) {
          (waiter->reply->is_kept || !(waiter->operation->flags & OPERATION_READS));
 }
 
-static hf_reason check_park(const struct call *call) {
-  const struct peer *peer = core_peer(call->engine, call->connection);
-  if (!peer || peer->parked >= HF_IN_FLIGHT_MAX) {
-    return HF_REASON_IN_FLIGHT_FULL;
-  }
-  size_t bytes = kept_body_len(call) + (call->requirements ? call->requirements->bytes : 0);
-  bool is_large = bytes > SMALL_BODY_BYTES;
-  return is_large && !core_has_room(call->engine, bytes) ? HF_REASON_MEMORY_FULL : HF_REASON_NONE;
-}
-
 hf_reason core_prepare_park(struct call *call) {
-  hf_reason reason = check_park(call);
-  if (reason || call->prepared) {
+  if (call->prepared) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = core_admit_waiter(call, waiter_bytes(call));
+  if (reason) {
     return reason;
   }
   call->prepared = malloc(sizeof *call->prepared + kept_body_len(call));
@@ -219,9 +252,6 @@ static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
   struct peer *peer = core_peer(engine, call->connection);
   hf_reason reason = core_prepare_park(call);
-  if (!reason && !call->park_queue && !core_has_room(engine, ears_bytes(&call->ears))) {
-    reason = HF_REASON_MEMORY_FULL;
-  }
   if (reason || (reason = keep_waiting_read(call))) {
     return reason;
   }
@@ -229,6 +259,7 @@ static hf_reason begin_wait(struct call *call) {
   uint64_t deadline_ns = deadline_of(call);
   call->prepared = NULL;
   fill_waiter(waiter, call);
+  charge_waiter(engine, waiter, waiter_bytes(call));
   call->requirements = NULL;
   if (deadline_ns != CLOCK_NEVER) {
     timers_start(&engine->timers, &waiter->timer, deadline_ns);
@@ -244,7 +275,6 @@ static hf_reason begin_wait(struct call *call) {
   }
   peer->parked++;
   engine->waiting++;
-  engine->kept_bytes += waiter_bytes(waiter);
   call->reply->pending = waiter;
   if (is_pending_in_window(waiter)) {
     call->session->pending_count++;
@@ -280,7 +310,7 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   }
   timers_stop(&engine->timers, &waiter->timer);
   engine->waiting--;
-  engine->kept_bytes -= waiter_bytes(waiter);
+  refund_waiter(engine, waiter);
   ears_close(waiter);
   requirements_free(waiter->requirements);
   waiter->requirements = NULL;

@@ -18,7 +18,10 @@
 /* Who is at the other end of a connection of net's. */
 struct peer {
   uint64_t id;
-  struct session *session;    /* bound, or NULL */
+  struct address *address;
+  struct session *session;      /* bound, or NULL */
+  struct session_list sessions; /* bound here last; all but `session` are lost */
+  size_t sessions_count;
   struct waiter_list waiters; /* of requests without a session */
   size_t parked;              /* waiters that answer here */
   bool one_way;
@@ -31,11 +34,13 @@ struct engine {
   struct engine_config config;
   struct engine_sink sink;
   const char *door; /* borrowed; NULL: none */
+  struct memory memory;
   struct registry registry;
   struct timers timers;
-  struct map64 sessions; /* serial -> struct session */
-  struct map64 peers;    /* id -> struct peer */
-  struct map64 strays;   /* process id -> non-NULL: may live on, its session over, with mutexes */
+  struct map64 sessions;  /* serial -> struct session */
+  struct map64 peers;     /* id -> struct peer */
+  struct map64 addresses; /* number -> struct address */
+  struct map64 strays;    /* process id -> non-NULL: may live on, its session over, with mutexes */
   struct ready_list ready;
   struct object_list doomed;
   struct object_list reviewed;          /* cells in shared memory whose lock may be let go of */
@@ -55,7 +60,6 @@ struct engine {
   uint64_t next_session_number;
   uint64_t requests, duplicates, waiting, deadlocks;
   uint64_t shared_cells; /* objects with a share */
-  size_t kept_bytes;     /* of waiting requests and of replies in windows */
   bool draining;
   bool has_loans;       /* an object was lent once */
   bool has_lost_strays; /* there was no memory for one */
@@ -195,6 +199,10 @@ void core_settle(struct engine *engine, uint64_t now_ns);
 /* The same to the end. */
 void core_settle_all(struct engine *engine, uint64_t now_ns);
 
+/* admit_waiter.c: whether one more may wait, that takes so many bytes. HF_REASON_NONE |
+ * IN_FLIGHT_FULL MEMORY_FULL */
+hf_reason core_admit_waiter(const struct call *call, size_t bytes);
+
 /* holding.c: who refers to what */
 void core_hold(struct engine *engine, uint64_t object);
 void core_unhold(struct engine *engine, uint64_t object, uint64_t count);
@@ -209,12 +217,11 @@ void core_drop_unheld(struct engine *engine, uint64_t now_ns);
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* What a waiter waited for is gone. */
 void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
-/* Lets go of what is in an object that is in no registry, and frees it. */
+/* Lets go of what is in an object that is in no registry, and frees it; a large one outside the
+ * turn. */
 void core_drop_content(struct engine *engine, struct object *object);
 /* Lets go of values that an object had: slowly, but without memory. */
 void core_drop_values(struct engine *engine, struct object *object, struct list *values);
-/* Frees it; a large one outside the turn. */
-void core_bury(struct engine *engine, struct object *object);
 /* The first of those whose deletion was left for later. */
 void core_go_on_deleting(struct engine *engine, uint64_t now_ns);
 void core_go_on_emptying(struct engine *engine);
@@ -292,15 +299,15 @@ struct cells *core_cells(struct object *object);
  * cells with a lock are for clients whose process the server can look at, and so sees under the same
  * id. */
 bool core_may_share_cells(const struct session *session, Holdfast__Kind kind);
-/* A place for the elements in shared memory, all zero. NULL: there is none. */
-struct cell_share *core_new_share(const struct engine *engine, const struct object *object);
+/* A place for the elements in shared memory, all zero, charged. NULL: there is none. */
+struct cell_share *core_new_share(struct engine *engine, const struct object *object);
 /* Puts the elements, which are all zero, into shared memory, if there is any. */
 void core_share_fresh_cells(struct engine *engine, struct object *object);
 /* The elements are in the share from now on. Answers where they were: malloc. */
 void *core_install_share(struct engine *engine, struct object *object, struct cell_share *share);
 /* The session's client may map it from now on, for as long as the session holds the object. false:
  * it may not, for want of memory. */
-bool core_attach_cells(struct session *session, struct object *object);
+bool core_attach_cells(const struct engine *engine, struct session *session, struct object *object);
 /* Takes the lock away from local threads, on behalf of all who ask the server for it.
  * HF_REASON_NONE it is not theirs | LOCK_HELD one has it still: park | NO_MEMORY */
 hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object *object);
@@ -347,6 +354,9 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
 /* Nobody speaks for it: it ends with its process, or when its grace time is over. */
 void core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session);
+/* The connection closes: its sessions are of none. */
+void core_leave_peer(struct peer *peer);
+void core_leave_peer_of(struct session *session); /* this one is */
 void core_forget_process(struct engine *engine, struct session *session);
 /* Its client tells where it runs. */
 void core_locate_session(struct engine *engine, struct session *session, struct bytes machine,
@@ -373,14 +383,15 @@ void core_claim_forked(struct session *session);
 /* A session ends: as an unclaimed one, and as a parent of some. */
 void core_leave_forked(struct engine *engine, uint64_t now_ns, struct session *session);
 
-/* All memory that clients fill; what --memory-max bounds. */
-static inline size_t core_memory_bytes(const struct engine *engine) {
-  return engine->registry.memory_bytes + engine->kept_bytes;
+static inline bool core_has_room(const struct engine *engine, size_t more_bytes) {
+  return memory_has_room(&engine->memory, more_bytes);
 }
 
-static inline bool core_has_room(const struct engine *engine, size_t more_bytes) {
-  size_t used = core_memory_bytes(engine), max = engine->config.memory_bytes_max;
-  return used < max && more_bytes <= max - used;
+/* Whether a table of a session may take one entry more: memory is not full, or the table need not
+ * grow, or is small. */
+static inline bool core_may_note(const struct engine *engine, const struct map64 *table) {
+  return !map64_grows_next(table) || map64_bytes(table) < HF_SMALL_TABLE_BYTES ||
+         core_has_room(engine, 2 * map64_bytes(table));
 }
 
 static inline struct peer *core_peer(const struct engine *engine, uint64_t id) {

@@ -37,12 +37,24 @@ static bool let_go_of_references(struct engine *engine, struct object *object,
   return false;
 }
 
+/* Frees it; a large one outside the turn. */
+static void bury(struct engine *engine, struct object *object) {
+  if (object->memory_bytes < LARGE_BYTES) {
+    memory_refund(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
+    object_free(object);
+    return;
+  }
+  object->next_buried = engine->buried;
+  engine->buried = object;
+}
+
 void core_drop_content(struct engine *engine, struct object *object) {
   struct content_cursor cursor = {0};
+  memory_charge(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
   if (object->references == 0) {
-    core_bury(engine, object);
+    bury(engine, object);
   } else if (TAILQ_EMPTY(&engine->emptied) && let_go_of_references(engine, object, &cursor)) {
-    core_bury(engine, object);
+    bury(engine, object);
   } else {
     if (TAILQ_EMPTY(&engine->emptied)) {
       engine->emptied_cursor = cursor;
@@ -66,17 +78,8 @@ void core_go_on_emptying(struct engine *engine) {
   if (let_go_of_references(engine, object, &engine->emptied_cursor)) {
     TAILQ_REMOVE(&engine->emptied, object, doomed_link);
     engine->emptied_cursor = (struct content_cursor){0};
-    core_bury(engine, object);
+    bury(engine, object);
   }
-}
-
-void core_bury(struct engine *engine, struct object *object) {
-  if (object->memory_bytes < LARGE_BYTES) {
-    object_free(object);
-    return;
-  }
-  object->next_buried = engine->buried;
-  engine->buried = object;
 }
 
 /* ---- waiters */
@@ -140,6 +143,7 @@ static bool go_on(struct engine *engine, uint64_t now_ns, struct object *object)
   forget_queues(engine, object);
   if (core_is_lent(object)) {
     object->loan->awaits_job = true;
+    memory_charge(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
   } else {
     core_drop_content(engine, object);
   }

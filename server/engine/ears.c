@@ -1,5 +1,6 @@
 #include "server/engine/ears.h"
 
+#include "proto/base/chunk.h"
 #include "server/engine/require.h"
 
 #include <stdlib.h>
@@ -65,7 +66,7 @@ size_t ears_bytes(const struct waiter_list *ears) {
   const struct waiter *ear;
   size_t bytes = 0;
   TAILQ_FOREACH(ear, ears, owner_link) {
-    bytes += sizeof *ear + (ear->requirements ? ear->requirements->bytes : 0);
+    bytes += chunk_bytes(sizeof *ear) + (ear->requirements ? ear->requirements->bytes : 0);
   }
   return bytes;
 }

@@ -172,6 +172,11 @@ static void end_waits(struct engine *engine, uint64_t now_ns, struct session *se
   }
 }
 
+static void free_session(struct engine *engine, struct session *session) {
+  session_refund(session, &engine->memory);
+  session_free(session);
+}
+
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean) {
   struct peer *peer = core_peer(engine, session->connection);
   if (peer) {
@@ -188,12 +193,14 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   bool is_over = run_phases(engine, session);
   leave_reservations(engine, session);
   core_forget_lost(engine, session);
-  engine->kept_bytes -= session->window_bytes;
+  core_leave_peer_of(session);
+  session->address->sessions--;
+  address_release(&engine->addresses, session->address);
   map64_remove(&engine->sessions, session->serial);
   core_forget_queue(engine, &session->flushers);
   core_forget_process(engine, session);
   if (is_over) {
-    session_free(session);
+    free_session(engine, session);
   } else {
     TAILQ_INSERT_TAIL(&engine->ending, session, lost_link);
   }
@@ -203,7 +210,7 @@ void core_go_on_ending(struct engine *engine) {
   struct session *session = TAILQ_FIRST(&engine->ending);
   TAILQ_REMOVE(&engine->ending, session, lost_link);
   if (run_phases(engine, session)) {
-    session_free(session);
+    free_session(engine, session);
   } else {
     TAILQ_INSERT_TAIL(&engine->ending, session, lost_link);
   }

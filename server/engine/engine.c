@@ -14,6 +14,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   engine->config = *config;
   engine->sink = *sink;
   engine->next_token = config->first_token;
+  engine->memory.max = config->memory_bytes_max;
   TAILQ_INIT(&engine->ready);
   TAILQ_INIT(&engine->doomed);
   TAILQ_INIT(&engine->reviewed);
@@ -25,7 +26,8 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   TAILQ_INIT(&engine->lost);
   list_init(&engine->trash);
   arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
-  if (!registry_init(&engine->registry, &engine->config.hash_key, config->first_object)) {
+  if (!registry_init(&engine->registry, &engine->config.hash_key, config->first_object,
+                     &engine->memory)) {
     free(engine);
     return NULL;
   }
@@ -58,9 +60,11 @@ static void free_connections(struct engine *engine) {
   uint64_t id;
   void *peer;
   while (map64_next(&engine->peers, &position, &id, &peer)) {
+    address_release(&engine->addresses, ((struct peer *)peer)->address);
     free(peer);
   }
   map64_deinit(&engine->peers);
+  map64_deinit(&engine->addresses);
 }
 
 static void free_sessions(struct engine *engine) {
@@ -70,6 +74,7 @@ static void free_sessions(struct engine *engine) {
   while (map64_next(&engine->sessions, &position, &serial, &item)) {
     struct session *session = item;
     core_forget_process(engine, session);
+    address_release(&engine->addresses, session->address);
     session_free(session);
   }
   map64_deinit(&engine->sessions);
@@ -104,12 +109,19 @@ struct object *engine_join_buried(struct object *one, struct object *other) {
   return one;
 }
 
-void engine_free_buried(struct object *buried) {
+size_t engine_free_buried(struct object *buried) {
+  size_t bytes = 0;
   while (buried) {
     struct object *next = buried->next_buried;
+    bytes += buried->memory_bytes;
     object_free(buried);
     buried = next;
   }
+  return bytes;
+}
+
+void engine_note_freed(struct engine *engine, size_t bytes) {
+  memory_refund(&engine->memory, MEMORY_RECLAIMED, bytes);
 }
 
 void engine_free(struct engine *engine) {
@@ -129,18 +141,23 @@ void engine_free(struct engine *engine) {
 
 /* ---- connections */
 
-bool engine_connect(struct engine *engine, uint64_t id, bool one_way) {
+bool engine_connect(struct engine *engine, uint64_t id, uint64_t address, bool one_way) {
   struct peer *peer = malloc(sizeof *peer);
   if (!peer) {
     return false;
   }
-  *peer = (struct peer){.id = id, .one_way = one_way};
+  *peer = (struct peer){
+      .id = id, .one_way = one_way, .address = address_acquire(&engine->addresses, address)};
   TAILQ_INIT(&peer->waiters);
-  if (!map64_set(&engine->peers, id, peer)) {
-    free(peer);
-    return false;
+  TAILQ_INIT(&peer->sessions);
+  if (peer->address && map64_set(&engine->peers, id, peer)) {
+    return true;
   }
-  return true;
+  if (peer->address) {
+    address_release(&engine->addresses, peer->address);
+  }
+  free(peer);
+  return false;
 }
 
 void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
@@ -153,7 +170,9 @@ void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
   if (peer->session) {
     core_lose_session(engine, now_ns, peer->session);
   }
+  core_leave_peer(peer);
   map64_remove(&engine->peers, id);
+  address_release(&engine->addresses, peer->address);
   free(peer);
   core_settle(engine, now_ns);
 }
@@ -374,8 +393,8 @@ void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_re
   } else {
     const Holdfast__Request *message = request->message;
     if (session) {
-      engine->kept_bytes -=
-          session_acknowledge(session, message->acked, message->acked_also, message->n_acked_also);
+      session_acknowledge(session, &engine->memory, message->acked, message->acked_also,
+                          message->n_acked_also);
     }
     apply_call(engine, now_ns, request, session);
   }

@@ -11,6 +11,7 @@
 #include "proto/holdfast.pb-c.h"
 #include "proto/sp.h"
 #include "proto/value.h"
+#include "server/engine/addresses.h"
 #include "server/engine/reply.h"
 #include "server/memory/segments.h"
 
@@ -103,8 +104,8 @@ uint64_t engine_next_deadline_ns(const struct engine *engine);
  * HF_TURN_STEPS_MAX of it at most. */
 uint64_t engine_steps(const struct engine *engine);
 
-/* false: out of memory. */
-bool engine_connect(struct engine *engine, uint64_t connection, bool one_way);
+/* address says where the peer is, see addresses.h. false: out of memory. */
+bool engine_connect(struct engine *engine, uint64_t connection, uint64_t address, bool one_way);
 /* The session bound to it has its grace time to come back. */
 void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t connection);
 /* A process that was watched has ended: its session does, unless it has a connection again. */
@@ -113,7 +114,10 @@ void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t sessi
  * thread, because that takes its time. NULL: nothing. */
 struct object;
 struct object *engine_take_buried(struct engine *engine);
-void engine_free_buried(struct object *buried);
+/* Answers how many bytes of memory that freed, for engine_note_freed. */
+size_t engine_free_buried(struct object *buried);
+/* So much of what was taken has been freed: it counts no more. */
+void engine_note_freed(struct engine *engine, size_t bytes);
 /* Both together. */
 struct object *engine_join_buried(struct object *one, struct object *other);
 /* Work on a large object that was lent for it. NULL: none. Whoever takes it runs it, beside the engine,

@@ -24,6 +24,9 @@ static hf_reason check_room(struct engine *engine, const struct session *parent)
   if (engine->sessions.count >= HF_SESSIONS_MAX || parent->forked_count >= HF_FORKED_SESSIONS_MAX) {
     return HF_REASON_SESSIONS_FULL;
   }
+  if (parent->address->sessions >= HF_SESSIONS_OF_ADDRESS_MAX) {
+    return HF_REASON_SESSIONS_FULL;
+  }
   bool fits =
       count <= HF_INHERITED_MAX && core_has_room(engine, sizeof *parent + count * INHERITED_BYTES);
   return fits ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
@@ -85,6 +88,8 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
   child->number = ++engine->next_session_number;
   child->window.secret =
       value_hash(&engine->config.hash_key, value_uint(child->number)); /* its client numbers */
+  child->address = address_share(parent->address);
+  child->address->sessions++;
   child->is_unclaimed = true;
   child->parent = parent;
   TAILQ_INSERT_TAIL(&parent->forked, child, sibling_link);
@@ -94,6 +99,7 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
     core_end_session(engine, 0, child, true);
     return HF_REASON_NO_MEMORY;
   }
+  session_account(child, &engine->memory);
   return HF_REASON_NONE;
 }
 

@@ -81,7 +81,7 @@ void core_begin_job(struct engine *engine, struct job *job, struct waiter *reque
     job->list = &job->lent_list;
   }
   object->loan->job = job;
-  engine->kept_bytes += job->charged_bytes;
+  memory_charge(&engine->memory, MEMORY_SCRATCH, job->charged_bytes);
   TAILQ_INSERT_TAIL(&engine->jobs, job, link);
 }
 
@@ -176,6 +176,7 @@ static void wake_all(struct engine *engine, struct object *object) {
 static void bring_back_deleted(struct engine *engine, struct object *object) {
   if (object->loan->awaits_job) {
     object->loan->awaits_job = false;
+    memory_refund(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
     TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
   }
 }
@@ -186,8 +187,10 @@ static void bring_back(struct engine *engine, struct job *job) {
     object->list = job->lent_list;
   }
   object->loan->job = NULL;
-  engine->kept_bytes -= job->charged_bytes;
+  memory_refund(&engine->memory, MEMORY_SCRATCH, job->charged_bytes);
   core_take_effect(engine, object, job);
+  cell_share_release(job->share); /* of one that was deleted: here, where counts may change */
+  job->share = NULL;
   if (object->is_deleted) {
     bring_back_deleted(engine, object);
   } else {

@@ -1,5 +1,6 @@
 #include "server/engine/registry.h"
 
+#include "proto/base/chunk.h"
 #include "proto/cell.h"
 #include "proto/holdfast.pb-c.h"
 
@@ -105,9 +106,10 @@ struct object *registry_next_lock(const struct object *object) {
 /* ---- beginning and end */
 
 bool registry_init(struct registry *registry, const struct value_hash_key *hash_key,
-                   uint64_t first_id) {
+                   uint64_t first_id, struct memory *memory) {
   *registry = (struct registry){.hash_key = hash_key,
                                 .next_id = first_id,
+                                .memory = memory,
                                 .names = {.compare = compare_name},
                                 .anonymous = {.compare = compare_anonymous},
                                 .locks = {.compare = compare_lock}};
@@ -236,6 +238,12 @@ static bool init_content(const struct registry *registry, struct object *object,
   }
 }
 
+static void account_index(struct registry *registry) {
+  size_t bytes = registry->by_id.count ? map64_bytes(&registry->by_id) : 0;
+  bytes += dict_len(registry->by_name) ? dict_memory_bytes(registry->by_name) : 0;
+  memory_recharge(registry->memory, MEMORY_INDEX, &registry->index_bytes, bytes);
+}
+
 /* The name leads to the object. false: out of memory, also where that kept registry_find_name from
  * finding the object that has the name already. */
 static bool add_name(struct registry *registry, struct object *object) {
@@ -292,6 +300,7 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
   }
   registry->next_id++;
   add_to_orders(registry, object);
+  account_index(registry);
   registry_account(registry, object);
   *out = object;
   return HF_REASON_NONE;
@@ -342,7 +351,16 @@ void registry_remove(struct registry *registry, struct object *object) {
   }
   map64_remove(&registry->by_id, object->id);
   remove_from_orders(registry, object);
-  registry->memory_bytes -= object->memory_bytes;
+  map64_trim(&registry->by_id);
+  account_index(registry);
+  memory_refund(registry->memory, MEMORY_VALUES, object->values_bytes);
+  memory_refund(registry->memory, MEMORY_CONTAINERS, object->memory_bytes - object->values_bytes);
+}
+
+/* As calloc gave them. In shared memory the share counts them. */
+static size_t elements_bytes(const struct object *object) {
+  size_t count = object->cells.count ? object->cells.count : 1;
+  return chunk_bytes(count * cell_element_bytes(object->cells.typecode));
 }
 
 static size_t content_bytes(const struct object *object) {
@@ -360,15 +378,41 @@ static size_t content_bytes(const struct object *object) {
     case HOLDFAST__KIND__ARRAY:
     case HOLDFAST__KIND__RAW_VALUE:
     case HOLDFAST__KIND__RAW_ARRAY:
-      return object->cells.count * cell_element_bytes(object->cells.typecode);
+      return object->cells.share ? 0 : elements_bytes(object);
+    default:
+      return 0;
+  }
+}
+
+/* Those of content_bytes that values take: with their places in a list, which its tree counts
+ * together; beside the table of a dict. */
+static size_t values_bytes(const struct object *object) {
+  switch (object->kind) {
+    case HOLDFAST__KIND__DICT:
+    case HOLDFAST__KIND__NAMESPACE:
+      return dict_values_bytes(object->dict);
+    case HOLDFAST__KIND__LIST:
+      return list_memory_bytes(&object->list);
+    case HOLDFAST__KIND__QUEUE:
+      return queue_values_bytes(&object->queue);
+    case HOLDFAST__KIND__PIPE:
+      return list_memory_bytes(&object->pipe.lines[0]) + list_memory_bytes(&object->pipe.lines[1]);
+    case HOLDFAST__KIND__VALUE:
+    case HOLDFAST__KIND__ARRAY:
+    case HOLDFAST__KIND__RAW_VALUE:
+    case HOLDFAST__KIND__RAW_ARRAY:
+      return object->cells.share ? 0 : elements_bytes(object);
     default:
       return 0;
   }
 }
 
 void registry_account(struct registry *registry, struct object *object) {
-  size_t bytes = sizeof *object + content_bytes(object);
-  registry->memory_bytes += bytes - object->memory_bytes;
+  struct memory *memory = registry->memory;
+  size_t containers_bytes = object->memory_bytes - object->values_bytes;
+  size_t bytes = chunk_bytes(sizeof *object) + content_bytes(object);
+  memory_recharge(memory, MEMORY_VALUES, &object->values_bytes, values_bytes(object));
+  memory_recharge(memory, MEMORY_CONTAINERS, &containers_bytes, bytes - object->values_bytes);
   object->memory_bytes = bytes;
 }
 

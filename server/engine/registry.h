@@ -9,6 +9,7 @@
 #define HF_ENGINE_REGISTRY_H
 
 #include "proto/base/map64.h"
+#include "server/engine/memory.h"
 #include "server/engine/order.h"
 #include "server/engine/share.h"
 #include "server/engine/waiter.h"
@@ -84,7 +85,8 @@ struct object {
   struct value name; /* text; VALUE_ABSENT: anonymous */
   uint64_t holds;
   uint64_t references; /* stored in it, to other objects */
-  size_t memory_bytes; /* as counted in the registry */
+  size_t memory_bytes; /* of containers and values, as charged */
+  size_t values_bytes; /* those of values among them */
   bool doomed;         /* is in the engine's list of objects to look at */
   bool is_deleted;     /* in no registry any more; some may still wait for it */
   struct loan *loan;   /* malloc; NULL: it was never lent */
@@ -133,7 +135,8 @@ struct registry {
   struct order anonymous; /* the others, by id */
   struct order locks;     /* those with a lock, by id */
   uint64_t next_id;
-  size_t memory_bytes;
+  struct memory *memory; /* borrowed */
+  size_t index_bytes;    /* of by_id and by_name, as charged; nothing while they are empty */
 };
 
 /* What a new object is to be. */
@@ -150,7 +153,7 @@ struct object_shape {
 };
 
 bool registry_init(struct registry *registry, const struct value_hash_key *hash_key,
-                   uint64_t first_id);
+                   uint64_t first_id, struct memory *memory);
 /* Frees all objects. */
 void registry_deinit(struct registry *registry);
 struct object *registry_find(const struct registry *registry, uint64_t id);
@@ -179,7 +182,7 @@ void object_free(struct object *object);
  * the same id, and as many references, which are counted in both from then on. NULL: out of memory,
  * unchanged. */
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key);
-/* Brings the object's part of memory_bytes up to date. */
+/* Charges what the object takes now. */
 void registry_account(struct registry *registry, struct object *object);
 uint64_t object_length(const struct object *object);
 /* The lock within the object: a lock's own, a value's, or a condition's own; NULL: none. */

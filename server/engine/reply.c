@@ -1,5 +1,7 @@
 #include "server/engine/reply.h"
 
+#include "proto/base/chunk.h"
+
 #include <stdlib.h>
 
 struct reply *reply_new(uint64_t sequence) {
@@ -132,14 +134,25 @@ size_t reply_array_bytes(const struct reply *reply) {
   return holds_values(reply) ? reply->values_count * sizeof *reply->values : 0;
 }
 
+static size_t objects_bytes(const struct reply *reply) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < reply->objects_count; i++) {
+    bytes += value_memory_bytes(reply->objects[i].name);
+  }
+  return bytes;
+}
+
 size_t reply_memory_bytes(const struct reply *reply) {
-  size_t bytes = sizeof *reply + reply_array_bytes(reply);
+  size_t array_bytes = reply_array_bytes(reply);
+  size_t bytes = chunk_bytes(sizeof *reply) + (array_bytes ? chunk_bytes(array_bytes) : 0);
   if (reply->shape == REPLY_VALUE || reply->shape == REPLY_PAYLOAD) {
     bytes += value_memory_bytes(reply->value);
   } else if (reply->shape == REPLY_EXCHANGE) {
     bytes += value_memory_bytes(reply->found);
   } else if (reply->shape == REPLY_FLUSHED) {
-    bytes += sizeof *reply->flushed;
+    bytes += chunk_bytes(sizeof *reply->flushed);
+  } else if (reply->shape == REPLY_OBJECT || reply->shape == REPLY_OBJECTS) {
+    bytes += objects_bytes(reply);
   } else if (reply->shape == REPLY_RESERVATION) {
     bytes += value_memory_bytes(reply->item);
   } else if (holds_values(reply)) {

@@ -1,5 +1,7 @@
 #include "server/engine/session.h"
 
+#include "proto/base/chunk.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +11,12 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
   if (!session) {
     return NULL;
   }
-  *session = (struct session){.grace_ms = grace_ms,
-                              .client = client,
-                              .process = PROCESS_ELSEWHERE,
-                              .timer = {.kind = TIMER_SESSION}};
+  *session =
+      (struct session){.grace_ms = grace_ms,
+                       .client = client,
+                       .fixed_bytes = chunk_bytes(sizeof *session) + value_memory_bytes(client),
+                       .process = PROCESS_ELSEWHERE,
+                       .timer = {.kind = TIMER_SESSION}};
   memcpy(session->id, id, sizeof session->id);
   memcpy(&session->serial, id, sizeof session->serial);
   TAILQ_INIT(&session->forked);
@@ -59,6 +63,40 @@ void session_free(struct session *session) {
   free(session);
 }
 
+/* Runs after each request: reads one number of each table. */
+static size_t tables_bytes(const struct session *session) {
+  size_t bytes = map64_bytes(&session->window) + map64_bytes(&session->locks) +
+                 map64_bytes(&session->expired) + map64_bytes(&session->permits) +
+                 map64_bytes(&session->acting) + map64_bytes(&session->cells) +
+                 map64_bytes(&session->ends) + map64_bytes(&session->reservations);
+  bytes += session->failures ? chunk_bytes(HF_FAILURES_MAX * sizeof *session->failures) : 0;
+  return session->fixed_bytes + bytes;
+}
+
+/* `window` is small, and used by each call. */
+static void trim_tables(struct session *session) {
+  map64_trim(&session->holds);
+  map64_trim(&session->locks);
+  map64_trim(&session->expired);
+  map64_trim(&session->permits);
+  map64_trim(&session->cells);
+  map64_trim(&session->ends);
+  map64_trim(&session->reservations);
+}
+
+void session_account(struct session *session, struct memory *memory) {
+  trim_tables(session);
+  memory_recharge(memory, MEMORY_SESSIONS, &session->tables_bytes, tables_bytes(session));
+  memory_recharge(memory, MEMORY_REFERENCES, &session->references_bytes,
+                  map64_bytes(&session->holds));
+}
+
+void session_refund(struct session *session, struct memory *memory) {
+  memory_refund(memory, MEMORY_SESSIONS, session->tables_bytes);
+  memory_refund(memory, MEMORY_REFERENCES, session->references_bytes);
+  memory_refund(memory, MEMORY_WINDOWS, session->window_bytes);
+}
+
 static void acknowledge_one(struct session *session, uint64_t sequence) {
   struct reply *reply = sequence ? map64_get(&session->window, sequence) : NULL;
   if (reply && !reply->pending) {
@@ -98,9 +136,8 @@ static void acknowledge_also(struct session *session, uint64_t sequence) {
   }
 }
 
-size_t session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
-                           size_t also_count) {
-  size_t before = session->window_bytes;
+static void acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
+                        size_t also_count) {
   if (acked > session->highest) {
     acked = session->highest;
   }
@@ -121,7 +158,13 @@ size_t session_acknowledge(struct session *session, uint64_t acked, const uint64
     acknowledge_also(session, also[i]);
   }
   session->window_bytes += remembered_bytes(session);
-  return before - session->window_bytes;
+}
+
+void session_acknowledge(struct session *session, struct memory *memory, uint64_t acked,
+                         const uint64_t *also, size_t also_count) {
+  size_t counted_bytes = session->window_bytes;
+  acknowledge(session, acked, also, also_count);
+  memory_recharge(memory, MEMORY_WINDOWS, &counted_bytes, session->window_bytes);
 }
 
 struct reply *session_find_reply(const struct session *session, uint64_t sequence) {

@@ -23,18 +23,22 @@
 #define HF_ENGINE_SESSION_H
 
 #include "proto/base/map64.h"
+#include "server/engine/addresses.h"
+#include "server/engine/memory.h"
 #include "server/engine/reply.h"
 #include "server/engine/sequences.h"
 #include "server/engine/share.h"
 #include "server/engine/waiter.h"
 #include "server/objects/task.h"
 
-TAILQ_HEAD(session_list, session);
-
 struct session {
   TAILQ_ENTRY(session) lost_link; /* in one of the engine's lists: without a connection, or over */
-  uint64_t serial;                /* the first 8 bytes of its id; names it inside the engine */
-  uint64_t number;                /* names it to others, who must not know its id */
+  TAILQ_ENTRY(session) address_lost_link; /* in its address's list, while it is lost */
+  struct address *address;                /* it was opened from there */
+  TAILQ_ENTRY(session) peer_link;         /* in peer->sessions */
+  struct peer *peer;                      /* the connection it was bound to last; NULL: closed */
+  uint64_t serial; /* the first 8 bytes of its id; names it inside the engine */
+  uint64_t number; /* names it to others, who must not know its id */
   uint8_t id[HF_SESSION_BYTES];
   struct value client;         /* text, for people */
   uint64_t connection;         /* 0: lost */
@@ -74,6 +78,10 @@ struct session {
   struct map64 reservations; /* number -> struct task */
   struct task_list reserved; /* the same, the oldest first */
   struct waiter_list waiters;
+  size_t waiters_count;
+  size_t references_bytes; /* of `holds`, as charged */
+  size_t tables_bytes;     /* of the session itself and all its other tables, as charged */
+  size_t fixed_bytes;      /* of the session itself and its name */
 
   /* One-way requests, numbered apart. */
   struct waiter_list one_way_waiters; /* those of `waiters` that are numbered, in order */
@@ -94,13 +102,17 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
                             struct value client);
 /* Nobody may wait in it. */
 void session_free(struct session *session);
+/* Charges what its tables take now. What grows is charged by the end of the request. */
+void session_account(struct session *session, struct memory *memory);
+/* Refunds all that is charged for it, kept replies too, before it is freed. */
+void session_refund(struct session *session, struct memory *memory);
 /* It ends without its client's knowledge: what that may have mapped is no other cell's from now on. */
 void session_retire_cells(struct session *session);
 
 /* Drops the replies up to `acked`, and those listed. Running operations stay, and replies whose
- * acknowledgement can't be remembered. Answers by how many bytes window_bytes fell, modulo 2^64. */
-size_t session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
-                           size_t also_count);
+ * acknowledgement can't be remembered. */
+void session_acknowledge(struct session *session, struct memory *memory, uint64_t acked,
+                         const uint64_t *also, size_t also_count);
 /* A repeated request's reply, borrowed; NULL: the sequence is new. */
 struct reply *session_find_reply(const struct session *session, uint64_t sequence);
 /* Whether a new request fits. HF_REASON_NONE | WINDOW_FULL BAD_SEQUENCE */

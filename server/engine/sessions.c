@@ -33,6 +33,7 @@ void core_forget_lost(struct engine *engine, struct session *session) {
   if (session->is_lost) {
     session->is_lost = false;
     TAILQ_REMOVE(&engine->lost, session, lost_link);
+    TAILQ_REMOVE(&session->address->lost, session, address_lost_link);
     timers_stop(&engine->timers, &session->timer);
   }
 }
@@ -62,6 +63,32 @@ static void unbind(struct engine *engine, struct session *session) {
   suspend_waiters(engine, session);
 }
 
+void core_leave_peer_of(struct session *session) {
+  if (session->peer) {
+    TAILQ_REMOVE(&session->peer->sessions, session, peer_link);
+    session->peer->sessions_count--;
+    session->peer = NULL;
+  }
+}
+
+void core_leave_peer(struct peer *peer) {
+  struct session *session;
+  while ((session = TAILQ_FIRST(&peer->sessions))) {
+    core_leave_peer_of(session);
+  }
+}
+
+/* The connection's last; its former ones that are too many end, the first first. */
+static void join_peer(struct engine *engine, uint64_t now_ns, struct session *session,
+                      struct peer *peer) {
+  core_leave_peer_of(session);
+  TAILQ_INSERT_TAIL(&peer->sessions, session, peer_link);
+  session->peer = peer;
+  if (++peer->sessions_count > HF_SESSIONS_OF_CONNECTION_MAX) {
+    core_end_session(engine, now_ns, TAILQ_FIRST(&peer->sessions), false);
+  }
+}
+
 void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
                        struct peer *peer) {
   if (peer->session && peer->session != session) {
@@ -78,6 +105,7 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
   session->connection = peer->id;
   peer->session = session;
   peer->session_ended = false;
+  join_peer(engine, now_ns, session, peer);
   resume_waiters(engine, now_ns, session);
 }
 
@@ -85,6 +113,7 @@ void core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *se
   uint64_t deadline_ns = clock_deadline_ns(now_ns, session->grace_ms);
   session->is_lost = true;
   TAILQ_INSERT_TAIL(&engine->lost, session, lost_link);
+  TAILQ_INSERT_TAIL(&session->address->lost, session, address_lost_link);
   if (!timers_start(&engine->timers, &session->timer, deadline_ns)) {
     core_end_session(engine, now_ns, session, false);
   } else if (session->process >= 0) {

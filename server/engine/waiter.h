@@ -80,6 +80,7 @@ struct waiter {
   struct lock_terms terms;
   struct requirements *requirements; /* what it waits for, decoded; NULL: its handler tells */
   struct job *job;                   /* that its object is lent to for it; NULL: none */
+  size_t memory_bytes;               /* as charged */
   bool one_way;
   bool suspended;
   bool overdue; /* its deadline passed while it was suspended */

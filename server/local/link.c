@@ -2,6 +2,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "server/engine/addresses.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -118,7 +119,7 @@ static enum door_status welcome(struct local_link *link, const struct door_hello
   int memory = make_memory(segment_bytes(HF_RING_BYTES));
   link->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (memory < 0 || link->bell < 0 || !map_memory(link, memory) ||
-      !dispatch_connected(link->house->dispatch, link->id, link->split.one_way)) {
+      !dispatch_connected(link->house->dispatch, link->id, ADDRESS_LOCAL, link->split.one_way)) {
     if (memory >= 0) {
       close(memory);
     }

@@ -6,6 +6,8 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "server/engine/addresses.h"
+#include "server/net/address.h"
 
 #define INPUT_IDLE_BYTES (4u << 10)  /* what a waiting connection holds */
 #define INPUT_BUSY_BYTES (64u << 10) /* one that fills its reads */
@@ -218,6 +220,9 @@ void connection_await_hello(struct connection *connection) {
   connection_receive(connection);
 }
 
+/* Local clients are one address, whichever way they come. */
+_Static_assert(ADDRESS_IPC == ADDRESS_LOCAL, "the engine knows ipc as local");
+
 /* Our hello names the peer's counterpart, so theirs is read first; nng's sockets send theirs
  * without waiting for ours. */
 static const char *answer_hello(struct connection *connection) {
@@ -230,7 +235,8 @@ static const char *answer_hello(struct connection *connection) {
   }
   connection->split.one_way = protocol == SP_PUSH;
   buffer_consume(&connection->input, SP_HELLO_BYTES);
-  if (!dispatch_connected(connection->table->dispatch, connection->id, connection->split.one_way)) {
+  if (!dispatch_connected(connection->table->dispatch, connection->id, connection->address,
+                          connection->split.one_way)) {
     return "no memory";
   }
   connection->announced = true;

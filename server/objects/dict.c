@@ -61,6 +61,10 @@ size_t dict_memory_bytes(const struct dict *dict) {
          dict->values_bytes;
 }
 
+size_t dict_values_bytes(const struct dict *dict) {
+  return dict->values_bytes;
+}
+
 static uint32_t hash_of(const struct dict *dict, struct value key) {
   return (uint32_t)value_hash(dict->hash_key, key);
 }

@@ -33,6 +33,9 @@ size_t dict_len(const struct dict *dict);
 /* All memory it holds, its values' included, in bytes. O(1): kept up to date. */
 size_t dict_memory_bytes(const struct dict *dict);
 
+/* Of the boxes of keys and values alone. */
+size_t dict_values_bytes(const struct dict *dict);
+
 /* out is borrowed: valid until the dict changes. false: not there. */
 bool dict_get(const struct dict *dict, struct value key, struct value *out);
 /* Sets or replaces; key and value are taken. Where the key is there already, the old key is kept

@@ -59,6 +59,14 @@ size_t queue_memory_bytes(const struct queue *queue) {
   return bytes;
 }
 
+size_t queue_values_bytes(const struct queue *queue) {
+  const struct tasks *tasks = queue->tasks;
+  size_t bytes = list_memory_bytes(&queue->items);
+  return tasks ? bytes + tasks->waiting.values_bytes + tasks->reserved.values_bytes +
+                     tasks->buried.values_bytes
+               : bytes;
+}
+
 /* ---- places */
 
 /* Of the list's first item. */

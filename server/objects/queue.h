@@ -58,6 +58,8 @@ void queue_init(struct queue *queue, int64_t maxsize);
 /* Reservations are not looked at. */
 void queue_deinit(struct queue *queue);
 size_t queue_memory_bytes(const struct queue *queue);
+/* Of values, and of their places as long as they stand in a row. */
+size_t queue_values_bytes(const struct queue *queue);
 /* Sees to queue->tasks, which is what all below needs that says "tasks". false: out of memory. */
 bool queue_begin_tasks(struct queue *queue);
 

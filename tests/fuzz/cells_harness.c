@@ -249,7 +249,7 @@ bool harness_is_bound(const struct harness *harness, int client) {
 void harness_connect(struct harness *harness, int client) {
   if (harness->clients[client].connection == 0) {
     harness->clients[client].connection = ++harness->next_connection;
-    require(engine_connect(harness->engine, harness->next_connection, false));
+    require(engine_connect(harness->engine, harness->next_connection, ADDRESS_LOCAL, false));
   }
 }
 

@@ -9,6 +9,7 @@
  */
 #include "proto/wire.h"
 #include "server/dispatch/dispatch.h"
+#include "server/engine/addresses.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -112,7 +113,7 @@ static void disconnect(struct harness *harness, size_t idx) {
 static void connect_if_needed(struct harness *harness, size_t idx) {
   if (harness->connections[idx] == 0) {
     harness->connections[idx] = ++harness->next_connection;
-    require(dispatch_connected(harness->dispatch, harness->connections[idx],
+    require(dispatch_connected(harness->dispatch, harness->connections[idx], ADDRESS_LOCAL,
                                idx == ONE_WAY_CONNECTION));
   }
 }

@@ -292,11 +292,11 @@ void story_pass_ms(struct story *story, uint64_t ms) {
 }
 
 void story_connect(struct story *story, uint64_t connection) {
-  assert_true(engine_connect(story->engine, connection, false));
+  assert_true(engine_connect(story->engine, connection, ADDRESS_LOCAL, false));
 }
 
 void story_connect_one_way(struct story *story, uint64_t connection) {
-  assert_true(engine_connect(story->engine, connection, true));
+  assert_true(engine_connect(story->engine, connection, ADDRESS_LOCAL, true));
 }
 
 void story_end_process(struct story *story) {

@@ -148,7 +148,7 @@ static void begin(struct side *side, struct maker *maker) {
   request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
   request.open_session = &open;
   for (uint64_t connection = 1; connection <= 2; connection++) {
-    assert_true(engine_connect(side->engine, connection, false));
+    assert_true(engine_connect(side->engine, connection, ADDRESS_LOCAL, false));
     send(side, connection, &request);
   }
   for (size_t i = 0; i < TARGETS; i++) {

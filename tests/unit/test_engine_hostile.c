@@ -2,6 +2,7 @@
  */
 #include "proto/limits.h"
 #include "server/dispatch/operations.h"
+#include "server/engine/core.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -209,6 +210,7 @@ static void test_open_session_may_end_the_session_it_names(void **state) {
 static void test_resuming_many_waiters_is_linear(void **state) {
   (void)state;
   const uint64_t first = 100, others = 200;
+  story.engine->memory.max = (size_t)4 << 30;
   for (uint64_t sequence = 1; sequence <= 1000; sequence++) {
     story_get(&story, 1, sequence, "q", STORY_WAIT_FOREVER);
   }
@@ -236,7 +238,7 @@ static void test_one_way_requests_past_many_flushes_are_linear(void **state) {
   (void)state;
   uint8_t id[HF_SESSION_BYTES];
   memset(id, 1, sizeof id);
-  for (uint64_t connection = 100; connection < 110; connection++) {
+  for (uint64_t connection = 100; connection < 102; connection++) {
     story_connect(&story, connection);
     for (size_t i = 0; i < 1000; i++) {
       Holdfast__Flush flush = HOLDFAST__FLUSH__INIT;
@@ -249,7 +251,7 @@ static void test_one_way_requests_past_many_flushes_are_linear(void **state) {
     }
   }
   story_connect_one_way(&story, 99);
-  for (uint64_t sequence = 1; sequence <= 200; sequence++) {
+  for (uint64_t sequence = 1; sequence <= 999; sequence++) {
     Holdfast__Value value = HOLDFAST__VALUE__INIT;
     Holdfast__QueuePut put = HOLDFAST__QUEUE_PUT__INIT;
     Holdfast__Request request = story_request(sequence, "q", STORY_WAIT_FOREVER);

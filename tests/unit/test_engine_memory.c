@@ -277,9 +277,9 @@ static void tell_story(void) {
     return;
   }
   for (uint64_t connection = 1; connection <= 4; connection++) {
-    engine_connect(engine, connection, false);
+    engine_connect(engine, connection, ADDRESS_LOCAL, false);
   }
-  engine_connect(engine, 9, true);
+  engine_connect(engine, 9, ADDRESS_LOCAL, true);
   open_session(1);
   open_session(2);
   open_object(2, 1, HOLDFAST__KIND__DICT, "dict");
@@ -353,7 +353,7 @@ static void test_engine_answer_of_many_is_counted_whole(void **state) {
   Holdfast__QueueGetMany get = HOLDFAST__QUEUE_GET_MANY__INIT;
   Holdfast__CloseSession close = HOLDFAST__CLOSE_SESSION__INIT;
   engine = engine_new(&config, &sink);
-  engine_connect(engine, 1, false);
+  engine_connect(engine, 1, ADDRESS_LOCAL, false);
   open_session(1);
   open_object(1, 1, HOLDFAST__KIND__QUEUE, "q");
   number.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
@@ -361,13 +361,13 @@ static void test_engine_answer_of_many_is_counted_whole(void **state) {
   for (uint64_t i = 0; i < COUNT; i++) {
     SEND(1, 0, 2 + i, "q", 0, QUEUE_PUT, &put);
   }
-  size_t before = engine->kept_bytes;
+  size_t before = engine->memory.used[MEMORY_WINDOWS];
   get.count = COUNT;
   SEND(1, 0, 2 + COUNT, "q", 0, QUEUE_GET_MANY, &get);
-  assert_true(engine->kept_bytes - before >=
+  assert_true(engine->memory.used[MEMORY_WINDOWS] - before >=
               COUNT * (sizeof(struct value) + sizeof(struct reply_taken)));
   SEND(1, 0, 0, NULL, 0, CLOSE_SESSION, &close);
-  assert_int_equal(engine->kept_bytes, 0);
+  assert_int_equal(engine->memory.used[MEMORY_WINDOWS], 0);
   engine_free(engine);
 }
 
@@ -381,7 +381,7 @@ static void test_engine_party_without_memory_breaks_the_barrier(void **state) {
   Holdfast__BarrierWait wait = HOLDFAST__BARRIER_WAIT__INIT;
   now_ns = 1;
   engine = engine_new(&config, &sink);
-  engine_connect(engine, 1, false);
+  engine_connect(engine, 1, ADDRESS_LOCAL, false);
   open_session(1);
   open.kind = HOLDFAST__KIND__BARRIER;
   open.name = (ProtobufCBinaryData){1, (uint8_t *)"b"};

@@ -348,7 +348,7 @@ static void test_get_many_leaves_what_does_not_fit_the_reply(void **state) {
   value.kind_case = HOLDFAST__VALUE__KIND_BYTES;
   value.bytes = (ProtobufCBinaryData){sizeof text, text};
   message.value = &value;
-  story.engine->config.memory_bytes_max = 64u << 20;
+  story.engine->memory.max = 64u << 20;
   for (int i = 0; i < 6; i++) {
     ASK(1, 0, "q", FOREVER, PUT, &message);
   }
@@ -606,7 +606,7 @@ static void test_ack_after_too_many_task_dones_is_no_error(void **state) {
 
 static void test_reservations_of_a_session_are_bounded(void **state) {
   (void)state;
-  story.engine->config.memory_bytes_max = 64u << 20;
+  story.engine->memory.max = 64u << 20;
   for (size_t i = 0; i <= HF_RESERVATIONS_MAX; i++) {
     put(4, 0, "q", (int64_t)i, 0, 0, 0);
     story_forget(&story);
@@ -874,12 +874,12 @@ static void test_memory_of_tasks_is_counted_and_large_queues_are_buried(void **s
   }
   size_t full = object_named("q")->memory_bytes;
   assert_true(full - empty > 850 * sizeof(struct task));
-  assert_true(story.engine->registry.memory_bytes > full);
+  assert_true(story.engine->memory.total > full);
   delete_queue(1, 1);
   struct object *buried = engine_take_buried(story.engine);
   assert_non_null(buried);
-  engine_free_buried(buried);
-  assert_true(story.engine->registry.memory_bytes < full);
+  engine_note_freed(story.engine, engine_free_buried(buried));
+  assert_true(story.engine->memory.total < full);
 }
 
 static void test_immediate_shutdown_of_a_large_queue_leaves_it_to_others(void **state) {
@@ -891,7 +891,7 @@ static void test_immediate_shutdown_of_a_large_queue_leaves_it_to_others(void **
   shut_down(1, 1, "q", true);
   struct object *buried = engine_take_buried(story.engine);
   assert_non_null(buried);
-  engine_free_buried(buried);
+  engine_note_freed(story.engine, engine_free_buried(buried));
   story_pass_ms(&story, 1000);
   expect_counts("q", 0, 0, 0, 0, 0);
 }

@@ -43,6 +43,25 @@ static void test_map64_replacing_and_putting_back_need_no_memory(void **state) {
   map64_deinit(&map);
 }
 
+static void test_map64_trimmed_takes_what_it_holds(void **state) {
+  (void)state;
+  enum { COUNT = 100000 };
+  struct map64 map = {0};
+  size_t live_bytes = malloc_hook_live_bytes();
+  for (uint64_t key = 1; key <= COUNT; key++) {
+    assert_true(map64_set(&map, key, &map));
+    assert_int_equal(malloc_hook_live_bytes() - live_bytes, map64_bytes(&map));
+  }
+  for (uint64_t key = 1; key <= COUNT; key++) {
+    assert_ptr_equal(map64_remove(&map, key), &map);
+    map64_trim(&map);
+    assert_true(map64_get(&map, COUNT) || key == COUNT);
+    assert_true(map64_bytes(&map) <= 200 + 16 * (COUNT - key) * sizeof(struct map64_slot));
+  }
+  assert_int_equal(malloc_hook_live_bytes() - live_bytes, map64_bytes(&map));
+  map64_deinit(&map);
+}
+
 static void test_map64_set_replaces(void **state) {
   (void)state;
   struct map64 map = {0};
@@ -134,6 +153,7 @@ int main(int argc, char **argv) {
   seed = random_seed(argc, argv);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_map64_empty_has_nothing),
+      cmocka_unit_test(test_map64_trimmed_takes_what_it_holds),
       cmocka_unit_test(test_map64_set_replaces),
       cmocka_unit_test(test_map64_replacing_and_putting_back_need_no_memory),
       cmocka_unit_test(test_map64_with_a_secret_spreads_chosen_keys),

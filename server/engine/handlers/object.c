@@ -167,7 +167,7 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
   if (reason) {
     core_forget_cells(engine, call->object);
     registry_remove(&engine->registry, call->object);
-    core_bury(engine, call->object);
+    core_drop_content(engine, call->object);
     call->object = NULL;
   }
   return reason;
@@ -206,7 +206,7 @@ static hf_reason move_cells(struct call *call) {
   if (!job.share) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = call_work(call, &job, job.share_bytes / 128, job.share_bytes);
+  hf_reason reason = call_work(call, &job, job.share_bytes / 128, 0);
   if (reason == REASON_PARKED) {
     return reason;
   }
@@ -222,7 +222,7 @@ static void report_place(struct call *call, struct reply_object *reported) {
       !map64_get(&call->session->holds, call->object->id)) {
     return;
   }
-  if (core_attach_cells(call->session, call->object)) {
+  if (core_attach_cells(call->engine, call->session, call->object)) {
     reported->segment = cells->share->place.segment;
     reported->offset = cells->share->place.offset;
     reported->bytes = cells->share->place.bytes;
@@ -253,9 +253,10 @@ static hf_reason hold_object(struct call *call) {
   if (!call->session) {
     return HF_REASON_NONE;
   }
-  if (!session_hold(call->session, id)) {
+  bool may_hold = core_may_note(call->engine, &call->session->holds);
+  if (!may_hold || !session_hold(call->session, id)) {
     core_unhold(call->engine, id, 0);
-    return HF_REASON_NO_MEMORY;
+    return may_hold ? HF_REASON_NO_MEMORY : HF_REASON_MEMORY_FULL;
   }
   core_hold(call->engine, id);
   call_note_source(call, 0);
@@ -351,11 +352,12 @@ hf_reason handle_object_hold(struct call *call) {
     if (!is_there(call, message->objects[i])) {
       continue;
     }
-    if (!session_hold(call->session, message->objects[i])) {
+    bool may_hold = core_may_note(call->engine, &call->session->holds);
+    if (!may_hold || !session_hold(call->session, message->objects[i])) {
       while (i > 0) {
         let_go(call, message->objects[--i], 1);
       }
-      return HF_REASON_NO_MEMORY;
+      return may_hold ? HF_REASON_NO_MEMORY : HF_REASON_MEMORY_FULL;
     }
     core_hold(call->engine, message->objects[i]);
   }

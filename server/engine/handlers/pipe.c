@@ -11,6 +11,9 @@ static hf_reason set_ends(struct call *call, uintptr_t bits) {
     map64_remove(&call->session->ends, call->object->id);
     return HF_REASON_NONE;
   }
+  if (!core_may_note(call->engine, &call->session->ends)) {
+    return HF_REASON_MEMORY_FULL;
+  }
   bool set = map64_set(&call->session->ends, call->object->id, (void *)bits);
   return set ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
 }

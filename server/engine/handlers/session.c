@@ -24,16 +24,34 @@ static struct value client_name(struct bytes name) {
   return text;
 }
 
+/* Sees to room for one more: of the address, and of all. Makes it by ending the session of the same
+ * address that has been without a connection longest; where the address has none, that of any.
+ * HF_REASON_NONE | SESSIONS_FULL */
+static hf_reason make_room(struct call *call, struct address *address) {
+  struct engine *engine = call->engine;
+  bool is_address_full = address->sessions >= HF_SESSIONS_OF_ADDRESS_MAX;
+  if (!is_address_full && engine->sessions.count < HF_SESSIONS_MAX) {
+    return HF_REASON_NONE;
+  }
+  struct session *lost = TAILQ_FIRST(&address->lost);
+  if (!lost && !is_address_full) {
+    lost = TAILQ_FIRST(&engine->lost);
+  }
+  if (!lost) {
+    return HF_REASON_SESSIONS_FULL;
+  }
+  core_end_session(engine, call->now_ns, lost, false);
+  return HF_REASON_NONE;
+}
+
 hf_reason handle_open_session(struct call *call) {
   const Holdfast__OpenSession *message = call->message->open_session;
   struct engine *engine = call->engine;
   struct peer *peer = core_peer(engine, call->connection);
   uint32_t grace_ms = message->grace_ms ? message->grace_ms : HF_GRACE_MS_DEFAULT;
-  if (engine->sessions.count >= HF_SESSIONS_MAX) {
-    if (TAILQ_EMPTY(&engine->lost)) {
-      return HF_REASON_SESSIONS_FULL;
-    }
-    core_end_session(engine, call->now_ns, TAILQ_FIRST(&engine->lost), false);
+  hf_reason reason = make_room(call, peer->address);
+  if (reason) {
+    return reason;
   }
   struct value client = client_name(bytes_of(message->client.data, message->client.len));
   struct session *session =
@@ -52,6 +70,9 @@ hf_reason handle_open_session(struct call *call) {
   session->number = ++engine->next_session_number;
   session->window.secret =
       value_hash(&engine->config.hash_key, value_uint(session->number)); /* its client numbers */
+  session->address = address_share(peer->address);
+  session->address->sessions++;
+  session_account(session, &engine->memory);
   core_bind_session(engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
@@ -186,7 +207,7 @@ hf_reason handle_server_info(struct call *call) {
       .requests = engine->requests,
       .duplicates = engine->duplicates,
       .connections = engine->peers.count,
-      .memory_bytes = core_memory_bytes(engine),
+      .memory_bytes = engine->memory.total,
       .deadlocks = engine->deadlocks,
       .shared_cells = engine->shared_cells,
       .shared_places = segments->count ? segments->count(segments->ctx) : 0,

@@ -218,7 +218,12 @@ static hf_reason run_operation(struct call *call, const Holdfast__Request *messa
   }
   size_t memory_bytes = reply_memory_bytes(outcome);
   results->bytes += memory_bytes + memory_bytes / 8; /* see reply_bytes_of */
-  return results->bytes > HF_REPLY_BYTES_MAX ? HF_REASON_REPLY_TOO_BIG : HF_REASON_NONE;
+  if (results->bytes > HF_REPLY_BYTES_MAX) {
+    return HF_REASON_REPLY_TOO_BIG;
+  }
+  bool is_small = results->bytes <= HF_SMALL_REPLY_BYTES * HF_TRANSACTION_COUNT_MAX;
+  return is_small || core_has_room(call->engine, results->bytes) ? HF_REASON_NONE
+                                                                 : HF_REASON_MEMORY_FULL;
 }
 
 static hf_reason run_each(struct call *call, struct undo *undo, struct results *results) {

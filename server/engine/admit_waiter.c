@@ -1,0 +1,41 @@
+/* How many requests may wait: of a session, a connection, an address, and all together. */
+#include "server/engine/core.h"
+#include "server/engine/require.h"
+
+/* A waiting request of up to this many bytes may wait also when memory is full, as long as the
+ * reserve lasts: it may be the get that makes room. */
+#define SMALL_BODY_BYTES 512
+
+/* Those that answer on the connection, and those of its former sessions. */
+static size_t parked_by(const struct peer *peer) {
+  size_t count = peer->parked;
+  const struct session *session;
+  TAILQ_FOREACH(session, &peer->sessions, peer_link) {
+    count += session != peer->session ? session->waiters_count : 0;
+  }
+  return count;
+}
+
+static bool has_memory(const struct call *call, const struct address *address, size_t bytes) {
+  const struct memory *memory = &call->engine->memory;
+  size_t all_bytes = memory->used[MEMORY_WAITERS] + bytes;
+  if (all_bytes > memory_waiters_max(memory) ||
+      address->waiters_bytes + bytes > memory_waiters_of_address_max(memory)) {
+    return false;
+  }
+  size_t decoded_bytes = call->requirements ? call->requirements->bytes : 0;
+  bool is_small = call->body.len <= SMALL_BODY_BYTES && decoded_bytes <= SMALL_BODY_BYTES &&
+                  TAILQ_EMPTY(&call->ears);
+  return (is_small && all_bytes <= HF_WAITERS_RESERVE_BYTES) || memory_has_room(memory, bytes);
+}
+
+hf_reason core_admit_waiter(const struct call *call, size_t bytes) {
+  const struct peer *peer = core_peer(call->engine, call->connection);
+  const struct session *session = call->session;
+  if (!peer || parked_by(peer) >= HF_IN_FLIGHT_MAX ||
+      (session && session->waiters_count >= HF_SESSION_WAITERS_MAX)) {
+    return HF_REASON_IN_FLIGHT_FULL;
+  }
+  const struct address *address = session ? session->address : peer->address;
+  return has_memory(call, address, bytes) ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
+}

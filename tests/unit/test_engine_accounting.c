@@ -1,0 +1,295 @@
+/* What peers can make grow is counted by what it is used for, has its limit, and comes back. Sessions
+ * 1 to 3 are there, 1 and 2 of processes that the server can look at; all are local. */
+#include "server/dispatch/operations.h"
+#include "server/engine/core.h"
+#include "tests/support/story.h"
+#include "tests/support/story_places.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+
+#define ELSEWHERE UINT64_C(77) /* an address */
+
+static struct story story;
+static struct story_places places;
+
+static int set_up(void **state) {
+  (void)state;
+  story_begin_in_places(&story, &places);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  story_end(&story);
+  return 0;
+}
+
+static size_t used(enum memory_use use) {
+  return story.engine->memory.used[use];
+}
+
+static bool said(const char *text) {
+  bool found = strstr(story.text, text) != NULL;
+  story_forget(&story);
+  return found;
+}
+
+/* A session named by the number, in a flood of which nothing is written down. */
+static void open_session(uint64_t connection, uint64_t number) {
+  Holdfast__OpenSession open = HOLDFAST__OPEN_SESSION__INIT;
+  Holdfast__Request message = story_request(0, NULL, STORY_WAIT_FOREVER);
+  message.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
+  message.open_session = &open;
+  open.grace_ms = HF_GRACE_MS_MAX;
+  struct engine_request request = {
+      .connection = connection, .message = &message, .operation = operations_find(&message)};
+  memcpy(request.entropy, &number, sizeof number);
+  engine_apply(story.engine, story.now_ns, &request);
+  story_forget(&story);
+}
+
+static bool is_there(uint64_t number) {
+  return map64_get(&story.engine->sessions, number) != NULL;
+}
+
+static void park(uint64_t connection, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    story_get(&story, connection, 0, "q", STORY_WAIT_FOREVER);
+  }
+}
+
+/* ---- waiters */
+
+static void test_waiters_of_former_sessions_count_for_the_connection(void **state) {
+  (void)state;
+  story_open(&story, 2, 1, HOLDFAST__KIND__QUEUE, "q", 0);
+  story_forget(&story);
+  park(1, HF_IN_FLIGHT_MAX - 1);
+  open_session(1, 1000);
+  park(1, 1);
+  assert_int_equal(story.len, 0); /* it waits */
+  park(1, 1);
+  assert_true(said("IN_FLIGHT_FULL"));
+  size_t bytes = used(MEMORY_WAITERS);
+  open_session(1, 1001);
+  park(1, 1);
+  assert_true(said("IN_FLIGHT_FULL"));
+  assert_int_equal(used(MEMORY_WAITERS), bytes);
+}
+
+static void test_waiters_of_one_address_leave_room_for_others(void **state) {
+  (void)state;
+  const size_t peers = 100;
+  story_open(&story, 2, 1, HOLDFAST__KIND__QUEUE, "q", 0);
+  for (uint64_t connection = 100; connection < 100 + peers; connection++) {
+    assert_true(engine_connect(story.engine, connection, ELSEWHERE, false));
+    for (size_t i = 0; i < HF_IN_FLIGHT_MAX; i++) {
+      story_get(&story, connection, 0, "q", STORY_WAIT_FOREVER);
+      story_forget(&story);
+    }
+  }
+  size_t most = memory_waiters_of_address_max(&story.engine->memory);
+  assert_true(used(MEMORY_WAITERS) <= most);
+  assert_true(used(MEMORY_WAITERS) > most - most / 8);
+  story_get(&story, 100 + peers - 1, 0, "q", STORY_WAIT_FOREVER);
+  assert_true(said("MEMORY_FULL"));
+  park(1, 1);
+  assert_int_equal(story.len, 0);
+  for (uint64_t connection = 100; connection < 100 + peers; connection++) {
+    story_disconnect(&story, connection);
+  }
+  story_close_session(&story, 1);
+  assert_int_equal(used(MEMORY_WAITERS), 0);
+}
+
+/* ---- sessions */
+
+static void test_sessions_of_a_connection_end_with_the_first(void **state) {
+  (void)state;
+  assert_true(engine_connect(story.engine, 50, ELSEWHERE, false));
+  for (uint64_t number = 1000; number < 1000 + HF_SESSIONS_OF_CONNECTION_MAX; number++) {
+    open_session(50, number);
+  }
+  assert_true(is_there(1000));
+  open_session(50, 2000);
+  assert_false(is_there(1000));
+  assert_true(is_there(1001) && is_there(2000));
+  story_disconnect(&story, 50);
+  assert_true(is_there(1001) && is_there(2000)); /* they have their grace time */
+}
+
+static void test_flood_of_sessions_ends_those_of_its_own_address(void **state) {
+  (void)state;
+  const uint64_t first = 1000, count = HF_SESSIONS_OF_ADDRESS_MAX + 100;
+  assert_true(engine_connect(story.engine, 50, ELSEWHERE + 1, false));
+  open_session(50, 500);
+  story_disconnect(&story, 50); /* lost before all others */
+  for (uint64_t i = 0; i < count; i++) {
+    assert_true(engine_connect(story.engine, 100 + i, ELSEWHERE, false));
+    open_session(100 + i, first + i);
+    story_disconnect(&story, 100 + i);
+    story_forget(&story);
+  }
+  assert_true(is_there(500));
+  assert_false(is_there(first));
+  assert_true(is_there(first + count - 1));
+  assert_int_equal(story.engine->sessions.count, 3 + 1 + HF_SESSIONS_OF_ADDRESS_MAX);
+}
+
+static void test_address_whose_sessions_are_all_in_use_gets_no_more(void **state) {
+  (void)state;
+  for (uint64_t i = 0; i <= HF_SESSIONS_OF_ADDRESS_MAX; i++) {
+    assert_true(engine_connect(story.engine, 100 + i, ELSEWHERE, false));
+    open_session(100 + i, 1000 + i);
+  }
+  assert_int_equal(story.engine->sessions.count, 3 + HF_SESSIONS_OF_ADDRESS_MAX);
+  assert_true(engine_connect(story.engine, 99, ELSEWHERE + 1, false));
+  open_session(99, 500);
+  assert_true(is_there(500));
+}
+
+/* ---- references */
+
+static void hold(uint64_t connection, uint64_t first, size_t count) {
+  uint64_t ids[1000];
+  Holdfast__ObjectHold message = HOLDFAST__OBJECT_HOLD__INIT;
+  Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  for (size_t i = 0; i < count; i++) {
+    ids[i] = first + i;
+  }
+  message.n_objects = count;
+  message.objects = ids;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_HOLD;
+  request.object_hold = &message;
+  story_send(&story, connection, &request);
+}
+
+static void test_references_are_counted_and_refused_when_memory_is_full(void **state) {
+  (void)state;
+  enum { COUNT = 1000 };
+  uint64_t first = 0;
+  story.engine->memory.max = 64u << 20;
+  for (size_t i = 0; i < COUNT; i++) {
+    uint64_t id = story_open(&story, 1, 0, HOLDFAST__KIND__EVENT, NULL, 0);
+    first = first ? first : id;
+    story_forget(&story);
+  }
+  size_t before = used(MEMORY_REFERENCES);
+  assert_true(before >= COUNT * sizeof(struct map64_slot));
+  hold(2, first, COUNT);
+  assert_true(said("OK"));
+  assert_true(used(MEMORY_REFERENCES) >= 2 * COUNT * sizeof(struct map64_slot));
+  story.engine->memory.max = story.engine->memory.total + 1024;
+  hold(3, first, COUNT);
+  assert_true(said("MEMORY_FULL"));
+  assert_true(story.engine->memory.total <= story.engine->memory.max + 2 * HF_SMALL_TABLE_BYTES);
+  story_close_session(&story, 1);
+  story_close_session(&story, 2);
+  story_close_session(&story, 3);
+  assert_int_equal(used(MEMORY_REFERENCES), 0);
+}
+
+/* ---- shared memory */
+
+static void open_array(uint64_t connection, const char *name, bool map) {
+  Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
+  Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
+  open.kind = HOLDFAST__KIND__ARRAY;
+  open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+  open.typecode = (ProtobufCBinaryData){1, (uint8_t *)"d"};
+  open.length = 100;
+  open.map = map;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+  request.object_open = &open;
+  story_send(&story, connection, &request);
+}
+
+static void delete_object(uint64_t connection, const char *name) {
+  Holdfast__ObjectDelete message = HOLDFAST__OBJECT_DELETE__INIT;
+  Holdfast__Request request = story_request(0, name, STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_DELETE;
+  request.object_delete = &message;
+  story_send(&story, connection, &request);
+}
+
+static void test_deleted_arrays_count_until_the_last_session_lets_go(void **state) {
+  (void)state;
+  open_array(1, "a", true);
+  open_array(2, "a", true);
+  assert_true(said("shared"));
+  assert_true(used(MEMORY_SHARED) >= 800);
+  assert_true(used(MEMORY_VALUES) < 800); /* not twice */
+  delete_object(1, "a");
+  assert_true(used(MEMORY_SHARED) >= 800);
+  story_close_session(&story, 1);
+  assert_true(used(MEMORY_SHARED) >= 800);
+  story_disconnect(&story, 2);
+  story_pass_ms(&story, HF_GRACE_MS_DEFAULT);
+  assert_int_equal(used(MEMORY_SHARED), 0);
+}
+
+/* ---- all */
+
+static void fill(void) {
+  story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "q", 0);
+  story_open(&story, 1, 2, HOLDFAST__KIND__LIST, "l", 0);
+  story_open(&story, 1, 3, HOLDFAST__KIND__LOCK, "k", 0);
+  open_array(1, "a", true);
+  open_array(3, "plain", false);
+  uint64_t object = story_open(&story, 1, 4, HOLDFAST__KIND__LIST, NULL, 0);
+  story_append_reference(&story, 1, 5, "l", object);
+  story_pop(&story, 2, 1, "l"); /* nothing of it is acknowledged */
+  story_acquire(&story, 2, 2, "k", 1, STORY_WAIT_FOREVER);
+  story_acquire(&story, 1, 6, "k", 1, STORY_WAIT_FOREVER);
+  story_put(&story, 1, 7, "q", 5, 0);
+  story_get(&story, 2, 3, "q", STORY_WAIT_FOREVER);
+  story_get(&story, 3, 0, "q", STORY_WAIT_FOREVER);
+}
+
+static void test_every_use_is_back_at_nothing_when_all_is_gone(void **state) {
+  (void)state;
+  fill();
+  for (int use = 0; use < MEMORY_USES; use++) {
+    if (use != MEMORY_SCRATCH && use != MEMORY_RECLAIMED) {
+      assert_true(used((enum memory_use)use) > 0);
+    }
+  }
+  delete_object(3, "q");
+  delete_object(3, "l");
+  delete_object(3, "k");
+  delete_object(3, "a");
+  delete_object(3, "plain");
+  story_close_session(&story, 1);
+  story_disconnect(&story, 2);
+  story_close_session(&story, 3);
+  story_pass_ms(&story, HF_GRACE_MS_DEFAULT);
+  assert_int_equal(story.engine->sessions.count, 0);
+  assert_int_equal(story.engine->registry.by_id.count, 0);
+  for (int use = 0; use < MEMORY_USES; use++) {
+    assert_int_equal(used((enum memory_use)use), 0);
+  }
+  assert_int_equal(story.engine->memory.total, 0);
+}
+
+#define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      STORY(test_waiters_of_former_sessions_count_for_the_connection),
+      STORY(test_waiters_of_one_address_leave_room_for_others),
+      STORY(test_sessions_of_a_connection_end_with_the_first),
+      STORY(test_flood_of_sessions_ends_those_of_its_own_address),
+      STORY(test_address_whose_sessions_are_all_in_use_gets_no_more),
+      STORY(test_references_are_counted_and_refused_when_memory_is_full),
+      STORY(test_deleted_arrays_count_until_the_last_session_lets_go),
+      STORY(test_every_use_is_back_at_nothing_when_all_is_gone),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
