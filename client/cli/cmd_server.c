@@ -64,6 +64,22 @@ static int list_objects(struct cli *cli, hf_object *object) {
   return output_rows(cli, "objects", rows, columns);
 }
 
+/* "memory_waiters", and "memory_waiters_max" where that use has a limit of its own. */
+static void add_memory(json_t *members, const struct hf_server_info *info) {
+  char name[64];
+  json_object_set_new(members, "memory_bytes_max",
+                      json_integer((json_int_t)info->memory_bytes_max));
+  for (size_t i = 0; i < info->memory_count; i++) {
+    const struct hf_memory_use *use = &info->memory[i];
+    snprintf(name, sizeof name, "memory_%s", use->name);
+    json_object_set_new(members, name, json_integer((json_int_t)use->bytes));
+    if (use->bytes_max) {
+      snprintf(name, sizeof name, "memory_%s_max", use->name);
+      json_object_set_new(members, name, json_integer((json_int_t)use->bytes_max));
+    }
+  }
+}
+
 static int describe_server(struct cli *cli) {
   struct hf_server_info info;
   if (hf_server_info(cli->conn, &info) != HF_OK)
@@ -75,6 +91,7 @@ static int describe_server(struct cli *cli) {
                 "requests", (json_int_t)info.requests, "duplicates", (json_int_t)info.duplicates,
                 "connections", (json_int_t)info.connections, "memory_bytes",
                 (json_int_t)info.memory_bytes, "deadlocks", (json_int_t)info.deadlocks);
+  add_memory(members, &info);
   json_object_set_new(members, "path", json_string(hf_conn_path(cli->conn)));
   json_object_set_new(members, "path_reason", json_string(hf_conn_path_reason(cli->conn)));
   return output_members(cli, members);

@@ -17,6 +17,16 @@ hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns) {
   return status;
 }
 
+static void take_uses(struct hf_server_info *info, const Holdfast__Server *server) {
+  for (size_t i = 0; i < server->n_memory && info->memory_count < HF_MEMORY_USES_MAX; i++) {
+    const Holdfast__MemoryUse *use = server->memory[i];
+    struct hf_memory_use *taken = &info->memory[info->memory_count++];
+    snprintf(taken->name, sizeof taken->name, "%s", use->name);
+    taken->bytes = use->bytes;
+    taken->bytes_max = use->bytes_max;
+  }
+}
+
 static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result) {
   struct hf_server_info *info = result->first;
@@ -35,7 +45,9 @@ static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
       .connections = server->connections,
       .memory_bytes = server->memory_bytes,
       .deadlocks = server->deadlocks,
+      .memory_bytes_max = server->memory_bytes_max,
   };
+  take_uses(info, server);
   snprintf(info->version, sizeof info->version, "%s", server->version);
   return HF_REASON_NONE;
 }

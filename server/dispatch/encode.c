@@ -317,6 +317,18 @@ static void put_flushed(struct writer *writer, const void *item) {
   }
 }
 
+struct use_of_server {
+  const struct reply_server *server;
+  enum memory_use use;
+};
+
+static void put_use(struct writer *writer, const void *item) {
+  const struct use_of_server *of = item;
+  put_bytes(writer, 1, bytes_of_text(memory_use_name(of->use)));
+  put_number(writer, 2, of->server->memory_used[of->use]);
+  put_number(writer, 3, of->use == MEMORY_WAITERS ? of->server->waiters_bytes_max : 0);
+}
+
 static void put_server(struct writer *writer, const void *item) {
   const struct reply_server *server = item;
   put_bytes(writer, 1, bytes_of_text(writer->version));
@@ -331,6 +343,10 @@ static void put_server(struct writer *writer, const void *item) {
   put_number(writer, 10, server->deadlocks);
   put_number(writer, 11, server->shared_cells);
   put_number(writer, 12, server->shared_places);
+  for (int use = 0; use < MEMORY_USES; use++) {
+    put_message(writer, 13, put_use, &(struct use_of_server){server, (enum memory_use)use});
+  }
+  put_number(writer, 14, server->memory_bytes_max);
 }
 
 static void put_exchange(struct writer *writer, const void *item) {

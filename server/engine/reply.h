@@ -10,6 +10,7 @@
 #include "proto/limits.h"
 #include "proto/status.h"
 #include "proto/value.h"
+#include "server/engine/memory.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -90,7 +91,8 @@ struct reply_flushed {
 
 struct reply_server {
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes,
-      deadlocks, shared_cells, shared_places;
+      deadlocks, shared_cells, shared_places, memory_bytes_max, waiters_bytes_max;
+  size_t memory_used[MEMORY_USES];
 };
 
 struct waiter;

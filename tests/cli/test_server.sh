@@ -15,6 +15,8 @@ complains_kind=$("$HOLDFAST" ls --kind lists 2>&1)
 "$HOLDFAST" -o table ls | head -1 | grep -Eq '^NAME +KIND +LENGTH' || fail "ls has a heading"
 json_holds 'd["maxsize"] == 5 and d["kind"] == "queue" and d["length"] == 0' info app/work
 json_holds 'd["objects"] == 3 and d["sessions"] >= 1 and d["version"] and d["uptime_ms"] >= 0' info
+json_holds 'd["memory_bytes"] > 0 and d["memory_bytes_max"] == 8 << 30 and d["memory_sessions"] > 0 and 0 < d["memory_waiters_max"] < d["memory_bytes_max"]' info
+json_holds 'sum(d["memory_" + use] for use in "containers values shared index references sessions waiters windows scratch reclaimed".split()) == d["memory_bytes"]' info
 "$HOLDFAST" -o table info | grep -Eq '^objects +3$' || fail "info is a table for people"
 "$HOLDFAST" -o raw info other | grep -Fxq $'kind\tlist' || fail "info has raw lines"
 complains 1 NO_SUCH_OBJECT info nothing

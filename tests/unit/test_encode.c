@@ -237,7 +237,8 @@ static void test_encode_exchange_and_flush_and_server(void **state) {
   struct reply_flushed report = {.received = 10, .finished = 9, .failed = 1, .failures_count = 1};
   report.failures[0] = (struct reply_failure){8, HF_REASON_QUEUE_FULL, true};
   struct reply flushed = {.shape = REPLY_FLUSHED, .flushed = &report};
-  struct reply_server numbers = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  struct reply_server numbers = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
+  numbers.memory_used[MEMORY_WAITERS] = 14;
   struct reply server = {.shape = REPLY_SERVER, .server = &numbers};
   Holdfast__Response *response = check(&nothing_found);
   assert_true(response->exchange->swapped && !response->exchange->found);
@@ -253,6 +254,11 @@ static void test_encode_exchange_and_flush_and_server(void **state) {
   assert_int_equal(response->server->memory_bytes, 8);
   assert_int_equal(response->server->shared_cells, 10);
   assert_int_equal(response->server->shared_places, 11);
+  assert_int_equal(response->server->memory_bytes_max, 12);
+  assert_int_equal(response->server->n_memory, MEMORY_USES);
+  assert_string_equal(response->server->memory[MEMORY_WAITERS]->name, "waiters");
+  assert_int_equal(response->server->memory[MEMORY_WAITERS]->bytes, 14);
+  assert_int_equal(response->server->memory[MEMORY_WAITERS]->bytes_max, 13);
   drop(response);
 }
 

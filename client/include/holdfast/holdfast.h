@@ -190,10 +190,22 @@ HF_API const char *hf_conn_path(hf_conn *conn);
 /* Why it is not shared memory, a sentence; "" when it is. Static. */
 HF_API const char *hf_conn_path_reason(hf_conn *conn);
 
+#define HF_MEMORY_USES_MAX 16
+
+/* What the server's memory is used for, e.g. "values", "waiters". */
+struct hf_memory_use {
+  char name[16];
+  uint64_t bytes;
+  uint64_t bytes_max; /* 0: no more than all together */
+};
+
 struct hf_server_info {
   char version[32];
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes;
-  uint64_t deadlocks; /* seen since the start */
+  uint64_t deadlocks;        /* seen since the start */
+  uint64_t memory_bytes_max; /* --memory-max; of it memory_bytes are used: */
+  size_t memory_count;
+  struct hf_memory_use memory[HF_MEMORY_USES_MAX];
 };
 HF_CHECKED hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info);
 

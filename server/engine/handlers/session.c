@@ -209,9 +209,12 @@ hf_reason handle_server_info(struct call *call) {
       .connections = engine->peers.count,
       .memory_bytes = engine->memory.total,
       .deadlocks = engine->deadlocks,
+      .memory_bytes_max = engine->memory.max,
+      .waiters_bytes_max = memory_waiters_max(&engine->memory),
       .shared_cells = engine->shared_cells,
       .shared_places = segments->count ? segments->count(segments->ctx) : 0,
   };
+  memcpy(server->memory_used, engine->memory.used, sizeof server->memory_used);
   call->reply->shape = REPLY_SERVER;
   call->reply->server = server;
   return HF_REASON_NONE;
