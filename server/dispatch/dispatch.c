@@ -47,9 +47,9 @@ static void remember_close(void *ctx, uint64_t connection) {
   turn_add_delivery(dispatch->turn, connection, &(struct sp_route){0}, NULL);
 }
 
-static int find_process(void *ctx, struct bytes machine, uint64_t id) {
+static int find_process(void *ctx, struct bytes machine, uint64_t id, bool is_local) {
   struct dispatch *dispatch = ctx;
-  return processes_open(&dispatch->processes, machine, id);
+  return processes_open(&dispatch->processes, machine, id, is_local);
 }
 
 static void watch_process(void *ctx, int process, uint64_t session) {
@@ -62,9 +62,9 @@ static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
   return processes_have_thread(id, thread);
 }
 
-static void forget_process(void *ctx, int process) {
+static void forget_process(void *ctx, int process, uint64_t session) {
   struct dispatch *dispatch = ctx;
-  processes_forget(&dispatch->processes, process);
+  processes_forget(&dispatch->processes, process, session);
 }
 
 static void remember_deadlock(void *ctx, const char *circle) {

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -12,8 +15,41 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 64
-/* Tags are never 0. */
+/* Handles are never 0. */
 #define STOP_TAG 0
+
+struct process {
+  int handle;
+  int descriptor;
+  uint64_t id;
+  bool is_local;         /* some local client has named it */
+  size_t users;          /* sessions that have the handle */
+  struct map64 watchers; /* session -> non-NULL: to be told of its end */
+};
+
+/* Of one session after the other, because the mutex must not be held while it is told. 0: none. */
+static uint64_t next_watcher(struct processes *processes, int handle) {
+  size_t position = 0;
+  uint64_t session = 0;
+  void *unused;
+  pthread_mutex_lock(&processes->mutex);
+  struct process *process = map64_get(&processes->by_handle, (uint64_t)handle);
+  struct pollfd end = {.fd = process ? process->descriptor : -1, .events = POLLIN};
+  /* The event may be of one that had the handle before. */
+  if (process && poll(&end, 1, 0) == 1 &&
+      map64_next(&process->watchers, &position, &session, &unused)) {
+    map64_remove(&process->watchers, session);
+  }
+  pthread_mutex_unlock(&processes->mutex);
+  return session;
+}
+
+static void tell(struct processes *processes, int handle) {
+  uint64_t session;
+  while ((session = next_watcher(processes, handle))) {
+    processes->ended(processes->ctx, session);
+  }
+}
 
 static void *run(void *arg) {
   struct processes *processes = arg;
@@ -24,7 +60,7 @@ static void *run(void *arg) {
       if (events[i].data.u64 == STOP_TAG) {
         return NULL;
       }
-      processes->ended(processes->ctx, events[i].data.u64);
+      tell(processes, (int)events[i].data.u64);
     }
   }
 }
@@ -48,9 +84,10 @@ static void close_both(struct processes *processes) {
   }
 }
 
-bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t tag),
+bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t session),
                      void *ctx) {
   *processes = (struct processes){.ended = ended, .ctx = ctx, .max = half_of_descriptors()};
+  pthread_mutex_init(&processes->mutex, NULL);
   processes->machine_len = machine_id(processes->machine, sizeof processes->machine);
   processes->poll = epoll_create1(EPOLL_CLOEXEC);
   processes->stop = eventfd(0, EFD_CLOEXEC);
@@ -72,7 +109,7 @@ void processes_stop(struct processes *processes) {
 }
 
 /* -1: it can't be had. */
-static int open_process(pid_t id) {
+static int open_descriptor(pid_t id) {
   int process = (int)syscall(SYS_pidfd_open, id, 0);
   if (process < 0 && errno == ESRCH) {
     return eventfd(1, EFD_CLOEXEC); /* readable, as that of a process that has ended */
@@ -86,30 +123,119 @@ static bool agrees(const struct processes *processes, struct bytes machine, size
          memcmp(machine.data, processes->machine, len) == 0;
 }
 
-int processes_open(struct processes *processes, struct bytes machine, uint64_t id) {
+static bool has_ended(const struct process *process) {
+  struct pollfd end = {.fd = process->descriptor, .events = POLLIN};
+  return poll(&end, 1, 0) == 1;
+}
+
+static bool has_room(const struct processes *processes, bool is_local) {
+  return processes->by_handle.count < processes->max &&
+         (is_local || processes->remote_count < processes->max / 2);
+}
+
+static int next_handle(struct processes *processes) {
+  do {
+    processes->last_handle = processes->last_handle < INT_MAX ? processes->last_handle + 1 : 1;
+  } while (map64_get(&processes->by_handle, (uint64_t)processes->last_handle));
+  return processes->last_handle;
+}
+
+/* NULL: no room, no descriptor or no memory. */
+static struct process *add_process(struct processes *processes, uint64_t id, bool is_local) {
+  struct process *process = has_room(processes, is_local) ? malloc(sizeof *process) : NULL;
+  if (!process) {
+    return NULL;
+  }
+  *process = (struct process){.handle = next_handle(processes),
+                              .descriptor = open_descriptor((pid_t)id),
+                              .id = id,
+                              .is_local = is_local};
+  if (process->descriptor >= 0 &&
+      map64_set(&processes->by_handle, (uint64_t)process->handle, process)) {
+    if (map64_set(&processes->by_id, id, process)) {
+      processes->remote_count += !is_local;
+      return process;
+    }
+    map64_remove(&processes->by_handle, (uint64_t)process->handle);
+  }
+  if (process->descriptor >= 0) {
+    close(process->descriptor);
+  }
+  free(process);
+  return NULL;
+}
+
+/* The one that has the id now. */
+static struct process *find_process(struct processes *processes, uint64_t id, bool is_local) {
+  struct process *process = map64_get(&processes->by_id, id);
+  bool is_new = process && has_ended(process) && (kill((pid_t)id, 0) == 0 || errno != ESRCH);
+  if (!process || is_new) {
+    return add_process(processes, id, is_local);
+  }
+  if (is_local && !process->is_local) {
+    process->is_local = true;
+    processes->remote_count--;
+  }
+  return process;
+}
+
+int processes_open(struct processes *processes, struct bytes machine, uint64_t id, bool is_local) {
   if (!agrees(processes, machine, MACHINE_BOOT_ID_BYTES)) {
     return PROCESS_ELSEWHERE;
   }
   bool is_seen = machine.len == processes->machine_len && agrees(processes, machine, machine.len);
-  if (!is_seen || id == 0 || id > INT_MAX || processes->count >= processes->max) {
+  if (!is_seen || id == 0 || id > INT_MAX) {
     return PROCESS_HIDDEN;
   }
-  int process = open_process((pid_t)id);
-  processes->count += process >= 0;
-  return process >= 0 ? process : PROCESS_HIDDEN;
+  pthread_mutex_lock(&processes->mutex);
+  struct process *process = find_process(processes, id, is_local);
+  if (process) {
+    process->users++;
+  }
+  int handle = process ? process->handle : PROCESS_HIDDEN;
+  pthread_mutex_unlock(&processes->mutex);
+  return handle;
 }
 
-void processes_watch(struct processes *processes, int process, uint64_t tag) {
-  if (!add(processes->poll, EPOLL_CTL_MOD, process, tag)) {
-    add(processes->poll, EPOLL_CTL_ADD, process, tag); /* failing that, the grace time will do */
+void processes_watch(struct processes *processes, int handle, uint64_t session) {
+  pthread_mutex_lock(&processes->mutex);
+  struct process *process = map64_get(&processes->by_handle, (uint64_t)handle);
+  uint64_t tag = (uint64_t)handle;
+  /* Failing that, the grace time will do. */
+  if (process && map64_set(&process->watchers, session, process) &&
+      !add(processes->poll, EPOLL_CTL_MOD, process->descriptor, tag)) {
+    add(processes->poll, EPOLL_CTL_ADD, process->descriptor, tag);
   }
+  pthread_mutex_unlock(&processes->mutex);
 }
 
 bool processes_have_thread(uint64_t id, uint32_t thread) {
   return syscall(SYS_tgkill, (pid_t)id, (pid_t)thread, 0) == 0 || errno != ESRCH;
 }
 
-void processes_forget(struct processes *processes, int process) {
-  processes->count--;
-  close(process);
+static void remove_process(struct processes *processes, struct process *process) {
+  map64_remove(&processes->by_handle, (uint64_t)process->handle);
+  if (map64_get(&processes->by_id, process->id) == process) {
+    map64_remove(&processes->by_id, process->id);
+  }
+  processes->remote_count -= !process->is_local;
+  close(process->descriptor);
+  map64_deinit(&process->watchers);
+  free(process);
+  if (processes->by_handle.count == 0) {
+    map64_deinit(&processes->by_handle);
+    map64_deinit(&processes->by_id);
+  }
+}
+
+void processes_forget(struct processes *processes, int handle, uint64_t session) {
+  pthread_mutex_lock(&processes->mutex);
+  struct process *process = map64_get(&processes->by_handle, (uint64_t)handle);
+  if (process) {
+    map64_remove(&process->watchers, session);
+    if (--process->users == 0) {
+      remove_process(processes, process);
+    }
+  }
+  pthread_mutex_unlock(&processes->mutex);
 }

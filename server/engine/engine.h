@@ -68,8 +68,8 @@ struct engine_sink {
   void (*close)(void *ctx, uint64_t connection);
   /* A client tells where it runs: a handle of its process, or PROCESS_HIDDEN or PROCESS_ELSEWHERE.
    * forget: the handle is not needed any more. NULL: nobody can look at processes. */
-  int (*find_process)(void *ctx, struct bytes machine, uint64_t id);
-  void (*forget_process)(void *ctx, int process);
+  int (*find_process)(void *ctx, struct bytes machine, uint64_t id, bool is_local);
+  void (*forget_process)(void *ctx, int process, uint64_t session);
   /* The session lost its connection: call engine_process_ended when the process has ended. */
   void (*watch_process)(void *ctx, int process, uint64_t session);
   /* Whether the process of that id, which was found, may have a thread of that id now. */

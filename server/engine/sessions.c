@@ -129,7 +129,7 @@ void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *s
 
 void core_forget_process(struct engine *engine, struct session *session) {
   if (session->process >= 0) {
-    engine->sink.forget_process(engine->sink.ctx, session->process);
+    engine->sink.forget_process(engine->sink.ctx, session->process, session->serial);
   }
 }
 
@@ -140,7 +140,8 @@ void core_locate_session(struct engine *engine, struct session *session, struct 
     return;
   }
   core_forget_process(engine, session);
-  session->process = engine->sink.find_process(engine->sink.ctx, machine, process);
+  session->process = engine->sink.find_process(engine->sink.ctx, machine, process,
+                                               session->address->number == ADDRESS_LOCAL);
   session->process_id = process;
 }
 

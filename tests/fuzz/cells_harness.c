@@ -48,12 +48,14 @@ static void close_connection(void *ctx, uint64_t connection) {
   harness->to_close = connection;
 }
 
-static int find_process(void *ctx, struct bytes machine, uint64_t id) {
+static int find_process(void *ctx, struct bytes machine, uint64_t id, bool is_local) {
   (void)ctx;
+  (void)is_local;
   return machine.data[0] == 'h' ? (int)id : -2; /* PROCESS_HIDDEN */
 }
 
-static void forget_process(void *ctx, int process) {
+static void forget_process(void *ctx, int process, uint64_t session) {
+  (void)session;
   (void)ctx;
   require(process > 0);
 }

@@ -176,13 +176,15 @@ static void close_connection(void *ctx, uint64_t connection) {
   write_down(ctx, "%" PRIu64 " closed\n", connection);
 }
 
-static int find_process(void *ctx, struct bytes machine, uint64_t id) {
+static int find_process(void *ctx, struct bytes machine, uint64_t id, bool is_local) {
   (void)ctx;
+  (void)is_local;
   (void)machine;
   return (int)id;
 }
 
-static void forget_process(void *ctx, int process) {
+static void forget_process(void *ctx, int process, uint64_t session) {
+  (void)session;
   write_down(ctx, "process %d forgotten\n", process);
 }
 

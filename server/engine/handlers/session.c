@@ -65,13 +65,13 @@ hf_reason handle_open_session(struct call *call) {
     session_free(session);
     return HF_REASON_NO_MEMORY;
   }
+  session->address = address_share(peer->address);
+  session->address->sessions++;
   core_locate_session(engine, session, bytes_of(message->machine.data, message->machine.len),
                       message->process);
   session->number = ++engine->next_session_number;
   session->window.secret =
       value_hash(&engine->config.hash_key, value_uint(session->number)); /* its client numbers */
-  session->address = address_share(peer->address);
-  session->address->sessions++;
   session_account(session, &engine->memory);
   core_bind_session(engine, call->now_ns, session, peer);
   answer_session(call, session);
