@@ -1,4 +1,5 @@
 /* holdfastd: command line in, exit status out. */
+#include "server/memory/heap.h"
 #include "server/options.h"
 #include "server/process.h"
 #include "server/server.h"
@@ -7,6 +8,7 @@
 
 int main(int argc, char **argv) {
   struct options options;
+  heap_configure();
   process_fill_descriptors();
   if (!options_parse(&options, argc, argv)) {
     fprintf(stderr, "holdfastd: %s\nSee holdfastd --help.\n", options.error);

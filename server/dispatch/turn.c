@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define DELIVERIES_KEPT_MAX 1024
+
 void turn_pool_init(struct turn_pool *pool) {
   pool->free = NULL;
   pthread_mutex_init(&pool->mutex, NULL);
@@ -33,7 +35,17 @@ struct turn *turn_acquire(struct turn_pool *pool) {
   return turn;
 }
 
+/* One turn may deliver to all who wait; the next ones need not keep what that took. */
+static void trim_deliveries(struct turn *turn) {
+  if (turn->deliveries_capacity > DELIVERIES_KEPT_MAX) {
+    free(turn->deliveries);
+    turn->deliveries = NULL;
+    turn->deliveries_capacity = 0;
+  }
+}
+
 void turn_release(struct turn_pool *pool, struct turn *turn) {
+  trim_deliveries(turn);
   arena_reset(&turn->arena);
   turn->requests_count = 0;
   pthread_mutex_lock(&pool->mutex);
