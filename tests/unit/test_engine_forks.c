@@ -1,5 +1,6 @@
 /* Stories of forked children: what their parents refer to is theirs too. */
 #include "proto/limits.h"
+#include "server/engine/core.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -135,6 +136,20 @@ static void test_fork_refuses_a_name_that_is_taken(void **state) {
 
 #define FORK_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void test_fork_child_is_counted_as_another_session(void **state) {
+  (void)state;
+  const struct memory *memory = &story.engine->memory;
+  story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0);
+  size_t sessions = memory->used[MEMORY_SESSIONS], references = memory->used[MEMORY_REFERENCES];
+  fork_session(2, CHILD, 0);
+  assert_true(memory->used[MEMORY_SESSIONS] >= sessions + sizeof(struct session));
+  assert_int_equal(memory->used[MEMORY_REFERENCES], 2 * references);
+  story_close_session(&story, 1);
+  story_close_session(&story, 2);
+  story_pass_ms(&story, GRACE_MS);
+  assert_int_equal(memory->total, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       FORK_TEST(test_fork_child_has_what_the_parent_drops),
@@ -143,6 +158,7 @@ int main(void) {
       FORK_TEST(test_fork_of_a_child_that_has_come_is_like_others),
       FORK_TEST(test_fork_that_is_taken_back_leaves_nothing),
       FORK_TEST(test_fork_refuses_a_name_that_is_taken),
+      FORK_TEST(test_fork_child_is_counted_as_another_session),
   };
   return cmocka_run_group_tests_name("engine_forks", tests, NULL, NULL);
 }

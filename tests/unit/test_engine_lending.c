@@ -1,6 +1,7 @@
 /* Stories of large objects that are lent to be worked on: who waits for them meanwhile, and how that
  * ends. */
 #include "proto/limits.h"
+#include "server/engine/core.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -258,6 +259,36 @@ static void test_lending_charges_scratch_before_it_is_taken(void **state) {
   story_expect(&story, "1 <- #2 RESOURCE_EXHAUSTED MEMORY_FULL\n");
 }
 
+static size_t used(enum memory_use use) {
+  return story.engine->memory.used[use];
+}
+
+static void test_lending_counts_memory_until_it_is_brought_back(void **state) {
+  (void)state;
+  const size_t values = used(MEMORY_VALUES);
+  send_sort(1, 1, STORY_WAIT_FOREVER);
+  assert_true(used(MEMORY_SCRATCH) >= ITEMS * sizeof(struct value));
+  assert_int_equal(used(MEMORY_VALUES), values);
+  assert_true(story_run_job(&story));
+  assert_int_equal(used(MEMORY_SCRATCH), 0);
+  assert_true(used(MEMORY_VALUES) >=
+              ITEMS * sizeof(struct value)); /* sorted, its leaves are full */
+  assert_int_equal(used(MEMORY_WAITERS), 0);
+}
+
+static void test_lending_counts_what_is_deleted_meanwhile(void **state) {
+  (void)state;
+  const size_t values = used(MEMORY_VALUES);
+  send_sort(1, 1, STORY_WAIT_FOREVER);
+  send_delete(3, 1);
+  assert_true(used(MEMORY_VALUES) < values / 2);
+  assert_true(used(MEMORY_RECLAIMED) >= values);
+  assert_true(story_run_job(&story));
+  engine_note_freed(story.engine, engine_free_buried(engine_take_buried(story.engine)));
+  assert_int_equal(used(MEMORY_RECLAIMED), 0);
+  assert_int_equal(used(MEMORY_SCRATCH), 0);
+}
+
 static void test_lending_counts_references_of_what_is_repeated(void **state) {
   (void)state;
   Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
@@ -295,6 +326,8 @@ int main(void) {
       STORY(test_lending_may_be_left_when_the_engine_goes),
       STORY(test_lending_makes_a_transaction_wait),
       STORY(test_lending_charges_scratch_before_it_is_taken),
+      STORY(test_lending_counts_memory_until_it_is_brought_back),
+      STORY(test_lending_counts_what_is_deleted_meanwhile),
       STORY(test_lending_counts_references_of_what_is_repeated),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
