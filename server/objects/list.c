@@ -30,6 +30,21 @@ size_t list_memory_bytes(const struct list *list) {
   return list->memory_bytes;
 }
 
+/* One short list's leaf and free places are not repeated with it. */
+bool list_bytes_of_copies(const struct list *list, uint64_t copies, size_t *bytes) {
+  size_t once = list->memory_bytes, count = list->len;
+  if (count <= LEAF_SLOTS) {
+    once = count * sizeof(struct value);
+    for (size_t at = 0; at < list->len; at += count) {
+      count = list->len - at;
+      const struct value *items = list_run(list, at, &count);
+      once += list_items_bytes(items, count);
+    }
+    once += once / 64; /* leaves' and nodes' own */
+  }
+  return !__builtin_mul_overflow(once, copies, bytes);
+}
+
 /* ---- reading */
 
 struct value list_at(const struct list *list, size_t position) {

@@ -52,6 +52,8 @@ void list_init(struct list *list);
 void list_deinit(struct list *list); /* releases the items: n */
 /* What the items and their tree take: a function of what was done to the list. O(1) */
 size_t list_memory_bytes(const struct list *list);
+/* About what so many more copies of its items would add to that. false: more than there can be. */
+bool list_bytes_of_copies(const struct list *list, uint64_t copies, size_t *bytes);
 /* Borrowed item; position < len. */
 struct value list_at(const struct list *list, size_t position);
 /* The items from position on that lie together, borrowed, until the list changes: *count of them,

@@ -251,6 +251,27 @@ static void test_list_repeat_shares_and_counts(void **state) {
 }
 
 /* Half a minute and more, if each insertion moved a good part of the items. */
+static void test_list_bytes_of_copies_are_about_those_of_repeating(void **state) {
+  (void)state;
+  const size_t counts[] = {1, 2, 100, 10000};
+  for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+    struct list list, removed;
+    size_t expected;
+    list_init(&list);
+    list_init(&removed);
+    for (size_t j = 0; j < counts[i]; j++) {
+      list_append(&list, text("a text of more than fourteen bytes"));
+    }
+    size_t once = list_memory_bytes(&list);
+    assert_true(list_bytes_of_copies(&list, 999, &expected));
+    assert_false(list_bytes_of_copies(&list, SIZE_MAX / 8, &(size_t){0}));
+    assert_int_equal(list_repeat(&list, 1000, &removed, NULL), HF_REASON_NONE);
+    assert_in_range(list_memory_bytes(&list) - once, expected - expected / 10,
+                    expected + expected / 10);
+    list_deinit(&list);
+  }
+}
+
 static void test_list_insertion_anywhere_is_cheap(void **state) {
   (void)state;
   struct list list;
@@ -492,6 +513,7 @@ int main(void) {
       LIST_TEST(test_list_sort_of_one_of_anything_is_fine),
       LIST_TEST(test_list_sort_of_one_long_text_many_times_is_quick),
       LIST_TEST(test_list_repeat_shares_and_counts),
+      LIST_TEST(test_list_bytes_of_copies_are_about_those_of_repeating),
       LIST_TEST(test_list_insertion_anywhere_is_cheap),
       LIST_TEST(test_list_that_is_stopped_is_as_it_was),
       LIST_TEST(test_list_scratch_is_what_is_said),

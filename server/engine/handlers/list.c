@@ -408,11 +408,6 @@ static hf_reason repeat(struct job *job) {
   return list_repeat(job->list, job->times, &job->removed, &stop);
 }
 
-/* The bytes of so many copies of the list, as they are counted. false: more than there can be. */
-static bool bytes_of_copies(const struct list *list, uint64_t copies, size_t *bytes) {
-  return !__builtin_mul_overflow(list_memory_bytes(list), copies, bytes);
-}
-
 hf_reason handle_list_repeat_in_place(struct call *call) {
   const struct list *list = &call->object->list;
   int64_t count = call->message->list_repeat_in_place->count;
@@ -423,7 +418,7 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
   if (!call->job &&
-      (!bytes_of_copies(list, copies, &bytes) || !core_has_room(call->engine, bytes))) {
+      (!list_bytes_of_copies(list, copies, &bytes) || !core_has_room(call->engine, bytes))) {
     return HF_REASON_MEMORY_FULL;
   }
   return call_work(call, &job, list->len * copies / 8, bytes);
