@@ -1,5 +1,4 @@
 /* holdfastd: command line in, exit status out. */
-#include "server/memory/heap.h"
 #include "server/options.h"
 #include "server/process.h"
 #include "server/server.h"
@@ -8,7 +7,6 @@
 
 int main(int argc, char **argv) {
   struct options options;
-  heap_configure();
   process_fill_descriptors();
   if (!options_parse(&options, argc, argv)) {
     fprintf(stderr, "holdfastd: %s\nSee holdfastd --help.\n", options.error);

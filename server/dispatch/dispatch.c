@@ -111,7 +111,6 @@ static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   struct turn *turn = dispatch->turn;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
   struct object *buried = engine_take_buried(dispatch->engine);
-  undertaker_note_used(&dispatch->undertaker, engine_memory_bytes(dispatch->engine));
   struct job *job;
   while ((job = engine_take_job(dispatch->engine))) {
     lending_add(&dispatch->lending, job);

@@ -1,8 +1,7 @@
-/* A thread that frees large deleted containers, and gives free memory back to the machine, so that
- * nobody else waits for either.
+/* A thread that frees large deleted containers, so that nobody else waits for it.
  *
  * layer   dispatch
- * threads undertaker_bury from any; undertaker_note_used one at a time
+ * threads undertaker_bury from any
  */
 #ifndef HF_DISPATCH_UNDERTAKER_H
 #define HF_DISPATCH_UNDERTAKER_H
@@ -11,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct object;
 
@@ -21,11 +19,7 @@ struct undertaker {
   pthread_t thread;
   struct object *buried; /* what engine_take_buried answered */
   bool stopping;
-  bool trim_wanted;
-  size_t untrimmed_bytes;    /* freed since memory was given back */
-  uint64_t trim_ns;          /* not before that */
   atomic_size_t freed_bytes; /* not yet told by undertaker_take_freed */
-  size_t used_max; /* since memory was given back, of what undertaker_note_used was told */
 };
 
 /* false: no thread could be started. */
@@ -36,7 +30,5 @@ void undertaker_stop(struct undertaker *undertaker);
 void undertaker_bury(struct undertaker *undertaker, struct object *buried);
 /* Bytes that were freed since the last call. */
 size_t undertaker_take_freed(struct undertaker *undertaker);
-/* So many bytes are in use: when that is much less than it was, memory is given back. */
-void undertaker_note_used(struct undertaker *undertaker, size_t used_bytes);
 
 #endif

@@ -120,10 +120,6 @@ size_t engine_free_buried(struct object *buried) {
   return bytes;
 }
 
-size_t engine_memory_bytes(const struct engine *engine) {
-  return engine->memory.total;
-}
-
 void engine_note_freed(struct engine *engine, size_t bytes) {
   memory_refund(&engine->memory, MEMORY_RECLAIMED, bytes);
 }

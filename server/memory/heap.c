@@ -1,23 +1,11 @@
-#include "server/memory/heap.h"
+/* How malloc's memory goes back to the machine: jemalloc reads this before the first allocation.
+ *
+ * Pages that are free for a second go back, by threads of jemalloc's own; no other thread waits for
+ * that. Sanitized builds keep their sanitizer's malloc.
+ *
+ * source  jemalloc(3), "TUNING"
+ */
+extern const char *malloc_conf;
 
-#include <stdlib.h> /* tells which library it is */
-
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
-void heap_configure(void) {
-#ifdef __GLIBC__
-  mallopt(M_ARENA_MAX, 1);
-  mallopt(M_MMAP_THRESHOLD, HEAP_MMAP_BYTES); /* fixed: else it rises with what is freed */
-  mallopt(M_MMAP_MAX, HEAP_MMAPS_MAX);
-  mallopt(M_TRIM_THRESHOLD, HEAP_TOP_BYTES);
-  mallopt(M_TOP_PAD, 1 << 20);
-#endif
-}
-
-void heap_trim(void) {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
+__attribute__((visibility("default"))) const char *malloc_conf =
+    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";

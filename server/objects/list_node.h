@@ -16,12 +16,14 @@
 
 #ifndef LEAF_SHIFT /* smaller in a test of tall trees */
 #define LEAF_SHIFT 8
+#define LEAF_SLOTS 255u /* with its counts no more than a page */
 #define FANOUT_SHIFT 6
 /* Levels the tree grows by at most within a transaction: for two, each insertion of
  * HF_TRANSACTION_COUNT_MAX would have to split more than one leaf. */
 #define HEIGHT_GROWTH_MAX 1
-#endif
+#else
 #define LEAF_SLOTS (1u << LEAF_SHIFT)
+#endif
 #define LEAF_SLOTS_MIN (LEAF_SLOTS * 3 / 8) /* a leaf with fewer is joined with another */
 #define FANOUT (1u << FANOUT_SHIFT)
 #define FANOUT_LOW (FANOUT * 3 / 8) /* a node with fewer is joined with another */

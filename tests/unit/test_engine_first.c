@@ -1,4 +1,5 @@
 /* Stories of those who wait for the first of several things. */
+#include "server/engine/core.h"
 #include "tests/support/messages.h"
 
 #include <setjmp.h>
@@ -295,6 +296,8 @@ static void test_drain_answers_it(void **state) {
 static void test_thousands_each_in_its_turn(void **state) {
   (void)state;
   enum { CROWD = 5000 };
+  story.engine->memory.max = (size_t)128
+                             << 20; /* a quarter of it for waiters, half of that from here */
   for (uint64_t i = 0; i < CROWD; i++) {
     uint64_t connection = 100 + i / 1000;
     if (i % 1000 == 0) {
