@@ -38,7 +38,39 @@ static bool is_behind_window(const struct writer *writer) {
   return writer->len >= writer->from + writer->room;
 }
 
+#define VARINT_BYTES_MAX 10
+#define SMALL_BYTES 64 /* a sequence, and two numbers in a message */
+#define SMALL_BYTES_MAX ((size_t)1 << 10)
+
+/* Seven bits a byte, at least one. */
+static size_t varint_len(uint64_t number) {
+  size_t bits = 64 - (size_t)__builtin_clzll(number | 1);
+  return (bits * 9 + 64) / 64;
+}
+
+static size_t write_varint(uint8_t *at, uint64_t number) {
+  size_t len = 0;
+  for (; number >= 0x80; number >>= 7) {
+    at[len++] = (uint8_t)(number | 0x80);
+  }
+  at[len++] = (uint8_t)number;
+  return len;
+}
+
 static void put_varint(struct writer *writer, uint64_t number) {
+  if (number < 0x80) { /* tags, nearly all of them */
+    put_byte(writer, (uint8_t)number);
+    return;
+  }
+  if (writer->room == 0) {
+    writer->len += varint_len(number);
+    return;
+  }
+  size_t offset = writer->len - writer->from; /* as in put_byte */
+  if (offset < writer->room && writer->room - offset >= VARINT_BYTES_MAX) {
+    writer->len += write_varint(writer->at + offset, number);
+    return;
+  }
   while (number >= 0x80) {
     put_byte(writer, (uint8_t)(number | 0x80));
     number >>= 7;
@@ -525,9 +557,29 @@ size_t encode_reply_len(const struct reply *reply, const char *version) {
   return writer.len;
 }
 
-void encode_reply(const struct reply *reply, const char *version, uint8_t *body) {
+size_t encode_reply_small_bytes(const struct reply *reply) {
+  if (reply->reason) {
+    return 0;
+  }
+  switch (reply->shape) {
+    case REPLY_NOTHING:
+    case REPLY_FLAG:
+    case REPLY_COUNT:
+    case REPLY_GRANT:
+      return SMALL_BYTES;
+    case REPLY_VALUE: {
+      size_t bytes = reply_bytes_of(reply->value);
+      return bytes <= SMALL_BYTES_MAX ? bytes : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
+size_t encode_reply(const struct reply *reply, const char *version, uint8_t *body) {
   struct writer writer = {.at = body, .room = SIZE_MAX, .version = version};
   put_response(&writer, reply);
+  return writer.len;
 }
 
 void encode_part(const struct reply *reply, const char *version, struct encoding *encoding,

@@ -128,18 +128,34 @@ static size_t part_of(const struct outbox *outbox, size_t len) {
   return room < len ? room : len;
 }
 
-static void put_head(struct outbox *outbox, const struct sp_route *route) {
+static void put_head(struct outbox *outbox, const struct sp_route *route, size_t body_len) {
   uint8_t *at = buffer_end(&outbox->encoded);
-  size_t prefix_len = sp_prefix_write(outbox->transport, at, route->len + outbox->body_len);
+  size_t prefix_len = sp_prefix_write(outbox->transport, at, route->len + body_len);
   memcpy(at + prefix_len, route->words, route->len);
   outbox->encoded.len += prefix_len + route->len;
+}
+
+/* Most replies: small, and nothing waits before them. Encoded in one pass, body before head.
+ * false: nothing is done, encode_some() sees to it. */
+static bool encode_small(struct outbox *outbox, const struct sp_route *route,
+                         const struct reply *reply) {
+  size_t most = encode_reply_small_bytes(reply);
+  size_t head_len = sp_prefix_bytes(outbox->transport) + route->len;
+  if (most == 0 || outbox_encoded_bytes(outbox) >= OUTBOX_BYTES_MAX ||
+      !buffer_reserve(&outbox->encoded, head_len + most)) {
+    return false;
+  }
+  size_t body_len = encode_reply(reply, outbox->version, buffer_end(&outbox->encoded) + head_len);
+  assert(body_len <= most);
+  put_head(outbox, route, body_len);
+  outbox->encoded.len += body_len;
+  return true;
 }
 
 static void put_body(struct outbox *outbox, const struct reply *reply, size_t len) {
   uint8_t *at = buffer_end(&outbox->encoded);
   if (len == outbox->body_len) {
-    encode_reply(reply, outbox->version, at);
-    outbox->encoding.done = len;
+    outbox->encoding.done = encode_reply(reply, outbox->version, at);
   } else {
     encode_part(reply, outbox->version, &outbox->encoding, at, len);
   }
@@ -163,7 +179,7 @@ static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *i
     return part == 0 || outbox_encoded_bytes(outbox) > 0;
   }
   if (begins) {
-    put_head(outbox, &item->route);
+    put_head(outbox, &item->route, outbox->body_len);
   }
   if (outbox->body_len > 0) {
     put_body(outbox, item->reply, room - head_len);
@@ -194,6 +210,10 @@ static void log_failure(const struct outbox *outbox, const struct reply *reply) 
 }
 
 bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct reply *reply) {
+  if (outbox->count == 0 && encode_small(outbox, route, reply)) {
+    reply_release(reply);
+    return true;
+  }
   struct outbox_item item = {.route = *route, .reply = reply};
   bool is_done = false;
   bool has_memory = outbox->count > 0 || encode_some(outbox, &item, &is_done);
