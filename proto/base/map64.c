@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
-#define CAPACITY_MIN 8
 
 static size_t home_of(const struct map64 *map, uint64_t key) {
   if (map->secret) {
@@ -58,15 +57,14 @@ static bool resize(struct map64 *map, size_t capacity) {
 }
 
 static bool grow(struct map64 *map) {
-  return resize(map, map->capacity ? map->capacity * 2 : CAPACITY_MIN);
+  return resize(map, map->capacity ? map->capacity * 2 : MAP64_CAPACITY_MIN);
 }
 
-/* An eighth full is far enough from growing that the table does not go to and fro. */
 void map64_trim(struct map64 *map) {
-  if (map->capacity <= CAPACITY_MIN || map->count * 8 > map->capacity) {
+  if (!map64_is_sparse(map)) {
     return;
   }
-  size_t capacity = CAPACITY_MIN;
+  size_t capacity = MAP64_CAPACITY_MIN;
   while (capacity < map->count * 4) {
     capacity *= 2;
   }

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MAP64_CAPACITY_MIN 8
+
 struct map64_slot {
   uint64_t key; /* 0: free */
   void *value;
@@ -32,6 +34,11 @@ void map64_deinit(struct map64 *map);
 /* Bytes of memory its table takes. */
 static inline size_t map64_bytes(const struct map64 *map) {
   return map->capacity ? chunk_bytes(map->capacity * sizeof *map->slots) : 0;
+}
+/* Whether map64_trim gives memory back: an eighth full is far enough from growing that the table does
+ * not go to and fro. */
+static inline bool map64_is_sparse(const struct map64 *map) {
+  return map->capacity > MAP64_CAPACITY_MIN && map->count * 8 <= map->capacity;
 }
 /* Whether a key that is not there makes the table twice as large. */
 bool map64_grows_next(const struct map64 *map);

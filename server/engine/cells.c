@@ -75,7 +75,7 @@ bool core_attach_cells(const struct engine *engine, struct session *session,
     return true;
   }
   if (!core_may_note(engine, &session->cells) ||
-      !map64_set(&session->cells, object->id, cells->share)) {
+      !session_set(session, &session->cells, object->id, cells->share)) {
     return false;
   }
   cell_share_acquire(cells->share);

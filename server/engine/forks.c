@@ -39,7 +39,7 @@ static bool inherit_references(struct engine *engine, const struct session *pare
   void *count;
   while (map64_next(&parent->holds, &position, &id, &count)) {
     struct object *object = registry_find(&engine->registry, id);
-    if (object && !map64_set(&child->holds, id, count)) {
+    if (object && !session_set(child, &child->holds, id, count)) {
       return false;
     }
     if (object) {
@@ -56,7 +56,7 @@ static bool inherit_pipes(struct engine *engine, const struct session *parent,
   void *bits;
   while (map64_next(&parent->ends, &position, &id, &bits)) {
     struct object *object = registry_find(&engine->registry, id);
-    if (object && !map64_set(&child->ends, id, bits)) {
+    if (object && !session_set(child, &child->ends, id, bits)) {
       return false;
     }
     for (unsigned end = 0; object && end < 2; end++) {

@@ -26,17 +26,17 @@ hf_reason core_take_lock(struct call *call, struct object *object, const struct 
   struct lock *lock = object_lock(object);
   struct session *session = call->session;
   struct lock_owner owner = {session->serial, call->message->caller};
-  if (!map64_set(&session->locks, object->id, object)) {
+  if (!session_set(session, &session->locks, object->id, object)) {
     return HF_REASON_NO_MEMORY;
   }
   if (lock->depth == 0) {
     hf_reason reason = begin_lease(call, object, terms->lease_ms);
     if (reason) {
-      map64_remove(&session->locks, object->id);
+      session_remove(session, &session->locks, object->id);
       return reason;
     }
   }
-  map64_remove(&session->expired, object->id);
+  session_remove(session, &session->expired, object->id);
   lock_take(lock, owner, terms, owner_died);
   return HF_REASON_NONE;
 }
@@ -44,7 +44,7 @@ hf_reason core_take_lock(struct call *call, struct object *object, const struct 
 void core_forget_lock(struct engine *engine, struct object *object, struct lock_owner owner) {
   struct session *session = map64_get(&engine->sessions, owner.session);
   if (session) {
-    map64_remove(&session->locks, object->id);
+    session_remove(session, &session->locks, object->id);
   }
   timers_stop(&engine->timers, &object->lease);
   core_wake_lock(engine, object);
@@ -60,7 +60,7 @@ void core_end_lease(struct engine *engine, uint64_t now_ns, struct object *objec
     return;
   }
   if (session) {
-    map64_set(&session->expired, object->id, object);
+    session_set(session, &session->expired, object->id, object);
   }
   lock_abandon(lock, true);
   core_forget_lock(engine, object, owner);

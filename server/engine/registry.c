@@ -411,7 +411,11 @@ void registry_account(struct registry *registry, struct object *object) {
   struct memory *memory = registry->memory;
   size_t containers_bytes = object->memory_bytes - object->values_bytes;
   size_t bytes = chunk_bytes(sizeof *object) + content_bytes(object);
-  memory_recharge(memory, MEMORY_VALUES, &object->values_bytes, values_bytes(object));
+  size_t bytes_of_values = values_bytes(object);
+  if (bytes == object->memory_bytes && bytes_of_values == object->values_bytes) {
+    return;
+  }
+  memory_recharge(memory, MEMORY_VALUES, &object->values_bytes, bytes_of_values);
   memory_recharge(memory, MEMORY_CONTAINERS, &containers_bytes, bytes - object->values_bytes);
   object->memory_bytes = bytes;
 }

@@ -15,6 +15,7 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
       (struct session){.grace_ms = grace_ms,
                        .client = client,
                        .fixed_bytes = chunk_bytes(sizeof *session) + value_memory_bytes(client),
+                       .tables_changed = true,
                        .process = PROCESS_ELSEWHERE,
                        .timer = {.kind = TIMER_SESSION}};
   memcpy(session->id, id, sizeof session->id);
@@ -63,7 +64,6 @@ void session_free(struct session *session) {
   free(session);
 }
 
-/* Runs after each request: reads one number of each table. */
 static size_t tables_bytes(const struct session *session) {
   size_t bytes = map64_bytes(&session->window) + map64_bytes(&session->locks) +
                  map64_bytes(&session->expired) + map64_bytes(&session->permits) +
@@ -84,7 +84,8 @@ static void trim_tables(struct session *session) {
   map64_trim(&session->reservations);
 }
 
-void session_account(struct session *session, struct memory *memory) {
+void session_recount(struct session *session, struct memory *memory) {
+  session->tables_changed = false;
   trim_tables(session);
   memory_recharge(memory, MEMORY_SESSIONS, &session->tables_bytes, tables_bytes(session));
   memory_recharge(memory, MEMORY_REFERENCES, &session->references_bytes,
@@ -98,9 +99,10 @@ void session_refund(struct session *session, struct memory *memory) {
 }
 
 static void acknowledge_one(struct session *session, uint64_t sequence) {
-  struct reply *reply = sequence ? map64_get(&session->window, sequence) : NULL;
-  if (reply && !reply->pending) {
-    map64_remove(&session->window, sequence);
+  struct reply *reply = sequence ? map64_remove(&session->window, sequence) : NULL;
+  if (reply && reply->pending) {
+    (void)map64_set(&session->window, sequence, reply); /* without memory: map64_trim */
+  } else if (reply) {
     session->window_bytes -= reply_memory_bytes(reply);
     reply_release(reply);
   }
@@ -183,7 +185,7 @@ hf_reason session_check_sequence(const struct session *session, uint64_t sequenc
 }
 
 bool session_keep_reply(struct session *session, struct reply *reply) {
-  if (!map64_set(&session->window, reply->sequence, reply)) {
+  if (!session_set(session, &session->window, reply->sequence, reply)) {
     return false;
   }
   reply_acquire(reply);
@@ -191,16 +193,19 @@ bool session_keep_reply(struct session *session, struct reply *reply) {
   return true;
 }
 
-void session_note_sequence(struct session *session, uint64_t sequence) {
-  if (sequence > session->highest) {
+bool session_note_sequence(struct session *session, uint64_t sequence) {
+  bool is_highest = sequence > session->highest;
+  if (is_highest) {
     session->highest = sequence;
   }
+  return is_highest;
 }
 
 void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply) {
   session->one_way_failed++;
   if (!session->failures) {
     session->failures = malloc(HF_FAILURES_MAX * sizeof *session->failures);
+    session->tables_changed = true;
   }
   if (session->failures && session->failures_count < HF_FAILURES_MAX) {
     session->failures[session->failures_count++] =
@@ -215,16 +220,16 @@ uint64_t session_one_way_finished(const struct session *session) {
 
 bool session_hold(struct session *session, uint64_t object) {
   uintptr_t count = (uintptr_t)map64_get(&session->holds, object);
-  return map64_set(&session->holds, object, (void *)(count + 1));
+  return session_set(session, &session->holds, object, (void *)(count + 1));
 }
 
 uint64_t session_unhold(struct session *session, uint64_t object, uint64_t count) {
   uintptr_t had = (uintptr_t)map64_get(&session->holds, object);
   if (count >= had) {
-    map64_remove(&session->holds, object);
-    cell_share_release(map64_remove(&session->cells, object));
+    session_remove(session, &session->holds, object);
+    cell_share_release(session_remove(session, &session->cells, object));
     return had;
   }
-  map64_set(&session->holds, object, (void *)(had - (uintptr_t)count));
+  session_set(session, &session->holds, object, (void *)(had - (uintptr_t)count));
   return count;
 }

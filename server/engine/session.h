@@ -82,6 +82,7 @@ struct session {
   size_t references_bytes; /* of `holds`, as charged */
   size_t tables_bytes;     /* of the session itself and all its other tables, as charged */
   size_t fixed_bytes;      /* of the session itself and its name */
+  bool tables_changed;     /* some may be larger than charged, or sparse */
 
   /* One-way requests, numbered apart. */
   struct waiter_list one_way_waiters; /* those of `waiters` that are numbered, in order */
@@ -102,8 +103,27 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
                             struct value client);
 /* Nobody may wait in it. */
 void session_free(struct session *session);
+/* session_account() with tables that have changed. */
+void session_recount(struct session *session, struct memory *memory);
 /* Charges what its tables take now. What grows is charged by the end of the request. */
-void session_account(struct session *session, struct memory *memory);
+static inline void session_account(struct session *session, struct memory *memory) {
+  if (session->tables_changed) {
+    session_recount(session, memory);
+  }
+}
+/* As map64_set and map64_remove, of a table of the session's own. */
+static inline bool session_set(struct session *session, struct map64 *table, uint64_t key,
+                               void *value) {
+  size_t capacity = table->capacity;
+  bool is_set = map64_set(table, key, value);
+  session->tables_changed |= table->capacity != capacity;
+  return is_set;
+}
+static inline void *session_remove(struct session *session, struct map64 *table, uint64_t key) {
+  void *removed = map64_remove(table, key);
+  session->tables_changed |= map64_is_sparse(table);
+  return removed;
+}
 /* Refunds all that is charged for it, kept replies too, before it is freed. */
 void session_refund(struct session *session, struct memory *memory);
 /* It ends without its client's knowledge: what that may have mapped is no other cell's from now on. */
@@ -119,8 +139,8 @@ struct reply *session_find_reply(const struct session *session, uint64_t sequenc
 hf_reason session_check_sequence(const struct session *session, uint64_t sequence);
 /* Keeps the reply (one count more) until acknowledged. false: out of memory. */
 bool session_keep_reply(struct session *session, struct reply *reply);
-/* A sequence was seen, whether or not its reply is kept. */
-void session_note_sequence(struct session *session, uint64_t sequence);
+/* A sequence was seen, whether or not its reply is kept. Whether it is beyond all that were. */
+bool session_note_sequence(struct session *session, uint64_t sequence);
 
 /* How a one-way request ended. */
 void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply);

@@ -14,10 +14,10 @@ hf_reason core_release_permits(struct engine *engine, struct session *session,
     return reason;
   }
   if (held > count) {
-    map64_set(&session->permits, object->id,
-              (void *)(held - count)); /* needs no memory: it is there */
+    session_set(session, &session->permits, object->id,
+                (void *)(held - count)); /* needs no memory: it is there */
   } else if (held) {
-    map64_remove(&session->permits, object->id);
+    session_remove(session, &session->permits, object->id);
   }
   core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
   core_wake(engine, &object->waits[WAIT_CHANGE]);
@@ -54,7 +54,7 @@ void core_end_round(struct engine *engine, struct object *object, unsigned step)
   give_step(engine, &parties->suspended, step);
   struct session *actor = map64_get(&engine->sessions, object->barrier.actor_serial);
   if (actor) {
-    map64_remove(&actor->acting, object->id);
+    session_remove(actor, &actor->acting, object->id);
   }
   object->barrier.arrived = 0;
   object->barrier.actor_serial = 0;

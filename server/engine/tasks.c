@@ -59,7 +59,7 @@ void core_tasks_due(struct engine *engine, uint64_t now_ns, struct timer *timer)
 hf_reason core_own_task(struct engine *engine, struct session *session, uint64_t caller,
                         struct task *task) {
   uint64_t reservation = ++engine->next_token;
-  if (!map64_set(&session->reservations, reservation, task)) {
+  if (!session_set(session, &session->reservations, reservation, task)) {
     return HF_REASON_NO_MEMORY;
   }
   task->reservation = reservation;
@@ -71,7 +71,7 @@ hf_reason core_own_task(struct engine *engine, struct session *session, uint64_t
 
 void core_disown_task(struct engine *engine, struct task *task) {
   struct session *session = map64_get(&engine->sessions, task->session);
-  map64_remove(&session->reservations, task->reservation);
+  session_remove(session, &session->reservations, task->reservation);
   TAILQ_REMOVE(&session->reserved, task, owner_link);
 }
 

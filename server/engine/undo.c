@@ -275,13 +275,13 @@ static void undo_change_of_lock(const struct undo *undo, const struct undo_entry
   struct lock *lock = object_lock(object);
   struct session *owner = owner_of(undo, lock), *former = owner_of(undo, &entry->lock);
   if (owner) {
-    map64_remove(&owner->locks, object->id);
+    session_remove(owner, &owner->locks, object->id);
   }
   if (former) {
-    map64_set(&former->locks, object->id, object);
+    session_set(former, &former->locks, object->id, object);
   }
   if (entry->is_expired) {
-    map64_set(&undo->call->session->expired, object->id, object);
+    session_set(undo->call->session, &undo->call->session->expired, object->id, object);
   }
   *lock = entry->lock;
   undo_change_of_lease(undo, object, entry->lease_end_ns);
@@ -299,9 +299,9 @@ static void undo_change_of_semaphore(const struct undo *undo, const struct undo_
   struct object *object = entry->object;
   object->semaphore = entry->semaphore;
   if (session && entry->permits) {
-    map64_set(&session->permits, object->id, (void *)(uintptr_t)entry->permits);
+    session_set(session, &session->permits, object->id, (void *)(uintptr_t)entry->permits);
   } else if (session) {
-    map64_remove(&session->permits, object->id);
+    session_remove(session, &session->permits, object->id);
   }
 }
 

@@ -12,7 +12,7 @@ static hf_reason complete_round(struct call *call, uint64_t index) {
   struct object *object = call->object;
   struct barrier *barrier = &object->barrier;
   bool acts = call->message->barrier_wait->has_action;
-  if (acts && !map64_set(&call->session->acting, object->id, object)) {
+  if (acts && !session_set(call->session, &call->session->acting, object->id, object)) {
     return HF_REASON_NO_MEMORY;
   }
   barrier->arrived++;

@@ -66,7 +66,7 @@ hf_reason handle_lock_acquire(struct call *call) {
 static bool has_expired(struct call *call, const struct lock *lock) {
   struct session *session = call->session;
   bool holds = session && lock->depth > 0 && lock->owner.session == session->serial;
-  return session && !holds && map64_remove(&session->expired, call->object->id);
+  return session && !holds && session_remove(session, &session->expired, call->object->id);
 }
 
 hf_reason handle_lock_release(struct call *call) {

@@ -8,13 +8,13 @@ static uintptr_t ends_of(const struct call *call) {
 
 static hf_reason set_ends(struct call *call, uintptr_t bits) {
   if (bits == 0) {
-    map64_remove(&call->session->ends, call->object->id);
+    session_remove(call->session, &call->session->ends, call->object->id);
     return HF_REASON_NONE;
   }
   if (!core_may_note(call->engine, &call->session->ends)) {
     return HF_REASON_MEMORY_FULL;
   }
-  bool set = map64_set(&call->session->ends, call->object->id, (void *)bits);
+  bool set = session_set(call->session, &call->session->ends, call->object->id, (void *)bits);
   return set ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
 }
 

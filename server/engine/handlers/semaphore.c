@@ -13,7 +13,7 @@ hf_reason handle_semaphore_acquire(struct call *call) {
   if (!core_may_note(call->engine, permits)) {
     return HF_REASON_MEMORY_FULL;
   }
-  if (!map64_set(permits, object->id, (void *)(held + 1))) {
+  if (!session_set(call->session, permits, object->id, (void *)(held + 1))) {
     return HF_REASON_NO_MEMORY;
   }
   semaphore->value--;
