@@ -84,9 +84,9 @@ static void keep_answer(struct call *call) {
 
 void core_note_end(struct call *call, hf_reason reason) {
   bool looked = call->operation->flags & (OPERATION_READS | OPERATION_LOOKS);
-  if (call->object && !call->object->is_deleted) {
+  if (call->object && !call->object->is_deleted && !looked) {
     registry_account(&call->engine->registry, call->object);
-    if (!reason && !looked && !call->told) {
+    if (!reason && !call->told) {
       core_wake(call->engine, &call->object->waits[WAIT_CHANGE]);
     }
   }
@@ -487,6 +487,13 @@ static hf_reason run_first(struct call *call) {
   return reason ? reason : call->operation->handle(call);
 }
 
+/* It does not wait after all. */
+static void drop_plans(struct call *call) {
+  free(call->prepared);
+  requirements_free(call->requirements);
+  job_free(call->lends);
+}
+
 void core_run(struct call *call) {
   core_spend(call->engine, STEPS_OF_RUN + call->body.len / STEPS_BODY_BYTES);
   hf_reason reason = run_first(call);
@@ -499,8 +506,8 @@ void core_run(struct call *call) {
       ears_free(&call->ears);
     }
   }
-  free(call->prepared);
-  requirements_free(call->requirements);
-  job_free(call->lends);
+  if (call->prepared || call->requirements || call->lends) {
+    drop_plans(call);
+  }
   finish(call, reason);
 }

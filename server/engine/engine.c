@@ -306,11 +306,9 @@ static void apply_call(struct engine *engine, uint64_t now_ns, const struct engi
                        struct session *session) {
   uint64_t sequence = request->message->sequence;
   bool is_kept = session && sequence && !(request->operation->flags & OPERATION_READS);
-  if (session) {
-    session_note_sequence(session, sequence);
-  }
+  bool is_new = session && session_note_sequence(session, sequence);
   if (session && sequence) {
-    struct reply *known = session_find_reply(session, sequence);
+    struct reply *known = is_new ? NULL : session_find_reply(session, sequence);
     if (known) {
       repeat(engine, request, known);
       return;
@@ -374,9 +372,13 @@ void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_re
   if (!peer || peer->fenced) {
     return;
   }
-  core_begin_request_steps(engine);
-  advance(engine, now_ns);
-  core_begin_request_steps(engine);
+  if (core_has_work(engine) || timers_next_deadline_ns(&engine->timers) <= now_ns) {
+    core_begin_request_steps(engine);
+    advance(engine, now_ns);
+    core_begin_request_steps(engine);
+  } else {
+    core_begin_steps(engine);
+  }
   struct session *session = NULL;
   hf_reason reason = check_request(engine, now_ns, peer, request, &session);
   if (reason) {

@@ -143,9 +143,15 @@ static size_t objects_bytes(const struct reply *reply) {
 }
 
 size_t reply_memory_bytes(const struct reply *reply) {
+  if (reply->shape == REPLY_NOTHING || reply->shape == REPLY_FLAG || reply->shape == REPLY_COUNT) {
+    return chunk_bytes(sizeof *reply);
+  }
+  if (reply->shape == REPLY_VALUE) {
+    return chunk_bytes(sizeof *reply) + value_memory_bytes(reply->value);
+  }
   size_t array_bytes = reply_array_bytes(reply);
   size_t bytes = chunk_bytes(sizeof *reply) + (array_bytes ? chunk_bytes(array_bytes) : 0);
-  if (reply->shape == REPLY_VALUE || reply->shape == REPLY_PAYLOAD) {
+  if (reply->shape == REPLY_PAYLOAD) {
     bytes += value_memory_bytes(reply->value);
   } else if (reply->shape == REPLY_EXCHANGE) {
     bytes += value_memory_bytes(reply->found);

@@ -139,7 +139,7 @@ static void clear_leftovers(struct engine *engine, uint64_t now_ns) {
 }
 
 /* The woken come first, but for the last quarter of the steps. */
-void core_settle(struct engine *engine, uint64_t now_ns) {
+static void settle_work(struct engine *engine, uint64_t now_ns) {
   uint64_t left = core_has_steps(engine) ? engine->steps_end - engine->steps : 0;
   uint64_t waking_end = engine->steps_end - left / 4;
   while (core_has_steps(engine) && core_has_work(engine)) {
@@ -150,7 +150,15 @@ void core_settle(struct engine *engine, uint64_t now_ns) {
       clear_leftovers(engine, now_ns);
     }
   }
-  core_settle_cells(engine);
+}
+
+void core_settle(struct engine *engine, uint64_t now_ns) {
+  if (core_has_work(engine)) {
+    settle_work(engine, now_ns);
+  }
+  if (!TAILQ_EMPTY(&engine->reviewed)) {
+    core_settle_cells(engine);
+  }
 }
 
 void core_settle_all(struct engine *engine, uint64_t now_ns) {
