@@ -153,7 +153,9 @@ static void acknowledge(struct session *session, uint64_t acked, const uint64_t 
       }
     }
     session->acked = acked;
-    sequences_remove_up_to(&session->acked_also, acked);
+    if (session->acked_also.count > 0) {
+      sequences_remove_up_to(&session->acked_also, acked);
+    }
   }
   session->window_bytes -= remembered_bytes(session);
   for (size_t i = 0; i < also_count; i++) {
