@@ -126,7 +126,7 @@
 #define HF_CIRCLE_STEPS_MAX 4096
 #define HF_PAGE_CIRCLE_STEPS_MAX 65536
 /* Items of one queue_get_many: is cut to it. Of one queue_put_many: INVALID_ARGUMENT BAD_ARGUMENT
- * beyond, because a request that waits is read again each time it goes on. */
+ * beyond, because as many as there is room for are put while all others wait. */
 #define HF_BATCH_COUNT_MAX 10000
 /* Items a session has reserved; RESOURCE_EXHAUSTED RESERVATIONS_FULL beyond. */
 #define HF_RESERVATIONS_MAX 16384
@@ -137,8 +137,8 @@
 #define HF_FIRST_COUNT_MAX 64 /* of WaitFirst: each waits in a queue */
 #define HF_TRANSACTION_COUNT_MAX \
   1024 /* conditions and operations of Transaction: they hold up everybody else */
-/* A transaction that waited for its conditions is decoded again, while all others wait, when they
- * hold. Longer ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
+/* A transaction that waited for its conditions runs in the turn of the change that met them. Longer
+ * ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
 #define HF_WAITING_TRANSACTION_BYTES_MAX (64u << 10)
 /* Steps of work that one turn of the engine's lock is to take, of a tenth of a microsecond or so:
  * waking a waiter takes 16, dropping a reference one. What is left of waking, of deleting and of

@@ -1,5 +1,7 @@
 #include "proto/base/arena.h"
 
+#include "proto/base/chunk.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -92,6 +94,14 @@ static int add_block(struct arena *arena, size_t size) {
   arena->next = block->data;
   arena->end = block->data + block_size;
   return 1;
+}
+
+size_t arena_memory_bytes(const struct arena *arena) {
+  size_t bytes = 0;
+  for (const struct arena_block *block = arena->blocks; block; block = block->older) {
+    bytes += chunk_bytes(sizeof *block + block->size);
+  }
+  return bytes;
 }
 
 void *arena_alloc(struct arena *arena, size_t size) {

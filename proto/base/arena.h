@@ -32,4 +32,7 @@ void arena_reset(struct arena *arena);
 /* NULL when the budget or the machine's memory is used up. */
 void *arena_alloc(struct arena *arena, size_t size);
 
+/* What all of it takes from the machine, as in chunk.h. */
+size_t arena_memory_bytes(const struct arena *arena);
+
 #endif

@@ -10,6 +10,7 @@
 #include "server/dispatch/ticker.h"
 #include "server/dispatch/turn.h"
 #include "server/dispatch/undertaker.h"
+#include "server/engine/decoded.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -111,6 +112,7 @@ static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   struct turn *turn = dispatch->turn;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
   struct object *buried = engine_take_buried(dispatch->engine);
+  struct decoded *answered = engine_take_answered(dispatch->engine);
   struct job *job;
   while ((job = engine_take_job(dispatch->engine))) {
     lending_add(&dispatch->lending, job);
@@ -118,6 +120,7 @@ static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   dispatch->turn = NULL;
   pthread_mutex_unlock(&dispatch->mutex);
   undertaker_bury(&dispatch->undertaker, buried);
+  decoded_free(answered);
   if (deadline_ns != CLOCK_NEVER) {
     ticker_expect(&dispatch->ticker, deadline_ns);
   }
@@ -135,13 +138,28 @@ static void let_others_in(void) {
   nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 }
 
+/* A small request lives in the turn's arena, a large one in memory of its own. */
+static hf_reason unpack(struct turn *turn, struct engine_request *request,
+                        Holdfast__Request **unpacked) {
+  request->decoded = NULL;
+  if (request->body.len < DECODED_BODY_BYTES_MIN) {
+    return wire_unpack_request(request->body, &turn->arena, unpacked);
+  }
+  hf_reason reason = decoded_read(request->body, &request->decoded);
+  if (!reason) {
+    *unpacked = request->decoded->message;
+    turn->decoded_bytes += request->decoded->memory_bytes;
+  }
+  return reason;
+}
+
 static void decode(struct turn *turn, uint64_t connection, const struct dispatch_message *message) {
   struct engine_request *request = &turn->requests[turn->requests_count++];
   Holdfast__Request *unpacked = NULL;
   request->connection = connection;
   request->route = message->route;
   request->body = message->body;
-  request->malformed = wire_unpack_request(message->body, &turn->arena, &unpacked);
+  request->malformed = unpack(turn, request, &unpacked);
   request->message = request->malformed ? NULL : unpacked;
   request->operation = request->message ? operations_find(unpacked) : NULL;
   if (request->operation && (request->operation->flags & OPERATION_OPENS)) {
@@ -154,7 +172,7 @@ static size_t decode_some(struct turn *turn, uint64_t connection,
                           const struct dispatch_message *messages, size_t count) {
   size_t idx = 0;
   while (idx < count && turn->requests_count < TURN_REQUESTS_MAX &&
-         (idx == 0 || turn->arena.used_bytes < HF_UNPACK_BYTES_MAX / 64)) {
+         turn->arena.used_bytes + turn->decoded_bytes < HF_UNPACK_BYTES_MAX / 64) {
     decode(turn, connection, &messages[idx++]);
   }
   return idx;

@@ -1,6 +1,7 @@
 #include "server/dispatch/turn.h"
 
 #include "proto/limits.h"
+#include "server/engine/decoded.h"
 
 #include <stdlib.h>
 
@@ -44,10 +45,17 @@ static void trim_deliveries(struct turn *turn) {
   }
 }
 
+static void free_requests(struct turn *turn) {
+  for (size_t i = 0; i < turn->requests_count; i++) {
+    decoded_free(turn->requests[i].decoded);
+  }
+  turn->requests_count = turn->decoded_bytes = 0;
+}
+
 void turn_release(struct turn_pool *pool, struct turn *turn) {
   trim_deliveries(turn);
+  free_requests(turn);
   arena_reset(&turn->arena);
-  turn->requests_count = 0;
   pthread_mutex_lock(&pool->mutex);
   turn->next = pool->free;
   pool->free = turn;

@@ -26,7 +26,8 @@ struct turn {
   struct arena arena;
   size_t requests_count;
   struct engine_request requests[TURN_REQUESTS_MAX];
-  size_t reply_bytes; /* of the deliveries, with the values they refer to */
+  size_t decoded_bytes; /* of the large ones, which have memory of their own */
+  size_t reply_bytes;   /* of the deliveries, with the values they refer to */
   size_t deliveries_count, deliveries_capacity;
   struct turn_delivery *deliveries;
   char *deadlock; /* malloc: the one the engine saw in this turn, in words; or NULL */

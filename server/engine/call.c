@@ -1,6 +1,7 @@
 #include "server/engine/call.h"
 
 #include "proto/text.h"
+#include "server/engine/decoded.h"
 
 #include <stdlib.h>
 
@@ -24,7 +25,7 @@ static hf_reason refuse_value(struct value *out, hf_reason reason) {
 }
 
 hf_reason call_value(struct call *call, const Holdfast__Value *message, struct value *out) {
-  hf_reason reason = value_from_message(message, out);
+  hf_reason reason = decoded_value(message, out);
   if (reason || !value_has_reference(*out)) {
     return reason;
   }

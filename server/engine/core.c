@@ -4,6 +4,7 @@
 #include "proto/base/chunk.h"
 #include "proto/base/clock.h"
 #include "proto/wire.h"
+#include "server/engine/decoded.h"
 #include "server/engine/ears.h"
 #include "server/engine/require.h"
 
@@ -150,9 +151,18 @@ hf_reason core_restart_time(struct call *call) {
                                                                             : HF_REASON_NONE;
 }
 
+/* Whether the waiter needs the request again. */
+static bool keeps_request(const struct call *call) {
+  return !call->requirements || !call->requirements->suffice;
+}
+
+static bool keeps_decoded(const struct call *call) {
+  return keeps_request(call) && call->decoded && call->decoded->is_whole;
+}
+
 /* How much of the body is kept. */
 static size_t kept_body_len(const struct call *call) {
-  return call->requirements && call->requirements->suffice ? 0 : call->body.len;
+  return keeps_request(call) && !keeps_decoded(call) ? call->body.len : 0;
 }
 
 static void fill_waiter(struct waiter *waiter, const struct call *call) {
@@ -173,6 +183,8 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
       .requirements = call->requirements,
       .part = call->part,
       .one_way = call->one_way,
+      .decoded = keeps_decoded(call) ? call->decoded : NULL,
+      .request_len = call->body.len,
       .body_len = kept_body_len(call),
   };
   TAILQ_INIT(&waiter->ears);
@@ -182,6 +194,7 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
 /* With its reply, and its place among the timers, whose heap may be half empty. */
 static size_t waiter_bytes(const struct call *call) {
   size_t decoded_bytes = call->requirements ? call->requirements->bytes : 0;
+  decoded_bytes += keeps_decoded(call) ? call->decoded->memory_bytes : 0;
   return chunk_bytes(sizeof *call->waiter + kept_body_len(call)) + decoded_bytes +
          chunk_bytes(sizeof *call->reply) + 2 * sizeof(struct timer *) + ears_bytes(&call->ears);
 }
@@ -260,6 +273,7 @@ static hf_reason begin_wait(struct call *call) {
   call->prepared = NULL;
   fill_waiter(waiter, call);
   charge_waiter(engine, waiter, waiter_bytes(call));
+  call->decoded = waiter->decoded ? NULL : call->decoded;
   call->requirements = NULL;
   if (deadline_ns != CLOCK_NEVER) {
     timers_start(&engine->timers, &waiter->timer, deadline_ns);
@@ -314,6 +328,10 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   ears_close(waiter);
   requirements_free(waiter->requirements);
   waiter->requirements = NULL;
+  if (waiter->decoded) {
+    waiter->decoded->next = engine->answered;
+    engine->answered = waiter->decoded;
+  }
 }
 
 static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
@@ -321,7 +339,7 @@ static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter
       .engine = engine,
       .now_ns = now_ns,
       .operation = waiter->operation,
-      .body = bytes_of(waiter->body, waiter->body_len),
+      .body = bytes_of(NULL, waiter->request_len),
       .connection = waiter->connection,
       .route = &waiter->route,
       .session = waiter->session,
@@ -352,10 +370,27 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
   free(waiter);
 }
 
+/* The request of a waiter, in the engine's scratch or decoded once and for all. */
+static hf_reason read_again(struct call *call) {
+  struct waiter *waiter = call->waiter;
+  struct engine *engine = call->engine;
+  Holdfast__Request *message = NULL;
+  if (waiter->decoded) {
+    message = waiter->decoded->message;
+  } else if (waiter->body_len > 0) {
+    struct bytes body = bytes_of(waiter->body, waiter->body_len);
+    core_spend(engine, body.len / STEPS_BODY_BYTES);
+    if (wire_unpack_request(body, &engine->scratch, &message)) {
+      return HF_REASON_NO_MEMORY;
+    }
+  }
+  call->message = message;
+  return HF_REASON_NONE;
+}
+
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out) {
   struct waiter *waiter = waiter_principal(woken);
   struct call call = call_of(engine, now_ns, waiter);
-  Holdfast__Request *message;
   core_spend(engine, STEPS_OF_RUN);
   if (woken->object && woken->object->is_deleted) {
     core_end_wait_on_deleted(engine, now_ns, woken);
@@ -372,13 +407,7 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   }
   call.heard = woken->principal ? woken : NULL;
   call.timed_out = timed_out;
-  core_spend(engine, call.body.len / STEPS_BODY_BYTES);
-  hf_reason reason = HF_REASON_NONE;
-  if (call.body.len > 0 && wire_unpack_request(call.body, &engine->scratch, &message)) {
-    reason = HF_REASON_NO_MEMORY;
-  } else if (call.body.len > 0) {
-    call.message = message;
-  }
+  hf_reason reason = read_again(&call);
   reason = reason ? reason : waiter->operation->handle(&call);
   arena_reset(&engine->scratch);
   if (reason == REASON_PARKED) {
@@ -408,13 +437,11 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
 void core_end_job(struct engine *engine, uint64_t now_ns, struct waiter *requester,
                   struct job *job) {
   struct call call = call_of(engine, now_ns, requester);
-  Holdfast__Request *message;
   hf_reason reason = job->stop_reason;
   call.job = job;
   if (job->reason != HF_REASON_STOPPING) {
-    bool read = !wire_unpack_request(call.body, &engine->scratch, &message);
-    call.message = read ? message : NULL;
-    reason = read ? requester->operation->handle(&call) : HF_REASON_NO_MEMORY;
+    reason = read_again(&call);
+    reason = reason ? reason : requester->operation->handle(&call);
     arena_reset(&engine->scratch);
   }
   assert(reason != REASON_PARKED);

@@ -53,6 +53,7 @@ struct engine {
   uint64_t steps_end;       /* where the command under way leaves the rest to later ones */
   struct session_list lost; /* sessions without a connection, the longest lost first */
   struct object *buried;    /* deleted, to be freed outside the turn; by next_buried */
+  struct decoded *answered; /* requests that waited, to be freed outside the turn */
   struct list trash;        /* values with references that containers dropped */
   struct arena scratch;     /* for requests that waited */
   uint64_t next_ticket;
@@ -71,7 +72,8 @@ struct call {
   uint64_t now_ns;
   const struct operation *operation;
   const Holdfast__Request *message; /* NULL: of a waiter whose requirements suffice */
-  struct bytes body;
+  struct bytes body;                /* of a waiter: only how long it is */
+  struct decoded *decoded;          /* taken when it waits; NULL: none */
   const uint8_t *entropy;
   uint64_t connection;
   const struct sp_route *route;
@@ -114,7 +116,7 @@ hf_reason core_prepare_park(struct call *call);
 hf_reason core_restart_time(struct call *call);
 /* Runs the handler of a waiter again, or of the one it is an ear of. false: it waits on. */
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out);
-/* Ends a wait with a reason; a put of many that has put some answers that. */
+/* Ends a wait with a reason; a put of many that has put some answers that, as does a kick. */
 void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
 /* The last run of a waiter whose time is up; when it is resumed, if it is suspended. */
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);

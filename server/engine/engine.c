@@ -2,6 +2,7 @@
 
 #include "proto/base/clock.h"
 #include "server/engine/core.h"
+#include "server/engine/decoded.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,12 @@ size_t engine_free_buried(struct object *buried) {
   return bytes;
 }
 
+struct decoded *engine_take_answered(struct engine *engine) {
+  struct decoded *answered = engine->answered;
+  engine->answered = NULL;
+  return answered;
+}
+
 void engine_note_freed(struct engine *engine, size_t bytes) {
   memory_refund(&engine->memory, MEMORY_RECLAIMED, bytes);
 }
@@ -129,6 +136,7 @@ void engine_free(struct engine *engine) {
   core_free_jobs(engine);
   free_leftovers(engine);
   engine_free_buried(engine->buried);
+  decoded_free(engine->answered);
   free_sessions(engine);
   map64_deinit(&engine->strays);
   free_connections(engine);
@@ -281,7 +289,7 @@ static void repeat(struct engine *engine, const struct engine_request *request,
   waiter->route = request->route;
 }
 
-static void run(struct engine *engine, uint64_t now_ns, const struct engine_request *request,
+static void run(struct engine *engine, uint64_t now_ns, struct engine_request *request,
                 struct session *session, struct reply *reply, bool one_way) {
   struct call call = {
       .engine = engine,
@@ -289,6 +297,7 @@ static void run(struct engine *engine, uint64_t now_ns, const struct engine_requ
       .operation = request->operation,
       .message = request->message,
       .body = request->body,
+      .decoded = request->decoded,
       .entropy = request->entropy,
       .connection = request->connection,
       .route = &request->route,
@@ -299,10 +308,11 @@ static void run(struct engine *engine, uint64_t now_ns, const struct engine_requ
   engine->requests++;
   reply->operation = request->operation->arm;
   core_run(&call);
+  request->decoded = call.decoded;
 }
 
 /* Exactly once, with an answer. */
-static void apply_call(struct engine *engine, uint64_t now_ns, const struct engine_request *request,
+static void apply_call(struct engine *engine, uint64_t now_ns, struct engine_request *request,
                        struct session *session) {
   uint64_t sequence = request->message->sequence;
   bool is_kept = session && sequence && !(request->operation->flags & OPERATION_READS);
@@ -330,8 +340,8 @@ static void apply_call(struct engine *engine, uint64_t now_ns, const struct engi
 
 /* In order, each once, without an answer. A gap means that something was lost: the sender will
  * learn so from Flush, and send again from there. */
-static void apply_one_way(struct engine *engine, uint64_t now_ns,
-                          const struct engine_request *request, struct session *session) {
+static void apply_one_way(struct engine *engine, uint64_t now_ns, struct engine_request *request,
+                          struct session *session) {
   uint64_t sequence = request->message->sequence;
   if (session && sequence) {
     if (sequence != session->one_way_received + 1) {
@@ -367,7 +377,7 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct pe
   return request->operation ? HF_REASON_NONE : HF_REASON_UNKNOWN_OPERATION;
 }
 
-void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_request *request) {
+void engine_apply(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
   struct peer *peer = core_peer(engine, request->connection);
   if (!peer || peer->fenced) {
     return;

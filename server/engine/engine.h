@@ -78,11 +78,12 @@ struct engine_sink {
   void (*deadlock)(void *ctx, const char *circle);
 };
 
-/* One request as dispatch decoded it. Borrowed for the call. */
+/* One request as dispatch decoded it. Borrowed for the call, but for `decoded`. */
 struct engine_request {
   uint64_t connection;
   struct sp_route route;
-  struct bytes body;                 /* kept, copied, while the operation waits */
+  struct bytes body;       /* copied while the operation waits, unless `decoded` is taken */
+  struct decoded *decoded; /* of a large one, what `message` is in; NULL: none, or taken */
   const Holdfast__Request *message;  /* the same, unpacked; NULL: it could not be */
   const struct operation *operation; /* NULL: unknown */
   hf_reason malformed;               /* why message is NULL */
@@ -94,7 +95,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
 void engine_free(struct engine *engine);
 
 /* The only door by which requests change state. The outcome reaches the sink, now or later. */
-void engine_apply(struct engine *engine, uint64_t now_ns, const struct engine_request *request);
+void engine_apply(struct engine *engine, uint64_t now_ns, struct engine_request *request);
 /* Time passes: deadlines of waiters and sessions up to now. */
 void engine_advance(struct engine *engine, uint64_t now_ns);
 /* When engine_advance has something to do next: 0, at once, while it goes on with what was too much
@@ -120,6 +121,9 @@ size_t engine_free_buried(struct object *buried);
 void engine_note_freed(struct engine *engine, size_t bytes);
 /* Both together. */
 struct object *engine_join_buried(struct object *one, struct object *other);
+/* Decoded requests whose waits are over: taken within the engine's turn, for decoded_free outside it.
+ * NULL: nothing. */
+struct decoded *engine_take_answered(struct engine *engine);
 /* Work on a large object that was lent for it. NULL: none. Whoever takes it runs it, beside the engine,
  * and brings it to engine_finish_job; then it is to be freed, which takes its time, by job_free (job.h).
  */

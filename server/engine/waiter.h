@@ -2,9 +2,10 @@
  *
  * layer   engine
  *
- * A waiter is an operation whose handler answered REASON_PARKED. It keeps the request's bytes,
- * holds no thread, and ends exactly one way. One that waits for conditions keeps them decoded
- * (require.h): a wake that does not meet them does not run the handler.
+ * A waiter is an operation whose handler answered REASON_PARKED. It keeps the request, a small one
+ * as its bytes and a large one decoded (decoded.h), holds no thread, and ends exactly one way. One that
+ * waits for conditions keeps them decoded (require.h): a wake that does not meet them does not run the
+ * handler.
  *
  *              wake: the handler runs again and answers        -> completed
  *   parked --> deadline: runs once more with `timed_out`       -> completed
@@ -31,6 +32,7 @@ struct reply;
 struct session;
 struct peer;
 struct requirements;
+struct decoded;
 
 /* What the engine's timers live in. */
 enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE, TIMER_TASKS, TIMER_CELL };
@@ -83,9 +85,11 @@ struct waiter {
   size_t memory_bytes;               /* as charged */
   bool one_way;
   bool suspended;
-  bool overdue; /* its deadline passed while it was suspended */
+  bool overdue;            /* its deadline passed while it was suspended */
+  struct decoded *decoded; /* the request; NULL: it is `body` */
+  size_t request_len;      /* bytes as it arrived */
   size_t body_len;
-  uint8_t body[]; /* the request, as it arrived; none where the requirements suffice */
+  uint8_t body[]; /* the request as it arrived, unless it is decoded, or its requirements suffice */
 };
 
 void wait_queue_init(struct wait_queue *queue, bool broadcast);

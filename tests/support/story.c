@@ -2,6 +2,7 @@
 
 #include "proto/base/clock.h"
 #include "server/dispatch/operations.h"
+#include "server/engine/decoded.h"
 #include "server/engine/job.h"
 
 #include <inttypes.h>
@@ -280,6 +281,7 @@ static void go_on(struct story *story) {
   while (!story->in_slices && engine_next_deadline_ns(story->engine) <= story->now_ns) {
     engine_advance(story->engine, story->now_ns);
   }
+  decoded_free(engine_take_answered(story->engine));
 }
 
 bool story_run_slice(struct story *story) {
@@ -338,7 +340,11 @@ void story_send(struct story *story, uint64_t connection, Holdfast__Request *req
       .operation = operations_find(request),
   };
   memset(applied.entropy, story->next_entropy, sizeof applied.entropy);
+  if (len >= DECODED_BODY_BYTES_MIN && !decoded_read(applied.body, &applied.decoded)) {
+    applied.message = applied.decoded->message;
+  }
   engine_apply(story->engine, story->now_ns, &applied);
+  decoded_free(applied.decoded);
   go_on(story);
   free(body);
 }

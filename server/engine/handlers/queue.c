@@ -94,6 +94,7 @@ hf_reason handle_queue_put_many(struct call *call) {
   while (!reason && call->note < message->n_items) {
     reason = put(call, message->items[call->note], options);
     call->note += !reason;
+    core_spend(call->engine, 1);
   }
   if (reason == REASON_PARKED || (reason && call->note == 0)) {
     return reason;

@@ -1,0 +1,127 @@
+#include "server/engine/decoded.h"
+
+#include "proto/base/chunk.h"
+#include "proto/limits.h"
+#include "proto/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The value of a Value message. wire.h passes over unknown fields, so that `unknown_fields` of a
+ * message, with a count of 0, is free to point here. */
+struct decoded_value {
+  struct value value;
+  struct decoded_value *next;
+};
+
+/* What may come to the unpacked message: its values, and copies of its bytes. */
+#define MORE_BYTES (HF_FIELDS_MAX * sizeof(struct decoded_value) * 2 + 2 * HF_FRAME_BYTES_MAX)
+
+static bool keep_message(struct decoded *decoded, ProtobufCMessage *message);
+
+static bool keep_value(struct decoded *decoded, Holdfast__Value *message) {
+  struct decoded_value *kept = arena_alloc(&decoded->arena, sizeof *kept);
+  if (!kept || value_from_message(message, &kept->value)) {
+    return false;
+  }
+  kept->next = decoded->values;
+  decoded->values = kept;
+  decoded->memory_bytes += value_memory_bytes(kept->value);
+  message->base.unknown_fields = (ProtobufCMessageUnknownField *)kept;
+  return true;
+}
+
+static bool keep_bytes(struct decoded *decoded, ProtobufCBinaryData *bytes) {
+  if (bytes->len == 0) {
+    return true;
+  }
+  uint8_t *copy = arena_alloc(&decoded->arena, bytes->len);
+  if (!copy) {
+    return false;
+  }
+  memcpy(copy, bytes->data, bytes->len);
+  bytes->data = copy;
+  return true;
+}
+
+/* NULL member: a part that was not sent. */
+static bool keep_part(struct decoded *decoded, ProtobufCMessage *part) {
+  bool is_value = part && part->descriptor == &holdfast__value__descriptor;
+  if (is_value) {
+    return keep_value(decoded, (Holdfast__Value *)part);
+  }
+  return !part || keep_message(decoded, part);
+}
+
+static bool keep_field(struct decoded *decoded, const ProtobufCFieldDescriptor *field,
+                       ProtobufCMessage *message) {
+  char *member = (char *)message + field->offset;
+  const void *quantifier = (const char *)message + field->quantifier_offset;
+  bool is_arm = field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
+  if (is_arm && *(const uint32_t *)quantifier != field->id) {
+    return true;
+  }
+  bool is_repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
+  size_t count = is_repeated ? *(const size_t *)quantifier : 1;
+  if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+    ProtobufCMessage **parts = is_repeated ? *(ProtobufCMessage ***)member : (void *)member;
+    bool keeps = true;
+    for (size_t i = 0; keeps && i < count; i++) {
+      keeps = keep_part(decoded, parts[i]);
+    }
+    return keeps;
+  }
+  return field->type != PROTOBUF_C_TYPE_BYTES || is_repeated || /* holdfast.proto has none */
+         keep_bytes(decoded, (ProtobufCBinaryData *)member);
+}
+
+/* No deeper than wire.h lets a message be. */
+static bool keep_message(struct decoded *decoded, ProtobufCMessage *message) {
+  const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+  bool keeps = true;
+  for (unsigned i = 0; keeps && i < descriptor->n_fields; i++) {
+    keeps = keep_field(decoded, &descriptor->fields[i], message);
+  }
+  return keeps;
+}
+
+hf_reason decoded_read(struct bytes body, struct decoded **decoded) {
+  struct decoded *made = malloc(sizeof *made);
+  *decoded = NULL;
+  if (!made) {
+    return HF_REASON_NO_MEMORY;
+  }
+  *made = (struct decoded){.memory_bytes = chunk_bytes(sizeof *made)};
+  arena_init(&made->arena, HF_UNPACK_BYTES_MAX);
+  hf_reason reason = wire_unpack_request(body, &made->arena, &made->message);
+  if (reason) {
+    decoded_free(made);
+    return reason;
+  }
+  made->arena.budget_bytes += MORE_BYTES;
+  made->is_whole = keep_message(made, &made->message->base);
+  made->memory_bytes += arena_memory_bytes(&made->arena);
+  *decoded = made;
+  return HF_REASON_NONE;
+}
+
+void decoded_free(struct decoded *list) {
+  while (list) {
+    struct decoded *next = list->next;
+    for (struct decoded_value *kept = list->values; kept; kept = kept->next) {
+      value_release(kept->value);
+    }
+    arena_deinit(&list->arena);
+    free(list);
+    list = next;
+  }
+}
+
+hf_reason decoded_value(const Holdfast__Value *message, struct value *out) {
+  const void *kept = message ? message->base.unknown_fields : NULL;
+  if (!kept) {
+    return value_from_message(message, out);
+  }
+  *out = value_retain(((const struct decoded_value *)kept)->value);
+  return HF_REASON_NONE;
+}
