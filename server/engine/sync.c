@@ -75,11 +75,13 @@ void core_leave_wait(struct engine *engine, const struct waiter *waiter) {
   }
 }
 
+/* A put of many waits for room, a kick for its next slice; the note is how many were done. */
 bool core_answer_part(const struct waiter *waiter) {
   const struct object *object = waiter->object;
-  bool puts = object && object->kind == HOLDFAST__KIND__QUEUE &&
-              waiter->queue == &object->waits[WAIT_QUEUE_PUT];
-  if (puts && waiter->note > 0) {
+  bool is_of_queue = object && object->kind == HOLDFAST__KIND__QUEUE;
+  bool puts = is_of_queue && waiter->queue == &object->waits[WAIT_QUEUE_PUT];
+  bool kicks = is_of_queue && object->loan && waiter->queue == &object->loan->queue;
+  if ((puts || kicks) && waiter->note > 0) {
     waiter->reply->shape = REPLY_COUNT;
     waiter->reply->count = (int64_t)waiter->note;
     return true;

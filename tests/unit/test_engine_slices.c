@@ -1,11 +1,14 @@
 /* Stories of work that is too much for one command: it goes on in slices, and nobody can tell but by
  * the time it takes. */
+#include "proto/limits.h"
+#include "tests/support/messages.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -146,6 +149,81 @@ static void test_slices_serve_those_who_wait_in_order(void **state) {
     snprintf(words, sizeof words, "1 <- #%u OK 0\n", i);
     assert_non_null(at = strstr(at, words));
   }
+}
+
+/* ---- kicking */
+
+#define BURIED 10000u
+
+static uint64_t reservation_in_text(void) {
+  const char *at = strstr(story.text, "reserved as ");
+  assert_non_null(at);
+  return strtoull(at + strlen("reserved as "), NULL, 10);
+}
+
+/* So many items of "q" that somebody gave up. */
+static void bury(unsigned count) {
+  for (unsigned i = 0; i < count; i++) {
+    story_put(&story, 4, 0, "q", (int64_t)i, 0);
+    story_forget(&story);
+    ask(&story, 4, 0, IN("q", QUEUE_RESERVE, QueueReserve, queue_reserve));
+    uint64_t reservation = reservation_in_text();
+    ask(&story, 4, 0, IN("q", QUEUE_BURY, QueueBury, queue_bury, .reservation = reservation));
+    story_forget(&story);
+  }
+}
+
+static void send_kick(uint64_t connection, uint64_t sequence, int64_t timeout_ms) {
+  ask_within(&story, connection, sequence, timeout_ms, IN("q", QUEUE_KICK, QueueKick, queue_kick));
+}
+
+static void test_slices_kick_before_who_came_later_and_beside_others(void **state) {
+  (void)state;
+  bury(BURIED);
+  uint64_t before = engine_steps(story.engine);
+  send_kick(1, 1, STORY_WAIT_FOREVER);
+  assert_true(engine_steps(story.engine) - before < 2 * HF_TURN_STEPS_MAX);
+  ask(&story, 2, 1, IN("q", QUEUE_SIZE, QueueSize, queue_size));
+  story_expect(&story, ""); /* it sees all of them kicked, or none */
+  ask(&story, 3, 1, IN("list", LIST_APPEND, ListAppend, list_append, .value = INT(1)));
+  story_expect(&story, "3 <- #1 OK\n");
+  assert_true(run_slices() > 1);
+  story_expect(&story, "1 <- #1 OK 10000\n2 <- #1 OK 10000\n");
+}
+
+/* What is kicked already is told, for nobody kicks it again. */
+static void test_slices_of_a_kick_that_is_cancelled_tell_how_many(void **state) {
+  (void)state;
+  bury(BURIED);
+  send_kick(1, 1, STORY_WAIT_FOREVER);
+  ask(&story, 1, 2, REQUEST(CANCEL, Cancel, cancel, .sequence = 1));
+  assert_int_equal(count_of("1 <- #1 OK "), 1);
+  assert_int_equal(count_of("1 <- #2 OK yes\n"), 1);
+  unsigned kicked = (unsigned)strtoul(strstr(story.text, "1 <- #1 OK ") + 11, NULL, 10);
+  assert_in_range(kicked, 1, BURIED - 1);
+  story_forget(&story);
+  run_slices();
+  send_kick(2, 1, STORY_WAIT_FOREVER);
+  run_slices();
+  assert_int_equal(kicked + strtoul(strstr(story.text, " OK ") + 4, NULL, 10), BURIED);
+}
+
+/* Its time passes while its session has no connection; others use the queue meanwhile. */
+static void test_slices_of_a_kick_go_on_when_its_session_is_back(void **state) {
+  (void)state;
+  bury(BURIED);
+  story_connect(&story, 5);
+  uint8_t session = story_open_session(&story, 5);
+  send_kick(5, 1, 5);
+  story_disconnect(&story, 5);
+  story_forget(&story);
+  story_get(&story, 2, 1, "q", 0);
+  story_expect(&story, "2 <- #1 OK 0\n");
+  story_pass_ms(&story, 10);
+  story_connect(&story, 6);
+  story_resume(&story, 6, session, 1);
+  run_slices();
+  assert_int_equal(count_of("0 <- #1 OK 10000\n"), 1); /* to be told when it asks again */
 }
 
 static void test_slices_leave_a_wait_its_own_ends(void **state) {
@@ -368,6 +446,9 @@ int main(void) {
       STORY(test_slices_wake_all_who_waited_for_an_event_that_was_cleared_again),
       STORY(test_slices_of_one_object_do_not_hold_up_others),
       STORY(test_slices_serve_those_who_wait_in_order),
+      STORY(test_slices_kick_before_who_came_later_and_beside_others),
+      STORY(test_slices_of_a_kick_that_is_cancelled_tell_how_many),
+      STORY(test_slices_of_a_kick_go_on_when_its_session_is_back),
       STORY(test_slices_leave_a_wait_its_own_ends),
       STORY(test_slices_keep_the_rounds_of_a_barrier_apart),
       STORY(test_slices_are_finished_when_the_server_stops),

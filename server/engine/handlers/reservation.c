@@ -145,6 +145,7 @@ static hf_reason wait_for_steps(struct call *call) {
     return reason;
   }
   core_wake_parking(call->engine, &loan->queue);
+  call->timed_out = false; /* it goes to its end, however long that takes */
   call->park_queue = &loan->queue;
   return REASON_PARKED;
 }
