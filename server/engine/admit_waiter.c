@@ -29,6 +29,10 @@ static bool has_memory(const struct call *call, const struct address *address, s
   return (is_small && all_bytes <= HF_WAITERS_RESERVE_BYTES) || memory_has_room(memory, bytes);
 }
 
+hf_reason core_admit_growth(const struct call *call, const struct address *address, size_t bytes) {
+  return has_memory(call, address, bytes) ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
+}
+
 hf_reason core_admit_waiter(const struct call *call, size_t bytes) {
   const struct peer *peer = core_peer(call->engine, call->connection);
   const struct session *session = call->session;
@@ -36,6 +40,5 @@ hf_reason core_admit_waiter(const struct call *call, size_t bytes) {
       (session && session->waiters_count >= HF_SESSION_WAITERS_MAX)) {
     return HF_REASON_IN_FLIGHT_FULL;
   }
-  const struct address *address = session ? session->address : peer->address;
-  return has_memory(call, address, bytes) ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
+  return core_admit_growth(call, session ? session->address : peer->address, bytes);
 }

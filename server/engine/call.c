@@ -124,12 +124,12 @@ hf_reason call_bury_content(struct call *call) {
 
 /* ---- waiting */
 
+/* One without time may have waited all the same, for an object that was lent. */
 bool call_may_not_wait(const struct call *call) {
-  if (call->waiter) {
-    return call->timed_out;
-  }
-  return call->timed_out || (call->message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS &&
-                             call->message->timeout_ms <= 0);
+  const Holdfast__Request *message = call->message;
+  bool has_no_time = message && message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS &&
+                     message->timeout_ms <= 0;
+  return call->timed_out || has_no_time;
 }
 
 hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reason) {

@@ -204,10 +204,14 @@ static struct address *address_of(const struct engine *engine, const struct wait
                          : core_peer(engine, waiter->connection)->address;
 }
 
-static void charge_waiter(struct engine *engine, struct waiter *waiter, size_t bytes) {
-  waiter->memory_bytes = bytes;
+static void charge_bytes(struct engine *engine, struct waiter *waiter, size_t bytes) {
+  waiter->memory_bytes += bytes;
   memory_charge(&engine->memory, MEMORY_WAITERS, bytes);
   address_of(engine, waiter)->waiters_bytes += bytes;
+}
+
+static void charge_waiter(struct engine *engine, struct waiter *waiter, size_t bytes) {
+  charge_bytes(engine, waiter, bytes);
   if (waiter->session) {
     waiter->session->waiters_count++;
   }
@@ -219,6 +223,23 @@ static void refund_waiter(struct engine *engine, struct waiter *waiter) {
   if (waiter->session) {
     waiter->session->waiters_count--;
   }
+}
+
+hf_reason core_keep_requirements(struct call *call, struct waiter *waiter) {
+  struct requirements *requirements = call->requirements;
+  struct waiter *owner = waiter_principal(waiter);
+  call->requirements = NULL;
+  if (!requirements) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = core_admit_growth(call, address_of(call->engine, owner), requirements->bytes);
+  if (reason) {
+    requirements_free(requirements);
+    return reason;
+  }
+  waiter->requirements = requirements;
+  charge_bytes(call->engine, owner, requirements->bytes);
+  return HF_REASON_NONE;
 }
 
 /* One that a flush waits for. */
@@ -410,6 +431,10 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   hf_reason reason = read_again(&call);
   reason = reason ? reason : waiter->operation->handle(&call);
   arena_reset(&engine->scratch);
+  if (reason == REASON_PARKED) {
+    hf_reason kept = core_keep_requirements(&call, waiter);
+    reason = kept ? kept : REASON_PARKED;
+  }
   if (reason == REASON_PARKED) {
     assert(!call.timed_out); /* a step that must not be cut short has taken it back */
     waiter->step = call.step;

@@ -112,6 +112,9 @@ void core_note_end(struct call *call, hf_reason reason);
 /* Sees to all that parking needs, for handlers that change something before they wait: then it can't
  * fail. HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL NO_MEMORY */
 hf_reason core_prepare_park(struct call *call);
+/* A waiter, or an ear, that waited for a lent object at first knows only now what it waits for. The
+ * call's requirements, if it has any, are taken. HF_REASON_NONE | MEMORY_FULL */
+hf_reason core_keep_requirements(struct call *call, struct waiter *waiter);
 /* The time of a request that waits begins now. HF_REASON_NONE | NO_MEMORY */
 hf_reason core_restart_time(struct call *call);
 /* Runs the handler of a waiter again, or of the one it is an ear of. false: it waits on. */
@@ -204,6 +207,8 @@ void core_settle_all(struct engine *engine, uint64_t now_ns);
 /* admit_waiter.c: whether one more may wait, that takes so many bytes. HF_REASON_NONE |
  * IN_FLIGHT_FULL MEMORY_FULL */
 hf_reason core_admit_waiter(const struct call *call, size_t bytes);
+/* Whether one that waits may take so many bytes more. HF_REASON_NONE | MEMORY_FULL */
+hf_reason core_admit_growth(const struct call *call, const struct address *address, size_t bytes);
 
 /* holding.c: who refers to what */
 void core_hold(struct engine *engine, uint64_t object);

@@ -53,13 +53,18 @@ void ears_close(struct waiter *principal) {
   ears_free(&principal->ears);
 }
 
-void ears_follow(struct waiter *ear, const struct call *nested) {
+hf_reason ears_follow(struct waiter *ear, struct call *nested) {
+  hf_reason reason = core_keep_requirements(nested, ear);
+  if (reason) {
+    return reason;
+  }
   ear->step = nested->step;
   ear->note = nested->note;
   if (nested->park_queue != ear->queue) {
     wait_queue_remove(ear->queue, ear);
     wait_queue_insert(nested->park_queue, ear);
   }
+  return HF_REASON_NONE;
 }
 
 size_t ears_bytes(const struct waiter_list *ears) {

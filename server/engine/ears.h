@@ -23,8 +23,9 @@ void ears_free(struct waiter_list *ears);
 void ears_open(struct waiter *principal, struct waiter_list *ears);
 /* It waits no more. */
 void ears_close(struct waiter *principal);
-/* After its part ran again, and waits on, perhaps elsewhere. */
-void ears_follow(struct waiter *ear, const struct call *nested);
+/* After its part ran again, and waits on, perhaps elsewhere; the part's requirements are taken.
+ * HF_REASON_NONE | MEMORY_FULL */
+hf_reason ears_follow(struct waiter *ear, struct call *nested);
 size_t ears_bytes(const struct waiter_list *ears);
 
 #endif

@@ -307,7 +307,7 @@ static hf_reason look(struct call *call, struct requirement *requirement) {
 
 hf_reason handle_dict_wait(struct call *call) {
   struct requirement requirement;
-  if (call->waiter) {
+  if (call->waiter && call->waiter->requirements) { /* else it waited for the dict to be back */
     return look(call, &call->waiter->requirements->items[0]);
   }
   hf_reason reason = read_wait(call, &requirement);

@@ -81,11 +81,12 @@ static bool must_put_in_parts(const struct call *call, size_t count) {
          !call_must_line_up(call, &object->waits[WAIT_QUEUE_PUT]) && !call_may_not_wait(call);
 }
 
-/* call->note is how many have been put. */
+/* call->note is how many have been put; the step is 1 once all have been looked at. */
 hf_reason handle_queue_put_many(struct call *call) {
   const Holdfast__QueuePutMany *message = call->message->queue_put_many;
   struct put_options options = {message->priority, message->delay_ms};
-  hf_reason reason = call->waiter ? HF_REASON_NONE : check_items(call, message);
+  hf_reason reason = call->step ? HF_REASON_NONE : check_items(call, message);
+  call->step = 1;
   if (!reason && !call->waiter && must_put_in_parts(call, message->n_items)) {
     struct wait_queue *putters = &call->object->waits[WAIT_QUEUE_PUT];
     core_wake_parking(call->engine, putters);

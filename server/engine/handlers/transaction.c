@@ -126,7 +126,8 @@ static hf_reason check_conditions(struct call *call) {
   call->note = unmet.watch.note;
   reason = call_park(call, unmet.watch.queue, HF_REASON_CONDITION_NOT_MET);
   call->reply->part = reason == REASON_PARKED ? 0 : unmet.part;
-  return reason == REASON_PARKED && !call->waiter ? keep_conditions(call, unmet.part) : reason;
+  bool has_kept = call->waiter && call->waiter->requirements;
+  return reason == REASON_PARKED && !has_kept ? keep_conditions(call, unmet.part) : reason;
 }
 
 /* ---- objects that are lent */

@@ -123,7 +123,8 @@ static hf_reason run_heard(struct call *call) {
   }
   hf_reason reason = attempt_part(&attempt, call->heard->part, call->heard);
   if (reason == REASON_PARKED) {
-    ears_follow(call->heard, &attempt.nested.call);
+    hf_reason kept = ears_follow(call->heard, &attempt.nested.call);
+    reason = kept ? kept : REASON_PARKED;
   }
   return attempt_end(&attempt, reason);
 }
@@ -140,6 +141,7 @@ static hf_reason run_last(struct call *call) {
     if (reason != REASON_PARKED) {
       break;
     }
+    requirements_free(attempt.nested.call.requirements); /* of a part whose object is just back */
   }
   reason = attempt_end(&attempt, reason);
   return reason == REASON_PARKED ? HF_REASON_TIMED_OUT : reason;
