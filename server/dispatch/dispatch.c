@@ -139,13 +139,14 @@ static void let_others_in(void) {
 }
 
 /* A small request lives in the turn's arena, a large one in memory of its own. */
-static hf_reason unpack(struct turn *turn, struct engine_request *request,
-                        Holdfast__Request **unpacked) {
+static hf_reason unpack(struct dispatch *dispatch, struct turn *turn,
+                        struct engine_request *request, Holdfast__Request **unpacked) {
   request->decoded = NULL;
   if (request->body.len < DECODED_BODY_BYTES_MIN) {
     return wire_unpack_request(request->body, &turn->arena, unpacked);
   }
-  hf_reason reason = decoded_read(request->body, &request->decoded);
+  hf_reason reason =
+      decoded_read(request->body, engine_hash_key(dispatch->engine), &request->decoded);
   if (!reason) {
     *unpacked = request->decoded->message;
     turn->decoded_bytes += request->decoded->memory_bytes;
@@ -153,13 +154,14 @@ static hf_reason unpack(struct turn *turn, struct engine_request *request,
   return reason;
 }
 
-static void decode(struct turn *turn, uint64_t connection, const struct dispatch_message *message) {
+static void decode(struct dispatch *dispatch, struct turn *turn, uint64_t connection,
+                   const struct dispatch_message *message) {
   struct engine_request *request = &turn->requests[turn->requests_count++];
   Holdfast__Request *unpacked = NULL;
   request->connection = connection;
   request->route = message->route;
   request->body = message->body;
-  request->malformed = unpack(turn, request, &unpacked);
+  request->malformed = unpack(dispatch, turn, request, &unpacked);
   request->message = request->malformed ? NULL : unpacked;
   request->operation = request->message ? operations_find(unpacked) : NULL;
   if (request->operation && (request->operation->flags & OPERATION_OPENS)) {
@@ -168,12 +170,12 @@ static void decode(struct turn *turn, uint64_t connection, const struct dispatch
 }
 
 /* Decodes up to the turn's room: what was read, not more than fits its arena. */
-static size_t decode_some(struct turn *turn, uint64_t connection,
+static size_t decode_some(struct dispatch *dispatch, struct turn *turn, uint64_t connection,
                           const struct dispatch_message *messages, size_t count) {
   size_t idx = 0;
   while (idx < count && turn->requests_count < TURN_REQUESTS_MAX &&
          turn->arena.used_bytes + turn->decoded_bytes < HF_UNPACK_BYTES_MAX / 64) {
-    decode(turn, connection, &messages[idx++]);
+    decode(dispatch, turn, connection, &messages[idx++]);
   }
   return idx;
 }
@@ -211,7 +213,7 @@ size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connect
       dispatch->sink.close(dispatch->sink.ctx, connection, "no memory for its requests");
       break;
     }
-    decoded += decode_some(turn, connection, messages + applied, count - applied);
+    decoded += decode_some(dispatch, turn, connection, messages + applied, count - applied);
     applied += apply_all(dispatch, turn, self, connection);
     turn_release(&dispatch->turns, turn);
   }

@@ -17,9 +17,17 @@ struct decoded_value {
 /* What may come to the unpacked message: its values, and copies of its bytes. */
 #define MORE_BYTES (HF_FIELDS_MAX * sizeof(struct decoded_value) * 2 + 2 * HF_FRAME_BYTES_MAX)
 
-static bool keep_message(struct decoded *decoded, ProtobufCMessage *message);
+static bool keep_message(struct decoded *decoded, ProtobufCMessage *message,
+                         const struct value_hash_key *hash_key);
 
-static bool keep_value(struct decoded *decoded, Holdfast__Value *message) {
+/* Keys, and what a wait compares by a digest. */
+static bool is_hashed(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
+  return strcmp(field->name, "key") == 0 || strcmp(field->name, "known") == 0 ||
+         message->descriptor == &holdfast__key_equals__descriptor;
+}
+
+static bool keep_value(struct decoded *decoded, Holdfast__Value *message,
+                       const struct value_hash_key *hash_key) {
   struct decoded_value *kept = arena_alloc(&decoded->arena, sizeof *kept);
   if (!kept || value_from_message(message, &kept->value)) {
     return false;
@@ -28,6 +36,9 @@ static bool keep_value(struct decoded *decoded, Holdfast__Value *message) {
   decoded->values = kept;
   decoded->memory_bytes += value_memory_bytes(kept->value);
   message->base.unknown_fields = (ProtobufCMessageUnknownField *)kept;
+  if (hash_key) {
+    (void)value_hash(hash_key, kept->value); /* a large one keeps it */
+  }
   return true;
 }
 
@@ -44,17 +55,18 @@ static bool keep_bytes(struct decoded *decoded, ProtobufCBinaryData *bytes) {
   return true;
 }
 
-/* NULL member: a part that was not sent. */
-static bool keep_part(struct decoded *decoded, ProtobufCMessage *part) {
+/* NULL part: it was not sent. */
+static bool keep_part(struct decoded *decoded, ProtobufCMessage *part, bool hashes,
+                      const struct value_hash_key *hash_key) {
   bool is_value = part && part->descriptor == &holdfast__value__descriptor;
   if (is_value) {
-    return keep_value(decoded, (Holdfast__Value *)part);
+    return keep_value(decoded, (Holdfast__Value *)part, hashes ? hash_key : NULL);
   }
-  return !part || keep_message(decoded, part);
+  return !part || keep_message(decoded, part, hash_key);
 }
 
 static bool keep_field(struct decoded *decoded, const ProtobufCFieldDescriptor *field,
-                       ProtobufCMessage *message) {
+                       ProtobufCMessage *message, const struct value_hash_key *hash_key) {
   char *member = (char *)message + field->offset;
   const void *quantifier = (const char *)message + field->quantifier_offset;
   bool is_arm = field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
@@ -65,9 +77,9 @@ static bool keep_field(struct decoded *decoded, const ProtobufCFieldDescriptor *
   size_t count = is_repeated ? *(const size_t *)quantifier : 1;
   if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
     ProtobufCMessage **parts = is_repeated ? *(ProtobufCMessage ***)member : (void *)member;
-    bool keeps = true;
+    bool hashes = is_hashed(message, field), keeps = true;
     for (size_t i = 0; keeps && i < count; i++) {
-      keeps = keep_part(decoded, parts[i]);
+      keeps = keep_part(decoded, parts[i], hashes, hash_key);
     }
     return keeps;
   }
@@ -76,16 +88,18 @@ static bool keep_field(struct decoded *decoded, const ProtobufCFieldDescriptor *
 }
 
 /* No deeper than wire.h lets a message be. */
-static bool keep_message(struct decoded *decoded, ProtobufCMessage *message) {
+static bool keep_message(struct decoded *decoded, ProtobufCMessage *message,
+                         const struct value_hash_key *hash_key) {
   const ProtobufCMessageDescriptor *descriptor = message->descriptor;
   bool keeps = true;
   for (unsigned i = 0; keeps && i < descriptor->n_fields; i++) {
-    keeps = keep_field(decoded, &descriptor->fields[i], message);
+    keeps = keep_field(decoded, &descriptor->fields[i], message, hash_key);
   }
   return keeps;
 }
 
-hf_reason decoded_read(struct bytes body, struct decoded **decoded) {
+hf_reason decoded_read(struct bytes body, const struct value_hash_key *hash_key,
+                       struct decoded **decoded) {
   struct decoded *made = malloc(sizeof *made);
   *decoded = NULL;
   if (!made) {
@@ -99,7 +113,7 @@ hf_reason decoded_read(struct bytes body, struct decoded **decoded) {
     return reason;
   }
   made->arena.budget_bytes += MORE_BYTES;
-  made->is_whole = keep_message(made, &made->message->base);
+  made->is_whole = keep_message(made, &made->message->base, hash_key);
   made->memory_bytes += arena_memory_bytes(&made->arena);
   *decoded = made;
   return HF_REASON_NONE;

@@ -3,7 +3,8 @@
  * copied under the lock.
  *
  *   body --decoded_read--> message, in the arena; bytes fields copied there
- *                          its Values, also in its parts: each a struct value, made once
+ *                          its Values, also in its parts: each a struct value, made once; what
+ *                          the engine will look up or compare by its hash has that already
  *
  * layer   engine
  * memory  A decoded request owns its arena and one count of each value. The message is borrowed from
@@ -34,7 +35,8 @@ struct decoded {
 
 /* *decoded is NULL unless HF_REASON_NONE | BAD_REQUEST TOO_DEEP TOO_MANY_FIELDS REQUEST_TOO_BIG |
  * NO_MEMORY */
-hf_reason decoded_read(struct bytes body, struct decoded **decoded);
+hf_reason decoded_read(struct bytes body, const struct value_hash_key *hash_key,
+                       struct decoded **decoded);
 /* All of the list; NULL is harmless. Takes its time. */
 void decoded_free(struct decoded *list);
 

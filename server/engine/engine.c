@@ -127,6 +127,10 @@ struct decoded *engine_take_answered(struct engine *engine) {
   return answered;
 }
 
+const struct value_hash_key *engine_hash_key(const struct engine *engine) {
+  return &engine->config.hash_key;
+}
+
 void engine_note_freed(struct engine *engine, size_t bytes) {
   memory_refund(&engine->memory, MEMORY_RECLAIMED, bytes);
 }

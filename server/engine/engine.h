@@ -131,6 +131,8 @@ struct job;
 struct job *engine_take_job(struct engine *engine);
 void job_run(struct job *job);
 void engine_finish_job(struct engine *engine, uint64_t now_ns, struct job *job);
+/* For decoded_read. It never changes, and is read without the lock. */
+const struct value_hash_key *engine_hash_key(const struct engine *engine);
 /* Everything that waits, and every later request, is answered STOPPING. */
 void engine_drain(struct engine *engine);
 /* Where clients on this machine find shared memory; borrowed for the engine's life. */

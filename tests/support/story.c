@@ -340,7 +340,8 @@ void story_send(struct story *story, uint64_t connection, Holdfast__Request *req
       .operation = operations_find(request),
   };
   memset(applied.entropy, story->next_entropy, sizeof applied.entropy);
-  if (len >= DECODED_BODY_BYTES_MIN && !decoded_read(applied.body, &applied.decoded)) {
+  if (len >= DECODED_BODY_BYTES_MIN &&
+      !decoded_read(applied.body, engine_hash_key(story->engine), &applied.decoded)) {
     applied.message = applied.decoded->message;
   }
   engine_apply(story->engine, story->now_ns, &applied);

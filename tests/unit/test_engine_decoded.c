@@ -18,6 +18,7 @@
 
 static struct story story;
 static char content[ITEM_BYTES];
+static const struct value_hash_key hash_key = {{1}};
 
 static int set_up(void **state) {
   (void)state;
@@ -218,7 +219,7 @@ static void test_decoded_needs_no_body(void **state) {
   struct value value, expected;
   uint8_t *body;
   struct bytes packed = pack(outer, &body);
-  assert_int_equal(decoded_read(packed, &decoded), HF_REASON_NONE);
+  assert_int_equal(decoded_read(packed, &hash_key, &decoded), HF_REASON_NONE);
   memset(body, 0xff, packed.len);
   free(body);
   assert_true(decoded->is_whole);
@@ -234,6 +235,33 @@ static void test_decoded_needs_no_body(void **state) {
   decoded_free(decoded);
 }
 
+/* A large key is read for its hash here, not under the engine's lock; nobody wants that of a value. */
+static void test_decoded_has_the_hashes_of_keys(void **state) {
+  (void)state;
+  const struct value_hash_key other_key = {{2}};
+  struct decoded *decoded;
+  struct value value, fresh;
+  uint8_t *body;
+  char *text = calloc(1, 2001);
+  assert_non_null(text);
+  memset(text, 'k', 2000);
+  struct bytes packed =
+      pack(IN("d", DICT_SET, DictSet, dict_set, .key = TEXT(text), .value = TEXT(text)), &body);
+  assert_int_equal(decoded_read(packed, &hash_key, &decoded), HF_REASON_NONE);
+  assert_true(value_text(bytes_of(text, 2000), &fresh));
+  uint64_t hash = value_hash(&hash_key, fresh);
+  assert_int_equal(decoded_value(decoded->message->dict_set->key, &value), HF_REASON_NONE);
+  assert_true(value_hash(&other_key, value) == hash); /* it was kept */
+  value_release(value);
+  assert_int_equal(decoded_value(decoded->message->dict_set->value, &value), HF_REASON_NONE);
+  assert_true(value_hash(&other_key, value) != hash);
+  value_release(value);
+  value_release(fresh);
+  decoded_free(decoded);
+  free(body);
+  free(text);
+}
+
 static void test_decoded_tells_what_is_wrong(void **state) {
   (void)state;
   struct decoded *decoded;
@@ -241,13 +269,13 @@ static void test_decoded_tells_what_is_wrong(void **state) {
   struct value value;
   struct bytes packed =
       pack(IN("l", LIST_APPEND, ListAppend, list_append, .value = MESSAGE(Value, value)), &body);
-  assert_int_equal(decoded_read(packed, &decoded), HF_REASON_NONE);
+  assert_int_equal(decoded_read(packed, &hash_key, &decoded), HF_REASON_NONE);
   assert_false(decoded->is_whole);
   assert_int_equal(decoded_value(decoded->message->list_append->value, &value),
                    HF_REASON_BAD_VALUE);
   decoded_free(decoded);
   free(body);
-  assert_int_equal(decoded_read(bytes_of("\xff", 1), &decoded), HF_REASON_BAD_REQUEST);
+  assert_int_equal(decoded_read(bytes_of("\xff", 1), &hash_key, &decoded), HF_REASON_BAD_REQUEST);
   assert_null(decoded);
   assert_int_equal(decoded_value(NULL, &value), HF_REASON_BAD_VALUE);
 }
@@ -261,6 +289,7 @@ int main(void) {
       STORY(test_large_sends_cost_a_receiver_few_steps),
       STORY(test_a_large_request_waits_for_a_lent_list),
       cmocka_unit_test(test_decoded_needs_no_body),
+      cmocka_unit_test(test_decoded_has_the_hashes_of_keys),
       cmocka_unit_test(test_decoded_tells_what_is_wrong),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
