@@ -1,7 +1,13 @@
 /* A hash map from non-zero 64-bit numbers to pointers: ids to objects, sequences to replies.
  *
  * source  open addressing with linear probing; deletion shifts back, so there are no tombstones
- * cost    O(1); growing and trimming copy the table, so keep it for things counted in tens of thousands
+ * cost    O(1), also while it grows or is trimmed: a table of more than MAP64_AT_ONCE slots is moved
+ *         to another step by step, with each change
+ *
+ *   former [ . . . . | k k . k k k . k . ]   what is left of the move: rows of slots in use move as a
+ *                    ^ former_next           whole, so that searches behind it find what they look for
+ *   slots  [ k . k . k k . . . . k . . . . . k . k . . . . . . . k . ]   new keys, and what has moved
+ *
  * threads one at a time
  */
 #ifndef HF_BASE_MAP64_H
@@ -14,6 +20,7 @@
 #include <stdint.h>
 
 #define MAP64_CAPACITY_MIN 8
+#define MAP64_AT_ONCE 4096
 
 struct map64_slot {
   uint64_t key; /* 0: free */
@@ -23,7 +30,10 @@ struct map64_slot {
 struct map64 {
   struct map64_slot *slots;
   size_t count;
-  size_t capacity; /* a power of two, or 0 */
+  size_t capacity;           /* a power of two, or 0 */
+  struct map64_slot *former; /* the table that is being left; NULL: none. A key is in one of them */
+  size_t former_capacity, former_next,
+      former_left; /* slots; where to go on, and how many are left */
   /* Where strangers choose the keys: set while it is empty, so that they can't choose keys that
    * meet in one place. 0: they don't. */
   uint64_t secret;
@@ -31,9 +41,12 @@ struct map64 {
 
 /* Keeps the secret. */
 void map64_deinit(struct map64 *map);
-/* Bytes of memory its table takes. */
+static inline size_t map64_table_bytes(size_t capacity) {
+  return capacity ? chunk_bytes(capacity * sizeof(struct map64_slot)) : 0;
+}
+/* Bytes of memory its tables take. */
 static inline size_t map64_bytes(const struct map64 *map) {
-  return map->capacity ? chunk_bytes(map->capacity * sizeof *map->slots) : 0;
+  return map64_table_bytes(map->capacity) + map64_table_bytes(map->former_capacity);
 }
 /* Whether map64_trim gives memory back: an eighth full is far enough from growing that the table does
  * not go to and fro. */

@@ -1,5 +1,6 @@
 /* Large requests that wait: they are decoded once, before the engine has them, and are let go of after. */
 #include "proto/limits.h"
+#include "server/engine/core.h"
 #include "server/engine/decoded.h"
 #include "tests/support/messages.h"
 #include "tests/support/story.h"
@@ -102,17 +103,17 @@ static void test_a_put_of_much_costs_each_get_the_same_few_steps(void **state) {
 static void test_a_put_of_much_counts_until_its_wait_ends(void **state) {
   (void)state;
   story_put(&story, 4, 0, "q", 7, 0);
-  size_t before = engine_memory_bytes(story.engine);
+  size_t before = story.engine->memory.total;
   put_many(1, 1, 5);
-  assert_true(engine_memory_bytes(story.engine) - before > ITEMS / 2 * ITEM_BYTES);
+  assert_true(story.engine->memory.total - before > ITEMS / 2 * ITEM_BYTES);
   story_forget(&story);
   story_pass_ms(&story, 5);
   story_expect(&story, "1 <- #1 DEADLINE_EXCEEDED QUEUE_FULL\n");
-  assert_true(engine_memory_bytes(story.engine) - before < 4096);
+  assert_true(story.engine->memory.total - before < 4096);
   put_many(1, 2, STORY_WAIT_FOREVER);
   put_many(2, 1, STORY_WAIT_FOREVER); /* left when the engine goes */
   story_close_session(&story, 1);
-  assert_true(engine_memory_bytes(story.engine) - before < 2 * ITEMS * ITEM_BYTES);
+  assert_true(story.engine->memory.total - before < 2 * ITEMS * ITEM_BYTES);
 }
 
 static void test_a_put_of_much_with_a_value_that_is_none_is_refused_as_a_whole(void **state) {

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#define KEYS 3000
-#define STEPS 200000
+#define KEYS 60000 /* for tables that are moved step by step */
+#define STEPS 1000000
 
 static uint64_t seed;
 
@@ -62,6 +62,27 @@ static void test_map64_trimmed_takes_what_it_holds(void **state) {
   map64_deinit(&map);
 }
 
+/* However large it is, one change moves a few slots. */
+static void test_map64_grows_and_is_trimmed_step_by_step(void **state) {
+  (void)state;
+  enum { COUNT = 1 << 18 };
+  struct map64 map = {0};
+  size_t moves = 0;
+  for (uint64_t key = 1; key <= 2 * COUNT; key++) {
+    size_t left = map.former_left;
+    if (key <= COUNT) {
+      assert_true(map64_set(&map, key, &map));
+    } else {
+      assert_ptr_equal(map64_remove(&map, key - COUNT), &map);
+      map64_trim(&map);
+    }
+    assert_true(left < map.former_left || left - map.former_left < 1000);
+    moves += left > map.former_left;
+  }
+  assert_true(moves > COUNT / 64);
+  map64_deinit(&map);
+}
+
 static void test_map64_set_replaces(void **state) {
   (void)state;
   struct map64 map = {0};
@@ -104,7 +125,7 @@ static void test_map64_random_steps_match_an_array(void **state) {
   size_t count = 0;
   for (int step = 0; step < STEPS; step++) {
     size_t id = random_below(&random, KEYS);
-    bool growing = step / 20000 % 2 == 0;
+    bool growing = step / 150000 % 2 == 0;
     if (random_below(&random, 4) < (growing ? 3u : 1u)) {
       void *value = &targets[random_below(&random, KEYS)];
       count += !expected[id];
@@ -117,6 +138,9 @@ static void test_map64_random_steps_match_an_array(void **state) {
     }
     size_t other = random_below(&random, KEYS);
     assert_ptr_equal(map64_get(&map, key_of(other)), expected[other]);
+    if (step % 10 == 0) {
+      map64_trim(&map);
+    }
     if (step % 5000 == 0) {
       check_walk(&map, expected, count);
     }
@@ -155,6 +179,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_map64_empty_has_nothing),
       cmocka_unit_test(test_map64_trimmed_takes_what_it_holds),
       cmocka_unit_test(test_map64_set_replaces),
+      cmocka_unit_test(test_map64_grows_and_is_trimmed_step_by_step),
       cmocka_unit_test(test_map64_replacing_and_putting_back_need_no_memory),
       cmocka_unit_test(test_map64_with_a_secret_spreads_chosen_keys),
       cmocka_unit_test(test_map64_random_steps_match_an_array),
