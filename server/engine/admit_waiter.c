@@ -1,5 +1,5 @@
 /* How many requests may wait: of a session, a connection, an address, and all together. */
-#include "server/engine/core.h"
+#include "server/engine/admit_waiter.h"
 #include "server/engine/require.h"
 
 /* A waiting request of up to this many bytes may wait also when memory is full, as long as the

@@ -1,7 +1,10 @@
 #include "server/engine/call.h"
 
 #include "proto/text.h"
+#include "server/engine/cells.h"
 #include "server/engine/decoded.h"
+#include "server/engine/deletion.h"
+#include "server/engine/holding.h"
 
 #include <stdlib.h>
 

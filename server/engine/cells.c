@@ -1,8 +1,9 @@
 /* Values and arrays in shared memory: whose lock it is, who waits, who may look. */
-#include "server/engine/core.h"
+#include "server/engine/cells.h"
 
 #include "proto/base/clock.h"
 #include "proto/cell.h"
+#include "server/engine/settle.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,15 @@
 /* The end of an object: its waiters are told, its reserved items and its references let go, and its
  * memory freed; in slices where there are many. */
-#include "server/engine/core.h"
+#include "server/engine/deletion.h"
+
+#include "server/engine/cells.h"
+#include "server/engine/holding.h"
+#include "server/engine/lending.h"
+#include "server/engine/locks.h"
+#include "server/engine/run.h"
+#include "server/engine/settle.h"
+#include "server/engine/sync.h"
+#include "server/engine/tasks.h"
 
 /* Freeing less than this takes no longer than handing it over. */
 #define LARGE_BYTES ((size_t)64 << 10)

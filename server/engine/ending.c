@@ -4,7 +4,17 @@
  *                       on nobody finds it
  *   core_go_on_ending   the phases that are left
  */
-#include "server/engine/core.h"
+#include "server/engine/ending.h"
+
+#include "server/engine/cells.h"
+#include "server/engine/forks.h"
+#include "server/engine/holding.h"
+#include "server/engine/run.h"
+#include "server/engine/sessions.h"
+#include "server/engine/settle.h"
+#include "server/engine/sync.h"
+#include "server/engine/takeback.h"
+#include "server/engine/tasks.h"
 
 /* In this order; each but the last three also when its goodbye was clean. */
 enum end_phase {

@@ -1,8 +1,16 @@
 #include "server/engine/engine.h"
 
 #include "proto/base/clock.h"
+#include "server/engine/cells.h"
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
+#include "server/engine/ending.h"
+#include "server/engine/lending.h"
+#include "server/engine/locks.h"
+#include "server/engine/run.h"
+#include "server/engine/sessions.h"
+#include "server/engine/settle.h"
+#include "server/engine/tasks.h"
 
 #include <stdlib.h>
 #include <string.h>

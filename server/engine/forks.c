@@ -12,7 +12,11 @@
  *
  * layer engine
  */
-#include "server/engine/core.h"
+#include "server/engine/forks.h"
+
+#include "server/engine/ending.h"
+#include "server/engine/sessions.h"
+#include "server/engine/settle.h"
 
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* Who refers to what: sessions and containers hold objects; what nobody holds goes. */
-#include "server/engine/core.h"
+#include "server/engine/holding.h"
+
+#include "server/engine/deletion.h"
+#include "server/engine/settle.h"
 
 static void look_at(struct engine *engine, struct object *object) {
   if (object->holds == 0 && value_is_absent(object->name) && !object->doomed) {

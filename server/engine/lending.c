@@ -1,6 +1,12 @@
 /* Objects that are lent to a job, and who waits for them meanwhile: see job.h. */
+#include "server/engine/lending.h"
+
 #include "server/engine/call.h"
-#include "server/engine/job.h"
+#include "server/engine/cells.h"
+#include "server/engine/deletion.h"
+#include "server/engine/holding.h"
+#include "server/engine/run.h"
+#include "server/engine/settle.h"
 
 #include <stdlib.h>
 

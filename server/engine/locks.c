@@ -1,7 +1,10 @@
 /* Locks: who holds them, how they lose them, and who waits for whom. */
-#include "server/engine/core.h"
+#include "server/engine/locks.h"
 
 #include "proto/base/clock.h"
+#include "server/engine/cells.h"
+#include "server/engine/settle.h"
+#include "server/engine/sync.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,8 @@
 #include "server/engine/nested.h"
 
 #include "server/engine/call.h"
+#include "server/engine/lending.h"
+#include "server/engine/run.h"
 
 hf_reason nested_check(const struct call *outer, const Holdfast__Request *message,
                        enum operation_flag kind) {

@@ -2,6 +2,8 @@
 
 #include "proto/cell.h"
 #include "server/engine/call.h"
+#include "server/engine/cells.h"
+#include "server/engine/settle.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,12 @@
 /* Sessions lose their connection and come back. */
-#include "server/engine/core.h"
+#include "server/engine/sessions.h"
 
 #include "proto/base/clock.h"
+#include "server/engine/cells.h"
+#include "server/engine/ending.h"
+#include "server/engine/forks.h"
+#include "server/engine/run.h"
+#include "server/engine/settle.h"
 
 #include <string.h>
 

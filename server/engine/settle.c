@@ -1,6 +1,12 @@
 /* What operations leave to be done: waiters to run again, objects and sessions to let go of. In
  * slices, so that no command does more than HF_TURN_STEPS_MAX steps of it. */
-#include "server/engine/core.h"
+#include "server/engine/settle.h"
+
+#include "server/engine/cells.h"
+#include "server/engine/deletion.h"
+#include "server/engine/ending.h"
+#include "server/engine/holding.h"
+#include "server/engine/run.h"
 
 /* Waiters of one queue that are run before the next queue has its turn. */
 #define PASS_STEPS_MAX ((uint64_t)16 * STEPS_OF_RUN)

@@ -1,5 +1,8 @@
 /* What the waiters of an object do to each other, in conditions and barriers; and what they leave. */
-#include "server/engine/core.h"
+#include "server/engine/sync.h"
+
+#include "server/engine/run.h"
+#include "server/engine/settle.h"
 
 struct object *core_guard_of(const struct engine *engine, struct object *object) {
   bool is_elsewhere = object->kind == HOLDFAST__KIND__CONDITION && object->condition.guard;

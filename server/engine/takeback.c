@@ -1,5 +1,12 @@
 /* Taking back what a reply gave away, when nobody will ever look at the reply. */
-#include "server/engine/core.h"
+#include "server/engine/takeback.h"
+
+#include "server/engine/forks.h"
+#include "server/engine/holding.h"
+#include "server/engine/locks.h"
+#include "server/engine/settle.h"
+#include "server/engine/sync.h"
+#include "server/engine/tasks.h"
 
 #include <stdlib.h>
 

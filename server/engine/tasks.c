@@ -1,7 +1,9 @@
 /* What becomes of a queue's items that were given out or are delayed. */
-#include "server/engine/core.h"
+#include "server/engine/tasks.h"
 
 #include "proto/base/clock.h"
+#include "server/engine/holding.h"
+#include "server/engine/settle.h"
 
 #include <stddef.h>
 

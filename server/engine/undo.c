@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "proto/cell.h"
 #include "server/engine/call.h"
+#include "server/engine/sync.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,7 @@
 /* Stories of work: items with priorities and delays, given out, acknowledged, lost, buried. */
 #include "server/engine/core.h"
+#include "server/engine/settle.h"
+#include "server/engine/tasks.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>

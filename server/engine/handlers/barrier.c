@@ -1,5 +1,7 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/run.h"
+#include "server/engine/sync.h"
 
 static void answer_arrival(struct call *call, uint64_t index, bool acts) {
   call->reply->shape = REPLY_ARRIVAL;

@@ -1,4 +1,5 @@
 #include "server/engine/call.h"
+#include "server/engine/cells.h"
 #include "server/engine/handlers/handlers.h"
 
 hf_reason handle_cell_nudge(struct call *call) {

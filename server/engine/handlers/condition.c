@@ -8,6 +8,9 @@
  */
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/locks.h"
+#include "server/engine/run.h"
+#include "server/engine/sync.h"
 
 /* The condition's lock, held by the caller; a plain lock by anybody, as in Python.
  * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */

@@ -1,6 +1,7 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
 #include "server/engine/require.h"
+#include "server/engine/settle.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,9 @@
 #include "server/engine/call.h"
+#include "server/engine/cells.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/locks.h"
+#include "server/engine/settle.h"
+#include "server/engine/sync.h"
 
 /* The lock a condition was given stands in for it. */
 static hf_reason enter_guard(struct call *call) {

@@ -2,6 +2,7 @@
 #include "proto/base/clock.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/locks.h"
 
 #include <stdlib.h>
 

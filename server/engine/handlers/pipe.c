@@ -1,5 +1,7 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/sessions.h"
+#include "server/engine/settle.h"
 
 /* Bits of session->ends. */
 static uintptr_t ends_of(const struct call *call) {

@@ -1,5 +1,7 @@
 #include "server/engine/handlers/handlers.h"
 #include "server/engine/handlers/queue_call.h"
+#include "server/engine/settle.h"
+#include "server/engine/tasks.h"
 
 #include "proto/base/clock.h"
 

@@ -1,5 +1,7 @@
 #include "server/engine/handlers/report.h"
 
+#include "server/engine/cells.h"
+
 static struct value holder_of(const struct engine *engine, const struct lock *lock) {
   const struct session *owner = map64_get(&engine->sessions, lock->owner.session);
   struct value unknown;

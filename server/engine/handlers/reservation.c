@@ -1,6 +1,10 @@
 /* Items that are given out until they are acknowledged. */
 #include "server/engine/handlers/handlers.h"
 #include "server/engine/handlers/queue_call.h"
+#include "server/engine/lending.h"
+#include "server/engine/run.h"
+#include "server/engine/settle.h"
+#include "server/engine/tasks.h"
 
 #include "proto/base/clock.h"
 

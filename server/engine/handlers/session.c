@@ -1,7 +1,14 @@
 #include "proto/base/clock.h"
 #include "proto/text.h"
 #include "server/engine/call.h"
+#include "server/engine/ending.h"
+#include "server/engine/forks.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/lending.h"
+#include "server/engine/run.h"
+#include "server/engine/sessions.h"
+#include "server/engine/sync.h"
+#include "server/engine/takeback.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,9 @@
  *                one does not: waits until it does, looks at all    one fails --> rolled back
  */
 #include "server/engine/call.h"
+#include "server/engine/cells.h"
 #include "server/engine/handlers/handlers.h"
+#include "server/engine/lending.h"
 #include "server/engine/nested.h"
 #include "server/engine/require.h"
 #include "server/engine/undo.h"

@@ -1,5 +1,6 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
+#include "server/engine/cells.h"
 #include "server/engine/handlers/handlers.h"
 
 static const struct cell_type *type_of(const struct call *call) {

@@ -1,12 +1,19 @@
 /* Runs operations: first runs, waits, second runs, outcomes. */
-#include "server/engine/core.h"
+#include "server/engine/run.h"
 
 #include "proto/base/chunk.h"
 #include "proto/base/clock.h"
 #include "proto/wire.h"
+#include "server/engine/admit_waiter.h"
+#include "server/engine/cells.h"
 #include "server/engine/decoded.h"
+#include "server/engine/deletion.h"
 #include "server/engine/ears.h"
+#include "server/engine/holding.h"
+#include "server/engine/lending.h"
 #include "server/engine/require.h"
+#include "server/engine/settle.h"
+#include "server/engine/sync.h"
 
 #include <assert.h>
 #include <stdlib.h>

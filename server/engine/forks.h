@@ -1,0 +1,22 @@
+/* Sessions of forked children.
+ *
+ * layer   engine
+ */
+#ifndef HF_ENGINE_FORKS_H
+#define HF_ENGINE_FORKS_H
+
+#include "server/engine/core.h"
+
+/* Makes one. HF_REASON_NONE | BAD_SESSION SESSIONS_FULL MEMORY_FULL NO_MEMORY */
+hf_reason core_fork_session(struct engine *engine, struct session *parent, struct bytes id);
+/* Ends the one of that serial, if it is the parent's and its child did not come for it. */
+void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial);
+/* The child was forked, and runs there. */
+void core_locate_forked(struct engine *engine, struct session *forked, struct bytes machine,
+                        uint64_t process);
+/* Its child has come for it; also for sessions that are none of these. */
+void core_claim_forked(struct session *session);
+/* A session ends: as an unclaimed one, and as a parent of some. */
+void core_leave_forked(struct engine *engine, uint64_t now_ns, struct session *session);
+
+#endif

@@ -1,0 +1,31 @@
+/* Objects that are lent to a job, and who waits for them meanwhile: see job.h.
+ *
+ * layer   engine
+ */
+#ifndef HF_ENGINE_LENDING_H
+#define HF_ENGINE_LENDING_H
+
+#include "server/engine/core.h"
+
+/* The object's loan, made if it has none. NULL: out of memory. */
+struct loan *core_loan(struct engine *engine, struct object *object);
+
+/* The object is lent, or others wait for it as such before the call: call->park_queue is where. */
+bool core_must_wait_for(struct call *call, struct object *object);
+/* It is being worked on. */
+static inline bool core_is_lent(const struct object *object) {
+  return object && object->loan && object->loan->job;
+}
+/* The requester waits in its loan. */
+void core_begin_job(struct engine *engine, struct job *job, struct waiter *requester);
+/* Soon: if it still can be stopped, its requester is told the reason. */
+void core_stop_job(struct job *job, hf_reason reason);
+void core_stop_all_jobs(struct engine *engine);
+/* The waiter ends: nobody needs its job's outcome. */
+void core_forget_requester(struct waiter *waiter);
+/* Sees to what the work has changed. */
+void core_take_effect(struct engine *engine, struct object *object, struct job *job);
+/* Those that nobody took. */
+void core_free_jobs(struct engine *engine);
+
+#endif

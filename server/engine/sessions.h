@@ -1,0 +1,31 @@
+/* Sessions lose their connection and come back, and let go of their ends of pipes.
+ *
+ * layer   engine
+ */
+#ifndef HF_ENGINE_SESSIONS_H
+#define HF_ENGINE_SESSIONS_H
+
+#include "server/engine/core.h"
+
+struct session *core_find_session(const struct engine *engine, struct bytes id);
+/* Takes it over from any connection it had. */
+void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
+                       struct peer *peer);
+/* The connection is lost: the grace time runs. */
+void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
+/* Nobody speaks for it: it ends with its process, or when its grace time is over. */
+void core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session);
+/* The connection closes: its sessions are of none. */
+void core_leave_peer(struct peer *peer);
+void core_leave_peer_of(struct session *session); /* this one is */
+void core_forget_process(struct engine *engine, struct session *session);
+/* Its client tells where it runs. */
+void core_locate_session(struct engine *engine, struct session *session, struct bytes machine,
+                         uint64_t process);
+/* It has its connection again, or ends. */
+void core_forget_lost(struct engine *engine, struct session *session);
+/* One session less on the end; the last one closes it. */
+void core_detach_pipe(struct engine *engine, struct object *object, unsigned end);
+void core_close_pipe(struct engine *engine, struct object *object, unsigned end);
+
+#endif
