@@ -1,6 +1,6 @@
 #include "server/dispatch/operations.h"
 
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 
 #define KIND(name) (1u << HOLDFAST__KIND__##name)
 #define NO_OBJECT 0

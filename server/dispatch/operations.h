@@ -2,7 +2,7 @@
  *
  * layer   dispatch
  * To add one: an arm in proto/holdfast.proto, a section in proto/PROTOCOL.md, a row here, a handler
- * in engine/handlers/, a test. Its name in logs is the arm's.
+ * in engine/kinds/ or engine/operations/ (handlers.h), a test. Its name in logs is the arm's.
  *
  * object  the kinds it works on
  * flags   WAITS may park, ANY_TIMEOUT takes a negative one

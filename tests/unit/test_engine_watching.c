@@ -1,6 +1,6 @@
 /* Stories of those who wait for a key to change. */
 #include "server/engine/call.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 #include "tests/support/messages.h"
 
 #include <setjmp.h>

@@ -3,14 +3,14 @@
  * layer   engine
  * The rows of dispatch/operations.h tie them to the arms of the request.
  */
-#ifndef HF_ENGINE_HANDLERS_HANDLERS_H
-#define HF_ENGINE_HANDLERS_HANDLERS_H
+#ifndef HF_ENGINE_HANDLERS_H
+#define HF_ENGINE_HANDLERS_H
 
 #include "server/engine/engine.h"
 
 #define HANDLER(name) hf_reason handle_##name(struct call *call);
 
-/* session.c */
+/* operations/session.c */
 HANDLER(open_session)
 HANDLER(resume_session)
 HANDLER(fork_session)
@@ -21,23 +21,26 @@ HANDLER(ping)
 HANDLER(flush)
 HANDLER(server_info)
 
-/* object.c */
+/* operations/object.c */
 HANDLER(object_open)
 HANDLER(object_delete)
 HANDLER(object_info)
 HANDLER(object_hold)
 HANDLER(object_release)
 
-/* object_list.c */
+/* operations/object_list.c */
 HANDLER(object_list)
 
-/* wait_first.c */
+/* operations/lock_list.c */
+HANDLER(lock_list)
+
+/* operations/wait_first.c */
 HANDLER(wait_first)
 
-/* transaction.c */
+/* operations/transaction.c */
 HANDLER(transaction)
 
-/* dict.c */
+/* kinds/dict.c */
 HANDLER(dict_get)
 HANDLER(dict_set)
 HANDLER(dict_delete)
@@ -58,7 +61,7 @@ HANDLER(dict_get_many)
 HANDLER(dict_scan)
 HANDLER(dict_wait)
 
-/* list.c */
+/* kinds/list.c */
 HANDLER(list_get)
 HANDLER(list_set)
 HANDLER(list_delete)
@@ -84,7 +87,7 @@ HANDLER(list_clear)
 HANDLER(list_add)
 HANDLER(list_compare_and_set)
 
-/* queue.c */
+/* kinds/queue.c */
 HANDLER(queue_put)
 HANDLER(queue_get)
 HANDLER(queue_size)
@@ -96,7 +99,7 @@ HANDLER(queue_get_many)
 HANDLER(queue_put_many)
 HANDLER(queue_shutdown)
 
-/* reservation.c */
+/* kinds/reservation.c */
 HANDLER(queue_reserve)
 HANDLER(queue_ack)
 HANDLER(queue_extend)
@@ -104,27 +107,27 @@ HANDLER(queue_return)
 HANDLER(queue_bury)
 HANDLER(queue_kick)
 
-/* pipe.c */
+/* kinds/pipe.c */
 HANDLER(pipe_attach)
 HANDLER(pipe_send)
 HANDLER(pipe_recv)
 HANDLER(pipe_poll)
 HANDLER(pipe_close)
 
-/* namespace.c */
+/* kinds/namespace.c */
 HANDLER(namespace_get)
 HANDLER(namespace_set)
 HANDLER(namespace_delete)
 HANDLER(namespace_list)
 
-/* value.c */
+/* kinds/value.c */
 HANDLER(value_get)
 HANDLER(value_set)
 HANDLER(value_add)
 HANDLER(value_compare_and_set)
 HANDLER(value_wait)
 
-/* array.c */
+/* kinds/array.c */
 HANDLER(array_get)
 HANDLER(array_set)
 HANDLER(array_get_slice)
@@ -132,29 +135,28 @@ HANDLER(array_set_slice)
 HANDLER(array_len)
 HANDLER(array_add)
 
-/* cell.c */
+/* kinds/cell.c */
 HANDLER(cell_nudge)
 
-/* lock.c */
+/* kinds/lock.c */
 HANDLER(lock_acquire)
 HANDLER(lock_release)
-HANDLER(lock_list)
 
-/* semaphore.c */
+/* kinds/semaphore.c */
 HANDLER(semaphore_acquire)
 HANDLER(semaphore_release)
 
-/* event.c */
+/* kinds/event.c */
 HANDLER(event_set)
 HANDLER(event_clear)
 HANDLER(event_is_set)
 HANDLER(event_wait)
 
-/* condition.c */
+/* kinds/condition.c */
 HANDLER(condition_wait)
 HANDLER(condition_notify)
 
-/* barrier.c */
+/* kinds/barrier.c */
 HANDLER(barrier_wait)
 HANDLER(barrier_done)
 HANDLER(barrier_abort)

@@ -1,6 +1,6 @@
 /* Items that are given out until they are acknowledged. */
-#include "server/engine/handlers/handlers.h"
-#include "server/engine/handlers/queue_call.h"
+#include "server/engine/handlers.h"
+#include "server/engine/kinds/queue_call.h"
 #include "server/engine/lending.h"
 #include "server/engine/run.h"
 #include "server/engine/settle.h"

@@ -6,7 +6,7 @@
  */
 #include "server/engine/call.h"
 #include "server/engine/ears.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 #include "server/engine/lending.h"
 #include "server/engine/nested.h"
 #include "server/engine/require.h"

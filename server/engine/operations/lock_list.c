@@ -1,7 +1,7 @@
 /* Who holds which lock, who waits for it, and whether they wait for each other. */
 #include "proto/base/clock.h"
 #include "server/engine/call.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 #include "server/engine/locks.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-#include "server/engine/handlers/handlers.h"
-#include "server/engine/handlers/queue_call.h"
+#include "server/engine/handlers.h"
+#include "server/engine/kinds/queue_call.h"
 #include "server/engine/settle.h"
 #include "server/engine/tasks.h"
 

@@ -2,8 +2,8 @@
  *
  * layer   engine
  */
-#ifndef HF_ENGINE_HANDLERS_REPORT_H
-#define HF_ENGINE_HANDLERS_REPORT_H
+#ifndef HF_ENGINE_OPERATIONS_REPORT_H
+#define HF_ENGINE_OPERATIONS_REPORT_H
 
 #include "server/engine/core.h"
 

@@ -1,5 +1,5 @@
 #include "server/engine/call.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
 

@@ -1,6 +1,6 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "server/engine/handlers/report.h"
+#include "server/engine/operations/report.h"
 
 #include "server/engine/cells.h"
 

@@ -2,10 +2,10 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/deletion.h"
-#include "server/engine/handlers/handlers.h"
-#include "server/engine/handlers/report.h"
+#include "server/engine/handlers.h"
 #include "server/engine/holding.h"
 #include "server/engine/lending.h"
+#include "server/engine/operations/report.h"
 
 #include <stdlib.h>
 #include <string.h>

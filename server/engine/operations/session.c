@@ -3,7 +3,7 @@
 #include "server/engine/call.h"
 #include "server/engine/ending.h"
 #include "server/engine/forks.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 #include "server/engine/lending.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"

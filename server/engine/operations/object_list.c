@@ -1,8 +1,8 @@
 /* Pages of the objects there are: those with names in order of name, then the others by id. A page
  * ends at its limit, or when so many have been looked at that others wait for their turn. */
 #include "server/engine/call.h"
-#include "server/engine/handlers/handlers.h"
-#include "server/engine/handlers/report.h"
+#include "server/engine/handlers.h"
+#include "server/engine/operations/report.h"
 
 #include <stdlib.h>
 #include <string.h>

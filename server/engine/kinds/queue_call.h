@@ -2,8 +2,8 @@
  *
  * layer   engine
  */
-#ifndef HF_ENGINE_HANDLERS_QUEUE_CALL_H
-#define HF_ENGINE_HANDLERS_QUEUE_CALL_H
+#ifndef HF_ENGINE_KINDS_QUEUE_CALL_H
+#define HF_ENGINE_KINDS_QUEUE_CALL_H
 
 #include "server/engine/call.h"
 

@@ -7,7 +7,7 @@
  *   NOTIFIED, LATE, CANCELLED  takes the lock back as deep as it was, waiting for it as long as it takes
  */
 #include "server/engine/call.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
 #include "server/engine/sync.h"

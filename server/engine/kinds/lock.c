@@ -1,6 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 #include "server/engine/locks.h"
 #include "server/engine/settle.h"
 #include "server/engine/sync.h"

@@ -1,5 +1,5 @@
 #include "server/engine/call.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 
 static hf_reason attribute_key(ProtobufCBinaryData attribute, struct value *key) {
   struct bytes name = bytes_of(attribute.data, attribute.len);

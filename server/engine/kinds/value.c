@@ -1,7 +1,7 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
-#include "server/engine/handlers/handlers.h"
+#include "server/engine/handlers.h"
 
 static const struct cell_type *type_of(const struct call *call) {
   return cell_type_of(call->object->cells.typecode);
