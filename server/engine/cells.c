@@ -3,21 +3,14 @@
 
 #include "proto/base/clock.h"
 #include "proto/cell.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct cells *core_cells(struct object *object) {
-  switch (object->kind) {
-    case HOLDFAST__KIND__VALUE:
-    case HOLDFAST__KIND__ARRAY:
-    case HOLDFAST__KIND__RAW_VALUE:
-    case HOLDFAST__KIND__RAW_ARRAY:
-      return &object->cells;
-    default:
-      return NULL;
-  }
+  return kind_of(object)->has_cells ? &object->cells : NULL;
 }
 
 /* Those in shared memory; else NULL. */
@@ -33,7 +26,7 @@ static struct cell_header *header_of(const struct cells *cells) {
 /* ---- sharing */
 
 bool core_may_share_cells(const struct session *session, Holdfast__Kind kind) {
-  bool has_lock = kind == HOLDFAST__KIND__VALUE || kind == HOLDFAST__KIND__ARRAY;
+  bool has_lock = kinds[kind]->lock != NULL;
   return session && session->process != PROCESS_ELSEWHERE && (!has_lock || session->process >= 0);
 }
 

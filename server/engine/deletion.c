@@ -2,14 +2,12 @@
  * memory freed; in slices where there are many. */
 #include "server/engine/deletion.h"
 
-#include "server/engine/cells.h"
 #include "server/engine/holding.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
 #include "server/engine/settle.h"
-#include "server/engine/sync.h"
-#include "server/engine/tasks.h"
 
 /* Freeing less than this takes no longer than handing it over. */
 #define LARGE_BYTES ((size_t)64 << 10)
@@ -144,9 +142,14 @@ static void forget_queues(struct engine *engine, struct object *object) {
   }
 }
 
+static bool disown(struct engine *engine, struct object *object) {
+  const struct kind *kind = kind_of(object);
+  return !kind->disown || kind->disown(engine, object);
+}
+
 /* true: nothing but its content is left, which goes, or what a job has, which brings it back. */
 static bool go_on(struct engine *engine, uint64_t now_ns, struct object *object) {
-  if (!end_all_waits(engine, now_ns, object) || !core_forget_tasks(engine, object)) {
+  if (!end_all_waits(engine, now_ns, object) || !disown(engine, object)) {
     return false;
   }
   forget_queues(engine, object);
@@ -159,17 +162,22 @@ static bool go_on(struct engine *engine, uint64_t now_ns, struct object *object)
   return true;
 }
 
+void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object) {
+  const struct kind *kind = kind_of(object);
+  if (kind->stop) {
+    kind->stop(engine, now_ns, object);
+  }
+}
+
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object) {
   core_spend(engine, STEPS_OF_DELETION);
-  core_end_foreign_waits(engine, now_ns, object);
   unlink_lock(engine, object);
   forget_queues(engine, object);
   if (object->doomed) {
     TAILQ_REMOVE(&engine->doomed, object, doomed_link);
   }
   object->doomed = true; /* a reference to itself must not put it into the list again */
-  core_stop_tasks(engine, object);
-  core_forget_cells(engine, object);
+  core_stop_object(engine, now_ns, object);
   registry_remove(&engine->registry, object);
   object->is_deleted = true;
   if (!go_on(engine, now_ns, object)) {

@@ -9,6 +9,8 @@
 
 /* Nobody finds it any more; its waiters are told, its references let go, now or soon. */
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
+/* It is about to leave the registry. */
+void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* What a waiter waited for is gone. */
 void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
 /* Lets go of what is in an object that is in no registry, and frees it; a large one outside the

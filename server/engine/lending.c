@@ -5,6 +5,7 @@
 #include "server/engine/cells.h"
 #include "server/engine/deletion.h"
 #include "server/engine/holding.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/run.h"
 #include "server/engine/settle.h"
 
@@ -82,9 +83,9 @@ void core_begin_job(struct engine *engine, struct job *job, struct waiter *reque
   struct object *object = job->object;
   job->requester = requester;
   requester->job = job;
-  if (object->kind == HOLDFAST__KIND__LIST) {
-    job->lent_list = object->list;
-    job->list = &job->lent_list;
+  const struct kind *kind = kind_of(object);
+  if (kind->lend) {
+    kind->lend(object, job);
   }
   object->loan->job = job;
   memory_charge(&engine->memory, MEMORY_SCRATCH, job->charged_bytes);
@@ -189,8 +190,9 @@ static void bring_back_deleted(struct engine *engine, struct object *object) {
 
 static void bring_back(struct engine *engine, struct job *job) {
   struct object *object = job->object;
-  if (object->kind == HOLDFAST__KIND__LIST) {
-    object->list = job->lent_list;
+  const struct kind *kind = kind_of(object);
+  if (kind->bring_back) {
+    kind->bring_back(object, job);
   }
   object->loan->job = NULL;
   memory_refund(&engine->memory, MEMORY_SCRATCH, job->charged_bytes);

@@ -1,8 +1,7 @@
 #include "server/engine/registry.h"
 
 #include "proto/base/chunk.h"
-#include "proto/cell.h"
-#include "proto/holdfast.pb-c.h"
+#include "server/engine/kinds/kind.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -117,43 +116,11 @@ bool registry_init(struct registry *registry, const struct value_hash_key *hash_
   return registry->by_name != NULL;
 }
 
-static void free_elements(struct cells *cells) {
-  if (cells->share) {
-    cell_share_release(cells->share);
-  } else {
-    free(cells->elements);
-  }
-}
-
-static void free_content(struct object *object) {
-  switch (object->kind) {
-    case HOLDFAST__KIND__DICT:
-    case HOLDFAST__KIND__NAMESPACE:
-      dict_free(object->dict);
-      break;
-    case HOLDFAST__KIND__LIST:
-      list_deinit(&object->list);
-      break;
-    case HOLDFAST__KIND__QUEUE:
-      queue_deinit(&object->queue);
-      break;
-    case HOLDFAST__KIND__PIPE:
-      list_deinit(&object->pipe.lines[0]);
-      list_deinit(&object->pipe.lines[1]);
-      break;
-    case HOLDFAST__KIND__VALUE:
-    case HOLDFAST__KIND__ARRAY:
-    case HOLDFAST__KIND__RAW_VALUE:
-    case HOLDFAST__KIND__RAW_ARRAY:
-      free_elements(&object->cells);
-      break;
-    default:
-      break;
-  }
-}
-
 void object_free(struct object *object) {
-  free_content(object);
+  const struct kind *kind = kind_of(object);
+  if (kind->deinit) {
+    kind->deinit(object);
+  }
   value_release(object->name);
   free(object->loan);
   free(object);
@@ -184,58 +151,6 @@ struct object *registry_find_name(const struct registry *registry, struct bytes 
   bool found = dict_get(registry->by_name, key, &id);
   value_release(key);
   return found ? registry_find(registry, (uint64_t)id.integer) : NULL;
-}
-
-static bool init_content(const struct registry *registry, struct object *object,
-                         const struct object_shape *shape) {
-  switch (shape->kind) {
-    case HOLDFAST__KIND__DICT:
-    case HOLDFAST__KIND__NAMESPACE:
-      object->dict = dict_new(registry->hash_key);
-      return object->dict != NULL;
-    case HOLDFAST__KIND__LIST:
-      list_init(&object->list);
-      return true;
-    case HOLDFAST__KIND__QUEUE:
-      queue_init(&object->queue, shape->maxsize);
-      return true;
-    case HOLDFAST__KIND__PIPE:
-      object->pipe.one_way = shape->one_way;
-      list_init(&object->pipe.lines[0]);
-      list_init(&object->pipe.lines[1]);
-      return true;
-    case HOLDFAST__KIND__VALUE:
-    case HOLDFAST__KIND__ARRAY:
-    case HOLDFAST__KIND__RAW_VALUE:
-    case HOLDFAST__KIND__RAW_ARRAY:
-      object->cells.typecode = shape->typecode;
-      object->cells.count = shape->length;
-      object->cells.lock.recursive = true;
-      object->cells.timer.kind = TIMER_CELL;
-      object->cells.elements =
-          calloc(shape->length ? shape->length : 1, cell_element_bytes(shape->typecode));
-      return object->cells.elements != NULL;
-    case HOLDFAST__KIND__RLOCK:
-      object->lock.recursive = true;
-      return true;
-    case HOLDFAST__KIND__SEMAPHORE:
-    case HOLDFAST__KIND__BOUNDED_SEMAPHORE:
-      object->semaphore = (struct semaphore){
-          .value = shape->start,
-          .start = shape->start,
-          .bounded = shape->kind == HOLDFAST__KIND__BOUNDED_SEMAPHORE,
-      };
-      return true;
-    case HOLDFAST__KIND__CONDITION:
-      object->condition.own.recursive = true;
-      object->condition.guard = shape->guard;
-      return true;
-    case HOLDFAST__KIND__BARRIER:
-      object->barrier.parties = shape->parties;
-      return true;
-    default:
-      return true;
-  }
 }
 
 static void account_index(struct registry *registry) {
@@ -271,11 +186,8 @@ static struct object *new_object(const struct registry *registry,
     wait_queue_init(&object->waits[i], false);
   }
   object->waits[WAIT_CHANGE].broadcast = true;
-  if (shape->kind == HOLDFAST__KIND__BARRIER) {
-    object->waits[WAIT_BARRIER].broadcast = true;
-    object->waits[WAIT_BARRIER_ENTER].broadcast = true;
-  }
-  if (!init_content(registry, object, shape)) {
+  const struct kind *kind = kind_of(object);
+  if (kind->init && !kind->init(object, shape, registry->hash_key)) {
     free(object);
     return NULL;
   }
@@ -310,22 +222,6 @@ free_it:
   return HF_REASON_NO_MEMORY;
 }
 
-static bool move_content(struct object *object, struct object *taken,
-                         const struct value_hash_key *hash_key) {
-  if (object->kind == HOLDFAST__KIND__LIST) {
-    taken->list = object->list;
-    list_init(&object->list);
-    return true;
-  }
-  if (object->kind == HOLDFAST__KIND__QUEUE) {
-    return queue_move_waiting(&object->queue, &taken->queue);
-  }
-  taken->dict = object->dict;
-  struct dict *empty = dict_new(hash_key);
-  object->dict = empty ? empty : object->dict;
-  return empty != NULL;
-}
-
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key) {
   struct object *taken = calloc(1, sizeof *taken);
   if (!taken) {
@@ -335,7 +231,7 @@ struct object *object_take_content(struct object *object, const struct value_has
   taken->id = object->id;
   taken->references = object->references;
   taken->memory_bytes = object->memory_bytes;
-  if (!move_content(object, taken, hash_key)) {
+  if (!kind_of(object)->take_content(object, taken, hash_key)) {
     free(taken);
     return NULL;
   }
@@ -357,181 +253,34 @@ void registry_remove(struct registry *registry, struct object *object) {
   memory_refund(registry->memory, MEMORY_CONTAINERS, object->memory_bytes - object->values_bytes);
 }
 
-/* As calloc gave them. In shared memory the share counts them. */
-static size_t elements_bytes(const struct object *object) {
-  size_t count = object->cells.count ? object->cells.count : 1;
-  return chunk_bytes(count * cell_element_bytes(object->cells.typecode));
-}
-
-static size_t content_bytes(const struct object *object) {
-  switch (object->kind) {
-    case HOLDFAST__KIND__DICT:
-    case HOLDFAST__KIND__NAMESPACE:
-      return dict_memory_bytes(object->dict);
-    case HOLDFAST__KIND__LIST:
-      return list_memory_bytes(&object->list);
-    case HOLDFAST__KIND__QUEUE:
-      return queue_memory_bytes(&object->queue);
-    case HOLDFAST__KIND__PIPE:
-      return list_memory_bytes(&object->pipe.lines[0]) + list_memory_bytes(&object->pipe.lines[1]);
-    case HOLDFAST__KIND__VALUE:
-    case HOLDFAST__KIND__ARRAY:
-    case HOLDFAST__KIND__RAW_VALUE:
-    case HOLDFAST__KIND__RAW_ARRAY:
-      return object->cells.share ? 0 : elements_bytes(object);
-    default:
-      return 0;
-  }
-}
-
-/* Those of content_bytes that values take: with their places in a list, which its tree counts
- * together; beside the table of a dict. */
-static size_t values_bytes(const struct object *object) {
-  switch (object->kind) {
-    case HOLDFAST__KIND__DICT:
-    case HOLDFAST__KIND__NAMESPACE:
-      return dict_values_bytes(object->dict);
-    case HOLDFAST__KIND__LIST:
-      return list_memory_bytes(&object->list);
-    case HOLDFAST__KIND__QUEUE:
-      return queue_values_bytes(&object->queue);
-    case HOLDFAST__KIND__PIPE:
-      return list_memory_bytes(&object->pipe.lines[0]) + list_memory_bytes(&object->pipe.lines[1]);
-    case HOLDFAST__KIND__VALUE:
-    case HOLDFAST__KIND__ARRAY:
-    case HOLDFAST__KIND__RAW_VALUE:
-    case HOLDFAST__KIND__RAW_ARRAY:
-      return object->cells.share ? 0 : elements_bytes(object);
-    default:
-      return 0;
-  }
-}
-
 void registry_account(struct registry *registry, struct object *object) {
   struct memory *memory = registry->memory;
   size_t containers_bytes = object->memory_bytes - object->values_bytes;
-  size_t bytes = chunk_bytes(sizeof *object) + content_bytes(object);
-  size_t bytes_of_values = values_bytes(object);
-  if (bytes == object->memory_bytes && bytes_of_values == object->values_bytes) {
+  const struct kind *kind = kind_of(object);
+  struct content_bytes content = kind->bytes ? kind->bytes(object) : (struct content_bytes){0};
+  size_t bytes = chunk_bytes(sizeof *object) + content.all;
+  if (bytes == object->memory_bytes && content.values == object->values_bytes) {
     return;
   }
-  memory_recharge(memory, MEMORY_VALUES, &object->values_bytes, bytes_of_values);
+  memory_recharge(memory, MEMORY_VALUES, &object->values_bytes, content.values);
   memory_recharge(memory, MEMORY_CONTAINERS, &containers_bytes, bytes - object->values_bytes);
   object->memory_bytes = bytes;
 }
 
 uint64_t object_length(const struct object *object) {
-  switch (object->kind) {
-    case HOLDFAST__KIND__DICT:
-    case HOLDFAST__KIND__NAMESPACE:
-      return dict_len(object->dict);
-    case HOLDFAST__KIND__LIST:
-      return object->list.len;
-    case HOLDFAST__KIND__QUEUE:
-      return queue_ready_count(&object->queue);
-    case HOLDFAST__KIND__PIPE:
-      return object->pipe.lines[0].len + object->pipe.lines[1].len;
-    case HOLDFAST__KIND__VALUE:
-    case HOLDFAST__KIND__ARRAY:
-    case HOLDFAST__KIND__RAW_VALUE:
-    case HOLDFAST__KIND__RAW_ARRAY:
-      return object->cells.count;
-    default:
-      return 0;
-  }
+  const struct kind *kind = kind_of(object);
+  return kind->length ? kind->length(object) : 0;
 }
 
 struct lock *object_lock(struct object *object) {
-  switch (object->kind) {
-    case HOLDFAST__KIND__LOCK:
-    case HOLDFAST__KIND__RLOCK:
-      return &object->lock;
-    case HOLDFAST__KIND__VALUE:
-    case HOLDFAST__KIND__ARRAY:
-      return &object->cells.lock;
-    case HOLDFAST__KIND__CONDITION:
-      return object->condition.guard ? NULL : &object->condition.own;
-    default:
-      return NULL;
-  }
-}
-
-static bool next_in_list(const struct list *list, struct content_cursor *cursor,
-                         struct value *value) {
-  if (cursor->position >= list->len) {
-    return false;
-  }
-  if (cursor->run_left == 0) {
-    cursor->run = list_run(list, cursor->position, &cursor->run_left);
-  }
-  *value = *cursor->run++;
-  cursor->position++;
-  cursor->run_left--;
-  return true;
-}
-
-static bool next_in_group(const struct task_group *group, struct content_cursor *cursor,
-                          struct value *value) {
-  const struct task *task =
-      cursor->position++ ? TAILQ_NEXT(cursor->task, link) : TAILQ_FIRST(&group->list);
-  cursor->task = task;
-  if (task) {
-    *value = task->value;
-  }
-  return task != NULL;
-}
-
-/* The parts of a queue: its plain items, and its tasks in three situations. */
-static bool next_in_queue(const struct queue *queue, struct content_cursor *cursor,
-                          struct value *value) {
-  const struct tasks *tasks = queue->tasks;
-  const struct task_group *groups[] = {tasks ? &tasks->waiting : NULL,
-                                       tasks ? &tasks->reserved : NULL,
-                                       tasks ? &tasks->buried : NULL};
-  if (cursor->part == 0) {
-    if (next_in_list(&queue->items, cursor, value)) {
-      return true;
-    }
-    *cursor = (struct content_cursor){.part = 1};
-  }
-  while (tasks && cursor->part <= sizeof groups / sizeof *groups) {
-    if (next_in_group(groups[cursor->part - 1], cursor, value)) {
-      return true;
-    }
-    *cursor = (struct content_cursor){.part = cursor->part + 1};
-  }
-  return false;
-}
-
-static bool next_in_pipe(const struct pipe *pipe, struct content_cursor *cursor,
-                         struct value *value) {
-  for (; cursor->part < 2; *cursor = (struct content_cursor){.part = cursor->part + 1}) {
-    if (next_in_list(&pipe->lines[cursor->part], cursor, value)) {
-      return true;
-    }
-  }
-  return false;
+  const struct kind *kind = kind_of(object);
+  return kind->lock ? kind->lock(object) : NULL;
 }
 
 bool object_next_value(const struct object *object, struct content_cursor *cursor,
                        struct value *value) {
-  struct value key;
-  switch (object->kind) {
-    case HOLDFAST__KIND__DICT:
-    case HOLDFAST__KIND__NAMESPACE:
-      return dict_next(object->dict, &cursor->position, &key, value);
-    case HOLDFAST__KIND__LIST:
-      return next_in_list(&object->list, cursor, value);
-    case HOLDFAST__KIND__QUEUE:
-      return next_in_queue(&object->queue, cursor, value);
-    case HOLDFAST__KIND__PIPE:
-      return next_in_pipe(&object->pipe, cursor, value);
-    case HOLDFAST__KIND__CONDITION:
-      *value = value_reference(object->condition.guard, object->kind);
-      return object->condition.guard && cursor->position++ == 0;
-    default:
-      return false;
-  }
+  const struct kind *kind = kind_of(object);
+  return kind->next_value && kind->next_value(object, cursor, value);
 }
 
 size_t object_waiting(const struct object *object) {

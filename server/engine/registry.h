@@ -146,6 +146,7 @@ struct object_shape {
   int64_t maxsize;
   char typecode;
   uint64_t length;
+  size_t elements_bytes; /* of all, which are there from the beginning */
   bool one_way;
   uint64_t start;   /* semaphores */
   uint64_t parties; /* barriers */
@@ -178,7 +179,8 @@ struct object *registry_first_lock(const struct registry *registry, uint64_t id)
 struct object *registry_next_lock(const struct object *object);
 /* An object that is in no registry. Takes time in proportion to its length. */
 void object_free(struct object *object);
-/* A nameless object that takes over the content of a dict or list, or what waits in a queue. It has
+/* A nameless object that takes over the content of a dict or list, or what waits in a queue: of a kind
+ * that has take_content. It has
  * the same id, and as many references, which are counted in both from then on. NULL: out of memory,
  * unchanged. */
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key);

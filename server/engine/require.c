@@ -3,6 +3,7 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
 
 #include <stdlib.h>
@@ -129,9 +130,7 @@ static hf_reason look_for_change(struct call *call, const struct object *object,
 }
 
 static hf_reason look_at_length(const struct object *object, uint64_t least) {
-  bool is_counted = object->kind == HOLDFAST__KIND__DICT || object->kind == HOLDFAST__KIND__LIST ||
-                    object->kind == HOLDFAST__KIND__QUEUE;
-  return is_counted ? met(object_length(object) >= least) : HF_REASON_WRONG_KIND;
+  return kind_of(object)->is_counted ? met(object_length(object) >= least) : HF_REASON_WRONG_KIND;
 }
 
 static hf_reason look_for_room(const struct object *object, uint64_t least) {

@@ -1,6 +1,7 @@
 /* What the waiters of an object do to each other, in conditions and barriers; and what they leave. */
 #include "server/engine/sync.h"
 
+#include "server/engine/kinds/kind.h"
 #include "server/engine/run.h"
 #include "server/engine/settle.h"
 
@@ -71,25 +72,16 @@ void core_leave_wait(struct engine *engine, const struct waiter *waiter) {
   if (!object) {
     return;
   }
-  if (object->kind == HOLDFAST__KIND__CONDITION && waiter->step == STEP_NOTIFIED) {
-    core_notify(engine, object, 1); /* somebody else gets what it can't use */
-  } else if (object->kind == HOLDFAST__KIND__BARRIER && waiter->step == STEP_WAITING) {
-    core_end_round(engine, object, STEP_BROKEN);
+  const struct kind *kind = kind_of(object);
+  if (kind->leave_wait) {
+    kind->leave_wait(engine, waiter);
   }
 }
 
-/* A put of many waits for room, a kick for its next slice; the note is how many were done. */
 bool core_answer_part(const struct waiter *waiter) {
   const struct object *object = waiter->object;
-  bool is_of_queue = object && object->kind == HOLDFAST__KIND__QUEUE;
-  bool puts = is_of_queue && waiter->queue == &object->waits[WAIT_QUEUE_PUT];
-  bool kicks = is_of_queue && object->loan && waiter->queue == &object->loan->queue;
-  if ((puts || kicks) && waiter->note > 0) {
-    waiter->reply->shape = REPLY_COUNT;
-    waiter->reply->count = (int64_t)waiter->note;
-    return true;
-  }
-  return false;
+  const struct kind *kind = object ? kind_of(object) : NULL;
+  return kind && kind->answer_part && kind->answer_part(waiter);
 }
 
 static void end_waits_for(struct engine *engine, uint64_t now_ns, struct waiter_list *waiters,

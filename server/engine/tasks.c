@@ -113,14 +113,15 @@ void core_put_back_item(struct engine *engine, struct object *object, struct val
   wake_getters(engine, &object->queue);
 }
 
-void core_stop_tasks(struct engine *engine, struct object *object) {
-  if (object->kind == HOLDFAST__KIND__QUEUE && object->queue.tasks) {
+void core_stop_tasks(struct engine *engine, uint64_t now_ns, struct object *object) {
+  (void)now_ns;
+  if (object->queue.tasks) {
     timers_stop(&engine->timers, &object->queue.tasks->timer);
   }
 }
 
 bool core_forget_tasks(struct engine *engine, struct object *object) {
-  struct tasks *tasks = object->kind == HOLDFAST__KIND__QUEUE ? object->queue.tasks : NULL;
+  struct tasks *tasks = object->queue.tasks;
   struct task *task;
   while (tasks && (task = TAILQ_FIRST(&tasks->reserved.list))) {
     if (!core_has_steps(engine)) {

@@ -25,8 +25,8 @@ void core_end_reservation(struct engine *engine, struct session *session, uint64
 void core_put_back_item(struct engine *engine, struct object *object, struct value value,
                         const struct reply_taken *taken);
 void core_leave_reservations(struct engine *engine, struct session *session, bool clean);
-/* The queue, if it is one, is about to be deleted: time brings nothing more. */
-void core_stop_tasks(struct engine *engine, struct object *object);
+/* The queue is about to be deleted: time brings nothing more. */
+void core_stop_tasks(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Then: what was reserved is nobody's any more. false: the rest is for later. */
 bool core_forget_tasks(struct engine *engine, struct object *object);
 

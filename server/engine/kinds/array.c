@@ -1,6 +1,7 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/cell.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,3 +119,41 @@ hf_reason handle_array_set_slice(struct call *call) {
   call_free_values(values, message->n_items);
   return reason;
 }
+
+/* ---- the kinds */
+
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  return cells_read_shape(message, message->n_initial ? message->n_initial : message->length,
+                          shape);
+}
+
+const struct kind kind_array = {
+    .read_shape = read_shape,
+    .has_shape = cells_has_shape,
+    .init = cells_init,
+    .begin = cells_begin,
+    .fill = cells_fill,
+    .fill_packed = cells_fill_packed,
+    .deinit = cells_deinit,
+    .bytes = cells_bytes,
+    .length = cells_length,
+    .lock = cells_lock,
+    .has_cells = true,
+    .report = cells_report,
+    .stop = cells_stop,
+};
+
+const struct kind kind_raw_array = {
+    .read_shape = read_shape,
+    .has_shape = cells_has_shape,
+    .init = cells_init,
+    .begin = cells_begin,
+    .fill = cells_fill,
+    .fill_packed = cells_fill_packed,
+    .deinit = cells_deinit,
+    .bytes = cells_bytes,
+    .length = cells_length,
+    .has_cells = true,
+    .report = cells_report,
+    .stop = cells_stop,
+};

@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/run.h"
 #include "server/engine/sync.h"
 
@@ -103,3 +104,43 @@ hf_reason handle_barrier_reset(struct call *call) {
   call->object->barrier.state = BARRIER_FILLING;
   return HF_REASON_NONE;
 }
+
+/* ---- the kind */
+
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  shape->parties = message->parties;
+  return shape->parties ? HF_REASON_NONE : HF_REASON_BAD_ARGUMENT;
+}
+
+static bool has_shape(const struct object *object, const struct object_shape *shape) {
+  return object->barrier.parties == shape->parties;
+}
+
+static bool init_barrier(struct object *object, const struct object_shape *shape,
+                         const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  object->barrier.parties = shape->parties;
+  object->waits[WAIT_BARRIER].broadcast = true;
+  object->waits[WAIT_BARRIER_ENTER].broadcast = true;
+  return true;
+}
+
+static void report_barrier(const struct object *object, struct reply_object *reported) {
+  reported->parties = object->barrier.parties;
+  reported->arrived = object->barrier.arrived;
+  reported->broken = object->barrier.state == BARRIER_BROKEN;
+}
+
+static void leave_wait(struct engine *engine, const struct waiter *waiter) {
+  if (waiter->step == STEP_WAITING) {
+    core_end_round(engine, waiter->object, STEP_BROKEN);
+  }
+}
+
+const struct kind kind_barrier = {
+    .read_shape = read_shape,
+    .has_shape = has_shape,
+    .init = init_barrier,
+    .report = report_barrier,
+    .leave_wait = leave_wait,
+};

@@ -1,8 +1,108 @@
+#include "server/engine/kinds/cell.h"
+
+#include "proto/base/chunk.h"
+#include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 hf_reason handle_cell_nudge(struct call *call) {
   core_nudge_cells(call->engine, call->now_ns, call->object);
   return HF_REASON_NONE;
+}
+
+/* ---- the kinds */
+
+hf_reason cells_read_shape(const Holdfast__ObjectOpen *message, uint64_t length,
+                           struct object_shape *shape) {
+  shape->length = length;
+  if (message->typecode.len != 1 || cell_element_bytes((char)message->typecode.data[0]) == 0) {
+    return HF_REASON_BAD_TYPECODE;
+  }
+  shape->typecode = (char)message->typecode.data[0];
+  if (shape->length > HF_LENGTH_MAX) {
+    return HF_REASON_OBJECT_TOO_BIG;
+  }
+  shape->elements_bytes = shape->length * cell_element_bytes(shape->typecode);
+  bool is_whole = !message->elements.len || message->elements.len == shape->elements_bytes;
+  return is_whole ? HF_REASON_NONE : HF_REASON_BAD_ARGUMENT;
+}
+
+bool cells_has_shape(const struct object *object, const struct object_shape *shape) {
+  return object->cells.typecode == shape->typecode && object->cells.count == shape->length;
+}
+
+bool cells_init(struct object *object, const struct object_shape *shape,
+                const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  object->cells.typecode = shape->typecode;
+  object->cells.count = shape->length;
+  object->cells.lock.recursive = true;
+  object->cells.timer.kind = TIMER_CELL;
+  object->cells.elements =
+      calloc(shape->length ? shape->length : 1, cell_element_bytes(shape->typecode));
+  return object->cells.elements != NULL;
+}
+
+void cells_begin(struct call *call, const struct object_shape *shape) {
+  (void)shape;
+  if (call->message->object_open->map && core_may_share_cells(call->session, call->object->kind)) {
+    core_share_fresh_cells(call->engine, call->object);
+  }
+}
+
+hf_reason cells_fill(struct call *call, struct value *values, size_t count) {
+  struct cells *cells = &call->object->cells;
+  hf_reason reason = HF_REASON_NONE;
+  for (size_t i = 0; i < count && i < cells->count && !reason; i++) {
+    reason = cell_store(cells->typecode, cells->elements, i, values[i]);
+  }
+  call_free_values(values, count);
+  return reason;
+}
+
+/* Nobody else sees the cells yet. */
+void cells_fill_packed(struct object *object, const ProtobufCBinaryData *elements) {
+  struct cells *cells = &object->cells;
+  memcpy(cells->elements, elements->data, elements->len);
+  uint8_t *bytes = cells->elements;
+  for (size_t i = 0; cells->typecode == '?' && i < elements->len; i++) {
+    bytes[i] = bytes[i] != 0;
+  }
+}
+
+void cells_deinit(struct object *object) {
+  if (object->cells.share) {
+    cell_share_release(object->cells.share);
+  } else {
+    free(object->cells.elements);
+  }
+}
+
+/* As calloc gave them. In shared memory the share counts them. */
+struct content_bytes cells_bytes(const struct object *object) {
+  size_t count = object->cells.count ? object->cells.count : 1;
+  size_t bytes =
+      object->cells.share ? 0 : chunk_bytes(count * cell_element_bytes(object->cells.typecode));
+  return (struct content_bytes){bytes, bytes};
+}
+
+uint64_t cells_length(const struct object *object) {
+  return object->cells.count;
+}
+
+struct lock *cells_lock(struct object *object) {
+  return &object->cells.lock;
+}
+
+void cells_report(const struct object *object, struct reply_object *reported) {
+  reported->typecode = object->cells.typecode;
+}
+
+void cells_stop(struct engine *engine, uint64_t now_ns, struct object *object) {
+  (void)now_ns;
+  core_forget_cells(engine, object);
 }

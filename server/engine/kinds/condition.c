@@ -8,6 +8,8 @@
  */
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/holding.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
 #include "server/engine/sync.h"
@@ -105,3 +107,71 @@ hf_reason handle_condition_notify(struct call *call) {
   }
   return reason;
 }
+
+/* ---- the kind */
+
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  shape->guard = message->lock;
+  return HF_REASON_NONE;
+}
+
+static bool has_shape(const struct object *object, const struct object_shape *shape) {
+  return object->condition.guard == shape->guard;
+}
+
+/* The lock it is given is one that is nothing else. */
+static hf_reason check_shape(const struct engine *engine, const struct object_shape *shape) {
+  if (!shape->guard) {
+    return HF_REASON_NONE;
+  }
+  const struct object *guard = registry_find(&engine->registry, shape->guard);
+  if (!guard) {
+    return HF_REASON_NO_SUCH_OBJECT;
+  }
+  bool is_lock = guard->kind == HOLDFAST__KIND__LOCK || guard->kind == HOLDFAST__KIND__RLOCK;
+  return is_lock ? HF_REASON_NONE : HF_REASON_WRONG_KIND;
+}
+
+static bool init_condition(struct object *object, const struct object_shape *shape,
+                           const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  object->condition.own.recursive = true;
+  object->condition.guard = shape->guard;
+  return true;
+}
+
+/* It refers to the lock it was given. */
+static void begin(struct call *call, const struct object_shape *shape) {
+  if (shape->guard) {
+    core_hold(call->engine, shape->guard);
+    call->object->references++;
+  }
+}
+
+static bool next_value(const struct object *object, struct content_cursor *cursor,
+                       struct value *value) {
+  *value = value_reference(object->condition.guard, object->kind);
+  return object->condition.guard && cursor->position++ == 0;
+}
+
+static struct lock *own_lock(struct object *object) {
+  return object->condition.guard ? NULL : &object->condition.own;
+}
+
+static void leave_wait(struct engine *engine, const struct waiter *waiter) {
+  if (waiter->step == STEP_NOTIFIED) {
+    core_notify(engine, waiter->object, 1); /* another waiter gets the notification */
+  }
+}
+
+const struct kind kind_condition = {
+    .read_shape = read_shape,
+    .has_shape = has_shape,
+    .check_shape = check_shape,
+    .init = init_condition,
+    .begin = begin,
+    .next_value = next_value,
+    .lock = own_lock,
+    .leave_wait = leave_wait,
+    .stop = core_end_foreign_waits,
+};

@@ -1,3 +1,4 @@
+#include "server/engine/kinds/dict.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/require.h"
@@ -469,3 +470,51 @@ hf_reason handle_dict_scan(struct call *call) {
   call->reply->length = dict_len(dict);
   return HF_REASON_NONE;
 }
+
+/* ---- the kind */
+
+bool dict_content_init(struct object *object, const struct object_shape *shape,
+                       const struct value_hash_key *hash_key) {
+  (void)shape;
+  object->dict = dict_new(hash_key);
+  return object->dict != NULL;
+}
+
+void dict_content_deinit(struct object *object) {
+  dict_free(object->dict);
+}
+
+struct content_bytes dict_content_bytes(const struct object *object) {
+  return (struct content_bytes){dict_memory_bytes(object->dict), dict_values_bytes(object->dict)};
+}
+
+uint64_t dict_content_length(const struct object *object) {
+  return dict_len(object->dict);
+}
+
+bool dict_content_next_value(const struct object *object, struct content_cursor *cursor,
+                             struct value *value) {
+  struct value key;
+  return dict_next(object->dict, &cursor->position, &key, value);
+}
+
+static bool take_content(struct object *object, struct object *taken,
+                         const struct value_hash_key *hash_key) {
+  struct dict *empty = dict_new(hash_key);
+  if (!empty) {
+    return false;
+  }
+  taken->dict = object->dict;
+  object->dict = empty;
+  return true;
+}
+
+const struct kind kind_dict = {
+    .init = dict_content_init,
+    .deinit = dict_content_deinit,
+    .bytes = dict_content_bytes,
+    .length = dict_content_length,
+    .is_counted = true,
+    .next_value = dict_content_next_value,
+    .take_content = take_content,
+};

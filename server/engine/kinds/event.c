@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
 
 hf_reason handle_event_set(struct call *call) {
@@ -28,3 +29,13 @@ hf_reason handle_event_wait(struct call *call) {
   call_answer_flag(call, is_set);
   return HF_REASON_NONE;
 }
+
+/* ---- the kind */
+
+static void report_event(const struct object *object, struct reply_object *reported) {
+  reported->value = object->event_is_set;
+}
+
+const struct kind kind_event = {
+    .report = report_event,
+};

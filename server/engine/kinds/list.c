@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 
 #include <stdlib.h>
@@ -424,3 +425,70 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
   }
   return call_work(call, &job, list->len * copies / 8, bytes);
 }
+
+/* ---- the kind */
+
+static bool init_list(struct object *object, const struct object_shape *shape,
+                      const struct value_hash_key *hash_key) {
+  (void)shape;
+  (void)hash_key;
+  list_init(&object->list);
+  return true;
+}
+
+static hf_reason fill_list(struct call *call, struct value *values, size_t count) {
+  hf_reason reason = list_insert(&call->object->list, 0, values, count);
+  for (size_t i = 0; !reason && i < count; i++) {
+    call_keep(call, values[i]);
+  }
+  call_free_values(values, reason ? count : 0);
+  return reason;
+}
+
+static void deinit_list(struct object *object) {
+  list_deinit(&object->list);
+}
+
+static struct content_bytes bytes_of_list(const struct object *object) {
+  size_t bytes = list_memory_bytes(&object->list);
+  return (struct content_bytes){bytes, bytes};
+}
+
+static uint64_t length_of_list(const struct object *object) {
+  return object->list.len;
+}
+
+static bool next_value(const struct object *object, struct content_cursor *cursor,
+                       struct value *value) {
+  return content_next_in_list(&object->list, cursor, value);
+}
+
+static bool take_content(struct object *object, struct object *taken,
+                         const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  taken->list = object->list;
+  list_init(&object->list);
+  return true;
+}
+
+static void lend_list(struct object *object, struct job *job) {
+  job->lent_list = object->list;
+  job->list = &job->lent_list;
+}
+
+static void bring_list_back(struct object *object, struct job *job) {
+  object->list = job->lent_list;
+}
+
+const struct kind kind_list = {
+    .init = init_list,
+    .fill = fill_list,
+    .deinit = deinit_list,
+    .bytes = bytes_of_list,
+    .length = length_of_list,
+    .is_counted = true,
+    .next_value = next_value,
+    .take_content = take_content,
+    .lend = lend_list,
+    .bring_back = bring_list_back,
+};

@@ -1,6 +1,7 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/locks.h"
 #include "server/engine/settle.h"
 #include "server/engine/sync.h"
@@ -95,3 +96,26 @@ hf_reason handle_lock_release(struct call *call) {
   }
   return reason;
 }
+
+/* ---- the kinds */
+
+static bool init_rlock(struct object *object, const struct object_shape *shape,
+                       const struct value_hash_key *hash_key) {
+  (void)shape;
+  (void)hash_key;
+  object->lock.recursive = true;
+  return true;
+}
+
+static struct lock *lock_of(struct object *object) {
+  return &object->lock;
+}
+
+const struct kind kind_lock = {
+    .lock = lock_of,
+};
+
+const struct kind kind_rlock = {
+    .init = init_rlock,
+    .lock = lock_of,
+};

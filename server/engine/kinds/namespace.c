@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/dict.h"
 
 static hf_reason attribute_key(ProtobufCBinaryData attribute, struct value *key) {
   struct bytes name = bytes_of(attribute.data, attribute.len);
@@ -78,3 +79,13 @@ hf_reason handle_namespace_list(struct call *call) {
   }
   return HF_REASON_NONE;
 }
+
+/* ---- the kind */
+
+const struct kind kind_namespace = {
+    .init = dict_content_init,
+    .deinit = dict_content_deinit,
+    .bytes = dict_content_bytes,
+    .length = dict_content_length,
+    .next_value = dict_content_next_value,
+};

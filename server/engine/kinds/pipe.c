@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
 
@@ -130,3 +131,58 @@ hf_reason handle_pipe_close(struct call *call) {
   }
   return HF_REASON_NONE;
 }
+
+/* ---- the kind */
+
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  shape->one_way = message->one_way;
+  return HF_REASON_NONE;
+}
+
+static bool has_shape(const struct object *object, const struct object_shape *shape) {
+  return object->pipe.one_way == shape->one_way;
+}
+
+static bool init_pipe(struct object *object, const struct object_shape *shape,
+                      const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  object->pipe.one_way = shape->one_way;
+  list_init(&object->pipe.lines[0]);
+  list_init(&object->pipe.lines[1]);
+  return true;
+}
+
+static void deinit_pipe(struct object *object) {
+  list_deinit(&object->pipe.lines[0]);
+  list_deinit(&object->pipe.lines[1]);
+}
+
+static struct content_bytes bytes_of_pipe(const struct object *object) {
+  size_t bytes =
+      list_memory_bytes(&object->pipe.lines[0]) + list_memory_bytes(&object->pipe.lines[1]);
+  return (struct content_bytes){bytes, bytes};
+}
+
+static uint64_t length_of_pipe(const struct object *object) {
+  return object->pipe.lines[0].len + object->pipe.lines[1].len;
+}
+
+static bool next_value(const struct object *object, struct content_cursor *cursor,
+                       struct value *value) {
+  for (; cursor->part < 2; *cursor = (struct content_cursor){.part = cursor->part + 1}) {
+    if (content_next_in_list(&object->pipe.lines[cursor->part], cursor, value)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+const struct kind kind_pipe = {
+    .read_shape = read_shape,
+    .has_shape = has_shape,
+    .init = init_pipe,
+    .deinit = deinit_pipe,
+    .bytes = bytes_of_pipe,
+    .length = length_of_pipe,
+    .next_value = next_value,
+};

@@ -1,4 +1,5 @@
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/queue_call.h"
 #include "server/engine/settle.h"
 #include "server/engine/tasks.h"
@@ -241,3 +242,114 @@ hf_reason handle_queue_shutdown(struct call *call) {
   call_wake_joins(call);
   return HF_REASON_NONE;
 }
+
+/* ---- the kind */
+
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  shape->maxsize = message->maxsize > 0 ? message->maxsize : 0;
+  return HF_REASON_NONE;
+}
+
+static bool has_shape(const struct object *object, const struct object_shape *shape) {
+  return object->queue.maxsize == shape->maxsize;
+}
+
+static bool init_queue(struct object *object, const struct object_shape *shape,
+                       const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  queue_init(&object->queue, shape->maxsize);
+  return true;
+}
+
+static void deinit_queue(struct object *object) {
+  queue_deinit(&object->queue);
+}
+
+static struct content_bytes bytes_of_queue(const struct object *object) {
+  return (struct content_bytes){queue_memory_bytes(&object->queue),
+                                queue_values_bytes(&object->queue)};
+}
+
+static uint64_t length_of_queue(const struct object *object) {
+  return queue_ready_count(&object->queue);
+}
+
+static bool next_in_group(const struct task_group *group, struct content_cursor *cursor,
+                          struct value *value) {
+  const struct task *task =
+      cursor->position++ ? TAILQ_NEXT(cursor->task, link) : TAILQ_FIRST(&group->list);
+  cursor->task = task;
+  if (task) {
+    *value = task->value;
+  }
+  return task != NULL;
+}
+
+/* The parts of a queue: its plain items, and its tasks in three situations. */
+static bool next_value(const struct object *object, struct content_cursor *cursor,
+                       struct value *value) {
+  const struct queue *queue = &object->queue;
+  const struct tasks *tasks = queue->tasks;
+  const struct task_group *groups[] = {tasks ? &tasks->waiting : NULL,
+                                       tasks ? &tasks->reserved : NULL,
+                                       tasks ? &tasks->buried : NULL};
+  if (cursor->part == 0) {
+    if (content_next_in_list(&queue->items, cursor, value)) {
+      return true;
+    }
+    *cursor = (struct content_cursor){.part = 1};
+  }
+  while (tasks && cursor->part <= sizeof groups / sizeof *groups) {
+    if (next_in_group(groups[cursor->part - 1], cursor, value)) {
+      return true;
+    }
+    *cursor = (struct content_cursor){.part = cursor->part + 1};
+  }
+  return false;
+}
+
+static bool take_waiting(struct object *object, struct object *taken,
+                         const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  return queue_move_waiting(&object->queue, &taken->queue);
+}
+
+static void report_queue(const struct object *object, struct reply_object *reported) {
+  const struct queue *queue = &object->queue;
+  reported->maxsize = queue->maxsize;
+  reported->unfinished = queue->unfinished;
+  reported->delayed = queue_delayed_count(queue);
+  reported->reserved = queue_reserved_count(queue);
+  reported->buried = queue_buried_count(queue);
+  reported->shut_down = queue->is_shut_down;
+}
+
+/* A put of many waits for room; the note is how many were put. */
+/* A put of many waits for room, a kick for its next slice; the note is how many were done. */
+static bool answer_part(const struct waiter *waiter) {
+  const struct object *object = waiter->object;
+  bool puts = waiter->queue == &object->waits[WAIT_QUEUE_PUT];
+  bool kicks = object->loan && waiter->queue == &object->loan->queue;
+  if ((puts || kicks) && waiter->note > 0) {
+    waiter->reply->shape = REPLY_COUNT;
+    waiter->reply->count = (int64_t)waiter->note;
+    return true;
+  }
+  return false;
+}
+
+const struct kind kind_queue = {
+    .read_shape = read_shape,
+    .has_shape = has_shape,
+    .init = init_queue,
+    .deinit = deinit_queue,
+    .bytes = bytes_of_queue,
+    .length = length_of_queue,
+    .is_counted = true,
+    .next_value = next_value,
+    .take_content = take_waiting,
+    .report = report_queue,
+    .answer_part = answer_part,
+    .stop = core_stop_tasks,
+    .disown = core_forget_tasks,
+};

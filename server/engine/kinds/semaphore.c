@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/sync.h"
 
 hf_reason handle_semaphore_acquire(struct call *call) {
@@ -27,3 +28,46 @@ hf_reason handle_semaphore_release(struct call *call) {
   uint64_t count = call->message->semaphore_release->count;
   return core_release_permits(call->engine, call->session, call->object, count ? count : 1);
 }
+
+/* ---- the kinds */
+
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  shape->start = message->start;
+  return HF_REASON_NONE;
+}
+
+static bool has_shape(const struct object *object, const struct object_shape *shape) {
+  return object->semaphore.start == shape->start;
+}
+
+static bool init_semaphore(struct object *object, const struct object_shape *shape,
+                           const struct value_hash_key *hash_key) {
+  (void)hash_key;
+  object->semaphore = (struct semaphore){.value = shape->start, .start = shape->start};
+  return true;
+}
+
+static bool init_bounded(struct object *object, const struct object_shape *shape,
+                         const struct value_hash_key *hash_key) {
+  init_semaphore(object, shape, hash_key);
+  object->semaphore.bounded = true;
+  return true;
+}
+
+static void report_semaphore(const struct object *object, struct reply_object *reported) {
+  reported->value = object->semaphore.value;
+}
+
+const struct kind kind_semaphore = {
+    .read_shape = read_shape,
+    .has_shape = has_shape,
+    .init = init_semaphore,
+    .report = report_semaphore,
+};
+
+const struct kind kind_bounded_semaphore = {
+    .read_shape = read_shape,
+    .has_shape = has_shape,
+    .init = init_bounded,
+    .report = report_semaphore,
+};

@@ -2,6 +2,7 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/cell.h"
 
 static const struct cell_type *type_of(const struct call *call) {
   return cell_type_of(call->object->cells.typecode);
@@ -94,3 +95,40 @@ hf_reason handle_value_wait(struct call *call) {
   call_answer_value(call, value);
   return HF_REASON_NONE;
 }
+
+/* ---- the kinds */
+
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  return cells_read_shape(message, 1, shape);
+}
+
+const struct kind kind_value = {
+    .read_shape = read_shape,
+    .has_shape = cells_has_shape,
+    .init = cells_init,
+    .begin = cells_begin,
+    .fill = cells_fill,
+    .fill_packed = cells_fill_packed,
+    .deinit = cells_deinit,
+    .bytes = cells_bytes,
+    .length = cells_length,
+    .lock = cells_lock,
+    .has_cells = true,
+    .report = cells_report,
+    .stop = cells_stop,
+};
+
+const struct kind kind_raw_value = {
+    .read_shape = read_shape,
+    .has_shape = cells_has_shape,
+    .init = cells_init,
+    .begin = cells_begin,
+    .fill = cells_fill,
+    .fill_packed = cells_fill_packed,
+    .deinit = cells_deinit,
+    .bytes = cells_bytes,
+    .length = cells_length,
+    .has_cells = true,
+    .report = cells_report,
+    .stop = cells_stop,
+};

@@ -4,6 +4,7 @@
 #include "server/engine/deletion.h"
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 #include "server/engine/operations/report.h"
 
@@ -12,164 +13,74 @@
 
 /* ---- opening */
 
-static bool is_single_value(int kind) {
-  return kind == HOLDFAST__KIND__VALUE || kind == HOLDFAST__KIND__RAW_VALUE;
-}
-
-static bool is_typed(int kind) {
-  return is_single_value(kind) || kind == HOLDFAST__KIND__ARRAY ||
-         kind == HOLDFAST__KIND__RAW_ARRAY;
-}
-
-static bool is_semaphore(int kind) {
-  return kind == HOLDFAST__KIND__SEMAPHORE || kind == HOLDFAST__KIND__BOUNDED_SEMAPHORE;
-}
-
-/* What the request asks for. HF_REASON_NONE | WRONG_KIND BAD_NAME BAD_TYPECODE OBJECT_TOO_BIG */
+/* What the request asks for. HF_REASON_NONE | WRONG_KIND BAD_NAME BAD_ARGUMENT, or what the kind says */
 static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+  const struct kind *kind = kind_find(message->kind);
   *shape = (struct object_shape){
       .kind = message->kind,
       .name = bytes_of(message->name.data, message->name.len),
-      .maxsize = message->maxsize > 0 ? message->maxsize : 0,
-      .one_way = message->one_way,
-      .length = message->n_initial ? message->n_initial : message->length,
-      .start = message->start,
-      .parties = message->parties,
-      .guard = message->kind == HOLDFAST__KIND__CONDITION ? message->lock : 0,
   };
-  if (message->kind < HOLDFAST__KIND__DICT || message->kind > HOLDFAST__KIND__BARRIER) {
+  if (!kind) {
     return HF_REASON_WRONG_KIND;
   }
   if (shape->name.len && call_check_name(shape->name)) {
     return HF_REASON_BAD_NAME;
   }
-  if (message->kind == HOLDFAST__KIND__BARRIER && shape->parties == 0) {
+  if (message->elements.len && (!kind->fill_packed || message->n_initial)) {
     return HF_REASON_BAD_ARGUMENT;
   }
-  if (message->elements.len && (!is_typed(message->kind) || message->n_initial)) {
-    return HF_REASON_BAD_ARGUMENT;
-  }
-  if (!is_typed(message->kind)) {
-    return HF_REASON_NONE;
-  }
-  if (is_single_value(message->kind)) {
-    shape->length = 1;
-  }
-  if (message->typecode.len != 1 || cell_element_bytes((char)message->typecode.data[0]) == 0) {
-    return HF_REASON_BAD_TYPECODE;
-  }
-  shape->typecode = (char)message->typecode.data[0];
-  if (shape->length > HF_LENGTH_MAX) {
-    return HF_REASON_OBJECT_TOO_BIG;
-  }
-  size_t elements_bytes = shape->length * cell_element_bytes(shape->typecode);
-  bool is_whole = !message->elements.len || message->elements.len == elements_bytes;
-  return is_whole ? HF_REASON_NONE : HF_REASON_BAD_ARGUMENT;
+  return kind->read_shape ? kind->read_shape(message, shape) : HF_REASON_NONE;
 }
 
 /* Whether an existing object is what the request would have made. */
 static hf_reason check_shape(const struct object *object, const struct object_shape *shape) {
+  const struct kind *kind = kind_of(object);
   if (object->kind != shape->kind) {
     return HF_REASON_WRONG_KIND;
   }
-  bool same = true;
-  if (is_typed(object->kind)) {
-    same = object->cells.typecode == shape->typecode && object->cells.count == shape->length;
-  } else if (object->kind == HOLDFAST__KIND__QUEUE) {
-    same = object->queue.maxsize == shape->maxsize;
-  } else if (object->kind == HOLDFAST__KIND__PIPE) {
-    same = object->pipe.one_way == shape->one_way;
-  } else if (is_semaphore(object->kind)) {
-    same = object->semaphore.start == shape->start;
-  } else if (object->kind == HOLDFAST__KIND__CONDITION) {
-    same = object->condition.guard == shape->guard;
-  } else if (object->kind == HOLDFAST__KIND__BARRIER) {
-    same = object->barrier.parties == shape->parties;
-  }
+  bool same = !kind->has_shape || kind->has_shape(object, shape);
   return same ? HF_REASON_NONE : HF_REASON_WRONG_SHAPE;
-}
-
-static hf_reason fill_cells(struct cells *cells, const struct value *values, size_t count) {
-  hf_reason reason = HF_REASON_NONE;
-  for (size_t i = 0; i < count && i < cells->count && !reason; i++) {
-    reason = cell_store(cells->typecode, cells->elements, i, values[i]);
-  }
-  return reason;
-}
-
-/* Of exactly that many bytes, which read_shape has seen to; nobody else sees the cells yet. */
-static void fill_packed(struct cells *cells, const ProtobufCBinaryData *elements) {
-  memcpy(cells->elements, elements->data, elements->len);
-  uint8_t *bytes = cells->elements;
-  for (size_t i = 0; cells->typecode == '?' && i < elements->len; i++) {
-    bytes[i] = bytes[i] != 0;
-  }
 }
 
 /* What a new object begins with. */
 static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *message) {
-  struct object *object = call->object;
+  const struct kind *kind = kind_of(call->object);
   struct value *values;
   if (message->elements.len) {
-    fill_packed(&object->cells, &message->elements);
+    kind->fill_packed(call->object, &message->elements);
     return HF_REASON_NONE;
   }
   hf_reason reason = call_values(call, message->n_initial, message->initial, &values);
   if (reason) {
     return reason;
   }
-  if (object->kind == HOLDFAST__KIND__LIST) {
-    reason = list_insert(&object->list, 0, values, message->n_initial);
-    for (size_t i = 0; !reason && i < message->n_initial; i++) {
-      call_keep(call, values[i]);
-    }
-  } else if (is_typed(object->kind)) {
-    reason = fill_cells(&object->cells, values, message->n_initial);
+  if (kind->fill) {
+    return kind->fill(call, values, message->n_initial);
   }
-  bool taken = object->kind == HOLDFAST__KIND__LIST && !reason;
-  call_free_values(values, taken ? 0 : message->n_initial);
-  return reason;
-}
-
-/* A condition refers to the lock it was given. */
-static hf_reason check_guard(const struct engine *engine, const struct object_shape *shape) {
-  if (!shape->guard) {
-    return HF_REASON_NONE;
-  }
-  const struct object *guard = registry_find(&engine->registry, shape->guard);
-  if (!guard) {
-    return HF_REASON_NO_SUCH_OBJECT;
-  }
-  bool is_lock = guard->kind == HOLDFAST__KIND__LOCK || guard->kind == HOLDFAST__KIND__RLOCK;
-  return is_lock ? HF_REASON_NONE : HF_REASON_WRONG_KIND;
+  call_free_values(values, message->n_initial);
+  return HF_REASON_NONE;
 }
 
 static hf_reason create_object(struct call *call, const struct object_shape *shape) {
   struct engine *engine = call->engine;
-  hf_reason reason = check_guard(engine, shape);
+  const struct kind *kind = kind_find(shape->kind);
+  hf_reason reason = kind->check_shape ? kind->check_shape(engine, shape) : HF_REASON_NONE;
   if (reason) {
     return reason;
   }
-  size_t cells_bytes =
-      is_typed(shape->kind) ? shape->length * cell_element_bytes(shape->typecode) : 0;
-  if (!core_has_room(engine, call->body.len + cells_bytes)) {
+  if (!core_has_room(engine, call->body.len + shape->elements_bytes)) {
     return HF_REASON_MEMORY_FULL;
   }
   reason = registry_create(&engine->registry, shape, &call->object);
   if (reason) {
     return reason;
   }
-  if (shape->guard) {
-    core_hold(engine, shape->guard);
-    call->object->references++;
-  }
-  if (is_typed(shape->kind) && call->message->object_open->map &&
-      core_may_share_cells(call->session, shape->kind)) {
-    core_share_fresh_cells(engine, call->object);
+  if (kind->begin) {
+    kind->begin(call, shape);
   }
   reason = fill_object(call, call->message->object_open);
   if (reason) {
-    core_forget_cells(engine, call->object);
+    core_stop_object(engine, call->now_ns, call->object);
     registry_remove(&engine->registry, call->object);
     core_drop_content(engine, call->object);
     call->object = NULL;

@@ -2,6 +2,7 @@
  * ends at its limit, or when so many have been looked at that others wait for their turn. */
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/operations/report.h"
 
 #include <stdlib.h>
@@ -93,7 +94,7 @@ hf_reason handle_object_list(struct call *call) {
                                                                        : HF_LISTING_COUNT_MAX,
       .looks_left = HF_PAGE_COUNT_MAX,
   };
-  if (message->kind < HOLDFAST__KIND__ANY || message->kind > HOLDFAST__KIND__BARRIER) {
+  if (message->kind != HOLDFAST__KIND__ANY && !kind_find(message->kind)) {
     return HF_REASON_WRONG_KIND;
   }
   size_t objects = call->engine->registry.by_id.count;

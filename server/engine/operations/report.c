@@ -1,6 +1,7 @@
 #include "server/engine/operations/report.h"
 
 #include "server/engine/cells.h"
+#include "server/engine/kinds/kind.h"
 
 static struct value holder_of(const struct engine *engine, const struct lock *lock) {
   const struct session *owner = map64_get(&engine->sessions, lock->owner.session);
@@ -19,8 +20,6 @@ struct reply_object report_object(const struct engine *engine, struct object *ob
       .holds = object->holds,
   };
   const struct lock *lock = object_lock(object);
-  bool is_semaphore = object->kind == HOLDFAST__KIND__SEMAPHORE ||
-                      object->kind == HOLDFAST__KIND__BOUNDED_SEMAPHORE;
   if (lock) {
     bool is_local = lock->depth == 0 && core_is_locked_locally(object);
     reported.locked = lock->depth > 0 || is_local;
@@ -30,23 +29,9 @@ struct reply_object report_object(const struct engine *engine, struct object *ob
       reported.holder = holder_of(engine, lock);
     }
   }
-  if (object->kind == HOLDFAST__KIND__QUEUE) {
-    reported.maxsize = object->queue.maxsize;
-    reported.unfinished = object->queue.unfinished;
-    reported.delayed = queue_delayed_count(&object->queue);
-    reported.reserved = queue_reserved_count(&object->queue);
-    reported.buried = queue_buried_count(&object->queue);
-    reported.shut_down = object->queue.is_shut_down;
-  } else if (core_cells(object)) {
-    reported.typecode = object->cells.typecode;
-  } else if (is_semaphore) {
-    reported.value = object->semaphore.value;
-  } else if (object->kind == HOLDFAST__KIND__EVENT) {
-    reported.value = object->event_is_set;
-  } else if (object->kind == HOLDFAST__KIND__BARRIER) {
-    reported.parties = object->barrier.parties;
-    reported.arrived = object->barrier.arrived;
-    reported.broken = object->barrier.state == BARRIER_BROKEN;
+  const struct kind *kind = kind_of(object);
+  if (kind->report) {
+    kind->report(object, &reported);
   }
   return reported;
 }

@@ -1,0 +1,101 @@
+/* The kinds of objects: a row of functions for each.
+ *
+ * layer   engine
+ * To add a kind: its number and its operations in proto/, what an object of it keeps in struct object
+ * (registry.h), a file in kinds/ with its row and its handlers, a line in kind.c.
+ * A function that is NULL has nothing to do for that kind. While an object is lent (job.h), of these only
+ * bytes, length, lock, report and those about waiters and the end are called.
+ */
+#ifndef HF_ENGINE_KINDS_KIND_H
+#define HF_ENGINE_KINDS_KIND_H
+
+#include "proto/holdfast.pb-c.h"
+#include "server/engine/registry.h"
+
+struct call;
+struct engine;
+struct job;
+struct reply_object;
+
+/* What an object takes beside itself. */
+struct content_bytes {
+  size_t all;
+  size_t values; /* of them: with their places in a list, which its tree counts together; beside the
+                    table of a dict */
+};
+
+struct kind {
+  /* ---- opening */
+
+  /* The kind's own part of the shape. HF_REASON_NONE | BAD_ARGUMENT BAD_TYPECODE OBJECT_TOO_BIG */
+  hf_reason (*read_shape)(const Holdfast__ObjectOpen *message, struct object_shape *shape);
+  /* Whether the object is what the shape asks for. NULL: always. */
+  bool (*has_shape)(const struct object *object, const struct object_shape *shape);
+  /* Before an object of that shape is made. HF_REASON_NONE | NO_SUCH_OBJECT WRONG_KIND */
+  hf_reason (*check_shape)(const struct engine *engine, const struct object_shape *shape);
+  /* Makes it empty. Its kind, id and queues are there, the rest is zero. false: out of memory. */
+  bool (*init)(struct object *object, const struct object_shape *shape,
+               const struct value_hash_key *hash_key);
+  /* It is in the registry: call->object. */
+  void (*begin)(struct call *call, const struct object_shape *shape);
+  /* Stores the values (malloc) that it begins with. They are taken, also on failure. NULL: the kind
+   * ignores them. */
+  hf_reason (*fill)(struct call *call, struct value *values, size_t count);
+  /* The same for packed elements, of which read_shape has found the right number. NULL: refused. */
+  void (*fill_packed)(struct object *object, const ProtobufCBinaryData *elements);
+
+  /* ---- content */
+
+  /* Frees it. By any thread, of an object that is in no registry. */
+  void (*deinit)(struct object *object);
+  /* Runs after each operation: O(1). */
+  struct content_bytes (*bytes)(const struct object *object);
+  uint64_t (*length)(const struct object *object);
+  bool is_counted; /* a condition may ask for its length */
+  /* See object_next_value. */
+  bool (*next_value)(const struct object *object, struct content_cursor *cursor,
+                     struct value *value);
+  /* See object_take_content; `taken` is all zero but for what all kinds have. false: out of memory,
+   * unchanged. NULL: no operation takes it. */
+  bool (*take_content)(struct object *object, struct object *taken,
+                       const struct value_hash_key *hash_key);
+  /* Moves what a job works on into it, and back. NULL: it is left alone meanwhile. */
+  void (*lend)(struct object *object, struct job *job);
+  void (*bring_back)(struct object *object, struct job *job);
+  /* See object_lock; the same for the object's whole life. NULL: it has none. */
+  struct lock *(*lock)(struct object *object);
+  bool has_cells; /* object->cells, which may lie in shared memory */
+  /* Its part of what object_info tells. */
+  void (*report)(const struct object *object, struct reply_object *reported);
+
+  /* ---- waiters, and the end */
+
+  /* A waiter that waited for waiter->object, of this kind, leaves without an answer of its handler. */
+  void (*leave_wait)(struct engine *engine, const struct waiter *waiter);
+  /* See core_answer_part. */
+  bool (*answer_part)(const struct waiter *waiter);
+  /* It is about to leave the registry. */
+  void (*stop)(struct engine *engine, uint64_t now_ns, struct object *object);
+  /* Then: sessions forget what they have of it. false: the steps are used up, the rest is for later. */
+  bool (*disown)(struct engine *engine, struct object *object);
+};
+
+/* By number; NULL where there is no kind. */
+extern const struct kind *const kinds[];
+
+extern const struct kind kind_dict, kind_list, kind_queue, kind_pipe, kind_namespace, kind_value,
+    kind_array, kind_raw_value, kind_raw_array, kind_lock, kind_rlock, kind_semaphore,
+    kind_bounded_semaphore, kind_event, kind_condition, kind_barrier;
+
+/* NULL: there is none of that number. */
+const struct kind *kind_find(int number);
+
+static inline const struct kind *kind_of(const struct object *object) {
+  return kinds[object->kind];
+}
+
+/* A step of next_value through one list. */
+bool content_next_in_list(const struct list *list, struct content_cursor *cursor,
+                          struct value *value);
+
+#endif
