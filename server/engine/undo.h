@@ -14,21 +14,20 @@
 
 #include "server/engine/core.h"
 
-enum undo_kind {
-  UNDO_NOTHING, /* the operation reads, or will fail */
-  UNDO_ENTRY,
-  UNDO_ITEM,
-  UNDO_PUT,
-  UNDO_GET,
-  UNDO_GET_TASK,
-  UNDO_ELEMENT,
-  UNDO_LOCK,
-  UNDO_SEMAPHORE,
-  UNDO_EVENT,
+struct undo;
+struct undo_entry;
+
+/* How a kind undoes a change. NULL: nothing to be done. */
+struct undo_way {
+  void (*put_back)(const struct undo *undo, struct undo_entry *entry);
+  /* At the end, of all entries before the first is released: also of those that were not undone. The
+   * entry's value is not its to release. */
+  void (*tidy)(struct undo_entry *entry);
+  void (*release)(struct undo_entry *entry);
 };
 
 struct undo_entry {
-  enum undo_kind kind;
+  const struct undo_way *way; /* NULL: the operation reads, or will fail */
   struct object *object;
   struct value value; /* of the entry or item; VALUE_ABSENT: there was none */
   uint64_t bits;      /* of the element: also of one that is no value, as a client may write it */
@@ -72,6 +71,11 @@ bool undo_init(struct undo *undo, struct call *call, size_t capacity);
 hf_reason undo_capture(struct undo *undo, struct call *operation);
 /* Everything is as it was before the first capture. */
 void undo_roll_back(struct undo *undo);
+/* For kinds: the transaction's call, as if it were on that object, for counting references. */
+struct call undo_call_on(const struct undo *undo, struct object *object);
+/* For kinds: the object keeps the entry's value, which was put back, and drops the one that had taken
+ * its place. */
+void undo_swap_back(const struct undo *undo, const struct undo_entry *entry, struct value dropped);
 /* Lets the objects go, counts their memory anew. */
 void undo_deinit(struct undo *undo);
 

@@ -1,6 +1,7 @@
 #include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/cell.h"
 
 #include <stdlib.h>
@@ -140,6 +141,7 @@ const struct kind kind_array = {
     .lock = cells_lock,
     .has_cells = true,
     .report = cells_report,
+    .capture = capture_cell,
     .stop = cells_stop,
 };
 
@@ -155,5 +157,6 @@ const struct kind kind_raw_array = {
     .length = cells_length,
     .has_cells = true,
     .report = cells_report,
+    .capture = capture_cell,
     .stop = cells_stop,
 };

@@ -5,12 +5,49 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/capture.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 hf_reason handle_cell_nudge(struct call *call) {
   core_nudge_cells(call->engine, call->now_ns, call->object);
+  return HF_REASON_NONE;
+}
+
+/* ---- transactions */
+
+static void undo_change_of_element(const struct undo *undo, struct undo_entry *entry) {
+  (void)undo;
+  struct cells *cells = &entry->object->cells;
+  cell_write(cell_type_of(cells->typecode), cells->elements, entry->position, entry->bits);
+}
+
+static const struct undo_way way_of_element = {undo_change_of_element, NULL, NULL};
+
+static void capture_element(struct undo_entry *entry, struct call *call, int64_t index) {
+  const struct cells *cells = &call->object->cells;
+  if (list_position(cells->count, index, &entry->position)) {
+    entry->way = &way_of_element;
+    entry->bits = cell_read(cell_type_of(cells->typecode), cells->elements, entry->position);
+  }
+}
+
+hf_reason capture_cell(struct undo_entry *entry, struct call *call) {
+  switch (call->message->operation_case) {
+    case HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE:
+    case HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE:
+      return capture_lock(entry, call);
+    case HOLDFAST__REQUEST__OPERATION_ARRAY_SET:
+      capture_element(entry, call, call->message->array_set->index);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_ARRAY_ADD:
+      capture_element(entry, call, call->message->array_add->index);
+      break;
+    default:
+      capture_element(entry, call, 0);
+      break;
+  }
   return HF_REASON_NONE;
 }
 

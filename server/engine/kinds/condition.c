@@ -9,6 +9,7 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
+#include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
@@ -172,6 +173,7 @@ const struct kind kind_condition = {
     .begin = begin,
     .next_value = next_value,
     .lock = own_lock,
+    .capture = capture_lock,
     .leave_wait = leave_wait,
     .stop = core_end_foreign_waits,
 };

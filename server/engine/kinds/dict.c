@@ -1,6 +1,7 @@
 #include "server/engine/kinds/dict.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/capture.h"
 #include "server/engine/require.h"
 #include "server/engine/settle.h"
 
@@ -517,4 +518,5 @@ const struct kind kind_dict = {
     .is_counted = true,
     .next_value = dict_content_next_value,
     .take_content = take_content,
+    .capture = capture_entry,
 };

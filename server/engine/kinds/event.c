@@ -2,6 +2,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
+#include "server/engine/undo.h"
 
 hf_reason handle_event_set(struct call *call) {
   call->object->event_is_set = true;
@@ -30,6 +31,23 @@ hf_reason handle_event_wait(struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* ---- transactions */
+
+static void undo_change_of_event(const struct undo *undo, struct undo_entry *entry) {
+  (void)undo;
+  entry->object->event_is_set = entry->event_is_set;
+  entry->object->waits[WAIT_EVENT].released = entry->released;
+}
+
+static const struct undo_way way_of_event = {undo_change_of_event, NULL, NULL};
+
+static hf_reason capture_event(struct undo_entry *entry, struct call *call) {
+  entry->way = &way_of_event;
+  entry->event_is_set = call->object->event_is_set;
+  entry->released = call->object->waits[WAIT_EVENT].released;
+  return HF_REASON_NONE;
+}
+
 /* ---- the kind */
 
 static void report_event(const struct object *object, struct reply_object *reported) {
@@ -38,4 +56,5 @@ static void report_event(const struct object *object, struct reply_object *repor
 
 const struct kind kind_event = {
     .report = report_event,
+    .capture = capture_event,
 };

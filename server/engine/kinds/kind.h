@@ -16,6 +16,7 @@ struct call;
 struct engine;
 struct job;
 struct reply_object;
+struct undo_entry;
 
 /* What an object takes beside itself. */
 struct content_bytes {
@@ -67,6 +68,10 @@ struct kind {
   bool has_cells; /* object->cells, which may lie in shared memory */
   /* Its part of what object_info tells. */
   void (*report)(const struct object *object, struct reply_object *reported);
+
+  /* What an operation of a transaction that is about to run will change: see undo.h. NULL: no operation
+   * that changes it may be in one. HF_REASON_NONE | what the operation would fail with */
+  hf_reason (*capture)(struct undo_entry *entry, struct call *call);
 
   /* ---- waiters, and the end */
 

@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 
@@ -491,4 +492,5 @@ const struct kind kind_list = {
     .take_content = take_content,
     .lend = lend_list,
     .bring_back = bring_list_back,
+    .capture = capture_item,
 };

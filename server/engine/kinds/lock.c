@@ -1,6 +1,8 @@
+#include "proto/base/clock.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/locks.h"
 #include "server/engine/settle.h"
@@ -97,6 +99,55 @@ hf_reason handle_lock_release(struct call *call) {
   return reason;
 }
 
+/* ---- transactions */
+
+static struct session *owner_of(const struct undo *undo, const struct lock *lock) {
+  return lock->depth > 0 ? map64_get(&undo->call->engine->sessions, lock->owner.session) : NULL;
+}
+
+/* It goes on, in the room its timer had. */
+static void undo_change_of_lease(const struct undo *undo, struct object *object,
+                                 uint64_t lease_end_ns) {
+  struct timers *timers = &undo->call->engine->timers;
+  timers_stop(timers, &object->lease);
+  if (lease_end_ns != CLOCK_NEVER) {
+    timers_start(timers, &object->lease, lease_end_ns);
+  }
+}
+
+/* The maps that had the lock have room for it: they do not shrink. */
+static void undo_change_of_lock(const struct undo *undo, struct undo_entry *entry) {
+  struct object *object = entry->object;
+  struct lock *lock = object_lock(object);
+  struct session *owner = owner_of(undo, lock), *former = owner_of(undo, &entry->lock);
+  if (owner) {
+    session_remove(owner, &owner->locks, object->id);
+  }
+  if (former) {
+    session_set(former, &former->locks, object->id, object);
+  }
+  if (entry->is_expired) {
+    session_set(undo->call->session, &undo->call->session->expired, object->id, object);
+  }
+  *lock = entry->lock;
+  undo_change_of_lease(undo, object, entry->lease_end_ns);
+}
+
+static const struct undo_way way_of_lock = {undo_change_of_lock, NULL, NULL};
+
+hf_reason capture_lock(struct undo_entry *entry, struct call *call) {
+  bool acquires = call->message->operation_case == HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
+  struct object *guard = core_guard_of(call->engine, call->object);
+  if (guard) {
+    entry->way = &way_of_lock;
+    entry->object = guard;
+    entry->lock = *object_lock(guard);
+    entry->lease_end_ns = guard->lease.position ? guard->lease.deadline_ns : CLOCK_NEVER;
+    entry->is_expired = acquires && map64_get(&call->session->expired, guard->id);
+  }
+  return HF_REASON_NONE;
+}
+
 /* ---- the kinds */
 
 static bool init_rlock(struct object *object, const struct object_shape *shape,
@@ -113,9 +164,11 @@ static struct lock *lock_of(struct object *object) {
 
 const struct kind kind_lock = {
     .lock = lock_of,
+    .capture = capture_lock,
 };
 
 const struct kind kind_rlock = {
     .init = init_rlock,
     .lock = lock_of,
+    .capture = capture_lock,
 };

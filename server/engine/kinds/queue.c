@@ -1,4 +1,5 @@
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/queue_call.h"
 #include "server/engine/settle.h"
@@ -324,7 +325,6 @@ static void report_queue(const struct object *object, struct reply_object *repor
   reported->shut_down = queue->is_shut_down;
 }
 
-/* A put of many waits for room; the note is how many were put. */
 /* A put of many waits for room, a kick for its next slice; the note is how many were done. */
 static bool answer_part(const struct waiter *waiter) {
   const struct object *object = waiter->object;
@@ -349,6 +349,7 @@ const struct kind kind_queue = {
     .next_value = next_value,
     .take_content = take_waiting,
     .report = report_queue,
+    .capture = capture_put_or_get,
     .answer_part = answer_part,
     .stop = core_stop_tasks,
     .disown = core_forget_tasks,

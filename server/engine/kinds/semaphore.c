@@ -2,6 +2,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/sync.h"
+#include "server/engine/undo.h"
 
 hf_reason handle_semaphore_acquire(struct call *call) {
   struct object *object = call->object;
@@ -27,6 +28,29 @@ hf_reason handle_semaphore_acquire(struct call *call) {
 hf_reason handle_semaphore_release(struct call *call) {
   uint64_t count = call->message->semaphore_release->count;
   return core_release_permits(call->engine, call->session, call->object, count ? count : 1);
+}
+
+/* ---- transactions */
+
+static void undo_change_of_semaphore(const struct undo *undo, struct undo_entry *entry) {
+  struct session *session = undo->call->session;
+  struct object *object = entry->object;
+  object->semaphore = entry->semaphore;
+  if (session && entry->permits) {
+    session_set(session, &session->permits, object->id, (void *)(uintptr_t)entry->permits);
+  } else if (session) {
+    session_remove(session, &session->permits, object->id);
+  }
+}
+
+static const struct undo_way way_of_semaphore = {undo_change_of_semaphore, NULL, NULL};
+
+static hf_reason capture_semaphore(struct undo_entry *entry, struct call *call) {
+  entry->way = &way_of_semaphore;
+  entry->semaphore = call->object->semaphore;
+  entry->permits =
+      call->session ? (uintptr_t)map64_get(&call->session->permits, call->object->id) : 0;
+  return HF_REASON_NONE;
 }
 
 /* ---- the kinds */
@@ -63,6 +87,7 @@ const struct kind kind_semaphore = {
     .has_shape = has_shape,
     .init = init_semaphore,
     .report = report_semaphore,
+    .capture = capture_semaphore,
 };
 
 const struct kind kind_bounded_semaphore = {
@@ -70,4 +95,5 @@ const struct kind kind_bounded_semaphore = {
     .has_shape = has_shape,
     .init = init_bounded,
     .report = report_semaphore,
+    .capture = capture_semaphore,
 };

@@ -2,6 +2,7 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/cell.h"
 
 static const struct cell_type *type_of(const struct call *call) {
@@ -115,6 +116,7 @@ const struct kind kind_value = {
     .lock = cells_lock,
     .has_cells = true,
     .report = cells_report,
+    .capture = capture_cell,
     .stop = cells_stop,
 };
 
@@ -130,5 +132,6 @@ const struct kind kind_raw_value = {
     .length = cells_length,
     .has_cells = true,
     .report = cells_report,
+    .capture = capture_cell,
     .stop = cells_stop,
 };
