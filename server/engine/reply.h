@@ -108,6 +108,7 @@ struct reply {
   struct waiter *pending; /* the operation still runs; owned by the engine */
   /* What it would take to undo it, should nobody ever see the reply. */
   bool taken_back;
+  bool gave_items;        /* which also go back when the session ends and has not acknowledged it */
   bool is_kept;           /* in the session's window, although it answers a read */
   bool has_no_references; /* as far as somebody looked; else they are looked for */
   uint64_t source; /* id of the object that gave something away, or serial of a session that was

@@ -3,6 +3,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/cell.h"
+#include "server/engine/kinds/lock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +140,7 @@ const struct kind kind_array = {
     .bytes = cells_bytes,
     .length = cells_length,
     .lock = cells_lock,
+    .revoke = revoke_grant,
     .has_cells = true,
     .report = cells_report,
     .capture = capture_cell,

@@ -131,6 +131,14 @@ static void report_barrier(const struct object *object, struct reply_object *rep
   reported->broken = object->barrier.state == BARRIER_BROKEN;
 }
 
+static void revoke(struct engine *engine, struct session *session, struct object *object,
+                   const struct reply *reply) {
+  (void)reply;
+  if (object->barrier.actor_serial == session->serial) {
+    core_end_round(engine, object, STEP_BROKEN);
+  }
+}
+
 static void leave_wait(struct engine *engine, const struct waiter *waiter) {
   if (waiter->step == STEP_WAITING) {
     core_end_round(engine, waiter->object, STEP_BROKEN);
@@ -142,5 +150,6 @@ const struct kind kind_barrier = {
     .has_shape = has_shape,
     .init = init_barrier,
     .report = report_barrier,
+    .revoke = revoke,
     .leave_wait = leave_wait,
 };

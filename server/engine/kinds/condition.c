@@ -10,7 +10,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
 #include "server/engine/kinds/capture.h"
-#include "server/engine/kinds/kind.h"
+#include "server/engine/kinds/lock.h"
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
 #include "server/engine/sync.h"
@@ -174,6 +174,7 @@ const struct kind kind_condition = {
     .next_value = next_value,
     .lock = own_lock,
     .capture = capture_lock,
+    .revoke = revoke_grant,
     .leave_wait = leave_wait,
     .stop = core_end_foreign_waits,
 };

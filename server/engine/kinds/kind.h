@@ -15,7 +15,9 @@
 struct call;
 struct engine;
 struct job;
+struct reply;
 struct reply_object;
+struct session;
 struct undo_entry;
 
 /* What an object takes beside itself. */
@@ -72,6 +74,10 @@ struct kind {
   /* What an operation of a transaction that is about to run will change: see undo.h. NULL: no operation
    * that changes it may be in one. HF_REASON_NONE | what the operation would fail with */
   hf_reason (*capture)(struct undo_entry *entry, struct call *call);
+
+  /* Takes back what the reply, which the session will never look at, gave away of the object. */
+  void (*revoke)(struct engine *engine, struct session *session, struct object *object,
+                 const struct reply *reply);
 
   /* ---- waiters, and the end */
 

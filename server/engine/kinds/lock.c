@@ -1,9 +1,10 @@
+#include "server/engine/kinds/lock.h"
+
 #include "proto/base/clock.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
-#include "server/engine/kinds/kind.h"
 #include "server/engine/locks.h"
 #include "server/engine/settle.h"
 #include "server/engine/sync.h"
@@ -148,6 +149,29 @@ hf_reason capture_lock(struct undo_entry *entry, struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* The grant, unless it was given back or lost meanwhile. One level of a recursive lock; all of them
+ * when a condition took it. */
+void revoke_grant(struct engine *engine, struct session *session, struct object *object,
+                  const struct reply *reply) {
+  bool all = reply->operation == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT;
+  struct lock *lock = object_lock(object);
+  bool is_current = lock && lock->depth > 0 && lock->token == reply->taken.order;
+  if (!is_current || lock->owner.session != session->serial) {
+    return;
+  }
+  struct lock_owner owner = lock->owner;
+  bool freed = true;
+  if (all) {
+    lock_abandon(lock, false);
+  } else {
+    lock_give_back(lock, owner, &freed);
+    lock->owner_died |= reply->owner_died; /* which nobody was told */
+  }
+  if (freed) {
+    core_forget_lock(engine, object, owner);
+  }
+}
+
 /* ---- the kinds */
 
 static bool init_rlock(struct object *object, const struct object_shape *shape,
@@ -165,10 +189,12 @@ static struct lock *lock_of(struct object *object) {
 const struct kind kind_lock = {
     .lock = lock_of,
     .capture = capture_lock,
+    .revoke = revoke_grant,
 };
 
 const struct kind kind_rlock = {
     .init = init_rlock,
     .lock = lock_of,
     .capture = capture_lock,
+    .revoke = revoke_grant,
 };

@@ -1,5 +1,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
@@ -96,6 +97,7 @@ hf_reason handle_pipe_recv(struct call *call) {
   }
   struct value value = list_remove_at(&pipe->lines[end], 0);
   call_note_source(call, end);
+  call->reply->gave_items = true;
   call_answer_value(call, value_retain(value));
   call_discard(call, value);
   core_wake(call->engine, &object->waits[WAIT_PIPE_SEND + 1 - end]);
@@ -177,6 +179,21 @@ static bool next_value(const struct object *object, struct content_cursor *curso
   return false;
 }
 
+static void revoke(struct engine *engine, struct session *session, struct object *object,
+                   const struct reply *reply) {
+  struct pipe *pipe = &object->pipe;
+  struct value value = reply->value;
+  uint64_t end = reply->taken.order;
+  (void)session;
+  if (pipe->closed[end] || list_insert(&pipe->lines[end], 0, &value, 1) != HF_REASON_NONE) {
+    return;
+  }
+  core_keep(engine, object, value_retain(value));
+  registry_account(&engine->registry, object);
+  core_wake(engine, &object->waits[WAIT_PIPE_RECV + end]);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
+}
+
 const struct kind kind_pipe = {
     .read_shape = read_shape,
     .has_shape = has_shape,
@@ -185,4 +202,5 @@ const struct kind kind_pipe = {
     .bytes = bytes_of_pipe,
     .length = length_of_pipe,
     .next_value = next_value,
+    .revoke = revoke,
 };

@@ -147,6 +147,7 @@ hf_reason handle_queue_get(struct call *call) {
     return call_park_for_item(call);
   }
   call->reply->source = object->id;
+  call->reply->gave_items = true;
   call_answer_value(call, take(call, &call->reply->taken));
   core_wake(call->engine, &object->waits[WAIT_QUEUE_PUT]);
   return HF_REASON_NONE;
@@ -186,6 +187,7 @@ hf_reason handle_queue_get_many(struct call *call) {
     return HF_REASON_NO_MEMORY;
   }
   reply->source = object->id;
+  reply->gave_items = true;
   take_some(call, values, max);
   core_wake(call->engine, &object->waits[WAIT_QUEUE_PUT]);
   return HF_REASON_NONE;
@@ -325,6 +327,29 @@ static void report_queue(const struct object *object, struct reply_object *repor
   reported->shut_down = queue->is_shut_down;
 }
 
+static void put_back_items(struct engine *engine, struct object *object,
+                           const struct reply *reply) {
+  for (size_t i = reply->values_count; i > 0; i--) {
+    core_put_back_item(engine, object, value_retain(reply->values[i - 1]),
+                       &reply->taken_many[i - 1]);
+  }
+}
+
+static void revoke(struct engine *engine, struct session *session, struct object *object,
+                   const struct reply *reply) {
+  switch (reply->operation) {
+    case HOLDFAST__REQUEST__OPERATION_QUEUE_GET:
+      core_put_back_item(engine, object, value_retain(reply->value), &reply->taken);
+      break;
+    case HOLDFAST__REQUEST__OPERATION_QUEUE_GET_MANY:
+      put_back_items(engine, object, reply);
+      break;
+    default:
+      core_end_reservation(engine, session, reply->reservation, false);
+      break;
+  }
+}
+
 /* A put of many waits for room, a kick for its next slice; the note is how many were done. */
 static bool answer_part(const struct waiter *waiter) {
   const struct object *object = waiter->object;
@@ -350,6 +375,7 @@ const struct kind kind_queue = {
     .take_content = take_waiting,
     .report = report_queue,
     .capture = capture_put_or_get,
+    .revoke = revoke,
     .answer_part = answer_part,
     .stop = core_stop_tasks,
     .disown = core_forget_tasks,

@@ -82,12 +82,21 @@ static void report_semaphore(const struct object *object, struct reply_object *r
   reported->value = object->semaphore.value;
 }
 
+static void revoke(struct engine *engine, struct session *session, struct object *object,
+                   const struct reply *reply) {
+  (void)reply;
+  if (map64_get(&session->permits, object->id)) {
+    (void)core_release_permits(engine, session, object, 1);
+  }
+}
+
 const struct kind kind_semaphore = {
     .read_shape = read_shape,
     .has_shape = has_shape,
     .init = init_semaphore,
     .report = report_semaphore,
     .capture = capture_semaphore,
+    .revoke = revoke,
 };
 
 const struct kind kind_bounded_semaphore = {
@@ -96,4 +105,5 @@ const struct kind kind_bounded_semaphore = {
     .init = init_bounded,
     .report = report_semaphore,
     .capture = capture_semaphore,
+    .revoke = revoke,
 };

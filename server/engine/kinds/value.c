@@ -4,6 +4,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/cell.h"
+#include "server/engine/kinds/lock.h"
 
 static const struct cell_type *type_of(const struct call *call) {
   return cell_type_of(call->object->cells.typecode);
@@ -114,6 +115,7 @@ const struct kind kind_value = {
     .bytes = cells_bytes,
     .length = cells_length,
     .lock = cells_lock,
+    .revoke = revoke_grant,
     .has_cells = true,
     .report = cells_report,
     .capture = capture_cell,
