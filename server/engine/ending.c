@@ -9,10 +9,11 @@
 #include "server/engine/cells.h"
 #include "server/engine/forks.h"
 #include "server/engine/holding.h"
+#include "server/engine/kinds/barrier.h"
+#include "server/engine/kinds/pipe.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
-#include "server/engine/sync.h"
 #include "server/engine/takeback.h"
 #include "server/engine/tasks.h"
 

@@ -3,14 +3,19 @@
 
 #include "proto/base/clock.h"
 #include "server/engine/cells.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
-#include "server/engine/sync.h"
 
 #include <stdio.h>
 
 #define CIRCLE_TEXT_BYTES 1024
 
 /* ---- holding */
+
+struct object *core_guard_of(const struct engine *engine, struct object *object) {
+  const struct kind *kind = kind_of(object);
+  return kind->guard ? kind->guard(engine, object) : object;
+}
 
 static bool is_same(struct lock_owner one, struct lock_owner other) {
   return one.session == other.session && one.caller == other.caller;

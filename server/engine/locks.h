@@ -7,6 +7,8 @@
 
 #include "server/engine/core.h"
 
+/* The object whose lock a condition uses; itself unless it was given one. NULL: that one is gone. */
+struct object *core_guard_of(const struct engine *engine, struct object *object);
 /* Takes the object's lock, which is free for the owner. HF_REASON_NONE | NO_MEMORY, not taken */
 hf_reason core_take_lock(struct call *call, struct object *object, const struct lock_terms *terms,
                          bool *owner_died);

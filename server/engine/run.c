@@ -10,10 +10,10 @@
 #include "server/engine/deletion.h"
 #include "server/engine/ears.h"
 #include "server/engine/holding.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 #include "server/engine/require.h"
 #include "server/engine/settle.h"
-#include "server/engine/sync.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -362,6 +362,26 @@ static void unlink_waiter(struct engine *engine, struct waiter *waiter) {
   }
 }
 
+/* Its kind lets others feel that the waiter is gone. */
+static void leave_wait(struct engine *engine, const struct waiter *waiter) {
+  struct object *object = waiter->object;
+  if (!object) {
+    return;
+  }
+  const struct kind *kind = kind_of(object);
+  if (kind->leave_wait) {
+    kind->leave_wait(engine, waiter);
+  }
+}
+
+/* Whether the request has done a part already, which must not be called an error: that part is
+ * answered. */
+static bool answer_part(const struct waiter *waiter) {
+  const struct object *object = waiter->object;
+  const struct kind *kind = object ? kind_of(object) : NULL;
+  return kind && kind->answer_part && kind->answer_part(waiter);
+}
+
 static struct call call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
   return (struct call){
       .engine = engine,
@@ -385,14 +405,14 @@ void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter
                    hf_reason reason) {
   struct call call = call_of(engine, now_ns, waiter);
   unlink_waiter(engine, waiter);
-  core_leave_wait(engine, waiter);
-  finish(&call, core_answer_part(waiter) ? HF_REASON_NONE : reason);
+  leave_wait(engine, waiter);
+  finish(&call, answer_part(waiter) ? HF_REASON_NONE : reason);
   free(waiter);
 }
 
 void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
   unlink_waiter(engine, waiter);
-  core_leave_wait(engine, waiter);
+  leave_wait(engine, waiter);
   waiter->reply->pending = NULL;
   reply_release(waiter->reply);
   free(waiter);
@@ -459,7 +479,7 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   }
   unlink_waiter(engine, waiter);
   if (reason == HF_REASON_NO_MEMORY) {
-    core_leave_wait(engine, waiter);
+    leave_wait(engine, waiter);
   }
   finish(&call, reason);
   free(waiter);

@@ -149,17 +149,3 @@ void core_locate_session(struct engine *engine, struct session *session, struct 
                                                session->address->number == ADDRESS_LOCAL);
   session->process_id = process;
 }
-
-void core_detach_pipe(struct engine *engine, struct object *object, unsigned end) {
-  struct pipe *pipe = &object->pipe;
-  if (--pipe->attached[end] == 0) {
-    core_close_pipe(engine, object, end);
-  }
-}
-
-void core_close_pipe(struct engine *engine, struct object *object, unsigned end) {
-  object->pipe.closed[end] = true;
-  for (size_t i = 0; i < OBJECT_WAITS; i++) {
-    core_wake(engine, &object->waits[i]);
-  }
-}

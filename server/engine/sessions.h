@@ -1,4 +1,4 @@
-/* Sessions lose their connection and come back, and let go of their ends of pipes.
+/* Sessions lose their connection and come back.
  *
  * layer   engine
  */
@@ -24,8 +24,5 @@ void core_locate_session(struct engine *engine, struct session *session, struct 
                          uint64_t process);
 /* It has its connection again, or ends. */
 void core_forget_lost(struct engine *engine, struct session *session);
-/* One session less on the end; the last one closes it. */
-void core_detach_pipe(struct engine *engine, struct object *object, unsigned end);
-void core_close_pipe(struct engine *engine, struct object *object, unsigned end);
 
 #endif

@@ -37,6 +37,9 @@ struct decoded;
 /* What the engine's timers live in. */
 enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE, TIMER_TASKS, TIMER_CELL };
 
+/* Steps of condition_wait and barrier_wait. */
+enum { STEP_WAITING = 1, STEP_NOTIFIED, STEP_LATE, STEP_CANCELLED, STEP_RELEASED, STEP_BROKEN };
+
 TAILQ_HEAD(waiter_list, waiter);
 
 /* The waiters for one condition of one object, in order of their tickets. */

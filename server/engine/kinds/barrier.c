@@ -1,8 +1,35 @@
+#include "server/engine/kinds/barrier.h"
+
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
-#include "server/engine/kinds/kind.h"
 #include "server/engine/run.h"
-#include "server/engine/sync.h"
+#include "server/engine/settle.h"
+
+/* Those of earlier rounds, who have not had their turn yet, keep theirs. */
+static void give_step(struct engine *engine, struct waiter_list *waiters, unsigned step) {
+  struct waiter *waiter;
+  TAILQ_FOREACH(waiter, waiters, queue_link) {
+    core_spend(engine, 1);
+    if (waiter->step == STEP_WAITING) {
+      waiter->step = step;
+    }
+  }
+}
+
+void core_end_round(struct engine *engine, struct object *object, unsigned step) {
+  struct wait_queue *parties = &object->waits[WAIT_BARRIER];
+  give_step(engine, &parties->waiters, step);
+  give_step(engine, &parties->suspended, step);
+  struct session *actor = map64_get(&engine->sessions, object->barrier.actor_serial);
+  if (actor) {
+    session_remove(actor, &actor->acting, object->id);
+  }
+  object->barrier.arrived = 0;
+  object->barrier.actor_serial = 0;
+  object->barrier.state = step == STEP_BROKEN ? BARRIER_BROKEN : BARRIER_FILLING;
+  core_wake(engine, parties);
+  core_wake(engine, &object->waits[WAIT_BARRIER_ENTER]);
+}
 
 static void answer_arrival(struct call *call, uint64_t index, bool acts) {
   call->reply->shape = REPLY_ARRIVAL;

@@ -13,7 +13,7 @@
 #include "server/engine/kinds/lock.h"
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
-#include "server/engine/sync.h"
+#include "server/engine/settle.h"
 
 /* The condition's lock, held by the caller; a plain lock by anybody, as in Python.
  * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */
@@ -97,6 +97,20 @@ hf_reason handle_condition_wait(struct call *call) {
   return take_back(call);
 }
 
+/* Passes notifications to the first `count` who wait for one. */
+static void notify(struct engine *engine, struct object *object, uint64_t count) {
+  struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
+  struct waiter *waiter = TAILQ_FIRST(&queue->waiters);
+  for (; waiter && count > 0; waiter = TAILQ_NEXT(waiter, queue_link)) {
+    core_spend(engine, 1);
+    if (waiter->step == STEP_WAITING) {
+      waiter->step = STEP_NOTIFIED;
+      count--;
+    }
+  }
+  core_wake(engine, queue);
+}
+
 hf_reason handle_condition_notify(struct call *call) {
   const Holdfast__ConditionNotify *message = call->message->condition_notify;
   struct object *guard;
@@ -104,7 +118,7 @@ hf_reason handle_condition_notify(struct call *call) {
   hf_reason reason = find_held_lock(call, &guard, &lock);
   if (!reason) {
     uint64_t count = message->count ? message->count : 1;
-    core_notify(call->engine, call->object, message->all ? UINT64_MAX : count);
+    notify(call->engine, call->object, message->all ? UINT64_MAX : count);
   }
   return reason;
 }
@@ -161,7 +175,33 @@ static struct lock *own_lock(struct object *object) {
 
 static void leave_wait(struct engine *engine, const struct waiter *waiter) {
   if (waiter->step == STEP_NOTIFIED) {
-    core_notify(engine, waiter->object, 1); /* another waiter gets the notification */
+    notify(engine, waiter->object, 1); /* another waiter gets the notification */
+  }
+}
+
+static struct object *guard_of(const struct engine *engine, struct object *object) {
+  uint64_t guard = object->condition.guard;
+  return guard ? registry_find(&engine->registry, guard) : object;
+}
+
+static void end_waits_for(struct engine *engine, uint64_t now_ns, struct waiter_list *waiters,
+                          const struct object *object) {
+  struct waiter *next, *waiter = TAILQ_FIRST(waiters);
+  for (; waiter; waiter = next) {
+    next = TAILQ_NEXT(waiter, queue_link);
+    if (waiter->object == object) {
+      waiter->object = NULL;
+      core_end_wait(engine, now_ns, waiter, HF_REASON_OBJECT_DELETED);
+    }
+  }
+}
+
+/* Those that want the lock back stand in the queue of the given one. */
+static void end_foreign_waits(struct engine *engine, uint64_t now_ns, struct object *object) {
+  struct object *guard = core_guard_of(engine, object);
+  if (guard && guard != object) {
+    end_waits_for(engine, now_ns, &guard->waits[WAIT_LOCK].waiters, object);
+    end_waits_for(engine, now_ns, &guard->waits[WAIT_LOCK].suspended, object);
   }
 }
 
@@ -173,8 +213,9 @@ const struct kind kind_condition = {
     .begin = begin,
     .next_value = next_value,
     .lock = own_lock,
+    .guard = guard_of,
     .capture = capture_lock,
     .revoke = revoke_grant,
     .leave_wait = leave_wait,
-    .stop = core_end_foreign_waits,
+    .stop = end_foreign_waits,
 };

@@ -67,6 +67,8 @@ struct kind {
   void (*bring_back)(struct object *object, struct job *job);
   /* See object_lock; the same for the object's whole life. NULL: it has none. */
   struct lock *(*lock)(struct object *object);
+  /* See core_guard_of. NULL: the object itself. */
+  struct object *(*guard)(const struct engine *engine, struct object *object);
   bool has_cells; /* object->cells, which may lie in shared memory */
   /* Its part of what object_info tells. */
   void (*report)(const struct object *object, struct reply_object *reported);
@@ -83,7 +85,8 @@ struct kind {
 
   /* A waiter that waited for waiter->object, of this kind, leaves without an answer of its handler. */
   void (*leave_wait)(struct engine *engine, const struct waiter *waiter);
-  /* See core_answer_part. */
+  /* Answers what a request that waits has done already, and must not be called an error. false: nothing.
+   */
   bool (*answer_part)(const struct waiter *waiter);
   /* It is about to leave the registry. */
   void (*stop)(struct engine *engine, uint64_t now_ns, struct object *object);

@@ -7,7 +7,6 @@
 #include "server/engine/kinds/capture.h"
 #include "server/engine/locks.h"
 #include "server/engine/settle.h"
-#include "server/engine/sync.h"
 
 /* The lock a condition was given stands in for it. */
 static hf_reason enter_guard(struct call *call) {

@@ -1,8 +1,8 @@
+#include "server/engine/kinds/pipe.h"
+
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
-#include "server/engine/kinds/kind.h"
-#include "server/engine/sessions.h"
 #include "server/engine/settle.h"
 
 /* Bits of session->ends. */
@@ -119,6 +119,20 @@ hf_reason handle_pipe_poll(struct call *call) {
   return HF_REASON_NONE;
 }
 
+static void close_end(struct engine *engine, struct object *object, unsigned end) {
+  object->pipe.closed[end] = true;
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    core_wake(engine, &object->waits[i]);
+  }
+}
+
+void core_detach_pipe(struct engine *engine, struct object *object, unsigned end) {
+  struct pipe *pipe = &object->pipe;
+  if (--pipe->attached[end] == 0) {
+    close_end(engine, object, end);
+  }
+}
+
 hf_reason handle_pipe_close(struct call *call) {
   unsigned end = call->message->pipe_close->end;
   if (end > 1) {
@@ -129,7 +143,7 @@ hf_reason handle_pipe_close(struct call *call) {
     set_ends(call, bits & ~(uintptr_t)(1u << end));
     core_detach_pipe(call->engine, call->object, end);
   } else if (call->object->pipe.attached[end] == 0) {
-    core_close_pipe(call->engine, call->object, end);
+    close_end(call->engine, call->object, end);
   }
   return HF_REASON_NONE;
 }

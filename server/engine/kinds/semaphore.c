@@ -1,7 +1,7 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/sync.h"
+#include "server/engine/settle.h"
 #include "server/engine/undo.h"
 
 hf_reason handle_semaphore_acquire(struct call *call) {
@@ -25,9 +25,29 @@ hf_reason handle_semaphore_acquire(struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* Gives permits back, first of those the session (or NULL) has. HF_REASON_NONE | RELEASED_TOO_OFTEN
+ * OVERFLOW, unchanged */
+static hf_reason release_permits(struct engine *engine, struct session *session,
+                                 struct object *object, uint64_t count) {
+  hf_reason reason = semaphore_release(&object->semaphore, count);
+  uintptr_t held = session ? (uintptr_t)map64_get(&session->permits, object->id) : 0;
+  if (reason) {
+    return reason;
+  }
+  if (held > count) {
+    session_set(session, &session->permits, object->id,
+                (void *)(held - count)); /* needs no memory: it is there */
+  } else if (held) {
+    session_remove(session, &session->permits, object->id);
+  }
+  core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
+  return HF_REASON_NONE;
+}
+
 hf_reason handle_semaphore_release(struct call *call) {
   uint64_t count = call->message->semaphore_release->count;
-  return core_release_permits(call->engine, call->session, call->object, count ? count : 1);
+  return release_permits(call->engine, call->session, call->object, count ? count : 1);
 }
 
 /* ---- transactions */
@@ -86,7 +106,7 @@ static void revoke(struct engine *engine, struct session *session, struct object
                    const struct reply *reply) {
   (void)reply;
   if (map64_get(&session->permits, object->id)) {
-    (void)core_release_permits(engine, session, object, 1);
+    (void)release_permits(engine, session, object, 1);
   }
 }
 

@@ -7,7 +7,6 @@
 #include "server/engine/lending.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
-#include "server/engine/sync.h"
 #include "server/engine/takeback.h"
 
 #include <stdlib.h>

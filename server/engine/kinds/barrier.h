@@ -1,0 +1,13 @@
+/* What others do to a barrier.
+ *
+ * layer   engine
+ */
+#ifndef HF_ENGINE_KINDS_BARRIER_H
+#define HF_ENGINE_KINDS_BARRIER_H
+
+#include "server/engine/kinds/kind.h"
+
+/* Those who wait get `step` (waiter.h); the barrier begins anew, or stays as it is when broken. */
+void core_end_round(struct engine *engine, struct object *object, unsigned step);
+
+#endif
