@@ -67,13 +67,13 @@ void connection_end(struct connection *connection);
 bool connection_serve(struct connection *connection);
 /* Leaves it to the callback of the next receive. */
 void connection_receive(struct connection *connection);
-/* Starts a receive without callback, which wants `listen`. true: wait for connection_has_news, or
- * cancel `listen`, then call connection_take_news. */
+/* Starts a receive without callback, which wants `listen`. true: call connection_take_news, wanted
+ * after connection_has_news, or unwanted at any time. */
 bool connection_listen(struct connection *connection);
 /* Only a hint, and cheap. */
 bool connection_has_news(const struct connection *connection);
-/* As connection_serve, for what was received; also after a cancellation, with or without news. */
-bool connection_take_news(struct connection *connection);
+/* As connection_serve, for what was received; an unwanted receive is taken back if it is not done. */
+bool connection_take_news(struct connection *connection, bool is_wanted);
 
 /* The first receive; hello_deadline_ns is set. */
 void connection_await_hello(struct connection *connection);

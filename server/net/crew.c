@@ -125,8 +125,7 @@ static void give_up_seat(struct member *member, struct seat *seat) {
   struct connection *connection = seat->connection;
   bool goes_on = true;
   if (seat->listens) {
-    nng_aio_cancel(connection->listen);
-    goes_on = connection_take_news(connection); /* it may have come just now */
+    goes_on = connection_take_news(connection, false); /* it may have come just now */
   }
   if (goes_on) {
     connection_receive(connection);
@@ -137,7 +136,7 @@ static void give_up_seat(struct member *member, struct seat *seat) {
 static void serve_seat(struct member *member, struct seat *seat) {
   struct connection *connection = seat->connection;
   uint64_t began_ns = member->now_ns;
-  bool goes_on = connection_take_news(connection);
+  bool goes_on = connection_take_news(connection, true);
   member->now_ns = clock_now_ns();
   if (!goes_on) {
     remove_seat(member, seat);

@@ -1,13 +1,12 @@
 #include "server/net/listen_socket.h"
 
 #include "proto/base/log.h"
+#include "server/net/nng_shim.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,46 +64,12 @@ static void set_keepalive(int fd) {
   }
 }
 
-static bool same_address(const struct sockaddr_storage *bound, const nng_sockaddr *wanted) {
-  if (bound->ss_family == AF_INET && wanted->s_family == NNG_AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)bound;
-    return in->sin_port == wanted->s_in.sa_port && in->sin_addr.s_addr == wanted->s_in.sa_addr;
-  }
-  if (bound->ss_family == AF_INET6 && wanted->s_family == NNG_AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)bound;
-    return in6->sin6_port == wanted->s_in6.sa_port &&
-           memcmp(&in6->sin6_addr, wanted->s_in6.sa_addr, sizeof in6->sin6_addr) == 0;
-  }
-  return false;
-}
-
-static bool listens_on(int fd, const nng_sockaddr *wanted) {
-  int listening = 0;
-  socklen_t len = sizeof listening;
-  struct sockaddr_storage bound;
-  socklen_t bound_len = sizeof bound;
-  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0 &&
-         getsockname(fd, (struct sockaddr *)&bound, &bound_len) == 0 &&
-         same_address(&bound, wanted);
-}
-
-/* nng keeps the descriptor to itself, so it is looked for among the process's own. */
 void listen_socket_tune_tcp(const nng_sockaddr *address) {
-  DIR *descriptors = opendir("/proc/self/fd");
-  bool found = false;
-  struct dirent *entry;
-  while (descriptors != NULL && !found && (entry = readdir(descriptors)) != NULL) {
-    int fd = atoi(entry->d_name);
-    found = fd > 2 && listens_on(fd, address);
-    if (found) {
-      set_keepalive(fd);
-      (void)listen(fd, BACKLOG); /* a second listen only changes the backlog */
-    }
-  }
-  if (descriptors != NULL) {
-    closedir(descriptors);
-  }
-  if (!found) {
+  int fd = nng_shim_listening_socket(address);
+  if (fd >= 0) {
+    set_keepalive(fd);
+    (void)listen(fd, BACKLOG); /* a second listen only changes the backlog */
+  } else {
     log_line(LOG_WARN, "keepalive times are the system's: listening socket not found");
   }
 }

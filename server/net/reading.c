@@ -8,6 +8,7 @@
 #include "proto/base/log.h"
 #include "server/engine/addresses.h"
 #include "server/net/address.h"
+#include "server/net/nng_shim.h"
 
 #define INPUT_IDLE_BYTES (4u << 10)  /* what a waiting connection holds */
 #define INPUT_BUSY_BYTES (64u << 10) /* one that fills its reads */
@@ -55,12 +56,10 @@ static nng_duration timeout_of(struct connection *connection) {
 /* `receive`, which has a callback, or `listen`, which has none. */
 static void start_receive(struct connection *connection, nng_aio *operation) {
   struct buffer *input = &connection->input;
-  nng_iov iov = {buffer_end(input), buffer_room(input)};
   if (connection->announced && operation == connection->receive) {
     nng_aio_set_timeout(operation, timeout_of(connection));
   }
-  nng_aio_set_iov(operation, 1, &iov);
-  nng_stream_recv(connection->stream, operation);
+  nng_shim_post_read(connection->stream, operation, buffer_end(input), buffer_room(input));
 }
 
 enum turn { TURN_MORE, TURN_WAITS, TURN_OVER, TURN_ENDED };
@@ -192,20 +191,21 @@ bool connection_listen(struct connection *connection) {
 }
 
 bool connection_has_news(const struct connection *connection) {
-  return nng_aio_count(connection->listen) != 0 || nng_aio_result(connection->listen) != 0;
+  return nng_shim_is_done(connection->listen);
 }
 
-bool connection_take_news(struct connection *connection) {
-  nng_aio_wait(connection->listen);
-  int rv = nng_aio_result(connection->listen);
-  if (rv == NNG_ECANCELED) {
-    return true;
-  }
+bool connection_take_news(struct connection *connection, bool is_wanted) {
+  size_t count;
+  int rv = is_wanted ? nng_shim_take(connection->listen, &count)
+                     : nng_shim_withdraw(connection->listen, &count);
   if (rv != 0) {
     stop_reading(connection, "peer left");
     return false;
   }
-  note_received(connection, nng_aio_count(connection->listen));
+  if (count == 0) {
+    return true;
+  }
+  note_received(connection, count);
   return connection_serve(connection);
 }
 

@@ -1,11 +1,11 @@
 /* The outgoing half of a connection: replies are framed into one buffer and leave with one write.
  *
  * layer   net; connection.h says who may call
- * source  nng completes an operation without a callback on the caller's thread. Waking another
- *         thread costs more than the write itself, so the first attempt is made that way, and only
- *         what the socket did not take is left to an operation with a callback.
+ * source  nng_shim.h: the first attempt has no callback, and only what the socket did not take is left
+ *         to an operation that has one
  */
 #include "server/net/connection_parts.h"
+#include "server/net/nng_shim.h"
 
 #include <assert.h>
 
@@ -42,22 +42,14 @@ static void leave_to_drain(struct connection *connection) {
 /* false: it closes. */
 static bool write_once(struct connection *connection) {
   struct buffer *encoded = &connection->outbox.encoded;
-  nng_iov iov = {buffer_first(encoded), encoded->len};
-  nng_aio_set_iov(connection->send, 1, &iov);
-  nng_stream_send(connection->stream, connection->send);
-  /* Either it is done and the cancellation finds nothing, or the socket was full and it is taken
-   * back; both are over within the call, so the wait does not wait. */
-  nng_aio_cancel(connection->send);
-  nng_aio_wait(connection->send);
-  int rv = nng_aio_result(connection->send);
-  if (rv == 0) {
-    size_t sent = nng_aio_count(connection->send);
-    buffer_consume(encoded, sent);
-    outbox_note_sent(&connection->outbox, sent);
-  } else if (rv != NNG_ECANCELED) {
+  size_t sent;
+  if (nng_shim_try_send(connection->stream, connection->send, buffer_first(encoded), encoded->len,
+                        &sent) != 0) {
     connection_close_locked(connection, "send failed");
     return false;
   }
+  buffer_consume(encoded, sent);
+  outbox_note_sent(&connection->outbox, sent);
   return true;
 }
 
