@@ -3,12 +3,12 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/limits.h"
-#include "server/dispatch/dispatch.h"
+#include "server/connection/connections.h"
 #include "server/local/local.h"
 #include "server/memory/segments.h"
-#include "server/net/net.h"
 #include "server/ports_file.h"
 #include "server/process.h"
+#include "server/transport/sockets.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,11 +24,12 @@
 
 struct server {
   struct segments *segments; /* NULL: there is no shared memory */
-  struct net *net;
+  struct connections *connections;
+  struct sockets *sockets;
   struct local *local;
   struct dispatch_sink sink; /* to either */
   struct dispatch *dispatch;
-  char bound[OPTIONS_LISTEN_MAX][NET_URL_BYTES_MAX];
+  char bound[OPTIONS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
   size_t bound_count;
   char door[LOCAL_PATH_BYTES_MAX]; /* the first */
 };
@@ -54,7 +55,8 @@ static void wait_for_end(const sigset_t *ends) {
 
 /* The numbers of connections tell whose they are. */
 static const struct dispatch_sink *sink_of(const struct server *server, uint64_t connection) {
-  return connection & LOCAL_CONNECTION ? local_sink(server->local) : net_sink(server->net);
+  return connection & LOCAL_CONNECTION ? local_sink(server->local)
+                                       : connections_sink(server->connections);
 }
 
 static bool deliver_reply(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
@@ -77,11 +79,11 @@ static bool start_parts(struct server *server, const struct options *options) {
   if (server->segments == NULL) {
     log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
   }
-  server->net = net_new(HF_CONNECTIONS_MAX);
+  server->connections = connections_new(HF_CONNECTIONS_MAX);
   const struct segment_lender lender = {server->segments,
                                         server->segments != NULL ? lend_segment : NULL};
   server->local = local_new(&lender);
-  if (server->net == NULL || server->local == NULL) {
+  if (server->connections == NULL || server->local == NULL) {
     return false;
   }
   server->sink = (struct dispatch_sink){server, deliver_reply, close_connection};
@@ -91,7 +93,11 @@ static bool start_parts(struct server *server, const struct options *options) {
     config.segments = segments_source(server->segments);
   }
   server->dispatch = dispatch_start(&config, &server->sink);
-  return server->dispatch != NULL && local_start(server->local, server->dispatch);
+  if (server->dispatch == NULL) {
+    return false;
+  }
+  server->sockets = sockets_new(connections_acceptor(server->connections, server->dispatch));
+  return server->sockets != NULL && local_start(server->local, server->dispatch);
 }
 
 /* Beside an ipc socket; the first is told to clients that come over tcp. */
@@ -107,11 +113,11 @@ static void open_door(struct server *server, const char *url) {
 static int listen_on_all(struct server *server, const struct options *options) {
   for (size_t i = 0; i < options->listen_count; i++) {
     char *bound = server->bound[server->bound_count];
-    enum net_result result = net_listen(server->net, server->dispatch, options->listen[i], bound);
-    if (result != NET_OK) {
+    enum listen_result result = sockets_listen(server->sockets, options->listen[i], bound);
+    if (result != LISTEN_OK) {
       log_line(LOG_ERROR, "can't listen url=%s reason=\"%s\"", options->listen[i],
-               net_result_sentence(result));
-      return result == NET_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
+               listen_result_sentence(result));
+      return result == LISTEN_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
     }
     server->bound_count++;
     open_door(server, bound);
@@ -121,7 +127,7 @@ static int listen_on_all(struct server *server, const struct options *options) {
 }
 
 static bool write_ports_file(const struct server *server, const char *path, const sigset_t *ends) {
-  char text[OPTIONS_LISTEN_MAX * NET_URL_BYTES_MAX + 1];
+  char text[OPTIONS_LISTEN_MAX * LISTEN_URL_BYTES_MAX + 1];
   size_t len = 0;
   for (size_t i = 0; i < server->bound_count; i++) {
     len += (size_t)snprintf(text + len, sizeof text - len, "%s\n", server->bound[i]);
@@ -144,21 +150,24 @@ static void stop_parts(struct server *server) {
   if (server->local != NULL) {
     local_stop_accepting(server->local);
   }
-  if (server->net != NULL) {
-    net_stop_accepting(server->net);
+  if (server->sockets != NULL) {
+    sockets_stop_accepting(server->sockets);
   }
   if (server->dispatch != NULL) {
     uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), FLUSH_MS);
     dispatch_drain(server->dispatch);
-    net_close(server->net, FLUSH_MS);
+    connections_close(server->connections, FLUSH_MS);
     local_close(server->local, left_ms(deadline_ns));
     dispatch_stop(server->dispatch);
   }
   if (server->local != NULL) {
     local_free(server->local);
   }
-  if (server->net != NULL) {
-    net_free(server->net);
+  if (server->sockets != NULL) {
+    sockets_free(server->sockets);
+  }
+  if (server->connections != NULL) {
+    connections_free(server->connections);
   }
   if (server->segments != NULL) {
     segments_free(server->segments);

@@ -1,7 +1,7 @@
 /* What connections hold of the server's memory beside what is stored: requests that are not whole
  * yet, encoded replies, and replies that wait until they can be encoded.
  *
- * layer   dispatch; used by it, by net and by local
+ * layer   dispatch; used by it and by connection
  * shapes  two accounts a connection, one for each direction; only those above
  *         HF_HOLDING_BYTES_MIN are listed
  * threads any

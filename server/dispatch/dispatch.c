@@ -83,12 +83,12 @@ static bool send_deliveries(struct dispatch *dispatch, struct turn *turn, void *
   bool has_room = true;
   for (size_t i = 0; i < turn->deliveries_count; i++) {
     struct turn_delivery *delivery = &turn->deliveries[i];
-    bool is_own = self != NULL && delivery->connection == served;
+    bool is_own = delivery->connection == served;
     if (!delivery->reply) {
       sink->close(sink->ctx, delivery->connection, "session moved");
     } else {
-      bool has_more = sink->deliver(sink->ctx, is_own ? self : NULL, delivery->connection,
-                                    &delivery->route, delivery->reply);
+      bool has_more =
+          sink->deliver(sink->ctx, self, delivery->connection, &delivery->route, delivery->reply);
       has_room = is_own ? has_more : has_room;
     }
   }

@@ -1,6 +1,6 @@
 /* Dispatch: a frame becomes a request, the engine applies it, its reply becomes bytes.
  *
- * layer   dispatch: called by net and local, calls the engine
+ * layer   dispatch: called by connection, calls the engine
  * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it.
  * source  ../README.md, "A request's way": one read may hold many messages; they are applied in one
  *         turn, in order, and their replies leave together
@@ -25,15 +25,14 @@ struct dispatch_config {
   struct segment_source segments; /* all NULL: there is no shared memory */
 };
 
-/* How replies leave; filled by server from what net and local do. Connections are named by a
- * number, never reused.
+/* How replies leave; filled by connection. Connections are named by a number, never reused.
  *
  * deliver  the reply, which is taken, is put into the connection's outbox; dropped when the
- *          connection is gone. self is what dispatch_messages was given when the connection is the
- *          one being served, else NULL. Without self the reply must be sent soon by itself; with
- *          self, the transport sends everything when dispatch_messages returns. Answers whether the
- *          outbox has room for more.
- * close    the connection is to be closed; why is static. May be called on self.
+ *          connection is gone. self is what dispatch_messages was given, NULL: no messages are being
+ *          served. Without self the reply must be sent soon by itself; with self, who called
+ *          dispatch_messages sends everything when that returns. Answers whether the outbox has room
+ *          for more.
+ * close    the connection is to be closed; why is static. May be the one that is served.
  *
  * Called without the engine's lock, from any thread.
  */

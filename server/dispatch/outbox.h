@@ -1,6 +1,6 @@
 /* What a connection has still to send: bytes, and behind them replies that are not bytes yet.
  *
- * layer   dispatch; used by net and local, a transport takes the bytes
+ * layer   dispatch; used by connection
  * threads one at a time: the connection's lock
  * memory  replies are taken; a waiting one keeps its values alive, which is counted (budget.h)
  *

@@ -1,6 +1,6 @@
 /* A stream of bytes becomes messages.
  *
- * layer   dispatch; called by net and local
+ * layer   dispatch; called by connection
  */
 #ifndef HF_DISPATCH_SPLIT_H
 #define HF_DISPATCH_SPLIT_H

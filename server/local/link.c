@@ -310,7 +310,7 @@ static void serve_input(struct local_link *link) {
   size_t count = split_messages(&link->split, input, messages);
   if (count > 0) {
     set_served(link, true);
-    size_t applied = dispatch_messages(dispatch, link, link->id, messages, count);
+    size_t applied = dispatch_messages(dispatch, NULL, link->id, messages, count);
     size_t used = split_take(&link->split, input, messages, applied, count);
     buffer_consume(&link->input, used);
     budget_note(dispatch_budget(dispatch), &link->input_account, link->input.capacity, used);

@@ -79,15 +79,14 @@ static struct local_link *acquire(struct local *local, uint64_t id) {
 
 static bool sink_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
                          struct reply *reply) {
-  struct local_link *link = self != NULL ? self : acquire(ctx, id);
+  struct local_link *link = acquire(ctx, id);
+  (void)self;
   if (link == NULL) {
     reply_release(reply);
     return false;
   }
-  bool has_room = link_deliver(link, route, reply, self != NULL);
-  if (self == NULL) {
-    link_release(link);
-  }
+  bool has_room = link_deliver(link, route, reply, false);
+  link_release(link);
   return has_room;
 }
 

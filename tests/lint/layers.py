@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Fails on an #include that points up the layers, and on time, chance or sockets in the core.
 
-  main -> server -> net/local -> dispatch -> engine -> objects -> base
+  main -> server -> connection -> dispatch -> engine -> objects -> base
+  server -> transport -> base; a transport is handed to connection as a table
   proto is usable by all but base; the client uses proto and base only; tests may use everything.
 
 usage: layers.py ROOT
@@ -25,12 +26,16 @@ MAY = {
     "client/examples/": ["client/examples/", "client/include/"],
 }
 MAY["server/dispatch/"] = ["server/dispatch/"] + MAY["server/engine/"]
-MAY["server/net/"] = ["server/net/"] + MAY["server/dispatch/"]
+# A connection knows of transports but their table.
+TABLE = "server/transport/transport.h"
+MAY[TABLE] = CORE
+MAY["server/transport/"] = ["server/transport/", TABLE] + CORE
+MAY["server/connection/"] = ["server/connection/", TABLE] + MAY["server/dispatch/"]
 MAY["server/local/"] = ["server/local/"] + MAY["server/dispatch/"]
 MAY["server/"] = ["server/"] + sorted({f for may in list(MAY.values()) for f in may if f.startswith("server/")}) + CORE
 
 PUBLIC = {"holdfast/holdfast.h": "client/include/", "holdfast/status.h": "proto/"}
-NNG_ALLOWED = ("server/net/", "tests/")
+NNG_ALLOWED = ("server/transport/", "tests/")
 
 # The engine and the objects get time as an argument, and the same commands give the same state.
 DETERMINISTIC = ("server/engine/", "server/objects/")
@@ -66,7 +71,7 @@ def without_comments_and_strings(text):
 def check_include(root, path, bracket, header):
     """The complaint about one #include, or None."""
     if header.startswith("nng/"):
-        return None if path.startswith(NNG_ALLOWED) else "only server/net may use nng"
+        return None if path.startswith(NNG_ALLOWED) else "only server/transport may use nng"
     if path.startswith(DETERMINISTIC) and IMPURE_HEADERS.match(header):
         return "the core gets its time and chance from outside"
     if path.startswith("tests/"):

@@ -1,4 +1,4 @@
-#include "server/net/nng_shim.h"
+#include "server/transport/nng_shim.h"
 
 #include <dirent.h>
 #include <netinet/in.h>

@@ -1,10 +1,10 @@
-#include "server/net/listener.h"
+#include "server/transport/listener.h"
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/base/socket_path.h"
-#include "server/net/connection.h"
-#include "server/net/listen_socket.h"
+#include "server/transport/listen_socket.h"
+#include "server/transport/socket_stream.h"
 
 #include <nng/nng.h>
 #include <stdatomic.h>
@@ -18,11 +18,11 @@
 #define COMPLAINT_PAUSE_MS 60000
 
 struct listener {
-  struct table *table; /* borrowed */
+  const struct transport_acceptor *acceptor; /* borrowed */
   nng_stream_listener *stream_listener;
   nng_aio *accept;
   enum sp_transport transport;
-  char url[NET_URL_BYTES_MAX];
+  char url[LISTEN_URL_BYTES_MAX];
   struct socket_file file; /* of an ipc address */
   atomic_bool stopping;
   /* Of the accept callback alone. */
@@ -30,23 +30,23 @@ struct listener {
   uint64_t silent_until_ns;
 };
 
-static enum net_result result_of(int rv) {
+static enum listen_result result_of(int rv) {
   switch (rv) {
     case 0:
-      return NET_OK;
+      return LISTEN_OK;
     case NNG_EADDRINUSE:
-      return NET_IN_USE;
+      return LISTEN_IN_USE;
     case NNG_EPERM:
-      return NET_NOT_ALLOWED;
+      return LISTEN_NOT_ALLOWED;
     case NNG_EADDRINVAL:
     case NNG_ENOTSUP:
     case NNG_EINVAL:
-      return NET_BAD_ADDRESS;
+      return LISTEN_BAD_ADDRESS;
     case NNG_ENOENT:
-      return NET_NO_DIRECTORY;
+      return LISTEN_NO_DIRECTORY;
     default:
       log_line(LOG_ERROR, "listen failed reason=\"%s\"", nng_strerror(rv));
-      return NET_FAILED;
+      return LISTEN_FAILED;
   }
 }
 
@@ -71,7 +71,7 @@ static void accepted(void *arg) {
     if (stopping) {
       nng_stream_free(stream);
     } else {
-      connection_start(listener->table, stream, listener->transport);
+      socket_stream_start(stream, listener->transport, listener->acceptor);
     }
   }
   if (stopping || rv == NNG_ECLOSED || rv == NNG_ECANCELED) {
@@ -100,7 +100,7 @@ static int listen_tcp(struct listener *listener) {
   return 0;
 }
 
-static enum net_result alloc_stream(struct listener *listener, const char *url) {
+static enum listen_result alloc_stream(struct listener *listener, const char *url) {
   int rv = nng_stream_listener_alloc(&listener->stream_listener, url);
   rv = rv != 0 ? rv : nng_aio_alloc(&listener->accept, accepted, listener);
   return result_of(rv);
@@ -108,12 +108,12 @@ static enum net_result alloc_stream(struct listener *listener, const char *url) 
 
 /* nng binds a name beside the path, which it unlinks at the end without looking; the socket has
  * moved from there when it listens. So nobody finds it before, and nng removes nobody's. */
-static enum net_result listen_beside(struct listener *listener, const char *path) {
-  char beside[SOCKET_PATH_BYTES_MAX], url[NET_URL_BYTES_MAX];
+static enum listen_result listen_beside(struct listener *listener, const char *path) {
+  char beside[SOCKET_PATH_BYTES_MAX], url[LISTEN_URL_BYTES_MAX];
   socket_path_beside(path, beside);
   snprintf(url, sizeof url, "ipc://%s", beside);
-  enum net_result result = alloc_stream(listener, url);
-  if (result != NET_OK) {
+  enum listen_result result = alloc_stream(listener, url);
+  if (result != LISTEN_OK) {
     return result;
   }
   int rv = nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS,
@@ -128,60 +128,60 @@ static enum net_result listen_beside(struct listener *listener, const char *path
     return result;
   }
   snprintf(listener->file.path, sizeof listener->file.path, "%s", path);
-  return NET_OK;
+  return LISTEN_OK;
 }
 
-static enum net_result listen_ipc(struct listener *listener, const char *url) {
+static enum listen_result listen_ipc(struct listener *listener, const char *url) {
   const char *path = url + strlen("ipc://");
   size_t len = strlen(path);
   if (path[0] != '/' || path[len - 1] == '/') {
-    return NET_BAD_ADDRESS;
+    return LISTEN_BAD_ADDRESS;
   }
   if (len >= SOCKET_PATH_BYTES_MAX) {
     log_line(LOG_ERROR, "path too long path=%s bytes=%zu bytes_max=%d", path, len,
              SOCKET_PATH_BYTES_MAX - 1);
-    return NET_PATH_TOO_LONG;
+    return LISTEN_PATH_TOO_LONG;
   }
   int directory = socket_path_lock(path);
   if (directory < 0) {
     return listen_socket_result();
   }
-  enum net_result result =
+  enum listen_result result =
       socket_path_clear(path) ? listen_beside(listener, path) : listen_socket_result();
   close(directory);
   snprintf(listener->url, sizeof listener->url, "%s", url);
   return result;
 }
 
-static enum net_result start_listening(struct listener *listener, const char *url) {
+static enum listen_result start_listening(struct listener *listener, const char *url) {
   bool ipc = strncmp(url, "ipc://", 6) == 0;
   if (!ipc && strncmp(url, "tcp://", 6) != 0) {
-    return NET_BAD_ADDRESS;
+    return LISTEN_BAD_ADDRESS;
   }
   listener->transport = ipc ? SP_IPC : SP_TCP;
   if (ipc) {
     return listen_ipc(listener, url);
   }
-  enum net_result result = alloc_stream(listener, url);
-  return result == NET_OK ? result_of(listen_tcp(listener)) : result;
+  enum listen_result result = alloc_stream(listener, url);
+  return result == LISTEN_OK ? result_of(listen_tcp(listener)) : result;
 }
 
-enum net_result listener_open(struct table *table, const char *url,
-                              char bound_url[NET_URL_BYTES_MAX], struct listener **listener) {
+enum listen_result listener_open(const struct transport_acceptor *acceptor, const char *url,
+                                 char bound_url[LISTEN_URL_BYTES_MAX], struct listener **listener) {
   struct listener *opened = calloc(1, sizeof *opened);
   if (opened == NULL) {
-    return NET_FAILED;
+    return LISTEN_FAILED;
   }
-  opened->table = table;
-  enum net_result result = start_listening(opened, url);
-  if (result != NET_OK) {
+  opened->acceptor = acceptor;
+  enum listen_result result = start_listening(opened, url);
+  if (result != LISTEN_OK) {
     listener_free(opened);
     return result;
   }
-  memcpy(bound_url, opened->url, NET_URL_BYTES_MAX);
+  memcpy(bound_url, opened->url, LISTEN_URL_BYTES_MAX);
   nng_stream_listener_accept(opened->stream_listener, opened->accept);
   *listener = opened;
-  return NET_OK;
+  return LISTEN_OK;
 }
 
 void listener_stop(struct listener *listener) {

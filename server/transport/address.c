@@ -1,4 +1,4 @@
-#include "server/net/address.h"
+#include "server/transport/address.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -1,16 +1,17 @@
 /* What counts as one peer where peers are counted.
  *
- * layer   net, internal
+ * layer   transport, internal
  * shapes  a number: never 0; the same for all of this machine's own addresses of loopback, for all
  *         ipc sockets, and for one IPv6 network of 64 bits, which one host has for itself
  */
-#ifndef HF_NET_ADDRESS_H
-#define HF_NET_ADDRESS_H
+#ifndef HF_TRANSPORT_ADDRESS_H
+#define HF_TRANSPORT_ADDRESS_H
+
+#include "server/transport/transport.h"
 
 #include <nng/nng.h>
-#include <stdint.h>
 
-#define ADDRESS_IPC UINT64_C(1)
+#define ADDRESS_IPC TRANSPORT_ADDRESS_LOCAL
 #define ADDRESS_LOOPBACK UINT64_C(2)
 #define ADDRESS_UNKNOWN UINT64_C(3)
 

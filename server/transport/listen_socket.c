@@ -1,7 +1,7 @@
-#include "server/net/listen_socket.h"
+#include "server/transport/listen_socket.h"
 
 #include "proto/base/log.h"
-#include "server/net/nng_shim.h"
+#include "server/transport/nng_shim.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,24 +19,24 @@
 
 /* ------------------------------------------------------------------------------------- ipc */
 
-enum net_result listen_socket_result(void) {
+enum listen_result listen_socket_result(void) {
   switch (errno) {
     case ENOENT:
     case ENOTDIR:
-      return NET_NO_DIRECTORY;
+      return LISTEN_NO_DIRECTORY;
     case EACCES:
     case EPERM:
     case EROFS:
-      return NET_NOT_ALLOWED;
+      return LISTEN_NOT_ALLOWED;
     case EADDRINUSE:
-      return NET_IN_USE;
+      return LISTEN_IN_USE;
     case ENOTSOCK:
-      return NET_NOT_A_SOCKET;
+      return LISTEN_NOT_A_SOCKET;
     case ETIMEDOUT:
-      return NET_LOCKED;
+      return LISTEN_LOCKED;
     default:
       log_line(LOG_ERROR, "listen failed reason=\"%s\"", strerror(errno));
-      return NET_FAILED;
+      return LISTEN_FAILED;
   }
 }
 
@@ -74,13 +74,13 @@ void listen_socket_tune_tcp(const nng_sockaddr *address) {
   }
 }
 
-void listen_socket_url(const nng_sockaddr *address, char url[NET_URL_BYTES_MAX]) {
+void listen_socket_url(const nng_sockaddr *address, char url[LISTEN_URL_BYTES_MAX]) {
   char host[INET6_ADDRSTRLEN] = "";
   if (address->s_family == NNG_AF_INET6) {
     inet_ntop(AF_INET6, address->s_in6.sa_addr, host, sizeof host);
-    snprintf(url, NET_URL_BYTES_MAX, "tcp://[%s]:%u", host, ntohs(address->s_in6.sa_port));
+    snprintf(url, LISTEN_URL_BYTES_MAX, "tcp://[%s]:%u", host, ntohs(address->s_in6.sa_port));
   } else {
     inet_ntop(AF_INET, &address->s_in.sa_addr, host, sizeof host);
-    snprintf(url, NET_URL_BYTES_MAX, "tcp://%s:%u", host, ntohs(address->s_in.sa_port));
+    snprintf(url, LISTEN_URL_BYTES_MAX, "tcp://%s:%u", host, ntohs(address->s_in.sa_port));
   }
 }

@@ -1,22 +1,22 @@
 /* What nng's listeners leave to be wished for: a longer backlog, keepalive times.
  *
- * layer   net, internal
+ * layer   transport, internal
  * threads the main thread, while nothing else opens descriptors
  */
-#ifndef HF_NET_LISTEN_SOCKET_H
-#define HF_NET_LISTEN_SOCKET_H
+#ifndef HF_TRANSPORT_LISTEN_SOCKET_H
+#define HF_TRANSPORT_LISTEN_SOCKET_H
 
-#include "server/net/net.h"
+#include "server/transport/sockets.h"
 
 #include <nng/nng.h>
 
 /* What errno means for an ipc address; logged if the result does not say it. */
-enum net_result listen_socket_result(void);
+enum listen_result listen_socket_result(void);
 /* 0660 under /run/holdfast, whose group says who may connect; 0600 elsewhere. */
 int listen_socket_mode(const char *path);
 /* Finds our listening socket of that address and sets what its connections inherit: keepalive
  * times that notice a dead host within half a minute; and a backlog for many clients at once. */
 void listen_socket_tune_tcp(const nng_sockaddr *address);
-void listen_socket_url(const nng_sockaddr *address, char url[NET_URL_BYTES_MAX]);
+void listen_socket_url(const nng_sockaddr *address, char url[LISTEN_URL_BYTES_MAX]);
 
 #endif

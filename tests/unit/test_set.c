@@ -1,6 +1,6 @@
 /* Places for connections: how many all have, one address has, and what is kept for ipc. */
-#include "server/net/address.h"
-#include "server/net/table.h"
+#include "server/connection/set.h"
+#include "server/transport/address.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -11,8 +11,8 @@
 
 #define PLACES 100
 
-static struct table table;
-static struct connection *const somebody = (struct connection *)&table; /* never looked into */
+static struct connection_set set;
+static struct connection *const somebody = (struct connection *)&set; /* never looked into */
 
 static nng_sockaddr v4(const char *text) {
   nng_sockaddr address = {.s_in = {.sa_family = NNG_AF_INET}};
@@ -33,7 +33,7 @@ static uint64_t address(nng_sockaddr of) {
 /* How many more of that address are let in. */
 static int join_all(uint64_t of, uint64_t *last_id) {
   int count = 0;
-  while (table_join(&table, somebody, of, last_id) == NULL) {
+  while (set_join(&set, somebody, of, true, last_id) == NULL) {
     count++;
     assert_true(count <= PLACES);
   }
@@ -42,37 +42,37 @@ static int join_all(uint64_t of, uint64_t *last_id) {
 
 static int set_up(void **state) {
   (void)state;
-  table_init(&table, PLACES);
+  set_init(&set, PLACES);
   return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
-  table_deinit(&table);
+  set_deinit(&set);
   return 0;
 }
 
-static void test_table_one_address_has_half_of_the_places(void **state) {
+static void test_set_one_address_has_half_of_the_places(void **state) {
   uint64_t id, one = address(v4("10.0.0.1")), other = address(v4("10.0.0.2"));
   (void)state;
   assert_int_equal(join_all(one, &id), PLACES / 2);
-  assert_string_equal(table_join(&table, somebody, one, &id),
+  assert_string_equal(set_join(&set, somebody, one, true, &id),
                       "too many connections of its address");
   assert_int_equal(join_all(other, &id), PLACES / 2 - PLACES / 10);
-  assert_string_equal(table_join(&table, somebody, address(v4("10.0.0.3")), &id),
+  assert_string_equal(set_join(&set, somebody, address(v4("10.0.0.3")), true, &id),
                       "too many connections");
   assert_int_equal(join_all(ADDRESS_IPC, &id), PLACES / 10); /* kept for it */
 }
 
-static void test_table_place_that_is_left_is_its_address_s_again(void **state) {
+static void test_set_place_that_is_left_is_its_address_s_again(void **state) {
   uint64_t id, one = address(v4("10.0.0.1"));
   (void)state;
   assert_int_equal(join_all(one, &id), PLACES / 2);
-  table_leave(&table, id, one);
+  set_leave(&set, id, one, true);
   assert_int_equal(join_all(one, &id), 1);
 }
 
-static void test_table_addresses_that_are_one_peer_s_count_as_one(void **state) {
+static void test_set_addresses_that_are_one_peer_s_count_as_one(void **state) {
   (void)state;
   assert_int_equal(address(v4("127.0.0.1")), ADDRESS_LOOPBACK);
   assert_int_equal(address(v4("127.9.9.9")), ADDRESS_LOOPBACK);
@@ -87,11 +87,11 @@ static void test_table_addresses_that_are_one_peer_s_count_as_one(void **state) 
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_table_one_address_has_half_of_the_places, set_up,
+      cmocka_unit_test_setup_teardown(test_set_one_address_has_half_of_the_places, set_up,
                                       tear_down),
-      cmocka_unit_test_setup_teardown(test_table_place_that_is_left_is_its_address_s_again, set_up,
+      cmocka_unit_test_setup_teardown(test_set_place_that_is_left_is_its_address_s_again, set_up,
                                       tear_down),
-      cmocka_unit_test(test_table_addresses_that_are_one_peer_s_count_as_one),
+      cmocka_unit_test(test_set_addresses_that_are_one_peer_s_count_as_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* What nng's streams do without having a call for it. Everything here relies on how nng 1.5 works.
  *
- * layer   net, internal
+ * layer   transport, internal
  * shapes  an operation is an nng_aio without callback, the caller's, with nothing under way
  * threads one at a time for each operation; never blocks
  *
@@ -9,8 +9,8 @@
  *         half of the processor time. An operation without callback completes within the call, when
  *         the socket has bytes or room, or else on nng's poll thread alone.
  */
-#ifndef HF_NET_NNG_SHIM_H
-#define HF_NET_NNG_SHIM_H
+#ifndef HF_TRANSPORT_NNG_SHIM_H
+#define HF_TRANSPORT_NNG_SHIM_H
 
 #include <nng/nng.h>
 #include <stdbool.h>

@@ -1,0 +1,139 @@
+#include "server/connection/connections.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "server/connection/batch.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* Descriptors the process needs beside its connections: nng's, listeners, shared segments' doors.
+ */
+#define DESCRIPTORS_SPARE 64
+#define FLUSH_POLL_MS 5
+
+struct connections {
+  struct connection_set set;
+  struct dispatch_sink sink;
+  struct transport_acceptor acceptor;
+};
+
+/* ------------------------------------------------------------------------------------- sink */
+
+static bool sink_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
+                         struct reply *reply) {
+  struct connections *connections = ctx;
+  struct batch *batch = self;
+  if (batch != NULL && batch->served_id == id) {
+    return connection_deliver(batch->served, route, reply, batch);
+  }
+  struct connection *connection = set_acquire(&connections->set, id);
+  if (connection == NULL) {
+    reply_release(reply);
+    return false;
+  }
+  bool has_room = connection_deliver(connection, route, reply, batch);
+  connection_release(connection);
+  return has_room;
+}
+
+static void sink_close(void *ctx, uint64_t id, const char *why) {
+  struct connections *connections = ctx;
+  struct connection *connection = set_acquire(&connections->set, id);
+  if (connection != NULL) {
+    connection_close(connection, why);
+    connection_release(connection);
+  }
+}
+
+/* ------------------------------------------------------------------------------------- life */
+
+/* How many connections the limit on open descriptors leaves room for; half of it is for the
+ * processes behind them. */
+static uint32_t raise_descriptor_limit(uint32_t connections_max) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return connections_max;
+  }
+  rlim_t wanted = 2 * ((rlim_t)connections_max + DESCRIPTORS_SPARE);
+  if (limit.rlim_cur < wanted) {
+    struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &raised) != 0) {
+      raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+      (void)setrlimit(RLIMIT_NOFILE, &raised);
+    }
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur >= wanted) {
+    return connections_max;
+  }
+  rlim_t half = limit.rlim_cur / 2;
+  rlim_t left = half > 2 * DESCRIPTORS_SPARE ? half - DESCRIPTORS_SPARE : half / 2;
+  log_line(LOG_WARN, "connection limit lowered connections_max=%lu open_files_max=%lu",
+           (unsigned long)left, (unsigned long)limit.rlim_cur);
+  return (uint32_t)left;
+}
+
+struct connections *connections_new(uint32_t connections_max) {
+  struct connections *connections = calloc(1, sizeof *connections);
+  if (connections == NULL) {
+    return NULL;
+  }
+  set_init(&connections->set, raise_descriptor_limit(connections_max));
+  connections->sink = (struct dispatch_sink){connections, sink_deliver, sink_close};
+  connections->acceptor =
+      (struct transport_acceptor){&connections->set, connection_accept, &connection_events};
+  return connections;
+}
+
+const struct dispatch_sink *connections_sink(const struct connections *connections) {
+  return &connections->sink;
+}
+
+const struct transport_acceptor *connections_acceptor(struct connections *connections,
+                                                      struct dispatch *dispatch) {
+  connections->set.dispatch = dispatch;
+  return &connections->acceptor;
+}
+
+/* ------------------------------------------------------------------------------------- end */
+
+static bool has_unsent(struct connections *connections) {
+  bool unsent = false;
+  size_t position = 0;
+  uint64_t id;
+  void *connection;
+  pthread_mutex_lock(&connections->set.lock);
+  while (!unsent && map64_next(&connections->set.connections, &position, &id, &connection)) {
+    unsent = connection_is_unsent(connection);
+  }
+  pthread_mutex_unlock(&connections->set.lock);
+  return unsent;
+}
+
+static void close_all(struct connections *connections) {
+  size_t position = 0;
+  uint64_t id;
+  void *connection;
+  pthread_mutex_lock(&connections->set.lock);
+  connections->set.closed = true;
+  while (map64_next(&connections->set.connections, &position, &id, &connection)) {
+    connection_close(connection, "stopping");
+  }
+  pthread_mutex_unlock(&connections->set.lock);
+  set_wait_empty(&connections->set);
+}
+
+void connections_close(struct connections *connections, uint32_t flush_ms) {
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), flush_ms);
+  while (has_unsent(connections) && clock_now_ns() < deadline_ns) {
+    nanosleep(&(struct timespec){.tv_nsec = FLUSH_POLL_MS * CLOCK_NS_PER_MS}, NULL);
+  }
+  close_all(connections);
+}
+
+void connections_free(struct connections *connections) {
+  set_deinit(&connections->set);
+  free(connections);
+}

@@ -1,0 +1,32 @@
+/* All connections of the server, whatever their transports, and the way replies leave.
+ *
+ * layer   connection: called by server, calls dispatch
+ * threads those of transports run everything here, and never block; connections_* belong to the main
+ *         thread
+ *
+ * A life: connections_new, dispatch_start with connections_sink, connections_acceptor for each
+ * transport; when no transport accepts any more dispatch_drain, connections_close, dispatch_stop;
+ * when all transports are freed connections_free.
+ */
+#ifndef HF_CONNECTION_CONNECTIONS_H
+#define HF_CONNECTION_CONNECTIONS_H
+
+#include "server/dispatch/dispatch.h"
+#include "server/transport/transport.h"
+
+struct connections;
+
+/* connections_max: further ones are closed at once, but those of transports with a limit of their
+ * own; lowered, and logged, when the process may not open that many descriptors. NULL: out of memory. */
+struct connections *connections_new(uint32_t connections_max);
+/* Borrowed; valid until connections_free. */
+const struct dispatch_sink *connections_sink(const struct connections *connections);
+/* Takes streams from now on; borrowed as well. */
+const struct transport_acceptor *connections_acceptor(struct connections *connections,
+                                                      struct dispatch *dispatch);
+/* Sends what is unsent for at most flush_ms, closes every connection and waits until the last has
+ * been freed; their transports must still run. */
+void connections_close(struct connections *connections, uint32_t flush_ms);
+void connections_free(struct connections *connections);
+
+#endif

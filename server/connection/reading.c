@@ -1,0 +1,363 @@
+/* The incoming half of a connection: the hello, then requests, read after read.
+ *
+ * layer   connection; connection.h says who may call
+ */
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "server/connection/batch.h"
+#include "server/connection/connection_parts.h"
+
+#define INPUT_IDLE_BYTES (4u << 10) /* what an empty input may keep */
+#define INPUT_REST_BYTES 1024u /* the same while the peer is waited for and nothing is posted */
+#define INPUT_BUSY_BYTES (64u << 10) /* one that fills its reads */
+#define SMALL_READS_MAX 64           /* in a row before a busy buffer is given back */
+#define PAUSE_MS 10                  /* until memory is looked for again */
+
+static void complain(struct connection *connection, const char *why) {
+  complaints_log(&connection->set->complaints, "connection refused connection=%llu why=\"%s\"",
+                 (unsigned long long)connection->id, why);
+}
+
+static void stop_reading(struct connection *connection, const char *why) {
+  pthread_mutex_lock(&connection->lock);
+  connection_close_locked(connection, why);
+  connection->reading = false;
+  bool ended = connection_has_ended_locked(connection);
+  pthread_mutex_unlock(&connection->lock);
+  if (ended) {
+    connection_end(connection);
+  }
+}
+
+/* ------------------------------------------------------------------------------------- room */
+
+/* Room for the next read: for what is known to be there, for an idle connection little, for an
+ * unfinished frame as much again as has arrived of it - never what its length only claims. */
+static size_t room_wanted(struct connection *connection) {
+  struct buffer *input = &connection->input;
+  size_t pending = connection->transport->pending(connection->stream);
+  size_t room = connection->transport->posted_bytes;
+  room = pending > room ? pending : room;
+  room = room < INPUT_BUSY_BYTES ? room : INPUT_BUSY_BYTES;
+  if (input->len == 0) {
+    bool shrinks = input->capacity > INPUT_BUSY_BYTES || connection->small_reads >= SMALL_READS_MAX;
+    buffer_trim(input, shrinks ? INPUT_IDLE_BYTES : INPUT_BUSY_BYTES);
+    return input->capacity > room ? input->capacity : room;
+  }
+  size_t missing = connection->split.missing_bytes;
+  size_t again = missing < input->len ? missing : input->len;
+  return again > room ? again : room;
+}
+
+static bool make_room(struct connection *connection) {
+  struct dispatch *dispatch = connection->set->dispatch;
+  bool has_room = buffer_reserve(&connection->input, room_wanted(connection));
+  budget_note(dispatch_budget(dispatch), &connection->input_account, connection->input.capacity, 0);
+  if (!has_room) {
+    dispatch_make_room(dispatch);
+  }
+  return has_room;
+}
+
+static void note_received(struct connection *connection, size_t count) {
+  connection->small_reads = count < INPUT_IDLE_BYTES ? connection->small_reads + 1 : 0;
+  bool filled = count == buffer_room(&connection->input) && connection->transport->posted_bytes > 0;
+  connection->input.len += count;
+  if (filled && connection->input.capacity < INPUT_BUSY_BYTES) {
+    (void)buffer_reserve(&connection->input, INPUT_BUSY_BYTES - connection->input.len);
+  }
+}
+
+/* Memory may be there a moment later. */
+static void pause_reading(struct connection *connection) {
+  split_restart_time(&connection->split);
+  connection->transport->pause(connection->stream, PAUSE_MS);
+}
+
+/* --------------------------------------------------------------------------------- requests */
+
+enum turn { TURN_MORE, TURN_WAITS, TURN_OVER, TURN_ENDED };
+
+/* Sends the replies and decides how reading goes on. */
+static enum turn end_turn(struct connection *connection, size_t count, const char *why) {
+  enum turn turn = TURN_OVER;
+  pthread_mutex_lock(&connection->lock);
+  connection->serving = false;
+  split_adapt(&connection->split, count, outbox_encoded_bytes(&connection->outbox));
+  connection_flush_locked(connection);
+  if (why != NULL || connection->close_wanted) {
+    connection_close_locked(connection, why != NULL ? why : connection->why);
+  }
+  if (connection->state != CONNECTION_CLOSING && outbox_is_full(&connection->outbox)) {
+    connection->state = CONNECTION_DRAINING;
+    connection->reading = false;
+    connection->has_unserved = true;
+    split_restart_time(&connection->split);
+  } else if (connection->state != CONNECTION_CLOSING && connection->input.len > 0 &&
+             connection->split.missing_bytes == 0) {
+    turn = TURN_MORE;
+  } else {
+    turn = TURN_WAITS;
+  }
+  if (connection->state == CONNECTION_CLOSING) {
+    connection->reading = false;
+    turn = connection->draining ? TURN_OVER : TURN_ENDED;
+  }
+  pthread_mutex_unlock(&connection->lock);
+  return turn;
+}
+
+/* Answers how many of the messages were applied. */
+static size_t hand_over(struct connection *connection, const struct dispatch_message *messages,
+                        size_t count) {
+  pthread_mutex_lock(&connection->lock);
+  connection->serving = true;
+  pthread_mutex_unlock(&connection->lock);
+  struct batch batch;
+  batch_begin(&batch, connection);
+  size_t applied =
+      dispatch_messages(connection->set->dispatch, &batch, connection->id, messages, count);
+  batch_end(&batch);
+  return applied;
+}
+
+static enum turn take_turn(struct connection *connection) {
+  struct dispatch_message messages[SPLIT_COUNT_MAX];
+  struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
+  size_t count = split_messages(&connection->split, input, messages);
+  if (count > 0) {
+    size_t applied = hand_over(connection, messages, count);
+    size_t used = split_take(&connection->split, input, messages, applied, count);
+    buffer_consume(&connection->input, used);
+    budget_note(dispatch_budget(connection->set->dispatch), &connection->input_account,
+                connection->input.capacity, used);
+  }
+  const char *why = connection->split.why;
+  if (why != NULL) {
+    complain(connection, why);
+  }
+  return end_turn(connection, count, why);
+}
+
+static enum transport_poll serve(struct connection *connection) {
+  enum turn turn = TURN_MORE;
+  connection->has_unserved = false;
+  while (turn == TURN_MORE) {
+    turn = take_turn(connection);
+  }
+  if (turn == TURN_ENDED) {
+    connection_end(connection);
+  }
+  return turn == TURN_WAITS ? TRANSPORT_POLL_SERVED : TRANSPORT_POLL_GONE;
+}
+
+/* ------------------------------------------------------------------------------------ hello */
+
+static bool announce(struct connection *connection, uint16_t protocol) {
+  connection->split.one_way = protocol == SP_PUSH;
+  connection->announced = dispatch_connected(connection->set->dispatch, connection->id,
+                                             connection->address, connection->split.one_way);
+  log_line(LOG_DEBUG, "connected connection=%llu one_way=%d", (unsigned long long)connection->id,
+           connection->split.one_way);
+  return connection->announced;
+}
+
+bool connection_open(struct connection *connection, uint16_t protocol) {
+  bool announced = announce(connection, protocol);
+  pthread_mutex_lock(&connection->lock);
+  if (announced && connection->state == CONNECTION_HELLO) {
+    connection->state = CONNECTION_OPEN;
+  }
+  pthread_mutex_unlock(&connection->lock);
+  return announced;
+}
+
+/* Our hello names the peer's counterpart, so theirs is read first; nng's sockets send theirs
+ * without waiting for ours. */
+static const char *answer_hello(struct connection *connection) {
+  uint16_t protocol;
+  if (sp_hello_read(buffer_first(&connection->input), &protocol) != SP_OK) {
+    return "not the scalability protocols";
+  }
+  if (protocol != SP_REQ && protocol != SP_PUSH) {
+    return "neither a req nor a push socket";
+  }
+  buffer_consume(&connection->input, SP_HELLO_BYTES);
+  if (!announce(connection, protocol)) {
+    return "no memory";
+  }
+  struct buffer *hello = &connection->outbox.encoded;
+  pthread_mutex_lock(&connection->lock);
+  bool open = connection->state == CONNECTION_HELLO && buffer_reserve(hello, SP_HELLO_BYTES);
+  if (open) {
+    connection->state = CONNECTION_OPEN;
+    sp_hello_write(buffer_end(hello), connection->split.one_way ? SP_PULL : SP_REP);
+    hello->len += SP_HELLO_BYTES;
+    connection_flush_locked(connection);
+  }
+  pthread_mutex_unlock(&connection->lock);
+  return open ? NULL : "closed meanwhile, or no memory";
+}
+
+static enum transport_poll read_hello(struct connection *connection) {
+  if (connection->input.len < SP_HELLO_BYTES) {
+    return TRANSPORT_POLL_QUIET;
+  }
+  const char *why = answer_hello(connection);
+  if (why != NULL) {
+    complain(connection, why);
+    stop_reading(connection, why);
+    return TRANSPORT_POLL_GONE;
+  }
+  return serve(connection);
+}
+
+/* ---------------------------------------------------------------------------------- reading */
+
+/* When what has begun must have come: the hello, or the rest of a frame. */
+static uint64_t deadline_of(struct connection *connection) {
+  if (!connection->announced) {
+    return connection->hello_deadline_ns;
+  }
+  uint64_t now_ns = connection->input.len > 0 ? clock_now_ns() : 0;
+  return split_deadline_ns(&connection->split, connection->input.len, now_ns);
+}
+
+static enum transport_poll end_late(struct connection *connection) {
+  if (connection->announced && connection->input.len == 0) {
+    return TRANSPORT_POLL_QUIET; /* the hello's deadline, come too late */
+  }
+  stop_reading(connection, "nothing more in time");
+  return TRANSPORT_POLL_GONE;
+}
+
+/* Of the result of a read. */
+static enum transport_poll take_result(struct connection *connection, enum transport_result result,
+                                       size_t count) {
+  switch (result) {
+    case TRANSPORT_OK:
+      connection->is_lent = false;
+      note_received(connection, count);
+      return connection->announced ? serve(connection) : read_hello(connection);
+    case TRANSPORT_WAITS:
+      return TRANSPORT_POLL_QUIET;
+    case TRANSPORT_LATE:
+      connection->is_lent = false;
+      return end_late(connection);
+    case TRANSPORT_BROKEN:
+      complain(connection, "its memory makes no sense");
+      stop_reading(connection, "its memory makes no sense");
+      return TRANSPORT_POLL_GONE;
+    case TRANSPORT_LEFT:
+      break;
+  }
+  stop_reading(connection, "peer left");
+  return TRANSPORT_POLL_GONE;
+}
+
+/* false: there is no memory, and reading is the transport's. */
+static bool lend_input(struct connection *connection) {
+  if (!make_room(connection)) {
+    pause_reading(connection);
+    return false;
+  }
+  connection->is_lent = true;
+  return true;
+}
+
+static enum transport_poll read_now(struct connection *connection) {
+  if (!connection->is_lent && !lend_input(connection)) {
+    return TRANSPORT_POLL_GONE;
+  }
+  struct buffer *input = &connection->input;
+  size_t count = 0;
+  enum transport_result result = connection->transport->read(connection->stream, buffer_end(input),
+                                                             buffer_room(input), &count);
+  return take_result(connection, result, count);
+}
+
+enum transport_poll connection_poll(struct connection *connection) {
+  const struct transport *transport = connection->transport;
+  struct buffer *input = &connection->input;
+  if (connection->has_unserved) {
+    return serve(connection);
+  }
+  if (!connection->is_lent && transport->posted_bytes > 0) {
+    if (!lend_input(connection)) {
+      return TRANSPORT_POLL_GONE;
+    }
+    transport->post(connection->stream, buffer_end(input), buffer_room(input));
+  }
+  if (transport->is_readable(connection->stream)) {
+    return read_now(connection);
+  }
+  bool is_late = input->len > 0 && clock_now_ns() >= deadline_of(connection);
+  return is_late ? end_late(connection) : TRANSPORT_POLL_QUIET;
+}
+
+/* What await_readable is given. false: there is no memory. */
+static bool prepare_wait(struct connection *connection) {
+  if (connection->is_lent) {
+    return true;
+  }
+  if (connection->transport->posted_bytes == 0) {
+    buffer_trim(&connection->input, INPUT_REST_BYTES);
+    return true;
+  }
+  connection->is_lent = make_room(connection);
+  return connection->is_lent;
+}
+
+/* false: bytes have come just now. */
+static bool give_to_transport(struct connection *connection) {
+  const struct transport *transport = connection->transport;
+  struct buffer *input = &connection->input;
+  uint64_t deadline_ns = deadline_of(connection);
+  pthread_mutex_lock(&connection->lock);
+  bool closing = connection->state == CONNECTION_CLOSING;
+  bool given = !closing && transport->await_readable(connection->stream, buffer_end(input),
+                                                     buffer_room(input), deadline_ns);
+  pthread_mutex_unlock(&connection->lock);
+  if (closing) {
+    stop_reading(connection, "closing");
+  }
+  return given || closing;
+}
+
+void connection_wait(struct connection *connection) {
+  do {
+    if (!prepare_wait(connection)) {
+      pause_reading(connection);
+      return;
+    }
+    if (give_to_transport(connection)) {
+      return;
+    }
+  } while (connection_poll(connection) != TRANSPORT_POLL_GONE);
+}
+
+/* ----------------------------------------------------------------------------------- events */
+
+static void event_readable(void *connection) {
+  struct connection *readable = connection;
+  pollers_serve(&readable->set->pollers, readable);
+}
+
+static enum transport_poll event_poll(void *connection) {
+  return connection_poll(connection);
+}
+
+static void event_wait(void *connection) {
+  connection_wait(connection);
+}
+
+static void event_writable(void *connection) {
+  connection_drained(connection);
+}
+
+const struct transport_events connection_events = {
+    .readable = event_readable,
+    .poll = event_poll,
+    .wait = event_wait,
+    .writable = event_writable,
+};
