@@ -1,13 +1,12 @@
 #include "server/server.h"
 
-#include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "proto/limits.h"
 #include "server/connection/connections.h"
-#include "server/local/local.h"
 #include "server/memory/segments.h"
 #include "server/ports_file.h"
 #include "server/process.h"
+#include "server/transport/rings.h"
 #include "server/transport/sockets.h"
 
 #include <errno.h>
@@ -26,12 +25,11 @@ struct server {
   struct segments *segments; /* NULL: there is no shared memory */
   struct connections *connections;
   struct sockets *sockets;
-  struct local *local;
-  struct dispatch_sink sink; /* to either */
+  struct rings *rings;
   struct dispatch *dispatch;
   char bound[OPTIONS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
   size_t bound_count;
-  char door[LOCAL_PATH_BYTES_MAX]; /* the first */
+  char door[RINGS_PATH_BYTES_MAX]; /* the first */
 };
 
 /* ---------------------------------------------------------------------------------- signals */
@@ -53,23 +51,6 @@ static void wait_for_end(const sigset_t *ends) {
 
 /* ------------------------------------------------------------------------------- starting */
 
-/* The numbers of connections tell whose they are. */
-static const struct dispatch_sink *sink_of(const struct server *server, uint64_t connection) {
-  return connection & LOCAL_CONNECTION ? local_sink(server->local)
-                                       : connections_sink(server->connections);
-}
-
-static bool deliver_reply(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
-                          struct reply *reply) {
-  const struct dispatch_sink *sink = sink_of(ctx, connection);
-  return sink->deliver(sink->ctx, self, connection, route, reply);
-}
-
-static void close_connection(void *ctx, uint64_t connection, const char *why) {
-  const struct dispatch_sink *sink = sink_of(ctx, connection);
-  sink->close(sink->ctx, connection, why);
-}
-
 static int lend_segment(void *ctx, uint64_t segment, size_t *bytes) {
   return segments_lend(ctx, segment, bytes);
 }
@@ -82,29 +63,30 @@ static bool start_parts(struct server *server, const struct options *options) {
   server->connections = connections_new(HF_CONNECTIONS_MAX);
   const struct segment_lender lender = {server->segments,
                                         server->segments != NULL ? lend_segment : NULL};
-  server->local = local_new(&lender);
-  if (server->connections == NULL || server->local == NULL) {
+  server->rings = rings_new(&lender);
+  if (server->connections == NULL || server->rings == NULL) {
     return false;
   }
-  server->sink = (struct dispatch_sink){server, deliver_reply, close_connection};
   struct dispatch_config config = {.memory_bytes_max = options->memory_bytes_max,
                                    .version = HF_VERSION};
   if (server->segments != NULL) {
     config.segments = segments_source(server->segments);
   }
-  server->dispatch = dispatch_start(&config, &server->sink);
+  server->dispatch = dispatch_start(&config, connections_sink(server->connections));
   if (server->dispatch == NULL) {
     return false;
   }
-  server->sockets = sockets_new(connections_acceptor(server->connections, server->dispatch));
-  return server->sockets != NULL && local_start(server->local, server->dispatch);
+  const struct transport_acceptor *acceptor =
+      connections_acceptor(server->connections, server->dispatch);
+  server->sockets = sockets_new(acceptor);
+  return server->sockets != NULL && rings_start(server->rings, acceptor);
 }
 
 /* Beside an ipc socket; the first is told to clients that come over tcp. */
 static void open_door(struct server *server, const char *url) {
-  char path[LOCAL_PATH_BYTES_MAX];
+  char path[RINGS_PATH_BYTES_MAX];
   bool is_ipc = strncmp(url, "ipc://", 6) == 0;
-  if (is_ipc && local_listen(server->local, url + 6, path) && server->door[0] == '\0') {
+  if (is_ipc && rings_listen(server->rings, url + 6, path) && server->door[0] == '\0') {
     memcpy(server->door, path, sizeof path);
     dispatch_set_door(server->dispatch, server->door);
   }
@@ -141,27 +123,21 @@ static bool write_ports_file(const struct server *server, const char *path, cons
 
 /* -------------------------------------------------------------------------------- stopping */
 
-static uint32_t left_ms(uint64_t deadline_ns) {
-  uint64_t now_ns = clock_now_ns();
-  return now_ns < deadline_ns ? (uint32_t)((deadline_ns - now_ns) / CLOCK_NS_PER_MS) : 0;
-}
-
 static void stop_parts(struct server *server) {
-  if (server->local != NULL) {
-    local_stop_accepting(server->local);
+  if (server->rings != NULL) {
+    rings_stop_accepting(server->rings);
   }
   if (server->sockets != NULL) {
     sockets_stop_accepting(server->sockets);
   }
   if (server->dispatch != NULL) {
-    uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), FLUSH_MS);
     dispatch_drain(server->dispatch);
     connections_close(server->connections, FLUSH_MS);
-    local_close(server->local, left_ms(deadline_ns));
+    rings_stop(server->rings);
     dispatch_stop(server->dispatch);
   }
-  if (server->local != NULL) {
-    local_free(server->local);
+  if (server->rings != NULL) {
+    rings_free(server->rings);
   }
   if (server->sockets != NULL) {
     sockets_free(server->sockets);

@@ -266,7 +266,8 @@ static bool lend_input(struct connection *connection) {
 }
 
 static enum transport_poll read_now(struct connection *connection) {
-  if (!connection->is_lent && !lend_input(connection)) {
+  bool has_bytes = connection->transport->pending(connection->stream) > 0;
+  if (has_bytes && !connection->is_lent && !lend_input(connection)) {
     return TRANSPORT_POLL_GONE;
   }
   struct buffer *input = &connection->input;

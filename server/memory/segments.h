@@ -1,5 +1,5 @@
 /* Shared segments of values and arrays: opened, cut into places, lent, closed. Rings have their own
- * (local/link.h).
+ * (transport/ring_stream.h).
  *
  * layer   memory
  * shapes  Small cells share arenas of HF_ARENA_BYTES, one size class in each; a freed place is used

@@ -1,16 +1,16 @@
-/* Replies that another thread than the local one finds no room for: they go when the client has read,
+/* Replies that another thread than the rings' one finds no room for: they go when the client has read,
  * however soon that is.
  *
- * One thread is the client and the server's local thread by turns: it reads as soon as the ring is
- * said to be full, and whenever that makes it knock, the local thread hears it at once, with the other
+ * One thread is the client and the server's rings' thread by turns: it reads as soon as the ring is
+ * said to be full, and whenever that makes it knock, the rings' thread hears it at once, with the other
  * still on its way out of the call that found the ring full.
  *
  * usage: link_wakes [ROUNDS]
  */
 #include "proto/base/clock.h"
 #include "proto/limits.h"
-#include "server/dispatch/dispatch.h"
-#include "server/local/link.h"
+#include "server/connection/connections.h"
+#include "server/transport/ring_stream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,50 +27,49 @@
 #define FIRST_BYTES 500      /* that are read: too few for what is left */
 #define STUCK_MS 1000
 
-static struct link_house house;
-static struct local_link *served;
+static struct ring_house house;
+static struct ring_stream *served;
+static struct connections *connections;
+static struct dispatch *dispatch;
 static int client_door;
 static int rounds_count = 5000;
 static atomic_size_t committed; /* bytes of replies that are begun, framed */
 static atomic_bool is_over;
 
-static bool drop(void *ctx, void *self, uint64_t id, const struct sp_route *route,
-                 struct reply *reply) {
-  (void)ctx, (void)self, (void)id, (void)route;
-  reply_release(reply);
-  return true;
-}
-
-static void close_nothing(void *ctx, uint64_t id, const char *why) {
-  (void)ctx, (void)id, (void)why;
-}
+/* The id of the only connection. */
+#define CONNECTION 1
 
 static int set_up(void **state) {
-  static const struct dispatch_sink sink = {NULL, drop, close_nothing};
   const struct dispatch_config config = {.memory_bytes_max = 1u << 20, .version = "test"};
   const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_TCP};
   int doors[2];
   (void)state;
-  house.dispatch = dispatch_start(&config, &sink);
+  connections = connections_new(HF_RINGS_MAX);
+  assert_non_null(connections);
+  dispatch = dispatch_start(&config, connections_sink(connections));
+  assert_non_null(dispatch);
+  house.acceptor = connections_acceptor(connections, dispatch);
   house.poke = -1;
   complaints_init(&house.complaints);
-  if (house.dispatch == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, doors) != 0) {
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, doors) != 0) {
     return -1;
   }
   client_door = doors[1];
-  served = link_new(&house, 1, doors[0], DOOR_WELCOME);
+  served = ring_stream_new(&house, 1, doors[0], DOOR_WELCOME);
   assert_int_equal(send(client_door, &hello, sizeof hello, 0), sizeof hello);
-  link_hear(served);
-  return served->state == LINK_OPEN ? 0 : -1;
+  ring_stream_hear(served);
+  return served->connection != NULL ? 0 : -1;
 }
 
 static int tear_down(void **state) {
   (void)state;
-  link_close(served, "done");
-  link_end(served);
-  link_release(served);
+  connections_sink(connections)->close(connections_sink(connections)->ctx, CONNECTION, "done");
+  ring_stream_end(served);
+  ring_stream_release(served);
   close(client_door);
-  dispatch_stop(house.dispatch);
+  connections_close(connections, 0);
+  dispatch_stop(dispatch);
+  connections_free(connections);
   complaints_deinit(&house.complaints);
   return 0;
 }
@@ -90,7 +89,7 @@ static bool read_round(struct ring_end *replies, size_t total) {
   while (replies->position < total && clock_now_ns() < deadline_ns) {
     size_t got = ring_read(replies, bytes, capacity);
     if (got > 0 && got != RING_BROKEN && ring_must_wake_writer(replies)) {
-      (void)link_serve(served, clock_now_ns());
+      (void)ring_stream_serve(served, clock_now_ns());
     }
     capacity = sizeof bytes;
     while (recv(client_door, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
@@ -130,9 +129,10 @@ static struct reply *make_reply(void) {
 }
 
 static void reply_once(struct reply *reply, size_t total) {
+  const struct dispatch_sink *sink = connections_sink(connections);
   const struct sp_route route = {.len = 0};
   reply_acquire(reply);
-  assert_true(link_deliver(served, &route, reply, false));
+  assert_true(sink->deliver(sink->ctx, NULL, CONNECTION, &route, reply));
   while (atomic_load(&committed) < total && !atomic_load(&is_over)) {
   }
 }
@@ -150,7 +150,7 @@ static void test_link_room_is_heard_of_by_one_of_two_threads(void **state) {
   pthread_join(reader, NULL);
   reply_release(reply);
   assert_int_equal(atomic_load(&committed), total);
-  assert_int_equal(atomic_load(&house.unsent_count), 0);
+  assert_int_equal(atomic_load(&house.awaiting_room_count), 0);
 }
 
 int main(int argc, char **argv) {

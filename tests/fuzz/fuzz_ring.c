@@ -12,8 +12,8 @@
  *           6  the client reads its replies
  */
 #include "proto/limits.h"
-#include "server/dispatch/dispatch.h"
-#include "server/local/link.h"
+#include "server/connection/connections.h"
+#include "server/transport/ring_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct link_house house;
+static struct ring_house house;
+static struct connections *connections;
+static struct dispatch *dispatch;
 static uint64_t last_id;
 
 static void require(bool holds) {
@@ -31,36 +33,20 @@ static void require(bool holds) {
   }
 }
 
-/* Replies to the link that is served; there is no other. */
-static bool deliver(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
-                    struct reply *reply) {
-  (void)ctx;
-  (void)connection;
-  if (self == NULL) {
-    reply_release(reply);
-    return false;
-  }
-  return link_deliver(self, route, reply, true);
-}
-
-static void close_nothing(void *ctx, uint64_t connection, const char *why) {
-  (void)ctx;
-  (void)connection;
-  (void)why;
-}
-
 static void start_once(void) {
-  static const struct dispatch_sink sink = {NULL, deliver, close_nothing};
   const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "fuzz"};
-  if (house.dispatch == NULL) {
-    house.dispatch = dispatch_start(&config, &sink);
+  if (connections == NULL) {
+    connections = connections_new(HF_RINGS_MAX);
+    require(connections != NULL);
+    dispatch = dispatch_start(&config, connections_sink(connections));
+    require(dispatch != NULL);
+    house.acceptor = connections_acceptor(connections, dispatch);
     house.poke = -1;
     complaints_init(&house.complaints);
-    require(house.dispatch != NULL);
   }
 }
 
-/* ---------------------------------------------------------------- one link, one input */
+/* ---------------------------------------------------------------- one stream, one input */
 
 struct input {
   const uint8_t *data;
@@ -93,16 +79,16 @@ static void read_replies(struct ring_end *replies) {
   } while (got != RING_BROKEN && got > 0);
 }
 
-static void serve(struct local_link *link) {
-  (void)link_serve(link, 1);
-  require(link->requests.limit - link->requests.position <= HF_RING_BYTES);
-  require(link->replies.limit - link->replies.position <= HF_RING_BYTES);
-  require(link->input.len <= HF_FRAME_BYTES_MAX + 2 * HF_RING_BYTES);
+static void serve(struct ring_stream *stream) {
+  ring_stream_poll_again(stream);
+  (void)ring_stream_serve(stream, 1);
+  require(stream->requests.limit - stream->requests.position <= HF_RING_BYTES);
+  require(stream->replies.limit - stream->replies.position <= HF_RING_BYTES);
 }
 
-static void take_step(struct input *input, struct local_link *link, struct ring_end *requests,
+static void take_step(struct input *input, struct ring_stream *stream, struct ring_end *requests,
                       struct ring_end *replies) {
-  struct segment *segment = link->segment;
+  struct segment *segment = stream->segment;
   uint64_t place;
   switch (take(input, 1) % 7) {
     case 0:
@@ -122,23 +108,23 @@ static void take_step(struct input *input, struct local_link *link, struct ring_
       ((uint8_t *)segment)[place] = (uint8_t)take(input, 1);
       break;
     case 5:
-      serve(link);
+      serve(stream);
       break;
     default:
       read_replies(replies);
   }
 }
 
-static void run_steps(struct input *input, struct local_link *link) {
+static void run_steps(struct input *input, struct ring_stream *stream) {
   struct ring_end requests, replies;
-  uint8_t *first = (uint8_t *)link->segment + SEGMENT_DATA_OFFSET;
-  ring_init_writer(&requests, &link->segment->requests, first, HF_RING_BYTES);
-  ring_init_reader(&replies, &link->segment->replies, first + HF_RING_BYTES, HF_RING_BYTES);
+  uint8_t *first = (uint8_t *)stream->segment + SEGMENT_DATA_OFFSET;
+  ring_init_writer(&requests, &stream->segment->requests, first, HF_RING_BYTES);
+  ring_init_reader(&replies, &stream->segment->replies, first + HF_RING_BYTES, HF_RING_BYTES);
   while (input->len > 0) {
-    take_step(input, link, &requests, &replies);
+    take_step(input, stream, &requests, &replies);
   }
-  serve(link);
-  (void)link_rest(link);
+  serve(stream);
+  (void)ring_stream_rest(stream);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -150,19 +136,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int doors[2];
   start_once();
   require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, doors) == 0);
-  struct local_link *link = link_new(&house, ++last_id, doors[0], DOOR_WELCOME);
-  require(link != NULL);
+  struct ring_stream *stream = ring_stream_new(&house, ++last_id, doors[0], DOOR_WELCOME);
+  require(stream != NULL);
   require(send(doors[1], &hello, sizeof hello, 0) == (ssize_t)sizeof hello);
-  link_hear(link);
-  require(link->state == LINK_OPEN);
-  run_steps(&input, link);
-  link_close(link, "done");
-  link_end(link);
-  require(house.part_count == 0 && atomic_load(&house.unsent_count) == 0);
-  link_release(link);
+  ring_stream_hear(stream);
+  require(stream->connection != NULL);
+  run_steps(&input, stream);
+  /* The first connection has the number 1. */
+  connections_sink(connections)->close(connections_sink(connections)->ctx, last_id, "done");
+  ring_stream_end(stream);
+  require(house.timed_count == 0 && atomic_load(&house.awaiting_room_count) == 0);
+  require(atomic_load(&stream->references) == 1);
+  ring_stream_release(stream);
   close(doors[1]);
-  require(atomic_load(&dispatch_budget(house.dispatch)->buffers.used_bytes) == 0);
-  require(atomic_load(&dispatch_budget(house.dispatch)->waiting_bytes) == 0);
-  require(house.starved_count == 0);
+  require(atomic_load(&dispatch_budget(dispatch)->buffers.used_bytes) == 0);
+  require(atomic_load(&dispatch_budget(dispatch)->waiting_bytes) == 0);
+  require(house.paused_count == 0);
   return 0;
 }

@@ -31,7 +31,6 @@ TABLE = "server/transport/transport.h"
 MAY[TABLE] = CORE
 MAY["server/transport/"] = ["server/transport/", TABLE] + CORE
 MAY["server/connection/"] = ["server/connection/", TABLE] + MAY["server/dispatch/"]
-MAY["server/local/"] = ["server/local/"] + MAY["server/dispatch/"]
 MAY["server/"] = ["server/"] + sorted({f for may in list(MAY.values()) for f in may if f.startswith("server/")}) + CORE
 
 PUBLIC = {"holdfast/holdfast.h": "client/include/", "holdfast/status.h": "proto/"}

@@ -1,5 +1,5 @@
-/* How long the local thread goes round without traffic. Times in nanoseconds. */
-#include "server/local/spin.h"
+/* How long the rings' thread goes round without traffic. Times in nanoseconds. */
+#include "server/transport/spin.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

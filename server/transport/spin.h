@@ -1,15 +1,15 @@
-/* For how long the local thread goes round after the last traffic, before it sleeps: half as long
+/* For how long the rings' thread goes round after the last traffic, before it sleeps: half as long
  * each time that it was in vain, because the next client may need this very processor, and at last
  * not at all; twice as long when it was not. A client that was awake to see its reply, on another
  * processor, is waited for in any case: its next request is near. But all that only when requests
  * follow each other closely: after one that comes alone it sleeps at once, because its client may
  * have been put aside for us.
  *
- * layer   local, internal
- * threads the local thread's
+ * layer   transport, internal
+ * threads the rings' thread's
  */
-#ifndef HF_LOCAL_SPIN_H
-#define HF_LOCAL_SPIN_H
+#ifndef HF_TRANSPORT_SPIN_H
+#define HF_TRANSPORT_SPIN_H
 
 #include <stdbool.h>
 #include <stdint.h>

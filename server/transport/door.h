@@ -1,11 +1,11 @@
 /* The door: a socket beside an ipc socket, and what is said there before a connection begins.
  *
- * layer   local, internal
- * threads the main thread opens and closes; the local thread does the rest
+ * layer   transport, internal
+ * threads the main thread opens and closes; the rings' thread does the rest
  * source  ../../proto/door.h
  */
-#ifndef HF_LOCAL_DOOR_H
-#define HF_LOCAL_DOOR_H
+#ifndef HF_TRANSPORT_DOOR_H
+#define HF_TRANSPORT_DOOR_H
 
 #include "proto/base/socket_path.h"
 #include "proto/door.h"

@@ -1,4 +1,4 @@
-#include "server/local/spin.h"
+#include "server/transport/spin.h"
 
 #include <unistd.h>
 

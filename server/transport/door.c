@@ -1,4 +1,4 @@
-#include "server/local/door.h"
+#include "server/transport/door.h"
 
 #include "proto/base/log.h"
 #include "proto/sp.h"

@@ -1,0 +1,426 @@
+#include "server/transport/ring_stream.h"
+
+#include "proto/base/clock.h"
+#include "proto/limits.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const struct transport ring_transport;
+
+/* ------------------------------------------------------------------------------------- life */
+
+struct ring_stream *ring_stream_new(struct ring_house *house, uint64_t id, int door,
+                                    enum door_status refusal) {
+  struct ring_stream *stream = calloc(1, sizeof *stream);
+  if (stream == NULL) {
+    return NULL;
+  }
+  stream->house = house;
+  stream->id = id;
+  stream->door = door;
+  stream->bell = -1;
+  stream->refusal = refusal;
+  stream->deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
+  atomic_init(&stream->references, 1);
+  return stream;
+}
+
+void ring_stream_release(struct ring_stream *stream) {
+  if (atomic_fetch_sub(&stream->references, 1) > 1) {
+    return;
+  }
+  if (stream->segment != NULL) {
+    munmap(stream->segment, segment_bytes(HF_RING_BYTES));
+  }
+  if (stream->bell >= 0) {
+    close(stream->bell);
+  }
+  close(stream->door);
+  free(stream);
+}
+
+void ring_house_poke(const struct ring_house *house) {
+  const uint64_t one = 1;
+  ssize_t written = write(house->poke, &one, sizeof one);
+  (void)written; /* at worst the counter is full, and wakes all the same */
+}
+
+bool ring_stream_is_over(struct ring_stream *stream) {
+  return atomic_load_explicit(&stream->is_over, memory_order_acquire);
+}
+
+static void make_over(struct ring_stream *stream) {
+  atomic_store(&stream->is_over, true);
+  atomic_store(&stream->house->some_are_over, true);
+}
+
+static void stream_close(void *self) {
+  struct ring_stream *stream = self;
+  shutdown(stream->door, SHUT_RDWR);
+  make_over(stream);
+  ring_house_poke(stream->house);
+}
+
+static void stream_free(void *self) {
+  ring_stream_release(self);
+}
+
+/* ------------------------------------------------------------------------------------ hello */
+
+/* A descriptor of memory that can neither shrink nor grow, or -1. */
+static int make_memory(size_t size) {
+  int fd = memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd >= 0 && (ftruncate(fd, (off_t)size) != 0 ||
+                  fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+static bool map_memory(struct ring_stream *stream, int fd) {
+  void *mapped =
+      mmap(NULL, segment_bytes(HF_RING_BYTES), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED) {
+    return false;
+  }
+  uint8_t *data = (uint8_t *)mapped + SEGMENT_DATA_OFFSET;
+  stream->segment = mapped;
+  ring_init_reader(&stream->requests, &stream->segment->requests, data, HF_RING_BYTES);
+  ring_init_writer(&stream->replies, &stream->segment->replies, data + HF_RING_BYTES,
+                   HF_RING_BYTES);
+  return true;
+}
+
+static bool offer(struct ring_stream *stream, const struct door_hello *hello) {
+  const struct transport_acceptor *acceptor = stream->house->acceptor;
+  const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL,
+                                      .framing = (enum sp_transport)hello->framing,
+                                      .protocol = (uint16_t)hello->protocol};
+  atomic_fetch_add(&stream->references, 1);
+  if (!acceptor->accept(acceptor->ctx, &ring_transport, stream, &peer, &stream->connection)) {
+    stream->connection = NULL;
+    ring_stream_release(stream);
+    return false;
+  }
+  return true;
+}
+
+/* The client may write as soon as it has the answer, so everything is ready before. */
+static enum door_status welcome(struct ring_stream *stream, const struct door_hello *hello) {
+  int memory = make_memory(segment_bytes(HF_RING_BYTES));
+  stream->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (memory < 0 || stream->bell < 0 || !map_memory(stream, memory) || !offer(stream, hello)) {
+    if (memory >= 0) {
+      close(memory);
+    }
+    return DOOR_NO_MEMORY;
+  }
+  const int descriptors[] = {[DOOR_MEMORY] = memory, [DOOR_BELL] = stream->bell};
+  stream->has_left =
+      !door_answer(stream->door, DOOR_WELCOME, HF_RING_BYTES, descriptors, DOOR_DESCRIPTORS);
+  close(memory);
+  return DOOR_WELCOME;
+}
+
+/* What is lent is said in one packet, and that is all. */
+static enum door_status lend_segment(struct ring_stream *stream, uint64_t segment) {
+  const struct segment_lender *lender = &stream->house->lender;
+  size_t bytes = 0;
+  int memory = lender->lend != NULL ? lender->lend(lender->ctx, segment, &bytes) : -1;
+  if (memory < 0) {
+    return DOOR_NO_SEGMENT;
+  }
+  (void)door_answer(stream->door, DOOR_WELCOME, bytes, &memory, 1);
+  close(memory);
+  make_over(stream);
+  return DOOR_WELCOME;
+}
+
+static enum door_status answer_hello(struct ring_stream *stream, const struct door_hello *hello) {
+  bool wants_segment = hello->magic == DOOR_SEGMENT;
+  if (wants_segment && (stream->refusal == DOOR_WELCOME || stream->refusal == DOOR_FULL)) {
+    return lend_segment(stream, hello->segment);
+  }
+  if (stream->refusal != DOOR_WELCOME) {
+    return stream->refusal;
+  }
+  return door_hello_is_good(hello) ? welcome(stream, hello) : DOOR_BAD_HELLO;
+}
+
+static void refuse(struct ring_stream *stream, const char *why) {
+  complaints_log(&stream->house->complaints, "connection refused why=\"%s\"", why);
+  make_over(stream);
+}
+
+static void hear_hello(struct ring_stream *stream) {
+  static const char *const whys[] = {
+      [DOOR_NO_SEGMENT] = "no such segment",
+      [DOOR_NOT_ALLOWED] = "another user's client at the door",
+      [DOOR_FULL] = "too many local connections",
+      [DOOR_NO_MEMORY] = "no memory for shared memory",
+      [DOOR_BAD_HELLO] = "no hello at the door",
+  };
+  struct door_hello hello;
+  enum door_news news = door_read_hello(stream->door, &hello);
+  if (news == DOOR_NOTHING_YET) {
+    return;
+  }
+  if (news == DOOR_PEER_LEFT) {
+    make_over(stream);
+    return;
+  }
+  enum door_status status = answer_hello(stream, &hello);
+  if (status != DOOR_WELCOME) {
+    (void)door_answer(stream->door, status, 0, NULL, 0);
+    refuse(stream, whys[status]);
+  }
+}
+
+void ring_stream_hear(struct ring_stream *stream) {
+  if (stream->connection == NULL) {
+    hear_hello(stream);
+  } else if (!door_is_held(stream->door)) {
+    stream->has_left = true;
+  }
+}
+
+/* ---------------------------------------------------------------------------------- reading */
+
+static bool stream_is_readable(const void *self) {
+  const struct ring_stream *stream = self;
+  return ring_seems_readable(&stream->requests) || stream->has_left || stream->is_late ||
+         atomic_load_explicit(&stream->is_over, memory_order_relaxed);
+}
+
+static size_t stream_pending(void *self) {
+  struct ring_stream *stream = self;
+  size_t used = ring_stream_is_over(stream) ? 0 : ring_used(&stream->requests);
+  return used == RING_BROKEN ? 0 : used;
+}
+
+/* Where we run, for the client that waits. */
+static void tell_cpu(struct ring_stream *stream) {
+  uint32_t cpu = (uint32_t)sched_getcpu();
+  if (cpu != stream->told_cpu) {
+    stream->told_cpu = cpu;
+    ring_tell_cpu(&stream->requests, cpu);
+  }
+}
+
+/* Without bytes. */
+static enum transport_result state_of(struct ring_stream *stream) {
+  if (stream->has_left) {
+    return TRANSPORT_LEFT;
+  }
+  bool is_late = stream->is_late;
+  stream->is_late = false;
+  return is_late ? TRANSPORT_LATE : TRANSPORT_WAITS;
+}
+
+/* Copies bytes out of the ring before anybody looks at them. */
+static enum transport_result stream_read(void *self, void *data, size_t capacity, size_t *count) {
+  struct ring_stream *stream = self;
+  if (ring_stream_is_over(stream)) {
+    return TRANSPORT_LEFT;
+  }
+  size_t used = ring_read(&stream->requests, data, capacity);
+  if (used == RING_BROKEN) {
+    return TRANSPORT_BROKEN;
+  }
+  if (used == 0) {
+    return state_of(stream);
+  }
+  if (ring_must_wake_writer(&stream->requests)) {
+    door_knock(stream->door);
+  }
+  tell_cpu(stream);
+  *count = used;
+  return TRANSPORT_OK;
+}
+
+static bool stream_await_readable(void *self, void *data, size_t capacity, uint64_t deadline_ns) {
+  struct ring_stream *stream = self;
+  (void)data, (void)capacity;
+  ring_announce_sleep(&stream->requests, RING_BELL_KNOCK);
+  if (ring_used(&stream->requests) != 0 || stream->has_left) {
+    ring_withdraw_sleep(&stream->requests);
+    stream->reading = RING_POLLED;
+    return true;
+  }
+  stream->reading = RING_AWAITED;
+  stream->deadline_ns = deadline_ns;
+  stream->house->timed_count += deadline_ns != CLOCK_NEVER;
+  return true;
+}
+
+static void stream_pause(void *self, uint32_t ms) {
+  struct ring_stream *stream = self;
+  (void)ms; /* until the next tick, which comes soon while one pauses */
+  stream->reading = RING_PAUSED;
+  stream->house->paused_count++;
+}
+
+static void stream_resume(void *self) {
+  struct ring_stream *stream = self;
+  stream->reading = RING_POLLED;
+}
+
+void ring_stream_poll_again(struct ring_stream *stream) {
+  struct ring_house *house = stream->house;
+  house->timed_count -= stream->reading == RING_AWAITED && stream->deadline_ns != CLOCK_NEVER;
+  house->paused_count -= stream->reading == RING_PAUSED;
+  if (stream->reading != RING_KEPT) {
+    stream->reading = RING_POLLED;
+  }
+}
+
+/* ---------------------------------------------------------------------------------- writing */
+
+static void wake_client(struct ring_stream *stream) {
+  enum ring_bell bell = ring_must_wake_reader(&stream->replies);
+  atomic_store_explicit(&stream->client_sleeps, bell != RING_BELL_NONE, memory_order_relaxed);
+  if (bell == RING_BELL_KNOCK) {
+    door_knock(stream->door);
+  } else if (bell == RING_BELL_FUTEX) {
+    ring_wake_reader(&stream->replies);
+  }
+}
+
+static enum transport_result stream_write(void *self, void *data, size_t len, size_t *count) {
+  struct ring_stream *stream = self;
+  if (stream->room != TRANSPORT_OK) {
+    return stream->room;
+  }
+  size_t sent = ring_write(&stream->replies, data, len);
+  if (sent == RING_BROKEN) {
+    return TRANSPORT_BROKEN;
+  }
+  if (sent == 0) {
+    return TRANSPORT_WAITS;
+  }
+  wake_client(stream);
+  *count = sent;
+  return TRANSPORT_OK;
+}
+
+static bool take_wait(struct ring_stream *stream) {
+  bool is_taken = atomic_exchange(&stream->awaits_room, false);
+  if (is_taken) {
+    atomic_fetch_sub(&stream->house->awaiting_room_count, 1);
+  }
+  return is_taken;
+}
+
+static bool stream_await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
+  struct ring_stream *stream = self;
+  (void)data, (void)len;
+  atomic_store_explicit(&stream->room_deadline_ns, deadline_ns, memory_order_relaxed);
+  /* The client may read as soon as the wait is announced, and the thread hear of it at once: by then
+   * the thread has to know that an event is due. */
+  unsigned others = atomic_fetch_add(&stream->house->awaiting_room_count, 1);
+  atomic_store(&stream->awaits_room, true);
+  if (others == 0) {
+    ring_house_poke(stream->house);
+  }
+  ring_announce_wait(&stream->replies);
+  return ring_room(&stream->replies) == 0 || !take_wait(stream);
+}
+
+/* The event, if it is due and the thread is who takes it. */
+static void call_writable(struct ring_stream *stream, enum transport_result room) {
+  if (take_wait(stream)) {
+    stream->room = room;
+    stream->house->acceptor->events->writable(stream->connection);
+  }
+}
+
+/* ---------------------------------------------------------------------------- going round */
+
+static void check_room(struct ring_stream *stream) {
+  if (ring_seems_writable(&stream->replies)) {
+    call_writable(stream, TRANSPORT_OK);
+  } else if (stream->has_left && stream->reading == RING_KEPT) {
+    call_writable(stream, TRANSPORT_LEFT);
+  }
+}
+
+bool ring_stream_serve(struct ring_stream *stream, uint64_t now_ns) {
+  if (atomic_load_explicit(&stream->awaits_room, memory_order_relaxed)) {
+    check_room(stream);
+  }
+  if (stream->reading != RING_POLLED || ring_stream_is_over(stream)) {
+    return false;
+  }
+  enum transport_poll outcome = stream->house->acceptor->events->poll(stream->connection);
+  if (outcome == TRANSPORT_POLL_SERVED) {
+    stream->served_ns = now_ns;
+    return true;
+  }
+  if (outcome == TRANSPORT_POLL_GONE && stream->reading == RING_POLLED) {
+    stream->reading = RING_KEPT;
+  }
+  return false;
+}
+
+bool ring_stream_rest(struct ring_stream *stream) {
+  if (stream->reading == RING_POLLED && !ring_stream_is_over(stream)) {
+    stream->reading = RING_KEPT; /* and stays so if it ends the connection */
+    stream->house->acceptor->events->wait(stream->connection);
+  }
+  return stream->reading != RING_POLLED;
+}
+
+bool ring_stream_is_followed(struct ring_stream *stream) {
+  return !atomic_load_explicit(&stream->client_sleeps, memory_order_relaxed) &&
+         !ring_reader_is_on(&stream->replies, stream->told_cpu);
+}
+
+bool ring_stream_check_times(struct ring_stream *stream, uint64_t now_ns) {
+  if (stream->connection == NULL) {
+    if (now_ns >= stream->deadline_ns) {
+      refuse(stream, "no hello in time");
+    }
+    return false;
+  }
+  if (atomic_load(&stream->awaits_room) &&
+      now_ns >= atomic_load_explicit(&stream->room_deadline_ns, memory_order_relaxed)) {
+    call_writable(stream, TRANSPORT_LATE);
+  }
+  stream->is_late |= stream->reading == RING_AWAITED && now_ns >= stream->deadline_ns;
+  return stream->is_late || stream->reading == RING_PAUSED;
+}
+
+void ring_stream_end(struct ring_stream *stream) {
+  if (stream->connection == NULL) {
+    return;
+  }
+  ring_stream_poll_again(stream); /* it is counted no more */
+  bool is_polled = stream->reading == RING_POLLED;
+  stream->reading = RING_KEPT;
+  call_writable(stream, TRANSPORT_LEFT);
+  if (is_polled) {
+    (void)stream->house->acceptor->events->poll(stream->connection);
+  }
+}
+
+static const struct transport ring_transport = {
+    .name = "ring",
+    .has_own_limit = true,
+    .is_readable = stream_is_readable,
+    .pending = stream_pending,
+    .read = stream_read,
+    .await_readable = stream_await_readable,
+    .pause = stream_pause,
+    .resume = stream_resume,
+    .write = stream_write,
+    .await_writable = stream_await_writable,
+    .close = stream_close,
+    .free = stream_free,
+};
