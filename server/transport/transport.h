@@ -14,10 +14,11 @@
  *                      ^                                              |
  *                      '----- events: readable (or poll, or wait) ----'
  *
- * The rows: socket_stream.h (tcp and ipc). What TLS is to need has its place: bytes that are decrypted and not taken are `pending`, and make the stream
- * readable; a read that has to write first, or a write that has to read, does that itself on the
- * stream below, and WAITS until its retry can go on, in whichever direction; who the peer is, known
- * when it is accepted, goes into struct transport_peer.
+ * The rows: socket_stream.h (tcp and ipc), ring_stream.h (shared memory). What TLS is to need has its
+ * place: bytes that are decrypted and not taken are `pending`, and make the stream readable; a read
+ * that has to write first, or a write that has to read, does that itself on the stream below, and
+ * WAITS until its retry can go on, in whichever direction; who the peer is, known when it is accepted,
+ * goes into struct transport_peer.
  */
 #ifndef HF_TRANSPORT_TRANSPORT_H
 #define HF_TRANSPORT_TRANSPORT_H

@@ -1,0 +1,342 @@
+/* A connection over a transport that is a table of this file: what is read, what waits when the peer
+ * takes little, and when it ends. */
+#include "proto/base/clock.h"
+#include "server/connection/connections.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define REQUESTS (8 * HF_IN_FLIGHT_MAX) /* more than an outbox takes */
+#define BODY "no request"               /* is answered all the same */
+#define FRAME_BYTES (8 + 4 + sizeof BODY - 1)
+#define BYTES_MAX ((size_t)4 << 20)
+
+/* One peer; what it sends and gets. */
+struct stream {
+  void *connection;
+  uint8_t sent[SP_HELLO_BYTES + REQUESTS * FRAME_BYTES];
+  size_t sent_len, read_len;
+  uint8_t *got; /* of BYTES_MAX */
+  size_t got_len;
+  size_t room;                                 /* that it has for more */
+  enum transport_result read_ends, write_ends; /* TRANSPORT_OK: they don't */
+  uint64_t read_deadline_ns;
+  bool transport_reads; /* else the connection keeps the activity */
+  bool awaits_room, is_closed, is_freed;
+};
+
+static struct stream stream;
+static struct connections *connections;
+static struct dispatch *dispatch;
+static const struct transport_acceptor *acceptor;
+
+/* -------------------------------------------------------------------------------- transport */
+
+static size_t min_of(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+static bool is_readable(const void *self) {
+  const struct stream *s = self;
+  return s->read_len < s->sent_len || s->read_ends != TRANSPORT_OK || s->is_closed;
+}
+
+static size_t pending(void *self) {
+  struct stream *s = self;
+  return s->sent_len - s->read_len;
+}
+
+static enum transport_result read_some(void *self, void *data, size_t capacity, size_t *count) {
+  struct stream *s = self;
+  *count = min_of(capacity, s->sent_len - s->read_len);
+  if (s->is_closed) {
+    return TRANSPORT_LEFT;
+  }
+  if (*count == 0) {
+    return s->read_ends != TRANSPORT_OK ? s->read_ends : TRANSPORT_WAITS;
+  }
+  memcpy(data, s->sent + s->read_len, *count);
+  s->read_len += *count;
+  return TRANSPORT_OK;
+}
+
+static bool await_readable(void *self, void *data, size_t capacity, uint64_t deadline_ns) {
+  struct stream *s = self;
+  (void)data, (void)capacity;
+  s->read_deadline_ns = deadline_ns;
+  s->transport_reads = true;
+  return true;
+}
+
+static void pause_reading(void *self, uint32_t ms) {
+  (void)self, (void)ms;
+  fail();
+}
+
+static void resume(void *self) {
+  struct stream *s = self;
+  assert_false(s->transport_reads);
+  s->transport_reads = true;
+}
+
+static enum transport_result write_some(void *self, void *data, size_t len, size_t *count) {
+  struct stream *s = self;
+  assert_false(s->is_closed);
+  if (s->write_ends != TRANSPORT_OK) {
+    return s->write_ends;
+  }
+  *count = min_of(len, s->room);
+  assert_true(s->got_len + *count <= BYTES_MAX);
+  memcpy(s->got + s->got_len, data, *count);
+  s->got_len += *count;
+  s->room -= *count;
+  return *count > 0 ? TRANSPORT_OK : TRANSPORT_WAITS;
+}
+
+static bool await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
+  struct stream *s = self;
+  (void)data;
+  assert_true(len > 0 && !s->awaits_room);
+  assert_true(deadline_ns > clock_now_ns());
+  s->awaits_room = s->room == 0;
+  return s->awaits_room;
+}
+
+static void close_stream(void *self) {
+  struct stream *s = self;
+  assert_false(s->is_closed);
+  s->is_closed = true;
+}
+
+static void free_stream(void *self) {
+  struct stream *s = self;
+  assert_true(s->is_closed && !s->is_freed);
+  s->is_freed = true;
+}
+
+static const struct transport table = {
+    .name = "test",
+    .is_readable = is_readable,
+    .pending = pending,
+    .read = read_some,
+    .await_readable = await_readable,
+    .pause = pause_reading,
+    .resume = resume,
+    .write = write_some,
+    .await_writable = await_writable,
+    .close = close_stream,
+    .free = free_stream,
+};
+
+/* Polls while there is something to do. */
+static void poll_all(void) {
+  enum transport_poll outcome = TRANSPORT_POLL_SERVED;
+  while (outcome == TRANSPORT_POLL_SERVED && stream.transport_reads) {
+    outcome = acceptor->events->poll(stream.connection);
+    stream.transport_reads &= outcome != TRANSPORT_POLL_GONE;
+  }
+}
+
+static void give_room(size_t room) {
+  stream.room = room;
+  if (stream.awaits_room) {
+    stream.awaits_room = false;
+    acceptor->events->writable(stream.connection);
+  }
+}
+
+/* Calls what a transport calls after close. */
+static void end(void) {
+  if (stream.awaits_room) {
+    give_room(0);
+  }
+  if (stream.transport_reads) {
+    poll_all();
+  }
+}
+
+/* ------------------------------------------------------------------------------------- peer */
+
+static void send_hello(void) {
+  sp_hello_write(stream.sent, SP_REQ);
+  stream.sent_len = SP_HELLO_BYTES;
+}
+
+static void send_requests(uint32_t count) {
+  for (uint32_t id = 1; id <= count; id++) {
+    uint8_t *at = stream.sent + stream.sent_len;
+    size_t len = sp_prefix_write(SP_TCP, at, 4 + sizeof BODY - 1);
+    const uint8_t route[] = {0x80, 0, (uint8_t)(id >> 8), (uint8_t)id};
+    memcpy(at + len, route, sizeof route);
+    memcpy(at + len + sizeof route, BODY, sizeof BODY - 1);
+    stream.sent_len += len + sizeof route + sizeof BODY - 1;
+  }
+}
+
+/* How many whole replies it got, in the order of their requests. */
+static uint32_t replies_got(void) {
+  struct bytes got = bytes_of(stream.got + SP_HELLO_BYTES, stream.got_len - SP_HELLO_BYTES);
+  uint32_t count = 0;
+  while (got.len > 0) {
+    struct bytes body;
+    size_t frame_len, needed;
+    assert_int_equal(sp_frame_read(SP_TCP, got, HF_FRAME_BYTES_MAX, &body, &frame_len, &needed),
+                     SP_OK);
+    count++;
+    assert_int_equal(body.data[2] << 8 | body.data[3], count);
+    got = bytes_of(got.data + frame_len, got.len - frame_len);
+  }
+  return count;
+}
+
+static int set_up(void **state) {
+  const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL, .framing = SP_TCP};
+  const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "test"};
+  (void)state;
+  connections = connections_new(10);
+  assert_non_null(connections);
+  dispatch = dispatch_start(&config, connections_sink(connections));
+  assert_non_null(dispatch);
+  acceptor = connections_acceptor(connections, dispatch);
+  stream = (struct stream){.room = BYTES_MAX, .got = malloc(BYTES_MAX)};
+  assert_non_null(stream.got);
+  assert_true(acceptor->accept(acceptor->ctx, &table, &stream, &peer, &stream.connection));
+  assert_true(stream.transport_reads);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  if (!stream.is_closed) {
+    stream.read_ends = TRANSPORT_LEFT;
+    give_room(BYTES_MAX);
+    poll_all();
+  }
+  assert_true(stream.is_freed);
+  free(stream.got);
+  connections_close(connections, 0);
+  dispatch_stop(dispatch);
+  connections_free(connections);
+  return 0;
+}
+
+/* ------------------------------------------------------------------------------------ tests */
+
+static void test_connection_answers_hello_and_requests_with_one_write_each(void **state) {
+  (void)state;
+  send_hello();
+  poll_all();
+  assert_int_equal(stream.got_len, SP_HELLO_BYTES);
+  send_requests(3);
+  poll_all();
+  assert_int_equal(replies_got(), 3);
+}
+
+static void test_connection_sends_the_rest_when_there_is_room(void **state) {
+  (void)state;
+  send_hello();
+  poll_all();
+  stream.room = 5;
+  send_requests(20);
+  poll_all();
+  assert_int_equal(stream.got_len, SP_HELLO_BYTES + 5);
+  while (stream.awaits_room) {
+    give_room(7);
+  }
+  assert_int_equal(replies_got(), 20);
+}
+
+static void test_connection_whose_outbox_is_full_is_not_read_from(void **state) {
+  (void)state;
+  send_hello();
+  poll_all();
+  stream.room = 0;
+  send_requests(REQUESTS);
+  poll_all();
+  assert_false(stream.transport_reads);
+  assert_true(stream.awaits_room);
+  while (stream.awaits_room) {
+    give_room(1000);
+    poll_all();
+  }
+  assert_true(stream.transport_reads);
+  assert_int_equal(replies_got(), REQUESTS);
+}
+
+static void test_connection_without_its_hello_in_time_ends(void **state) {
+  uint64_t now_ns = clock_now_ns();
+  (void)state;
+  assert_true(stream.read_deadline_ns <= clock_deadline_ns(now_ns, HF_HELLO_TIMEOUT_MS));
+  stream.read_ends = TRANSPORT_LATE;
+  poll_all();
+  assert_true(stream.is_freed);
+}
+
+static void test_connection_whose_rest_of_a_frame_is_late_ends(void **state) {
+  (void)state;
+  send_hello();
+  poll_all();
+  acceptor->events->wait(stream.connection);
+  assert_true(stream.read_deadline_ns == CLOCK_NEVER);
+  send_requests(1);
+  stream.sent_len--;
+  poll_all();
+  acceptor->events->wait(stream.connection);
+  assert_true(stream.read_deadline_ns != CLOCK_NEVER);
+  stream.read_ends = TRANSPORT_LATE;
+  poll_all();
+  assert_true(stream.is_freed);
+}
+
+static void test_connection_whose_replies_are_not_read_in_time_ends(void **state) {
+  (void)state;
+  send_hello();
+  poll_all();
+  stream.room = 0;
+  send_requests(1);
+  poll_all();
+  assert_true(stream.awaits_room);
+  stream.write_ends = TRANSPORT_LATE;
+  give_room(0);
+  assert_true(stream.is_closed && !stream.is_freed);
+  poll_all();
+  assert_true(stream.is_freed);
+}
+
+static void test_connection_that_is_closed_ends_after_both_activities(void **state) {
+  const struct dispatch_sink *sink = connections_sink(connections);
+  (void)state;
+  send_hello();
+  poll_all();
+  stream.room = 0;
+  send_requests(1);
+  poll_all();
+  sink->close(sink->ctx, 1, "test");
+  assert_true(stream.is_closed && !stream.is_freed);
+  end();
+  assert_true(stream.is_freed);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(
+          test_connection_answers_hello_and_requests_with_one_write_each, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_connection_sends_the_rest_when_there_is_room, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_connection_whose_outbox_is_full_is_not_read_from, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_connection_without_its_hello_in_time_ends, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_connection_whose_rest_of_a_frame_is_late_ends, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_connection_whose_replies_are_not_read_in_time_ends,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_connection_that_is_closed_ends_after_both_activities,
+                                      set_up, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
