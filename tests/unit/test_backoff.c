@@ -1,5 +1,5 @@
 /* Pauses between retries: exponential, bounded, and different. */
-#include "client/src/backoff.h"
+#include "client/src/connection/backoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 /* cmocka wants those before itself. */
 #include <cmocka.h>
 
-#include "client/src/window.h"
+#include "client/src/connection/window.h"
 
 #define REQ_ID_BYTES 4
 

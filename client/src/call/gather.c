@@ -1,0 +1,356 @@
+#include "client/src/call/gather.h"
+
+#include <stdlib.h>
+
+#include "client/src/call/mode.h"
+#include "client/src/connection/fork.h"
+
+/* The numbers of the fields in the two messages. */
+enum { FIRST_OPERATIONS = 1, TRANSACTION_CONDITIONS = 1, TRANSACTION_OPERATIONS = 2 };
+
+/* Which part of the whole: a call or a condition, each counted from 0. */
+struct place {
+  bool is_condition;
+  size_t idx;
+};
+
+struct gather {
+  const hf_conn *conn;
+  struct gather *next; /* of the thread */
+  uint32_t generation; /* of the process that began it */
+  bool is_transaction;
+  uint8_t *packed; /* the fields of the message */
+  size_t packed_len, packed_capacity;
+  struct result *results; /* of the calls */
+  size_t call_count, call_capacity, condition_count;
+  /* The first part that could not be added, and why. */
+  hf_status refused_status;
+  struct failure *refused;
+  struct place refused_place;
+  /* What the reply says of a call, the last one looked at, and which part that is. */
+  hf_status outcome_status;
+  struct failure *outcome;
+  size_t outcome_part;
+};
+
+static _Thread_local struct gather *own_gathers;
+
+/* ---------------------------------------------------------------- life */
+
+static void gather_free(struct gather *gather) {
+  free(gather->packed);
+  free(gather->results);
+  free(gather->refused);
+  free(gather->outcome);
+  free(gather);
+}
+
+/* What the parent of a forked child gathered is the parent's. */
+static void forget_parents(void) {
+  while (own_gathers != NULL && own_gathers->generation != fork_generation()) {
+    struct gather *gather = own_gathers;
+    own_gathers = gather->next;
+    gather_free(gather);
+  }
+}
+
+/* Where the thread's gather on the connection is linked; NULL stands there when there is none. */
+static struct gather **find(const hf_conn *conn) {
+  forget_parents();
+  struct gather **place = &own_gathers;
+  while (*place != NULL && (*place)->conn != conn) {
+    place = &(*place)->next;
+  }
+  return place;
+}
+
+bool gather_is_open(const hf_conn *conn) {
+  return own_gathers != NULL && *find(conn) != NULL;
+}
+
+/* Takes it out of the thread's list. NULL: there is none of the kind. */
+static struct gather *take(const hf_conn *conn, bool is_transaction) {
+  struct gather **place = find(conn);
+  struct gather *gather = *place;
+  if (gather == NULL || gather->is_transaction != is_transaction) {
+    return NULL;
+  }
+  *place = gather->next;
+  return gather;
+}
+
+void gather_forget(const hf_conn *conn) {
+  struct gather **place = find(conn);
+  struct gather *gather = *place;
+  if (gather != NULL) {
+    *place = gather->next;
+    gather_free(gather);
+  }
+}
+
+static hf_status begin(hf_conn *conn, bool is_transaction) {
+  hf_status status = mode_check_none(conn);
+  if (status != HF_OK) {
+    return status;
+  }
+  struct gather *gather = calloc(1, sizeof *gather);
+  if (gather == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  gather->conn = conn;
+  gather->generation = fork_generation();
+  gather->is_transaction = is_transaction;
+  gather->next = own_gathers;
+  own_gathers = gather;
+  atomic_store(&conn->has_modes, true);
+  return HF_OK;
+}
+
+/* ---------------------------------------------------------------- adding parts */
+
+static bool reserve_packed(struct gather *gather, size_t size) {
+  size_t needed = gather->packed_len + size;
+  if (needed <= gather->packed_capacity) {
+    return true;
+  }
+  size_t capacity = gather->packed_capacity == 0 ? 1024 : gather->packed_capacity;
+  while (capacity < needed) {
+    capacity *= 2;
+  }
+  uint8_t *packed = realloc(gather->packed, capacity);
+  if (packed == NULL) {
+    return false;
+  }
+  gather->packed = packed;
+  gather->packed_capacity = capacity;
+  return true;
+}
+
+static bool reserve_result(struct gather *gather) {
+  if (gather->call_count < gather->call_capacity) {
+    return true;
+  }
+  size_t capacity = gather->call_capacity == 0 ? 8 : gather->call_capacity * 2;
+  struct result *results = realloc(gather->results, capacity * sizeof *results);
+  if (results == NULL) {
+    return false;
+  }
+  gather->results = results;
+  gather->call_capacity = capacity;
+  return true;
+}
+
+/* HF_OK: there is room for one more part of the size. */
+static hf_status reserve(struct gather *gather, size_t size) {
+  if (gather->packed_len + size > gather->conn->frame_bytes_max) {
+    return error_reason(HF_REASON_REQUEST_TOO_BIG);
+  }
+  bool has_room = reserve_packed(gather, size) && reserve_result(gather);
+  return has_room ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
+}
+
+/* Opening handles is no part of anything, and is done at once. */
+static bool opens_a_handle(uint32_t operation) {
+  return operation == OPERATION(OBJECT_OPEN) || operation == OPERATION(OBJECT_HOLD) ||
+         operation == OPERATION(PIPE_ATTACH);
+}
+
+struct gather *gather_for(const struct request *request) {
+  if (own_gathers == NULL || request->is_internal || opens_a_handle(request->envelope.operation)) {
+    return NULL;
+  }
+  return *find(request->conn);
+}
+
+hf_status gather_add(struct gather *gather, const struct request *request) {
+  if (request->is_now) { /* its result decides what the library does next */
+    return error_reason(HF_REASON_NOT_NESTABLE);
+  }
+  uint32_t field = gather->is_transaction ? TRANSACTION_OPERATIONS : FIRST_OPERATIONS;
+  hf_status status = reserve(gather, envelope_body_max(&request->envelope, 0));
+  if (status == HF_OK) {
+    gather->packed_len +=
+        envelope_write_nested(gather->packed + gather->packed_len, field, &request->envelope);
+    gather->results[gather->call_count++] = request->result;
+  }
+  return status;
+}
+
+/* Makes the thread's last error that of the whole, if it is the first. */
+static void refuse(struct gather *gather, struct place place) {
+  const struct hf_error *error = hf_last_error();
+  if (gather->refused_status == HF_OK) {
+    gather->refused_status = error->status;
+    gather->refused =
+        failure_new(error->status, bytes_of_text(error->reason), bytes_of_text(error->message));
+    gather->refused_place = place;
+  }
+}
+
+void gather_refused(struct gather *gather) {
+  refuse(gather, (struct place){.idx = gather->call_count});
+}
+
+static hf_status add_condition(struct gather *gather, const Holdfast__Condition *condition) {
+  size_t len = holdfast__condition__get_packed_size(condition);
+  hf_status status = reserve(gather, ENVELOPE_BYTES_MAX + len);
+  if (status == HF_OK) {
+    gather->packed_len += envelope_write_message(gather->packed + gather->packed_len,
+                                                 TRANSACTION_CONDITIONS, &condition->base, len);
+  }
+  return status;
+}
+
+hf_status gather_require(const void *handle, Holdfast__Condition *condition, hf_reason reason) {
+  const struct hf_object *object = handle;
+  struct gather *gather = *find(object->conn);
+  if (gather == NULL || !gather->is_transaction) {
+    return mode_error("no transaction is open on this thread");
+  }
+  condition->target_case = HOLDFAST__CONDITION__TARGET_OBJECT;
+  condition->object = object->id;
+  hf_status status =
+      reason == HF_REASON_NONE ? add_condition(gather, condition) : error_reason(reason);
+  if (status != HF_OK) {
+    refuse(gather, (struct place){true, gather->condition_count});
+  }
+  gather->condition_count++;
+  return status;
+}
+
+/* ---------------------------------------------------------------- results */
+
+static void take_failure(struct gather *gather, const Holdfast__Response *outcome) {
+  gather->outcome_status = (hf_status)outcome->status;
+  gather->outcome = failure_of_reply(outcome);
+}
+
+/* The outcome of one call, each of which takes or gives back what its part of the reply holds. */
+static void take_outcome(hf_conn *conn, struct gather *gather, size_t idx,
+                         const Holdfast__Response *outcome) {
+  if (outcome->status == HF_OK) {
+    hf_reason reason = result_take(conn, outcome, &gather->results[idx]);
+    gather->outcome_status = hf_reason_status(reason);
+    gather->outcome = reason == HF_REASON_NONE ? NULL : failure_of(reason);
+  } else {
+    take_failure(gather, outcome);
+  }
+}
+
+/* first: struct gather *. What can't be taken is the caller's to give back. */
+static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
+                            const struct result *result) {
+  struct gather *gather = result->first;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_FIRST || reply->first->outcome == NULL ||
+      reply->first->index >= gather->call_count) {
+    return HF_REASON_BAD_REPLY;
+  }
+  const Holdfast__Response *outcome = reply->first->outcome;
+  const struct result *chosen = &gather->results[reply->first->index];
+  gather->outcome_part = reply->first->index + 1;
+  if (outcome->status == HF_OK) {
+    return chosen->decode(conn, outcome, chosen);
+  }
+  take_failure(gather, outcome);
+  return HF_REASON_NONE;
+}
+
+/* first: struct gather *. What comes behind one that can't be taken is given back. */
+static hf_reason take_results(hf_conn *conn, const Holdfast__Response *reply,
+                              const struct result *result) {
+  struct gather *gather = result->first;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_RESULTS ||
+      reply->results->n_items != gather->call_count) {
+    return HF_REASON_BAD_REPLY;
+  }
+  for (size_t i = 0; i < gather->call_count; i++) {
+    if (gather->outcome_status == HF_OK) {
+      gather->outcome_part = gather->condition_count + i + 1;
+      take_outcome(conn, gather, i, reply->results->items[i]);
+    } else {
+      result_drop(conn, reply->results->items[i]);
+    }
+  }
+  return HF_REASON_NONE;
+}
+
+/* ---------------------------------------------------------------- sending */
+
+/* A transaction's parts are counted with its conditions first. */
+static size_t part_of(const struct gather *gather, struct place place) {
+  return place.idx + 1 + (place.is_condition ? 0 : gather->condition_count);
+}
+
+static hf_status fail(hf_status status, struct failure **failure) {
+  struct failure *taken = *failure;
+  *failure = NULL;
+  return error_take(status, taken);
+}
+
+static hf_status send_all(struct gather *gather, struct request *request, int64_t timeout_ms,
+                          result_decode decode_all) {
+  request_wait(request, timeout_ms);
+  request_ask(request, decode_all, gather, NULL);
+  return request_send_packed(request, bytes_of(gather->packed, gather->packed_len));
+}
+
+/* out part: which one the outcome is about, from 1; 0: none */
+static hf_status run(struct gather *gather, struct request *request, int64_t timeout_ms,
+                     result_decode decode_all, size_t *part) {
+  if (gather->refused_status != HF_OK) {
+    *part = part_of(gather, gather->refused_place);
+    return fail(gather->refused_status, &gather->refused);
+  }
+  hf_status status = send_all(gather, request, timeout_ms, decode_all);
+  *part = status == HF_OK ? 0 : error_part();
+  if (gather->outcome_part > 0) {
+    *part = gather->outcome_part;
+  }
+  return gather->outcome_status == HF_OK ? status : fail(gather->outcome_status, &gather->outcome);
+}
+
+/* ---------------------------------------------------------------- public */
+
+hf_status hf_first_begin(hf_conn *conn) {
+  return begin(conn, false);
+}
+
+hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
+  struct gather *gather = take(conn, false);
+  struct request request;
+  size_t part;
+  if (gather == NULL) {
+    return mode_error("hf_first_begin was not called on this thread");
+  }
+  request_of_conn(&request, conn, OPERATION(WAIT_FIRST));
+  hf_status status = run(gather, &request, timeout_ms, take_first, &part);
+  if (part > 0 && index != NULL) {
+    *index = part - 1;
+  }
+  gather_free(gather);
+  return status;
+}
+
+hf_status hf_transaction_begin(hf_conn *conn) {
+  return begin(conn, true);
+}
+
+hf_status hf_transaction_commit(hf_conn *conn, int64_t timeout_ms, size_t *part) {
+  struct gather *gather = take(conn, true);
+  struct request request;
+  size_t failed_part;
+  if (gather == NULL) {
+    return mode_error("no transaction is open on this thread");
+  }
+  request_of_conn(&request, conn, OPERATION(TRANSACTION));
+  hf_status status = run(gather, &request, timeout_ms, take_results, &failed_part);
+  if (status != HF_OK && part != NULL) {
+    *part = failed_part;
+  }
+  gather_free(gather);
+  return status;
+}
+
+void hf_transaction_drop(hf_conn *conn) {
+  gather_forget(conn);
+}

@@ -1,0 +1,440 @@
+#include "client/src/call/oneway.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "client/src/call/mode.h"
+#include "client/src/connection/cancellation.h"
+#include "proto/base/clock.h"
+
+#define WRITE_BYTES (64u << 10) /* gathered before they are sent */
+#define DIAL_TIMEOUT_MS 3000
+/* Of it, for shared memory, when nobody answers there. */
+#define DIAL_LOCAL_SHARE 4
+#define WRITE_TIMEOUT_MS 5000
+/* A flush looks at its link this often while the server is not done. */
+#define FLUSH_SLICE_MS 250
+
+struct oneway {
+  pthread_mutex_t mutex;
+  struct link link;
+  uint8_t *buffer;
+  size_t capacity, start, sent, end;
+  uint64_t confirmed;            /* sequence before the one at start */
+  uint64_t last_sequence;        /* of the one that ends at end */
+  struct hf_flush_result result; /* since the last flush */
+  bool is_unreachable; /* the last attempt to connect, or to find out what the server has, failed */
+};
+
+/* A thread's one-way modes. */
+struct mode {
+  const hf_conn *conn;
+  struct mode *next;
+};
+
+static _Thread_local struct mode *own_modes;
+
+static struct mode **find_mode(const hf_conn *conn) {
+  struct mode **place = &own_modes;
+  while (*place != NULL && (*place)->conn != conn) {
+    place = &(*place)->next;
+  }
+  return place;
+}
+
+bool oneway_is_on(const hf_conn *conn) {
+  return own_modes != NULL && *find_mode(conn) != NULL;
+}
+
+/* ---------------------------------------------------------------- buffer */
+
+static bool reserve(struct oneway *oneway, size_t size) {
+  if (oneway->start > 0 && oneway->end + size > oneway->capacity) {
+    memmove(oneway->buffer, oneway->buffer + oneway->start, oneway->end - oneway->start);
+    oneway->sent -= oneway->start;
+    oneway->end -= oneway->start;
+    oneway->start = 0;
+  }
+  if (oneway->end + size <= oneway->capacity) {
+    return true;
+  }
+  size_t capacity = oneway->capacity == 0 ? 4 * WRITE_BYTES : oneway->capacity * 2;
+  capacity = capacity < oneway->end + size ? oneway->end + size : capacity;
+  uint8_t *buffer = realloc(oneway->buffer, capacity);
+  if (buffer == NULL) {
+    return false;
+  }
+  oneway->buffer = buffer;
+  oneway->capacity = capacity;
+  return true;
+}
+
+static size_t frame_bytes(const uint8_t *frame, enum sp_transport framing) {
+  size_t prefix_len = sp_prefix_bytes(framing), body_len = 0;
+  for (size_t i = prefix_len - 8; i < prefix_len; i++) {
+    body_len = body_len << 8 | frame[i];
+  }
+  return prefix_len + body_len;
+}
+
+/* The server has everything up to this sequence. */
+static void confirm(struct oneway *oneway, enum sp_transport framing, uint64_t received) {
+  while (oneway->confirmed < received && oneway->start < oneway->end) {
+    oneway->start += frame_bytes(oneway->buffer + oneway->start, framing);
+    oneway->confirmed++;
+  }
+  if (oneway->sent < oneway->start) {
+    oneway->sent = oneway->start;
+  }
+}
+
+/* ---------------------------------------------------------------- asking */
+
+struct progress {
+  struct oneway *oneway;
+  uint64_t received, finished;
+};
+
+/* Connection's mutex held; the one-way mutex is the asking thread's. */
+static hf_reason note_progress(hf_conn *conn, const Holdfast__Response *reply,
+                               const struct result *result) {
+  struct progress *progress = result->first;
+  struct hf_flush_result *total = &progress->oneway->result;
+  (void)conn;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_FLUSHED) {
+    return HF_REASON_BAD_REPLY;
+  }
+  const Holdfast__Flushed *flushed = reply->flushed;
+  progress->received = flushed->received;
+  progress->finished = flushed->finished;
+  if (total->first_status == HF_OK && flushed->n_failures > 0) {
+    const Holdfast__Failure *first = flushed->failures[0];
+    total->first_status = (hf_status)first->status;
+    snprintf(total->first_reason, sizeof total->first_reason, "%.*s", (int)first->reason.len,
+             (const char *)first->reason.data);
+  }
+  total->failed += flushed->failed;
+  return HF_REASON_NONE;
+}
+
+static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progress) {
+  Holdfast__Flush arm = HOLDFAST__FLUSH__INIT;
+  struct request request;
+  request_of_conn(&request, conn, OPERATION(FLUSH));
+  request.is_internal = true;
+  request_wait(&request, timeout_ms);
+  request_ask(&request, note_progress, progress, NULL);
+  arm.through = conn->oneway->last_sequence;
+  hf_status status = request_send(&request, &arm.base);
+  if (status == HF_OK) {
+    confirm(conn->oneway, conn->transport->framing, progress->received);
+  }
+  return status;
+}
+
+/* ---------------------------------------------------------------- sending */
+
+/* Through shared memory when calls go there too. An errno. */
+static int open_link(hf_conn *conn, struct link *link) {
+  const char *why;
+  int64_t timeout_ms =
+      conn->call_timeout_ms < DIAL_TIMEOUT_MS ? conn->call_timeout_ms : DIAL_TIMEOUT_MS;
+  uint64_t now_ns = clock_now_ns();
+  uint64_t local_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms / DIAL_LOCAL_SHARE);
+  struct dialling dialling = {.deadline_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms),
+                              .dead_after_ms = conn->call_timeout_ms,
+                              .cancel_fd = -1};
+  char door[CONN_DOOR_BYTES_MAX];
+  conn_lock(conn);
+  bool is_local = conn->state == CONN_UP && conn->link.rings != NULL;
+  memcpy(door, conn->door, sizeof door);
+  dialling.worked = conn->dialling.worked;
+  conn_unlock(conn);
+  if (is_local &&
+      link_open_local(link, door, conn->transport->framing, SP_PUSH, local_ns, &why) == 0) {
+    return 0;
+  }
+  return link_open(link, conn->transport, conn->address, SP_PUSH, SP_PULL, &dialling);
+}
+
+/* A link, if there is none. What an earlier link may have lost is sent again, behind what the
+ * server says it has. */
+static hf_status dial(hf_conn *conn) {
+  struct oneway *oneway = conn->oneway;
+  struct progress progress = {.oneway = oneway};
+  hf_status status = oneway->sent > oneway->start ? ask(conn, 0, &progress) : HF_OK;
+  int error = 0;
+  if (status == HF_OK) {
+    oneway->sent = oneway->start;
+    error = open_link(conn, &oneway->link);
+  }
+  oneway->is_unreachable = status != HF_OK || error != 0;
+  return status;
+}
+
+/* Sends until the kernel takes no more, or, with a deadline, until all is sent or it is over.
+ * HF_OK | an error: the server can't be asked what it has */
+static hf_status write_out(hf_conn *conn, uint64_t deadline_ns) {
+  struct oneway *oneway = conn->oneway;
+  hf_status status = oneway->link.fd < 0 ? dial(conn) : HF_OK;
+  while (oneway->link.fd >= 0 && oneway->sent < oneway->end) {
+    struct iovec part = {oneway->buffer + oneway->sent, oneway->end - oneway->sent};
+    ssize_t sent = link_send(&oneway->link, &part, 1);
+    if (sent >= 0) {
+      oneway->sent += (size_t)sent;
+    } else if (errno != EAGAIN) {
+      link_close(&oneway->link);
+    } else if (clock_now_ns() >= deadline_ns ||
+               link_wait(&oneway->link, POLLOUT, deadline_ns) == 0) {
+      break;
+    }
+  }
+  return status;
+}
+
+static bool is_hung_up(const struct oneway *oneway) {
+  return oneway->link.fd < 0 || link_wait(&oneway->link, POLLIN, 0) != 0;
+}
+
+/* Waits until everything is done on the server. One-way mutex held. */
+static hf_status flush(hf_conn *conn, uint64_t deadline_ns) {
+  struct oneway *oneway = conn->oneway;
+  struct progress progress = {.oneway = oneway};
+  uint64_t before = 0;
+  while (oneway->confirmed < oneway->last_sequence || progress.finished < oneway->last_sequence) {
+    uint64_t now_ns = clock_now_ns();
+    uint64_t write_ns = clock_deadline_ns(now_ns, WRITE_TIMEOUT_MS);
+    hf_status status = write_out(conn, write_ns < deadline_ns ? write_ns : deadline_ns);
+    if (status != HF_OK) {
+      return status;
+    }
+    int64_t left_ms =
+        deadline_ns > now_ns ? (int64_t)((deadline_ns - now_ns) / CLOCK_NS_PER_MS) : 0;
+    status = ask(conn, left_ms < FLUSH_SLICE_MS ? left_ms : FLUSH_SLICE_MS, &progress);
+    if (status != HF_OK) {
+      return status;
+    }
+    if (progress.finished >= oneway->last_sequence) {
+      return HF_OK;
+    }
+    if (clock_now_ns() >= deadline_ns) {
+      return error_reason(HF_REASON_TIMED_OUT);
+    }
+    bool is_stuck = progress.received < oneway->last_sequence && progress.received == before;
+    if (is_stuck && is_hung_up(oneway)) {
+      link_close(&oneway->link);
+    }
+    before = progress.received;
+  }
+  return HF_OK;
+}
+
+/* ---------------------------------------------------------------- requests */
+
+/* Makes sure there is a session, and copies its name. */
+static hf_status await_session(hf_conn *conn, uint8_t session[HF_SESSION_BYTES]) {
+  hf_status status = HF_OK;
+  conn_lock(conn);
+  if (conn->session_missing > 0 && !conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0)) {
+    status = conn_error_unanswered(conn);
+  } else if (conn->state == CONN_ENDED) {
+    status = error_take(HF_FAILED_PRECONDITION, failure_copy(conn->ended));
+  } else {
+    (void)holds_submit(conn); /* what finds no room goes ahead of a later call */
+    conn_write(conn);
+    memcpy(session, conn->session, HF_SESSION_BYTES);
+  }
+  conn_unlock(conn);
+  return status;
+}
+
+static void append(struct oneway *oneway, enum sp_transport framing,
+                   const struct envelope *envelope) {
+  uint8_t *frame = oneway->buffer + oneway->end;
+  size_t prefix_len = sp_prefix_bytes(framing);
+  size_t body_len =
+      envelope_write(frame + prefix_len, envelope, ++oneway->last_sequence, 0, NULL, 0);
+  sp_prefix_write(framing, frame, body_len);
+  oneway->end += prefix_len + body_len;
+  oneway->result.sent++;
+}
+
+/* Room for one more request: in memory, and below what may be unconfirmed. */
+static hf_status make_room(hf_conn *conn, size_t size) {
+  struct oneway *oneway = conn->oneway;
+  if (oneway->end > oneway->start && oneway->end - oneway->start + size > HF_UNFLUSHED_BYTES_MAX) {
+    hf_status status = flush(conn, CLOCK_NEVER);
+    if (status != HF_OK) {
+      return status;
+    }
+  }
+  return reserve(oneway, size) ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
+}
+
+hf_status oneway_send(struct request *request) {
+  hf_conn *conn = request->conn;
+  struct oneway *oneway = conn->oneway;
+  uint8_t session[HF_SESSION_BYTES];
+  request->envelope.session = session;
+  pthread_mutex_lock(&oneway->mutex);
+  hf_status status = await_session(conn, session);
+  if (status == HF_OK) {
+    status = make_room(conn, SP_PREFIX_BYTES_MAX + envelope_body_max(&request->envelope, 0));
+  }
+  if (status == HF_OK) {
+    append(oneway, conn->transport->framing, &request->envelope);
+    /* An unreachable server is left to hf_oneway_end and hf_flush, which say so. */
+    if (oneway->end - oneway->sent >= WRITE_BYTES && !oneway->is_unreachable) {
+      (void)write_out(conn, 0);
+    }
+  }
+  pthread_mutex_unlock(&oneway->mutex);
+  return status;
+}
+
+/* Sends all that is buffered, over further links if one is lost. One-way mutex held. */
+static hf_status write_all(hf_conn *conn) {
+  const struct timespec pause = {.tv_nsec = 10000000};
+  struct oneway *oneway = conn->oneway;
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), (uint64_t)conn->call_timeout_ms);
+  hf_status status = HF_OK;
+  while (status == HF_OK && oneway->sent < oneway->end) {
+    status = write_out(conn, deadline_ns);
+    if (clock_now_ns() >= deadline_ns) {
+      break;
+    }
+    if (oneway->is_unreachable) {
+      nanosleep(&pause, NULL);
+    }
+  }
+  if (status == HF_OK && oneway->sent < oneway->end) {
+    status = error_format(HF_REASON_NOT_CONNECTED,
+                          "one-way calls could not be sent to %s; they are kept and go with the "
+                          "next hf_oneway_end or hf_flush",
+                          conn->url);
+  }
+  return status;
+}
+
+hf_status oneway_write_out(hf_conn *conn) {
+  struct oneway *oneway = conn->oneway;
+  hf_status status = HF_OK;
+  if (oneway != NULL) {
+    pthread_mutex_lock(&oneway->mutex);
+    status = write_all(conn);
+    pthread_mutex_unlock(&oneway->mutex);
+  }
+  return status;
+}
+
+/* ---------------------------------------------------------------- public */
+
+static bool oneway_prepare(hf_conn *conn) {
+  conn_lock(conn);
+  if (conn->oneway == NULL) {
+    conn->oneway = calloc(1, sizeof *conn->oneway);
+    if (conn->oneway != NULL) {
+      pthread_mutex_init(&conn->oneway->mutex, NULL);
+      conn->oneway->link.fd = -1;
+    }
+  }
+  bool is_there = conn->oneway != NULL;
+  conn_unlock(conn);
+  return is_there;
+}
+
+hf_status hf_oneway_begin(hf_conn *conn) {
+  hf_status status = mode_check_none(conn);
+  if (status != HF_OK) {
+    return status;
+  }
+  struct mode *mode = malloc(sizeof *mode);
+  if (mode == NULL || !oneway_prepare(conn)) {
+    free(mode);
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  *mode = (struct mode){conn, own_modes};
+  own_modes = mode;
+  atomic_store(&conn->has_modes, true);
+  return HF_OK;
+}
+
+hf_status hf_oneway_end(hf_conn *conn) {
+  struct mode **place = find_mode(conn);
+  struct mode *mode = *place;
+  if (mode == NULL) {
+    return mode_error("one-way mode is not open on this thread");
+  }
+  *place = mode->next;
+  free(mode);
+  int cancellation = cancellation_disable();
+  hf_status status = oneway_write_out(conn);
+  cancellation_restore(cancellation);
+  return status;
+}
+
+hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *result) {
+  struct hf_flush_result total = {.first_status = HF_OK};
+  hf_status status = HF_OK;
+  if (timeout_ms < 0 && timeout_ms != HF_FOREVER) {
+    return error_reason(HF_REASON_NEGATIVE_TIMEOUT);
+  }
+  struct oneway *oneway = conn->oneway;
+  if (oneway != NULL) {
+    int cancellation = cancellation_disable();
+    pthread_mutex_lock(&oneway->mutex);
+    status = flush(conn, timeout_ms < 0 ? CLOCK_NEVER
+                                        : clock_deadline_ns(clock_now_ns(), (uint64_t)timeout_ms));
+    if (status == HF_OK) {
+      total = oneway->result;
+      oneway->result = (struct hf_flush_result){.first_status = HF_OK};
+    }
+    pthread_mutex_unlock(&oneway->mutex);
+    cancellation_restore(cancellation);
+  }
+  if (status == HF_OK && result != NULL) {
+    *result = total;
+  }
+  return status;
+}
+
+void oneway_become_child(hf_conn *conn) {
+  struct oneway *oneway = conn->oneway;
+  if (oneway == NULL) {
+    return;
+  }
+  bool is_whole = pthread_mutex_trylock(&oneway->mutex) == 0;
+  uint8_t *buffer = is_whole ? oneway->buffer : NULL; /* another thread was moving it: leave it */
+  size_t capacity = is_whole ? oneway->capacity : 0;
+  link_close(&oneway->link);
+  if (is_whole) {
+    pthread_mutex_unlock(&oneway->mutex);
+  } else {
+    pthread_mutex_init(&oneway->mutex, NULL); /* its owner does not exist here */
+  }
+  oneway->buffer = buffer;
+  oneway->capacity = capacity;
+  oneway->start = oneway->sent = oneway->end = 0;
+  oneway->confirmed = oneway->last_sequence = 0;
+  oneway->result = (struct hf_flush_result){.first_status = HF_OK};
+}
+
+void oneway_free(hf_conn *conn) {
+  struct oneway *oneway = conn->oneway;
+  struct mode **place = find_mode(conn);
+  struct mode *mode = *place;
+  if (mode != NULL) {
+    *place = mode->next;
+    free(mode);
+  }
+  if (oneway != NULL) {
+    link_close(&oneway->link);
+    free(oneway->buffer);
+    pthread_mutex_destroy(&oneway->mutex);
+    free(oneway);
+    conn->oneway = NULL;
+  }
+}

@@ -1,0 +1,322 @@
+#include "client/src/call/pipeline.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "client/src/call/mode.h"
+#include "client/src/connection/cancel.h"
+#include "client/src/connection/cancellation.h"
+#include "proto/base/clock.h"
+
+#define FAILURES_KEPT_MAX 1024
+/* A pipeline shorter than that is written whole: the server reads it at once. */
+#define SHORT_COUNT 16
+
+struct kept_failure {
+  uint64_t idx;
+  hf_status status;
+};
+
+struct pipeline {
+  hf_conn *conn;
+  uint64_t caller;
+  bool is_open;
+  bool is_abandoned;          /* the server did not answer in time */
+  struct pipeline *next;      /* of the connection */
+  struct pipeline *next_open; /* of the thread */
+  uint32_t in_flight_max;
+  uint32_t pending;   /* under way */
+  uint32_t unwritten; /* submitted since the last write */
+  struct call *calls, *free;
+  int64_t wait_ms; /* the longest of the calls under way */
+  uint64_t submitted, failed, first_failed;
+  hf_status first_status;
+  struct failure *first_failure;
+  struct kept_failure *kept; /* FAILURES_KEPT_MAX, once there is one */
+  uint32_t kept_count;
+};
+
+static _Thread_local struct pipeline *own_open;
+
+struct pipeline *pipeline_of_thread(const hf_conn *conn) {
+  struct pipeline *pipeline = own_open;
+  while (pipeline != NULL && pipeline->conn != conn) {
+    pipeline = pipeline->next_open;
+  }
+  return pipeline;
+}
+
+/* ---------------------------------------------------------------- failures */
+
+/* Takes the failure. */
+static void note_failure(struct pipeline *pipeline, uint64_t idx, hf_status status,
+                         struct failure *failure) {
+  if (pipeline->failed == 0 || idx < pipeline->first_failed) {
+    free(pipeline->first_failure);
+    pipeline->first_failure = failure;
+    pipeline->first_status = status;
+    pipeline->first_failed = idx;
+  } else {
+    free(failure);
+  }
+  pipeline->failed++;
+  if (pipeline->kept == NULL) {
+    pipeline->kept = malloc(FAILURES_KEPT_MAX * sizeof *pipeline->kept);
+  }
+  if (pipeline->kept != NULL && pipeline->kept_count < FAILURES_KEPT_MAX) {
+    pipeline->kept[pipeline->kept_count++] = (struct kept_failure){idx, status};
+  }
+}
+
+void pipeline_finished(struct pipeline *pipeline, struct call *call) {
+  if (call->status != HF_OK) {
+    note_failure(pipeline, call->idx, call->status, call->failure);
+  }
+  call->next_free = pipeline->free;
+  pipeline->free = call;
+}
+
+static struct failure *last_failure(void) {
+  const struct hf_error *error = hf_last_error();
+  return failure_new(error->status, bytes_of_text(error->reason), bytes_of_text(error->message));
+}
+
+void pipeline_refused(struct pipeline *pipeline, hf_status status) {
+  conn_lock(pipeline->conn);
+  note_failure(pipeline, pipeline->submitted++, status, last_failure());
+  conn_unlock(pipeline->conn);
+}
+
+/* ---------------------------------------------------------------- sending and collecting */
+
+/* Nobody answers: what is under way has failed. */
+static void abandon_all(struct pipeline *pipeline) {
+  struct window *window = &pipeline->conn->window;
+  struct slot *next;
+  hf_status status = conn_error_unanswered(pipeline->conn);
+  pipeline->is_abandoned = true;
+  for (struct slot *slot = window->oldest; slot != NULL; slot = next) {
+    struct call *call = slot->call;
+    next = slot->next;
+    if (call == NULL || call->pipeline != pipeline) {
+      continue;
+    }
+    cancel_abandoned(pipeline->conn, slot);
+    call->status = status;
+    call->failure = last_failure();
+    pipeline->pending--;
+    pipeline_finished(pipeline, call);
+  }
+  cancel_submit(pipeline->conn);
+}
+
+/* Waits until at most `limit` are under way. Mutex held. */
+static void collect(struct pipeline *pipeline, uint32_t limit) {
+  conn_write(pipeline->conn);
+  pipeline->unwritten = 0;
+  while (pipeline->pending > limit) {
+    uint32_t before = pipeline->pending;
+    /* Reply by reply, because each one shows that the server is there. */
+    uint32_t next = limit < before - 1 && pipeline->wait_ms != HF_FOREVER ? before - 1 : limit;
+    if (!conn_wait(pipeline->conn, &pipeline->pending, next, clock_now_ns(), pipeline->wait_ms)) {
+      abandon_all(pipeline);
+    }
+  }
+  if (pipeline->pending == 0) {
+    pipeline->wait_ms = 0;
+  }
+}
+
+hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
+  hf_conn *conn = pipeline->conn;
+  uint32_t half = pipeline->in_flight_max / 2;
+  conn_lock(conn);
+  if (pipeline->is_abandoned && (conn->state != CONN_UP || window_has_abandoned(&conn->window))) {
+    /* A thousand calls fail in one call's timeout, not in a thousand. */
+    hf_status unanswered = conn_error_unanswered(conn);
+    conn_unlock(conn);
+    return unanswered;
+  }
+  if (pipeline->free == NULL) {
+    collect(pipeline, half);
+  }
+  struct call *call = pipeline->free;
+  assert(call != NULL);
+  pipeline->free = call->next_free; /* now: submitting may wait, and replies give calls back */
+  call->idx = pipeline->submitted;
+  call->pipeline = pipeline;
+  call->pending = &pipeline->pending;
+  hf_status status = call_submit(request, call);
+  if (status != HF_OK) {
+    call->next_free = pipeline->free;
+    pipeline->free = call;
+  } else {
+    pipeline->submitted++;
+    pipeline->unwritten++;
+    if (request->wait_ms == HF_FOREVER || pipeline->wait_ms == HF_FOREVER) {
+      pipeline->wait_ms = HF_FOREVER;
+    } else if (request->wait_ms > pipeline->wait_ms) {
+      pipeline->wait_ms = request->wait_ms;
+    }
+    if (pipeline->unwritten >= (half < SHORT_COUNT / 2 ? pipeline->in_flight_max : half)) {
+      conn_write(conn);
+      pipeline->unwritten = 0;
+    }
+  }
+  conn_unlock(conn);
+  return status;
+}
+
+hf_status hf_pipeline_collect(hf_conn *conn) {
+  struct pipeline *pipeline = pipeline_of_thread(conn);
+  if (pipeline == NULL) {
+    return mode_error("no pipeline is open on this thread");
+  }
+  int cancellation = cancellation_disable();
+  conn_lock(conn);
+  collect(pipeline, 0);
+  conn_unlock(conn);
+  cancellation_restore(cancellation);
+  return HF_OK;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void unlink_open(struct pipeline *pipeline) {
+  struct pipeline **place = &own_open;
+  while (*place != NULL && *place != pipeline) {
+    place = &(*place)->next_open;
+  }
+  if (*place != NULL) {
+    *place = pipeline->next_open;
+  }
+  pipeline->is_open = false;
+}
+
+static void pipeline_free(struct pipeline *pipeline) {
+  free(pipeline->first_failure);
+  free(pipeline->kept);
+  free(pipeline->calls);
+  free(pipeline);
+}
+
+/* The one this thread used last on the connection, open or with failures to be asked for. */
+static struct pipeline **find_own(hf_conn *conn) {
+  uint64_t caller = conn_caller();
+  struct pipeline **place = &conn->pipelines;
+  while (*place != NULL && (*place)->caller != caller) {
+    place = &(*place)->next;
+  }
+  return place;
+}
+
+static void forget_own(hf_conn *conn) {
+  struct pipeline **place = find_own(conn);
+  struct pipeline *pipeline = *place;
+  if (pipeline != NULL) {
+    *place = pipeline->next;
+    pipeline_free(pipeline);
+  }
+}
+
+static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max) {
+  struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+  struct call *calls = calloc(in_flight_max, sizeof *calls);
+  if (pipeline == NULL || calls == NULL) {
+    free(pipeline);
+    free(calls);
+    return NULL;
+  }
+  pipeline->conn = conn;
+  pipeline->caller = conn_caller();
+  pipeline->in_flight_max = in_flight_max;
+  pipeline->calls = calls;
+  for (uint32_t i = 0; i < in_flight_max; i++) {
+    calls[i].next_free = pipeline->free;
+    pipeline->free = &calls[i];
+  }
+  return pipeline;
+}
+
+hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
+  hf_status status = mode_check_none(conn);
+  if (status != HF_OK) {
+    return status;
+  }
+  conn_lock(conn);
+  forget_own(conn);
+  uint32_t in_flight_max = conn->window.used_count_max;
+  struct pipeline *pipeline =
+      pipeline_new(conn, in_flight > 0 && in_flight < in_flight_max ? in_flight : in_flight_max);
+  if (pipeline != NULL) {
+    pipeline->is_open = true;
+    pipeline->next_open = own_open;
+    own_open = pipeline;
+    atomic_store(&conn->has_modes, true);
+    pipeline->next = conn->pipelines;
+    conn->pipelines = pipeline;
+  }
+  conn_unlock(conn);
+  return pipeline == NULL ? error_reason(HF_REASON_NO_MEMORY) : HF_OK;
+}
+
+hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *result) {
+  hf_status status = hf_pipeline_collect(conn);
+  if (status != HF_OK) {
+    return status;
+  }
+  struct pipeline *pipeline = pipeline_of_thread(conn);
+  if (result != NULL) {
+    *result =
+        (struct hf_pipeline_result){pipeline->submitted, pipeline->failed, pipeline->first_failed};
+  }
+  if (pipeline->failed > 0) {
+    status = error_take(pipeline->first_status, failure_copy(pipeline->first_failure));
+  }
+  conn_lock(conn);
+  unlink_open(pipeline);
+  free(pipeline->calls);
+  pipeline->calls = pipeline->free = NULL;
+  if (pipeline->kept_count == 0) {
+    forget_own(conn);
+  }
+  conn_unlock(conn);
+  return status;
+}
+
+hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx) {
+  hf_status status = HF_OK;
+  conn_lock(conn);
+  const struct pipeline *pipeline = *find_own(conn);
+  for (uint32_t i = 0; pipeline != NULL && i < pipeline->kept_count; i++) {
+    if (pipeline->kept[i].idx == idx) {
+      status = pipeline->kept[i].status;
+    }
+  }
+  conn_unlock(conn);
+  return status;
+}
+
+void pipeline_become_child(hf_conn *conn) {
+  struct window *window = &conn->window;
+  for (struct slot *slot = window->oldest; slot != NULL; slot = slot->next) {
+    struct call *call = slot->call;
+    if (call != NULL && call->pipeline != NULL) {
+      call->status = HF_CANCELLED;
+      call->failure = NULL;
+      call->pipeline->pending--;
+      pipeline_finished(call->pipeline, call);
+    }
+  }
+}
+
+void pipeline_free_all(hf_conn *conn) {
+  while (conn->pipelines != NULL) {
+    struct pipeline *pipeline = conn->pipelines;
+    conn->pipelines = pipeline->next;
+    if (pipeline->is_open) {
+      unlink_open(pipeline);
+    }
+    pipeline_free(pipeline);
+  }
+}

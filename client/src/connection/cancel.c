@@ -1,0 +1,137 @@
+#include "client/src/connection/cancel.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "client/src/call/call.h"
+#include "client/src/connection/cancellation.h"
+
+/* Whoever asked before there was a descriptor is heard as well. */
+bool cancel_init(hf_conn *conn) {
+  if (conn->cancel_fd < 0) {
+    conn->cancel_fd =
+        eventfd(atomic_load(&conn->cancel_wanted) ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+  }
+  return conn->cancel_fd >= 0;
+}
+
+void cancel_deinit(hf_conn *conn) {
+  atomic_store(&conn->cancel_wanted, false);
+  if (conn->cancel_fd >= 0) {
+    close(conn->cancel_fd);
+    conn->cancel_fd = -1;
+  }
+}
+
+/* May run in a signal handler. */
+void hf_cancel(hf_conn *conn) {
+  int error = errno;
+  const uint64_t one = 1;
+  atomic_store(&conn->cancel_wanted, true);
+  atomic_fetch_add(&conn->cancel_count, 1);
+  int cancellation = cancellation_disable(); /* in glibc one atomic instruction: safe here */
+  ssize_t written = write(conn->cancel_fd, &one, sizeof one);
+  (void)written; /* at worst the counter is full, and wakes all the same */
+  cancellation_restore(cancellation);
+  errno = error;
+}
+
+/* What is read here was written behind the flag, so the flag is seen afterwards. */
+void cancel_hear(hf_conn *conn) {
+  uint64_t count;
+  ssize_t received = read(conn->cancel_fd, &count, sizeof count);
+  (void)received; /* at worst nothing is there */
+}
+
+/* ---------------------------------------------------------------- requests */
+
+static bool submit_cancel(hf_conn *conn, struct slot *slot) {
+  Holdfast__Cancel arm = HOLDFAST__CANCEL__INIT;
+  arm.sequence = slot->sequence;
+  arm.take_back = slot->call == NULL;
+  const struct envelope envelope = {.timeout_ms = -1,
+                                    .operation = OPERATION(CANCEL),
+                                    .arm = &arm.base,
+                                    .arm_len = protobuf_c_message_get_packed_size(&arm.base)};
+  struct slot *cancel = window_add(&conn->window, conn->transport->framing, &envelope);
+  if (cancel == NULL) {
+    return false;
+  }
+  cancel->withdraws = arm.take_back ? slot : NULL;
+  slot->withdrawal = WITHDRAWAL_SENT;
+  conn->window.due_count--;
+  return true;
+}
+
+void cancel_submit(hf_conn *conn) {
+  struct window *window = &conn->window;
+  struct slot *slot = window->oldest;
+  if (window->due_count == 0) {
+    return;
+  }
+  for (; slot != NULL && window->used_count < WINDOW_SLOTS_MAX; slot = slot->next) {
+    if (slot->withdrawal == WITHDRAWAL_DUE && !submit_cancel(conn, slot)) {
+      break;
+    }
+  }
+  conn_write(conn);
+}
+
+static void make_due(hf_conn *conn, struct slot *slot) {
+  conn->window.due_count += slot->withdrawal != WITHDRAWAL_DUE;
+  slot->withdrawal = WITHDRAWAL_DUE;
+}
+
+void cancel_abandoned(hf_conn *conn, struct slot *slot) {
+  if (!slot->was_sent) {
+    window_remove(&conn->window, slot);
+    return;
+  }
+  slot->call = NULL;
+  make_due(conn, slot);
+}
+
+/* ---------------------------------------------------------------- calls */
+
+/* The caller goes on at once. */
+static void give_up(hf_conn *conn, struct slot *slot) {
+  struct call *call = slot->call;
+  cancel_abandoned(conn, slot);
+  call_give_up(call, HF_REASON_CANCELLED);
+}
+
+/* One that the server has, or will have before the Cancel, answers for itself. */
+static void withdraw(hf_conn *conn, struct slot *slot) {
+  bool is_reachable = conn->state == CONN_UP && slot->was_sent;
+  if (!is_reachable || slot->withdrawal != WITHDRAWAL_NONE) {
+    give_up(conn, slot);
+  } else {
+    make_due(conn, slot);
+  }
+}
+
+bool cancel_is_wanted(hf_conn *conn) {
+  struct slot *next, *slot = conn->window.oldest;
+  bool found = false;
+  if (!atomic_exchange(&conn->cancel_wanted, false)) {
+    return false;
+  }
+  for (; slot != NULL; slot = next) {
+    next = slot->next;
+    /* Without a server every call waits: for it. */
+    if (slot->call != NULL && (slot->may_wait || conn->state != CONN_UP)) {
+      withdraw(conn, slot);
+      found = true;
+    }
+  }
+  cancel_submit(conn);
+  conn_wake(conn, false);
+  return !found;
+}
+
+void cancel_heed(hf_conn *conn) {
+  if (cancel_is_wanted(conn)) {
+    atomic_store(&conn->cancel_wanted, true);
+  }
+}

@@ -1,0 +1,156 @@
+/* A connection: one session on a server, whatever links it needs meanwhile.
+ *
+ *          OpenSession                     link lost
+ *   DOWN ----------------------> UP -------------------------> DOWN (the session resumes, or:)
+ *     |    ResumeSession          |      SESSION_ENDED           |
+ *     '---------------------------+------------------------------+-----> ENDED (every call fails)
+ *
+ * layer   client, above transport and below the objects
+ * threads One mutex. Whoever waits and finds nobody driving the connection drives it: it polls,
+ *         receives and reconnects with the mutex released, and hands replies to the others, who
+ *         sleep on a condition variable of their own. Blocking work is done only by the driver.
+ * memory  Counted, because values that hold references outlive hf_close.
+ */
+#ifndef HF_CLIENT_CONN_H
+#define HF_CLIENT_CONN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/src/connection/errors.h"
+#include "client/src/connection/holds.h"
+#include "client/src/connection/window.h"
+#include "client/src/transport/transport.h"
+#include "proto/base/arena.h"
+
+struct pipeline;
+struct oneway;
+struct segment_map;
+
+#define CONN_DOOR_BYTES_MAX 108 /* as in struct sockaddr_un */
+
+enum conn_state { CONN_DOWN, CONN_UP, CONN_ENDED };
+
+/* A thread that sleeps until *count <= limit. */
+struct waiter {
+  const uint32_t *count;
+  uint32_t limit;
+  pthread_cond_t cond;
+  struct waiter *next;
+};
+
+struct hf_conn {
+  pthread_mutex_t mutex;
+  atomic_uint references; /* the user's, and one for each value that holds references */
+  struct hf_conn *next_watched;
+
+  /* Never change after hf_connect. */
+  char *url, *client;
+  const struct transport *transport;
+  const char *address; /* within url */
+  int64_t call_timeout_ms;
+  uint32_t grace_ms;
+
+  /* Shared memory. The driver's, but for the last, which says why it is not used; NULL: it is. */
+  bool wants_local;
+  bool is_door_proven; /* the url named it, or the session was resumed there: it is this server's */
+  char door[CONN_DOOR_BYTES_MAX]; /* where to get it; "": not known, or there is none; written under
+                                   * the mutex */
+  uint64_t local_rest_until_ns;   /* it broke lately: sockets until then */
+  _Atomic(const char *) no_local; /* static */
+
+  enum conn_state state;
+  struct failure *ended; /* ENDED: why */
+  struct link link;
+  struct dialling dialling; /* the driver's; `worked` is written under the mutex */
+  bool is_broken;           /* UP, but the link was cut; the driver takes it down */
+  bool has_answered; /* a reply to a request came over this link; opening the session is none */
+  uint64_t up_since_ns, retry_at_ns;
+  uint64_t lost_since_ns; /* when the last link that was of use was lost: a session that is resumed
+                             again and again, and answers nothing, does not move it */
+  uint32_t retry_count;   /* attempts since then */
+  uint32_t flap_count;    /* links since then, which came to be and answered nothing */
+  uint64_t resend_at_ns;  /* of requests that the server had no room for */
+  uint32_t resend_count;  /* in a row */
+  int dial_error;         /* errno of the last attempt, or of what ended the last link */
+
+  bool has_session;
+  uint32_t
+      session_missing; /* 1 until there is a session or it was refused: what hf_connect awaits */
+  uint8_t session[HF_SESSION_BYTES];
+  uint64_t resume_attempt;
+  /* See inherit.h. */
+  uint8_t
+      forked_session[HF_SESSION_BYTES]; /* of a child about to be forked, while it is announced */
+  bool is_announced;
+  bool is_forked; /* a child: `session` names what its parent announced, to be resumed */
+  uint64_t frame_bytes_max;
+
+  /* Set by hf_cancel, which also makes the descriptor readable to wake the driver. */
+  atomic_bool cancel_wanted;
+  atomic_uint cancel_count;  /* how often: ends waits that the server knows nothing of */
+  atomic_int cancel_fd;      /* -1: none, until the next wait */
+  bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
+  bool has_acknowledged;     /* in a message of its own, which this link may lose */
+
+  bool is_driven;
+  uint32_t room_count; /* threads that wait for room to send on the link */
+  struct waiter *waiters;
+  struct window window;
+  struct arena reply_arena;
+
+  /* Received and not yet handed out: input[input_start, input_end). The driver's. */
+  uint8_t *input;
+  size_t input_capacity, input_start, input_end;
+
+  struct releases releases;
+  struct hf_object *handles;
+  bool is_inherited;            /* a forked child that has to tell the server what it holds */
+  uint32_t unattached_count;    /* pipe handles it has still to attach there */
+  struct segment_map *segments; /* of cells */
+  atomic_bool has_modes;        /* some thread ever sent its calls otherwise than one by one */
+  struct pipeline *pipelines;
+  struct oneway *oneway; /* NULL until used */
+};
+
+void conn_lock(hf_conn *conn);
+void conn_unlock(hf_conn *conn);
+hf_conn *conn_retain(hf_conn *conn);
+void conn_release(hf_conn *conn);
+
+/* A number for the calling thread, unique in the process. */
+uint64_t conn_caller(void);
+
+/* All that follow: mutex held. */
+
+/* Waits until *count <= limit, driving the connection if nobody else does. Whether it came true.
+ * Gives up call_timeout_ms after a connected server should have answered, which is wait_ms after
+ * since_ns; HF_FOREVER: never. A resumed session that has answered something since counts from its
+ * resumption, once. While there is no connection, gives up call_timeout_ms after it was lost. */
+bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+               int64_t wait_ms);
+/* The same; gives up at give_up_ns in any case. */
+bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+                     uint64_t give_up_ns);
+/* Sends what the window has to send, as far as it goes now. */
+void conn_write(hf_conn *conn);
+/* Makes "no answer" the thread's last error, with what to do about it. */
+hf_status conn_error_unanswered(const hf_conn *conn);
+/* Wakes who has something to do after counts or the state changed. */
+void conn_wake(hf_conn *conn, bool all);
+/* Ends the session here: every call under way, and later ones, fail with `failure` (taken). */
+void conn_end(hf_conn *conn, struct failure *failure);
+
+/* One attempt to open or resume the session over a new link; waits out the backoff first. The
+ * driver's; releases the mutex meanwhile. */
+void session_establish(hf_conn *conn, uint64_t deadline_ns);
+/* Notes where the server's memory is to be had. Takes the mutex itself. */
+void conn_set_door(hf_conn *conn, struct bytes path);
+/* In a forked child, mutex held before the fork: forgets the parent's link and session. */
+void conn_become_child(hf_conn *conn);
+/* Makes room for `size` bytes of input in all. */
+bool conn_input_reserve(hf_conn *conn, size_t size);
+
+#endif

@@ -1,0 +1,378 @@
+/* Waiting for replies, and doing the connection's work meanwhile. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "client/src/call/call.h"
+#include "client/src/connection/backoff.h"
+#include "client/src/connection/cancel.h"
+#include "client/src/connection/conn.h"
+#include "proto/base/clock.h"
+#include "proto/wire.h"
+
+#define SEND_PARTS_MAX 128
+/* Input buffers beyond this are given back when they are empty. */
+#define INPUT_KEEP_BYTES (1u << 20)
+/* A thread that waits for room to send looks again after this long. */
+#define ROOM_SLICE_MS 20
+
+/* Pauses between links that answer nothing are not doubled more often than that. */
+#define FLAP_BACKOFF_MAX 6
+
+/* ---------------------------------------------------------------- links */
+
+/* A link was of use if something was answered over it, or if it held for longer than a call may
+ * take: waits without limit need no answer. A server that lets clients in and answers nothing gets
+ * no new time, and is asked less and less often. */
+static void note_loss(hf_conn *conn) {
+  uint64_t now_ns = clock_now_ns();
+  uint64_t held_ns = clock_deadline_ns(conn->up_since_ns, (uint64_t)conn->call_timeout_ms);
+  if (conn->has_answered || now_ns >= held_ns) {
+    conn->lost_since_ns = now_ns;
+    conn->retry_count = conn->flap_count = 0;
+    conn->retry_at_ns = 0;
+  } else {
+    /* There is a server, so it is asked more often than one that can't be reached. */
+    uint32_t retry_count =
+        conn->flap_count < FLAP_BACKOFF_MAX ? conn->flap_count : FLAP_BACKOFF_MAX;
+    conn->retry_at_ns = now_ns + backoff_ns(retry_count);
+    conn->retry_count = 0;
+    conn->flap_count++;
+  }
+}
+
+/* The driver's: the link is of no use any more. */
+static void take_down(hf_conn *conn) {
+  const struct timespec pause = {.tv_nsec = 100000};
+  while (conn->room_count > 0) { /* the cut wakes them; until then the descriptor stays taken */
+    conn_unlock(conn);
+    nanosleep(&pause, NULL);
+    conn_lock(conn);
+  }
+  link_close(&conn->link);
+  conn->is_broken = false;
+  conn->owes_acknowledgement |= conn->has_acknowledged;
+  conn->has_acknowledged = false;
+  conn->input_start = conn->input_end = 0;
+  conn->state = CONN_DOWN;
+  note_loss(conn);
+  window_rewind(&conn->window, conn->transport->framing);
+  conn_wake(conn, true);
+}
+
+/* Any thread's: the driver sees the end of the stream and takes the link down. */
+static void cut_link(hf_conn *conn, int error) {
+  conn->dial_error = error;
+  conn->is_broken = true;
+  link_cut(&conn->link);
+}
+
+void conn_write(hf_conn *conn) {
+  struct iovec parts[SEND_PARTS_MAX];
+  while (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
+    int part_count = window_unsent(&conn->window, parts, SEND_PARTS_MAX);
+    ssize_t sent = link_send(&conn->link, parts, part_count);
+    if (sent >= 0) {
+      window_sent(&conn->window, (size_t)sent);
+    } else if (errno == EAGAIN) {
+      return;
+    } else {
+      cut_link(conn, errno);
+    }
+  }
+}
+
+/* ---------------------------------------------------------------- replies */
+
+static bool means(const Holdfast__Response *reply, hf_reason reason) {
+  const char *word = hf_reason_name(reason);
+  return reply->status == (uint32_t)hf_reason_status(reason) && reply->reason.len == strlen(word) &&
+         memcmp(reply->reason.data, word, reply->reason.len) == 0;
+}
+
+/* The request was not applied. It goes once more, a little later and behind an Acknowledge of all
+ * that was received; one that is being withdrawn does not. */
+static void refuse(hf_conn *conn, struct slot *slot) {
+  if (slot->withdrawal != WITHDRAWAL_NONE) {
+    call_finish(conn, slot, NULL, failure_of(HF_REASON_CANCELLED));
+    return;
+  }
+  if (conn->window.refused_count == 0) {
+    conn->resend_at_ns = clock_now_ns() + backoff_ns(conn->resend_count++);
+  }
+  window_refuse(&conn->window, slot);
+}
+
+static void resend_refused(hf_conn *conn) {
+  if (conn->window.refused_count == 0 || clock_now_ns() < conn->resend_at_ns) {
+    return;
+  }
+  if (!window_resend_refused(&conn->window, conn->transport->framing)) {
+    conn->resend_at_ns = clock_now_ns() + backoff_ns(0);
+  }
+}
+
+static bool hand_out(hf_conn *conn, struct bytes body) {
+  struct sp_route route;
+  struct bytes payload;
+  Holdfast__Response *reply;
+  if (sp_route_read(body, &route, &payload) != SP_OK) {
+    return false;
+  }
+  arena_reset(&conn->reply_arena);
+  conn->reply_arena.budget_bytes = reply_unpack_bytes_max(payload.len);
+  hf_reason reason = wire_unpack_response(payload, &conn->reply_arena, &reply);
+  uint64_t sequence = reason == HF_REASON_NONE ? reply->sequence : 0;
+  struct slot *slot = window_find(&conn->window, sp_route_id(&route), sequence);
+  if (slot == NULL) {
+    return true; /* given up and answered before */
+  }
+  if (slot == conn->window.unsent && conn->window.unsent_offset > 0) {
+    return false; /* an answer to half a request */
+  }
+  conn->has_answered = true;
+  if (reason != HF_REASON_NONE) {
+    bool is_bad = reason == HF_REASON_BAD_REPLY || reason == HF_REASON_TOO_DEEP;
+    call_finish_unread(conn, slot, is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG);
+  } else if (reply->status == HF_OK) {
+    conn->resend_count = 0;
+    call_finish(conn, slot, reply, NULL);
+  } else if (means(reply, HF_REASON_WINDOW_FULL)) {
+    refuse(conn, slot);
+  } else if (means(reply, HF_REASON_SESSION_ENDED)) {
+    conn_end(conn, failure_of(HF_REASON_SESSION_ENDED));
+  } else {
+    call_finish(conn, slot, reply, NULL);
+  }
+  return true;
+}
+
+/* Hands out all complete messages of the input. false: the stream makes no sense. */
+static bool hand_out_all(hf_conn *conn) {
+  while (conn->state == CONN_UP && conn->input_start < conn->input_end) {
+    struct bytes rest =
+        bytes_of(conn->input + conn->input_start, conn->input_end - conn->input_start);
+    struct bytes body;
+    size_t used, needed = 0;
+    enum sp_result result =
+        sp_frame_read(conn->transport->framing, rest, REPLY_BODY_BYTES_MAX, &body, &used, &needed);
+    if (result == SP_MORE) {
+      return conn_input_reserve(conn, needed);
+    }
+    if (result != SP_OK || !hand_out(conn, body)) {
+      return false;
+    }
+    conn->input_start += used;
+  }
+  return true;
+}
+
+static void settle_input(hf_conn *conn) {
+  if (conn->input_start < conn->input_end) {
+    return;
+  }
+  conn->input_start = conn->input_end = 0;
+  if (conn->input_capacity > INPUT_KEEP_BYTES) {
+    uint8_t *smaller = realloc(conn->input, INPUT_KEEP_BYTES);
+    if (smaller != NULL) {
+      conn->input = smaller;
+      conn->input_capacity = INPUT_KEEP_BYTES;
+    }
+  }
+}
+
+/* ---------------------------------------------------------------- driving */
+
+/* Items that were received count from now on, whatever becomes of this process. */
+static void acknowledge(hf_conn *conn) {
+  Holdfast__Acknowledge arm = HOLDFAST__ACKNOWLEDGE__INIT;
+  const struct envelope envelope = {
+      .timeout_ms = -1, .operation = OPERATION(ACKNOWLEDGE), .arm = &arm.base};
+  if (!conn->owes_acknowledgement || conn->window.used_count >= WINDOW_SLOTS_MAX) {
+    return;
+  }
+  struct slot *slot = window_add(&conn->window, conn->transport->framing, &envelope);
+  if (slot != NULL) {
+    slot->is_silent = true;
+    conn->owes_acknowledgement = false;
+    conn->has_acknowledged = true;
+    conn_write(conn);
+  }
+}
+
+/* One wait for the link, without the mutex, and what it brought. */
+static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
+  short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
+  ssize_t received = -1;
+  int error = EAGAIN;
+  bool is_cancel;
+  if (conn->window.refused_count > 0 && conn->resend_at_ns < deadline_ns) {
+    deadline_ns = conn->resend_at_ns;
+  }
+  conn_unlock(conn);
+  short ready = link_wait_or(&conn->link, events, conn->cancel_fd, &is_cancel, deadline_ns);
+  if (is_cancel) {
+    cancel_hear(conn);
+  }
+  if ((ready & ~POLLOUT) != 0) {
+    received = link_recv(&conn->link, conn->input + conn->input_end,
+                         conn->input_capacity - conn->input_end);
+    error = received == 0 ? ECONNRESET : errno;
+  }
+  conn_lock(conn);
+  if (received > 0) {
+    conn->input_end += (size_t)received;
+    if (!hand_out_all(conn)) {
+      cut_link(conn, EPROTO);
+    }
+    settle_input(conn);
+    cancel_submit(conn);
+    acknowledge(conn);
+    conn_wake(conn, false);
+  } else if (error != EAGAIN) {
+    cut_link(conn, error);
+  }
+}
+
+static void drive(hf_conn *conn, uint64_t deadline_ns) {
+  conn->is_driven = true;
+  (void)cancel_init(conn); /* without: hf_cancel is seen when the wait ends */
+  if (conn->state == CONN_UP && !conn->is_broken) {
+    acknowledge(conn);
+    resend_refused(conn);
+    conn_write(conn);
+  }
+  if (conn->state == CONN_DOWN) {
+    session_establish(conn, deadline_ns);
+  } else if (conn->is_broken) {
+    take_down(conn);
+  } else {
+    drive_link(conn, deadline_ns);
+  }
+  conn->is_driven = false;
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+void conn_wake(hf_conn *conn, bool all) {
+  for (struct waiter *waiter = conn->waiters; waiter != NULL; waiter = waiter->next) {
+    if (all || *waiter->count <= waiter->limit) {
+      pthread_cond_signal(&waiter->cond);
+    }
+  }
+}
+
+/* Another thread drives: sleep until woken. */
+static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
+                        uint64_t deadline_ns) {
+  struct waiter waiter = {.count = count, .limit = limit, .next = conn->waiters};
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&waiter.cond, &attributes);
+  conn->waiters = &waiter;
+  if (deadline_ns == CLOCK_NEVER) {
+    pthread_cond_wait(&waiter.cond, &conn->mutex);
+  } else {
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                                .tv_nsec = (long)(deadline_ns % 1000000000)};
+    pthread_cond_timedwait(&waiter.cond, &conn->mutex, &deadline);
+  }
+  struct waiter **place = &conn->waiters;
+  while (*place != &waiter) {
+    place = &(*place)->next;
+  }
+  *place = waiter.next;
+  pthread_cond_destroy(&waiter.cond);
+  pthread_condattr_destroy(&attributes);
+}
+
+/* The driver sleeps without looking for room to send; so whoever has something to send does. */
+static void await_room(hf_conn *conn, uint64_t deadline_ns) {
+  struct link link = conn->link;
+  uint64_t slice_ns = clock_deadline_ns(clock_now_ns(), ROOM_SLICE_MS);
+  conn->room_count++;
+  conn_unlock(conn);
+  link_wait(&link, POLLOUT, slice_ns < deadline_ns ? slice_ns : deadline_ns);
+  conn_lock(conn);
+  conn->room_count--;
+  conn_write(conn);
+}
+
+/* How long a thread waits; see conn_wait. */
+struct span {
+  uint64_t from_ns; /* the call's start, or the resumption that extended it */
+  int64_t wait_ms;
+  uint64_t give_up_ns;
+  bool is_extended;
+};
+
+/* A resumption that answers nothing extends nothing, so that no server can keep a call for ever. */
+static void extend(const hf_conn *conn, struct span *span) {
+  if (!span->is_extended && conn->state == CONN_UP && conn->has_answered &&
+      conn->up_since_ns > span->from_ns) {
+    span->from_ns = conn->up_since_ns;
+    span->is_extended = true;
+  }
+}
+
+static uint64_t sooner(uint64_t a_ns, uint64_t b_ns) {
+  return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static uint64_t span_deadline_ns(const hf_conn *conn, const struct span *span) {
+  uint64_t timeout_ms = (uint64_t)conn->call_timeout_ms, deadline_ns = span->give_up_ns;
+  if (span->wait_ms >= 0) {
+    uint64_t answered_ns = clock_deadline_ns(span->from_ns, (uint64_t)span->wait_ms);
+    deadline_ns = sooner(deadline_ns, clock_deadline_ns(answered_ns, timeout_ms));
+  }
+  if (conn->state != CONN_UP) {
+    bool is_later = conn->lost_since_ns > span->from_ns;
+    uint64_t lost_ns = is_later ? conn->lost_since_ns : span->from_ns;
+    deadline_ns = sooner(deadline_ns, clock_deadline_ns(lost_ns, timeout_ms));
+  }
+  return deadline_ns;
+}
+
+/* A thread that stops driving hands the work to one that waits. */
+static void pass_on(hf_conn *conn) {
+  if (!conn->is_driven && conn->waiters != NULL) {
+    pthread_cond_signal(&conn->waiters->cond);
+  }
+}
+
+static bool wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit, struct span *span) {
+  while (*count > limit) {
+    cancel_heed(conn);
+    if (*count <= limit) {
+      break;
+    }
+    extend(conn, span);
+    uint64_t deadline_ns = span_deadline_ns(conn, span);
+    if (deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns) {
+      break;
+    }
+    if (!conn->is_driven) {
+      drive(conn, deadline_ns);
+    } else if (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
+      await_room(conn, deadline_ns);
+    } else {
+      sleep_until(conn, count, limit, deadline_ns);
+    }
+  }
+  pass_on(conn);
+  return *count <= limit;
+}
+
+bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+               int64_t wait_ms) {
+  struct span span = {.from_ns = since_ns, .wait_ms = wait_ms, .give_up_ns = CLOCK_NEVER};
+  return wait_for(conn, count, limit, &span);
+}
+
+bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+                     uint64_t give_up_ns) {
+  struct span span = {.from_ns = since_ns, .wait_ms = HF_FOREVER, .give_up_ns = give_up_ns};
+  return wait_for(conn, count, limit, &span);
+}

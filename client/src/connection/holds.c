@@ -1,0 +1,164 @@
+#include "client/src/connection/holds.h"
+
+#include <stdlib.h>
+
+#include "client/src/call/call.h"
+#include "client/src/connection/cancel.h"
+#include "client/src/mapped/near.h"
+
+/* Requests naming more objects than this are cut in two. */
+#define RELEASES_PER_REQUEST 1024
+
+/* ---------------------------------------------------------------- releases */
+
+void holds_release(hf_conn *conn, uint64_t object) {
+  struct releases *releases = &conn->releases;
+  if (releases->count > 0 && releases->items[releases->count - 1].object == object) {
+    releases->items[releases->count - 1].count++;
+    return;
+  }
+  if (releases->count == releases->capacity) {
+    size_t capacity = releases->capacity == 0 ? 16 : releases->capacity * 2;
+    struct release *items = realloc(releases->items, capacity * sizeof *items);
+    if (items == NULL) {
+      return;
+    }
+    releases->items = items;
+    releases->capacity = capacity;
+  }
+  releases->items[releases->count++] = (struct release){object, 1};
+}
+
+static bool submit_unanswered(hf_conn *conn, uint32_t operation, uint64_t object,
+                              const ProtobufCMessage *arm) {
+  const struct envelope envelope = {.timeout_ms = -1,
+                                    .caller = conn_caller(),
+                                    .object = object,
+                                    .operation = operation,
+                                    .arm = arm,
+                                    .arm_len = protobuf_c_message_get_packed_size(arm)};
+  return window_add(&conn->window, conn->transport->framing, &envelope) != NULL;
+}
+
+/* The newest ones, as many as one request takes; the next call takes the others. Not on the stack,
+ * which may be a small one. Out of memory: the next call tries again. */
+static void submit_releases(hf_conn *conn) {
+  Holdfast__ObjectRelease arm = HOLDFAST__OBJECT_RELEASE__INIT;
+  struct releases *releases = &conn->releases;
+  size_t count = releases->count < RELEASES_PER_REQUEST ? releases->count : RELEASES_PER_REQUEST;
+  size_t first = releases->count - count;
+  Holdfast__ObjectRelease__Release *items = malloc(count * sizeof *items);
+  arm.releases = malloc(count * sizeof(Holdfast__ObjectRelease__Release *));
+  arm.n_releases = count;
+  for (size_t i = 0; items != NULL && arm.releases != NULL && i < count; i++) {
+    items[i] = (Holdfast__ObjectRelease__Release)HOLDFAST__OBJECT_RELEASE__RELEASE__INIT;
+    items[i].object = releases->items[first + i].object;
+    items[i].count = releases->items[first + i].count;
+    arm.releases[i] = &items[i];
+  }
+  if (items != NULL && arm.releases != NULL &&
+      submit_unanswered(conn, OPERATION(OBJECT_RELEASE), 0, &arm.base)) {
+    releases->count = first;
+  }
+  free(arm.releases);
+  free(items);
+}
+
+/* ---------------------------------------------------------------- forked children */
+
+static bool has_room(const hf_conn *conn) {
+  return conn->window.used_count < conn->window.used_count_max + WINDOW_RESERVED_COUNT;
+}
+
+/* As many as there is room for. */
+static void attach_pipes(hf_conn *conn) {
+  struct hf_object *handle = conn->handles;
+  for (; handle != NULL && conn->unattached_count > 0 && has_room(conn); handle = handle->next) {
+    if (handle->awaits_attach) {
+      Holdfast__PipeAttach arm = HOLDFAST__PIPE_ATTACH__INIT;
+      arm.end = handle->end;
+      submit_unanswered(conn, OPERATION(PIPE_ATTACH), handle->id, &arm.base);
+      handle->awaits_attach = false;
+      conn->unattached_count--;
+    }
+  }
+}
+
+/* The child's session holds nothing yet of what its handles name. */
+static void submit_inherited(hf_conn *conn) {
+  size_t count = 0;
+  for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    count++;
+  }
+  Holdfast__ObjectHold arm = HOLDFAST__OBJECT_HOLD__INIT;
+  arm.objects = count == 0 ? NULL : malloc(count * sizeof *arm.objects);
+  arm.skip_missing = true; /* somebody may have deleted one */
+  if (arm.objects != NULL) {
+    for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+      arm.objects[arm.n_objects++] = handle->id;
+    }
+    submit_unanswered(conn, OPERATION(OBJECT_HOLD), 0, &arm.base);
+    free(arm.objects);
+  }
+  conn->is_inherited = false;
+}
+
+void holds_become_child(hf_conn *conn) {
+  bool is_bare =
+      !conn->is_forked; /* what the parent was to give back, a copy of it has to as well */
+  conn->releases.count = is_bare ? 0 : conn->releases.count;
+  conn->is_inherited = is_bare;
+  conn->unattached_count = 0;
+  for (struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    near_become_child(handle);
+    handle->awaits_attach = is_bare && handle->is_attached;
+    conn->unattached_count += handle->awaits_attach;
+  }
+}
+
+bool holds_submit(hf_conn *conn) {
+  cancel_submit(conn);
+  if (conn->is_inherited && has_room(conn)) {
+    submit_inherited(conn);
+  }
+  if (!conn->is_inherited) {
+    attach_pipes(conn);
+  }
+  if (conn->releases.count > 0 && has_room(conn)) {
+    submit_releases(conn);
+  }
+  return !conn->is_inherited && conn->unattached_count == 0 && has_room(conn);
+}
+
+/* ---------------------------------------------------------------- handles */
+
+struct hf_object *handle_new(hf_conn *conn, uint64_t id, hf_kind kind) {
+  struct hf_object *handle = calloc(1, sizeof *handle);
+  if (handle == NULL) {
+    holds_release(conn, id);
+    return NULL;
+  }
+  handle->conn = conn;
+  handle->id = id;
+  handle->kind = kind;
+  handle->next = conn->handles;
+  if (conn->handles != NULL) {
+    conn->handles->previous = handle;
+  }
+  conn->handles = handle;
+  return handle;
+}
+
+void handle_free(struct hf_object *handle) {
+  hf_conn *conn = handle->conn;
+  *(handle->previous != NULL ? &handle->previous->next : &conn->handles) = handle->next;
+  if (handle->next != NULL) {
+    handle->next->previous = handle->previous;
+  }
+  conn->unattached_count -= handle->awaits_attach;
+  /* A child that never spoke to the server holds nothing there. */
+  if (!conn->is_inherited && !handle->near.is_left_behind) {
+    holds_release(conn, handle->id);
+  }
+  free(handle);
+}

@@ -1,0 +1,284 @@
+#include "client/src/connection/window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REQ_ID_BYTES 4
+#define AHEAD_ID 0x80fffffeu
+/* A slot's buffer beyond this is not kept. */
+#define SLOT_KEEP_BYTES 4096
+
+bool window_init(struct window *window) {
+  *window =
+      (struct window){.used_count_max = HF_WINDOW_COUNT_MAX, .parked_count_max = HF_IN_FLIGHT_MAX};
+  window->slots = calloc(WINDOW_SLOTS_MAX, sizeof *window->slots);
+  return window->slots != NULL;
+}
+
+void window_deinit(struct window *window) {
+  for (uint32_t i = 0; i < window->touched_count; i++) {
+    free(window->slots[i].frame);
+  }
+  free(window->slots);
+  free(window->ahead);
+  window->slots = NULL;
+  window->ahead = NULL;
+}
+
+void window_reset(struct window *window) {
+  while (window->oldest != NULL) {
+    window_remove(window, window->oldest);
+  }
+  window->last_sequence = 0;
+  window->also_count = 0;
+  window->unsent_offset = 0;
+  window->ahead_len = window->ahead_sent = 0;
+}
+
+/* Every reply up to this sequence was received. */
+static uint64_t acked(const struct window *window) {
+  return window->oldest != NULL ? window->oldest->sequence - 1 : window->last_sequence;
+}
+
+static bool reserve_frame(struct slot *slot, size_t size) {
+  if (slot->frame_capacity >= size) {
+    return true;
+  }
+  size_t capacity = size < 256 ? 256 : size;
+  free(slot->frame);
+  slot->frame = malloc(capacity);
+  slot->frame_capacity = slot->frame == NULL ? 0 : capacity;
+  return slot->frame != NULL;
+}
+
+static struct slot *free_slot(struct window *window) {
+  if (window->free == NULL) {
+    struct slot *slot = &window->slots[window->touched_count++];
+    slot->next = NULL;
+    window->free = slot;
+  }
+  return window->free;
+}
+
+/* Those that `acked` covers by now need not be told one by one. */
+static void forget_covered(struct window *window, uint64_t covered) {
+  uint32_t kept_count = 0;
+  for (uint32_t i = 0; i < window->also_count; i++) {
+    if (window->also[i] > covered) {
+      window->also[kept_count++] = window->also[i];
+    }
+  }
+  window->also_count = kept_count;
+}
+
+static void write_id(uint8_t *word, uint32_t id) {
+  word[0] = (uint8_t)(id >> 24);
+  word[1] = (uint8_t)(id >> 16);
+  word[2] = (uint8_t)(id >> 8);
+  word[3] = (uint8_t)id;
+}
+
+static void encode(struct window *window, struct slot *slot, enum sp_transport framing,
+                   const struct envelope *envelope) {
+  size_t head_len = sp_prefix_bytes(framing) + REQ_ID_BYTES;
+  uint32_t id = (uint32_t)(slot - window->slots) | 0x80000000u;
+  size_t body_len = envelope_write(slot->frame + head_len, envelope, slot->sequence, acked(window),
+                                   window->also, window->also_count);
+  sp_prefix_write(framing, slot->frame, REQ_ID_BYTES + body_len);
+  write_id(slot->frame + sp_prefix_bytes(framing), id);
+  slot->head_len = head_len;
+  slot->frame_len = head_len + body_len;
+  window->also_count = 0;
+}
+
+static void append(struct window *window, struct slot *slot) {
+  slot->next = NULL;
+  slot->previous = window->newest;
+  if (window->newest != NULL) {
+    window->newest->next = slot;
+  } else {
+    window->oldest = slot;
+  }
+  window->newest = slot;
+  if (window->unsent == NULL) {
+    window->unsent = slot;
+    window->unsent_offset = 0;
+  }
+}
+
+struct slot *window_add(struct window *window, enum sp_transport framing,
+                        const struct envelope *envelope) {
+  struct slot *slot = free_slot(window);
+  size_t head_len = sp_prefix_bytes(framing) + REQ_ID_BYTES;
+  forget_covered(window, acked(window));
+  if (!reserve_frame(slot, head_len + envelope_body_max(envelope, window->also_count))) {
+    return NULL;
+  }
+  window->free = slot->next;
+  slot->sequence = window->last_sequence + 1;
+  slot->call = NULL;
+  slot->operation = envelope->operation;
+  slot->was_sent = slot->is_silent = slot->may_wait = false;
+  slot->is_parked = slot->is_refused = false;
+  slot->withdrawal = WITHDRAWAL_NONE;
+  slot->withdraws = NULL;
+  encode(window, slot, framing, envelope);
+  window->last_sequence++;
+  window->used_count++;
+  append(window, slot);
+  return slot;
+}
+
+struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence) {
+  struct slot *slot = id < window->touched_count ? &window->slots[id] : NULL;
+  if (slot == NULL || slot->sequence == 0 || !slot->was_sent) {
+    return NULL;
+  }
+  return sequence == 0 || slot->sequence == sequence ? slot : NULL;
+}
+
+/* What the slot was to tell, nobody may have heard: a link can lose what was sent. */
+static void tell_again(struct window *window, const struct slot *slot) {
+  window->also_count +=
+      envelope_read_also(slot->frame + slot->head_len, window->also + window->also_count,
+                         HF_WINDOW_COUNT_MAX - window->also_count);
+}
+
+void window_remove(struct window *window, struct slot *slot) {
+  if (!slot->was_sent || slot->is_silent) {
+    tell_again(window, slot);
+  }
+  if (window->oldest != slot && window->also_count < HF_WINDOW_COUNT_MAX) {
+    window->also[window->also_count++] = slot->sequence;
+  }
+  if (window->unsent == slot) {
+    window->unsent = slot->next;
+    window->unsent_offset = 0;
+  }
+  *(slot->previous != NULL ? &slot->previous->next : &window->oldest) = slot->next;
+  *(slot->next != NULL ? &slot->next->previous : &window->newest) = slot->previous;
+  if (slot->frame_capacity > SLOT_KEEP_BYTES) {
+    free(slot->frame);
+    slot->frame = NULL;
+    slot->frame_capacity = 0;
+  }
+  window->due_count -= slot->withdrawal == WITHDRAWAL_DUE;
+  window->parked_count -= slot->is_parked;
+  window->refused_count -= slot->is_refused;
+  slot->sequence = 0;
+  slot->call = NULL;
+  slot->next = window->free;
+  window->free = slot;
+  window->used_count--;
+}
+
+bool window_has_abandoned(const struct window *window) {
+  const struct slot *slot = window->oldest;
+  while (slot != NULL && slot->call != NULL) {
+    slot = slot->next;
+  }
+  return slot != NULL;
+}
+
+int window_unsent(const struct window *window, struct iovec *parts, int part_count_max) {
+  size_t offset = window->unsent_offset;
+  int part_count = 0;
+  if (window->ahead_sent < window->ahead_len) {
+    parts[part_count++] =
+        (struct iovec){window->ahead + window->ahead_sent, window->ahead_len - window->ahead_sent};
+  }
+  for (struct slot *slot = window->unsent; slot != NULL && part_count < part_count_max;
+       slot = slot->next) {
+    parts[part_count++] = (struct iovec){slot->frame + offset, slot->frame_len - offset};
+    offset = 0;
+  }
+  return part_count;
+}
+
+void window_sent(struct window *window, size_t size) {
+  size_t ahead_left = window->ahead_len - window->ahead_sent;
+  size_t ahead = size < ahead_left ? size : ahead_left;
+  window->ahead_sent += ahead;
+  size -= ahead;
+  while (size > 0) {
+    struct slot *slot = window->unsent;
+    size_t left = slot->frame_len - window->unsent_offset;
+    slot->was_sent = true;
+    if (size < left) {
+      window->unsent_offset += size;
+      return;
+    }
+    size -= left;
+    window->unsent = slot->next;
+    window->unsent_offset = 0;
+    if (slot->is_silent) {
+      window_remove(window, slot);
+    }
+  }
+}
+
+void window_park(struct window *window, struct slot *slot) {
+  slot->is_parked = true;
+  window->parked_count++;
+}
+
+/* Without memory for it the requests go alone: those that the server refuses go once more. */
+static bool reserve_ahead(struct window *window, size_t size) {
+  if (window->ahead_capacity < size) {
+    free(window->ahead);
+    window->ahead = malloc(size);
+    window->ahead_capacity = window->ahead == NULL ? 0 : size;
+  }
+  return window->ahead_capacity >= size;
+}
+
+/* Its reply, should there be one, belongs to no slot. What it tells is told again by a request that
+ * is answered, since the link may lose it. */
+static void acknowledge_ahead(struct window *window, enum sp_transport framing) {
+  const struct envelope envelope = {.timeout_ms = -1,
+                                    .operation = HOLDFAST__REQUEST__OPERATION_ACKNOWLEDGE,
+                                    .packed = (const uint8_t *)""};
+  size_t head_len = sp_prefix_bytes(framing) + REQ_ID_BYTES;
+  window->ahead_len = window->ahead_sent = 0;
+  forget_covered(window, acked(window));
+  bool tells_nothing = acked(window) == 0 && window->also_count == 0;
+  if (window->unsent == NULL || tells_nothing ||
+      !reserve_ahead(window, head_len + envelope_body_max(&envelope, window->also_count))) {
+    return;
+  }
+  size_t body_len = envelope_write(window->ahead + head_len, &envelope, 0, acked(window),
+                                   window->also, window->also_count);
+  sp_prefix_write(framing, window->ahead, REQ_ID_BYTES + body_len);
+  write_id(window->ahead + sp_prefix_bytes(framing), AHEAD_ID);
+  window->ahead_len = head_len + body_len;
+}
+
+void window_rewind(struct window *window, enum sp_transport framing) {
+  window->unsent = window->oldest;
+  window->unsent_offset = 0;
+  for (struct slot *slot = window->oldest; slot != NULL; slot = slot->next) {
+    slot->is_refused = false;
+  }
+  window->refused_count = 0;
+  acknowledge_ahead(window, framing);
+}
+
+void window_refuse(struct window *window, struct slot *slot) {
+  window->refused_count += !slot->is_refused;
+  slot->is_refused = true;
+}
+
+bool window_resend_refused(struct window *window, enum sp_transport framing) {
+  struct slot *first = NULL;
+  if (window->unsent_offset > 0 || window->ahead_sent < window->ahead_len) {
+    return false;
+  }
+  for (struct slot *slot = window->newest; slot != NULL; slot = slot->previous) {
+    first = slot->is_refused ? slot : first;
+    slot->is_refused = false;
+  }
+  window->refused_count = 0;
+  window->unsent = first != NULL ? first : window->unsent;
+  acknowledge_ahead(window, framing);
+  return true;
+}

@@ -1,0 +1,172 @@
+#include "client/src/mapped/segments.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "client/src/transport/rings.h"
+#include "proto/base/clock.h"
+#include "proto/door.h"
+#include "proto/limits.h"
+
+/* The server has just answered a call; it won't take long. */
+#define FETCH_MS 500
+
+bool segments_are_wanted(hf_conn *conn) {
+  conn_lock(conn);
+  bool knows_door = conn->door[0] != '\0' && conn->is_door_proven;
+  conn_unlock(conn);
+  return conn->wants_local && knows_door;
+}
+
+/* ---------------------------------------------------------------- one of them */
+
+static void *map_memory(int memory_fd, uint64_t id, size_t bytes) {
+  int protection = id == CELL_LIFE_SEGMENT ? PROT_READ : PROT_READ | PROT_WRITE;
+  if (!rings_memory_is_sealed(memory_fd, bytes)) {
+    return NULL;
+  }
+  void *address = mmap(NULL, bytes, protection, MAP_SHARED, memory_fd, 0);
+  return address == MAP_FAILED ? NULL : address;
+}
+
+static void *ask_and_map(int door, uint64_t id, uint64_t deadline_ns, size_t *bytes) {
+  const struct door_hello hello = {.magic = DOOR_SEGMENT, .segment = id};
+  struct door_answer answer;
+  const char *why;
+  int descriptors[DOOR_DESCRIPTORS];
+  void *address = NULL;
+  if (rings_ask_door(door, &hello, deadline_ns, &answer, descriptors, &why) == 0 &&
+      descriptors[DOOR_MEMORY] >= 0) {
+    *bytes = answer.ring_bytes;
+    address = map_memory(descriptors[DOOR_MEMORY], id, *bytes);
+  }
+  rings_close_descriptors(descriptors);
+  return address;
+}
+
+static struct segment_map *fetch(const char *door_path, uint64_t id) {
+  struct segment_map *map = calloc(1, sizeof *map);
+  const char *why;
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), FETCH_MS);
+  int door = map != NULL ? rings_connect_door(door_path, deadline_ns, &why) : -1;
+  if (door >= 0) {
+    map->id = id;
+    map->address = ask_and_map(door, id, deadline_ns, &map->bytes);
+    close(door);
+  }
+  if (map != NULL && map->address == NULL) {
+    free(map);
+    return NULL;
+  }
+  return map;
+}
+
+static void free_maps(struct segment_map *map) {
+  while (map != NULL) {
+    struct segment_map *next = map->next;
+    if (!map->is_kept) {
+      munmap(map->address, map->bytes);
+    }
+    free(map);
+    map = next;
+  }
+}
+
+/* ---------------------------------------------------------------- all of them */
+
+static struct segment_map *find(const hf_conn *conn, uint64_t id) {
+  struct segment_map *map = conn->segments;
+  while (map != NULL && map->id != id) {
+    map = map->next;
+  }
+  return map;
+}
+
+struct segment_map *segments_use(hf_conn *conn, uint64_t id, uint64_t used_bytes) {
+  char door[CONN_DOOR_BYTES_MAX];
+  struct segment_map *fetched = NULL;
+  conn_lock(conn);
+  struct segment_map *found = find(conn, id);
+  if (found == NULL) {
+    memcpy(door, conn->door, sizeof door);
+    conn_unlock(conn);
+    fetched = fetch(door, id);
+    conn_lock(conn);
+    found = find(conn, id); /* another thread may have been faster */
+  }
+  if (found == NULL && fetched != NULL) {
+    fetched->next = conn->segments;
+    conn->segments = found = fetched;
+    fetched = NULL;
+  }
+  if (found != NULL) {
+    found->uses++;
+    found->is_arena |= used_bytes < found->bytes;
+  }
+  conn_unlock(conn);
+  free_maps(fetched);
+  return found;
+}
+
+static struct segment_map *take_unused(hf_conn *conn) {
+  struct segment_map *unused = NULL, **at = &conn->segments;
+  bool has_spare = false;
+  while (*at != NULL) {
+    struct segment_map *map = *at;
+    bool may_stay = map->is_arena && map->bytes <= HF_ARENA_BYTES && !has_spare;
+    if (map->uses == 0 && !may_stay) {
+      *at = map->next;
+      map->next = unused;
+      unused = map;
+    } else {
+      has_spare |= map->uses == 0;
+      at = &map->next;
+    }
+  }
+  return unused;
+}
+
+/* Much memory takes long to unmap: not under the mutex. */
+void segments_let_go(hf_conn *conn, struct segment_map *map) {
+  if (map == NULL) {
+    return;
+  }
+  conn_lock(conn);
+  struct segment_map *unused = --map->uses == 0 ? take_unused(conn) : NULL;
+  conn_unlock(conn);
+  free_maps(unused);
+}
+
+void segments_keep(hf_conn *conn, struct segment_map *map) {
+  conn_lock(conn);
+  map->is_kept = true;
+  conn_unlock(conn);
+}
+
+bool segments_has_kept(hf_conn *conn) {
+  conn_lock(conn);
+  const struct segment_map *map = conn->segments;
+  while (map != NULL && !map->is_kept) {
+    map = map->next;
+  }
+  conn_unlock(conn);
+  return map != NULL;
+}
+
+const struct cell_life *segments_life(hf_conn *conn) {
+  const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT, 0); /* for good */
+  return map != NULL && map->bytes >= sizeof(struct cell_life) ? map->address : NULL;
+}
+
+void segments_become_child(hf_conn *conn) {
+  for (struct segment_map *map = conn->segments; map != NULL; map = map->next) {
+    map->id = map->id == CELL_LIFE_SEGMENT ? 0 : map->id;
+    map->is_kept = false; /* for threads that are not here */
+  }
+}
+
+void segments_free_all(hf_conn *conn) {
+  free_maps(conn->segments);
+  conn->segments = NULL;
+}

@@ -1,0 +1,90 @@
+#include "client/src/objects/object.h"
+
+hf_status hf_barrier_open(hf_conn *conn, const char *name, uint64_t parties, hf_barrier **barrier) {
+  struct request request;
+  Holdfast__ObjectOpen arm;
+  object_open_of(&request, conn, &arm, name, HF_BARRIER);
+  arm.parties = parties;
+  return object_open(&request, &arm, barrier);
+}
+
+void hf_barrier_close(hf_barrier *barrier) {
+  hf_object_close(HF_AS_OBJECT(barrier));
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+static void wait_request(struct request *request, hf_barrier *barrier, int64_t timeout_ms,
+                         uint64_t *index, bool *acts) {
+  request_of(request, barrier, OPERATION(BARRIER_WAIT));
+  request_wait(request, timeout_ms);
+  request_ask(request, result_arrival, index, acts);
+}
+
+static hf_status send_done(hf_barrier *barrier) {
+  struct request request;
+  Holdfast__BarrierDone arm = HOLDFAST__BARRIER_DONE__INIT;
+  request_of(&request, barrier, OPERATION(BARRIER_DONE));
+  request.is_internal = true;
+  return request_send(&request, &arm.base);
+}
+
+static hf_status send_abort(hf_barrier *barrier, bool is_internal) {
+  struct request request;
+  Holdfast__BarrierAbort arm = HOLDFAST__BARRIER_ABORT__INIT;
+  request_of(&request, barrier, OPERATION(BARRIER_ABORT));
+  request.is_internal = is_internal;
+  return request_send(&request, &arm.base);
+}
+
+/* The others wait until the server is told. */
+static hf_status act(hf_barrier *barrier, bool (*action)(void *ctx), void *ctx) {
+  if (action(ctx)) {
+    return send_done(barrier);
+  }
+  hf_status status = send_abort(barrier, true);
+  return status == HF_OK ? error_reason(HF_REASON_BARRIER_BROKEN) : status;
+}
+
+static hf_status wait_and_act(hf_barrier *barrier, int64_t timeout_ms, bool (*action)(void *ctx),
+                              void *ctx, uint64_t *index) {
+  struct request request;
+  Holdfast__BarrierWait arm = HOLDFAST__BARRIER_WAIT__INIT;
+  uint64_t arrival = 0;
+  bool acts = false;
+  wait_request(&request, barrier, timeout_ms, &arrival, &acts);
+  request.is_now = true;
+  arm.has_action = true;
+  hf_status status = request_send(&request, &arm.base);
+  if (status == HF_OK && acts) {
+    status = act(barrier, action, ctx);
+  }
+  if (status == HF_OK && index != NULL) {
+    *index = arrival;
+  }
+  return status;
+}
+
+hf_status hf_barrier_wait(hf_barrier *barrier, int64_t timeout_ms, bool (*action)(void *ctx),
+                          void *ctx, uint64_t *index) {
+  struct request request;
+  Holdfast__BarrierWait arm = HOLDFAST__BARRIER_WAIT__INIT;
+  if (action != NULL) {
+    return wait_and_act(barrier, timeout_ms, action, ctx, index);
+  }
+  wait_request(&request, barrier, timeout_ms, index, NULL);
+  return request_send(&request, &arm.base);
+}
+
+/* ---------------------------------------------------------------- breaking */
+
+hf_status hf_barrier_abort(hf_barrier *barrier) {
+  return send_abort(barrier, false);
+}
+
+hf_status hf_barrier_reset(hf_barrier *barrier) {
+  struct request request;
+  Holdfast__BarrierReset arm = HOLDFAST__BARRIER_RESET__INIT;
+  request_of(&request, barrier, OPERATION(BARRIER_RESET));
+  return request_send(&request, &arm.base);
+}

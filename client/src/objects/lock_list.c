@@ -1,0 +1,114 @@
+/* Every lock that is held or waited for. */
+#include <stdlib.h>
+
+#include "client/src/call/paging.h"
+#include "client/src/objects/object.h"
+
+void hf_locks_free(struct hf_lock_info *locks, size_t count) {
+  for (size_t i = 0; locks != NULL && i < count; i++) {
+    free(locks[i].waiters);
+  }
+  free(locks);
+}
+
+static void copy_party(const Holdfast__Party *from, struct hf_party *party) {
+  *party = (struct hf_party){
+      .session = from->session, .caller = from->caller, .waited_ms = from->waited_ms};
+  result_copy_text(party->client, sizeof party->client, from->client);
+}
+
+static bool copy_waiters(const Holdfast__Lock *from, struct hf_lock_info *lock) {
+  if (from->n_waiters == 0) {
+    return true;
+  }
+  lock->waiters = calloc(from->n_waiters, sizeof *lock->waiters);
+  if (lock->waiters == NULL) {
+    return false;
+  }
+  lock->waiters_count = from->n_waiters;
+  for (size_t i = 0; i < from->n_waiters; i++) {
+    copy_party(from->waiters[i], &lock->waiters[i]);
+  }
+  return true;
+}
+
+static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
+  *lock = (struct hf_lock_info){
+      .id = from->object,
+      .kind = (hf_kind)from->kind,
+      .held = from->held,
+      .token = from->token,
+      .depth = from->depth,
+      .lease_ms = from->lease_ms,
+      .deadlocked = from->deadlocked,
+      .more_waiters = from->more_waiters,
+  };
+  result_copy_text(lock->name, sizeof lock->name, from->name);
+  if (from->holder != NULL) {
+    copy_party(from->holder, &lock->holder);
+  }
+  return copy_waiters(from, lock);
+}
+
+struct listing {
+  struct hf_lock_info *locks;
+  size_t count;
+  bool has_more, is_further;
+  uint64_t after; /* where the next page begins */
+};
+
+/* first: struct listing * */
+static hf_reason add_locks(hf_conn *conn, const Holdfast__Response *reply,
+                           const struct result *result) {
+  struct listing *listing = result->first;
+  (void)conn;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_LOCKS) {
+    return HF_REASON_BAD_REPLY;
+  }
+  size_t more_count = reply->locks->n_items;
+  struct hf_lock_info *locks =
+      realloc(listing->locks, (listing->count + more_count + 1) * sizeof *locks);
+  if (locks == NULL) {
+    return HF_REASON_NO_MEMORY;
+  }
+  listing->locks = locks;
+  for (size_t i = 0; i < more_count; i++) {
+    if (!copy_lock(reply->locks->items[i], &locks[listing->count])) {
+      return HF_REASON_NO_MEMORY;
+    }
+    listing->count++;
+  }
+  listing->has_more = reply->locks->more;
+  listing->is_further = reply->locks->after > listing->after;
+  listing->after = reply->locks->after;
+  return HF_REASON_NONE;
+}
+
+static hf_status list_page(hf_conn *conn, struct listing *listing) {
+  struct request request;
+  Holdfast__LockList arm = HOLDFAST__LOCK_LIST__INIT;
+  request_of_conn(&request, conn, OPERATION(LOCK_LIST));
+  request.is_now = true;
+  request_ask(&request, add_locks, listing, NULL);
+  arm.after = listing->after;
+  return request_send(&request, &arm.base);
+}
+
+hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count) {
+  struct listing listing = {.locks = NULL};
+  struct paging paging = paging_begin(conn);
+  do {
+    size_t before = listing.count;
+    hf_status status = list_page(conn, &listing);
+    if (status == HF_OK && listing.has_more) {
+      status = paging_check(&paging, listing.count - before, listing.is_further);
+    }
+    if (status != HF_OK) {
+      hf_locks_free(listing.locks, listing.count);
+      return status;
+    }
+  } while (listing.has_more);
+  *locks = listing.locks;
+  *count = listing.count;
+  return HF_OK;
+}

@@ -1,0 +1,64 @@
+/* What the inline functions of <holdfast/numbers.h> do when the element is not simply there. */
+#include "client/src/mapped/near.h"
+
+static bool is_value(const hf_object *object) {
+  return object->kind == HF_VALUE || object->kind == HF_RAW_VALUE;
+}
+
+/* The array's functions take a negative index for one from the end. */
+static int64_t index_of(size_t index) {
+  return index <= INT64_MAX ? (int64_t)index : INT64_MAX;
+}
+
+static hf_status get(hf_object *object, size_t index, hf_value *value) {
+  return is_value(object) ? hf_cell_get((hf_cell *)object, value)
+                          : hf_array_get((hf_array *)object, index_of(index), value);
+}
+
+static hf_value number_of(int access, const void *number) {
+  switch (access) {
+    case HF_ACCESS_I32:
+      return hf_int(*(const int32_t *)number);
+    case HF_ACCESS_I64:
+      return hf_int(*(const int64_t *)number);
+    default:
+      return hf_float(*(const double *)number);
+  }
+}
+
+void hf_number_fail_index(void) {
+  (void)error_reason(HF_REASON_BAD_INDEX);
+}
+
+hf_status hf_number_load(void *handle, size_t index, int access, void *number) {
+  hf_value value;
+  if (near_is_gathering(handle)) { /* the value would come after the number was taken from it */
+    return error_reason(HF_REASON_ALREADY_OPEN);
+  }
+  hf_status status = get(handle, index, &value);
+  return status == HF_OK ? near_take_number(&value, access, number) : status;
+}
+
+hf_status hf_number_store(void *handle, size_t index, int access, const void *number) {
+  hf_object *object = handle;
+  hf_value value = number_of(access, number);
+  return is_value(object) ? hf_cell_set(handle, value)
+                          : hf_array_set(handle, index_of(index), value);
+}
+
+hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous) {
+  hf_value value;
+  hf_status status = hf_cell_exchange(cell, number_of(access, number), &value);
+  return status == HF_OK ? near_take_number(&value, access, previous) : status;
+}
+
+hf_status hf_number_sum(void *handle, size_t index, int access, const void *amount, void *sum) {
+  hf_object *object = handle;
+  hf_value value, number = number_of(access, amount);
+  if (near_is_gathering(object)) {
+    return error_reason(HF_REASON_ALREADY_OPEN);
+  }
+  hf_status status = is_value(object) ? hf_cell_add(handle, number, &value)
+                                      : hf_array_add(handle, index_of(index), number, &value);
+  return status == HF_OK ? near_take_number(&value, access, sum) : status;
+}

@@ -1,0 +1,61 @@
+/* Calls on the connection itself: ping and the server's own numbers. */
+#include <stdio.h>
+
+#include "client/src/call/call.h"
+#include "proto/base/clock.h"
+
+hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns) {
+  struct request request;
+  Holdfast__Ping arm = HOLDFAST__PING__INIT;
+  request_of_conn(&request, conn, OPERATION(PING));
+  request.is_now = request.needs_reply = true;
+  uint64_t start_ns = clock_now_ns();
+  hf_status status = request_send(&request, &arm.base);
+  if (status == HF_OK && round_trip_ns != NULL) {
+    *round_trip_ns = clock_now_ns() - start_ns;
+  }
+  return status;
+}
+
+static void take_uses(struct hf_server_info *info, const Holdfast__Server *server) {
+  for (size_t i = 0; i < server->n_memory && info->memory_count < HF_MEMORY_USES_MAX; i++) {
+    const Holdfast__MemoryUse *use = server->memory[i];
+    struct hf_memory_use *taken = &info->memory[info->memory_count++];
+    snprintf(taken->name, sizeof taken->name, "%s", use->name);
+    taken->bytes = use->bytes;
+    taken->bytes_max = use->bytes_max;
+  }
+}
+
+static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
+                             const struct result *result) {
+  struct hf_server_info *info = result->first;
+  (void)conn;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_SERVER) {
+    return HF_REASON_BAD_REPLY;
+  }
+  const Holdfast__Server *server = reply->server;
+  *info = (struct hf_server_info){
+      .uptime_ms = server->uptime_ms,
+      .sessions = server->sessions,
+      .objects = server->objects,
+      .waiting = server->waiting,
+      .requests = server->requests,
+      .duplicates = server->duplicates,
+      .connections = server->connections,
+      .memory_bytes = server->memory_bytes,
+      .deadlocks = server->deadlocks,
+      .memory_bytes_max = server->memory_bytes_max,
+  };
+  take_uses(info, server);
+  snprintf(info->version, sizeof info->version, "%s", server->version);
+  return HF_REASON_NONE;
+}
+
+hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info) {
+  struct request request;
+  Holdfast__ServerInfo arm = HOLDFAST__SERVER_INFO__INIT;
+  request_of_conn(&request, conn, OPERATION(SERVER_INFO));
+  request_ask(&request, take_server, info, NULL);
+  return request_send(&request, &arm.base);
+}

@@ -1,0 +1,196 @@
+/* What is said at the door, and what is checked before the server's memory is mapped. */
+#include "client/src/transport/rings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proto/base/clock.h"
+#include "proto/door.h"
+#include "proto/limits.h"
+
+static int refuse(const char **why, const char *sentence, int error) {
+  *why = sentence;
+  return error;
+}
+
+/* Who can write to shared memory can make a process that locks a mutex there write wherever it
+ * likes: a robust mutex is in a list whose pointers lie beside it. So root goes to nobody else's. */
+static int check_server(int door, const char **why) {
+  struct ucred peer;
+  socklen_t len = sizeof peer;
+  if (getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+      (peer.uid == geteuid() || peer.uid == 0)) {
+    return 0;
+  }
+  return refuse(why,
+                geteuid() == 0 ? "the server there is another user's, and root shares memory with "
+                                 "root's servers only; run this as that user"
+                               : "the server there is another user's; run this as that user",
+                EPERM);
+}
+
+static int say_hello(int door, const struct door_hello *hello, const char **why) {
+  ssize_t sent = send(door, hello, sizeof *hello, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent == (ssize_t)sizeof *hello ? 0 : refuse(why, "the server hung up at the door", EPIPE);
+}
+
+/* Those that came along; there was no room for more. */
+static void take_descriptors(struct msghdr *message, int *descriptors) {
+  struct cmsghdr *header = CMSG_FIRSTHDR(message);
+  if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+    memcpy(descriptors, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+  }
+}
+
+static int hear_answer(int door, uint64_t deadline_ns, struct door_answer *answer, int *descriptors,
+                       const char **why) {
+  struct iovec part = {answer, sizeof *answer};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(DOOR_DESCRIPTORS * sizeof(int))];
+  } control;
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = CMSG_LEN(DOOR_DESCRIPTORS * sizeof(int))};
+  ssize_t received;
+  while (descriptor_wait(door, POLLIN, deadline_ns) == 0) {
+    if (clock_now_ns() >= deadline_ns) {
+      return refuse(why, "the server did not answer at the door in time", ETIMEDOUT);
+    }
+  }
+  do {
+    received = recvmsg(door, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  } while (received < 0 && errno == EINTR);
+  if (received <= 0) {
+    return refuse(why, "the server hung up at the door", ECONNRESET);
+  }
+  take_descriptors(&message, descriptors);
+  if (received != (ssize_t)sizeof *answer || answer->magic != DOOR_MAGIC) {
+    return refuse(why, "what answers at the door is no holdfastd of this version", EPROTO);
+  }
+  return 0;
+}
+
+static int check_answer(const struct door_answer *answer, const char **why) {
+  switch (answer->status) {
+    case DOOR_WELCOME:
+      return 0;
+    case DOOR_NOT_ALLOWED:
+      return refuse(why, "the server shares memory with its own user only; run this as that user",
+                    EACCES);
+    case DOOR_FULL:
+      return refuse(why, "the server shares memory with as many as it may already", EAGAIN);
+    case DOOR_NO_MEMORY:
+      return refuse(why, "the server has no memory to share", ENOMEM);
+    case DOOR_NO_SEGMENT:
+      return refuse(why, "the server shares no such segment", ENOENT);
+    default:
+      return refuse(why, "the server does not understand this library's hello", EPROTO);
+  }
+}
+
+/* That nobody can pull it away: a shrunk file is a SIGBUS for whoever reads there. */
+bool rings_memory_is_sealed(int memory_fd, size_t size) {
+  const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  struct stat status;
+  return (fcntl(memory_fd, F_GET_SEALS) & seals) == seals && fcntl(memory_fd, F_GET_SEALS) != -1 &&
+         fstat(memory_fd, &status) == 0 && status.st_size == (off_t)size;
+}
+
+static bool is_ring_size(uint64_t size) {
+  return size > 0 && size <= HF_RING_BYTES_MAX && (size & (size - 1)) == 0;
+}
+
+static struct rings *map_rings(int memory_fd, uint64_t ring_bytes, const char **why) {
+  if (!is_ring_size(ring_bytes) || !rings_memory_is_sealed(memory_fd, segment_bytes(ring_bytes))) {
+    errno = refuse(why, "the memory the server shares is not sealed", EPROTO);
+    return NULL;
+  }
+  size_t size = segment_bytes(ring_bytes);
+  struct rings *rings = calloc(1, sizeof *rings);
+  void *mapped = rings == NULL ? MAP_FAILED
+                               : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
+  if (mapped == MAP_FAILED) {
+    free(rings);
+    errno = refuse(why, "out of memory", ENOMEM);
+    return NULL;
+  }
+  uint8_t *data = (uint8_t *)mapped + SEGMENT_DATA_OFFSET;
+  rings->segment = mapped;
+  rings->segment_bytes = size;
+  ring_init_writer(&rings->requests, &rings->segment->requests, data, ring_bytes);
+  ring_init_reader(&rings->replies, &rings->segment->replies, data + ring_bytes, ring_bytes);
+  return rings;
+}
+
+int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char **why) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", door_path);
+  int door = connect_socket((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET,
+                            deadline_ns);
+  if (door < 0) {
+    *why = errno == EACCES || errno == EPERM ? "this user may not go to the server's door"
+           : errno == ENOENT ? "there is no door beside the server's ipc socket as seen from here"
+                             : "nobody answers at the server's door";
+  }
+  return door;
+}
+
+int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
+                   struct door_answer *answer, int *descriptors, const char **why) {
+  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+    descriptors[i] = -1;
+  }
+  int error = check_server(door, why);
+  error = error != 0 ? error : say_hello(door, hello, why);
+  error = error != 0 ? error : hear_answer(door, deadline_ns, answer, descriptors, why);
+  return error != 0 ? error : check_answer(answer, why);
+}
+
+void rings_close_descriptors(const int *descriptors) {
+  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+    if (descriptors[i] >= 0) {
+      close(descriptors[i]);
+    }
+  }
+}
+
+struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol own,
+                         uint64_t deadline_ns, const char **why) {
+  struct door_answer answer;
+  struct rings *rings = NULL;
+  const struct door_hello hello = {
+      .magic = DOOR_MAGIC, .protocol = (uint32_t)own, .framing = (uint32_t)framing};
+  int descriptors[DOOR_DESCRIPTORS];
+  int error = rings_ask_door(door, &hello, deadline_ns, &answer, descriptors, why);
+  if (error == 0 && descriptors[DOOR_BELL] < 0) {
+    error = refuse(why, "this process may not have more descriptors", EMFILE);
+  } else if (error == 0) {
+    rings = map_rings(descriptors[DOOR_MEMORY], answer.ring_bytes, why);
+    error = errno;
+  }
+  if (rings != NULL) {
+    rings->is_one_way = own == SP_PUSH;
+    rings->bell = descriptors[DOOR_BELL];
+    descriptors[DOOR_BELL] = -1;
+  }
+  rings_close_descriptors(descriptors);
+  errno = error;
+  return rings;
+}
+
+void rings_free(struct rings *rings) {
+  munmap(rings->segment, rings->segment_bytes);
+  close(rings->bell);
+  free(rings);
+}

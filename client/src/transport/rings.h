@@ -1,0 +1,50 @@
+/* A pair of rings in memory shared with the server, from the door to the last byte.
+ *
+ * layer   client, part of transport
+ * threads as transport.h says of links
+ * source  proto/segment_layout.h, proto/door.h
+ */
+#ifndef HF_CLIENT_RINGS_H
+#define HF_CLIENT_RINGS_H
+
+#include "client/src/transport/transport.h"
+#include "proto/ring.h"
+
+/* Whether something that costs time is worth trying: after each failure in a row it is left out
+ * twice as often. */
+struct patience {
+  uint32_t misses; /* in a row */
+  uint32_t skips;  /* times that it is still to be left out */
+};
+
+struct rings {
+  struct segment *segment;
+  size_t segment_bytes;
+  int bell; /* an eventfd: wakes the server */
+  struct ring_end requests, replies;
+  bool is_one_way;                       /* no replies: one thread alone waits, for room */
+  atomic_bool is_over;                   /* the server left, or the link was cut */
+  atomic_bool has_woken;                 /* since the last wait: the server was asleep */
+  struct patience awake, asleep, yields; /* the waiting thread's */
+  uint32_t told_cpu;                     /* the same; the server thinks that it runs there */
+};
+
+/* Says hello over a connected door and maps what it gets. NULL: errno, and *why for people. */
+struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol own,
+                         uint64_t deadline_ns, const char **why);
+void rings_free(struct rings *rings);
+
+struct door_hello;
+struct door_answer;
+/* Says hello over a connected door and hears the answer. 0, or an errno and *why for people.
+ * out descriptors  DOOR_DESCRIPTORS of them, what came along and -1, also on failure; the caller's,
+ *                  who calls rings_close_descriptors for what is left of them */
+int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
+                   struct door_answer *answer, int *descriptors, const char **why);
+void rings_close_descriptors(const int *descriptors);
+/* Whether nobody can change the memory's size, which is that. */
+bool rings_memory_is_sealed(int memory_fd, size_t size);
+/* Connects to the server's door of that path. A descriptor, or -1, errno and *why. */
+int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char **why);
+
+#endif

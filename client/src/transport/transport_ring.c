@@ -1,0 +1,294 @@
+/* Shared memory as a transport: bytes go through rings, the door's socket wakes and ends.
+ *
+ * source  measured: two processes that are awake hand a message over in well under a microsecond;
+ *         waking one takes ten times that on its own processor, and fifty times on another. So a
+ *         thread whose server runs on another processor looks for the reply for some microseconds,
+ *         as long as that has paid lately; one that keeps its server from running yields, then
+ *         naps. What did not pay is tried less and less often, but never given up: two sides that
+ *         both sleep would not find back to being both awake.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/src/transport/rings.h"
+#include "proto/base/clock.h"
+
+/* Within this comes the reply of a server that is awake; and of one that was woken. */
+#define SPIN_NS 10000
+#define WOKEN_SPIN_NS 60000
+/* How long a thread sleeps where it can be woken fastest. */
+#define NAP_NS 2000000
+#define LOOKS_PER_CLOCK 32
+/* Longer than a server needs that has the processor to itself. */
+#define YIELD_NS 200000
+/* What failed so many times in a row, or more, is left out 2^n - 1 times: it costs microseconds;
+ * or milliseconds. */
+#define LOOK_SHIFT_MAX 6
+#define YIELD_SHIFT_MAX 13
+
+/* ---------------------------------------------------------------- bytes */
+
+static void knock(const struct rings *rings) {
+  const uint64_t one = 1;
+  ssize_t written = write(rings->bell, &one, sizeof one);
+  (void)written; /* a full counter has knocked often enough */
+}
+
+/* What it said is in the rings. Should there be more knocks, the next wait ends early. */
+static void take_knock(const struct link *link) {
+  char knock;
+  ssize_t received = recv(link->fd, &knock, sizeof knock, MSG_DONTWAIT);
+  if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) {
+    atomic_store(&link->rings->is_over, true);
+  }
+}
+
+/* The eventfd does not tell that the server left. Who waits for a reply hears it; who sends one way
+ * may never wait, so it looks. */
+static void wake_server(const struct link *link) {
+  struct rings *rings = link->rings;
+  if (ring_must_wake_reader(&rings->requests) != RING_BELL_NONE) {
+    knock(rings);
+    atomic_store_explicit(&rings->has_woken, true, memory_order_relaxed);
+    if (rings->is_one_way) {
+      take_knock(link);
+    }
+  }
+}
+
+static ssize_t send_parts(const struct link *link, struct iovec *parts, int part_count) {
+  struct rings *rings = link->rings;
+  size_t total = 0, sent = 1;
+  for (int i = 0; i < part_count && sent > 0; i++) {
+    sent = ring_write(&rings->requests, parts[i].iov_base, parts[i].iov_len);
+    if (sent == RING_BROKEN) {
+      errno = EPROTO;
+      return -1;
+    }
+    total += sent;
+    sent = sent == parts[i].iov_len ? 1 : 0;
+  }
+  if (total > 0) {
+    wake_server(link);
+  }
+  if (atomic_load_explicit(&rings->is_over, memory_order_relaxed)) {
+    errno = EPIPE;
+    return -1;
+  }
+  if (total == 0) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return (ssize_t)total;
+}
+
+static ssize_t receive(const struct link *link, void *data, size_t capacity) {
+  struct rings *rings = link->rings;
+  bool is_over = atomic_load(&rings->is_over); /* before looking: what came earlier is still read */
+  size_t received = ring_read(&rings->replies, data, capacity);
+  if (received == RING_BROKEN) {
+    errno = EPROTO;
+    return -1;
+  }
+  if (received == 0) {
+    errno = EAGAIN;
+    return is_over ? 0 : -1;
+  }
+  if (ring_must_wake_writer(&rings->replies)) {
+    knock(rings);
+  }
+  return (ssize_t)received;
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+static short events_now(const struct rings *rings, short events) {
+  short found = 0;
+  if ((events & POLLIN) != 0 && ring_seems_readable(&rings->replies)) {
+    found |= POLLIN;
+  }
+  if ((events & POLLOUT) != 0 && ring_seems_writable(&rings->requests)) {
+    found |= POLLOUT;
+  }
+  if (atomic_load_explicit(&rings->is_over, memory_order_relaxed)) {
+    found |= POLLIN | POLLHUP;
+  }
+  return found;
+}
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+static short spin(const struct rings *rings, short events, uint64_t span_ns) {
+  uint64_t until_ns = 0;
+  do {
+    for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
+      short found = events_now(rings, events);
+      if (found != 0) {
+        return found;
+      }
+      relax();
+    }
+    until_ns = until_ns == 0 ? clock_now_ns() + span_ns : until_ns;
+  } while (clock_now_ns() < until_ns);
+  return 0;
+}
+
+static bool is_worth_trying(struct patience *patience) {
+  if (patience->skips > 0) {
+    patience->skips--;
+    return false;
+  }
+  return true;
+}
+
+static void note_outcome(struct patience *patience, bool has_paid, uint32_t shift_max) {
+  uint32_t misses = patience->misses < shift_max ? patience->misses + 1 : shift_max;
+  patience->misses = has_paid ? 0 : misses;
+  patience->skips = (1u << patience->misses) - 1;
+}
+
+/* The server runs elsewhere. */
+static short look_for_reply(const struct rings *rings, short events, struct patience *patience,
+                            uint64_t span_ns) {
+  if (!is_worth_trying(patience)) {
+    return 0;
+  }
+  short found = spin(rings, events, span_ns);
+  note_outcome(patience, found != 0, LOOK_SHIFT_MAX);
+  return found;
+}
+
+/* The server has to run here. A third program that does so instead may keep the processor for a
+ * whole slice. */
+static short yield(struct rings *rings, short events) {
+  if (!is_worth_trying(&rings->yields)) {
+    return 0;
+  }
+  uint64_t began_ns = clock_now_ns();
+  sched_yield();
+  note_outcome(&rings->yields, clock_now_ns() - began_ns < YIELD_NS, YIELD_SHIFT_MAX);
+  return events_now(rings, events);
+}
+
+/* For a little while, because here it isn't heard that the server left, that the link was cut, or
+ * that `other` is readable; not when room is waited for too. */
+static short nap(struct rings *rings, uint64_t deadline_ns) {
+  uint64_t until_ns = clock_now_ns() + NAP_NS;
+  ring_announce_sleep(&rings->replies, RING_BELL_FUTEX);
+  short found = events_now(rings, POLLIN);
+  if (found == 0) {
+    ring_sleep(&rings->replies, until_ns < deadline_ns ? until_ns : deadline_ns);
+    found = events_now(rings, POLLIN);
+  }
+  ring_withdraw_sleep(&rings->replies);
+  return found;
+}
+
+/* A thread that waits for room alone leaves knocks to the one that waits for replies. May answer 0
+ * before the deadline. */
+static short sleep_for(const struct link *link, short events, int other, bool *is_other,
+                       uint64_t deadline_ns) {
+  struct rings *rings = link->rings;
+  if ((events & POLLIN) != 0) {
+    ring_announce_sleep(&rings->replies, RING_BELL_KNOCK);
+  }
+  if ((events & POLLOUT) != 0) {
+    ring_announce_wait(&rings->requests);
+  }
+  short found = events_now(rings, events);
+  if (found == 0) {
+    short door = descriptor_wait_or(link->fd, POLLIN, other, is_other, deadline_ns);
+    if (door != 0 && ((events & POLLIN) != 0 || rings->is_one_way)) {
+      take_knock(link);
+    } else if ((door & (POLLHUP | POLLERR)) != 0) {
+      atomic_store(&rings->is_over, true);
+    }
+    found = events_now(rings, events);
+  }
+  if ((events & POLLIN) != 0) {
+    ring_withdraw_sleep(&rings->replies);
+  }
+  return found;
+}
+
+/* Where we run, for the server that would wait for our next request. */
+static uint32_t tell_cpu(struct rings *rings) {
+  uint32_t cpu = (uint32_t)sched_getcpu();
+  if (cpu != rings->told_cpu) {
+    rings->told_cpu = cpu;
+    ring_tell_cpu(&rings->replies, cpu);
+  }
+  return cpu;
+}
+
+static short await_reply(struct rings *rings, short events, uint64_t deadline_ns) {
+  bool has_woken = atomic_exchange_explicit(&rings->has_woken, false, memory_order_relaxed);
+  short found = 0;
+  if (ring_reader_is_on(&rings->requests, tell_cpu(rings))) {
+    found = yield(rings, events);
+  } else {
+    found = has_woken ? look_for_reply(rings, events, &rings->asleep, WOKEN_SPIN_NS)
+                      : look_for_reply(rings, events, &rings->awake, SPIN_NS);
+  }
+  return found == 0 && events == POLLIN && !rings->is_one_way ? nap(rings, deadline_ns) : found;
+}
+
+static short await(const struct link *link, short events, int other, bool *is_other,
+                   uint64_t deadline_ns) {
+  struct rings *rings = link->rings;
+  short found = events_now(rings, events);
+  if (found == 0 && (events & POLLIN) != 0 && deadline_ns != 0) {
+    found = await_reply(rings, events, deadline_ns);
+  }
+  bool is_late = false;
+  while (found == 0 && !is_late) {
+    found = sleep_for(link, events, other, is_other, deadline_ns);
+    /* Elsewhere a knock may be meant for another thread's work, which the caller knows. */
+    is_late = *is_other || !rings->is_one_way || clock_now_ns() >= deadline_ns;
+  }
+  return found;
+}
+
+/* ---------------------------------------------------------------- life */
+
+static void cut(const struct link *link) {
+  atomic_store(&link->rings->is_over, true);
+  shutdown(link->fd, SHUT_RDWR);
+}
+
+static void close_rings(const struct link *link) {
+  close(link->fd);
+  rings_free(link->rings);
+}
+
+int link_open_local(struct link *link, const char *door_path, enum sp_transport framing,
+                    enum sp_protocol own, uint64_t deadline_ns, const char **why) {
+  int door = rings_connect_door(door_path, deadline_ns, why);
+  if (door < 0) {
+    return errno;
+  }
+  struct rings *rings = rings_open(door, framing, own, deadline_ns, why);
+  if (rings == NULL) {
+    int error = errno;
+    close(door);
+    return error;
+  }
+  *link = (struct link){&transport_ring, door, rings};
+  return 0;
+}
+
+const struct transport transport_ring = {
+    .name = "shared memory",
+    .send = send_parts,
+    .recv = receive,
+    .wait = await,
+    .cut = cut,
+    .close = close_rings,
+};

@@ -1,0 +1,210 @@
+/* tcp:// and ipc:// over plain sockets: no threads, nothing that a fork could break. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/src/transport/race.h"
+#include "client/src/transport/transport.h"
+#include "proto/base/clock.h"
+
+#define HOST_BYTES_MAX RESOLVE_HOST_BYTES_MAX
+
+int connect_socket(const struct sockaddr *address, socklen_t address_len, int type,
+                   uint64_t deadline_ns) {
+  int fd = socket(address->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) {
+    return -1;
+  }
+  int error = connect(fd, address, address_len) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) {
+    socklen_t error_len = sizeof error;
+    while (descriptor_wait(fd, POLLOUT, deadline_ns) == 0 && clock_now_ns() < deadline_ns) {
+    }
+    if (descriptor_wait(fd, POLLOUT, 0) == 0) {
+      error = ETIMEDOUT;
+    } else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0) {
+      error = errno;
+    }
+  }
+  if (error != 0) {
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
+}
+
+/* ---------------------------------------------------------------- tcp */
+
+/* HOST:PORT or [IPV6]:PORT. */
+static bool split_host(const char *address, char host[HOST_BYTES_MAX], const char **port) {
+  const char *end = strrchr(address, ':');
+  const char *begin = address;
+  if (end == NULL) {
+    return false;
+  }
+  *port = end + 1;
+  if (*begin == '[' && end > begin && end[-1] == ']') {
+    begin++;
+    end--;
+  }
+  size_t host_len = (size_t)(end - begin);
+  if (host_len == 0 || host_len >= HOST_BYTES_MAX) {
+    return false;
+  }
+  memcpy(host, begin, host_len);
+  host[host_len] = '\0';
+  return true;
+}
+
+static bool is_tcp_address(const char *address) {
+  char host[HOST_BYTES_MAX];
+  const char *port;
+  char *end;
+  if (!split_host(address, host, &port) || *port < '0' || *port > '9') {
+    return false;
+  }
+  unsigned long number = strtoul(port, &end, 10);
+  return *end == '\0' && number > 0 && number <= 65535;
+}
+
+/* The kernel asks a silent peer, and gives up on one that no longer acknowledges. */
+static void notice_dead_peer(int fd, int64_t dead_after_ms) {
+  const int on = 1;
+  const int idle_s = 5, interval_s = 2, probe_count = 3;
+  const unsigned int unacknowledged_ms =
+      dead_after_ms < 60000 ? (unsigned int)dead_after_ms : 60000;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probe_count, sizeof probe_count);
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
+static void swap(struct address *a, struct address *b) {
+  struct address kept = *a;
+  *a = *b;
+  *b = kept;
+}
+
+static bool is_address(const struct address *a, const struct address *b) {
+  return a->len > 0 && a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
+}
+
+/* The others stay in the resolver's order, but for the two that change places. */
+static void put_in_order(struct addresses *found, const struct dialling *dialling) {
+  size_t last = found->count - 1;
+  for (size_t i = 0; i <= last; i++) {
+    if (is_address(&found->items[i], &dialling->worked)) {
+      swap(&found->items[i], &found->items[0]);
+    }
+  }
+  for (size_t i = 0; i < last; i++) {
+    if (is_address(&found->items[i], &dialling->shunned)) {
+      swap(&found->items[i], &found->items[last]);
+    }
+  }
+}
+
+/* A silent resolver keeps nobody from where the server was. */
+static int find_addresses(const char *host, const char *port, const struct dialling *dialling,
+                          struct addresses *found) {
+  bool has_worked = dialling->worked.len > 0;
+  uint64_t deadline_ns = dialling->deadline_ns;
+  uint64_t short_ns = clock_deadline_ns(clock_now_ns(), RACE_NEXT_AFTER_MS);
+  if (has_worked && short_ns < deadline_ns) {
+    deadline_ns = short_ns;
+  }
+  int error = resolve(host, port, dialling->cancel_fd, deadline_ns, found);
+  if (error == DIAL_RESOLVER_SILENT && has_worked) {
+    *found = (struct addresses){.count = 1, .items = {dialling->worked}};
+    error = 0;
+  }
+  return error;
+}
+
+static int dial_tcp(const char *address, struct dialling *dialling) {
+  struct addresses found;
+  char host[HOST_BYTES_MAX];
+  const char *port;
+  size_t winner = 0;
+  int error = split_host(address, host, &port) ? find_addresses(host, port, dialling, &found)
+                                               : EHOSTUNREACH;
+  if (error != 0) {
+    errno = error;
+    return -1;
+  }
+  put_in_order(&found, dialling);
+  int fd = race(&found, dialling->cancel_fd, dialling->deadline_ns, &winner);
+  if (fd >= 0) {
+    dialling->chosen = found.items[winner];
+    dialling->has_others = found.count > 1;
+    notice_dead_peer(fd, dialling->dead_after_ms);
+  }
+  return fd;
+}
+
+/* ---------------------------------------------------------------- ipc */
+
+static bool is_ipc_address(const char *address) {
+  struct sockaddr_un socket_address;
+  return *address != '\0' && strlen(address) < sizeof socket_address.sun_path;
+}
+
+static int dial_ipc(const char *address, struct dialling *dialling) {
+  struct sockaddr_un socket_address = {.sun_family = AF_UNIX};
+  snprintf(socket_address.sun_path, sizeof socket_address.sun_path, "%s", address);
+  return connect_socket((const struct sockaddr *)&socket_address, sizeof socket_address,
+                        SOCK_STREAM, dialling->deadline_ns);
+}
+
+/* ---------------------------------------------------------------- both */
+
+static ssize_t send_parts(const struct link *link, struct iovec *parts, int part_count) {
+  ssize_t sent;
+  do {
+    if (part_count == 1) {
+      sent = send(link->fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)part_count};
+      sent = sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+static ssize_t receive(const struct link *link, void *data, size_t capacity) {
+  ssize_t received;
+  do {
+    received = recv(link->fd, data, capacity, MSG_DONTWAIT);
+  } while (received < 0 && errno == EINTR);
+  return received;
+}
+
+static short await(const struct link *link, short events, int other, bool *is_other,
+                   uint64_t deadline_ns) {
+  return descriptor_wait_or(link->fd, events, other, is_other, deadline_ns);
+}
+
+static void cut(const struct link *link) {
+  shutdown(link->fd, SHUT_RDWR);
+}
+
+static void close_socket(const struct link *link) {
+  close(link->fd);
+}
+
+const struct transport transport_tcp = {"tcp://", "tcp",       SP_TCP,  is_tcp_address,
+                                        dial_tcp, send_parts,  receive, await,
+                                        cut,      close_socket};
+const struct transport transport_ipc = {"ipc://", "ipc",       SP_IPC,  is_ipc_address,
+                                        dial_ipc, send_parts,  receive, await,
+                                        cut,      close_socket};
