@@ -18,6 +18,7 @@
 #include "client/src/connection/fork.h"
 #include "client/src/connection/inherit.h"
 #include "client/src/mapped/segments.h"
+#include "client/src/transport/dial_error.h"
 #include "proto/base/clock.h"
 #include "proto/door.h"
 #include "proto/text.h"

@@ -12,6 +12,8 @@
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/conn.h"
 #include "client/src/connection/inherit.h"
+#include "client/src/transport/descriptor.h"
+#include "client/src/transport/dial_error.h"
 #include "proto/base/clock.h"
 #include "proto/machine.h"
 #include "proto/wire.h"

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "client/src/transport/transport.h"
+#include "client/src/transport/descriptor.h"
 #include "proto/base/clock.h"
 
 struct racer {

@@ -2,7 +2,7 @@
  *
  * source  RFC 8305, happy eyeballs: an attempt that is silent for a quarter of a second gets company
  *         by one at the next address, and the first to succeed is it
- * layer   client, part of transport
+ * layer   client, transport
  */
 #ifndef HF_CLIENT_RACE_H
 #define HF_CLIENT_RACE_H

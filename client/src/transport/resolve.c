@@ -15,7 +15,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "client/src/transport/transport.h"
+#include "client/src/transport/descriptor.h"
+#include "client/src/transport/dial_error.h"
 #include "proto/base/clock.h"
 
 #define HOSTS_PATH "/etc/hosts"

@@ -12,7 +12,7 @@
  * forked child may not call getaddrinfo when its parent has threads; a helper program has to be found
  * and started wherever the library is; SIGALRM belongs to the program.
  *
- * layer   client, part of transport
+ * layer   client, transport
  * threads any; a forked child forgets its parent's searches
  */
 #ifndef HF_CLIENT_RESOLVE_H

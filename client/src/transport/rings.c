@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "client/src/transport/descriptor.h"
 #include "proto/base/clock.h"
 #include "proto/door.h"
 #include "proto/limits.h"

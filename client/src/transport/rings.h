@@ -1,6 +1,6 @@
 /* A pair of rings in memory shared with the server, from the door to the last byte.
  *
- * layer   client, part of transport
+ * layer   client, transport
  * threads as transport.h says of links
  * source  proto/segment_layout.h, proto/door.h
  */

@@ -1,40 +1,10 @@
 #include "client/src/transport/transport.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
 #include "proto/base/clock.h"
-
-const struct transport *transport_find(const char *url, const char **address) {
-  static const struct transport *const all[] = {&transport_tcp, &transport_ipc};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    size_t scheme_len = strlen(all[i]->scheme);
-    if (strncmp(url, all[i]->scheme, scheme_len) == 0) {
-      *address = url + scheme_len;
-      return all[i]->is_address(*address) ? all[i] : NULL;
-    }
-  }
-  return NULL;
-}
-
-const char *dial_error_text(int error) {
-  switch (error) {
-    case DIAL_UNKNOWN_HOST:
-      return "unknown host: no address is known for that name";
-    case DIAL_RESOLVER_SILENT:
-      return "the resolver does not answer what the host's address is";
-    case DIAL_RESOLVER_FAILS:
-      return "the resolver can't find out the host's address now";
-    case DIAL_PUT_OFF:
-      return "the server is there, but does not take the session now";
-    case EPROTO:
-      return "what listens there is not holdfastd";
-    default:
-      return strerror(error);
-  }
-}
 
 static bool is_same_address(const struct address *a, const struct address *b) {
   return a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
@@ -52,30 +22,6 @@ void dialling_note(struct dialling *dialling, bool has_worked) {
     dialling->worked.len =
         is_same_address(&dialling->worked, &dialling->chosen) ? 0 : dialling->worked.len;
   }
-}
-
-int poll_timeout_ms(uint64_t deadline_ns) {
-  if (deadline_ns == CLOCK_NEVER) {
-    return -1;
-  }
-  uint64_t now_ns = clock_now_ns();
-  if (now_ns >= deadline_ns) {
-    return 0;
-  }
-  uint64_t left_ms = (deadline_ns - now_ns + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS;
-  return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
-}
-
-short descriptor_wait_or(int fd, short events, int other, bool *is_other, uint64_t deadline_ns) {
-  struct pollfd descriptors[] = {{.fd = fd, .events = events}, {.fd = other, .events = POLLIN}};
-  int count = poll(descriptors, 2, poll_timeout_ms(deadline_ns));
-  *is_other = count > 0 && descriptors[1].revents != 0;
-  return count > 0 ? descriptors[0].revents : 0;
-}
-
-short descriptor_wait(int fd, short events, uint64_t deadline_ns) {
-  bool is_other;
-  return descriptor_wait_or(fd, events, -1, &is_other, deadline_ns);
 }
 
 short link_wait_or(const struct link *link, short events, int other, bool *is_other,

@@ -1,10 +1,10 @@
 /* Transports: how frames of the scalability protocols reach a server.
  *
- * layer   client; knows nothing of sessions and calls
+ * layer   client, transport; knows nothing of sessions and calls
  * threads A link is used by one thread at a time, except link_send, link_cut and a link_wait for
  *         POLLOUT, which may run while another thread waits or receives.
  *
- * To add a transport: a table like transport_tcp, and a row in transport_find.
+ * To add a transport: a table like transport_tcp, and a row in transports.c.
  */
 #ifndef HF_CLIENT_TRANSPORT_H
 #define HF_CLIENT_TRANSPORT_H
@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -21,16 +20,6 @@
 
 struct transport;
 struct rings;
-
-/* Why nothing could be dialled, beside errno's numbers. */
-enum dial_error {
-  DIAL_UNKNOWN_HOST = 1 << 16,
-  DIAL_RESOLVER_SILENT,
-  DIAL_RESOLVER_FAILS,
-  DIAL_PUT_OFF, /* the server was there, and wants another attempt */
-};
-/* For people; of an errno too. Static, or the C library's. */
-const char *dial_error_text(int error);
 
 /* An attempt to connect, and what earlier ones have shown. */
 struct dialling {
@@ -97,15 +86,6 @@ void link_cut(const struct link *link);
 short link_wait(const struct link *link, short events, uint64_t deadline_ns);
 /* The same; comes back also when the other descriptor (-1: none) is readable. */
 short link_wait_or(const struct link *link, short events, int other, bool *is_other,
-                   uint64_t deadline_ns);
-/* The same for a bare descriptor. */
-short descriptor_wait_or(int fd, short events, int other, bool *is_other, uint64_t deadline_ns);
-/* For poll(2): rounded up, so that a wait never ends before its deadline. */
-int poll_timeout_ms(uint64_t deadline_ns);
-short descriptor_wait(int fd, short events, uint64_t deadline_ns);
-/* Connects a fresh non-blocking socket of that type (SOCK_STREAM). The descriptor, or -1 and errno.
- */
-int connect_socket(const struct sockaddr *address, socklen_t address_len, int type,
                    uint64_t deadline_ns);
 /* Sends everything. 0, or an errno (ETIMEDOUT). */
 int link_send_all(struct link *link, const void *data, size_t size, uint64_t deadline_ns);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/src/transport/descriptor.h"
 #include "client/src/transport/rings.h"
 #include "proto/base/clock.h"
 

@@ -10,36 +10,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "client/src/transport/descriptor.h"
+#include "client/src/transport/dial_error.h"
 #include "client/src/transport/race.h"
 #include "client/src/transport/transport.h"
 #include "proto/base/clock.h"
 
 #define HOST_BYTES_MAX RESOLVE_HOST_BYTES_MAX
-
-int connect_socket(const struct sockaddr *address, socklen_t address_len, int type,
-                   uint64_t deadline_ns) {
-  int fd = socket(address->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) {
-    return -1;
-  }
-  int error = connect(fd, address, address_len) == 0 ? 0 : errno;
-  if (error == EINPROGRESS) {
-    socklen_t error_len = sizeof error;
-    while (descriptor_wait(fd, POLLOUT, deadline_ns) == 0 && clock_now_ns() < deadline_ns) {
-    }
-    if (descriptor_wait(fd, POLLOUT, 0) == 0) {
-      error = ETIMEDOUT;
-    } else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0) {
-      error = errno;
-    }
-  }
-  if (error != 0) {
-    close(fd);
-    errno = error;
-    return -1;
-  }
-  return fd;
-}
 
 /* ---------------------------------------------------------------- tcp */
 
