@@ -296,7 +296,7 @@ static void *lock_and_die(void *unused) {
   return NULL;
 }
 
-/* As a client does (client/src/mapped/near.c). */
+/* As a client does (client/src/mapped/mapped_lock.c). */
 static void *take_over_from_dead(void *delay) {
   while (atomic_load(&found) == 0) {
   }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "client/src/call/mode.h"
-#include "client/src/connection/fork.h"
+#include "client/src/call/plain.h"
 
 /* The numbers of the fields in the two messages. */
 enum { FIRST_OPERATIONS = 1, TRANSACTION_CONDITIONS = 1, TRANSACTION_OPERATIONS = 2 };
@@ -15,9 +15,7 @@ struct place {
 };
 
 struct gather {
-  const hf_conn *conn;
-  struct gather *next; /* of the thread */
-  uint32_t generation; /* of the process that began it */
+  struct call_mode mode; /* first */
   bool is_transaction;
   uint8_t *packed; /* the fields of the message */
   size_t packed_len, packed_capacity;
@@ -33,8 +31,6 @@ struct gather {
   size_t outcome_part;
 };
 
-static _Thread_local struct gather *own_gathers;
-
 /* ---------------------------------------------------------------- life */
 
 static void gather_free(struct gather *gather) {
@@ -43,67 +39,6 @@ static void gather_free(struct gather *gather) {
   free(gather->refused);
   free(gather->outcome);
   free(gather);
-}
-
-/* What the parent of a forked child gathered is the parent's. */
-static void forget_parents(void) {
-  while (own_gathers != NULL && own_gathers->generation != fork_generation()) {
-    struct gather *gather = own_gathers;
-    own_gathers = gather->next;
-    gather_free(gather);
-  }
-}
-
-/* Where the thread's gather on the connection is linked; NULL stands there when there is none. */
-static struct gather **find(const hf_conn *conn) {
-  forget_parents();
-  struct gather **place = &own_gathers;
-  while (*place != NULL && (*place)->conn != conn) {
-    place = &(*place)->next;
-  }
-  return place;
-}
-
-bool gather_is_open(const hf_conn *conn) {
-  return own_gathers != NULL && *find(conn) != NULL;
-}
-
-/* Takes it out of the thread's list. NULL: there is none of the kind. */
-static struct gather *take(const hf_conn *conn, bool is_transaction) {
-  struct gather **place = find(conn);
-  struct gather *gather = *place;
-  if (gather == NULL || gather->is_transaction != is_transaction) {
-    return NULL;
-  }
-  *place = gather->next;
-  return gather;
-}
-
-void gather_forget(const hf_conn *conn) {
-  struct gather **place = find(conn);
-  struct gather *gather = *place;
-  if (gather != NULL) {
-    *place = gather->next;
-    gather_free(gather);
-  }
-}
-
-static hf_status begin(hf_conn *conn, bool is_transaction) {
-  hf_status status = mode_check_none(conn);
-  if (status != HF_OK) {
-    return status;
-  }
-  struct gather *gather = calloc(1, sizeof *gather);
-  if (gather == NULL) {
-    return error_reason(HF_REASON_NO_MEMORY);
-  }
-  gather->conn = conn;
-  gather->generation = fork_generation();
-  gather->is_transaction = is_transaction;
-  gather->next = own_gathers;
-  own_gathers = gather;
-  atomic_store(&conn->has_modes, true);
-  return HF_OK;
 }
 
 /* ---------------------------------------------------------------- adding parts */
@@ -142,7 +77,8 @@ static bool reserve_result(struct gather *gather) {
 
 /* HF_OK: there is room for one more part of the size. */
 static hf_status reserve(struct gather *gather, size_t size) {
-  if (gather->packed_len + size > gather->conn->frame_bytes_max) {
+  if (gather->packed_len + size >
+      atomic_load_explicit(&gather->mode.conn->frame_bytes_max, memory_order_relaxed)) {
     return error_reason(HF_REASON_REQUEST_TOO_BIG);
   }
   bool has_room = reserve_packed(gather, size) && reserve_result(gather);
@@ -155,14 +91,13 @@ static bool opens_a_handle(uint32_t operation) {
          operation == OPERATION(PIPE_ATTACH);
 }
 
-struct gather *gather_for(const struct request *request) {
-  if (own_gathers == NULL || request->is_internal || opens_a_handle(request->envelope.operation)) {
-    return NULL;
-  }
-  return *find(request->conn);
+static bool takes(const struct request *request) {
+  return !opens_a_handle(request->envelope.operation);
 }
 
-hf_status gather_add(struct gather *gather, const struct request *request) {
+/* Packs it as a part of the whole. */
+static hf_status add(struct call_mode *mode, struct request *request) {
+  struct gather *gather = (struct gather *)mode;
   if (request->is_now) { /* its result decides what the library does next */
     return error_reason(HF_REASON_NOT_NESTABLE);
   }
@@ -187,9 +122,30 @@ static void refuse(struct gather *gather, struct place place) {
   }
 }
 
-void gather_refused(struct gather *gather) {
+/* The whole fails with the thread's last error. */
+static void refused(struct call_mode *mode, hf_status status) {
+  struct gather *gather = (struct gather *)mode;
+  (void)status;
   refuse(gather, (struct place){.idx = gather->call_count});
 }
+
+/* What the parent of a forked child gathered is the parent's. */
+static void forget(struct call_mode *mode) {
+  gather_free((struct gather *)mode);
+}
+
+static const struct mode_kind gathers = {
+    .takes = takes,
+    .send = add,
+    .refused = refused,
+    .forget = forget,
+};
+
+static struct gather *open_gather(const hf_conn *conn) {
+  return (struct gather *)mode_of_kind(conn, &gathers);
+}
+
+/* ---------------------------------------------------------------- conditions */
 
 static hf_status add_condition(struct gather *gather, const Holdfast__Condition *condition) {
   size_t len = holdfast__condition__get_packed_size(condition);
@@ -203,7 +159,7 @@ static hf_status add_condition(struct gather *gather, const Holdfast__Condition 
 
 hf_status gather_require(const void *handle, Holdfast__Condition *condition, hf_reason reason) {
   const struct hf_object *object = handle;
-  struct gather *gather = *find(object->conn);
+  struct gather *gather = open_gather(object->conn);
   if (gather == NULL || !gather->is_transaction) {
     return mode_error("no transaction is open on this thread");
   }
@@ -229,7 +185,7 @@ static void take_failure(struct gather *gather, const Holdfast__Response *outcom
 static void take_outcome(hf_conn *conn, struct gather *gather, size_t idx,
                          const Holdfast__Response *outcome) {
   if (outcome->status == HF_OK) {
-    hf_reason reason = result_take(conn, outcome, &gather->results[idx]);
+    hf_reason reason = reply_take(conn, outcome, &gather->results[idx]);
     gather->outcome_status = hf_reason_status(reason);
     gather->outcome = reason == HF_REASON_NONE ? NULL : failure_of(reason);
   } else {
@@ -268,7 +224,7 @@ static hf_reason take_results(hf_conn *conn, const Holdfast__Response *reply,
       gather->outcome_part = gather->condition_count + i + 1;
       take_outcome(conn, gather, i, reply->results->items[i]);
     } else {
-      result_drop(conn, reply->results->items[i]);
+      reply_drop(conn, reply->results->items[i]);
     }
   }
   return HF_REASON_NONE;
@@ -291,7 +247,7 @@ static hf_status send_all(struct gather *gather, struct request *request, int64_
                           result_decode decode_all) {
   request_wait(request, timeout_ms);
   request_ask(request, decode_all, gather, NULL);
-  return request_send_packed(request, bytes_of(gather->packed, gather->packed_len));
+  return call_now_packed(request, bytes_of(gather->packed, gather->packed_len));
 }
 
 /* out part: which one the outcome is about, from 1; 0: none */
@@ -307,6 +263,40 @@ static hf_status run(struct gather *gather, struct request *request, int64_t tim
     *part = gather->outcome_part;
   }
   return gather->outcome_status == HF_OK ? status : fail(gather->outcome_status, &gather->outcome);
+}
+
+/* ---------------------------------------------------------------- beginning and ending */
+
+static hf_status begin(hf_conn *conn, bool is_transaction) {
+  hf_status status = mode_check_none(conn);
+  if (status != HF_OK) {
+    return status;
+  }
+  struct gather *gather = calloc(1, sizeof *gather);
+  if (gather == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  gather->is_transaction = is_transaction;
+  mode_begin(&gather->mode, &gathers, conn);
+  return HF_OK;
+}
+
+/* Takes it out of the thread's modes. NULL: there is none of the kind. */
+static struct gather *take(const hf_conn *conn, bool is_transaction) {
+  struct gather *gather = open_gather(conn);
+  if (gather == NULL || gather->is_transaction != is_transaction) {
+    return NULL;
+  }
+  mode_end(&gather->mode);
+  return gather;
+}
+
+void gather_forget(const hf_conn *conn) {
+  struct gather *gather = open_gather(conn);
+  if (gather != NULL) {
+    mode_end(&gather->mode);
+    gather_free(gather);
+  }
 }
 
 /* ---------------------------------------------------------------- public */

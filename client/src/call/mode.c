@@ -1,15 +1,58 @@
 #include "client/src/call/mode.h"
 
-#include "client/src/call/gather.h"
-#include "client/src/call/oneway.h"
-#include "client/src/call/pipeline.h"
+#include "client/src/connection/fork.h"
 
-bool mode_is_open(const hf_conn *conn) {
-  return pipeline_of_thread(conn) != NULL || oneway_is_on(conn) || gather_is_open(conn);
+static _Thread_local struct call_mode *own_modes;
+
+static struct call_mode **find(const hf_conn *conn) {
+  struct call_mode **place = &own_modes;
+  while (*place != NULL && (*place)->conn != conn) {
+    place = &(*place)->next;
+  }
+  return place;
+}
+
+struct call_mode *mode_of(const hf_conn *conn) {
+  if (!atomic_load_explicit(&conn->has_modes, memory_order_relaxed)) {
+    return NULL; /* this thread would have set it */
+  }
+  struct call_mode **place = find(conn), *mode = *place;
+  if (mode == NULL || mode->kind->forget == NULL || mode->generation == fork_generation()) {
+    return mode;
+  }
+  *place = mode->next;
+  mode->kind->forget(mode);
+  return NULL;
+}
+
+struct call_mode *mode_of_kind(const hf_conn *conn, const struct mode_kind *kind) {
+  struct call_mode *mode = mode_of(conn);
+  return mode != NULL && mode->kind == kind ? mode : NULL;
+}
+
+struct call_mode *mode_for(const struct request *request) {
+  struct call_mode *mode = mode_of(request->conn);
+  return mode != NULL && mode->kind->takes(request) ? mode : NULL;
+}
+
+void mode_begin(struct call_mode *mode, const struct mode_kind *kind, hf_conn *conn) {
+  *mode = (struct call_mode){kind, conn, own_modes, fork_generation()};
+  own_modes = mode;
+  atomic_store(&conn->has_modes, true);
+}
+
+void mode_end(struct call_mode *mode) {
+  struct call_mode **place = &own_modes;
+  while (*place != NULL && *place != mode) {
+    place = &(*place)->next;
+  }
+  if (*place != NULL) {
+    *place = mode->next;
+  }
 }
 
 hf_status mode_check_none(const hf_conn *conn) {
-  return mode_is_open(conn) ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
+  return mode_of(conn) != NULL ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
 }
 
 hf_status mode_error(const char *sentence) {

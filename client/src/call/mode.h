@@ -1,15 +1,47 @@
-/* The ways a thread can send its calls on a connection other than one by one: a pipeline, one-way,
- * gathered. At most one of them is open at a time.
+/* Call modes: the ways a thread can send its calls on a connection other than one by one, which are a
+ * pipeline, one-way, a transaction and a wait-any. At most one of them is open at a time.
  *
- * layer   client
+ * layer   client, call
+ * threads A mode is its thread's; a forked child's thread has it too, unless the kind forgets it.
  */
 #ifndef HF_CLIENT_MODE_H
 #define HF_CLIENT_MODE_H
 
-#include <holdfast/holdfast.h>
+#include "client/src/call/request.h"
 
-/* Whether the calling thread has one open. */
-bool mode_is_open(const hf_conn *conn);
+struct call_mode;
+
+struct mode_kind {
+  /* Whether the request goes that way; false: it is a plain call. */
+  bool (*takes)(const struct request *request);
+  /* A request that was checked. HF_OK | an error, which is the thread's last then */
+  hf_status (*send)(struct call_mode *mode, struct request *request);
+  /* A call could not be sent; the thread's last error says why. NULL: nothing is to be done. */
+  void (*refused)(struct call_mode *mode, hf_status status);
+  /* In a forked child: frees the parent's. NULL: it goes on in the child. */
+  void (*forget)(struct call_mode *mode);
+};
+
+/* The first member of what a kind keeps for an open mode. */
+struct call_mode {
+  const struct mode_kind *kind;
+  const hf_conn *conn;
+  struct call_mode *next; /* of the thread */
+  uint32_t generation;    /* of the process that began it */
+};
+
+/* The calling thread's open mode on the connection; NULL: none. */
+struct call_mode *mode_of(const hf_conn *conn);
+/* The same, of that kind. */
+struct call_mode *mode_of_kind(const hf_conn *conn, const struct mode_kind *kind);
+/* The mode that the request goes by; NULL: it is a plain call. */
+struct call_mode *mode_for(const struct request *request);
+
+/* Opens it for the calling thread, which has none there. */
+void mode_begin(struct call_mode *mode, const struct mode_kind *kind, hf_conn *conn);
+/* Takes it out of the calling thread's, if it is one of them. */
+void mode_end(struct call_mode *mode);
+
 /* HF_OK: none is open | FAILED_PRECONDITION ALREADY_OPEN */
 hf_status mode_check_none(const hf_conn *conn);
 /* FAILED_PRECONDITION with that sentence and no reason word. */

@@ -7,7 +7,10 @@
 #include <time.h>
 
 #include "client/src/call/mode.h"
+#include "client/src/call/plain.h"
 #include "client/src/connection/cancellation.h"
+#include "client/src/connection/holds.h"
+#include "client/src/connection/leader.h"
 #include "proto/base/clock.h"
 
 #define WRITE_BYTES (64u << 10) /* gathered before they are sent */
@@ -28,26 +31,6 @@ struct oneway {
   struct hf_flush_result result; /* since the last flush */
   bool is_unreachable; /* the last attempt to connect, or to find out what the server has, failed */
 };
-
-/* A thread's one-way modes. */
-struct mode {
-  const hf_conn *conn;
-  struct mode *next;
-};
-
-static _Thread_local struct mode *own_modes;
-
-static struct mode **find_mode(const hf_conn *conn) {
-  struct mode **place = &own_modes;
-  while (*place != NULL && (*place)->conn != conn) {
-    place = &(*place)->next;
-  }
-  return place;
-}
-
-bool oneway_is_on(const hf_conn *conn) {
-  return own_modes != NULL && *find_mode(conn) != NULL;
-}
 
 /* ---------------------------------------------------------------- buffer */
 
@@ -124,11 +107,10 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
   Holdfast__Flush arm = HOLDFAST__FLUSH__INIT;
   struct request request;
   request_of_conn(&request, conn, OPERATION(FLUSH));
-  request.is_internal = true;
   request_wait(&request, timeout_ms);
   request_ask(&request, note_progress, progress, NULL);
   arm.through = conn->oneway->last_sequence;
-  hf_status status = request_send(&request, &arm.base);
+  hf_status status = call_now(&request, &arm.base);
   if (status == HF_OK) {
     confirm(conn->oneway, conn->transport->framing, progress->received);
   }
@@ -274,10 +256,20 @@ static hf_status make_room(hf_conn *conn, size_t size) {
   return reserve(oneway, size) ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
 }
 
-hf_status oneway_send(struct request *request) {
+static bool takes(const struct request *request) {
+  (void)request;
+  return true;
+}
+
+/* Numbers, keeps and, in big pieces, sends it. */
+static hf_status send_one_way(struct call_mode *mode, struct request *request) {
   hf_conn *conn = request->conn;
   struct oneway *oneway = conn->oneway;
   uint8_t session[HF_SESSION_BYTES];
+  (void)mode;
+  if (request->needs_reply) {
+    return error_reason(HF_REASON_NOT_ONE_WAY);
+  }
   request->envelope.session = session;
   pthread_mutex_lock(&oneway->mutex);
   hf_status status = await_session(conn, session);
@@ -319,8 +311,16 @@ static hf_status write_all(hf_conn *conn) {
   return status;
 }
 
-hf_status oneway_write_out(hf_conn *conn) {
+/* What the connection keeps of its one-way calls; NULL: there were none. */
+static struct oneway *oneway_of(hf_conn *conn) {
+  conn_lock(conn);
   struct oneway *oneway = conn->oneway;
+  conn_unlock(conn);
+  return oneway;
+}
+
+hf_status oneway_write_out(hf_conn *conn) {
+  struct oneway *oneway = oneway_of(conn);
   hf_status status = HF_OK;
   if (oneway != NULL) {
     pthread_mutex_lock(&oneway->mutex);
@@ -331,6 +331,8 @@ hf_status oneway_write_out(hf_conn *conn) {
 }
 
 /* ---------------------------------------------------------------- public */
+
+static const struct mode_kind one_way = {.takes = takes, .send = send_one_way};
 
 static bool oneway_prepare(hf_conn *conn) {
   conn_lock(conn);
@@ -351,24 +353,21 @@ hf_status hf_oneway_begin(hf_conn *conn) {
   if (status != HF_OK) {
     return status;
   }
-  struct mode *mode = malloc(sizeof *mode);
+  struct call_mode *mode = malloc(sizeof *mode);
   if (mode == NULL || !oneway_prepare(conn)) {
     free(mode);
     return error_reason(HF_REASON_NO_MEMORY);
   }
-  *mode = (struct mode){conn, own_modes};
-  own_modes = mode;
-  atomic_store(&conn->has_modes, true);
+  mode_begin(mode, &one_way, conn);
   return HF_OK;
 }
 
 hf_status hf_oneway_end(hf_conn *conn) {
-  struct mode **place = find_mode(conn);
-  struct mode *mode = *place;
+  struct call_mode *mode = mode_of_kind(conn, &one_way);
   if (mode == NULL) {
     return mode_error("one-way mode is not open on this thread");
   }
-  *place = mode->next;
+  mode_end(mode);
   free(mode);
   int cancellation = cancellation_disable();
   hf_status status = oneway_write_out(conn);
@@ -382,7 +381,7 @@ hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *re
   if (timeout_ms < 0 && timeout_ms != HF_FOREVER) {
     return error_reason(HF_REASON_NEGATIVE_TIMEOUT);
   }
-  struct oneway *oneway = conn->oneway;
+  struct oneway *oneway = oneway_of(conn);
   if (oneway != NULL) {
     int cancellation = cancellation_disable();
     pthread_mutex_lock(&oneway->mutex);
@@ -424,10 +423,9 @@ void oneway_become_child(hf_conn *conn) {
 
 void oneway_free(hf_conn *conn) {
   struct oneway *oneway = conn->oneway;
-  struct mode **place = find_mode(conn);
-  struct mode *mode = *place;
+  struct call_mode *mode = mode_of_kind(conn, &one_way);
   if (mode != NULL) {
-    *place = mode->next;
+    mode_end(mode);
     free(mode);
   }
   if (oneway != NULL) {

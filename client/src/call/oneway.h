@@ -3,7 +3,7 @@
  *   buffer  [ sent, unconfirmed ....... | not yet sent ....... ]
  *           start                     sent                   end
  *
- * layer   client, beside window and call; asks over them how far the server got
+ * layer   client, call; beside the window and plain calls; asks over them how far the server got
  * threads A mutex of its own, taken before the connection's. Modes are per thread, the stream of
  *         numbered requests is the connection's.
  * memory  At most HF_UNFLUSHED_BYTES_MAX are kept; then a call waits for the server to catch up.
@@ -11,12 +11,8 @@
 #ifndef HF_CLIENT_ONEWAY_H
 #define HF_CLIENT_ONEWAY_H
 
-#include "client/src/call/call.h"
+#include "client/src/connection/conn.h"
 
-/* Whether the calling thread's calls on the connection are one-way. */
-bool oneway_is_on(const hf_conn *conn);
-/* Numbers, keeps and, in big pieces, sends it. */
-hf_status oneway_send(struct request *request);
 /* Sends what is buffered, as far as it goes soon. */
 hf_status oneway_write_out(hf_conn *conn);
 /* After a fork, in the child: its session has pushed nothing yet. */

@@ -1,6 +1,6 @@
 /* Results in pages: each page is a call of its own, and all of them together come to an end.
  *
- * layer   client
+ * layer   client, call
  * threads the calling thread's
  */
 #ifndef HF_CLIENT_PAGING_H

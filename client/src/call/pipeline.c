@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "client/src/call/mode.h"
-#include "client/src/connection/cancel.h"
+#include "client/src/call/plain.h"
 #include "client/src/connection/cancellation.h"
+#include "client/src/connection/leader.h"
+#include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
 
 #define FAILURES_KEPT_MAX 1024
@@ -17,17 +19,25 @@ struct kept_failure {
   hf_status status;
 };
 
+/* One of its calls. */
+struct piped_call {
+  struct call call; /* first */
+  struct pipeline *pipeline;
+  uint64_t idx;
+  struct piped_call *next_free;
+};
+
 struct pipeline {
+  struct call_mode mode; /* first */
   hf_conn *conn;
   uint64_t caller;
   bool is_open;
-  bool is_abandoned;          /* the server did not answer in time */
-  struct pipeline *next;      /* of the connection */
-  struct pipeline *next_open; /* of the thread */
+  bool is_abandoned;     /* the server did not answer in time */
+  struct pipeline *next; /* of the connection */
   uint32_t in_flight_max;
   uint32_t pending;   /* under way */
   uint32_t unwritten; /* submitted since the last write */
-  struct call *calls, *free;
+  struct piped_call *calls, *free;
   int64_t wait_ms; /* the longest of the calls under way */
   uint64_t submitted, failed, first_failed;
   hf_status first_status;
@@ -35,16 +45,6 @@ struct pipeline {
   struct kept_failure *kept; /* FAILURES_KEPT_MAX, once there is one */
   uint32_t kept_count;
 };
-
-static _Thread_local struct pipeline *own_open;
-
-struct pipeline *pipeline_of_thread(const hf_conn *conn) {
-  struct pipeline *pipeline = own_open;
-  while (pipeline != NULL && pipeline->conn != conn) {
-    pipeline = pipeline->next_open;
-  }
-  return pipeline;
-}
 
 /* ---------------------------------------------------------------- failures */
 
@@ -68,12 +68,22 @@ static void note_failure(struct pipeline *pipeline, uint64_t idx, hf_status stat
   }
 }
 
-void pipeline_finished(struct pipeline *pipeline, struct call *call) {
+/* Connection's mutex held: one of its calls is done. */
+static void settled(struct call *call) {
+  struct piped_call *piped = (struct piped_call *)call;
+  struct pipeline *pipeline = piped->pipeline;
   if (call->status != HF_OK) {
-    note_failure(pipeline, call->idx, call->status, call->failure);
+    note_failure(pipeline, piped->idx, call->status, call->failure);
   }
-  call->next_free = pipeline->free;
-  pipeline->free = call;
+  piped->next_free = pipeline->free;
+  pipeline->free = piped;
+}
+
+/* Whose call the slot's is; NULL: no pipeline's. */
+static struct pipeline *pipeline_of(const struct slot *slot) {
+  const struct call *call = slot->call;
+  return call != NULL && call->settled == settled ? ((const struct piped_call *)call)->pipeline
+                                                  : NULL;
 }
 
 static struct failure *last_failure(void) {
@@ -81,7 +91,8 @@ static struct failure *last_failure(void) {
   return failure_new(error->status, bytes_of_text(error->reason), bytes_of_text(error->message));
 }
 
-void pipeline_refused(struct pipeline *pipeline, hf_status status) {
+static void refused(struct call_mode *mode, hf_status status) {
+  struct pipeline *pipeline = (struct pipeline *)mode;
   conn_lock(pipeline->conn);
   note_failure(pipeline, pipeline->submitted++, status, last_failure());
   conn_unlock(pipeline->conn);
@@ -98,16 +109,16 @@ static void abandon_all(struct pipeline *pipeline) {
   for (struct slot *slot = window->oldest; slot != NULL; slot = next) {
     struct call *call = slot->call;
     next = slot->next;
-    if (call == NULL || call->pipeline != pipeline) {
+    if (pipeline_of(slot) != pipeline) {
       continue;
     }
-    cancel_abandoned(pipeline->conn, slot);
+    withdraw_abandoned(pipeline->conn, slot);
     call->status = status;
     call->failure = last_failure();
     pipeline->pending--;
-    pipeline_finished(pipeline, call);
+    settled(call);
   }
-  cancel_submit(pipeline->conn);
+  withdraw_submit(pipeline->conn);
 }
 
 /* Waits until at most `limit` are under way. Mutex held. */
@@ -127,7 +138,13 @@ static void collect(struct pipeline *pipeline, uint32_t limit) {
   }
 }
 
-hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
+static bool takes(const struct request *request) {
+  return !request->is_now;
+}
+
+/* Submits; waits for earlier calls when in_flight are under way. */
+static hf_status send_piped(struct call_mode *mode, struct request *request) {
+  struct pipeline *pipeline = (struct pipeline *)mode;
   hf_conn *conn = pipeline->conn;
   uint32_t half = pipeline->in_flight_max / 2;
   conn_lock(conn);
@@ -140,16 +157,14 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
   if (pipeline->free == NULL) {
     collect(pipeline, half);
   }
-  struct call *call = pipeline->free;
-  assert(call != NULL);
-  pipeline->free = call->next_free; /* now: submitting may wait, and replies give calls back */
-  call->idx = pipeline->submitted;
-  call->pipeline = pipeline;
-  call->pending = &pipeline->pending;
-  hf_status status = call_submit(request, call);
+  struct piped_call *piped = pipeline->free;
+  assert(piped != NULL);
+  pipeline->free = piped->next_free; /* now: submitting may wait, and replies give calls back */
+  piped->idx = pipeline->submitted;
+  hf_status status = call_submit(request, &piped->call);
   if (status != HF_OK) {
-    call->next_free = pipeline->free;
-    pipeline->free = call;
+    piped->next_free = pipeline->free;
+    pipeline->free = piped;
   } else {
     pipeline->submitted++;
     pipeline->unwritten++;
@@ -167,8 +182,18 @@ hf_status pipeline_send(struct pipeline *pipeline, struct request *request) {
   return status;
 }
 
+static const struct mode_kind pipelines = {
+    .takes = takes,
+    .send = send_piped,
+    .refused = refused,
+};
+
+static struct pipeline *open_pipeline(const hf_conn *conn) {
+  return (struct pipeline *)mode_of_kind(conn, &pipelines);
+}
+
 hf_status hf_pipeline_collect(hf_conn *conn) {
-  struct pipeline *pipeline = pipeline_of_thread(conn);
+  struct pipeline *pipeline = open_pipeline(conn);
   if (pipeline == NULL) {
     return mode_error("no pipeline is open on this thread");
   }
@@ -183,13 +208,7 @@ hf_status hf_pipeline_collect(hf_conn *conn) {
 /* ---------------------------------------------------------------- life */
 
 static void unlink_open(struct pipeline *pipeline) {
-  struct pipeline **place = &own_open;
-  while (*place != NULL && *place != pipeline) {
-    place = &(*place)->next_open;
-  }
-  if (*place != NULL) {
-    *place = pipeline->next_open;
-  }
+  mode_end(&pipeline->mode);
   pipeline->is_open = false;
 }
 
@@ -221,7 +240,7 @@ static void forget_own(hf_conn *conn) {
 
 static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max) {
   struct pipeline *pipeline = calloc(1, sizeof *pipeline);
-  struct call *calls = calloc(in_flight_max, sizeof *calls);
+  struct piped_call *calls = calloc(in_flight_max, sizeof *calls);
   if (pipeline == NULL || calls == NULL) {
     free(pipeline);
     free(calls);
@@ -232,6 +251,9 @@ static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max) {
   pipeline->in_flight_max = in_flight_max;
   pipeline->calls = calls;
   for (uint32_t i = 0; i < in_flight_max; i++) {
+    calls[i].call.settled = settled;
+    calls[i].call.pending = &pipeline->pending;
+    calls[i].pipeline = pipeline;
     calls[i].next_free = pipeline->free;
     pipeline->free = &calls[i];
   }
@@ -250,9 +272,7 @@ hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
       pipeline_new(conn, in_flight > 0 && in_flight < in_flight_max ? in_flight : in_flight_max);
   if (pipeline != NULL) {
     pipeline->is_open = true;
-    pipeline->next_open = own_open;
-    own_open = pipeline;
-    atomic_store(&conn->has_modes, true);
+    mode_begin(&pipeline->mode, &pipelines, conn);
     pipeline->next = conn->pipelines;
     conn->pipelines = pipeline;
   }
@@ -265,7 +285,7 @@ hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *result) {
   if (status != HF_OK) {
     return status;
   }
-  struct pipeline *pipeline = pipeline_of_thread(conn);
+  struct pipeline *pipeline = open_pipeline(conn);
   if (result != NULL) {
     *result =
         (struct hf_pipeline_result){pipeline->submitted, pipeline->failed, pipeline->first_failed};
@@ -300,12 +320,12 @@ hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx) {
 void pipeline_become_child(hf_conn *conn) {
   struct window *window = &conn->window;
   for (struct slot *slot = window->oldest; slot != NULL; slot = slot->next) {
-    struct call *call = slot->call;
-    if (call != NULL && call->pipeline != NULL) {
-      call->status = HF_CANCELLED;
-      call->failure = NULL;
-      call->pipeline->pending--;
-      pipeline_finished(call->pipeline, call);
+    struct pipeline *pipeline = pipeline_of(slot);
+    if (pipeline != NULL) {
+      slot->call->status = HF_CANCELLED;
+      slot->call->failure = NULL;
+      pipeline->pending--;
+      settled(slot->call);
     }
   }
 }

@@ -4,13 +4,6 @@
 #include <string.h>
 
 #include "client/src/call/values.h"
-#include "client/src/connection/conn.h"
-
-hf_reason result_none(hf_conn *conn, const Holdfast__Response *reply, const struct result *result) {
-  (void)result;
-  result_drop(conn, reply);
-  return HF_REASON_NONE;
-}
 
 static bool has(const Holdfast__Response *reply, Holdfast__Response__ResultCase result_case) {
   return reply->result_case == result_case;
@@ -22,7 +15,7 @@ hf_reason result_value(hf_conn *conn, const Holdfast__Response *reply,
     return HF_REASON_BAD_REPLY;
   }
   if (result->first == NULL) {
-    value_drop_wire(conn, reply->value);
+    reply_drop_value(conn, reply->value);
     return HF_REASON_NONE;
   }
   return value_from_wire(conn, reply->value, result->first);
@@ -91,7 +84,7 @@ hf_reason result_values(hf_conn *conn, const Holdfast__Response *reply,
     return HF_REASON_BAD_REPLY;
   }
   if (result->first == NULL) {
-    result_drop(conn, reply);
+    reply_drop(conn, reply);
     return HF_REASON_NONE;
   }
   size_t count = reply->values->n_items;
@@ -167,7 +160,7 @@ hf_reason result_entry(hf_conn *conn, const Holdfast__Response *reply,
     return HF_REASON_BAD_REPLY;
   }
   if (result->first == NULL) {
-    result_drop(conn, reply);
+    reply_drop(conn, reply);
     return HF_REASON_NONE;
   }
   struct hf_entry entry;
@@ -217,7 +210,7 @@ hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
     return HF_REASON_BAD_REPLY;
   }
   if (result->second == NULL) {
-    value_drop_wire(conn, reply->exchange->found);
+    reply_drop_value(conn, reply->exchange->found);
   } else {
     hf_reason reason = value_from_wire(conn, reply->exchange->found, result->second);
     if (reason != HF_REASON_NONE) {
@@ -273,72 +266,10 @@ hf_reason result_reservation(hf_conn *conn, const Holdfast__Response *reply,
   return reason;
 }
 
-hf_reason result_take(hf_conn *conn, const Holdfast__Response *reply, const struct result *result) {
-  hf_reason reason = result->decode(conn, reply, result);
-  if (reason != HF_REASON_NONE) {
-    result_drop(conn, reply);
-  }
-  return reason;
-}
-
-struct failure *failure_of_reply(const Holdfast__Response *reply) {
-  struct failure *failure =
-      failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
-                  bytes_of(reply->message.data, reply->message.len));
-  if (failure != NULL) {
-    failure->part = reply->part;
-  }
-  return failure;
-}
-
 void result_copy_text(char *to, size_t capacity, ProtobufCBinaryData from) {
   size_t len = from.len < capacity ? from.len : capacity - 1;
   if (len > 0) {
     memcpy(to, from.data, len);
   }
   to[len] = '\0';
-}
-
-static void drop_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    value_drop_wire(conn, items[i]->key);
-    value_drop_wire(conn, items[i]->value);
-  }
-}
-
-void result_drop(hf_conn *conn, const Holdfast__Response *reply) {
-  switch (reply->result_case) {
-    case HOLDFAST__RESPONSE__RESULT_VALUE:
-      value_drop_wire(conn, reply->value);
-      break;
-    case HOLDFAST__RESPONSE__RESULT_VALUES:
-      for (size_t i = 0; i < reply->values->n_items; i++) {
-        value_drop_wire(conn, reply->values->items[i]);
-      }
-      break;
-    case HOLDFAST__RESPONSE__RESULT_ENTRIES:
-      drop_entries(conn, reply->entries->items, reply->entries->n_items);
-      break;
-    case HOLDFAST__RESPONSE__RESULT_PAGE:
-      drop_entries(conn, reply->page->items, reply->page->n_items);
-      break;
-    case HOLDFAST__RESPONSE__RESULT_EXCHANGE:
-      value_drop_wire(conn, reply->exchange->found);
-      break;
-    case HOLDFAST__RESPONSE__RESULT_RESERVATION:
-      value_drop_wire(conn, reply->reservation->value);
-      break;
-    case HOLDFAST__RESPONSE__RESULT_FIRST:
-      if (reply->first->outcome != NULL) {
-        result_drop(conn, reply->first->outcome);
-      }
-      break;
-    case HOLDFAST__RESPONSE__RESULT_RESULTS:
-      for (size_t i = 0; i < reply->results->n_items; i++) {
-        result_drop(conn, reply->results->items[i]);
-      }
-      break;
-    default:
-      break;
-  }
 }

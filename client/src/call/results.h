@@ -1,28 +1,15 @@
 /* Results: from the arms of a Response to the places a call names.
  *
- * layer   client
+ * layer   client, call
  * threads Connection's mutex held: they run in the thread that received the reply.
  */
 #ifndef HF_CLIENT_RESULTS_H
 #define HF_CLIENT_RESULTS_H
 
-#include <holdfast/holdfast.h>
-
-#include "proto/holdfast.pb-c.h"
-
-struct result;
-struct failure;
+#include "client/src/connection/reply.h"
 
 /* Each out may be NULL: not wanted. HF_REASON_NONE | BAD_REPLY NO_MEMORY, nothing set nor taken. */
-typedef hf_reason (*result_decode)(hf_conn *conn, const Holdfast__Response *reply,
-                                   const struct result *result);
 
-struct result {
-  result_decode decode;
-  void *first, *second;
-};
-
-hf_reason result_none(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* first: hf_value * */
 hf_reason result_value(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* first: int64_t * | double * */
@@ -55,15 +42,9 @@ hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const str
 hf_reason result_reservation(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result);
 
-/* Decodes it; the references of what can't be taken are given back. */
-hf_reason result_take(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
-/* Gives back what a reply that nobody takes holds for the session. */
-void result_drop(hf_conn *conn, const Holdfast__Response *reply);
 /* Copies entries: what result_entries and a page's decoder share. */
 hf_reason result_copy_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count,
                               struct hf_entry **entries);
-/* What an error reply says. NULL: out of memory */
-struct failure *failure_of_reply(const Holdfast__Response *reply);
 /* Copies text and ends it in a NUL, cutting what is too long. */
 void result_copy_text(char *to, size_t capacity, ProtobufCBinaryData from);
 

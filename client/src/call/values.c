@@ -1,7 +1,6 @@
-/* Making, comparing and freeing values: what a user does with them. */
+/* Making and comparing values: what a user does with them. */
 #include "client/src/call/values.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 hf_value hf_none(void) {
@@ -45,21 +44,6 @@ hf_value hf_tuple(const hf_value *items, size_t count) {
 
 hf_value hf_opaque(const char *codec, const void *data, size_t size) {
   return (hf_value){.type = HF_TYPE_OPAQUE, .codec = codec, .bytes = data, .size = size};
-}
-
-void hf_values_free(hf_value *values, size_t count) {
-  for (size_t i = 0; values != NULL && i < count; i++) {
-    hf_value_clear(&values[i]);
-  }
-  free(values);
-}
-
-void hf_entries_free(struct hf_entry *entries, size_t count) {
-  for (size_t i = 0; entries != NULL && i < count; i++) {
-    hf_value_clear(&entries[i].key);
-    hf_value_clear(&entries[i].value);
-  }
-  free(entries);
 }
 
 /* ---------------------------------------------------------------- equality */

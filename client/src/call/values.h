@@ -1,6 +1,6 @@
 /* Values: hf_value as the user sees it, and the generated message it travels as.
  *
- * layer   client
+ * layer   client, call
  * memory  A value that came back owns one block: a head, then its items, then its bytes. Its head
  *         names the connection only if there are references in it; that keeps the struct of the
  *         connection, not the connection, alive.
@@ -28,9 +28,6 @@ struct value value_number(const hf_value *value);
 
 /* Frees what value_from_wire made, whose reply is given back as a whole. */
 void value_forget(hf_value *value);
-
-/* Gives back the holds of a value in a reply that nobody takes. Connection's mutex held. */
-void value_drop_wire(hf_conn *conn, const Holdfast__Value *message);
 
 /* Takes the hold of a reference that came back; the value becomes none. false: the value holds
  * nothing itself. out inherited: the hold belongs to the process this one was forked from. */

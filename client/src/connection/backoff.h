@@ -1,6 +1,6 @@
 /* How long to wait before a retry: exponential backoff with jitter.
  *
- * layer   client
+ * layer   client, connection
  * units   nanoseconds
  * threads any
  */

@@ -4,8 +4,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "client/src/call/call.h"
 #include "client/src/connection/cancellation.h"
+#include "client/src/connection/reply.h"
+#include "client/src/connection/withdraw.h"
 
 /* Whoever asked before there was a descriptor is heard as well. */
 bool cancel_init(hf_conn *conn) {
@@ -44,60 +45,10 @@ void cancel_hear(hf_conn *conn) {
   (void)received; /* at worst nothing is there */
 }
 
-/* ---------------------------------------------------------------- requests */
-
-static bool submit_cancel(hf_conn *conn, struct slot *slot) {
-  Holdfast__Cancel arm = HOLDFAST__CANCEL__INIT;
-  arm.sequence = slot->sequence;
-  arm.take_back = slot->call == NULL;
-  const struct envelope envelope = {.timeout_ms = -1,
-                                    .operation = OPERATION(CANCEL),
-                                    .arm = &arm.base,
-                                    .arm_len = protobuf_c_message_get_packed_size(&arm.base)};
-  struct slot *cancel = window_add(&conn->window, conn->transport->framing, &envelope);
-  if (cancel == NULL) {
-    return false;
-  }
-  cancel->withdraws = arm.take_back ? slot : NULL;
-  slot->withdrawal = WITHDRAWAL_SENT;
-  conn->window.due_count--;
-  return true;
-}
-
-void cancel_submit(hf_conn *conn) {
-  struct window *window = &conn->window;
-  struct slot *slot = window->oldest;
-  if (window->due_count == 0) {
-    return;
-  }
-  for (; slot != NULL && window->used_count < WINDOW_SLOTS_MAX; slot = slot->next) {
-    if (slot->withdrawal == WITHDRAWAL_DUE && !submit_cancel(conn, slot)) {
-      break;
-    }
-  }
-  conn_write(conn);
-}
-
-static void make_due(hf_conn *conn, struct slot *slot) {
-  conn->window.due_count += slot->withdrawal != WITHDRAWAL_DUE;
-  slot->withdrawal = WITHDRAWAL_DUE;
-}
-
-void cancel_abandoned(hf_conn *conn, struct slot *slot) {
-  if (!slot->was_sent) {
-    window_remove(&conn->window, slot);
-    return;
-  }
-  slot->call = NULL;
-  make_due(conn, slot);
-}
-
-/* ---------------------------------------------------------------- calls */
-
 /* The caller goes on at once. */
 static void give_up(hf_conn *conn, struct slot *slot) {
   struct call *call = slot->call;
-  cancel_abandoned(conn, slot);
+  withdraw_abandoned(conn, slot);
   call_give_up(call, HF_REASON_CANCELLED);
 }
 
@@ -107,7 +58,7 @@ static void withdraw(hf_conn *conn, struct slot *slot) {
   if (!is_reachable || slot->withdrawal != WITHDRAWAL_NONE) {
     give_up(conn, slot);
   } else {
-    make_due(conn, slot);
+    withdraw_later(conn, slot);
   }
 }
 
@@ -125,7 +76,7 @@ bool cancel_is_wanted(hf_conn *conn) {
       found = true;
     }
   }
-  cancel_submit(conn);
+  withdraw_submit(conn);
   conn_wake(conn, false);
   return !found;
 }

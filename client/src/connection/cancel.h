@@ -6,7 +6,7 @@
  *      '------------------------> given up: the caller goes on, the request stays in the window,
  *                                 unacknowledged, until a Cancel has taken back what it may get
  *
- * layer   client
+ * layer   client, connection
  * threads Connection's mutex held.
  */
 #ifndef HF_CLIENT_CANCEL_H
@@ -27,9 +27,5 @@ void cancel_hear(hf_conn *conn);
 bool cancel_is_wanted(hf_conn *conn);
 /* The same for whoever waits already: with nothing to withdraw, it waits for the next call. */
 void cancel_heed(hf_conn *conn);
-/* The slot's call is finished by the caller; its reply is of no use any more. */
-void cancel_abandoned(hf_conn *conn, struct slot *slot);
-/* Submits what is due, as far as the window has room, and sends it. */
-void cancel_submit(hf_conn *conn);
 
 #endif

@@ -6,7 +6,7 @@
  *   ...
  *   cancellation_restore(state);
  *
- * layer   client
+ * layer   client, connection
  * threads The calling thread's own state; pairs may be nested.
  * source  The state costs 25 instructions each time, one in fifty of a pipelined call. A process of
  *         one thread has no other to cancel it.

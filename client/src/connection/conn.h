@@ -5,7 +5,7 @@
  *     |    ResumeSession          |      SESSION_ENDED           |
  *     '---------------------------+------------------------------+-----> ENDED (every call fails)
  *
- * layer   client, above transport and below the objects
+ * layer   client, connection
  * threads One mutex. Whoever waits and finds nobody driving the connection drives it: it polls,
  *         receives and reconnects with the mutex released, and hands replies to the others, who
  *         sleep on a condition variable of their own. Blocking work is done only by the driver.
@@ -20,7 +20,6 @@
 #include <stdint.h>
 
 #include "client/src/connection/errors.h"
-#include "client/src/connection/holds.h"
 #include "client/src/connection/window.h"
 #include "client/src/transport/transport.h"
 #include "proto/base/arena.h"
@@ -30,6 +29,16 @@ struct oneway;
 struct segment_map;
 
 #define CONN_DOOR_BYTES_MAX 108 /* as in struct sockaddr_un */
+
+struct release {
+  uint64_t object, count;
+};
+
+/* Holds to be given back with the next call. */
+struct releases {
+  struct release *items;
+  size_t count, capacity;
+};
 
 enum conn_state { CONN_DOWN, CONN_UP, CONN_ENDED };
 
@@ -41,8 +50,17 @@ struct waiter {
   struct waiter *next;
 };
 
+/* What the layers above keep with the connection. */
+struct conn_above {
+  /* In a forked child, mutex held, before the window forgets the parent's requests. */
+  void (*become_child)(hf_conn *conn);
+  /* The connection is closed. */
+  void (*free)(hf_conn *conn);
+};
+
 struct hf_conn {
   pthread_mutex_t mutex;
+  const struct conn_above *above;
   atomic_uint references; /* the user's, and one for each value that holds references */
   struct hf_conn *next_watched;
 
@@ -86,7 +104,7 @@ struct hf_conn {
       forked_session[HF_SESSION_BYTES]; /* of a child about to be forked, while it is announced */
   bool is_announced;
   bool is_forked; /* a child: `session` names what its parent announced, to be resumed */
-  uint64_t frame_bytes_max;
+  atomic_uint_least64_t frame_bytes_max; /* of a request; read without the mutex */
 
   /* Set by hf_cancel, which also makes the descriptor readable to wake the driver. */
   atomic_bool cancel_wanted;
@@ -107,8 +125,10 @@ struct hf_conn {
 
   struct releases releases;
   struct hf_object *handles;
-  bool is_inherited;            /* a forked child that has to tell the server what it holds */
-  uint32_t unattached_count;    /* pipe handles it has still to attach there */
+  bool is_inherited;         /* a forked child that has to tell the server what it holds */
+  uint32_t unattached_count; /* pipe handles it has still to attach there */
+
+  /* Of the layers above. */
   struct segment_map *segments; /* of cells */
   atomic_bool has_modes;        /* some thread ever sent its calls otherwise than one by one */
   struct pipeline *pipelines;
@@ -119,38 +139,28 @@ void conn_lock(hf_conn *conn);
 void conn_unlock(hf_conn *conn);
 hf_conn *conn_retain(hf_conn *conn);
 void conn_release(hf_conn *conn);
+/* Whether every further call fails. Takes the mutex itself. */
+bool conn_has_ended(hf_conn *conn);
+/* Notes where the server's memory is to be had. Takes the mutex itself. */
+void conn_set_door(hf_conn *conn, struct bytes path);
 
 /* A number for the calling thread, unique in the process. */
 uint64_t conn_caller(void);
 
 /* All that follow: mutex held. */
 
-/* Waits until *count <= limit, driving the connection if nobody else does. Whether it came true.
- * Gives up call_timeout_ms after a connected server should have answered, which is wait_ms after
- * since_ns; HF_FOREVER: never. A resumed session that has answered something since counts from its
- * resumption, once. While there is no connection, gives up call_timeout_ms after it was lost. */
-bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
-               int64_t wait_ms);
-/* The same; gives up at give_up_ns in any case. */
-bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
-                     uint64_t give_up_ns);
 /* Sends what the window has to send, as far as it goes now. */
 void conn_write(hf_conn *conn);
-/* Makes "no answer" the thread's last error, with what to do about it. */
-hf_status conn_error_unanswered(const hf_conn *conn);
+/* Ends the link's traffic; the driver sees the end of the stream and takes the link down.
+ * error  an errno: why */
+void conn_cut_link(hf_conn *conn, int error);
 /* Wakes who has something to do after counts or the state changed. */
 void conn_wake(hf_conn *conn, bool all);
-/* Ends the session here: every call under way, and later ones, fail with `failure` (taken). */
-void conn_end(hf_conn *conn, struct failure *failure);
-
-/* One attempt to open or resume the session over a new link; waits out the backoff first. The
- * driver's; releases the mutex meanwhile. */
-void session_establish(hf_conn *conn, uint64_t deadline_ns);
-/* Notes where the server's memory is to be had. Takes the mutex itself. */
-void conn_set_door(hf_conn *conn, struct bytes path);
-/* In a forked child, mutex held before the fork: forgets the parent's link and session. */
-void conn_become_child(hf_conn *conn);
-/* Makes room for `size` bytes of input in all. */
+/* Makes "no answer" the thread's last error, with what to do about it. */
+hf_status conn_error_unanswered(const hf_conn *conn);
+/* Makes why the session ended the thread's last error. */
+hf_status conn_error_ended(const hf_conn *conn);
+/* Makes room for `size` bytes of input in all. The driver's: without the mutex too. */
 bool conn_input_reserve(hf_conn *conn, size_t size);
 
 #endif

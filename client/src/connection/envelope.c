@@ -3,9 +3,9 @@
  * By hand because protobuf-c walks all 130 arms of the message twice for every request: that costs
  * more than everything else a call does.
  */
-#include <string.h>
+#include "client/src/connection/envelope.h"
 
-#include "client/src/connection/window.h"
+#include <string.h>
 
 #define VARINT_BYTES_MAX 10
 

@@ -1,6 +1,6 @@
 /* Errors: the thread's last one, and those on their way from a reply to the thread that waits.
  *
- * layer   client
+ * layer   client, connection
  * threads struct failure is passed between threads under the connection's mutex; the last error is
  *         the thread's own
  */

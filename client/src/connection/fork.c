@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 
 #include "client/src/connection/cancellation.h"
-#include "client/src/connection/conn.h"
+#include "client/src/connection/child.h"
 #include "client/src/connection/inherit.h"
 
 static pthread_mutex_t watched_mutex = PTHREAD_MUTEX_INITIALIZER;

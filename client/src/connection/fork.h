@@ -1,6 +1,6 @@
 /* Forks: a child finds its parent's connections closed and opens its own on first use.
  *
- * layer   client
+ * layer   client, connection
  * threads The handlers lock every connection around fork(2), so that the child finds them whole.
  */
 #ifndef HF_CLIENT_FORK_H

@@ -2,9 +2,7 @@
 
 #include <stdlib.h>
 
-#include "client/src/call/call.h"
-#include "client/src/connection/cancel.h"
-#include "client/src/mapped/near.h"
+#include "client/src/connection/withdraw.h"
 
 /* Requests naming more objects than this are cut in two. */
 #define RELEASES_PER_REQUEST 1024
@@ -110,14 +108,13 @@ void holds_become_child(hf_conn *conn) {
   conn->is_inherited = is_bare;
   conn->unattached_count = 0;
   for (struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
-    near_become_child(handle);
     handle->awaits_attach = is_bare && handle->is_attached;
     conn->unattached_count += handle->awaits_attach;
   }
 }
 
 bool holds_submit(hf_conn *conn) {
-  cancel_submit(conn);
+  withdraw_submit(conn);
   if (conn->is_inherited && has_room(conn)) {
     submit_inherited(conn);
   }

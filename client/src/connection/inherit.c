@@ -5,8 +5,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "client/src/call/call.h"
-#include "client/src/connection/cancel.h"
+#include "client/src/connection/holds.h"
+#include "client/src/connection/leader.h"
+#include "client/src/connection/reply.h"
+#include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
 #include "proto/machine.h"
 
@@ -44,7 +46,7 @@ static bool prepare(hf_conn *conn) {
 /* Whether the server has done it. */
 static bool ask(hf_conn *conn, const Holdfast__ForkSession *arm) {
   uint32_t pending = 1;
-  struct call call = {.pending = &pending, .result = {result_none, NULL, NULL}};
+  struct call call = {.pending = &pending, .result = {reply_discard, NULL, NULL}};
   const struct envelope envelope = {.timeout_ms = -1,
                                     .operation = OPERATION(FORK_SESSION),
                                     .arm = &arm->base,
@@ -57,7 +59,7 @@ static bool ask(hf_conn *conn, const Holdfast__ForkSession *arm) {
   call.slot = slot;
   conn_write(conn);
   if (!await(conn, &pending, 0)) {
-    cancel_abandoned(conn, slot);
+    withdraw_abandoned(conn, slot);
     return false;
   }
   free(call.failure);
@@ -85,20 +87,6 @@ void inherit_locate(hf_conn *conn, pid_t child) {
     (void)ask(conn, &arm);
   }
   conn->is_announced = false;
-}
-
-void inherit_become_child(hf_conn *conn) {
-  conn->is_forked = conn->is_announced;
-  conn->is_announced = false;
-  if (conn->is_forked) {
-    memcpy(conn->session, conn->forked_session, HF_SESSION_BYTES);
-  }
-}
-
-void inherit_give_up(hf_conn *conn) {
-  conn->is_forked = false;
-  conn->local_rest_until_ns = 0; /* nothing is wrong with shared memory */
-  holds_become_child(conn);
 }
 
 pid_t inherit_newest_child(void) {

@@ -2,13 +2,13 @@
  * which the parent has the server make before it forks.
  *
  *   parent  inherit_announce -- fork -- inherit_locate
- *   child                         |      inherit_become_child ... its first call resumes the session
+ *   child                         |      conn_become_child ... its first call resumes the session
  *
  * The parent awaits each answer, for a bounded time: what it wrote may be lost when it is killed
  * right after the fork. A child whose session is not there (the server was out of reach, or refused)
  * opens its own, and refers to what still exists; see holds.h.
  *
- * layer   client
+ * layer   client, connection
  * threads Connection's mutex held, but for inherit_newest_child.
  */
 #ifndef HF_CLIENT_INHERIT_H
@@ -24,11 +24,6 @@
 void inherit_announce(hf_conn *conn);
 /* In the parent: tells the server where the child runs, 0: it is not known. */
 void inherit_locate(hf_conn *conn, pid_t child);
-/* In the child: the session is to be resumed. */
-void inherit_become_child(hf_conn *conn);
-/* In the child: the server does not know the session any more. Goes on without. */
-void inherit_give_up(hf_conn *conn);
-
 /* The process that this thread forked last; 0: none that lives, or that can't be found out. */
 pid_t inherit_newest_child(void);
 

@@ -1,4 +1,5 @@
-/* Opening and resuming the session: what a driver does when the connection is down. */
+#include "client/src/connection/session.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,11 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/src/call/call.h"
 #include "client/src/connection/backoff.h"
 #include "client/src/connection/cancel.h"
-#include "client/src/connection/conn.h"
-#include "client/src/connection/inherit.h"
+#include "client/src/connection/child.h"
+#include "client/src/connection/reply.h"
 #include "client/src/transport/descriptor.h"
 #include "client/src/transport/dial_error.h"
 #include "proto/base/clock.h"
@@ -284,7 +284,7 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
       count_max > 0 && count_max < HF_WINDOW_COUNT_MAX ? count_max : HF_WINDOW_COUNT_MAX;
   conn->window.parked_count_max = conn->window.used_count_max;
   if (session->frame_bytes_max > 0 && session->frame_bytes_max < HF_FRAME_BYTES_MAX) {
-    conn->frame_bytes_max = session->frame_bytes_max;
+    atomic_store_explicit(&conn->frame_bytes_max, session->frame_bytes_max, memory_order_relaxed);
   }
   conn->link = attempt->link;
   conn->state = CONN_UP;
@@ -304,6 +304,22 @@ static void retry_later(hf_conn *conn, int error) {
   conn->retry_at_ns = clock_now_ns() + backoff_ns(conn->retry_count++);
 }
 
+void session_end(hf_conn *conn, struct failure *failure) {
+  free(conn->ended);
+  conn->ended = failure;
+  conn->state = CONN_ENDED;
+  conn->session_missing = 0;
+  conn->is_broken = false;
+  /* Not closed here: another thread may be about to send on it. Closed with the connection. */
+  if (conn->link.fd >= 0) {
+    link_cut(&conn->link);
+  }
+  while (conn->window.oldest != NULL) {
+    reply_finish(conn, conn->window.oldest, NULL, failure_copy(failure));
+  }
+  conn_wake(conn, true);
+}
+
 /* What the server said to Open- or ResumeSession. */
 static void settle(hf_conn *conn, struct attempt *attempt) {
   const Holdfast__Response *reply = attempt->reply;
@@ -313,15 +329,15 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
   }
   link_close(&attempt->link);
   if (conn->is_forked && reply->status == HF_FAILED_PRECONDITION) {
-    inherit_give_up(conn);
+    child_give_up(conn);
   } else if (reply->status == HF_ABORTED || reply->status == HF_UNAVAILABLE) {
     retry_later(conn, DIAL_PUT_OFF); /* a later attempt will do, or a later server */
   } else if (reply->status == HF_OK) {
-    conn_end(conn, failure_of(HF_REASON_BAD_REPLY));
+    session_end(conn, failure_of(HF_REASON_BAD_REPLY));
   } else {
-    conn_end(conn,
-             failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
-                         bytes_of(reply->message.data, reply->message.len)));
+    session_end(
+        conn, failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
+                          bytes_of(reply->message.data, reply->message.len)));
   }
 }
 

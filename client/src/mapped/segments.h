@@ -2,7 +2,7 @@
  * them, because pointers into them are the user's too. One arena that nobody uses stays, for the next
  * handle; so does the server's life.
  *
- * layer   client, beside conn
+ * layer   client, mapped
  * threads Connection's mutex guards the list; fetching happens without it.
  * source  proto/cell_layout.h, proto/door.h
  */

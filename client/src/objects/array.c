@@ -1,7 +1,10 @@
 /* Array and RawArray. Every call but len waits while somebody else holds the Array's lock. */
 #include <stdlib.h>
 
-#include "client/src/mapped/near.h"
+#include "client/src/mapped/mapped_lock.h"
+#include "client/src/mapped/mapped_numbers.h"
+#include "client/src/objects/cell_lock.h"
+#include "client/src/objects/object.h"
 #include "proto/limits.h"
 #include "proto/range.h"
 
@@ -272,13 +275,13 @@ hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value
 }
 
 hf_status hf_array_lock(hf_array *array, int64_t timeout_ms) {
-  return near_lock((hf_object *)array, timeout_ms, NULL);
+  return cell_lock((hf_object *)array, timeout_ms, NULL);
 }
 
 hf_status hf_array_lock_with(hf_array *array, int64_t timeout_ms, struct hf_grant *grant) {
-  return near_lock((hf_object *)array, timeout_ms, grant);
+  return cell_lock((hf_object *)array, timeout_ms, grant);
 }
 
 hf_status hf_array_unlock(hf_array *array) {
-  return near_unlock((hf_object *)array);
+  return cell_unlock((hf_object *)array);
 }

@@ -1,3 +1,4 @@
+#include "client/src/call/plain.h"
 #include "client/src/objects/object.h"
 
 hf_status hf_barrier_open(hf_conn *conn, const char *name, uint64_t parties, hf_barrier **barrier) {
@@ -25,16 +26,14 @@ static hf_status send_done(hf_barrier *barrier) {
   struct request request;
   Holdfast__BarrierDone arm = HOLDFAST__BARRIER_DONE__INIT;
   request_of(&request, barrier, OPERATION(BARRIER_DONE));
-  request.is_internal = true;
-  return request_send(&request, &arm.base);
+  return call_now(&request, &arm.base);
 }
 
 static hf_status send_abort(hf_barrier *barrier, bool is_internal) {
   struct request request;
   Holdfast__BarrierAbort arm = HOLDFAST__BARRIER_ABORT__INIT;
   request_of(&request, barrier, OPERATION(BARRIER_ABORT));
-  request.is_internal = is_internal;
-  return request_send(&request, &arm.base);
+  return is_internal ? call_now(&request, &arm.base) : request_send(&request, &arm.base);
 }
 
 /* The others wait until the server is told. */

@@ -1,5 +1,8 @@
 /* Value and RawValue. Every call waits while somebody else holds the Value's lock. */
-#include "client/src/mapped/near.h"
+#include "client/src/mapped/mapped_numbers.h"
+#include "client/src/mapped/mapped_wait.h"
+#include "client/src/objects/cell_lock.h"
+#include "client/src/objects/object.h"
 
 static hf_status open_cell(hf_conn *conn, const char *name, hf_kind kind, char typecode,
                            const hf_value *initial, hf_cell **cell) {
@@ -304,13 +307,13 @@ hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous) {
 }
 
 hf_status hf_cell_lock(hf_cell *cell, int64_t timeout_ms) {
-  return near_lock((hf_object *)cell, timeout_ms, NULL);
+  return cell_lock((hf_object *)cell, timeout_ms, NULL);
 }
 
 hf_status hf_cell_lock_with(hf_cell *cell, int64_t timeout_ms, struct hf_grant *grant) {
-  return near_lock((hf_object *)cell, timeout_ms, grant);
+  return cell_lock((hf_object *)cell, timeout_ms, grant);
 }
 
 hf_status hf_cell_unlock(hf_cell *cell) {
-  return near_unlock((hf_object *)cell);
+  return cell_unlock((hf_object *)cell);
 }

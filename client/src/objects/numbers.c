@@ -1,5 +1,5 @@
 /* What the inline functions of <holdfast/numbers.h> do when the element is not simply there. */
-#include "client/src/mapped/near.h"
+#include "client/src/mapped/mapped_numbers.h"
 
 static bool is_value(const hf_object *object) {
   return object->kind == HF_VALUE || object->kind == HF_RAW_VALUE;

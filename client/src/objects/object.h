@@ -1,11 +1,14 @@
 /* What the object kinds share: opening them.
  *
- * layer   client, above call
+ * layer   client, objects
  */
 #ifndef HF_CLIENT_OBJECT_H
 #define HF_CLIENT_OBJECT_H
 
 #include "client/src/call/call.h"
+
+/* The bytes of a text, borrowed. */
+ProtobufCBinaryData object_text(const char *text);
 
 /* Fills in an ObjectOpen for the name; NULL: anonymous. */
 void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen *arm,

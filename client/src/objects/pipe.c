@@ -1,3 +1,5 @@
+#include "client/src/call/plain.h"
+#include "client/src/connection/holds.h"
 #include "client/src/objects/object.h"
 
 static hf_status attach(hf_object *handle, uint32_t end) {
@@ -81,10 +83,10 @@ void hf_pipe_close(hf_pipe *pipe) {
   Holdfast__PipeClose arm = HOLDFAST__PIPE_CLOSE__INIT;
   struct request request;
   request_of(&request, handle, OPERATION(PIPE_CLOSE));
-  request.is_internal = true; /* the other end is to see it now, whatever mode this thread is in */
   arm.end = handle->end;
-  if (handle->is_attached && handle->conn->state != CONN_ENDED) {
-    (void)request_send(&request, &arm.base);
+  if (handle->is_attached && !conn_has_ended(handle->conn)) {
+    /* The other end is to see it now, whatever mode this thread is in. */
+    (void)call_now(&request, &arm.base);
   }
   drop(handle);
 }

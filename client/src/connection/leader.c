@@ -1,17 +1,18 @@
-/* Waiting for replies, and doing the connection's work meanwhile. */
+#include "client/src/connection/leader.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "client/src/call/call.h"
 #include "client/src/connection/backoff.h"
 #include "client/src/connection/cancel.h"
-#include "client/src/connection/conn.h"
+#include "client/src/connection/reply.h"
+#include "client/src/connection/session.h"
+#include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
 #include "proto/wire.h"
 
-#define SEND_PARTS_MAX 128
 /* Input buffers beyond this are given back when they are empty. */
 #define INPUT_KEEP_BYTES (1u << 20)
 /* A thread that waits for room to send looks again after this long. */
@@ -61,28 +62,6 @@ static void take_down(hf_conn *conn) {
   conn_wake(conn, true);
 }
 
-/* Any thread's: the driver sees the end of the stream and takes the link down. */
-static void cut_link(hf_conn *conn, int error) {
-  conn->dial_error = error;
-  conn->is_broken = true;
-  link_cut(&conn->link);
-}
-
-void conn_write(hf_conn *conn) {
-  struct iovec parts[SEND_PARTS_MAX];
-  while (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
-    int part_count = window_unsent(&conn->window, parts, SEND_PARTS_MAX);
-    ssize_t sent = link_send(&conn->link, parts, part_count);
-    if (sent >= 0) {
-      window_sent(&conn->window, (size_t)sent);
-    } else if (errno == EAGAIN) {
-      return;
-    } else {
-      cut_link(conn, errno);
-    }
-  }
-}
-
 /* ---------------------------------------------------------------- replies */
 
 static bool means(const Holdfast__Response *reply, hf_reason reason) {
@@ -95,7 +74,7 @@ static bool means(const Holdfast__Response *reply, hf_reason reason) {
  * that was received; one that is being withdrawn does not. */
 static void refuse(hf_conn *conn, struct slot *slot) {
   if (slot->withdrawal != WITHDRAWAL_NONE) {
-    call_finish(conn, slot, NULL, failure_of(HF_REASON_CANCELLED));
+    reply_finish(conn, slot, NULL, failure_of(HF_REASON_CANCELLED));
     return;
   }
   if (conn->window.refused_count == 0) {
@@ -134,16 +113,16 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   conn->has_answered = true;
   if (reason != HF_REASON_NONE) {
     bool is_bad = reason == HF_REASON_BAD_REPLY || reason == HF_REASON_TOO_DEEP;
-    call_finish_unread(conn, slot, is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG);
+    reply_finish_unread(conn, slot, is_bad ? HF_REASON_BAD_REPLY : HF_REASON_REPLY_TOO_BIG);
   } else if (reply->status == HF_OK) {
     conn->resend_count = 0;
-    call_finish(conn, slot, reply, NULL);
+    reply_finish(conn, slot, reply, NULL);
   } else if (means(reply, HF_REASON_WINDOW_FULL)) {
     refuse(conn, slot);
   } else if (means(reply, HF_REASON_SESSION_ENDED)) {
-    conn_end(conn, failure_of(HF_REASON_SESSION_ENDED));
+    session_end(conn, failure_of(HF_REASON_SESSION_ENDED));
   } else {
-    call_finish(conn, slot, reply, NULL);
+    reply_finish(conn, slot, reply, NULL);
   }
   return true;
 }
@@ -224,14 +203,14 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
   if (received > 0) {
     conn->input_end += (size_t)received;
     if (!hand_out_all(conn)) {
-      cut_link(conn, EPROTO);
+      conn_cut_link(conn, EPROTO);
     }
     settle_input(conn);
-    cancel_submit(conn);
+    withdraw_submit(conn);
     acknowledge(conn);
     conn_wake(conn, false);
   } else if (error != EAGAIN) {
-    cut_link(conn, error);
+    conn_cut_link(conn, error);
   }
 }
 
@@ -254,14 +233,6 @@ static void drive(hf_conn *conn, uint64_t deadline_ns) {
 }
 
 /* ---------------------------------------------------------------- waiting */
-
-void conn_wake(hf_conn *conn, bool all) {
-  for (struct waiter *waiter = conn->waiters; waiter != NULL; waiter = waiter->next) {
-    if (all || *waiter->count <= waiter->limit) {
-      pthread_cond_signal(&waiter->cond);
-    }
-  }
-}
 
 /* Another thread drives: sleep until woken. */
 static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,

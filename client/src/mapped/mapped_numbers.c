@@ -1,5 +1,4 @@
-/* Numbers on their way into a cell within reach, and out of it. */
-#include "client/src/mapped/near.h"
+#include "client/src/mapped/mapped_numbers.h"
 
 struct value near_input(const hf_value *value) {
   struct value input = value_none();

@@ -1,0 +1,157 @@
+#include "client/src/call/plain.h"
+
+#include <assert.h>
+
+#include "client/src/connection/cancel.h"
+#include "client/src/connection/cancellation.h"
+#include "client/src/connection/holds.h"
+#include "client/src/connection/leader.h"
+#include "client/src/connection/withdraw.h"
+#include "proto/base/clock.h"
+
+/* On the server; also for somebody's lock on a value or an array. */
+static bool may_wait(const struct request *request) {
+  uint32_t operation = request->envelope.operation;
+  return request->wait_ms != 0 ||
+         (operation >= OPERATION(VALUE_GET) && operation <= OPERATION(ARRAY_ADD));
+}
+
+/* What the call needs in the window, beside whatever else is there. */
+struct need {
+  const uint32_t *count;
+  uint32_t limit; /* *count is not to be beyond it */
+};
+
+static struct need place_of(const struct window *window, const struct request *request) {
+  if (request->wait_ms == 0) {
+    return (struct need){&window->used_count, window->used_count_max + WINDOW_RESERVED_COUNT - 1};
+  }
+  if (window->parked_count >= window->parked_count_max) {
+    return (struct need){&window->parked_count, window->parked_count_max - 1};
+  }
+  return (struct need){&window->used_count, window->used_count_max - 1};
+}
+
+/* A call that waits on the server waits for its place no longer than it would there. */
+static uint64_t place_deadline_ns(const hf_conn *conn, const struct request *request,
+                                  uint64_t since_ns) {
+  bool is_shorter = request->wait_ms > 0 && request->wait_ms < conn->call_timeout_ms;
+  return clock_deadline_ns(since_ns,
+                           (uint64_t)(is_shorter ? request->wait_ms : conn->call_timeout_ms));
+}
+
+static hf_status error_no_place(const hf_conn *conn, const struct request *request) {
+  const struct window *window = &conn->window;
+  if (conn->state != CONN_UP || request->wait_ms == 0 || window_has_abandoned(window)) {
+    return conn_error_unanswered(conn);
+  }
+  return error_format(
+      HF_REASON_IN_FLIGHT_FULL,
+      "%u calls of this process wait on one connection, and more may not; end some, "
+      "or make further calls that wait on a connection of their own",
+      window->parked_count);
+}
+
+/* Waits until the window has room for the call. */
+static hf_status await_place(hf_conn *conn, struct request *request) {
+  struct need need = place_of(&conn->window, request);
+  if (*need.count <= need.limit) {
+    return conn->state == CONN_ENDED ? conn_error_ended(conn) : HF_OK;
+  }
+  uint64_t since_ns = clock_now_ns();
+  uint64_t deadline_ns = place_deadline_ns(conn, request, since_ns);
+  while (*need.count > need.limit) {
+    if (!conn_wait_until(conn, need.count, need.limit, since_ns, deadline_ns)) {
+      return error_no_place(conn, request);
+    }
+    need = place_of(&conn->window, request);
+  }
+  if (request->wait_ms > 0) { /* what is left of its own timeout is for the server */
+    int64_t waited_ms = (int64_t)((clock_now_ns() - since_ns) / CLOCK_NS_PER_MS);
+    int64_t left_ms = request->wait_ms > waited_ms ? request->wait_ms - waited_ms : 0;
+    request->envelope.timeout_ms = request->envelope.timeout_ms < 0 ? -1 : left_ms;
+  }
+  return conn->state == CONN_ENDED ? conn_error_ended(conn) : HF_OK;
+}
+
+hf_status call_submit(struct request *request, struct call *call) {
+  hf_conn *conn = request->conn;
+  hf_status status;
+  if (may_wait(request) && cancel_is_wanted(conn)) {
+    return error_reason(HF_REASON_CANCELLED);
+  }
+  do { /* what is due to be given back takes places too, and more may come while waiting for one */
+    status = await_place(conn, request);
+  } while (status == HF_OK && !holds_submit(conn));
+  if (status != HF_OK) {
+    return status;
+  }
+  struct slot *slot = window_add(&conn->window, conn->transport->framing, &request->envelope);
+  if (slot == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  slot->call = call;
+  slot->may_wait = may_wait(request);
+  if (request->wait_ms != 0) {
+    window_park(&conn->window, slot);
+  }
+  call->slot = slot;
+  call->result = request->result;
+  call->status = HF_OK;
+  call->failure = NULL;
+  (*call->pending)++;
+  return HF_OK;
+}
+
+/* Gives a call up; its reply, should it ever come, finds nobody. */
+static hf_status abandon(hf_conn *conn, struct call *call) {
+  hf_status status = conn_error_unanswered(conn);
+  assert(call->slot != NULL);
+  withdraw_abandoned(conn, call->slot);
+  withdraw_submit(conn);
+  return status;
+}
+
+/* One call, from the first byte to its result. */
+hf_status call_run(struct request *request) {
+  hf_conn *conn = request->conn;
+  uint32_t pending = 0;
+  struct call call = {.pending = &pending};
+  uint64_t since_ns = clock_now_ns();
+  conn_lock(conn);
+  hf_status status = call_submit(request, &call);
+  if (status == HF_OK) {
+    conn_write(conn);
+    if (conn_wait(conn, &pending, 0, since_ns, request->wait_ms)) {
+      status = call.status;
+    } else {
+      status = abandon(conn, &call);
+      call.failure = NULL;
+      call.status = HF_OK;
+    }
+  }
+  conn_unlock(conn);
+  return call.status == HF_OK ? status : error_take(call.status, call.failure);
+}
+
+static hf_status check_and_run(struct request *request) {
+  int cancellation = cancellation_disable();
+  request->envelope.caller = conn_caller();
+  hf_status status = request_check(request);
+  if (status == HF_OK) {
+    status = call_run(request);
+  }
+  arena_deinit(&request->arena);
+  cancellation_restore(cancellation);
+  return status;
+}
+
+hf_status call_now(struct request *request, const ProtobufCMessage *arm) {
+  request_arm(request, arm);
+  return check_and_run(request);
+}
+
+hf_status call_now_packed(struct request *request, struct bytes arm) {
+  request_arm_packed(request, arm);
+  return check_and_run(request);
+}

@@ -1,0 +1,47 @@
+#include "client/src/connection/child.h"
+
+#include <string.h>
+
+#include "client/src/connection/cancel.h"
+#include "client/src/connection/holds.h"
+
+static void inherit(hf_conn *conn) {
+  conn->is_forked = conn->is_announced;
+  conn->is_announced = false;
+  if (conn->is_forked) {
+    memcpy(conn->session, conn->forked_session, HF_SESSION_BYTES);
+  }
+}
+
+void conn_become_child(hf_conn *conn) {
+  link_close(&conn->link);
+  conn->waiters = NULL;
+  conn->is_driven = false;
+  conn->is_broken = false;
+  conn->room_count = 0;
+  conn->owes_acknowledgement = conn->has_acknowledged = false;
+  cancel_deinit(conn); /* the parent's descriptor would wake the parent */
+  conn->input_start = conn->input_end = 0;
+  conn->above->become_child(conn);
+  if (conn->state != CONN_ENDED) {
+    conn->state = CONN_DOWN;
+    conn->has_session = false;
+    conn->session_missing = 1;
+    conn->resume_attempt = 0;
+    conn->retry_count = conn->flap_count = 0;
+    conn->retry_at_ns = 0;
+    conn->lost_since_ns = 0;
+    conn->has_answered = false;
+    conn->window.used_count_max = HF_WINDOW_COUNT_MAX;
+    conn->window.parked_count_max = HF_IN_FLIGHT_MAX;
+  }
+  window_reset(&conn->window);
+  inherit(conn);
+  holds_become_child(conn);
+}
+
+void child_give_up(hf_conn *conn) {
+  conn->is_forked = false;
+  conn->local_rest_until_ns = 0; /* nothing is wrong with shared memory */
+  holds_become_child(conn);
+}

@@ -1,0 +1,139 @@
+#include "client/src/mapped/mapped_cell.h"
+
+#include "client/src/call/mode.h"
+#include "client/src/call/plain.h"
+#include "client/src/connection/cancellation.h"
+#include "client/src/mapped/segments.h"
+
+static bool is_cell(hf_kind kind) {
+  return kind >= HF_VALUE && kind <= HF_RAW_ARRAY;
+}
+
+/* Once: other threads read it by then. */
+void near_note_place(hf_object *object, const Holdfast__Object *reply) {
+  struct near_cell *cell = &object->near;
+  if (!is_cell(object->kind) || cell->is_asked) {
+    return;
+  }
+  cell->type = reply->typecode.len == 1 ? cell_type_of((char)reply->typecode.data[0]) : NULL;
+  cell->count = reply->length;
+  cell->segment = reply->segment;
+  cell->offset = reply->offset;
+  cell->bytes = reply->bytes;
+  __atomic_store_n(&cell->knows_count, cell->type != NULL, __ATOMIC_RELEASE);
+  __atomic_store_n(&cell->is_asked, true, __ATOMIC_RELEASE);
+}
+
+/* What the server says is checked like everything that comes from outside. */
+static bool fits(const struct near_cell *cell, size_t segment_bytes) {
+  return cell->type != NULL && cell->offset % CELL_ALIGNMENT == 0 &&
+         cell->offset <= segment_bytes && cell->bytes <= segment_bytes - cell->offset &&
+         cell->bytes >= CELL_HEADER_BYTES &&
+         cell->count <= (cell->bytes - CELL_HEADER_BYTES) / cell->type->bytes;
+}
+
+/* Raw numbers of C's types are for the public header's inline functions too, which look at the
+ * pointer before they look at the count. */
+static void open_view(hf_object *object) {
+  const struct cell_type *type = object->near.type;
+  struct hf_view *view = &object->view;
+  void *elements = object->near.elements;
+  if (near_has_lock(object)) {
+    return;
+  }
+  view->count = object->near.count;
+  if (type->is_float && type->bytes == sizeof(double)) {
+    __atomic_store_n(&view->f64, elements, __ATOMIC_RELEASE);
+  } else if (!type->is_float && type->min < 0 && type->bytes == sizeof(int64_t)) {
+    __atomic_store_n(&view->i64, elements, __ATOMIC_RELEASE);
+  } else if (!type->is_float && type->min < 0 && type->bytes == sizeof(int32_t)) {
+    __atomic_store_n(&view->i32, elements, __ATOMIC_RELEASE);
+  }
+}
+
+static void publish(hf_object *object, struct cell_header *header) {
+  object->near.elements = (char *)header + CELL_HEADER_BYTES;
+  __atomic_store_n(&object->near.header, header, __ATOMIC_RELEASE);
+  open_view(object);
+}
+
+void near_map(hf_object *object) {
+  struct near_cell *cell = &object->near;
+  if (cell->segment == 0 || __atomic_exchange_n(&cell->is_mapped, true, __ATOMIC_ACQ_REL)) {
+    return;
+  }
+  hf_conn *conn = object->conn;
+  struct segment_map *before = cell->map; /* a child's: the parent's */
+  int cancellation = cancellation_disable();
+  cell->life = segments_life(conn);
+  struct segment_map *map =
+      cell->life != NULL ? segments_use(conn, cell->segment, cell->bytes) : NULL;
+  cancellation_restore(cancellation);
+  if (map == NULL) {
+    return;
+  }
+  cell->map = map;
+  if (fits(cell, map->bytes)) {
+    publish(object, (struct cell_header *)(void *)((char *)map->address + cell->offset));
+  }
+  segments_let_go(conn, before);
+}
+
+static hf_reason take_place(hf_conn *conn, const Holdfast__Response *reply,
+                            const struct result *result) {
+  (void)conn;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECT) {
+    return HF_REASON_BAD_REPLY;
+  }
+  near_note_place(result->first, reply->object);
+  return HF_REASON_NONE;
+}
+
+/* A handle that came by another way than opening: from a reference, or through a fork. */
+hf_status near_ask(hf_object *object) {
+  struct request request;
+  Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
+  arm.map = true;
+  request_of(&request, object, OPERATION(OBJECT_INFO));
+  request_ask(&request, take_place, object, NULL);
+  hf_status status = call_now(&request, &arm.base);
+  if (status == HF_OK) {
+    near_map(object);
+  }
+  return status;
+}
+
+bool near_may_be_mapped(const hf_object *object) {
+  return is_cell(object->kind) && !__atomic_load_n(&object->near.is_asked, __ATOMIC_ACQUIRE) &&
+         segments_are_wanted(object->conn);
+}
+
+void *near_elements(hf_object *object) {
+  if (near_header(object) == NULL && near_may_be_mapped(object)) {
+    (void)near_ask(object); /* what can't be told is not mapped */
+  }
+  return near_header(object) != NULL ? object->near.elements : NULL;
+}
+
+bool near_knows_count(hf_object *object) {
+  bool knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
+  if (!knows && near_may_be_mapped(object) && !near_is_gathering(object)) {
+    (void)near_ask(object);
+    knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
+  }
+  return knows;
+}
+
+void near_become_child(hf_object *object) {
+  object->view = (struct hf_view){NULL};
+  object->near.elements = NULL;
+  object->near.header = NULL;
+  object->near.is_asked = false;
+  object->near.is_mapped = false;
+  object->near.depth = 0;
+}
+
+bool near_is_gathering(const hf_object *object) {
+  hf_conn *conn = object->conn;
+  return atomic_load_explicit(&conn->has_modes, memory_order_relaxed) && mode_of(conn) != NULL;
+}

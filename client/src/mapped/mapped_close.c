@@ -1,0 +1,75 @@
+/* Closing a handle whose cell's lock a thread may have. */
+#include "client/src/mapped/mapped_close.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
+
+#include "client/src/mapped/mapped_owner.h"
+#include "client/src/mapped/segments.h"
+
+/* In the thread's list of robust mutexes a mutex is at the address it was locked at first, which
+ * may be another connection's of the same cell. */
+static bool is_listed_here(const struct cell_header *header) {
+  struct robust_list_head *head;
+  size_t len;
+  if (syscall(SYS_get_robust_list, 0, &head, &len) != 0) {
+    return true; /* perhaps */
+  }
+  const struct robust_list *item = &head->list;
+  for (unsigned i = 0; i < ROBUST_LIST_LIMIT; i++) {
+    item = (const struct robust_list *)((uintptr_t)item->next & ~(uintptr_t)1); /* as the kernel */
+    if (item == &head->list) {
+      return false;
+    }
+    if ((const char *)item + head->futex_offset == (const char *)&header->word) {
+      return true;
+    }
+  }
+  return true;
+}
+
+static bool is_locked_by_another_handle(const hf_object *object) {
+  conn_lock(object->conn);
+  const hf_object *other = object->conn->handles;
+  while (other != NULL && (other == object || other->id != object->id || other->near.depth == 0)) {
+    other = other->next;
+  }
+  conn_unlock(object->conn);
+  return other != NULL;
+}
+
+/* The C library has the mutex in a thread's list, and writes there when the thread locks or unlocks
+ * others: the place stays mapped, and the session's. */
+static void leave_behind(hf_object *object) {
+  segments_keep(object->conn, object->near.map);
+  object->near.map = NULL;
+  object->near.is_left_behind = true;
+}
+
+static void let_go_of_lock(hf_object *object, struct cell_header *header) {
+  if (near_is_server_dead(object) || near_change_over(object, header) != HF_OK) {
+    while (pthread_mutex_unlock(&header->mutex) == 0) {
+    }
+  }
+}
+
+void near_close(hf_object *object) {
+  struct cell_header *header = near_header(object);
+  bool has_locked = object->near.depth > 0;
+  if (header == NULL || !near_has_lock(object)) {
+    return;
+  }
+  if (!near_is_held_here(header)) {
+    if (has_locked && near_is_held_by_another_thread(header)) {
+      leave_behind(object);
+    }
+  } else if (has_locked) {
+    let_go_of_lock(object, header);
+  } else if (is_listed_here(header) && !is_locked_by_another_handle(object)) {
+    leave_behind(object);
+  }
+}

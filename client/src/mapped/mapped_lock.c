@@ -1,0 +1,194 @@
+#include "client/src/mapped/mapped_lock.h"
+
+#include <limits.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
+
+#include "client/src/connection/cancellation.h"
+#include "client/src/mapped/mapped_owner.h"
+#include "client/src/mapped/sliced_wait.h"
+#include "proto/base/clock.h"
+
+static_assert(CELL_WORD_THREAD == FUTEX_TID_MASK && CELL_WORD_DIED == FUTEX_OWNER_DIED,
+              "the kernel's");
+
+/* ---------------------------------------------------------------- the lock */
+
+/* So that the server looks at the cell. It looks by itself too, only later. */
+static void nudge(hf_object *object) {
+  hf_conn *conn = object->conn;
+  Holdfast__CellNudge arm = HOLDFAST__CELL_NUDGE__INIT;
+  const struct envelope envelope = {
+      .timeout_ms = -1, .object = object->id, .operation = OPERATION(CELL_NUDGE), .arm = &arm.base};
+  int cancellation = cancellation_disable();
+  conn_lock(conn);
+  struct slot *slot = NULL;
+  if (conn->state == CONN_UP && conn->window.used_count < WINDOW_SLOTS_MAX) {
+    slot = window_add(&conn->window, conn->transport->framing, &envelope);
+  }
+  if (slot != NULL) {
+    slot->is_silent = true;
+    conn_write(conn);
+  }
+  conn_unlock(conn);
+  cancellation_restore(cancellation);
+}
+
+static void unlock(hf_object *object, struct cell_header *header) {
+  pthread_mutex_unlock(&header->mutex);
+  near_lock_barrier();
+  if (atomic_load_explicit(&header->remote, memory_order_relaxed) != 0) {
+    nudge(object);
+  }
+}
+
+void near_take_over_from_dead(struct cell_header *header) {
+  pthread_mutex_consistent(&header->mutex);
+  if (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD) {
+    return;
+  }
+  atomic_fetch_or(&header->flags, CELL_DIED);
+}
+
+/* The thread has the mutex: may it stay? */
+static inline enum near_way stay(hf_object *object, struct cell_header *header) {
+  if (near_may_stay(object, header)) {
+    return NEAR_IN;
+  }
+  pthread_mutex_unlock(&header->mutex); /* the request that follows is as good as a nudge */
+  return NEAR_REQUEST;
+}
+
+/* 0 or EOWNERDEAD: it has the mutex; ETIMEDOUT and *reason; another errno: it can't be had here */
+static int lock_in_slices(hf_object *object, struct cell_header *header, int64_t *timeout_ms,
+                          hf_reason *reason) {
+  struct sliced_wait wait = sliced_wait_begin(object->conn, *timeout_ms);
+  uint64_t until_ns;
+  int error = ETIMEDOUT;
+  while (error == ETIMEDOUT && (*reason = sliced_wait_next(&wait, &until_ns)) == HF_REASON_NONE) {
+    struct timespec until = timespec_of(until_ns);
+    error = pthread_mutex_clocklock(&header->mutex, CLOCK_MONOTONIC, &until);
+    if (error == ETIMEDOUT && near_is_server_dead(object)) {
+      error = ENOENT;
+    } else if (error == ETIMEDOUT) {
+      nudge(object); /* it knows whether somebody has the mutex, or scribbled over it */
+    }
+  }
+  *timeout_ms = sliced_wait_left_ms(&wait);
+  return error;
+}
+
+static enum near_way fail(hf_reason reason, hf_status *status) {
+  *status = error_reason(reason);
+  return NEAR_FAILED;
+}
+
+/* What pthread_mutex_trylock answered was not simply 0. */
+static enum near_way lock_slowly(hf_object *object, struct cell_header *header, int error,
+                                 int64_t *timeout_ms, hf_status *status) {
+  hf_reason reason = HF_REASON_NONE;
+  if (error == EBUSY) {
+    error = lock_in_slices(object, header, timeout_ms, &reason);
+  }
+  if (error == EOWNERDEAD) {
+    near_take_over_from_dead(header);
+    error = 0;
+  }
+  if (error == 0) {
+    return stay(object, header);
+  }
+  if (error == ETIMEDOUT) {
+    return fail(reason == HF_REASON_CANCELLED ? reason : HF_REASON_LOCK_HELD, status);
+  }
+  return NEAR_REQUEST;
+}
+
+static bool tell_death(struct cell_header *header) {
+  return (atomic_load(&header->flags) & CELL_DIED) != 0 &&
+         (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
+}
+
+/* Requests stand in line behind those gathered before; a lock held here would keep them out. */
+static enum near_way gather(hf_object *object, struct cell_header *header, hf_status *status) {
+  if (header == NULL || !near_has_lock(object) || !near_is_held_here(header)) {
+    return NEAR_REQUEST;
+  }
+  *status = near_change_over(object, header);
+  return *status == HF_OK ? NEAR_REQUEST : NEAR_FAILED;
+}
+
+/* ---------------------------------------------------------------- in and out */
+
+enum near_way near_enter(hf_object *object, int64_t *timeout_ms, bool *owner_died,
+                         hf_status *status) {
+  struct cell_header *header = near_header(object);
+  if (near_is_gathering(object)) {
+    return gather(object, header, status);
+  }
+  if (header == NULL && near_may_be_mapped(object)) {
+    *status = near_ask(object);
+    header = near_header(object);
+    if (*status == HF_UNAVAILABLE) {
+      return NEAR_FAILED; /* a second request would wait as long once more */
+    }
+  }
+  if (header == NULL || (*timeout_ms < 0 && *timeout_ms != HF_FOREVER)) {
+    return NEAR_REQUEST;
+  }
+  if (!near_has_lock(object)) {
+    return near_is_object(object, header) && !near_is_server_dead(object) ? NEAR_IN : NEAR_REQUEST;
+  }
+  int error = pthread_mutex_trylock(&header->mutex);
+  enum near_way way =
+      error == 0 ? stay(object, header) : lock_slowly(object, header, error, timeout_ms, status);
+  if (way == NEAR_IN && owner_died != NULL) {
+    *owner_died = tell_death(header);
+    object->near.depth++;
+  }
+  return way;
+}
+
+void near_leave(hf_object *object) {
+  if (near_has_lock(object)) {
+    unlock(object, near_header(object));
+  }
+}
+
+static void wake(struct cell_header *header) {
+  atomic_fetch_and(&header->flags, ~(uint32_t)CELL_LOCAL_WAITS);
+  atomic_fetch_add(&header->changes, 1);
+  syscall(SYS_futex, &header->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void near_leave_changed(hf_object *object) {
+  struct cell_header *header = near_header(object);
+  bool is_locked = near_has_lock(object);
+  if (!is_locked) {
+    atomic_thread_fence(memory_order_seq_cst);
+  }
+  uint32_t flags = atomic_load_explicit(&header->flags, memory_order_relaxed);
+  if (is_locked) {
+    unlock(object, header);
+  }
+  if (flags & CELL_LOCAL_WAITS) {
+    wake(header);
+  }
+  if (flags & CELL_SERVER_WAITS) {
+    nudge(object);
+  }
+}
+
+enum near_way near_unlock(hf_object *object, hf_status *status) {
+  struct cell_header *header = near_header(object);
+  if (header == NULL || !near_has_lock(object) || !near_is_held_here(header)) {
+    return NEAR_REQUEST;
+  }
+  if (near_is_gathering(object)) {
+    return gather(object, header, status);
+  }
+  object->near.depth -= object->near.depth > 0;
+  unlock(object, header);
+  return NEAR_IN;
+}

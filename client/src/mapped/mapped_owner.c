@@ -1,0 +1,43 @@
+#include "client/src/mapped/mapped_owner.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "client/src/call/plain.h"
+#include "client/src/call/results.h"
+#include "client/src/connection/fork.h"
+
+static uint32_t own_thread(void) {
+  static _Thread_local uint32_t thread, generation;
+  if (thread == 0 || generation != fork_generation()) {
+    thread = (uint32_t)gettid();
+    generation = fork_generation();
+  }
+  return thread;
+}
+
+bool near_is_held_here(const struct cell_header *header) {
+  return (atomic_load(&header->word) & CELL_WORD_THREAD) == own_thread();
+}
+
+hf_status near_change_over(hf_object *object, struct cell_header *header) {
+  struct request request;
+  Holdfast__LockAcquire arm = HOLDFAST__LOCK_ACQUIRE__INIT;
+  arm.levels = header->mutex.__data.__count;
+  request_of(&request, object, OPERATION(LOCK_ACQUIRE));
+  request_ask(&request, result_grant, NULL, NULL);
+  request_wait(&request, 0);
+  hf_status status = call_now(&request, &arm.base);
+  if (status == HF_OK) {
+    object->near.depth = 0; /* as long as we have the mutex */
+    for (uint32_t level = 0; level < arm.levels; level++) {
+      pthread_mutex_unlock(&header->mutex);
+    }
+  }
+  return status;
+}
+
+bool near_is_held_by_another_thread(const struct cell_header *header) {
+  uint32_t thread = atomic_load(&header->word) & CELL_WORD_THREAD;
+  return thread != 0 && thread != own_thread() && tgkill(getpid(), (pid_t)thread, 0) == 0;
+}

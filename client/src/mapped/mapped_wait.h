@@ -1,0 +1,15 @@
+/* Waiting for a change of a mapped cell.
+ *
+ * layer   client, mapped
+ * threads any; the cell's own lock
+ */
+#ifndef HF_CLIENT_MAPPED_WAIT_H
+#define HF_CLIENT_MAPPED_WAIT_H
+
+#include "client/src/mapped/mapped_lock.h"
+
+/* Until the value is not `known`, as hf_cell_wait. */
+enum near_way near_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
+                        hf_value *value, hf_status *status);
+
+#endif

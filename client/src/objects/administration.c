@@ -1,0 +1,143 @@
+/* What the server tells of objects: one, or all. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/src/call/paging.h"
+#include "client/src/objects/object.h"
+
+static void copy_info(const Holdfast__Object *object, struct hf_object_info *info) {
+  *info = (struct hf_object_info){
+      .id = object->id,
+      .kind = (hf_kind)object->kind,
+      .length = object->length,
+      .maxsize = object->maxsize,
+      .typecode = object->typecode.len > 0 ? (char)object->typecode.data[0] : '\0',
+      .waiting = object->waiting,
+      .holds = object->holds,
+      .unfinished = object->unfinished,
+      .token = object->token,
+      .locked = object->locked,
+      .value = object->value,
+      .parties = object->parties,
+      .arrived = object->arrived,
+      .broken = object->broken,
+      .delayed = object->delayed,
+      .reserved = object->reserved,
+      .buried = object->buried,
+      .shut_down = object->shut_down,
+      .lease_ms = object->lease_ms,
+  };
+  result_copy_text(info->name, sizeof info->name, object->name);
+  result_copy_text(info->holder, sizeof info->holder, object->holder);
+}
+
+static hf_reason take_info(hf_conn *conn, const Holdfast__Response *reply,
+                           const struct result *result) {
+  (void)conn;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECT) {
+    return HF_REASON_BAD_REPLY;
+  }
+  copy_info(reply->object, result->first);
+  return HF_REASON_NONE;
+}
+
+hf_status hf_object_info(hf_object *object, struct hf_object_info *info) {
+  struct request request;
+  Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
+  request_of(&request, object, OPERATION(OBJECT_INFO));
+  request_ask(&request, take_info, info, NULL);
+  return request_send(&request, &arm.base);
+}
+
+hf_status hf_object_delete(hf_object *object) {
+  struct request request;
+  Holdfast__ObjectDelete arm = HOLDFAST__OBJECT_DELETE__INIT;
+  request_of(&request, object, OPERATION(OBJECT_DELETE));
+  return request_send(&request, &arm.base);
+}
+
+hf_status hf_delete(hf_conn *conn, const char *name) {
+  struct request request;
+  Holdfast__ObjectDelete arm = HOLDFAST__OBJECT_DELETE__INIT;
+  request_of_conn(&request, conn, OPERATION(OBJECT_DELETE));
+  request.envelope.name = name;
+  return request_send(&request, &arm.base);
+}
+
+/* ---------------------------------------------------------------- listing */
+
+struct listing {
+  struct hf_object_info *infos;
+  size_t count;
+  bool has_more;
+  bool is_further;                                         /* than the page before */
+  char after[sizeof((struct hf_object_info *)NULL)->name]; /* where the next page begins */
+};
+
+/* An older server tells no cursor: the next page begins behind the last name. */
+static void note_cursor(struct listing *listing, const Holdfast__Objects *page) {
+  char after[sizeof listing->after] = "";
+  listing->has_more = page->more;
+  if (page->after.len > 0) {
+    result_copy_text(after, sizeof after, page->after);
+  } else if (page->n_items > 0) {
+    result_copy_text(after, sizeof after, page->items[page->n_items - 1]->name);
+  }
+  listing->is_further = strcmp(after, listing->after) > 0;
+  memcpy(listing->after, after, sizeof after);
+}
+
+static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
+                           const struct result *result) {
+  struct listing *listing = result->first;
+  (void)conn;
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECTS) {
+    return HF_REASON_BAD_REPLY;
+  }
+  size_t more_count = reply->objects->n_items;
+  struct hf_object_info *infos =
+      realloc(listing->infos, (listing->count + more_count + 1) * sizeof *infos);
+  if (infos == NULL) {
+    return HF_REASON_NO_MEMORY;
+  }
+  for (size_t i = 0; i < more_count; i++) {
+    copy_info(reply->objects->items[i], &infos[listing->count + i]);
+  }
+  listing->infos = infos;
+  listing->count += more_count;
+  note_cursor(listing, reply->objects);
+  return HF_REASON_NONE;
+}
+
+static hf_status list_page(hf_conn *conn, const char *prefix, hf_kind kind,
+                           struct listing *listing) {
+  struct request request;
+  Holdfast__ObjectList arm = HOLDFAST__OBJECT_LIST__INIT;
+  request_of_conn(&request, conn, OPERATION(OBJECT_LIST));
+  request.is_now = true;
+  request_ask(&request, add_infos, listing, NULL);
+  arm.prefix = object_text(prefix == NULL ? "" : prefix);
+  arm.kind = (Holdfast__Kind)kind;
+  arm.after = object_text(listing->after);
+  return request_send(&request, &arm.base);
+}
+
+hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind kind,
+                          struct hf_object_info **infos, size_t *count) {
+  struct listing listing = {.infos = NULL};
+  struct paging paging = paging_begin(conn);
+  do {
+    size_t before = listing.count;
+    hf_status status = list_page(conn, prefix, kind, &listing);
+    if (status == HF_OK && listing.has_more) {
+      status = paging_check(&paging, listing.count - before, listing.is_further);
+    }
+    if (status != HF_OK) {
+      free(listing.infos);
+      return status;
+    }
+  } while (listing.has_more);
+  *infos = listing.infos;
+  *count = listing.count;
+  return HF_OK;
+}

@@ -1,0 +1,36 @@
+#include "client/src/objects/cell_lock.h"
+
+#include "client/src/connection/errors.h"
+#include "client/src/mapped/mapped_lock.h"
+
+hf_status cell_lock(hf_object *object, int64_t timeout_ms, struct hf_grant *grant) {
+  hf_status status;
+  bool owner_died;
+  switch (near_enter(object, &timeout_ms, &owner_died, &status)) {
+    case NEAR_REQUEST:
+      return hf_lock_acquire((hf_lock *)object, timeout_ms, grant);
+    case NEAR_FAILED:
+      return status;
+    default:
+      break;
+  }
+  if (!near_has_lock(object)) {
+    return error_reason(HF_REASON_WRONG_KIND);
+  }
+  if (grant != NULL) {
+    *grant = (struct hf_grant){.owner_died = owner_died};
+  }
+  return HF_OK;
+}
+
+hf_status cell_unlock(hf_object *object) {
+  hf_status status;
+  switch (near_unlock(object, &status)) {
+    case NEAR_IN:
+      return HF_OK;
+    case NEAR_FAILED:
+      return status;
+    default:
+      return hf_lock_release((hf_lock *)object);
+  }
+}

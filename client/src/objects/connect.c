@@ -1,0 +1,168 @@
+/* hf_connect and hf_close: the only place that knows all layers of a connection. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client/src/call/gather.h"
+#include "client/src/call/oneway.h"
+#include "client/src/call/pipeline.h"
+#include "client/src/call/plain.h"
+#include "client/src/connection/cancellation.h"
+#include "client/src/connection/connect.h"
+#include "client/src/mapped/mapped_cell.h"
+#include "client/src/mapped/segments.h"
+#include "proto/text.h"
+
+#define GOODBYE_TIMEOUT_MS 1000
+
+/* ---------------------------------------------------------------- what the layers keep there */
+
+static void become_child(hf_conn *conn) {
+  pipeline_become_child(conn);
+  oneway_become_child(conn);
+  segments_become_child(conn);
+  for (hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
+    near_become_child(handle);
+  }
+}
+
+static void free_above(hf_conn *conn) {
+  pipeline_free_all(conn);
+  oneway_free(conn);
+  gather_forget(conn);
+  segments_free_all(conn);
+}
+
+static const struct conn_above above = {.become_child = become_child, .free = free_above};
+
+/* ---------------------------------------------------------------- connecting */
+
+/* HOLDFAST_LOCAL: what is neither on nor off may have been meant as either. */
+static hf_status read_wish(bool *wants_local) {
+  const char *wish = getenv("HOLDFAST_LOCAL");
+  bool is_off = wish != NULL && strcmp(wish, "off") == 0;
+  if (wish != NULL && *wish != '\0' && strcmp(wish, "on") != 0 && !is_off) {
+    return error_format(HF_REASON_BAD_ARGUMENT, "HOLDFAST_LOCAL is \"%s\"; it may be on or off",
+                        wish);
+  }
+  *wants_local = !is_off;
+  return HF_OK;
+}
+
+#define IPC_SCHEME "ipc://"
+#define CONN_IPC_URL_BYTES (sizeof IPC_SCHEME + sizeof((struct sockaddr_un *)NULL)->sun_path)
+
+/* A relative path is of the directory this process is in now, wherever it goes later.
+ * out  absolute  sizeof: what a socket's path has room for, and the scheme */
+static hf_status make_absolute(const char **url, char absolute[CONN_IPC_URL_BYTES]) {
+  const char *path = *url + strlen(IPC_SCHEME);
+  char directory[PATH_MAX] = "";
+  if (strncmp(*url, IPC_SCHEME, strlen(IPC_SCHEME)) != 0 || *path == '\0') {
+    return HF_OK;
+  }
+  if (*path != '/' && getcwd(directory, sizeof directory - 1) == NULL) {
+    return error_format(HF_REASON_BAD_ADDRESS, "\"%s\" is relative to no directory: %s", *url,
+                        strerror(errno));
+  }
+  size_t directory_len = strlen(directory);
+  if (*path != '/') {
+    memcpy(directory + directory_len++, "/", sizeof "/");
+  }
+  size_t len = directory_len + strlen(path);
+  if (len >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
+    return error_format(
+        HF_REASON_BAD_ADDRESS,
+        "the socket path %s%s has %zu bytes, and may have %zu: choose a shorter one", directory,
+        path, len, sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+  }
+  stpcpy(stpcpy(stpcpy(absolute, IPC_SCHEME), directory), path);
+  *url = absolute;
+  return HF_OK;
+}
+
+hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn) {
+  static const struct hf_options defaults;
+  const char *address;
+  char default_url[32], absolute[CONN_IPC_URL_BYTES];
+  if (url == NULL) {
+    url = getenv("HOLDFAST_URL");
+  }
+  if (url == NULL || *url == '\0') {
+    snprintf(default_url, sizeof default_url, "tcp://127.0.0.1:%d", HF_PORT);
+    url = default_url;
+  }
+  hf_status status = make_absolute(&url, absolute);
+  if (status != HF_OK) {
+    return status;
+  }
+  if (transport_find(url, &address) == NULL) {
+    return error_format(HF_REASON_BAD_ADDRESS,
+                        "\"%s\" is no address: tcp://HOST:PORT or ipc:///PATH", url);
+  }
+  if (options == NULL) {
+    options = &defaults;
+  }
+  if (options->call_timeout_ms < 0) {
+    return error_reason(HF_REASON_NEGATIVE_TIMEOUT);
+  }
+  if (options->client != NULL && *options->client != '\0' &&
+      !text_is_name(bytes_of_text(options->client))) {
+    return error_reason(HF_REASON_BAD_NAME);
+  }
+  bool wants_local = true;
+  status = read_wish(&wants_local);
+  if (status != HF_OK) {
+    return status;
+  }
+  int cancellation = cancellation_disable();
+  status = conn_open(url, options, wants_local, &above, conn);
+  cancellation_restore(cancellation);
+  return status;
+}
+
+const char *hf_conn_path(hf_conn *conn) {
+  conn_lock(conn);
+  const struct transport *transport = conn->link.fd >= 0 ? conn->link.transport : conn->transport;
+  conn_unlock(conn);
+  return transport->name;
+}
+
+const char *hf_conn_path_reason(hf_conn *conn) {
+  const char *reason = atomic_load(&conn->no_local);
+  return reason == NULL ? "" : reason;
+}
+
+/* ---------------------------------------------------------------- closing */
+
+/* A server that was told goodbye gives the places of the session's cells to others. Those that the
+ * C library may still write to must not be: that session is lost, like a dead client's. */
+static void say_goodbye(hf_conn *conn) {
+  Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
+  struct request request;
+  conn_lock(conn);
+  bool has_session = conn->state != CONN_ENDED && (conn->has_session || conn->is_forked);
+  conn_unlock(conn);
+  if (!has_session || segments_has_kept(conn)) {
+    return;
+  }
+  request_of_conn(&request, conn, OPERATION(CLOSE_SESSION));
+  (void)call_now(&request, &arm.base);
+}
+
+void hf_close(hf_conn *conn) {
+  if (conn == NULL) {
+    return;
+  }
+  int cancellation = cancellation_disable();
+  if (conn->call_timeout_ms > GOODBYE_TIMEOUT_MS) {
+    conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
+  }
+  (void)oneway_write_out(conn);
+  say_goodbye(conn);
+  conn_close(conn);
+  cancellation_restore(cancellation);
+}
