@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
-"""Fails on an #include that points up the layers, and on time, chance or sockets in the core.
+"""Fails on an #include or a call that points up the layers, on files of the client that use each other in
+a circle, and on time, chance or sockets in the core.
 
   main -> server -> connection -> dispatch -> engine -> objects -> base
   server -> transport -> base; a transport is handed to connection as a table
+  client: objects -> mapped -> call -> connection -> transport
   proto is usable by all but base; the client uses proto and base only; tests may use everything.
 
-usage: layers.py ROOT
+A file uses another one (x.c and x.h are one) if it includes its header, or if its object needs a symbol of
+the other's; OBJECT: the compiled files of client/src.
+
+usage: layers.py ROOT OBJECT..
 """
 import os
 import re
+import subprocess
 import sys
 
 # What a file in the folder may include of ours. The longest folder that fits decides.
@@ -21,10 +27,13 @@ MAY = {
     "server/journal/": ["server/journal/", "server/objects/"] + CORE,
     "server/engine/": ["server/engine/", "server/journal/", "server/objects/", "server/memory/"] + CORE,
     "client/include/": ["client/include/", "proto/"],
-    "client/": ["client/", "client/include/"] + CORE,
+    "client/src/transport/": ["client/src/transport/", "client/include/"] + CORE,
     "client/cli/": ["client/cli/", "client/include/"],
     "client/examples/": ["client/examples/", "client/include/"],
 }
+# Each of these may use itself and all below.
+for above, below in (("connection", "transport"), ("call", "connection"), ("mapped", "call"), ("objects", "mapped")):
+    MAY[f"client/src/{above}/"] = [f"client/src/{above}/"] + MAY[f"client/src/{below}/"]
 MAY["server/dispatch/"] = ["server/dispatch/"] + MAY["server/engine/"]
 # A connection knows of transports but their table.
 TABLE = "server/transport/transport.h"
@@ -34,6 +43,7 @@ MAY["server/connection/"] = ["server/connection/", TABLE] + MAY["server/dispatch
 MAY["server/"] = ["server/"] + sorted({f for may in list(MAY.values()) for f in may if f.startswith("server/")}) + CORE
 
 PUBLIC = {"holdfast/holdfast.h": "client/include/", "holdfast/status.h": "proto/"}
+CLIENT = "client/src/"
 NNG_ALLOWED = ("server/transport/", "tests/")
 
 # The engine and the objects get time as an argument, and the same commands give the same state.
@@ -105,12 +115,94 @@ def check_file(root, path):
                 yield f"{path}:{number}: {call.group(1)}(): the core has no clock, chance or socket"
 
 
+# ---------------------------------------------------------------- the client's files
+
+
+def stem(path):
+    return path.rpartition(".")[0]
+
+
+def uses_by_include(root, paths):
+    """(file, file it uses, how), of the client's library."""
+    for path in paths:
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            for line in file:
+                include = INCLUDE.match(line)
+                if include and include.group(2).startswith(CLIENT):
+                    yield stem(path), stem(include.group(2)), "includes it"
+
+
+def uses_by_symbol(root, objects):
+    """The same; an object is named as its source is, below some folder of the build."""
+    listing = subprocess.run(["nm", "-A", *objects], check=True, capture_output=True, text=True).stdout
+    defined, needed = {}, []
+    for line in listing.splitlines():
+        name, _, rest = line.partition(".o:")
+        source = stem(CLIENT + name.rpartition("/src/")[2])
+        kind, symbol = rest.split()[-2:]
+        if not os.path.exists(os.path.join(root, source + ".c")):
+            continue  # of proto
+        if kind == "U":
+            needed.append((source, symbol))
+        elif kind in "TDBRVWC":
+            defined[symbol] = source
+    for source, symbol in needed:
+        if symbol in defined:
+            yield source, defined[symbol], f"needs {symbol}"
+
+
+def circles(arrows):
+    """Sets of files each of which uses all others, if only through them (Tarjan's components)."""
+    order, low, stack, found = {}, {}, [], []
+
+    def visit(file):
+        order[file] = low[file] = len(order)
+        stack.append(file)
+        for used in arrows.get(file, ()):
+            if used not in order:
+                visit(used)
+            if used in stack:
+                low[file] = min(low[file], low[used])
+        if low[file] == order[file]:
+            at = stack.index(file)
+            found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for file in sorted(arrows):
+        if file not in order:
+            visit(file)
+    return [circle for circle in found if len(circle) > 1]
+
+
+def check_client(root, paths, objects):
+    paths = [path for path in paths if path.startswith(CLIENT)]
+    unplaced = [path for path in paths if folder_of(path, list(MAY)) is None]
+    yield from (f"{path}: is in none of the client's folders" for path in unplaced)
+    if unplaced:
+        return
+    uses = set(uses_by_include(root, paths))
+    by_symbol = set(uses_by_symbol(root, objects))
+    for user, used, how in sorted(by_symbol):
+        folder, target = folder_of(user, list(MAY)), folder_of(used, list(MAY))
+        if target not in MAY[folder]:
+            yield f"{user}.c: {how} of {used}.c: {folder} may not use {target}"
+    arrows = {}
+    for user, used, _ in uses | by_symbol:
+        if user != used:
+            arrows.setdefault(user, set()).add(used)
+    for circle in circles(arrows):
+        yield "a circle of files: " + " ".join(circle)
+    if not by_symbol:
+        yield "no calls between the objects of the client"
+
+
 def main():
     root = os.path.abspath(sys.argv[1])
     paths = list(sources(root))
     complaints = [complaint for path in paths for complaint in check_file(root, path)]
+    complaints += check_client(root, paths, sys.argv[2:])
     print("\n".join(complaints))
-    print(f"{len(paths)} files, {len(complaints)} arrows or calls that may not be")
+    print(f"{len(paths)} files, {len(complaints)} arrows, circles or calls that may not be")
     return 1 if complaints or not paths else 0
 
 

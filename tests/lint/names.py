@@ -11,7 +11,7 @@ import re
 import sys
 
 TOPS = ("client", "deploy", "proto", "server", "tests")
-PAGES = ("README.md", "server/README.md", "proto/PROTOCOL.md")
+PAGES = ("README.md", "client/README.md", "server/README.md", "proto/PROTOCOL.md")
 # Of others, of the build, or made up.
 FOREIGN = {
     "err.h", "file.c", "holdfast.pb-c.h", "holdfast/status.h", "linux/futex.h",
