@@ -13,7 +13,7 @@
 #include "client/src/connection/leader.h"
 #include "proto/base/clock.h"
 
-#define WRITE_BYTES (64u << 10) /* gathered before they are sent */
+#define WRITE_BYTES (64u << 10) /* collected before they are sent */
 #define DIAL_TIMEOUT_MS 3000
 /* Of it, for shared memory, when nobody answers there. */
 #define DIAL_LOCAL_SHARE 4

@@ -14,12 +14,12 @@
 
 #include "client/src/connection/conn.h"
 
-/* Makes what wakes the driver, unless it is there, and frees it. false: no descriptor could be had.
+/* Makes what wakes the poll leader, unless it is there, and frees it. false: no descriptor could be had.
  * A forked child has none until it waits. */
 bool cancel_init(hf_conn *conn);
 void cancel_deinit(hf_conn *conn);
 
-/* The descriptor is readable: makes it wake nobody again. The driver's, who looks whether hf_cancel
+/* The descriptor is readable: makes it wake nobody again. The poll leader's, who looks whether hf_cancel
  * was called next. */
 void cancel_hear(hf_conn *conn);
 /* hf_cancel was called: withdraws the calls that wait on the server. Whether there was none: then

@@ -1,5 +1,5 @@
 /* Calls are no cancellation points: a thread that pthread_cancel ended within one would leave a
- * mutex locked, or the connection without its driver. A cancellation that comes meanwhile stays
+ * mutex locked, or the connection without its poll leader. A cancellation that comes meanwhile stays
  * pending and acts in the program's own code.
  *
  *   int state = cancellation_disable();    whoever may wait, or use a descriptor

@@ -16,7 +16,7 @@ static void inherit(hf_conn *conn) {
 void conn_become_child(hf_conn *conn) {
   link_close(&conn->link);
   conn->waiters = NULL;
-  conn->is_driven = false;
+  conn->has_leader = false;
   conn->is_broken = false;
   conn->room_count = 0;
   conn->owes_acknowledgement = conn->has_acknowledged = false;

@@ -6,9 +6,9 @@
  *     '---------------------------+------------------------------+-----> ENDED (every call fails)
  *
  * layer   client, connection
- * threads One mutex. Whoever waits and finds nobody driving the connection drives it: it polls,
- *         receives and reconnects with the mutex released, and hands replies to the others, who
- *         sleep on a condition variable of their own. Blocking work is done only by the driver.
+ * threads One mutex. A thread that waits while no other one leads becomes the poll leader, see leader.h;
+ *         the others sleep, each on a condition variable of its own. Blocking work is done only by
+ *         the poll leader.
  * memory  Counted, because values that hold references outlive hf_close.
  */
 #ifndef HF_CLIENT_CONN_H
@@ -71,7 +71,7 @@ struct hf_conn {
   int64_t call_timeout_ms;
   uint32_t grace_ms;
 
-  /* Shared memory. The driver's, but for the last, which says why it is not used; NULL: it is. */
+  /* Shared memory. The poll leader's, but for the last, which says why it is not used; NULL: it is. */
   bool wants_local;
   bool is_door_proven; /* the url named it, or the session was resumed there: it is this server's */
   char door[CONN_DOOR_BYTES_MAX]; /* where to get it; "": not known, or there is none; written under
@@ -82,8 +82,8 @@ struct hf_conn {
   enum conn_state state;
   struct failure *ended; /* ENDED: why */
   struct link link;
-  struct dialling dialling; /* the driver's; `worked` is written under the mutex */
-  bool is_broken;           /* UP, but the link was cut; the driver takes it down */
+  struct dialling dialling; /* the poll leader's; `worked` is written under the mutex */
+  bool is_broken;           /* UP, but the link was cut; the poll leader takes it down */
   bool has_answered; /* a reply to a request came over this link; opening the session is none */
   uint64_t up_since_ns, retry_at_ns;
   uint64_t lost_since_ns; /* when the last link that was of use was lost: a session that is resumed
@@ -106,20 +106,20 @@ struct hf_conn {
   bool is_forked; /* a child: `session` names what its parent announced, to be resumed */
   atomic_uint_least64_t frame_bytes_max; /* of a request; read without the mutex */
 
-  /* Set by hf_cancel, which also makes the descriptor readable to wake the driver. */
+  /* Set by hf_cancel, which also makes the descriptor readable to wake the poll leader. */
   atomic_bool cancel_wanted;
   atomic_uint cancel_count;  /* how often: ends waits that the server knows nothing of */
   atomic_int cancel_fd;      /* -1: none, until the next wait */
   bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
   bool has_acknowledged;     /* in a message of its own, which this link may lose */
 
-  bool is_driven;
+  bool has_leader;
   uint32_t room_count; /* threads that wait for room to send on the link */
   struct waiter *waiters;
   struct window window;
   struct arena reply_arena;
 
-  /* Received and not yet handed out: input[input_start, input_end). The driver's. */
+  /* Received and not yet handed out: input[input_start, input_end). The poll leader's. */
   uint8_t *input;
   size_t input_capacity, input_start, input_end;
 
@@ -151,7 +151,7 @@ uint64_t conn_caller(void);
 
 /* Sends what the window has to send, as far as it goes now. */
 void conn_write(hf_conn *conn);
-/* Ends the link's traffic; the driver sees the end of the stream and takes the link down.
+/* Ends the link's traffic; the poll leader sees the end of the stream and takes the link down.
  * error  an errno: why */
 void conn_cut_link(hf_conn *conn, int error);
 /* Wakes who has something to do after counts or the state changed. */
@@ -160,7 +160,7 @@ void conn_wake(hf_conn *conn, bool all);
 hf_status conn_error_unanswered(const hf_conn *conn);
 /* Makes why the session ended the thread's last error. */
 hf_status conn_error_ended(const hf_conn *conn);
-/* Makes room for `size` bytes of input in all. The driver's: without the mutex too. */
+/* Makes room for `size` bytes of input in all. The poll leader's: without the mutex too. */
 bool conn_input_reserve(hf_conn *conn, size_t size);
 
 #endif

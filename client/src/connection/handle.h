@@ -14,7 +14,7 @@ struct cell_type;
 struct segment_map;
 
 /* Of values and arrays: where their elements are mapped; see mapped_cell.h. */
-struct near_cell {
+struct mapped_cell {
   struct cell_header *header;   /* NULL: behind the server */
   void *elements;               /* behind the header */
   const struct cell_life *life; /* the server's */
@@ -37,7 +37,7 @@ struct hf_object {
   uint32_t end;       /* pipes: 0 or 1 */
   bool is_attached;   /* pipes: holds its end; not when opened by hf_open or from a reference */
   bool awaits_attach; /* in a forked child: the server is still to be told of is_attached */
-  struct near_cell near;
+  struct mapped_cell mapped;
   struct hf_object *next, *previous;
 };
 

@@ -154,7 +154,7 @@ void handle_free(struct hf_object *handle) {
   }
   conn->unattached_count -= handle->awaits_attach;
   /* A child that never spoke to the server holds nothing there. */
-  if (!conn->is_inherited && !handle->near.is_left_behind) {
+  if (!conn->is_inherited && !handle->mapped.is_left_behind) {
     holds_release(conn, handle->id);
   }
   free(handle);

@@ -43,7 +43,7 @@ static void note_loss(hf_conn *conn) {
   }
 }
 
-/* The driver's: the link is of no use any more. */
+/* The poll leader's: the link is of no use any more. */
 static void take_down(hf_conn *conn) {
   const struct timespec pause = {.tv_nsec = 100000};
   while (conn->room_count > 0) { /* the cut wakes them; until then the descriptor stays taken */
@@ -161,7 +161,7 @@ static void settle_input(hf_conn *conn) {
   }
 }
 
-/* ---------------------------------------------------------------- driving */
+/* ---------------------------------------------------------------- leading */
 
 /* Items that were received count from now on, whatever becomes of this process. */
 static void acknowledge(hf_conn *conn) {
@@ -181,7 +181,7 @@ static void acknowledge(hf_conn *conn) {
 }
 
 /* One wait for the link, without the mutex, and what it brought. */
-static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
+static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
   short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
   ssize_t received = -1;
   int error = EAGAIN;
@@ -214,8 +214,8 @@ static void drive_link(hf_conn *conn, uint64_t deadline_ns) {
   }
 }
 
-static void drive(hf_conn *conn, uint64_t deadline_ns) {
-  conn->is_driven = true;
+static void lead(hf_conn *conn, uint64_t deadline_ns) {
+  conn->has_leader = true;
   (void)cancel_init(conn); /* without: hf_cancel is seen when the wait ends */
   if (conn->state == CONN_UP && !conn->is_broken) {
     acknowledge(conn);
@@ -227,14 +227,14 @@ static void drive(hf_conn *conn, uint64_t deadline_ns) {
   } else if (conn->is_broken) {
     take_down(conn);
   } else {
-    drive_link(conn, deadline_ns);
+    lead_link(conn, deadline_ns);
   }
-  conn->is_driven = false;
+  conn->has_leader = false;
 }
 
 /* ---------------------------------------------------------------- waiting */
 
-/* Another thread drives: sleep until woken. */
+/* Another thread leads: sleep until woken. */
 static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
                         uint64_t deadline_ns) {
   struct waiter waiter = {.count = count, .limit = limit, .next = conn->waiters};
@@ -259,7 +259,7 @@ static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
   pthread_condattr_destroy(&attributes);
 }
 
-/* The driver sleeps without looking for room to send; so whoever has something to send does. */
+/* The poll leader sleeps without looking for room to send; so whoever has something to send does. */
 static void await_room(hf_conn *conn, uint64_t deadline_ns) {
   struct link link = conn->link;
   uint64_t slice_ns = clock_deadline_ns(clock_now_ns(), ROOM_SLICE_MS);
@@ -306,9 +306,9 @@ static uint64_t span_deadline_ns(const hf_conn *conn, const struct span *span) {
   return deadline_ns;
 }
 
-/* A thread that stops driving hands the work to one that waits. */
+/* A thread that stops leading hands the lead to one that waits. */
 static void pass_on(hf_conn *conn) {
-  if (!conn->is_driven && conn->waiters != NULL) {
+  if (!conn->has_leader && conn->waiters != NULL) {
     pthread_cond_signal(&conn->waiters->cond);
   }
 }
@@ -324,8 +324,8 @@ static bool wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit, struc
     if (deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns) {
       break;
     }
-    if (!conn->is_driven) {
-      drive(conn, deadline_ns);
+    if (!conn->has_leader) {
+      lead(conn, deadline_ns);
     } else if (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
       await_room(conn, deadline_ns);
     } else {

@@ -10,7 +10,7 @@
 
 #include "client/src/connection/conn.h"
 
-/* Waits until *count <= limit, driving the connection if nobody else does. Whether it came true.
+/* Waits until *count <= limit, leading if nobody else does. Whether it came true.
  * Gives up call_timeout_ms after a connected server should have answered, which is wait_ms after
  * since_ns; HF_FOREVER: never. A resumed session that has answered something since counts from its
  * resumption, once. While there is no connection, gives up call_timeout_ms after it was lost. */

@@ -216,7 +216,7 @@ static void move_to_local(hf_conn *conn, struct attempt *attempt, uint64_t deadl
   }
 }
 
-/* Without the mutex: touches only what is the driver's, and what never changes. */
+/* Without the mutex: touches only what is the poll leader's, and what never changes. */
 static void make_attempt(hf_conn *conn, struct attempt *attempt, uint64_t deadline_ns) {
   const uint8_t *session = conn->has_session || conn->is_forked ? conn->session : NULL;
   arena_reset(&conn->reply_arena);

@@ -9,7 +9,7 @@
 #include "client/src/connection/conn.h"
 
 /* One attempt to open or resume the session over a new link; waits out the backoff first. The
- * driver's; releases the mutex meanwhile. */
+ * poll leader's; releases the mutex meanwhile. */
 void session_establish(hf_conn *conn, uint64_t deadline_ns);
 /* Ends the session here: every call under way, and later ones, fail with `failure` (taken). */
 void session_end(hf_conn *conn, struct failure *failure);

@@ -10,8 +10,8 @@ static bool is_cell(hf_kind kind) {
 }
 
 /* Once: other threads read it by then. */
-void near_note_place(hf_object *object, const Holdfast__Object *reply) {
-  struct near_cell *cell = &object->near;
+void mapped_cell_note_place(hf_object *object, const Holdfast__Object *reply) {
+  struct mapped_cell *cell = &object->mapped;
   if (!is_cell(object->kind) || cell->is_asked) {
     return;
   }
@@ -25,7 +25,7 @@ void near_note_place(hf_object *object, const Holdfast__Object *reply) {
 }
 
 /* What the server says is checked like everything that comes from outside. */
-static bool fits(const struct near_cell *cell, size_t segment_bytes) {
+static bool fits(const struct mapped_cell *cell, size_t segment_bytes) {
   return cell->type != NULL && cell->offset % CELL_ALIGNMENT == 0 &&
          cell->offset <= segment_bytes && cell->bytes <= segment_bytes - cell->offset &&
          cell->bytes >= CELL_HEADER_BYTES &&
@@ -35,13 +35,13 @@ static bool fits(const struct near_cell *cell, size_t segment_bytes) {
 /* Raw numbers of C's types are for the public header's inline functions too, which look at the
  * pointer before they look at the count. */
 static void open_view(hf_object *object) {
-  const struct cell_type *type = object->near.type;
+  const struct cell_type *type = object->mapped.type;
   struct hf_view *view = &object->view;
-  void *elements = object->near.elements;
-  if (near_has_lock(object)) {
+  void *elements = object->mapped.elements;
+  if (mapped_cell_has_lock(object)) {
     return;
   }
-  view->count = object->near.count;
+  view->count = object->mapped.count;
   if (type->is_float && type->bytes == sizeof(double)) {
     __atomic_store_n(&view->f64, elements, __ATOMIC_RELEASE);
   } else if (!type->is_float && type->min < 0 && type->bytes == sizeof(int64_t)) {
@@ -52,13 +52,13 @@ static void open_view(hf_object *object) {
 }
 
 static void publish(hf_object *object, struct cell_header *header) {
-  object->near.elements = (char *)header + CELL_HEADER_BYTES;
-  __atomic_store_n(&object->near.header, header, __ATOMIC_RELEASE);
+  object->mapped.elements = (char *)header + CELL_HEADER_BYTES;
+  __atomic_store_n(&object->mapped.header, header, __ATOMIC_RELEASE);
   open_view(object);
 }
 
-void near_map(hf_object *object) {
-  struct near_cell *cell = &object->near;
+void mapped_cell_map(hf_object *object) {
+  struct mapped_cell *cell = &object->mapped;
   if (cell->segment == 0 || __atomic_exchange_n(&cell->is_mapped, true, __ATOMIC_ACQ_REL)) {
     return;
   }
@@ -85,12 +85,12 @@ static hf_reason take_place(hf_conn *conn, const Holdfast__Response *reply,
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECT) {
     return HF_REASON_BAD_REPLY;
   }
-  near_note_place(result->first, reply->object);
+  mapped_cell_note_place(result->first, reply->object);
   return HF_REASON_NONE;
 }
 
 /* A handle that came by another way than opening: from a reference, or through a fork. */
-hf_status near_ask(hf_object *object) {
+hf_status mapped_cell_ask(hf_object *object) {
   struct request request;
   Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
   arm.map = true;
@@ -98,42 +98,42 @@ hf_status near_ask(hf_object *object) {
   request_ask(&request, take_place, object, NULL);
   hf_status status = call_now(&request, &arm.base);
   if (status == HF_OK) {
-    near_map(object);
+    mapped_cell_map(object);
   }
   return status;
 }
 
-bool near_may_be_mapped(const hf_object *object) {
-  return is_cell(object->kind) && !__atomic_load_n(&object->near.is_asked, __ATOMIC_ACQUIRE) &&
+bool mapped_cell_may_be(const hf_object *object) {
+  return is_cell(object->kind) && !__atomic_load_n(&object->mapped.is_asked, __ATOMIC_ACQUIRE) &&
          segments_are_wanted(object->conn);
 }
 
-void *near_elements(hf_object *object) {
-  if (near_header(object) == NULL && near_may_be_mapped(object)) {
-    (void)near_ask(object); /* what can't be told is not mapped */
+void *mapped_cell_elements(hf_object *object) {
+  if (mapped_cell_header(object) == NULL && mapped_cell_may_be(object)) {
+    (void)mapped_cell_ask(object); /* what can't be told is not mapped */
   }
-  return near_header(object) != NULL ? object->near.elements : NULL;
+  return mapped_cell_header(object) != NULL ? object->mapped.elements : NULL;
 }
 
-bool near_knows_count(hf_object *object) {
-  bool knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
-  if (!knows && near_may_be_mapped(object) && !near_is_gathering(object)) {
-    (void)near_ask(object);
-    knows = __atomic_load_n(&object->near.knows_count, __ATOMIC_ACQUIRE);
+bool mapped_cell_knows_count(hf_object *object) {
+  bool knows = __atomic_load_n(&object->mapped.knows_count, __ATOMIC_ACQUIRE);
+  if (!knows && mapped_cell_may_be(object) && !mapped_cell_has_mode(object)) {
+    (void)mapped_cell_ask(object);
+    knows = __atomic_load_n(&object->mapped.knows_count, __ATOMIC_ACQUIRE);
   }
   return knows;
 }
 
-void near_become_child(hf_object *object) {
+void mapped_cell_become_child(hf_object *object) {
   object->view = (struct hf_view){NULL};
-  object->near.elements = NULL;
-  object->near.header = NULL;
-  object->near.is_asked = false;
-  object->near.is_mapped = false;
-  object->near.depth = 0;
+  object->mapped.elements = NULL;
+  object->mapped.header = NULL;
+  object->mapped.is_asked = false;
+  object->mapped.is_mapped = false;
+  object->mapped.depth = 0;
 }
 
-bool near_is_gathering(const hf_object *object) {
+bool mapped_cell_has_mode(const hf_object *object) {
   hf_conn *conn = object->conn;
   return atomic_load_explicit(&conn->has_modes, memory_order_relaxed) && mode_of(conn) != NULL;
 }

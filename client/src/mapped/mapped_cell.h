@@ -13,35 +13,35 @@
 #include "proto/cell_layout.h"
 #include "proto/holdfast.pb-c.h"
 
-static inline bool near_has_lock(const hf_object *object) {
+static inline bool mapped_cell_has_lock(const hf_object *object) {
   return object->kind == HF_VALUE || object->kind == HF_ARRAY;
 }
 
 /* NULL: not mapped. */
-static inline struct cell_header *near_header(const hf_object *object) {
-  return __atomic_load_n(&object->near.header, __ATOMIC_ACQUIRE);
+static inline struct cell_header *mapped_cell_header(const hf_object *object) {
+  return __atomic_load_n(&object->mapped.header, __ATOMIC_ACQUIRE);
 }
 
-static inline bool near_is_server_dead(const hf_object *object) {
-  const struct cell_life *life = object->near.life;
+static inline bool mapped_cell_is_server_dead(const hf_object *object) {
+  const struct cell_life *life = object->mapped.life;
   return (atomic_load_explicit(&life->word, memory_order_relaxed) & CELL_WORD_THREAD) == 0;
 }
 
 /* Where a reply says that the object's cell is; called with the connection's mutex held. */
-void near_note_place(hf_object *object, const Holdfast__Object *reply);
+void mapped_cell_note_place(hf_object *object, const Holdfast__Object *reply);
 /* Maps what was noted. Nothing happens when there is nothing, or it can't be had. */
-void near_map(hf_object *object);
+void mapped_cell_map(hf_object *object);
 /* Whether the server is still to be asked where the cell is. */
-bool near_may_be_mapped(const hf_object *object);
+bool mapped_cell_may_be(const hf_object *object);
 /* Asks, and maps it: for a handle that came from a reference, or through a fork. HF_OK | an error,
  * which is the thread's last then */
-hf_status near_ask(hf_object *object);
-/* The elements, for as long as the handle lives; NULL: not within reach. */
-void *near_elements(hf_object *object);
-/* Whether near.count, which never changes, is known: from opening, or asked for with the place. */
-bool near_knows_count(hf_object *object);
+hf_status mapped_cell_ask(hf_object *object);
+/* The elements, for as long as the handle lives; NULL: not mapped. */
+void *mapped_cell_elements(hf_object *object);
+/* Whether mapped.count, which never changes, is known: from opening, or asked for with the place. */
+bool mapped_cell_knows_count(hf_object *object);
 /* Whether the thread has a call mode open on the object's connection. */
-bool near_is_gathering(const hf_object *object);
-void near_become_child(hf_object *object);
+bool mapped_cell_has_mode(const hf_object *object);
+void mapped_cell_become_child(hf_object *object);
 
 #endif

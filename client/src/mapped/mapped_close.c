@@ -35,7 +35,8 @@ static bool is_listed_here(const struct cell_header *header) {
 static bool is_locked_by_another_handle(const hf_object *object) {
   conn_lock(object->conn);
   const hf_object *other = object->conn->handles;
-  while (other != NULL && (other == object || other->id != object->id || other->near.depth == 0)) {
+  while (other != NULL &&
+         (other == object || other->id != object->id || other->mapped.depth == 0)) {
     other = other->next;
   }
   conn_unlock(object->conn);
@@ -45,26 +46,26 @@ static bool is_locked_by_another_handle(const hf_object *object) {
 /* The C library has the mutex in a thread's list, and writes there when the thread locks or unlocks
  * others: the place stays mapped, and the session's. */
 static void leave_behind(hf_object *object) {
-  segments_keep(object->conn, object->near.map);
-  object->near.map = NULL;
-  object->near.is_left_behind = true;
+  segments_keep(object->conn, object->mapped.map);
+  object->mapped.map = NULL;
+  object->mapped.is_left_behind = true;
 }
 
 static void let_go_of_lock(hf_object *object, struct cell_header *header) {
-  if (near_is_server_dead(object) || near_change_over(object, header) != HF_OK) {
+  if (mapped_cell_is_server_dead(object) || mapped_cell_change_over(object, header) != HF_OK) {
     while (pthread_mutex_unlock(&header->mutex) == 0) {
     }
   }
 }
 
-void near_close(hf_object *object) {
-  struct cell_header *header = near_header(object);
-  bool has_locked = object->near.depth > 0;
-  if (header == NULL || !near_has_lock(object)) {
+void mapped_cell_close(hf_object *object) {
+  struct cell_header *header = mapped_cell_header(object);
+  bool has_locked = object->mapped.depth > 0;
+  if (header == NULL || !mapped_cell_has_lock(object)) {
     return;
   }
-  if (!near_is_held_here(header)) {
-    if (has_locked && near_is_held_by_another_thread(header)) {
+  if (!mapped_cell_is_held_here(header)) {
+    if (has_locked && mapped_cell_is_held_by_another_thread(header)) {
       leave_behind(object);
     }
   } else if (has_locked) {

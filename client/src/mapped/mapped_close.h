@@ -10,6 +10,6 @@
 
 /* Before the handle goes: a lock that the thread took by it becomes the session's on the server; one
  * that another thread has keeps the place. */
-void near_close(hf_object *object);
+void mapped_cell_close(hf_object *object);
 
 #endif

@@ -38,13 +38,13 @@ static void nudge(hf_object *object) {
 
 static void unlock(hf_object *object, struct cell_header *header) {
   pthread_mutex_unlock(&header->mutex);
-  near_lock_barrier();
+  cell_lock_barrier();
   if (atomic_load_explicit(&header->remote, memory_order_relaxed) != 0) {
     nudge(object);
   }
 }
 
-void near_take_over_from_dead(struct cell_header *header) {
+void mapped_cell_take_over_from_dead(struct cell_header *header) {
   pthread_mutex_consistent(&header->mutex);
   if (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD) {
     return;
@@ -53,12 +53,12 @@ void near_take_over_from_dead(struct cell_header *header) {
 }
 
 /* The thread has the mutex: may it stay? */
-static inline enum near_way stay(hf_object *object, struct cell_header *header) {
-  if (near_may_stay(object, header)) {
-    return NEAR_IN;
+static inline enum mapped_way stay(hf_object *object, struct cell_header *header) {
+  if (mapped_cell_may_stay(object, header)) {
+    return MAPPED_IN;
   }
   pthread_mutex_unlock(&header->mutex); /* the request that follows is as good as a nudge */
-  return NEAR_REQUEST;
+  return MAPPED_REQUEST;
 }
 
 /* 0 or EOWNERDEAD: it has the mutex; ETIMEDOUT and *reason; another errno: it can't be had here */
@@ -70,7 +70,7 @@ static int lock_in_slices(hf_object *object, struct cell_header *header, int64_t
   while (error == ETIMEDOUT && (*reason = sliced_wait_next(&wait, &until_ns)) == HF_REASON_NONE) {
     struct timespec until = timespec_of(until_ns);
     error = pthread_mutex_clocklock(&header->mutex, CLOCK_MONOTONIC, &until);
-    if (error == ETIMEDOUT && near_is_server_dead(object)) {
+    if (error == ETIMEDOUT && mapped_cell_is_server_dead(object)) {
       error = ENOENT;
     } else if (error == ETIMEDOUT) {
       nudge(object); /* it knows whether somebody has the mutex, or scribbled over it */
@@ -80,20 +80,20 @@ static int lock_in_slices(hf_object *object, struct cell_header *header, int64_t
   return error;
 }
 
-static enum near_way fail(hf_reason reason, hf_status *status) {
+static enum mapped_way fail(hf_reason reason, hf_status *status) {
   *status = error_reason(reason);
-  return NEAR_FAILED;
+  return MAPPED_FAILED;
 }
 
 /* What pthread_mutex_trylock answered was not simply 0. */
-static enum near_way lock_slowly(hf_object *object, struct cell_header *header, int error,
-                                 int64_t *timeout_ms, hf_status *status) {
+static enum mapped_way lock_slowly(hf_object *object, struct cell_header *header, int error,
+                                   int64_t *timeout_ms, hf_status *status) {
   hf_reason reason = HF_REASON_NONE;
   if (error == EBUSY) {
     error = lock_in_slices(object, header, timeout_ms, &reason);
   }
   if (error == EOWNERDEAD) {
-    near_take_over_from_dead(header);
+    mapped_cell_take_over_from_dead(header);
     error = 0;
   }
   if (error == 0) {
@@ -102,7 +102,7 @@ static enum near_way lock_slowly(hf_object *object, struct cell_header *header, 
   if (error == ETIMEDOUT) {
     return fail(reason == HF_REASON_CANCELLED ? reason : HF_REASON_LOCK_HELD, status);
   }
-  return NEAR_REQUEST;
+  return MAPPED_REQUEST;
 }
 
 static bool tell_death(struct cell_header *header) {
@@ -110,49 +110,52 @@ static bool tell_death(struct cell_header *header) {
          (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
 }
 
-/* Requests stand in line behind those gathered before; a lock held here would keep them out. */
-static enum near_way gather(hf_object *object, struct cell_header *header, hf_status *status) {
-  if (header == NULL || !near_has_lock(object) || !near_is_held_here(header)) {
-    return NEAR_REQUEST;
+/* The thread has a call mode open. Its requests stand in line behind earlier ones of the mode, and a
+ * lock owned here would keep them out. */
+static enum mapped_way give_way(hf_object *object, struct cell_header *header, hf_status *status) {
+  if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_held_here(header)) {
+    return MAPPED_REQUEST;
   }
-  *status = near_change_over(object, header);
-  return *status == HF_OK ? NEAR_REQUEST : NEAR_FAILED;
+  *status = mapped_cell_change_over(object, header);
+  return *status == HF_OK ? MAPPED_REQUEST : MAPPED_FAILED;
 }
 
 /* ---------------------------------------------------------------- in and out */
 
-enum near_way near_enter(hf_object *object, int64_t *timeout_ms, bool *owner_died,
-                         hf_status *status) {
-  struct cell_header *header = near_header(object);
-  if (near_is_gathering(object)) {
-    return gather(object, header, status);
+enum mapped_way mapped_cell_enter(hf_object *object, int64_t *timeout_ms, bool *owner_died,
+                                  hf_status *status) {
+  struct cell_header *header = mapped_cell_header(object);
+  if (mapped_cell_has_mode(object)) {
+    return give_way(object, header, status);
   }
-  if (header == NULL && near_may_be_mapped(object)) {
-    *status = near_ask(object);
-    header = near_header(object);
+  if (header == NULL && mapped_cell_may_be(object)) {
+    *status = mapped_cell_ask(object);
+    header = mapped_cell_header(object);
     if (*status == HF_UNAVAILABLE) {
-      return NEAR_FAILED; /* a second request would wait as long once more */
+      return MAPPED_FAILED; /* a second request would wait as long once more */
     }
   }
   if (header == NULL || (*timeout_ms < 0 && *timeout_ms != HF_FOREVER)) {
-    return NEAR_REQUEST;
+    return MAPPED_REQUEST;
   }
-  if (!near_has_lock(object)) {
-    return near_is_object(object, header) && !near_is_server_dead(object) ? NEAR_IN : NEAR_REQUEST;
+  if (!mapped_cell_has_lock(object)) {
+    return mapped_cell_is_object(object, header) && !mapped_cell_is_server_dead(object)
+               ? MAPPED_IN
+               : MAPPED_REQUEST;
   }
   int error = pthread_mutex_trylock(&header->mutex);
-  enum near_way way =
+  enum mapped_way way =
       error == 0 ? stay(object, header) : lock_slowly(object, header, error, timeout_ms, status);
-  if (way == NEAR_IN && owner_died != NULL) {
+  if (way == MAPPED_IN && owner_died != NULL) {
     *owner_died = tell_death(header);
-    object->near.depth++;
+    object->mapped.depth++;
   }
   return way;
 }
 
-void near_leave(hf_object *object) {
-  if (near_has_lock(object)) {
-    unlock(object, near_header(object));
+void mapped_cell_leave(hf_object *object) {
+  if (mapped_cell_has_lock(object)) {
+    unlock(object, mapped_cell_header(object));
   }
 }
 
@@ -162,9 +165,9 @@ static void wake(struct cell_header *header) {
   syscall(SYS_futex, &header->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-void near_leave_changed(hf_object *object) {
-  struct cell_header *header = near_header(object);
-  bool is_locked = near_has_lock(object);
+void mapped_cell_leave_changed(hf_object *object) {
+  struct cell_header *header = mapped_cell_header(object);
+  bool is_locked = mapped_cell_has_lock(object);
   if (!is_locked) {
     atomic_thread_fence(memory_order_seq_cst);
   }
@@ -180,15 +183,15 @@ void near_leave_changed(hf_object *object) {
   }
 }
 
-enum near_way near_unlock(hf_object *object, hf_status *status) {
-  struct cell_header *header = near_header(object);
-  if (header == NULL || !near_has_lock(object) || !near_is_held_here(header)) {
-    return NEAR_REQUEST;
+enum mapped_way mapped_cell_unlock(hf_object *object, hf_status *status) {
+  struct cell_header *header = mapped_cell_header(object);
+  if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_held_here(header)) {
+    return MAPPED_REQUEST;
   }
-  if (near_is_gathering(object)) {
-    return gather(object, header, status);
+  if (mapped_cell_has_mode(object)) {
+    return give_way(object, header, status);
   }
-  object->near.depth -= object->near.depth > 0;
+  object->mapped.depth -= object->mapped.depth > 0;
   unlock(object, header);
-  return NEAR_IN;
+  return MAPPED_IN;
 }

@@ -1,6 +1,6 @@
 #include "client/src/mapped/mapped_numbers.h"
 
-struct value near_input(const hf_value *value) {
+struct value mapped_input(const hf_value *value) {
   struct value input = value_none();
   struct value number = value_number(value);
   if (!value_is_absent(number)) {
@@ -12,8 +12,8 @@ struct value near_input(const hf_value *value) {
   return input;
 }
 
-hf_reason near_output(hf_object *object, uint64_t bits, hf_value *value) {
-  struct value output = cell_value(object->near.type, bits);
+hf_reason mapped_output(hf_object *object, uint64_t bits, hf_value *value) {
+  struct value output = cell_value(object->mapped.type, bits);
   switch (output.kind) {
     case VALUE_BOOL:
       *value = hf_bool(output.boolean);
@@ -63,7 +63,7 @@ static hf_reason store_integer(const hf_value *value, int access, void *number) 
   return HF_REASON_NONE;
 }
 
-hf_status near_take_number(hf_value *value, int access, void *number) {
+hf_status mapped_take_number(hf_value *value, int access, void *number) {
   bool is_number = value->type == HF_TYPE_BOOL || value->type == HF_TYPE_INT ||
                    value->type == HF_TYPE_UINT || value->type == HF_TYPE_FLOAT;
   hf_reason reason = !is_number                ? HF_REASON_WRONG_TYPE

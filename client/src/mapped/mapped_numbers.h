@@ -10,11 +10,11 @@
 #include "client/src/mapped/mapped_cell.h"
 
 /* Numbers as cells take them; whatever fits none is VALUE_NONE. */
-struct value near_input(const hf_value *value);
+struct value mapped_input(const hf_value *value);
 /* A number of the type that `access` (enum hf_access) says; clears the value. INVALID_ARGUMENT
  * WRONG_TYPE | OUT_OF_RANGE OVERFLOW */
-hf_status near_take_number(hf_value *value, int access, void *number);
+hf_status mapped_take_number(hf_value *value, int access, void *number);
 /* HF_REASON_NONE | NO_MEMORY */
-hf_reason near_output(hf_object *object, uint64_t bits, hf_value *value);
+hf_reason mapped_output(hf_object *object, uint64_t bits, hf_value *value);
 
 #endif

@@ -16,11 +16,11 @@ static uint32_t own_thread(void) {
   return thread;
 }
 
-bool near_is_held_here(const struct cell_header *header) {
+bool mapped_cell_is_held_here(const struct cell_header *header) {
   return (atomic_load(&header->word) & CELL_WORD_THREAD) == own_thread();
 }
 
-hf_status near_change_over(hf_object *object, struct cell_header *header) {
+hf_status mapped_cell_change_over(hf_object *object, struct cell_header *header) {
   struct request request;
   Holdfast__LockAcquire arm = HOLDFAST__LOCK_ACQUIRE__INIT;
   arm.levels = header->mutex.__data.__count;
@@ -29,7 +29,7 @@ hf_status near_change_over(hf_object *object, struct cell_header *header) {
   request_wait(&request, 0);
   hf_status status = call_now(&request, &arm.base);
   if (status == HF_OK) {
-    object->near.depth = 0; /* as long as we have the mutex */
+    object->mapped.depth = 0; /* as long as we have the mutex */
     for (uint32_t level = 0; level < arm.levels; level++) {
       pthread_mutex_unlock(&header->mutex);
     }
@@ -37,7 +37,7 @@ hf_status near_change_over(hf_object *object, struct cell_header *header) {
   return status;
 }
 
-bool near_is_held_by_another_thread(const struct cell_header *header) {
+bool mapped_cell_is_held_by_another_thread(const struct cell_header *header) {
   uint32_t thread = atomic_load(&header->word) & CELL_WORD_THREAD;
   return thread != 0 && thread != own_thread() && tgkill(getpid(), (pid_t)thread, 0) == 0;
 }

@@ -8,26 +8,26 @@
 #include "client/src/mapped/mapped_numbers.h"
 #include "client/src/mapped/sliced_wait.h"
 
-static enum near_way fail(hf_reason reason, hf_status *status) {
+static enum mapped_way fail(hf_reason reason, hf_status *status) {
   *status = error_reason(reason);
-  return NEAR_FAILED;
+  return MAPPED_FAILED;
 }
 
 /* One look. out changes: what to sleep on if it is as it was. */
-static enum near_way look(hf_object *object, const hf_value *known, int64_t *timeout_ms,
-                          uint32_t *changes, bool *has_changed, hf_value *value,
-                          hf_status *status) {
+static enum mapped_way look(hf_object *object, const hf_value *known, int64_t *timeout_ms,
+                            uint32_t *changes, bool *has_changed, hf_value *value,
+                            hf_status *status) {
   hf_value found;
-  enum near_way way = near_enter(object, timeout_ms, NULL, status);
-  if (way != NEAR_IN) {
+  enum mapped_way way = mapped_cell_enter(object, timeout_ms, NULL, status);
+  if (way != MAPPED_IN) {
     return way;
   }
-  struct cell_header *header = near_header(object);
+  struct cell_header *header = mapped_cell_header(object);
   *changes = atomic_load(&header->changes); /* first: who takes the flag away counts after that */
   atomic_fetch_or(&header->flags, CELL_LOCAL_WAITS);
-  uint64_t bits = cell_read(object->near.type, object->near.elements, 0);
-  near_leave(object);
-  hf_reason reason = near_output(object, bits, &found);
+  uint64_t bits = cell_read(object->mapped.type, object->mapped.elements, 0);
+  mapped_cell_leave(object);
+  hf_reason reason = mapped_output(object, bits, &found);
   if (reason != HF_REASON_NONE) {
     return fail(reason, status);
   }
@@ -37,7 +37,7 @@ static enum near_way look(hf_object *object, const hf_value *known, int64_t *tim
   } else {
     hf_value_clear(&found);
   }
-  return NEAR_IN;
+  return MAPPED_IN;
 }
 
 static void sleep_on(struct cell_header *header, uint32_t changes, uint64_t until_ns) {
@@ -46,25 +46,25 @@ static void sleep_on(struct cell_header *header, uint32_t changes, uint64_t unti
           FUTEX_BITSET_MATCH_ANY); /* an absolute time of CLOCK_MONOTONIC */
 }
 
-enum near_way near_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
-                        hf_value *value, hf_status *status) {
+enum mapped_way mapped_cell_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
+                                 hf_value *value, hf_status *status) {
   struct sliced_wait wait = sliced_wait_begin(object->conn, *timeout_ms);
   uint32_t changes;
   uint64_t until_ns;
   bool has_changed = false;
   if (*timeout_ms < 0 && *timeout_ms != HF_FOREVER) {
-    return NEAR_REQUEST; /* which says so */
+    return MAPPED_REQUEST; /* which says so */
   }
   for (;;) {
     *timeout_ms = sliced_wait_left_ms(&wait);
-    enum near_way way = look(object, known, timeout_ms, &changes, &has_changed, value, status);
-    if (way != NEAR_IN || has_changed) {
+    enum mapped_way way = look(object, known, timeout_ms, &changes, &has_changed, value, status);
+    if (way != MAPPED_IN || has_changed) {
       return way;
     }
     hf_reason reason = sliced_wait_next(&wait, &until_ns);
     if (reason != HF_REASON_NONE) {
       return fail(reason == HF_REASON_TIMED_OUT ? HF_REASON_NOT_CHANGED : reason, status);
     }
-    sleep_on(near_header(object), changes, until_ns);
+    sleep_on(mapped_cell_header(object), changes, until_ns);
   }
 }

@@ -9,7 +9,7 @@
 #include "client/src/mapped/mapped_lock.h"
 
 /* Until the value is not `known`, as hf_cell_wait. */
-enum near_way near_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
-                        hf_value *value, hf_status *status);
+enum mapped_way mapped_cell_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
+                                 hf_value *value, hf_status *status);
 
 #endif

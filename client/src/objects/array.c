@@ -21,7 +21,7 @@ static uint8_t *pack_elements(char typecode, const hf_value *values, size_t coun
   *reason = elements == NULL ? HF_REASON_NO_MEMORY : HF_REASON_NONE;
   for (size_t i = 0; *reason == HF_REASON_NONE && i < count; i++) {
     uint64_t bits;
-    *reason = cell_bits(type, near_input(&values[i]), &bits);
+    *reason = cell_bits(type, mapped_input(&values[i]), &bits);
     if (*reason == HF_REASON_NONE) {
       cell_write(type, elements, i, bits);
     }
@@ -64,56 +64,58 @@ void hf_array_close(hf_array *array) {
 }
 
 void *hf_array_data(hf_array *array) {
-  return near_elements((hf_object *)array);
+  return mapped_cell_elements((hf_object *)array);
 }
 
-/* ---------------------------------------------------------------- within reach */
+/* ---------------------------------------------------------------- mapped */
 
 static hf_status output(hf_object *object, uint64_t bits, hf_value *value) {
-  hf_reason reason = value == NULL ? HF_REASON_NONE : near_output(object, bits, value);
+  hf_reason reason = value == NULL ? HF_REASON_NONE : mapped_output(object, bits, value);
   return reason == HF_REASON_NONE ? HF_OK : error_reason(reason);
 }
 
 static hf_status leave(hf_object *object, hf_reason reason) {
-  near_leave(object);
+  mapped_cell_leave(object);
   return reason == HF_REASON_NONE ? HF_OK : error_reason(reason);
 }
 
 static hf_reason find(const hf_object *object, int64_t index, size_t *position) {
-  return list_position(object->near.count, index, position) ? HF_REASON_NONE : HF_REASON_BAD_INDEX;
+  return list_position(object->mapped.count, index, position) ? HF_REASON_NONE
+                                                              : HF_REASON_BAD_INDEX;
 }
 
-static hf_status get_near(hf_object *object, int64_t index, hf_value *value) {
+static hf_status get_mapped(hf_object *object, int64_t index, hf_value *value) {
   size_t position;
   uint64_t bits = 0;
   hf_reason reason = find(object, index, &position);
   if (reason == HF_REASON_NONE) {
-    bits = cell_read(object->near.type, object->near.elements, position);
+    bits = cell_read(object->mapped.type, object->mapped.elements, position);
   }
   hf_status status = leave(object, reason);
   return status == HF_OK ? output(object, bits, value) : status;
 }
 
-static hf_status set_near(hf_object *object, int64_t index, const hf_value *value) {
+static hf_status set_mapped(hf_object *object, int64_t index, const hf_value *value) {
   size_t position;
   uint64_t bits;
   hf_reason reason = find(object, index, &position);
   if (reason == HF_REASON_NONE) {
-    reason = cell_bits(object->near.type, near_input(value), &bits);
+    reason = cell_bits(object->mapped.type, mapped_input(value), &bits);
   }
   if (reason == HF_REASON_NONE) {
-    cell_write(object->near.type, object->near.elements, position, bits);
+    cell_write(object->mapped.type, object->mapped.elements, position, bits);
   }
   return leave(object, reason);
 }
 
-static hf_status add_near(hf_object *object, int64_t index, const hf_value *amount, hf_value *sum) {
+static hf_status add_mapped(hf_object *object, int64_t index, const hf_value *amount,
+                            hf_value *sum) {
   size_t position;
   uint64_t bits = 0;
   hf_reason reason = find(object, index, &position);
   if (reason == HF_REASON_NONE) {
-    reason = cell_add(object->near.type, object->near.elements, position, object->kind == HF_ARRAY,
-                      near_input(amount), &bits);
+    reason = cell_add(object->mapped.type, object->mapped.elements, position,
+                      object->kind == HF_ARRAY, mapped_input(amount), &bits);
   }
   hf_status status = leave(object, reason);
   return status == HF_OK ? output(object, bits, sum) : status;
@@ -121,7 +123,7 @@ static hf_status add_near(hf_object *object, int64_t index, const hf_value *amou
 
 static hf_reason range_of(const hf_object *object, struct hf_slice slice,
                           struct list_range *range) {
-  return list_range_of(object->near.count, slice.start == HF_OMITTED ? NULL : &slice.start,
+  return list_range_of(object->mapped.count, slice.start == HF_OMITTED ? NULL : &slice.start,
                        slice.stop == HF_OMITTED ? NULL : &slice.stop,
                        slice.step == HF_OMITTED ? NULL : &slice.step, range);
 }
@@ -130,8 +132,8 @@ static size_t position_in(struct list_range range, size_t idx) {
   return (size_t)(range.start + (int64_t)idx * range.step);
 }
 
-static hf_status get_slice_near(hf_object *object, struct hf_slice slice, hf_value **values,
-                                size_t *count) {
+static hf_status get_slice_mapped(hf_object *object, struct hf_slice slice, hf_value **values,
+                                  size_t *count) {
   struct list_range range = {0};
   hf_value *made = NULL;
   hf_reason reason = range_of(object, slice, &range);
@@ -140,8 +142,8 @@ static hf_status get_slice_near(hf_object *object, struct hf_slice slice, hf_val
     reason = made != NULL ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
   }
   for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
-    uint64_t bits = cell_read(object->near.type, object->near.elements, position_in(range, i));
-    reason = near_output(object, bits, &made[i]);
+    uint64_t bits = cell_read(object->mapped.type, object->mapped.elements, position_in(range, i));
+    reason = mapped_output(object, bits, &made[i]);
   }
   hf_status status = leave(object, reason);
   if (status != HF_OK) {
@@ -158,17 +160,17 @@ static hf_reason store_range(hf_object *object, struct list_range range, const h
   uint64_t *bits = malloc(range.count * sizeof *bits + 1);
   hf_reason reason = bits != NULL ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
   for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
-    reason = cell_bits(object->near.type, near_input(&values[i]), &bits[i]);
+    reason = cell_bits(object->mapped.type, mapped_input(&values[i]), &bits[i]);
   }
   for (size_t i = 0; reason == HF_REASON_NONE && i < range.count; i++) {
-    cell_write(object->near.type, object->near.elements, position_in(range, i), bits[i]);
+    cell_write(object->mapped.type, object->mapped.elements, position_in(range, i), bits[i]);
   }
   free(bits);
   return reason;
 }
 
-static hf_status set_slice_near(hf_object *object, struct hf_slice slice, const hf_value *values,
-                                size_t count) {
+static hf_status set_slice_mapped(hf_object *object, struct hf_slice slice, const hf_value *values,
+                                  size_t count) {
   struct list_range range;
   hf_reason reason = range_of(object, slice, &range);
   if (reason == HF_REASON_NONE && range.count != count) {
@@ -185,9 +187,9 @@ static hf_status set_slice_near(hf_object *object, struct hf_slice slice, const 
 hf_status hf_array_get(hf_array *array, int64_t index, hf_value *value) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)array, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? get_near((hf_object *)array, index, value) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)array, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? get_mapped((hf_object *)array, index, value) : status;
   }
   Holdfast__ArrayGet arm = HOLDFAST__ARRAY_GET__INIT;
   request_of(&request, array, OPERATION(ARRAY_GET));
@@ -200,9 +202,9 @@ hf_status hf_array_get(hf_array *array, int64_t index, hf_value *value) {
 hf_status hf_array_set(hf_array *array, int64_t index, hf_value value) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)array, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? set_near((hf_object *)array, index, &value) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)array, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? set_mapped((hf_object *)array, index, &value) : status;
   }
   Holdfast__ArraySet arm = HOLDFAST__ARRAY_SET__INIT;
   request_of(&request, array, OPERATION(ARRAY_SET));
@@ -216,9 +218,9 @@ hf_status hf_array_get_slice(hf_array *array, struct hf_slice slice, hf_value **
                              size_t *count) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)array, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? get_slice_near((hf_object *)array, slice, values, count) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)array, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? get_slice_mapped((hf_object *)array, slice, values, count) : status;
   }
   Holdfast__ArrayGetSlice arm = HOLDFAST__ARRAY_GET_SLICE__INIT;
   request_of(&request, array, OPERATION(ARRAY_GET_SLICE));
@@ -233,9 +235,9 @@ hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice, const hf_va
                              size_t count) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)array, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? set_slice_near((hf_object *)array, slice, values, count) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)array, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? set_slice_mapped((hf_object *)array, slice, values, count) : status;
   }
   Holdfast__ArraySetSlice arm = HOLDFAST__ARRAY_SET_SLICE__INIT;
   request_of(&request, array, OPERATION(ARRAY_SET_SLICE));
@@ -248,8 +250,8 @@ hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice, const hf_va
 
 hf_status hf_array_len(hf_array *array, uint64_t *len) {
   struct request request;
-  if (near_knows_count((hf_object *)array)) {
-    *len = ((hf_object *)array)->near.count;
+  if (mapped_cell_knows_count((hf_object *)array)) {
+    *len = ((hf_object *)array)->mapped.count;
     return HF_OK;
   }
   Holdfast__ArrayLen arm = HOLDFAST__ARRAY_LEN__INIT;
@@ -261,9 +263,9 @@ hf_status hf_array_len(hf_array *array, uint64_t *len) {
 hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value *sum) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)array, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? add_near((hf_object *)array, index, &amount, sum) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)array, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? add_mapped((hf_object *)array, index, &amount, sum) : status;
   }
   Holdfast__ArrayAdd arm = HOLDFAST__ARRAY_ADD__INIT;
   request_of(&request, array, OPERATION(ARRAY_ADD));

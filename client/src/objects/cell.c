@@ -31,13 +31,13 @@ void hf_cell_close(hf_cell *cell) {
 }
 
 void *hf_cell_data(hf_cell *cell) {
-  return near_elements((hf_object *)cell);
+  return mapped_cell_elements((hf_object *)cell);
 }
 
-/* ---------------------------------------------------------------- within reach */
+/* ---------------------------------------------------------------- mapped */
 
 static uint64_t read_bits(const hf_object *object) {
-  return cell_read(object->near.type, object->near.elements, 0);
+  return cell_read(object->mapped.type, object->mapped.elements, 0);
 }
 
 static bool is_locked(const hf_object *object) {
@@ -47,57 +47,57 @@ static bool is_locked(const hf_object *object) {
 /* Ends a call that wrote, or failed to. */
 static hf_status leave_written(hf_object *object, hf_reason reason) {
   if (reason == HF_REASON_NONE) {
-    near_leave_changed(object);
+    mapped_cell_leave_changed(object);
     return HF_OK;
   }
-  near_leave(object);
+  mapped_cell_leave(object);
   return error_reason(reason);
 }
 
 static hf_status output(hf_object *object, uint64_t bits, hf_value *value) {
-  hf_reason reason = value == NULL ? HF_REASON_NONE : near_output(object, bits, value);
+  hf_reason reason = value == NULL ? HF_REASON_NONE : mapped_output(object, bits, value);
   return reason == HF_REASON_NONE ? HF_OK : error_reason(reason);
 }
 
-static hf_status get_near(hf_object *object, hf_value *value) {
+static hf_status get_mapped(hf_object *object, hf_value *value) {
   uint64_t bits = read_bits(object);
-  near_leave(object);
+  mapped_cell_leave(object);
   return output(object, bits, value);
 }
 
-static hf_status get_number_near(hf_object *object, int access, void *number) {
+static hf_status get_number_mapped(hf_object *object, int access, void *number) {
   hf_value value;
-  hf_status status = get_near(object, &value);
-  return status == HF_OK ? near_take_number(&value, access, number) : status;
+  hf_status status = get_mapped(object, &value);
+  return status == HF_OK ? mapped_take_number(&value, access, number) : status;
 }
 
-static hf_status set_near(hf_object *object, const hf_value *value) {
+static hf_status set_mapped(hf_object *object, const hf_value *value) {
   uint64_t bits;
-  hf_reason reason = cell_bits(object->near.type, near_input(value), &bits);
+  hf_reason reason = cell_bits(object->mapped.type, mapped_input(value), &bits);
   if (reason == HF_REASON_NONE) {
-    cell_write(object->near.type, object->near.elements, 0, bits);
+    cell_write(object->mapped.type, object->mapped.elements, 0, bits);
   }
   return leave_written(object, reason);
 }
 
-static hf_status add_near(hf_object *object, const hf_value *amount, hf_value *sum) {
+static hf_status add_mapped(hf_object *object, const hf_value *amount, hf_value *sum) {
   uint64_t bits;
-  hf_reason reason = cell_add(object->near.type, object->near.elements, 0, is_locked(object),
-                              near_input(amount), &bits);
+  hf_reason reason = cell_add(object->mapped.type, object->mapped.elements, 0, is_locked(object),
+                              mapped_input(amount), &bits);
   hf_status status = leave_written(object, reason);
   return status == HF_OK ? output(object, bits, sum) : status;
 }
 
-static hf_status compare_and_set_near(hf_object *object, const hf_value *expected,
-                                      const hf_value *desired, bool *swapped, hf_value *found) {
+static hf_status compare_and_set_mapped(hf_object *object, const hf_value *expected,
+                                        const hf_value *desired, bool *swapped, hf_value *found) {
   uint64_t bits;
   bool is_swapped;
   hf_reason reason =
-      cell_compare_and_set(object->near.type, object->near.elements, 0, is_locked(object),
-                           near_input(expected), near_input(desired), &is_swapped, &bits);
+      cell_compare_and_set(object->mapped.type, object->mapped.elements, 0, is_locked(object),
+                           mapped_input(expected), mapped_input(desired), &is_swapped, &bits);
   hf_status status = HF_OK;
   if (reason == HF_REASON_NONE && !is_swapped) {
-    near_leave(object);
+    mapped_cell_leave(object);
   } else {
     status = leave_written(object, reason);
   }
@@ -107,11 +107,11 @@ static hf_status compare_and_set_near(hf_object *object, const hf_value *expecte
   return status == HF_OK ? output(object, bits, found) : status;
 }
 
-static hf_status exchange_near(hf_object *object, const hf_value *value, hf_value *previous) {
+static hf_status exchange_mapped(hf_object *object, const hf_value *value, hf_value *previous) {
   uint64_t bits, found = read_bits(object);
-  hf_reason reason = cell_bits(object->near.type, near_input(value), &bits);
+  hf_reason reason = cell_bits(object->mapped.type, mapped_input(value), &bits);
   while (reason == HF_REASON_NONE &&
-         !cell_replace(object->near.type, object->near.elements, 0, found, bits)) {
+         !cell_replace(object->mapped.type, object->mapped.elements, 0, found, bits)) {
     found = read_bits(object);
   }
   hf_status status = leave_written(object, reason);
@@ -123,9 +123,9 @@ static hf_status exchange_near(hf_object *object, const hf_value *value, hf_valu
 hf_status hf_cell_get(hf_cell *cell, hf_value *value) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)cell, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? get_near((hf_object *)cell, value) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)cell, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? get_mapped((hf_object *)cell, value) : status;
   }
   Holdfast__ValueGet arm = HOLDFAST__VALUE_GET__INIT;
   request_of(&request, cell, OPERATION(VALUE_GET));
@@ -137,9 +137,9 @@ hf_status hf_cell_get(hf_cell *cell, hf_value *value) {
 hf_status hf_cell_get_int(hf_cell *cell, int64_t *integer) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)cell, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? get_number_near((hf_object *)cell, HF_ACCESS_I64, integer) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)cell, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? get_number_mapped((hf_object *)cell, HF_ACCESS_I64, integer) : status;
   }
   Holdfast__ValueGet arm = HOLDFAST__VALUE_GET__INIT;
   request_of(&request, cell, OPERATION(VALUE_GET));
@@ -151,9 +151,9 @@ hf_status hf_cell_get_int(hf_cell *cell, int64_t *integer) {
 hf_status hf_cell_get_float(hf_cell *cell, double *real) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)cell, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? get_number_near((hf_object *)cell, HF_ACCESS_F64, real) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)cell, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? get_number_mapped((hf_object *)cell, HF_ACCESS_F64, real) : status;
   }
   Holdfast__ValueGet arm = HOLDFAST__VALUE_GET__INIT;
   request_of(&request, cell, OPERATION(VALUE_GET));
@@ -165,9 +165,9 @@ hf_status hf_cell_get_float(hf_cell *cell, double *real) {
 hf_status hf_cell_set(hf_cell *cell, hf_value value) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)cell, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN ? set_near((hf_object *)cell, &value) : status;
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)cell, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN ? set_mapped((hf_object *)cell, &value) : status;
   }
   Holdfast__ValueSet arm = HOLDFAST__VALUE_SET__INIT;
   request_of(&request, cell, OPERATION(VALUE_SET));
@@ -176,7 +176,7 @@ hf_status hf_cell_set(hf_cell *cell, hf_value value) {
   return request_send(&request, &arm.base);
 }
 
-static hf_status add_far(hf_cell *cell, hf_value amount, hf_value *sum) {
+static hf_status add_remote(hf_cell *cell, hf_value amount, hf_value *sum) {
   struct request request;
   Holdfast__ValueAdd arm = HOLDFAST__VALUE_ADD__INIT;
   request_of(&request, cell, OPERATION(VALUE_ADD));
@@ -188,11 +188,11 @@ static hf_status add_far(hf_cell *cell, hf_value amount, hf_value *sum) {
 
 hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum) {
   hf_status status;
-  switch (near_enter_call((hf_object *)cell, &status)) {
-    case NEAR_IN:
-      return add_near((hf_object *)cell, &amount, sum);
-    case NEAR_REQUEST:
-      return add_far(cell, amount, sum);
+  switch (mapped_cell_enter_call((hf_object *)cell, &status)) {
+    case MAPPED_IN:
+      return add_mapped((hf_object *)cell, &amount, sum);
+    case MAPPED_REQUEST:
+      return add_remote(cell, amount, sum);
     default:
       return status;
   }
@@ -200,9 +200,9 @@ hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum) {
 
 /* Integers of 4 and 8 bytes. false: nothing happened. */
 static inline bool add_quickly(const hf_object *object, int64_t amount, int64_t *sum) {
-  const struct cell_type *type = object->near.type;
+  const struct cell_type *type = object->mapped.type;
   if (type->bytes == sizeof(int64_t) && type->min < 0) {
-    volatile int64_t *element = object->near.elements;
+    volatile int64_t *element = object->mapped.elements;
     bool fits = !__builtin_add_overflow(*element, amount, sum);
     if (fits) {
       *element = *sum;
@@ -210,7 +210,7 @@ static inline bool add_quickly(const hf_object *object, int64_t amount, int64_t 
     return fits;
   }
   if (type->bytes == sizeof(int32_t) && type->min < 0) {
-    volatile int32_t *element = object->near.elements;
+    volatile int32_t *element = object->mapped.elements;
     int32_t total;
     bool fits = !__builtin_add_overflow(*element, amount, &total);
     if (fits) {
@@ -225,34 +225,34 @@ hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum) {
   hf_object *object = (hf_object *)cell;
   int64_t total;
   hf_value value;
-  if (near_enter_quickly(object)) {
+  if (mapped_cell_enter_quickly(object)) {
     if (add_quickly(object, amount, &total)) {
-      near_leave_changed(object);
+      mapped_cell_leave_changed(object);
       if (sum != NULL) {
         *sum = total;
       }
       return HF_OK;
     }
-    near_leave(object);
+    mapped_cell_leave(object);
   }
   if (sum == NULL) {
     return hf_cell_add(cell, hf_int(amount), NULL);
   }
-  if (near_is_gathering(object)) {
+  if (mapped_cell_has_mode(object)) {
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = hf_cell_add(cell, hf_int(amount), &value);
-  return status == HF_OK ? near_take_number(&value, HF_ACCESS_I64, sum) : status;
+  return status == HF_OK ? mapped_take_number(&value, HF_ACCESS_I64, sum) : status;
 }
 
 hf_status hf_cell_compare_and_set(hf_cell *cell, hf_value expected, hf_value desired, bool *swapped,
                                   hf_value *found) {
   struct request request;
   hf_status status;
-  enum near_way way = near_enter_call((hf_object *)cell, &status);
-  if (way != NEAR_REQUEST) {
-    return way == NEAR_IN
-               ? compare_and_set_near((hf_object *)cell, &expected, &desired, swapped, found)
+  enum mapped_way way = mapped_cell_enter_call((hf_object *)cell, &status);
+  if (way != MAPPED_REQUEST) {
+    return way == MAPPED_IN
+               ? compare_and_set_mapped((hf_object *)cell, &expected, &desired, swapped, found)
                : status;
   }
   Holdfast__ValueCompareAndSet arm = HOLDFAST__VALUE_COMPARE_AND_SET__INIT;
@@ -267,8 +267,8 @@ hf_status hf_cell_compare_and_set(hf_cell *cell, hf_value expected, hf_value des
 hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout_ms, hf_value *value) {
   struct request request;
   hf_status status = HF_OK;
-  enum near_way way = near_wait((hf_object *)cell, &known, &timeout_ms, value, &status);
-  if (way != NEAR_REQUEST) {
+  enum mapped_way way = mapped_cell_wait((hf_object *)cell, &known, &timeout_ms, value, &status);
+  if (way != MAPPED_REQUEST) {
     return status;
   }
   Holdfast__ValueWait arm = HOLDFAST__VALUE_WAIT__INIT;
@@ -280,7 +280,7 @@ hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout_ms, hf_val
 }
 
 /* Somebody else may store in between. */
-static hf_status exchange_far(hf_cell *cell, hf_value value, hf_value *previous) {
+static hf_status exchange_remote(hf_cell *cell, hf_value value, hf_value *previous) {
   bool is_swapped = false;
   hf_status status = hf_cell_get(cell, previous);
   while (status == HF_OK && !is_swapped) {
@@ -293,14 +293,14 @@ static hf_status exchange_far(hf_cell *cell, hf_value value, hf_value *previous)
 
 hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous) {
   hf_status status;
-  if (near_is_gathering((hf_object *)cell)) {
+  if (mapped_cell_has_mode((hf_object *)cell)) {
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
-  switch (near_enter_call((hf_object *)cell, &status)) {
-    case NEAR_IN:
-      return exchange_near((hf_object *)cell, &value, previous);
-    case NEAR_REQUEST:
-      return exchange_far(cell, value, previous);
+  switch (mapped_cell_enter_call((hf_object *)cell, &status)) {
+    case MAPPED_IN:
+      return exchange_mapped((hf_object *)cell, &value, previous);
+    case MAPPED_REQUEST:
+      return exchange_remote(cell, value, previous);
     default:
       return status;
   }

@@ -6,15 +6,15 @@
 hf_status cell_lock(hf_object *object, int64_t timeout_ms, struct hf_grant *grant) {
   hf_status status;
   bool owner_died;
-  switch (near_enter(object, &timeout_ms, &owner_died, &status)) {
-    case NEAR_REQUEST:
+  switch (mapped_cell_enter(object, &timeout_ms, &owner_died, &status)) {
+    case MAPPED_REQUEST:
       return hf_lock_acquire((hf_lock *)object, timeout_ms, grant);
-    case NEAR_FAILED:
+    case MAPPED_FAILED:
       return status;
     default:
       break;
   }
-  if (!near_has_lock(object)) {
+  if (!mapped_cell_has_lock(object)) {
     return error_reason(HF_REASON_WRONG_KIND);
   }
   if (grant != NULL) {
@@ -25,10 +25,10 @@ hf_status cell_lock(hf_object *object, int64_t timeout_ms, struct hf_grant *gran
 
 hf_status cell_unlock(hf_object *object) {
   hf_status status;
-  switch (near_unlock(object, &status)) {
-    case NEAR_IN:
+  switch (mapped_cell_unlock(object, &status)) {
+    case MAPPED_IN:
       return HF_OK;
-    case NEAR_FAILED:
+    case MAPPED_FAILED:
       return status;
     default:
       return hf_lock_release((hf_lock *)object);

@@ -12,8 +12,8 @@ void hf_object_close(hf_object *object) {
     return;
   }
   hf_conn *conn = object->conn;
-  near_close(object);
-  struct segment_map *map = object->near.map;
+  mapped_cell_close(object);
+  struct segment_map *map = object->mapped.map;
   conn_lock(conn);
   handle_free(object);
   conn_unlock(conn);

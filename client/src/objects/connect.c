@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "client/src/call/gather.h"
+#include "client/src/call/batch.h"
 #include "client/src/call/oneway.h"
 #include "client/src/call/pipeline.h"
 #include "client/src/call/plain.h"
@@ -26,14 +26,14 @@ static void become_child(hf_conn *conn) {
   oneway_become_child(conn);
   segments_become_child(conn);
   for (hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
-    near_become_child(handle);
+    mapped_cell_become_child(handle);
   }
 }
 
 static void free_above(hf_conn *conn) {
   pipeline_free_all(conn);
   oneway_free(conn);
-  gather_forget(conn);
+  batch_forget(conn);
   segments_free_all(conn);
 }
 

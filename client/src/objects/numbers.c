@@ -32,11 +32,11 @@ void hf_number_fail_index(void) {
 
 hf_status hf_number_load(void *handle, size_t index, int access, void *number) {
   hf_value value;
-  if (near_is_gathering(handle)) { /* the value would come after the number was taken from it */
+  if (mapped_cell_has_mode(handle)) { /* the value would come after the number was taken from it */
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = get(handle, index, &value);
-  return status == HF_OK ? near_take_number(&value, access, number) : status;
+  return status == HF_OK ? mapped_take_number(&value, access, number) : status;
 }
 
 hf_status hf_number_store(void *handle, size_t index, int access, const void *number) {
@@ -49,16 +49,16 @@ hf_status hf_number_store(void *handle, size_t index, int access, const void *nu
 hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous) {
   hf_value value;
   hf_status status = hf_cell_exchange(cell, number_of(access, number), &value);
-  return status == HF_OK ? near_take_number(&value, access, previous) : status;
+  return status == HF_OK ? mapped_take_number(&value, access, previous) : status;
 }
 
 hf_status hf_number_sum(void *handle, size_t index, int access, const void *amount, void *sum) {
   hf_object *object = handle;
   hf_value value, number = number_of(access, amount);
-  if (near_is_gathering(object)) {
+  if (mapped_cell_has_mode(object)) {
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = is_value(object) ? hf_cell_add(handle, number, &value)
                                       : hf_array_add(handle, index_of(index), number, &value);
-  return status == HF_OK ? near_take_number(&value, access, sum) : status;
+  return status == HF_OK ? mapped_take_number(&value, access, sum) : status;
 }

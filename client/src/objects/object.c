@@ -69,7 +69,7 @@ static hf_reason take_handle(hf_conn *conn, const Holdfast__Response *reply,
   if (handle == NULL) {
     return HF_REASON_NO_MEMORY;
   }
-  near_note_place(handle, reply->object);
+  mapped_cell_note_place(handle, reply->object);
   *(hf_object **)result->first = handle;
   return HF_REASON_NONE;
 }
@@ -79,7 +79,7 @@ hf_status object_open(struct request *request, const Holdfast__ObjectOpen *arm, 
   request_ask(request, take_handle, &opened, NULL);
   hf_status status = request_send(request, &arm->base);
   if (status == HF_OK) {
-    near_map(opened);
+    mapped_cell_map(opened);
     memcpy(handle, &opened, sizeof opened);
   }
   return status;

@@ -1,5 +1,5 @@
 /* The conditions of transactions. */
-#include "client/src/call/gather.h"
+#include "client/src/call/batch.h"
 
 hf_status hf_require_equal(hf_dict *dict, hf_value key, const hf_value *value) {
   Holdfast__Condition condition = HOLDFAST__CONDITION__INIT;
@@ -15,7 +15,7 @@ hf_status hf_require_equal(hf_dict *dict, hf_value key, const hf_value *value) {
   check.key = &key_message;
   condition.check_case = HOLDFAST__CONDITION__CHECK_KEY_EQUALS;
   condition.key_equals = &check;
-  hf_status status = gather_require(dict, &condition, reason);
+  hf_status status = batch_require(dict, &condition, reason);
   arena_deinit(&arena);
   return status;
 }
@@ -24,14 +24,14 @@ hf_status hf_require_length(hf_object *object, uint64_t length) {
   Holdfast__Condition condition = HOLDFAST__CONDITION__INIT;
   condition.check_case = HOLDFAST__CONDITION__CHECK_LENGTH_AT_LEAST;
   condition.length_at_least = length;
-  return gather_require(object, &condition, HF_REASON_NONE);
+  return batch_require(object, &condition, HF_REASON_NONE);
 }
 
 hf_status hf_require_room(hf_queue *queue, uint64_t room) {
   Holdfast__Condition condition = HOLDFAST__CONDITION__INIT;
   condition.check_case = HOLDFAST__CONDITION__CHECK_ROOM_AT_LEAST;
   condition.room_at_least = room;
-  return gather_require(queue, &condition, HF_REASON_NONE);
+  return batch_require(queue, &condition, HF_REASON_NONE);
 }
 
 hf_status hf_require_at_least(hf_cell *cell, hf_value bound) {
@@ -42,7 +42,7 @@ hf_status hf_require_at_least(hf_cell *cell, hf_value bound) {
   hf_reason reason = value_to_wire(&bound, &arena, &message);
   condition.check_case = HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST;
   condition.value_at_least = &message;
-  hf_status status = gather_require(cell, &condition, reason);
+  hf_status status = batch_require(cell, &condition, reason);
   arena_deinit(&arena);
   return status;
 }
@@ -51,17 +51,17 @@ hf_status hf_require_held(hf_lock *lock, uint64_t token) {
   Holdfast__Condition condition = HOLDFAST__CONDITION__INIT;
   condition.check_case = HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN;
   condition.held_with_token = token;
-  return gather_require(lock, &condition, HF_REASON_NONE);
+  return batch_require(lock, &condition, HF_REASON_NONE);
 }
 
 hf_status hf_require_free(hf_lock *lock) {
   Holdfast__Condition condition = HOLDFAST__CONDITION__INIT;
   condition.check_case = HOLDFAST__CONDITION__CHECK_FREE;
-  return gather_require(lock, &condition, HF_REASON_NONE);
+  return batch_require(lock, &condition, HF_REASON_NONE);
 }
 
 hf_status hf_require_set(hf_event *event) {
   Holdfast__Condition condition = HOLDFAST__CONDITION__INIT;
   condition.check_case = HOLDFAST__CONDITION__CHECK_IS_SET;
-  return gather_require(event, &condition, HF_REASON_NONE);
+  return batch_require(event, &condition, HF_REASON_NONE);
 }

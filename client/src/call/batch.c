@@ -1,4 +1,4 @@
-#include "client/src/call/gather.h"
+#include "client/src/call/batch.h"
 
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ struct place {
   size_t idx;
 };
 
-struct gather {
+struct batch {
   struct call_mode mode; /* first */
   bool is_transaction;
   uint8_t *packed; /* the fields of the message */
@@ -33,55 +33,55 @@ struct gather {
 
 /* ---------------------------------------------------------------- life */
 
-static void gather_free(struct gather *gather) {
-  free(gather->packed);
-  free(gather->results);
-  free(gather->refused);
-  free(gather->outcome);
-  free(gather);
+static void batch_free(struct batch *batch) {
+  free(batch->packed);
+  free(batch->results);
+  free(batch->refused);
+  free(batch->outcome);
+  free(batch);
 }
 
 /* ---------------------------------------------------------------- adding parts */
 
-static bool reserve_packed(struct gather *gather, size_t size) {
-  size_t needed = gather->packed_len + size;
-  if (needed <= gather->packed_capacity) {
+static bool reserve_packed(struct batch *batch, size_t size) {
+  size_t needed = batch->packed_len + size;
+  if (needed <= batch->packed_capacity) {
     return true;
   }
-  size_t capacity = gather->packed_capacity == 0 ? 1024 : gather->packed_capacity;
+  size_t capacity = batch->packed_capacity == 0 ? 1024 : batch->packed_capacity;
   while (capacity < needed) {
     capacity *= 2;
   }
-  uint8_t *packed = realloc(gather->packed, capacity);
+  uint8_t *packed = realloc(batch->packed, capacity);
   if (packed == NULL) {
     return false;
   }
-  gather->packed = packed;
-  gather->packed_capacity = capacity;
+  batch->packed = packed;
+  batch->packed_capacity = capacity;
   return true;
 }
 
-static bool reserve_result(struct gather *gather) {
-  if (gather->call_count < gather->call_capacity) {
+static bool reserve_result(struct batch *batch) {
+  if (batch->call_count < batch->call_capacity) {
     return true;
   }
-  size_t capacity = gather->call_capacity == 0 ? 8 : gather->call_capacity * 2;
-  struct result *results = realloc(gather->results, capacity * sizeof *results);
+  size_t capacity = batch->call_capacity == 0 ? 8 : batch->call_capacity * 2;
+  struct result *results = realloc(batch->results, capacity * sizeof *results);
   if (results == NULL) {
     return false;
   }
-  gather->results = results;
-  gather->call_capacity = capacity;
+  batch->results = results;
+  batch->call_capacity = capacity;
   return true;
 }
 
 /* HF_OK: there is room for one more part of the size. */
-static hf_status reserve(struct gather *gather, size_t size) {
-  if (gather->packed_len + size >
-      atomic_load_explicit(&gather->mode.conn->frame_bytes_max, memory_order_relaxed)) {
+static hf_status reserve(struct batch *batch, size_t size) {
+  if (batch->packed_len + size >
+      atomic_load_explicit(&batch->mode.conn->frame_bytes_max, memory_order_relaxed)) {
     return error_reason(HF_REASON_REQUEST_TOO_BIG);
   }
-  bool has_room = reserve_packed(gather, size) && reserve_result(gather);
+  bool has_room = reserve_packed(batch, size) && reserve_result(batch);
   return has_room ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
 }
 
@@ -97,132 +97,132 @@ static bool takes(const struct request *request) {
 
 /* Packs it as a part of the whole. */
 static hf_status add(struct call_mode *mode, struct request *request) {
-  struct gather *gather = (struct gather *)mode;
+  struct batch *batch = (struct batch *)mode;
   if (request->is_now) { /* its result decides what the library does next */
     return error_reason(HF_REASON_NOT_NESTABLE);
   }
-  uint32_t field = gather->is_transaction ? TRANSACTION_OPERATIONS : FIRST_OPERATIONS;
-  hf_status status = reserve(gather, envelope_body_max(&request->envelope, 0));
+  uint32_t field = batch->is_transaction ? TRANSACTION_OPERATIONS : FIRST_OPERATIONS;
+  hf_status status = reserve(batch, envelope_body_max(&request->envelope, 0));
   if (status == HF_OK) {
-    gather->packed_len +=
-        envelope_write_nested(gather->packed + gather->packed_len, field, &request->envelope);
-    gather->results[gather->call_count++] = request->result;
+    batch->packed_len +=
+        envelope_write_nested(batch->packed + batch->packed_len, field, &request->envelope);
+    batch->results[batch->call_count++] = request->result;
   }
   return status;
 }
 
 /* Makes the thread's last error that of the whole, if it is the first. */
-static void refuse(struct gather *gather, struct place place) {
+static void refuse(struct batch *batch, struct place place) {
   const struct hf_error *error = hf_last_error();
-  if (gather->refused_status == HF_OK) {
-    gather->refused_status = error->status;
-    gather->refused =
+  if (batch->refused_status == HF_OK) {
+    batch->refused_status = error->status;
+    batch->refused =
         failure_new(error->status, bytes_of_text(error->reason), bytes_of_text(error->message));
-    gather->refused_place = place;
+    batch->refused_place = place;
   }
 }
 
 /* The whole fails with the thread's last error. */
 static void refused(struct call_mode *mode, hf_status status) {
-  struct gather *gather = (struct gather *)mode;
+  struct batch *batch = (struct batch *)mode;
   (void)status;
-  refuse(gather, (struct place){.idx = gather->call_count});
+  refuse(batch, (struct place){.idx = batch->call_count});
 }
 
-/* What the parent of a forked child gathered is the parent's. */
+/* What the parent of a forked child put into a batch is the parent's. */
 static void forget(struct call_mode *mode) {
-  gather_free((struct gather *)mode);
+  batch_free((struct batch *)mode);
 }
 
-static const struct mode_kind gathers = {
+static const struct mode_kind batches = {
     .takes = takes,
     .send = add,
     .refused = refused,
     .forget = forget,
 };
 
-static struct gather *open_gather(const hf_conn *conn) {
-  return (struct gather *)mode_of_kind(conn, &gathers);
+static struct batch *open_batch(const hf_conn *conn) {
+  return (struct batch *)mode_of_kind(conn, &batches);
 }
 
 /* ---------------------------------------------------------------- conditions */
 
-static hf_status add_condition(struct gather *gather, const Holdfast__Condition *condition) {
+static hf_status add_condition(struct batch *batch, const Holdfast__Condition *condition) {
   size_t len = holdfast__condition__get_packed_size(condition);
-  hf_status status = reserve(gather, ENVELOPE_BYTES_MAX + len);
+  hf_status status = reserve(batch, ENVELOPE_BYTES_MAX + len);
   if (status == HF_OK) {
-    gather->packed_len += envelope_write_message(gather->packed + gather->packed_len,
-                                                 TRANSACTION_CONDITIONS, &condition->base, len);
+    batch->packed_len += envelope_write_message(batch->packed + batch->packed_len,
+                                                TRANSACTION_CONDITIONS, &condition->base, len);
   }
   return status;
 }
 
-hf_status gather_require(const void *handle, Holdfast__Condition *condition, hf_reason reason) {
+hf_status batch_require(const void *handle, Holdfast__Condition *condition, hf_reason reason) {
   const struct hf_object *object = handle;
-  struct gather *gather = open_gather(object->conn);
-  if (gather == NULL || !gather->is_transaction) {
+  struct batch *batch = open_batch(object->conn);
+  if (batch == NULL || !batch->is_transaction) {
     return mode_error("no transaction is open on this thread");
   }
   condition->target_case = HOLDFAST__CONDITION__TARGET_OBJECT;
   condition->object = object->id;
   hf_status status =
-      reason == HF_REASON_NONE ? add_condition(gather, condition) : error_reason(reason);
+      reason == HF_REASON_NONE ? add_condition(batch, condition) : error_reason(reason);
   if (status != HF_OK) {
-    refuse(gather, (struct place){true, gather->condition_count});
+    refuse(batch, (struct place){true, batch->condition_count});
   }
-  gather->condition_count++;
+  batch->condition_count++;
   return status;
 }
 
 /* ---------------------------------------------------------------- results */
 
-static void take_failure(struct gather *gather, const Holdfast__Response *outcome) {
-  gather->outcome_status = (hf_status)outcome->status;
-  gather->outcome = failure_of_reply(outcome);
+static void take_failure(struct batch *batch, const Holdfast__Response *outcome) {
+  batch->outcome_status = (hf_status)outcome->status;
+  batch->outcome = failure_of_reply(outcome);
 }
 
 /* The outcome of one call, each of which takes or gives back what its part of the reply holds. */
-static void take_outcome(hf_conn *conn, struct gather *gather, size_t idx,
+static void take_outcome(hf_conn *conn, struct batch *batch, size_t idx,
                          const Holdfast__Response *outcome) {
   if (outcome->status == HF_OK) {
-    hf_reason reason = reply_take(conn, outcome, &gather->results[idx]);
-    gather->outcome_status = hf_reason_status(reason);
-    gather->outcome = reason == HF_REASON_NONE ? NULL : failure_of(reason);
+    hf_reason reason = reply_take(conn, outcome, &batch->results[idx]);
+    batch->outcome_status = hf_reason_status(reason);
+    batch->outcome = reason == HF_REASON_NONE ? NULL : failure_of(reason);
   } else {
-    take_failure(gather, outcome);
+    take_failure(batch, outcome);
   }
 }
 
-/* first: struct gather *. What can't be taken is the caller's to give back. */
+/* first: struct batch *. What can't be taken is the caller's to give back. */
 static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
                             const struct result *result) {
-  struct gather *gather = result->first;
+  struct batch *batch = result->first;
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_FIRST || reply->first->outcome == NULL ||
-      reply->first->index >= gather->call_count) {
+      reply->first->index >= batch->call_count) {
     return HF_REASON_BAD_REPLY;
   }
   const Holdfast__Response *outcome = reply->first->outcome;
-  const struct result *chosen = &gather->results[reply->first->index];
-  gather->outcome_part = reply->first->index + 1;
+  const struct result *chosen = &batch->results[reply->first->index];
+  batch->outcome_part = reply->first->index + 1;
   if (outcome->status == HF_OK) {
     return chosen->decode(conn, outcome, chosen);
   }
-  take_failure(gather, outcome);
+  take_failure(batch, outcome);
   return HF_REASON_NONE;
 }
 
-/* first: struct gather *. What comes behind one that can't be taken is given back. */
+/* first: struct batch *. What comes behind one that can't be taken is given back. */
 static hf_reason take_results(hf_conn *conn, const Holdfast__Response *reply,
                               const struct result *result) {
-  struct gather *gather = result->first;
+  struct batch *batch = result->first;
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_RESULTS ||
-      reply->results->n_items != gather->call_count) {
+      reply->results->n_items != batch->call_count) {
     return HF_REASON_BAD_REPLY;
   }
-  for (size_t i = 0; i < gather->call_count; i++) {
-    if (gather->outcome_status == HF_OK) {
-      gather->outcome_part = gather->condition_count + i + 1;
-      take_outcome(conn, gather, i, reply->results->items[i]);
+  for (size_t i = 0; i < batch->call_count; i++) {
+    if (batch->outcome_status == HF_OK) {
+      batch->outcome_part = batch->condition_count + i + 1;
+      take_outcome(conn, batch, i, reply->results->items[i]);
     } else {
       reply_drop(conn, reply->results->items[i]);
     }
@@ -233,8 +233,8 @@ static hf_reason take_results(hf_conn *conn, const Holdfast__Response *reply,
 /* ---------------------------------------------------------------- sending */
 
 /* A transaction's parts are counted with its conditions first. */
-static size_t part_of(const struct gather *gather, struct place place) {
-  return place.idx + 1 + (place.is_condition ? 0 : gather->condition_count);
+static size_t part_of(const struct batch *batch, struct place place) {
+  return place.idx + 1 + (place.is_condition ? 0 : batch->condition_count);
 }
 
 static hf_status fail(hf_status status, struct failure **failure) {
@@ -243,26 +243,26 @@ static hf_status fail(hf_status status, struct failure **failure) {
   return error_take(status, taken);
 }
 
-static hf_status send_all(struct gather *gather, struct request *request, int64_t timeout_ms,
+static hf_status send_all(struct batch *batch, struct request *request, int64_t timeout_ms,
                           result_decode decode_all) {
   request_wait(request, timeout_ms);
-  request_ask(request, decode_all, gather, NULL);
-  return call_now_packed(request, bytes_of(gather->packed, gather->packed_len));
+  request_ask(request, decode_all, batch, NULL);
+  return call_now_packed(request, bytes_of(batch->packed, batch->packed_len));
 }
 
 /* out part: which one the outcome is about, from 1; 0: none */
-static hf_status run(struct gather *gather, struct request *request, int64_t timeout_ms,
+static hf_status run(struct batch *batch, struct request *request, int64_t timeout_ms,
                      result_decode decode_all, size_t *part) {
-  if (gather->refused_status != HF_OK) {
-    *part = part_of(gather, gather->refused_place);
-    return fail(gather->refused_status, &gather->refused);
+  if (batch->refused_status != HF_OK) {
+    *part = part_of(batch, batch->refused_place);
+    return fail(batch->refused_status, &batch->refused);
   }
-  hf_status status = send_all(gather, request, timeout_ms, decode_all);
+  hf_status status = send_all(batch, request, timeout_ms, decode_all);
   *part = status == HF_OK ? 0 : error_part();
-  if (gather->outcome_part > 0) {
-    *part = gather->outcome_part;
+  if (batch->outcome_part > 0) {
+    *part = batch->outcome_part;
   }
-  return gather->outcome_status == HF_OK ? status : fail(gather->outcome_status, &gather->outcome);
+  return batch->outcome_status == HF_OK ? status : fail(batch->outcome_status, &batch->outcome);
 }
 
 /* ---------------------------------------------------------------- beginning and ending */
@@ -272,30 +272,30 @@ static hf_status begin(hf_conn *conn, bool is_transaction) {
   if (status != HF_OK) {
     return status;
   }
-  struct gather *gather = calloc(1, sizeof *gather);
-  if (gather == NULL) {
+  struct batch *batch = calloc(1, sizeof *batch);
+  if (batch == NULL) {
     return error_reason(HF_REASON_NO_MEMORY);
   }
-  gather->is_transaction = is_transaction;
-  mode_begin(&gather->mode, &gathers, conn);
+  batch->is_transaction = is_transaction;
+  mode_begin(&batch->mode, &batches, conn);
   return HF_OK;
 }
 
 /* Takes it out of the thread's modes. NULL: there is none of the kind. */
-static struct gather *take(const hf_conn *conn, bool is_transaction) {
-  struct gather *gather = open_gather(conn);
-  if (gather == NULL || gather->is_transaction != is_transaction) {
+static struct batch *take(const hf_conn *conn, bool is_transaction) {
+  struct batch *batch = open_batch(conn);
+  if (batch == NULL || batch->is_transaction != is_transaction) {
     return NULL;
   }
-  mode_end(&gather->mode);
-  return gather;
+  mode_end(&batch->mode);
+  return batch;
 }
 
-void gather_forget(const hf_conn *conn) {
-  struct gather *gather = open_gather(conn);
-  if (gather != NULL) {
-    mode_end(&gather->mode);
-    gather_free(gather);
+void batch_forget(const hf_conn *conn) {
+  struct batch *batch = open_batch(conn);
+  if (batch != NULL) {
+    mode_end(&batch->mode);
+    batch_free(batch);
   }
 }
 
@@ -306,18 +306,18 @@ hf_status hf_first_begin(hf_conn *conn) {
 }
 
 hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
-  struct gather *gather = take(conn, false);
+  struct batch *batch = take(conn, false);
   struct request request;
   size_t part;
-  if (gather == NULL) {
+  if (batch == NULL) {
     return mode_error("hf_first_begin was not called on this thread");
   }
   request_of_conn(&request, conn, OPERATION(WAIT_FIRST));
-  hf_status status = run(gather, &request, timeout_ms, take_first, &part);
+  hf_status status = run(batch, &request, timeout_ms, take_first, &part);
   if (part > 0 && index != NULL) {
     *index = part - 1;
   }
-  gather_free(gather);
+  batch_free(batch);
   return status;
 }
 
@@ -326,21 +326,21 @@ hf_status hf_transaction_begin(hf_conn *conn) {
 }
 
 hf_status hf_transaction_commit(hf_conn *conn, int64_t timeout_ms, size_t *part) {
-  struct gather *gather = take(conn, true);
+  struct batch *batch = take(conn, true);
   struct request request;
   size_t failed_part;
-  if (gather == NULL) {
+  if (batch == NULL) {
     return mode_error("no transaction is open on this thread");
   }
   request_of_conn(&request, conn, OPERATION(TRANSACTION));
-  hf_status status = run(gather, &request, timeout_ms, take_results, &failed_part);
+  hf_status status = run(batch, &request, timeout_ms, take_results, &failed_part);
   if (status != HF_OK && part != NULL) {
     *part = failed_part;
   }
-  gather_free(gather);
+  batch_free(batch);
   return status;
 }
 
 void hf_transaction_drop(hf_conn *conn) {
-  gather_forget(conn);
+  batch_forget(conn);
 }
