@@ -195,6 +195,32 @@ static void test_fork_child_does_not_send_what_the_parent_buffered(void **state)
   hf_list_close(list);
 }
 
+/* In the child the calls go one by one, until it begins a transaction of its own. */
+static int commit_own(void *argument) {
+  if (hf_list_append(argument, hf_int(2)) != HF_OK ||
+      hf_transaction_commit(world.conn, 0, NULL) != HF_FAILED_PRECONDITION ||
+      hf_transaction_begin(world.conn) != HF_OK || hf_list_append(argument, hf_int(3)) != HF_OK ||
+      hf_transaction_commit(world.conn, 0, NULL) != HF_OK) {
+    return 1;
+  }
+  uint64_t len;
+  return hf_list_len(argument, &len) == HF_OK && len == 2 ? 0 : 2;
+}
+
+static void test_fork_child_has_not_the_parents_transaction(void **state) {
+  hf_list *list;
+  uint64_t len;
+  (void)state;
+  expect_ok(hf_list_open(world.conn, NULL, &list));
+  expect_ok(hf_transaction_begin(world.conn));
+  expect_ok(hf_list_append(list, hf_int(1)));
+  assert_int_equal(in_child(commit_own, list), 0);
+  expect_ok(hf_transaction_commit(world.conn, 0, NULL));
+  expect_ok(hf_list_len(list, &len));
+  assert_int_equal(len, 3);
+  hf_list_close(list);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_fork_children_share_the_parents_handles),
     cmocka_unit_test(test_fork_child_has_a_session_of_its_own),
@@ -204,6 +230,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_fork_parents_lock_stays_the_parents),
     cmocka_unit_test(test_fork_while_other_threads_call),
     cmocka_unit_test(test_fork_child_does_not_send_what_the_parent_buffered),
+    cmocka_unit_test(test_fork_child_has_not_the_parents_transaction),
 };
 
 WORLD_MAIN("fork", tests)
