@@ -2,6 +2,7 @@
 
 #include "proto/base/chunk.h"
 #include "server/engine/require.h"
+#include "server/engine/run.h"
 
 #include <stdlib.h>
 
