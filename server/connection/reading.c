@@ -68,10 +68,19 @@ static void note_received(struct connection *connection, size_t count) {
   }
 }
 
-/* Memory may be there a moment later. */
+/* Memory may be there a moment later. One that closes needs none: it may be the one that was chosen to
+ * make room. */
 static void pause_reading(struct connection *connection) {
   split_restart_time(&connection->split);
-  connection->transport->pause(connection->stream, PAUSE_MS);
+  pthread_mutex_lock(&connection->lock);
+  bool closing = connection->state == CONNECTION_CLOSING;
+  if (!closing) {
+    connection->transport->pause(connection->stream, PAUSE_MS);
+  }
+  pthread_mutex_unlock(&connection->lock);
+  if (closing) {
+    stop_reading(connection, "closing");
+  }
 }
 
 /* --------------------------------------------------------------------------------- requests */

@@ -7,8 +7,8 @@
  *         stays borrowed until the read or write that answers something else than TRANSPORT_WAITS.
  * threads Two activities a stream, each by one thread at a time, side by side with the other:
  *         reading (post, is_readable, pending, read, await_readable, pause) and writing (write,
- *         await_writable). The connection's lock is held for writing, for close, and for
- *         await_readable: what may start an operation that outlives the call is not called after close.
+ *         await_writable). The connection's lock is held for writing, for close, for
+ *         await_readable and pause: what gives an activity away is not called after close.
  *
  *   reading:   connection has it --- await_readable, pause ---> transport has it
  *                      ^                                              |
@@ -80,7 +80,7 @@ struct transport {
    * deadline it is given back, and read answers TRANSPORT_LATE. false: bytes have come just now, and
    * nothing has changed. Not called after close, which gives reading back at once. */
   bool (*await_readable)(void *stream, void *data, size_t capacity, uint64_t deadline_ns);
-  /* The same for a while, whatever comes, also after close: there was no memory to read into. */
+  /* The same for a while, whatever comes: there was no memory to read into. */
   void (*pause)(void *stream, uint32_t ms);
   /* Reading, which the connection kept, is the transport's, to give back at once, or to poll. */
   void (*resume)(void *stream);

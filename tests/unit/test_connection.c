@@ -26,7 +26,7 @@ struct stream {
   enum transport_result read_ends, write_ends; /* TRANSPORT_OK: they don't */
   uint64_t read_deadline_ns;
   bool transport_reads; /* else the connection keeps the activity */
-  bool awaits_room, is_closed, is_freed;
+  bool awaits_room, is_paused, is_closed, is_freed;
 };
 
 static struct stream stream;
@@ -73,8 +73,9 @@ static bool await_readable(void *self, void *data, size_t capacity, uint64_t dea
 }
 
 static void pause_reading(void *self, uint32_t ms) {
-  (void)self, (void)ms;
-  fail();
+  struct stream *s = self;
+  assert_true(ms > 0 && !s->is_closed);
+  s->is_paused = true;
 }
 
 static void resume(void *self) {
@@ -136,8 +137,9 @@ static const struct transport table = {
 static void poll_all(void) {
   enum transport_poll outcome = TRANSPORT_POLL_SERVED;
   while (outcome == TRANSPORT_POLL_SERVED && stream.transport_reads) {
+    stream.is_paused = false;
     outcome = acceptor->events->poll(stream.connection);
-    stream.transport_reads &= outcome != TRANSPORT_POLL_GONE;
+    stream.transport_reads &= outcome != TRANSPORT_POLL_GONE || stream.is_paused;
   }
 }
 
@@ -321,6 +323,20 @@ static void test_connection_that_is_closed_ends_after_both_activities(void **sta
   assert_true(stream.is_freed);
 }
 
+static void test_connection_without_memory_pauses_and_can_be_closed(void **state) {
+  const struct dispatch_sink *sink = connections_sink(connections);
+  struct buffer_budget *buffers = &dispatch_budget(dispatch)->buffers;
+  (void)state;
+  atomic_fetch_add(&buffers->used_bytes, buffers->bytes_max);
+  send_hello();
+  poll_all();
+  assert_true(stream.is_paused);
+  sink->close(sink->ctx, 1, "test");
+  poll_all();
+  assert_true(stream.is_freed);
+  atomic_fetch_sub(&buffers->used_bytes, buffers->bytes_max);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(
@@ -336,6 +352,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_connection_whose_replies_are_not_read_in_time_ends,
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_connection_that_is_closed_ends_after_both_activities,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_connection_without_memory_pauses_and_can_be_closed,
                                       set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
