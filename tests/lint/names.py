@@ -11,11 +11,13 @@ import re
 import sys
 
 TOPS = ("client", "deploy", "proto", "server", "tests")
-PAGES = ("README.md", "client/README.md", "server/README.md", "proto/PROTOCOL.md")
+# A page, or all pages of a folder.
+PAGES = ("README.md", "client/README.md", "server/README.md", "server/ARCHITECTURE.md",
+         "server/decisions/", "proto/PROTOCOL.md")
 # Of others, of the build, or made up.
 FOREIGN = {
     "err.h", "file.c", "holdfast.pb-c.h", "holdfast/status.h", "linux/futex.h",
-    "pthread_mutex_lock.c", "F_OK", "FUTEX_WAITERS", "futex_waitv", "handle_futex_death", "pidfd_open", "nng_push0", "nng_req0",
+    "pthread_mutex_lock.c", "F_OK", "FUTEX_WAITERS", "futex_waitv", "handle_futex_death", "malloc_trim", "pidfd_open", "nng_push0", "nng_req0",
 }
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 FILE = re.compile(r"[\w./-]*\w\.(?:c|h|md|py|sh|proto)\b")
@@ -35,6 +37,12 @@ def tree(root):
     return sorted(names)
 
 
+def pages(names):
+    folders = tuple(page for page in PAGES if page.endswith("/"))
+    inside = [name for name in names if name.endswith(".md") and name.startswith(folders)]
+    return [page for page in PAGES if page not in folders] + inside
+
+
 def missing_names(text, names, words):
     for found in set(FILE.findall(text)) - FOREIGN:
         wanted = "/" + found.removeprefix("./").replace("../", "").lstrip("/")
@@ -48,7 +56,7 @@ def missing_names(text, names, words):
 def main():
     root = sys.argv[1]
     names = tree(root)
-    texts = {page: read(root, page) for page in PAGES}
+    texts = {page: read(root, page) for page in pages(names)}
     words = {os.path.basename(name).partition(".")[0].lower() for name in names}
     for name in names:
         if name.endswith((".c", ".h", ".proto")):
