@@ -19,22 +19,39 @@
 #define CONDITION KIND(CONDITION)
 #define BARRIER KIND(BARRIER)
 
+#define NOTHING ACCESS_NOTHING
+#define READ ACCESS_READ
+#define WRITE ACCESS_WRITE
+#define READ_WRITE (ACCESS_READ | ACCESS_WRITE)
+#define EITHER ACCESS_EITHER
+#define CREATE ACCESS_CREATE
+
+#define KEPT REPEAT_KEPT
+#define AGAIN REPEAT_AGAIN
+
+#define NO_EFFECT EFFECT_NONE
+#define SESSION EFFECT_SESSION
+#define OBJECT EFFECT_OBJECT
+
 #define WAITS OPERATION_WAITS
 #define STORES OPERATION_STORES
 #define ONE_WAY OPERATION_ONE_WAY
 #define NEEDS_SESSION OPERATION_NEEDS_SESSION
 #define OPENS OPERATION_OPENS
-#define READS OPERATION_READS
-#define LOOKS OPERATION_LOOKS
 #define SELECTABLE OPERATION_SELECTABLE
 #define IN_TRANSACTION OPERATION_IN_TRANSACTION
 #define ANY_TIMEOUT OPERATION_ANY_TIMEOUT
 #define SILENT OPERATION_SILENT
 
 static const struct operation operations[] = {
-#define ROW(arm, object, flags, handler) \
-  [HOLDFAST__REQUEST__OPERATION_##       \
-      arm] = {HOLDFAST__REQUEST__OPERATION_##arm, object, flags, handle_##handler},
+#define ROW(arm, object, access, repeat, effect, flags, handler)              \
+  [HOLDFAST__REQUEST__OPERATION_##arm] = {HOLDFAST__REQUEST__OPERATION_##arm, \
+                                          object,                             \
+                                          flags,                              \
+                                          access,                             \
+                                          repeat,                             \
+                                          effect,                             \
+                                          handle_##handler},
     HF_OPERATIONS(ROW)
 #undef ROW
 };

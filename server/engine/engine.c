@@ -327,7 +327,7 @@ static void run(struct engine *engine, uint64_t now_ns, struct engine_request *r
 static void apply_call(struct engine *engine, uint64_t now_ns, struct engine_request *request,
                        struct session *session) {
   uint64_t sequence = request->message->sequence;
-  bool is_kept = session && sequence && !(request->operation->flags & OPERATION_READS);
+  bool is_kept = session && sequence && request->operation->repeat == REPEAT_KEPT;
   bool is_new = session && session_note_sequence(session, sequence);
   if (session && sequence) {
     struct reply *known = is_new ? NULL : session_find_reply(session, sequence);

@@ -73,13 +73,13 @@ static bool may_keep(const struct engine *engine, const struct reply *reply) {
 static void keep_answer(struct call *call) {
   struct reply *reply = call->reply;
   struct hold_context context = {call->engine, call->session};
-  if (reply->sequence && !reply->is_kept && (call->operation->flags & OPERATION_READS)) {
+  if (reply->sequence && !reply->is_kept && call->operation->repeat == REPEAT_AGAIN) {
     hf_reason reason = keep_references(call);
     if (reason) {
       reply_fail(reply, reason, false);
     }
   } else if (reply->sequence) {
-    if ((call->operation->flags & OPERATION_LOOKS) && !may_keep(call->engine, reply)) {
+    if (call->operation->effect == EFFECT_NONE && !may_keep(call->engine, reply)) {
       reply_fail(reply, HF_REASON_MEMORY_FULL, false); /* nothing has changed */
     }
     count_reply(call->engine, call->session, reply);
@@ -91,8 +91,8 @@ static void keep_answer(struct call *call) {
 }
 
 void core_note_end(struct call *call, hf_reason reason) {
-  bool looked = call->operation->flags & (OPERATION_READS | OPERATION_LOOKS);
-  if (call->object && !call->object->is_deleted && !looked) {
+  bool changes = call->operation->effect == EFFECT_OBJECT;
+  if (call->object && !call->object->is_deleted && changes) {
     registry_account(&call->engine->registry, call->object);
     if (!reason && !call->told) {
       core_wake(call->engine, &call->object->waits[WAIT_CHANGE]);
@@ -257,7 +257,7 @@ static bool is_numbered_one_way(const struct waiter *waiter) {
 /* Whether the session's window has the reply, which does not count there yet. */
 static bool is_pending_in_window(const struct waiter *waiter) {
   return waiter->session && waiter->reply->sequence && !waiter->one_way &&
-         (waiter->reply->is_kept || !(waiter->operation->flags & OPERATION_READS));
+         (waiter->reply->is_kept || waiter->operation->repeat == REPEAT_KEPT);
 }
 
 hf_reason core_prepare_park(struct call *call) {
@@ -276,7 +276,7 @@ hf_reason core_prepare_park(struct call *call) {
 /* A read that waits is one that others must find when it comes again. */
 static hf_reason keep_waiting_read(struct call *call) {
   struct reply *reply = call->reply;
-  bool keeps = call->session && reply->sequence && (call->operation->flags & OPERATION_READS);
+  bool keeps = call->session && reply->sequence && call->operation->repeat == REPEAT_AGAIN;
   if (!keeps) {
     return HF_REASON_NONE;
   }

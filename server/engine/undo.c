@@ -25,7 +25,7 @@ void undo_swap_back(const struct undo *undo, const struct undo_entry *entry, str
 hf_reason undo_capture(struct undo *undo, struct call *operation) {
   struct undo_entry *entry = &undo->entries[undo->count];
   *entry = (struct undo_entry){.object = operation->object};
-  if (operation->operation->flags & (OPERATION_READS | OPERATION_LOOKS)) {
+  if (operation->operation->effect == EFFECT_NONE) {
     return HF_REASON_NONE;
   }
   hf_reason reason = kind_of(operation->object)->capture(entry, operation);

@@ -102,7 +102,8 @@ static hf_reason handle_counted(struct call *call) {
 static const struct operation counted = {
     .arm = HOLDFAST__REQUEST__OPERATION_DICT_WAIT,
     .kinds = ~0u,
-    .flags = OPERATION_WAITS | OPERATION_LOOKS,
+    .flags = OPERATION_WAITS,
+    .effect = EFFECT_NONE,
     .handle = handle_counted,
 };
 
@@ -146,7 +147,8 @@ static hf_reason handle_counted_transaction(struct call *call) {
 
 static const struct operation counted_transaction = {
     .arm = HOLDFAST__REQUEST__OPERATION_TRANSACTION,
-    .flags = OPERATION_WAITS | OPERATION_LOOKS,
+    .flags = OPERATION_WAITS,
+    .effect = EFFECT_NONE,
     .handle = handle_counted_transaction,
 };
 

@@ -1,0 +1,90 @@
+#include "tests/support/digest.h"
+
+#include "proto/cell.h"
+#include "server/engine/core.h"
+#include "server/engine/kinds/kind.h"
+
+#include <string.h>
+
+static const struct value_hash_key hash_key = {{1}};
+
+static uint64_t mix(uint64_t digest, uint64_t number) {
+  digest = (digest ^ number) * UINT64_C(0x9e3779b97f4a7c15);
+  return digest ^ digest >> 29;
+}
+
+static uint64_t mix_bytes(uint64_t digest, const void *data, size_t len) {
+  const uint8_t *bytes = data;
+  for (size_t i = 0; i < len; i++) {
+    digest = mix(digest, bytes[i]);
+  }
+  return digest;
+}
+
+static uint64_t mix_content(uint64_t digest, const struct object *object) {
+  const struct kind *kind = kind_of(object);
+  struct content_cursor cursor = {0};
+  struct value value;
+  while (object_next_value(object, &cursor, &value)) {
+    digest = mix(mix(digest, value.kind), value_hash(&hash_key, value));
+  }
+  if (kind->has_cells) {
+    const struct cells *cells = &object->cells;
+    digest = mix_bytes(digest, cells->elements, cells->count * cell_element_bytes(cells->typecode));
+  }
+  return kind->length ? mix(digest, kind->length(object)) : digest;
+}
+
+/* Its part of what object_info tells: numbers, and words that are in nobody's memory. */
+static uint64_t mix_report(uint64_t digest, const struct object *object) {
+  struct reply_object reported = {0};
+  if (kind_of(object)->report) {
+    kind_of(object)->report(object, &reported);
+  }
+  digest = mix(digest, (uint64_t)reported.maxsize);
+  digest = mix(mix(digest, reported.unfinished), reported.delayed);
+  digest = mix(mix(digest, reported.reserved), reported.buried);
+  return mix(digest, reported.shut_down);
+}
+
+static uint64_t digest_object(const struct object *object) {
+  uint64_t digest = mix(mix(object->id, object->kind), object->references);
+  const struct lock *lock = object_lock((struct object *)object);
+  if (lock) {
+    digest = mix(mix(digest, lock->depth), lock->depth ? lock->owner.session : 0);
+  }
+  for (size_t i = 0; i < OBJECT_WAITS; i++) {
+    digest = mix(digest, object->waits[i].count);
+  }
+  if (!value_is_absent(object->name)) {
+    digest = mix(digest, value_hash(&hash_key, object->name));
+  }
+  return mix_report(mix_content(digest, object), object);
+}
+
+static uint64_t digest_session(const struct session *session) {
+  const struct map64 *tables[] = {&session->locks,  &session->ends,  &session->permits,
+                                  &session->acting, &session->cells, &session->reservations,
+                                  &session->window};
+  uint64_t digest = mix(session->serial, session->acked);
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    digest = mix(digest, tables[i]->count);
+  }
+  digest = mix(mix(digest, session->waiters_count), session->failures_count);
+  return mix(mix(digest, session->is_lost), session->connection);
+}
+
+/* Tables are summed up: their order says nothing. */
+uint64_t digest_state(const struct engine *engine) {
+  uint64_t digest = mix(engine->registry.by_id.count, engine->sessions.count), key;
+  size_t position = 0;
+  void *item;
+  while (map64_next(&engine->registry.by_id, &position, &key, &item)) {
+    digest += digest_object(item);
+  }
+  position = 0;
+  while (map64_next(&engine->sessions, &position, &key, &item)) {
+    digest += digest_session(item);
+  }
+  return mix(digest, engine->waiting);
+}

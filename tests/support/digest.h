@@ -1,0 +1,16 @@
+/* A number for the state of an engine: equal states have equal ones, whatever their tables' capacities
+ * are and in which order they were filled.
+ *
+ * left out  statistics, numbers that only count up, what belongs to connections, and who refers to an
+ *           object: a reply may have told of it
+ */
+#ifndef HF_TESTS_SUPPORT_DIGEST_H
+#define HF_TESTS_SUPPORT_DIGEST_H
+
+#include "server/engine/engine.h"
+
+#include <stdint.h>
+
+uint64_t digest_state(const struct engine *engine);
+
+#endif
