@@ -43,7 +43,8 @@ def digest_of(command, root, checks):
     read = subprocess.run([COMPILER, "-E", "-C", "-P", "-w", *options], cwd=command["directory"], capture_output=True)
     if read.returncode != 0:
         return None
-    return hashlib.sha256(b"\0".join([checks, " ".join(words[start:]).encode(), read.stdout])).hexdigest()
+    text = read.stdout.replace(root.encode(), b"")
+    return hashlib.sha256(b"\0".join([checks, " ".join(words[start:]).encode(), text])).hexdigest()
 
 
 def look(command, root, database, checks, cache):
