@@ -1,6 +1,7 @@
 #include "server/engine/call.h"
 
 #include "proto/text.h"
+#include "server/engine/admission.h"
 #include "server/engine/cells.h"
 #include "server/engine/decoded.h"
 #include "server/engine/deletion.h"
@@ -17,7 +18,7 @@ struct reference_check {
 
 static void check_reference(void *ctx, uint64_t object) {
   struct reference_check *check = ctx;
-  check->missing |= registry_find(&check->engine->registry, object) == NULL;
+  check->missing |= admission_find_id(check->engine, object) == NULL;
 }
 
 /* The argument is refused: *out must not be released twice. */

@@ -1,5 +1,6 @@
 #include "server/engine/nested.h"
 
+#include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/lending.h"
 #include "server/engine/run.h"
@@ -13,11 +14,7 @@ hf_reason nested_check(const struct call *outer, const Holdfast__Request *messag
   if (!(operation->flags & kind)) {
     return HF_REASON_NOT_NESTABLE;
   }
-  if ((operation->flags & OPERATION_NEEDS_SESSION) && !outer->session) {
-    return HF_REASON_NEEDS_SESSION;
-  }
-  bool needs_reply = !(operation->flags & OPERATION_ONE_WAY);
-  return outer->one_way && needs_reply ? HF_REASON_NOT_ONE_WAY : HF_REASON_NONE;
+  return admission_check_caller(operation, outer->session, outer->one_way);
 }
 
 void nested_init(struct nested *nested, const struct call *outer, const Holdfast__Request *message,
@@ -44,7 +41,7 @@ void nested_init(struct nested *nested, const struct call *outer, const Holdfast
 }
 
 hf_reason nested_find_target(struct nested *nested) {
-  return nested->call.object ? HF_REASON_NONE : core_find_target(&nested->call);
+  return nested->call.object ? HF_REASON_NONE : admission_find_target(&nested->call);
 }
 
 hf_reason nested_run(struct nested *nested) {

@@ -1,6 +1,7 @@
 #include "server/engine/require.h"
 
 #include "proto/cell.h"
+#include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
@@ -75,11 +76,11 @@ void require_drop(struct requirement *requirement) {
 
 /* ---- looking */
 
-static struct object *find_object(const struct call *call, const struct requirement *requirement) {
-  const struct registry *registry = &call->engine->registry;
+static struct object *find_object(const struct engine *engine,
+                                  const struct requirement *requirement) {
   return value_is_absent(requirement->name)
-             ? registry_find(registry, requirement->object)
-             : registry_find_name(registry, value_content(&requirement->name));
+             ? admission_find_id(engine, requirement->object)
+             : admission_find_name(engine, value_content(&requirement->name));
 }
 
 static hf_reason met(bool holds) {
@@ -183,7 +184,7 @@ static hf_reason look_at_event(const struct object *object) {
 }
 
 hf_reason require_look(struct call *call, struct requirement *requirement, struct watch *watch) {
-  struct object *object = find_object(call, requirement);
+  struct object *object = find_object(call->engine, requirement);
   if (!object) {
     return HF_REASON_NO_SUCH_OBJECT;
   }

@@ -4,6 +4,7 @@
 #include "proto/base/chunk.h"
 #include "proto/base/clock.h"
 #include "proto/wire.h"
+#include "server/engine/admission.h"
 #include "server/engine/admit_waiter.h"
 #include "server/engine/cells.h"
 #include "server/engine/decoded.h"
@@ -514,51 +515,8 @@ void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter
 
 /* ---- first runs */
 
-static hf_reason check_timeout(const struct call *call) {
-  const Holdfast__Request *message = call->message;
-  bool negative =
-      message->wait_case == HOLDFAST__REQUEST__WAIT_TIMEOUT_MS && message->timeout_ms < 0;
-  uint32_t flags = call->operation->flags & (OPERATION_WAITS | OPERATION_ANY_TIMEOUT);
-  return negative && flags == OPERATION_WAITS ? HF_REASON_NEGATIVE_TIMEOUT : HF_REASON_NONE;
-}
-
-hf_reason core_find_target(struct call *call) {
-  const Holdfast__Request *message = call->message;
-  struct registry *registry = &call->engine->registry;
-  if (call->operation->kinds == 0) {
-    return HF_REASON_NONE;
-  }
-  if (message->target_case == HOLDFAST__REQUEST__TARGET_NAME) {
-    call->object = registry_find_name(registry, bytes_of(message->name.data, message->name.len));
-  } else if (message->target_case == HOLDFAST__REQUEST__TARGET_OBJECT) {
-    call->object = registry_find(registry, message->object);
-  }
-  if (!call->object) {
-    return HF_REASON_NO_SUCH_OBJECT;
-  }
-  if (!(call->operation->kinds & (1u << call->object->kind))) {
-    call->object = NULL;
-    return HF_REASON_WRONG_KIND;
-  }
-  return HF_REASON_NONE;
-}
-
 static hf_reason run_first(struct call *call) {
-  struct engine *engine = call->engine;
-  uint32_t flags = call->operation->flags;
-  if (call->one_way && !(flags & OPERATION_ONE_WAY)) {
-    return HF_REASON_NOT_ONE_WAY;
-  }
-  if ((flags & OPERATION_NEEDS_SESSION) && !call->session) {
-    return HF_REASON_NEEDS_SESSION;
-  }
-  if ((flags & OPERATION_STORES) && !core_has_room(engine, call->body.len)) {
-    return HF_REASON_MEMORY_FULL;
-  }
-  hf_reason reason = check_timeout(call);
-  if (!reason) {
-    reason = core_find_target(call);
-  }
+  hf_reason reason = admission_pass(call);
   bool looks_inside = call->object && call->operation->kinds != OPERATION_ANY_KIND;
   if (!reason && looks_inside && core_must_wait_for(call, call->object)) {
     return REASON_PARKED;

@@ -9,9 +9,6 @@
 
 /* A request's first run; its answer is delivered, unless it waits. */
 void core_run(struct call *call);
-/* The object the request names, if its operation works on one. HF_REASON_NONE | NO_SUCH_OBJECT
- * WRONG_KIND */
-hf_reason core_find_target(struct call *call);
 /* After an operation: counts the memory of its object, wakes those who wait for its change. */
 void core_note_end(struct call *call, hf_reason reason);
 /* Sees to all that parking needs, for handlers that change something before they wait: then it can't

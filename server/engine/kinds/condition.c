@@ -6,6 +6,7 @@
  *                withdrawn                             -> STEP_CANCELLED
  *   NOTIFIED, LATE, CANCELLED  takes the lock back as deep as it was, waiting for it as long as it takes
  */
+#include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
@@ -139,7 +140,7 @@ static hf_reason check_shape(const struct engine *engine, const struct object_sh
   if (!shape->guard) {
     return HF_REASON_NONE;
   }
-  const struct object *guard = registry_find(&engine->registry, shape->guard);
+  const struct object *guard = admission_find_id(engine, shape->guard);
   if (!guard) {
     return HF_REASON_NO_SUCH_OBJECT;
   }

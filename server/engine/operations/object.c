@@ -1,4 +1,5 @@
 #include "proto/cell.h"
+#include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/deletion.h"
@@ -196,8 +197,8 @@ hf_reason handle_object_open(struct call *call) {
     return HF_REASON_BAD_ARGUMENT;
   }
   if (message->mode == HOLDFAST__OBJECT_OPEN__MODE__OPEN && message->name.len) {
-    call->object = registry_find_name(&call->engine->registry,
-                                      bytes_of(message->name.data, message->name.len));
+    call->object =
+        admission_find_name(call->engine, bytes_of(message->name.data, message->name.len));
     if (!call->object) {
       return HF_REASON_NO_SUCH_OBJECT;
     }
@@ -213,7 +214,7 @@ hf_reason handle_object_open(struct call *call) {
   if (shape.name.len == 0 && !call->session) {
     return HF_REASON_NEEDS_SESSION;
   }
-  call->object = shape.name.len ? registry_find_name(&call->engine->registry, shape.name) : NULL;
+  call->object = shape.name.len ? admission_find_name(call->engine, shape.name) : NULL;
   bool exists = call->object != NULL;
   if (exists && message->mode == HOLDFAST__OBJECT_OPEN__MODE__CREATE) {
     return HF_REASON_NAME_TAKEN;
@@ -253,7 +254,7 @@ static void let_go(struct call *call, uint64_t id, uint64_t count) {
 }
 
 static bool is_there(const struct call *call, uint64_t id) {
-  return registry_find(&call->engine->registry, id) != NULL;
+  return admission_find_id(call->engine, id) != NULL;
 }
 
 hf_reason handle_object_hold(struct call *call) {

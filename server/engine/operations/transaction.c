@@ -3,6 +3,7 @@
  *   conditions   all hold --> operations, each captured and run     all well --> results
  *                one does not: waits until it does, looks at all    one fails --> rolled back
  */
+#include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
@@ -136,9 +137,8 @@ static hf_reason check_conditions(struct call *call) {
 
 static struct object *find_object(const struct call *call, bool by_name, ProtobufCBinaryData name,
                                   uint64_t id) {
-  const struct registry *registry = &call->engine->registry;
-  return by_name ? registry_find_name(registry, bytes_of(name.data, name.len))
-                 : registry_find(registry, id);
+  return by_name ? admission_find_name(call->engine, bytes_of(name.data, name.len))
+                 : admission_find_id(call->engine, id);
 }
 
 static bool must_wait_for_condition(struct call *call, const Holdfast__Condition *condition) {
