@@ -30,9 +30,8 @@ def commands_of(root, build):
     return list(kept.values())
 
 
-def digest_of(command, root, checks):
+def digest_of(command, places, checks):
     """Of all that the outcome depends on; None: the compiler can't read the file."""
-    words = command["command"].replace(root, "").split()
     start = next(i for i, word in enumerate(command["command"].split()) if word.startswith("-"))
     options = command["command"].split()[start:]
     for option in ("-o", "-MF", "-MT"):
@@ -43,13 +42,15 @@ def digest_of(command, root, checks):
     read = subprocess.run([COMPILER, "-E", "-C", "-P", "-w", *options], cwd=command["directory"], capture_output=True)
     if read.returncode != 0:
         return None
-    text = read.stdout.replace(root.encode(), b"")
-    return hashlib.sha256(b"\0".join([checks, " ".join(words[start:]).encode(), text])).hexdigest()
+    text = b"\0".join([checks, " ".join(options).encode(), read.stdout])
+    for place in places:
+        text = text.replace(place.encode(), b"")
+    return hashlib.sha256(text).hexdigest()
 
 
-def look(command, root, database, checks, cache):
+def look(command, places, database, checks, cache):
     """Whether it was clean before; what there is to say, None: nothing."""
-    digest = digest_of(command, root, checks)
+    digest = digest_of(command, places, checks)
     clean = cache / digest if digest else None
     if clean and clean.exists():
         return True, None
@@ -73,7 +74,7 @@ def main(root, build):
     commands = commands_of(root, build)
     with tempfile.TemporaryDirectory() as database, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         json.dump(commands, open(f"{database}/compile_commands.json", "w"))
-        outcomes = list(pool.map(lambda c: look(c, root, database, checks, cache), commands))
+        outcomes = list(pool.map(lambda c: look(c, [build, root], database, checks, cache), commands))
     findings = [text for _, text in outcomes if text is not None]
     print(f"{len(commands)} files, {sum(was_clean for was_clean, _ in outcomes)} of them as they were when clean")
     print("\n".join(findings))
