@@ -27,8 +27,10 @@ static void end(void *ctx, uint64_t session) {
 static pid_t start_child(void) {
   pid_t child = fork();
   assert_true(child >= 0);
-  while (child == 0) {
-    pause();
+  if (child == 0) {
+    for (;;) {
+      pause();
+    }
   }
   return child;
 }
