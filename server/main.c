@@ -1,4 +1,5 @@
 /* holdfastd: command line in, exit status out. */
+#include "server/memory/heap.h"
 #include "server/options.h"
 #include "server/process.h"
 #include "server/server.h"
@@ -12,5 +13,6 @@ int main(int argc, char **argv) {
     fprintf(stderr, "holdfastd: %s\nSee holdfastd --help.\n", options.error);
     return OPTIONS_EXIT_USAGE;
   }
+  heap_start();
   return server_run(&options);
 }

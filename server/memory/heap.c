@@ -1,11 +1,27 @@
-/* How malloc's memory goes back to the machine: jemalloc reads this before the first allocation.
- *
- * Pages that are free for a second go back, by threads of jemalloc's own; no other thread waits for
- * that. Sanitized builds keep their sanitizer's malloc.
- *
- * source  jemalloc(3), "TUNING"
- */
-extern const char *malloc_conf;
+#include "server/memory/heap.h"
 
+#ifdef HF_JEMALLOC
+#include <jemalloc/jemalloc.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Read before the first allocation. One background thread, which heap_start starts: jemalloc would start
+ * more when it needs them, and where that fails, for want of address space, it tries within its own
+ * attempt until the stack ends. */
+extern const char *malloc_conf;
 __attribute__((visibility("default"))) const char *malloc_conf =
-    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
+    "max_background_threads:1,dirty_decay_ms:1000,muzzy_decay_ms:0";
+
+static bool set_background_thread(bool on) {
+  return mallctl("background_thread", NULL, NULL, &on, sizeof on) == 0;
+}
+#endif
+
+void heap_start(void) {
+#ifdef HF_JEMALLOC
+  if (!set_background_thread(true)) {
+    set_background_thread(false);
+  }
+#endif
+}

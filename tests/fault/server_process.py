@@ -218,7 +218,7 @@ class LimitTest(Case):
     def test_address_space(self):
         """It starts and serves, or says why not; it neither crashes nor hangs."""
         refused = 0
-        for mib in (20, 60, 90, 100, 110, 120, 130, 140, 170, 200, 230, 260, 2000):
+        for mib in (20, 60, 90, 100, 110, 120, 130, 140, 170, 200, 230, 240, 246, 252, 260, 2000):
             server = self.serve(preexec_fn=self.limited(resource.RLIMIT_AS, mib << 20), is_ready=False)
             until(lambda: os.path.exists(server.ports) or server.process.poll() is not None, f"{mib} MiB")
             if server.process.poll() is None:
