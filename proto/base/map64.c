@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
-/* Slots of the former table that are visited with each change: an eighth of those changes moves it
- * that may come before the new one is full. */
+/* Slots of the former table that are visited with each change: all are, long before the new one is
+ * full. Of the insertions that fit, a growing table needs a 48th for that, a trimmed one a 16th. */
 #define MOVED_AT_ONCE 64
 
 struct table {
@@ -183,7 +183,7 @@ void *map64_remove(struct map64 *map, uint64_t key) {
 }
 
 bool map64_next(const struct map64 *map, size_t *position, uint64_t *key, void **value) {
-  while (*position < map->capacity + map->former_capacity) {
+  while (*position < map64_slots(map)) {
     size_t idx = (*position)++;
     const struct map64_slot *slot =
         idx < map->capacity ? &map->slots[idx] : &map->former[idx - map->capacity];

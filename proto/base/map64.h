@@ -44,6 +44,10 @@ void map64_deinit(struct map64 *map);
 static inline size_t map64_table_bytes(size_t capacity) {
   return capacity ? chunk_bytes(capacity * sizeof(struct map64_slot)) : 0;
 }
+/* Of both tables: when these change, map64_bytes does. */
+static inline size_t map64_slots(const struct map64 *map) {
+  return map->capacity + map->former_capacity;
+}
 /* Bytes of memory its tables take. */
 static inline size_t map64_bytes(const struct map64 *map) {
   return map64_table_bytes(map->capacity) + map64_table_bytes(map->former_capacity);

@@ -114,14 +114,15 @@ static inline void session_account(struct session *session, struct memory *memor
 /* As map64_set and map64_remove, of a table of the session's own. */
 static inline bool session_set(struct session *session, struct map64 *table, uint64_t key,
                                void *value) {
-  size_t capacity = table->capacity;
+  size_t slots = map64_slots(table);
   bool is_set = map64_set(table, key, value);
-  session->tables_changed |= table->capacity != capacity;
+  session->tables_changed |= map64_slots(table) != slots;
   return is_set;
 }
 static inline void *session_remove(struct session *session, struct map64 *table, uint64_t key) {
+  size_t slots = map64_slots(table);
   void *removed = map64_remove(table, key);
-  session->tables_changed |= map64_is_sparse(table);
+  session->tables_changed |= map64_slots(table) != slots || map64_is_sparse(table);
   return removed;
 }
 /* Refunds all that is charged for it, kept replies too, before it is freed. */

@@ -196,6 +196,37 @@ static void test_references_are_counted_and_refused_when_memory_is_full(void **s
   assert_int_equal(used(MEMORY_REFERENCES), 0);
 }
 
+static size_t references_bytes(void) {
+  size_t position = 0, bytes = 0;
+  uint64_t serial;
+  void *session;
+  while (map64_next(&story.engine->sessions, &position, &serial, &session)) {
+    bytes += map64_bytes(&((struct session *)session)->holds);
+  }
+  return bytes;
+}
+
+/* The table that is being left counts for as long as it is there, and no longer. */
+static void test_references_are_counted_while_their_table_moves(void **state) {
+  (void)state;
+  enum { COUNT = 8000 };
+  static uint64_t ids[COUNT];
+  size_t most = 0;
+  story.engine->memory.max = 64u << 20;
+  for (size_t i = 0; i < COUNT; i++) {
+    ids[i] = story_open(&story, 1, 0, HOLDFAST__KIND__EVENT, NULL, 0);
+    assert_true(said("OK"));
+    assert_int_equal(used(MEMORY_REFERENCES), references_bytes());
+    most = used(MEMORY_REFERENCES) > most ? used(MEMORY_REFERENCES) : most;
+  }
+  assert_true(used(MEMORY_REFERENCES) < most); /* it moved step by step, and is over */
+  for (size_t i = 0; i < COUNT; i++) {
+    story_drop(&story, 1, 0, ids[i], 1);
+    story_forget(&story);
+    assert_int_equal(used(MEMORY_REFERENCES), references_bytes());
+  }
+}
+
 /* ---- shared memory */
 
 static void open_array(uint64_t connection, const char *name, bool map) {
@@ -288,6 +319,7 @@ int main(void) {
       STORY(test_flood_of_sessions_ends_those_of_its_own_address),
       STORY(test_address_whose_sessions_are_all_in_use_gets_no_more),
       STORY(test_references_are_counted_and_refused_when_memory_is_full),
+      STORY(test_references_are_counted_while_their_table_moves),
       STORY(test_deleted_arrays_count_until_the_last_session_lets_go),
       STORY(test_every_use_is_back_at_nothing_when_all_is_gone),
   };
