@@ -260,17 +260,7 @@ static void open_all(struct random_peer *peer) {
   struct body batch = {0};
   uint32_t id = 0;
   for (int kind = HOLDFAST__KIND__DICT; kind <= HOLDFAST__KIND__BARRIER; kind++) {
-    Holdfast__Request request = HOLDFAST__REQUEST__INIT;
-    Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
-    open.kind = (Holdfast__Kind)kind;
-    open.name = hostile_data(request_maker_name(open.kind));
-    open.typecode = hostile_data("q");
-    open.length = 5;
-    open.parties = 2;
-    open.maxsize = 20;
-    request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
-    request.object_open = &open;
-    id = add_request(&batch, peer, &request);
+    id = add_request(&batch, peer, request_maker_open(&maker, (Holdfast__Kind)kind));
   }
   assert_true(attacker_send_bytes(&peer->attacker, batch.data, batch.len));
   body_free(&batch);

@@ -300,6 +300,27 @@ static int64_t make_timeout_ms(struct request_maker *maker) {
   return choice < 12 ? 0 : choice < 19 ? (int64_t)below(maker, 20) : (int64_t)make_number(maker);
 }
 
+static ProtobufCBinaryData data_of(const char *text) {
+  return (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
+}
+
+Holdfast__Request *request_maker_open(struct request_maker *maker, Holdfast__Kind kind) {
+  arena_reset(&maker->arena);
+  Holdfast__Request *request = take(maker, sizeof *request);
+  Holdfast__ObjectOpen *open = take(maker, sizeof *open);
+  holdfast__request__init(request);
+  holdfast__object_open__init(open);
+  open->kind = kind;
+  open->name = data_of(request_maker_name(kind));
+  open->typecode = data_of("q");
+  open->length = 5;
+  open->parties = 2;
+  open->maxsize = 20;
+  request->operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+  request->object_open = open;
+  return request;
+}
+
 Holdfast__Request *request_maker_make(struct request_maker *maker, size_t operation) {
   const ProtobufCFieldDescriptor *field = find_operation(operation);
   arena_reset(&maker->arena);

@@ -31,6 +31,8 @@ void request_maker_deinit(struct request_maker *maker);
 size_t request_maker_operations_count(void);
 /* A request of the operation of that index. Session, sequence and acknowledgements are left out. */
 Holdfast__Request *request_maker_make(struct request_maker *maker, size_t operation);
+/* A request that opens the object that requests of the kind work on. */
+Holdfast__Request *request_maker_open(struct request_maker *maker, Holdfast__Kind kind);
 /* An object of that id exists, or has existed. */
 void request_maker_learn(struct request_maker *maker, uint64_t object);
 /* The name of an object that requests work on, one for each kind but ANY. */

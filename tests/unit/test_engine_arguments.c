@@ -15,28 +15,18 @@
 #define ROUNDS_COUNT 200
 
 static struct story story;
+static struct request_maker maker;
 
 /* An object of each kind, for the names that requests aim at. */
 static void open_all(void) {
   for (int kind = HOLDFAST__KIND__DICT; kind <= HOLDFAST__KIND__BARRIER; kind++) {
-    Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
-    Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
-    const char *name = request_maker_name((Holdfast__Kind)kind);
-    open.kind = (Holdfast__Kind)kind;
-    open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
-    open.typecode = (ProtobufCBinaryData){1, (uint8_t *)"q"};
-    open.length = 3;
-    open.parties = 2;
-    request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
-    request.object_open = &open;
-    story_send(&story, 1, &request);
+    story_send(&story, 1, request_maker_open(&maker, (Holdfast__Kind)kind));
   }
+  story_forget(&story);
 }
 
 static void test_every_value_argument_may_refer_to_nothing(void **state) {
   (void)state;
-  struct request_maker maker;
-  request_maker_init(&maker, 1);
   maker.refers_to_nothing = true;
   for (int round = 0; round < ROUNDS_COUNT; round++) {
     for (size_t i = 0; i < request_maker_operations_count(); i++) {
@@ -47,22 +37,21 @@ static void test_every_value_argument_may_refer_to_nothing(void **state) {
       story_forget(&story);
     }
     open_all(); /* some were deleted */
-    story_forget(&story);
   }
-  request_maker_deinit(&maker);
 }
 
 static int set_up(void **state) {
   (void)state;
   story_begin(&story);
   story_connect(&story, 1);
+  request_maker_init(&maker, 1);
   open_all();
-  story_forget(&story);
   return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
+  request_maker_deinit(&maker);
   story_end(&story);
   return 0;
 }

@@ -16,24 +16,16 @@
 #include <cmocka.h>
 
 static struct story story;
+static struct request_maker maker;
 static uint64_t seed;
 static size_t requests_count = 20000;
 
 /* An object of each kind, for the names that requests aim at. */
 static void open_all(void) {
   for (int kind = HOLDFAST__KIND__DICT; kind <= HOLDFAST__KIND__BARRIER; kind++) {
-    Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;
-    Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
-    const char *name = request_maker_name((Holdfast__Kind)kind);
-    open.kind = (Holdfast__Kind)kind;
-    open.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
-    open.typecode = (ProtobufCBinaryData){1, (uint8_t *)"q"};
-    open.length = 3;
-    open.parties = 2;
-    request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
-    request.object_open = &open;
-    story_send(&story, 1, &request);
+    story_send(&story, 1, request_maker_open(&maker, (Holdfast__Kind)kind));
   }
+  story_forget(&story);
 }
 
 /* Whether the state is another one after it. */
@@ -48,10 +40,8 @@ static bool changes(Holdfast__Request *request) {
 
 static void test_operations_without_effect_leave_the_state_as_it_was(void **state) {
   (void)state;
-  struct request_maker maker;
   struct random random = {seed};
   size_t count = request_maker_operations_count(), without = 0, effective = 0;
-  request_maker_init(&maker, seed);
   for (size_t i = 0; i < requests_count; i++) {
     Holdfast__Request *request = request_maker_make(&maker, (size_t)random_below(&random, count));
     const struct operation *operation = operations_find(request);
@@ -66,24 +56,23 @@ static void test_operations_without_effect_leave_the_state_as_it_was(void **stat
     effective += has_changed;
     if (i % 100 == 0) { /* some were deleted */
       open_all();
-      story_forget(&story);
     }
   }
   printf("%zu requests without effect, %zu others that had one\n", without, effective);
   assert_true(without > requests_count / 5 && effective > requests_count / 50);
-  request_maker_deinit(&maker);
 }
 
 static int set_up(void **state) {
   (void)state;
   story_begin_connected(&story, 1);
+  request_maker_init(&maker, seed);
   open_all();
-  story_forget(&story);
   return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
+  request_maker_deinit(&maker);
   story_end(&story);
   return 0;
 }

@@ -9,7 +9,7 @@
 #include "client/src/connection/conn.h"
 
 /* All pages together may take the call timeout, and so many nanoseconds more for each entry. Pages
- * with fewer entries get none: a server has no reason to end one early. */
+ * with fewer entries get none: looking at many objects of which few are wanted takes a server little. */
 #define PAGING_ENTRY_NS 100000
 #define PAGING_ENTRIES_MIN 100
 /* Entries of a listing; beyond RESOURCE_EXHAUSTED REPLY_TOO_BIG. */
