@@ -230,10 +230,11 @@ static enum transport_result stream_read(void *self, void *data, size_t capacity
   if (ring_stream_is_over(stream)) {
     return TRANSPORT_LEFT;
   }
-  size_t used = ring_read(&stream->requests, data, capacity);
-  if (used == RING_BROKEN) {
+  size_t used = ring_used(&stream->requests);
+  if (used == RING_BROKEN) { /* seen also where there is no room to read into */
     return TRANSPORT_BROKEN;
   }
+  used = ring_read(&stream->requests, data, used < capacity ? used : capacity);
   if (used == 0) {
     return state_of(stream);
   }

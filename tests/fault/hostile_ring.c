@@ -307,6 +307,22 @@ static void test_ring_scribbled_over_harms_nobody_else(void **state) {
   munmap(goes_on, sizeof *goes_on);
 }
 
+/* Before it has sent anything: there is no room to read into yet. */
+static void test_ring_broken_from_the_start_is_thrown_out(void **state) {
+  struct intruder intruder;
+  (void)state;
+  intrude(&intruder, SP_REQ);
+  usleep(100000); /* the server sleeps */
+  atomic_store(&intruder.segment->requests.head, UINT64_C(1) << 40);
+  knock(&intruder);
+  int64_t until_ms = attacker_now_ms() + CALL_TIMEOUT_MS;
+  while (!is_thrown_out(&intruder) && attacker_now_ms() < until_ms) {
+    usleep(1000);
+  }
+  assert_true(attacker_now_ms() < until_ms);
+  leave(&intruder);
+}
+
 /* Requests in, replies never out: it stops being served, and the rest is not. */
 static void test_ring_never_read_blocks_nobody(void **state) {
   struct intruder intruder;
@@ -405,6 +421,7 @@ static int stop_server(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_ring_scribbled_over_harms_nobody_else),
+      cmocka_unit_test(test_ring_broken_from_the_start_is_thrown_out),
       cmocka_unit_test(test_ring_never_read_blocks_nobody),
       cmocka_unit_test(test_door_nonsense_is_refused),
       cmocka_unit_test(test_ring_killed_clients_leave_nothing),
