@@ -16,7 +16,7 @@
 #include "server/engine/registry.h"
 #include "server/engine/session.h"
 
-/* Who is at the other end of a connection of net's. */
+/* Who is at the other end of a connection. */
 struct peer {
   uint64_t id;
   struct address *address;

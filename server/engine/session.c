@@ -79,6 +79,7 @@ static void trim_tables(struct session *session) {
   map64_trim(&session->locks);
   map64_trim(&session->expired);
   map64_trim(&session->permits);
+  map64_trim(&session->acting);
   map64_trim(&session->cells);
   map64_trim(&session->ends);
   map64_trim(&session->reservations);
@@ -101,7 +102,7 @@ void session_refund(struct session *session, struct memory *memory) {
 static void acknowledge_one(struct session *session, uint64_t sequence) {
   struct reply *reply = sequence ? map64_remove(&session->window, sequence) : NULL;
   if (reply && reply->pending) {
-    (void)map64_set(&session->window, sequence, reply); /* without memory: map64_trim */
+    (void)map64_set(&session->window, sequence, reply); /* there is room: one has just gone */
   } else if (reply) {
     session->window_bytes -= reply_memory_bytes(reply);
     reply_release(reply);

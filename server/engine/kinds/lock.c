@@ -115,7 +115,7 @@ static void undo_change_of_lease(const struct undo *undo, struct object *object,
   }
 }
 
-/* The maps that had the lock have room for it: they do not shrink. */
+/* The maps that had the lock have room for it: they are trimmed when the request is over. */
 static void undo_change_of_lock(const struct undo *undo, struct undo_entry *entry) {
   struct object *object = entry->object;
   struct lock *lock = object_lock(object);
