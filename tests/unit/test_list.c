@@ -250,7 +250,6 @@ static void test_list_repeat_shares_and_counts(void **state) {
   list_deinit(&list);
 }
 
-/* Half a minute and more, if each insertion moved a good part of the items. */
 static void test_list_bytes_of_copies_are_about_those_of_repeating(void **state) {
   (void)state;
   const size_t counts[] = {1, 2, 100, 1000};
@@ -272,6 +271,7 @@ static void test_list_bytes_of_copies_are_about_those_of_repeating(void **state)
   }
 }
 
+/* Half a minute and more, if each insertion moved a good part of the items. */
 static void test_list_insertion_anywhere_is_cheap(void **state) {
   (void)state;
   struct list list;

@@ -172,8 +172,9 @@ struct hf_options {
  */
 HF_CHECKED hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn);
 
-/* Says goodbye and frees the connection. Handles must be closed before. What was sent one-way and
- * not flushed may be lost. Locks still held stay held, as in Python. NULL is harmless. */
+/* Says goodbye and frees the connection. Handles must be closed before, and other threads must
+ * have ended what they began on it: pipelines, batches, one-way. What was sent one-way and not
+ * flushed may be lost. Locks still held stay held, as in Python. NULL is harmless. */
 HF_API void hf_close(hf_conn *conn);
 
 /* One round trip. out round_trip_ns may be NULL. */

@@ -223,7 +223,7 @@ static hf_status await_session(hf_conn *conn, uint8_t session[HF_SESSION_BYTES])
   if (conn->session_missing > 0 && !conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0)) {
     status = conn_error_unanswered(conn);
   } else if (conn->state == CONN_ENDED) {
-    status = error_take(HF_FAILED_PRECONDITION, failure_copy(conn->ended));
+    status = conn_error_ended(conn);
   } else {
     (void)holds_submit(conn); /* what finds no room goes ahead of a later call */
     conn_write(conn);
@@ -417,6 +417,7 @@ void oneway_become_child(hf_conn *conn) {
   oneway->buffer = buffer;
   oneway->capacity = capacity;
   oneway->start = oneway->sent = oneway->end = 0;
+  oneway->is_unreachable = false; /* that was the parent's attempt */
   oneway->confirmed = oneway->last_sequence = 0;
   oneway->result = (struct hf_flush_result){.first_status = HF_OK};
 }

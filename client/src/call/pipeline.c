@@ -319,6 +319,9 @@ hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx) {
 
 void pipeline_become_child(hf_conn *conn) {
   struct window *window = &conn->window;
+  for (struct pipeline *pipeline = conn->pipelines; pipeline != NULL; pipeline = pipeline->next) {
+    pipeline->is_abandoned = false; /* by the server, in the parent */
+  }
   for (struct slot *slot = window->oldest; slot != NULL; slot = slot->next) {
     struct pipeline *pipeline = pipeline_of(slot);
     if (pipeline != NULL) {

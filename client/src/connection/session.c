@@ -335,9 +335,7 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
   } else if (reply->status == HF_OK) {
     session_end(conn, failure_of(HF_REASON_BAD_REPLY));
   } else {
-    session_end(
-        conn, failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),
-                          bytes_of(reply->message.data, reply->message.len)));
+    session_end(conn, failure_of_reply(reply));
   }
 }
 

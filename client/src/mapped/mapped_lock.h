@@ -1,9 +1,10 @@
 /* Access to the elements of mapped cells, under the cell's lock if it has one.
  *
  *   mapped_cell_enter  -> MAPPED_IN       read and write elements ...   mapped_cell_leave
- *               -> MAPPED_REQUEST  the call goes to the server: the cell is not mapped, or its
- *                                lock is the server's just now, or the thread has a call mode open
- *               -> MAPPED_FAILED   *status is the call's
+ *                      -> MAPPED_REQUEST  the call goes to the server: the cell is not mapped, or its
+ *                                         lock is the server's just now, or the thread has a call
+ *                                         mode open
+ *                      -> MAPPED_FAILED   *status is the call's
  *
  * layer   client, mapped
  * threads any; the cell's own lock
