@@ -86,7 +86,8 @@ static void keep_answer(struct call *call) {
     count_reply(call->engine, call->session, reply);
   }
   reply_each_reference(reply, hold_for_session, &context);
-  if (reply->sequence && reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
+  if (reply->sequence &&
+      reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
     session_acknowledge(call->session, &call->engine->memory, 0, &reply->sequence, 1);
   }
 }
