@@ -299,9 +299,13 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
   conn_wake(conn, true);
 }
 
+/* The pause leaves each call time for attempts of its own, also where that is short: a server that is
+ * back again must be found. */
 static void retry_later(hf_conn *conn, int error) {
+  uint64_t longest_ns = (uint64_t)conn->call_timeout_ms * CLOCK_NS_PER_MS / 4;
+  uint64_t pause_ns = backoff_ns(conn->retry_count++);
   conn->dial_error = error;
-  conn->retry_at_ns = clock_now_ns() + backoff_ns(conn->retry_count++);
+  conn->retry_at_ns = clock_now_ns() + (pause_ns < longest_ns ? pause_ns : longest_ns);
 }
 
 void session_end(hf_conn *conn, struct failure *failure) {
