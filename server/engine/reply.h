@@ -113,6 +113,8 @@ struct reply {
   bool has_no_references; /* as far as somebody looked; else they are looked for */
   uint64_t source; /* id of the object that gave something away, or serial of a session that was
                              made; 0: nothing to undo */
+  uint64_t notified_by; /* the condition whose notification the reply carries: it goes to another
+                           waiter when nobody looks at the reply; 0: none */
   struct reply_taken taken; /* the item, the lock's token (as order), the pipe's end (as order) */
   struct reply_taken *taken_many; /* malloc, REPLY_VALUES: of each value; else NULL */
   union {

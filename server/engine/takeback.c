@@ -3,6 +3,7 @@
 
 #include "server/engine/forks.h"
 #include "server/engine/holding.h"
+#include "server/engine/kinds/condition.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
 
@@ -46,6 +47,13 @@ static void give_back(struct engine *engine, struct session *session, struct rep
   reply->source = 0;
 }
 
+static void pass_notification(struct engine *engine, struct reply *reply) {
+  if (reply->notified_by) {
+    core_pass_notification(engine, reply->notified_by);
+    reply->notified_by = 0;
+  }
+}
+
 bool core_take_back(struct engine *engine, struct session *session, struct reply *reply) {
   struct unhold_context context = {engine, session};
   if (reply->reason || reply->taken_back) {
@@ -54,6 +62,7 @@ bool core_take_back(struct engine *engine, struct session *session, struct reply
   struct reply *giving = giving_reply(reply);
   bool gave = giving->source != 0;
   give_back(engine, session, giving);
+  pass_notification(engine, giving);
   reply_each_reference(reply, unhold_for_session, &context);
   reply->taken_back = true;
   return gave;
@@ -78,7 +87,8 @@ bool core_take_back_unseen(struct engine *engine, struct session *session) {
   while (map64_next(&session->window, &position, &sequence, &item)) {
     struct reply *reply = item;
     const struct reply *giving = reply->pending ? NULL : giving_reply(reply);
-    if (giving && giving->gave_items && giving->source && count < UNSEEN_MAX) {
+    bool gave = giving && ((giving->gave_items && giving->source) || giving->notified_by);
+    if (gave && count < UNSEEN_MAX) {
       unseen[count++] = reply;
     }
   }
@@ -87,8 +97,12 @@ bool core_take_back_unseen(struct engine *engine, struct session *session) {
     if (!core_has_steps(engine)) {
       return false;
     }
-    core_spend(engine, 1 + reply_array_bytes(giving_reply(unseen[i])) / sizeof(struct value));
-    give_back(engine, session, giving_reply(unseen[i]));
+    struct reply *giving = giving_reply(unseen[i]);
+    core_spend(engine, 1 + reply_array_bytes(giving) / sizeof(struct value));
+    if (giving->gave_items) {
+      give_back(engine, session, giving);
+    }
+    pass_notification(engine, giving);
   }
   return true;
 }

@@ -194,6 +194,42 @@ static void test_sync_condition_forgets_the_killed_and_passes_its_turn_on(void *
                "3 <- #3 OK\n2 <- #2 OK yes\n");
 }
 
+/* 1 was answered, and killed before it said that it had read the answer. */
+static void test_sync_condition_notification_of_the_killed_wakes_another(void **state) {
+  (void)state;
+  lock_and_wait(1, "condition", STORY_WAIT_FOREVER);
+  lock_and_wait(2, "condition", STORY_WAIT_FOREVER);
+  story_acquire(&story, 3, 1, "condition", 1, 0);
+  notify(3, 2, "condition", 1, false);
+  story_release(&story, 3, 3, "condition", 1);
+  story_expect(&story,
+               "1 <- #1 OK granted\n2 <- #1 OK granted\n3 <- #1 OK granted\n3 <- #2 OK\n"
+               "3 <- #3 OK\n1 <- #2 OK yes\n");
+  story_disconnect(&story, 1);
+  story_pass_ms(&story, 5000);
+  story_expect(&story, "2 <- #2 OK yes\n");
+}
+
+/* The one that was notified had read it: its next request says so. */
+static void test_sync_condition_notification_that_was_read_is_not_passed_on(void **state) {
+  (void)state;
+  Holdfast__Request request = story_request(3, "two", 0);
+  Holdfast__SemaphoreAcquire acquire = HOLDFAST__SEMAPHORE_ACQUIRE__INIT;
+  lock_and_wait(1, "condition", STORY_WAIT_FOREVER);
+  lock_and_wait(2, "condition", STORY_WAIT_FOREVER);
+  story_acquire(&story, 3, 1, "condition", 1, 0);
+  notify(3, 2, "condition", 1, false);
+  story_release(&story, 3, 3, "condition", 1);
+  request.acked = 2;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_SEMAPHORE_ACQUIRE;
+  request.semaphore_acquire = &acquire;
+  story_send(&story, 1, &request);
+  story_forget(&story);
+  story_disconnect(&story, 1);
+  story_pass_ms(&story, 5000);
+  story_expect(&story, "");
+}
+
 static void test_sync_condition_deleted_while_its_waiter_wants_the_lock(void **state) {
   (void)state;
   Holdfast__ObjectDelete deletion = HOLDFAST__OBJECT_DELETE__INIT;
@@ -320,6 +356,8 @@ int main(void) {
       STORY(test_sync_condition_notifies_in_order_each_with_the_lock),
       STORY(test_sync_condition_out_of_time_still_gets_the_lock_back),
       STORY(test_sync_condition_forgets_the_killed_and_passes_its_turn_on),
+      STORY(test_sync_condition_notification_of_the_killed_wakes_another),
+      STORY(test_sync_condition_notification_that_was_read_is_not_passed_on),
       STORY(test_sync_condition_deleted_while_its_waiter_wants_the_lock),
       STORY(test_sync_barrier_opens_for_the_last),
       STORY(test_sync_barrier_waits_for_the_action),

@@ -6,6 +6,7 @@
  *                withdrawn                             -> STEP_CANCELLED
  *   NOTIFIED, LATE, CANCELLED  takes the lock back as deep as it was, waiting for it as long as it takes
  */
+#include "server/engine/kinds/condition.h"
 #include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
@@ -79,6 +80,7 @@ static hf_reason take_back(struct call *call) {
     return HF_REASON_CANCELLED;
   }
   call_answer_flag(call, call->step == STEP_NOTIFIED);
+  call->reply->notified_by = call->step == STEP_NOTIFIED ? call->object->id : 0;
   call->reply->source = guard->id;
   call->reply->taken.order = call->terms.token;
   return HF_REASON_NONE;
@@ -110,6 +112,13 @@ static void notify(struct engine *engine, struct object *object, uint64_t count)
     }
   }
   core_wake(engine, queue);
+}
+
+void core_pass_notification(struct engine *engine, uint64_t condition) {
+  struct object *object = registry_find(&engine->registry, condition);
+  if (object) {
+    notify(engine, object, 1);
+  }
 }
 
 hf_reason handle_condition_notify(struct call *call) {
