@@ -45,9 +45,13 @@ int crowd_wait(pid_t pid, int timeout_ms) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int crowd_is_running(pid_t pid) {
+void crowd_expect_running(pid_t pid) {
   siginfo_t info = {0};
-  return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+  if (info.si_pid != 0) {
+    fail_msg("a client ended by itself, %s %d",
+             info.si_code == CLD_EXITED ? "exit code" : "by signal", info.si_status);
+  }
 }
 
 void crowd_kill(pid_t pid) {

@@ -21,8 +21,8 @@ enum { CROWD_DONE = 0, CROWD_FAILED = 1 };
 pid_t crowd_start(crowd_worker *worker, const char *url, int idx, void *arg);
 /* Waits; fails the test when it takes longer. Answers the exit code, or 128 + the signal. */
 int crowd_wait(pid_t pid, int timeout_ms);
-/* 0 once it has ended by itself. */
-int crowd_is_running(pid_t pid);
+/* Fails the test, saying how, if the client has ended by itself. */
+void crowd_expect_running(pid_t pid);
 /* SIGKILL, and waits until it is gone. */
 void crowd_kill(pid_t pid);
 

@@ -66,7 +66,7 @@ static void note_state(void) {
 
 void deaths_kill(uint64_t below_us) {
   usleep((useconds_t)random_below(&deaths.randomness, below_us));
-  assert_int_equal(crowd_is_running(deaths.victim), 1);
+  crowd_expect_running(deaths.victim);
   deaths.killed_ns = now_ns();
   crowd_kill(deaths.victim);
   note_state();

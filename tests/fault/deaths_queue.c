@@ -29,6 +29,9 @@ static int take_items(const char *url, int idx, void *arg) {
   while (status == HF_OK) {
     atomic_store(&ledger->state, VICTIM_INSIDE);
     status = hf_queue_get(queue, HF_FOREVER, &value);
+    if (status != HF_OK) {
+      break;
+    }
     unsigned long long count = atomic_load(&ledger->count);
     atomic_store(&ledger->items[count % DEATHS_ITEMS_MAX], value.integer);
     atomic_store(&ledger->count, count + 1);

@@ -108,7 +108,7 @@ void test_death_of_a_condition_waiter(void **state) {
     pid_t pid = crowd_start(wait_notified, deaths.server.tcp_url, -1, survivor);
     expect_info(HF_AS_OBJECT(condition), two_wait, "the survivor's wait");
     notify_around_death(condition, survivor);
-    assert_int_equal(crowd_is_running(pid), 1);
+    crowd_expect_running(pid);
     crowd_kill(pid);
     deaths_expect_session_gone();
   }

@@ -26,11 +26,14 @@ static int work_on_items(const char *url, int idx, void *arg) {
   while (status == HF_OK) {
     atomic_store(&ledger->state, VICTIM_INSIDE);
     status = hf_queue_reserve(queue, 0, HF_FOREVER, &reservation);
+    if (status != HF_OK) {
+      break;
+    }
     atomic_store(&ledger->token, 1);
     atomic_store(&ledger->state, VICTIM_HOLDING);
     usleep(WORK_US);
     atomic_store(&ledger->state, VICTIM_INSIDE);
-    status = status == HF_OK ? hf_queue_ack(queue, reservation.id) : status;
+    status = hf_queue_ack(queue, reservation.id);
     atomic_fetch_add(&ledger->count, 1);
     atomic_store(&ledger->token, 0);
     atomic_store(&ledger->state, VICTIM_OUTSIDE);

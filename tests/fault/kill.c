@@ -103,13 +103,13 @@ static void run_locks(const char *url) {
   for (int round = 0; round < kills_count; round++) {
     usleep(some_ms(20));
     size_t idx = random_below(&randomness, WORKERS_COUNT);
-    assert_int_equal(crowd_is_running(pids[idx]), 1);
+    crowd_expect_running(pids[idx]);
     crowd_kill(pids[idx]);
     pids[idx] = crowd_start(lock_for_ever, url, (int)idx, NULL);
   }
   expect_lock_is_free(conn, &token);
   for (int idx = 0; idx < WORKERS_COUNT; idx++) {
-    assert_int_equal(crowd_is_running(pids[idx]), 1);
+    crowd_expect_running(pids[idx]);
     crowd_kill(pids[idx]);
   }
   expect_lock_is_free(conn, &token);
@@ -235,7 +235,7 @@ static void test_kill_of_reference_holders_leaves_no_object(void **state) {
   usleep(200000);
   crowd_expect_ok(hf_server_info(conn, &during), "server info");
   for (int idx = 0; idx < WORKERS_COUNT; idx++) {
-    assert_int_equal(crowd_is_running(pids[idx]), 1);
+    crowd_expect_running(pids[idx]);
     crowd_kill(pids[idx]);
   }
   print_message("  %llu objects held by the killed\n",

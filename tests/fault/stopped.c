@@ -79,7 +79,7 @@ static int hold_and_be_stopped(const char *url, int idx, void *arg) {
 
 static void stop_holder(pid_t holder) {
   while (atomic_load(step) != HOLDING) {
-    assert_int_equal(crowd_is_running(holder), 1);
+    crowd_expect_running(holder);
     usleep(100);
   }
   usleep((useconds_t)random_below(&randomness, STOP_US_MAX));
