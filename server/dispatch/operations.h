@@ -1,7 +1,7 @@
 /* Every operation the server knows: one row each.
  *
  * layer   dispatch
- * To add one: an arm in proto/holdfast.proto, a section in proto/PROTOCOL.md, a row here, a handler
+ * To add one: an arm in proto/holdfast.proto, a section in proto/operations/, a row here, a handler
  * in engine/kinds/ or engine/operations/ (handlers.h), a test. Its name in logs is the arm's.
  *
  * object  the kinds it works on

@@ -1,4 +1,4 @@
-/* A handler per operation; what each does is in proto/PROTOCOL.md, under its name.
+/* A handler per operation; what each does is in proto/operations/, under its name.
  *
  * layer   engine
  * The rows of dispatch/operations.h tie them to the arms of the request.

@@ -3,7 +3,7 @@
 
   arm in proto/holdfast.proto           DictGet dict_get = 40;
   row in server/dispatch/operations.h   X(DICT_GET, ...)
-  heading in proto/PROTOCOL.md          dict_get
+  heading in proto/operations/*.md      dict_get
   in an example there or under tests/   dict_get, DICT_GET, DictGet or a call of the library
 
 usage: operations.py ROOT
@@ -43,9 +43,13 @@ def plain(words):
     return re.sub(r"[^a-z0-9]", "", words.lower())
 
 
+def pages(root):
+    folder = os.path.join(root, "proto/operations")
+    return "\n".join(read(os.path.join(folder, name)) for name in sorted(os.listdir(folder)))
+
+
 def headings(root):
-    lines = re.findall(r"^#+\s+(.*)$", read(os.path.join(root, "proto/PROTOCOL.md")), flags=re.M)
-    return {plain(line) for line in lines}
+    return {plain(line) for line in re.findall(r"^## (.*)$", pages(root), flags=re.M)}
 
 
 def arms(root):
@@ -56,9 +60,8 @@ def arms(root):
 
 
 def names_in_tests(root):
-    """Every identifier that the tests use; the examples of PROTOCOL.md are one of them."""
-    document = read(os.path.join(root, "proto/PROTOCOL.md"))
-    examples = re.findall(r"^```wire\n(.*?)^```", document, flags=re.M | re.S)
+    """Every identifier that the tests use; the examples of the pages are one of them."""
+    examples = re.findall(r"^```wire\n(.*?)^```", pages(root), flags=re.M | re.S)
     found = set(re.findall(r"[A-Za-z][A-Za-z0-9_]*", "\n".join(examples)))
     for folder, _, names in os.walk(os.path.join(root, "tests")):
         if os.path.basename(folder) == "lint":
@@ -90,7 +93,7 @@ def main():
     for operation in unmatched:
         print(f"{operation}: not both a row in operations.h and an arm in holdfast.proto")
     for operation in undescribed:
-        print(f"{operation}: no heading in proto/PROTOCOL.md")
+        print(f"{operation}: no heading in proto/operations/")
     for operation in untested:
         print(f"{operation}: not in any test")
     print(f"{len(operations)} operations, {len(undescribed)} not described, {len(untested)} not tested")

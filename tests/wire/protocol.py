@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs every `wire` example of PROTOCOL.md against a real server.
+"""Runs every `wire` example of PROTOCOL.md and operations/*.md against a real server.
 
 usage: protocol.py HOLDFASTD PROTO_DIR tcp|ipc [WORD]
-       protocol.py --lint PROTO_DIR            checks that the document is complete
+       protocol.py --lint PROTO_DIR            checks that the pages are complete
        protocol.py --corpus PROTO_DIR OUT_DIR  writes the requests of each example for the fuzzers
 With WORD only the examples under headings that contain it are run.
 """
@@ -25,18 +25,25 @@ class Mismatch(Exception):
     pass
 
 
-def examples_of(path):
-    """(heading, line number, lines) of every wire block."""
-    heading, block, begun = "", None, 0
-    with open(path) as document:
-        for number, line in enumerate(document, 1):
-            line = line.rstrip("\n")
+def pages_of(proto_dir):
+    """(name, text) of every page of the wire."""
+    names = sorted(os.listdir(os.path.join(proto_dir, "operations")))
+    for name in ["PROTOCOL.md"] + [os.path.join("operations", name) for name in names]:
+        with open(os.path.join(proto_dir, name)) as page:
+            yield name, page.read()
+
+
+def examples_of(proto_dir):
+    """(page, heading, line number, lines) of every wire block."""
+    for page, text in pages_of(proto_dir):
+        heading, block, begun = "", None, 0
+        for number, line in enumerate(text.splitlines(), 1):
             if block is None and line.startswith("#"):
                 heading = line.lstrip("# ")
             if line == "```wire":
                 block, begun = [], number
             elif line == "```" and block is not None:
-                yield heading, begun, block
+                yield page, heading, begun, block
                 block = None
             elif block is not None:
                 block.append(line)
@@ -124,7 +131,7 @@ def run(program, proto_dir, transport, word):
     messages, failed, count, lines_count = Messages(proto_dir), 0, 0, 0
     with daemon.Daemon(program) as server:
         url = server.tcp_url if transport == "tcp" else server.ipc_url
-        for heading, begun, lines in examples_of(os.path.join(proto_dir, "PROTOCOL.md")):
+        for page, heading, begun, lines in examples_of(proto_dir):
             if word not in heading:
                 continue
             example, number = Example(url, messages), begun
@@ -135,7 +142,7 @@ def run(program, proto_dir, transport, word):
                     lines_count += 1
             except (Mismatch, ValueError, OSError, sp.Closed) as problem:
                 failed += 1
-                print(f"PROTOCOL.md:{number}: {heading}: {lines[number - begun - 1]}\n"
+                print(f"{page}:{number}: {heading}: {lines[number - begun - 1]}\n"
                       f"     {type(problem).__name__}: {problem}")
             example.close()
             delete_all(url, messages)
@@ -148,11 +155,13 @@ def lint(proto_dir):
     def read(name):
         with open(os.path.join(proto_dir, name)) as file:
             return file.read()
-    document, messages, statuses = read("PROTOCOL.md"), read("holdfast.proto"), read("status.h")
+    messages, statuses = read("holdfast.proto"), read("status.h")
+    document = "\n".join(text for _, text in pages_of(proto_dir))
     arms = re.search(r"oneof operation \{(.*?)\n  \}", messages, re.DOTALL).group(1)
     operations = re.findall(r"^\s*\w+ (\w+) = \d+;", arms, re.MULTILINE)
     reasons = re.findall(r"X\((\w+), \w+, \"", statuses)
-    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", document, re.DOTALL | re.MULTILINE))
+    sections = dict(section for name, text in pages_of(proto_dir) if name != "PROTOCOL.md"
+                    for section in re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
     problems = [f"no section for {name}" for name in operations if name not in sections]
     problems += [f"no such operation: {name}" for name in sections if name not in operations]
     problems += [f"no example for {name}" for name in operations
@@ -170,7 +179,7 @@ def corpus(proto_dir, out_dir):
     for kind in ("request", "engine"):
         os.makedirs(os.path.join(out_dir, kind), exist_ok=True)
     seen = set()
-    for idx, (heading, _, lines) in enumerate(examples_of(os.path.join(proto_dir, "PROTOCOL.md"))):
+    for idx, (_, heading, _, lines) in enumerate(examples_of(proto_dir)):
         name = f"{idx:03}-{re.sub(r'[^a-z_]+', '-', heading.lower())}"
         story = b""
         for number, line in enumerate(lines):
