@@ -43,11 +43,11 @@ void buffer_consume(struct buffer *buffer, size_t count);
 void buffer_trim(struct buffer *buffer, size_t capacity_max);
 
 static inline uint8_t *buffer_first(const struct buffer *buffer) {
-  return buffer->data + buffer->start;
+  return buffer->data ? buffer->data + buffer->start : NULL; /* NULL + 0 is undefined */
 }
 
 static inline uint8_t *buffer_end(const struct buffer *buffer) {
-  return buffer->data + buffer->start + buffer->len;
+  return buffer->data ? buffer->data + buffer->start + buffer->len : NULL;
 }
 
 /* Bytes that fit behind the last one as things are. */

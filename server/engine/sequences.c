@@ -64,6 +64,9 @@ static bool insert_range(struct sequences *sequences, size_t idx, uint64_t seque
 
 bool sequences_add(struct sequences *sequences, uint64_t sequence) {
   size_t idx = find_range(sequences, sequence);
+  if (sequences->count == 0) {
+    return insert_range(sequences, idx, sequence);
+  }
   struct sequence_range *at = sequences->ranges + idx;
   if (is_in(sequences, idx, sequence)) {
     return true;
