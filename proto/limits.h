@@ -141,7 +141,7 @@
  * ones don't wait: RESOURCE_EXHAUSTED REQUEST_TOO_BIG. */
 #define HF_WAITING_TRANSACTION_BYTES_MAX (64u << 10)
 /* Steps of work that one turn of the engine's lock is to take, of a tenth of a microsecond or so:
- * waking a waiter takes 16, dropping a reference one. What is left of waking, of deleting and of
+ * waking a waiter takes 16, deleting an object 40. What is left of waking, of deleting and of
  * ending sessions goes on in later turns, between those of others. */
 #define HF_TURN_STEPS_MAX 4096
 

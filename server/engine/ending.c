@@ -116,7 +116,7 @@ static bool each(struct engine *engine, struct session *session, const struct ma
     if (!map64_next(map, &session->end_position, &id, &item)) {
       return true;
     }
-    core_spend(engine, 1);
+    core_spend(engine, STEPS_OF_REFERENCE);
     act(engine, session, id, item);
   }
   return false;
