@@ -251,6 +251,7 @@ bool harness_is_bound(const struct harness *harness, int client) {
 void harness_connect(struct harness *harness, int client) {
   if (harness->clients[client].connection == 0) {
     harness->clients[client].connection = ++harness->next_connection;
+    harness->clients[client].bound_count = 0;
     require(engine_connect(harness->engine, harness->next_connection, ADDRESS_LOCAL, false));
   }
 }
@@ -261,6 +262,27 @@ static void lose(struct harness *harness, int session) {
     harness->sessions[session].lost_ns = harness->now_ns;
     harness->places.lost |= UINT64_C(1) << session;
   }
+}
+
+static void forget_bound(struct client *about, size_t idx) {
+  about->bound_count--;
+  memmove(about->bound + idx, about->bound + idx + 1,
+          (about->bound_count - idx) * sizeof *about->bound);
+}
+
+/* A connection's oldest session ends when it is bound to one too many. */
+static void bind(struct harness *harness, int client, int session) {
+  struct client *about = &harness->clients[client];
+  for (size_t i = about->bound_count; i-- > 0;) {
+    if (about->bound[i] == session || grants_session_is_over(harness, about->bound[i])) {
+      forget_bound(about, i);
+    }
+  }
+  if (about->bound_count == HF_SESSIONS_OF_CONNECTION_MAX) {
+    harness->sessions[about->bound[0]].state = SESSION_ENDED;
+    forget_bound(about, 0);
+  }
+  about->bound[about->bound_count++] = session;
 }
 
 void harness_disconnect(struct harness *harness, int client) {
@@ -293,6 +315,7 @@ void harness_open_session(struct harness *harness, int client, bool is_hidden) {
   request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
   request.open_session = &open;
   lose(harness, harness->clients[client].session);
+  bind(harness, client, (int)harness->sessions_count);
   harness_send(harness, client, &request, false);
   require(harness->asks[harness->asks_count - 1].went_well);
   uint64_t serial = harness->sessions_count + 1;
@@ -325,6 +348,7 @@ void harness_resume(struct harness *harness, int client) {
     session->state = SESSION_BOUND;
     session->heard_ns = harness->now_ns;
     harness->places.lost &= ~(UINT64_C(1) << harness->clients[client].session);
+    bind(harness, client, harness->clients[client].session);
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "proto/base/arena.h"
 #include "proto/holdfast.pb-c.h"
+#include "proto/limits.h"
 #include "server/engine/engine.h"
 #include "tests/fuzz/cells_places.h"
 
@@ -28,6 +29,9 @@
 struct client {
   uint64_t connection; /* 0: none */
   int session;         /* the last it opened, or CELLS_NOBODY */
+  /* The sessions that were bound to the connection, the oldest first. */
+  int bound[HF_SESSIONS_OF_CONNECTION_MAX];
+  size_t bound_count;
 };
 
 struct client_session {
