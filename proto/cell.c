@@ -72,6 +72,65 @@ void cell_write(const struct cell_type *type, void *elements, size_t idx, uint64
   }
 }
 
+/* A word of the range, whatever the type of its elements: an aligned one has no part of an element. */
+typedef uint64_t __attribute__((may_alias)) range_word;
+
+static size_t elements_before_word(const char *at, size_t element_bytes, size_t count) {
+  size_t until_word = (size_t)(-(uintptr_t)at % sizeof(range_word)) / element_bytes;
+  return until_word < count ? until_word : count;
+}
+
+static void read_one_by_one(const struct cell_type *type, const char *from, size_t count,
+                            char *to) {
+  for (size_t i = 0; i < count; i++) {
+    uint64_t bits = cell_read(type, from, i);
+    memcpy(to + i * type->bytes, &bits, type->bytes); /* little-endian, as this machine */
+  }
+}
+
+void cell_read_range(const struct cell_type *type, const void *elements, size_t idx, size_t count,
+                     void *to) {
+  const char *from = (const char *)elements + idx * type->bytes;
+  size_t head = elements_before_word(from, type->bytes, count);
+  size_t words = (count - head) * type->bytes / sizeof(range_word);
+  char *next = (char *)to + head * type->bytes;
+  const range_word *word = (const range_word *)(const void *)(from + head * type->bytes);
+  read_one_by_one(type, from, head, to);
+  for (size_t i = 0; i < words; i++) {
+    uint64_t bits = __atomic_load_n(&word[i], __ATOMIC_RELAXED);
+    memcpy(next + i * sizeof bits, &bits, sizeof bits);
+  }
+  size_t done = head + words * sizeof(range_word) / type->bytes;
+  read_one_by_one(type, from + done * type->bytes, count - done, (char *)to + done * type->bytes);
+}
+
+static void write_one_by_one(const struct cell_type *type, char *to, size_t count,
+                             const char *from) {
+  for (size_t i = 0; i < count; i++) {
+    uint64_t bits = 0;
+    memcpy(&bits, from + i * type->bytes, type->bytes);
+    cell_write(type, to, i, type->code == '?' ? bits != 0 : bits);
+  }
+}
+
+void cell_write_range(const struct cell_type *type, void *elements, size_t idx, size_t count,
+                      const void *from) {
+  char *to = (char *)elements + idx * type->bytes;
+  size_t head = type->code == '?' ? count : elements_before_word(to, type->bytes, count);
+  size_t words = (count - head) * type->bytes / sizeof(range_word);
+  const char *next = (const char *)from + head * type->bytes;
+  range_word *word = (range_word *)(void *)(to + head * type->bytes);
+  write_one_by_one(type, to, head, from);
+  for (size_t i = 0; i < words; i++) {
+    uint64_t bits;
+    memcpy(&bits, next + i * sizeof bits, sizeof bits);
+    __atomic_store_n(&word[i], bits, __ATOMIC_RELAXED);
+  }
+  size_t done = head + words * sizeof(range_word) / type->bytes;
+  write_one_by_one(type, to + done * type->bytes, count - done,
+                   (const char *)from + done * type->bytes);
+}
+
 static bool replace_1(uint8_t *element, uint64_t expected, uint64_t desired) {
   uint8_t found = (uint8_t)expected;
   return __atomic_compare_exchange_n(element, &found, (uint8_t)desired, false, __ATOMIC_SEQ_CST,

@@ -37,6 +37,13 @@ void cell_write(const struct cell_type *type, void *elements, size_t idx, uint64
 bool cell_replace(const struct cell_type *type, void *elements, size_t idx, uint64_t expected,
                   uint64_t desired);
 
+/* Elements [idx, idx + count) to and from memory that no other thread sees, without gaps. Each element
+ * is read and written by one atomic instruction; of ? what is not 0 is written as 1. */
+void cell_read_range(const struct cell_type *type, const void *elements, size_t idx, size_t count,
+                     void *to);
+void cell_write_range(const struct cell_type *type, void *elements, size_t idx, size_t count,
+                      const void *from);
+
 /* Bits as a value: integers as INT or UINT, f and d as FLOAT, ? as BOOL, c as BYTES of 1. */
 struct value cell_value(const struct cell_type *type, uint64_t bits);
 /* A value's bits. HF_REASON_NONE | WRONG_TYPE a float for an integer type, text, ... | OVERFLOW out

@@ -145,6 +145,10 @@
  * ending sessions goes on in later turns, between those of others. */
 #define HF_TURN_STEPS_MAX 4096
 
+/* Bytes of one ArrayRead or ArrayWrite: they are copied while all others wait, in a tenth of a
+ * millisecond or so. RESOURCE_EXHAUSTED REQUEST_TOO_BIG beyond. */
+#define HF_ARRAY_PART_BYTES_MAX (1u << 20)
+
 /* Values and arrays in shared memory. Beyond each: they stay in the server's own, and clients on
  * its machine use them as all others do. */
 #define HF_SEGMENTS_MAX 512                 /* memfds: a descriptor of the server's each */

@@ -57,23 +57,33 @@ static void *make_box(size_t size, size_t len) {
   return box;
 }
 
-static bool make_string(enum value_kind kind, struct bytes content, struct value *out) {
-  struct value value = {.kind = (uint8_t)kind};
-  if (content.len <= VALUE_SMALL_BYTES_MAX) {
-    value.small_len = (uint8_t)content.len;
-    if (content.len > 0) {
-      memcpy(value.small, content.data, content.len);
-    }
-  } else {
-    struct text_box *box = make_box(text_box_bytes(content.len), content.len);
-    if (!box) {
-      return false;
-    }
-    memcpy(box->data, content.data, content.len);
-    value.small_len = VALUE_BOXED;
-    value.box = &box->head;
+/* out room: where its bytes are to be put. */
+static bool make_room(enum value_kind kind, size_t len, struct value *out, uint8_t **room) {
+  *out = (struct value){.kind = (uint8_t)kind};
+  if (len <= VALUE_SMALL_BYTES_MAX) {
+    out->small_len = (uint8_t)len;
+    *room = (uint8_t *)out->small;
+    return true;
   }
-  *out = value;
+  struct text_box *box = make_box(text_box_bytes(len), len);
+  if (!box) {
+    *out = (struct value){0};
+    return false;
+  }
+  out->small_len = VALUE_BOXED;
+  out->box = &box->head;
+  *room = box->data;
+  return true;
+}
+
+static bool make_string(enum value_kind kind, struct bytes content, struct value *out) {
+  uint8_t *room;
+  if (!make_room(kind, content.len, out, &room)) {
+    return false;
+  }
+  if (content.len > 0) {
+    memcpy(room, content.data, content.len);
+  }
   return true;
 }
 
@@ -83,6 +93,10 @@ bool value_text(struct bytes text, struct value *out) {
 
 bool value_bytes(struct bytes bytes, struct value *out) {
   return make_string(VALUE_BYTES, bytes, out);
+}
+
+bool value_bytes_to_fill(size_t len, struct value *out, uint8_t **room) {
+  return make_room(VALUE_BYTES, len, out, room);
 }
 
 /* Fills in what is known once the items are. */

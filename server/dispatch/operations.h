@@ -127,6 +127,8 @@
   X(ARRAY_SET_SLICE, ARRAYS, WRITE, KEPT, OBJECT, WAITS | ONE_WAY, array_set_slice)                \
   X(ARRAY_LEN, ARRAYS, EITHER, AGAIN, NO_EFFECT, 0, array_len)                                     \
   X(ARRAY_ADD, ARRAYS, READ_WRITE, KEPT, OBJECT, WAITS | ONE_WAY | IN_TRANSACTION, array_add)      \
+  X(ARRAY_READ, ARRAYS, READ, KEPT, NO_EFFECT, WAITS, array_read)                                  \
+  X(ARRAY_WRITE, ARRAYS, WRITE, KEPT, OBJECT, WAITS | ONE_WAY, array_write)                        \
   X(CELL_NUDGE, CELLS, WRITE, AGAIN, OBJECT, NEEDS_SESSION | SILENT, cell_nudge)                   \
   X(LOCK_ACQUIRE, LOCKS, WRITE, KEPT, OBJECT, WAITS | NEEDS_SESSION | SELECTABLE | IN_TRANSACTION, \
     lock_acquire)                                                                                  \

@@ -134,6 +134,8 @@ HANDLER(array_get_slice)
 HANDLER(array_set_slice)
 HANDLER(array_len)
 HANDLER(array_add)
+HANDLER(array_read)
+HANDLER(array_write)
 
 /* kinds/cell.c */
 HANDLER(cell_nudge)

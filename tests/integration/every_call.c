@@ -225,6 +225,9 @@ static void use_array(hf_array *array, bool has_lock) {
   int64_t integer;
   uint64_t len;
   size_t count;
+  int64_t range[3];
+  DO(hf_array_read(array, 0, 3, range));
+  DO(hf_array_write(array, 0, 3, range));
   DO(hf_array_set_slice(array, HF_SLICE_ALL, three, 3));
   DO(hf_array_get_slice(array, HF_SLICE_ALL, &values, &count));
   take(values, count);

@@ -145,6 +145,34 @@ static void test_cell_float_rounds_and_has_a_range(void **state) {
   expect_refused('f', value_float(-1e39), HF_REASON_OVERFLOW);
 }
 
+/* Whatever the first element and the alignment: as element by element. */
+static void test_cell_ranges_copy_each_element(void **state) {
+  (void)state;
+  for (const char *code = CODES; *code; code++) {
+    const struct cell_type *type = cell_type_of(*code);
+    for (size_t first = 0; first < 9; first++) {
+      uint64_t elements[24] = {0}, copy[24] = {0};
+      uint8_t from[24 * 8 + 1];
+      for (size_t i = 0; i < sizeof from; i++) {
+        from[i] = (uint8_t)(i + 1);
+      }
+      cell_write_range(type, elements, first, 13, from + 1); /* not aligned */
+      cell_read_range(type, elements, first, 13, (uint8_t *)copy + 1);
+      for (size_t i = 0; i < 24; i++) {
+        uint64_t expected = 0;
+        if (i >= first && i < first + 13) {
+          memcpy(&expected, from + 1 + (i - first) * type->bytes, type->bytes);
+          expected = *code == '?' ? 1 : expected;
+        }
+        assert_int_equal(cell_read(type, elements, i), expected);
+      }
+      assert_memory_equal((uint8_t *)copy + 1, (uint8_t *)elements + first * type->bytes,
+                          13 * type->bytes);
+      assert_int_equal(((uint8_t *)copy)[1 + 13 * type->bytes], 0);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cell_element_bytes_are_those_of_c),
@@ -156,6 +184,7 @@ int main(void) {
       cmocka_unit_test(test_cell_char_is_one_byte),
       cmocka_unit_test(test_cell_double_takes_every_number),
       cmocka_unit_test(test_cell_float_rounds_and_has_a_range),
+      cmocka_unit_test(test_cell_ranges_copy_each_element),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -687,6 +687,16 @@ HF_CHECKED hf_status hf_array_get_slice(hf_array *array, struct hf_slice slice, 
 /* As many values as the slice selects; all or none. INVALID_ARGUMENT BAD_SLICE; as hf_cell_set */
 HF_CHECKED hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice,
                                         const hf_value *values, size_t count);
+/* `count` elements from `start` on, as C has them: elements points to as many of the typecode's C
+ * type, in the byte order of this machine (on the wire it is little-endian). By far the quickest way
+ * for many; no element is read or written half. An Array's range is read or written as a whole, under
+ * its lock; a RawArray's, and one-way, in parts of up to 1 MiB. While calls are gathered or
+ * pipelined 1 MiB is the most: RESOURCE_EXHAUSTED REQUEST_TOO_BIG; and a handle that came from a
+ * reference must have been used before: FAILED_PRECONDITION ALREADY_OPEN. write: of ? what is not 0
+ * becomes 1. OUT_OF_RANGE BAD_INDEX start + count is beyond the length; nothing was written. */
+HF_CHECKED hf_status hf_array_read(hf_array *array, size_t start, size_t count, void *elements);
+HF_CHECKED hf_status hf_array_write(hf_array *array, size_t start, size_t count,
+                                    const void *elements);
 /* It never changes: a handle knows it once opened, and does not ask whether the array exists. */
 HF_CHECKED hf_status hf_array_len(hf_array *array, uint64_t *len);
 /* Atomic. out sum may be NULL. */

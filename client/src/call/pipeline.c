@@ -30,13 +30,14 @@ struct piped_call {
 struct pipeline {
   struct call_mode mode; /* first */
   hf_conn *conn;
-  uint64_t caller;
+  uint64_t caller; /* 0: the library's own, nobody asks for its failures */
   bool is_open;
   bool is_abandoned;     /* the server did not answer in time */
   struct pipeline *next; /* of the connection */
   uint32_t in_flight_max;
-  uint32_t pending;   /* under way */
-  uint32_t unwritten; /* submitted since the last write */
+  uint32_t pending;       /* under way */
+  uint32_t unwritten;     /* submitted since the last write */
+  uint32_t unwritten_max; /* so many are written at once */
   struct piped_call *calls, *free;
   int64_t wait_ms; /* the longest of the calls under way */
   uint64_t submitted, failed, first_failed;
@@ -173,7 +174,7 @@ static hf_status send_piped(struct call_mode *mode, struct request *request) {
     } else if (request->wait_ms > pipeline->wait_ms) {
       pipeline->wait_ms = request->wait_ms;
     }
-    if (pipeline->unwritten >= (half < SHORT_COUNT / 2 ? pipeline->in_flight_max : half)) {
+    if (pipeline->unwritten >= pipeline->unwritten_max) {
       conn_write(conn);
       pipeline->unwritten = 0;
     }
@@ -238,7 +239,7 @@ static void forget_own(hf_conn *conn) {
   }
 }
 
-static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max) {
+static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max, uint64_t caller) {
   struct pipeline *pipeline = calloc(1, sizeof *pipeline);
   struct piped_call *calls = calloc(in_flight_max, sizeof *calls);
   if (pipeline == NULL || calls == NULL) {
@@ -247,8 +248,9 @@ static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max) {
     return NULL;
   }
   pipeline->conn = conn;
-  pipeline->caller = conn_caller();
+  pipeline->caller = caller;
   pipeline->in_flight_max = in_flight_max;
+  pipeline->unwritten_max = in_flight_max / 2 < SHORT_COUNT / 2 ? in_flight_max : in_flight_max / 2;
   pipeline->calls = calls;
   for (uint32_t i = 0; i < in_flight_max; i++) {
     calls[i].call.settled = settled;
@@ -260,6 +262,36 @@ static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max) {
   return pipeline;
 }
 
+/* Opens one for the calling thread, which has no call mode open. Mutex held. NULL: out of memory */
+static struct pipeline *begin(hf_conn *conn, uint32_t in_flight, uint64_t caller) {
+  uint32_t in_flight_max = conn->window.used_count_max;
+  struct pipeline *pipeline = pipeline_new(
+      conn, in_flight > 0 && in_flight < in_flight_max ? in_flight : in_flight_max, caller);
+  if (pipeline != NULL) {
+    pipeline->is_open = true;
+    mode_begin(&pipeline->mode, &pipelines, conn);
+    pipeline->next = conn->pipelines;
+    conn->pipelines = pipeline;
+  }
+  return pipeline;
+}
+
+/* HF_OK: no call failed; else the first failure is the thread's last error. */
+static hf_status outcome(const struct pipeline *pipeline) {
+  return pipeline->failed == 0
+             ? HF_OK
+             : error_take(pipeline->first_status, failure_copy(pipeline->first_failure));
+}
+
+static void unlink_and_free(struct pipeline *pipeline) {
+  struct pipeline **place = &pipeline->conn->pipelines;
+  while (*place != pipeline) {
+    place = &(*place)->next;
+  }
+  *place = pipeline->next;
+  pipeline_free(pipeline);
+}
+
 hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
   hf_status status = mode_check_none(conn);
   if (status != HF_OK) {
@@ -267,17 +299,9 @@ hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
   }
   conn_lock(conn);
   forget_own(conn);
-  uint32_t in_flight_max = conn->window.used_count_max;
-  struct pipeline *pipeline =
-      pipeline_new(conn, in_flight > 0 && in_flight < in_flight_max ? in_flight : in_flight_max);
-  if (pipeline != NULL) {
-    pipeline->is_open = true;
-    mode_begin(&pipeline->mode, &pipelines, conn);
-    pipeline->next = conn->pipelines;
-    conn->pipelines = pipeline;
-  }
+  bool is_begun = begin(conn, in_flight, conn_caller()) != NULL;
   conn_unlock(conn);
-  return pipeline == NULL ? error_reason(HF_REASON_NO_MEMORY) : HF_OK;
+  return is_begun ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
 }
 
 hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *result) {
@@ -290,18 +314,37 @@ hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *result) {
     *result =
         (struct hf_pipeline_result){pipeline->submitted, pipeline->failed, pipeline->first_failed};
   }
-  if (pipeline->failed > 0) {
-    status = error_take(pipeline->first_status, failure_copy(pipeline->first_failure));
-  }
+  status = outcome(pipeline);
   conn_lock(conn);
   unlink_open(pipeline);
   free(pipeline->calls);
   pipeline->calls = pipeline->free = NULL;
   if (pipeline->kept_count == 0) {
-    forget_own(conn);
+    unlink_and_free(pipeline);
   }
   conn_unlock(conn);
   return status;
+}
+
+hf_status pipeline_run(hf_conn *conn, uint32_t in_flight, hf_status (*make)(void *context),
+                       void *context) {
+  conn_lock(conn);
+  struct pipeline *pipeline = begin(conn, in_flight, 0);
+  if (pipeline != NULL) {
+    pipeline->unwritten_max = 1;
+  }
+  conn_unlock(conn);
+  if (pipeline == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  hf_status made = make(context);
+  conn_lock(conn);
+  collect(pipeline, 0);
+  hf_status status = outcome(pipeline);
+  unlink_open(pipeline);
+  unlink_and_free(pipeline);
+  conn_unlock(conn);
+  return status == HF_OK ? made : status;
 }
 
 hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx) {

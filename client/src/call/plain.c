@@ -13,7 +13,7 @@
 static bool may_wait(const struct request *request) {
   uint32_t operation = request->envelope.operation;
   return request->wait_ms != 0 ||
-         (operation >= OPERATION(VALUE_GET) && operation <= OPERATION(ARRAY_ADD));
+         (operation >= OPERATION(VALUE_GET) && operation <= OPERATION(ARRAY_WRITE));
 }
 
 /* What the call needs in the window, beside whatever else is there. */

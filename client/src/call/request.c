@@ -3,7 +3,7 @@
 void request_of_conn(struct request *request, hf_conn *conn, uint32_t operation) {
   request->conn = conn;
   request->envelope = (struct envelope){.timeout_ms = -1, .operation = operation};
-  request->result = (struct result){reply_discard, NULL, NULL};
+  request->result = (struct result){.decode = reply_discard};
   request->wait_ms = 0;
   request->is_now = false;
   request->needs_reply = false;
@@ -27,12 +27,12 @@ void request_wait(struct request *request, int64_t timeout_ms) {
 }
 
 void request_result(struct request *request, result_decode decode, void *first, void *second) {
-  request->result = (struct result){decode, first, second};
+  request->result = (struct result){decode, first, second, 0};
   request->needs_reply = first != NULL || second != NULL;
 }
 
 void request_ask(struct request *request, result_decode decode, void *first, void *second) {
-  request->result = (struct result){decode, first, second};
+  request->result = (struct result){decode, first, second, 0};
   request->needs_reply = true;
 }
 

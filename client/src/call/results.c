@@ -196,7 +196,7 @@ hf_reason result_count(hf_conn *conn, const Holdfast__Response *reply,
 
 hf_reason result_size(hf_conn *conn, const Holdfast__Response *reply, const struct result *result) {
   uint64_t count = 0;
-  const struct result counted = {result_count, &count, NULL};
+  const struct result counted = {result_count, &count, NULL, 0};
   hf_reason reason = result_count(conn, reply, &counted);
   if (reason == HF_REASON_NONE && result->first != NULL) {
     *(size_t *)result->first = (size_t)count;
@@ -219,6 +219,20 @@ hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
   }
   if (result->first != NULL) {
     *(bool *)result->first = reply->exchange->swapped;
+  }
+  return HF_REASON_NONE;
+}
+
+hf_reason result_bytes(hf_conn *conn, const Holdfast__Response *reply,
+                       const struct result *result) {
+  (void)conn;
+  if (!has(reply, HOLDFAST__RESPONSE__RESULT_VALUE) ||
+      reply->value->kind_case != HOLDFAST__VALUE__KIND_BYTES ||
+      reply->value->bytes.len != result->size) {
+    return HF_REASON_BAD_REPLY;
+  }
+  if (result->size > 0) {
+    memcpy(result->first, reply->value->bytes.data, result->size);
   }
   return HF_REASON_NONE;
 }

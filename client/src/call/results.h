@@ -35,6 +35,8 @@ hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
 /* first: uint64_t * index, second: bool * acts */
 hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
                          const struct result *result);
+/* first: as many bytes as result.size */
+hf_reason result_bytes(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* first: struct hf_grant * */
 hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 

@@ -17,6 +17,7 @@ typedef hf_reason (*result_decode)(hf_conn *conn, const Holdfast__Response *repl
 struct result {
   result_decode decode;
   void *first, *second;
+  size_t size; /* bytes at *first, where the decoder can't know */
 };
 
 /* A call under way. Filled by the poll leader. */

@@ -93,7 +93,7 @@ static hf_reason take_place(hf_conn *conn, const Holdfast__Response *reply,
 hf_status mapped_cell_ask(hf_object *object) {
   struct request request;
   Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
-  arm.map = true;
+  arm.map = segments_are_wanted(object->conn);
   request_of(&request, object, OPERATION(OBJECT_INFO));
   request_ask(&request, take_place, object, NULL);
   hf_status status = call_now(&request, &arm.base);
@@ -122,6 +122,18 @@ bool mapped_cell_knows_count(hf_object *object) {
     knows = __atomic_load_n(&object->mapped.knows_count, __ATOMIC_ACQUIRE);
   }
   return knows;
+}
+
+hf_status mapped_cell_type(hf_object *object, const struct cell_type **type) {
+  if (!__atomic_load_n(&object->mapped.knows_count, __ATOMIC_ACQUIRE)) {
+    hf_status status = mapped_cell_has_mode(object) ? error_reason(HF_REASON_ALREADY_OPEN)
+                                                    : mapped_cell_ask(object);
+    if (status != HF_OK) {
+      return status;
+    }
+  }
+  *type = object->mapped.type;
+  return *type != NULL ? HF_OK : error_reason(HF_REASON_BAD_REPLY);
 }
 
 void mapped_cell_become_child(hf_object *object) {

@@ -40,6 +40,9 @@ hf_status mapped_cell_ask(hf_object *object);
 void *mapped_cell_elements(hf_object *object);
 /* Whether mapped.count, which never changes, is known: from opening, or asked for with the place. */
 bool mapped_cell_knows_count(hf_object *object);
+/* The type of the elements, which never changes: known from opening, or asked for, unless a call mode
+ * is open. HF_OK | FAILED_PRECONDITION ALREADY_OPEN | an error of asking; the thread's last one */
+hf_status mapped_cell_type(hf_object *object, const struct cell_type **type);
 /* Whether the thread has a call mode open on the object's connection. */
 bool mapped_cell_has_mode(const hf_object *object);
 void mapped_cell_become_child(hf_object *object);

@@ -1,4 +1,5 @@
 #include "proto/cell.h"
+#include "proto/limits.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
@@ -120,6 +121,52 @@ hf_reason handle_array_set_slice(struct call *call) {
   reason = store_range(cells, range, values);
   call_free_values(values, message->n_items);
   return reason;
+}
+
+/* Whether the array has so many elements from there on, and they may be copied in one go. */
+static hf_reason check_range(const struct cells *cells, uint64_t start, uint64_t count) {
+  if (start > cells->count || count > cells->count - start) {
+    return HF_REASON_BAD_INDEX;
+  }
+  return count * cell_element_bytes(cells->typecode) > HF_ARRAY_PART_BYTES_MAX
+             ? HF_REASON_REQUEST_TOO_BIG
+             : HF_REASON_NONE;
+}
+
+hf_reason handle_array_read(struct call *call) {
+  const Holdfast__ArrayRead *message = call->message->array_read;
+  const struct cells *cells = &call->object->cells;
+  struct value bytes;
+  uint8_t *room;
+  hf_reason reason = call_pass_lock(call);
+  if (reason || (reason = check_range(cells, message->start, message->count))) {
+    return reason;
+  }
+  size_t len = message->count * cell_element_bytes(cells->typecode);
+  if (!value_bytes_to_fill(len, &bytes, &room)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  cell_read_range(cell_type_of(cells->typecode), cells->elements, message->start, message->count,
+                  room);
+  call_answer_value(call, bytes);
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_array_write(struct call *call) {
+  const Holdfast__ArrayWrite *message = call->message->array_write;
+  struct cells *cells = &call->object->cells;
+  size_t element_bytes = cell_element_bytes(cells->typecode);
+  size_t count = message->elements.len / element_bytes;
+  hf_reason reason = call_pass_lock(call);
+  if (reason || (reason = check_range(cells, message->start, count))) {
+    return reason;
+  }
+  if (message->elements.len % element_bytes) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
+  cell_write_range(cell_type_of(cells->typecode), cells->elements, message->start, count,
+                   message->elements.data);
+  return HF_REASON_NONE;
 }
 
 /* ---- the kinds */
