@@ -4,8 +4,10 @@
 
 #define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
 /* Slots of the former table that are visited with each change: all are, long before the new one is
- * full. Of the insertions that fit, a growing table needs a 48th for that, a trimmed one a 16th. */
+ * full. Of the insertions that fit, a growing table needs a 48th for that, a trimmed one an eighth. */
 #define MOVED_AT_ONCE 64
+/* Slots that a walk looks at in each of two tables before it looks on in the other. */
+#define WALKED_AT_ONCE 8
 
 struct table {
   struct map64_slot *slots;
@@ -20,17 +22,27 @@ static struct table former_of(const struct map64 *map) {
   return (struct table){map->former, map->former_capacity};
 }
 
-static size_t home_of(const struct map64 *map, struct table table, uint64_t key) {
+/* Each key has another; 0 has 0. */
+static uint64_t hash_of(const struct map64 *map, uint64_t key) {
   if (map->secret) {
-    key ^= map->secret;
     key = (key ^ key >> 32) * (map->secret | 1);
     key ^= key >> 29;
   }
-  return (size_t)((key * MULTIPLIER) >> 32) & (table.capacity - 1);
+  return key * MULTIPLIER;
+}
+
+/* The upper bits of the hash. */
+static size_t home_of(struct table table, uint64_t hash) {
+  return (size_t)(hash >> (__builtin_clzll(table.capacity) + 1));
 }
 
 static size_t next_of(struct table table, size_t idx) {
   return (idx + 1) & (table.capacity - 1);
+}
+
+/* How far a slot is from the home of what is in it. */
+static size_t distance_of(struct table table, size_t idx, uint64_t hash) {
+  return (idx - home_of(table, hash)) & (table.capacity - 1);
 }
 
 void map64_deinit(struct map64 *map) {
@@ -39,13 +51,32 @@ void map64_deinit(struct map64 *map) {
   *map = (struct map64){.secret = map->secret};
 }
 
-/* The slot of the key, or the free one where it belongs. */
+/* The slot of the key, or the free one behind those where it would be. */
 static struct map64_slot *find_slot(const struct map64 *map, struct table table, uint64_t key) {
-  size_t idx = home_of(map, table, key);
+  size_t idx = home_of(table, hash_of(map, key));
   while (table.slots[idx].key != key && table.slots[idx].key != 0) {
     idx = next_of(table, idx);
   }
   return &table.slots[idx];
+}
+
+/* Puts a key that is not there where its hash belongs: those behind it move up by one. */
+static void insert(const struct map64 *map, struct table table, struct map64_slot slot) {
+  uint64_t hash = hash_of(map, slot.key);
+  size_t idx = home_of(table, hash), distance = 0;
+  for (; table.slots[idx].key; idx = next_of(table, idx), distance++) {
+    uint64_t other = hash_of(map, table.slots[idx].key);
+    size_t other_distance = distance_of(table, idx, other);
+    if (other_distance < distance || (other_distance == distance && other > hash)) {
+      break;
+    }
+  }
+  while (slot.key) {
+    struct map64_slot moved = table.slots[idx];
+    table.slots[idx] = slot;
+    slot = moved;
+    idx = next_of(table, idx);
+  }
 }
 
 /* The slot that has the key; NULL: none. */
@@ -78,7 +109,7 @@ static void move_on(struct map64 *map, size_t count) {
     struct map64_slot *slot = &former.slots[map->former_next];
     is_row = slot->key != 0;
     if (is_row) {
-      *find_slot(map, current_of(map), slot->key) = *slot;
+      insert(map, current_of(map), *slot);
       *slot = (struct map64_slot){0};
     }
     map->former_next = next_of(former, map->former_next);
@@ -124,7 +155,7 @@ void map64_trim(struct map64 *map) {
     return;
   }
   size_t capacity = MAP64_CAPACITY_MIN;
-  while (capacity < map->count * 4) {
+  while (capacity < map->count * 2) {
     capacity *= 2;
   }
   (void)resize(map, capacity); /* without memory it stays as large as it is */
@@ -132,7 +163,8 @@ void map64_trim(struct map64 *map) {
 
 /* ---- changes */
 
-bool map64_grows_next(const struct map64 *map) {
+/* Whether a key that is not there makes the table twice as large. */
+static bool grows_next(const struct map64 *map) {
   return (map->count + 1) * 4 > map->capacity * 3;
 }
 
@@ -143,10 +175,10 @@ bool map64_set(struct map64 *map, uint64_t key, void *value) {
     slot->value = value;
     return true;
   }
-  if (map64_grows_next(map) && !grow(map)) {
+  if (grows_next(map) && !grow(map)) {
     return false;
   }
-  *find_slot(map, current_of(map), key) = (struct map64_slot){key, value};
+  insert(map, current_of(map), (struct map64_slot){key, value});
   map->count++;
   if (map->former) {
     move_on(map, MOVED_AT_ONCE);
@@ -154,15 +186,13 @@ bool map64_set(struct map64 *map, uint64_t key, void *value) {
   return true;
 }
 
-static void empty_slot(struct map64 *map, struct table table, struct map64_slot *slot) {
-  size_t hole = (size_t)(slot - table.slots);
-  for (size_t idx = next_of(table, hole); table.slots[idx].key; idx = next_of(table, idx)) {
-    size_t home = home_of(map, table, table.slots[idx].key);
-    /* May move into the hole only what the probe from its home would still find there. */
-    if (((idx - home) & (table.capacity - 1)) >= ((idx - hole) & (table.capacity - 1))) {
-      table.slots[hole] = table.slots[idx];
-      hole = idx;
-    }
+/* Those behind it move back by one, as far as they are not at home. */
+static void empty_slot(const struct map64 *map, struct table table, struct map64_slot *slot) {
+  size_t hole = (size_t)(slot - table.slots), idx = next_of(table, hole);
+  while (table.slots[idx].key && distance_of(table, idx, hash_of(map, table.slots[idx].key)) > 0) {
+    table.slots[hole] = table.slots[idx];
+    hole = idx;
+    idx = next_of(table, idx);
   }
   table.slots[hole] = (struct map64_slot){0};
 }
@@ -182,16 +212,67 @@ void *map64_remove(struct map64 *map, uint64_t key) {
   return value;
 }
 
-bool map64_next(const struct map64 *map, size_t *position, uint64_t *key, void **value) {
-  while (*position < map64_slots(map)) {
-    size_t idx = (*position)++;
-    const struct map64_slot *slot =
-        idx < map->capacity ? &map->slots[idx] : &map->former[idx - map->capacity];
-    if (slot->key) {
-      *key = slot->key;
-      *value = slot->value;
-      return true;
+/* ---- walking */
+
+/* The first beyond that hash; NULL: there is none up to the limit. A row that goes on at the table's
+ * beginning comes last. */
+static const struct map64_slot *beyond(const struct map64 *map, struct table table, uint64_t hash,
+                                       uint64_t limit) {
+  size_t end = home_of(table, limit);
+  for (size_t idx = home_of(table, hash); idx < table.capacity; idx++) {
+    const struct map64_slot *slot = &table.slots[idx];
+    uint64_t other = slot->key ? hash_of(map, slot->key) : 0;
+    if (other > hash && home_of(table, other) <= idx) {
+      return slot;
+    }
+    if (idx >= end && !slot->key && limit != UINT64_MAX) {
+      return NULL;
     }
   }
-  return false;
+  for (size_t idx = 0; table.slots[idx].key; idx++) {
+    uint64_t other = hash_of(map, table.slots[idx].key);
+    if (home_of(table, other) <= idx) {
+      break;
+    }
+    if (other > hash) {
+      return &table.slots[idx];
+    }
+  }
+  return NULL;
+}
+
+/* The first in both tables. Looked for in a few slots of each at a time: one of them may be empty far
+ * and wide, because all has moved, or nothing has yet. */
+static const struct map64_slot *beyond_in_both(const struct map64 *map, uint64_t hash) {
+  struct table current = current_of(map), former = former_of(map);
+  size_t larger = current.capacity > former.capacity ? current.capacity : former.capacity;
+  uint64_t window = UINT64_MAX / larger * WALKED_AT_ONCE;
+  for (;;) {
+    uint64_t limit = hash > UINT64_MAX - window ? UINT64_MAX : hash + window;
+    const struct map64_slot *one = beyond(map, current, hash, limit);
+    const struct map64_slot *other = beyond(map, former, hash, limit);
+    if (one && other) {
+      return hash_of(map, one->key) < hash_of(map, other->key) ? one : other;
+    }
+    const struct map64_slot *found = one ? one : other;
+    if (limit == UINT64_MAX || (found && hash_of(map, found->key) <= limit)) {
+      return found;
+    }
+    hash = limit; /* up to there is nothing */
+  }
+}
+
+bool map64_next(const struct map64 *map, uint64_t *position, uint64_t *key, void **value) {
+  const struct map64_slot *slot = NULL;
+  if (map->former) {
+    slot = beyond_in_both(map, *position);
+  } else if (map->count > 0) {
+    slot = beyond(map, current_of(map), *position, UINT64_MAX);
+  }
+  if (slot) {
+    *position = hash_of(map, slot->key);
+    *key = slot->key;
+    *value = slot->value;
+  }
+  return slot != NULL;
 }

@@ -1,6 +1,9 @@
 /* A hash map from non-zero 64-bit numbers to pointers: ids to objects, sequences to replies.
  *
- * source  open addressing with linear probing; deletion shifts back, so there are no tombstones
+ * source  open addressing with linear probing, each table sorted by hash (Robin Hood hashing; Celis,
+ *         Larson, Munro 1985); deletion shifts back, so there are no tombstones
+ * order   A walk goes by the hash of the key. Where the same keys are, it meets them in the same order,
+ *         whatever capacity the tables have and whatever was there before.
  * cost    O(1), also while it grows or is trimmed: a table of more than MAP64_AT_ONCE slots is moved
  *         to another step by step, with each change
  *
@@ -44,21 +47,22 @@ void map64_deinit(struct map64 *map);
 static inline size_t map64_table_bytes(size_t capacity) {
   return capacity ? chunk_bytes(capacity * sizeof(struct map64_slot)) : 0;
 }
-/* Of both tables: when these change, map64_bytes does. */
-static inline size_t map64_slots(const struct map64 *map) {
-  return map->capacity + map->former_capacity;
-}
 /* Bytes of memory its tables take. */
 static inline size_t map64_bytes(const struct map64 *map) {
   return map64_table_bytes(map->capacity) + map64_table_bytes(map->former_capacity);
 }
-/* Whether map64_trim gives memory back: an eighth full is far enough from growing that the table does
+/* What it counts for: by its keys alone, so that the same content counts the same. An entry takes 64
+ * bytes at most, when a trimmed table is about to be trimmed again, or one that has just grown is
+ * still being left: a quarter more than it counts for. */
+#define MAP64_ENTRY_BYTES 52
+static inline size_t map64_counted_bytes(const struct map64 *map) {
+  return map->count ? 64 + map->count * MAP64_ENTRY_BYTES : 0;
+}
+/* Whether map64_trim gives memory back: a quarter full is far enough from growing that the table does
  * not go to and fro. */
 static inline bool map64_is_sparse(const struct map64 *map) {
-  return map->capacity > MAP64_CAPACITY_MIN && map->count * 8 <= map->capacity;
+  return map->capacity > MAP64_CAPACITY_MIN && map->count * 4 <= map->capacity;
 }
-/* Whether a key that is not there makes the table twice as large. */
-bool map64_grows_next(const struct map64 *map);
 /* NULL when there is none. */
 void *map64_get(const struct map64 *map, uint64_t key);
 /* Sets or replaces. false: out of memory, the map is as it was. */
@@ -68,7 +72,7 @@ void *map64_remove(struct map64 *map, uint64_t key);
 /* Gives memory back when most of the table is empty. Apart from map64_remove, after which the same
  * key can be set without memory. */
 void map64_trim(struct map64 *map);
-/* Walks in no particular order: begin with *position = 0. The map may not change meanwhile. */
-bool map64_next(const struct map64 *map, size_t *position, uint64_t *key, void **value);
+/* Walks by hash: begin with *position = 0. The map may change meanwhile: what stays is met once. */
+bool map64_next(const struct map64 *map, uint64_t *position, uint64_t *key, void **value);
 
 #endif

@@ -71,6 +71,16 @@ bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_
   return true;
 }
 
+/* Without memory for a smaller one it stays. */
+static void shrink(struct timers *timers) {
+  if (timers->capacity > CAPACITY_MIN && timers->count * 4 <= timers->capacity) {
+    size_t capacity = timers->capacity / 2;
+    struct timer **heap = realloc(timers->heap, capacity * sizeof *heap);
+    timers->heap = heap ? heap : timers->heap;
+    timers->capacity = heap ? capacity : timers->capacity;
+  }
+}
+
 void timers_stop(struct timers *timers, struct timer *timer) {
   if (timer->position == 0) {
     return;
@@ -78,6 +88,7 @@ void timers_stop(struct timers *timers, struct timer *timer) {
   size_t idx = timer->position - 1;
   timer->position = 0;
   struct timer *last = timers->heap[--timers->count];
+  shrink(timers);
   if (last == timer) {
     return;
   }

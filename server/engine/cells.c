@@ -153,8 +153,7 @@ static bool process_has(const struct engine *engine, uint64_t process, uint64_t 
 /* A process that still lives, whose session was lost or had to make room, may not know: its threads
  * lock and unlock as before. */
 static void forget_gone_strays(struct engine *engine) {
-  size_t position = 0;
-  uint64_t process;
+  uint64_t position = 0, process;
   void *unused;
   while (map64_next(&engine->strays, &position, &process, &unused)) {
     if (!process_has(engine, process, process)) {
@@ -177,8 +176,7 @@ void core_note_stray(struct engine *engine, const struct session *session) {
 }
 
 static bool is_strays(const struct engine *engine, uint32_t thread) {
-  size_t position = 0;
-  uint64_t process;
+  uint64_t position = 0, process;
   void *unused;
   while (map64_next(&engine->strays, &position, &process, &unused)) {
     if (process_has(engine, process, thread)) {
@@ -197,8 +195,7 @@ static bool has_thread(const struct engine *engine, const struct session *sessio
 
 static bool is_held_by_any(const struct engine *engine, struct object *object, uint32_t thread) {
   struct cells *cells = &object->cells;
-  size_t position = 0;
-  uint64_t serial;
+  uint64_t position = 0, serial;
   void *session;
   if (has_thread(engine, map64_get(&engine->sessions, cells->holder), object, thread)) {
     return true;
@@ -395,8 +392,7 @@ void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *obj
 }
 
 void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session *session) {
-  size_t position = 0;
-  uint64_t id;
+  uint64_t position = 0, id;
   void *share;
   while (map64_next(&session->cells, &position, &id, &share)) {
     struct object *object = registry_find(&engine->registry, id);

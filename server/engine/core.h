@@ -107,11 +107,10 @@ static inline bool core_has_room(const struct engine *engine, size_t more_bytes)
   return memory_has_room(&engine->memory, more_bytes);
 }
 
-/* Whether a table of a session may take one entry more: memory is not full, or the table need not
- * grow, or is small. */
+/* Whether a table of a session may take one entry more: memory is not full, or the table is small. */
 static inline bool core_may_note(const struct engine *engine, const struct map64 *table) {
-  return !map64_grows_next(table) || map64_bytes(table) < HF_SMALL_TABLE_BYTES ||
-         core_has_room(engine, 2 * map64_bytes(table));
+  return map64_counted_bytes(table) < HF_SMALL_TABLE_BYTES ||
+         core_has_room(engine, MAP64_ENTRY_BYTES);
 }
 
 static inline struct peer *core_peer(const struct engine *engine, uint64_t id) {

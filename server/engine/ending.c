@@ -65,7 +65,7 @@ static void leave_barrier(struct engine *engine, struct session *session, uint64
   struct object *object = registry_find(&engine->registry, id);
   (void)unused;
   if (object && object->barrier.actor_serial == session->serial) {
-    object->barrier.actor_serial = 0; /* it takes itself out of nothing: the map goes anyway */
+    object->barrier.actor_serial = 0; /* it is out of the map already */
     core_end_round(engine, object, STEP_BROKEN);
   }
 }
@@ -106,8 +106,9 @@ static void release_share(struct engine *engine, struct session *session, uint64
 
 /* ---- phases */
 
-/* For each in the map. true: that is all of them. */
-static bool each(struct engine *engine, struct session *session, const struct map64 *map,
+/* Takes each out of the map, in the map's order, which depends on nothing but what is in it. true: that
+ * is all of them. */
+static bool each(struct engine *engine, struct session *session, struct map64 *map,
                  void (*act)(struct engine *engine, struct session *session, uint64_t id,
                              void *item)) {
   uint64_t id;
@@ -117,6 +118,7 @@ static bool each(struct engine *engine, struct session *session, const struct ma
       return true;
     }
     core_spend(engine, STEPS_OF_REFERENCE);
+    session_remove(session, map, id);
     act(engine, session, id, item);
   }
   return false;
@@ -155,11 +157,6 @@ static bool run_phases(struct engine *engine, struct session *session) {
     if (!run_phase(engine, session)) {
       return false;
     }
-    if (session->end_phase == END_REPLIES) {
-      map64_deinit(&session->window);
-    } else if (session->end_phase == END_CELLS) {
-      map64_deinit(&session->cells);
-    }
     session->end_phase++;
     session->end_position = 0;
   }
@@ -181,11 +178,6 @@ static void end_waits(struct engine *engine, uint64_t now_ns, struct session *se
     core_spend(engine, STEPS_OF_RUN);
     core_end_wait(engine, now_ns, waiter, HF_REASON_SESSION_ENDED);
   }
-}
-
-static void free_session(struct engine *engine, struct session *session) {
-  session_refund(session, &engine->memory);
-  session_free(session);
 }
 
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean) {
@@ -211,7 +203,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   core_forget_queue(engine, &session->flushers);
   core_forget_process(engine, session);
   if (is_over) {
-    free_session(engine, session);
+    session_free(session);
   } else {
     TAILQ_INSERT_TAIL(&engine->ending, session, lost_link);
   }
@@ -221,7 +213,7 @@ void core_go_on_ending(struct engine *engine) {
   struct session *session = TAILQ_FIRST(&engine->ending);
   TAILQ_REMOVE(&engine->ending, session, lost_link);
   if (run_phases(engine, session)) {
-    free_session(engine, session);
+    session_free(session);
   } else {
     TAILQ_INSERT_TAIL(&engine->ending, session, lost_link);
   }

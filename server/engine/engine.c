@@ -52,8 +52,7 @@ static void drop_waiters(struct engine *engine, struct waiter_list *waiters) {
 
 /* Before anything is freed: a wait that ends is felt by timers, objects and sessions. */
 static void drop_all_waiters(struct engine *engine) {
-  size_t position = 0;
-  uint64_t id;
+  uint64_t position = 0, id;
   void *item;
   while (map64_next(&engine->sessions, &position, &id, &item)) {
     drop_waiters(engine, &((struct session *)item)->waiters);
@@ -65,8 +64,7 @@ static void drop_all_waiters(struct engine *engine) {
 }
 
 static void free_connections(struct engine *engine) {
-  size_t position = 0;
-  uint64_t id;
+  uint64_t position = 0, id;
   void *peer;
   while (map64_next(&engine->peers, &position, &id, &peer)) {
     address_release(&engine->addresses, ((struct peer *)peer)->address);
@@ -77,8 +75,7 @@ static void free_connections(struct engine *engine) {
 }
 
 static void free_sessions(struct engine *engine) {
-  size_t position = 0;
-  uint64_t serial;
+  uint64_t position = 0, serial;
   void *item;
   while (map64_next(&engine->sessions, &position, &serial, &item)) {
     struct session *session = item;
@@ -417,8 +414,7 @@ void engine_apply(struct engine *engine, uint64_t now_ns, struct engine_request 
   } else {
     const Holdfast__Request *message = request->message;
     if (session) {
-      session_acknowledge(session, &engine->memory, message->acked, message->acked_also,
-                          message->n_acked_also);
+      session_acknowledge(session, message->acked, message->acked_also, message->n_acked_also);
     }
     apply_call(engine, now_ns, request, session);
   }
@@ -443,8 +439,7 @@ void engine_set_door(struct engine *engine, const char *path) {
 }
 
 void engine_drain(struct engine *engine) {
-  size_t position = 0;
-  uint64_t id;
+  uint64_t position = 0, id;
   void *item;
   struct waiter *waiter;
   engine->draining = true;

@@ -20,9 +20,6 @@
 
 #include <string.h>
 
-/* What a copied entry of a map costs, bytes, with the map's free places. */
-#define INHERITED_BYTES 32
-
 static hf_reason check_room(struct engine *engine, const struct session *parent) {
   size_t count = parent->holds.count + parent->ends.count;
   if (engine->sessions.count >= HF_SESSIONS_MAX || parent->forked_count >= HF_FORKED_SESSIONS_MAX) {
@@ -31,15 +28,14 @@ static hf_reason check_room(struct engine *engine, const struct session *parent)
   if (parent->address->sessions >= HF_SESSIONS_OF_ADDRESS_MAX) {
     return HF_REASON_SESSIONS_FULL;
   }
-  bool fits =
-      count <= HF_INHERITED_MAX && core_has_room(engine, sizeof *parent + count * INHERITED_BYTES);
+  bool fits = count <= HF_INHERITED_MAX &&
+              core_has_room(engine, sizeof *parent + count * MAP64_ENTRY_BYTES);
   return fits ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
 }
 
 static bool inherit_references(struct engine *engine, const struct session *parent,
                                struct session *child) {
-  size_t position = 0;
-  uint64_t id;
+  uint64_t position = 0, id;
   void *count;
   while (map64_next(&parent->holds, &position, &id, &count)) {
     struct object *object = registry_find(&engine->registry, id);
@@ -55,8 +51,7 @@ static bool inherit_references(struct engine *engine, const struct session *pare
 
 static bool inherit_pipes(struct engine *engine, const struct session *parent,
                           struct session *child) {
-  size_t position = 0;
-  uint64_t id;
+  uint64_t position = 0, id;
   void *bits;
   while (map64_next(&parent->ends, &position, &id, &bits)) {
     struct object *object = registry_find(&engine->registry, id);
@@ -80,7 +75,7 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
   if (serial == 0 || map64_get(&engine->sessions, serial)) {
     return HF_REASON_BAD_SESSION;
   }
-  struct session *child = session_new(id.data, parent->grace_ms, parent->client);
+  struct session *child = session_new(id.data, parent->grace_ms, parent->client, &engine->memory);
   if (!child) {
     return HF_REASON_NO_MEMORY;
   }
@@ -103,7 +98,6 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
     core_end_session(engine, 0, child, true);
     return HF_REASON_NO_MEMORY;
   }
-  session_account(child, &engine->memory);
   return HF_REASON_NONE;
 }
 

@@ -1,16 +1,17 @@
 /* Memory that peers can make grow, counted by what it is used for; --memory-max bounds the sum.
  *
  * layer   engine
- * units   bytes as malloc takes them from the machine (proto/base/chunk.h); shared memory in places
+ * units   bytes that things count for: functions of the state alone, at least four fifths of what
+ *         malloc takes from the machine for them (proto/base/chunk.h); shared memory in places
  * threads under the engine's lock
  *
  *   use         charged                                 refunded
- *   containers  object created, a dict's table grown    shrunk, deleted
+ *   containers  object created, entry or item added     removed, deleted
  *   values      value stored                            removed, or its object deleted
  *   shared      place in a segment taken                its last holder lets go, deleted or not
  *   index       id or name entered                      removed
- *   references  a session's table of them grows         shrinks, or the session ends
- *   sessions    session opened, its other tables grow   shrink, or the session ends
+ *   references  reference of a session entered          removed, or the session ends
+ *   sessions    session opened, entry of its others     removed, or the session ends
  *   waiters     request parks                           its wait ends
  *   windows     reply kept                              acknowledged, or the session ends
  *   scratch     before work that needs it begins        when the work is done

@@ -127,8 +127,7 @@ void object_free(struct object *object) {
 }
 
 void registry_deinit(struct registry *registry) {
-  size_t position = 0;
-  uint64_t id;
+  uint64_t position = 0, id;
   void *object;
   while (map64_next(&registry->by_id, &position, &id, &object)) {
     object_free(object);
@@ -153,9 +152,13 @@ struct object *registry_find_name(const struct registry *registry, struct bytes 
   return found ? registry_find(registry, (uint64_t)id.integer) : NULL;
 }
 
+/* What a name counts for beside its text, whatever names there were before: so much does an entry of
+ * a dict take that has lost half of what it had. */
+#define NAME_BYTES 96
+
 static void account_index(struct registry *registry) {
-  size_t bytes = registry->by_id.count ? map64_bytes(&registry->by_id) : 0;
-  bytes += dict_len(registry->by_name) ? dict_memory_bytes(registry->by_name) : 0;
+  size_t bytes = map64_counted_bytes(&registry->by_id);
+  bytes += dict_len(registry->by_name) * NAME_BYTES + dict_values_bytes(registry->by_name);
   memory_recharge(registry->memory, MEMORY_INDEX, &registry->index_bytes, bytes);
 }
 

@@ -88,7 +88,7 @@ static void keep_answer(struct call *call) {
   reply_each_reference(reply, hold_for_session, &context);
   if (reply->sequence &&
       reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
-    session_acknowledge(call->session, &call->engine->memory, 0, &reply->sequence, 1);
+    session_acknowledge(call->session, 0, &reply->sequence, 1);
   }
 }
 
@@ -134,8 +134,8 @@ static void conclude(struct call *call, hf_reason reason) {
 /* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
 static void finish(struct call *call, hf_reason reason) {
   conclude(call, reason);
-  if (call->session) {
-    session_account(call->session, &call->engine->memory);
+  if (call->session && call->session->has_sparse_tables) {
+    session_trim(call->session);
   }
 }
 

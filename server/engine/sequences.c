@@ -44,10 +44,23 @@ static bool grow(struct sequences *sequences) {
   return ranges != NULL;
 }
 
+/* Without memory for a smaller one it stays. */
+static void shrink(struct sequences *sequences) {
+  if (sequences->count == 0) {
+    sequences_deinit(sequences);
+  } else if (sequences->capacity > CAPACITY_FIRST && sequences->count * 4 <= sequences->capacity) {
+    size_t capacity = sequences->capacity / 2;
+    struct sequence_range *ranges = realloc(sequences->ranges, capacity * sizeof *ranges);
+    sequences->ranges = ranges ? ranges : sequences->ranges;
+    sequences->capacity = ranges ? capacity : sequences->capacity;
+  }
+}
+
 static void remove_ranges(struct sequences *sequences, size_t idx, size_t count) {
   struct sequence_range *at = &sequences->ranges[idx];
   memmove(at, at + count, (sequences->count - idx - count) * sizeof *at);
   sequences->count -= count;
+  shrink(sequences);
 }
 
 static bool insert_range(struct sequences *sequences, size_t idx, uint64_t sequence) {
@@ -98,5 +111,5 @@ void sequences_remove_up_to(struct sequences *sequences, uint64_t last) {
 }
 
 size_t sequences_memory_bytes(const struct sequences *sequences) {
-  return sequences->capacity * sizeof *sequences->ranges;
+  return sequences->count * 3 * sizeof *sequences->ranges;
 }

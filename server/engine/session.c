@@ -5,19 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FAILURES_BYTES chunk_bytes(HF_FAILURES_MAX * sizeof(struct reply_failure))
+
+static void charge(struct session *session, size_t bytes) {
+  memory_charge(session->memory, MEMORY_SESSIONS, bytes);
+  session->tables_bytes += bytes;
+}
+
+static void refund(struct session *session, size_t bytes) {
+  memory_refund(session->memory, MEMORY_SESSIONS, bytes);
+  session->tables_bytes -= bytes;
+}
+
 struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
-                            struct value client) {
+                            struct value client, struct memory *memory) {
   struct session *session = malloc(sizeof *session);
   if (!session) {
     return NULL;
   }
-  *session =
-      (struct session){.grace_ms = grace_ms,
-                       .client = client,
-                       .fixed_bytes = chunk_bytes(sizeof *session) + value_memory_bytes(client),
-                       .tables_changed = true,
-                       .process = PROCESS_ELSEWHERE,
-                       .timer = {.kind = TIMER_SESSION}};
+  *session = (struct session){.grace_ms = grace_ms,
+                              .client = client,
+                              .memory = memory,
+                              .process = PROCESS_ELSEWHERE,
+                              .timer = {.kind = TIMER_SESSION}};
   memcpy(session->id, id, sizeof session->id);
   memcpy(&session->serial, id, sizeof session->serial);
   TAILQ_INIT(&session->forked);
@@ -25,12 +35,12 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
   TAILQ_INIT(&session->one_way_waiters);
   TAILQ_INIT(&session->reserved);
   wait_queue_init(&session->flushers, true);
+  charge(session, chunk_bytes(sizeof *session) + value_memory_bytes(client));
   return session;
 }
 
 void session_retire_cells(struct session *session) {
-  size_t position = 0;
-  uint64_t object;
+  uint64_t position = 0, object;
   void *share;
   while (map64_next(&session->cells, &position, &object, &share)) {
     cell_share_retire(share);
@@ -39,8 +49,7 @@ void session_retire_cells(struct session *session) {
 }
 
 void session_free(struct session *session) {
-  size_t position = 0;
-  uint64_t sequence;
+  uint64_t position = 0, sequence;
   void *reply, *share;
   while (map64_next(&session->window, &position, &sequence, &reply)) {
     reply_release(reply);
@@ -61,20 +70,43 @@ void session_free(struct session *session) {
   map64_deinit(&session->reservations);
   value_release(session->client);
   free(session->failures);
+  memory_refund(session->memory, MEMORY_SESSIONS, session->tables_bytes);
+  memory_refund(session->memory, MEMORY_REFERENCES, session->references_bytes);
+  memory_refund(session->memory, MEMORY_WINDOWS, session->window_bytes);
   free(session);
 }
 
-static size_t tables_bytes(const struct session *session) {
-  size_t bytes = map64_bytes(&session->window) + map64_bytes(&session->locks) +
-                 map64_bytes(&session->expired) + map64_bytes(&session->permits) +
-                 map64_bytes(&session->acting) + map64_bytes(&session->cells) +
-                 map64_bytes(&session->ends) + map64_bytes(&session->reservations);
-  bytes += session->failures ? chunk_bytes(HF_FAILURES_MAX * sizeof *session->failures) : 0;
-  return session->fixed_bytes + bytes;
+/* ---- tables */
+
+static void recharge(struct session *session, const struct map64 *table, size_t counted_bytes) {
+  size_t bytes = map64_counted_bytes(table);
+  if (bytes == counted_bytes) {
+    return;
+  }
+  bool is_of_references = table == &session->holds;
+  size_t *charged = is_of_references ? &session->references_bytes : &session->tables_bytes;
+  memory_recharge(session->memory, is_of_references ? MEMORY_REFERENCES : MEMORY_SESSIONS, charged,
+                  *charged + bytes - counted_bytes);
+}
+
+bool session_set(struct session *session, struct map64 *table, uint64_t key, void *value) {
+  size_t counted_bytes = map64_counted_bytes(table);
+  bool is_set = map64_set(table, key, value);
+  recharge(session, table, counted_bytes);
+  return is_set;
+}
+
+void *session_remove(struct session *session, struct map64 *table, uint64_t key) {
+  size_t counted_bytes = map64_counted_bytes(table);
+  void *removed = map64_remove(table, key);
+  recharge(session, table, counted_bytes);
+  session->has_sparse_tables |= map64_is_sparse(table);
+  return removed;
 }
 
 /* `window` is small, and used by each call. */
-static void trim_tables(struct session *session) {
+void session_trim(struct session *session) {
+  session->has_sparse_tables = false;
   map64_trim(&session->holds);
   map64_trim(&session->locks);
   map64_trim(&session->expired);
@@ -85,25 +117,12 @@ static void trim_tables(struct session *session) {
   map64_trim(&session->reservations);
 }
 
-void session_recount(struct session *session, struct memory *memory) {
-  session->tables_changed = false;
-  trim_tables(session);
-  memory_recharge(memory, MEMORY_SESSIONS, &session->tables_bytes, tables_bytes(session));
-  memory_recharge(memory, MEMORY_REFERENCES, &session->references_bytes,
-                  map64_bytes(&session->holds));
-}
-
-void session_refund(struct session *session, struct memory *memory) {
-  memory_refund(memory, MEMORY_SESSIONS, session->tables_bytes);
-  memory_refund(memory, MEMORY_REFERENCES, session->references_bytes);
-  memory_refund(memory, MEMORY_WINDOWS, session->window_bytes);
-}
+/* ---- acknowledgements */
 
 static void acknowledge_one(struct session *session, uint64_t sequence) {
-  struct reply *reply = sequence ? map64_remove(&session->window, sequence) : NULL;
-  if (reply && reply->pending) {
-    (void)map64_set(&session->window, sequence, reply); /* there is room: one has just gone */
-  } else if (reply) {
+  struct reply *reply = sequence ? map64_get(&session->window, sequence) : NULL;
+  if (reply && !reply->pending) {
+    session_remove(session, &session->window, sequence);
     session->window_bytes -= reply_memory_bytes(reply);
     reply_release(reply);
   }
@@ -111,13 +130,11 @@ static void acknowledge_one(struct session *session, uint64_t sequence) {
 
 /* When the numbers jump, walking the window is shorter than counting. */
 static void acknowledge_all_up_to(struct session *session, uint64_t acked) {
-  size_t position = 0;
-  uint64_t sequence;
+  uint64_t position = 0, sequence;
   void *reply;
   while (map64_next(&session->window, &position, &sequence, &reply)) {
-    if (sequence <= acked && !((struct reply *)reply)->pending) {
+    if (sequence <= acked) {
       acknowledge_one(session, sequence);
-      position = 0; /* removal moved slots */
     }
   }
 }
@@ -165,11 +182,11 @@ static void acknowledge(struct session *session, uint64_t acked, const uint64_t 
   session->window_bytes += remembered_bytes(session);
 }
 
-void session_acknowledge(struct session *session, struct memory *memory, uint64_t acked,
-                         const uint64_t *also, size_t also_count) {
+void session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
+                         size_t also_count) {
   size_t counted_bytes = session->window_bytes;
   acknowledge(session, acked, also, also_count);
-  memory_recharge(memory, MEMORY_WINDOWS, &counted_bytes, session->window_bytes);
+  memory_recharge(session->memory, MEMORY_WINDOWS, &counted_bytes, session->window_bytes);
 }
 
 struct reply *session_find_reply(const struct session *session, uint64_t sequence) {
@@ -206,14 +223,24 @@ bool session_note_sequence(struct session *session, uint64_t sequence) {
 
 void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply) {
   session->one_way_failed++;
-  if (!session->failures) {
-    session->failures = malloc(HF_FAILURES_MAX * sizeof *session->failures);
-    session->tables_changed = true;
+  if (!session->failures &&
+      (session->failures = malloc(HF_FAILURES_MAX * sizeof *session->failures))) {
+    charge(session, FAILURES_BYTES);
   }
   if (session->failures && session->failures_count < HF_FAILURES_MAX) {
     session->failures[session->failures_count++] =
         (struct reply_failure){sequence, reply->reason, reply->late};
   }
+}
+
+void session_forget_failures(struct session *session) {
+  if (session->failures) {
+    refund(session, FAILURES_BYTES);
+    free(session->failures);
+    session->failures = NULL;
+  }
+  session->one_way_failed = 0;
+  session->failures_count = 0;
 }
 
 uint64_t session_one_way_finished(const struct session *session) {

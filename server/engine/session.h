@@ -79,61 +79,44 @@ struct session {
   struct task_list reserved; /* the same, the oldest first */
   struct waiter_list waiters;
   size_t waiters_count;
+  struct memory *memory;   /* borrowed: the engine's, where it is charged */
   size_t references_bytes; /* of `holds`, as charged */
   size_t tables_bytes;     /* of the session itself and all its other tables, as charged */
-  size_t fixed_bytes;      /* of the session itself and its name */
-  bool tables_changed;     /* some may be larger than charged, or sparse */
+  bool has_sparse_tables;
 
   /* One-way requests, numbered apart. */
   struct waiter_list one_way_waiters; /* those of `waiters` that are numbered, in order */
   uint64_t one_way_received;
   uint64_t one_way_failed; /* since the last flush */
   size_t failures_count;
-  struct reply_failure *failures; /* HF_FAILURES_MAX of them, or NULL */
+  struct reply_failure *failures; /* HF_FAILURES_MAX of them; NULL: there are none */
   struct wait_queue flushers;
 
   /* How far its end has come. */
   unsigned end_phase;
-  size_t end_position;
+  uint64_t end_position;
   bool ends_clean;
 };
 
-/* Unbound; client is taken. NULL: out of memory, nothing taken. */
+/* Unbound, and charged to the memory, which is borrowed; client is taken. NULL: out of memory, nothing
+ * taken. */
 struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
-                            struct value client);
-/* Nobody may wait in it. */
+                            struct value client, struct memory *memory);
+/* Refunds what is charged for it, kept replies too. Nobody may wait in it. */
 void session_free(struct session *session);
-/* session_account() with tables that have changed. */
-void session_recount(struct session *session, struct memory *memory);
-/* Charges what its tables take now. What grows is charged by the end of the request. */
-static inline void session_account(struct session *session, struct memory *memory) {
-  if (session->tables_changed) {
-    session_recount(session, memory);
-  }
-}
-/* As map64_set and map64_remove, of a table of the session's own. */
-static inline bool session_set(struct session *session, struct map64 *table, uint64_t key,
-                               void *value) {
-  size_t slots = map64_slots(table);
-  bool is_set = map64_set(table, key, value);
-  session->tables_changed |= map64_slots(table) != slots;
-  return is_set;
-}
-static inline void *session_remove(struct session *session, struct map64 *table, uint64_t key) {
-  size_t slots = map64_slots(table);
-  void *removed = map64_remove(table, key);
-  session->tables_changed |= map64_slots(table) != slots || map64_is_sparse(table);
-  return removed;
-}
-/* Refunds all that is charged for it, kept replies too, before it is freed. */
-void session_refund(struct session *session, struct memory *memory);
+/* As map64_set and map64_remove, of a table of the session's own: charges what it counts for then. */
+bool session_set(struct session *session, struct map64 *table, uint64_t key, void *value);
+void *session_remove(struct session *session, struct map64 *table, uint64_t key);
+/* Tables that were much larger give memory back: apart from session_remove, after which the same key
+ * can be set without memory. */
+void session_trim(struct session *session);
 /* It ends without its client's knowledge: what that may have mapped is no other cell's from now on. */
 void session_retire_cells(struct session *session);
 
 /* Drops the replies up to `acked`, and those listed. Running operations stay, and replies whose
  * acknowledgement can't be remembered. */
-void session_acknowledge(struct session *session, struct memory *memory, uint64_t acked,
-                         const uint64_t *also, size_t also_count);
+void session_acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
+                         size_t also_count);
 /* A repeated request's reply, borrowed; NULL: the sequence is new. */
 struct reply *session_find_reply(const struct session *session, uint64_t sequence);
 /* Whether a new request fits. HF_REASON_NONE | WINDOW_FULL BAD_SEQUENCE */
@@ -145,6 +128,8 @@ bool session_note_sequence(struct session *session, uint64_t sequence);
 
 /* How a one-way request ended. */
 void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply);
+/* All were told of. */
+void session_forget_failures(struct session *session);
 /* Every one-way request up to the answer is done. */
 uint64_t session_one_way_finished(const struct session *session);
 

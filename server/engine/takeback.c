@@ -81,8 +81,8 @@ static int compare_newest_first(const void *one, const void *other) {
 
 bool core_take_back_unseen(struct engine *engine, struct session *session) {
   struct reply *unseen[UNSEEN_MAX];
-  size_t count = 0, position = 0;
-  uint64_t sequence;
+  size_t count = 0;
+  uint64_t position = 0, sequence;
   void *item;
   while (map64_next(&session->window, &position, &sequence, &item)) {
     struct reply *reply = item;

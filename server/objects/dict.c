@@ -56,8 +56,13 @@ size_t dict_len(const struct dict *dict) {
   return dict->log.live;
 }
 
+/* What an entry counts for in the index, and what an index with few of them takes besides. */
+#define INDEX_ENTRY_BYTES 12
+#define INDEX_BYTES 64
+
 size_t dict_memory_bytes(const struct dict *dict) {
-  return chunk_bytes(sizeof *dict) + dict->log.memory_bytes + dict->index.memory_bytes +
+  size_t len = dict->log.live, index_bytes = len ? INDEX_BYTES + len * INDEX_ENTRY_BYTES : 0;
+  return chunk_bytes(sizeof *dict) + log_counted_bytes(&dict->log) + index_bytes +
          dict->values_bytes;
 }
 

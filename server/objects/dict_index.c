@@ -1,7 +1,5 @@
 #include "server/objects/dict_index.h"
 
-#include "proto/base/chunk.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +8,7 @@
 #define HASH_BITS 32
 #define TAG_SHIFT 9
 /* Neighbours merge when both together fill no more than this; far below what makes them split. */
-#define MERGE_COUNT (INDEX_SLOTS_MAX / 4)
+#define MERGE_COUNT (INDEX_SLOTS_MAX / 2)
 
 /* ---------------------------------------------------------------- segments */
 
@@ -23,20 +21,13 @@ static inline uint32_t *places_of(struct index_segment *segment) {
   return (uint32_t *)(void *)(segment->tags + segment->capacity);
 }
 
-static struct index_segment *new_segment(struct dict_index *index, size_t capacity,
-                                         unsigned depth) {
+static struct index_segment *new_segment(size_t capacity, unsigned depth) {
   struct index_segment *segment = malloc(segment_bytes(capacity));
   if (segment) {
     *segment = (struct index_segment){.capacity = (uint16_t)capacity, .depth = (uint8_t)depth};
     memset(segment->tags, 0, capacity);
-    index->memory_bytes += chunk_bytes(segment_bytes(capacity));
   }
   return segment;
-}
-
-static void free_segment(struct dict_index *index, struct index_segment *segment) {
-  index->memory_bytes -= chunk_bytes(segment_bytes(segment->capacity));
-  free(segment);
 }
 
 static inline uint8_t tag_of(uint32_t hash) {
@@ -129,9 +120,7 @@ static bool double_directory(struct dict_index *index) {
   }
   free(index->directory);
   index->directory = directory;
-  index->memory_bytes -= chunk_bytes(directory_bytes(index->depth));
   index->depth++;
-  index->memory_bytes += chunk_bytes(directory_bytes(index->depth));
   index->deepest_count = 0;
   return true;
 }
@@ -149,9 +138,7 @@ static void halve_directory(struct dict_index *index) {
     }
     free(index->directory);
     index->directory = directory;
-    index->memory_bytes -= chunk_bytes(directory_bytes(index->depth));
     index->depth--;
-    index->memory_bytes += chunk_bytes(directory_bytes(index->depth));
     for (size_t i = 0; i < count; i++) { /* the deepest are those that have one entry only */
       index->deepest_count += count == 1 || directory[i] != directory[i ^ 1];
     }
@@ -169,7 +156,7 @@ void index_deinit(struct dict_index *index) {
   for (size_t i = 0; i < count;) {
     struct index_segment *segment = index->directory[i];
     i += (size_t)1 << (index->depth - segment->depth);
-    free_segment(index, segment);
+    free(segment);
   }
   free(index->directory);
   index_init(index);
@@ -180,13 +167,12 @@ static bool open_index(struct dict_index *index) {
   if (!index->directory) {
     return false;
   }
-  index->directory[0] = new_segment(index, SLOTS_MIN, 0);
+  index->directory[0] = new_segment(SLOTS_MIN, 0);
   if (!index->directory[0]) {
     free(index->directory);
     index->directory = NULL;
     return false;
   }
-  index->memory_bytes += chunk_bytes(directory_bytes(0));
   index->deepest_count = 1;
   return true;
 }
@@ -206,7 +192,7 @@ void index_forget_places(struct dict_index *index) {
 static bool resize_only_segment(struct dict_index *index, const struct dict_log *log,
                                 size_t capacity) {
   struct index_segment *old = index->directory[0];
-  struct index_segment *segment = new_segment(index, capacity, 0);
+  struct index_segment *segment = new_segment(capacity, 0);
   if (!segment) {
     return false;
   }
@@ -215,7 +201,7 @@ static bool resize_only_segment(struct dict_index *index, const struct dict_log 
   for (size_t i = 0; i < contents.count; i++) {
     put(segment, contents.hashes[i], contents.places[i]);
   }
-  free_segment(index, old);
+  free(old);
   index->directory[0] = segment;
   return true;
 }
@@ -226,7 +212,7 @@ static bool split(struct dict_index *index, const struct dict_log *log, uint32_t
   if (low->depth == index->depth && !double_directory(index)) {
     return false;
   }
-  struct index_segment *high = new_segment(index, INDEX_SLOTS_MAX, low->depth + 1u);
+  struct index_segment *high = new_segment(INDEX_SLOTS_MAX, low->depth + 1u);
   if (!high) {
     return false;
   }
@@ -267,12 +253,17 @@ bool index_reserve(struct dict_index *index, const struct dict_log *log, uint32_
 /* Joins the segment of a hash with the one that differs in its last bit, where both together are
  * sparse. false: they stay apart. */
 static bool merge(struct dict_index *index, const struct dict_log *log, uint32_t hash) {
-  struct index_segment *segment = segment_of(index, hash);
-  if (segment->depth == 0 || segment->count > MERGE_COUNT / 2) {
-    return false;
-  }
-  uint32_t bit = UINT32_C(1) << (HASH_BITS - segment->depth);
-  struct index_segment *other = segment_of(index, hash ^ bit);
+  struct index_segment *segment, *other;
+  uint32_t bit = 0;
+  do { /* the other may be split itself: then its parts join first */
+    hash ^= bit;
+    segment = segment_of(index, hash);
+    if (segment->depth == 0 || segment->count > MERGE_COUNT / 2) {
+      return false;
+    }
+    bit = UINT32_C(1) << (HASH_BITS - segment->depth);
+    other = segment_of(index, hash ^ bit);
+  } while (other->depth > segment->depth);
   if (other->depth != segment->depth || other->count + segment->count > MERGE_COUNT) {
     return false;
   }
@@ -286,7 +277,7 @@ static bool merge(struct dict_index *index, const struct dict_log *log, uint32_t
   }
   segment->depth--;
   point_to(index, hash, segment->depth, segment);
-  free_segment(index, other);
+  free(other);
   halve_directory(index);
   return true;
 }
@@ -295,9 +286,12 @@ void index_tidy(struct dict_index *index, const struct dict_log *log, uint32_t h
   while (merge(index, log, hash)) {
   }
   const struct index_segment *segment = segment_of(index, hash);
-  if (index->depth == 0 && segment->capacity > SLOTS_MIN &&
-      segment->count < segment->capacity / 8) {
-    (void)resize_only_segment(index, log, segment->capacity / 2u); /* without memory it stays */
+  size_t capacity = segment->capacity;
+  while (index->depth == 0 && capacity > SLOTS_MIN && segment->count < capacity / 4) {
+    capacity /= 2;
+  }
+  if (capacity < segment->capacity) {
+    (void)resize_only_segment(index, log, capacity); /* without memory it stays */
   }
 }
 

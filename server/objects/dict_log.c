@@ -9,7 +9,7 @@
 #define PAGE_CAPACITY_MIN 8
 #define BITMAP_BYTES (LOG_PAGE_PLACES / 8)
 /* A page with fewer than one live entry in this many is packed. */
-#define PACK_RATIO 8
+#define PACK_RATIO 2
 #define DIRECTORY_MIN 4
 
 /* ---------------------------------------------------------------- pages */
@@ -20,7 +20,7 @@ static size_t page_bytes(size_t capacity, bool packed) {
 }
 
 /* One block: head, entries, bitmap, hashes; in order of alignment. */
-static struct log_page *new_page(struct dict_log *log, size_t capacity, bool packed) {
+static struct log_page *new_page(size_t capacity, bool packed) {
   size_t size = page_bytes(capacity, packed);
   struct log_page *page = malloc(size);
   if (!page) {
@@ -34,13 +34,12 @@ static struct log_page *new_page(struct dict_log *log, size_t capacity, bool pac
       .hashes = (uint32_t *)(packed ? bitmap + BITMAP_BYTES / sizeof *bitmap : bitmap),
       .capacity = (uint16_t)capacity,
   };
-  log->memory_bytes += chunk_bytes(size);
   return page;
 }
 
 static void free_page(struct dict_log *log, struct log_page *page) {
   if (page) {
-    log->memory_bytes -= chunk_bytes(page_bytes(page->capacity, page->bitmap != NULL));
+    log->counted_bytes -= page->counted_bytes;
     free(page);
   }
 }
@@ -71,8 +70,8 @@ static void copy_entry(struct log_page *to, const struct log_page *from, size_t 
 }
 
 /* The page with its live entries only. NULL: out of memory. */
-static struct log_page *pack_page(struct dict_log *log, const struct log_page *page) {
-  struct log_page *packed = new_page(log, page->live, true);
+static struct log_page *pack_page(const struct log_page *page) {
+  struct log_page *packed = new_page(page->live, true);
   if (!packed) {
     return NULL;
   }
@@ -128,19 +127,55 @@ static bool reserve_page(struct dict_log *log) {
   if (!pages) {
     return false;
   }
-  if (log->page_capacity > 0) {
-    log->memory_bytes -= chunk_bytes(log->page_capacity * sizeof *pages);
-  }
-  log->memory_bytes += chunk_bytes(capacity * sizeof *pages);
   log->pages = pages;
   log->page_capacity = capacity;
   return true;
 }
 
-static void drop_directory(struct dict_log *log) {
-  if (log->page_capacity > 0) {
-    log->memory_bytes -= chunk_bytes(log->page_capacity * sizeof *log->pages);
+/* ---------------------------------------------------------------- counting */
+
+/* A small dict begins with a small page. */
+static size_t first_capacity(const struct dict_log *log) {
+  size_t capacity = PAGE_CAPACITY_MIN;
+  while (capacity < LOG_PAGE_PLACES && capacity <= log->live) {
+    capacity *= 2;
   }
+  return capacity;
+}
+
+/* What the last page, a dense one, has at most: a quarter is free when it has just become smaller. */
+static size_t last_capacity(const struct dict_log *log, const struct log_page *page) {
+  size_t capacity = first_capacity(log);
+  while (capacity < LOG_PAGE_PLACES && capacity * 3 < page->used * (size_t)4) {
+    capacity *= 2;
+  }
+  return capacity;
+}
+
+static size_t count_of(const struct dict_log *log, size_t idx) {
+  const struct log_page *page = *page_slot(log, idx);
+  if (page->bitmap) {
+    return chunk_bytes(page_bytes(page->live + page->live * 5U / 8U, true));
+  }
+  bool is_last = idx + 1 == log->page_count;
+  return chunk_bytes(page_bytes(is_last ? last_capacity(log, page) : LOG_PAGE_PLACES, false));
+}
+
+/* After a change of that page, which there is. */
+static void recount(struct dict_log *log, size_t idx) {
+  struct log_page *page = *page_slot(log, idx);
+  size_t bytes = count_of(log, idx);
+  log->counted_bytes += bytes - page->counted_bytes;
+  page->counted_bytes = (uint32_t)bytes;
+}
+
+size_t log_counted_bytes(const struct dict_log *log) {
+  return log->counted_bytes + log->page_count * 2 * sizeof *log->pages;
+}
+
+/* ---------------------------------------------------------------- directory's end */
+
+static void drop_directory(struct dict_log *log) {
   free(log->pages);
   log->pages = NULL;
   log->page_capacity = 0;
@@ -225,15 +260,6 @@ void log_clear(struct dict_log *log) {
 
 /* ---------------------------------------------------------------- appending */
 
-/* A small dict begins with a small page. */
-static size_t first_capacity(const struct dict_log *log) {
-  size_t capacity = PAGE_CAPACITY_MIN;
-  while (capacity < LOG_PAGE_PLACES && capacity <= log->live) {
-    capacity *= 2;
-  }
-  return capacity;
-}
-
 static bool add_page(struct dict_log *log) {
   uint64_t start = next_page_start(log);
   uint64_t number = start >> LOG_PAGE_SHIFT;
@@ -241,7 +267,7 @@ static bool add_page(struct dict_log *log) {
     log->first_page = number;
   }
   assert(number == log->first_page + log->page_count);
-  struct log_page *page = new_page(log, first_capacity(log), false);
+  struct log_page *page = new_page(first_capacity(log), false);
   if (!page) {
     return false;
   }
@@ -254,31 +280,45 @@ static bool add_page(struct dict_log *log) {
   return true;
 }
 
-static bool grow_last_page(struct dict_log *log) {
+/* false: out of memory, it is as it was. */
+static bool resize_last_page(struct dict_log *log, size_t capacity) {
   struct log_page **slot = page_slot(log, log->page_count - 1);
-  struct log_page *page = *slot;
-  struct log_page *bigger = new_page(log, (size_t)page->capacity * 2, false);
-  if (!bigger) {
+  struct log_page *page = *slot, *resized = new_page(capacity, false);
+  if (!resized) {
     return false;
   }
-  memcpy(bigger->entries, page->entries, page->used * sizeof *page->entries);
-  memcpy(bigger->hashes, page->hashes, page->used * sizeof *page->hashes);
-  bigger->used = page->used;
-  bigger->live = page->live;
+  memcpy(resized->entries, page->entries, page->used * sizeof *page->entries);
+  memcpy(resized->hashes, page->hashes, page->used * sizeof *page->hashes);
+  resized->used = page->used;
+  resized->live = page->live;
   free_page(log, page);
-  *slot = bigger;
+  *slot = resized;
   return true;
+}
+
+/* After removals: the last page becomes smaller, if it is too large, and if there is memory. */
+static void fit_last_page(struct dict_log *log) {
+  const struct log_page *page = log->page_count > 0 ? *page_slot(log, log->page_count - 1) : NULL;
+  if (page && !page->bitmap && page->capacity > last_capacity(log, page)) {
+    (void)resize_last_page(log, last_capacity(log, page));
+  }
+  if (page) {
+    recount(log, log->page_count - 1);
+  }
 }
 
 static void pack_if_sparse(struct dict_log *log, size_t idx) {
   struct log_page **slot = page_slot(log, idx);
   struct log_page *page = *slot;
   if (page && page->live * PACK_RATIO < page->capacity) {
-    struct log_page *packed = pack_page(log, page);
+    struct log_page *packed = pack_page(page);
     if (packed) { /* else it stays as it is, only bigger */
       free_page(log, page);
       *slot = packed;
     }
+  }
+  if (*slot) {
+    recount(log, idx);
   }
 }
 
@@ -299,11 +339,13 @@ bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct va
     }
     if (log->page_count > 1 && !log->held) { /* spared while it was the last */
       pack_if_sparse(log, log->page_count - 2);
+    } else if (log->page_count > 1) {
+      recount(log, log->page_count - 2);
     }
   }
   struct log_page *page = *page_slot(log, log->page_count - 1);
   if (page->used == page->capacity) {
-    if (!grow_last_page(log)) {
+    if (!resize_last_page(log, (size_t)page->capacity * 2)) {
       return false;
     }
     page = *page_slot(log, log->page_count - 1);
@@ -313,6 +355,7 @@ bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct va
   page->used++;
   page->live++;
   log->live++;
+  recount(log, log->page_count - 1);
   *place = (uint32_t)log->next++;
   return true;
 }
@@ -353,6 +396,7 @@ void log_tidy(struct dict_log *log, uint32_t place) {
     pack_if_sparse(log, idx);
   }
   trim_front(log);
+  fit_last_page(log);
   if (log->page_count == 0) {
     drop_directory(log);
   }

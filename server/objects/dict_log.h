@@ -41,22 +41,27 @@ struct log_page {
   uint16_t capacity; /* entries there is room for */
   uint16_t used;     /* entries written, deleted ones included */
   uint16_t live;
+  uint32_t counted_bytes;
 };
 
 struct dict_log {
   struct log_page **pages; /* room for page_capacity pointers; NULL: all deleted */
   size_t page_capacity;
-  size_t head;         /* pages[head] is page number first_page */
-  size_t page_count;   /* the first and the last are never NULL */
-  uint64_t first_page; /* page number */
-  uint64_t next;       /* the place after the last entry */
-  size_t live;         /* entries */
-  size_t memory_bytes;
-  bool held;          /* deleted entries leave their places free; no page moves or goes */
-  uint64_t held_page; /* number of the last page when that began */
+  size_t head;          /* pages[head] is page number first_page */
+  size_t page_count;    /* the first and the last are never NULL */
+  uint64_t first_page;  /* page number */
+  uint64_t next;        /* the place after the last entry */
+  size_t live;          /* entries */
+  size_t counted_bytes; /* of the pages: see below */
+  bool held;            /* deleted entries leave their places free; no page moves or goes */
+  uint64_t held_page;   /* number of the last page when that began */
 };
 
 void log_init(struct dict_log *log);
+/* Bytes that the pages count for: a function of the places in use and of the next, whatever was there
+ * before. A dense page counts for 512 entries, the last one for the room it has at most, a packed one,
+ * which has room for twice as many as it has at most, for 5/8 more than it has. */
+size_t log_counted_bytes(const struct dict_log *log);
 /* Frees the pages, not the values. */
 void log_deinit(struct dict_log *log);
 /* Forgets every entry, not the values; places go on rising. */

@@ -15,6 +15,14 @@ size_t list_clamp(size_t len, int64_t index) {
   return (uint64_t)index < len ? (size_t)index : len;
 }
 
+static void drop_held(struct list *list) {
+  if (list->held) {
+    list_pool_deinit(list->held);
+    free(list->held);
+    list->held = NULL;
+  }
+}
+
 void list_deinit(struct list *list) {
   for (size_t at = 0, count; at < list->len; at += count) {
     const struct value *items = list_run(list, at, &count);
@@ -22,26 +30,22 @@ void list_deinit(struct list *list) {
       value_release(items[i]);
     }
   }
-  list_release(list);
+  drop_held(list);
   list_tree_free(list);
 }
 
+/* What a list counts for beside its items: its only leaf's own and free slots; two edges, which may
+ * have one item each, and a node. */
+#define ONE_LEAF_BYTES 80
+#define SEVERAL_LEAVES_BYTES 5120
+
 size_t list_memory_bytes(const struct list *list) {
-  return list->memory_bytes;
+  size_t fixed_bytes = list->len > SMALL_ITEMS ? SEVERAL_LEAVES_BYTES : ONE_LEAF_BYTES;
+  return list->len ? fixed_bytes + list->len * LIST_ITEM_BYTES + list->values_bytes : 0;
 }
 
-/* One short list's leaf and free places are not repeated with it. */
 bool list_bytes_of_copies(const struct list *list, uint64_t copies, size_t *bytes) {
-  size_t once = list->memory_bytes, count = list->len;
-  if (count <= LEAF_SLOTS) {
-    once = count * sizeof(struct value);
-    for (size_t at = 0; at < list->len; at += count) {
-      count = list->len - at;
-      const struct value *items = list_run(list, at, &count);
-      once += list_items_bytes(items, count);
-    }
-    once += once / 64; /* leaves' and nodes' own */
-  }
+  size_t once = list->len * LIST_ITEM_BYTES + list->values_bytes;
   return !__builtin_mul_overflow(once, copies, bytes);
 }
 
@@ -74,7 +78,7 @@ struct value list_replace(struct list *list, size_t position, struct value value
 static void split_leaf(struct list *list, const struct list_path *path, struct list_pool *pool) {
   struct list_leaf *right = list_pool_take_leaf(pool);
   size_t bytes = list_leaf_cut(path->leaf, LEAF_SLOTS / 2, right);
-  struct list_branch branch = {right, right->count, bytes + leaf_bytes(LEAF_SLOTS)};
+  struct list_branch branch = {right, right->count, bytes};
   list_path_add_slots(list, path, -(int64_t)right->count);
   list_path_add_bytes(list, path, -(int64_t)bytes);
   if (list->height == 0) {
@@ -311,9 +315,8 @@ void list_restore(struct list *list, size_t position, struct value value) {
 
 void list_release(struct list *list) {
   if (list->held) {
-    list_pool_deinit(list->held);
-    free(list->held);
-    list->held = NULL;
+    drop_held(list);
+    list_fit(list); /* undoing may have taken larger leaves */
   }
 }
 

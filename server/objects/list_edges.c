@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 #define CAPACITY_MIN 4
-/* A list of so few items is in one leaf, of its own size. */
-#define SMALL_ITEMS (LEAF_SLOTS / 4)
 /* Empty slots for which all items of the front leaf move up. */
 #define GAP_MIN (LEAF_SLOTS > 16 ? 16 : 1)
 
@@ -18,14 +16,14 @@ static void move_to_leaf(struct list *list, struct list_leaf *leaf, size_t first
     const struct value *run = list_run(list, at, &count);
     list_copy_items(leaf->items + first + at, run, count);
   }
-  size_t bytes = list_items_bytes(leaf->items + first, len) + leaf_bytes(leaf->capacity);
+  size_t bytes = list_items_bytes(leaf->items + first, len);
   list_tree_free(list);
   leaf->count = leaf->capacity;
   list->root = list->front = list->back = leaf;
   list->len = len;
   list->first = (uint16_t)first;
   list->rest = (uint16_t)(leaf->capacity - len - first);
-  list->memory_bytes = bytes;
+  list->values_bytes = bytes;
 }
 
 /* Where the items begin when `spare` slots are free and one is needed at that edge. A list that only
@@ -72,7 +70,7 @@ static hf_reason add_leaf(struct list *list, bool at_back, struct list_pool *poo
     return HF_REASON_NO_MEMORY;
   }
   struct list_leaf *leaf = list_pool_take_leaf(pool);
-  struct list_branch branch = {leaf, LEAF_SLOTS, leaf_bytes(LEAF_SLOTS)};
+  struct list_branch branch = {leaf, LEAF_SLOTS, 0};
   leaf->count = LEAF_SLOTS;
   if (list->height == 0) {
     list_tree_grow(list, branch, at_back, pool);
@@ -136,11 +134,12 @@ void list_fit(struct list *list) {
     return;
   }
   size_t capacity = list->front->capacity;
-  bool is_wide = list->height == 0 && capacity > 4 * CAPACITY_MIN && list->len < capacity / 4;
+  bool is_wide = list->height == 0 && capacity > 4 * CAPACITY_MIN && list->len < capacity / 2;
   if (is_wide || (list->height > 0 && list->len <= SMALL_ITEMS)) {
-    struct list_leaf *leaf = list_leaf_new(list->len * 2);
+    size_t fit = list->len + list->len / 2;
+    struct list_leaf *leaf = list_leaf_new(fit < LEAF_SLOTS ? fit : LEAF_SLOTS);
     if (leaf) {
-      move_to_leaf(list, leaf, list->first > 0 ? list->len / 2 : 0);
+      move_to_leaf(list, leaf, list->first > 0 ? (leaf->capacity - list->len) / 2 : 0);
     }
   }
 }

@@ -22,7 +22,7 @@ struct piece {
 static struct piece cut_leaf(struct list_leaf *leaf, size_t slot, struct list_pool *pool) {
   struct list_leaf *right = list_pool_take_leaf(pool);
   size_t bytes = list_leaf_cut(leaf, slot, right);
-  return (struct piece){{right, right->count, bytes + leaf_bytes(LEAF_SLOTS)}, bytes};
+  return (struct piece){{right, right->count, bytes}, bytes};
 }
 
 /* Before the slot, which is not the tree's first. */
@@ -67,9 +67,9 @@ void list_cut(struct list *list, size_t position, struct list *tail, struct list
   tail->root = piece.branch.tree;
   tail->height = list->height;
   tail->len = list->len - position;
-  tail->memory_bytes = piece.branch.bytes;
+  tail->values_bytes = piece.branch.bytes;
   list->len = position;
-  list->memory_bytes -= piece.bytes;
+  list->values_bytes -= piece.bytes;
   struct list *parts[] = {list, tail};
   for (size_t i = 0; i < 2; i++) {
     list_tree_lower(parts[i]);
@@ -99,7 +99,6 @@ static void widen_leaf(struct list *list, struct list_pool *pool) {
   struct list_leaf *leaf = list_pool_take_leaf(pool);
   leaf->count = old->count;
   list_copy_items(leaf->items, old->items, old->count);
-  list->memory_bytes += leaf_bytes(LEAF_SLOTS) - leaf_bytes(old->capacity);
   list->root = list->front = list->back = leaf;
   free(old);
 }
@@ -120,8 +119,8 @@ static void join_leaves(struct list *list, struct list *tail, struct list_pool *
 
 /* The lower tree becomes a child at the edge of the higher one. */
 static void join_trees(struct list *list, struct list *tail, struct list_pool *pool) {
-  struct list_branch front = {list->root, list->len, list->memory_bytes};
-  struct list_branch back = {tail->root, tail->len, tail->memory_bytes};
+  struct list_branch front = {list->root, list->len, list->values_bytes};
+  struct list_branch back = {tail->root, tail->len, tail->values_bytes};
   struct list_path path;
   if (list->height == tail->height) {
     list_tree_grow(list, back, true, pool);
@@ -135,7 +134,7 @@ static void join_trees(struct list *list, struct list *tail, struct list_pool *p
     list_tree_insert(tail, &path, depth, 0, front, pool);
     list->root = tail->root;
     list->height = tail->height;
-    list->memory_bytes = tail->memory_bytes;
+    list->values_bytes = tail->values_bytes;
   }
   list->len += tail->len;
   list_init(tail);

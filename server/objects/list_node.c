@@ -69,7 +69,7 @@ void list_pool_deinit(struct list_pool *pool) {
 /* ---- nodes */
 
 size_t list_node_bytes(const struct list_node *node) {
-  size_t bytes = NODE_BYTES;
+  size_t bytes = 0;
   for (unsigned i = 0; i < node->count; i++) {
     bytes += node->bytes[i];
   }

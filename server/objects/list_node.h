@@ -6,7 +6,6 @@
 #ifndef HF_OBJECTS_LIST_NODE_H
 #define HF_OBJECTS_LIST_NODE_H
 
-#include "proto/base/chunk.h"
 #include "proto/value.h"
 
 #include <stdbool.h>
@@ -24,7 +23,7 @@
 #else
 #define LEAF_SLOTS (1u << LEAF_SHIFT)
 #endif
-#define LEAF_SLOTS_MIN (LEAF_SLOTS * 3 / 8) /* a leaf with fewer is joined with another */
+#define LEAF_SLOTS_MIN (LEAF_SLOTS * 7 / 16) /* a leaf with fewer is joined with another */
 #define FANOUT (1u << FANOUT_SHIFT)
 #define FANOUT_LOW (FANOUT * 3 / 8) /* a node with fewer is joined with another */
 #define FANOUT_MIN (FANOUT_LOW - 4) /* when its children are joined after that */
@@ -43,11 +42,8 @@ struct list_node {
   void *children[FANOUT];
 };
 
-#define NODE_BYTES chunk_bytes(sizeof(struct list_node))
-
-static inline size_t leaf_bytes(size_t capacity) {
-  return chunk_bytes(sizeof(struct list_leaf) + capacity * sizeof(struct value));
-}
+/* A list of so few items is in one leaf, of its own size. */
+#define SMALL_ITEMS (LEAF_SLOTS * 3 / 4)
 
 /* Leaves of LEAF_SLOTS, and nodes, for a change to come. */
 struct list_pool {
@@ -94,7 +90,7 @@ static inline size_t list_child_slots(const struct list_node *node, unsigned idx
   return node->ends[idx] - list_child_start(node, idx);
 }
 
-/* Its own memory and that of all within it. */
+/* Of the values of all within it. */
 size_t list_node_bytes(const struct list_node *node);
 struct list_branch list_node_branch(struct list_node *node);
 /* The leaf's items from that slot on move to `right`, which is empty; answers their bytes. */

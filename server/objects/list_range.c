@@ -37,9 +37,13 @@ static size_t range_span(struct list_range range) {
 
 size_t list_range_scratch_bytes(const struct list *list, struct list_range range) {
   range = ascending(range);
-  size_t leaves = range_span(range) / LEAF_SLOTS_MIN + 2 * SPLICE_PARTS + 4;
-  size_t nodes = leaves / FANOUT_MIN + SPLICE_PARTS * (list->height + 2) + 2 * list->height;
-  return range.step > 1 ? leaves * leaf_bytes(LEAF_SLOTS) + nodes * NODE_BYTES : 0;
+  size_t leaves = range_span(range) / LEAF_SLOTS_MIN + 2 * SPLICE_PARTS + 4, height = 1;
+  for (size_t rest = list->len / LEAF_SLOTS_MIN; rest > 1; rest /= FANOUT_MIN) {
+    height++; /* as high as it may be */
+  }
+  size_t nodes = leaves / FANOUT_MIN + SPLICE_PARTS * (height + 2) + 2 * height;
+  size_t leaf_bytes = sizeof(struct list_leaf) + LEAF_SLOTS * sizeof(struct value);
+  return range.step > 1 ? leaves * leaf_bytes + nodes * sizeof(struct list_node) : 0;
 }
 
 /* Items of a run of the list, the first of which is in the range, go to `chosen` if they are in it

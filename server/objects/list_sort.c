@@ -1,6 +1,7 @@
 /* A stable merge sort, beside the list: a failure half-way leaves the list as it was. Every item is
  * compared with its neighbours in the result at least, so items that can't be ordered are always
  * found. */
+#include "proto/base/chunk.h"
 #include "server/objects/list.h"
 #include "server/objects/list_tree.h"
 
@@ -107,7 +108,7 @@ static size_t write_back(void *tree, unsigned height, size_t *slot, const struct
   }
   list_copy_items(leaf->items, items + *slot, leaf->count);
   *slot += leaf->count;
-  return leaf_bytes(leaf->capacity) + list_items_bytes(leaf->items, leaf->count);
+  return list_items_bytes(leaf->items, leaf->count);
 }
 
 /* The left part of the last merge is the largest power of two below the length. */
@@ -142,7 +143,7 @@ hf_reason list_sort(struct list *list, bool reverse, const struct list_stop *sto
   if (!reason) {
     size_t slot = 0;
     list_tree_close_gaps(list);
-    list->memory_bytes = write_back(list->root, list->height, &slot, scratch);
+    list->values_bytes = write_back(list->root, list->height, &slot, scratch);
   }
   free(scratch);
   return reason;

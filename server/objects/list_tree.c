@@ -54,7 +54,7 @@ static void add_bytes_above(struct list *list, const struct list_path *path, uns
      * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     path->steps[i].node->bytes[path->steps[i].idx] += (size_t)bytes;
   }
-  list->memory_bytes += (size_t)bytes;
+  list->values_bytes += (size_t)bytes;
 }
 
 void list_path_add_slots(const struct list *list, const struct list_path *path, int64_t slots) {
@@ -81,14 +81,14 @@ void list_tree_grow(struct list *list, struct list_branch branch, bool at_back,
                     struct list_pool *pool) {
   size_t slots = list->height > 0 ? list_node_slots(list->root)
                                   : ((const struct list_leaf *)list->root)->count;
-  struct list_branch old = {list->root, slots, list->memory_bytes};
+  struct list_branch old = {list->root, slots, list->values_bytes};
   struct list_branch both[2] = {at_back ? old : branch, at_back ? branch : old};
   struct list_node *root = list_pool_take_node(pool);
   list_node_write(root, both, 2);
   list->root = root;
   list->height++;
   assert(list->height <= HEIGHT_MAX);
-  list->memory_bytes += branch.bytes + NODE_BYTES;
+  list->values_bytes += branch.bytes;
 }
 
 /* The full node gives its last children to `right`, with the branch in its place among them all.
@@ -114,8 +114,8 @@ void list_tree_insert(struct list *list, const struct list_path *path, unsigned 
     split_node(node, idx, branch, right, idx == FANOUT && is_edge(path, depth, true),
                idx == 0 && is_edge(path, depth, false));
     branch = list_node_branch(right);
-    if (depth == 0) { /* memory_bytes becomes the left one's, and the right one comes on top */
-      list->memory_bytes = list_node_bytes(node);
+    if (depth == 0) { /* values_bytes becomes the left one's, and the right one comes on top */
+      list->values_bytes = list_node_bytes(node);
       list_tree_grow(list, branch, true, pool);
       return;
     }
@@ -125,8 +125,7 @@ void list_tree_insert(struct list *list, const struct list_path *path, unsigned 
     for (unsigned i = idx; i < node->count; i++) {
       node->ends[i] -= (uint32_t)branch.slots; /* as the next insertion adds them */
     }
-    node->bytes[idx] -= branch.bytes - NODE_BYTES;
-    add_bytes_above(list, path, depth, (int64_t)NODE_BYTES);
+    node->bytes[idx] -= branch.bytes;
     idx++;
   }
   list_node_insert(node, idx, branch);
@@ -141,7 +140,6 @@ void list_tree_remove(struct list *list, const struct list_path *path, unsigned 
     free(step->node);
     depth--;
     step--;
-    add_bytes_above(list, path, depth, -(int64_t)NODE_BYTES);
     list_node_remove(step->node, step->idx);
   }
   list_tree_lower(list);
@@ -163,7 +161,6 @@ void list_tree_lower(struct list *list) {
     }
     list->root = root->children[0];
     list->height--;
-    list->memory_bytes -= NODE_BYTES;
     free(root);
   }
 }
@@ -232,29 +229,25 @@ void list_tree_level(struct list *list, const struct list_path *path, unsigned d
   struct list_node *node = path->steps[depth].node;
   bool has_leaves = list->height - depth == 1;
   void *right = node->children[idx + 1];
-  size_t own_bytes;
   bool is_merged;
   if (has_leaves) {
     const struct list_leaf *one = node->children[idx], *other = right;
     size_t all = one->count + other->count;
     is_merged = all <= LEAF_SLOTS;
-    own_bytes = leaf_bytes(LEAF_SLOTS);
     share_items(node, idx, is_merged ? all : all / 2);
   } else {
     const struct list_node *one = node->children[idx], *other = right;
     unsigned all = one->count + other->count;
     is_merged = all <= FANOUT;
-    own_bytes = NODE_BYTES;
     share_children(node, idx, is_merged ? all : all / 2);
   }
-  if (is_merged) { /* the right one is empty: nothing but itself is counted for it */
-    assert(node->bytes[idx + 1] == own_bytes);
+  if (is_merged) { /* the right one is empty */
+    assert(node->bytes[idx + 1] == 0);
     if (right == list->back) {
       list->back = node->children[idx];
     }
     free(right);
     list_node_remove(node, idx + 1);
-    add_bytes_above(list, path, depth, -(int64_t)own_bytes);
   }
 }
 

@@ -247,7 +247,7 @@ static void test_lending_charges_scratch_before_it_is_taken(void **state) {
   (void)state;
   Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
   Holdfast__Request request = story_request(1, "list", STORY_WAIT_FOREVER);
-  repeat.count = 240; /* of 64 MiB, for 16 bytes an item and more: 40 */
+  repeat.count = 120; /* of 64 MiB, for 30 bytes an item: 36 */
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_REPEAT_IN_PLACE;
   request.list_repeat_in_place = &repeat;
   story_send(&story, 1, &request);

@@ -15,7 +15,7 @@ static uint64_t seed;
 static void test_map64_empty_has_nothing(void **state) {
   (void)state;
   struct map64 map = {0};
-  size_t position = 0;
+  uint64_t position = 0;
   uint64_t key;
   void *value;
   assert_null(map64_get(&map, 1));
@@ -103,7 +103,7 @@ static uint64_t key_of(size_t id) {
 }
 
 static void check_walk(const struct map64 *map, void *const *expected, size_t expected_count) {
-  size_t position = 0;
+  uint64_t position = 0;
   size_t count = 0;
   uint64_t key;
   void *value;
@@ -114,6 +114,41 @@ static void check_walk(const struct map64 *map, void *const *expected, size_t ex
   }
   assert_int_equal(count, expected_count);
   assert_int_equal(map->count, expected_count);
+}
+
+/* The same keys, put in in another order, or left over of many more; also while a table moves. */
+static void test_map64_walks_the_same_way_whatever_was_there_before(void **state) {
+  (void)state;
+  struct random random = {seed};
+  for (size_t round = 0; round < 300; round++) {
+    struct map64 plain = {.secret = round % 2}, trimmed = {.secret = round % 2};
+    size_t count = 1 + random_below(&random, round % 10 ? 200 : 20000);
+    size_t more = random_below(&random, 8) * count;
+    for (size_t id = 0; id < count; id++) {
+      assert_true(map64_set(&plain, key_of(id), &plain));
+      assert_true(map64_set(&trimmed, key_of(count - 1 - id), &plain));
+    }
+    for (size_t id = count; id < count + more; id++) {
+      assert_true(map64_set(&trimmed, key_of(id), &trimmed));
+    }
+    for (size_t id = count; id < count + more; id++) {
+      assert_ptr_equal(map64_remove(&trimmed, key_of(id)), &trimmed);
+      if (round % 3) {
+        map64_trim(&trimmed);
+      }
+    }
+    uint64_t position = 0, place = 0, key, other;
+    void *value;
+    for (size_t id = 0; id < count; id++) {
+      assert_true(map64_next(&plain, &position, &key, &value));
+      assert_true(map64_next(&trimmed, &place, &other, &value));
+      assert_int_equal(key, other);
+    }
+    assert_false(map64_next(&plain, &position, &key, &value));
+    assert_false(map64_next(&trimmed, &place, &other, &value));
+    map64_deinit(&plain);
+    map64_deinit(&trimmed);
+  }
 }
 
 static void test_map64_random_steps_match_an_array(void **state) {
@@ -158,17 +193,26 @@ static size_t longest_row(const struct map64 *map) {
   return longest;
 }
 
-/* Multiples of 2^43, and of what else the unkeyed hash takes no notice of, meet in one slot. */
+/* So that the unkeyed hash of its multiples counts from 1: these meet in one slot. */
+static uint64_t inverse_of(uint64_t odd) {
+  uint64_t inverse = odd;
+  for (int i = 0; i < 6; i++) { /* Newton: each doubles the bits that are right */
+    inverse *= 2 - odd * inverse;
+  }
+  return inverse;
+}
+
 static void test_map64_with_a_secret_spreads_chosen_keys(void **state) {
   (void)state;
+  const uint64_t chosen = inverse_of(UINT64_C(0x9e3779b97f4a7c15));
   struct map64 plain = {0}, keyed = {.secret = UINT64_C(0x243f6a8885a308d3)};
   for (uint64_t i = 1; i <= 1000; i++) {
-    assert_true(map64_set(&plain, i << 43, &plain));
-    assert_true(map64_set(&keyed, i << 43, &keyed));
+    assert_true(map64_set(&plain, i * chosen, &plain));
+    assert_true(map64_set(&keyed, i * chosen, &keyed));
   }
   assert_true(longest_row(&plain) >= 1000);
   assert_true(longest_row(&keyed) < 100);
-  assert_ptr_equal(map64_get(&keyed, UINT64_C(7) << 43), &keyed);
+  assert_ptr_equal(map64_get(&keyed, 7 * chosen), &keyed);
   map64_deinit(&plain);
   map64_deinit(&keyed);
 }
@@ -182,6 +226,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_map64_grows_and_is_trimmed_step_by_step),
       cmocka_unit_test(test_map64_replacing_and_putting_back_need_no_memory),
       cmocka_unit_test(test_map64_with_a_secret_spreads_chosen_keys),
+      cmocka_unit_test(test_map64_walks_the_same_way_whatever_was_there_before),
       cmocka_unit_test(test_map64_random_steps_match_an_array),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,8 +156,12 @@ hf_reason handle_list_compare_and_set(struct call *call) {
 
 #define PIECE_ITEMS 4096
 
+static size_t compared_bytes(const struct list *list) {
+  return list->len * sizeof(struct value) + list->values_bytes;
+}
+
 static size_t search_steps(const struct call *call) {
-  return list_memory_bytes(&call->object->list) / 256;
+  return compared_bytes(&call->object->list) / 256;
 }
 
 static hf_reason find_in_pieces(struct job *job) {
@@ -378,7 +382,7 @@ static hf_reason sort(struct job *job) {
 hf_reason handle_list_sort(struct call *call) {
   const struct list *list = &call->object->list;
   struct job job = {.work = sort, .reverse = call->message->list_sort->reverse};
-  return call_work(call, &job, list_memory_bytes(list) / 16, list_sort_scratch_bytes(list));
+  return call_work(call, &job, compared_bytes(list) / 16, list_sort_scratch_bytes(list));
 }
 
 hf_reason handle_list_clear(struct call *call) {

@@ -61,7 +61,8 @@ hf_reason handle_open_session(struct call *call) {
   }
   struct value client = client_name(bytes_of(message->client.data, message->client.len));
   struct session *session =
-      session_new(call->entropy, grace_ms < HF_GRACE_MS_MAX ? grace_ms : HF_GRACE_MS_MAX, client);
+      session_new(call->entropy, grace_ms < HF_GRACE_MS_MAX ? grace_ms : HF_GRACE_MS_MAX, client,
+                  &engine->memory);
   if (!session) {
     value_release(client);
     return HF_REASON_NO_MEMORY;
@@ -78,7 +79,6 @@ hf_reason handle_open_session(struct call *call) {
   session->number = ++engine->next_session_number;
   session->window.secret =
       value_hash(&engine->config.hash_key, value_uint(session->number)); /* its client numbers */
-  session_account(session, &engine->memory);
   core_bind_session(engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
@@ -191,8 +191,7 @@ hf_reason handle_flush(struct call *call) {
     memcpy(flushed->failures, session->failures,
            session->failures_count * sizeof *session->failures);
   }
-  session->one_way_failed = 0;
-  session->failures_count = 0;
+  session_forget_failures(session);
   call->reply->shape = REPLY_FLUSHED;
   call->reply->flushed = flushed;
   return HF_REASON_NONE;
