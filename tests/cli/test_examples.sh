@@ -49,6 +49,18 @@ says 0 20 dict len results
 says 0 400 dict get results 20
 [ "$(wc -l <"$(dirname "$0")/../../client/examples/worker.c")" -le 20 ] || fail "worker.c has grown"
 
+# The same on an epoll loop: a thousand calls under way, of which all but one wait when it is told to
+# stop.
+for ((number = 101; number <= 400; number++)); do more+=("$number"); done
+"$EXAMPLES/epoll_worker" & first=$!
+says 0 '' queue put work "${more[@]}"
+says 0 '' queue join work
+says 0 '' queue put work stop
+wait $first || fail "the epoll worker failed"
+says 0 '' queue join work --nowait
+says 0 320 dict len results
+says 0 160000 dict get results 400
+
 # Without a server they say so.
 checks=$((checks + 1))
 message=$(HOLDFAST_URL=nonsense "$EXAMPLES/dict_from_ten_processes" 2>&1)

@@ -1,11 +1,12 @@
 /* Exactly once: 100 processes add to shared counters while a proxy cuts their connections at
- * random, and every counter is exact. A third of them call one by one, a third in pipelines, a
- * third one-way. With --local they call through shared memory, and cut their connections themselves.
+ * random, and every counter is exact. A quarter of them call one by one, a quarter in pipelines, a
+ * quarter one-way, a quarter asynchronously. With --local they call through shared memory, and cut their connections themselves.
  *
  * usage: counters [--local] [SEED [ROUNDS [PROCESSES [ADDS]]]]
  *   one seed per round, rising; --local needs HOLDFAST_LOCAL=on
  */
 #include <holdfast/holdfast.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -99,10 +100,56 @@ static int add_one_way(hf_conn *conn, hf_dict *dict, int idx) {
   return CROWD_DONE;
 }
 
+/* Submits up to `end`, as a loop does. */
+static int submit_adds(hf_async *async, hf_dict *dict, int idx, int *n, int end) {
+  int code = CROWD_DONE;
+  for (; code == CROWD_DONE && *n < end && *n < adds_count; ++*n) {
+    if (hf_async_begin(async, dict) != HF_OK || add(dict, idx, *n, NULL) != HF_OK) {
+      code = crowd_complain("submit", idx);
+    }
+  }
+  hf_async_end(async);
+  return code;
+}
+
+static int add_asynchronously(hf_conn *conn, hf_dict *dict, int idx) {
+  const int in_flight = 64;
+  struct hf_completion done = {.size = sizeof done};
+  hf_async *async;
+  int submitted = 0, collected = 0, code = CROWD_DONE;
+  if (hf_async_open(conn, &async) != HF_OK) {
+    return crowd_complain("async", idx);
+  }
+  struct pollfd descriptor = {.fd = hf_async_descriptor(async), .events = POLLIN};
+  while (code == CROWD_DONE && collected < adds_count) {
+    cutter_note_call(conn);
+    code = submit_adds(async, dict, idx, &submitted, collected + in_flight);
+    if (poll(&descriptor, 1, PATIENCE_MS) != 1) {
+      fprintf(stderr, "worker %d: nothing to collect for a minute\n", idx);
+      code = CROWD_FAILED;
+    }
+    for (; hf_async_collect(async, &done); collected++) {
+      if (done.status != HF_OK) {
+        fprintf(stderr, "worker %d: an add failed: %s\n", idx, done.message);
+        code = CROWD_FAILED;
+      }
+    }
+  }
+  hf_async_close(async);
+  return code;
+}
+
 static int add_in_a_way(hf_conn *conn, hf_dict *dict, int idx) {
-  return idx % 3 == 0   ? add_one_by_one(conn, dict, idx)
-         : idx % 3 == 1 ? add_in_pipelines(conn, dict, idx)
-                        : add_one_way(conn, dict, idx);
+  switch (idx % 4) {
+    case 0:
+      return add_one_by_one(conn, dict, idx);
+    case 1:
+      return add_in_pipelines(conn, dict, idx);
+    case 2:
+      return add_one_way(conn, dict, idx);
+    default:
+      return add_asynchronously(conn, dict, idx);
+  }
 }
 
 static int add_all(const char *url, int idx, void *arg) {

@@ -389,6 +389,9 @@ HF_CHECKED hf_status hf_transaction_commit(hf_conn *conn, int64_t timeout_ms, si
 /* Forgets what was gathered by begin of either kind. */
 HF_API void hf_transaction_drop(hf_conn *conn);
 
+/* Calls that are submitted now and collected by an event loop, when a descriptor is readable. */
+#include <holdfast/async.h>
+
 /* ------------------------------------------------------------------ dict */
 
 /* Keys: none, bool, int, float, text, bytes, opaque, tuples of these. In insertion order. */

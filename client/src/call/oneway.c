@@ -11,6 +11,7 @@
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/holds.h"
 #include "client/src/connection/leader.h"
+#include "client/src/transport/opening.h"
 #include "proto/base/clock.h"
 
 #define WRITE_BYTES (64u << 10) /* collected before they are sent */
@@ -121,25 +122,27 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
 
 /* Through shared memory when calls go there too. An errno. */
 static int open_link(hf_conn *conn, struct link *link) {
-  const char *why;
   int64_t timeout_ms =
       conn->call_timeout_ms < DIAL_TIMEOUT_MS ? conn->call_timeout_ms : DIAL_TIMEOUT_MS;
   uint64_t now_ns = clock_now_ns();
   uint64_t local_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms / DIAL_LOCAL_SHARE);
-  struct dialling dialling = {.deadline_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms),
-                              .dead_after_ms = conn->call_timeout_ms,
-                              .cancel_fd = -1};
+  uint64_t deadline_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms);
+  struct dialling dialling = {.dead_after_ms = conn->call_timeout_ms};
+  struct opening opening;
   char door[CONN_DOOR_BYTES_MAX];
   conn_lock(conn);
   bool is_local = conn->state == CONN_UP && conn->link.rings != NULL;
   memcpy(door, conn->door, sizeof door);
   dialling.worked = conn->dialling.worked;
   conn_unlock(conn);
-  if (is_local &&
-      link_open_local(link, door, conn->transport->framing, SP_PUSH, local_ns, &why) == 0) {
-    return 0;
+  if (is_local) {
+    opening_begin_local(&opening, door, conn->transport->framing, SP_PUSH, local_ns);
+    if (opening_run(&opening, link) == 0) {
+      return 0;
+    }
   }
-  return link_open(link, conn->transport, conn->address, SP_PUSH, SP_PULL, &dialling);
+  opening_begin(&opening, conn->transport, conn->address, SP_PUSH, SP_PULL, &dialling, deadline_ns);
+  return opening_run(&opening, link);
 }
 
 /* A link, if there is none. What an earlier link may have lost is sent again, behind what the

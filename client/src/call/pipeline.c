@@ -140,7 +140,7 @@ static void collect(struct pipeline *pipeline, uint32_t limit) {
 }
 
 static bool takes(const struct request *request) {
-  return !request->is_now;
+  return !request->is_now && !request->is_opening;
 }
 
 /* Submits; waits for earlier calls when in_flight are under way. */

@@ -74,18 +74,9 @@ static hf_status await_place(hf_conn *conn, struct request *request) {
   return conn->state == CONN_ENDED ? conn_error_ended(conn) : HF_OK;
 }
 
-hf_status call_submit(struct request *request, struct call *call) {
+/* There is a place for it. */
+static hf_status enter_window(struct request *request, struct call *call) {
   hf_conn *conn = request->conn;
-  hf_status status;
-  if (may_wait(request) && cancel_is_wanted(conn)) {
-    return error_reason(HF_REASON_CANCELLED);
-  }
-  do { /* what is due to be given back takes places too, and more may come while waiting for one */
-    status = await_place(conn, request);
-  } while (status == HF_OK && !holds_submit(conn));
-  if (status != HF_OK) {
-    return status;
-  }
   struct slot *slot = window_add(&conn->window, conn->transport->framing, &request->envelope);
   if (slot == NULL) {
     return error_reason(HF_REASON_NO_MEMORY);
@@ -101,6 +92,36 @@ hf_status call_submit(struct request *request, struct call *call) {
   call->failure = NULL;
   (*call->pending)++;
   return HF_OK;
+}
+
+hf_status call_submit(struct request *request, struct call *call) {
+  hf_conn *conn = request->conn;
+  hf_status status;
+  if (may_wait(request) && cancel_is_wanted(conn)) {
+    return error_reason(HF_REASON_CANCELLED);
+  }
+  do { /* what is due to be given back takes places too, and more may come while waiting for one */
+    status = await_place(conn, request);
+  } while (status == HF_OK && !holds_submit(conn));
+  return status == HF_OK ? enter_window(request, call) : status;
+}
+
+hf_status call_submit_at_once(struct request *request, struct call *call) {
+  hf_conn *conn = request->conn;
+  if (may_wait(request) && cancel_is_wanted(conn)) {
+    return error_reason(HF_REASON_CANCELLED);
+  }
+  if (conn->state == CONN_ENDED) {
+    return conn_error_ended(conn);
+  }
+  bool is_ready = holds_submit(conn);
+  struct need need = place_of(&conn->window, request);
+  if (!is_ready || *need.count > need.limit) {
+    return error_format(HF_REASON_IN_FLIGHT_FULL,
+                        "%u calls are under way; collect some before more are made",
+                        conn->window.used_count);
+  }
+  return enter_window(request, call);
 }
 
 /* Gives a call up; its reply, should it ever come, finds nobody. */

@@ -5,7 +5,7 @@ void request_of_conn(struct request *request, hf_conn *conn, uint32_t operation)
   request->envelope = (struct envelope){.timeout_ms = -1, .operation = operation};
   request->result = (struct result){.decode = reply_discard};
   request->wait_ms = 0;
-  request->is_now = false;
+  request->is_now = request->is_opening = request->is_submitted = false;
   request->needs_reply = false;
   request->reason = HF_REASON_NONE;
   request->value_count = 0;

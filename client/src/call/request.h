@@ -18,10 +18,12 @@ struct request {
   hf_conn *conn;
   struct envelope envelope;
   struct result result;
-  int64_t wait_ms;  /* how long the server may take beyond a round trip; HF_FOREVER */
-  bool is_now;      /* also in a pipeline the caller waits for the reply */
-  bool needs_reply; /* makes no sense one-way */
-  hf_reason reason; /* why it can't be sent */
+  int64_t wait_ms;   /* how long the server may take beyond a round trip; HF_FOREVER */
+  bool is_now;       /* the library goes on with the reply: the caller waits for it in every mode */
+  bool is_opening;   /* of a handle: only asynchronously the caller does not wait */
+  bool is_submitted; /* its results come later */
+  bool needs_reply;  /* makes no sense one-way */
+  hf_reason reason;  /* why it can't be sent */
   uint32_t value_count;
   Holdfast__Value values[REQUEST_VALUES_MAX];
   struct arena arena; /* tuples, and lists of values */

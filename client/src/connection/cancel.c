@@ -53,7 +53,7 @@ static void give_up(hf_conn *conn, struct slot *slot) {
 }
 
 /* One that the server has, or will have before the Cancel, answers for itself. */
-static void withdraw(hf_conn *conn, struct slot *slot) {
+void cancel_call(hf_conn *conn, struct slot *slot) {
   bool is_reachable = conn->state == CONN_UP && slot->was_sent;
   if (!is_reachable || slot->withdrawal != WITHDRAWAL_NONE) {
     give_up(conn, slot);
@@ -72,7 +72,7 @@ bool cancel_is_wanted(hf_conn *conn) {
     next = slot->next;
     /* Without a server every call waits: for it. */
     if (slot->call != NULL && (slot->may_wait || conn->state != CONN_UP)) {
-      withdraw(conn, slot);
+      cancel_call(conn, slot);
       found = true;
     }
   }

@@ -19,6 +19,8 @@
 bool cancel_init(hf_conn *conn);
 void cancel_deinit(hf_conn *conn);
 
+/* Withdraws the slot's call, or gives it up, as hf_cancel does with all that wait. */
+void cancel_call(hf_conn *conn, struct slot *slot);
 /* The descriptor is readable: makes it wake nobody again. The poll leader's, who looks whether hf_cancel
  * was called next. */
 void cancel_hear(hf_conn *conn);

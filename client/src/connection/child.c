@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "client/src/connection/attempt.h"
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/holds.h"
 
@@ -15,6 +16,7 @@ static void inherit(hf_conn *conn) {
 
 void conn_become_child(hf_conn *conn) {
   link_close(&conn->link);
+  attempt_become_child(conn, !conn->has_leader);
   conn->waiters = NULL;
   conn->has_leader = false;
   conn->is_broken = false;

@@ -26,6 +26,8 @@
 
 struct pipeline;
 struct oneway;
+struct attempt;
+struct hf_async;
 struct segment_map;
 
 #define CONN_DOOR_BYTES_MAX 108 /* as in struct sockaddr_un */
@@ -54,6 +56,8 @@ struct waiter {
 struct conn_above {
   /* In a forked child, mutex held, before the window forgets the parent's requests. */
   void (*become_child)(hf_conn *conn);
+  /* Mutex held: no thread leads, and none waits. */
+  void (*unled)(hf_conn *conn);
   /* The connection is closed. */
   void (*free)(hf_conn *conn);
 };
@@ -83,8 +87,10 @@ struct hf_conn {
   struct failure *ended; /* ENDED: why */
   struct link link;
   struct dialling dialling; /* the poll leader's; `worked` is written under the mutex */
+  struct attempt *attempt;  /* the poll leader's */
   bool is_broken;           /* UP, but the link was cut; the poll leader takes it down */
-  bool has_answered; /* a reply to a request came over this link; opening the session is none */
+  bool has_answered;     /* a reply to a request came over this link; opening the session is none */
+  uint32_t change_count; /* of links that came and went, and steps towards one */
   uint64_t up_since_ns, retry_at_ns;
   uint64_t lost_since_ns; /* when the last link that was of use was lost: a session that is resumed
                              again and again, and answers nothing, does not move it */
@@ -132,7 +138,8 @@ struct hf_conn {
   struct segment_map *segments; /* of cells */
   atomic_bool has_modes;        /* some thread ever sent its calls otherwise than one by one */
   struct pipeline *pipelines;
-  struct oneway *oneway; /* NULL until used */
+  struct hf_async *async; /* NULL: none is open */
+  struct oneway *oneway;  /* NULL until used */
 };
 
 void conn_lock(hf_conn *conn);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/src/connection/attempt.h"
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/fork.h"
 #include "client/src/connection/leader.h"
@@ -18,6 +19,10 @@
 /* Frees what only an open connection needs; the struct stays for values that still name it. */
 static void free_parts(hf_conn *conn) {
   link_close(&conn->link);
+  if (conn->attempt != NULL) {
+    attempt_end(conn);
+  }
+  free(conn->attempt);
   cancel_deinit(conn);
   window_deinit(&conn->window);
   arena_deinit(&conn->reply_arena);
@@ -75,10 +80,11 @@ static hf_conn *conn_new(const char *url, const struct hf_options *options, bool
       options->call_timeout_ms > 0 ? options->call_timeout_ms : HF_CALL_TIMEOUT_MS_DEFAULT;
   conn->grace_ms = options->grace_ms;
   conn->cancel_fd = -1;
+  conn->attempt = calloc(1, sizeof *conn->attempt);
   arena_init(&conn->reply_arena, reply_unpack_bytes_max(0));
   conn->url = strdup(url);
   conn->client = options->client != NULL ? strdup(options->client) : default_client();
-  bool is_complete = window_init(&conn->window) && cancel_init(conn) &&
+  bool is_complete = conn->attempt != NULL && window_init(&conn->window) && cancel_init(conn) &&
                      conn_input_reserve(conn, INPUT_BYTES_FIRST);
   if (!is_complete || conn->url == NULL || conn->client == NULL) {
     free_parts(conn);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "client/src/connection/attempt.h"
 #include "client/src/connection/backoff.h"
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/reply.h"
@@ -57,6 +58,7 @@ static void take_down(hf_conn *conn) {
   conn->has_acknowledged = false;
   conn->input_start = conn->input_end = 0;
   conn->state = CONN_DOWN;
+  conn->change_count++;
   note_loss(conn);
   window_rewind(&conn->window, conn->transport->framing);
   conn_wake(conn, true);
@@ -180,6 +182,29 @@ static void acknowledge(hf_conn *conn) {
   }
 }
 
+/* What came over the link: so many bytes, or an errno. */
+static void take_input(hf_conn *conn, ssize_t received, int error) {
+  if (received > 0) {
+    conn->input_end += (size_t)received;
+    if (!hand_out_all(conn)) {
+      conn_cut_link(conn, EPROTO);
+    }
+    settle_input(conn);
+    withdraw_submit(conn);
+    acknowledge(conn);
+    conn_wake(conn, false);
+  } else if (error != EAGAIN) {
+    conn_cut_link(conn, error);
+  }
+}
+
+static ssize_t receive(hf_conn *conn, int *error) {
+  ssize_t received =
+      link_recv(&conn->link, conn->input + conn->input_end, conn->input_capacity - conn->input_end);
+  *error = received == 0 ? ECONNRESET : errno;
+  return received;
+}
+
 /* One wait for the link, without the mutex, and what it brought. */
 static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
   short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
@@ -195,35 +220,44 @@ static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
     cancel_hear(conn);
   }
   if ((ready & ~POLLOUT) != 0) {
-    received = link_recv(&conn->link, conn->input + conn->input_end,
-                         conn->input_capacity - conn->input_end);
-    error = received == 0 ? ECONNRESET : errno;
+    received = receive(conn, &error);
   }
   conn_lock(conn);
-  if (received > 0) {
-    conn->input_end += (size_t)received;
-    if (!hand_out_all(conn)) {
-      conn_cut_link(conn, EPROTO);
-    }
-    settle_input(conn);
-    withdraw_submit(conn);
-    acknowledge(conn);
-    conn_wake(conn, false);
-  } else if (error != EAGAIN) {
-    conn_cut_link(conn, error);
+  take_input(conn, received, error);
+}
+
+/* Steps before the wait, and after it: its deadline may have been the attempt's. */
+static void lead_session(hf_conn *conn, uint64_t deadline_ns) {
+  struct waits waits;
+  session_step(conn, deadline_ns, &waits);
+  if (conn->state != CONN_DOWN) {
+    return;
   }
+  conn_unlock(conn);
+  if (waits_block(&waits, conn->cancel_fd, deadline_ns)) {
+    cancel_hear(conn);
+  }
+  conn_lock(conn);
+  if (conn->attempt->way != ATTEMPT_NONE) {
+    session_step(conn, deadline_ns, &waits);
+  }
+}
+
+/* What is to be sent, as far as it goes now. */
+static void write_due(hf_conn *conn) {
+  acknowledge(conn);
+  resend_refused(conn);
+  conn_write(conn);
 }
 
 static void lead(hf_conn *conn, uint64_t deadline_ns) {
   conn->has_leader = true;
   (void)cancel_init(conn); /* without: hf_cancel is seen when the wait ends */
   if (conn->state == CONN_UP && !conn->is_broken) {
-    acknowledge(conn);
-    resend_refused(conn);
-    conn_write(conn);
+    write_due(conn);
   }
   if (conn->state == CONN_DOWN) {
-    session_establish(conn, deadline_ns);
+    lead_session(conn, deadline_ns);
   } else if (conn->is_broken) {
     take_down(conn);
   } else {
@@ -271,14 +305,6 @@ static void await_room(hf_conn *conn, uint64_t deadline_ns) {
   conn_write(conn);
 }
 
-/* How long a thread waits; see conn_wait. */
-struct span {
-  uint64_t from_ns; /* the call's start, or the resumption that extended it */
-  int64_t wait_ms;
-  uint64_t give_up_ns;
-  bool is_extended;
-};
-
 /* A resumption that answers nothing extends nothing, so that no server can keep a call for ever. */
 static void extend(const hf_conn *conn, struct span *span) {
   if (!span->is_extended && conn->state == CONN_UP && conn->has_answered &&
@@ -292,8 +318,9 @@ static uint64_t sooner(uint64_t a_ns, uint64_t b_ns) {
   return a_ns < b_ns ? a_ns : b_ns;
 }
 
-static uint64_t span_deadline_ns(const hf_conn *conn, const struct span *span) {
+uint64_t span_deadline_ns(const hf_conn *conn, struct span *span) {
   uint64_t timeout_ms = (uint64_t)conn->call_timeout_ms, deadline_ns = span->give_up_ns;
+  extend(conn, span);
   if (span->wait_ms >= 0) {
     uint64_t answered_ns = clock_deadline_ns(span->from_ns, (uint64_t)span->wait_ms);
     deadline_ns = sooner(deadline_ns, clock_deadline_ns(answered_ns, timeout_ms));
@@ -308,8 +335,13 @@ static uint64_t span_deadline_ns(const hf_conn *conn, const struct span *span) {
 
 /* A thread that stops leading hands the lead to one that waits. */
 static void pass_on(hf_conn *conn) {
-  if (!conn->has_leader && conn->waiters != NULL) {
+  if (conn->has_leader) {
+    return;
+  }
+  if (conn->waiters != NULL) {
     pthread_cond_signal(&conn->waiters->cond);
+  } else {
+    conn->above->unled(conn);
   }
 }
 
@@ -319,7 +351,6 @@ static bool wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit, struc
     if (*count <= limit) {
       break;
     }
-    extend(conn, span);
     uint64_t deadline_ns = span_deadline_ns(conn, span);
     if (deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns) {
       break;
@@ -346,4 +377,67 @@ bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint6
                      uint64_t give_up_ns) {
   struct span span = {.from_ns = since_ns, .wait_ms = HF_FOREVER, .give_up_ns = give_up_ns};
   return wait_for(conn, count, limit, &span);
+}
+
+/* ---------------------------------------------------------------- without waiting */
+
+/* Whether there is more to do at once. */
+static bool step_link(hf_conn *conn, struct waits *waits) {
+  int error;
+  size_t room = conn->input_capacity - conn->input_end;
+  write_due(conn);
+  ssize_t received = receive(conn, &error);
+  take_input(conn, received, error);
+  if (conn->state != CONN_UP || conn->is_broken || (received > 0 && (size_t)received == room)) {
+    return true;
+  }
+  short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
+  if (link_arm(&conn->link, events) != 0) {
+    return true;
+  }
+  waits_add(waits, conn->link.fd, events);
+  if (conn->window.refused_count > 0) {
+    waits_until(waits, conn->resend_at_ns);
+  }
+  return false;
+}
+
+static bool step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
+  if (conn->state == CONN_ENDED) {
+    return false;
+  }
+  if (conn->state == CONN_DOWN) {
+    session_step(conn, deadline_ns, waits);
+    return conn->state != CONN_DOWN;
+  }
+  if (conn->is_broken) {
+    take_down(conn);
+    return true;
+  }
+  return step_link(conn, waits);
+}
+
+bool conn_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
+  waits_init(waits);
+  if (conn->has_leader) {
+    return false;
+  }
+  conn->has_leader = true;
+  if (cancel_init(conn)) {
+    waits_add(waits, conn->cancel_fd, POLLIN);
+  }
+  cancel_heed(conn);
+  if (conn->state == CONN_UP) {
+    link_disarm(&conn->link);
+  }
+  struct waits more;
+  do {
+    waits_init(&more);
+  } while (step(conn, deadline_ns, &more));
+  for (size_t i = 0; i < more.count; i++) {
+    waits_add(waits, more.descriptors[i].fd, more.descriptors[i].events);
+  }
+  waits_until(waits, more.until_ns);
+  conn->has_leader = false;
+  return true;
 }

@@ -10,6 +10,21 @@
 
 #include "client/src/connection/conn.h"
 
+/* How long a call may take; see conn_wait. */
+struct span {
+  uint64_t from_ns; /* the call's start, or the resumption that extended it */
+  int64_t wait_ms;
+  uint64_t give_up_ns;
+  bool is_extended;
+};
+/* When it is to be given up, as things are now; CLOCK_NEVER: not yet known. */
+uint64_t span_deadline_ns(const hf_conn *conn, struct span *span);
+
+/* Does what there is to do now, without waiting: sends, receives, connects; an attempt to connect that
+ * is begun ends by deadline_ns. false: another thread leads.
+ * out waits  what is to happen before there is more to do */
+bool conn_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits);
+
 /* Waits until *count <= limit, leading if nobody else does. Whether it came true.
  * Gives up call_timeout_ms after a connected server should have answered, which is wait_ms after
  * since_ns; HF_FOREVER: never. A resumed session that has answered something since counts from its

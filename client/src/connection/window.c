@@ -125,6 +125,7 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
   encode(window, slot, framing, envelope);
   window->last_sequence++;
   window->used_count++;
+  window->cancel_count += slot->operation == OPERATION(CANCEL);
   append(window, slot);
   return slot;
 }
@@ -164,6 +165,7 @@ void window_remove(struct window *window, struct slot *slot) {
   }
   window->due_count -= slot->withdrawal == WITHDRAWAL_DUE;
   window->parked_count -= slot->is_parked;
+  window->cancel_count -= slot->operation == OPERATION(CANCEL);
   window->refused_count -= slot->is_refused;
   slot->sequence = 0;
   slot->call = NULL;

@@ -67,7 +67,8 @@ struct window {
   uint32_t used_count_max; /* as the server told */
   uint32_t parked_count, parked_count_max;
   uint32_t refused_count;
-  uint32_t due_count; /* slots whose withdrawal is due */
+  uint32_t due_count;    /* slots whose withdrawal is due */
+  uint32_t cancel_count; /* slots that withdraw others */
   struct slot *oldest, *newest, *unsent;
   size_t unsent_offset; /* bytes of *unsent that are sent already */
   uint64_t last_sequence;

@@ -24,7 +24,9 @@ void withdraw_submit(hf_conn *conn) {
   if (window->due_count == 0) {
     return;
   }
-  for (; slot != NULL && window->used_count < WINDOW_SLOTS_MAX; slot = slot->next) {
+  for (; slot != NULL && window->cancel_count < WINDOW_SPARE_COUNT &&
+         window->used_count < WINDOW_SLOTS_MAX;
+       slot = slot->next) {
     if (slot->withdrawal == WITHDRAWAL_DUE && !submit_cancel(conn, slot)) {
       break;
     }

@@ -59,7 +59,8 @@ static void publish(hf_object *object, struct cell_header *header) {
 
 void mapped_cell_map(hf_object *object) {
   struct mapped_cell *cell = &object->mapped;
-  if (cell->segment == 0 || __atomic_exchange_n(&cell->is_mapped, true, __ATOMIC_ACQ_REL)) {
+  if (cell->segment == 0 || __atomic_load_n(&cell->is_mapped, __ATOMIC_RELAXED) ||
+      __atomic_exchange_n(&cell->is_mapped, true, __ATOMIC_ACQ_REL)) {
     return;
   }
   hf_conn *conn = object->conn;
@@ -108,10 +109,24 @@ bool mapped_cell_may_be(const hf_object *object) {
          segments_are_wanted(object->conn);
 }
 
-void *mapped_cell_elements(hf_object *object) {
-  if (mapped_cell_header(object) == NULL && mapped_cell_may_be(object)) {
-    (void)mapped_cell_ask(object); /* what can't be told is not mapped */
+/* A handle that was opened asynchronously knows its place, and is not mapped yet. */
+struct cell_header *mapped_cell_find(hf_object *object, hf_status *status) {
+  struct cell_header *header = mapped_cell_header(object);
+  *status = HF_OK;
+  if (header == NULL && is_cell(object->kind)) {
+    if (mapped_cell_may_be(object)) {
+      *status = mapped_cell_ask(object);
+    } else if (__atomic_load_n(&object->mapped.is_asked, __ATOMIC_ACQUIRE)) {
+      mapped_cell_map(object);
+    }
+    header = mapped_cell_header(object);
   }
+  return header;
+}
+
+void *mapped_cell_elements(hf_object *object) {
+  hf_status status;
+  (void)mapped_cell_find(object, &status); /* what can't be told is not mapped */
   return mapped_cell_header(object) != NULL ? object->mapped.elements : NULL;
 }
 

@@ -36,6 +36,8 @@ bool mapped_cell_may_be(const hf_object *object);
 /* Asks, and maps it: for a handle that came from a reference, or through a fork. HF_OK | an error,
  * which is the thread's last then */
 hf_status mapped_cell_ask(hf_object *object);
+/* Its header; asks and maps where that was not done yet. NULL: not mapped. out status: of asking */
+struct cell_header *mapped_cell_find(hf_object *object, hf_status *status);
 /* The elements, for as long as the handle lives; NULL: not mapped. */
 void *mapped_cell_elements(hf_object *object);
 /* Whether mapped.count, which never changes, is known: from opening, or asked for with the place. */

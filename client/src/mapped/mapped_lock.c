@@ -128,9 +128,8 @@ enum mapped_way mapped_cell_enter(hf_object *object, int64_t *timeout_ms, bool *
   if (mapped_cell_has_mode(object)) {
     return give_way(object, header, status);
   }
-  if (header == NULL && mapped_cell_may_be(object)) {
-    *status = mapped_cell_ask(object);
-    header = mapped_cell_header(object);
+  if (header == NULL) {
+    header = mapped_cell_find(object, status);
     if (*status == HF_UNAVAILABLE) {
       return MAPPED_FAILED; /* a second request would wait as long once more */
     }

@@ -49,7 +49,7 @@ static struct segment_map *fetch(const char *door_path, uint64_t id) {
   struct segment_map *map = calloc(1, sizeof *map);
   const char *why;
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), FETCH_MS);
-  int door = map != NULL ? rings_connect_door(door_path, deadline_ns, &why) : -1;
+  int door = map != NULL ? rings_connect_door(door_path, &why) : -1;
   if (door >= 0) {
     map->id = id;
     map->address = ask_and_map(door, id, deadline_ns, &map->bytes);

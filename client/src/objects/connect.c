@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "client/src/call/async.h"
 #include "client/src/call/batch.h"
 #include "client/src/call/oneway.h"
 #include "client/src/call/pipeline.h"
@@ -22,6 +23,7 @@
 /* ---------------------------------------------------------------- what the layers keep there */
 
 static void become_child(hf_conn *conn) {
+  async_become_child(conn);
   pipeline_become_child(conn);
   oneway_become_child(conn);
   segments_become_child(conn);
@@ -37,7 +39,8 @@ static void free_above(hf_conn *conn) {
   segments_free_all(conn);
 }
 
-static const struct conn_above above = {.become_child = become_child, .free = free_above};
+static const struct conn_above above = {
+    .become_child = become_child, .unled = async_unled, .free = free_above};
 
 /* ---------------------------------------------------------------- connecting */
 
@@ -161,6 +164,7 @@ void hf_close(hf_conn *conn) {
   if (conn->call_timeout_ms > GOODBYE_TIMEOUT_MS) {
     conn->call_timeout_ms = GOODBYE_TIMEOUT_MS;
   }
+  async_detach(conn);
   (void)oneway_write_out(conn);
   say_goodbye(conn);
   conn_close(conn);

@@ -48,7 +48,7 @@ ProtobufCBinaryData object_text(const char *text) {
 void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen *arm,
                     const char *name, hf_kind kind) {
   request_of_conn(request, conn, OPERATION(OBJECT_OPEN));
-  request->is_now = true;
+  request->is_opening = true;
   *arm = (Holdfast__ObjectOpen)HOLDFAST__OBJECT_OPEN__INIT;
   arm->kind = (Holdfast__Kind)kind;
   arm->map = segments_are_wanted(conn);
@@ -59,7 +59,7 @@ void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen
   }
 }
 
-/* first: hf_object ** */
+/* first: hf_object **, or a pointer to another kind of handle */
 static hf_reason take_handle(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result) {
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECT) {
@@ -70,17 +70,17 @@ static hf_reason take_handle(hf_conn *conn, const Holdfast__Response *reply,
     return HF_REASON_NO_MEMORY;
   }
   mapped_cell_note_place(handle, reply->object);
-  *(hf_object **)result->first = handle;
+  memcpy(result->first, &handle, sizeof handle);
   return HF_REASON_NONE;
 }
 
 hf_status object_open(struct request *request, const Holdfast__ObjectOpen *arm, void *handle) {
   hf_object *opened;
-  request_ask(request, take_handle, &opened, NULL);
+  request_ask(request, take_handle, handle, NULL);
   hf_status status = request_send(request, &arm->base);
-  if (status == HF_OK) {
+  if (status == HF_OK && !request->is_submitted) { /* else it is mapped on first use */
+    memcpy(&opened, handle, sizeof opened);
     mapped_cell_map(opened);
-    memcpy(handle, &opened, sizeof opened);
   }
   return status;
 }

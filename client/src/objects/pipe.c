@@ -31,6 +31,7 @@ static hf_status open_end(hf_conn *conn, const char *name, int end, bool one_way
   }
   object_open_of(&request, conn, &arm, name, HF_PIPE);
   arm.one_way = one_way;
+  request.is_now = true; /* the end is attached to next */
   hf_status status = object_open(&request, &arm, &handle);
   if (status != HF_OK) {
     return status;

@@ -1,8 +1,9 @@
 #include "client/src/transport/descriptor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proto/base/clock.h"
@@ -31,27 +32,37 @@ short descriptor_wait(int fd, short events, uint64_t deadline_ns) {
   return descriptor_wait_or(fd, events, -1, &is_other, deadline_ns);
 }
 
-int connect_socket(const struct sockaddr *address, socklen_t address_len, int type,
-                   uint64_t deadline_ns) {
-  int fd = socket(address->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) {
-    return -1;
-  }
-  int error = connect(fd, address, address_len) == 0 ? 0 : errno;
-  if (error == EINPROGRESS) {
-    socklen_t error_len = sizeof error;
-    while (descriptor_wait(fd, POLLOUT, deadline_ns) == 0 && clock_now_ns() < deadline_ns) {
-    }
-    if (descriptor_wait(fd, POLLOUT, 0) == 0) {
-      error = ETIMEDOUT;
-    } else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0) {
-      error = errno;
-    }
-  }
-  if (error != 0) {
+/* Done at once or not at all. */
+int connect_local(const struct sockaddr *address, socklen_t address_len, int type) {
+  int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && connect(fd, address, address_len) != 0) {
+    int error = errno;
     close(fd);
     errno = error;
     return -1;
   }
   return fd;
+}
+
+void waits_init(struct waits *waits) {
+  waits->count = 0;
+  waits->until_ns = CLOCK_NEVER;
+}
+
+void waits_add(struct waits *waits, int fd, short events) {
+  assert(waits->count < WAITS_MAX);
+  waits->descriptors[waits->count++] = (struct pollfd){.fd = fd, .events = events};
+}
+
+void waits_until(struct waits *waits, uint64_t until_ns) {
+  waits->until_ns = until_ns < waits->until_ns ? until_ns : waits->until_ns;
+}
+
+bool waits_block(const struct waits *waits, int other, uint64_t deadline_ns) {
+  struct pollfd descriptors[WAITS_MAX + 1];
+  memcpy(descriptors, waits->descriptors, waits->count * sizeof *descriptors);
+  struct pollfd *last = &descriptors[waits->count];
+  *last = (struct pollfd){.fd = other, .events = POLLIN};
+  uint64_t until_ns = waits->until_ns < deadline_ns ? waits->until_ns : deadline_ns;
+  return poll(descriptors, waits->count + 1, poll_timeout_ms(until_ns)) > 0 && last->revents != 0;
 }

@@ -1,40 +1,30 @@
 #include "client/src/transport/race.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdbool.h>
 #include <unistd.h>
 
-#include "client/src/transport/descriptor.h"
 #include "proto/base/clock.h"
 
-struct racer {
-  int fd; /* -1: it has lost */
-  size_t idx;
-};
+_Static_assert(RESOLVE_ADDRESSES_MAX < WAITS_MAX, "a race waits for all its racers");
 
-struct field_of_racers {
-  const struct addresses *addresses;
-  struct racer racers[RESOLVE_ADDRESSES_MAX];
-  size_t started, running;
-  uint64_t next_ns; /* when the next one starts */
-  int error;        /* the last failure */
-};
+void race_begin(struct race *race) {
+  *race = (struct race){.error = ETIMEDOUT};
+}
 
-static void start_next(struct field_of_racers *field) {
-  const struct address *address = &field->addresses->items[field->started];
-  struct racer *racer = &field->racers[field->started];
-  *racer = (struct racer){.idx = field->started++};
+static void start_next(struct race *race, const struct addresses *addresses) {
+  const struct address *address = &addresses->items[race->started];
+  struct racer *racer = &race->racers[race->started];
+  *racer = (struct racer){.idx = race->started++};
   racer->fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const struct sockaddr *socket_address = (const struct sockaddr *)&address->socket;
   bool is_under_way = racer->fd >= 0 && (connect(racer->fd, socket_address, address->len) == 0 ||
                                          errno == EINPROGRESS);
   if (is_under_way) {
-    field->running++;
-    field->next_ns = clock_deadline_ns(clock_now_ns(), RACE_NEXT_AFTER_MS);
+    race->running++;
+    race->next_ns = clock_deadline_ns(clock_now_ns(), RACE_NEXT_AFTER_MS);
     return;
   }
-  field->error = errno;
+  race->error = errno;
   if (racer->fd >= 0) {
     close(racer->fd);
     racer->fd = -1;
@@ -42,7 +32,7 @@ static void start_next(struct field_of_racers *field) {
 }
 
 /* A failure makes room for the next address at once. */
-static bool has_won(struct field_of_racers *field, struct racer *racer) {
+static bool has_won(struct race *race, struct racer *racer) {
   int error = 0;
   socklen_t error_len = sizeof error;
   if (getsockopt(racer->fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0) {
@@ -53,65 +43,68 @@ static bool has_won(struct field_of_racers *field, struct racer *racer) {
   }
   close(racer->fd);
   racer->fd = -1;
-  field->running--;
-  field->error = error;
-  field->next_ns = 0;
+  race->running--;
+  race->error = error;
+  race->next_ns = 0;
   return false;
 }
 
-static void end_race(struct field_of_racers *field, const struct racer *winner) {
-  for (size_t i = 0; i < field->started; i++) {
-    if (&field->racers[i] != winner && field->racers[i].fd >= 0) {
-      close(field->racers[i].fd);
-    }
+static struct racer *find_winner(struct race *race) {
+  struct pollfd descriptors[RESOLVE_ADDRESSES_MAX];
+  for (size_t i = 0; i < race->started; i++) {
+    descriptors[i] = (struct pollfd){.fd = race->racers[i].fd, .events = POLLOUT};
   }
-}
-
-/* Waits for news. out is_cancelled */
-static struct racer *await_news(struct field_of_racers *field, int cancel_fd, uint64_t until_ns,
-                                bool *is_cancelled) {
-  struct pollfd descriptors[RESOLVE_ADDRESSES_MAX + 1];
-  for (size_t i = 0; i < field->started; i++) {
-    descriptors[i] = (struct pollfd){.fd = field->racers[i].fd, .events = POLLOUT};
-  }
-  struct pollfd *cancel = &descriptors[field->started];
-  *cancel = (struct pollfd){.fd = cancel_fd, .events = POLLIN};
-  if (poll(descriptors, field->started + 1, poll_timeout_ms(until_ns)) <= 0) {
+  if (poll(descriptors, race->started, 0) <= 0) {
     return NULL;
   }
-  *is_cancelled = cancel->revents != 0;
-  for (size_t i = 0; i < field->started; i++) {
-    struct racer *racer = &field->racers[i];
-    if (racer->fd >= 0 && descriptors[i].revents != 0 && has_won(field, racer)) {
+  for (size_t i = 0; i < race->started; i++) {
+    struct racer *racer = &race->racers[i];
+    if (racer->fd >= 0 && descriptors[i].revents != 0 && has_won(race, racer)) {
       return racer;
     }
   }
   return NULL;
 }
 
-int race(const struct addresses *addresses, int cancel_fd, uint64_t deadline_ns, size_t *winner) {
-  struct field_of_racers field = {.addresses = addresses, .error = ETIMEDOUT};
-  struct racer *first = NULL;
-  bool is_cancelled = false, is_late = false;
-  while (first == NULL && !is_cancelled && !is_late) {
-    bool has_next = field.started < addresses->count;
-    if (has_next && (field.running == 0 || clock_now_ns() >= field.next_ns)) {
-      start_next(&field);
-      continue;
+static void say_waits(const struct race *race, bool has_next, struct waits *waits) {
+  for (size_t i = 0; i < race->started; i++) {
+    if (race->racers[i].fd >= 0) {
+      waits_add(waits, race->racers[i].fd, POLLOUT);
     }
-    if (field.running == 0) {
-      break;
+  }
+  if (has_next) {
+    waits_until(waits, race->next_ns);
+  }
+}
+
+int race_step(struct race *race, const struct addresses *addresses, int *fd, size_t *winner,
+              struct waits *waits) {
+  for (;;) {
+    struct racer *first = find_winner(race);
+    if (first != NULL) {
+      *winner = first->idx;
+      *fd = first->fd;
+      first->fd = -1;
+      race_end(race);
+      return 0;
     }
-    bool is_next_first = has_next && field.next_ns < deadline_ns;
-    first =
-        await_news(&field, cancel_fd, is_next_first ? field.next_ns : deadline_ns, &is_cancelled);
-    is_late = clock_now_ns() >= deadline_ns;
+    bool has_next = race->started < addresses->count;
+    if (has_next && (race->running == 0 || clock_now_ns() >= race->next_ns)) {
+      start_next(race, addresses);
+    } else if (race->running > 0) {
+      say_waits(race, has_next, waits);
+      return STEP_WAITS;
+    } else {
+      return race->error;
+    }
   }
-  end_race(&field, first);
-  if (first == NULL) {
-    errno = is_cancelled ? ECANCELED : field.running > 0 ? ETIMEDOUT : field.error;
-    return -1;
+}
+
+void race_end(struct race *race) {
+  for (size_t i = 0; i < race->started; i++) {
+    if (race->racers[i].fd >= 0) {
+      close(race->racers[i].fd);
+    }
   }
-  *winner = first->idx;
-  return first->fd;
+  race->started = race->running = 0;
 }

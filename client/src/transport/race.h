@@ -7,13 +7,30 @@
 #ifndef HF_CLIENT_RACE_H
 #define HF_CLIENT_RACE_H
 
+#include "client/src/transport/descriptor.h"
 #include "client/src/transport/resolve.h"
 
 #define RACE_NEXT_AFTER_MS 250
 
-/* in   cancel_fd  readable: ends it; -1: none
- * out  winner     which of them
- * A connected non-blocking descriptor, or -1 and errno: ECANCELED, ETIMEDOUT, or the last failure */
-int race(const struct addresses *addresses, int cancel_fd, uint64_t deadline_ns, size_t *winner);
+struct racer {
+  int fd; /* -1: it has lost */
+  size_t idx;
+};
+
+struct race {
+  struct racer racers[RESOLVE_ADDRESSES_MAX];
+  size_t started, running;
+  uint64_t next_ns; /* when the next one starts */
+  int error;        /* the last failure */
+};
+
+void race_begin(struct race *race);
+/* 0 | STEP_WAITS | ETIMEDOUT, or the errno of the last failure
+ * out  fd      connected, non-blocking
+ *      winner  which of them it is */
+int race_step(struct race *race, const struct addresses *addresses, int *fd, size_t *winner,
+              struct waits *waits);
+/* Closes those that still run. */
+void race_end(struct race *race);
 
 #endif

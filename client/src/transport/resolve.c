@@ -15,7 +15,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "client/src/transport/descriptor.h"
 #include "client/src/transport/dial_error.h"
 #include "proto/base/clock.h"
 
@@ -229,27 +228,34 @@ static int search_begin(const char *host, const char *port, struct search **begu
   return error;
 }
 
-int resolve(const char *host, const char *port, int cancel_fd, uint64_t deadline_ns,
-            struct addresses *found) {
-  struct search *search;
-  bool is_cancelled = false;
+int resolve_begin(const char *host, const char *port, struct addresses *found,
+                  struct search **search) {
+  *search = NULL;
   if (find_here(found, host, port)) {
     return 0;
   }
-  int error = search_begin(host, port, &search);
-  if (error != 0) {
-    return error;
-  }
-  short done = 0;
-  while (done == 0 && !is_cancelled && clock_now_ns() < deadline_ns) {
-    done = descriptor_wait_or(search->done_fd, POLLIN, cancel_fd, &is_cancelled, deadline_ns);
+  int error = search_begin(host, port, search);
+  return error == 0 ? STEP_WAITS : error;
+}
+
+int resolve_step(struct search *search, struct addresses *found, struct waits *waits) {
+  if (descriptor_wait(search->done_fd, POLLIN, 0) == 0) {
+    waits_add(waits, search->done_fd, POLLIN);
+    return STEP_WAITS;
   }
   pthread_mutex_lock(&searches_mutex);
-  error = done != 0 ? search->error : is_cancelled ? ECANCELED : DIAL_RESOLVER_SILENT;
+  int error = search->error;
   if (error == 0) {
     *found = search->found;
   }
-  release(search);
   pthread_mutex_unlock(&searches_mutex);
   return error;
+}
+
+void resolve_end(struct search *search) {
+  if (search != NULL) {
+    pthread_mutex_lock(&searches_mutex);
+    release(search);
+    pthread_mutex_unlock(&searches_mutex);
+  }
 }

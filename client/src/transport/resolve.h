@@ -22,6 +22,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "client/src/transport/descriptor.h"
+
 #define RESOLVE_HOST_BYTES_MAX 256
 #define RESOLVE_PORT_BYTES_MAX 6
 #define RESOLVE_ADDRESSES_MAX 16 /* those beyond are left out */
@@ -36,10 +38,15 @@ struct addresses {
   struct address items[RESOLVE_ADDRESSES_MAX];
 };
 
-/* in   port       a decimal number
- *      cancel_fd  readable: ends the search; -1: none
- * 0 | DIAL_UNKNOWN_HOST DIAL_RESOLVER_SILENT DIAL_RESOLVER_FAILS | ECANCELED | an errno */
-int resolve(const char *host, const char *port, int cancel_fd, uint64_t deadline_ns,
-            struct addresses *found);
+struct search;
+
+/* port: a decimal number. 0 it is found | STEP_WAITS *search is asked by resolve_step |
+ * DIAL_UNKNOWN_HOST DIAL_RESOLVER_FAILS | an errno. out search: given up by resolve_end */
+int resolve_begin(const char *host, const char *port, struct addresses *found,
+                  struct search **search);
+/* The same answers. */
+int resolve_step(struct search *search, struct addresses *found, struct waits *waits);
+/* NULL is harmless. */
+void resolve_end(struct search *search);
 
 #endif

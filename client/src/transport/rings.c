@@ -52,8 +52,8 @@ static void take_descriptors(struct msghdr *message, int *descriptors) {
   }
 }
 
-static int hear_answer(int door, uint64_t deadline_ns, struct door_answer *answer, int *descriptors,
-                       const char **why) {
+/* STEP_WAITS: nothing came yet. */
+static int hear_answer(int door, struct door_answer *answer, int *descriptors, const char **why) {
   struct iovec part = {answer, sizeof *answer};
   union {
     struct cmsghdr header;
@@ -64,14 +64,12 @@ static int hear_answer(int door, uint64_t deadline_ns, struct door_answer *answe
                            .msg_control = control.bytes,
                            .msg_controllen = CMSG_LEN(DOOR_DESCRIPTORS * sizeof(int))};
   ssize_t received;
-  while (descriptor_wait(door, POLLIN, deadline_ns) == 0) {
-    if (clock_now_ns() >= deadline_ns) {
-      return refuse(why, "the server did not answer at the door in time", ETIMEDOUT);
-    }
-  }
   do {
     received = recvmsg(door, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (received < 0 && errno == EINTR);
+  if (received < 0 && errno == EAGAIN) {
+    return STEP_WAITS;
+  }
   if (received <= 0) {
     return refuse(why, "the server hung up at the door", ECONNRESET);
   }
@@ -134,11 +132,10 @@ static struct rings *map_rings(int memory_fd, uint64_t ring_bytes, const char **
   return rings;
 }
 
-int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char **why) {
+int rings_connect_door(const char *door_path, const char **why) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", door_path);
-  int door = connect_socket((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET,
-                            deadline_ns);
+  int door = connect_local((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET);
   if (door < 0) {
     *why = errno == EACCES || errno == EPERM ? "this user may not go to the server's door"
            : errno == ENOENT ? "there is no door beside the server's ipc socket as seen from here"
@@ -147,15 +144,32 @@ int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char *
   return door;
 }
 
-int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
-                   struct door_answer *answer, int *descriptors, const char **why) {
+static int begin_asking(int door, const struct door_hello *hello, const char **why) {
+  int error = check_server(door, why);
+  return error != 0 ? error : say_hello(door, hello, why);
+}
+
+static int take_answer(int door, struct door_answer *answer, int *descriptors, const char **why) {
   for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
     descriptors[i] = -1;
   }
-  int error = check_server(door, why);
-  error = error != 0 ? error : say_hello(door, hello, why);
-  error = error != 0 ? error : hear_answer(door, deadline_ns, answer, descriptors, why);
+  int error = hear_answer(door, answer, descriptors, why);
   return error != 0 ? error : check_answer(answer, why);
+}
+
+int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
+                   struct door_answer *answer, int *descriptors, const char **why) {
+  int error = begin_asking(door, hello, why);
+  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+    descriptors[i] = -1;
+  }
+  while (error == 0 && descriptor_wait(door, POLLIN, deadline_ns) == 0) {
+    if (clock_now_ns() >= deadline_ns) {
+      error = refuse(why, "the server did not answer at the door in time", ETIMEDOUT);
+    }
+  }
+  error = error != 0 ? error : take_answer(door, answer, descriptors, why);
+  return error == STEP_WAITS ? EPROTO : error; /* it was readable */
 }
 
 void rings_close_descriptors(const int *descriptors) {
@@ -166,28 +180,31 @@ void rings_close_descriptors(const int *descriptors) {
   }
 }
 
-struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol own,
-                         uint64_t deadline_ns, const char **why) {
-  struct door_answer answer;
-  struct rings *rings = NULL;
+int rings_begin(int door, enum sp_transport framing, enum sp_protocol own, const char **why) {
   const struct door_hello hello = {
       .magic = DOOR_MAGIC, .protocol = (uint32_t)own, .framing = (uint32_t)framing};
+  return begin_asking(door, &hello, why);
+}
+
+int rings_step(int door, enum sp_protocol own, struct rings **made, const char **why) {
+  struct door_answer answer;
+  struct rings *rings = NULL;
   int descriptors[DOOR_DESCRIPTORS];
-  int error = rings_ask_door(door, &hello, deadline_ns, &answer, descriptors, why);
+  int error = take_answer(door, &answer, descriptors, why);
   if (error == 0 && descriptors[DOOR_BELL] < 0) {
     error = refuse(why, "this process may not have more descriptors", EMFILE);
   } else if (error == 0) {
     rings = map_rings(descriptors[DOOR_MEMORY], answer.ring_bytes, why);
-    error = errno;
+    error = rings == NULL ? errno : 0;
   }
   if (rings != NULL) {
     rings->is_one_way = own == SP_PUSH;
     rings->bell = descriptors[DOOR_BELL];
     descriptors[DOOR_BELL] = -1;
+    *made = rings;
   }
   rings_close_descriptors(descriptors);
-  errno = error;
-  return rings;
+  return error;
 }
 
 void rings_free(struct rings *rings) {

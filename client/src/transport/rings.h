@@ -29,9 +29,11 @@ struct rings {
   uint32_t told_cpu;                     /* the same; the server thinks that it runs there */
 };
 
-/* Says hello over a connected door and maps what it gets. NULL: errno, and *why for people. */
-struct rings *rings_open(int door, enum sp_transport framing, enum sp_protocol own,
-                         uint64_t deadline_ns, const char **why);
+/* Says hello over a connected door. 0, or an errno and *why for people. */
+int rings_begin(int door, enum sp_transport framing, enum sp_protocol own, const char **why);
+/* Hears the answer, and maps what came with it. 0 | STEP_WAITS until the door is readable | an errno,
+ * and *why for people */
+int rings_step(int door, enum sp_protocol own, struct rings **made, const char **why);
 void rings_free(struct rings *rings);
 
 struct door_hello;
@@ -45,6 +47,6 @@ void rings_close_descriptors(const int *descriptors);
 /* Whether nobody can change the memory's size, which is that. */
 bool rings_memory_is_sealed(int memory_fd, size_t size);
 /* Connects to the server's door of that path. A descriptor, or -1, errno and *why. */
-int rings_connect_door(const char *door_path, uint64_t deadline_ns, const char **why);
+int rings_connect_door(const char *door_path, const char **why);
 
 #endif

@@ -4,8 +4,6 @@
 #include <poll.h>
 #include <string.h>
 
-#include "proto/base/clock.h"
-
 static bool is_same_address(const struct address *a, const struct address *b) {
   return a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
 }
@@ -47,82 +45,59 @@ void link_cut(const struct link *link) {
   link->transport->cut(link);
 }
 
-int link_send_all(struct link *link, const void *data, size_t size, uint64_t deadline_ns) {
-  const uint8_t *next = data;
-  while (size > 0) {
-    struct iovec part = {(void *)(uintptr_t)next, size};
+short link_arm(const struct link *link, short events) {
+  return link->transport->arm(link, events);
+}
+
+void link_disarm(const struct link *link) {
+  link->transport->disarm(link);
+}
+
+int link_send_step(const struct link *link, const void *data, size_t size, size_t *done,
+                   struct waits *waits) {
+  link_disarm(link);
+  while (*done < size) {
+    struct iovec part = {(uint8_t *)(uintptr_t)data + *done, size - *done};
     ssize_t sent = link_send(link, &part, 1);
     if (sent >= 0) {
-      next += sent;
-      size -= (size_t)sent;
+      *done += (size_t)sent;
     } else if (errno != EAGAIN) {
       return errno;
-    } else if (link_wait(link, POLLOUT, deadline_ns) == 0 && clock_now_ns() >= deadline_ns) {
-      return ETIMEDOUT;
+    } else if (link_arm(link, POLLOUT) == 0) {
+      waits_add(waits, link->fd, POLLOUT);
+      return STEP_WAITS;
     }
   }
   return 0;
 }
 
-static int receive_exactly(struct link *link, uint8_t *data, size_t size, int cancel_fd,
-                           uint64_t deadline_ns) {
-  bool is_cancelled = false;
-  while (size > 0) {
-    if (is_cancelled) {
-      return ECANCELED;
-    }
-    ssize_t received = link_recv(link, data, size);
+int link_recv_some(const struct link *link, void *data, size_t size, size_t *done,
+                   struct waits *waits) {
+  link_disarm(link);
+  for (;;) {
+    ssize_t received = link_recv(link, (uint8_t *)data + *done, size - *done);
     if (received > 0) {
-      data += received;
-      size -= (size_t)received;
-    } else if (received == 0) {
+      *done += (size_t)received;
+      return 0;
+    }
+    if (received == 0) {
       return ECONNRESET;
-    } else if (errno != EAGAIN) {
+    }
+    if (errno != EAGAIN) {
       return errno;
-    } else if (link_wait_or(link, POLLIN, cancel_fd, &is_cancelled, deadline_ns) == 0 &&
-               clock_now_ns() >= deadline_ns) {
-      return ETIMEDOUT;
+    }
+    if (link_arm(link, POLLIN) == 0) {
+      waits_add(waits, link->fd, POLLIN);
+      return STEP_WAITS;
     }
   }
-  return 0;
 }
 
-/* One of several addresses may take the connection and say nothing: the others get their turn. */
-static uint64_t hello_deadline_ns(const struct dialling *dialling) {
-  uint64_t now_ns = clock_now_ns(), deadline_ns = dialling->deadline_ns;
-  return dialling->has_others && deadline_ns > now_ns ? now_ns + (deadline_ns - now_ns) / 2
-                                                      : deadline_ns;
-}
-
-static int exchange_hellos(struct link *link, enum sp_protocol own, enum sp_protocol peer,
-                           const struct dialling *dialling) {
-  uint64_t deadline_ns = hello_deadline_ns(dialling);
-  uint8_t hello[SP_HELLO_BYTES];
-  uint16_t protocol;
-  sp_hello_write(hello, own);
-  int error = link_send_all(link, hello, sizeof hello, deadline_ns);
-  if (error == 0) {
-    error = receive_exactly(link, hello, sizeof hello, dialling->cancel_fd, deadline_ns);
-  }
-  if (error == 0 && (sp_hello_read(hello, &protocol) != SP_OK || protocol != peer)) {
-    error = EPROTO;
-  }
-  return error;
-}
-
-int link_open(struct link *link, const struct transport *transport, const char *address,
-              enum sp_protocol own, enum sp_protocol peer, struct dialling *dialling) {
-  link->transport = transport;
-  link->rings = NULL;
-  dialling->chosen.len = 0;
-  dialling->has_others = false;
-  link->fd = transport->dial(address, dialling);
-  if (link->fd < 0) {
-    return errno;
-  }
-  int error = exchange_hellos(link, own, peer, dialling);
-  if (error != 0) {
-    link_close(link);
+int link_recv_step(const struct link *link, void *data, size_t size, size_t *done,
+                   struct waits *waits) {
+  int error = 0;
+  while (error == 0 && *done < size) {
+    error = link_recv_some(link, data, size, done, waits);
   }
   return error;
 }

@@ -15,17 +15,15 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "client/src/transport/resolve.h"
+#include "client/src/transport/race.h"
 #include "proto/sp.h"
 
 struct transport;
 struct rings;
 
-/* An attempt to connect, and what earlier ones have shown. */
+/* What attempts to connect have shown. */
 struct dialling {
-  uint64_t deadline_ns;
   int64_t dead_after_ms; /* a peer that is gone without a word is noticed about that late */
-  int cancel_fd;         /* readable: the attempt ends with ECANCELED; -1: nothing ends it */
   /* Of a host with several addresses. */
   struct address chosen;  /* the one that was connected to, by this attempt */
   struct address worked;  /* the last that a session was on: goes first */
@@ -34,6 +32,17 @@ struct dialling {
 };
 /* Whether a session came of the attempt. */
 void dialling_note(struct dialling *dialling, bool has_worked);
+
+/* An attempt that is under way, in steps. */
+struct dial {
+  const char *address;
+  struct dialling *dialling;
+  uint64_t deadline_ns;
+  struct search *search; /* of the host's addresses; NULL: none */
+  uint64_t resolve_until_ns;
+  struct addresses found;
+  struct race race;
+};
 
 /* One connection of the transport; closed while fd < 0. */
 struct link {
@@ -48,14 +57,17 @@ struct transport {
   enum sp_transport framing;
   /* Whether the part of the url behind the scheme is well-formed. */
   bool (*is_address)(const char *address);
-  /* Connects. Answers a non-blocking descriptor, or -1 and an errno or enum dial_error in errno. */
-  int (*dial)(const char *address, struct dialling *dialling);
+  /* Connects. 0, *fd is non-blocking | STEP_WAITS | an errno or enum dial_error. NULL: not dialled */
+  int (*dial)(struct dial *dial, int *fd, struct waits *waits);
   /* As sendmsg and recv do: bytes, or -1 and errno; EAGAIN when nothing goes now. Never block. */
   ssize_t (*send)(const struct link *link, struct iovec *parts, int part_count);
   ssize_t (*recv)(const struct link *link, void *data, size_t capacity);
   /* As link_wait_or does. */
   short (*wait)(const struct link *link, short events, int other, bool *is_other,
                 uint64_t deadline_ns);
+  /* As link_arm and link_disarm do. */
+  short (*arm)(const struct link *link, short events);
+  void (*disarm)(const struct link *link);
   /* Ends traffic both ways and wakes who waits; the descriptor stays taken. */
   void (*cut)(const struct link *link);
   /* Also in a forked child, where it leaves the parent's alone. */
@@ -63,21 +75,13 @@ struct transport {
 };
 
 extern const struct transport transport_tcp, transport_ipc;
-/* Rings in memory shared with a server on this machine; opened by link_open_local. Its framing is
+/* Rings in memory shared with a server on this machine; opened at the server's door. Its framing is
  * the one it was opened with. */
 extern const struct transport transport_ring;
 
 /* The transport of a url and its address part; NULL: no such scheme, or a malformed address. */
 const struct transport *transport_find(const char *url, const char **address);
 
-/* Dials and exchanges hellos as `own`, expecting `peer`. 0, an errno (EPROTO: not that peer), or an
- * enum dial_error. */
-int link_open(struct link *link, const struct transport *transport, const char *address,
-              enum sp_protocol own, enum sp_protocol peer, struct dialling *dialling);
-/* Opens rings at the server's door of that path, which carry that framing. 0 or an errno.
- * out  why  on failure: a static sentence for people */
-int link_open_local(struct link *link, const char *door_path, enum sp_transport framing,
-                    enum sp_protocol own, uint64_t deadline_ns, const char **why);
 void link_close(struct link *link);
 ssize_t link_send(const struct link *link, struct iovec *parts, int part_count);
 ssize_t link_recv(const struct link *link, void *data, size_t capacity);
@@ -87,7 +91,17 @@ short link_wait(const struct link *link, short events, uint64_t deadline_ns);
 /* The same; comes back also when the other descriptor (-1: none) is readable. */
 short link_wait_or(const struct link *link, short events, int other, bool *is_other,
                    uint64_t deadline_ns);
-/* Sends everything. 0, or an errno (ETIMEDOUT). */
-int link_send_all(struct link *link, const void *data, size_t size, uint64_t deadline_ns);
+/* For a thread that waits for the link's descriptor among others: from link_arm to link_disarm it
+ * becomes readable (and writable for POLLOUT) when something happens. Answers what has happened
+ * already. */
+short link_arm(const struct link *link, short events);
+void link_disarm(const struct link *link);
+/* Send or receive what is left of `size` bytes, or some of it. 0: it is done | STEP_WAITS | an errno */
+int link_send_step(const struct link *link, const void *data, size_t size, size_t *done,
+                   struct waits *waits);
+int link_recv_some(const struct link *link, void *data, size_t size, size_t *done,
+                   struct waits *waits);
+int link_recv_step(const struct link *link, void *data, size_t size, size_t *done,
+                   struct waits *waits);
 
 #endif

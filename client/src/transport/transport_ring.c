@@ -266,23 +266,24 @@ static void cut(const struct link *link) {
 
 static void close_rings(const struct link *link) {
   close(link->fd);
-  rings_free(link->rings);
+  if (link->rings != NULL) { /* else it was being opened */
+    rings_free(link->rings);
+  }
 }
 
-int link_open_local(struct link *link, const char *door_path, enum sp_transport framing,
-                    enum sp_protocol own, uint64_t deadline_ns, const char **why) {
-  int door = rings_connect_door(door_path, deadline_ns, why);
-  if (door < 0) {
-    return errno;
+/* A thread that is about to wait elsewhere, for the door's socket too: as sleep_for, in two parts. */
+static short arm(const struct link *link, short events) {
+  struct rings *rings = link->rings;
+  ring_announce_sleep(&rings->replies, RING_BELL_KNOCK);
+  if ((events & POLLOUT) != 0) {
+    ring_announce_wait(&rings->requests);
   }
-  struct rings *rings = rings_open(door, framing, own, deadline_ns, why);
-  if (rings == NULL) {
-    int error = errno;
-    close(door);
-    return error;
-  }
-  *link = (struct link){&transport_ring, door, rings};
-  return 0;
+  return events_now(rings, events);
+}
+
+static void disarm(const struct link *link) {
+  ring_withdraw_sleep(&link->rings->replies);
+  take_knock(link);
 }
 
 const struct transport transport_ring = {
@@ -290,6 +291,8 @@ const struct transport transport_ring = {
     .send = send_parts,
     .recv = receive,
     .wait = await,
+    .arm = arm,
+    .disarm = disarm,
     .cut = cut,
     .close = close_rings,
 };

@@ -92,41 +92,57 @@ static void put_in_order(struct addresses *found, const struct dialling *diallin
 }
 
 /* A silent resolver keeps nobody from where the server was. */
-static int find_addresses(const char *host, const char *port, const struct dialling *dialling,
-                          struct addresses *found) {
-  bool has_worked = dialling->worked.len > 0;
-  uint64_t deadline_ns = dialling->deadline_ns;
-  uint64_t short_ns = clock_deadline_ns(clock_now_ns(), RACE_NEXT_AFTER_MS);
-  if (has_worked && short_ns < deadline_ns) {
-    deadline_ns = short_ns;
+static int give_up_resolver(struct dial *dial) {
+  const struct address *worked = &dial->dialling->worked;
+  if (worked->len == 0) {
+    return DIAL_RESOLVER_SILENT;
   }
-  int error = resolve(host, port, dialling->cancel_fd, deadline_ns, found);
-  if (error == DIAL_RESOLVER_SILENT && has_worked) {
-    *found = (struct addresses){.count = 1, .items = {dialling->worked}};
-    error = 0;
+  dial->found = (struct addresses){.count = 1, .items = {*worked}};
+  return 0;
+}
+
+static int begin_resolving(struct dial *dial) {
+  char host[HOST_BYTES_MAX];
+  const char *port;
+  uint64_t short_ns = clock_deadline_ns(clock_now_ns(), RACE_NEXT_AFTER_MS);
+  bool is_short = dial->dialling->worked.len > 0 && short_ns < dial->deadline_ns;
+  dial->resolve_until_ns = is_short ? short_ns : dial->deadline_ns;
+  return split_host(dial->address, host, &port)
+             ? resolve_begin(host, port, &dial->found, &dial->search)
+             : EHOSTUNREACH;
+}
+
+static int find_addresses(struct dial *dial, struct waits *waits) {
+  int error = dial->search == NULL ? begin_resolving(dial) : STEP_WAITS;
+  if (error == STEP_WAITS) {
+    error = resolve_step(dial->search, &dial->found, waits);
+  }
+  if (error == STEP_WAITS && clock_now_ns() >= dial->resolve_until_ns) {
+    return give_up_resolver(dial);
+  }
+  if (error == STEP_WAITS) {
+    waits_until(waits, dial->resolve_until_ns);
   }
   return error;
 }
 
-static int dial_tcp(const char *address, struct dialling *dialling) {
-  struct addresses found;
-  char host[HOST_BYTES_MAX];
-  const char *port;
+static int dial_tcp(struct dial *dial, int *fd, struct waits *waits) {
+  struct dialling *dialling = dial->dialling;
   size_t winner = 0;
-  int error = split_host(address, host, &port) ? find_addresses(host, port, dialling, &found)
-                                               : EHOSTUNREACH;
-  if (error != 0) {
-    errno = error;
-    return -1;
+  if (dial->found.count == 0) {
+    int error = find_addresses(dial, waits);
+    if (error != 0) {
+      return error;
+    }
+    put_in_order(&dial->found, dialling);
   }
-  put_in_order(&found, dialling);
-  int fd = race(&found, dialling->cancel_fd, dialling->deadline_ns, &winner);
-  if (fd >= 0) {
-    dialling->chosen = found.items[winner];
-    dialling->has_others = found.count > 1;
-    notice_dead_peer(fd, dialling->dead_after_ms);
+  int error = race_step(&dial->race, &dial->found, fd, &winner, waits);
+  if (error == 0) {
+    dialling->chosen = dial->found.items[winner];
+    dialling->has_others = dial->found.count > 1;
+    notice_dead_peer(*fd, dialling->dead_after_ms);
   }
-  return fd;
+  return error;
 }
 
 /* ---------------------------------------------------------------- ipc */
@@ -136,11 +152,12 @@ static bool is_ipc_address(const char *address) {
   return *address != '\0' && strlen(address) < sizeof socket_address.sun_path;
 }
 
-static int dial_ipc(const char *address, struct dialling *dialling) {
-  struct sockaddr_un socket_address = {.sun_family = AF_UNIX};
-  snprintf(socket_address.sun_path, sizeof socket_address.sun_path, "%s", address);
-  return connect_socket((const struct sockaddr *)&socket_address, sizeof socket_address,
-                        SOCK_STREAM, dialling->deadline_ns);
+static int dial_ipc(struct dial *dial, int *fd, struct waits *waits) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  (void)waits;
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", dial->address);
+  *fd = connect_local((const struct sockaddr *)&address, sizeof address, SOCK_STREAM);
+  return *fd < 0 ? errno : 0;
 }
 
 /* ---------------------------------------------------------------- both */
@@ -166,6 +183,17 @@ static ssize_t receive(const struct link *link, void *data, size_t capacity) {
   return received;
 }
 
+/* A socket is readable without being asked. */
+static short arm(const struct link *link, short events) {
+  (void)link;
+  (void)events;
+  return 0;
+}
+
+static void disarm(const struct link *link) {
+  (void)link;
+}
+
 static short await(const struct link *link, short events, int other, bool *is_other,
                    uint64_t deadline_ns) {
   return descriptor_wait_or(link->fd, events, other, is_other, deadline_ns);
@@ -179,9 +207,19 @@ static void close_socket(const struct link *link) {
   close(link->fd);
 }
 
-const struct transport transport_tcp = {"tcp://", "tcp",       SP_TCP,  is_tcp_address,
-                                        dial_tcp, send_parts,  receive, await,
-                                        cut,      close_socket};
-const struct transport transport_ipc = {"ipc://", "ipc",       SP_IPC,  is_ipc_address,
-                                        dial_ipc, send_parts,  receive, await,
-                                        cut,      close_socket};
+#define SOCKET_FUNCTIONS                                                                        \
+  .send = send_parts, .recv = receive, .wait = await, .arm = arm, .disarm = disarm, .cut = cut, \
+  .close = close_socket
+
+const struct transport transport_tcp = {.scheme = "tcp://",
+                                        .name = "tcp",
+                                        .framing = SP_TCP,
+                                        .is_address = is_tcp_address,
+                                        .dial = dial_tcp,
+                                        SOCKET_FUNCTIONS};
+const struct transport transport_ipc = {.scheme = "ipc://",
+                                        .name = "ipc",
+                                        .framing = SP_IPC,
+                                        .is_address = is_ipc_address,
+                                        .dial = dial_ipc,
+                                        SOCKET_FUNCTIONS};

@@ -1,0 +1,417 @@
+#include "client/src/call/async.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/src/call/async_poll.h"
+#include "client/src/call/mode.h"
+#include "client/src/call/plain.h"
+#include "client/src/connection/cancel.h"
+#include "client/src/connection/cancellation.h"
+#include "client/src/connection/leader.h"
+#include "client/src/connection/withdraw.h"
+#include "proto/base/clock.h"
+
+/* So many are submitted before they are sent, unless hf_async_end comes first. */
+#define UNWRITTEN_MAX 128
+
+struct async_call {
+  struct call call; /* first */
+  struct hf_async *async;
+  uint64_t id;
+  void *data;
+  struct span span;
+  struct async_call *next;
+};
+
+struct hf_async {
+  struct call_mode mode; /* first */
+  hf_conn *conn;         /* counted */
+  bool is_begun;
+  bool is_detached; /* the connection was closed, or is the forked parent's */
+  bool is_working;  /* the loop's thread looks for completions */
+  void *data;       /* of calls submitted now */
+  uint64_t last_id;
+  uint32_t pending, unwritten;
+  uint64_t check_ns;     /* no call under way is to be given up before, as things were then: */
+  uint32_t change_count; /* the connection's */
+  struct async_call *free;
+  struct async_call *done, **done_end; /* mutex held */
+  struct async_call *ready;
+  struct failure *told; /* of the last completion */
+  struct async_poll poll;
+};
+
+/* ---------------------------------------------------------------- calls */
+
+/* Connection's mutex held: one of its calls is done. */
+static void settled(struct call *call) {
+  struct async_call *done = (struct async_call *)call;
+  struct hf_async *async = done->async;
+  done->next = NULL;
+  *async->done_end = done;
+  async->done_end = &done->next;
+  if (!async->is_working) {
+    async_poll_notify(&async->poll);
+  }
+}
+
+/* Whose call the slot's is; NULL: no asynchronous one. */
+static struct async_call *call_of(const struct slot *slot) {
+  struct call *call = slot->call;
+  return call != NULL && call->settled == settled ? (struct async_call *)call : NULL;
+}
+
+static struct async_call *take_free(struct hf_async *async) {
+  struct async_call *call = async->free;
+  if (call != NULL) {
+    async->free = call->next;
+    return call;
+  }
+  call = calloc(1, sizeof *call);
+  if (call != NULL) {
+    call->call.settled = settled;
+    call->call.pending = &async->pending;
+    call->async = async;
+  }
+  return call;
+}
+
+static void give_free(struct hf_async *async, struct async_call *call) {
+  call->next = async->free;
+  async->free = call;
+}
+
+/* ---------------------------------------------------------------- submitting */
+
+static bool takes(const struct request *request) {
+  (void)request;
+  return true;
+}
+
+static hf_status submit(struct hf_async *async, struct request *request) {
+  struct async_call *call = take_free(async);
+  if (call == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  hf_status status = call_submit_at_once(request, &call->call);
+  if (status != HF_OK) {
+    give_free(async, call);
+    return status;
+  }
+  call->id = ++async->last_id;
+  call->data = async->data;
+  call->span = (struct span){
+      .from_ns = clock_now_ns(), .wait_ms = request->wait_ms, .give_up_ns = CLOCK_NEVER};
+  uint64_t deadline_ns = span_deadline_ns(async->conn, &call->span);
+  async->check_ns = deadline_ns < async->check_ns ? deadline_ns : async->check_ns;
+  request->is_submitted = true;
+  if (++async->unwritten >= UNWRITTEN_MAX) {
+    conn_write(async->conn);
+    async->unwritten = 0;
+  }
+  return HF_OK;
+}
+
+static hf_status send_async(struct call_mode *mode, struct request *request) {
+  struct hf_async *async = (struct hf_async *)mode;
+  if (request->is_now) {
+    return error_format(HF_REASON_ALREADY_OPEN,
+                        "this call is more than one operation, and can't be submitted");
+  }
+  conn_lock(async->conn);
+  hf_status status = submit(async, request);
+  conn_unlock(async->conn);
+  return status;
+}
+
+/* A forked child's thread has the parent's, which is of no use there. */
+static void forget(struct call_mode *mode) {
+  ((struct hf_async *)mode)->is_begun = false;
+}
+
+static const struct mode_kind asynchronous = {
+    .takes = takes,
+    .send = send_async,
+    .forget = forget,
+};
+
+hf_status hf_async_begin(hf_async *async, void *data) {
+  async->data = data;
+  if (async->is_begun) {
+    return HF_OK;
+  }
+  if (async->is_detached) {
+    return mode_error("the connection was closed, or is that of the process before a fork");
+  }
+  hf_status status = mode_check_none(async->conn);
+  if (status == HF_OK) {
+    mode_begin(&async->mode, &asynchronous, async->conn);
+    async->is_begun = true;
+  }
+  return status;
+}
+
+/* What could not be sent at once, or needs a link first, is the loop's to go on with. */
+static void write_out(struct hf_async *async) {
+  hf_conn *conn = async->conn;
+  conn_write(conn);
+  async->unwritten = 0;
+  bool is_sent = conn->state == CONN_UP && !conn->is_broken && conn->window.unsent == NULL;
+  if (!is_sent || async->check_ns < async->poll.timer_ns) {
+    async_poll_notify(&async->poll);
+  }
+}
+
+void hf_async_end(hf_async *async) {
+  if (!async->is_begun) {
+    return;
+  }
+  mode_end(&async->mode);
+  async->is_begun = false;
+  if (async->unwritten > 0 && !async->is_detached) {
+    conn_lock(async->conn);
+    write_out(async);
+    conn_unlock(async->conn);
+  }
+}
+
+uint64_t hf_async_last_id(const hf_async *async) {
+  return async->last_id;
+}
+
+/* ---------------------------------------------------------------- deadlines, cancelling */
+
+/* Nobody answers: it has failed. */
+static void give_up(struct hf_async *async, struct slot *slot) {
+  struct call *call = slot->call;
+  hf_status status = conn_error_unanswered(async->conn);
+  const struct hf_error *error = hf_last_error();
+  withdraw_abandoned(async->conn, slot);
+  call->status = status;
+  call->failure = failure_new(status, bytes_of_text(error->reason), bytes_of_text(error->message));
+  async->pending--;
+  settled(call);
+}
+
+/* Looks at all calls only when one may be late, or links came and went since. */
+static void check_deadlines(struct hf_async *async) {
+  hf_conn *conn = async->conn;
+  struct slot *next;
+  uint64_t now_ns = clock_now_ns();
+  if (now_ns < async->check_ns && async->change_count == conn->change_count) {
+    return;
+  }
+  async->check_ns = CLOCK_NEVER;
+  async->change_count = conn->change_count;
+  for (struct slot *slot = conn->window.oldest; slot != NULL; slot = next) {
+    struct async_call *call = call_of(slot);
+    next = slot->next;
+    if (call == NULL) {
+      continue;
+    }
+    uint64_t deadline_ns = span_deadline_ns(conn, &call->span);
+    if (now_ns >= deadline_ns) {
+      give_up(async, slot);
+    } else if (deadline_ns < async->check_ns) {
+      async->check_ns = deadline_ns;
+    }
+  }
+  withdraw_submit(conn);
+}
+
+void hf_async_cancel(hf_async *async, uint64_t id) {
+  hf_conn *conn = async->conn;
+  int cancellation = cancellation_disable();
+  conn_lock(conn);
+  struct slot *slot = async->is_detached ? NULL : conn->window.oldest;
+  while (slot != NULL && (call_of(slot) == NULL || call_of(slot)->id != id)) {
+    slot = slot->next;
+  }
+  if (slot != NULL) {
+    cancel_call(conn, slot);
+    withdraw_submit(conn);
+    write_out(async);
+  }
+  conn_unlock(conn);
+  cancellation_restore(cancellation);
+}
+
+/* ---------------------------------------------------------------- collecting */
+
+/* One round of what there is to do; without completions the descriptor is armed for the next. */
+static void work(struct hf_async *async) {
+  hf_conn *conn = async->conn;
+  struct waits waits;
+  int cancellation = cancellation_disable();
+  conn_lock(conn);
+  if (!async->is_detached) {
+    async->is_working = true;
+    async_poll_clear(&async->poll);
+    (void)conn_step(conn, async->check_ns, &waits); /* who leads instead tells when it ends */
+    check_deadlines(async);
+    if (async->done == NULL) {
+      waits_until(&waits, async->check_ns);
+      async_poll_arm(&async->poll, &waits, conn->change_count);
+    }
+    async->is_working = false;
+  }
+  async->ready = async->done;
+  async->done = NULL;
+  async->done_end = &async->done;
+  conn_unlock(conn);
+  cancellation_restore(cancellation);
+}
+
+static void fill(struct hf_async *async, const struct async_call *call,
+                 struct hf_completion *completion) {
+  const struct failure *failure = call->call.failure;
+  struct hf_completion filled = {.id = call->id, .data = call->data, .status = call->call.status};
+  filled.reason = failure != NULL ? failure->reason : "";
+  filled.message = failure != NULL              ? failure->message
+                   : call->call.status != HF_OK ? hf_status_name(call->call.status)
+                                                : "";
+  free(async->told);
+  async->told = call->call.failure;
+  size_t size = completion->size < sizeof filled ? completion->size : sizeof filled;
+  filled.size = completion->size;
+  memcpy(completion, &filled, size);
+}
+
+bool hf_async_collect(hf_async *async, struct hf_completion *completion) {
+  if (async->ready == NULL) {
+    work(async);
+  }
+  struct async_call *call = async->ready;
+  if (call == NULL) {
+    return false;
+  }
+  async->ready = call->next;
+  fill(async, call, completion);
+  give_free(async, call);
+  return true;
+}
+
+/* ---------------------------------------------------------------- life */
+
+hf_status hf_async_open(hf_conn *conn, hf_async **async) {
+  struct hf_async *made = calloc(1, sizeof *made);
+  if (made == NULL || !async_poll_init(&made->poll)) {
+    free(made);
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  made->done_end = &made->done;
+  made->check_ns = CLOCK_NEVER;
+  conn_lock(conn);
+  bool is_first = conn->async == NULL;
+  if (is_first) {
+    made->conn = conn_retain(conn);
+    conn->async = made;
+    async_poll_notify(&made->poll); /* there is a link to be watched */
+  }
+  conn_unlock(conn);
+  if (!is_first) {
+    async_poll_deinit(&made->poll);
+    free(made);
+    return error_reason(HF_REASON_ALREADY_OPEN);
+  }
+  *async = made;
+  return HF_OK;
+}
+
+static void free_calls(struct async_call *call) {
+  while (call != NULL) {
+    struct async_call *next = call->next;
+    free(call->call.failure);
+    free(call);
+    call = next;
+  }
+}
+
+/* Withdraws what is under way. Mutex held. */
+static void abandon_all(struct hf_async *async) {
+  struct slot *next;
+  for (struct slot *slot = async->conn->window.oldest; slot != NULL; slot = next) {
+    struct async_call *call = call_of(slot);
+    next = slot->next;
+    if (call != NULL) {
+      withdraw_abandoned(async->conn, slot);
+      free(call);
+    }
+  }
+  withdraw_submit(async->conn);
+}
+
+void hf_async_close(hf_async *async) {
+  if (async == NULL) {
+    return;
+  }
+  hf_conn *conn = async->conn;
+  int cancellation = cancellation_disable();
+  hf_async_end(async);
+  conn_lock(conn);
+  if (!async->is_detached) {
+    abandon_all(async);
+    conn->async = NULL;
+  }
+  conn_unlock(conn);
+  async_poll_deinit(&async->poll);
+  conn_release(conn);
+  free_calls(async->done);
+  free_calls(async->ready);
+  for (struct async_call *call = async->free; call != NULL; call = call->next) {
+    call->call.failure = NULL; /* told, or none */
+  }
+  free_calls(async->free);
+  free(async->told);
+  free(async);
+  cancellation_restore(cancellation);
+}
+
+int hf_async_descriptor(const hf_async *async) {
+  return async->poll.epoll_fd;
+}
+
+/* ---------------------------------------------------------------- for the connection */
+
+void async_unled(hf_conn *conn) {
+  struct hf_async *async = conn->async;
+  if (async != NULL && !async->is_working) {
+    async_poll_notify(&async->poll);
+  }
+}
+
+/* The connection knows it no more. Mutex held. */
+static void detach(hf_conn *conn, hf_status status) {
+  struct hf_async *async = conn->async;
+  struct slot *slot = async == NULL ? NULL : conn->window.oldest;
+  if (async == NULL) {
+    return;
+  }
+  async->is_detached = true;
+  conn->async = NULL;
+  for (; slot != NULL; slot = slot->next) {
+    struct async_call *call = call_of(slot);
+    if (call != NULL) {
+      slot->call = NULL;
+      call->call.status = status;
+      call->call.failure = NULL;
+      async->pending--;
+      settled(&call->call);
+    }
+  }
+}
+
+void async_become_child(hf_conn *conn) {
+  if (conn->async != NULL) {
+    async_poll_deinit(&conn->async->poll); /* the parent's keep what they wait for */
+    conn->async->is_begun = false;
+  }
+  detach(conn, HF_CANCELLED);
+}
+
+void async_detach(hf_conn *conn) {
+  conn_lock(conn);
+  detach(conn, HF_CANCELLED);
+  conn_unlock(conn);
+}
