@@ -55,11 +55,12 @@ static void check_reply(struct harness *harness, struct bytes body) {
 
 /* All that the outbox has, as one frame. Freed by the caller. */
 static struct bytes take_frame(struct outbox *outbox) {
-  uint8_t *frame = malloc(HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
+  uint8_t *frame = NULL;
   size_t len = 0;
-  require(frame != NULL);
   while (outbox->encoded.len > 0) {
     size_t part = outbox->encoded.len;
+    frame = realloc(frame, len + part);
+    require(frame != NULL && len + part <= HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
     memcpy(frame + len, buffer_first(&outbox->encoded), part);
     len += part;
     buffer_consume(&outbox->encoded, part);
