@@ -32,6 +32,7 @@ struct dispatch {
   struct budget budget;  /* of connections */
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
+  uint64_t now_ns;   /* of all commands until the mutex is free again */
   struct turn *turn; /* the one the engine works for */
 };
 
@@ -46,11 +47,6 @@ static void remember_reply(void *ctx, uint64_t connection, const struct sp_route
 static void remember_close(void *ctx, uint64_t connection) {
   struct dispatch *dispatch = ctx;
   turn_add_delivery(dispatch->turn, connection, &(struct sp_route){0}, NULL);
-}
-
-static int find_process(void *ctx, struct bytes machine, uint64_t id, bool is_local) {
-  struct dispatch *dispatch = ctx;
-  return processes_open(&dispatch->processes, machine, id, is_local);
 }
 
 static void watch_process(void *ctx, int process, uint64_t session) {
@@ -99,12 +95,27 @@ static bool send_deliveries(struct dispatch *dispatch, struct turn *turn, void *
   return has_room;
 }
 
-/* The engine is the caller's until end_turn. */
-static struct engine *begin_turn(struct dispatch *dispatch, struct turn *turn) {
+/* The only place where time is read for the engine: under its lock, so that commands which come later
+ * have later times. */
+static void lock_engine(struct dispatch *dispatch) {
   pthread_mutex_lock(&dispatch->mutex);
+  dispatch->now_ns = clock_now_ns();
+}
+
+/* As engine_apply, stamped. */
+static bool apply(struct dispatch *dispatch, struct command command) {
+  command.now_ns = dispatch->now_ns;
+  return engine_apply(dispatch->engine, &command);
+}
+
+/* The engine is the caller's until end_turn. */
+static void begin_turn(struct dispatch *dispatch, struct turn *turn) {
+  lock_engine(dispatch);
   dispatch->turn = turn;
-  engine_note_freed(dispatch->engine, undertaker_take_freed(&dispatch->undertaker));
-  return dispatch->engine;
+  size_t freed_bytes = undertaker_take_freed(&dispatch->undertaker);
+  if (freed_bytes > 0) {
+    apply(dispatch, (struct command){.kind = COMMAND_FREED, .freed_bytes = freed_bytes});
+  }
 }
 
 /* As send_deliveries. */
@@ -180,6 +191,21 @@ static size_t decode_some(struct dispatch *dispatch, struct turn *turn, uint64_t
   return idx;
 }
 
+/* With what is to be found out beforehand. */
+static void apply_request(struct dispatch *dispatch, struct engine_request *request) {
+  struct bytes machine;
+  uint64_t id;
+  request->process = 0;
+  if (request->message && processes_are_named(request->message, &machine, &id)) {
+    bool is_local = engine_is_local(dispatch->engine, request->connection);
+    request->process = processes_open(&dispatch->processes, machine, id, is_local);
+  }
+  apply(dispatch, (struct command){.kind = COMMAND_REQUEST, .request = request});
+  if (request->process > 0) { /* it was not needed */
+    processes_forget(&dispatch->processes, request->process, 0);
+  }
+}
+
 /* In one turn of the engine, or in several where the replies are large, or the work is much. Answers
  * how many were applied. */
 static size_t apply_all(struct dispatch *dispatch, struct turn *turn, void *self,
@@ -187,13 +213,12 @@ static size_t apply_all(struct dispatch *dispatch, struct turn *turn, void *self
   size_t applied = 0;
   bool has_room = true;
   while (has_room && applied < turn->requests_count) {
-    uint64_t now_ns = clock_now_ns();
-    struct engine *engine = begin_turn(dispatch, turn);
-    uint64_t steps_end = engine_steps(engine) + HF_TURN_STEPS_MAX;
+    begin_turn(dispatch, turn);
+    uint64_t steps_end = engine_steps(dispatch->engine) + HF_TURN_STEPS_MAX;
     bool has_steps;
     do {
-      engine_apply(engine, now_ns, &turn->requests[applied++]);
-      has_steps = engine_steps(engine) < steps_end;
+      apply_request(dispatch, &turn->requests[applied++]);
+      has_steps = engine_steps(dispatch->engine) < steps_end;
     } while (applied < turn->requests_count && has_steps &&
              turn->reply_bytes <= HF_UNSENT_BYTES_MAX);
     has_room = end_turn(dispatch, self, connection);
@@ -243,8 +268,11 @@ void dispatch_make_room(struct dispatch *dispatch) {
 
 bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
                         bool one_way) {
-  pthread_mutex_lock(&dispatch->mutex);
-  bool connected = engine_connect(dispatch->engine, connection, address, one_way);
+  lock_engine(dispatch);
+  bool connected = apply(dispatch, (struct command){.kind = COMMAND_CONNECT,
+                                                    .connection = connection,
+                                                    .address = address,
+                                                    .one_way = one_way});
   pthread_mutex_unlock(&dispatch->mutex);
   return connected;
 }
@@ -258,51 +286,31 @@ static struct turn *must_acquire_turn(struct dispatch *dispatch) {
   return turn;
 }
 
-/* A turn without requests. */
-static void run_turn(struct dispatch *dispatch,
-                     void (*act)(struct engine *engine, uint64_t now_ns, uint64_t connection),
-                     uint64_t connection) {
+/* A turn of one command. */
+static void run_turn(struct dispatch *dispatch, struct command command) {
   struct turn *turn = must_acquire_turn(dispatch);
-  uint64_t now_ns = clock_now_ns();
-  act(begin_turn(dispatch, turn), now_ns, connection);
+  begin_turn(dispatch, turn);
+  apply(dispatch, command);
   (void)end_turn(dispatch, NULL, 0);
   turn_release(&dispatch->turns, turn);
 }
 
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection) {
-  run_turn(dispatch, engine_disconnect, connection);
-}
-
-static void advance(struct engine *engine, uint64_t now_ns, uint64_t connection) {
-  (void)connection;
-  engine_advance(engine, now_ns);
+  run_turn(dispatch, (struct command){.kind = COMMAND_DISCONNECT, .connection = connection});
 }
 
 /* Slice after slice, while there is work that was too much for one turn. */
 static void tick(void *ctx) {
-  struct dispatch *dispatch = ctx;
-  run_turn(dispatch, advance, 0);
+  run_turn(ctx, (struct command){.kind = COMMAND_TICK});
   let_others_in();
 }
 
-/* A turn that brings a job back. */
 static void finish_job(void *ctx, struct job *job) {
-  struct dispatch *dispatch = ctx;
-  struct turn *turn = must_acquire_turn(dispatch);
-  uint64_t now_ns = clock_now_ns();
-  engine_finish_job(begin_turn(dispatch, turn), now_ns, job);
-  (void)end_turn(dispatch, NULL, 0);
-  turn_release(&dispatch->turns, turn);
+  run_turn(ctx, (struct command){.kind = COMMAND_JOB_DONE, .job = job});
 }
 
 static void end_process(void *ctx, uint64_t session) {
-  run_turn(ctx, engine_process_ended, session);
-}
-
-static void drain(struct engine *engine, uint64_t now_ns, uint64_t connection) {
-  (void)now_ns;
-  (void)connection;
-  engine_drain(engine);
+  run_turn(ctx, (struct command){.kind = COMMAND_PROCESS_ENDED, .session = session});
 }
 
 void dispatch_set_door(struct dispatch *dispatch, const char *path) {
@@ -312,10 +320,11 @@ void dispatch_set_door(struct dispatch *dispatch, const char *path) {
 }
 
 void dispatch_drain(struct dispatch *dispatch) {
-  run_turn(dispatch, drain, 0);
+  run_turn(dispatch, (struct command){.kind = COMMAND_DRAIN});
 }
 
-/* Ids and tokens must not repeat those of an earlier start, which clients may still know. */
+/* Ids and tokens must not repeat those of an earlier start, which clients may still know: as far as that
+ * can be had, see ../decisions/44-tokens-and-ids-of-a-start.md. */
 static struct engine_config make_config(const struct dispatch_config *config) {
   struct timespec now;
   struct engine_config made = {
@@ -325,7 +334,7 @@ static struct engine_config make_config(const struct dispatch_config *config) {
       .find_operation = operations_find,
   };
   clock_gettime(CLOCK_REALTIME, &now);
-  made.first_token = (uint64_t)now.tv_sec * 1000 * 1000;
+  made.first_token = (uint64_t)now.tv_sec * 1000 * 1000 + (uint64_t)now.tv_nsec / 1000;
   made.first_object = (uint64_t)randombytes_random() << 16 | 1;
   randombytes_buf(made.hash_key.bytes, sizeof made.hash_key.bytes);
   return made;
@@ -367,9 +376,8 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   budget_init(&dispatch->budget, config->memory_bytes_max);
   complaints_init(&dispatch->complaints);
   struct engine_config engine_config = make_config(config);
-  struct engine_sink engine_sink = {dispatch,     remember_reply,   remember_close,
-                                    find_process, forget_process,   watch_process,
-                                    has_thread,   remember_deadlock};
+  struct engine_sink engine_sink = {dispatch,      remember_reply, remember_close,   forget_process,
+                                    watch_process, has_thread,     remember_deadlock};
   dispatch->engine = engine_new(&engine_config, &engine_sink);
   if (dispatch->engine && start_threads(dispatch)) {
     return dispatch;

@@ -197,6 +197,28 @@ int processes_open(struct processes *processes, struct bytes machine, uint64_t i
   return handle;
 }
 
+bool processes_are_named(const Holdfast__Request *request, struct bytes *machine, uint64_t *id) {
+  const ProtobufCBinaryData *name = NULL;
+  switch (request->operation_case) {
+    case HOLDFAST__REQUEST__OPERATION_OPEN_SESSION:
+      name = &request->open_session->machine;
+      *id = request->open_session->process;
+      break;
+    case HOLDFAST__REQUEST__OPERATION_RESUME_SESSION:
+      name = &request->resume_session->machine;
+      *id = request->resume_session->process;
+      break;
+    case HOLDFAST__REQUEST__OPERATION_FORK_SESSION:
+      name = &request->fork_session->machine;
+      *id = request->fork_session->process;
+      break;
+    default:
+      break;
+  }
+  *machine = name ? bytes_of(name->data, name->len) : bytes_of(NULL, 0);
+  return machine->len > 0;
+}
+
 void processes_watch(struct processes *processes, int handle, uint64_t session) {
   pthread_mutex_lock(&processes->mutex);
   struct process *process = map64_get(&processes->by_handle, (uint64_t)handle);
@@ -232,7 +254,9 @@ void processes_forget(struct processes *processes, int handle, uint64_t session)
   pthread_mutex_lock(&processes->mutex);
   struct process *process = map64_get(&processes->by_handle, (uint64_t)handle);
   if (process) {
-    map64_remove(&process->watchers, session);
+    if (session != 0) {
+      map64_remove(&process->watchers, session);
+    }
     if (--process->users == 0) {
       remove_process(processes, process);
     }

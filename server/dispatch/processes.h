@@ -14,7 +14,7 @@
 #include "proto/base/bytes.h"
 #include "proto/base/map64.h"
 #include "proto/limits.h"
-#include "server/engine/session.h"
+#include "server/engine/command.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -44,11 +44,14 @@ void processes_stop(struct processes *processes);
  * PROCESS_HIDDEN it runs here, but its id says nothing, as in another container, or there are too
  * many processes already | PROCESS_ELSEWHERE */
 int processes_open(struct processes *processes, struct bytes machine, uint64_t id, bool is_local);
+/* Where the process runs that a request of a session names. false: it names none. */
+bool processes_are_named(const Holdfast__Request *request, struct bytes *machine, uint64_t *id);
 /* Calls back with the session once or more when the process has ended, or has already. */
 void processes_watch(struct processes *processes, int handle, uint64_t session);
 /* Whether the process has the thread; true when that can't be told. */
 bool processes_have_thread(uint64_t id, uint32_t thread);
-/* One session less that has the handle; a call back that is under way may still come. */
+/* One session less that has the handle, or 0: none took it. A call back that is under way may still
+ * come. */
 void processes_forget(struct processes *processes, int handle, uint64_t session);
 
 #endif

@@ -35,6 +35,7 @@ struct engine {
   struct engine_config config;
   struct engine_sink sink;
   const char *door; /* borrowed; NULL: none */
+  uint64_t now_ns;  /* of the last command; never goes back */
   struct memory memory;
   struct registry registry;
   struct timers timers;
@@ -76,6 +77,7 @@ struct call {
   struct bytes body;                /* of a waiter: only how long it is */
   struct decoded *decoded;          /* taken when it waits; NULL: none */
   const uint8_t *entropy;
+  int *process; /* the request's */
   uint64_t connection;
   const struct sp_route *route;
   struct session *session; /* NULL: none */

@@ -136,10 +136,6 @@ const struct value_hash_key *engine_hash_key(const struct engine *engine) {
   return &engine->config.hash_key;
 }
 
-void engine_note_freed(struct engine *engine, size_t bytes) {
-  memory_refund(&engine->memory, MEMORY_RECLAIMED, bytes);
-}
-
 void engine_free(struct engine *engine) {
   drop_all_waiters(engine);
   core_free_jobs(engine);
@@ -158,7 +154,7 @@ void engine_free(struct engine *engine) {
 
 /* ---- connections */
 
-bool engine_connect(struct engine *engine, uint64_t id, uint64_t address, bool one_way) {
+static bool add_peer(struct engine *engine, uint64_t id, uint64_t address, bool one_way) {
   struct peer *peer = malloc(sizeof *peer);
   if (!peer) {
     return false;
@@ -177,7 +173,7 @@ bool engine_connect(struct engine *engine, uint64_t id, uint64_t address, bool o
   return false;
 }
 
-void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
+static void remove_peer(struct engine *engine, uint64_t now_ns, uint64_t id) {
   struct peer *peer = core_peer(engine, id);
   if (!peer) {
     return;
@@ -194,7 +190,7 @@ void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
   core_settle(engine, now_ns);
 }
 
-void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t serial) {
+static void end_process(struct engine *engine, uint64_t now_ns, uint64_t serial) {
   struct session *session = map64_get(&engine->sessions, serial);
   if (session && (session->is_lost || session->is_unclaimed)) {
     core_begin_steps(engine);
@@ -308,6 +304,7 @@ static void run(struct engine *engine, uint64_t now_ns, struct engine_request *r
       .body = request->body,
       .decoded = request->decoded,
       .entropy = request->entropy,
+      .process = &request->process,
       .connection = request->connection,
       .route = &request->route,
       .session = session,
@@ -386,7 +383,7 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct pe
   return request->operation ? HF_REASON_NONE : HF_REASON_UNKNOWN_OPERATION;
 }
 
-void engine_apply(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
+static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
   struct peer *peer = core_peer(engine, request->connection);
   if (!peer || peer->fenced) {
     return;
@@ -421,9 +418,67 @@ void engine_apply(struct engine *engine, uint64_t now_ns, struct engine_request 
   core_settle(engine, now_ns);
 }
 
-void engine_advance(struct engine *engine, uint64_t now_ns) {
+static void tick(struct engine *engine, uint64_t now_ns) {
   core_begin_steps(engine);
   advance(engine, now_ns);
+}
+
+static void drain(struct engine *engine, uint64_t now_ns) {
+  uint64_t position = 0, id;
+  void *item;
+  struct waiter *waiter;
+  engine->draining = true;
+  core_stop_all_jobs(engine);
+  core_settle_all(engine, now_ns); /* who was woken is answered what for */
+  while (map64_next(&engine->sessions, &position, &id, &item)) {
+    while ((waiter = TAILQ_FIRST(&((struct session *)item)->waiters))) {
+      core_end_wait(engine, now_ns, waiter, HF_REASON_STOPPING);
+    }
+  }
+  position = 0;
+  while (map64_next(&engine->peers, &position, &id, &item)) {
+    while ((waiter = TAILQ_FIRST(&((struct peer *)item)->waiters))) {
+      core_end_wait(engine, now_ns, waiter, HF_REASON_STOPPING);
+    }
+  }
+}
+
+/* ---- the door */
+
+bool engine_apply(struct engine *engine, const struct command *command) {
+  engine->now_ns = command->now_ns > engine->now_ns ? command->now_ns : engine->now_ns;
+  uint64_t now_ns = engine->now_ns;
+  switch (command->kind) {
+    case COMMAND_REQUEST:
+      apply_request(engine, now_ns, command->request);
+      break;
+    case COMMAND_TICK:
+      tick(engine, now_ns);
+      break;
+    case COMMAND_CONNECT:
+      return add_peer(engine, command->connection, command->address, command->one_way);
+    case COMMAND_DISCONNECT:
+      remove_peer(engine, now_ns, command->connection);
+      break;
+    case COMMAND_PROCESS_ENDED:
+      end_process(engine, now_ns, command->session);
+      break;
+    case COMMAND_JOB_DONE:
+      core_finish_job(engine, now_ns, command->job);
+      break;
+    case COMMAND_FREED:
+      memory_refund(&engine->memory, MEMORY_RECLAIMED, command->freed_bytes);
+      break;
+    case COMMAND_DRAIN:
+      drain(engine, now_ns);
+      break;
+  }
+  return true;
+}
+
+bool engine_is_local(const struct engine *engine, uint64_t connection) {
+  const struct peer *peer = core_peer(engine, connection);
+  return peer && peer->address->number == ADDRESS_LOCAL;
 }
 
 uint64_t engine_next_deadline_ns(const struct engine *engine) {
@@ -436,24 +491,4 @@ uint64_t engine_steps(const struct engine *engine) {
 
 void engine_set_door(struct engine *engine, const char *path) {
   engine->door = path;
-}
-
-void engine_drain(struct engine *engine) {
-  uint64_t position = 0, id;
-  void *item;
-  struct waiter *waiter;
-  engine->draining = true;
-  core_stop_all_jobs(engine);
-  core_settle_all(engine, 0); /* who was woken is answered what for */
-  while (map64_next(&engine->sessions, &position, &id, &item)) {
-    while ((waiter = TAILQ_FIRST(&((struct session *)item)->waiters))) {
-      core_end_wait(engine, 0, waiter, HF_REASON_STOPPING);
-    }
-  }
-  position = 0;
-  while (map64_next(&engine->peers, &position, &id, &item)) {
-    while ((waiter = TAILQ_FIRST(&((struct peer *)item)->waiters))) {
-      core_end_wait(engine, 0, waiter, HF_REASON_STOPPING);
-    }
-  }
 }

@@ -1,5 +1,5 @@
-/* The deterministic core: sessions, objects, who waits for what. The same commands at the same
- * times always give the same state.
+/* The deterministic core: sessions, objects, who waits for what. Commands in, effects out: the same
+ * commands always give the same effects and the same state.
  *
  * layer   engine: no I/O, no clock, no randomness; called by dispatch
  * threads one at a time: dispatch holds its lock around every call
@@ -12,6 +12,7 @@
 #include "proto/sp.h"
 #include "proto/value.h"
 #include "server/engine/addresses.h"
+#include "server/engine/command.h"
 #include "server/engine/reply.h"
 #include "server/memory/segments.h"
 
@@ -81,7 +82,7 @@ struct engine_config {
   struct segment_source segments; /* allocate NULL: cells stay in plain memory */
 };
 
-/* Where outcomes go. Called from within engine_* calls. */
+/* Where the effects of commands go, in their order. Called from within engine_apply. */
 struct engine_sink {
   void *ctx;
   /* reply is given: one count. It answers the request that came with the route. */
@@ -89,11 +90,9 @@ struct engine_sink {
                   struct reply *reply);
   /* The connection's session moved to another one; nothing of it is served any more. */
   void (*close)(void *ctx, uint64_t connection);
-  /* A client tells where it runs: a handle of its process, or PROCESS_HIDDEN or PROCESS_ELSEWHERE.
-   * forget: the handle is not needed any more. NULL: nobody can look at processes. */
-  int (*find_process)(void *ctx, struct bytes machine, uint64_t id, bool is_local);
+  /* A process's handle, which came with a request and was taken, is not needed any more. */
   void (*forget_process)(void *ctx, int process, uint64_t session);
-  /* The session lost its connection: call engine_process_ended when the process has ended. */
+  /* The session lost its connection: COMMAND_PROCESS_ENDED is due when the process has ended. */
   void (*watch_process)(void *ctx, int process, uint64_t session);
   /* Whether the process of that id, which was found, may have a thread of that id now. */
   bool (*has_thread)(void *ctx, uint64_t id, uint32_t thread);
@@ -101,63 +100,41 @@ struct engine_sink {
   void (*deadlock)(void *ctx, const char *circle);
 };
 
-/* One request as dispatch decoded it. Borrowed for the call, but for `decoded`. */
-struct engine_request {
-  uint64_t connection;
-  struct sp_route route;
-  struct bytes body;       /* copied while the operation waits, unless `decoded` is taken */
-  struct decoded *decoded; /* of a large one, what `message` is in; NULL: none, or taken */
-  const Holdfast__Request *message;  /* the same, unpacked; NULL: it could not be */
-  const struct operation *operation; /* NULL: unknown */
-  hf_reason malformed;               /* why message is NULL */
-  uint8_t entropy[HF_SESSION_BYTES]; /* random, when the operation opens a session */
-};
-
 /* NULL: out of memory. */
 struct engine *engine_new(const struct engine_config *config, const struct engine_sink *sink);
 void engine_free(struct engine *engine);
 
-/* The only door by which requests change state. The outcome reaches the sink, now or later. */
-void engine_apply(struct engine *engine, uint64_t now_ns, struct engine_request *request);
-/* Time passes: deadlines of waiters and sessions up to now. */
-void engine_advance(struct engine *engine, uint64_t now_ns);
-/* When engine_advance has something to do next: 0, at once, while it goes on with what was too much
- * for one command; CLOCK_NEVER: nothing. */
+/* The only door: nothing else changes the state. Outcomes reach the sink, now or later. false: there
+ * is no memory for a new connection; all other commands are carried out. */
+bool engine_apply(struct engine *engine, const struct command *command);
+/* Whether the connection's peer is on this machine. */
+bool engine_is_local(const struct engine *engine, uint64_t connection);
+/* When a tick has something to do next: 0, at once, while it goes on with what was too much for one
+ * command; CLOCK_NEVER: nothing. */
 uint64_t engine_next_deadline_ns(const struct engine *engine);
 /* Work done so far, in steps of a tenth of a microsecond or so. One command does a few times
  * HF_TURN_STEPS_MAX of it at most. */
 uint64_t engine_steps(const struct engine *engine);
 
-/* address says where the peer is, see addresses.h. false: out of memory. */
-bool engine_connect(struct engine *engine, uint64_t connection, uint64_t address, bool one_way);
-/* The session bound to it has its grace time to come back. */
-void engine_disconnect(struct engine *engine, uint64_t now_ns, uint64_t connection);
-/* A process that was watched has ended: its session does, unless it has a connection again. */
-void engine_process_ended(struct engine *engine, uint64_t now_ns, uint64_t session);
 /* Large containers that were deleted: taken within the engine's turn, freed outside it by any
  * thread, because that takes its time. NULL: nothing. */
 struct object;
 struct object *engine_take_buried(struct engine *engine);
-/* Answers how many bytes of memory that freed, for engine_note_freed. */
+/* Answers how many bytes of memory that freed, for COMMAND_FREED. */
 size_t engine_free_buried(struct object *buried);
-/* So much of what was taken has been freed: it counts no more. */
-void engine_note_freed(struct engine *engine, size_t bytes);
 /* Both together. */
 struct object *engine_join_buried(struct object *one, struct object *other);
 /* Decoded requests whose waits are over: taken within the engine's turn, for decoded_free outside it.
  * NULL: nothing. */
 struct decoded *engine_take_answered(struct engine *engine);
 /* Work on a large object that was lent for it. NULL: none. Whoever takes it runs it, beside the engine,
- * and brings it to engine_finish_job; then it is to be freed, which takes its time, by job_free (job.h).
- */
+ * and brings it back by COMMAND_JOB_DONE; then it is to be freed, which takes its time, by job_free
+ * (job.h). */
 struct job;
 struct job *engine_take_job(struct engine *engine);
 void job_run(struct job *job);
-void engine_finish_job(struct engine *engine, uint64_t now_ns, struct job *job);
 /* For decoded_read. It never changes, and is read without the lock. */
 const struct value_hash_key *engine_hash_key(const struct engine *engine);
-/* Everything that waits, and every later request, is answered STOPPING. */
-void engine_drain(struct engine *engine);
 /* Where clients on this machine find shared memory; borrowed for the engine's life. */
 void engine_set_door(struct engine *engine, const char *path);
 

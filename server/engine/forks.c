@@ -95,7 +95,7 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
   parent->forked_count++;
   core_spend(engine, parent->holds.count + parent->ends.count);
   if (!inherit_references(engine, parent, child) || !inherit_pipes(engine, parent, child)) {
-    core_end_session(engine, 0, child, true);
+    core_end_session(engine, engine->now_ns, child, true);
     return HF_REASON_NO_MEMORY;
   }
   return HF_REASON_NONE;
@@ -104,13 +104,13 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
 void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial) {
   struct session *forked = serial ? map64_get(&engine->sessions, serial) : NULL;
   if (forked && forked->is_unclaimed && forked->parent == parent) {
-    core_end_session(engine, 0, forked, true);
+    core_end_session(engine, engine->now_ns, forked, true);
   }
 }
 
-void core_locate_forked(struct engine *engine, struct session *forked, struct bytes machine,
-                        uint64_t process) {
-  core_locate_session(engine, forked, machine, process);
+void core_locate_forked(const struct call *call, struct session *forked, uint64_t process) {
+  const struct engine *engine = call->engine;
+  core_locate_session(call, forked, process);
   if (forked->process >= 0) {
     engine->sink.watch_process(engine->sink.ctx, forked->process, forked->serial);
   }

@@ -12,8 +12,7 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
 /* Ends the one of that serial, if it is the parent's and its child did not come for it. */
 void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial);
 /* The child was forked, and runs there. */
-void core_locate_forked(struct engine *engine, struct session *forked, struct bytes machine,
-                        uint64_t process);
+void core_locate_forked(const struct call *call, struct session *forked, uint64_t process);
 /* Its child has come for it; also for sessions that are none of these. */
 void core_claim_forked(struct session *session);
 /* A session ends: as an unclaimed one, and as a parent of some. */

@@ -2,7 +2,7 @@
  *
  *   handler: call_work --> few steps: done at once
  *                     '--> many: the request waits, the object is lent
- *                             engine_take_job --> any thread: job_run --> engine_finish_job
+ *                             engine_take_job --> any thread: job_run --> COMMAND_JOB_DONE
  *                                                       the object is back, the handler runs again
  *                                                       and finds the job in call->job
  *
@@ -11,7 +11,7 @@
  * they were; a dict and the elements of an array are only read.
  *
  * layer   engine
- * threads Between engine_take_job and engine_finish_job the job is the taker's, but for `stop`, which
+ * threads Between engine_take_job and COMMAND_JOB_DONE the job is the taker's, but for `stop`, which
  *         the engine sets when nobody wants the outcome any more, and what is marked "the engine's".
  */
 #ifndef HF_ENGINE_JOB_H

@@ -207,7 +207,7 @@ static void bring_back(struct engine *engine, struct job *job) {
   }
 }
 
-void engine_finish_job(struct engine *engine, uint64_t now_ns, struct job *job) {
+void core_finish_job(struct engine *engine, uint64_t now_ns, struct job *job) {
   struct waiter *requester = job->requester;
   core_begin_steps(engine);
   TAILQ_REMOVE(job->is_taken ? &engine->taken_jobs : &engine->jobs, job, link);

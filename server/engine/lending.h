@@ -23,6 +23,8 @@ void core_stop_job(struct job *job, hf_reason reason);
 void core_stop_all_jobs(struct engine *engine);
 /* The waiter ends: nobody needs its job's outcome. */
 void core_forget_requester(struct waiter *waiter);
+/* The job is done, or was stopped: its object is back, its requester answered. */
+void core_finish_job(struct engine *engine, uint64_t now_ns, struct job *job);
 /* Sees to what the work has changed. */
 void core_take_effect(struct engine *engine, struct object *object, struct job *job);
 /* Those that nobody took. */

@@ -1,6 +1,7 @@
 #include "server/engine/session.h"
 
 #include "proto/base/chunk.h"
+#include "server/engine/command.h"
 
 #include <stdlib.h>
 #include <string.h>

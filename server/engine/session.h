@@ -40,13 +40,11 @@ struct session {
   uint64_t serial; /* the first 8 bytes of its id; names it inside the engine */
   uint64_t number; /* names it to others, who must not know its id */
   uint8_t id[HF_SESSION_BYTES];
-  struct value client;         /* text, for people */
-  uint64_t connection;         /* 0: lost */
-  uint64_t attempt;            /* of the last resume */
-  int process;                 /* the sink's handle; or one of: */
-#define PROCESS_ELSEWHERE (-1) /* on another machine, for all that is known */
-#define PROCESS_HIDDEN (-2)    /* on this one, but it can't be looked at */
-  uint64_t process_id;         /* as it said itself; 0: it has ended */
+  struct value client; /* text, for people */
+  uint64_t connection; /* 0: lost */
+  uint64_t attempt;    /* of the last resume */
+  int process;         /* a handle, or one of PROCESS_ELSEWHERE and PROCESS_HIDDEN */
+  uint64_t process_id; /* as it said itself; 0: it has ended */
   uint32_t grace_ms;
   bool is_lost;
 

@@ -138,14 +138,13 @@ void core_forget_process(struct engine *engine, struct session *session) {
   }
 }
 
-void core_locate_session(struct engine *engine, struct session *session, struct bytes machine,
-                         uint64_t process) {
-  bool is_known = session->process >= 0 && session->process_id == process;
-  if (machine.len == 0 || !engine->sink.find_process || is_known) {
+void core_locate_session(const struct call *call, struct session *session, uint64_t id) {
+  bool is_known = session->process >= 0 && session->process_id == id;
+  if (*call->process == 0 || is_known) {
     return;
   }
-  core_forget_process(engine, session);
-  session->process = engine->sink.find_process(engine->sink.ctx, machine, process,
-                                               session->address->number == ADDRESS_LOCAL);
-  session->process_id = process;
+  core_forget_process(call->engine, session);
+  session->process = *call->process;
+  session->process_id = id;
+  *call->process = 0;
 }

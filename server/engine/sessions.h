@@ -19,9 +19,9 @@ void core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *se
 void core_leave_peer(struct peer *peer);
 void core_leave_peer_of(struct session *session); /* this one is */
 void core_forget_process(struct engine *engine, struct session *session);
-/* Its client tells where it runs. */
-void core_locate_session(struct engine *engine, struct session *session, struct bytes machine,
-                         uint64_t process);
+/* Its client tells where it runs: the call's handle is taken, unless the session has one of that process
+ * id. */
+void core_locate_session(const struct call *call, struct session *session, uint64_t id);
 /* It has its connection again, or ends. */
 void core_forget_lost(struct engine *engine, struct session *session);
 

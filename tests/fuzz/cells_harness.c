@@ -3,7 +3,9 @@
 #include "proto/base/clock.h"
 #include "proto/wire.h"
 #include "server/dispatch/operations.h"
+#include "server/dispatch/processes.h"
 #include "tests/fuzz/cells_grants.h"
+#include "tests/support/apply.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,12 +50,6 @@ static void close_connection(void *ctx, uint64_t connection) {
   harness->to_close = connection;
 }
 
-static int find_process(void *ctx, struct bytes machine, uint64_t id, bool is_local) {
-  (void)ctx;
-  (void)is_local;
-  return machine.data[0] == 'h' ? (int)id : -2; /* PROCESS_HIDDEN */
-}
-
 static void forget_process(void *ctx, int process, uint64_t session) {
   (void)session;
   (void)ctx;
@@ -96,7 +92,7 @@ static void check_deadlines(const struct harness *harness) {
 
 static void check(struct harness *harness) {
   if (harness->to_close) { /* fenced: its session has moved on */
-    engine_disconnect(harness->engine, harness->now_ns, harness->to_close);
+    apply_disconnect(harness->engine, harness->now_ns, harness->to_close);
     harness->to_close = 0;
   }
   for (size_t i = 0; i < harness->sessions_count; i++) {
@@ -169,6 +165,8 @@ static void note_letting_go(struct harness *harness, int session,
 
 static void apply(struct harness *harness, struct ask *ask) {
   Holdfast__Request *message;
+  struct bytes machine;
+  uint64_t process;
   struct engine_request request = {
       .connection = ask->connection,
       .route = sp_route_of((uint32_t)(ask - harness->asks)),
@@ -176,6 +174,9 @@ static void apply(struct harness *harness, struct ask *ask) {
   };
   require(wire_unpack_request(request.body, &harness->arena, &message) == HF_REASON_NONE);
   request.message = message;
+  if (processes_are_named(message, &machine, &process)) {
+    request.process = machine.data[0] == 'h' ? (int)process : PROCESS_HIDDEN;
+  }
   const struct operation *operation = operations_find(message);
   if (!operation) {
     abort();
@@ -192,7 +193,7 @@ static void apply(struct harness *harness, struct ask *ask) {
   ask->waits_for_lock = passes_lock_only(message);
   note_letting_go(harness, ask->session, message);
   note_repeat(harness, ask);
-  engine_apply(harness->engine, harness->now_ns, &request);
+  apply_request(harness->engine, harness->now_ns, &request);
   if (ask->session >= 0 && message->operation_case != HOLDFAST__REQUEST__OPERATION_OPEN_SESSION) {
     harness->sessions[ask->session].heard_ns = harness->now_ns;
   }
@@ -254,7 +255,7 @@ void harness_connect(struct harness *harness, int client) {
   if (harness->clients[client].connection == 0) {
     harness->clients[client].connection = ++harness->next_connection;
     harness->clients[client].bound_count = 0;
-    require(engine_connect(harness->engine, harness->next_connection, ADDRESS_LOCAL, false));
+    require(apply_connect(harness->engine, harness->next_connection, ADDRESS_LOCAL, false));
   }
 }
 
@@ -299,7 +300,7 @@ void harness_disconnect(struct harness *harness, int client) {
   }
   about->connection = 0;
   lose(harness, about->session);
-  engine_disconnect(harness->engine, harness->now_ns, connection);
+  apply_disconnect(harness->engine, harness->now_ns, connection);
   check(harness);
 }
 
@@ -368,7 +369,7 @@ static void end_lost(struct harness *harness, int idx) {
   struct client_session *session = &harness->sessions[idx];
   if (session->state == SESSION_LOST) {
     session->state = SESSION_ENDED;
-    engine_process_ended(harness->engine, harness->now_ns, session->serial);
+    apply_process_ended(harness->engine, harness->now_ns, session->serial);
     check(harness);
   }
 }
@@ -388,11 +389,11 @@ void harness_pass_ms(struct harness *harness, uint64_t ms, bool at_once) {
     }
     require(steps < STEPS_MAX);
     harness->now_ns = next_ns > harness->now_ns ? next_ns : harness->now_ns;
-    engine_advance(harness->engine, harness->now_ns);
+    apply_tick(harness->engine, harness->now_ns);
     check(harness);
   }
   harness->now_ns = end_ns;
-  engine_advance(harness->engine, harness->now_ns);
+  apply_tick(harness->engine, harness->now_ns);
   check(harness);
 }
 
@@ -411,8 +412,8 @@ void harness_begin(struct harness *harness) {
                                  .memory_bytes_max = MEMORY_BYTES_MAX,
                                  .find_operation = operations_find,
                                  .segments = places_source(&harness->places)};
-  struct engine_sink sink = {harness,        deliver,       close_connection, find_process,
-                             forget_process, watch_process, has_thread,       NULL};
+  struct engine_sink sink = {harness,    deliver, close_connection, forget_process, watch_process,
+                             has_thread, NULL};
   harness->engine = engine_new(&config, &sink);
   require(harness->engine != NULL);
   for (int client = 0; client < CLIENTS_COUNT; client++) {

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define WAITERS UINT32_C(0x80000000) /* FUTEX_WAITERS */
 #define FOREVER_IDX 0
 
-struct command {
+struct cells_step {
   int client;
   struct known_object *object;
   bool by_name, is_numbered;
@@ -30,7 +30,7 @@ struct command {
 
 /* ---- requests */
 
-static void aim(Holdfast__Request *request, const struct command *command,
+static void aim(Holdfast__Request *request, const struct cells_step *command,
                 const struct known_object *object) {
   request->caller = command->caller;
   if ((command->by_name && object->name) || object->id == 0) {
@@ -43,7 +43,7 @@ static void aim(Holdfast__Request *request, const struct command *command,
   }
 }
 
-static void ask_for(struct harness *harness, const struct command *command,
+static void ask_for(struct harness *harness, const struct cells_step *command,
                     Holdfast__Request *request) {
   static const int64_t timeouts_ms[8] = {0, 0, 1, 5, 20, 100, 1000, -1};
   aim(request, command, command->object);
@@ -54,7 +54,7 @@ static void ask_for(struct harness *harness, const struct command *command,
   harness_send(harness, command->client, request, command->is_numbered);
 }
 
-static bool is_array(const struct command *command) {
+static bool is_array(const struct cells_step *command) {
   return command->object->kind == HOLDFAST__KIND__ARRAY ||
          command->object->kind == HOLDFAST__KIND__RAW_ARRAY;
 }
@@ -64,11 +64,11 @@ static int64_t number(unsigned byte) {
   return byte < 0xf0 ? (int64_t)(byte % 16) - 2 : INT64_MAX >> (byte % 16) * 4;
 }
 
-static int64_t index_of(const struct command *command) {
+static int64_t index_of(const struct cells_step *command) {
   return (int64_t)(command->choice % 16) - 6;
 }
 
-static void open_object(struct harness *harness, const struct command *command) {
+static void open_object(struct harness *harness, const struct cells_step *command) {
   static const char typecodes[] = "?bBhHiIlLqQfdc";
   const struct known_object *object = command->object;
   bool is_odd = command->bytes[0] & 0x80; /* of another shape, or with content */
@@ -84,7 +84,7 @@ static void open_object(struct harness *harness, const struct command *command) 
                   .map = !(command->choice & 1)));
 }
 
-static void get(struct harness *harness, const struct command *command) {
+static void get(struct harness *harness, const struct cells_step *command) {
   if (is_array(command)) {
     ask_for(harness, command, REQUEST(ARRAY_GET, ArrayGet, array_get, .index = index_of(command)));
   } else {
@@ -92,7 +92,7 @@ static void get(struct harness *harness, const struct command *command) {
   }
 }
 
-static void set(struct harness *harness, const struct command *command) {
+static void set(struct harness *harness, const struct cells_step *command) {
   Holdfast__Value *value = INT(number(command->bytes[0]));
   if (is_array(command)) {
     ask_for(harness, command,
@@ -102,7 +102,7 @@ static void set(struct harness *harness, const struct command *command) {
   }
 }
 
-static void add(struct harness *harness, const struct command *command) {
+static void add(struct harness *harness, const struct cells_step *command) {
   Holdfast__Value *amount = INT(number(command->bytes[0]));
   if (is_array(command)) {
     ask_for(harness, command,
@@ -112,14 +112,14 @@ static void add(struct harness *harness, const struct command *command) {
   }
 }
 
-static void compare_and_set(struct harness *harness, const struct command *command) {
+static void compare_and_set(struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command,
           REQUEST(VALUE_COMPARE_AND_SET, ValueCompareAndSet, value_compare_and_set,
                   .expected = INT(number(command->bytes[0])),
                   .desired = INT(number(command->bytes[1]))));
 }
 
-static void wait_for_change(struct harness *harness, const struct command *command) {
+static void wait_for_change(struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command,
           REQUEST(VALUE_WAIT, ValueWait, value_wait, .known = INT(number(command->bytes[0]))));
 }
@@ -132,12 +132,12 @@ static void wait_for_change(struct harness *harness, const struct command *comma
           .stride_case = (command)->bytes[0] & 0x80 ? HOLDFAST__SLICE__STRIDE_STEP : 0, \
           .step = (int64_t)((command)->bytes[0] / 16 % 8) - 3)
 
-static void get_slice(struct harness *harness, const struct command *command) {
+static void get_slice(struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command,
           REQUEST(ARRAY_GET_SLICE, ArrayGetSlice, array_get_slice, .slice = SLICE(command)));
 }
 
-static void set_slice(struct harness *harness, const struct command *command) {
+static void set_slice(struct harness *harness, const struct cells_step *command) {
   Holdfast__Value *one = INT(number(command->bytes[2]));
   Holdfast__Value *items[] = {one, INT(7), one, INT(1), one, one, one, one};
   ask_for(harness, command,
@@ -145,7 +145,7 @@ static void set_slice(struct harness *harness, const struct command *command) {
                   .n_items = command->choice % 9, .items = items));
 }
 
-static void look(struct harness *harness, const struct command *command) {
+static void look(struct harness *harness, const struct cells_step *command) {
   switch (command->choice % 4) {
     case 0:
       ask_for(harness, command, REQUEST(ARRAY_LEN, ArrayLen, array_len, ));
@@ -159,14 +159,14 @@ static void look(struct harness *harness, const struct command *command) {
   }
 }
 
-static void acquire(struct harness *harness, const struct command *command) {
+static void acquire(struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command,
           REQUEST(LOCK_ACQUIRE, LockAcquire, lock_acquire, .robust = command->choice & 1,
                   .lease_ms = command->choice & 2 ? 30 : 0, .refuse_deadlock = command->choice & 4,
                   .levels = command->choice & 8 ? 1 + command->choice / 16 : 0));
 }
 
-static void release(struct harness *harness, const struct command *command) {
+static void release(struct harness *harness, const struct cells_step *command) {
   uint64_t token = 1 + command->bytes[0] % 8;
   ask_for(harness, command,
           REQUEST(LOCK_RELEASE, LockRelease, lock_release,
@@ -174,11 +174,11 @@ static void release(struct harness *harness, const struct command *command) {
                   .token = token));
 }
 
-static void nudge(struct harness *harness, const struct command *command) {
+static void nudge(struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command, REQUEST(CELL_NUDGE, CellNudge, cell_nudge, ));
 }
 
-static void drop(struct harness *harness, const struct command *command) {
+static void drop(struct harness *harness, const struct cells_step *command) {
   uint64_t count = command->choice & 1 ? 1 : 1000;
   ask_for(harness, command,
           REQUEST(OBJECT_RELEASE, ObjectRelease, object_release, .n_releases = 1,
@@ -187,13 +187,13 @@ static void drop(struct harness *harness, const struct command *command) {
                               .object = command->object->id, .count = count)}));
 }
 
-static void delete (struct harness *harness, const struct command *command) {
+static void delete (struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command, REQUEST(OBJECT_DELETE, ObjectDelete, object_delete, ));
 }
 
 /* ---- several at once */
 
-static Holdfast__Condition *make_condition(const struct command *command, unsigned what,
+static Holdfast__Condition *make_condition(const struct cells_step *command, unsigned what,
                                            const struct known_object *object,
                                            Holdfast__Condition *made, Holdfast__Value *bound) {
   made->target_case = HOLDFAST__CONDITION__TARGET_OBJECT;
@@ -214,7 +214,7 @@ static Holdfast__Condition *make_condition(const struct command *command, unsign
 }
 
 /* One or two conditions, up to three operations: on the command's object and on the next. */
-static void transact(struct harness *harness, const struct command *command) {
+static void transact(struct harness *harness, const struct cells_step *command) {
   const struct known_object *object = command->object;
   const struct known_object *next = &harness->objects[command->bytes[1] % OBJECTS_COUNT];
   Holdfast__Value *value = INT(number(command->bytes[0]));
@@ -243,7 +243,7 @@ static void transact(struct harness *harness, const struct command *command) {
                   .conditions = conditions, .n_operations = count, .operations = made + first));
 }
 
-static void wait_first(struct harness *harness, const struct command *command) {
+static void wait_first(struct harness *harness, const struct cells_step *command) {
   const struct known_object *next = &harness->objects[command->bytes[1] % OBJECTS_COUNT];
   Holdfast__Request *parts[] = {
       REQUEST(LOCK_ACQUIRE, LockAcquire, lock_acquire, ),
@@ -260,31 +260,31 @@ static void wait_first(struct harness *harness, const struct command *command) {
 
 /* ---- about requests */
 
-static uint64_t recent_sequence(const struct harness *harness, const struct command *command) {
+static uint64_t recent_sequence(const struct harness *harness, const struct cells_step *command) {
   int session = harness->clients[command->client].session;
   uint64_t last = session >= 0 ? harness->sessions[session].sequence : 0;
   return last > command->bytes[0] % 8 ? last - command->bytes[0] % 8 : 0;
 }
 
-static void cancel(struct harness *harness, const struct command *command) {
+static void cancel(struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command,
           REQUEST(CANCEL, Cancel, cancel, .sequence = recent_sequence(harness, command),
                   .take_back = command->choice & 1));
 }
 
-static void acknowledge(struct harness *harness, const struct command *command) {
+static void acknowledge(struct harness *harness, const struct cells_step *command) {
   Holdfast__Request *request = REQUEST(ACKNOWLEDGE, Acknowledge, acknowledge, );
   request->acked = recent_sequence(harness, command);
   ask_for(harness, command, request);
 }
 
-static void repeat(struct harness *harness, const struct command *command) {
+static void repeat(struct harness *harness, const struct cells_step *command) {
   harness_repeat(harness, command->client, harness->asks_count - 1 - command->bytes[0] % 32);
 }
 
 /* ---- local threads */
 
-static struct place *place_of(struct harness *harness, const struct command *command) {
+static struct place *place_of(struct harness *harness, const struct cells_step *command) {
   return places_of(&harness->places, command->object->id);
 }
 
@@ -295,7 +295,7 @@ static void write_word(struct place *place, size_t offset, uint32_t word) {
 #define WRITE(place, member, word) write_word(place, offsetof(struct cell_header, member), word)
 
 /* As a client's library does; who finds it taken would sleep. */
-static void lock_locally(struct harness *harness, const struct command *command) {
+static void lock_locally(struct harness *harness, const struct cells_step *command) {
   struct place *place = place_of(harness, command);
   if (!place || command->client > 1) {
     return;
@@ -320,7 +320,7 @@ static void lock_locally(struct harness *harness, const struct command *command)
 }
 
 /* Dies with it, or lets go of it. */
-static void unlock_locally(struct harness *harness, const struct command *command) {
+static void unlock_locally(struct harness *harness, const struct cells_step *command) {
   struct place *place = place_of(harness, command);
   if (!place || command->client > 1) {
     return;
@@ -338,7 +338,7 @@ static void unlock_locally(struct harness *harness, const struct command *comman
   }
 }
 
-static void store_locally(struct harness *harness, const struct command *command) {
+static void store_locally(struct harness *harness, const struct cells_step *command) {
   struct place *place = place_of(harness, command);
   if (!place || place->used == CELL_HEADER_BYTES) {
     return;
@@ -353,7 +353,7 @@ static void store_locally(struct harness *harness, const struct command *command
 
 /* ---- hostile ones */
 
-static void scribble(struct harness *harness, const struct command *command) {
+static void scribble(struct harness *harness, const struct cells_step *command) {
   static const size_t widths[4] = {1, 4, 8, 64};
   uint8_t bytes[64];
   struct place *place = places_pick(&harness->places, command->choice);
@@ -370,7 +370,7 @@ static void scribble(struct harness *harness, const struct command *command) {
 }
 
 /* What means something there. */
-static void scribble_word(struct harness *harness, const struct command *command) {
+static void scribble_word(struct harness *harness, const struct cells_step *command) {
   static const size_t offsets[8] = {0, 0, 48, 52, 56, 60, 4, 64};
   const uint32_t words[] = {0,
                             1,
@@ -394,20 +394,20 @@ static void scribble_word(struct harness *harness, const struct command *command
 
 /* ---- time, processes, connections */
 
-static void pass(struct harness *harness, const struct command *command) {
+static void pass(struct harness *harness, const struct cells_step *command) {
   static const uint64_t spans_ms[8] = {1, 2, 5, 10, 20, 50, 100, 1000};
   harness_pass_ms(harness, spans_ms[command->wait], command->choice & 1);
 }
 
-static void say_who_lives(struct harness *harness, const struct command *command) {
+static void say_who_lives(struct harness *harness, const struct cells_step *command) {
   harness->threads = command->choice & 3;
 }
 
-static void disconnect(struct harness *harness, const struct command *command) {
+static void disconnect(struct harness *harness, const struct cells_step *command) {
   harness_disconnect(harness, command->client);
 }
 
-static void come_back(struct harness *harness, const struct command *command) {
+static void come_back(struct harness *harness, const struct cells_step *command) {
   if (command->client == SESSIONLESS || command->choice % 8 == 7) {
     harness_connect(harness, command->client);
   } else {
@@ -415,19 +415,19 @@ static void come_back(struct harness *harness, const struct command *command) {
   }
 }
 
-static void close_session(struct harness *harness, const struct command *command) {
+static void close_session(struct harness *harness, const struct cells_step *command) {
   harness_close_session(harness, command->client);
 }
 
-static void open_session(struct harness *harness, const struct command *command) {
+static void open_session(struct harness *harness, const struct cells_step *command) {
   harness_open_session(harness, command->client, command->choice % 8 == 7);
 }
 
-static void end_process(struct harness *harness, const struct command *command) {
+static void end_process(struct harness *harness, const struct cells_step *command) {
   harness_end_process(harness, command->client);
 }
 
-static void (*const commands[])(struct harness *harness, const struct command *command) = {
+static void (*const commands[])(struct harness *harness, const struct cells_step *command) = {
     open_object,     get,           set,         add,           compare_and_set,
     wait_for_change, get_slice,     set_slice,   look,          acquire,
     release,         nudge,         drop,        delete,        transact,
@@ -437,8 +437,8 @@ static void (*const commands[])(struct harness *harness, const struct command *c
     end_process,
 };
 
-static struct command read_command(struct harness *harness, const uint8_t *data) {
-  return (struct command){
+static struct cells_step read_command(struct harness *harness, const uint8_t *data) {
+  return (struct cells_step){
       .client = data[1] & 3,
       .object = &harness->objects[data[1] >> 2 & 7],
       .by_name = data[1] & 0x20,
@@ -454,7 +454,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct harness harness;
   harness_begin(&harness);
   for (size_t i = 0, at = 1; i < COMMANDS_MAX && at + COMMAND_BYTES <= size; i++) {
-    const struct command command = read_command(&harness, data + at);
+    const struct cells_step command = read_command(&harness, data + at);
     commands[data[at] % (sizeof commands / sizeof *commands)](&harness, &command);
     at += COMMAND_BYTES;
   }

@@ -1,8 +1,10 @@
 #include "tests/support/replay.h"
+#include "tests/support/apply.h"
 
 #include "proto/wire.h"
 #include "server/dispatch/encode.h"
 #include "server/dispatch/operations.h"
+#include "server/dispatch/processes.h"
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
 #include "server/engine/job.h"
@@ -73,11 +75,6 @@ static void close_connection(void *ctx, uint64_t connection) {
   note(ctx, "\n%" PRIu64 " closed", connection);
 }
 
-static int find_process(void *ctx, struct bytes machine, uint64_t id, bool is_local) {
-  note(ctx, "\nprocess %" PRIu64 " sought%s", id, is_local ? " here" : "");
-  return machine.len == 4 && is_local ? (int)(id % 100) : PROCESS_ELSEWHERE;
-}
-
 static void forget_process(void *ctx, int process, uint64_t session) {
   note(ctx, "\nprocess %d of %" PRIx64 " forgotten", process, session);
 }
@@ -99,7 +96,7 @@ void replay_begin(struct replay *replay, size_t memory_bytes_max) {
       .find_operation = operations_find,
   };
   *replay = (struct replay){0};
-  struct engine_sink sink = {replay,        deliver, close_connection, find_process, forget_process,
+  struct engine_sink sink = {replay,        deliver, close_connection, forget_process,
                              watch_process, NULL,    tell_deadlock};
   replay->engine = engine_new(&config, &sink);
   assert_non_null(replay->engine);
@@ -110,12 +107,12 @@ static void finish_job(struct replay *replay, uint64_t now_ns) {
   struct job *job = replay->jobs[0];
   replay->jobs_count--;
   memmove(replay->jobs, replay->jobs + 1, replay->jobs_count * sizeof(struct job *));
-  engine_finish_job(replay->engine, now_ns, job);
+  apply_job_done(replay->engine, now_ns, job);
   job_free(job);
 }
 
 static void free_buried(struct replay *replay) {
-  engine_note_freed(replay->engine, engine_free_buried(replay->buried));
+  apply_freed(replay->engine, engine_free_buried(replay->buried));
   replay->buried = NULL;
 }
 
@@ -129,8 +126,10 @@ void replay_end(struct replay *replay) {
   free(replay->effects);
 }
 
-static void apply_request(struct replay *replay, const struct replay_step *step) {
+static void send_request(struct replay *replay, const struct replay_step *step) {
   Holdfast__Request *unpacked = NULL;
+  struct bytes machine;
+  uint64_t process;
   struct engine_request request = {
       .connection = step->connection,
       .route = sp_route_of(step->id),
@@ -146,7 +145,10 @@ static void apply_request(struct replay *replay, const struct replay_step *step)
   request.message = request.malformed ? NULL : unpacked;
   request.operation = request.message ? operations_find(unpacked) : NULL;
   memcpy(request.entropy, step->entropy, sizeof request.entropy);
-  engine_apply(replay->engine, step->now_ns, &request);
+  if (request.message && processes_are_named(unpacked, &machine, &process)) {
+    request.process = machine.len == 4 ? (int)(1 + process % 100) : PROCESS_ELSEWHERE;
+  }
+  apply_request(replay->engine, step->now_ns, &request);
   decoded_free(request.decoded);
 }
 
@@ -163,19 +165,19 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
   replay->effects_len = 0;
   switch (step->kind) {
     case REPLAY_CONNECT:
-      assert_true(engine_connect(engine, step->connection, step->address, step->one_way));
+      assert_true(apply_connect(engine, step->connection, step->address, step->one_way));
       break;
     case REPLAY_DISCONNECT:
-      engine_disconnect(engine, step->now_ns, step->connection);
+      apply_disconnect(engine, step->now_ns, step->connection);
       break;
     case REPLAY_REQUEST:
-      apply_request(replay, step);
+      send_request(replay, step);
       break;
     case REPLAY_TIME:
-      engine_advance(engine, step->now_ns);
+      apply_tick(engine, step->now_ns);
       break;
     case REPLAY_PROCESS_ENDED:
-      engine_process_ended(engine, step->now_ns, step->session);
+      apply_process_ended(engine, step->now_ns, step->session);
       break;
     case REPLAY_TAKE_JOB:
       take_job(replay);
@@ -189,7 +191,7 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
       free_buried(replay);
       break;
     case REPLAY_DRAIN:
-      engine_drain(engine);
+      apply_drain(engine);
       break;
   }
   replay->buried = engine_join_buried(replay->buried, engine_take_buried(engine));

@@ -1,7 +1,9 @@
 #include "tests/support/story.h"
+#include "tests/support/apply.h"
 
 #include "proto/base/clock.h"
 #include "server/dispatch/operations.h"
+#include "server/dispatch/processes.h"
 #include "server/engine/decoded.h"
 #include "server/engine/job.h"
 
@@ -177,13 +179,6 @@ static void close_connection(void *ctx, uint64_t connection) {
   write_down(ctx, "%" PRIu64 " closed\n", connection);
 }
 
-static int find_process(void *ctx, struct bytes machine, uint64_t id, bool is_local) {
-  (void)ctx;
-  (void)is_local;
-  (void)machine;
-  return (int)id;
-}
-
 static void forget_process(void *ctx, int process, uint64_t session) {
   (void)session;
   write_down(ctx, "process %d forgotten\n", process);
@@ -218,8 +213,8 @@ void story_begin_sharing(struct story *story, const struct segment_source *segme
       .find_operation = operations_find,
       .segments = *segments,
   };
-  struct engine_sink sink = {story,          deliver,       close_connection, find_process,
-                             forget_process, watch_process, has_thread,       tell_deadlock};
+  struct engine_sink sink = {story,         deliver,    close_connection, forget_process,
+                             watch_process, has_thread, tell_deadlock};
   story->now_ns = 1;
   story->next_entropy = 0;
   story->threads_of = 0;
@@ -268,7 +263,7 @@ bool story_run_job(struct story *story) {
   struct job *job = engine_take_job(story->engine);
   if (job) {
     job_run(job);
-    engine_finish_job(story->engine, story->now_ns, job);
+    apply_job_done(story->engine, story->now_ns, job);
     job_free(job);
   }
   return job != NULL;
@@ -279,37 +274,37 @@ static void go_on(struct story *story) {
   while (!story->keeps_jobs && story_run_job(story)) {
   }
   while (!story->in_slices && engine_next_deadline_ns(story->engine) <= story->now_ns) {
-    engine_advance(story->engine, story->now_ns);
+    apply_tick(story->engine, story->now_ns);
   }
   decoded_free(engine_take_answered(story->engine));
 }
 
 bool story_run_slice(struct story *story) {
-  engine_advance(story->engine, story->now_ns);
+  apply_tick(story->engine, story->now_ns);
   return engine_next_deadline_ns(story->engine) <= story->now_ns;
 }
 
 void story_pass_ms(struct story *story, uint64_t ms) {
   story->now_ns += ms * CLOCK_NS_PER_MS;
-  engine_advance(story->engine, story->now_ns);
+  apply_tick(story->engine, story->now_ns);
   go_on(story);
 }
 
 void story_connect(struct story *story, uint64_t connection) {
-  assert_true(engine_connect(story->engine, connection, ADDRESS_LOCAL, false));
+  assert_true(apply_connect(story->engine, connection, ADDRESS_LOCAL, false));
 }
 
 void story_connect_one_way(struct story *story, uint64_t connection) {
-  assert_true(engine_connect(story->engine, connection, ADDRESS_LOCAL, true));
+  assert_true(apply_connect(story->engine, connection, ADDRESS_LOCAL, true));
 }
 
 void story_end_process(struct story *story) {
-  engine_process_ended(story->engine, story->now_ns, story->watched_session);
+  apply_process_ended(story->engine, story->now_ns, story->watched_session);
   go_on(story);
 }
 
 void story_disconnect(struct story *story, uint64_t connection) {
-  engine_disconnect(story->engine, story->now_ns, connection);
+  apply_disconnect(story->engine, story->now_ns, connection);
   go_on(story);
 }
 
@@ -328,6 +323,8 @@ Holdfast__Request story_request(uint64_t sequence, const char *name, int64_t tim
 }
 
 void story_send(struct story *story, uint64_t connection, Holdfast__Request *request) {
+  struct bytes machine;
+  uint64_t process;
   size_t len = holdfast__request__get_packed_size(request);
   uint8_t *body = malloc(len + 1);
   body = body ? body : malloc(len + 1); /* the one that a sweep made fail is not the engine's */
@@ -340,11 +337,14 @@ void story_send(struct story *story, uint64_t connection, Holdfast__Request *req
       .operation = operations_find(request),
   };
   memset(applied.entropy, story->next_entropy, sizeof applied.entropy);
+  if (processes_are_named(request, &machine, &process)) {
+    applied.process = (int)process;
+  }
   if (len >= DECODED_BODY_BYTES_MIN &&
       !decoded_read(applied.body, engine_hash_key(story->engine), &applied.decoded)) {
     applied.message = applied.decoded->message;
   }
-  engine_apply(story->engine, story->now_ns, &applied);
+  apply_request(story->engine, story->now_ns, &applied);
   decoded_free(applied.decoded);
   go_on(story);
   free(body);

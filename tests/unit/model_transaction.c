@@ -5,6 +5,7 @@
 #include "proto/cell.h"
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
+#include "tests/support/apply.h"
 #include "tests/support/malloc_hook.h"
 #include "tests/support/operation_maker.h"
 
@@ -91,7 +92,7 @@ static void send(struct side *side, uint64_t connection, Holdfast__Request *requ
       .operation = operations_find(request),
   };
   memcpy(applied.entropy, &connection, sizeof connection);
-  engine_apply(side->engine, 1, &applied);
+  apply_request(side->engine, 1, &applied);
 }
 
 static void send_numbered(struct side *side, uint64_t connection, Holdfast__Request *request) {
@@ -148,7 +149,7 @@ static void begin(struct side *side, struct maker *maker) {
   request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
   request.open_session = &open;
   for (uint64_t connection = 1; connection <= 2; connection++) {
-    assert_true(engine_connect(side->engine, connection, ADDRESS_LOCAL, false));
+    assert_true(apply_connect(side->engine, connection, ADDRESS_LOCAL, false));
     send(side, connection, &request);
   }
   for (size_t i = 0; i < TARGETS; i++) {

@@ -2,6 +2,7 @@
  * 1 to 3 are there, 1 and 2 of processes that the server can look at; all are local. */
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
+#include "tests/support/apply.h"
 #include "tests/support/story.h"
 #include "tests/support/story_places.h"
 
@@ -51,7 +52,7 @@ static void open_session(uint64_t connection, uint64_t number) {
   struct engine_request request = {
       .connection = connection, .message = &message, .operation = operations_find(&message)};
   memcpy(request.entropy, &number, sizeof number);
-  engine_apply(story.engine, story.now_ns, &request);
+  apply_request(story.engine, story.now_ns, &request);
   story_forget(&story);
 }
 
@@ -89,7 +90,7 @@ static void test_waiters_of_one_address_leave_room_for_others(void **state) {
   const size_t peers = 100;
   story_open(&story, 2, 1, HOLDFAST__KIND__QUEUE, "q", 0);
   for (uint64_t connection = 100; connection < 100 + peers; connection++) {
-    assert_true(engine_connect(story.engine, connection, ELSEWHERE, false));
+    assert_true(apply_connect(story.engine, connection, ELSEWHERE, false));
     for (size_t i = 0; i < HF_IN_FLIGHT_MAX; i++) {
       story_get(&story, connection, 0, "q", STORY_WAIT_FOREVER);
       story_forget(&story);
@@ -113,7 +114,7 @@ static void test_waiters_of_one_address_leave_room_for_others(void **state) {
 
 static void test_sessions_of_a_connection_end_with_the_first(void **state) {
   (void)state;
-  assert_true(engine_connect(story.engine, 50, ELSEWHERE, false));
+  assert_true(apply_connect(story.engine, 50, ELSEWHERE, false));
   for (uint64_t number = 1000; number < 1000 + HF_SESSIONS_OF_CONNECTION_MAX; number++) {
     open_session(50, number);
   }
@@ -128,11 +129,11 @@ static void test_sessions_of_a_connection_end_with_the_first(void **state) {
 static void test_flood_of_sessions_ends_those_of_its_own_address(void **state) {
   (void)state;
   const uint64_t first = 1000, count = HF_SESSIONS_OF_ADDRESS_MAX + 100;
-  assert_true(engine_connect(story.engine, 50, ELSEWHERE + 1, false));
+  assert_true(apply_connect(story.engine, 50, ELSEWHERE + 1, false));
   open_session(50, 500);
   story_disconnect(&story, 50); /* lost before all others */
   for (uint64_t i = 0; i < count; i++) {
-    assert_true(engine_connect(story.engine, 100 + i, ELSEWHERE, false));
+    assert_true(apply_connect(story.engine, 100 + i, ELSEWHERE, false));
     open_session(100 + i, first + i);
     story_disconnect(&story, 100 + i);
     story_forget(&story);
@@ -146,11 +147,11 @@ static void test_flood_of_sessions_ends_those_of_its_own_address(void **state) {
 static void test_address_whose_sessions_are_all_in_use_gets_no_more(void **state) {
   (void)state;
   for (uint64_t i = 0; i <= HF_SESSIONS_OF_ADDRESS_MAX; i++) {
-    assert_true(engine_connect(story.engine, 100 + i, ELSEWHERE, false));
+    assert_true(apply_connect(story.engine, 100 + i, ELSEWHERE, false));
     open_session(100 + i, 1000 + i);
   }
   assert_int_equal(story.engine->sessions.count, 3 + HF_SESSIONS_OF_ADDRESS_MAX);
-  assert_true(engine_connect(story.engine, 99, ELSEWHERE + 1, false));
+  assert_true(apply_connect(story.engine, 99, ELSEWHERE + 1, false));
   open_session(99, 500);
   assert_true(is_there(500));
 }

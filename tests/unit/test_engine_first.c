@@ -1,5 +1,6 @@
 /* Stories of those who wait for the first of several things. */
 #include "server/engine/core.h"
+#include "tests/support/apply.h"
 #include "tests/support/messages.h"
 
 #include <setjmp.h>
@@ -287,7 +288,7 @@ static void test_needs_a_session_where_its_part_does(void **state) {
 static void test_drain_answers_it(void **state) {
   (void)state;
   ask(&story, 1, 1, FIRST(GET("p"), GET("q")));
-  engine_drain(story.engine);
+  apply_drain(story.engine);
   story_expect(&story, "1 <- #1 UNAVAILABLE STOPPING\n");
 }
 

@@ -3,6 +3,7 @@
 #include "proto/limits.h"
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
+#include "tests/support/apply.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -191,7 +192,7 @@ static void open_session_as(uint64_t connection, uint64_t serial, uint64_t seque
       .operation = operations_find(&request),
   };
   memcpy(applied.entropy, &serial, sizeof serial);
-  engine_apply(story.engine, story.now_ns, &applied);
+  apply_request(story.engine, story.now_ns, &applied);
 }
 
 static void test_open_session_may_end_the_session_it_names(void **state) {

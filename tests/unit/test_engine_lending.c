@@ -2,6 +2,7 @@
  * ends. */
 #include "proto/limits.h"
 #include "server/engine/core.h"
+#include "tests/support/apply.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -199,7 +200,7 @@ static void test_lending_stops_with_the_server(void **state) {
   (void)state;
   send_sort(1, 1, STORY_WAIT_FOREVER);
   send_get(2, 1, 0, STORY_WAIT_FOREVER);
-  engine_drain(story.engine);
+  apply_drain(story.engine);
   assert_non_null(strstr(story.text, "1 <- #1 UNAVAILABLE STOPPING\n"));
   assert_non_null(strstr(story.text, "2 <- #1 UNAVAILABLE STOPPING\n"));
   assert_true(story_run_job(&story));
@@ -284,7 +285,7 @@ static void test_lending_counts_what_is_deleted_meanwhile(void **state) {
   assert_true(used(MEMORY_VALUES) < values / 2);
   assert_true(used(MEMORY_RECLAIMED) >= values);
   assert_true(story_run_job(&story));
-  engine_note_freed(story.engine, engine_free_buried(engine_take_buried(story.engine)));
+  apply_freed(story.engine, engine_free_buried(engine_take_buried(story.engine)));
   assert_int_equal(used(MEMORY_RECLAIMED), 0);
   assert_int_equal(used(MEMORY_SCRATCH), 0);
 }

@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
+#include "tests/support/apply.h"
 #include "tests/support/malloc_hook.h"
 
 #include <setjmp.h>
@@ -63,7 +64,7 @@ static void send(uint64_t connection, uint64_t serial, uint64_t sequence, const 
   };
   assert_true(applied.body.len <= sizeof body);
   memcpy(applied.entropy, &connection, sizeof connection); /* a session is named as what opens it */
-  engine_apply(engine, now_ns, &applied);
+  apply_request(engine, now_ns, &applied);
 }
 
 #define SEND(connection, serial, sequence, name, timeout_ms, OPERATION, message)                 \
@@ -169,7 +170,7 @@ static void work(void) {
     SEND(1, 0, 32 + i, "work", -1, QUEUE_PUT, &put);
   }
   now_ns += CLOCK_NS_PER_MS;
-  engine_advance(engine, now_ns);
+  apply_tick(engine, now_ns);
   for (uint64_t i = 0; i < 18; i++) {
     reserve(60 + i, "work", i % 4 == 0 ? 0 : 1000);
     extend.reservation = give_back.reservation = bury.reservation = reservation;
@@ -257,10 +258,10 @@ static void wait_and_move(void) {
   resume.attempt = 1;
   SEND(3, 2, 0, NULL, -1, RESUME_SESSION, &resume);
   SEND(4, 1, 0, NULL, -1, RESUME_SESSION, &resume);
-  engine_disconnect(engine, now_ns, 4);
-  engine_disconnect(engine, now_ns, 9);
+  apply_disconnect(engine, now_ns, 4);
+  apply_disconnect(engine, now_ns, 9);
   now_ns += 3600000 * CLOCK_NS_PER_MS;
-  engine_advance(engine, now_ns);
+  apply_tick(engine, now_ns);
 }
 
 static void tell_story(void) {
@@ -277,9 +278,9 @@ static void tell_story(void) {
     return;
   }
   for (uint64_t connection = 1; connection <= 4; connection++) {
-    engine_connect(engine, connection, ADDRESS_LOCAL, false);
+    apply_connect(engine, connection, ADDRESS_LOCAL, false);
   }
-  engine_connect(engine, 9, ADDRESS_LOCAL, true);
+  apply_connect(engine, 9, ADDRESS_LOCAL, true);
   open_session(1);
   open_session(2);
   open_object(2, 1, HOLDFAST__KIND__DICT, "dict");
@@ -353,7 +354,7 @@ static void test_engine_answer_of_many_is_counted_whole(void **state) {
   Holdfast__QueueGetMany get = HOLDFAST__QUEUE_GET_MANY__INIT;
   Holdfast__CloseSession close = HOLDFAST__CLOSE_SESSION__INIT;
   engine = engine_new(&config, &sink);
-  engine_connect(engine, 1, ADDRESS_LOCAL, false);
+  apply_connect(engine, 1, ADDRESS_LOCAL, false);
   open_session(1);
   open_object(1, 1, HOLDFAST__KIND__QUEUE, "q");
   number.kind_case = HOLDFAST__VALUE__KIND_INTEGER;
@@ -381,7 +382,7 @@ static void test_engine_party_without_memory_breaks_the_barrier(void **state) {
   Holdfast__BarrierWait wait = HOLDFAST__BARRIER_WAIT__INIT;
   now_ns = 1;
   engine = engine_new(&config, &sink);
-  engine_connect(engine, 1, ADDRESS_LOCAL, false);
+  apply_connect(engine, 1, ADDRESS_LOCAL, false);
   open_session(1);
   open.kind = HOLDFAST__KIND__BARRIER;
   open.name = (ProtobufCBinaryData){1, (uint8_t *)"b"};
@@ -390,7 +391,7 @@ static void test_engine_party_without_memory_breaks_the_barrier(void **state) {
   SEND(1, 0, 2, "b", 10, BARRIER_WAIT, &wait);
   now_ns += 10 * CLOCK_NS_PER_MS;
   malloc_hook_fail(1);
-  engine_advance(engine, now_ns);
+  apply_tick(engine, now_ns);
   assert_true(malloc_hook_has_failed());
   malloc_hook_fail(0);
   const struct object *barrier = registry_find(&engine->registry, object);

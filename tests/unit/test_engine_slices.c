@@ -1,6 +1,7 @@
 /* Stories of work that is too much for one command: it goes on in slices, and nobody can tell but by
  * the time it takes. */
 #include "proto/limits.h"
+#include "tests/support/apply.h"
 #include "tests/support/messages.h"
 #include "tests/support/story.h"
 
@@ -292,7 +293,7 @@ static void test_slices_are_finished_when_the_server_stops(void **state) {
   wait_for_event(WAITERS, STORY_WAIT_FOREVER);
   story_get(&story, 3, 1, "q", STORY_WAIT_FOREVER);
   send_set(2, true);
-  engine_drain(story.engine);
+  apply_drain(story.engine);
   assert_int_equal(count_of("1 <- "), WAITERS);
   assert_int_equal(count_of(" OK yes\n"), WAITERS);
   assert_int_equal(count_of("3 <- #1 UNAVAILABLE STOPPING\n"), 1);

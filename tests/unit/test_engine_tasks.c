@@ -2,6 +2,7 @@
 #include "server/engine/core.h"
 #include "server/engine/settle.h"
 #include "server/engine/tasks.h"
+#include "tests/support/apply.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -322,7 +323,7 @@ static void test_put_many_that_has_put_some_says_so_however_it_ends(void **state
   put_many(1, 2, "one", 3, FOREVER);
   put_many(2, 2, "one", 3, FOREVER);
   story_forget(&story);
-  engine_drain(story.engine);
+  apply_drain(story.engine);
   assert_non_null(strstr(story.text, "1 <- #2 OK 1\n"));
   assert_non_null(strstr(story.text, "2 <- #2 UNAVAILABLE STOPPING\n"));
 }
@@ -880,7 +881,7 @@ static void test_memory_of_tasks_is_counted_and_large_queues_are_buried(void **s
   delete_queue(1, 1);
   struct object *buried = engine_take_buried(story.engine);
   assert_non_null(buried);
-  engine_note_freed(story.engine, engine_free_buried(buried));
+  apply_freed(story.engine, engine_free_buried(buried));
   assert_true(story.engine->memory.total < full);
 }
 
@@ -893,7 +894,7 @@ static void test_immediate_shutdown_of_a_large_queue_leaves_it_to_others(void **
   shut_down(1, 1, "q", true);
   struct object *buried = engine_take_buried(story.engine);
   assert_non_null(buried);
-  engine_note_freed(story.engine, engine_free_buried(buried));
+  apply_freed(story.engine, engine_free_buried(buried));
   story_pass_ms(&story, 1000);
   expect_counts("q", 0, 0, 0, 0, 0);
 }

@@ -1,4 +1,6 @@
 /* Stories of waiting: who gets what, in which order, and how every wait ends. */
+#include "proto/base/clock.h"
+#include "tests/support/apply.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -80,6 +82,18 @@ static void test_wait_ends_at_its_deadline(void **state) {
   story_put(&story, 3, 1, "q", 1, 0);
   story_get(&story, 3, 2, "q", 0);
   story_expect(&story, "3 <- #1 OK\n3 <- #2 OK 1\n");
+}
+
+/* A command that carries an earlier time than the one before comes at that one's. */
+static void test_time_never_goes_back(void **state) {
+  (void)state;
+  story_pass_ms(&story, 100);
+  story.now_ns -= 50 * CLOCK_NS_PER_MS;
+  story_get(&story, 1, 1, "q", 10);
+  story_pass_ms(&story, 59);
+  story_expect(&story, "");
+  story_pass_ms(&story, 1);
+  story_expect(&story, "1 <- #1 DEADLINE_EXCEEDED QUEUE_EMPTY\n");
 }
 
 static void test_wait_ends_when_the_object_is_deleted(void **state) {
@@ -201,7 +215,7 @@ static void test_clean_goodbye_leaves_the_lock_held(void **state) {
 static void test_drain_answers_all_who_wait(void **state) {
   (void)state;
   story_get(&story, 1, 1, "q", STORY_WAIT_FOREVER);
-  engine_drain(story.engine);
+  apply_drain(story.engine);
   story_get(&story, 2, 1, "q", STORY_WAIT_FOREVER);
   story_expect(&story, "1 <- #1 UNAVAILABLE STOPPING\n2 <- #1 UNAVAILABLE STOPPING\n");
 }
@@ -226,6 +240,7 @@ int main(void) {
       STORY(test_queue_waiters_are_served_in_order),
       STORY(test_queue_put_on_full_parks_until_room),
       STORY(test_wait_ends_at_its_deadline),
+      STORY(test_time_never_goes_back),
       STORY(test_wait_ends_when_the_object_is_deleted),
       STORY(test_negative_timeout_is_refused),
       STORY(test_vanished_getter_takes_no_item),

@@ -1,6 +1,7 @@
 /* Stories of those who wait for a key to change. */
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
+#include "tests/support/apply.h"
 #include "tests/support/messages.h"
 
 #include <setjmp.h>
@@ -116,7 +117,7 @@ static void wait_counted(uint64_t connection, const char *key) {
       .message = request,
       .operation = &counted,
   };
-  engine_apply(story.engine, story.now_ns, &applied);
+  apply_request(story.engine, story.now_ns, &applied);
 }
 
 static void test_set_runs_only_those_who_wait_for_its_key(void **state) {
@@ -162,7 +163,7 @@ static void apply_counted(uint64_t connection, const struct operation *operation
       .message = request,
       .operation = operation,
   };
-  engine_apply(story.engine, story.now_ns, &applied);
+  apply_request(story.engine, story.now_ns, &applied);
   free(body);
 }
 

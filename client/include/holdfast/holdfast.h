@@ -766,7 +766,9 @@ HF_CHECKED hf_status hf_rlock_open(hf_conn *conn, const char *name, hf_lock **lo
 HF_API void hf_lock_close(hf_lock *lock);
 
 struct hf_grant {
-  uint64_t token;  /* rises with every grant: hand it to what the lock protects */
+  uint64_t
+      token; /* rises with every grant, also of a server that was started again, unless its clock
+                      was set back: hand it to what the lock protects */
   bool owner_died; /* the previous owner was killed or unplugged while it held the lock */
 };
 /* out grant may be NULL. DEADLINE_EXCEEDED LOCK_HELD, also with timeout 0 */

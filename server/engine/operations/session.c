@@ -74,8 +74,7 @@ hf_reason handle_open_session(struct call *call) {
   }
   session->address = address_share(peer->address);
   session->address->sessions++;
-  core_locate_session(engine, session, bytes_of(message->machine.data, message->machine.len),
-                      message->process);
+  core_locate_session(call, session, message->process);
   session->number = ++engine->next_session_number;
   session->window.secret =
       value_hash(&engine->config.hash_key, value_uint(session->number)); /* its client numbers */
@@ -95,8 +94,7 @@ hf_reason handle_resume_session(struct call *call) {
   }
   session->attempt = attempt;
   if (session->is_unclaimed) {
-    core_locate_session(call->engine, session,
-                        bytes_of(message->machine.data, message->machine.len), message->process);
+    core_locate_session(call, session, message->process);
   }
   core_bind_session(call->engine, call->now_ns, session, peer);
   answer_session(call, session);
@@ -116,8 +114,7 @@ hf_reason handle_fork_session(struct call *call) {
   }
   struct session *forked = core_find_session(call->engine, id);
   if (forked && forked->is_unclaimed && forked->parent == call->session) {
-    core_locate_forked(call->engine, forked, bytes_of(message->machine.data, message->machine.len),
-                       message->process);
+    core_locate_forked(call, forked, message->process);
   }
   return HF_REASON_NONE; /* otherwise its child was faster */
 }

@@ -1,0 +1,69 @@
+/* A command: all that ever changes an engine. The same commands give the same effects and the same
+ * state, so that a log of them is the state.
+ *
+ * layer   engine; made by dispatch
+ * shapes  What the world outside had to say is in the command: time, who is at the other end, random
+ *         bytes, the process behind a session. The engine asks nobody.
+ * memory  All is borrowed for the call, but for a request's `decoded`, which is taken when it waits.
+ */
+#ifndef HF_ENGINE_COMMAND_H
+#define HF_ENGINE_COMMAND_H
+
+#include "proto/holdfast.pb-c.h"
+#include "proto/limits.h"
+#include "proto/sp.h"
+#include "proto/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROCESS_ELSEWHERE (-1) /* on another machine, for all that is known */
+#define PROCESS_HIDDEN (-2)    /* on this one, but it can't be looked at */
+
+struct decoded;
+struct job;
+struct operation;
+
+/* One request as dispatch decoded it. */
+struct engine_request {
+  uint64_t connection;
+  struct sp_route route;
+  struct bytes body;       /* copied while the operation waits, unless `decoded` is taken */
+  struct decoded *decoded; /* of a large one, what `message` is in; NULL: none, or taken */
+  const Holdfast__Request *message;  /* the same, unpacked; NULL: it could not be */
+  const struct operation *operation; /* NULL: unknown */
+  hf_reason malformed;               /* why message is NULL */
+  uint8_t entropy[HF_SESSION_BYTES]; /* random, when the operation opens a session */
+  int process; /* a handle of the process that it names, which is taken if it is needed; PROCESS_HIDDEN
+                  or PROCESS_ELSEWHERE; 0: it names none */
+};
+
+enum command_kind {
+  COMMAND_REQUEST,
+  COMMAND_TICK,          /* nothing but time, or a slice of what was too much for one command */
+  COMMAND_CONNECT,       /* a connection is there */
+  COMMAND_DISCONNECT,    /* and is gone: the session bound to it has its grace time to come back */
+  COMMAND_PROCESS_ENDED, /* one that was watched: its session ends, unless it has a connection */
+  COMMAND_JOB_DONE,      /* work on an object that was lent: it comes back */
+  COMMAND_FREED,         /* containers that were taken have been freed: they count no more */
+  COMMAND_DRAIN,         /* whatever waits, and every later request, is answered STOPPING */
+};
+
+struct command {
+  enum command_kind kind;
+  uint64_t now_ns; /* stamped in the order of commands; one before the last one's counts as that */
+  union {
+    struct engine_request *request;
+    struct {
+      uint64_t connection;
+      uint64_t address; /* where the peer of a new one is, see addresses.h */
+      bool one_way;
+    };
+    uint64_t session; /* whose process ended: its serial */
+    struct job *job;
+    size_t freed_bytes;
+  };
+};
+
+#endif

@@ -1,0 +1,47 @@
+/* Commands in one line each. */
+#ifndef HF_TESTS_SUPPORT_APPLY_H
+#define HF_TESTS_SUPPORT_APPLY_H
+
+#include "server/engine/engine.h"
+
+static inline void apply_request(struct engine *engine, uint64_t now_ns,
+                                 struct engine_request *request) {
+  engine_apply(engine,
+               &(struct command){.kind = COMMAND_REQUEST, .now_ns = now_ns, .request = request});
+}
+
+static inline void apply_tick(struct engine *engine, uint64_t now_ns) {
+  engine_apply(engine, &(struct command){.kind = COMMAND_TICK, .now_ns = now_ns});
+}
+
+static inline bool apply_connect(struct engine *engine, uint64_t connection, uint64_t address,
+                                 bool one_way) {
+  return engine_apply(engine, &(struct command){.kind = COMMAND_CONNECT,
+                                                .connection = connection,
+                                                .address = address,
+                                                .one_way = one_way});
+}
+
+static inline void apply_disconnect(struct engine *engine, uint64_t now_ns, uint64_t connection) {
+  engine_apply(engine, &(struct command){
+                           .kind = COMMAND_DISCONNECT, .now_ns = now_ns, .connection = connection});
+}
+
+static inline void apply_process_ended(struct engine *engine, uint64_t now_ns, uint64_t session) {
+  engine_apply(engine, &(struct command){
+                           .kind = COMMAND_PROCESS_ENDED, .now_ns = now_ns, .session = session});
+}
+
+static inline void apply_job_done(struct engine *engine, uint64_t now_ns, struct job *job) {
+  engine_apply(engine, &(struct command){.kind = COMMAND_JOB_DONE, .now_ns = now_ns, .job = job});
+}
+
+static inline void apply_freed(struct engine *engine, size_t freed_bytes) {
+  engine_apply(engine, &(struct command){.kind = COMMAND_FREED, .freed_bytes = freed_bytes});
+}
+
+static inline void apply_drain(struct engine *engine) {
+  engine_apply(engine, &(struct command){.kind = COMMAND_DRAIN});
+}
+
+#endif
