@@ -23,8 +23,8 @@ static int make(struct cli *cli, hf_object *object) {
     initial = typed_byte(typecode, cli->args[2].value);
   const char *name = cli->args[0].text;
   hf_status status = cli->options.raw_object
-                         ? hf_raw_value_open(cli->conn, name, typecode, initial, &cell)
-                         : hf_value_open(cli->conn, name, typecode, initial, &cell);
+                         ? hf_raw_cell_open(cli->conn, name, typecode, initial, &cell)
+                         : hf_cell_open(cli->conn, name, typecode, initial, &cell);
   if (status != HF_OK)
     return cli_fail(cli);
   hf_cell_close(cell);

@@ -104,7 +104,7 @@ static void take(struct worker *worker, const struct hf_completion *done) {
 }
 
 static void collect(struct worker *worker) {
-  struct hf_completion done = {.size = sizeof done};
+  struct hf_completion done = {0};
   while (hf_async_collect(worker->async, &done))
     take(worker, &done);
   hf_async_end(worker->async); /* all that was submitted goes in one piece */

@@ -39,7 +39,7 @@ static void must(hf_status status) {
 static void open_shared(struct shared *shared) {
   const hf_value initial[LENGTH] = {hf_int(1), hf_int(2), hf_int(3), hf_int(4), hf_int(5)};
   must(hf_connect(NULL, NULL, &shared->conn));
-  must(hf_raw_value_open(shared->conn, NULL, 'i', hf_int(0), &shared->number));
+  must(hf_raw_cell_open(shared->conn, NULL, 'i', hf_int(0), &shared->number));
   must(hf_raw_array_open(shared->conn, NULL, 'i', LENGTH, initial, &shared->numbers));
   must(hf_lock_open(shared->conn, NULL, &shared->lock));
 }

@@ -68,7 +68,7 @@ int main(void) {
   for (int64_t i = 0; i < LENGTH; i++)
     range[i] = hf_int(i);
   must(hf_connect(NULL, NULL, &conn));
-  must(hf_value_open(conn, NULL, 'd', hf_float(0.0), &number));
+  must(hf_cell_open(conn, NULL, 'd', hf_float(0.0), &number));
   must(hf_array_open(conn, NULL, 'i', LENGTH, range, &numbers));
 
   pid_t child = fork();

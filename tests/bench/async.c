@@ -69,7 +69,7 @@ static void submit(struct bench *bench, hf_async *async, hf_value *value) {
 
 /* Collects what is there; submits as many, unless it is over. Answers how many. */
 static unsigned collect(struct bench *bench, hf_async *async, bool is_over) {
-  struct hf_completion done = {.size = sizeof done};
+  struct hf_completion done = {0};
   unsigned count = 0;
   while (hf_async_collect(async, &done)) {
     library_expect(done.status, "get");

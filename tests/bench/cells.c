@@ -135,7 +135,7 @@ static void bare_sums(void) {
 static void cell_sums(void) {
   int64_t sum = 0;
   for (int i = 0; i < LOOPS; i++) {
-    check(hf_cell_sum_i64(raw, 1, &sum));
+    check(hf_cell_add_i64(raw, 1, &sum));
     sink = sum;
   }
 }
@@ -233,8 +233,8 @@ int main(int argc, char **argv) {
   daemon_start(&daemon, NULL);
   make_bare();
   check(hf_connect(daemon.ipc_url, NULL, &conn));
-  check(hf_value_open(conn, NULL, 'q', hf_int(0), &value));
-  check(hf_raw_value_open(conn, NULL, 'q', hf_int(0), &raw));
+  check(hf_cell_open(conn, NULL, 'q', hf_int(0), &value));
+  check(hf_raw_cell_open(conn, NULL, 'q', hf_int(0), &raw));
   check(hf_raw_array_open(conn, NULL, 'q', ROW, NULL, &raws));
   if (hf_cell_data(raw) == NULL || hf_array_data(raws) == NULL) {
     fprintf(stderr, "no shared memory: %s\n", hf_conn_path_reason(conn));

@@ -9,9 +9,9 @@
 struct scene scene_open(const struct daemon *server, enum party party) {
   struct scene scene = {.conn = party_connect(server, party)};
   scene.array = party_open(scene.conn, party, "array", CALLS_COUNT);
-  party_check(hf_value_open(scene.conn, "value", 'q', hf_int(0), &scene.value), "open");
-  party_check(hf_value_open(scene.conn, "watched", 'q', hf_int(0), &scene.watched), "open");
-  party_check(hf_raw_value_open(scene.conn, "raw", 'q', hf_int(0), &scene.raw), "open");
+  party_check(hf_cell_open(scene.conn, "value", 'q', hf_int(0), &scene.value), "open");
+  party_check(hf_cell_open(scene.conn, "watched", 'q', hf_int(0), &scene.watched), "open");
+  party_check(hf_raw_cell_open(scene.conn, "raw", 'q', hf_int(0), &scene.raw), "open");
   party_check(hf_dict_open(scene.conn, "dict", &scene.dict), "open");
   return scene;
 }

@@ -40,7 +40,7 @@ static void wait_for_change(void *unused) {
   (void)unused;
   hf_conn *own = party_connect(&server, NEAR);
   hf_cell *same;
-  party_check(hf_value_open(own, "flagged", 'q', hf_int(0), &same), "open");
+  party_check(hf_cell_open(own, "flagged", 'q', hf_int(0), &same), "open");
   stepper_begin();
   party_check(hf_cell_wait(same, hf_int(5), HF_FOREVER, &value), "wait");
   atomic_store(told_ns, party_now_ns());
@@ -99,7 +99,7 @@ static int set_up(void **state) {
   daemon_start(&server, NULL);
   told_ns = party_share(sizeof *told_ns);
   conn = party_connect(&server, NEAR);
-  party_check(hf_value_open(conn, "flagged", 'q', hf_int(0), &cell), "open");
+  party_check(hf_cell_open(conn, "flagged", 'q', hf_int(0), &cell), "open");
   return hf_cell_data(cell) == NULL ? -1 : 0;
 }
 

@@ -186,7 +186,7 @@ static void scribble_for_ever(void) {
   hf_conn *conn = connect_to(server.ipc_url, "on");
   hf_cell *cell;
   hf_array *array;
-  check(hf_value_open(conn, "victim", 'i', hf_int(0), &cell), "open");
+  check(hf_cell_open(conn, "victim", 'i', hf_int(0), &cell), "open");
   check(hf_array_open(conn, "hostile", 'i', LARGE_COUNT, NULL, &array), "open");
   randomness.state += (uint64_t)getpid();
   size_t count = find_shared(regions, 16);
@@ -236,7 +236,7 @@ static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) 
   check(hf_array_open(far, "large", 'i', LARGE_COUNT, NULL, &far_large), "open");
   check(hf_dict_open(far, "dict", &dict), "open");
   assert_non_null(hf_array_data(near_large));
-  check(hf_value_open(far, "victim", 'i', hf_int(0), &victim), "open");
+  check(hf_cell_open(far, "victim", 'i', hf_int(0), &victim), "open");
   for (uint64_t until_us = now_us() + SCRIBBLES_MS * 1000; now_us() < until_us; rounds++) {
     use(far, far_large, dict, 2 * rounds);
     use(near, near_large, dict, 2 * rounds + 1);
@@ -263,7 +263,7 @@ static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) 
 
 static void scribble_holder(uint32_t thread) {
   hf_cell *cell;
-  check(hf_value_open(connect_to(server.ipc_url, "on"), "counted", 'q', hf_int(0), &cell), "open");
+  check(hf_cell_open(connect_to(server.ipc_url, "on"), "counted", 'q', hf_int(0), &cell), "open");
   struct cell_header *header = (struct cell_header *)hf_cell_data(cell) - 1;
   atomic_store(&header->word, thread);
   _exit(0);
@@ -288,8 +288,8 @@ static void test_cells_scribbled_mutex_is_nobodys(void **state) {
   hf_value value;
   int status;
   uint64_t worst_us[2] = {0};
-  check(hf_value_open(near, "counted", 'q', hf_int(0), &cells[0]), "open");
-  check(hf_value_open(far, "counted", 'q', hf_int(0), &cells[1]), "open");
+  check(hf_cell_open(near, "counted", 'q', hf_int(0), &cells[0]), "open");
+  check(hf_cell_open(far, "counted", 'q', hf_int(0), &cells[1]), "open");
   assert_non_null(hf_cell_data(cells[0]));
   for (unsigned i = 0; i < SCRIBBLED_LOCKS; i++) {
     pid_t hostile = fork();
@@ -322,7 +322,7 @@ static void write_late(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   hf_conn *conn = connect_to(server.ipc_url, "on");
   hf_cell *stale;
-  check(hf_raw_value_open(conn, "stale", 'q', hf_int(1), &stale), "open");
+  check(hf_raw_cell_open(conn, "stale", 'q', hf_int(1), &stale), "open");
   volatile int64_t *number = hf_cell_data(stale);
   for (int fd = 3; fd < 100; fd++) {
     shutdown(fd, SHUT_RDWR);
@@ -357,7 +357,7 @@ static void test_cells_late_writer_reaches_no_other_cell(void **state) {
   await_sessions(near, 1);
   check(hf_delete(near, "stale"), "delete");
   for (int i = 0; i < OTHERS_COUNT; i++) {
-    check(hf_raw_value_open(near, NULL, 'q', hf_int(7), &others[i]), "open");
+    check(hf_raw_cell_open(near, NULL, 'q', hf_int(7), &others[i]), "open");
     assert_non_null(hf_cell_data(others[i]));
   }
   kill(writer, SIGCONT);
@@ -374,7 +374,7 @@ static void test_cells_late_writer_reaches_no_other_cell(void **state) {
 static void hold_on(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   hf_cell *cell;
-  check(hf_value_open(connect_to(server.ipc_url, "on"), "held on", 'q', hf_int(0), &cell), "open");
+  check(hf_cell_open(connect_to(server.ipc_url, "on"), "held on", 'q', hf_int(0), &cell), "open");
   check(hf_cell_lock(cell, 0), "lock");
   for (int fd = 3; fd < 100; fd++) {
     shutdown(fd, SHUT_RDWR);
@@ -393,7 +393,7 @@ static void test_cells_holder_that_lives_keeps_the_mutex(void **state) {
   hf_cell *cells[2];
   for (int i = 0; i < 2; i++) {
     conns[i] = connect_to(i == 0 ? server.ipc_url : server.tcp_url, ways[i]);
-    check(hf_value_open(conns[i], "held on", 'q', hf_int(0), &cells[i]), "open");
+    check(hf_cell_open(conns[i], "held on", 'q', hf_int(0), &cells[i]), "open");
   }
   await_sessions(conns[0], 2);
   pid_t holder = fork();

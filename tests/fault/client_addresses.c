@@ -343,7 +343,7 @@ static void expect_not_mapped(const char *door) {
   impostor_start(&stranger);
   expect_ok(connect_to("127.0.0.1", stranger.port, 3000, &conn));
   assert_string_equal(hf_conn_path(conn), "tcp");
-  expect_ok(hf_raw_value_open(conn, NULL, 'q', hf_int(1), &cell));
+  expect_ok(hf_raw_cell_open(conn, NULL, 'q', hf_int(1), &cell));
   assert_null(hf_cell_data(cell));
   hf_cell_close(cell);
   hf_close(conn);
@@ -359,7 +359,7 @@ static void test_local_a_server_can_name_only_its_own_handshake(void **state) {
   (void)state;
   daemon_start(&daemon, NULL);
   expect_ok(hf_connect(daemon.ipc_url, NULL, &conn)); /* has a segment */
-  expect_ok(hf_raw_value_open(conn, NULL, 'q', hf_int(7), &cell));
+  expect_ok(hf_raw_cell_open(conn, NULL, 'q', hf_int(7), &cell));
   assert_non_null(hf_cell_data(cell));
   snprintf(door, sizeof door, "%s.door", daemon.ipc_url + strlen("ipc://"));
   expect_not_mapped(door);

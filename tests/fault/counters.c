@@ -114,7 +114,7 @@ static int submit_adds(hf_async *async, hf_dict *dict, int idx, int *n, int end)
 
 static int add_asynchronously(hf_conn *conn, hf_dict *dict, int idx) {
   const int in_flight = 64;
-  struct hf_completion done = {.size = sizeof done};
+  struct hf_completion done = {0};
   hf_async *async;
   int submitted = 0, collected = 0, code = CROWD_DONE;
   if (hf_async_open(conn, &async) != HF_OK) {

@@ -43,7 +43,7 @@ struct client {
 static bool open_cell(struct client *client, uint64_t number, hf_cell **cell) {
   char name[32];
   snprintf(name, sizeof(name), "cell-%llu", (unsigned long long)number);
-  return hf_value_open(client->conn, name, 'q', hf_int(0), cell) == HF_OK;
+  return hf_cell_open(client->conn, name, 'q', hf_int(0), cell) == HF_OK;
 }
 
 static bool open_cells(struct client *client) {

@@ -42,7 +42,7 @@ static void take_next(hf_cell *cell) {
 
 static void count_on(hf_conn *conn) {
   hf_cell *raw;
-  check(hf_raw_value_open(conn, "raw", 'q', hf_int(0), &raw));
+  check(hf_raw_cell_open(conn, "raw", 'q', hf_int(0), &raw));
   if (hf_cell_data(raw) == NULL) {
     errx(1, "the RawValue is not in memory");
   }
@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   const struct hf_options options = {.call_timeout_ms = 5000};
   check(hf_connect(NULL, &options, &conn));
-  check(hf_value_open(conn, "cell", 'q', hf_int(0), &cell));
+  check(hf_cell_open(conn, "cell", 'q', hf_int(0), &cell));
   if (strcmp(what, "add") == 0 && argc == 3) {
     add(cell, atoll(argv[2]));
   } else if (strcmp(what, "hold") == 0) {

@@ -207,8 +207,8 @@ static void use_cell(hf_cell *cell, bool has_lock) {
   DO(hf_cell_exchange(cell, hf_int(5), &value));
   DO(hf_cell_load_i64(cell, &integer));
   DO(hf_cell_store_i64(cell, 6));
-  DO(hf_cell_sum_i64(cell, 1, &integer));
-  DO(hf_cell_swap_i64(cell, 8, &integer));
+  DO(hf_cell_add_i64(cell, 1, &integer));
+  DO(hf_cell_exchange_i64(cell, 8, &integer));
   (void)hf_cell_data(cell);
   if (has_lock) {
     DO(hf_cell_lock(cell, SOON_MS));
@@ -237,7 +237,7 @@ static void use_array(hf_array *array, bool has_lock) {
   DO(hf_array_len(array, &len));
   DO(hf_array_load_i64(array, 1, &integer));
   DO(hf_array_store_i64(array, 1, 6));
-  DO(hf_array_sum_i64(array, 1, 1, &integer));
+  DO(hf_array_add_i64(array, 1, 1, &integer));
   (void)hf_array_data(array);
   if (has_lock) {
     DO(hf_array_lock(array, SOON_MS));
@@ -252,9 +252,9 @@ static void use_cells(hf_conn *conn) {
   const hf_value three[] = {hf_int(1), hf_int(2), hf_int(3)};
   hf_cell *cell;
   hf_array *array;
-  DO(hf_value_open(conn, NULL, 'q', hf_int(0), &cell));
+  DO(hf_cell_open(conn, NULL, 'q', hf_int(0), &cell));
   use_cell(cell, true);
-  DO(hf_raw_value_open(conn, NULL, 'q', hf_int(0), &cell));
+  DO(hf_raw_cell_open(conn, NULL, 'q', hf_int(0), &cell));
   use_cell(cell, false);
   DO(hf_array_open(conn, NULL, 'q', 3, three, &array));
   use_array(array, true);
@@ -366,9 +366,9 @@ static void use_modes(hf_conn *conn) {
   DO(hf_list_append(list, hf_int(2)));
   DO(hf_oneway_end(conn));
   DO(hf_flush(conn, SOON_MS, &flushed));
-  DO(hf_first_begin(conn));
+  DO(hf_wait_any_begin(conn));
   DO(hf_queue_get(queue, HF_FOREVER, &value));
-  DO(hf_first_end(conn, SOON_MS, &index));
+  DO(hf_wait_any_end(conn, SOON_MS, &index));
   hf_queue_close(queue);
   hf_list_close(list);
 }
@@ -384,7 +384,7 @@ static void use_transactions(hf_conn *conn) {
   DO(hf_queue_open(conn, NULL, 0, &queue));
   DO(hf_lock_open(conn, NULL, &lock));
   DO(hf_event_open(conn, NULL, &event));
-  DO(hf_value_open(conn, NULL, 'q', hf_int(5), &cell));
+  DO(hf_cell_open(conn, NULL, 'q', hf_int(5), &cell));
   DO(hf_transaction_begin(conn));
   DO(hf_require_free(lock));
   DO(hf_event_set(event));

@@ -75,7 +75,7 @@ static struct opened open_and_use(hf_conn *conn, const struct hook *hook, size_t
   hf_cell *cell = NULL;
   hf_array *array = NULL;
   hook->fail_at(n);
-  hf_status of_cell = hf_value_open(conn, NULL, 'q', hf_none(), &cell);
+  hf_status of_cell = hf_cell_open(conn, NULL, 'q', hf_none(), &cell);
   hf_status of_array = hf_raw_array_open(conn, NULL, 'i', LARGE_COUNT, NULL, &array);
   struct opened opened = {.has_failed = hook->has_failed()};
   hook->fail_at(0);

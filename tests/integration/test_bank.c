@@ -73,7 +73,7 @@ static void bank_open(struct bank *bank) {
   bank->seed = 3;
   expect_ok(hf_dict_open(world.conn, NULL, &bank->ledger));
   for (int i = 0; i < ACCOUNT_COUNT; i++) {
-    expect_ok(hf_raw_value_open(world.conn, NULL, 'q', hf_int(BALANCE), &bank->accounts[i]));
+    expect_ok(hf_raw_cell_open(world.conn, NULL, 'q', hf_int(BALANCE), &bank->accounts[i]));
   }
 }
 

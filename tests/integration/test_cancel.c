@@ -159,8 +159,8 @@ static void test_cancel_while_somebody_holds_the_lock_of_a_value(void **state) {
   hf_conn *other = connect_again(0);
   hf_cell *cell, *same;
   int64_t integer;
-  expect_ok(hf_value_open(other, "cancelled", 'i', hf_int(1), &cell));
-  expect_ok(hf_value_open(world.conn, "cancelled", 'i', hf_int(1), &same));
+  expect_ok(hf_cell_open(other, "cancelled", 'i', hf_int(1), &cell));
+  expect_ok(hf_cell_open(world.conn, "cancelled", 'i', hf_int(1), &same));
   pthread_t holder = start(hold_until_cancelled, cell);
   sleep_ms(20);
   pthread_t thread = start(cancel_shortly, world.conn);

@@ -25,7 +25,7 @@ static hf_conn *connect_far(void) {
 
 static hf_cell *open_value(hf_conn *conn, const char *name) {
   hf_cell *cell = NULL;
-  expect_ok(hf_value_open(conn, name, 'q', hf_int(0), &cell));
+  expect_ok(hf_cell_open(conn, name, 'q', hf_int(0), &cell));
   return cell;
 }
 
@@ -102,8 +102,8 @@ static void test_cells_every_type_is_the_same_from_both_sides(void **state) {
   for (const char *code = typecodes; *code; code++) {
     hf_cell *near, *far;
     hf_value from_near, from_far;
-    expect_ok(hf_raw_value_open(world.conn, "typed", *code, hf_none(), &near));
-    expect_ok(hf_raw_value_open(pair.far_conn, "typed", *code, hf_none(), &far));
+    expect_ok(hf_raw_cell_open(world.conn, "typed", *code, hf_none(), &near));
+    expect_ok(hf_raw_cell_open(pair.far_conn, "typed", *code, hf_none(), &far));
     expect_ok(hf_cell_set(far, hf_int(1)));
     expect_ok(hf_cell_get(near, &from_near));
     expect_ok(hf_cell_get(far, &from_far));
@@ -154,17 +154,17 @@ static void test_cells_numbers(void **state) {
     int64_t number, previous;
     double f64 = 0;
     int32_t i32 = 0;
-    expect_ok(hf_raw_value_open(conns[i], NULL, 'q', hf_int(5), &cell));
-    expect_ok(hf_raw_value_open(conns[i], NULL, 'd', hf_float(0.5), &real));
+    expect_ok(hf_raw_cell_open(conns[i], NULL, 'q', hf_int(5), &cell));
+    expect_ok(hf_raw_cell_open(conns[i], NULL, 'd', hf_float(0.5), &real));
     expect_ok(hf_raw_array_open(conns[i], NULL, 'i', 3, NULL, &array));
     expect_ok(hf_cell_add_int(cell, 2, &number));
     assert_int_equal(number, 7);
     expect_ok(hf_cell_store_i64(cell, 6));
-    expect_ok(hf_cell_sum_i64(cell, 4, &number));
+    expect_ok(hf_cell_add_i64(cell, 4, &number));
     assert_int_equal(number, 10);
-    expect_ok(hf_cell_swap_i64(cell, INT64_MAX, &previous));
+    expect_ok(hf_cell_exchange_i64(cell, INT64_MAX, &previous));
     assert_int_equal(previous, 10);
-    expect_fails(hf_cell_sum_i64(cell, 1, &number), OUT_OF_RANGE, OVERFLOW);
+    expect_fails(hf_cell_add_i64(cell, 1, &number), OUT_OF_RANGE, OVERFLOW);
     expect_ok(hf_cell_load_i64(cell, &number));
     assert_int_equal(number, INT64_MAX);
     expect_fails(hf_cell_load_i32(cell, &i32), OUT_OF_RANGE, OVERFLOW);
@@ -172,12 +172,12 @@ static void test_cells_numbers(void **state) {
     expect_ok(hf_cell_load_f64(real, &f64));
     assert_true(f64 == 0.5);
     expect_ok(hf_array_store_i32(array, 2, 7));
-    expect_ok(hf_array_sum_i32(array, 2, 1, &i32));
+    expect_ok(hf_array_add_i32(array, 2, 1, &i32));
     assert_int_equal(i32, 8);
     expect_fails(hf_array_load_i32(array, 3, &i32), OUT_OF_RANGE, BAD_INDEX);
     expect_fails(hf_array_load_i32(array, SIZE_MAX, &i32), OUT_OF_RANGE, BAD_INDEX);
     expect_fails(hf_array_store_i32(array, SIZE_MAX, 1), OUT_OF_RANGE, BAD_INDEX);
-    expect_fails(hf_array_sum_i32(array, SIZE_MAX, 1, &i32), OUT_OF_RANGE, BAD_INDEX);
+    expect_fails(hf_array_add_i32(array, SIZE_MAX, 1, &i32), OUT_OF_RANGE, BAD_INDEX);
     hf_cell_close(cell);
     hf_cell_close(real);
     hf_array_close(array);
@@ -460,7 +460,7 @@ static void test_cells_handle_from_a_reference_is_within_reach(void **state) {
 static void test_cells_deleted_ones_are_gone_for_everybody(void **state) {
   (void)state;
   hf_cell *cell = open_value(world.conn, "short lived"), *raw;
-  expect_ok(hf_raw_value_open(world.conn, "short lived too", 'i', hf_none(), &raw));
+  expect_ok(hf_raw_cell_open(world.conn, "short lived too", 'i', hf_none(), &raw));
   expect_ok(hf_delete(pair.far_conn, "short lived"));
   expect_ok(hf_delete(pair.far_conn, "short lived too"));
   expect_fails(hf_cell_add(cell, hf_int(1), NULL), NOT_FOUND, NO_SUCH_OBJECT);
@@ -476,7 +476,7 @@ static void test_cells_dead_server_is_noticed(void **state) {
   (void)state;
   hf_conn *conn = connect_again(500);
   hf_cell *cell = open_value(conn, "orphan"), *raw;
-  expect_ok(hf_raw_value_open(conn, NULL, 'i', hf_none(), &raw));
+  expect_ok(hf_raw_cell_open(conn, NULL, 'i', hf_none(), &raw));
   assert_non_null(hf_cell_data(cell));
   daemon_kill(&world.daemon);
   expect_fails(hf_cell_add(cell, hf_int(1), NULL), UNAVAILABLE, NOT_CONNECTED);

@@ -66,7 +66,7 @@ static void test_equality_of_nan_as_key_and_in_compare_and_set(void **state) {
   expect_ok(hf_dict_compare_and_set(dict, nan, &nan, &one, &swapped, NULL));
   assert_true(swapped);
   hf_dict_close(dict);
-  expect_ok(hf_value_open(world.conn, NULL, 'd', nan, &cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'd', nan, &cell));
   expect_ok(hf_cell_compare_and_set(cell, nan, hf_int(1), &swapped, &found));
   assert_true(swapped);
   hf_cell_close(cell);
@@ -98,9 +98,9 @@ static void test_equality_of_nan_in_waits_for_a_change(void **state) {
   hf_dict *dict;
   hf_value value;
   (void)state;
-  expect_ok(hf_value_open(world.conn, NULL, 'd', hf_int(0), &cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'd', hf_int(0), &cell));
   wait_for_change_of(cell);
-  expect_ok(hf_raw_value_open(world.conn, NULL, 'f', hf_int(0), &cell));
+  expect_ok(hf_raw_cell_open(world.conn, NULL, 'f', hf_int(0), &cell));
   wait_for_change_of(cell);
   expect_ok(hf_dict_open(world.conn, NULL, &dict));
   expect_ok(hf_dict_set(dict, hf_text("k"), nan));

@@ -22,19 +22,19 @@ static void test_first_ready_call_is_done_and_no_other(void **state) {
   size_t index = 9;
   (void)state;
   expect_ok(hf_queue_put(second, hf_int(2), 0));
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(first, HF_FOREVER, &a));
   expect_ok(hf_queue_get(second, 0, &b));
-  expect_ok(hf_first_end(world.conn, 0, &index));
+  expect_ok(hf_wait_any_end(world.conn, 0, &index));
   assert_int_equal(index, 1);
   expect_equal(b, hf_int(2));
   assert_int_equal(a.type, HF_TYPE_NONE);
   expect_ok(hf_queue_put(first, hf_int(1), 0));
   expect_ok(hf_queue_put(second, hf_int(2), 0));
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(first, HF_FOREVER, &a));
   expect_ok(hf_queue_get(second, HF_FOREVER, &b));
-  expect_ok(hf_first_end(world.conn, HF_FOREVER, NULL));
+  expect_ok(hf_wait_any_end(world.conn, HF_FOREVER, NULL));
   expect_equal(a, hf_int(1));
   expect_size(second, 1);
   hf_queue_close(first);
@@ -196,7 +196,7 @@ static void scene_open(struct scene *scene) {
   expect_ok(hf_lock_acquire(scene->lock, 0, NULL));
   expect_ok(hf_semaphore_open(world.conn, NULL, 0, &scene->semaphore));
   expect_ok(hf_event_open(world.conn, NULL, &scene->event));
-  expect_ok(hf_value_open(world.conn, NULL, 'i', hf_int(0), &scene->cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'i', hf_int(0), &scene->cell));
   expect_ok(hf_dict_open(world.conn, NULL, &scene->dict));
 }
 
@@ -240,10 +240,10 @@ static void test_first_waits_for_every_kind_of_call(void **state) {
     void *triggered;
     scene_open(&scene);
     assert_int_equal(pthread_create(&thread, NULL, trigger, &triggering), 0);
-    expect_ok(hf_first_begin(world.conn));
+    expect_ok(hf_wait_any_begin(world.conn));
     expect_ok(hf_queue_get(scene.never, HF_FOREVER, &unset));
     expect_ok(waitings[i].wait(&scene));
-    expect_ok(hf_first_end(world.conn, 5000, &index));
+    expect_ok(hf_wait_any_end(world.conn, 5000, &index));
     pthread_join(thread, &triggered);
     assert_null(triggered);
     if (index != 1 || waitings[i].check(&scene) != HF_OK) {
@@ -261,11 +261,11 @@ static void test_first_of_all_kinds_at_once(void **state) {
     size_t index = 99;
     scene_open(&scene);
     expect_ok(waitings[ready].trigger(&scene));
-    expect_ok(hf_first_begin(world.conn));
+    expect_ok(hf_wait_any_begin(world.conn));
     for (size_t i = WAITING_COUNT; i-- > 0;) {
       expect_ok(waitings[i].wait(&scene));
     }
-    expect_ok(hf_first_end(world.conn, 1000, &index));
+    expect_ok(hf_wait_any_end(world.conn, 1000, &index));
     /* Some share their trigger: the last of those in the table was made first. */
     const struct waiting *done = &waitings[WAITING_COUNT - 1 - index];
     assert_ptr_equal(done->trigger, waitings[ready].trigger);
@@ -283,10 +283,10 @@ static void test_first_out_of_time_leaves_nothing_behind(void **state) {
   size_t index = 9;
   (void)state;
   for (int64_t timeout_ms = 0; timeout_ms <= 20; timeout_ms += 20) {
-    expect_ok(hf_first_begin(world.conn));
+    expect_ok(hf_wait_any_begin(world.conn));
     expect_ok(hf_queue_get(first, HF_FOREVER, &value));
     expect_ok(hf_queue_reserve(second, 0, HF_FOREVER, &item));
-    expect_fails(hf_first_end(world.conn, timeout_ms, &index), DEADLINE_EXCEEDED, TIMED_OUT);
+    expect_fails(hf_wait_any_end(world.conn, timeout_ms, &index), DEADLINE_EXCEEDED, TIMED_OUT);
     assert_int_equal(index, 9);
     assert_int_equal(waiting_count(), 0);
   }
@@ -294,9 +294,9 @@ static void test_first_out_of_time_leaves_nothing_behind(void **state) {
   expect_ok(hf_queue_put(second, hf_int(1), 0));
   expect_size(first, 1);
   expect_size(second, 1);
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(first, 0, &value));
-  expect_fails(hf_first_end(world.conn, -7, NULL), INVALID_ARGUMENT, NEGATIVE_TIMEOUT);
+  expect_fails(hf_wait_any_end(world.conn, -7, NULL), INVALID_ARGUMENT, NEGATIVE_TIMEOUT);
   expect_size(first, 1);
   hf_queue_close(first);
   hf_queue_close(second);
@@ -310,10 +310,10 @@ static void test_first_error_of_a_call_names_it(void **state) {
   (void)state;
   expect_ok(hf_pipe_new(world.conn, true, ends));
   hf_pipe_close(ends[1]);
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(never, 0, &value));
   expect_ok(hf_pipe_recv(ends[0], HF_FOREVER, &value));
-  hf_status status = hf_first_end(world.conn, 1000, &index);
+  hf_status status = hf_wait_any_end(world.conn, 1000, &index);
   assert_int_not_equal(status, HF_OK);
   assert_string_equal(hf_last_error()->reason, "END_OF_FILE");
   assert_int_equal(index, 1);
@@ -338,10 +338,10 @@ static void test_first_fails_with_an_object_that_is_deleted(void **state) {
   (void)state;
   expect_ok(hf_event_open(world.conn, "doomed", &event));
   assert_int_equal(pthread_create(&thread, NULL, delete_doomed, NULL), 0);
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(never, 0, &value));
   expect_ok(hf_event_wait(event, HF_FOREVER, &flag));
-  expect_fails(hf_first_end(world.conn, 5000, &index), ABORTED, OBJECT_DELETED);
+  expect_fails(hf_wait_any_end(world.conn, 5000, &index), ABORTED, OBJECT_DELETED);
   assert_int_equal(index, 1);
   pthread_join(thread, &deleted);
   assert_null(deleted);
@@ -357,21 +357,21 @@ static void test_first_refuses_what_cannot_wait(void **state) {
   size_t index = 9;
   (void)state;
   expect_ok(hf_queue_put(queue, hf_int(1), 0));
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(queue, 0, &value));
   expect_ok(hf_queue_size(queue, &size));
-  expect_fails(hf_first_end(world.conn, 1000, &index), INVALID_ARGUMENT, NOT_NESTABLE);
+  expect_fails(hf_wait_any_end(world.conn, 1000, &index), INVALID_ARGUMENT, NOT_NESTABLE);
   assert_int_equal(index, 1);
   expect_size(queue, 1);
   /* What the library needs the answer of is refused at once, and with it the whole. */
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(queue, 0, &value));
   expect_fails(hf_ping(world.conn, NULL), INVALID_ARGUMENT, NOT_NESTABLE);
-  expect_fails(hf_first_end(world.conn, 1000, &index), INVALID_ARGUMENT, NOT_NESTABLE);
+  expect_fails(hf_wait_any_end(world.conn, 1000, &index), INVALID_ARGUMENT, NOT_NESTABLE);
   assert_int_equal(index, 1);
   expect_size(queue, 1);
-  expect_ok(hf_first_begin(world.conn));
-  expect_fails(hf_first_end(world.conn, 1000, NULL), INVALID_ARGUMENT, BAD_ARGUMENT);
+  expect_ok(hf_wait_any_begin(world.conn));
+  expect_fails(hf_wait_any_end(world.conn, 1000, NULL), INVALID_ARGUMENT, BAD_ARGUMENT);
   hf_queue_close(queue);
 }
 
@@ -383,12 +383,12 @@ static void test_first_fails_with_a_call_that_could_not_be_gathered(void **state
   (void)state;
   expect_ok(hf_dict_open(world.conn, NULL, &dict));
   expect_ok(hf_queue_put(queue, hf_int(1), 0));
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(queue, 0, &value));
   expect_fails(hf_dict_wait(dict, (hf_value){.type = (hf_type)99}, NULL, 0, &value),
                INVALID_ARGUMENT, BAD_VALUE);
   expect_ok(hf_queue_get(queue, 0, &value));
-  expect_fails(hf_first_end(world.conn, 0, &index), INVALID_ARGUMENT, BAD_VALUE);
+  expect_fails(hf_wait_any_end(world.conn, 0, &index), INVALID_ARGUMENT, BAD_VALUE);
   assert_int_equal(index, 1);
   expect_size(queue, 1);
   hf_dict_close(dict);
@@ -403,12 +403,12 @@ static void test_first_that_is_too_big_is_refused(void **state) {
   size_t index = 9;
   (void)state;
   expect_ok(hf_dict_open(world.conn, NULL, &dict));
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_dict_wait(dict, hf_bytes(big, size), NULL, 0, &value));
   expect_ok(hf_dict_wait(dict, hf_bytes(big, size), NULL, 0, &value));
   expect_fails(hf_dict_wait(dict, hf_bytes(big, size), NULL, 0, &value), RESOURCE_EXHAUSTED,
                REQUEST_TOO_BIG);
-  expect_fails(hf_first_end(world.conn, 0, &index), RESOURCE_EXHAUSTED, REQUEST_TOO_BIG);
+  expect_fails(hf_wait_any_end(world.conn, 0, &index), RESOURCE_EXHAUSTED, REQUEST_TOO_BIG);
   assert_int_equal(index, 2);
   free(big);
   hf_dict_close(dict);
@@ -420,9 +420,9 @@ static void test_first_has_to_be_begun_and_is_open_once(void **state) {
   hf_value value;
   bool flag;
   (void)state;
-  expect_fails(hf_first_end(world.conn, 0, NULL), FAILED_PRECONDITION, );
-  expect_ok(hf_first_begin(world.conn));
-  expect_fails(hf_first_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_fails(hf_wait_any_end(world.conn, 0, NULL), FAILED_PRECONDITION, );
+  expect_ok(hf_wait_any_begin(world.conn));
+  expect_fails(hf_wait_any_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
   expect_fails(hf_transaction_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
   expect_fails(hf_pipeline_begin(world.conn, 0), FAILED_PRECONDITION, ALREADY_OPEN);
   expect_fails(hf_oneway_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
@@ -437,27 +437,27 @@ static void test_first_has_to_be_begun_and_is_open_once(void **state) {
   assert_int_equal(waiting_count(), 0);
   hf_event_close(event);
   expect_ok(hf_pipeline_begin(world.conn, 0));
-  expect_fails(hf_first_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_fails(hf_wait_any_begin(world.conn), FAILED_PRECONDITION, ALREADY_OPEN);
   expect_ok(hf_pipeline_end(world.conn, NULL));
-  expect_fails(hf_first_end(world.conn, 0, NULL), FAILED_PRECONDITION, );
+  expect_fails(hf_wait_any_end(world.conn, 0, NULL), FAILED_PRECONDITION, );
   hf_queue_close(queue);
 }
 
 static int gathered_nothing(void *queue) {
   hf_value value;
-  bool ended = hf_first_end(world.conn, 0, NULL) == HF_FAILED_PRECONDITION;
+  bool ended = hf_wait_any_end(world.conn, 0, NULL) == HF_FAILED_PRECONDITION;
   bool empty = hf_queue_get(queue, 0, &value) == HF_RESOURCE_EXHAUSTED; /* at once */
-  return ended && empty && hf_first_begin(world.conn) == HF_OK ? 0 : 1;
+  return ended && empty && hf_wait_any_begin(world.conn) == HF_OK ? 0 : 1;
 }
 
 static void test_first_of_the_parent_is_not_the_childs(void **state) {
   hf_queue *queue = open_queue();
   hf_value value;
   (void)state;
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(queue, 0, &value));
   assert_int_equal(child_end(child_start(gathered_nothing, queue)), 0);
-  expect_fails(hf_first_end(world.conn, 0, NULL), DEADLINE_EXCEEDED, TIMED_OUT);
+  expect_fails(hf_wait_any_end(world.conn, 0, NULL), DEADLINE_EXCEEDED, TIMED_OUT);
   hf_queue_close(queue);
 }
 
@@ -472,10 +472,10 @@ static void test_first_delivers_references_once(void **state) {
     expect_ok(hf_list_open(world.conn, NULL, &list));
     expect_ok(hf_queue_put(queue, hf_reference(HF_AS_OBJECT(list)), 0));
     hf_list_close(list);
-    expect_ok(hf_first_begin(world.conn));
+    expect_ok(hf_wait_any_begin(world.conn));
     expect_ok(hf_queue_get(never, 0, &value));
     expect_ok(hf_queue_get(queue, 0, &value));
-    expect_ok(hf_first_end(world.conn, 1000, NULL));
+    expect_ok(hf_wait_any_end(world.conn, 1000, NULL));
     assert_int_equal(object_count(), before + 1);
     hf_value_clear(&value);
     assert_int_equal(object_count(), before);
@@ -501,12 +501,12 @@ static void *get_until_stopped(void *argument) {
     size_t index = 9;
     hf_value value;
     bool flag;
-    hf_status status = hf_first_begin(world.conn);
+    hf_status status = hf_wait_any_begin(world.conn);
     for (int i = 0; i < 2 && status == HF_OK; i++) {
       status = hf_queue_get(getter->queues[i], 0, &value);
     }
     if (status != HF_OK || hf_event_wait(getter->stop, 0, &flag) != HF_OK ||
-        hf_first_end(world.conn, HF_FOREVER, &index) != HF_OK) {
+        hf_wait_any_end(world.conn, HF_FOREVER, &index) != HF_OK) {
       getter->sum = -1;
       return NULL;
     }
@@ -554,11 +554,11 @@ static int wait_for_either(void *argument) {
   hf_value value;
   (void)argument;
   if (hf_queue_open(conn, "either", 0, &queue) != HF_OK ||
-      hf_lock_open(conn, "or", &lock) != HF_OK || hf_first_begin(conn) != HF_OK ||
+      hf_lock_open(conn, "or", &lock) != HF_OK || hf_wait_any_begin(conn) != HF_OK ||
       hf_queue_get(queue, 0, &value) != HF_OK || hf_lock_acquire(lock, 0, NULL) != HF_OK) {
     return 1;
   }
-  return (int)hf_first_end(conn, HF_FOREVER, NULL);
+  return (int)hf_wait_any_end(conn, HF_FOREVER, NULL);
 }
 
 static void test_first_of_a_killed_process_takes_nothing(void **state) {

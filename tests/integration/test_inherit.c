@@ -67,7 +67,7 @@ static int add_later(void *cell) {
 static void test_inherit_cells_that_the_parent_closes(void **state) {
   hf_cell *cell;
   (void)state;
-  expect_ok(hf_value_open(world.conn, NULL, 'q', hf_int(5), &cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'q', hf_int(5), &cell));
   pid_t child = child_start(add_later, cell);
   hf_cell_close(cell);
   expect_ok(hf_ping(world.conn, NULL));

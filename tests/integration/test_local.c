@@ -315,7 +315,7 @@ static void test_local_full_house_has_sockets_and_cells(void **state) {
   expect_path(ipc, "ipc");
   expect_path(tcp, "tcp");
   assert_non_null(strstr(hf_conn_path_reason(ipc), "as many as it may"));
-  expect_ok(hf_value_open(ipc, NULL, 'q', hf_int(0), &cell));
+  expect_ok(hf_cell_open(ipc, NULL, 'q', hf_int(0), &cell));
   assert_non_null(hf_cell_data(cell));
   hf_cell_close(cell);
   close(doors[--count]);

@@ -43,7 +43,7 @@ static void use_many(void) {
   hf_cell *cells[20];
   for (int i = 0; i < 20; i++) {
     expect_ok(hf_array_open(conn, NULL, 'd', 20000, NULL, &arrays[i]));
-    expect_ok(hf_value_open(conn, NULL, 'd', hf_float(1), &cells[i]));
+    expect_ok(hf_cell_open(conn, NULL, 'd', hf_float(1), &cells[i]));
     assert_non_null(hf_array_data(arrays[i]));
     assert_non_null(hf_cell_data(cells[i]));
   }
@@ -90,7 +90,7 @@ static hf_array *open_large(const char *name) {
 
 static hf_cell *open_small(void) {
   hf_cell *cell;
-  expect_ok(hf_value_open(world.conn, NULL, 'q', hf_int(0), &cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'q', hf_int(0), &cell));
   assert_non_null(hf_cell_data(cell));
   return cell;
 }
@@ -134,7 +134,7 @@ static void test_mapped_large_cell_is_no_arena(void **state) {
   hf_conn *conn = connect_again(0);
   hf_cell *cell;
   hf_array *array;
-  expect_ok(hf_value_open(conn, NULL, 'q', hf_int(0), &cell));
+  expect_ok(hf_cell_open(conn, NULL, 'q', hf_int(0), &cell));
   unsigned before = mapped(getpid());
   expect_ok(hf_raw_array_open(conn, NULL, 'c', (1u << 20) - 64, NULL, &array));
   assert_non_null(hf_array_data(array));

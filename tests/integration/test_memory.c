@@ -55,13 +55,13 @@ static hf_status transact(struct scene *scene) {
 
 static hf_status wait_for_first(struct scene *scene) {
   hf_value value, got = hf_none();
-  hf_status status = hf_first_begin(world.conn);
+  hf_status status = hf_wait_any_begin(world.conn);
   if (status != HF_OK) {
     return status;
   }
   hf_status made = hf_queue_get(scene->never, 0, &value);
   made |= hf_dict_wait(scene->dict, hf_text("a"), NULL, 0, &got);
-  status = hf_first_end(world.conn, 0, NULL);
+  status = hf_wait_any_end(world.conn, 0, NULL);
   hf_value_clear(&got);
   return made == HF_OK || status != HF_OK ? status : HF_UNKNOWN;
 }
@@ -132,13 +132,13 @@ static hf_status get_items(struct scene *scene) {
 
 static hf_status get_first_item(struct scene *scene) {
   hf_value value, other;
-  hf_status status = hf_first_begin(world.conn);
+  hf_status status = hf_wait_any_begin(world.conn);
   if (status != HF_OK) {
     return status;
   }
   (void)!hf_queue_get(scene->never, 0, &other);
   (void)!hf_queue_get(scene->items, 0, &value);
-  status = hf_first_end(world.conn, 0, NULL);
+  status = hf_wait_any_end(world.conn, 0, NULL);
   if (status == HF_OK) {
     put_back(scene, &value);
     hf_value_clear(&value);

@@ -66,7 +66,7 @@ static pid_t start_apart(int (*work)(int idx), int idx) {
 
 static hf_cell *open_value(hf_conn *conn) {
   hf_cell *cell = NULL;
-  expect_ok(hf_value_open(conn, "value", 'q', hf_int(0), &cell));
+  expect_ok(hf_cell_open(conn, "value", 'q', hf_int(0), &cell));
   return cell;
 }
 
@@ -208,7 +208,7 @@ static void test_namespaces_killed_waiter_takes_no_lock_along(void **state) {
 static int share(int idx) {
   hf_conn *conn = child_connect();
   hf_cell *raw = NULL, *cell = open_value(conn);
-  if (hf_raw_value_open(conn, "raw", 'q', hf_int(0), &raw) != HF_OK || hf_cell_data(raw) == NULL) {
+  if (hf_raw_cell_open(conn, "raw", 'q', hf_int(0), &raw) != HF_OK || hf_cell_data(raw) == NULL) {
     return 1;
   }
   for (int64_t i = 0; i < increments_count; i++) {
@@ -223,7 +223,7 @@ static void test_namespaces_raw_values_are_within_reach(void **state) {
   (void)state;
   hf_cell *raw = NULL;
   int64_t number = 0;
-  expect_ok(hf_raw_value_open(world.conn, "raw", 'q', hf_int(0), &raw));
+  expect_ok(hf_raw_cell_open(world.conn, "raw", 'q', hf_int(0), &raw));
   hf_cell *cell = open_value(world.conn);
   pid_t children[] = {start_apart(share, 0), start_apart(share, 1)};
   for (int64_t i = 0; i < increments_count; i++) {

@@ -174,7 +174,7 @@ static void *use_element(void *argument) {
   int64_t sum = 0;
   hf_value value;
   if (hf_array_store_i64(worker->array, own, 4) != HF_OK ||
-      hf_array_sum_i64(worker->array, own, 3, &sum) != HF_OK || sum != 7 ||
+      hf_array_add_i64(worker->array, own, 3, &sum) != HF_OK || sum != 7 ||
       hf_array_get(worker->array, worker->number, &value) != HF_OK || value.integer != 7 ||
       hf_array_len(worker->array, &length) != HF_OK || length != THREAD_COUNT) {
     worker->result = -1;

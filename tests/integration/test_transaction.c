@@ -20,7 +20,7 @@ static struct books books_open(void) {
   expect_ok(hf_dict_open(world.conn, NULL, &books.dict));
   expect_ok(hf_list_open(world.conn, NULL, &books.list));
   expect_ok(hf_queue_open(world.conn, NULL, 2, &books.queue));
-  expect_ok(hf_value_open(world.conn, NULL, 'q', hf_int(0), &books.cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'q', hf_int(0), &books.cell));
   expect_ok(hf_array_open(world.conn, NULL, 'i', 3, NULL, &books.array));
   expect_ok(hf_lock_open(world.conn, NULL, &books.lock));
   expect_ok(hf_semaphore_open(world.conn, NULL, 1, &books.semaphore));
@@ -386,7 +386,7 @@ static void test_transaction_has_to_be_begun_and_is_open_once(void **state) {
   (void)state;
   expect_fails(hf_transaction_commit(world.conn, 0, NULL), FAILED_PRECONDITION, );
   expect_fails(hf_require_set(books.event), FAILED_PRECONDITION, );
-  expect_ok(hf_first_begin(world.conn));
+  expect_ok(hf_wait_any_begin(world.conn));
   expect_fails(hf_require_set(books.event), FAILED_PRECONDITION, );
   hf_transaction_drop(world.conn);
   hf_transaction_drop(world.conn);

@@ -21,7 +21,7 @@ static void test_value_each_typecode_keeps_its_range(void **state) {
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
     hf_cell *cell;
     int64_t integer;
-    expect_ok(hf_value_open(world.conn, NULL, ranges[i].typecode, hf_none(), &cell));
+    expect_ok(hf_cell_open(world.conn, NULL, ranges[i].typecode, hf_none(), &cell));
     expect_ok(hf_cell_get_int(cell, &integer));
     assert_int_equal(integer, 0);
     expect_ok(hf_cell_set(cell, hf_int(ranges[i].least)));
@@ -44,17 +44,17 @@ static void test_value_of_floats_bools_and_chars(void **state) {
   hf_value value;
   double number;
   (void)state;
-  expect_ok(hf_value_open(world.conn, NULL, 'd', hf_float(0.0), &real));
+  expect_ok(hf_cell_open(world.conn, NULL, 'd', hf_float(0.0), &real));
   expect_ok(hf_cell_set(real, hf_float(3.1415927)));
   expect_ok(hf_cell_get_float(real, &number));
   assert_true(number == 3.1415927);
-  expect_ok(hf_raw_value_open(world.conn, NULL, '?', hf_bool(true), &flag));
+  expect_ok(hf_raw_cell_open(world.conn, NULL, '?', hf_bool(true), &flag));
   expect_ok(hf_cell_get(flag, &value));
   expect_equal(value, hf_bool(true));
-  expect_ok(hf_value_open(world.conn, NULL, 'c', hf_bytes("z", 1), &letter));
+  expect_ok(hf_cell_open(world.conn, NULL, 'c', hf_bytes("z", 1), &letter));
   expect_ok(hf_cell_get(letter, &value));
   expect_equal(value, hf_bytes("z", 1));
-  expect_fails(hf_value_open(world.conn, NULL, 'x', hf_none(), &none), INVALID_ARGUMENT,
+  expect_fails(hf_cell_open(world.conn, NULL, 'x', hf_none(), &none), INVALID_ARGUMENT,
                BAD_TYPECODE);
   hf_cell_close(real);
   hf_cell_close(flag);
@@ -66,7 +66,7 @@ static void test_value_add_compare_and_wait(void **state) {
   hf_value value;
   bool swapped;
   (void)state;
-  expect_ok(hf_value_open(world.conn, NULL, 'i', hf_int(40), &cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'i', hf_int(40), &cell));
   expect_ok(hf_cell_add(cell, hf_int(2), &value));
   expect_equal(value, hf_int(42));
   expect_ok(hf_cell_add(cell, hf_int(-2), NULL));
@@ -102,7 +102,7 @@ static void test_value_lock_is_recursive_and_holds_others_up(void **state) {
   pthread_t thread;
   void *seen;
   (void)state;
-  expect_ok(hf_value_open(world.conn, NULL, 'i', hf_int(1), &cell));
+  expect_ok(hf_cell_open(world.conn, NULL, 'i', hf_int(1), &cell));
   expect_ok(hf_cell_lock(cell, HF_FOREVER));
   expect_ok(hf_cell_lock(cell, 0));
   assert_int_equal(pthread_create(&thread, NULL, read_cell, cell), 0);
@@ -113,7 +113,7 @@ static void test_value_lock_is_recursive_and_holds_others_up(void **state) {
   pthread_join(thread, &seen);
   assert_int_equal((intptr_t)seen, 2);
   expect_fails(hf_cell_unlock(cell), FAILED_PRECONDITION, NOT_OWNER);
-  expect_ok(hf_raw_value_open(world.conn, NULL, 'i', hf_none(), &raw));
+  expect_ok(hf_raw_cell_open(world.conn, NULL, 'i', hf_none(), &raw));
   expect_fails(hf_cell_lock(raw, 0), INVALID_ARGUMENT, WRONG_KIND);
   hf_cell_close(raw);
   hf_cell_close(cell);
@@ -171,7 +171,7 @@ static void test_array_without_elements_has_none_at_zero(void **state) {
   expect_ok(hf_raw_array_open(world.conn, NULL, 'q', 0, NULL, &array));
   expect_fails(hf_array_load_i64(array, 0, &number), OUT_OF_RANGE, BAD_INDEX);
   expect_fails(hf_array_store_i64(array, 0, 1), OUT_OF_RANGE, BAD_INDEX);
-  expect_fails(hf_array_sum_i64(array, 0, 1, &number), OUT_OF_RANGE, BAD_INDEX);
+  expect_fails(hf_array_add_i64(array, 0, 1, &number), OUT_OF_RANGE, BAD_INDEX);
   hf_array_close(array);
 }
 

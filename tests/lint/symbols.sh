@@ -5,8 +5,8 @@ set -euo pipefail
 root=$1
 library=$2
 
-exported=$(nm -D --defined-only "$library" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u)
-# A declaration begins with HF_API or HF_CHECKED, in status.h with its type; its name is the last word
+exported=$(nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u)
+# The node of the version is a symbol too, an absolute one. A declaration begins with HF_API or HF_CHECKED, in status.h with its type; its name is the last word
 # before the first bracket.
 declared=$({
   cat "$root"/client/include/holdfast/*.h | tr '\n' ' ' | grep -oE '(HF_API|HF_CHECKED) [^;(#]*[ *]hf_[a-z0-9_]+\('

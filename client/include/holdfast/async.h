@@ -5,7 +5,7 @@
  * connecting again and resuming the session happen while completions are collected.
  *
  *   hf_async *async;
- *   struct hf_completion done = {.size = sizeof done};
+ *   struct hf_completion done;
  *   if (hf_async_open(conn, &async) != HF_OK) ...
  *   ... add hf_async_descriptor(async) to the event loop, to be told when it is readable ...
  *
@@ -22,6 +22,10 @@
  */
 #ifndef HOLDFAST_ASYNC_H
 #define HOLDFAST_ASYNC_H
+
+#include <holdfast/connection.h>
+
+HF_BEGIN_DECLARATIONS
 
 typedef struct hf_async hf_async;
 
@@ -41,7 +45,7 @@ HF_API int hf_async_descriptor(const hf_async *async);
  * Any operation may be submitted; values and arrays are read and written by the server meanwhile.
  * Calls that are more than one operation answer FAILED_PRECONDITION ALREADY_OPEN: hf_dict_next,
  * hf_pipe_open and hf_pipe_new, hf_list_objects, hf_list_locks, hf_cell_exchange, the
- * hf_..._load/sum/swap calls, hf_condition_wait_for, hf_barrier_wait with an action,
+ * hf_..._load/add/exchange calls, hf_condition_wait_for, hf_barrier_wait with an action,
  * hf_reference_open of an item of a tuple, hf_ping, ranges of arrays beyond 1 MiB. Closing a handle
  * takes effect with the next call; closing a pipe waits for the server.
  *
@@ -53,7 +57,6 @@ HF_API void hf_async_end(hf_async *async);
 HF_API uint64_t hf_async_last_id(const hf_async *async);
 
 struct hf_completion {
-  size_t size; /* of this struct, set by the caller: sizeof(struct hf_completion) */
   uint64_t id;
   void *data;
   hf_status status; /* the call's. UNAVAILABLE also when it took longer than its timeout_ms and the
@@ -62,9 +65,15 @@ struct hf_completion {
 };
 /* Does what there is to do without waiting, and gives the next completion. false: none now; the
  * descriptor tells of the next. Call it until then. */
-HF_CHECKED bool hf_async_collect(hf_async *async, struct hf_completion *completion);
+HF_CHECKED bool hf_async_collect_sized(hf_async *async, struct hf_completion *completion,
+                                       size_t completion_size);
+HF_INLINE bool hf_async_collect(hf_async *async, struct hf_completion *completion) {
+  return hf_async_collect_sized(async, completion, sizeof *completion);
+}
 /* Withdraws one call, as hf_cancel does all. Its completion comes in any case: CANCELLED, or its
  * result if it had just come about. Harmless when it is there already. */
 HF_API void hf_async_cancel(hf_async *async, uint64_t id);
+
+HF_END_DECLARATIONS
 
 #endif

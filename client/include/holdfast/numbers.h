@@ -28,14 +28,14 @@ struct hf_view {
 /* number, previous and sum point to what `access` says. */
 HF_CHECKED hf_status hf_number_load(void *handle, size_t index, int access, void *number);
 HF_CHECKED hf_status hf_number_store(void *handle, size_t index, int access, const void *number);
-HF_CHECKED hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous);
-HF_CHECKED hf_status hf_number_sum(void *handle, size_t index, int access, const void *amount,
+HF_CHECKED hf_status hf_number_exchange(hf_cell *cell, int access, const void *number,
+                                        void *previous);
+HF_CHECKED hf_status hf_number_add(void *handle, size_t index, int access, const void *amount,
                                    void *sum);
 /* For an index that is too large: makes OUT_OF_RANGE BAD_INDEX the thread's last error. */
 HF_API void hf_number_fail_index(void);
 
 #if defined(__GNUC__)
-#define HF_INLINE static inline __attribute__((unused, warn_unused_result))
 #define HF_LIKELY(condition) __builtin_expect((condition), 1)
 
 /* prefix, parameters, index, whether there is such an element: a cell has always its element 0, an
@@ -92,19 +92,19 @@ HF_API void hf_number_fail_index(void);
     return hf_number_store(handle, at, wanted, &stored);                             \
   }
 
-#define HF_SWAP_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)         \
-  HF_INLINE hf_status prefix##_swap_##suffix(parameters, ctype number, ctype *previous) { \
-    HF_VIEW;                                                                              \
-    ctype *elements = HF_ELEMENTS(suffix);                                                \
-    if (HF_LIKELY(elements != NULL && (is_there))) {                                      \
-      __atomic_exchange(elements + (at), &number, previous, __ATOMIC_SEQ_CST);            \
-      return HF_OK;                                                                       \
-    }                                                                                     \
-    return hf_number_swap(handle, wanted, &number, previous);                             \
+#define HF_EXCHANGE_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)         \
+  HF_INLINE hf_status prefix##_exchange_##suffix(parameters, ctype number, ctype *previous) { \
+    HF_VIEW;                                                                                  \
+    ctype *elements = HF_ELEMENTS(suffix);                                                    \
+    if (HF_LIKELY(elements != NULL && (is_there))) {                                          \
+      __atomic_exchange(elements + (at), &number, previous, __ATOMIC_SEQ_CST);                \
+      return HF_OK;                                                                           \
+    }                                                                                         \
+    return hf_number_exchange(handle, wanted, &number, previous);                             \
   }
 
-#define HF_SUM_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)          \
-  HF_INLINE hf_status prefix##_sum_##suffix(parameters, ctype amount, ctype *sum) {       \
+#define HF_ADD_FUNCTION(prefix, parameters, at, is_there, suffix, ctype, wanted)          \
+  HF_INLINE hf_status prefix##_add_##suffix(parameters, ctype amount, ctype *sum) {       \
     HF_VIEW;                                                                              \
     ctype *elements = HF_ELEMENTS(suffix);                                                \
     if (HF_LIKELY(elements != NULL && (is_there))) {                                      \
@@ -118,7 +118,7 @@ HF_API void hf_number_fail_index(void);
       }                                                                                   \
     }                                                                                     \
     ctype answer;                                                                         \
-    hf_status status = hf_number_sum(handle, at, wanted, &amount, &answer);               \
+    hf_status status = hf_number_add(handle, at, wanted, &amount, &answer);               \
     if (status == HF_OK) {                                                                \
       *sum = answer;                                                                      \
     }                                                                                     \
@@ -130,19 +130,19 @@ HF_API void hf_number_fail_index(void);
 HF_ON_CELL(HF_NUMBER_FUNCTIONS, i32, int32_t, HF_ACCESS_I32)
 HF_ON_CELL(HF_NUMBER_FUNCTIONS, i64, int64_t, HF_ACCESS_I64)
 HF_ON_CELL(HF_NUMBER_FUNCTIONS, f64, double, HF_ACCESS_F64)
-HF_ON_CELL(HF_SWAP_FUNCTION, i32, int32_t, HF_ACCESS_I32)
-HF_ON_CELL(HF_SWAP_FUNCTION, i64, int64_t, HF_ACCESS_I64)
-HF_ON_CELL(HF_SWAP_FUNCTION, f64, double, HF_ACCESS_F64)
-HF_ON_CELL(HF_SUM_FUNCTION, i32, int32_t, HF_ACCESS_I32)
-HF_ON_CELL(HF_SUM_FUNCTION, i64, int64_t, HF_ACCESS_I64)
+HF_ON_CELL(HF_EXCHANGE_FUNCTION, i32, int32_t, HF_ACCESS_I32)
+HF_ON_CELL(HF_EXCHANGE_FUNCTION, i64, int64_t, HF_ACCESS_I64)
+HF_ON_CELL(HF_EXCHANGE_FUNCTION, f64, double, HF_ACCESS_F64)
+HF_ON_CELL(HF_ADD_FUNCTION, i32, int32_t, HF_ACCESS_I32)
+HF_ON_CELL(HF_ADD_FUNCTION, i64, int64_t, HF_ACCESS_I64)
 HF_ON_ARRAY(HF_NUMBER_FUNCTIONS, i32, int32_t, HF_ACCESS_I32)
 HF_ON_ARRAY(HF_NUMBER_FUNCTIONS, i64, int64_t, HF_ACCESS_I64)
 HF_ON_ARRAY(HF_NUMBER_FUNCTIONS, f64, double, HF_ACCESS_F64)
-HF_ON_ARRAY(HF_SUM_FUNCTION, i32, int32_t, HF_ACCESS_I32)
-HF_ON_ARRAY(HF_SUM_FUNCTION, i64, int64_t, HF_ACCESS_I64)
+HF_ON_ARRAY(HF_ADD_FUNCTION, i32, int32_t, HF_ACCESS_I32)
+HF_ON_ARRAY(HF_ADD_FUNCTION, i64, int64_t, HF_ACCESS_I64)
 
-#undef HF_SUM_FUNCTION
-#undef HF_SWAP_FUNCTION
+#undef HF_ADD_FUNCTION
+#undef HF_EXCHANGE_FUNCTION
 #undef HF_NUMBER_FUNCTIONS
 #undef HF_ELEMENTS
 #undef HF_VIEW
@@ -150,6 +150,5 @@ HF_ON_ARRAY(HF_SUM_FUNCTION, i64, int64_t, HF_ACCESS_I64)
 #undef HF_ON_CELL
 #undef HF_COMMA
 #undef HF_LIKELY
-#undef HF_INLINE
 #endif
 #endif

@@ -1,11 +1,11 @@
 #include "client/src/call/async.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "client/src/call/async_poll.h"
 #include "client/src/call/mode.h"
 #include "client/src/call/plain.h"
+#include "client/src/call/sized.h"
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/leader.h"
@@ -264,7 +264,7 @@ static void work(struct hf_async *async) {
 }
 
 static void fill(struct hf_async *async, const struct async_call *call,
-                 struct hf_completion *completion) {
+                 struct hf_completion *completion, size_t completion_size) {
   const struct failure *failure = call->call.failure;
   struct hf_completion filled = {.id = call->id, .data = call->data, .status = call->call.status};
   filled.reason = failure != NULL ? failure->reason : "";
@@ -273,12 +273,11 @@ static void fill(struct hf_async *async, const struct async_call *call,
                                                 : "";
   free(async->told);
   async->told = call->call.failure;
-  size_t size = completion->size < sizeof filled ? completion->size : sizeof filled;
-  filled.size = completion->size;
-  memcpy(completion, &filled, size);
+  sized_give(completion, completion_size, &filled, sizeof filled);
 }
 
-bool hf_async_collect(hf_async *async, struct hf_completion *completion) {
+bool hf_async_collect_sized(hf_async *async, struct hf_completion *completion,
+                            size_t completion_size) {
   if (async->ready == NULL) {
     work(async);
   }
@@ -287,7 +286,7 @@ bool hf_async_collect(hf_async *async, struct hf_completion *completion) {
     return false;
   }
   async->ready = call->next;
-  fill(async, call, completion);
+  fill(async, call, completion, completion_size);
   give_free(async, call);
   return true;
 }

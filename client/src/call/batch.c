@@ -301,16 +301,16 @@ void batch_forget(const hf_conn *conn) {
 
 /* ---------------------------------------------------------------- public */
 
-hf_status hf_first_begin(hf_conn *conn) {
+hf_status hf_wait_any_begin(hf_conn *conn) {
   return begin(conn, false);
 }
 
-hf_status hf_first_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
+hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
   struct batch *batch = take(conn, false);
   struct request request;
   size_t part;
   if (batch == NULL) {
-    return mode_error("hf_first_begin was not called on this thread");
+    return mode_error("hf_wait_any_begin was not called on this thread");
   }
   request_of_conn(&request, conn, OPERATION(WAIT_FIRST));
   hf_status status = run(batch, &request, timeout_ms, take_first, &part);

@@ -8,6 +8,7 @@
 
 #include "client/src/call/mode.h"
 #include "client/src/call/plain.h"
+#include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/holds.h"
 #include "client/src/connection/leader.h"
@@ -378,7 +379,8 @@ hf_status hf_oneway_end(hf_conn *conn) {
   return status;
 }
 
-hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *result) {
+hf_status hf_flush_sized(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *result,
+                         size_t result_size) {
   struct hf_flush_result total = {.first_status = HF_OK};
   hf_status status = HF_OK;
   if (timeout_ms < 0 && timeout_ms != HF_FOREVER) {
@@ -398,7 +400,7 @@ hf_status hf_flush(hf_conn *conn, int64_t timeout_ms, struct hf_flush_result *re
     cancellation_restore(cancellation);
   }
   if (status == HF_OK && result != NULL) {
-    *result = total;
+    sized_give(result, result_size, &total, sizeof total);
   }
   return status;
 }

@@ -5,6 +5,7 @@
 
 #include "client/src/call/mode.h"
 #include "client/src/call/plain.h"
+#include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/leader.h"
 #include "client/src/connection/withdraw.h"
@@ -304,15 +305,17 @@ hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
   return is_begun ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
 }
 
-hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *result) {
+hf_status hf_pipeline_end_sized(hf_conn *conn, struct hf_pipeline_result *result,
+                                size_t result_size) {
   hf_status status = hf_pipeline_collect(conn);
   if (status != HF_OK) {
     return status;
   }
   struct pipeline *pipeline = open_pipeline(conn);
   if (result != NULL) {
-    *result =
-        (struct hf_pipeline_result){pipeline->submitted, pipeline->failed, pipeline->first_failed};
+    const struct hf_pipeline_result made = {pipeline->submitted, pipeline->failed,
+                                            pipeline->first_failed};
+    sized_give(result, result_size, &made, sizeof made);
   }
   status = outcome(pipeline);
   conn_lock(conn);

@@ -1,5 +1,7 @@
 #include "client/src/call/request.h"
 
+#include "client/src/call/sized.h"
+
 void request_of_conn(struct request *request, hf_conn *conn, uint32_t operation) {
   request->conn = conn;
   request->envelope = (struct envelope){.timeout_ms = -1, .operation = operation};
@@ -118,6 +120,13 @@ Holdfast__Slice request_slice(struct hf_slice slice) {
     message.step = slice.step;
   }
   return message;
+}
+
+void request_options(struct request *request, void *known, size_t known_size, const void *given,
+                     size_t given_size) {
+  if (!sized_take(known, known_size, given, given_size)) {
+    request->reason = HF_REASON_BAD_ARGUMENT;
+  }
 }
 
 /* ---------------------------------------------------------------- completing it */

@@ -52,6 +52,9 @@ Holdfast__Entry **request_entries(struct request *request, const struct hf_entry
                                   size_t count, size_t *message_count);
 Holdfast__Slice request_slice(struct hf_slice slice);
 
+/* Options of the public API, which may grow: fills *known, all zero; see sized.h. */
+void request_options(struct request *request, void *known, size_t known_size, const void *given,
+                     size_t given_size);
 /* Completes it: the operation's message, or its bytes. */
 void request_arm(struct request *request, const ProtobufCMessage *arm);
 void request_arm_packed(struct request *request, struct bytes arm);

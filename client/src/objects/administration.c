@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/src/call/paging.h"
+#include "client/src/call/sized.h"
 #include "client/src/objects/object.h"
 
 static void copy_info(const Holdfast__Object *object, struct hf_object_info *info) {
@@ -37,15 +38,18 @@ static hf_reason take_info(hf_conn *conn, const Holdfast__Response *reply,
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECT) {
     return HF_REASON_BAD_REPLY;
   }
-  copy_info(reply->object, result->first);
+  struct hf_object_info info;
+  copy_info(reply->object, &info);
+  sized_give(result->first, result->size, &info, sizeof info);
   return HF_REASON_NONE;
 }
 
-hf_status hf_object_info(hf_object *object, struct hf_object_info *info) {
+hf_status hf_object_info_sized(hf_object *object, struct hf_object_info *info, size_t info_size) {
   struct request request;
   Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
   request_of(&request, object, OPERATION(OBJECT_INFO));
   request_ask(&request, take_info, info, NULL);
+  request.result.size = info_size;
   return request_send(&request, &arm.base);
 }
 
@@ -67,8 +71,8 @@ hf_status hf_delete(hf_conn *conn, const char *name) {
 /* ---------------------------------------------------------------- listing */
 
 struct listing {
-  struct hf_object_info *infos;
-  size_t count;
+  uint8_t *infos; /* of the program's size each */
+  size_t count, info_size;
   bool has_more;
   bool is_further;                                         /* than the page before */
   char after[sizeof((struct hf_object_info *)NULL)->name]; /* where the next page begins */
@@ -95,13 +99,15 @@ static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
     return HF_REASON_BAD_REPLY;
   }
   size_t more_count = reply->objects->n_items;
-  struct hf_object_info *infos =
-      realloc(listing->infos, (listing->count + more_count + 1) * sizeof *infos);
+  size_t info_size = listing->info_size;
+  uint8_t *infos = realloc(listing->infos, (listing->count + more_count + 1) * info_size);
   if (infos == NULL) {
     return HF_REASON_NO_MEMORY;
   }
   for (size_t i = 0; i < more_count; i++) {
-    copy_info(reply->objects->items[i], &infos[listing->count + i]);
+    struct hf_object_info info;
+    copy_info(reply->objects->items[i], &info);
+    sized_give(infos + (listing->count + i) * info_size, info_size, &info, sizeof info);
   }
   listing->infos = infos;
   listing->count += more_count;
@@ -122,9 +128,9 @@ static hf_status list_page(hf_conn *conn, const char *prefix, hf_kind kind,
   return request_send(&request, &arm.base);
 }
 
-hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind kind,
-                          struct hf_object_info **infos, size_t *count) {
-  struct listing listing = {.infos = NULL};
+hf_status hf_list_objects_sized(hf_conn *conn, const char *prefix, hf_kind kind,
+                                struct hf_object_info **infos, size_t info_size, size_t *count) {
+  struct listing listing = {.info_size = info_size};
   struct paging paging = paging_begin(conn);
   do {
     size_t before = listing.count;
@@ -137,7 +143,7 @@ hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind kind,
       return status;
     }
   } while (listing.has_more);
-  *infos = listing.infos;
+  *infos = (struct hf_object_info *)(void *)listing.infos;
   *count = listing.count;
   return HF_OK;
 }

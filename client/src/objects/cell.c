@@ -16,13 +16,13 @@ static hf_status open_cell(hf_conn *conn, const char *name, hf_kind kind, char t
   return object_open(&request, &arm, cell);
 }
 
-hf_status hf_value_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
-                        hf_cell **cell) {
+hf_status hf_cell_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
+                       hf_cell **cell) {
   return open_cell(conn, name, HF_VALUE, typecode, &initial, cell);
 }
 
-hf_status hf_raw_value_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
-                            hf_cell **cell) {
+hf_status hf_raw_cell_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
+                           hf_cell **cell) {
   return open_cell(conn, name, HF_RAW_VALUE, typecode, &initial, cell);
 }
 

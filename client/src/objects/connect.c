@@ -12,6 +12,7 @@
 #include "client/src/call/oneway.h"
 #include "client/src/call/pipeline.h"
 #include "client/src/call/plain.h"
+#include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/connect.h"
 #include "client/src/mapped/mapped_cell.h"
@@ -87,8 +88,9 @@ static hf_status make_absolute(const char **url, char absolute[CONN_IPC_URL_BYTE
   return HF_OK;
 }
 
-hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn) {
-  static const struct hf_options defaults;
+hf_status hf_connect_sized(const char *url, const struct hf_options *given, size_t options_size,
+                           hf_conn **conn) {
+  struct hf_options options = {0};
   const char *address;
   char default_url[32], absolute[CONN_IPC_URL_BYTES];
   if (url == NULL) {
@@ -106,14 +108,14 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
     return error_format(HF_REASON_BAD_ADDRESS,
                         "\"%s\" is no address: tcp://HOST:PORT or ipc:///PATH", url);
   }
-  if (options == NULL) {
-    options = &defaults;
+  if (!sized_take(&options, sizeof options, given, options_size)) {
+    return error_reason(HF_REASON_BAD_ARGUMENT);
   }
-  if (options->call_timeout_ms < 0) {
+  if (options.call_timeout_ms < 0) {
     return error_reason(HF_REASON_NEGATIVE_TIMEOUT);
   }
-  if (options->client != NULL && *options->client != '\0' &&
-      !text_is_name(bytes_of_text(options->client))) {
+  if (options.client != NULL && *options.client != '\0' &&
+      !text_is_name(bytes_of_text(options.client))) {
     return error_reason(HF_REASON_BAD_NAME);
   }
   bool wants_local = true;
@@ -122,7 +124,7 @@ hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn 
     return status;
   }
   int cancellation = cancellation_disable();
-  status = conn_open(url, options, wants_local, &above, conn);
+  status = conn_open(url, &options, wants_local, &above, conn);
   cancellation_restore(cancellation);
   return status;
 }

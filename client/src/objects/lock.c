@@ -12,18 +12,19 @@ void hf_lock_close(hf_lock *lock) {
   hf_object_close(HF_AS_OBJECT(lock));
 }
 
-hf_status hf_lock_acquire_with(hf_lock *lock, const struct hf_lock_options *options,
-                               int64_t timeout_ms, struct hf_grant *grant) {
+hf_status hf_lock_acquire_with_sized(hf_lock *lock, const struct hf_lock_options *options,
+                                     size_t options_size, int64_t timeout_ms,
+                                     struct hf_grant *grant) {
+  struct hf_lock_options known = {0};
   struct request request;
   Holdfast__LockAcquire arm = HOLDFAST__LOCK_ACQUIRE__INIT;
   request_of(&request, lock, OPERATION(LOCK_ACQUIRE));
   request_wait(&request, timeout_ms);
   request_ask(&request, result_grant, grant, NULL);
-  if (options != NULL) {
-    arm.robust = options->robust;
-    arm.lease_ms = options->lease_ms;
-    arm.refuse_deadlock = options->refuse_deadlock;
-  }
+  request_options(&request, &known, sizeof known, options, options_size);
+  arm.robust = known.robust;
+  arm.lease_ms = known.lease_ms;
+  arm.refuse_deadlock = known.refuse_deadlock;
   return request_send(&request, &arm.base);
 }
 

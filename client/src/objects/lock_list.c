@@ -2,11 +2,12 @@
 #include <stdlib.h>
 
 #include "client/src/call/paging.h"
+#include "client/src/call/sized.h"
 #include "client/src/objects/object.h"
 
-void hf_locks_free(struct hf_lock_info *locks, size_t count) {
+void hf_locks_free_sized(struct hf_lock_info *locks, size_t lock_size, size_t count) {
   for (size_t i = 0; locks != NULL && i < count; i++) {
-    free(locks[i].waiters);
+    free(((struct hf_lock_info *)(void *)((uint8_t *)locks + i * lock_size))->waiters);
   }
   free(locks);
 }
@@ -51,8 +52,8 @@ static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
 }
 
 struct listing {
-  struct hf_lock_info *locks;
-  size_t count;
+  uint8_t *locks; /* of the program's size each */
+  size_t count, lock_size;
   bool has_more, is_further;
   uint64_t after; /* where the next page begins */
 };
@@ -66,17 +67,18 @@ static hf_reason add_locks(hf_conn *conn, const Holdfast__Response *reply,
     return HF_REASON_BAD_REPLY;
   }
   size_t more_count = reply->locks->n_items;
-  struct hf_lock_info *locks =
-      realloc(listing->locks, (listing->count + more_count + 1) * sizeof *locks);
+  size_t lock_size = listing->lock_size;
+  uint8_t *locks = realloc(listing->locks, (listing->count + more_count + 1) * lock_size);
   if (locks == NULL) {
     return HF_REASON_NO_MEMORY;
   }
   listing->locks = locks;
   for (size_t i = 0; i < more_count; i++) {
-    if (!copy_lock(reply->locks->items[i], &locks[listing->count])) {
+    struct hf_lock_info lock;
+    if (!copy_lock(reply->locks->items[i], &lock)) {
       return HF_REASON_NO_MEMORY;
     }
-    listing->count++;
+    sized_give(locks + listing->count++ * lock_size, lock_size, &lock, sizeof lock);
   }
   listing->has_more = reply->locks->more;
   listing->is_further = reply->locks->after > listing->after;
@@ -94,8 +96,9 @@ static hf_status list_page(hf_conn *conn, struct listing *listing) {
   return request_send(&request, &arm.base);
 }
 
-hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *count) {
-  struct listing listing = {.locks = NULL};
+hf_status hf_list_locks_sized(hf_conn *conn, struct hf_lock_info **locks, size_t lock_size,
+                              size_t *count) {
+  struct listing listing = {.lock_size = lock_size};
   struct paging paging = paging_begin(conn);
   do {
     size_t before = listing.count;
@@ -104,11 +107,11 @@ hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, size_t *coun
       status = paging_check(&paging, listing.count - before, listing.is_further);
     }
     if (status != HF_OK) {
-      hf_locks_free(listing.locks, listing.count);
+      hf_locks_free_sized((struct hf_lock_info *)(void *)listing.locks, lock_size, listing.count);
       return status;
     }
   } while (listing.has_more);
-  *locks = listing.locks;
+  *locks = (struct hf_lock_info *)(void *)listing.locks;
   *count = listing.count;
   return HF_OK;
 }

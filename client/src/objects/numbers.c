@@ -46,13 +46,13 @@ hf_status hf_number_store(void *handle, size_t index, int access, const void *nu
                           : hf_array_set(handle, index_of(index), value);
 }
 
-hf_status hf_number_swap(hf_cell *cell, int access, const void *number, void *previous) {
+hf_status hf_number_exchange(hf_cell *cell, int access, const void *number, void *previous) {
   hf_value value;
   hf_status status = hf_cell_exchange(cell, number_of(access, number), &value);
   return status == HF_OK ? mapped_take_number(&value, access, previous) : status;
 }
 
-hf_status hf_number_sum(void *handle, size_t index, int access, const void *amount, void *sum) {
+hf_status hf_number_add(void *handle, size_t index, int access, const void *amount, void *sum) {
   hf_object *object = handle;
   hf_value value, number = number_of(access, amount);
   if (mapped_cell_has_mode(object)) {

@@ -16,33 +16,34 @@ hf_status hf_queue_put(hf_queue *queue, hf_value value, int64_t timeout_ms) {
   return hf_queue_put_with(queue, value, NULL, timeout_ms);
 }
 
-hf_status hf_queue_put_with(hf_queue *queue, hf_value value, const struct hf_put_options *options,
-                            int64_t timeout_ms) {
+hf_status hf_queue_put_with_sized(hf_queue *queue, hf_value value,
+                                  const struct hf_put_options *options, size_t options_size,
+                                  int64_t timeout_ms) {
+  struct hf_put_options known = {0};
   struct request request;
   Holdfast__QueuePut arm = HOLDFAST__QUEUE_PUT__INIT;
   request_of(&request, queue, OPERATION(QUEUE_PUT));
   request_wait(&request, timeout_ms);
   arm.value = request_value(&request, &value);
-  if (options != NULL) {
-    arm.priority = options->priority;
-    arm.delay_ms = options->delay_ms;
-  }
+  request_options(&request, &known, sizeof known, options, options_size);
+  arm.priority = known.priority;
+  arm.delay_ms = known.delay_ms;
   return request_send(&request, &arm.base);
 }
 
-hf_status hf_queue_put_many(hf_queue *queue, const hf_value *values, size_t count,
-                            const struct hf_put_options *options, int64_t timeout_ms,
-                            size_t *put_count) {
+hf_status hf_queue_put_many_sized(hf_queue *queue, const hf_value *values, size_t count,
+                                  const struct hf_put_options *options, size_t options_size,
+                                  int64_t timeout_ms, size_t *put_count) {
+  struct hf_put_options known = {0};
   struct request request;
   Holdfast__QueuePutMany arm = HOLDFAST__QUEUE_PUT_MANY__INIT;
   request_of(&request, queue, OPERATION(QUEUE_PUT_MANY));
   request_wait(&request, timeout_ms);
   request_result(&request, result_size, put_count, NULL);
   arm.items = request_values(&request, values, count, &arm.n_items);
-  if (options != NULL) {
-    arm.priority = options->priority;
-    arm.delay_ms = options->delay_ms;
-  }
+  request_options(&request, &known, sizeof known, options, options_size);
+  arm.priority = known.priority;
+  arm.delay_ms = known.delay_ms;
   return request_send(&request, &arm.base);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "client/src/call/call.h"
+#include "client/src/call/sized.h"
 #include "proto/base/clock.h"
 
 hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns) {
@@ -29,13 +30,13 @@ static void take_uses(struct hf_server_info *info, const Holdfast__Server *serve
 
 static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result) {
-  struct hf_server_info *info = result->first;
+  struct hf_server_info info;
   (void)conn;
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_SERVER) {
     return HF_REASON_BAD_REPLY;
   }
   const Holdfast__Server *server = reply->server;
-  *info = (struct hf_server_info){
+  info = (struct hf_server_info){
       .uptime_ms = server->uptime_ms,
       .sessions = server->sessions,
       .objects = server->objects,
@@ -47,15 +48,17 @@ static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
       .deadlocks = server->deadlocks,
       .memory_bytes_max = server->memory_bytes_max,
   };
-  take_uses(info, server);
-  snprintf(info->version, sizeof info->version, "%s", server->version);
+  take_uses(&info, server);
+  snprintf(info.version, sizeof info.version, "%s", server->version);
+  sized_give(result->first, result->size, &info, sizeof info);
   return HF_REASON_NONE;
 }
 
-hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info) {
+hf_status hf_server_info_sized(hf_conn *conn, struct hf_server_info *info, size_t info_size) {
   struct request request;
   Holdfast__ServerInfo arm = HOLDFAST__SERVER_INFO__INIT;
   request_of_conn(&request, conn, OPERATION(SERVER_INFO));
   request_ask(&request, take_server, info, NULL);
+  request.result.size = info_size;
   return request_send(&request, &arm.base);
 }

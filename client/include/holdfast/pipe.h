@@ -1,0 +1,29 @@
+/* Pipes.
+ * Included by <holdfast/holdfast.h>. */
+#ifndef HOLDFAST_PIPE_H
+#define HOLDFAST_PIPE_H
+
+#include <holdfast/object.h>
+
+HF_BEGIN_DECLARATIONS
+
+/* Opens end 0 or 1 of a pipe, and attaches to it: an end is closed when the last session attached
+ * to it, forked children's among them, closed its handle or is gone. A one-way pipe sends from end 1 to end 0. */
+HF_CHECKED hf_status hf_pipe_open(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
+HF_CHECKED hf_status hf_pipe_open_one_way(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
+/* Both ends of a new anonymous pipe, as Python's Pipe() gives them. */
+HF_CHECKED hf_status hf_pipe_new(hf_conn *conn, bool duplex, hf_pipe *ends[2]);
+/* Closes this end for the whole session, as closing the last descriptor does. */
+HF_API void hf_pipe_close(hf_pipe *pipe);
+/* FAILED_PRECONDITION PIPE_CLOSED | RESOURCE_EXHAUSTED/DEADLINE_EXCEEDED PIPE_FULL |
+ * INVALID_ARGUMENT BAD_END */
+HF_CHECKED hf_status hf_pipe_send(hf_pipe *pipe, hf_value value, int64_t timeout_ms);
+/* OUT_OF_RANGE END_OF_FILE | RESOURCE_EXHAUSTED/DEADLINE_EXCEEDED PIPE_EMPTY | INVALID_ARGUMENT
+ * BAD_END */
+HF_CHECKED hf_status hf_pipe_recv(hf_pipe *pipe, int64_t timeout_ms, hf_value *value);
+/* Whether recv would answer at once (also true at end of file), waiting up to timeout_ms for it. */
+HF_CHECKED hf_status hf_pipe_poll(hf_pipe *pipe, int64_t timeout_ms, bool *readable);
+
+HF_END_DECLARATIONS
+
+#endif
