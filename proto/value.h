@@ -127,6 +127,8 @@ hf_reason value_sum(struct value a, struct value b, struct value *sum);
 
 /* Bytes of its Value message. Reads tuples whole. */
 size_t value_message_bytes(struct value value);
+/* Writes its Value message, value_message_bytes() of them; answers where they end. */
+uint8_t *value_write(struct value value, uint8_t *at);
 /* Bytes of memory it holds beyond its 16. */
 size_t value_memory_bytes(struct value value);
 bool value_has_reference(struct value value);

@@ -1,80 +1,20 @@
 #include "proto/wire.h"
 
 #include "proto/limits.h"
-
-enum wire_type { VARINT = 0, FIXED64 = 1, DELIMITED = 2, FIXED32 = 5 };
+#include "proto/wire_field.h"
 
 /* A reply may be a whole container: its frame and the arena's budget bound it, not the count. */
 #define REPLY_FIELDS_MAX (HF_FRAME_BYTES_MAX / 2)
 #define REPEATED_FIRST 4 /* room for so many items at first; doubled when used up */
 
 struct decoder {
-  const uint8_t *next;
-  const uint8_t *end; /* of the message being read */
+  struct wire_reader reader; /* of the message being read */
   struct arena *arena;
   size_t fields_count;
   size_t fields_max;
   unsigned depth;
   hf_reason malformed; /* what to call bytes that are no message */
 };
-
-/* One field as it stands on the wire. */
-struct field {
-  uint32_t number;
-  enum wire_type type;
-  uint64_t integer; /* VARINT, FIXED64 */
-  struct bytes content;
-};
-
-static bool read_varint(struct decoder *decoder, uint64_t *number) {
-  if (decoder->next < decoder->end && *decoder->next < 0x80) {
-    *number = *decoder->next++;
-    return true;
-  }
-  *number = 0;
-  for (unsigned shift = 0; shift < 64 && decoder->next < decoder->end; shift += 7) {
-    uint8_t byte = *decoder->next++;
-    *number |= (uint64_t)(byte & 0x7f) << shift;
-    if (!(byte & 0x80)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-static bool take(struct decoder *decoder, uint64_t count, struct bytes *content) {
-  if (count > (uint64_t)(decoder->end - decoder->next)) {
-    return false;
-  }
-  *content = bytes_of(decoder->next, (size_t)count);
-  decoder->next += count;
-  return true;
-}
-
-static bool read_field(struct decoder *decoder, struct field *field) {
-  uint64_t tag;
-  if (!read_varint(decoder, &tag) || tag >> 3 == 0 || tag > UINT32_MAX) {
-    return false;
-  }
-  field->number = (uint32_t)(tag >> 3);
-  field->type = (enum wire_type)(tag & 7);
-  switch (field->type) {
-    case VARINT:
-      return read_varint(decoder, &field->integer);
-    case FIXED64:
-      if (!take(decoder, 8, &field->content)) {
-        return false;
-      }
-      memcpy(&field->integer, field->content.data, 8); /* little endian, as this machine */
-      return true;
-    case FIXED32:
-      return take(decoder, 4, &field->content);
-    case DELIMITED:
-      return read_varint(decoder, &field->integer) &&
-             take(decoder, field->integer, &field->content);
-  }
-  return false;
-}
 
 static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor,
                                                   uint32_t number) {
@@ -98,10 +38,6 @@ static enum wire_type expected_type(const ProtobufCFieldDescriptor *descriptor) 
   }
 }
 
-static int64_t zigzag(uint64_t number) {
-  return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
-}
-
 static hf_reason decode_message(struct decoder *decoder, struct bytes body,
                                 const ProtobufCMessageDescriptor *descriptor,
                                 ProtobufCMessage **message);
@@ -119,7 +55,7 @@ static hf_reason copy_string(struct decoder *decoder, struct bytes content, char
 
 /* Stores the field's value at `member`, whose type the descriptor tells. */
 static hf_reason store(struct decoder *decoder, const ProtobufCFieldDescriptor *descriptor,
-                       const struct field *field, void *member) {
+                       const struct wire_field *field, void *member) {
   switch (descriptor->type) {
     case PROTOBUF_C_TYPE_MESSAGE:
       return decode_message(decoder, field->content, descriptor->descriptor, member);
@@ -130,7 +66,7 @@ static hf_reason store(struct decoder *decoder, const ProtobufCFieldDescriptor *
     case PROTOBUF_C_TYPE_STRING:
       return copy_string(decoder, field->content, member);
     case PROTOBUF_C_TYPE_SINT64:
-      *(int64_t *)member = zigzag(field->integer);
+      *(int64_t *)member = wire_from_zigzag(field->integer);
       return HF_REASON_NONE;
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_DOUBLE:
@@ -176,12 +112,10 @@ static void *add_item(struct decoder *decoder, const ProtobufCFieldDescriptor *d
 /* Repeated numbers arrive packed into one field, or one by one; both are legal. */
 static hf_reason store_packed(struct decoder *decoder, const ProtobufCFieldDescriptor *descriptor,
                               struct bytes content, ProtobufCMessage *message) {
-  struct decoder numbers = *decoder;
-  numbers.next = content.data;
-  numbers.end = content.data + content.len;
+  struct wire_reader numbers = {content.data, content.data + content.len};
   while (numbers.next < numbers.end) {
     uint64_t number;
-    if (!read_varint(&numbers, &number)) {
+    if (!wire_read_varint(&numbers, &number)) {
       return decoder->malformed;
     }
     if (++decoder->fields_count > decoder->fields_max) {
@@ -197,7 +131,7 @@ static hf_reason store_packed(struct decoder *decoder, const ProtobufCFieldDescr
 }
 
 static hf_reason store_repeated(struct decoder *decoder, const ProtobufCFieldDescriptor *descriptor,
-                                const struct field *field, ProtobufCMessage *message) {
+                                const struct wire_field *field, ProtobufCMessage *message) {
   bool is_number = expected_type(descriptor) == VARINT;
   if (is_number && field->type == DELIMITED) {
     return store_packed(decoder, descriptor, field->content, message);
@@ -209,7 +143,7 @@ static hf_reason store_repeated(struct decoder *decoder, const ProtobufCFieldDes
   return item ? store(decoder, descriptor, field, item) : HF_REASON_REQUEST_TOO_BIG;
 }
 
-static hf_reason store_field(struct decoder *decoder, const struct field *field,
+static hf_reason store_field(struct decoder *decoder, const struct wire_field *field,
                              ProtobufCMessage *message) {
   const ProtobufCFieldDescriptor *descriptor = find_field(message->descriptor, field->number);
   if (!descriptor) {
@@ -228,12 +162,12 @@ static hf_reason store_field(struct decoder *decoder, const struct field *field,
 }
 
 static hf_reason decode_fields(struct decoder *decoder, ProtobufCMessage *message) {
-  struct field field;
-  while (decoder->next < decoder->end) {
+  struct wire_field field;
+  while (decoder->reader.next < decoder->reader.end) {
     if (++decoder->fields_count > decoder->fields_max) {
       return HF_REASON_TOO_MANY_FIELDS;
     }
-    if (!read_field(decoder, &field)) {
+    if (!wire_read_field(&decoder->reader, &field)) {
       return decoder->malformed;
     }
     hf_reason reason = store_field(decoder, &field, message);
@@ -256,14 +190,12 @@ static hf_reason decode_message(struct decoder *decoder, struct bytes body,
     return HF_REASON_REQUEST_TOO_BIG;
   }
   descriptor->message_init(made);
-  const uint8_t *next = decoder->next, *end = decoder->end;
-  decoder->next = body.data;
-  decoder->end = body.data + body.len;
+  struct wire_reader around = decoder->reader;
+  decoder->reader = (struct wire_reader){body.data, body.data + body.len};
   decoder->depth++;
   hf_reason reason = decode_fields(decoder, made);
   decoder->depth--;
-  decoder->next = next;
-  decoder->end = end;
+  decoder->reader = around;
   if (!reason) {
     *message = made;
   }
@@ -286,4 +218,9 @@ hf_reason wire_unpack_response(struct bytes body, struct arena *arena,
                                Holdfast__Response **response) {
   return unpack(body, arena, &holdfast__response__descriptor, REPLY_FIELDS_MAX, HF_REASON_BAD_REPLY,
                 (ProtobufCMessage **)response);
+}
+
+hf_reason wire_unpack_value(struct bytes body, struct arena *arena, Holdfast__Value **value) {
+  return unpack(body, arena, &holdfast__value__descriptor, REPLY_FIELDS_MAX, HF_REASON_BAD_VALUE,
+                (ProtobufCMessage **)value);
 }

@@ -24,5 +24,7 @@ hf_reason wire_unpack_request(struct bytes body, struct arena *arena, Holdfast__
 /* The same for a reply; BAD_REPLY instead of BAD_REQUEST. */
 hf_reason wire_unpack_response(struct bytes body, struct arena *arena,
                                Holdfast__Response **response);
+/* The same for a value that the server itself has written down. */
+hf_reason wire_unpack_value(struct bytes body, struct arena *arena, Holdfast__Value **value);
 
 #endif

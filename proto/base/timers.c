@@ -61,12 +61,13 @@ bool timers_make_room(struct timers *timers) {
   return true;
 }
 
-bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns) {
+bool timers_put_back(struct timers *timers, struct timer *timer, uint64_t deadline_ns,
+                     uint64_t turn) {
   if (!timers_make_room(timers)) {
     return false;
   }
   timer->deadline_ns = deadline_ns;
-  timer->turn = timers->next_turn++;
+  timer->turn = turn;
   sift_up(timers, timers->count++, timer);
   return true;
 }
@@ -79,6 +80,12 @@ static void shrink(struct timers *timers) {
     timers->heap = heap ? heap : timers->heap;
     timers->capacity = heap ? capacity : timers->capacity;
   }
+}
+
+bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns) {
+  bool starts = timers_put_back(timers, timer, deadline_ns, timers->next_turn);
+  timers->next_turn += starts;
+  return starts;
 }
 
 void timers_stop(struct timers *timers, struct timer *timer) {

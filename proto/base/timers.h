@@ -29,6 +29,9 @@ void timers_deinit(struct timers *timers);
 bool timers_make_room(struct timers *timers);
 /* timer is borrowed until it is stopped or popped. false: out of memory. */
 bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns);
+/* The same, with the turn that it was given when it was started. */
+bool timers_put_back(struct timers *timers, struct timer *timer, uint64_t deadline_ns,
+                     uint64_t turn);
 /* Started or not, it expires then. false: out of memory, which can't be when it was started;
  * unchanged. */
 bool timers_restart(struct timers *timers, struct timer *timer, uint64_t deadline_ns);

@@ -1,6 +1,7 @@
 #include "server/dispatch/encode.h"
 
 #include "proto/holdfast.pb-c.h"
+#include "proto/wire_field.h"
 
 #include <string.h>
 
@@ -12,8 +13,6 @@ struct writer {
   const char *version;
   struct encoding *encoding; /* hints for the next part, of the outermost message; or NULL */
 };
-
-enum wire_type { VARINT = 0, FIXED64 = 1, DELIMITED = 2 };
 
 static void put_byte(struct writer *writer, uint8_t byte) {
   size_t offset = writer->len++ - writer->from; /* beyond any room when it is before `from` */
@@ -38,24 +37,8 @@ static bool is_behind_window(const struct writer *writer) {
   return writer->len >= writer->from + writer->room;
 }
 
-#define VARINT_BYTES_MAX 10
 #define SMALL_BYTES 64 /* a sequence, and two numbers in a message */
 #define SMALL_BYTES_MAX ((size_t)1 << 10)
-
-/* Seven bits a byte, at least one. */
-static size_t varint_len(uint64_t number) {
-  size_t bits = 64 - (size_t)__builtin_clzll(number | 1);
-  return (bits * 9 + 64) / 64;
-}
-
-static size_t write_varint(uint8_t *at, uint64_t number) {
-  size_t len = 0;
-  for (; number >= 0x80; number >>= 7) {
-    at[len++] = (uint8_t)(number | 0x80);
-  }
-  at[len++] = (uint8_t)number;
-  return len;
-}
 
 static void put_varint(struct writer *writer, uint64_t number) {
   if (number < 0x80) { /* tags, nearly all of them */
@@ -63,12 +46,12 @@ static void put_varint(struct writer *writer, uint64_t number) {
     return;
   }
   if (writer->room == 0) {
-    writer->len += varint_len(number);
+    writer->len += wire_varint_len(number);
     return;
   }
   size_t offset = writer->len - writer->from; /* as in put_byte */
   if (offset < writer->room && writer->room - offset >= VARINT_BYTES_MAX) {
-    writer->len += write_varint(writer->at + offset, number);
+    writer->len += wire_write_varint(writer->at + offset, number);
     return;
   }
   while (number >= 0x80) {
@@ -93,10 +76,6 @@ static void put_number(struct writer *writer, unsigned field, uint64_t number) {
   if (number) {
     put_arm(writer, field, number);
   }
-}
-
-static uint64_t zigzag(int64_t number) {
-  return (uint64_t)number << 1 ^ (uint64_t)(number >> 63);
 }
 
 static void put_bytes_arm(struct writer *writer, unsigned field, struct bytes bytes) {
@@ -175,7 +154,7 @@ static void put_value(struct writer *writer, const void *item) {
       put_arm(writer, HOLDFAST__VALUE__KIND_BOOLEAN, value->boolean);
       break;
     case VALUE_INT:
-      put_arm(writer, HOLDFAST__VALUE__KIND_INTEGER, zigzag(value->integer));
+      put_arm(writer, HOLDFAST__VALUE__KIND_INTEGER, wire_to_zigzag(value->integer));
       break;
     case VALUE_UINT:
       put_arm(writer, HOLDFAST__VALUE__KIND_UNSIGNED, value->unsigned_integer);
@@ -284,7 +263,7 @@ static void put_object(struct writer *writer, const void *item) {
   put_bytes(writer, 3, text_of(&object->name));
   put_number(writer, 4, object->created);
   put_number(writer, 5, object->length);
-  put_number(writer, 6, zigzag(object->maxsize));
+  put_number(writer, 6, wire_to_zigzag(object->maxsize));
   put_bytes(writer, 7, bytes_of(&object->typecode, object->typecode != 0));
   put_number(writer, 8, object->waiting);
   put_number(writer, 9, object->holds);
@@ -394,7 +373,7 @@ static void put_reservation(struct writer *writer, const void *item) {
   put_number(writer, 1, reply->reservation);
   put_message(writer, 2, put_value, &reply->item);
   put_number(writer, 3, reply->tries);
-  put_number(writer, 4, zigzag(reply->priority));
+  put_number(writer, 4, wire_to_zigzag(reply->priority));
 }
 
 static void put_response(struct writer *writer, const void *item);
@@ -491,7 +470,7 @@ static void put_result(struct writer *writer, const struct reply *reply) {
       put_arm(writer, HOLDFAST__RESPONSE__RESULT_FLAG, reply->flag);
       break;
     case REPLY_COUNT:
-      put_arm(writer, HOLDFAST__RESPONSE__RESULT_COUNT, zigzag(reply->count));
+      put_arm(writer, HOLDFAST__RESPONSE__RESULT_COUNT, wire_to_zigzag(reply->count));
       break;
     case REPLY_SESSION:
       put_message(writer, HOLDFAST__RESPONSE__RESULT_SESSION, put_session, reply);

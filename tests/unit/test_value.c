@@ -452,7 +452,7 @@ static void test_value_text_must_be_utf8(void **state) {
   assert_int_equal(read_text("with\0nul", 8), HF_REASON_NONE);
 }
 
-/* Onto the wire, packed, unpacked and back. */
+/* Onto the wire, packed, unpacked and back. value_write gives the same bytes. */
 static struct value travel(struct value value) {
   struct arena arena;
   arena_init(&arena, 1 << 20);
@@ -462,6 +462,10 @@ static struct value travel(struct value value) {
   assert_true(holdfast__value__get_packed_size(&message) <= sizeof packed);
   size_t len = holdfast__value__pack(&message, packed);
   arena_deinit(&arena);
+  uint8_t written[1024];
+  assert_ptr_equal(value_write(value, written), written + value_message_bytes(value));
+  assert_int_equal(value_message_bytes(value), len);
+  assert_memory_equal(written, packed, len);
   Holdfast__Value *unpacked = holdfast__value__unpack(NULL, len, packed);
   assert_non_null(unpacked);
   struct value arrived;
