@@ -159,6 +159,7 @@ static void acknowledge_also(struct session *session, uint64_t sequence) {
 
 static void acknowledge(struct session *session, uint64_t acked, const uint64_t *also,
                         size_t also_count) {
+  session->window_bytes -= remembered_bytes(session);
   if (acked > session->highest) {
     acked = session->highest;
   }
@@ -176,7 +177,6 @@ static void acknowledge(struct session *session, uint64_t acked, const uint64_t 
       sequences_remove_up_to(&session->acked_also, acked);
     }
   }
-  session->window_bytes -= remembered_bytes(session);
   for (size_t i = 0; i < also_count; i++) {
     acknowledge_also(session, also[i]);
   }

@@ -11,7 +11,11 @@ static struct object *object_of(struct queue *queue) {
   return (struct object *)((char *)queue - offsetof(struct object, queue));
 }
 
-static void wake_getters(struct engine *engine, struct queue *queue) {
+/* Items have come back, or have become due: fewer deadlines are kept. */
+static void note_ready(struct engine *engine, struct queue *queue) {
+  if (!object_of(queue)->is_deleted) {
+    registry_account(&engine->registry, object_of(queue));
+  }
   core_wake(engine, &object_of(queue)->waits[WAIT_QUEUE_GET]);
   core_wake(engine, &object_of(queue)->waits[WAIT_CHANGE]);
 }
@@ -53,7 +57,7 @@ void core_tasks_due(struct engine *engine, uint64_t now_ns, struct timer *timer)
     queue_give_back(task, true);
   }
   timers_start(&engine->timers, timer, queue_next_deadline_ns(queue));
-  wake_getters(engine, queue);
+  note_ready(engine, queue);
 }
 
 /* ---- reservations */
@@ -80,7 +84,7 @@ void core_disown_task(struct engine *engine, struct task *task) {
 static void give_back(struct engine *engine, struct task *task, bool is_tried) {
   core_disown_task(engine, task);
   queue_give_back(task, is_tried);
-  wake_getters(engine, task->queue);
+  note_ready(engine, task->queue);
 }
 
 void core_end_reservation(struct engine *engine, struct session *session, uint64_t reservation,
@@ -109,8 +113,7 @@ void core_put_back_item(struct engine *engine, struct object *object, struct val
     return;
   }
   core_keep(engine, object, value);
-  registry_account(&engine->registry, object);
-  wake_getters(engine, &object->queue);
+  note_ready(engine, &object->queue);
 }
 
 void core_stop_tasks(struct engine *engine, uint64_t now_ns, struct object *object) {

@@ -6,24 +6,29 @@ void wait_queue_init(struct wait_queue *queue, bool broadcast) {
   TAILQ_INIT(&queue->suspended);
 }
 
-/* The last waiter that came before the ticket; NULL: none. The walk begins where the one before
+/* Of wait entries of one request, which have one ticket: by part. */
+static bool is_behind(const struct waiter *one, const struct waiter *other) {
+  return one->ticket > other->ticket || (one->ticket == other->ticket && one->part > other->part);
+}
+
+/* The last waiter that is before this one; NULL: none. The walk begins where the one before
  * ended: a session that resumes brings its waiters back in order, into queues of any length. */
-static struct waiter *find_before(const struct wait_queue *queue, uint64_t ticket) {
+static struct waiter *find_before(const struct wait_queue *queue, const struct waiter *waiter) {
   struct waiter *next, *before = TAILQ_LAST(&queue->waiters, waiter_list);
-  if (before && before->ticket > ticket && queue->hint) {
+  if (before && is_behind(before, waiter) && queue->hint) {
     before = queue->hint;
   }
-  while (before && before->ticket > ticket) {
+  while (before && is_behind(before, waiter)) {
     before = TAILQ_PREV(before, waiter_list, queue_link);
   }
-  while (before && (next = TAILQ_NEXT(before, queue_link)) && next->ticket < ticket) {
+  while (before && (next = TAILQ_NEXT(before, queue_link)) && !is_behind(next, waiter)) {
     before = next;
   }
   return before;
 }
 
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter) {
-  struct waiter *before = find_before(queue, waiter->ticket);
+  struct waiter *before = find_before(queue, waiter);
   if (before) {
     TAILQ_INSERT_AFTER(&queue->waiters, before, waiter, queue_link);
   } else {

@@ -37,7 +37,7 @@ struct decoded;
 /* What the engine's timers live in. */
 enum timer_kind { TIMER_WAITER, TIMER_SESSION, TIMER_LEASE, TIMER_TASKS, TIMER_CELL };
 
-/* Steps of condition_wait and barrier_wait. */
+/* Steps of condition_wait and barrier_wait. Snapshots have these numbers. */
 enum { STEP_WAITING = 1, STEP_NOTIFIED, STEP_LATE, STEP_CANCELLED, STEP_RELEASED, STEP_BROKEN };
 
 TAILQ_HEAD(waiter_list, waiter);
@@ -96,7 +96,7 @@ struct waiter {
 };
 
 void wait_queue_init(struct wait_queue *queue, bool broadcast);
-/* By ticket. O(1) for the newest; many old ones, inserted in order, share one walk. */
+/* By ticket, then by part. O(1) for the newest; many old ones, inserted in order, share one walk. */
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter);
 /* From whichever list it is in. */
 void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter);

@@ -434,6 +434,16 @@ static void test_waits_until_all_conditions_hold(void **state) {
   story_expect(&story, "2 <- #5 OK\n1 <- #1 OK OK 2, OK 3\n");
 }
 
+/* The put of many waits on: nobody else would wake the transaction. */
+static void test_a_put_of_many_that_waits_on_has_put_some(void **state) {
+  (void)state;
+  ask(&story, 2, 1, IF1(LENGTH("q", 2), IN("q", QUEUE_GET, QueueGet, queue_get)));
+  ask(&story, 1, 1,
+      IN("q", QUEUE_PUT_MANY, QueuePutMany, queue_put_many, .n_items = 3,
+         .items = LIST_OF(Value, INT(1), INT(2), INT(3))));
+  story_expect(&story, "2 <- #1 OK OK 1\n1 <- #1 OK 3\n");
+}
+
 static void test_waits_for_a_key_a_value_and_a_lock(void **state) {
   (void)state;
   story_acquire(&story, 4, 8, "lock", 1, 0);
@@ -601,6 +611,7 @@ int main(void) {
       STORY(test_condition_that_can_never_hold_is_an_error_at_once),
       STORY(test_waits_until_all_conditions_hold),
       STORY(test_waits_for_a_key_a_value_and_a_lock),
+      STORY(test_a_put_of_many_that_waits_on_has_put_some),
       STORY(test_value_under_somebody_s_lock_is_not_looked_at),
       STORY(test_lock_of_a_dead_session_is_free),
       STORY(test_token_that_was_lost_meanwhile_ends_the_wait),

@@ -2,6 +2,7 @@
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/queue_call.h"
+#include "server/engine/run.h"
 #include "server/engine/settle.h"
 #include "server/engine/tasks.h"
 
@@ -96,10 +97,14 @@ hf_reason handle_queue_put_many(struct call *call) {
     core_wake_parking(call->engine, putters);
     return call_park(call, putters, HF_REASON_QUEUE_FULL);
   }
+  uint64_t before = call->note;
   while (!reason && call->note < message->n_items) {
     reason = put(call, message->items[call->note], options);
     call->note += !reason;
     core_spend(call->engine, 1);
+  }
+  if (reason == REASON_PARKED && call->note > before) {
+    core_note_end(call, HF_REASON_NONE); /* of this part */
   }
   if (reason == REASON_PARKED || (reason && call->note == 0)) {
     return reason;
