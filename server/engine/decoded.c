@@ -26,6 +26,38 @@ static bool is_hashed(const ProtobufCMessage *message, const ProtobufCFieldDescr
          message->descriptor == &holdfast__key_equals__descriptor;
 }
 
+static ProtobufCBinaryData data_of(struct bytes bytes) {
+  return (ProtobufCBinaryData){bytes.len, (uint8_t *)bytes.data};
+}
+
+/* The message's bytes are the value's from now on: it does not need the body. */
+static void borrow(Holdfast__Value *message, const struct value *value) {
+  struct bytes codec, data;
+  size_t count;
+  const struct value *items;
+  switch (message->kind_case) {
+    case HOLDFAST__VALUE__KIND_TEXT:
+      message->text = data_of(value_content(value));
+      break;
+    case HOLDFAST__VALUE__KIND_BYTES:
+      message->bytes = data_of(value_content(value));
+      break;
+    case HOLDFAST__VALUE__KIND_OPAQUE:
+      value_opaque_parts(value, &codec, &data);
+      message->opaque->codec = data_of(codec);
+      message->opaque->data = data_of(data);
+      break;
+    case HOLDFAST__VALUE__KIND_TUPLE:
+      items = value_items(value, &count);
+      for (size_t i = 0; i < count; i++) {
+        borrow(message->tuple->items[i], &items[i]);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
 static bool keep_value(struct decoded *decoded, Holdfast__Value *message,
                        const struct value_hash_key *hash_key) {
   struct decoded_value *kept = arena_alloc(&decoded->arena, sizeof *kept);
@@ -36,6 +68,7 @@ static bool keep_value(struct decoded *decoded, Holdfast__Value *message,
   decoded->values = kept;
   decoded->memory_bytes += value_memory_bytes(kept->value);
   message->base.unknown_fields = (ProtobufCMessageUnknownField *)kept;
+  borrow(message, &kept->value);
   if (hash_key) {
     (void)value_hash(hash_key, kept->value); /* a large one keeps it */
   }

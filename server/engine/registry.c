@@ -197,8 +197,8 @@ static struct object *new_object(const struct registry *registry,
   return object;
 }
 
-hf_reason registry_create(struct registry *registry, const struct object_shape *shape,
-                          struct object **out) {
+hf_reason registry_begin(struct registry *registry, const struct object_shape *shape,
+                         struct object **out) {
   struct object *object = new_object(registry, shape);
   if (!object) {
     return HF_REASON_NO_MEMORY;
@@ -214,15 +214,27 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
     goto free_it;
   }
   registry->next_id++;
-  add_to_orders(registry, object);
   account_index(registry);
-  registry_account(registry, object);
   *out = object;
   return HF_REASON_NONE;
 
 free_it:
   object_free(object);
   return HF_REASON_NO_MEMORY;
+}
+
+void registry_complete(struct registry *registry, struct object *object) {
+  add_to_orders(registry, object);
+  registry_account(registry, object);
+}
+
+hf_reason registry_create(struct registry *registry, const struct object_shape *shape,
+                          struct object **out) {
+  hf_reason reason = registry_begin(registry, shape, out);
+  if (!reason) {
+    registry_complete(registry, *out);
+  }
+  return reason;
 }
 
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key) {

@@ -25,7 +25,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* The conditions a request may wait for, by kind of object. */
+/* The conditions a request may wait for, by kind of object. Snapshots have these numbers. */
 enum {
   WAIT_QUEUE_GET = 0,
   WAIT_QUEUE_PUT = 1,
@@ -162,6 +162,11 @@ struct object *registry_find_name(const struct registry *registry, struct bytes 
 /* Empty, with no holds; a named one's name must be free. HF_REASON_NONE | NO_MEMORY */
 hf_reason registry_create(struct registry *registry, const struct object_shape *shape,
                           struct object **object);
+/* The same in two steps, for one that is not yet what it will be: its lock, if it has one, is known only
+ * then. */
+hf_reason registry_begin(struct registry *registry, const struct object_shape *shape,
+                         struct object **object);
+void registry_complete(struct registry *registry, struct object *object);
 /* Forgets it; nobody may wait on it or hold it as a lock. The object is the caller's, to be freed.
  */
 void registry_remove(struct registry *registry, struct object *object);

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Snapshots have these numbers: new ones go to the end. */
 enum reply_shape {
   REPLY_NOTHING,
   REPLY_VALUE,

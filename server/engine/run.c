@@ -290,10 +290,27 @@ static hf_reason keep_waiting_read(struct call *call) {
   return reason;
 }
 
+void core_link_waiter(struct engine *engine, struct waiter *waiter, size_t bytes) {
+  struct peer *peer = core_peer(engine, waiter->connection);
+  struct session *session = waiter->session;
+  charge_waiter(engine, waiter, bytes);
+  TAILQ_INSERT_TAIL(session ? &session->waiters : &peer->waiters, waiter, owner_link);
+  if (is_numbered_one_way(waiter)) {
+    TAILQ_INSERT_TAIL(&session->one_way_waiters, waiter, one_way_link);
+  }
+  if (peer) {
+    peer->parked++;
+  }
+  engine->waiting++;
+  waiter->reply->pending = waiter;
+  if (is_pending_in_window(waiter)) {
+    session->pending_count++;
+  }
+}
+
 /* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 static hf_reason begin_wait(struct call *call) {
   struct engine *engine = call->engine;
-  struct peer *peer = core_peer(engine, call->connection);
   hf_reason reason = core_prepare_park(call);
   if (reason || (reason = keep_waiting_read(call))) {
     return reason;
@@ -302,26 +319,16 @@ static hf_reason begin_wait(struct call *call) {
   uint64_t deadline_ns = deadline_of(call);
   call->prepared = NULL;
   fill_waiter(waiter, call);
-  charge_waiter(engine, waiter, waiter_bytes(call));
+  core_link_waiter(engine, waiter, waiter_bytes(call));
   call->decoded = waiter->decoded ? NULL : call->decoded;
   call->requirements = NULL;
   if (deadline_ns != CLOCK_NEVER) {
     timers_start(&engine->timers, &waiter->timer, deadline_ns);
   }
-  TAILQ_INSERT_TAIL(call->session ? &call->session->waiters : &peer->waiters, waiter, owner_link);
-  if (is_numbered_one_way(waiter)) {
-    TAILQ_INSERT_TAIL(&call->session->one_way_waiters, waiter, one_way_link);
-  }
   if (call->park_queue) {
     wait_queue_insert(call->park_queue, waiter);
   } else {
     ears_open(waiter, &call->ears);
-  }
-  peer->parked++;
-  engine->waiting++;
-  call->reply->pending = waiter;
-  if (is_pending_in_window(waiter)) {
-    call->session->pending_count++;
   }
   if (call->lends) {
     core_begin_job(engine, call->lends, waiter);

@@ -11,6 +11,9 @@
 void core_run(struct call *call);
 /* After an operation: counts the memory of its object, wakes those who wait for its change. */
 void core_note_end(struct call *call, hf_reason reason);
+/* The waiter, whose queue is seen to apart, waits: its owner, its connection and its session's window know
+ * it, and so many bytes are charged. */
+void core_link_waiter(struct engine *engine, struct waiter *waiter, size_t bytes);
 /* Sees to all that parking needs, for handlers that change something before they wait: then it can't
  * fail. HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL NO_MEMORY */
 hf_reason core_prepare_park(struct call *call);

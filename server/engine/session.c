@@ -222,16 +222,19 @@ bool session_note_sequence(struct session *session, uint64_t sequence) {
   return is_highest;
 }
 
-void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply) {
-  session->one_way_failed++;
+void session_remember_failure(struct session *session, struct reply_failure failure) {
   if (!session->failures &&
       (session->failures = malloc(HF_FAILURES_MAX * sizeof *session->failures))) {
     charge(session, FAILURES_BYTES);
   }
   if (session->failures && session->failures_count < HF_FAILURES_MAX) {
-    session->failures[session->failures_count++] =
-        (struct reply_failure){sequence, reply->reason, reply->late};
+    session->failures[session->failures_count++] = failure;
   }
+}
+
+void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply) {
+  session->one_way_failed++;
+  session_remember_failure(session, (struct reply_failure){sequence, reply->reason, reply->late});
 }
 
 void session_forget_failures(struct session *session) {

@@ -124,8 +124,9 @@ bool session_keep_reply(struct session *session, struct reply *reply);
 /* A sequence was seen, whether or not its reply is kept. Whether it is beyond all that were. */
 bool session_note_sequence(struct session *session, uint64_t sequence);
 
-/* How a one-way request ended. */
+/* How a one-way request ended: counted, and remembered as long as there is room. */
 void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply);
+void session_remember_failure(struct session *session, struct reply_failure failure);
 /* All were told of. */
 void session_forget_failures(struct session *session);
 /* Every one-way request up to the answer is done. */

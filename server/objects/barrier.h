@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+/* Snapshots have these numbers. */
 enum barrier_state { BARRIER_FILLING, BARRIER_ACTING, BARRIER_BROKEN };
 
 struct barrier {

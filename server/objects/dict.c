@@ -246,3 +246,49 @@ bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, str
   *value = entry->value;
   return true;
 }
+
+/* ---------------------------------------------------------------- building it again */
+
+struct dict_page dict_page_of(const struct dict *dict, uint64_t cursor) {
+  struct log_form form = log_form_of(&dict->log, cursor - 1);
+  return (struct dict_page){form.number, form.capacity, form.is_packed,
+                            (cursor - 1) & (LOG_PAGE_PLACES - 1)};
+}
+
+uint64_t dict_begin(const struct dict *dict) {
+  return dict->log.next;
+}
+
+bool dict_begin_at(struct dict *dict, uint64_t place) {
+  bool is_good = dict->log.live == 0 && dict->log.page_count == 0 && place < UINT64_MAX >> 1;
+  if (is_good) {
+    log_begin_at(&dict->log, place);
+  }
+  return is_good;
+}
+
+hf_reason dict_add_page(struct dict *dict, const struct dict_page *page) {
+  struct log_form form = {page->number, page->capacity, page->is_packed};
+  return log_add_form(&dict->log, form) ? HF_REASON_NONE : HF_REASON_BAD_ARGUMENT;
+}
+
+hf_reason dict_add_entry(struct dict *dict, size_t offset, struct value key, struct value value) {
+  hf_reason reason = value_check_key(key);
+  if (reason || value_is_absent(key) || value_is_absent(value) || dict->log.live >= HF_LENGTH_MAX) {
+    return reason ? reason : HF_REASON_BAD_ARGUMENT;
+  }
+  uint32_t hash = hash_of(dict, key);
+  uint32_t place;
+  if (index_find(&dict->index, &dict->log, hash, key, &place)) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
+  if (!index_reserve(&dict->index, &dict->log, hash)) {
+    return HF_REASON_NO_MEMORY;
+  }
+  if (!log_add_entry(&dict->log, offset, hash, (struct log_entry){key, value}, &place)) {
+    return HF_REASON_BAD_ARGUMENT;
+  }
+  index_insert(&dict->index, hash, place);
+  dict->values_bytes += value_memory_bytes(key) + value_memory_bytes(value);
+  return HF_REASON_NONE;
+}

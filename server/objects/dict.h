@@ -85,4 +85,27 @@ void dict_release(struct dict *dict);
  * the entry that was answered, and stays good when the dict changes. false: no more. */
 bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, struct value *value);
 
+/* ---- writing it down, and building it again: every entry keeps its place, and what is inserted later
+ *      gets the same place in both */
+
+#define DICT_PAGE_PLACES 512
+
+struct dict_page {
+  uint64_t number;
+  uint32_t capacity;
+  bool is_packed;
+  size_t offset; /* of the entry in it */
+};
+/* Of the entry that dict_next has just answered. */
+struct dict_page dict_page_of(const struct dict *dict, uint64_t cursor);
+/* The place that an empty dict gives next; to be told to another, which had no entry yet. */
+uint64_t dict_begin(const struct dict *dict);
+/* false: no dict begins there. */
+bool dict_begin_at(struct dict *dict, uint64_t place);
+/* The next page, of which the next entries are. HF_REASON_NONE | BAD_ARGUMENT also for want of memory */
+hf_reason dict_add_page(struct dict *dict, const struct dict_page *page);
+/* The next entry, at that offset of the page. key and value are taken on success only.
+ * HF_REASON_NONE | BAD_ARGUMENT NOT_HASHABLE NO_MEMORY */
+hf_reason dict_add_entry(struct dict *dict, size_t offset, struct value key, struct value value);
+
 #endif

@@ -481,3 +481,94 @@ struct log_entry *log_next(const struct dict_log *log, uint64_t *place, uint32_t
   }
   return NULL;
 }
+
+/* ---------------------------------------------------------------- building it again */
+
+struct log_form log_form_of(const struct dict_log *log, uint64_t place) {
+  const struct log_page *page = page_of(log, (uint32_t)place);
+  return (struct log_form){place >> LOG_PAGE_SHIFT, page->capacity, page->bitmap != NULL};
+}
+
+static bool is_form(const struct dict_log *log, struct log_form form) {
+  uint64_t pages = log->page_count;
+  bool is_power = (form.capacity & (form.capacity - 1)) == 0 && form.capacity >= PAGE_CAPACITY_MIN;
+  if (form.capacity == 0 || form.capacity > LOG_PAGE_PLACES || !(form.is_packed || is_power)) {
+    return false;
+  }
+  if (pages == 0) {
+    return form.number < UINT64_MAX >> (LOG_PAGE_SHIFT + 1);
+  }
+  bool is_filled = (*page_slot(log, pages - 1))->live > 0;
+  return is_filled && form.number >= log->first_page + pages &&
+         form.number - log->first_page < LOG_SPAN_MAX >> LOG_PAGE_SHIFT;
+}
+
+/* Up to that number there are no entries. */
+static bool skip_pages(struct dict_log *log, uint64_t number) {
+  while (log->first_page + log->page_count < number) {
+    if (!reserve_page(log)) {
+      return false;
+    }
+    *page_slot(log, log->page_count++) = NULL;
+  }
+  return reserve_page(log);
+}
+
+bool log_add_form(struct dict_log *log, struct log_form form) {
+  size_t before = log->page_count;
+  if (!is_form(log, form)) {
+    return false;
+  }
+  if (before == 0) {
+    log->first_page = form.number;
+  }
+  struct log_page *page =
+      skip_pages(log, form.number) ? new_page(form.capacity, form.is_packed) : NULL;
+  if (!page) {
+    return false;
+  }
+  if (page->bitmap) {
+    memset(page->bitmap, 0, BITMAP_BYTES);
+  }
+  *page_slot(log, log->page_count++) = page;
+  log->next = form.number << LOG_PAGE_SHIFT;
+  if (before > 0) {
+    recount(log, before - 1); /* it is the last no more */
+  }
+  return true;
+}
+
+bool log_add_entry(struct dict_log *log, size_t offset, uint32_t hash, struct log_entry entry,
+                   uint32_t *place) {
+  struct log_page *page = log->page_count ? *page_slot(log, log->page_count - 1) : NULL;
+  if (!page || offset >= LOG_PAGE_PLACES || offset < offset_of(log->next) ||
+      (page->live > 0 && offset_of(log->next) == 0)) {
+    return false;
+  }
+  if (page->bitmap) {
+    page->bitmap[offset / 64] |= UINT64_C(1) << (offset % 64);
+  } else {
+    while (page->used < offset && page->used < page->capacity) {
+      page->hashes[page->used] = 0;
+      page->entries[page->used].value = page->entries[page->used].key = (struct value){0};
+      page->used++;
+    }
+  }
+  if (page->used == page->capacity) {
+    return false;
+  }
+  page->entries[page->used] = entry;
+  page->hashes[page->used] = hash;
+  page->used++;
+  page->live++;
+  log->live++;
+  recount(log, log->page_count - 1);
+  log->next = ((log->first_page + log->page_count - 1) << LOG_PAGE_SHIFT) + offset + 1;
+  *place = (uint32_t)(log->next - 1);
+  return true;
+}
+
+void log_begin_at(struct dict_log *log, uint64_t place) {
+  log->next = place;
+  log->first_page = next_page_start(log) >> LOG_PAGE_SHIFT;
+}

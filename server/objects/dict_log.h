@@ -15,13 +15,13 @@
 #ifndef HF_OBJECTS_DICT_LOG_H
 #define HF_OBJECTS_DICT_LOG_H
 
-#include "proto/value.h"
+#include "server/objects/dict.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOG_PAGE_PLACES 512
+#define LOG_PAGE_PLACES DICT_PAGE_PLACES
 #define LOG_PAGE_SHIFT 9
 /* Places between the first and the next at most; tests make it small to get there. */
 #ifndef LOG_SPAN_MAX
@@ -91,5 +91,24 @@ void log_release(struct dict_log *log);
 uint32_t log_last(const struct dict_log *log);
 /* The first entry at *place or after it; *place moves behind it. NULL: none. */
 struct log_entry *log_next(const struct dict_log *log, uint64_t *place, uint32_t *hash);
+
+/* ---- the same log again, page by page and place by place, from an empty one */
+
+/* How a page is kept, which decides what places are given later. */
+struct log_form {
+  uint64_t number;
+  uint32_t capacity;
+  bool is_packed;
+};
+/* Of the page of a place in use. */
+struct log_form log_form_of(const struct dict_log *log, uint64_t place);
+/* A page without entries, behind all others, to get one at least. false: out of memory, or no log has
+ * such a page there. */
+bool log_add_form(struct dict_log *log, struct log_form form);
+/* An entry of the last page, behind all others. false: there is none at that offset. */
+bool log_add_entry(struct dict_log *log, size_t offset, uint32_t hash, struct log_entry entry,
+                   uint32_t *place);
+/* An empty log goes on there. */
+void log_begin_at(struct dict_log *log, uint64_t place);
 
 #endif

@@ -191,6 +191,8 @@ const struct kind kind_array = {
     .has_cells = true,
     .report = cells_report,
     .capture = capture_cell,
+    .snapshot = cells_snapshot,
+    .restore = cells_restore,
     .stop = cells_stop,
 };
 
@@ -207,5 +209,7 @@ const struct kind kind_raw_array = {
     .has_cells = true,
     .report = cells_report,
     .capture = capture_cell,
+    .snapshot = cells_snapshot,
+    .restore = cells_restore,
     .stop = cells_stop,
 };

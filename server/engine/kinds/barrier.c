@@ -4,6 +4,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/run.h"
 #include "server/engine/settle.h"
+#include "server/engine/snapshot_parts.h"
 
 /* Those of earlier rounds, who have not had their turn yet, keep theirs. */
 static void give_step(struct engine *engine, struct waiter_list *waiters, unsigned step) {
@@ -172,11 +173,33 @@ static void leave_wait(struct engine *engine, const struct waiter *waiter) {
   }
 }
 
+static const struct snapshot_field barrier_rows[] = {
+    SNAPSHOT_FIELD(1, struct object, barrier.state),
+    SNAPSHOT_FIELD(2, struct object, barrier.parties),
+    SNAPSHOT_FIELD(3, struct object, barrier.arrived),
+    SNAPSHOT_FIELD(4, struct object, barrier.actor_serial),
+};
+static const struct snapshot_fields barrier_fields = SNAPSHOT_FIELDS(barrier_rows);
+
+static void snapshot_barrier(const struct object *object, struct snapshot_out *out) {
+  snapshot_put_fields(out, &barrier_fields, object);
+  snapshot_end_record(out, RECORD_CONTENT);
+}
+
+static bool restore_barrier(struct restoring *restoring, struct object *object,
+                            const struct snapshot_record *record) {
+  return snapshot_read(&restoring->in, record->body, &barrier_fields, object, NULL, NULL) &&
+         (object->barrier.state <= BARRIER_BROKEN ||
+          snapshot_fail(&restoring->in, "a barrier is in no state"));
+}
+
 const struct kind kind_barrier = {
     .read_shape = read_shape,
     .has_shape = has_shape,
     .init = init_barrier,
     .report = report_barrier,
     .revoke = revoke,
+    .snapshot = snapshot_barrier,
+    .restore = restore_barrier,
     .leave_wait = leave_wait,
 };

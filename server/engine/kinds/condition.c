@@ -16,6 +16,7 @@
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
 #include "server/engine/settle.h"
+#include "server/engine/snapshot_parts.h"
 
 /* The condition's lock, held by the caller; a plain lock by anybody, as in Python.
  * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */
@@ -215,6 +216,46 @@ static void end_foreign_waits(struct engine *engine, uint64_t now_ns, struct obj
   }
 }
 
+/* In a snapshot: the lock it was given, or its own. */
+enum { OWN_LOCK = 1, GUARD };
+
+static void snapshot_condition(const struct object *object, struct snapshot_out *out) {
+  snapshot_put_lock(out, OWN_LOCK, &object->condition.own);
+  snapshot_put_number(out, GUARD, object->condition.guard);
+  snapshot_end_record(out, RECORD_CONTENT);
+}
+
+/* It was there before the condition; it may be gone. */
+static bool read_guard(struct restoring *restoring, const struct wire_field *field,
+                       struct object *object) {
+  const struct object *guard =
+      field->type == VARINT ? registry_find(&restoring->engine->registry, field->integer) : NULL;
+  bool is_lock =
+      !guard || guard->kind == HOLDFAST__KIND__LOCK || guard->kind == HOLDFAST__KIND__RLOCK;
+  if (field->type != VARINT || field->integer >= object->id || !is_lock) {
+    return snapshot_fail(&restoring->in, "a condition's lock is none");
+  }
+  object->condition.guard = field->integer;
+  object->references = 1;
+  return true;
+}
+
+static bool visit_condition(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
+  struct restoring *restoring = ctx;
+  struct object *object = restoring->object;
+  (void)in;
+  if (field->number == OWN_LOCK) {
+    return restore_lock(restoring, field, &object->condition.own);
+  }
+  return field->number != GUARD || read_guard(restoring, field, object);
+}
+
+static bool restore_condition(struct restoring *restoring, struct object *object,
+                              const struct snapshot_record *record) {
+  (void)object;
+  return snapshot_read(&restoring->in, record->body, NULL, NULL, visit_condition, restoring);
+}
+
 const struct kind kind_condition = {
     .read_shape = read_shape,
     .has_shape = has_shape,
@@ -226,6 +267,8 @@ const struct kind kind_condition = {
     .guard = guard_of,
     .capture = capture_lock,
     .revoke = revoke_grant,
+    .snapshot = snapshot_condition,
+    .restore = restore_condition,
     .leave_wait = leave_wait,
     .stop = end_foreign_waits,
 };

@@ -519,4 +519,6 @@ const struct kind kind_dict = {
     .next_value = dict_content_next_value,
     .take_content = take_content,
     .capture = capture_entry,
+    .snapshot = dict_content_snapshot,
+    .restore = dict_content_restore,
 };

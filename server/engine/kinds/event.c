@@ -2,6 +2,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
+#include "server/engine/snapshot_parts.h"
 #include "server/engine/undo.h"
 
 hf_reason handle_event_set(struct call *call) {
@@ -54,7 +55,24 @@ static void report_event(const struct object *object, struct reply_object *repor
   reported->value = object->event_is_set;
 }
 
+static const struct snapshot_field event_rows[] = {
+    SNAPSHOT_FIELD(1, struct object, event_is_set),
+};
+static const struct snapshot_fields event_fields = SNAPSHOT_FIELDS(event_rows);
+
+static void snapshot_event(const struct object *object, struct snapshot_out *out) {
+  snapshot_put_fields(out, &event_fields, object);
+  snapshot_end_record(out, RECORD_CONTENT);
+}
+
+static bool restore_event(struct restoring *restoring, struct object *object,
+                          const struct snapshot_record *record) {
+  return snapshot_read(&restoring->in, record->body, &event_fields, object, NULL, NULL);
+}
+
 const struct kind kind_event = {
     .report = report_event,
     .capture = capture_event,
+    .snapshot = snapshot_event,
+    .restore = restore_event,
 };

@@ -17,7 +17,10 @@ struct engine;
 struct job;
 struct reply;
 struct reply_object;
+struct restoring;
 struct session;
+struct snapshot_out;
+struct snapshot_record;
 struct undo_entry;
 
 /* What an object takes beside itself. */
@@ -80,6 +83,16 @@ struct kind {
   /* Takes back what the reply, which the session will never look at, gave away of the object. */
   void (*revoke)(struct engine *engine, struct session *session, struct object *object,
                  const struct reply *reply);
+
+  /* ---- snapshots: see snapshot_parts.h */
+
+  /* Writes what is in it, and what it was opened as, in records of the kind's own, from RECORD_CONTENT
+   * on. NULL: nothing is in it. */
+  void (*snapshot)(const struct object *object, struct snapshot_out *out);
+  /* Reads one of these into the object, which was made of a shape that is all zero; record->number is 0
+   * after the last: is it whole? Nothing that the bytes say is to be believed. false: in.why */
+  bool (*restore)(struct restoring *restoring, struct object *object,
+                  const struct snapshot_record *record);
 
   /* ---- waiters, and the end */
 

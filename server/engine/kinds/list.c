@@ -3,6 +3,7 @@
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
+#include "server/engine/snapshot_parts.h"
 
 #include <stdlib.h>
 
@@ -485,6 +486,16 @@ static void bring_list_back(struct object *object, struct job *job) {
   object->list = job->lent_list;
 }
 
+static void snapshot_list(const struct object *object, struct snapshot_out *out) {
+  snapshot_put_list(out, RECORD_CONTENT, &object->list);
+}
+
+static bool restore_items(struct restoring *restoring, struct object *object,
+                          const struct snapshot_record *record) {
+  return record->number != RECORD_CONTENT ||
+         restore_list(restoring, object, &object->list, record->body);
+}
+
 const struct kind kind_list = {
     .init = init_list,
     .fill = fill_list,
@@ -497,4 +508,6 @@ const struct kind kind_list = {
     .lend = lend_list,
     .bring_back = bring_list_back,
     .capture = capture_item,
+    .snapshot = snapshot_list,
+    .restore = restore_items,
 };

@@ -7,6 +7,7 @@
 #include "server/engine/kinds/capture.h"
 #include "server/engine/locks.h"
 #include "server/engine/settle.h"
+#include "server/engine/snapshot_parts.h"
 
 /* The lock a condition was given stands in for it. */
 static hf_reason enter_guard(struct call *call) {
@@ -185,10 +186,31 @@ static struct lock *lock_of(struct object *object) {
   return &object->lock;
 }
 
+enum { LOCK = 1 };
+
+static void snapshot_lock(const struct object *object, struct snapshot_out *out) {
+  snapshot_put_lock(out, LOCK, &object->lock);
+  snapshot_end_record(out, RECORD_CONTENT);
+}
+
+static bool visit_lock(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
+  struct restoring *restoring = ctx;
+  (void)in;
+  return field->number != LOCK || restore_lock(restoring, field, &restoring->object->lock);
+}
+
+static bool restore_own_lock(struct restoring *restoring, struct object *object,
+                             const struct snapshot_record *record) {
+  (void)object;
+  return snapshot_read(&restoring->in, record->body, NULL, NULL, visit_lock, restoring);
+}
+
 const struct kind kind_lock = {
     .lock = lock_of,
     .capture = capture_lock,
     .revoke = revoke_grant,
+    .snapshot = snapshot_lock,
+    .restore = restore_own_lock,
 };
 
 const struct kind kind_rlock = {
@@ -196,4 +218,6 @@ const struct kind kind_rlock = {
     .lock = lock_of,
     .capture = capture_lock,
     .revoke = revoke_grant,
+    .snapshot = snapshot_lock,
+    .restore = restore_own_lock,
 };

@@ -88,4 +88,6 @@ const struct kind kind_namespace = {
     .bytes = dict_content_bytes,
     .length = dict_content_length,
     .next_value = dict_content_next_value,
+    .snapshot = dict_content_snapshot,
+    .restore = dict_content_restore,
 };

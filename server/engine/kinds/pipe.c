@@ -4,6 +4,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
 #include "server/engine/settle.h"
+#include "server/engine/snapshot_parts.h"
 
 /* Bits of session->ends. */
 static uintptr_t ends_of(const struct call *call) {
@@ -208,6 +209,38 @@ static void revoke(struct engine *engine, struct session *session, struct object
   core_wake(engine, &object->waits[WAIT_CHANGE]);
 }
 
+enum { RECORD_PIPE = RECORD_CONTENT, RECORD_LINE /* + end */ };
+
+static const struct snapshot_field pipe_rows[] = {
+    SNAPSHOT_FIELD(1, struct object, pipe.one_way),
+    SNAPSHOT_FIELD(2, struct object, pipe.closed[0]),
+    SNAPSHOT_FIELD(3, struct object, pipe.closed[1]),
+    SNAPSHOT_FIELD(4, struct object, pipe.attached[0]),
+    SNAPSHOT_FIELD(5, struct object, pipe.attached[1]),
+};
+static const struct snapshot_fields pipe_fields = SNAPSHOT_FIELDS(pipe_rows);
+
+static void snapshot_pipe(const struct object *object, struct snapshot_out *out) {
+  snapshot_put_fields(out, &pipe_fields, object);
+  snapshot_end_record(out, RECORD_PIPE);
+  snapshot_put_list(out, RECORD_LINE, &object->pipe.lines[0]);
+  snapshot_put_list(out, RECORD_LINE + 1, &object->pipe.lines[1]);
+}
+
+static bool restore_pipe(struct restoring *restoring, struct object *object,
+                         const struct snapshot_record *record) {
+  switch (record->number) {
+    case RECORD_PIPE:
+      return snapshot_read(&restoring->in, record->body, &pipe_fields, object, NULL, NULL);
+    case RECORD_LINE:
+    case RECORD_LINE + 1:
+      return restore_list(restoring, object, &object->pipe.lines[record->number - RECORD_LINE],
+                          record->body);
+    default:
+      return true;
+  }
+}
+
 const struct kind kind_pipe = {
     .read_shape = read_shape,
     .has_shape = has_shape,
@@ -217,4 +250,6 @@ const struct kind kind_pipe = {
     .length = length_of_pipe,
     .next_value = next_value,
     .revoke = revoke,
+    .snapshot = snapshot_pipe,
+    .restore = restore_pipe,
 };

@@ -2,6 +2,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
+#include "server/engine/snapshot_parts.h"
 #include "server/engine/undo.h"
 
 hf_reason handle_semaphore_acquire(struct call *call) {
@@ -110,6 +111,23 @@ static void revoke(struct engine *engine, struct session *session, struct object
   }
 }
 
+static const struct snapshot_field semaphore_rows[] = {
+    SNAPSHOT_FIELD(1, struct object, semaphore.value),
+    SNAPSHOT_FIELD(2, struct object, semaphore.start),
+    SNAPSHOT_FIELD(3, struct object, semaphore.held),
+};
+static const struct snapshot_fields semaphore_fields = SNAPSHOT_FIELDS(semaphore_rows);
+
+static void snapshot_semaphore(const struct object *object, struct snapshot_out *out) {
+  snapshot_put_fields(out, &semaphore_fields, object);
+  snapshot_end_record(out, RECORD_CONTENT);
+}
+
+static bool restore_semaphore(struct restoring *restoring, struct object *object,
+                              const struct snapshot_record *record) {
+  return snapshot_read(&restoring->in, record->body, &semaphore_fields, object, NULL, NULL);
+}
+
 const struct kind kind_semaphore = {
     .read_shape = read_shape,
     .has_shape = has_shape,
@@ -117,6 +135,8 @@ const struct kind kind_semaphore = {
     .report = report_semaphore,
     .capture = capture_semaphore,
     .revoke = revoke,
+    .snapshot = snapshot_semaphore,
+    .restore = restore_semaphore,
 };
 
 const struct kind kind_bounded_semaphore = {
@@ -126,4 +146,6 @@ const struct kind kind_bounded_semaphore = {
     .report = report_semaphore,
     .capture = capture_semaphore,
     .revoke = revoke,
+    .snapshot = snapshot_semaphore,
+    .restore = restore_semaphore,
 };

@@ -119,6 +119,8 @@ const struct kind kind_value = {
     .has_cells = true,
     .report = cells_report,
     .capture = capture_cell,
+    .snapshot = cells_snapshot,
+    .restore = cells_restore,
     .stop = cells_stop,
 };
 
@@ -135,5 +137,7 @@ const struct kind kind_raw_value = {
     .has_cells = true,
     .report = cells_report,
     .capture = capture_cell,
+    .snapshot = cells_snapshot,
+    .restore = cells_restore,
     .stop = cells_stop,
 };

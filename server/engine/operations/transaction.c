@@ -27,7 +27,7 @@ static hf_reason check_operation(const struct call *call, const Holdfast__Reques
                     : nested_check(call, message, OPERATION_IN_TRANSACTION);
 }
 
-static hf_reason check_parts(struct call *call) {
+hf_reason transaction_check_parts(struct call *call) {
   const Holdfast__Transaction *message = call->message->transaction;
   size_t count = message->n_conditions + message->n_operations;
   if (count == 0) {
@@ -267,7 +267,7 @@ static hf_reason run_operations(struct call *call) {
 }
 
 hf_reason handle_transaction(struct call *call) {
-  hf_reason reason = call->waiter ? HF_REASON_NONE : check_parts(call);
+  hf_reason reason = call->waiter ? HF_REASON_NONE : transaction_check_parts(call);
   if (reason || (reason = pass_lines(call)) || (reason = check_conditions(call))) {
     return reason;
   }

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-static hf_reason check_parts(struct call *call) {
+hf_reason wait_first_check_parts(struct call *call) {
   const Holdfast__WaitFirst *message = call->message->wait_first;
   if (message->n_operations == 0) {
     return HF_REASON_BAD_ARGUMENT;
@@ -155,6 +155,6 @@ hf_reason handle_wait_first(struct call *call) {
   if (call->waiter) {
     return run_last(call);
   }
-  hf_reason reason = check_parts(call);
+  hf_reason reason = wait_first_check_parts(call);
   return reason ? reason : run_all(call);
 }

@@ -1,0 +1,200 @@
+/* Objects in a snapshot: what all kinds have, and then what each writes and reads itself. */
+#include "proto/text.h"
+#include "server/engine/kinds/kind.h"
+#include "server/engine/snapshot_parts.h"
+
+#include <stdlib.h>
+
+/* Values that stand in a row are written in records of about this size. */
+#define LIST_RECORD_BYTES ((size_t)64 << 10)
+
+static const struct snapshot_field object_rows[] = {
+    SNAPSHOT_FIELD(1, struct object, id),
+    SNAPSHOT_FIELD(2, struct object, kind),
+    SNAPSHOT_FIELD(3, struct object, name),
+    SNAPSHOT_FIELD(4, struct object, holds),
+    SNAPSHOT_FIELD(5, struct object, waits[0].released),
+    SNAPSHOT_FIELD(6, struct object, waits[1].released),
+    SNAPSHOT_FIELD(7, struct object, waits[2].released),
+    SNAPSHOT_FIELD(8, struct object, waits[3].released),
+    SNAPSHOT_FIELD(9, struct object, waits[4].released),
+};
+static const struct snapshot_fields object_fields = SNAPSHOT_FIELDS(object_rows);
+_Static_assert(OBJECT_WAITS == 5, "each queue has a row");
+enum { LEASE = 10 };
+
+/* ---- writing */
+
+static void put_object(struct snapshot_out *out, const struct object *object) {
+  const struct kind *kind = kind_of(object);
+  snapshot_put_fields(out, &object_fields, object);
+  snapshot_put_timer(out, LEASE, &object->lease);
+  snapshot_end_record(out, RECORD_OBJECT);
+  if (kind->snapshot) {
+    kind->snapshot(object, out);
+  }
+}
+
+void snapshot_objects(const struct engine *engine, struct snapshot_out *out) {
+  size_t count;
+  struct map64_slot *objects = snapshot_sorted(out, &engine->registry.by_id, &count);
+  for (size_t i = 0; objects && i < count; i++) {
+    put_object(out, objects[i].value);
+  }
+  free(objects);
+}
+
+void snapshot_put_list(struct snapshot_out *out, uint32_t record, const struct list *list) {
+  for (size_t at = 0, count; at < list->len; at += count) {
+    const struct value *items = list_run(list, at, &count);
+    for (size_t i = 0; i < count; i++) {
+      snapshot_put_value(out, 1, items[i]);
+      if (out->len >= LIST_RECORD_BYTES) {
+        snapshot_end_record(out, record);
+      }
+    }
+  }
+  if (out->len > 0) {
+    snapshot_end_record(out, record);
+  }
+}
+
+static const struct snapshot_field lock_rows[] = {
+    SNAPSHOT_FIELD(1, struct lock, owner.session), SNAPSHOT_FIELD(2, struct lock, owner.caller),
+    SNAPSHOT_FIELD(3, struct lock, token),         SNAPSHOT_FIELD(4, struct lock, depth),
+    SNAPSHOT_FIELD(5, struct lock, lease_ms),      SNAPSHOT_FIELD(6, struct lock, robust),
+    SNAPSHOT_FIELD(7, struct lock, owner_died),
+};
+static const struct snapshot_fields lock_fields = SNAPSHOT_FIELDS(lock_rows);
+
+void snapshot_put_lock(struct snapshot_out *out, uint32_t number, const struct lock *lock) {
+  size_t opened = snapshot_open(out);
+  snapshot_put_fields(out, &lock_fields, lock);
+  snapshot_close(out, number, opened);
+}
+
+/* ---- reading */
+
+static bool visit_object(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
+  struct restoring *restoring = ctx;
+  return field->number != LEASE ||
+         snapshot_read_timer(in, field, &restoring->engine->timers, &restoring->object->lease);
+}
+
+/* What the record says before there is an object. */
+static bool check_object(struct restoring *restoring, const struct object *read) {
+  const struct registry *registry = &restoring->engine->registry;
+  struct bytes name = value_content(&read->name);
+  bool has_name = !value_is_absent(read->name);
+  bool is_named = has_name && read->name.kind == VALUE_TEXT && text_is_name(name) &&
+                  !registry_find_name(registry, name);
+  bool is_new = read->id >= registry->next_id && read->id < restoring->next_id;
+  return (is_new && kind_find(read->kind) && (!has_name || is_named)) ||
+         snapshot_fail(&restoring->in, "an object is broken, or out of order");
+}
+
+/* Empty, of the kind and name. NULL: in.why */
+static struct object *make_object(struct restoring *restoring, const struct object *read) {
+  struct registry *registry = &restoring->engine->registry;
+  struct object_shape shape = {.kind = read->kind};
+  struct object *object;
+  if (!value_is_absent(read->name)) {
+    shape.name = value_content(&read->name);
+  }
+  registry->next_id = read->id;
+  if (registry_begin(registry, &shape, &object)) {
+    snapshot_lacks_memory(restoring);
+    return NULL;
+  }
+  return object;
+}
+
+bool restore_object(struct restoring *restoring, struct bytes body) {
+  struct snapshot_in *in = &restoring->in;
+  struct object read = {0};
+  bool is_good =
+      snapshot_read(in, body, &object_fields, &read, NULL, NULL) && check_object(restoring, &read);
+  struct object *object = is_good ? make_object(restoring, &read) : NULL;
+  if (object) {
+    object->holds = read.holds;
+    for (size_t i = 0; i < OBJECT_WAITS; i++) {
+      object->waits[i].released = read.waits[i].released;
+    }
+  }
+  value_release(read.name);
+  restoring->object = object;
+  return object && snapshot_read(in, body, NULL, NULL, visit_object, restoring);
+}
+
+bool restore_content(struct restoring *restoring, const struct snapshot_record *record) {
+  struct object *object = restoring->object;
+  if (!object) {
+    return snapshot_fail(&restoring->in, "a content has no object");
+  }
+  const struct kind *kind = kind_of(object);
+  return !kind->restore || kind->restore(restoring, object, record);
+}
+
+bool restore_end_object(struct restoring *restoring) {
+  const struct snapshot_record none = {0};
+  struct object *object = restoring->object;
+  if (!object) {
+    return true;
+  }
+  bool is_whole = restore_content(restoring, &none);
+  if (!is_whole || (object->lease.position && !object_lock(object))) {
+    return snapshot_fail(&restoring->in, "an object lacks something");
+  }
+  registry_complete(&restoring->engine->registry, object);
+  restoring->object = NULL;
+  return true;
+}
+
+static void count_reference(void *ctx, uint64_t id) {
+  struct object *object = ctx;
+  (void)id;
+  object->references++;
+}
+
+void restore_count(struct object *object, struct value value) {
+  value_each_reference(value, count_reference, object);
+}
+
+struct reading_list {
+  struct object *object;
+  struct list *list;
+};
+
+static bool visit_item(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
+  const struct reading_list *reading = ctx;
+  struct value value = {0};
+  if (field->number != 1) {
+    return true;
+  }
+  if (!snapshot_read_value(in, field, &value)) {
+    return false;
+  }
+  if (list_append(reading->list, value)) {
+    value_release(value);
+    return snapshot_fail(in, "there is not enough memory");
+  }
+  restore_count(reading->object, value);
+  return true;
+}
+
+bool restore_list(struct restoring *restoring, struct object *object, struct list *list,
+                  struct bytes body) {
+  struct reading_list reading = {object, list};
+  return snapshot_read(&restoring->in, body, NULL, NULL, visit_item, &reading);
+}
+
+bool restore_lock(struct restoring *restoring, const struct wire_field *field, struct lock *lock) {
+  struct snapshot_in *in = &restoring->in;
+  if (field->type != DELIMITED ||
+      !snapshot_read(in, field->content, &lock_fields, lock, NULL, NULL)) {
+    return snapshot_fail(in, "a lock is none");
+  }
+  bool has_owner = lock->depth == 0 || lock->owner.session == 0 ||
+                   map64_get(&restoring->engine->sessions, lock->owner.session);
+  return has_owner || snapshot_fail(in, "a lock's owner is not there");
+}

@@ -1,0 +1,102 @@
+/* The parts of a snapshot, in the order in which they are written. What a record says is checked against
+ * what came before; what it refers to ahead, at the end.
+ *
+ * layer   engine; private to snapshot*.c and kinds/
+ */
+#ifndef HF_ENGINE_SNAPSHOT_PARTS_H
+#define HF_ENGINE_SNAPSHOT_PARTS_H
+
+#include "server/engine/core.h"
+#include "server/engine/snapshot_record.h"
+
+/* Records. A number is never used again for something else. */
+enum {
+  RECORD_START = 1,
+  RECORD_ENGINE = 2,
+  RECORD_SESSION = 3, /* by serial */
+  RECORD_REPLY = 4,   /* kept by the session before, by sequence */
+  RECORD_FORKED = 5,  /* unclaimed sessions of one parent */
+  RECORD_LOST = 6,
+  RECORD_CONNECTION = 7, /* by id */
+  RECORD_OBJECT = 8,     /* by id */
+  RECORD_WAITER = 9,     /* by ticket */
+  RECORD_SUSPENDED = 10,
+  RECORD_END = 11,
+  RECORD_CONTENT = 16, /* and beyond: of the object before, as its kind says */
+};
+
+struct restoring {
+  struct snapshot_in in;
+  struct engine *engine;
+  struct session *session; /* whose replies are read; NULL: none */
+  struct object *object;   /* whose content is read; NULL: none */
+  uint64_t next_id;        /* of objects: all are below */
+  uint64_t last_ticket;
+  struct map64 tickets; /* -> struct waiter */
+  bool is_ended;
+};
+
+/* Answers false. */
+static inline bool snapshot_lacks_memory(struct restoring *restoring) {
+  return snapshot_fail(&restoring->in, "there is not enough memory");
+}
+
+/* snapshot_sessions.c */
+void snapshot_sessions(const struct engine *engine, struct snapshot_out *out);
+void snapshot_connections(const struct engine *engine, struct snapshot_out *out);
+bool restore_session(struct restoring *restoring, struct bytes body);
+bool restore_kept_reply(struct restoring *restoring, struct bytes body);
+bool restore_forked(struct restoring *restoring, struct bytes body);
+bool restore_lost(struct restoring *restoring, struct bytes body);
+bool restore_connection(struct restoring *restoring, struct bytes body);
+/* All records have been read. */
+bool restore_end_sessions(struct restoring *restoring);
+
+/* snapshot_replies.c */
+void snapshot_put_reply(struct snapshot_out *out, const struct reply *reply);
+/* One count, the caller's. NULL: in.why */
+struct reply *restore_reply(struct restoring *restoring, struct bytes body);
+void snapshot_put_reason(struct snapshot_out *out, uint32_t number, hf_reason reason);
+bool restore_reason(struct snapshot_in *in, const struct wire_field *field, hf_reason *reason);
+void snapshot_put_failures(struct snapshot_out *out, uint32_t number,
+                           const struct reply_failure *failures, size_t count);
+bool restore_failure(struct snapshot_in *in, const struct wire_field *field,
+                     struct reply_failure *failure);
+/* Whether what it gave can be taken back from the objects there are. */
+bool restore_check_reply(struct restoring *restoring, const struct reply *reply);
+
+/* snapshot_objects.c */
+void snapshot_objects(const struct engine *engine, struct snapshot_out *out);
+bool restore_object(struct restoring *restoring, struct bytes body);
+bool restore_content(struct restoring *restoring, const struct snapshot_record *record);
+/* The object whose content was read is complete. */
+bool restore_end_object(struct restoring *restoring);
+/* Of kinds: values that stand in a row, in records of that number. */
+void snapshot_put_list(struct snapshot_out *out, uint32_t record, const struct list *list);
+bool restore_list(struct restoring *restoring, struct object *object, struct list *list,
+                  struct bytes body);
+void snapshot_put_lock(struct snapshot_out *out, uint32_t number, const struct lock *lock);
+bool restore_lock(struct restoring *restoring, const struct wire_field *field, struct lock *lock);
+/* References in the value, which the object stores from now on, are the object's. */
+void restore_count(struct object *object, struct value value);
+
+/* snapshot_requirements.c */
+struct requirements;
+void snapshot_put_requirements(struct snapshot_out *out, uint32_t number,
+                               const struct requirements *requirements);
+/* *requirements is NULL before, and the caller's then, also on failure. */
+bool restore_requirements(struct restoring *restoring, const struct wire_field *field,
+                          struct requirements **requirements);
+
+/* snapshot_waiting.c: whether a waiter that was read may wait as it says, and run again: its message,
+ * NULL where its requirements suffice, its operation and its target are what they would be had it come
+ * as a request. */
+bool restore_check_waiter(struct restoring *restoring, const struct waiter *waiter,
+                          const Holdfast__Request *message);
+
+/* snapshot_waiters.c */
+void snapshot_waiters(const struct engine *engine, struct snapshot_out *out);
+bool restore_waiter(struct restoring *restoring, struct bytes body);
+bool restore_suspended(struct restoring *restoring, struct bytes body);
+
+#endif

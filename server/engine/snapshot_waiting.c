@@ -1,0 +1,100 @@
+/* What a waiter of a snapshot has to be, so that its handler, which has looked at the request before it
+ * waited, may run. */
+#include "server/engine/admission.h"
+#include "server/engine/nested.h"
+#include "server/engine/require.h"
+#include "server/engine/snapshot_parts.h"
+
+/* Other operations end what they would wait for, or wait for nothing. */
+static bool may_wait(const struct operation *operation) {
+  bool looks_inside = operation->kinds && operation->kinds != OPERATION_ANY_KIND;
+  return looks_inside || operation->flags & OPERATION_WAITS ||
+         operation->arm == HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN ||
+         operation->arm == HOLDFAST__REQUEST__OPERATION_OBJECT_INFO;
+}
+
+/* Of a waiter, or of a wait entry. */
+static bool has_target(const struct waiter *waiter) {
+  const struct operation *operation = waiter->operation;
+  bool opens = operation->arm == HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN;
+  if (operation->kinds == 0) {
+    return !waiter->object || opens;
+  }
+  return waiter->object && operation->kinds & (1u << waiter->object->kind);
+}
+
+/* A known key is looked for in the waiter's own dict. */
+static bool knows_dict(const struct waiter *waiter) {
+  const struct requirements *requirements = waiter->requirements;
+  bool waits_for_change = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_DICT_WAIT;
+  for (size_t i = 0; requirements && i < requirements->count; i++) {
+    const struct requirement *item = &requirements->items[i];
+    bool is_change = item->check == REQUIRE_CHANGED;
+    bool is_own = waits_for_change && item->object == waiter->object->id &&
+                  value_is_absent(item->name) && requirements->count == 1;
+    if (is_change != waits_for_change || (is_change && !is_own)) {
+      return false;
+    }
+  }
+  return !requirements || requirements->suffice == waits_for_change;
+}
+
+static bool is_admitted(const struct waiter *waiter) {
+  return may_wait(waiter->operation) && has_target(waiter) && knows_dict(waiter) &&
+         admission_check_caller(waiter->operation, waiter->session, waiter->one_way) ==
+             HF_REASON_NONE;
+}
+
+static bool check_entry(const struct restoring *restoring, const struct waiter *entry,
+                        const Holdfast__WaitFirst *message) {
+  const struct engine *engine = restoring->engine;
+  return entry->part >= 1 && entry->part <= message->n_operations && entry->queue &&
+         entry->operation == engine->config.find_operation(message->operations[entry->part - 1]) &&
+         is_admitted(entry);
+}
+
+static bool check_entries(struct restoring *restoring, const struct waiter *waiter,
+                          struct call *call) {
+  const struct waiter *entry, *before = NULL;
+  bool is_good = wait_first_check_parts(call) == HF_REASON_NONE && !waiter->queue &&
+                 !TAILQ_EMPTY(&waiter->ears);
+  TAILQ_FOREACH(entry, &waiter->ears, owner_link) {
+    is_good = is_good && (!before || before->part < entry->part) &&
+              check_entry(restoring, entry, call->message->wait_first);
+    before = entry;
+  }
+  return is_good;
+}
+
+static bool check_parts(struct restoring *restoring, const struct waiter *waiter,
+                        const Holdfast__Request *message) {
+  struct reply outcome = {.refs = 1};
+  struct call call = {.engine = restoring->engine,
+                      .operation = waiter->operation,
+                      .message = message,
+                      .session = waiter->session,
+                      .one_way = waiter->one_way,
+                      .reply = &outcome};
+  const struct requirements *requirements = waiter->requirements;
+  switch (waiter->operation->arm) {
+    case HOLDFAST__REQUEST__OPERATION_WAIT_FIRST:
+      return check_entries(restoring, waiter, &call);
+    case HOLDFAST__REQUEST__OPERATION_TRANSACTION:
+      return transaction_check_parts(&call) == HF_REASON_NONE &&
+             (!requirements || requirements->count == message->transaction->n_conditions);
+    default:
+      return true;
+  }
+}
+
+bool restore_check_waiter(struct restoring *restoring, const struct waiter *waiter,
+                          const Holdfast__Request *message) {
+  bool has_entries = !TAILQ_EMPTY(&waiter->ears);
+  bool is_first = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_WAIT_FIRST;
+  bool has_message = message && (uint32_t)message->operation_case == waiter->operation->arm;
+  bool suffices = !message && waiter->requirements && waiter->requirements->suffice;
+  bool is_good = (has_message || suffices) && is_first == has_entries &&
+                 (waiter->queue || is_first) && is_admitted(waiter) &&
+                 (!message || check_parts(restoring, waiter, message));
+  return is_good || snapshot_fail(&restoring->in, "a waiting request can't wait");
+}

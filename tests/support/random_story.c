@@ -1,0 +1,795 @@
+#include "tests/support/random_story.h"
+
+#include "proto/base/clock.h"
+#include "tests/support/messages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SEQUENCES_KEPT 12 /* replies that a party has not acknowledged, about */
+#define LARGE_BYTES 6000  /* of a request that is decoded before it waits */
+
+static const char *const words[] = {"a", "b", "key", "attribute",
+                                    "a text of more than a few bytes"};
+
+static uint64_t below(struct random_story *story, uint64_t limit) {
+  return random_below(&story->maker.random, limit);
+}
+
+/* ---- one request */
+
+static void put_body(struct random_story *story, Holdfast__Request *request) {
+  size_t len = holdfast__request__get_packed_size(request);
+  if (len + 1 > story->body_capacity) {
+    story->body_capacity = 2 * len + 64;
+    story->body = realloc(story->body, story->body_capacity);
+    if (!story->body) {
+      abort();
+    }
+  }
+  story->body_len = holdfast__request__pack(request, story->body);
+}
+
+/* Now and then a request that was sent before comes again, with its number. */
+static uint64_t number(struct random_story *story, struct random_party *party) {
+  if (story->one_way) {
+    return below(story, 20) ? ++party->one_way_sequence : 0;
+  }
+  if (!party->has_session || below(story, 12) == 0) {
+    return 0;
+  }
+  bool repeats = party->sequence > 1 && below(story, 12) == 0;
+  return repeats ? party->sequence - below(story, party->sequence < 20 ? party->sequence : 20)
+                 : ++party->sequence;
+}
+
+static void acknowledge(struct random_story *story, struct random_party *party,
+                        Holdfast__Request *request, uint64_t also[2]) {
+  if (party->sequence > SEQUENCES_KEPT && below(story, 3) == 0) {
+    party->acked = party->sequence - SEQUENCES_KEPT;
+  }
+  request->acked = party->acked;
+  if (party->has_session && below(story, 10) == 0) {
+    also[0] = party->acked + 1 + below(story, SEQUENCES_KEPT);
+    also[1] = also[0] + 2;
+    request->acked_also = also;
+    request->n_acked_also = 2;
+  }
+}
+
+static void send(struct random_story *story, Holdfast__Request *request) {
+  struct random_party *party = &story->parties[below(story, RANDOM_PARTIES)];
+  uint64_t also[2];
+  if (!party->connection) {
+    party = &story->parties[0];
+  }
+  story->event = RANDOM_REQUEST;
+  story->connection = party->connection;
+  story->one_way = party == &story->parties[RANDOM_PARTIES - 1];
+  request->sequence = number(story, party);
+  request->caller = below(story, 2);
+  if (story->one_way && story->parties[0].has_session) {
+    request->session = (ProtobufCBinaryData){HF_SESSION_BYTES, story->parties[0].session};
+  } else {
+    acknowledge(story, party, request, also);
+  }
+  uint64_t waits = below(story, 10);
+  if (waits < 5) {
+    request->wait_case = HOLDFAST__REQUEST__WAIT__NOT_SET;
+  } else if (waits < 8) {
+    request->wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
+    request->timeout_ms = (int64_t)below(story, 2000);
+  }
+  put_body(story, request);
+}
+
+/* ---- requests that make sense */
+
+static const char *any(struct random_story *story, const char *const *names, size_t count) {
+  return names[below(story, count)];
+}
+#define ANY(...)                                 \
+  any(story, (const char *const[]){__VA_ARGS__}, \
+      sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define WORD story->word /* macros of messages.h evaluate twice */
+#define SMALL (int64_t) below(story, 4)
+#define SEND(...) send(story, __VA_ARGS__)
+
+static void send_about_locks(struct random_story *story) {
+  const char *lock = ANY("lock", "rlock", "value", "array", "condition", "given");
+  if (below(story, 3)) {
+    SEND(IN(lock, LOCK_ACQUIRE, LockAcquire, lock_acquire,
+            .lease_ms = below(story, 3) ? 0 : 1 + below(story, 3000),
+            .robust = below(story, 2) == 0));
+  } else {
+    SEND(IN(lock, LOCK_RELEASE, LockRelease, lock_release));
+  }
+}
+
+static uint64_t reservation(struct random_story *story) {
+  size_t count = story->reservations_count < RANDOM_RESERVATIONS ? story->reservations_count
+                                                                 : RANDOM_RESERVATIONS;
+  return count ? story->reservations[below(story, count)] : 0;
+}
+
+static void send_about_items(struct random_story *story) {
+  uint64_t reserved = reservation(story);
+  const char *queue = ANY("queue", "short");
+  switch (below(story, 10)) {
+    case 0:
+    case 1:
+      SEND(IN(queue, QUEUE_RESERVE, QueueReserve, queue_reserve,
+              .lease_ms = below(story, 2) ? 0 : 1 + below(story, 3000)));
+      break;
+    case 2:
+      SEND(IN(queue, QUEUE_ACK, QueueAck, queue_ack, .reservation = reserved));
+      break;
+    case 3:
+      SEND(IN(queue, QUEUE_EXTEND, QueueExtend, queue_extend, .reservation = reserved,
+              .lease_ms = below(story, 3000)));
+      break;
+    case 4:
+      SEND(IN(queue, QUEUE_RETURN, QueueReturn, queue_return, .reservation = reserved,
+              .delay_ms = below(story, 2) ? 0 : below(story, 3000)));
+      break;
+    case 5:
+      SEND(IN(queue, QUEUE_BURY, QueueBury, queue_bury, .reservation = reserved));
+      break;
+    case 6:
+      SEND(IN(queue, QUEUE_KICK, QueueKick, queue_kick, .count = 1));
+      break;
+    case 7:
+      SEND(IN(queue, QUEUE_JOIN, QueueJoin, queue_join));
+      break;
+    case 8:
+      SEND(IN(queue, QUEUE_GET, QueueGet, queue_get));
+      break;
+    default:
+      SEND(IN(queue, QUEUE_GET_MANY, QueueGetMany, queue_get_many, .count = 3));
+      break;
+  }
+}
+
+static void send_a_put(struct random_story *story) {
+  const char *queue = ANY("queue", "short");
+  switch (below(story, 3)) {
+    case 0:
+      SEND(IN(queue, QUEUE_PUT, QueuePut, queue_put, .value = TEXT(WORD)));
+      break;
+    case 1:
+      SEND(IN(queue, QUEUE_PUT, QueuePut, queue_put, .value = INT(SMALL), .priority = SMALL - 1,
+              .delay_ms = below(story, 2) ? 0 : below(story, 5000)));
+      break;
+    default:
+      SEND(IN(queue, QUEUE_PUT_MANY, QueuePutMany, queue_put_many, .n_items = 3,
+              .items = LIST_OF(Value, INT(1), TEXT(WORD), INT(SMALL))));
+      break;
+  }
+}
+
+static void send_about_permits(struct random_story *story) {
+  const char *semaphore = ANY("sema", "bound");
+  if (below(story, 2)) {
+    SEND(IN(semaphore, SEMAPHORE_ACQUIRE, SemaphoreAcquire, semaphore_acquire));
+  } else {
+    SEND(IN(semaphore, SEMAPHORE_RELEASE, SemaphoreRelease, semaphore_release));
+  }
+}
+
+static void send_about_events(struct random_story *story) {
+  switch (below(story, 7)) {
+    case 0:
+      SEND(IN("event", EVENT_SET, EventSet, event_set));
+      break;
+    case 1:
+    case 2:
+    case 3:
+      SEND(IN("event", EVENT_CLEAR, EventClear, event_clear));
+      break;
+    default:
+      SEND(IN("event", EVENT_WAIT, EventWait, event_wait));
+      break;
+  }
+}
+
+static void send_about_conditions(struct random_story *story) {
+  const char *condition = ANY("condition", "given");
+  switch (below(story, 4)) {
+    case 0:
+      SEND(IN(condition, LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 0));
+      break;
+    case 1:
+      SEND(IN(condition, CONDITION_NOTIFY, ConditionNotify, condition_notify,
+              .all = below(story, 2) == 0));
+      break;
+    default:
+      SEND(IN(condition, CONDITION_WAIT, ConditionWait, condition_wait));
+      break;
+  }
+}
+
+static void send_about_barriers(struct random_story *story) {
+  switch (below(story, 8)) {
+    case 0:
+      SEND(IN("barrier", BARRIER_DONE, BarrierDone, barrier_done));
+      break;
+    case 1:
+    case 2:
+      SEND(IN("barrier", BARRIER_RESET, BarrierReset, barrier_reset));
+      break;
+    default:
+      SEND(IN("barrier", BARRIER_WAIT, BarrierWait, barrier_wait,
+              .has_action = below(story, 2) == 0));
+      break;
+  }
+}
+
+static void send_about_pipes(struct random_story *story) {
+  uint32_t end = (uint32_t)below(story, 2);
+  switch (below(story, 6)) {
+    case 0:
+    case 1:
+      SEND(IN("pipe", PIPE_ATTACH, PipeAttach, pipe_attach, .end = end));
+      break;
+    case 2:
+      SEND(IN("pipe", PIPE_SEND, PipeSend, pipe_send, .end = end, .value = TEXT(WORD)));
+      break;
+    case 3:
+      SEND(IN("pipe", PIPE_POLL, PipePoll, pipe_poll, .end = end));
+      break;
+    default:
+      SEND(IN("pipe", PIPE_RECV, PipeRecv, pipe_recv, .end = end));
+      break;
+  }
+}
+
+static void send_about_dicts(struct random_story *story) {
+  char key[24];
+  snprintf(key, sizeof key, "key %u", (unsigned)below(story, 700));
+  switch (below(story, 8)) {
+    case 0:
+    case 1:
+    case 2:
+      SEND(IN("dict", DICT_SET, DictSet, dict_set, .key = TEXT(key), .value = INT(SMALL)));
+      break;
+    case 3:
+      SEND(IN("dict", DICT_DELETE, DictDelete, dict_delete, .key = TEXT(key)));
+      break;
+    case 4:
+      SEND(IN("dict", DICT_SCAN, DictScan, dict_scan, .cursor = below(story, 800), .limit = 5));
+      break;
+    case 5:
+      SEND(IN("dict", DICT_SET, DictSet, dict_set, .key = TEXT(WORD), .value = INT(SMALL)));
+      break;
+    case 6:
+      SEND(IN("namespace", NAMESPACE_SET, NamespaceSet, namespace_set, .attribute = DATA(WORD),
+              .value = TEXT(WORD)));
+      break;
+    default:
+      SEND(IN("dict", DICT_WAIT, DictWait, dict_wait, .key = TEXT(WORD), .known = INT(SMALL)));
+      break;
+  }
+}
+
+/* Three hundred entries at once, so that there are pages, and most of these go again. */
+static void send_many_entries(struct random_story *story) {
+  static char keys[300][24];
+  static Holdfast__Value values[300];
+  static Holdfast__Entry entries[300], *items[300];
+  size_t count = 1 + below(story, 300);
+  uint64_t first = below(story, 700);
+  for (size_t i = 0; i < count; i++) {
+    snprintf(keys[i], sizeof keys[i], "key %u", (unsigned)(first + i));
+    holdfast__value__init(&values[i]);
+    holdfast__entry__init(&entries[i]);
+    values[i].kind_case = HOLDFAST__VALUE__KIND_TEXT;
+    values[i].text = (ProtobufCBinaryData)DATA(keys[i]);
+    entries[i].key = entries[i].value = &values[i];
+    items[i] = &entries[i];
+  }
+  SEND(IN("dict", DICT_UPDATE, DictUpdate, dict_update, .n_items = count, .items = items));
+}
+
+/* All but a few of a page's entries at once, so that it is packed. */
+static void send_many_pops(struct random_story *story) {
+  enum { POPS = 500 };
+  static char keys[POPS][24];
+  static Holdfast__Value values[POPS];
+  static Holdfast__DictPop pops[POPS];
+  static Holdfast__Request requests[POPS], *operations[POPS];
+  uint64_t first = below(story, 400);
+  for (size_t i = 0; i < POPS; i++) {
+    snprintf(keys[i], sizeof keys[i], "key %u", (unsigned)(first + i));
+    holdfast__value__init(&values[i]);
+    holdfast__dict_pop__init(&pops[i]);
+    holdfast__request__init(&requests[i]);
+    values[i].kind_case = HOLDFAST__VALUE__KIND_TEXT;
+    values[i].text = (ProtobufCBinaryData)DATA(keys[i]);
+    pops[i].key = pops[i].fallback = &values[i];
+    requests[i].target_case = HOLDFAST__REQUEST__TARGET_NAME;
+    requests[i].name = (ProtobufCBinaryData)DATA("dict");
+    requests[i].operation_case = HOLDFAST__REQUEST__OPERATION_DICT_POP;
+    requests[i].dict_pop = &pops[i];
+    operations[i] = &requests[i];
+  }
+  SEND(REQUEST(TRANSACTION, Transaction, transaction, .n_operations = POPS,
+               .operations = operations));
+}
+
+static void send_a_reference(struct random_story *story) {
+  uint64_t count = story->maker.objects_count;
+  uint64_t object = count ? story->maker.objects[below(story, count) % 16] : 1;
+  SEND(IN("list", LIST_APPEND, ListAppend, list_append, .value = REFERENCE(object)));
+}
+
+/* Two conditions, of which one is rarely met, and two operations. */
+static void send_a_transaction(struct random_story *story) {
+  Holdfast__Condition *is_set = MESSAGE(
+      Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_NAME, .name = DATA("event"),
+      .check_case = HOLDFAST__CONDITION__CHECK_IS_SET, .is_set = HOLDFAST__NONE_VALUE__NONE);
+  Holdfast__Condition *equals =
+      MESSAGE(Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_NAME,
+              .name = DATA("dict"), .check_case = HOLDFAST__CONDITION__CHECK_KEY_EQUALS,
+              .key_equals = MESSAGE(KeyEquals, key_equals, .key = TEXT(WORD), .value = INT(SMALL)));
+  Holdfast__Condition *length = MESSAGE(
+      Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_NAME, .name = DATA("list"),
+      .check_case = HOLDFAST__CONDITION__CHECK_LENGTH_AT_LEAST, .length_at_least = below(story, 9));
+  Holdfast__Condition *conditions[] = {below(story, 2) ? is_set : length, equals};
+  Holdfast__Request *operations[] = {
+      IN("list", LIST_APPEND, ListAppend, list_append, .value = TEXT(WORD)),
+      IN("value", VALUE_ADD, ValueAdd, value_add, .amount = INT(SMALL))};
+  SEND(REQUEST(TRANSACTION, Transaction, transaction, .n_conditions = 1 + below(story, 2),
+               .conditions = conditions, .n_operations = 2, .operations = operations));
+}
+
+static void send_a_wait_any(struct random_story *story) {
+  Holdfast__Request *operations[] = {
+      IN("queue", QUEUE_GET, QueueGet, queue_get),
+      IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 0),
+      IN("queue", QUEUE_RESERVE, QueueReserve, queue_reserve, .lease_ms = 0),
+      IN("event", EVENT_WAIT, EventWait, event_wait),
+      IN("short", QUEUE_PUT, QueuePut, queue_put, .value = INT(SMALL)),
+      IN("pipe", PIPE_RECV, PipeRecv, pipe_recv, .end = 0),
+      IN("queue", QUEUE_GET, QueueGet, queue_get)};
+  size_t first = below(story, 6);
+  SEND(REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = 1 + below(story, 7 - first),
+               .operations = operations + first));
+}
+
+static void send_about_cells(struct random_story *story) {
+  const char *value = ANY("value", "raw-value"), *array = ANY("array", "raw-array");
+  switch (below(story, 4)) {
+    case 0:
+      SEND(IN(value, VALUE_SET, ValueSet, value_set, .value = INT(SMALL)));
+      break;
+    case 1:
+      SEND(IN(array, ARRAY_SET, ArraySet, array_set, .index = SMALL, .value = INT(SMALL)));
+      break;
+    default:
+      SEND(IN(value, VALUE_WAIT, ValueWait, value_wait, .known = INT(SMALL)));
+      break;
+  }
+}
+
+/* Large ones wait for what is rarely there: decoded. */
+static void send_a_large_one(struct random_story *story) {
+  static char text[LARGE_BYTES + 1];
+  memset(text, 'x', LARGE_BYTES);
+  Holdfast__Value *opaque =
+      MESSAGE(Value, value, .kind_case = HOLDFAST__VALUE__KIND_OPAQUE,
+              .opaque = MESSAGE(Opaque, opaque, .codec = DATA("codec"), .data = DATA(text)));
+  Holdfast__Value *tuple =
+      MESSAGE(Value, value, .kind_case = HOLDFAST__VALUE__KIND_TUPLE,
+              .tuple = MESSAGE(Tuple, tuple, .n_items = 3,
+                               .items = LIST_OF(Value, TEXT(text), INT(SMALL), opaque)));
+  switch (below(story, 3)) {
+    case 0:
+      SEND(IN("short", QUEUE_PUT, QueuePut, queue_put, .value = tuple));
+      break;
+    case 1:
+      SEND(IN("dict", DICT_SET, DictSet, dict_set, .key = TEXT(WORD), .value = tuple));
+      break;
+    default:
+      SEND(IN("dict", DICT_WAIT, DictWait, dict_wait, .key = TEXT(WORD), .known = tuple));
+      break;
+  }
+}
+
+static void send_about_sessions(struct random_story *story) {
+  struct random_party *party = &story->parties[below(story, RANDOM_PARTIES)];
+  uint8_t child[HF_SESSION_BYTES];
+  switch (below(story, 8)) {
+    case 0:
+    case 1:
+    case 2:
+      SEND(REQUEST(FLUSH, Flush, flush, .through = party->one_way_sequence + below(story, 3)));
+      break;
+    case 3:
+    case 4:
+      memset(child, 0x80 + (int)below(story, 100), sizeof child);
+      SEND(REQUEST(FORK_SESSION, ForkSession, fork_session, .child = {sizeof child, child}));
+      break;
+    case 5:
+      SEND(REQUEST(LOCK_LIST, LockList, lock_list, .after = 0));
+      break;
+    case 6:
+      SEND(REQUEST(SERVER_INFO, ServerInfo, server_info));
+      break;
+    default:
+      SEND(REQUEST(CANCEL, Cancel, cancel,
+                   .sequence = party->sequence > 3 ? party->sequence - below(story, 3) : 1,
+                   .take_back = below(story, 2) == 0));
+      break;
+  }
+}
+
+/* ---- objects */
+
+/* By their names: one of each kind, and two more. */
+static void send_an_open(struct random_story *story) {
+  uint64_t kind = HOLDFAST__KIND__DICT + below(story, HOLDFAST__KIND__BARRIER + 2);
+  uint64_t objects = story->maker.objects_count;
+  if (kind <= HOLDFAST__KIND__BARRIER) {
+    Holdfast__Request *request = request_maker_open(&story->maker, (Holdfast__Kind)kind);
+    request->object_open->start = 2;
+    SEND(request);
+  } else if (kind == HOLDFAST__KIND__BARRIER + 1) {
+    SEND(REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__QUEUE,
+                 .name = DATA("short"), .maxsize = 2));
+  } else {
+    SEND(REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__CONDITION,
+                 .name = DATA("given"),
+                 .lock = objects ? story->maker.objects[below(story, objects) % 8] : 0));
+  }
+}
+
+static void send_anything(struct random_story *story) {
+  size_t count = request_maker_operations_count();
+  Holdfast__Request *request = request_maker_make(&story->maker, below(story, count));
+  bool ends = request->operation_case == HOLDFAST__REQUEST__OPERATION_OBJECT_DELETE ||
+              request->operation_case == HOLDFAST__REQUEST__OPERATION_CLOSE_SESSION ||
+              request->operation_case == HOLDFAST__REQUEST__OPERATION_OPEN_SESSION ||
+              request->operation_case == HOLDFAST__REQUEST__OPERATION_QUEUE_SHUTDOWN ||
+              request->operation_case == HOLDFAST__REQUEST__OPERATION_PIPE_CLOSE ||
+              request->operation_case == HOLDFAST__REQUEST__OPERATION_BARRIER_ABORT;
+  if (ends && below(story, 8)) { /* or there would soon be nothing to wait for */
+    send_an_open(story);
+  } else {
+    SEND(request);
+  }
+}
+
+static void send_something(struct random_story *story) {
+  static void (*const scenes[])(struct random_story * story) = {
+      send_about_locks,
+      send_about_items,
+      send_a_put,
+      send_about_permits,
+      send_about_events,
+      send_about_barriers,
+      send_about_pipes,
+      send_about_dicts,
+      send_a_transaction,
+      send_a_wait_any,
+      send_about_cells,
+      send_a_large_one,
+      send_about_conditions,
+      send_about_sessions,
+      send_about_items,
+      send_a_put,
+      send_an_open,
+      send_anything,
+      send_many_entries,
+      send_anything,
+      send_a_reference,
+      send_a_wait_any,
+      send_about_conditions,
+      send_many_pops,
+  };
+  story->word = words[below(story, sizeof words / sizeof *words)];
+  scenes[below(story, sizeof scenes / sizeof *scenes)](story);
+}
+
+/* ---- connections */
+
+static void connect(struct random_story *story, struct random_party *party) {
+  party->connection = ++story->next_connection;
+  party->is_bound = false;
+  story->event = RANDOM_CONNECT;
+  story->connection = party->connection;
+  story->one_way = party == &story->parties[RANDOM_PARTIES - 1];
+}
+
+static void disconnect(struct random_story *story, struct random_party *party) {
+  story->event = RANDOM_DISCONNECT;
+  story->connection = party->connection;
+  party->connection = 0;
+}
+
+static void send_bind(struct random_story *story, struct random_party *party,
+                      Holdfast__Request *request) {
+  memcpy(story->entropy, party->session, sizeof story->entropy);
+  party->is_bound = true;
+  story->event = RANDOM_REQUEST;
+  story->connection = party->connection;
+  put_body(story, request);
+}
+
+static void open_session(struct random_story *story, struct random_party *party) {
+  story->word = words[below(story, sizeof words / sizeof *words)];
+  memset(party->session, 0, sizeof party->session);
+  memcpy(party->session, &(uint64_t){++story->next_session}, sizeof(uint64_t));
+  party->has_session = true;
+  party->sequence = party->acked = party->attempt = party->one_way_sequence = 0;
+  send_bind(story, party,
+            REQUEST(OPEN_SESSION, OpenSession, open_session, .grace_ms = 1000, .client = DATA(WORD),
+                    .machine = DATA("machine"), .process = 1 + below(story, 9)));
+}
+
+/* Opens a session, or comes back to the one it had. */
+static void bind(struct random_story *story, struct random_party *party) {
+  if (!party->has_session || below(story, 5) == 0) {
+    open_session(story, party);
+    return;
+  }
+  Holdfast__Request *request =
+      REQUEST(RESUME_SESSION, ResumeSession, resume_session, .attempt = ++party->attempt);
+  request->session = (ProtobufCBinaryData){HF_SESSION_BYTES, party->session};
+  send_bind(story, party, request);
+}
+
+/* Whether the party does something about its connection. */
+static bool sees_to_connection(struct random_story *story, struct random_party *party) {
+  bool needs_session = party < &story->parties[RANDOM_PARTIES - 2];
+  if (!party->connection) {
+    if (below(story, 8) == 0 || story->events < 50) {
+      connect(story, party);
+      return true;
+    }
+    return false;
+  }
+  if (needs_session && !party->is_bound) {
+    bind(story, party);
+    return true;
+  }
+  if (below(story, 60) == 0) {
+    disconnect(story, party);
+    return true;
+  }
+  return false;
+}
+
+/* ---- scripts: what hardly ever comes about by chance */
+
+enum deed {
+  ACQUIRE,
+  ACQUIRE_ON_LEASE,
+  AWAIT_LOCK,
+  WAIT_ON_CONDITION,
+  NOTIFY,
+  RESET_BARRIER,
+  ARRIVE,
+  ARRIVE_AND_ACT,
+  PUT,
+  RESERVE,
+  RETURN,
+  BURY,
+  CLEAR_EVENT,
+  WAIT_FOR_ANY,
+  SET_ELEMENT,
+  SET_RAW_ELEMENT,
+  DELETE_PIPE,
+  OPEN_PIPE,
+  ATTACH_0,
+  ATTACH_1,
+  PIPE_SENDS,
+  LEAVE,
+  TIME_PASSES,
+  OVER
+};
+
+struct random_step {
+  unsigned actor;
+  enum deed deed;
+};
+
+static const struct random_step notified[] = {
+    {0, ACQUIRE}, {0, WAIT_ON_CONDITION}, {1, ACQUIRE}, {1, NOTIFY}, {0, OVER}};
+static const struct random_step acting[] = {
+    {0, RESET_BARRIER}, {0, ARRIVE}, {1, ARRIVE_AND_ACT}, {0, OVER}};
+static const struct random_step buried[] = {{0, PUT}, {0, RESERVE}, {0, BURY}, {0, OVER}};
+static const struct random_step tried[] = {{0, PUT}, {0, RESERVE}, {0, RETURN}, {0, OVER}};
+static const struct random_step expired[] = {{0, ACQUIRE_ON_LEASE}, {0, TIME_PASSES}, {0, OVER}};
+static const struct random_step left[] = {
+    {1, CLEAR_EVENT}, {0, WAIT_FOR_ANY}, {0, LEAVE}, {0, OVER}};
+static const struct random_step overdue[] = {
+    {1, ACQUIRE}, {0, AWAIT_LOCK}, {0, LEAVE}, {0, TIME_PASSES}, {0, OVER}};
+static const struct random_step elements[] = {{0, SET_ELEMENT}, {1, SET_RAW_ELEMENT}, {0, OVER}};
+static const struct random_step piped[] = {{0, DELETE_PIPE}, {0, OPEN_PIPE},  {0, ATTACH_0},
+                                           {1, ATTACH_1},    {1, PIPE_SENDS}, {0, OVER}};
+static const struct random_step *const scripts[] = {notified, acting,  buried,   tried, expired,
+                                                    left,     overdue, elements, piped};
+
+/* One call of the actor's first thread, which waits for ever, or not at all. */
+static void act(struct random_story *story, Holdfast__Request *request, bool waits) {
+  struct random_party *party = story->actors[story->script->actor];
+  request->sequence = ++party->sequence;
+  if (!waits) {
+    request->wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
+    request->timeout_ms = 0;
+  }
+  story->event = RANDOM_REQUEST;
+  story->connection = party->connection;
+  put_body(story, request);
+}
+
+static uint64_t last_reservation(const struct random_story *story) {
+  return story->reservations[(story->reservations_count - 1) % RANDOM_RESERVATIONS];
+}
+
+static void act_on_sync(struct random_story *story, enum deed deed) {
+  switch (deed) {
+    case ACQUIRE:
+      act(story, IN("condition", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 0), false);
+      break;
+    case ACQUIRE_ON_LEASE:
+      act(story, IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 1), false);
+      break;
+    case AWAIT_LOCK: {
+      Holdfast__Request *request =
+          IN("condition", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 0);
+      request->wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
+      request->timeout_ms = 3;
+      act(story, request, true);
+      break;
+    }
+    case WAIT_ON_CONDITION:
+      act(story, IN("condition", CONDITION_WAIT, ConditionWait, condition_wait), true);
+      break;
+    case NOTIFY:
+      act(story, IN("condition", CONDITION_NOTIFY, ConditionNotify, condition_notify), false);
+      break;
+    case RESET_BARRIER:
+      act(story, IN("barrier", BARRIER_RESET, BarrierReset, barrier_reset), false);
+      break;
+    default:
+      act(story,
+          IN("barrier", BARRIER_WAIT, BarrierWait, barrier_wait,
+             .has_action = deed == ARRIVE_AND_ACT),
+          true);
+      break;
+  }
+}
+
+static void act_on_queue(struct random_story *story, enum deed deed) {
+  uint64_t reserved = story->reservations_count ? last_reservation(story) : 0;
+  switch (deed) {
+    case PUT:
+      act(story, IN("queue", QUEUE_PUT, QueuePut, queue_put, .value = INT(7)), false);
+      break;
+    case RESERVE:
+      act(story, IN("queue", QUEUE_RESERVE, QueueReserve, queue_reserve, .lease_ms = 0), false);
+      break;
+    case RETURN:
+      act(story, IN("queue", QUEUE_RETURN, QueueReturn, queue_return, .reservation = reserved),
+          false);
+      break;
+    case CLEAR_EVENT:
+      act(story, IN("event", EVENT_CLEAR, EventClear, event_clear), false);
+      break;
+    case BURY:
+      act(story, IN("queue", QUEUE_BURY, QueueBury, queue_bury, .reservation = reserved), false);
+      break;
+    default:
+      act(story,
+          REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = 2,
+                  .operations = LIST_OF(Request, IN("event", EVENT_WAIT, EventWait, event_wait),
+                                        IN("event", EVENT_WAIT, EventWait, event_wait))),
+          true);
+      break;
+  }
+}
+
+static void act_on_others(struct random_story *story, enum deed deed) {
+  switch (deed) {
+    case SET_ELEMENT:
+      act(story, IN("array", ARRAY_SET, ArraySet, array_set, .index = 0, .value = INT(3)), false);
+      break;
+    case SET_RAW_ELEMENT:
+      act(story, IN("raw-array", ARRAY_SET, ArraySet, array_set, .index = 0, .value = INT(4)),
+          false);
+      break;
+    case DELETE_PIPE:
+      act(story, IN("pipe", OBJECT_DELETE, ObjectDelete, object_delete), false);
+      break;
+    case OPEN_PIPE:
+      act(story,
+          REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__PIPE,
+                  .name = DATA("pipe")),
+          false);
+      break;
+    case PIPE_SENDS:
+      act(story, IN("pipe", PIPE_SEND, PipeSend, pipe_send, .end = 1, .value = INT(1)), false);
+      break;
+    default:
+      act(story, IN("pipe", PIPE_ATTACH, PipeAttach, pipe_attach, .end = deed == ATTACH_1 ? 1 : 0),
+          false);
+      break;
+  }
+}
+
+/* false: the script is over, or an actor has gone. */
+static bool take_step(struct random_story *story) {
+  struct random_party *party = story->actors[story->script->actor];
+  enum deed deed = story->script->deed;
+  if (deed == OVER || (!party->connection && deed != TIME_PASSES)) {
+    story->script = NULL;
+    return false;
+  }
+  if (deed == TIME_PASSES) {
+    story->event = RANDOM_TIME;
+    story->now_ns += 10 * CLOCK_NS_PER_MS;
+  } else if (deed == LEAVE) {
+    disconnect(story, party);
+  } else if (deed <= ARRIVE_AND_ACT) {
+    act_on_sync(story, deed);
+  } else if (deed <= WAIT_FOR_ANY) {
+    act_on_queue(story, deed);
+  } else {
+    act_on_others(story, deed);
+  }
+  story->script++;
+  return true;
+}
+
+/* Two parties with sessions, one beside the other. */
+static void begin_script(struct random_story *story) {
+  uint64_t first = below(story, RANDOM_PARTIES - 3);
+  story->actors[0] = &story->parties[first];
+  story->actors[1] = &story->parties[first + 1];
+  bool are_there = story->actors[0]->connection && story->actors[0]->is_bound &&
+                   story->actors[1]->connection && story->actors[1]->is_bound;
+  if (are_there) {
+    story->script = scripts[below(story, sizeof scripts / sizeof *scripts)];
+    story->wants_script = false;
+  }
+}
+
+void random_story_next(struct random_story *story) {
+  struct random_party *party = &story->parties[below(story, RANDOM_PARTIES)];
+  story->events++;
+  story->one_way = false;
+  if (story->events <= RANDOM_PARTIES) {
+    party = &story->parties[story->events - 1];
+  }
+  if (!story->script && (story->wants_script || below(story, 12) == 0)) {
+    begin_script(story);
+  }
+  if (story->script && take_step(story)) {
+    return;
+  }
+  if (sees_to_connection(story, party)) {
+    return;
+  }
+  uint64_t choice = below(story, 100);
+  if (choice < 6) {
+    story->event = RANDOM_TIME;
+    story->now_ns += below(story, 300) * CLOCK_NS_PER_MS;
+  } else if (choice < 7) {
+    story->event = RANDOM_PROCESS;
+    story->serial = 1 + below(story, story->next_session + 1);
+  } else {
+    story->now_ns += below(story, CLOCK_NS_PER_MS);
+    send_something(story);
+  }
+}
+
+void random_story_init(struct random_story *story, uint64_t seed) {
+  *story = (struct random_story){.now_ns = 1};
+  request_maker_init(&story->maker, seed);
+}
+
+void random_story_deinit(struct random_story *story) {
+  request_maker_deinit(&story->maker);
+  free(story->body);
+}
