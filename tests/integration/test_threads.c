@@ -206,7 +206,91 @@ static void test_threads_first_use_a_handle_together(void **state) {
   hf_list_close(list);
 }
 
+/* ---------------------------------------------------------------- closing while others have a mode open */
+
+enum open_mode { PIPELINE, WAIT_ANY, TRANSACTION, ONE_WAY };
+
+struct beginner {
+  hf_conn *conn;
+  hf_dict *dict;
+  hf_queue *queue;
+  enum open_mode mode;
+  pthread_barrier_t is_begun, is_closed;
+  hf_status status;
+  char reason[64];
+};
+
+static hf_status begin_mode(struct beginner *beginner, hf_value *value) {
+  switch (beginner->mode) {
+    case PIPELINE:
+      expect_ok(hf_pipeline_begin(beginner->conn, 0));
+      return hf_queue_get(beginner->queue, HF_FOREVER, value);
+    case WAIT_ANY:
+      expect_ok(hf_wait_any_begin(beginner->conn));
+      return hf_queue_get(beginner->queue, HF_FOREVER, value);
+    case TRANSACTION:
+      expect_ok(hf_transaction_begin(beginner->conn));
+      return hf_dict_add(beginner->dict, hf_int(1), hf_int(1), NULL);
+    default:
+      expect_ok(hf_oneway_begin(beginner->conn));
+      return hf_dict_add(beginner->dict, hf_int(1), hf_int(1), NULL);
+  }
+}
+
+static hf_status end_mode(struct beginner *beginner) {
+  size_t idx;
+  switch (beginner->mode) {
+    case PIPELINE:
+      return hf_pipeline_end(beginner->conn, NULL);
+    case WAIT_ANY:
+      return hf_wait_any_end(beginner->conn, 1000, &idx);
+    case TRANSACTION:
+      return hf_transaction_commit(beginner->conn, 0, NULL);
+    default:
+      return hf_oneway_end(beginner->conn);
+  }
+}
+
+static void *begin_and_end_later(void *argument) {
+  struct beginner *beginner = argument;
+  hf_value value;
+  expect_ok(begin_mode(beginner, &value));
+  pthread_barrier_wait(&beginner->is_begun);
+  pthread_barrier_wait(&beginner->is_closed);
+  beginner->status = end_mode(beginner);
+  snprintf(beginner->reason, sizeof beginner->reason, "%s", hf_last_error()->reason);
+  /* Nothing of the ended mode is in the way of the next one. */
+  expect_ok(hf_pipeline_begin(world.conn, 0));
+  expect_ok(hf_pipeline_end(world.conn, NULL));
+  return NULL;
+}
+
+static void test_threads_close_leaves_the_modes_of_others(void **state) {
+  (void)state;
+  for (enum open_mode mode = PIPELINE; mode <= ONE_WAY; mode++) {
+    struct beginner beginner = {.conn = connect_again(0), .mode = mode};
+    pthread_t thread;
+    expect_ok(hf_dict_open(beginner.conn, NULL, &beginner.dict));
+    expect_ok(hf_queue_open(beginner.conn, "closed over", 0, &beginner.queue));
+    pthread_barrier_init(&beginner.is_begun, NULL, 2);
+    pthread_barrier_init(&beginner.is_closed, NULL, 2);
+    pthread_create(&thread, NULL, begin_and_end_later, &beginner);
+    pthread_barrier_wait(&beginner.is_begun);
+    hf_queue_close(beginner.queue);
+    hf_dict_close(beginner.dict);
+    hf_close(beginner.conn);
+    pthread_barrier_wait(&beginner.is_closed);
+    pthread_join(thread, NULL);
+    assert_int_equal(beginner.status, HF_FAILED_PRECONDITION);
+    assert_string_equal(beginner.reason, "SESSION_ENDED");
+    expect_ok(hf_delete(world.conn, "closed over"));
+    pthread_barrier_destroy(&beginner.is_begun);
+    pthread_barrier_destroy(&beginner.is_closed);
+  }
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_threads_close_leaves_the_modes_of_others),
     cmocka_unit_test(test_threads_each_get_their_own_answers),
     cmocka_unit_test(test_threads_parked_gets_let_others_call),
     cmocka_unit_test(test_threads_rlock_excludes_threads_of_one_session),

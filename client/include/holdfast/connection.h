@@ -30,9 +30,11 @@ HF_INLINE hf_status hf_connect(const char *url, const struct hf_options *options
   return hf_connect_sized(url, options, sizeof *options, conn);
 }
 
-/* Says goodbye and frees the connection. Handles must be closed before, and other threads must
- * have ended what they began on it: pipelines, batches, one-way. What was sent one-way and not
- * flushed may be lost. Locks still held stay held, as in Python. NULL is harmless. */
+/* Says goodbye and frees the connection. Handles must be closed before, and no other thread may be in
+ * a call on it. A pipeline, batch or one-way that another thread has open is still that thread's to
+ * end: what was not done by now answers FAILED_PRECONDITION SESSION_ENDED, as would further calls.
+ * What was sent one-way and not flushed may be lost. Locks still held stay held, as in Python. NULL
+ * is harmless. */
 HF_API void hf_close(hf_conn *conn);
 
 /* One round trip. out round_trip_ns may be NULL. */

@@ -137,12 +137,12 @@ static const struct mode_kind asynchronous = {
 };
 
 hf_status hf_async_begin(hf_async *async, void *data) {
+  if (async->is_detached) {
+    return mode_error("the connection was closed, or is that of the process before a fork");
+  }
   async->data = data;
   if (async->is_begun) {
     return HF_OK;
-  }
-  if (async->is_detached) {
-    return mode_error("the connection was closed, or is that of the process before a fork");
   }
   hf_status status = mode_check_none(async->conn);
   if (status == HF_OK) {
@@ -169,6 +169,7 @@ void hf_async_end(hf_async *async) {
   }
   mode_end(&async->mode);
   async->is_begun = false;
+  conn_release(async->conn); /* not the last: it counts as open, too */
   if (async->unwritten > 0 && !async->is_detached) {
     conn_lock(async->conn);
     write_out(async);
@@ -404,7 +405,6 @@ static void detach(hf_conn *conn, hf_status status) {
 void async_become_child(hf_conn *conn) {
   if (conn->async != NULL) {
     async_poll_deinit(&conn->async->poll); /* the parent's keep what they wait for */
-    conn->async->is_begun = false;
   }
   detach(conn, HF_CANCELLED);
 }

@@ -291,11 +291,18 @@ static struct batch *take(const hf_conn *conn, bool is_transaction) {
   return batch;
 }
 
+/* One that was taken. */
+static void end(struct batch *batch) {
+  hf_conn *conn = batch->mode.conn;
+  batch_free(batch);
+  conn_release(conn);
+}
+
 void batch_forget(const hf_conn *conn) {
   struct batch *batch = open_batch(conn);
   if (batch != NULL) {
     mode_end(&batch->mode);
-    batch_free(batch);
+    end(batch);
   }
 }
 
@@ -317,7 +324,7 @@ hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
   if (part > 0 && index != NULL) {
     *index = part - 1;
   }
-  batch_free(batch);
+  end(batch);
   return status;
 }
 
@@ -337,7 +344,7 @@ hf_status hf_transaction_commit(hf_conn *conn, int64_t timeout_ms, size_t *part)
   if (status != HF_OK && part != NULL) {
     *part = failed_part;
   }
-  batch_free(batch);
+  end(batch);
   return status;
 }
 

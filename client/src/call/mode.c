@@ -21,7 +21,9 @@ struct call_mode *mode_of(const hf_conn *conn) {
     return mode;
   }
   *place = mode->next;
+  hf_conn *counted = mode->conn;
   mode->kind->forget(mode);
+  conn_release(counted); /* not the last: the caller has it too */
   return NULL;
 }
 
@@ -36,7 +38,7 @@ struct call_mode *mode_for(const struct request *request) {
 }
 
 void mode_begin(struct call_mode *mode, const struct mode_kind *kind, hf_conn *conn) {
-  *mode = (struct call_mode){kind, conn, own_modes, fork_generation()};
+  *mode = (struct call_mode){kind, conn_retain(conn), own_modes, fork_generation()};
   own_modes = mode;
   atomic_store(&conn->has_modes, true);
 }

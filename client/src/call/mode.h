@@ -3,6 +3,8 @@
  *
  * layer   client, call
  * threads A mode is its thread's; a forked child's thread has it too, unless the kind forgets it.
+ * memory  An open mode counts the connection: when another thread closes it, what is left of the
+ *         connection answers that it was closed, until the mode is ended.
  */
 #ifndef HF_CLIENT_MODE_H
 #define HF_CLIENT_MODE_H
@@ -18,14 +20,15 @@ struct mode_kind {
   hf_status (*send)(struct call_mode *mode, struct request *request);
   /* A call could not be sent; the thread's last error says why. NULL: nothing is to be done. */
   void (*refused)(struct call_mode *mode, hf_status status);
-  /* In a forked child: frees the parent's. NULL: it goes on in the child. */
+  /* In a forked child: frees the parent's, which counts the connection no more. NULL: it goes on in the
+   * child. */
   void (*forget)(struct call_mode *mode);
 };
 
 /* The first member of what a kind keeps for an open mode. */
 struct call_mode {
   const struct mode_kind *kind;
-  const hf_conn *conn;
+  hf_conn *conn;          /* counted */
   struct call_mode *next; /* of the thread */
   uint32_t generation;    /* of the process that began it */
 };
@@ -39,7 +42,8 @@ struct call_mode *mode_for(const struct request *request);
 
 /* Opens it for the calling thread, which has none there. */
 void mode_begin(struct call_mode *mode, const struct mode_kind *kind, hf_conn *conn);
-/* Takes it out of the calling thread's, if it is one of them. */
+/* Takes it out of the calling thread's. The caller calls conn_release once it is done with the
+ * connection. */
 void mode_end(struct call_mode *mode);
 
 /* HF_OK: none is open | FAILED_PRECONDITION ALREADY_OPEN */

@@ -265,12 +265,23 @@ static bool takes(const struct request *request) {
   return true;
 }
 
+/* Another thread closed the connection. */
+static hf_status error_closed(hf_conn *conn) {
+  conn_lock(conn);
+  hf_status status = conn_error_ended(conn);
+  conn_unlock(conn);
+  return status;
+}
+
 /* Numbers, keeps and, in big pieces, sends it. */
 static hf_status send_one_way(struct call_mode *mode, struct request *request) {
   hf_conn *conn = request->conn;
   struct oneway *oneway = conn->oneway;
   uint8_t session[HF_SESSION_BYTES];
   (void)mode;
+  if (oneway == NULL) {
+    return error_closed(conn);
+  }
   if (request->needs_reply) {
     return error_reason(HF_REASON_NOT_ONE_WAY);
   }
@@ -374,8 +385,9 @@ hf_status hf_oneway_end(hf_conn *conn) {
   mode_end(mode);
   free(mode);
   int cancellation = cancellation_disable();
-  hf_status status = oneway_write_out(conn);
+  hf_status status = oneway_of(conn) != NULL ? oneway_write_out(conn) : error_closed(conn);
   cancellation_restore(cancellation);
+  conn_release(conn);
   return status;
 }
 
@@ -433,6 +445,7 @@ void oneway_free(hf_conn *conn) {
   if (mode != NULL) {
     mode_end(mode);
     free(mode);
+    conn_release(conn); /* not the last */
   }
   if (oneway != NULL) {
     link_close(&oneway->link);

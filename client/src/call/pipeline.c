@@ -209,6 +209,7 @@ hf_status hf_pipeline_collect(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- life */
 
+/* The caller calls conn_release. */
 static void unlink_open(struct pipeline *pipeline) {
   mode_end(&pipeline->mode);
   pipeline->is_open = false;
@@ -322,10 +323,11 @@ hf_status hf_pipeline_end_sized(hf_conn *conn, struct hf_pipeline_result *result
   unlink_open(pipeline);
   free(pipeline->calls);
   pipeline->calls = pipeline->free = NULL;
-  if (pipeline->kept_count == 0) {
+  if (pipeline->kept_count == 0 || conn->is_closed) {
     unlink_and_free(pipeline);
   }
   conn_unlock(conn);
+  conn_release(conn);
   return status;
 }
 
@@ -347,6 +349,7 @@ hf_status pipeline_run(hf_conn *conn, uint32_t in_flight, hf_status (*make)(void
   unlink_open(pipeline);
   unlink_and_free(pipeline);
   conn_unlock(conn);
+  conn_release(conn);
   return status == HF_OK ? made : status;
 }
 
@@ -380,12 +383,19 @@ void pipeline_become_child(hf_conn *conn) {
 }
 
 void pipeline_free_all(hf_conn *conn) {
-  while (conn->pipelines != NULL) {
-    struct pipeline *pipeline = conn->pipelines;
-    conn->pipelines = pipeline->next;
+  struct pipeline *own = open_pipeline(conn);
+  struct pipeline **place = &conn->pipelines;
+  if (own != NULL) {
+    unlink_open(own);
+    conn_release(conn); /* not the last */
+  }
+  while (*place != NULL) {
+    struct pipeline *pipeline = *place;
     if (pipeline->is_open) {
-      unlink_open(pipeline);
+      place = &pipeline->next;
+    } else {
+      *place = pipeline->next;
+      pipeline_free(pipeline);
     }
-    pipeline_free(pipeline);
   }
 }

@@ -16,6 +16,7 @@ hf_status pipeline_run(hf_conn *conn, uint32_t in_flight, hf_status (*make)(void
                        void *context);
 /* Connection's mutex held before the fork. */
 void pipeline_become_child(hf_conn *conn);
+/* Those that other threads have open are theirs to end. */
 void pipeline_free_all(hf_conn *conn);
 
 #endif

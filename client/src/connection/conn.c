@@ -35,6 +35,7 @@ void conn_release(hf_conn *conn) {
   if (atomic_fetch_sub(&conn->references, 1) > 1) {
     return;
   }
+  free(conn->ended);
   free(conn->releases.items);
   pthread_mutex_destroy(&conn->mutex);
   free(conn);

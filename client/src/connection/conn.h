@@ -100,6 +100,7 @@ struct hf_conn {
   uint32_t resend_count;  /* in a row */
   int dial_error;         /* errno of the last attempt, or of what ended the last link */
 
+  bool is_closed; /* by hf_close */
   bool has_session;
   uint32_t
       session_missing; /* 1 until there is a session or it was refused: what hf_connect awaits */

@@ -10,6 +10,7 @@
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/fork.h"
 #include "client/src/connection/leader.h"
+#include "client/src/connection/session.h"
 #include "proto/base/clock.h"
 #include "proto/door.h"
 #include "proto/text.h"
@@ -27,11 +28,9 @@ static void free_parts(hf_conn *conn) {
   window_deinit(&conn->window);
   arena_deinit(&conn->reply_arena);
   conn->above->free(conn);
-  free(conn->ended);
   free(conn->input);
   free(conn->url);
   free(conn->client);
-  conn->ended = NULL;
   conn->input = NULL;
   conn->url = conn->client = NULL;
   conn->state = CONN_ENDED;
@@ -131,5 +130,11 @@ hf_status conn_open(const char *url, const struct hf_options *options, bool want
 
 void conn_close(hf_conn *conn) {
   fork_unwatch(conn);
+  conn_lock(conn); /* call modes of other threads may be open */
+  session_end(conn, failure_new(HF_FAILED_PRECONDITION,
+                                bytes_of_text(hf_reason_name(HF_REASON_SESSION_ENDED)),
+                                bytes_of_text("the connection was closed")));
+  conn->is_closed = true;
+  conn_unlock(conn);
   free_parts(conn);
 }

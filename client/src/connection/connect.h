@@ -11,7 +11,7 @@
  * the thread's last then */
 hf_status conn_open(const char *url, const struct hf_options *options, bool wants_local,
                     const struct conn_above *above, hf_conn **conn);
-/* Frees it; no other thread uses it any more. */
+/* Ends and frees it; no other thread is in a call on it. The struct stays while it is counted. */
 void conn_close(hf_conn *conn);
 
 #endif
