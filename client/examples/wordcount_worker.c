@@ -46,8 +46,8 @@ static hf_status merge(struct worker *worker, int chunk_count) {
   for (size_t i = 0; i < worker->table.slot_count; i++) {
     const struct word *word = &worker->table.slots[i];
     if (word->text != NULL) /* errors are known, and looked at, at the end */
-      (void)!hf_dict_add(worker->counts, hf_text_n(word->text, word->size),
-                         hf_int((int64_t)word->count), NULL);
+      hf_kept(hf_dict_add(worker->counts, hf_text_n(word->text, word->size),
+                          hf_int((int64_t)word->count), NULL));
   }
   hf_status status = hf_pipeline_end(worker->conn, NULL);
   for (int i = 0; i < chunk_count && status == HF_OK; i++)

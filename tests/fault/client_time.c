@@ -167,7 +167,7 @@ static hf_status pipeline(hf_conn *conn) {
   struct hf_server_info infos[50];
   hf_status status = hf_pipeline_begin(conn, 8);
   for (int i = 0; i < 50; i++) {
-    (void)!hf_server_info(conn, &infos[i]);
+    hf_kept(hf_server_info(conn, &infos[i]));
   }
   hf_status end = hf_pipeline_end(conn, NULL);
   return status == HF_OK ? end : status;

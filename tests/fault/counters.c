@@ -67,7 +67,7 @@ static int add_in_pipelines(hf_conn *conn, hf_dict *dict, int idx) {
       return crowd_complain("begin", idx);
     }
     for (int end = n + 50; n < end && n < adds_count; n++) {
-      (void)!add(dict, idx, n, NULL);
+      hf_kept(add(dict, idx, n, NULL));
     }
     if (hf_pipeline_end(conn, NULL) != HF_OK) {
       return crowd_complain("end", idx);

@@ -96,7 +96,7 @@ static void take_batch(hf_conn *conn, hf_queue *queue, int64_t count,
   static hf_value values[BATCH_COUNT];
   crowd_expect_ok(hf_pipeline_begin(conn, 0), "begin");
   for (int64_t i = 0; i < count; i++) {
-    (void)!hf_queue_get(queue, 0, &values[i]);
+    hf_kept(hf_queue_get(queue, 0, &values[i]));
   }
   crowd_expect_ok(hf_pipeline_end(conn, NULL), "get");
   for (int64_t i = 0; i < count; i++) {

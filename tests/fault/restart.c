@@ -80,7 +80,7 @@ static int pipeline_for_ever(const char *url, int idx, void *arg) {
   do {
     status = hf_pipeline_begin(conn, 64);
     for (int i = 0; status == HF_OK && i < 1000; i++) {
-      (void)!hf_dict_add(dict, hf_int(idx), hf_int(1), NULL);
+      hf_kept(hf_dict_add(dict, hf_int(idx), hf_int(1), NULL));
     }
     status = status == HF_OK ? hf_pipeline_end(conn, NULL) : status;
   } while (status == HF_OK);

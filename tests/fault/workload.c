@@ -221,7 +221,7 @@ static void add_to_all_entries(struct client *client) {
     records[i] =
         history_invoke(&client->history, HISTORY_ADD, history_subject(HISTORY_ENTRY, key), 1, 0);
     sums[i] = hf_none();
-    (void)!hf_dict_add(client->dict, hf_int((int64_t)key), hf_int(1), &sums[i]);
+    hf_kept(hf_dict_add(client->dict, hf_int((int64_t)key), hf_int(1), &sums[i]));
   }
   status = status == HF_OK ? hf_pipeline_end(client->conn, NULL) : status;
   for (uint64_t i = 0; i < KEYS_COUNT; i++) {

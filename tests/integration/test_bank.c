@@ -19,16 +19,19 @@ static uint32_t draw(uint64_t *seed, uint32_t bound) {
 static hf_status transfer(struct bank *bank, bool is_spoilt) {
   uint32_t from = draw(&bank->seed, ACCOUNT_COUNT), to = draw(&bank->seed, ACCOUNT_COUNT);
   int64_t amount = draw(&bank->seed, 40);
-  hf_status made = hf_transaction_begin(world.conn);
-  made |= hf_cell_add(bank->accounts[from], hf_int(-amount), NULL);
-  made |= hf_cell_add(bank->accounts[to], hf_int(amount), NULL);
-  made |= hf_require_at_least(bank->accounts[from], hf_int(amount));
-  made |= hf_dict_add(bank->ledger, hf_int(from), hf_int(-amount), NULL);
-  made |= hf_dict_add(bank->ledger, hf_int(to), hf_int(amount), NULL);
-  if (is_spoilt) {
-    made |= hf_dict_delete(bank->ledger, hf_text("missing"));
+  hf_status status = hf_transaction_begin(world.conn);
+  if (status != HF_OK) {
+    return status;
   }
-  return made == HF_OK ? hf_transaction_commit(world.conn, 0, NULL) : HF_UNKNOWN;
+  hf_kept(hf_cell_add(bank->accounts[from], hf_int(-amount), NULL));
+  hf_kept(hf_cell_add(bank->accounts[to], hf_int(amount), NULL));
+  hf_kept(hf_require_at_least(bank->accounts[from], hf_int(amount)));
+  hf_kept(hf_dict_add(bank->ledger, hf_int(from), hf_int(-amount), NULL));
+  hf_kept(hf_dict_add(bank->ledger, hf_int(to), hf_int(amount), NULL));
+  if (is_spoilt) {
+    hf_kept(hf_dict_delete(bank->ledger, hf_text("missing")));
+  }
+  return hf_transaction_commit(world.conn, 0, NULL);
 }
 
 static int transfer_often(void *argument) {

@@ -136,8 +136,8 @@ static hf_status get_first_item(struct scene *scene) {
   if (status != HF_OK) {
     return status;
   }
-  (void)!hf_queue_get(scene->never, 0, &other);
-  (void)!hf_queue_get(scene->items, 0, &value);
+  hf_kept(hf_queue_get(scene->never, 0, &other));
+  hf_kept(hf_queue_get(scene->items, 0, &value));
   status = hf_wait_any_end(world.conn, 0, NULL);
   if (status == HF_OK) {
     put_back(scene, &value);

@@ -42,6 +42,12 @@ struct hf_error {
   const char *message; /* a sentence for people */
 };
 
+/* For a call between begin and end of a pipeline, wait-any or transaction: its status is kept there,
+ * and what ends it answers the first that was not HF_OK. So it need not be looked at. */
+static inline void hf_kept(hf_status status) {
+  (void)status;
+}
+
 /* The error of this thread's last failed call. Borrowed until its next failed call; never NULL. */
 HF_API const struct hf_error *hf_last_error(void);
 

@@ -14,9 +14,9 @@ HF_BEGIN_DECLARATIONS
  * timeouts are not waited for. When several can go on, the first made does. Opening and closing
  * handles goes on as usual; a forked child has gathered nothing.
  *
- *   hf_status made = hf_wait_any_begin(conn);
- *   if (made == HF_OK) made = hf_queue_get(urgent, HF_FOREVER, &task);
- *   if (made == HF_OK) made = hf_event_wait(stop, HF_FOREVER, &is_set);
+ *   if (hf_wait_any_begin(conn) != HF_OK) ...
+ *   hf_kept(hf_queue_get(urgent, HF_FOREVER, &task));
+ *   hf_kept(hf_event_wait(stop, HF_FOREVER, &is_set));
  *   hf_status status = hf_wait_any_end(conn, 1000, &index);
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, wait-any or transaction is open on this
@@ -37,10 +37,10 @@ HF_CHECKED hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *
  * compare_and_set of values; get, set, add of arrays; acquire and release of locks and semaphores;
  * set, clear, is_set of events.
  *
- *   hf_status made = hf_transaction_begin(conn);
- *   if (made == HF_OK) made = hf_require_held(lock, grant.token);
- *   if (made == HF_OK) made = hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL);
- *   if (made == HF_OK) made = hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL);
+ *   if (hf_transaction_begin(conn) != HF_OK) ...
+ *   hf_kept(hf_require_held(lock, grant.token));
+ *   hf_kept(hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL));
+ *   hf_kept(hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL));
  *   hf_status status = hf_transaction_commit(conn, 0, NULL);
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN. commit: ABORTED CONDITION_NOT_MET | DEADLINE_EXCEEDED

@@ -13,8 +13,8 @@ HF_BEGIN_DECLARATIONS
  * order they were made. At most `in_flight` are under way at a time (0: what the server allows);
  * one more call first collects the oldest.
  *
- *   hf_status made = hf_pipeline_begin(conn, 64);
- *   for (int i = 0; made == HF_OK && i < 1000; i++) made = hf_dict_get(d, hf_int(i), &values[i]);
+ *   if (hf_pipeline_begin(conn, 64) != HF_OK) ...
+ *   for (int i = 0; i < 1000; i++) hf_kept(hf_dict_get(d, hf_int(i), &values[i]));
  *   hf_status status = hf_pipeline_end(conn, &result);
  *
  * FAILED_PRECONDITION ALREADY_OPEN one is open already on this thread, or one of the modes below
