@@ -157,8 +157,8 @@ static size_t count_of(const struct dict_log *log, size_t idx) {
   if (page->bitmap) {
     return chunk_bytes(page_bytes(page->live + page->live * 5U / 8U, true));
   }
-  bool is_last = idx + 1 == log->page_count;
-  return chunk_bytes(page_bytes(is_last ? last_capacity(log, page) : LOG_PAGE_PLACES, false));
+  bool is_small = idx + 1 == log->page_count && log->live < LOG_PAGE_PLACES;
+  return chunk_bytes(page_bytes(is_small ? last_capacity(log, page) : LOG_PAGE_PLACES, false));
 }
 
 /* After a change of that page, which there is. */

@@ -3,6 +3,7 @@
 #include "proto/cell.h"
 #include "server/engine/core.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/lending.h"
 
 #include <string.h>
 
@@ -21,8 +22,12 @@ static uint64_t mix_bytes(uint64_t digest, const void *data, size_t len) {
   return digest;
 }
 
+/* Nothing of one that is lent: a job has it. */
 static uint64_t mix_content(uint64_t digest, const struct object *object) {
   const struct kind *kind = kind_of(object);
+  if (core_is_lent(object)) {
+    return digest;
+  }
   struct content_cursor cursor = {0};
   struct value value;
   while (object_next_value(object, &cursor, &value)) {
