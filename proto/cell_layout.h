@@ -6,7 +6,7 @@
  *         kernel's handle_futex_death)
  *
  * A segment is a sealed memfd. Small cells share one of HF_ARENA_BYTES, a larger one has its own. A
- * cell is a header of 64 bytes at a multiple of 64, then its elements (cell.h):
+ * cell is a header of 64 bytes at a multiple of 64, then its elements (cell_type.h):
  *
  *   offset  bytes  word     written by              meaning
  *        0  48     mutex    clients; the kernel     robust, process-shared, recursive; its first
@@ -67,7 +67,7 @@
  *
  * A client whose session has ended may not know it, or be stopped: it writes through its pointer
  * when it goes on. So a place is given to another cell only when every session that was told of it
- * let go of the cell, or said goodbye; else the place is retired (memory/segments.h). A process is
+ * let go of the cell, or said goodbye; else the place is retired (server/cells/segments.h). A process is
  * not asked whether it lives: children that it forked have its mappings too.
  *
  * Thread ids are those of the holder's namespace of process ids: in two containers there is a

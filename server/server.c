@@ -2,8 +2,8 @@
 
 #include "proto/base/log.h"
 #include "proto/limits.h"
+#include "server/cells/shared_cells.h"
 #include "server/connection/connections.h"
-#include "server/memory/segments.h"
 #include "server/ports_file.h"
 #include "server/process.h"
 #include "server/transport/rings.h"
@@ -23,6 +23,7 @@
 
 struct server {
   struct segments *segments; /* NULL: there is no shared memory */
+  struct shared_cells cells; /* over the segments, if there are some */
   struct connections *connections;
   struct sockets *sockets;
   struct rings *rings;
@@ -70,7 +71,9 @@ static bool start_parts(struct server *server, const struct options *options) {
   struct dispatch_config config = {.memory_bytes_max = options->memory_bytes_max,
                                    .version = HF_VERSION};
   if (server->segments != NULL) {
-    config.segments = segments_source(server->segments);
+    const struct segment_source source = segments_source(server->segments);
+    shared_cells_init(&server->cells, &source, &cell_kernel);
+    config.cell_host = &server->cells.host;
   }
   server->dispatch = dispatch_start(&config, connections_sink(server->connections));
   if (server->dispatch == NULL) {
@@ -146,6 +149,7 @@ static void stop_parts(struct server *server) {
     connections_free(server->connections);
   }
   if (server->segments != NULL) {
+    shared_cells_deinit(&server->cells);
     segments_free(server->segments);
   }
 }

@@ -54,11 +54,6 @@ static void watch_process(void *ctx, int process, uint64_t session) {
   processes_watch(&dispatch->processes, process, session);
 }
 
-static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
-  (void)ctx;
-  return processes_have_thread(id, thread);
-}
-
 static void forget_process(void *ctx, int process, uint64_t session) {
   struct dispatch *dispatch = ctx;
   processes_forget(&dispatch->processes, process, session);
@@ -329,7 +324,7 @@ static struct engine_config make_config(const struct dispatch_config *config) {
   struct timespec now;
   struct engine_config made = {
       .memory_bytes_max = config->memory_bytes_max,
-      .segments = config->segments,
+      .cell_host = config->cell_host,
       .start_ns = clock_now_ns(),
       .find_operation = operations_find,
   };
@@ -376,8 +371,8 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   budget_init(&dispatch->budget, config->memory_bytes_max);
   complaints_init(&dispatch->complaints);
   struct engine_config engine_config = make_config(config);
-  struct engine_sink engine_sink = {dispatch,      remember_reply, remember_close,   forget_process,
-                                    watch_process, has_thread,     remember_deadlock};
+  struct engine_sink engine_sink = {dispatch,       remember_reply, remember_close,
+                                    forget_process, watch_process,  remember_deadlock};
   dispatch->engine = engine_new(&engine_config, &engine_sink);
   if (dispatch->engine && start_threads(dispatch)) {
     return dispatch;

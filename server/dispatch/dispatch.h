@@ -11,7 +11,7 @@
 #include "proto/base/bytes.h"
 #include "proto/sp.h"
 #include "server/dispatch/outbox.h"
-#include "server/memory/segments.h"
+#include "server/engine/cell_host.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@ struct dispatch;
 struct dispatch_config {
   size_t memory_bytes_max; /* of values and containers */
   const char *version;
-  struct segment_source segments; /* all NULL: there is no shared memory */
+  const struct cell_host *cell_host; /* borrowed; NULL: there is no shared memory */
 };
 
 /* How replies leave; filled by connection. Connections are named by a number, never reused.

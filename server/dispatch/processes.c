@@ -231,10 +231,6 @@ void processes_watch(struct processes *processes, int handle, uint64_t session) 
   pthread_mutex_unlock(&processes->mutex);
 }
 
-bool processes_have_thread(uint64_t id, uint32_t thread) {
-  return syscall(SYS_tgkill, (pid_t)id, (pid_t)thread, 0) == 0 || errno != ESRCH;
-}
-
 static void remove_process(struct processes *processes, struct process *process) {
   map64_remove(&processes->by_handle, (uint64_t)process->handle);
   if (map64_get(&processes->by_id, process->id) == process) {

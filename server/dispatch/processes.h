@@ -48,8 +48,6 @@ int processes_open(struct processes *processes, struct bytes machine, uint64_t i
 bool processes_are_named(const Holdfast__Request *request, struct bytes *machine, uint64_t *id);
 /* Calls back with the session once or more when the process has ended, or has already. */
 void processes_watch(struct processes *processes, int handle, uint64_t session);
-/* Whether the process has the thread; true when that can't be told. */
-bool processes_have_thread(uint64_t id, uint32_t thread);
 /* One session less that has the handle, or 0: none took it. A call back that is under way may still
  * come. */
 void processes_forget(struct processes *processes, int handle, uint64_t session);

@@ -172,7 +172,7 @@ hf_reason call_claim_lock(struct call *call) {
     core_nudge_cells(call->engine, call->now_ns, object);
     return HF_REASON_LOCK_HELD;
   }
-  return core_claim_cells(call->engine, call->now_ns, object);
+  return core_acquire_cells(call->engine, call->now_ns, object);
 }
 
 bool call_has_lock(const struct call *call) {

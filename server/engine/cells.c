@@ -2,12 +2,11 @@
 #include "server/engine/cells.h"
 
 #include "proto/base/clock.h"
-#include "proto/cell.h"
+#include "server/engine/elements.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/settle.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct cells *core_cells(struct object *object) {
   return kind_of(object)->has_cells ? &object->cells : NULL;
@@ -17,10 +16,6 @@ struct cells *core_cells(struct object *object) {
 static struct cells *shared_cells(struct object *object) {
   struct cells *cells = object ? core_cells(object) : NULL;
   return cells && cells->share ? cells : NULL;
-}
-
-static struct cell_header *header_of(const struct cells *cells) {
-  return cell_share_header(cells->share);
 }
 
 /* ---- sharing */
@@ -35,7 +30,7 @@ struct cell_share *core_new_share(struct engine *engine, const struct object *ob
   if (!core_has_room(engine, bytes)) {
     return NULL;
   }
-  return cell_share_new(&engine->config.segments, &engine->memory, bytes, object->id);
+  return cell_share_new(engine->config.cell_host, &engine->memory, bytes, object->id);
 }
 
 void core_share_fresh_cells(struct engine *engine, struct object *object) {
@@ -48,13 +43,13 @@ void core_share_fresh_cells(struct engine *engine, struct object *object) {
 void *core_install_share(struct engine *engine, struct object *object, struct cell_share *share) {
   struct cells *cells = &object->cells;
   void *elements = cells->elements;
-  cells->elements = cell_share_elements(share);
+  cells->elements = NULL;
   cells->share = share;
   engine->shared_cells++;
   registry_account(&engine->registry, object);
   if (cells->lock.depth > 0) {
     cells->claim = CELL_SERVER;
-    atomic_store(&header_of(cells)->remote, 1);
+    share->host->request_lock(share->host->ctx, &share->place);
   }
   return elements;
 }
@@ -86,29 +81,29 @@ void core_forget_cells(struct engine *engine, struct object *object) {
   }
   engine->shared_cells--;
   timers_stop(&engine->timers, &cells->timer);
-  atomic_store(&header_of(cells)->owner, 0);
-  core_cells_changed(engine, object);
+  core_wake(engine, &object->waits[WAIT_CHANGE]);
+  cells->share->host->end(cells->share->host->ctx, &cells->share->place);
   cell_share_release(cells->share); /* here and not by the reclaimer: counts are the engine's */
   cells->share = NULL;
-  cells->elements = NULL;
 }
 
 /* ---- the lock */
 
-static bool is_held_locally(const struct cells *cells) {
-  return atomic_load(&header_of(cells)->word) & CELL_WORD_THREAD;
+static bool is_owned_locally(const struct cells *cells) {
+  const struct cell_share *share = cells->share;
+  return share->host->is_locked(share->host->ctx, &share->place);
 }
 
 bool core_is_locked_locally(struct object *object) {
   struct cells *cells = shared_cells(object);
-  bool is_locked = cells && cells->claim != CELL_SERVER && is_held_locally(cells);
+  bool is_locked = cells && cells->claim != CELL_SERVER && is_owned_locally(cells);
   if (is_locked) {
     cells->was_locked = true;
   }
   return is_locked;
 }
 
-/* It may be woken earlier than by what it runs for already. */
+/* Re-arms the timer if the new deadline is earlier. */
 static hf_reason look_in(struct engine *engine, uint64_t now_ns, struct cells *cells,
                          uint64_t delay_ms) {
   uint64_t deadline_ns = clock_deadline_ns(now_ns, delay_ms);
@@ -118,139 +113,93 @@ static hf_reason look_in(struct engine *engine, uint64_t now_ns, struct cells *c
              : HF_REASON_NO_MEMORY;
 }
 
-/* Whoever locks the mutex from now on sees it, and comes here. */
-static void want(struct engine *engine, struct object *object) {
+static void request_lock(struct engine *engine, struct object *object) {
   struct cells *cells = &object->cells;
+  const struct cell_share *share = cells->share;
   if (cells->claim == CELL_CLIENTS) {
     cells->claim = CELL_WANTED;
     cells->retry_ms = HF_CELL_RETRY_MS_MIN;
-    atomic_store(&header_of(cells)->remote, 1);
+    share->host->request_lock(share->host->ctx, &share->place);
   }
   core_review_cells(engine, object);
 }
 
-/* Makes CELL_DIED of what the word says of a death. Whether no thread has the mutex.
- *
- * The word and the flags can't be read at once, and a local thread may be taking the mutex over
- * from the dead one. So CELL_TOLD comes first: from then on that thread leaves the flag alone, and
- * whoever takes CELL_TOLD away has seen a death that is now ours to tell. */
-static bool note_death(struct cell_header *header) {
-  bool is_known = atomic_fetch_or(&header->flags, CELL_TOLD) & CELL_TOLD;
-  uint32_t word = atomic_load(&header->word);
-  bool is_free = !(word & CELL_WORD_THREAD);
-  bool says_so = is_free && (word & CELL_WORD_DIED);
-  if (!is_known &&
-      (says_so || !(atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD))) {
-    atomic_fetch_or(&header->flags, CELL_DIED);
+void core_note_orphan(struct engine *engine, const struct session *session) {
+  const struct cell_host *host = engine->config.cell_host;
+  if (host && session->process >= 0 && session->process_id != 0 && session->cells.count > 0) {
+    host->note_orphan(host->ctx, session->process_id);
   }
-  return is_free;
 }
 
-static bool process_has(const struct engine *engine, uint64_t process, uint64_t thread) {
-  return engine->sink.has_thread(engine->sink.ctx, process, (uint32_t)thread);
+/* The processes of sessions that may have mapped the cell: first the one that had the lock when it was
+ * validated last. */
+struct owners_walk {
+  struct cell_owners owners;
+  const struct engine *engine;
+  const struct object *object;
+  bool has_begun;
+  uint64_t serial; /* of the session that was answered last */
+  uint64_t position;
+};
+
+static bool may_have_mapped(const struct session *session, const struct object *object) {
+  return session && map64_get(&session->cells, object->id);
 }
 
-/* A process that still lives, whose session was lost or had to make room, may not know: its threads
- * lock and unlock as before. */
-static void forget_gone_strays(struct engine *engine) {
-  uint64_t position = 0, process;
-  void *unused;
-  while (map64_next(&engine->strays, &position, &process, &unused)) {
-    if (!process_has(engine, process, process)) {
-      map64_remove(&engine->strays, process);
-      position = 0; /* the table has changed */
+static bool next_owner(struct cell_owners *owners, uint64_t *process) {
+  struct owners_walk *walk = (struct owners_walk *)owners;
+  const struct session *session = NULL;
+  void *next;
+  if (!walk->has_begun) {
+    walk->has_begun = true;
+    walk->serial = walk->object->cells.owner_session;
+    session = map64_get(&walk->engine->sessions, walk->serial);
+  }
+  while (!may_have_mapped(session, walk->object)) {
+    if (!map64_next(&walk->engine->sessions, &walk->position, &walk->serial, &next)) {
+      return false;
     }
+    session = next;
   }
+  *process = session->process_id;
+  return true;
 }
 
-void core_note_stray(struct engine *engine, const struct session *session) {
-  bool may_live = session->process >= 0 && session->process_id != 0 && session->cells.count > 0;
-  if (!may_live || !engine->sink.has_thread) {
+/* Raw kinds have no mutex, whatever their memory says. */
+static void validate_owner(struct engine *engine, uint64_t now_ns, struct object *object) {
+  struct cells *cells = &object->cells;
+  const struct cell_share *share = cells->share;
+  if (cells->claim == CELL_SERVER || now_ns < cells->validate_ns || !object_lock(object) ||
+      !is_owned_locally(cells)) {
     return;
   }
-  forget_gone_strays(engine);
-  if (process_has(engine, session->process_id, session->process_id) &&
-      !map64_set(&engine->strays, session->process_id, engine)) {
-    engine->has_lost_strays = true;
+  cells->validate_ns = clock_deadline_ns(now_ns, HF_CELL_RETRY_MS_MAX);
+  struct owners_walk walk = {.owners = {next_owner}, .engine = engine, .object = object};
+  if (!share->host->validate_owner(share->host->ctx, &share->place, &walk.owners)) {
+    cells->owner_session = walk.serial;
   }
 }
 
-static bool is_strays(const struct engine *engine, uint32_t thread) {
-  uint64_t position = 0, process;
-  void *unused;
-  while (map64_next(&engine->strays, &position, &process, &unused)) {
-    if (process_has(engine, process, thread)) {
-      return true;
-    }
-  }
-  return engine->has_lost_strays;
-}
-
-/* Of the same process are all threads that may have the mutex by way of a session. */
-static bool has_thread(const struct engine *engine, const struct session *session,
-                       const struct object *object, uint32_t thread) {
-  return session && map64_get(&session->cells, object->id) &&
-         process_has(engine, session->process_id, thread);
-}
-
-static bool is_held_by_any(const struct engine *engine, struct object *object, uint32_t thread) {
+/* The request that finds the lock free may not be the one that has waited longest, nor keep the lock
+ * for long: all waiters are woken, because nobody looks any more once the lock is the server's. */
+static bool try_acquire(struct engine *engine, struct object *object) {
   struct cells *cells = &object->cells;
-  uint64_t position = 0, serial;
-  void *session;
-  if (has_thread(engine, map64_get(&engine->sessions, cells->holder), object, thread)) {
-    return true;
-  }
-  while (map64_next(&engine->sessions, &position, &serial, &session)) {
-    if (has_thread(engine, session, object, thread)) {
-      cells->holder = serial;
-      return true;
-    }
-  }
-  return is_strays(engine, thread);
-}
-
-/* A thread that no client's process has can't let go of the mutex: somebody scribbled. So it counts
- * as dead, and the word says so as if the kernel had found it. A living one is never doubted, also
- * when its session is over: the mutex is in its list, and whoever took it would get the pointers of
- * another process there. Raw kinds have no mutex, whatever stands there, and sessions whose processes
- * are not known. */
-static void doubt(struct engine *engine, uint64_t now_ns, struct object *object) {
-  struct cells *cells = &object->cells;
-  struct cell_header *header = header_of(cells);
-  _Atomic uint32_t *word = &header->word;
-  uint32_t seen = atomic_load(word), thread = seen & CELL_WORD_THREAD;
-  if (thread == 0 || cells->claim == CELL_SERVER || now_ns < cells->doubt_ns ||
-      !object_lock(object) || !engine->sink.has_thread) {
-    return;
-  }
-  cells->doubt_ns = clock_deadline_ns(now_ns, HF_CELL_RETRY_MS_MAX);
-  if (!is_held_by_any(engine, object, thread) &&
-      atomic_compare_exchange_strong(word, &seen, (seen & ~CELL_WORD_THREAD) | CELL_WORD_DIED)) {
-    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD); /* of another death, if any */
-    cells->share->source.wake(cells->share->source.ctx, word);
-  }
-}
-
-/* `remote` is 1: who takes the mutex from now on goes away again. Whoever finds it free may not be
- * the one who has waited longest, nor take it for long: all in line are told, because nobody looks
- * any more once it is the server's. */
-static bool try_to_get(struct engine *engine, struct object *object) {
-  struct cells *cells = &object->cells;
-  if (cells->claim == CELL_WANTED && !is_held_locally(cells) && note_death(header_of(cells))) {
+  const struct cell_share *share = cells->share;
+  if (cells->claim == CELL_WANTED && share->host->acquire_lock(share->host->ctx, &share->place)) {
     cells->claim = CELL_SERVER;
     core_wake(engine, &object->waits[WAIT_LOCK]);
   }
   return cells->claim == CELL_SERVER;
 }
 
-hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
+hf_reason core_acquire_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = shared_cells(object);
   if (!cells) {
     return HF_REASON_NONE;
   }
-  want(engine, object);
-  doubt(engine, now_ns, object);
-  if (try_to_get(engine, object)) {
+  request_lock(engine, object);
+  validate_owner(engine, now_ns, object);
+  if (try_acquire(engine, object)) {
     return HF_REASON_NONE;
   }
   cells->was_locked = true;
@@ -261,34 +210,23 @@ hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object
 hf_reason core_take_cells_over(struct engine *engine, const struct session *session,
                                struct object *object) {
   struct cells *cells = shared_cells(object);
-  if (!cells || cells->lock.depth > 0 || cells->claim == CELL_SERVER) {
+  if (!cells || cells->lock.depth > 0 || cells->claim == CELL_SERVER ||
+      !may_have_mapped(session, object)) {
     return HF_REASON_NOT_OWNER;
   }
-  uint32_t thread = atomic_load(&header_of(cells)->word) & CELL_WORD_THREAD;
-  if (thread == 0 || !has_thread(engine, session, object, thread)) {
+  const struct cell_share *share = cells->share;
+  if (!share->host->is_locked_by(share->host->ctx, &share->place, session->process_id)) {
     return HF_REASON_NOT_OWNER;
   }
-  want(engine, object);
-  cells->claim = CELL_SERVER; /* the holder lets go of the mutex when it has the grant */
+  request_lock(engine, object);
+  cells->claim = CELL_SERVER; /* the owner unlocks the mutex when it has the grant */
   return HF_REASON_NONE;
 }
 
 bool core_tell_cells_death(struct object *object) {
-  struct cells *cells = shared_cells(object);
-  if (!cells) {
-    return false;
-  }
-  struct cell_header *header = header_of(cells);
-  (void)note_death(header);
-  return atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED;
-}
-
-/* A grant of the server's died with its session: the next may be a local thread. */
-static void pass_death_on(struct cells *cells) {
-  if (cells->lock.owner_died) {
-    cells->lock.owner_died = false;
-    atomic_fetch_or(&header_of(cells)->flags, CELL_DIED);
-  }
+  const struct cells *cells = shared_cells(object);
+  const struct cell_share *share = cells ? cells->share : NULL;
+  return share && share->host->take_death(share->host->ctx, &share->place);
 }
 
 void core_review_cells(struct engine *engine, struct object *object) {
@@ -299,17 +237,24 @@ void core_review_cells(struct engine *engine, struct object *object) {
   }
 }
 
+/* A grant of the server's may have died with its session: the next owner may be a local thread. */
+static void return_lock(struct cells *cells) {
+  const struct cell_share *share = cells->share;
+  bool owner_died = cells->lock.owner_died;
+  cells->lock.owner_died = false;
+  cells->claim = CELL_CLIENTS;
+  share->host->return_lock(share->host->ctx, &share->place, owner_died);
+}
+
 static void review(struct object *object) {
   struct cells *cells = &object->cells;
-  struct cell_header *header = header_of(cells);
+  const struct cell_share *share = cells->share;
   bool is_wanted = cells->lock.depth > 0 || object->waits[WAIT_LOCK].count > 0;
   if (cells->claim != CELL_CLIENTS && !is_wanted) {
-    pass_death_on(cells);
-    cells->claim = CELL_CLIENTS;
-    atomic_store(&header->remote, 0);
+    return_lock(cells);
   }
   if (object->waits[WAIT_CHANGE].count == 0) {
-    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_SERVER_WAITS);
+    share->host->unwatch(share->host->ctx, &share->place);
   }
 }
 
@@ -330,15 +275,15 @@ void core_settle_cells(struct engine *engine) {
  * would do nothing else. */
 
 static uint64_t read_bits(const struct cells *cells) {
-  return cells->count > 0 ? cell_read(cell_type_of(cells->typecode), cells->elements, 0) : 0;
+  return cells->count > 0 ? elements_bits(cells, 0) : 0;
 }
 
 struct value core_look_at_value(struct engine *engine, struct object *object) {
   struct cells *cells = shared_cells(object);
   if (!cells) {
-    return cell_load(object->cells.typecode, object->cells.elements, 0);
+    return elements_value(&object->cells, 0);
   }
-  atomic_fetch_or(&header_of(cells)->flags, CELL_SERVER_WAITS);
+  cells->share->host->watch(cells->share->host->ctx, &cells->share->place);
   core_review_cells(engine, object);
   uint64_t bits = read_bits(cells);
   cells->is_unseen |= bits != cells->seen && object->waits[WAIT_CHANGE].count > 0;
@@ -349,7 +294,7 @@ struct value core_look_at_value(struct engine *engine, struct object *object) {
 /* For all who wait. */
 static bool has_changed(struct cells *cells) {
   uint64_t bits = read_bits(cells);
-  bool is_unlocked = cells->was_locked && !is_held_locally(cells);
+  bool is_unlocked = cells->was_locked && !is_owned_locally(cells);
   bool changed = cells->is_unseen || bits != cells->seen || is_unlocked;
   cells->seen = bits;
   cells->is_unseen = false;
@@ -360,16 +305,9 @@ static bool has_changed(struct cells *cells) {
 void core_cells_changed(struct engine *engine, struct object *object) {
   struct cells *cells = shared_cells(object);
   core_wake(engine, &object->waits[WAIT_CHANGE]);
-  if (!cells) {
-    return;
-  }
-  (void)has_changed(cells); /* all who wait look again anyhow */
-  struct cell_header *header = header_of(cells);
-  atomic_thread_fence(memory_order_seq_cst);
-  if (atomic_load(&header->flags) & CELL_LOCAL_WAITS || atomic_load(&header->owner) == 0) {
-    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_LOCAL_WAITS);
-    atomic_fetch_add(&header->changes, 1);
-    cells->share->source.wake(cells->share->source.ctx, &header->changes);
+  if (cells) {
+    (void)has_changed(cells); /* all who wait look again anyhow */
+    cells->share->host->changed(cells->share->host->ctx, &cells->share->place);
   }
 }
 
@@ -383,8 +321,8 @@ void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *obj
   if (!cells) {
     return;
   }
-  doubt(engine, now_ns, object);
-  (void)try_to_get(engine, object);
+  validate_owner(engine, now_ns, object);
+  (void)try_acquire(engine, object);
   if (object->waits[WAIT_CHANGE].count > 0 && has_changed(cells)) {
     core_wake(engine, &object->waits[WAIT_CHANGE]);
   }

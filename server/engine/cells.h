@@ -23,13 +23,13 @@ void *core_install_share(struct engine *engine, struct object *object, struct ce
 /* The session's client may map it from now on, for as long as the session holds the object. false:
  * it may not, for want of memory. */
 bool core_attach_cells(const struct engine *engine, struct session *session, struct object *object);
-/* Takes the lock away from local threads, on behalf of all who ask the server for it.
- * HF_REASON_NONE it is not theirs | LOCK_HELD one has it still: park | NO_MEMORY */
-hf_reason core_claim_cells(struct engine *engine, uint64_t now_ns, struct object *object);
+/* Acquires the lock from local threads, for requests to the server.
+ * HF_REASON_NONE no local thread has it | LOCK_HELD a thread still has it: park | NO_MEMORY */
+hf_reason core_acquire_cells(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Something may have happened to it. */
 void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *object);
-/* Before a session ends without goodbye whose process may not know. */
-void core_note_stray(struct engine *engine, const struct session *session);
+/* Before a session ends without a goodbye: its process may live on and not know. */
+void core_note_orphan(struct engine *engine, const struct session *session);
 /* A client that is gone may have let go of any cell it had mapped without saying so. */
 void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session *session);
 /* Whether a local thread died with the lock, and nobody was told; from now on somebody is. */

@@ -42,7 +42,6 @@ struct engine {
   struct map64 sessions;  /* serial -> struct session */
   struct map64 peers;     /* id -> struct peer */
   struct map64 addresses; /* number -> struct address */
-  struct map64 strays;    /* process id -> non-NULL: may live on, its session over, with mutexes */
   struct ready_list ready;
   struct object_list doomed;
   struct object_list reviewed;          /* cells in shared memory whose lock may be let go of */
@@ -64,8 +63,7 @@ struct engine {
   uint64_t requests, duplicates, waiting, deadlocks;
   uint64_t shared_cells; /* objects with a share */
   bool draining;
-  bool has_loans;       /* an object was lent once */
-  bool has_lost_strays; /* there was no memory for one */
+  bool has_loans; /* an object was lent once */
 };
 
 /* One run of an operation's handler. */

@@ -188,7 +188,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   }
   session->ends_clean = clean;
   if (!clean) { /* first of all: what follows lets go of holds, and releases places */
-    core_note_stray(engine, session);
+    core_note_orphan(engine, session);
     session_retire_cells(session);
   }
   end_waits(engine, now_ns, session);

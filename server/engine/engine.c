@@ -143,7 +143,6 @@ void engine_free(struct engine *engine) {
   engine_free_buried(engine->buried);
   decoded_free(engine->answered);
   free_sessions(engine);
-  map64_deinit(&engine->strays);
   free_connections(engine);
   registry_deinit(&engine->registry);
   list_deinit(&engine->trash);

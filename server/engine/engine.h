@@ -12,9 +12,9 @@
 #include "proto/sp.h"
 #include "proto/value.h"
 #include "server/engine/addresses.h"
+#include "server/engine/cell_host.h"
 #include "server/engine/command.h"
 #include "server/engine/reply.h"
-#include "server/memory/segments.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,7 +79,7 @@ struct engine_config {
   uint64_t start_ns;
   /* The row of an operation within a list of them; NULL: unknown. */
   const struct operation *(*find_operation)(const Holdfast__Request *message);
-  struct segment_source segments; /* allocate NULL: cells stay in plain memory */
+  const struct cell_host *cell_host; /* borrowed; NULL: values and arrays stay in plain memory */
 };
 
 /* Where the effects of commands go, in their order. Called from within engine_apply. */
@@ -94,8 +94,6 @@ struct engine_sink {
   void (*forget_process)(void *ctx, int process, uint64_t session);
   /* The session lost its connection: COMMAND_PROCESS_ENDED is due when the process has ended. */
   void (*watch_process)(void *ctx, int process, uint64_t session);
-  /* Whether the process of that id, which was found, may have a thread of that id now. */
-  bool (*has_thread)(void *ctx, uint64_t id, uint32_t thread);
   /* A circle of lock holders that wait for each other, in words. NULL: nobody wants to know. */
   void (*deadlock)(void *ctx, const char *circle);
 };

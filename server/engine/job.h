@@ -17,11 +17,11 @@
 #ifndef HF_ENGINE_JOB_H
 #define HF_ENGINE_JOB_H
 
+#include "proto/base/shared.h"
 #include "server/engine/share.h"
 #include "server/objects/dict.h"
 #include "server/objects/list.h"
 
-#include <stdatomic.h>
 #include <sys/queue.h>
 
 struct object;
@@ -32,13 +32,15 @@ struct job {
   TAILQ_ENTRY(job) lent_link; /* the taker's */
   /* HF_REASON_NONE | STOPPING, as if nothing had been done | any other, likewise */
   hf_reason (*work)(struct job *job);
-  atomic_bool stop;
+  struct shared_flag stop;
 
   /* What it works on. */
   struct list *list;
   struct list lent_list;
   const struct dict *dict;
   const void *elements;
+  const struct cell_type *type; /* of the elements */
+  size_t elements_count;
 
   /* Arguments; value is the job's. */
   struct value value;
@@ -58,7 +60,6 @@ struct job {
   size_t values_count;
   struct list removed;
   struct cell_share *share;
-  size_t share_bytes;
   void *replaced; /* malloc: the elements that were copied into the share */
 
   /* The engine's. */
@@ -72,7 +73,7 @@ TAILQ_HEAD(job_list, job);
 TAILQ_HEAD(lent_list, job);
 
 static inline bool job_is_stopped(const struct job *job) {
-  return atomic_load_explicit(&job->stop, memory_order_relaxed);
+  return shared_flag_is_raised(&job->stop);
 }
 
 /* For lists' long operations; ctx is the job. */

@@ -110,7 +110,7 @@ void job_run(struct job *job) {
 
 void core_stop_job(struct job *job, hf_reason reason) {
   job->stop_reason = reason;
-  atomic_store_explicit(&job->stop, true, memory_order_relaxed);
+  shared_flag_raise(&job->stop);
 }
 
 void core_forget_requester(struct waiter *waiter) {

@@ -57,19 +57,19 @@ enum cell_claim { CELL_CLIENTS, CELL_WANTED, CELL_SERVER };
 struct cells {
   char typecode;
   size_t count;
-  void *elements;
+  void *elements;   /* malloc; NULL: they are in the share. See elements.h */
   struct lock lock; /* unused by the raw ones */
   /* In shared memory. */
-  struct cell_share *share; /* one count of it, and elements are in it; NULL: they are malloc's */
+  struct cell_share *share; /* one count of it; NULL: elements are in plain memory */
   enum cell_claim claim;
   uint64_t seen;   /* bits of a value when somebody looked last */
   bool is_unseen;  /* was another before, and some who wait know only that */
   bool was_locked; /* when somebody looked who may wait for its end */
   uint64_t retry_ms;
-  uint64_t doubt_ns;  /* not before that is the holder looked for again */
-  uint64_t holder;    /* the session whose it was last */
-  struct timer timer; /* runs while something is to be looked at now and then */
-  bool listed;        /* is in the engine's list of cells to review */
+  uint64_t validate_ns;   /* the owner is not validated again before that */
+  uint64_t owner_session; /* whose thread had the lock when it was validated last */
+  struct timer timer;     /* runs while something is to be looked at now and then */
+  bool listed;            /* is in the engine's list of cells to review */
   TAILQ_ENTRY(object) review_link;
 };
 

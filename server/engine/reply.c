@@ -7,13 +7,13 @@
 struct reply *reply_new(uint64_t sequence) {
   struct reply *reply = malloc(sizeof *reply);
   if (reply) {
-    *reply = (struct reply){.refs = 1, .sequence = sequence};
+    *reply = (struct reply){.refs = {1}, .sequence = sequence};
   }
   return reply;
 }
 
 void reply_acquire(struct reply *reply) {
-  atomic_fetch_add_explicit(&reply->refs, 1, memory_order_relaxed);
+  shared_count_add(&reply->refs);
 }
 
 static void drop_objects(struct reply *reply) {
@@ -98,7 +98,7 @@ static void drop_result(struct reply *reply) {
 }
 
 void reply_release(struct reply *reply) {
-  if (reply && atomic_fetch_sub_explicit(&reply->refs, 1, memory_order_acq_rel) == 1) {
+  if (reply && shared_count_drop(&reply->refs)) {
     drop_result(reply);
     free(reply->taken_many);
     free(reply);

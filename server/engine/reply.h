@@ -7,12 +7,12 @@
 #ifndef HF_ENGINE_REPLY_H
 #define HF_ENGINE_REPLY_H
 
+#include "proto/base/shared.h"
 #include "proto/limits.h"
 #include "proto/status.h"
 #include "proto/value.h"
 #include "server/engine/memory.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,7 +99,7 @@ struct reply_server {
 struct waiter;
 
 struct reply {
-  atomic_uint refs;
+  struct shared_count refs;
   hf_reason reason;
   uint32_t part; /* of a list of operations: which one the reason is about, from 1; 0: the whole */
   bool late;     /* the deadline passed: the status is DEADLINE_EXCEEDED whatever the reason */

@@ -1,6 +1,5 @@
 #include "server/engine/require.h"
 
-#include "proto/cell.h"
 #include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
@@ -150,7 +149,7 @@ static bool is_locked(struct call *call, struct object *object) {
   if (!lock || (lock->depth > 0 && lock_is_free_for(lock, call_owner(call)))) {
     return false;
   }
-  return lock->depth > 0 || core_claim_cells(call->engine, call->now_ns, object);
+  return lock->depth > 0 || core_acquire_cells(call->engine, call->now_ns, object);
 }
 
 static hf_reason look_at_value(struct call *call, struct object *object, struct value least) {

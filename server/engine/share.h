@@ -9,33 +9,24 @@
 #ifndef HF_ENGINE_SHARE_H
 #define HF_ENGINE_SHARE_H
 
-#include "proto/cell_layout.h"
+#include "server/engine/cell_host.h"
 #include "server/engine/memory.h"
-#include "server/memory/segments.h"
 
 struct cell_share {
-  atomic_uint refs;
-  atomic_bool is_retired; /* a process may still write there whose session has ended */
-  struct memory *memory;  /* borrowed: the engine's */
-  struct segment_source source;
-  struct segment_place place;
+  unsigned refs;
+  bool is_retired;              /* a process may still write there whose session has ended */
+  struct memory *memory;        /* borrowed: the engine's */
+  const struct cell_host *host; /* borrowed */
+  struct cell_place place;
 };
 
-/* A cell with room for so many bytes of elements, all zero, and a mutex that is free. NULL: no
- * room. */
-struct cell_share *cell_share_new(const struct segment_source *source, struct memory *memory,
+/* A cell with room for so many bytes of elements, all zero, and a lock that is free. NULL: there is
+ * no host, or no room. */
+struct cell_share *cell_share_new(const struct cell_host *host, struct memory *memory,
                                   size_t element_bytes, uint64_t object);
 struct cell_share *cell_share_acquire(struct cell_share *share); /* answers its argument */
 void cell_share_release(struct cell_share *share);               /* NULL is harmless */
 /* Releases the count of a session whose process may not know that it has ended. */
 void cell_share_retire(struct cell_share *share);
-
-static inline struct cell_header *cell_share_header(const struct cell_share *share) {
-  return share->place.address;
-}
-
-static inline void *cell_share_elements(const struct cell_share *share) {
-  return (char *)share->place.address + CELL_HEADER_BYTES;
-}
 
 #endif

@@ -386,7 +386,7 @@ static struct reply *read_reply(struct restoring *restoring, struct bytes body, 
     return NULL;
   }
   memset(reply, 0, sizeof *reply);
-  reply->refs = 1;
+  reply->refs = (struct shared_count){1};
   unsigned shape = 0;
   bool is_read = snapshot_read(in, body, &fields_of_all, reply, visit_reason, reply);
   shape = reply->shape;

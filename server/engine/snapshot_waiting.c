@@ -68,7 +68,7 @@ static bool check_entries(struct restoring *restoring, const struct waiter *wait
 
 static bool check_parts(struct restoring *restoring, const struct waiter *waiter,
                         const Holdfast__Request *message) {
-  struct reply outcome = {.refs = 1};
+  struct reply outcome = {.refs = {1}};
   struct call call = {.engine = restoring->engine,
                       .operation = waiter->operation,
                       .message = message,

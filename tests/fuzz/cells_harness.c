@@ -68,6 +68,11 @@ static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
   return harness->threads >> (id - PROCESS_OF(0)) & 1;
 }
 
+static void wake(void *ctx, void *word) {
+  struct harness *harness = ctx;
+  places_wake(&harness->places, word);
+}
+
 static bool session_has_threads(void *ctx, int idx) {
   const struct harness *harness = ctx;
   const struct client_session *session = &harness->sessions[idx];
@@ -411,9 +416,11 @@ void harness_begin(struct harness *harness) {
   struct engine_config config = {.first_object = 1,
                                  .memory_bytes_max = MEMORY_BYTES_MAX,
                                  .find_operation = operations_find,
-                                 .segments = places_source(&harness->places)};
-  struct engine_sink sink = {harness,    deliver, close_connection, forget_process, watch_process,
-                             has_thread, NULL};
+                                 .cell_host = &harness->cells.host};
+  struct engine_sink sink = {harness,        deliver,       close_connection,
+                             forget_process, watch_process, NULL};
+  const struct segment_source source = places_source(&harness->places);
+  shared_cells_init(&harness->cells, &source, &(struct cell_kernel){harness, wake, has_thread});
   harness->engine = engine_new(&config, &sink);
   require(harness->engine != NULL);
   for (int client = 0; client < CLIENTS_COUNT; client++) {
@@ -483,6 +490,7 @@ static void check_that_locks_are_had(struct harness *harness) {
 static void free_all(struct harness *harness) {
   harness->places.is_ending = true;
   engine_free(harness->engine);
+  shared_cells_deinit(&harness->cells);
   require(harness->places.out_count == 0);
   for (size_t i = 0; i < harness->asks_count; i++) {
     free(harness->asks[i].body);

@@ -14,6 +14,7 @@
 #include "proto/base/arena.h"
 #include "proto/holdfast.pb-c.h"
 #include "proto/limits.h"
+#include "server/cells/shared_cells.h"
 #include "server/engine/engine.h"
 #include "tests/fuzz/cells_places.h"
 
@@ -77,6 +78,7 @@ struct known_object {
 struct harness {
   struct engine *engine;
   struct places places;
+  struct shared_cells cells; /* in the places */
   struct arena arena, reading;
   uint64_t now_ns, next_connection, to_close;
   uint32_t threads; /* bit for each client: its process has any thread one asks for */

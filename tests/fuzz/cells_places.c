@@ -6,7 +6,7 @@
 #define FLAGS (CELL_LOCAL_WAITS | CELL_SERVER_WAITS | CELL_DIED | CELL_TOLD)
 #define CHANGES_MAX 1000 /* in one step */
 
-static bool allocate(void *ctx, size_t bytes, struct segment_place *given) {
+static bool allocate(void *ctx, size_t bytes, struct cell_place *given) {
   struct places *places = ctx;
   if (places->count == CELLS_PLACES_MAX || bytes > CELLS_BYTES_MAX) {
     return false;
@@ -17,15 +17,16 @@ static bool allocate(void *ctx, size_t bytes, struct segment_place *given) {
   place->memory = aligned_alloc(CELL_ALIGNMENT, whole);
   require(place->memory != NULL);
   memset(place->memory, 0, whole);
-  *given = (struct segment_place){CELLS_FIRST_SEGMENT + places->count, 0, whole, place->memory};
+  *given =
+      (struct cell_place){CELLS_FIRST_SEGMENT + places->count, 0, whole, (void *)place->memory};
   places->count++;
   places->out_count++;
   return true;
 }
 
-static struct place *take_back(struct places *places, const struct segment_place *given) {
+static struct place *take_back(struct places *places, const struct cell_place *given) {
   struct place *place = places_find(places, given->segment);
-  require(place && place->is_out && place->memory == given->address);
+  require(place && place->is_out && (void *)place->memory == given->header);
   free(place->memory);
   free(place->before);
   place->memory = place->before = NULL;
@@ -35,19 +36,24 @@ static struct place *take_back(struct places *places, const struct segment_place
 }
 
 /* Another cell may come there: nobody who was told may write to it still. */
-static void release(void *ctx, const struct segment_place *given) {
+static void release(void *ctx, const struct cell_place *given) {
   struct places *places = ctx;
   struct place *place = take_back(places, given);
   require(places->is_ending || place->told == 0);
 }
 
-static void retire(void *ctx, const struct segment_place *given) {
+static void retire(void *ctx, const struct cell_place *given) {
   struct places *places = ctx;
   struct place *place = take_back(places, given);
   require(place->told_ever & places->lost);
 }
 
-static void wake(void *ctx, void *word) {
+static size_t count_out(void *ctx) {
+  const struct places *places = ctx;
+  return places->out_count;
+}
+
+void places_wake(void *ctx, void *word) {
   struct places *places = ctx;
   bool is_known = false;
   for (size_t i = 0; i < places->count; i++) {
@@ -59,7 +65,7 @@ static void wake(void *ctx, void *word) {
 }
 
 struct segment_source places_source(struct places *places) {
-  return (struct segment_source){places, allocate, release, retire, wake, NULL};
+  return (struct segment_source){places, allocate, release, retire, count_out};
 }
 
 struct place *places_find(struct places *places, uint64_t segment) {

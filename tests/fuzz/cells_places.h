@@ -12,7 +12,7 @@
 #define HF_TESTS_FUZZ_CELLS_PLACES_H
 
 #include "proto/cell_layout.h"
-#include "server/memory/segments.h"
+#include "server/cells/segments.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,6 +58,8 @@ static inline void require(bool holds) {
 }
 
 struct segment_source places_source(struct places *places);
+/* A futex was woken; ctx: the places. */
+void places_wake(void *ctx, void *word);
 /* NULL: no cell was ever there. */
 struct place *places_find(struct places *places, uint64_t segment);
 /* The place of that object; NULL: it has none. */

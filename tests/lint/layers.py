@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Fails on an #include or a call that points up the layers, on files of the client that use each other in
-a circle, and on time, chance or sockets in the core.
+a circle, and on time, chance or sockets in the core, or memory that other processes write.
 
   main -> server -> connection -> dispatch -> engine -> objects -> base
   server -> transport -> base; a transport is handed to connection as a table
+  server -> cells -> base; shared memory is handed to the engine as a table
   client: objects -> mapped -> call -> connection -> transport
   proto is usable by all but base; the client uses proto and base only; tests may use everything.
 
@@ -23,13 +24,17 @@ MAY = {
     "proto/base/": ["proto/base/"],
     "proto/": CORE,
     "server/memory/": ["server/memory/"] + CORE,
-    "server/objects/": ["server/objects/", "server/memory/"] + CORE,
-    "server/engine/": ["server/engine/", "server/objects/", "server/memory/"] + CORE,
+    "server/objects/": ["server/objects/"] + CORE,
     "client/include/": ["client/include/", "proto/"],
     "client/src/transport/": ["client/src/transport/", "client/include/"] + CORE,
     "client/cli/": ["client/cli/", "client/include/"],
     "client/examples/": ["client/examples/", "client/include/"],
 }
+# Shared memory knows of the engine but the table that it implements.
+CELL_HOST = "server/engine/cell_host.h"
+MAY[CELL_HOST] = CORE
+MAY["server/cells/"] = ["server/cells/", CELL_HOST] + CORE
+MAY["server/engine/"] = ["server/engine/", CELL_HOST, "server/objects/"] + CORE
 # Each of these may use itself and all below.
 for above, below in (("connection", "transport"), ("call", "connection"), ("mapped", "call"), ("objects", "mapped")):
     MAY[f"client/src/{above}/"] = [f"client/src/{above}/"] + MAY[f"client/src/{below}/"]
@@ -54,6 +59,12 @@ IMPURE_CALLS = re.compile(
     r"\b(clock_gettime|gettimeofday|time|clock|nanosleep|usleep|sleep|s?rand|rand_r|s?random|[dlm]rand48"
     r"|getrandom|getentropy|arc4random\w*|randombytes\w*|socket|connect|accept4?|listen|recvfrom|sendto"
     r"|recvmsg|sendmsg|getpid|getenv|clock_now_ns)\s*\(")
+
+# Nor do they know of memory that other processes write: server/cells does. Headers of ours that may not be
+# included, nor by a header that is; headers of the system, and what else shows that somebody does.
+SHARED_MEMORY = ("proto/cell.h", "proto/cell_layout.h", "proto/segment_layout.h", "proto/ring.h", "proto/door.h")
+SHARED_HEADERS = re.compile(r"^(stdatomic|pthread|threads|linux/futex|sys/mman|sys/syscall|signal)\.h$")
+SHARED_WORDS = re.compile(r"\b(_Atomic|__atomic_\w+|__sync_\w+|atomic_\w+|syscall|t?gkill|gettid|futex\w*)\b")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -82,6 +93,8 @@ def check_include(root, path, bracket, header):
         return None if path.startswith(NNG_ALLOWED) else "only server/transport may use nng"
     if path.startswith(DETERMINISTIC) and IMPURE_HEADERS.match(header):
         return "the core gets its time and chance from outside"
+    if path.startswith(DETERMINISTIC) and SHARED_HEADERS.match(header):
+        return "only server/cells uses memory that others write"
     if path.startswith("tests/"):
         return None
     if bracket == "<" and header in PUBLIC:
@@ -112,6 +125,33 @@ def check_file(root, path):
             call = IMPURE_CALLS.search(line)
             if call:
                 yield f"{path}:{number}: {call.group(1)}(): the core has no clock, chance or socket"
+            word = SHARED_WORDS.search(line)
+            if word:
+                yield f"{path}:{number}: {word.group(1)}: only server/cells uses memory that others write"
+
+
+def includes_of(root, path):
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        found = [INCLUDE.match(line) for line in file]
+    return [i.group(2) for i in found if i and os.path.exists(os.path.join(root, i.group(2)))]
+
+
+def check_wall(root, paths):
+    """Headers of shared memory that a file of the core includes, itself or by way of others."""
+    included = {path: includes_of(root, path) for path in paths}
+    for path in paths:
+        if not path.startswith(DETERMINISTIC):
+            continue
+        ways, to_visit = {path: path}, [path]
+        while to_visit:
+            file = to_visit.pop()
+            for header in included.get(file, ()):
+                if header not in ways:
+                    ways[header] = f"{ways[file]} -> {header}"
+                    to_visit.append(header)
+        for header in SHARED_MEMORY:
+            if header in ways:
+                yield f"{ways[header]}: only server/cells uses memory that others write"
 
 
 # ---------------------------------------------------------------- the client's files
@@ -199,6 +239,7 @@ def main():
     root = os.path.abspath(sys.argv[1])
     paths = list(sources(root))
     complaints = [complaint for path in paths for complaint in check_file(root, path)]
+    complaints += check_wall(root, paths)
     complaints += check_client(root, paths, sys.argv[2:])
     print("\n".join(complaints))
     print(f"{len(paths)} files, {len(complaints)} arrows, circles or calls that may not be")

@@ -1,7 +1,7 @@
 #include "tests/support/digest.h"
 
-#include "proto/cell.h"
 #include "server/engine/core.h"
+#include "server/engine/elements.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 
@@ -12,14 +12,6 @@ static const struct value_hash_key hash_key = {{1}};
 static uint64_t mix(uint64_t digest, uint64_t number) {
   digest = (digest ^ number) * UINT64_C(0x9e3779b97f4a7c15);
   return digest ^ digest >> 29;
-}
-
-static uint64_t mix_bytes(uint64_t digest, const void *data, size_t len) {
-  const uint8_t *bytes = data;
-  for (size_t i = 0; i < len; i++) {
-    digest = mix(digest, bytes[i]);
-  }
-  return digest;
 }
 
 /* Nothing of one that is lent: a job has it. */
@@ -34,8 +26,9 @@ static uint64_t mix_content(uint64_t digest, const struct object *object) {
     digest = mix(mix(digest, value.kind), value_hash(&hash_key, value));
   }
   if (kind->has_cells) {
-    const struct cells *cells = &object->cells;
-    digest = mix_bytes(digest, cells->elements, cells->count * cell_element_bytes(cells->typecode));
+    for (size_t i = 0; i < object->cells.count; i++) {
+      digest = mix(digest, elements_bits(&object->cells, i));
+    }
   }
   return kind->length ? mix(digest, kind->length(object)) : digest;
 }

@@ -62,13 +62,6 @@ static void note_process(void *ctx, int process, uint64_t session) {
   write_number(ctx, session);
 }
 
-static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
-  (void)ctx;
-  (void)id;
-  (void)thread;
-  return true;
-}
-
 static void tell_deadlock(void *ctx, const char *circle) {
   size_t len = strlen(circle);
   memcpy(reserve(ctx, len), circle, len);
@@ -84,8 +77,8 @@ struct engine_config random_stage_config(void) {
 }
 
 struct engine_sink random_stage_sink(struct random_stage *stage) {
-  return (struct engine_sink){stage,        deliver,    close_connection, note_process,
-                              note_process, has_thread, tell_deadlock};
+  return (struct engine_sink){stage,        deliver,      close_connection,
+                              note_process, note_process, tell_deadlock};
 }
 
 void random_stage_end(struct random_stage *stage) {

@@ -96,8 +96,8 @@ void replay_begin(struct replay *replay, size_t memory_bytes_max) {
       .find_operation = operations_find,
   };
   *replay = (struct replay){0};
-  struct engine_sink sink = {replay,        deliver, close_connection, forget_process,
-                             watch_process, NULL,    tell_deadlock};
+  struct engine_sink sink = {replay,         deliver,       close_connection,
+                             forget_process, watch_process, tell_deadlock};
   replay->engine = engine_new(&config, &sink);
   assert_non_null(replay->engine);
   arena_init(&replay->arena, HF_UNPACK_BYTES_MAX);

@@ -190,12 +190,6 @@ static void watch_process(void *ctx, int process, uint64_t session) {
   write_down(story, "process %d watched\n", process);
 }
 
-static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
-  const struct story *story = ctx;
-  (void)thread;
-  return story->threads_of == 0 || story->threads_of == id;
-}
-
 static void tell_deadlock(void *ctx, const char *circle) {
   write_down(ctx, "deadlock: %s\n", circle);
 }
@@ -205,19 +199,18 @@ void story_forget(struct story *story) {
   story->text[0] = 0;
 }
 
-void story_begin_sharing(struct story *story, const struct segment_source *segments,
+void story_begin_sharing(struct story *story, const struct cell_host *cells,
                          size_t memory_bytes_max) {
   struct engine_config config = {
       .first_object = 1,
       .memory_bytes_max = memory_bytes_max,
       .find_operation = operations_find,
-      .segments = *segments,
+      .cell_host = cells,
   };
-  struct engine_sink sink = {story,         deliver,    close_connection, forget_process,
-                             watch_process, has_thread, tell_deadlock};
+  struct engine_sink sink = {story,          deliver,       close_connection,
+                             forget_process, watch_process, tell_deadlock};
   story->now_ns = 1;
   story->next_entropy = 0;
-  story->threads_of = 0;
   story->in_slices = story->keeps_jobs = false;
   story_forget(story);
   story->engine = engine_new(&config, &sink);
@@ -225,7 +218,7 @@ void story_begin_sharing(struct story *story, const struct segment_source *segme
 }
 
 void story_begin_with_memory(struct story *story, size_t memory_bytes_max) {
-  story_begin_sharing(story, &(struct segment_source){0}, memory_bytes_max);
+  story_begin_sharing(story, NULL, memory_bytes_max);
 }
 
 void story_begin(struct story *story) {

@@ -23,7 +23,6 @@ struct story {
   uint64_t now_ns;
   uint8_t next_entropy;
   uint64_t watched_session; /* the last */
-  uint64_t threads_of;      /* the process that has all threads; 0: each has them all */
   bool keeps_jobs;          /* objects that are lent stay away until story_run_job */
   bool in_slices;           /* what is too much for one command waits for story_run_slice */
   size_t len;
@@ -32,8 +31,8 @@ struct story {
 
 void story_begin(struct story *story);
 void story_begin_with_memory(struct story *story, size_t memory_bytes_max);
-/* With shared memory from there. */
-void story_begin_sharing(struct story *story, const struct segment_source *segments,
+/* With shared memory from there, borrowed. NULL: without. */
+void story_begin_sharing(struct story *story, const struct cell_host *cells,
                          size_t memory_bytes_max);
 /* The same, with a session on each of the connections 1 to count, of which nothing is written. */
 void story_begin_connected(struct story *story, uint64_t count);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
+static bool allocate(void *ctx, size_t bytes, struct cell_place *place) {
   struct story_places *places = ctx;
   if (bytes > places->bytes_max) {
     return false;
@@ -19,18 +19,18 @@ static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
   places->header = aligned_alloc(CELL_ALIGNMENT, whole);
   assert_non_null(places->header);
   memset(places->header, 0, whole);
-  *place = (struct segment_place){2, 128, whole, places->header};
+  *place = (struct cell_place){2, 128, whole, places->header};
   places->out++;
   return true;
 }
 
-static void release(void *ctx, const struct segment_place *place) {
+static void release(void *ctx, const struct cell_place *place) {
   struct story_places *places = ctx;
-  free(place->address);
+  free(place->header);
   places->out--;
 }
 
-static void retire(void *ctx, const struct segment_place *place) {
+static void retire(void *ctx, const struct cell_place *place) {
   struct story_places *places = ctx;
   release(ctx, place);
   places->retired++;
@@ -46,14 +46,27 @@ static void wake(void *ctx, void *word) {
   }
 }
 
-struct segment_source story_places_begin(struct story_places *places) {
+static size_t count(void *ctx) {
+  const struct story_places *places = ctx;
+  return places->out;
+}
+
+static bool has_thread(void *ctx, uint64_t process, uint32_t thread) {
+  const struct story_places *places = ctx;
+  (void)thread;
+  return places->threads_of == 0 || places->threads_of == process;
+}
+
+const struct cell_host *story_places_begin(struct story_places *places) {
+  const struct segment_source source = {places, allocate, release, retire, count};
+  const struct cell_kernel kernel = {places, wake, has_thread};
   *places = (struct story_places){.bytes_max = 1024};
-  return (struct segment_source){places, allocate, release, retire, wake};
+  shared_cells_init(&places->cells, &source, &kernel);
+  return &places->cells.host;
 }
 
 void story_begin_in_places(struct story *story, struct story_places *places) {
-  const struct segment_source source = story_places_begin(places);
-  story_begin_sharing(story, &source, 1u << 20);
+  story_begin_sharing(story, story_places_begin(places), 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
     story_connect(story, connection);
   }

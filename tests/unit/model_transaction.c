@@ -2,9 +2,9 @@
  * those that succeed one by one, and nothing of those that fail. After each, both have the same
  * objects; after a failed one nothing has changed at all, the counts of references, the sessions'
  * locks and the memory counted included. */
-#include "proto/cell.h"
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
+#include "server/engine/elements.h"
 #include "tests/support/apply.h"
 #include "tests/support/malloc_hook.h"
 #include "tests/support/operation_maker.h"
@@ -220,7 +220,7 @@ static void add_content(struct text *text, const struct object *object) {
     case HOLDFAST__KIND__RAW_VALUE:
     case HOLDFAST__KIND__ARRAY:
       for (size_t i = 0; i < object->cells.count; i++) {
-        add_value(text, cell_load('h', object->cells.elements, i));
+        add_value(text, elements_value(&object->cells, i));
       }
       add_lock(text, &object->cells.lock);
       break;

@@ -17,12 +17,31 @@ static struct value bytes(const char *string, size_t len) {
   return value;
 }
 
+/* Both ways of storing do the same. */
+static hf_reason store(char typecode, uint8_t *elements, size_t idx, struct value value) {
+  const struct cell_type *type = cell_type_of(typecode);
+  uint64_t bits;
+  hf_reason reason = cell_bits(type, value, &bits);
+  if (!reason) {
+    cell_write(type, elements, idx, bits);
+    assert_int_equal(cell_plain_read(type, elements, idx), bits);
+    cell_write(type, elements, idx, ~bits);
+    cell_plain_write(type, elements, idx, bits);
+  }
+  return reason;
+}
+
+static struct value load(char typecode, const uint8_t *elements, size_t idx) {
+  const struct cell_type *type = cell_type_of(typecode);
+  return cell_value(type, cell_read(type, elements, idx));
+}
+
 static void expect_stored(char typecode, struct value value, struct value expected) {
-  uint8_t elements[3 * 8];
+  _Alignas(8) uint8_t elements[3 * 8];
   memset(elements, 0x5a, sizeof elements);
   size_t size = cell_element_bytes(typecode);
-  assert_int_equal(cell_store(typecode, elements, 1, value), HF_REASON_NONE);
-  struct value loaded = cell_load(typecode, elements, 1);
+  assert_int_equal(store(typecode, elements, 1, value), HF_REASON_NONE);
+  struct value loaded = load(typecode, elements, 1);
   assert_int_equal(loaded.kind, expected.kind);
   assert_true(value_equal(loaded, expected));
   for (size_t i = 0; i < size; i++) { /* the neighbours were left alone */
@@ -32,11 +51,11 @@ static void expect_stored(char typecode, struct value value, struct value expect
 }
 
 static void expect_refused(char typecode, struct value value, hf_reason reason) {
-  uint8_t element[8];
+  _Alignas(8) uint8_t element[8];
   uint8_t before[8];
   memset(element, 0x5a, sizeof element);
   memcpy(before, element, sizeof before);
-  assert_int_equal(cell_store(typecode, element, 0, value), reason);
+  assert_int_equal(store(typecode, element, 0, value), reason);
   assert_memory_equal(element, before, sizeof before);
 }
 
@@ -51,11 +70,9 @@ static void test_cell_element_bytes_are_those_of_c(void **state) {
 static void test_cell_unknown_typecode_is_refused(void **state) {
   (void)state;
   const char *unknown = "auxDe \n0Z";
-  uint8_t element[8] = {0};
   for (size_t i = 0; i <= strlen(unknown); i++) { /* and the NUL at the end */
     assert_int_equal(cell_element_bytes(unknown[i]), 0);
-    expect_refused(unknown[i], value_int(1), HF_REASON_WRONG_TYPE);
-    assert_true(value_is_absent(cell_load(unknown[i], element, 0)));
+    assert_null(cell_type_of(unknown[i]));
   }
 }
 
@@ -110,7 +127,7 @@ static void test_cell_bool_is_true_or_false(void **state) {
   expect_stored('?', value_bool(true), value_bool(true));
   expect_stored('?', value_int(0), value_bool(false));
   expect_refused('?', value_int(2), HF_REASON_OVERFLOW);
-  assert_true(value_equal(cell_load('?', &left_by_a_client, 0), value_bool(true)));
+  assert_true(value_equal(load('?', &left_by_a_client, 0), value_bool(true)));
 }
 
 static void test_cell_char_is_one_byte(void **state) {

@@ -2,7 +2,7 @@
  * that makes memory fails: who asked is told or served from elsewhere, nothing stays, and the next
  * try works. */
 #include "proto/limits.h"
-#include "server/memory/segments.h"
+#include "server/cells/shared_cells.h"
 #include "tests/support/malloc_hook.h"
 #include "tests/support/memory_hook.h"
 #include "tests/support/story.h"
@@ -21,12 +21,20 @@
 static struct story story;
 static struct segments *segments;
 static struct segment_source source;
-static struct segment_place place; /* the last */
+static struct shared_cells cells;
+static struct cell_place place; /* the last */
 
-static bool allocate(void *ctx, size_t bytes, struct segment_place *out) {
+static bool allocate(void *ctx, size_t bytes, struct cell_place *out) {
   bool done = source.allocate(ctx, bytes, out);
-  place = done ? *out : (struct segment_place){0};
+  place = done ? *out : (struct cell_place){0};
   return done;
+}
+
+static bool has_thread(void *ctx, uint64_t process, uint32_t thread) {
+  (void)ctx;
+  (void)process;
+  (void)thread;
+  return true;
 }
 
 static void open_shared(uint64_t connection, uint64_t sequence, Holdfast__Kind kind,
@@ -97,7 +105,8 @@ static void begin(void) {
   source = segments_source(segments);
   struct segment_source own = source;
   own.allocate = allocate;
-  story_begin_sharing(&story, &own, 8u << 20);
+  shared_cells_init(&cells, &own, &(struct cell_kernel){NULL, cell_kernel.wake, has_thread});
+  story_begin_sharing(&story, &cells.host, 8u << 20);
   for (uint64_t connection = 1; connection <= 2; connection++) {
     story_connect(&story, connection);
     story_open_session_of(&story, connection, 100 + connection);
@@ -112,6 +121,7 @@ static void end(void) {
   assert_int_equal(source.count(source.ctx), 0);
   assert_true(segments_count(segments) <= 1 + 2); /* life, and an empty arena of each class used */
   story_end(&story);
+  shared_cells_deinit(&cells);
   segments_free(segments);
   assert_int_equal(memory_hook_mapped_bytes(), 0);
   assert_int_equal(memory_hook_descriptors(), 0);

@@ -383,7 +383,7 @@ static void test_cells_a_stranger_does_not_change_over(void **state) {
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
   story_forget(&story);
-  story.threads_of = 101;
+  places.threads_of = 101;
   lock_locally();
   take_over(3, 1, 1);
   take_over(2, 2, 1);

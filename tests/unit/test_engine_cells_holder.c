@@ -64,7 +64,7 @@ static uint32_t word(void) {
 }
 
 static void lock_locally(uint64_t process) {
-  story.threads_of = process;
+  places.threads_of = process;
   atomic_store(&places.header->word, SOME_THREAD | WAITERS);
 }
 
@@ -132,7 +132,7 @@ static void test_cells_holder_whose_session_was_lost_is_waited_for(void **state)
   story_pass_ms(&story, 60000);
   story_expect(&story, "");
   assert_int_equal(word(), SOME_THREAD | WAITERS);
-  story.threads_of = NO_PROCESS; /* it ended */
+  places.threads_of = NO_PROCESS; /* it ended */
   story_pass_ms(&story, DOUBT_MS);
   story_expect(&story, "3 <- #2 OK 1\n");
 }

@@ -1,5 +1,4 @@
-/* Processes that are watched leave descriptors for connections, and have threads. */
-#define _GNU_SOURCE /* gettid */
+/* Processes that are watched leave descriptors for connections. */
 #include "proto/machine.h"
 #include "server/dispatch/processes.h"
 
@@ -168,28 +167,8 @@ static void test_processes_of_other_namespaces_are_hidden(void **state) {
   processes_stop(&processes);
 }
 
-static void *tell_thread(void *thread) {
-  *(uint32_t *)thread = (uint32_t)gettid();
-  return NULL;
-}
-
-static void test_processes_have_their_threads_while_they_run(void **state) {
-  (void)state;
-  pthread_t handle;
-  uint32_t thread;
-  uint64_t id = (uint64_t)getpid();
-  assert_true(processes_have_thread(id, (uint32_t)id));
-  assert_false(processes_have_thread(id, (uint32_t)getppid()));
-  assert_false(processes_have_thread((uint64_t)getppid(), (uint32_t)id));
-  assert_int_equal(pthread_create(&handle, NULL, tell_thread, &thread), 0);
-  pthread_join(handle, NULL);
-  while (processes_have_thread(id, thread)) { /* joined a moment before it is gone */
-  }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_processes_have_their_threads_while_they_run),
       cmocka_unit_test(test_processes_of_other_namespaces_are_hidden),
       cmocka_unit_test(test_processes_named_again_take_one_descriptor),
       cmocka_unit_test(test_processes_end_of_one_is_told_to_all_that_watch),

@@ -1,7 +1,7 @@
 /* Shared memory: places, their limits, what clients get of it. */
 #include "proto/cell_layout.h"
 #include "proto/limits.h"
-#include "server/memory/segments.h"
+#include "server/cells/segments.h"
 #include "tests/support/memory_hook.h"
 #include "tests/support/random.h"
 
@@ -40,23 +40,23 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static struct segment_place allocate(size_t bytes) {
-  struct segment_place place;
+static struct cell_place allocate(size_t bytes) {
+  struct cell_place place;
   assert_true(source.allocate(source.ctx, bytes, &place));
   return place;
 }
 
-static void release(struct segment_place place) {
+static void release(struct cell_place place) {
   source.release(source.ctx, &place);
 }
 
-static void retire(struct segment_place place) {
+static void retire(struct cell_place place) {
   source.retire(source.ctx, &place);
 }
 
 static void test_segments_are_the_memory_that_is_lent(void **state) {
   (void)state;
-  struct segment_place place = allocate(100);
+  struct cell_place place = allocate(100);
   size_t bytes;
   int fd = segments_lend(segments, place.segment, &bytes);
   assert_true(fd >= 0);
@@ -64,7 +64,7 @@ static void test_segments_are_the_memory_that_is_lent(void **state) {
   char *other = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   assert_ptr_not_equal(other, MAP_FAILED);
-  memcpy(place.address, "hello", sizeof "hello");
+  memcpy((char *)place.header, "hello", sizeof "hello");
   assert_string_equal(other + place.offset, "hello");
   munmap(other, bytes);
   release(place);
@@ -72,7 +72,7 @@ static void test_segments_are_the_memory_that_is_lent(void **state) {
 
 static void test_segments_can_be_neither_cut_nor_unsealed(void **state) {
   (void)state;
-  struct segment_place small = allocate(100), large = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
+  struct cell_place small = allocate(100), large = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
   size_t bytes;
   const uint64_t ids[] = {small.segment, large.segment, CELL_LIFE_SEGMENT};
   for (size_t i = 0; i < 3; i++) {
@@ -142,7 +142,7 @@ static void test_segments_unknown_one_is_not_lent(void **state) {
 
 static void test_segments_absurd_sizes_are_refused(void **state) {
   (void)state;
-  struct segment_place place;
+  struct cell_place place;
   assert_false(source.allocate(source.ctx, SIZE_MAX, &place));
   assert_false(source.allocate(source.ctx, SIZE_MAX - 4000, &place));
   assert_false(source.allocate(source.ctx, HF_SEGMENTS_BYTES_MAX, &place));
@@ -151,8 +151,8 @@ static void test_segments_absurd_sizes_are_refused(void **state) {
 
 static void test_segments_no_more_than_the_limit(void **state) {
   (void)state;
-  static struct segment_place places[HF_SEGMENTS_MAX];
-  struct segment_place more;
+  static struct cell_place places[HF_SEGMENTS_MAX];
+  struct cell_place more;
   for (size_t i = 1; i < HF_SEGMENTS_MAX; i++) {
     places[i] = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
   }
@@ -166,9 +166,9 @@ static void test_segments_no_more_than_the_limit(void **state) {
 
 static void test_segments_freed_place_is_used_again_as_late_as_possible(void **state) {
   (void)state;
-  struct segment_place kept = allocate(100);
+  struct cell_place kept = allocate(100);
   const uint64_t first = allocate(100).offset;
-  release((struct segment_place){kept.segment, first, 128, NULL});
+  release((struct cell_place){kept.segment, first, 128, NULL});
   for (size_t i = 2; i < HF_ARENA_BYTES / 128; i++) {
     assert_int_not_equal(allocate(100).offset, first);
   }
@@ -177,10 +177,10 @@ static void test_segments_freed_place_is_used_again_as_late_as_possible(void **s
 
 static void test_segments_retired_place_is_never_used_again(void **state) {
   (void)state;
-  const struct segment_place kept = allocate(100), gone = allocate(100);
+  const struct cell_place kept = allocate(100), gone = allocate(100);
   retire(gone);
   for (size_t i = 2; i < HF_ARENA_BYTES / 128; i++) {
-    const struct segment_place place = allocate(100);
+    const struct cell_place place = allocate(100);
     assert_int_equal(place.segment, kept.segment);
     assert_int_not_equal(place.offset, gone.offset);
   }
@@ -189,7 +189,7 @@ static void test_segments_retired_place_is_never_used_again(void **state) {
 
 static void test_segments_arena_goes_when_only_retired_places_are_left(void **state) {
   (void)state;
-  const struct segment_place kept = allocate(100), gone = allocate(100);
+  const struct cell_place kept = allocate(100), gone = allocate(100);
   retire(gone);
   assert_int_equal(segments_count(segments), 2);
   release(kept);
@@ -210,9 +210,9 @@ static void test_segments_are_unmapped_by_another_thread(void **state) {
 /* Cells that come and go are no way around the limits while their memory is being given back. */
 static void test_segments_being_closed_count_yet(void **state) {
   (void)state;
-  struct segment_place place = allocate(CLOSED_BYTES);
+  struct cell_place place = allocate(CLOSED_BYTES);
   size_t descriptors_max = 0;
-  memset(place.address, 1, CLOSED_BYTES);
+  memset((char *)place.header, 1, CLOSED_BYTES);
   release(place);
   for (size_t i = 0; i < 4 * HF_SEGMENTS_MAX; i++) {
     if (source.allocate(source.ctx, HF_ARENA_CELL_BYTES_MAX + 1, &place)) {
@@ -249,12 +249,12 @@ static void test_segments_begin_or_leave_nothing(void **state) {
 #define OUT_MAX 400
 
 static struct {
-  struct segment_place place;
+  struct cell_place place;
   uint8_t mark;
 } out[OUT_MAX];
 
 /* Places that are nobody's for ever. */
-static struct segment_place retired[20000];
+static struct cell_place retired[20000];
 static size_t retired_count;
 
 static void let_go(size_t i, struct random *random) {
@@ -267,7 +267,7 @@ static void let_go(size_t i, struct random *random) {
   out[i].mark = 0;
 }
 
-static bool is_retired(struct segment_place place) {
+static bool is_retired(struct cell_place place) {
   size_t i = 0;
   while (i < retired_count &&
          (retired[i].segment != place.segment || retired[i].offset != place.offset)) {
@@ -282,7 +282,7 @@ static size_t random_size(struct random *random) {
 }
 
 static void check(size_t i) {
-  const uint8_t *bytes = out[i].place.address;
+  const uint8_t *bytes = (void *)out[i].place.header;
   assert_int_equal(bytes[0], out[i].mark);
   assert_int_equal(bytes[out[i].place.bytes - 1], out[i].mark);
 }
@@ -293,9 +293,9 @@ static void add(size_t i, struct random *random) {
   out[i].mark = (uint8_t)(1 + random_below(random, 255));
   assert_true(out[i].place.bytes >= size);
   assert_false(is_retired(out[i].place));
-  assert_int_equal((uintptr_t)out[i].place.address % CELL_ALIGNMENT, 0);
+  assert_int_equal((uintptr_t)out[i].place.header % CELL_ALIGNMENT, 0);
   assert_int_equal(out[i].place.offset % CELL_ALIGNMENT, 0);
-  uint8_t *bytes = out[i].place.address;
+  uint8_t *bytes = (void *)out[i].place.header;
   for (size_t at = 0; at < out[i].place.bytes; at++) {
     assert_int_equal(bytes[at], 0);
   }

@@ -1,6 +1,6 @@
-#include "proto/cell.h"
 #include "proto/limits.h"
 #include "server/engine/call.h"
+#include "server/engine/elements.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/cell.h"
@@ -8,10 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-static struct value load(const struct cells *cells, size_t position) {
-  return cell_load(cells->typecode, cells->elements, position);
-}
 
 /* The element an index means, once the array's lock lets the call through. */
 static hf_reason find_element(struct call *call, int64_t index, size_t *position) {
@@ -27,7 +23,7 @@ hf_reason handle_array_get(struct call *call) {
   size_t position;
   hf_reason reason = find_element(call, call->message->array_get->index, &position);
   if (!reason) {
-    call_answer_value(call, load(&call->object->cells, position));
+    call_answer_value(call, elements_value(&call->object->cells, position));
   }
   return reason;
 }
@@ -41,7 +37,7 @@ hf_reason handle_array_set(struct call *call) {
   if (reason || (reason = call_value(call, message->value, &value))) {
     return reason;
   }
-  reason = cell_store(cells->typecode, cells->elements, position, value);
+  reason = elements_store(cells, position, value);
   value_release(value);
   return reason;
 }
@@ -49,7 +45,6 @@ hf_reason handle_array_set(struct call *call) {
 hf_reason handle_array_add(struct call *call) {
   const Holdfast__ArrayAdd *message = call->message->array_add;
   struct cells *cells = &call->object->cells;
-  const struct cell_type *type = cell_type_of(cells->typecode);
   struct value amount;
   uint64_t sum;
   size_t position;
@@ -57,10 +52,10 @@ hf_reason handle_array_add(struct call *call) {
   if (reason || (reason = call_value(call, message->amount, &amount))) {
     return reason;
   }
-  reason = cell_add(type, cells->elements, position, call_has_lock(call), amount, &sum);
+  reason = elements_add(cells, position, call_has_lock(call), amount, &sum);
   value_release(amount);
   if (!reason) {
-    call_answer_value(call, cell_value(type, sum));
+    call_answer_value(call, cell_value(cell_type_of(cells->typecode), sum));
   }
   return reason;
 }
@@ -81,7 +76,7 @@ hf_reason handle_array_get_slice(struct call *call) {
     return reason;
   }
   for (size_t i = 0; i < range.count; i++) {
-    values[i] = load(cells, (size_t)(range.start + (int64_t)i * range.step));
+    values[i] = elements_value(cells, (size_t)(range.start + (int64_t)i * range.step));
   }
   return HF_REASON_NONE;
 }
@@ -96,7 +91,7 @@ static hf_reason store_range(struct cells *cells, struct list_range range,
     reason = cell_bits(type, values[i], &bits[i]);
   }
   for (size_t i = 0; i < range.count && !reason; i++) {
-    cell_write(type, cells->elements, (size_t)(range.start + (int64_t)i * range.step), bits[i]);
+    elements_set_bits(cells, (size_t)(range.start + (int64_t)i * range.step), bits[i]);
   }
   free(bits);
   return reason;
@@ -146,8 +141,7 @@ hf_reason handle_array_read(struct call *call) {
   if (!value_bytes_to_fill(len, &bytes, &room)) {
     return HF_REASON_NO_MEMORY;
   }
-  cell_read_range(cell_type_of(cells->typecode), cells->elements, message->start, message->count,
-                  room);
+  elements_read(cells, message->start, message->count, room);
   call_answer_value(call, bytes);
   return HF_REASON_NONE;
 }
@@ -164,8 +158,7 @@ hf_reason handle_array_write(struct call *call) {
   if (message->elements.len % element_bytes) {
     return HF_REASON_BAD_ARGUMENT;
   }
-  cell_write_range(cell_type_of(cells->typecode), cells->elements, message->start, count,
-                   message->elements.data);
+  elements_write(cells, message->start, count, message->elements.data);
   return HF_REASON_NONE;
 }
 

@@ -1,14 +1,13 @@
 #include "server/engine/kinds/cell.h"
 
 #include "proto/base/chunk.h"
-#include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
+#include "server/engine/elements.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 hf_reason handle_cell_nudge(struct call *call) {
   core_nudge_cells(call->engine, call->now_ns, call->object);
@@ -19,8 +18,7 @@ hf_reason handle_cell_nudge(struct call *call) {
 
 static void undo_change_of_element(const struct undo *undo, struct undo_entry *entry) {
   (void)undo;
-  struct cells *cells = &entry->object->cells;
-  cell_write(cell_type_of(cells->typecode), cells->elements, entry->position, entry->bits);
+  elements_set_bits(&entry->object->cells, entry->position, entry->bits);
 }
 
 static const struct undo_way way_of_element = {undo_change_of_element, NULL, NULL};
@@ -29,7 +27,7 @@ static void capture_element(struct undo_entry *entry, struct call *call, int64_t
   const struct cells *cells = &call->object->cells;
   if (list_position(cells->count, index, &entry->position)) {
     entry->way = &way_of_element;
-    entry->bits = cell_read(cell_type_of(cells->typecode), cells->elements, entry->position);
+    entry->bits = elements_bits(cells, entry->position);
   }
 }
 
@@ -95,20 +93,14 @@ hf_reason cells_fill(struct call *call, struct value *values, size_t count) {
   struct cells *cells = &call->object->cells;
   hf_reason reason = HF_REASON_NONE;
   for (size_t i = 0; i < count && i < cells->count && !reason; i++) {
-    reason = cell_store(cells->typecode, cells->elements, i, values[i]);
+    reason = elements_store(cells, i, values[i]);
   }
   call_free_values(values, count);
   return reason;
 }
 
-/* Nobody else sees the cells yet. */
 void cells_fill_packed(struct object *object, const ProtobufCBinaryData *elements) {
-  struct cells *cells = &object->cells;
-  memcpy(cells->elements, elements->data, elements->len);
-  uint8_t *bytes = cells->elements;
-  for (size_t i = 0; cells->typecode == '?' && i < elements->len; i++) {
-    bytes[i] = bytes[i] != 0;
-  }
+  elements_write(&object->cells, 0, object->cells.count, elements->data);
 }
 
 void cells_deinit(struct object *object) {

@@ -1,5 +1,5 @@
 /* A value or an array in a snapshot: its elements, wherever they are, and its lock. */
-#include "proto/cell.h"
+#include "server/engine/elements.h"
 #include "server/engine/kinds/cell.h"
 #include "server/engine/snapshot_parts.h"
 
@@ -11,7 +11,8 @@ enum { LOCK = 3 };
 /* Of elements. */
 enum { OFFSET = 1, BYTES };
 
-#define RECORD_BYTES ((size_t)1 << 20)
+/* A multiple of every element. */
+#define RECORD_BYTES ((size_t)8 << 10)
 
 static const struct snapshot_field cells_rows[] = {
     SNAPSHOT_FIELD(1, struct cells, typecode),
@@ -21,15 +22,17 @@ static const struct snapshot_fields cells_fields = SNAPSHOT_FIELDS(cells_rows);
 
 void cells_snapshot(const struct object *object, struct snapshot_out *out) {
   const struct cells *cells = &object->cells;
-  const uint8_t *elements = cells->elements;
-  size_t bytes = cells->count * cell_element_bytes(cells->typecode);
+  const size_t element_bytes = cell_element_bytes(cells->typecode);
+  const size_t count_max = RECORD_BYTES / element_bytes;
+  uint8_t elements[RECORD_BYTES];
   snapshot_put_fields(out, &cells_fields, cells);
   snapshot_put_lock(out, LOCK, &cells->lock);
   snapshot_end_record(out, RECORD_CELLS);
-  for (size_t at = 0; at < bytes; at += RECORD_BYTES) {
-    size_t len = bytes - at < RECORD_BYTES ? bytes - at : RECORD_BYTES;
-    snapshot_put_number(out, OFFSET, at);
-    snapshot_put_bytes(out, BYTES, bytes_of(elements + at, len));
+  for (size_t at = 0; at < cells->count; at += count_max) {
+    size_t count = cells->count - at < count_max ? cells->count - at : count_max;
+    elements_read(cells, at, count, elements);
+    snapshot_put_number(out, OFFSET, at * element_bytes);
+    snapshot_put_bytes(out, BYTES, bytes_of(elements, count * element_bytes));
     snapshot_end_record(out, RECORD_ELEMENTS);
   }
 }
@@ -87,16 +90,20 @@ static bool visit_piece(struct snapshot_in *in, const struct wire_field *field, 
 
 static bool read_piece(struct restoring *restoring, struct cells *cells, struct bytes body) {
   struct piece piece = {0};
-  size_t bytes = cells->count * cell_element_bytes(cells->typecode);
+  const size_t element_bytes = cell_element_bytes(cells->typecode);
+  const size_t bytes = cells->count * element_bytes;
   if (!snapshot_read(&restoring->in, body, NULL, NULL, visit_piece, &piece)) {
     return false;
   }
   if (piece.offset > bytes || piece.bytes.len > bytes - piece.offset) {
     return snapshot_fail(&restoring->in, "elements are outside of their array");
   }
-  uint8_t *to = (uint8_t *)cells->elements + piece.offset;
-  for (size_t i = 0; i < piece.bytes.len; i++) {
-    to[i] = cells->typecode == '?' ? piece.bytes.data[i] != 0 : piece.bytes.data[i];
+  if (bytes > 0 && (piece.offset % element_bytes || piece.bytes.len % element_bytes)) {
+    return snapshot_fail(&restoring->in, "elements are cut in the middle");
+  }
+  if (piece.bytes.len > 0) {
+    elements_write(cells, piece.offset / element_bytes, piece.bytes.len / element_bytes,
+                   piece.bytes.data);
   }
   return true;
 }

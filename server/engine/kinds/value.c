@@ -1,6 +1,6 @@
-#include "proto/cell.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
+#include "server/engine/elements.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/cell.h"
@@ -10,14 +10,10 @@ static const struct cell_type *type_of(const struct call *call) {
   return cell_type_of(call->object->cells.typecode);
 }
 
-static struct value load(const struct call *call) {
-  return cell_load(call->object->cells.typecode, call->object->cells.elements, 0);
-}
-
 hf_reason handle_value_get(struct call *call) {
   hf_reason reason = call_pass_lock(call);
   if (!reason) {
-    call_answer_value(call, load(call));
+    call_answer_value(call, elements_value(&call->object->cells, 0));
   }
   return reason;
 }
@@ -28,7 +24,7 @@ hf_reason handle_value_set(struct call *call) {
   if (reason || (reason = call_value(call, call->message->value_set->value, &value))) {
     return reason;
   }
-  reason = cell_store(call->object->cells.typecode, call->object->cells.elements, 0, value);
+  reason = elements_store(&call->object->cells, 0, value);
   value_release(value);
   if (!reason) {
     core_cells_changed(call->engine, call->object);
@@ -43,8 +39,7 @@ hf_reason handle_value_add(struct call *call) {
   if (reason || (reason = call_value(call, call->message->value_add->amount, &amount))) {
     return reason;
   }
-  reason =
-      cell_add(type_of(call), call->object->cells.elements, 0, call_has_lock(call), amount, &sum);
+  reason = elements_add(&call->object->cells, 0, call_has_lock(call), amount, &sum);
   value_release(amount);
   if (!reason) {
     core_cells_changed(call->engine, call->object);
@@ -67,8 +62,8 @@ hf_reason handle_value_compare_and_set(struct call *call) {
     value_release(expected);
     return reason;
   }
-  reason = cell_compare_and_set(type_of(call), call->object->cells.elements, 0, call_has_lock(call),
-                                expected, desired, &swapped, &found);
+  reason = elements_compare_and_set(&call->object->cells, 0, call_has_lock(call), expected, desired,
+                                    &swapped, &found);
   if (!reason && swapped) {
     core_cells_changed(call->engine, call->object);
   }

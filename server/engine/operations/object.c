@@ -1,4 +1,3 @@
-#include "proto/cell.h"
 #include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
@@ -92,14 +91,15 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
 /* ---- reports */
 
 static hf_reason copy_elements(struct job *job) {
-  const size_t piece = (size_t)1 << 20;
-  char *to = cell_share_elements(job->share);
+  const size_t piece = (size_t)1 << 17;
+  const struct cell_host *host = job->share->host;
   const char *from = job->elements;
-  for (size_t at = 0; at < job->share_bytes; at += piece) {
+  for (size_t at = 0; at < job->elements_count; at += piece) {
+    size_t count = job->elements_count - at < piece ? job->elements_count - at : piece;
     if (job_is_stopped(job)) {
       return HF_REASON_STOPPING;
     }
-    memcpy(to + at, from + at, job->share_bytes - at < piece ? job->share_bytes - at : piece);
+    host->write(host->ctx, &job->share->place, job->type, at, count, from + at * job->type->bytes);
   }
   return HF_REASON_NONE;
 }
@@ -117,12 +117,13 @@ static hf_reason move_cells(struct call *call) {
   }
   struct job job = {.work = copy_elements,
                     .elements = cells->elements,
-                    .share_bytes = cells->count * cell_element_bytes(cells->typecode)};
+                    .type = cell_type_of(cells->typecode),
+                    .elements_count = cells->count};
   job.share = cells->share || call->job ? NULL : core_new_share(call->engine, object);
   if (!job.share) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = call_work(call, &job, job.share_bytes / 128, 0);
+  hf_reason reason = call_work(call, &job, job.elements_count * job.type->bytes / 128, 0);
   if (reason == REASON_PARKED) {
     return reason;
   }

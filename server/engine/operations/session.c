@@ -196,7 +196,7 @@ hf_reason handle_flush(struct call *call) {
 
 hf_reason handle_server_info(struct call *call) {
   const struct engine *engine = call->engine;
-  const struct segment_source *segments = &engine->config.segments;
+  const struct cell_host *host = engine->config.cell_host;
   struct reply_server *server = malloc(sizeof *server);
   if (!server) {
     return HF_REASON_NO_MEMORY;
@@ -214,7 +214,7 @@ hf_reason handle_server_info(struct call *call) {
       .memory_bytes_max = engine->memory.max,
       .waiters_bytes_max = memory_waiters_max(&engine->memory),
       .shared_cells = engine->shared_cells,
-      .shared_places = segments->count ? segments->count(segments->ctx) : 0,
+      .shared_places = host ? host->count(host->ctx) : 0,
   };
   memcpy(server->memory_used, engine->memory.used, sizeof server->memory_used);
   call->reply->shape = REPLY_SERVER;

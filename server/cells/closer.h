@@ -1,11 +1,11 @@
 /* A thread that unmaps and closes segments nobody uses any more: giving a quarter of a gigabyte
  * back takes tens of milliseconds, and whoever released it may be holding everybody up.
  *
- * layer   memory, internal
+ * layer   cells, internal
  * threads closer_bury and closer_left from any; start and stop from one
  */
-#ifndef HF_MEMORY_CLOSER_H
-#define HF_MEMORY_CLOSER_H
+#ifndef HF_CELLS_CLOSER_H
+#define HF_CELLS_CLOSER_H
 
 #include <pthread.h>
 #include <stdbool.h>

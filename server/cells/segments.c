@@ -1,21 +1,18 @@
-#include "server/memory/segments.h"
+#include "server/cells/segments.h"
 
 #include "proto/base/map64.h"
 #include "proto/cell_layout.h"
 #include "proto/limits.h"
-#include "server/memory/closer.h"
+#include "server/cells/closer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAGE_BYTES ((size_t)4096)
@@ -194,29 +191,29 @@ static void retire_place(struct segments *segments, struct segment *arena) {
 
 /* ---- the source */
 
-static bool allocate_small(struct segments *segments, size_t bytes, struct segment_place *place) {
+static bool allocate_small(struct segments *segments, size_t bytes, struct cell_place *place) {
   struct segment *arena = find_arena(segments, class_of(bytes));
   if (!arena) {
     return false;
   }
   size_t offset = take_place(segments, arena) * arena->place_bytes;
-  *place = (struct segment_place){arena->id, offset, arena->place_bytes,
-                                  arena->mapping.address + offset};
-  memset(place->address, 0, place->bytes);
+  char *address = arena->mapping.address + offset;
+  *place = (struct cell_place){arena->id, offset, arena->place_bytes, (void *)address};
+  memset(address, 0, place->bytes);
   return true;
 }
 
-static bool allocate_large(struct segments *segments, size_t bytes, struct segment_place *place) {
+static bool allocate_large(struct segments *segments, size_t bytes, struct cell_place *place) {
   size_t whole = (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
   struct segment *segment = whole >= bytes ? open_segment(segments, whole, 0) : NULL;
   if (!segment) {
     return false;
   }
-  *place = (struct segment_place){segment->id, 0, whole, segment->mapping.address};
+  *place = (struct cell_place){segment->id, 0, whole, (void *)segment->mapping.address};
   return true;
 }
 
-static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
+static bool allocate(void *ctx, size_t bytes, struct cell_place *place) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
   bool done = bytes <= HF_ARENA_CELL_BYTES_MAX ? allocate_small(segments, bytes, place)
@@ -226,7 +223,7 @@ static bool allocate(void *ctx, size_t bytes, struct segment_place *place) {
   return done;
 }
 
-static void release(void *ctx, const struct segment_place *place) {
+static void release(void *ctx, const struct cell_place *place) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
   segments->place_count--;
@@ -240,7 +237,7 @@ static void release(void *ctx, const struct segment_place *place) {
 }
 
 /* A large cell's memory is never another's: who has it mapped keeps it to himself. */
-static void retire(void *ctx, const struct segment_place *place) {
+static void retire(void *ctx, const struct cell_place *place) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
   segments->place_count--;
@@ -253,11 +250,6 @@ static void retire(void *ctx, const struct segment_place *place) {
   pthread_mutex_unlock(&segments->mutex);
 }
 
-static void wake(void *ctx, void *word) {
-  (void)ctx;
-  syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
 static size_t count_places(void *ctx) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
@@ -267,7 +259,7 @@ static size_t count_places(void *ctx) {
 }
 
 struct segment_source segments_source(struct segments *segments) {
-  return (struct segment_source){segments, allocate, release, retire, wake, count_places};
+  return (struct segment_source){segments, allocate, release, retire, count_places};
 }
 
 int segments_lend(struct segments *segments, uint64_t id, size_t *bytes) {

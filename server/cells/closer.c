@@ -1,4 +1,4 @@
-#include "server/memory/closer.h"
+#include "server/cells/closer.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* Shared segments of values and arrays: opened, cut into places, lent, closed. Rings have their own
  * (transport/ring_stream.h).
  *
- * layer   memory
+ * layer   cells
  * shapes  Small cells share arenas of HF_ARENA_BYTES, one size class in each; a freed place is used
  *         again as late as possible. Larger ones have a segment of their own. All are memfds sealed
  *         against shrinking and growing.
@@ -14,36 +14,22 @@
  * arenas that have a cell: HF_ARENA_BYTES for each cell there is, and never more than
  * HF_SEGMENTS_MAX of them; beyond, new cells stay out of shared memory until cells are deleted.
  */
-#ifndef HF_MEMORY_SEGMENTS_H
-#define HF_MEMORY_SEGMENTS_H
+#ifndef HF_CELLS_SEGMENTS_H
+#define HF_CELLS_SEGMENTS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "server/engine/cell_host.h"
 
 struct segments;
 
-/* Zeroed memory at a multiple of CELL_ALIGNMENT, both here and in the segment. */
-struct segment_place {
-  uint64_t segment; /* its id: never used again, not even by a later server */
-  uint64_t offset;
-  size_t bytes; /* at least what was asked for */
-  void *address;
-};
-
-/* Where the engine, which does no I/O, gets its shared memory from. */
+/* Where cells get their memory from. */
 struct segment_source {
   void *ctx;
-  /* false: no room, by memory or limits. NULL: there is no shared memory. */
-  bool (*allocate)(void *ctx, size_t bytes, struct segment_place *place);
-  /* The place is given to another cell again, though as late as possible. Quick, as is the next:
-   * memory is given back by a thread of its own. */
-  void (*release)(void *ctx, const struct segment_place *place);
-  /* Somebody may still write there: the place is never given to another cell. */
-  void (*retire)(void *ctx, const struct segment_place *place);
-  /* Wakes all who sleep on the word. */
-  void (*wake)(void *ctx, void *word);
-  /* Places there are that were neither released nor retired. NULL: nobody counts. */
+  /* Zeroed memory at a multiple of CELL_ALIGNMENT, both here and in the segment; place->header is its
+   * address. false: no room, by memory or limits. */
+  bool (*allocate)(void *ctx, size_t bytes, struct cell_place *place);
+  /* As those of struct cell_host. */
+  void (*release)(void *ctx, const struct cell_place *place);
+  void (*retire)(void *ctx, const struct cell_place *place);
   size_t (*count)(void *ctx);
 };
 
