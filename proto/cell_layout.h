@@ -5,8 +5,8 @@
  *         reader; what glibc and the kernel do with a robust mutex (glibc's pthread_mutex_lock.c, the
  *         kernel's handle_futex_death)
  *
- * A segment is a sealed memfd. Small cells share one of HF_ARENA_BYTES, a larger one has its own. A
- * cell is a header of 64 bytes at a multiple of 64, then its elements (cell_type.h):
+ * A segment is a sealed memfd, which begins with a header (shared_header.h). Small cells share one of
+ * HF_ARENA_BYTES, a larger one has its own. A cell is a header of 64 bytes at a multiple of 64, then its elements (cell_type.h):
  *
  *   offset  bytes  word     written by              meaning
  *        0  48     mutex    clients; the kernel     robust, process-shared, recursive; its first
@@ -81,13 +81,15 @@
  * alone it does not need to read: `remote` never, `owner` for no more than whether to wake others.
  * So only the elements of that segment, and who uses them, suffer (tests/fuzz/fuzz_cells.c).
  *
- * The server's life. A page apart, which clients can only read (F_SEAL_FUTURE_WRITE), begins with a
- * robust mutex that a thread of the server holds as long as it lives: when it is killed the kernel
+ * The server's life. A page apart, which clients can only read (F_SEAL_FUTURE_WRITE), has behind its
+ * header a robust mutex that a thread of the server holds as long as it lives: when it is killed the kernel
  * takes the thread id away. Clients look at it in each call, so that nobody goes on with memory
  * that no server knows; but not in the inline functions of <holdfast/numbers.h>, which say so.
  */
 #ifndef HF_PROTO_CELL_LAYOUT_H
 #define HF_PROTO_CELL_LAYOUT_H
+
+#include "proto/shared_header.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -136,14 +138,15 @@ static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
 #define CELL_LIFE_SEGMENT 1
 
 struct cell_life {
+  struct shared_header header;
   union {
     pthread_mutex_t mutex;
     _Atomic uint32_t word;
   };
 };
 
-static_assert(offsetof(struct cell_life, mutex) == 0, "layout");
-static_assert(offsetof(struct cell_life, word) == 0, "layout");
+static_assert(offsetof(struct cell_life, mutex) == SHARED_HEADER_BYTES, "layout");
+static_assert(offsetof(struct cell_life, word) == SHARED_HEADER_BYTES, "layout");
 
 static inline struct cell_header *cell_header_of(void *elements) {
   return (struct cell_header *)((char *)elements - CELL_HEADER_BYTES);

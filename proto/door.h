@@ -21,6 +21,7 @@
  * connection of its own: door_hello with DOOR_SEGMENT, door_answer with its size, and the memfd;
  * then both hang up. That is no connection through shared memory: DOOR_FULL does not concern it.
  *
+ * Both packets begin with a magic number whose last byte is the version; each side checks the other's.
  * A hello that is not right is answered with a door_status that says why, and the socket is closed;
  * so is one that has not said it within HF_HELLO_TIMEOUT_MS, without an answer.
  *
@@ -32,13 +33,20 @@
 #define HF_PROTO_DOOR_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define DOOR_SUFFIX ".door"
-#define DOOR_MAGIC UINT64_C(0x0230726f6f444648) /* "HFDoor0", 2: the version of this format */
+#define DOOR_VERSION 3 /* of these packets; layouts of memory have their own (shared_header.h) */
+#define DOOR_MAGIC DOOR_VERSIONED(0x30726f6f444648)   /* "HFDoor0" */
+#define DOOR_SEGMENT DOOR_VERSIONED(0x746e6d67655348) /* "HSegmnt": the same for one segment */
+#define DOOR_VERSIONED(name) ((uint64_t)DOOR_VERSION << 56 | UINT64_C(name))
 
-#define DOOR_SEGMENT UINT64_C(0x01746e6d67655348) /* "HSegmnt", 1: the same for one segment */
+/* Whether both are the same magic, perhaps of different versions. */
+static inline bool door_is_same_magic(uint64_t one, uint64_t other) {
+  return ((one ^ other) & UINT64_C(0x00ffffffffffffff)) == 0;
+}
 
 struct door_hello {
   uint64_t magic;
@@ -64,7 +72,8 @@ enum door_status {
   DOOR_FULL,        /* HF_RINGS_MAX */
   DOOR_NO_MEMORY,
   DOOR_BAD_HELLO,
-  DOOR_NO_SEGMENT, /* of that id */
+  DOOR_NO_SEGMENT,    /* of that id */
+  DOOR_OTHER_VERSION, /* the hello's is not DOOR_VERSION */
 };
 
 struct door_answer {

@@ -9,9 +9,10 @@
  * reader, which are in different processes:
  *
  *   offset  bytes       content                          written by
- *        0  256         control of the requests' ring    both, a word each; see below
- *      256  256         control of the replies' ring     both
- *      512  3584        nothing                          nobody
+ *        0  64          header: see shared_header.h      server, before the client has it
+ *       64  256         control of the requests' ring    both, a word each; see below
+ *      320  256         control of the replies' ring     both
+ *      576  3520        nothing                          nobody
  *     4096  ring_bytes  the requests' bytes              client
  *     then  ring_bytes  the replies' bytes               server
  *
@@ -59,6 +60,8 @@
 #ifndef HF_PROTO_SEGMENT_LAYOUT_H
 #define HF_PROTO_SEGMENT_LAYOUT_H
 
+#include "proto/shared_header.h"
+
 #include <assert.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -85,14 +88,15 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
               "a lock would be the process's own");
 
 struct segment {
+  struct shared_header header;
   struct segment_ring requests, replies;
 };
 
 #define SEGMENT_DATA_OFFSET 4096
 
-static_assert(offsetof(struct segment, requests) == 0, "layout");
-static_assert(offsetof(struct segment, replies) == 256, "layout");
-static_assert(sizeof(struct segment) == 512, "layout");
+static_assert(offsetof(struct segment, requests) == 64, "layout");
+static_assert(offsetof(struct segment, replies) == 320, "layout");
+static_assert(sizeof(struct segment) == 576, "layout");
 static_assert(sizeof(struct segment) <= SEGMENT_DATA_OFFSET, "layout");
 
 /* Bytes of a segment with rings of that size. */

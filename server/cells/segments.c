@@ -26,6 +26,7 @@ struct segment {
   struct mapping mapping;
   TAILQ_ENTRY(segment) link; /* arenas: in arenas[size_class], those with room first */
   uint64_t id;
+  enum shared_content content;
   /* Arenas. */
   bool is_arena;
   size_t place_bytes;
@@ -77,7 +78,8 @@ static bool is_allowed(struct segments *segments, size_t bytes) {
          bytes <= HF_SEGMENTS_BYTES_MAX - taken;
 }
 
-static struct segment *open_segment(struct segments *segments, size_t bytes, unsigned more_seals) {
+static struct segment *open_segment(struct segments *segments, enum shared_content content,
+                                    size_t bytes, unsigned more_seals) {
   if (!is_allowed(segments, bytes)) {
     return NULL;
   }
@@ -92,6 +94,8 @@ static struct segment *open_segment(struct segments *segments, size_t bytes, uns
     return NULL;
   }
   mapping->bytes = bytes;
+  segment->content = content;
+  shared_header_write(mapping->address, content, bytes);
   segment->id = segments->last_id + 1;
   if (!map64_set(&segments->by_id, segment->id, segment)) {
     mapping_close(mapping);
@@ -120,7 +124,7 @@ static unsigned class_of(size_t bytes) {
 }
 
 static size_t places_of(const struct segment *arena) {
-  return arena->mapping.bytes / arena->place_bytes;
+  return (arena->mapping.bytes - SHARED_HEADER_BYTES) / arena->place_bytes;
 }
 
 static bool has_room(const struct segment *arena) {
@@ -133,7 +137,7 @@ static struct segment *find_arena(struct segments *segments, unsigned size_class
   if (has_room(arena)) {
     return arena;
   }
-  arena = open_segment(segments, HF_ARENA_BYTES, 0);
+  arena = open_segment(segments, SHARED_CELLS, HF_ARENA_BYTES, 0);
   if (arena) {
     arena->is_arena = true;
     arena->place_bytes = (size_t)PLACE_BYTES_MIN << size_class;
@@ -196,7 +200,7 @@ static bool allocate_small(struct segments *segments, size_t bytes, struct cell_
   if (!arena) {
     return false;
   }
-  size_t offset = take_place(segments, arena) * arena->place_bytes;
+  size_t offset = SHARED_HEADER_BYTES + take_place(segments, arena) * arena->place_bytes;
   char *address = arena->mapping.address + offset;
   *place = (struct cell_place){arena->id, offset, arena->place_bytes, (void *)address};
   memset(address, 0, place->bytes);
@@ -204,12 +208,13 @@ static bool allocate_small(struct segments *segments, size_t bytes, struct cell_
 }
 
 static bool allocate_large(struct segments *segments, size_t bytes, struct cell_place *place) {
-  size_t whole = (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-  struct segment *segment = whole >= bytes ? open_segment(segments, whole, 0) : NULL;
+  size_t whole = (SHARED_HEADER_BYTES + bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+  struct segment *segment = whole >= bytes ? open_segment(segments, SHARED_CELLS, whole, 0) : NULL;
   if (!segment) {
     return false;
   }
-  *place = (struct cell_place){segment->id, 0, whole, (void *)segment->mapping.address};
+  *place = (struct cell_place){segment->id, SHARED_HEADER_BYTES, whole - SHARED_HEADER_BYTES,
+                               (void *)(segment->mapping.address + SHARED_HEADER_BYTES)};
   return true;
 }
 
@@ -229,7 +234,7 @@ static void release(void *ctx, const struct cell_place *place) {
   segments->place_count--;
   struct segment *segment = map64_get(&segments->by_id, place->segment);
   if (segment->is_arena) {
-    free_place(segments, segment, place->offset / segment->place_bytes);
+    free_place(segments, segment, (place->offset - SHARED_HEADER_BYTES) / segment->place_bytes);
   } else {
     close_segment(segments, segment);
   }
@@ -265,7 +270,9 @@ struct segment_source segments_source(struct segments *segments) {
 int segments_lend(struct segments *segments, uint64_t id, size_t *bytes) {
   pthread_mutex_lock(&segments->mutex);
   struct segment *segment = id ? map64_get(&segments->by_id, id) : NULL;
-  int fd = segment ? fcntl(segment->mapping.fd, F_DUPFD_CLOEXEC, 0) : -1;
+  bool is_whole = segment && shared_header_check(segment->mapping.address, segment->content,
+                                                 segment->mapping.bytes) == NULL;
+  int fd = is_whole ? fcntl(segment->mapping.fd, F_DUPFD_CLOEXEC, 0) : -1;
   if (fd >= 0) {
     *bytes = segment->mapping.bytes;
   }
@@ -295,7 +302,7 @@ static bool lock_life(struct cell_life *life) {
 }
 
 static bool begin_life(struct segments *segments) {
-  struct segment *segment = open_segment(segments, PAGE_BYTES, F_SEAL_FUTURE_WRITE);
+  struct segment *segment = open_segment(segments, SHARED_LIFE, PAGE_BYTES, F_SEAL_FUTURE_WRITE);
   return segment && lock_life((struct cell_life *)(void *)segment->mapping.address);
 }
 

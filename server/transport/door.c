@@ -89,9 +89,22 @@ enum door_news door_read_hello(int door, struct door_hello *hello) {
   return DOOR_HELLO_COME;
 }
 
-bool door_hello_is_good(const struct door_hello *hello) {
-  return hello->magic == DOOR_MAGIC && (hello->protocol == SP_REQ || hello->protocol == SP_PUSH) &&
-         (hello->framing == SP_TCP || hello->framing == SP_IPC);
+static enum door_status check_rings(const struct door_hello *hello) {
+  bool is_good = (hello->protocol == SP_REQ || hello->protocol == SP_PUSH) &&
+                 (hello->framing == SP_TCP || hello->framing == SP_IPC);
+  return is_good ? DOOR_WELCOME : DOOR_BAD_HELLO;
+}
+
+enum door_status door_check_hello(const struct door_hello *hello) {
+  if (hello->magic == DOOR_MAGIC) {
+    return check_rings(hello);
+  }
+  if (hello->magic == DOOR_SEGMENT) {
+    return DOOR_WELCOME;
+  }
+  bool is_known = door_is_same_magic(hello->magic, DOOR_MAGIC) ||
+                  door_is_same_magic(hello->magic, DOOR_SEGMENT);
+  return is_known ? DOOR_OTHER_VERSION : DOOR_BAD_HELLO;
 }
 
 bool door_answer(int door, enum door_status status, size_t ring_bytes, const int *descriptors,

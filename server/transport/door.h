@@ -24,8 +24,8 @@ bool door_admits(int door);
 /* DOOR_HELLO_COME: *hello is filled, but perhaps nonsense. */
 enum door_news { DOOR_NOTHING_YET, DOOR_HELLO_COME, DOOR_PEER_LEFT };
 enum door_news door_read_hello(int door, struct door_hello *hello);
-/* Whether hello is one. */
-bool door_hello_is_good(const struct door_hello *hello);
+/* DOOR_WELCOME nothing against it | DOOR_OTHER_VERSION | DOOR_BAD_HELLO */
+enum door_status door_check_hello(const struct door_hello *hello);
 /* With the first so many descriptors. false: the peer left. */
 bool door_answer(int door, enum door_status status, size_t ring_bytes, const int *descriptors,
                  size_t descriptors_count);

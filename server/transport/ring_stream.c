@@ -92,6 +92,7 @@ static bool map_memory(struct ring_stream *stream, int fd) {
   }
   uint8_t *data = (uint8_t *)mapped + SEGMENT_DATA_OFFSET;
   stream->segment = mapped;
+  shared_header_write(mapped, SHARED_RINGS, segment_bytes(HF_RING_BYTES));
   ring_init_reader(&stream->requests, &stream->segment->requests, data, HF_RING_BYTES);
   ring_init_writer(&stream->replies, &stream->segment->replies, data + HF_RING_BYTES,
                    HF_RING_BYTES);
@@ -144,14 +145,15 @@ static enum door_status lend_segment(struct ring_stream *stream, uint64_t segmen
 }
 
 static enum door_status answer_hello(struct ring_stream *stream, const struct door_hello *hello) {
+  enum door_status status = door_check_hello(hello);
   bool wants_segment = hello->magic == DOOR_SEGMENT;
-  if (wants_segment && (stream->refusal == DOOR_WELCOME || stream->refusal == DOOR_FULL)) {
-    return lend_segment(stream, hello->segment);
-  }
-  if (stream->refusal != DOOR_WELCOME) {
+  if (stream->refusal != DOOR_WELCOME && (stream->refusal != DOOR_FULL || !wants_segment)) {
     return stream->refusal;
   }
-  return door_hello_is_good(hello) ? welcome(stream, hello) : DOOR_BAD_HELLO;
+  if (status != DOOR_WELCOME) {
+    return status;
+  }
+  return wants_segment ? lend_segment(stream, hello->segment) : welcome(stream, hello);
 }
 
 static void refuse(struct ring_stream *stream, const char *why) {
@@ -166,6 +168,7 @@ static void hear_hello(struct ring_stream *stream) {
       [DOOR_FULL] = "too many local connections",
       [DOOR_NO_MEMORY] = "no memory for shared memory",
       [DOOR_BAD_HELLO] = "no hello at the door",
+      [DOOR_OTHER_VERSION] = "a client with another version of the local handshake",
   };
   struct door_hello hello;
   enum door_news news = door_read_hello(stream->door, &hello);

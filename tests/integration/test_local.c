@@ -297,6 +297,30 @@ static int take_rings(void) {
   return fd;
 }
 
+/* What the server answers to a hello that begins so. */
+static enum door_status ask_with(uint64_t magic) {
+  const struct door_hello hello = {.magic = magic, .protocol = SP_REQ, .framing = SP_IPC};
+  struct door_answer answer = {.status = DOOR_WELCOME};
+  int fd = dial_door();
+  assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
+  assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
+  assert_int_equal(answer.magic, DOOR_MAGIC);
+  close(fd);
+  return answer.status;
+}
+
+static void test_local_hello_of_another_version_is_refused(void **state) {
+  const uint64_t magics[] = {DOOR_MAGIC, DOOR_SEGMENT};
+  const uint64_t next_version = UINT64_C(1) << 56;
+  (void)state;
+  for (size_t i = 0; i < 2; i++) {
+    assert_int_equal(ask_with(magics[i] + next_version), DOOR_OTHER_VERSION);
+    assert_int_equal(ask_with(magics[i] - next_version), DOOR_OTHER_VERSION);
+    assert_int_equal(ask_with(magics[i] ^ 1), DOOR_BAD_HELLO);
+  }
+  assert_int_equal(ask_with(DOOR_MAGIC), DOOR_WELCOME);
+}
+
 static void test_local_full_house_has_sockets_and_cells(void **state) {
   static int doors[HF_RINGS_MAX];
   size_t count = 0;
@@ -541,6 +565,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_carries_more_than_a_ring_holds),
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_one_way_has_rings_too),
+    cmocka_unit_test(test_local_hello_of_another_version_is_refused),
     cmocka_unit_test(test_local_full_house_has_sockets_and_cells),
     cmocka_unit_test(test_local_one_way_does_without_a_silent_door),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),

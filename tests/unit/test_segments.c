@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PLACES_OF_ARENA ((HF_ARENA_BYTES - SHARED_HEADER_BYTES) / 128)
 #define CLOSED_BYTES ((size_t)256 << 20) /* takes tens of milliseconds */
 
 static struct segments *segments;
@@ -68,6 +69,27 @@ static void test_segments_are_the_memory_that_is_lent(void **state) {
   assert_string_equal(other + place.offset, "hello");
   munmap(other, bytes);
   release(place);
+}
+
+/* The header is at the segment's first byte, before the first cell. */
+static void expect_not_lent_after(size_t offset) {
+  struct cell_place place = allocate(100);
+  size_t bytes;
+  uint8_t *at = (uint8_t *)place.header - place.offset + offset;
+  int fd = segments_lend(segments, place.segment, &bytes);
+  assert_true(fd >= 0);
+  close(fd);
+  (*at)++;
+  assert_int_equal(segments_lend(segments, place.segment, &bytes), -1);
+  (*at)--;
+  release(place);
+}
+
+static void test_segments_with_an_overwritten_header_are_not_lent(void **state) {
+  (void)state;
+  expect_not_lent_after(offsetof(struct shared_header, magic));
+  expect_not_lent_after(offsetof(struct shared_header, version));
+  expect_not_lent_after(offsetof(struct shared_header, bytes));
 }
 
 static void test_segments_can_be_neither_cut_nor_unsealed(void **state) {
@@ -169,7 +191,7 @@ static void test_segments_freed_place_is_used_again_as_late_as_possible(void **s
   struct cell_place kept = allocate(100);
   const uint64_t first = allocate(100).offset;
   release((struct cell_place){kept.segment, first, 128, NULL});
-  for (size_t i = 2; i < HF_ARENA_BYTES / 128; i++) {
+  for (size_t i = 2; i < PLACES_OF_ARENA; i++) {
     assert_int_not_equal(allocate(100).offset, first);
   }
   assert_int_equal(allocate(100).offset, first);
@@ -179,7 +201,7 @@ static void test_segments_retired_place_is_never_used_again(void **state) {
   (void)state;
   const struct cell_place kept = allocate(100), gone = allocate(100);
   retire(gone);
-  for (size_t i = 2; i < HF_ARENA_BYTES / 128; i++) {
+  for (size_t i = 2; i < PLACES_OF_ARENA; i++) {
     const struct cell_place place = allocate(100);
     assert_int_equal(place.segment, kept.segment);
     assert_int_not_equal(place.offset, gone.offset);
@@ -328,6 +350,8 @@ static void test_segments_model(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_segments_are_the_memory_that_is_lent, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_with_an_overwritten_header_are_not_lent, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(test_segments_can_be_neither_cut_nor_unsealed, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_segments_life_can_only_be_read, set_up, tear_down),

@@ -27,8 +27,8 @@ void mapped_cell_note_place(hf_object *object, const Holdfast__Object *reply) {
 /* What the server says is checked like everything that comes from outside. */
 static bool fits(const struct mapped_cell *cell, size_t segment_bytes) {
   return cell->type != NULL && cell->offset % CELL_ALIGNMENT == 0 &&
-         cell->offset <= segment_bytes && cell->bytes <= segment_bytes - cell->offset &&
-         cell->bytes >= CELL_HEADER_BYTES &&
+         cell->offset >= SHARED_HEADER_BYTES && cell->offset <= segment_bytes &&
+         cell->bytes <= segment_bytes - cell->offset && cell->bytes >= CELL_HEADER_BYTES &&
          cell->count <= (cell->bytes - CELL_HEADER_BYTES) / cell->type->bytes;
 }
 

@@ -37,38 +37,17 @@ hf_reason mapped_output(hf_object *object, uint64_t bits, hf_value *value) {
   }
 }
 
-static hf_reason store_real(const hf_value *value, double *number) {
-  double real = value->type == HF_TYPE_FLOAT  ? value->real
-                : value->type == HF_TYPE_UINT ? (double)value->unsigned_integer
-                : value->type == HF_TYPE_INT  ? (double)value->integer
-                                              : value->boolean;
-  *number = real;
-  return HF_REASON_NONE;
-}
-
-static hf_reason store_integer(const hf_value *value, int access, void *number) {
-  int64_t integer = value->type == HF_TYPE_BOOL ? value->boolean : value->integer;
-  if (value->type == HF_TYPE_FLOAT) {
-    return HF_REASON_WRONG_TYPE;
-  }
-  if (value->type == HF_TYPE_UINT ||
-      (access == HF_ACCESS_I32 && (integer < INT32_MIN || integer > INT32_MAX))) {
-    return HF_REASON_OVERFLOW;
-  }
-  if (access == HF_ACCESS_I32) {
-    *(int32_t *)number = (int32_t)integer;
-  } else {
-    *(int64_t *)number = integer;
-  }
-  return HF_REASON_NONE;
-}
+/* By hf_access: the typecode whose range the C type has. */
+static const char typecodes[] = {
+    [HF_ACCESS_I32] = 'i', [HF_ACCESS_I64] = 'q', [HF_ACCESS_F64] = 'd'};
 
 hf_status mapped_take_number(hf_value *value, int access, void *number) {
-  bool is_number = value->type == HF_TYPE_BOOL || value->type == HF_TYPE_INT ||
-                   value->type == HF_TYPE_UINT || value->type == HF_TYPE_FLOAT;
-  hf_reason reason = !is_number                ? HF_REASON_WRONG_TYPE
-                     : access == HF_ACCESS_F64 ? store_real(value, number)
-                                               : store_integer(value, access, number);
+  const struct cell_type *type = cell_type_of(typecodes[access]);
+  uint64_t bits;
+  hf_reason reason = cell_bits(type, value_number(value), &bits);
+  if (reason == HF_REASON_NONE) {
+    cell_plain_write(type, number, 0, bits);
+  }
   hf_value_clear(value);
   return reason == HF_REASON_NONE ? HF_OK : error_reason(reason);
 }

@@ -21,15 +21,6 @@ bool segments_are_wanted(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- one of them */
 
-static void *map_memory(int memory_fd, uint64_t id, size_t bytes) {
-  int protection = id == CELL_LIFE_SEGMENT ? PROT_READ : PROT_READ | PROT_WRITE;
-  if (!rings_memory_is_sealed(memory_fd, bytes)) {
-    return NULL;
-  }
-  void *address = mmap(NULL, bytes, protection, MAP_SHARED, memory_fd, 0);
-  return address == MAP_FAILED ? NULL : address;
-}
-
 static void *ask_and_map(int door, uint64_t id, uint64_t deadline_ns, size_t *bytes) {
   const struct door_hello hello = {.magic = DOOR_SEGMENT, .segment = id};
   struct door_answer answer;
@@ -39,7 +30,8 @@ static void *ask_and_map(int door, uint64_t id, uint64_t deadline_ns, size_t *by
   if (rings_ask_door(door, &hello, deadline_ns, &answer, descriptors, &why) == 0 &&
       descriptors[DOOR_MEMORY] >= 0) {
     *bytes = answer.ring_bytes;
-    address = map_memory(descriptors[DOOR_MEMORY], id, *bytes);
+    address = rings_map_memory(descriptors[DOOR_MEMORY],
+                               id == CELL_LIFE_SEGMENT ? SHARED_LIFE : SHARED_CELLS, *bytes, &why);
   }
   rings_close_descriptors(descriptors);
   return address;
@@ -102,7 +94,7 @@ struct segment_map *segments_use(hf_conn *conn, uint64_t id, uint64_t used_bytes
   }
   if (found != NULL) {
     found->uses++;
-    found->is_arena |= used_bytes < found->bytes;
+    found->is_arena |= SHARED_HEADER_BYTES + used_bytes < found->bytes;
   }
   conn_unlock(conn);
   free_maps(fetched);

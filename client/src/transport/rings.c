@@ -52,6 +52,10 @@ static void take_descriptors(struct msghdr *message, int *descriptors) {
   }
 }
 
+static const char other_version[] =
+    "the server has another version of the local handshake; holdfastd and libholdfast must be of "
+    "the same version";
+
 /* STEP_WAITS: nothing came yet. */
 static int hear_answer(int door, struct door_answer *answer, int *descriptors, const char **why) {
   struct iovec part = {answer, sizeof *answer};
@@ -74,10 +78,10 @@ static int hear_answer(int door, struct door_answer *answer, int *descriptors, c
     return refuse(why, "the server hung up at the door", ECONNRESET);
   }
   take_descriptors(&message, descriptors);
-  if (received != (ssize_t)sizeof *answer || answer->magic != DOOR_MAGIC) {
-    return refuse(why, "what answers at the door is no holdfastd of this version", EPROTO);
+  if (received != (ssize_t)sizeof *answer || !door_is_same_magic(answer->magic, DOOR_MAGIC)) {
+    return refuse(why, "what answers at the door is no holdfastd", EPROTO);
   }
-  return 0;
+  return answer->magic == DOOR_MAGIC ? 0 : refuse(why, other_version, EPROTO);
 }
 
 static int check_answer(const struct door_answer *answer, const char **why) {
@@ -93,17 +97,39 @@ static int check_answer(const struct door_answer *answer, const char **why) {
       return refuse(why, "the server has no memory to share", ENOMEM);
     case DOOR_NO_SEGMENT:
       return refuse(why, "the server shares no such segment", ENOENT);
+    case DOOR_OTHER_VERSION:
+      return refuse(why, other_version, EPROTO);
     default:
       return refuse(why, "the server does not understand this library's hello", EPROTO);
   }
 }
 
 /* That nobody can pull it away: a shrunk file is a SIGBUS for whoever reads there. */
-bool rings_memory_is_sealed(int memory_fd, size_t size) {
+static bool is_sealed(int memory_fd, size_t size) {
   const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   struct stat status;
   return (fcntl(memory_fd, F_GET_SEALS) & seals) == seals && fcntl(memory_fd, F_GET_SEALS) != -1 &&
          fstat(memory_fd, &status) == 0 && status.st_size == (off_t)size;
+}
+
+void *rings_map_memory(int memory_fd, enum shared_content content, size_t bytes, const char **why) {
+  int protection = content == SHARED_LIFE ? PROT_READ : PROT_READ | PROT_WRITE;
+  if (bytes < SHARED_HEADER_BYTES || !is_sealed(memory_fd, bytes)) {
+    errno = refuse(why, "the memory the server shares is not sealed", EPROTO);
+    return NULL;
+  }
+  void *mapped = mmap(NULL, bytes, protection, MAP_SHARED, memory_fd, 0);
+  if (mapped == MAP_FAILED) {
+    errno = refuse(why, "out of memory", ENOMEM);
+    return NULL;
+  }
+  *why = shared_header_check(mapped, content, bytes);
+  if (*why != NULL) {
+    munmap(mapped, bytes);
+    errno = EPROTO;
+    return NULL;
+  }
+  return mapped;
 }
 
 static bool is_ring_size(uint64_t size) {
@@ -111,17 +137,18 @@ static bool is_ring_size(uint64_t size) {
 }
 
 static struct rings *map_rings(int memory_fd, uint64_t ring_bytes, const char **why) {
-  if (!is_ring_size(ring_bytes) || !rings_memory_is_sealed(memory_fd, segment_bytes(ring_bytes))) {
-    errno = refuse(why, "the memory the server shares is not sealed", EPROTO);
+  if (!is_ring_size(ring_bytes)) {
+    errno = refuse(why, "the server's rings have no size that can be", EPROTO);
     return NULL;
   }
   size_t size = segment_bytes(ring_bytes);
-  struct rings *rings = calloc(1, sizeof *rings);
-  void *mapped = rings == NULL ? MAP_FAILED
-                               : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
-  if (mapped == MAP_FAILED) {
-    free(rings);
-    errno = refuse(why, "out of memory", ENOMEM);
+  void *mapped = rings_map_memory(memory_fd, SHARED_RINGS, size, why);
+  struct rings *rings = mapped != NULL ? calloc(1, sizeof *rings) : NULL;
+  if (rings == NULL) {
+    if (mapped != NULL) {
+      munmap(mapped, size);
+      errno = refuse(why, "out of memory", ENOMEM);
+    }
     return NULL;
   }
   uint8_t *data = (uint8_t *)mapped + SEGMENT_DATA_OFFSET;

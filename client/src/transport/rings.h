@@ -44,8 +44,9 @@ struct door_answer;
 int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
                    struct door_answer *answer, int *descriptors, const char **why);
 void rings_close_descriptors(const int *descriptors);
-/* Whether nobody can change the memory's size, which is that. */
-bool rings_memory_is_sealed(int memory_fd, size_t size);
+/* Maps a segment of so many bytes, if nobody can change its size and its header is right; the
+ * server's life to be read only. NULL: errno, and *why for people. */
+void *rings_map_memory(int memory_fd, enum shared_content content, size_t bytes, const char **why);
 /* Connects to the server's door of that path. A descriptor, or -1, errno and *why. */
 int rings_connect_door(const char *door_path, const char **why);
 

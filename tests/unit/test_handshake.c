@@ -1,0 +1,163 @@
+/* The client's side of the local handshake: a server of another version, or none at all, is refused
+ * with a sentence, whatever it shares. */
+#include "client/src/transport/rings.h"
+#include "proto/cell_layout.h"
+#include "proto/door.h"
+#include "proto/limits.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+
+#define RING_BYTES ((size_t)64 << 10)
+#define OTHER_VERSION (UINT64_C(1) << 56)
+
+/* A sealed segment with that header. */
+static int make_memory(const struct shared_header *header, size_t bytes) {
+  int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+  assert_int_equal(write(fd, header, sizeof *header), sizeof *header);
+  assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+  return fd;
+}
+
+static struct shared_header right_header(enum shared_content content, size_t bytes) {
+  struct shared_header header;
+  shared_header_write(&header, content, bytes);
+  return header;
+}
+
+static void send_answer(int server, const struct door_answer *answer, int memory, int bell) {
+  const int descriptors[] = {memory, bell};
+  struct iovec part = {(void *)answer, sizeof *answer};
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof descriptors)];
+  } control = {0};
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof control.bytes};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptors);
+  memcpy(CMSG_DATA(header), descriptors, sizeof descriptors);
+  assert_int_equal(sendmsg(server, &message, 0), sizeof *answer);
+}
+
+/* What a client says of a server that answers so. NULL: it has rings. */
+static const char *shake(const struct door_answer *answer, const struct shared_header *header) {
+  int doors[2], bell = eventfd(0, EFD_CLOEXEC);
+  int memory = make_memory(header, segment_bytes(RING_BYTES));
+  const char *why = NULL;
+  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, doors), 0);
+  send_answer(doors[1], answer, memory, bell);
+  struct rings *rings = NULL;
+  assert_int_equal(rings_begin(doors[0], SP_IPC, SP_REQ, &why), 0);
+  int error = rings_step(doors[0], SP_REQ, &rings, &why);
+  assert_int_equal(error == 0, why == NULL);
+  if (why == NULL) {
+    rings_free(rings);
+  }
+  close(memory);
+  close(bell);
+  close(doors[0]);
+  close(doors[1]);
+  return why;
+}
+
+static void expect_why(const char *why, const char *word) {
+  assert_non_null(why);
+  assert_non_null(strstr(why, word));
+}
+
+static struct door_answer right_answer(void) {
+  return (struct door_answer){
+      .magic = DOOR_MAGIC, .ring_bytes = RING_BYTES, .status = DOOR_WELCOME};
+}
+
+static void test_handshake_with_the_same_version_is_rings(void **state) {
+  (void)state;
+  const struct door_answer answer = right_answer();
+  const struct shared_header header = right_header(SHARED_RINGS, segment_bytes(RING_BYTES));
+  assert_null(shake(&answer, &header));
+}
+
+static void test_handshake_answer_of_another_version_is_refused(void **state) {
+  (void)state;
+  struct door_answer answer = right_answer();
+  const struct shared_header header = right_header(SHARED_RINGS, segment_bytes(RING_BYTES));
+  answer.magic = DOOR_MAGIC ^ OTHER_VERSION;
+  expect_why(shake(&answer, &header), "another version of the local handshake");
+  answer.magic = DOOR_MAGIC ^ 1;
+  expect_why(shake(&answer, &header), "no holdfastd");
+  answer = right_answer();
+  answer.status = DOOR_OTHER_VERSION;
+  expect_why(shake(&answer, &header), "another version of the local handshake");
+}
+
+static void test_handshake_rings_with_a_wrong_header_are_refused(void **state) {
+  (void)state;
+  const struct door_answer answer = right_answer();
+  const struct shared_header right = right_header(SHARED_RINGS, segment_bytes(RING_BYTES));
+  struct shared_header header = right;
+  header.magic ^= 1;
+  expect_why(shake(&answer, &header), "magic");
+  header = right;
+  header.version++;
+  expect_why(shake(&answer, &header), "version");
+  header = right;
+  header.bytes++;
+  expect_why(shake(&answer, &header), "another segment");
+  header = right_header(SHARED_CELLS, segment_bytes(RING_BYTES));
+  expect_why(shake(&answer, &header), "another segment");
+}
+
+static void expect_unmapped(const struct shared_header *header, enum shared_content content,
+                            const char *word) {
+  const char *why = NULL;
+  int memory = make_memory(header, HF_ARENA_BYTES);
+  assert_null(rings_map_memory(memory, content, HF_ARENA_BYTES, &why));
+  expect_why(why, word);
+  close(memory);
+}
+
+static void test_handshake_segments_with_a_wrong_header_are_refused(void **state) {
+  (void)state;
+  static const enum shared_content contents[] = {SHARED_CELLS, SHARED_LIFE};
+  for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+    const struct shared_header right = right_header(contents[i], HF_ARENA_BYTES);
+    struct shared_header header = right;
+    const char *why = NULL;
+    int memory = make_memory(&right, HF_ARENA_BYTES);
+    void *mapped = rings_map_memory(memory, contents[i], HF_ARENA_BYTES, &why);
+    assert_non_null(mapped);
+    munmap(mapped, HF_ARENA_BYTES);
+    close(memory);
+    header.magic = 0;
+    expect_unmapped(&header, contents[i], "magic");
+    header = right;
+    header.version++;
+    expect_unmapped(&header, contents[i], "version");
+    header = right_header(SHARED_RINGS, HF_ARENA_BYTES);
+    expect_unmapped(&header, contents[i], "another segment");
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_handshake_with_the_same_version_is_rings),
+      cmocka_unit_test(test_handshake_answer_of_another_version_is_refused),
+      cmocka_unit_test(test_handshake_rings_with_a_wrong_header_are_refused),
+      cmocka_unit_test(test_handshake_segments_with_a_wrong_header_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
