@@ -39,9 +39,10 @@ done
 # Each variable that the library reads is named where its users look.
 variables=$(grep -rhoE 'getenv\("[A-Z_]+"' "$client/src" | grep -oE '[A-Z_]{2,}' | sort -u)
 [ -n "$variables" ] || fail "no variables found"
+cat "$client"/include/holdfast/*.h >"$TEST_DIR/headers"
 for variable in $variables; do
   checks=$((checks + 1))
-  for page in "$TEST_DIR/help" "$client/include/holdfast/holdfast.h" "$client/../README.md"; do
+  for page in "$TEST_DIR/help" "$TEST_DIR/headers" "$client/../README.md"; do
     grep -qw "$variable" "$page" || fail "$page does not name $variable"
   done
 done
