@@ -77,7 +77,7 @@ static int compare_newest_first(const void *one, const void *other) {
 }
 
 /* What a session may have unacknowledged, and what waited beside that. */
-#define UNSEEN_MAX (HF_WINDOW_COUNT_MAX + HF_IN_FLIGHT_MAX)
+#define UNSEEN_MAX (HF_WINDOW_COUNT_MAX + HF_SESSION_WAITERS_MAX)
 
 bool core_take_back_unseen(struct engine *engine, struct session *session) {
   struct reply *unseen[UNSEEN_MAX];

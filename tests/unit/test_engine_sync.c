@@ -230,6 +230,27 @@ static void test_sync_condition_notification_that_was_read_is_not_passed_on(void
   story_expect(&story, "");
 }
 
+/* 1 lost its connection while it waited: it is notified all the same. */
+static void test_sync_condition_notifies_those_that_come_back(void **state) {
+  (void)state;
+  story_connect(&story, 5);
+  uint8_t session = story_open_session(&story, 5);
+  story_forget(&story);
+  lock_and_wait(5, "condition", STORY_WAIT_FOREVER);
+  lock_and_wait(2, "condition", STORY_WAIT_FOREVER);
+  story_disconnect(&story, 5);
+  story_acquire(&story, 3, 1, "condition", 1, 0);
+  notify(3, 2, "condition", 1, true);
+  story_release(&story, 3, 3, "condition", 1);
+  story_release(&story, 2, 3, "condition", 1);
+  story_forget(&story);
+  story_connect(&story, 6);
+  story_resume(&story, 6, session, 1);
+  story_forget(&story);
+  wait_condition(6, 2, "condition", STORY_WAIT_FOREVER);
+  story_expect(&story, "6 <- #2 OK yes\n");
+}
+
 static void test_sync_condition_deleted_while_its_waiter_wants_the_lock(void **state) {
   (void)state;
   Holdfast__ObjectDelete deletion = HOLDFAST__OBJECT_DELETE__INIT;
@@ -358,6 +379,7 @@ int main(void) {
       STORY(test_sync_condition_forgets_the_killed_and_passes_its_turn_on),
       STORY(test_sync_condition_notification_of_the_killed_wakes_another),
       STORY(test_sync_condition_notification_that_was_read_is_not_passed_on),
+      STORY(test_sync_condition_notifies_those_that_come_back),
       STORY(test_sync_condition_deleted_while_its_waiter_wants_the_lock),
       STORY(test_sync_barrier_opens_for_the_last),
       STORY(test_sync_barrier_waits_for_the_action),

@@ -101,10 +101,9 @@ hf_reason handle_condition_wait(struct call *call) {
   return take_back(call);
 }
 
-/* Passes notifications to the first `count` who wait for one. */
-static void notify(struct engine *engine, struct object *object, uint64_t count) {
-  struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
-  struct waiter *waiter = TAILQ_FIRST(&queue->waiters);
+/* Notifies the first `count` of the list that wait for it. Answers how many notifications are left. */
+static uint64_t notify_list(struct engine *engine, struct waiter_list *list, uint64_t count) {
+  struct waiter *waiter = TAILQ_FIRST(list);
   for (; waiter && count > 0; waiter = TAILQ_NEXT(waiter, queue_link)) {
     core_spend(engine, 1);
     if (waiter->step == STEP_WAITING) {
@@ -112,6 +111,14 @@ static void notify(struct engine *engine, struct object *object, uint64_t count)
       count--;
     }
   }
+  return count;
+}
+
+/* Those whose connection is lost come last: they go on when it is back. */
+static void notify(struct engine *engine, struct object *object, uint64_t count) {
+  struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
+  count = notify_list(engine, &queue->waiters, count);
+  notify_list(engine, &queue->suspended, count);
   core_wake(engine, queue);
 }
 
@@ -163,6 +170,8 @@ static bool init_condition(struct object *object, const struct object_shape *sha
   (void)hash_key;
   object->condition.own.recursive = true;
   object->condition.guard = shape->guard;
+  /* A waiter that was notified may stand behind one that was not, which has come back since. */
+  object->waits[WAIT_NOTIFY].broadcast = true;
   return true;
 }
 
