@@ -24,6 +24,8 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   engine->sink = *sink;
   engine->next_token = config->first_token;
   engine->memory.max = config->memory_bytes_max;
+  engine->sessions.secret = value_hash(&engine->config.hash_key, value_uint(0)); /* clients choose
+                                                        the numbers of forked children's sessions */
   TAILQ_INIT(&engine->ready);
   TAILQ_INIT(&engine->doomed);
   TAILQ_INIT(&engine->reviewed);

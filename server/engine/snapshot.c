@@ -33,7 +33,7 @@ enum { END_RECORDS = 1 };
 
 bool engine_is_settled(const struct engine *engine) {
   return !core_has_work(engine) && TAILQ_EMPTY(&engine->jobs) && TAILQ_EMPTY(&engine->taken_jobs) &&
-         TAILQ_EMPTY(&engine->reviewed);
+         TAILQ_EMPTY(&engine->reviewed) && engine->memory.used[MEMORY_RECLAIMED] == 0;
 }
 
 bool engine_snapshot(const struct engine *engine, const struct snapshot_writer *writer) {

@@ -88,7 +88,7 @@ static bool check_object(struct restoring *restoring, const struct object *read)
   bool has_name = !value_is_absent(read->name);
   bool is_named = has_name && read->name.kind == VALUE_TEXT && text_is_name(name) &&
                   !registry_find_name(registry, name);
-  bool is_new = read->id >= registry->next_id && read->id < restoring->next_id;
+  bool is_new = read->id > 0 && read->id >= registry->next_id && read->id < restoring->next_id;
   return (is_new && kind_find(read->kind) && (!has_name || is_named)) ||
          snapshot_fail(&restoring->in, "an object is broken, or out of order");
 }
@@ -136,13 +136,14 @@ bool restore_content(struct restoring *restoring, const struct snapshot_record *
 }
 
 bool restore_end_object(struct restoring *restoring) {
-  const struct snapshot_record none = {0};
+  const struct snapshot_record none = {.body = bytes_of("", 0)};
   struct object *object = restoring->object;
   if (!object) {
     return true;
   }
   bool is_whole = restore_content(restoring, &none);
-  if (!is_whole || (object->lease.position && !object_lock(object))) {
+  const struct lock *lock = object_lock(object);
+  if (!is_whole || (object->lease.position && (!lock || lock->depth == 0))) {
     return snapshot_fail(&restoring->in, "an object lacks something");
   }
   registry_complete(&restoring->engine->registry, object);

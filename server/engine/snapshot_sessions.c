@@ -268,6 +268,7 @@ static struct session *new_session(struct restoring *restoring, const struct hea
 
 /* Without an address it is none. */
 static bool drop_session(struct restoring *restoring, struct session *session) {
+  timers_stop(&restoring->engine->timers, &session->timer);
   map64_remove(&restoring->engine->sessions, session->serial);
   session_free(session);
   restoring->session = NULL;
@@ -545,13 +546,25 @@ static bool bind(struct restoring *restoring, struct session *session) {
   return true;
 }
 
+/* A session has a connection, or its grace time runs, or it waits for a forked child. */
+static bool check_life(struct restoring *restoring, const struct session *session) {
+  bool has_timer = session->timer.position > 0;
+  bool is_bound = session->connection != 0;
+  bool is_of_child = session->is_unclaimed && !is_bound;
+  bool is_good = has_timer == session->is_lost && session->is_unclaimed == is_of_child &&
+                 (!session->parent || (!session->is_lost && is_of_child)) &&
+                 (is_bound || session->is_lost || is_of_child);
+  return is_good || snapshot_fail(&restoring->in, "a session neither lives nor ends");
+}
+
 bool restore_end_sessions(struct restoring *restoring) {
   struct engine *engine = restoring->engine;
   uint64_t position = 0, serial;
   void *item;
   while (map64_next(&engine->sessions, &position, &serial, &item)) {
     struct session *session = item;
-    bool is_good = bind(restoring, session) && check_table(restoring, &session->locks, has_lock) &&
+    bool is_good = bind(restoring, session) && check_life(restoring, session) &&
+                   check_table(restoring, &session->locks, has_lock) &&
                    check_table(restoring, &session->expired, has_lock) &&
                    check_table(restoring, &session->permits, is_semaphore) &&
                    check_table(restoring, &session->acting, is_barrier) &&

@@ -307,6 +307,17 @@ static const struct operation *find_operation(const struct restoring *restoring,
   return restoring->engine->config.find_operation(&message);
 }
 
+/* An object's waiters wait in its own queues; those of a condition for its lock, too. */
+static bool is_of_object(const struct common *common, const struct object *object) {
+  if (!object || common->queue == NO_QUEUE) {
+    return true;
+  }
+  bool is_own = common->queue_owner == object->id;
+  bool is_for_guard = object->kind == HOLDFAST__KIND__CONDITION && common->queue == WAIT_LOCK &&
+                      common->queue_owner == object->condition.guard;
+  return common->queue != QUEUE_OF_FLUSHES && (is_own || is_for_guard);
+}
+
 /* What was told by numbers becomes what it points to. */
 static bool resolve(struct restoring *restoring, const struct common *common,
                     struct waiter *waiter) {
@@ -316,7 +327,7 @@ static bool resolve(struct restoring *restoring, const struct common *common,
   waiter->queue = common->queue == NO_QUEUE ? NULL : find_queue(restoring, common);
   bool has_object = waiter->object || common->object == 0;
   bool has_queue = waiter->queue || common->queue == NO_QUEUE;
-  return (waiter->operation && has_object && has_queue) ||
+  return (waiter->operation && has_object && has_queue && is_of_object(common, waiter->object)) ||
          snapshot_fail(&restoring->in, "a waiter waits nowhere");
 }
 
