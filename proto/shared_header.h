@@ -13,7 +13,7 @@
  *
  * A change of a layout counts its version up; a side that knows another version refuses the segment,
  * and calls go through the socket. A hostile client may overwrite the header: then others refuse the
- * segment, and the server lends it to nobody any more.
+ * segment, and the server neither lends it nor puts another cell into it.
  */
 #ifndef HF_PROTO_SHARED_HEADER_H
 #define HF_PROTO_SHARED_HEADER_H

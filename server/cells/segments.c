@@ -127,8 +127,14 @@ static size_t places_of(const struct segment *arena) {
   return (arena->mapping.bytes - SHARED_HEADER_BYTES) / arena->place_bytes;
 }
 
+static bool is_whole(const struct segment *segment) {
+  const struct mapping *mapping = &segment->mapping;
+  return shared_header_check(mapping->address, segment->content, mapping->bytes) == NULL;
+}
+
+/* One whose header a client has overwritten gets no more cells: nobody could map them. */
 static bool has_room(const struct segment *arena) {
-  return arena && arena->used_count < places_of(arena);
+  return arena && arena->used_count < places_of(arena) && is_whole(arena);
 }
 
 static struct segment *find_arena(struct segments *segments, unsigned size_class) {
@@ -167,12 +173,13 @@ static size_t take_place(struct segments *segments, struct segment *arena) {
   return position;
 }
 
-/* Its place in the list, or its end. One empty arena of each class is kept for the next cell, but
- * none that has nothing but retired places. */
+/* Its position in the list, or its end. One empty arena of each class is kept for the next cell, but
+ * none that has nothing but retired places, or was overwritten. */
 static void review_arena(struct segments *segments, struct segment *arena) {
   struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
   TAILQ_REMOVE(arenas, arena, link);
-  if (arena->live_count == 0 && (arena->used_count > 0 || has_room(TAILQ_FIRST(arenas)))) {
+  bool is_needed = arena->used_count == 0 && has_room(arena) && !has_room(TAILQ_FIRST(arenas));
+  if (arena->live_count == 0 && !is_needed) {
     close_segment(segments, arena);
   } else if (has_room(arena)) {
     TAILQ_INSERT_HEAD(arenas, arena, link);
@@ -270,9 +277,7 @@ struct segment_source segments_source(struct segments *segments) {
 int segments_lend(struct segments *segments, uint64_t id, size_t *bytes) {
   pthread_mutex_lock(&segments->mutex);
   struct segment *segment = id ? map64_get(&segments->by_id, id) : NULL;
-  bool is_whole = segment && shared_header_check(segment->mapping.address, segment->content,
-                                                 segment->mapping.bytes) == NULL;
-  int fd = is_whole ? fcntl(segment->mapping.fd, F_DUPFD_CLOEXEC, 0) : -1;
+  int fd = segment && is_whole(segment) ? fcntl(segment->mapping.fd, F_DUPFD_CLOEXEC, 0) : -1;
   if (fd >= 0) {
     *bytes = segment->mapping.bytes;
   }
