@@ -41,6 +41,18 @@ static void expect_none_for(hf_async *async, int ms) {
   }
 }
 
+/* A loop that collected all sleeps: the descriptor is not readable for nothing. */
+static void expect_quiet(hf_async *async) {
+  struct hf_completion done = {0};
+  for (int round = 0; round < 20; round++) {
+    assert_false(hf_async_collect(async, &done));
+    if (!await_readable(async, 50)) {
+      return;
+    }
+  }
+  fail_msg("the descriptor stays readable");
+}
+
 static hf_queue *open_queue(void) {
   hf_queue *queue;
   expect_ok(hf_queue_open(world.conn, NULL, 0, &queue));
@@ -282,8 +294,25 @@ static void test_async_hf_cancel_withdraws_all(void **state) {
   assert_int_equal(next_of(async).status, HF_CANCELLED);
   assert_int_equal(next_of(async).status, HF_CANCELLED);
   pthread_join(thread, NULL);
+  expect_quiet(async);
   hf_async_close(async);
   hf_queue_close(queue);
+}
+
+/* Also where a call that waits would know the answer. */
+static void test_async_length_of_an_array_is_submitted(void **state) {
+  hf_async *async = open_async(world.conn);
+  hf_array *array;
+  uint64_t len = 0;
+  (void)state;
+  expect_ok(hf_array_open(world.conn, NULL, 'i', 3, NULL, &array));
+  expect_ok(hf_async_begin(async, NULL));
+  expect_ok(hf_array_len(array, &len));
+  hf_async_end(async);
+  assert_int_equal(next_of(async).status, HF_OK);
+  assert_int_equal(len, 3);
+  hf_async_close(async);
+  hf_array_close(array);
 }
 
 /* What comes to a call that was given up with the hf_async goes back to the queue. */
@@ -503,6 +532,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_async_without_a_server_never_waits),
     cmocka_unit_test(test_async_cancel_withdraws_one_call),
     cmocka_unit_test(test_async_hf_cancel_withdraws_all),
+    cmocka_unit_test(test_async_length_of_an_array_is_submitted),
     cmocka_unit_test(test_async_close_loses_no_item),
     cmocka_unit_test(test_async_opens_handles_and_maps_their_cells),
     cmocka_unit_test(test_async_refuses_calls_of_several_operations),

@@ -32,7 +32,8 @@ typedef struct hf_async hf_async;
 /* One of each connection at a time: FAILED_PRECONDITION ALREADY_OPEN. RESOURCE_EXHAUSTED NO_MEMORY,
  * also without descriptors. A forked child opens its own. */
 HF_CHECKED hf_status hf_async_open(hf_conn *conn, hf_async **async);
-/* Before hf_close. Calls that are under way are withdrawn and have no completion. NULL is harmless. */
+/* Before hf_close. Calls that are under way are withdrawn and have no completion. Results that had come
+ * are in their out parameters: to lose none, collect until false first. NULL is harmless. */
 HF_API void hf_async_close(hf_async *async);
 /* Readable when hf_async_collect has something to do. An epoll descriptor: it is only to be waited
  * for. -1 in a forked child. */
@@ -46,7 +47,9 @@ HF_API int hf_async_descriptor(const hf_async *async);
  * Calls that are more than one operation answer FAILED_PRECONDITION ALREADY_OPEN: hf_dict_next,
  * hf_pipe_open and hf_pipe_new, hf_list_objects, hf_list_locks, hf_cell_exchange, the
  * hf_..._load/add/exchange calls, hf_condition_wait_for, hf_barrier_wait with an action,
- * hf_reference_open of an item of a tuple, hf_ping, ranges of arrays beyond 1 MiB. Closing a handle
+ * hf_reference_open of an item of a tuple, hf_ping, ranges of arrays beyond 1 MiB. Done at once, and
+ * without a completion: hf_reference_open of another reference, hf_condition_wait_for if the predicate
+ * holds already, load, store, add and exchange of a raw cell that is mapped. Closing a handle
  * takes effect with the next call; closing a pipe waits for the server.
  *
  * FAILED_PRECONDITION ALREADY_OPEN a pipeline, batch or one-way is open on this thread */

@@ -106,9 +106,8 @@ static hf_status submit(struct hf_async *async, struct request *request) {
   uint64_t deadline_ns = span_deadline_ns(async->conn, &call->span);
   async->check_ns = deadline_ns < async->check_ns ? deadline_ns : async->check_ns;
   request->is_submitted = true;
-  if (++async->unwritten >= UNWRITTEN_MAX) {
+  if (++async->unwritten % UNWRITTEN_MAX == 0) { /* hf_async_end still looks at what is left */
     conn_write(async->conn);
-    async->unwritten = 0;
   }
   return HF_OK;
 }
@@ -120,7 +119,10 @@ static hf_status send_async(struct call_mode *mode, struct request *request) {
                         "this call is more than one operation, and can't be submitted");
   }
   conn_lock(async->conn);
-  hf_status status = submit(async, request);
+  hf_status status =
+      async->is_detached
+          ? mode_error("the connection was closed, or is that of the process before a fork")
+          : submit(async, request);
   conn_unlock(async->conn);
   return status;
 }
@@ -170,10 +172,14 @@ void hf_async_end(hf_async *async) {
   mode_end(&async->mode);
   async->is_begun = false;
   conn_release(async->conn); /* not the last: it counts as open, too */
-  if (async->unwritten > 0 && !async->is_detached) {
+  if (async->unwritten > 0) {
+    int cancellation = cancellation_disable();
     conn_lock(async->conn);
-    write_out(async);
+    if (!async->is_detached) {
+      write_out(async);
+    }
     conn_unlock(async->conn);
+    cancellation_restore(cancellation);
   }
 }
 
@@ -294,7 +300,7 @@ bool hf_async_collect_sized(hf_async *async, struct hf_completion *completion,
 
 /* ---------------------------------------------------------------- life */
 
-hf_status hf_async_open(hf_conn *conn, hf_async **async) {
+static hf_status open_async(hf_conn *conn, hf_async **async) {
   struct hf_async *made = calloc(1, sizeof *made);
   if (made == NULL || !async_poll_init(&made->poll)) {
     free(made);
@@ -317,6 +323,13 @@ hf_status hf_async_open(hf_conn *conn, hf_async **async) {
   }
   *async = made;
   return HF_OK;
+}
+
+hf_status hf_async_open(hf_conn *conn, hf_async **async) {
+  int cancellation = cancellation_disable();
+  hf_status status = open_async(conn, async);
+  cancellation_restore(cancellation);
+  return status;
 }
 
 static void free_calls(struct async_call *call) {

@@ -395,7 +395,7 @@ static bool step_link(hf_conn *conn, struct waits *waits) {
   if (link_arm(&conn->link, events) != 0) {
     return true;
   }
-  waits_add(waits, conn->link.fd, events);
+  waits_add(waits, conn->link.fd, link_poll_events(&conn->link, events));
   if (conn->window.refused_count > 0) {
     waits_until(waits, conn->resend_at_ns);
   }
@@ -424,6 +424,7 @@ bool conn_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   }
   conn->has_leader = true;
   if (cancel_init(conn)) {
+    cancel_hear(conn); /* before the flag is looked at */
     waits_add(waits, conn->cancel_fd, POLLIN);
   }
   cancel_heed(conn);
@@ -439,5 +440,8 @@ bool conn_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   }
   waits_until(waits, more.until_ns);
   conn->has_leader = false;
+  if (conn->waiters != NULL) { /* they came while a step had released the mutex */
+    pthread_cond_signal(&conn->waiters->cond);
+  }
   return true;
 }

@@ -53,6 +53,10 @@ void link_disarm(const struct link *link) {
   link->transport->disarm(link);
 }
 
+short link_poll_events(const struct link *link, short events) {
+  return link->rings != NULL ? POLLIN : events;
+}
+
 int link_send_step(const struct link *link, const void *data, size_t size, size_t *done,
                    struct waits *waits) {
   link_disarm(link);
@@ -64,7 +68,7 @@ int link_send_step(const struct link *link, const void *data, size_t size, size_
     } else if (errno != EAGAIN) {
       return errno;
     } else if (link_arm(link, POLLOUT) == 0) {
-      waits_add(waits, link->fd, POLLOUT);
+      waits_add(waits, link->fd, link_poll_events(link, POLLOUT));
       return STEP_WAITS;
     }
   }

@@ -91,10 +91,11 @@ short link_wait(const struct link *link, short events, uint64_t deadline_ns);
 /* The same; comes back also when the other descriptor (-1: none) is readable. */
 short link_wait_or(const struct link *link, short events, int other, bool *is_other,
                    uint64_t deadline_ns);
-/* For a thread that waits for the link's descriptor among others: from link_arm to link_disarm it
- * becomes readable (and writable for POLLOUT) when something happens. Answers what has happened
- * already. */
+/* For a thread that waits for the link's descriptor among others: from link_arm to link_disarm the
+ * events of link_poll_events happen on it when something happens. Answers what has happened already. */
 short link_arm(const struct link *link, short events);
+/* Room in a ring is announced by a notification to read. */
+short link_poll_events(const struct link *link, short events);
 void link_disarm(const struct link *link);
 /* Send or receive what is left of `size` bytes, or some of it. 0: it is done | STEP_WAITS | an errno */
 int link_send_step(const struct link *link, const void *data, size_t size, size_t *done,
