@@ -45,6 +45,7 @@ static void read_one_by_one(const struct cell_type *type, const char *from, size
                             char *to) {
   for (size_t i = 0; i < count; i++) {
     uint64_t bits = cell_read(type, from, i);
+    bits = type->code == '?' ? bits != 0 : bits;
     memcpy(to + i * type->bytes, &bits, type->bytes); /* little-endian, as this machine */
   }
 }
@@ -52,7 +53,7 @@ static void read_one_by_one(const struct cell_type *type, const char *from, size
 void cell_read_range(const struct cell_type *type, const void *elements, size_t idx, size_t count,
                      void *to) {
   const char *from = (const char *)elements + idx * type->bytes;
-  size_t head = elements_before_word(from, type->bytes, count);
+  size_t head = type->code == '?' ? count : elements_before_word(from, type->bytes, count);
   size_t words = (count - head) * type->bytes / sizeof(range_word);
   char *next = (char *)to + head * type->bytes;
   const range_word *word = (const range_word *)(const void *)(from + head * type->bytes);

@@ -1,6 +1,7 @@
 /* Ranges of an array from and to C arrays. */
 #include "client/src/call/pipeline.h"
 #include "client/src/mapped/mapped_lock.h"
+#include "client/src/mapped/mapped_owner.h"
 #include "client/src/objects/cell_lock.h"
 #include "client/src/objects/object.h"
 #include "proto/limits.h"
@@ -56,6 +57,16 @@ static hf_status run_part(const struct range *range, size_t first, size_t count)
 
 /* ---------------------------------------------------------------- several requests */
 
+/* The object's elements are mapped, and this thread has its lock. */
+static void copy(const struct range *range) {
+  const struct mapped_cell *cell = &range->object->mapped;
+  if (range->is_read) {
+    cell_read_range(cell->type, cell->elements, range->start, range->count, range->to);
+  } else {
+    cell_write_range(cell->type, cell->elements, range->start, range->count, range->from);
+  }
+}
+
 /* context: struct range * */
 static hf_status make_parts(void *context) {
   const struct range *range = context;
@@ -81,7 +92,12 @@ static hf_status run_parts(struct range *range) {
   if (status != HF_OK) {
     return status;
   }
-  status = pipeline_run(object->conn, PARTS_IN_FLIGHT, make_parts, range);
+  const struct cell_header *header = mapped_cell_header(object);
+  if (has_lock && header != NULL && mapped_cell_is_held_here(header)) {
+    copy(range); /* the server gave the lock back to local threads meanwhile */
+  } else {
+    status = pipeline_run(object->conn, PARTS_IN_FLIGHT, make_parts, range);
+  }
   if (has_lock) {
     hf_status unlocked = cell_unlock(object);
     status = status == HF_OK ? unlocked : status;
@@ -92,15 +108,11 @@ static hf_status run_parts(struct range *range) {
 /* ---------------------------------------------------------------- either way */
 
 static hf_status run_mapped(const struct range *range) {
-  hf_object *object = range->object;
-  const struct mapped_cell *cell = &object->mapped;
   bool is_there = exists(range);
-  if (is_there && range->is_read) {
-    cell_read_range(cell->type, cell->elements, range->start, range->count, range->to);
-  } else if (is_there) {
-    cell_write_range(cell->type, cell->elements, range->start, range->count, range->from);
+  if (is_there) {
+    copy(range);
   }
-  mapped_cell_leave(object);
+  mapped_cell_leave(range->object);
   return is_there ? HF_OK : error_reason(HF_REASON_BAD_INDEX);
 }
 
