@@ -150,7 +150,8 @@ static hf_status send_piped(struct call_mode *mode, struct request *request) {
   hf_conn *conn = pipeline->conn;
   uint32_t half = pipeline->in_flight_max / 2;
   conn_lock(conn);
-  if (pipeline->is_abandoned && (conn->state != CONN_UP || window_has_abandoned(&conn->window))) {
+  if (pipeline->is_abandoned && conn->state != CONN_ENDED &&
+      (conn->state != CONN_UP || window_has_abandoned(&conn->window))) {
     /* A thousand calls fail in one call's timeout, not in a thousand. */
     hf_status unanswered = conn_error_unanswered(conn);
     conn_unlock(conn);

@@ -203,6 +203,7 @@ static bool begin_move(hf_conn *conn, struct attempt *attempt) {
     return false;
   }
   attempt->kept_link = attempt->link;
+  attempt->link.fd = -1;
   attempt->kept_reply = attempt->reply;
   begin_door(conn, attempt, ATTEMPT_MOVE);
   return true;

@@ -7,6 +7,7 @@
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/child.h"
 #include "client/src/connection/inherit.h"
+#include "client/src/transport/resolve.h"
 
 static pthread_mutex_t watched_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct hf_conn *watched;
@@ -69,6 +70,7 @@ static void after_fork_in_child(void) {
 }
 
 static void install_handlers(void) {
+  resolve_watch_forks();
   installed = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 

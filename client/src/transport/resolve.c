@@ -102,6 +102,14 @@ static pthread_mutex_t searches_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct search *searches; /* those that run */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
+/* Mutex held. */
+static void release(struct search *search) {
+  if (--search->references == 0) {
+    close(search->done_fd);
+    free(search);
+  }
+}
+
 static void before_fork(void) {
   pthread_mutex_lock(&searches_mutex);
 }
@@ -110,9 +118,13 @@ static void after_fork_in_parent(void) {
   pthread_mutex_unlock(&searches_mutex);
 }
 
-/* Their threads do not exist here, so nobody would end them. */
+/* The searches' threads do not exist in the child: it releases what they have. */
 static void after_fork_in_child(void) {
-  searches = NULL;
+  while (searches != NULL) {
+    struct search *search = searches;
+    searches = search->next;
+    release(search);
+  }
   pthread_mutex_unlock(&searches_mutex);
 }
 
@@ -120,12 +132,8 @@ static void watch_forks(void) {
   (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-/* Mutex held. */
-static void release(struct search *search) {
-  if (--search->references == 0) {
-    close(search->done_fd);
-    free(search);
-  }
+void resolve_watch_forks(void) {
+  pthread_once(&fork_once, watch_forks);
 }
 
 static int error_of(int gai_error) {
@@ -212,7 +220,7 @@ static int search_new(const char *host, const char *port, struct search **made) 
 /* A running one for that name, or a new one. */
 static int search_begin(const char *host, const char *port, struct search **begun) {
   int error = 0;
-  pthread_once(&fork_once, watch_forks);
+  resolve_watch_forks();
   pthread_mutex_lock(&searches_mutex);
   struct search *search = searches;
   while (search != NULL && (strcmp(search->host, host) != 0 || strcmp(search->port, port) != 0)) {

@@ -46,6 +46,9 @@ int resolve_begin(const char *host, const char *port, struct addresses *found,
                   struct search **search);
 /* The same answers. */
 int resolve_step(struct search *search, struct addresses *found, struct waits *waits);
+/* To be called before pthread_atfork by who begins or ends searches in such a handler: their mutex is
+ * locked after its prepare handler then, and unlocked before its other ones. */
+void resolve_watch_forks(void);
 /* NULL is harmless. */
 void resolve_end(struct search *search);
 
