@@ -44,12 +44,13 @@ static uint64_t number(struct random_story *story, struct random_party *party) {
 }
 
 static void acknowledge(struct random_story *story, struct random_party *party,
-                        Holdfast__Request *request, uint64_t also[2]) {
+                        Holdfast__Request *request) {
   if (party->sequence > SEQUENCES_KEPT && below(story, 3) == 0) {
     party->acked = party->sequence - SEQUENCES_KEPT;
   }
   request->acked = party->acked;
   if (party->has_session && below(story, 10) == 0) {
+    uint64_t *also = story->also;
     also[0] = party->acked + 1 + below(story, SEQUENCES_KEPT);
     also[1] = also[0] + 2;
     request->acked_also = also;
@@ -59,7 +60,6 @@ static void acknowledge(struct random_story *story, struct random_party *party,
 
 static void send(struct random_story *story, Holdfast__Request *request) {
   struct random_party *party = &story->parties[below(story, RANDOM_PARTIES)];
-  uint64_t also[2];
   if (!party->connection) {
     party = &story->parties[0];
   }
@@ -71,7 +71,7 @@ static void send(struct random_story *story, Holdfast__Request *request) {
   if (story->one_way && story->parties[0].has_session) {
     request->session = (ProtobufCBinaryData){HF_SESSION_BYTES, story->parties[0].session};
   } else {
-    acknowledge(story, party, request, also);
+    acknowledge(story, party, request);
   }
   uint64_t waits = below(story, 10);
   if (waits < 5) {

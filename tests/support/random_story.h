@@ -50,6 +50,7 @@ struct random_story {
   uint8_t entropy[HF_SESSION_BYTES];
   uint8_t *body;
   size_t body_len, body_capacity;
+  uint64_t also[2]; /* what the request acknowledges by itself */
 };
 
 void random_story_init(struct random_story *story, uint64_t seed);
