@@ -337,7 +337,7 @@ void segments_free(struct segments *segments) {
     pthread_mutex_unlock(&((struct cell_life *)(void *)life->mapping.address)->mutex);
   }
   closer_stop(&segments->closer);
-  size_t position = 0;
+  uint64_t position = 0;
   uint64_t id;
   void *item;
   while (map64_next(&segments->by_id, &position, &id, &item)) {

@@ -101,7 +101,7 @@ const struct transport_acceptor *connections_acceptor(struct connections *connec
 
 static bool has_unsent(struct connections *connections) {
   bool unsent = false;
-  size_t position = 0;
+  uint64_t position = 0;
   uint64_t id;
   void *connection;
   pthread_mutex_lock(&connections->set.lock);
@@ -113,7 +113,7 @@ static bool has_unsent(struct connections *connections) {
 }
 
 static void close_all(struct connections *connections) {
-  size_t position = 0;
+  uint64_t position = 0;
   uint64_t id;
   void *connection;
   pthread_mutex_lock(&connections->set.lock);

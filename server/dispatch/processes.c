@@ -29,7 +29,7 @@ struct process {
 
 /* Of one session after the other, because the mutex must not be held while it is told. 0: none. */
 static uint64_t next_watcher(struct processes *processes, int handle) {
-  size_t position = 0;
+  uint64_t position = 0;
   uint64_t session = 0;
   void *unused;
   pthread_mutex_lock(&processes->mutex);

@@ -107,7 +107,7 @@ static void end_stream(struct rings *rings, struct ring_stream *stream) {
 }
 
 /* The next stream after *position, for the thread, which alone adds and removes them. */
-static struct ring_stream *next_stream(struct rings *rings, size_t *position) {
+static struct ring_stream *next_stream(struct rings *rings, uint64_t *position) {
   uint64_t id;
   void *stream;
   return map64_next(&rings->streams, position, &id, &stream) ? stream : NULL;
@@ -116,7 +116,7 @@ static struct ring_stream *next_stream(struct rings *rings, size_t *position) {
 /* Ends those that are over. One at a time, because that changes the table. */
 static void end_those_over(struct rings *rings) {
   struct ring_stream *stream;
-  size_t position = 0;
+  uint64_t position = 0;
   if (!atomic_exchange(&rings->house.some_are_over, false)) {
     return;
   }
@@ -246,7 +246,7 @@ static int tick_ms(const struct rings *rings) {
 
 static void tick(struct rings *rings, uint64_t now_ns) {
   struct ring_stream *stream;
-  size_t position = 0;
+  uint64_t position = 0;
   if (now_ns < clock_deadline_ns(rings->last_tick_ns, (uint64_t)tick_ms(rings))) {
     return;
   }
@@ -338,7 +338,7 @@ static void *run(void *arg) {
   while (!atomic_load(&rings->is_stopping)) {
     run_once(rings);
   }
-  for (size_t position = 0; (stream = next_stream(rings, &position)) != NULL; position = 0) {
+  for (uint64_t position = 0; (stream = next_stream(rings, &position)) != NULL; position = 0) {
     end_stream(rings, stream); /* in hello; the others' connections have ended */
   }
   return NULL;

@@ -1,8 +1,9 @@
 /* Asynchronous calls, for event loops: included by <holdfast/holdfast.h>.
  *
  * A call is submitted and returns at once; its completion is collected later, when a descriptor has
- * become readable. Works with epoll, poll, libuv, asyncio; starts no thread, and never waits:
- * connecting again and resuming the session happen while completions are collected.
+ * become readable. Works with epoll, poll, libuv, asyncio. Neither collecting nor submitting waits:
+ * connecting again and resuming the session happen while completions are collected. No thread is
+ * started, but for the one that asks the resolver, as for all calls.
  *
  *   hf_async *async;
  *   struct hf_completion done;

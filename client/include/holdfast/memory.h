@@ -14,7 +14,7 @@ HF_BEGIN_DECLARATIONS
  * to the server. The elements and their lock are the same.
  *
  * In a container whose process ids are not the server's, as by default, only the raw kinds are
- * within reach: threads there can't be told from others by the lock of a Value or Array. Calls on
+ * mapped: threads there can't be told from others by the lock of a Value or Array. Calls on
  * those go to the server, over rings in shared memory if its sockets are reachable.
  *
  * A process that ends while it has the lock of a Value or Array there - in whatever way - gives it
@@ -24,7 +24,7 @@ HF_BEGIN_DECLARATIONS
  * hf_cancel ends waits there within 50 ms.
  */
 
-/* The elements themselves, native C types next to each other, aligned; NULL: not within reach.
+/* The elements themselves, native C types next to each other, aligned; NULL: not mapped.
  * Borrowed until the handle is closed; a forked child may use them as long as it has not closed its
  * own. For a Value or Array hold its lock meanwhile. A store through them is noticed by who waits
  * for a change up to 50 ms later, and is in vain once the object is deleted or the server gone. */
@@ -32,7 +32,7 @@ HF_API void *hf_cell_data(hf_cell *cell);
 HF_API void *hf_array_data(hf_array *array);
 
 /* Elements as C numbers: i32 for typecode i, i64 for l and q, f64 for d. On those of raw kinds
- * within reach each is an instruction or two; on all others it is the call of that meaning, with
+ * that are mapped each is an instruction or two; on all others it is the call of that meaning, with
  * its errors.
  *
  *   hf_cell_load_i64(cell, &number)              hf_array_load_i64(array, index, &number)

@@ -1,7 +1,7 @@
 /* The inline half of <holdfast/holdfast.h>, which includes it and says what the functions do.
  *
  * A handle of a value or array begins with struct hf_view, which says whether its elements are
- * within reach, and as what. Everything else goes through the functions named hf_number_*.
+ * mapped, and as what. Everything else goes through the functions named hf_number_*.
  *
  * The shape of hf_view is for the compiler: an access tests a pointer that no store to an element
  * can change under C's aliasing rules, so that the next one need not test it again. That is why the
@@ -16,7 +16,7 @@
 
 enum hf_access { HF_ACCESS_I32, HF_ACCESS_I64, HF_ACCESS_F64 };
 
-/* At most one pointer is set, after the count: none when the elements are not within reach, of a
+/* At most one pointer is set, after the count: none when the elements are not mapped, of a
  * kind with a lock, or of another type. */
 struct hf_view {
   int32_t *i32;

@@ -1,5 +1,5 @@
 /* Call modes: the ways a thread can send its calls on a connection other than one by one, which are a
- * pipeline, one-way, a transaction and a wait-any. At most one of them is open at a time.
+ * pipeline, one-way, a transaction, a wait-any and asynchronous calls. At most one is open at a time.
  *
  * layer   client, call
  * threads A mode is its thread's; a forked child's thread has it too, unless the kind forgets it.
@@ -20,8 +20,8 @@ struct mode_kind {
   hf_status (*send)(struct call_mode *mode, struct request *request);
   /* A call could not be sent; the thread's last error says why. NULL: nothing is to be done. */
   void (*refused)(struct call_mode *mode, hf_status status);
-  /* In a forked child: frees the parent's, which counts the connection no more. NULL: it goes on in the
-   * child. */
+  /* In a forked child, where the parent's mode is of no use: it counts the connection no more. NULL: it
+   * goes on in the child. */
   void (*forget)(struct call_mode *mode);
 };
 
