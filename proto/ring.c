@@ -109,6 +109,10 @@ void ring_withdraw_sleep(struct ring_end *reader) {
   atomic_store_explicit(&reader->control->reader_sleeps, 0, memory_order_relaxed);
 }
 
+bool ring_is_waited_for(const struct ring_end *writer) {
+  return atomic_load_explicit(&writer->control->writer_waits, memory_order_relaxed) != 0;
+}
+
 void ring_announce_wait(struct ring_end *writer) {
   atomic_store_explicit(&writer->control->writer_waits, 1, memory_order_release);
   atomic_thread_fence(memory_order_seq_cst);

@@ -58,6 +58,8 @@ void ring_withdraw_sleep(struct ring_end *reader);
 /* The writer waits for room, and looks once more after this. What was stored before is known to who
  * is told to wake it. */
 void ring_announce_wait(struct ring_end *writer);
+/* Whether the reader is yet to be told of a wait that was announced. */
+bool ring_is_waited_for(const struct ring_end *writer);
 /* After writing: how the reader has to be woken; says so once for each announcement. */
 enum ring_bell ring_must_wake_reader(struct ring_end *writer);
 /* By a futex; if that is how. */

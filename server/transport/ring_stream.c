@@ -347,7 +347,13 @@ static void call_writable(struct ring_stream *stream, enum transport_result room
 
 /* ---------------------------------------------------------------------------- going round */
 
+/* The client's notification may be of an earlier wait and have taken the flag of this one: the client
+ * saw the flag of the earlier wait, the room it had made was used up, this wait was announced, and then
+ * the client cleared the flag. So a wait that finds no room is announced again. */
 static void check_room(struct ring_stream *stream) {
+  if (!ring_seems_writable(&stream->replies) && !ring_is_waited_for(&stream->replies)) {
+    ring_announce_wait(&stream->replies);
+  }
   if (ring_seems_writable(&stream->replies)) {
     call_writable(stream, TRANSPORT_OK);
   } else if (stream->has_left && stream->reading == RING_KEPT) {
