@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#define NEW_CONNECTION (UINT64_C(1) << 40)
 #define EVENTS_BEFORE 400 /* at least; up to twice as many */
 #define EVENTS_AFTER 300
 #define SEEDS 100
@@ -405,7 +406,8 @@ static bool try_bytes(struct bytes bytes, uint64_t seed) {
     random_story_init(&story, seed);
     for (unsigned i = 0; i < 40; i++) {
       random_story_next(&story);
-      story.connection = 1 + random_below(&story.maker.random, 20);
+      story.connection = story.event == RANDOM_CONNECT ? NEW_CONNECTION + i /* none that there is */
+                                                       : 1 + random_below(&story.maker.random, 20);
       if (story.event != RANDOM_CONNECT || story.events > RANDOM_PARTIES) {
         random_stage_play(&stage, &story);
       }
