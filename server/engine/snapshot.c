@@ -4,7 +4,6 @@
 #include "server/engine/settle.h"
 #include "server/engine/snapshot_parts.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MAGIC "holdfast snapshot"
@@ -201,6 +200,18 @@ static void forget(struct engine *engine) {
   engine_free(engine);
 }
 
+/* As they were in the engine that was written. */
+static void watch_processes(struct engine *engine) {
+  uint64_t position = 0, serial;
+  void *item;
+  while (map64_next(&engine->sessions, &position, &serial, &item)) {
+    const struct session *session = item;
+    if (session->process >= 0 && (session->is_lost || session->is_unclaimed)) {
+      engine->sink.watch_process(engine->sink.ctx, session->process, serial);
+    }
+  }
+}
+
 struct engine *engine_restore(const struct engine_config *config, const struct engine_sink *sink,
                               struct bytes bytes, struct snapshot_error *error) {
   struct restoring restoring = {.in.reader = {bytes.data, bytes.data + bytes.len}};
@@ -217,5 +228,6 @@ struct engine *engine_restore(const struct engine_config *config, const struct e
         (struct snapshot_error){restoring.in.why, (size_t)(restoring.in.reader.next - bytes.data)};
     return NULL;
   }
+  watch_processes(engine);
   return engine;
 }

@@ -387,9 +387,8 @@ static struct reply *read_reply(struct restoring *restoring, struct bytes body, 
   }
   memset(reply, 0, sizeof *reply);
   reply->refs = (struct shared_count){1};
-  unsigned shape = 0;
   bool is_read = snapshot_read(in, body, &fields_of_all, reply, visit_reason, reply);
-  shape = reply->shape;
+  unsigned shape = reply->shape;
   if (!is_kept_shape(shape)) {
     reply->shape = REPLY_NOTHING; /* to be released */
     is_read = snapshot_fail(in, "a kept reply has a shape that is not kept");

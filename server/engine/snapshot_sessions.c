@@ -49,6 +49,52 @@ enum {
   FAILURES
 };
 
+/* ---- what a session has of objects, by their ids */
+
+static bool is_any(const struct object *object) {
+  (void)object;
+  return true;
+}
+
+static bool has_lock(const struct object *object) {
+  return object_lock((struct object *)object) != NULL;
+}
+
+static bool is_pipe(const struct object *object) {
+  return object->kind == HOLDFAST__KIND__PIPE;
+}
+
+static bool is_semaphore(const struct object *object) {
+  return object->kind == HOLDFAST__KIND__SEMAPHORE ||
+         object->kind == HOLDFAST__KIND__BOUNDED_SEMAPHORE;
+}
+
+static bool is_barrier(const struct object *object) {
+  return object->kind == HOLDFAST__KIND__BARRIER;
+}
+
+struct session_table {
+  uint32_t number;                           /* of its field */
+  size_t offset;                             /* of the struct map64 in struct session */
+  bool has_numbers;                          /* its values are numbers that matter */
+  bool (*fits)(const struct object *object); /* a session can have it of the object */
+};
+static const struct session_table session_tables[] = {
+    {REFERENCES, offsetof(struct session, holds), true, is_any},
+    {LOCKS, offsetof(struct session, locks), false, has_lock},
+    {EXPIRED, offsetof(struct session, expired), false, has_lock},
+    {PERMITS, offsetof(struct session, permits), true, is_semaphore},
+    {ACTING, offsetof(struct session, acting), false, is_barrier},
+    {ENDS, offsetof(struct session, ends), true, is_pipe},
+};
+#define SESSION_TABLES (sizeof session_tables / sizeof *session_tables)
+
+static struct map64 *table_of(const struct session *session, const struct session_table *row) {
+  return (struct map64 *)(void *)((char *)(uintptr_t)session + row->offset);
+}
+
+/* ---- writing */
+
 static void put_ranges(struct snapshot_out *out, const struct sequences *sequences) {
   size_t opened = snapshot_open(out);
   for (size_t i = 0; i < sequences->count; i++) {
@@ -68,12 +114,10 @@ static void put_session(struct snapshot_out *out, const struct session *session)
   snapshot_put_number(out, ADDRESS, session->address->number);
   snapshot_put_timer(out, TIMER, &session->timer);
   put_ranges(out, &session->acked_also);
-  snapshot_put_table(out, REFERENCES, &session->holds, true);
-  snapshot_put_table(out, LOCKS, &session->locks, false);
-  snapshot_put_table(out, EXPIRED, &session->expired, false);
-  snapshot_put_table(out, PERMITS, &session->permits, true);
-  snapshot_put_table(out, ACTING, &session->acting, false);
-  snapshot_put_table(out, ENDS, &session->ends, true);
+  for (size_t i = 0; i < SESSION_TABLES; i++) {
+    const struct session_table *row = &session_tables[i];
+    snapshot_put_table(out, row->number, table_of(session, row), row->has_numbers);
+  }
   snapshot_put_failures(out, FAILURES, session->failures, session->failures_count);
   snapshot_end_record(out, RECORD_SESSION);
 }
@@ -161,7 +205,18 @@ static bool read_table(struct restoring *restoring, const struct wire_field *fie
   return !restoring->in.why;
 }
 
-/* In order, none next to another, and nothing that is acknowledged anyway. */
+/* true also if the field is no table. */
+static bool read_any_table(struct restoring *restoring, const struct wire_field *field) {
+  for (size_t i = 0; i < SESSION_TABLES; i++) {
+    const struct session_table *row = &session_tables[i];
+    if (field->number == row->number) {
+      return read_table(restoring, field, table_of(restoring->session, row), row->has_numbers);
+    }
+  }
+  return true;
+}
+
+/* In order, none next to another. */
 static bool read_ranges(struct restoring *restoring, const struct wire_field *field) {
   struct sequences *also = &restoring->session->acked_also;
   struct wire_reader items = {0};
@@ -209,22 +264,10 @@ static bool visit_session(struct snapshot_in *in, const struct wire_field *field
       return snapshot_read_timer(in, field, &restoring->engine->timers, &session->timer);
     case ACKED_ALSO:
       return read_ranges(restoring, field);
-    case REFERENCES:
-      return read_table(restoring, field, &session->holds, true);
-    case LOCKS:
-      return read_table(restoring, field, &session->locks, false);
-    case EXPIRED:
-      return read_table(restoring, field, &session->expired, false);
-    case PERMITS:
-      return read_table(restoring, field, &session->permits, true);
-    case ACTING:
-      return read_table(restoring, field, &session->acting, false);
-    case ENDS:
-      return read_table(restoring, field, &session->ends, true);
     case FAILURES:
       return read_failure(restoring, field);
     default:
-      return true;
+      return read_any_table(restoring, field);
   }
 }
 
@@ -481,32 +524,24 @@ bool restore_connection(struct restoring *restoring, struct bytes body) {
 
 /* ---- the end */
 
-static bool has_lock(const struct object *object) {
-  return object_lock((struct object *)object) != NULL;
-}
-
-static bool is_pipe(const struct object *object) {
-  return object->kind == HOLDFAST__KIND__PIPE;
-}
-
-static bool is_semaphore(const struct object *object) {
-  return object->kind == HOLDFAST__KIND__SEMAPHORE ||
-         object->kind == HOLDFAST__KIND__BOUNDED_SEMAPHORE;
-}
-
-static bool is_barrier(const struct object *object) {
-  return object->kind == HOLDFAST__KIND__BARRIER;
-}
-
-/* What the session has of objects it can have of them; some may be gone, none is still to come. */
-static bool check_table(struct restoring *restoring, const struct map64 *table,
-                        bool (*fits)(const struct object *object)) {
+/* Some objects may be gone, none is still to come. */
+static bool check_table(struct restoring *restoring, const struct session *session,
+                        const struct session_table *row) {
   uint64_t position = 0, id;
   void *item;
-  while (map64_next(table, &position, &id, &item)) {
+  while (map64_next(table_of(session, row), &position, &id, &item)) {
     const struct object *object = registry_find(&restoring->engine->registry, id);
-    if (id >= restoring->next_id || (object && !fits(object))) {
+    if (id >= restoring->next_id || (object && !row->fits(object))) {
       return snapshot_fail(&restoring->in, "a session has what it can't have of an object");
+    }
+  }
+  return true;
+}
+
+static bool check_tables(struct restoring *restoring, const struct session *session) {
+  for (size_t i = 0; i < SESSION_TABLES; i++) {
+    if (!check_table(restoring, session, &session_tables[i])) {
+      return false;
     }
   }
   return true;
@@ -564,12 +599,8 @@ bool restore_end_sessions(struct restoring *restoring) {
   while (map64_next(&engine->sessions, &position, &serial, &item)) {
     struct session *session = item;
     bool is_good = bind(restoring, session) && check_life(restoring, session) &&
-                   check_table(restoring, &session->locks, has_lock) &&
-                   check_table(restoring, &session->expired, has_lock) &&
-                   check_table(restoring, &session->permits, is_semaphore) &&
-                   check_table(restoring, &session->acting, is_barrier) &&
-                   check_table(restoring, &session->ends, is_pipe) &&
-                   check_window(restoring, session) && list_reservations(restoring, session);
+                   check_tables(restoring, session) && check_window(restoring, session) &&
+                   list_reservations(restoring, session);
     if (!is_good) {
       return false;
     }
