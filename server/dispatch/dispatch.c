@@ -90,7 +90,7 @@ static bool send_deliveries(struct dispatch *dispatch, struct turn *turn, void *
   return has_room;
 }
 
-/* The only place where time is read for the engine: under its lock, so that commands which come later
+/* The only place where time is read for commands: under the engine's lock, so that commands which come later
  * have later times. */
 static void lock_engine(struct dispatch *dispatch) {
   pthread_mutex_lock(&dispatch->mutex);

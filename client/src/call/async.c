@@ -84,6 +84,10 @@ static void give_free(struct hf_async *async, struct async_call *call) {
 
 /* ---------------------------------------------------------------- submitting */
 
+static hf_status detached_error(void) {
+  return mode_error("the connection was closed, or is that of the process before a fork");
+}
+
 static bool takes(const struct request *request) {
   (void)request;
   return true;
@@ -119,10 +123,7 @@ static hf_status send_async(struct call_mode *mode, struct request *request) {
                         "this call is more than one operation, and can't be submitted");
   }
   conn_lock(async->conn);
-  hf_status status =
-      async->is_detached
-          ? mode_error("the connection was closed, or is that of the process before a fork")
-          : submit(async, request);
+  hf_status status = async->is_detached ? detached_error() : submit(async, request);
   conn_unlock(async->conn);
   return status;
 }
@@ -140,7 +141,7 @@ static const struct mode_kind asynchronous = {
 
 hf_status hf_async_begin(hf_async *async, void *data) {
   if (async->is_detached) {
-    return mode_error("the connection was closed, or is that of the process before a fork");
+    return detached_error();
   }
   async->data = data;
   if (async->is_begun) {
