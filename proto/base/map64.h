@@ -16,8 +16,6 @@
 #ifndef HF_BASE_MAP64_H
 #define HF_BASE_MAP64_H
 
-#include "proto/base/chunk.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,13 +42,6 @@ struct map64 {
 
 /* Keeps the secret. */
 void map64_deinit(struct map64 *map);
-static inline size_t map64_table_bytes(size_t capacity) {
-  return capacity ? chunk_bytes(capacity * sizeof(struct map64_slot)) : 0;
-}
-/* Bytes of memory its tables take. */
-static inline size_t map64_bytes(const struct map64 *map) {
-  return map64_table_bytes(map->capacity) + map64_table_bytes(map->former_capacity);
-}
 /* What it counts for: by its keys alone, so that the same content counts the same. An entry takes 64
  * bytes at most, when a trimmed table is about to be trimmed again, or one that has just grown is
  * still being left: a quarter more than it counts for. */

@@ -1,4 +1,6 @@
 #include "proto/base/map64.h"
+
+#include "proto/base/chunk.h"
 #include "tests/support/malloc_hook.h"
 #include "tests/support/random.h"
 
@@ -41,6 +43,15 @@ static void test_map64_replacing_and_putting_back_need_no_memory(void **state) {
   }
   malloc_hook_fail(0);
   map64_deinit(&map);
+}
+
+static size_t table_bytes(size_t capacity) {
+  return capacity ? chunk_bytes(capacity * sizeof(struct map64_slot)) : 0;
+}
+
+/* Bytes of memory that its tables take. */
+static size_t map64_bytes(const struct map64 *map) {
+  return table_bytes(map->capacity) + table_bytes(map->former_capacity);
 }
 
 static void test_map64_trimmed_takes_what_it_holds(void **state) {
