@@ -144,7 +144,9 @@ bool socket_path_clear(const char *path) {
 
 void socket_path_beside(const char *path, char beside[SOCKET_PATH_BYTES_MAX]) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyz012345";
+  const size_t letter_count = sizeof letters - 1;
   uint8_t random[BESIDE_CHARACTERS_MAX];
+  struct stat status;
   snprintf(beside, SOCKET_PATH_BYTES_MAX, "%s", path);
   char *name = strrchr(beside, '/') + 1;
   size_t len = strlen(name) < sizeof random ? strlen(name) : sizeof random;
@@ -152,9 +154,14 @@ void socket_path_beside(const char *path, char beside[SOCKET_PATH_BYTES_MAX]) {
     memset(random, getpid(), sizeof random);
   }
   for (size_t i = 0; i < len; i++) {
-    name[i] = letters[random[i] % (sizeof letters - 1)];
+    name[i] = letters[random[i] % letter_count];
   }
   name[len] = '\0';
+  /* A short name may be the path's own, or that of something else in the directory. */
+  for (size_t i = 1; i < letter_count && (strcmp(beside, path) == 0 || lstat(beside, &status) == 0);
+       i++) {
+    name[0] = letters[(random[0] + i) % letter_count];
+  }
 }
 
 bool socket_path_publish(const char *from, const char *path) {

@@ -366,6 +366,17 @@ class SocketFileTest(Case):
             self.assertAnswers(server, "ipc")
             self.assertEqual(server.end(), 0)
 
+    def test_short_names_are_taken(self):
+        """The socket is bound to another name of that length first, and that is no file of others."""
+        directory = tempfile.mkdtemp(prefix="hf-")
+        others = list("acdefghijklmnopqrstuvwxz012345")  # but b, and y itself
+        for letter in others:
+            open(f"{directory}/{letter}", "w").close()
+        server = self.serve(listen=[f"ipc://{directory}/y"])
+        self.assertAnswers(server, "ipc")
+        self.assertEqual(server.end(), 0)
+        self.assertLessEqual(set(others), set(os.listdir(directory)))
+
     def test_relative_path(self):
         directory = tempfile.mkdtemp(prefix="hf-")
         server = self.serve(dir=directory, listen=["ipc://some.sock"], cwd=directory)
