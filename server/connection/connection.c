@@ -129,7 +129,7 @@ bool connection_accept(void *ctx, const struct transport *transport, void *strea
   }
   const char *why = join_set(connection);
   if (why != NULL) {
-    complaints_log(&set->complaints, "connection refused why=\"%s\"", why);
+    limited_log_line(&set->limited_log, "connection refused why=\"%s\"", why);
     discard(connection);
     return false;
   }

@@ -13,9 +13,9 @@
 #define SMALL_READS_MAX 64           /* in a row before a busy buffer is given back */
 #define PAUSE_MS 10                  /* until memory is looked for again */
 
-static void complain(struct connection *connection, const char *why) {
-  complaints_log(&connection->set->complaints, "connection refused connection=%llu why=\"%s\"",
-                 (unsigned long long)connection->id, why);
+static void log_refusal(struct connection *connection, const char *why) {
+  limited_log_line(&connection->set->limited_log, "connection refused connection=%llu why=\"%s\"",
+                   (unsigned long long)connection->id, why);
 }
 
 static void stop_reading(struct connection *connection, const char *why) {
@@ -143,7 +143,7 @@ static enum turn take_turn(struct connection *connection) {
   }
   const char *why = connection->split.why;
   if (why != NULL) {
-    complain(connection, why);
+    log_refusal(connection, why);
   }
   return end_turn(connection, count, why);
 }
@@ -214,7 +214,7 @@ static enum transport_poll read_hello(struct connection *connection) {
   }
   const char *why = answer_hello(connection);
   if (why != NULL) {
-    complain(connection, why);
+    log_refusal(connection, why);
     stop_reading(connection, why);
     return TRANSPORT_POLL_GONE;
   }
@@ -254,7 +254,7 @@ static enum transport_poll take_result(struct connection *connection, enum trans
       connection->is_lent = false;
       return end_late(connection);
     case TRANSPORT_BROKEN:
-      complain(connection, "its memory makes no sense");
+      log_refusal(connection, "its memory makes no sense");
       stop_reading(connection, "its memory makes no sense");
       return TRANSPORT_POLL_GONE;
     case TRANSPORT_LEFT:

@@ -7,7 +7,7 @@ void set_init(struct connection_set *set, uint32_t connections_max) {
   *set = (struct connection_set){.connections_max = connections_max};
   pthread_mutex_init(&set->lock, NULL);
   pthread_cond_init(&set->empty, NULL);
-  complaints_init(&set->complaints);
+  limited_log_init(&set->limited_log);
   pollers_init(&set->pollers);
 }
 
@@ -15,7 +15,7 @@ void set_deinit(struct connection_set *set) {
   map64_deinit(&set->connections);
   map64_deinit(&set->addresses);
   pollers_deinit(&set->pollers);
-  complaints_deinit(&set->complaints);
+  limited_log_deinit(&set->limited_log);
   pthread_cond_destroy(&set->empty);
   pthread_mutex_destroy(&set->lock);
 }

@@ -1,4 +1,4 @@
-/* All connections, and what they share: limits, pollers, complaints.
+/* All connections, and what they share: limits, pollers, the limited log.
  *
  * layer   connection, internal
  * threads any. Order of locks: set, then one connection, then its transport's own. The set's lock and
@@ -7,7 +7,7 @@
 #ifndef HF_CONNECTION_SET_H
 #define HF_CONNECTION_SET_H
 
-#include "proto/base/complaints.h"
+#include "proto/base/limited_log.h"
 #include "proto/base/map64.h"
 #include "server/connection/pollers.h"
 #include "server/dispatch/dispatch.h"
@@ -27,7 +27,7 @@ struct connection_set {
   uint32_t connections_max;
   struct map64 addresses; /* address -> how many connections it has */
   bool closed;            /* none may join */
-  struct complaints complaints;
+  struct limited_log limited_log;
   struct pollers pollers;
   struct dispatch *dispatch; /* borrowed; set before the first connection */
 };

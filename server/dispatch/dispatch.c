@@ -1,7 +1,7 @@
 #include "server/dispatch/dispatch.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/complaints.h"
+#include "proto/base/limited_log.h"
 #include "proto/base/log.h"
 #include "proto/wire.h"
 #include "server/dispatch/lending.h"
@@ -23,7 +23,7 @@
 struct dispatch {
   struct dispatch_sink sink;
   const char *version;
-  struct complaints complaints;
+  struct limited_log limited_log;
   struct turn_pool turns;
   struct ticker ticker;
   struct undertaker undertaker;
@@ -131,7 +131,7 @@ static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
     ticker_expect(&dispatch->ticker, deadline_ns);
   }
   if (turn->deadlock) {
-    complaints_log(&dispatch->complaints, "deadlock: %s", turn->deadlock);
+    limited_log_line(&dispatch->limited_log, "deadlock: %s", turn->deadlock);
     free(turn->deadlock);
     turn->deadlock = NULL;
   }
@@ -254,9 +254,9 @@ struct budget *dispatch_budget(struct dispatch *dispatch) {
 void dispatch_make_room(struct dispatch *dispatch) {
   uint64_t connection = budget_choose(&dispatch->budget, clock_now_ns());
   if (connection != 0) {
-    complaints_log(&dispatch->complaints,
-                   "connection closed connection=%llu why=\"holds too much\"",
-                   (unsigned long long)connection);
+    limited_log_line(&dispatch->limited_log,
+                     "connection closed connection=%llu why=\"holds too much\"",
+                     (unsigned long long)connection);
     dispatch->sink.close(dispatch->sink.ctx, connection, "holds too much");
   }
 }
@@ -369,7 +369,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   pthread_mutex_init(&dispatch->mutex, NULL);
   turn_pool_init(&dispatch->turns);
   budget_init(&dispatch->budget, config->memory_bytes_max);
-  complaints_init(&dispatch->complaints);
+  limited_log_init(&dispatch->limited_log);
   struct engine_config engine_config = make_config(config);
   struct engine_sink engine_sink = {dispatch,       remember_reply, remember_close,
                                     forget_process, watch_process,  remember_deadlock};
@@ -392,7 +392,7 @@ void dispatch_stop(struct dispatch *dispatch) {
   processes_stop(&dispatch->processes);
   ticker_stop(&dispatch->ticker);
   undertaker_stop(&dispatch->undertaker);
-  complaints_deinit(&dispatch->complaints);
+  limited_log_deinit(&dispatch->limited_log);
   engine_free(dispatch->engine);
   turn_pool_deinit(&dispatch->turns);
   budget_deinit(&dispatch->budget);

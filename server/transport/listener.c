@@ -15,7 +15,7 @@
 
 #define ACCEPT_PAUSE_MS 100
 /* Between two lines about failing accepts; each of them is followed by a pause. */
-#define COMPLAINT_PAUSE_MS 60000
+#define LOG_PAUSE_MS 60000
 
 struct listener {
   const struct transport_acceptor *acceptor; /* borrowed */
@@ -54,7 +54,7 @@ static enum listen_result result_of(int rv) {
 static void pause_accepting(struct listener *listener, int rv) {
   uint64_t now_ns = clock_now_ns();
   if (now_ns >= listener->silent_until_ns) {
-    listener->silent_until_ns = clock_deadline_ns(now_ns, COMPLAINT_PAUSE_MS);
+    listener->silent_until_ns = clock_deadline_ns(now_ns, LOG_PAUSE_MS);
     log_line(LOG_WARN, "accept failed, trying on url=%s reason=\"%s\"", listener->url,
              nng_strerror(rv));
   }

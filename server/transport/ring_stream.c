@@ -157,7 +157,7 @@ static enum door_status answer_hello(struct ring_stream *stream, const struct do
 }
 
 static void refuse(struct ring_stream *stream, const char *why) {
-  complaints_log(&stream->house->complaints, "connection refused why=\"%s\"", why);
+  limited_log_line(&stream->house->limited_log, "connection refused why=\"%s\"", why);
   make_over(stream);
 }
 

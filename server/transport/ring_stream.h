@@ -25,7 +25,7 @@
 #ifndef HF_TRANSPORT_RING_STREAM_H
 #define HF_TRANSPORT_RING_STREAM_H
 
-#include "proto/base/complaints.h"
+#include "proto/base/limited_log.h"
 #include "proto/ring.h"
 #include "server/transport/door.h"
 #include "server/transport/rings.h"
@@ -37,7 +37,7 @@
 struct ring_house {
   struct segment_lender lender;
   const struct transport_acceptor *acceptor; /* borrowed */
-  struct complaints complaints;
+  struct limited_log limited_log;
   atomic_uint awaiting_room_count; /* streams whose connections wait for room */
   uint32_t timed_count;            /* awaited until a deadline; the thread's */
   uint32_t paused_count;           /* the thread's */

@@ -172,8 +172,8 @@ static void watch_doors(struct rings *rings, uint32_t events) {
 }
 
 static void pause_accepting(struct rings *rings) {
-  complaints_log(&rings->house.complaints, "accept failed, trying on reason=\"%s\"",
-                 strerror(errno));
+  limited_log_line(&rings->house.limited_log, "accept failed, trying on reason=\"%s\"",
+                   strerror(errno));
   watch_doors(rings, 0);
   rings->is_pausing = true;
 }
@@ -357,7 +357,7 @@ struct rings *rings_new(const struct segment_lender *lender) {
   rings->poll = epoll_create1(EPOLL_CLOEXEC);
   rings->house.poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   TAILQ_INIT(&rings->busy);
-  complaints_init(&rings->house.complaints);
+  limited_log_init(&rings->house.limited_log);
   pthread_mutex_init(&rings->doors_lock, NULL);
   if (rings->poll < 0 || rings->house.poke < 0 || !watch(rings, rings->house.poke, POKE_TAG)) {
     rings_free(rings);
@@ -429,7 +429,7 @@ void rings_free(struct rings *rings) {
     close(rings->house.poke);
   }
   map64_deinit(&rings->streams);
-  complaints_deinit(&rings->house.complaints);
+  limited_log_deinit(&rings->house.limited_log);
   pthread_mutex_destroy(&rings->doors_lock);
   free(rings);
 }

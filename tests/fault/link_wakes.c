@@ -50,7 +50,7 @@ static int set_up(void **state) {
   assert_non_null(dispatch);
   house.acceptor = connections_acceptor(connections, dispatch);
   house.poke = -1;
-  complaints_init(&house.complaints);
+  limited_log_init(&house.limited_log);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, doors) != 0) {
     return -1;
   }
@@ -70,7 +70,7 @@ static int tear_down(void **state) {
   connections_close(connections, 0);
   dispatch_stop(dispatch);
   connections_free(connections);
-  complaints_deinit(&house.complaints);
+  limited_log_deinit(&house.limited_log);
   return 0;
 }
 

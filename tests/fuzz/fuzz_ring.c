@@ -42,7 +42,7 @@ static void start_once(void) {
     require(dispatch != NULL);
     house.acceptor = connections_acceptor(connections, dispatch);
     house.poke = -1;
-    complaints_init(&house.complaints);
+    limited_log_init(&house.limited_log);
   }
 }
 
