@@ -53,7 +53,7 @@ static void wait_for_end(const sigset_t *ends) {
 /* ------------------------------------------------------------------------------- starting */
 
 static int lend_segment(void *ctx, uint64_t segment, size_t *bytes) {
-  return segments_lend(ctx, segment, bytes);
+  return segments_duplicate(ctx, segment, bytes);
 }
 
 static bool start_parts(struct server *server, const struct options *options) {
@@ -62,7 +62,7 @@ static bool start_parts(struct server *server, const struct options *options) {
     log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
   }
   server->connections = connections_new(HF_CONNECTIONS_MAX);
-  const struct segment_lender lender = {server->segments,
+  const struct segment_opener lender = {server->segments,
                                         server->segments != NULL ? lend_segment : NULL};
   server->rings = rings_new(&lender);
   if (server->connections == NULL || server->rings == NULL) {

@@ -274,7 +274,7 @@ struct segment_source segments_source(struct segments *segments) {
   return (struct segment_source){segments, allocate, release, retire, count_places};
 }
 
-int segments_lend(struct segments *segments, uint64_t id, size_t *bytes) {
+int segments_duplicate(struct segments *segments, uint64_t id, size_t *bytes) {
   pthread_mutex_lock(&segments->mutex);
   struct segment *segment = id ? map64_get(&segments->by_id, id) : NULL;
   int fd = segment && is_whole(segment) ? fcntl(segment->mapping.fd, F_DUPFD_CLOEXEC, 0) : -1;

@@ -42,7 +42,7 @@ void segments_free(struct segments *segments);
 struct segment_source segments_source(struct segments *segments);
 /* A descriptor of the segment, the caller's, and its size. -1: there is no such segment, or a client
  * has overwritten its header. */
-int segments_lend(struct segments *segments, uint64_t segment, size_t *bytes);
+int segments_duplicate(struct segments *segments, uint64_t segment, size_t *bytes);
 /* Segments there are, for tests. */
 size_t segments_count(struct segments *segments);
 

@@ -1,4 +1,4 @@
-/* What counts as one peer where peers are counted.
+/* The address of a peer, for limits on connections of one peer.
  *
  * layer   transport, internal
  * shapes  a number: never 0; the same for all of this machine's own addresses of loopback, for all

@@ -1,4 +1,4 @@
-/* What nng's listeners leave to be wished for: a longer backlog, keepalive times.
+/* What nng's listeners lack: a longer backlog, keepalive times.
  *
  * layer   transport, internal
  * threads the main thread, while nothing else opens descriptors

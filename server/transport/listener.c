@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define ACCEPT_PAUSE_MS 100
-/* Between two lines about failing accepts; each of them is followed by a pause. */
+/* Between two log lines about failed accepts. */
 #define LOG_PAUSE_MS 60000
 
 struct listener {
@@ -50,7 +50,7 @@ static enum listen_result result_of(int rv) {
   }
 }
 
-/* Out of descriptors or memory: neither is better at once, and both pass. */
+/* Out of descriptors or memory: accepting again at once would fail again. */
 static void pause_accepting(struct listener *listener, int rv) {
   uint64_t now_ns = clock_now_ns();
   if (now_ns >= listener->silent_until_ns) {
@@ -106,8 +106,9 @@ static enum listen_result alloc_stream(struct listener *listener, const char *ur
   return result_of(rv);
 }
 
-/* nng binds a name beside the path, which it unlinks at the end without looking; the socket has
- * moved from there when it listens. So nobody finds it before, and nng removes nobody's. */
+/* nng binds a name beside the path and unlinks that name at the end without a check. The socket is
+ * renamed to the path once it listens: clients find only a socket that listens, and nng removes no
+ * socket of another server. */
 static enum listen_result listen_beside(struct listener *listener, const char *path) {
   char beside[SOCKET_PATH_BYTES_MAX], url[LISTEN_URL_BYTES_MAX];
   socket_path_beside(path, beside);

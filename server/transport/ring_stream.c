@@ -15,16 +15,16 @@ static const struct transport ring_transport;
 
 /* ------------------------------------------------------------------------------------- life */
 
-struct ring_stream *ring_stream_new(struct ring_house *house, uint64_t id, int door,
+struct ring_stream *ring_stream_new(struct ring_context *context, uint64_t id, int socket,
                                     enum door_status refusal) {
   struct ring_stream *stream = calloc(1, sizeof *stream);
   if (stream == NULL) {
     return NULL;
   }
-  stream->house = house;
+  stream->context = context;
   stream->id = id;
-  stream->door = door;
-  stream->bell = -1;
+  stream->socket = socket;
+  stream->doorbell = -1;
   stream->refusal = refusal;
   stream->deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
   atomic_init(&stream->references, 1);
@@ -38,17 +38,17 @@ void ring_stream_release(struct ring_stream *stream) {
   if (stream->segment != NULL) {
     munmap(stream->segment, segment_bytes(HF_RING_BYTES));
   }
-  if (stream->bell >= 0) {
-    close(stream->bell);
+  if (stream->doorbell >= 0) {
+    close(stream->doorbell);
   }
-  close(stream->door);
+  close(stream->socket);
   free(stream);
 }
 
-void ring_house_poke(const struct ring_house *house) {
+void ring_context_notify(const struct ring_context *context) {
   const uint64_t one = 1;
-  ssize_t written = write(house->poke, &one, sizeof one);
-  (void)written; /* at worst the counter is full, and wakes all the same */
+  ssize_t written = write(context->wakeup, &one, sizeof one);
+  (void)written; /* a full counter wakes as well */
 }
 
 bool ring_stream_is_over(struct ring_stream *stream) {
@@ -57,14 +57,14 @@ bool ring_stream_is_over(struct ring_stream *stream) {
 
 static void make_over(struct ring_stream *stream) {
   atomic_store(&stream->is_over, true);
-  atomic_store(&stream->house->some_are_over, true);
+  atomic_store(&stream->context->some_are_over, true);
 }
 
 static void stream_close(void *self) {
   struct ring_stream *stream = self;
-  shutdown(stream->door, SHUT_RDWR);
+  shutdown(stream->socket, SHUT_RDWR);
   make_over(stream);
-  ring_house_poke(stream->house);
+  ring_context_notify(stream->context);
 }
 
 static void stream_free(void *self) {
@@ -100,7 +100,7 @@ static bool map_memory(struct ring_stream *stream, int fd) {
 }
 
 static bool offer(struct ring_stream *stream, const struct door_hello *hello) {
-  const struct transport_acceptor *acceptor = stream->house->acceptor;
+  const struct transport_acceptor *acceptor = stream->context->acceptor;
   const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL,
                                       .framing = (enum sp_transport)hello->framing,
                                       .protocol = (uint16_t)hello->protocol};
@@ -116,36 +116,36 @@ static bool offer(struct ring_stream *stream, const struct door_hello *hello) {
 /* The client may write as soon as it has the answer, so everything is ready before. */
 static enum door_status welcome(struct ring_stream *stream, const struct door_hello *hello) {
   int memory = make_memory(segment_bytes(HF_RING_BYTES));
-  stream->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (memory < 0 || stream->bell < 0 || !map_memory(stream, memory) || !offer(stream, hello)) {
+  stream->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (memory < 0 || stream->doorbell < 0 || !map_memory(stream, memory) || !offer(stream, hello)) {
     if (memory >= 0) {
       close(memory);
     }
     return DOOR_NO_MEMORY;
   }
-  const int descriptors[] = {[DOOR_MEMORY] = memory, [DOOR_BELL] = stream->bell};
+  const int descriptors[] = {[DOOR_MEMORY] = memory, [DOOR_BELL] = stream->doorbell};
   stream->has_left =
-      !door_answer(stream->door, DOOR_WELCOME, HF_RING_BYTES, descriptors, DOOR_DESCRIPTORS);
+      !handshake_answer(stream->socket, DOOR_WELCOME, HF_RING_BYTES, descriptors, DOOR_DESCRIPTORS);
   close(memory);
   return DOOR_WELCOME;
 }
 
-/* What is lent is said in one packet, and that is all. */
-static enum door_status lend_segment(struct ring_stream *stream, uint64_t segment) {
-  const struct segment_lender *lender = &stream->house->lender;
+/* One packet has the answer and the segment's descriptor; then the stream is over. */
+static enum door_status send_segment(struct ring_stream *stream, uint64_t segment) {
+  const struct segment_opener *opener = &stream->context->opener;
   size_t bytes = 0;
-  int memory = lender->lend != NULL ? lender->lend(lender->ctx, segment, &bytes) : -1;
+  int memory = opener->open != NULL ? opener->open(opener->ctx, segment, &bytes) : -1;
   if (memory < 0) {
     return DOOR_NO_SEGMENT;
   }
-  (void)door_answer(stream->door, DOOR_WELCOME, bytes, &memory, 1);
+  (void)handshake_answer(stream->socket, DOOR_WELCOME, bytes, &memory, 1);
   close(memory);
   make_over(stream);
   return DOOR_WELCOME;
 }
 
 static enum door_status answer_hello(struct ring_stream *stream, const struct door_hello *hello) {
-  enum door_status status = door_check_hello(hello);
+  enum door_status status = handshake_check_hello(hello);
   bool wants_segment = hello->magic == DOOR_SEGMENT;
   if (stream->refusal != DOOR_WELCOME && (stream->refusal != DOOR_FULL || !wants_segment)) {
     return stream->refusal;
@@ -153,43 +153,43 @@ static enum door_status answer_hello(struct ring_stream *stream, const struct do
   if (status != DOOR_WELCOME) {
     return status;
   }
-  return wants_segment ? lend_segment(stream, hello->segment) : welcome(stream, hello);
+  return wants_segment ? send_segment(stream, hello->segment) : welcome(stream, hello);
 }
 
 static void refuse(struct ring_stream *stream, const char *why) {
-  limited_log_line(&stream->house->limited_log, "connection refused why=\"%s\"", why);
+  limited_log_line(&stream->context->limited_log, "connection refused why=\"%s\"", why);
   make_over(stream);
 }
 
-static void hear_hello(struct ring_stream *stream) {
+static void read_hello(struct ring_stream *stream) {
   static const char *const whys[] = {
       [DOOR_NO_SEGMENT] = "no such segment",
-      [DOOR_NOT_ALLOWED] = "another user's client at the door",
+      [DOOR_NOT_ALLOWED] = "another user's client in the local handshake",
       [DOOR_FULL] = "too many local connections",
       [DOOR_NO_MEMORY] = "no memory for shared memory",
-      [DOOR_BAD_HELLO] = "no hello at the door",
+      [DOOR_BAD_HELLO] = "no hello in the local handshake",
       [DOOR_OTHER_VERSION] = "a client with another version of the local handshake",
   };
   struct door_hello hello;
-  enum door_news news = door_read_hello(stream->door, &hello);
-  if (news == DOOR_NOTHING_YET) {
+  enum handshake_event news = handshake_read_hello(stream->socket, &hello);
+  if (news == HANDSHAKE_PENDING) {
     return;
   }
-  if (news == DOOR_PEER_LEFT) {
+  if (news == HANDSHAKE_PEER_LEFT) {
     make_over(stream);
     return;
   }
   enum door_status status = answer_hello(stream, &hello);
   if (status != DOOR_WELCOME) {
-    (void)door_answer(stream->door, status, 0, NULL, 0);
+    (void)handshake_answer(stream->socket, status, 0, NULL, 0);
     refuse(stream, whys[status]);
   }
 }
 
-void ring_stream_hear(struct ring_stream *stream) {
+void ring_stream_read_socket(struct ring_stream *stream) {
   if (stream->connection == NULL) {
-    hear_hello(stream);
-  } else if (!door_is_held(stream->door)) {
+    read_hello(stream);
+  } else if (!handshake_is_open(stream->socket)) {
     stream->has_left = true;
   }
 }
@@ -208,16 +208,16 @@ static size_t stream_pending(void *self) {
   return used == RING_BROKEN ? 0 : used;
 }
 
-/* Where we run, for the client that waits. */
-static void tell_cpu(struct ring_stream *stream) {
+/* Says where the rings' thread runs, for the client that waits. */
+static void announce_cpu(struct ring_stream *stream) {
   uint32_t cpu = (uint32_t)sched_getcpu();
-  if (cpu != stream->told_cpu) {
-    stream->told_cpu = cpu;
+  if (cpu != stream->announced_cpu) {
+    stream->announced_cpu = cpu;
     ring_tell_cpu(&stream->requests, cpu);
   }
 }
 
-/* Without bytes. */
+/* What read answers when there are no bytes. */
 static enum transport_result state_of(struct ring_stream *stream) {
   if (stream->has_left) {
     return TRANSPORT_LEFT;
@@ -227,14 +227,14 @@ static enum transport_result state_of(struct ring_stream *stream) {
   return is_late ? TRANSPORT_LATE : TRANSPORT_WAITS;
 }
 
-/* Copies bytes out of the ring before anybody looks at them. */
+/* Copies bytes out of the ring before they are checked. */
 static enum transport_result stream_read(void *self, void *data, size_t capacity, size_t *count) {
   struct ring_stream *stream = self;
   if (ring_stream_is_over(stream)) {
     return TRANSPORT_LEFT;
   }
   size_t used = ring_used(&stream->requests);
-  if (used == RING_BROKEN) { /* seen also where there is no room to read into */
+  if (used == RING_BROKEN) { /* reported also without room to read into */
     return TRANSPORT_BROKEN;
   }
   used = ring_read(&stream->requests, data, used < capacity ? used : capacity);
@@ -242,9 +242,9 @@ static enum transport_result stream_read(void *self, void *data, size_t capacity
     return state_of(stream);
   }
   if (ring_must_wake_writer(&stream->requests)) {
-    door_knock(stream->door);
+    handshake_notify(stream->socket);
   }
-  tell_cpu(stream);
+  announce_cpu(stream);
   *count = used;
   return TRANSPORT_OK;
 }
@@ -260,15 +260,15 @@ static bool stream_await_readable(void *self, void *data, size_t capacity, uint6
   }
   stream->reading = RING_AWAITED;
   stream->deadline_ns = deadline_ns;
-  stream->house->timed_count += deadline_ns != CLOCK_NEVER;
+  stream->context->timed_count += deadline_ns != CLOCK_NEVER;
   return true;
 }
 
 static void stream_pause(void *self, uint32_t ms) {
   struct ring_stream *stream = self;
-  (void)ms; /* until the next tick, which comes soon while one pauses */
+  (void)ms; /* until the next tick, which comes soon while a stream is paused */
   stream->reading = RING_PAUSED;
-  stream->house->paused_count++;
+  stream->context->paused_count++;
 }
 
 static void stream_resume(void *self) {
@@ -277,9 +277,9 @@ static void stream_resume(void *self) {
 }
 
 void ring_stream_poll_again(struct ring_stream *stream) {
-  struct ring_house *house = stream->house;
-  house->timed_count -= stream->reading == RING_AWAITED && stream->deadline_ns != CLOCK_NEVER;
-  house->paused_count -= stream->reading == RING_PAUSED;
+  struct ring_context *context = stream->context;
+  context->timed_count -= stream->reading == RING_AWAITED && stream->deadline_ns != CLOCK_NEVER;
+  context->paused_count -= stream->reading == RING_PAUSED;
   if (stream->reading != RING_KEPT) {
     stream->reading = RING_POLLED;
   }
@@ -291,7 +291,7 @@ static void wake_client(struct ring_stream *stream) {
   enum ring_bell bell = ring_must_wake_reader(&stream->replies);
   atomic_store_explicit(&stream->client_sleeps, bell != RING_BELL_NONE, memory_order_relaxed);
   if (bell == RING_BELL_KNOCK) {
-    door_knock(stream->door);
+    handshake_notify(stream->socket);
   } else if (bell == RING_BELL_FUTEX) {
     ring_wake_reader(&stream->replies);
   }
@@ -317,7 +317,7 @@ static enum transport_result stream_write(void *self, void *data, size_t len, si
 static bool take_wait(struct ring_stream *stream) {
   bool is_taken = atomic_exchange(&stream->awaits_room, false);
   if (is_taken) {
-    atomic_fetch_sub(&stream->house->awaiting_room_count, 1);
+    atomic_fetch_sub(&stream->context->awaiting_room_count, 1);
   }
   return is_taken;
 }
@@ -326,30 +326,36 @@ static bool stream_await_writable(void *self, void *data, size_t len, uint64_t d
   struct ring_stream *stream = self;
   (void)data, (void)len;
   atomic_store_explicit(&stream->room_deadline_ns, deadline_ns, memory_order_relaxed);
-  /* The client may read as soon as the wait is announced, and the thread hear of it at once: by then
-   * the thread has to know that an event is due. */
-  unsigned others = atomic_fetch_add(&stream->house->awaiting_room_count, 1);
+  /* The client may read, and notify the rings' thread, as soon as the wait is announced. So
+   * awaits_room is set before. */
+  unsigned others = atomic_fetch_add(&stream->context->awaiting_room_count, 1);
   atomic_store(&stream->awaits_room, true);
   if (others == 0) {
-    ring_house_poke(stream->house);
+    ring_context_notify(stream->context);
   }
   ring_announce_wait(&stream->replies);
   return ring_room(&stream->replies) == 0 || !take_wait(stream);
 }
 
-/* The event, if it is due and the thread is who takes it. */
+/* Calls the event if it is due and this thread clears the flag. */
 static void call_writable(struct ring_stream *stream, enum transport_result room) {
   if (take_wait(stream)) {
     stream->room = room;
-    stream->house->acceptor->events->writable(stream->connection);
+    stream->context->acceptor->events->writable(stream->connection);
   }
 }
 
-/* ---------------------------------------------------------------------------- going round */
+/* ---------------------------------------------------------------------------------- polling */
 
-/* The client's notification may be of an earlier wait and have taken the flag of this one: the client
- * saw the flag of the earlier wait, the room it had made was used up, this wait was announced, and then
- * the client cleared the flag. So a wait that finds no room is announced again. */
+/* A wait that finds no room is announced again, because the client may have cleared its flag for an
+ * earlier wait:
+ *
+ *   client                                server
+ *   sees the flag of the earlier wait
+ *                                         uses the room up
+ *                                         announces this wait: sets the flag
+ *   clears the flag, notifies
+ */
 static void check_room(struct ring_stream *stream) {
   if (!ring_seems_writable(&stream->replies) && !ring_is_waited_for(&stream->replies)) {
     ring_announce_wait(&stream->replies);
@@ -368,7 +374,7 @@ bool ring_stream_serve(struct ring_stream *stream, uint64_t now_ns) {
   if (stream->reading != RING_POLLED || ring_stream_is_over(stream)) {
     return false;
   }
-  enum transport_poll outcome = stream->house->acceptor->events->poll(stream->connection);
+  enum transport_poll outcome = stream->context->acceptor->events->poll(stream->connection);
   if (outcome == TRANSPORT_POLL_SERVED) {
     stream->served_ns = now_ns;
     return true;
@@ -379,17 +385,17 @@ bool ring_stream_serve(struct ring_stream *stream, uint64_t now_ns) {
   return false;
 }
 
-bool ring_stream_rest(struct ring_stream *stream) {
+bool ring_stream_go_idle(struct ring_stream *stream) {
   if (stream->reading == RING_POLLED && !ring_stream_is_over(stream)) {
-    stream->reading = RING_KEPT; /* and stays so if it ends the connection */
-    stream->house->acceptor->events->wait(stream->connection);
+    stream->reading = RING_KEPT; /* stays so if the event ends the connection */
+    stream->context->acceptor->events->wait(stream->connection);
   }
   return stream->reading != RING_POLLED;
 }
 
 bool ring_stream_is_followed(struct ring_stream *stream) {
   return !atomic_load_explicit(&stream->client_sleeps, memory_order_relaxed) &&
-         !ring_reader_is_on(&stream->replies, stream->told_cpu);
+         !ring_reader_is_on(&stream->replies, stream->announced_cpu);
 }
 
 bool ring_stream_check_times(struct ring_stream *stream, uint64_t now_ns) {
@@ -411,12 +417,12 @@ void ring_stream_end(struct ring_stream *stream) {
   if (stream->connection == NULL) {
     return;
   }
-  ring_stream_poll_again(stream); /* it is counted no more */
+  ring_stream_poll_again(stream); /* for the counts of the context */
   bool is_polled = stream->reading == RING_POLLED;
   stream->reading = RING_KEPT;
   call_writable(stream, TRANSPORT_LEFT);
   if (is_polled) {
-    (void)stream->house->acceptor->events->poll(stream->connection);
+    (void)stream->context->acceptor->events->poll(stream->connection);
   }
 }
 

@@ -1,9 +1,7 @@
-/* For how long the rings' thread goes round after the last traffic, before it sleeps: half as long
- * each time that it was in vain, because the next client may need this very processor, and at last
- * not at all; twice as long when it was not. A client that was awake to see its reply, on another
- * processor, is waited for in any case: its next request is near. But all that only when requests
- * follow each other closely: after one that comes alone it sleeps at once, because its client may
- * have been put aside for us.
+/* Adaptive spinning: for how long the rings' thread polls after the last traffic, before it waits in
+ * epoll. The budget doubles on a hit and halves on a miss, down to 0. There is a minimum while a
+ * client is awake on another processor: its next request is near. After a request that came alone
+ * the thread does not spin, because the client may need this processor.
  *
  * layer   transport, internal
  * threads the rings' thread's
@@ -17,17 +15,17 @@
 struct spin {
   uint64_t span_ns, span_ns_max; /* 0: one processor */
   uint64_t last_traffic_ns;
-  bool is_waiting;  /* went round in vain since the last traffic */
-  bool is_followed; /* by a client that is awake elsewhere */
-  bool is_pressed;  /* the last traffic came soon after that before */
+  bool is_waiting;  /* has spun since the last traffic */
+  bool is_followed; /* a client is awake on another processor */
+  bool is_pressed;  /* the last two traffics were close to each other */
 };
 
-/* Never goes round where there is but one processor. */
+/* With one processor the budget is always 0. */
 void spin_init(struct spin *spin);
 void spin_note_traffic(struct spin *spin, uint64_t now_ns);
-/* Whether to look once more before sleeping. */
+/* Whether to poll once more before sleeping. */
 bool spin_goes_on(struct spin *spin, uint64_t now_ns);
-/* It goes to sleep. */
+/* The thread goes to sleep. */
 void spin_end(struct spin *spin);
 
 #endif

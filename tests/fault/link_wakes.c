@@ -27,11 +27,11 @@
 #define FIRST_BYTES 500      /* that are read: too few for what is left */
 #define STUCK_MS 1000
 
-static struct ring_house house;
+static struct ring_context context;
 static struct ring_stream *served;
 static struct connections *connections;
 static struct dispatch *dispatch;
-static int client_door;
+static int client_socket;
 static int rounds_count = 5000;
 static atomic_size_t committed; /* bytes of replies that are begun, framed */
 static atomic_bool is_over;
@@ -42,22 +42,22 @@ static atomic_bool is_over;
 static int set_up(void **state) {
   const struct dispatch_config config = {.memory_bytes_max = 1u << 20, .version = "test"};
   const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_TCP};
-  int doors[2];
+  int sockets[2];
   (void)state;
   connections = connections_new(HF_RINGS_MAX);
   assert_non_null(connections);
   dispatch = dispatch_start(&config, connections_sink(connections));
   assert_non_null(dispatch);
-  house.acceptor = connections_acceptor(connections, dispatch);
-  house.poke = -1;
-  limited_log_init(&house.limited_log);
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, doors) != 0) {
+  context.acceptor = connections_acceptor(connections, dispatch);
+  context.wakeup = -1;
+  limited_log_init(&context.limited_log);
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets) != 0) {
     return -1;
   }
-  client_door = doors[1];
-  served = ring_stream_new(&house, 1, doors[0], DOOR_WELCOME);
-  assert_int_equal(send(client_door, &hello, sizeof hello, 0), sizeof hello);
-  ring_stream_hear(served);
+  client_socket = sockets[1];
+  served = ring_stream_new(&context, 1, sockets[0], DOOR_WELCOME);
+  assert_int_equal(send(client_socket, &hello, sizeof hello, 0), sizeof hello);
+  ring_stream_read_socket(served);
   return served->connection != NULL ? 0 : -1;
 }
 
@@ -66,11 +66,11 @@ static int tear_down(void **state) {
   connections_sink(connections)->close(connections_sink(connections)->ctx, CONNECTION, "done");
   ring_stream_end(served);
   ring_stream_release(served);
-  close(client_door);
+  close(client_socket);
   connections_close(connections, 0);
   dispatch_stop(dispatch);
   connections_free(connections);
-  limited_log_deinit(&house.limited_log);
+  limited_log_deinit(&context.limited_log);
   return 0;
 }
 
@@ -92,7 +92,7 @@ static bool read_round(struct ring_end *replies, size_t total) {
       (void)ring_stream_serve(served, clock_now_ns());
     }
     capacity = sizeof bytes;
-    while (recv(client_door, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    while (recv(client_socket, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
     }
   }
   return replies->position == total;
@@ -150,7 +150,7 @@ static void test_link_room_is_heard_of_by_one_of_two_threads(void **state) {
   pthread_join(reader, NULL);
   reply_release(reply);
   assert_int_equal(atomic_load(&committed), total);
-  assert_int_equal(atomic_load(&house.awaiting_room_count), 0);
+  assert_int_equal(atomic_load(&context.awaiting_room_count), 0);
 }
 
 int main(int argc, char **argv) {

@@ -22,7 +22,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct ring_house house;
+static struct ring_context context;
 static struct connections *connections;
 static struct dispatch *dispatch;
 static uint64_t last_id;
@@ -40,9 +40,9 @@ static void start_once(void) {
     require(connections != NULL);
     dispatch = dispatch_start(&config, connections_sink(connections));
     require(dispatch != NULL);
-    house.acceptor = connections_acceptor(connections, dispatch);
-    house.poke = -1;
-    limited_log_init(&house.limited_log);
+    context.acceptor = connections_acceptor(connections, dispatch);
+    context.wakeup = -1;
+    limited_log_init(&context.limited_log);
   }
 }
 
@@ -124,7 +124,7 @@ static void run_steps(struct input *input, struct ring_stream *stream) {
     take_step(input, stream, &requests, &replies);
   }
   serve(stream);
-  (void)ring_stream_rest(stream);
+  (void)ring_stream_go_idle(stream);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -133,24 +133,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const struct door_hello hello = {.magic = DOOR_MAGIC,
                                    .protocol = how & 2 ? SP_PUSH : SP_REQ,
                                    .framing = how & 1 ? SP_IPC : SP_TCP};
-  int doors[2];
+  int sockets[2];
   start_once();
-  require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, doors) == 0);
-  struct ring_stream *stream = ring_stream_new(&house, ++last_id, doors[0], DOOR_WELCOME);
+  require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+  struct ring_stream *stream = ring_stream_new(&context, ++last_id, sockets[0], DOOR_WELCOME);
   require(stream != NULL);
-  require(send(doors[1], &hello, sizeof hello, 0) == (ssize_t)sizeof hello);
-  ring_stream_hear(stream);
+  require(send(sockets[1], &hello, sizeof hello, 0) == (ssize_t)sizeof hello);
+  ring_stream_read_socket(stream);
   require(stream->connection != NULL);
   run_steps(&input, stream);
   /* The first connection has the number 1. */
   connections_sink(connections)->close(connections_sink(connections)->ctx, last_id, "done");
   ring_stream_end(stream);
-  require(house.timed_count == 0 && atomic_load(&house.awaiting_room_count) == 0);
+  require(context.timed_count == 0 && atomic_load(&context.awaiting_room_count) == 0);
   require(atomic_load(&stream->references) == 1);
   ring_stream_release(stream);
-  close(doors[1]);
+  close(sockets[1]);
   require(atomic_load(&dispatch_budget(dispatch)->buffers.used_bytes) == 0);
   require(atomic_load(&dispatch_budget(dispatch)->waiting_bytes) == 0);
-  require(house.paused_count == 0);
+  require(context.paused_count == 0);
   return 0;
 }

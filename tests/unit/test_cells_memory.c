@@ -62,7 +62,7 @@ static void delete (uint64_t sequence, const char *name) {
 /* Whether the last place's segment could be lent. */
 static bool lend(void) {
   size_t bytes;
-  int fd = segments_lend(segments, place.segment, &bytes);
+  int fd = segments_duplicate(segments, place.segment, &bytes);
   if (fd >= 0) {
     close(fd);
   }

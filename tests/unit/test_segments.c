@@ -59,7 +59,7 @@ static void test_segments_are_the_memory_that_is_lent(void **state) {
   (void)state;
   struct cell_place place = allocate(100);
   size_t bytes;
-  int fd = segments_lend(segments, place.segment, &bytes);
+  int fd = segments_duplicate(segments, place.segment, &bytes);
   assert_true(fd >= 0);
   assert_int_equal(bytes, HF_ARENA_BYTES);
   char *other = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -76,11 +76,11 @@ static void expect_not_lent_after(size_t offset) {
   struct cell_place place = allocate(100);
   size_t bytes;
   uint8_t *at = (uint8_t *)place.header - place.offset + offset;
-  int fd = segments_lend(segments, place.segment, &bytes);
+  int fd = segments_duplicate(segments, place.segment, &bytes);
   assert_true(fd >= 0);
   close(fd);
   (*at)++;
-  assert_int_equal(segments_lend(segments, place.segment, &bytes), -1);
+  assert_int_equal(segments_duplicate(segments, place.segment, &bytes), -1);
   (*at)--;
   release(place);
 }
@@ -98,7 +98,7 @@ static void test_segments_can_be_neither_cut_nor_unsealed(void **state) {
   size_t bytes;
   const uint64_t ids[] = {small.segment, large.segment, CELL_LIFE_SEGMENT};
   for (size_t i = 0; i < 3; i++) {
-    int fd = segments_lend(segments, ids[i], &bytes);
+    int fd = segments_duplicate(segments, ids[i], &bytes);
     const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     assert_int_equal(fcntl(fd, F_GET_SEALS) & seals, seals);
     assert_int_equal(ftruncate(fd, 0), -1);
@@ -112,7 +112,7 @@ static void test_segments_can_be_neither_cut_nor_unsealed(void **state) {
 static void test_segments_life_can_only_be_read(void **state) {
   (void)state;
   size_t bytes;
-  int fd = segments_lend(segments, CELL_LIFE_SEGMENT, &bytes);
+  int fd = segments_duplicate(segments, CELL_LIFE_SEGMENT, &bytes);
   assert_ptr_equal(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
   struct cell_life *life = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
   assert_ptr_not_equal(life, MAP_FAILED);
@@ -133,7 +133,7 @@ static void test_segments_life_ends_with_the_server(void **state) {
   if (child == 0) {
     size_t bytes;
     struct segments *own = segments_new();
-    *fd_of_child = segments_lend(own, CELL_LIFE_SEGMENT, &bytes);
+    *fd_of_child = segments_duplicate(own, CELL_LIFE_SEGMENT, &bytes);
     (void)!write(ready[1], "", 1);
     pause();
     _exit(0);
@@ -158,8 +158,8 @@ static void test_segments_life_ends_with_the_server(void **state) {
 static void test_segments_unknown_one_is_not_lent(void **state) {
   (void)state;
   size_t bytes;
-  assert_int_equal(segments_lend(segments, 0, &bytes), -1);
-  assert_int_equal(segments_lend(segments, 99, &bytes), -1);
+  assert_int_equal(segments_duplicate(segments, 0, &bytes), -1);
+  assert_int_equal(segments_duplicate(segments, 99, &bytes), -1);
 }
 
 static void test_segments_absurd_sizes_are_refused(void **state) {

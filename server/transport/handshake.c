@@ -1,4 +1,4 @@
-#include "server/transport/door.h"
+#include "server/transport/handshake.h"
 
 #include "proto/base/log.h"
 #include "proto/sp.h"
@@ -46,7 +46,7 @@ static int listen_at(const struct sockaddr_un *address, struct socket_file *file
   return fd;
 }
 
-int door_open(const char *path, struct socket_file *file) {
+int handshake_listen(const char *path, struct socket_file *file) {
   struct sockaddr_un address;
   *file = (struct socket_file){0};
   if (!make_address(path, &address)) {
@@ -63,30 +63,30 @@ int door_open(const char *path, struct socket_file *file) {
   return fd;
 }
 
-int door_accept(int listener) {
+int handshake_accept(int listener) {
   return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-bool door_admits(int door) {
+bool handshake_admits(int socket) {
   struct ucred peer;
   socklen_t len = sizeof peer;
-  return getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
 }
 
 /* ---------------------------------------------------------------------------------- talking */
 
-enum door_news door_read_hello(int door, struct door_hello *hello) {
-  ssize_t received = recv(door, hello, sizeof *hello, MSG_DONTWAIT);
+enum handshake_event handshake_read_hello(int socket, struct door_hello *hello) {
+  ssize_t received = recv(socket, hello, sizeof *hello, MSG_DONTWAIT);
   if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
-    return DOOR_NOTHING_YET;
+    return HANDSHAKE_PENDING;
   }
   if (received <= 0) {
-    return DOOR_PEER_LEFT;
+    return HANDSHAKE_PEER_LEFT;
   }
   if ((size_t)received < sizeof *hello) {
     hello->magic = 0;
   }
-  return DOOR_HELLO_COME;
+  return HANDSHAKE_HELLO;
 }
 
 static enum door_status check_rings(const struct door_hello *hello) {
@@ -95,7 +95,7 @@ static enum door_status check_rings(const struct door_hello *hello) {
   return is_good ? DOOR_WELCOME : DOOR_BAD_HELLO;
 }
 
-enum door_status door_check_hello(const struct door_hello *hello) {
+enum door_status handshake_check_hello(const struct door_hello *hello) {
   if (hello->magic == DOOR_MAGIC) {
     return check_rings(hello);
   }
@@ -107,8 +107,8 @@ enum door_status door_check_hello(const struct door_hello *hello) {
   return is_known ? DOOR_OTHER_VERSION : DOOR_BAD_HELLO;
 }
 
-bool door_answer(int door, enum door_status status, size_t ring_bytes, const int *descriptors,
-                 size_t descriptors_count) {
+bool handshake_answer(int socket, enum door_status status, size_t ring_bytes,
+                      const int *descriptors, size_t descriptors_count) {
   size_t bytes = descriptors_count * sizeof *descriptors;
   struct door_answer answer = {
       .magic = DOOR_MAGIC, .ring_bytes = ring_bytes, .status = (uint32_t)status};
@@ -124,16 +124,16 @@ bool door_answer(int door, enum door_status status, size_t ring_bytes, const int
     header->cmsg_len = CMSG_LEN(bytes);
     memcpy(CMSG_DATA(header), descriptors, bytes);
   }
-  return sendmsg(door, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof answer;
+  return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof answer;
 }
 
-void door_knock(int door) {
-  ssize_t sent = send(door, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-  (void)sent; /* a full socket holds knocks enough; a peer that left is noticed elsewhere */
+void handshake_notify(int socket) {
+  ssize_t sent = send(socket, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  (void)sent; /* a full socket has a notification already; a closed one is found by reading */
 }
 
-bool door_is_held(int door) {
+bool handshake_is_open(int socket) {
   char said;
-  ssize_t received = recv(door, &said, sizeof said, MSG_DONTWAIT);
+  ssize_t received = recv(socket, &said, sizeof said, MSG_DONTWAIT);
   return received > 0 || (received < 0 && (errno == EAGAIN || errno == EINTR));
 }
