@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 /* nng 1.5.2 starts two task threads a processor, 16 at most, one expiry thread a processor, 8 at
- * most, and seven others; our own are seven, and some more if objects are lent to workers. */
+ * most, and seven others; our own are 15, see ARCHITECTURE.md. */
 #define NNG_TASK_THREADS_MAX 16
 #define NNG_EXPIRE_THREADS_MAX 8
-#define OTHER_THREADS 16
+#define OTHER_THREADS 22
 #define THREADS_MAX (NNG_TASK_THREADS_MAX + NNG_EXPIRE_THREADS_MAX + OTHER_THREADS)
 /* Address space beside stacks: first allocations of each thread, buffers of a few clients. */
 #define SPARE_BYTES ((size_t)32 << 20)

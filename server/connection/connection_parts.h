@@ -34,7 +34,7 @@ struct connection {
   uint64_t served_ns;   /* when they were; 0: never */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;
-  struct connection *next_in_queue; /* the pollers' */
+  struct connection *next_in_queue; /* of the pollers, or of large.h */
 
   pthread_mutex_t lock; /* for all below */
   enum connection_state state;
@@ -64,6 +64,8 @@ bool connection_open(struct connection *connection, uint16_t protocol);
 /* For who has the activity "reading"; see struct transport_events. After TRANSPORT_POLL_GONE the
  * connection may be freed. */
 enum transport_poll connection_poll(struct connection *connection);
+/* The same for a thread of large.h: serves the input, and gives reading to the transport. */
+void connection_serve_large(struct connection *connection);
 /* Gives reading to the transport; the connection may be freed. */
 void connection_wait(struct connection *connection);
 /* Event: there is room, or the wait for it is over. */

@@ -81,6 +81,10 @@ struct connections *connections_new(uint32_t connections_max) {
     return NULL;
   }
   set_init(&connections->set, raise_descriptor_limit(connections_max));
+  if (!large_start(&connections->set.large)) {
+    connections_free(connections);
+    return NULL;
+  }
   connections->sink = (struct dispatch_sink){connections, sink_deliver, sink_close};
   connections->acceptor =
       (struct transport_acceptor){&connections->set, connection_accept, &connection_events};
@@ -131,9 +135,11 @@ void connections_close(struct connections *connections, uint32_t flush_ms) {
     nanosleep(&(struct timespec){.tv_nsec = FLUSH_POLL_MS * CLOCK_NS_PER_MS}, NULL);
   }
   close_all(connections);
+  large_stop(&connections->set.large); /* while its threads may look at transports */
 }
 
 void connections_free(struct connections *connections) {
+  large_deinit(&connections->set.large);
   set_deinit(&connections->set);
   free(connections);
 }

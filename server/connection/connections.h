@@ -17,7 +17,8 @@
 struct connections;
 
 /* connections_max: further ones are closed at once, but those of transports with a limit of their
- * own; lowered, and logged, when the process may not open that many descriptors. NULL: out of memory. */
+ * own; lowered, and logged, when the process may not open that many descriptors. NULL: out of memory,
+ * or no threads. */
 struct connections *connections_new(uint32_t connections_max);
 /* Borrowed; valid until connections_free. */
 const struct dispatch_sink *connections_sink(const struct connections *connections);

@@ -85,7 +85,7 @@ static void pause_reading(struct connection *connection) {
 
 /* --------------------------------------------------------------------------------- requests */
 
-enum turn { TURN_MORE, TURN_WAITS, TURN_OVER, TURN_ENDED };
+enum turn { TURN_MORE, TURN_WAITS, TURN_LARGE, TURN_OVER, TURN_ENDED };
 
 /* Sends the replies and decides how reading goes on. */
 static enum turn end_turn(struct connection *connection, size_t count, const char *why) {
@@ -130,10 +130,23 @@ static size_t hand_over(struct connection *connection, const struct dispatch_mes
   return applied;
 }
 
-static enum turn take_turn(struct connection *connection) {
+static bool some_is_large(const struct dispatch_message *messages, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (messages[i].body.len > LARGE_BODY_BYTES) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* TURN_LARGE: nothing was taken, and a thread of large.h has to do it. */
+static enum turn take_turn(struct connection *connection, bool takes_large) {
   struct dispatch_message messages[SPLIT_COUNT_MAX];
   struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
   size_t count = split_messages(&connection->split, input, messages);
+  if (!takes_large && some_is_large(messages, count)) {
+    return TURN_LARGE;
+  }
   if (count > 0) {
     size_t applied = hand_over(connection, messages, count);
     size_t used = split_take(&connection->split, input, messages, applied, count);
@@ -148,16 +161,29 @@ static enum turn take_turn(struct connection *connection) {
   return end_turn(connection, count, why);
 }
 
-static enum transport_poll serve(struct connection *connection) {
+static enum transport_poll serve_input(struct connection *connection, bool takes_large) {
   enum turn turn = TURN_MORE;
   connection->has_unserved = false;
   while (turn == TURN_MORE) {
-    turn = take_turn(connection);
+    turn = take_turn(connection, takes_large);
   }
-  if (turn == TURN_ENDED) {
+  if (turn == TURN_LARGE) {
+    large_add(&connection->set->large, connection);
+  } else if (turn == TURN_ENDED) {
     connection_end(connection);
   }
   return turn == TURN_WAITS ? TRANSPORT_POLL_SERVED : TRANSPORT_POLL_GONE;
+}
+
+static enum transport_poll serve(struct connection *connection) {
+  return serve_input(connection, false);
+}
+
+void connection_serve_large(struct connection *connection) {
+  if (serve_input(connection, true) == TRANSPORT_POLL_SERVED) {
+    connection->is_slow = true; /* this thread does not become a poller */
+    connection->transport->resume(connection->stream);
+  }
 }
 
 /* ------------------------------------------------------------------------------------ hello */

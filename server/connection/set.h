@@ -9,6 +9,7 @@
 
 #include "proto/base/limited_log.h"
 #include "proto/base/map64.h"
+#include "server/connection/large.h"
 #include "server/connection/pollers.h"
 #include "server/dispatch/dispatch.h"
 
@@ -29,6 +30,7 @@ struct connection_set {
   bool closed;            /* none may join */
   struct limited_log limited_log;
   struct pollers pollers;
+  struct large large;        /* started and stopped by connections.c */
   struct dispatch *dispatch; /* borrowed; set before the first connection */
 };
 

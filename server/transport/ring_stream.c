@@ -271,9 +271,30 @@ static void stream_pause(void *self, uint32_t ms) {
   stream->context->paused_count++;
 }
 
+static bool take_resume(struct ring_stream *stream) {
+  return atomic_exchange(&stream->is_resumed, false);
+}
+
 static void stream_resume(void *self) {
   struct ring_stream *stream = self;
-  stream->reading = RING_POLLED;
+  struct ring_context *context = stream->context;
+  atomic_fetch_add(&stream->references, 1);
+  atomic_store(&stream->is_resumed, true);
+  if (!atomic_load(&stream->is_ended)) {
+    atomic_store(&context->some_are_resumed, true);
+    ring_context_notify(context);
+  } else if (take_resume(stream)) {
+    (void)context->acceptor->events->poll(stream->connection); /* sees that the stream is over */
+  }
+  ring_stream_release(stream);
+}
+
+bool ring_stream_take_resume(struct ring_stream *stream) {
+  bool is_resumed = take_resume(stream);
+  if (is_resumed) {
+    stream->reading = RING_POLLED;
+  }
+  return is_resumed;
 }
 
 void ring_stream_poll_again(struct ring_stream *stream) {
@@ -418,7 +439,8 @@ void ring_stream_end(struct ring_stream *stream) {
     return;
   }
   ring_stream_poll_again(stream); /* for the counts of the context */
-  bool is_polled = stream->reading == RING_POLLED;
+  atomic_store(&stream->is_ended, true);
+  bool is_polled = take_resume(stream) || stream->reading == RING_POLLED;
   stream->reading = RING_KEPT;
   call_writable(stream, TRANSPORT_LEFT);
   if (is_polled) {

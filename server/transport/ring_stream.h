@@ -41,6 +41,7 @@ struct ring_context {
   uint32_t timed_count;            /* awaited until a deadline; the thread's */
   uint32_t paused_count;           /* the thread's */
   atomic_bool some_are_over;       /* streams, since the thread looked for them */
+  atomic_bool some_are_resumed;    /* likewise */
   int wakeup;                      /* an eventfd of the server's own: wakes the rings' thread */
 };
 
@@ -76,6 +77,10 @@ struct ring_stream {
       awaits_room; /* the event is due; the thread that clears the flag calls the event, or needs none */
   atomic_bool client_sleeps; /* the client had to be woken for the last replies */
   atomic_bool is_over;       /* to be ended */
+
+  /* Dekker's handshake: resume stores is_resumed, then reads is_ended; the thread stores is_ended, then
+   * reads is_resumed. One of the two takes the flag away, and goes on with reading. */
+  atomic_bool is_resumed, is_ended;
 };
 
 /* With one reference; takes the socket on success. NULL: out of memory. */
@@ -85,6 +90,8 @@ void ring_stream_release(struct ring_stream *stream);
 
 /* The socket of the local handshake is readable. */
 void ring_stream_read_socket(struct ring_stream *stream);
+/* Whether reading was resumed; it is POLLED then. */
+bool ring_stream_take_resume(struct ring_stream *stream);
 /* The stream is polled from now on: reading that waits becomes POLLED. */
 void ring_stream_poll_again(struct ring_stream *stream);
 /* Calls the events that are due. Whether there was anything to do. */

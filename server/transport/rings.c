@@ -229,11 +229,25 @@ static void handle_ready(struct rings *rings, uint64_t tag, uint64_t now_ns) {
   make_busy(rings, stream, now_ns);
 }
 
-static void take_wakeups(struct rings *rings) {
+static void poll_those_resumed(struct rings *rings, uint64_t now_ns) {
+  struct ring_stream *stream;
+  uint64_t position = 0;
+  if (!atomic_exchange(&rings->context.some_are_resumed, false)) {
+    return;
+  }
+  while ((stream = next_stream(rings, &position)) != NULL) {
+    if (ring_stream_take_resume(stream)) {
+      make_busy(rings, stream, now_ns);
+    }
+  }
+}
+
+static void take_wakeups(struct rings *rings, uint64_t now_ns) {
   uint64_t count;
   ssize_t taken = read(rings->context.wakeup, &count, sizeof count);
   (void)taken;
   end_those_over(rings);
+  poll_those_resumed(rings, now_ns);
 }
 
 /* Whether a deadline or a pause is under way. */
@@ -272,7 +286,7 @@ static void wait_for_events(struct rings *rings, int timeout_ms) {
     if (tag & STREAM_TAG) {
       handle_ready(rings, tag, now_ns);
     } else if (tag == WAKEUP_TAG) {
-      take_wakeups(rings);
+      take_wakeups(rings, now_ns);
     } else {
       accept_client(rings, tag);
     }

@@ -80,7 +80,8 @@ struct transport {
   bool (*await_readable)(void *stream, void *data, size_t capacity, uint64_t deadline_ns);
   /* Gives reading to the transport for so long, even if bytes come: there was no memory to read into. */
   void (*pause)(void *stream, uint32_t ms);
-  /* Gives reading to the transport, which gives it back at once, or polls. */
+  /* Gives reading, which the connection kept, to the transport, which gives it back at once, or polls.
+   * From any thread; also after close. */
   void (*resume)(void *stream);
 
   /* Writing. */

@@ -3,7 +3,8 @@
  * usage: bench_stalls [SCALE [GROUP]...]   SCALE 1: objects at their limits (13 GiB are needed), 0.001: a
  *        quick look; GROUP: only these
  *
- * A table: operation, size, the request's own time, and what another client's pings took meanwhile.
+ * A table: operation, size, the request's own time, what another client's pings took meanwhile, and
+ * what the machine's floor took in the same time: a byte to a process that only echoes, and back.
  */
 #include "tests/bench/stalls.h"
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,18 +28,25 @@
 #define PING_PAUSE_NS 1000000
 #define MARGIN_MS 100 /* pings before and after the request */
 
-/* What the pinging process and this one share. */
+/* What a pinging process has seen. */
 struct probe {
-  _Atomic uint64_t round;         /* of the case that is being measured */
   _Atomic uint64_t pinged;        /* the round the ping in flight belongs to */
+  uint64_t counted;               /* the round the last one belonged to */
   struct histogram histograms[2]; /* of odd rounds, which are measured, and of those between */
+};
+
+/* Shared with the pinging processes. */
+struct board {
+  _Atomic uint64_t round; /* of the case that is being measured */
+  struct probe server;
+  struct probe floor;
 };
 
 struct attacker stalls_client;
 static struct attacker parked[CONNECTIONS_MAX];
 static size_t parked_count;
 static struct daemon server;
-static struct probe *probe;
+static struct board *board;
 static pid_t prober;
 static double scale = 1;
 static uint64_t begun_ns;
@@ -53,33 +62,75 @@ uint64_t stalls_scaled(uint64_t size) {
   return scaled < 1 ? 1 : (uint64_t)scaled;
 }
 
-/* ---- the other client */
+/* ---- the other client, and the floor */
+
+static void count_ping(struct probe *probe, uint64_t round, uint64_t took_ns) {
+  struct histogram *histogram = &probe->histograms[round % 2];
+  if (round != probe->counted) {
+    memset(histogram, 0, sizeof *histogram);
+    probe->counted = round;
+  }
+  histogram_add(histogram, took_ns);
+}
+
+/* One ping a millisecond until one fails. */
+static void ping(struct probe *probe, bool (*once)(void *ctx), void *ctx) {
+  for (;;) {
+    uint64_t round = atomic_load(&board->round);
+    atomic_store(&probe->pinged, round);
+    uint64_t sent_ns = now_ns();
+    if (!once(ctx)) {
+      return;
+    }
+    count_ping(probe, round, now_ns() - sent_ns);
+    nanosleep(&(struct timespec){.tv_nsec = PING_PAUSE_NS}, NULL);
+  }
+}
+
+static bool ping_server(void *ctx) {
+  struct attacker *attacker = ctx;
+  uint32_t id;
+  Holdfast__Response *response;
+  attacker_send_request(attacker, REQUEST(PING, Ping, ping));
+  if (!attacker_receive(attacker, ANSWER_TIMEOUT_MS, &id, &response)) {
+    return false; /* the server was stopped */
+  }
+  holdfast__response__free_unpacked(response, NULL);
+  return true;
+}
+
+static bool ping_echo(void *ctx) {
+  const int *fd = ctx;
+  char byte = 0;
+  return write(*fd, &byte, 1) == 1 && read(*fd, &byte, 1) == 1;
+}
 
 static _Noreturn void run_prober(void) {
   struct attacker attacker;
-  uint32_t id;
-  uint64_t counted = 0;
-  Holdfast__Response *response;
   if (!attacker_open(&attacker, server.tcp_port, 0x30)) {
     bench_fail("the server refuses a client");
   }
-  for (;;) {
-    uint64_t round = atomic_load(&probe->round);
-    atomic_store(&probe->pinged, round);
-    uint64_t sent_ns = now_ns();
-    attacker_send_request(&attacker, REQUEST(PING, Ping, ping));
-    if (!attacker_receive(&attacker, ANSWER_TIMEOUT_MS, &id, &response)) {
-      _exit(0); /* the server was stopped */
-    }
-    holdfast__response__free_unpacked(response, NULL);
-    struct histogram *histogram = &probe->histograms[round % 2];
-    if (round != counted) {
-      memset(histogram, 0, sizeof *histogram);
-      counted = round;
-    }
-    histogram_add(histogram, now_ns() - sent_ns);
-    nanosleep(&(struct timespec){.tv_nsec = PING_PAUSE_NS}, NULL);
+  ping(&board->server, ping_server, &attacker);
+  _exit(0);
+}
+
+static void start_floor(void) {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0) {
+    bench_fail("no pair of sockets");
   }
+  if (process_fork() == 0) {
+    char byte;
+    while (read(fds[0], &byte, 1) == 1 && write(fds[0], &byte, 1) == 1) {
+    }
+    _exit(0);
+  }
+  if (process_fork() == 0) {
+    ping(&board->floor, ping_echo, &fds[1]);
+    _exit(0);
+  }
+  close(fds[0]);
+  close(fds[1]);
 }
 
 static void pause_ms(long ms) {
@@ -87,21 +138,28 @@ static void pause_ms(long ms) {
 }
 
 void stalls_begin(void) {
-  atomic_fetch_add(&probe->round, 1);
+  atomic_fetch_add(&board->round, 1);
   pause_ms(MARGIN_MS);
   begun_ns = now_ns();
+}
+
+static void print_probe(struct probe *probe, uint64_t round) {
+  while (atomic_load(&probe->pinged) == round) {
+    pause_ms(1);
+  }
+  struct histogram *histogram = &probe->histograms[round % 2];
+  printf(" %9.2f %9.2f", (double)histogram->max_ns / 1e6,
+         (double)histogram_quantile_ns(histogram, 0.99) / 1e6);
 }
 
 void stalls_end(const char *what, uint64_t size) {
   double own_ms = (double)(now_ns() - begun_ns) / 1e6;
   pause_ms(MARGIN_MS);
-  uint64_t round = atomic_fetch_add(&probe->round, 1);
-  while (atomic_load(&probe->pinged) == round) {
-    pause_ms(1);
-  }
-  struct histogram *histogram = &probe->histograms[round % 2];
-  printf("%-58s %12llu %12.1f %9.2f %9.2f\n", what, (unsigned long long)size, own_ms,
-         (double)histogram->max_ns / 1e6, (double)histogram_quantile_ns(histogram, 0.99) / 1e6);
+  uint64_t round = atomic_fetch_add(&board->round, 1);
+  printf("%-58s %12llu %12.1f", what, (unsigned long long)size, own_ms);
+  print_probe(&board->server, round);
+  print_probe(&board->floor, round);
+  putchar('\n');
   fflush(stdout);
 }
 
@@ -211,7 +269,7 @@ void stalls_measure(const char *what, uint64_t size, Holdfast__Request *request)
 void stalls_idle(void) {
   stalls_begin();
   pause_ms(2000);
-  stalls_end("nothing: the floor of this machine", 0);
+  stalls_end("nothing", 0);
 }
 
 static void run_group(void (*group)(void)) {
@@ -269,8 +327,10 @@ int main(int argc, char **argv) {
   if (scale <= 0) {
     bench_fail("usage: bench_stalls [SCALE [GROUP]...]");
   }
-  probe = mmap(NULL, sizeof *probe, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  printf("%-58s %12s %12s %9s %9s\n", "", "size", "own ms", "ping max", "p99 ms");
+  board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  start_floor();
+  printf("%-58s %12s %12s %9s %9s %9s %9s\n", "", "size", "own ms", "ping max", "p99 ms",
+         "floor max", "p99 ms");
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
     if (is_chosen(groups[i].name, argc, argv)) {
       run_group(groups[i].run);

@@ -2,7 +2,10 @@
  * takes little, and when it ends. */
 #include "proto/base/clock.h"
 #include "server/connection/connections.h"
+#include "server/connection/large.h"
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,11 +17,12 @@
 #define BODY "no request"               /* is answered all the same */
 #define FRAME_BYTES (8 + 4 + sizeof BODY - 1)
 #define BYTES_MAX ((size_t)4 << 20)
+#define SENT_BYTES_MAX (SP_HELLO_BYTES + REQUESTS * FRAME_BYTES + 3 * LARGE_BODY_BYTES)
 
 /* One peer; what it sends and gets. */
 struct stream {
   void *connection;
-  uint8_t sent[SP_HELLO_BYTES + REQUESTS * FRAME_BYTES];
+  uint8_t sent[SENT_BYTES_MAX];
   size_t sent_len, read_len;
   uint8_t *got; /* of BYTES_MAX */
   size_t got_len;
@@ -27,6 +31,8 @@ struct stream {
   uint64_t read_deadline_ns;
   bool transport_reads; /* else the connection keeps the activity */
   bool awaits_room, is_paused, is_closed, is_freed;
+  pthread_t writer; /* the last thread that wrote */
+  sem_t resumes;    /* how often reading was resumed */
 };
 
 static struct stream stream;
@@ -82,11 +88,13 @@ static void resume(void *self) {
   struct stream *s = self;
   assert_false(s->transport_reads);
   s->transport_reads = true;
+  sem_post(&s->resumes);
 }
 
 static enum transport_result write_some(void *self, void *data, size_t len, size_t *count) {
   struct stream *s = self;
   assert_false(s->is_closed);
+  s->writer = pthread_self();
   if (s->write_ends != TRANSPORT_OK) {
     return s->write_ends;
   }
@@ -168,14 +176,20 @@ static void send_hello(void) {
   stream.sent_len = SP_HELLO_BYTES;
 }
 
+/* Its body begins with BODY, and goes on with zeros. */
+static void send_request(uint32_t id, size_t body_len) {
+  uint8_t *at = stream.sent + stream.sent_len;
+  size_t len = sp_prefix_write(SP_TCP, at, 4 + body_len);
+  const uint8_t route[] = {0x80, 0, (uint8_t)(id >> 8), (uint8_t)id};
+  assert_true(stream.sent_len + len + sizeof route + body_len <= sizeof stream.sent);
+  memcpy(at + len, route, sizeof route);
+  memcpy(at + len + sizeof route, BODY, sizeof BODY - 1);
+  stream.sent_len += len + sizeof route + body_len;
+}
+
 static void send_requests(uint32_t count) {
   for (uint32_t id = 1; id <= count; id++) {
-    uint8_t *at = stream.sent + stream.sent_len;
-    size_t len = sp_prefix_write(SP_TCP, at, 4 + sizeof BODY - 1);
-    const uint8_t route[] = {0x80, 0, (uint8_t)(id >> 8), (uint8_t)id};
-    memcpy(at + len, route, sizeof route);
-    memcpy(at + len + sizeof route, BODY, sizeof BODY - 1);
-    stream.sent_len += len + sizeof route + sizeof BODY - 1;
+    send_request(id, sizeof BODY - 1);
   }
 }
 
@@ -206,6 +220,7 @@ static int set_up(void **state) {
   acceptor = connections_acceptor(connections, dispatch);
   stream = (struct stream){.room = BYTES_MAX, .got = malloc(BYTES_MAX)};
   assert_non_null(stream.got);
+  sem_init(&stream.resumes, 0, 0);
   assert_true(acceptor->accept(acceptor->ctx, &table, &stream, &peer, &stream.connection));
   assert_true(stream.transport_reads);
   return 0;
@@ -267,6 +282,29 @@ static void test_connection_whose_outbox_is_full_is_not_read_from(void **state) 
   }
   assert_true(stream.transport_reads);
   assert_int_equal(replies_got(), REQUESTS);
+}
+
+static void test_large_request_is_served_by_a_thread_of_its_own(void **state) {
+  (void)state;
+  send_hello();
+  poll_all();
+  send_request(1, LARGE_BODY_BYTES);
+  poll_all();
+  assert_true(pthread_equal(stream.writer, pthread_self()));
+  assert_int_equal(replies_got(), 1);
+
+  stream.transport_reads = false;
+  send_request(2, LARGE_BODY_BYTES + 1);
+  send_request(3, sizeof BODY - 1);
+  enum transport_poll outcome = TRANSPORT_POLL_SERVED;
+  while (outcome == TRANSPORT_POLL_SERVED) {
+    outcome = acceptor->events->poll(stream.connection);
+  }
+  assert_int_equal(outcome, TRANSPORT_POLL_GONE);
+  sem_wait(&stream.resumes);
+  assert_false(pthread_equal(stream.writer, pthread_self()));
+  poll_all();
+  assert_int_equal(replies_got(), 3);
 }
 
 static void test_connection_without_its_hello_in_time_ends(void **state) {
@@ -344,6 +382,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_connection_sends_the_rest_when_there_is_room, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_connection_whose_outbox_is_full_is_not_read_from, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_large_request_is_served_by_a_thread_of_its_own, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_connection_without_its_hello_in_time_ends, set_up,
                                       tear_down),
