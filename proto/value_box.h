@@ -15,7 +15,7 @@
 #ifndef HF_PROTO_VALUE_BOX_H
 #define HF_PROTO_VALUE_BOX_H
 
-#include "proto/value.h"
+#include "proto/value_type.h"
 
 #include <stdatomic.h>
 

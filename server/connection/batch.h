@@ -8,7 +8,10 @@
 #ifndef HF_CONNECTION_BATCH_H
 #define HF_CONNECTION_BATCH_H
 
-#include "server/connection/connection.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct connection;
 
 #define BATCH_COUNT_MAX 64
 

@@ -1,51 +1,18 @@
-/* Life of a connection: made, closed, ended, freed; connection.h has the drawing. */
+/* A connection is made, hears of its transport's events, is closed; connection.h has the drawing. */
 #include "server/connection/connection.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
-#include "server/connection/connection_parts.h"
+#include "server/connection/ending.h"
+#include "server/connection/pollers.h"
+#include "server/connection/reading.h"
+#include "server/connection/sending.h"
+#include "server/connection/set.h"
 #include "server/engine/addresses.h"
 
 #include <stdlib.h>
 
 /* Local clients are one address, whichever way they come. */
 _Static_assert(TRANSPORT_ADDRESS_LOCAL == ADDRESS_LOCAL, "the engine knows the same number");
-
-/* But for its stream. */
-static void discard(struct connection *connection) {
-  buffer_deinit(&connection->input);
-  budget_forget(dispatch_budget(connection->set->dispatch), &connection->input_account);
-  outbox_deinit(&connection->outbox);
-  buffer_deinit(&connection->taken);
-  pthread_mutex_destroy(&connection->lock);
-  free(connection);
-}
-
-static void free_connection(struct connection *connection) {
-  struct connection_set *set = connection->set;
-  connection->transport->free(connection->stream);
-  discard(connection);
-  set_forget(set);
-}
-
-void connection_acquire(struct connection *connection) {
-  atomic_fetch_add_explicit(&connection->references, 1, memory_order_relaxed);
-}
-
-void connection_release(struct connection *connection) {
-  if (atomic_fetch_sub(&connection->references, 1) == 1) {
-    free_connection(connection);
-  }
-}
-
-void connection_close_locked(struct connection *connection, const char *why) {
-  if (connection->state == CONNECTION_CLOSING) {
-    return;
-  }
-  connection->state = CONNECTION_CLOSING;
-  connection->why = why;
-  connection->transport->close(connection->stream);
-}
 
 void connection_close(struct connection *connection, const char *why) {
   pthread_mutex_lock(&connection->lock);
@@ -64,26 +31,6 @@ bool connection_is_unsent(struct connection *connection) {
   bool unsent = connection->state != CONNECTION_CLOSING && !outbox_is_empty(&connection->outbox);
   pthread_mutex_unlock(&connection->lock);
   return unsent;
-}
-
-bool connection_has_ended_locked(const struct connection *connection) {
-  return connection->state == CONNECTION_CLOSING && !connection->reading && !connection->draining;
-}
-
-static void leave_set(struct connection *connection) {
-  set_leave(connection->set, connection->id, connection->address,
-            !connection->transport->has_own_limit);
-}
-
-void connection_end(struct connection *connection) {
-  struct connection_set *set = connection->set;
-  log_line(LOG_DEBUG, "disconnected connection=%llu why=\"%s\"", (unsigned long long)connection->id,
-           connection->why);
-  if (connection->announced) {
-    dispatch_disconnected(set->dispatch, connection->id);
-  }
-  leave_set(connection);
-  connection_release(connection);
 }
 
 /* ------------------------------------------------------------------------------- accepting */
@@ -130,17 +77,43 @@ bool connection_accept(void *ctx, const struct transport *transport, void *strea
   const char *why = join_set(connection);
   if (why != NULL) {
     limited_log_line(&set->limited_log, "connection refused why=\"%s\"", why);
-    discard(connection);
+    connection_discard(connection);
     return false;
   }
   *accepted = connection;
   connection->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
   if (peer->protocol != 0 && !connection_open(connection, peer->protocol)) {
-    leave_set(connection);
-    discard(connection);
+    connection_leave_set(connection);
+    connection_discard(connection);
     set_forget(set);
     return false;
   }
   connection_wait(connection);
   return true;
 }
+
+/* ----------------------------------------------------------------------------------- events */
+
+static void event_readable(void *connection) {
+  struct connection *readable = connection;
+  pollers_serve(readable->set->pollers, readable);
+}
+
+static enum transport_poll event_poll(void *connection) {
+  return connection_poll(connection);
+}
+
+static void event_wait(void *connection) {
+  connection_wait(connection);
+}
+
+static void event_writable(void *connection) {
+  connection_drained(connection);
+}
+
+const struct transport_events connection_events = {
+    .readable = event_readable,
+    .poll = event_poll,
+    .wait = event_wait,
+    .writable = event_writable,
+};

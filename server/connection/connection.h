@@ -33,10 +33,9 @@
 #ifndef HF_CONNECTION_CONNECTION_H
 #define HF_CONNECTION_CONNECTION_H
 
-#include "server/connection/set.h"
 #include "server/transport/transport.h"
 
-struct batch;
+struct connection;
 
 /* For struct transport_acceptor. Takes the stream on true. */
 bool connection_accept(void *set, const struct transport *transport, void *stream,
@@ -48,12 +47,5 @@ extern const struct transport_events connection_events;
 void connection_close(struct connection *connection, const char *why);
 /* Replies are left that its peer may still take. */
 bool connection_is_unsent(struct connection *connection);
-void connection_acquire(struct connection *connection);
-void connection_release(struct connection *connection);
-
-/* See struct dispatch_sink. The batch is that of the connection whose messages cause the reply; NULL:
- * there is none. */
-bool connection_deliver(struct connection *connection, const struct sp_route *route,
-                        struct reply *reply, struct batch *batch);
 
 #endif

@@ -1,12 +1,18 @@
-/* The inside of a connection, shared by connection.c, reading.c and sending.c.
+/* The inside of a connection.
  *
- * layer   connection, internal to these files
+ * layer   connection, internal
  */
 #ifndef HF_CONNECTION_CONNECTION_PARTS_H
 #define HF_CONNECTION_CONNECTION_PARTS_H
 
-#include "server/connection/connection.h"
+#include "server/dispatch/outbox.h"
 #include "server/dispatch/split.h"
+#include "server/transport/transport.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct connection_set;
 
 enum connection_state {
   CONNECTION_HELLO,
@@ -48,27 +54,8 @@ struct connection {
   struct buffer taken; /* what await_writable was given */
 };
 
-/* These want the lock. Closing relies on an activity that is under way, or whose end the caller is
- * just dealing with: it ends the connection. */
-void connection_close_locked(struct connection *connection, const char *why);
-/* Sends what can be sent at once, and waits for room for the rest. */
-void connection_flush_locked(struct connection *connection);
-/* Whether this was the last activity; if so, call connection_end without the lock. */
-bool connection_has_ended_locked(const struct connection *connection);
-
-void connection_end(struct connection *connection);
-
-/* The transport has read the peer's hello. false: out of memory. */
-bool connection_open(struct connection *connection, uint16_t protocol);
-
-/* For who has the activity "reading"; see struct transport_events. After TRANSPORT_POLL_GONE the
- * connection may be freed. */
-enum transport_poll connection_poll(struct connection *connection);
-/* The same for a thread of large.h: serves the input, and gives reading to the transport. */
-void connection_serve_large(struct connection *connection);
-/* Gives reading to the transport; the connection may be freed. */
-void connection_wait(struct connection *connection);
-/* Event: there is room, or the wait for it is over. */
-void connection_drained(struct connection *connection);
+static inline void connection_acquire(struct connection *connection) {
+  atomic_fetch_add_explicit(&connection->references, 1, memory_order_relaxed);
+}
 
 #endif

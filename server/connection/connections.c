@@ -3,6 +3,13 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "server/connection/batch.h"
+#include "server/connection/connection.h"
+#include "server/connection/ending.h"
+#include "server/connection/large.h"
+#include "server/connection/pollers.h"
+#include "server/connection/reading.h"
+#include "server/connection/sending.h"
+#include "server/connection/set.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -15,6 +22,8 @@
 
 struct connections {
   struct connection_set set;
+  struct pollers pollers;
+  struct large large;
   struct dispatch_sink sink;
   struct transport_acceptor acceptor;
 };
@@ -81,7 +90,10 @@ struct connections *connections_new(uint32_t connections_max) {
     return NULL;
   }
   set_init(&connections->set, raise_descriptor_limit(connections_max));
-  if (!large_start(&connections->set.large)) {
+  pollers_init(&connections->pollers);
+  connections->set.pollers = &connections->pollers;
+  connections->set.large = &connections->large;
+  if (!large_start(&connections->large, connection_serve_large)) {
     connections_free(connections);
     return NULL;
   }
@@ -135,11 +147,12 @@ void connections_close(struct connections *connections, uint32_t flush_ms) {
     nanosleep(&(struct timespec){.tv_nsec = FLUSH_POLL_MS * CLOCK_NS_PER_MS}, NULL);
   }
   close_all(connections);
-  large_stop(&connections->set.large); /* while its threads may look at transports */
+  large_stop(&connections->large); /* while its threads may look at transports */
 }
 
 void connections_free(struct connections *connections) {
-  large_deinit(&connections->set.large);
+  large_deinit(&connections->large);
+  pollers_deinit(&connections->pollers);
   set_deinit(&connections->set);
   free(connections);
 }

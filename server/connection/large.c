@@ -20,15 +20,15 @@ static void *run(void *arg) {
   pthread_mutex_lock(&large->lock);
   while ((connection = take(large)) != NULL) {
     pthread_mutex_unlock(&large->lock);
-    connection_serve_large(connection);
+    large->serve(connection);
     pthread_mutex_lock(&large->lock);
   }
   pthread_mutex_unlock(&large->lock);
   return NULL;
 }
 
-bool large_start(struct large *large) {
-  *large = (struct large){0};
+bool large_start(struct large *large, void (*serve)(struct connection *connection)) {
+  *large = (struct large){.serve = serve};
   pthread_mutex_init(&large->lock, NULL);
   pthread_cond_init(&large->changed, NULL);
   while (large->started < LARGE_THREADS &&

@@ -28,18 +28,18 @@ struct large {
   struct connection *first, *last; /* the queue, by next_in_queue */
   bool is_stopping;
 
+  void (*serve)(struct connection *connection);
   pthread_t threads[LARGE_THREADS];
   size_t started;
 };
 
-/* false: no threads; large_deinit is due all the same. */
-bool large_start(struct large *large);
+/* `serve` serves the connection's input, and gives reading to the transport. false: no threads; large_deinit is due all the same. */
+bool large_start(struct large *large, void (*serve)(struct connection *connection));
 /* No connection may be queued or served any more; what a thread does after the last is done when it
  * returns. A second time: nothing. */
 void large_stop(struct large *large);
 void large_deinit(struct large *large);
-/* Passes the activity "reading" on to one of the threads, which serves the connection's input and
- * gives reading to the transport. */
+/* Passes the activity "reading" on to one of the threads, which serves the connection. */
 void large_add(struct large *large, struct connection *connection);
 
 #endif

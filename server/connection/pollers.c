@@ -1,7 +1,7 @@
 #include "server/connection/pollers.h"
 
 #include "proto/base/clock.h"
-#include "server/connection/connection_parts.h"
+#include "server/connection/reading.h"
 
 #include <sched.h>
 #include <unistd.h>

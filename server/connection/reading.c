@@ -1,11 +1,13 @@
-/* The incoming half of a connection: the hello, then requests, read after read.
- *
- * layer   connection; connection.h says who may call
- */
+/* The incoming half of a connection: the hello, then requests, read after read. */
+#include "server/connection/reading.h"
+
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "server/connection/batch.h"
-#include "server/connection/connection_parts.h"
+#include "server/connection/ending.h"
+#include "server/connection/large.h"
+#include "server/connection/sending.h"
+#include "server/connection/set.h"
 
 #define INPUT_IDLE_BYTES (4u << 10) /* what an empty input may keep */
 #define INPUT_REST_BYTES 1024u /* the same while the peer is waited for and nothing is posted */
@@ -168,7 +170,7 @@ static enum transport_poll serve_input(struct connection *connection, bool takes
     turn = take_turn(connection, takes_large);
   }
   if (turn == TURN_LARGE) {
-    large_add(&connection->set->large, connection);
+    large_add(connection->set->large, connection);
   } else if (turn == TURN_ENDED) {
     connection_end(connection);
   }
@@ -371,29 +373,3 @@ void connection_wait(struct connection *connection) {
     }
   } while (connection_poll(connection) != TRANSPORT_POLL_GONE);
 }
-
-/* ----------------------------------------------------------------------------------- events */
-
-static void event_readable(void *connection) {
-  struct connection *readable = connection;
-  pollers_serve(&readable->set->pollers, readable);
-}
-
-static enum transport_poll event_poll(void *connection) {
-  return connection_poll(connection);
-}
-
-static void event_wait(void *connection) {
-  connection_wait(connection);
-}
-
-static void event_writable(void *connection) {
-  connection_drained(connection);
-}
-
-const struct transport_events connection_events = {
-    .readable = event_readable,
-    .poll = event_poll,
-    .wait = event_wait,
-    .writable = event_writable,
-};

@@ -1,10 +1,8 @@
-/* The outgoing half of a connection: replies are framed into one buffer and leave with one write.
- *
- * layer   connection; connection.h says who may call
- */
+#include "server/connection/sending.h"
+
 #include "proto/base/clock.h"
 #include "server/connection/batch.h"
-#include "server/connection/connection_parts.h"
+#include "server/connection/ending.h"
 
 /* A drained buffer larger than this is freed: most connections are idle most of the time. */
 #define KEPT_BYTES_MAX (16u << 10)

@@ -1,6 +1,6 @@
 #include "server/connection/set.h"
 
-#include "server/connection/connection.h"
+#include "server/connection/connection_parts.h"
 #include "server/engine/addresses.h"
 
 void set_init(struct connection_set *set, uint32_t connections_max) {
@@ -8,13 +8,11 @@ void set_init(struct connection_set *set, uint32_t connections_max) {
   pthread_mutex_init(&set->lock, NULL);
   pthread_cond_init(&set->empty, NULL);
   limited_log_init(&set->limited_log);
-  pollers_init(&set->pollers);
 }
 
 void set_deinit(struct connection_set *set) {
   map64_deinit(&set->connections);
   map64_deinit(&set->addresses);
-  pollers_deinit(&set->pollers);
   limited_log_deinit(&set->limited_log);
   pthread_cond_destroy(&set->empty);
   pthread_mutex_destroy(&set->lock);

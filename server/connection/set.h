@@ -9,14 +9,14 @@
 
 #include "proto/base/limited_log.h"
 #include "proto/base/map64.h"
-#include "server/connection/large.h"
-#include "server/connection/pollers.h"
 #include "server/dispatch/dispatch.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct connection;
+struct large;
+struct pollers;
 
 struct connection_set {
   pthread_mutex_t lock;
@@ -29,9 +29,10 @@ struct connection_set {
   struct map64 addresses; /* address -> how many connections it has */
   bool closed;            /* none may join */
   struct limited_log limited_log;
-  struct pollers pollers;
-  struct large large;        /* started and stopped by connections.c */
-  struct dispatch *dispatch; /* borrowed; set before the first connection */
+  /* Borrowed; set before the first connection. */
+  struct pollers *pollers;
+  struct large *large;
+  struct dispatch *dispatch;
 };
 
 void set_init(struct connection_set *set, uint32_t connections_max);

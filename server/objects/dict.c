@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+_Static_assert(DICT_PAGE_PLACES == LOG_PAGE_PLACES, "a page is a page");
+
 struct dict {
   const struct value_hash_key *hash_key;
   struct dict_log log;

@@ -15,13 +15,13 @@
 #ifndef HF_OBJECTS_DICT_LOG_H
 #define HF_OBJECTS_DICT_LOG_H
 
-#include "server/objects/dict.h"
+#include "proto/value.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOG_PAGE_PLACES DICT_PAGE_PLACES
+#define LOG_PAGE_PLACES 512
 #define LOG_PAGE_SHIFT 9
 /* Places between the first and the next at most; tests make it small to get there. */
 #ifndef LOG_SPAN_MAX

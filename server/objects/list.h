@@ -17,26 +17,11 @@
 
 #include "proto/range.h"
 #include "proto/status.h"
-#include "proto/value.h"
+#include "server/objects/list_type.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct list_leaf;
-struct list_pool;
-
-struct list {
-  size_t len;
-  /* The rest is list_tree.h's. */
-  void *root; /* a list_leaf when height is 0, else a list_node; NULL: no items */
-  struct list_leaf *front, *back;
-  size_t values_bytes;    /* held by the items' boxes */
-  uint16_t first;         /* slots of the front leaf that are empty, before its items */
-  uint16_t rest;          /* slots of the back leaf that are empty, behind its items */
-  uint32_t height;        /* of inner nodes */
-  struct list_pool *held; /* see list_hold; NULL: not held */
-};
 
 /* Asked every few thousand steps of a long operation. true: it ends with STOPPING, the list as it
  * was. Where a `const struct list_stop *` is NULL, the operation runs to its end. */
@@ -48,7 +33,6 @@ struct list_stop {
 /* Where an insertion at that index goes: as in Python, beyond either end means that end. */
 size_t list_clamp(size_t len, int64_t index);
 
-void list_init(struct list *list);
 void list_deinit(struct list *list); /* releases the items: n */
 /* Bytes that the list counts for: a function of its items, whatever was done to it before. Beside its
  * value's own memory an item takes 16 where the list was appended to, 37 at most, in leaves that have
@@ -59,11 +43,6 @@ size_t list_memory_bytes(const struct list *list);
 bool list_bytes_of_copies(const struct list *list, uint64_t copies, size_t *bytes);
 /* Borrowed item; position < len. */
 struct value list_at(const struct list *list, size_t position);
-/* The items from position on that lie together, borrowed, until the list changes: *count of them,
- * 1 to 256. position < len. O(log n); to visit all:
- *   for (size_t at = 0, count; at < list->len; at += count)
- *     items = list_run(list, at, &count); */
-const struct value *list_run(const struct list *list, size_t position, size_t *count);
 /* value is taken, the old item is answered and the caller's. */
 struct value list_replace(struct list *list, size_t position, struct value value);
 /* All or none are taken. O(log n + count). HF_REASON_NONE | NO_MEMORY OBJECT_TOO_BIG */

@@ -6,6 +6,7 @@
 #ifndef HF_OBJECTS_LIST_EDGES_H
 #define HF_OBJECTS_LIST_EDGES_H
 
+#include "proto/status.h"
 #include "server/objects/list_tree.h"
 
 /* Sees to an empty slot at that edge, one of `expected` that will be needed. Adds to the pool

@@ -78,16 +78,6 @@ void list_cut(struct list *list, size_t position, struct list *tail, struct list
   }
 }
 
-hf_reason list_split(struct list *list, size_t position, struct list *tail) {
-  struct list_pool pool = {0};
-  bool has_room = list_pool_fill_for_parts(&pool, list, NULL, 1);
-  if (has_room) {
-    list_cut(list, position, tail, &pool);
-  }
-  list_pool_deinit(&pool);
-  return has_room ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
-}
-
 /* ---- joining */
 
 /* The list's only leaf has LEAF_SLOTS, as it is to be one of several. */
@@ -166,19 +156,6 @@ void list_join(struct list *list, struct list *tail, struct list_pool *pool) {
   list_tree_rebalance(list, seam);
   list_tree_find_edges(list);
   list_fit(list);
-}
-
-hf_reason list_concat(struct list *list, struct list *tail) {
-  struct list_pool pool = {0};
-  if (tail->len > HF_LENGTH_MAX - list->len) {
-    return HF_REASON_OBJECT_TOO_BIG;
-  }
-  bool has_room = list_pool_fill_for_parts(&pool, list, tail, 1);
-  if (has_room) {
-    list_join(list, tail, &pool);
-  }
-  list_pool_deinit(&pool);
-  return has_room ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
 }
 
 /* ---- both */

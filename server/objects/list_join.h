@@ -7,6 +7,7 @@
 #ifndef HF_OBJECTS_LIST_JOIN_H
 #define HF_OBJECTS_LIST_JOIN_H
 
+#include "proto/status.h"
 #include "server/objects/list_tree.h"
 
 /* Fills the pool for so many cuts and seams of what these two (NULL: there is no other) are and

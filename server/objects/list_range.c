@@ -229,3 +229,28 @@ void list_reverse(struct list *list) {
     list_tree_find_edges(list);
   }
 }
+
+/* ---- parts */
+
+hf_reason list_split(struct list *list, size_t position, struct list *tail) {
+  struct list_pool pool = {0};
+  bool has_room = list_pool_fill_for_parts(&pool, list, NULL, 1);
+  if (has_room) {
+    list_cut(list, position, tail, &pool);
+  }
+  list_pool_deinit(&pool);
+  return has_room ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+}
+
+hf_reason list_concat(struct list *list, struct list *tail) {
+  struct list_pool pool = {0};
+  if (tail->len > HF_LENGTH_MAX - list->len) {
+    return HF_REASON_OBJECT_TOO_BIG;
+  }
+  bool has_room = list_pool_fill_for_parts(&pool, list, tail, 1);
+  if (has_room) {
+    list_join(list, tail, &pool);
+  }
+  list_pool_deinit(&pool);
+  return has_room ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+}

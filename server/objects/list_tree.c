@@ -282,10 +282,6 @@ void list_tree_rebalance(struct list *list, size_t slot) {
 
 /* ---- whole trees */
 
-void list_init(struct list *list) {
-  *list = (struct list){0};
-}
-
 void list_tree_find_edges(struct list *list) {
   struct list_path path;
   list_path_edge(list, false, &path);

@@ -28,8 +28,8 @@
 #ifndef HF_OBJECTS_LIST_TREE_H
 #define HF_OBJECTS_LIST_TREE_H
 
-#include "server/objects/list.h"
 #include "server/objects/list_node.h"
+#include "server/objects/list_type.h"
 
 #define HEIGHT_MAX 8 /* more than there ever is */
 

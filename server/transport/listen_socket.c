@@ -1,6 +1,7 @@
 #include "server/transport/listen_socket.h"
 
 #include "proto/base/log.h"
+#include "proto/limits.h"
 #include "server/transport/nng_shim.h"
 
 #include <arpa/inet.h>

@@ -6,7 +6,7 @@
 #ifndef HF_TRANSPORT_LISTEN_SOCKET_H
 #define HF_TRANSPORT_LISTEN_SOCKET_H
 
-#include "server/transport/sockets.h"
+#include "server/transport/listen_result.h"
 
 #include <nng/nng.h>
 

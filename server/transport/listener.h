@@ -6,7 +6,8 @@
 #ifndef HF_TRANSPORT_LISTENER_H
 #define HF_TRANSPORT_LISTENER_H
 
-#include "server/transport/sockets.h"
+#include "server/transport/listen_result.h"
+#include "server/transport/transport.h"
 
 struct listener;
 

@@ -27,7 +27,8 @@
 #include "proto/base/limited_log.h"
 #include "proto/ring.h"
 #include "server/transport/handshake.h"
-#include "server/transport/rings.h"
+#include "server/transport/segment_opener.h"
+#include "server/transport/transport.h"
 
 #include <stdatomic.h>
 #include <sys/queue.h>

@@ -12,19 +12,12 @@
 #ifndef HF_TRANSPORT_RINGS_H
 #define HF_TRANSPORT_RINGS_H
 
+#include "server/transport/segment_opener.h"
 #include "server/transport/transport.h"
 
 #define RINGS_PATH_BYTES_MAX 108 /* as in struct sockaddr_un */
 
 struct rings;
-
-/* Opens segments of cells for clients. */
-struct segment_opener {
-  void *ctx;
-  /* A descriptor, which the caller closes, and the segment's size; -1: no segment has that id. NULL:
-   * there is no shared memory. */
-  int (*open)(void *ctx, uint64_t segment, size_t *bytes);
-};
 
 /* opener is copied. NULL: out of memory. */
 struct rings *rings_new(const struct segment_opener *opener);

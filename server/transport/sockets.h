@@ -12,23 +12,10 @@
 #ifndef HF_TRANSPORT_SOCKETS_H
 #define HF_TRANSPORT_SOCKETS_H
 
+#include "server/transport/listen_result.h"
 #include "server/transport/transport.h"
 
-#define LISTEN_URL_BYTES_MAX 160
-
 struct sockets;
-
-enum listen_result {
-  LISTEN_OK,
-  LISTEN_BAD_ADDRESS,   /* not a tcp or ipc address, or a host nobody knows */
-  LISTEN_IN_USE,        /* another server answers there */
-  LISTEN_NOT_ALLOWED,   /* the system refuses: permissions, a privileged port */
-  LISTEN_NOT_A_SOCKET,  /* ipc: something else has that path */
-  LISTEN_NO_DIRECTORY,  /* ipc: the directory does not exist */
-  LISTEN_PATH_TOO_LONG, /* ipc: no socket can have that path; logged */
-  LISTEN_LOCKED,        /* ipc: another process keeps the directory locked; logged */
-  LISTEN_FAILED,        /* anything else; logged */
-};
 
 /* acceptor is borrowed. NULL: out of memory. */
 struct sockets *sockets_new(const struct transport_acceptor *acceptor);

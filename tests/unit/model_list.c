@@ -1,4 +1,5 @@
 /* The list against an array of numbers: random steps, the same answers, and a tree that is in order. */
+#include "server/objects/list.h"
 #include "server/objects/list_tree.h"
 #include "tests/support/malloc_hook.h"
 #include "tests/support/random.h"

@@ -1,0 +1,22 @@
+/* The outgoing half of a connection: replies are framed into one buffer and leave with one write.
+ *
+ * layer   connection, internal
+ * threads any
+ */
+#ifndef HF_CONNECTION_SENDING_H
+#define HF_CONNECTION_SENDING_H
+
+#include "server/connection/connection_parts.h"
+
+struct batch;
+
+/* Wants the lock. Sends what can be sent at once, and waits for room for the rest. */
+void connection_flush_locked(struct connection *connection);
+/* Event: there is room, or the wait for it is over. */
+void connection_drained(struct connection *connection);
+/* See struct dispatch_sink. The batch is that of the connection whose messages cause the reply; NULL:
+ * there is none. */
+bool connection_deliver(struct connection *connection, const struct sp_route *route,
+                        struct reply *reply, struct batch *batch);
+
+#endif
