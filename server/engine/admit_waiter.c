@@ -42,3 +42,32 @@ hf_reason core_admit_waiter(const struct call *call, size_t bytes) {
   }
   return core_admit_growth(call, session ? session->address : peer->address, bytes);
 }
+
+struct address *core_address_of(const struct engine *engine, const struct waiter *waiter) {
+  return waiter->session ? waiter->session->address
+                         : core_peer(engine, waiter->connection)->address;
+}
+
+void core_charge_waiting(struct engine *engine, struct waiter *waiter, size_t bytes) {
+  waiter->memory_bytes += bytes;
+  memory_charge(&engine->memory, MEMORY_WAITERS, bytes);
+  core_address_of(engine, waiter)->waiters_bytes += bytes;
+}
+
+hf_reason core_keep_requirements(struct call *call, struct waiter *waiter) {
+  struct requirements *requirements = call->requirements;
+  struct waiter *owner = waiter_principal(waiter);
+  call->requirements = NULL;
+  if (!requirements) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason =
+      core_admit_growth(call, core_address_of(call->engine, owner), requirements->bytes);
+  if (reason) {
+    requirements_free(requirements);
+    return reason;
+  }
+  waiter->requirements = requirements;
+  core_charge_waiting(call->engine, owner, requirements->bytes);
+  return HF_REASON_NONE;
+}

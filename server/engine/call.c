@@ -4,7 +4,7 @@
 #include "server/engine/admission.h"
 #include "server/engine/cells.h"
 #include "server/engine/decoded.h"
-#include "server/engine/deletion.h"
+#include "server/engine/emptying.h"
 #include "server/engine/holding.h"
 
 #include <stdlib.h>

@@ -61,19 +61,6 @@ bool call_has_lock(const struct call *call);
 hf_reason call_claim_lock(struct call *call);
 struct lock_owner call_owner(const struct call *call);
 
-/* ---- work on large objects: see job.h */
-
-/* Has the job's work done: at once where that takes few steps, of a tenth of a microsecond or so, else
- * on the object lent, and the handler runs again. Scratch is memory taken meanwhile, or for the
- * result. job->value is the caller's again unless the call parks.
- *
- * HF_REASON_NONE the results are in *job | REASON_PARKED | MEMORY_FULL NO_MEMORY, or what the work
- * says: unchanged */
-hf_reason call_work(struct call *call, struct job *job, size_t steps, size_t scratch_bytes);
-/* Answers with the values of a job that is done, and those of `more`, which are taken. */
-void call_answer_work(struct call *call, enum reply_shape shape, struct job *job,
-                      const struct value *more);
-
 /* ---- results; values are taken */
 
 /* The answer gives away something of the object: `order` tells which, should it have to go back. */
@@ -86,6 +73,9 @@ void call_answer_count(struct call *call, uint64_t count);
  * frame. */
 hf_reason call_answer_values(struct call *call, enum reply_shape shape, size_t count,
                              struct value **values);
+/* Answers with the values of a job that is done, and those of `more`, which are taken. */
+void call_answer_work(struct call *call, enum reply_shape shape, struct job *job,
+                      const struct value *more);
 void call_answer_exchange(struct call *call, bool swapped, struct value found);
 
 #endif

@@ -2,14 +2,15 @@
 #include "server/engine/cells.h"
 
 #include "proto/base/clock.h"
+#include "server/engine/command.h"
 #include "server/engine/elements.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/settle.h"
+#include "server/engine/wake.h"
 
 #include <stdlib.h>
 
 struct cells *core_cells(struct object *object) {
-  return kind_of(object)->has_cells ? &object->cells : NULL;
+  return object->row->has_cells ? &object->cells : NULL;
 }
 
 /* Those in shared memory; else NULL. */
@@ -20,8 +21,8 @@ static struct cells *shared_cells(struct object *object) {
 
 /* ---- sharing */
 
-bool core_may_share_cells(const struct session *session, Holdfast__Kind kind) {
-  bool has_lock = kinds[kind]->lock != NULL;
+bool core_may_share_cells(const struct session *session, const struct object *object) {
+  bool has_lock = object->row->lock != NULL;
   return session && session->process != PROCESS_ELSEWHERE && (!has_lock || session->process >= 0);
 }
 

@@ -9,11 +9,11 @@
 
 /* object->cells, if it has some; else NULL. */
 struct cells *core_cells(struct object *object);
-/* Whether it may be handed a cell of that kind: only a client on this machine can map one. A mutex
+/* Whether it may be handed the cell: only a client on this machine can map one. A mutex
  * knows its holder by thread id, which names another thread in another namespace of process ids:
  * cells with a lock are for clients whose process the server can look at, and so sees under the same
  * id. */
-bool core_may_share_cells(const struct session *session, Holdfast__Kind kind);
+bool core_may_share_cells(const struct session *session, const struct object *object);
 /* A place for the elements in shared memory, all zero, charged. NULL: there is none. */
 struct cell_share *core_new_share(struct engine *engine, const struct object *object);
 /* Puts the elements, which are all zero, into shared memory, if there is any. */

@@ -11,8 +11,10 @@
 #define HF_ENGINE_CORE_H
 
 #include "proto/base/arena.h"
-#include "server/engine/engine.h"
+#include "proto/holdfast.pb-c.h"
+#include "server/engine/config.h"
 #include "server/engine/job.h"
+#include "server/engine/operation.h"
 #include "server/engine/registry.h"
 #include "server/engine/session.h"
 

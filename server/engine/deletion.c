@@ -2,102 +2,16 @@
  * memory freed; in slices where there are many. */
 #include "server/engine/deletion.h"
 
+#include "server/engine/emptying.h"
 #include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
-#include "server/engine/run.h"
-#include "server/engine/settle.h"
-
-/* Freeing less than this takes no longer than handing it over. */
-#define LARGE_BYTES ((size_t)64 << 10)
-
-/* ---- references */
-
-struct emptying {
-  struct engine *engine;
-  struct object *owner; /* whose content it was; NULL: that one is gone */
-};
-
-static void let_go(void *ctx, uint64_t id) {
-  struct emptying *emptying = ctx;
-  core_spend(emptying->engine, 1);
-  core_unhold(emptying->engine, id, 1);
-  if (emptying->owner) {
-    emptying->owner->references--;
-  }
-}
-
-/* true: all of them. */
-static bool let_go_of_references(struct engine *engine, struct object *object,
-                                 struct content_cursor *cursor) {
-  struct emptying emptying = {engine, registry_find(&engine->registry, object->id)};
-  struct value value;
-  /* A step is enough for several values that have none. */
-  for (unsigned i = 0; core_has_steps(engine); i++) {
-    if (!object_next_value(object, cursor, &value)) {
-      return true;
-    }
-    value_each_reference(value, let_go, &emptying);
-    core_spend(engine, i % 8 == 0);
-  }
-  return false;
-}
-
-/* Frees it; a large one outside the turn. */
-static void bury(struct engine *engine, struct object *object) {
-  if (object->memory_bytes < LARGE_BYTES) {
-    memory_refund(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
-    object_free(object);
-    return;
-  }
-  object->next_buried = engine->buried;
-  engine->buried = object;
-}
-
-void core_drop_content(struct engine *engine, struct object *object) {
-  struct content_cursor cursor = {0};
-  memory_charge(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
-  if (object->references == 0) {
-    bury(engine, object);
-  } else if (TAILQ_EMPTY(&engine->emptied) && let_go_of_references(engine, object, &cursor)) {
-    bury(engine, object);
-  } else {
-    if (TAILQ_EMPTY(&engine->emptied)) {
-      engine->emptied_cursor = cursor;
-    }
-    TAILQ_INSERT_TAIL(&engine->emptied, object, doomed_link);
-  }
-}
-
-void core_drop_values(struct engine *engine, struct object *object, struct list *values) {
-  struct emptying emptying = {engine, object};
-  while (values->len > 0) {
-    struct value value = list_remove_at(values, values->len - 1);
-    value_each_reference(value, let_go, &emptying);
-    value_release(value);
-  }
-  list_deinit(values);
-}
-
-void core_go_on_emptying(struct engine *engine) {
-  struct object *object = TAILQ_FIRST(&engine->emptied);
-  if (let_go_of_references(engine, object, &engine->emptied_cursor)) {
-    TAILQ_REMOVE(&engine->emptied, object, doomed_link);
-    engine->emptied_cursor = (struct content_cursor){0};
-    bury(engine, object);
-  }
-}
+#include "server/engine/parking.h"
+#include "server/engine/steps.h"
+#include "server/engine/wake.h"
 
 /* ---- waiters */
-
-/* An ear's principal is told which part it was. */
-void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
-  struct waiter *principal = waiter_principal(waiter);
-  principal->reply->part = waiter->part;
-  principal->object = NULL;
-  core_end_wait(engine, now_ns, principal, HF_REASON_OBJECT_DELETED);
-}
 
 /* true: all of them. */
 static bool end_waits(struct engine *engine, uint64_t now_ns, struct wait_queue *queue) {
@@ -143,7 +57,7 @@ static void forget_queues(struct engine *engine, struct object *object) {
 }
 
 static bool disown(struct engine *engine, struct object *object) {
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   return !kind->disown || kind->disown(engine, object);
 }
 
@@ -163,7 +77,7 @@ static bool go_on(struct engine *engine, uint64_t now_ns, struct object *object)
 }
 
 void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object) {
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (kind->stop) {
     kind->stop(engine, now_ns, object);
   }
@@ -190,5 +104,26 @@ void core_go_on_deleting(struct engine *engine, uint64_t now_ns) {
   TAILQ_REMOVE(&engine->deleted, object, doomed_link);
   if (!go_on(engine, now_ns, object)) {
     TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
+  }
+}
+
+static void unhold_one(void *engine, uint64_t id) {
+  core_unhold(engine, id, 1);
+}
+
+void core_drop_unheld(struct engine *engine, uint64_t now_ns) {
+  while (engine->trash.len > 0 && core_has_steps(engine)) {
+    struct value value = list_remove_at(&engine->trash, engine->trash.len - 1);
+    core_spend(engine, 1);
+    value_each_reference(value, unhold_one, engine);
+    value_release(value);
+  }
+  struct object *object = TAILQ_FIRST(&engine->doomed);
+  if (object) {
+    TAILQ_REMOVE(&engine->doomed, object, doomed_link);
+    object->doomed = false;
+    if (object->holds == 0) {
+      core_delete_object(engine, now_ns, object);
+    }
   }
 }

@@ -11,15 +11,9 @@
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* It is about to leave the registry. */
 void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object);
-/* What a waiter waited for is gone. */
-void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
-/* Lets go of what is in an object that is in no registry, and frees it; a large one outside the
- * turn. */
-void core_drop_content(struct engine *engine, struct object *object);
-/* Lets go of values that an object had: slowly, but without memory. */
-void core_drop_values(struct engine *engine, struct object *object, struct list *values);
 /* The first of those whose deletion was left for later. */
 void core_go_on_deleting(struct engine *engine, uint64_t now_ns);
-void core_go_on_emptying(struct engine *engine);
+/* Drops values that containers let go of, then an object that nobody holds, if there is one. */
+void core_drop_unheld(struct engine *engine, uint64_t now_ns);
 
 #endif

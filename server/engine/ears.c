@@ -1,8 +1,8 @@
 #include "server/engine/ears.h"
 
 #include "proto/base/chunk.h"
+#include "server/engine/admit_waiter.h"
 #include "server/engine/require.h"
-#include "server/engine/run.h"
 
 #include <stdlib.h>
 

@@ -7,15 +7,15 @@
 #include "server/engine/ending.h"
 
 #include "server/engine/cells.h"
-#include "server/engine/forks.h"
 #include "server/engine/holding.h"
 #include "server/engine/kinds/barrier.h"
 #include "server/engine/kinds/pipe.h"
-#include "server/engine/run.h"
+#include "server/engine/parking.h"
 #include "server/engine/sessions.h"
-#include "server/engine/settle.h"
+#include "server/engine/steps.h"
 #include "server/engine/takeback.h"
 #include "server/engine/tasks.h"
+#include "server/engine/wake.h"
 
 /* In this order; each but the last three also when its goodbye was clean. */
 enum end_phase {
@@ -180,6 +180,18 @@ static void end_waits(struct engine *engine, uint64_t now_ns, struct session *se
   }
 }
 
+/* As an unclaimed one, and as a parent of some. */
+static void leave_forked(struct engine *engine, uint64_t now_ns, struct session *session) {
+  struct session *forked;
+  core_leave_parent(session);
+  while ((forked = TAILQ_FIRST(&session->forked))) {
+    core_leave_parent(forked);
+    if (forked->process < 0 && !core_begin_grace(engine, now_ns, forked)) {
+      core_end_session(engine, now_ns, forked, false);
+    }
+  }
+}
+
 void core_end_session(struct engine *engine, uint64_t now_ns, struct session *session, bool clean) {
   struct peer *peer = core_peer(engine, session->connection);
   if (peer) {
@@ -192,7 +204,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
     session_retire_cells(session);
   }
   end_waits(engine, now_ns, session);
-  core_leave_forked(engine, now_ns, session);
+  leave_forked(engine, now_ns, session);
   bool is_over = run_phases(engine, session);
   leave_reservations(engine, session);
   core_forget_lost(engine, session);

@@ -1,15 +1,18 @@
 #include "server/engine/engine.h"
 
 #include "proto/base/clock.h"
+#include "server/engine/binding.h"
 #include "server/engine/cells.h"
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
 #include "server/engine/ending.h"
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
+#include "server/engine/parking.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
+#include "server/engine/steps.h"
 #include "server/engine/tasks.h"
 
 #include <stdlib.h>
@@ -134,6 +137,16 @@ struct decoded *engine_take_answered(struct engine *engine) {
   return answered;
 }
 
+struct job *engine_take_job(struct engine *engine) {
+  struct job *job = TAILQ_FIRST(&engine->jobs);
+  if (job) {
+    TAILQ_REMOVE(&engine->jobs, job, link);
+    TAILQ_INSERT_TAIL(&engine->taken_jobs, job, link);
+    job->is_taken = true;
+  }
+  return job;
+}
+
 const struct value_hash_key *engine_hash_key(const struct engine *engine) {
   return &engine->config.hash_key;
 }
@@ -199,6 +212,15 @@ static void end_process(struct engine *engine, uint64_t now_ns, uint64_t serial)
     core_end_session(engine, now_ns, session, false);
     core_settle(engine, now_ns);
   }
+}
+
+static void finish_job(struct engine *engine, uint64_t now_ns, struct job *job) {
+  core_begin_steps(engine);
+  struct waiter *requester = core_take_job_back(engine, job);
+  if (requester) {
+    core_end_job(engine, now_ns, requester, job);
+  }
+  core_settle(engine, now_ns);
 }
 
 /* ---- time */
@@ -465,7 +487,7 @@ bool engine_apply(struct engine *engine, const struct command *command) {
       end_process(engine, now_ns, command->session);
       break;
     case COMMAND_JOB_DONE:
-      core_finish_job(engine, now_ns, command->job);
+      finish_job(engine, now_ns, command->job);
       break;
     case COMMAND_FREED:
       memory_refund(&engine->memory, MEMORY_RECLAIMED, command->freed_bytes);

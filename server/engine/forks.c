@@ -16,7 +16,7 @@
 
 #include "server/engine/ending.h"
 #include "server/engine/sessions.h"
-#include "server/engine/settle.h"
+#include "server/engine/steps.h"
 
 #include <string.h>
 
@@ -113,29 +113,5 @@ void core_locate_forked(const struct call *call, struct session *forked, uint64_
   core_locate_session(call, forked, process);
   if (forked->process >= 0) {
     engine->sink.watch_process(engine->sink.ctx, forked->process, forked->serial);
-  }
-}
-
-static void leave_parent(struct session *forked) {
-  if (forked->parent) {
-    TAILQ_REMOVE(&forked->parent->forked, forked, sibling_link);
-    forked->parent->forked_count--;
-    forked->parent = NULL;
-  }
-}
-
-void core_claim_forked(struct session *session) {
-  session->is_unclaimed = false;
-  leave_parent(session);
-}
-
-void core_leave_forked(struct engine *engine, uint64_t now_ns, struct session *session) {
-  struct session *forked;
-  leave_parent(session);
-  while ((forked = TAILQ_FIRST(&session->forked))) {
-    leave_parent(forked);
-    if (forked->process < 0) {
-      core_begin_grace(engine, now_ns, forked);
-    }
   }
 }

@@ -13,9 +13,5 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
 void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial);
 /* The child was forked, and runs there. */
 void core_locate_forked(const struct call *call, struct session *forked, uint64_t process);
-/* Its child has come for it; also for sessions that are none of these. */
-void core_claim_forked(struct session *session);
-/* A session ends: as an unclaimed one, and as a parent of some. */
-void core_leave_forked(struct engine *engine, uint64_t now_ns, struct session *session);
 
 #endif

@@ -6,7 +6,9 @@
 #ifndef HF_ENGINE_HANDLERS_H
 #define HF_ENGINE_HANDLERS_H
 
-#include "server/engine/engine.h"
+#include "proto/status.h"
+
+struct call;
 
 #define HANDLER(name) hf_reason handle_##name(struct call *call);
 

@@ -1,9 +1,6 @@
 /* Who refers to what: sessions and containers hold objects; what nobody holds goes. */
 #include "server/engine/holding.h"
 
-#include "server/engine/deletion.h"
-#include "server/engine/settle.h"
-
 static void look_at(struct engine *engine, struct object *object) {
   if (object->holds == 0 && value_is_absent(object->name) && !object->doomed) {
     object->doomed = true;
@@ -41,26 +38,5 @@ void core_keep(struct engine *engine, struct object *object, struct value value)
   struct keeping keeping = {engine, object};
   if (value_has_reference(value)) {
     value_each_reference(value, keep_one, &keeping);
-  }
-}
-
-static void unhold_one(void *engine, uint64_t id) {
-  core_unhold(engine, id, 1);
-}
-
-void core_drop_unheld(struct engine *engine, uint64_t now_ns) {
-  while (engine->trash.len > 0 && core_has_steps(engine)) {
-    struct value value = list_remove_at(&engine->trash, engine->trash.len - 1);
-    core_spend(engine, 1);
-    value_each_reference(value, unhold_one, engine);
-    value_release(value);
-  }
-  struct object *object = TAILQ_FIRST(&engine->doomed);
-  if (object) {
-    TAILQ_REMOVE(&engine->doomed, object, doomed_link);
-    object->doomed = false;
-    if (object->holds == 0) {
-      core_delete_object(engine, now_ns, object);
-    }
   }
 }

@@ -11,7 +11,5 @@ void core_hold(struct engine *engine, uint64_t object);
 void core_unhold(struct engine *engine, uint64_t object, uint64_t count);
 /* The object has stored the value: references in it are counted. */
 void core_keep(struct engine *engine, struct object *object, struct value value);
-/* Drops values that containers let go of, then an object that nobody holds, if there is one. */
-void core_drop_unheld(struct engine *engine, uint64_t now_ns);
 
 #endif

@@ -6,6 +6,10 @@ bool job_stop(void *job) {
   return job_is_stopped(job);
 }
 
+void job_run(struct job *job) {
+  job->reason = job_is_stopped(job) ? HF_REASON_STOPPING : job->work(job);
+}
+
 void job_free(struct job *job) {
   if (!job) {
     return;

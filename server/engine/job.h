@@ -78,6 +78,8 @@ static inline bool job_is_stopped(const struct job *job) {
 
 /* For lists' long operations; ctx is the job. */
 bool job_stop(void *job);
+/* Its work. By whoever has taken it. */
+void job_run(struct job *job);
 /* With what it still has; takes its time. */
 void job_free(struct job *job);
 

@@ -1,13 +1,12 @@
 /* Objects that are lent to a job, and who waits for them meanwhile: see job.h. */
 #include "server/engine/lending.h"
 
-#include "server/engine/call.h"
 #include "server/engine/cells.h"
-#include "server/engine/deletion.h"
+#include "server/engine/emptying.h"
 #include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/run.h"
-#include "server/engine/settle.h"
+#include "server/engine/steps.h"
+#include "server/engine/wake.h"
 
 #include <stdlib.h>
 
@@ -83,27 +82,13 @@ void core_begin_job(struct engine *engine, struct job *job, struct waiter *reque
   struct object *object = job->object;
   job->requester = requester;
   requester->job = job;
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (kind->lend) {
     kind->lend(object, job);
   }
   object->loan->job = job;
   memory_charge(&engine->memory, MEMORY_SCRATCH, job->charged_bytes);
   TAILQ_INSERT_TAIL(&engine->jobs, job, link);
-}
-
-struct job *engine_take_job(struct engine *engine) {
-  struct job *job = TAILQ_FIRST(&engine->jobs);
-  if (job) {
-    TAILQ_REMOVE(&engine->jobs, job, link);
-    TAILQ_INSERT_TAIL(&engine->taken_jobs, job, link);
-    job->is_taken = true;
-  }
-  return job;
-}
-
-void job_run(struct job *job) {
-  job->reason = job_is_stopped(job) ? HF_REASON_STOPPING : job->work(job);
 }
 
 /* ---- stopping */
@@ -139,7 +124,8 @@ static void drop_removed(struct engine *engine, struct object *object, struct li
     core_drop_values(engine, object, removed);
     return;
   }
-  dropped->kind = HOLDFAST__KIND__LIST;
+  dropped->kind = object->kind;
+  dropped->row = object->row;
   dropped->id = object->id;
   dropped->references = object->references;
   dropped->list = *removed;
@@ -188,9 +174,10 @@ static void bring_back_deleted(struct engine *engine, struct object *object) {
   }
 }
 
+/* Its object is back. */
 static void bring_back(struct engine *engine, struct job *job) {
   struct object *object = job->object;
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (kind->bring_back) {
     kind->bring_back(object, job);
   }
@@ -207,16 +194,14 @@ static void bring_back(struct engine *engine, struct job *job) {
   }
 }
 
-void core_finish_job(struct engine *engine, uint64_t now_ns, struct job *job) {
+struct waiter *core_take_job_back(struct engine *engine, struct job *job) {
   struct waiter *requester = job->requester;
-  core_begin_steps(engine);
   TAILQ_REMOVE(job->is_taken ? &engine->taken_jobs : &engine->jobs, job, link);
   bring_back(engine, job);
   if (requester) {
     requester->job = NULL;
-    core_end_job(engine, now_ns, requester, job);
   }
-  core_settle(engine, now_ns);
+  return requester;
 }
 
 void core_free_jobs(struct engine *engine) {

@@ -10,6 +10,13 @@
 /* The object's loan, made if it has none. NULL: out of memory. */
 struct loan *core_loan(struct engine *engine, struct object *object);
 
+/* Has the job's work done: at once where that takes few steps, of a tenth of a microsecond or so, else
+ * on the object lent, and the handler runs again. Scratch is memory taken meanwhile, or for the
+ * result. job->value is the caller's again unless the call parks.
+ *
+ * HF_REASON_NONE the results are in *job | REASON_PARKED | MEMORY_FULL NO_MEMORY, or what the work
+ * says: unchanged */
+hf_reason call_work(struct call *call, struct job *job, size_t steps, size_t scratch_bytes);
 /* The object is lent, or others wait for it as such before the call: call->park_queue is where. */
 bool core_must_wait_for(struct call *call, struct object *object);
 /* It is being worked on. */
@@ -23,8 +30,8 @@ void core_stop_job(struct job *job, hf_reason reason);
 void core_stop_all_jobs(struct engine *engine);
 /* The waiter ends: nobody needs its job's outcome. */
 void core_forget_requester(struct waiter *waiter);
-/* The job is done, or was stopped: its object is back, its requester answered. */
-void core_finish_job(struct engine *engine, uint64_t now_ns, struct job *job);
+/* The job is done, or was stopped: its object is back. Answers its requester, whom nobody has told yet; NULL: none. */
+struct waiter *core_take_job_back(struct engine *engine, struct job *job);
 /* Sees to what the work has changed. */
 void core_take_effect(struct engine *engine, struct object *object, struct job *job);
 /* Those that nobody took. */

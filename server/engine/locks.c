@@ -4,7 +4,8 @@
 #include "proto/base/clock.h"
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/settle.h"
+#include "server/engine/steps.h"
+#include "server/engine/wake.h"
 
 #include <stdio.h>
 
@@ -13,7 +14,7 @@
 /* ---- holding */
 
 struct object *core_guard_of(const struct engine *engine, struct object *object) {
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   return kind->guard ? kind->guard(engine, object) : object;
 }
 

@@ -3,7 +3,7 @@
 #include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/lending.h"
-#include "server/engine/run.h"
+#include "server/engine/outcome.h"
 
 hf_reason nested_check(const struct call *outer, const Holdfast__Request *message,
                        enum operation_flag kind) {

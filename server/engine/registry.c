@@ -116,16 +116,6 @@ bool registry_init(struct registry *registry, const struct value_hash_key *hash_
   return registry->by_name != NULL;
 }
 
-void object_free(struct object *object) {
-  const struct kind *kind = kind_of(object);
-  if (kind->deinit) {
-    kind->deinit(object);
-  }
-  value_release(object->name);
-  free(object->loan);
-  free(object);
-}
-
 void registry_deinit(struct registry *registry) {
   uint64_t position = 0, id;
   void *object;
@@ -183,13 +173,15 @@ static struct object *new_object(const struct registry *registry,
   if (!object) {
     return NULL;
   }
-  *object =
-      (struct object){.kind = shape->kind, .id = registry->next_id, .lease = {.kind = TIMER_LEASE}};
+  *object = (struct object){.kind = shape->kind,
+                            .row = shape->row,
+                            .id = registry->next_id,
+                            .lease = {.kind = TIMER_LEASE}};
   for (size_t i = 0; i < OBJECT_WAITS; i++) {
     wait_queue_init(&object->waits[i], false);
   }
   object->waits[WAIT_CHANGE].broadcast = true;
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (kind->init && !kind->init(object, shape, registry->hash_key)) {
     free(object);
     return NULL;
@@ -237,22 +229,6 @@ hf_reason registry_create(struct registry *registry, const struct object_shape *
   return reason;
 }
 
-struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key) {
-  struct object *taken = calloc(1, sizeof *taken);
-  if (!taken) {
-    return NULL;
-  }
-  taken->kind = object->kind;
-  taken->id = object->id;
-  taken->references = object->references;
-  taken->memory_bytes = object->memory_bytes;
-  if (!kind_of(object)->take_content(object, taken, hash_key)) {
-    free(taken);
-    return NULL;
-  }
-  return taken;
-}
-
 void registry_remove(struct registry *registry, struct object *object) {
   if (!value_is_absent(object->name)) {
     struct value key, id;
@@ -271,7 +247,7 @@ void registry_remove(struct registry *registry, struct object *object) {
 void registry_account(struct registry *registry, struct object *object) {
   struct memory *memory = registry->memory;
   size_t containers_bytes = object->memory_bytes - object->values_bytes;
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   struct content_bytes content = kind->bytes ? kind->bytes(object) : (struct content_bytes){0};
   size_t bytes = chunk_bytes(sizeof *object) + content.all;
   if (bytes == object->memory_bytes && content.values == object->values_bytes) {
@@ -280,28 +256,4 @@ void registry_account(struct registry *registry, struct object *object) {
   memory_recharge(memory, MEMORY_VALUES, &object->values_bytes, content.values);
   memory_recharge(memory, MEMORY_CONTAINERS, &containers_bytes, bytes - object->values_bytes);
   object->memory_bytes = bytes;
-}
-
-uint64_t object_length(const struct object *object) {
-  const struct kind *kind = kind_of(object);
-  return kind->length ? kind->length(object) : 0;
-}
-
-struct lock *object_lock(struct object *object) {
-  const struct kind *kind = kind_of(object);
-  return kind->lock ? kind->lock(object) : NULL;
-}
-
-bool object_next_value(const struct object *object, struct content_cursor *cursor,
-                       struct value *value) {
-  const struct kind *kind = kind_of(object);
-  return kind->next_value && kind->next_value(object, cursor, value);
-}
-
-size_t object_waiting(const struct object *object) {
-  size_t waiting = object->loan ? object->loan->queue.count : 0;
-  for (size_t i = 0; i < OBJECT_WAITS; i++) {
-    waiting += object->waits[i].count;
-  }
-  return waiting;
 }

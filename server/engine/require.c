@@ -4,7 +4,7 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/settle.h"
+#include "server/engine/steps.h"
 
 #include <stdlib.h>
 
@@ -130,7 +130,7 @@ static hf_reason look_for_change(struct call *call, const struct object *object,
 }
 
 static hf_reason look_at_length(const struct object *object, uint64_t least) {
-  return kind_of(object)->is_counted ? met(object_length(object) >= least) : HF_REASON_WRONG_KIND;
+  return object->row->is_counted ? met(object_length(object) >= least) : HF_REASON_WRONG_KIND;
 }
 
 static hf_reason look_for_room(const struct object *object, uint64_t least) {

@@ -1,4 +1,4 @@
-/* Sessions lose their connection and come back.
+/* What connections, processes and other sessions know of a session.
  *
  * layer   engine
  */
@@ -8,13 +8,9 @@
 #include "server/engine/core.h"
 
 struct session *core_find_session(const struct engine *engine, struct bytes id);
-/* Takes it over from any connection it had. */
-void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
-                       struct peer *peer);
-/* The connection is lost: the grace time runs. */
-void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
-/* Nobody speaks for it: it ends with its process, or when its grace time is over. */
-void core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session);
+/* Nobody speaks for it: it ends with its process, or when its grace time is over. false: out of memory,
+ * it is to end now. */
+bool core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session);
 /* The connection closes: its sessions are of none. */
 void core_leave_peer(struct peer *peer);
 void core_leave_peer_of(struct session *session); /* this one is */
@@ -24,5 +20,9 @@ void core_forget_process(struct engine *engine, struct session *session);
 void core_locate_session(const struct call *call, struct session *session, uint64_t id);
 /* It has its connection again, or ends. */
 void core_forget_lost(struct engine *engine, struct session *session);
+/* An unclaimed one (forks.c) is its parent's no more; harmless for others. */
+void core_leave_parent(struct session *forked);
+/* Its child has come for it; also for sessions that are none of these. */
+void core_claim_forked(struct session *session);
 
 #endif

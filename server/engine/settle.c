@@ -4,71 +4,14 @@
 
 #include "server/engine/cells.h"
 #include "server/engine/deletion.h"
+#include "server/engine/emptying.h"
 #include "server/engine/ending.h"
-#include "server/engine/holding.h"
 #include "server/engine/run.h"
+#include "server/engine/steps.h"
+#include "server/engine/wake.h"
 
 /* Waiters of one queue that are run before the next queue has its turn. */
 #define PASS_STEPS_MAX ((uint64_t)16 * STEPS_OF_RUN)
-
-/* ---- waking */
-
-/* It may be in the middle of a pass: that one goes on, and then there is another. */
-static void make_ready(struct engine *engine, struct wait_queue *queue) {
-  if (!queue->ready) {
-    queue->ready = true;
-    TAILQ_INSERT_TAIL(&engine->ready, queue, ready_link);
-  }
-}
-
-void core_wake_parking(struct engine *engine, struct wait_queue *queue) {
-  queue->note = 0;
-  queue->woken = true;
-  make_ready(engine, queue);
-}
-
-void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t note) {
-  if (queue->woken) {
-    queue->note = queue->note == note ? note : 0;
-  } else if (queue->count > 0) {
-    queue->woken = true;
-    queue->note = note;
-    make_ready(engine, queue);
-  }
-}
-
-void core_wake(struct engine *engine, struct wait_queue *queue) {
-  core_wake_noted(engine, queue, 0);
-}
-
-void core_release(struct engine *engine, struct wait_queue *queue) {
-  queue->released = engine->next_ticket;
-  core_wake(engine, queue);
-}
-
-void core_wake_waiter(struct engine *engine, const struct waiter *waiter) {
-  const struct waiter *ear;
-  if (waiter->queue) {
-    core_wake(engine, waiter->queue);
-  }
-  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
-    core_wake(engine, ear->queue);
-  }
-}
-
-void core_wake_lock(struct engine *engine, struct object *object) {
-  core_wake(engine, &object->waits[WAIT_LOCK]);
-  core_wake(engine, &object->waits[WAIT_CHANGE]);
-}
-
-void core_forget_queue(struct engine *engine, struct wait_queue *queue) {
-  if (queue->ready) {
-    TAILQ_REMOVE(&engine->ready, queue, ready_link);
-    queue->ready = false;
-  }
-  queue->woken = false;
-  queue->cursor = NULL;
-}
 
 /* ---- passes */
 
@@ -107,7 +50,7 @@ static void run_first_queue(struct engine *engine, uint64_t now_ns) {
   }
   run_pass(engine, now_ns, queue);
   if (is_in_pass(queue) || queue->woken) {
-    make_ready(engine, queue);
+    core_make_ready(engine, queue);
   } else {
     queue->cursor = NULL;
   }

@@ -15,12 +15,7 @@
 #define HF_ENGINE_SNAPSHOT_H
 
 #include "server/engine/engine.h"
-
-/* Where the bytes go, in pieces. false: they could not be written. */
-struct snapshot_writer {
-  void *ctx;
-  bool (*write)(void *ctx, struct bytes bytes);
-};
+#include "server/engine/snapshot_writer.h"
 
 /* What is wrong with bytes that are no snapshot. */
 struct snapshot_error {

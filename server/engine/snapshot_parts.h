@@ -71,7 +71,8 @@ bool restore_object(struct restoring *restoring, struct bytes body);
 bool restore_content(struct restoring *restoring, const struct snapshot_record *record);
 /* The object whose content was read is complete. */
 bool restore_end_object(struct restoring *restoring);
-/* Of kinds: values that stand in a row, in records of that number. */
+
+/* snapshot_content.c: of kinds. Values that stand in a row, in records of that number. */
 void snapshot_put_list(struct snapshot_out *out, uint32_t record, const struct list *list);
 bool restore_list(struct restoring *restoring, struct object *object, struct list *list,
                   struct bytes body);

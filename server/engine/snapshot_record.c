@@ -2,7 +2,7 @@
 
 #include "proto/holdfast.pb-c.h"
 #include "proto/wire.h"
-#include "server/engine/snapshot.h"
+#include "server/engine/snapshot_writer.h"
 
 #include <stdlib.h>
 

@@ -4,8 +4,8 @@
 #include "server/engine/decoded.h"
 #include "server/engine/ears.h"
 #include "server/engine/lending.h"
+#include "server/engine/parking.h"
 #include "server/engine/require.h"
-#include "server/engine/run.h"
 #include "server/engine/snapshot_parts.h"
 
 #include <stdlib.h>

@@ -1,17 +1,16 @@
 /* Taking back what a reply gave away, when nobody will ever look at the reply. */
 #include "server/engine/takeback.h"
 
-#include "server/engine/forks.h"
 #include "server/engine/holding.h"
 #include "server/engine/kinds/condition.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/settle.h"
+#include "server/engine/steps.h"
 
 #include <stdlib.h>
 
 static void take_back_from(struct engine *engine, struct session *session, struct object *object,
                            const struct reply *reply) {
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (reply->operation == HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN) {
     core_unhold(engine, object->id, session_unhold(session, object->id, 1));
   } else if (kind->revoke) {
@@ -35,12 +34,8 @@ static struct reply *giving_reply(struct reply *reply) {
 }
 
 static void give_back(struct engine *engine, struct session *session, struct reply *reply) {
-  if (reply->operation == HOLDFAST__REQUEST__OPERATION_FORK_SESSION) {
-    core_take_back_forked(engine, session, reply->source);
-    reply->source = 0;
-    return;
-  }
-  struct object *object = reply->source ? registry_find(&engine->registry, reply->source) : NULL;
+  bool is_session = reply->operation == HOLDFAST__REQUEST__OPERATION_FORK_SESSION;
+  struct object *object = is_session ? NULL : registry_find(&engine->registry, reply->source);
   if (object) {
     take_back_from(engine, session, object, reply);
   }

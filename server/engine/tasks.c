@@ -3,7 +3,8 @@
 
 #include "proto/base/clock.h"
 #include "server/engine/holding.h"
-#include "server/engine/settle.h"
+#include "server/engine/steps.h"
+#include "server/engine/wake.h"
 
 #include <stddef.h>
 

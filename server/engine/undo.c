@@ -28,7 +28,7 @@ hf_reason undo_capture(struct undo *undo, struct call *operation) {
   if (operation->operation->effect == EFFECT_NONE) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = kind_of(operation->object)->capture(entry, operation);
+  hf_reason reason = operation->object->row->capture(entry, operation);
   undo->count += !reason;
   return reason;
 }

@@ -16,7 +16,7 @@ static uint64_t mix(uint64_t digest, uint64_t number) {
 
 /* Nothing of one that is lent: a job has it. */
 static uint64_t mix_content(uint64_t digest, const struct object *object) {
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (core_is_lent(object)) {
     return digest;
   }
@@ -36,8 +36,8 @@ static uint64_t mix_content(uint64_t digest, const struct object *object) {
 /* Its part of what object_info tells: numbers, and words that are in nobody's memory. */
 static uint64_t mix_report(uint64_t digest, const struct object *object) {
   struct reply_object reported = {0};
-  if (kind_of(object)->report) {
-    kind_of(object)->report(object, &reported);
+  if (object->row->report) {
+    object->row->report(object, &reported);
   }
   digest = mix(digest, (uint64_t)reported.maxsize);
   digest = mix(mix(digest, reported.unfinished), reported.delayed);

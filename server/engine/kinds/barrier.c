@@ -2,9 +2,11 @@
 
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
-#include "server/engine/run.h"
-#include "server/engine/settle.h"
+#include "server/engine/kinds/kind.h"
+#include "server/engine/parking.h"
 #include "server/engine/snapshot_parts.h"
+#include "server/engine/steps.h"
+#include "server/engine/wake.h"
 
 /* Those of earlier rounds, who have not had their turn yet, keep theirs. */
 static void give_step(struct engine *engine, struct waiter_list *waiters, unsigned step) {

@@ -84,7 +84,7 @@ bool cells_init(struct object *object, const struct object_shape *shape,
 
 void cells_begin(struct call *call, const struct object_shape *shape) {
   (void)shape;
-  if (call->message->object_open->map && core_may_share_cells(call->session, call->object->kind)) {
+  if (call->message->object_open->map && core_may_share_cells(call->session, call->object)) {
     core_share_fresh_cells(call->engine, call->object);
   }
 }

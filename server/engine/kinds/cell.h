@@ -25,8 +25,5 @@ uint64_t cells_length(const struct object *object);
 struct lock *cells_lock(struct object *object); /* not of the raw ones */
 void cells_report(const struct object *object, struct reply_object *reported);
 void cells_stop(struct engine *engine, uint64_t now_ns, struct object *object);
-void cells_snapshot(const struct object *object, struct snapshot_out *out);
-bool cells_restore(struct restoring *restoring, struct object *object,
-                   const struct snapshot_record *record);
 
 #endif

@@ -1,6 +1,6 @@
 /* A value or an array in a snapshot: its elements, wherever they are, and its lock. */
+#include "server/engine/kinds/cell_snapshot.h"
 #include "server/engine/elements.h"
-#include "server/engine/kinds/cell.h"
 #include "server/engine/snapshot_parts.h"
 
 #include <stdlib.h>

@@ -12,11 +12,13 @@
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
 #include "server/engine/kinds/capture.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/lock.h"
 #include "server/engine/locks.h"
-#include "server/engine/run.h"
-#include "server/engine/settle.h"
+#include "server/engine/parking.h"
 #include "server/engine/snapshot_parts.h"
+#include "server/engine/steps.h"
+#include "server/engine/wake.h"
 
 /* The condition's lock, held by the caller; a plain lock by anybody, as in Python.
  * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */

@@ -2,8 +2,11 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
+#include "server/engine/kinds/dict_snapshot.h"
+#include "server/engine/kinds/kind.h"
+#include "server/engine/lending.h"
 #include "server/engine/require.h"
-#include "server/engine/settle.h"
+#include "server/engine/wake.h"
 
 #include <stdlib.h>
 

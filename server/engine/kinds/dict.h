@@ -15,8 +15,5 @@ struct content_bytes dict_content_bytes(const struct object *object);
 uint64_t dict_content_length(const struct object *object);
 bool dict_content_next_value(const struct object *object, struct content_cursor *cursor,
                              struct value *value);
-void dict_content_snapshot(const struct object *object, struct snapshot_out *out);
-bool dict_content_restore(struct restoring *restoring, struct object *object,
-                          const struct snapshot_record *record);
 
 #endif

@@ -1,5 +1,5 @@
 /* A dict in a snapshot: its entries at their places, which are the cursors of scans. */
-#include "server/engine/kinds/dict.h"
+#include "server/engine/kinds/dict_snapshot.h"
 #include "server/engine/snapshot_parts.h"
 
 enum { RECORD_BEGIN = RECORD_CONTENT, RECORD_ENTRIES };

@@ -2,7 +2,7 @@
  *
  * layer   engine
  * To add a kind: its number and its operations in proto/, what an object of it keeps in struct object
- * (registry.h), a file in kinds/ with its row and its handlers, a line in kind.c.
+ * (object.h), a file in kinds/ with its row and its handlers, a line in table.c.
  * A function that is NULL has nothing to do for that kind. While an object is lent (job.h), of these only
  * bytes, length, lock, report and those about waiters and the end are called.
  */
@@ -10,11 +10,20 @@
 #define HF_ENGINE_KINDS_KIND_H
 
 #include "proto/holdfast.pb-c.h"
-#include "server/engine/registry.h"
+#include "proto/status.h"
+#include "proto/value.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct call;
+struct content_cursor;
 struct engine;
 struct job;
+struct lock;
+struct object;
+struct object_shape;
 struct reply;
 struct reply_object;
 struct restoring;
@@ -22,6 +31,7 @@ struct session;
 struct snapshot_out;
 struct snapshot_record;
 struct undo_entry;
+struct waiter;
 
 /* What an object takes beside itself. */
 struct content_bytes {
@@ -107,22 +117,9 @@ struct kind {
   bool (*disown)(struct engine *engine, struct object *object);
 };
 
-/* By number; NULL where there is no kind. */
-extern const struct kind *const kinds[];
-
+/* Each in the file of its name, or of its family. */
 extern const struct kind kind_dict, kind_list, kind_queue, kind_pipe, kind_namespace, kind_value,
     kind_array, kind_raw_value, kind_raw_array, kind_lock, kind_rlock, kind_semaphore,
     kind_bounded_semaphore, kind_event, kind_condition, kind_barrier;
-
-/* NULL: there is none of that number. */
-const struct kind *kind_find(int number);
-
-static inline const struct kind *kind_of(const struct object *object) {
-  return kinds[object->kind];
-}
-
-/* A step of next_value through one list. */
-bool content_next_in_list(const struct list *list, struct content_cursor *cursor,
-                          struct value *value);
 
 #endif

@@ -5,9 +5,10 @@
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/locks.h"
-#include "server/engine/settle.h"
 #include "server/engine/snapshot_parts.h"
+#include "server/engine/steps.h"
 
 /* The lock a condition was given stands in for it. */
 static hf_reason enter_guard(struct call *call) {

@@ -1,6 +1,8 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/dict.h"
+#include "server/engine/kinds/dict_snapshot.h"
+#include "server/engine/kinds/kind.h"
 
 static hf_reason attribute_key(ProtobufCBinaryData attribute, struct value *key) {
   struct bytes name = bytes_of(attribute.data, attribute.len);

@@ -3,8 +3,9 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
-#include "server/engine/settle.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/snapshot_parts.h"
+#include "server/engine/wake.h"
 
 /* Bits of session->ends. */
 static uintptr_t ends_of(const struct call *call) {

@@ -2,9 +2,11 @@
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/queue_call.h"
-#include "server/engine/run.h"
-#include "server/engine/settle.h"
+#include "server/engine/kinds/queue_snapshot.h"
+#include "server/engine/outcome.h"
+#include "server/engine/steps.h"
 #include "server/engine/tasks.h"
+#include "server/engine/wake.h"
 
 #include "proto/base/clock.h"
 
@@ -120,20 +122,6 @@ static struct reply_taken reply_taken_of(const struct taken *taken) {
                               .order = taken->place.order,
                               .suborder = taken->place.suborder,
                               .tries = taken->tries};
-}
-
-bool call_finds_item(const struct call *call) {
-  const struct object *object = call->object;
-  return queue_ready_count(&object->queue) > 0 &&
-         !call_must_line_up(call, &object->waits[WAIT_QUEUE_GET]);
-}
-
-hf_reason call_park_for_item(struct call *call) {
-  struct object *object = call->object;
-  if (queue_is_at_end(&object->queue)) {
-    return HF_REASON_QUEUE_SHUT_DOWN;
-  }
-  return call_park(call, &object->waits[WAIT_QUEUE_GET], HF_REASON_QUEUE_EMPTY);
 }
 
 /* The item, once for the reply; where it was is in *from. */

@@ -7,10 +7,6 @@
 
 #include "server/engine/call.h"
 
-struct restoring;
-struct snapshot_out;
-struct snapshot_record;
-
 /* Something is ready, and it is the caller's turn; else call_park_for_item. */
 bool call_finds_item(const struct call *call);
 /* As call_park. QUEUE_EMPTY QUEUE_SHUT_DOWN */
@@ -21,10 +17,7 @@ struct task *call_find_oldest_reservation(const struct call *call);
 void call_finish_task(struct call *call, struct task *task);
 /* Those who wait for that: nothing is unfinished any more. */
 void call_wake_joins(struct call *call);
-
-/* queue_snapshot.c: of the kind's row. */
-void queue_content_snapshot(const struct object *object, struct snapshot_out *out);
-bool queue_content_restore(struct restoring *restoring, struct object *object,
-                           const struct snapshot_record *record);
+/* When the last item that could come back is gone, getters of a queue that is shut down learn it. */
+void call_wake_at_end(struct call *call);
 
 #endif

@@ -1,5 +1,5 @@
 /* A queue in a snapshot: its plain items, then its tasks in each situation. */
-#include "server/engine/kinds/queue_call.h"
+#include "server/engine/kinds/queue_snapshot.h"
 #include "server/engine/snapshot_parts.h"
 
 #include <stdlib.h>

@@ -2,9 +2,10 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/queue_call.h"
 #include "server/engine/lending.h"
-#include "server/engine/run.h"
-#include "server/engine/settle.h"
+#include "server/engine/parking.h"
+#include "server/engine/steps.h"
 #include "server/engine/tasks.h"
+#include "server/engine/wake.h"
 
 #include "proto/base/clock.h"
 
@@ -53,34 +54,6 @@ hf_reason handle_queue_reserve(struct call *call) {
 static struct task *find_task(const struct call *call, uint64_t reservation) {
   struct task *task = map64_get(&call->session->reservations, reservation);
   return task && task->queue == &call->object->queue ? task : NULL;
-}
-
-struct task *call_find_oldest_reservation(const struct call *call) {
-  struct task *task = call->session ? TAILQ_FIRST(&call->session->reserved) : NULL;
-  while (task && (task->queue != &call->object->queue || task->caller != call->message->caller)) {
-    task = TAILQ_NEXT(task, owner_link);
-  }
-  return task;
-}
-
-void call_wake_joins(struct call *call) {
-  if (call->object->queue.unfinished == 0) {
-    core_release(call->engine, &call->object->waits[WAIT_QUEUE_JOIN]);
-  }
-}
-
-/* When the last one that could come back is gone, getters of a queue that is shut down learn it. */
-static void wake_at_end(struct call *call) {
-  if (queue_is_at_end(&call->object->queue)) {
-    core_wake(call->engine, &call->object->waits[WAIT_QUEUE_GET]);
-  }
-}
-
-void call_finish_task(struct call *call, struct task *task) {
-  core_disown_task(call->engine, task);
-  call_discard(call, queue_finish(task));
-  call_wake_joins(call);
-  wake_at_end(call);
 }
 
 hf_reason handle_queue_ack(struct call *call) {
@@ -134,7 +107,7 @@ hf_reason handle_queue_bury(struct call *call) {
   }
   core_disown_task(call->engine, task);
   queue_bury(task);
-  wake_at_end(call);
+  call_wake_at_end(call);
   return HF_REASON_NONE;
 }
 

@@ -1,9 +1,9 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/settle.h"
 #include "server/engine/snapshot_parts.h"
 #include "server/engine/undo.h"
+#include "server/engine/wake.h"
 
 hf_reason handle_semaphore_acquire(struct call *call) {
   struct object *object = call->object;

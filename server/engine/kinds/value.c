@@ -4,6 +4,8 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/cell.h"
+#include "server/engine/kinds/cell_snapshot.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/lock.h"
 
 static const struct cell_type *type_of(const struct call *call) {

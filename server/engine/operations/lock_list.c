@@ -3,6 +3,7 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/locks.h"
+#include "server/engine/steps.h"
 
 #include <stdlib.h>
 

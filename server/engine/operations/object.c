@@ -2,9 +2,11 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/deletion.h"
+#include "server/engine/emptying.h"
 #include "server/engine/handlers.h"
 #include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/kinds/table.h"
 #include "server/engine/lending.h"
 #include "server/engine/operations/report.h"
 
@@ -18,6 +20,7 @@ static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_s
   const struct kind *kind = kind_find(message->kind);
   *shape = (struct object_shape){
       .kind = message->kind,
+      .row = kind,
       .name = bytes_of(message->name.data, message->name.len),
   };
   if (!kind) {
@@ -34,7 +37,7 @@ static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_s
 
 /* Whether an existing object is what the request would have made. */
 static hf_reason check_shape(const struct object *object, const struct object_shape *shape) {
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (object->kind != shape->kind) {
     return HF_REASON_WRONG_KIND;
   }
@@ -44,7 +47,7 @@ static hf_reason check_shape(const struct object *object, const struct object_sh
 
 /* What a new object begins with. */
 static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *message) {
-  const struct kind *kind = kind_of(call->object);
+  const struct kind *kind = call->object->row;
   struct value *values;
   if (message->elements.len) {
     kind->fill_packed(call->object, &message->elements);
@@ -63,7 +66,7 @@ static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *mess
 
 static hf_reason create_object(struct call *call, const struct object_shape *shape) {
   struct engine *engine = call->engine;
-  const struct kind *kind = kind_find(shape->kind);
+  const struct kind *kind = shape->row;
   hf_reason reason = kind->check_shape ? kind->check_shape(engine, shape) : HF_REASON_NONE;
   if (reason) {
     return reason;
@@ -109,7 +112,7 @@ static hf_reason copy_elements(struct job *job) {
 static hf_reason move_cells(struct call *call) {
   struct object *object = call->object;
   const struct cells *cells = core_cells(object);
-  if (!cells || !core_may_share_cells(call->session, object->kind)) {
+  if (!cells || !core_may_share_cells(call->session, object)) {
     return HF_REASON_NONE;
   }
   if (core_must_wait_for(call, object)) {
@@ -135,7 +138,7 @@ static hf_reason move_cells(struct call *call) {
 /* Where its elements are, for a client that is about to map them. */
 static void report_place(struct call *call, struct reply_object *reported) {
   struct cells *cells = core_cells(call->object);
-  if (!cells || !core_may_share_cells(call->session, call->object->kind) ||
+  if (!cells || !core_may_share_cells(call->session, call->object) ||
       !map64_get(&call->session->holds, call->object->id)) {
     return;
   }

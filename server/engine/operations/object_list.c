@@ -2,7 +2,7 @@
  * ends at its limit, or when so many have been looked at that others wait for their turn. */
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
-#include "server/engine/kinds/kind.h"
+#include "server/engine/kinds/table.h"
 #include "server/engine/operations/report.h"
 
 #include <stdlib.h>

@@ -29,7 +29,7 @@ struct reply_object report_object(const struct engine *engine, struct object *ob
       reported.holder = holder_of(engine, lock);
     }
   }
-  const struct kind *kind = kind_of(object);
+  const struct kind *kind = object->row;
   if (kind->report) {
     kind->report(object, &reported);
   }

@@ -1,10 +1,13 @@
 #include "proto/base/clock.h"
 #include "proto/text.h"
+#include "server/engine/binding.h"
 #include "server/engine/call.h"
+#include "server/engine/command.h"
 #include "server/engine/ending.h"
 #include "server/engine/forks.h"
 #include "server/engine/handlers.h"
 #include "server/engine/lending.h"
+#include "server/engine/parking.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
 #include "server/engine/takeback.h"
@@ -140,6 +143,13 @@ static void withdraw(struct call *call, struct waiter *waiter, bool take_back) {
   }
 }
 
+/* The session that the reply says was made for a child, if it is one of these. */
+static void end_forked(struct call *call, const struct reply *reply) {
+  if (reply->operation == HOLDFAST__REQUEST__OPERATION_FORK_SESSION && !reply->reason) {
+    core_take_back_forked(call->engine, call->session, reply->source);
+  }
+}
+
 hf_reason handle_cancel(struct call *call) {
   const Holdfast__Cancel *message = call->message->cancel;
   struct reply *reply = session_find_reply(call->session, message->sequence);
@@ -147,6 +157,7 @@ hf_reason handle_cancel(struct call *call) {
   if (withdrawn) {
     withdraw(call, reply->pending, message->take_back);
   } else if (reply && message->take_back) {
+    end_forked(call, reply);
     withdrawn = core_take_back(call->engine, call->session, reply);
   }
   call_answer_flag(call, withdrawn);

@@ -1,6 +1,8 @@
+#include "server/engine/kinds/table.h"
+
 #include "server/engine/kinds/kind.h"
 
-const struct kind *const kinds[] = {
+static const struct kind *const rows[] = {
     [HOLDFAST__KIND__DICT] = &kind_dict,
     [HOLDFAST__KIND__LIST] = &kind_list,
     [HOLDFAST__KIND__QUEUE] = &kind_queue,
@@ -20,20 +22,6 @@ const struct kind *const kinds[] = {
 };
 
 const struct kind *kind_find(int number) {
-  bool is_known = number >= 0 && (size_t)number < sizeof kinds / sizeof *kinds;
-  return is_known ? kinds[number] : NULL;
-}
-
-bool content_next_in_list(const struct list *list, struct content_cursor *cursor,
-                          struct value *value) {
-  if (cursor->position >= list->len) {
-    return false;
-  }
-  if (cursor->run_left == 0) {
-    cursor->run = list_run(list, cursor->position, &cursor->run_left);
-  }
-  *value = *cursor->run++;
-  cursor->position++;
-  cursor->run_left--;
-  return true;
+  bool is_known = number >= 0 && (size_t)number < sizeof rows / sizeof *rows;
+  return is_known ? rows[number] : NULL;
 }

@@ -1,0 +1,168 @@
+/* An object: what all have, and what each kind keeps.
+ *
+ * layer   engine
+ * memory  An object owns its content. What is done with that depends on the kind: `row` has the
+ *         functions (kinds/kind.h).
+ */
+#ifndef HF_ENGINE_OBJECT_H
+#define HF_ENGINE_OBJECT_H
+
+#include "proto/base/bytes.h"
+#include "proto/base/timers.h"
+#include "proto/value.h"
+#include "server/engine/order.h"
+#include "server/engine/share.h"
+#include "server/engine/waiter.h"
+#include "server/objects/barrier.h"
+#include "server/objects/dict.h"
+#include "server/objects/list.h"
+#include "server/objects/lock.h"
+#include "server/objects/pipe.h"
+#include "server/objects/queue.h"
+#include "server/objects/semaphore.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct job;
+struct kind;
+
+/* The conditions a request may wait for, by kind of object. Snapshots have these numbers. */
+enum {
+  WAIT_QUEUE_GET = 0,
+  WAIT_QUEUE_PUT = 1,
+  WAIT_QUEUE_JOIN = 2,
+  WAIT_PIPE_RECV = 0, /* + end */
+  WAIT_PIPE_SEND = 2, /* + end */
+  WAIT_LOCK = 0,      /* locks, and the lock of a value or array */
+  WAIT_SEMAPHORE = 0,
+  WAIT_EVENT = 0,
+  WAIT_NOTIFY = 1,        /* conditions; 0 is their own lock's */
+  WAIT_BARRIER = 0,       /* parties of this round */
+  WAIT_BARRIER_ENTER = 1, /* those who come while the action runs */
+  WAIT_CHANGE = 4,        /* of every kind: broadcast after each change */
+  OBJECT_WAITS = 5,
+};
+
+/* Who has the lock of a cell in shared memory:
+ *
+ *             somebody wants it, and a local thread has it
+ *   CLIENTS ------------------------------------------> WANTED
+ *     ^  ^ '--- somebody wants it, and it is free ----.    | the thread has let go
+ *     |  '----------- nobody waits any more -----------\---'|
+ *     |                                                v   v
+ *     '--- nobody waits, and nobody has its grant --- SERVER
+ */
+enum cell_claim { CELL_CLIENTS, CELL_WANTED, CELL_SERVER };
+
+/* Value, Array and their raw kinds. */
+struct cells {
+  char typecode;
+  size_t count;
+  void *elements;   /* malloc; NULL: they are in the share. See elements.h */
+  struct lock lock; /* unused by the raw ones */
+  /* In shared memory. */
+  struct cell_share *share; /* one count of it; NULL: elements are in plain memory */
+  enum cell_claim claim;
+  uint64_t seen;   /* bits of a value when somebody looked last */
+  bool is_unseen;  /* was another before, and some who wait know only that */
+  bool was_locked; /* when somebody looked who may wait for its end */
+  uint64_t retry_ms;
+  uint64_t validate_ns;   /* the owner is not validated again before that */
+  uint64_t owner_session; /* whose thread had the lock when it was validated last */
+  struct timer timer;     /* runs while something is to be looked at now and then */
+  bool listed;            /* is in the engine's list of cells to review */
+  TAILQ_ENTRY(object) review_link;
+};
+
+/* A condition's lock: its own, or another object's, which it refers to. */
+struct condition {
+  struct lock own;
+  uint64_t guard; /* id of the lock's object; 0: own */
+};
+
+struct object {
+  uint64_t id;
+  int kind;
+  bool doomed;            /* is in the engine's list of objects to look at */
+  bool is_deleted;        /* in no registry any more; some may still wait for it */
+  const struct kind *row; /* of the kind: what is done with its objects */
+  struct value name;      /* text; VALUE_ABSENT: anonymous */
+  uint64_t holds;
+  uint64_t references; /* stored in it, to other objects */
+  size_t memory_bytes; /* of containers and values, as charged */
+  size_t values_bytes; /* those of values among them */
+  struct loan *loan;   /* malloc; NULL: it was never lent */
+  struct object *next_buried;
+  TAILQ_ENTRY(object) doomed_link;
+  struct order_node in_names; /* or, of an anonymous one, in the registry's order of those */
+  struct order_node in_locks; /* if it has a lock */
+  struct timer lease;         /* runs while its lock is held on one */
+  struct wait_queue waits[OBJECT_WAITS];
+  union {
+    struct dict *dict; /* dict and namespace */
+    struct list list;
+    struct queue queue;
+    struct pipe pipe;
+    struct cells cells;
+    struct lock lock; /* lock and rlock */
+    struct semaphore semaphore;
+    bool event_is_set;
+    struct condition condition;
+    struct barrier barrier;
+  };
+};
+TAILQ_HEAD(object_list, object);
+
+/* Who waits for an object as such, because it was lent: see job.h. */
+struct loan {
+  struct wait_queue queue;
+  struct job *job; /* that it is lent to; NULL: none */
+  bool awaits_job; /* deleted, but for what the job has */
+};
+
+/* Where a walk over an object's values stands; begins with zeros. */
+struct content_cursor {
+  unsigned part;
+  uint64_t position;
+  const struct task *task;
+  const struct value *run; /* items of a list that lie together, and how many are left of them */
+  size_t run_left;
+};
+
+/* What a new object is to be. */
+struct object_shape {
+  int kind;
+  const struct kind *row;
+  struct bytes name;
+  int64_t maxsize;
+  char typecode;
+  uint64_t length;
+  size_t elements_bytes; /* of all, which are there from the beginning */
+  bool one_way;
+  uint64_t start;   /* semaphores */
+  uint64_t parties; /* barriers */
+  uint64_t guard;   /* conditions */
+};
+
+/* An object that is in no registry. Takes time in proportion to its length. */
+void object_free(struct object *object);
+/* A nameless object that takes over the content of a dict or list, or what waits in a queue: of a kind
+ * that has take_content. It has
+ * the same id, and as many references, which are counted in both from then on. NULL: out of memory,
+ * unchanged. */
+struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key);
+uint64_t object_length(const struct object *object);
+/* The lock within the object: a lock's own, a value's, or a condition's own; NULL: none. */
+struct lock *object_lock(struct object *object);
+/* The next value stored in it, borrowed; keys have no references, and are left out. It may not
+ * change meanwhile. false: no more. */
+bool object_next_value(const struct object *object, struct content_cursor *cursor,
+                       struct value *value);
+size_t object_waiting(const struct object *object);
+/* A step of a kind's next_value through one list. */
+bool content_next_in_list(const struct list *list, struct content_cursor *cursor,
+                          struct value *value);
+
+#endif

@@ -1,0 +1,123 @@
+/* Outcomes of operations: kept, noted, sent. */
+#include "server/engine/outcome.h"
+
+#include "server/engine/holding.h"
+#include "server/engine/wake.h"
+
+struct hold_context {
+  struct engine *engine;
+  struct session *session;
+};
+
+static void hold_for_session(void *ctx, uint64_t object) {
+  struct hold_context *context = ctx;
+  if (registry_find(&context->engine->registry, object) && session_hold(context->session, object)) {
+    core_hold(context->engine, object);
+  }
+}
+
+static void count_reply(struct engine *engine, struct session *session, struct reply *reply) {
+  size_t bytes = reply_memory_bytes(reply);
+  session->window_bytes += bytes;
+  memory_charge(&engine->memory, MEMORY_WINDOWS, bytes);
+}
+
+static void note_reference(void *ctx, uint64_t object) {
+  (void)object;
+  *(bool *)ctx = true;
+}
+
+/* Running a read again is harmless, but for the references it hands out: those are counted once. */
+static hf_reason keep_references(struct call *call) {
+  struct reply *reply = call->reply;
+  bool has_reference = false;
+  reply_each_reference(reply, note_reference, &has_reference);
+  if (!has_reference) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = session_check_sequence(call->session, reply->sequence);
+  if (!reason && !core_may_note(call->engine, &call->session->holds)) {
+    reason = HF_REASON_MEMORY_FULL;
+  }
+  if (!reason && !session_keep_reply(call->session, reply)) {
+    reason = HF_REASON_NO_MEMORY;
+  }
+  if (!reason) {
+    count_reply(call->engine, call->session, reply);
+  }
+  return reason;
+}
+
+/* A small reply is kept also when memory is full: a window has room for HF_WINDOW_COUNT_MAX. */
+static bool may_keep(const struct engine *engine, const struct reply *reply) {
+  size_t bytes = reply_memory_bytes(reply);
+  return bytes <= HF_SMALL_REPLY_BYTES || core_has_room(engine, bytes);
+}
+
+/* What the session keeps of an answer. */
+static void keep_answer(struct call *call) {
+  struct reply *reply = call->reply;
+  struct hold_context context = {call->engine, call->session};
+  if (reply->sequence && !reply->is_kept && call->operation->repeat == REPEAT_AGAIN) {
+    hf_reason reason = keep_references(call);
+    if (reason) {
+      reply_fail(reply, reason, false);
+    }
+  } else if (reply->sequence) {
+    if (call->operation->effect == EFFECT_NONE && !may_keep(call->engine, reply)) {
+      reply_fail(reply, HF_REASON_MEMORY_FULL, false); /* nothing has changed */
+    }
+    count_reply(call->engine, call->session, reply);
+  }
+  reply_each_reference(reply, hold_for_session, &context);
+  if (reply->sequence &&
+      reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
+    session_acknowledge(call->session, 0, &reply->sequence, 1);
+  }
+}
+
+void core_note_end(struct call *call, hf_reason reason) {
+  bool changes = call->operation->effect == EFFECT_OBJECT;
+  if (call->object && !call->object->is_deleted && changes) {
+    registry_account(&call->engine->registry, call->object);
+    if (!reason && !call->told) {
+      core_wake(call->engine, &call->object->waits[WAIT_CHANGE]);
+    }
+  }
+}
+
+static void conclude(struct call *call, hf_reason reason) {
+  struct engine *engine = call->engine;
+  struct session *session = call->session;
+  struct reply *reply = call->reply;
+  if (reason) {
+    reply_fail(reply, reason, call->late);
+  }
+  reply->pending = NULL;
+  core_note_end(call, reason);
+  if (call->one_way) {
+    if (session && reply->sequence) {
+      if (reason) {
+        session_note_failure(session, reply->sequence, reply);
+      }
+      core_wake(engine, &session->flushers);
+    }
+    reply_release(reply);
+    return;
+  }
+  if (call->operation->flags & OPERATION_SILENT) {
+    reply_release(reply);
+    return;
+  }
+  if (session) {
+    keep_answer(call);
+  }
+  engine->sink.deliver(engine->sink.ctx, call->connection, call->route, reply);
+}
+
+void core_finish(struct call *call, hf_reason reason) {
+  conclude(call, reason);
+  if (call->session && call->session->has_sparse_tables) {
+    session_trim(call->session);
+  }
+}

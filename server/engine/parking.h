@@ -1,0 +1,36 @@
+/* How a request begins to wait, and how its wait ends without a run of its handler.
+ *
+ * layer   engine
+ */
+#ifndef HF_ENGINE_PARKING_H
+#define HF_ENGINE_PARKING_H
+
+#include "server/engine/core.h"
+
+/* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
+hf_reason core_begin_wait(struct call *call);
+/* The waiter, whose queue is seen to apart, waits: its owner, its connection and its session's window know
+ * it, and so many bytes are charged. */
+void core_link_waiter(struct engine *engine, struct waiter *waiter, size_t bytes);
+/* Sees to all that parking needs, for handlers that change something before they wait: then it can't
+ * fail. HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL NO_MEMORY */
+hf_reason core_prepare_park(struct call *call);
+/* The time of a request that waits begins now. HF_REASON_NONE | NO_MEMORY */
+hf_reason core_restart_time(struct call *call);
+/* Ends a wait with a reason; a put of many that has put some answers that, as does a kick. */
+void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
+/* What a waiter waited for is gone. */
+void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
+/* A waiter leaves without an answer. */
+void core_drop_waiter(struct engine *engine, struct waiter *waiter);
+
+/* ---- for run.c */
+
+/* A waiter's call, without its message. */
+struct call core_call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
+/* Takes the waiter out of everything but its reply, which stays with the caller. */
+void core_unlink_waiter(struct engine *engine, struct waiter *waiter);
+/* Its kind lets others feel that the waiter is gone. */
+void core_leave_wait(struct engine *engine, const struct waiter *waiter);
+
+#endif
