@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Fails on an #include or a call that points up the layers, on files of the client that use each other in
-a circle, and on time, chance or sockets in the core, or memory that other processes write.
+"""Fails on an #include or a call that points up the layers, on files that use each other in a circle, and
+on time, chance or sockets in the core, or memory that other processes write.
 
   main -> server -> connection -> dispatch -> engine -> objects -> base
   server -> transport -> base; a transport is handed to connection as a table
@@ -9,7 +9,8 @@ a circle, and on time, chance or sockets in the core, or memory that other proce
   proto is usable by all but base; the client uses proto and base only; tests may use everything.
 
 A file uses another one (x.c and x.h are one) if it includes its header, or if its object needs a symbol of
-the other's; OBJECT: the compiled files of client/src.
+the other's; OBJECT: the compiled files of client/src, server and proto. The server's files and proto's are
+looked at together; the client's apart, because both sides have functions of the same names.
 
 usage: layers.py ROOT OBJECT..
 """
@@ -47,7 +48,8 @@ MAY["server/connection/"] = ["server/connection/", TABLE] + MAY["server/dispatch
 MAY["server/"] = ["server/"] + sorted({f for may in list(MAY.values()) for f in may if f.startswith("server/")}) + CORE
 
 PUBLIC = {"holdfast/holdfast.h": "client/include/", "holdfast/status.h": "proto/"}
-CLIENT = "client/src/"
+# Among these files there is no circle: of the client's library, and of the server with proto.
+CLIENT, SERVER = ("client/src/",), ("server/", "proto/")
 NNG_ALLOWED = ("server/transport/", "tests/")
 
 # The engine and the objects get time as an argument, and the same commands give the same state.
@@ -154,33 +156,44 @@ def check_wall(root, paths):
                 yield f"{ways[header]}: only server/cells uses memory that others write"
 
 
-# ---------------------------------------------------------------- the client's files
+# ---------------------------------------------------------------- files that use each other
 
 
 def stem(path):
     return path.rpartition(".")[0]
 
 
-def uses_by_include(root, paths):
-    """(file, file it uses, how), of the client's library."""
+def uses_by_include(root, paths, group):
+    """(file, file it uses, how), of the group's files."""
     for path in paths:
         with open(os.path.join(root, path), encoding="utf-8") as file:
             for line in file:
                 include = INCLUDE.match(line)
-                if include and include.group(2).startswith(CLIENT):
-                    yield stem(path), stem(include.group(2)), "includes it"
+                header = include.group(2) if include else ""
+                if header.startswith(group) and os.path.exists(os.path.join(root, header)):
+                    yield stem(path), stem(header), "includes it"
 
 
-def uses_by_symbol(root, objects):
-    """The same; an object is named as its source is, below some folder of the build."""
+def source_of(root, group, name):
+    """The source of an object, which is named after it below some folders of the build; without its end."""
+    parts = re.sub(r"CMakeFiles/[^/]+[.]dir/([.]/)?", "", name).split("/")
+    for at in range(len(parts)):
+        source = stem("/".join(parts[at:]))
+        if source.startswith(group) and os.path.exists(os.path.join(root, source + ".c")):
+            return source
+    return None
+
+
+def uses_by_symbol(root, objects, group):
+    """The same."""
     listing = subprocess.run(["nm", "-A", *objects], check=True, capture_output=True, text=True).stdout
     defined, needed = {}, []
     for line in listing.splitlines():
         name, _, rest = line.partition(".o:")
-        source = stem(CLIENT + name.rpartition("/src/")[2])
+        source = source_of(root, group, name)
         kind, symbol = rest.split()[-2:]
-        if not os.path.exists(os.path.join(root, source + ".c")):
-            continue  # of proto
+        if source is None:
+            continue
         if kind == "U":
             needed.append((source, symbol))
         elif kind in "TDBRVWC":
@@ -213,14 +226,14 @@ def circles(arrows):
     return [circle for circle in found if len(circle) > 1]
 
 
-def check_client(root, paths, objects):
-    paths = [path for path in paths if path.startswith(CLIENT)]
+def check_uses(root, paths, objects, group):
+    paths = [path for path in paths if path.startswith(group)]
     unplaced = [path for path in paths if folder_of(path, list(MAY)) is None]
-    yield from (f"{path}: is in none of the client's folders" for path in unplaced)
+    yield from (f"{path}: is in none of the folders that have a place" for path in unplaced)
     if unplaced:
         return
-    uses = set(uses_by_include(root, paths))
-    by_symbol = set(uses_by_symbol(root, objects))
+    uses = set(uses_by_include(root, paths, group))
+    by_symbol = set(uses_by_symbol(root, objects, group))
     for user, used, how in sorted(by_symbol):
         folder, target = folder_of(user, list(MAY)), folder_of(used, list(MAY))
         if target not in MAY[folder]:
@@ -232,7 +245,7 @@ def check_client(root, paths, objects):
     for circle in circles(arrows):
         yield "a circle of files: " + " ".join(circle)
     if not by_symbol:
-        yield "no calls between the objects of the client"
+        yield f"no calls between the objects of {' and '.join(group)}"
 
 
 def main():
@@ -240,7 +253,8 @@ def main():
     paths = list(sources(root))
     complaints = [complaint for path in paths for complaint in check_file(root, path)]
     complaints += check_wall(root, paths)
-    complaints += check_client(root, paths, sys.argv[2:])
+    for group in (CLIENT, SERVER):
+        complaints += check_uses(root, paths, sys.argv[2:], group)
     print("\n".join(complaints))
     print(f"{len(paths)} files, {len(complaints)} arrows, circles or calls that may not be")
     return 1 if complaints or not paths else 0
