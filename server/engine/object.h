@@ -39,6 +39,7 @@ enum {
   WAIT_SEMAPHORE = 0,
   WAIT_EVENT = 0,
   WAIT_NOTIFY = 1,        /* conditions; 0 is their own lock's */
+  WAIT_NOTIFIED = 2,      /* conditions: notified, and about to wait for the lock */
   WAIT_BARRIER = 0,       /* parties of this round */
   WAIT_BARRIER_ENTER = 1, /* those who come while the action runs */
   WAIT_CHANGE = 4,        /* of every kind: broadcast after each change */

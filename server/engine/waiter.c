@@ -55,6 +55,16 @@ void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter) {
   }
 }
 
+void wait_queue_move(struct waiter *waiter, struct wait_queue *queue) {
+  wait_queue_remove(waiter->queue, waiter);
+  if (waiter->suspended) {
+    TAILQ_INSERT_TAIL(&queue->suspended, waiter, queue_link);
+    waiter->queue = queue;
+  } else {
+    wait_queue_insert(queue, waiter);
+  }
+}
+
 static void suspend(struct waiter *waiter) {
   if (waiter->queue) {
     wait_queue_remove(waiter->queue, waiter);

@@ -100,6 +100,8 @@ void wait_queue_init(struct wait_queue *queue, bool broadcast);
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter);
 /* From whichever list it is in. */
 void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter);
+/* To the place of its ticket in another queue; a suspended waiter stays suspended. */
+void wait_queue_move(struct waiter *waiter, struct wait_queue *queue);
 /* With its ears. */
 void waiter_suspend(struct waiter *waiter);
 /* It gets its old place back, or places. */

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#define CROWD 200u
+
 static struct story story;
 
 static void open_shaped(const char *name, Holdfast__Kind kind, uint64_t start, uint64_t parties,
@@ -152,6 +154,21 @@ static void test_sync_condition_needs_its_lock(void **state) {
 static void lock_and_wait(uint64_t connection, const char *name, int64_t timeout_ms) {
   story_acquire(&story, connection, 1, name, 1, STORY_WAIT_FOREVER);
   wait_condition(connection, 2, name, timeout_ms);
+}
+
+static void test_sync_condition_notifies_one_of_many_in_few_steps(void **state) {
+  (void)state;
+  for (uint64_t i = 0; i < CROWD; i++) {
+    story_acquire(&story, 1, 2 * i + 1, "condition", 1, STORY_WAIT_FOREVER);
+    wait_condition(1, 2 * i + 2, "condition", STORY_WAIT_FOREVER);
+  }
+  story_forget(&story);
+  story_acquire(&story, 2, 1, "condition", 1, STORY_WAIT_FOREVER);
+  uint64_t before = engine_steps(story.engine);
+  notify(2, 2, "condition", 1, false);
+  assert_true(engine_steps(story.engine) - before < CROWD / 4);
+  story_release(&story, 2, 3, "condition", 1);
+  story_expect(&story, "2 <- #1 OK granted\n2 <- #2 OK\n2 <- #3 OK\n1 <- #2 OK yes\n");
 }
 
 static void test_sync_condition_notifies_in_order_each_with_the_lock(void **state) {
@@ -374,6 +391,7 @@ int main(void) {
       STORY(test_sync_semaphore_stays_acquired_after_a_goodbye),
       STORY(test_sync_event_wakes_all_and_answers_in_time),
       STORY(test_sync_condition_needs_its_lock),
+      STORY(test_sync_condition_notifies_one_of_many_in_few_steps),
       STORY(test_sync_condition_notifies_in_order_each_with_the_lock),
       STORY(test_sync_condition_out_of_time_still_gets_the_lock_back),
       STORY(test_sync_condition_forgets_the_killed_and_passes_its_turn_on),

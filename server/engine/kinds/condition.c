@@ -1,7 +1,7 @@
 /* Waiting on a condition, step by step:
  *
  *   (first run)  gives the lock up, whatever its depth     -> STEP_WAITING, on WAIT_NOTIFY
- *   WAITING      notified by somebody, who sets the step   -> STEP_NOTIFIED
+ *   WAITING      notified                                  -> STEP_NOTIFIED, on WAIT_NOTIFIED
  *                out of time                               -> STEP_LATE
  *                withdrawn                             -> STEP_CANCELLED
  *   NOTIFIED, LATE, CANCELLED  takes the lock back as deep as it was, waiting for it as long as it takes
@@ -103,25 +103,24 @@ hf_reason handle_condition_wait(struct call *call) {
   return take_back(call);
 }
 
-/* Notifies the first `count` of the list that wait for it. Answers how many notifications are left. */
-static uint64_t notify_list(struct engine *engine, struct waiter_list *list, uint64_t count) {
-  struct waiter *waiter = TAILQ_FIRST(list);
-  for (; waiter && count > 0; waiter = TAILQ_NEXT(waiter, queue_link)) {
+/* Notifies the first `count` waiters of the list. Answers how many notifications are left. */
+static uint64_t notify_list(struct engine *engine, struct object *object, struct waiter_list *list,
+                            uint64_t count) {
+  struct waiter *waiter;
+  for (; count > 0 && (waiter = TAILQ_FIRST(list)); count--) {
     core_spend(engine, 1);
-    if (waiter->step == STEP_WAITING) {
-      waiter->step = STEP_NOTIFIED;
-      count--;
-    }
+    waiter->step = STEP_NOTIFIED;
+    wait_queue_move(waiter, &object->waits[WAIT_NOTIFIED]);
   }
   return count;
 }
 
-/* Those whose connection is lost come last: they go on when it is back. */
+/* Waiters whose connection is lost come last: they go on when the connection is back. */
 static void notify(struct engine *engine, struct object *object, uint64_t count) {
   struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
-  count = notify_list(engine, &queue->waiters, count);
-  notify_list(engine, &queue->suspended, count);
-  core_wake(engine, queue);
+  count = notify_list(engine, object, &queue->waiters, count);
+  notify_list(engine, object, &queue->suspended, count);
+  core_wake(engine, &object->waits[WAIT_NOTIFIED]);
 }
 
 void core_pass_notification(struct engine *engine, uint64_t condition) {
@@ -172,8 +171,7 @@ static bool init_condition(struct object *object, const struct object_shape *sha
   (void)hash_key;
   object->condition.own.recursive = true;
   object->condition.guard = shape->guard;
-  /* A waiter that was notified may stand behind one that was not, which has come back since. */
-  object->waits[WAIT_NOTIFY].broadcast = true;
+  object->waits[WAIT_NOTIFIED].broadcast = true;
   return true;
 }
 
