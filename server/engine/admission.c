@@ -11,8 +11,7 @@ hf_reason admission_check_caller(const struct operation *operation, const struct
 
 static hf_reason check_memory(const struct call *call) {
   bool stores = call->operation->flags & OPERATION_STORES;
-  return stores && !core_has_room(call->engine, call->body.len) ? HF_REASON_MEMORY_FULL
-                                                                : HF_REASON_NONE;
+  return stores ? core_check_memory(call->engine, call->body.len) : HF_REASON_NONE;
 }
 
 static hf_reason check_timeout(const struct call *call) {

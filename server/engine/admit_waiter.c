@@ -16,21 +16,18 @@ static size_t parked_by(const struct peer *peer) {
   return count;
 }
 
-static bool has_memory(const struct call *call, const struct address *address, size_t bytes) {
+hf_reason core_admit_growth(const struct call *call, const struct address *address, size_t bytes) {
   const struct memory *memory = &call->engine->memory;
   size_t all_bytes = memory->used[MEMORY_WAITERS] + bytes;
   if (all_bytes > memory_waiters_max(memory) ||
       address->waiters_bytes + bytes > memory_waiters_of_address_max(memory)) {
-    return false;
+    return HF_REASON_MEMORY_FULL;
   }
   size_t decoded_bytes = call->requirements ? call->requirements->bytes : 0;
   bool is_small = call->body.len <= SMALL_BODY_BYTES && decoded_bytes <= SMALL_BODY_BYTES &&
                   TAILQ_EMPTY(&call->ears);
-  return (is_small && all_bytes <= HF_WAITERS_RESERVE_BYTES) || memory_has_room(memory, bytes);
-}
-
-hf_reason core_admit_growth(const struct call *call, const struct address *address, size_t bytes) {
-  return has_memory(call, address, bytes) ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
+  bool is_reserved = is_small && all_bytes <= HF_WAITERS_RESERVE_BYTES;
+  return is_reserved ? HF_REASON_NONE : core_check_memory(call->engine, bytes);
 }
 
 hf_reason core_admit_waiter(const struct call *call, size_t bytes) {

@@ -28,7 +28,7 @@ bool core_may_share_cells(const struct session *session, const struct object *ob
 
 struct cell_share *core_new_share(struct engine *engine, const struct object *object) {
   size_t bytes = object->cells.count * cell_element_bytes(object->cells.typecode);
-  if (!core_has_room(engine, bytes)) {
+  if (core_check_memory(engine, bytes)) {
     return NULL;
   }
   return cell_share_new(engine->config.cell_host, &engine->memory, bytes, object->id);
@@ -64,7 +64,7 @@ bool core_attach_cells(const struct engine *engine, struct session *session,
   if (map64_get(&session->cells, object->id)) {
     return true;
   }
-  if (!core_may_note(engine, &session->cells) ||
+  if (core_check_entry(engine, &session->cells) ||
       !session_set(session, &session->cells, object->id, cells->share)) {
     return false;
   }

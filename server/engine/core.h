@@ -105,14 +105,15 @@ struct call {
 /* What a handler answers when the request is to wait; see call_park. */
 #define REASON_PARKED ((hf_reason)HF_REASON_COUNT)
 
-static inline bool core_has_room(const struct engine *engine, size_t more_bytes) {
-  return memory_has_room(&engine->memory, more_bytes);
+/* The one test of what a request wants to store. HF_REASON_NONE | MEMORY_FULL */
+static inline hf_reason core_check_memory(const struct engine *engine, size_t more_bytes) {
+  return memory_has_room(&engine->memory, more_bytes) ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
 }
 
-/* Whether a table of a session may take one entry more: memory is not full, or the table is small. */
-static inline bool core_may_note(const struct engine *engine, const struct map64 *table) {
-  return map64_counted_bytes(table) < HF_SMALL_TABLE_BYTES ||
-         core_has_room(engine, MAP64_ENTRY_BYTES);
+/* The same for one more entry of a session's table: a small table may always grow. */
+static inline hf_reason core_check_entry(const struct engine *engine, const struct map64 *table) {
+  bool is_small = map64_counted_bytes(table) < HF_SMALL_TABLE_BYTES;
+  return is_small ? HF_REASON_NONE : core_check_memory(engine, MAP64_ENTRY_BYTES);
 }
 
 static inline struct peer *core_peer(const struct engine *engine, uint64_t id) {

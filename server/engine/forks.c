@@ -28,9 +28,10 @@ static hf_reason check_room(struct engine *engine, const struct session *parent)
   if (parent->address->sessions >= HF_SESSIONS_OF_ADDRESS_MAX) {
     return HF_REASON_SESSIONS_FULL;
   }
-  bool fits = count <= HF_INHERITED_MAX &&
-              core_has_room(engine, sizeof *parent + count * MAP64_ENTRY_BYTES);
-  return fits ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
+  if (count > HF_INHERITED_MAX) {
+    return HF_REASON_MEMORY_FULL;
+  }
+  return core_check_memory(engine, sizeof *parent + count * MAP64_ENTRY_BYTES);
 }
 
 static bool inherit_references(struct engine *engine, const struct session *parent,

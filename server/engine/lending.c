@@ -50,8 +50,9 @@ static hf_reason take_results(struct job *done, struct job *job) {
 
 static hf_reason lend(struct call *call, const struct job *job, size_t scratch_bytes) {
   struct loan *loan = core_loan(call->engine, call->object);
-  if (!core_has_room(call->engine, scratch_bytes)) {
-    return HF_REASON_MEMORY_FULL;
+  hf_reason reason = core_check_memory(call->engine, scratch_bytes);
+  if (reason) {
+    return reason;
   }
   struct job *lent = loan ? malloc(sizeof *lent) : NULL;
   if (!lent) {

@@ -36,8 +36,8 @@ static hf_reason keep_references(struct call *call) {
     return HF_REASON_NONE;
   }
   hf_reason reason = session_check_sequence(call->session, reply->sequence);
-  if (!reason && !core_may_note(call->engine, &call->session->holds)) {
-    reason = HF_REASON_MEMORY_FULL;
+  if (!reason) {
+    reason = core_check_entry(call->engine, &call->session->holds);
   }
   if (!reason && !session_keep_reply(call->session, reply)) {
     reason = HF_REASON_NO_MEMORY;
@@ -51,7 +51,7 @@ static hf_reason keep_references(struct call *call) {
 /* A small reply is kept also when memory is full: a window has room for HF_WINDOW_COUNT_MAX. */
 static bool may_keep(const struct engine *engine, const struct reply *reply) {
   size_t bytes = reply_memory_bytes(reply);
-  return bytes <= HF_SMALL_REPLY_BYTES || core_has_room(engine, bytes);
+  return bytes <= HF_SMALL_REPLY_BYTES || !core_check_memory(engine, bytes);
 }
 
 /* What the session keeps of an answer. */

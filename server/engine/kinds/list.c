@@ -425,8 +425,8 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
   if (!call->job && copies && list->len && (uint64_t)count > HF_LENGTH_MAX / list->len) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
-  if (!call->job &&
-      (!list_bytes_of_copies(list, copies, &bytes) || !core_has_room(call->engine, bytes))) {
+  if (!call->job && (!list_bytes_of_copies(list, copies, &bytes) ||
+                     core_check_memory(call->engine, bytes) != HF_REASON_NONE)) {
     return HF_REASON_MEMORY_FULL;
   }
   return call_work(call, &job, list->len * copies / 8, bytes);

@@ -17,8 +17,9 @@ static hf_reason set_ends(struct call *call, uintptr_t bits) {
     session_remove(call->session, &call->session->ends, call->object->id);
     return HF_REASON_NONE;
   }
-  if (!core_may_note(call->engine, &call->session->ends)) {
-    return HF_REASON_MEMORY_FULL;
+  hf_reason reason = core_check_entry(call->engine, &call->session->ends);
+  if (reason) {
+    return reason;
   }
   bool set = session_set(call->session, &call->session->ends, call->object->id, (void *)bits);
   return set ? HF_REASON_NONE : HF_REASON_NO_MEMORY;

@@ -14,8 +14,9 @@ hf_reason handle_semaphore_acquire(struct call *call) {
   }
   struct map64 *permits = &call->session->permits;
   uintptr_t held = (uintptr_t)map64_get(permits, object->id);
-  if (!core_may_note(call->engine, permits)) {
-    return HF_REASON_MEMORY_FULL;
+  hf_reason reason = core_check_entry(call->engine, permits);
+  if (reason) {
+    return reason;
   }
   if (!session_set(call->session, permits, object->id, (void *)(held + 1))) {
     return HF_REASON_NO_MEMORY;

@@ -68,13 +68,12 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
   struct engine *engine = call->engine;
   const struct kind *kind = shape->row;
   hf_reason reason = kind->check_shape ? kind->check_shape(engine, shape) : HF_REASON_NONE;
-  if (reason) {
-    return reason;
+  if (!reason) {
+    reason = core_check_memory(engine, call->body.len + shape->elements_bytes);
   }
-  if (!core_has_room(engine, call->body.len + shape->elements_bytes)) {
-    return HF_REASON_MEMORY_FULL;
+  if (!reason) {
+    reason = registry_create(&engine->registry, shape, &call->object);
   }
-  reason = registry_create(&engine->registry, shape, &call->object);
   if (reason) {
     return reason;
   }
@@ -166,6 +165,13 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
   return HF_REASON_NONE;
 }
 
+/* In the session's table. HF_REASON_NONE | MEMORY_FULL NO_MEMORY */
+static hf_reason add_reference(struct call *call, uint64_t object) {
+  hf_reason reason = core_check_entry(call->engine, &call->session->holds);
+  bool is_added = !reason && session_hold(call->session, object);
+  return is_added || reason ? reason : HF_REASON_NO_MEMORY;
+}
+
 /* The session, if any, has one reference more. Without memory to note it a new anonymous object is
  * nobody's, and goes again. */
 static hf_reason hold_object(struct call *call) {
@@ -173,10 +179,10 @@ static hf_reason hold_object(struct call *call) {
   if (!call->session) {
     return HF_REASON_NONE;
   }
-  bool may_hold = core_may_note(call->engine, &call->session->holds);
-  if (!may_hold || !session_hold(call->session, id)) {
+  hf_reason reason = add_reference(call, id);
+  if (reason) {
     core_unhold(call->engine, id, 0);
-    return may_hold ? HF_REASON_NO_MEMORY : HF_REASON_MEMORY_FULL;
+    return reason;
   }
   core_hold(call->engine, id);
   call_note_source(call, 0);
@@ -272,12 +278,12 @@ hf_reason handle_object_hold(struct call *call) {
     if (!is_there(call, message->objects[i])) {
       continue;
     }
-    bool may_hold = core_may_note(call->engine, &call->session->holds);
-    if (!may_hold || !session_hold(call->session, message->objects[i])) {
+    hf_reason reason = add_reference(call, message->objects[i]);
+    if (reason) {
       while (i > 0) {
         let_go(call, message->objects[--i], 1);
       }
-      return may_hold ? HF_REASON_NO_MEMORY : HF_REASON_MEMORY_FULL;
+      return reason;
     }
     core_hold(call->engine, message->objects[i]);
   }

@@ -225,8 +225,7 @@ static hf_reason run_operation(struct call *call, const Holdfast__Request *messa
     return HF_REASON_REPLY_TOO_BIG;
   }
   bool is_small = results->bytes <= HF_SMALL_REPLY_BYTES * HF_TRANSACTION_COUNT_MAX;
-  return is_small || core_has_room(call->engine, results->bytes) ? HF_REASON_NONE
-                                                                 : HF_REASON_MEMORY_FULL;
+  return is_small ? HF_REASON_NONE : core_check_memory(call->engine, results->bytes);
 }
 
 static hf_reason run_each(struct call *call, struct undo *undo, struct results *results) {
@@ -271,8 +270,6 @@ hf_reason handle_transaction(struct call *call) {
   if (reason || (reason = pass_lines(call)) || (reason = check_conditions(call))) {
     return reason;
   }
-  if (stores(call) && !core_has_room(call->engine, call->body.len)) {
-    return HF_REASON_MEMORY_FULL;
-  }
-  return run_operations(call);
+  reason = stores(call) ? core_check_memory(call->engine, call->body.len) : HF_REASON_NONE;
+  return reason ? reason : run_operations(call);
 }
