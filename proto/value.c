@@ -7,6 +7,7 @@
 #include "proto/limits.h"
 #include "proto/text.h"
 #include "proto/value_box.h"
+#include "proto/wire_field.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -331,17 +332,9 @@ hf_reason value_from_message(const Holdfast__Value *message, struct value *out) 
 
 /* ---- how long it is there */
 
-static size_t varint_bytes(uint64_t number) {
-  size_t bytes = 1;
-  for (; number >= 0x80; number >>= 7) {
-    bytes++;
-  }
-  return bytes;
-}
-
 /* With its tag of one byte and its length. */
 static size_t field_bytes(size_t len) {
-  return 1 + varint_bytes(len) + len;
+  return 1 + wire_varint_len(len) + len;
 }
 
 static size_t tuple_message_bytes(const struct tuple_box *box) {
@@ -359,7 +352,7 @@ static size_t opaque_message_bytes(const struct opaque_box *box) {
 }
 
 static size_t integer_bytes(int64_t integer) {
-  return 1 + varint_bytes((uint64_t)integer << 1 ^ (uint64_t)(integer >> 63));
+  return 1 + wire_varint_len(wire_to_zigzag(integer));
 }
 
 size_t value_message_bytes(struct value value) {
@@ -367,7 +360,7 @@ size_t value_message_bytes(struct value value) {
     case VALUE_INT:
       return integer_bytes(value.integer);
     case VALUE_UINT:
-      return 1 + varint_bytes(value.unsigned_integer);
+      return 1 + wire_varint_len(value.unsigned_integer);
     case VALUE_FLOAT:
       return 1 + sizeof value.real;
     case VALUE_TEXT:
@@ -376,7 +369,7 @@ size_t value_message_bytes(struct value value) {
     case VALUE_TUPLE:
       return field_bytes(tuple_message_bytes(value_tuple_box(value)));
     case VALUE_REFERENCE:
-      return field_bytes(1 + varint_bytes(value.object) + (value.object_kind ? 2 : 0));
+      return field_bytes(1 + wire_varint_len(value.object) + (value.object_kind ? 2 : 0));
     case VALUE_OPAQUE:
       return field_bytes(opaque_message_bytes(value_opaque_box(value)));
     default:

@@ -1,4 +1,5 @@
-/* Fields of a message as they stand on the wire: tag, then a number or bytes.
+/* Fields of a message as they stand on the wire: tag, then a number or bytes. The only place where
+ * varints are read and written.
  *
  * layer   proto
  * memory  content is borrowed from the bytes that are read
@@ -29,6 +30,10 @@ struct wire_field {
 struct wire_reader {
   const uint8_t *next, *end;
 };
+
+static inline uint32_t wire_tag(uint32_t field, enum wire_type type) {
+  return field << 3 | type;
+}
 
 /* ---- reading; false: these bytes are no message */
 
@@ -96,12 +101,37 @@ static inline size_t wire_varint_len(uint64_t number) {
 
 /* Answers how many bytes. */
 static inline size_t wire_write_varint(uint8_t *at, uint64_t number) {
-  size_t len = 0;
+  uint8_t *next = at;
   for (; number >= 0x80; number >>= 7) {
-    at[len++] = (uint8_t)(number | 0x80);
+    *next++ = (uint8_t)(number | 0x80);
   }
-  at[len++] = (uint8_t)number;
-  return len;
+  *next++ = (uint8_t)number;
+  return (size_t)(next - at);
+}
+
+/* Those below answer the place behind what they wrote. A field's numbers: holdfast_fields.h. */
+
+static inline uint8_t *wire_write_tag(uint8_t *at, uint32_t field, enum wire_type type) {
+  return at + wire_write_varint(at, wire_tag(field, type));
+}
+
+static inline uint8_t *wire_write_number(uint8_t *at, uint32_t field, uint64_t number) {
+  at = wire_write_tag(at, field, VARINT);
+  return at + wire_write_varint(at, number);
+}
+
+/* The head of bytes, or of a message, of that length. */
+static inline uint8_t *wire_write_head(uint8_t *at, uint32_t field, size_t len) {
+  at = wire_write_tag(at, field, DELIMITED);
+  return at + wire_write_varint(at, len);
+}
+
+static inline uint8_t *wire_write_bytes(uint8_t *at, uint32_t field, struct bytes bytes) {
+  at = wire_write_head(at, field, bytes.len);
+  if (bytes.len > 0) {
+    memcpy(at, bytes.data, bytes.len);
+  }
+  return at + bytes.len;
 }
 
 static inline uint64_t wire_to_zigzag(int64_t number) {

@@ -1,6 +1,6 @@
 #include "server/dispatch/encode.h"
 
-#include "proto/holdfast.pb-c.h"
+#include "proto/holdfast_fields.h"
 #include "proto/wire_field.h"
 
 #include <string.h>
@@ -40,6 +40,15 @@ static bool is_behind_window(const struct writer *writer) {
 #define SMALL_BYTES 64 /* a sequence, and two numbers in a message */
 #define SMALL_BYTES_MAX ((size_t)1 << 10)
 
+/* Near the end of the window, or outside of it. Apart, and without a call: put_varint stays cheap. */
+__attribute__((noinline)) static void put_cut_varint(struct writer *writer, uint64_t number) {
+  uint8_t bytes[VARINT_BYTES_MAX];
+  size_t len = wire_write_varint(bytes, number);
+  for (size_t i = 0; i < len; i++) {
+    put_byte(writer, bytes[i]);
+  }
+}
+
 static void put_varint(struct writer *writer, uint64_t number) {
   if (number < 0x80) { /* tags, nearly all of them */
     put_byte(writer, (uint8_t)number);
@@ -54,37 +63,33 @@ static void put_varint(struct writer *writer, uint64_t number) {
     writer->len += wire_write_varint(writer->at + offset, number);
     return;
   }
-  while (number >= 0x80) {
-    put_byte(writer, (uint8_t)(number | 0x80));
-    number >>= 7;
-  }
-  put_byte(writer, (uint8_t)number);
+  put_cut_varint(writer, number);
 }
 
-static void put_tag(struct writer *writer, unsigned field, enum wire_type type) {
-  put_varint(writer, field << 3 | type);
+static void put_tag(struct writer *writer, uint32_t field, enum wire_type type) {
+  put_varint(writer, wire_tag(field, type));
 }
 
 /* An arm of a oneof: also when it is 0. */
-static void put_arm(struct writer *writer, unsigned field, uint64_t number) {
+static void put_arm(struct writer *writer, uint32_t field, uint64_t number) {
   put_tag(writer, field, VARINT);
   put_varint(writer, number);
 }
 
 /* A plain field: 0 is left out. */
-static void put_number(struct writer *writer, unsigned field, uint64_t number) {
+static void put_number(struct writer *writer, uint32_t field, uint64_t number) {
   if (number) {
     put_arm(writer, field, number);
   }
 }
 
-static void put_bytes_arm(struct writer *writer, unsigned field, struct bytes bytes) {
+static void put_bytes_arm(struct writer *writer, uint32_t field, struct bytes bytes) {
   put_tag(writer, field, DELIMITED);
   put_varint(writer, bytes.len);
   put_run(writer, bytes.data, bytes.len);
 }
 
-static void put_bytes(struct writer *writer, unsigned field, struct bytes bytes) {
+static void put_bytes(struct writer *writer, uint32_t field, struct bytes bytes) {
   if (bytes.len) {
     put_bytes_arm(writer, field, bytes);
   }
@@ -99,7 +104,7 @@ static size_t count_fields(const struct writer *writer, put_fields *put, const v
 }
 
 /* A sub-message of that length, whose fields `put` writes. */
-static void put_counted(struct writer *writer, unsigned field, size_t len, put_fields *put,
+static void put_counted(struct writer *writer, uint32_t field, size_t len, put_fields *put,
                         const void *item) {
   put_tag(writer, field, DELIMITED);
   put_varint(writer, len);
@@ -110,7 +115,7 @@ static void put_counted(struct writer *writer, unsigned field, size_t len, put_f
   }
 }
 
-static void put_message(struct writer *writer, unsigned field, put_fields *put, const void *item) {
+static void put_message(struct writer *writer, uint32_t field, put_fields *put, const void *item) {
   put_counted(writer, field, count_fields(writer, put, item), put, item);
 }
 
@@ -122,25 +127,25 @@ static void put_tuple(struct writer *writer, const void *item) {
   size_t count;
   const struct value *items = value_items(item, &count);
   for (size_t i = 0; i < count; i++) {
-    put_message(writer, 1, put_value, &items[i]);
+    put_message(writer, HF_FIELD_TUPLE_ITEMS, put_value, &items[i]);
   }
 }
 
 static void put_reference(struct writer *writer, const void *item) {
   const struct value *reference = item;
-  put_number(writer, 1, reference->object);
-  put_number(writer, 2, reference->object_kind);
+  put_number(writer, HF_FIELD_REFERENCE_OBJECT, reference->object);
+  put_number(writer, HF_FIELD_REFERENCE_KIND, reference->object_kind);
 }
 
 static void put_opaque(struct writer *writer, const void *item) {
   struct bytes codec, data;
   value_opaque_parts(item, &codec, &data);
-  put_bytes(writer, 1, codec);
-  put_bytes(writer, 2, data);
+  put_bytes(writer, HF_FIELD_OPAQUE_CODEC, codec);
+  put_bytes(writer, HF_FIELD_OPAQUE_DATA, data);
 }
 
 static void put_real(struct writer *writer, double real) {
-  put_tag(writer, HOLDFAST__VALUE__KIND_REAL, FIXED64);
+  put_tag(writer, HF_FIELD_VALUE_REAL, FIXED64);
   put_run(writer, &real, sizeof real); /* little endian, as this machine */
 }
 
@@ -148,34 +153,34 @@ static void put_value(struct writer *writer, const void *item) {
   const struct value *value = item;
   switch ((enum value_kind)value->kind) {
     case VALUE_NONE:
-      put_arm(writer, HOLDFAST__VALUE__KIND_NONE, 0);
+      put_arm(writer, HF_FIELD_VALUE_NONE, 0);
       break;
     case VALUE_BOOL:
-      put_arm(writer, HOLDFAST__VALUE__KIND_BOOLEAN, value->boolean);
+      put_arm(writer, HF_FIELD_VALUE_BOOLEAN, value->boolean);
       break;
     case VALUE_INT:
-      put_arm(writer, HOLDFAST__VALUE__KIND_INTEGER, wire_to_zigzag(value->integer));
+      put_arm(writer, HF_FIELD_VALUE_INTEGER, wire_to_zigzag(value->integer));
       break;
     case VALUE_UINT:
-      put_arm(writer, HOLDFAST__VALUE__KIND_UNSIGNED, value->unsigned_integer);
+      put_arm(writer, HF_FIELD_VALUE_UNSIGNED, value->unsigned_integer);
       break;
     case VALUE_FLOAT:
       put_real(writer, value->real);
       break;
     case VALUE_TEXT:
-      put_bytes_arm(writer, HOLDFAST__VALUE__KIND_TEXT, value_content(value));
+      put_bytes_arm(writer, HF_FIELD_VALUE_TEXT, value_content(value));
       break;
     case VALUE_BYTES:
-      put_bytes_arm(writer, HOLDFAST__VALUE__KIND_BYTES, value_content(value));
+      put_bytes_arm(writer, HF_FIELD_VALUE_BYTES, value_content(value));
       break;
     case VALUE_TUPLE:
-      put_message(writer, HOLDFAST__VALUE__KIND_TUPLE, put_tuple, value);
+      put_message(writer, HF_FIELD_VALUE_TUPLE, put_tuple, value);
       break;
     case VALUE_REFERENCE:
-      put_message(writer, HOLDFAST__VALUE__KIND_REFERENCE, put_reference, value);
+      put_message(writer, HF_FIELD_VALUE_REFERENCE, put_reference, value);
       break;
     case VALUE_OPAQUE:
-      put_message(writer, HOLDFAST__VALUE__KIND_OPAQUE, put_opaque, value);
+      put_message(writer, HF_FIELD_VALUE_OPAQUE, put_opaque, value);
       break;
     case VALUE_ABSENT:
       break;
@@ -209,7 +214,7 @@ static void put_values(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   for (size_t i = first_item(writer); i < reply->values_count; i++) {
     size_t item_at = writer->len;
-    put_message(writer, 1, put_value, &reply->values[i]);
+    put_message(writer, HF_FIELD_VALUES_ITEMS, put_value, &reply->values[i]);
     if (ends_before(writer, i, item_at)) {
       return;
     }
@@ -218,37 +223,39 @@ static void put_values(struct writer *writer, const void *item) {
 
 static void put_entry(struct writer *writer, const void *item) {
   const struct value *key_and_value = item;
-  put_message(writer, 1, put_value, &key_and_value[0]);
-  put_message(writer, 2, put_value, &key_and_value[1]);
+  put_message(writer, HF_FIELD_ENTRY_KEY, put_value, &key_and_value[0]);
+  put_message(writer, HF_FIELD_ENTRY_VALUE, put_value, &key_and_value[1]);
 }
 
 static void put_entries(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   for (size_t i = first_item(writer); i + 1 < reply->values_count; i += 2) {
     size_t item_at = writer->len;
-    put_message(writer, 1, put_entry, &reply->values[i]);
+    put_message(writer, HF_FIELD_ENTRIES_ITEMS, put_entry, &reply->values[i]);
     if (ends_before(writer, i, item_at)) {
       return;
     }
   }
 }
 
+_Static_assert(HF_FIELD_PAGE_ITEMS == HF_FIELD_ENTRIES_ITEMS, "put_entries is for both");
+
 static void put_page(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   put_entries(writer, reply);
-  put_number(writer, 2, reply->cursor);
-  put_number(writer, 3, reply->length);
+  put_number(writer, HF_FIELD_PAGE_CURSOR, reply->cursor);
+  put_number(writer, HF_FIELD_PAGE_LENGTH, reply->length);
 }
 
 static void put_session(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_bytes(writer, 1, bytes_of(reply->session, sizeof reply->session));
-  put_number(writer, 2, reply->grace_ms);
-  put_number(writer, 3, HF_WINDOW_COUNT_MAX);
-  put_number(writer, 4, HF_IN_FLIGHT_MAX);
-  put_number(writer, 5, HF_FRAME_BYTES_MAX);
+  put_bytes(writer, HF_FIELD_SESSION_ID, bytes_of(reply->session, sizeof reply->session));
+  put_number(writer, HF_FIELD_SESSION_GRACE_MS, reply->grace_ms);
+  put_number(writer, HF_FIELD_SESSION_WINDOW_COUNT, HF_WINDOW_COUNT_MAX);
+  put_number(writer, HF_FIELD_SESSION_IN_FLIGHT_COUNT, HF_IN_FLIGHT_MAX);
+  put_number(writer, HF_FIELD_SESSION_FRAME_BYTES_MAX, HF_FRAME_BYTES_MAX);
   if (reply->door) {
-    put_bytes(writer, 6, bytes_of_text(reply->door));
+    put_bytes(writer, HF_FIELD_SESSION_DOOR, bytes_of_text(reply->door));
   }
 }
 
@@ -258,73 +265,73 @@ static struct bytes text_of(const struct value *text) {
 
 static void put_object(struct writer *writer, const void *item) {
   const struct reply_object *object = item;
-  put_number(writer, 1, object->id);
-  put_number(writer, 2, (uint64_t)object->kind);
-  put_bytes(writer, 3, text_of(&object->name));
-  put_number(writer, 4, object->created);
-  put_number(writer, 5, object->length);
-  put_number(writer, 6, wire_to_zigzag(object->maxsize));
-  put_bytes(writer, 7, bytes_of(&object->typecode, object->typecode != 0));
-  put_number(writer, 8, object->waiting);
-  put_number(writer, 9, object->holds);
-  put_number(writer, 10, object->locked);
-  put_bytes(writer, 11, text_of(&object->holder));
-  put_number(writer, 12, object->token);
-  put_number(writer, 13, object->unfinished);
-  put_number(writer, 14, object->value);
-  put_number(writer, 15, object->parties);
-  put_number(writer, 16, object->arrived);
-  put_number(writer, 17, object->broken);
-  put_number(writer, 18, object->delayed);
-  put_number(writer, 19, object->reserved);
-  put_number(writer, 20, object->buried);
-  put_number(writer, 21, object->shut_down);
-  put_number(writer, 22, object->lease_ms);
-  put_number(writer, 23, object->segment);
-  put_number(writer, 24, object->offset);
-  put_number(writer, 25, object->bytes);
+  put_number(writer, HF_FIELD_OBJECT_ID, object->id);
+  put_number(writer, HF_FIELD_OBJECT_KIND, (uint64_t)object->kind);
+  put_bytes(writer, HF_FIELD_OBJECT_NAME, text_of(&object->name));
+  put_number(writer, HF_FIELD_OBJECT_CREATED, object->created);
+  put_number(writer, HF_FIELD_OBJECT_LENGTH, object->length);
+  put_number(writer, HF_FIELD_OBJECT_MAXSIZE, wire_to_zigzag(object->maxsize));
+  put_bytes(writer, HF_FIELD_OBJECT_TYPECODE, bytes_of(&object->typecode, object->typecode != 0));
+  put_number(writer, HF_FIELD_OBJECT_WAITING, object->waiting);
+  put_number(writer, HF_FIELD_OBJECT_HOLDS, object->holds);
+  put_number(writer, HF_FIELD_OBJECT_LOCKED, object->locked);
+  put_bytes(writer, HF_FIELD_OBJECT_HOLDER, text_of(&object->holder));
+  put_number(writer, HF_FIELD_OBJECT_TOKEN, object->token);
+  put_number(writer, HF_FIELD_OBJECT_UNFINISHED, object->unfinished);
+  put_number(writer, HF_FIELD_OBJECT_VALUE, object->value);
+  put_number(writer, HF_FIELD_OBJECT_PARTIES, object->parties);
+  put_number(writer, HF_FIELD_OBJECT_ARRIVED, object->arrived);
+  put_number(writer, HF_FIELD_OBJECT_BROKEN, object->broken);
+  put_number(writer, HF_FIELD_OBJECT_DELAYED, object->delayed);
+  put_number(writer, HF_FIELD_OBJECT_RESERVED, object->reserved);
+  put_number(writer, HF_FIELD_OBJECT_BURIED, object->buried);
+  put_number(writer, HF_FIELD_OBJECT_SHUT_DOWN, object->shut_down);
+  put_number(writer, HF_FIELD_OBJECT_LEASE_MS, object->lease_ms);
+  put_number(writer, HF_FIELD_OBJECT_SEGMENT, object->segment);
+  put_number(writer, HF_FIELD_OBJECT_OFFSET, object->offset);
+  put_number(writer, HF_FIELD_OBJECT_BYTES, object->bytes);
 }
 
 static void put_objects(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   for (size_t i = 0; i < reply->objects_count; i++) {
-    put_message(writer, 1, put_object, &reply->objects[i]);
+    put_message(writer, HF_FIELD_OBJECTS_ITEMS, put_object, &reply->objects[i]);
   }
-  put_number(writer, 2, reply->more);
+  put_number(writer, HF_FIELD_OBJECTS_MORE, reply->more);
   if (reply->after.kind == VALUE_TEXT) {
-    put_bytes(writer, 3, value_content(&reply->after));
+    put_bytes(writer, HF_FIELD_OBJECTS_AFTER, value_content(&reply->after));
   } else if (!value_is_absent(reply->after)) {
-    put_number(writer, 4, reply->after.unsigned_integer);
+    put_number(writer, HF_FIELD_OBJECTS_AFTER_OBJECT, reply->after.unsigned_integer);
   }
 }
 
 static void put_grant(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_number(writer, 1, reply->token);
-  put_number(writer, 2, reply->owner_died);
+  put_number(writer, HF_FIELD_GRANT_TOKEN, reply->token);
+  put_number(writer, HF_FIELD_GRANT_OWNER_DIED, reply->owner_died);
 }
 
 static void put_arrival(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_number(writer, 1, reply->index);
-  put_number(writer, 2, reply->acts);
+  put_number(writer, HF_FIELD_ARRIVAL_INDEX, reply->index);
+  put_number(writer, HF_FIELD_ARRIVAL_ACTS, reply->acts);
 }
 
 static void put_failure(struct writer *writer, const void *item) {
   const struct reply_failure *failure = item;
   hf_status status = failure->late ? HF_DEADLINE_EXCEEDED : hf_reason_status(failure->reason);
-  put_number(writer, 1, failure->sequence);
-  put_number(writer, 2, (uint64_t)status);
-  put_bytes(writer, 3, bytes_of_text(hf_reason_name(failure->reason)));
+  put_number(writer, HF_FIELD_FAILURE_SEQUENCE, failure->sequence);
+  put_number(writer, HF_FIELD_FAILURE_STATUS, (uint64_t)status);
+  put_bytes(writer, HF_FIELD_FAILURE_REASON, bytes_of_text(hf_reason_name(failure->reason)));
 }
 
 static void put_flushed(struct writer *writer, const void *item) {
   const struct reply_flushed *flushed = item;
-  put_number(writer, 1, flushed->received);
-  put_number(writer, 2, flushed->finished);
-  put_number(writer, 3, flushed->failed);
+  put_number(writer, HF_FIELD_FLUSHED_RECEIVED, flushed->received);
+  put_number(writer, HF_FIELD_FLUSHED_FINISHED, flushed->finished);
+  put_number(writer, HF_FIELD_FLUSHED_FAILED, flushed->failed);
   for (size_t i = 0; i < flushed->failures_count; i++) {
-    put_message(writer, 4, put_failure, &flushed->failures[i]);
+    put_message(writer, HF_FIELD_FLUSHED_FAILURES, put_failure, &flushed->failures[i]);
   }
 }
 
@@ -335,45 +342,47 @@ struct use_of_server {
 
 static void put_use(struct writer *writer, const void *item) {
   const struct use_of_server *of = item;
-  put_bytes(writer, 1, bytes_of_text(memory_use_name(of->use)));
-  put_number(writer, 2, of->server->memory_used[of->use]);
-  put_number(writer, 3, of->use == MEMORY_WAITERS ? of->server->waiters_bytes_max : 0);
+  put_bytes(writer, HF_FIELD_MEMORY_USE_NAME, bytes_of_text(memory_use_name(of->use)));
+  put_number(writer, HF_FIELD_MEMORY_USE_BYTES, of->server->memory_used[of->use]);
+  put_number(writer, HF_FIELD_MEMORY_USE_BYTES_MAX,
+             of->use == MEMORY_WAITERS ? of->server->waiters_bytes_max : 0);
 }
 
 static void put_server(struct writer *writer, const void *item) {
   const struct reply_server *server = item;
-  put_bytes(writer, 1, bytes_of_text(writer->version));
-  put_number(writer, 2, server->uptime_ms);
-  put_number(writer, 3, server->sessions);
-  put_number(writer, 4, server->objects);
-  put_number(writer, 5, server->waiting);
-  put_number(writer, 6, server->requests);
-  put_number(writer, 7, server->duplicates);
-  put_number(writer, 8, server->connections);
-  put_number(writer, 9, server->memory_bytes);
-  put_number(writer, 10, server->deadlocks);
-  put_number(writer, 11, server->shared_cells);
-  put_number(writer, 12, server->shared_places);
+  put_bytes(writer, HF_FIELD_SERVER_VERSION, bytes_of_text(writer->version));
+  put_number(writer, HF_FIELD_SERVER_UPTIME_MS, server->uptime_ms);
+  put_number(writer, HF_FIELD_SERVER_SESSIONS, server->sessions);
+  put_number(writer, HF_FIELD_SERVER_OBJECTS, server->objects);
+  put_number(writer, HF_FIELD_SERVER_WAITING, server->waiting);
+  put_number(writer, HF_FIELD_SERVER_REQUESTS, server->requests);
+  put_number(writer, HF_FIELD_SERVER_DUPLICATES, server->duplicates);
+  put_number(writer, HF_FIELD_SERVER_CONNECTIONS, server->connections);
+  put_number(writer, HF_FIELD_SERVER_MEMORY_BYTES, server->memory_bytes);
+  put_number(writer, HF_FIELD_SERVER_DEADLOCKS, server->deadlocks);
+  put_number(writer, HF_FIELD_SERVER_SHARED_CELLS, server->shared_cells);
+  put_number(writer, HF_FIELD_SERVER_SHARED_PLACES, server->shared_places);
   for (int use = 0; use < MEMORY_USES; use++) {
-    put_message(writer, 13, put_use, &(struct use_of_server){server, (enum memory_use)use});
+    put_message(writer, HF_FIELD_SERVER_MEMORY, put_use,
+                &(struct use_of_server){server, (enum memory_use)use});
   }
-  put_number(writer, 14, server->memory_bytes_max);
+  put_number(writer, HF_FIELD_SERVER_MEMORY_BYTES_MAX, server->memory_bytes_max);
 }
 
 static void put_exchange(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_number(writer, 1, reply->swapped);
+  put_number(writer, HF_FIELD_EXCHANGE_SWAPPED, reply->swapped);
   if (!value_is_absent(reply->found)) {
-    put_message(writer, 2, put_value, &reply->found);
+    put_message(writer, HF_FIELD_EXCHANGE_FOUND, put_value, &reply->found);
   }
 }
 
 static void put_reservation(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_number(writer, 1, reply->reservation);
-  put_message(writer, 2, put_value, &reply->item);
-  put_number(writer, 3, reply->tries);
-  put_number(writer, 4, wire_to_zigzag(reply->priority));
+  put_number(writer, HF_FIELD_RESERVATION_ID, reply->reservation);
+  put_message(writer, HF_FIELD_RESERVATION_VALUE, put_value, &reply->item);
+  put_number(writer, HF_FIELD_RESERVATION_TRIES, reply->tries);
+  put_number(writer, HF_FIELD_RESERVATION_PRIORITY, wire_to_zigzag(reply->priority));
 }
 
 static void put_response(struct writer *writer, const void *item);
@@ -388,15 +397,15 @@ static void put_outcome(struct writer *writer, const void *item) {
 
 static void put_first(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_number(writer, 1, reply->first);
-  put_message(writer, 2, put_outcome, reply->outcomes[0]);
+  put_number(writer, HF_FIELD_FIRST_INDEX, reply->first);
+  put_message(writer, HF_FIELD_FIRST_OUTCOME, put_outcome, reply->outcomes[0]);
 }
 
 static void put_results(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   for (size_t i = first_item(writer); i < reply->outcomes_count; i++) {
     size_t item_at = writer->len;
-    put_message(writer, 1, put_outcome, reply->outcomes[i]);
+    put_message(writer, HF_FIELD_RESULTS_ITEMS, put_outcome, reply->outcomes[i]);
     if (ends_before(writer, i, item_at)) {
       return;
     }
@@ -405,42 +414,42 @@ static void put_results(struct writer *writer, const void *item) {
 
 static void put_party(struct writer *writer, const void *item) {
   const struct reply_party *party = item;
-  put_bytes(writer, 1, text_of(&party->client));
-  put_number(writer, 2, party->session);
-  put_number(writer, 3, party->caller);
-  put_number(writer, 4, party->waited_ms);
+  put_bytes(writer, HF_FIELD_PARTY_CLIENT, text_of(&party->client));
+  put_number(writer, HF_FIELD_PARTY_SESSION, party->session);
+  put_number(writer, HF_FIELD_PARTY_CALLER, party->caller);
+  put_number(writer, HF_FIELD_PARTY_WAITED_MS, party->waited_ms);
 }
 
 static void put_lock(struct writer *writer, const void *item) {
   const struct reply_lock *lock = item;
-  put_number(writer, 1, lock->object);
-  put_number(writer, 2, (uint64_t)lock->kind);
-  put_bytes(writer, 3, text_of(&lock->name));
-  put_number(writer, 4, lock->held);
+  put_number(writer, HF_FIELD_LOCK_OBJECT, lock->object);
+  put_number(writer, HF_FIELD_LOCK_KIND, (uint64_t)lock->kind);
+  put_bytes(writer, HF_FIELD_LOCK_NAME, text_of(&lock->name));
+  put_number(writer, HF_FIELD_LOCK_HELD, lock->held);
   if (lock->holder.session) {
-    put_message(writer, 5, put_party, &lock->holder);
+    put_message(writer, HF_FIELD_LOCK_HOLDER, put_party, &lock->holder);
   }
-  put_number(writer, 6, lock->token);
-  put_number(writer, 7, lock->depth);
-  put_number(writer, 8, lock->lease_ms);
+  put_number(writer, HF_FIELD_LOCK_TOKEN, lock->token);
+  put_number(writer, HF_FIELD_LOCK_DEPTH, lock->depth);
+  put_number(writer, HF_FIELD_LOCK_LEASE_MS, lock->lease_ms);
   for (size_t i = 0; i < lock->waiters_count; i++) {
-    put_message(writer, 9, put_party, &lock->waiters[i]);
+    put_message(writer, HF_FIELD_LOCK_WAITERS, put_party, &lock->waiters[i]);
   }
-  put_number(writer, 10, lock->deadlocked);
-  put_number(writer, 11, lock->more_waiters);
+  put_number(writer, HF_FIELD_LOCK_DEADLOCKED, lock->deadlocked);
+  put_number(writer, HF_FIELD_LOCK_MORE_WAITERS, lock->more_waiters);
 }
 
 static void put_locks(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   for (size_t i = 0; i < reply->locks_count; i++) {
-    put_message(writer, 1, put_lock, &reply->locks[i]);
+    put_message(writer, HF_FIELD_LOCKS_ITEMS, put_lock, &reply->locks[i]);
   }
-  put_number(writer, 2, reply->more_locks);
-  put_number(writer, 3, reply->after_lock);
+  put_number(writer, HF_FIELD_LOCKS_MORE, reply->more_locks);
+  put_number(writer, HF_FIELD_LOCKS_AFTER, reply->after_lock);
 }
 
 /* A result that may be long: it is counted once, whatever the number of its parts. */
-static void put_array(struct writer *writer, unsigned field, put_fields *put,
+static void put_array(struct writer *writer, uint32_t field, put_fields *put,
                       const struct reply *reply) {
   struct encoding *encoding = writer->encoding;
   size_t len = encoding != NULL ? encoding->array_len : 0;
@@ -458,73 +467,73 @@ static void put_result(struct writer *writer, const struct reply *reply) {
     case REPLY_NOTHING:
       break;
     case REPLY_VALUE:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_VALUE, put_value, &reply->value);
+      put_message(writer, HF_FIELD_RESPONSE_VALUE, put_value, &reply->value);
       break;
     case REPLY_VALUES:
-      put_array(writer, HOLDFAST__RESPONSE__RESULT_VALUES, put_values, reply);
+      put_array(writer, HF_FIELD_RESPONSE_VALUES, put_values, reply);
       break;
     case REPLY_ENTRIES:
-      put_array(writer, HOLDFAST__RESPONSE__RESULT_ENTRIES, put_entries, reply);
+      put_array(writer, HF_FIELD_RESPONSE_ENTRIES, put_entries, reply);
       break;
     case REPLY_FLAG:
-      put_arm(writer, HOLDFAST__RESPONSE__RESULT_FLAG, reply->flag);
+      put_arm(writer, HF_FIELD_RESPONSE_FLAG, reply->flag);
       break;
     case REPLY_COUNT:
-      put_arm(writer, HOLDFAST__RESPONSE__RESULT_COUNT, wire_to_zigzag(reply->count));
+      put_arm(writer, HF_FIELD_RESPONSE_COUNT, wire_to_zigzag(reply->count));
       break;
     case REPLY_SESSION:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_SESSION, put_session, reply);
+      put_message(writer, HF_FIELD_RESPONSE_SESSION, put_session, reply);
       break;
     case REPLY_OBJECT:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_OBJECT, put_object, &reply->objects[0]);
+      put_message(writer, HF_FIELD_RESPONSE_OBJECT, put_object, &reply->objects[0]);
       break;
     case REPLY_OBJECTS:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_OBJECTS, put_objects, reply);
+      put_message(writer, HF_FIELD_RESPONSE_OBJECTS, put_objects, reply);
       break;
     case REPLY_GRANT:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_GRANT, put_grant, reply);
+      put_message(writer, HF_FIELD_RESPONSE_GRANT, put_grant, reply);
       break;
     case REPLY_PAGE:
-      put_array(writer, HOLDFAST__RESPONSE__RESULT_PAGE, put_page, reply);
+      put_array(writer, HF_FIELD_RESPONSE_PAGE, put_page, reply);
       break;
     case REPLY_FLUSHED:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_FLUSHED, put_flushed, reply->flushed);
+      put_message(writer, HF_FIELD_RESPONSE_FLUSHED, put_flushed, reply->flushed);
       break;
     case REPLY_SERVER:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_SERVER, put_server, reply->server);
+      put_message(writer, HF_FIELD_RESPONSE_SERVER, put_server, reply->server);
       break;
     case REPLY_PAYLOAD:
-      put_bytes_arm(writer, HOLDFAST__RESPONSE__RESULT_PAYLOAD, value_content(&reply->value));
+      put_bytes_arm(writer, HF_FIELD_RESPONSE_PAYLOAD, value_content(&reply->value));
       break;
     case REPLY_EXCHANGE:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_EXCHANGE, put_exchange, reply);
+      put_message(writer, HF_FIELD_RESPONSE_EXCHANGE, put_exchange, reply);
       break;
     case REPLY_ARRIVAL:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_ARRIVAL, put_arrival, reply);
+      put_message(writer, HF_FIELD_RESPONSE_ARRIVAL, put_arrival, reply);
       break;
     case REPLY_RESERVATION:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_RESERVATION, put_reservation, reply);
+      put_message(writer, HF_FIELD_RESPONSE_RESERVATION, put_reservation, reply);
       break;
     case REPLY_FIRST:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_FIRST, put_first, reply);
+      put_message(writer, HF_FIELD_RESPONSE_FIRST, put_first, reply);
       break;
     case REPLY_RESULTS:
-      put_array(writer, HOLDFAST__RESPONSE__RESULT_RESULTS, put_results, reply);
+      put_array(writer, HF_FIELD_RESPONSE_RESULTS, put_results, reply);
       break;
     case REPLY_LOCKS:
-      put_message(writer, HOLDFAST__RESPONSE__RESULT_LOCKS, put_locks, reply);
+      put_message(writer, HF_FIELD_RESPONSE_LOCKS, put_locks, reply);
       break;
   }
 }
 
 static void put_response(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_number(writer, 1, reply->sequence);
+  put_number(writer, HF_FIELD_RESPONSE_SEQUENCE, reply->sequence);
   if (reply->reason) {
-    put_number(writer, 2, (uint64_t)reply_status(reply));
-    put_bytes(writer, 3, bytes_of_text(hf_reason_name(reply->reason)));
-    put_bytes(writer, 4, bytes_of_text(hf_reason_sentence(reply->reason)));
-    put_number(writer, 5, reply->part);
+    put_number(writer, HF_FIELD_RESPONSE_STATUS, (uint64_t)reply_status(reply));
+    put_bytes(writer, HF_FIELD_RESPONSE_REASON, bytes_of_text(hf_reason_name(reply->reason)));
+    put_bytes(writer, HF_FIELD_RESPONSE_MESSAGE, bytes_of_text(hf_reason_sentence(reply->reason)));
+    put_number(writer, HF_FIELD_RESPONSE_PART, reply->part);
   } else {
     put_result(writer, reply);
   }

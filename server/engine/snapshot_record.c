@@ -51,7 +51,7 @@ static void put_run(struct snapshot_out *out, struct bytes bytes) {
 }
 
 static void put_head(struct snapshot_out *out, uint32_t number, size_t len) {
-  put_varint(out, (uint64_t)number << 3 | DELIMITED);
+  put_varint(out, wire_tag(number, DELIMITED));
   put_varint(out, len);
 }
 
@@ -63,7 +63,7 @@ static void write_out(struct snapshot_out *out, struct bytes bytes) {
 
 void snapshot_end_record(struct snapshot_out *out, uint32_t number) {
   uint8_t head[2 * VARINT_BYTES_MAX];
-  size_t len = wire_write_varint(head, (uint64_t)number << 3 | DELIMITED);
+  size_t len = wire_write_varint(head, wire_tag(number, DELIMITED));
   len += wire_write_varint(head + len, out->len);
   write_out(out, bytes_of(head, len));
   write_out(out, bytes_of(out->data, out->len));
@@ -73,7 +73,7 @@ void snapshot_end_record(struct snapshot_out *out, uint32_t number) {
 
 void snapshot_put_number(struct snapshot_out *out, uint32_t number, uint64_t value) {
   if (value) {
-    put_varint(out, (uint64_t)number << 3 | VARINT);
+    put_varint(out, wire_tag(number, VARINT));
     put_varint(out, value);
   }
 }
@@ -137,7 +137,7 @@ size_t snapshot_open(const struct snapshot_out *out) {
 void snapshot_close(struct snapshot_out *out, uint32_t number, size_t opened) {
   uint8_t head[2 * VARINT_BYTES_MAX];
   size_t len = out->len - opened;
-  size_t head_len = wire_write_varint(head, (uint64_t)number << 3 | DELIMITED);
+  size_t head_len = wire_write_varint(head, wire_tag(number, DELIMITED));
   head_len += wire_write_varint(head + head_len, len);
   if (reserve(out, head_len)) {
     memmove(out->data + opened + head_len, out->data + opened, len);

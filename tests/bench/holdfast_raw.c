@@ -11,7 +11,9 @@
 #include "tests/bench/holdfast_raw.h"
 
 #include "proto/holdfast.pb-c.h"
+#include "proto/holdfast_fields.h"
 #include "proto/sp.h"
+#include "proto/wire_field.h"
 #include "tests/bench/library.h"
 #include "tests/bench/process.h"
 
@@ -65,33 +67,21 @@ static void patch_template(struct request_template *request, uint32_t sequence) 
   uint32_t id = htonl(0x80000000u | sequence);
   memcpy(request->data + request->id_offset, &id, sizeof(id));
   uint8_t *numbers = request->data + request->numbers_offset;
-  numbers[0] = 2 << 3; /* Request.sequence */
+  numbers[0] = (uint8_t)wire_tag(HF_FIELD_REQUEST_SEQUENCE, VARINT);
   write_stretched(numbers + 1, sequence);
-  numbers[1 + SEQUENCE_BYTES] = 3 << 3; /* Request.acked: one at a time, so all before this one */
+  /* One at a time, so all before this one. */
+  numbers[1 + SEQUENCE_BYTES] = (uint8_t)wire_tag(HF_FIELD_REQUEST_ACKED, VARINT);
   write_stretched(numbers + 2 + SEQUENCE_BYTES, sequence == 0 ? 0 : sequence - 1);
-}
-
-static bool read_varint(struct bytes *input, uint64_t *number) {
-  *number = 0;
-  for (unsigned i = 0; i < 10 && i < input->len; i++) {
-    *number |= (uint64_t)(input->data[i] & 0x7f) << (7 * i);
-    if ((input->data[i] & 0x80) == 0) {
-      *input = bytes_of(input->data + i + 1, input->len - i - 1);
-      return true;
-    }
-  }
-  return false;
 }
 
 /* Response.sequence is first where it is not 0, Response.status next where it is not OK. */
 static bool reply_is_ok(struct bytes payload, uint32_t sequence) {
-  uint64_t tag = 0, number = 0;
-  if (sequence != 0) {
-    if (!read_varint(&payload, &tag) || tag != 1 << 3 || !read_varint(&payload, &number) ||
-        number != sequence)
-      return false;
-  }
-  return payload.len == 0 || payload.data[0] != 2 << 3;
+  struct wire_reader reader = {payload.data, payload.data + payload.len};
+  struct wire_field field = {0};
+  if (sequence != 0 && (!wire_read_field(&reader, &field) ||
+                        field.number != HF_FIELD_RESPONSE_SEQUENCE || field.integer != sequence))
+    return false;
+  return reader.next == reader.end || *reader.next != wire_tag(HF_FIELD_RESPONSE_STATUS, VARINT);
 }
 
 /* Sends one request that is not part of the measurement and unpacks its reply. */

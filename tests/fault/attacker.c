@@ -2,6 +2,7 @@
 #include "tests/fault/attacker.h"
 
 #include "proto/sp.h"
+#include "proto/wire_field.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -223,16 +224,13 @@ void body_put(struct body *body, const void *data, size_t len) {
 }
 
 void body_put_varint(struct body *body, uint64_t number) {
-  do {
-    uint8_t byte = (uint8_t)((number & 0x7f) | (number > 0x7f ? 0x80 : 0));
-    body_put(body, &byte, 1);
-    number >>= 7;
-  } while (number > 0);
+  uint8_t bytes[VARINT_BYTES_MAX];
+  body_put(body, bytes, wire_write_varint(bytes, number));
 }
 
 void body_put_field(struct body *body, uint32_t field, const void *data, size_t len) {
-  body_put_varint(body, ((uint64_t)field << 3) | 2);
-  body_put_varint(body, len);
+  uint8_t head[2 * VARINT_BYTES_MAX];
+  body_put(body, head, (size_t)(wire_write_head(head, field, len) - head));
   body_put(body, data, len);
 }
 

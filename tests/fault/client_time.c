@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "proto/holdfast_fields.h"
+#include "proto/wire_field.h"
 #include "tests/fault/attacker.h"
 #include "tests/fault/impostor.h"
 
@@ -315,26 +317,14 @@ static void test_client_time_a_scan_of_empty_pages_ends(void **state) {
 static bool send_hollow(struct impostor_peer *peer, uint32_t id, const Holdfast__Request *request) {
   const size_t count = 4u << 20, waiters_bytes = 2 * count;
   uint8_t *payload = malloc(waiters_bytes + 64), *to = payload;
-  struct {
-    uint8_t field;
-    size_t len;
-  } heads[] = {{0x92, waiters_bytes + 5}, {0x0a, waiters_bytes}};
   if (request->operation_case != HOLDFAST__REQUEST__OPERATION_LOCK_LIST) {
     free(payload);
     return impostor_reply(peer, id, request->sequence, NOTHING);
   }
-  for (size_t i = 0; i < 2; i++) {
-    *to++ = heads[i].field;
-    if (heads[i].field >= 0x80) {
-      *to++ = 0x02; /* field 34: locks */
-    }
-    for (size_t len = heads[i].len; len > 0; len >>= 7) {
-      *to++ = (uint8_t)((len & 0x7f) | (len >> 7 > 0 ? 0x80 : 0));
-    }
-  }
+  to = wire_write_head(to, HF_FIELD_RESPONSE_LOCKS, waiters_bytes + 5); /* the next head */
+  to = wire_write_head(to, HF_FIELD_LOCKS_ITEMS, waiters_bytes);
   for (size_t i = 0; i < count; i++) {
-    *to++ = 0x4a; /* field 9: a waiter */
-    *to++ = 0;
+    to = wire_write_head(to, HF_FIELD_LOCK_WAITERS, 0);
   }
   bool is_sent = impostor_send_payload(peer, id, payload, (size_t)(to - payload));
   free(payload);

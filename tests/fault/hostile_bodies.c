@@ -1,5 +1,6 @@
 /* Bodies that are wrong, huge or deep: each gets a clear status on a connection that stays usable.
  */
+#include "proto/holdfast_fields.h"
 #include "tests/fault/hostile.h"
 
 #include <setjmp.h>
@@ -10,8 +11,6 @@
 #include <cmocka.h>
 
 /* Field numbers of holdfast.proto that the handmade bodies below need. */
-enum { ACKED_ALSO = 4, NAME = 8, LIST_EXTEND = 77, LIST_APPEND = 76 };
-enum { VALUE_TUPLE = 7, VALUE_TEXT = 5 };
 
 static void expect_still_usable(struct attacker *attacker) {
   Holdfast__Request request = HOLDFAST__REQUEST__INIT;
@@ -24,7 +23,7 @@ static void expect_still_usable(struct attacker *attacker) {
 /* A request of operation `arm` on `name` with that content. */
 static struct body operation_on(const char *name, uint32_t arm, const struct body *content) {
   struct body body = {0};
-  body_put_field(&body, NAME, name, strlen(name));
+  body_put_field(&body, HF_FIELD_REQUEST_NAME, name, strlen(name));
   body_put_field(&body, arm, content->data, content->len);
   return body;
 }
@@ -71,8 +70,8 @@ static struct body nested_value(int levels) {
   body_put(&inner, "\x18\x00", 2);
   for (int i = 0; i < levels; i++) {
     struct body items = {0}, outer = {0};
-    body_put_field(&items, 1, inner.data, inner.len);
-    body_put_field(&outer, VALUE_TUPLE, items.data, items.len);
+    body_put_field(&items, HF_FIELD_TUPLE_ITEMS, inner.data, inner.len);
+    body_put_field(&outer, HF_FIELD_VALUE_TUPLE, items.data, items.len);
     body_free(&items);
     body_free(&inner);
     inner = outer;
@@ -83,8 +82,8 @@ static struct body nested_value(int levels) {
 static void expect_nested(struct attacker *attacker, int levels, hf_status status,
                           const char *reason) {
   struct body value = nested_value(levels), append = {0};
-  body_put_field(&append, 1, value.data, value.len);
-  expect_operation(attacker, "deep", LIST_APPEND, &append, status, reason);
+  body_put_field(&append, HF_FIELD_LIST_APPEND_VALUE, value.data, value.len);
+  expect_operation(attacker, "deep", HF_FIELD_REQUEST_LIST_APPEND, &append, status, reason);
   body_free(&append);
   body_free(&value);
 }
@@ -109,7 +108,7 @@ static void expect_empty_items(struct attacker *attacker, size_t count, hf_statu
   for (size_t i = 0; i < count; i++) {
     body_put(&extend, "\x0a\x00", 2);
   }
-  expect_operation(attacker, "wide", LIST_EXTEND, &extend, status, reason);
+  expect_operation(attacker, "wide", HF_FIELD_REQUEST_LIST_EXTEND, &extend, status, reason);
   body_free(&extend);
 }
 
@@ -134,7 +133,7 @@ static void test_hostile_packed_numbers_are_bounded(void **state) {
   uint8_t *numbers = calloc(numbers_count, 1);
   assert_non_null(numbers);
   hostile_open(&attacker);
-  body_put_field(&body, ACKED_ALSO, numbers, numbers_count);
+  body_put_field(&body, HF_FIELD_REQUEST_ACKED_ALSO, numbers, numbers_count);
   body_put(&body, "\x9a\x01\x00", 3);
   attacker_expect(&attacker, body_view(&body), HF_RESOURCE_EXHAUSTED, "TOO_MANY_FIELDS");
   body_free(&body);
@@ -146,9 +145,9 @@ static void test_hostile_packed_numbers_are_bounded(void **state) {
 static void expect_text(struct attacker *attacker, const char *text, size_t len, hf_status status,
                         const char *reason) {
   struct body value = {0}, append = {0};
-  body_put_field(&value, VALUE_TEXT, text, len);
-  body_put_field(&append, 1, value.data, value.len);
-  expect_operation(attacker, "texts", LIST_APPEND, &append, status, reason);
+  body_put_field(&value, HF_FIELD_VALUE_TEXT, text, len);
+  body_put_field(&append, HF_FIELD_LIST_APPEND_VALUE, value.data, value.len);
+  expect_operation(attacker, "texts", HF_FIELD_REQUEST_LIST_APPEND, &append, status, reason);
   body_free(&append);
   body_free(&value);
 }

@@ -1,4 +1,6 @@
 /* A server with little memory: whoever wants more is refused, and deleting makes room again. */
+#include "proto/holdfast_fields.h"
+#include "proto/wire_field.h"
 #include "tests/fault/hostile.h"
 
 #include <setjmp.h>
@@ -14,7 +16,6 @@
 #define CHUNK_BYTES (1u << 20)
 
 /* Field numbers of holdfast.proto that the handmade bodies below need. */
-enum { SEQUENCE = 2, NAME = 8, LIST_EXTEND = 77, LIST_COPY = 90 };
 
 static Holdfast__Value chunk_value(void) {
   static uint8_t chunk[CHUNK_BYTES];
@@ -234,8 +235,8 @@ static void test_hostile_unacknowledged_replies_are_bounded(void **state) {
   }
   hostile_open(&attackers[0]);
   hostile_open_object(&attackers[0], HOLDFAST__KIND__LIST, "copied", 0);
-  body_put_field(&extend, NAME, "copied", 6);
-  body_put_field(&extend, LIST_EXTEND, items, 4 * (size_t)items_count);
+  body_put_field(&extend, HF_FIELD_REQUEST_NAME, "copied", 6);
+  body_put_field(&extend, HF_FIELD_REQUEST_LIST_EXTEND, items, 4 * (size_t)items_count);
   attacker_expect(&attackers[0], body_view(&extend), HF_OK, "");
   body_free(&extend);
   free(items);
@@ -244,10 +245,10 @@ static void test_hostile_unacknowledged_replies_are_bounded(void **state) {
     hostile_open(&attackers[i]);
     open_session(&attackers[i], 1);
     for (int n = 1; n <= copies_count; n++) {
-      body_put_varint(&body, SEQUENCE << 3);
+      body_put_varint(&body, wire_tag(HF_FIELD_REQUEST_SEQUENCE, VARINT));
       body_put_varint(&body, (uint64_t)n);
-      body_put_field(&body, NAME, "copied", 6);
-      body_put_field(&body, LIST_COPY, "", 0);
+      body_put_field(&body, HF_FIELD_REQUEST_NAME, "copied", 6);
+      body_put_field(&body, HF_FIELD_REQUEST_LIST_COPY, "", 0);
       assert_true(attacker_send(&attackers[i], body_view(&body)) != 0);
       body_free(&body);
       assert_int_equal(hostile_drain(&attackers[i], 1), 1);

@@ -4,9 +4,7 @@
 
 #include "client/src/call/mode.h"
 #include "client/src/call/plain.h"
-
-/* The numbers of the fields in the two messages. */
-enum { FIRST_OPERATIONS = 1, TRANSACTION_CONDITIONS = 1, TRANSACTION_OPERATIONS = 2 };
+#include "proto/holdfast_fields.h"
 
 /* Which part of the whole: a call or a condition, each counted from 0. */
 struct place {
@@ -101,7 +99,8 @@ static hf_status add(struct call_mode *mode, struct request *request) {
   if (request->is_now) { /* its result decides what the library does next */
     return error_reason(HF_REASON_NOT_NESTABLE);
   }
-  uint32_t field = batch->is_transaction ? TRANSACTION_OPERATIONS : FIRST_OPERATIONS;
+  uint32_t field =
+      batch->is_transaction ? HF_FIELD_TRANSACTION_OPERATIONS : HF_FIELD_WAIT_FIRST_OPERATIONS;
   hf_status status = reserve(batch, envelope_body_max(&request->envelope, 0));
   if (status == HF_OK) {
     batch->packed_len +=
@@ -151,8 +150,8 @@ static hf_status add_condition(struct batch *batch, const Holdfast__Condition *c
   size_t len = holdfast__condition__get_packed_size(condition);
   hf_status status = reserve(batch, ENVELOPE_BYTES_MAX + len);
   if (status == HF_OK) {
-    batch->packed_len += envelope_write_message(batch->packed + batch->packed_len,
-                                                TRANSACTION_CONDITIONS, &condition->base, len);
+    batch->packed_len += envelope_write_message(
+        batch->packed + batch->packed_len, HF_FIELD_TRANSACTION_CONDITIONS, &condition->base, len);
   }
   return status;
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/base/bytes.h"
 #include "proto/holdfast.pb-c.h"
 #include "proto/limits.h"
 
@@ -36,8 +37,8 @@ size_t envelope_body_max(const struct envelope *envelope, uint32_t also_count);
 /* Writes the body; answers its length. */
 size_t envelope_write(uint8_t *body, const struct envelope *envelope, uint64_t sequence,
                       uint64_t acked, const uint64_t *also, uint32_t also_count);
-/* The numbers of `also` in a body without a session, as far as there is room; answers how many. */
-uint32_t envelope_read_also(const uint8_t *body, uint64_t *also, uint32_t count_max);
+/* The numbers of `also` in a body, as far as there is room; answers how many. */
+uint32_t envelope_read_also(struct bytes body, uint64_t *also, uint32_t count_max);
 /* Writes the field of a message that is a Request in a list of them: caller, target, operation.
  * Takes at most envelope_body_max; answers the length. */
 size_t envelope_write_nested(uint8_t *to, uint32_t field, const struct envelope *envelope);

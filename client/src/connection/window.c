@@ -140,9 +140,9 @@ struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence) 
 
 /* What the slot was to tell, nobody may have heard: a link can lose what was sent. */
 static void tell_again(struct window *window, const struct slot *slot) {
-  window->also_count +=
-      envelope_read_also(slot->frame + slot->head_len, window->also + window->also_count,
-                         HF_WINDOW_COUNT_MAX - window->also_count);
+  struct bytes body = bytes_of(slot->frame + slot->head_len, slot->frame_len - slot->head_len);
+  window->also_count += envelope_read_also(body, window->also + window->also_count,
+                                           HF_WINDOW_COUNT_MAX - window->also_count);
 }
 
 void window_remove(struct window *window, struct slot *slot) {
