@@ -14,7 +14,7 @@ TOPS = ("client", "deploy", "proto", "server", "tests")
 # A page, or all pages of a folder.
 PAGES = ("README.md", "client/README.md", "server/README.md", "server/ARCHITECTURE.md",
          "server/decisions/", "tests/README.md", "proto/PROTOCOL.md",
-         "proto/operations/")
+         "proto/OPERATIONS.md", "proto/operations/")
 # Of others, of the build, or made up.
 FOREIGN = {
     "err.h", "file.c", "holdfast.pb-c.h", "holdfast_fields.h", "holdfast/status.h", "linux/futex.h",
