@@ -28,8 +28,8 @@ static int describe(struct cli *cli, hf_object *object) {
   if (hf_object_info(object, &info) != HF_OK)
     return cli_fail(cli);
   return output_members(
-      cli, json_pack("{s:s, s:b, s:s, s:I}", "name", info.name, "locked", (int)info.locked,
-                     "holder", info.holder, "waiting", (json_int_t)info.waiting));
+      cli, json_pack("{s:s, s:b, s:s, s:I}", "name", info.name, "locked", (int)info.locked, "owner",
+                     info.owner, "waiting", (json_int_t)info.waiting));
 }
 
 const struct command condition_commands[] = {

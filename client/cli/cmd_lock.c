@@ -65,7 +65,7 @@ static int describe(struct cli *cli, hf_object *object) {
     return cli_fail(cli);
   return output_members(
       cli, json_pack("{s:s, s:b, s:s, s:I, s:I, s:I}", "name", info.name, "locked",
-                     (int)info.locked, "holder", info.holder, "waiting", (json_int_t)info.waiting,
+                     (int)info.locked, "owner", info.owner, "waiting", (json_int_t)info.waiting,
                      "token", (json_int_t)info.token, "lease_ms", (json_int_t)info.lease_ms));
 }
 

@@ -30,11 +30,11 @@ static json_t *info_members(const struct hf_object_info *info) {
       json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "name", info->name, "kind",
                 hf_kind_name(info->kind), "id", (json_int_t)info->id, "length",
                 (json_int_t)info->length, "maxsize", (json_int_t)info->maxsize, "waiting",
-                (json_int_t)info->waiting, "holds", (json_int_t)info->holds);
+                (json_int_t)info->waiting, "references", (json_int_t)info->references);
   json_object_set_new(members, "unfinished", json_integer((json_int_t)info->unfinished));
   json_object_set_new(members, "typecode", json_string(typecode));
   json_object_set_new(members, "locked", json_boolean(info->locked));
-  json_object_set_new(members, "holder", json_string(info->holder));
+  json_object_set_new(members, "owner", json_string(info->owner));
   json_object_set_new(members, "token", json_integer((json_int_t)info->token));
   json_object_set_new(members, "value", value_member(info));
   json_object_set_new(members, "parties", json_integer((json_int_t)info->parties));
@@ -50,8 +50,8 @@ static json_t *info_members(const struct hf_object_info *info) {
 
 static int list_objects(struct cli *cli, hf_object *object) {
   (void)object;
-  static const char *const columns[] = {"name",    "kind",   "length", "value",
-                                        "waiting", "holder", NULL};
+  static const char *const columns[] = {"name",    "kind",  "length", "value",
+                                        "waiting", "owner", NULL};
   struct hf_object_info *infos;
   size_t count;
   const char *prefix = cli->arg_count > 0 ? cli->args[0].text : "";

@@ -19,7 +19,7 @@ struct tree {
 };
 
 static bool is_same(const struct hf_party *a, const struct hf_party *b) {
-  return a->session != 0 && a->session == b->session && a->caller == b->caller;
+  return a->session != 0 && a->session == b->session && a->thread == b->thread;
 }
 
 static bool waits_for_any(const struct tree *tree, const struct hf_party *party) {
@@ -40,11 +40,11 @@ static void print_head(const struct hf_lock_info *lock, int depth) {
 }
 
 static void print_holder(const struct hf_lock_info *lock) {
-  if (!lock->held) {
+  if (!lock->owned) {
     puts("free");
     return;
   }
-  terminal_put(stdout, lock->holder.session != 0 ? lock->holder.client : "left locked");
+  terminal_put(stdout, lock->owner.session != 0 ? lock->owner.client : "left locked");
   printf(", token %" PRIu64, lock->token);
   if (lock->depth > 1)
     printf(", %" PRIu64 " times", lock->depth);
@@ -60,7 +60,7 @@ static void print_waiter(struct tree *tree, const struct hf_party *waiter, int d
   terminal_put(stdout, waiter->session == 0 ? "?" : waiter->client);
   printf(" waits %" PRIu64 " ms\n", waiter->waited_ms);
   for (size_t i = 0; i < tree->count; i++)
-    if (tree->locks[i].held && is_same(waiter, &tree->locks[i].holder))
+    if (tree->locks[i].owned && is_same(waiter, &tree->locks[i].owner))
       print_lock(tree, i, depth + 1);
 }
 
@@ -89,7 +89,7 @@ static void print_lock(struct tree *tree, size_t idx, int depth) {
 static void print_tree(struct cli *cli, const struct hf_lock_info *locks, size_t count) {
   struct tree tree = {locks, count, cli_alloc(cli, (count + 1) * sizeof *tree.seen)};
   for (size_t i = 0; i < count; i++)
-    if (tree.seen[i] == UNSEEN && !waits_for_any(&tree, &locks[i].holder))
+    if (tree.seen[i] == UNSEEN && !waits_for_any(&tree, &locks[i].owner))
       print_lock(&tree, i, 0);
   for (size_t i = 0; i < count; i++)
     if (tree.seen[i] == UNSEEN && locks[i].deadlocked)
@@ -104,7 +104,7 @@ static void print_tree(struct cli *cli, const struct hf_lock_info *locks, size_t
 /* A party of session 0 made its request without a session. */
 static json_t *party_members(const struct hf_party *party) {
   return json_pack("{s:s, s:I, s:I}", "client", party->client, "session",
-                   (json_int_t)party->session, "caller", (json_int_t)party->caller);
+                   (json_int_t)party->session, "thread", (json_int_t)party->thread);
 }
 
 static json_t *waiters_array(const struct hf_lock_info *lock) {
@@ -120,19 +120,19 @@ static json_t *waiters_array(const struct hf_lock_info *lock) {
 static json_t *lock_members(const struct hf_lock_info *lock) {
   json_t *members =
       json_pack("{s:I, s:s, s:s, s:b, s:I, s:I, s:I, s:b}", "id", (json_int_t)lock->id, "kind",
-                hf_kind_name(lock->kind), "name", lock->name, "held", (int)lock->held, "token",
+                hf_kind_name(lock->kind), "name", lock->name, "owned", (int)lock->owned, "token",
                 (json_int_t)lock->token, "depth", (json_int_t)lock->depth, "lease_ms",
                 (json_int_t)lock->lease_ms, "deadlocked", (int)lock->deadlocked);
-  json_object_set_new(members, "holder",
-                      lock->holder.session == 0 ? json_null() : party_members(&lock->holder));
+  json_object_set_new(members, "owner",
+                      lock->owner.session == 0 ? json_null() : party_members(&lock->owner));
   json_object_set_new(members, "waiters", waiters_array(lock));
   json_object_set_new(members, "more_waiters", json_integer((json_int_t)lock->more_waiters));
   return members;
 }
 
 static int print_rows(const struct cli *cli, const struct hf_lock_info *locks, size_t count) {
-  static const char *const columns[] = {"id",    "name",   "kind",    "held",
-                                        "token", "holder", "waiters", NULL};
+  static const char *const columns[] = {"id",    "name",  "kind",    "owned",
+                                        "token", "owner", "waiters", NULL};
   json_t *rows = json_array();
   for (size_t i = 0; i < count; i++)
     json_array_append_new(rows, lock_members(&locks[i]));

@@ -416,7 +416,7 @@ static void put_party(struct writer *writer, const void *item) {
   const struct reply_party *party = item;
   put_bytes(writer, HF_FIELD_PARTY_CLIENT, text_of(&party->client));
   put_number(writer, HF_FIELD_PARTY_SESSION, party->session);
-  put_number(writer, HF_FIELD_PARTY_CALLER, party->caller);
+  put_number(writer, HF_FIELD_PARTY_THREAD, party->caller);
   put_number(writer, HF_FIELD_PARTY_WAITED_MS, party->waited_ms);
 }
 

@@ -146,7 +146,7 @@ hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reaso
 }
 
 struct lock_owner call_owner(const struct call *call) {
-  uint64_t caller = call->waiter ? call->waiter->caller : call->message->caller;
+  uint64_t caller = call->waiter ? call->waiter->caller : call->message->thread;
   return (struct lock_owner){call->session ? call->session->serial : 0, caller};
 }
 

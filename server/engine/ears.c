@@ -17,7 +17,7 @@ bool ears_add(struct waiter_list *ears, const struct call *nested, uint32_t part
       .operation = nested->operation,
       .object = nested->object,
       .session = nested->session,
-      .caller = nested->message->caller,
+      .caller = nested->message->thread,
       .step = nested->step,
       .note = nested->note,
       .part = part,

@@ -34,7 +34,7 @@ hf_reason core_take_lock(struct call *call, struct object *object, const struct 
                          bool *owner_died) {
   struct lock *lock = object_lock(object);
   struct session *session = call->session;
-  struct lock_owner owner = {session->serial, call->message->caller};
+  struct lock_owner owner = {session->serial, call->message->thread};
   if (!session_set(session, &session->locks, object->id, object)) {
     return HF_REASON_NO_MEMORY;
   }

@@ -56,7 +56,7 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
       .operation = call->operation,
       .object = call->object,
       .session = call->session,
-      .caller = call->message->caller,
+      .caller = call->message->thread,
       .since_ns = call->now_ns,
       .connection = call->connection,
       .route = *call->route,

@@ -42,8 +42,8 @@ static hf_reason read_check(struct call *call, const Holdfast__Condition *condit
       return HF_REASON_NONE;
     case HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST:
       return call_value(call, condition->value_at_least, &requirement->value);
-    case HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN:
-      requirement->number = condition->held_with_token;
+    case HOLDFAST__CONDITION__CHECK_OWNED_WITH_TOKEN:
+      requirement->number = condition->owned_with_token;
       return HF_REASON_NONE;
     case HOLDFAST__CONDITION__CHECK_FREE:
       return condition->free ? HF_REASON_BAD_ARGUMENT : HF_REASON_NONE;
@@ -199,7 +199,7 @@ hf_reason require_look(struct call *call, struct requirement *requirement, struc
       return look_for_room(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST:
       return look_at_value(call, object, requirement->value);
-    case HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN:
+    case HOLDFAST__CONDITION__CHECK_OWNED_WITH_TOKEN:
       return look_at_token(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_FREE:
       return look_at_lock(object);

@@ -4,7 +4,7 @@
 complains 1 NO_SUCH_OBJECT condition info c
 says 0 '' condition new c
 says_json 0 '{"ok": true}' condition new c
-says_json 0 '{"name": "c", "locked": false, "holder": "", "waiting": 0}' condition info c
+says_json 0 '{"name": "c", "locked": false, "owner": "", "waiting": 0}' condition info c
 json_holds 'd["kind"] == "condition" and d["locked"] is False' info c
 
 # On a lock that is there, and stays the same one.

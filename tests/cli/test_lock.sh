@@ -22,7 +22,7 @@ json_holds 'd["locked"] is False' lock info l
 "$HOLDFAST" lock run l -- sh -c "touch '$TEST_DIR/held'; while [ ! -e '$TEST_DIR/go' ]; do sleep 0.02; done" &
 holder=$!
 eventually test -e "$TEST_DIR/held"
-json_holds 'd["locked"] is True and d["holder"] != ""' lock info l
+json_holds 'd["locked"] is True and d["owner"] != ""' lock info l
 complains 1 LOCK_HELD lock run l --nowait -- echo no
 complains 1 LOCK_HELD lock run l --timeout 50 -- echo no
 complains 4 TOKEN_STALE lock release l --token "$first"
@@ -50,7 +50,7 @@ grep -Eq '^l \(lock\): .*, token [0-9]+, lease 30000 ms$' "$TEST_DIR/tree" || fa
 grep -Eq '^  .* waits [0-9]+ ms$' "$TEST_DIR/tree" || fail "lock ls" "$(cat "$TEST_DIR/tree")"
 grep -Eq '^m \(lock\): .*, token [0-9]+$' "$TEST_DIR/tree" || fail "lock ls" "$(cat "$TEST_DIR/tree")"
 json_holds '[(l["name"], len(l["waiters"])) for l in d["locks"]] == [("l", 1), ("m", 0)]' lock ls
-json_holds 'all(l["held"] and not l["deadlocked"] for l in d["locks"])' lock ls
+json_holds 'all(l["owned"] and not l["deadlocked"] for l in d["locks"])' lock ls
 [ "$("$HOLDFAST" -o raw lock ls | cut -f2 | tr '\n' ' ')" = 'l m ' ] || fail "lock ls -o raw"
 touch "$TEST_DIR/leave"
 wait $outer || fail "the holder of l failed"

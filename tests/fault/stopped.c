@@ -43,7 +43,7 @@ static hf_status write_fenced(hf_conn *conn, hf_lock *lock, uint64_t token, hf_d
   if (status != HF_OK) {
     return status;
   }
-  hf_kept(hf_require_held(lock, token));
+  hf_kept(hf_require_owned(lock, token));
   hf_kept(hf_dict_set(dict, hf_text("writer"), hf_text(who)));
   return hf_transaction_commit(conn, 0, NULL);
 }

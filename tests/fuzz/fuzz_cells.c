@@ -32,7 +32,7 @@ struct cells_step {
 
 static void aim(Holdfast__Request *request, const struct cells_step *command,
                 const struct known_object *object) {
-  request->caller = command->caller;
+  request->thread = command->caller;
   if ((command->by_name && object->name) || object->id == 0) {
     const char *name = object->name ? object->name : "none";
     request->target_case = HOLDFAST__REQUEST__TARGET_NAME;
@@ -207,8 +207,8 @@ static Holdfast__Condition *make_condition(const struct cells_step *command, uns
       made->check_case = HOLDFAST__CONDITION__CHECK_FREE;
       break;
     default:
-      made->check_case = HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN;
-      made->held_with_token = command->bytes[2] % 8;
+      made->check_case = HOLDFAST__CONDITION__CHECK_OWNED_WITH_TOKEN;
+      made->owned_with_token = command->bytes[2] % 8;
   }
   return made;
 }

@@ -394,7 +394,7 @@ static void use_transactions(hf_conn *conn) {
   DO(hf_require_equal(dict, hf_text("k"), NULL));
   DO(hf_require_length(HF_AS_OBJECT(dict), 0));
   DO(hf_require_room(queue, 1));
-  DO(hf_require_held(lock, grant.token));
+  DO(hf_require_owned(lock, grant.token));
   DO(hf_require_set(event));
   DO(hf_require_at_least(cell, hf_int(5)));
   DO(hf_dict_set(dict, hf_text("k"), hf_int(1)));

@@ -73,7 +73,7 @@ static void test_lock_of_a_clean_goodbye_stays_held_unless_robust(void **state) 
   expect_ok(hf_lock_acquire(same, 0, NULL));
   expect_ok(hf_object_info(HF_AS_OBJECT(plain), &info));
   assert_true(info.locked);
-  assert_string_equal(info.holder, "again");
+  assert_string_equal(info.owner, "again");
   hf_lock_close(same);
   expect_ok(hf_lock_open(conn, "robust", &same));
   expect_ok(hf_lock_acquire_with(same, &(struct hf_lock_options){.robust = true}, 0, NULL));

@@ -175,7 +175,7 @@ static hf_status receive_message(struct scene *scene) {
 static uint64_t holds_of(hf_object *object) {
   struct hf_object_info info;
   expect_ok(hf_object_info(object, &info));
-  return info.holds;
+  return info.references;
 }
 
 static uint64_t all_holds(struct scene *scene) {

@@ -163,7 +163,7 @@ static void require_all(struct books *books, const struct hf_grant *grant) {
   expect_ok(hf_require_length(HF_AS_OBJECT(books->list), 0));
   expect_ok(hf_require_room(books->queue, 2));
   expect_ok(hf_require_at_least(books->cell, hf_float(-0.5)));
-  expect_ok(hf_require_held(books->lock, grant->token));
+  expect_ok(hf_require_owned(books->lock, grant->token));
   expect_ok(hf_require_set(books->event));
 }
 
@@ -309,13 +309,13 @@ static void test_transaction_under_a_lost_lock_is_refused(void **state) {
   (void)state;
   expect_ok(hf_lock_acquire(books.lock, 0, &first));
   expect_ok(hf_transaction_begin(world.conn));
-  expect_ok(hf_require_held(books.lock, first.token));
+  expect_ok(hf_require_owned(books.lock, first.token));
   expect_ok(add_n(books.dict, 1));
   expect_ok(hf_transaction_commit(world.conn, 0, NULL));
   expect_ok(hf_lock_release(books.lock));
   expect_ok(hf_lock_acquire(books.lock, 0, &second));
   expect_ok(hf_transaction_begin(world.conn));
-  expect_ok(hf_require_held(books.lock, first.token));
+  expect_ok(hf_require_owned(books.lock, first.token));
   expect_ok(add_n(books.dict, 1));
   expect_fails(hf_transaction_commit(world.conn, HF_FOREVER, &part), FAILED_PRECONDITION,
                TOKEN_STALE);

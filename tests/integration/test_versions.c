@@ -109,7 +109,7 @@ static void test_versions_arrays_of_results(void **state) {
   expect_ok(hf_list_locks_sized(world.conn, &held, sizeof(struct newer_lock), &count));
   assert_true(count >= 2);
   for (size_t i = 0; i < count; i++) {
-    assert_true(((struct newer_lock *)(void *)held)[i].known.held);
+    assert_true(((struct newer_lock *)(void *)held)[i].known.owned);
     assert_int_equal(((struct newer_lock *)(void *)held)[i].further, 0);
   }
   hf_locks_free_sized(held, sizeof(struct newer_lock), count);

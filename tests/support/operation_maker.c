@@ -233,5 +233,5 @@ void make_operation(struct maker *maker, struct operation_message *made) {
   made->request.ping = (void *)&made->base;
   made->request.target_case = HOLDFAST__REQUEST__TARGET_NAME;
   made->request.name = (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
-  made->request.caller = (uint64_t)below(maker, 2);
+  made->request.thread = (uint64_t)below(maker, 2);
 }

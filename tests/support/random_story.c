@@ -67,7 +67,7 @@ static void send(struct random_story *story, Holdfast__Request *request) {
   story->connection = party->connection;
   story->one_way = party == &story->parties[RANDOM_PARTIES - 1];
   request->sequence = number(story, party);
-  request->caller = below(story, 2);
+  request->thread = below(story, 2);
   if (story->one_way && story->parties[0].has_session) {
     request->session = (ProtobufCBinaryData){HF_SESSION_BYTES, story->parties[0].session};
   } else {

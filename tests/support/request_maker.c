@@ -330,7 +330,7 @@ Holdfast__Request *request_maker_make(struct request_maker *maker, size_t operat
     request->wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
     request->timeout_ms = make_timeout_ms(maker);
   }
-  request->caller = below(maker, 3);
+  request->thread = below(maker, 3);
   aim(maker, request, field->name);
   make_arm(maker, &request->base, field, 0);
   return request;

@@ -160,7 +160,7 @@ struct replay_step step_maker_open_shared(struct step_maker *maker, uint64_t con
 
 static struct replay_step send_shared(struct step_maker *maker, uint64_t connection,
                                       Holdfast__Request *request) {
-  request->caller = below(maker, 2);
+  request->thread = below(maker, 2);
   if (below(maker, 4)) {
     request->wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
     request->timeout_ms = (int64_t)below(maker, 300);

@@ -420,7 +420,7 @@ void story_acquire(struct story *story, uint64_t connection, uint64_t sequence, 
                    uint64_t caller, int64_t timeout_ms) {
   Holdfast__LockAcquire acquire = HOLDFAST__LOCK_ACQUIRE__INIT;
   Holdfast__Request request = story_request(sequence, lock, timeout_ms);
-  request.caller = caller;
+  request.thread = caller;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
   request.lock_acquire = &acquire;
   story_send(story, connection, &request);
@@ -430,7 +430,7 @@ void story_release(struct story *story, uint64_t connection, uint64_t sequence, 
                    uint64_t caller) {
   Holdfast__LockRelease release = HOLDFAST__LOCK_RELEASE__INIT;
   Holdfast__Request request = story_request(sequence, lock, STORY_WAIT_FOREVER);
-  request.caller = caller;
+  request.thread = caller;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE;
   request.lock_release = &release;
   story_send(story, connection, &request);

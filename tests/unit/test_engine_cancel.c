@@ -31,7 +31,7 @@ static int tear_down(void **state) {
 static void ask(uint64_t connection, uint64_t sequence, const char *name,
                 Holdfast__Request__OperationCase operation, void *message) {
   Holdfast__Request request = story_request(sequence, name, STORY_WAIT_FOREVER);
-  request.caller = 1;
+  request.thread = 1;
   request.operation_case = operation;
   request.cancel = message; /* every arm is a pointer */
   story_send(&story, connection, &request);

@@ -77,7 +77,7 @@ static void take_over(uint64_t connection, uint64_t sequence, uint32_t levels) {
   Holdfast__LockAcquire message = HOLDFAST__LOCK_ACQUIRE__INIT;
   Holdfast__Request request = story_request(sequence, "v", 0);
   message.levels = levels;
-  request.caller = 1;
+  request.thread = 1;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
   request.lock_acquire = &message;
   story_send(&story, connection, &request);

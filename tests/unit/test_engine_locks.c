@@ -33,7 +33,7 @@ static void acquire(uint64_t connection, uint64_t sequence, const char *name, ui
   Holdfast__Request request = story_request(sequence, name, STORY_WAIT_FOREVER);
   message.lease_ms = lease_ms;
   message.refuse_deadlock = refuses;
-  request.caller = 1;
+  request.thread = 1;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
   request.lock_acquire = &message;
   story_send(&story, connection, &request);

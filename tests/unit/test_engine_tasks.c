@@ -41,7 +41,7 @@ static struct object *object_named(const char *name) {
 static void ask_of(uint64_t connection, uint64_t sequence, const char *queue, uint64_t caller,
                    int64_t timeout_ms, Holdfast__Request__OperationCase operation, void *message) {
   Holdfast__Request request = story_request(sequence, queue, timeout_ms);
-  request.caller = caller;
+  request.thread = caller;
   request.operation_case = operation;
   request.ping = message; /* all arms are pointers */
   story_send(&story, connection, &request);

@@ -37,7 +37,7 @@
 #define LENGTH(target, number) WHERE(target, LENGTH_AT_LEAST, length_at_least, number)
 #define ROOM(target, number) WHERE(target, ROOM_AT_LEAST, room_at_least, number)
 #define AT_LEAST(bound) WHERE("v", VALUE_AT_LEAST, value_at_least, bound)
-#define HELD(target, token) WHERE(target, HELD_WITH_TOKEN, held_with_token, token)
+#define HELD(target, token) WHERE(target, OWNED_WITH_TOKEN, owned_with_token, token)
 #define FREE(target) WHERE(target, FREE, free, HOLDFAST__NONE_VALUE__NONE)
 #define IS_SET(target) WHERE(target, IS_SET, is_set, HOLDFAST__NONE_VALUE__NONE)
 

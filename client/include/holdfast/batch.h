@@ -38,7 +38,7 @@ HF_CHECKED hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *
  * set, clear, is_set of events.
  *
  *   if (hf_transaction_begin(conn) != HF_OK) ...
- *   hf_kept(hf_require_held(lock, grant.token));
+ *   hf_kept(hf_require_owned(lock, grant.token));
  *   hf_kept(hf_dict_add(accounts, hf_text("a"), hf_int(-10), NULL));
  *   hf_kept(hf_dict_add(accounts, hf_text("b"), hf_int(10), NULL));
  *   hf_status status = hf_transaction_commit(conn, 0, NULL);

@@ -45,7 +45,7 @@ HF_CHECKED hf_status hf_lock_release_token(hf_lock *lock, uint64_t token);
 struct hf_party {
   char client[256];
   uint64_t session; /* tells clients of one name apart; 0: nobody */
-  uint64_t caller;
+  uint64_t thread;
   uint64_t waited_ms;
 };
 /* A lock that is held or waited for. */
@@ -53,12 +53,12 @@ struct hf_lock_info {
   uint64_t id;
   hf_kind kind;
   char name[256];
-  bool held;
-  struct hf_party holder; /* session 0: nobody, or one who said goodbye and left it locked */
+  bool owned;
+  struct hf_party owner; /* session 0: nobody, or one who said goodbye and left it locked */
   uint64_t token, depth, lease_ms;
   struct hf_party *waiters; /* in order */
   size_t waiters_count;
-  bool deadlocked;       /* its holder waits, directly or over others, for this very lock */
+  bool deadlocked;       /* its owner waits, directly or over others, for this very lock */
   uint64_t more_waiters; /* than those: of one lock no more than 1,000 are told */
 };
 /* All of them, by id, asked for in pages; freed by hf_locks_free. */
@@ -73,7 +73,7 @@ static inline void hf_locks_free(struct hf_lock_info *locks, size_t count) {
 }
 /* In a transaction: that grant must be the current one, else FAILED_PRECONDITION TOKEN_STALE;
  * nobody may hold it. */
-HF_CHECKED hf_status hf_require_held(hf_lock *lock, uint64_t token);
+HF_CHECKED hf_status hf_require_owned(hf_lock *lock, uint64_t token);
 HF_CHECKED hf_status hf_require_free(hf_lock *lock);
 
 HF_END_DECLARATIONS

@@ -39,9 +39,9 @@ struct hf_object_info {
   uint64_t length;
   int64_t maxsize;
   char typecode;
-  uint64_t waiting, holds, unfinished, token;
+  uint64_t waiting, references, unfinished, token;
   bool locked;
-  char holder[256];
+  char owner[256];
   uint64_t value;            /* semaphores: what may still be acquired; events: 1 when set */
   uint64_t parties, arrived; /* barriers */
   bool broken;

@@ -21,7 +21,7 @@ static hf_status send_as_chosen(struct request *request, struct call_mode *mode)
 hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
   request_arm(request, arm);
   int cancellation = cancellation_disable();
-  request->envelope.caller = conn_caller();
+  request->envelope.thread = conn_thread();
   hf_status status = send_as_chosen(request, mode_for(request));
   arena_deinit(&request->arena);
   cancellation_restore(cancellation);

@@ -31,7 +31,7 @@ struct piped_call {
 struct pipeline {
   struct call_mode mode; /* first */
   hf_conn *conn;
-  uint64_t caller; /* 0: the library's own, nobody asks for its failures */
+  uint64_t thread; /* 0: the library's own, nobody asks for its failures */
   bool is_open;
   bool is_abandoned;     /* the server did not answer in time */
   struct pipeline *next; /* of the connection */
@@ -225,9 +225,9 @@ static void pipeline_free(struct pipeline *pipeline) {
 
 /* The one this thread used last on the connection, open or with failures to be asked for. */
 static struct pipeline **find_own(hf_conn *conn) {
-  uint64_t caller = conn_caller();
+  uint64_t thread = conn_thread();
   struct pipeline **place = &conn->pipelines;
-  while (*place != NULL && (*place)->caller != caller) {
+  while (*place != NULL && (*place)->thread != thread) {
     place = &(*place)->next;
   }
   return place;
@@ -242,7 +242,7 @@ static void forget_own(hf_conn *conn) {
   }
 }
 
-static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max, uint64_t caller) {
+static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max, uint64_t thread) {
   struct pipeline *pipeline = calloc(1, sizeof *pipeline);
   struct piped_call *calls = calloc(in_flight_max, sizeof *calls);
   if (pipeline == NULL || calls == NULL) {
@@ -251,7 +251,7 @@ static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max, uint
     return NULL;
   }
   pipeline->conn = conn;
-  pipeline->caller = caller;
+  pipeline->thread = thread;
   pipeline->in_flight_max = in_flight_max;
   pipeline->unwritten_max = in_flight_max / 2 < SHORT_COUNT / 2 ? in_flight_max : in_flight_max / 2;
   pipeline->calls = calls;
@@ -266,10 +266,10 @@ static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max, uint
 }
 
 /* Opens one for the calling thread, which has no call mode open. Mutex held. NULL: out of memory */
-static struct pipeline *begin(hf_conn *conn, uint32_t in_flight, uint64_t caller) {
+static struct pipeline *begin(hf_conn *conn, uint32_t in_flight, uint64_t thread) {
   uint32_t in_flight_max = conn->window.used_count_max;
   struct pipeline *pipeline = pipeline_new(
-      conn, in_flight > 0 && in_flight < in_flight_max ? in_flight : in_flight_max, caller);
+      conn, in_flight > 0 && in_flight < in_flight_max ? in_flight : in_flight_max, thread);
   if (pipeline != NULL) {
     pipeline->is_open = true;
     mode_begin(&pipeline->mode, &pipelines, conn);
@@ -302,7 +302,7 @@ hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
   }
   conn_lock(conn);
   forget_own(conn);
-  bool is_begun = begin(conn, in_flight, conn_caller()) != NULL;
+  bool is_begun = begin(conn, in_flight, conn_thread()) != NULL;
   conn_unlock(conn);
   return is_begun ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
 }

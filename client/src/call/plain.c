@@ -157,7 +157,7 @@ hf_status call_run(struct request *request) {
 
 static hf_status check_and_run(struct request *request) {
   int cancellation = cancellation_disable();
-  request->envelope.caller = conn_caller();
+  request->envelope.thread = conn_thread();
   hf_status status = request_check(request);
   if (status == HF_OK) {
     status = call_run(request);

@@ -17,7 +17,7 @@ void conn_unlock(hf_conn *conn) {
   pthread_mutex_unlock(&conn->mutex);
 }
 
-uint64_t conn_caller(void) {
+uint64_t conn_thread(void) {
   static atomic_uint_least64_t last;
   static _Thread_local uint64_t own;
   if (own == 0) {

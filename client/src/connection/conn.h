@@ -153,7 +153,7 @@ bool conn_has_ended(hf_conn *conn);
 void conn_set_door(hf_conn *conn, struct bytes path);
 
 /* A number for the calling thread, unique in the process. */
-uint64_t conn_caller(void);
+uint64_t conn_thread(void);
 
 /* All that follow: mutex held. */
 

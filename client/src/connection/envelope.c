@@ -30,7 +30,7 @@ size_t envelope_body_max(const struct envelope *envelope, uint32_t also_count) {
 }
 
 static uint8_t *write_operation(uint8_t *to, const struct envelope *envelope) {
-  to = wire_write_number(to, HF_FIELD_REQUEST_CALLER, envelope->caller);
+  to = wire_write_number(to, HF_FIELD_REQUEST_THREAD, envelope->thread);
   if (envelope->name != NULL) {
     to = wire_write_bytes(to, HF_FIELD_REQUEST_NAME, bytes_of_text(envelope->name));
   } else if (envelope->object != 0) {

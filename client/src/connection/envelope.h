@@ -23,7 +23,7 @@
 struct envelope {
   const uint8_t *session; /* NULL: the connection is bound to it */
   int64_t timeout_ms;     /* negative: left out */
-  uint64_t caller;
+  uint64_t thread;
   uint64_t object;    /* 0: none */
   const char *name;   /* NULL: none; instead of object */
   uint32_t operation; /* the arm's number */

@@ -30,7 +30,7 @@ void holds_release(hf_conn *conn, uint64_t object) {
 static bool submit_unanswered(hf_conn *conn, uint32_t operation, uint64_t object,
                               const ProtobufCMessage *arm) {
   const struct envelope envelope = {.timeout_ms = -1,
-                                    .caller = conn_caller(),
+                                    .thread = conn_thread(),
                                     .object = object,
                                     .operation = operation,
                                     .arm = arm,

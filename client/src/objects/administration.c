@@ -14,7 +14,7 @@ static void copy_info(const Holdfast__Object *object, struct hf_object_info *inf
       .maxsize = object->maxsize,
       .typecode = object->typecode.len > 0 ? (char)object->typecode.data[0] : '\0',
       .waiting = object->waiting,
-      .holds = object->holds,
+      .references = object->references,
       .unfinished = object->unfinished,
       .token = object->token,
       .locked = object->locked,
@@ -29,7 +29,7 @@ static void copy_info(const Holdfast__Object *object, struct hf_object_info *inf
       .lease_ms = object->lease_ms,
   };
   result_copy_text(info->name, sizeof info->name, object->name);
-  result_copy_text(info->holder, sizeof info->holder, object->holder);
+  result_copy_text(info->owner, sizeof info->owner, object->owner);
 }
 
 static hf_reason take_info(hf_conn *conn, const Holdfast__Response *reply,

@@ -14,7 +14,7 @@ void hf_locks_free_sized(struct hf_lock_info *locks, size_t lock_size, size_t co
 
 static void copy_party(const Holdfast__Party *from, struct hf_party *party) {
   *party = (struct hf_party){
-      .session = from->session, .caller = from->caller, .waited_ms = from->waited_ms};
+      .session = from->session, .thread = from->thread, .waited_ms = from->waited_ms};
   result_copy_text(party->client, sizeof party->client, from->client);
 }
 
@@ -37,7 +37,7 @@ static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
   *lock = (struct hf_lock_info){
       .id = from->object,
       .kind = (hf_kind)from->kind,
-      .held = from->held,
+      .owned = from->owned,
       .token = from->token,
       .depth = from->depth,
       .lease_ms = from->lease_ms,
@@ -45,8 +45,8 @@ static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
       .more_waiters = from->more_waiters,
   };
   result_copy_text(lock->name, sizeof lock->name, from->name);
-  if (from->holder != NULL) {
-    copy_party(from->holder, &lock->holder);
+  if (from->owner != NULL) {
+    copy_party(from->owner, &lock->owner);
   }
   return copy_waiters(from, lock);
 }

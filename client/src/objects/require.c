@@ -47,10 +47,10 @@ hf_status hf_require_at_least(hf_cell *cell, hf_value bound) {
   return status;
 }
 
-hf_status hf_require_held(hf_lock *lock, uint64_t token) {
+hf_status hf_require_owned(hf_lock *lock, uint64_t token) {
   Holdfast__Condition condition = HOLDFAST__CONDITION__INIT;
-  condition.check_case = HOLDFAST__CONDITION__CHECK_HELD_WITH_TOKEN;
-  condition.held_with_token = token;
+  condition.check_case = HOLDFAST__CONDITION__CHECK_OWNED_WITH_TOKEN;
+  condition.owned_with_token = token;
   return batch_require(lock, &condition, HF_REASON_NONE);
 }
 

@@ -19,7 +19,7 @@ hf_reason call_park_for_item(struct call *call) {
 
 struct task *call_find_oldest_reservation(const struct call *call) {
   struct task *task = call->session ? TAILQ_FIRST(&call->session->reserved) : NULL;
-  while (task && (task->queue != &call->object->queue || task->caller != call->message->caller)) {
+  while (task && (task->queue != &call->object->queue || task->caller != call->message->thread)) {
     task = TAILQ_NEXT(task, owner_link);
   }
   return task;

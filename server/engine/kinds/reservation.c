@@ -40,7 +40,7 @@ hf_reason handle_queue_reserve(struct call *call) {
   if (!core_begin_tasks(call->engine, object) || queue_reserve(queue, end_ns, &task)) {
     return HF_REASON_NO_MEMORY;
   }
-  if (core_own_task(call->engine, call->session, call->message->caller, task)) {
+  if (core_own_task(call->engine, call->session, call->message->thread, task)) {
     queue_give_back(task, false);
     return HF_REASON_NO_MEMORY;
   }
