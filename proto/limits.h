@@ -134,7 +134,7 @@
 #define HF_PIPE_COUNT_MAX 1024
 
 /* Lists of operations; RESOURCE_EXHAUSTED TOO_MANY_FIELDS beyond. */
-#define HF_FIRST_COUNT_MAX 64 /* of WaitFirst: each waits in a queue */
+#define HF_WAIT_ANY_COUNT_MAX 64 /* of WaitAny: each waits in a queue */
 #define HF_TRANSACTION_COUNT_MAX \
   1024 /* conditions and operations of Transaction: they hold up everybody else */
 /* A transaction that waited for its conditions runs in the turn of the change that met them. Longer

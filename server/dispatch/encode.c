@@ -275,7 +275,7 @@ static void put_object(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_OBJECT_WAITING, object->waiting);
   put_number(writer, HF_FIELD_OBJECT_HOLDS, object->holds);
   put_number(writer, HF_FIELD_OBJECT_LOCKED, object->locked);
-  put_bytes(writer, HF_FIELD_OBJECT_HOLDER, text_of(&object->holder));
+  put_bytes(writer, HF_FIELD_OBJECT_OWNER, text_of(&object->holder));
   put_number(writer, HF_FIELD_OBJECT_TOKEN, object->token);
   put_number(writer, HF_FIELD_OBJECT_UNFINISHED, object->unfinished);
   put_number(writer, HF_FIELD_OBJECT_VALUE, object->value);
@@ -397,8 +397,8 @@ static void put_outcome(struct writer *writer, const void *item) {
 
 static void put_first(struct writer *writer, const void *item) {
   const struct reply *reply = item;
-  put_number(writer, HF_FIELD_FIRST_INDEX, reply->first);
-  put_message(writer, HF_FIELD_FIRST_OUTCOME, put_outcome, reply->outcomes[0]);
+  put_number(writer, HF_FIELD_CHOSEN_INDEX, reply->first);
+  put_message(writer, HF_FIELD_CHOSEN_OUTCOME, put_outcome, reply->outcomes[0]);
 }
 
 static void put_results(struct writer *writer, const void *item) {
@@ -425,9 +425,9 @@ static void put_lock(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_LOCK_OBJECT, lock->object);
   put_number(writer, HF_FIELD_LOCK_KIND, (uint64_t)lock->kind);
   put_bytes(writer, HF_FIELD_LOCK_NAME, text_of(&lock->name));
-  put_number(writer, HF_FIELD_LOCK_HELD, lock->held);
+  put_number(writer, HF_FIELD_LOCK_OWNED, lock->held);
   if (lock->holder.session) {
-    put_message(writer, HF_FIELD_LOCK_HOLDER, put_party, &lock->holder);
+    put_message(writer, HF_FIELD_LOCK_OWNER, put_party, &lock->holder);
   }
   put_number(writer, HF_FIELD_LOCK_TOKEN, lock->token);
   put_number(writer, HF_FIELD_LOCK_DEPTH, lock->depth);
@@ -515,7 +515,7 @@ static void put_result(struct writer *writer, const struct reply *reply) {
       put_message(writer, HF_FIELD_RESPONSE_RESERVATION, put_reservation, reply);
       break;
     case REPLY_FIRST:
-      put_message(writer, HF_FIELD_RESPONSE_FIRST, put_first, reply);
+      put_message(writer, HF_FIELD_RESPONSE_CHOSEN, put_first, reply);
       break;
     case REPLY_RESULTS:
       put_array(writer, HF_FIELD_RESPONSE_RESULTS, put_results, reply);

@@ -13,7 +13,7 @@
  *         That the session holds the references of a reply from then on is left out
  * flags   WAITS may park, ANY_TIMEOUT takes a negative one
  *         STORES refused while memory is full
- *         SELECTABLE may be in a wait_first, IN_TRANSACTION in a transaction
+ *         SELECTABLE may be in a wait_any, IN_TRANSACTION in a transaction
  *         ONE_WAY makes sense without a reply
  *         SILENT has no reply
  *         NEEDS_SESSION somebody must own the outcome, OPENS leads to a session
@@ -40,7 +40,7 @@
   X(OBJECT_INFO, ANY_OBJECT, EITHER, AGAIN, SESSION, 0, object_info)                               \
   X(OBJECT_HOLD, NO_OBJECT, NOTHING, KEPT, SESSION, NEEDS_SESSION, object_hold)                    \
   X(OBJECT_RELEASE, NO_OBJECT, NOTHING, KEPT, OBJECT, NEEDS_SESSION | ONE_WAY, object_release)     \
-  X(WAIT_FIRST, NO_OBJECT, NOTHING, KEPT, OBJECT, WAITS, wait_first)                               \
+  X(WAIT_ANY, NO_OBJECT, NOTHING, KEPT, OBJECT, WAITS, wait_any)                                   \
   X(TRANSACTION, NO_OBJECT, NOTHING, KEPT, OBJECT, WAITS | ONE_WAY, transaction)                   \
   X(DICT_GET, DICT, READ, AGAIN, NO_EFFECT, IN_TRANSACTION, dict_get)                              \
   X(DICT_SET, DICT, WRITE, KEPT, OBJECT, STORES | ONE_WAY | IN_TRANSACTION, dict_set)              \

@@ -36,8 +36,8 @@ HANDLER(object_list)
 /* operations/lock_list.c */
 HANDLER(lock_list)
 
-/* operations/wait_first.c */
-HANDLER(wait_first)
+/* operations/wait_any.c */
+HANDLER(wait_any)
 
 /* operations/transaction.c */
 HANDLER(transaction)

@@ -27,9 +27,9 @@ hf_reason nested_find_target(struct nested *nested);
 /* The reason its handler answers, also REASON_PARKED. */
 hf_reason nested_run(struct nested *nested);
 
-/* operations/transaction.c, operations/wait_first.c: whether the parts of the call's message may be in
+/* operations/transaction.c, operations/wait_any.c: whether the parts of the call's message may be in
  * such a list. HF_REASON_NONE | as nested_check, BAD_ARGUMENT TOO_MANY_FIELDS */
 hf_reason transaction_check_parts(struct call *call);
-hf_reason wait_first_check_parts(struct call *call);
+hf_reason wait_any_check_parts(struct call *call);
 
 #endif

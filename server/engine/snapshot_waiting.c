@@ -46,7 +46,7 @@ static bool is_admitted(const struct waiter *waiter) {
 }
 
 static bool check_entry(const struct restoring *restoring, const struct waiter *entry,
-                        const Holdfast__WaitFirst *message) {
+                        const Holdfast__WaitAny *message) {
   const struct engine *engine = restoring->engine;
   return entry->part >= 1 && entry->part <= message->n_operations && entry->queue &&
          entry->operation == engine->config.find_operation(message->operations[entry->part - 1]) &&
@@ -56,11 +56,11 @@ static bool check_entry(const struct restoring *restoring, const struct waiter *
 static bool check_entries(struct restoring *restoring, const struct waiter *waiter,
                           struct call *call) {
   const struct waiter *entry, *before = NULL;
-  bool is_good = wait_first_check_parts(call) == HF_REASON_NONE && !waiter->queue &&
-                 !TAILQ_EMPTY(&waiter->ears);
+  bool is_good =
+      wait_any_check_parts(call) == HF_REASON_NONE && !waiter->queue && !TAILQ_EMPTY(&waiter->ears);
   TAILQ_FOREACH(entry, &waiter->ears, owner_link) {
     is_good = is_good && (!before || before->part < entry->part) &&
-              check_entry(restoring, entry, call->message->wait_first);
+              check_entry(restoring, entry, call->message->wait_any);
     before = entry;
   }
   return is_good;
@@ -77,7 +77,7 @@ static bool check_parts(struct restoring *restoring, const struct waiter *waiter
                       .reply = &outcome};
   const struct requirements *requirements = waiter->requirements;
   switch (waiter->operation->arm) {
-    case HOLDFAST__REQUEST__OPERATION_WAIT_FIRST:
+    case HOLDFAST__REQUEST__OPERATION_WAIT_ANY:
       return check_entries(restoring, waiter, &call);
     case HOLDFAST__REQUEST__OPERATION_TRANSACTION:
       return transaction_check_parts(&call) == HF_REASON_NONE &&
@@ -90,7 +90,7 @@ static bool check_parts(struct restoring *restoring, const struct waiter *waiter
 bool restore_check_waiter(struct restoring *restoring, const struct waiter *waiter,
                           const Holdfast__Request *message) {
   bool has_entries = !TAILQ_EMPTY(&waiter->ears);
-  bool is_first = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_WAIT_FIRST;
+  bool is_first = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_WAIT_ANY;
   bool has_message = message && (uint32_t)message->operation_case == waiter->operation->arm;
   bool suffices = !message && waiter->requirements && waiter->requirements->suffice;
   bool is_good = (has_message || suffices) && is_first == has_entries &&

@@ -28,7 +28,7 @@ static void unhold_for_session(void *ctx, uint64_t object) {
   core_unhold(context->engine, object, session_unhold(context->session, object, 1));
 }
 
-/* The reply that says what was given: of a wait_first, the one inside. */
+/* The reply that says what was given: of a wait_any, the one inside. */
 static struct reply *giving_reply(struct reply *reply) {
   return reply->shape == REPLY_FIRST ? reply->outcomes[0] : reply;
 }

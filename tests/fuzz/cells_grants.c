@@ -259,9 +259,9 @@ void grants_note_answer(struct harness *harness, struct ask *ask, const struct r
     note_cancel(harness, ask, message->cancel, reply); /* a repeated one may still find something */
   } else if (ask->is_repeat) {
     note_repeated(harness, ask, message, reply);
-  } else if (message->operation_case == HOLDFAST__REQUEST__OPERATION_WAIT_FIRST) {
-    require(reply->first < message->wait_first->n_operations);
-    note_part(harness, ask, message->wait_first->operations[reply->first], reply->outcomes[0]);
+  } else if (message->operation_case == HOLDFAST__REQUEST__OPERATION_WAIT_ANY) {
+    require(reply->first < message->wait_any->n_operations);
+    note_part(harness, ask, message->wait_any->operations[reply->first], reply->outcomes[0]);
   } else if (message->operation_case == HOLDFAST__REQUEST__OPERATION_TRANSACTION) {
     const Holdfast__Transaction *transaction = message->transaction;
     require(reply->outcomes_count == transaction->n_operations);

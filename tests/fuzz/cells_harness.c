@@ -129,8 +129,8 @@ static bool passes_lock_only(const Holdfast__Request *message) {
     case HOLDFAST__REQUEST__OPERATION_ARRAY_WRITE:
     case HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE:
       return true;
-    case HOLDFAST__REQUEST__OPERATION_WAIT_FIRST:
-      return message->wait_first->operations[0]->operation_case ==
+    case HOLDFAST__REQUEST__OPERATION_WAIT_ANY:
+      return message->wait_any->operations[0]->operation_case ==
              HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
     case HOLDFAST__REQUEST__OPERATION_TRANSACTION:
       return transaction->n_conditions == 1 &&

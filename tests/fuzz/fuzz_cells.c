@@ -243,7 +243,7 @@ static void transact(struct harness *harness, const struct cells_step *command) 
                   .conditions = conditions, .n_operations = count, .operations = made + first));
 }
 
-static void wait_first(struct harness *harness, const struct cells_step *command) {
+static void wait_any(struct harness *harness, const struct cells_step *command) {
   const struct known_object *next = &harness->objects[command->bytes[1] % OBJECTS_COUNT];
   Holdfast__Request *parts[] = {
       REQUEST(LOCK_ACQUIRE, LockAcquire, lock_acquire, ),
@@ -254,7 +254,7 @@ static void wait_first(struct harness *harness, const struct cells_step *command
   aim(parts[1], command, next);
   aim(parts[2], command, next);
   ask_for(harness, command,
-          REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = 1 + command->choice % 3,
+          REQUEST(WAIT_ANY, WaitAny, wait_any, .n_operations = 1 + command->choice % 3,
                   .operations = parts));
 }
 
@@ -431,7 +431,7 @@ static void (*const commands[])(struct harness *harness, const struct cells_step
     open_object,     get,           set,         add,           compare_and_set,
     wait_for_change, get_slice,     set_slice,   look,          acquire,
     release,         nudge,         drop,        delete,        transact,
-    wait_first,      cancel,        acknowledge, repeat,        lock_locally,
+    wait_any,        cancel,        acknowledge, repeat,        lock_locally,
     unlock_locally,  store_locally, scribble,    scribble_word, pass,
     say_who_lives,   disconnect,    come_back,   close_session, open_session,
     end_process,

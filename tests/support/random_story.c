@@ -352,7 +352,7 @@ static void send_a_wait_any(struct random_story *story) {
       IN("pipe", PIPE_RECV, PipeRecv, pipe_recv, .end = 0),
       IN("queue", QUEUE_GET, QueueGet, queue_get)};
   size_t first = below(story, 6);
-  SEND(REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = 1 + below(story, 7 - first),
+  SEND(REQUEST(WAIT_ANY, WaitAny, wait_any, .n_operations = 1 + below(story, 7 - first),
                .operations = operations + first));
 }
 
@@ -682,7 +682,7 @@ static void act_on_queue(struct random_story *story, enum deed deed) {
       break;
     default:
       act(story,
-          REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = 2,
+          REQUEST(WAIT_ANY, WaitAny, wait_any, .n_operations = 2,
                   .operations = LIST_OF(Request, IN("event", EVENT_WAIT, EventWait, event_wait),
                                         IN("event", EVENT_WAIT, EventWait, event_wait))),
           true);

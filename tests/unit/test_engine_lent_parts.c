@@ -17,8 +17,8 @@
 #define WAIT_KEY(name_of_key) IN("dict", DICT_WAIT, DictWait, dict_wait, .key = TEXT(name_of_key))
 #define SET_KEY(name_of_key, number) \
   IN("dict", DICT_SET, DictSet, dict_set, .key = TEXT(name_of_key), .value = INT(number))
-#define FIRST(...)                                                                           \
-  REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = COUNT_OF(Request, __VA_ARGS__), \
+#define FIRST(...)                                                                     \
+  REQUEST(WAIT_ANY, WaitAny, wait_any, .n_operations = COUNT_OF(Request, __VA_ARGS__), \
           .operations = LIST_OF(Request, __VA_ARGS__))
 #define HAS_ITEM                                                                       \
   MESSAGE(Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_NAME,       \

@@ -222,7 +222,7 @@ static void wait_for_several(void) {
       part("dict", HOLDFAST__REQUEST__OPERATION_DICT_WAIT, &wait),
       part("dict", HOLDFAST__REQUEST__OPERATION_DICT_SET, &set),
   };
-  Holdfast__WaitFirst first = HOLDFAST__WAIT_FIRST__INIT;
+  Holdfast__WaitAny first = HOLDFAST__WAIT_ANY__INIT;
   Holdfast__Transaction transaction = HOLDFAST__TRANSACTION__INIT;
   Holdfast__Condition unmet = HOLDFAST__CONDITION__INIT;
   first.operations = (Holdfast__Request *[]){&parts[0], &parts[1]};
@@ -235,10 +235,10 @@ static void wait_for_several(void) {
   transaction.n_conditions = 1;
   transaction.operations = (Holdfast__Request *[]){&parts[2], &parts[0]}; /* the second fails */
   transaction.n_operations = 2;
-  SEND(2, 0, 14, NULL, -1, WAIT_FIRST, &first);
+  SEND(2, 0, 14, NULL, -1, WAIT_ANY, &first);
   SEND(2, 0, 15, NULL, -1, TRANSACTION, &transaction);
   SEND(1, 0, 14, "dict", -1, DICT_SET, &set);
-  SEND(2, 0, 16, NULL, -1, WAIT_FIRST, &first);
+  SEND(2, 0, 16, NULL, -1, WAIT_ANY, &first);
 }
 
 /* More deadlines than the timers have room for at first, then the session moves and is lost. */

@@ -218,7 +218,7 @@ static void count_object(const struct object *object) {
 
 static void count_waiter(const struct waiter *waiter) {
   uint32_t arm = waiter->operation->arm;
-  bool is_first = arm == HOLDFAST__REQUEST__OPERATION_WAIT_FIRST;
+  bool is_first = arm == HOLDFAST__REQUEST__OPERATION_WAIT_ANY;
   counts[WAITING_CALL]++;
   counts[WAITING_CONDITION_TO_TAKE_LOCK] +=
       arm == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT && waiter->step > STEP_WAITING;

@@ -562,7 +562,7 @@ static void test_ear_runs_only_its_part(void **state) {
   (void)state;
   ask(&story, 2, 1, GET("q"));
   ask(&story, 3, 1,
-      REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = 2,
+      REQUEST(WAIT_ANY, WaitAny, wait_any, .n_operations = 2,
               .operations = LIST_OF(Request, GET("q"),
                                     IN("d", DICT_WAIT, DictWait, dict_wait, .key = TEXT("k")))));
   ask(&story, 1, 1, DO(SET_KEY("k", 1), PUT("q", 2)));

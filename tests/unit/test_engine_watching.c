@@ -256,7 +256,7 @@ static void test_part_of_several_is_looked_at_without_its_request(void **state) 
   (void)state;
   ask(&story, 1, 1, SET("k", 5));
   ask(&story, 2, 1,
-      REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = 2,
+      REQUEST(WAIT_ANY, WaitAny, wait_any, .n_operations = 2,
               .operations = LIST_OF(Request, WAIT("other", NULL), WAIT("k", INT(5)))));
   ask(&story, 1, 2, SET("k", 5));
   ask(&story, 1, 3, SET("k", 6));

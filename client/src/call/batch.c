@@ -196,13 +196,13 @@ static void take_outcome(hf_conn *conn, struct batch *batch, size_t idx,
 static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
                             const struct result *result) {
   struct batch *batch = result->first;
-  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_FIRST || reply->first->outcome == NULL ||
-      reply->first->index >= batch->call_count) {
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_CHOSEN || reply->chosen->outcome == NULL ||
+      reply->chosen->index >= batch->call_count) {
     return HF_REASON_BAD_REPLY;
   }
-  const Holdfast__Response *outcome = reply->first->outcome;
-  const struct result *chosen = &batch->results[reply->first->index];
-  batch->outcome_part = reply->first->index + 1;
+  const Holdfast__Response *outcome = reply->chosen->outcome;
+  const struct result *chosen = &batch->results[reply->chosen->index];
+  batch->outcome_part = reply->chosen->index + 1;
   if (outcome->status == HF_OK) {
     return chosen->decode(conn, outcome, chosen);
   }
@@ -318,7 +318,7 @@ hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
   if (batch == NULL) {
     return mode_error("hf_wait_any_begin was not called on this thread");
   }
-  request_of_conn(&request, conn, OPERATION(WAIT_FIRST));
+  request_of_conn(&request, conn, OPERATION(WAIT_ANY));
   hf_status status = run(batch, &request, timeout_ms, take_first, &part);
   if (part > 0 && index != NULL) {
     *index = part - 1;

@@ -1,4 +1,4 @@
-/* Batches: calls of one thread that travel as one request, WaitFirst or Transaction.
+/* Batches: calls of one thread that travel as one request, WaitAny or Transaction.
  *
  *   begin -> request_send .. -> end, commit:   one plain call, then the decoder of each part
  *

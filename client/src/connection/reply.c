@@ -49,9 +49,9 @@ void reply_drop(hf_conn *conn, const Holdfast__Response *reply) {
     case HOLDFAST__RESPONSE__RESULT_RESERVATION:
       reply_drop_value(conn, reply->reservation->value);
       break;
-    case HOLDFAST__RESPONSE__RESULT_FIRST:
-      if (reply->first->outcome != NULL) {
-        reply_drop(conn, reply->first->outcome);
+    case HOLDFAST__RESPONSE__RESULT_CHOSEN:
+      if (reply->chosen->outcome != NULL) {
+        reply_drop(conn, reply->chosen->outcome);
       }
       break;
     case HOLDFAST__RESPONSE__RESULT_RESULTS:
@@ -97,7 +97,7 @@ static bool takes_item(const struct slot *slot) {
     case OPERATION(QUEUE_GET):
     case OPERATION(QUEUE_GET_MANY):
     case OPERATION(PIPE_RECV):
-    case OPERATION(WAIT_FIRST):
+    case OPERATION(WAIT_ANY):
       return true;
     default:
       return false;

@@ -19,8 +19,8 @@
 #define SET_KEY(dict, name_of_key, number) \
   IN(dict, DICT_SET, DictSet, dict_set, .key = TEXT(name_of_key), .value = INT(number))
 #define LENGTH(queue) IN(queue, QUEUE_SIZE, QueueSize, queue_size, )
-#define FIRST(...)                                                                           \
-  REQUEST(WAIT_FIRST, WaitFirst, wait_first, .n_operations = COUNT_OF(Request, __VA_ARGS__), \
+#define FIRST(...)                                                                     \
+  REQUEST(WAIT_ANY, WaitAny, wait_any, .n_operations = COUNT_OF(Request, __VA_ARGS__), \
           .operations = LIST_OF(Request, __VA_ARGS__))
 
 static struct story story;
@@ -155,18 +155,17 @@ static void test_error_after_a_wait_names_the_part(void **state) {
 
 static void test_number_of_parts_is_bounded(void **state) {
   (void)state;
-  Holdfast__Request *parts[HF_FIRST_COUNT_MAX + 1], *get = GET("q");
-  for (size_t i = 0; i <= HF_FIRST_COUNT_MAX; i++) {
+  Holdfast__Request *parts[HF_WAIT_ANY_COUNT_MAX + 1], *get = GET("q");
+  for (size_t i = 0; i <= HF_WAIT_ANY_COUNT_MAX; i++) {
     parts[i] = get;
   }
-  Holdfast__WaitFirst *most = MESSAGE(WaitFirst, wait_first, .operations = parts);
-  Holdfast__Request *request =
-      MESSAGE(Request, request, .operation_case = HOLDFAST__REQUEST__OPERATION_WAIT_FIRST,
-              .wait_first = most);
+  Holdfast__WaitAny *most = MESSAGE(WaitAny, wait_any, .operations = parts);
+  Holdfast__Request *request = MESSAGE(
+      Request, request, .operation_case = HOLDFAST__REQUEST__OPERATION_WAIT_ANY, .wait_any = most);
   ask(&story, 1, 1, request);
-  most->n_operations = HF_FIRST_COUNT_MAX + 1;
+  most->n_operations = HF_WAIT_ANY_COUNT_MAX + 1;
   ask(&story, 1, 2, request);
-  most->n_operations = HF_FIRST_COUNT_MAX;
+  most->n_operations = HF_WAIT_ANY_COUNT_MAX;
   ask(&story, 1, 3, request);
   put("q", 1);
   story_expect(&story,

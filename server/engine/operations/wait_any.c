@@ -13,12 +13,12 @@
 
 #include <stdlib.h>
 
-hf_reason wait_first_check_parts(struct call *call) {
-  const Holdfast__WaitFirst *message = call->message->wait_first;
+hf_reason wait_any_check_parts(struct call *call) {
+  const Holdfast__WaitAny *message = call->message->wait_any;
   if (message->n_operations == 0) {
     return HF_REASON_BAD_ARGUMENT;
   }
-  if (message->n_operations > HF_FIRST_COUNT_MAX) {
+  if (message->n_operations > HF_WAIT_ANY_COUNT_MAX) {
     return HF_REASON_TOO_MANY_FIELDS;
   }
   for (size_t i = 0; i < message->n_operations; i++) {
@@ -54,7 +54,7 @@ static bool attempt_init(struct attempt *attempt, struct call *call) {
 
 /* ear: of a part that waited; NULL: it runs for the first time. */
 static hf_reason attempt_part(struct attempt *attempt, uint32_t part, struct waiter *ear) {
-  const Holdfast__Request *message = attempt->call->message->wait_first->operations[part - 1];
+  const Holdfast__Request *message = attempt->call->message->wait_any->operations[part - 1];
   struct call *nested = &attempt->nested.call;
   attempt->part = part;
   nested_init(&attempt->nested, attempt->call, message, attempt->outcomes[0], true);
@@ -102,7 +102,7 @@ static hf_reason run_all(struct call *call) {
   if (!attempt_init(&attempt, call)) {
     return HF_REASON_NO_MEMORY;
   }
-  for (uint32_t part = 1; part <= call->message->wait_first->n_operations; part++) {
+  for (uint32_t part = 1; part <= call->message->wait_any->n_operations; part++) {
     reason = attempt_part(&attempt, part, NULL);
     if (reason == REASON_PARKED && !ears_add(&call->ears, &attempt.nested.call, part)) {
       requirements_free(attempt.nested.call.requirements);
@@ -148,13 +148,13 @@ static hf_reason run_last(struct call *call) {
   return reason == REASON_PARKED ? HF_REASON_TIMED_OUT : reason;
 }
 
-hf_reason handle_wait_first(struct call *call) {
+hf_reason handle_wait_any(struct call *call) {
   if (call->heard) {
     return run_heard(call);
   }
   if (call->waiter) {
     return run_last(call);
   }
-  hf_reason reason = wait_first_check_parts(call);
+  hf_reason reason = wait_any_check_parts(call);
   return reason ? reason : run_all(call);
 }

@@ -16,7 +16,7 @@ static void expect_size(hf_queue *queue, uint64_t expected) {
   assert_int_equal(size, expected);
 }
 
-static void test_first_ready_call_is_done_and_no_other(void **state) {
+static void test_wait_any_ready_call_is_done_and_no_other(void **state) {
   hf_queue *first = open_queue(), *second = open_queue();
   hf_value a = hf_none(), b = hf_none();
   size_t index = 9;
@@ -229,7 +229,7 @@ static void *trigger(void *argument) {
   return (void *)(intptr_t)triggering->waiting->trigger(triggering->scene);
 }
 
-static void test_first_waits_for_every_kind_of_call(void **state) {
+static void test_wait_any_waits_for_every_kind_of_call(void **state) {
   struct scene scene;
   hf_value unset;
   (void)state;
@@ -254,7 +254,7 @@ static void test_first_waits_for_every_kind_of_call(void **state) {
   }
 }
 
-static void test_first_of_all_kinds_at_once(void **state) {
+static void test_wait_any_of_all_kinds_at_once(void **state) {
   struct scene scene;
   (void)state;
   for (size_t ready = 0; ready < WAITING_COUNT; ready++) {
@@ -276,7 +276,7 @@ static void test_first_of_all_kinds_at_once(void **state) {
 
 /* ---------------------------------------------------------------- what may go wrong */
 
-static void test_first_out_of_time_leaves_nothing_behind(void **state) {
+static void test_wait_any_out_of_time_leaves_nothing_behind(void **state) {
   hf_queue *first = open_queue(), *second = open_queue();
   struct hf_reservation item;
   hf_value value;
@@ -302,7 +302,7 @@ static void test_first_out_of_time_leaves_nothing_behind(void **state) {
   hf_queue_close(second);
 }
 
-static void test_first_error_of_a_call_names_it(void **state) {
+static void test_wait_any_error_of_a_call_names_it(void **state) {
   hf_queue *never = open_queue();
   hf_pipe *ends[2];
   hf_value value;
@@ -327,7 +327,7 @@ static void *delete_doomed(void *argument) {
   return (void *)(intptr_t)hf_delete(world.conn, "doomed");
 }
 
-static void test_first_fails_with_an_object_that_is_deleted(void **state) {
+static void test_wait_any_fails_with_an_object_that_is_deleted(void **state) {
   hf_queue *never = open_queue();
   hf_event *event;
   hf_value value;
@@ -350,7 +350,7 @@ static void test_first_fails_with_an_object_that_is_deleted(void **state) {
   hf_queue_close(never);
 }
 
-static void test_first_refuses_what_cannot_wait(void **state) {
+static void test_wait_any_refuses_what_cannot_wait(void **state) {
   hf_queue *queue = open_queue();
   hf_value value;
   uint64_t size;
@@ -375,7 +375,7 @@ static void test_first_refuses_what_cannot_wait(void **state) {
   hf_queue_close(queue);
 }
 
-static void test_first_fails_with_a_call_that_could_not_be_gathered(void **state) {
+static void test_wait_any_fails_with_a_call_that_could_not_be_gathered(void **state) {
   hf_queue *queue = open_queue();
   hf_dict *dict;
   hf_value value;
@@ -395,7 +395,7 @@ static void test_first_fails_with_a_call_that_could_not_be_gathered(void **state
   hf_queue_close(queue);
 }
 
-static void test_first_that_is_too_big_is_refused(void **state) {
+static void test_wait_any_that_is_too_big_is_refused(void **state) {
   const size_t size = 6u << 20;
   char *big = calloc(1, size);
   hf_dict *dict;
@@ -414,7 +414,7 @@ static void test_first_that_is_too_big_is_refused(void **state) {
   hf_dict_close(dict);
 }
 
-static void test_first_has_to_be_begun_and_is_open_once(void **state) {
+static void test_wait_any_has_to_be_begun_and_is_open_once(void **state) {
   hf_queue *queue = open_queue();
   hf_event *event;
   hf_value value;
@@ -450,7 +450,7 @@ static int gathered_nothing(void *queue) {
   return ended && empty && hf_wait_any_begin(world.conn) == HF_OK ? 0 : 1;
 }
 
-static void test_first_of_the_parent_is_not_the_childs(void **state) {
+static void test_wait_any_of_the_parent_is_not_the_childs(void **state) {
   hf_queue *queue = open_queue();
   hf_value value;
   (void)state;
@@ -461,7 +461,7 @@ static void test_first_of_the_parent_is_not_the_childs(void **state) {
   hf_queue_close(queue);
 }
 
-static void test_first_delivers_references_once(void **state) {
+static void test_wait_any_delivers_references_once(void **state) {
   hf_queue *queue = open_queue(), *never = open_queue();
   const uint64_t before = 2;
   hf_value value;
@@ -517,7 +517,7 @@ static void *get_until_stopped(void *argument) {
   }
 }
 
-static void test_first_takes_each_item_once(void **state) {
+static void test_wait_any_takes_each_item_once(void **state) {
   struct getter getters[GETTER_COUNT];
   hf_queue *queues[2] = {open_queue(), open_queue()};
   hf_event *stop;
@@ -561,7 +561,7 @@ static int wait_for_either(void *argument) {
   return (int)hf_wait_any_end(conn, HF_FOREVER, NULL);
 }
 
-static void test_first_of_a_killed_process_takes_nothing(void **state) {
+static void test_wait_any_of_a_killed_process_takes_nothing(void **state) {
   hf_queue *queue;
   hf_lock *lock;
   hf_value value;
@@ -585,20 +585,20 @@ static void test_first_of_a_killed_process_takes_nothing(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_first_ready_call_is_done_and_no_other),
-    cmocka_unit_test(test_first_waits_for_every_kind_of_call),
-    cmocka_unit_test(test_first_of_all_kinds_at_once),
-    cmocka_unit_test(test_first_out_of_time_leaves_nothing_behind),
-    cmocka_unit_test(test_first_error_of_a_call_names_it),
-    cmocka_unit_test(test_first_fails_with_an_object_that_is_deleted),
-    cmocka_unit_test(test_first_refuses_what_cannot_wait),
-    cmocka_unit_test(test_first_fails_with_a_call_that_could_not_be_gathered),
-    cmocka_unit_test(test_first_that_is_too_big_is_refused),
-    cmocka_unit_test(test_first_has_to_be_begun_and_is_open_once),
-    cmocka_unit_test(test_first_of_the_parent_is_not_the_childs),
-    cmocka_unit_test(test_first_delivers_references_once),
-    cmocka_unit_test(test_first_takes_each_item_once),
-    cmocka_unit_test(test_first_of_a_killed_process_takes_nothing),
+    cmocka_unit_test(test_wait_any_ready_call_is_done_and_no_other),
+    cmocka_unit_test(test_wait_any_waits_for_every_kind_of_call),
+    cmocka_unit_test(test_wait_any_of_all_kinds_at_once),
+    cmocka_unit_test(test_wait_any_out_of_time_leaves_nothing_behind),
+    cmocka_unit_test(test_wait_any_error_of_a_call_names_it),
+    cmocka_unit_test(test_wait_any_fails_with_an_object_that_is_deleted),
+    cmocka_unit_test(test_wait_any_refuses_what_cannot_wait),
+    cmocka_unit_test(test_wait_any_fails_with_a_call_that_could_not_be_gathered),
+    cmocka_unit_test(test_wait_any_that_is_too_big_is_refused),
+    cmocka_unit_test(test_wait_any_has_to_be_begun_and_is_open_once),
+    cmocka_unit_test(test_wait_any_of_the_parent_is_not_the_childs),
+    cmocka_unit_test(test_wait_any_delivers_references_once),
+    cmocka_unit_test(test_wait_any_takes_each_item_once),
+    cmocka_unit_test(test_wait_any_of_a_killed_process_takes_nothing),
 };
 
 WORLD_MAIN("first", tests)
