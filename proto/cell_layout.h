@@ -26,7 +26,7 @@
  *   0: it has the lock                               word
  *   1: it unlocks, and asks the server, where it     no thread id: it has the lock
  *      stands in line with everybody else            else it waits; the next one who unlocks and
- *                                                    sees `remote` nudges it (cell_nudge), and it
+ *                                                    sees `remote` notifies it (cell_notify), and it
  *                                                    looks now and then by itself
  *
  * Between the store and the load of each side lies a full barrier, so at least one of them sees the
@@ -41,7 +41,7 @@
  * Changes. Who waits reads `changes`, sets its flag, then reads the element, and if that is as it
  * was sleeps until `changes` is another number. Who writes stores the element, then loads the flags;
  * for each it finds it counts `changes` up and wakes (CELL_LOCAL_WAITS, which it clears first), or
- * sends cell_nudge (CELL_SERVER_WAITS). Of raw kinds a full barrier lies between store and load,
+ * sends cell_notify (CELL_SERVER_WAITS). Of raw kinds a full barrier lies between store and load,
  * again; with a lock both sides do it while they have that. A flag may be cleared that was set a
  * moment ago, after the store; `changes`, which was read before that, is another number then, and
  * who set the flag looks again.
@@ -58,7 +58,7 @@
  * A thread id that no process has whose session was told of the cell is nobody's: it was scribbled
  * there. A process that lost its session without a goodbye counts as long as it lives, because the
  * mutex is in a list of its thread's. While others wait the server looks for that, at most every 10 ms,
- * and then writes FUTEX_OWNER_DIED over it, as the kernel would. Who waits for the mutex nudges the
+ * and then writes FUTEX_OWNER_DIED over it, as the kernel would. Who waits for the mutex notifies the
  * server every 50 ms.
  *
  * A client that dies between its store or unlock and waking others costs those on this machine the

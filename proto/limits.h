@@ -156,10 +156,10 @@
 #define HF_ARENA_BYTES (1u << 20)           /* of a segment that small cells share */
 #define HF_ARENA_CELL_BYTES_MAX (64u << 10) /* a larger cell has a segment of its own */
 /* How soon the server looks again whether a local holder has let go of a cell, ms: at first, then
- * doubling. A nudge comes sooner; this is for holders that died. */
+ * doubling. A notification comes sooner; this is for holders that died. */
 #define HF_CELL_RETRY_MS_MIN 1
 #define HF_CELL_RETRY_MS_MAX 10
-/* Who waits for a change of a cell looks at it this often, nudged or not, ms. */
+/* Who waits for a change of a cell looks at it this often, notified or not, ms. */
 #define HF_CELL_LOOK_MS 50
 
 /* Memory held by values, containers, parked requests and kept replies, bytes: the default of

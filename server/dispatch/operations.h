@@ -129,7 +129,7 @@
   X(ARRAY_ADD, ARRAYS, READ_WRITE, KEPT, OBJECT, WAITS | ONE_WAY | IN_TRANSACTION, array_add)      \
   X(ARRAY_READ, ARRAYS, READ, KEPT, NO_EFFECT, WAITS, array_read)                                  \
   X(ARRAY_WRITE, ARRAYS, WRITE, KEPT, OBJECT, WAITS | ONE_WAY, array_write)                        \
-  X(CELL_NUDGE, CELLS, WRITE, AGAIN, OBJECT, NEEDS_SESSION | SILENT, cell_nudge)                   \
+  X(CELL_NOTIFY, CELLS, WRITE, AGAIN, OBJECT, NEEDS_SESSION | SILENT, cell_notify)                 \
   X(LOCK_ACQUIRE, LOCKS, WRITE, KEPT, OBJECT, WAITS | NEEDS_SESSION | SELECTABLE | IN_TRANSACTION, \
     lock_acquire)                                                                                  \
   X(LOCK_RELEASE, LOCKS, WRITE, KEPT, OBJECT, ONE_WAY | IN_TRANSACTION, lock_release)              \

@@ -169,7 +169,7 @@ hf_reason call_claim_lock(struct call *call) {
   bool is_taken = object_lock(object)->depth > 0;
   if (is_taken || call_must_line_up(call, &object->waits[WAIT_LOCK])) {
     /* For those in line: who comes may just have let go. */
-    core_nudge_cells(call->engine, call->now_ns, object);
+    core_notify_cells(call->engine, call->now_ns, object);
     return HF_REASON_LOCK_HELD;
   }
   return core_acquire_cells(call->engine, call->now_ns, object);

@@ -317,7 +317,7 @@ hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object
   return cells ? look_in(engine, now_ns, cells, HF_CELL_LOOK_MS) : HF_REASON_NONE;
 }
 
-void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
+void core_notify_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = shared_cells(object);
   if (!cells) {
     return;
@@ -330,20 +330,20 @@ void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *obj
   core_review_cells(engine, object);
 }
 
-void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session *session) {
+void core_notify_cells_of(struct engine *engine, uint64_t now_ns, struct session *session) {
   uint64_t position = 0, id;
   void *share;
   while (map64_next(&session->cells, &position, &id, &share)) {
     struct object *object = registry_find(&engine->registry, id);
     if (object && (object->waits[WAIT_LOCK].count > 0 || object->waits[WAIT_CHANGE].count > 0)) {
-      core_nudge_cells(engine, now_ns, object);
+      core_notify_cells(engine, now_ns, object);
     }
   }
 }
 
 void core_cells_due(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = &object->cells;
-  core_nudge_cells(engine, now_ns, object);
+  core_notify_cells(engine, now_ns, object);
   if (object->waits[WAIT_CHANGE].count > 0) { /* the timer just ended: there is room for it */
     (void)look_in(engine, now_ns, cells, HF_CELL_LOOK_MS);
   }

@@ -27,11 +27,11 @@ bool core_attach_cells(const struct engine *engine, struct session *session, str
  * HF_REASON_NONE no local thread has it | LOCK_HELD a thread still has it: park | NO_MEMORY */
 hf_reason core_acquire_cells(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Something may have happened to it. */
-void core_nudge_cells(struct engine *engine, uint64_t now_ns, struct object *object);
+void core_notify_cells(struct engine *engine, uint64_t now_ns, struct object *object);
 /* Before a session ends without a goodbye: its process may live on and not know. */
 void core_note_orphan(struct engine *engine, const struct session *session);
 /* A client that is gone may have let go of any cell it had mapped without saying so. */
-void core_nudge_cells_of(struct engine *engine, uint64_t now_ns, struct session *session);
+void core_notify_cells_of(struct engine *engine, uint64_t now_ns, struct session *session);
 /* Whether a local thread died with the lock, and nobody was told; from now on somebody is. */
 bool core_tell_cells_death(struct object *object);
 /* A local thread, as far as its memory tells, has the lock. */

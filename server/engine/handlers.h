@@ -140,7 +140,7 @@ HANDLER(array_read)
 HANDLER(array_write)
 
 /* kinds/cell.c */
-HANDLER(cell_nudge)
+HANDLER(cell_notify)
 
 /* kinds/lock.c */
 HANDLER(lock_acquire)

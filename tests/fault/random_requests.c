@@ -116,7 +116,7 @@ static bool is_of_session(const Holdfast__Request *request) {
 /* Two operations have no reply, and a condition's wait ends when its lock is to be had. */
 static bool is_answered_in_time(const Holdfast__Request *request) {
   return request->operation_case != HOLDFAST__REQUEST__OPERATION_ACKNOWLEDGE &&
-         request->operation_case != HOLDFAST__REQUEST__OPERATION_CELL_NUDGE &&
+         request->operation_case != HOLDFAST__REQUEST__OPERATION_CELL_NOTIFY &&
          request->operation_case != HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT;
 }
 

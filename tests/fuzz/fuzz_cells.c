@@ -174,8 +174,8 @@ static void release(struct harness *harness, const struct cells_step *command) {
                   .token = token));
 }
 
-static void nudge(struct harness *harness, const struct cells_step *command) {
-  ask_for(harness, command, REQUEST(CELL_NUDGE, CellNudge, cell_nudge, ));
+static void notify(struct harness *harness, const struct cells_step *command) {
+  ask_for(harness, command, REQUEST(CELL_NOTIFY, CellNotify, cell_notify, ));
 }
 
 static void drop(struct harness *harness, const struct cells_step *command) {
@@ -311,7 +311,7 @@ static void lock_locally(struct harness *harness, const struct cells_step *comma
   }
   if (atomic_load(&header->remote)) {
     WRITE(place, word, 0);
-    nudge(harness, command);
+    notify(harness, command);
   } else {
     WRITE(place, word, THREAD_OF(command->client) | (word & WAITERS));
     WRITE(place, flags, atomic_load(&header->flags) & ~(uint32_t)CELL_DIED);
@@ -334,7 +334,7 @@ static void unlock_locally(struct harness *harness, const struct cells_step *com
   WRITE(place, word, dies ? (word & WAITERS) | CELL_WORD_DIED : 0);
   place->local = CELLS_NOBODY;
   if (!dies && atomic_load(&header->remote)) {
-    nudge(harness, command);
+    notify(harness, command);
   }
 }
 
@@ -347,7 +347,7 @@ static void store_locally(struct harness *harness, const struct cells_step *comm
   size_t elements = place->used - CELL_HEADER_BYTES;
   place_write(place, CELL_HEADER_BYTES + command->bytes[1] % elements, &byte, 1);
   if (atomic_load(&place_header(place)->flags) & CELL_SERVER_WAITS) {
-    nudge(harness, command);
+    notify(harness, command);
   }
 }
 
@@ -430,7 +430,7 @@ static void end_process(struct harness *harness, const struct cells_step *comman
 static void (*const commands[])(struct harness *harness, const struct cells_step *command) = {
     open_object,     get,           set,         add,           compare_and_set,
     wait_for_change, get_slice,     set_slice,   look,          acquire,
-    release,         nudge,         drop,        delete,        transact,
+    release,         notify,        drop,        delete,        transact,
     wait_any,        cancel,        acknowledge, repeat,        lock_locally,
     unlock_locally,  store_locally, scribble,    scribble_word, pass,
     say_who_lives,   disconnect,    come_back,   close_session, open_session,

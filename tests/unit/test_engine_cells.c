@@ -65,11 +65,11 @@ static void wait_for_change(uint64_t connection, uint64_t sequence, const char *
   story_send(&story, connection, &request);
 }
 
-static void nudge(uint64_t connection, const char *name) {
-  Holdfast__CellNudge message = HOLDFAST__CELL_NUDGE__INIT;
+static void notify(uint64_t connection, const char *name) {
+  Holdfast__CellNotify message = HOLDFAST__CELL_NOTIFY__INIT;
   Holdfast__Request request = story_request(0, name, STORY_WAIT_FOREVER);
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_CELL_NUDGE;
-  request.cell_nudge = &message;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_CELL_NOTIFY;
+  request.cell_notify = &message;
   story_send(&story, connection, &request);
 }
 
@@ -131,22 +131,22 @@ static void test_cells_local_store_is_seen(void **state) {
   story_expect(&story, "2 <- #1 OK 42\n");
 }
 
-static void test_cells_locked_locally_others_wait_and_are_nudged(void **state) {
+static void test_cells_locked_locally_others_wait_and_are_notified(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", STORY_WAIT_FOREVER);
   add(3, 1, "v", STORY_WAIT_FOREVER);
   story_expect(&story, "");
   assert_int_equal(atomic_load(&places.header->remote), 1);
-  nudge(1, "v");
+  notify(1, "v");
   story_expect(&story, "");
   unlock_locally();
-  nudge(1, "v");
+  notify(1, "v");
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
   assert_int_equal(atomic_load(&places.header->remote), 0);
 }
 
-static void test_cells_without_a_nudge_the_server_looks_by_itself(void **state) {
+static void test_cells_without_a_notification_the_server_looks_by_itself(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", STORY_WAIT_FOREVER);
@@ -170,7 +170,7 @@ static void test_cells_next_request_finds_out_too(void **state) {
 }
 
 /* Its last words may have been an unlock or a store; who dies says nothing at all. */
-static void test_cells_gone_client_counts_as_a_nudge(void **state) {
+static void test_cells_gone_client_counts_as_a_notification(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", STORY_WAIT_FOREVER);
@@ -328,7 +328,7 @@ static int find_death(uint64_t sequence, uintptr_t delay) {
   atomic_store(&found, 1);
   story_acquire(&story, 2, sequence, "v", 1, STORY_WAIT_FOREVER);
   pthread_join(thread, NULL);
-  nudge(1, "v");
+  notify(1, "v");
   assert_non_null(strstr(story.text, "granted"));
   return strstr(story.text, "owner died") != NULL;
 }
@@ -359,7 +359,7 @@ static void test_cells_holder_changes_over_to_a_grant(void **state) {
   take_over(1, 2, 2);
   story_expect(&story, "1 <- #2 OK granted\n");
   unlock_locally();
-  nudge(1, "v");
+  notify(1, "v");
   story_release(&story, 1, 3, "v", 1);
   story_expect(&story, "1 <- #3 OK\n");
   story_release(&story, 1, 4, "v", 1);
@@ -404,14 +404,14 @@ static void test_cells_a_client_elsewhere_takes_no_place(void **state) {
   assert_int_equal(places.out, 2);
 }
 
-static void test_cells_waiter_for_change_is_nudged_or_looks(void **state) {
+static void test_cells_waiter_for_change_is_notified_or_looks(void **state) {
   (void)state;
   wait_for_change(2, 1, "v", 0);
   assert_true(atomic_load(&places.header->flags) & CELL_SERVER_WAITS);
-  nudge(1, "v");
+  notify(1, "v");
   story_expect(&story, "");
   *element() = 5;
-  nudge(1, "v");
+  notify(1, "v");
   story_expect(&story, "2 <- #1 OK 5\n");
   assert_false(atomic_load(&places.header->flags) & CELL_SERVER_WAITS);
   wait_for_change(2, 2, "v", 5);
@@ -547,7 +547,7 @@ static void test_cells_scribbled_over_nothing_is_believed(void **state) {
     add(2, 1 + 2 * byte, "v", 0);
     wait_for_change(3, 1 + byte, "v", 1000000);
     unlock_locally();
-    nudge(1, "v");
+    notify(1, "v");
     add(2, 2 + 2 * byte, "v", 0);
     story_forget(&story);
   }
@@ -560,10 +560,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       STORY(test_cells_free_lock_is_the_servers_for_a_moment),
       STORY(test_cells_local_store_is_seen),
-      STORY(test_cells_locked_locally_others_wait_and_are_nudged),
-      STORY(test_cells_without_a_nudge_the_server_looks_by_itself),
+      STORY(test_cells_locked_locally_others_wait_and_are_notified),
+      STORY(test_cells_without_a_notification_the_server_looks_by_itself),
       STORY(test_cells_next_request_finds_out_too),
-      STORY(test_cells_gone_client_counts_as_a_nudge),
+      STORY(test_cells_gone_client_counts_as_a_notification),
       STORY(test_cells_gone_clients_store_is_seen_at_once),
       STORY(test_cells_stopped_holder_delays_only_until_the_timeout),
       STORY(test_cells_had_at_the_last_moment_is_passed_on),
@@ -578,7 +578,7 @@ int main(void) {
       STORY(test_cells_nobody_else_changes_over),
       STORY(test_cells_a_stranger_does_not_change_over),
       STORY(test_cells_a_client_elsewhere_takes_no_place),
-      STORY(test_cells_waiter_for_change_is_nudged_or_looks),
+      STORY(test_cells_waiter_for_change_is_notified_or_looks),
       STORY(test_cells_change_by_the_server_wakes_local_waiters),
       STORY(test_cells_raw_have_no_lock),
       STORY(test_cells_with_a_lock_are_not_for_who_counts_threads_otherwise),

@@ -156,10 +156,10 @@ static void test_cells_holder_that_nobody_has_delays_no_transaction(void **state
 }
 
 /* A local thread that waits for the mutex asks. */
-static void test_cells_holder_that_nobody_has_is_found_by_a_nudge(void **state) {
+static void test_cells_holder_that_nobody_has_is_found_by_a_notification(void **state) {
   (void)state;
   lock_locally(NO_PROCESS);
-  ask(&story, 1, 0, IN("v", CELL_NUDGE, CellNudge, cell_nudge, ));
+  ask(&story, 1, 0, IN("v", CELL_NOTIFY, CellNotify, cell_notify, ));
   assert_int_equal(word(), CELL_WORD_DIED | WAITERS);
   assert_int_equal(places.mutex_wakes, 1);
 }
@@ -185,7 +185,7 @@ static void test_cells_raw_have_no_holder(void **state) {
   ask(&story, 3, 3, IN("r", VALUE_WAIT, ValueWait, value_wait, .known = INT(0)));
   story_expect(&story, "3 <- #2 OK created shared\n");
   lock_locally(NO_PROCESS);
-  ask(&story, 3, 0, IN("r", CELL_NUDGE, CellNudge, cell_nudge, ));
+  ask(&story, 3, 0, IN("r", CELL_NOTIFY, CellNotify, cell_notify, ));
   story_pass_ms(&story, 1000);
   assert_int_equal(word(), SOME_THREAD | WAITERS);
   assert_int_equal(places.mutex_wakes, 0);
@@ -202,7 +202,7 @@ int main(void) {
       STORY(test_cells_holder_whose_session_was_lost_is_waited_for),
       STORY(test_cells_holder_whose_process_has_ended_counts_as_dead),
       STORY(test_cells_holder_that_nobody_has_delays_no_transaction),
-      STORY(test_cells_holder_that_nobody_has_is_found_by_a_nudge),
+      STORY(test_cells_holder_that_nobody_has_is_found_by_a_notification),
       STORY(test_cells_holder_is_looked_for_now_and_then),
       STORY(test_cells_raw_have_no_holder),
   };

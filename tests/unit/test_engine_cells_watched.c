@@ -47,8 +47,8 @@ static void wait_for_bound(uint64_t connection, const char *name, int bound) {
               .n_operations = 1, .operations = &set));
 }
 
-static void nudge(const char *name) {
-  ask(&story, 1, 0, IN(name, CELL_NUDGE, CellNudge, cell_nudge, ));
+static void notify(const char *name) {
+  ask(&story, 1, 0, IN(name, CELL_NOTIFY, CellNotify, cell_notify, ));
 }
 
 /* ---- */
@@ -82,11 +82,11 @@ static void test_cells_watched_change_seen_by_one_is_told_to_the_other(void **st
   store(5);
   wait_for_change(3, "v", 5);
   story_expect(&story, "");
-  nudge("v");
+  notify("v");
   story_expect(&story, "2 <- #1 OK 5\n");
 }
 
-static void test_cells_watched_change_without_a_nudge_is_told_within_a_look(void **state) {
+static void test_cells_watched_change_without_a_notification_is_told_within_a_look(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__RAW_VALUE, "r");
   wait_for_change(2, "r", 0);
@@ -105,7 +105,7 @@ static void test_cells_watched_unlock_seen_by_one_is_told_to_the_other(void **st
   atomic_store(&places.header->word, 0);
   wait_for_change(3, "v", 5);
   story_expect(&story, "");
-  nudge("v");
+  notify("v");
   story_expect(&story, "2 <- #1 OK OK\n");
 }
 
@@ -180,7 +180,7 @@ static void test_cells_watched_store_while_beginning_to_wait_is_not_missed(void 
 int main(void) {
   const struct CMUnitTest tests[] = {
       STORY(test_cells_watched_change_seen_by_one_is_told_to_the_other),
-      STORY(test_cells_watched_change_without_a_nudge_is_told_within_a_look),
+      STORY(test_cells_watched_change_without_a_notification_is_told_within_a_look),
       STORY(test_cells_watched_unlock_seen_by_one_is_told_to_the_other),
       STORY(test_cells_watched_lock_found_free_is_passed_on),
       STORY(test_cells_watched_store_while_beginning_to_wait_is_not_missed),

@@ -100,7 +100,7 @@ static hf_status add(struct call_mode *mode, struct request *request) {
     return error_reason(HF_REASON_NOT_NESTABLE);
   }
   uint32_t field =
-      batch->is_transaction ? HF_FIELD_TRANSACTION_OPERATIONS : HF_FIELD_WAIT_FIRST_OPERATIONS;
+      batch->is_transaction ? HF_FIELD_TRANSACTION_OPERATIONS : HF_FIELD_WAIT_ANY_OPERATIONS;
   hf_status status = reserve(batch, envelope_body_max(&request->envelope, 0));
   if (status == HF_OK) {
     batch->packed_len +=

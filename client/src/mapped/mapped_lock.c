@@ -17,11 +17,13 @@ static_assert(CELL_WORD_THREAD == FUTEX_TID_MASK && CELL_WORD_DIED == FUTEX_OWNE
 /* ---------------------------------------------------------------- the lock */
 
 /* So that the server looks at the cell. It looks by itself too, only later. */
-static void nudge(hf_object *object) {
+static void notify_server(hf_object *object) {
   hf_conn *conn = object->conn;
-  Holdfast__CellNudge arm = HOLDFAST__CELL_NUDGE__INIT;
-  const struct envelope envelope = {
-      .timeout_ms = -1, .object = object->id, .operation = OPERATION(CELL_NUDGE), .arm = &arm.base};
+  Holdfast__CellNotify arm = HOLDFAST__CELL_NOTIFY__INIT;
+  const struct envelope envelope = {.timeout_ms = -1,
+                                    .object = object->id,
+                                    .operation = OPERATION(CELL_NOTIFY),
+                                    .arm = &arm.base};
   int cancellation = cancellation_disable();
   conn_lock(conn);
   struct slot *slot = NULL;
@@ -40,7 +42,7 @@ static void unlock(hf_object *object, struct cell_header *header) {
   pthread_mutex_unlock(&header->mutex);
   cell_lock_barrier();
   if (atomic_load_explicit(&header->remote, memory_order_relaxed) != 0) {
-    nudge(object);
+    notify_server(object);
   }
 }
 
@@ -57,7 +59,7 @@ static inline enum mapped_way stay(hf_object *object, struct cell_header *header
   if (mapped_cell_may_stay(object, header)) {
     return MAPPED_IN;
   }
-  pthread_mutex_unlock(&header->mutex); /* the request that follows is as good as a nudge */
+  pthread_mutex_unlock(&header->mutex); /* the request that follows is as good as a notification */
   return MAPPED_REQUEST;
 }
 
@@ -73,7 +75,7 @@ static int lock_in_slices(hf_object *object, struct cell_header *header, int64_t
     if (error == ETIMEDOUT && mapped_cell_is_server_dead(object)) {
       error = ENOENT;
     } else if (error == ETIMEDOUT) {
-      nudge(object); /* it knows whether somebody has the mutex, or scribbled over it */
+      notify_server(object); /* it knows whether somebody has the mutex, or scribbled over it */
     }
   }
   *timeout_ms = sliced_wait_left_ms(&wait);
@@ -178,7 +180,7 @@ void mapped_cell_leave_changed(hf_object *object) {
     wake(header);
   }
   if (flags & CELL_SERVER_WAITS) {
-    nudge(object);
+    notify_server(object);
   }
 }
 

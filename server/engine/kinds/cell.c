@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-hf_reason handle_cell_nudge(struct call *call) {
-  core_nudge_cells(call->engine, call->now_ns, call->object);
+hf_reason handle_cell_notify(struct call *call) {
+  core_notify_cells(call->engine, call->now_ns, call->object);
   return HF_REASON_NONE;
 }
 
