@@ -57,8 +57,9 @@ static void check_own_workers(struct coordinator *c) {
 /* The same for workers anywhere. Who waits at the queue has finished all it took; when that is
  * everybody and the queue is empty, nobody has the chunks that are missing. */
 static void check_chunks(const struct hf_object_info *info) {
-  const uint64_t own_holds = 1;
-  if (info->length == 0 && info->unfinished > 0 && info->waiting + own_holds >= info->references)
+  const uint64_t own_references = 1;
+  if (info->length == 0 && info->unfinished > 0 &&
+      info->waiting + own_references >= info->references)
     errx(1, "%" PRIu64 " chunks were lost with a worker that ended before they were counted",
          info->unfinished);
 }

@@ -38,7 +38,7 @@
   X(OBJECT_DELETE, ANY_OBJECT, CREATE, KEPT, OBJECT, ONE_WAY, object_delete)                       \
   X(OBJECT_LIST, NO_OBJECT, NOTHING, AGAIN, NO_EFFECT, 0, object_list)                             \
   X(OBJECT_INFO, ANY_OBJECT, EITHER, AGAIN, SESSION, 0, object_info)                               \
-  X(OBJECT_HOLD, NO_OBJECT, NOTHING, KEPT, SESSION, NEEDS_SESSION, object_hold)                    \
+  X(OBJECT_RETAIN, NO_OBJECT, NOTHING, KEPT, SESSION, NEEDS_SESSION, object_retain)                \
   X(OBJECT_RELEASE, NO_OBJECT, NOTHING, KEPT, OBJECT, NEEDS_SESSION | ONE_WAY, object_release)     \
   X(WAIT_ANY, NO_OBJECT, NOTHING, KEPT, OBJECT, WAITS, wait_any)                                   \
   X(TRANSACTION, NO_OBJECT, NOTHING, KEPT, OBJECT, WAITS | ONE_WAY, transaction)                   \

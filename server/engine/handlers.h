@@ -27,7 +27,7 @@ HANDLER(server_info)
 HANDLER(object_open)
 HANDLER(object_delete)
 HANDLER(object_info)
-HANDLER(object_hold)
+HANDLER(object_retain)
 HANDLER(object_release)
 
 /* operations/object_list.c */

@@ -311,7 +311,7 @@ static struct replay_step make_reference_step(struct step_maker *maker, uint64_t
     case 1:
       return send_shared(
           maker, connection,
-          REQUEST(OBJECT_HOLD, ObjectHold, object_hold, .n_objects = 2, .objects = objects));
+          REQUEST(OBJECT_RETAIN, ObjectRetain, object_retain, .n_objects = 2, .objects = objects));
     case 2:
       return send_shared(maker, connection, REQUEST(SERVER_INFO, ServerInfo, server_info));
     default:

@@ -160,15 +160,15 @@ static void test_address_whose_sessions_are_all_in_use_gets_no_more(void **state
 
 static void hold(uint64_t connection, uint64_t first, size_t count) {
   uint64_t ids[1000];
-  Holdfast__ObjectHold message = HOLDFAST__OBJECT_HOLD__INIT;
+  Holdfast__ObjectRetain message = HOLDFAST__OBJECT_RETAIN__INIT;
   Holdfast__Request request = story_request(0, NULL, STORY_WAIT_FOREVER);
   for (size_t i = 0; i < count; i++) {
     ids[i] = first + i;
   }
   message.n_objects = count;
   message.objects = ids;
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_HOLD;
-  request.object_hold = &message;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_OBJECT_RETAIN;
+  request.object_retain = &message;
   story_send(&story, connection, &request);
 }
 

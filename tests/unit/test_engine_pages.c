@@ -223,7 +223,8 @@ static void test_several_are_held_or_none(void **state) {
   (void)state;
   uint64_t ids[] = {story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0), 12345};
   story_forget(&story);
-  ask(&story, 2, 1, REQUEST(OBJECT_HOLD, ObjectHold, object_hold, .n_objects = 2, .objects = ids));
+  ask(&story, 2, 1,
+      REQUEST(OBJECT_RETAIN, ObjectRetain, object_retain, .n_objects = 2, .objects = ids));
   story_close_session(&story, 1);
   story_expect(&story, "2 <- #1 NOT_FOUND NO_SUCH_OBJECT\n1 <- #0 OK\n");
   assert_int_equal(story_objects(&story, 2), 0);
@@ -234,7 +235,7 @@ static void test_missing_ones_are_skipped_if_asked_for(void **state) {
   uint64_t ids[] = {12345, story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0)};
   story_forget(&story);
   ask(&story, 2, 1,
-      REQUEST(OBJECT_HOLD, ObjectHold, object_hold, .n_objects = 2, .objects = ids,
+      REQUEST(OBJECT_RETAIN, ObjectRetain, object_retain, .n_objects = 2, .objects = ids,
               .skip_missing = true));
   story_close_session(&story, 1);
   story_expect(&story, "2 <- #1 OK\n1 <- #0 OK\n");

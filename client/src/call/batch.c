@@ -85,7 +85,7 @@ static hf_status reserve(struct batch *batch, size_t size) {
 
 /* Opening handles is no part of anything, and is done at once. */
 static bool opens_a_handle(uint32_t operation) {
-  return operation == OPERATION(OBJECT_OPEN) || operation == OPERATION(OBJECT_HOLD) ||
+  return operation == OPERATION(OBJECT_OPEN) || operation == OPERATION(OBJECT_RETAIN) ||
          operation == OPERATION(PIPE_ATTACH);
 }
 

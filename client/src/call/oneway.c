@@ -10,8 +10,8 @@
 #include "client/src/call/plain.h"
 #include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
-#include "client/src/connection/holds.h"
 #include "client/src/connection/leader.h"
+#include "client/src/connection/references.h"
 #include "client/src/transport/opening.h"
 #include "proto/base/clock.h"
 
@@ -229,7 +229,7 @@ static hf_status await_session(hf_conn *conn, uint8_t session[HF_SESSION_BYTES])
   } else if (conn->state == CONN_ENDED) {
     status = conn_error_ended(conn);
   } else {
-    (void)holds_submit(conn); /* what finds no room goes ahead of a later call */
+    (void)references_submit(conn); /* what finds no room goes ahead of a later call */
     conn_write(conn);
     memcpy(session, conn->session, HF_SESSION_BYTES);
   }

@@ -4,8 +4,8 @@
 
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/cancellation.h"
-#include "client/src/connection/holds.h"
 #include "client/src/connection/leader.h"
+#include "client/src/connection/references.h"
 #include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
 
@@ -102,7 +102,7 @@ hf_status call_submit(struct request *request, struct call *call) {
   }
   do { /* what is due to be given back takes places too, and more may come while waiting for one */
     status = await_place(conn, request);
-  } while (status == HF_OK && !holds_submit(conn));
+  } while (status == HF_OK && !references_submit(conn));
   return status == HF_OK ? enter_window(request, call) : status;
 }
 
@@ -114,7 +114,7 @@ hf_status call_submit_at_once(struct request *request, struct call *call) {
   if (conn->state == CONN_ENDED) {
     return conn_error_ended(conn);
   }
-  bool is_ready = holds_submit(conn);
+  bool is_ready = references_submit(conn);
   struct need need = place_of(&conn->window, request);
   if (!is_ready || *need.count > need.limit) {
     return error_format(HF_REASON_IN_FLIGHT_FULL,

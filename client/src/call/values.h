@@ -31,7 +31,7 @@ void value_forget(hf_value *value);
 
 /* Takes the hold of a reference that came back; the value becomes none. false: the value holds
  * nothing itself. out inherited: the hold belongs to the process this one was forked from. */
-bool value_take_hold(hf_conn *conn, hf_value *value, bool *inherited);
+bool value_take_reference(hf_conn *conn, hf_value *value, bool *inherited);
 /* Whether it came back over another connection. */
 bool value_is_of_other(const hf_conn *conn, const hf_value *value);
 

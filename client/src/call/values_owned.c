@@ -5,7 +5,7 @@
 
 #include "client/src/call/values.h"
 #include "client/src/connection/fork.h"
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 
 /* The head of what a value owns. */
 struct owned {
@@ -145,7 +145,7 @@ void value_forget(hf_value *value) {
 /* Mutex held. */
 static void release_references(hf_conn *conn, const hf_value *value) {
   if (value->type == HF_TYPE_REFERENCE) {
-    holds_release(conn, value->object);
+    references_release(conn, value->object);
   } else if (value->type == HF_TYPE_TUPLE) {
     for (size_t i = 0; i < value->size; i++) {
       release_references(conn, &value->items[i]);
@@ -175,7 +175,7 @@ bool value_is_of_other(const hf_conn *conn, const hf_value *value) {
   return owned != NULL && owned->conn != conn;
 }
 
-bool value_take_hold(hf_conn *conn, hf_value *value, bool *inherited) {
+bool value_take_reference(hf_conn *conn, hf_value *value, bool *inherited) {
   struct owned *owned = value->owned;
   *inherited = owned != NULL && owned->generation != fork_generation();
   if (owned == NULL) {

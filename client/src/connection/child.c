@@ -4,7 +4,7 @@
 
 #include "client/src/connection/attempt.h"
 #include "client/src/connection/cancel.h"
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 
 static void inherit(hf_conn *conn) {
   conn->is_forked = conn->is_announced;
@@ -39,11 +39,11 @@ void conn_become_child(hf_conn *conn) {
   }
   window_reset(&conn->window);
   inherit(conn);
-  holds_become_child(conn);
+  references_become_child(conn);
 }
 
 void child_give_up(hf_conn *conn) {
   conn->is_forked = false;
   conn->local_rest_until_ns = 0; /* nothing is wrong with shared memory */
-  holds_become_child(conn);
+  references_become_child(conn);
 }

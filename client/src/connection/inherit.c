@@ -5,8 +5,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "client/src/connection/holds.h"
 #include "client/src/connection/leader.h"
+#include "client/src/connection/references.h"
 #include "client/src/connection/reply.h"
 #include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
@@ -39,7 +39,7 @@ static bool prepare(hf_conn *conn) {
   if (conn->state == CONN_ENDED || !conn->has_session) {
     return false;
   }
-  (void)holds_submit(conn);
+  (void)references_submit(conn);
   return window->used_count < window->used_count_max;
 }
 

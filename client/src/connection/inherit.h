@@ -6,7 +6,7 @@
  *
  * The parent awaits each answer, for a bounded time: what it wrote may be lost when it is killed
  * right after the fork. A child whose session is not there (the server was out of reach, or refused)
- * opens its own, and refers to what still exists; see holds.h.
+ * opens its own, and refers to what still exists; see references.h.
  *
  * layer   client, connection
  * threads Connection's mutex held, but for inherit_newest_child.

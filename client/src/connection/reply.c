@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 #include "client/src/connection/withdraw.h"
 
 /* ---------------------------------------------------------------- what a reply holds */
@@ -12,7 +12,7 @@ void reply_drop_value(hf_conn *conn, const Holdfast__Value *message) {
     return;
   }
   if (message->kind_case == HOLDFAST__VALUE__KIND_REFERENCE) {
-    holds_release(conn, message->reference->object);
+    references_release(conn, message->reference->object);
   } else if (message->kind_case == HOLDFAST__VALUE__KIND_TUPLE) {
     for (size_t i = 0; i < message->tuple->n_items; i++) {
       reply_drop_value(conn, message->tuple->items[i]);

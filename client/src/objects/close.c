@@ -1,5 +1,5 @@
 /* Closing a handle, of whatever kind. */
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 #include "client/src/mapped/mapped_close.h"
 #include "client/src/mapped/segments.h"
 

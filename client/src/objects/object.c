@@ -1,6 +1,6 @@
 #include "client/src/objects/object.h"
 
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 #include "client/src/mapped/mapped_cell.h"
 #include "client/src/mapped/segments.h"
 
@@ -103,10 +103,10 @@ hf_status hf_open(hf_conn *conn, const char *name, hf_kind kind, hf_object **obj
   return object_open(&request, &arm, object);
 }
 
-hf_status object_hold(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object) {
+hf_status object_retain(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object) {
   struct request request;
-  Holdfast__ObjectHold arm = HOLDFAST__OBJECT_HOLD__INIT;
-  request_of_conn(&request, conn, OPERATION(OBJECT_HOLD));
+  Holdfast__ObjectRetain arm = HOLDFAST__OBJECT_RETAIN__INIT;
+  request_of_conn(&request, conn, OPERATION(OBJECT_RETAIN));
   request.is_now = request.needs_reply = true;
   arm.objects = &id;
   arm.n_objects = 1;

@@ -18,6 +18,6 @@ hf_status object_open(struct request *request, const Holdfast__ObjectOpen *arm, 
 /* Both, for kinds that need nothing more. handle: hf_dict ** and the like. */
 hf_status object_open_simple(hf_conn *conn, const char *name, hf_kind kind, void *handle);
 /* One more handle, with a hold of its own. */
-hf_status object_hold(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object);
+hf_status object_retain(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object);
 
 #endif

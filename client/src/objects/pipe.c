@@ -1,5 +1,5 @@
 #include "client/src/call/plain.h"
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 #include "client/src/objects/object.h"
 
 static hf_status attach(hf_object *handle, uint32_t end) {
@@ -60,7 +60,7 @@ hf_status hf_pipe_new(hf_conn *conn, bool duplex, hf_pipe *ends[2]) {
   if (status != HF_OK) {
     return status;
   }
-  status = object_hold(conn, hf_object_id(HF_AS_OBJECT(first)), HF_PIPE, &second);
+  status = object_retain(conn, hf_object_id(HF_AS_OBJECT(first)), HF_PIPE, &second);
   if (status != HF_OK) {
     hf_pipe_close(first);
     return status;

@@ -1,5 +1,5 @@
 /* References to objects as values. */
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 #include "client/src/objects/object.h"
 
 hf_value hf_reference(const hf_object *object) {
@@ -14,9 +14,9 @@ hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) 
     return error_format(HF_REASON_WRONG_TYPE,
                         "the value is not a reference from a call on this connection");
   }
-  if (!value_take_hold(conn, value, &is_inherited) || is_inherited) {
+  if (!value_take_reference(conn, value, &is_inherited) || is_inherited) {
     /* An item of a tuple, or delivered before a fork: it needs a hold of its own. */
-    hf_status status = object_hold(conn, id, kind, object);
+    hf_status status = object_retain(conn, id, kind, object);
     if (status == HF_OK) {
       *value = hf_none();
     }

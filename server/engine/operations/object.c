@@ -267,8 +267,8 @@ static bool is_there(const struct call *call, uint64_t id) {
   return admission_find_id(call->engine, id) != NULL;
 }
 
-hf_reason handle_object_hold(struct call *call) {
-  const Holdfast__ObjectHold *message = call->message->object_hold;
+hf_reason handle_object_retain(struct call *call) {
+  const Holdfast__ObjectRetain *message = call->message->object_retain;
   for (size_t i = 0; !message->skip_missing && i < message->n_objects; i++) {
     if (!is_there(call, message->objects[i])) {
       return HF_REASON_NO_SUCH_OBJECT;

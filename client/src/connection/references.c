@@ -1,4 +1,4 @@
-#include "client/src/connection/holds.h"
+#include "client/src/connection/references.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 
 /* ---------------------------------------------------------------- releases */
 
-void holds_release(hf_conn *conn, uint64_t object) {
+void references_release(hf_conn *conn, uint64_t object) {
   struct releases *releases = &conn->releases;
   if (releases->count > 0 && releases->items[releases->count - 1].object == object) {
     releases->items[releases->count - 1].count++;
@@ -88,20 +88,20 @@ static void submit_inherited(hf_conn *conn) {
   for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
     count++;
   }
-  Holdfast__ObjectHold arm = HOLDFAST__OBJECT_HOLD__INIT;
+  Holdfast__ObjectRetain arm = HOLDFAST__OBJECT_RETAIN__INIT;
   arm.objects = count == 0 ? NULL : malloc(count * sizeof *arm.objects);
   arm.skip_missing = true; /* somebody may have deleted one */
   if (arm.objects != NULL) {
     for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
       arm.objects[arm.n_objects++] = handle->id;
     }
-    submit_unanswered(conn, OPERATION(OBJECT_HOLD), 0, &arm.base);
+    submit_unanswered(conn, OPERATION(OBJECT_RETAIN), 0, &arm.base);
     free(arm.objects);
   }
   conn->is_inherited = false;
 }
 
-void holds_become_child(hf_conn *conn) {
+void references_become_child(hf_conn *conn) {
   bool is_bare =
       !conn->is_forked; /* what the parent was to give back, a copy of it has to as well */
   conn->releases.count = is_bare ? 0 : conn->releases.count;
@@ -113,7 +113,7 @@ void holds_become_child(hf_conn *conn) {
   }
 }
 
-bool holds_submit(hf_conn *conn) {
+bool references_submit(hf_conn *conn) {
   withdraw_submit(conn);
   if (conn->is_inherited && has_room(conn)) {
     submit_inherited(conn);
@@ -132,7 +132,7 @@ bool holds_submit(hf_conn *conn) {
 struct hf_object *handle_new(hf_conn *conn, uint64_t id, hf_kind kind) {
   struct hf_object *handle = calloc(1, sizeof *handle);
   if (handle == NULL) {
-    holds_release(conn, id);
+    references_release(conn, id);
     return NULL;
   }
   handle->conn = conn;
@@ -155,7 +155,7 @@ void handle_free(struct hf_object *handle) {
   conn->unattached_count -= handle->awaits_attach;
   /* A child that never spoke to the server holds nothing there. */
   if (!conn->is_inherited && !handle->mapped.is_left_behind) {
-    holds_release(conn, handle->id);
+    references_release(conn, handle->id);
   }
   free(handle);
 }
