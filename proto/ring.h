@@ -19,7 +19,7 @@
 /* What reader_sleeps says: how the reader is to be woken. */
 enum ring_bell {
   RING_BELL_NONE,  /* it is awake */
-  RING_BELL_KNOCK, /* by a knock; see door.h */
+  RING_BELL_KNOCK, /* by a knock; see local_handshake.h */
   RING_BELL_FUTEX, /* by a futex, this very word */
 };
 static_assert(RING_BELL_NONE == 0 && RING_BELL_KNOCK == 1 && RING_BELL_FUTEX == 2, "layout");

@@ -38,7 +38,7 @@
  * reader_sleeps; with a sequentially consistent fence between the two on each side at least one of
  * them sees the other's store. So no byte is left lying before a sleeping reader. A writer that
  * waits for room does the same with writer_waits and tail. Waking goes by a knock, at the eventfd or
- * the socket that came with the segment (see door.h); or by a futex, when the reader sleeps on
+ * the socket that came with the segment (see local_handshake.h); or by a futex, when the reader sleeps on
  * reader_sleeps itself as long as that says 2. Only at the socket does it hear that the other side
  * is gone, so a client does not sleep on the word for long, and the server, which waits for many
  * clients at once, does not at all.

@@ -30,7 +30,7 @@ struct server {
   struct dispatch *dispatch;
   char bound[OPTIONS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
   size_t bound_count;
-  char door[RINGS_PATH_BYTES_MAX]; /* the first */
+  char handshake[RINGS_PATH_BYTES_MAX]; /* the first */
 };
 
 /* ---------------------------------------------------------------------------------- signals */
@@ -86,12 +86,12 @@ static bool start_parts(struct server *server, const struct options *options) {
 }
 
 /* Beside an ipc socket; the first is told to clients that come over tcp. */
-static void open_door(struct server *server, const char *url) {
+static void open_handshake(struct server *server, const char *url) {
   char path[RINGS_PATH_BYTES_MAX];
   bool is_ipc = strncmp(url, "ipc://", 6) == 0;
-  if (is_ipc && rings_listen(server->rings, url + 6, path) && server->door[0] == '\0') {
-    memcpy(server->door, path, sizeof path);
-    dispatch_set_door(server->dispatch, server->door);
+  if (is_ipc && rings_listen(server->rings, url + 6, path) && server->handshake[0] == '\0') {
+    memcpy(server->handshake, path, sizeof path);
+    dispatch_set_local_handshake(server->dispatch, server->handshake);
   }
 }
 
@@ -105,7 +105,7 @@ static int listen_on_all(struct server *server, const struct options *options) {
       return result == LISTEN_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
     }
     server->bound_count++;
-    open_door(server, bound);
+    open_handshake(server, bound);
     log_line(LOG_INFO, "listening url=%s", bound);
   }
   return EXIT_SUCCESS;

@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* Descriptors the process needs beside its connections: nng's, listeners, shared segments' doors.
+/* Descriptors the process needs beside its connections: nng's, listeners, shared segments' local handshakes.
  */
 #define DESCRIPTORS_SPARE 64
 #define FLUSH_POLL_MS 5

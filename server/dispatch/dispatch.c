@@ -308,9 +308,9 @@ static void end_process(void *ctx, uint64_t session) {
   run_turn(ctx, (struct command){.kind = COMMAND_PROCESS_ENDED, .session = session});
 }
 
-void dispatch_set_door(struct dispatch *dispatch, const char *path) {
+void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path) {
   pthread_mutex_lock(&dispatch->mutex);
-  engine_set_door(dispatch->engine, path);
+  engine_set_local_handshake(dispatch->engine, path);
   pthread_mutex_unlock(&dispatch->mutex);
 }
 

@@ -254,8 +254,8 @@ static void put_session(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_SESSION_WINDOW_COUNT, HF_WINDOW_COUNT_MAX);
   put_number(writer, HF_FIELD_SESSION_IN_FLIGHT_COUNT, HF_IN_FLIGHT_MAX);
   put_number(writer, HF_FIELD_SESSION_FRAME_BYTES_MAX, HF_FRAME_BYTES_MAX);
-  if (reply->door) {
-    put_bytes(writer, HF_FIELD_SESSION_DOOR, bytes_of_text(reply->door));
+  if (reply->local_handshake) {
+    put_bytes(writer, HF_FIELD_SESSION_LOCAL_HANDSHAKE, bytes_of_text(reply->local_handshake));
   }
 }
 

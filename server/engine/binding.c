@@ -33,7 +33,7 @@ static void unbind(struct engine *engine, struct session *session) {
 
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
   unbind(engine, session);
-  core_nudge_cells_of(engine, now_ns, session);
+  core_notify_cells_of(engine, now_ns, session);
   if (!core_begin_grace(engine, now_ns, session)) {
     core_end_session(engine, now_ns, session, false);
   }

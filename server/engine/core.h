@@ -36,8 +36,8 @@ struct peer {
 struct engine {
   struct engine_config config;
   struct engine_sink sink;
-  const char *door; /* borrowed; NULL: none */
-  uint64_t now_ns;  /* of the last command; never goes back */
+  const char *local_handshake; /* borrowed; NULL: none */
+  uint64_t now_ns;             /* of the last command; never goes back */
   struct memory memory;
   struct registry registry;
   struct timers timers;

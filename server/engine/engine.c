@@ -466,7 +466,7 @@ static void drain(struct engine *engine, uint64_t now_ns) {
   }
 }
 
-/* ---- the door */
+/* ---- the local handshake */
 
 bool engine_apply(struct engine *engine, const struct command *command) {
   engine->now_ns = command->now_ns > engine->now_ns ? command->now_ns : engine->now_ns;
@@ -512,6 +512,6 @@ uint64_t engine_steps(const struct engine *engine) {
   return engine->steps;
 }
 
-void engine_set_door(struct engine *engine, const char *path) {
-  engine->door = path;
+void engine_set_local_handshake(struct engine *engine, const char *path) {
+  engine->local_handshake = path;
 }

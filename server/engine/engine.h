@@ -27,7 +27,7 @@ struct engine;
 struct engine *engine_new(const struct engine_config *config, const struct engine_sink *sink);
 void engine_free(struct engine *engine);
 
-/* The only door: nothing else changes the state. Outcomes reach the sink, now or later. false: there
+/* The only entry: nothing else changes the state. Outcomes reach the sink, now or later. false: there
  * is no memory for a new connection; all other commands are carried out. */
 bool engine_apply(struct engine *engine, const struct command *command);
 /* Whether the connection's peer is on this machine. */
@@ -58,6 +58,6 @@ struct job *engine_take_job(struct engine *engine);
 /* For decoded_read. It never changes, and is read without the lock. */
 const struct value_hash_key *engine_hash_key(const struct engine *engine);
 /* Where clients on this machine find shared memory; borrowed for the engine's life. */
-void engine_set_door(struct engine *engine, const char *path);
+void engine_set_local_handshake(struct engine *engine, const char *path);
 
 #endif

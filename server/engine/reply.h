@@ -130,7 +130,7 @@ struct reply {
     struct {
       uint8_t session[HF_SESSION_BYTES];
       uint32_t grace_ms;
-      const char *door; /* the engine's; NULL: none, or not for this client */
+      const char *local_handshake; /* the engine's; NULL: none, or not for this client */
     };
     struct {
       struct reply_object *objects; /* malloc */

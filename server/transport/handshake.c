@@ -75,7 +75,7 @@ bool handshake_admits(int socket) {
 
 /* ---------------------------------------------------------------------------------- talking */
 
-enum handshake_event handshake_read_hello(int socket, struct door_hello *hello) {
+enum handshake_event handshake_read_hello(int socket, struct handshake_hello *hello) {
   ssize_t received = recv(socket, hello, sizeof *hello, MSG_DONTWAIT);
   if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
     return HANDSHAKE_PENDING;
@@ -89,31 +89,32 @@ enum handshake_event handshake_read_hello(int socket, struct door_hello *hello) 
   return HANDSHAKE_HELLO;
 }
 
-static enum door_status check_rings(const struct door_hello *hello) {
+static enum handshake_status check_rings(const struct handshake_hello *hello) {
   bool is_good = (hello->protocol == SP_REQ || hello->protocol == SP_PUSH) &&
                  (hello->framing == SP_TCP || hello->framing == SP_IPC);
-  return is_good ? DOOR_WELCOME : DOOR_BAD_HELLO;
+  return is_good ? HANDSHAKE_WELCOME : HANDSHAKE_BAD_HELLO;
 }
 
-enum door_status handshake_check_hello(const struct door_hello *hello) {
-  if (hello->magic == DOOR_MAGIC) {
+enum handshake_status handshake_check_hello(const struct handshake_hello *hello) {
+  if (hello->magic == HANDSHAKE_MAGIC) {
     return check_rings(hello);
   }
-  if (hello->magic == DOOR_SEGMENT) {
-    return DOOR_WELCOME;
+  if (hello->magic == HANDSHAKE_SEGMENT) {
+    return HANDSHAKE_WELCOME;
   }
-  bool is_known = door_is_same_magic(hello->magic, DOOR_MAGIC) ||
-                  door_is_same_magic(hello->magic, DOOR_SEGMENT);
-  return is_known ? DOOR_OTHER_VERSION : DOOR_BAD_HELLO;
+  bool is_known = handshake_is_same_magic(hello->magic, HANDSHAKE_MAGIC) ||
+                  handshake_is_same_magic(hello->magic, HANDSHAKE_SEGMENT);
+  return is_known ? HANDSHAKE_OTHER_VERSION : HANDSHAKE_BAD_HELLO;
 }
 
-bool handshake_answer(int socket, enum door_status status, size_t ring_bytes,
+bool handshake_answer(int socket, enum handshake_status status, size_t ring_bytes,
                       const int *descriptors, size_t descriptors_count) {
   size_t bytes = descriptors_count * sizeof *descriptors;
-  struct door_answer answer = {
-      .magic = DOOR_MAGIC, .ring_bytes = ring_bytes, .status = (uint32_t)status};
+  struct handshake_answer answer = {
+      .magic = HANDSHAKE_MAGIC, .ring_bytes = ring_bytes, .status = (uint32_t)status};
   struct iovec part = {&answer, sizeof answer};
-  alignas(struct cmsghdr) char control[CMSG_SPACE(DOOR_DESCRIPTORS * sizeof *descriptors)] = {0};
+  alignas(struct cmsghdr) char control[CMSG_SPACE(HANDSHAKE_DESCRIPTORS * sizeof *descriptors)] = {
+      0};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
   if (descriptors_count > 0) {
     message.msg_control = control;

@@ -2,13 +2,13 @@
  *
  * layer   transport, internal
  * threads the main thread opens and closes; the rings' thread does the rest
- * source  ../../proto/door.h
+ * source  ../../proto/local_handshake.h
  */
 #ifndef HF_TRANSPORT_HANDSHAKE_H
 #define HF_TRANSPORT_HANDSHAKE_H
 
 #include "proto/base/socket_path.h"
-#include "proto/door.h"
+#include "proto/local_handshake.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,11 +24,11 @@ int handshake_accept(int listener);
 bool handshake_admits(int socket);
 /* HANDSHAKE_HELLO: *hello is filled and unchecked. */
 enum handshake_event { HANDSHAKE_PENDING, HANDSHAKE_HELLO, HANDSHAKE_PEER_LEFT };
-enum handshake_event handshake_read_hello(int socket, struct door_hello *hello);
-/* DOOR_WELCOME the hello is valid | DOOR_OTHER_VERSION | DOOR_BAD_HELLO */
-enum door_status handshake_check_hello(const struct door_hello *hello);
+enum handshake_event handshake_read_hello(int socket, struct handshake_hello *hello);
+/* HANDSHAKE_WELCOME the hello is valid | HANDSHAKE_OTHER_VERSION | HANDSHAKE_BAD_HELLO */
+enum handshake_status handshake_check_hello(const struct handshake_hello *hello);
 /* Sends the answer, with descriptors_count descriptors. false: the peer has closed its socket. */
-bool handshake_answer(int socket, enum door_status status, size_t ring_bytes,
+bool handshake_answer(int socket, enum handshake_status status, size_t ring_bytes,
                       const int *descriptors, size_t descriptors_count);
 /* Sends a notification to the client; never blocks. */
 void handshake_notify(int socket);

@@ -16,7 +16,7 @@ static const struct transport ring_transport;
 /* ------------------------------------------------------------------------------------- life */
 
 struct ring_stream *ring_stream_new(struct ring_context *context, uint64_t id, int socket,
-                                    enum door_status refusal) {
+                                    enum handshake_status refusal) {
   struct ring_stream *stream = calloc(1, sizeof *stream);
   if (stream == NULL) {
     return NULL;
@@ -99,7 +99,7 @@ static bool map_memory(struct ring_stream *stream, int fd) {
   return true;
 }
 
-static bool offer(struct ring_stream *stream, const struct door_hello *hello) {
+static bool offer(struct ring_stream *stream, const struct handshake_hello *hello) {
   const struct transport_acceptor *acceptor = stream->context->acceptor;
   const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL,
                                       .framing = (enum sp_transport)hello->framing,
@@ -114,43 +114,46 @@ static bool offer(struct ring_stream *stream, const struct door_hello *hello) {
 }
 
 /* The client may write as soon as it has the answer, so everything is ready before. */
-static enum door_status welcome(struct ring_stream *stream, const struct door_hello *hello) {
+static enum handshake_status welcome(struct ring_stream *stream,
+                                     const struct handshake_hello *hello) {
   int memory = make_memory(segment_bytes(HF_RING_BYTES));
   stream->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (memory < 0 || stream->doorbell < 0 || !map_memory(stream, memory) || !offer(stream, hello)) {
     if (memory >= 0) {
       close(memory);
     }
-    return DOOR_NO_MEMORY;
+    return HANDSHAKE_NO_MEMORY;
   }
-  const int descriptors[] = {[DOOR_MEMORY] = memory, [DOOR_BELL] = stream->doorbell};
-  stream->has_left =
-      !handshake_answer(stream->socket, DOOR_WELCOME, HF_RING_BYTES, descriptors, DOOR_DESCRIPTORS);
+  const int descriptors[] = {[HANDSHAKE_MEMORY] = memory, [HANDSHAKE_DOORBELL] = stream->doorbell};
+  stream->has_left = !handshake_answer(stream->socket, HANDSHAKE_WELCOME, HF_RING_BYTES,
+                                       descriptors, HANDSHAKE_DESCRIPTORS);
   close(memory);
-  return DOOR_WELCOME;
+  return HANDSHAKE_WELCOME;
 }
 
 /* One packet has the answer and the segment's descriptor; then the stream is over. */
-static enum door_status send_segment(struct ring_stream *stream, uint64_t segment) {
+static enum handshake_status send_segment(struct ring_stream *stream, uint64_t segment) {
   const struct segment_opener *opener = &stream->context->opener;
   size_t bytes = 0;
   int memory = opener->open != NULL ? opener->open(opener->ctx, segment, &bytes) : -1;
   if (memory < 0) {
-    return DOOR_NO_SEGMENT;
+    return HANDSHAKE_NO_SEGMENT;
   }
-  (void)handshake_answer(stream->socket, DOOR_WELCOME, bytes, &memory, 1);
+  (void)handshake_answer(stream->socket, HANDSHAKE_WELCOME, bytes, &memory, 1);
   close(memory);
   make_over(stream);
-  return DOOR_WELCOME;
+  return HANDSHAKE_WELCOME;
 }
 
-static enum door_status answer_hello(struct ring_stream *stream, const struct door_hello *hello) {
-  enum door_status status = handshake_check_hello(hello);
-  bool wants_segment = hello->magic == DOOR_SEGMENT;
-  if (stream->refusal != DOOR_WELCOME && (stream->refusal != DOOR_FULL || !wants_segment)) {
+static enum handshake_status answer_hello(struct ring_stream *stream,
+                                          const struct handshake_hello *hello) {
+  enum handshake_status status = handshake_check_hello(hello);
+  bool wants_segment = hello->magic == HANDSHAKE_SEGMENT;
+  if (stream->refusal != HANDSHAKE_WELCOME &&
+      (stream->refusal != HANDSHAKE_FULL || !wants_segment)) {
     return stream->refusal;
   }
-  if (status != DOOR_WELCOME) {
+  if (status != HANDSHAKE_WELCOME) {
     return status;
   }
   return wants_segment ? send_segment(stream, hello->segment) : welcome(stream, hello);
@@ -163,14 +166,14 @@ static void refuse(struct ring_stream *stream, const char *why) {
 
 static void read_hello(struct ring_stream *stream) {
   static const char *const whys[] = {
-      [DOOR_NO_SEGMENT] = "no such segment",
-      [DOOR_NOT_ALLOWED] = "another user's client in the local handshake",
-      [DOOR_FULL] = "too many local connections",
-      [DOOR_NO_MEMORY] = "no memory for shared memory",
-      [DOOR_BAD_HELLO] = "no hello in the local handshake",
-      [DOOR_OTHER_VERSION] = "a client with another version of the local handshake",
+      [HANDSHAKE_NO_SEGMENT] = "no such segment",
+      [HANDSHAKE_NOT_ALLOWED] = "another user's client in the local handshake",
+      [HANDSHAKE_FULL] = "too many local connections",
+      [HANDSHAKE_NO_MEMORY] = "no memory for shared memory",
+      [HANDSHAKE_BAD_HELLO] = "no hello in the local handshake",
+      [HANDSHAKE_OTHER_VERSION] = "a client with another version of the local handshake",
   };
-  struct door_hello hello;
+  struct handshake_hello hello;
   enum handshake_event news = handshake_read_hello(stream->socket, &hello);
   if (news == HANDSHAKE_PENDING) {
     return;
@@ -179,8 +182,8 @@ static void read_hello(struct ring_stream *stream) {
     make_over(stream);
     return;
   }
-  enum door_status status = answer_hello(stream, &hello);
-  if (status != DOOR_WELCOME) {
+  enum handshake_status status = answer_hello(stream, &hello);
+  if (status != HANDSHAKE_WELCOME) {
     (void)handshake_answer(stream->socket, status, 0, NULL, 0);
     refuse(stream, whys[status]);
   }

@@ -57,7 +57,7 @@ struct ring_stream {
   void *connection; /* NULL: in hello */
 
   /* The thread's. */
-  enum door_status refusal; /* the answer to its hello; DOOR_WELCOME: not refused */
+  enum handshake_status refusal; /* the answer to its hello; HANDSHAKE_WELCOME: not refused */
   enum ring_reading reading;
   uint64_t deadline_ns; /* of the hello, or while AWAITED */
   bool has_left;        /* the client writes nothing more to its ring */
@@ -86,7 +86,7 @@ struct ring_stream {
 
 /* With one reference; takes the socket on success. NULL: out of memory. */
 struct ring_stream *ring_stream_new(struct ring_context *context, uint64_t id, int socket,
-                                    enum door_status refusal);
+                                    enum handshake_status refusal);
 void ring_stream_release(struct ring_stream *stream);
 
 /* The socket of the local handshake is readable. */

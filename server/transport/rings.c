@@ -98,7 +98,7 @@ static void make_idle(struct rings *rings, struct ring_stream *stream) {
 static void end_stream(struct rings *rings, struct ring_stream *stream) {
   make_idle(rings, stream);
   rings->hello_count -= stream->connection == NULL;
-  rings->other_user_count -= stream->refusal == DOOR_NOT_ALLOWED;
+  rings->other_user_count -= stream->refusal == HANDSHAKE_NOT_ALLOWED;
   unwatch(rings, stream->socket);
   unwatch(rings, stream->doorbell);
   map64_remove(&rings->streams, stream->id);
@@ -129,7 +129,7 @@ static void end_those_over(struct rings *rings) {
   }
 }
 
-static void add_stream(struct rings *rings, int fd, enum door_status refusal) {
+static void add_stream(struct rings *rings, int fd, enum handshake_status refusal) {
   struct ring_stream *stream =
       ring_stream_new(&rings->context, STREAM_TAG | (rings->last_id + 1), fd, refusal);
   if (stream == NULL) {
@@ -143,7 +143,7 @@ static void add_stream(struct rings *rings, int fd, enum door_status refusal) {
     return;
   }
   rings->hello_count++;
-  rings->other_user_count += refusal == DOOR_NOT_ALLOWED;
+  rings->other_user_count += refusal == HANDSHAKE_NOT_ALLOWED;
   if (!watch(rings, fd, stream->id)) {
     end_stream(rings, stream);
   }
@@ -159,9 +159,9 @@ static void admit(struct rings *rings, int fd) {
                     : count >= HF_RINGS_MAX + REFUSED_MAX) {
     close(fd);
   } else if (is_other_user) {
-    add_stream(rings, fd, DOOR_NOT_ALLOWED);
+    add_stream(rings, fd, HANDSHAKE_NOT_ALLOWED);
   } else {
-    add_stream(rings, fd, count < HF_RINGS_MAX ? DOOR_WELCOME : DOOR_FULL);
+    add_stream(rings, fd, count < HF_RINGS_MAX ? HANDSHAKE_WELCOME : HANDSHAKE_FULL);
   }
 }
 
@@ -407,11 +407,11 @@ static bool add_listener(struct rings *rings, const char *path) {
 bool rings_listen(struct rings *rings, const char *ipc_path,
                   char handshake_path[RINGS_PATH_BYTES_MAX]) {
   char path[RINGS_PATH_BYTES_MAX];
-  int len = snprintf(path, sizeof path, "%s" DOOR_SUFFIX, ipc_path);
+  int len = snprintf(path, sizeof path, "%s" HANDSHAKE_SUFFIX, ipc_path);
   errno = ENAMETOOLONG;
   if ((size_t)len >= sizeof path || rings->listeners_count == HANDSHAKE_LISTENERS_MAX ||
       !add_listener(rings, path)) {
-    log_line(LOG_WARN, "no shared memory for clients path=%s" DOOR_SUFFIX " reason=\"%s\"",
+    log_line(LOG_WARN, "no shared memory for clients path=%s" HANDSHAKE_SUFFIX " reason=\"%s\"",
              ipc_path, strerror(errno));
     return false;
   }

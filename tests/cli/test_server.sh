@@ -44,7 +44,7 @@ path_of() {
 }
 path_of tcp://127.0.0.1:0 tcp "the server runs on another machine, or has no ipc address"
 long=$TEST_DIR/$(printf 'x%.0s' {1..100})
-path_of "ipc://${long:0:105}" ipc "the ipc socket's path is too long for a door beside it"
+path_of "ipc://${long:0:105}" ipc "the ipc socket's path is too long for a local handshake beside it"
 grep -q 'no shared memory for clients' "$TEST_DIR/own.log" || fail "the server says so too"
 
 # A wish that is none is refused, not taken for the other one.

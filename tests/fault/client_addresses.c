@@ -285,7 +285,7 @@ static void test_names_cancel_ends_a_search_at_once(void **state) {
 /* ---------------------------------------------------------------- local handshakes */
 
 /* Listens there, and says nothing. */
-static int listen_at_door(const char *path) {
+static int listen_at_handshake(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
@@ -297,20 +297,20 @@ static int listen_at_door(const char *path) {
 
 static void test_local_a_silent_handshake_leaves_time_for_ipc(void **state) {
   const struct hf_options options = {.call_timeout_ms = 600};
-  char path[64], door[80], url[80];
+  char path[64], handshake[80], url[80];
   hf_conn *conn = NULL;
   (void)state;
   snprintf(path, sizeof path, "/tmp/hf-addresses-%ld", (long)getpid());
-  snprintf(door, sizeof door, "%s.door", path);
+  snprintf(handshake, sizeof handshake, "%s.shm", path);
   snprintf(url, sizeof url, "ipc://%s", path);
   struct impostor live = {.answer = answer_all, .ipc_path = path};
   impostor_start(&live);
-  int silent = listen_at_door(door);
+  int silent = listen_at_handshake(handshake);
   expect_ok(hf_connect(url, &options, &conn));
   assert_string_equal(hf_conn_path(conn), "ipc");
   hf_close(conn);
   close(silent);
-  unlink(door);
+  unlink(handshake);
   impostor_stop(&live);
 }
 
@@ -332,14 +332,15 @@ static bool name_a_segment(struct impostor_peer *peer, uint32_t id,
   return impostor_reply(peer, id, request->sequence, &reply);
 }
 
-static void expect_not_mapped(const char *door) {
+static void expect_not_mapped(const char *local_handshake) {
   Holdfast__Session session = HOLDFAST__SESSION__INIT;
   uint8_t name[HF_SESSION_BYTES] = "a stranger's";
   struct impostor stranger = {.answer = name_a_segment, .session = &session};
   hf_conn *conn = NULL;
   hf_cell *cell;
   session.id = (ProtobufCBinaryData){sizeof name, name};
-  session.door = (ProtobufCBinaryData){strlen(door), (uint8_t *)(uintptr_t)door};
+  session.local_handshake =
+      (ProtobufCBinaryData){strlen(local_handshake), (uint8_t *)(uintptr_t)local_handshake};
   impostor_start(&stranger);
   expect_ok(connect_to("127.0.0.1", stranger.port, 3000, &conn));
   assert_string_equal(hf_conn_path(conn), "tcp");
@@ -353,7 +354,7 @@ static void expect_not_mapped(const char *door) {
 /* A server names the socket of another server, whose memory is not its to give. */
 static void test_local_a_server_can_name_only_its_own_handshake(void **state) {
   struct daemon daemon;
-  char door[200];
+  char handshake[200];
   hf_conn *conn = NULL;
   hf_cell *cell;
   (void)state;
@@ -361,10 +362,10 @@ static void test_local_a_server_can_name_only_its_own_handshake(void **state) {
   expect_ok(hf_connect(daemon.ipc_url, NULL, &conn)); /* has a segment */
   expect_ok(hf_raw_cell_open(conn, NULL, 'q', hf_int(7), &cell));
   assert_non_null(hf_cell_data(cell));
-  snprintf(door, sizeof door, "%s.door", daemon.ipc_url + strlen("ipc://"));
-  expect_not_mapped(door);
+  snprintf(handshake, sizeof handshake, "%s.shm", daemon.ipc_url + strlen("ipc://"));
+  expect_not_mapped(handshake);
   expect_not_mapped("/etc/passwd");
-  expect_not_mapped("relative.door");
+  expect_not_mapped("relative.shm");
   hf_cell_close(cell);
   hf_close(conn);
   daemon_stop(&daemon);

@@ -231,7 +231,7 @@ static uint64_t run_in_shared_memory(const struct daemon *server, uint64_t seed)
       .seed = seed, .life_ms = LOCAL_LIFE_MS, .counts = cutter_counts_new()};
   run_processes(server->ipc_url, &options);
   cutter_report(options.counts, LOCAL_CUTS_MIN);
-  return atomic_load(&options.counts->doors);
+  return atomic_load(&options.counts->handshakes);
 }
 
 /* Answers how many requests were answered from a window. */

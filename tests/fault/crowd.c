@@ -16,7 +16,7 @@
 #include "tests/fault/attacker.h"
 
 #define LOOK_AGAIN_US 2000
-/* A client waits 1 s at the door, and many come at once. */
+/* A client waits 1 s at the local handshake, and many come at once. */
 #define ATTEMPTS 10
 
 pid_t crowd_start(crowd_worker *worker, const char *url, int idx, void *arg) {

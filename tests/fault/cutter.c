@@ -48,10 +48,10 @@ static void cut_all(void) {
   bool spares_new = random_below(&cutter.randomness, HARD_CUTS_EVERY) > 0;
   for (int fd = 3; fd < DESCRIPTORS_MAX; fd++) {
     bool is_spared = !is_known(fd) && spares_new;
-    bool is_door = socket_option(fd, SO_TYPE) == SOCK_SEQPACKET;
+    bool is_handshake = socket_option(fd, SO_TYPE) == SOCK_SEQPACKET;
     if (!is_spared && socket_option(fd, SO_DOMAIN) == AF_UNIX && shutdown(fd, how) == 0) {
-      atomic_fetch_add(is_door ? &cutter.options.counts->doors : &cutter.options.counts->sockets,
-                       1);
+      atomic_fetch_add(
+          is_handshake ? &cutter.options.counts->handshakes : &cutter.options.counts->sockets, 1);
     }
   }
 }
@@ -108,10 +108,12 @@ void cutter_note_call(hf_conn *conn) {
 }
 
 void cutter_report(struct cutter_counts *counts, uint64_t cuts_min) {
-  unsigned long long doors = atomic_load(&counts->doors), calls = atomic_load(&counts->calls),
+  unsigned long long handshakes = atomic_load(&counts->handshakes),
+                     calls = atomic_load(&counts->calls),
                      through_rings = atomic_load(&counts->through_rings);
-  print_message("cutter: %llu rings, %llu sockets cut; %llu of %llu calls through rings\n", doors,
-                (unsigned long long)atomic_load(&counts->sockets), through_rings, calls);
-  assert_true(doors >= cuts_min);
+  print_message("cutter: %llu rings, %llu sockets cut; %llu of %llu calls through rings\n",
+                handshakes, (unsigned long long)atomic_load(&counts->sockets), through_rings,
+                calls);
+  assert_true(handshakes >= cuts_min);
   assert_true(calls > 0 && 4 * through_rings > calls);
 }

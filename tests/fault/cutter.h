@@ -1,8 +1,8 @@
 /* Cuts a client's own connections at random moments: for those through shared memory what the proxy
  * is for those over tcp.
  *
- * A thread of the client shuts down the Unix sockets of its process: the doors' its rings hang on,
- * and the sockets it resorts to when a door was cut during its hello. One way or both ways, so that
+ * A thread of the client shuts down the Unix sockets of its process: those that its rings hang on,
+ * and the sockets it resorts to when a local handshake was cut during its hello. One way or both ways, so that
  * now one side notices first and now the other. What is in the rings stays there. Most cuts spare
  * what is new: after a hello that failed a client leaves shared memory alone for a second, and
  * that is not what is to be tested all the time.
@@ -18,7 +18,7 @@
 
 /* Of all processes: in memory they share. */
 struct cutter_counts {
-  atomic_ullong doors, sockets;       /* cut */
+  atomic_ullong handshakes, sockets;  /* cut */
   atomic_ullong through_rings, calls; /* noted */
 };
 
@@ -38,7 +38,7 @@ void cutter_stop(void);
 /* Notes which way the next call, or batch of calls, goes; nothing before the start. */
 void cutter_note_call(hf_conn *conn);
 
-/* In the test: prints the counts. Fails it when fewer than cuts_min doors were cut, or when less
+/* In the test: prints the counts. Fails it when fewer than cuts_min local handshakes were cut, or when less
  * than a quarter of the calls noted went through rings. */
 void cutter_report(struct cutter_counts *counts, uint64_t cuts_min);
 

@@ -1,5 +1,5 @@
 /* A client that shares memory with the server and means ill: it writes anything anywhere, or says
- * nonsense at the door, or dies at the worst moment. The server neither crashes nor hangs, tells the
+ * nonsense at the local handshake, or dies at the worst moment. The server neither crashes nor hangs, tells the
  * others nothing wrong, and keeps nothing of those that are gone.
  *
  * usage: hostile_ring [SEED [ROUNDS]]; a round is one connection of the attacker, 900 by default
@@ -22,8 +22,8 @@
 
 #include <cmocka.h>
 
-#include "proto/door.h"
 #include "proto/limits.h"
+#include "proto/local_handshake.h"
 #include "proto/ring.h"
 #include "proto/sp.h"
 #include "tests/fault/attacker.h"
@@ -44,55 +44,56 @@ static int rounds_count = 900;
 /* ---------------------------------------------------------------- an attacker's segment */
 
 struct intruder {
-  int door;
+  int handshake;
   int bell;
   struct segment *segment;
   size_t size;
   struct ring_end requests;
 };
 
-static int dial_door(void) {
+static int dial_handshake(void) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "%.80s/holdfast.sock" DOOR_SUFFIX,
+  snprintf(address.sun_path, sizeof address.sun_path, "%.80s/holdfast.sock" HANDSHAKE_SUFFIX,
            server.dir);
-  int door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  assert_true(door >= 0);
-  assert_int_equal(connect(door, (const struct sockaddr *)&address, sizeof address), 0);
-  return door;
+  int handshake = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  assert_true(handshake >= 0);
+  assert_int_equal(connect(handshake, (const struct sockaddr *)&address, sizeof address), 0);
+  return handshake;
 }
 
 /* How many descriptors came along: none, or all. */
-static size_t receive_answer(int door, struct door_answer *answer, int *descriptors) {
+static size_t receive_answer(int handshake, struct handshake_answer *answer, int *descriptors) {
   struct iovec part = {answer, sizeof *answer};
   union {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(DOOR_DESCRIPTORS * sizeof(int))];
+    char bytes[CMSG_SPACE(HANDSHAKE_DESCRIPTORS * sizeof(int))];
   } control;
   struct msghdr message = {.msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
                            .msg_controllen = sizeof control.bytes};
-  assert_int_equal(recvmsg(door, &message, MSG_CMSG_CLOEXEC), sizeof *answer);
+  assert_int_equal(recvmsg(handshake, &message, MSG_CMSG_CLOEXEC), sizeof *answer);
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (header == NULL) {
     return 0;
   }
-  assert_int_equal(header->cmsg_len, CMSG_LEN(DOOR_DESCRIPTORS * sizeof(int)));
-  memcpy(descriptors, CMSG_DATA(header), DOOR_DESCRIPTORS * sizeof(int));
-  return DOOR_DESCRIPTORS;
+  assert_int_equal(header->cmsg_len, CMSG_LEN(HANDSHAKE_DESCRIPTORS * sizeof(int)));
+  memcpy(descriptors, CMSG_DATA(header), HANDSHAKE_DESCRIPTORS * sizeof(int));
+  return HANDSHAKE_DESCRIPTORS;
 }
 
 static void intrude(struct intruder *intruder, enum sp_protocol protocol) {
-  const struct door_hello hello = {
-      .magic = DOOR_MAGIC, .protocol = (uint32_t)protocol, .framing = SP_TCP};
-  struct door_answer answer;
-  int descriptors[DOOR_DESCRIPTORS] = {-1, -1};
-  intruder->door = dial_door();
-  assert_int_equal(send(intruder->door, &hello, sizeof hello, 0), sizeof hello);
-  assert_int_equal(receive_answer(intruder->door, &answer, descriptors), DOOR_DESCRIPTORS);
-  int fd = descriptors[DOOR_MEMORY];
-  intruder->bell = descriptors[DOOR_BELL];
-  assert_int_equal(answer.status, DOOR_WELCOME);
+  const struct handshake_hello hello = {
+      .magic = HANDSHAKE_MAGIC, .protocol = (uint32_t)protocol, .framing = SP_TCP};
+  struct handshake_answer answer;
+  int descriptors[HANDSHAKE_DESCRIPTORS] = {-1, -1};
+  intruder->handshake = dial_handshake();
+  assert_int_equal(send(intruder->handshake, &hello, sizeof hello, 0), sizeof hello);
+  assert_int_equal(receive_answer(intruder->handshake, &answer, descriptors),
+                   HANDSHAKE_DESCRIPTORS);
+  int fd = descriptors[HANDSHAKE_MEMORY];
+  intruder->bell = descriptors[HANDSHAKE_DOORBELL];
+  assert_int_equal(answer.status, HANDSHAKE_WELCOME);
   intruder->size = segment_bytes(answer.ring_bytes);
   assert_int_not_equal(ftruncate(fd, 0), 0); /* sealed */
   intruder->segment = mmap(NULL, intruder->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -105,12 +106,12 @@ static void intrude(struct intruder *intruder, enum sp_protocol protocol) {
 static void leave(struct intruder *intruder) {
   munmap(intruder->segment, intruder->size);
   close(intruder->bell);
-  close(intruder->door);
+  close(intruder->handshake);
 }
 
 static bool is_thrown_out(const struct intruder *intruder) {
   char byte;
-  return recv(intruder->door, &byte, sizeof byte, MSG_DONTWAIT) == 0;
+  return recv(intruder->handshake, &byte, sizeof byte, MSG_DONTWAIT) == 0;
 }
 
 static void knock(const struct intruder *intruder) {
@@ -119,7 +120,7 @@ static void knock(const struct intruder *intruder) {
   (void)written;
 }
 
-/* Takes its count, leaves room for no more, sets its flags, or speaks at the door instead. */
+/* Takes its count, leaves room for no more, sets its flags, or speaks at the local handshake instead. */
 static void abuse_bell(const struct intruder *intruder) {
   uint64_t count = UINT64_MAX - 1;
   ssize_t done = 0;
@@ -134,7 +135,7 @@ static void abuse_bell(const struct intruder *intruder) {
       fcntl(intruder->bell, F_SETFL, O_NONBLOCK | O_ASYNC);
       break;
     default:
-      done = send(intruder->door, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+      done = send(intruder->handshake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
   (void)done;
 }
@@ -342,22 +343,22 @@ static void test_ring_never_read_blocks_nobody(void **state) {
   leave(&intruder);
 }
 
-static void test_door_nonsense_is_refused(void **state) {
+static void test_handshake_nonsense_is_refused(void **state) {
   (void)state;
   for (int i = 0; i < rounds_count; i++) {
     uint8_t bytes[256];
-    struct door_answer answer = {.status = DOOR_WELCOME};
+    struct handshake_answer answer = {.status = HANDSHAKE_WELCOME};
     size_t len = 1 + random_below(&randomness, sizeof bytes);
     for (size_t b = 0; b < sizeof bytes; b++) {
       bytes[b] = (uint8_t)random_next(&randomness);
     }
-    int door = dial_door();
+    int handshake = dial_handshake();
     if (i % 4 != 0) { /* else: comes and goes */
-      assert_int_equal(send(door, bytes, len, 0), len);
-      assert_int_equal(receive_answer(door, &answer, NULL), 0);
-      assert_int_equal(answer.status, DOOR_BAD_HELLO);
+      assert_int_equal(send(handshake, bytes, len, 0), len);
+      assert_int_equal(receive_answer(handshake, &answer, NULL), 0);
+      assert_int_equal(answer.status, HANDSHAKE_BAD_HELLO);
     }
-    close(door);
+    close(handshake);
   }
   expect_healthy();
 }
@@ -423,7 +424,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_ring_scribbled_over_harms_nobody_else),
       cmocka_unit_test(test_ring_broken_from_the_start_is_thrown_out),
       cmocka_unit_test(test_ring_never_read_blocks_nobody),
-      cmocka_unit_test(test_door_nonsense_is_refused),
+      cmocka_unit_test(test_handshake_nonsense_is_refused),
       cmocka_unit_test(test_ring_killed_clients_leave_nothing),
   };
   randomness.state = random_seed(argc, argv);

@@ -41,7 +41,8 @@ static atomic_bool is_over;
 
 static int set_up(void **state) {
   const struct dispatch_config config = {.memory_bytes_max = 1u << 20, .version = "test"};
-  const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_TCP};
+  const struct handshake_hello hello = {
+      .magic = HANDSHAKE_MAGIC, .protocol = SP_REQ, .framing = SP_TCP};
   int sockets[2];
   (void)state;
   connections = connections_new(HF_RINGS_MAX);
@@ -55,7 +56,7 @@ static int set_up(void **state) {
     return -1;
   }
   client_socket = sockets[1];
-  served = ring_stream_new(&context, 1, sockets[0], DOOR_WELCOME);
+  served = ring_stream_new(&context, 1, sockets[0], HANDSHAKE_WELCOME);
   assert_int_equal(send(client_socket, &hello, sizeof hello, 0), sizeof hello);
   ring_stream_read_socket(served);
   return served->connection != NULL ? 0 : -1;

@@ -130,13 +130,13 @@ static void run_steps(struct input *input, struct ring_stream *stream) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct input input = {data, size};
   uint8_t how = (uint8_t)take(&input, 1);
-  const struct door_hello hello = {.magic = DOOR_MAGIC,
-                                   .protocol = how & 2 ? SP_PUSH : SP_REQ,
-                                   .framing = how & 1 ? SP_IPC : SP_TCP};
+  const struct handshake_hello hello = {.magic = HANDSHAKE_MAGIC,
+                                        .protocol = how & 2 ? SP_PUSH : SP_REQ,
+                                        .framing = how & 1 ? SP_IPC : SP_TCP};
   int sockets[2];
   start_once();
   require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
-  struct ring_stream *stream = ring_stream_new(&context, ++last_id, sockets[0], DOOR_WELCOME);
+  struct ring_stream *stream = ring_stream_new(&context, ++last_id, sockets[0], HANDSHAKE_WELCOME);
   require(stream != NULL);
   require(send(sockets[1], &hello, sizeof hello, 0) == (ssize_t)sizeof hello);
   ring_stream_read_socket(stream);

@@ -84,8 +84,8 @@ start group "${sockets[@]}" "${ipc[@]}" --user 1000:4653 -- add $count
 ends a "over shared memory" "added $count at the server"
 ends b "over shared memory" "added $count at the server"
 ends near "over shared memory" "added $count in memory"
-ends far "over tcp, not shared memory: there is no door" "added $count at the server"
-ends other "over tcp, not shared memory: this user may not go to the server's door" "added $count"
+ends far "over tcp, not shared memory: there is no local handshake" "added $count at the server"
+ends other "over tcp, not shared memory: this user may not go to the server's local handshake" "added $count"
 ends group "over ipc, not shared memory: the server there is another user's" "added $count"
 sum=$(docker exec "$name-server" holdfast value get cell)
 [ "$sum" = $((6 * count)) ] || failed "the sum is $((6 * count)): $sum"

@@ -24,8 +24,8 @@ static void expect_rings(unsigned count) {
   assert_int_equal(daemon_rings(&world.daemon), count);
 }
 
-/* Which descriptors below 64 are sockets of a door, as bits. */
-static uint64_t door_sockets(void) {
+/* Which descriptors below 64 are sockets of a local handshake, as bits. */
+static uint64_t handshake_sockets(void) {
   uint64_t found = 0;
   for (int fd = 3; fd < 64; fd++) {
     int type = 0;
@@ -46,14 +46,14 @@ static void append_one_way(hf_conn *conn, hf_list *list) {
 static void test_links_one_way_goes_on_over_another_link(void **state) {
   hf_conn *conn = connect_to(world.daemon.ipc_url);
   struct hf_flush_result result;
-  uint64_t length = 0, before = door_sockets();
+  uint64_t length = 0, before = handshake_sockets();
   hf_list *list;
   (void)state;
   expect_ok(hf_list_open(conn, NULL, &list));
   append_one_way(conn, list);
   expect_ok(hf_flush(conn, 3000, &result));
   sleep_ms(50); /* the server's thread goes to sleep */
-  assert_int_equal(shutdown(__builtin_ctzll(door_sockets() & ~before), SHUT_RDWR), 0);
+  assert_int_equal(shutdown(__builtin_ctzll(handshake_sockets() & ~before), SHUT_RDWR), 0);
   expect_rings(2); /* the world's, and this one's */
   append_one_way(conn, list);
   for (uint64_t until_ms = now_ms() + 3000; length < 2 && now_ms() < until_ms;) {
@@ -107,7 +107,7 @@ static int connect_with_few(void *unused) {
   return is_shared && over_socket >= 2 ? 0 : 4;
 }
 
-/* Over a socket where the door's descriptors are too many, one of the two too. */
+/* Over a socket where the local handshake's descriptors are too many, one of the two too. */
 static void test_links_few_descriptors_are_enough_for_a_socket(void **state) {
   (void)state;
   assert_int_equal(child_end(child_start(connect_with_few, NULL)), 0);

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/door.h"
 #include "proto/limits.h"
+#include "proto/local_handshake.h"
 #include "proto/sp.h"
 #include "tests/integration/world.h"
 
@@ -22,7 +22,7 @@
 #define IDLE_MS 2000
 /* A clock tick, which is what /proc counts in, and what asking costs. */
 #define IDLE_TICKS_MAX 1
-#define PAUSE_MS 1500 /* longer than it leaves the doors alone */
+#define PAUSE_MS 1500 /* longer than it leaves the local handshakes alone */
 #define PAUSE_TICKS_MAX 20
 #define CROWD 24
 #define CROWD_CALLS 3000
@@ -47,8 +47,8 @@ static hf_conn *connect_to(const char *url) {
   return conn;
 }
 
-static void door_path(char path[256]) {
-  snprintf(path, 256, "%s.door", world.daemon.ipc_url + strlen("ipc://"));
+static void handshake_path(char path[256]) {
+  snprintf(path, 256, "%s.shm", world.daemon.ipc_url + strlen("ipc://"));
 }
 
 static uint64_t connection_count(void) {
@@ -92,29 +92,29 @@ static void test_local_off_stays_on_sockets(void **state) {
   hf_close(ipc);
 }
 
-static void test_local_without_a_door_falls_back(void **state) {
+static void test_local_without_a_handshake_falls_back(void **state) {
   char path[256], aside[300];
   const char *urls[] = {world.daemon.ipc_url, world.daemon.tcp_url};
   const char *paths[] = {"ipc", "tcp"};
   (void)state;
-  door_path(path);
+  handshake_path(path);
   snprintf(aside, sizeof aside, "%s.aside", path);
   assert_int_equal(rename(path, aside), 0);
   for (int i = 0; i < 2; i++) {
     hf_conn *conn = connect_to(urls[i]);
     expect_path(conn, paths[i]);
-    assert_non_null(strstr(hf_conn_path_reason(conn), "door"));
+    assert_non_null(strstr(hf_conn_path_reason(conn), "local handshake"));
     expect_ok(hf_ping(conn, NULL));
     hf_close(conn);
   }
   assert_int_equal(rename(aside, path), 0);
 }
 
-static void test_local_door_is_its_owners(void **state) {
+static void test_local_handshake_is_its_owners(void **state) {
   char path[256];
   struct stat status;
   (void)state;
-  door_path(path);
+  handshake_path(path);
   assert_int_equal(stat(path, &status), 0);
   assert_int_equal(status.st_mode & 0777, 0600);
 }
@@ -222,15 +222,15 @@ static void test_local_one_way_has_rings_too(void **state) {
   hf_close(conn);
 }
 
-/* Who listens at the door lets everybody in, and says nothing. */
-static void test_local_one_way_does_without_a_silent_door(void **state) {
+/* Who listens at the local handshake lets everybody in, and says nothing. */
+static void test_local_one_way_does_without_a_silent_handshake(void **state) {
   hf_conn *conn = connect_to(world.daemon.ipc_url);
   char path[256], aside[300];
   struct hf_flush_result result;
   hf_list *list;
   (void)state;
   expect_ok(hf_list_open(conn, NULL, &list));
-  door_path(path);
+  handshake_path(path);
   snprintf(aside, sizeof aside, "%s.aside", path);
   assert_int_equal(rename(path, aside), 0);
   int silent = listen_at(path);
@@ -277,9 +277,9 @@ static bool may_have_descriptors(rlim_t count) {
   return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-static int dial_door(void) {
+static int dial_handshake(void) {
   char path[256];
-  door_path(path);
+  handshake_path(path);
   const struct sockaddr_un address = address_of(path);
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
@@ -288,41 +288,42 @@ static int dial_door(void) {
 
 /* A client that does nothing but have rings. */
 static int take_rings(void) {
-  const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_IPC};
-  struct door_answer answer = {.status = DOOR_BAD_HELLO};
-  int fd = dial_door();
+  const struct handshake_hello hello = {
+      .magic = HANDSHAKE_MAGIC, .protocol = SP_REQ, .framing = SP_IPC};
+  struct handshake_answer answer = {.status = HANDSHAKE_BAD_HELLO};
+  int fd = dial_handshake();
   assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
   assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
-  assert_int_equal(answer.status, DOOR_WELCOME);
+  assert_int_equal(answer.status, HANDSHAKE_WELCOME);
   return fd;
 }
 
 /* What the server answers to a hello that begins so. */
-static enum door_status ask_with(uint64_t magic) {
-  const struct door_hello hello = {.magic = magic, .protocol = SP_REQ, .framing = SP_IPC};
-  struct door_answer answer = {.status = DOOR_WELCOME};
-  int fd = dial_door();
+static enum handshake_status ask_with(uint64_t magic) {
+  const struct handshake_hello hello = {.magic = magic, .protocol = SP_REQ, .framing = SP_IPC};
+  struct handshake_answer answer = {.status = HANDSHAKE_WELCOME};
+  int fd = dial_handshake();
   assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
   assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
-  assert_int_equal(answer.magic, DOOR_MAGIC);
+  assert_int_equal(answer.magic, HANDSHAKE_MAGIC);
   close(fd);
   return answer.status;
 }
 
 static void test_local_hello_of_another_version_is_refused(void **state) {
-  const uint64_t magics[] = {DOOR_MAGIC, DOOR_SEGMENT};
+  const uint64_t magics[] = {HANDSHAKE_MAGIC, HANDSHAKE_SEGMENT};
   const uint64_t next_version = UINT64_C(1) << 56;
   (void)state;
   for (size_t i = 0; i < 2; i++) {
-    assert_int_equal(ask_with(magics[i] + next_version), DOOR_OTHER_VERSION);
-    assert_int_equal(ask_with(magics[i] - next_version), DOOR_OTHER_VERSION);
-    assert_int_equal(ask_with(magics[i] ^ 1), DOOR_BAD_HELLO);
+    assert_int_equal(ask_with(magics[i] + next_version), HANDSHAKE_OTHER_VERSION);
+    assert_int_equal(ask_with(magics[i] - next_version), HANDSHAKE_OTHER_VERSION);
+    assert_int_equal(ask_with(magics[i] ^ 1), HANDSHAKE_BAD_HELLO);
   }
-  assert_int_equal(ask_with(DOOR_MAGIC), DOOR_WELCOME);
+  assert_int_equal(ask_with(HANDSHAKE_MAGIC), HANDSHAKE_WELCOME);
 }
 
 static void test_local_full_house_has_sockets_and_cells(void **state) {
-  static int doors[HF_RINGS_MAX];
+  static int handshakes[HF_RINGS_MAX];
   size_t count = 0;
   hf_cell *cell;
   (void)state;
@@ -331,7 +332,7 @@ static void test_local_full_house_has_sockets_and_cells(void **state) {
   }
   expect_rings(1); /* the world's */
   while (count < HF_RINGS_MAX - 2) {
-    doors[count++] = take_rings();
+    handshakes[count++] = take_rings();
   }
   hf_conn *last = connect_to(world.daemon.ipc_url);
   expect_path(last, SHARED);
@@ -342,7 +343,7 @@ static void test_local_full_house_has_sockets_and_cells(void **state) {
   expect_ok(hf_cell_open(ipc, NULL, 'q', hf_int(0), &cell));
   assert_non_null(hf_cell_data(cell));
   hf_cell_close(cell);
-  close(doors[--count]);
+  close(handshakes[--count]);
   expect_rings(HF_RINGS_MAX - 1);
   hf_conn *next = connect_to(world.daemon.ipc_url);
   expect_path(next, SHARED);
@@ -351,7 +352,7 @@ static void test_local_full_house_has_sockets_and_cells(void **state) {
   hf_close(ipc);
   hf_close(last);
   while (count > 0) {
-    close(doors[--count]);
+    close(handshakes[--count]);
   }
   expect_rings(1);
 }
@@ -411,26 +412,26 @@ static struct rlimit limit_descriptors(rlim_t count) {
   return before;
 }
 
-static int knock_at_door(void) {
-  const struct door_hello hello = {.magic = DOOR_SEGMENT, .segment = UINT64_MAX};
-  int fd = dial_door();
+static int knock_at_handshake(void) {
+  const struct handshake_hello hello = {.magic = HANDSHAKE_SEGMENT, .segment = UINT64_MAX};
+  int fd = dial_handshake();
   assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
   return fd;
 }
 
 /* Who can't be let in waits without keeping the thread busy, and is let in when that is over. */
-static void test_local_door_opens_again_when_there_are_descriptors(void **state) {
+static void test_local_handshake_opens_again_when_there_are_descriptors(void **state) {
   (void)state;
   struct rlimit before = limit_descriptors(lowest_free_descriptor());
-  struct pollfd door = {.fd = knock_at_door(), .events = POLLIN};
+  struct pollfd handshake = {.fd = knock_at_handshake(), .events = POLLIN};
   uint64_t ticks = server_ticks();
-  assert_int_equal(poll(&door, 1, PAUSE_MS), 0);
+  assert_int_equal(poll(&handshake, 1, PAUSE_MS), 0);
   ticks = server_ticks() - ticks;
   limit_descriptors(before.rlim_cur);
-  assert_int_equal(poll(&door, 1, 3000), 1);
+  assert_int_equal(poll(&handshake, 1, 3000), 1);
   print_message("%llu ticks in %d ms without descriptors\n", (unsigned long long)ticks, PAUSE_MS);
   assert_true(ticks <= PAUSE_TICKS_MAX);
-  close(door.fd);
+  close(handshake.fd);
 }
 
 /* ---------------------------------------------------------------- a crowd */
@@ -560,17 +561,17 @@ static void test_local_crowd_loses_no_wake_up(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_is_taken_over_ipc_and_tcp),
     cmocka_unit_test(test_local_off_stays_on_sockets),
-    cmocka_unit_test(test_local_without_a_door_falls_back),
-    cmocka_unit_test(test_local_door_is_its_owners),
+    cmocka_unit_test(test_local_without_a_handshake_falls_back),
+    cmocka_unit_test(test_local_handshake_is_its_owners),
     cmocka_unit_test(test_local_carries_more_than_a_ring_holds),
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_one_way_has_rings_too),
     cmocka_unit_test(test_local_hello_of_another_version_is_refused),
     cmocka_unit_test(test_local_full_house_has_sockets_and_cells),
-    cmocka_unit_test(test_local_one_way_does_without_a_silent_door),
+    cmocka_unit_test(test_local_one_way_does_without_a_silent_handshake),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
     cmocka_unit_test(test_local_idle_clients_cost_no_time),
-    cmocka_unit_test(test_local_door_opens_again_when_there_are_descriptors),
+    cmocka_unit_test(test_local_handshake_opens_again_when_there_are_descriptors),
     cmocka_unit_test(test_local_crowd_wakes_one_thread_a_call),
     cmocka_unit_test(test_local_crowd_loses_no_wake_up),
 };

@@ -245,7 +245,7 @@ static int connect_by_tcp(int idx) {
   return status == HF_OK && strcmp(hf_conn_path(conn), world.path) == 0 ? 0 : 1;
 }
 
-static void test_namespaces_door_is_told_over_tcp(void **state) {
+static void test_namespaces_handshake_is_told_over_tcp(void **state) {
   (void)state;
   hf_cell_close(open_value(world.conn));
   assert_int_equal(child_end(start_apart(connect_by_tcp, 0)), 0);
@@ -269,7 +269,7 @@ int main(int argc, char **argv) {
       SCENE(test_namespaces_killed_holder_is_told_to_the_next),
       SCENE(test_namespaces_killed_waiter_takes_no_lock_along),
       SCENE(test_namespaces_raw_values_are_within_reach),
-      SCENE(test_namespaces_door_is_told_over_tcp),
+      SCENE(test_namespaces_handshake_is_told_over_tcp),
   };
   if (!may_be_apart()) {
     printf("skipped: no namespaces of process ids without being root\n");

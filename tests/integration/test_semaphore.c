@@ -131,7 +131,7 @@ static void test_semaphore_deleted_ends_the_wait(void **state) {
 }
 
 struct room {
-  hf_semaphore *door;
+  hf_semaphore *permits;
   hf_dict *inside;
 };
 
@@ -140,10 +140,10 @@ static int visit_room(void *argument) {
   struct room *room = argument;
   hf_value count;
   for (int i = 0; i < 50; i++) {
-    if (hf_semaphore_acquire(room->door, 10000) != HF_OK ||
+    if (hf_semaphore_acquire(room->permits, 10000) != HF_OK ||
         hf_dict_add(room->inside, hf_text("n"), hf_int(1), &count) != HF_OK || count.integer > 2 ||
         hf_dict_add(room->inside, hf_text("n"), hf_int(-1), NULL) != HF_OK ||
-        hf_semaphore_release(room->door, 1) != HF_OK) {
+        hf_semaphore_release(room->permits, 1) != HF_OK) {
       return 1;
     }
   }
@@ -155,7 +155,7 @@ static void test_semaphore_bounds_forked_children(void **state) {
   struct room room;
   pid_t children[4];
   (void)state;
-  expect_ok(hf_bounded_semaphore_open(world.conn, NULL, 2, &room.door));
+  expect_ok(hf_bounded_semaphore_open(world.conn, NULL, 2, &room.permits));
   expect_ok(hf_dict_open(world.conn, NULL, &room.inside));
   for (int i = 0; i < 4; i++) {
     children[i] = child_start(visit_room, &room);
@@ -163,9 +163,9 @@ static void test_semaphore_bounds_forked_children(void **state) {
   for (int i = 0; i < 4; i++) {
     assert_int_equal(child_end(children[i]), 0);
   }
-  assert_int_equal(value_of(room.door), 2);
+  assert_int_equal(value_of(room.permits), 2);
   hf_dict_close(room.inside);
-  hf_semaphore_close(room.door);
+  hf_semaphore_close(room.permits);
 }
 
 /* ---------------------------------------------------------------- ends */

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/door.h"
+#include "proto/local_handshake.h"
 #include "proto/sp.h"
 
 #define SKIPPED 77
@@ -73,14 +73,14 @@ static int stop_theirs(void **state) {
   return waitpid(theirs.host, &status, 0) == theirs.host && status == 0 ? 0 : -1;
 }
 
-static void door_of(const struct daemon *daemon, char path[256]) {
-  snprintf(path, 256, "%s%s", daemon->ipc_url + strlen("ipc://"), DOOR_SUFFIX);
+static void handshake_of(const struct daemon *daemon, char path[256]) {
+  snprintf(path, 256, "%s%s", daemon->ipc_url + strlen("ipc://"), HANDSHAKE_SUFFIX);
 }
 
-/* As an administrator may: others get as far as the door. */
+/* As an administrator may: others get as far as the local handshake. */
 static void open_way(const struct daemon *daemon) {
   char path[256];
-  door_of(daemon, path);
+  handshake_of(daemon, path);
   assert_int_equal(chmod(daemon->dir, 0711), 0);
   assert_int_equal(chmod(path, 0666), 0);
 }
@@ -145,12 +145,13 @@ static void test_users_another_goes_to_no_other_users_server(void **state) {
   expect_way(STRANGER, theirs.daemon.tcp_url, "tcp", "the server there is another user's" RUN_AS);
 }
 
-static void test_users_another_may_not_go_to_the_door(void **state) {
+static void test_users_another_may_not_go_to_the_local_handshake(void **state) {
   (void)state;
-  expect_way(NOBODY, world.daemon.tcp_url, "tcp", "this user may not go to the server's door");
+  expect_way(NOBODY, world.daemon.tcp_url, "tcp",
+             "this user may not go to the server's local handshake");
 }
 
-static void test_users_another_is_refused_at_the_door(void **state) {
+static void test_users_another_is_refused_at_the_local_handshake(void **state) {
   (void)state;
   open_way(&world.daemon);
   expect_way(NOBODY, world.daemon.tcp_url, "tcp",
@@ -158,20 +159,21 @@ static void test_users_another_is_refused_at_the_door(void **state) {
 }
 
 /* A client of root's that is not ours. */
-static void test_users_root_is_refused_at_the_door(void **state) {
-  const struct door_hello hello = {.magic = DOOR_MAGIC, .protocol = SP_REQ, .framing = SP_IPC};
+static void test_users_root_is_refused_at_the_local_handshake(void **state) {
+  const struct handshake_hello hello = {
+      .magic = HANDSHAKE_MAGIC, .protocol = SP_REQ, .framing = SP_IPC};
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  struct door_answer answer;
+  struct handshake_answer answer;
   char path[256];
   (void)state;
-  door_of(&theirs.daemon, path);
+  handshake_of(&theirs.daemon, path);
   snprintf(address.sun_path, sizeof address.sun_path, "%.100s", path);
-  int door = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-  assert_int_equal(connect(door, (struct sockaddr *)&address, sizeof address), 0);
-  assert_int_equal(send(door, &hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
-  assert_int_equal(recv(door, &answer, sizeof answer, 0), sizeof answer);
-  assert_int_equal(answer.status, DOOR_NOT_ALLOWED);
-  close(door);
+  int handshake = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+  assert_int_equal(connect(handshake, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(send(handshake, &hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
+  assert_int_equal(recv(handshake, &answer, sizeof answer, 0), sizeof answer);
+  assert_int_equal(answer.status, HANDSHAKE_NOT_ALLOWED);
+  close(handshake);
 }
 
 /* Nobody has to be able to run what was built. */
@@ -194,9 +196,9 @@ int main(int argc, char **argv) {
       SCENE(test_users_one_user_shares_memory),
       SCENE(test_users_root_goes_to_no_other_users_server),
       SCENE(test_users_another_goes_to_no_other_users_server),
-      cmocka_unit_test(test_users_another_may_not_go_to_the_door),
-      cmocka_unit_test(test_users_another_is_refused_at_the_door),
-      SCENE(test_users_root_is_refused_at_the_door),
+      cmocka_unit_test(test_users_another_may_not_go_to_the_local_handshake),
+      cmocka_unit_test(test_users_another_is_refused_at_the_local_handshake),
+      SCENE(test_users_root_is_refused_at_the_local_handshake),
   };
   if (geteuid() != 0 || !has_users()) {
     printf("skipped: only root has processes of several users, and they must reach the server\n");

@@ -2,8 +2,8 @@
  * with a sentence, whatever it shares. */
 #include "client/src/transport/rings.h"
 #include "proto/cell_layout.h"
-#include "proto/door.h"
 #include "proto/limits.h"
+#include "proto/local_handshake.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -34,7 +34,7 @@ static struct shared_header right_header(enum shared_content content, size_t byt
   return header;
 }
 
-static void send_answer(int server, const struct door_answer *answer, int memory, int bell) {
+static void send_answer(int server, const struct handshake_answer *answer, int memory, int bell) {
   const int descriptors[] = {memory, bell};
   struct iovec part = {(void *)answer, sizeof *answer};
   union {
@@ -54,23 +54,24 @@ static void send_answer(int server, const struct door_answer *answer, int memory
 }
 
 /* What a client says of a server that answers so. NULL: it has rings. */
-static const char *shake(const struct door_answer *answer, const struct shared_header *header) {
-  int doors[2], bell = eventfd(0, EFD_CLOEXEC);
+static const char *shake(const struct handshake_answer *answer,
+                         const struct shared_header *header) {
+  int handshakes[2], bell = eventfd(0, EFD_CLOEXEC);
   int memory = make_memory(header, segment_bytes(RING_BYTES));
   const char *why = NULL;
-  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, doors), 0);
-  send_answer(doors[1], answer, memory, bell);
+  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, handshakes), 0);
+  send_answer(handshakes[1], answer, memory, bell);
   struct rings *rings = NULL;
-  assert_int_equal(rings_begin(doors[0], SP_IPC, SP_REQ, &why), 0);
-  int error = rings_step(doors[0], SP_REQ, &rings, &why);
+  assert_int_equal(rings_begin(handshakes[0], SP_IPC, SP_REQ, &why), 0);
+  int error = rings_step(handshakes[0], SP_REQ, &rings, &why);
   assert_int_equal(error == 0, why == NULL);
   if (why == NULL) {
     rings_free(rings);
   }
   close(memory);
   close(bell);
-  close(doors[0]);
-  close(doors[1]);
+  close(handshakes[0]);
+  close(handshakes[1]);
   return why;
 }
 
@@ -79,34 +80,34 @@ static void expect_why(const char *why, const char *word) {
   assert_non_null(strstr(why, word));
 }
 
-static struct door_answer right_answer(void) {
-  return (struct door_answer){
-      .magic = DOOR_MAGIC, .ring_bytes = RING_BYTES, .status = DOOR_WELCOME};
+static struct handshake_answer right_answer(void) {
+  return (struct handshake_answer){
+      .magic = HANDSHAKE_MAGIC, .ring_bytes = RING_BYTES, .status = HANDSHAKE_WELCOME};
 }
 
 static void test_handshake_with_the_same_version_is_rings(void **state) {
   (void)state;
-  const struct door_answer answer = right_answer();
+  const struct handshake_answer answer = right_answer();
   const struct shared_header header = right_header(SHARED_RINGS, segment_bytes(RING_BYTES));
   assert_null(shake(&answer, &header));
 }
 
 static void test_handshake_answer_of_another_version_is_refused(void **state) {
   (void)state;
-  struct door_answer answer = right_answer();
+  struct handshake_answer answer = right_answer();
   const struct shared_header header = right_header(SHARED_RINGS, segment_bytes(RING_BYTES));
-  answer.magic = DOOR_MAGIC ^ OTHER_VERSION;
+  answer.magic = HANDSHAKE_MAGIC ^ OTHER_VERSION;
   expect_why(shake(&answer, &header), "another version of the local handshake");
-  answer.magic = DOOR_MAGIC ^ 1;
+  answer.magic = HANDSHAKE_MAGIC ^ 1;
   expect_why(shake(&answer, &header), "no holdfastd");
   answer = right_answer();
-  answer.status = DOOR_OTHER_VERSION;
+  answer.status = HANDSHAKE_OTHER_VERSION;
   expect_why(shake(&answer, &header), "another version of the local handshake");
 }
 
 static void test_handshake_rings_with_a_wrong_header_are_refused(void **state) {
   (void)state;
-  const struct door_answer answer = right_answer();
+  const struct handshake_answer answer = right_answer();
   const struct shared_header right = right_header(SHARED_RINGS, segment_bytes(RING_BYTES));
   struct shared_header header = right;
   header.magic ^= 1;

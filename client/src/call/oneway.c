@@ -130,14 +130,14 @@ static int open_link(hf_conn *conn, struct link *link) {
   uint64_t deadline_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms);
   struct dialling dialling = {.dead_after_ms = conn->call_timeout_ms};
   struct opening opening;
-  char door[CONN_DOOR_BYTES_MAX];
+  char local_path[CONN_LOCAL_PATH_BYTES_MAX];
   conn_lock(conn);
   bool is_local = conn->state == CONN_UP && conn->link.rings != NULL;
-  memcpy(door, conn->door, sizeof door);
+  memcpy(local_path, conn->local_path, sizeof local_path);
   dialling.worked = conn->dialling.worked;
   conn_unlock(conn);
   if (is_local) {
-    opening_begin_local(&opening, door, conn->transport->framing, SP_PUSH, local_ns);
+    opening_begin_local(&opening, local_path, conn->transport->framing, SP_PUSH, local_ns);
     if (opening_run(&opening, link) == 0) {
       return 0;
     }

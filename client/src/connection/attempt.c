@@ -135,13 +135,13 @@ static void begin_socket(hf_conn *conn, struct attempt *attempt) {
                 attempt->deadline_ns);
 }
 
-/* A session is opened only where the door is known to be this server's; resuming one shows it. */
-static bool may_go_to_door(const hf_conn *conn, const struct attempt *attempt) {
-  bool may_try = conn->door[0] != '\0' && (conn->is_door_proven || attempt->resumes);
+/* A session is opened only where the local handshake is known to be this server's; resuming one shows it. */
+static bool may_go_local(const hf_conn *conn, const struct attempt *attempt) {
+  bool may_try = conn->local_path[0] != '\0' && (conn->is_local_path_proven || attempt->resumes);
   return conn->wants_local && may_try && clock_now_ns() >= conn->local_rest_until_ns;
 }
 
-static void begin_door(hf_conn *conn, struct attempt *attempt, enum attempt_way way) {
+static void begin_local(hf_conn *conn, struct attempt *attempt, enum attempt_way way) {
   uint64_t now_ns = clock_now_ns(), deadline_ns = attempt->deadline_ns;
   uint64_t local_ns = clock_deadline_ns(now_ns, LOCAL_ATTEMPT_MS);
   uint64_t share_ns = now_ns;
@@ -151,12 +151,12 @@ static void begin_door(hf_conn *conn, struct attempt *attempt, enum attempt_way 
   attempt->way = way;
   attempt->way_until_ns = local_ns < share_ns ? local_ns : share_ns;
   attempt->is_open = false;
-  opening_begin_local(&attempt->opening, conn->door, conn->transport->framing, SP_REQ,
+  opening_begin_local(&attempt->opening, conn->local_path, conn->transport->framing, SP_REQ,
                       attempt->way_until_ns);
 }
 
 /* A failure leaves the attempt to a socket, whose reply has the last word. */
-static int end_door(hf_conn *conn, struct attempt *attempt, int error) {
+static int end_local(hf_conn *conn, struct attempt *attempt, int error) {
   const char *why = NULL;
   if (error != 0) {
     why =
@@ -164,13 +164,13 @@ static int end_door(hf_conn *conn, struct attempt *attempt, int error) {
   } else if (!attempt_has_session(attempt)) {
     link_close(&attempt->link);
     error = EPROTO;
-    why = "the server at the door does not take the session";
+    why = "the server at the local handshake does not take the session";
   }
   if (error != 0) {
     conn->local_rest_until_ns = clock_deadline_ns(clock_now_ns(), LOCAL_REST_MS);
   } else {
     conn_lock(conn);
-    conn->is_door_proven = true;
+    conn->is_local_path_proven = true;
     conn_unlock(conn);
   }
   atomic_store(&conn->no_local, why);
@@ -180,8 +180,8 @@ static int end_door(hf_conn *conn, struct attempt *attempt, int error) {
 /* ---------------------------------------------------------------- from way to way */
 
 /* The server may be anybody's. Whose socket is there is looked at before anything is said. */
-static bool is_door_path(struct bytes path) {
-  return path.len > 0 && path.len < CONN_DOOR_BYTES_MAX && path.data[0] == '/' &&
+static bool is_local_path(struct bytes path) {
+  return path.len > 0 && path.len < CONN_LOCAL_PATH_BYTES_MAX && path.data[0] == '/' &&
          memchr(path.data, '\0', path.len) == NULL;
 }
 
@@ -189,23 +189,23 @@ static bool is_door_path(struct bytes path) {
  * What fails leaves it where it is. */
 static bool begin_move(hf_conn *conn, struct attempt *attempt) {
   const Holdfast__Session *session = attempt->reply->session;
-  if (attempt->resumes || !attempt_has_session(attempt) || session->door.len == 0 ||
+  if (attempt->resumes || !attempt_has_session(attempt) || session->local_handshake.len == 0 ||
       conn->transport == &transport_ipc) {
     return false;
   }
-  if (!is_door_path(bytes_of(session->door.data, session->door.len))) {
-    atomic_store(&conn->no_local, "the path that the server names for its door is none");
+  if (!is_local_path(bytes_of(session->local_handshake.data, session->local_handshake.len))) {
+    atomic_store(&conn->no_local, "the path that the server names for its local handshake is none");
     return false;
   }
-  conn_set_door(conn, bytes_of(session->door.data, session->door.len));
+  conn_set_local_path(conn, bytes_of(session->local_handshake.data, session->local_handshake.len));
   attempt->resumes = true;
-  if (!may_go_to_door(conn, attempt)) {
+  if (!may_go_local(conn, attempt)) {
     return false;
   }
   attempt->kept_link = attempt->link;
   attempt->link.fd = -1;
   attempt->kept_reply = attempt->reply;
-  begin_door(conn, attempt, ATTEMPT_MOVE);
+  begin_local(conn, attempt, ATTEMPT_MOVE);
   return true;
 }
 
@@ -217,14 +217,14 @@ static void end_move(hf_conn *conn, struct attempt *attempt, int error) {
   attempt->link = attempt->kept_link;
   attempt->kept_link.fd = -1;
   attempt->reply = attempt->kept_reply;
-  conn->input_start = conn->input_end = 0; /* what was there is the door's */
+  conn->input_start = conn->input_end = 0; /* what was there is the local handshake's */
 }
 
 /* Whether the attempt goes on another way. */
 static bool goes_on(hf_conn *conn, struct attempt *attempt, int *error) {
   switch (attempt->way) {
-    case ATTEMPT_DOOR:
-      *error = end_door(conn, attempt, *error);
+    case ATTEMPT_LOCAL:
+      *error = end_local(conn, attempt, *error);
       if (*error != 0) {
         begin_socket(conn, attempt);
       }
@@ -235,7 +235,7 @@ static bool goes_on(hf_conn *conn, struct attempt *attempt, int *error) {
       conn_unlock(conn);
       return *error == 0 && begin_move(conn, attempt);
     default:
-      end_move(conn, attempt, end_door(conn, attempt, *error));
+      end_move(conn, attempt, end_local(conn, attempt, *error));
       *error = 0;
       return false;
   }
@@ -250,8 +250,8 @@ void attempt_begin(hf_conn *conn, const uint8_t *session, uint64_t deadline_ns) 
   if (session != NULL) {
     memcpy(attempt->session, session, HF_SESSION_BYTES);
   }
-  if (may_go_to_door(conn, attempt)) {
-    begin_door(conn, attempt, ATTEMPT_DOOR);
+  if (may_go_local(conn, attempt)) {
+    begin_local(conn, attempt, ATTEMPT_LOCAL);
   } else {
     begin_socket(conn, attempt);
   }

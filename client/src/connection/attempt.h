@@ -1,6 +1,6 @@
 /* An attempt to open or resume the session over a new link, in steps that don't block.
  *
- *   the door, if there is one ---> a socket ---> the door, if the session is new and the server of
+ *   the local handshake, if there is one ---> a socket ---> the local handshake, if the session is new and the server of
  *                       (failed)                 this machine names one; a failure leaves the socket
  *
  * layer   client, connection
@@ -14,7 +14,7 @@
 
 #define FIRST_REQUEST_BYTES_MAX 1024
 
-enum attempt_way { ATTEMPT_NONE, ATTEMPT_DOOR, ATTEMPT_SOCKET, ATTEMPT_MOVE };
+enum attempt_way { ATTEMPT_NONE, ATTEMPT_LOCAL, ATTEMPT_SOCKET, ATTEMPT_MOVE };
 
 struct attempt {
   enum attempt_way way; /* ATTEMPT_NONE: none is under way */

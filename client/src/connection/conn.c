@@ -48,10 +48,10 @@ bool conn_has_ended(hf_conn *conn) {
   return has_ended;
 }
 
-void conn_set_door(hf_conn *conn, struct bytes path) {
-  bool fits = path.len < sizeof conn->door;
+void conn_set_local_path(hf_conn *conn, struct bytes path) {
+  bool fits = path.len < sizeof conn->local_path;
   conn_lock(conn);
-  snprintf(conn->door, sizeof conn->door, "%.*s", fits ? (int)path.len : 0,
+  snprintf(conn->local_path, sizeof conn->local_path, "%.*s", fits ? (int)path.len : 0,
            (const char *)path.data);
   conn_unlock(conn);
 }

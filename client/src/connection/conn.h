@@ -30,7 +30,7 @@ struct attempt;
 struct hf_async;
 struct segment_map;
 
-#define CONN_DOOR_BYTES_MAX 108 /* as in struct sockaddr_un */
+#define CONN_LOCAL_PATH_BYTES_MAX 108 /* as in struct sockaddr_un */
 
 struct release {
   uint64_t object, count;
@@ -77,11 +77,13 @@ struct hf_conn {
 
   /* Shared memory. The poll leader's, but for the last, which says why it is not used; NULL: it is. */
   bool wants_local;
-  bool is_door_proven; /* the url named it, or the session was resumed there: it is this server's */
-  char door[CONN_DOOR_BYTES_MAX]; /* where to get it; "": not known, or there is none; written under
+  bool
+      is_local_path_proven; /* the url named it, or the session was resumed there: it is this server's */
+  char local_path
+      [CONN_LOCAL_PATH_BYTES_MAX]; /* where to get it; "": not known, or there is none; written under
                                    * the mutex */
-  uint64_t local_rest_until_ns;   /* it broke lately: sockets until then */
-  _Atomic(const char *) no_local; /* static */
+  uint64_t local_rest_until_ns;    /* it broke lately: sockets until then */
+  _Atomic(const char *) no_local;  /* static */
 
   enum conn_state state;
   struct failure *ended; /* ENDED: why */
@@ -150,7 +152,7 @@ void conn_release(hf_conn *conn);
 /* Whether every further call fails. Takes the mutex itself. */
 bool conn_has_ended(hf_conn *conn);
 /* Notes where the server's memory is to be had. Takes the mutex itself. */
-void conn_set_door(hf_conn *conn, struct bytes path);
+void conn_set_local_path(hf_conn *conn, struct bytes path);
 
 /* A number for the calling thread, unique in the process. */
 uint64_t conn_thread(void);

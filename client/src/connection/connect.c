@@ -12,7 +12,7 @@
 #include "client/src/connection/leader.h"
 #include "client/src/connection/session.h"
 #include "proto/base/clock.h"
-#include "proto/door.h"
+#include "proto/local_handshake.h"
 #include "proto/text.h"
 
 #define INPUT_BYTES_FIRST (64u << 10)
@@ -46,19 +46,19 @@ static char *default_client(void) {
   return strdup(text);
 }
 
-/* The door of an ipc address is beside it; over tcp the server tells. */
+/* The local handshake of an ipc address is beside it; over tcp the server tells. */
 static void choose_local(hf_conn *conn) {
-  char path[CONN_DOOR_BYTES_MAX + sizeof DOOR_SUFFIX];
+  char path[CONN_LOCAL_PATH_BYTES_MAX + sizeof HANDSHAKE_SUFFIX];
   bool is_ipc = conn->transport == &transport_ipc;
-  /* Why not, if no door comes to be known. */
-  atomic_init(&conn->no_local, !conn->wants_local ? "HOLDFAST_LOCAL is off"
-                               : is_ipc
-                                   ? "the ipc socket's path is too long for a door beside it"
-                                   : "the server runs on another machine, or has no ipc address");
+  /* Why not, if no local handshake comes to be known. */
+  atomic_init(&conn->no_local,
+              !conn->wants_local ? "HOLDFAST_LOCAL is off"
+              : is_ipc ? "the ipc socket's path is too long for a local handshake beside it"
+                       : "the server runs on another machine, or has no ipc address");
   if (is_ipc) {
-    int len = snprintf(path, sizeof path, "%s" DOOR_SUFFIX, conn->address);
-    conn_set_door(conn, bytes_of(path, (size_t)len));
-    conn->is_door_proven = true;
+    int len = snprintf(path, sizeof path, "%s" HANDSHAKE_SUFFIX, conn->address);
+    conn_set_local_path(conn, bytes_of(path, (size_t)len));
+    conn->is_local_path_proven = true;
   }
 }
 

@@ -6,46 +6,46 @@
 
 #include "client/src/transport/rings.h"
 #include "proto/base/clock.h"
-#include "proto/door.h"
 #include "proto/limits.h"
+#include "proto/local_handshake.h"
 
 /* The server has just answered a call; it won't take long. */
 #define FETCH_MS 500
 
 bool segments_are_wanted(hf_conn *conn) {
   conn_lock(conn);
-  bool knows_door = conn->door[0] != '\0' && conn->is_door_proven;
+  bool knows_path = conn->local_path[0] != '\0' && conn->is_local_path_proven;
   conn_unlock(conn);
-  return conn->wants_local && knows_door;
+  return conn->wants_local && knows_path;
 }
 
 /* ---------------------------------------------------------------- one of them */
 
-static void *ask_and_map(int door, uint64_t id, uint64_t deadline_ns, size_t *bytes) {
-  const struct door_hello hello = {.magic = DOOR_SEGMENT, .segment = id};
-  struct door_answer answer;
+static void *ask_and_map(int handshake, uint64_t id, uint64_t deadline_ns, size_t *bytes) {
+  const struct handshake_hello hello = {.magic = HANDSHAKE_SEGMENT, .segment = id};
+  struct handshake_answer answer;
   const char *why;
-  int descriptors[DOOR_DESCRIPTORS];
+  int descriptors[HANDSHAKE_DESCRIPTORS];
   void *address = NULL;
-  if (rings_ask_door(door, &hello, deadline_ns, &answer, descriptors, &why) == 0 &&
-      descriptors[DOOR_MEMORY] >= 0) {
+  if (rings_ask(handshake, &hello, deadline_ns, &answer, descriptors, &why) == 0 &&
+      descriptors[HANDSHAKE_MEMORY] >= 0) {
     *bytes = answer.ring_bytes;
-    address = rings_map_memory(descriptors[DOOR_MEMORY],
+    address = rings_map_memory(descriptors[HANDSHAKE_MEMORY],
                                id == CELL_LIFE_SEGMENT ? SHARED_LIFE : SHARED_CELLS, *bytes, &why);
   }
   rings_close_descriptors(descriptors);
   return address;
 }
 
-static struct segment_map *fetch(const char *door_path, uint64_t id) {
+static struct segment_map *fetch(const char *handshake_path, uint64_t id) {
   struct segment_map *map = calloc(1, sizeof *map);
   const char *why;
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), FETCH_MS);
-  int door = map != NULL ? rings_connect_door(door_path, &why) : -1;
-  if (door >= 0) {
+  int handshake = map != NULL ? rings_connect(handshake_path, &why) : -1;
+  if (handshake >= 0) {
     map->id = id;
-    map->address = ask_and_map(door, id, deadline_ns, &map->bytes);
-    close(door);
+    map->address = ask_and_map(handshake, id, deadline_ns, &map->bytes);
+    close(handshake);
   }
   if (map != NULL && map->address == NULL) {
     free(map);
@@ -76,14 +76,14 @@ static struct segment_map *find(const hf_conn *conn, uint64_t id) {
 }
 
 struct segment_map *segments_use(hf_conn *conn, uint64_t id, uint64_t used_bytes) {
-  char door[CONN_DOOR_BYTES_MAX];
+  char local_path[CONN_LOCAL_PATH_BYTES_MAX];
   struct segment_map *fetched = NULL;
   conn_lock(conn);
   struct segment_map *found = find(conn, id);
   if (found == NULL) {
-    memcpy(door, conn->door, sizeof door);
+    memcpy(local_path, conn->local_path, sizeof local_path);
     conn_unlock(conn);
-    fetched = fetch(door, id);
+    fetched = fetch(local_path, id);
     conn_lock(conn);
     found = find(conn, id); /* another thread may have been faster */
   }

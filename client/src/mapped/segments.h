@@ -1,10 +1,10 @@
-/* Segments of cells that the server lent: fetched at its door, and mapped as long as a handle uses
+/* Segments of cells that the server lent: fetched at its local handshake, and mapped as long as a handle uses
  * them, because pointers into them are the user's too. One arena that nobody uses stays, for the next
  * handle; so does the server's life.
  *
  * layer   client, mapped
  * threads Connection's mutex guards the list; fetching happens without it.
- * source  proto/cell_layout.h, proto/door.h
+ * source  proto/cell_layout.h, proto/local_handshake.h
  */
 #ifndef HF_CLIENT_SEGMENTS_H
 #define HF_CLIENT_SEGMENTS_H
@@ -22,7 +22,7 @@ struct segment_map {
   bool is_kept;  /* mapped as long as the process lives */
 };
 
-/* Whether cells are worth asking for: the server's door is known, and not to be left alone. Takes
+/* Whether cells are worth asking for: the server's local handshake is known, and not to be left alone. Takes
  * the connection's mutex, as all of these but the last two. */
 bool segments_are_wanted(hf_conn *conn);
 /* The segment, used once more, so many bytes of it; NULL: it can't be had. */

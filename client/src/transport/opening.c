@@ -21,13 +21,13 @@ void opening_begin(struct opening *opening, const struct transport *transport, c
   race_begin(&opening->dial.race);
 }
 
-void opening_begin_local(struct opening *opening, const char *door_path, enum sp_transport framing,
-                         enum sp_protocol own, uint64_t deadline_ns) {
+void opening_begin_local(struct opening *opening, const char *handshake_path,
+                         enum sp_transport framing, enum sp_protocol own, uint64_t deadline_ns) {
   *opening = (struct opening){.link = {.transport = &transport_ring, .fd = -1},
                               .own = own,
                               .deadline_ns = deadline_ns,
                               .is_local = true,
-                              .door_path = door_path,
+                              .handshake_path = handshake_path,
                               .framing = framing};
   race_begin(&opening->dial.race);
 }
@@ -73,13 +73,13 @@ static int step_socket(struct opening *opening, struct waits *waits) {
   return exchange_hellos(opening, waits);
 }
 
-/* ---------------------------------------------------------------- the door */
+/* ---------------------------------------------------------------- the local handshake */
 
 static int step_local(struct opening *opening, struct waits *waits) {
   struct link *link = &opening->link;
   int error = 0;
   if (link->fd < 0) {
-    link->fd = rings_connect_door(opening->door_path, &opening->why);
+    link->fd = rings_connect(opening->handshake_path, &opening->why);
     error =
         link->fd < 0 ? errno : rings_begin(link->fd, opening->framing, opening->own, &opening->why);
   }
@@ -87,7 +87,8 @@ static int step_local(struct opening *opening, struct waits *waits) {
     error = rings_step(link->fd, opening->own, &link->rings, &opening->why);
   }
   if (error == STEP_WAITS) {
-    opening->why = "the server did not answer at the door in time"; /* if that is the end of it */
+    opening->why =
+        "the server did not answer at the local handshake in time"; /* if that is the end of it */
     waits_add(waits, link->fd, POLLIN);
   }
   return error;

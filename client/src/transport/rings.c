@@ -1,4 +1,4 @@
-/* What is said at the door, and what is checked before the server's memory is mapped. */
+/* What is said at the local handshake, and what is checked before the server's memory is mapped. */
 #include "client/src/transport/rings.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@
 
 #include "client/src/transport/descriptor.h"
 #include "proto/base/clock.h"
-#include "proto/door.h"
 #include "proto/limits.h"
+#include "proto/local_handshake.h"
 
 static int refuse(const char **why, const char *sentence, int error) {
   *why = sentence;
@@ -25,10 +25,10 @@ static int refuse(const char **why, const char *sentence, int error) {
 
 /* Who can write to shared memory can make a process that locks a mutex there write wherever it
  * likes: a robust mutex is in a list whose pointers lie beside it. So root goes to nobody else's. */
-static int check_server(int door, const char **why) {
+static int check_server(int handshake, const char **why) {
   struct ucred peer;
   socklen_t len = sizeof peer;
-  if (getsockopt(door, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+  if (getsockopt(handshake, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
       (peer.uid == geteuid() || peer.uid == 0)) {
     return 0;
   }
@@ -39,9 +39,11 @@ static int check_server(int door, const char **why) {
                 EPERM);
 }
 
-static int say_hello(int door, const struct door_hello *hello, const char **why) {
-  ssize_t sent = send(door, hello, sizeof *hello, MSG_NOSIGNAL | MSG_DONTWAIT);
-  return sent == (ssize_t)sizeof *hello ? 0 : refuse(why, "the server hung up at the door", EPIPE);
+static int say_hello(int handshake, const struct handshake_hello *hello, const char **why) {
+  ssize_t sent = send(handshake, hello, sizeof *hello, MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent == (ssize_t)sizeof *hello
+             ? 0
+             : refuse(why, "the server hung up at the local handshake", EPIPE);
 }
 
 /* Those that came along; there was no room for more. */
@@ -57,47 +59,49 @@ static const char other_version[] =
     "the same version";
 
 /* STEP_WAITS: nothing came yet. */
-static int hear_answer(int door, struct door_answer *answer, int *descriptors, const char **why) {
+static int hear_answer(int handshake, struct handshake_answer *answer, int *descriptors,
+                       const char **why) {
   struct iovec part = {answer, sizeof *answer};
   union {
     struct cmsghdr header;
-    char bytes[CMSG_SPACE(DOOR_DESCRIPTORS * sizeof(int))];
+    char bytes[CMSG_SPACE(HANDSHAKE_DESCRIPTORS * sizeof(int))];
   } control;
   struct msghdr message = {.msg_iov = &part,
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
-                           .msg_controllen = CMSG_LEN(DOOR_DESCRIPTORS * sizeof(int))};
+                           .msg_controllen = CMSG_LEN(HANDSHAKE_DESCRIPTORS * sizeof(int))};
   ssize_t received;
   do {
-    received = recvmsg(door, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    received = recvmsg(handshake, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (received < 0 && errno == EINTR);
   if (received < 0 && errno == EAGAIN) {
     return STEP_WAITS;
   }
   if (received <= 0) {
-    return refuse(why, "the server hung up at the door", ECONNRESET);
+    return refuse(why, "the server hung up at the local handshake", ECONNRESET);
   }
   take_descriptors(&message, descriptors);
-  if (received != (ssize_t)sizeof *answer || !door_is_same_magic(answer->magic, DOOR_MAGIC)) {
-    return refuse(why, "what answers at the door is no holdfastd", EPROTO);
+  if (received != (ssize_t)sizeof *answer ||
+      !handshake_is_same_magic(answer->magic, HANDSHAKE_MAGIC)) {
+    return refuse(why, "what answers at the local handshake is no holdfastd", EPROTO);
   }
-  return answer->magic == DOOR_MAGIC ? 0 : refuse(why, other_version, EPROTO);
+  return answer->magic == HANDSHAKE_MAGIC ? 0 : refuse(why, other_version, EPROTO);
 }
 
-static int check_answer(const struct door_answer *answer, const char **why) {
+static int check_answer(const struct handshake_answer *answer, const char **why) {
   switch (answer->status) {
-    case DOOR_WELCOME:
+    case HANDSHAKE_WELCOME:
       return 0;
-    case DOOR_NOT_ALLOWED:
+    case HANDSHAKE_NOT_ALLOWED:
       return refuse(why, "the server shares memory with its own user only; run this as that user",
                     EACCES);
-    case DOOR_FULL:
+    case HANDSHAKE_FULL:
       return refuse(why, "the server shares memory with as many as it may already", EAGAIN);
-    case DOOR_NO_MEMORY:
+    case HANDSHAKE_NO_MEMORY:
       return refuse(why, "the server has no memory to share", ENOMEM);
-    case DOOR_NO_SEGMENT:
+    case HANDSHAKE_NO_SEGMENT:
       return refuse(why, "the server shares no such segment", ENOENT);
-    case DOOR_OTHER_VERSION:
+    case HANDSHAKE_OTHER_VERSION:
       return refuse(why, other_version, EPROTO);
     default:
       return refuse(why, "the server does not understand this library's hello", EPROTO);
@@ -159,75 +163,78 @@ static struct rings *map_rings(int memory_fd, uint64_t ring_bytes, const char **
   return rings;
 }
 
-int rings_connect_door(const char *door_path, const char **why) {
+int rings_connect(const char *handshake_path, const char **why) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", door_path);
-  int door = connect_local((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET);
-  if (door < 0) {
-    *why = errno == EACCES || errno == EPERM ? "this user may not go to the server's door"
-           : errno == ENOENT ? "there is no door beside the server's ipc socket as seen from here"
-                             : "nobody answers at the server's door";
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", handshake_path);
+  int handshake = connect_local((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET);
+  if (handshake < 0) {
+    *why = errno == EACCES || errno == EPERM
+               ? "this user may not go to the server's local handshake"
+           : errno == ENOENT
+               ? "there is no local handshake beside the server's ipc socket as seen from here"
+               : "nobody answers at the server's local handshake";
   }
-  return door;
+  return handshake;
 }
 
-static int begin_asking(int door, const struct door_hello *hello, const char **why) {
-  int error = check_server(door, why);
-  return error != 0 ? error : say_hello(door, hello, why);
+static int begin_asking(int handshake, const struct handshake_hello *hello, const char **why) {
+  int error = check_server(handshake, why);
+  return error != 0 ? error : say_hello(handshake, hello, why);
 }
 
-static int take_answer(int door, struct door_answer *answer, int *descriptors, const char **why) {
-  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+static int take_answer(int handshake, struct handshake_answer *answer, int *descriptors,
+                       const char **why) {
+  for (int i = 0; i < HANDSHAKE_DESCRIPTORS; i++) {
     descriptors[i] = -1;
   }
-  int error = hear_answer(door, answer, descriptors, why);
+  int error = hear_answer(handshake, answer, descriptors, why);
   return error != 0 ? error : check_answer(answer, why);
 }
 
-int rings_ask_door(int door, const struct door_hello *hello, uint64_t deadline_ns,
-                   struct door_answer *answer, int *descriptors, const char **why) {
-  int error = begin_asking(door, hello, why);
-  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+int rings_ask(int handshake, const struct handshake_hello *hello, uint64_t deadline_ns,
+              struct handshake_answer *answer, int *descriptors, const char **why) {
+  int error = begin_asking(handshake, hello, why);
+  for (int i = 0; i < HANDSHAKE_DESCRIPTORS; i++) {
     descriptors[i] = -1;
   }
-  while (error == 0 && descriptor_wait(door, POLLIN, deadline_ns) == 0) {
+  while (error == 0 && descriptor_wait(handshake, POLLIN, deadline_ns) == 0) {
     if (clock_now_ns() >= deadline_ns) {
-      error = refuse(why, "the server did not answer at the door in time", ETIMEDOUT);
+      error = refuse(why, "the server did not answer at the local handshake in time", ETIMEDOUT);
     }
   }
-  error = error != 0 ? error : take_answer(door, answer, descriptors, why);
+  error = error != 0 ? error : take_answer(handshake, answer, descriptors, why);
   return error == STEP_WAITS ? EPROTO : error; /* it was readable */
 }
 
 void rings_close_descriptors(const int *descriptors) {
-  for (int i = 0; i < DOOR_DESCRIPTORS; i++) {
+  for (int i = 0; i < HANDSHAKE_DESCRIPTORS; i++) {
     if (descriptors[i] >= 0) {
       close(descriptors[i]);
     }
   }
 }
 
-int rings_begin(int door, enum sp_transport framing, enum sp_protocol own, const char **why) {
-  const struct door_hello hello = {
-      .magic = DOOR_MAGIC, .protocol = (uint32_t)own, .framing = (uint32_t)framing};
-  return begin_asking(door, &hello, why);
+int rings_begin(int handshake, enum sp_transport framing, enum sp_protocol own, const char **why) {
+  const struct handshake_hello hello = {
+      .magic = HANDSHAKE_MAGIC, .protocol = (uint32_t)own, .framing = (uint32_t)framing};
+  return begin_asking(handshake, &hello, why);
 }
 
-int rings_step(int door, enum sp_protocol own, struct rings **made, const char **why) {
-  struct door_answer answer;
+int rings_step(int handshake, enum sp_protocol own, struct rings **made, const char **why) {
+  struct handshake_answer answer;
   struct rings *rings = NULL;
-  int descriptors[DOOR_DESCRIPTORS];
-  int error = take_answer(door, &answer, descriptors, why);
-  if (error == 0 && descriptors[DOOR_BELL] < 0) {
+  int descriptors[HANDSHAKE_DESCRIPTORS];
+  int error = take_answer(handshake, &answer, descriptors, why);
+  if (error == 0 && descriptors[HANDSHAKE_DOORBELL] < 0) {
     error = refuse(why, "this process may not have more descriptors", EMFILE);
   } else if (error == 0) {
-    rings = map_rings(descriptors[DOOR_MEMORY], answer.ring_bytes, why);
+    rings = map_rings(descriptors[HANDSHAKE_MEMORY], answer.ring_bytes, why);
     error = rings == NULL ? errno : 0;
   }
   if (rings != NULL) {
     rings->is_one_way = own == SP_PUSH;
-    rings->bell = descriptors[DOOR_BELL];
-    descriptors[DOOR_BELL] = -1;
+    rings->bell = descriptors[HANDSHAKE_DOORBELL];
+    descriptors[HANDSHAKE_DOORBELL] = -1;
     *made = rings;
   }
   rings_close_descriptors(descriptors);

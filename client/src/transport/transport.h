@@ -47,7 +47,7 @@ struct dial {
 /* One connection of the transport; closed while fd < 0. */
 struct link {
   const struct transport *transport;
-  int fd;              /* the socket; of transport_ring the door's */
+  int fd;              /* the socket; of transport_ring the local handshake's */
   struct rings *rings; /* NULL: a socket */
 };
 
@@ -75,7 +75,7 @@ struct transport {
 };
 
 extern const struct transport transport_tcp, transport_ipc;
-/* Rings in memory shared with a server on this machine; opened at the server's door. Its framing is
+/* Rings in memory shared with a server on this machine; opened at the server's local handshake. Its framing is
  * the one it was opened with. */
 extern const struct transport transport_ring;
 

@@ -1,4 +1,4 @@
-/* Shared memory as a transport: bytes go through rings, the door's socket wakes and ends.
+/* Shared memory as a transport: bytes go through rings, the local handshake's socket wakes and ends.
  *
  * source  measured: two processes that are awake hand a message over in well under a microsecond;
  *         waking one takes ten times that on its own processor, and fifty times on another. So a
@@ -205,10 +205,10 @@ static short sleep_for(const struct link *link, short events, int other, bool *i
   }
   short found = events_now(rings, events);
   if (found == 0) {
-    short door = descriptor_wait_or(link->fd, POLLIN, other, is_other, deadline_ns);
-    if (door != 0 && ((events & POLLIN) != 0 || rings->is_one_way)) {
+    short handshake = descriptor_wait_or(link->fd, POLLIN, other, is_other, deadline_ns);
+    if (handshake != 0 && ((events & POLLIN) != 0 || rings->is_one_way)) {
       take_knock(link);
-    } else if ((door & (POLLHUP | POLLERR)) != 0) {
+    } else if ((handshake & (POLLHUP | POLLERR)) != 0) {
       atomic_store(&rings->is_over, true);
     }
     found = events_now(rings, events);
@@ -271,7 +271,7 @@ static void close_rings(const struct link *link) {
   }
 }
 
-/* A thread that is about to wait elsewhere, for the door's socket too: as sleep_for, in two parts. */
+/* A thread that is about to wait elsewhere, for the local handshake's socket too: as sleep_for, in two parts. */
 static short arm(const struct link *link, short events) {
   struct rings *rings = link->rings;
   ring_announce_sleep(&rings->replies, RING_BELL_KNOCK);

@@ -18,7 +18,8 @@
 static void answer_session(struct call *call, const struct session *session) {
   call->reply->shape = REPLY_SESSION;
   call->reply->grace_ms = session->grace_ms;
-  call->reply->door = session->process != PROCESS_ELSEWHERE ? call->engine->door : NULL;
+  call->reply->local_handshake =
+      session->process != PROCESS_ELSEWHERE ? call->engine->local_handshake : NULL;
   memcpy(call->reply->session, session->id, sizeof session->id);
 }
 
