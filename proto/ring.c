@@ -100,8 +100,8 @@ bool ring_seems_writable(const struct ring_end *writer) {
   return distance(writer) != writer->size;
 }
 
-void ring_announce_sleep(struct ring_end *reader, enum ring_bell bell) {
-  atomic_store_explicit(&reader->control->reader_sleeps, bell, memory_order_relaxed);
+void ring_announce_sleep(struct ring_end *reader, enum ring_wake wake) {
+  atomic_store_explicit(&reader->control->reader_sleeps, wake, memory_order_relaxed);
   atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -126,9 +126,9 @@ static uint32_t take_flag(_Atomic uint32_t *flag) {
   return atomic_exchange_explicit(flag, 0, memory_order_acquire);
 }
 
-enum ring_bell ring_must_wake_reader(struct ring_end *writer) {
-  uint32_t bell = take_flag(&writer->control->reader_sleeps);
-  return bell <= RING_BELL_FUTEX ? (enum ring_bell)bell : RING_BELL_KNOCK;
+enum ring_wake ring_must_wake_reader(struct ring_end *writer) {
+  uint32_t wake = take_flag(&writer->control->reader_sleeps);
+  return wake <= RING_WAKE_FUTEX ? (enum ring_wake)wake : RING_WAKE_NOTIFY;
 }
 
 bool ring_must_wake_writer(struct ring_end *reader) {
@@ -142,11 +142,11 @@ void ring_wake_reader(const struct ring_end *writer) {
 void ring_sleep(const struct ring_end *reader, uint64_t deadline_ns) {
   const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
                                     .tv_nsec = (long)(deadline_ns % 1000000000)};
-  syscall(SYS_futex, &reader->control->reader_sleeps, FUTEX_WAIT_BITSET, RING_BELL_FUTEX, &deadline,
+  syscall(SYS_futex, &reader->control->reader_sleeps, FUTEX_WAIT_BITSET, RING_WAKE_FUTEX, &deadline,
           NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
-void ring_tell_cpu(const struct ring_end *reader, uint32_t cpu) {
+void ring_announce_cpu(const struct ring_end *reader, uint32_t cpu) {
   atomic_store_explicit(&reader->control->reader_cpu, cpu, memory_order_relaxed);
 }
 

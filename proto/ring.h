@@ -17,12 +17,12 @@
 #define RING_BROKEN SIZE_MAX
 
 /* What reader_sleeps says: how the reader is to be woken. */
-enum ring_bell {
-  RING_BELL_NONE,  /* it is awake */
-  RING_BELL_KNOCK, /* by a knock; see local_handshake.h */
-  RING_BELL_FUTEX, /* by a futex, this very word */
+enum ring_wake {
+  RING_WAKE_NONE,   /* it is awake */
+  RING_WAKE_NOTIFY, /* by a notification; see local_handshake.h */
+  RING_WAKE_FUTEX,  /* by a futex, this very word */
 };
-static_assert(RING_BELL_NONE == 0 && RING_BELL_KNOCK == 1 && RING_BELL_FUTEX == 2, "layout");
+static_assert(RING_WAKE_NONE == 0 && RING_WAKE_NOTIFY == 1 && RING_WAKE_FUTEX == 2, "layout");
 
 struct ring_end {
   struct segment_ring *control; /* shared */
@@ -53,7 +53,7 @@ bool ring_seems_writable(const struct ring_end *writer);
 
 /* The reader is about to sleep, and looks once more after this; or has woken. From any thread, as
  * the next two. */
-void ring_announce_sleep(struct ring_end *reader, enum ring_bell bell);
+void ring_announce_sleep(struct ring_end *reader, enum ring_wake wake);
 void ring_withdraw_sleep(struct ring_end *reader);
 /* The writer waits for room, and looks once more after this. What was stored before is known to who
  * is told to wake it. */
@@ -61,7 +61,7 @@ void ring_announce_wait(struct ring_end *writer);
 /* Whether the reader is yet to be told of a wait that was announced. */
 bool ring_is_waited_for(const struct ring_end *writer);
 /* After writing: how the reader has to be woken; says so once for each announcement. */
-enum ring_bell ring_must_wake_reader(struct ring_end *writer);
+enum ring_wake ring_must_wake_reader(struct ring_end *writer);
 /* By a futex; if that is how. */
 void ring_wake_reader(const struct ring_end *writer);
 /* After reading: whether the writer has to be woken, by a packet; says so once as well. */
@@ -70,7 +70,7 @@ bool ring_must_wake_writer(struct ring_end *reader);
  * the deadline (of CLOCK_MONOTONIC), or for no reason. */
 void ring_sleep(const struct ring_end *reader, uint64_t deadline_ns);
 /* The reader says where it runs. */
-void ring_tell_cpu(const struct ring_end *reader, uint32_t cpu);
+void ring_announce_cpu(const struct ring_end *reader, uint32_t cpu);
 /* Whether the reader runs, or ran last, on that processor. */
 bool ring_reader_is_on(const struct ring_end *writer, uint32_t cpu);
 

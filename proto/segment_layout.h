@@ -22,11 +22,11 @@
  *   offset  bytes  word           written by              meaning
  *        0  8      head           writer                  bytes ever written
  *       64  8      tail           reader                  bytes ever read
- *      128  4      reader_sleeps  reader any, writer 0    wake it after writing: 1 by a knock, 2 by
+ *      128  4      reader_sleeps  reader any, writer 0    wake it after writing: 1 by a notification, 2 by
  *                                                        a futex on this word (clients only);
  *                                                        0: it is awake
  *      132  4      reader_cpu     reader                  the processor it runs on, or ran on last
- *      192  4      writer_waits   writer 1, reader 0      wake it after reading, by a knock
+ *      192  4      writer_waits   writer 1, reader 0      wake it after reading, by a notification
  *
  *      tail                  head
  *   ---[-- unread bytes -----[-- room ------]    head - tail is from 0 to ring_bytes; byte n is at
@@ -37,7 +37,7 @@
  * the reader stores reader_sleeps, then loads head; the writer stores head, then loads
  * reader_sleeps; with a sequentially consistent fence between the two on each side at least one of
  * them sees the other's store. So no byte is left lying before a sleeping reader. A writer that
- * waits for room does the same with writer_waits and tail. Waking goes by a knock, at the eventfd or
+ * waits for room does the same with writer_waits and tail. Waking goes by a notification, at the eventfd or
  * the socket that came with the segment (see local_handshake.h); or by a futex, when the reader sleeps on
  * reader_sleeps itself as long as that says 2. Only at the socket does it hear that the other side
  * is gone, so a client does not sleep on the word for long, and the server, which waits for many

@@ -216,7 +216,7 @@ static void announce_cpu(struct ring_stream *stream) {
   uint32_t cpu = (uint32_t)sched_getcpu();
   if (cpu != stream->announced_cpu) {
     stream->announced_cpu = cpu;
-    ring_tell_cpu(&stream->requests, cpu);
+    ring_announce_cpu(&stream->requests, cpu);
   }
 }
 
@@ -255,7 +255,7 @@ static enum transport_result stream_read(void *self, void *data, size_t capacity
 static bool stream_await_readable(void *self, void *data, size_t capacity, uint64_t deadline_ns) {
   struct ring_stream *stream = self;
   (void)data, (void)capacity;
-  ring_announce_sleep(&stream->requests, RING_BELL_KNOCK);
+  ring_announce_sleep(&stream->requests, RING_WAKE_NOTIFY);
   if (ring_used(&stream->requests) != 0 || stream->has_left) {
     ring_withdraw_sleep(&stream->requests);
     stream->reading = RING_POLLED;
@@ -312,11 +312,11 @@ void ring_stream_poll_again(struct ring_stream *stream) {
 /* ---------------------------------------------------------------------------------- writing */
 
 static void wake_client(struct ring_stream *stream) {
-  enum ring_bell bell = ring_must_wake_reader(&stream->replies);
-  atomic_store_explicit(&stream->client_sleeps, bell != RING_BELL_NONE, memory_order_relaxed);
-  if (bell == RING_BELL_KNOCK) {
+  enum ring_wake wake = ring_must_wake_reader(&stream->replies);
+  atomic_store_explicit(&stream->client_sleeps, wake != RING_WAKE_NONE, memory_order_relaxed);
+  if (wake == RING_WAKE_NOTIFY) {
     handshake_notify(stream->socket);
-  } else if (bell == RING_BELL_FUTEX) {
+  } else if (wake == RING_WAKE_FUTEX) {
     ring_wake_reader(&stream->replies);
   }
 }

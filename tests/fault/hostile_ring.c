@@ -45,7 +45,7 @@ static int rounds_count = 900;
 
 struct intruder {
   int handshake;
-  int bell;
+  int doorbell;
   struct segment *segment;
   size_t size;
   struct ring_end requests;
@@ -92,7 +92,7 @@ static void intrude(struct intruder *intruder, enum sp_protocol protocol) {
   assert_int_equal(receive_answer(intruder->handshake, &answer, descriptors),
                    HANDSHAKE_DESCRIPTORS);
   int fd = descriptors[HANDSHAKE_MEMORY];
-  intruder->bell = descriptors[HANDSHAKE_DOORBELL];
+  intruder->doorbell = descriptors[HANDSHAKE_DOORBELL];
   assert_int_equal(answer.status, HANDSHAKE_WELCOME);
   intruder->size = segment_bytes(answer.ring_bytes);
   assert_int_not_equal(ftruncate(fd, 0), 0); /* sealed */
@@ -105,7 +105,7 @@ static void intrude(struct intruder *intruder, enum sp_protocol protocol) {
 
 static void leave(struct intruder *intruder) {
   munmap(intruder->segment, intruder->size);
-  close(intruder->bell);
+  close(intruder->doorbell);
   close(intruder->handshake);
 }
 
@@ -114,25 +114,25 @@ static bool is_thrown_out(const struct intruder *intruder) {
   return recv(intruder->handshake, &byte, sizeof byte, MSG_DONTWAIT) == 0;
 }
 
-static void knock(const struct intruder *intruder) {
+static void notify(const struct intruder *intruder) {
   const uint64_t one = 1;
-  ssize_t written = write(intruder->bell, &one, sizeof one);
+  ssize_t written = write(intruder->doorbell, &one, sizeof one);
   (void)written;
 }
 
 /* Takes its count, leaves room for no more, sets its flags, or speaks at the local handshake instead. */
-static void abuse_bell(const struct intruder *intruder) {
+static void abuse_doorbell(const struct intruder *intruder) {
   uint64_t count = UINT64_MAX - 1;
   ssize_t done = 0;
   switch (random_below(&randomness, 4)) {
     case 0:
-      done = read(intruder->bell, &count, sizeof count);
+      done = read(intruder->doorbell, &count, sizeof count);
       break;
     case 1:
-      done = write(intruder->bell, &count, sizeof count);
+      done = write(intruder->doorbell, &count, sizeof count);
       break;
     case 2:
-      fcntl(intruder->bell, F_SETFL, O_NONBLOCK | O_ASYNC);
+      fcntl(intruder->doorbell, F_SETFL, O_NONBLOCK | O_ASYNC);
       break;
     default:
       done = send(intruder->handshake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -181,10 +181,10 @@ static void scribble_once(struct intruder *intruder) {
       write_ping(intruder);
       break;
     case 6:
-      abuse_bell(intruder);
+      abuse_doorbell(intruder);
       break;
     default:
-      knock(intruder);
+      notify(intruder);
   }
 }
 
@@ -315,7 +315,7 @@ static void test_ring_broken_from_the_start_is_thrown_out(void **state) {
   intrude(&intruder, SP_REQ);
   usleep(100000); /* the server sleeps */
   atomic_store(&intruder.segment->requests.head, UINT64_C(1) << 40);
-  knock(&intruder);
+  notify(&intruder);
   int64_t until_ms = attacker_now_ms() + CALL_TIMEOUT_MS;
   while (!is_thrown_out(&intruder) && attacker_now_ms() < until_ms) {
     usleep(1000);
@@ -334,7 +334,7 @@ static void test_ring_never_read_blocks_nobody(void **state) {
   while (attacker_now_ms() < until_ms) {
     uint64_t before = intruder.requests.position;
     write_ping(&intruder);
-    knock(&intruder);
+    notify(&intruder);
     count += intruder.requests.position != before;
   }
   print_message("  %llu pings unread, resident %llu KiB\n", (unsigned long long)count,

@@ -2,7 +2,7 @@
  * however soon that is.
  *
  * One thread is the client and the server's rings' thread by turns: it reads as soon as the ring is
- * said to be full, and whenever that makes it knock, the rings' thread hears it at once, with the other
+ * said to be full, and whenever that makes it notify, the rings' thread hears it at once, with the other
  * still on its way out of the call that found the ring full.
  *
  * usage: link_wakes [ROUNDS]
@@ -85,7 +85,7 @@ static bool read_round(struct ring_end *replies, size_t total) {
   static uint8_t bytes[HF_RING_BYTES];
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), STUCK_MS);
   size_t capacity = FIRST_BYTES;
-  ring_announce_sleep(replies, RING_BELL_KNOCK);
+  ring_announce_sleep(replies, RING_WAKE_NOTIFY);
   await_full(replies->control);
   while (replies->position < total && clock_now_ns() < deadline_ns) {
     size_t got = ring_read(replies, bytes, capacity);

@@ -412,7 +412,7 @@ static struct rlimit limit_descriptors(rlim_t count) {
   return before;
 }
 
-static int knock_at_handshake(void) {
+static int dial_at_handshake(void) {
   const struct handshake_hello hello = {.magic = HANDSHAKE_SEGMENT, .segment = UINT64_MAX};
   int fd = dial_handshake();
   assert_int_equal(send(fd, &hello, sizeof hello, 0), sizeof hello);
@@ -423,7 +423,7 @@ static int knock_at_handshake(void) {
 static void test_local_handshake_opens_again_when_there_are_descriptors(void **state) {
   (void)state;
   struct rlimit before = limit_descriptors(lowest_free_descriptor());
-  struct pollfd handshake = {.fd = knock_at_handshake(), .events = POLLIN};
+  struct pollfd handshake = {.fd = dial_at_handshake(), .events = POLLIN};
   uint64_t ticks = server_ticks();
   assert_int_equal(poll(&handshake, 1, PAUSE_MS), 0);
   ticks = server_ticks() - ticks;

@@ -34,8 +34,9 @@ static struct shared_header right_header(enum shared_content content, size_t byt
   return header;
 }
 
-static void send_answer(int server, const struct handshake_answer *answer, int memory, int bell) {
-  const int descriptors[] = {memory, bell};
+static void send_answer(int server, const struct handshake_answer *answer, int memory,
+                        int doorbell) {
+  const int descriptors[] = {memory, doorbell};
   struct iovec part = {(void *)answer, sizeof *answer};
   union {
     struct cmsghdr header;
@@ -56,11 +57,11 @@ static void send_answer(int server, const struct handshake_answer *answer, int m
 /* What a client says of a server that answers so. NULL: it has rings. */
 static const char *shake(const struct handshake_answer *answer,
                          const struct shared_header *header) {
-  int handshakes[2], bell = eventfd(0, EFD_CLOEXEC);
+  int handshakes[2], doorbell = eventfd(0, EFD_CLOEXEC);
   int memory = make_memory(header, segment_bytes(RING_BYTES));
   const char *why = NULL;
   assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, handshakes), 0);
-  send_answer(handshakes[1], answer, memory, bell);
+  send_answer(handshakes[1], answer, memory, doorbell);
   struct rings *rings = NULL;
   assert_int_equal(rings_begin(handshakes[0], SP_IPC, SP_REQ, &why), 0);
   int error = rings_step(handshakes[0], SP_REQ, &rings, &why);
@@ -69,7 +70,7 @@ static const char *shake(const struct handshake_answer *answer,
     rings_free(rings);
   }
   close(memory);
-  close(bell);
+  close(doorbell);
   close(handshakes[0]);
   close(handshakes[1]);
   return why;

@@ -140,20 +140,20 @@ static void test_ring_hostile_words_never_lead_outside(void **state) {
 static void test_ring_announcement_is_taken_once(void **state) {
   struct fixture *fixture = fixture_new();
   (void)state;
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
-  ring_announce_sleep(&fixture->reader, RING_BELL_KNOCK);
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_KNOCK);
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
-  ring_announce_sleep(&fixture->reader, RING_BELL_FUTEX);
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_FUTEX);
-  ring_announce_sleep(&fixture->reader, RING_BELL_KNOCK);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_WAKE_NONE);
+  ring_announce_sleep(&fixture->reader, RING_WAKE_NOTIFY);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_WAKE_NOTIFY);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_WAKE_NONE);
+  ring_announce_sleep(&fixture->reader, RING_WAKE_FUTEX);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_WAKE_FUTEX);
+  ring_announce_sleep(&fixture->reader, RING_WAKE_NOTIFY);
   ring_withdraw_sleep(&fixture->reader);
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_NONE);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_WAKE_NONE);
   ring_announce_wait(&fixture->writer);
   assert_true(ring_must_wake_writer(&fixture->reader));
   assert_false(ring_must_wake_writer(&fixture->reader));
   atomic_store(&fixture->control.reader_sleeps, 77); /* by a newer peer, or a hostile one */
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_KNOCK);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_WAKE_NOTIFY);
   fixture_free(fixture);
 }
 
@@ -165,7 +165,7 @@ struct sleeper {
 static void *sleep_until_written_to(void *arg) {
   struct sleeper *sleeper = arg;
   struct ring_end *reader = &sleeper->fixture->reader;
-  ring_announce_sleep(reader, RING_BELL_FUTEX);
+  ring_announce_sleep(reader, RING_WAKE_FUTEX);
   atomic_store(&sleeper->sleeps, true);
   while (!ring_seems_readable(reader)) {
     ring_sleep(reader, clock_deadline_ns(clock_now_ns(), 10000));
@@ -183,7 +183,7 @@ static void test_ring_futex_wakes_the_sleeping_reader(void **state) {
     sched_yield();
   }
   assert_int_equal(ring_write(&sleeper.fixture->writer, "x", 1), 1);
-  assert_int_equal(ring_must_wake_reader(&sleeper.fixture->writer), RING_BELL_FUTEX);
+  assert_int_equal(ring_must_wake_reader(&sleeper.fixture->writer), RING_WAKE_FUTEX);
   ring_wake_reader(&sleeper.fixture->writer);
   pthread_join(thread, NULL);
   assert_true(clock_now_ns() < clock_deadline_ns(began_ns, 5000));
@@ -195,8 +195,8 @@ static void test_ring_sleep_returns_when_already_woken(void **state) {
   struct fixture *fixture = fixture_new();
   (void)state;
   uint64_t began_ns = clock_now_ns();
-  ring_announce_sleep(&fixture->reader, RING_BELL_FUTEX);
-  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_BELL_FUTEX);
+  ring_announce_sleep(&fixture->reader, RING_WAKE_FUTEX);
+  assert_int_equal(ring_must_wake_reader(&fixture->writer), RING_WAKE_FUTEX);
   ring_sleep(&fixture->reader, clock_deadline_ns(began_ns, 10000));
   assert_true(clock_now_ns() < clock_deadline_ns(began_ns, 5000));
   fixture_free(fixture);

@@ -233,7 +233,7 @@ int rings_step(int handshake, enum sp_protocol own, struct rings **made, const c
   }
   if (rings != NULL) {
     rings->is_one_way = own == SP_PUSH;
-    rings->bell = descriptors[HANDSHAKE_DOORBELL];
+    rings->doorbell = descriptors[HANDSHAKE_DOORBELL];
     descriptors[HANDSHAKE_DOORBELL] = -1;
     *made = rings;
   }
@@ -243,6 +243,6 @@ int rings_step(int handshake, enum sp_protocol own, struct rings **made, const c
 
 void rings_free(struct rings *rings) {
   munmap(rings->segment, rings->segment_bytes);
-  close(rings->bell);
+  close(rings->doorbell);
   free(rings);
 }

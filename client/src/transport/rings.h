@@ -20,13 +20,13 @@ struct patience {
 struct rings {
   struct segment *segment;
   size_t segment_bytes;
-  int bell; /* an eventfd: wakes the server */
+  int doorbell; /* an eventfd: wakes the server */
   struct ring_end requests, replies;
   bool is_one_way;                       /* no replies: one thread alone waits, for room */
   atomic_bool is_over;                   /* the server left, or the link was cut */
   atomic_bool has_woken;                 /* since the last wait: the server was asleep */
   struct patience awake, asleep, yields; /* the waiting thread's */
-  uint32_t told_cpu;                     /* the same; the server thinks that it runs there */
+  uint32_t announced_cpu;                /* the same; the server thinks that it runs there */
 };
 
 /* Says hello over a connected local handshake. 0, or an errno and *why for people. */

@@ -4,7 +4,7 @@
  *         waking one takes ten times that on its own processor, and fifty times on another. So a
  *         thread whose server runs on another processor looks for the reply for some microseconds,
  *         as long as that has paid lately; one that keeps its server from running yields, then
- *         naps. What did not pay is tried less and less often, but never given up: two sides that
+ *         waits on a futex. What did not pay is tried less and less often, but never given up: two sides that
  *         both sleep would not find back to being both awake.
  */
 #include <errno.h>
@@ -21,7 +21,7 @@
 #define SPIN_NS 10000
 #define WOKEN_SPIN_NS 60000
 /* How long a thread sleeps where it can be woken fastest. */
-#define NAP_NS 2000000
+#define FUTEX_WAIT_NS 2000000
 #define LOOKS_PER_CLOCK 32
 /* Longer than a server needs that has the processor to itself. */
 #define YIELD_NS 200000
@@ -32,16 +32,16 @@
 
 /* ---------------------------------------------------------------- bytes */
 
-static void knock(const struct rings *rings) {
+static void notify_server(const struct rings *rings) {
   const uint64_t one = 1;
-  ssize_t written = write(rings->bell, &one, sizeof one);
-  (void)written; /* a full counter has knocked often enough */
+  ssize_t written = write(rings->doorbell, &one, sizeof one);
+  (void)written; /* a full counter has notified often enough */
 }
 
-/* What it said is in the rings. Should there be more knocks, the next wait ends early. */
-static void take_knock(const struct link *link) {
-  char knock;
-  ssize_t received = recv(link->fd, &knock, sizeof knock, MSG_DONTWAIT);
+/* What it said is in the rings. Should there be more notifications, the next wait ends early. */
+static void take_notification(const struct link *link) {
+  char notification;
+  ssize_t received = recv(link->fd, &notification, sizeof notification, MSG_DONTWAIT);
   if (received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR)) {
     atomic_store(&link->rings->is_over, true);
   }
@@ -51,11 +51,11 @@ static void take_knock(const struct link *link) {
  * may never wait, so it looks. */
 static void wake_server(const struct link *link) {
   struct rings *rings = link->rings;
-  if (ring_must_wake_reader(&rings->requests) != RING_BELL_NONE) {
-    knock(rings);
+  if (ring_must_wake_reader(&rings->requests) != RING_WAKE_NONE) {
+    notify_server(rings);
     atomic_store_explicit(&rings->has_woken, true, memory_order_relaxed);
     if (rings->is_one_way) {
-      take_knock(link);
+      take_notification(link);
     }
   }
 }
@@ -99,7 +99,7 @@ static ssize_t receive(const struct link *link, void *data, size_t capacity) {
     return is_over ? 0 : -1;
   }
   if (ring_must_wake_writer(&rings->replies)) {
-    knock(rings);
+    notify_server(rings);
   }
   return (ssize_t)received;
 }
@@ -180,9 +180,9 @@ static short yield(struct rings *rings, short events) {
 
 /* For a little while, because here it isn't heard that the server left, that the link was cut, or
  * that `other` is readable; not when room is waited for too. */
-static short nap(struct rings *rings, uint64_t deadline_ns) {
-  uint64_t until_ns = clock_now_ns() + NAP_NS;
-  ring_announce_sleep(&rings->replies, RING_BELL_FUTEX);
+static short futex_wait(struct rings *rings, uint64_t deadline_ns) {
+  uint64_t until_ns = clock_now_ns() + FUTEX_WAIT_NS;
+  ring_announce_sleep(&rings->replies, RING_WAKE_FUTEX);
   short found = events_now(rings, POLLIN);
   if (found == 0) {
     ring_sleep(&rings->replies, until_ns < deadline_ns ? until_ns : deadline_ns);
@@ -192,13 +192,13 @@ static short nap(struct rings *rings, uint64_t deadline_ns) {
   return found;
 }
 
-/* A thread that waits for room alone leaves knocks to the one that waits for replies. May answer 0
+/* A thread that waits for room alone leaves notifications to the one that waits for replies. May answer 0
  * before the deadline. */
 static short sleep_for(const struct link *link, short events, int other, bool *is_other,
                        uint64_t deadline_ns) {
   struct rings *rings = link->rings;
   if ((events & POLLIN) != 0) {
-    ring_announce_sleep(&rings->replies, RING_BELL_KNOCK);
+    ring_announce_sleep(&rings->replies, RING_WAKE_NOTIFY);
   }
   if ((events & POLLOUT) != 0) {
     ring_announce_wait(&rings->requests);
@@ -207,7 +207,7 @@ static short sleep_for(const struct link *link, short events, int other, bool *i
   if (found == 0) {
     short handshake = descriptor_wait_or(link->fd, POLLIN, other, is_other, deadline_ns);
     if (handshake != 0 && ((events & POLLIN) != 0 || rings->is_one_way)) {
-      take_knock(link);
+      take_notification(link);
     } else if ((handshake & (POLLHUP | POLLERR)) != 0) {
       atomic_store(&rings->is_over, true);
     }
@@ -220,11 +220,11 @@ static short sleep_for(const struct link *link, short events, int other, bool *i
 }
 
 /* Where we run, for the server that would wait for our next request. */
-static uint32_t tell_cpu(struct rings *rings) {
+static uint32_t announce_cpu(struct rings *rings) {
   uint32_t cpu = (uint32_t)sched_getcpu();
-  if (cpu != rings->told_cpu) {
-    rings->told_cpu = cpu;
-    ring_tell_cpu(&rings->replies, cpu);
+  if (cpu != rings->announced_cpu) {
+    rings->announced_cpu = cpu;
+    ring_announce_cpu(&rings->replies, cpu);
   }
   return cpu;
 }
@@ -232,13 +232,14 @@ static uint32_t tell_cpu(struct rings *rings) {
 static short await_reply(struct rings *rings, short events, uint64_t deadline_ns) {
   bool has_woken = atomic_exchange_explicit(&rings->has_woken, false, memory_order_relaxed);
   short found = 0;
-  if (ring_reader_is_on(&rings->requests, tell_cpu(rings))) {
+  if (ring_reader_is_on(&rings->requests, announce_cpu(rings))) {
     found = yield(rings, events);
   } else {
     found = has_woken ? look_for_reply(rings, events, &rings->asleep, WOKEN_SPIN_NS)
                       : look_for_reply(rings, events, &rings->awake, SPIN_NS);
   }
-  return found == 0 && events == POLLIN && !rings->is_one_way ? nap(rings, deadline_ns) : found;
+  return found == 0 && events == POLLIN && !rings->is_one_way ? futex_wait(rings, deadline_ns)
+                                                              : found;
 }
 
 static short await(const struct link *link, short events, int other, bool *is_other,
@@ -251,7 +252,7 @@ static short await(const struct link *link, short events, int other, bool *is_ot
   bool is_late = false;
   while (found == 0 && !is_late) {
     found = sleep_for(link, events, other, is_other, deadline_ns);
-    /* Elsewhere a knock may be meant for another thread's work, which the caller knows. */
+    /* Elsewhere a notification may be meant for another thread's work, which the caller knows. */
     is_late = *is_other || !rings->is_one_way || clock_now_ns() >= deadline_ns;
   }
   return found;
@@ -274,7 +275,7 @@ static void close_rings(const struct link *link) {
 /* A thread that is about to wait elsewhere, for the local handshake's socket too: as sleep_for, in two parts. */
 static short arm(const struct link *link, short events) {
   struct rings *rings = link->rings;
-  ring_announce_sleep(&rings->replies, RING_BELL_KNOCK);
+  ring_announce_sleep(&rings->replies, RING_WAKE_NOTIFY);
   if ((events & POLLOUT) != 0) {
     ring_announce_wait(&rings->requests);
   }
@@ -283,7 +284,7 @@ static short arm(const struct link *link, short events) {
 
 static void disarm(const struct link *link) {
   ring_withdraw_sleep(&link->rings->replies);
-  take_knock(link);
+  take_notification(link);
 }
 
 const struct transport transport_ring = {
