@@ -49,8 +49,8 @@
  * A client that dies with the mutex has published whole elements only. The kernel puts
  * FUTEX_OWNER_DIED into the word and wakes one who waits; that one makes the mutex consistent and
  * sets CELL_DIED, so that the next who asks for the lock as such is told, here or by the server.
- * When the server is first, it sets CELL_DIED itself, and CELL_TOLD, which the one who takes the
- * mutex over then takes away instead of setting CELL_DIED again. The server sets CELL_TOLD before
+ * When the server is first, it sets CELL_DIED itself, and CELL_NOTIFIED, which the one who takes the
+ * mutex over then takes away instead of setting CELL_DIED again. The server sets CELL_NOTIFIED before
  * it reads the word, and takes it back if the word says nothing; when it is gone by then, one who
  * died was found in between, and the server sets CELL_DIED for it. Who locks the mutex only to see
  * `remote`, and dies there, may count as a holder.
@@ -107,8 +107,8 @@
 enum cell_flag {
   CELL_LOCAL_WAITS = 1,
   CELL_SERVER_WAITS = 2,
-  CELL_DIED = 4, /* a holder, and nobody was told */
-  CELL_TOLD = 8, /* CELL_DIED says it, or did; so does the word, still */
+  CELL_DIED = 4,     /* a holder, and nobody was told */
+  CELL_NOTIFIED = 8, /* CELL_DIED says it, or did; so does the word, still */
 };
 
 struct cell_header {

@@ -11,19 +11,20 @@ static int get(struct cli *cli, hf_object *object) {
 
 /* A slice takes the items of a tuple, as a[1:3] = [7, 8] does. */
 static int set(struct cli *cli, hf_object *object) {
-  const struct cli_arg *place = &cli->args[1];
+  const struct cli_arg *position = &cli->args[1];
   const hf_value *value = &cli->args[2].value;
-  if (!place->is_slice)
-    return answer_done(cli, hf_list_set(LIST(object), place->integer, *value));
+  if (!position->is_slice)
+    return answer_done(cli, hf_list_set(LIST(object), position->integer, *value));
   if (value->type != HF_TYPE_TUPLE)
     return cli_usage(cli, "a slice is set to several values: [V, ..]");
-  return answer_done(cli, hf_list_set_slice(LIST(object), place->slice, value->items, value->size));
+  return answer_done(cli,
+                     hf_list_set_slice(LIST(object), position->slice, value->items, value->size));
 }
 
 static int delete_at(struct cli *cli, hf_object *object) {
-  const struct cli_arg *place = &cli->args[1];
-  return answer_done(cli, place->is_slice ? hf_list_delete_slice(LIST(object), place->slice)
-                                          : hf_list_delete(LIST(object), place->integer));
+  const struct cli_arg *position = &cli->args[1];
+  return answer_done(cli, position->is_slice ? hf_list_delete_slice(LIST(object), position->slice)
+                                             : hf_list_delete(LIST(object), position->integer));
 }
 
 static int append(struct cli *cli, hf_object *object) {

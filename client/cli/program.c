@@ -45,7 +45,7 @@ static void fill_signals(sigset_t *signals) {
   }
 }
 
-static void tell_number(const struct program *program) {
+static void export_number(const struct program *program) {
   char text[24];
   snprintf(text, sizeof text, "%" PRIu64, program->number);
   setenv(program->variable, text, 1);
@@ -54,7 +54,7 @@ static void tell_number(const struct program *program) {
 static _Noreturn void become_program(const struct program *program, const sigset_t *mask,
                                      pid_t parent) {
   if (program->variable != NULL)
-    tell_number(program);
+    export_number(program);
   if (program->input >= 0)
     dup2(program->input, STDIN_FILENO);
   sigaction(SIGXFSZ, &first_xfsz, NULL);

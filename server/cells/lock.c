@@ -28,15 +28,15 @@ void lock_request(struct cell_header *header) {
 /* Makes CELL_DIED of what the word says of a death. Whether no thread has the mutex.
  *
  * The word and the flags can't be read at once, and a local thread may be taking the mutex over
- * from the dead one. So CELL_TOLD is set first: from then on that thread leaves CELL_DIED alone, and
- * if it cleared CELL_TOLD, it saw a death of which the server has to notify the next owner. */
+ * from the dead one. So CELL_NOTIFIED is set first: from then on that thread leaves CELL_DIED alone, and
+ * if it cleared CELL_NOTIFIED, it saw a death of which the server has to notify the next owner. */
 static bool note_death(struct cell_header *header) {
-  bool is_known = atomic_fetch_or(&header->flags, CELL_TOLD) & CELL_TOLD;
+  bool is_known = atomic_fetch_or(&header->flags, CELL_NOTIFIED) & CELL_NOTIFIED;
   uint32_t word = atomic_load(&header->word);
   bool is_free = !(word & CELL_WORD_THREAD);
   bool says_so = is_free && (word & CELL_WORD_DIED);
   if (!is_known &&
-      (says_so || !(atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD))) {
+      (says_so || !(atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED) & CELL_NOTIFIED))) {
     atomic_fetch_or(&header->flags, CELL_DIED);
   }
   return is_free;
@@ -88,7 +88,7 @@ bool lock_validate_owner(struct cell_header *header, const struct cell_kernel *k
   if (!orphans_have_thread(orphans, kernel, owner) &&
       atomic_compare_exchange_strong(&header->word, &seen,
                                      (seen & ~CELL_WORD_THREAD) | CELL_WORD_DIED)) {
-    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD); /* of an earlier death, if any */
+    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED); /* of an earlier death, if any */
     kernel->wake(kernel->ctx, &header->word);
   }
   return true;

@@ -361,7 +361,7 @@ static void put_server(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_SERVER_MEMORY_BYTES, server->memory_bytes);
   put_number(writer, HF_FIELD_SERVER_DEADLOCKS, server->deadlocks);
   put_number(writer, HF_FIELD_SERVER_SHARED_CELLS, server->shared_cells);
-  put_number(writer, HF_FIELD_SERVER_SHARED_PLACES, server->shared_places);
+  put_number(writer, HF_FIELD_SERVER_SEGMENT_CELLS, server->segment_cells);
   for (int use = 0; use < MEMORY_USES; use++) {
     put_message(writer, HF_FIELD_SERVER_MEMORY, put_use,
                 &(struct use_of_server){server, (enum memory_use)use});

@@ -92,7 +92,7 @@ struct reply_flushed {
 
 struct reply_server {
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes,
-      deadlocks, shared_cells, shared_places, memory_bytes_max, waiters_bytes_max;
+      deadlocks, shared_cells, segment_cells, memory_bytes_max, waiters_bytes_max;
   size_t memory_used[MEMORY_USES];
 };
 

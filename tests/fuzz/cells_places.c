@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLAGS (CELL_LOCAL_WAITS | CELL_SERVER_WAITS | CELL_DIED | CELL_TOLD)
+#define FLAGS (CELL_LOCAL_WAITS | CELL_SERVER_WAITS | CELL_DIED | CELL_NOTIFIED)
 #define CHANGES_MAX 1000 /* in one step */
 
 static bool allocate(void *ctx, size_t bytes, struct cell_place *given) {

@@ -307,7 +307,8 @@ static void lock_locally(struct harness *harness, const struct cells_step *comma
     return;
   }
   if (word & CELL_WORD_DIED) {
-    WRITE(place, flags, flags & CELL_TOLD ? flags & ~(uint32_t)CELL_TOLD : flags | CELL_DIED);
+    WRITE(place, flags,
+          flags & CELL_NOTIFIED ? flags & ~(uint32_t)CELL_NOTIFIED : flags | CELL_DIED);
   }
   if (atomic_load(&header->remote)) {
     WRITE(place, word, 0);
@@ -382,7 +383,7 @@ static void scribble_word(struct harness *harness, const struct cells_step *comm
                             CELL_WORD_THREAD,
                             UINT32_MAX,
                             CELL_LOCAL_WAITS | CELL_SERVER_WAITS,
-                            CELL_TOLD | CELL_LOCAL_WAITS,
+                            CELL_NOTIFIED | CELL_LOCAL_WAITS,
                             CELL_DIED};
   struct place *place = places_pick(&harness->places, command->choice);
   size_t offset = offsets[command->wait];

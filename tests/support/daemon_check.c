@@ -95,7 +95,7 @@ static bool ask(int fd, struct holding *holding) {
     holding->clients = server->connections - 1;
     holding->sessions = server->sessions;
     holding->cells = server->shared_cells;
-    holding->places = server->shared_places;
+    holding->places = server->segment_cells;
   }
   if (response) {
     holdfast__response__free_unpacked(response, NULL);

@@ -253,7 +253,7 @@ static void test_encode_exchange_and_flush_and_server(void **state) {
   assert_string_equal(response->server->version, VERSION);
   assert_int_equal(response->server->memory_bytes, 8);
   assert_int_equal(response->server->shared_cells, 10);
-  assert_int_equal(response->server->shared_places, 11);
+  assert_int_equal(response->server->segment_cells, 11);
   assert_int_equal(response->server->memory_bytes_max, 12);
   assert_int_equal(response->server->n_memory, MEMORY_USES);
   assert_string_equal(response->server->memory[MEMORY_WAITERS]->name, "waiters");

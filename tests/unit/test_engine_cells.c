@@ -268,7 +268,7 @@ static void test_cells_dead_local_holder_is_told_once(void **state) {
   atomic_store(&places.header->word, CELL_WORD_DIED | UINT32_C(0x80000000));
   story_pass_ms(&story, 1);
   story_expect(&story, "2 <- #1 OK granted, owner died\n");
-  assert_true(atomic_load(&places.header->flags) & CELL_TOLD);
+  assert_true(atomic_load(&places.header->flags) & CELL_NOTIFIED);
   story_release(&story, 2, 2, "v", 1);
   story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #2 OK\n3 <- #1 OK granted\n");
@@ -306,7 +306,7 @@ static void *take_over_from_dead(void *delay) {
     abort();
   }
   pthread_mutex_consistent(&places.header->mutex);
-  if (!(atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD)) {
+  if (!(atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_NOTIFIED) & CELL_NOTIFIED)) {
     atomic_fetch_or(&places.header->flags, CELL_DIED);
   }
   if (atomic_load(&places.header->remote) == 0) {
@@ -347,7 +347,7 @@ static void test_cells_death_found_by_two_is_told_to_one(void **state) {
     story_forget(&story);
     here += (unsigned)told_here;
     assert_int_equal(told + told_here, 1);
-    assert_int_equal(atomic_load(&places.header->flags) & (CELL_DIED | CELL_TOLD), 0);
+    assert_int_equal(atomic_load(&places.header->flags) & (CELL_DIED | CELL_NOTIFIED), 0);
   }
   print_message("%d deaths, %u told here\n", FINDS, here);
 }

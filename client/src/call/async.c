@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "client/src/call/async_poll.h"
-#include "client/src/call/mode.h"
+#include "client/src/call/call_mode.h"
 #include "client/src/call/plain.h"
 #include "client/src/call/sized.h"
 #include "client/src/connection/cancel.h"
@@ -38,7 +38,7 @@ struct hf_async {
   struct async_call *free;
   struct async_call *done, **done_end; /* mutex held */
   struct async_call *ready;
-  struct failure *told; /* of the last completion */
+  struct failure *last_failure; /* of the last completion */
   struct async_poll poll;
 };
 
@@ -85,7 +85,7 @@ static void give_free(struct hf_async *async, struct async_call *call) {
 /* ---------------------------------------------------------------- submitting */
 
 static hf_status detached_error(void) {
-  return mode_error("the connection was closed, or is that of the process before a fork");
+  return call_mode_error("the connection was closed, or is that of the process before a fork");
 }
 
 static bool takes(const struct request *request) {
@@ -133,7 +133,7 @@ static void forget(struct call_mode *mode) {
   ((struct hf_async *)mode)->is_begun = false;
 }
 
-static const struct mode_kind asynchronous = {
+static const struct call_mode_kind asynchronous = {
     .takes = takes,
     .send = send_async,
     .forget = forget,
@@ -147,9 +147,9 @@ hf_status hf_async_begin(hf_async *async, void *data) {
   if (async->is_begun) {
     return HF_OK;
   }
-  hf_status status = mode_check_none(async->conn);
+  hf_status status = call_mode_check_none(async->conn);
   if (status == HF_OK) {
-    mode_begin(&async->mode, &asynchronous, async->conn);
+    call_mode_begin(&async->mode, &asynchronous, async->conn);
     async->is_begun = true;
   }
   return status;
@@ -170,7 +170,7 @@ void hf_async_end(hf_async *async) {
   if (!async->is_begun) {
     return;
   }
-  mode_end(&async->mode);
+  call_mode_end(&async->mode);
   async->is_begun = false;
   conn_release(async->conn); /* not the last: it counts as open, too */
   if (async->unwritten > 0) {
@@ -279,8 +279,8 @@ static void fill(struct hf_async *async, const struct async_call *call,
   filled.message = failure != NULL              ? failure->message
                    : call->call.status != HF_OK ? hf_status_name(call->call.status)
                                                 : "";
-  free(async->told);
-  async->told = call->call.failure;
+  free(async->last_failure);
+  async->last_failure = call->call.failure;
   sized_give(completion, completion_size, &filled, sizeof filled);
 }
 
@@ -377,7 +377,7 @@ void hf_async_close(hf_async *async) {
     call->call.failure = NULL; /* told, or none */
   }
   free_calls(async->free);
-  free(async->told);
+  free(async->last_failure);
   free(async);
   cancellation_restore(cancellation);
 }
@@ -388,7 +388,7 @@ int hf_async_descriptor(const hf_async *async) {
 
 /* ---------------------------------------------------------------- for the connection */
 
-void async_unled(hf_conn *conn) {
+void async_leaderless(hf_conn *conn) {
   struct hf_async *async = conn->async;
   if (async != NULL && !async->is_working) {
     async_poll_notify(&async->poll);

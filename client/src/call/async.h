@@ -12,7 +12,7 @@
 #include "client/src/connection/conn.h"
 
 /* Connection's mutex held: no thread leads the connection any more, the event loop is to. */
-void async_unled(hf_conn *conn);
+void async_leaderless(hf_conn *conn);
 /* Connection's mutex held before the fork: the parent's calls are CANCELLED in the child. */
 void async_become_child(hf_conn *conn);
 /* The connection is closed: what is left can only be collected and closed. */

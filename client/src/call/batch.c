@@ -2,12 +2,12 @@
 
 #include <stdlib.h>
 
-#include "client/src/call/mode.h"
+#include "client/src/call/call_mode.h"
 #include "client/src/call/plain.h"
 #include "proto/holdfast_fields.h"
 
 /* Which part of the whole: a call or a condition, each counted from 0. */
-struct place {
+struct part {
   bool is_condition;
   size_t idx;
 };
@@ -22,7 +22,7 @@ struct batch {
   /* The first part that could not be added, and why. */
   hf_status refused_status;
   struct failure *refused;
-  struct place refused_place;
+  struct part refused_part;
   /* What the reply says of a call, the last one looked at, and which part that is. */
   hf_status outcome_status;
   struct failure *outcome;
@@ -111,13 +111,13 @@ static hf_status add(struct call_mode *mode, struct request *request) {
 }
 
 /* Makes the thread's last error that of the whole, if it is the first. */
-static void refuse(struct batch *batch, struct place place) {
+static void refuse(struct batch *batch, struct part part) {
   const struct hf_error *error = hf_last_error();
   if (batch->refused_status == HF_OK) {
     batch->refused_status = error->status;
     batch->refused =
         failure_new(error->status, bytes_of_text(error->reason), bytes_of_text(error->message));
-    batch->refused_place = place;
+    batch->refused_part = part;
   }
 }
 
@@ -125,7 +125,7 @@ static void refuse(struct batch *batch, struct place place) {
 static void refused(struct call_mode *mode, hf_status status) {
   struct batch *batch = (struct batch *)mode;
   (void)status;
-  refuse(batch, (struct place){.idx = batch->call_count});
+  refuse(batch, (struct part){.idx = batch->call_count});
 }
 
 /* What the parent of a forked child put into a batch is the parent's. */
@@ -133,7 +133,7 @@ static void forget(struct call_mode *mode) {
   batch_free((struct batch *)mode);
 }
 
-static const struct mode_kind batches = {
+static const struct call_mode_kind batches = {
     .takes = takes,
     .send = add,
     .refused = refused,
@@ -141,7 +141,7 @@ static const struct mode_kind batches = {
 };
 
 static struct batch *open_batch(const hf_conn *conn) {
-  return (struct batch *)mode_of_kind(conn, &batches);
+  return (struct batch *)call_mode_of_kind(conn, &batches);
 }
 
 /* ---------------------------------------------------------------- conditions */
@@ -160,14 +160,14 @@ hf_status batch_require(const void *handle, Holdfast__Condition *condition, hf_r
   const struct hf_object *object = handle;
   struct batch *batch = open_batch(object->conn);
   if (batch == NULL || !batch->is_transaction) {
-    return mode_error("no transaction is open on this thread");
+    return call_mode_error("no transaction is open on this thread");
   }
   condition->target_case = HOLDFAST__CONDITION__TARGET_OBJECT;
   condition->object = object->id;
   hf_status status =
       reason == HF_REASON_NONE ? add_condition(batch, condition) : error_reason(reason);
   if (status != HF_OK) {
-    refuse(batch, (struct place){true, batch->condition_count});
+    refuse(batch, (struct part){true, batch->condition_count});
   }
   batch->condition_count++;
   return status;
@@ -232,8 +232,8 @@ static hf_reason take_results(hf_conn *conn, const Holdfast__Response *reply,
 /* ---------------------------------------------------------------- sending */
 
 /* A transaction's parts are counted with its conditions first. */
-static size_t part_of(const struct batch *batch, struct place place) {
-  return place.idx + 1 + (place.is_condition ? 0 : batch->condition_count);
+static size_t part_of(const struct batch *batch, struct part part) {
+  return part.idx + 1 + (part.is_condition ? 0 : batch->condition_count);
 }
 
 static hf_status fail(hf_status status, struct failure **failure) {
@@ -253,7 +253,7 @@ static hf_status send_all(struct batch *batch, struct request *request, int64_t 
 static hf_status run(struct batch *batch, struct request *request, int64_t timeout_ms,
                      result_decode decode_all, size_t *part) {
   if (batch->refused_status != HF_OK) {
-    *part = part_of(batch, batch->refused_place);
+    *part = part_of(batch, batch->refused_part);
     return fail(batch->refused_status, &batch->refused);
   }
   hf_status status = send_all(batch, request, timeout_ms, decode_all);
@@ -267,7 +267,7 @@ static hf_status run(struct batch *batch, struct request *request, int64_t timeo
 /* ---------------------------------------------------------------- beginning and ending */
 
 static hf_status begin(hf_conn *conn, bool is_transaction) {
-  hf_status status = mode_check_none(conn);
+  hf_status status = call_mode_check_none(conn);
   if (status != HF_OK) {
     return status;
   }
@@ -276,7 +276,7 @@ static hf_status begin(hf_conn *conn, bool is_transaction) {
     return error_reason(HF_REASON_NO_MEMORY);
   }
   batch->is_transaction = is_transaction;
-  mode_begin(&batch->mode, &batches, conn);
+  call_mode_begin(&batch->mode, &batches, conn);
   return HF_OK;
 }
 
@@ -286,7 +286,7 @@ static struct batch *take(const hf_conn *conn, bool is_transaction) {
   if (batch == NULL || batch->is_transaction != is_transaction) {
     return NULL;
   }
-  mode_end(&batch->mode);
+  call_mode_end(&batch->mode);
   return batch;
 }
 
@@ -300,7 +300,7 @@ static void end(struct batch *batch) {
 void batch_forget(const hf_conn *conn) {
   struct batch *batch = open_batch(conn);
   if (batch != NULL) {
-    mode_end(&batch->mode);
+    call_mode_end(&batch->mode);
     end(batch);
   }
 }
@@ -316,7 +316,7 @@ hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
   struct request request;
   size_t part;
   if (batch == NULL) {
-    return mode_error("hf_wait_any_begin was not called on this thread");
+    return call_mode_error("hf_wait_any_begin was not called on this thread");
   }
   request_of_conn(&request, conn, OPERATION(WAIT_ANY));
   hf_status status = run(batch, &request, timeout_ms, take_first, &part);
@@ -336,7 +336,7 @@ hf_status hf_transaction_commit(hf_conn *conn, int64_t timeout_ms, size_t *part)
   struct request request;
   size_t failed_part;
   if (batch == NULL) {
-    return mode_error("no transaction is open on this thread");
+    return call_mode_error("no transaction is open on this thread");
   }
   request_of_conn(&request, conn, OPERATION(TRANSACTION));
   hf_status status = run(batch, &request, timeout_ms, take_results, &failed_part);

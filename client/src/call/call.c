@@ -1,6 +1,6 @@
 #include "client/src/call/call.h"
 
-#include "client/src/call/mode.h"
+#include "client/src/call/call_mode.h"
 #include "client/src/call/plain.h"
 #include "client/src/connection/cancellation.h"
 
@@ -22,7 +22,7 @@ hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
   request_arm(request, arm);
   int cancellation = cancellation_disable();
   request->envelope.thread = conn_thread();
-  hf_status status = send_as_chosen(request, mode_for(request));
+  hf_status status = send_as_chosen(request, call_mode_for(request));
   arena_deinit(&request->arena);
   cancellation_restore(cancellation);
   return status;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "client/src/call/mode.h"
+#include "client/src/call/call_mode.h"
 #include "client/src/call/plain.h"
 #include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
@@ -84,8 +84,8 @@ struct progress {
 };
 
 /* Connection's mutex held; the one-way mutex is the asking thread's. */
-static hf_reason note_progress(hf_conn *conn, const Holdfast__Response *reply,
-                               const struct result *result) {
+static hf_reason record_progress(hf_conn *conn, const Holdfast__Response *reply,
+                                 const struct result *result) {
   struct progress *progress = result->first;
   struct hf_flush_result *total = &progress->oneway->result;
   (void)conn;
@@ -110,7 +110,7 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
   struct request request;
   request_of_conn(&request, conn, OPERATION(FLUSH));
   request_wait(&request, timeout_ms);
-  request_ask(&request, note_progress, progress, NULL);
+  request_ask(&request, record_progress, progress, NULL);
   arm.through = conn->oneway->last_sequence;
   hf_status status = call_now(&request, &arm.base);
   if (status == HF_OK) {
@@ -347,7 +347,7 @@ hf_status oneway_write_out(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- public */
 
-static const struct mode_kind one_way = {.takes = takes, .send = send_one_way};
+static const struct call_mode_kind one_way = {.takes = takes, .send = send_one_way};
 
 static bool oneway_prepare(hf_conn *conn) {
   conn_lock(conn);
@@ -364,7 +364,7 @@ static bool oneway_prepare(hf_conn *conn) {
 }
 
 hf_status hf_oneway_begin(hf_conn *conn) {
-  hf_status status = mode_check_none(conn);
+  hf_status status = call_mode_check_none(conn);
   if (status != HF_OK) {
     return status;
   }
@@ -373,16 +373,16 @@ hf_status hf_oneway_begin(hf_conn *conn) {
     free(mode);
     return error_reason(HF_REASON_NO_MEMORY);
   }
-  mode_begin(mode, &one_way, conn);
+  call_mode_begin(mode, &one_way, conn);
   return HF_OK;
 }
 
 hf_status hf_oneway_end(hf_conn *conn) {
-  struct call_mode *mode = mode_of_kind(conn, &one_way);
+  struct call_mode *mode = call_mode_of_kind(conn, &one_way);
   if (mode == NULL) {
-    return mode_error("one-way mode is not open on this thread");
+    return call_mode_error("one-way mode is not open on this thread");
   }
-  mode_end(mode);
+  call_mode_end(mode);
   free(mode);
   int cancellation = cancellation_disable();
   hf_status status = oneway_of(conn) != NULL ? oneway_write_out(conn) : error_closed(conn);
@@ -441,9 +441,9 @@ void oneway_become_child(hf_conn *conn) {
 
 void oneway_free(hf_conn *conn) {
   struct oneway *oneway = conn->oneway;
-  struct call_mode *mode = mode_of_kind(conn, &one_way);
+  struct call_mode *mode = call_mode_of_kind(conn, &one_way);
   if (mode != NULL) {
-    mode_end(mode);
+    call_mode_end(mode);
     free(mode);
     conn_release(conn); /* not the last */
   }

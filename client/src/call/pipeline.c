@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "client/src/call/mode.h"
+#include "client/src/call/call_mode.h"
 #include "client/src/call/plain.h"
 #include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
@@ -51,8 +51,8 @@ struct pipeline {
 /* ---------------------------------------------------------------- failures */
 
 /* Takes the failure. */
-static void note_failure(struct pipeline *pipeline, uint64_t idx, hf_status status,
-                         struct failure *failure) {
+static void record_failure(struct pipeline *pipeline, uint64_t idx, hf_status status,
+                           struct failure *failure) {
   if (pipeline->failed == 0 || idx < pipeline->first_failed) {
     free(pipeline->first_failure);
     pipeline->first_failure = failure;
@@ -75,7 +75,7 @@ static void settled(struct call *call) {
   struct piped_call *piped = (struct piped_call *)call;
   struct pipeline *pipeline = piped->pipeline;
   if (call->status != HF_OK) {
-    note_failure(pipeline, piped->idx, call->status, call->failure);
+    record_failure(pipeline, piped->idx, call->status, call->failure);
   }
   piped->next_free = pipeline->free;
   pipeline->free = piped;
@@ -96,7 +96,7 @@ static struct failure *last_failure(void) {
 static void refused(struct call_mode *mode, hf_status status) {
   struct pipeline *pipeline = (struct pipeline *)mode;
   conn_lock(pipeline->conn);
-  note_failure(pipeline, pipeline->submitted++, status, last_failure());
+  record_failure(pipeline, pipeline->submitted++, status, last_failure());
   conn_unlock(pipeline->conn);
 }
 
@@ -185,20 +185,20 @@ static hf_status send_piped(struct call_mode *mode, struct request *request) {
   return status;
 }
 
-static const struct mode_kind pipelines = {
+static const struct call_mode_kind pipelines = {
     .takes = takes,
     .send = send_piped,
     .refused = refused,
 };
 
 static struct pipeline *open_pipeline(const hf_conn *conn) {
-  return (struct pipeline *)mode_of_kind(conn, &pipelines);
+  return (struct pipeline *)call_mode_of_kind(conn, &pipelines);
 }
 
 hf_status hf_pipeline_collect(hf_conn *conn) {
   struct pipeline *pipeline = open_pipeline(conn);
   if (pipeline == NULL) {
-    return mode_error("no pipeline is open on this thread");
+    return call_mode_error("no pipeline is open on this thread");
   }
   int cancellation = cancellation_disable();
   conn_lock(conn);
@@ -212,7 +212,7 @@ hf_status hf_pipeline_collect(hf_conn *conn) {
 
 /* The caller calls conn_release. */
 static void unlink_open(struct pipeline *pipeline) {
-  mode_end(&pipeline->mode);
+  call_mode_end(&pipeline->mode);
   pipeline->is_open = false;
 }
 
@@ -226,18 +226,18 @@ static void pipeline_free(struct pipeline *pipeline) {
 /* The one this thread used last on the connection, open or with failures to be asked for. */
 static struct pipeline **find_own(hf_conn *conn) {
   uint64_t thread = conn_thread();
-  struct pipeline **place = &conn->pipelines;
-  while (*place != NULL && (*place)->thread != thread) {
-    place = &(*place)->next;
+  struct pipeline **entry = &conn->pipelines;
+  while (*entry != NULL && (*entry)->thread != thread) {
+    entry = &(*entry)->next;
   }
-  return place;
+  return entry;
 }
 
 static void forget_own(hf_conn *conn) {
-  struct pipeline **place = find_own(conn);
-  struct pipeline *pipeline = *place;
+  struct pipeline **entry = find_own(conn);
+  struct pipeline *pipeline = *entry;
   if (pipeline != NULL) {
-    *place = pipeline->next;
+    *entry = pipeline->next;
     pipeline_free(pipeline);
   }
 }
@@ -272,7 +272,7 @@ static struct pipeline *begin(hf_conn *conn, uint32_t in_flight, uint64_t thread
       conn, in_flight > 0 && in_flight < in_flight_max ? in_flight : in_flight_max, thread);
   if (pipeline != NULL) {
     pipeline->is_open = true;
-    mode_begin(&pipeline->mode, &pipelines, conn);
+    call_mode_begin(&pipeline->mode, &pipelines, conn);
     pipeline->next = conn->pipelines;
     conn->pipelines = pipeline;
   }
@@ -287,16 +287,16 @@ static hf_status outcome(const struct pipeline *pipeline) {
 }
 
 static void unlink_and_free(struct pipeline *pipeline) {
-  struct pipeline **place = &pipeline->conn->pipelines;
-  while (*place != pipeline) {
-    place = &(*place)->next;
+  struct pipeline **entry = &pipeline->conn->pipelines;
+  while (*entry != pipeline) {
+    entry = &(*entry)->next;
   }
-  *place = pipeline->next;
+  *entry = pipeline->next;
   pipeline_free(pipeline);
 }
 
 hf_status hf_pipeline_begin(hf_conn *conn, uint32_t in_flight) {
-  hf_status status = mode_check_none(conn);
+  hf_status status = call_mode_check_none(conn);
   if (status != HF_OK) {
     return status;
   }
@@ -385,17 +385,17 @@ void pipeline_become_child(hf_conn *conn) {
 
 void pipeline_free_all(hf_conn *conn) {
   struct pipeline *own = open_pipeline(conn);
-  struct pipeline **place = &conn->pipelines;
+  struct pipeline **entry = &conn->pipelines;
   if (own != NULL) {
     unlink_open(own);
     conn_release(conn); /* not the last */
   }
-  while (*place != NULL) {
-    struct pipeline *pipeline = *place;
+  while (*entry != NULL) {
+    struct pipeline *pipeline = *entry;
     if (pipeline->is_open) {
-      place = &pipeline->next;
+      entry = &pipeline->next;
     } else {
-      *place = pipeline->next;
+      *entry = pipeline->next;
       pipeline_free(pipeline);
     }
   }

@@ -22,7 +22,7 @@ struct need {
   uint32_t limit; /* *count is not to be beyond it */
 };
 
-static struct need place_of(const struct window *window, const struct request *request) {
+static struct need need_of(const struct window *window, const struct request *request) {
   if (request->wait_ms == 0) {
     return (struct need){&window->used_count, window->used_count_max + WINDOW_RESERVED_COUNT - 1};
   }
@@ -33,14 +33,14 @@ static struct need place_of(const struct window *window, const struct request *r
 }
 
 /* A call that waits on the server waits for its place no longer than it would there. */
-static uint64_t place_deadline_ns(const hf_conn *conn, const struct request *request,
-                                  uint64_t since_ns) {
+static uint64_t slot_deadline_ns(const hf_conn *conn, const struct request *request,
+                                 uint64_t since_ns) {
   bool is_shorter = request->wait_ms > 0 && request->wait_ms < conn->call_timeout_ms;
   return clock_deadline_ns(since_ns,
                            (uint64_t)(is_shorter ? request->wait_ms : conn->call_timeout_ms));
 }
 
-static hf_status error_no_place(const hf_conn *conn, const struct request *request) {
+static hf_status error_no_slot(const hf_conn *conn, const struct request *request) {
   const struct window *window = &conn->window;
   if (conn->state != CONN_UP || request->wait_ms == 0 || window_has_abandoned(window)) {
     return conn_error_unanswered(conn);
@@ -53,18 +53,18 @@ static hf_status error_no_place(const hf_conn *conn, const struct request *reque
 }
 
 /* Waits until the window has room for the call. */
-static hf_status await_place(hf_conn *conn, struct request *request) {
-  struct need need = place_of(&conn->window, request);
+static hf_status await_slot(hf_conn *conn, struct request *request) {
+  struct need need = need_of(&conn->window, request);
   if (*need.count <= need.limit) {
     return conn->state == CONN_ENDED ? conn_error_ended(conn) : HF_OK;
   }
   uint64_t since_ns = clock_now_ns();
-  uint64_t deadline_ns = place_deadline_ns(conn, request, since_ns);
+  uint64_t deadline_ns = slot_deadline_ns(conn, request, since_ns);
   while (*need.count > need.limit) {
     if (!conn_wait_until(conn, need.count, need.limit, since_ns, deadline_ns)) {
-      return error_no_place(conn, request);
+      return error_no_slot(conn, request);
     }
-    need = place_of(&conn->window, request);
+    need = need_of(&conn->window, request);
   }
   if (request->wait_ms > 0) { /* what is left of its own timeout is for the server */
     int64_t waited_ms = (int64_t)((clock_now_ns() - since_ns) / CLOCK_NS_PER_MS);
@@ -97,25 +97,25 @@ static hf_status enter_window(struct request *request, struct call *call) {
 hf_status call_submit(struct request *request, struct call *call) {
   hf_conn *conn = request->conn;
   hf_status status;
-  if (may_wait(request) && cancel_is_wanted(conn)) {
+  if (may_wait(request) && cancel_apply(conn)) {
     return error_reason(HF_REASON_CANCELLED);
   }
   do { /* what is due to be given back takes places too, and more may come while waiting for one */
-    status = await_place(conn, request);
+    status = await_slot(conn, request);
   } while (status == HF_OK && !references_submit(conn));
   return status == HF_OK ? enter_window(request, call) : status;
 }
 
 hf_status call_submit_at_once(struct request *request, struct call *call) {
   hf_conn *conn = request->conn;
-  if (may_wait(request) && cancel_is_wanted(conn)) {
+  if (may_wait(request) && cancel_apply(conn)) {
     return error_reason(HF_REASON_CANCELLED);
   }
   if (conn->state == CONN_ENDED) {
     return conn_error_ended(conn);
   }
   bool is_ready = references_submit(conn);
-  struct need need = place_of(&conn->window, request);
+  struct need need = need_of(&conn->window, request);
   if (!is_ready || *need.count > need.limit) {
     return error_format(HF_REASON_IN_FLIGHT_FULL,
                         "%u calls are under way; collect some before more are made",

@@ -231,7 +231,7 @@ static bool goes_on(hf_conn *conn, struct attempt *attempt, int *error) {
       return *error != 0;
     case ATTEMPT_SOCKET:
       conn_lock(conn);
-      dialling_note(&conn->dialling, *error == 0);
+      dialling_record(&conn->dialling, *error == 0);
       conn_unlock(conn);
       return *error == 0 && begin_move(conn, attempt);
     default:

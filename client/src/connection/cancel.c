@@ -12,13 +12,13 @@
 bool cancel_init(hf_conn *conn) {
   if (conn->cancel_fd < 0) {
     conn->cancel_fd =
-        eventfd(atomic_load(&conn->cancel_wanted) ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+        eventfd(atomic_load(&conn->cancel_requested) ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
   }
   return conn->cancel_fd >= 0;
 }
 
 void cancel_deinit(hf_conn *conn) {
-  atomic_store(&conn->cancel_wanted, false);
+  atomic_store(&conn->cancel_requested, false);
   if (conn->cancel_fd >= 0) {
     close(conn->cancel_fd);
     conn->cancel_fd = -1;
@@ -29,7 +29,7 @@ void cancel_deinit(hf_conn *conn) {
 void hf_cancel(hf_conn *conn) {
   int error = errno;
   const uint64_t one = 1;
-  atomic_store(&conn->cancel_wanted, true);
+  atomic_store(&conn->cancel_requested, true);
   atomic_fetch_add(&conn->cancel_count, 1);
   int cancellation = cancellation_disable(); /* in glibc one atomic instruction: safe here */
   ssize_t written = write(conn->cancel_fd, &one, sizeof one);
@@ -39,7 +39,7 @@ void hf_cancel(hf_conn *conn) {
 }
 
 /* What is read here was written behind the flag, so the flag is seen afterwards. */
-void cancel_hear(hf_conn *conn) {
+void cancel_drain(hf_conn *conn) {
   uint64_t count;
   ssize_t received = read(conn->cancel_fd, &count, sizeof count);
   (void)received; /* at worst nothing is there */
@@ -62,10 +62,10 @@ void cancel_call(hf_conn *conn, struct slot *slot) {
   }
 }
 
-bool cancel_is_wanted(hf_conn *conn) {
+bool cancel_apply(hf_conn *conn) {
   struct slot *next, *slot = conn->window.oldest;
   bool found = false;
-  if (!atomic_exchange(&conn->cancel_wanted, false)) {
+  if (!atomic_exchange(&conn->cancel_requested, false)) {
     return false;
   }
   for (; slot != NULL; slot = next) {
@@ -81,8 +81,8 @@ bool cancel_is_wanted(hf_conn *conn) {
   return !found;
 }
 
-void cancel_heed(hf_conn *conn) {
-  if (cancel_is_wanted(conn)) {
-    atomic_store(&conn->cancel_wanted, true);
+void cancel_apply_or_keep(hf_conn *conn) {
+  if (cancel_apply(conn)) {
+    atomic_store(&conn->cancel_requested, true);
   }
 }

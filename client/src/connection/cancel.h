@@ -23,11 +23,11 @@ void cancel_deinit(hf_conn *conn);
 void cancel_call(hf_conn *conn, struct slot *slot);
 /* The descriptor is readable: makes it wake nobody again. The poll leader's, who looks whether hf_cancel
  * was called next. */
-void cancel_hear(hf_conn *conn);
+void cancel_drain(hf_conn *conn);
 /* hf_cancel was called: withdraws the calls that wait on the server. Whether there was none: then
  * the call that is about to be made is the one. */
-bool cancel_is_wanted(hf_conn *conn);
+bool cancel_apply(hf_conn *conn);
 /* The same for whoever waits already: with nothing to withdraw, it waits for the next call. */
-void cancel_heed(hf_conn *conn);
+void cancel_apply_or_keep(hf_conn *conn);
 
 #endif

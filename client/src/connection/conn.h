@@ -57,7 +57,7 @@ struct conn_above {
   /* In a forked child, mutex held, before the window forgets the parent's requests. */
   void (*become_child)(hf_conn *conn);
   /* Mutex held: no thread leads, and none waits. */
-  void (*unled)(hf_conn *conn);
+  void (*leaderless)(hf_conn *conn);
   /* The connection is closed. */
   void (*free)(hf_conn *conn);
 };
@@ -116,7 +116,7 @@ struct hf_conn {
   atomic_uint_least64_t frame_bytes_max; /* of a request; read without the mutex */
 
   /* Set by hf_cancel, which also makes the descriptor readable to wake the poll leader. */
-  atomic_bool cancel_wanted;
+  atomic_bool cancel_requested;
   atomic_uint cancel_count;  /* how often: ends waits that the server knows nothing of */
   atomic_int cancel_fd;      /* -1: none, until the next wait */
   bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
@@ -139,7 +139,7 @@ struct hf_conn {
 
   /* Of the layers above. */
   struct segment_map *segments; /* of cells */
-  atomic_bool has_modes;        /* some thread ever sent its calls otherwise than one by one */
+  atomic_bool has_call_modes;   /* some thread ever sent its calls otherwise than one by one */
   struct pipeline *pipelines;
   struct hf_async *async; /* NULL: none is open */
   struct oneway *oneway;  /* NULL until used */

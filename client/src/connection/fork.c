@@ -88,12 +88,12 @@ bool fork_watch(struct hf_conn *conn) {
 
 void fork_unwatch(struct hf_conn *conn) {
   pthread_mutex_lock(&watched_mutex);
-  struct hf_conn **place = &watched;
-  while (*place != NULL && *place != conn) {
-    place = &(*place)->next_watched;
+  struct hf_conn **entry = &watched;
+  while (*entry != NULL && *entry != conn) {
+    entry = &(*entry)->next_watched;
   }
-  if (*place != NULL) {
-    *place = conn->next_watched;
+  if (*entry != NULL) {
+    *entry = conn->next_watched;
   }
   pthread_mutex_unlock(&watched_mutex);
 }

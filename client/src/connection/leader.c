@@ -27,7 +27,7 @@
 /* A link was of use if something was answered over it, or if it held for longer than a call may
  * take: waits without limit need no answer. A server that lets clients in and answers nothing gets
  * no new time, and is asked less and less often. */
-static void note_loss(hf_conn *conn) {
+static void record_loss(hf_conn *conn) {
   uint64_t now_ns = clock_now_ns();
   uint64_t held_ns = clock_deadline_ns(conn->up_since_ns, (uint64_t)conn->call_timeout_ms);
   if (conn->has_answered || now_ns >= held_ns) {
@@ -59,7 +59,7 @@ static void take_down(hf_conn *conn) {
   conn->input_start = conn->input_end = 0;
   conn->state = CONN_DOWN;
   conn->change_count++;
-  note_loss(conn);
+  record_loss(conn);
   window_rewind(&conn->window, conn->transport->framing);
   conn_wake(conn, true);
 }
@@ -217,7 +217,7 @@ static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
   conn_unlock(conn);
   short ready = link_wait_or(&conn->link, events, conn->cancel_fd, &is_cancel, deadline_ns);
   if (is_cancel) {
-    cancel_hear(conn);
+    cancel_drain(conn);
   }
   if ((ready & ~POLLOUT) != 0) {
     received = receive(conn, &error);
@@ -235,7 +235,7 @@ static void lead_session(hf_conn *conn, uint64_t deadline_ns) {
   }
   conn_unlock(conn);
   if (waits_block(&waits, conn->cancel_fd, deadline_ns)) {
-    cancel_hear(conn);
+    cancel_drain(conn);
   }
   conn_lock(conn);
   if (conn->attempt->way != ATTEMPT_NONE) {
@@ -284,11 +284,11 @@ static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
                                 .tv_nsec = (long)(deadline_ns % 1000000000)};
     pthread_cond_timedwait(&waiter.cond, &conn->mutex, &deadline);
   }
-  struct waiter **place = &conn->waiters;
-  while (*place != &waiter) {
-    place = &(*place)->next;
+  struct waiter **entry = &conn->waiters;
+  while (*entry != &waiter) {
+    entry = &(*entry)->next;
   }
-  *place = waiter.next;
+  *entry = waiter.next;
   pthread_cond_destroy(&waiter.cond);
   pthread_condattr_destroy(&attributes);
 }
@@ -341,13 +341,13 @@ static void pass_on(hf_conn *conn) {
   if (conn->waiters != NULL) {
     pthread_cond_signal(&conn->waiters->cond);
   } else {
-    conn->above->unled(conn);
+    conn->above->leaderless(conn);
   }
 }
 
 static bool wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit, struct span *span) {
   while (*count > limit) {
-    cancel_heed(conn);
+    cancel_apply_or_keep(conn);
     if (*count <= limit) {
       break;
     }
@@ -424,10 +424,10 @@ bool conn_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   }
   conn->has_leader = true;
   if (cancel_init(conn)) {
-    cancel_hear(conn); /* before the flag is looked at */
+    cancel_drain(conn); /* before the flag is looked at */
     waits_add(waits, conn->cancel_fd, POLLIN);
   }
-  cancel_heed(conn);
+  cancel_apply_or_keep(conn);
   if (conn->state == CONN_UP) {
     link_disarm(&conn->link);
   }

@@ -35,10 +35,10 @@ static void write_line(const char *line, size_t len) {
 }
 
 /* HOLDFAST_LOG=connect: a line for each connection made. */
-static void tell_path(const hf_conn *conn) {
-  const char *wish = getenv("HOLDFAST_LOG"), *why = atomic_load(&conn->no_local);
+static void log_path(const hf_conn *conn) {
+  const char *preference = getenv("HOLDFAST_LOG"), *why = atomic_load(&conn->no_local);
   char line[LOG_LINE_BYTES_MAX];
-  if (wish == NULL || strcmp(wish, "connect") != 0) {
+  if (preference == NULL || strcmp(preference, "connect") != 0) {
     return;
   }
   int len =
@@ -50,7 +50,7 @@ static void tell_path(const hf_conn *conn) {
 
 /* Shows whether the server answers at all. Requests that wait don't: over a network that cuts each
  * link soon a server that is well would look like one that lets clients in and answers nothing. */
-static void ask_for_life(hf_conn *conn) {
+static void probe_server(hf_conn *conn) {
   Holdfast__Ping arm = HOLDFAST__PING__INIT;
   const struct envelope envelope = {
       .timeout_ms = -1, .operation = OPERATION(PING), .arm = &arm.base};
@@ -78,10 +78,10 @@ static void come_up(hf_conn *conn, const struct attempt *attempt) {
   conn->change_count++;
   conn->up_since_ns = clock_now_ns();
   conn->has_answered = false;
-  tell_path(conn);
+  log_path(conn);
   window_rewind(&conn->window, conn->transport->framing);
   if (conn->flap_count > 0) {
-    ask_for_life(conn);
+    probe_server(conn);
   }
   conn_write(conn);
   conn_wake(conn, true);

@@ -139,7 +139,7 @@ struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence) 
 }
 
 /* What the slot was to tell, nobody may have heard: a link can lose what was sent. */
-static void tell_again(struct window *window, const struct slot *slot) {
+static void requeue_acknowledgements(struct window *window, const struct slot *slot) {
   struct bytes body = bytes_of(slot->frame + slot->head_len, slot->frame_len - slot->head_len);
   window->also_count += envelope_read_also(body, window->also + window->also_count,
                                            HF_WINDOW_COUNT_MAX - window->also_count);
@@ -147,7 +147,7 @@ static void tell_again(struct window *window, const struct slot *slot) {
 
 void window_remove(struct window *window, struct slot *slot) {
   if (!slot->was_sent || slot->is_silent) {
-    tell_again(window, slot);
+    requeue_acknowledgements(window, slot);
   }
   if (window->oldest != slot && window->also_count < HF_WINDOW_COUNT_MAX) {
     window->also[window->also_count++] = slot->sequence;
@@ -243,8 +243,8 @@ static void acknowledge_ahead(struct window *window, enum sp_transport framing) 
   size_t head_len = sp_prefix_bytes(framing) + REQ_ID_BYTES;
   window->ahead_len = window->ahead_sent = 0;
   forget_covered(window, acked(window));
-  bool tells_nothing = acked(window) == 0 && window->also_count == 0;
-  if (window->unsent == NULL || tells_nothing ||
+  bool is_empty = acked(window) == 0 && window->also_count == 0;
+  if (window->unsent == NULL || is_empty ||
       !reserve_ahead(window, head_len + envelope_body_max(&envelope, window->also_count))) {
     return;
   }

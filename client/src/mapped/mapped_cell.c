@@ -1,6 +1,6 @@
 #include "client/src/mapped/mapped_cell.h"
 
-#include "client/src/call/mode.h"
+#include "client/src/call/call_mode.h"
 #include "client/src/call/plain.h"
 #include "client/src/connection/cancellation.h"
 #include "client/src/mapped/segments.h"
@@ -10,7 +10,7 @@ static bool is_cell(hf_kind kind) {
 }
 
 /* Once: other threads read it by then. */
-void mapped_cell_note_place(hf_object *object, const Holdfast__Object *reply) {
+void mapped_cell_record_location(hf_object *object, const Holdfast__Object *reply) {
   struct mapped_cell *cell = &object->mapped;
   if (!is_cell(object->kind) || cell->is_asked) {
     return;
@@ -80,13 +80,13 @@ void mapped_cell_map(hf_object *object) {
   segments_let_go(conn, before);
 }
 
-static hf_reason take_place(hf_conn *conn, const Holdfast__Response *reply,
-                            const struct result *result) {
+static hf_reason take_location(hf_conn *conn, const Holdfast__Response *reply,
+                               const struct result *result) {
   (void)conn;
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECT) {
     return HF_REASON_BAD_REPLY;
   }
-  mapped_cell_note_place(result->first, reply->object);
+  mapped_cell_record_location(result->first, reply->object);
   return HF_REASON_NONE;
 }
 
@@ -96,7 +96,7 @@ hf_status mapped_cell_ask(hf_object *object) {
   Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
   arm.map = segments_are_wanted(object->conn);
   request_of(&request, object, OPERATION(OBJECT_INFO));
-  request_ask(&request, take_place, object, NULL);
+  request_ask(&request, take_location, object, NULL);
   hf_status status = call_now(&request, &arm.base);
   if (status == HF_OK) {
     mapped_cell_map(object);
@@ -132,7 +132,7 @@ void *mapped_cell_elements(hf_object *object) {
 
 bool mapped_cell_knows_count(hf_object *object) {
   bool knows = __atomic_load_n(&object->mapped.knows_count, __ATOMIC_ACQUIRE);
-  if (!knows && mapped_cell_may_be(object) && !mapped_cell_has_mode(object)) {
+  if (!knows && mapped_cell_may_be(object) && !mapped_cell_has_call_mode(object)) {
     (void)mapped_cell_ask(object);
     knows = __atomic_load_n(&object->mapped.knows_count, __ATOMIC_ACQUIRE);
   }
@@ -141,8 +141,8 @@ bool mapped_cell_knows_count(hf_object *object) {
 
 hf_status mapped_cell_type(hf_object *object, const struct cell_type **type) {
   if (!__atomic_load_n(&object->mapped.knows_count, __ATOMIC_ACQUIRE)) {
-    hf_status status = mapped_cell_has_mode(object) ? error_reason(HF_REASON_ALREADY_OPEN)
-                                                    : mapped_cell_ask(object);
+    hf_status status = mapped_cell_has_call_mode(object) ? error_reason(HF_REASON_ALREADY_OPEN)
+                                                         : mapped_cell_ask(object);
     if (status != HF_OK) {
       return status;
     }
@@ -160,7 +160,8 @@ void mapped_cell_become_child(hf_object *object) {
   object->mapped.depth = 0;
 }
 
-bool mapped_cell_has_mode(const hf_object *object) {
+bool mapped_cell_has_call_mode(const hf_object *object) {
   hf_conn *conn = object->conn;
-  return atomic_load_explicit(&conn->has_modes, memory_order_relaxed) && mode_of(conn) != NULL;
+  return atomic_load_explicit(&conn->has_call_modes, memory_order_relaxed) &&
+         call_mode_of(conn) != NULL;
 }

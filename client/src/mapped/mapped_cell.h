@@ -28,7 +28,7 @@ static inline bool mapped_cell_is_server_dead(const hf_object *object) {
 }
 
 /* Where a reply says that the object's cell is; called with the connection's mutex held. */
-void mapped_cell_note_place(hf_object *object, const Holdfast__Object *reply);
+void mapped_cell_record_location(hf_object *object, const Holdfast__Object *reply);
 /* Maps what was noted. Nothing happens when there is nothing, or it can't be had. */
 void mapped_cell_map(hf_object *object);
 /* Whether the server is still to be asked where the cell is. */
@@ -46,7 +46,7 @@ bool mapped_cell_knows_count(hf_object *object);
  * is open. HF_OK | FAILED_PRECONDITION ALREADY_OPEN | an error of asking; the thread's last one */
 hf_status mapped_cell_type(hf_object *object, const struct cell_type **type);
 /* Whether the thread has a call mode open on the object's connection. */
-bool mapped_cell_has_mode(const hf_object *object);
+bool mapped_cell_has_call_mode(const hf_object *object);
 void mapped_cell_become_child(hf_object *object);
 
 #endif

@@ -48,7 +48,7 @@ static void unlock(hf_object *object, struct cell_header *header) {
 
 void mapped_cell_take_over_from_dead(struct cell_header *header) {
   pthread_mutex_consistent(&header->mutex);
-  if (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_TOLD) & CELL_TOLD) {
+  if (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED) & CELL_NOTIFIED) {
     return;
   }
   atomic_fetch_or(&header->flags, CELL_DIED);
@@ -107,7 +107,7 @@ static enum mapped_way lock_slowly(hf_object *object, struct cell_header *header
   return MAPPED_REQUEST;
 }
 
-static bool tell_death(struct cell_header *header) {
+static bool take_death(struct cell_header *header) {
   return (atomic_load(&header->flags) & CELL_DIED) != 0 &&
          (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
 }
@@ -127,7 +127,7 @@ static enum mapped_way give_way(hf_object *object, struct cell_header *header, h
 enum mapped_way mapped_cell_enter(hf_object *object, int64_t *timeout_ms, bool *owner_died,
                                   hf_status *status) {
   struct cell_header *header = mapped_cell_header(object);
-  if (mapped_cell_has_mode(object)) {
+  if (mapped_cell_has_call_mode(object)) {
     return give_way(object, header, status);
   }
   if (header == NULL) {
@@ -148,7 +148,7 @@ enum mapped_way mapped_cell_enter(hf_object *object, int64_t *timeout_ms, bool *
   enum mapped_way way =
       error == 0 ? stay(object, header) : lock_slowly(object, header, error, timeout_ms, status);
   if (way == MAPPED_IN && owner_died != NULL) {
-    *owner_died = tell_death(header);
+    *owner_died = take_death(header);
     object->mapped.depth++;
   }
   return way;
@@ -189,7 +189,7 @@ enum mapped_way mapped_cell_unlock(hf_object *object, hf_status *status) {
   if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_held_here(header)) {
     return MAPPED_REQUEST;
   }
-  if (mapped_cell_has_mode(object)) {
+  if (mapped_cell_has_call_mode(object)) {
     return give_way(object, header, status);
   }
   object->mapped.depth -= object->mapped.depth > 0;

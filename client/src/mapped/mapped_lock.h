@@ -67,7 +67,7 @@ void mapped_cell_take_over_from_dead(struct cell_header *header);
 static inline bool mapped_cell_enter_quickly(hf_object *object) {
   struct cell_header *header = __atomic_load_n(&object->mapped.header, __ATOMIC_ACQUIRE);
   if (header == NULL || object->kind != HF_VALUE ||
-      atomic_load_explicit(&object->conn->has_modes, memory_order_relaxed)) {
+      atomic_load_explicit(&object->conn->has_call_modes, memory_order_relaxed)) {
     return false;
   }
   int error = pthread_mutex_trylock(&header->mutex);

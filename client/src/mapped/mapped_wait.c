@@ -14,9 +14,9 @@ static enum mapped_way fail(hf_reason reason, hf_status *status) {
 }
 
 /* One look. out changes: what to sleep on if it is as it was. */
-static enum mapped_way look(hf_object *object, const hf_value *known, int64_t *timeout_ms,
-                            uint32_t *changes, bool *has_changed, hf_value *value,
-                            hf_status *status) {
+static enum mapped_way check_changed(hf_object *object, const hf_value *known, int64_t *timeout_ms,
+                                     uint32_t *changes, bool *has_changed, hf_value *value,
+                                     hf_status *status) {
   hf_value found;
   enum mapped_way way = mapped_cell_enter(object, timeout_ms, NULL, status);
   if (way != MAPPED_IN) {
@@ -57,7 +57,8 @@ enum mapped_way mapped_cell_wait(hf_object *object, const hf_value *known, int64
   }
   for (;;) {
     *timeout_ms = sliced_wait_left_ms(&wait);
-    enum mapped_way way = look(object, known, timeout_ms, &changes, &has_changed, value, status);
+    enum mapped_way way =
+        check_changed(object, known, timeout_ms, &changes, &has_changed, value, status);
     if (way != MAPPED_IN || has_changed) {
       return way;
     }

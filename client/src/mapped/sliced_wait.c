@@ -20,10 +20,10 @@ struct sliced_wait sliced_wait_begin(hf_conn *conn, int64_t timeout_ms) {
 
 static bool wait_is_cancelled(struct sliced_wait *wait) {
   bool is_cancelled = atomic_load(&wait->conn->cancel_count) != wait->cancels;
-  if (atomic_load(&wait->conn->cancel_wanted)) { /* perhaps from before; once only */
+  if (atomic_load(&wait->conn->cancel_requested)) { /* perhaps from before; once only */
     int cancellation = cancellation_disable();
     conn_lock(wait->conn);
-    is_cancelled |= cancel_is_wanted(wait->conn);
+    is_cancelled |= cancel_apply(wait->conn);
     conn_unlock(wait->conn);
     cancellation_restore(cancellation);
   }

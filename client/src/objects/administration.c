@@ -79,7 +79,7 @@ struct listing {
 };
 
 /* An older server tells no cursor: the next page begins behind the last name. */
-static void note_cursor(struct listing *listing, const Holdfast__Objects *page) {
+static void record_cursor(struct listing *listing, const Holdfast__Objects *page) {
   char after[sizeof listing->after] = "";
   listing->has_more = page->more;
   if (page->after.len > 0) {
@@ -111,7 +111,7 @@ static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
   }
   listing->infos = infos;
   listing->count += more_count;
-  note_cursor(listing, reply->objects);
+  record_cursor(listing, reply->objects);
   return HF_REASON_NONE;
 }
 

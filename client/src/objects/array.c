@@ -250,7 +250,8 @@ hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice, const hf_va
 
 hf_status hf_array_len(hf_array *array, uint64_t *len) {
   struct request request;
-  if (!mapped_cell_has_mode((hf_object *)array) && mapped_cell_knows_count((hf_object *)array)) {
+  if (!mapped_cell_has_call_mode((hf_object *)array) &&
+      mapped_cell_knows_count((hf_object *)array)) {
     *len = ((hf_object *)array)->mapped.count;
     return HF_OK;
   }

@@ -83,7 +83,7 @@ static hf_status make_parts(void *context) {
 static hf_status run_parts(struct range *range) {
   hf_object *object = range->object;
   bool has_lock = mapped_cell_has_lock(object);
-  if (mapped_cell_has_mode(object)) {
+  if (mapped_cell_has_call_mode(object)) {
     return error_format(HF_REASON_REQUEST_TOO_BIG,
                         "while calls are gathered a range may have %u bytes; take a shorter one",
                         HF_ARRAY_PART_BYTES_MAX);

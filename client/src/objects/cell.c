@@ -238,7 +238,7 @@ hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum) {
   if (sum == NULL) {
     return hf_cell_add(cell, hf_int(amount), NULL);
   }
-  if (mapped_cell_has_mode(object)) {
+  if (mapped_cell_has_call_mode(object)) {
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = hf_cell_add(cell, hf_int(amount), &value);
@@ -293,7 +293,7 @@ static hf_status exchange_remote(hf_cell *cell, hf_value value, hf_value *previo
 
 hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous) {
   hf_status status;
-  if (mapped_cell_has_mode((hf_object *)cell)) {
+  if (mapped_cell_has_call_mode((hf_object *)cell)) {
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   switch (mapped_cell_enter_call((hf_object *)cell, &status)) {

@@ -41,17 +41,17 @@ static void free_above(hf_conn *conn) {
 }
 
 static const struct conn_above above = {
-    .become_child = become_child, .unled = async_unled, .free = free_above};
+    .become_child = become_child, .leaderless = async_leaderless, .free = free_above};
 
 /* ---------------------------------------------------------------- connecting */
 
 /* HOLDFAST_LOCAL: what is neither on nor off may have been meant as either. */
-static hf_status read_wish(bool *wants_local) {
-  const char *wish = getenv("HOLDFAST_LOCAL");
-  bool is_off = wish != NULL && strcmp(wish, "off") == 0;
-  if (wish != NULL && *wish != '\0' && strcmp(wish, "on") != 0 && !is_off) {
+static hf_status read_preference(bool *wants_local) {
+  const char *preference = getenv("HOLDFAST_LOCAL");
+  bool is_off = preference != NULL && strcmp(preference, "off") == 0;
+  if (preference != NULL && *preference != '\0' && strcmp(preference, "on") != 0 && !is_off) {
     return error_format(HF_REASON_BAD_ARGUMENT, "HOLDFAST_LOCAL is \"%s\"; it may be on or off",
-                        wish);
+                        preference);
   }
   *wants_local = !is_off;
   return HF_OK;
@@ -119,7 +119,7 @@ hf_status hf_connect_sized(const char *url, const struct hf_options *given, size
     return error_reason(HF_REASON_BAD_NAME);
   }
   bool wants_local = true;
-  status = read_wish(&wants_local);
+  status = read_preference(&wants_local);
   if (status != HF_OK) {
     return status;
   }

@@ -32,7 +32,8 @@ void hf_number_fail_index(void) {
 
 hf_status hf_number_load(void *handle, size_t index, int access, void *number) {
   hf_value value;
-  if (mapped_cell_has_mode(handle)) { /* the value would come after the number was taken from it */
+  if (mapped_cell_has_call_mode(
+          handle)) { /* the value would come after the number was taken from it */
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = get(handle, index, &value);
@@ -55,7 +56,7 @@ hf_status hf_number_exchange(hf_cell *cell, int access, const void *number, void
 hf_status hf_number_add(void *handle, size_t index, int access, const void *amount, void *sum) {
   hf_object *object = handle;
   hf_value value, number = number_of(access, amount);
-  if (mapped_cell_has_mode(object)) {
+  if (mapped_cell_has_call_mode(object)) {
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = is_value(object) ? hf_cell_add(handle, number, &value)

@@ -69,7 +69,7 @@ static hf_reason take_handle(hf_conn *conn, const Holdfast__Response *reply,
   if (handle == NULL) {
     return HF_REASON_NO_MEMORY;
   }
-  mapped_cell_note_place(handle, reply->object);
+  mapped_cell_record_location(handle, reply->object);
   memcpy(result->first, &handle, sizeof handle);
   return HF_REASON_NONE;
 }

@@ -168,11 +168,11 @@ static void *run(void *argument) {
   }
   pthread_mutex_lock(&searches_mutex);
   search->error = error == 0 && search->found.count == 0 ? DIAL_UNKNOWN_HOST : error;
-  struct search **place = &searches;
-  while (*place != search) {
-    place = &(*place)->next;
+  struct search **entry = &searches;
+  while (*entry != search) {
+    entry = &(*entry)->next;
   }
-  *place = search->next;
+  *entry = search->next;
   ssize_t written = write(search->done_fd, &one, sizeof one);
   (void)written; /* a fresh counter has room */
   release(search);

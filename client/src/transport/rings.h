@@ -12,7 +12,7 @@
 
 /* Whether something that costs time is worth trying: after each failure in a row it is left out
  * twice as often. */
-struct patience {
+struct backoff {
   uint32_t misses; /* in a row */
   uint32_t skips;  /* times that it is still to be left out */
 };
@@ -22,11 +22,11 @@ struct rings {
   size_t segment_bytes;
   int doorbell; /* an eventfd: wakes the server */
   struct ring_end requests, replies;
-  bool is_one_way;                       /* no replies: one thread alone waits, for room */
-  atomic_bool is_over;                   /* the server left, or the link was cut */
-  atomic_bool has_woken;                 /* since the last wait: the server was asleep */
-  struct patience awake, asleep, yields; /* the waiting thread's */
-  uint32_t announced_cpu;                /* the same; the server thinks that it runs there */
+  bool is_one_way;                      /* no replies: one thread alone waits, for room */
+  atomic_bool is_over;                  /* the server left, or the link was cut */
+  atomic_bool has_woken;                /* since the last wait: the server was asleep */
+  struct backoff awake, asleep, yields; /* the waiting thread's */
+  uint32_t announced_cpu;               /* the same; the server thinks that it runs there */
 };
 
 /* Says hello over a connected local handshake. 0, or an errno and *why for people. */

@@ -8,7 +8,7 @@ static bool is_same_address(const struct address *a, const struct address *b) {
   return a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
 }
 
-void dialling_note(struct dialling *dialling, bool has_worked) {
+void dialling_record(struct dialling *dialling, bool has_worked) {
   if (dialling->chosen.len == 0) {
     return;
   }

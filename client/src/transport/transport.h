@@ -31,7 +31,7 @@ struct dialling {
   bool has_others;        /* beside the chosen one */
 };
 /* Whether a session came of the attempt. */
-void dialling_note(struct dialling *dialling, bool has_worked);
+void dialling_record(struct dialling *dialling, bool has_worked);
 
 /* An attempt that is under way, in steps. */
 struct dial {

@@ -22,12 +22,12 @@
 #define WOKEN_SPIN_NS 60000
 /* How long a thread sleeps where it can be woken fastest. */
 #define FUTEX_WAIT_NS 2000000
-#define LOOKS_PER_CLOCK 32
+#define SPINS_PER_CLOCK 32
 /* Longer than a server needs that has the processor to itself. */
 #define YIELD_NS 200000
 /* What failed so many times in a row, or more, is left out 2^n - 1 times: it costs microseconds;
  * or milliseconds. */
-#define LOOK_SHIFT_MAX 6
+#define SPIN_SHIFT_MAX 6
 #define YIELD_SHIFT_MAX 13
 
 /* ---------------------------------------------------------------- bytes */
@@ -129,7 +129,7 @@ static inline void relax(void) {
 static short spin(const struct rings *rings, short events, uint64_t span_ns) {
   uint64_t until_ns = 0;
   do {
-    for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
+    for (int i = 0; i < SPINS_PER_CLOCK; i++) {
       short found = events_now(rings, events);
       if (found != 0) {
         return found;
@@ -141,40 +141,40 @@ static short spin(const struct rings *rings, short events, uint64_t span_ns) {
   return 0;
 }
 
-static bool is_worth_trying(struct patience *patience) {
-  if (patience->skips > 0) {
-    patience->skips--;
+static bool backoff_allows(struct backoff *backoff) {
+  if (backoff->skips > 0) {
+    backoff->skips--;
     return false;
   }
   return true;
 }
 
-static void note_outcome(struct patience *patience, bool has_paid, uint32_t shift_max) {
-  uint32_t misses = patience->misses < shift_max ? patience->misses + 1 : shift_max;
-  patience->misses = has_paid ? 0 : misses;
-  patience->skips = (1u << patience->misses) - 1;
+static void backoff_record(struct backoff *backoff, bool has_paid, uint32_t shift_max) {
+  uint32_t misses = backoff->misses < shift_max ? backoff->misses + 1 : shift_max;
+  backoff->misses = has_paid ? 0 : misses;
+  backoff->skips = (1u << backoff->misses) - 1;
 }
 
 /* The server runs elsewhere. */
-static short look_for_reply(const struct rings *rings, short events, struct patience *patience,
+static short spin_for_reply(const struct rings *rings, short events, struct backoff *backoff,
                             uint64_t span_ns) {
-  if (!is_worth_trying(patience)) {
+  if (!backoff_allows(backoff)) {
     return 0;
   }
   short found = spin(rings, events, span_ns);
-  note_outcome(patience, found != 0, LOOK_SHIFT_MAX);
+  backoff_record(backoff, found != 0, SPIN_SHIFT_MAX);
   return found;
 }
 
 /* The server has to run here. A third program that does so instead may keep the processor for a
  * whole slice. */
 static short yield(struct rings *rings, short events) {
-  if (!is_worth_trying(&rings->yields)) {
+  if (!backoff_allows(&rings->yields)) {
     return 0;
   }
   uint64_t began_ns = clock_now_ns();
   sched_yield();
-  note_outcome(&rings->yields, clock_now_ns() - began_ns < YIELD_NS, YIELD_SHIFT_MAX);
+  backoff_record(&rings->yields, clock_now_ns() - began_ns < YIELD_NS, YIELD_SHIFT_MAX);
   return events_now(rings, events);
 }
 
@@ -235,8 +235,8 @@ static short await_reply(struct rings *rings, short events, uint64_t deadline_ns
   if (ring_reader_is_on(&rings->requests, announce_cpu(rings))) {
     found = yield(rings, events);
   } else {
-    found = has_woken ? look_for_reply(rings, events, &rings->asleep, WOKEN_SPIN_NS)
-                      : look_for_reply(rings, events, &rings->awake, SPIN_NS);
+    found = has_woken ? spin_for_reply(rings, events, &rings->asleep, WOKEN_SPIN_NS)
+                      : spin_for_reply(rings, events, &rings->awake, SPIN_NS);
   }
   return found == 0 && events == POLLIN && !rings->is_one_way ? futex_wait(rings, deadline_ns)
                                                               : found;

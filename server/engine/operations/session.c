@@ -226,7 +226,7 @@ hf_reason handle_server_info(struct call *call) {
       .memory_bytes_max = engine->memory.max,
       .waiters_bytes_max = memory_waiters_max(&engine->memory),
       .shared_cells = engine->shared_cells,
-      .shared_places = host ? host->count(host->ctx) : 0,
+      .segment_cells = host ? host->count(host->ctx) : 0,
   };
   memcpy(server->memory_used, engine->memory.used, sizeof server->memory_used);
   call->reply->shape = REPLY_SERVER;

@@ -6,14 +6,14 @@
  * memory  An open mode counts the connection: when another thread closes it, what is left of the
  *         connection answers that it was closed, until the mode is ended.
  */
-#ifndef HF_CLIENT_MODE_H
-#define HF_CLIENT_MODE_H
+#ifndef HF_CLIENT_CALL_MODE_H
+#define HF_CLIENT_CALL_MODE_H
 
 #include "client/src/call/request.h"
 
 struct call_mode;
 
-struct mode_kind {
+struct call_mode_kind {
   /* Whether the request goes that way; false: it is a plain call. */
   bool (*takes)(const struct request *request);
   /* A request that was checked. HF_OK | an error, which is the thread's last then */
@@ -27,28 +27,28 @@ struct mode_kind {
 
 /* The first member of what a kind keeps for an open mode. */
 struct call_mode {
-  const struct mode_kind *kind;
+  const struct call_mode_kind *kind;
   hf_conn *conn;          /* counted */
   struct call_mode *next; /* of the thread */
   uint32_t generation;    /* of the process that began it */
 };
 
 /* The calling thread's open mode on the connection; NULL: none. */
-struct call_mode *mode_of(const hf_conn *conn);
+struct call_mode *call_mode_of(const hf_conn *conn);
 /* The same, of that kind. */
-struct call_mode *mode_of_kind(const hf_conn *conn, const struct mode_kind *kind);
+struct call_mode *call_mode_of_kind(const hf_conn *conn, const struct call_mode_kind *kind);
 /* The mode that the request goes by; NULL: it is a plain call. */
-struct call_mode *mode_for(const struct request *request);
+struct call_mode *call_mode_for(const struct request *request);
 
 /* Opens it for the calling thread, which has none there. */
-void mode_begin(struct call_mode *mode, const struct mode_kind *kind, hf_conn *conn);
+void call_mode_begin(struct call_mode *mode, const struct call_mode_kind *kind, hf_conn *conn);
 /* Takes it out of the calling thread's. The caller calls conn_release once it is done with the
  * connection. */
-void mode_end(struct call_mode *mode);
+void call_mode_end(struct call_mode *mode);
 
 /* HF_OK: none is open | FAILED_PRECONDITION ALREADY_OPEN */
-hf_status mode_check_none(const hf_conn *conn);
+hf_status call_mode_check_none(const hf_conn *conn);
 /* FAILED_PRECONDITION with that sentence and no reason word. */
-hf_status mode_error(const char *sentence);
+hf_status call_mode_error(const char *sentence);
 
 #endif
