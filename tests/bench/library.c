@@ -2,8 +2,8 @@
 #include "tests/bench/library.h"
 
 #include "proto/base/clock.h"
-#include "tests/bench/crew.h"
 #include "tests/bench/process.h"
+#include "tests/bench/workers.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -135,26 +135,26 @@ struct member {
   struct library library;
 };
 
-static void *open_member(const void *ctx) {
+static void *open_worker(const void *ctx) {
   struct member *member = bench_alloc(1, sizeof(*member));
   *member = *(const struct member *)ctx;
   library_open(&member->library, member->url);
   return member;
 }
 
-static uint64_t run_member(void *opened, unsigned duration_ms, struct histogram *histogram) {
+static uint64_t run_worker(void *opened, unsigned duration_ms, struct histogram *histogram) {
   struct member *member = opened;
   return run_calls(&member->library, member->op, duration_ms, histogram);
 }
 
-static void close_member(void *opened) {
+static void close_worker(void *opened) {
   struct member *member = opened;
   library_close(&member->library);
   free(member);
 }
 
 struct bench_sample library_run_processes(const char *url, enum bench_op op, unsigned duration_ms) {
-  static const struct crew_work work = {open_member, run_member, close_member};
+  static const struct worker_calls work = {open_worker, run_worker, close_worker};
   const struct member member = {.url = url, .op = op};
-  return crew_run(&work, &member, duration_ms);
+  return workers_run(&work, &member, duration_ms);
 }

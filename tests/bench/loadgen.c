@@ -2,8 +2,8 @@
 #include "tests/bench/loadgen.h"
 
 #include "proto/base/clock.h"
-#include "tests/bench/crew.h"
 #include "tests/bench/process.h"
+#include "tests/bench/workers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,7 +149,7 @@ struct member {
   enum bench_op op;
 };
 
-static void *open_member(const void *ctx) {
+static void *open_worker(const void *ctx) {
   const struct member *member = ctx;
   struct load *load = bench_alloc(1, sizeof(*load));
   *load = (struct load){.protocol = member->protocol, .count = 1};
@@ -160,7 +160,7 @@ static void *open_member(const void *ctx) {
 struct bench_sample loadgen_run_processes(const struct loadgen_protocol *protocol,
                                           enum bench_transport transport, const char *address,
                                           enum bench_op op, unsigned duration_ms) {
-  static const struct crew_work work = {open_member, run_load, close_load};
+  static const struct worker_calls work = {open_worker, run_load, close_load};
   const struct member member = {protocol, transport, address, op};
-  return crew_run(&work, &member, duration_ms);
+  return workers_run(&work, &member, duration_ms);
 }

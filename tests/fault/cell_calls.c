@@ -107,14 +107,14 @@ static void set_in_dict(struct scene *scene) {
 
 const struct call cell_calls[] = {
     {"lock", NULL, lock, ARRAY, NOTHING, ALONE},
-    {"lock after a death", leave_locked, lock, ARRAY, NOTHING, TOLD},
+    {"lock after a death", leave_locked, lock, ARRAY, NOTHING, NOTIFIED},
     {"lock, granted elsewhere", NULL, try_lock, ARRAY, NOTHING, GRANTED},
     {"unlock", lock_and_store, unlock, ARRAY, BEFORE, ALONE},
     {"unlock, awaited", lock_and_store, unlock, ARRAY, BEFORE, AWAITED},
     {"set an element", NULL, set_element, ARRAY, ONE, ALONE},
     {"set a slice", NULL, set_slice, ARRAY, ALL, ALONE},
     {"add", NULL, add, VALUE, ONE, ALONE},
-    {"set after a death", leave_locked, set_element, ARRAY, ONE, TOLD},
+    {"set after a death", leave_locked, set_element, ARRAY, ONE, NOTIFIED},
     {"compare and set", NULL, compare_and_set, VALUE, ONE, ALONE},
     {"set, watched", NULL, set_watched, WATCHED_VALUE, ONE, WATCHED},
     {"add to a raw one", NULL, add_raw, RAW, ONE, ALONE},

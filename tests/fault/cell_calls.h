@@ -28,9 +28,9 @@ void scene_close(struct scene *scene);
 enum place { ARRAY, VALUE, WATCHED_VALUE, RAW, DICT };
 /* ALL: from the first on; ONE: CALLS_CHANGED. Before: the call finds it so. */
 enum change { NOTHING, BEFORE, ONE, ALL };
-/* Beside the two: TOLD, of a death before; GRANTED, somebody beyond the network has the lock;
+/* Beside the two: NOTIFIED, of a death before; GRANTED, somebody beyond the network has the lock;
  * AWAITED, wants it; WATCHED, two wait for a change. */
-enum situation { ALONE, TOLD, GRANTED, AWAITED, WATCHED };
+enum situation { ALONE, NOTIFIED, GRANTED, AWAITED, WATCHED };
 
 struct call {
   const char *name;

@@ -47,7 +47,7 @@ static struct said *said;
 
 static void hold_for_ever(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  hf_array *two = party_open(party_connect(&server, NEAR), NEAR, "two", 2);
+  hf_array *two = party_open(party_connect(&server, MAPPED), MAPPED, "two", 2);
   volatile int64_t *numbers = hf_array_data(two);
   party_check(hf_array_lock(two, LOCK_WAIT_MS), "lock");
   atomic_store(&said->is_inside, 1);
@@ -187,10 +187,10 @@ static void test_cell_deaths_next_goes_on_at_once(void **state) {
   struct locker waiting[2];
   hf_conn *conns[2];
   hf_array *arrays[2];
-  for (unsigned party = NEAR; party <= FAR; party++) {
+  for (unsigned party = MAPPED; party <= REMOTE; party++) {
     locker_start(&waiting[party], &server, party, "two", 2);
   }
-  for (unsigned party = NEAR; party <= FAR; party++) {
+  for (unsigned party = MAPPED; party <= REMOTE; party++) {
     conns[party] = party_connect(&server, party);
     arrays[party] = party_open(conns[party], party, "two", 2);
   }
@@ -211,7 +211,7 @@ static void test_cell_deaths_next_goes_on_at_once(void **state) {
     free(delays[i].since_known_ns);
     free(delays[i].since_kill_ns);
   }
-  for (unsigned party = NEAR; party <= FAR; party++) {
+  for (unsigned party = MAPPED; party <= REMOTE; party++) {
     locker_stop(&waiting[party]);
     hf_array_close(arrays[party]);
     hf_close(conns[party]);
@@ -250,25 +250,25 @@ static void test_cell_deaths_stopped_holder_delays_until_the_timeout(void **stat
   (void)state;
   struct locker waiting[2];
   hf_dict *dict;
-  for (unsigned party = NEAR; party <= FAR; party++) {
+  for (unsigned party = MAPPED; party <= REMOTE; party++) {
     locker_start(&waiting[party], &server, party, "two", 2);
   }
-  hf_conn *conn = party_connect(&server, FAR);
+  hf_conn *conn = party_connect(&server, REMOTE);
   party_check(hf_dict_open(conn, "beside", &dict), "open");
   pid_t holder = start_holder();
   assert_int_equal(kill(holder, SIGSTOP), 0);
-  locker_begin(&waiting[NEAR], STOP_TIMEOUT_MS);
-  locker_begin(&waiting[FAR], STOP_TIMEOUT_MS);
+  locker_begin(&waiting[MAPPED], STOP_TIMEOUT_MS);
+  locker_begin(&waiting[REMOTE], STOP_TIMEOUT_MS);
   int64_t until_ns = party_now_ns() + (int64_t)STOP_TIMEOUT_MS * 900000;
   int64_t worst_ns = worst_answer_ns(conn, dict, until_ns);
   printf("meanwhile the server answered others within %lld us\n", (long long)worst_ns / 1000);
   assert_true(worst_ns < 200 * LATE_NS);
-  expect_timed_out(&waiting[NEAR], situations[NEAR]);
-  expect_timed_out(&waiting[FAR], situations[FAR]);
+  expect_timed_out(&waiting[MAPPED], situations[MAPPED]);
+  expect_timed_out(&waiting[REMOTE], situations[REMOTE]);
   kill_holder(holder); /* a stopped one dies too */
-  expect_goes_on(&waiting[FAR]);
-  expect_goes_on(&waiting[NEAR]);
-  for (unsigned party = NEAR; party <= FAR; party++) {
+  expect_goes_on(&waiting[REMOTE]);
+  expect_goes_on(&waiting[MAPPED]);
+  for (unsigned party = MAPPED; party <= REMOTE; party++) {
     locker_stop(&waiting[party]);
   }
   hf_dict_close(dict);

@@ -29,7 +29,7 @@
 static struct daemon server;
 static hf_conn *conn;
 static hf_cell *cell;
-static _Atomic int64_t *told_ns; /* when the waiter had its answer */
+static _Atomic int64_t *notified_ns; /* when the waiter had its answer */
 
 static struct cell_header *header(void) {
   return cell_header_of(hf_cell_data(cell));
@@ -38,12 +38,12 @@ static struct cell_header *header(void) {
 static void wait_for_change(void *unused) {
   hf_value value;
   (void)unused;
-  hf_conn *own = party_connect(&server, NEAR);
+  hf_conn *own = party_connect(&server, MAPPED);
   hf_cell *same;
   party_check(hf_cell_open(own, "flagged", 'q', hf_int(0), &same), "open");
   stepper_begin();
   party_check(hf_cell_wait(same, hf_int(5), HF_FOREVER, &value), "wait");
-  atomic_store(told_ns, party_now_ns());
+  atomic_store(notified_ns, party_now_ns());
   for (;;) {
     pause();
   }
@@ -65,8 +65,8 @@ static void wake_for_the_one_before(void) {
   atomic_fetch_add(&header()->changes, 1);
 }
 
-static int64_t time_to_be_told(void) {
-  atomic_store(told_ns, 0);
+static int64_t notification_delay_ns(void) {
+  atomic_store(notified_ns, 0);
   party_check(hf_cell_set(cell, hf_int(5)), "set");
   pid_t waiter = start_waiter();
   wake_for_the_one_before();
@@ -74,31 +74,31 @@ static int64_t time_to_be_told(void) {
   usleep(ASLEEP_US);
   int64_t stored_ns = party_now_ns();
   party_check(hf_cell_set(cell, hf_int(6)), "set");
-  while (atomic_load(told_ns) == 0 && party_now_ns() - stored_ns < 1000LL * NS_PER_MS) {
+  while (atomic_load(notified_ns) == 0 && party_now_ns() - stored_ns < 1000LL * NS_PER_MS) {
     usleep(100);
   }
   kill(waiter, SIGKILL);
   waitpid(waiter, NULL, 0);
-  assert_int_not_equal(atomic_load(told_ns), 0);
-  return atomic_load(told_ns) - stored_ns;
+  assert_int_not_equal(atomic_load(notified_ns), 0);
+  return atomic_load(notified_ns) - stored_ns;
 }
 
 static void test_cell_flags_a_flag_taken_away_costs_no_slice(void **state) {
   int64_t least_ns = INT64_MAX;
   (void)state;
   for (int round = 0; round < ROUNDS; round++) { /* the machine may be slow once */
-    int64_t ns = time_to_be_told();
+    int64_t ns = notification_delay_ns();
     least_ns = ns < least_ns ? ns : least_ns;
   }
-  print_message("told after %lld us at best\n", (long long)least_ns / 1000);
+  print_message("notified after %lld us at best\n", (long long)least_ns / 1000);
   assert_true(least_ns < (int64_t)HF_CELL_LOOK_MS * NS_PER_MS / 5);
 }
 
 static int set_up(void **state) {
   (void)state;
   daemon_start(&server, NULL);
-  told_ns = party_share(sizeof *told_ns);
-  conn = party_connect(&server, NEAR);
+  notified_ns = party_share(sizeof *notified_ns);
+  conn = party_connect(&server, MAPPED);
   party_check(hf_cell_open(conn, "flagged", 'q', hf_int(0), &cell), "open");
   return hf_cell_data(cell) == NULL ? -1 : 0;
 }

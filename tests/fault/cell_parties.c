@@ -28,8 +28,8 @@ void party_check(hf_status status, const char *what) {
 hf_conn *party_connect(const struct daemon *server, enum party party) {
   const struct hf_options options = {.grace_ms = 100};
   hf_conn *conn = NULL;
-  setenv("HOLDFAST_LOCAL", party == NEAR ? "on" : "off", 1);
-  party_check(hf_connect(party == NEAR ? server->ipc_url : server->tcp_url, &options, &conn),
+  setenv("HOLDFAST_LOCAL", party == MAPPED ? "on" : "off", 1);
+  party_check(hf_connect(party == MAPPED ? server->ipc_url : server->tcp_url, &options, &conn),
               "connect");
   return conn;
 }
@@ -37,7 +37,7 @@ hf_conn *party_connect(const struct daemon *server, enum party party) {
 hf_array *party_open(hf_conn *conn, enum party party, const char *name, size_t count) {
   hf_array *array = NULL;
   party_check(hf_array_open(conn, name, 'q', count, NULL, &array), "open");
-  if ((hf_array_data(array) != NULL) != (party == NEAR)) {
+  if ((hf_array_data(array) != NULL) != (party == MAPPED)) {
     fprintf(stderr, "%s is not where it should be\n", name);
     abort();
   }

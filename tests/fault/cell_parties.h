@@ -1,7 +1,7 @@
 /* Who takes part when somebody dies in shared memory: handles on this side and beyond the network,
  * and processes that wait for a lock.
  *
- * Parties of kind NEAR have the cells mapped, those of kind FAR go through the server over tcp.
+ * Parties of kind MAPPED have the cells mapped, those of kind REMOTE go through the server over tcp.
  */
 #ifndef HF_TESTS_FAULT_CELL_PARTIES_H
 #define HF_TESTS_FAULT_CELL_PARTIES_H
@@ -15,7 +15,7 @@
 
 #include "tests/support/daemon.h"
 
-enum party { NEAR, FAR };
+enum party { MAPPED, REMOTE };
 
 #define PARTY_ELEMENTS_MAX 8
 

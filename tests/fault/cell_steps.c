@@ -105,8 +105,8 @@ static void stop_watcher(struct watcher *watcher) {
 /* Who finds the lock with the server when it begins to wait here waits there. */
 static bool both_watch(bool are_apart) {
   const uint32_t both = CELL_LOCAL_WAITS | CELL_SERVER_WAITS;
-  uint32_t flags = atomic_load(&place_header(&scenes[NEAR], WATCHED_VALUE)->flags) & both;
-  return atomic_load(watchers[NEAR].seen) == old && atomic_load(watchers[FAR].seen) == old &&
+  uint32_t flags = atomic_load(&place_header(&scenes[MAPPED], WATCHED_VALUE)->flags) & both;
+  return atomic_load(watchers[MAPPED].seen) == old && atomic_load(watchers[REMOTE].seen) == old &&
          (flags == both || (!are_apart && flags == CELL_SERVER_WAITS));
 }
 
@@ -121,11 +121,11 @@ static void await_both_watching(void) {
 /* ---- after a kill */
 
 struct counts {
-  size_t kills, steps, told, old, between, new;
+  size_t kills, steps, notified, old, between, new;
   int64_t worst_next_ns, worst_wake_ns;
 };
 
-static void note_worst(int64_t *worst_ns, int64_t ns) {
+static void record_worst(int64_t *worst_ns, int64_t ns) {
   *worst_ns = ns > *worst_ns ? ns : *worst_ns;
 }
 
@@ -144,7 +144,8 @@ static size_t count_new(const struct call *call, const int64_t *elements) {
   return news;
 }
 
-static void note_elements(const struct call *call, const int64_t *elements, struct counts *counts) {
+static void record_elements(const struct call *call, const int64_t *elements,
+                            struct counts *counts) {
   size_t news = count_new(call, elements);
   size_t whole = call->change == ONE ? 1 : CALLS_COUNT;
   counts->old += news == 0;
@@ -158,7 +159,7 @@ static void look_and_renew(const struct call *call, struct scene *scene, struct 
   for (size_t i = 0; i < place_count(call->place); i++) {
     elements[i] = place_get(scene, call->place, (int64_t)i);
   }
-  note_elements(call, elements, counts);
+  record_elements(call, elements, counts);
   for (size_t i = 0; i < place_count(call->place); i++) {
     place_set(scene, call->place, (int64_t)i, new);
   }
@@ -168,32 +169,32 @@ static void look_and_renew(const struct call *call, struct scene *scene, struct 
  * it. */
 static bool go_in(const struct call *call, enum party party, struct counts *counts) {
   struct scene *scene = &scenes[party];
-  bool is_told = false;
+  bool is_notified = false;
   int64_t began_ns = party_now_ns();
   if (call->place != RAW) {
-    is_told = place_lock(scene, call->place);
+    is_notified = place_lock(scene, call->place);
   }
   if (counts != NULL) {
-    note_worst(&counts->worst_next_ns, party_now_ns() - began_ns);
+    record_worst(&counts->worst_next_ns, party_now_ns() - began_ns);
     look_and_renew(call, scene, counts);
   }
   if (call->place != RAW) {
     place_unlock(scene, call->place);
   }
-  return is_told;
+  return is_notified;
 }
 
 /* Before anybody else touches it. */
 static void expect_watchers_woken(struct counts *counts) {
   int64_t began_ns = party_now_ns();
-  int64_t now = place_get(&scenes[NEAR], WATCHED_VALUE, 0);
+  int64_t now = place_get(&scenes[MAPPED], WATCHED_VALUE, 0);
   for (int i = 0; i < 2; i++) {
     while (atomic_load(watchers[i].seen) != now) {
       assert_true(party_now_ns() - began_ns < (int64_t)WAKE_MS * LATE_NS);
       usleep(50);
     }
   }
-  note_worst(&counts->worst_wake_ns, party_now_ns() - began_ns);
+  record_worst(&counts->worst_wake_ns, party_now_ns() - began_ns);
 }
 
 /* One who waited for the lock already. */
@@ -201,14 +202,14 @@ static bool expect_waiting_goes_on(const struct call *call, int64_t killed_ns,
                                    struct counts *counts) {
   const struct locker_report *report = locker_end(&waiting);
   assert_int_equal(report->status, HF_OK);
-  note_worst(&counts->worst_wake_ns, report->granted_ns - killed_ns);
-  note_elements(call, report->elements, counts);
+  record_worst(&counts->worst_wake_ns, report->granted_ns - killed_ns);
+  record_elements(call, report->elements, counts);
   return report->owner_died;
 }
 
 static uint64_t connection_count(void) {
   struct hf_server_info info;
-  party_check(hf_server_info(scenes[FAR].conn, &info), "server info");
+  party_check(hf_server_info(scenes[REMOTE].conn, &info), "server info");
   return info.connections;
 }
 
@@ -222,36 +223,36 @@ static void await_its_end(uint64_t connections) {
 
 static void expect_lock_lives(const struct call *call, bool had_mutex, int64_t killed_ns,
                               struct counts *counts) {
-  enum party first = counts->kills % 2 == 0 ? NEAR : FAR;
-  bool is_told = false;
+  enum party first = counts->kills % 2 == 0 ? MAPPED : REMOTE;
+  bool is_notified = false;
   if (call->situation == GRANTED) {
-    place_unlock(&scenes[FAR], call->place);
+    place_unlock(&scenes[REMOTE], call->place);
   }
   if (call->situation == WATCHED) {
     expect_watchers_woken(counts);
   }
   if (call->situation == AWAITED) {
-    is_told = expect_waiting_goes_on(call, killed_ns, counts);
+    is_notified = expect_waiting_goes_on(call, killed_ns, counts);
   } else {
-    is_told = go_in(call, first, counts);
+    is_notified = go_in(call, first, counts);
   }
-  bool is_to_be_told = call->situation == TOLD || had_mutex;
+  bool is_to_be_notified = call->situation == NOTIFIED || had_mutex;
   /* Who only passed by when it died may count as a holder, or not. */
-  if (is_told != is_to_be_told && (call->situation != GRANTED || !had_mutex)) {
-    fail_msg("%s: kill %zu: told %d instead of %d, %s first", call->name, counts->kills, is_told,
-             is_to_be_told, first == NEAR ? "here" : "over tcp");
+  if (is_notified != is_to_be_notified && (call->situation != GRANTED || !had_mutex)) {
+    fail_msg("%s: kill %zu: notified %d instead of %d, %s first", call->name, counts->kills,
+             is_notified, is_to_be_notified, first == MAPPED ? "here" : "over tcp");
   }
-  counts->told += is_told;
-  assert_false(go_in(call, first == NEAR ? FAR : NEAR, NULL));
+  counts->notified += is_notified;
+  assert_false(go_in(call, first == MAPPED ? REMOTE : MAPPED, NULL));
 }
 
 static void expect_dict_whole(struct counts *counts) {
   hf_value value;
   int64_t began_ns = party_now_ns();
-  struct scene *scene = &scenes[FAR];
+  struct scene *scene = &scenes[REMOTE];
   party_check(hf_ping(scene->conn, NULL), "ping");
   hf_status status = hf_dict_get(scene->dict, hf_int(new), &value);
-  note_worst(&counts->worst_next_ns, party_now_ns() - began_ns);
+  record_worst(&counts->worst_next_ns, party_now_ns() - began_ns);
   if (status == HF_NOT_FOUND) {
     counts->old++;
     return;
@@ -270,7 +271,7 @@ static void expect_dict_whole(struct counts *counts) {
 
 static void be_victim(void *arg) {
   const struct call *call = arg;
-  struct scene scene = scene_open(&server, NEAR);
+  struct scene scene = scene_open(&server, MAPPED);
   scene.old = old;
   scene.new = new;
   if (call->prepare != NULL) {
@@ -288,12 +289,12 @@ static pid_t start_victim(const struct call *call) {
     await_both_watching();
   }
   if (call->situation == GRANTED) {
-    (void)place_lock(&scenes[FAR], call->place);
+    (void)place_lock(&scenes[REMOTE], call->place);
   }
   pid_t victim = stepper_start(be_victim, (void *)(uintptr_t)call);
   if (call->situation == AWAITED) {
     locker_begin(&waiting, CALLS_LOCK_WAIT_MS);
-    const struct cell_header *header = place_header(&scenes[NEAR], ARRAY);
+    const struct cell_header *header = place_header(&scenes[MAPPED], ARRAY);
     while (atomic_load(&header->remote) == 0) {
       usleep(20);
     }
@@ -305,7 +306,7 @@ static bool has_mutex(const struct call *call, pid_t victim) {
   if (call->place == RAW || call->place == DICT) {
     return false;
   }
-  uint32_t word = atomic_load(&place_header(&scenes[NEAR], call->place)->word);
+  uint32_t word = atomic_load(&place_header(&scenes[MAPPED], call->place)->word);
   return (word & CELL_WORD_THREAD) == (uint32_t)victim;
 }
 
@@ -340,7 +341,7 @@ static size_t kill_after(const struct call *call, size_t steps, struct counts *c
 /* What the first victim finds. */
 static void set_all(const struct call *call) {
   for (size_t i = 0; call->place != DICT && i < place_count(call->place); i++) {
-    place_set(&scenes[NEAR], call->place, (int64_t)i, new);
+    place_set(&scenes[MAPPED], call->place, (int64_t)i, new);
   }
 }
 
@@ -365,9 +366,9 @@ static void kill_everywhere(const struct call *call) {
     has_ended = kill_after(call, at, &counts) < at;
   }
   printf(
-      "%-24s %5zu instructions, every %3zu: %5zu kills, %7zu steps; told %4zu; old %4zu, "
+      "%-24s %5zu instructions, every %3zu: %5zu kills, %7zu steps; notified %4zu; old %4zu, "
       "between %3zu, new %4zu; next after %lld us",
-      call->name, length, stride, counts.kills, counts.steps, counts.told, counts.old,
+      call->name, length, stride, counts.kills, counts.steps, counts.notified, counts.old,
       counts.between, counts.new, (long long)counts.worst_next_ns / 1000);
   printf(counts.worst_wake_ns > 0 ? ", waiting %lld us\n" : "\n",
          (long long)counts.worst_wake_ns / 1000);
@@ -401,15 +402,15 @@ static void stay_on_this_processor(void) {
 static int set_up(void **state) {
   (void)state;
   daemon_start(&server, NULL);
-  for (int party = NEAR; party <= FAR; party++) {
+  for (int party = MAPPED; party <= REMOTE; party++) {
     start_watcher(&watchers[party], party);
   }
-  locker_start(&waiting, &server, FAR, "array", CALLS_COUNT);
-  for (int party = NEAR; party <= FAR; party++) {
+  locker_start(&waiting, &server, REMOTE, "array", CALLS_COUNT);
+  for (int party = MAPPED; party <= REMOTE; party++) {
     scenes[party] = scene_open(&server, party);
   }
   stay_on_this_processor();
-  cell_calls_warm_up(&scenes[NEAR]);
+  cell_calls_warm_up(&scenes[MAPPED]);
   signal(SIGALRM, give_up);
   return 0;
 }
@@ -417,7 +418,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   locker_stop(&waiting);
-  for (int party = NEAR; party <= FAR; party++) {
+  for (int party = MAPPED; party <= REMOTE; party++) {
     stop_watcher(&watchers[party]);
     scene_close(&scenes[party]);
   }

@@ -89,7 +89,7 @@ static int64_t element(hf_array *two, int64_t index) {
 }
 
 struct kill_counts {
-  unsigned told, halves;
+  unsigned notified, halves;
   uint64_t worst_us;
 };
 
@@ -101,7 +101,7 @@ static void inspect(hf_array *two, struct kill_counts *counts) {
   counts->worst_us = took_us > counts->worst_us ? took_us : counts->worst_us;
   int64_t ahead = element(two, 0) - element(two, 1);
   assert_true(ahead == 0 || (ahead == 1 && grant.owner_died));
-  counts->told += grant.owner_died;
+  counts->notified += grant.owner_died;
   counts->halves += ahead == 1;
   check(hf_array_set(two, 1, hf_int(element(two, 0))), "set");
   check(hf_array_unlock(two), "unlock");
@@ -122,22 +122,23 @@ static void kill_some(hf_array *two, unsigned count, struct kill_counts *counts)
 
 static void test_cells_killed_holders_leave_whole_elements(void **state) {
   (void)state;
-  hf_conn *near = connect_to(server.ipc_url, "on"), *far = connect_to(server.tcp_url, "off");
-  hf_array *near_two = open_two(near), *far_two = open_two(far);
-  struct kill_counts near_counts = {0}, far_counts = {0};
-  kill_some(near_two, (kills_count + 1) / 2, &near_counts);
-  kill_some(far_two, kills_count / 2, &far_counts);
+  hf_conn *mapped = connect_to(server.ipc_url, "on"), *remote = connect_to(server.tcp_url, "off");
+  hf_array *mapped_two = open_two(mapped), *remote_two = open_two(remote);
+  struct kill_counts mapped_counts = {0}, remote_counts = {0};
+  kill_some(mapped_two, (kills_count + 1) / 2, &mapped_counts);
+  kill_some(remote_two, kills_count / 2, &remote_counts);
   printf(
-      "%u kills, %u told, %u between the stores; longest wait of the next: %llu us in shared "
+      "%u kills, %u notified, %u between the stores; longest wait of the next: %llu us in shared "
       "memory, %llu us over tcp\n",
-      kills_count, near_counts.told + far_counts.told, near_counts.halves + far_counts.halves,
-      (unsigned long long)near_counts.worst_us, (unsigned long long)far_counts.worst_us);
-  assert_true(near_counts.told > 0 && far_counts.told > 0);
-  assert_true(near_counts.worst_us < 1000000 && far_counts.worst_us < 1000000);
-  hf_array_close(near_two);
-  hf_array_close(far_two);
-  hf_close(near);
-  hf_close(far);
+      kills_count, mapped_counts.notified + remote_counts.notified,
+      mapped_counts.halves + remote_counts.halves, (unsigned long long)mapped_counts.worst_us,
+      (unsigned long long)remote_counts.worst_us);
+  assert_true(mapped_counts.notified > 0 && remote_counts.notified > 0);
+  assert_true(mapped_counts.worst_us < 1000000 && remote_counts.worst_us < 1000000);
+  hf_array_close(mapped_two);
+  hf_array_close(remote_two);
+  hf_close(mapped);
+  hf_close(remote);
 }
 
 /* ---- scribbles */
@@ -227,19 +228,19 @@ static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) 
     scribble_for_ever();
   }
   usleep(100000);
-  hf_conn *near = connect_to(server.ipc_url, "on"), *far = connect_to(server.tcp_url, "off");
-  hf_array *near_large, *far_large;
+  hf_conn *mapped = connect_to(server.ipc_url, "on"), *remote = connect_to(server.tcp_url, "off");
+  hf_array *mapped_large, *remote_large;
   hf_dict *dict;
   hf_cell *victim;
   unsigned rounds = 0, answered = 0;
-  check(hf_array_open(near, "large", 'i', LARGE_COUNT, NULL, &near_large), "open");
-  check(hf_array_open(far, "large", 'i', LARGE_COUNT, NULL, &far_large), "open");
-  check(hf_dict_open(far, "dict", &dict), "open");
-  assert_non_null(hf_array_data(near_large));
-  check(hf_cell_open(far, "victim", 'i', hf_int(0), &victim), "open");
+  check(hf_array_open(mapped, "large", 'i', LARGE_COUNT, NULL, &mapped_large), "open");
+  check(hf_array_open(remote, "large", 'i', LARGE_COUNT, NULL, &remote_large), "open");
+  check(hf_dict_open(remote, "dict", &dict), "open");
+  assert_non_null(hf_array_data(mapped_large));
+  check(hf_cell_open(remote, "victim", 'i', hf_int(0), &victim), "open");
   for (uint64_t until_us = now_us() + SCRIBBLES_MS * 1000; now_us() < until_us; rounds++) {
-    use(far, far_large, dict, 2 * rounds);
-    use(near, near_large, dict, 2 * rounds + 1);
+    use(remote, remote_large, dict, 2 * rounds);
+    use(mapped, mapped_large, dict, 2 * rounds + 1);
     answered += touch_victim(victim);
   }
   int status;
@@ -248,12 +249,12 @@ static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) 
   waitpid(hostile, NULL, 0);
   printf("%u rounds beside one who scribbles; %u calls on its cells were granted\n", rounds,
          answered);
-  hf_array_close(near_large);
-  hf_array_close(far_large);
+  hf_array_close(mapped_large);
+  hf_array_close(remote_large);
   hf_cell_close(victim);
   hf_dict_close(dict);
-  hf_close(near);
-  hf_close(far);
+  hf_close(mapped);
+  hf_close(remote);
 }
 
 /* ---- a mutex that one who is dead scribbled over */
@@ -283,13 +284,13 @@ static uint64_t count_one(hf_cell *cell) {
 /* By turns with the id of a thread that there is not, of one that is no client's, and its own. */
 static void test_cells_scribbled_mutex_is_nobodys(void **state) {
   (void)state;
-  hf_conn *near = connect_to(server.ipc_url, "on"), *far = connect_to(server.tcp_url, "off");
+  hf_conn *mapped = connect_to(server.ipc_url, "on"), *remote = connect_to(server.tcp_url, "off");
   hf_cell *cells[2];
   hf_value value;
   int status;
   uint64_t worst_us[2] = {0};
-  check(hf_cell_open(near, "counted", 'q', hf_int(0), &cells[0]), "open");
-  check(hf_cell_open(far, "counted", 'q', hf_int(0), &cells[1]), "open");
+  check(hf_cell_open(mapped, "counted", 'q', hf_int(0), &cells[0]), "open");
+  check(hf_cell_open(remote, "counted", 'q', hf_int(0), &cells[1]), "open");
   assert_non_null(hf_cell_data(cells[0]));
   for (unsigned i = 0; i < SCRIBBLED_LOCKS; i++) {
     pid_t hostile = fork();
@@ -309,8 +310,8 @@ static void test_cells_scribbled_mutex_is_nobodys(void **state) {
       SCRIBBLED_LOCKS, (unsigned long long)worst_us[0], (unsigned long long)worst_us[1]);
   hf_cell_close(cells[0]);
   hf_cell_close(cells[1]);
-  hf_close(near);
-  hf_close(far);
+  hf_close(mapped);
+  hf_close(remote);
 }
 
 /* ---- a process that does not know that its session is over */
@@ -346,18 +347,18 @@ static void test_cells_late_writer_reaches_no_other_cell(void **state) {
   (void)state;
   static hf_cell *others[OTHERS_COUNT];
   int status;
-  hf_conn *near = connect_to(server.ipc_url, "on");
-  await_sessions(near, 1);
+  hf_conn *mapped = connect_to(server.ipc_url, "on");
+  await_sessions(mapped, 1);
   pid_t writer = fork();
   if (writer == 0) {
     write_late();
   }
   assert_int_equal(waitpid(writer, &status, WUNTRACED), writer);
   assert_true(WIFSTOPPED(status));
-  await_sessions(near, 1);
-  check(hf_delete(near, "stale"), "delete");
+  await_sessions(mapped, 1);
+  check(hf_delete(mapped, "stale"), "delete");
   for (int i = 0; i < OTHERS_COUNT; i++) {
-    check(hf_raw_cell_open(near, NULL, 'q', hf_int(7), &others[i]), "open");
+    check(hf_raw_cell_open(mapped, NULL, 'q', hf_int(7), &others[i]), "open");
     assert_non_null(hf_cell_data(others[i]));
   }
   kill(writer, SIGCONT);
@@ -367,7 +368,7 @@ static void test_cells_late_writer_reaches_no_other_cell(void **state) {
     assert_int_equal(*(volatile int64_t *)hf_cell_data(others[i]), 7);
     hf_cell_close(others[i]);
   }
-  hf_close(near);
+  hf_close(mapped);
 }
 
 /* Cuts its connections while it has the lock, and stays. */
@@ -458,24 +459,24 @@ static void test_cells_huge_one_goes_while_others_are_served(void **state) {
   pthread_t thread;
   int status;
   uint64_t longest_us = 0;
-  hf_conn *near = connect_to(server.ipc_url, "on");
+  hf_conn *mapped = connect_to(server.ipc_url, "on");
   pid_t user = fork();
   if (user == 0) {
     fill_huge();
   }
   assert_int_equal(waitpid(user, &status, WUNTRACED), user);
   assert_true(WIFSTOPPED(status));
-  check(hf_delete(near, "huge"), "delete");
+  check(hf_delete(mapped, "huge"), "delete");
   atomic_store(&is_over, false);
   pthread_create(&thread, NULL, ping_on, &longest_us);
   usleep(50000);
   kill(user, SIGKILL);
   waitpid(user, &status, 0);
-  await_sessions(near, 2);
+  await_sessions(mapped, 2);
   usleep(200000);
   atomic_store(&is_over, true);
   pthread_join(thread, NULL);
-  hf_close(near);
+  hf_close(mapped);
   printf("longest ping while 256 MiB went: %llu us\n", (unsigned long long)longest_us);
   assert_in_range(longest_us, 1, 1000000);
 }

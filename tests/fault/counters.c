@@ -25,7 +25,7 @@
 
 #define COUNTERS_COUNT 10
 #define PROCESSES_MAX 1000
-#define PATIENCE_MS 60000
+#define TIMEOUT_MS 60000
 #define LOCAL_LIFE_MS 40
 #define LOCAL_CUTS_MIN 100
 #define LOCAL_ADDS 5000 /* they take less time */
@@ -50,7 +50,7 @@ static hf_status add(hf_dict *dict, int idx, int n, hf_value *sum) {
 static int add_one_by_one(hf_conn *conn, hf_dict *dict, int idx) {
   for (int n = 0; n < adds_count; n++) {
     hf_value sum;
-    cutter_note_call(conn);
+    cutter_record_call(conn);
     if (add(dict, idx, n, &sum) != HF_OK) {
       return crowd_complain("add", idx);
     }
@@ -62,7 +62,7 @@ static int add_one_by_one(hf_conn *conn, hf_dict *dict, int idx) {
 static int add_in_pipelines(hf_conn *conn, hf_dict *dict, int idx) {
   const uint32_t in_flight = 16;
   for (int n = 0; n < adds_count;) {
-    cutter_note_call(conn);
+    cutter_record_call(conn);
     if (hf_pipeline_begin(conn, in_flight) != HF_OK) {
       return crowd_complain("begin", idx);
     }
@@ -79,7 +79,7 @@ static int add_in_pipelines(hf_conn *conn, hf_dict *dict, int idx) {
 static int add_one_way(hf_conn *conn, hf_dict *dict, int idx) {
   struct hf_flush_result result;
   for (int n = 0; n < adds_count;) {
-    cutter_note_call(conn);
+    cutter_record_call(conn);
     if (hf_oneway_begin(conn) != HF_OK) {
       return crowd_complain("one-way", idx);
     }
@@ -88,7 +88,7 @@ static int add_one_way(hf_conn *conn, hf_dict *dict, int idx) {
         return crowd_complain("one-way add", idx);
       }
     }
-    if (hf_oneway_end(conn) != HF_OK || hf_flush(conn, PATIENCE_MS, &result) != HF_OK) {
+    if (hf_oneway_end(conn) != HF_OK || hf_flush(conn, TIMEOUT_MS, &result) != HF_OK) {
       return crowd_complain("flush", idx);
     }
     if (result.failed > 0) {
@@ -122,9 +122,9 @@ static int add_asynchronously(hf_conn *conn, hf_dict *dict, int idx) {
   }
   struct pollfd descriptor = {.fd = hf_async_descriptor(async), .events = POLLIN};
   while (code == CROWD_DONE && collected < adds_count) {
-    cutter_note_call(conn);
+    cutter_record_call(conn);
     code = submit_adds(async, dict, idx, &submitted, collected + in_flight);
-    if (poll(&descriptor, 1, PATIENCE_MS) != 1) {
+    if (poll(&descriptor, 1, TIMEOUT_MS) != 1) {
       fprintf(stderr, "worker %d: nothing to collect for a minute\n", idx);
       code = CROWD_FAILED;
     }
@@ -154,7 +154,7 @@ static int add_in_a_way(hf_conn *conn, hf_dict *dict, int idx) {
 
 static int add_all(const char *url, int idx, void *arg) {
   const struct cutter_options *options = arg;
-  hf_conn *conn = crowd_connect(url, PATIENCE_MS, PATIENCE_MS);
+  hf_conn *conn = crowd_connect(url, TIMEOUT_MS, TIMEOUT_MS);
   hf_dict *dict;
   if (hf_dict_open(conn, "counters", &dict) != HF_OK) {
     return crowd_complain("open", idx);
@@ -200,7 +200,7 @@ static void run_processes(const char *url, const struct cutter_options *cutter) 
     pids[idx] = crowd_start(add_all, url, idx, (void *)(uintptr_t)cutter);
   }
   for (int idx = 0; idx < processes_count; idx++) {
-    failed_count += crowd_wait(pids[idx], 2 * PATIENCE_MS) != CROWD_DONE ? 1 : 0;
+    failed_count += crowd_wait(pids[idx], 2 * TIMEOUT_MS) != CROWD_DONE ? 1 : 0;
   }
   assert_int_equal(failed_count, 0);
 }

@@ -60,7 +60,7 @@ void crowd_kill(pid_t pid) {
 }
 
 /* HOLDFAST_LOCAL=on says that shared memory is what is tested. */
-static bool goes_as_wished(hf_conn *conn) {
+static bool has_preferred_path(hf_conn *conn) {
   const char *wish = getenv("HOLDFAST_LOCAL");
   if (wish == NULL || strcmp(wish, "on") != 0 || strcmp(hf_conn_path(conn), "shared memory") == 0) {
     return true;
@@ -76,7 +76,7 @@ hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_
     if (hf_connect(url, &options, &conn) != HF_OK) {
       _exit(crowd_complain("connect", -1));
     }
-    if (goes_as_wished(conn)) {
+    if (has_preferred_path(conn)) {
       return conn;
     }
     hf_close(conn);

@@ -96,7 +96,7 @@ void cutter_stop(void) {
   pthread_join(cutter.thread, NULL);
 }
 
-void cutter_note_call(hf_conn *conn) {
+void cutter_record_call(hf_conn *conn) {
   struct cutter_counts *counts = cutter.options.counts;
   if (counts == NULL) {
     return;

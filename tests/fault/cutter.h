@@ -36,7 +36,7 @@ void cutter_start(const struct cutter_options *options, int idx);
 /* No connection is cut from here on. */
 void cutter_stop(void);
 /* Notes which way the next call, or batch of calls, goes; nothing before the start. */
-void cutter_note_call(hf_conn *conn);
+void cutter_record_call(hf_conn *conn);
 
 /* In the test: prints the counts. Fails it when fewer than cuts_min local handshakes were cut, or when less
  * than a quarter of the calls noted went through rings. */

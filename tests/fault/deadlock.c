@@ -23,7 +23,7 @@
 
 #define PARTIES_MAX 5
 #define NAMED_MS 1000
-#define PATIENCE_MS 20000
+#define TIMEOUT_MS 20000
 #define LOG_BYTES_MAX 262144
 
 /* Exit code of the one that was refused. */
@@ -70,14 +70,14 @@ static void await_others(int idx) {
 
 static int join_circle(const char *url, int idx, void *arg) {
   (void)arg;
-  hf_conn *own = crowd_connect(url, 0, PATIENCE_MS);
+  hf_conn *own = crowd_connect(url, 0, TIMEOUT_MS);
   hf_lock *first = open_lock(own, idx), *second = open_lock(own, idx + 1);
   const struct hf_lock_options options = {.refuse_deadlock = circle->refuses};
   if (hf_lock_acquire(first, 0, NULL) != HF_OK) {
     return crowd_complain("acquire the first", idx);
   }
   await_others(idx);
-  hf_status status = hf_lock_acquire_with(second, &options, PATIENCE_MS, NULL);
+  hf_status status = hf_lock_acquire_with(second, &options, TIMEOUT_MS, NULL);
   bool is_refused = status == HF_ABORTED && strcmp(hf_last_error()->reason, "DEADLOCK") == 0;
   if (status != HF_OK && !is_refused) {
     return crowd_complain("acquire the second", idx);
@@ -172,7 +172,7 @@ static int64_t undo_by_death(int parties) {
   crowd_kill(pids[victim]);
   for (int idx = 0; idx < parties; idx++) {
     if (idx != victim) {
-      assert_int_equal(crowd_wait(pids[idx], PATIENCE_MS / 2), CROWD_DONE);
+      assert_int_equal(crowd_wait(pids[idx], TIMEOUT_MS / 2), CROWD_DONE);
     }
   }
   assert_int_equal(count_deadlocked(), 0);
@@ -198,7 +198,7 @@ static void expect_one_refused(int parties) {
   int refused_count = 0;
   start_circle(parties, true, pids);
   for (int idx = 0; idx < parties; idx++) {
-    int code = crowd_wait(pids[idx], PATIENCE_MS / 2);
+    int code = crowd_wait(pids[idx], TIMEOUT_MS / 2);
     assert_true(code == CROWD_DONE || code == REFUSED);
     refused_count += code == REFUSED ? 1 : 0;
   }

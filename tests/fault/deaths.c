@@ -58,7 +58,7 @@ void deaths_start(crowd_worker *victim) {
   deaths.victim = crowd_start(victim, url, deaths.killed_count, deaths.ledger);
 }
 
-static void note_state(void) {
+static void record_state(void) {
   int state = atomic_load(&deaths.ledger->state);
   deaths.killed_count++;
   deaths.holding_count += state == VICTIM_HOLDING ? 1 : 0;
@@ -69,7 +69,7 @@ void deaths_kill(uint64_t below_us) {
   crowd_expect_running(deaths.victim);
   deaths.killed_ns = now_ns();
   crowd_kill(deaths.victim);
-  note_state();
+  record_state();
 }
 
 void deaths_kill_meanwhile(uint64_t below_us) {
@@ -91,7 +91,7 @@ void deaths_reap(void) {
   assert_int_equal(waitpid(deaths.victim, &status, 0), deaths.victim);
   assert_true(WIFSIGNALED(status));
   deaths.killed_ns = atomic_load(&shared->killed_ns);
-  note_state();
+  record_state();
 }
 
 void deaths_went_on(void) {

@@ -28,7 +28,7 @@
 #define ITEMS_MAX (1 << 22)
 #define ENTRIES_COUNT 100
 #define PAUSE_US_MAX 2000
-#define PATIENCE_MS 20000
+#define TIMEOUT_MS 20000
 #define PILL (-1)
 
 struct getter {
@@ -58,7 +58,7 @@ static void on_interrupt(int number) {
   hf_cancel(own_conn);
 }
 
-static void heed_interrupts(void) {
+static void handle_interrupts(void) {
   struct sigaction action = {.sa_handler = on_interrupt};
   sigaction(SIGINT, &action, NULL);
   atomic_store(&self->is_ready, true);
@@ -77,12 +77,12 @@ static int get_all(const char *url, int idx, void *arg) {
   hf_value value = hf_none();
   unsigned long long before = 0;
   self = &shared->getters[idx];
-  own_conn = crowd_connect(url, 0, PATIENCE_MS);
+  own_conn = crowd_connect(url, 0, TIMEOUT_MS);
   if (hf_queue_open(own_conn, "items", 0, &queue) != HF_OK ||
       hf_dict_open(own_conn, "squares", &entries) != HF_OK) {
     return crowd_complain("open", idx);
   }
-  heed_interrupts();
+  handle_interrupts();
   while (value.type == HF_TYPE_NONE || value.integer != PILL) {
     hf_status status = hf_queue_get(queue, HF_FOREVER, &value);
     unsigned long long count = atomic_load(&self->items_count);
@@ -108,7 +108,7 @@ static int get_all(const char *url, int idx, void *arg) {
 /* Producer idx puts idx, idx + PRODUCERS_COUNT, ..., now and then with a pause. */
 static int put_all(const char *url, int idx, void *arg) {
   struct random pause = {*(uint64_t *)arg + (uint64_t)idx};
-  hf_conn *conn = crowd_connect(url, 0, PATIENCE_MS);
+  hf_conn *conn = crowd_connect(url, 0, TIMEOUT_MS);
   hf_queue *queue;
   if (hf_queue_open(conn, "items", 0, &queue) != HF_OK) {
     return crowd_complain("open", idx);
@@ -214,11 +214,11 @@ static void test_interrupted_gets_lose_nothing(void **state) {
   interrupt_all(getters);
   atomic_store(&shared->is_over, true);
   for (int idx = 0; idx < PRODUCERS_COUNT; idx++) {
-    assert_int_equal(crowd_wait(producers[idx], PATIENCE_MS), CROWD_DONE);
+    assert_int_equal(crowd_wait(producers[idx], TIMEOUT_MS), CROWD_DONE);
   }
   give_pills(conn);
   for (int idx = 0; idx < GETTERS_COUNT; idx++) {
-    assert_int_equal(crowd_wait(getters[idx], PATIENCE_MS), CROWD_DONE);
+    assert_int_equal(crowd_wait(getters[idx], TIMEOUT_MS), CROWD_DONE);
   }
   expect_each_once();
   hf_close(conn);

@@ -37,9 +37,9 @@
 #define PROCESSES_MAX 64
 #define OPERATIONS 20000
 /* For the slowest machine, under sanitizers. */
-#define PATIENCE_MS 60000
-#define PATIENCE_PER_OPERATION_MS 10
-#define LOCAL_PATIENCE_PER_OPERATION_MS 2
+#define TIMEOUT_MS 60000
+#define TIMEOUT_PER_OPERATION_MS 10
+#define LOCAL_TIMEOUT_PER_OPERATION_MS 2
 #define LOCAL_LIFE_MS 20
 #define LOCAL_CUTS_MIN 100
 #define LOCAL_OPERATIONS 200000
@@ -94,13 +94,13 @@ static void print_network(struct proxy *proxy, int64_t took_ms) {
 static int run_processes(const char *url, struct workload *workload) {
   pid_t pids[PROCESSES_MAX] = {0};
   int failed_count = 0;
-  int each_ms = options.is_local ? LOCAL_PATIENCE_PER_OPERATION_MS : PATIENCE_PER_OPERATION_MS;
-  int patience_ms = PATIENCE_MS + (int)workload->operations * each_ms;
+  int each_ms = options.is_local ? LOCAL_TIMEOUT_PER_OPERATION_MS : TIMEOUT_PER_OPERATION_MS;
+  int timeout_ms = TIMEOUT_MS + (int)workload->operations * each_ms;
   for (int i = 0; i < options.processes; i++) {
     pids[i] = crowd_start(workload_run, url, options.first + i, workload);
   }
   for (int i = 0; i < options.processes; i++) {
-    failed_count += crowd_wait(pids[i], patience_ms) != CROWD_DONE ? 1 : 0;
+    failed_count += crowd_wait(pids[i], timeout_ms) != CROWD_DONE ? 1 : 0;
   }
   return failed_count;
 }

@@ -24,7 +24,7 @@
 
 #define PRODUCERS_COUNT 4
 #define FLUSH_EVERY 5000
-#define PATIENCE_MS 120000
+#define TIMEOUT_MS 120000
 #define CUTS_MIN 100
 #define BATCH_COUNT 1000
 #define LOCAL_LIFE_MS 50
@@ -41,7 +41,7 @@ static int64_t item_of(int idx, int64_t n) {
 
 static int flush(hf_conn *conn, int64_t count, int idx) {
   struct hf_flush_result result;
-  if (hf_oneway_end(conn) != HF_OK || hf_flush(conn, PATIENCE_MS, &result) != HF_OK) {
+  if (hf_oneway_end(conn) != HF_OK || hf_flush(conn, TIMEOUT_MS, &result) != HF_OK) {
     return crowd_complain("flush", idx);
   }
   if (result.failed > 0 || result.sent != (uint64_t)count) {
@@ -57,7 +57,7 @@ static int put_all(hf_conn *conn, hf_queue *queue, int idx) {
   int code = CROWD_DONE;
   for (int64_t n = 0; n < items_count / PRODUCERS_COUNT && code == CROWD_DONE;) {
     int64_t begin = n;
-    cutter_note_call(conn);
+    cutter_record_call(conn);
     if (hf_oneway_begin(conn) != HF_OK) {
       return crowd_complain("begin", idx);
     }
@@ -73,7 +73,7 @@ static int put_all(hf_conn *conn, hf_queue *queue, int idx) {
 
 static int produce(const char *url, int idx, void *arg) {
   const struct cutter_options *cutter = arg;
-  hf_conn *conn = crowd_connect(url, PATIENCE_MS, PATIENCE_MS);
+  hf_conn *conn = crowd_connect(url, TIMEOUT_MS, TIMEOUT_MS);
   hf_queue *queue;
   if (hf_queue_open(conn, "items", 0, &queue) != HF_OK) {
     return crowd_complain("open", idx);
@@ -131,7 +131,7 @@ static int run_producers(const char *url, const struct cutter_options *cutter) {
     pids[idx] = crowd_start(produce, url, idx, (void *)(uintptr_t)cutter);
   }
   for (int idx = 0; idx < PRODUCERS_COUNT; idx++) {
-    failed_count += crowd_wait(pids[idx], 5 * PATIENCE_MS) != CROWD_DONE ? 1 : 0;
+    failed_count += crowd_wait(pids[idx], 5 * TIMEOUT_MS) != CROWD_DONE ? 1 : 0;
   }
   return failed_count;
 }

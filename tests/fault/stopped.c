@@ -23,7 +23,7 @@
 
 #define LEASE_MS 150
 #define SLACK_MS 1000
-#define PATIENCE_MS 20000
+#define TIMEOUT_MS 20000
 #define STOP_US_MAX 20000
 
 /* How far the holder has come; it waits for what the test says. */
@@ -55,12 +55,12 @@ static bool is_stale(hf_status status) {
 static int hold_and_be_stopped(const char *url, int idx, void *arg) {
   (void)arg;
   const struct hf_lock_options options = {.lease_ms = LEASE_MS};
-  hf_conn *conn = crowd_connect(url, 0, PATIENCE_MS);
+  hf_conn *conn = crowd_connect(url, 0, TIMEOUT_MS);
   hf_lock *lock;
   hf_dict *dict;
   struct hf_grant grant;
   if (hf_lock_open(conn, "lock", &lock) != HF_OK || hf_dict_open(conn, "written", &dict) != HF_OK ||
-      hf_lock_acquire_with(lock, &options, PATIENCE_MS, &grant) != HF_OK ||
+      hf_lock_acquire_with(lock, &options, TIMEOUT_MS, &grant) != HF_OK ||
       write_fenced(conn, lock, grant.token, dict, "holder") != HF_OK) {
     return crowd_complain("hold", idx);
   }
@@ -102,13 +102,13 @@ static int64_t outlive_one(hf_conn *conn, hf_lock *lock, hf_dict *dict, int idx)
   stop_holder(holder);
   int64_t begun_ms = attacker_now_ms();
   expect_writer(dict, "holder");
-  crowd_expect_ok(hf_lock_acquire(lock, PATIENCE_MS, &grant), "acquire");
+  crowd_expect_ok(hf_lock_acquire(lock, TIMEOUT_MS, &grant), "acquire");
   int64_t took_ms = attacker_now_ms() - begun_ms;
   assert_true(took_ms < LEASE_MS + SLACK_MS);
   crowd_expect_ok(write_fenced(conn, lock, grant.token, dict, "next"), "write");
   atomic_store(step, GO_ON);
   assert_int_equal(kill(holder, SIGCONT), 0);
-  assert_int_equal(crowd_wait(holder, PATIENCE_MS), CROWD_DONE);
+  assert_int_equal(crowd_wait(holder, TIMEOUT_MS), CROWD_DONE);
   expect_writer(dict, "next");
   crowd_expect_ok(hf_lock_release_token(lock, grant.token), "release");
   return took_ms;

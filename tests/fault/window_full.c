@@ -23,7 +23,7 @@
 
 #define ADDERS_COUNT 4
 #define GETTERS_COUNT 3
-#define PATIENCE_MS 60000
+#define TIMEOUT_MS 60000
 #define GET_MS 300
 
 static uint64_t first_seed;
@@ -40,7 +40,7 @@ static bool is_over(const struct users *users) {
 }
 
 /* Prints the first few. */
-static void note_failure(struct users *users, const char *what) {
+static void record_failure(struct users *users, const char *what) {
   if (atomic_fetch_add(&users->failed, 1) < 10) {
     print_message("%s: %s %s\n", what, hf_last_error()->reason, hf_last_error()->message);
   }
@@ -50,7 +50,7 @@ static void *add(void *arg) {
   struct users *users = arg;
   hf_dict *dict;
   if (hf_dict_open(users->conn, "window", &dict) != HF_OK) {
-    note_failure(users, "open");
+    record_failure(users, "open");
     return NULL;
   }
   while (!is_over(users)) {
@@ -60,7 +60,7 @@ static void *add(void *arg) {
     }
     struct hf_pipeline_result result = {0};
     if (hf_pipeline_end(users->conn, &result) != HF_OK || status != HF_OK) {
-      note_failure(users, "pipeline");
+      record_failure(users, "pipeline");
     }
     atomic_fetch_add(&users->added, result.submitted - result.failed);
   }
@@ -73,7 +73,7 @@ static void *get(void *arg) {
   hf_queue *queue;
   hf_value value;
   if (hf_queue_open(users->conn, "window items", 0, &queue) != HF_OK) {
-    note_failure(users, "open");
+    record_failure(users, "open");
     return NULL;
   }
   while (!is_over(users)) {
@@ -81,10 +81,10 @@ static void *get(void *arg) {
     if (status == HF_OK) {
       atomic_fetch_add(&users->got, 1);
       if (hf_queue_put(queue, value, 0) != HF_OK) {
-        note_failure(users, "put");
+        record_failure(users, "put");
       }
     } else if (strcmp(hf_last_error()->reason, "QUEUE_EMPTY") != 0) {
-      note_failure(users, "get");
+      record_failure(users, "get");
     }
   }
   hf_queue_close(queue);
@@ -130,7 +130,7 @@ static void run_round(uint64_t seed) {
   daemon_start(&server, NULL);
   proxy_start(&proxy, server.tcp_port, &options);
   snprintf(url, sizeof url, "tcp://127.0.0.1:%u", proxy.port);
-  users.conn = crowd_connect(url, PATIENCE_MS, PATIENCE_MS);
+  users.conn = crowd_connect(url, TIMEOUT_MS, TIMEOUT_MS);
   put_item(users.conn);
   users.until_ms = attacker_now_ms() + round_ms;
   run_users(&users);

@@ -419,7 +419,7 @@ static void call_all(struct client *client, const struct workload *workload) {
     if (epoch != client->epoch) {
       enter_epoch(client, epoch);
     }
-    cutter_note_call(client->conn);
+    cutter_record_call(client->conn);
     call_any(client);
   }
 }

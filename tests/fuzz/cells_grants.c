@@ -52,24 +52,24 @@ static bool is_owner(const struct grant *grant, const struct ask *ask,
 static void check_passed(struct harness *harness, const struct ask *ask,
                          const Holdfast__Request *message, uint64_t object) {
   const struct grant *grant = grant_of(harness, object);
-  const struct place *place = places_of(&harness->places, object);
+  const struct slot *slot = slots_of(&harness->slots, object);
   require(!grants_is_held(harness, grant) || is_owner(grant, ask, message));
-  if (place && place->has_lock && !place->is_scribbled && place->local != CELLS_NOBODY) {
-    uint32_t thread = atomic_load(&place_header(place)->word) & CELL_WORD_THREAD;
-    require(thread != THREAD_OF(place->local)); /* else it counts as dead */
+  if (slot && slot->has_lock && !slot->is_scribbled && slot->local != CELLS_NOBODY) {
+    uint32_t thread = atomic_load(&slot_header(slot)->word) & CELL_WORD_THREAD;
+    require(thread != THREAD_OF(slot->local)); /* else it counts as dead */
   }
 }
 
 static void take_mutex_over(struct harness *harness, const struct ask *ask, uint64_t object) {
-  struct place *place = places_of(&harness->places, object);
-  require(place && (atomic_load(&place_header(place)->word) & CELL_WORD_THREAD));
-  bool is_its = place->local == harness->sessions[ask->session].client;
-  place->is_scribbled |= place->local != CELLS_NOBODY && !is_its; /* that was a lie */
-  place->local = CELLS_NOBODY;
+  struct slot *slot = slots_of(&harness->slots, object);
+  require(slot && (atomic_load(&slot_header(slot)->word) & CELL_WORD_THREAD));
+  bool is_its = slot->local == harness->sessions[ask->session].client;
+  slot->is_scribbled |= slot->local != CELLS_NOBODY && !is_its; /* that was a lie */
+  slot->local = CELLS_NOBODY;
 }
 
-static void note_grant(struct harness *harness, struct ask *ask, const Holdfast__Request *message,
-                       const struct reply *reply, uint64_t object) {
+static void record_grant(struct harness *harness, struct ask *ask, const Holdfast__Request *message,
+                         const struct reply *reply, uint64_t object) {
   const Holdfast__LockAcquire *acquire = message->lock_acquire;
   struct grant *grant = grant_of(harness, object);
   bool again = grants_is_held(harness, grant);
@@ -94,15 +94,15 @@ static void note_grant(struct harness *harness, struct ask *ask, const Holdfast_
   ask->token = reply->token;
 }
 
-static void note_release(struct harness *harness, const struct ask *ask,
-                         const Holdfast__Request *message, uint64_t object) {
+static void record_release(struct harness *harness, const struct ask *ask,
+                           const Holdfast__Request *message, uint64_t object) {
   struct grant *grant = grant_of(harness, object);
   require(grants_is_held(harness, grant) && is_owner(grant, ask, message));
   grant->depth--;
 }
 
-static void note_cancel(struct harness *harness, const struct ask *ask,
-                        const Holdfast__Cancel *message, const struct reply *reply) {
+static void record_cancel(struct harness *harness, const struct ask *ask,
+                          const Holdfast__Cancel *message, const struct reply *reply) {
   for (size_t i = 0; reply->flag && message->take_back && i < harness->asks_count; i++) {
     struct ask *meant = &harness->asks[i];
     bool is_meant = meant->session == ask->session && meant->sequence == message->sequence;
@@ -118,7 +118,7 @@ static void note_cancel(struct harness *harness, const struct ask *ask,
   }
 }
 
-static void note_goodbye(struct harness *harness, int session) {
+static void record_goodbye(struct harness *harness, int session) {
   for (size_t i = 0; i < harness->grants_count; i++) {
     struct grant *grant = &harness->grants[i];
     if (!grants_is_held(harness, grant) || grant->session != session) {
@@ -147,24 +147,25 @@ static uint64_t target_of(const struct harness *harness, const Holdfast__Request
   return message->target_case == HOLDFAST__REQUEST__TARGET_OBJECT ? message->object : 0;
 }
 
-static void note_told(struct harness *harness, const struct ask *ask, const struct reply *reply) {
-  const struct reply_object *told = &reply->objects[0];
-  struct place *place = places_find(&harness->places, told->segment);
-  if (told->segment == 0 || (ask->is_repeat && !(place && place->is_out))) {
+static void record_location(struct harness *harness, const struct ask *ask,
+                            const struct reply *reply) {
+  const struct reply_object *object = &reply->objects[0];
+  struct slot *slot = slots_find(&harness->slots, object->segment);
+  if (object->segment == 0 || (ask->is_repeat && !(slot && slot->is_out))) {
     return;
   }
-  require(place && place->is_out && told->offset == 0 && told->bytes == place->bytes);
-  require(place->object == 0 || place->object == told->id);
+  require(slot && slot->is_out && object->offset == 0 && object->bytes == slot->bytes);
+  require(slot->object == 0 || slot->object == object->id);
   require(ask->session >= 0);
-  place->object = told->id;
-  place->has_lock = told->kind == HOLDFAST__KIND__VALUE || told->kind == HOLDFAST__KIND__ARRAY;
-  require(!place->has_lock || harness->sessions[ask->session].is_visible);
-  place->told_ever |= UINT64_C(1) << ask->session;
-  place->told |= (uint64_t)!ask->is_repeat << ask->session;
+  slot->object = object->id;
+  slot->has_lock = object->kind == HOLDFAST__KIND__VALUE || object->kind == HOLDFAST__KIND__ARRAY;
+  require(!slot->has_lock || harness->sessions[ask->session].is_visible);
+  slot->notified_ever |= UINT64_C(1) << ask->session;
+  slot->notified |= (uint64_t)!ask->is_repeat << ask->session;
 }
 
-static void note_open(struct harness *harness, const Holdfast__ObjectOpen *message,
-                      const struct reply *reply) {
+static void record_open(struct harness *harness, const Holdfast__ObjectOpen *message,
+                        const struct reply *reply) {
   for (size_t i = 0; i < OBJECTS_COUNT; i++) {
     struct known_object *known = &harness->objects[i];
     if (is_named(known, message->name) && known->kind == message->kind) {
@@ -174,7 +175,7 @@ static void note_open(struct harness *harness, const Holdfast__ObjectOpen *messa
   }
 }
 
-static void note_delete(struct harness *harness, uint64_t object) {
+static void record_delete(struct harness *harness, uint64_t object) {
   grant_of(harness, object)->depth = 0;
   for (size_t i = 0; i < OBJECTS_COUNT; i++) {
     if (harness->objects[i].id == object) {
@@ -183,17 +184,17 @@ static void note_delete(struct harness *harness, uint64_t object) {
   }
 }
 
-static void note_store(struct harness *harness, uint64_t object) {
-  struct place *place = places_of(&harness->places, object);
-  if (place) {
-    place->may_store = true;
+static void record_store(struct harness *harness, uint64_t object) {
+  struct slot *slot = slots_of(&harness->slots, object);
+  if (slot) {
+    slot->may_store = true;
   }
 }
 
 /* ---- */
 
-static void note_element(struct harness *harness, const struct ask *ask,
-                         const Holdfast__Request *message, uint64_t object) {
+static void record_element(struct harness *harness, const struct ask *ask,
+                           const Holdfast__Request *message, uint64_t object) {
   switch (message->operation_case) {
     case HOLDFAST__REQUEST__OPERATION_VALUE_SET:
     case HOLDFAST__REQUEST__OPERATION_VALUE_ADD:
@@ -201,7 +202,7 @@ static void note_element(struct harness *harness, const struct ask *ask,
     case HOLDFAST__REQUEST__OPERATION_ARRAY_SET:
     case HOLDFAST__REQUEST__OPERATION_ARRAY_SET_SLICE:
     case HOLDFAST__REQUEST__OPERATION_ARRAY_ADD:
-      note_store(harness, object);
+      record_store(harness, object);
       check_passed(harness, ask, message, object);
       break;
     case HOLDFAST__REQUEST__OPERATION_VALUE_GET:
@@ -215,61 +216,62 @@ static void note_element(struct harness *harness, const struct ask *ask,
   }
 }
 
-static void note_part(struct harness *harness, struct ask *ask, const Holdfast__Request *message,
-                      const struct reply *reply) {
+static void record_part(struct harness *harness, struct ask *ask, const Holdfast__Request *message,
+                        const struct reply *reply) {
   uint64_t object = target_of(harness, message);
   switch (message->operation_case) {
     case HOLDFAST__REQUEST__OPERATION_OBJECT_OPEN:
-      note_open(harness, message->object_open, reply);
-      note_told(harness, ask, reply);
+      record_open(harness, message->object_open, reply);
+      record_location(harness, ask, reply);
       break;
     case HOLDFAST__REQUEST__OPERATION_OBJECT_INFO:
-      note_told(harness, ask, reply);
+      record_location(harness, ask, reply);
       break;
     case HOLDFAST__REQUEST__OPERATION_OBJECT_DELETE:
-      note_delete(harness, object);
+      record_delete(harness, object);
       break;
     case HOLDFAST__REQUEST__OPERATION_CLOSE_SESSION:
-      note_goodbye(harness, ask->session);
+      record_goodbye(harness, ask->session);
       break;
     case HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE:
-      note_grant(harness, ask, message, reply, object);
+      record_grant(harness, ask, message, reply, object);
       break;
     case HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE:
-      note_release(harness, ask, message, object);
+      record_release(harness, ask, message, object);
       break;
     default:
-      note_element(harness, ask, message, object);
+      record_element(harness, ask, message, object);
   }
 }
 
 /* The first answer has given it all; a repeated look may tell where a place is. */
-static void note_repeated(struct harness *harness, struct ask *ask,
-                          const Holdfast__Request *message, const struct reply *reply) {
+static void record_repeated(struct harness *harness, struct ask *ask,
+                            const Holdfast__Request *message, const struct reply *reply) {
   if (message->operation_case == HOLDFAST__REQUEST__OPERATION_OBJECT_INFO) {
-    note_told(harness, ask, reply);
+    record_location(harness, ask, reply);
   }
 }
 
-void grants_note_answer(struct harness *harness, struct ask *ask, const struct reply *reply) {
+void grants_record_answer(struct harness *harness, struct ask *ask, const struct reply *reply) {
   Holdfast__Request *message;
   struct bytes body = bytes_of(ask->body, ask->len);
   require(wire_unpack_request(body, &harness->reading, &message) == HF_REASON_NONE);
   if (message->operation_case == HOLDFAST__REQUEST__OPERATION_CANCEL) {
-    note_cancel(harness, ask, message->cancel, reply); /* a repeated one may still find something */
+    record_cancel(harness, ask, message->cancel,
+                  reply); /* a repeated one may still find something */
   } else if (ask->is_repeat) {
-    note_repeated(harness, ask, message, reply);
+    record_repeated(harness, ask, message, reply);
   } else if (message->operation_case == HOLDFAST__REQUEST__OPERATION_WAIT_ANY) {
     require(reply->first < message->wait_any->n_operations);
-    note_part(harness, ask, message->wait_any->operations[reply->first], reply->outcomes[0]);
+    record_part(harness, ask, message->wait_any->operations[reply->first], reply->outcomes[0]);
   } else if (message->operation_case == HOLDFAST__REQUEST__OPERATION_TRANSACTION) {
     const Holdfast__Transaction *transaction = message->transaction;
     require(reply->outcomes_count == transaction->n_operations);
     for (size_t i = 0; i < transaction->n_operations; i++) {
-      note_part(harness, ask, transaction->operations[i], reply->outcomes[i]);
+      record_part(harness, ask, transaction->operations[i], reply->outcomes[i]);
     }
   } else {
-    note_part(harness, ask, message, reply);
+    record_part(harness, ask, message, reply);
   }
   arena_reset(&harness->reading);
 }

@@ -6,7 +6,7 @@
 #include "tests/fuzz/cells_harness.h"
 
 /* Of a request that went well. Aborts if it could not. */
-void grants_note_answer(struct harness *harness, struct ask *ask, const struct reply *reply);
+void grants_record_answer(struct harness *harness, struct ask *ask, const struct reply *reply);
 /* Its session may still be there, and its lease may still run. */
 bool grants_is_held(const struct harness *harness, const struct grant *grant);
 /* Those that are over stay so, though their session may be heard again. */

@@ -39,7 +39,7 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
   ask->went_well = reply->reason == HF_REASON_NONE;
   require(!ask->went_well || !ask->is_silent);
   if (ask->went_well) {
-    grants_note_answer(harness, ask, reply);
+    grants_record_answer(harness, ask, reply);
   }
   reply_release(reply);
 }
@@ -70,7 +70,7 @@ static bool has_thread(void *ctx, uint64_t id, uint32_t thread) {
 
 static void wake(void *ctx, void *word) {
   struct harness *harness = ctx;
-  places_wake(&harness->places, word);
+  slots_wake(&harness->slots, word);
 }
 
 static bool session_has_threads(void *ctx, int idx) {
@@ -108,7 +108,7 @@ static void check(struct harness *harness) {
   }
   grants_drop_ended(harness);
   check_deadlines(harness);
-  places_check(&harness->places);
+  slots_check(&harness->slots);
 }
 
 /* ---- requests */
@@ -141,7 +141,7 @@ static bool passes_lock_only(const Holdfast__Request *message) {
 }
 
 /* Of one session and number only the last one asked is answered. */
-static void note_repeat(struct harness *harness, struct ask *ask) {
+static void record_repeat(struct harness *harness, struct ask *ask) {
   for (size_t i = 0; i + 1 < harness->asks_count; i++) {
     struct ask *former = &harness->asks[i];
     if (ask->sequence && former->session == ask->session && former->sequence == ask->sequence) {
@@ -152,8 +152,8 @@ static void note_repeat(struct harness *harness, struct ask *ask) {
 }
 
 /* What it may let go of is not sure to be its any more, whether or not the server agrees. */
-static void note_letting_go(struct harness *harness, int session,
-                            const Holdfast__Request *message) {
+static void record_letting_go(struct harness *harness, int session,
+                              const Holdfast__Request *message) {
   if (session < 0) {
     return;
   }
@@ -161,7 +161,7 @@ static void note_letting_go(struct harness *harness, int session,
     case HOLDFAST__REQUEST__OPERATION_OBJECT_RELEASE:
     case HOLDFAST__REQUEST__OPERATION_CANCEL:
     case HOLDFAST__REQUEST__OPERATION_CLOSE_SESSION:
-      places_forget(&harness->places, session, CELLS_ALL_OBJECTS);
+      slots_forget(&harness->slots, session, CELLS_ALL_OBJECTS);
       break;
     default:
       break;
@@ -196,8 +196,8 @@ static void apply(struct harness *harness, struct ask *ask) {
       waits && !is_timed ? CLOCK_NEVER : clock_deadline_ns(harness->now_ns, timeout_ms);
   ask->is_silent = operation->flags & OPERATION_SILENT;
   ask->waits_for_lock = passes_lock_only(message);
-  note_letting_go(harness, ask->session, message);
-  note_repeat(harness, ask);
+  record_letting_go(harness, ask->session, message);
+  record_repeat(harness, ask);
   apply_request(harness->engine, harness->now_ns, &request);
   if (ask->session >= 0 && message->operation_case != HOLDFAST__REQUEST__OPERATION_OPEN_SESSION) {
     harness->sessions[ask->session].heard_ns = harness->now_ns;
@@ -268,7 +268,7 @@ static void lose(struct harness *harness, int session) {
   if (session >= 0 && harness->sessions[session].state == SESSION_BOUND) {
     harness->sessions[session].state = SESSION_LOST;
     harness->sessions[session].lost_ns = harness->now_ns;
-    harness->places.lost |= UINT64_C(1) << session;
+    harness->slots.lost |= UINT64_C(1) << session;
   }
 }
 
@@ -355,7 +355,7 @@ void harness_resume(struct harness *harness, int client) {
   if (!was_over) {
     session->state = SESSION_BOUND;
     session->heard_ns = harness->now_ns;
-    harness->places.lost &= ~(UINT64_C(1) << harness->clients[client].session);
+    harness->slots.lost &= ~(UINT64_C(1) << harness->clients[client].session);
     bind(harness, client, harness->clients[client].session);
   }
 }
@@ -408,8 +408,8 @@ void harness_begin(struct harness *harness) {
   memset(harness, 0, sizeof *harness);
   harness->now_ns = 1;
   harness->threads = 3;
-  harness->places.ctx = harness;
-  harness->places.has_threads = session_has_threads;
+  harness->slots.ctx = harness;
+  harness->slots.has_threads = session_has_threads;
   memcpy(harness->objects, objects, sizeof objects);
   arena_init(&harness->arena, HF_UNPACK_BYTES_MAX);
   arena_init(&harness->reading, HF_UNPACK_BYTES_MAX);
@@ -419,7 +419,7 @@ void harness_begin(struct harness *harness) {
                                  .cell_host = &harness->cells.host};
   struct engine_sink sink = {harness,        deliver,       close_connection,
                              forget_process, watch_process, NULL};
-  const struct segment_source source = places_source(&harness->places);
+  const struct segment_source source = slots_source(&harness->slots);
   shared_cells_init(&harness->cells, &source, &(struct cell_kernel){harness, wake, has_thread});
   harness->engine = engine_new(&config, &sink);
   require(harness->engine != NULL);
@@ -488,10 +488,10 @@ static void check_that_locks_are_had(struct harness *harness) {
 }
 
 static void free_all(struct harness *harness) {
-  harness->places.is_ending = true;
+  harness->slots.is_ending = true;
   engine_free(harness->engine);
   shared_cells_deinit(&harness->cells);
-  require(harness->places.out_count == 0);
+  require(harness->slots.out_count == 0);
   for (size_t i = 0; i < harness->asks_count; i++) {
     free(harness->asks[i].body);
   }
@@ -516,7 +516,7 @@ void harness_end(struct harness *harness) {
   }
   harness_pass_ms(harness, GRACE_MS, true);
   harness_pass_ms(harness, 0, false); /* what was too much for one command */
-  require(harness->places.out_count == 0);
+  require(harness->slots.out_count == 0);
   free_all(harness);
 }
 

@@ -16,7 +16,7 @@
 #include "proto/limits.h"
 #include "server/cells/shared_cells.h"
 #include "server/engine/engine.h"
-#include "tests/fuzz/cells_places.h"
+#include "tests/fuzz/cells_slots.h"
 
 #define CLIENTS_COUNT 4
 #define SESSIONLESS 3
@@ -77,7 +77,7 @@ struct known_object {
 
 struct harness {
   struct engine *engine;
-  struct places places;
+  struct slots slots;
   struct shared_cells cells; /* in the places */
   struct arena arena, reading;
   uint64_t now_ns, next_connection, to_close;

@@ -1,7 +1,7 @@
 /* Cells in shared memory: requests of four clients, what local threads do by the rules of
  * cell_layout.h, and what a hostile one writes over headers and elements. Nothing of it may give a
  * lock to two, keep a request without its answer, or make the server write where it must not: see
- * cells_harness.h and cells_places.h.
+ * cells_harness.h and cells_slots.h.
  *
  * input   one byte: bit 0, the engine goes with all that is in it
  *         commands of COMMAND_BYTES: what, modulo their number
@@ -284,70 +284,70 @@ static void repeat(struct harness *harness, const struct cells_step *command) {
 
 /* ---- local threads */
 
-static struct place *place_of(struct harness *harness, const struct cells_step *command) {
-  return places_of(&harness->places, command->object->id);
+static struct slot *slot_of(struct harness *harness, const struct cells_step *command) {
+  return slots_of(&harness->slots, command->object->id);
 }
 
-static void write_word(struct place *place, size_t offset, uint32_t word) {
-  place_write(place, offset, &word, sizeof word);
+static void write_word(struct slot *slot, size_t offset, uint32_t word) {
+  place_write(slot, offset, &word, sizeof word);
 }
 
-#define WRITE(place, member, word) write_word(place, offsetof(struct cell_header, member), word)
+#define WRITE(slot, member, word) write_word(slot, offsetof(struct cell_header, member), word)
 
 /* As a client's library does; who finds it taken would sleep. */
 static void lock_locally(struct harness *harness, const struct cells_step *command) {
-  struct place *place = place_of(harness, command);
-  if (!place || command->client > 1) {
+  struct slot *slot = slot_of(harness, command);
+  if (!slot || command->client > 1) {
     return;
   }
-  struct cell_header *header = place_header(place);
+  struct cell_header *header = slot_header(slot);
   uint32_t word = atomic_load(&header->word), flags = atomic_load(&header->flags);
   if (word & CELL_WORD_THREAD) {
-    WRITE(place, word, word | WAITERS);
+    WRITE(slot, word, word | WAITERS);
     return;
   }
   if (word & CELL_WORD_DIED) {
-    WRITE(place, flags,
+    WRITE(slot, flags,
           flags & CELL_NOTIFIED ? flags & ~(uint32_t)CELL_NOTIFIED : flags | CELL_DIED);
   }
   if (atomic_load(&header->remote)) {
-    WRITE(place, word, 0);
+    WRITE(slot, word, 0);
     notify(harness, command);
   } else {
-    WRITE(place, word, THREAD_OF(command->client) | (word & WAITERS));
-    WRITE(place, flags, atomic_load(&header->flags) & ~(uint32_t)CELL_DIED);
-    place->local = command->client;
+    WRITE(slot, word, THREAD_OF(command->client) | (word & WAITERS));
+    WRITE(slot, flags, atomic_load(&header->flags) & ~(uint32_t)CELL_DIED);
+    slot->local = command->client;
   }
 }
 
 /* Dies with it, or lets go of it. */
 static void unlock_locally(struct harness *harness, const struct cells_step *command) {
-  struct place *place = place_of(harness, command);
-  if (!place || command->client > 1) {
+  struct slot *slot = slot_of(harness, command);
+  if (!slot || command->client > 1) {
     return;
   }
-  struct cell_header *header = place_header(place);
+  struct cell_header *header = slot_header(slot);
   uint32_t word = atomic_load(&header->word);
   bool dies = command->choice & 1;
   if ((word & CELL_WORD_THREAD) != THREAD_OF(command->client)) {
     return;
   }
-  WRITE(place, word, dies ? (word & WAITERS) | CELL_WORD_DIED : 0);
-  place->local = CELLS_NOBODY;
+  WRITE(slot, word, dies ? (word & WAITERS) | CELL_WORD_DIED : 0);
+  slot->local = CELLS_NOBODY;
   if (!dies && atomic_load(&header->remote)) {
     notify(harness, command);
   }
 }
 
 static void store_locally(struct harness *harness, const struct cells_step *command) {
-  struct place *place = place_of(harness, command);
-  if (!place || place->used == CELL_HEADER_BYTES) {
+  struct slot *slot = slot_of(harness, command);
+  if (!slot || slot->used == CELL_HEADER_BYTES) {
     return;
   }
   uint8_t byte = (uint8_t)command->bytes[0];
-  size_t elements = place->used - CELL_HEADER_BYTES;
-  place_write(place, CELL_HEADER_BYTES + command->bytes[1] % elements, &byte, 1);
-  if (atomic_load(&place_header(place)->flags) & CELL_SERVER_WAITS) {
+  size_t elements = slot->used - CELL_HEADER_BYTES;
+  place_write(slot, CELL_HEADER_BYTES + command->bytes[1] % elements, &byte, 1);
+  if (atomic_load(&slot_header(slot)->flags) & CELL_SERVER_WAITS) {
     notify(harness, command);
   }
 }
@@ -357,17 +357,17 @@ static void store_locally(struct harness *harness, const struct cells_step *comm
 static void scribble(struct harness *harness, const struct cells_step *command) {
   static const size_t widths[4] = {1, 4, 8, 64};
   uint8_t bytes[64];
-  struct place *place = places_pick(&harness->places, command->choice);
-  if (!place) {
+  struct slot *slot = slots_pick(&harness->slots, command->choice);
+  if (!slot) {
     return;
   }
-  size_t len = widths[command->wait % 4], offset = command->bytes[0] % place->bytes;
-  len = len < place->bytes - offset ? len : place->bytes - offset;
+  size_t len = widths[command->wait % 4], offset = command->bytes[0] % slot->bytes;
+  len = len < slot->bytes - offset ? len : slot->bytes - offset;
   for (size_t i = 0; i < len; i++) {
     bytes[i] = (uint8_t)command->bytes[1 + i % 2];
   }
-  place->is_scribbled |= offset < CELL_HEADER_BYTES;
-  place_write(place, offset, bytes, len);
+  slot->is_scribbled |= offset < CELL_HEADER_BYTES;
+  place_write(slot, offset, bytes, len);
 }
 
 /* What means something there. */
@@ -385,11 +385,11 @@ static void scribble_word(struct harness *harness, const struct cells_step *comm
                             CELL_LOCAL_WAITS | CELL_SERVER_WAITS,
                             CELL_NOTIFIED | CELL_LOCAL_WAITS,
                             CELL_DIED};
-  struct place *place = places_pick(&harness->places, command->choice);
+  struct slot *slot = slots_pick(&harness->slots, command->choice);
   size_t offset = offsets[command->wait];
-  if (place && offset + sizeof words[0] <= place->bytes) {
-    place->is_scribbled |= offset < CELL_HEADER_BYTES;
-    write_word(place, offset, words[command->bytes[0] % (sizeof words / sizeof *words)]);
+  if (slot && offset + sizeof words[0] <= slot->bytes) {
+    slot->is_scribbled |= offset < CELL_HEADER_BYTES;
+    write_word(slot, offset, words[command->bytes[0] % (sizeof words / sizeof *words)]);
   }
 }
 

@@ -77,14 +77,14 @@ tcp=(-e "HOLDFAST_URL=tcp://$name-server:4653")
 # without them; as somebody else.
 start a "${sockets[@]}" "${ipc[@]}" -- add $count
 start b "${sockets[@]}" "${tcp[@]}" -- add $count
-start near "${sockets[@]}" "${ipc[@]}" --pid "container:$name-server" -- add $count
-start far "${tcp[@]}" -- add $count
+start mapped "${sockets[@]}" "${ipc[@]}" --pid "container:$name-server" -- add $count
+start remote "${tcp[@]}" -- add $count
 start other "${sockets[@]}" "${tcp[@]}" --user 1000:1000 -- add $count
 start group "${sockets[@]}" "${ipc[@]}" --user 1000:4653 -- add $count
 ends a "over shared memory" "added $count at the server"
 ends b "over shared memory" "added $count at the server"
-ends near "over shared memory" "added $count in memory"
-ends far "over tcp, not shared memory: there is no local handshake" "added $count at the server"
+ends mapped "over shared memory" "added $count in memory"
+ends remote "over tcp, not shared memory: there is no local handshake" "added $count at the server"
 ends other "over tcp, not shared memory: this user may not go to the server's local handshake" "added $count"
 ends group "over ipc, not shared memory: the server there is another user's" "added $count"
 sum=$(docker exec "$name-server" holdfast value get cell)
@@ -107,9 +107,9 @@ dies() {
 start holder-a "${sockets[@]}" "${ipc[@]}" -- hold
 awaits holder-a held
 dies holder-a next-b "${sockets[@]}" "${ipc[@]}"
-start holder-near "${sockets[@]}" "${ipc[@]}" --pid "container:$name-server" -- hold
-awaits holder-near held
-dies holder-near next-far "${tcp[@]}"
+start owner-mapped "${sockets[@]}" "${ipc[@]}" --pid "container:$name-server" -- hold
+awaits owner-mapped held
+dies owner-mapped next-remote "${tcp[@]}"
 
 # The server is killed: who counts in memory, where nobody else is needed, notices.
 start counter "${sockets[@]}" "${ipc[@]}" -- count

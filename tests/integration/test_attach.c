@@ -67,7 +67,7 @@ struct hook {
 
 struct opened {
   bool has_failed;
-  bool is_near; /* both are within reach */
+  bool is_mapped; /* both are mapped */
 };
 
 /* Only the openings, which map, have a call that fails. */
@@ -89,25 +89,25 @@ static struct opened open_and_use(hf_conn *conn, const struct hook *hook, size_t
   if (of_array == HF_OK) {
     use_array(array);
   }
-  opened.is_near = cell != NULL && hf_cell_data(cell) && array != NULL && hf_array_data(array);
+  opened.is_mapped = cell != NULL && hf_cell_data(cell) && array != NULL && hf_array_data(array);
   hf_cell_close(cell);
   hf_array_close(array);
   return opened;
 }
 
-/* out far_count: how many of the failures kept something out of reach */
-static size_t sweep(const struct hook *hook, size_t *far_count) {
+/* out remote_count: how many of the failures kept something out of reach */
+static size_t sweep(const struct hook *hook, size_t *remote_count) {
   const uint64_t objects = object_count();
   struct opened opened = {.has_failed = true};
   size_t n = 0;
-  *far_count = 0;
+  *remote_count = 0;
   while (opened.has_failed) {
     const struct left before = what_is_there();
     hf_conn *conn = connect_again(0);
     opened = open_and_use(conn, hook, ++n);
-    *far_count += !opened.is_near;
-    assert_true(opened.is_near || opened.has_failed);
-    assert_true(open_and_use(conn, hook, 0).is_near);
+    *remote_count += !opened.is_mapped;
+    assert_true(opened.is_mapped || opened.has_failed);
+    assert_true(open_and_use(conn, hook, 0).is_mapped);
     hf_close(conn);
     expect_as_before(before);
   }
@@ -118,17 +118,18 @@ static size_t sweep(const struct hook *hook, size_t *far_count) {
 static void test_attach_any_call_may_fail(void **state) {
   (void)state;
   const struct hook hook = {memory_hook_fail, memory_hook_has_failed, false};
-  size_t far_count, count = sweep(&hook, &far_count);
-  print_message("%zu calls failed, one each time; %zu times over calls\n", count, far_count);
-  assert_true(far_count >= 3); /* mapping the server's life and two segments */
+  size_t remote_count, count = sweep(&hook, &remote_count);
+  print_message("%zu calls failed, one each time; %zu times over calls\n", count, remote_count);
+  assert_true(remote_count >= 3); /* mapping the server's life and two segments */
 }
 
 static void test_attach_any_allocation_may_fail(void **state) {
   (void)state;
   const struct hook hook = {malloc_hook_fail, malloc_hook_has_failed, true};
-  size_t far_count, count = sweep(&hook, &far_count);
-  print_message("%zu allocations failed, one each time; %zu times over calls\n", count, far_count);
-  assert_true(far_count >= 3); /* what the library keeps of a segment */
+  size_t remote_count, count = sweep(&hook, &remote_count);
+  print_message("%zu allocations failed, one each time; %zu times over calls\n", count,
+                remote_count);
+  assert_true(remote_count >= 3); /* what the library keeps of a segment */
 }
 
 /* Connecting maps the rings, or goes on over the socket, or is refused. */

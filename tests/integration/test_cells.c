@@ -13,7 +13,7 @@
 static int64_t increments_count = 20000;
 
 /* A connection that gets nothing of the shared memory. */
-static hf_conn *connect_far(void) {
+static hf_conn *connect_remote(void) {
   const struct hf_options options = {.client = "far", .grace_ms = 100};
   hf_conn *conn = NULL;
   setenv("HOLDFAST_LOCAL", "off", 1);
@@ -31,25 +31,25 @@ static hf_cell *open_value(hf_conn *conn, const char *name) {
 
 /* Both ends of the same Value. */
 static struct {
-  hf_conn *far_conn;
-  hf_cell *near, *far;
+  hf_conn *remote_conn;
+  hf_cell *mapped, *remote;
 } pair;
 
 static int set_up(void **state) {
   (void)state;
-  pair.far_conn = connect_far();
-  pair.near = open_value(world.conn, "pair");
-  pair.far = open_value(pair.far_conn, "pair");
-  assert_non_null(hf_cell_data(pair.near));
-  assert_null(hf_cell_data(pair.far));
+  pair.remote_conn = connect_remote();
+  pair.mapped = open_value(world.conn, "pair");
+  pair.remote = open_value(pair.remote_conn, "pair");
+  assert_non_null(hf_cell_data(pair.mapped));
+  assert_null(hf_cell_data(pair.remote));
   return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
-  hf_cell_close(pair.near);
-  hf_cell_close(pair.far);
-  hf_close(pair.far_conn);
+  hf_cell_close(pair.mapped);
+  hf_cell_close(pair.remote);
+  hf_close(pair.remote_conn);
   expect_ok(hf_delete(world.conn, "pair"));
   return 0;
 }
@@ -64,16 +64,16 @@ static int64_t get(hf_cell *cell) {
 
 static void test_cells_both_see_what_either_writes(void **state) {
   (void)state;
-  expect_ok(hf_cell_set(pair.near, hf_int(41)));
-  expect_ok(hf_cell_add(pair.far, hf_int(1), NULL));
-  assert_int_equal(get(pair.near), 42);
-  *(int64_t *)hf_cell_data(pair.near) = 43;
-  assert_int_equal(get(pair.far), 43);
+  expect_ok(hf_cell_set(pair.mapped, hf_int(41)));
+  expect_ok(hf_cell_add(pair.remote, hf_int(1), NULL));
+  assert_int_equal(get(pair.mapped), 42);
+  *(int64_t *)hf_cell_data(pair.mapped) = 43;
+  assert_int_equal(get(pair.remote), 43);
 }
 
 static void test_cells_errors_are_the_same(void **state) {
   (void)state;
-  hf_cell *cells[] = {pair.near, pair.far};
+  hf_cell *cells[] = {pair.mapped, pair.remote};
   for (int i = 0; i < 2; i++) {
     hf_value found;
     bool swapped;
@@ -100,54 +100,54 @@ static void test_cells_every_type_is_the_same_from_both_sides(void **state) {
   (void)state;
   const char typecodes[] = "cbB?hHiIlLqQfd";
   for (const char *code = typecodes; *code; code++) {
-    hf_cell *near, *far;
-    hf_value from_near, from_far;
-    expect_ok(hf_raw_cell_open(world.conn, "typed", *code, hf_none(), &near));
-    expect_ok(hf_raw_cell_open(pair.far_conn, "typed", *code, hf_none(), &far));
-    expect_ok(hf_cell_set(far, hf_int(1)));
-    expect_ok(hf_cell_get(near, &from_near));
-    expect_ok(hf_cell_get(far, &from_far));
-    assert_int_equal(from_near.type, from_far.type);
-    assert_true(hf_value_equal(from_near, from_far));
-    hf_value_clear(&from_near);
-    hf_value_clear(&from_far);
-    hf_cell_close(near);
-    hf_cell_close(far);
+    hf_cell *mapped, *remote;
+    hf_value from_mapped, from_remote;
+    expect_ok(hf_raw_cell_open(world.conn, "typed", *code, hf_none(), &mapped));
+    expect_ok(hf_raw_cell_open(pair.remote_conn, "typed", *code, hf_none(), &remote));
+    expect_ok(hf_cell_set(remote, hf_int(1)));
+    expect_ok(hf_cell_get(mapped, &from_mapped));
+    expect_ok(hf_cell_get(remote, &from_remote));
+    assert_int_equal(from_mapped.type, from_remote.type);
+    assert_true(hf_value_equal(from_mapped, from_remote));
+    hf_value_clear(&from_mapped);
+    hf_value_clear(&from_remote);
+    hf_cell_close(mapped);
+    hf_cell_close(remote);
     expect_ok(hf_delete(world.conn, "typed"));
   }
 }
 
 static void test_cells_arrays_and_slices(void **state) {
   (void)state;
-  hf_array *near, *far;
+  hf_array *mapped, *remote;
   hf_value *values;
   size_t count;
-  expect_ok(hf_array_open(world.conn, "slices", 'i', 100000, NULL, &near)); /* its own segment */
-  expect_ok(hf_array_open(pair.far_conn, "slices", 'i', 100000, NULL, &far));
-  int *elements = hf_array_data(near);
+  expect_ok(hf_array_open(world.conn, "slices", 'i', 100000, NULL, &mapped)); /* its own segment */
+  expect_ok(hf_array_open(pair.remote_conn, "slices", 'i', 100000, NULL, &remote));
+  int *elements = hf_array_data(mapped);
   assert_non_null(elements);
   elements[99999] = 9;
-  expect_ok(hf_array_set(far, 0, hf_int(1)));
-  expect_ok(hf_array_set_slice(near, (struct hf_slice){1, 4, HF_OMITTED},
+  expect_ok(hf_array_set(remote, 0, hf_int(1)));
+  expect_ok(hf_array_set_slice(mapped, (struct hf_slice){1, 4, HF_OMITTED},
                                (hf_value[]){hf_int(2), hf_int(3), hf_int(4)}, 3));
-  expect_ok(hf_array_get_slice(far, (struct hf_slice){3, HF_OMITTED, -1}, &values, &count));
+  expect_ok(hf_array_get_slice(remote, (struct hf_slice){3, HF_OMITTED, -1}, &values, &count));
   EXPECT_INTS(values, count, 4, 3, 2, 1);
-  expect_ok(
-      hf_array_get_slice(near, (struct hf_slice){99998, HF_OMITTED, HF_OMITTED}, &values, &count));
+  expect_ok(hf_array_get_slice(mapped, (struct hf_slice){99998, HF_OMITTED, HF_OMITTED}, &values,
+                               &count));
   EXPECT_INTS(values, count, 0, 9);
-  expect_fails(hf_array_set_slice(near, (struct hf_slice){0, 2, HF_OMITTED},
+  expect_fails(hf_array_set_slice(mapped, (struct hf_slice){0, 2, HF_OMITTED},
                                   (hf_value[]){hf_int(5), hf_float(0.5)}, 2),
                INVALID_ARGUMENT, WRONG_TYPE);
   assert_int_equal(elements[0], 1);
-  expect_fails(hf_array_get(near, 100000, values), OUT_OF_RANGE, BAD_INDEX);
-  hf_array_close(near);
-  hf_array_close(far);
+  expect_fails(hf_array_get(mapped, 100000, values), OUT_OF_RANGE, BAD_INDEX);
+  hf_array_close(mapped);
+  hf_array_close(remote);
   expect_ok(hf_delete(world.conn, "slices"));
 }
 
 static void test_cells_numbers(void **state) {
   (void)state;
-  hf_conn *conns[] = {world.conn, pair.far_conn};
+  hf_conn *conns[] = {world.conn, pair.remote_conn};
   for (int i = 0; i < 2; i++) {
     hf_cell *cell, *real;
     hf_array *array;
@@ -186,20 +186,20 @@ static void test_cells_numbers(void **state) {
 
 /* ---- the lock */
 
-static int add_near(void *unused) {
+static int add_mapped(void *unused) {
   (void)unused;
   for (int64_t i = 0; i < increments_count; i++) {
-    if (hf_cell_add(pair.near, hf_int(1), NULL) != HF_OK) {
+    if (hf_cell_add(pair.mapped, hf_int(1), NULL) != HF_OK) {
       return 1;
     }
   }
   return 0;
 }
 
-static int add_far(void *unused) {
+static int add_remote(void *unused) {
   (void)unused;
   for (int64_t i = 0; i < increments_count; i++) {
-    if (hf_cell_add(pair.far, hf_int(1), NULL) != HF_OK) {
+    if (hf_cell_add(pair.remote, hf_int(1), NULL) != HF_OK) {
       return 1;
     }
   }
@@ -210,93 +210,93 @@ static int add_far(void *unused) {
 static int lock_and_add(void *unused) {
   (void)unused;
   for (int64_t i = 0; i < increments_count; i++) {
-    if (hf_cell_lock(pair.near, HF_FOREVER) != HF_OK) {
+    if (hf_cell_lock(pair.mapped, HF_FOREVER) != HF_OK) {
       return 1;
     }
-    ++*(volatile int64_t *)hf_cell_data(pair.near);
-    if (hf_cell_unlock(pair.near) != HF_OK) {
+    ++*(volatile int64_t *)hf_cell_data(pair.mapped);
+    if (hf_cell_unlock(pair.mapped) != HF_OK) {
       return 2;
     }
   }
   return 0;
 }
 
-static void test_cells_increments_from_near_and_far_add_up(void **state) {
+static void test_cells_increments_from_mapped_and_remote_add_up(void **state) {
   (void)state;
   uint64_t began_ms = now_ms();
-  pid_t children[] = {child_start(add_near, NULL), child_start(lock_and_add, NULL),
-                      child_start(add_far, NULL)};
+  pid_t children[] = {child_start(add_mapped, NULL), child_start(lock_and_add, NULL),
+                      child_start(add_remote, NULL)};
   for (int i = 0; i < 3; i++) {
     assert_int_equal(child_end(children[i]), 0);
   }
-  assert_int_equal(get(pair.near), 3 * increments_count);
+  assert_int_equal(get(pair.mapped), 3 * increments_count);
   printf("%lld increments each: %llu ms\n", (long long)increments_count,
          (unsigned long long)(now_ms() - began_ms));
 }
 
-static void *lock_far(void *unused) {
+static void *lock_remote(void *unused) {
   (void)unused;
-  expect_ok(hf_cell_lock(pair.far, 5000));
+  expect_ok(hf_cell_lock(pair.remote, 5000));
   return NULL;
 }
 
-static void test_cells_near_lock_keeps_far_ones_out(void **state) {
+static void test_cells_mapped_lock_keeps_remote_ones_out(void **state) {
   (void)state;
   pthread_t thread;
-  expect_ok(hf_cell_lock(pair.near, HF_FOREVER));
+  expect_ok(hf_cell_lock(pair.mapped, HF_FOREVER));
   struct hf_object_info info;
-  expect_ok(hf_object_info((hf_object *)pair.far, &info));
+  expect_ok(hf_object_info((hf_object *)pair.remote, &info));
   assert_true(info.locked);
-  expect_fails(hf_cell_lock(pair.far, 0), DEADLINE_EXCEEDED, LOCK_HELD);
-  expect_fails(hf_cell_lock(pair.far, 30), DEADLINE_EXCEEDED, LOCK_HELD);
-  pthread_create(&thread, NULL, lock_far, NULL);
+  expect_fails(hf_cell_lock(pair.remote, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_fails(hf_cell_lock(pair.remote, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+  pthread_create(&thread, NULL, lock_remote, NULL);
   await_waiting(1);
-  expect_ok(hf_cell_add(pair.near, hf_int(1), NULL)); /* its own lock, though others wait */
+  expect_ok(hf_cell_add(pair.mapped, hf_int(1), NULL)); /* its own lock, though others wait */
   assert_int_equal(waiting_count(), 1);
-  expect_ok(hf_cell_unlock(pair.near));
+  expect_ok(hf_cell_unlock(pair.mapped));
   pthread_join(thread, NULL);
-  expect_fails(hf_cell_lock(pair.near, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_fails(hf_cell_lock(pair.mapped, 30), DEADLINE_EXCEEDED, LOCK_HELD);
 }
 
-static void *add_one_near(void *unused) {
+static void *add_one_mapped(void *unused) {
   (void)unused;
-  expect_ok(hf_cell_add(pair.near, hf_int(1), NULL));
+  expect_ok(hf_cell_add(pair.mapped, hf_int(1), NULL));
   return NULL;
 }
 
-static void test_cells_far_lock_keeps_near_ones_out(void **state) {
+static void test_cells_remote_lock_keeps_mapped_ones_out(void **state) {
   (void)state;
   pthread_t thread;
   struct hf_grant grant;
-  expect_ok(hf_cell_lock(pair.far, 0));
-  expect_fails(hf_cell_lock(pair.near, 0), DEADLINE_EXCEEDED, LOCK_HELD);
-  expect_fails(hf_cell_lock(pair.near, 30), DEADLINE_EXCEEDED, LOCK_HELD);
-  pthread_create(&thread, NULL, add_one_near, NULL);
+  expect_ok(hf_cell_lock(pair.remote, 0));
+  expect_fails(hf_cell_lock(pair.mapped, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_fails(hf_cell_lock(pair.mapped, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+  pthread_create(&thread, NULL, add_one_mapped, NULL);
   await_waiting(1); /* in line with everybody else */
-  assert_int_equal(get(pair.far), 0);
-  expect_ok(hf_cell_unlock(pair.far));
+  assert_int_equal(get(pair.remote), 0);
+  expect_ok(hf_cell_unlock(pair.remote));
   pthread_join(thread, NULL);
-  expect_ok(hf_cell_lock_with(pair.near, 5000, &grant));
+  expect_ok(hf_cell_lock_with(pair.mapped, 5000, &grant));
   assert_false(grant.owner_died);
-  assert_int_equal(get(pair.near), 1);
-  expect_ok(hf_cell_unlock(pair.near));
+  assert_int_equal(get(pair.mapped), 1);
+  expect_ok(hf_cell_unlock(pair.mapped));
 }
 
 static void test_cells_lock_is_taken_along_into_a_pipeline(void **state) {
   (void)state;
   hf_value sum;
-  expect_ok(hf_cell_lock(pair.near, 0));
-  expect_ok(hf_cell_lock(pair.near, 0));
+  expect_ok(hf_cell_lock(pair.mapped, 0));
+  expect_ok(hf_cell_lock(pair.mapped, 0));
   expect_ok(hf_pipeline_begin(world.conn, 0));
-  expect_ok(hf_cell_add(pair.near, hf_int(1), NULL));
-  expect_ok(hf_cell_add(pair.near, hf_int(1), &sum));
-  expect_ok(hf_cell_unlock(pair.near));
+  expect_ok(hf_cell_add(pair.mapped, hf_int(1), NULL));
+  expect_ok(hf_cell_add(pair.mapped, hf_int(1), &sum));
+  expect_ok(hf_cell_unlock(pair.mapped));
   expect_ok(hf_pipeline_end(world.conn, NULL));
   expect_equal(sum, hf_int(2));
-  expect_fails(hf_cell_lock(pair.far, 0), DEADLINE_EXCEEDED, LOCK_HELD);
-  expect_ok(hf_cell_unlock(pair.near));
-  expect_ok(hf_cell_lock(pair.far, 0));
-  expect_ok(hf_cell_unlock(pair.far));
+  expect_fails(hf_cell_lock(pair.remote, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_ok(hf_cell_unlock(pair.mapped));
+  expect_ok(hf_cell_lock(pair.remote, 0));
+  expect_ok(hf_cell_unlock(pair.remote));
 }
 
 static void test_cells_closed_handle_leaves_the_lock_to_the_session(void **state) {
@@ -304,16 +304,16 @@ static void test_cells_closed_handle_leaves_the_lock_to_the_session(void **state
   hf_cell *again = open_value(world.conn, "pair");
   expect_ok(hf_cell_lock(again, 0));
   hf_cell_close(again);
-  expect_fails(hf_cell_lock(pair.far, 30), DEADLINE_EXCEEDED, LOCK_HELD);
-  expect_ok(hf_cell_unlock(pair.near));
-  expect_ok(hf_cell_lock(pair.far, 0));
-  expect_ok(hf_cell_unlock(pair.far));
+  expect_fails(hf_cell_lock(pair.remote, 30), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_ok(hf_cell_unlock(pair.mapped));
+  expect_ok(hf_cell_lock(pair.remote, 0));
+  expect_ok(hf_cell_unlock(pair.remote));
 }
 
 /* ---- deaths */
 
-static int lock_and_stay(void *near) {
-  hf_conn *conn = near ? child_connect() : connect_far();
+static int lock_and_stay(void *mapped) {
+  hf_conn *conn = mapped ? child_connect() : connect_remote();
   hf_cell *cell = open_value(conn, "pair");
   if (hf_cell_lock(cell, 1000) != HF_OK || hf_cell_set(cell, hf_int(99)) != HF_OK) {
     return 1;
@@ -323,18 +323,18 @@ static int lock_and_stay(void *near) {
 }
 
 static void await_value(int64_t wanted) {
-  while (*(volatile int64_t *)hf_cell_data(pair.near) != wanted) {
+  while (*(volatile int64_t *)hf_cell_data(pair.mapped) != wanted) {
     sleep_ms(1);
   }
 }
 
 static void test_cells_death_is_told_once_to_whoever_is_next(void **state) {
   (void)state;
-  hf_cell *cells[] = {pair.near, pair.far};
-  for (int is_near = 0; is_near < 2; is_near++) {
+  hf_cell *cells[] = {pair.mapped, pair.remote};
+  for (int is_mapped = 0; is_mapped < 2; is_mapped++) {
     for (int next = 0; next < 2; next++) {
       struct hf_grant grant;
-      pid_t child = child_start(lock_and_stay, is_near ? pair.near : NULL);
+      pid_t child = child_start(lock_and_stay, is_mapped ? pair.mapped : NULL);
       await_value(99);
       child_kill(child);
       expect_ok(hf_cell_lock_with(cells[next], 5000, &grant));
@@ -353,47 +353,47 @@ static void test_cells_death_is_told_once_to_whoever_is_next(void **state) {
 
 static void test_cells_stopped_holder_delays_others_until_their_timeout_only(void **state) {
   (void)state;
-  hf_cell *cells[] = {pair.near, pair.far};
-  pid_t child = child_start(lock_and_stay, pair.near);
+  hf_cell *cells[] = {pair.mapped, pair.remote};
+  pid_t child = child_start(lock_and_stay, pair.mapped);
   await_value(99);
   kill(child, SIGSTOP);
   for (int i = 0; i < 2; i++) {
     uint64_t began_ms = now_ms();
     expect_fails(hf_cell_lock(cells[i], 100), DEADLINE_EXCEEDED, LOCK_HELD);
     assert_in_range(now_ms() - began_ms, 90, 2000);
-    expect_ok(hf_ping(pair.far_conn, NULL));
+    expect_ok(hf_ping(pair.remote_conn, NULL));
   }
   kill(child, SIGKILL);
   child_end(child);
-  expect_ok(hf_cell_set(pair.far, hf_int(0)));
+  expect_ok(hf_cell_set(pair.remote, hf_int(0)));
 }
 
 /* ---- changes */
 
-static void *wait_far(void *seen) {
+static void *wait_remote(void *seen) {
   hf_value value;
-  expect_ok(hf_cell_wait(pair.far, hf_int(0), 5000, &value));
+  expect_ok(hf_cell_wait(pair.remote, hf_int(0), 5000, &value));
   *(int64_t *)seen = value.integer;
   return NULL;
 }
 
-static void *wait_near(void *seen) {
+static void *wait_mapped(void *seen) {
   hf_value value;
-  expect_ok(hf_cell_wait(pair.near, hf_int(0), 5000, &value));
+  expect_ok(hf_cell_wait(pair.mapped, hf_int(0), 5000, &value));
   *(int64_t *)seen = value.integer;
   return NULL;
 }
 
 static void test_cells_change_on_one_side_wakes_the_other(void **state) {
   (void)state;
-  void *(*const waits[])(void *) = {wait_far, wait_near, wait_near};
-  hf_cell *const writers[] = {pair.near, pair.far, pair.near};
+  void *(*const waits[])(void *) = {wait_remote, wait_mapped, wait_mapped};
+  hf_cell *const writers[] = {pair.mapped, pair.remote, pair.mapped};
   for (int i = 0; i < 3; i++) {
     uint64_t total_ms = 0;
     for (int round = 0; round < 10; round++) {
       int64_t seen = 0;
       pthread_t thread;
-      expect_ok(hf_cell_set(pair.near, hf_int(0)));
+      expect_ok(hf_cell_set(pair.mapped, hf_int(0)));
       pthread_create(&thread, NULL, waits[i], &seen);
       sleep_ms(5);
       uint64_t began_ms = now_ms();
@@ -418,19 +418,19 @@ static void test_cells_cancel_ends_a_wait_here(void **state) {
   pthread_t thread;
   hf_value value;
   pthread_create(&thread, NULL, cancel_soon, NULL);
-  expect_fails(hf_cell_wait(pair.near, hf_int(0), HF_FOREVER, &value), CANCELLED, CANCELLED);
+  expect_fails(hf_cell_wait(pair.mapped, hf_int(0), HF_FOREVER, &value), CANCELLED, CANCELLED);
   pthread_join(thread, NULL);
-  expect_fails(hf_cell_wait(pair.near, hf_int(0), 60, &value), DEADLINE_EXCEEDED, NOT_CHANGED);
+  expect_fails(hf_cell_wait(pair.mapped, hf_int(0), 60, &value), DEADLINE_EXCEEDED, NOT_CHANGED);
   hf_cancel(world.conn);
-  expect_fails(hf_cell_wait(pair.near, hf_int(0), HF_FOREVER, &value), CANCELLED, CANCELLED);
+  expect_fails(hf_cell_wait(pair.mapped, hf_int(0), HF_FOREVER, &value), CANCELLED, CANCELLED);
 }
 
 /* ---- lives */
 
 static int use_inherited(void *expected) {
   int64_t integer, *data = expected;
-  if (*data != 5 || hf_cell_add(pair.near, hf_int(1), NULL) != HF_OK ||
-      hf_cell_data(pair.near) != data || hf_cell_get_int(pair.near, &integer) != HF_OK) {
+  if (*data != 5 || hf_cell_add(pair.mapped, hf_int(1), NULL) != HF_OK ||
+      hf_cell_data(pair.mapped) != data || hf_cell_get_int(pair.mapped, &integer) != HF_OK) {
     return 1;
   }
   return integer == 6 ? 0 : 2;
@@ -438,9 +438,9 @@ static int use_inherited(void *expected) {
 
 static void test_cells_child_has_the_parents_mapping(void **state) {
   (void)state;
-  expect_ok(hf_cell_set(pair.near, hf_int(5)));
-  assert_int_equal(child_end(child_start(use_inherited, hf_cell_data(pair.near))), 0);
-  assert_int_equal(get(pair.near), 6);
+  expect_ok(hf_cell_set(pair.mapped, hf_int(5)));
+  assert_int_equal(child_end(child_start(use_inherited, hf_cell_data(pair.mapped))), 0);
+  assert_int_equal(get(pair.mapped), 6);
 }
 
 static void test_cells_handle_from_a_reference_is_within_reach(void **state) {
@@ -449,10 +449,10 @@ static void test_cells_handle_from_a_reference_is_within_reach(void **state) {
   hf_value value;
   hf_object *object;
   expect_ok(hf_list_open(world.conn, NULL, &list));
-  expect_ok(hf_list_append(list, hf_reference((hf_object *)pair.near)));
+  expect_ok(hf_list_append(list, hf_reference((hf_object *)pair.mapped)));
   expect_ok(hf_list_get(list, 0, &value));
   expect_ok(hf_reference_open(world.conn, &value, &object));
-  assert_ptr_equal(hf_cell_data((hf_cell *)object), hf_cell_data(pair.near));
+  assert_ptr_equal(hf_cell_data((hf_cell *)object), hf_cell_data(pair.mapped));
   hf_object_close(object);
   hf_list_close(list);
 }
@@ -461,8 +461,8 @@ static void test_cells_deleted_ones_are_gone_for_everybody(void **state) {
   (void)state;
   hf_cell *cell = open_value(world.conn, "short lived"), *raw;
   expect_ok(hf_raw_cell_open(world.conn, "short lived too", 'i', hf_none(), &raw));
-  expect_ok(hf_delete(pair.far_conn, "short lived"));
-  expect_ok(hf_delete(pair.far_conn, "short lived too"));
+  expect_ok(hf_delete(pair.remote_conn, "short lived"));
+  expect_ok(hf_delete(pair.remote_conn, "short lived too"));
   expect_fails(hf_cell_add(cell, hf_int(1), NULL), NOT_FOUND, NO_SUCH_OBJECT);
   expect_fails(hf_cell_lock(cell, 0), NOT_FOUND, NO_SUCH_OBJECT);
   expect_fails(hf_cell_set(raw, hf_int(1)), NOT_FOUND, NO_SUCH_OBJECT);
@@ -496,9 +496,9 @@ static const struct CMUnitTest tests[] = {
     PAIR(test_cells_every_type_is_the_same_from_both_sides),
     PAIR(test_cells_arrays_and_slices),
     PAIR(test_cells_numbers),
-    PAIR(test_cells_increments_from_near_and_far_add_up),
-    PAIR(test_cells_near_lock_keeps_far_ones_out),
-    PAIR(test_cells_far_lock_keeps_near_ones_out),
+    PAIR(test_cells_increments_from_mapped_and_remote_add_up),
+    PAIR(test_cells_mapped_lock_keeps_remote_ones_out),
+    PAIR(test_cells_remote_lock_keeps_mapped_ones_out),
     PAIR(test_cells_lock_is_taken_along_into_a_pipeline),
     PAIR(test_cells_closed_handle_leaves_the_lock_to_the_session),
     PAIR(test_cells_death_is_told_once_to_whoever_is_next),

@@ -322,7 +322,7 @@ static void test_local_hello_of_another_version_is_refused(void **state) {
   assert_int_equal(ask_with(HANDSHAKE_MAGIC), HANDSHAKE_WELCOME);
 }
 
-static void test_local_full_house_has_sockets_and_cells(void **state) {
+static void test_local_all_rings_taken_leaves_sockets_and_cells(void **state) {
   static int handshakes[HF_RINGS_MAX];
   size_t count = 0;
   hf_cell *cell;
@@ -567,7 +567,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_local_forked_child_has_its_own),
     cmocka_unit_test(test_local_one_way_has_rings_too),
     cmocka_unit_test(test_local_hello_of_another_version_is_refused),
-    cmocka_unit_test(test_local_full_house_has_sockets_and_cells),
+    cmocka_unit_test(test_local_all_rings_taken_leaves_sockets_and_cells),
     cmocka_unit_test(test_local_one_way_does_without_a_silent_handshake),
     cmocka_unit_test(test_local_nobody_has_to_read_the_log),
     cmocka_unit_test(test_local_idle_clients_cost_no_time),

@@ -259,7 +259,7 @@ static void test_memory_fails_for_a_list_of_results(void **state) {
   scene_close(&scene);
 }
 
-static void test_memory_fails_for_gathered_calls(void **state) {
+static void test_memory_fails_in_a_batch(void **state) {
   struct scene scene;
   (void)state;
   scene_open(&scene);
@@ -320,7 +320,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_memory_fails_for_a_late_answer),
     cmocka_unit_test(test_memory_fails_for_what_is_taken),
     cmocka_unit_test(test_memory_fails_for_a_list_of_results),
-    cmocka_unit_test(test_memory_fails_for_gathered_calls),
+    cmocka_unit_test(test_memory_fails_in_a_batch),
 };
 
 WORLD_MAIN("memory", tests)

@@ -343,7 +343,7 @@ static void test_transaction_refuses_what_it_cannot_undo(void **state) {
   books_close(&books);
 }
 
-static void test_transaction_fails_with_a_part_that_could_not_be_gathered(void **state) {
+static void test_transaction_fails_with_a_part_that_could_not_be_added(void **state) {
   const hf_value bad = {.type = (hf_type)99};
   struct books books = books_open();
   size_t part;
@@ -501,7 +501,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_transaction_waits_until_its_conditions_hold),
     cmocka_unit_test(test_transaction_under_a_lost_lock_is_refused),
     cmocka_unit_test(test_transaction_refuses_what_it_cannot_undo),
-    cmocka_unit_test(test_transaction_fails_with_a_part_that_could_not_be_gathered),
+    cmocka_unit_test(test_transaction_fails_with_a_part_that_could_not_be_added),
     cmocka_unit_test(test_transaction_that_is_too_big_is_refused),
     cmocka_unit_test(test_transaction_has_to_be_begun_and_is_open_once),
     cmocka_unit_test(test_transaction_open_when_its_connection_closes_is_forgotten),

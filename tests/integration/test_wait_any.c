@@ -321,7 +321,7 @@ static void test_wait_any_error_of_a_call_names_it(void **state) {
   hf_queue_close(never);
 }
 
-static void *delete_doomed(void *argument) {
+static void *delete_event(void *argument) {
   (void)argument;
   await_waiting(1);
   return (void *)(intptr_t)hf_delete(world.conn, "doomed");
@@ -337,7 +337,7 @@ static void test_wait_any_fails_with_an_object_that_is_deleted(void **state) {
   void *deleted;
   (void)state;
   expect_ok(hf_event_open(world.conn, "doomed", &event));
-  assert_int_equal(pthread_create(&thread, NULL, delete_doomed, NULL), 0);
+  assert_int_equal(pthread_create(&thread, NULL, delete_event, NULL), 0);
   expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(never, 0, &value));
   expect_ok(hf_event_wait(event, HF_FOREVER, &flag));
@@ -375,7 +375,7 @@ static void test_wait_any_refuses_what_cannot_wait(void **state) {
   hf_queue_close(queue);
 }
 
-static void test_wait_any_fails_with_a_call_that_could_not_be_gathered(void **state) {
+static void test_wait_any_fails_with_a_call_that_could_not_be_added(void **state) {
   hf_queue *queue = open_queue();
   hf_dict *dict;
   hf_value value;
@@ -443,7 +443,7 @@ static void test_wait_any_has_to_be_begun_and_is_open_once(void **state) {
   hf_queue_close(queue);
 }
 
-static int gathered_nothing(void *queue) {
+static int has_no_batch(void *queue) {
   hf_value value;
   bool ended = hf_wait_any_end(world.conn, 0, NULL) == HF_FAILED_PRECONDITION;
   bool empty = hf_queue_get(queue, 0, &value) == HF_RESOURCE_EXHAUSTED; /* at once */
@@ -456,7 +456,7 @@ static void test_wait_any_of_the_parent_is_not_the_childs(void **state) {
   (void)state;
   expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(queue, 0, &value));
-  assert_int_equal(child_end(child_start(gathered_nothing, queue)), 0);
+  assert_int_equal(child_end(child_start(has_no_batch, queue)), 0);
   expect_fails(hf_wait_any_end(world.conn, 0, NULL), DEADLINE_EXCEEDED, TIMED_OUT);
   hf_queue_close(queue);
 }
@@ -592,7 +592,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_wait_any_error_of_a_call_names_it),
     cmocka_unit_test(test_wait_any_fails_with_an_object_that_is_deleted),
     cmocka_unit_test(test_wait_any_refuses_what_cannot_wait),
-    cmocka_unit_test(test_wait_any_fails_with_a_call_that_could_not_be_gathered),
+    cmocka_unit_test(test_wait_any_fails_with_a_call_that_could_not_be_added),
     cmocka_unit_test(test_wait_any_that_is_too_big_is_refused),
     cmocka_unit_test(test_wait_any_has_to_be_begun_and_is_open_once),
     cmocka_unit_test(test_wait_any_of_the_parent_is_not_the_childs),

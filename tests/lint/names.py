@@ -2,7 +2,7 @@
 """Fails on a comment or a page that names a file or an identifier of ours that is not there (any more).
 
   files        local/spin.h, dispatch.c: some file of the tree ends so
-  identifiers  hf_cell_wait, HF_RINGS_MAX, near_enter: lower or upper case with an underscore; in code
+  identifiers  hf_cell_wait, HF_RINGS_MAX, cell_add: lower or upper case with an underscore; in code
 
 usage: names.py ROOT
 """

@@ -27,7 +27,7 @@ size_t malloc_hook_most_bytes(void) {
   return most_bytes;
 }
 
-void malloc_hook_note_most(void) {
+void malloc_hook_record_peak(void) {
   most_bytes = malloc_hook_live_bytes();
 }
 

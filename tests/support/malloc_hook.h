@@ -12,7 +12,7 @@
 size_t malloc_hook_live_bytes(void);
 /* The most of that since it was last noted. */
 size_t malloc_hook_most_bytes(void);
-void malloc_hook_note_most(void);
+void malloc_hook_record_peak(void);
 /* The n-th allocation from now on fails, once; 0: none does. */
 void malloc_hook_fail(size_t n);
 /* The n-th and all later ones fail. */

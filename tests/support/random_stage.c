@@ -57,7 +57,7 @@ static void close_connection(void *ctx, uint64_t connection) {
   write_number(ctx, connection);
 }
 
-static void note_process(void *ctx, int process, uint64_t session) {
+static void record_process(void *ctx, int process, uint64_t session) {
   write_number(ctx, (uint64_t)process);
   write_number(ctx, session);
 }
@@ -77,8 +77,8 @@ struct engine_config random_stage_config(void) {
 }
 
 struct engine_sink random_stage_sink(struct random_stage *stage) {
-  return (struct engine_sink){stage,        deliver,      close_connection,
-                              note_process, note_process, tell_deadlock};
+  return (struct engine_sink){stage,          deliver,        close_connection,
+                              record_process, record_process, tell_deadlock};
 }
 
 void random_stage_end(struct random_stage *stage) {

@@ -268,7 +268,7 @@ struct change {
   struct row row;
 };
 
-static void note_change(struct model *model, struct change *change, size_t id) {
+static void record_change(struct model *model, struct change *change, size_t id) {
   struct value key = key_of(&model->random, id);
   *change = (struct change){.id = id, .row = model->rows[id]};
   if (dict_find(model->dict, key, &change->place, &change->key, &change->content)) {
@@ -316,7 +316,7 @@ static void step_tentative(struct model *model) {
   assert_true(dict_hold(model->dict, TENTATIVE_MAX));
   for (size_t i = 0; i < count; i++) {
     size_t id = random_below(&model->random, keys);
-    note_change(model, &changes[i], id);
+    record_change(model, &changes[i], id);
     if (random_below(&model->random, 100) < set_percent) {
       step_set(model, id);
     } else {

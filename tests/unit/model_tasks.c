@@ -54,7 +54,7 @@ static void send(struct model *model, uint64_t connection, uint64_t sequence, in
 #define SEND(model, connection, timeout_ms, OPERATION, message) \
   send(model, connection, 0, timeout_ms, HOLDFAST__REQUEST__OPERATION_##OPERATION, message)
 
-static void note_reservation(struct model *model, const struct reservation *reservation) {
+static void record_reservation(struct model *model, const struct reservation *reservation) {
   assert_true(model->is_live[reservation->number]);
   model->reservations[model->next_reservation++ % RESERVATIONS_MAX] = *reservation;
   model->reserved++;
@@ -66,7 +66,7 @@ static void read_answers(struct model *model) {
     struct reservation found;
     if (sscanf(line, "%" SCNu64 " <- #0 OK %" SCNd64 ", reserved as %" SCNu64, &found.connection,
                &found.number, &found.id) == 3) {
-      note_reservation(model, &found);
+      record_reservation(model, &found);
     }
   }
   story_forget(&model->story);

@@ -4,7 +4,7 @@
 #include "server/engine/core.h"
 #include "tests/support/apply.h"
 #include "tests/support/story.h"
-#include "tests/support/story_places.h"
+#include "tests/support/story_cells.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #define ELSEWHERE UINT64_C(77) /* an address */
 
 static struct story story;
-static struct story_places places;
+static struct story_cells places;
 
 static int set_up(void **state) {
   (void)state;

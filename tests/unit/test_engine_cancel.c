@@ -224,7 +224,7 @@ static void test_cancel_takes_an_opened_object_back(void **state) {
 
 /* ---- replies that a session never acknowledged */
 
-static void test_cancel_unseen_items_of_a_killed_one_go_back(void **state) {
+static void test_cancel_unacknowledged_items_of_a_killed_one_go_back(void **state) {
   (void)state;
   put(1, 3);
   story_get(&story, 1, 1, "q", 0);
@@ -244,7 +244,7 @@ static void test_cancel_seen_items_do_not(void **state) {
   expect_items("4 <- #0 OK 2\n4 <- #0 OK 3\n" EMPTY EMPTY);
 }
 
-static void test_cancel_unseen_item_goes_to_the_next_in_line(void **state) {
+static void test_cancel_unacknowledged_item_goes_to_the_next_in_line(void **state) {
   (void)state;
   story_get(&story, 1, 1, "q", STORY_WAIT_FOREVER);
   story_get(&story, 2, 1, "q", STORY_WAIT_FOREVER);
@@ -255,7 +255,7 @@ static void test_cancel_unseen_item_goes_to_the_next_in_line(void **state) {
   story_expect(&story, "2 <- #1 OK 7\n");
 }
 
-static void test_cancel_unseen_message_stays_in_the_pipe(void **state) {
+static void test_cancel_unacknowledged_message_stays_in_the_pipe(void **state) {
   (void)state;
   Holdfast__Value value = HOLDFAST__VALUE__INIT;
   Holdfast__PipeSend send = HOLDFAST__PIPE_SEND__INIT;
@@ -275,7 +275,7 @@ static void test_cancel_unseen_message_stays_in_the_pipe(void **state) {
 }
 
 /* What the item refers to lives on with it. */
-static void test_cancel_unseen_reference_is_kept(void **state) {
+static void test_cancel_unacknowledged_reference_is_kept(void **state) {
   (void)state;
   Holdfast__Reference reference = HOLDFAST__REFERENCE__INIT;
   Holdfast__Value value = HOLDFAST__VALUE__INIT;
@@ -312,11 +312,11 @@ int main(void) {
       TEST(leaves_another_ones_grant),
       TEST(takes_one_level_back),
       TEST(takes_an_opened_object_back),
-      TEST(unseen_items_of_a_killed_one_go_back),
+      TEST(unacknowledged_items_of_a_killed_one_go_back),
       TEST(seen_items_do_not),
-      TEST(unseen_item_goes_to_the_next_in_line),
-      TEST(unseen_message_stays_in_the_pipe),
-      TEST(unseen_reference_is_kept),
+      TEST(unacknowledged_item_goes_to_the_next_in_line),
+      TEST(unacknowledged_message_stays_in_the_pipe),
+      TEST(unacknowledged_reference_is_kept),
   };
 #undef TEST
   return cmocka_run_group_tests(tests, NULL, NULL);

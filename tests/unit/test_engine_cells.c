@@ -2,7 +2,7 @@
  * word and the flags as they would. Sessions 1 to 3 are there, 1 and 2 of processes that the
  * server can look at; "v" is a Value that 1 has mapped. */
 #include "tests/support/story.h"
-#include "tests/support/story_places.h"
+#include "tests/support/story_cells.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +18,7 @@
 #define SOME_THREAD 4711
 
 static struct story story;
-static struct story_places places;
+static struct story_cells places;
 
 static int *element(void) {
   return (int *)(places.header + 1);

@@ -2,7 +2,7 @@
  * on with it after his session was over. "v" is a Value that sessions 1 and 2 have mapped, of processes
  * 101 and 102; 3 is on another machine. */
 #include "tests/support/messages.h"
-#include "tests/support/story_places.h"
+#include "tests/support/story_cells.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #define DOUBT_MS 10
 
 static struct story story;
-static struct story_places places;
+static struct story_cells places;
 
 static void share(uint64_t connection) {
   ask(&story, connection, 1,

@@ -2,7 +2,7 @@
  * from the others. The local threads are the test's own: it writes elements and the futex's word as
  * they would. "v" is a Value, "r" a RawValue that session 1 has mapped. */
 #include "tests/support/messages.h"
-#include "tests/support/story_places.h"
+#include "tests/support/story_cells.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -17,7 +17,7 @@
 #define LOOK_MS 50
 
 static struct story story;
-static struct story_places places;
+static struct story_cells places;
 static uint8_t sessions[4];
 
 static void store(int number) {

@@ -174,7 +174,7 @@ static void test_number_of_parts_is_bounded(void **state) {
                "4 <- #0 OK\n1 <- #3 OK first 0: OK 1\n");
 }
 
-static void test_object_deleted_under_an_ear(void **state) {
+static void test_object_deleted_under_a_wait_entry(void **state) {
   (void)state;
   ask(&story, 1, 1, FIRST(GET("p"), GET("q"), GET("q")));
   ask(&story, 4, 0, IN("q", OBJECT_DELETE, ObjectDelete, object_delete, ));
@@ -375,7 +375,7 @@ int main(void) {
       STORY(test_error_of_a_part_is_the_whole_s),
       STORY(test_error_after_a_wait_names_the_part),
       STORY(test_number_of_parts_is_bounded),
-      STORY(test_object_deleted_under_an_ear),
+      STORY(test_object_deleted_under_a_wait_entry),
       STORY(test_killed_one_takes_nothing),
       STORY(test_resumed_one_has_its_old_places),
       STORY(test_what_came_while_away_is_there_on_return),

@@ -344,12 +344,12 @@ static void test_list_scratch_is_what_is_said(void **state) {
     assert_int_equal(list_append(&list, value_int(number)), HF_REASON_NONE);
   }
   size_t before = malloc_hook_live_bytes();
-  malloc_hook_note_most();
+  malloc_hook_record_peak();
   assert_int_equal(list_sort(&list, true, NULL), HF_REASON_NONE);
   assert_int_equal(malloc_hook_most_bytes(), before + list_sort_scratch_bytes(&list));
   struct list_range range = {.start = 0, .step = 3, .count = 10000};
   size_t scratch = list_range_scratch_bytes(&list, range);
-  malloc_hook_note_most();
+  malloc_hook_record_peak();
   assert_int_equal(list_remove_range(&list, range, &removed, NULL), HF_REASON_NONE);
   size_t after = list_memory_bytes(&list) + list_memory_bytes(&removed);
   assert_true(malloc_hook_most_bytes() <= after * 5 / 4 + scratch);

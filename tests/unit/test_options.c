@@ -164,7 +164,7 @@ static void test_options_what_is_no_address_is_refused(void **state) {
   }
 }
 
-static void test_options_stray_words_and_levels_are_refused(void **state) {
+static void test_options_surplus_words_and_levels_are_refused(void **state) {
   (void)state;
   struct options options;
   assert_false(PARSE(&options, "tcp://127.0.0.1:1"));
@@ -197,7 +197,7 @@ int main(void) {
       cmocka_unit_test(test_options_open_addresses_need_consent),
       cmocka_unit_test(test_options_open_address_among_local_ones_is_found),
       cmocka_unit_test(test_options_what_is_no_address_is_refused),
-      cmocka_unit_test(test_options_stray_words_and_levels_are_refused),
+      cmocka_unit_test(test_options_surplus_words_and_levels_are_refused),
       cmocka_unit_test(test_options_too_many_addresses_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

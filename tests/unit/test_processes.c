@@ -115,7 +115,7 @@ static void test_processes_take_half_of_the_descriptors(void **state) {
 
 static atomic_ulong ended_sessions; /* their sum */
 
-static void note_end(void *ctx, uint64_t session) {
+static void record_end(void *ctx, uint64_t session) {
   (void)ctx;
   atomic_fetch_add(&ended_sessions, session);
 }
@@ -124,7 +124,7 @@ static void test_processes_end_of_one_is_told_to_all_that_watch(void **state) {
   (void)state;
   struct processes processes;
   pid_t child = start_child();
-  assert_true(processes_start(&processes, note_end, NULL));
+  assert_true(processes_start(&processes, record_end, NULL));
   int handle = processes_open(&processes, here(), (uint64_t)child, true);
   for (uint64_t session = 1; session <= 100; session++) {
     assert_int_equal(processes_open(&processes, here(), (uint64_t)child, true), handle);

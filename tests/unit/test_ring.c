@@ -95,14 +95,14 @@ static void test_ring_wraps_around_and_keeps_order(void **state) {
 
 static void test_ring_word_wraps_at_its_end(void **state) {
   struct fixture *fixture = fixture_new();
-  const uint64_t near_end = UINT64_MAX - 5;
+  const uint64_t high = UINT64_MAX - 5;
   uint8_t bytes[16] = "fifteen letters", back[16];
   (void)state;
-  atomic_store(&fixture->control.head, near_end);
-  atomic_store(&fixture->control.tail, near_end);
-  fixture->writer.position = fixture->reader.position = near_end;
-  fixture->writer.limit = near_end + SIZE;
-  fixture->reader.limit = near_end;
+  atomic_store(&fixture->control.head, high);
+  atomic_store(&fixture->control.tail, high);
+  fixture->writer.position = fixture->reader.position = high;
+  fixture->writer.limit = high + SIZE;
+  fixture->reader.limit = high;
   assert_int_equal(ring_write(&fixture->writer, bytes, sizeof bytes), sizeof bytes);
   assert_int_equal(ring_read(&fixture->reader, back, sizeof back), sizeof back);
   assert_memory_equal(back, bytes, sizeof bytes);
@@ -118,9 +118,9 @@ static void test_ring_hostile_words_never_lead_outside(void **state) {
   (void)state;
   for (int i = 0; i < HOSTILE_ROUNDS; i++) {
     uint8_t bytes[SIZE * 2] = {0};
-    uint64_t near = fixture->reader.position + random_below(&random, 2 * SIZE) - SIZE / 2;
-    atomic_store(&fixture->control.head, i % 3 ? near : random_next(&random));
-    atomic_store(&fixture->control.tail, i % 3 ? near - SIZE : random_next(&random));
+    uint64_t close = fixture->reader.position + random_below(&random, 2 * SIZE) - SIZE / 2;
+    atomic_store(&fixture->control.head, i % 3 ? close : random_next(&random));
+    atomic_store(&fixture->control.tail, i % 3 ? close - SIZE : random_next(&random));
     atomic_store(&fixture->control.reader_sleeps, (uint32_t)random_next(&random));
     size_t want = random_below(&random, sizeof bytes);
     size_t got = ring_read(&fixture->reader, bytes, want);

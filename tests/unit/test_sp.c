@@ -18,7 +18,7 @@ static size_t make_frame(enum sp_transport transport, const void *body, size_t l
 }
 
 /* A prefix that claims any length. */
-static size_t make_claim(enum sp_transport transport, uint64_t claimed, uint8_t *out) {
+static size_t write_prefix(enum sp_transport transport, uint64_t claimed, uint8_t *out) {
   return sp_prefix_write(transport, out, (size_t)claimed);
 }
 
@@ -119,7 +119,7 @@ static void test_sp_frame_beyond_a_limit_is_too_long(void **state) {
   size_t needed;
   for (size_t t = 0; t < 2; t++) {
     for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++) {
-      struct bytes input = bytes_of(prefix, make_claim(transports[t], claims[i], prefix));
+      struct bytes input = bytes_of(prefix, write_prefix(transports[t], claims[i], prefix));
       assert_int_equal(sp_frame_read(transports[t], input, 100, &body, &used, &needed),
                        SP_TOO_LONG);
       /* Without a limit still nothing whose end could not be counted. */
@@ -137,7 +137,7 @@ static void test_sp_frame_at_the_limit_is_waited_for(void **state) {
   struct bytes body;
   size_t used;
   size_t needed = 0;
-  struct bytes input = bytes_of(prefix, make_claim(SP_TCP, HF_FRAME_BYTES_MAX, prefix));
+  struct bytes input = bytes_of(prefix, write_prefix(SP_TCP, HF_FRAME_BYTES_MAX, prefix));
   assert_int_equal(sp_frame_read(SP_TCP, input, HF_FRAME_BYTES_MAX, &body, &used, &needed),
                    SP_MORE);
   assert_int_equal(needed, HF_FRAME_BYTES_MAX + 8u);

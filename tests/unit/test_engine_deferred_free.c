@@ -41,14 +41,14 @@ static void delete_queue(void) {
   story_send(&story, 1, &request);
 }
 
-static void test_burial_of_something_small_is_immediate(void **state) {
+static void test_deferred_free_of_something_small_is_immediate(void **state) {
   (void)state;
   fill(10);
   delete_queue();
   assert_null(engine_take_buried(story.engine));
 }
 
-static void test_burial_of_something_large_is_left_to_others(void **state) {
+static void test_deferred_free_of_something_large_is_left_to_others(void **state) {
   (void)state;
   fill(10000);
   delete_queue();
@@ -62,7 +62,7 @@ static void test_burial_of_something_large_is_left_to_others(void **state) {
   engine_free_buried(engine_join_buried(NULL, both));
 }
 
-static void test_burial_left_over_goes_with_the_engine(void **state) {
+static void test_deferred_free_left_over_goes_with_the_engine(void **state) {
   (void)state;
   fill(10000);
   delete_queue();
@@ -71,9 +71,9 @@ static void test_burial_left_over_goes_with_the_engine(void **state) {
 int main(void) {
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      STORY(test_burial_of_something_small_is_immediate),
-      STORY(test_burial_of_something_large_is_left_to_others),
-      STORY(test_burial_left_over_goes_with_the_engine),
+      STORY(test_deferred_free_of_something_small_is_immediate),
+      STORY(test_deferred_free_of_something_large_is_left_to_others),
+      STORY(test_deferred_free_left_over_goes_with_the_engine),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

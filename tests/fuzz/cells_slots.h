@@ -8,8 +8,8 @@
  *
  * Sessions are numbers below CELLS_SESSIONS_MAX.
  */
-#ifndef HF_TESTS_FUZZ_CELLS_PLACES_H
-#define HF_TESTS_FUZZ_CELLS_PLACES_H
+#ifndef HF_TESTS_FUZZ_CELLS_SLOTS_H
+#define HF_TESTS_FUZZ_CELLS_SLOTS_H
 
 #include "proto/cell_layout.h"
 #include "server/cells/segments.h"
@@ -18,12 +18,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define CELLS_PLACES_MAX 64
+#define CELLS_SLOTS_MAX 64
 #define CELLS_SESSIONS_MAX 64
 #define CELLS_BYTES_MAX 512 /* a larger cell is refused */
 #define CELLS_NOBODY (-1)
 
-struct place {
+struct slot {
   bool is_out;
   bool is_dead;      /* the server has said that its object is deleted */
   bool is_scribbled; /* the header, or whoever had the mutex broke the rules */
@@ -34,13 +34,13 @@ struct place {
   size_t used;       /* bytes of header and elements */
   size_t bytes;
   uint8_t *memory;
-  uint8_t *before;    /* what it was; NULL: it is new in this step */
-  uint64_t told;      /* sessions that surely may look: bit by number */
-  uint64_t told_ever; /* and those that might */
+  uint8_t *before;        /* what it was; NULL: it is new in this step */
+  uint64_t notified;      /* sessions that surely may look: bit by number */
+  uint64_t notified_ever; /* and those that might */
 };
 
-struct places {
-  struct place all[CELLS_PLACES_MAX]; /* by segment - CELLS_FIRST_SEGMENT; none is used again */
+struct slots {
+  struct slot all[CELLS_SLOTS_MAX]; /* by segment - CELLS_FIRST_SEGMENT; none is used again */
   size_t count, out_count;
   uint64_t lost;  /* sessions that have no connection, or ended without a goodbye */
   bool is_ending; /* the engine is freed: all is released */
@@ -57,22 +57,22 @@ static inline void require(bool holds) {
   }
 }
 
-struct segment_source places_source(struct places *places);
+struct segment_source slots_source(struct slots *slots);
 /* A futex was woken; ctx: the places. */
-void places_wake(void *ctx, void *word);
+void slots_wake(void *ctx, void *word);
 /* NULL: no cell was ever there. */
-struct place *places_find(struct places *places, uint64_t segment);
+struct slot *slots_find(struct slots *slots, uint64_t segment);
 /* The place of that object; NULL: it has none. */
-struct place *places_of(struct places *places, uint64_t object);
+struct slot *slots_of(struct slots *slots, uint64_t object);
 /* The idx-th of those that are out, counted round; NULL: none is. */
-struct place *places_pick(struct places *places, size_t idx);
+struct slot *slots_pick(struct slots *slots, size_t idx);
 /* Something other than the server wrote there. */
-void place_write(struct place *place, size_t offset, const void *bytes, size_t len);
-struct cell_header *place_header(const struct place *place);
+void place_write(struct slot *slot, size_t offset, const void *bytes, size_t len);
+struct cell_header *slot_header(const struct slot *slot);
 /* The session no longer may look anywhere, or at one object's. */
-void places_forget(struct places *places, int session, uint64_t object);
+void slots_forget(struct slots *slots, int session, uint64_t object);
 #define CELLS_ALL_OBJECTS 0
 /* After each step. */
-void places_check(struct places *places);
+void slots_check(struct slots *slots);
 
 #endif

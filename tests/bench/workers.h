@@ -1,10 +1,10 @@
 /* BENCH_PROCESS_COUNT processes that do the same at the same time. */
-#ifndef HF_TESTS_BENCH_CREW_H
-#define HF_TESTS_BENCH_CREW_H
+#ifndef HF_TESTS_BENCH_WORKERS_H
+#define HF_TESTS_BENCH_WORKERS_H
 
 #include "tests/bench/histogram.h"
 
-struct crew_work {
+struct worker_calls {
   /* In each process, before any begins. Its answer goes to the others. */
   void *(*open)(const void *ctx);
   /* Adds durations for about duration_ms; answers how many ns it took. */
@@ -12,6 +12,7 @@ struct crew_work {
   void (*close)(void *opened);
 };
 
-struct bench_sample crew_run(const struct crew_work *work, const void *ctx, unsigned duration_ms);
+struct bench_sample workers_run(const struct worker_calls *work, const void *ctx,
+                                unsigned duration_ms);
 
 #endif

@@ -1,6 +1,6 @@
-/* See crew.h. */
+/* See workers.h. */
 #define _GNU_SOURCE
-#include "tests/bench/crew.h"
+#include "tests/bench/workers.h"
 
 #include "tests/bench/process.h"
 
@@ -15,8 +15,8 @@ struct result {
   struct histogram histogram;
 };
 
-static _Noreturn void run_child(const struct crew_work *work, const void *ctx, unsigned duration_ms,
-                                int ready, int go, struct result *result) {
+static _Noreturn void run_child(const struct worker_calls *work, const void *ctx,
+                                unsigned duration_ms, int ready, int go, struct result *result) {
   char byte = 0;
   void *opened = work->open(ctx);
   if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1)
@@ -33,7 +33,8 @@ static void wait_for_child(pid_t pid) {
     bench_fail("a client process failed");
 }
 
-struct bench_sample crew_run(const struct crew_work *work, const void *ctx, unsigned duration_ms) {
+struct bench_sample workers_run(const struct worker_calls *work, const void *ctx,
+                                unsigned duration_ms) {
   size_t size = BENCH_PROCESS_COUNT * sizeof(struct result);
   struct result *results =
       mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

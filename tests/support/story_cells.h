@@ -6,7 +6,7 @@
 #include "server/cells/shared_cells.h"
 #include "tests/support/story.h"
 
-struct story_places {
+struct story_cells {
   struct cell_header *header; /* of what was shared last */
   size_t out, retired;
   size_t wakes;        /* of those who wait for a change there */
@@ -17,9 +17,9 @@ struct story_places {
 };
 
 /* Forgets what was; places must outlive the story. */
-const struct cell_host *story_places_begin(struct story_places *places);
+const struct cell_host *story_places_begin(struct story_cells *places);
 /* The same, and a story with them: connections 1 to 3 have sessions, 1 and 2 of the processes 101 and
  * 102 of the server's machine, 3 of another. */
-void story_begin_in_places(struct story *story, struct story_places *places);
+void story_begin_in_places(struct story *story, struct story_cells *places);
 
 #endif
