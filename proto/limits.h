@@ -105,8 +105,8 @@
  * The same again is what replies may keep in memory while their peers don't read. */
 #define HF_BUFFER_BYTES_MIN ((size_t)128 << 20)
 #define HF_BUFFER_BYTES_MAX ((size_t)1 << 30)
-#define HF_HOLDING_BYTES_MIN ((size_t)64 << 10) /* who holds less is never closed for it */
-#define HF_HOLDING_MS_MIN 2000                  /* nor who has held it for less */
+#define HF_BUDGET_BYTES_MIN ((size_t)64 << 10) /* who holds less is never closed for it */
+#define HF_BUDGET_MS_MIN 2000                  /* nor who has held it for less */
 /* Connections through shared memory; one more gets no rings, and uses a socket. */
 #define HF_RINGS_MAX 1024
 /* Bytes under way each way in shared memory at most, a power of two; more waits at the writer. */
@@ -143,7 +143,7 @@
 /* Steps of work that one turn of the engine's lock is to take, of a tenth of a microsecond or so:
  * waking a waiter takes 16, deleting an object 40. What is left of waking, of deleting and of
  * ending sessions goes on in later turns, between those of others. */
-#define HF_TURN_STEPS_MAX 4096
+#define HF_BATCH_STEPS_MAX 4096
 
 /* Bytes of one ArrayRead or ArrayWrite: they are copied while all others wait, in a tenth of a
  * millisecond or so. RESOURCE_EXHAUSTED REQUEST_TOO_BIG beyond. */

@@ -13,7 +13,7 @@ void timers_deinit(struct timers *timers) {
 
 static bool is_before(const struct timer *one, const struct timer *other) {
   return one->deadline_ns < other->deadline_ns ||
-         (one->deadline_ns == other->deadline_ns && one->turn < other->turn);
+         (one->deadline_ns == other->deadline_ns && one->order < other->order);
 }
 
 static void place(struct timers *timers, size_t idx, struct timer *timer) {
@@ -62,12 +62,12 @@ bool timers_make_room(struct timers *timers) {
 }
 
 bool timers_put_back(struct timers *timers, struct timer *timer, uint64_t deadline_ns,
-                     uint64_t turn) {
+                     uint64_t order) {
   if (!timers_make_room(timers)) {
     return false;
   }
   timer->deadline_ns = deadline_ns;
-  timer->turn = turn;
+  timer->order = order;
   sift_up(timers, timers->count++, timer);
   return true;
 }
@@ -83,8 +83,8 @@ static void shrink(struct timers *timers) {
 }
 
 bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns) {
-  bool starts = timers_put_back(timers, timer, deadline_ns, timers->next_turn);
-  timers->next_turn += starts;
+  bool starts = timers_put_back(timers, timer, deadline_ns, timers->next_order);
+  timers->next_order += starts;
   return starts;
 }
 

@@ -12,7 +12,7 @@
 
 struct timer {
   uint64_t deadline_ns;
-  uint64_t turn;   /* among those of one deadline: the first started is the first to expire */
+  uint64_t order;  /* among those of one deadline: the first started is the first to expire */
   size_t position; /* in the heap, from 1; 0: not started */
   int kind;        /* which struct it lives in, where a heap has several */
 };
@@ -20,7 +20,7 @@ struct timer {
 struct timers {
   struct timer **heap; /* heap[0] is the first to expire */
   size_t count, capacity;
-  uint64_t next_turn;
+  uint64_t next_order;
 };
 
 /* The timers in it are forgotten, not stopped. */
@@ -31,7 +31,7 @@ bool timers_make_room(struct timers *timers);
 bool timers_start(struct timers *timers, struct timer *timer, uint64_t deadline_ns);
 /* The same, with the turn that it was given when it was started. */
 bool timers_put_back(struct timers *timers, struct timer *timer, uint64_t deadline_ns,
-                     uint64_t turn);
+                     uint64_t order);
 /* Started or not, it expires then. false: out of memory, which can't be when it was started;
  * unchanged. */
 bool timers_restart(struct timers *timers, struct timer *timer, uint64_t deadline_ns);

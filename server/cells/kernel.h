@@ -13,11 +13,11 @@ struct cell_kernel {
   void *ctx;
   /* Wakes all threads that wait for the futex `word`, in every process. */
   void (*wake)(void *ctx, void *word);
-  /* Whether the process may have a thread of that id now; true when that can't be told. */
+  /* Whether the process may have a thread of that id now; true if the kernel does not say. */
   bool (*has_thread)(void *ctx, uint64_t process, uint32_t thread);
 };
 
-/* The machine's. */
+/* This machine's kernel. */
 extern const struct cell_kernel cell_kernel;
 
 #endif

@@ -1,6 +1,6 @@
 #include "server/cells/lock.h"
 
-/* The only time that the server calls a function of the mutex. */
+/* The only call of a pthread function on the mutex by the server. */
 bool lock_init(struct cell_header *header) {
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
@@ -25,7 +25,7 @@ void lock_request(struct cell_header *header) {
   atomic_store(&header->remote, 1);
 }
 
-/* Makes CELL_DIED of what the word says of a death. Whether no thread has the mutex.
+/* Robust-mutex recovery: sets CELL_DIED if the word says that an owner died. Whether the mutex is free.
  *
  * The word and the flags can't be read at once, and a local thread may be taking the mutex over
  * from the dead one. So CELL_NOTIFIED is set first: from then on that thread leaves CELL_DIED alone, and
@@ -75,10 +75,10 @@ static bool is_owned_by_one_of(uint32_t owner, const struct cell_kernel *kernel,
   return false;
 }
 
-/* A thread that no client's process has can't unlock the mutex: a client overwrote the word. So the
- * owner counts as dead, and the word says so as if the kernel had found it. Never take a mutex from
- * a live thread, even if its session has ended: the mutex is linked into that thread's robust list,
- * and a new owner would follow its pointers. */
+/* If no client's process has a thread of that id, a client overwrote the word, and no thread will
+ * unlock the mutex. So the owner counts as dead, and the word is set as the kernel would after a
+ * death. Never take a mutex from a live thread, even if its session has ended: the mutex is linked
+ * into that thread's robust list, and a new owner would follow its pointers. */
 bool lock_validate_owner(struct cell_header *header, const struct cell_kernel *kernel,
                          const struct orphans *orphans, struct cell_owners *owners) {
   uint32_t seen = atomic_load(&header->word), owner = seen & CELL_WORD_THREAD;

@@ -12,7 +12,7 @@
 #include "server/cells/orphans.h"
 #include "server/engine/cell_host.h"
 
-/* Makes the mutex, before a client sees it. false: that can't be done. */
+/* Inits the mutex, before a client has the cell mapped. false: not supported. */
 bool lock_init(struct cell_header *header);
 void lock_request(struct cell_header *header);
 bool lock_acquire_for_server(struct cell_header *header);

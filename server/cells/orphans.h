@@ -13,12 +13,12 @@
 /* All zero at first. */
 struct orphans {
   struct map64 processes; /* process id -> non-NULL */
-  bool is_incomplete;     /* there was no memory for one: every thread may be an orphan's */
+  bool is_incomplete;     /* there was no memory for an orphan: every thread may be an orphan's */
 };
 
-/* Adds the process if it lives, and drops those that ended. */
+/* Adds the process if it lives, and drops processes that ended. */
 void orphans_note(struct orphans *orphans, const struct cell_kernel *kernel, uint64_t process);
-/* Whether the thread may be one of an orphan's. */
+/* Whether the thread may be an orphan's. */
 bool orphans_have_thread(const struct orphans *orphans, const struct cell_kernel *kernel,
                          uint32_t thread);
 void orphans_deinit(struct orphans *orphans);

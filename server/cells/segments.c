@@ -3,7 +3,7 @@
 #include "proto/base/map64.h"
 #include "proto/cell_layout.h"
 #include "proto/limits.h"
-#include "server/cells/closer.h"
+#include "server/cells/mapping_reclaimer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #define PLACES_MAX (HF_ARENA_BYTES / PLACE_BYTES_MIN)
 #define CLASS_COUNT 10 /* 128 bytes, doubling, to HF_ARENA_CELL_BYTES_MAX */
 _Static_assert(PLACE_BYTES_MIN << (CLASS_COUNT - 1) == HF_ARENA_CELL_BYTES_MAX, "size classes");
-_Static_assert(PLACE_BYTES_MIN % CELL_ALIGNMENT == 0, "every place is aligned");
+_Static_assert(PLACE_BYTES_MIN % CELL_ALIGNMENT == 0, "every slot is aligned");
 
 struct segment {
   struct mapping mapping;
@@ -30,9 +30,9 @@ struct segment {
   /* Arenas. */
   bool is_arena;
   size_t place_bytes;
-  size_t live_count; /* of places that have a cell */
-  size_t used_count; /* the same, and those that are retired */
-  size_t next;       /* where to look for a free place: behind the one used last */
+  size_t live_count; /* slots with a cell */
+  size_t used_count; /* slots with a cell, and retired ones */
+  size_t next;       /* where the search for a free slot begins: behind the last one taken */
   uint64_t used[PLACES_MAX / 64];
 };
 TAILQ_HEAD(segment_list, segment);
@@ -44,7 +44,7 @@ struct segments {
   uint64_t last_id;
   size_t bytes;       /* of all */
   size_t place_count; /* in use */
-  struct closer closer;
+  struct mapping_reclaimer reclaimer;
 };
 
 /* ---- a segment */
@@ -70,9 +70,10 @@ static int make_memfd(size_t bytes, unsigned more_seals, char **mapped) {
   return fd;
 }
 
-/* What is still being given back counts too: whoever makes and deletes cells may be quicker. */
+/* Mappings that are not unmapped yet count too: a client may create and delete cells faster than the
+ * reclaimer unmaps. */
 static bool is_allowed(struct segments *segments, size_t bytes) {
-  const struct burden left = closer_left(&segments->closer);
+  const struct unreclaimed left = mapping_reclaimer_left(&segments->reclaimer);
   size_t taken = segments->bytes + left.bytes;
   return segments->by_id.count + left.count < HF_SEGMENTS_MAX && taken <= HF_SEGMENTS_BYTES_MAX &&
          bytes <= HF_SEGMENTS_BYTES_MAX - taken;
@@ -106,11 +107,11 @@ static struct segment *open_segment(struct segments *segments, enum shared_conte
   return segment;
 }
 
-/* Nobody finds it any more; the memory goes a little later. */
+/* Removes the segment; deferred free of its memory. */
 static void close_segment(struct segments *segments, struct segment *segment) {
   map64_remove(&segments->by_id, segment->id);
   segments->bytes -= segment->mapping.bytes;
-  closer_bury(&segments->closer, &segment->mapping);
+  mapping_reclaimer_add(&segments->reclaimer, &segment->mapping);
 }
 
 /* ---- arenas */
@@ -132,7 +133,7 @@ static bool is_whole(const struct segment *segment) {
   return shared_header_check(mapping->address, segment->content, mapping->bytes) == NULL;
 }
 
-/* One whose header a client has overwritten gets no more cells: nobody could map them. */
+/* An arena whose header a client has overwritten gets no more cells: clients could not map them. */
 static bool has_room(const struct segment *arena) {
   return arena && arena->used_count < places_of(arena) && is_whole(arena);
 }
@@ -156,7 +157,7 @@ static bool is_used(const struct segment *arena, size_t position) {
   return arena->used[position / 64] >> (position % 64) & 1;
 }
 
-/* There is room. */
+/* Requires has_room. */
 static size_t take_place(struct segments *segments, struct segment *arena) {
   size_t position = arena->next, count = places_of(arena);
   while (is_used(arena, position)) {
@@ -173,8 +174,8 @@ static size_t take_place(struct segments *segments, struct segment *arena) {
   return position;
 }
 
-/* Its position in the list, or its end. One empty arena of each class is kept for the next cell, but
- * none that has nothing but retired places, or was overwritten. */
+/* Moves the arena to its position in the list, or closes it. One empty arena of each class is kept for
+ * the next cell, if it has a free slot and its header is valid. */
 static void review_arena(struct segments *segments, struct segment *arena) {
   struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
   TAILQ_REMOVE(arenas, arena, link);
@@ -196,7 +197,7 @@ static void free_place(struct segments *segments, struct segment *arena, size_t 
 }
 
 static void retire_place(struct segments *segments, struct segment *arena) {
-  arena->live_count--; /* it stays used */
+  arena->live_count--; /* the slot stays used */
   review_arena(segments, arena);
 }
 
@@ -248,7 +249,7 @@ static void release(void *ctx, const struct cell_place *place) {
   pthread_mutex_unlock(&segments->mutex);
 }
 
-/* A large cell's memory is never another's: who has it mapped keeps it to himself. */
+/* The memory of a large cell is never given to another cell: closing its segment is enough. */
 static void retire(void *ctx, const struct cell_place *place) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
@@ -294,7 +295,8 @@ size_t segments_count(struct segments *segments) {
 
 /* ---- life */
 
-/* The futex's word must be where the layout says, and say who holds the mutex. */
+/* Locks the mutex of the server's life, and checks that the futex's word is where the layout says and
+ * names the owner. */
 static bool lock_life(struct cell_life *life) {
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
@@ -313,7 +315,7 @@ static bool begin_life(struct segments *segments) {
 
 struct segments *segments_new(void) {
   struct segments *segments = calloc(1, sizeof *segments);
-  if (!segments || !closer_start(&segments->closer)) {
+  if (!segments || !mapping_reclaimer_start(&segments->reclaimer)) {
     free(segments);
     return NULL;
   }
@@ -327,7 +329,7 @@ struct segments *segments_new(void) {
     segments_free(segments);
     return NULL;
   }
-  segments->last_id += (uint64_t)start << 24; /* no client takes it for an earlier server's */
+  segments->last_id += (uint64_t)start << 24; /* ids differ from those of an earlier server */
   return segments;
 }
 
@@ -336,7 +338,7 @@ void segments_free(struct segments *segments) {
   if (life) { /* clients can't write there: its list is as this thread left it */
     pthread_mutex_unlock(&((struct cell_life *)(void *)life->mapping.address)->mutex);
   }
-  closer_stop(&segments->closer);
+  mapping_reclaimer_stop(&segments->reclaimer);
   uint64_t position = 0;
   uint64_t id;
   void *item;

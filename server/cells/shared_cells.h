@@ -11,7 +11,7 @@
  *   lock           the lock of a cell, with its clients' mutex
  *   orphans        processes that may have a mutex without a session
  *   kernel         futexes and thread ids
- *   segments       memory: memfds, cut into places; closer gives it back
+ *   segments       memory: memfds, cut into places; reclaimer gives it back
  */
 #ifndef HF_CELLS_SHARED_CELLS_H
 #define HF_CELLS_SHARED_CELLS_H
@@ -22,7 +22,7 @@
 #include "server/engine/cell_host.h"
 
 struct shared_cells {
-  struct cell_host host; /* for the engine; its ctx is this struct, which must stay where it is */
+  struct cell_host host; /* for the engine; its ctx is this struct, which must not move */
   struct segment_source source;
   struct cell_kernel kernel;
   struct orphans orphans;
@@ -31,7 +31,7 @@ struct shared_cells {
 /* The source and the kernel are copied; what they refer to is borrowed. */
 void shared_cells_init(struct shared_cells *cells, const struct segment_source *source,
                        const struct cell_kernel *kernel);
-/* All places were released or retired. */
+/* All cells were released or retired. */
 void shared_cells_deinit(struct shared_cells *cells);
 
 #endif

@@ -1,9 +1,9 @@
 /* One peer: its hello, its requests in, its replies out; whatever its transport.
  *
  * layer   connection, internal
- * threads reading: whoever has that activity, see transport.h; replies come from any thread
- * memory  counted: the set holds one reference until the connection has ended, whoever looks it up
- *         holds another. Freed with the last.
+  * threads reading: the thread that has that activity, see transport.h; replies come from any thread
+ * memory  Reference counted: the set has a reference until the connection has ended, set_acquire gives
+ *         another.
  *
  *               accepted
  *                  |
@@ -21,14 +21,13 @@
  *   OPEN                        x         x
  *   DRAINING            x                 x
  *   CLOSING
+  * The first state is OPEN if the transport has read the hello (transport_peer.protocol).
  *
- * Where the transport has said hello before (transport_peer.protocol) the first state is OPEN.
- *
- * Two activities keep a connection alive: reading (the transport waits for bytes, or what it brought
- * is being served, or a poller has the connection in between) and draining (the transport waits for
- * room). Until it has ended at least one of them runs: reading stops only in DRAINING, which implies
- * unsent bytes, and these imply the other. Whichever of them finds CLOSING and is the last ends the
- * connection.
+ * Two activities keep a connection alive: reading (the transport waits for bytes, or requests are
+ * being served, or a poller has the connection in between) and draining (the transport waits for
+ * room). Invariant: until the connection has ended at least one of the two runs, because reading stops
+ * only in DRAINING, DRAINING implies unsent bytes, and these imply draining. The last activity that
+ * finds CLOSING ends the connection.
  */
 #ifndef HF_CONNECTION_CONNECTION_H
 #define HF_CONNECTION_CONNECTION_H
@@ -40,12 +39,12 @@ struct connection;
 /* For struct transport_acceptor. Takes the stream on true. */
 bool connection_accept(void *set, const struct transport *transport, void *stream,
                        const struct transport_peer *peer, void **connection);
-/* What the transport calls. */
+/* The events that the transport calls. */
 extern const struct transport_events connection_events;
 
-/* Closes it; what is unsent is tried once more. Ends later, on another thread. */
+/* Sends once more what is unsent, then closes. The connection ends later, on another thread. */
 void connection_close(struct connection *connection, const char *why);
-/* Replies are left that its peer may still take. */
+/* Whether replies are left that the peer may still read. */
 bool connection_is_unsent(struct connection *connection);
 
 #endif

@@ -33,11 +33,11 @@ struct connection {
   struct buffer input;
   struct budget_account input_account;
   struct split split;
-  bool is_lent;         /* the transport may fill the input */
-  bool has_unserved;    /* whole messages may be left in the input, from before it was drained */
-  bool announced;       /* dispatch knows it */
+  bool is_posted;       /* the transport may fill the input */
+  bool has_unserved;    /* messages may be left in the input, from before DRAINING */
+  bool announced;       /* dispatch_connected was called */
   bool is_slow;         /* its last requests took long */
-  uint64_t served_ns;   /* when they were; 0: never */
+  uint64_t served_ns;   /* when its last requests were served; 0: never */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;
   struct connection *next_in_queue; /* of the pollers, or of large.h */
@@ -47,11 +47,11 @@ struct connection {
   bool reading;
   bool draining;
   bool serving;      /* dispatch_messages is under way */
-  bool close_wanted; /* as soon as it is not */
-  bool flush_queued; /* some thread's batch will flush it */
-  const char *why;   /* it closes, or is to when it is served; static */
+  bool close_wanted; /* close as soon as `serving` is false */
+  bool flush_queued; /* in a flush list */
+  const char *why;   /* the reason to close; static */
   struct outbox outbox;
-  struct buffer taken; /* what await_writable was given */
+  struct buffer taken; /* the bytes that await_writable was given */
 };
 
 static inline void connection_acquire(struct connection *connection) {

@@ -2,9 +2,9 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
-#include "server/connection/batch.h"
 #include "server/connection/connection.h"
 #include "server/connection/ending.h"
+#include "server/connection/flush_list.h"
 #include "server/connection/large.h"
 #include "server/connection/pollers.h"
 #include "server/connection/reading.h"
@@ -15,8 +15,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* Descriptors the process needs beside its connections: nng's, listeners, shared segments' local handshakes.
- */
+/* Descriptors that the process needs beside connections: nng's, listeners, shared segments. */
 #define DESCRIPTORS_SPARE 64
 #define FLUSH_POLL_MS 5
 
@@ -33,16 +32,16 @@ struct connections {
 static bool sink_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
                          struct reply *reply) {
   struct connections *connections = ctx;
-  struct batch *batch = self;
-  if (batch != NULL && batch->served_id == id) {
-    return connection_deliver(batch->served, route, reply, batch);
+  struct flush_list *list = self;
+  if (list != NULL && list->served_id == id) {
+    return connection_deliver(list->served, route, reply, list);
   }
   struct connection *connection = set_acquire(&connections->set, id);
   if (connection == NULL) {
     reply_release(reply);
     return false;
   }
-  bool has_room = connection_deliver(connection, route, reply, batch);
+  bool has_room = connection_deliver(connection, route, reply, list);
   connection_release(connection);
   return has_room;
 }
@@ -58,8 +57,8 @@ static void sink_close(void *ctx, uint64_t id, const char *why) {
 
 /* ------------------------------------------------------------------------------------- life */
 
-/* How many connections the limit on open descriptors leaves room for; half of it is for the
- * processes behind them. */
+/* The number of connections that the limit on open descriptors allows: half of the limit; the other
+ * half is for the processes of sessions. */
 static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {

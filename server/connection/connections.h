@@ -1,8 +1,8 @@
-/* All connections of the server, whatever their transports, and the way replies leave.
+/* All connections of the server, whatever their transports, and the sink of dispatch.
  *
  * layer   connection: called by server, calls dispatch
- * threads those of transports run everything here, and never block; connections_* belong to the main
- *         thread
+ * threads the transports' threads run connections, and never block; the main thread calls
+ *         connections_*
  *
  * A life: connections_new, dispatch_start with connections_sink, connections_acceptor for each
  * transport; when no transport accepts any more dispatch_drain, connections_close, dispatch_stop;
@@ -16,13 +16,13 @@
 
 struct connections;
 
-/* connections_max: further ones are closed at once, but those of transports with a limit of their
- * own; lowered, and logged, when the process may not open that many descriptors. NULL: out of memory,
- * or no threads. */
+/* connections_max: further connections are closed at once; transports with a limit of their own are
+ * not counted. Lowered, and logged, if the process may not open that many descriptors. NULL: out of
+ * memory, or no threads. */
 struct connections *connections_new(uint32_t connections_max);
 /* Borrowed; valid until connections_free. */
 const struct dispatch_sink *connections_sink(const struct connections *connections);
-/* Takes streams from now on; borrowed as well. */
+/* Takes streams of transports; borrowed until connections_free. */
 const struct transport_acceptor *connections_acceptor(struct connections *connections,
                                                       struct dispatch *dispatch);
 /* Sends what is unsent for at most flush_ms, closes every connection and waits until the last has

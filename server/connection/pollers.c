@@ -10,20 +10,21 @@
  * drained sends and what is slow. */
 #define POLLERS_MAX 4
 #define POLLED_MAX 64
-/* Served within this: hot. 50 clients of one slow loop come every half millisecond. */
-#define HOT_NS (5 * CLOCK_NS_PER_MS)
-/* Requests that took this long are served beside the pollers the next time: others wait behind them.
- */
+/* A connection served within this time is busy. 50 clients of one slow loop come every half
+ * millisecond. */
+#define BUSY_NS (5 * CLOCK_NS_PER_MS)
+/* A connection whose requests took this long is served beside the pollers the next time (head-of-line
+ * blocking). */
 #define SLOW_NS CLOCK_NS_PER_MS
 #define QUIET_NS (50 * CLOCK_NS_PER_MS / 1000)
 #define IDLE_MAX_NS (20 * CLOCK_NS_PER_MS)
-/* Looks at connections between two offers of the processor to whoever else wants it. */
-#define LOOKS 4
+/* Polls of connections between two calls of sched_yield. */
+#define POLLS_PER_YIELD 4
 
 /* A thread at work; on its stack. */
 struct poller {
   struct pollers *pollers;
-  uint64_t now_ns; /* a moment ago */
+  uint64_t now_ns; /* the time of the last poll, or a moment before */
   size_t polled_count;
   struct connection *polled[POLLED_MAX];
 };
@@ -51,7 +52,7 @@ static void join_queue(struct pollers *pollers, struct connection *connection) {
   atomic_store_explicit(&pollers->some_are_queued, true, memory_order_relaxed);
 }
 
-/* All of it. */
+/* Takes the whole queue. */
 static struct connection *take_queue(struct pollers *pollers) {
   struct connection *first = pollers->first;
   pollers->first = NULL;
@@ -69,7 +70,7 @@ static bool is_idle(struct pollers *pollers, uint64_t now_ns) {
   return now_ns < atomic_load_explicit(&pollers->idle_until_ns, memory_order_relaxed);
 }
 
-/* Spinning was in vain: twice as long as the last time. */
+/* Exponential backoff: no polling for twice as long as the last time. */
 static void become_idle(struct pollers *pollers, uint64_t now_ns) {
   uint64_t idle_ns = 2 * atomic_load_explicit(&pollers->idle_ns, memory_order_relaxed) + QUIET_NS;
   idle_ns = idle_ns < IDLE_MAX_NS ? idle_ns : IDLE_MAX_NS;
@@ -79,13 +80,13 @@ static void become_idle(struct pollers *pollers, uint64_t now_ns) {
 
 /* ----------------------------------------------------------------------------------- polling */
 
-static void note_served(struct connection *connection, uint64_t began_ns, uint64_t ended_ns) {
+static void record_served(struct connection *connection, uint64_t began_ns, uint64_t ended_ns) {
   connection->served_ns = ended_ns;
   connection->is_slow = ended_ns - began_ns > SLOW_NS;
 }
 
-static bool is_hot(const struct poller *poller, const struct connection *connection) {
-  return poller->now_ns - connection->served_ns < HOT_NS;
+static bool is_busy(const struct poller *poller, const struct connection *connection) {
+  return poller->now_ns - connection->served_ns < BUSY_NS;
 }
 
 static bool may_poll(const struct poller *poller, const struct connection *connection) {
@@ -93,7 +94,7 @@ static bool may_poll(const struct poller *poller, const struct connection *conne
          !is_idle(poller->pollers, poller->now_ns);
 }
 
-/* As connection_poll, and notes how long it took. */
+/* connection_poll, timed. */
 static enum transport_poll poll_timed(struct poller *poller, struct connection *connection) {
   uint64_t began_ns = poller->now_ns;
   enum transport_poll outcome = connection_poll(connection);
@@ -101,22 +102,22 @@ static enum transport_poll poll_timed(struct poller *poller, struct connection *
     poller->now_ns = clock_now_ns();
   }
   if (outcome == TRANSPORT_POLL_SERVED) {
-    note_served(connection, began_ns, poller->now_ns);
+    record_served(connection, began_ns, poller->now_ns);
   }
   return outcome;
 }
 
 static void serve_from_queue(struct poller *poller, struct connection *connection) {
-  bool was_hot = is_hot(poller, connection);
+  bool was_busy = is_busy(poller, connection);
   enum transport_poll outcome = poll_timed(poller, connection);
-  if (outcome == TRANSPORT_POLL_SERVED && was_hot && may_poll(poller, connection)) {
+  if (outcome == TRANSPORT_POLL_SERVED && was_busy && may_poll(poller, connection)) {
     poller->polled[poller->polled_count++] = connection;
   } else if (outcome != TRANSPORT_POLL_GONE) {
     connection_wait(connection);
   }
 }
 
-/* The last one takes its place. */
+/* The last connection takes the position of the removed one. */
 static void remove_polled(struct poller *poller, size_t idx) {
   poller->polled[idx] = poller->polled[--poller->polled_count];
 }
@@ -128,7 +129,7 @@ static void give_up(struct poller *poller, size_t idx) {
 }
 
 /* true: there was something to do. */
-static bool look_at(struct poller *poller, size_t idx) {
+static bool poll_one(struct poller *poller, size_t idx) {
   struct connection *connection = poller->polled[idx];
   switch (poll_timed(poller, connection)) {
     case TRANSPORT_POLL_GONE:
@@ -142,36 +143,37 @@ static bool look_at(struct poller *poller, size_t idx) {
     case TRANSPORT_POLL_QUIET:
       break;
   }
-  if (!is_hot(poller, connection)) {
+  if (!is_busy(poller, connection)) {
     give_up(poller, idx);
   }
   return false;
 }
 
-/* A connection is asked for its next request one round after the last: by then it is often here,
- * and neither epoll nor the poll thread has to do anything about it. */
-static bool go_round(struct poller *poller) {
+/* Polls all connections once. The next request is often there one round after the last, and then
+ * neither epoll nor nng's poll thread is needed. */
+static bool poll_round(struct poller *poller) {
   bool was_busy = false;
   for (size_t i = poller->polled_count; i-- > 0;) {
-    was_busy |= look_at(poller, i);
+    was_busy |= poll_one(poller, i);
   }
   return was_busy;
 }
 
 /* ------------------------------------------------------------------------------------- work */
 
-/* Goes round until there was something to do, or is queued. false: it has been quiet too long. */
-static bool look_around(struct poller *poller) {
+/* Polls until there was something to do, or the run queue has a connection. false: all connections
+ * were idle for too long. */
+static bool poll_until_served(struct poller *poller) {
   struct pollers *pollers = poller->pollers;
   uint64_t deadline_ns = poller->now_ns + QUIET_NS;
-  size_t looks = 0;
+  size_t polls = 0;
   bool has_spun = false;
-  while (!go_round(poller)) {
+  while (!poll_round(poller)) {
     if (poller->polled_count == 0 || some_are_queued(pollers)) {
       return true;
     }
-    looks += poller->polled_count;
-    if (looks < LOOKS) {
+    polls += poller->polled_count;
+    if (polls < POLLS_PER_YIELD) {
       continue;
     }
     if (clock_now_ns() > deadline_ns) {
@@ -179,7 +181,7 @@ static bool look_around(struct poller *poller) {
     }
     sched_yield();
     poller->now_ns = clock_now_ns();
-    looks = 0;
+    polls = 0;
     has_spun = true;
   }
   if (has_spun) {
@@ -190,7 +192,7 @@ static bool look_around(struct poller *poller) {
 
 static void serve_polled(struct poller *poller) {
   while (poller->polled_count > 0 && !some_are_queued(poller->pollers)) {
-    if (look_around(poller)) {
+    if (poll_until_served(poller)) {
       continue;
     }
     become_idle(poller->pollers, clock_now_ns());
@@ -200,8 +202,8 @@ static void serve_polled(struct poller *poller) {
   }
 }
 
-/* Whether the poller goes on; if not it is counted no more.
- * out  queue  to be served next; NULL: none */
+/* Whether the poller goes on; if not, `count` is decremented.
+ * out  queue  connections to be served next; NULL: none */
 static bool goes_on(struct poller *poller, struct connection **queue) {
   struct pollers *pollers = poller->pollers;
   pthread_mutex_lock(&pollers->lock);

@@ -1,29 +1,27 @@
-/* Which threads serve connections, and how a busy one gets its next request without waking any.
+/* Pollers: threads that busy-poll ready connections, so that the next request wakes no thread.
  *
  * layer   connection, internal
  * shapes  POLLED_MAX connections a poller, POLLERS_MAX pollers; see pollers.c
- * threads those of transports, which call `readable`; a transport that polls by its own thread needs
- *         none of this
- * memory  owns nothing: what is queued or polled is held by its activity "reading"
- * source  nng_shim.h: bytes that a thread sees by looking cost half of those it is woken for
+ * threads the transports' threads, which call `readable`; a transport with a polling thread of its own
+ *         does not use pollers
+ * memory  owns nothing: a queued or polled connection is kept alive by its activity "reading"
+ * source  nng_shim.h: a polled read costs half of a read that wakes a thread
  *
  *      readable <---------------------------------------------.
  *          |                                                  |
- *          v           not hot, or the pollers are idle       |
+  *          v           not busy, or the pollers are idle      |
  *       served, perhaps after a time in the run queue --------+
  *          |                                                  |
- *          v           not hot any more, slow, or all quiet   |
+  *          v           not busy any more, slow, or all idle   |
  *       polled, and served -----------------------------------'
+  * A connection is busy if it was served a few milliseconds ago. Up to half of the processors have a
+ * poller, which polls its connections in rounds for as long as requests come. A thread that finds all
+ * pollers at work puts its connection into the run queue and returns to its transport; a poller takes
+ * the queue after each round.
  *
- * A connection is hot when it was served a few milliseconds ago. Up to half of the processors have
- * a poller: a thread that goes round its connections for as long as requests come. A thread that
- * finds all pollers at work leaves its connection in the run queue and goes back to its transport;
- * the pollers look there after each round.
- *
- * Nothing spins for long: 50 us after the last request a poller gives up its connections and goes
- * back to its transport, and no connection is polled for a while then, up to 20 ms if it happens
- * again and again. While it spins it offers its processor to others. With one processor no
- * connection is polled at all.
+ * Adaptive spinning: 50 us after the last request a poller gives up its connections and returns to its
+ * transport. Then no connection is polled for a while, with exponential backoff up to 20 ms. A
+ * spinning poller yields its processor. With one processor no connection is polled.
  */
 #ifndef HF_CONNECTION_POLLERS_H
 #define HF_CONNECTION_POLLERS_H
@@ -38,19 +36,19 @@ struct connection;
 struct pollers {
   unsigned count_max;                 /* 0: one processor */
   atomic_uint_fast64_t idle_until_ns; /* no connection is polled before */
-  atomic_uint_fast64_t idle_ns;       /* the last idle time; 0: spinning paid since */
+  atomic_uint_fast64_t idle_ns;       /* the last idle time; 0: polling has found a request since */
   atomic_bool some_are_queued;        /* a hint without the lock */
 
   pthread_mutex_t lock;            /* for all below */
   struct connection *first, *last; /* the run queue, by next_in_queue */
-  unsigned count;                  /* threads at work */
+  unsigned count;                  /* pollers at work */
 };
 
 void pollers_init(struct pollers *pollers);
 /* No call may be under way. */
 void pollers_deinit(struct pollers *pollers);
-/* Serves the connection, which is readable, now or when it is its turn, then goes on with reading.
- * The activity "reading" is the caller's and goes to the pollers. */
+/* Serves the readable connection, now or when a poller is free, then goes on with reading. The caller
+ * has the activity "reading" and gives it to the pollers. */
 void pollers_serve(struct pollers *pollers, struct connection *connection);
 
 #endif

@@ -3,17 +3,17 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
-#include "server/connection/batch.h"
 #include "server/connection/ending.h"
+#include "server/connection/flush_list.h"
 #include "server/connection/large.h"
 #include "server/connection/sending.h"
 #include "server/connection/set.h"
 
-#define INPUT_IDLE_BYTES (4u << 10) /* what an empty input may keep */
-#define INPUT_REST_BYTES 1024u /* the same while the peer is waited for and nothing is posted */
-#define INPUT_BUSY_BYTES (64u << 10) /* one that fills its reads */
+#define INPUT_IDLE_BYTES (4u << 10)  /* what an empty input may keep */
+#define INPUT_WAITING_BYTES 1024u    /* the same while the connection waits and nothing is posted */
+#define INPUT_BUSY_BYTES (64u << 10) /* of a connection that fills its reads */
 #define SMALL_READS_MAX 64           /* in a row before a busy buffer is given back */
-#define PAUSE_MS 10                  /* until memory is looked for again */
+#define PAUSE_MS 10                  /* before the next attempt to get memory */
 
 static void log_refusal(struct connection *connection, const char *why) {
   limited_log_line(&connection->set->limited_log, "connection refused connection=%llu why=\"%s\"",
@@ -33,8 +33,8 @@ static void stop_reading(struct connection *connection, const char *why) {
 
 /* ------------------------------------------------------------------------------------- room */
 
-/* Room for the next read: for what is known to be there, for an idle connection little, for an
- * unfinished frame as much again as has arrived of it - never what its length only claims. */
+/* Room for the next read: as many bytes as are known to be pending, and for an incomplete frame as many
+ * as have arrived. The length that a frame claims is never trusted. */
 static size_t room_wanted(struct connection *connection) {
   struct buffer *input = &connection->input;
   size_t pending = connection->transport->pending(connection->stream);
@@ -54,14 +54,15 @@ static size_t room_wanted(struct connection *connection) {
 static bool make_room(struct connection *connection) {
   struct dispatch *dispatch = connection->set->dispatch;
   bool has_room = buffer_reserve(&connection->input, room_wanted(connection));
-  budget_note(dispatch_budget(dispatch), &connection->input_account, connection->input.capacity, 0);
+  budget_update(dispatch_budget(dispatch), &connection->input_account, connection->input.capacity,
+                0);
   if (!has_room) {
     dispatch_make_room(dispatch);
   }
   return has_room;
 }
 
-static void note_received(struct connection *connection, size_t count) {
+static void record_received(struct connection *connection, size_t count) {
   connection->small_reads = count < INPUT_IDLE_BYTES ? connection->small_reads + 1 : 0;
   bool filled = count == buffer_room(&connection->input) && connection->transport->posted_bytes > 0;
   connection->input.len += count;
@@ -70,8 +71,7 @@ static void note_received(struct connection *connection, size_t count) {
   }
 }
 
-/* Memory may be there a moment later. One that closes needs none: it may be the one that was chosen to
- * make room. */
+/* Retries later, except in CLOSING: the connection may be the one chosen to make room. */
 static void pause_reading(struct connection *connection) {
   split_restart_time(&connection->split);
   pthread_mutex_lock(&connection->lock);
@@ -87,11 +87,11 @@ static void pause_reading(struct connection *connection) {
 
 /* --------------------------------------------------------------------------------- requests */
 
-enum turn { TURN_MORE, TURN_WAITS, TURN_LARGE, TURN_OVER, TURN_ENDED };
+enum progress { PROGRESS_MORE, PROGRESS_WAITS, PROGRESS_LARGE, PROGRESS_OVER, PROGRESS_ENDED };
 
 /* Sends the replies and decides how reading goes on. */
-static enum turn end_turn(struct connection *connection, size_t count, const char *why) {
-  enum turn turn = TURN_OVER;
+static enum progress finish_serving(struct connection *connection, size_t count, const char *why) {
+  enum progress progress = PROGRESS_OVER;
   pthread_mutex_lock(&connection->lock);
   connection->serving = false;
   split_adapt(&connection->split, count, outbox_encoded_bytes(&connection->outbox));
@@ -106,16 +106,16 @@ static enum turn end_turn(struct connection *connection, size_t count, const cha
     split_restart_time(&connection->split);
   } else if (connection->state != CONNECTION_CLOSING && connection->input.len > 0 &&
              connection->split.missing_bytes == 0) {
-    turn = TURN_MORE;
+    progress = PROGRESS_MORE;
   } else {
-    turn = TURN_WAITS;
+    progress = PROGRESS_WAITS;
   }
   if (connection->state == CONNECTION_CLOSING) {
     connection->reading = false;
-    turn = connection->draining ? TURN_OVER : TURN_ENDED;
+    progress = connection->draining ? PROGRESS_OVER : PROGRESS_ENDED;
   }
   pthread_mutex_unlock(&connection->lock);
-  return turn;
+  return progress;
 }
 
 /* Answers how many of the messages were applied. */
@@ -124,11 +124,11 @@ static size_t hand_over(struct connection *connection, const struct dispatch_mes
   pthread_mutex_lock(&connection->lock);
   connection->serving = true;
   pthread_mutex_unlock(&connection->lock);
-  struct batch batch;
-  batch_begin(&batch, connection);
+  struct flush_list list;
+  flush_list_begin(&list, connection);
   size_t applied =
-      dispatch_messages(connection->set->dispatch, &batch, connection->id, messages, count);
-  batch_end(&batch);
+      dispatch_messages(connection->set->dispatch, &list, connection->id, messages, count);
+  flush_list_end(&list);
   return applied;
 }
 
@@ -141,40 +141,40 @@ static bool some_is_large(const struct dispatch_message *messages, size_t count)
   return false;
 }
 
-/* TURN_LARGE: nothing was taken, and a thread of large.h has to do it. */
-static enum turn take_turn(struct connection *connection, bool takes_large) {
+/* PROGRESS_LARGE: nothing was taken; a thread of large.h has to serve the connection. */
+static enum progress serve_messages(struct connection *connection, bool takes_large) {
   struct dispatch_message messages[SPLIT_COUNT_MAX];
   struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
   size_t count = split_messages(&connection->split, input, messages);
   if (!takes_large && some_is_large(messages, count)) {
-    return TURN_LARGE;
+    return PROGRESS_LARGE;
   }
   if (count > 0) {
     size_t applied = hand_over(connection, messages, count);
     size_t used = split_take(&connection->split, input, messages, applied, count);
     buffer_consume(&connection->input, used);
-    budget_note(dispatch_budget(connection->set->dispatch), &connection->input_account,
-                connection->input.capacity, used);
+    budget_update(dispatch_budget(connection->set->dispatch), &connection->input_account,
+                  connection->input.capacity, used);
   }
   const char *why = connection->split.why;
   if (why != NULL) {
     log_refusal(connection, why);
   }
-  return end_turn(connection, count, why);
+  return finish_serving(connection, count, why);
 }
 
 static enum transport_poll serve_input(struct connection *connection, bool takes_large) {
-  enum turn turn = TURN_MORE;
+  enum progress progress = PROGRESS_MORE;
   connection->has_unserved = false;
-  while (turn == TURN_MORE) {
-    turn = take_turn(connection, takes_large);
+  while (progress == PROGRESS_MORE) {
+    progress = serve_messages(connection, takes_large);
   }
-  if (turn == TURN_LARGE) {
+  if (progress == PROGRESS_LARGE) {
     large_add(connection->set->large, connection);
-  } else if (turn == TURN_ENDED) {
+  } else if (progress == PROGRESS_ENDED) {
     connection_end(connection);
   }
-  return turn == TURN_WAITS ? TRANSPORT_POLL_SERVED : TRANSPORT_POLL_GONE;
+  return progress == PROGRESS_WAITS ? TRANSPORT_POLL_SERVED : TRANSPORT_POLL_GONE;
 }
 
 static enum transport_poll serve(struct connection *connection) {
@@ -251,7 +251,7 @@ static enum transport_poll read_hello(struct connection *connection) {
 
 /* ---------------------------------------------------------------------------------- reading */
 
-/* When what has begun must have come: the hello, or the rest of a frame. */
+/* The deadline of the hello, or of the rest of a frame. */
 static uint64_t deadline_of(struct connection *connection) {
   if (!connection->announced) {
     return connection->hello_deadline_ns;
@@ -268,18 +268,18 @@ static enum transport_poll end_late(struct connection *connection) {
   return TRANSPORT_POLL_GONE;
 }
 
-/* Of the result of a read. */
+/* Acts on the result of a read. */
 static enum transport_poll take_result(struct connection *connection, enum transport_result result,
                                        size_t count) {
   switch (result) {
     case TRANSPORT_OK:
-      connection->is_lent = false;
-      note_received(connection, count);
+      connection->is_posted = false;
+      record_received(connection, count);
       return connection->announced ? serve(connection) : read_hello(connection);
     case TRANSPORT_WAITS:
       return TRANSPORT_POLL_QUIET;
     case TRANSPORT_LATE:
-      connection->is_lent = false;
+      connection->is_posted = false;
       return end_late(connection);
     case TRANSPORT_BROKEN:
       log_refusal(connection, "its memory makes no sense");
@@ -293,18 +293,18 @@ static enum transport_poll take_result(struct connection *connection, enum trans
 }
 
 /* false: there is no memory, and reading is the transport's. */
-static bool lend_input(struct connection *connection) {
+static bool post_input(struct connection *connection) {
   if (!make_room(connection)) {
     pause_reading(connection);
     return false;
   }
-  connection->is_lent = true;
+  connection->is_posted = true;
   return true;
 }
 
 static enum transport_poll read_now(struct connection *connection) {
   bool has_bytes = connection->transport->pending(connection->stream) > 0;
-  if (has_bytes && !connection->is_lent && !lend_input(connection)) {
+  if (has_bytes && !connection->is_posted && !post_input(connection)) {
     return TRANSPORT_POLL_GONE;
   }
   struct buffer *input = &connection->input;
@@ -320,8 +320,8 @@ enum transport_poll connection_poll(struct connection *connection) {
   if (connection->has_unserved) {
     return serve(connection);
   }
-  if (!connection->is_lent && transport->posted_bytes > 0) {
-    if (!lend_input(connection)) {
+  if (!connection->is_posted && transport->posted_bytes > 0) {
+    if (!post_input(connection)) {
       return TRANSPORT_POLL_GONE;
     }
     transport->post(connection->stream, buffer_end(input), buffer_room(input));
@@ -333,20 +333,20 @@ enum transport_poll connection_poll(struct connection *connection) {
   return is_late ? end_late(connection) : TRANSPORT_POLL_QUIET;
 }
 
-/* What await_readable is given. false: there is no memory. */
+/* Prepares the buffer for await_readable. false: there is no memory. */
 static bool prepare_wait(struct connection *connection) {
-  if (connection->is_lent) {
+  if (connection->is_posted) {
     return true;
   }
   if (connection->transport->posted_bytes == 0) {
-    buffer_trim(&connection->input, INPUT_REST_BYTES);
+    buffer_trim(&connection->input, INPUT_WAITING_BYTES);
     return true;
   }
-  connection->is_lent = make_room(connection);
-  return connection->is_lent;
+  connection->is_posted = make_room(connection);
+  return connection->is_posted;
 }
 
-/* false: bytes have come just now. */
+/* false: bytes are there. */
 static bool give_to_transport(struct connection *connection) {
   const struct transport *transport = connection->transport;
   struct buffer *input = &connection->input;

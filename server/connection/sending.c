@@ -1,13 +1,13 @@
 #include "server/connection/sending.h"
 
 #include "proto/base/clock.h"
-#include "server/connection/batch.h"
 #include "server/connection/ending.h"
+#include "server/connection/flush_list.h"
 
 /* A drained buffer larger than this is freed: most connections are idle most of the time. */
 #define KEPT_BYTES_MAX (16u << 10)
-/* Writes in a row for a peer that takes all at once; then it is waited for, so that the thread is
- * somebody else's. */
+/* Writes in a row to a peer that takes all bytes at once; then the transport waits for room, and the
+ * thread serves others. */
 #define WRITES_MAX 16
 
 /* ---------------------------------------------------------------------------------- writing */
@@ -23,7 +23,7 @@ static const char *why_of(enum transport_result result) {
   }
 }
 
-/* Bytes from the start of the buffer, which is the outbox's or what was taken from it. false: it
+/* Writes from the start of `buffer`, which is `taken` or the outbox's. false: the connection
  * closes. */
 static bool write_some(struct connection *connection, struct buffer *buffer) {
   size_t sent = 0;
@@ -32,7 +32,7 @@ static bool write_some(struct connection *connection, struct buffer *buffer) {
   if (result == TRANSPORT_OK) {
     buffer_consume(buffer, sent);
     connection->outbox.under_way = connection->taken.len;
-    outbox_note_sent(&connection->outbox, sent);
+    outbox_sent(&connection->outbox, sent);
   } else if (result != TRANSPORT_WAITS) {
     connection_close_locked(connection, why_of(result));
     return false;
@@ -43,7 +43,7 @@ static bool write_some(struct connection *connection, struct buffer *buffer) {
 /* Whether `writable` will come. */
 static bool await_room(struct connection *connection) {
   struct buffer *taken = &connection->taken;
-  connection->draining = true; /* before: who reads may be heard of at once */
+  connection->draining = true; /* before: the event may come at once */
   connection->draining =
       connection->transport->await_writable(connection->stream, buffer_first(taken), taken->len,
                                             clock_deadline_ns(clock_now_ns(), HF_DRAIN_TIMEOUT_MS));
@@ -58,7 +58,7 @@ static void take_encoded(struct connection *connection) {
   outbox->under_way = connection->taken.len;
 }
 
-/* false: it waits for room, or closes. */
+/* false: the connection waits for room, or closes. */
 static bool write_taken(struct connection *connection) {
   while (connection->taken.len > 0) {
     if (await_room(connection) || !write_some(connection, &connection->taken)) {
@@ -69,7 +69,7 @@ static bool write_taken(struct connection *connection) {
   return true;
 }
 
-/* false: it closes. */
+/* false: the connection closes. */
 static bool encode_more(struct connection *connection) {
   if (connection->outbox.count > 0 && !outbox_fill(&connection->outbox)) {
     connection_close_locked(connection, "no memory for its replies");
@@ -100,7 +100,7 @@ void connection_flush_locked(struct connection *connection) {
   buffer_trim(encoded, KEPT_BYTES_MAX);
 }
 
-/* The rest of what was taken, then what has gathered meanwhile. */
+/* Writes the rest of `taken`, then the bytes that were encoded meanwhile. */
 static void drain_on(struct connection *connection) {
   if (write_some(connection, &connection->taken) && write_taken(connection) &&
       encode_more(connection)) {
@@ -131,22 +131,22 @@ void connection_drained(struct connection *connection) {
 
 /* --------------------------------------------------------------------------------- delivery */
 
-/* Whether the batch takes care of it. */
-static bool join_batch(struct connection *connection, struct batch *batch) {
+/* Whether the end of the list flushes the connection. */
+static bool join_flush_list(struct connection *connection, struct flush_list *list) {
   if (connection->flush_queued) {
     return true;
   }
-  if (batch == NULL || batch->count == BATCH_COUNT_MAX) {
+  if (list == NULL || list->count == FLUSH_LIST_COUNT_MAX) {
     return false;
   }
   connection_acquire(connection);
-  batch->connections[batch->count++] = connection;
+  list->connections[list->count++] = connection;
   connection->flush_queued = true;
   return true;
 }
 
 bool connection_deliver(struct connection *connection, const struct sp_route *route,
-                        struct reply *reply, struct batch *batch) {
+                        struct reply *reply, struct flush_list *list) {
   bool has_room = false;
   pthread_mutex_lock(&connection->lock);
   if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_HELLO) {
@@ -154,8 +154,8 @@ bool connection_deliver(struct connection *connection, const struct sp_route *ro
   } else if (!outbox_add(&connection->outbox, route, reply)) {
     connection_close_locked(connection, "no memory for its replies");
   } else {
-    /* While it is being served, the end of that flushes it. */
-    if (!connection->serving && !join_batch(connection, batch)) {
+    /* While the connection is being served, finish_serving flushes. */
+    if (!connection->serving && !join_flush_list(connection, list)) {
       connection_flush_locked(connection);
     }
     has_room = !outbox_is_full(&connection->outbox);
@@ -164,15 +164,15 @@ bool connection_deliver(struct connection *connection, const struct sp_route *ro
   return has_room;
 }
 
-void batch_begin(struct batch *batch, struct connection *served) {
-  batch->served = served;
-  batch->served_id = served->id;
-  batch->count = 0;
+void flush_list_begin(struct flush_list *list, struct connection *served) {
+  list->served = served;
+  list->served_id = served->id;
+  list->count = 0;
 }
 
-void batch_end(struct batch *batch) {
-  for (size_t i = 0; i < batch->count; i++) {
-    struct connection *connection = batch->connections[i];
+void flush_list_end(struct flush_list *list) {
+  for (size_t i = 0; i < list->count; i++) {
+    struct connection *connection = list->connections[i];
     pthread_mutex_lock(&connection->lock);
     connection->flush_queued = false;
     connection_flush_locked(connection);

@@ -8,15 +8,15 @@
 
 #include "server/connection/connection_parts.h"
 
-struct batch;
+struct flush_list;
 
 /* Wants the lock. Sends what can be sent at once, and waits for room for the rest. */
 void connection_flush_locked(struct connection *connection);
 /* Event: there is room, or the wait for it is over. */
 void connection_drained(struct connection *connection);
-/* See struct dispatch_sink. The batch is that of the connection whose messages cause the reply; NULL:
+/* See struct dispatch_sink. The list is that of the connection whose messages cause the reply; NULL:
  * there is none. */
 bool connection_deliver(struct connection *connection, const struct sp_route *route,
-                        struct reply *reply, struct batch *batch);
+                        struct reply *reply, struct flush_list *list);
 
 #endif

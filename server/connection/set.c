@@ -18,7 +18,7 @@ void set_deinit(struct connection_set *set) {
   pthread_mutex_destroy(&set->lock);
 }
 
-/* In proportion, where the process may not have so many descriptors. */
+/* The limit for one address, in proportion to connections_max. */
 static size_t share_of_one(const struct connection_set *set) {
   size_t share = set->connections_max / (HF_CONNECTIONS_MAX / HF_CONNECTIONS_PER_ADDRESS_MAX);
   return share > 0 ? share : 1;
@@ -28,8 +28,8 @@ static size_t kept_for_ipc(const struct connection_set *set) {
   return set->connections_max / (HF_CONNECTIONS_MAX / HF_CONNECTIONS_IPC_KEPT);
 }
 
-/* Of a connection that the set bounds. */
-static const char *check_place(const struct connection_set *set, uint64_t address) {
+/* NULL: there is room for a counted connection of that address | why not */
+static const char *check_room(const struct connection_set *set, uint64_t address) {
   size_t kept = address == ADDRESS_LOCAL ? 0 : kept_for_ipc(set);
   if ((uintptr_t)map64_get(&set->addresses, address) >= share_of_one(set)) {
     return "too many connections of its address";
@@ -53,7 +53,7 @@ static void uncount_address(struct connection_set *set, uint64_t address) {
 
 static const char *join(struct connection_set *set, struct connection *connection, uint64_t address,
                         bool is_counted) {
-  const char *why = is_counted ? check_place(set, address) : NULL;
+  const char *why = is_counted ? check_room(set, address) : NULL;
   if (set->closed || why != NULL) {
     return set->closed ? "stopping" : why;
   }

@@ -21,13 +21,13 @@ struct pollers;
 struct connection_set {
   pthread_mutex_t lock;
   pthread_cond_t empty;     /* alive_count became 0 */
-  struct map64 connections; /* by id; each holds a reference */
+  struct map64 connections; /* by id; with a reference to each */
   uint64_t last_id;
   uint32_t alive_count;   /* joined and not yet freed */
-  uint32_t counted_count; /* of those in `connections`, the set bounds so many */
+  uint32_t counted_count; /* connections within the set's limit */
   uint32_t connections_max;
-  struct map64 addresses; /* address -> how many connections it has */
-  bool closed;            /* none may join */
+  struct map64 addresses; /* address -> number of its connections */
+  bool closed;            /* no connection may join */
   struct limited_log limited_log;
   /* Borrowed; set before the first connection. */
   struct pollers *pollers;
@@ -37,17 +37,17 @@ struct connection_set {
 
 void set_init(struct connection_set *set, uint32_t connections_max);
 void set_deinit(struct connection_set *set);
-/* Gives the connection its id and a reference to the set. is_counted: within the limits for all and
- * for its address. Answers why not, static; NULL: it did. */
+/* Adds the connection and gives it an id; the set has a reference. is_counted: within the limits for
+ * all connections and for its address. NULL: added | why not, static */
 const char *set_join(struct connection_set *set, struct connection *connection, uint64_t address,
                      bool is_counted, uint64_t *id);
-/* It can't be looked up any more; the set's reference goes to the caller. */
+/* Removes the connection; the set's reference goes to the caller. */
 void set_leave(struct connection_set *set, uint64_t id, uint64_t address, bool is_counted);
 /* A connection that had joined was freed. */
 void set_forget(struct connection_set *set);
-/* Waits for that to be true of all. */
+/* Waits until all connections that had joined were freed. */
 void set_wait_empty(struct connection_set *set);
-/* With a reference for the caller; NULL when it is gone. */
+/* With a reference for the caller; NULL when the connection is gone. */
 struct connection *set_acquire(struct connection_set *set, uint64_t id);
 
 #endif

@@ -34,14 +34,14 @@ static void unlist(struct budget *budget, struct budget_account *account) {
   TAILQ_REMOVE(&budget->listed, account, link);
 }
 
-void budget_note_large(struct budget *budget, struct budget_account *account, size_t bytes,
-                       size_t moved, uint64_t now_ns) {
+void budget_update_large(struct budget *budget, struct budget_account *account, size_t bytes,
+                         size_t moved, uint64_t now_ns) {
   pthread_mutex_lock(&budget->lock);
   account->bytes = bytes;
   account->moved += moved;
   if (!account->is_listed) {
     list(budget, account, now_ns);
-  } else if (bytes <= HF_HOLDING_BYTES_MIN) {
+  } else if (bytes <= HF_BUDGET_BYTES_MIN) {
     unlist(budget, account);
   } else if (account->moved >= bytes) {
     account->since_ns = now_ns;
@@ -52,7 +52,7 @@ void budget_note_large(struct budget *budget, struct budget_account *account, si
 
 void budget_forget(struct budget *budget, struct budget_account *account) {
   if (account->is_listed) {
-    budget_note_large(budget, account, 0, 0, account->since_ns);
+    budget_update_large(budget, account, 0, 0, account->since_ns);
   }
 }
 
@@ -71,7 +71,7 @@ bool budget_is_exceeded(struct budget *budget) {
 
 static double score_of(const struct budget_account *account, uint64_t now_ns) {
   uint64_t age_ns = now_ns > account->since_ns ? now_ns - account->since_ns : 0;
-  bool is_young = age_ns < HF_HOLDING_MS_MIN * CLOCK_NS_PER_MS;
+  bool is_young = age_ns < HF_BUDGET_MS_MIN * CLOCK_NS_PER_MS;
   return is_young ? 0 : (double)account->bytes * (double)age_ns;
 }
 

@@ -1,16 +1,16 @@
-/* What connections hold of the server's memory beside what is stored: requests that are not whole
- * yet, encoded replies, and replies that wait until they can be encoded.
+/* The server's memory that connections use beside what is stored: incomplete requests, encoded
+ * replies, and replies that wait until they can be encoded.
  *
- * layer   dispatch; used by it and by connection
- * shapes  two accounts a connection, one for each direction; only those above
- *         HF_HOLDING_BYTES_MIN are listed
+ * layer   dispatch; used by dispatch and by connection
+ * shapes  two accounts a connection, one for each direction; accounts above HF_BUDGET_BYTES_MIN are
+ *         listed
  * threads any
- * memory  borrows accounts from the first budget_note to budget_forget
+ * memory  borrows accounts from the first budget_update to budget_forget
  *
- * When there is no room left, the connection that has held most for longest is closed, and not
- * whoever asks: the score of an account is bytes times age. Its age begins anew whenever as many
- * bytes have moved as it holds, so a peer that takes its replies at a fair pace stays young. Nobody
- * younger than HF_HOLDING_MS_MIN is chosen: what moves is gone by itself that soon.
+ * When memory runs out, the connection that has used most for longest is closed: the score of an
+ * account is bytes times age. The age begins anew whenever as many bytes have moved as the account
+ * has, so a peer that takes its replies at a fair pace stays young. An account younger than
+ * HF_BUDGET_MS_MIN is never chosen.
  */
 #ifndef HF_DISPATCH_BUDGET_H
 #define HF_DISPATCH_BUDGET_H
@@ -26,9 +26,9 @@
  * at a time. */
 struct budget_account {
   uint64_t connection;
-  size_t bytes;      /* it holds */
-  size_t moved;      /* since since_ns */
-  uint64_t since_ns; /* it has held as much as it does, more or less */
+  size_t bytes;      /* in use */
+  size_t moved;      /* bytes since since_ns */
+  uint64_t since_ns; /* when its age began */
   bool is_listed;
   bool is_chosen; /* its connection is being closed */
   TAILQ_ENTRY(budget_account) link;
@@ -38,7 +38,7 @@ struct budget {
   struct buffer_budget buffers;
   atomic_size_t waiting_bytes; /* that replies may keep in memory while they wait */
   size_t waiting_bytes_max;
-  pthread_mutex_t lock; /* for the rest, and all accounts that are listed */
+  pthread_mutex_t lock; /* for `listed` and the accounts in it */
   TAILQ_HEAD(, budget_account) listed;
 };
 
@@ -46,24 +46,24 @@ struct budget {
 void budget_init(struct budget *budget, size_t memory_bytes_max);
 void budget_deinit(struct budget *budget);
 
-void budget_note_large(struct budget *budget, struct budget_account *account, size_t bytes,
-                       size_t moved, uint64_t now_ns);
-/* The account holds so many bytes now, after so many moved. */
-static inline void budget_note(struct budget *budget, struct budget_account *account, size_t bytes,
-                               size_t moved) {
-  if (bytes > HF_HOLDING_BYTES_MIN || account->is_listed) {
-    budget_note_large(budget, account, bytes, moved, clock_now_ns());
+void budget_update_large(struct budget *budget, struct budget_account *account, size_t bytes,
+                         size_t moved, uint64_t now_ns);
+/* The account has so many bytes now, after so many moved. */
+static inline void budget_update(struct budget *budget, struct budget_account *account,
+                                 size_t bytes, size_t moved) {
+  if (bytes > HF_BUDGET_BYTES_MIN || account->is_listed) {
+    budget_update_large(budget, account, bytes, moved, clock_now_ns());
   }
 }
 void budget_forget(struct budget *budget, struct budget_account *account);
 
-/* Waiting replies begin to be counted, or end. */
+/* Waiting replies of so many bytes are added, or gone. */
 void budget_wait(struct budget *budget, size_t bytes);
 void budget_end_wait(struct budget *budget, size_t bytes);
 bool budget_is_exceeded(struct budget *budget);
 
-/* The connection that is to be closed to make room; 0: none yet, or one that was chosen before is
- * not gone yet. */
+/* The connection that is to be closed to make room; 0: no account is old enough, or the connection
+ * chosen before is not gone yet. */
 uint64_t budget_choose(struct budget *budget, uint64_t now_ns);
 
 #endif

@@ -4,12 +4,12 @@
 #include "proto/base/limited_log.h"
 #include "proto/base/log.h"
 #include "proto/wire.h"
+#include "server/dispatch/batch.h"
 #include "server/dispatch/lending.h"
 #include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
+#include "server/dispatch/reclaimer.h"
 #include "server/dispatch/ticker.h"
-#include "server/dispatch/turn.h"
-#include "server/dispatch/undertaker.h"
 #include "server/engine/decoded.h"
 
 #include <sodium.h>
@@ -17,36 +17,36 @@
 #include <string.h>
 #include <time.h>
 
-/* Between turns of one thread that does much work: as long as it takes to wake another. */
+/* Between two batches of a thread that does much work: the time to wake another thread. */
 #define PAUSE_NS 20000
 
 struct dispatch {
   struct dispatch_sink sink;
   const char *version;
   struct limited_log limited_log;
-  struct turn_pool turns;
+  struct batch_pool batches;
   struct ticker ticker;
-  struct undertaker undertaker;
+  struct reclaimer reclaimer;
   struct lending lending;
   struct processes processes;
   struct budget budget;  /* of connections */
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
-  uint64_t now_ns;   /* of all commands until the mutex is free again */
-  struct turn *turn; /* the one the engine works for */
+  uint64_t now_ns;     /* of all commands until the mutex is free again */
+  struct batch *batch; /* the engine's present one */
 };
 
-/* ---- the engine's sink: remembers, sends later */
+/* ---- the engine's sink: remembers deliveries, which are sent without the lock */
 
 static void remember_reply(void *ctx, uint64_t connection, const struct sp_route *route,
                            struct reply *reply) {
   struct dispatch *dispatch = ctx;
-  turn_add_delivery(dispatch->turn, connection, route, reply);
+  batch_add_delivery(dispatch->batch, connection, route, reply);
 }
 
 static void remember_close(void *ctx, uint64_t connection) {
   struct dispatch *dispatch = ctx;
-  turn_add_delivery(dispatch->turn, connection, &(struct sp_route){0}, NULL);
+  batch_add_delivery(dispatch->batch, connection, &(struct sp_route){0}, NULL);
 }
 
 static void watch_process(void *ctx, int process, uint64_t session) {
@@ -61,19 +61,19 @@ static void forget_process(void *ctx, int process, uint64_t session) {
 
 static void remember_deadlock(void *ctx, const char *circle) {
   struct dispatch *dispatch = ctx;
-  free(dispatch->turn->deadlock);
-  dispatch->turn->deadlock = strdup(circle);
+  free(dispatch->batch->deadlock);
+  dispatch->batch->deadlock = strdup(circle);
 }
 
-/* ---- a turn */
+/* ---- a batch */
 
-/* Whether the connection that is served has room for more replies. */
-static bool send_deliveries(struct dispatch *dispatch, struct turn *turn, void *self,
+/* Whether the served connection has room for more replies. */
+static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void *self,
                             uint64_t served) {
   const struct dispatch_sink *sink = &dispatch->sink;
   bool has_room = true;
-  for (size_t i = 0; i < turn->deliveries_count; i++) {
-    struct turn_delivery *delivery = &turn->deliveries[i];
+  for (size_t i = 0; i < batch->deliveries_count; i++) {
+    struct batch_delivery *delivery = &batch->deliveries[i];
     bool is_own = delivery->connection == served;
     if (!delivery->reply) {
       sink->close(sink->ctx, delivery->connection, "session moved");
@@ -83,7 +83,7 @@ static bool send_deliveries(struct dispatch *dispatch, struct turn *turn, void *
       has_room = is_own ? has_more : has_room;
     }
   }
-  turn->deliveries_count = turn->reply_bytes = 0;
+  batch->deliveries_count = batch->reply_bytes = 0;
   if (budget_is_exceeded(&dispatch->budget)) {
     dispatch_make_room(dispatch);
   }
@@ -103,19 +103,19 @@ static bool apply(struct dispatch *dispatch, struct command command) {
   return engine_apply(dispatch->engine, &command);
 }
 
-/* The engine is the caller's until end_turn. */
-static void begin_turn(struct dispatch *dispatch, struct turn *turn) {
+/* Locks the engine until end_batch. */
+static void begin_batch(struct dispatch *dispatch, struct batch *batch) {
   lock_engine(dispatch);
-  dispatch->turn = turn;
-  size_t freed_bytes = undertaker_take_freed(&dispatch->undertaker);
+  dispatch->batch = batch;
+  size_t freed_bytes = reclaimer_take_freed(&dispatch->reclaimer);
   if (freed_bytes > 0) {
     apply(dispatch, (struct command){.kind = COMMAND_FREED, .freed_bytes = freed_bytes});
   }
 }
 
 /* As send_deliveries. */
-static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
-  struct turn *turn = dispatch->turn;
+static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
+  struct batch *batch = dispatch->batch;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
   struct object *buried = engine_take_buried(dispatch->engine);
   struct decoded *answered = engine_take_answered(dispatch->engine);
@@ -123,51 +123,51 @@ static bool end_turn(struct dispatch *dispatch, void *self, uint64_t served) {
   while ((job = engine_take_job(dispatch->engine))) {
     lending_add(&dispatch->lending, job);
   }
-  dispatch->turn = NULL;
+  dispatch->batch = NULL;
   pthread_mutex_unlock(&dispatch->mutex);
-  undertaker_bury(&dispatch->undertaker, buried);
+  reclaimer_add(&dispatch->reclaimer, buried);
   decoded_free(answered);
   if (deadline_ns != CLOCK_NEVER) {
     ticker_expect(&dispatch->ticker, deadline_ns);
   }
-  if (turn->deadlock) {
-    limited_log_line(&dispatch->limited_log, "deadlock: %s", turn->deadlock);
-    free(turn->deadlock);
-    turn->deadlock = NULL;
+  if (batch->deadlock) {
+    limited_log_line(&dispatch->limited_log, "deadlock: %s", batch->deadlock);
+    free(batch->deadlock);
+    batch->deadlock = NULL;
   }
-  return send_deliveries(dispatch, turn, self, served);
+  return send_deliveries(dispatch, batch, self, served);
 }
 
-/* Before this thread begins another turn: a mutex is had by who asks when it is free, and a thread
- * that was woken for it needs a moment to ask. */
+/* Lets waiting threads lock the engine before this thread begins another batch: an unlocked mutex goes
+ * to the first thread that asks, and a woken thread needs a moment. */
 static void let_others_in(void) {
   nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 }
 
-/* A small request lives in the turn's arena, a large one in memory of its own. */
-static hf_reason unpack(struct dispatch *dispatch, struct turn *turn,
+/* A small request lives in the batch's arena, a large one in memory of its own. */
+static hf_reason unpack(struct dispatch *dispatch, struct batch *batch,
                         struct engine_request *request, Holdfast__Request **unpacked) {
   request->decoded = NULL;
   if (request->body.len < DECODED_BODY_BYTES_MIN) {
-    return wire_unpack_request(request->body, &turn->arena, unpacked);
+    return wire_unpack_request(request->body, &batch->arena, unpacked);
   }
   hf_reason reason =
       decoded_read(request->body, engine_hash_key(dispatch->engine), &request->decoded);
   if (!reason) {
     *unpacked = request->decoded->message;
-    turn->decoded_bytes += request->decoded->memory_bytes;
+    batch->decoded_bytes += request->decoded->memory_bytes;
   }
   return reason;
 }
 
-static void decode(struct dispatch *dispatch, struct turn *turn, uint64_t connection,
+static void decode(struct dispatch *dispatch, struct batch *batch, uint64_t connection,
                    const struct dispatch_message *message) {
-  struct engine_request *request = &turn->requests[turn->requests_count++];
+  struct engine_request *request = &batch->requests[batch->requests_count++];
   Holdfast__Request *unpacked = NULL;
   request->connection = connection;
   request->route = message->route;
   request->body = message->body;
-  request->malformed = unpack(dispatch, turn, request, &unpacked);
+  request->malformed = unpack(dispatch, batch, request, &unpacked);
   request->message = request->malformed ? NULL : unpacked;
   request->operation = request->message ? operations_find(unpacked) : NULL;
   if (request->operation && (request->operation->flags & OPERATION_OPENS)) {
@@ -175,18 +175,18 @@ static void decode(struct dispatch *dispatch, struct turn *turn, uint64_t connec
   }
 }
 
-/* Decodes up to the turn's room: what was read, not more than fits its arena. */
-static size_t decode_some(struct dispatch *dispatch, struct turn *turn, uint64_t connection,
+/* Decodes messages while the batch's arena has room. */
+static size_t decode_some(struct dispatch *dispatch, struct batch *batch, uint64_t connection,
                           const struct dispatch_message *messages, size_t count) {
   size_t idx = 0;
-  while (idx < count && turn->requests_count < TURN_REQUESTS_MAX &&
-         turn->arena.used_bytes + turn->decoded_bytes < HF_UNPACK_BYTES_MAX / 64) {
-    decode(dispatch, turn, connection, &messages[idx++]);
+  while (idx < count && batch->requests_count < BATCH_REQUESTS_MAX &&
+         batch->arena.used_bytes + batch->decoded_bytes < HF_UNPACK_BYTES_MAX / 64) {
+    decode(dispatch, batch, connection, &messages[idx++]);
   }
   return idx;
 }
 
-/* With what is to be found out beforehand. */
+/* Opens the process that the request names, then applies the request. */
 static void apply_request(struct dispatch *dispatch, struct engine_request *request) {
   struct bytes machine;
   uint64_t id;
@@ -196,28 +196,28 @@ static void apply_request(struct dispatch *dispatch, struct engine_request *requ
     request->process = processes_open(&dispatch->processes, machine, id, is_local);
   }
   apply(dispatch, (struct command){.kind = COMMAND_REQUEST, .request = request});
-  if (request->process > 0) { /* it was not needed */
+  if (request->process > 0) { /* the engine has not taken it */
     processes_forget(&dispatch->processes, request->process, 0);
   }
 }
 
-/* In one turn of the engine, or in several where the replies are large, or the work is much. Answers
- * how many were applied. */
-static size_t apply_all(struct dispatch *dispatch, struct turn *turn, void *self,
+/* Applies the batch's requests under one lock of the engine, or under several when the replies are
+ * large or the work takes many steps. Answers how many were applied. */
+static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *self,
                         uint64_t connection) {
   size_t applied = 0;
   bool has_room = true;
-  while (has_room && applied < turn->requests_count) {
-    begin_turn(dispatch, turn);
-    uint64_t steps_end = engine_steps(dispatch->engine) + HF_TURN_STEPS_MAX;
+  while (has_room && applied < batch->requests_count) {
+    begin_batch(dispatch, batch);
+    uint64_t steps_end = engine_steps(dispatch->engine) + HF_BATCH_STEPS_MAX;
     bool has_steps;
     do {
-      apply_request(dispatch, &turn->requests[applied++]);
+      apply_request(dispatch, &batch->requests[applied++]);
       has_steps = engine_steps(dispatch->engine) < steps_end;
-    } while (applied < turn->requests_count && has_steps &&
-             turn->reply_bytes <= HF_UNSENT_BYTES_MAX);
-    has_room = end_turn(dispatch, self, connection);
-    if (!has_steps && applied < turn->requests_count) {
+    } while (applied < batch->requests_count && has_steps &&
+             batch->reply_bytes <= HF_UNSENT_BYTES_MAX);
+    has_room = end_batch(dispatch, self, connection);
+    if (!has_steps && applied < batch->requests_count) {
       let_others_in();
     }
   }
@@ -228,14 +228,14 @@ size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connect
                          const struct dispatch_message *messages, size_t count) {
   size_t applied = 0, decoded = 0;
   while (applied == decoded && applied < count) {
-    struct turn *turn = turn_acquire(&dispatch->turns);
-    if (!turn) {
+    struct batch *batch = batch_acquire(&dispatch->batches);
+    if (!batch) {
       dispatch->sink.close(dispatch->sink.ctx, connection, "no memory for its requests");
       break;
     }
-    decoded += decode_some(dispatch, turn, connection, messages + applied, count - applied);
-    applied += apply_all(dispatch, turn, self, connection);
-    turn_release(&dispatch->turns, turn);
+    decoded += decode_some(dispatch, batch, connection, messages + applied, count - applied);
+    applied += apply_all(dispatch, batch, self, connection);
+    batch_release(&dispatch->batches, batch);
   }
   return applied;
 }
@@ -272,40 +272,40 @@ bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t
   return connected;
 }
 
-/* One that may not be left out. */
-static struct turn *must_acquire_turn(struct dispatch *dispatch) {
-  struct turn *turn;
-  while (!(turn = turn_acquire(&dispatch->turns))) {
+/* For a command that can't be dropped: retries until there is memory. */
+static struct batch *must_acquire_batch(struct dispatch *dispatch) {
+  struct batch *batch;
+  while (!(batch = batch_acquire(&dispatch->batches))) {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
-  return turn;
+  return batch;
 }
 
-/* A turn of one command. */
-static void run_turn(struct dispatch *dispatch, struct command command) {
-  struct turn *turn = must_acquire_turn(dispatch);
-  begin_turn(dispatch, turn);
+/* A batch of one command. */
+static void run_batch(struct dispatch *dispatch, struct command command) {
+  struct batch *batch = must_acquire_batch(dispatch);
+  begin_batch(dispatch, batch);
   apply(dispatch, command);
-  (void)end_turn(dispatch, NULL, 0);
-  turn_release(&dispatch->turns, turn);
+  (void)end_batch(dispatch, NULL, 0);
+  batch_release(&dispatch->batches, batch);
 }
 
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection) {
-  run_turn(dispatch, (struct command){.kind = COMMAND_DISCONNECT, .connection = connection});
+  run_batch(dispatch, (struct command){.kind = COMMAND_DISCONNECT, .connection = connection});
 }
 
-/* Slice after slice, while there is work that was too much for one turn. */
+/* Runs again and again while deferred work is left. */
 static void tick(void *ctx) {
-  run_turn(ctx, (struct command){.kind = COMMAND_TICK});
+  run_batch(ctx, (struct command){.kind = COMMAND_TICK});
   let_others_in();
 }
 
 static void finish_job(void *ctx, struct job *job) {
-  run_turn(ctx, (struct command){.kind = COMMAND_JOB_DONE, .job = job});
+  run_batch(ctx, (struct command){.kind = COMMAND_JOB_DONE, .job = job});
 }
 
 static void end_process(void *ctx, uint64_t session) {
-  run_turn(ctx, (struct command){.kind = COMMAND_PROCESS_ENDED, .session = session});
+  run_batch(ctx, (struct command){.kind = COMMAND_PROCESS_ENDED, .session = session});
 }
 
 void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path) {
@@ -315,11 +315,11 @@ void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path) {
 }
 
 void dispatch_drain(struct dispatch *dispatch) {
-  run_turn(dispatch, (struct command){.kind = COMMAND_DRAIN});
+  run_batch(dispatch, (struct command){.kind = COMMAND_DRAIN});
 }
 
-/* Ids and tokens must not repeat those of an earlier start, which clients may still know: as far as that
- * can be had, see ../decisions/44-tokens-and-ids-of-a-start.md. */
+/* Ids and tokens must differ from those of an earlier start, which clients may still know: see
+ * ../decisions/44-tokens-and-ids-of-a-start.md. */
 static struct engine_config make_config(const struct dispatch_config *config) {
   struct timespec now;
   struct engine_config made = {
@@ -339,18 +339,18 @@ static bool start_threads(struct dispatch *dispatch) {
   if (!lending_start(&dispatch->lending, finish_job, dispatch)) {
     return false;
   }
-  if (!undertaker_start(&dispatch->undertaker)) {
+  if (!reclaimer_start(&dispatch->reclaimer)) {
     lending_stop(&dispatch->lending);
     return false;
   }
   if (!ticker_start(&dispatch->ticker, tick, dispatch)) {
-    undertaker_stop(&dispatch->undertaker);
+    reclaimer_stop(&dispatch->reclaimer);
     lending_stop(&dispatch->lending);
     return false;
   }
   if (!processes_start(&dispatch->processes, end_process, dispatch)) {
     ticker_stop(&dispatch->ticker);
-    undertaker_stop(&dispatch->undertaker);
+    reclaimer_stop(&dispatch->reclaimer);
     lending_stop(&dispatch->lending);
     return false;
   }
@@ -367,7 +367,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   dispatch->sink = *sink;
   dispatch->version = config->version;
   pthread_mutex_init(&dispatch->mutex, NULL);
-  turn_pool_init(&dispatch->turns);
+  batch_pool_init(&dispatch->batches);
   budget_init(&dispatch->budget, config->memory_bytes_max);
   limited_log_init(&dispatch->limited_log);
   struct engine_config engine_config = make_config(config);
@@ -380,7 +380,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   if (dispatch->engine) {
     engine_free(dispatch->engine);
   }
-  turn_pool_deinit(&dispatch->turns);
+  batch_pool_deinit(&dispatch->batches);
   budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
   free(dispatch);
@@ -388,13 +388,13 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
 }
 
 void dispatch_stop(struct dispatch *dispatch) {
-  lending_stop(&dispatch->lending); /* first: a job that is done is given back as ever */
+  lending_stop(&dispatch->lending); /* first: a finished job runs a batch */
   processes_stop(&dispatch->processes);
   ticker_stop(&dispatch->ticker);
-  undertaker_stop(&dispatch->undertaker);
+  reclaimer_stop(&dispatch->reclaimer);
   limited_log_deinit(&dispatch->limited_log);
   engine_free(dispatch->engine);
-  turn_pool_deinit(&dispatch->turns);
+  batch_pool_deinit(&dispatch->batches);
   budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
   free(dispatch);

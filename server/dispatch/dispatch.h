@@ -27,12 +27,11 @@ struct dispatch_config {
 
 /* How replies leave; filled by connection. Connections are named by a number, never reused.
  *
- * deliver  the reply, which is taken, is put into the connection's outbox; dropped when the
- *          connection is gone. self is what dispatch_messages was given, NULL: no messages are being
- *          served. Without self the reply must be sent soon by itself; with self, who called
- *          dispatch_messages sends everything when that returns. Answers whether the outbox has room
- *          for more.
- * close    the connection is to be closed; why is static. May be the one that is served.
+ * deliver  Takes the reply and puts it into the connection's outbox; drops it when the connection is
+ *          gone. self is the argument of dispatch_messages; NULL: no messages are being served, and
+ *          deliver sends the reply. With self, the caller of dispatch_messages sends all replies when
+ *          dispatch_messages returns. Answers whether the outbox has room for more.
+ * close    Closes the connection, which may be the served one; why is static.
  *
  * Called without the engine's lock, from any thread.
  */
@@ -43,7 +42,7 @@ struct dispatch_sink {
   void (*close)(void *ctx, uint64_t connection, const char *why);
 };
 
-/* A message's body, and what its reply must carry back. Borrowed for the call. */
+/* A message's body, and the route that its reply must carry back. Borrowed for the call. */
 struct dispatch_message {
   struct sp_route route;
   struct bytes body;
@@ -59,24 +58,25 @@ void dispatch_drain(struct dispatch *dispatch);
 /* Stops the thread and frees everything. No call may be under way. */
 void dispatch_stop(struct dispatch *dispatch);
 
-/* The outbox of a connection that is to be. */
+/* Inits the outbox of a new connection. */
 void dispatch_init_outbox(struct dispatch *dispatch, struct outbox *outbox, uint64_t connection,
                           enum sp_transport transport);
 /* Of all connections. */
 struct budget *dispatch_budget(struct dispatch *dispatch);
-/* There was no room for a buffer, or too much waits: a connection that holds much is closed, if one
- * has held it for too long. Without a connection's lock. */
+/* Memory for buffers or waiting replies has run out: closes the connection that has used most of it
+ * for longest, if any has for too long. Call without a connection's lock. */
 void dispatch_make_room(struct dispatch *dispatch);
 
-/* A connection is there, from that address (engine/addresses.h). false: out of memory; close it. */
+/* A new connection from that address (engine/addresses.h). false: out of memory; close the
+ * connection. */
 bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
                         bool one_way);
-/* Messages that arrived on it, in order. One call at a time per connection. Answers how many of them
- * were applied: when the replies fill the connection's outbox, the rest is to come again once it has
- * room. */
+/* Applies messages of the connection, in order. One call at a time per connection. Answers how many
+ * were applied: when the replies fill the connection's outbox, the caller gives the other messages
+ * again once the outbox has room. */
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
                          const struct dispatch_message *messages, size_t count);
-/* It is gone; no dispatch_messages for it is under way, none will come. */
+/* The connection is gone: no dispatch_messages for it is under way, none will come. */
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection);
 
 #endif

@@ -273,7 +273,7 @@ static void put_object(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_OBJECT_MAXSIZE, wire_to_zigzag(object->maxsize));
   put_bytes(writer, HF_FIELD_OBJECT_TYPECODE, bytes_of(&object->typecode, object->typecode != 0));
   put_number(writer, HF_FIELD_OBJECT_WAITING, object->waiting);
-  put_number(writer, HF_FIELD_OBJECT_HOLDS, object->holds);
+  put_number(writer, HF_FIELD_OBJECT_REFERENCES, object->holds);
   put_number(writer, HF_FIELD_OBJECT_LOCKED, object->locked);
   put_bytes(writer, HF_FIELD_OBJECT_OWNER, text_of(&object->holder));
   put_number(writer, HF_FIELD_OBJECT_TOKEN, object->token);

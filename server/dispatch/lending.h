@@ -1,8 +1,8 @@
-/* Threads that do the engine's jobs: work on large objects that would hold everybody up.
+/* Threads that do the engine's jobs: work on large lent objects, outside the engine's lock.
  *
  * layer   dispatch
- * threads lending_add from any; finish is called on lending's own, which have the priority of all
- *         others: one that waits for the processor must not hold the engine's lock, or malloc's
+ * threads lending_add from any; finish is called on lending's own threads. These have the priority of
+ *         all other threads: a preempted one may own the engine's lock, or malloc's
  */
 #ifndef HF_DISPATCH_LENDING_H
 #define HF_DISPATCH_LENDING_H
@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* Jobs that are worked on at a time; more wait. */
+/* Jobs that run at a time; further ones wait. */
 #define LENDING_THREADS 4
 
 struct lending {
@@ -25,11 +25,11 @@ struct lending {
   void *ctx;
 };
 
-/* finish gives a job that has run back to the engine. false: no threads. */
+/* finish gives a finished job back to the engine. false: no threads. */
 bool lending_start(struct lending *lending, void (*finish)(void *ctx, struct job *job), void *ctx);
-/* All jobs that were added have been given back when it returns; the engine stops them first. */
+/* When lending_stop returns all added jobs have been given back; the engine cancels them before. */
 void lending_stop(struct lending *lending);
-/* The job is taken, until finish has it. */
+/* Takes the job, until finish. */
 void lending_add(struct lending *lending, struct job *job);
 
 #endif

@@ -24,9 +24,9 @@ static struct outbox_item *first_item(const struct outbox *outbox) {
   return &outbox->items[outbox->first];
 }
 
-static void note_held(struct outbox *outbox, size_t sent) {
-  budget_note(outbox->budget, &outbox->account,
-              outbox_encoded_bytes(outbox) + outbox->waiting_bytes, sent);
+static void update_account(struct outbox *outbox, size_t sent) {
+  budget_update(outbox->budget, &outbox->account,
+                outbox_encoded_bytes(outbox) + outbox->waiting_bytes, sent);
 }
 
 static bool grow(struct outbox *outbox) {
@@ -56,7 +56,7 @@ static bool push(struct outbox *outbox, const struct outbox_item *item) {
   outbox->count++;
   outbox->waiting_bytes += last->bytes;
   budget_wait(outbox->budget, last->bytes);
-  note_held(outbox, 0);
+  update_account(outbox, 0);
   return true;
 }
 
@@ -66,7 +66,7 @@ static void pop(struct outbox *outbox) {
   budget_end_wait(outbox->budget, item->bytes);
   reply_release(item->reply);
   outbox->first = (outbox->first + 1) % outbox->capacity;
-  if (--outbox->count == 0) { /* most connections never have one waiting again */
+  if (--outbox->count == 0) { /* most connections never have a waiting reply again */
     free(outbox->items);
     outbox->items = NULL;
     outbox->first = outbox->capacity = 0;
@@ -83,13 +83,13 @@ void outbox_deinit(struct outbox *outbox) {
 
 /* ----------------------------------------------------------------------------------- encoding */
 
-/* Its length on the wire, after it became an error if it was beyond what a frame takes. */
+/* Replaces a reply that is too long for a frame by an error. Answers the length on the wire. */
 static size_t fit_reply(const struct outbox *outbox, struct reply **reply) {
   size_t len = encode_reply_len(*reply, outbox->version);
   if (len <= HF_REPLY_BYTES_MAX) {
     return len;
   }
-  struct reply *error = reply_new((*reply)->sequence); /* the session may still keep the other */
+  struct reply *error = reply_new((*reply)->sequence); /* the session may still have the long one */
   if (!error) {
     return 0;
   }
@@ -100,13 +100,12 @@ static size_t fit_reply(const struct outbox *outbox, struct reply **reply) {
   return encode_reply_len(error, outbox->version);
 }
 
-/* Room for so many bytes behind those encoded; the first part of a long one needs head_len at
- * least. 0: none now. */
+/* Reserves so many bytes, or fewer. Answers how many; 0: none now. */
 static size_t make_room(struct outbox *outbox, size_t len) {
   if (buffer_reserve(&outbox->encoded, len)) {
     return len;
   }
-  /* With little memory left a connection has a small buffer at a time. */
+  /* With little memory left a connection has one small buffer. */
   size_t small = len < BUFFER_SMALL_BYTES ? len : BUFFER_SMALL_BYTES;
   bool is_idle = outbox_encoded_bytes(outbox) == 0;
   if (is_idle) {
@@ -115,7 +114,7 @@ static size_t make_room(struct outbox *outbox, size_t len) {
   return is_idle && buffer_reserve(&outbox->encoded, small) ? small : 0;
 }
 
-/* How much of what is left to encode, `len`, is encoded now. */
+/* How many of the `len` bytes that are left of the reply are encoded now. */
 static size_t part_of(const struct outbox *outbox, size_t len) {
   size_t used = outbox_encoded_bytes(outbox);
   size_t room = used < OUTBOX_BYTES_MAX ? OUTBOX_BYTES_MAX - used : 0;
@@ -123,7 +122,7 @@ static size_t part_of(const struct outbox *outbox, size_t len) {
     return room > 0 ? len : 0;
   }
   if (used > OUTBOX_BYTES_MAX / 4) {
-    return 0; /* many small parts would each move the bytes before them */
+    return 0; /* each of many small parts would move the bytes before it */
   }
   return room < len ? room : len;
 }
@@ -135,8 +134,8 @@ static void put_head(struct outbox *outbox, const struct sp_route *route, size_t
   outbox->encoded.len += prefix_len + route->len;
 }
 
-/* Most replies: small, and nothing waits before them. Encoded in one pass, body before head.
- * false: nothing is done, encode_some() sees to it. */
+/* The fast path for a small reply when none waits: encoded in one pass, body before head. false:
+ * nothing is done, use encode_some(). */
 static bool encode_small(struct outbox *outbox, const struct sp_route *route,
                          const struct reply *reply) {
   size_t most = encode_reply_small_bytes(reply);
@@ -162,8 +161,8 @@ static void put_body(struct outbox *outbox, const struct reply *reply, size_t le
   outbox->encoded.len += len;
 }
 
-/* Encodes of the item, which is the first, what there is room for.
- * out  is_done  all of it is encoded
+/* Encodes as much of the first item as there is room for.
+ * out  is_done  the whole item is encoded
  * false: out of memory */
 static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *is_done) {
   size_t head_len = 0;
@@ -199,7 +198,7 @@ bool outbox_fill(struct outbox *outbox) {
       pop(outbox);
     }
   }
-  note_held(outbox, 0);
+  update_account(outbox, 0);
   return has_memory;
 }
 
@@ -230,6 +229,6 @@ bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct repl
   return has_memory;
 }
 
-void outbox_note_sent(struct outbox *outbox, size_t bytes) {
-  note_held(outbox, bytes);
+void outbox_sent(struct outbox *outbox, size_t bytes) {
+  update_account(outbox, bytes);
 }

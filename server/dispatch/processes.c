@@ -24,10 +24,11 @@ struct process {
   uint64_t id;
   bool is_local;         /* some local client has named it */
   size_t users;          /* sessions that have the handle */
-  struct map64 watchers; /* session -> non-NULL: to be told of its end */
+  struct map64 watchers; /* session -> non-NULL: called back when the process ends */
 };
 
-/* Of one session after the other, because the mutex must not be held while it is told. 0: none. */
+/* Removes and answers a watcher; 0: none. One at a time, because the callback is made without the
+ * mutex. */
 static uint64_t next_watcher(struct processes *processes, int handle) {
   uint64_t position = 0;
   uint64_t session = 0;
@@ -35,7 +36,7 @@ static uint64_t next_watcher(struct processes *processes, int handle) {
   pthread_mutex_lock(&processes->mutex);
   struct process *process = map64_get(&processes->by_handle, (uint64_t)handle);
   struct pollfd end = {.fd = process ? process->descriptor : -1, .events = POLLIN};
-  /* The event may be of one that had the handle before. */
+  /* The event may be of an earlier process with the same handle. */
   if (process && poll(&end, 1, 0) == 1 &&
       map64_next(&process->watchers, &position, &session, &unused)) {
     map64_remove(&process->watchers, session);
@@ -44,7 +45,7 @@ static uint64_t next_watcher(struct processes *processes, int handle) {
   return session;
 }
 
-static void tell(struct processes *processes, int handle) {
+static void report_end(struct processes *processes, int handle) {
   uint64_t session;
   while ((session = next_watcher(processes, handle))) {
     processes->ended(processes->ctx, session);
@@ -60,7 +61,7 @@ static void *run(void *arg) {
       if (events[i].data.u64 == STOP_TAG) {
         return NULL;
       }
-      tell(processes, (int)events[i].data.u64);
+      report_end(processes, (int)events[i].data.u64);
     }
   }
 }
@@ -108,16 +109,16 @@ void processes_stop(struct processes *processes) {
   close_both(processes);
 }
 
-/* -1: it can't be had. */
+/* A descriptor that is readable once the process has ended; -1: none. */
 static int open_descriptor(pid_t id) {
   int process = (int)syscall(SYS_pidfd_open, id, 0);
   if (process < 0 && errno == ESRCH) {
-    return eventfd(1, EFD_CLOEXEC); /* readable, as that of a process that has ended */
+    return eventfd(1, EFD_CLOEXEC); /* the process has ended: readable */
   }
   return process;
 }
 
-/* The first len bytes of its machine's name are those of ours. */
+/* Whether the first len bytes of the machine's name are those of this machine's. */
 static bool agrees(const struct processes *processes, struct bytes machine, size_t len) {
   return processes->machine_len >= len && machine.len >= len &&
          memcmp(machine.data, processes->machine, len) == 0;
@@ -165,7 +166,7 @@ static struct process *add_process(struct processes *processes, uint64_t id, boo
   return NULL;
 }
 
-/* The one that has the id now. */
+/* The process that has the id now. */
 static struct process *find_process(struct processes *processes, uint64_t id, bool is_local) {
   struct process *process = map64_get(&processes->by_id, id);
   bool is_new = process && has_ended(process) && (kill((pid_t)id, 0) == 0 || errno != ESRCH);

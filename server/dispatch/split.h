@@ -18,25 +18,25 @@ struct split {
   uint32_t count_max; /* messages at once; see split_adapt */
   /* What the last split found. */
   size_t missing_bytes;   /* of the incomplete frame behind the messages; 0: no frame has begun */
-  const char *why;        /* the rest can't be read: close; static. NULL: it can */
-  uint64_t part_since_ns; /* when an incomplete frame was first waited for; 0: none is */
+  const char *why;        /* the input is invalid: close; static. NULL: it is valid */
+  uint64_t part_since_ns; /* when the wait for an incomplete frame began; 0: there is none */
 };
 
 /* The next frames at the start of input, up to count_max. Their bytes are borrowed. */
 size_t split_messages(struct split *split, struct bytes input,
                       struct dispatch_message messages[SPLIT_COUNT_MAX]);
-/* Of the messages just found, only the first `applied` were; the rest is found again. Answers how many
- * bytes these take. */
+/* Of the messages just found the first `applied` were applied; the others are found again. Answers how
+ * many bytes the applied ones take. */
 size_t split_take(struct split *split, struct bytes input, const struct dispatch_message *messages,
                   size_t applied, size_t count);
-/* Large replies make the next chunk smaller, small ones larger: the replies to one chunk are all
- * written before the first can leave. */
+/* Large replies make the next chunk smaller, small ones larger, because all replies to a chunk are
+ * encoded before the first is sent. */
 void split_adapt(struct split *split, size_t count, size_t reply_bytes);
 
-/* The input, of which input_len bytes are left, is about to be waited for. When the rest of an
- * incomplete frame must have come; CLOCK_NEVER: none has begun. */
+/* The connection is about to wait, with input_len bytes of input left. Answers when the rest of an
+ * incomplete frame must have come; CLOCK_NEVER: no frame has begun. */
 uint64_t split_deadline_ns(struct split *split, size_t input_len, uint64_t now_ns);
-/* The peer was not read from: its time begins anew. */
+/* The peer was not read from: the time for an incomplete frame begins anew. */
 void split_restart_time(struct split *split);
 
 #endif

@@ -9,7 +9,7 @@ static struct timespec timespec_of(uint64_t ns) {
   return (struct timespec){(time_t)(ns / ns_per_s), (long)(ns % ns_per_s)};
 }
 
-/* Waits for the deadline or a change of it. */
+/* Waits for the deadline, or until the deadline changes. */
 static void wait_for_change(struct ticker *ticker) {
   if (ticker->deadline_ns == CLOCK_NEVER) {
     pthread_cond_wait(&ticker->changed, &ticker->mutex);

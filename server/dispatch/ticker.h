@@ -23,7 +23,7 @@ struct ticker {
 /* false: no thread could be started. */
 bool ticker_start(struct ticker *ticker, void (*tick)(void *ctx), void *ctx);
 void ticker_stop(struct ticker *ticker);
-/* The next tick is due then, or before. CLOCK_NEVER expects nothing. */
+/* Re-arms the timer if the deadline is earlier; CLOCK_NEVER: does nothing. */
 void ticker_expect(struct ticker *ticker, uint64_t deadline_ns);
 
 #endif

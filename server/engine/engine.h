@@ -36,7 +36,7 @@ bool engine_is_local(const struct engine *engine, uint64_t connection);
  * command; CLOCK_NEVER: nothing. */
 uint64_t engine_next_deadline_ns(const struct engine *engine);
 /* Work done so far, in steps of a tenth of a microsecond or so. One command does a few times
- * HF_TURN_STEPS_MAX of it at most. */
+ * HF_BATCH_STEPS_MAX of it at most. */
 uint64_t engine_steps(const struct engine *engine);
 
 /* Large containers that were deleted: taken within the engine's turn, freed outside it by any

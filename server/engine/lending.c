@@ -72,7 +72,7 @@ hf_reason call_work(struct call *call, struct job *job, size_t steps, size_t scr
     value_release(job->value);
     return take_results(call->job, job);
   }
-  if (steps <= HF_TURN_STEPS_MAX) {
+  if (steps <= HF_BATCH_STEPS_MAX) {
     core_spend(call->engine, steps);
     return do_here(call, job);
   }

@@ -1,5 +1,5 @@
 /* What operations leave to be done: waiters to run again, objects and sessions to let go of. In
- * slices, so that no command does more than HF_TURN_STEPS_MAX steps of it. */
+ * slices, so that no command does more than HF_BATCH_STEPS_MAX steps of it. */
 #include "server/engine/settle.h"
 
 #include "server/engine/cells.h"

@@ -14,7 +14,7 @@ bool core_has_work(const struct engine *engine);
 /* A request is to see to its own, and to a little of what others have left. */
 static inline void core_begin_request_steps(struct engine *engine) {
   engine->steps_end =
-      engine->steps + (core_has_work(engine) ? HF_TURN_STEPS_MAX / 8 : HF_TURN_STEPS_MAX);
+      engine->steps + (core_has_work(engine) ? HF_BATCH_STEPS_MAX / 8 : HF_BATCH_STEPS_MAX);
 }
 /* Runs what was woken, drops what nobody holds, goes on with deletions and ends of sessions, as far
  * as the steps reach. */

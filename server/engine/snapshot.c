@@ -17,7 +17,7 @@ static const struct snapshot_field engine_rows[] = {
     SNAPSHOT_FIELD(2, struct engine, next_ticket),
     SNAPSHOT_FIELD(3, struct engine, next_token),
     SNAPSHOT_FIELD(4, struct engine, next_session_number),
-    SNAPSHOT_FIELD(5, struct engine, timers.next_turn),
+    SNAPSHOT_FIELD(5, struct engine, timers.next_order),
     SNAPSHOT_FIELD(6, struct engine, requests),
     SNAPSHOT_FIELD(7, struct engine, duplicates),
     SNAPSHOT_FIELD(8, struct engine, deadlocks),

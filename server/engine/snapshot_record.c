@@ -148,7 +148,7 @@ void snapshot_close(struct snapshot_out *out, uint32_t number, size_t opened) {
 
 static const struct snapshot_field timer_rows[] = {
     SNAPSHOT_FIELD(1, struct timer, deadline_ns),
-    SNAPSHOT_FIELD(2, struct timer, turn),
+    SNAPSHOT_FIELD(2, struct timer, order),
 };
 static const struct snapshot_fields timer_fields = SNAPSHOT_FIELDS(timer_rows);
 
@@ -344,6 +344,6 @@ bool snapshot_read_timer(struct snapshot_in *in, const struct wire_field *field,
   if (!snapshot_read(in, field->content, &timer_fields, &read, NULL, NULL)) {
     return false;
   }
-  return timers_put_back(timers, timer, read.deadline_ns, read.turn) ||
+  return timers_put_back(timers, timer, read.deadline_ns, read.order) ||
          snapshot_fail(in, "there is not enough memory");
 }

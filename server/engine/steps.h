@@ -1,7 +1,7 @@
 /* How much one command does.
  *
  * Work is counted in steps, of a tenth of a microsecond or so. A command does up to
- * HF_TURN_STEPS_MAX of what it found and caused; what is left goes on with later commands, and
+ * HF_BATCH_STEPS_MAX of what it found and caused; what is left goes on with later commands, and
  * engine_next_deadline_ns says that there is some.
  *
  * layer   engine
@@ -31,7 +31,7 @@ static inline bool core_has_steps(const struct engine *engine) {
 
 /* A command begins. */
 static inline void core_begin_steps(struct engine *engine) {
-  engine->steps_end = engine->steps + HF_TURN_STEPS_MAX;
+  engine->steps_end = engine->steps + HF_BATCH_STEPS_MAX;
 }
 
 #endif

@@ -64,7 +64,7 @@ static struct bytes take_frame(struct outbox *outbox) {
     memcpy(frame + len, buffer_first(&outbox->encoded), part);
     len += part;
     buffer_consume(&outbox->encoded, part);
-    outbox_note_sent(outbox, part);
+    outbox_sent(outbox, part);
     require(outbox_fill(outbox));
   }
   require(outbox_is_empty(outbox));

@@ -236,7 +236,7 @@ static size_t read_numbers(const struct engine *engine, bool all, uint64_t *numb
                            engine->peers.count,
                            engine->addresses.count,
                            engine->timers.count,
-                           engine->timers.next_turn,
+                           engine->timers.next_order,
                            engine->trash.len,
                            engine->draining,
                            engine_next_deadline_ns(engine)};

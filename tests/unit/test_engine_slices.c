@@ -52,7 +52,7 @@ static unsigned run_slices(void) {
   do {
     before = engine_steps(story.engine);
     more = story_run_slice(&story);
-    assert_true(engine_steps(story.engine) - before < 4 * HF_TURN_STEPS_MAX);
+    assert_true(engine_steps(story.engine) - before < 4 * HF_BATCH_STEPS_MAX);
     slices++;
   } while (more);
   return slices;
@@ -183,7 +183,7 @@ static void test_slices_kick_before_who_came_later_and_beside_others(void **stat
   bury(BURIED);
   uint64_t before = engine_steps(story.engine);
   send_kick(1, 1, STORY_WAIT_FOREVER);
-  assert_true(engine_steps(story.engine) - before < 2 * HF_TURN_STEPS_MAX);
+  assert_true(engine_steps(story.engine) - before < 2 * HF_BATCH_STEPS_MAX);
   ask(&story, 2, 1, IN("q", QUEUE_SIZE, QueueSize, queue_size));
   story_expect(&story, ""); /* it sees all of them kicked, or none */
   ask(&story, 3, 1, IN("list", LIST_APPEND, ListAppend, list_append, .value = INT(1)));

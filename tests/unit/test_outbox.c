@@ -104,7 +104,7 @@ static void take(struct outbox *outbox, const struct expected *expected, size_t 
     assert_memory_equal(buffer_first(&outbox->encoded), expected->bytes + *taken, len);
   }
   buffer_consume(&outbox->encoded, len);
-  outbox_note_sent(outbox, len);
+  outbox_sent(outbox, len);
   assert_true(outbox_fill(outbox));
   *taken += len;
 }
@@ -159,7 +159,7 @@ static void test_outbox_that_is_not_read_is_full_and_small(void **state) {
     size_t part = outbox.encoded.len;
     assert_true(part > 0);
     buffer_consume(&outbox.encoded, part);
-    outbox_note_sent(&outbox, part);
+    outbox_sent(&outbox, part);
     assert_true(outbox_fill(&outbox));
     taken += part;
   }
@@ -208,14 +208,14 @@ static void test_budget_most_for_longest_goes_first(void **state) {
   (void)state;
   budget_init(&budget, MEMORY_BYTES);
   assert_int_equal(budget_choose(&budget, second_ns), 0);
-  budget_note(&budget, &small, HF_HOLDING_BYTES_MIN, 0);
+  budget_update(&budget, &small, HF_BUDGET_BYTES_MIN, 0);
   assert_false(small.is_listed);
-  budget_note_large(&budget, &old, 1 << 20, 0, second_ns);
-  budget_note_large(&budget, &moving, 16 << 20, 0, second_ns);
-  budget_note_large(&budget, &large, 8 << 20, 0, 20 * second_ns);
+  budget_update_large(&budget, &old, 1 << 20, 0, second_ns);
+  budget_update_large(&budget, &moving, 16 << 20, 0, second_ns);
+  budget_update_large(&budget, &large, 8 << 20, 0, 20 * second_ns);
   assert_int_equal(budget_choose(&budget, 2 * second_ns), 0); /* all of them are young */
   for (uint64_t at = 2; at <= 30; at++) {
-    budget_note_large(&budget, &moving, 16 << 20, 16 << 20, at * second_ns);
+    budget_update_large(&budget, &moving, 16 << 20, 16 << 20, at * second_ns);
   }
   /* 29 MiB seconds against 80; and nobody else while that one is not gone. */
   assert_int_equal(budget_choose(&budget, 30 * second_ns), 2);

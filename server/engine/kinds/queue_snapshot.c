@@ -23,8 +23,8 @@ static const struct snapshot_fields queue_fields = SNAPSHOT_FIELDS(queue_rows);
 
 static const struct snapshot_field tasks_rows[] = {
     SNAPSHOT_FIELD(1, struct tasks, next_suborder),
-    SNAPSHOT_FIELD(2, struct tasks, delays.next_turn),
-    SNAPSHOT_FIELD(3, struct tasks, leases.next_turn),
+    SNAPSHOT_FIELD(2, struct tasks, delays.next_order),
+    SNAPSHOT_FIELD(3, struct tasks, leases.next_order),
 };
 static const struct snapshot_fields tasks_fields = SNAPSHOT_FIELDS(tasks_rows);
 enum { TASKS_TIMER = 4 };
