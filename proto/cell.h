@@ -2,7 +2,8 @@
  * in shared memory.
  *
  * layer   proto: one implementation for the server and its clients
- * shapes  `count` elements of one typecode (cell_type.h), contiguous, each at a multiple of its size
+ * shapes  `count` elements of one typecode (cell_type.h), contiguous, each at a multiple of its
+ *         size
  * threads Each element is read and written by one atomic instruction of its size, so no reader sees
  *         half an element. Bits are copied before they are interpreted.
  */
@@ -18,8 +19,8 @@ void cell_write(const struct cell_type *type, void *elements, size_t idx, uint64
 bool cell_replace(const struct cell_type *type, void *elements, size_t idx, uint64_t expected,
                   uint64_t desired);
 
-/* Elements [idx, idx + count) to and from memory that no other thread sees, without gaps. Each element
- * is read and written by one atomic instruction; of ? what is not 0 is written as 1. */
+/* Elements [idx, idx + count) to and from memory that no other thread sees, without gaps. Each
+ * element is read and written by one atomic instruction; of ? what is not 0 is written as 1. */
 void cell_read_range(const struct cell_type *type, const void *elements, size_t idx, size_t count,
                      void *to);
 void cell_write_range(const struct cell_type *type, void *elements, size_t idx, size_t count,

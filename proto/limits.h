@@ -44,9 +44,10 @@
 #define HF_GRACE_MS_DEFAULT 5000
 #define HF_GRACE_MS_MAX 3600000
 /* Replies kept until acknowledged; those of requests that still wait have HF_IN_FLIGHT_MAX for
- * themselves. Beyond: RESOURCE_EXHAUSTED WINDOW_FULL; the client library waits before it gets there,
- * and sends once more what is refused all the same. Also the numbers of one acked_also (TOO_MANY_FIELDS), and the ranges
- * of numbers acknowledged that way that a session remembers; a reply beyond them is kept. */
+ * themselves. Beyond: RESOURCE_EXHAUSTED WINDOW_FULL; the client library waits before it gets
+ * there, and sends once more what is refused all the same. Also the numbers of one acked_also
+ * (TOO_MANY_FIELDS), and the ranges of numbers acknowledged that way that a session remembers; a
+ * reply beyond them is kept. */
 #define HF_WINDOW_COUNT_MAX 1024
 /* Bytes of kept replies per session; beyond, no new request is taken until some are acknowledged.
  */
@@ -88,7 +89,8 @@
  * it: RESOURCE_EXHAUSTED MEMORY_FULL. */
 #define HF_WAITERS_SHARE 4
 /* When memory is full small requests may still wait up to this many bytes of all that wait, because
- * it may be a get that makes room; and at least this many may wait however small --memory-max is. */
+ * it may be a get that makes room; and at least this many may wait however small --memory-max is.
+ */
 #define HF_WAITERS_RESERVE_BYTES (16u << 20)
 #define HF_UNSENT_BYTES_MAX \
   (1u << 20) /* unsent replies beyond this: the connection is not read from, and what was is not \
@@ -99,10 +101,10 @@
  * at that rate. Slower ones are closed. */
 #define HF_PART_MS_MAX 30000
 #define HF_PART_BYTES_PER_MS_MIN 128
-/* What buffers of all connections take together: parts of requests and encoded replies. An eighth of
- * --memory-max, within these. A quarter of it is for buffers of up to 16 KiB, so that large messages
- * don't stop small ones. Beyond: a connection waits, and who has held most for longest is closed.
- * The same again is what replies may keep in memory while their peers don't read. */
+/* What buffers of all connections take together: parts of requests and encoded replies. An eighth
+ * of --memory-max, within these. A quarter of it is for buffers of up to 16 KiB, so that large
+ * messages don't stop small ones. Beyond: a connection waits, and who has held most for longest is
+ * closed. The same again is what replies may keep in memory while their peers don't read. */
 #define HF_BUFFER_BYTES_MIN ((size_t)128 << 20)
 #define HF_BUFFER_BYTES_MAX ((size_t)1 << 30)
 #define HF_BUDGET_BYTES_MIN ((size_t)64 << 10) /* who holds less is never closed for it */

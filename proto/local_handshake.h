@@ -1,33 +1,36 @@
 /* The local handshake: how a client on the server's machine gets its segment.
  *
  * layer   proto; used by server and client
- * shapes  packets of 16, 24 and 1 bytes, and an eventfd; numbers are the machine's own, for both sides run on it
+ * shapes  packets of 16, 24 and 1 bytes, and an eventfd; integers have the machine's byte order,
+ *         since both sides run on it
  *
- * Beside each ipc socket PATH there is a SOCK_SEQPACKET socket PATH.shm. One packet each way:
+ * Beside each ipc socket PATH the server listens on a SOCK_SEQPACKET socket PATH.shm. One packet
+ * each way:
  *
  *   client                                     server
- *   handshake_hello      ------------------------>
- *                   <------------------------  handshake_answer, with HANDSHAKE_WELCOME, the segment's memfd
- *                                              and an eventfd (SCM_RIGHTS, in this order)
- *   then, as long as the connection lives, "look at the rings" for a side that sleeps; see
- *   segment_layout.h
- *   1 written to the eventfd  ------------->
- *                   <------------------------  a packet of one byte, whose content means nothing
+ *   handshake_hello   ------------------------>
+ *                     <------------------------  handshake_answer; with HANDSHAKE_WELCOME also the
+ *                                                segment's memfd and an eventfd, the doorbell
+ *                                                (SCM_RIGHTS, in this order)
+ *   then, while the connection lives, notifications for a side that sleeps (segment_layout.h):
+ *   1 written to the doorbell  --------------->
+ *                     <------------------------  a packet of one byte, which is ignored
  *
- * The stream of bytes in the rings is what follows the hello on a socket of that framing (sp.h).
- * Either side closes the socket to end the connection; what is in a ring then is still read.
+ * The rings carry the bytes that follow the hello on a socket of that framing (sp.h). Closing the
+ * socket ends the connection; bytes that are already in a ring are still read.
  *
- * A client that was told where a value or array is (segment in Object) asks for that segment over a
- * connection of its own: handshake_hello with HANDSHAKE_SEGMENT, handshake_answer with its size, and the memfd;
- * then both hang up. That is no connection through shared memory: HANDSHAKE_FULL does not concern it.
+ * A client that knows the segment of a value or array (Object.segment) fetches this segment over a
+ * socket of its own: handshake_hello with HANDSHAKE_SEGMENT, handshake_answer with the segment's
+ * size, and the memfd; then both sides close the socket. The limit of HANDSHAKE_FULL does not
+ * apply.
  *
- * Both packets begin with a magic number whose last byte is the version; each side checks the other's.
- * A hello that is not right is answered with a handshake_status that says why, and the socket is closed;
- * so is one that has not said it within HF_HELLO_TIMEOUT_MS, without an answer.
+ * Both packets begin with a magic number whose last byte is the version; each side checks the
+ * peer's. The server answers a bad hello with a handshake_status that says why, and closes the
+ * socket. It closes a socket without an answer if no hello came within HF_HELLO_TIMEOUT_MS.
  *
- * The server wakes by packets and not by an eventfd: descriptors that two processes share have one
- * set of flags, so a hostile client could make the server's write block. To the eventfd that a client
- * writes to the server only listens (EPOLLET): it neither reads nor writes there.
+ * The server notifies by packets, because an eventfd shared by two processes has one set of flags:
+ * a hostile client could make the server's write block. The server only polls the client's eventfd
+ * (EPOLLET); it never reads or writes it.
  */
 #ifndef HF_PROTO_LOCAL_HANDSHAKE_H
 #define HF_PROTO_LOCAL_HANDSHAKE_H
@@ -38,14 +41,13 @@
 #include <stdint.h>
 
 #define HANDSHAKE_SUFFIX ".shm"
-#define HANDSHAKE_VERSION \
-  3 /* of these packets; layouts of memory have their own (shared_header.h) */
+#define HANDSHAKE_VERSION 3 /* of these packets; shared memory has its own (shared_header.h) */
 #define HANDSHAKE_MAGIC HANDSHAKE_VERSIONED(0x30726f6f444648)
 #define HANDSHAKE_SEGMENT \
-  HANDSHAKE_VERSIONED(0x746e6d67655348) /* "HSegmnt": the same for one segment */
+  HANDSHAKE_VERSIONED(0x746e6d67655348) /* "HSegmnt": asks for one segment */
 #define HANDSHAKE_VERSIONED(name) ((uint64_t)HANDSHAKE_VERSION << 56 | UINT64_C(name))
 
-/* Whether both are the same magic, perhaps of different versions. */
+/* Whether two magic numbers are equal apart from their versions. */
 static inline bool handshake_is_same_magic(uint64_t one, uint64_t other) {
   return ((one ^ other) & UINT64_C(0x00ffffffffffffff)) == 0;
 }
@@ -57,7 +59,7 @@ struct handshake_hello {
       uint32_t protocol; /* enum sp_protocol: SP_REQ or SP_PUSH */
       uint32_t framing;  /* enum sp_transport */
     };
-    uint64_t segment; /* HANDSHAKE_SEGMENT: its id; CELL_LIFE_SEGMENT is one too */
+    uint64_t segment; /* with HANDSHAKE_SEGMENT: its id, or CELL_LIFE_SEGMENT */
   };
 };
 static_assert(offsetof(struct handshake_hello, protocol) == 8, "layout");
@@ -65,22 +67,22 @@ static_assert(offsetof(struct handshake_hello, framing) == 12, "layout");
 static_assert(offsetof(struct handshake_hello, segment) == 8, "layout");
 static_assert(sizeof(struct handshake_hello) == 16, "layout");
 
-/* What comes with a welcome; with HANDSHAKE_SEGMENT, the first alone. */
+/* The descriptors of a welcome; with HANDSHAKE_SEGMENT only HANDSHAKE_MEMORY. */
 enum handshake_descriptor { HANDSHAKE_MEMORY, HANDSHAKE_DOORBELL, HANDSHAKE_DESCRIPTORS };
 
 enum handshake_status {
   HANDSHAKE_WELCOME,
-  HANDSHAKE_NOT_ALLOWED, /* not the server's user */
+  HANDSHAKE_NOT_ALLOWED, /* the client runs as another user */
   HANDSHAKE_FULL,        /* HF_RINGS_MAX */
   HANDSHAKE_NO_MEMORY,
   HANDSHAKE_BAD_HELLO,
-  HANDSHAKE_NO_SEGMENT,    /* of that id */
-  HANDSHAKE_OTHER_VERSION, /* the hello's is not HANDSHAKE_VERSION */
+  HANDSHAKE_NO_SEGMENT,    /* of the requested id */
+  HANDSHAKE_OTHER_VERSION, /* the hello has another HANDSHAKE_VERSION */
 };
 
 struct handshake_answer {
   uint64_t magic;
-  uint64_t ring_bytes; /* of each ring; of the segment */
+  uint64_t ring_bytes; /* of each ring; with HANDSHAKE_SEGMENT of the segment */
   uint32_t status;     /* enum handshake_status */
   uint32_t reserved;   /* 0 */
 };

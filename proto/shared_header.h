@@ -1,7 +1,7 @@
 /* What every segment of shared memory begins with: which layout follows, and its version.
  *
- * layer   proto; the server writes it before anybody else has the segment, clients check it when they
- *         have mapped the segment
+ * layer   proto; the server writes it before anybody else has the segment, clients check it when
+ *         they have mapped the segment
  * shapes  64 bytes, native byte order:
  *
  *   offset  bytes  word     meaning
@@ -11,9 +11,9 @@
  *       16  8      bytes    of the segment
  *       24  40     nothing
  *
- * A change of a layout counts its version up; a side that knows another version refuses the segment,
- * and calls go through the socket. A hostile client may overwrite the header: then others refuse the
- * segment, and the server neither lends it nor puts another cell into it.
+ * A change of a layout counts its version up; a side that knows another version refuses the
+ * segment, and calls go through the socket. A hostile client may overwrite the header: then others
+ * refuse the segment, and the server neither lends it nor puts another cell into it.
  */
 #ifndef HF_PROTO_SHARED_HEADER_H
 #define HF_PROTO_SHARED_HEADER_H

@@ -36,7 +36,8 @@ struct value value_reference(uint64_t object, int object_kind);
 /* Copies. Text is not checked here. false: out of memory. */
 bool value_text(struct bytes text, struct value *out);
 bool value_bytes(struct bytes bytes, struct value *out);
-/* Bytes that the caller fills in before the value is used, where *room says. false: out of memory. */
+/* Bytes that the caller fills in before the value is used, where *room says. false: out of memory.
+ */
 bool value_bytes_to_fill(size_t len, struct value *out, uint8_t **room);
 /* The items are taken, on success only; `count` items of a fresh tuple. */
 bool value_tuple(const struct value *items, size_t count, struct value *out);

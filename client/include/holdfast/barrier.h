@@ -7,20 +7,20 @@
 
 HF_BEGIN_DECLARATIONS
 
-/* parties >= 1, else INVALID_ARGUMENT BAD_ARGUMENT. An existing one of other parties: WRONG_SHAPE
- */
+/* INVALID_ARGUMENT BAD_ARGUMENT parties is 0 | WRONG_SHAPE the existing barrier has another number
+ * of parties */
 HF_CHECKED hf_status hf_barrier_open(hf_conn *conn, const char *name, uint64_t parties,
                                      hf_barrier **barrier);
 HF_API void hf_barrier_close(hf_barrier *barrier);
-/* Waits for all parties. action (or NULL) is run by the last to arrive, before the others go on; it
- * answers whether it succeeded, and breaks the barrier if not. out index, may be NULL: 0 for the
- * first to arrive. ABORTED BARRIER_BROKEN the time was up, a party left or was killed, abort,
- * reset, or the action failed */
+/* Waits for all parties. The last party to arrive runs `action`, unless it is NULL, before the
+ * others proceed; `action` answers whether it succeeded, and false breaks the barrier. out index,
+ * may be NULL: 0 for the first to arrive. ABORTED BARRIER_BROKEN the time was up, a party left or
+ * was killed, abort, reset, or the action failed */
 HF_CHECKED hf_status hf_barrier_wait(hf_barrier *barrier, int64_t timeout_ms,
                                      bool (*action)(void *ctx), void *ctx, uint64_t *index);
-/* Breaks it for those who wait and all who come, until reset. */
+/* Breaks the barrier for waiting and later parties, until reset. */
 HF_CHECKED hf_status hf_barrier_abort(hf_barrier *barrier);
-/* As new; breaks it for those who wait. */
+/* Makes the barrier as new; breaks it for waiting parties. */
 HF_CHECKED hf_status hf_barrier_reset(hf_barrier *barrier);
 
 HF_END_DECLARATIONS

@@ -26,11 +26,11 @@
 #define HF_INLINE static inline
 #endif
 
-/* Structs of options, and of results that tell of something, may grow at their end. The functions that
- * take one are inline, and hand over the size it has in the program to the function of that name with
- * _sized: so a program and the library may be of different versions. Without inline functions call
- * those. A newer program's option that the library does not know is INVALID_ARGUMENT BAD_ARGUMENT if
- * it is set; a newer struct's further results are 0. All other structs stay as they are. */
+/* Structs of options and of results may grow at their end. The inline functions that take one pass
+ * its size in the program to the function of that name with _sized, so that program and library may
+ * be of different versions; programs without inline functions call those. An option that the
+ * library does not know is INVALID_ARGUMENT BAD_ARGUMENT if it is set; result members that the
+ * library does not know are 0. All other structs are fixed. */
 
 #define HF_FOREVER INT64_C(-1)
 
@@ -42,8 +42,8 @@ struct hf_error {
   const char *message; /* a sentence for people */
 };
 
-/* For a call between begin and end of a pipeline, wait-any or transaction: its status is kept there,
- * and what ends it answers the first that was not HF_OK. So it need not be looked at. */
+/* Discards the status of a call between begin and end of a pipeline, wait-any or transaction: the
+ * function that ends it answers the first status that was not HF_OK. */
 static inline void hf_kept(hf_status status) {
   (void)status;
 }

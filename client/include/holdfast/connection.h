@@ -1,5 +1,6 @@
-/* Connections: opening and closing them, what they say of themselves and the server.
- * Included by <holdfast/holdfast.h>. */
+/* Connections: opening and closing, their path, information about the server, cancelling.
+ * Included by <holdfast/holdfast.h>.
+ */
 #ifndef HOLDFAST_CONNECTION_H
 #define HOLDFAST_CONNECTION_H
 
@@ -21,8 +22,8 @@ struct hf_options {
  *      options  NULL: all defaults
  * out  conn     closed by hf_close
  *
- * HF_OK | INVALID_ARGUMENT BAD_ADDRESS; BAD_ARGUMENT HOLDFAST_LOCAL (see hf_conn_path) is neither on
- * nor off | UNAVAILABLE nobody answers there | RESOURCE_EXHAUSTED SESSIONS_FULL
+ * HF_OK | INVALID_ARGUMENT BAD_ADDRESS; BAD_ARGUMENT HOLDFAST_LOCAL (see hf_conn_path) is neither
+ * on nor off | UNAVAILABLE nobody answers there | RESOURCE_EXHAUSTED SESSIONS_FULL
  */
 HF_CHECKED hf_status hf_connect_sized(const char *url, const struct hf_options *options,
                                       size_t options_size, hf_conn **conn);
@@ -30,30 +31,31 @@ HF_INLINE hf_status hf_connect(const char *url, const struct hf_options *options
   return hf_connect_sized(url, options, sizeof *options, conn);
 }
 
-/* Says goodbye and frees the connection. Handles must be closed before, and no other thread may be in
- * a call on it. A pipeline, batch or one-way that another thread has open is still that thread's to
- * end: what was not done by now answers FAILED_PRECONDITION SESSION_ENDED, as would further calls.
- * What was sent one-way and not flushed may be lost. Locks still held stay held, as in Python. NULL
- * is harmless. */
+/* Says goodbye and frees the connection. Close its handles before; no other thread may be in a call
+ * on it. A pipeline, batch or one-way that another thread has open is still to be ended by that
+ * thread: its calls that were not performed answer FAILED_PRECONDITION SESSION_ENDED, as do further
+ * calls. One-way calls that were not flushed may be lost. Locks that are owned stay owned, as in
+ * Python. NULL is ignored. */
 HF_API void hf_close(hf_conn *conn);
 
 /* One round trip. out round_trip_ns may be NULL. */
 HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
 
-/* How calls get to the server now: "shared memory" where it runs on this machine as the same user
- * (to root another user's server is a stranger's too), else "tcp" or "ipc". Static. Two variables of the environment have a say:
+/* How calls reach the server now: "shared memory" if the server runs on this machine as the same
+ * user (for root, too, a server of another user does not count), else "tcp" or "ipc". Static. Two
+ * environment variables matter:
  *
- *   HOLDFAST_LOCAL=off    no shared memory for connections made from now on, values and arrays
+ *   HOLDFAST_LOCAL=off    connections made from now on use no shared memory, values and arrays
  *                         included
- *   HOLDFAST_LOG=connect  each connection tells which way it goes, and why, on standard error:
+ *   HOLDFAST_LOG=connect  each connection logs its path, and why, on standard error:
  *                         holdfast: worker[4711] calls tcp://127.0.0.1:4653 over shared memory */
 HF_API const char *hf_conn_path(hf_conn *conn);
-/* Why it is not shared memory, a sentence; "" when it is. Static. */
+/* Why the path is not shared memory, a sentence; "" when it is. Static. */
 HF_API const char *hf_conn_path_reason(hf_conn *conn);
 
 #define HF_MEMORY_USES_MAX 16
 
-/* What the server's memory is used for, e.g. "values", "waiters". */
+/* One use of the server's memory, e.g. "values", "waiters". */
 struct hf_memory_use {
   char name[16];
   uint64_t bytes;
@@ -74,15 +76,15 @@ HF_INLINE hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info) {
   return hf_server_info_sized(conn, info, sizeof *info);
 }
 
-/* Withdraws the calls under way on conn that wait for something on the server, of all threads; when
- * there is none, the next one that would wait. Each returns CANCELLED CANCELLED, or its result if
- * it had just come about: an item is either returned or still in its queue, never lost. A
- * condition's wait returns with its lock held again. Called once more, or while the server can't be
- * reached, it gives up at once those that have not returned, and then also calls that would not wait
- * on the server: they wait for it. A condition's wait is then left without its lock. May be called by any thread and, alone of all functions, by a signal handler:
+/* Withdraws the calls in flight on conn, of all threads, that wait on the server; if there is none,
+ * the next call that would wait. Each returns CANCELLED CANCELLED, or its result if the server had
+ * just performed it: an item is either returned or still in its queue. hf_condition_wait returns
+ * owning its lock. A second hf_cancel, or one while the server is unreachable, makes at once those
+ * calls return that have not, also calls that wait only for the server; hf_condition_wait then
+ * returns without its lock. May be called by any thread and, alone of all functions, by a signal
+ * handler:
  *
- *   static void on_interrupt(int signal) { hf_cancel(conn); }
- */
+ *   static void on_interrupt(int signal) { hf_cancel(conn); } */
 HF_API void hf_cancel(hf_conn *conn);
 
 HF_END_DECLARATIONS

@@ -12,10 +12,9 @@ HF_API void hf_event_close(hf_event *event);
 HF_CHECKED hf_status hf_event_set(hf_event *event);
 HF_CHECKED hf_status hf_event_clear(hf_event *event);
 HF_CHECKED hf_status hf_event_is_set(hf_event *event, bool *is_set);
-/* out is_set false: the time was up. A negative timeout other than HF_FOREVER is answered at once.
- */
+/* out is_set false: the time was up. A negative timeout other than HF_FOREVER counts as 0. */
 HF_CHECKED hf_status hf_event_wait(hf_event *event, int64_t timeout_ms, bool *is_set);
-/* In a transaction: it must be set. */
+/* Condition of a transaction: the event is set. */
 HF_CHECKED hf_status hf_require_set(hf_event *event);
 
 HF_END_DECLARATIONS

@@ -14,26 +14,26 @@
  *          SESSION_ENDED (the server was restarted, or the connection was lost for longer than the
  *          grace time: connect again), INVALID_ARGUMENT WRONG_KIND, ABORTED OBJECT_DELETED or
  *          NOT_FOUND NO_SUCH_OBJECT (the object was deleted), RESOURCE_EXHAUSTED MEMORY_FULL.
- * time     timeout_ms is relative, in milliseconds: HF_FOREVER waits without limit, 0 not at all,
- *          another negative number is INVALID_ARGUMENT NEGATIVE_TIMEOUT. A wait that is cut short
- *          by a lost connection goes on over the next one; nothing is done twice. A call ends within
- *          its timeout_ms and the call timeout together, whatever server and network do; a session
- *          that was resumed, and has answered something since, starts that once more, once.
- * threads  A connection and its handles may be used by any number of threads. No thread is started, but for
- *          one that asks the resolver for the address of a host that has neither a number nor a line
- *          in /etc/hosts: it blocks all signals, and ends by itself.
- *          No call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough; only
- *          the resolver that hf_connect asks for a host's name may want more.
- * fork     A child has its parent's connections, handles, ends of pipes and references, whatever the
- *          parent does from then on: closes them, exits, is killed. On first use it connects on its
- *          own, with its own session; before it has no descriptor of the library's, and may close
- *          all there are. Closing a handle is a use, and so is forking: a child's child inherits too.
- *          Locks held by the parent stay the parent's. fork() asks the server twice if something is
- *          open, and waits for half a second each time at most; a child that the server does not
- *          know then, or that calls only long after its parent on another machine has ended, has
- *          what still exists.
- * memory   hf_value arguments and strings are borrowed for the call. Values that come back are
- *          given: hf_value_clear() frees them. Handles are freed by hf_*_close().
+ * time     timeout_ms is relative, in milliseconds: HF_FOREVER waits without limit, 0 does not
+ *          wait, another negative number is INVALID_ARGUMENT NEGATIVE_TIMEOUT. A wait continues
+ *          across a lost connection, and no call is performed twice. A call returns within its
+ *          timeout_ms plus the call timeout, whatever the server and the network do; resuming the
+ *          session, if the server has answered something since, starts this span again, once.
+ * threads  Any number of threads may use a connection and its handles. The library starts no
+ *          thread, except one that asks the resolver for the address of a host that has neither a
+ *          number nor a line in /etc/hosts: that thread blocks all signals, and ends by itself. No
+ *          call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough; the
+ *          resolver, which hf_connect asks for a host's name, may need more.
+ * fork     A child inherits its parent's connections, handles, ends of pipes and references,
+ *          whether the parent then closes them, exits, or is killed. At its first use the child
+ *          connects, with a session of its own; until then it has no descriptor of the library, and
+ *          may close all descriptors. Closing a handle is a use, and so is forking: a child's child
+ *          inherits too. Locks that the parent owns stay the parent's. If a connection is open,
+ *          fork() sends two requests to the server, and waits at most half a second for each. If
+ *          the server did not answer, or if the child's first use is long after its parent on
+ *          another machine has ended, the child has those objects that still exist.
+ * memory   hf_value arguments and strings are borrowed for the call. Values that calls return are
+ *          given: free them with hf_value_clear(). Handles are freed by hf_*_close().
  */
 #ifndef HOLDFAST_HOLDFAST_H
 #define HOLDFAST_HOLDFAST_H

@@ -23,20 +23,20 @@ HF_CHECKED hf_status hf_list_delete_slice(hf_list *list, struct hf_slice slice);
 HF_CHECKED hf_status hf_list_append(hf_list *list, hf_value value);
 HF_CHECKED hf_status hf_list_extend(hf_list *list, const hf_value *values, size_t count);
 HF_CHECKED hf_status hf_list_insert(hf_list *list, int64_t index, hf_value value);
-/* HF_OMITTED: the last. OUT_OF_RANGE BAD_INDEX, IS_EMPTY */
+/* index HF_OMITTED: the last item. OUT_OF_RANGE BAD_INDEX, IS_EMPTY */
 HF_CHECKED hf_status hf_list_pop(hf_list *list, int64_t index, hf_value *value);
 /* NOT_FOUND NO_SUCH_VALUE */
 HF_CHECKED hf_status hf_list_remove(hf_list *list, hf_value value);
-/* Within [start, stop), HF_OMITTED for the ends. NOT_FOUND NO_SUCH_VALUE */
+/* Searches [start, stop), HF_OMITTED for an end of the list. NOT_FOUND NO_SUCH_VALUE */
 HF_CHECKED hf_status hf_list_index(hf_list *list, hf_value value, int64_t start, int64_t stop,
                                    uint64_t *index);
 HF_CHECKED hf_status hf_list_count(hf_list *list, hf_value value, uint64_t *count);
 HF_CHECKED hf_status hf_list_contains(hf_list *list, hf_value value, bool *found);
 HF_CHECKED hf_status hf_list_len(hf_list *list, uint64_t *len);
 HF_CHECKED hf_status hf_list_reverse(hf_list *list);
-/* Stable. INVALID_ARGUMENT NOT_ORDERED, the list as it was */
+/* Stable. INVALID_ARGUMENT NOT_ORDERED, the list is unchanged */
 HF_CHECKED hf_status hf_list_sort(hf_list *list, bool reverse);
-/* list + values and list * count: answered, the list itself stays. */
+/* Answer list + values and list * count; the list is unchanged. */
 HF_CHECKED hf_status hf_list_concat(hf_list *list, const hf_value *values, size_t count,
                                     hf_value **result, size_t *result_count);
 HF_CHECKED hf_status hf_list_repeat(hf_list *list, int64_t count, hf_value **result,
@@ -44,7 +44,8 @@ HF_CHECKED hf_status hf_list_repeat(hf_list *list, int64_t count, hf_value **res
 HF_CHECKED hf_status hf_list_repeat_in_place(hf_list *list, int64_t count);
 HF_CHECKED hf_status hf_list_copy(hf_list *list, hf_value **values, size_t *count);
 HF_CHECKED hf_status hf_list_clear(hf_list *list);
-/* out sum may be NULL. OUT_OF_RANGE BAD_INDEX, OVERFLOW | INVALID_ARGUMENT WRONG_TYPE */
+/* Fetch-and-add; answers the sum. out sum may be NULL. OUT_OF_RANGE BAD_INDEX, OVERFLOW |
+ * INVALID_ARGUMENT WRONG_TYPE */
 HF_CHECKED hf_status hf_list_add(hf_list *list, int64_t index, hf_value amount, hf_value *sum);
 /* out found may be NULL. OUT_OF_RANGE BAD_INDEX */
 HF_CHECKED hf_status hf_list_compare_and_set(hf_list *list, int64_t index, hf_value expected,

@@ -8,10 +8,9 @@
 HF_BEGIN_DECLARATIONS
 
 struct hf_grant {
-  uint64_t
-      token; /* rises with every grant, also of a server that was started again, unless its clock
-                      was set back: hand it to what the lock protects */
-  bool owner_died; /* the previous owner was killed or unplugged while it held the lock */
+  uint64_t token;  /* the fencing token: rises with every grant, also across a restart of the server
+                      whose clock was not set back; hand it to what the lock protects */
+  bool owner_died; /* the previous owner was killed or unplugged while it owned the lock */
 };
 
 /* hf_lock_open: multiprocessing's Lock, which anyone may release. hf_rlock_open: RLock, owned by a
@@ -20,13 +19,13 @@ HF_CHECKED hf_status hf_lock_open(hf_conn *conn, const char *name, hf_lock **loc
 HF_CHECKED hf_status hf_rlock_open(hf_conn *conn, const char *name, hf_lock **lock);
 HF_API void hf_lock_close(hf_lock *lock);
 
-/* out grant may be NULL. DEADLINE_EXCEEDED LOCK_HELD, also with timeout 0 */
+/* `grant` may be NULL. DEADLINE_EXCEEDED LOCK_HELD, also with timeout 0 */
 HF_CHECKED hf_status hf_lock_acquire(hf_lock *lock, int64_t timeout_ms, struct hf_grant *grant);
 struct hf_lock_options {
-  bool robust;          /* the lock is also released when this session says goodbye */
-  uint64_t lease_ms;    /* and when this process makes no call for that long, e.g. because it is
-                           stopped: the token is stale from then on. 0: no lease */
-  bool refuse_deadlock; /* a wait that would close a circle of waits is ABORTED DEADLOCK instead */
+  bool robust;       /* the server also releases the lock when this session says goodbye */
+  uint64_t lease_ms; /* the server also releases the lock when this process makes no call for that
+                           long, because it is stopped, say: the token is stale then. 0: no lease */
+  bool refuse_deadlock; /* a wait that would close a cycle of waits is ABORTED DEADLOCK */
 };
 HF_CHECKED hf_status hf_lock_acquire_with_sized(hf_lock *lock,
                                                 const struct hf_lock_options *options,
@@ -36,32 +35,35 @@ HF_INLINE hf_status hf_lock_acquire_with(hf_lock *lock, const struct hf_lock_opt
                                          int64_t timeout_ms, struct hf_grant *grant) {
   return hf_lock_acquire_with_sized(lock, options, sizeof *options, timeout_ms, grant);
 }
-/* FAILED_PRECONDITION NOT_LOCKED a free lock | NOT_OWNER an rlock that is free, or another's */
+/* FAILED_PRECONDITION NOT_LOCKED the lock is free | NOT_OWNER the rlock is free, or owned by
+ * another thread */
 HF_CHECKED hf_status hf_lock_release(hf_lock *lock);
-/* Only if `token` is the current grant's. FAILED_PRECONDITION TOKEN_STALE */
+/* Releases the lock if `token` is that of the current grant. FAILED_PRECONDITION TOKEN_STALE */
 HF_CHECKED hf_status hf_lock_release_token(hf_lock *lock, uint64_t token);
 
 /* A thread of a client. */
 struct hf_party {
   char client[256];
-  uint64_t session; /* tells clients of one name apart; 0: nobody */
+  uint64_t session; /* distinguishes clients of one name; 0: none */
   uint64_t thread;
   uint64_t waited_ms;
 };
-/* A lock that is held or waited for. */
+/* A lock that is owned or waited for. */
 struct hf_lock_info {
   uint64_t id;
   hf_kind kind;
   char name[256];
   bool owned;
-  struct hf_party owner; /* session 0: nobody, or one who said goodbye and left it locked */
+  struct hf_party
+      owner; /* session 0: the lock is free, or its owner said goodbye and left it locked */
   uint64_t token, depth, lease_ms;
-  struct hf_party *waiters; /* in order */
+  struct hf_party *waiters; /* first come, first served */
   size_t waiters_count;
-  bool deadlocked;       /* its owner waits, directly or over others, for this very lock */
-  uint64_t more_waiters; /* than those: of one lock no more than 1,000 are told */
+  bool deadlocked;       /* its owner waits, directly or through other owners, for this lock */
+  uint64_t more_waiters; /* beyond `waiters`, which has at most 1,000 */
 };
-/* All of them, by id, asked for in pages; freed by hf_locks_free. */
+/* Lists all locks that are owned or waited for, ordered by id, in several requests. Free the result
+ * with hf_locks_free. */
 HF_CHECKED hf_status hf_list_locks_sized(hf_conn *conn, struct hf_lock_info **locks,
                                          size_t lock_size, size_t *count);
 HF_API void hf_locks_free_sized(struct hf_lock_info *locks, size_t lock_size, size_t count);
@@ -71,8 +73,8 @@ HF_INLINE hf_status hf_list_locks(hf_conn *conn, struct hf_lock_info **locks, si
 static inline void hf_locks_free(struct hf_lock_info *locks, size_t count) {
   hf_locks_free_sized(locks, sizeof *locks, count);
 }
-/* In a transaction: that grant must be the current one, else FAILED_PRECONDITION TOKEN_STALE;
- * nobody may hold it. */
+/* Conditions of a transaction. owned: `token` is that of the current grant, else
+ * FAILED_PRECONDITION TOKEN_STALE. free: the lock has no owner. */
 HF_CHECKED hf_status hf_require_owned(hf_lock *lock, uint64_t token);
 HF_CHECKED hf_status hf_require_free(hf_lock *lock);
 

@@ -1,12 +1,12 @@
 /* The inline half of <holdfast/holdfast.h>, which includes it and says what the functions do.
  *
  * A handle of a value or array begins with struct hf_view, which says whether its elements are
- * mapped, and as what. Everything else goes through the functions named hf_number_*.
+ * mapped, and as which C type. All other elements go through the functions hf_number_*.
  *
- * The shape of hf_view is for the compiler: an access tests a pointer that no store to an element
- * can change under C's aliasing rules, so that the next one need not test it again. That is why the
- * count is not a size_t, which int64_t may alias. And an index that is too large fails for sure, so
- * that a loop over elements that stops at a failure has the pointer and the count in registers.
+ * The layout of hf_view helps the compiler: each access tests a pointer that no store to an element
+ * can change under C's aliasing rules, so the next access need not test it again. For the same
+ * reason `count` is not a size_t, which int64_t may alias. An index beyond the count always fails,
+ * so a loop that stops at the first failure keeps pointer and count in registers.
  */
 #ifndef HOLDFAST_NUMBERS_H
 #define HOLDFAST_NUMBERS_H
@@ -16,8 +16,8 @@
 
 enum hf_access { HF_ACCESS_I32, HF_ACCESS_I64, HF_ACCESS_F64 };
 
-/* At most one pointer is set, after the count: none when the elements are not mapped, of a
- * kind with a lock, or of another type. */
+/* At most one pointer is set, and it is set after the count. None is set if the elements are not
+ * mapped, of a kind with a lock, or of another type. */
 struct hf_view {
   int32_t *i32;
   int64_t *i64;
@@ -25,21 +25,21 @@ struct hf_view {
   unsigned long long count;
 };
 
-/* number, previous and sum point to what `access` says. */
+/* number, previous, amount and sum point to the C type that `access` names. */
 HF_CHECKED hf_status hf_number_load(void *handle, size_t index, int access, void *number);
 HF_CHECKED hf_status hf_number_store(void *handle, size_t index, int access, const void *number);
 HF_CHECKED hf_status hf_number_exchange(hf_cell *cell, int access, const void *number,
                                         void *previous);
 HF_CHECKED hf_status hf_number_add(void *handle, size_t index, int access, const void *amount,
                                    void *sum);
-/* For an index that is too large: makes OUT_OF_RANGE BAD_INDEX the thread's last error. */
+/* Makes OUT_OF_RANGE BAD_INDEX the thread's last error. */
 HF_API void hf_number_fail_index(void);
 
 #if defined(__GNUC__)
 #define HF_LIKELY(condition) __builtin_expect((condition), 1)
 
-/* prefix, parameters, index, whether there is such an element: a cell has always its element 0, an
- * array may have none */
+/* prefix, parameters, index, whether the element exists: a cell always has element 0, an array may
+ * be shorter */
 #define HF_ON_CELL(X, ...) X(hf_cell, hf_cell *handle, 0, 1, __VA_ARGS__)
 #define HF_ON_ARRAY(X, ...) \
   X(hf_array, hf_array *handle HF_COMMA size_t index, index, index < view->count, __VA_ARGS__)
@@ -47,8 +47,8 @@ HF_API void hf_number_fail_index(void);
 
 #define HF_VIEW const struct hf_view *view = (const struct hf_view *)(const void *)handle
 
-/* A handle that came by a reference finds its elements later, perhaps while another thread looks:
- * x86 keeps the two loads in order. */
+/* A handle made by hf_reference_open is mapped at its first use, possibly while another thread
+ * reads the view. x86 keeps the two loads in order. */
 #if (defined(__x86_64__) || defined(__i386__)) && !defined(__SANITIZE_THREAD__)
 #define HF_ELEMENTS(suffix) (view->suffix)
 #else
@@ -57,7 +57,7 @@ HF_API void hf_number_fail_index(void);
 
 /* Types and lists of parameters can't stand in parentheses.
  * NOLINTBEGIN(bugprone-macro-parentheses) */
-/* The slow ways go through variables of their own, so that the caller's can stay in registers. */
+/* The calls use variables of their own, so that those of the program can stay in registers. */
 #define HF_NUMBER_FUNCTIONS(prefix, parameters, at, is_there, suffix, ctype, wanted) \
   HF_INLINE hf_status prefix##_load_##suffix(parameters, ctype *number) {            \
     HF_VIEW;                                                                         \

@@ -8,14 +8,14 @@
 
 HF_BEGIN_DECLARATIONS
 
-/* Every kind has its own handle type below, with the same life:
+/* Each kind has its own handle type, with the same lifetime:
  *
- *   hf_<kind>_open(conn, name, ..)  opens the named object, or creates it; NULL as the name creates
- *                                   an anonymous one, which lives while a session or container
+ *   hf_<kind>_open(conn, name, ..)  opens the named object, or creates it; a NULL name creates an
+ *                                   anonymous object, which lives while a session or a container
  *                                   refers to it
  *   hf_<kind>_close(handle)         frees the handle and drops its reference; a named object stays
  *
- * All are views of one struct; hf_object is what the calls for any kind take. */
+ * All handle types are views of one struct; functions for any kind take hf_object. */
 typedef struct hf_object hf_object;
 typedef struct hf_dict hf_dict;
 typedef struct hf_list hf_list;
@@ -60,17 +60,17 @@ HF_CHECKED hf_status hf_object_info_sized(hf_object *object, struct hf_object_in
 HF_INLINE hf_status hf_object_info(hf_object *object, struct hf_object_info *info) {
   return hf_object_info_sized(object, info, sizeof *info);
 }
-/* Deletes the object for everybody; who waits on it gets ABORTED OBJECT_DELETED. Close the handle
- * too. */
+/* Deletes the object for all sessions: waiting calls on it answer ABORTED OBJECT_DELETED. The
+ * handle is still to be closed. */
 HF_CHECKED hf_status hf_object_delete(hf_object *object);
 /* Deletes by name. NOT_FOUND NO_SUCH_OBJECT */
 HF_CHECKED hf_status hf_delete(hf_conn *conn, const char *name);
-/* Opens whatever has that name. NOT_FOUND NO_SUCH_OBJECT | INVALID_ARGUMENT WRONG_KIND unless kind
- * is HF_ANY */
+/* Opens an existing object by its name. NOT_FOUND NO_SUCH_OBJECT | INVALID_ARGUMENT WRONG_KIND if
+ * its kind is not `kind`; HF_ANY accepts all */
 HF_CHECKED hf_status hf_open(hf_conn *conn, const char *name, hf_kind kind, hf_object **object);
-/* Frees any handle. NULL is harmless. */
+/* Frees a handle of any kind. NULL is ignored. */
 HF_API void hf_object_close(hf_object *object);
-/* Lists the named objects beginning with prefix, of one kind or HF_ANY. out infos is freed by
+/* Lists the named objects whose names begin with `prefix`, of one kind or HF_ANY. Free *infos with
  * free(). */
 HF_CHECKED hf_status hf_list_objects_sized(hf_conn *conn, const char *prefix, hf_kind kind,
                                            struct hf_object_info **infos, size_t info_size,
@@ -82,8 +82,9 @@ HF_INLINE hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind k
 
 /* A value that refers to the object, to be stored in containers. Valid while the handle is open. */
 HF_API hf_value hf_reference(const hf_object *object);
-/* Turns a reference that came back from a call into a handle. `value` is taken and becomes none.
- * INVALID_ARGUMENT WRONG_TYPE not a reference from a call on this connection */
+/* Opens a handle on the object that a returned reference refers to. `value` is taken and becomes
+ * none. INVALID_ARGUMENT WRONG_TYPE `value` is not a reference that a call on this connection
+ * returned */
 HF_CHECKED hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object);
 
 HF_END_DECLARATIONS

@@ -7,8 +7,9 @@
 
 HF_BEGIN_DECLARATIONS
 
-/* Opens end 0 or 1 of a pipe, and attaches to it: an end is closed when the last session attached
- * to it, forked children's among them, closed its handle or is gone. A one-way pipe sends from end 1 to end 0. */
+/* Opens end 0 or 1 of a pipe and attaches this session to that end. An end closes when the last
+ * session attached to it, forked children included, closes its handle or ends. A one-way pipe sends
+ * from end 1 to end 0. */
 HF_CHECKED hf_status hf_pipe_open(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
 HF_CHECKED hf_status hf_pipe_open_one_way(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
 /* Both ends of a new anonymous pipe, as Python's Pipe() gives them. */
@@ -21,7 +22,8 @@ HF_CHECKED hf_status hf_pipe_send(hf_pipe *pipe, hf_value value, int64_t timeout
 /* OUT_OF_RANGE END_OF_FILE | RESOURCE_EXHAUSTED/DEADLINE_EXCEEDED PIPE_EMPTY | INVALID_ARGUMENT
  * BAD_END */
 HF_CHECKED hf_status hf_pipe_recv(hf_pipe *pipe, int64_t timeout_ms, hf_value *value);
-/* Whether recv would answer at once (also true at end of file), waiting up to timeout_ms for it. */
+/* Waits until recv would return at once, also at end of file. out readable false: the time was up
+ */
 HF_CHECKED hf_status hf_pipe_poll(hf_pipe *pipe, int64_t timeout_ms, bool *readable);
 
 HF_END_DECLARATIONS

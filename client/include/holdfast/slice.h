@@ -7,10 +7,10 @@
 
 HF_BEGIN_DECLARATIONS
 
-/* The value of a slice bound that Python would leave out or call None. */
+/* A slice bound that Python would omit or call None. */
 #define HF_OMITTED INT64_MIN
 
-/* A Python slice: [start:stop:step], HF_OMITTED for what is left out. */
+/* A Python slice [start:stop:step], with HF_OMITTED for an omitted bound. */
 struct hf_slice {
   int64_t start, stop, step;
 };

@@ -38,7 +38,7 @@ typedef enum hf_type {
   HF_TYPE_BYTES,
   HF_TYPE_TUPLE,
   HF_TYPE_REFERENCE, /* to another object; see hf_reference_open */
-  HF_TYPE_OPAQUE     /* in somebody's encoding; the server compares its bytes only */
+  HF_TYPE_OPAQUE     /* in an encoding of the clients; the server only compares the bytes */
 } hf_type;
 
 /* One datum. Copying the struct shares what it points to. */
@@ -60,7 +60,7 @@ typedef struct hf_value {
   void *owned;       /* what hf_value_clear() frees; NULL in values made by the functions below */
 } hf_value;
 
-/* Views of the caller's data: nothing is copied, nothing to free. */
+/* Views of the program's data: nothing is copied, nothing is to be freed. */
 HF_API hf_value hf_none(void);
 HF_API hf_value hf_bool(bool boolean);
 HF_API hf_value hf_int(int64_t integer);
@@ -72,13 +72,13 @@ HF_API hf_value hf_bytes(const void *bytes, size_t size);
 HF_API hf_value hf_tuple(const hf_value *items, size_t count);
 HF_API hf_value hf_opaque(const char *codec, const void *data, size_t size);
 
-/* Frees a value that came back from a call and makes it none. Drops the session's hold on the
- * references in it. Harmless on values made by the functions above. */
+/* Frees a value that a call returned and makes it none; drops the session's references in it.
+ * Ignored for values made by the functions above. */
 HF_API void hf_value_clear(hf_value *value);
-/* The same for an array of them, and the array. */
+/* The same for an array of values, and frees the array. */
 HF_API void hf_values_free(hf_value *values, size_t count);
-/* The server's equality, of keys, conditions and waits too. Python's ==: 1, 1.0 and true are equal,
- * and 0.0 and -0.0; references by identity. Other than in Python NaN equals NaN. */
+/* The equality that the server uses for keys, conditions and waits. As Python's ==: 1, 1.0 and true
+ * are equal, and so are 0.0 and -0.0; references by identity. Unlike Python, NaN equals NaN. */
 HF_API bool hf_value_equal(hf_value a, hf_value b);
 
 struct hf_entry {
