@@ -150,7 +150,7 @@ hf_reason cell_add(const struct cell_type *type, void *elements, size_t idx, boo
                    struct value amount, uint64_t *sum) {
   for (unsigned tries = 0;; tries++) {
     uint64_t found = cell_read(type, elements, idx);
-    hf_reason reason = cell_sum(type, found, amount, sum);
+    hf_reason reason = cell_add_bits(type, found, amount, sum);
     if (reason) {
       return reason;
     }

@@ -142,7 +142,7 @@ hf_reason cell_bits(const struct cell_type *type, struct value value, uint64_t *
   return bits_of_integer(type, value, bits);
 }
 
-/* The common case of value_sum and cell_bits in one step. false: it is not that. */
+/* The common case of value_add and cell_bits in one step. false: it is not that. */
 static bool add_signed(const struct cell_type *type, uint64_t found, struct value amount,
                        uint64_t *sum) {
   unsigned unused_bits = 64 - 8u * type->bytes;
@@ -157,13 +157,13 @@ static bool add_signed(const struct cell_type *type, uint64_t found, struct valu
   return true;
 }
 
-hf_reason cell_sum(const struct cell_type *type, uint64_t found, struct value amount,
-                   uint64_t *sum) {
+hf_reason cell_add_bits(const struct cell_type *type, uint64_t found, struct value amount,
+                        uint64_t *sum) {
   struct value total;
   if (add_signed(type, found, amount, sum)) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = value_sum(cell_value(type, found), amount, &total);
+  hf_reason reason = value_add(cell_value(type, found), amount, &total);
   return reason ? reason : cell_bits(type, total, sum);
 }
 

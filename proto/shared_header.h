@@ -1,7 +1,7 @@
-/* What every segment of shared memory begins with: which layout follows, and its version.
+/* The header of every segment of shared memory: which layout follows, and its version.
  *
- * layer   proto; the server writes it before anybody else has the segment, clients check it when
- *         they have mapped the segment
+ * layer   proto; the server writes the header before it shares the segment, clients check it after
+ *         mapping
  * shapes  64 bytes, native byte order:
  *
  *   offset  bytes  word     meaning
@@ -9,11 +9,11 @@
  *        8  4      content  enum shared_content: what follows
  *       12  4      version  of the content's layout
  *       16  8      bytes    of the segment
- *       24  40     nothing
+ *       24  40     unused, 0
  *
- * A change of a layout counts its version up; a side that knows another version refuses the
- * segment, and calls go through the socket. A hostile client may overwrite the header: then others
- * refuse the segment, and the server neither lends it nor puts another cell into it.
+ * Every change of a layout increments its version. A side that knows another version refuses the
+ * segment, and calls use the socket. If a hostile client overwrites the header, other clients
+ * refuse the segment, and the server neither shares it further nor places another cell in it.
  */
 #ifndef HF_PROTO_SHARED_HEADER_H
 #define HF_PROTO_SHARED_HEADER_H
@@ -26,9 +26,9 @@
 #define SHARED_HEADER_BYTES 64
 
 enum shared_content {
-  SHARED_RINGS = 1, /* segment_layout.h */
-  SHARED_CELLS = 2, /* cell_layout.h: cells */
-  SHARED_LIFE = 3,  /* the same: the server's life */
+  SHARED_RINGS = 1,       /* segment_layout.h */
+  SHARED_CELLS = 2,       /* cell_layout.h: struct cell_header and elements */
+  SHARED_SERVER_LIFE = 3, /* cell_layout.h: struct cell_life */
 };
 
 #define SHARED_RINGS_VERSION 1
@@ -48,10 +48,10 @@ static_assert(offsetof(struct shared_header, version) == 12, "layout");
 static_assert(offsetof(struct shared_header, bytes) == 16, "layout");
 static_assert(sizeof(struct shared_header) == SHARED_HEADER_BYTES, "layout");
 
-/* `memory` is the segment's first byte, zeroed. */
+/* `memory` is the first byte of the segment, zeroed. */
 void shared_header_write(void *memory, enum shared_content content, uint64_t bytes);
-/* NULL: the segment of so many bytes has that content, in the version known here. Else why not, for
- * people; static. */
+/* NULL: the segment of `bytes` has that content, in the version known here. Else the reason, a
+ * sentence; static. */
 const char *shared_header_check(const void *memory, enum shared_content content, uint64_t bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* Framing of the scalability protocols: what nng's req, rep, push and pull put on tcp and ipc.
+/* Framing of the scalability protocols, as nng's req, rep, push and pull send on tcp and ipc.
  *
  * layer   proto; used by server and client
  * source  read in nng 1.5.2's transports, and checked against its sockets by the tests
@@ -25,7 +25,7 @@ enum sp_transport { SP_TCP, SP_IPC };
 #define SP_HELLO_BYTES 8
 #define SP_PREFIX_BYTES_MAX 9
 
-/* What a reply must carry back: the hop words and the id word of its request, as they came. */
+/* The hop words and the id word of a request, which its reply carries back unchanged. */
 struct sp_route {
   uint8_t len; /* bytes; a multiple of 4, 0 for PUSH */
   uint8_t words[4 * (HF_HOPS_MAX + 1)];
@@ -36,20 +36,20 @@ enum sp_result {
   SP_MORE,      /* the rest has not arrived yet */
   SP_BAD_HELLO, /* not the scalability protocols */
   SP_BAD_FRAME, /* ipc: not a message; REQ: no id within HF_HOPS_MAX words */
-  SP_TOO_LONG,  /* beyond the limit given */
+  SP_TOO_LONG,  /* longer than the limit */
 };
 
 void sp_hello_write(uint8_t hello[SP_HELLO_BYTES], enum sp_protocol protocol);
-/* out protocol the peer's, any 16-bit number. SP_OK | SP_BAD_HELLO */
+/* out protocol: the peer's, any 16-bit number. SP_OK | SP_BAD_HELLO */
 enum sp_result sp_hello_read(const uint8_t hello[SP_HELLO_BYTES], uint16_t *protocol);
 
 size_t sp_prefix_bytes(enum sp_transport transport);
-/* Writes the prefix of a body of body_len bytes; answers its length. */
+/* Writes the prefix of a body of body_len bytes; returns the prefix's length. */
 size_t sp_prefix_write(enum sp_transport transport, uint8_t *prefix, size_t body_len);
 /* Looks for one message at the start of `input`.
  * out  body   borrowed from input
- *      used   bytes of input the message takes
- *      needed SP_MORE: bytes the input must have in all, as far as known
+ *      used   length of the message with its prefix
+ *      needed SP_MORE: bytes that input must have in total, as far as known
  * SP_OK | SP_MORE | SP_BAD_FRAME | SP_TOO_LONG */
 enum sp_result sp_frame_read(enum sp_transport transport, struct bytes input, size_t body_bytes_max,
                              struct bytes *body, size_t *used, size_t *needed);

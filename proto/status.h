@@ -26,7 +26,7 @@ typedef enum hf_status {
   HF_UNAUTHENTICATED = 16,
 } hf_status;
 
-/* Why: a stable word on the wire, finer than the status. Words are only ever added.
+/* Reasons: stable words on the wire, more specific than the status. Words are only ever added.
  *  word                 status               sentence, which says what to do next */
 #define HF_REASONS(X)                                                                              \
   X(NO_SUCH_KEY, NOT_FOUND, "the key is not in the dict")                                          \
@@ -66,9 +66,9 @@ typedef enum hf_status {
   X(QUEUE_FULL, RESOURCE_EXHAUSTED, "the queue is full")                                           \
   X(PIPE_EMPTY, RESOURCE_EXHAUSTED, "nothing to receive yet")                                      \
   X(PIPE_FULL, RESOURCE_EXHAUSTED, "the pipe is full; the other end does not receive")             \
-  X(LOCK_HELD, DEADLINE_EXCEEDED, "somebody else holds the lock")                                  \
+  X(LOCK_HELD, DEADLINE_EXCEEDED, "another thread owns the lock")                                  \
   X(DEADLOCK, ABORTED,                                                                             \
-    "the lock's holder waits for this caller; release what you hold, try again")                   \
+    "the lock's owner waits for a lock that this thread owns; release it, try again")              \
   X(NOT_CHANGED, DEADLINE_EXCEEDED, "the value did not change in time")                            \
   X(NOT_JOINED, DEADLINE_EXCEEDED, "the queue still has unfinished tasks")                         \
   X(NO_PERMIT, DEADLINE_EXCEEDED, "the semaphore has nothing left to acquire")                     \
@@ -100,7 +100,7 @@ typedef enum hf_status {
   X(NOT_ONE_WAY, UNIMPLEMENTED, "the operation makes no sense without a reply; use a call")        \
   X(STOPPING, UNAVAILABLE, "the server is stopping; connect again later")                          \
   X(ALREADY_OPEN, FAILED_PRECONDITION,                                                             \
-    "calls are gathered on this thread already; end that first")                                   \
+    "this thread has a batch, pipeline or one-way open; end it first")                             \
   X(NOT_CONNECTED, UNAVAILABLE, "no answer from the server in time; is it running there?")         \
   X(NO_MEMORY, RESOURCE_EXHAUSTED, "out of memory")                                                \
   X(BAD_ADDRESS, INVALID_ARGUMENT, "an address is tcp://HOST:PORT or ipc:///PATH")                 \
@@ -119,11 +119,11 @@ typedef enum hf_reason {
 extern "C" {
 #endif
 
-/* "NOT_FOUND"; "UNKNOWN" for a number that is none. Static. */
+/* "NOT_FOUND"; "UNKNOWN" for other numbers. Static. */
 const char *hf_status_name(hf_status status);
 /* "NO_SUCH_KEY"; "" for none. Static. */
 const char *hf_reason_name(hf_reason reason);
-/* The sentence that goes with it. Static. */
+/* The reason's sentence. Static. */
 const char *hf_reason_sentence(hf_reason reason);
 /* The status a reason stands for; HF_OK for none. */
 hf_status hf_reason_status(hf_reason reason);

@@ -1,4 +1,4 @@
-/* The boxes behind values that do not fit into 16 bytes. Private to proto/value*.c.
+/* The boxes of values that do not fit into 16 bytes. Private to proto/value*.c.
  *
  * layer   proto
  * memory  one malloc each; immutable but for the count. 8 bytes of header, so that a text of 16
@@ -8,9 +8,9 @@
  *   tuple         refs | count | flags, memory_bytes | items
  *   opaque        refs | len of codec and data | codec_len | codec, data
  *
- * A box of BOX_HASH_BYTES_MIN or more ends, 8-byte aligned, in its value's hash, 0 until somebody
- * asks: many who wait for one large value to change would read it once each. A process hashes under
- * one key.
+ * A box of BOX_HASH_BYTES_MIN or more ends, 8-byte aligned, in its value's cached hash, 0 until the
+ * first value_hash: otherwise each of many waits for a change of a large value would read the
+ * value. A process has one hash key.
  */
 #ifndef HF_PROTO_VALUE_BOX_H
 #define HF_PROTO_VALUE_BOX_H
@@ -20,8 +20,9 @@
 #include <stdatomic.h>
 
 struct value_box {
-  /* Beyond BOX_REFS_PINNED the count stays where it is and the box is never freed: a list can hold
-   * the same value billions of times, and a leak is better than a count that wraps. */
+  /* A reference count. From BOX_REFS_PINNED on, the count no longer changes and the box is never
+   * freed: a list can contain the same value billions of times, and a leak is better than a wrap.
+   */
   _Atomic uint32_t refs;
   uint32_t len; /* bytes of text, bytes, codec and data; items of a tuple */
 };
@@ -34,7 +35,7 @@ struct text_box {
 
 struct tuple_box {
   struct value_box head;
-  size_t memory_bytes; /* its own chunk and whatever the items hold */
+  size_t memory_bytes; /* the box and the boxes of its items */
   bool has_reference;
   struct value items[];
 };

@@ -71,7 +71,7 @@ static int compare_numbers(struct value a, struct value b) {
   return order_of(integer_of(a) < integer_of(b), integer_of(a) > integer_of(b));
 }
 
-hf_reason value_sum(struct value a, struct value b, struct value *sum) {
+hf_reason value_add(struct value a, struct value b, struct value *sum) {
   if (!is_number(a) || !is_number(b)) {
     return HF_REASON_WRONG_TYPE;
   }

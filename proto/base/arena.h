@@ -1,7 +1,7 @@
-/* Memory that is freed all at once: a request's scratch.
+/* Arena: scratch memory of a request, freed all at once.
  *
  * shapes  allocations are 16-byte aligned; blocks double from ARENA_BLOCK_BYTES to 1 MiB
- * limits  a budget in bytes; an allocation beyond it answers NULL
+ * limits  a budget in bytes; an allocation beyond returns NULL
  * threads one at a time
  */
 #ifndef HF_BASE_ARENA_H
@@ -17,22 +17,22 @@ struct arena_block;
 
 struct arena {
   struct arena_block *blocks; /* newest first */
-  char *next;                 /* free room in the newest block */
+  char *next;                 /* free memory in the newest block */
   char *end;
   size_t used_bytes;   /* allocated since the last reset */
-  size_t budget_bytes; /* what used_bytes may reach */
-  bool refused;        /* an allocation since the last reset went beyond it */
+  size_t budget_bytes; /* the bound of used_bytes */
+  bool refused;        /* an allocation since the last reset exceeded budget_bytes */
 };
 
 void arena_init(struct arena *arena, size_t budget_bytes);
 void arena_deinit(struct arena *arena);
-/* Forgets every allocation; keeps the newest block of up to ARENA_KEPT_BYTES_MAX for the next
- * round. Poisoned under ASan. */
+/* Frees all allocations; keeps the newest block of up to ARENA_KEPT_BYTES_MAX for reuse. Poisons
+ * memory under ASan. */
 void arena_reset(struct arena *arena);
-/* NULL when the budget or the machine's memory is used up. */
+/* NULL: out of budget or memory. */
 void *arena_alloc(struct arena *arena, size_t size);
 
-/* What all of it takes from the machine, as in chunk.h. */
+/* Bytes that all blocks take from malloc, see chunk.h. */
 size_t arena_memory_bytes(const struct arena *arena);
 
 #endif

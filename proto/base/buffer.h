@@ -1,9 +1,9 @@
-/* A run of bytes that grows at its end and is taken from its start, within a shared budget.
+/* A byte queue: bytes are appended at the end and consumed at the start, within a shared budget.
  *
  * layer   base
- * shapes  capacity doubles up to 1 MiB, and is what is needed beyond; what was taken is room again
- *         once the rest is moved to the front
- * threads one at a time; the budget is shared by all
+ * shapes  the capacity doubles up to 1 MiB, and is exact beyond; room of consumed bytes is reused
+ *         by moving the others to the front
+ * threads one at a time; all buffers share the budget
  * memory  owns data
  */
 #ifndef HF_BASE_BUFFER_H
@@ -14,14 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A buffer of no more than this is small: part of the budget is for these alone. */
+/* Buffers of up to this size are small: a part of the budget is reserved for them. */
 #define BUFFER_SMALL_BYTES ((size_t)16 << 10)
 
-/* What all buffers together may take: many peers must not do what one can't. */
+/* The bound of all buffers together, so that many peers can't take more than it. */
 struct buffer_budget {
   atomic_size_t used_bytes;
   size_t bytes_max;
-  size_t small_bytes; /* of these: kept for small buffers */
+  size_t small_bytes; /* of them reserved for small buffers */
 };
 
 struct buffer {
@@ -34,12 +34,11 @@ struct buffer {
 
 void buffer_init(struct buffer *buffer, struct buffer_budget *budget);
 void buffer_deinit(struct buffer *buffer);
-/* Makes sure of room_bytes behind the last byte. false: out of memory or budget; nothing changed.
- */
+/* Reserves room_bytes after the last byte. false: out of memory or budget; unchanged. */
 bool buffer_reserve(struct buffer *buffer, size_t room_bytes);
-/* Drops the first `count` bytes. */
+/* Consumes the first `count` bytes. */
 void buffer_consume(struct buffer *buffer, size_t count);
-/* Gives memory back when the buffer is empty and larger than that. */
+/* Frees the memory if the buffer is empty and larger than that. */
 void buffer_trim(struct buffer *buffer, size_t capacity_max);
 
 static inline uint8_t *buffer_first(const struct buffer *buffer) {
@@ -50,7 +49,7 @@ static inline uint8_t *buffer_end(const struct buffer *buffer) {
   return buffer->data ? buffer->data + buffer->start + buffer->len : NULL;
 }
 
-/* Bytes that fit behind the last one as things are. */
+/* Bytes that fit after the last byte without a reallocation. */
 static inline size_t buffer_room(const struct buffer *buffer) {
   return buffer->capacity - buffer->start - buffer->len;
 }

@@ -1,4 +1,4 @@
-/* A view of bytes owned by somebody else. Passed by value. */
+/* A borrowed view of bytes. Passed by value. */
 #ifndef HF_BASE_BYTES_H
 #define HF_BASE_BYTES_H
 

@@ -1,7 +1,7 @@
-/* What a block of memory really costs: the unit of all memory accounting.
+/* What an allocation takes from malloc: the unit of all memory accounting.
  *
- * source  jemalloc's size classes: multiples of 16 up to 128 bytes, then four for each power of two;
- *         of blocks above 16 KiB only the pages that are used count
+ * source  jemalloc's size classes: multiples of 16 up to 128 bytes, then four for each power of
+ *         two; of blocks above 16 KiB only the pages that are used count
  */
 #ifndef HF_BASE_CHUNK_H
 #define HF_BASE_CHUNK_H
@@ -10,7 +10,7 @@
 
 #define CHUNK_PAGE_BYTES ((size_t)4096)
 
-/* Bytes that malloc(size) takes from the machine. */
+/* The size class of malloc(size), bytes. */
 static inline size_t chunk_bytes(size_t size) {
   size_t unit = 16;
   if (size > 4 * CHUNK_PAGE_BYTES) {

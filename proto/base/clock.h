@@ -5,11 +5,11 @@
 #include <stdint.h>
 
 #define CLOCK_NS_PER_MS UINT64_C(1000000)
-/* A deadline that never comes. */
+/* No deadline. */
 #define CLOCK_NEVER UINT64_MAX
 
 uint64_t clock_now_ns(void);
-/* now + timeout_ms; CLOCK_NEVER instead of overflow. */
+/* now + timeout_ms; CLOCK_NEVER on overflow. */
 uint64_t clock_deadline_ns(uint64_t now_ns, uint64_t timeout_ms);
 
 #endif

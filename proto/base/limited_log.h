@@ -1,5 +1,5 @@
-/* A log at a bounded rate, for lines that a peer can cause: a few lines a second are written, further
- * lines are counted.
+/* A log at a bounded rate, for lines that a peer can cause: a few lines a second are written,
+ * further lines are counted.
  *
  * layer   base
  * threads any

@@ -1,15 +1,17 @@
-/* A hash map from non-zero 64-bit numbers to pointers: ids to objects, sequences to replies.
+/* A hash map from non-zero 64-bit keys to pointers: ids to objects, sequences to replies.
  *
- * source  open addressing with linear probing, each table sorted by hash (Robin Hood hashing; Celis,
- *         Larson, Munro 1985); deletion shifts back, so there are no tombstones
- * order   A walk goes by the hash of the key. Where the same keys are, it meets them in the same order,
- *         whatever capacity the tables have and whatever was there before.
- * cost    O(1), also while it grows or is trimmed: a table of more than MAP64_AT_ONCE slots is moved
- *         to another step by step, with each change
+ * source  open addressing with linear probing, each table sorted by hash (Robin Hood hashing;
+ *         Celis, Larson, Munro 1985); deletion shifts entries back, so there are no tombstones
+ * order   A walk is ordered by the hash of the keys. Maps with the same keys are walked in the same
+ * order,
+ *         whatever their capacities and histories.
+ * cost    O(1), also while a map grows or shrinks: a table of more than MAP64_AT_ONCE slots is
+ * moved to
+ *         the new one incrementally, a few slots with each change
  *
- *   former [ . . . . | k k . k k k . k . ]   what is left of the move: rows of slots in use move as a
- *                    ^ former_next           whole, so that searches behind it find what they look for
- *   slots  [ k . k . k k . . . . k . . . . . k . k . . . . . . . k . ]   new keys, and what has moved
+ *   former [ . . . . | k k . k k k . k . ]   the rest of the move: a run of used slots moves as a
+ *                    ^ former_next           whole, so that searches behind the run succeed
+ *   slots  [ k . k . k k . . . . k . . . . . k . k . . . . . . . k . ]   new and moved keys
  *
  * threads one at a time
  */
@@ -31,39 +33,41 @@ struct map64_slot {
 struct map64 {
   struct map64_slot *slots;
   size_t count;
-  size_t capacity;           /* a power of two, or 0 */
-  struct map64_slot *former; /* the table that is being left; NULL: none. A key is in one of them */
+  size_t capacity; /* a power of two, or 0 */
+  struct map64_slot
+      *former; /* the table that is being emptied; NULL: none. A key is in exactly one table */
   size_t former_capacity, former_next,
-      former_left; /* slots; where to go on, and how many are left */
-  /* Where strangers choose the keys: set while it is empty, so that they can't choose keys that
-   * meet in one place. 0: they don't. */
+      former_left; /* the next slot to be moved, and the number of slots left */
+  /* The hash key, for maps whose keys peers choose: set while the map is empty, so that peers can't
+   * make keys collide. 0: keys are not chosen by peers. */
   uint64_t secret;
 };
 
-/* Keeps the secret. */
+/* Frees the tables; keeps the hash key. */
 void map64_deinit(struct map64 *map);
-/* What it counts for: by its keys alone, so that the same content counts the same. An entry takes 64
- * bytes at most, when a trimmed table is about to be trimmed again, or one that has just grown is
- * still being left: a quarter more than it counts for. */
+/* The memory that the map counts for, a function of the number of keys, so that equal content
+ * counts equally. The actual memory of an entry is at most a quarter more, 64 bytes, just before a
+ * trimmed table is trimmed again, or while a former table is being emptied. */
 #define MAP64_ENTRY_BYTES 52
 static inline size_t map64_counted_bytes(const struct map64 *map) {
   return map->count ? 64 + map->count * MAP64_ENTRY_BYTES : 0;
 }
-/* Whether map64_trim gives memory back: a quarter full is far enough from growing that the table does
- * not go to and fro. */
+/* Whether map64_trim frees memory. The threshold, a quarter full, is far enough from growing to
+ * avoid oscillation. */
 static inline bool map64_is_sparse(const struct map64 *map) {
   return map->capacity > MAP64_CAPACITY_MIN && map->count * 4 <= map->capacity;
 }
-/* NULL when there is none. */
+/* NULL: no such key. */
 void *map64_get(const struct map64 *map, uint64_t key);
-/* Sets or replaces. false: out of memory, the map is as it was. */
+/* Sets or replaces. false: out of memory, the map is unchanged. */
 bool map64_set(struct map64 *map, uint64_t key, void *value);
-/* The value that was removed; NULL when there was none. */
+/* Returns the removed value; NULL: no such key. */
 void *map64_remove(struct map64 *map, uint64_t key);
-/* Gives memory back when most of the table is empty. Apart from map64_remove, after which the same
- * key can be set without memory. */
+/* Frees memory if most of the table is empty. Separate from map64_remove, so that the removed key
+ * can be set again without an allocation. */
 void map64_trim(struct map64 *map);
-/* Walks by hash: begin with *position = 0. The map may change meanwhile: what stays is met once. */
+/* Walks in hash order: begin with *position = 0. The map may change meanwhile; each entry that
+ * stays is visited once. */
 bool map64_next(const struct map64 *map, uint64_t *position, uint64_t *key, void **value);
 
 #endif

@@ -1,4 +1,4 @@
-/* What several threads change without a lock: a count of references, a flag.
+/* State that several threads change without a lock: a reference count, a flag.
  *
  * layer   base
  * threads any
@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* Begins with 1: {1}. */
+/* Starts with one reference: {1}. */
 struct shared_count {
   atomic_uint count;
 };
@@ -18,12 +18,13 @@ static inline void shared_count_add(struct shared_count *count) {
   atomic_fetch_add_explicit(&count->count, 1, memory_order_relaxed);
 }
 
-/* Whether that was the last reference: the caller alone sees what it counted. */
+/* Drops a reference. true: it was the last, and the caller has exclusive access to the counted
+ * object. */
 static inline bool shared_count_drop(struct shared_count *count) {
   return atomic_fetch_sub_explicit(&count->count, 1, memory_order_acq_rel) == 1;
 }
 
-/* Begins lowered: all zero. Says nothing about other memory. */
+/* Starts lowered: all zero. Relaxed: does not order other memory. */
 struct shared_flag {
   atomic_bool is_raised;
 };

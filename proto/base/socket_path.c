@@ -175,7 +175,7 @@ bool socket_path_publish(const char *from, const char *path) {
   return rename(from, path) == 0; /* a file system without it: what was there was looked at */
 }
 
-bool socket_file_note(struct socket_file *file, const char *path) {
+bool socket_file_record(struct socket_file *file, const char *path) {
   struct stat status;
   if (lstat(path, &status) != 0) {
     return false;

@@ -1,4 +1,5 @@
-/* Unix sockets as files: whose is it, is it dead, and removing none but one's own.
+/* Unix sockets as files: finding out whether a server is bound to a path, and removing only sockets
+ * of this process.
  *
  * layer   base
  * threads any
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 
 #define SOCKET_PATH_BYTES_MAX 108 /* as in struct sockaddr_un */
-/* How long another process may keep the directory's lock. */
+/* How long to wait for another process to release the directory's lock. */
 #define SOCKET_PATH_LOCK_MS 3000
 
 /* A socket file that this process made. */
@@ -20,21 +21,22 @@ struct socket_file {
   ino_t ino;
 };
 
-/* Locks the directory of that path against others that remove or make sockets there; who keeps the
- * lock is logged. A descriptor to be closed | -1: errno, ETIMEDOUT after SOCKET_PATH_LOCK_MS. */
+/* Locks the directory of that path against other processes that create or remove sockets; while
+ * waiting, logs the owner of the lock. A descriptor to be closed | -1: errno, ETIMEDOUT after
+ * SOCKET_PATH_LOCK_MS */
 int socket_path_lock(const char *path);
-/* Removes a socket to which nobody is bound any more. The directory is locked by the caller.
- * true: nothing is there | false: errno, EADDRINUSE somebody is bound there, whether listening
- * yet or not; ENOTSOCK it is something else */
+/* Removes a socket to which no process is bound any more. The caller has locked the directory.
+ * true: the path is free | false: errno, EADDRINUSE a process is bound to the socket, listening or
+ * not; ENOTSOCK the file is not a socket */
 bool socket_path_clear(const char *path);
-/* A name in the same directory that is not longer, and not taken by chance. */
+/* A random name in the same directory, not longer than the path. */
 void socket_path_beside(const char *path, char beside[SOCKET_PATH_BYTES_MAX]);
-/* Moves the socket to its path, unless something is there by now. false: errno */
+/* Moves the socket to its path, unless a file exists there by now. false: errno */
 bool socket_path_publish(const char *from, const char *path);
-/* Remembers which file is at that path. false: errno */
-bool socket_file_note(struct socket_file *file, const char *path);
-/* Removes it if it is still that one: the path may be another server's by now. To be called while
- * the socket is open, so that its inode's number can't be another's. */
+/* Records which file is at that path. false: errno */
+bool socket_file_record(struct socket_file *file, const char *path);
+/* Removes the recorded file if it is still at the path; another server may have replaced it. To be
+ * called while the socket is open, so that the inode number is not reused. */
 void socket_file_remove(struct socket_file *file);
 
 #endif

@@ -52,7 +52,7 @@ static inline bool call_must_line_up(const struct call *call, const struct wait_
 static inline bool call_is_released(const struct call *call, unsigned wait) {
   return call->waiter && call->waiter->ticket <= call->object->waits[wait].released;
 }
-/* Waits while somebody else holds the lock of a value or array. HF_REASON_NONE: go on */
+/* Waits while another thread owns the lock of a value or array. HF_REASON_NONE: go on */
 hf_reason call_pass_lock(struct call *call);
 /* It has passed, and is alone: raw kinds have no lock to be passed. */
 bool call_has_lock(const struct call *call);

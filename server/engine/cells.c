@@ -314,7 +314,7 @@ void core_cells_changed(struct engine *engine, struct object *object) {
 
 hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = shared_cells(object);
-  return cells ? look_in(engine, now_ns, cells, HF_CELL_LOOK_MS) : HF_REASON_NONE;
+  return cells ? look_in(engine, now_ns, cells, HF_CELL_POLL_MS) : HF_REASON_NONE;
 }
 
 void core_notify_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
@@ -345,7 +345,7 @@ void core_cells_due(struct engine *engine, uint64_t now_ns, struct object *objec
   struct cells *cells = &object->cells;
   core_notify_cells(engine, now_ns, object);
   if (object->waits[WAIT_CHANGE].count > 0) { /* the timer just ended: there is room for it */
-    (void)look_in(engine, now_ns, cells, HF_CELL_LOOK_MS);
+    (void)look_in(engine, now_ns, cells, HF_CELL_POLL_MS);
   }
   if (cells->claim == CELL_WANTED && object->waits[WAIT_LOCK].count > 0) {
     uint64_t next_ms = 2 * cells->retry_ms;

@@ -70,7 +70,7 @@ hf_reason elements_add(struct cells *cells, size_t idx, bool is_locked, struct v
   if (share) {
     return share->host->add(share->host->ctx, &share->place, type, idx, is_locked, amount, sum);
   }
-  hf_reason reason = cell_sum(type, cell_plain_read(type, cells->elements, idx), amount, sum);
+  hf_reason reason = cell_add_bits(type, cell_plain_read(type, cells->elements, idx), amount, sum);
   if (!reason) {
     cell_plain_write(type, cells->elements, idx, *sum);
   }

@@ -23,7 +23,7 @@ hf_reason elements_store(struct cells *cells, size_t idx, struct value value);
  * 1. */
 void elements_read(const struct cells *cells, size_t idx, size_t count, void *to);
 void elements_write(struct cells *cells, size_t idx, size_t count, const void *from);
-/* is_locked: the caller has the object's lock, so that no client stores meanwhile. As cell_sum and
+/* is_locked: the caller has the object's lock, so that no client stores meanwhile. As cell_add_bits and
  * cell_bits; unchanged on failure. */
 hf_reason elements_add(struct cells *cells, size_t idx, bool is_locked, struct value amount,
                        uint64_t *sum);

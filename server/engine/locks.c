@@ -99,7 +99,7 @@ struct object *core_lock_waited_for(const struct engine *engine, struct lock_own
 /* Each holder waits for one lock at most, so there is only one way to go. */
 bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
                         struct object *object, unsigned *steps) {
-  for (unsigned parties = 0; object && parties < HF_CIRCLE_PARTIES_MAX; parties++) {
+  for (unsigned parties = 0; object && parties < HF_CYCLE_PARTIES_MAX; parties++) {
     const struct lock *lock = object_lock(object);
     if (lock->depth == 0 || lock->owner.session == 0) {
       return false;
@@ -145,7 +145,7 @@ static void add_object(struct circle_text *text, const struct object *object) {
 /* "b waits for x, held by a, who waits for y, held by b": the thread first and last. */
 static void describe(const struct engine *engine, struct lock_owner thread, struct object *object,
                      struct circle_text *text) {
-  unsigned steps = HF_CIRCLE_STEPS_MAX;
+  unsigned steps = HF_CYCLE_STEPS_MAX;
   struct lock_owner owner = thread;
   const struct session *session = map64_get(&engine->sessions, owner.session);
   add_value(text, session->client);

@@ -36,7 +36,7 @@ static int listen_at(const struct sockaddr_un *address, struct socket_file *file
       strncmp(address->sun_path, GROUP_DIRECTORY, strlen(GROUP_DIRECTORY)) == 0 ? 0660 : 0600;
   int fd = new_socket();
   if (fd >= 0 && (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
-                  !socket_file_note(file, address->sun_path) ||
+                  !socket_file_record(file, address->sun_path) ||
                   chmod(address->sun_path, mode) != 0 || listen(fd, BACKLOG) != 0)) {
     int error = errno;
     close(fd);

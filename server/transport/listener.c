@@ -123,7 +123,7 @@ static enum listen_result listen_beside(struct listener *listener, const char *p
   if (rv != 0) {
     return result_of(rv);
   }
-  if (!socket_file_note(&listener->file, beside) || !socket_path_publish(beside, path)) {
+  if (!socket_file_record(&listener->file, beside) || !socket_path_publish(beside, path)) {
     result = listen_socket_result();
     listener->file.path[0] = '\0';
     return result;

@@ -91,7 +91,7 @@ static void test_cell_flags_a_flag_taken_away_costs_no_slice(void **state) {
     least_ns = ns < least_ns ? ns : least_ns;
   }
   print_message("notified after %lld us at best\n", (long long)least_ns / 1000);
-  assert_true(least_ns < (int64_t)HF_CELL_LOOK_MS * NS_PER_MS / 5);
+  assert_true(least_ns < (int64_t)HF_CELL_POLL_MS * NS_PER_MS / 5);
 }
 
 static int set_up(void **state) {

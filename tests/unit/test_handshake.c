@@ -134,7 +134,7 @@ static void expect_unmapped(const struct shared_header *header, enum shared_cont
 
 static void test_handshake_segments_with_a_wrong_header_are_refused(void **state) {
   (void)state;
-  static const enum shared_content contents[] = {SHARED_CELLS, SHARED_LIFE};
+  static const enum shared_content contents[] = {SHARED_CELLS, SHARED_SERVER_LIFE};
   for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
     const struct shared_header right = right_header(contents[i], HF_ARENA_BYTES);
     struct shared_header header = right;

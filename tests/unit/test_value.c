@@ -375,15 +375,15 @@ static void test_value_sum_stays_exact_or_overflows(void **state) {
   };
   for (size_t i = 0; i < COUNT(rows); i++) {
     struct value sum;
-    assert_int_equal(value_sum(rows[i].a, rows[i].b, &sum), HF_REASON_NONE);
+    assert_int_equal(value_add(rows[i].a, rows[i].b, &sum), HF_REASON_NONE);
     assert_int_equal(sum.kind, rows[i].sum.kind);
     assert_true(value_equal(sum, rows[i].sum));
   }
   struct value untouched = value_int(7);
-  assert_int_equal(value_sum(max, value_int(1), &untouched), HF_REASON_OVERFLOW);
-  assert_int_equal(value_sum(min, value_int(-1), &untouched), HF_REASON_OVERFLOW);
-  assert_int_equal(value_sum(text("1"), value_int(1), &untouched), HF_REASON_WRONG_TYPE);
-  assert_int_equal(value_sum(value_int(1), value_none(), &untouched), HF_REASON_WRONG_TYPE);
+  assert_int_equal(value_add(max, value_int(1), &untouched), HF_REASON_OVERFLOW);
+  assert_int_equal(value_add(min, value_int(-1), &untouched), HF_REASON_OVERFLOW);
+  assert_int_equal(value_add(text("1"), value_int(1), &untouched), HF_REASON_WRONG_TYPE);
+  assert_int_equal(value_add(value_int(1), value_none(), &untouched), HF_REASON_WRONG_TYPE);
   assert_int_equal(untouched.integer, 7);
 }
 

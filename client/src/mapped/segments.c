@@ -31,7 +31,7 @@ static void *ask_and_map(int handshake, uint64_t id, uint64_t deadline_ns, size_
       descriptors[HANDSHAKE_MEMORY] >= 0) {
     *bytes = answer.ring_bytes;
     address = rings_map_memory(descriptors[HANDSHAKE_MEMORY],
-                               id == CELL_LIFE_SEGMENT ? SHARED_LIFE : SHARED_CELLS, *bytes, &why);
+                               id == CELL_LIFE_SEGMENT ? SHARED_SERVER_LIFE : SHARED_CELLS, *bytes, &why);
   }
   rings_close_descriptors(descriptors);
   return address;

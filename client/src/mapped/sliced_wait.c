@@ -5,7 +5,7 @@
 #include "proto/base/clock.h"
 
 /* Who waits looks this often whether it was cancelled, or the server has died. */
-#define SLICE_MS HF_CELL_LOOK_MS
+#define SLICE_MS HF_CELL_POLL_MS
 
 struct sliced_wait sliced_wait_begin(hf_conn *conn, int64_t timeout_ms) {
   uint64_t now_ns = clock_now_ns();

@@ -117,7 +117,7 @@ static bool is_sealed(int memory_fd, size_t size) {
 }
 
 void *rings_map_memory(int memory_fd, enum shared_content content, size_t bytes, const char **why) {
-  int protection = content == SHARED_LIFE ? PROT_READ : PROT_READ | PROT_WRITE;
+  int protection = content == SHARED_SERVER_LIFE ? PROT_READ : PROT_READ | PROT_WRITE;
   if (bytes < SHARED_HEADER_BYTES || !is_sealed(memory_fd, bytes)) {
     errno = refuse(why, "the memory the server shares is not sealed", EPROTO);
     return NULL;

@@ -199,7 +199,7 @@ hf_reason handle_dict_add(struct call *call) {
   if (!dict_get(call->object->dict, key, &found)) {
     found = value_int(0);
   }
-  reason = value_sum(found, amount, &sum);
+  reason = value_add(found, amount, &sum);
   value_release(amount);
   if (reason) {
     value_release(key);

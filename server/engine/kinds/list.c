@@ -117,7 +117,7 @@ hf_reason handle_list_add(struct call *call) {
   if (reason || (reason = call_value(call, message->amount, &amount))) {
     return reason;
   }
-  reason = value_sum(list_at(&call->object->list, position), amount, &sum);
+  reason = value_add(list_at(&call->object->list, position), amount, &sum);
   value_release(amount);
   if (!reason) {
     replace(call, position, sum);

@@ -21,9 +21,9 @@ static hf_reason enter_guard(struct call *call) {
 static hf_reason check_circle(struct call *call, struct lock_owner owner) {
   /* A part of several is not all that the thread waits for. */
   bool begins = !call->waiter && !call->is_part && !call_may_not_wait(call);
-  unsigned steps = HF_CIRCLE_STEPS_MAX;
+  unsigned steps = HF_CYCLE_STEPS_MAX;
   bool closes = begins && core_closes_circle(call->engine, owner, call->object, &steps);
-  core_spend(call->engine, (HF_CIRCLE_STEPS_MAX - steps) / 8);
+  core_spend(call->engine, (HF_CYCLE_STEPS_MAX - steps) / 8);
   if (!closes) {
     return HF_REASON_NONE;
   }

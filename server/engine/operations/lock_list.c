@@ -89,7 +89,7 @@ static bool fits(const struct object *object, const struct budget *budget) {
 
 hf_reason handle_lock_list(struct call *call) {
   const struct registry *registry = &call->engine->registry;
-  struct budget budget = {HF_LISTING_COUNT_MAX, HF_PAGE_COUNT_MAX, HF_PAGE_CIRCLE_STEPS_MAX};
+  struct budget budget = {HF_LISTING_COUNT_MAX, HF_PAGE_COUNT_MAX, HF_PAGE_CYCLE_STEPS_MAX};
   struct object *object = registry_first_lock(registry, call->message->lock_list->after);
   struct reply *reply = call->reply;
   uint64_t last = 0;
