@@ -77,8 +77,8 @@ bool value_matches(const struct value_hash_key *key, struct value value,
 uint64_t value_hash(const struct value_hash_key *key, struct value value);
 /* NOT_HASHABLE if the value is or contains a reference. */
 hf_reason value_check_key(struct value value);
-/* *order is <0, 0 or >0. Orders numbers, text, bytes, and tuples item by item; NaN is neither less nor greater than
- * a number, and equals NaN. HF_REASON_NONE | NOT_ORDERED other pairs */
+/* *order is <0, 0 or >0. Orders numbers, text, bytes, and tuples item by item; NaN is neither less
+ * nor greater than a number. HF_REASON_NONE | NOT_ORDERED other pairs */
 hf_reason value_compare(struct value a, struct value b, int *order);
 /* The sum of two numbers; bools count as numbers, and integers stay integers. HF_REASON_NONE |
  * WRONG_TYPE OVERFLOW */

@@ -1,21 +1,21 @@
-/* Asynchronous calls: a call mode whose calls are finished by whoever receives their replies, and
- * collected by the event loop's thread.
+/* Asynchronous calls: a call mode. The thread that receives a reply completes its call; the event
+ * loop's thread collects the completion.
  *
  *   submitted -> in the window -> done (list, mutex) -> ready (the loop's own list) -> collected
  *
  * layer   client, call
- * threads A hf_async is its thread's, but for `done`: connection's mutex.
+ * threads Only the event loop's thread uses a hf_async, except `done`: connection's mutex.
  */
 #ifndef HF_CLIENT_ASYNC_H
 #define HF_CLIENT_ASYNC_H
 
 #include "client/src/connection/conn.h"
 
-/* Connection's mutex held: no thread leads the connection any more, the event loop is to. */
+/* Connection's mutex held: no thread is the poll leader any more, and the event loop takes over. */
 void async_leaderless(hf_conn *conn);
-/* Connection's mutex held before the fork: the parent's calls are CANCELLED in the child. */
+/* Connection's mutex held before the fork: in the child the parent's calls are CANCELLED. */
 void async_become_child(hf_conn *conn);
-/* The connection is closed: what is left can only be collected and closed. */
+/* The connection is closed: the hf_async can only be collected and closed. */
 void async_detach(hf_conn *conn);
 
 #endif

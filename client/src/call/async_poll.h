@@ -1,7 +1,8 @@
-/* What an event loop is told: one descriptor for all that is waited for, a time and a notification.
+/* The descriptor for an event loop: one epoll descriptor for all descriptors of a connection, a
+ * timer and notifications.
  *
- * layer   client, call; knows nothing of calls
- * threads The loop's, but for async_poll_notify: connection's mutex.
+ * layer   client, call; independent of calls
+ * threads Only the event loop's thread, except async_poll_notify: connection's mutex.
  */
 #ifndef HF_CLIENT_ASYNC_POLL_H
 #define HF_CLIENT_ASYNC_POLL_H
@@ -10,21 +11,22 @@
 
 struct async_poll {
   int epoll_fd, timer_fd, event_fd; /* -1: none, in a forked child */
-  struct pollfd armed[WAITS_MAX];   /* in epoll */
+  struct pollfd armed[WAITS_MAX];   /* those in the epoll set */
   size_t armed_count;
-  uint32_t change_count; /* the connection's, when they were put there */
+  uint32_t change_count; /* the connection's when `armed` was set */
   uint64_t timer_ns;     /* CLOCK_NEVER: not set */
   bool is_notified;
 };
 
-/* false: there are no descriptors */
+/* false: out of descriptors */
 bool async_poll_init(struct async_poll *poll);
 void async_poll_deinit(struct async_poll *poll);
 /* Makes the descriptor readable. */
 void async_poll_notify(struct async_poll *poll);
-/* Forgets that it was readable. */
+/* Consumes timer and notifications, so that the descriptor is no longer readable. */
 void async_poll_clear(struct async_poll *poll);
-/* Readable when one of them happens. change_count differs: descriptors may have been closed. */
+/* Makes the descriptor readable on each of `waits`. A changed change_count means that descriptors
+ * in the epoll set may have been closed. */
 void async_poll_arm(struct async_poll *poll, const struct waits *waits, uint32_t change_count);
 
 #endif

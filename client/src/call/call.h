@@ -1,8 +1,8 @@
-/* Calls of the object kinds: a request is sent the way its thread has chosen.
+/* Calls of the object kinds: a request is sent in the call mode of its thread.
  *
- *   request_of -> request_value .. -> request_send:   plain, or the thread's call mode
+ *   request_of -> request_value .. -> request_send:   a plain call, or the thread's call mode
  *
- * layer   client, call: what the objects use
+ * layer   client, call: the interface for client/src/objects
  */
 #ifndef HF_CLIENT_CALL_H
 #define HF_CLIENT_CALL_H
@@ -10,8 +10,8 @@
 #include "client/src/call/request.h"
 #include "client/src/call/results.h"
 
-/* Sends it the way this thread has chosen; frees what the request holds. In a pipeline and one-way
- * HF_OK means: under way. */
+/* Sends the request in the thread's call mode, and frees its memory. In a pipeline and one-way,
+ * HF_OK means that the request is in flight. */
 hf_status request_send(struct request *request, const ProtobufCMessage *arm);
 
 #endif

@@ -1,10 +1,12 @@
-/* Call modes: the ways a thread can send its calls on a connection other than one by one, which are a
- * pipeline, one-way, a transaction, a wait-any and asynchronous calls. At most one is open at a time.
+/* Call modes: how the calls of a thread on a connection are sent, if not one by one: a pipeline,
+ * one-way, a transaction, a wait-any, or asynchronous calls. A thread has at most one mode open per
+ * connection.
  *
  * layer   client, call
- * threads A mode is its thread's; a forked child's thread has it too, unless the kind forgets it.
- * memory  An open mode counts the connection: when another thread closes it, what is left of the
- *         connection answers that it was closed, until the mode is ended.
+ * threads A mode belongs to one thread. A forked child's thread inherits the mode, unless the kind
+ *         has `forget`.
+ * memory  An open mode counts the connection: if another thread closes the connection, calls in the
+ *         mode answer that the connection was closed, until the mode ends.
  */
 #ifndef HF_CLIENT_CALL_MODE_H
 #define HF_CLIENT_CALL_MODE_H
@@ -14,39 +16,39 @@
 struct call_mode;
 
 struct call_mode_kind {
-  /* Whether the request goes that way; false: it is a plain call. */
+  /* Whether the mode sends the request; false: a plain call does. */
   bool (*takes)(const struct request *request);
-  /* A request that was checked. HF_OK | an error, which is the thread's last then */
+  /* Sends a checked request. HF_OK | an error, also the thread's last error */
   hf_status (*send)(struct call_mode *mode, struct request *request);
-  /* A call could not be sent; the thread's last error says why. NULL: nothing is to be done. */
+  /* A call could not be sent; the thread's last error says why. NULL: ignored. */
   void (*refused)(struct call_mode *mode, hf_status status);
-  /* In a forked child, where the parent's mode is of no use: it counts the connection no more. NULL: it
-   * goes on in the child. */
+  /* In a forked child that can't use the parent's mode: frees the mode, without its count of the
+   * connection. NULL: the mode continues in the child. */
   void (*forget)(struct call_mode *mode);
 };
 
-/* The first member of what a kind keeps for an open mode. */
+/* The first member of each mode's struct. */
 struct call_mode {
   const struct call_mode_kind *kind;
   hf_conn *conn;          /* counted */
   struct call_mode *next; /* of the thread */
-  uint32_t generation;    /* of the process that began it */
+  uint32_t generation;    /* fork_generation() at call_mode_begin */
 };
 
 /* The calling thread's open mode on the connection; NULL: none. */
 struct call_mode *call_mode_of(const hf_conn *conn);
-/* The same, of that kind. */
+/* The same if its kind is `kind`; else NULL. */
 struct call_mode *call_mode_of_kind(const hf_conn *conn, const struct call_mode_kind *kind);
-/* The mode that the request goes by; NULL: it is a plain call. */
+/* The mode that is to send the request; NULL: a plain call is. */
 struct call_mode *call_mode_for(const struct request *request);
 
-/* Opens it for the calling thread, which has none there. */
+/* Opens the mode for the calling thread, which has none open on the connection. */
 void call_mode_begin(struct call_mode *mode, const struct call_mode_kind *kind, hf_conn *conn);
-/* Takes it out of the calling thread's. The caller calls conn_release once it is done with the
+/* Removes the mode from the calling thread. The caller calls conn_release when done with the
  * connection. */
 void call_mode_end(struct call_mode *mode);
 
-/* HF_OK: none is open | FAILED_PRECONDITION ALREADY_OPEN */
+/* HF_OK no mode is open | FAILED_PRECONDITION ALREADY_OPEN */
 hf_status call_mode_check_none(const hf_conn *conn);
 /* FAILED_PRECONDITION with that sentence and no reason word. */
 hf_status call_mode_error(const char *sentence);

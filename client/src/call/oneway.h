@@ -1,21 +1,21 @@
-/* One-way requests: pushed without replies, kept until a flush has confirmed them.
+/* One-way requests: pushed without replies, and kept until a flush confirms them.
  *
  *   buffer  [ sent, unconfirmed ....... | not yet sent ....... ]
  *           start                     sent                   end
  *
- * layer   client, call; beside the window and plain calls; asks over them how far the server got
- * threads A mutex of its own, taken before the connection's. Modes are per thread, the stream of
- *         numbered requests is the connection's.
- * memory  At most HF_UNFLUSHED_BYTES_MAX are kept; then a call waits for the server to catch up.
+ * layer   client, call; uses plain calls to ask the server for its progress
+ * threads A mutex of its own, locked before the connection's. Modes are per thread; the sequence of
+ *         requests is per connection.
+ * memory  At most HF_UNFLUSHED_BYTES_MAX are kept; beyond, a call waits for the server.
  */
 #ifndef HF_CLIENT_ONEWAY_H
 #define HF_CLIENT_ONEWAY_H
 
 #include "client/src/connection/conn.h"
 
-/* Sends what is buffered, as far as it goes soon. */
+/* Sends buffered requests, as many as the link takes soon. */
 hf_status oneway_write_out(hf_conn *conn);
-/* After a fork, in the child: its session has pushed nothing yet. */
+/* In a forked child: its session has pushed no requests yet. */
 void oneway_become_child(hf_conn *conn);
 void oneway_free(hf_conn *conn);
 

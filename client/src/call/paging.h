@@ -1,4 +1,4 @@
-/* Results in pages: each page is a call of its own, and all of them together come to an end.
+/* Results in pages: each page is a call of its own, with a bound on all pages together.
  *
  * layer   client, call
  * threads the calling thread's
@@ -8,11 +8,11 @@
 
 #include "client/src/connection/conn.h"
 
-/* All pages together may take the call timeout, and so many nanoseconds more for each entry. Pages
- * with fewer entries get none: looking at many objects of which few are wanted takes a server little. */
+/* The time for all pages: the call timeout, plus this per entry. Pages with fewer entries add
+ * nothing: visiting many objects of which few match takes the server little time. */
 #define PAGING_ENTRY_NS 100000
 #define PAGING_ENTRIES_MIN 100
-/* Entries of a listing; beyond RESOURCE_EXHAUSTED REPLY_TOO_BIG. */
+/* Entries of a listing; RESOURCE_EXHAUSTED REPLY_TOO_BIG beyond. */
 #define PAGING_ENTRIES_MAX (1u << 23)
 
 struct paging {
@@ -21,9 +21,9 @@ struct paging {
 };
 
 struct paging paging_begin(hf_conn *conn);
-/* A page arrived, and there are more. is_further: its cursor lies beyond the one it was asked with.
- * HF_OK | INTERNAL BAD_REPLY the pages lead nowhere | UNAVAILABLE NOT_CONNECTED they take too long
- * | RESOURCE_EXHAUSTED REPLY_TOO_BIG */
+/* To be called for each page that is not the last. is_further: its cursor lies beyond that of its
+ * request. HF_OK | INTERNAL BAD_REPLY the cursor makes no progress | UNAVAILABLE NOT_CONNECTED the
+ * time is up | RESOURCE_EXHAUSTED REPLY_TOO_BIG */
 hf_status paging_check(struct paging *paging, uint64_t entry_count, bool is_further);
 
 #endif

@@ -1,4 +1,4 @@
-/* Plain calls: one request, one reply, for which the calling thread waits.
+/* Plain calls: the calling thread sends one request and waits for its reply.
  *
  * layer   client, call
  */
@@ -7,15 +7,16 @@
 
 #include "client/src/call/request.h"
 
-/* Connection's mutex held: submits behind what is due to be given back. Does not write yet.
- * HF_OK | an error, which is the thread's last then */
+/* Connection's mutex held: adds the request to the window, after releases that are due. Does not
+ * write yet. HF_OK | an error, also the thread's last error */
 hf_status call_submit(struct request *request, struct call *call);
-/* The same without waiting for a place in the window: RESOURCE_EXHAUSTED IN_FLIGHT_FULL */
+/* The same without waiting for a free slot: RESOURCE_EXHAUSTED IN_FLIGHT_FULL */
 hf_status call_submit_at_once(struct request *request, struct call *call);
-/* A request that was checked, from its first byte to its result. */
+/* Performs a checked request, and stores its result. */
 hf_status call_run(struct request *request);
 
-/* Checks and sends the library's own request, whatever this thread's call mode; frees what it holds. */
+/* Checks and performs a request of the library itself, independently of the thread's call mode;
+ * frees its memory. */
 hf_status call_now(struct request *request, const ProtobufCMessage *arm);
 hf_status call_now_packed(struct request *request, struct bytes arm);
 

@@ -1,14 +1,14 @@
-/* Results: from the arms of a Response to the places a call names.
+/* Decoders of results: from an arm of a Response to the out parameters of a call.
  *
  * layer   client, call
- * threads Connection's mutex held: they run in the thread that received the reply.
+ * threads Connection's mutex held: decoders run in the thread that received the reply.
  */
 #ifndef HF_CLIENT_RESULTS_H
 #define HF_CLIENT_RESULTS_H
 
 #include "client/src/connection/reply.h"
 
-/* Each out may be NULL: not wanted. HF_REASON_NONE | BAD_REPLY NO_MEMORY, nothing set nor taken. */
+/* Each out parameter may be NULL. HF_REASON_NONE | BAD_REPLY NO_MEMORY, nothing set or taken. */
 
 /* first: hf_value * */
 hf_reason result_value(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
@@ -35,7 +35,7 @@ hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
 /* first: uint64_t * index, second: bool * acts */
 hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
                          const struct result *result);
-/* first: as many bytes as result.size */
+/* first: result.size bytes */
 hf_reason result_bytes(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
 /* first: struct hf_grant * */
 hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const struct result *result);
@@ -44,10 +44,10 @@ hf_reason result_grant(hf_conn *conn, const Holdfast__Response *reply, const str
 hf_reason result_reservation(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result);
 
-/* Copies entries: what result_entries and a page's decoder share. */
+/* Copies entries, for result_entries and the decoder of a page. */
 hf_reason result_copy_entries(hf_conn *conn, Holdfast__Entry *const *items, size_t count,
                               struct hf_entry **entries);
-/* Copies text and ends it in a NUL, cutting what is too long. */
+/* Copies text and terminates it with a NUL; cuts text that is too long. */
 void result_copy_text(char *to, size_t capacity, ProtobufCBinaryData from);
 
 #endif

@@ -1,4 +1,4 @@
-/* Structs of the public API that may grow: what a program was built with, and what the library knows.
+/* Structs of the public API that may grow: conversion between the program's size and the library's.
  *
  * layer   client, call
  */
@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Options: fills *known, all zero, from what was given; NULL: all defaults. false: a newer program
- * sets an option that this library does not know. */
+/* Options: copies `given` to *known, which is all zero; a NULL `given` means defaults. false: the
+ * program sets an option that this library does not know. */
 static inline bool sized_take(void *known, size_t known_size, const void *given,
                               size_t given_size) {
   const uint8_t *bytes = given;
@@ -27,7 +27,8 @@ static inline bool sized_take(void *known, size_t known_size, const void *given,
   return true;
 }
 
-/* Results: as much as the program has room for; what the library does not know is zero. */
+/* Results: copies the members that the program has; sets those to 0 that the library does not know.
+ */
 static inline void sized_give(void *given, size_t given_size, const void *known,
                               size_t known_size) {
   size_t common = given_size < known_size ? given_size : known_size;

@@ -138,7 +138,7 @@ static void begin_socket(hf_conn *conn, struct attempt *attempt) {
 /* A session is opened only where the local handshake is known to be this server's; resuming one shows it. */
 static bool may_go_local(const hf_conn *conn, const struct attempt *attempt) {
   bool may_try = conn->local_path[0] != '\0' && (conn->is_local_path_proven || attempt->resumes);
-  return conn->wants_local && may_try && clock_now_ns() >= conn->local_rest_until_ns;
+  return conn->wants_local && may_try && clock_now_ns() >= conn->local_retry_ns;
 }
 
 static void begin_local(hf_conn *conn, struct attempt *attempt, enum attempt_way way) {
@@ -167,7 +167,7 @@ static int end_local(hf_conn *conn, struct attempt *attempt, int error) {
     why = "the server at the local handshake does not take the session";
   }
   if (error != 0) {
-    conn->local_rest_until_ns = clock_deadline_ns(clock_now_ns(), LOCAL_REST_MS);
+    conn->local_retry_ns = clock_deadline_ns(clock_now_ns(), LOCAL_REST_MS);
   } else {
     conn_lock(conn);
     conn->is_local_path_proven = true;

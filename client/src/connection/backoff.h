@@ -1,4 +1,4 @@
-/* How long to wait before a retry: exponential backoff with jitter.
+/* Exponential backoff with jitter.
  *
  * layer   client, connection
  * units   nanoseconds
@@ -12,9 +12,9 @@
 #define BACKOFF_FIRST_MS 1
 #define BACKOFF_LAST_MS 500
 
-/* The pause before retry number retry_count, from 0: at most BACKOFF_FIRST_MS, doubled per retry up
- * to BACKOFF_LAST_MS, and at least half of that. Clients that lost one server at the same moment
- * come back at different ones. */
+/* The pause before retry number retry_count, from 0: up to BACKOFF_FIRST_MS, doubling per retry up
+ * to BACKOFF_LAST_MS; at least half of that. The jitter spreads clients that lost a server at the
+ * same moment. */
 uint64_t backoff_ns(uint32_t retry_count);
 
 #endif

@@ -1,10 +1,10 @@
-/* Withdrawing calls: what hf_cancel asks for, and what was given up.
+/* Withdrawing calls: for hf_cancel, and for calls that were given up.
  *
- *   under way --- hf_cancel ---> withdrawn, once the server says so: CANCELLED, or its result
+ *   in flight --- hf_cancel ---> withdrawn: the server answers CANCELLED, or the result
  *      |                            | hf_cancel again
  *      | no answer in time          v
- *      '------------------------> given up: the caller goes on, the request stays in the window,
- *                                 unacknowledged, until a Cancel has taken back what it may get
+ *      '------------------------> given up: the call returns; the request stays in the window,
+ *                                 unacknowledged, until a Cancel has revoked what it was granted
  *
  * layer   client, connection
  * threads Connection's mutex held.
@@ -14,20 +14,20 @@
 
 #include "client/src/connection/conn.h"
 
-/* Makes what wakes the poll leader, unless it is there, and frees it. false: no descriptor could be had.
- * A forked child has none until it waits. */
+/* Creates the descriptor that wakes the poll leader, if there is none. false: out of descriptors. A
+ * forked child has none until its first wait. */
 bool cancel_init(hf_conn *conn);
 void cancel_deinit(hf_conn *conn);
 
-/* Withdraws the slot's call, or gives it up, as hf_cancel does with all that wait. */
+/* Withdraws the slot's call, or gives it up, as hf_cancel does with each waiting call. */
 void cancel_call(hf_conn *conn, struct slot *slot);
-/* The descriptor is readable: makes it wake nobody again. The poll leader's, who looks whether hf_cancel
- * was called next. */
+/* Makes the readable descriptor unreadable. The poll leader calls cancel_apply_or_keep next. */
 void cancel_drain(hf_conn *conn);
-/* hf_cancel was called: withdraws the calls that wait on the server. Whether there was none: then
- * the call that is about to be made is the one. */
+/* After hf_cancel: withdraws the calls that wait on the server. true: there was none, and the
+ * request applies to the call about to be made. */
 bool cancel_apply(hf_conn *conn);
-/* The same for whoever waits already: with nothing to withdraw, it waits for the next call. */
+/* The same for a thread that already waits: if there was none, the request is kept for the next
+ * call. */
 void cancel_apply_or_keep(hf_conn *conn);
 
 #endif

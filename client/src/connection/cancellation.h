@@ -1,15 +1,15 @@
-/* Calls are no cancellation points: a thread that pthread_cancel ended within one would leave a
- * mutex locked, or the connection without its poll leader. A cancellation that comes meanwhile stays
- * pending and acts in the program's own code.
+/* Disables thread cancellation during calls: a thread that pthread_cancel ended within a call would
+ * leave a mutex locked, or the connection without its poll leader. A pending cancellation takes
+ * effect in the program's own code.
  *
- *   int state = cancellation_disable();    whoever may wait, or use a descriptor
+ *   int state = cancellation_disable();    before waiting or using a descriptor
  *   ...
  *   cancellation_restore(state);
  *
  * layer   client, connection
  * threads The calling thread's own state; pairs may be nested.
- * source  The state costs 25 instructions each time, one in fifty of a pipelined call. A process of
- *         one thread has no other to cancel it.
+ * source  Changing the state costs 25 instructions, a fiftieth of a pipelined call. It is skipped
+ *         in a process of one thread, which no other thread can cancel.
  */
 #ifndef HF_CLIENT_CANCELLATION_H
 #define HF_CLIENT_CANCELLATION_H
@@ -23,7 +23,7 @@
 static const bool __libc_single_threaded = false;
 #endif
 
-#define CANCELLATION_LEFT (-1) /* nothing is to be restored */
+#define CANCELLATION_LEFT (-1) /* the state was not changed */
 
 static inline int cancellation_disable(void) {
   int state = CANCELLATION_LEFT;

@@ -44,6 +44,6 @@ void conn_become_child(hf_conn *conn) {
 
 void child_give_up(hf_conn *conn) {
   conn->is_forked = false;
-  conn->local_rest_until_ns = 0; /* nothing is wrong with shared memory */
+  conn->local_retry_ns = 0; /* nothing is wrong with shared memory */
   references_become_child(conn);
 }

@@ -1,4 +1,4 @@
-/* A connection: one session on a server, whatever links it needs meanwhile.
+/* A connection: one session on a server, over one link after another.
  *
  *          OpenSession                     link lost
  *   DOWN ----------------------> UP -------------------------> DOWN (the session resumes, or:)
@@ -6,10 +6,10 @@
  *     '---------------------------+------------------------------+-----> ENDED (every call fails)
  *
  * layer   client, connection
- * threads One mutex. A thread that waits while no other one leads becomes the poll leader, see leader.h;
- *         the others sleep, each on a condition variable of its own. Blocking work is done only by
- *         the poll leader.
- * memory  Counted, because values that hold references outlive hf_close.
+ * threads One mutex. A waiting thread becomes the poll leader if there is none (leader.h); the
+ *         others sleep, each on a condition variable of its own. Only the poll leader blocks in
+ *         system calls.
+ * memory  Counted: values that have references outlive hf_close.
  */
 #ifndef HF_CLIENT_CONN_H
 #define HF_CLIENT_CONN_H
@@ -36,7 +36,7 @@ struct release {
   uint64_t object, count;
 };
 
-/* Holds to be given back with the next call. */
+/* References to be released with the next call. */
 struct releases {
   struct release *items;
   size_t count, capacity;
@@ -52,11 +52,11 @@ struct waiter {
   struct waiter *next;
 };
 
-/* What the layers above keep with the connection. */
+/* Callbacks of the layers above. */
 struct conn_above {
-  /* In a forked child, mutex held, before the window forgets the parent's requests. */
+  /* In a forked child, mutex held, before the window drops the parent's requests. */
   void (*become_child)(hf_conn *conn);
-  /* Mutex held: no thread leads, and none waits. */
+  /* Mutex held: there is no poll leader, and no waiting thread. */
   void (*leaderless)(hf_conn *conn);
   /* The connection is closed. */
   void (*free)(hf_conn *conn);
@@ -65,7 +65,7 @@ struct conn_above {
 struct hf_conn {
   pthread_mutex_t mutex;
   const struct conn_above *above;
-  atomic_uint references; /* the user's, and one for each value that holds references */
+  atomic_uint references; /* the program's, and one for each value that has references */
   struct hf_conn *next_watched;
 
   /* Never change after hf_connect. */
@@ -75,52 +75,50 @@ struct hf_conn {
   int64_t call_timeout_ms;
   uint32_t grace_ms;
 
-  /* Shared memory. The poll leader's, but for the last, which says why it is not used; NULL: it is. */
+  /* Shared memory. The poll leader's, except no_local: why shared memory is not used; NULL: it is
+   * used. */
   bool wants_local;
-  bool
-      is_local_path_proven; /* the url named it, or the session was resumed there: it is this server's */
-  char local_path
-      [CONN_LOCAL_PATH_BYTES_MAX]; /* where to get it; "": not known, or there is none; written under
-                                   * the mutex */
-  uint64_t local_rest_until_ns;    /* it broke lately: sockets until then */
-  _Atomic(const char *) no_local;  /* static */
+  bool is_local_path_proven; /* this server's: the url named it, or the session was resumed there */
+  /* The path of the local handshake; "": unknown or none. Written under the mutex. */
+  char local_path[CONN_LOCAL_PATH_BYTES_MAX];
+  uint64_t local_retry_ns;        /* when shared memory may be tried again after a failure */
+  _Atomic(const char *) no_local; /* static */
 
   enum conn_state state;
   struct failure *ended; /* ENDED: why */
   struct link link;
   struct dialling dialling; /* the poll leader's; `worked` is written under the mutex */
   struct attempt *attempt;  /* the poll leader's */
-  bool is_broken;           /* UP, but the link was cut; the poll leader takes it down */
-  bool has_answered;     /* a reply to a request came over this link; opening the session is none */
-  uint32_t change_count; /* of links that came and went, and steps towards one */
+  bool is_broken;           /* UP, but the link was cut, and the poll leader is to take it down */
+  bool has_answered;        /* a reply other than that of opening the session came over this link */
+  uint32_t change_count;    /* counts links made and lost, and steps towards a link */
   uint64_t up_since_ns, retry_at_ns;
-  uint64_t lost_since_ns; /* when the last link that was of use was lost: a session that is resumed
-                             again and again, and answers nothing, does not move it */
-  uint32_t retry_count;   /* attempts since then */
-  uint32_t flap_count;    /* links since then, which came to be and answered nothing */
-  uint64_t resend_at_ns;  /* of requests that the server had no room for */
-  uint32_t resend_count;  /* in a row */
-  int dial_error;         /* errno of the last attempt, or of what ended the last link */
+  /* When the last useful link was lost. Resuming a session that then answers nothing leaves it. */
+  uint64_t lost_since_ns;
+  uint32_t retry_count;  /* attempts since lost_since_ns */
+  uint32_t flap_count;   /* links since lost_since_ns that answered nothing */
+  uint64_t resend_at_ns; /* when refused requests are to be resent */
+  uint32_t resend_count; /* consecutive resends */
+  int dial_error;        /* errno of the last attempt, or of what ended the last link */
 
   bool is_closed; /* by hf_close */
   bool has_session;
-  uint32_t
-      session_missing; /* 1 until there is a session or it was refused: what hf_connect awaits */
+  uint32_t session_missing; /* 1 until the session is open or was refused; hf_connect waits for 0 */
   uint8_t session[HF_SESSION_BYTES];
   uint64_t resume_attempt;
   /* See inherit.h. */
   uint8_t
-      forked_session[HF_SESSION_BYTES]; /* of a child about to be forked, while it is announced */
+      forked_session[HF_SESSION_BYTES]; /* the announced session of a child about to be forked */
   bool is_announced;
-  bool is_forked; /* a child: `session` names what its parent announced, to be resumed */
+  bool is_forked; /* a forked child: `session` was announced by the parent, and is to be resumed */
   atomic_uint_least64_t frame_bytes_max; /* of a request; read without the mutex */
 
   /* Set by hf_cancel, which also makes the descriptor readable to wake the poll leader. */
   atomic_bool cancel_requested;
-  atomic_uint cancel_count;  /* how often: ends waits that the server knows nothing of */
-  atomic_int cancel_fd;      /* -1: none, until the next wait */
-  bool owes_acknowledgement; /* of an item that was received, and not yet told to the server */
-  bool has_acknowledged;     /* in a message of its own, which this link may lose */
+  atomic_uint cancel_count;  /* calls of hf_cancel; ends waits on mapped memory */
+  atomic_int cancel_fd;      /* -1 until the next wait */
+  bool owes_acknowledgement; /* a received item is not yet acknowledged to the server */
+  bool has_acknowledged;     /* an Acknowledge was sent, which this link may lose */
 
   bool has_leader;
   uint32_t room_count; /* threads that wait for room to send on the link */
@@ -128,18 +126,18 @@ struct hf_conn {
   struct window window;
   struct arena reply_arena;
 
-  /* Received and not yet handed out: input[input_start, input_end). The poll leader's. */
+  /* Received and not yet dispatched: input[input_start, input_end). The poll leader's. */
   uint8_t *input;
   size_t input_capacity, input_start, input_end;
 
   struct releases releases;
   struct hf_object *handles;
-  bool is_inherited;         /* a forked child that has to tell the server what it holds */
-  uint32_t unattached_count; /* pipe handles it has still to attach there */
+  bool is_inherited;         /* a forked child whose session has yet to take its references */
+  uint32_t unattached_count; /* pipe handles whose ends the child has yet to attach */
 
   /* Of the layers above. */
   struct segment_map *segments; /* of cells */
-  atomic_bool has_call_modes;   /* some thread ever sent its calls otherwise than one by one */
+  atomic_bool has_call_modes;   /* some thread has ever opened a call mode */
   struct pipeline *pipelines;
   struct hf_async *async; /* NULL: none is open */
   struct oneway *oneway;  /* NULL until used */
@@ -149,28 +147,29 @@ void conn_lock(hf_conn *conn);
 void conn_unlock(hf_conn *conn);
 hf_conn *conn_retain(hf_conn *conn);
 void conn_release(hf_conn *conn);
-/* Whether every further call fails. Takes the mutex itself. */
+/* Whether every further call fails. Locks the mutex. */
 bool conn_has_ended(hf_conn *conn);
-/* Notes where the server's memory is to be had. Takes the mutex itself. */
+/* Sets local_path. Locks the mutex. */
 void conn_set_local_path(hf_conn *conn, struct bytes path);
 
-/* A number for the calling thread, unique in the process. */
+/* The number of the calling thread, unique in the process. */
 uint64_t conn_thread(void);
 
-/* All that follow: mutex held. */
+/* The functions below: mutex held. */
 
-/* Sends what the window has to send, as far as it goes now. */
+/* Sends unsent requests of the window, as many as the link takes now. */
 void conn_write(hf_conn *conn);
 /* Ends the link's traffic; the poll leader sees the end of the stream and takes the link down.
- * error  an errno: why */
+ * error: an errno, the cause */
 void conn_cut_link(hf_conn *conn, int error);
-/* Wakes who has something to do after counts or the state changed. */
+/* Wakes the threads whose counts are reached; `all`: all threads, after a change of the state. */
 void conn_wake(hf_conn *conn, bool all);
-/* Makes "no answer" the thread's last error, with what to do about it. */
+/* Sets the thread's last error to "no answer", with advice. */
 hf_status conn_error_unanswered(const hf_conn *conn);
-/* Makes why the session ended the thread's last error. */
+/* Sets the thread's last error to the reason why the session ended. */
 hf_status conn_error_ended(const hf_conn *conn);
-/* Makes room for `size` bytes of input in all. The poll leader's: without the mutex too. */
+/* Grows `input` to at least `size` bytes. The poll leader's, also without the mutex. false: out of
+ * memory */
 bool conn_input_reserve(hf_conn *conn, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* The life of a connection: making and freeing it.
+/* Making and freeing connections.
  *
  * layer   client, connection
  */
@@ -7,11 +7,12 @@
 
 #include "client/src/connection/conn.h"
 
-/* Connects and waits for the session. url, options: checked by the caller. HF_OK | an error, which is
- * the thread's last then */
+/* Connects and waits for the session. The caller has checked url and options. HF_OK | an error,
+ * also the thread's last error */
 hf_status conn_open(const char *url, const struct hf_options *options, bool wants_local,
                     const struct conn_above *above, hf_conn **conn);
-/* Ends and frees it; no other thread is in a call on it. The struct stays while it is counted. */
+/* Closes the connection; no other thread is in a call on it. The struct is freed with its last
+ * reference. */
 void conn_close(hf_conn *conn);
 
 #endif

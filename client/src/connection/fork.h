@@ -1,7 +1,8 @@
-/* Forks: a child finds its parent's connections closed and opens its own on first use.
+/* Forks: a child finds its parent's connections closed, and opens its own at the first use.
  *
  * layer   client, connection
- * threads The handlers lock every connection around fork(2), so that the child finds them whole.
+ * threads The fork handlers lock every connection around fork(2), so the child finds them
+ *         consistent.
  */
 #ifndef HF_CLIENT_FORK_H
 #define HF_CLIENT_FORK_H
@@ -11,10 +12,10 @@
 
 struct hf_conn;
 
-/* Connections that are to survive a fork. false: out of memory. */
+/* Registers a connection with the fork handlers. false: out of memory. */
 bool fork_watch(struct hf_conn *conn);
 void fork_unwatch(struct hf_conn *conn);
-/* How many forks lie between this process and the first one. */
+/* The number of forks between the first process and this one. */
 uint32_t fork_generation(void);
 
 #endif

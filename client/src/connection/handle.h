@@ -1,7 +1,7 @@
-/* Handles: what every object of the public API is.
+/* Handles: struct hf_object, behind every handle of the public API.
  *
  * layer   client, connection
- * threads Connection's mutex held, but for the mapped cell; see there.
+ * threads Connection's mutex held, except for the mapped cell (mapped_cell.h).
  */
 #ifndef HF_CLIENT_HANDLE_H
 #define HF_CLIENT_HANDLE_H
@@ -13,30 +13,30 @@ struct cell_life;
 struct cell_type;
 struct segment_map;
 
-/* Of values and arrays: where their elements are mapped; see mapped_cell.h. */
+/* Values and arrays: where the elements are mapped; see mapped_cell.h. */
 struct mapped_cell {
-  struct cell_header *header;   /* NULL: behind the server */
-  void *elements;               /* behind the header */
-  const struct cell_life *life; /* the server's */
-  struct segment_map *map;      /* that they are in; counts us */
+  struct cell_header *header;   /* NULL: not mapped */
+  void *elements;               /* after the header */
+  const struct cell_life *life; /* the server's life */
+  struct segment_map *map;      /* the segment of the elements; counts this handle */
   const struct cell_type *type;
-  bool is_asked;  /* the server told where it is, or that it is nowhere */
-  bool is_mapped; /* or is being, or could not be */
+  bool is_asked;  /* the server has answered the location, or that there is none */
+  bool is_mapped; /* mapping was started: it succeeded, is in progress, or failed */
   bool knows_count;
-  bool is_left_behind; /* closed while a thread has its lock: keeps its hold */
+  bool is_left_behind; /* closed while a thread owns the lock: keeps its reference */
   uint64_t segment, offset, bytes, count;
-  uint32_t depth; /* locks taken by this handle; whoever has the lock counts */
+  uint32_t depth; /* locks taken through this handle; changed by the owner of the lock */
 };
 
-/* Every handle of the public API is one of these. */
+/* The struct behind every handle of the public API. */
 struct hf_object {
-  struct hf_view view; /* first: the public header's inline functions look at it */
+  struct hf_view view; /* first: the inline functions of <holdfast/numbers.h> read it */
   hf_conn *conn;
   uint64_t id;
   hf_kind kind;
   uint32_t end;       /* pipes: 0 or 1 */
-  bool is_attached;   /* pipes: holds its end; not when opened by hf_open or from a reference */
-  bool awaits_attach; /* in a forked child: the server is still to be told of is_attached */
+  bool is_attached;   /* pipes: attached to its end; false after hf_open and hf_reference_open */
+  bool awaits_attach; /* in a forked child: the session has yet to attach the end */
   struct mapped_cell mapped;
   struct hf_object *next, *previous;
 };

@@ -59,7 +59,7 @@ static void probe_server(hf_conn *conn) {
   }
 }
 
-static void come_up(hf_conn *conn, const struct attempt *attempt) {
+static void session_established(hf_conn *conn, const struct attempt *attempt) {
   const Holdfast__Session *session = attempt->reply->session;
   memcpy(conn->session, attempt->session, HF_SESSION_BYTES);
   conn->has_session = true;
@@ -116,7 +116,7 @@ void session_end(hf_conn *conn, struct failure *failure) {
 static void settle(hf_conn *conn, struct attempt *attempt) {
   const Holdfast__Response *reply = attempt->reply;
   if (attempt_has_session(attempt)) {
-    come_up(conn, attempt);
+    session_established(conn, attempt);
     return;
   }
   link_close(&attempt->link);

@@ -1,4 +1,4 @@
-/* The session: opening and resuming it over a new link, and its end.
+/* The session: opening it, resuming it over a new link, and its end.
  *
  * layer   client, connection
  * threads Connection's mutex held.
@@ -8,11 +8,11 @@
 
 #include "client/src/connection/conn.h"
 
-/* A step of an attempt to open or resume the session over a new link, behind the backoff; an attempt
- * that is begun ends by deadline_ns. The poll leader's; releases the mutex meanwhile.
- * out waits  until when, or for what, the next step is to wait; the state tells the outcome */
+/* A step of opening or resuming the session, with backoff between attempts; an attempt begun here
+ * ends by deadline_ns. For the poll leader; releases the mutex meanwhile. out waits: what the next
+ * step has to wait for. conn->state has the outcome. */
 void session_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits);
-/* Ends the session here: every call under way, and later ones, fail with `failure` (taken). */
+/* Ends the session: calls in flight and later calls fail with `failure` (taken). */
 void session_end(hf_conn *conn, struct failure *failure);
 
 #endif

@@ -1,4 +1,4 @@
-/* Taking requests back: the Cancels that are due, see cancel.h.
+/* Withdrawing requests: the Cancels that are due (cancel.h).
  *
  * layer   client, connection
  * threads Connection's mutex held.
@@ -8,11 +8,11 @@
 
 #include "client/src/connection/conn.h"
 
-/* A Cancel of the slot's request is due. */
+/* Makes a Cancel of the slot's request due. */
 void withdraw_later(hf_conn *conn, struct slot *slot);
-/* The slot's call is finished by the caller; its reply is of no use any more. */
+/* The same after the call was completed without its reply, which is then ignored. */
 void withdraw_abandoned(hf_conn *conn, struct slot *slot);
-/* Submits what is due, as far as the window has room, and sends it. */
+/* Submits the Cancels that are due, as far as the window has room, and writes them. */
 void withdraw_submit(hf_conn *conn);
 
 #endif

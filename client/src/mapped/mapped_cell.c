@@ -77,7 +77,7 @@ void mapped_cell_map(hf_object *object) {
   if (fits(cell, map->bytes)) {
     publish(object, (struct cell_header *)(void *)((char *)map->address + cell->offset));
   }
-  segments_let_go(conn, before);
+  segments_release(conn, before);
 }
 
 static hf_reason take_location(hf_conn *conn, const Holdfast__Response *reply,
@@ -94,7 +94,7 @@ static hf_reason take_location(hf_conn *conn, const Holdfast__Response *reply,
 hf_status mapped_cell_ask(hf_object *object) {
   struct request request;
   Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
-  arm.map = segments_are_wanted(object->conn);
+  arm.map = segments_are_available(object->conn);
   request_of(&request, object, OPERATION(OBJECT_INFO));
   request_ask(&request, take_location, object, NULL);
   hf_status status = call_now(&request, &arm.base);
@@ -106,7 +106,7 @@ hf_status mapped_cell_ask(hf_object *object) {
 
 bool mapped_cell_may_be(const hf_object *object) {
   return is_cell(object->kind) && !__atomic_load_n(&object->mapped.is_asked, __ATOMIC_ACQUIRE) &&
-         segments_are_wanted(object->conn);
+         segments_are_available(object->conn);
 }
 
 /* A handle that was opened asynchronously knows its place, and is not mapped yet. */

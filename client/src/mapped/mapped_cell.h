@@ -1,6 +1,6 @@
-/* Mapped cells: values and arrays whose elements are in memory that this process has mapped.
+/* Mapped cells: values and arrays whose elements are in memory mapped by this process.
  *
- * layer   client, mapped: which cell is where
+ * layer   client, mapped: locating and mapping a cell
  * threads any
  * source  proto/cell_layout.h
  */
@@ -27,23 +27,26 @@ static inline bool mapped_cell_is_server_dead(const hf_object *object) {
   return (atomic_load_explicit(&life->word, memory_order_relaxed) & CELL_WORD_THREAD) == 0;
 }
 
-/* Where a reply says that the object's cell is; called with the connection's mutex held. */
+/* Records the cell's location from a reply; connection's mutex held. */
 void mapped_cell_record_location(hf_object *object, const Holdfast__Object *reply);
-/* Maps what was noted. Nothing happens when there is nothing, or it can't be had. */
+/* Maps the recorded location, if there is one and the segment is available. */
 void mapped_cell_map(hf_object *object);
-/* Whether the server is still to be asked where the cell is. */
+/* Whether the server has yet to be asked for the location. */
 bool mapped_cell_may_be(const hf_object *object);
-/* Asks, and maps it: for a handle that came from a reference, or through a fork. HF_OK | an error,
- * which is the thread's last then */
+/* Asks the server and maps the cell, for a handle made by hf_reference_open or inherited by a fork.
+ * HF_OK | an error, also the thread's last error */
 hf_status mapped_cell_ask(hf_object *object);
-/* Its header; asks and maps where that was not done yet. NULL: not mapped. out status: of asking */
+/* The cell's header; asks and maps first if that was not done. NULL: not mapped. out status: of
+ * asking */
 struct cell_header *mapped_cell_find(hf_object *object, hf_status *status);
-/* The elements, for as long as the handle lives; NULL: not mapped. */
+/* The elements, valid while the handle is open; NULL: not mapped. */
 void *mapped_cell_elements(hf_object *object);
-/* Whether mapped.count, which never changes, is known: from opening, or asked for with the place. */
+/* Whether mapped.count, which never changes, is known: from opening the handle, or with the
+ * location. */
 bool mapped_cell_knows_count(hf_object *object);
-/* The type of the elements, which never changes: known from opening, or asked for, unless a call mode
- * is open. HF_OK | FAILED_PRECONDITION ALREADY_OPEN | an error of asking; the thread's last one */
+/* The type of the elements, which never changes: from opening the handle, or asked for, unless a
+ * call mode is open. HF_OK | FAILED_PRECONDITION ALREADY_OPEN | the error of asking; also the
+ * thread's last error */
 hf_status mapped_cell_type(hf_object *object, const struct cell_type **type);
 /* Whether the thread has a call mode open on the object's connection. */
 bool mapped_cell_has_call_mode(const hf_object *object);

@@ -46,7 +46,7 @@ static bool is_locked_by_another_handle(const hf_object *object) {
 /* The C library has the mutex in a thread's list, and writes there when the thread locks or unlocks
  * others: the place stays mapped, and the session's. */
 static void leave_behind(hf_object *object) {
-  segments_keep(object->conn, object->mapped.map);
+  segments_pin(object->conn, object->mapped.map);
   object->mapped.map = NULL;
   object->mapped.is_left_behind = true;
 }
@@ -64,8 +64,8 @@ void mapped_cell_close(hf_object *object) {
   if (header == NULL || !mapped_cell_has_lock(object)) {
     return;
   }
-  if (!mapped_cell_is_held_here(header)) {
-    if (has_locked && mapped_cell_is_held_by_another_thread(header)) {
+  if (!mapped_cell_is_owned_here(header)) {
+    if (has_locked && mapped_cell_is_owned_by_another_thread(header)) {
       leave_behind(object);
     }
   } else if (has_locked) {

@@ -1,4 +1,4 @@
-/* The end of a handle of a mapped cell.
+/* Closing the handle of a mapped cell.
  *
  * layer   client, mapped
  * threads any
@@ -8,8 +8,8 @@
 
 #include "client/src/mapped/mapped_cell.h"
 
-/* Before the handle goes: a lock that the thread took by it becomes the session's on the server; one
- * that another thread has keeps the place. */
+/* To be called before the handle is freed. A lock that the calling thread took through the handle
+ * becomes the session's on the server. A lock that another thread owns keeps the cell mapped. */
 void mapped_cell_close(hf_object *object);
 
 #endif

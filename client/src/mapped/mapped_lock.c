@@ -46,7 +46,7 @@ static void unlock(hf_object *object, struct cell_header *header) {
   }
 }
 
-void mapped_cell_take_over_from_dead(struct cell_header *header) {
+void mapped_cell_recover(struct cell_header *header) {
   pthread_mutex_consistent(&header->mutex);
   if (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED) & CELL_NOTIFIED) {
     return;
@@ -95,7 +95,7 @@ static enum mapped_way lock_slowly(hf_object *object, struct cell_header *header
     error = lock_in_slices(object, header, timeout_ms, &reason);
   }
   if (error == EOWNERDEAD) {
-    mapped_cell_take_over_from_dead(header);
+    mapped_cell_recover(header);
     error = 0;
   }
   if (error == 0) {
@@ -115,7 +115,7 @@ static bool take_death(struct cell_header *header) {
 /* The thread has a call mode open. Its requests stand in line behind earlier ones of the mode, and a
  * lock owned here would keep them out. */
 static enum mapped_way give_way(hf_object *object, struct cell_header *header, hf_status *status) {
-  if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_held_here(header)) {
+  if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_owned_here(header)) {
     return MAPPED_REQUEST;
   }
   *status = mapped_cell_change_over(object, header);
@@ -186,7 +186,7 @@ void mapped_cell_leave_changed(hf_object *object) {
 
 enum mapped_way mapped_cell_unlock(hf_object *object, hf_status *status) {
   struct cell_header *header = mapped_cell_header(object);
-  if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_held_here(header)) {
+  if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_owned_here(header)) {
     return MAPPED_REQUEST;
   }
   if (mapped_cell_has_call_mode(object)) {

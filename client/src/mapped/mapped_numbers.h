@@ -1,4 +1,4 @@
-/* Numbers on their way into a mapped cell, and out of it.
+/* Conversion of numbers to and from elements of mapped cells.
  *
  * layer   client, mapped
  * threads any
@@ -9,9 +9,9 @@
 #include "client/src/call/values.h"
 #include "client/src/mapped/mapped_cell.h"
 
-/* Numbers as cells take them; whatever fits none is VALUE_NONE. */
+/* A number as cells accept it; VALUE_NONE for all else. */
 struct value mapped_input(const hf_value *value);
-/* A number of the type that `access` (enum hf_access) says; clears the value. INVALID_ARGUMENT
+/* Converts a number to the C type of `access` (enum hf_access); clears the value. INVALID_ARGUMENT
  * WRONG_TYPE | OUT_OF_RANGE OVERFLOW */
 hf_status mapped_take_number(hf_value *value, int access, void *number);
 /* HF_REASON_NONE | NO_MEMORY */

@@ -16,7 +16,7 @@ static uint32_t own_thread(void) {
   return thread;
 }
 
-bool mapped_cell_is_held_here(const struct cell_header *header) {
+bool mapped_cell_is_owned_here(const struct cell_header *header) {
   return (atomic_load(&header->word) & CELL_WORD_THREAD) == own_thread();
 }
 
@@ -37,7 +37,7 @@ hf_status mapped_cell_change_over(hf_object *object, struct cell_header *header)
   return status;
 }
 
-bool mapped_cell_is_held_by_another_thread(const struct cell_header *header) {
+bool mapped_cell_is_owned_by_another_thread(const struct cell_header *header) {
   uint32_t thread = atomic_load(&header->word) & CELL_WORD_THREAD;
   return thread != 0 && thread != own_thread() && tgkill(getpid(), (pid_t)thread, 0) == 0;
 }

@@ -1,4 +1,4 @@
-/* Who has the lock of a mapped cell.
+/* The owner of a mapped cell's lock.
  *
  * layer   client, mapped
  * threads any
@@ -8,11 +8,11 @@
 
 #include "client/src/mapped/mapped_cell.h"
 
-/* Whether the calling thread has it, or another one of this process. */
-bool mapped_cell_is_held_here(const struct cell_header *header);
-bool mapped_cell_is_held_by_another_thread(const struct cell_header *header);
-/* The calling thread has it: takes the server's grant instead of the mutex, as often as the thread has
- * that. HF_OK | an error, which is the thread's last then */
+/* Whether the calling thread, or another thread of this process, owns the lock. */
+bool mapped_cell_is_owned_here(const struct cell_header *header);
+bool mapped_cell_is_owned_by_another_thread(const struct cell_header *header);
+/* For the owner: replaces ownership of the mutex by the server's grant, at the same recursion
+ * depth. HF_OK | an error, also the thread's last error */
 hf_status mapped_cell_change_over(hf_object *object, struct cell_header *header);
 
 #endif

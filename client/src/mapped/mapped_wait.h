@@ -8,7 +8,7 @@
 
 #include "client/src/mapped/mapped_lock.h"
 
-/* Until the value is not `known`, as hf_cell_wait. */
+/* Waits until the value differs from `known`, as hf_cell_wait. */
 enum mapped_way mapped_cell_wait(hf_object *object, const hf_value *known, int64_t *timeout_ms,
                                  hf_value *value, hf_status *status);
 

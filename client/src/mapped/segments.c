@@ -12,7 +12,7 @@
 /* The server has just answered a call; it won't take long. */
 #define FETCH_MS 500
 
-bool segments_are_wanted(hf_conn *conn) {
+bool segments_are_available(hf_conn *conn) {
   conn_lock(conn);
   bool knows_path = conn->local_path[0] != '\0' && conn->is_local_path_proven;
   conn_unlock(conn);
@@ -30,8 +30,9 @@ static void *ask_and_map(int handshake, uint64_t id, uint64_t deadline_ns, size_
   if (rings_ask(handshake, &hello, deadline_ns, &answer, descriptors, &why) == 0 &&
       descriptors[HANDSHAKE_MEMORY] >= 0) {
     *bytes = answer.ring_bytes;
-    address = rings_map_memory(descriptors[HANDSHAKE_MEMORY],
-                               id == CELL_LIFE_SEGMENT ? SHARED_SERVER_LIFE : SHARED_CELLS, *bytes, &why);
+    address =
+        rings_map_memory(descriptors[HANDSHAKE_MEMORY],
+                         id == CELL_LIFE_SEGMENT ? SHARED_SERVER_LIFE : SHARED_CELLS, *bytes, &why);
   }
   rings_close_descriptors(descriptors);
   return address;
@@ -57,7 +58,7 @@ static struct segment_map *fetch(const char *handshake_path, uint64_t id) {
 static void free_maps(struct segment_map *map) {
   while (map != NULL) {
     struct segment_map *next = map->next;
-    if (!map->is_kept) {
+    if (!map->is_pinned) {
       munmap(map->address, map->bytes);
     }
     free(map);
@@ -120,7 +121,7 @@ static struct segment_map *take_unused(hf_conn *conn) {
 }
 
 /* Much memory takes long to unmap: not under the mutex. */
-void segments_let_go(hf_conn *conn, struct segment_map *map) {
+void segments_release(hf_conn *conn, struct segment_map *map) {
   if (map == NULL) {
     return;
   }
@@ -130,16 +131,16 @@ void segments_let_go(hf_conn *conn, struct segment_map *map) {
   free_maps(unused);
 }
 
-void segments_keep(hf_conn *conn, struct segment_map *map) {
+void segments_pin(hf_conn *conn, struct segment_map *map) {
   conn_lock(conn);
-  map->is_kept = true;
+  map->is_pinned = true;
   conn_unlock(conn);
 }
 
-bool segments_has_kept(hf_conn *conn) {
+bool segments_has_pinned(hf_conn *conn) {
   conn_lock(conn);
   const struct segment_map *map = conn->segments;
-  while (map != NULL && !map->is_kept) {
+  while (map != NULL && !map->is_pinned) {
     map = map->next;
   }
   conn_unlock(conn);
@@ -154,7 +155,7 @@ const struct cell_life *segments_life(hf_conn *conn) {
 void segments_become_child(hf_conn *conn) {
   for (struct segment_map *map = conn->segments; map != NULL; map = map->next) {
     map->id = map->id == CELL_LIFE_SEGMENT ? 0 : map->id;
-    map->is_kept = false; /* for threads that are not here */
+    map->is_pinned = false; /* for threads that are not here */
   }
 }
 

@@ -93,7 +93,7 @@ static hf_status run_parts(struct range *range) {
     return status;
   }
   const struct cell_header *header = mapped_cell_header(object);
-  if (has_lock && header != NULL && mapped_cell_is_held_here(header)) {
+  if (has_lock && header != NULL && mapped_cell_is_owned_here(header)) {
     copy(range); /* the server gave the lock back to local threads meanwhile */
   } else {
     status = pipeline_run(object->conn, PARTS_IN_FLIGHT, make_parts, range);

@@ -17,5 +17,5 @@ void hf_object_close(hf_object *object) {
   conn_lock(conn);
   handle_free(object);
   conn_unlock(conn);
-  segments_let_go(conn, map);
+  segments_release(conn, map);
 }

@@ -151,7 +151,7 @@ static void say_goodbye(hf_conn *conn) {
   conn_lock(conn);
   bool has_session = conn->state != CONN_ENDED && (conn->has_session || conn->is_forked);
   conn_unlock(conn);
-  if (!has_session || segments_has_kept(conn)) {
+  if (!has_session || segments_has_pinned(conn)) {
     return;
   }
   request_of_conn(&request, conn, OPERATION(CLOSE_SESSION));

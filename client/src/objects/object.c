@@ -51,7 +51,7 @@ void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen
   request->is_opening = true;
   *arm = (Holdfast__ObjectOpen)HOLDFAST__OBJECT_OPEN__INIT;
   arm->kind = (Holdfast__Kind)kind;
-  arm->map = segments_are_wanted(conn);
+  arm->map = segments_are_available(conn);
   if (name != NULL && *name == '\0') {
     request->reason = HF_REASON_BAD_NAME; /* on the wire it would mean: anonymous */
   } else if (name != NULL) {

@@ -1,18 +1,18 @@
-/* Why a server could not be dialled.
+/* Errors of dialling a server.
  *
  * layer   client, transport
  */
 #ifndef HF_CLIENT_DIAL_ERROR_H
 #define HF_CLIENT_DIAL_ERROR_H
 
-/* Beside errno's numbers. */
+/* Outside the range of errno numbers. */
 enum dial_error {
   DIAL_UNKNOWN_HOST = 1 << 16,
   DIAL_RESOLVER_SILENT,
   DIAL_RESOLVER_FAILS,
-  DIAL_PUT_OFF, /* the server was there, and wants another attempt */
+  DIAL_PUT_OFF, /* the server answered, and asks for another attempt */
 };
-/* For people; of an errno too. Static, or the C library's. */
+/* A sentence, of an errno too. Static, or the C library's. */
 const char *dial_error_text(int error);
 
 #endif

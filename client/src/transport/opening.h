@@ -1,5 +1,5 @@
-/* Opening a link, in steps that don't block: a socket is dialled, then both sides say hello; at the
- * server's local handshake the client says hello, and gets memory with rings.
+/* Opening a link in non-blocking steps: dial a socket, then exchange hellos; or perform the local
+ * handshake, which gives memory with rings.
  *
  * layer   client, transport
  * threads one at a time
@@ -10,32 +10,32 @@
 #include "client/src/transport/transport.h"
 
 struct opening {
-  struct link link; /* fd < 0: not dialled yet */
+  struct link link; /* fd < 0: not connected yet */
   enum sp_protocol own, peer;
   uint64_t deadline_ns;
   struct dial dial; /* of a socket */
   uint64_t hello_until_ns;
   uint8_t hello[SP_HELLO_BYTES]; /* the peer's */
   size_t sent, received;
-  bool is_local; /* at the local handshake, as are the next */
+  bool is_local; /* a local handshake, with the next two members */
   const char *handshake_path;
   enum sp_transport framing;
   const char *why; /* after a failure: a static sentence for people */
 };
 
-/* As `own`, expecting `peer`. dialling and address are borrowed until the end. */
+/* As protocol `own`, expecting `peer`. dialling and address are borrowed until the opening ends. */
 void opening_begin(struct opening *opening, const struct transport *transport, const char *address,
                    enum sp_protocol own, enum sp_protocol peer, struct dialling *dialling,
                    uint64_t deadline_ns);
-/* Rings at the server's local handshake of that path, borrowed, which carry that framing. */
+/* The local handshake at that path, borrowed; the rings carry that framing. */
 void opening_begin_local(struct opening *opening, const char *handshake_path,
                          enum sp_transport framing, enum sp_protocol own, uint64_t deadline_ns);
-/* 0, *link is the caller's | STEP_WAITS | an errno (EPROTO: not that peer), or an enum dial_error; it
- * has ended then */
+/* 0, the caller takes *link | STEP_WAITS | an errno (EPROTO: another protocol), or an enum
+ * dial_error, and the opening has ended */
 int opening_step(struct opening *opening, struct link *link, struct waits *waits);
-/* Gives it up; harmless after its end. */
+/* Cancels the opening; ignored after its end. */
 void opening_end(struct opening *opening);
-/* Waits until it has ended. As opening_step, but for STEP_WAITS. */
+/* Waits until the opening ends. As opening_step, except STEP_WAITS. */
 int opening_run(struct opening *opening, struct link *link);
 
 #endif

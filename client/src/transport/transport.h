@@ -1,7 +1,7 @@
 /* Transports: how frames of the scalability protocols reach a server.
  *
- * layer   client, transport; knows nothing of sessions and calls
- * threads A link is used by one thread at a time, except link_send, link_cut and a link_wait for
+ * layer   client, transport; independent of sessions and calls
+ * threads One thread at a time uses a link, except for link_send, link_cut and a link_wait for
  *         POLLOUT, which may run while another thread waits or receives.
  *
  * To add a transport: a table like transport_tcp, and a row in transports.c.
@@ -21,19 +21,20 @@
 struct transport;
 struct rings;
 
-/* What attempts to connect have shown. */
+/* Results of earlier attempts to connect. */
 struct dialling {
-  int64_t dead_after_ms; /* a peer that is gone without a word is noticed about that late */
-  /* Of a host with several addresses. */
-  struct address chosen;  /* the one that was connected to, by this attempt */
-  struct address worked;  /* the last that a session was on: goes first */
-  struct address shunned; /* the last that took the connection, and had no session: goes last */
-  bool has_others;        /* beside the chosen one */
+  int64_t dead_after_ms; /* after about this long an unreachable peer counts as dead */
+  /* For a host with several addresses. */
+  struct address chosen; /* the address that this attempt connected to */
+  struct address worked; /* the last address that gave a session; tried first */
+  struct address
+      shunned;     /* the last address that accepted a connection but gave no session; tried last */
+  bool has_others; /* there are addresses besides `chosen` */
 };
-/* Whether a session came of the attempt. */
+/* Whether the attempt gave a session. */
 void dialling_record(struct dialling *dialling, bool has_worked);
 
-/* An attempt that is under way, in steps. */
+/* An attempt to connect in progress. */
 struct dial {
   const char *address;
   struct dialling *dialling;
@@ -47,19 +48,20 @@ struct dial {
 /* One connection of the transport; closed while fd < 0. */
 struct link {
   const struct transport *transport;
-  int fd;              /* the socket; of transport_ring the local handshake's */
-  struct rings *rings; /* NULL: a socket */
+  int fd;              /* the socket; of transport_ring that of the local handshake */
+  struct rings *rings; /* NULL: not transport_ring */
 };
 
 struct transport {
-  const char *scheme; /* "tcp://"; NULL: not dialled by a url */
+  const char *scheme; /* "tcp://"; NULL: no url names this transport */
   const char *name;   /* for people */
   enum sp_transport framing;
-  /* Whether the part of the url behind the scheme is well-formed. */
+  /* Whether the url's part after the scheme is well-formed. */
   bool (*is_address)(const char *address);
-  /* Connects. 0, *fd is non-blocking | STEP_WAITS | an errno or enum dial_error. NULL: not dialled */
+  /* Connects. 0, *fd is non-blocking | STEP_WAITS | an errno or enum dial_error. NULL: no url */
   int (*dial)(struct dial *dial, int *fd, struct waits *waits);
-  /* As sendmsg and recv do: bytes, or -1 and errno; EAGAIN when nothing goes now. Never block. */
+  /* As sendmsg and recv: bytes, or -1 and errno; EAGAIN if nothing can be transferred now. Never
+   * block. */
   ssize_t (*send)(const struct link *link, struct iovec *parts, int part_count);
   ssize_t (*recv)(const struct link *link, void *data, size_t capacity);
   /* As link_wait_or does. */
@@ -68,15 +70,15 @@ struct transport {
   /* As link_arm and link_disarm do. */
   short (*arm)(const struct link *link, short events);
   void (*disarm)(const struct link *link);
-  /* Ends traffic both ways and wakes who waits; the descriptor stays taken. */
+  /* Ends traffic in both directions and wakes waiting threads; the descriptor stays open. */
   void (*cut)(const struct link *link);
-  /* Also in a forked child, where it leaves the parent's alone. */
+  /* In a forked child, too, which does not affect the parent's link. */
   void (*close)(const struct link *link);
 };
 
 extern const struct transport transport_tcp, transport_ipc;
-/* Rings in memory shared with a server on this machine; opened at the server's local handshake. Its framing is
- * the one it was opened with. */
+/* Rings in memory shared with a server on this machine, opened by the local handshake. The framing
+ * is the one given to opening_begin_local. */
 extern const struct transport transport_ring;
 
 /* The transport of a url and its address part; NULL: no such scheme, or a malformed address. */
@@ -86,18 +88,19 @@ void link_close(struct link *link);
 ssize_t link_send(const struct link *link, struct iovec *parts, int part_count);
 ssize_t link_recv(const struct link *link, void *data, size_t capacity);
 void link_cut(const struct link *link);
-/* Waits for poll(2) events; answers those that happened, 0 when the deadline came first. */
+/* Waits for poll(2) events; returns those that occurred, 0 at the deadline. */
 short link_wait(const struct link *link, short events, uint64_t deadline_ns);
-/* The same; comes back also when the other descriptor (-1: none) is readable. */
+/* The same; also returns when the descriptor `other` (-1: none) is readable. */
 short link_wait_or(const struct link *link, short events, int other, bool *is_other,
                    uint64_t deadline_ns);
-/* For a thread that waits for the link's descriptor among others: from link_arm to link_disarm the
- * events of link_poll_events happen on it when something happens. Answers what has happened already. */
+/* For a thread that polls the link's descriptor among others: between link_arm and link_disarm the
+ * descriptor reports the events of link_poll_events. Returns the events that are pending already.
+ */
 short link_arm(const struct link *link, short events);
-/* Room in a ring is announced by a notification to read. */
+/* The poll(2) events for `events`: a ring announces room by a notification to be read. */
 short link_poll_events(const struct link *link, short events);
 void link_disarm(const struct link *link);
-/* Send or receive what is left of `size` bytes, or some of it. 0: it is done | STEP_WAITS | an errno */
+/* Send or receive the rest of `size` bytes, or some of it. 0 done | STEP_WAITS | an errno */
 int link_send_step(const struct link *link, const void *data, size_t size, size_t *done,
                    struct waits *waits);
 int link_recv_some(const struct link *link, void *data, size_t size, size_t *done,
