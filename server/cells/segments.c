@@ -309,7 +309,8 @@ static bool lock_life(struct cell_life *life) {
 }
 
 static bool begin_life(struct segments *segments) {
-  struct segment *segment = open_segment(segments, SHARED_SERVER_LIFE, PAGE_BYTES, F_SEAL_FUTURE_WRITE);
+  struct segment *segment =
+      open_segment(segments, SHARED_SERVER_LIFE, PAGE_BYTES, F_SEAL_FUTURE_WRITE);
   return segment && lock_life((struct cell_life *)(void *)segment->mapping.address);
 }
 

@@ -27,12 +27,12 @@ HF_CHECKED hf_status hf_raw_cell_open(hf_conn *conn, const char *name, char type
                                       hf_value initial, hf_cell **cell);
 HF_API void hf_cell_close(hf_cell *cell);
 /* These and all calls below wait without limit while another thread or process owns the Value's
- * lock. get_int: INVALID_ARGUMENT WRONG_TYPE typecodes f, d, c | OUT_OF_RANGE OVERFLOW beyond
- * INT64_MAX. get_float: INVALID_ARGUMENT WRONG_TYPE typecode c. */
+ * lock. hf_cell_get_int: INVALID_ARGUMENT WRONG_TYPE typecodes f, d, c | OUT_OF_RANGE OVERFLOW
+ * beyond INT64_MAX. hf_cell_get_float: INVALID_ARGUMENT WRONG_TYPE typecode c. */
 HF_CHECKED hf_status hf_cell_get(hf_cell *cell, hf_value *value);
 HF_CHECKED hf_status hf_cell_get_int(hf_cell *cell, int64_t *integer);
 HF_CHECKED hf_status hf_cell_get_float(hf_cell *cell, double *real);
-/* set, add, add_int and compare_and_set: INVALID_ARGUMENT WRONG_TYPE not a number, or a float for
+/* set, add and compare_and_set: INVALID_ARGUMENT WRONG_TYPE not a number, or a float for
  * an integer type | OUT_OF_RANGE OVERFLOW beyond the type. On error the value is unchanged. */
 HF_CHECKED hf_status hf_cell_set(hf_cell *cell, hf_value value);
 /* Atomic fetch-and-add; answers the sum. out sum may be NULL. */

@@ -12,7 +12,7 @@
 #include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
 
-/* So many are submitted before they are sent, unless hf_async_end comes first. */
+/* Submitted calls are written after this many, unless hf_async_end comes first. */
 #define UNWRITTEN_MAX 128
 
 struct async_call {
@@ -29,12 +29,13 @@ struct hf_async {
   hf_conn *conn;         /* counted */
   bool is_begun;
   bool is_detached; /* the connection was closed, or is the forked parent's */
-  bool is_working;  /* the loop's thread looks for completions */
+  bool is_working;  /* the event loop's thread is in hf_async_collect */
   void *data;       /* of calls submitted now */
   uint64_t last_id;
   uint32_t pending, unwritten;
-  uint64_t check_ns;     /* no call under way is to be given up before, as things were then: */
-  uint32_t change_count; /* the connection's */
+  /* No call in flight is to be given up before this, unless change_count has changed. */
+  uint64_t check_ns;
+  uint32_t change_count; /* the connection's, at check_ns */
   struct async_call *free;
   struct async_call *done, **done_end; /* mutex held */
   struct async_call *ready;
@@ -44,7 +45,7 @@ struct hf_async {
 
 /* ---------------------------------------------------------------- calls */
 
-/* Connection's mutex held: one of its calls is done. */
+/* A call has completed. Connection's mutex held. */
 static void settled(struct call *call) {
   struct async_call *done = (struct async_call *)call;
   struct hf_async *async = done->async;
@@ -56,7 +57,7 @@ static void settled(struct call *call) {
   }
 }
 
-/* Whose call the slot's is; NULL: no asynchronous one. */
+/* The asynchronous call of the slot; NULL: another kind of call. */
 static struct async_call *call_of(const struct slot *slot) {
   struct call *call = slot->call;
   return call != NULL && call->settled == settled ? (struct async_call *)call : NULL;
@@ -110,7 +111,7 @@ static hf_status submit(struct hf_async *async, struct request *request) {
   uint64_t deadline_ns = span_deadline_ns(async->conn, &call->span);
   async->check_ns = deadline_ns < async->check_ns ? deadline_ns : async->check_ns;
   request->is_submitted = true;
-  if (++async->unwritten % UNWRITTEN_MAX == 0) { /* hf_async_end still looks at what is left */
+  if (++async->unwritten % UNWRITTEN_MAX == 0) { /* hf_async_end writes the rest */
     conn_write(async->conn);
   }
   return HF_OK;
@@ -128,7 +129,7 @@ static hf_status send_async(struct call_mode *mode, struct request *request) {
   return status;
 }
 
-/* A forked child's thread has the parent's, which is of no use there. */
+/* The parent's mode can't be used in a forked child. */
 static void forget(struct call_mode *mode) {
   ((struct hf_async *)mode)->is_begun = false;
 }
@@ -155,7 +156,7 @@ hf_status hf_async_begin(hf_async *async, void *data) {
   return status;
 }
 
-/* What could not be sent at once, or needs a link first, is the loop's to go on with. */
+/* The event loop continues with what could not be sent at once, or needs a link first. */
 static void write_out(struct hf_async *async) {
   hf_conn *conn = async->conn;
   conn_write(conn);
@@ -172,7 +173,7 @@ void hf_async_end(hf_async *async) {
   }
   call_mode_end(&async->mode);
   async->is_begun = false;
-  conn_release(async->conn); /* not the last: it counts as open, too */
+  conn_release(async->conn); /* not the last reference: the open hf_async has one */
   if (async->unwritten > 0) {
     int cancellation = cancellation_disable();
     conn_lock(async->conn);
@@ -190,7 +191,7 @@ uint64_t hf_async_last_id(const hf_async *async) {
 
 /* ---------------------------------------------------------------- deadlines, cancelling */
 
-/* Nobody answers: it has failed. */
+/* The server did not answer in time: the call has failed. */
 static void give_up(struct hf_async *async, struct slot *slot) {
   struct call *call = slot->call;
   hf_status status = conn_error_unanswered(async->conn);
@@ -202,7 +203,7 @@ static void give_up(struct hf_async *async, struct slot *slot) {
   settled(call);
 }
 
-/* Looks at all calls only when one may be late, or links came and went since. */
+/* Visits all calls only if one may be late, or if the links have changed. */
 static void check_deadlines(struct hf_async *async) {
   hf_conn *conn = async->conn;
   struct slot *next;
@@ -247,7 +248,7 @@ void hf_async_cancel(hf_async *async, uint64_t id) {
 
 /* ---------------------------------------------------------------- collecting */
 
-/* One round of what there is to do; without completions the descriptor is armed for the next. */
+/* Performs the work that is due; without completions arms the descriptor. */
 static void work(struct hf_async *async) {
   hf_conn *conn = async->conn;
   struct waits waits;
@@ -256,7 +257,8 @@ static void work(struct hf_async *async) {
   if (!async->is_detached) {
     async->is_working = true;
     async_poll_clear(&async->poll);
-    (void)conn_step(conn, async->check_ns, &waits); /* who leads instead tells when it ends */
+    (void)conn_step(conn, async->check_ns,
+                    &waits); /* if there is another poll leader, async_leaderless follows */
     check_deadlines(async);
     if (async->done == NULL) {
       waits_until(&waits, async->check_ns);
@@ -314,7 +316,7 @@ static hf_status open_async(hf_conn *conn, hf_async **async) {
   if (is_first) {
     made->conn = conn_retain(conn);
     conn->async = made;
-    async_poll_notify(&made->poll); /* there is a link to be watched */
+    async_poll_notify(&made->poll); /* the link is to be polled */
   }
   conn_unlock(conn);
   if (!is_first) {
@@ -342,7 +344,7 @@ static void free_calls(struct async_call *call) {
   }
 }
 
-/* Withdraws what is under way. Mutex held. */
+/* Withdraws the calls in flight. Mutex held. */
 static void abandon_all(struct hf_async *async) {
   struct slot *next;
   for (struct slot *slot = async->conn->window.oldest; slot != NULL; slot = next) {
@@ -374,7 +376,7 @@ void hf_async_close(hf_async *async) {
   free_calls(async->done);
   free_calls(async->ready);
   for (struct async_call *call = async->free; call != NULL; call = call->next) {
-    call->call.failure = NULL; /* told, or none */
+    call->call.failure = NULL; /* freed as last_failure, or NULL */
   }
   free_calls(async->free);
   free(async->last_failure);
@@ -395,7 +397,7 @@ void async_leaderless(hf_conn *conn) {
   }
 }
 
-/* The connection knows it no more. Mutex held. */
+/* Removes the hf_async from the connection. Mutex held. */
 static void detach(hf_conn *conn, hf_status status) {
   struct hf_async *async = conn->async;
   struct slot *slot = async == NULL ? NULL : conn->window.oldest;
@@ -418,7 +420,9 @@ static void detach(hf_conn *conn, hf_status status) {
 
 void async_become_child(hf_conn *conn) {
   if (conn->async != NULL) {
-    async_poll_deinit(&conn->async->poll); /* the parent's keep what they wait for */
+    async_poll_deinit(
+        &conn->async
+             ->poll); /* closing the child's descriptors does not change the parent's epoll set */
   }
   detach(conn, HF_CANCELLED);
 }

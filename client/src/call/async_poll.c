@@ -48,7 +48,7 @@ void async_poll_notify(struct async_poll *poll) {
   if (!poll->is_notified && poll->event_fd >= 0) {
     poll->is_notified = true;
     ssize_t written = write(poll->event_fd, &one, sizeof one);
-    (void)written; /* a fresh counter has room */
+    (void)written; /* a counter just read can't overflow */
   }
 }
 
@@ -60,7 +60,7 @@ void async_poll_clear(struct async_poll *poll) {
     int fd = events[i].data.fd;
     if (fd == poll->timer_fd || fd == poll->event_fd) {
       ssize_t received = read(fd, &count, sizeof count);
-      (void)received; /* at worst nothing is there */
+      (void)received; /* EAGAIN: already consumed */
       poll->timer_ns = fd == poll->timer_fd ? CLOCK_NEVER : poll->timer_ns;
       poll->is_notified = fd != poll->event_fd && poll->is_notified;
     }
@@ -74,7 +74,7 @@ static uint32_t events_of(const struct pollfd *descriptor) {
   return (descriptor->events & POLLOUT) != 0 ? events | EPOLLOUT : events;
 }
 
-/* A descriptor that was closed has left epoll by itself, and its number may be another's. */
+/* A closed descriptor has left the epoll set, and its number may be reused. */
 static void watch(const struct async_poll *poll, const struct pollfd *descriptor) {
   struct epoll_event event = {.events = events_of(descriptor), .data = {.fd = descriptor->fd}};
   if (epoll_ctl(poll->epoll_fd, EPOLL_CTL_MOD, descriptor->fd, &event) != 0 && errno == ENOENT) {
@@ -98,7 +98,7 @@ static bool is_armed(const struct async_poll *poll, const struct waits *waits) {
 
 static void set_timer(struct async_poll *poll, uint64_t until_ns) {
   if (until_ns >= poll->timer_ns) {
-    return; /* it fires early enough */
+    return; /* the timer fires early enough */
   }
   const struct itimerspec when = {.it_value = {.tv_sec = (time_t)(until_ns / 1000000000),
                                                .tv_nsec = (long)(until_ns % 1000000000)}};

@@ -6,7 +6,7 @@
 #include "client/src/call/plain.h"
 #include "proto/holdfast_fields.h"
 
-/* Which part of the whole: a call or a condition, each counted from 0. */
+/* A part of the batch: the idx-th call or condition, from 0. */
 struct part {
   bool is_condition;
   size_t idx;
@@ -19,11 +19,11 @@ struct batch {
   size_t packed_len, packed_capacity;
   struct result *results; /* of the calls */
   size_t call_count, call_capacity, condition_count;
-  /* The first part that could not be added, and why. */
+  /* The first part that could not be added, and the error. */
   hf_status refused_status;
   struct failure *refused;
   struct part refused_part;
-  /* What the reply says of a call, the last one looked at, and which part that is. */
+  /* The outcome of the call decoded last, and its part number. */
   hf_status outcome_status;
   struct failure *outcome;
   size_t outcome_part;
@@ -73,7 +73,7 @@ static bool reserve_result(struct batch *batch) {
   return true;
 }
 
-/* HF_OK: there is room for one more part of the size. */
+/* HF_OK: a part of that size can be added. */
 static hf_status reserve(struct batch *batch, size_t size) {
   if (batch->packed_len + size >
       atomic_load_explicit(&batch->mode.conn->frame_bytes_max, memory_order_relaxed)) {
@@ -83,7 +83,7 @@ static hf_status reserve(struct batch *batch, size_t size) {
   return has_room ? HF_OK : error_reason(HF_REASON_NO_MEMORY);
 }
 
-/* Opening handles is no part of anything, and is done at once. */
+/* Opening handles is never part of a batch; it is a plain call. */
 static bool opens_a_handle(uint32_t operation) {
   return operation == OPERATION(OBJECT_OPEN) || operation == OPERATION(OBJECT_RETAIN) ||
          operation == OPERATION(PIPE_ATTACH);
@@ -93,10 +93,10 @@ static bool takes(const struct request *request) {
   return !opens_a_handle(request->envelope.operation);
 }
 
-/* Packs it as a part of the whole. */
+/* Packs the request as a part of the batch. */
 static hf_status add(struct call_mode *mode, struct request *request) {
   struct batch *batch = (struct batch *)mode;
-  if (request->is_now) { /* its result decides what the library does next */
+  if (request->is_now) { /* the library needs the result at once */
     return error_reason(HF_REASON_NOT_NESTABLE);
   }
   uint32_t field =
@@ -110,7 +110,7 @@ static hf_status add(struct call_mode *mode, struct request *request) {
   return status;
 }
 
-/* Makes the thread's last error that of the whole, if it is the first. */
+/* Records the thread's last error as the batch's, if it is the first. */
 static void refuse(struct batch *batch, struct part part) {
   const struct hf_error *error = hf_last_error();
   if (batch->refused_status == HF_OK) {
@@ -121,14 +121,14 @@ static void refuse(struct batch *batch, struct part part) {
   }
 }
 
-/* The whole fails with the thread's last error. */
+/* The batch fails with the thread's last error. */
 static void refused(struct call_mode *mode, hf_status status) {
   struct batch *batch = (struct batch *)mode;
   (void)status;
   refuse(batch, (struct part){.idx = batch->call_count});
 }
 
-/* What the parent of a forked child put into a batch is the parent's. */
+/* A forked child drops the parent's batch. */
 static void forget(struct call_mode *mode) {
   batch_free((struct batch *)mode);
 }
@@ -180,7 +180,7 @@ static void take_failure(struct batch *batch, const Holdfast__Response *outcome)
   batch->outcome = failure_of_reply(outcome);
 }
 
-/* The outcome of one call, each of which takes or gives back what its part of the reply holds. */
+/* Decodes the outcome of one call, whose decoder takes or releases its part of the reply. */
 static void take_outcome(hf_conn *conn, struct batch *batch, size_t idx,
                          const Holdfast__Response *outcome) {
   if (outcome->status == HF_OK) {
@@ -192,7 +192,7 @@ static void take_outcome(hf_conn *conn, struct batch *batch, size_t idx,
   }
 }
 
-/* first: struct batch *. What can't be taken is the caller's to give back. */
+/* result->first: struct batch *. On failure the caller releases the references in the reply. */
 static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
                             const struct result *result) {
   struct batch *batch = result->first;
@@ -210,7 +210,7 @@ static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
   return HF_REASON_NONE;
 }
 
-/* first: struct batch *. What comes behind one that can't be taken is given back. */
+/* result->first: struct batch *. Parts after the first failure are released. */
 static hf_reason take_results(hf_conn *conn, const Holdfast__Response *reply,
                               const struct result *result) {
   struct batch *batch = result->first;
@@ -231,7 +231,7 @@ static hf_reason take_results(hf_conn *conn, const Holdfast__Response *reply,
 
 /* ---------------------------------------------------------------- sending */
 
-/* A transaction's parts are counted with its conditions first. */
+/* Part numbers of a transaction count conditions first. */
 static size_t part_of(const struct batch *batch, struct part part) {
   return part.idx + 1 + (part.is_condition ? 0 : batch->condition_count);
 }
@@ -249,7 +249,7 @@ static hf_status send_all(struct batch *batch, struct request *request, int64_t 
   return call_now_packed(request, bytes_of(batch->packed, batch->packed_len));
 }
 
-/* out part: which one the outcome is about, from 1; 0: none */
+/* out part: the part that the outcome is about, from 1; 0: none */
 static hf_status run(struct batch *batch, struct request *request, int64_t timeout_ms,
                      result_decode decode_all, size_t *part) {
   if (batch->refused_status != HF_OK) {
@@ -280,7 +280,7 @@ static hf_status begin(hf_conn *conn, bool is_transaction) {
   return HF_OK;
 }
 
-/* Takes it out of the thread's modes. NULL: there is none of the kind. */
+/* Ends the thread's batch mode. NULL: no batch of the kind is open. */
 static struct batch *take(const hf_conn *conn, bool is_transaction) {
   struct batch *batch = open_batch(conn);
   if (batch == NULL || batch->is_transaction != is_transaction) {
@@ -290,7 +290,7 @@ static struct batch *take(const hf_conn *conn, bool is_transaction) {
   return batch;
 }
 
-/* One that was taken. */
+/* Frees a batch that take() returned. */
 static void end(struct batch *batch) {
   hf_conn *conn = batch->mode.conn;
   batch_free(batch);

@@ -14,7 +14,7 @@ static struct call_mode **find(const hf_conn *conn) {
 
 struct call_mode *call_mode_of(const hf_conn *conn) {
   if (!atomic_load_explicit(&conn->has_call_modes, memory_order_relaxed)) {
-    return NULL; /* this thread would have set it */
+    return NULL; /* call_mode_begin of this thread would have set has_call_modes */
   }
   struct call_mode **entry = find(conn), *mode = *entry;
   if (mode == NULL || mode->kind->forget == NULL || mode->generation == fork_generation()) {
@@ -23,7 +23,7 @@ struct call_mode *call_mode_of(const hf_conn *conn) {
   *entry = mode->next;
   hf_conn *counted = mode->conn;
   mode->kind->forget(mode);
-  conn_release(counted); /* not the last: the caller has it too */
+  conn_release(counted); /* not the last reference: the caller has one */
   return NULL;
 }
 

@@ -15,12 +15,12 @@
 #include "client/src/transport/opening.h"
 #include "proto/base/clock.h"
 
-#define WRITE_BYTES (64u << 10) /* collected before they are sent */
+#define WRITE_BYTES (64u << 10) /* buffered before they are sent */
 #define DIAL_TIMEOUT_MS 3000
-/* Of it, for shared memory, when nobody answers there. */
+/* The part of the time that an unanswered local handshake may take. */
 #define DIAL_LOCAL_SHARE 4
 #define WRITE_TIMEOUT_MS 5000
-/* A flush looks at its link this often while the server is not done. */
+/* A flush checks its link this often while the server has not finished. */
 #define FLUSH_SLICE_MS 250
 
 struct oneway {
@@ -29,9 +29,9 @@ struct oneway {
   uint8_t *buffer;
   size_t capacity, start, sent, end;
   uint64_t confirmed;            /* sequence before the one at start */
-  uint64_t last_sequence;        /* of the one that ends at end */
+  uint64_t last_sequence;        /* of the request that ends at `end` */
   struct hf_flush_result result; /* since the last flush */
-  bool is_unreachable; /* the last attempt to connect, or to find out what the server has, failed */
+  bool is_unreachable; /* the last attempt to connect or to ask for the server's progress failed */
 };
 
 /* ---------------------------------------------------------------- buffer */
@@ -65,7 +65,7 @@ static size_t frame_bytes(const uint8_t *frame, enum sp_transport framing) {
   return prefix_len + body_len;
 }
 
-/* The server has everything up to this sequence. */
+/* Drops requests up to `received`, which the server has. */
 static void confirm(struct oneway *oneway, enum sp_transport framing, uint64_t received) {
   while (oneway->confirmed < received && oneway->start < oneway->end) {
     oneway->start += frame_bytes(oneway->buffer + oneway->start, framing);
@@ -83,7 +83,7 @@ struct progress {
   uint64_t received, finished;
 };
 
-/* Connection's mutex held; the one-way mutex is the asking thread's. */
+/* Connection's mutex held; the thread that asked has locked the one-way mutex. */
 static hf_reason record_progress(hf_conn *conn, const Holdfast__Response *reply,
                                  const struct result *result) {
   struct progress *progress = result->first;
@@ -121,7 +121,7 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
 
 /* ---------------------------------------------------------------- sending */
 
-/* Through shared memory when calls go there too. An errno. */
+/* Uses shared memory if plain calls do. 0 or an errno. */
 static int open_link(hf_conn *conn, struct link *link) {
   int64_t timeout_ms =
       conn->call_timeout_ms < DIAL_TIMEOUT_MS ? conn->call_timeout_ms : DIAL_TIMEOUT_MS;
@@ -146,8 +146,8 @@ static int open_link(hf_conn *conn, struct link *link) {
   return opening_run(&opening, link);
 }
 
-/* A link, if there is none. What an earlier link may have lost is sent again, behind what the
- * server says it has. */
+/* Opens a link if there is none; asks for the server's progress, and makes the requests unsent that
+ * an earlier link may have lost. */
 static hf_status dial(hf_conn *conn) {
   struct oneway *oneway = conn->oneway;
   struct progress progress = {.oneway = oneway};
@@ -161,8 +161,8 @@ static hf_status dial(hf_conn *conn) {
   return status;
 }
 
-/* Sends until the kernel takes no more, or, with a deadline, until all is sent or it is over.
- * HF_OK | an error: the server can't be asked what it has */
+/* Sends until the kernel takes no more; with a deadline, until all is sent or the deadline. HF_OK |
+ * an error: the server's progress is unknown */
 static hf_status write_out(hf_conn *conn, uint64_t deadline_ns) {
   struct oneway *oneway = conn->oneway;
   hf_status status = oneway->link.fd < 0 ? dial(conn) : HF_OK;
@@ -185,7 +185,7 @@ static bool is_hung_up(const struct oneway *oneway) {
   return oneway->link.fd < 0 || link_wait(&oneway->link, POLLIN, 0) != 0;
 }
 
-/* Waits until everything is done on the server. One-way mutex held. */
+/* Waits until the server has performed all requests. One-way mutex held. */
 static hf_status flush(hf_conn *conn, uint64_t deadline_ns) {
   struct oneway *oneway = conn->oneway;
   struct progress progress = {.oneway = oneway};
@@ -220,7 +220,7 @@ static hf_status flush(hf_conn *conn, uint64_t deadline_ns) {
 
 /* ---------------------------------------------------------------- requests */
 
-/* Makes sure there is a session, and copies its name. */
+/* Waits for a session, and copies its id. */
 static hf_status await_session(hf_conn *conn, uint8_t session[HF_SESSION_BYTES]) {
   hf_status status = HF_OK;
   conn_lock(conn);
@@ -229,7 +229,7 @@ static hf_status await_session(hf_conn *conn, uint8_t session[HF_SESSION_BYTES])
   } else if (conn->state == CONN_ENDED) {
     status = conn_error_ended(conn);
   } else {
-    (void)references_submit(conn); /* what finds no room goes ahead of a later call */
+    (void)references_submit(conn); /* the rest goes before a later call */
     conn_write(conn);
     memcpy(session, conn->session, HF_SESSION_BYTES);
   }
@@ -248,7 +248,7 @@ static void append(struct oneway *oneway, enum sp_transport framing,
   oneway->result.sent++;
 }
 
-/* Room for one more request: in memory, and below what may be unconfirmed. */
+/* Makes room for one more request in the buffer, below HF_UNFLUSHED_BYTES_MAX. */
 static hf_status make_room(hf_conn *conn, size_t size) {
   struct oneway *oneway = conn->oneway;
   if (oneway->end > oneway->start && oneway->end - oneway->start + size > HF_UNFLUSHED_BYTES_MAX) {
@@ -265,7 +265,7 @@ static bool takes(const struct request *request) {
   return true;
 }
 
-/* Another thread closed the connection. */
+/* The error after another thread has closed the connection. */
 static hf_status error_closed(hf_conn *conn) {
   conn_lock(conn);
   hf_status status = conn_error_ended(conn);
@@ -273,7 +273,7 @@ static hf_status error_closed(hf_conn *conn) {
   return status;
 }
 
-/* Numbers, keeps and, in big pieces, sends it. */
+/* Numbers and buffers the request; sends the buffer in large pieces. */
 static hf_status send_one_way(struct call_mode *mode, struct request *request) {
   hf_conn *conn = request->conn;
   struct oneway *oneway = conn->oneway;
@@ -293,7 +293,7 @@ static hf_status send_one_way(struct call_mode *mode, struct request *request) {
   }
   if (status == HF_OK) {
     append(oneway, conn->transport->framing, &request->envelope);
-    /* An unreachable server is left to hf_oneway_end and hf_flush, which say so. */
+    /* hf_oneway_end and hf_flush report an unreachable server. */
     if (oneway->end - oneway->sent >= WRITE_BYTES && !oneway->is_unreachable) {
       (void)write_out(conn, 0);
     }
@@ -302,7 +302,7 @@ static hf_status send_one_way(struct call_mode *mode, struct request *request) {
   return status;
 }
 
-/* Sends all that is buffered, over further links if one is lost. One-way mutex held. */
+/* Sends the buffer, over further links if one is lost. One-way mutex held. */
 static hf_status write_all(hf_conn *conn) {
   const struct timespec pause = {.tv_nsec = 10000000};
   struct oneway *oneway = conn->oneway;
@@ -326,7 +326,7 @@ static hf_status write_all(hf_conn *conn) {
   return status;
 }
 
-/* What the connection keeps of its one-way calls; NULL: there were none. */
+/* The connection's one-way state; NULL: it has made no one-way call. */
 static struct oneway *oneway_of(hf_conn *conn) {
   conn_lock(conn);
   struct oneway *oneway = conn->oneway;
@@ -423,18 +423,21 @@ void oneway_become_child(hf_conn *conn) {
     return;
   }
   bool is_whole = pthread_mutex_trylock(&oneway->mutex) == 0;
-  uint8_t *buffer = is_whole ? oneway->buffer : NULL; /* another thread was moving it: leave it */
+  uint8_t *buffer =
+      is_whole ? oneway->buffer
+               : NULL; /* another thread was reallocating the buffer at the fork: leak it */
   size_t capacity = is_whole ? oneway->capacity : 0;
   link_close(&oneway->link);
   if (is_whole) {
     pthread_mutex_unlock(&oneway->mutex);
   } else {
-    pthread_mutex_init(&oneway->mutex, NULL); /* its owner does not exist here */
+    pthread_mutex_init(&oneway->mutex,
+                       NULL); /* the thread that had locked it does not exist in the child */
   }
   oneway->buffer = buffer;
   oneway->capacity = capacity;
   oneway->start = oneway->sent = oneway->end = 0;
-  oneway->is_unreachable = false; /* that was the parent's attempt */
+  oneway->is_unreachable = false; /* the parent's attempt had failed */
   oneway->confirmed = oneway->last_sequence = 0;
   oneway->result = (struct hf_flush_result){.first_status = HF_OK};
 }
@@ -445,7 +448,7 @@ void oneway_free(hf_conn *conn) {
   if (mode != NULL) {
     call_mode_end(mode);
     free(mode);
-    conn_release(conn); /* not the last */
+    conn_release(conn); /* not the last reference */
   }
   if (oneway != NULL) {
     link_close(&oneway->link);

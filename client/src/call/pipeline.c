@@ -12,7 +12,7 @@
 #include "proto/base/clock.h"
 
 #define FAILURES_KEPT_MAX 1024
-/* A pipeline shorter than that is written whole: the server reads it at once. */
+/* Shorter pipelines are written as a whole, since the server reads them at once. */
 #define SHORT_COUNT 16
 
 struct kept_failure {
@@ -20,7 +20,7 @@ struct kept_failure {
   hf_status status;
 };
 
-/* One of its calls. */
+/* A call of a pipeline. */
 struct piped_call {
   struct call call; /* first */
   struct pipeline *pipeline;
@@ -31,26 +31,26 @@ struct piped_call {
 struct pipeline {
   struct call_mode mode; /* first */
   hf_conn *conn;
-  uint64_t thread; /* 0: the library's own, nobody asks for its failures */
+  uint64_t thread; /* 0: the library's own, whose failures are not kept */
   bool is_open;
   bool is_abandoned;     /* the server did not answer in time */
-  struct pipeline *next; /* of the connection */
+  struct pipeline *next; /* of the connection's list */
   uint32_t in_flight_max;
-  uint32_t pending;       /* under way */
+  uint32_t pending;       /* calls in flight */
   uint32_t unwritten;     /* submitted since the last write */
-  uint32_t unwritten_max; /* so many are written at once */
+  uint32_t unwritten_max; /* calls are written after this many */
   struct piped_call *calls, *free;
-  int64_t wait_ms; /* the longest of the calls under way */
+  int64_t wait_ms; /* the longest of the calls in flight */
   uint64_t submitted, failed, first_failed;
   hf_status first_status;
   struct failure *first_failure;
-  struct kept_failure *kept; /* FAILURES_KEPT_MAX, once there is one */
+  struct kept_failure *kept; /* FAILURES_KEPT_MAX entries; NULL before the first failure */
   uint32_t kept_count;
 };
 
 /* ---------------------------------------------------------------- failures */
 
-/* Takes the failure. */
+/* Records a failed call; `failure` is taken. */
 static void record_failure(struct pipeline *pipeline, uint64_t idx, hf_status status,
                            struct failure *failure) {
   if (pipeline->failed == 0 || idx < pipeline->first_failed) {
@@ -70,7 +70,7 @@ static void record_failure(struct pipeline *pipeline, uint64_t idx, hf_status st
   }
 }
 
-/* Connection's mutex held: one of its calls is done. */
+/* A call has completed. Connection's mutex held. */
 static void settled(struct call *call) {
   struct piped_call *piped = (struct piped_call *)call;
   struct pipeline *pipeline = piped->pipeline;
@@ -81,7 +81,7 @@ static void settled(struct call *call) {
   pipeline->free = piped;
 }
 
-/* Whose call the slot's is; NULL: no pipeline's. */
+/* The pipeline of the slot's call; NULL: another kind of call. */
 static struct pipeline *pipeline_of(const struct slot *slot) {
   const struct call *call = slot->call;
   return call != NULL && call->settled == settled ? ((const struct piped_call *)call)->pipeline
@@ -102,7 +102,7 @@ static void refused(struct call_mode *mode, hf_status status) {
 
 /* ---------------------------------------------------------------- sending and collecting */
 
-/* Nobody answers: what is under way has failed. */
+/* The server did not answer in time: the calls in flight have failed. */
 static void abandon_all(struct pipeline *pipeline) {
   struct window *window = &pipeline->conn->window;
   struct slot *next;
@@ -123,13 +123,13 @@ static void abandon_all(struct pipeline *pipeline) {
   withdraw_submit(pipeline->conn);
 }
 
-/* Waits until at most `limit` are under way. Mutex held. */
+/* Waits until at most `limit` calls are in flight. Mutex held. */
 static void collect(struct pipeline *pipeline, uint32_t limit) {
   conn_write(pipeline->conn);
   pipeline->unwritten = 0;
   while (pipeline->pending > limit) {
     uint32_t before = pipeline->pending;
-    /* Reply by reply, because each one shows that the server is there. */
+    /* Reply by reply: each reply shows that the server answers, and renews the time. */
     uint32_t next = limit < before - 1 && pipeline->wait_ms != HF_FOREVER ? before - 1 : limit;
     if (!conn_wait(pipeline->conn, &pipeline->pending, next, clock_now_ns(), pipeline->wait_ms)) {
       abandon_all(pipeline);
@@ -144,7 +144,7 @@ static bool takes(const struct request *request) {
   return !request->is_now && !request->is_opening;
 }
 
-/* Submits; waits for earlier calls when in_flight are under way. */
+/* Submits the request; first collects calls if in_flight_max are in flight. */
 static hf_status send_piped(struct call_mode *mode, struct request *request) {
   struct pipeline *pipeline = (struct pipeline *)mode;
   hf_conn *conn = pipeline->conn;
@@ -152,7 +152,7 @@ static hf_status send_piped(struct call_mode *mode, struct request *request) {
   conn_lock(conn);
   if (pipeline->is_abandoned && conn->state != CONN_ENDED &&
       (conn->state != CONN_UP || window_has_abandoned(&conn->window))) {
-    /* A thousand calls fail in one call's timeout, not in a thousand. */
+    /* A thousand calls are to fail within one call timeout in total. */
     hf_status unanswered = conn_error_unanswered(conn);
     conn_unlock(conn);
     return unanswered;
@@ -162,7 +162,8 @@ static hf_status send_piped(struct call_mode *mode, struct request *request) {
   }
   struct piped_call *piped = pipeline->free;
   assert(piped != NULL);
-  pipeline->free = piped->next_free; /* now: submitting may wait, and replies give calls back */
+  pipeline->free =
+      piped->next_free; /* before submitting, which may wait, while replies free further calls */
   piped->idx = pipeline->submitted;
   hf_status status = call_submit(request, &piped->call);
   if (status != HF_OK) {
@@ -210,7 +211,7 @@ hf_status hf_pipeline_collect(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- life */
 
-/* The caller calls conn_release. */
+/* Ends the mode; the caller calls conn_release. */
 static void unlink_open(struct pipeline *pipeline) {
   call_mode_end(&pipeline->mode);
   pipeline->is_open = false;
@@ -223,7 +224,7 @@ static void pipeline_free(struct pipeline *pipeline) {
   free(pipeline);
 }
 
-/* The one this thread used last on the connection, open or with failures to be asked for. */
+/* This thread's last pipeline on the connection, open or with failures kept. */
 static struct pipeline **find_own(hf_conn *conn) {
   uint64_t thread = conn_thread();
   struct pipeline **entry = &conn->pipelines;
@@ -265,7 +266,8 @@ static struct pipeline *pipeline_new(hf_conn *conn, uint32_t in_flight_max, uint
   return pipeline;
 }
 
-/* Opens one for the calling thread, which has no call mode open. Mutex held. NULL: out of memory */
+/* Opens a pipeline for the calling thread, which has no call mode open. Mutex held. NULL: out of
+ * memory */
 static struct pipeline *begin(hf_conn *conn, uint32_t in_flight, uint64_t thread) {
   uint32_t in_flight_max = conn->window.used_count_max;
   struct pipeline *pipeline = pipeline_new(
@@ -279,7 +281,7 @@ static struct pipeline *begin(hf_conn *conn, uint32_t in_flight, uint64_t thread
   return pipeline;
 }
 
-/* HF_OK: no call failed; else the first failure is the thread's last error. */
+/* HF_OK, or the status of the first failure, which becomes the thread's last error. */
 static hf_status outcome(const struct pipeline *pipeline) {
   return pipeline->failed == 0
              ? HF_OK
@@ -370,7 +372,7 @@ hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx) {
 void pipeline_become_child(hf_conn *conn) {
   struct window *window = &conn->window;
   for (struct pipeline *pipeline = conn->pipelines; pipeline != NULL; pipeline = pipeline->next) {
-    pipeline->is_abandoned = false; /* by the server, in the parent */
+    pipeline->is_abandoned = false; /* the server had not answered the parent */
   }
   for (struct slot *slot = window->oldest; slot != NULL; slot = slot->next) {
     struct pipeline *pipeline = pipeline_of(slot);
@@ -388,7 +390,7 @@ void pipeline_free_all(hf_conn *conn) {
   struct pipeline **entry = &conn->pipelines;
   if (own != NULL) {
     unlink_open(own);
-    conn_release(conn); /* not the last */
+    conn_release(conn); /* not the last reference */
   }
   while (*entry != NULL) {
     struct pipeline *pipeline = *entry;

@@ -9,17 +9,17 @@
 #include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
 
-/* On the server; also for somebody's lock on a value or an array. */
+/* Whether the operation may wait on the server; access to a Value or Array waits for its lock. */
 static bool may_wait(const struct request *request) {
   uint32_t operation = request->envelope.operation;
   return request->wait_ms != 0 ||
          (operation >= OPERATION(VALUE_GET) && operation <= OPERATION(ARRAY_WRITE));
 }
 
-/* What the call needs in the window, beside whatever else is there. */
+/* The room a call needs in the window: *count <= limit. */
 struct need {
   const uint32_t *count;
-  uint32_t limit; /* *count is not to be beyond it */
+  uint32_t limit; /* the bound of *count */
 };
 
 static struct need need_of(const struct window *window, const struct request *request) {
@@ -32,7 +32,7 @@ static struct need need_of(const struct window *window, const struct request *re
   return (struct need){&window->used_count, window->used_count_max - 1};
 }
 
-/* A call that waits on the server waits for its place no longer than it would there. */
+/* A call that waits on the server waits for its slot at most as long. */
 static uint64_t slot_deadline_ns(const hf_conn *conn, const struct request *request,
                                  uint64_t since_ns) {
   bool is_shorter = request->wait_ms > 0 && request->wait_ms < conn->call_timeout_ms;
@@ -66,7 +66,7 @@ static hf_status await_slot(hf_conn *conn, struct request *request) {
     }
     need = need_of(&conn->window, request);
   }
-  if (request->wait_ms > 0) { /* what is left of its own timeout is for the server */
+  if (request->wait_ms > 0) { /* the rest of the timeout is for the server */
     int64_t waited_ms = (int64_t)((clock_now_ns() - since_ns) / CLOCK_NS_PER_MS);
     int64_t left_ms = request->wait_ms > waited_ms ? request->wait_ms - waited_ms : 0;
     request->envelope.timeout_ms = request->envelope.timeout_ms < 0 ? -1 : left_ms;
@@ -74,7 +74,7 @@ static hf_status await_slot(hf_conn *conn, struct request *request) {
   return conn->state == CONN_ENDED ? conn_error_ended(conn) : HF_OK;
 }
 
-/* There is a place for it. */
+/* Adds the request to the window, which has room. */
 static hf_status enter_window(struct request *request, struct call *call) {
   hf_conn *conn = request->conn;
   struct slot *slot = window_add(&conn->window, conn->transport->framing, &request->envelope);
@@ -100,7 +100,7 @@ hf_status call_submit(struct request *request, struct call *call) {
   if (may_wait(request) && cancel_apply(conn)) {
     return error_reason(HF_REASON_CANCELLED);
   }
-  do { /* what is due to be given back takes places too, and more may come while waiting for one */
+  do { /* due releases take slots too, and more may become due while waiting for a slot */
     status = await_slot(conn, request);
   } while (status == HF_OK && !references_submit(conn));
   return status == HF_OK ? enter_window(request, call) : status;
@@ -124,7 +124,7 @@ hf_status call_submit_at_once(struct request *request, struct call *call) {
   return enter_window(request, call);
 }
 
-/* Gives a call up; its reply, should it ever come, finds nobody. */
+/* Gives the call up; its later reply is ignored. */
 static hf_status abandon(hf_conn *conn, struct call *call) {
   hf_status status = conn_error_unanswered(conn);
   assert(call->slot != NULL);
@@ -133,7 +133,7 @@ static hf_status abandon(hf_conn *conn, struct call *call) {
   return status;
 }
 
-/* One call, from the first byte to its result. */
+/* Performs one call. */
 hf_status call_run(struct request *request) {
   hf_conn *conn = request->conn;
   uint32_t pending = 0;

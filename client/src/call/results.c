@@ -66,7 +66,7 @@ hf_reason result_float(hf_conn *conn, const Holdfast__Response *reply,
   }
 }
 
-/* An array of at least one, so that an empty result is not NULL. */
+/* At least one item, so that an empty result is not NULL. */
 static void *array_of(size_t count, size_t item_bytes) {
   return calloc(count > 0 ? count : 1, item_bytes);
 }

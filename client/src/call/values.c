@@ -1,4 +1,4 @@
-/* Making and comparing values: what a user does with them. */
+/* Values: construction and comparison. */
 #include "client/src/call/values.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Values from the generated messages: what they own, and the holds of the references in them. */
+/* Values from generated messages: their memory, and the references in them. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +7,14 @@
 #include "client/src/connection/fork.h"
 #include "client/src/connection/references.h"
 
-/* The head of what a value owns. */
+/* The head of a value's block. */
 struct owned {
   hf_conn *conn; /* counted; NULL without references */
   uint32_t generation;
   _Alignas(max_align_t) char content[];
 };
 
-/* Room a message needs; while it is filled, what is left of it. */
+/* The memory of a message's value; while it is filled, the rest of it. */
 struct room {
   hf_value *items;
   char *bytes;
@@ -49,7 +49,7 @@ static bool measure(const Holdfast__Value *message, struct room *room) {
   }
 }
 
-/* Copies bytes and a NUL behind them if wanted. */
+/* Copies bytes, and a NUL after them if `terminated`. */
 static char *put_bytes(struct room *room, ProtobufCBinaryData from, bool terminated) {
   char *to = room->bytes;
   assert(to != NULL || (from.len == 0 && !terminated));
@@ -156,7 +156,7 @@ static void release_references(hf_conn *conn, const hf_value *value) {
 void hf_value_clear(hf_value *value) {
   struct owned *owned = value == NULL ? NULL : value->owned;
   if (owned != NULL && owned->conn != NULL) {
-    /* What was delivered before a fork is held by the parent's session alone. */
+    /* References delivered before a fork belong to the parent's session. */
     if (owned->generation == fork_generation()) {
       conn_lock(owned->conn);
       release_references(owned->conn, value);

@@ -8,10 +8,10 @@
 #include "proto/machine.h"
 #include "proto/wire.h"
 
-/* Of an attempt, for shared memory: so much at most, and such a part; the rest is for the socket. */
+/* The bound and the part of an attempt for the local handshake; the rest is for the socket. */
 #define LOCAL_ATTEMPT_MS 1000
 #define LOCAL_ATTEMPT_SHARE 4
-/* After shared memory failed, sockets are used for this long at least. */
+/* After a failure of shared memory sockets are used for at least this time. */
 #define LOCAL_REST_MS 1000
 #define FIRST_REQUEST_ID 0x80ffffffu
 
@@ -69,7 +69,7 @@ static int read_reply(hf_conn *conn, struct attempt *attempt, struct bytes body)
   return 0;
 }
 
-/* Receives the first reply; what follows it stays in the input. */
+/* Receives the first reply; bytes after it stay in the input. */
 static int receive_first(hf_conn *conn, struct attempt *attempt, struct waits *waits) {
   for (;;) {
     struct bytes input = bytes_of(conn->input, conn->input_end), body;
@@ -83,7 +83,7 @@ static int receive_first(hf_conn *conn, struct attempt *attempt, struct waits *w
     if (result != SP_MORE || !conn_input_reserve(conn, needed)) {
       return EPROTO;
     }
-    size_t end = conn->input_end; /* at least one byte more */
+    size_t end = conn->input_end; /* to read at least one byte more */
     int error = link_recv_some(&attempt->link, conn->input, conn->input_capacity, &end, waits);
     if (error != 0) {
       return error;
@@ -100,7 +100,7 @@ bool attempt_has_session(const struct attempt *attempt) {
 
 /* ---------------------------------------------------------------- a way */
 
-/* A failed attempt's link is closed. */
+/* The current way of the attempt. On failure the link is closed. */
 static int step_way(hf_conn *conn, struct attempt *attempt, struct waits *waits) {
   int error = 0;
   if (!attempt->is_open) {
@@ -135,7 +135,7 @@ static void begin_socket(hf_conn *conn, struct attempt *attempt) {
                 attempt->deadline_ns);
 }
 
-/* A session is opened only where the local handshake is known to be this server's; resuming one shows it. */
+/* A session is opened only by a proven local handshake; resuming a session proves it. */
 static bool may_go_local(const hf_conn *conn, const struct attempt *attempt) {
   bool may_try = conn->local_path[0] != '\0' && (conn->is_local_path_proven || attempt->resumes);
   return conn->wants_local && may_try && clock_now_ns() >= conn->local_retry_ns;
@@ -155,7 +155,7 @@ static void begin_local(hf_conn *conn, struct attempt *attempt, enum attempt_way
                       attempt->way_until_ns);
 }
 
-/* A failure leaves the attempt to a socket, whose reply has the last word. */
+/* On failure the attempt continues with a socket, whose reply decides. */
 static int end_local(hf_conn *conn, struct attempt *attempt, int error) {
   const char *why = NULL;
   if (error != 0) {
@@ -179,14 +179,14 @@ static int end_local(hf_conn *conn, struct attempt *attempt, int error) {
 
 /* ---------------------------------------------------------------- from way to way */
 
-/* The server may be anybody's. Whose socket is there is looked at before anything is said. */
+/* Checks the path before it is used: the server may be hostile. */
 static bool is_local_path(struct bytes path) {
   return path.len > 0 && path.len < CONN_LOCAL_PATH_BYTES_MAX && path.data[0] == '/' &&
          memchr(path.data, '\0', path.len) == NULL;
 }
 
-/* A session that was just opened over tcp with a server on this machine goes on in shared memory.
- * What fails leaves it where it is. */
+/* A session just opened over tcp with a server on this machine moves to shared memory. On failure
+ * it stays on tcp. */
 static bool begin_move(hf_conn *conn, struct attempt *attempt) {
   const Holdfast__Session *session = attempt->reply->session;
   if (attempt->resumes || !attempt_has_session(attempt) || session->local_handshake.len == 0 ||
@@ -217,10 +217,10 @@ static void end_move(hf_conn *conn, struct attempt *attempt, int error) {
   attempt->link = attempt->kept_link;
   attempt->kept_link.fd = -1;
   attempt->reply = attempt->kept_reply;
-  conn->input_start = conn->input_end = 0; /* what was there is the local handshake's */
+  conn->input_start = conn->input_end = 0; /* it came over the local handshake's link */
 }
 
-/* Whether the attempt goes on another way. */
+/* Whether the attempt continues in another way. */
 static bool goes_on(hf_conn *conn, struct attempt *attempt, int *error) {
   switch (attempt->way) {
     case ATTEMPT_LOCAL:

@@ -8,7 +8,7 @@
 #include "client/src/connection/reply.h"
 #include "client/src/connection/withdraw.h"
 
-/* Whoever asked before there was a descriptor is heard as well. */
+/* A cancel requested before the descriptor existed makes it readable. */
 bool cancel_init(hf_conn *conn) {
   if (conn->cancel_fd < 0) {
     conn->cancel_fd =
@@ -31,28 +31,29 @@ void hf_cancel(hf_conn *conn) {
   const uint64_t one = 1;
   atomic_store(&conn->cancel_requested, true);
   atomic_fetch_add(&conn->cancel_count, 1);
-  int cancellation = cancellation_disable(); /* in glibc one atomic instruction: safe here */
+  int cancellation =
+      cancellation_disable(); /* async-signal-safe: in glibc one atomic instruction */
   ssize_t written = write(conn->cancel_fd, &one, sizeof one);
-  (void)written; /* at worst the counter is full, and wakes all the same */
+  (void)written; /* a full counter is readable too */
   cancellation_restore(cancellation);
   errno = error;
 }
 
-/* What is read here was written behind the flag, so the flag is seen afterwards. */
+/* hf_cancel sets the flag before it writes, so the flag is visible after this read. */
 void cancel_drain(hf_conn *conn) {
   uint64_t count;
   ssize_t received = read(conn->cancel_fd, &count, sizeof count);
-  (void)received; /* at worst nothing is there */
+  (void)received; /* EAGAIN: already consumed */
 }
 
-/* The caller goes on at once. */
+/* The call returns at once. */
 static void give_up(hf_conn *conn, struct slot *slot) {
   struct call *call = slot->call;
   withdraw_abandoned(conn, slot);
   call_give_up(call, HF_REASON_CANCELLED);
 }
 
-/* One that the server has, or will have before the Cancel, answers for itself. */
+/* A request that the server has, or receives before the Cancel, is answered by the server. */
 void cancel_call(hf_conn *conn, struct slot *slot) {
   bool is_reachable = conn->state == CONN_UP && slot->was_sent;
   if (!is_reachable || slot->withdrawal != WITHDRAWAL_NONE) {
@@ -70,7 +71,7 @@ bool cancel_apply(hf_conn *conn) {
   }
   for (; slot != NULL; slot = next) {
     next = slot->next;
-    /* Without a server every call waits: for it. */
+    /* without a connection every call waits */
     if (slot->call != NULL && (slot->may_wait || conn->state != CONN_UP)) {
       cancel_call(conn, slot);
       found = true;

@@ -22,7 +22,7 @@ void conn_become_child(hf_conn *conn) {
   conn->is_broken = false;
   conn->room_count = 0;
   conn->owes_acknowledgement = conn->has_acknowledged = false;
-  cancel_deinit(conn); /* the parent's descriptor would wake the parent */
+  cancel_deinit(conn); /* the inherited descriptor would wake the parent */
   conn->input_start = conn->input_end = 0;
   conn->above->become_child(conn);
   if (conn->state != CONN_ENDED) {
@@ -44,6 +44,6 @@ void conn_become_child(hf_conn *conn) {
 
 void child_give_up(hf_conn *conn) {
   conn->is_forked = false;
-  conn->local_retry_ns = 0; /* nothing is wrong with shared memory */
+  conn->local_retry_ns = 0; /* shared memory has not failed */
   references_become_child(conn);
 }

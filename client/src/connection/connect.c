@@ -17,7 +17,7 @@
 
 #define INPUT_BYTES_FIRST (64u << 10)
 
-/* Frees what only an open connection needs; the struct stays for values that still name it. */
+/* Frees what only an open connection needs; the struct stays for values that refer to it. */
 static void free_parts(hf_conn *conn) {
   link_close(&conn->link);
   if (conn->attempt != NULL) {
@@ -46,11 +46,12 @@ static char *default_client(void) {
   return strdup(text);
 }
 
-/* The local handshake of an ipc address is beside it; over tcp the server tells. */
+/* The local handshake of an ipc address has a path derived from it; of a tcp address the server
+ * sends the path. */
 static void choose_local(hf_conn *conn) {
   char path[CONN_LOCAL_PATH_BYTES_MAX + sizeof HANDSHAKE_SUFFIX];
   bool is_ipc = conn->transport == &transport_ipc;
-  /* Why not, if no local handshake comes to be known. */
+  /* The reason if no path becomes known. */
   atomic_init(&conn->no_local,
               !conn->wants_local ? "HOLDFAST_LOCAL is off"
               : is_ipc ? "the ipc socket's path is too long for a local handshake beside it"
@@ -95,7 +96,7 @@ static hf_conn *conn_new(const char *url, const struct hf_options *options, bool
   return conn;
 }
 
-/* Waits until there is a session, or why there is none. */
+/* Waits until the session is open, or was refused. */
 static hf_status await_session(hf_conn *conn) {
   conn_lock(conn);
   bool is_answered = conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0);
@@ -130,7 +131,7 @@ hf_status conn_open(const char *url, const struct hf_options *options, bool want
 
 void conn_close(hf_conn *conn) {
   fork_unwatch(conn);
-  conn_lock(conn); /* call modes of other threads may be open */
+  conn_lock(conn); /* other threads may have call modes open */
   session_end(conn, failure_new(HF_FAILED_PRECONDITION,
                                 bytes_of_text(hf_reason_name(HF_REASON_SESSION_ENDED)),
                                 bytes_of_text("the connection was closed")));

@@ -1,7 +1,7 @@
-/* The body of a Request: the envelope by hand, the operation's arm by protobuf-c.
+/* Encodes the body of a Request: the envelope by hand, the operation's arm by protobuf-c.
  *
- * By hand because protobuf-c walks all 130 arms of the message twice for every request: that costs
- * more than everything else a call does.
+ * protobuf-c would visit all 130 arms of Request twice per request, which costs more than the rest
+ * of a call.
  */
 #include "client/src/connection/envelope.h"
 
@@ -60,7 +60,8 @@ uint32_t envelope_read_also(struct bytes body, uint64_t *also, uint32_t count_ma
 }
 
 size_t envelope_write_nested(uint8_t *to, uint32_t field, const struct envelope *envelope) {
-  uint8_t *body = to + 2 * VARINT_BYTES_MAX; /* tag and length, which stands before it, fit there */
+  /* Reserves the maximum for tag and length, which are written before the body. */
+  uint8_t *body = to + 2 * VARINT_BYTES_MAX;
   size_t body_len = (size_t)(write_operation(body, envelope) - body);
   uint8_t *begin = wire_write_head(to, field, body_len);
   memmove(begin, body, body_len);

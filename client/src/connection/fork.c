@@ -23,7 +23,7 @@ static bool is_any_announced(void) {
   return conn != NULL;
 }
 
-/* From before the fork until after it; the mutex above is locked meanwhile. */
+/* The cancellation state from the prepare handler to the others; `mutex` is locked meanwhile. */
 static int cancellation;
 static pid_t newest_before;
 

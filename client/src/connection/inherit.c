@@ -12,12 +12,12 @@
 #include "proto/base/clock.h"
 #include "proto/machine.h"
 
-/* What a fork may be held up by a server that does not answer: once before it, once after it. */
+/* How long a fork waits for a server that does not answer, before and after the fork. */
 #define ANSWER_MS 500
-/* Slots of the window that a fork takes, and those that are given back meanwhile. */
+/* Slots that a fork needs, including releases submitted meanwhile. */
 #define FORK_SLOTS 8
 
-/* Values may have references in them; each such value counts the connection. */
+/* Each value with references counts the connection. */
 static bool has_something(const hf_conn *conn) {
   return conn->handles != NULL || atomic_load(&conn->references) > 1;
 }
@@ -27,13 +27,13 @@ static bool await(hf_conn *conn, const uint32_t *count, uint32_t limit) {
   return conn_wait_until(conn, count, limit, now_ns, clock_deadline_ns(now_ns, ANSWER_MS));
 }
 
-/* Whether there is a session, and the window has room. */
+/* Waits for a session and for room in the window. Whether both are there. */
 static bool prepare(hf_conn *conn) {
   struct window *window = &conn->window;
   if (conn->session_missing > 0) {
     (void)await(conn, &conn->session_missing, 0);
   }
-  if (window->used_count + FORK_SLOTS > window->used_count_max) { /* answered ones may leave */
+  if (window->used_count + FORK_SLOTS > window->used_count_max) { /* answered requests may leave */
     (void)await(conn, &window->used_count, window->used_count_max - FORK_SLOTS);
   }
   if (conn->state == CONN_ENDED || !conn->has_session) {
@@ -43,7 +43,7 @@ static bool prepare(hf_conn *conn) {
   return window->used_count < window->used_count_max;
 }
 
-/* Whether the server has done it. */
+/* Sends the request and waits for the reply. Whether it succeeded. */
 static bool ask(hf_conn *conn, const Holdfast__ForkSession *arm) {
   uint32_t pending = 1;
   struct call call = {.pending = &pending, .result = {reply_discard, NULL, NULL}};
@@ -97,7 +97,7 @@ pid_t inherit_newest_child(void) {
   if (file < 0) {
     return 0;
   }
-  while ((len = read(file, text, sizeof text)) > 0) { /* "4711 4712 ", the newest last */
+  while ((len = read(file, text, sizeof text)) > 0) { /* "4711 4712 ", the newest child last */
     for (ssize_t i = 0; i < len; i++) {
       bool is_digit = text[i] >= '0' && text[i] <= '9';
       newest = is_digit ? newest : current;

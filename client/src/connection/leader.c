@@ -14,19 +14,19 @@
 #include "proto/base/clock.h"
 #include "proto/wire.h"
 
-/* Input buffers beyond this are given back when they are empty. */
+/* An empty input buffer larger than this is shrunk. */
 #define INPUT_KEEP_BYTES (1u << 20)
-/* A thread that waits for room to send looks again after this long. */
+/* A thread that waits for room to send checks again after this time. */
 #define ROOM_SLICE_MS 20
 
-/* Pauses between links that answer nothing are not doubled more often than that. */
+/* The bound of doublings of the pause between links that answer nothing. */
 #define FLAP_BACKOFF_MAX 6
 
 /* ---------------------------------------------------------------- links */
 
-/* A link was of use if something was answered over it, or if it held for longer than a call may
- * take: waits without limit need no answer. A server that lets clients in and answers nothing gets
- * no new time, and is asked less and less often. */
+/* A link was useful if it brought a reply, or lasted longer than a call may take: waits without
+ * limit have no reply. A server that accepts connections and answers nothing does not renew the
+ * time of calls, and is tried less and less often. */
 static void record_loss(hf_conn *conn) {
   uint64_t now_ns = clock_now_ns();
   uint64_t held_ns = clock_deadline_ns(conn->up_since_ns, (uint64_t)conn->call_timeout_ms);
@@ -35,7 +35,7 @@ static void record_loss(hf_conn *conn) {
     conn->retry_count = conn->flap_count = 0;
     conn->retry_at_ns = 0;
   } else {
-    /* There is a server, so it is asked more often than one that can't be reached. */
+    /* A server that accepts connections is tried more often than an unreachable one. */
     uint32_t retry_count =
         conn->flap_count < FLAP_BACKOFF_MAX ? conn->flap_count : FLAP_BACKOFF_MAX;
     conn->retry_at_ns = now_ns + backoff_ns(retry_count);
@@ -44,10 +44,11 @@ static void record_loss(hf_conn *conn) {
   }
 }
 
-/* The poll leader's: the link is of no use any more. */
+/* For the poll leader: closes the broken link. */
 static void take_down(hf_conn *conn) {
   const struct timespec pause = {.tv_nsec = 100000};
-  while (conn->room_count > 0) { /* the cut wakes them; until then the descriptor stays taken */
+  while (conn->room_count >
+         0) { /* link_cut wakes them; the descriptor stays open until they are done */
     conn_unlock(conn);
     nanosleep(&pause, NULL);
     conn_lock(conn);
@@ -72,8 +73,8 @@ static bool means(const Holdfast__Response *reply, hf_reason reason) {
          memcmp(reply->reason.data, word, reply->reason.len) == 0;
 }
 
-/* The request was not applied. It goes once more, a little later and behind an Acknowledge of all
- * that was received; one that is being withdrawn does not. */
+/* The request was not performed. It is resent after a backoff, after an Acknowledge of all received
+ * replies; a request that is being withdrawn is not. */
 static void refuse(hf_conn *conn, struct slot *slot) {
   if (slot->withdrawal != WITHDRAWAL_NONE) {
     reply_finish(conn, slot, NULL, failure_of(HF_REASON_CANCELLED));
@@ -107,10 +108,10 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   uint64_t sequence = reason == HF_REASON_NONE ? reply->sequence : 0;
   struct slot *slot = window_find(&conn->window, sp_route_id(&route), sequence);
   if (slot == NULL) {
-    return true; /* given up and answered before */
+    return true; /* the call was given up and the slot freed */
   }
   if (slot == conn->window.unsent && conn->window.unsent_offset > 0) {
-    return false; /* an answer to half a request */
+    return false; /* a reply to a request that is not sent completely */
   }
   conn->has_answered = true;
   if (reason != HF_REASON_NONE) {
@@ -129,7 +130,7 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   return true;
 }
 
-/* Hands out all complete messages of the input. false: the stream makes no sense. */
+/* Dispatches all complete messages of the input. false: the stream is invalid. */
 static bool hand_out_all(hf_conn *conn) {
   while (conn->state == CONN_UP && conn->input_start < conn->input_end) {
     struct bytes rest =
@@ -165,7 +166,7 @@ static void settle_input(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- leading */
 
-/* Items that were received count from now on, whatever becomes of this process. */
+/* Acknowledges received items, so that they are final even if this process dies. */
 static void acknowledge(hf_conn *conn) {
   Holdfast__Acknowledge arm = HOLDFAST__ACKNOWLEDGE__INIT;
   const struct envelope envelope = {
@@ -182,7 +183,7 @@ static void acknowledge(hf_conn *conn) {
   }
 }
 
-/* What came over the link: so many bytes, or an errno. */
+/* Processes what the link brought: `received` bytes, or an errno. */
 static void take_input(hf_conn *conn, ssize_t received, int error) {
   if (received > 0) {
     conn->input_end += (size_t)received;
@@ -205,7 +206,7 @@ static ssize_t receive(hf_conn *conn, int *error) {
   return received;
 }
 
-/* One wait for the link, without the mutex, and what it brought. */
+/* Waits once for the link, without the mutex, and processes its input. */
 static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
   short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
   ssize_t received = -1;
@@ -226,7 +227,7 @@ static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
   take_input(conn, received, error);
 }
 
-/* Steps before the wait, and after it: its deadline may have been the attempt's. */
+/* A step before the wait, and one after it, since the deadline may have been the attempt's. */
 static void lead_session(hf_conn *conn, uint64_t deadline_ns) {
   struct waits waits;
   session_step(conn, deadline_ns, &waits);
@@ -243,7 +244,7 @@ static void lead_session(hf_conn *conn, uint64_t deadline_ns) {
   }
 }
 
-/* What is to be sent, as far as it goes now. */
+/* Writes everything that is due, as far as the link takes it now. */
 static void write_due(hf_conn *conn) {
   acknowledge(conn);
   resend_refused(conn);
@@ -252,7 +253,7 @@ static void write_due(hf_conn *conn) {
 
 static void lead(hf_conn *conn, uint64_t deadline_ns) {
   conn->has_leader = true;
-  (void)cancel_init(conn); /* without: hf_cancel is seen when the wait ends */
+  (void)cancel_init(conn); /* without a descriptor hf_cancel takes effect after the wait */
   if (conn->state == CONN_UP && !conn->is_broken) {
     write_due(conn);
   }
@@ -268,7 +269,7 @@ static void lead(hf_conn *conn, uint64_t deadline_ns) {
 
 /* ---------------------------------------------------------------- waiting */
 
-/* Another thread leads: sleep until woken. */
+/* Follower: sleeps until woken. */
 static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
                         uint64_t deadline_ns) {
   struct waiter waiter = {.count = count, .limit = limit, .next = conn->waiters};
@@ -293,7 +294,7 @@ static void sleep_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
   pthread_condattr_destroy(&attributes);
 }
 
-/* The poll leader sleeps without looking for room to send; so whoever has something to send does. */
+/* The poll leader does not poll for room to send, so the thread with requests to send does. */
 static void await_room(hf_conn *conn, uint64_t deadline_ns) {
   struct link link = conn->link;
   uint64_t slice_ns = clock_deadline_ns(clock_now_ns(), ROOM_SLICE_MS);
@@ -305,7 +306,8 @@ static void await_room(hf_conn *conn, uint64_t deadline_ns) {
   conn_write(conn);
 }
 
-/* A resumption that answers nothing extends nothing, so that no server can keep a call for ever. */
+/* A resumption that answers nothing does not extend the span: no server can keep a call for ever.
+ */
 static void extend(const hf_conn *conn, struct span *span) {
   if (!span->is_extended && conn->state == CONN_UP && conn->has_answered &&
       conn->up_since_ns > span->from_ns) {
@@ -333,7 +335,7 @@ uint64_t span_deadline_ns(const hf_conn *conn, struct span *span) {
   return deadline_ns;
 }
 
-/* A thread that stops leading hands the lead to one that waits. */
+/* Hands the role of the poll leader to a waiting thread. */
 static void pass_on(hf_conn *conn) {
   if (conn->has_leader) {
     return;
@@ -381,7 +383,7 @@ bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint6
 
 /* ---------------------------------------------------------------- without waiting */
 
-/* Whether there is more to do at once. */
+/* A step on an open link. Whether the next step can follow at once. */
 static bool step_link(hf_conn *conn, struct waits *waits) {
   int error;
   size_t room = conn->input_capacity - conn->input_end;
@@ -424,7 +426,7 @@ bool conn_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   }
   conn->has_leader = true;
   if (cancel_init(conn)) {
-    cancel_drain(conn); /* before the flag is looked at */
+    cancel_drain(conn); /* before cancel_requested is read */
     waits_add(waits, conn->cancel_fd, POLLIN);
   }
   cancel_apply_or_keep(conn);
@@ -440,7 +442,7 @@ bool conn_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   }
   waits_until(waits, more.until_ns);
   conn->has_leader = false;
-  if (conn->waiters != NULL) { /* they came while a step had released the mutex */
+  if (conn->waiters != NULL) { /* they began to wait while a step had released the mutex */
     pthread_cond_signal(&conn->waiters->cond);
   }
   return true;

@@ -4,7 +4,7 @@
 
 #include "client/src/connection/withdraw.h"
 
-/* Requests naming more objects than this are cut in two. */
+/* Releases of more objects than this are split. */
 #define RELEASES_PER_REQUEST 1024
 
 /* ---------------------------------------------------------------- releases */
@@ -38,8 +38,8 @@ static bool submit_unanswered(hf_conn *conn, uint32_t operation, uint64_t object
   return window_add(&conn->window, conn->transport->framing, &envelope) != NULL;
 }
 
-/* The newest ones, as many as one request takes; the next call takes the others. Not on the stack,
- * which may be a small one. Out of memory: the next call tries again. */
+/* Submits the newest releases, as many as one request takes; the next call submits others. Heap,
+ * because stacks may be small. Out of memory: the next call tries again. */
 static void submit_releases(hf_conn *conn) {
   Holdfast__ObjectRelease arm = HOLDFAST__OBJECT_RELEASE__INIT;
   struct releases *releases = &conn->releases;
@@ -68,7 +68,7 @@ static bool has_room(const hf_conn *conn) {
   return conn->window.used_count < conn->window.used_count_max + WINDOW_RESERVED_COUNT;
 }
 
-/* As many as there is room for. */
+/* Attaches pipe ends as far as the window has room. */
 static void attach_pipes(hf_conn *conn) {
   struct hf_object *handle = conn->handles;
   for (; handle != NULL && conn->unattached_count > 0 && has_room(conn); handle = handle->next) {
@@ -82,7 +82,7 @@ static void attach_pipes(hf_conn *conn) {
   }
 }
 
-/* The child's session holds nothing yet of what its handles name. */
+/* Takes a reference for each handle: the child's new session has none. */
 static void submit_inherited(hf_conn *conn) {
   size_t count = 0;
   for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
@@ -90,7 +90,7 @@ static void submit_inherited(hf_conn *conn) {
   }
   Holdfast__ObjectRetain arm = HOLDFAST__OBJECT_RETAIN__INIT;
   arm.objects = count == 0 ? NULL : malloc(count * sizeof *arm.objects);
-  arm.skip_missing = true; /* somebody may have deleted one */
+  arm.skip_missing = true; /* objects may have been deleted */
   if (arm.objects != NULL) {
     for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
       arm.objects[arm.n_objects++] = handle->id;
@@ -102,8 +102,8 @@ static void submit_inherited(hf_conn *conn) {
 }
 
 void references_become_child(hf_conn *conn) {
-  bool is_bare =
-      !conn->is_forked; /* what the parent was to give back, a copy of it has to as well */
+  /* An inherited session still has to release what the parent had queued. */
+  bool is_bare = !conn->is_forked;
   conn->releases.count = is_bare ? 0 : conn->releases.count;
   conn->is_inherited = is_bare;
   conn->unattached_count = 0;
@@ -153,7 +153,7 @@ void handle_free(struct hf_object *handle) {
     handle->next->previous = handle->previous;
   }
   conn->unattached_count -= handle->awaits_attach;
-  /* A child that never spoke to the server holds nothing there. */
+  /* A forked child that has not connected has no references. */
   if (!conn->is_inherited && !handle->mapped.is_left_behind) {
     references_release(conn, handle->id);
   }

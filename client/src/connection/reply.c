@@ -91,7 +91,7 @@ struct failure *failure_of_reply(const Holdfast__Response *reply) {
 
 /* ---------------------------------------------------------------- the call it belongs to */
 
-/* Whether the reply brings what is nowhere else any more. */
+/* Whether the reply transfers an item out of its object. */
 static bool takes_item(const struct slot *slot) {
   switch (slot->operation) {
     case OPERATION(QUEUE_GET):
@@ -104,16 +104,16 @@ static bool takes_item(const struct slot *slot) {
   }
 }
 
-/* Whether the server can take back what the reply brings. */
+/* Whether a Cancel can revoke what the reply grants. */
 static bool can_go_back(const struct slot *slot) {
   return takes_item(slot) || slot->operation == OPERATION(QUEUE_RESERVE);
 }
 
-/* The reply of a request that nobody waits for. */
+/* Completes a request that no call waits for. */
 static void finish_unawaited(hf_conn *conn, struct slot *slot, bool is_answered) {
   struct slot *withdrawn = slot->withdraws;
   if (is_answered && slot->withdrawal != WITHDRAWAL_NONE) {
-    return; /* stays, so that it is not acknowledged before it was taken back */
+    return; /* stays in the window, unacknowledged, until the Cancel has revoked the grant */
   }
   window_remove(&conn->window, slot);
   if (is_answered && withdrawn != NULL) {
@@ -121,7 +121,7 @@ static void finish_unawaited(hf_conn *conn, struct slot *slot, bool is_answered)
   }
 }
 
-/* Its outcome is known. */
+/* The call's outcome is known. */
 static void settle(struct call *call) {
   call->slot = NULL;
   (*call->pending)--;
@@ -136,7 +136,7 @@ void call_give_up(struct call *call, hf_reason reason) {
   settle(call);
 }
 
-/* Sets the call's results. What finds no room here goes back to where it was. */
+/* Stores the call's results. On failure the grants of the reply are revoked. */
 static hf_reason take_reply(hf_conn *conn, struct slot *slot, const Holdfast__Response *reply) {
   const struct result *result = &slot->call->result;
   bool goes_back = can_go_back(slot);

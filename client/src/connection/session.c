@@ -14,13 +14,12 @@
 #include "client/src/transport/dial_error.h"
 #include "proto/base/clock.h"
 
-/* One attempt takes no longer, so that a lost SYN does not use up the whole call timeout. */
+/* The bound of one attempt, so that a lost SYN does not use up the call timeout. */
 #define ATTEMPT_MS 3000
 #define LOG_LINE_BYTES_MAX 512
 
-/* By one write, so that the lines of several processes stay whole. Who closed standard error does
- * not want to know, and is not to die of it: a SIGPIPE of ours is taken away before it is
- * delivered. */
+/* Writes a line by one write(2), so that lines of several processes are not mixed. A closed
+ * standard error is ignored: a SIGPIPE caused here is consumed before delivery. */
 static void write_line(const char *line, size_t len) {
   const struct timespec at_once = {0};
   sigset_t pipe_only, before, pending;
@@ -34,7 +33,7 @@ static void write_line(const char *line, size_t len) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* HOLDFAST_LOG=connect: a line for each connection made. */
+/* HOLDFAST_LOG=connect: logs a line for each connection made. */
 static void log_path(const hf_conn *conn) {
   const char *preference = getenv("HOLDFAST_LOG"), *why = atomic_load(&conn->no_local);
   char line[LOG_LINE_BYTES_MAX];
@@ -48,8 +47,9 @@ static void log_path(const hf_conn *conn) {
   write_line(line, (size_t)len);
 }
 
-/* Shows whether the server answers at all. Requests that wait don't: over a network that cuts each
- * link soon a server that is well would look like one that lets clients in and answers nothing. */
+/* Sends a Ping, since waiting requests do not show whether the server answers: a network that cuts
+ * each link soon would make a healthy server look like one that accepts connections and answers
+ * nothing. */
 static void probe_server(hf_conn *conn) {
   Holdfast__Ping arm = HOLDFAST__PING__INIT;
   const struct envelope envelope = {
@@ -87,8 +87,8 @@ static void session_established(hf_conn *conn, const struct attempt *attempt) {
   conn_wake(conn, true);
 }
 
-/* The pause leaves each call time for attempts of its own, also where that is short: a server that is
- * back again must be found. */
+/* Sets the time of the next attempt. The pause is at most a quarter of the call timeout, so that
+ * each call has several attempts. */
 static void retry_later(hf_conn *conn, int error) {
   uint64_t longest_ns = (uint64_t)conn->call_timeout_ms * CLOCK_NS_PER_MS / 4;
   uint64_t pause_ns = backoff_ns(conn->retry_count++);
@@ -102,7 +102,7 @@ void session_end(hf_conn *conn, struct failure *failure) {
   conn->state = CONN_ENDED;
   conn->session_missing = 0;
   conn->is_broken = false;
-  /* Not closed here: another thread may be about to send on it. Closed with the connection. */
+  /* Closed with the connection: another thread may be about to send on the link. */
   if (conn->link.fd >= 0) {
     link_cut(&conn->link);
   }
@@ -112,7 +112,7 @@ void session_end(hf_conn *conn, struct failure *failure) {
   conn_wake(conn, true);
 }
 
-/* What the server said to Open- or ResumeSession. */
+/* Processes the reply to OpenSession or ResumeSession. */
 static void settle(hf_conn *conn, struct attempt *attempt) {
   const Holdfast__Response *reply = attempt->reply;
   if (attempt_has_session(attempt)) {
@@ -123,7 +123,7 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
   if (conn->is_forked && reply->status == HF_FAILED_PRECONDITION) {
     child_give_up(conn);
   } else if (reply->status == HF_ABORTED || reply->status == HF_UNAVAILABLE) {
-    retry_later(conn, DIAL_PUT_OFF); /* a later attempt will do, or a later server */
+    retry_later(conn, DIAL_PUT_OFF); /* another attempt, or a restarted server, may succeed */
   } else if (reply->status == HF_OK) {
     session_end(conn, failure_of(HF_REASON_BAD_REPLY));
   } else {

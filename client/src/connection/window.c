@@ -5,7 +5,7 @@
 
 #define REQ_ID_BYTES 4
 #define AHEAD_ID 0x80fffffeu
-/* A slot's buffer beyond this is not kept. */
+/* A slot's buffer larger than this is freed with the slot. */
 #define SLOT_KEEP_BYTES 4096
 
 bool window_init(struct window *window) {
@@ -35,7 +35,7 @@ void window_reset(struct window *window) {
   window->ahead_len = window->ahead_sent = 0;
 }
 
-/* Every reply up to this sequence was received. */
+/* The cumulative acknowledgement: every reply up to this sequence was received. */
 static uint64_t acked(const struct window *window) {
   return window->oldest != NULL ? window->oldest->sequence - 1 : window->last_sequence;
 }
@@ -60,7 +60,7 @@ static struct slot *free_slot(struct window *window) {
   return window->free;
 }
 
-/* Those that `acked` covers by now need not be told one by one. */
+/* Drops selective acknowledgements at or below the cumulative one. */
 static void forget_covered(struct window *window, uint64_t covered) {
   uint32_t kept_count = 0;
   for (uint32_t i = 0; i < window->also_count; i++) {
@@ -138,7 +138,7 @@ struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence) 
   return sequence == 0 || slot->sequence == sequence ? slot : NULL;
 }
 
-/* What the slot was to tell, nobody may have heard: a link can lose what was sent. */
+/* The link may have lost the slot's acknowledgements: queues them again. */
 static void requeue_acknowledgements(struct window *window, const struct slot *slot) {
   struct bytes body = bytes_of(slot->frame + slot->head_len, slot->frame_len - slot->head_len);
   window->also_count += envelope_read_also(body, window->also + window->also_count,
@@ -224,7 +224,8 @@ void window_park(struct window *window, struct slot *slot) {
   window->parked_count++;
 }
 
-/* Without memory for it the requests go alone: those that the server refuses go once more. */
+/* false: out of memory; the requests are sent without an Acknowledge, and refused ones are resent.
+ */
 static bool reserve_ahead(struct window *window, size_t size) {
   if (window->ahead_capacity < size) {
     free(window->ahead);
@@ -234,8 +235,9 @@ static bool reserve_ahead(struct window *window, size_t size) {
   return window->ahead_capacity >= size;
 }
 
-/* Its reply, should there be one, belongs to no slot. What it tells is told again by a request that
- * is answered, since the link may lose it. */
+/* Encodes the Acknowledge to be sent before `unsent`. No slot has its id, so a reply is ignored. A
+ * request that is answered carries the same acknowledgements, since the link may lose this message.
+ */
 static void acknowledge_ahead(struct window *window, enum sp_transport framing) {
   const struct envelope envelope = {.timeout_ms = -1,
                                     .operation = HOLDFAST__REQUEST__OPERATION_ACKNOWLEDGE,

@@ -9,7 +9,7 @@ static bool is_cell(hf_kind kind) {
   return kind >= HF_VALUE && kind <= HF_RAW_ARRAY;
 }
 
-/* Once: other threads read it by then. */
+/* Sets the location once, since other threads may read it later. */
 void mapped_cell_record_location(hf_object *object, const Holdfast__Object *reply) {
   struct mapped_cell *cell = &object->mapped;
   if (!is_cell(object->kind) || cell->is_asked) {
@@ -24,7 +24,7 @@ void mapped_cell_record_location(hf_object *object, const Holdfast__Object *repl
   __atomic_store_n(&cell->is_asked, true, __ATOMIC_RELEASE);
 }
 
-/* What the server says is checked like everything that comes from outside. */
+/* Checks the location that the server sent. */
 static bool fits(const struct mapped_cell *cell, size_t segment_bytes) {
   return cell->type != NULL && cell->offset % CELL_ALIGNMENT == 0 &&
          cell->offset >= SHARED_HEADER_BYTES && cell->offset <= segment_bytes &&
@@ -32,8 +32,8 @@ static bool fits(const struct mapped_cell *cell, size_t segment_bytes) {
          cell->count <= (cell->bytes - CELL_HEADER_BYTES) / cell->type->bytes;
 }
 
-/* Raw numbers of C's types are for the public header's inline functions too, which look at the
- * pointer before they look at the count. */
+/* Fills in the view of raw kinds for the inline functions of <holdfast/numbers.h>, which read the
+ * pointer before the count. */
 static void open_view(hf_object *object) {
   const struct cell_type *type = object->mapped.type;
   struct hf_view *view = &object->view;
@@ -64,7 +64,7 @@ void mapped_cell_map(hf_object *object) {
     return;
   }
   hf_conn *conn = object->conn;
-  struct segment_map *before = cell->map; /* a child's: the parent's */
+  struct segment_map *before = cell->map; /* in a forked child: the parent's */
   int cancellation = cancellation_disable();
   cell->life = segments_life(conn);
   struct segment_map *map =
@@ -90,7 +90,7 @@ static hf_reason take_location(hf_conn *conn, const Holdfast__Response *reply,
   return HF_REASON_NONE;
 }
 
-/* A handle that came by another way than opening: from a reference, or through a fork. */
+/* For a handle made by hf_reference_open, or inherited by a fork. */
 hf_status mapped_cell_ask(hf_object *object) {
   struct request request;
   Holdfast__ObjectInfo arm = HOLDFAST__OBJECT_INFO__INIT;
@@ -109,7 +109,7 @@ bool mapped_cell_may_be(const hf_object *object) {
          segments_are_available(object->conn);
 }
 
-/* A handle that was opened asynchronously knows its place, and is not mapped yet. */
+/* A handle opened asynchronously has its location recorded, and is mapped here. */
 struct cell_header *mapped_cell_find(hf_object *object, hf_status *status) {
   struct cell_header *header = mapped_cell_header(object);
   *status = HF_OK;
@@ -126,7 +126,7 @@ struct cell_header *mapped_cell_find(hf_object *object, hf_status *status) {
 
 void *mapped_cell_elements(hf_object *object) {
   hf_status status;
-  (void)mapped_cell_find(object, &status); /* what can't be told is not mapped */
+  (void)mapped_cell_find(object, &status); /* an unknown cell is not mapped */
   return mapped_cell_header(object) != NULL ? object->mapped.elements : NULL;
 }
 

@@ -1,4 +1,4 @@
-/* Closing a handle whose cell's lock a thread may have. */
+/* Closing the handle of a cell whose lock a thread may own. */
 #include "client/src/mapped/mapped_close.h"
 
 #include <pthread.h>
@@ -11,17 +11,18 @@
 #include "client/src/mapped/mapped_owner.h"
 #include "client/src/mapped/segments.h"
 
-/* In the thread's list of robust mutexes a mutex is at the address it was locked at first, which
- * may be another connection's of the same cell. */
+/* Whether the calling thread's list of robust mutexes has the mutex. The list has the address of
+ * the first lock, which may be in another connection's mapping of the cell. */
 static bool is_listed_here(const struct cell_header *header) {
   struct robust_list_head *head;
   size_t len;
   if (syscall(SYS_get_robust_list, 0, &head, &len) != 0) {
-    return true; /* perhaps */
+    return true; /* unknown */
   }
   const struct robust_list *item = &head->list;
   for (unsigned i = 0; i < ROBUST_LIST_LIMIT; i++) {
-    item = (const struct robust_list *)((uintptr_t)item->next & ~(uintptr_t)1); /* as the kernel */
+    item = (const struct robust_list *)((uintptr_t)item->next &
+                                        ~(uintptr_t)1); /* bit 0 marks a PI futex */
     if (item == &head->list) {
       return false;
     }
@@ -43,8 +44,8 @@ static bool is_locked_by_another_handle(const hf_object *object) {
   return other != NULL;
 }
 
-/* The C library has the mutex in a thread's list, and writes there when the thread locks or unlocks
- * others: the place stays mapped, and the session's. */
+/* The C library may write to the mutex when the thread that owns it locks or unlocks others: the
+ * cell stays mapped, and the reference stays the session's. */
 static void leave_behind(hf_object *object) {
   segments_pin(object->conn, object->mapped.map);
   object->mapped.map = NULL;

@@ -16,7 +16,7 @@ static_assert(CELL_WORD_THREAD == FUTEX_TID_MASK && CELL_WORD_DIED == FUTEX_OWNE
 
 /* ---------------------------------------------------------------- the lock */
 
-/* So that the server looks at the cell. It looks by itself too, only later. */
+/* Notifies the server, which would otherwise check the cell only after a backoff. */
 static void notify_server(hf_object *object) {
   hf_conn *conn = object->conn;
   Holdfast__CellNotify arm = HOLDFAST__CELL_NOTIFY__INIT;
@@ -54,16 +54,17 @@ void mapped_cell_recover(struct cell_header *header) {
   atomic_fetch_or(&header->flags, CELL_DIED);
 }
 
-/* The thread has the mutex: may it stay? */
+/* After locking: enters, or unlocks if the server requests the lock. */
 static inline enum mapped_way stay(hf_object *object, struct cell_header *header) {
   if (mapped_cell_may_stay(object, header)) {
     return MAPPED_IN;
   }
-  pthread_mutex_unlock(&header->mutex); /* the request that follows is as good as a notification */
+  pthread_mutex_unlock(&header->mutex); /* the request that follows replaces a notification */
   return MAPPED_REQUEST;
 }
 
-/* 0 or EOWNERDEAD: it has the mutex; ETIMEDOUT and *reason; another errno: it can't be had here */
+/* 0 or EOWNERDEAD: the mutex is locked | ETIMEDOUT and *reason | another errno: the mutex is
+ * unusable */
 static int lock_in_slices(hf_object *object, struct cell_header *header, int64_t *timeout_ms,
                           hf_reason *reason) {
   struct sliced_wait wait = sliced_wait_begin(object->conn, *timeout_ms);
@@ -75,7 +76,7 @@ static int lock_in_slices(hf_object *object, struct cell_header *header, int64_t
     if (error == ETIMEDOUT && mapped_cell_is_server_dead(object)) {
       error = ENOENT;
     } else if (error == ETIMEDOUT) {
-      notify_server(object); /* it knows whether somebody has the mutex, or scribbled over it */
+      notify_server(object); /* the server validates the owner */
     }
   }
   *timeout_ms = sliced_wait_left_ms(&wait);
@@ -87,7 +88,7 @@ static enum mapped_way fail(hf_reason reason, hf_status *status) {
   return MAPPED_FAILED;
 }
 
-/* What pthread_mutex_trylock answered was not simply 0. */
+/* Continues after pthread_mutex_trylock answered `error`. */
 static enum mapped_way lock_slowly(hf_object *object, struct cell_header *header, int error,
                                    int64_t *timeout_ms, hf_status *status) {
   hf_reason reason = HF_REASON_NONE;
@@ -112,8 +113,8 @@ static bool take_death(struct cell_header *header) {
          (atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
 }
 
-/* The thread has a call mode open. Its requests stand in line behind earlier ones of the mode, and a
- * lock owned here would keep them out. */
+/* The thread has a call mode open, whose requests are ordered after earlier ones: the thread must
+ * not own the mutex while they wait for the lock on the server. */
 static enum mapped_way give_way(hf_object *object, struct cell_header *header, hf_status *status) {
   if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_owned_here(header)) {
     return MAPPED_REQUEST;
@@ -133,7 +134,7 @@ enum mapped_way mapped_cell_enter(hf_object *object, int64_t *timeout_ms, bool *
   if (header == NULL) {
     header = mapped_cell_find(object, status);
     if (*status == HF_UNAVAILABLE) {
-      return MAPPED_FAILED; /* a second request would wait as long once more */
+      return MAPPED_FAILED; /* a second request would wait for another call timeout */
     }
   }
   if (header == NULL || (*timeout_ms < 0 && *timeout_ms != HF_FOREVER)) {

@@ -6,7 +6,7 @@ struct value mapped_input(const hf_value *value) {
   if (!value_is_absent(number)) {
     return number;
   }
-  if (value->type == HF_TYPE_BYTES && value->size == 1) { /* one byte needs no memory */
+  if (value->type == HF_TYPE_BYTES && value->size == 1) { /* one byte is stored inline */
     (void)value_bytes(bytes_of(value->bytes, 1), &input);
   }
   return input;
@@ -37,7 +37,7 @@ hf_reason mapped_output(hf_object *object, uint64_t bits, hf_value *value) {
   }
 }
 
-/* By hf_access: the typecode whose range the C type has. */
+/* Indexed by hf_access: the typecode with the C type's range. */
 static const char typecodes[] = {
     [HF_ACCESS_I32] = 'i', [HF_ACCESS_I64] = 'q', [HF_ACCESS_F64] = 'd'};
 

@@ -29,7 +29,7 @@ hf_status mapped_cell_change_over(hf_object *object, struct cell_header *header)
   request_wait(&request, 0);
   hf_status status = call_now(&request, &arm.base);
   if (status == HF_OK) {
-    object->mapped.depth = 0; /* as long as we have the mutex */
+    object->mapped.depth = 0; /* while this thread owns the mutex */
     for (uint32_t level = 0; level < arm.levels; level++) {
       pthread_mutex_unlock(&header->mutex);
     }

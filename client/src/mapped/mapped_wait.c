@@ -13,7 +13,7 @@ static enum mapped_way fail(hf_reason reason, hf_status *status) {
   return MAPPED_FAILED;
 }
 
-/* One look. out changes: what to sleep on if it is as it was. */
+/* Reads the value once. out changes: the futex value to wait on if the value has not changed. */
 static enum mapped_way check_changed(hf_object *object, const hf_value *known, int64_t *timeout_ms,
                                      uint32_t *changes, bool *has_changed, hf_value *value,
                                      hf_status *status) {
@@ -23,7 +23,8 @@ static enum mapped_way check_changed(hf_object *object, const hf_value *known, i
     return way;
   }
   struct cell_header *header = mapped_cell_header(object);
-  *changes = atomic_load(&header->changes); /* first: who takes the flag away counts after that */
+  /* Before the flag: the writer that clears the flag increments `changes` after that. */
+  *changes = atomic_load(&header->changes);
   atomic_fetch_or(&header->flags, CELL_LOCAL_WAITS);
   uint64_t bits = cell_read(object->mapped.type, object->mapped.elements, 0);
   mapped_cell_leave(object);
@@ -53,7 +54,7 @@ enum mapped_way mapped_cell_wait(hf_object *object, const hf_value *known, int64
   uint64_t until_ns;
   bool has_changed = false;
   if (*timeout_ms < 0 && *timeout_ms != HF_FOREVER) {
-    return MAPPED_REQUEST; /* which says so */
+    return MAPPED_REQUEST; /* the server answers the error */
   }
   for (;;) {
     *timeout_ms = sliced_wait_left_ms(&wait);

@@ -9,7 +9,7 @@
 #include "proto/limits.h"
 #include "proto/local_handshake.h"
 
-/* The server has just answered a call; it won't take long. */
+/* Short, because the server has just answered a call. */
 #define FETCH_MS 500
 
 bool segments_are_available(hf_conn *conn) {
@@ -86,7 +86,7 @@ struct segment_map *segments_use(hf_conn *conn, uint64_t id, uint64_t used_bytes
     conn_unlock(conn);
     fetched = fetch(local_path, id);
     conn_lock(conn);
-    found = find(conn, id); /* another thread may have been faster */
+    found = find(conn, id); /* another thread may have mapped the segment meanwhile */
   }
   if (found == NULL && fetched != NULL) {
     fetched->next = conn->segments;
@@ -120,7 +120,7 @@ static struct segment_map *take_unused(hf_conn *conn) {
   return unused;
 }
 
-/* Much memory takes long to unmap: not under the mutex. */
+/* Unmaps without the mutex, since large segments take long. */
 void segments_release(hf_conn *conn, struct segment_map *map) {
   if (map == NULL) {
     return;
@@ -148,14 +148,14 @@ bool segments_has_pinned(hf_conn *conn) {
 }
 
 const struct cell_life *segments_life(hf_conn *conn) {
-  const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT, 0); /* for good */
+  const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT, 0); /* never released */
   return map != NULL && map->bytes >= sizeof(struct cell_life) ? map->address : NULL;
 }
 
 void segments_become_child(hf_conn *conn) {
   for (struct segment_map *map = conn->segments; map != NULL; map = map->next) {
     map->id = map->id == CELL_LIFE_SEGMENT ? 0 : map->id;
-    map->is_pinned = false; /* for threads that are not here */
+    map->is_pinned = false; /* the threads that pinned it do not exist in the child */
   }
 }
 

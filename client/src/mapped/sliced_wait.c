@@ -4,7 +4,7 @@
 #include "client/src/connection/cancellation.h"
 #include "proto/base/clock.h"
 
-/* Who waits looks this often whether it was cancelled, or the server has died. */
+/* The interval of checking for hf_cancel and for the death of the server. */
 #define SLICE_MS HF_CELL_POLL_MS
 
 struct sliced_wait sliced_wait_begin(hf_conn *conn, int64_t timeout_ms) {
@@ -20,7 +20,7 @@ struct sliced_wait sliced_wait_begin(hf_conn *conn, int64_t timeout_ms) {
 
 static bool wait_is_cancelled(struct sliced_wait *wait) {
   bool is_cancelled = atomic_load(&wait->conn->cancel_count) != wait->cancels;
-  if (atomic_load(&wait->conn->cancel_requested)) { /* perhaps from before; once only */
+  if (atomic_load(&wait->conn->cancel_requested)) { /* requested before the wait; applies once */
     int cancellation = cancellation_disable();
     conn_lock(wait->conn);
     is_cancelled |= cancel_apply(wait->conn);

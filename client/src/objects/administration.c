@@ -1,4 +1,4 @@
-/* What the server tells of objects: one, or all. */
+/* Information about objects: one, or all. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,14 +71,14 @@ hf_status hf_delete(hf_conn *conn, const char *name) {
 /* ---------------------------------------------------------------- listing */
 
 struct listing {
-  uint8_t *infos; /* of the program's size each */
+  uint8_t *infos; /* items have the program's struct size */
   size_t count, info_size;
   bool has_more;
-  bool is_further;                                         /* than the page before */
+  bool is_further;                                         /* the cursor made progress */
   char after[sizeof((struct hf_object_info *)NULL)->name]; /* where the next page begins */
 };
 
-/* An older server tells no cursor: the next page begins behind the last name. */
+/* An older server sends no cursor: the next page begins after the last name. */
 static void record_cursor(struct listing *listing, const Holdfast__Objects *page) {
   char after[sizeof listing->after] = "";
   listing->has_more = page->more;

@@ -1,4 +1,4 @@
-/* Array and RawArray. Every call but len waits while somebody else holds the Array's lock. */
+/* Array and RawArray. Every call but len waits while another thread owns the Array's lock. */
 #include <stdlib.h>
 
 #include "client/src/mapped/mapped_lock.h"
@@ -8,8 +8,8 @@
 #include "proto/limits.h"
 #include "proto/range.h"
 
-/* As the server's memory has them: a million take no more than their bytes. NULL and
- * HF_REASON_NONE: there are none, or it is for the server to say that there is no such type. */
+/* Packs elements as C has them. NULL and HF_REASON_NONE: no elements, or an unknown typecode, which
+ * the server reports. */
 static uint8_t *pack_elements(char typecode, const hf_value *values, size_t count,
                               hf_reason *reason) {
   const struct cell_type *type = cell_type_of(typecode);
@@ -155,7 +155,7 @@ static hf_status get_slice_mapped(hf_object *object, struct hf_slice slice, hf_v
   return HF_OK;
 }
 
-/* All or nothing: a bad value leaves the array as it was. */
+/* Writes all values or none. */
 static hf_reason store_range(hf_object *object, struct list_range range, const hf_value *values) {
   uint64_t *bits = malloc(range.count * sizeof *bits + 1);
   hf_reason reason = bits != NULL ? HF_REASON_NONE : HF_REASON_NO_MEMORY;

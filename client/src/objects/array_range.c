@@ -1,4 +1,4 @@
-/* Ranges of an array from and to C arrays. */
+/* Ranges of an array to and from C arrays. */
 #include "client/src/call/pipeline.h"
 #include "client/src/mapped/mapped_lock.h"
 #include "client/src/mapped/mapped_owner.h"
@@ -6,9 +6,8 @@
 #include "client/src/objects/object.h"
 #include "proto/limits.h"
 
-/* Bytes of a part of a range that takes several requests, and how many of them are under way: small
- * enough to stay in a processor's cache from the socket to the element, enough to keep both sides
- * busy. */
+/* The size of a part of a long range, and the number of parts in flight: small enough for a
+ * processor's cache, enough to keep both sides busy. */
 #define PART_BYTES (256u << 10)
 #define PARTS_IN_FLIGHT 8
 
@@ -57,7 +56,7 @@ static hf_status run_part(const struct range *range, size_t first, size_t count)
 
 /* ---------------------------------------------------------------- several requests */
 
-/* The object's elements are mapped, and this thread has its lock. */
+/* The elements are mapped, and this thread owns the lock. */
 static void copy(const struct range *range) {
   const struct mapped_cell *cell = &range->object->mapped;
   if (range->is_read) {
@@ -79,7 +78,7 @@ static hf_status make_parts(void *context) {
   return status;
 }
 
-/* An Array's lock makes one access of the parts. */
+/* Owns the Array's lock for all parts, which makes one access of them. */
 static hf_status run_parts(struct range *range) {
   hf_object *object = range->object;
   bool has_lock = mapped_cell_has_lock(object);
@@ -94,7 +93,7 @@ static hf_status run_parts(struct range *range) {
   }
   const struct cell_header *header = mapped_cell_header(object);
   if (has_lock && header != NULL && mapped_cell_is_owned_here(header)) {
-    copy(range); /* the server gave the lock back to local threads meanwhile */
+    copy(range); /* the server has returned the lock to local threads meanwhile */
   } else {
     status = pipeline_run(object->conn, PARTS_IN_FLIGHT, make_parts, range);
   }

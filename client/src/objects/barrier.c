@@ -36,7 +36,7 @@ static hf_status send_abort(hf_barrier *barrier, bool is_internal) {
   return is_internal ? call_now(&request, &arm.base) : request_send(&request, &arm.base);
 }
 
-/* The others wait until the server is told. */
+/* Runs the action; the other parties wait until the server has its result. */
 static hf_status act(hf_barrier *barrier, bool (*action)(void *ctx), void *ctx) {
   if (action(ctx)) {
     return send_done(barrier);

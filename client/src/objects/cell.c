@@ -1,4 +1,4 @@
-/* Value and RawValue. Every call waits while somebody else holds the Value's lock. */
+/* Value and RawValue. Every call waits while another thread owns the Value's lock. */
 #include "client/src/mapped/mapped_numbers.h"
 #include "client/src/mapped/mapped_wait.h"
 #include "client/src/objects/cell_lock.h"
@@ -44,7 +44,7 @@ static bool is_locked(const hf_object *object) {
   return object->kind == HF_VALUE;
 }
 
-/* Ends a call that wrote, or failed to. */
+/* Ends an access that wrote, or failed to. */
 static hf_status leave_written(hf_object *object, hf_reason reason) {
   if (reason == HF_REASON_NONE) {
     mapped_cell_leave_changed(object);
@@ -198,7 +198,7 @@ hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum) {
   }
 }
 
-/* Integers of 4 and 8 bytes. false: nothing happened. */
+/* Integers of 4 and 8 bytes. false: not performed. */
 static inline bool add_quickly(const hf_object *object, int64_t amount, int64_t *sum) {
   const struct cell_type *type = object->mapped.type;
   if (type->bytes == sizeof(int64_t) && type->min < 0) {
@@ -279,7 +279,7 @@ hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout_ms, hf_val
   return request_send(&request, &arm.base);
 }
 
-/* Somebody else may store in between. */
+/* A compare-and-set loop, since another thread may store in between. */
 static hf_status exchange_remote(hf_cell *cell, hf_value value, hf_value *previous) {
   bool is_swapped = false;
   hf_status status = hf_cell_get(cell, previous);

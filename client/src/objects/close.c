@@ -1,4 +1,4 @@
-/* Closing a handle, of whatever kind. */
+/* Closing a handle of any kind. */
 #include "client/src/connection/references.h"
 #include "client/src/mapped/mapped_close.h"
 #include "client/src/mapped/segments.h"

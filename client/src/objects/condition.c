@@ -31,7 +31,7 @@ static void wait_request(struct request *request, hf_condition *condition, int64
                          bool *notified) {
   request_of(request, condition, OPERATION(CONDITION_WAIT));
   request_wait(request, timeout_ms);
-  /* The answer comes with the lock, which somebody else may hold long after the timeout. */
+  /* The reply comes with the lock, which another thread may own long after the timeout. */
   request->wait_ms = HF_FOREVER;
   request_ask(request, result_flag, notified, NULL);
 }
@@ -47,11 +47,11 @@ static hf_status wait_now(hf_condition *condition, int64_t timeout_ms) {
   struct request request;
   Holdfast__ConditionWait arm = HOLDFAST__CONDITION_WAIT__INIT;
   wait_request(&request, condition, timeout_ms, NULL);
-  request.is_now = true; /* the predicate is asked after it */
+  request.is_now = true; /* the predicate is evaluated afterwards */
   return request_send(&request, &arm.base);
 }
 
-/* Rounded up: a wait of 0 would not let anybody else have the lock. */
+/* Rounded up: with a timeout of 0 no other thread would get the lock. */
 static int64_t ms_until(uint64_t deadline_ns) {
   uint64_t now_ns = clock_now_ns();
   if (deadline_ns == CLOCK_NEVER) {
@@ -72,7 +72,8 @@ hf_status hf_condition_wait_for(hf_condition *condition, bool (*predicate)(void 
                              : clock_deadline_ns(clock_now_ns(), (uint64_t)timeout_ms);
   int64_t left_ms = timeout_ms;
   bool answer = predicate(ctx);
-  bool has_waited = false; /* once at least: that is what finds a lock that is not held */
+  bool has_waited =
+      false; /* waits at least once, which detects a lock that this thread does not own */
   while (!answer && (left_ms != 0 || !has_waited)) {
     hf_status status = wait_now(condition, left_ms);
     if (status != HF_OK) {
@@ -93,7 +94,7 @@ static hf_status notify(hf_condition *condition, uint64_t count, bool all) {
   Holdfast__ConditionNotify arm = HOLDFAST__CONDITION_NOTIFY__INIT;
   request_of(&request, condition, OPERATION(CONDITION_NOTIFY));
   if (count == 0 && !all) {
-    request.reason = HF_REASON_BAD_ARGUMENT; /* on the wire it would mean: one */
+    request.reason = HF_REASON_BAD_ARGUMENT; /* on the wire 0 means one */
   }
   arm.count = count;
   arm.all = all;

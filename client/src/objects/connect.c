@@ -1,4 +1,4 @@
-/* hf_connect and hf_close: the only place that knows all layers of a connection. */
+/* hf_connect and hf_close: the only file that uses all layers of a connection. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ static const struct conn_above above = {
 
 /* ---------------------------------------------------------------- connecting */
 
-/* HOLDFAST_LOCAL: what is neither on nor off may have been meant as either. */
+/* HOLDFAST_LOCAL: a value other than on and off is an error. */
 static hf_status read_preference(bool *wants_local) {
   const char *preference = getenv("HOLDFAST_LOCAL");
   bool is_off = preference != NULL && strcmp(preference, "off") == 0;
@@ -60,8 +60,8 @@ static hf_status read_preference(bool *wants_local) {
 #define IPC_SCHEME "ipc://"
 #define CONN_IPC_URL_BYTES (sizeof IPC_SCHEME + sizeof((struct sockaddr_un *)NULL)->sun_path)
 
-/* A relative path is of the directory this process is in now, wherever it goes later.
- * out  absolute  sizeof: what a socket's path has room for, and the scheme */
+/* A relative path is resolved now, since the process may change its directory. out absolute: has
+ * room for a socket's path and the scheme */
 static hf_status make_absolute(const char **url, char absolute[CONN_IPC_URL_BYTES]) {
   const char *path = *url + strlen(IPC_SCHEME);
   char directory[PATH_MAX] = "";
@@ -143,8 +143,8 @@ const char *hf_conn_path_reason(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- closing */
 
-/* A server that was told goodbye gives the places of the session's cells to others. Those that the
- * C library may still write to must not be: that session is lost, like a dead client's. */
+/* Says goodbye, unless the C library may still write to a pinned cell: after a goodbye the server
+ * reuses the session's cells. Such a session ends as a dead client's does. */
 static void say_goodbye(hf_conn *conn) {
   Holdfast__CloseSession arm = HOLDFAST__CLOSE_SESSION__INIT;
   struct request request;

@@ -229,7 +229,7 @@ static hf_status fetch_page(hf_dict *dict, struct hf_dict_scan *scan) {
   return request_send(&request, &arm.base);
 }
 
-/* Pages until one has entries, or was the last. */
+/* Fetches pages until one has entries or is the last. */
 static hf_status fetch_entries(hf_dict *dict, struct hf_dict_scan *scan) {
   struct paging paging = paging_begin(hf_object_conn(HF_AS_OBJECT(dict)));
   hf_status status = HF_OK;

@@ -33,7 +33,7 @@ hf_status hf_event_is_set(hf_event *event, bool *is_set) {
 hf_status hf_event_wait(hf_event *event, int64_t timeout_ms, bool *is_set) {
   struct request request;
   Holdfast__EventWait arm = HOLDFAST__EVENT_WAIT__INIT;
-  bool is_past = timeout_ms < 0 && timeout_ms != HF_FOREVER; /* no error, as in Python */
+  bool is_past = timeout_ms < 0 && timeout_ms != HF_FOREVER; /* not an error, as in Python */
   request_of(&request, event, OPERATION(EVENT_WAIT));
   request_wait(&request, is_past ? 0 : timeout_ms);
   request_ask(&request, result_flag, is_set, NULL);

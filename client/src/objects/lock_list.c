@@ -1,4 +1,4 @@
-/* Every lock that is held or waited for. */
+/* All locks that are owned or waited for. */
 #include <stdlib.h>
 
 #include "client/src/call/paging.h"
@@ -52,7 +52,7 @@ static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
 }
 
 struct listing {
-  uint8_t *locks; /* of the program's size each */
+  uint8_t *locks; /* items have the program's struct size */
   size_t count, lock_size;
   bool has_more, is_further;
   uint64_t after; /* where the next page begins */

@@ -1,11 +1,11 @@
-/* What the inline functions of <holdfast/numbers.h> do when the element is not simply there. */
+/* The functions that <holdfast/numbers.h> calls for elements that are not mapped. */
 #include "client/src/mapped/mapped_numbers.h"
 
 static bool is_value(const hf_object *object) {
   return object->kind == HF_VALUE || object->kind == HF_RAW_VALUE;
 }
 
-/* The array's functions take a negative index for one from the end. */
+/* Makes an index that array functions don't count from the end. */
 static int64_t index_of(size_t index) {
   return index <= INT64_MAX ? (int64_t)index : INT64_MAX;
 }
@@ -32,8 +32,7 @@ void hf_number_fail_index(void) {
 
 hf_status hf_number_load(void *handle, size_t index, int access, void *number) {
   hf_value value;
-  if (mapped_cell_has_call_mode(
-          handle)) { /* the value would come after the number was taken from it */
+  if (mapped_cell_has_call_mode(handle)) { /* the reply would come after the number was read */
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = get(handle, index, &value);

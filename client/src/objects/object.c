@@ -53,7 +53,7 @@ void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen
   arm->kind = (Holdfast__Kind)kind;
   arm->map = segments_are_available(conn);
   if (name != NULL && *name == '\0') {
-    request->reason = HF_REASON_BAD_NAME; /* on the wire it would mean: anonymous */
+    request->reason = HF_REASON_BAD_NAME; /* on the wire an empty name means anonymous */
   } else if (name != NULL) {
     arm->name = object_text(name);
   }
@@ -78,7 +78,8 @@ hf_status object_open(struct request *request, const Holdfast__ObjectOpen *arm, 
   hf_object *opened;
   request_ask(request, take_handle, handle, NULL);
   hf_status status = request_send(request, &arm->base);
-  if (status == HF_OK && !request->is_submitted) { /* else it is mapped on first use */
+  if (status == HF_OK &&
+      !request->is_submitted) { /* asynchronously opened handles are mapped at the first use */
     memcpy(&opened, handle, sizeof opened);
     mapped_cell_map(opened);
   }

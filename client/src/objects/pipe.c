@@ -14,7 +14,7 @@ static hf_status attach(hf_object *handle, uint32_t end) {
   return status;
 }
 
-/* A handle that never came to hold its end. */
+/* Frees a handle that was never attached to its end. */
 static void drop(hf_object *handle) {
   hf_conn *conn = handle->conn;
   conn_lock(conn);
@@ -86,7 +86,7 @@ void hf_pipe_close(hf_pipe *pipe) {
   request_of(&request, handle, OPERATION(PIPE_CLOSE));
   arm.end = handle->end;
   if (handle->is_attached && !conn_has_ended(handle->conn)) {
-    /* The other end is to see it now, whatever mode this thread is in. */
+    /* The other end is to see the end of file now, in each call mode. */
     (void)call_now(&request, &arm.base);
   }
   drop(handle);

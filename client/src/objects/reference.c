@@ -15,7 +15,7 @@ hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) 
                         "the value is not a reference from a call on this connection");
   }
   if (!value_take_reference(conn, value, &is_inherited) || is_inherited) {
-    /* An item of a tuple, or delivered before a fork: it needs a hold of its own. */
+    /* An item of a tuple, or a value delivered before a fork, needs a reference of its own. */
     hf_status status = object_retain(conn, id, kind, object);
     if (status == HF_OK) {
       *value = hf_none();

@@ -37,7 +37,7 @@ hf_status hf_semaphore_release(hf_semaphore *semaphore, uint64_t count) {
   Holdfast__SemaphoreRelease arm = HOLDFAST__SEMAPHORE_RELEASE__INIT;
   request_of(&request, semaphore, OPERATION(SEMAPHORE_RELEASE));
   if (count == 0) {
-    request.reason = HF_REASON_BAD_ARGUMENT; /* on the wire it would mean: one */
+    request.reason = HF_REASON_BAD_ARGUMENT; /* on the wire 0 means one */
   }
   arm.count = count;
   return request_send(&request, &arm.base);

@@ -1,4 +1,4 @@
-/* Calls on the connection itself: ping and the server's own numbers. */
+/* Calls on the connection itself: ping, and information about the server. */
 #include <stdio.h>
 
 #include "client/src/call/call.h"

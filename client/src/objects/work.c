@@ -1,4 +1,4 @@
-/* Queues for work: items that count as taken once they are acknowledged. */
+/* Work queues: reservations, which count as taken once acknowledged. */
 #include "client/src/objects/object.h"
 
 hf_status hf_queue_reserve(hf_queue *queue, uint64_t lease_ms, int64_t timeout_ms,

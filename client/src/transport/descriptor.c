@@ -32,7 +32,7 @@ short descriptor_wait(int fd, short events, uint64_t deadline_ns) {
   return descriptor_wait_or(fd, events, -1, &is_other, deadline_ns);
 }
 
-/* Done at once or not at all. */
+/* Connecting an AF_UNIX socket succeeds or fails at once. */
 int connect_local(const struct sockaddr *address, socklen_t address_len, int type) {
   int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd >= 0 && connect(fd, address, address_len) != 0) {

@@ -34,7 +34,8 @@ void opening_begin_local(struct opening *opening, const char *handshake_path,
 
 /* ---------------------------------------------------------------- a socket */
 
-/* One of several addresses may take the connection and say nothing: the others get their turn. */
+/* One of several addresses may accept the connection and stay silent: leaves time for the others.
+ */
 static uint64_t hello_until_ns(const struct opening *opening) {
   uint64_t now_ns = clock_now_ns(), deadline_ns = opening->deadline_ns;
   return opening->dial.dialling->has_others && deadline_ns > now_ns
@@ -87,8 +88,7 @@ static int step_local(struct opening *opening, struct waits *waits) {
     error = rings_step(link->fd, opening->own, &link->rings, &opening->why);
   }
   if (error == STEP_WAITS) {
-    opening->why =
-        "the server did not answer at the local handshake in time"; /* if that is the end of it */
+    opening->why = "the server did not answer at the local handshake in time"; /* at the deadline */
     waits_add(waits, link->fd, POLLIN);
   }
   return error;

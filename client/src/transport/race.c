@@ -31,7 +31,7 @@ static void start_next(struct race *race, const struct addresses *addresses) {
   }
 }
 
-/* A failure makes room for the next address at once. */
+/* After a failure the next address is tried at once. */
 static bool has_won(struct race *race, struct racer *racer) {
   int error = 0;
   socklen_t error_len = sizeof error;

@@ -32,7 +32,7 @@ static void add_address(struct addresses *found, const void *socket, socklen_t l
   }
 }
 
-/* Whether the text is the number of an address. */
+/* Adds the address if the text is a numeric one. */
 static bool add_number(struct addresses *found, const char *text, const char *port) {
   in_port_t number = htons((uint16_t)strtoul(port, NULL, 10));
   struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = number};
@@ -88,18 +88,18 @@ static bool find_here(struct addresses *found, const char *host, const char *por
 
 /* ---------------------------------------------------------------- searches */
 
-/* One call of getaddrinfo. Freed with the last reference: the thread's, or a waiting one's. */
+/* One call of getaddrinfo, counted: by its thread, and by each waiting connection. */
 struct search {
-  struct search *next; /* while it runs */
+  struct search *next; /* in `searches`, while the thread runs */
   unsigned references;
   char host[RESOLVE_HOST_BYTES_MAX], port[RESOLVE_PORT_BYTES_MAX];
-  int done_fd; /* readable once error and found are there; never read */
-  int error;   /* as resolve's */
+  int done_fd; /* readable once error and found are set; never read */
+  int error;   /* as of resolve_step */
   struct addresses found;
 };
 
 static pthread_mutex_t searches_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct search *searches; /* those that run */
+static struct search *searches; /* running searches */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 /* Mutex held. */
@@ -118,7 +118,7 @@ static void after_fork_in_parent(void) {
   pthread_mutex_unlock(&searches_mutex);
 }
 
-/* The searches' threads do not exist in the child: it releases what they have. */
+/* In the child the threads do not exist: drops their references. */
 static void after_fork_in_child(void) {
   while (searches != NULL) {
     struct search *search = searches;
@@ -174,7 +174,7 @@ static void *run(void *argument) {
   }
   *entry = search->next;
   ssize_t written = write(search->done_fd, &one, sizeof one);
-  (void)written; /* a fresh counter has room */
+  (void)written; /* a new counter can't overflow */
   release(search);
   pthread_mutex_unlock(&searches_mutex);
   return NULL;
@@ -188,7 +188,8 @@ static int start_thread(struct search *search) {
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK_BYTES);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_sigmask(SIG_SETMASK, &all, &before); /* handlers are for the program's threads */
+  pthread_sigmask(SIG_SETMASK, &all,
+                  &before); /* signal handlers are to run in the program's threads */
   int error = pthread_create(&thread, &attributes, run, search);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attributes);
@@ -217,7 +218,7 @@ static int search_new(const char *host, const char *port, struct search **made) 
   return 0;
 }
 
-/* A running one for that name, or a new one. */
+/* A running search for that name, or a new one. */
 static int search_begin(const char *host, const char *port, struct search **begun) {
   int error = 0;
   resolve_watch_forks();

@@ -1,4 +1,4 @@
-/* What is said at the local handshake, and what is checked before the server's memory is mapped. */
+/* The client's side of the local handshake, and the checks before the server's memory is mapped. */
 #include "client/src/transport/rings.h"
 
 #include <errno.h>
@@ -23,8 +23,9 @@ static int refuse(const char **why, const char *sentence, int error) {
   return error;
 }
 
-/* Who can write to shared memory can make a process that locks a mutex there write wherever it
- * likes: a robust mutex is in a list whose pointers lie beside it. So root goes to nobody else's. */
+/* Refuses a server of another user. A process that shares a robust mutex can make its peer write to
+ * any address, through the list pointers beside the mutex; root therefore refuses all but root's
+ * servers. */
 static int check_server(int handshake, const char **why) {
   struct ucred peer;
   socklen_t len = sizeof peer;
@@ -46,7 +47,7 @@ static int say_hello(int handshake, const struct handshake_hello *hello, const c
              : refuse(why, "the server hung up at the local handshake", EPIPE);
 }
 
-/* Those that came along; there was no room for more. */
+/* Takes the received descriptors; the control buffer had no room for more. */
 static void take_descriptors(struct msghdr *message, int *descriptors) {
   struct cmsghdr *header = CMSG_FIRSTHDR(message);
   if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
@@ -58,7 +59,7 @@ static const char other_version[] =
     "the server has another version of the local handshake; holdfastd and libholdfast must be of "
     "the same version";
 
-/* STEP_WAITS: nothing came yet. */
+/* STEP_WAITS: no answer yet. */
 static int hear_answer(int handshake, struct handshake_answer *answer, int *descriptors,
                        const char **why) {
   struct iovec part = {answer, sizeof *answer};
@@ -108,7 +109,7 @@ static int check_answer(const struct handshake_answer *answer, const char **why)
   }
 }
 
-/* That nobody can pull it away: a shrunk file is a SIGBUS for whoever reads there. */
+/* Whether the memfd is sealed: reading beyond a truncated file is a SIGBUS. */
 static bool is_sealed(int memory_fd, size_t size) {
   const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   struct stat status;
@@ -203,7 +204,7 @@ int rings_ask(int handshake, const struct handshake_hello *hello, uint64_t deadl
     }
   }
   error = error != 0 ? error : take_answer(handshake, answer, descriptors, why);
-  return error == STEP_WAITS ? EPROTO : error; /* it was readable */
+  return error == STEP_WAITS ? EPROTO : error; /* the socket was readable */
 }
 
 void rings_close_descriptors(const int *descriptors) {

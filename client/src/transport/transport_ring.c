@@ -1,11 +1,12 @@
-/* Shared memory as a transport: bytes go through rings, the local handshake's socket wakes and ends.
+/* Rings as a transport: bytes go through shared memory; the local handshake's socket notifies, and
+ * reports the end.
  *
- * source  measured: two processes that are awake hand a message over in well under a microsecond;
- *         waking one takes ten times that on its own processor, and fifty times on another. So a
- *         thread whose server runs on another processor looks for the reply for some microseconds,
- *         as long as that has paid lately; one that keeps its server from running yields, then
- *         waits on a futex. What did not pay is tried less and less often, but never given up: two sides that
- *         both sleep would not find back to being both awake.
+ * source  measured: two running processes exchange a message in well under a microsecond; waking a
+ *         process takes ten times that on the same processor, fifty times on another. Hence
+ *         adaptive spinning: while the server runs on another processor, a thread spins for its
+ *         reply. On the server's processor the thread yields, then waits on the futex, then on the
+ *         socket. Each step is skipped more and more often while it fails, but never given up:
+ *         otherwise two sides that both sleep would never return to spinning.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,16 +18,16 @@
 #include "client/src/transport/rings.h"
 #include "proto/base/clock.h"
 
-/* Within this comes the reply of a server that is awake; and of one that was woken. */
+/* Spinning time for the reply of a running server, and of one that was just woken. */
 #define SPIN_NS 10000
 #define WOKEN_SPIN_NS 60000
-/* How long a thread sleeps where it can be woken fastest. */
+/* The bound of a futex wait, the fastest way to be woken. */
 #define FUTEX_WAIT_NS 2000000
 #define SPINS_PER_CLOCK 32
-/* Longer than a server needs that has the processor to itself. */
+/* Longer than a server takes that has the processor to itself. */
 #define YIELD_NS 200000
-/* What failed so many times in a row, or more, is left out 2^n - 1 times: it costs microseconds;
- * or milliseconds. */
+/* The bound of consecutive misses n, after which a step is skipped 2^n - 1 times: a miss of
+ * spinning costs microseconds, one of yielding milliseconds. */
 #define SPIN_SHIFT_MAX 6
 #define YIELD_SHIFT_MAX 13
 
@@ -35,10 +36,10 @@
 static void notify_server(const struct rings *rings) {
   const uint64_t one = 1;
   ssize_t written = write(rings->doorbell, &one, sizeof one);
-  (void)written; /* a full counter has notified often enough */
+  (void)written; /* a full counter is a pending notification */
 }
 
-/* What it said is in the rings. Should there be more notifications, the next wait ends early. */
+/* Consumes one notification; if there are more, the next wait ends early. */
 static void take_notification(const struct link *link) {
   char notification;
   ssize_t received = recv(link->fd, &notification, sizeof notification, MSG_DONTWAIT);
@@ -47,8 +48,9 @@ static void take_notification(const struct link *link) {
   }
 }
 
-/* The eventfd does not tell that the server left. Who waits for a reply hears it; who sends one way
- * may never wait, so it looks. */
+/* Notifies the server if it sleeps. The eventfd does not report that the server left. A thread that
+ * waits for a reply polls the socket; a one-way thread may never wait, so it checks the socket
+ * here. */
 static void wake_server(const struct link *link) {
   struct rings *rings = link->rings;
   if (ring_must_wake_reader(&rings->requests) != RING_WAKE_NONE) {
@@ -88,7 +90,8 @@ static ssize_t send_parts(const struct link *link, struct iovec *parts, int part
 
 static ssize_t receive(const struct link *link, void *data, size_t capacity) {
   struct rings *rings = link->rings;
-  bool is_over = atomic_load(&rings->is_over); /* before looking: what came earlier is still read */
+  bool is_over =
+      atomic_load(&rings->is_over); /* before the ring is read: earlier bytes are still read */
   size_t received = ring_read(&rings->replies, data, capacity);
   if (received == RING_BROKEN) {
     errno = EPROTO;
@@ -155,7 +158,7 @@ static void backoff_record(struct backoff *backoff, bool has_paid, uint32_t shif
   backoff->skips = (1u << backoff->misses) - 1;
 }
 
-/* The server runs elsewhere. */
+/* The server runs on another processor: spins. */
 static short spin_for_reply(const struct rings *rings, short events, struct backoff *backoff,
                             uint64_t span_ns) {
   if (!backoff_allows(backoff)) {
@@ -178,8 +181,8 @@ static short yield(struct rings *rings, short events) {
   return events_now(rings, events);
 }
 
-/* For a little while, because here it isn't heard that the server left, that the link was cut, or
- * that `other` is readable; not when room is waited for too. */
+/* A bounded futex wait, which notices neither the end of the server, nor a cut link, nor `other`;
+ * not used when waiting for room too. */
 static short futex_wait(struct rings *rings, uint64_t deadline_ns) {
   uint64_t until_ns = clock_now_ns() + FUTEX_WAIT_NS;
   ring_announce_sleep(&rings->replies, RING_WAKE_FUTEX);
@@ -192,8 +195,8 @@ static short futex_wait(struct rings *rings, uint64_t deadline_ns) {
   return found;
 }
 
-/* A thread that waits for room alone leaves notifications to the one that waits for replies. May answer 0
- * before the deadline. */
+/* Waits on the socket. A thread that waits only for room leaves notifications to the thread that
+ * waits for replies. May return 0 before the deadline. */
 static short sleep_for(const struct link *link, short events, int other, bool *is_other,
                        uint64_t deadline_ns) {
   struct rings *rings = link->rings;
@@ -219,7 +222,7 @@ static short sleep_for(const struct link *link, short events, int other, bool *i
   return found;
 }
 
-/* Where we run, for the server that would wait for our next request. */
+/* Announces this thread's processor to the server, which spins for the next request. */
 static uint32_t announce_cpu(struct rings *rings) {
   uint32_t cpu = (uint32_t)sched_getcpu();
   if (cpu != rings->announced_cpu) {
@@ -252,7 +255,7 @@ static short await(const struct link *link, short events, int other, bool *is_ot
   bool is_late = false;
   while (found == 0 && !is_late) {
     found = sleep_for(link, events, other, is_other, deadline_ns);
-    /* Elsewhere a notification may be meant for another thread's work, which the caller knows. */
+    /* Otherwise the notification may be for another thread, which the caller checks. */
     is_late = *is_other || !rings->is_one_way || clock_now_ns() >= deadline_ns;
   }
   return found;
@@ -267,12 +270,12 @@ static void cut(const struct link *link) {
 
 static void close_rings(const struct link *link) {
   close(link->fd);
-  if (link->rings != NULL) { /* else it was being opened */
+  if (link->rings != NULL) { /* NULL while the link was being opened */
     rings_free(link->rings);
   }
 }
 
-/* A thread that is about to wait elsewhere, for the local handshake's socket too: as sleep_for, in two parts. */
+/* Prepares a wait on the socket among other descriptors: sleep_for in two parts. */
 static short arm(const struct link *link, short events) {
   struct rings *rings = link->rings;
   ring_announce_sleep(&rings->replies, RING_WAKE_NOTIFY);

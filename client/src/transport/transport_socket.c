@@ -1,4 +1,4 @@
-/* tcp:// and ipc:// over plain sockets: no threads, nothing that a fork could break. */
+/* tcp:// and ipc:// over plain sockets, without threads, and usable after a fork. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -52,7 +52,7 @@ static bool is_tcp_address(const char *address) {
   return *end == '\0' && number > 0 && number <= 65535;
 }
 
-/* The kernel asks a silent peer, and gives up on one that no longer acknowledges. */
+/* Keepalive and user timeout: the kernel detects a peer that no longer acknowledges. */
 static void notice_dead_peer(int fd, int64_t dead_after_ms) {
   const int on = 1;
   const int idle_s = 5, interval_s = 2, probe_count = 3;
@@ -76,7 +76,7 @@ static bool is_address(const struct address *a, const struct address *b) {
   return a->len > 0 && a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
 }
 
-/* The others stay in the resolver's order, but for the two that change places. */
+/* Moves the address that worked to the front and the shunned one to the end. */
 static void put_in_order(struct addresses *found, const struct dialling *dialling) {
   size_t last = found->count - 1;
   for (size_t i = 0; i <= last; i++) {
@@ -91,7 +91,7 @@ static void put_in_order(struct addresses *found, const struct dialling *diallin
   }
 }
 
-/* A silent resolver keeps nobody from where the server was. */
+/* When the resolver is silent, the address that worked before is tried. */
 static int give_up_resolver(struct dial *dial) {
   const struct address *worked = &dial->dialling->worked;
   if (worked->len == 0) {
@@ -183,7 +183,7 @@ static ssize_t receive(const struct link *link, void *data, size_t capacity) {
   return received;
 }
 
-/* A socket is readable without being asked. */
+/* A socket needs no announcement. */
 static short arm(const struct link *link, short events) {
   (void)link;
   (void)events;
