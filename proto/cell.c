@@ -33,7 +33,7 @@ void cell_write(const struct cell_type *type, void *elements, size_t idx, uint64
   }
 }
 
-/* A word of the range, whatever the type of its elements: an aligned one has no part of an element. */
+/* A word of a range of any element type; an aligned word has no partial element. */
 typedef uint64_t __attribute__((may_alias)) range_word;
 
 static size_t elements_before_word(const char *at, size_t element_bytes, size_t count) {
@@ -134,7 +134,8 @@ bool cell_replace(const struct cell_type *type, void *elements, size_t idx, uint
 
 /* ---- sums and exchanges */
 
-/* A thread that writes to a raw cell all the time keeps others from it that often. */
+/* The bound of compare-and-set attempts on a raw cell to which another thread writes continuously.
+ */
 #define TRIES_MAX 1000
 
 static bool update(const struct cell_type *type, void *elements, size_t idx, bool is_locked,

@@ -20,7 +20,7 @@
   X('f', true, float, 0, 0)                        \
   X('d', true, double, 0, 0)
 
-/* By typecode. */
+/* The typecodes. */
 static const struct cell_type types[] = {
 #define TYPE_ROW(code, is_float, ctype, min, max) \
   [code] = {code, is_float, sizeof(ctype), min, max},
@@ -57,19 +57,19 @@ struct value cell_value(const struct cell_type *type, uint64_t bits) {
   if (type->is_float) {
     return value_float(real_of_bits(type, bits));
   }
-  if (type->code == '?') { /* whatever a client left in shared memory, it is true or false here */
+  if (type->code == '?') { /* a client may have stored any byte; bool is 0 or 1 */
     return value_bool(bits != 0);
   }
   if (type->code == 'c') {
     struct value value = {0};
     uint8_t byte = (uint8_t)bits;
-    (void)value_bytes(bytes_of(&byte, 1), &value); /* one byte needs no memory */
+    (void)value_bytes(bytes_of(&byte, 1), &value); /* one byte is stored inline */
     return value;
   }
   if (type->min == 0) {
     return value_uint(bits);
   }
-  unsigned unused_bits = 64 - 8u * type->bytes; /* a negative number's high bits become 1 */
+  unsigned unused_bits = 64 - 8u * type->bytes; /* sign-extends */
   return value_int((int64_t)(bits << unused_bits) >> unused_bits);
 }
 
@@ -131,7 +131,7 @@ hf_reason cell_bits(const struct cell_type *type, struct value value, uint64_t *
   if (type->is_float) {
     return bits_of_float(type, value, bits);
   }
-  if (type->code == 'c' && value.kind == VALUE_BYTES) { /* as in ctypes, an integer will do too */
+  if (type->code == 'c' && value.kind == VALUE_BYTES) { /* as in ctypes, c accepts an integer too */
     struct bytes content = value_content(&value);
     if (content.len != 1) {
       return HF_REASON_WRONG_TYPE;
@@ -142,7 +142,8 @@ hf_reason cell_bits(const struct cell_type *type, struct value value, uint64_t *
   return bits_of_integer(type, value, bits);
 }
 
-/* The common case of value_add and cell_bits in one step. false: it is not that. */
+/* The common case of value_add and cell_bits in one step: a signed integer type. false: another
+ * case. */
 static bool add_signed(const struct cell_type *type, uint64_t found, struct value amount,
                        uint64_t *sum) {
   unsigned unused_bits = 64 - 8u * type->bytes;

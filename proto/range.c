@@ -9,7 +9,7 @@ bool list_position(size_t len, int64_t index, size_t *position) {
   return true;
 }
 
-/* One bound of a slice, brought into [lowest, highest]. */
+/* Clamps a bound of a slice to [lowest, highest]. */
 static int64_t clamp_bound(int64_t bound, int64_t len, int64_t lowest, int64_t highest) {
   if (bound < 0) {
     bound += len;
@@ -23,11 +23,11 @@ hf_reason list_range_of(size_t len, const int64_t *start, const int64_t *stop, c
   if (stride == 0) {
     return HF_REASON_BAD_SLICE;
   }
-  if (stride == INT64_MIN) { /* so that -stride exists; no list is that long */
+  if (stride == INT64_MIN) { /* -INT64_MIN overflows; no list is that long */
     stride = -INT64_MAX;
   }
   int64_t items = (int64_t)len;
-  /* Backwards, the bounds lie one lower: -1 is "before the first". */
+  /* For a negative stride the bounds are one lower: -1 is "before the first". */
   int64_t lowest = stride < 0 ? -1 : 0;
   int64_t highest = stride < 0 ? items - 1 : items;
   int64_t first = start ? clamp_bound(*start, items, lowest, highest) : stride < 0 ? highest : 0;

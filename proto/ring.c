@@ -24,7 +24,7 @@ void ring_init_reader(struct ring_end *reader, struct segment_ring *control, uin
 
 /* ---------------------------------------------------------------- bytes */
 
-/* Answers how far the end may go beyond its position, by what the other's word says. */
+/* Returns how far this end may go beyond its position, according to the peer's word. */
 static size_t take_limit(struct ring_end *end, uint64_t limit) {
   uint64_t distance = limit - end->position;
   if (distance > end->size) {
@@ -44,7 +44,7 @@ size_t ring_used(struct ring_end *reader) {
   return take_limit(reader, head);
 }
 
-/* The part of `len` bytes that lies before the end of the data. */
+/* The part of `len` bytes before the end of the data. */
 static size_t first_part(const struct ring_end *end, size_t len) {
   size_t to_end = (size_t)(end->size - (end->position & (end->size - 1)));
   return len < to_end ? len : to_end;
@@ -52,7 +52,7 @@ static size_t first_part(const struct ring_end *end, size_t len) {
 
 size_t ring_write(struct ring_end *writer, const void *data, size_t len) {
   size_t room = (size_t)(writer->limit - writer->position);
-  if (room < len) { /* only then, because looking takes the word away from the other processor */
+  if (room < len) { /* only if needed, since loading the word takes its cache line from the peer */
     room = ring_room(writer);
   }
   if (room == RING_BROKEN || room == 0 || len == 0) {
@@ -86,7 +86,7 @@ size_t ring_read(struct ring_end *reader, void *data, size_t capacity) {
 
 /* ---------------------------------------------------------------- waiting */
 
-/* Of an own word too the shared copy: the position belongs to another thread. */
+/* Loads this end's word from shared memory, too, since `position` belongs to another thread. */
 static uint64_t distance(const struct ring_end *end) {
   return atomic_load_explicit(&end->control->head, memory_order_relaxed) -
          atomic_load_explicit(&end->control->tail, memory_order_relaxed);

@@ -20,7 +20,7 @@ void shared_header_write(void *memory, enum shared_content content, uint64_t byt
 }
 
 const char *shared_header_check(const void *memory, enum shared_content content, uint64_t bytes) {
-  struct shared_header header; /* a copy: the other side may write while it is checked */
+  struct shared_header header; /* copied, since the peer may write during the check */
   memcpy(&header, memory, sizeof header);
   if (header.magic != SHARED_MAGIC) {
     return "the shared memory is not holdfast's: its magic number is wrong";

@@ -50,8 +50,7 @@ static uint64_t read_u64(const uint8_t *from) {
 enum sp_result sp_frame_read(enum sp_transport transport, struct bytes input, size_t body_bytes_max,
                              struct bytes *body, size_t *used, size_t *needed) {
   size_t prefix_len = sp_prefix_bytes(transport);
-  /* The type byte is judged as soon as it is there: a peer that speaks something else should not
-   * have to send eight more bytes to learn it. */
+  /* Checks the type byte at once: a peer of another protocol need not send eight more bytes. */
   if (transport == SP_IPC && input.len > 0 && input.data[0] != IPC_MESSAGE) {
     return SP_BAD_FRAME;
   }
@@ -60,7 +59,7 @@ enum sp_result sp_frame_read(enum sp_transport transport, struct bytes input, si
     return SP_MORE;
   }
   uint64_t body_len = read_u64(input.data + prefix_len - 8);
-  /* Compared before anything is added to it: the peer may claim up to 2^64 - 1. */
+  /* Compared before the addition, since the peer may send up to 2^64 - 1. */
   if (body_len > body_bytes_max || body_len > SIZE_MAX - prefix_len) {
     return SP_TOO_LONG;
   }
@@ -77,7 +76,7 @@ enum sp_result sp_frame_read(enum sp_transport transport, struct bytes input, si
 enum sp_result sp_route_read(struct bytes body, struct sp_route *route, struct bytes *payload) {
   for (size_t end = WORD_BYTES; end <= sizeof route->words && end <= body.len; end += WORD_BYTES) {
     if ((body.data[end - WORD_BYTES] & ID_BIT) == 0) {
-      continue; /* a hop word: the id is still to come */
+      continue; /* a hop word; the id follows */
     }
     memcpy(route->words, body.data, end);
     route->len = (uint8_t)end;

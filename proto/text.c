@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes of the well-formed character at the start of text, 0 when there is none.
- * source  The Unicode Standard, table 3-7: no overlong forms, no surrogates, up to U+10FFFF. */
+/* The length of the well-formed character at the start of text; 0: none. source: The Unicode
+ * Standard, table 3-7, without overlong forms and surrogates, up to U+10FFFF. */
 static size_t character_bytes(struct bytes text) {
   uint8_t first = text.data[0];
   uint8_t second_min = 0x80;
@@ -42,7 +42,7 @@ bool text_is_utf8(struct bytes text) {
   size_t at = 0;
   while (at < text.len) {
     uint64_t eight;
-    if (text.len - at >= sizeof eight) { /* most text is ASCII: eight characters a step */
+    if (text.len - at >= sizeof eight) { /* most text is ASCII: eight characters per step */
       memcpy(&eight, text.data + at, sizeof eight);
       if ((eight & UINT64_C(0x8080808080808080)) == 0) {
         at += sizeof eight;
@@ -72,14 +72,14 @@ static bool is_in(const struct range *ranges, size_t count, uint32_t code) {
   return i < count;
 }
 
-/* What moves a terminal's cursor, or makes a name read as another one. */
+/* Characters that move a terminal's cursor, or make a name look like another. */
 static bool is_forbidden(uint32_t code) {
   static const struct range ranges[] = {
       {0x00, 0x1f}, {0x7f, 0x9f}, {0x2028, 0x202e}, {0x2066, 0x2069}};
   return is_in(ranges, sizeof ranges / sizeof ranges[0], code);
 }
 
-/* White space, and characters without a width. */
+/* White space, and characters without width. */
 static bool is_blank(uint32_t code) {
   static const struct range ranges[] = {
       {0x20, 0x20},     {0xa0, 0xa0},     {0xad, 0xad},     {0x34f, 0x34f},   {0x61c, 0x61c},
@@ -89,7 +89,7 @@ static bool is_blank(uint32_t code) {
   return is_in(ranges, sizeof ranges / sizeof ranges[0], code);
 }
 
-/* The well-formed character of len bytes. */
+/* Decodes a well-formed character of len bytes. */
 static uint32_t decode(const uint8_t *bytes, size_t len) {
   uint32_t code = len == 1 ? bytes[0] : bytes[0] & (0x7fu >> len);
   for (size_t i = 1; i < len; i++) {

@@ -1,5 +1,5 @@
-/* Values: how they are made, counted and carried over the wire. Equality, hash and order are in
- * value_compare.c. */
+/* Values: construction, reference counts, and conversion from the wire. Equality, hash and order
+ * are in value_compare.c. */
 #include "proto/value.h"
 
 #include "proto/base/chunk.h"
@@ -44,7 +44,7 @@ struct value value_reference(uint64_t object, int object_kind) {
       .kind = VALUE_REFERENCE, .object_kind = (uint8_t)object_kind, .object = object};
 }
 
-/* A box of `size` bytes with one count. */
+/* A box of `size` bytes with a count of one. */
 static void *make_box(size_t size, size_t len) {
   struct value_box *box = len <= UINT32_MAX ? malloc(box_bytes(size)) : NULL;
   _Atomic uint64_t *hash = box ? box_hash(box, size) : NULL;
@@ -58,7 +58,7 @@ static void *make_box(size_t size, size_t len) {
   return box;
 }
 
-/* out room: where its bytes are to be put. */
+/* out room: for the bytes of the value. */
 static bool make_room(enum value_kind kind, size_t len, struct value *out, uint8_t **room) {
   *out = (struct value){.kind = (uint8_t)kind};
   if (len <= VALUE_SMALL_BYTES_MAX) {
@@ -100,7 +100,7 @@ bool value_bytes_to_fill(size_t len, struct value *out, uint8_t **room) {
   return make_room(VALUE_BYTES, len, out, room);
 }
 
-/* Fills in what is known once the items are. */
+/* Fills in the members that depend on the items. */
 static struct value finish_tuple(struct tuple_box *box) {
   box->memory_bytes = chunk_bytes(box_bytes(tuple_box_bytes(box->head.len)));
   box->has_reference = false;
@@ -145,7 +145,8 @@ struct value value_retain(struct value value) {
   if (value_has_box(value)) {
     uint32_t before = atomic_fetch_add_explicit(&value.box->refs, 1, memory_order_relaxed);
     if (before >= BOX_REFS_PINNED) {
-      /* Keeps it half-way between the mark and the wrap, whatever other threads add meanwhile. */
+      /* Sets the count far from BOX_REFS_PINNED and from the wrap, so that concurrent increments
+       * reach neither. */
       atomic_store_explicit(&value.box->refs, BOX_REFS_PINNED / 2 * 3, memory_order_relaxed);
     }
   }
@@ -166,7 +167,7 @@ void value_release(struct value value) {
   if (!value_has_box(value)) {
     return;
   }
-  /* The only owner needs no atomic subtraction: nobody else can be counting. */
+  /* A count of one means exclusive ownership, which needs no atomic subtraction. */
   uint32_t refs = atomic_load_explicit(&value.box->refs, memory_order_acquire);
   if (refs == 1) {
     free_box(value);
@@ -332,7 +333,7 @@ hf_reason value_from_message(const Holdfast__Value *message, struct value *out) 
 
 /* ---- how long it is there */
 
-/* With its tag of one byte and its length. */
+/* The length of a field with a one-byte tag. */
 static size_t field_bytes(size_t len) {
   return 1 + wire_varint_len(len) + len;
 }

@@ -1,8 +1,8 @@
-/* Values: equality, hash, order and sums, as Python 3.11 has them.
+/* Values: equality, hash, order and sums, as in Python 3.11.
  *
- * One deviation: a NaN equals a NaN. Python's containers take an object as equal to itself, and
- * here a value is nothing but its content; else a NaN could be stored as a key time and again but
- * never found. */
+ * One difference: NaN equals NaN. Python's containers treat an object as equal to itself; a value
+ * here has no identity. Otherwise a NaN key could be stored repeatedly and never be found.
+ */
 #include "proto/value.h"
 #include "proto/value_box.h"
 
@@ -19,7 +19,7 @@ static bool is_number(struct value value) {
   return value.kind >= VALUE_BOOL && value.kind <= VALUE_FLOAT;
 }
 
-/* Any number but a float. */
+/* The integer of a bool, INT or UINT. */
 static __int128 integer_of(struct value value) {
   return value.kind == VALUE_UINT   ? (__int128)value.unsigned_integer
          : value.kind == VALUE_BOOL ? (__int128)value.boolean
@@ -34,7 +34,7 @@ static int order_of(bool less, bool greater) {
   return (int)greater - (int)less;
 }
 
-/* Exact: the float is never rounded to an integer, nor the integer to a float. */
+/* Compares exactly, without rounding either number. */
 static int compare_integer_real(__int128 integer, double real) {
   if (real >= TWO_TO_64) {
     return -1;
@@ -42,7 +42,7 @@ static int compare_integer_real(__int128 integer, double real) {
   if (real < -TWO_TO_63) {
     return 1;
   }
-  __int128 whole = (__int128)real; /* towards 0 */
+  __int128 whole = (__int128)real; /* truncates */
   if (integer != whole) {
     return order_of(integer<whole, integer> whole);
   }
@@ -50,7 +50,7 @@ static int compare_integer_real(__int128 integer, double real) {
   return order_of(rest > 0, rest < 0);
 }
 
-/* NaN is less than nothing, and nothing is less than NaN; it equals NaN. */
+/* NaN is neither less nor greater than a number, and equals NaN. */
 static int compare_numbers(struct value a, struct value b) {
   bool a_is_real = a.kind == VALUE_FLOAT;
   bool b_is_real = b.kind == VALUE_FLOAT;
@@ -113,7 +113,7 @@ bool value_equal(struct value a, struct value b) {
   }
   switch (a.kind) {
     case VALUE_TEXT:
-    case VALUE_BYTES: /* where either is small, the 16 bytes told already */
+    case VALUE_BYTES: /* if either is inline, the 16 bytes have been compared already */
       return a.small_len == VALUE_BOXED && b.small_len == VALUE_BOXED &&
              bytes_equal(value_content(&a), value_content(&b));
     case VALUE_TUPLE:
@@ -122,7 +122,7 @@ bool value_equal(struct value a, struct value b) {
       return a.box->len == b.box->len &&
              value_opaque_box(a)->codec_len == value_opaque_box(b)->codec_len &&
              memcmp(value_opaque_box(a)->data, value_opaque_box(b)->data, a.box->len) == 0;
-    case VALUE_REFERENCE: /* an id is never reused: the kind follows from it */
+    case VALUE_REFERENCE: /* ids are never reused, so the id determines the kind */
       return a.object == b.object;
     default:
       return true;
@@ -133,7 +133,7 @@ bool value_equal(struct value a, struct value b) {
 
 static uint64_t make_hash(const struct value_hash_key *key, struct value value);
 
-/* Kinds that are never equal are hashed under different keys, so none needs a prefix copied in. */
+/* Kinds that are never equal have different hash keys, so no prefix needs to be copied. */
 static uint64_t hash_bytes(const struct value_hash_key *key, enum value_kind kind, const void *data,
                            size_t len) {
   struct value_hash_key of_kind = *key;
@@ -145,7 +145,7 @@ static uint64_t hash_bytes(const struct value_hash_key *key, enum value_kind kin
   return hash;
 }
 
-/* A float that is an integer of 64 bits hashes as that integer. */
+/* A float with an integral value of 64 bits hashes as that integer. */
 static uint64_t hash_real(const struct value_hash_key *key, double real) {
   if (real >= -TWO_TO_63 && real < TWO_TO_64) {
     struct value whole = real < 0 ? value_int((int64_t)real) : value_uint((uint64_t)real);
@@ -168,7 +168,7 @@ static uint64_t hash_tuple(const struct value_hash_key *key, const struct tuple_
   return hash_bytes(key, VALUE_TUPLE, state, sizeof state);
 }
 
-/* Where the value's box keeps the hash; NULL: nowhere. */
+/* The cached hash of the value's box; NULL: none. */
 static _Atomic uint64_t *kept_hash(struct value value) {
   if (!value_has_box(value)) {
     return NULL;
@@ -215,7 +215,7 @@ static uint64_t make_hash(const struct value_hash_key *key, struct value value) 
     }
     case VALUE_TUPLE:
       return hash_tuple(key, value_tuple_box(value));
-    case VALUE_OPAQUE: { /* codec_len belongs to it, and lies right before the bytes */
+    case VALUE_OPAQUE: { /* codec_len is hashed too; it is directly before the bytes */
       const struct opaque_box *box = value_opaque_box(value);
       return hash_bytes(key, VALUE_OPAQUE, &box->codec_len, sizeof box->codec_len + box->head.len);
     }
@@ -251,7 +251,7 @@ static int compare_content(struct bytes a, struct bytes b) {
   return order != 0 ? order : order_of(a.len<b.len, a.len> b.len);
 }
 
-/* The first items that differ decide, or the length. */
+/* Compares by the first unequal items, then by length. */
 static hf_reason compare_tuples(const struct tuple_box *a, const struct tuple_box *b, int *order) {
   uint32_t common = a->head.len < b->head.len ? a->head.len : b->head.len;
   for (uint32_t i = 0; i < common; i++) {
@@ -263,7 +263,7 @@ static hf_reason compare_tuples(const struct tuple_box *a, const struct tuple_bo
   return HF_REASON_NONE;
 }
 
-/* A list may hold one value of megabytes many times: it need not be read to be compared. */
+/* A list may contain a large value many times: equal boxes need not be read. */
 static bool is_same_box(struct value a, struct value b) {
   return value_has_box(a) && memcmp(&a, &b, sizeof a) == 0;
 }
@@ -277,7 +277,7 @@ hf_reason value_compare(struct value a, struct value b, int *order) {
     return HF_REASON_NOT_ORDERED;
   }
   switch (a.kind) {
-    case VALUE_TEXT: /* UTF-8 sorts as its code points do */
+    case VALUE_TEXT: /* UTF-8 sorts as its code points */
     case VALUE_BYTES:
       if (is_same_box(a, b)) {
         *order = 0;

@@ -1,4 +1,4 @@
-/* A value becomes the bytes of its Value message. */
+/* Encodes a value as its Value message. */
 #include "proto/holdfast.pb-c.h"
 #include "proto/holdfast_fields.h"
 #include "proto/value.h"

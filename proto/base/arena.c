@@ -48,7 +48,7 @@ void arena_deinit(struct arena *arena) {
   arena->next = arena->end = NULL;
 }
 
-/* Blocks tend to grow, so the newest one that is small enough is the best to keep. */
+/* Keeps the newest small enough block, since blocks grow. */
 void arena_reset(struct arena *arena) {
   struct arena_block *kept = NULL;
   while (arena->blocks) {
@@ -72,7 +72,7 @@ void arena_reset(struct arena *arena) {
   arena->refused = false;
 }
 
-/* A block with room for `size` bytes becomes the newest. 0 when there is no memory. */
+/* Adds a block with room for `size` bytes. 0: out of memory. */
 static int add_block(struct arena *arena, size_t size) {
   size_t block_size = arena->blocks ? arena->blocks->size * 2 : ARENA_BLOCK_BYTES;
   if (block_size > BLOCK_BYTES_MAX) {

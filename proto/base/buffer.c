@@ -5,8 +5,7 @@
 #include <string.h>
 
 #define CAPACITY_MIN 512
-#define DOUBLING_MAX \
-  ((size_t)1 << 20) /* larger buffers hold one large message: its length is known */
+#define DOUBLING_MAX ((size_t)1 << 20) /* a larger buffer has one large message of known length */
 
 void buffer_init(struct buffer *buffer, struct buffer_budget *budget) {
   *buffer = (struct buffer){.budget = budget};

@@ -22,7 +22,7 @@ void limited_log_deinit(struct limited_log *limited) {
   pthread_mutex_destroy(&limited->lock);
 }
 
-/* Whether a line may be written now; takes the count of lines that were not. */
+/* Whether a line may be written now; then takes the count of suppressed lines. */
 static bool admit(struct limited_log *limited, uint64_t *suppressed) {
   uint64_t now_ns = clock_now_ns();
   pthread_mutex_lock(&limited->lock);

@@ -18,16 +18,16 @@ struct line {
 
 static enum log_level max_level = LOG_INFO;
 
-/* All under `lock` but for is_broken. */
+/* Guarded by `lock`, except is_broken. */
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   pthread_t thread;
   bool is_started, is_stopping, is_over;
-  uint64_t dropped; /* since the last line written; while it is not 0, no line is taken */
+  uint64_t dropped; /* since the last written line; while it is not 0, no line is accepted */
   size_t first, count;
-  struct line lines[LOG_LINES_MAX]; /* a circle */
-  bool is_broken;                   /* the writer's: what was written last is half a line */
+  struct line lines[LOG_LINES_MAX]; /* a circular buffer */
+  bool is_broken;                   /* the writer's: the last line was written partially */
 } writer = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void log_set_level(enum log_level level) {
@@ -54,7 +54,8 @@ static void line_end(struct line *line, const char *format, va_list args) {
 
 /* ----------------------------------------------------------------------------------- writing */
 
-/* Blocks as long as it takes. How many bytes were written: all, or fewer when none will be. */
+/* Blocks as long as necessary. Returns the bytes written; fewer than len after a permanent error.
+ */
 static size_t write_bytes(const char *bytes, size_t len) {
   size_t done = 0;
   while (done < len) {
@@ -71,7 +72,7 @@ static size_t write_bytes(const char *bytes, size_t len) {
   return done;
 }
 
-/* A disk may fill up in the middle of a line; the next one does not continue it. */
+/* Writes a line; after a partial line, which a full disk may cause, begins a new one. */
 static bool write_line(const struct line *line) {
   if (writer.is_broken && write_bytes("\n", 1) == 1) {
     writer.is_broken = false;
@@ -90,8 +91,7 @@ __attribute__((format(printf, 2, 3))) static void make_line(struct line *line, c
   va_end(args);
 }
 
-/* Takes the oldest line, or makes the one about those that were dropped after it.
- * out  dropped  how many that line is about */
+/* Takes the oldest line, or makes the line about dropped lines. out dropped: their number */
 static bool take_line(struct line *line, uint64_t *dropped) {
   *dropped = 0;
   if (writer.count > 0) {
@@ -111,7 +111,7 @@ static bool take_line(struct line *line, uint64_t *dropped) {
 static void *write_lines(void *arg) {
   struct line line;
   uint64_t dropped;
-  bool has_failed = false; /* then nothing is tried before the next line, or the end */
+  bool has_failed = false; /* after a failure nothing is written before the next line, or the end */
   (void)arg;
   pthread_mutex_lock(&writer.lock);
   for (;;) {
@@ -165,7 +165,7 @@ void log_stop(uint32_t timeout_ms) {
   }
 }
 
-/* false: the writer does not run, the caller writes. */
+/* Queues the line for the writer. false: no writer runs, and the caller writes. */
 static bool hand_over(const struct line *line) {
   pthread_mutex_lock(&writer.lock);
   bool is_started = writer.is_started;

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 #define MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
-/* Slots of the former table that are visited with each change: all are, long before the new one is
- * full. Of the insertions that fit, a growing table needs a 48th for that, a trimmed one an eighth. */
+/* Slots of the former table visited with each change: all are, long before the new table is full.
+ * Of the insertions that fit, a growing table needs a 48th for that, a trimmed one an eighth. */
 #define MOVED_AT_ONCE 64
-/* Slots that a walk looks at in each of two tables before it looks on in the other. */
+/* Slots that a walk visits in one table before it continues in the other. */
 #define WALKED_AT_ONCE 8
 
 struct table {
@@ -22,7 +22,7 @@ static struct table former_of(const struct map64 *map) {
   return (struct table){map->former, map->former_capacity};
 }
 
-/* Each key has another; 0 has 0. */
+/* A bijection; 0 maps to 0. */
 static uint64_t hash_of(const struct map64 *map, uint64_t key) {
   if (map->secret) {
     key = (key ^ key >> 32) * (map->secret | 1);
@@ -31,7 +31,7 @@ static uint64_t hash_of(const struct map64 *map, uint64_t key) {
   return key * MULTIPLIER;
 }
 
-/* The upper bits of the hash. */
+/* The slot that a hash belongs to: its upper bits. */
 static size_t home_of(struct table table, uint64_t hash) {
   return (size_t)(hash >> (__builtin_clzll(table.capacity) + 1));
 }
@@ -40,7 +40,7 @@ static size_t next_of(struct table table, size_t idx) {
   return (idx + 1) & (table.capacity - 1);
 }
 
-/* How far a slot is from the home of what is in it. */
+/* The distance of a slot from the home of its entry. */
 static size_t distance_of(struct table table, size_t idx, uint64_t hash) {
   return (idx - home_of(table, hash)) & (table.capacity - 1);
 }
@@ -51,7 +51,7 @@ void map64_deinit(struct map64 *map) {
   *map = (struct map64){.secret = map->secret};
 }
 
-/* The slot of the key, or the free one behind those where it would be. */
+/* The slot of the key, or the free slot after its probe sequence. */
 static struct map64_slot *find_slot(const struct map64 *map, struct table table, uint64_t key) {
   size_t idx = home_of(table, hash_of(map, key));
   while (table.slots[idx].key != key && table.slots[idx].key != 0) {
@@ -60,7 +60,7 @@ static struct map64_slot *find_slot(const struct map64 *map, struct table table,
   return &table.slots[idx];
 }
 
-/* Puts a key that is not there where its hash belongs: those behind it move up by one. */
+/* Inserts a missing key at the position of its hash; shifts the entries behind it by one. */
 static void insert(const struct map64 *map, struct table table, struct map64_slot slot) {
   uint64_t hash = hash_of(map, slot.key);
   size_t idx = home_of(table, hash), distance = 0;
@@ -79,7 +79,7 @@ static void insert(const struct map64 *map, struct table table, struct map64_slo
   }
 }
 
-/* The slot that has the key; NULL: none. */
+/* The slot of the key in either table; NULL: none. */
 static struct map64_slot *find(const struct map64 *map, uint64_t key, struct table *table) {
   if (map->count == 0) {
     return NULL;
@@ -101,7 +101,7 @@ void *map64_get(const struct map64 *map, uint64_t key) {
 
 /* ---- from table to table */
 
-/* Visits so many slots of the former table, and those that follow in the same row. */
+/* Moves the entries of `count` slots of the former table, and the rest of the last run. */
 static void move_on(struct map64 *map, size_t count) {
   struct table former = former_of(map);
   bool is_row = false;
@@ -123,8 +123,8 @@ static void move_on(struct map64 *map, size_t count) {
   }
 }
 
-/* Begins to move all to a table of that capacity; a small one is moved at once. false: out of memory,
- * the map is as it was. */
+/* Starts to move all entries to a table of that capacity; a small table is moved at once. false:
+ * out of memory, the map is unchanged. */
 static bool resize(struct map64 *map, size_t capacity) {
   move_on(map, SIZE_MAX);
   struct map64_slot *slots = calloc(capacity, sizeof *slots);
@@ -140,7 +140,7 @@ static bool resize(struct map64 *map, size_t capacity) {
     move_on(map, SIZE_MAX);
     return true;
   }
-  while (map->former[map->former_next].key) { /* to where a row begins */
+  while (map->former[map->former_next].key) { /* to the beginning of a run */
     map->former_next++;
   }
   return true;
@@ -158,12 +158,12 @@ void map64_trim(struct map64 *map) {
   while (capacity < map->count * 2) {
     capacity *= 2;
   }
-  (void)resize(map, capacity); /* without memory it stays as large as it is */
+  (void)resize(map, capacity); /* out of memory: keeps the capacity */
 }
 
 /* ---- changes */
 
-/* Whether a key that is not there makes the table twice as large. */
+/* Whether inserting a missing key doubles the table. */
 static bool grows_next(const struct map64 *map) {
   return (map->count + 1) * 4 > map->capacity * 3;
 }
@@ -186,7 +186,7 @@ bool map64_set(struct map64 *map, uint64_t key, void *value) {
   return true;
 }
 
-/* Those behind it move back by one, as far as they are not at home. */
+/* Empties a slot: entries behind it move back by one, until one is at its home. */
 static void empty_slot(const struct map64 *map, struct table table, struct map64_slot *slot) {
   size_t hole = (size_t)(slot - table.slots), idx = next_of(table, hole);
   while (table.slots[idx].key && distance_of(table, idx, hash_of(map, table.slots[idx].key)) > 0) {
@@ -214,8 +214,8 @@ void *map64_remove(struct map64 *map, uint64_t key) {
 
 /* ---- walking */
 
-/* The first beyond that hash; NULL: there is none up to the limit. A row that goes on at the table's
- * beginning comes last. */
+/* The first entry with a hash beyond that; NULL: none up to the limit. A run that wraps around
+ * comes last. */
 static const struct map64_slot *beyond(const struct map64 *map, struct table table, uint64_t hash,
                                        uint64_t limit) {
   size_t end = home_of(table, limit);
@@ -241,8 +241,8 @@ static const struct map64_slot *beyond(const struct map64 *map, struct table tab
   return NULL;
 }
 
-/* The first in both tables. Looked for in a few slots of each at a time: one of them may be empty far
- * and wide, because all has moved, or nothing has yet. */
+/* The first entry of both tables, searched a few slots at a time alternately: one table may be
+ * nearly empty, because all entries have moved, or none. */
 static const struct map64_slot *beyond_in_both(const struct map64 *map, uint64_t hash) {
   struct table current = current_of(map), former = former_of(map);
   size_t larger = current.capacity > former.capacity ? current.capacity : former.capacity;
@@ -258,7 +258,7 @@ static const struct map64_slot *beyond_in_both(const struct map64 *map, uint64_t
     if (limit == UINT64_MAX || (found && hash_of(map, found->key) <= limit)) {
       return found;
     }
-    hash = limit; /* up to there is nothing */
+    hash = limit; /* there is no entry up to `limit` */
   }
 }
 

@@ -22,7 +22,7 @@
 
 /* ---- the directory's lock */
 
-/* 0: not found. /proc/locks names the inode and the process that took the lock. */
+/* The process that has locked the directory, from /proc/locks by inode; 0: not found. */
 static long lock_owner(int directory) {
   FILE *locks = fopen("/proc/locks", "re");
   struct stat status;
@@ -43,7 +43,7 @@ static long lock_owner(int directory) {
   return owner;
 }
 
-/* Anybody who may read the directory can lock it, and keep the lock for ever. */
+/* Bounded, since any process that may read the directory can lock it for ever. */
 static bool lock_in_time(int directory, const char *name) {
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), SOCKET_PATH_LOCK_MS);
   bool is_told = false;
@@ -96,7 +96,7 @@ static int connect_as(int type, const struct sockaddr_un *address) {
   return error;
 }
 
-/* The kernel's list has the sockets that are bound, with the path they were bound to. */
+/* Whether a process is bound to the path: /proc/net/unix lists bound sockets with their paths. */
 static bool is_bound(const char *path) {
   FILE *sockets = fopen("/proc/net/unix", "re");
   char line[LINE_BYTES_MAX];
@@ -112,7 +112,8 @@ static bool is_bound(const char *path) {
   return is_found;
 }
 
-/* Refused: nobody is bound, or who is does not listen yet. EPROTOTYPE: of the other type. */
+/* Connects to the socket. ECONNREFUSED: no process is bound, or the process does not listen yet.
+ * EPROTOTYPE: a socket of another type. */
 static bool is_dead(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
@@ -157,7 +158,7 @@ void socket_path_beside(const char *path, char beside[SOCKET_PATH_BYTES_MAX]) {
     name[i] = letters[random[i] % letter_count];
   }
   name[len] = '\0';
-  /* A short name may be the path's own, or that of something else in the directory. */
+  /* A short random name may be the path itself, or exist in the directory. */
   for (size_t i = 1; i < letter_count && (strcmp(beside, path) == 0 || lstat(beside, &status) == 0);
        i++) {
     name[0] = letters[(random[0] + i) % letter_count];
@@ -172,7 +173,8 @@ bool socket_path_publish(const char *from, const char *path) {
     errno = errno == EEXIST ? EADDRINUSE : errno;
     return false;
   }
-  return rename(from, path) == 0; /* a file system without it: what was there was looked at */
+  return rename(from, path) ==
+         0; /* the file system lacks RENAME_NOREPLACE; the path was checked before */
 }
 
 bool socket_file_record(struct socket_file *file, const char *path) {
@@ -190,7 +192,7 @@ void socket_file_remove(struct socket_file *file) {
   if (file->path[0] == '\0') {
     return;
   }
-  int directory = socket_path_lock(file->path); /* without it the race is a short one */
+  int directory = socket_path_lock(file->path); /* without the lock the race is short */
   if (lstat(file->path, &status) == 0 && status.st_dev == file->dev && status.st_ino == file->ino) {
     unlink(file->path);
   }

@@ -72,7 +72,7 @@ bool timers_put_back(struct timers *timers, struct timer *timer, uint64_t deadli
   return true;
 }
 
-/* Without memory for a smaller one it stays. */
+/* Out of memory: keeps the capacity. */
 static void shrink(struct timers *timers) {
   if (timers->capacity > CAPACITY_MIN && timers->count * 4 <= timers->capacity) {
     size_t capacity = timers->capacity / 2;
