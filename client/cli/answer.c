@@ -1,4 +1,4 @@
-/* The ends most handlers share; see answer.h. */
+/* Common ends of handlers; see answer.h. */
 #include "client/cli/answer.h"
 
 int answer_done(const struct cli *cli, hf_status status) {

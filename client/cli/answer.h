@@ -1,14 +1,14 @@
-/* The ends most handlers share: print what a call answered, or report its error.
+/* Common ends of handlers: print the result of a call, or report its error.
  *
  * layer   client/cli
- * memory  the values given to these are taken
+ * memory  values passed to these functions are taken
  */
 #ifndef HF_CLI_ANSWER_H
 #define HF_CLI_ANSWER_H
 
 #include "client/cli/output.h"
 
-/* All answer an exit code; what is after `status` is looked at only if that is HF_OK. */
+/* All return an exit code, and read their other arguments only if `status` is HF_OK. */
 int answer_done(const struct cli *cli, hf_status status);
 int answer_value(const struct cli *cli, hf_status status, hf_value *value);
 int answer_values(const struct cli *cli, hf_status status, const char *heading, hf_value *values,

@@ -37,7 +37,7 @@ int64_t cli_wait_ms(const struct cli *cli) {
   return cli->options.has_timeout ? cli->options.timeout_ms : HF_FOREVER;
 }
 
-/* Reasons that answer a question with "no" although their status says more. */
+/* Reasons that mean "no", although their status is an error. */
 static bool is_no(hf_status status, const char *reason) {
   static const char *const words[] = {"QUEUE_EMPTY", "QUEUE_FULL",     "PIPE_EMPTY",
                                       "PIPE_FULL",   "IS_EMPTY",       "BAD_INDEX",

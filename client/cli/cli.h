@@ -10,10 +10,10 @@
 #include <holdfast/holdfast.h>
 #include <jansson.h>
 
-/* What scripts test for; `holdfast --help` lists them. */
+/* Exit codes for scripts, listed by `holdfast --help`. */
 enum cli_exit {
   CLI_YES = 0,
-  CLI_NO = 1, /* a missing key, an empty queue, a lock held by others, a broken barrier, false */
+  CLI_NO = 1, /* a missing key, an empty queue, a lock owned by others, a broken barrier, false */
   CLI_USAGE = 2,
   CLI_NO_SERVER = 3, /* unreachable, or the session ended */
   CLI_FAILED = 4,
@@ -67,14 +67,14 @@ struct cli {
   struct cli_block *blocks; /* memory freed by cli_deinit */
 };
 
-/* Zeroed memory that lives until cli_deinit; ends the process when there is none. */
+/* Zeroed memory that lives until cli_deinit; ends the process when out of memory. */
 void *cli_alloc(struct cli *cli, size_t size_bytes);
 void cli_deinit(struct cli *cli);
 
-/* What a waiting call waits at most: --timeout, --nowait, else without limit. */
+/* The timeout of a waiting call: --timeout, --nowait, else without limit. */
 int64_t cli_wait_ms(const struct cli *cli);
 
-/* Reports hf_last_error(); answers the exit code it stands for. */
+/* Reports hf_last_error(); returns its exit code. */
 int cli_fail(const struct cli *cli);
 /* The same for an error found here. */
 int cli_fail_with(const struct cli *cli, hf_status status, const char *reason, const char *message);

@@ -1,5 +1,5 @@
-/* holdfast condition ...: making one and looking at it. Waiting and notifying need its lock for
- * several calls in a row, which is for programs.
+/* holdfast condition ...: creating and showing conditions. Waiting and notifying need the lock for
+ * several calls, which is for programs.
  */
 #include "client/cli/answer.h"
 #include "client/cli/command.h"

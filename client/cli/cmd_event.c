@@ -5,7 +5,7 @@
 #define EVENT(object) ((hf_event *)(object))
 
 static int make(struct cli *cli, hf_object *object) {
-  (void)object; /* opening it was all */
+  (void)object; /* the event was created by opening it */
   return output_done(cli);
 }
 

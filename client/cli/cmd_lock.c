@@ -4,18 +4,18 @@
 #include "client/cli/lock_tree.h"
 #include "client/cli/program.h"
 
-struct held {
+struct owned {
   hf_lock *lock;
   uint64_t token;
 };
 
-/* A `keep` of a program: whether the lease has outlived a time in which we were stopped. What can't
- * be reached now may be later. */
+/* A `keep` of a program: whether the lease is still valid after a time in which this process was
+ * stopped. An unreachable server counts as valid, since it may become reachable again. */
 static bool keep_lease(void *ctx) {
-  const struct held *held = ctx;
+  const struct owned *owned = ctx;
   struct hf_object_info info;
-  hf_status status = hf_object_info(HF_AS_OBJECT(held->lock), &info);
-  return status == HF_OK ? info.locked && info.token == held->token
+  hf_status status = hf_object_info(HF_AS_OBJECT(owned->lock), &info);
+  return status == HF_OK ? info.locked && info.token == owned->token
                          : status == HF_UNAVAILABLE || status == HF_RESOURCE_EXHAUSTED;
 }
 
@@ -33,20 +33,20 @@ static int run_holding(struct cli *cli, hf_object *object) {
     hf_lock_close(lock);
     return refused;
   }
-  struct held held = {lock, grant.token};
+  struct owned owned = {lock, grant.token};
   struct program program = {.words = program_words(cli),
-                            .held = "lock",
+                            .resource = "lock",
                             .variable = "HOLDFAST_LOCK_TOKEN",
                             .number = grant.token,
                             .input = -1,
                             .lease_ms = cli->options.lease_ms,
                             .keep = cli->options.lease_ms > 0 ? keep_lease : NULL,
-                            .ctx = &held};
+                            .ctx = &owned};
   struct program_end end = {.lost = false};
   int code = program_run(cli, &program, &end);
   if (code == CLI_YES)
     code = end.code;
-  /* By token: if the lock was lost meanwhile, the new owner keeps it. */
+  /* By token: a new owner keeps a lock that was lost meanwhile. */
   if (hf_lock_release_token(lock, grant.token) != HF_OK || end.lost)
     code = cli_fail(cli);
   hf_lock_close(lock);

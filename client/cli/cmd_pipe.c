@@ -12,7 +12,7 @@ struct end {
   bool attached;
 };
 
-/* A pipe that is not there is created by its sender only: reading a thing must not create it. */
+/* Only a sender creates a missing pipe; reading does not. */
 static hf_status open_end(struct cli *cli, int usual_end, struct end *end) {
   int number = cli->options.end >= 0 ? cli->options.end : usual_end;
   const char *name = cli->args[0].text;

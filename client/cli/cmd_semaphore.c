@@ -30,12 +30,13 @@ static int run_holding(struct cli *cli, hf_object *object) {
     return code;
   if (hf_semaphore_acquire(SEMAPHORE(object), cli_wait_ms(cli)) != HF_OK)
     return cli_fail(cli);
-  struct program program = {.words = program_words(cli), .held = "semaphore", .input = -1};
+  struct program program = {.words = program_words(cli), .resource = "semaphore", .input = -1};
   struct program_end end = {.lost = false};
   code = program_run(cli, &program, &end);
   if (code == CLI_YES)
     code = end.code;
-  /* What is lost with the session has come back already: this is refused then, and says why. */
+  /* A permit lost with the session was released already; then this call is refused with the reason.
+   */
   if (hf_semaphore_release(SEMAPHORE(object), 1) != HF_OK || end.lost)
     code = cli_fail(cli);
   return code;

@@ -17,7 +17,7 @@ static int ping(struct cli *cli, hf_object *object) {
   return CLI_YES;
 }
 
-/* Null where it means nothing: a zero would look like the number in a value. */
+/* null if the member has no meaning for the kind: 0 would look like a value. */
 static json_t *value_member(const struct hf_object_info *info) {
   if (info->kind == HF_SEMAPHORE || info->kind == HF_BOUNDED_SEMAPHORE || info->kind == HF_EVENT)
     return json_integer((json_int_t)info->value);
@@ -111,7 +111,7 @@ static int describe(struct cli *cli, hf_object *object) {
   return code;
 }
 
-/* Goes on after a name that is not there, as rm does. */
+/* Continues after a missing name, as rm does. */
 static int delete_objects(struct cli *cli, hf_object *object) {
   (void)object;
   int code = CLI_YES;

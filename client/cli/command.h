@@ -8,14 +8,14 @@
 
 #include "client/cli/cli.h"
 
-/* What is done with the object that the first argument names before the handler runs. */
+/* How the object named by the first argument is opened before the handler runs. */
 enum command_open {
-  OPEN_NOTHING,  /* the handler opens what it needs */
-  OPEN_EXISTING, /* reading a thing must not create it */
-  OPEN_CREATING, /* also creates it, with the defaults of its kind */
+  OPEN_NOTHING,  /* the handler opens objects itself */
+  OPEN_EXISTING, /* an existing object only */
+  OPEN_CREATING, /* also creates the object, with the defaults of its kind */
 };
 
-/* Answers an exit code. The object is borrowed, NULL for OPEN_NOTHING. */
+/* Returns an exit code. The object is borrowed; NULL for OPEN_NOTHING. */
 typedef int command_run(struct cli *cli, hf_object *object);
 
 struct command {
@@ -25,8 +25,8 @@ struct command {
   const char *shape;
   const char *usage; /* the same for people */
   enum command_open open;
-  hf_kind kind; /* of the object; HF_ANY: the handler looks */
-  bool waits;   /* --timeout is how long it waits for what it is after, else for the server */
+  hf_kind kind; /* of the object; HF_ANY: the handler checks */
+  bool waits;   /* --timeout bounds the operation's wait, rather than that for the server */
   command_run *run;
   const char *help;
 };
@@ -34,7 +34,7 @@ struct command {
 struct noun {
   const char *name; /* "": commands without a noun */
   const char *help;
-  const struct command *commands; /* up to a row without a verb */
+  const struct command *commands; /* ends with a row without a verb */
 };
 
 extern const struct command server_commands[], dict_commands[], list_commands[], queue_commands[],
@@ -47,7 +47,7 @@ int command_parse(struct cli *cli);
 /* Connects, opens the object, runs the handler, closes both. */
 int command_execute(struct cli *cli);
 
-/* The one screen of `holdfast --help`. */
+/* Prints the screen of `holdfast --help`. */
 void command_help(FILE *stream);
 /* The rows of one noun; CLI_USAGE when there is no such noun. */
 int command_help_noun(const struct cli *cli, const char *name);

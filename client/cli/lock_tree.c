@@ -7,7 +7,7 @@
 #include "client/cli/output.h"
 #include "client/cli/terminal.h"
 
-/* What hangs deeper begins a tree of its own. */
+/* Deeper locks begin a tree of their own. */
 #define DEPTH_MAX 60
 
 /* ------------------------------------------------------------------ for people */
@@ -15,7 +15,7 @@
 struct tree {
   const struct hf_lock_info *locks;
   size_t count;
-  enum seen { UNSEEN, ABOVE, DONE } * seen; /* ABOVE: on the way from the root to here */
+  enum visit { NOT_VISITED, ABOVE, DONE } * visits; /* ABOVE: between the root and this lock */
 };
 
 static bool is_same(const struct hf_party *a, const struct hf_party *b) {
@@ -39,7 +39,7 @@ static void print_head(const struct hf_lock_info *lock, int depth) {
   printf(" (%s): ", hf_kind_name(lock->kind));
 }
 
-static void print_holder(const struct hf_lock_info *lock) {
+static void print_owner(const struct hf_lock_info *lock) {
   if (!lock->owned) {
     puts("free");
     return;
@@ -64,7 +64,7 @@ static void print_waiter(struct tree *tree, const struct hf_party *waiter, int d
       print_lock(tree, i, depth + 1);
 }
 
-/* Each lock's waiters are shown once, however many ways lead there. */
+/* Prints the waiters of each lock once, even if several paths lead to the lock. */
 static void print_lock(struct tree *tree, size_t idx, int depth) {
   const struct hf_lock_info *lock = &tree->locks[idx];
   print_head(lock, depth);
@@ -72,30 +72,30 @@ static void print_lock(struct tree *tree, size_t idx, int depth) {
     puts("see below");
     return;
   }
-  if (tree->seen[idx] != UNSEEN) {
-    puts(tree->seen[idx] == ABOVE ? "deadlock" : "see above");
+  if (tree->visits[idx] != NOT_VISITED) {
+    puts(tree->visits[idx] == ABOVE ? "deadlock" : "see above");
     return;
   }
-  print_holder(lock);
-  tree->seen[idx] = ABOVE;
+  print_owner(lock);
+  tree->visits[idx] = ABOVE;
   for (size_t i = 0; i < lock->waiters_count; i++)
     print_waiter(tree, &lock->waiters[i], depth + 1);
   if (lock->more_waiters > 0)
     printf("%*sand %llu more\n", 2 * (depth + 1), "", (unsigned long long)lock->more_waiters);
-  tree->seen[idx] = DONE;
+  tree->visits[idx] = DONE;
 }
 
-/* First those whose holders wait for nothing; what is left then hangs on a circle. */
+/* First the locks whose owners wait for nothing; the others are in a cycle, or wait for one. */
 static void print_tree(struct cli *cli, const struct hf_lock_info *locks, size_t count) {
-  struct tree tree = {locks, count, cli_alloc(cli, (count + 1) * sizeof *tree.seen)};
+  struct tree tree = {locks, count, cli_alloc(cli, (count + 1) * sizeof *tree.visits)};
   for (size_t i = 0; i < count; i++)
-    if (tree.seen[i] == UNSEEN && !waits_for_any(&tree, &locks[i].owner))
+    if (tree.visits[i] == NOT_VISITED && !waits_for_any(&tree, &locks[i].owner))
       print_lock(&tree, i, 0);
   for (size_t i = 0; i < count; i++)
-    if (tree.seen[i] == UNSEEN && locks[i].deadlocked)
+    if (tree.visits[i] == NOT_VISITED && locks[i].deadlocked)
       print_lock(&tree, i, 0);
   for (size_t i = 0; i < count; i++)
-    if (tree.seen[i] == UNSEEN)
+    if (tree.visits[i] == NOT_VISITED)
       print_lock(&tree, i, 0);
 }
 

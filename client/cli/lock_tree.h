@@ -1,4 +1,4 @@
-/* `holdfast lock ls`: the locks that are held or waited for, as a tree.
+/* `holdfast lock ls`: the locks that are owned or waited for, as a tree.
  *
  *   accounts (lock): ann@host:12, token 7
  *     bob@host:13 waits 350 ms

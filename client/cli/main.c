@@ -78,8 +78,8 @@ static const struct argp_option option_rows[] = {
     {"refuse-deadlock", KEY_REFUSE_DEADLOCK, NULL, 0, NULL, 0},
     {"version", KEY_VERSION, NULL, 0, NULL, 0},
     {"help", KEY_HELP, NULL, 0, NULL, 0},
-    {"usage", KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0}, /* argp's complaints name it */
-    /* Negative numbers are arguments, not options: getopt is told so digit by digit. */
+    {"usage", KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0}, /* named in argp's messages */
+    /* Negative numbers are arguments, not options: each digit is declared as an option. */
     {NULL, '0', "", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0},
     {NULL, '1', "", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0},
     {NULL, '2', "", OPTION_ARG_OPTIONAL | OPTION_HIDDEN, NULL, 0},
@@ -256,8 +256,8 @@ static int run(struct cli *cli) {
   return code == CLI_YES ? command_execute(cli) : code;
 }
 
-/* A descriptor that is closed would become a socket of ours, and what is printed go into it. These
- * answer EBADF as closed ones do. */
+/* Opens standard descriptors that are closed: a socket could get such a number, and output would be
+ * written to it. Using these fails with EBADF, as for closed ones. */
 static void fill_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     if (fcntl(fd, F_GETFD) < 0)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Prints the document as a line; takes it. */
+/* Prints the document as a line; document is taken. */
 static int print_json(json_t *document) {
   if (document == NULL) {
     fputs("holdfast: out of memory\n", stderr);
@@ -143,7 +143,7 @@ int output_members(const struct cli *cli, json_t *members) {
   return output_rows(cli, "members", rows, columns);
 }
 
-/* A table's cell: bare text is told from other values, so that 1 and "1" differ on the screen. */
+/* A table cell: quotes text that could be taken for another type, so that 1 and "1" differ. */
 static json_t *table_cell(const hf_value *value) {
   json_t *node = value_json_encode(value);
   char *text = value_json_text(node);

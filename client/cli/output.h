@@ -11,7 +11,8 @@
 
 #include "client/cli/cli.h"
 
-/* {"ok":true}, or nothing: for commands that answer nothing. All of these answer an exit code. */
+/* {"ok":true}, or nothing, for commands without a result. All functions here return an exit code.
+ */
 int output_done(const struct cli *cli);
 /* {"value":V} */
 int output_value(const struct cli *cli, const hf_value *value);

@@ -1,7 +1,7 @@
-/* Running a program while something is held; see program.h.
+/* Running a program while this process owns a resource; see program.h.
  *
- * threads  a second one keeps what is held: it brings the connection through a lost link, renews
- *          leases, and notices when what is held is lost
+ * threads  a second thread keeps the resource: it reconnects after a lost link, renews leases, and
+ *          detects the loss of the resource
  */
 #include "client/cli/program.h"
 
@@ -19,22 +19,23 @@
 #include <unistd.h>
 
 #define KEEP_INTERVAL_MS 1000
-/* A lease is renewed so often while it lasts. */
+/* Renewals per lease time. */
 #define KEEPS_PER_LEASE 3
 
 /* ------------------------------------------------------------------ the program */
 
-/* Dispositions that this process was started with, and its program is to be. */
-static struct sigaction first_xfsz, first_chld;
+/* Signal actions that this process was started with; the program gets them too. */
+static struct sigaction initial_xfsz, initial_chld;
 
 void program_init_signals(void) {
-  const struct sigaction ignore = {.sa_handler = SIG_IGN}, as_ever = {.sa_handler = SIG_DFL};
-  sigaction(SIGXFSZ, &ignore, &first_xfsz);  /* write and ftruncate answer EFBIG instead */
-  sigaction(SIGCHLD, &as_ever, &first_chld); /* ignored, it would leave nothing to wait for */
+  const struct sigaction ignore = {.sa_handler = SIG_IGN}, default_action = {.sa_handler = SIG_DFL};
+  sigaction(SIGXFSZ, &ignore, &initial_xfsz); /* write and ftruncate answer EFBIG instead */
+  sigaction(SIGCHLD, &default_action,
+            &initial_chld); /* an ignored SIGCHLD would make waiting for the child fail */
 }
 
-/* A signal that was ignored at start (nohup, a script's background job) stays ignored: blocked, it
- * would be taken by sigtimedwait all the same. */
+/* A signal ignored at start (nohup, a background job of a script) stays ignored: blocking it would
+ * let sigtimedwait take it. */
 static void fill_signals(sigset_t *signals) {
   static const int numbers[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
   sigemptyset(signals);
@@ -57,10 +58,10 @@ static _Noreturn void become_program(const struct program *program, const sigset
     export_number(program);
   if (program->input >= 0)
     dup2(program->input, STDIN_FILENO);
-  sigaction(SIGXFSZ, &first_xfsz, NULL);
-  sigaction(SIGCHLD, &first_chld, NULL);
+  sigaction(SIGXFSZ, &initial_xfsz, NULL);
+  sigaction(SIGCHLD, &initial_chld, NULL);
   sigprocmask(SIG_SETMASK, mask, NULL);
-  /* Without its holder the program would go on with what others soon have. */
+  /* The program must end with this process, since others may own the resource then. */
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() == parent)
     execvp(program->words[0], program->words);
@@ -92,7 +93,7 @@ static struct timespec next_turn(const struct program *program) {
   return deadline;
 }
 
-/* Sleeps until the next turn; false when it is time to stop. */
+/* Sleeps for an interval; false: time to stop. */
 static bool sleep_interval(struct keeper *keeper) {
   struct timespec deadline = next_turn(keeper->program);
   pthread_mutex_lock(&keeper->mutex);
@@ -150,8 +151,9 @@ static int program_exit_code(int wait_status) {
                                   : WEXITSTATUS(wait_status);
 }
 
-/* The terminal has sent its own to the child already: si_pid is 0 then. */
-static void hand_on(pid_t child, int number, const siginfo_t *info, struct program_end *end) {
+/* Forwards a signal to the child, except one that the terminal sent to both: si_pid is 0 then. */
+static void forward_signal(pid_t child, int number, const siginfo_t *info,
+                           struct program_end *end) {
   if (number <= 0 || number == SIGCHLD)
     return;
   end->signal = number;
@@ -159,7 +161,8 @@ static void hand_on(pid_t child, int number, const siginfo_t *info, struct progr
     kill(child, number);
 }
 
-/* Waits for the child to end, hands signals on to it, ends it when what it runs under is lost. */
+/* Waits for the child to end, forwards signals to the child, and ends the child if the resource is
+ * lost. */
 static void await_child(pid_t child, struct keeper *keeper, const sigset_t *signals,
                         struct program_end *end) {
   const struct timespec tick = {.tv_nsec = 200000000};
@@ -170,17 +173,18 @@ static void await_child(pid_t child, struct keeper *keeper, const sigset_t *sign
       return;
     }
     if (!end->lost && atomic_load(&keeper->lost)) {
-      fprintf(stderr, "holdfast: the %s was lost; stopping the command\n", keeper->program->held);
+      fprintf(stderr, "holdfast: the %s was lost; stopping the command\n",
+              keeper->program->resource);
       kill(child, SIGTERM);
       end->lost = true;
     }
     siginfo_t info;
     int number = sigtimedwait(signals, &info, &tick);
-    hand_on(child, number, &info, end);
+    forward_signal(child, number, &info, end);
   }
 }
 
-/* The signals are blocked before the program starts, so that none is missed. */
+/* Blocks the signals before the program starts, so that none is missed. */
 int program_run(struct cli *cli, const struct program *program, struct program_end *end) {
   sigset_t signals, mask;
   *end = (struct program_end){0};

@@ -1,7 +1,8 @@
-/* Runs a program while something on the server is held: a lock, a semaphore, an item of a queue.
+/* Runs a program while this process owns a resource on the server: a lock, a permit, an item of a
+ * queue.
  *
  * layer    client/cli
- * threads  starts a second one, and has ended it when it returns
+ * threads  a second thread runs until program_run returns
  */
 #ifndef HF_CLI_PROGRAM_H
 #define HF_CLI_PROGRAM_H
@@ -9,36 +10,35 @@
 #include "client/cli/cli.h"
 
 struct program {
-  char **words;         /* up to a NULL */
-  const char *held;     /* for people: "lock" */
-  const char *variable; /* of the environment, which tells the program `number`; NULL: none */
+  char **words;         /* NULL-terminated */
+  const char *resource; /* a name for messages: "lock" */
+  const char *variable; /* an environment variable for `number`; NULL: none */
   uint64_t number;
-  int input;         /* a descriptor that is its stdin; -1: ours */
-  uint64_t lease_ms; /* what is held has to be kept more often than that; 0: has no lease */
-  /* Keeps what is held, in the second thread; false: it is lost. NULL: a ping, which tells whether
-   * the session has ended. */
+  int input;         /* the descriptor of its stdin; -1: that of this process */
+  uint64_t lease_ms; /* the resource's lease; 0: none */
+  /* Keeps the resource, in the second thread; false: the resource is lost. NULL: a ping, which
+   * detects the end of the session. */
   bool (*keep)(void *ctx);
   void *ctx;
 };
 
 struct program_end {
-  int code;   /* the program's exit code, as a shell would say */
-  bool lost;  /* what was held was lost meanwhile, so that the program was told to end */
-  int signal; /* that we were to end by, and handed on to it; 0: none */
+  int code;   /* the program's exit code, as of a shell */
+  bool lost;  /* the resource was lost, and the program was sent SIGTERM */
+  int signal; /* a signal that was to end this process, and was forwarded; 0: none */
 };
 
 /* A program that can't be run, or isn't there, ends with one of these, as in a shell. */
 #define PROGRAM_CANNOT_RUN 126
 #define PROGRAM_NOT_FOUND 127
-#define PROGRAM_SIGNAL_BASE 128 /* killed: this and the signal's number */
+#define PROGRAM_SIGNAL_BASE 128 /* killed by a signal: this plus its number */
 
-/* To be called first: ignores SIGXFSZ, and sees to it that SIGCHLD is not. A program that is run gets
- * both as they were. */
+/* To be called first: ignores SIGXFSZ and makes SIGCHLD default. Programs get both as they were. */
 void program_init_signals(void);
-/* The arguments behind the first, up to a NULL; they live as long as `cli`. */
+/* The arguments after the first, NULL-terminated; they live as long as `cli`. */
 char **program_words(struct cli *cli);
-/* CLI_YES and *end is set; or an exit code: the program could not be started. Leaves signals that
- * ask to end blocked, so that the caller can give back what is held. */
+/* CLI_YES and *end, or an exit code: the program could not be started. Signals that ask to end stay
+ * blocked, so that the caller can release the resource. */
 int program_run(struct cli *cli, const struct program *program, struct program_end *end);
 
 #endif

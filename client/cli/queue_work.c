@@ -12,7 +12,7 @@
 #include "client/cli/program.h"
 #include "client/cli/value_json.h"
 
-/* An item whose program fails at once would keep the machine busy otherwise. */
+/* A delay, since an item whose program fails at once would otherwise loop. */
 #define RETURN_DELAY_MS_DEFAULT 1000
 
 struct worker {
@@ -27,7 +27,8 @@ static bool last_reason_is(const char *reason) {
   return strcmp(hf_last_error()->reason, reason) == 0;
 }
 
-/* A `keep` of a program: whether the item is still ours. What can't be reached now may be later. */
+/* A `keep` of a program: whether the item is still reserved. An unreachable server counts as yes,
+ * since it may become reachable again. */
 static bool keep_item(void *ctx) {
   const struct worker *worker = ctx;
   uint64_t lease_ms = worker->cli->options.lease_ms;
@@ -62,7 +63,7 @@ static int item_input(const struct worker *worker) {
   return fd;
 }
 
-/* Acknowledges the item or gives it up, as the program's end says. */
+/* Acknowledges, returns or buries the item, depending on the program's exit code. */
 static hf_status settle(const struct worker *worker, int program_code) {
   const struct cli_options *options = &worker->cli->options;
   if (program_code == 0)
@@ -82,7 +83,7 @@ static int run_program(struct worker *worker, struct program_end *end) {
     return CLI_FAILED;
   }
   struct program program = {.words = program_words(worker->cli),
-                            .held = "item",
+                            .resource = "item",
                             .variable = "HOLDFAST_TRIES",
                             .number = worker->item.tries,
                             .input = input,
@@ -94,13 +95,13 @@ static int run_program(struct worker *worker, struct program_end *end) {
   return code;
 }
 
-/* Does the reserved item. CLI_YES: go on with the next; *stop: then end. */
+/* Processes the reserved item. CLI_YES: continue; *stop: end after this item. */
 static int do_item(struct worker *worker, bool *stop) {
   struct program_end end;
   int code = run_program(worker, &end);
   if (code != CLI_YES)
     return code;
-  /* Somebody else has it, or soon will, if it was lost: then this is refused, and says why. */
+  /* If the reservation was lost, this call is refused with the reason. */
   if (settle(worker, end.code) != HF_OK) {
     code = cli_fail(worker->cli);
     if (!last_reason_is("NOT_RESERVED"))
@@ -112,7 +113,7 @@ static int do_item(struct worker *worker, bool *stop) {
   return end.code == PROGRAM_CANNOT_RUN || end.code == PROGRAM_NOT_FOUND ? end.code : CLI_YES;
 }
 
-/* Why there is no item: that is the end, or an error. */
+/* Handles the lack of an item: the end, or an error. */
 static int without_item(const struct cli *cli) {
   return last_reason_is("QUEUE_SHUT_DOWN") || last_reason_is("QUEUE_EMPTY") ? CLI_YES
                                                                             : cli_fail(cli);
@@ -123,7 +124,8 @@ int queue_work(struct cli *cli, hf_object *object) {
   uint64_t done_count = 0;
   bool stop = false;
   int code = CLI_YES;
-  sigset_t mask; /* while an item is there, its program gets the signals; else they end us */
+  /* While an item is processed its program gets the signals; otherwise they end this process. */
+  sigset_t mask;
   sigprocmask(SIG_SETMASK, NULL, &mask);
   while (code == CLI_YES && !stop && (cli->options.count == 0 || done_count < cli->options.count)) {
     if (hf_queue_reserve(worker.queue, cli->options.lease_ms, cli_wait_ms(cli), &worker.item) !=

@@ -23,7 +23,7 @@ static bool is_an_order(uint32_t code, bool has_lines) {
          (code >= 0x2066 && code <= 0x2069);
 }
 
-/* Appends the character at the start of text; how many bytes of text that was. */
+/* Appends the first character of text, escaped; returns the bytes of text used. */
 static size_t escape_one(const char *text, size_t size_bytes, bool has_lines, char **end) {
   wchar_t code = 0;
   mbstate_t state = {0};
@@ -52,7 +52,7 @@ char *terminal_escape(const char *text, size_t size_bytes, bool has_lines) {
   return escaped;
 }
 
-/* In parts: a text may be as long as a frame. */
+/* In parts, since a text may be as long as a frame. */
 void terminal_write(FILE *stream, const char *text, size_t size_bytes, bool has_lines) {
   char part[16 * ESCAPE_BYTES_MAX + 1];
   if (!isatty(fileno(stream))) {

@@ -1,6 +1,6 @@
-/* What others wrote, on its way to somebody's terminal.
+/* Text written by other clients, shown on a terminal.
  *
- * A terminal takes control characters for orders: they move the cursor, change the title, even type
+ * A terminal interprets control characters: they move the cursor, change the title, even type
  * for its user. Bidirectional overrides and line separators make text read as another one. All of
  * these are shown as \uXXXX, or \xXX for bytes that are no UTF-8. Into a pipe or file, and with
  * -o raw, texts go as they are.
@@ -14,8 +14,7 @@
 
 /* Makes mbrtowc and libsmartcols read UTF-8, whatever the user's locale is. */
 void terminal_init(void);
-/* Lines and tabs stay as they are if the text may have several. The caller frees; NULL: out of
- * memory. */
+/* Newlines and tabs stay if has_lines. The caller frees; NULL: out of memory. */
 char *terminal_escape(const char *text, size_t size_bytes, bool has_lines);
 /* Writes the text, escaped if the stream is a terminal. */
 void terminal_write(FILE *stream, const char *text, size_t size_bytes, bool has_lines);

@@ -1,4 +1,4 @@
-/* What values and arrays have in common; see typed.h. */
+/* Common code of values and arrays; see typed.h. */
 #include "client/cli/typed.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ hf_value typed_byte(char typecode, hf_value value) {
 
 hf_status typed_value(hf_object *object, hf_value written, hf_value *value) {
   struct hf_object_info info = {.typecode = '\0'};
-  /* Only text can mean a byte: numbers save the question. */
+  /* only text is converted to a byte; numbers stay */
   if (written.type == HF_TYPE_TEXT) {
     hf_status status = hf_object_info(object, &info);
     if (status != HF_OK)

@@ -81,8 +81,8 @@ json_t *value_json_encode(const hf_value *value) {
 
 /* ------------------------------------------------------------------ print */
 
-/* Digits that every number of the document needs to come back unchanged. Jansson has one precision
- * for a whole document, and with 17 digits 0.1 would read 0.10000000000000001. */
+/* The digits needed to print every number of the document exactly. Jansson has one precision per
+ * document, and with 17 digits 0.1 would be 0.10000000000000001. */
 static int digits_needed(const json_t *node) {
   int digits = 1;
   if (json_is_real(node)) {

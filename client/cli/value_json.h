@@ -11,7 +11,7 @@
 
 #include "client/cli/cli.h"
 
-/* Given; ends the process when memory is out. */
+/* Returns a new document; ends the process when out of memory. */
 json_t *value_json_encode(const hf_value *value);
 
 /* Writes the document in one line, numbers as short as they stay exact. */

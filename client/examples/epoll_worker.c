@@ -1,10 +1,10 @@
-/* Squares the numbers on the queue "work" into the dict "results", as worker.c does, on an epoll loop
- * with IN_FLIGHT calls under way at a time.
+/* Squares the numbers on the queue "work" into the dict "results", as worker.c does, on an epoll
+ * loop with IN_FLIGHT calls in flight.
  *
  *   a job:  GETTING a number -> STORING its square -> FINISHING the task -> GETTING the next
  *
- * Something that is not a number stops the program: the calls that wait for more are cancelled, jobs
- * that have a number are finished first.
+ * Something that is not a number stops the program: the calls that wait for more are cancelled,
+ * jobs that have a number are finished first.
  */
 #include <err.h>
 #include <errno.h>
@@ -19,7 +19,7 @@ enum step { GETTING, STORING, FINISHING, IDLE };
 
 struct job {
   enum step step;
-  uint64_t call; /* under way */
+  uint64_t call; /* in flight */
   hf_value number;
 };
 

@@ -59,7 +59,7 @@ static void increment(const struct shared *shared) {
   must(hf_lock_release(shared->lock));
 }
 
-/* Whoever comes first squares the elements; the others see that it is done. */
+/* The first process squares the elements; the others see that it is done. */
 static void square_once(const struct shared *shared) {
   hf_value *elements;
   size_t count;

@@ -22,8 +22,8 @@ struct wordcount_options {
   const char *out; /* NULL: no file */
   char **paths;    /* NULL-terminated */
   int workers;     /* to fork on this host */
-  int await;       /* workers that must be there before the first chunk goes out */
-  int64_t idle_ms; /* worker: give up when nothing came for so long; HF_FOREVER */
+  int await;       /* workers that must be waiting before the first chunk is put */
+  int64_t idle_ms; /* worker: ends after this time without a chunk; HF_FOREVER */
 };
 
 int wordcount_coordinate(const struct wordcount_options *options);
@@ -33,7 +33,7 @@ int wordcount_work(const struct wordcount_options *options);
 void wordcount_must(hf_status status);
 /* Writes "JOB/part". */
 void wordcount_name(char name[256], const char *job, const char *part);
-/* Opens JOB/queue; whoever comes first creates it. */
+/* Opens JOB/queue, or creates it. */
 void wordcount_open_queue(hf_conn *conn, const char *job, hf_queue **queue);
 
 /* ------------------------------------------------------------------ counting in memory */

@@ -25,7 +25,7 @@ struct coordinator {
   hf_queue *queue;
   hf_dict *counts;
   int64_t run;
-  /* What was read and not yet put: all files in one stream, a newline between two. */
+  /* Text read and not put yet: all files in one stream, separated by newlines. */
   uint8_t *buffer; /* WORD_BYTES_MAX, of which buffer_cap are used */
   size_t buffer_len, buffer_cap;
   uint64_t files, bytes, chunks, unreadable;
@@ -47,15 +47,15 @@ static int64_t now_ms(void) {
   return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* A worker of ours that ends early took chunks with it: waiting for them would never end. */
+/* A worker forked here that ends early took chunks with it: waiting for them would never end. */
 static void check_own_workers(struct coordinator *c) {
   int wait_status;
   if (c->workers_running > 0 && waitpid(-1, &wait_status, WNOHANG) > 0)
     errx(1, "a worker ended before the job was over");
 }
 
-/* The same for workers anywhere. Who waits at the queue has finished all it took; when that is
- * everybody and the queue is empty, nobody has the chunks that are missing. */
+/* The same for all workers. A worker that waits at the queue has finished its chunks; if all
+ * workers wait and the queue is empty, the missing chunks are lost. */
 static void check_chunks(const struct hf_object_info *info) {
   const uint64_t own_references = 1;
   if (info->length == 0 && info->unfinished > 0 &&
@@ -90,7 +90,7 @@ static void refuse_second(struct coordinator *c, const char *name) {
   c->run = (int64_t)grant.token;
 }
 
-/* What a coordinator that was killed left behind. */
+/* Deletes the objects of a coordinator that was killed. */
 static void delete_leftovers(struct coordinator *c) {
   char prefix[256];
   struct hf_object_info *infos;
@@ -102,7 +102,7 @@ static void delete_leftovers(struct coordinator *c) {
   free(infos);
 }
 
-/* Workers that wait already keep their queue; one in use is a leftover too. */
+/* Reuses the queue of waiting workers; a queue with items is a leftover. */
 static void open_queue(struct coordinator *c) {
   struct hf_object_info info;
   wordcount_open_queue(c->conn, c->options->job, &c->queue);
@@ -126,7 +126,7 @@ static void open_job(struct coordinator *c) {
   wordcount_must(hf_dict_open(c->conn, name, &c->counts));
 }
 
-/* They connect on their own, as workers of other hosts do, and stay until the job is over. */
+/* Workers connect themselves, as on other hosts, and run until the job is over. */
 static void start_workers(struct coordinator *c) {
   struct wordcount_options options = *c->options;
   options.idle_ms = HF_FOREVER;
@@ -139,7 +139,7 @@ static void start_workers(struct coordinator *c) {
   }
 }
 
-/* A worker that is there waits at the queue. */
+/* A worker is ready when it waits at the queue. */
 static void await_workers(struct coordinator *c) {
   struct hf_object_info info = {0};
   while (info.waiting < (uint64_t)c->options->await) {
@@ -163,11 +163,11 @@ static void put_chunk(struct coordinator *c, size_t size_bytes) {
   c->buffer_len -= size_bytes;
   memmove(c->buffer, c->buffer + size_bytes, c->buffer_len);
   if (c->buffer_len < CHUNK_BYTES)
-    c->buffer_cap = CHUNK_BYTES; /* after a long word, back to the usual size */
+    c->buffer_cap = CHUNK_BYTES; /* shrinks after a long word */
   show_progress(c, "reading", false);
 }
 
-/* Puts the buffer up to its last word boundary; a word that fills all of it gets more room. */
+/* Puts the buffer up to its last word boundary; a word that fills the buffer gets a larger one. */
 static void put_full_buffer(struct coordinator *c) {
   size_t cut = c->buffer_len;
   while (cut > 0 && wordcount_is_letter(c->buffer[cut - 1]))
@@ -301,7 +301,7 @@ static void await_chunks(struct coordinator *c) {
   show_progress(c, "done", true);
 }
 
-/* Deleting the queue is what tells the workers; ours are waited for. */
+/* Deleting the queue ends the workers; waits for those forked here. */
 static void close_job(struct coordinator *c) {
   wordcount_must(hf_object_delete(HF_AS_OBJECT(c->queue)));
   wordcount_must(hf_object_delete(HF_AS_OBJECT(c->counts)));

@@ -10,7 +10,7 @@ bool wordcount_is_letter(uint8_t character) {
   return lower >= 'a' && lower <= 'z';
 }
 
-/* FNV-1a over the lowercased letters: the table lives for one batch of trusted size. */
+/* FNV-1a of the lowercased letters; unkeyed, since the table lives for one batch. */
 static uint64_t hash_word(const uint8_t *text, size_t size) {
   uint64_t hash = UINT64_C(14695981039346656037);
   for (size_t i = 0; i < size; i++)

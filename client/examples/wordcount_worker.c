@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Chunks that are merged together: words repeat, so the dict is asked much less often. */
+/* Chunks merged into one update: words repeat, so fewer requests are needed. */
 #define BATCH_CHUNKS 8
 #define ADDS_IN_FLIGHT 256
 
@@ -14,7 +14,7 @@ struct worker {
   hf_conn *conn;
   const char *job;
   hf_queue *queue;
-  hf_dict *counts; /* NULL before the first chunk, which says whose it is */
+  hf_dict *counts; /* NULL before the first chunk, which names the run */
   struct word_table table;
   uint64_t chunks, words;
 };
@@ -25,8 +25,7 @@ static bool is_over(hf_status status) {
          (status == HF_NOT_FOUND && strcmp(hf_last_error()->reason, "NO_SUCH_OBJECT") == 0);
 }
 
-/* Does not create the dict: a chunk of a coordinator that was killed must not bring its dict back.
- */
+/* Opens an existing dict only: a chunk of a killed coordinator must not recreate its dict. */
 static hf_status open_counts(struct worker *worker, int64_t run) {
   char part[32], name[256];
   hf_object *object;
@@ -45,7 +44,7 @@ static hf_status merge(struct worker *worker, int chunk_count) {
   wordcount_must(hf_pipeline_begin(worker->conn, ADDS_IN_FLIGHT));
   for (size_t i = 0; i < worker->table.slot_count; i++) {
     const struct word *word = &worker->table.slots[i];
-    if (word->text != NULL) /* errors are known, and looked at, at the end */
+    if (word->text != NULL) /* errors are reported at the end */
       hf_kept(hf_dict_add(worker->counts, hf_text_n(word->text, word->size),
                           hf_int((int64_t)word->count), NULL));
   }
@@ -69,7 +68,7 @@ static hf_status count_chunk(struct worker *worker, const hf_value *chunk) {
   return HF_OK;
 }
 
-/* Waits for a chunk and takes what else is there, up to a batch. HF_OK: count is at least 1. */
+/* Waits for a chunk and takes further available ones, up to a batch. HF_OK: count is at least 1. */
 static hf_status take_batch(struct worker *worker, int64_t timeout_ms, int *count) {
   hf_value chunk;
   hf_status status = hf_queue_get(worker->queue, timeout_ms, &chunk);
