@@ -1,7 +1,7 @@
 /* How long one client's request holds up another: what the cases of bench_stalls share.
  *
- * Each group of cases has a server of its own. While a case runs, another process sends a ping every
- * millisecond and remembers how long each took.
+ * Each group of cases has a server of its own. While a case runs, another process sends a ping
+ * every millisecond and remembers how long each took.
  */
 #ifndef HF_TESTS_BENCH_STALLS_H
 #define HF_TESTS_BENCH_STALLS_H

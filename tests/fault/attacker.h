@@ -1,4 +1,4 @@
-/* A raw peer for tests: says exactly the bytes it is told to, over tcp on loopback.
+/* A raw peer for tests: sends exactly the given bytes, over tcp on loopback.
  *
  * Nothing here fails the test by itself unless it says so; a server that closes is an outcome.
  */
@@ -16,37 +16,38 @@
 struct attacker {
   int fd;
   uint32_t next_id;
-  uint8_t *input; /* what was received and not looked at yet */
+  uint8_t *input; /* received and not yet parsed */
   size_t input_len, input_room;
 };
 
-/* A connected socket, blocking, nodelay. Fails the test when nobody listens. */
+/* A connected socket, blocking, nodelay. Fails the test if nothing listens. */
 int attacker_dial(uint16_t port);
-/* Dials and says hello as `protocol`; waits for the answer. false: closed instead. */
+/* Connects and sends the hello of `protocol`; waits for the answer. false: the server closed
+ * instead. */
 bool attacker_open(struct attacker *attacker, uint16_t port, uint16_t protocol);
 void attacker_close(struct attacker *attacker);
 /* Closes with a RST. */
 void attacker_reset(struct attacker *attacker);
 
-/* All bytes as they are. false: closed by the server. */
+/* Sends the bytes. false: the server has closed. */
 bool attacker_send_bytes(struct attacker *attacker, const void *data, size_t len);
-/* A REQ message with the next id around the body; answers the id, 0 when closed. */
+/* Sends the body in a REQ message with the next id; returns the id, 0 if the server has closed. */
 uint32_t attacker_send(struct attacker *attacker, struct bytes body);
 uint32_t attacker_send_request(struct attacker *attacker, const Holdfast__Request *request);
-/* The next reply. false: none within timeout_ms, or closed. *response is freed by
- * holdfast__response__free_unpacked; a reply that is no Response fails the test. */
+/* The next reply. false: none within timeout_ms, or closed. Free *response with
+ * holdfast__response__free_unpacked. Fails the test if the reply is no Response. */
 bool attacker_receive(struct attacker *attacker, int timeout_ms, uint32_t *id,
                       Holdfast__Response **response);
-/* Whether the server closes within timeout_ms; what it still sends is dropped. */
+/* Whether the server closes within timeout_ms; its bytes are dropped. */
 bool attacker_is_closed(struct attacker *attacker, int timeout_ms);
 
-/* Sends the body, expects that answer to it within 10 s, in order. "": OK. */
+/* Sends the body and expects that answer within 10 s, in order. "": OK. */
 void attacker_expect(struct attacker *attacker, struct bytes body, hf_status status,
                      const char *reason);
 void attacker_expect_request(struct attacker *attacker, const Holdfast__Request *request,
                              hf_status status, const char *reason);
 
-/* Bytes under construction, for bodies no library would write. */
+/* A body under construction, which no library would encode. */
 struct body {
   uint8_t *data;
   size_t len, room;

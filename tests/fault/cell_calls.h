@@ -1,4 +1,4 @@
-/* Calls on cells that somebody is killed in, and what they find and leave.
+/* Calls on cells in which a process is killed, with the state before and after.
  *
  * Each is made in a scene: a party's handles on the same objects. To add a call: its function and
  * its row in cell_calls.c.
@@ -10,10 +10,10 @@
 
 #define CALLS_LOCK_WAIT_MS 10000
 #define CALLS_COUNT PARTY_ELEMENTS_MAX /* of the array's elements */
-#define CALLS_CHANGED 3                /* the one that calls on one element change */
-#define CALLS_TEXT_BYTES 200           /* of the text that goes into the dict */
+#define CALLS_CHANGED 3                /* the element that calls on one element change */
+#define CALLS_TEXT_BYTES 200           /* of the text stored in the dict */
 
-/* What one party has open, and what it is to make of the elements. */
+/* The handles of one party, and the values it stores. */
 struct scene {
   hf_conn *conn;
   hf_array *array;
@@ -26,15 +26,16 @@ struct scene scene_open(const struct daemon *server, enum party party);
 void scene_close(struct scene *scene);
 
 enum place { ARRAY, VALUE, WATCHED_VALUE, RAW, DICT };
-/* ALL: from the first on; ONE: CALLS_CHANGED. Before: the call finds it so. */
+/* ALL: all elements; ONE: element CALLS_CHANGED; BEFORE: unchanged by the call. */
 enum change { NOTHING, BEFORE, ONE, ALL };
-/* Beside the two: NOTIFIED, of a death before; GRANTED, somebody beyond the network has the lock;
- * AWAITED, wants it; WATCHED, two wait for a change. */
+/* The state of the lock before. NOTIFIED: an owner died and the server knows; GRANTED: a remote
+ * party owns the lock; AWAITED: a remote party waits; WATCHED: two parties wait for a change. */
 enum situation { ALONE, NOTIFIED, GRANTED, AWAITED, WATCHED };
 
 struct call {
   const char *name;
-  void (*prepare)(struct scene *scene); /* NULL: nothing; not stepped through */
+  void (*prepare)(
+      struct scene *scene); /* brings about the state before, not stepped through; NULL: nothing */
   void (*run)(struct scene *scene);
   enum place place;
   enum change change;
@@ -44,17 +45,17 @@ struct call {
 extern const struct call cell_calls[];
 extern const size_t cell_calls_count;
 
-/* Makes all of them, so that whatever is looked up once has been. */
+/* Makes all calls once, so that lazy initialization is done. */
 void cell_calls_warm_up(struct scene *scene);
 
 /* ---- what they leave; these abort when a call fails */
 
 size_t place_count(enum place place);
-/* Of a place in shared memory. */
+/* The header of a cell in shared memory. */
 struct cell_header *place_header(const struct scene *scene, enum place place);
 int64_t place_get(const struct scene *scene, enum place place, int64_t idx);
 void place_set(const struct scene *scene, enum place place, int64_t idx, int64_t number);
-/* Whether the one who gets the lock is told of a death. */
+/* Locks the cell; whether a death was reported. */
 bool place_lock(const struct scene *scene, enum place place);
 void place_unlock(const struct scene *scene, enum place place);
 

@@ -19,22 +19,22 @@ enum { CROWD_DONE = 0, CROWD_FAILED = 1 };
 
 /* Dies with its parent. */
 pid_t crowd_start(crowd_worker *worker, const char *url, int idx, void *arg);
-/* Waits; fails the test when it takes longer. Answers the exit code, or 128 + the signal. */
+/* Waits; fails the test after timeout_ms. Returns the exit code, or 128 + the signal. */
 int crowd_wait(pid_t pid, int timeout_ms);
 /* Fails the test, saying how, if the client has ended by itself. */
 void crowd_expect_running(pid_t pid);
-/* SIGKILL, and waits until it is gone. */
+/* Sends SIGKILL and waits for the end. */
 void crowd_kill(pid_t pid);
 
-/* In a worker: connects with that grace and call timeout; complains and exits when it can't, or not
- * through shared memory although HOLDFAST_LOCAL=on. */
+/* In a worker: connects with that grace and call timeout; prints the error and exits if it can't,
+ * or if HOLDFAST_LOCAL=on and the path is not shared memory. */
 hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_ms);
-/* In a worker: complains about the library's last error; answers CROWD_FAILED. */
+/* In a worker: prints the library's last error; returns CROWD_FAILED. */
 int crowd_complain(const char *what, int idx);
-/* In the test: fails it unless status is HF_OK, with the library's last error. */
+/* In the test: fails unless status is HF_OK, with the library's last error. */
 void crowd_expect_ok(hf_status status, const char *what);
 
-/* In the test: waits until the server has no more objects and sessions than that. */
+/* In the test: waits until the server has at most that many objects and sessions. */
 void crowd_expect_left(hf_conn *conn, uint64_t objects, uint64_t sessions, int timeout_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* Victims of kill -9, one at a time, and what they leave behind.
+/* Processes killed by SIGKILL one at a time, and their effects on a survivor.
  *
  * A victim is a process with a connection of its own. It keeps a ledger in memory it shares with
  * the test: it says what it is about to call before the call, and what it has got right after, both
@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Victims end their sessions by dying, not by their grace time. */
+/* Long: victims end by dying, not by their grace time. */
 #define DEATHS_GRACE_MS 5000
 #define DEATHS_NOTICED_MS 1000
 #define DEATHS_CALL_TIMEOUT_MS 10000
@@ -33,14 +33,14 @@ struct ledger {
   atomic_int state;
   atomic_ullong token;                  /* the last one */
   atomic_ullong count;                  /* calls that returned */
-  atomic_llong items[DEATHS_ITEMS_MAX]; /* what they brought */
+  atomic_llong items[DEATHS_ITEMS_MAX]; /* their results */
 };
 
 struct deaths {
   struct daemon server;
   struct random randomness;
-  int kills_count; /* of each kind */
-  hf_conn *conn;   /* the survivor's */
+  int kills_count; /* kills of each kind */
+  hf_conn *conn;   /* the survivor's connection */
   struct ledger *ledger;
   pid_t victim;
   int64_t killed_ns;
@@ -51,21 +51,21 @@ struct deaths {
 
 extern struct deaths deaths;
 
-/* A kind begins; each returns to deaths_end when all kills are done, which prints them. */
+/* Begins a kind; deaths_end is called when all kills are done, and prints the results. */
 void deaths_begin(void);
 void deaths_end(const char *kind);
-/* A second ledger, cleared, for a survivor that is a process too. */
+/* A second ledger, cleared, for a survivor that is a process. */
 struct ledger *deaths_survivor_ledger(void);
-/* Starts a victim, over tcp and ipc in turn. Its arg is the ledger, cleared. */
+/* Starts a victim, over tcp and ipc alternately. Its argument is the ledger, cleared. */
 void deaths_start(crowd_worker *victim);
-/* Kills it after a random time of up to `below_us`; fails when it had ended by itself. */
+/* Kills the victim after a random time of up to `below_us`; fails if it had ended by itself. */
 void deaths_kill(uint64_t below_us);
-/* The same by another process, while the test goes on; deaths_reap waits for both. */
+/* The same in another process, while the test continues; deaths_reap waits for both. */
 void deaths_kill_meanwhile(uint64_t below_us);
 void deaths_reap(void);
-/* The survivor has got what it waited for: fails when that took longer than DEATHS_NOTICED_MS. */
+/* The survivor's wait has ended: fails if that took longer than DEATHS_NOTICED_MS. */
 void deaths_went_on(void);
-/* Waits until no session but the survivor's is left. */
+/* Waits until only the survivor's session is left. */
 void deaths_expect_session_gone(void);
 
 void test_death_before_the_session_is_open(void **state);

@@ -1,4 +1,4 @@
-/* What clients did and saw, for a checker to judge afterwards.
+/* The calls of clients and their results, for a checker.
  *
  * Each process appends to a file of its own, mapped into its memory: a call is written down before
  * it is made and completed when it returns, so a process that is killed leaves what it had begun.
@@ -27,12 +27,12 @@ enum history_operation {
 };
 
 enum history_outcome {
-  HISTORY_UNKNOWN, /* it failed or never returned: maybe it happened, maybe later */
+  HISTORY_UNKNOWN, /* failed or never returned: performed or not, perhaps later */
   HISTORY_DONE,
-  HISTORY_REFUSED, /* it happened and changed nothing: no such key, other value, empty, not held */
+  HISTORY_REFUSED, /* performed without a change: no such key, other value, empty, not owned */
 };
 
-/* Where a number could be and nothing is: a key that is not there. */
+/* An absent number: a missing key. */
 #define HISTORY_ABSENT INT64_MIN
 
 struct history_record {
@@ -40,8 +40,8 @@ struct history_record {
   uint64_t subject;                 /* history_subject() */
   int64_t argument; /* set: the value; add: the amount; put: the item; release: the token */
   int64_t expected; /* compare_and_set */
-  int64_t
-      result; /* get, compare_and_set: what was found; add: the sum; take: the item; acquire: the token */
+  /* get, compare_and_set: what was found; add: the sum; take: the item; acquire: the token */
+  int64_t result;
   uint32_t process;
   uint8_t operation, outcome;
 };
@@ -59,17 +59,17 @@ struct history {
   uint32_t process;
 };
 
-/* Creates directory/PROCESS.history with room for count_max calls. Exits when it can't. */
+/* Creates directory/PROCESS.history with room for count_max calls. Exits on failure. */
 void history_open(struct history *history, const char *directory, uint32_t process,
                   size_t count_max);
 void history_close(struct history *history);
-/* A call is about to be made. Borrowed until history_close; exits when there is no room. */
+/* Records a call about to be made. Borrowed until history_close; exits when the file is full. */
 struct history_record *history_invoke(struct history *history, enum history_operation operation,
                                       uint64_t subject, int64_t argument, int64_t expected);
-/* It returned. */
+/* Records the return of the call. */
 void history_return(struct history_record *record, enum history_outcome outcome, int64_t result);
 
-/* All records of all files in the directory; freed by free(). Exits when it can't. */
+/* All records of all files in the directory; free with free(). Exits on failure. */
 struct history_record *history_load(const char *directory, size_t *count);
 /* Removes the files and the directory. */
 void history_remove(const char *directory);

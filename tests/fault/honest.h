@@ -1,5 +1,5 @@
-/* A client that does what programs do while a server is attacked, and notices when it is served
- * wrongly: an account book whose sum stays, a counter, a queue in its order.
+/* A regular client during attacks on the server, which checks its results: an account book whose
+ * sum stays, a counter, a queue in its order.
  *
  * Its objects have names that no attack uses.
  */
@@ -11,16 +11,16 @@
 struct honest {
   struct attacker attacker;
   uint64_t sequence;
-  uint64_t transfers;  /* done so far; the counter must say the same */
+  uint64_t transfers;  /* transfers so far; the counter must have the same value */
   uint64_t put, taken; /* items of the queue: consecutive numbers */
 };
 
-/* Against hostile_server. Each of these fails the test when an answer is not the right one. */
+/* Uses hostile_server. Each function fails the test on a wrong result. */
 void honest_begin(struct honest *honest);
 /* Some transfers, puts and gets. */
 void honest_work(struct honest *honest);
-/* Deletes every object there is; fails unless the server then has none, nobody who waits, no session
- * but this one, and counts no memory. */
+/* Deletes all objects; fails unless the server then has no object, no waiter, no other session, and
+ * counts no memory. */
 void honest_end(struct honest *honest);
 
 #endif

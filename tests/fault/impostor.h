@@ -1,4 +1,4 @@
-/* A server for tests that is none: lets clients in, and answers what the test wants.
+/* A fake server: accepts clients, and sends the replies of the test.
  *
  * Listens on tcp on loopback, or on an ipc socket. Each connection has a thread of its own in the
  * test's process, which says hello, answers OpenSession and ResumeSession, and leaves every other
@@ -20,22 +20,23 @@
 struct impostor_peer {
   struct impostor *impostor;
   int fd;
-  uint64_t count; /* requests it has sent */
+  uint64_t count; /* requests received from the peer */
 };
 
-/* Answers one request by impostor_reply or impostor_send, or not at all. false: hangs up. */
+/* Answers one request by impostor_reply or impostor_send, or not at all. false: closes the
+ * connection. */
 typedef bool impostor_answer(struct impostor_peer *peer, uint32_t id,
                              const Holdfast__Request *request);
 
 struct impostor {
   /* Set before the start. */
   impostor_answer *answer;
-  void *ctx;                        /* the test's */
+  void *ctx;                        /* argument of answer */
   const char *ipc_path;             /* NULL: tcp */
   const char *tcp_address;          /* NULL: 127.0.0.1 */
   uint16_t port;                    /* 0: any; set by the start */
-  const Holdfast__Session *session; /* what OpenSession answers; NULL: a plain one */
-  bool is_silent;                   /* accepts, and says nothing at all */
+  const Holdfast__Session *session; /* the reply to OpenSession; NULL: a default one */
+  bool is_silent;                   /* accepts connections and sends nothing */
   /* Counted. */
   atomic_uint connections, sessions, resumes, requests;
   int listener;
@@ -43,16 +44,16 @@ struct impostor {
   atomic_bool is_over;
 };
 
-/* Fails the test when it can't. */
+/* Fails the test on failure. */
 void impostor_start(struct impostor *impostor);
-/* Hangs up on everybody; waits until all its threads have ended. */
+/* Closes all connections and waits until all threads have ended. */
 void impostor_stop(struct impostor *impostor);
 
-/* Both answer whether the peer is still there. reply: its sequence is set. */
+/* Both return whether the peer is still connected. reply: its sequence is set. */
 bool impostor_reply(struct impostor_peer *peer, uint32_t id, uint64_t sequence,
                     Holdfast__Response *reply);
 bool impostor_send(struct impostor_peer *peer, const void *data, size_t len);
-/* A whole message: the payload behind the id, in a frame. */
+/* Sends a payload after the id, in a frame. */
 bool impostor_send_payload(struct impostor_peer *peer, uint32_t id, const void *payload,
                            size_t len);
 

@@ -15,18 +15,20 @@
 
 struct proxy_options {
   uint64_t seed;
-  uint32_t life_ms;        /* each connection is cut after that long on average; 0: never */
-  uint32_t stall_every_ms; /* one direction of one connection stands still that often; 0: never */
-  uint32_t stall_ms;       /* for that long */
-  uint32_t delay_ms_max;   /* each stretch of bytes waits up to that long */
-  uint32_t dribble_bytes;  /* forwards at most that many at once; 0: whatever is there */
-  uint32_t half_open_every_ms; /* one connection goes dumb that often; 0: never. Nothing passes, in
-                                  neither direction, and both sockets stay open */
-  uint32_t half_open_ms;       /* until it is reset, as by a keepalive */
-  uint32_t storm_every_ms;     /* all connections are cut at once that often; 0: never */
-  uint32_t storm_cuts;         /* so many times in a row, STORM_GAP_MS apart */
-  uint32_t refuse_ms;          /* and then new ones are reset for that long */
-  uint32_t target_address;     /* IPv4 in host order; 0: loopback */
+  uint32_t life_ms; /* the mean time before a connection is cut; 0: never */
+  /* the mean time between stalls of one direction of one connection; 0: never */
+  uint32_t stall_every_ms;
+  uint32_t stall_ms;      /* the length of a stall */
+  uint32_t delay_ms_max;  /* the bound of the delay of each chunk of bytes */
+  uint32_t dribble_bytes; /* the bound of bytes forwarded at once; 0: none */
+  /* The mean time between half-open connections: nothing passes in either direction, and both
+   * sockets stay open; 0: never. */
+  uint32_t half_open_every_ms;
+  uint32_t half_open_ms;   /* the time until a half-open connection is reset, as by a keepalive */
+  uint32_t storm_every_ms; /* the mean time between storms, which cut all connections; 0: never */
+  uint32_t storm_cuts;     /* cuts per storm, STORM_GAP_MS apart */
+  uint32_t refuse_ms;      /* the time after a storm during which new connections are reset */
+  uint32_t target_address; /* IPv4 in host order; 0: loopback */
 };
 
 #define STORM_GAP_MS 20
@@ -42,7 +44,7 @@ struct proxy {
   struct proxy_counts *counts; /* shared with the process */
 };
 
-/* Fails the test when it can't. The proxy dies with the caller. */
+/* Fails the test on failure. The proxy ends with the caller. */
 void proxy_start(struct proxy *proxy, uint16_t target_port, const struct proxy_options *options);
 void proxy_stop(struct proxy *proxy);
 

@@ -1,4 +1,4 @@
-/* A process that is led through a call instruction by instruction, and killed between two of them.
+/* A process that is single-stepped through a call, and killed between two instructions.
  *
  * source  ptrace(2): PTRACE_TRACEME, PTRACE_SINGLESTEP; a system call is one step
  */
@@ -9,18 +9,18 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Not in every container. */
+/* Whether ptrace is permitted, which depends on the container. */
 bool stepper_is_permitted(void);
 
-/* In the victim, around what is to be stepped through. */
+/* To be called by the victim around the code to be stepped. */
 void stepper_begin(void);
 void stepper_end(void);
 
-/* A process that runs up to its stepper_begin and stays there. Aborts when it does not get there. */
+/* Starts a process that stops at its stepper_begin. Aborts if it does not get there. */
 pid_t stepper_start(void (*victim)(void *arg), void *arg);
-/* So many instructions further. Answers how many there were up to stepper_end. */
+/* Steps `steps` instructions. Returns how many there were before stepper_end. */
 size_t stepper_go(pid_t victim, size_t steps);
-/* SIGKILL; comes back when it is dead. */
+/* Sends SIGKILL and waits for the end. */
 void stepper_kill(pid_t victim);
 
 #endif

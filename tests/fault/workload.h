@@ -1,6 +1,6 @@
 /* One client of the mixed history: calls of all kinds at random, written down as they are made.
  *
- * Entries and values come and go in epochs, so that no one of them gathers more calls of unknown
+ * Entries and values come and go in epochs, so that none of them has more calls of unknown
  * outcome than the checker can look through.
  */
 #ifndef HF_TESTS_FAULT_WORKLOAD_H
@@ -12,16 +12,16 @@
 #include <stdint.h>
 
 struct workload {
-  const char *directory; /* for the histories */
+  const char *directory; /* of the histories */
   uint64_t operations;   /* of each process */
   uint64_t seed;
-  const struct cutter_options *cutter; /* NULL: connections are cut elsewhere, if at all */
+  const struct cutter_options *cutter; /* NULL: no cutter in this process */
 };
 
 /* A crowd_worker; arg is a struct workload, idx the process in the history. */
 int workload_run(const char *url, int idx, void *arg);
-/* The last words of a history, in a file of its own: reads every entry and value that appears in
- * the others, and takes what is left in the queues. 0: done. */
+/* Completes the histories with a file of its own: reads every entry and value that appears, and
+ * takes what is left in the queues. 0: done */
 int workload_finish(const char *url, const char *directory);
 
 #endif

@@ -29,8 +29,8 @@
 
 struct client {
   uint64_t connection; /* 0: none */
-  int session;         /* the last it opened, or CELLS_NOBODY */
-  /* The sessions that were bound to the connection, the oldest first. */
+  int session;         /* the session opened last, or CELLS_NOBODY */
+  /* Sessions that were bound to the connection, oldest first. */
   int bound[HF_SESSIONS_OF_CONNECTION_MAX];
   size_t bound_count;
 };
@@ -39,23 +39,23 @@ struct client_session {
   uint8_t id[HF_SESSION_BYTES];
   uint64_t serial;
   int client;
-  bool is_visible; /* the server can look at its process */
+  bool is_visible; /* the server can identify its process */
   enum { SESSION_BOUND, SESSION_LOST, SESSION_ENDED } state;
   uint64_t sequence, attempt, heard_ns, lost_ns;
 };
 
-/* A request that was sent; its index is its route. */
+/* A sent request; its index is its route. */
 struct ask {
   uint64_t connection, sequence, deadline_ns;
   int session;
   uint8_t *body;
   size_t len;
   bool is_answered, went_well;
-  bool is_over;        /* without an answer: it was repeated, or its connection is gone */
-  bool is_silent;      /* has no answer if all is well */
-  bool is_repeat;      /* of one that went well: it gives nothing */
-  bool waits_for_lock; /* and for nothing else */
-  uint64_t granted;    /* the object whose lock it was given; 0: none, or taken back */
+  bool is_over;        /* not answered: repeated, or its connection is closed */
+  bool is_silent;      /* has no reply unless it fails */
+  bool is_repeat;      /* a repetition of a successful request, which grants nothing */
+  bool waits_for_lock; /* waits only for a lock */
+  uint64_t granted;    /* the object whose lock was granted; 0: none, or revoked */
   uint64_t token;
 };
 
@@ -66,22 +66,22 @@ struct grant {
   bool robust;
 };
 
-/* One that is opened again and again, under one name or none. */
+/* An object that is opened repeatedly, under one name or anonymously. */
 struct known_object {
   const char *name; /* NULL: anonymous */
   Holdfast__Kind kind;
   char typecode;
   uint64_t length;
-  uint64_t id; /* the last; 0: none */
+  uint64_t id; /* the id of the last; 0: none */
 };
 
 struct harness {
   struct engine *engine;
   struct slots slots;
-  struct shared_cells cells; /* in the places */
+  struct shared_cells cells; /* in `slots` */
   struct arena arena, reading;
   uint64_t now_ns, next_connection, to_close;
-  uint32_t threads; /* bit for each client: its process has any thread one asks for */
+  uint32_t threads; /* bit per client: its process has every thread that is asked for */
   struct client clients[CLIENTS_COUNT];
   struct known_object objects[OBJECTS_COUNT];
   struct client_session sessions[CELLS_SESSIONS_MAX];
@@ -93,27 +93,29 @@ struct harness {
 };
 
 void harness_begin(struct harness *harness);
-/* Nobody has a thread: whoever waits for a lock gets it. Then all goodbyes, and nothing is left. */
+/* No process has threads: all waits for locks end. Then all sessions say goodbye, and nothing may
+ * be left. */
 void harness_end(struct harness *harness);
-/* Whatever there is goes with the engine. */
+/* Frees the engine with all its objects. */
 void harness_drop(struct harness *harness);
 
-/* Session, sequence and connection are seen to. false: the client has no connection. */
+/* Sends the request; fills in session, sequence and connection. false: the client has no
+ * connection. */
 bool harness_send(struct harness *harness, int client, Holdfast__Request *request,
                   bool is_numbered);
-/* The same bytes again. */
+/* Sends the same bytes again. */
 void harness_repeat(struct harness *harness, int client, size_t idx);
 bool harness_is_bound(const struct harness *harness, int client);
 
 void harness_connect(struct harness *harness, int client);
 void harness_disconnect(struct harness *harness, int client);
 void harness_open_session(struct harness *harness, int client, bool is_hidden);
-/* On a new connection. */
+/* Resumes the session on a new connection. */
 void harness_resume(struct harness *harness, int client);
 void harness_close_session(struct harness *harness, int client);
-/* If it is lost. */
+/* Ends the process of a lost session. */
 void harness_end_process(struct harness *harness, int client);
-/* All at once, or as often as there is something to do. */
+/* Passes time, at once or in steps from one deadline to the next. */
 void harness_pass_ms(struct harness *harness, uint64_t ms, bool at_once);
 
 #endif

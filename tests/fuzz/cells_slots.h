@@ -25,27 +25,27 @@
 
 struct slot {
   bool is_out;
-  bool is_dead;      /* the server has said that its object is deleted */
-  bool is_scribbled; /* the header, or whoever had the mutex broke the rules */
-  bool may_store;    /* in this step */
-  bool has_lock;     /* is no raw one */
-  int local;         /* the client whose thread has the mutex by the rules, or CELLS_NOBODY */
-  uint64_t object;   /* 0: nobody was told yet */
+  bool is_dead;      /* the server has reported that the object is deleted */
+  bool is_scribbled; /* the header was overwritten, or the owner of the mutex broke the rules */
+  bool may_store;    /* may be stored to in this step */
+  bool has_lock;     /* not a raw kind */
+  int local;         /* the client whose thread owns the mutex by the rules, or CELLS_NOBODY */
+  uint64_t object;   /* 0: no session was given the location yet */
   size_t used;       /* bytes of header and elements */
   size_t bytes;
   uint8_t *memory;
-  uint8_t *before;        /* what it was; NULL: it is new in this step */
-  uint64_t notified;      /* sessions that surely may look: bit by number */
-  uint64_t notified_ever; /* and those that might */
+  uint8_t *before;        /* the content before the step; NULL: new in this step */
+  uint64_t notified;      /* sessions that were given the location, bit by number */
+  uint64_t notified_ever; /* sessions that may have been given it */
 };
 
 struct slots {
-  struct slot all[CELLS_SLOTS_MAX]; /* by segment - CELLS_FIRST_SEGMENT; none is used again */
+  struct slot all[CELLS_SLOTS_MAX]; /* indexed by segment - CELLS_FIRST_SEGMENT; never reused */
   size_t count, out_count;
-  uint64_t lost;  /* sessions that have no connection, or ended without a goodbye */
-  bool is_ending; /* the engine is freed: all is released */
+  uint64_t lost;  /* sessions without a connection, or ended without a goodbye */
+  bool is_ending; /* the engine is being freed: everything is released */
   void *ctx;
-  /* Whether the server must take the session's process for one that may have a thread. */
+  /* Whether the server must assume that the session's process has the thread. */
   bool (*has_threads)(void *ctx, int session);
 };
 
@@ -58,21 +58,21 @@ static inline void require(bool holds) {
 }
 
 struct segment_source slots_source(struct slots *slots);
-/* A futex was woken; ctx: the places. */
+/* A futex was woken; ctx: struct slots. */
 void slots_wake(void *ctx, void *word);
-/* NULL: no cell was ever there. */
+/* NULL: no cell was ever in that segment. */
 struct slot *slots_find(struct slots *slots, uint64_t segment);
-/* The place of that object; NULL: it has none. */
+/* The slot of the object; NULL: none. */
 struct slot *slots_of(struct slots *slots, uint64_t object);
-/* The idx-th of those that are out, counted round; NULL: none is. */
+/* The idx-th slot in use, modulo their count; NULL: none. */
 struct slot *slots_pick(struct slots *slots, size_t idx);
-/* Something other than the server wrote there. */
+/* A client writes to the slot. */
 void place_write(struct slot *slot, size_t offset, const void *bytes, size_t len);
 struct cell_header *slot_header(const struct slot *slot);
-/* The session no longer may look anywhere, or at one object's. */
+/* The session may no longer access any cell, or one object's. */
 void slots_forget(struct slots *slots, int session, uint64_t object);
 #define CELLS_ALL_OBJECTS 0
-/* After each step. */
+/* To be called after each step. */
 void slots_check(struct slots *slots);
 
 #endif

@@ -1,8 +1,8 @@
-/* Every call of the library once, for threads that are not like others. */
+/* Every call of the library once, for threads with special attributes. */
 #ifndef HF_TESTS_INTEGRATION_EVERY_CALL_H
 #define HF_TESTS_INTEGRATION_EVERY_CALL_H
 
-/* Over a connection of its own, which it closes. NULL, or the first call that failed. */
+/* Uses a connection of its own. NULL, or the name of the first call that failed. */
 const char *every_call(const char *url);
 
 #endif

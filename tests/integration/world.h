@@ -1,4 +1,4 @@
-/* What the integration tests share: a real server, a connection, and a few words.
+/* Common code of the integration tests: a server, a connection, expectations.
  *
  *   test_dict tcp      all tests of the file over tcp; or ipc, or local: shared memory
  *
@@ -23,7 +23,7 @@
 struct world {
   struct daemon daemon;
   const char *url;  /* over the transport under test */
-  const char *path; /* what hf_conn_path says of it */
+  const char *path; /* hf_conn_path(conn) */
   hf_conn *conn;
 };
 extern struct world world;
@@ -43,27 +43,28 @@ void expect_ints(hf_value *values, size_t count, const int64_t *expected, size_t
   expect_ints((values), (count), (const int64_t[]){__VA_ARGS__}, \
               sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
-/* One more connection of its own session. call_timeout_ms 0: the default. */
+/* A further connection with a session of its own. call_timeout_ms 0: the default. */
 hf_conn *connect_again(int64_t call_timeout_ms);
-/* Stops the server, and waits until all its threads have; lets it go on. */
+/* Stops the server process until all its threads are stopped; continues it. */
 void server_stop(void);
 void server_continue(void);
 /* Runs work in a forked child, which exits with what it returns. */
 pid_t child_start(int (*work)(void *), void *argument);
-/* Waits for its end; the exit status. */
+/* Waits for the child; returns its exit status. */
 int child_end(pid_t child);
-/* SIGKILL, and waits until it is gone. */
+/* Sends SIGKILL and waits for the end. */
 void child_kill(pid_t child);
 /* In a child: a connection whose session ends soon after the child is killed. Exits on failure. */
 hf_conn *child_connect(void);
 uint64_t now_ms(void);
 void sleep_ms(long ms);
-/* Objects and parked requests on the server now. */
+/* The number of objects, and of parked requests, on the server. */
 uint64_t object_count(void);
 uint64_t waiting_count(void);
-/* Waits until there are so many objects: what ended before may still hold some. Fails after 5 s. */
+/* Waits until the server has `count` objects, since earlier ends release some later. Fails after 5
+ * s. */
 void await_objects(uint64_t count);
-/* Waits until so many requests are parked on the server; fails after 5 s. */
+/* Waits until `count` requests are parked on the server; fails after 5 s. */
 void await_waiting(uint64_t count);
 
 int world_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,

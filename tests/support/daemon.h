@@ -17,23 +17,23 @@ struct daemon {
   char ipc_url[160]; /* ipc://DIR/holdfast.sock */
 };
 
-/* extra: further arguments, NULL-terminated; NULL: none. The daemon dies with the test process. */
+/* extra: further arguments, NULL-terminated; NULL: none. The daemon ends with the test process. */
 void daemon_start(struct daemon *daemon, const char *const *extra);
-/* The same addresses again after daemon_kill: a restarted server. */
+/* Restarts at the same addresses, after daemon_kill. */
 void daemon_restart(struct daemon *daemon, const char *const *extra);
-/* SIGTERM; fails the test unless it exits 0 within 5 s. Removes the directory. Before that, fails
- * if the server still has memory of clients that are gone; see daemon_check. */
+/* Sends SIGTERM; fails the test unless the server exits 0 within 5 s. Removes the directory. First
+ * checks for leaked memory of ended clients (daemon_check). */
 void daemon_stop(struct daemon *daemon);
-/* Fails the test if the server holds rings nobody calls through, or places of cells that neither an
- * object nor a session has; waits a little for ends of clients to be noticed. While clients are
- * there, some of it can't be told; it says so. */
+/* Fails the test if the server has rings without a client, or memory of cells without an object or
+ * session; waits a little until ends of clients are detected. Prints what can't be checked while
+ * clients are connected. */
 void daemon_check(const struct daemon *daemon);
-/* How many connections through shared memory its mappings are of: segments of rings have a size of
- * their own. */
+/* The number of connections through shared memory, counted by mappings: segments of rings have a
+ * distinct size. */
 unsigned daemon_rings(const struct daemon *daemon);
 /* SIGKILL; the directory stays. */
 void daemon_kill(struct daemon *daemon);
-/* SIGKILL, and the directory is removed. */
+/* Sends SIGKILL and removes the directory. */
 void daemon_discard(struct daemon *daemon);
 /* Resident memory now, bytes; and its peak. */
 uint64_t daemon_resident_bytes(const struct daemon *daemon);

@@ -1,7 +1,8 @@
-/* A number for the state of an engine: equal states have equal ones, whatever their tables' capacities
- * are and in which order they were filled.
+/* A digest of an engine's state: equal for equal states, whatever the capacities of tables are and
+ * in which order they were filled.
  *
- * left out  statistics, numbers that only count up, what belongs to connections, and who refers to an
+ * left out  statistics, numbers that only count up, what belongs to connections, and who refers to
+ * an
  *           object: a reply may have told of it
  */
 #ifndef HF_TESTS_SUPPORT_DIGEST_H

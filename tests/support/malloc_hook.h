@@ -1,4 +1,4 @@
-/* A malloc that counts, and fails when it is told to. Link with the options HF_MALLOC_HOOK of
+/* A malloc that counts, and fails on request. Link with the options HF_MALLOC_HOOK of
  * tests/unit/CMakeLists.txt: they put it in front of the malloc of everything linked statically.
  *
  * threads one allocates; any may free
@@ -8,14 +8,14 @@
 
 #include <stddef.h>
 
-/* What is allocated now, in the unit of proto/base/chunk.h. */
+/* Bytes allocated now, in the unit of proto/base/chunk.h. */
 size_t malloc_hook_live_bytes(void);
-/* The most of that since it was last noted. */
+/* The peak since malloc_hook_record_peak. */
 size_t malloc_hook_most_bytes(void);
 void malloc_hook_record_peak(void);
-/* The n-th allocation from now on fails, once; 0: none does. */
+/* Makes the n-th allocation from now on fail, once; 0: none. */
 void malloc_hook_fail(size_t n);
-/* The n-th and all later ones fail. */
+/* Makes the n-th and all later allocations fail. */
 void malloc_hook_fail_from(size_t n);
 /* Whether that failure has happened. */
 int malloc_hook_has_failed(void);

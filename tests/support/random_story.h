@@ -1,6 +1,6 @@
-/* A random story for engines: connections come and go, sessions are opened, lost and resumed, and ask for
- * everything there is, with arguments that mostly make sense, so that much waits at any time. The same
- * again for the same seed, whatever the engines answer.
+/* A random story for engines: connections come and go, sessions are opened, lost and resumed, and
+ * ask for everything there is, with arguments that mostly make sense, so that much waits at any
+ * time. The same again for the same seed, whatever the engines answer.
  *
  *   random_story_next(&story);               what happens next
  *   random_stage_play(&a, &story);           to one engine, and to another
@@ -12,7 +12,7 @@
 #include "server/engine/engine.h"
 #include "tests/support/request_maker.h"
 
-#define RANDOM_PARTIES 6 /* the last but one has no session, the last is one-way */
+#define RANDOM_PARTIES 6 /* the second to last has no session, the last is one-way */
 #define RANDOM_RESERVATIONS 16
 
 enum random_event {
@@ -40,24 +40,24 @@ struct random_story {
   uint64_t reservations[RANDOM_RESERVATIONS]; /* seen in replies */
   size_t reservations_count;
   uint64_t now_ns, next_connection, next_session, events;
-  const struct random_step *script; /* what two parties do one after the other; NULL: nothing */
+  const struct random_step *script; /* the rest of a script of two parties; NULL: none */
   struct random_party *actors[2];
-  bool wants_script; /* the first pair that can begins one */
-  /* What happens next. */
+  bool wants_script; /* the next pair that can begins a script */
+  /* The next event. */
   enum random_event event;
   uint64_t connection, serial;
   bool one_way;
   uint8_t entropy[HF_SESSION_BYTES];
   uint8_t *body;
   size_t body_len, body_capacity;
-  uint64_t also[2]; /* what the request acknowledges by itself */
+  uint64_t also[2]; /* the request's selective acknowledgements */
 };
 
 void random_story_init(struct random_story *story, uint64_t seed);
 void random_story_deinit(struct random_story *story);
 void random_story_next(struct random_story *story);
 
-/* An engine, and what it has said since the last event began. */
+/* An engine, and its effects since the last event. */
 struct random_stage {
   struct engine *engine;
   struct random_story *learner; /* learns ids from the replies; or NULL */

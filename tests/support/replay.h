@@ -1,5 +1,5 @@
-/* An engine that steps are applied to, and all that came of them, so that two engines can be compared:
- * every effect in order, replies as the bytes that would be sent.
+/* An engine that steps are applied to, and all that came of them, so that two engines can be
+ * compared: every effect in order, replies as the bytes that would be sent.
  *
  * Steps are values: the same one is applied to as many engines as a test has.
  */
@@ -17,11 +17,11 @@ enum replay_kind {
   REPLAY_CONNECT,
   REPLAY_DISCONNECT,
   REPLAY_REQUEST,
-  REPLAY_TIME, /* a slice of what is left to be done, too */
+  REPLAY_TIME, /* includes a slice of deferred work */
   REPLAY_PROCESS_ENDED,
-  REPLAY_TAKE_JOB, /* the first one, and it is run */
+  REPLAY_TAKE_JOB, /* takes the first job and runs it */
   REPLAY_FINISH_JOB,
-  REPLAY_FREE, /* containers that the engine has handed over */
+  REPLAY_FREE, /* frees containers that the engine has handed over */
   REPLAY_DRAIN,
 };
 
@@ -31,8 +31,8 @@ struct replay_step {
   uint64_t connection;
   uint64_t address; /* of a new connection */
   bool one_way;
-  uint64_t session;  /* whose process ended: its serial */
-  uint32_t id;       /* of a request: names it on its connection */
+  uint64_t session;  /* the serial of the session whose process ended */
+  uint32_t id;       /* of a request: identifies it on its connection */
   struct bytes body; /* of a request; borrowed */
   uint8_t entropy[HF_SESSION_BYTES];
 };
@@ -42,13 +42,13 @@ struct replay_step {
 struct replay {
   struct engine *engine;
   struct arena arena;
-  struct job *jobs[REPLAY_JOBS_MAX]; /* run, and not brought back yet: the oldest first */
+  struct job *jobs[REPLAY_JOBS_MAX]; /* jobs that were run and not brought back, oldest first */
   size_t jobs_count;
   struct object *buried;
   char *effects; /* malloc: of the last step */
   size_t effects_len, effects_capacity;
   uint64_t replies_count, failures_count;
-  /* An object was reported. NULL: nobody wants to know. */
+  /* An object appeared in a reply. NULL: ignored. */
   void (*learn)(void *ctx, uint64_t object);
   void *learn_ctx;
 };
@@ -56,9 +56,9 @@ struct replay {
 void replay_begin(struct replay *replay, size_t memory_bytes_max);
 void replay_end(struct replay *replay);
 void replay_apply(struct replay *replay, const struct replay_step *step);
-/* Whether the last step had the same effects on both, and left the same counters, memory by use, and
- * next deadline; with `all` also the same objects and sessions, which takes longer. Prints the first
- * difference. */
+/* Whether the last step had the same effects on both engines, and left the same counters, memory by
+ * use, and next deadline; with `all` also the same objects and sessions, which takes longer. Prints
+ * the first difference. */
 bool replay_is_equal(const struct replay *one, const struct replay *other, bool all);
 
 #endif

@@ -19,7 +19,7 @@
 struct request_maker {
   struct random random;
   struct arena arena;
-  /* Ids for targets and references, told by request_maker_learn; the oldest is replaced. */
+  /* Ids for targets and references, added by request_maker_learn; the oldest is replaced. */
   uint64_t objects[REQUEST_MAKER_OBJECTS_MAX];
   uint64_t objects_count;
   bool refers_to_nothing; /* every second value is a tuple with a reference to no object */
@@ -27,15 +27,15 @@ struct request_maker {
 
 void request_maker_init(struct request_maker *maker, uint64_t seed);
 void request_maker_deinit(struct request_maker *maker);
-/* How many operations there are. */
+/* The number of operations. */
 size_t request_maker_operations_count(void);
-/* A request of the operation of that index. Session, sequence and acknowledgements are left out. */
+/* A request of the operation of that index, without session, sequence and acknowledgements. */
 Holdfast__Request *request_maker_make(struct request_maker *maker, size_t operation);
-/* A request that opens the object that requests of the kind work on. */
+/* A request that opens the object for requests of the kind. */
 Holdfast__Request *request_maker_open(struct request_maker *maker, Holdfast__Kind kind);
-/* An object of that id exists, or has existed. */
+/* Adds an id of an object that exists or has existed. */
 void request_maker_learn(struct request_maker *maker, uint64_t object);
-/* The name of an object that requests work on, one for each kind but ANY. */
+/* The name of the object for requests of the kind. */
 const char *request_maker_name(Holdfast__Kind kind);
 
 #endif

@@ -1,10 +1,10 @@
-/* A random story for engines: connections that come and go, sessions that are opened, lost, resumed,
- * forked and ended, requests of every kind, time, jobs. The same seed makes the same story, as long as
- * the engine it learns objects from answers the same.
+/* A random story for engines: connections that come and go, sessions that are opened, lost,
+ * resumed, forked and ended, requests of every kind, time, jobs. The same seed makes the same
+ * story, as long as the engine it learns objects from answers the same.
  *
- * Half of the requests are of request_maker.h; the others work together: many locks that are owned and
- * awaited, ends of pipes, semaphores, barriers, conditions, reservations, lists that are long enough to
- * be lent.
+ * Half of the requests are of request_maker.h; the others work together: many locks that are owned
+ * and awaited, ends of pipes, semaphores, barriers, conditions, reservations, lists that are long
+ * enough to be lent.
  */
 #ifndef HF_TESTS_SUPPORT_STEP_MAKER_H
 #define HF_TESTS_SUPPORT_STEP_MAKER_H
@@ -40,7 +40,8 @@ struct replay_step step_maker_send(struct step_maker *maker, uint64_t connection
                                    const Holdfast__Request *request);
 /* A step that opens a session there. */
 struct replay_step step_maker_open_session(struct step_maker *maker, uint64_t connection);
-/* Names of objects that requests work on: `count` of a kind, "lock3"; for a test that opens them. */
+/* Names of objects that requests work on: `count` of a kind, "lock3"; for a test that opens them.
+ */
 #define STEP_MAKER_SHARED 16
 struct replay_step step_maker_open_shared(struct step_maker *maker, uint64_t connection,
                                           size_t object);

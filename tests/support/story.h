@@ -23,30 +23,30 @@ struct story {
   uint64_t now_ns;
   uint8_t next_entropy;
   uint64_t watched_session; /* the last */
-  bool keeps_jobs;          /* objects that are lent stay away until story_run_job */
-  bool in_slices;           /* what is too much for one command waits for story_run_slice */
+  bool keeps_jobs;          /* lent objects stay lent until story_run_job */
+  bool in_slices;           /* deferred work waits for story_run_slice */
   size_t len;
   char text[1 << 20]; /* the reply to one random request may be a whole list */
 };
 
 void story_begin(struct story *story);
 void story_begin_with_memory(struct story *story, size_t memory_bytes_max);
-/* With shared memory from there, borrowed. NULL: without. */
+/* With shared memory of `cells`, borrowed; NULL: none. */
 void story_begin_sharing(struct story *story, const struct cell_host *cells,
                          size_t memory_bytes_max);
-/* The same, with a session on each of the connections 1 to count, of which nothing is written. */
+/* The same, with a session on each of the connections 1 to count, which is not recorded. */
 void story_begin_connected(struct story *story, uint64_t count);
 /* The same with memory for thousands of waiters. */
 void story_begin_crowded(struct story *story, uint64_t count);
-/* Nothing happened so far. */
+/* Drops the recorded text. */
 void story_forget(struct story *story);
 void story_end(struct story *story);
-/* Fails unless exactly this happened since the last call. */
+/* Fails unless exactly this was recorded since the last call. */
 void story_expect(struct story *story, const char *expected);
-/* Does the work that an object was lent for. false: there is none. */
+/* Runs the job of a lent object. false: there is none. */
 bool story_run_job(struct story *story);
 void story_pass_ms(struct story *story, uint64_t ms);
-/* A turn without a request. Whether there is more to do. */
+/* An engine batch without a request. Whether deferred work is left. */
 bool story_run_slice(struct story *story);
 void story_connect(struct story *story, uint64_t connection);
 void story_connect_one_way(struct story *story, uint64_t connection);
@@ -57,15 +57,15 @@ void story_send(struct story *story, uint64_t connection, Holdfast__Request *req
 /* A request with its envelope filled: target by name, NULL: none. */
 Holdfast__Request story_request(uint64_t sequence, const char *name, int64_t timeout_ms);
 
-/* Opens a session on the connection; answers its number, for story_resume. */
+/* Opens a session on the connection; returns its number, for story_resume. */
 uint8_t story_open_session(struct story *story, uint64_t connection);
-/* Of a client on the server's machine. */
+/* The same for a client on the server's machine. */
 uint8_t story_open_session_of(struct story *story, uint64_t connection, int process);
-/* The process behind the session whose connection was lost last has ended. */
+/* Ends the process of the session whose connection was lost last. */
 void story_end_process(struct story *story);
 void story_resume(struct story *story, uint64_t connection, uint8_t session, uint64_t attempt);
 void story_close_session(struct story *story, uint64_t connection);
-/* name NULL: anonymous; answers the object's id. */
+/* name NULL: anonymous. Returns the object's id. */
 uint64_t story_open(struct story *story, uint64_t connection, uint64_t sequence,
                     Holdfast__Kind kind, const char *name, int64_t maxsize);
 void story_put(struct story *story, uint64_t connection, uint64_t sequence, const char *queue,
@@ -81,7 +81,7 @@ void story_append_reference(struct story *story, uint64_t connection, uint64_t s
 void story_pop(struct story *story, uint64_t connection, uint64_t sequence, const char *list);
 void story_drop(struct story *story, uint64_t connection, uint64_t sequence, uint64_t object,
                 uint64_t count);
-/* Objects there are, from ServerInfo. Writes nothing down. */
+/* The number of objects, from ServerInfo. Records nothing. */
 uint64_t story_objects(struct story *story, uint64_t connection);
 
 #endif

@@ -22,7 +22,7 @@ static struct story_cells places;
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_in_places(&story, &places);
+  story_begin_with_cells(&story, &places);
   return 0;
 }
 

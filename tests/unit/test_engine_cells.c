@@ -95,7 +95,7 @@ static void delete (uint64_t connection, uint64_t sequence, const char *name) {
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_in_places(&story, &places);
+  story_begin_with_cells(&story, &places);
   open_shared(1, 1, HOLDFAST__KIND__VALUE, "v");
   story_forget(&story);
   return 0;

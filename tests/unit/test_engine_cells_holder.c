@@ -45,7 +45,7 @@ static void await_free(uint64_t connection, uint64_t sequence) {
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_in_places(&story, &places);
+  story_begin_with_cells(&story, &places);
   story_open(&story, 3, 1, HOLDFAST__KIND__EVENT, "event", 0);
   share(1);
   share(2);

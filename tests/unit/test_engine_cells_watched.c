@@ -55,7 +55,7 @@ static void notify(const char *name) {
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_sharing(&story, story_places_begin(&places), 1u << 20);
+  story_begin_sharing(&story, story_cells_begin(&places), 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
     story_connect(&story, connection);
     sessions[connection] = story_open_session_of(&story, connection, 100 + (int)connection);
