@@ -7,7 +7,7 @@
  *                  put(a) returned before put(b) was made, take(b) does not return before take(a)
  *                  is made; no take finds the queue empty while an item is in it for the whole
  *                  call. For each take of unknown outcome one item may be missing; or late, because
- *                  that take had the item and returned it. The history has to end with the queue emptied
+ *                  that take had the item and returned it. The history has to end with an empty queue
  * locks            tokens are unique and rise: a grant that returned before another acquire was
  *                  made has the smaller one; owners are disjoint: a successful release was made
  *                  before the next grant returned
