@@ -103,7 +103,7 @@ static void record_release(struct harness *harness, const struct ask *ask,
 
 static void record_cancel(struct harness *harness, const struct ask *ask,
                           const Holdfast__Cancel *message, const struct reply *reply) {
-  for (size_t i = 0; reply->flag && message->take_back && i < harness->asks_count; i++) {
+  for (size_t i = 0; reply->flag && message->revoke && i < harness->asks_count; i++) {
     struct ask *meant = &harness->asks[i];
     bool is_meant = meant->session == ask->session && meant->sequence == message->sequence;
     if (!is_meant || meant->granted == 0) {

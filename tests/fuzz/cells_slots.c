@@ -23,7 +23,7 @@ static bool allocate(void *ctx, size_t bytes, struct cell_place *given) {
   return true;
 }
 
-static struct slot *take_back(struct slots *slots, const struct cell_place *given) {
+static struct slot *reclaim(struct slots *slots, const struct cell_place *given) {
   struct slot *slot = slots_find(slots, given->segment);
   require(slot && slot->is_out && (void *)slot->memory == given->header);
   free(slot->memory);
@@ -37,13 +37,13 @@ static struct slot *take_back(struct slots *slots, const struct cell_place *give
 /* Another cell may come there: nobody who was told may write to it still. */
 static void release(void *ctx, const struct cell_place *given) {
   struct slots *slots = ctx;
-  struct slot *slot = take_back(slots, given);
+  struct slot *slot = reclaim(slots, given);
   require(slots->is_ending || slot->notified == 0);
 }
 
 static void retire(void *ctx, const struct cell_place *given) {
   struct slots *slots = ctx;
-  struct slot *slot = take_back(slots, given);
+  struct slot *slot = reclaim(slots, given);
   require(slot->notified_ever & slots->lost);
 }
 

@@ -269,7 +269,7 @@ static uint64_t recent_sequence(const struct harness *harness, const struct cell
 static void cancel(struct harness *harness, const struct cells_step *command) {
   ask_for(harness, command,
           REQUEST(CANCEL, Cancel, cancel, .sequence = recent_sequence(harness, command),
-                  .take_back = command->choice & 1));
+                  .revoke = command->choice & 1));
 }
 
 static void acknowledge(struct harness *harness, const struct cells_step *command) {

@@ -418,7 +418,7 @@ static void send_about_sessions(struct random_story *story) {
     default:
       SEND(REQUEST(CANCEL, Cancel, cancel,
                    .sequence = party->sequence > 3 ? party->sequence - below(story, 3) : 1,
-                   .take_back = below(story, 2) == 0));
+                   .revoke = below(story, 2) == 0));
       break;
   }
 }

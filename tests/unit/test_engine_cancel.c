@@ -37,10 +37,10 @@ static void ask(uint64_t connection, uint64_t sequence, const char *name,
   story_send(&story, connection, &request);
 }
 
-static void cancel(uint64_t connection, uint64_t sequence, uint64_t withdrawn, bool take_back) {
+static void cancel(uint64_t connection, uint64_t sequence, uint64_t withdrawn, bool revoke) {
   Holdfast__Cancel message = HOLDFAST__CANCEL__INIT;
   message.sequence = withdrawn;
-  message.take_back = take_back;
+  message.revoke = revoke;
   ask(connection, sequence, NULL, HOLDFAST__REQUEST__OPERATION_CANCEL, &message);
 }
 

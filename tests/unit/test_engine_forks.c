@@ -40,11 +40,11 @@ static void fork_session(uint64_t sequence, uint8_t child, uint64_t process) {
   story_send(&story, 1, &request);
 }
 
-static void take_back(uint64_t sequence, uint64_t withdrawn) {
+static void revoke(uint64_t sequence, uint64_t withdrawn) {
   Holdfast__Cancel cancel = HOLDFAST__CANCEL__INIT;
   Holdfast__Request request = story_request(sequence, NULL, STORY_WAIT_FOREVER);
   cancel.sequence = withdrawn;
-  cancel.take_back = true;
+  cancel.revoke = true;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_CANCEL;
   request.cancel = &cancel;
   story_send(&story, 1, &request);
@@ -102,7 +102,7 @@ static void test_fork_of_a_child_that_has_come_is_like_others(void **state) {
   story_connect(&story, 11);
   story_resume(&story, 11, CHILD, 1);
   fork_session(3, CHILD, CHILD_PROCESS); /* it was faster */
-  take_back(4, 2);
+  revoke(4, 2);
   story_close_session(&story, 1);
   story_pass_ms(&story, 10 * GRACE_MS);
   assert_int_equal(objects(), 1);
@@ -115,7 +115,7 @@ static void test_fork_that_is_taken_back_leaves_nothing(void **state) {
   (void)state;
   uint64_t dict = story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0);
   fork_session(2, CHILD, 0);
-  take_back(3, 2);
+  revoke(3, 2);
   story_drop(&story, 1, 4, dict, 1);
   assert_int_equal(objects(), 0);
   story_forget(&story);

@@ -738,7 +738,7 @@ static void test_immediate_shutdown_drops_what_waits_and_joins_return(void **sta
 
 /* ---- what nobody saw goes back */
 
-static void take_back(const char *name, uint64_t count) {
+static void return_items(const char *name, uint64_t count) {
   struct object *object = object_named(name);
   struct taken taken[8];
   struct value values[8];
@@ -763,7 +763,7 @@ static void test_item_put_back_has_its_place_again(void **state) {
   reserve(1, 1, "q", 0, 0);
   give_back(1, 2, 1, 0); /* 10, tried once */
   story_forget(&story);
-  take_back("q", 5);
+  return_items("q", 5);
   fill("q", 1);
   reserve(1, 3, "q", 0, 0);
   get_many(1, 4, "q", 9, 0);

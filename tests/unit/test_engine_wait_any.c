@@ -333,7 +333,7 @@ static void test_thousands_each_in_its_turn(void **state) {
 }
 
 #define RESERVE(queue) IN(queue, QUEUE_RESERVE, QueueReserve, queue_reserve, )
-#define CANCEL(number) REQUEST(CANCEL, Cancel, cancel, .sequence = (number), .take_back = true)
+#define CANCEL(number) REQUEST(CANCEL, Cancel, cancel, .sequence = (number), .revoke = true)
 
 static void test_item_nobody_saw_goes_back(void **state) {
   (void)state;

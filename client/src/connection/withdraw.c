@@ -3,7 +3,7 @@
 static bool submit_cancel(hf_conn *conn, struct slot *slot) {
   Holdfast__Cancel arm = HOLDFAST__CANCEL__INIT;
   arm.sequence = slot->sequence;
-  arm.take_back = slot->call == NULL;
+  arm.revoke = slot->call == NULL;
   const struct envelope envelope = {.timeout_ms = -1,
                                     .operation = OPERATION(CANCEL),
                                     .arm = &arm.base,
@@ -12,7 +12,7 @@ static bool submit_cancel(hf_conn *conn, struct slot *slot) {
   if (cancel == NULL) {
     return false;
   }
-  cancel->withdraws = arm.take_back ? slot : NULL;
+  cancel->withdraws = arm.revoke ? slot : NULL;
   slot->withdrawal = WITHDRAWAL_SENT;
   conn->window.due_count--;
   return true;

@@ -156,8 +156,8 @@ hf_reason handle_cancel(struct call *call) {
   struct reply *reply = session_find_reply(call->session, message->sequence);
   bool withdrawn = reply && reply->pending;
   if (withdrawn) {
-    withdraw(call, reply->pending, message->take_back);
-  } else if (reply && message->take_back) {
+    withdraw(call, reply->pending, message->revoke);
+  } else if (reply && message->revoke) {
     end_forked(call, reply);
     withdrawn = core_take_back(call->engine, call->session, reply);
   }
