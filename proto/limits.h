@@ -13,7 +13,7 @@
 #define HF_FRAME_BYTES_MAX (16u << 20)
 /* Replies may be slightly longer than requests, so that everything one request can store can be
  * returned: a number received as `unsigned` is sent as `integer`, which may take a byte more, as
- * may the length prefix before it, and each field holds one of both. Beyond: RESOURCE_EXHAUSTED
+ * may the length prefix before it, and each field has one of both. Beyond: RESOURCE_EXHAUSTED
  * REPLY_TOO_BIG. Receivers of replies accept this length. */
 #define HF_REPLY_BYTES_MAX (HF_FRAME_BYTES_MAX + HF_FIELDS_MAX + 4096)
 /* Device hops before a REQ id; nng's own TTL limit is 15. More closes the connection. */
@@ -34,7 +34,7 @@
 #define HF_TUPLE_DEPTH_MAX 12
 /* Names of objects, attributes and clients, bytes; INVALID_ARGUMENT BAD_NAME beyond. */
 #define HF_NAME_BYTES_MAX 255
-/* Items a list, queue or array may hold; RESOURCE_EXHAUSTED OBJECT_TOO_BIG beyond. */
+/* Items a list, queue or array may have; RESOURCE_EXHAUSTED OBJECT_TOO_BIG beyond. */
 #define HF_LENGTH_MAX (1u << 28)
 
 /* Sessions. */

@@ -82,7 +82,7 @@ typedef enum hf_status {
   X(QUEUE_SHUT_DOWN, FAILED_PRECONDITION, "the queue is shut down: no more items")                 \
   X(NOT_RESERVED, FAILED_PRECONDITION, "not reserved by this session any more; it went back")      \
   X(RESERVATIONS_FULL, RESOURCE_EXHAUSTED, "too many reservations; acknowledge some first")        \
-  X(CONDITION_NOT_MET, ABORTED, "a condition does not hold; nothing was done")                     \
+  X(CONDITION_NOT_MET, ABORTED, "a condition is not met; nothing was done")                        \
   X(NOT_NESTABLE, INVALID_ARGUMENT, "that operation can't be a part of a list of operations")      \
   X(CANCELLED, CANCELLED, "the call was cancelled")                                                \
   X(NOT_LOCKED, FAILED_PRECONDITION, "release unlocked lock")                                      \

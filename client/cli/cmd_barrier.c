@@ -41,7 +41,7 @@ static int describe(struct cli *cli, hf_object *object) {
 const struct command barrier_commands[] = {
     {"new", "n", "NAME --parties N", OPEN_NOTHING, HF_BARRIER, false, make, "creates it"},
     {"wait", "n", "NAME", OPEN_EXISTING, HF_BARRIER, true, wait_all,
-     "for all; prints its place; --timeout"},
+     "for all; prints its index; --timeout"},
     {"abort", "n", "NAME", OPEN_EXISTING, HF_BARRIER, false, abort_it, "breaks it, until reset"},
     {"reset", "n", "NAME", OPEN_EXISTING, HF_BARRIER, false, reset, "as new"},
     {"info", "n", "NAME", OPEN_EXISTING, HF_BARRIER, false, describe,

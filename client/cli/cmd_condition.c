@@ -35,6 +35,6 @@ static int describe(struct cli *cli, hf_object *object) {
 const struct command condition_commands[] = {
     {"new", "n?n", "NAME [LOCK]", OPEN_NOTHING, HF_CONDITION, false, make,
      "creates it, on LOCK or one of its own"},
-    {"info", "n", "NAME", OPEN_EXISTING, HF_CONDITION, false, describe, "who holds it, who waits"},
+    {"info", "n", "NAME", OPEN_EXISTING, HF_CONDITION, false, describe, "its owner and waiters"},
     {0},
 };

@@ -29,7 +29,7 @@ static int wait_set(struct cli *cli, hf_object *object) {
 
 const struct command event_commands[] = {
     {"new", "n", "NAME", OPEN_CREATING, HF_EVENT, false, make, "creates it, not set"},
-    {"set", "n", "NAME", OPEN_CREATING, HF_EVENT, false, set, "sets it; all who wait go on"},
+    {"set", "n", "NAME", OPEN_CREATING, HF_EVENT, false, set, "sets it; ends all waits"},
     {"clear", "n", "NAME", OPEN_EXISTING, HF_EVENT, false, clear, "from now on it is waited for"},
     {"is-set", "n", "NAME", OPEN_EXISTING, HF_EVENT, false, is_set, "is it set?"},
     {"wait", "n", "NAME", OPEN_EXISTING, HF_EVENT, true, wait_set,

@@ -19,7 +19,7 @@ static bool keep_lease(void *ctx) {
                          : status == HF_UNAVAILABLE || status == HF_RESOURCE_EXHAUSTED;
 }
 
-static int run_holding(struct cli *cli, hf_object *object) {
+static int run_owning(struct cli *cli, hf_object *object) {
   (void)object;
   hf_lock *lock;
   struct hf_grant grant;
@@ -70,12 +70,12 @@ static int describe(struct cli *cli, hf_object *object) {
 }
 
 const struct command lock_commands[] = {
-    {"run", "nn*", "NAME [--timeout MS] -- PROGRAM..", OPEN_NOTHING, HF_LOCK, true, run_holding,
-     "holds it meanwhile; --lease-ms MS --refuse-deadlock"},
+    {"run", "nn*", "NAME [--timeout MS] -- PROGRAM..", OPEN_NOTHING, HF_LOCK, true, run_owning,
+     "owns it meanwhile; --lease-ms MS --refuse-deadlock"},
     {"release", "n", "NAME [--token N]", OPEN_EXISTING, HF_LOCK, false, release,
-     "frees it, whoever holds it"},
-    {"info", "n", "NAME", OPEN_EXISTING, HF_LOCK, false, describe, "who holds it; its token"},
+     "frees it, whatever its owner"},
+    {"info", "n", "NAME", OPEN_EXISTING, HF_LOCK, false, describe, "its owner and token"},
     {"ls", "", "", OPEN_NOTHING, HF_ANY, false, lock_tree_print,
-     "who holds what, who waits for whom; circles"},
+     "a tree of owners and waiters; deadlocks"},
     {0},
 };

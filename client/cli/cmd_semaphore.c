@@ -24,7 +24,7 @@ static int make(struct cli *cli, hf_object *object) {
   return output_done(cli);
 }
 
-static int run_holding(struct cli *cli, hf_object *object) {
+static int run_owning(struct cli *cli, hf_object *object) {
   int code = check(cli, object);
   if (code != CLI_YES)
     return code;
@@ -66,11 +66,11 @@ static int describe(struct cli *cli, hf_object *object) {
 
 const struct command semaphore_commands[] = {
     {"new", "n", "NAME [--start N] [--bounded]", OPEN_NOTHING, HF_ANY, false, make,
-     "creates it; starts at 1 unless told"},
-    {"run", "nn*", "NAME [--timeout MS] -- PROGRAM..", OPEN_EXISTING, HF_ANY, true, run_holding,
+     "creates it; starts at 1 by default"},
+    {"run", "nn*", "NAME [--timeout MS] -- PROGRAM..", OPEN_EXISTING, HF_ANY, true, run_owning,
      "has one while PROGRAM runs"},
     {"release", "n?i", "NAME [COUNT]", OPEN_EXISTING, HF_ANY, false, release,
-     "adds to it (1), whoever acquired it"},
-    {"info", "n", "NAME", OPEN_EXISTING, HF_ANY, false, describe, "how many are left; who waits"},
+     "adds to it (1), by any client"},
+    {"info", "n", "NAME", OPEN_EXISTING, HF_ANY, false, describe, "permits left; waiters"},
     {0},
 };

@@ -18,7 +18,7 @@ static const struct noun nouns[] = {
     {"namespace", "namespaces: attributes by name", namespace_commands},
     {"value", "single typed numbers", value_commands},
     {"array", "arrays of typed numbers, of fixed length", array_commands},
-    {"lock", "locks, held while a program runs", lock_commands},
+    {"lock", "locks, owned while a program runs", lock_commands},
     {"semaphore", "semaphores, acquired while a program runs", semaphore_commands},
     {"event", "events: set or not, and waited for", event_commands},
     {"condition", "conditions; waited on by programs, not from here", condition_commands},
@@ -39,7 +39,7 @@ static const char help_text[] =
     "HOLDFAST_LOG=connect says which way calls go; HOLDFAST_LOCAL=off: by sockets\n"
     "A VALUE that is JSON is that value: 5, 2.5, true, null, \"5\", [1,2] (a tuple),\n"
     "{\"bytes\":BASE64}; everything else is text: holdfast dict set ages Ann 41\n"
-    "Exit status: 0 yes, 1 no (missing, empty, held, false, broken barrier), 2 usage,\n"
+    "Exit status: 0 yes, 1 no (missing, empty, owned, false, broken barrier), 2 usage,\n"
     "3 no server, 4 another error\n";
 
 /* The columns of the help screen; two short rows share a line. */
@@ -250,7 +250,7 @@ static int run_on_object(struct cli *cli) {
   return code;
 }
 
-/* Long enough for a server that is busy, short enough for a person who forgot to start it. */
+/* Long enough for a server that is busy, short enough when it was not started. */
 #define CONNECT_TIMEOUT_MS 5000
 
 int command_execute(struct cli *cli) {

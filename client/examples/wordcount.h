@@ -1,9 +1,10 @@
 /* What the coordinator and the workers of wordcount have in common; see wordcount.c.
  *
- * objects  JOB/queue       chunks, (run, text as bytes); bounded, so that the server never holds
- * the tree JOB/counts/RUN  word -> how often, added to atomically JOB/lock        held by the
- * coordinator, one at a time; its token is RUN, so that chunks of one that was killed are never
- * counted for the next
+ * objects  JOB/queue       chunks, (run, text as bytes); bounded, so that the server never has all
+ *                          text at once
+ *          JOB/counts/RUN  word -> count, incremented atomically
+ *          JOB/lock        owned by the coordinator, one at a time; its token is RUN, so that chunks
+ *                          of a killed coordinator are never counted for the next
  */
 #ifndef HF_EXAMPLES_WORDCOUNT_H
 #define HF_EXAMPLES_WORDCOUNT_H

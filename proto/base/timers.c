@@ -16,17 +16,17 @@ static bool is_before(const struct timer *one, const struct timer *other) {
          (one->deadline_ns == other->deadline_ns && one->order < other->order);
 }
 
-static void place(struct timers *timers, size_t idx, struct timer *timer) {
+static void put_at(struct timers *timers, size_t idx, struct timer *timer) {
   timers->heap[idx] = timer;
   timer->position = idx + 1;
 }
 
 static void sift_up(struct timers *timers, size_t idx, struct timer *timer) {
   while (idx > 0 && is_before(timer, timers->heap[(idx - 1) / 2])) {
-    place(timers, idx, timers->heap[(idx - 1) / 2]);
+    put_at(timers, idx, timers->heap[(idx - 1) / 2]);
     idx = (idx - 1) / 2;
   }
-  place(timers, idx, timer);
+  put_at(timers, idx, timer);
 }
 
 static void sift_down(struct timers *timers, size_t idx, struct timer *timer) {
@@ -41,10 +41,10 @@ static void sift_down(struct timers *timers, size_t idx, struct timer *timer) {
     if (is_before(timer, timers->heap[child])) {
       break;
     }
-    place(timers, idx, timers->heap[child]);
+    put_at(timers, idx, timers->heap[child]);
     idx = child;
   }
-  place(timers, idx, timer);
+  put_at(timers, idx, timer);
 }
 
 bool timers_make_room(struct timers *timers) {

@@ -31,8 +31,8 @@ HF_CHECKED hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *
 
 /* Transactions. Between begin and commit, the calls of this thread on conn and the conditions
  * hf_require_* are added to the batch and return at once. Commit sends one request: if all
- * conditions hold, the server performs all calls with nothing in between, else none. Results are
- * set on HF_OK. With a timeout other than 0 commit waits until the conditions hold. A call in a
+ * conditions are true, the server performs all calls with nothing in between, else none. Results are
+ * set on HF_OK. With a timeout other than 0 commit waits until the conditions are true. A call in a
  * transaction never waits by itself: get on an empty queue is QUEUE_EMPTY and undoes the
  * transaction. Calls that a transaction may have: get, set, delete, contains, len, pop, setdefault,
  * add, compare_and_set, replace of dicts; get, set, append, insert, pop, delete by index, len, add,

@@ -23,7 +23,7 @@ struct hf_options {
  * out  conn     closed by hf_close
  *
  * HF_OK | INVALID_ARGUMENT BAD_ADDRESS; BAD_ARGUMENT HOLDFAST_LOCAL (see hf_conn_path) is neither
- * on nor off | UNAVAILABLE nobody answers there | RESOURCE_EXHAUSTED SESSIONS_FULL
+ * on nor off | UNAVAILABLE no server answers there | RESOURCE_EXHAUSTED SESSIONS_FULL
  */
 HF_CHECKED hf_status hf_connect_sized(const char *url, const struct hf_options *options,
                                       size_t options_size, hf_conn **conn);

@@ -1,4 +1,4 @@
-/* Values: what containers hold and calls carry.
+/* Values: data in containers and calls.
  * Included by <holdfast/holdfast.h>. */
 #ifndef HOLDFAST_VALUE_H
 #define HOLDFAST_VALUE_H

@@ -140,7 +140,7 @@ void value_forget(hf_value *value) {
   *value = hf_none();
 }
 
-/* ---------------------------------------------------------------- holds */
+/* ---------------------------------------------------------------- references */
 
 /* Mutex held. */
 static void release_references(hf_conn *conn, const hf_value *value) {

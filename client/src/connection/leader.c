@@ -29,8 +29,8 @@
  * time of calls, and is tried less and less often. */
 static void record_loss(hf_conn *conn) {
   uint64_t now_ns = clock_now_ns();
-  uint64_t held_ns = clock_deadline_ns(conn->up_since_ns, (uint64_t)conn->call_timeout_ms);
-  if (conn->has_answered || now_ns >= held_ns) {
+  uint64_t useful_ns = clock_deadline_ns(conn->up_since_ns, (uint64_t)conn->call_timeout_ms);
+  if (conn->has_answered || now_ns >= useful_ns) {
     conn->lost_since_ns = now_ns;
     conn->retry_count = conn->flap_count = 0;
     conn->retry_at_ns = 0;

@@ -5,7 +5,7 @@
 #include "client/src/connection/references.h"
 #include "client/src/connection/withdraw.h"
 
-/* ---------------------------------------------------------------- what a reply holds */
+/* ---------------------------------------------------------------- what a reply has granted */
 
 void reply_drop_value(hf_conn *conn, const Holdfast__Value *message) {
   if (message == NULL) {

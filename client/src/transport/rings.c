@@ -173,7 +173,7 @@ int rings_connect(const char *handshake_path, const char **why) {
                ? "this user may not go to the server's local handshake"
            : errno == ENOENT
                ? "there is no local handshake beside the server's ipc socket as seen from here"
-               : "nobody answers at the server's local handshake";
+               : "nothing answers at the server's local handshake";
   }
   return handshake;
 }
