@@ -20,7 +20,7 @@ json_holds 'd["locked"] is False' lock info l
 
 # Held meanwhile: others are refused, or wait.
 "$HOLDFAST" lock run l -- sh -c "touch '$TEST_DIR/held'; while [ ! -e '$TEST_DIR/go' ]; do sleep 0.02; done" &
-holder=$!
+owner=$!
 eventually test -e "$TEST_DIR/held"
 json_holds 'd["locked"] is True and d["owner"] != ""' lock info l
 complains 1 LOCK_HELD lock run l --nowait -- echo no
@@ -30,7 +30,7 @@ complains 4 TOKEN_STALE lock release l --token "$first"
 waiter=$!
 eventually sh -c "'$HOLDFAST' -o json lock info l | grep -q '\"waiting\": 1'"
 touch "$TEST_DIR/go"
-wait $holder || fail "the holder failed"
+wait $owner || fail "the owner failed"
 wait $waiter || fail "the waiter failed"
 [ "$(cat "$TEST_DIR/waited")" = waited ] || fail "the waiter did not run"
 
@@ -53,8 +53,8 @@ json_holds '[(l["name"], len(l["waiters"])) for l in d["locks"]] == [("l", 1), (
 json_holds 'all(l["owned"] and not l["deadlocked"] for l in d["locks"])' lock ls
 [ "$("$HOLDFAST" -o raw lock ls | cut -f2 | tr '\n' ' ')" = 'l m ' ] || fail "lock ls -o raw"
 touch "$TEST_DIR/leave"
-wait $outer || fail "the holder of l failed"
-wait $inner || fail "the holder of m failed"
+wait $outer || fail "the owner of l failed"
+wait $inner || fail "the owner of m failed"
 says 0 '' lock run l --refuse-deadlock -- true
 
 # Two threads that wait for each other: a circle, which ls follows once.
@@ -73,20 +73,20 @@ wait $circle 2>/dev/null
 
 # A signal reaches the program, and the lock is free afterwards.
 "$HOLDFAST" lock run l -- sh -c "trap 'exit 5' TERM; touch '$TEST_DIR/trapped'; while :; do sleep 0.02; done" &
-holder=$!
+owner=$!
 eventually test -e "$TEST_DIR/trapped"
-kill -TERM $holder
-wait $holder
+kill -TERM $owner
+wait $owner
 code=$?
 [ $code -eq 5 ] || fail "the program's exit code after SIGTERM was lost: $code"
 json_holds 'd["locked"] is False' lock info l
 
 # A command that is killed leaves neither the program nor, after the grace time, the lock.
 "$HOLDFAST" lock run l -- sh -c "echo \$\$ >'$TEST_DIR/child'; exec sleep 60" &
-holder=$!
+owner=$!
 eventually test -s "$TEST_DIR/child"
-kill -KILL $holder
-wait $holder 2>/dev/null
+kill -KILL $owner
+wait $owner 2>/dev/null
 says 0 mine lock run l --timeout 20000 -- echo mine
 child=$(cat "$TEST_DIR/child")
 eventually sh -c "! kill -0 $child"
@@ -94,26 +94,26 @@ eventually sh -c "! kill -0 $child"
 # Released by somebody else while it is held: the command says so.
 "$HOLDFAST" lock run l -- sh -c "touch '$TEST_DIR/third'; while [ ! -e '$TEST_DIR/over' ]; do sleep 0.02; done" \
   2>"$TEST_DIR/lost" &
-holder=$!
+owner=$!
 eventually test -e "$TEST_DIR/third"
 says 0 '' lock release l
 touch "$TEST_DIR/over"
-wait $holder
+wait $owner
 code=$?
 [ $code -eq 4 ] || fail "a lock that was released by another went unnoticed: $code"
 complains 2 USAGE lock run l
 
 # A command that was stopped beyond its lease has lost the lock: its program is ended.
 "$HOLDFAST" lock run l --lease-ms 300 -- sh -c "echo \$\$ >'$TEST_DIR/leased'; exec sleep 60" 2>"$TEST_DIR/lost" &
-holder=$!
+owner=$!
 eventually test -s "$TEST_DIR/leased"
-kill -STOP $holder
+kill -STOP $owner
 says 0 mine lock run l --timeout 20000 -- echo mine
-kill -CONT $holder
+kill -CONT $owner
 child=$(cat "$TEST_DIR/leased")
 eventually sh -c "! kill -0 $child"
 kill -KILL "$child" 2>/dev/null
-wait $holder
+wait $owner
 code=$?
 [ $code -eq 4 ] || fail "a lease that was over is answered with $code"
 grep -q 'the lock was lost' "$TEST_DIR/lost" || fail "nothing is said about the lease"
@@ -127,12 +127,12 @@ second_server() {
 second_server
 "$HOLDFAST" --url "ipc://$TEST_DIR/second.sock" lock run l -- \
   sh -c "echo \$\$ >'$TEST_DIR/fourth'; exec sleep 60" 2>"$TEST_DIR/lost" &
-holder=$!
+owner=$!
 eventually test -s "$TEST_DIR/fourth"
 kill -KILL $server
 wait $server 2>/dev/null
 second_server
-wait $holder
+wait $owner
 code=$?
 [ $code -eq 3 ] || fail "a lost session is answered with $code"
 grep -q 'the lock was lost' "$TEST_DIR/lost" || fail "nothing is said about the lost lock"

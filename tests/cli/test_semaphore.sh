@@ -43,11 +43,11 @@ json_holds 'd["value"] == 2' semaphore info s
 # What a command had that is killed comes back.
 says 0 '' semaphore new one
 "$HOLDFAST" semaphore run one -- sh -c "echo \$\$ >'$TEST_DIR/child'; exec sleep 60" &
-holder=$!
+owner=$!
 eventually test -s "$TEST_DIR/child"
 json_holds 'd["value"] == 0' semaphore info one
-kill -KILL $holder
-wait $holder 2>/dev/null
+kill -KILL $owner
+wait $owner 2>/dev/null
 says 0 mine semaphore run one --timeout 20000 -- echo mine
 child=$(cat "$TEST_DIR/child")
 eventually sh -c "! kill -0 $child"

@@ -1,6 +1,6 @@
 /* Who holds a lock in shared memory is killed, or stopped, at any moment: how soon the next goes on.
  *
- * A holder counts two numbers up that are to be equal, and says after each round how far they are.
+ * A owner counts two numbers up that are to be equal, and says after each round how far they are.
  * It is killed meanwhile. Who is next - waiting already, or coming afterwards; on this machine, or
  * beyond the network - is told, and finds the first number at most one ahead and nothing lost that
  * was said. Times count from when the killer knows of the death, and beside that from its kill.
@@ -36,14 +36,14 @@ static struct daemon server;
 static struct random randomness;
 static unsigned kills_count = 2000;
 
-/* What a holder says; what it said stands when it is killed. */
+/* What a owner says; what it said stands when it is killed. */
 struct said {
   atomic_int is_inside;
   _Atomic int64_t number;
 };
 static struct said *said;
 
-/* ---- holders */
+/* ---- owners */
 
 static void hold_for_ever(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -60,32 +60,32 @@ static void hold_for_ever(void) {
   }
 }
 
-static pid_t start_holder(void) {
+static pid_t start_owner(void) {
   atomic_store(&said->is_inside, 0);
   fflush(NULL);
-  pid_t holder = fork();
-  assert_true(holder >= 0);
-  if (holder == 0) {
+  pid_t owner = fork();
+  assert_true(owner >= 0);
+  if (owner == 0) {
     hold_for_ever();
   }
   while (atomic_load(&said->is_inside) == 0) {
-    assert_int_equal(waitpid(holder, NULL, WNOHANG), 0);
+    assert_int_equal(waitpid(owner, NULL, WNOHANG), 0);
     usleep(50);
   }
-  return holder;
+  return owner;
 }
 
 struct death {
   int64_t kill_ns, known_ns;
 };
 
-static struct death kill_holder(pid_t holder) {
+static struct death kill_owner(pid_t owner) {
   struct death death;
   bool is_long = random_below(&randomness, 8) == 0;
   usleep((useconds_t)random_below(&randomness, is_long ? LONG_INSIDE_US_MAX : INSIDE_US_MAX));
   death.kill_ns = party_now_ns();
-  kill(holder, SIGKILL);
-  assert_int_equal(waitpid(holder, NULL, 0), holder);
+  kill(owner, SIGKILL);
+  assert_int_equal(waitpid(owner, NULL, 0), owner);
   death.known_ns = party_now_ns();
   return death;
 }
@@ -114,10 +114,10 @@ static void note(struct delays *delays, const struct locker_report *next,
 }
 
 static void kill_one_waited_for(struct locker *next, struct delays *delays) {
-  pid_t holder = start_holder();
+  pid_t owner = start_owner();
   locker_begin(next, LOCK_WAIT_MS);
   usleep(SLEEPING_US);
-  struct death death = kill_holder(holder);
+  struct death death = kill_owner(owner);
   note(delays, locker_end(next), &death);
 }
 
@@ -125,7 +125,7 @@ static void kill_one_before(hf_array *two, struct delays *delays) {
   struct locker_report report = {0};
   struct hf_grant grant = {0};
   hf_value value;
-  struct death death = kill_holder(start_holder());
+  struct death death = kill_owner(start_owner());
   report.status = hf_array_lock_with(two, LOCK_WAIT_MS, &grant);
   report.granted_ns = party_now_ns();
   report.owner_died = grant.owner_died;
@@ -246,7 +246,7 @@ static void expect_goes_on(struct locker *locker) {
   assert_int_equal(locker_end(locker)->status, HF_OK);
 }
 
-static void test_cell_deaths_stopped_holder_delays_until_the_timeout(void **state) {
+static void test_cell_deaths_stopped_owner_delays_until_the_timeout(void **state) {
   (void)state;
   struct locker waiting[2];
   hf_dict *dict;
@@ -255,8 +255,8 @@ static void test_cell_deaths_stopped_holder_delays_until_the_timeout(void **stat
   }
   hf_conn *conn = party_connect(&server, REMOTE);
   party_check(hf_dict_open(conn, "beside", &dict), "open");
-  pid_t holder = start_holder();
-  assert_int_equal(kill(holder, SIGSTOP), 0);
+  pid_t owner = start_owner();
+  assert_int_equal(kill(owner, SIGSTOP), 0);
   locker_begin(&waiting[MAPPED], STOP_TIMEOUT_MS);
   locker_begin(&waiting[REMOTE], STOP_TIMEOUT_MS);
   int64_t until_ns = party_now_ns() + (int64_t)STOP_TIMEOUT_MS * 900000;
@@ -265,7 +265,7 @@ static void test_cell_deaths_stopped_holder_delays_until_the_timeout(void **stat
   assert_true(worst_ns < 200 * LATE_NS);
   expect_timed_out(&waiting[MAPPED], situations[MAPPED]);
   expect_timed_out(&waiting[REMOTE], situations[REMOTE]);
-  kill_holder(holder); /* a stopped one dies too */
+  kill_owner(owner); /* a stopped one dies too */
   expect_goes_on(&waiting[REMOTE]);
   expect_goes_on(&waiting[MAPPED]);
   for (unsigned party = MAPPED; party <= REMOTE; party++) {
@@ -278,7 +278,7 @@ static void test_cell_deaths_stopped_holder_delays_until_the_timeout(void **stat
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_cell_deaths_next_goes_on_at_once),
-      cmocka_unit_test(test_cell_deaths_stopped_holder_delays_until_the_timeout),
+      cmocka_unit_test(test_cell_deaths_stopped_owner_delays_until_the_timeout),
   };
   randomness = (struct random){random_seed(argc, argv)};
   kills_count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : kills_count;

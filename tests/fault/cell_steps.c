@@ -237,7 +237,7 @@ static void expect_lock_lives(const struct call *call, bool had_mutex, int64_t k
     is_notified = go_in(call, first, counts);
   }
   bool is_to_be_notified = call->situation == NOTIFIED || had_mutex;
-  /* Who only passed by when it died may count as a holder, or not. */
+  /* Who only passed by when it died may count as a owner, or not. */
   if (is_notified != is_to_be_notified && (call->situation != GRANTED || !had_mutex)) {
     fail_msg("%s: kill %zu: notified %d instead of %d, %s first", call->name, counts->kills,
              is_notified, is_to_be_notified, first == MAPPED ? "here" : "over tcp");

@@ -120,7 +120,7 @@ static void kill_some(hf_array *two, unsigned count, struct kill_counts *counts)
   }
 }
 
-static void test_cells_killed_holders_leave_whole_elements(void **state) {
+static void test_cells_killed_owner_leave_whole_elements(void **state) {
   (void)state;
   hf_conn *mapped = connect_to(server.ipc_url, "on"), *remote = connect_to(server.tcp_url, "off");
   hf_array *mapped_two = open_two(mapped), *remote_two = open_two(remote);
@@ -221,7 +221,7 @@ static unsigned touch_victim(hf_cell *victim) {
   return answered;
 }
 
-static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) {
+static void test_cells_overwritten_the_server_and_others_go_on(void **state) {
   (void)state;
   pid_t hostile = fork(); /* before there is anything to inherit */
   if (hostile == 0) {
@@ -262,7 +262,7 @@ static void test_cells_scribbled_over_the_server_and_others_go_on(void **state) 
 #define SCRIBBLED_LOCKS 60
 #define NO_THREAD 0x3ffffff0u /* no machine counts so far */
 
-static void scribble_holder(uint32_t thread) {
+static void scribble_owner(uint32_t thread) {
   hf_cell *cell;
   check(hf_cell_open(connect_to(server.ipc_url, "on"), "counted", 'q', hf_int(0), &cell), "open");
   struct cell_header *header = (struct cell_header *)hf_cell_data(cell) - 1;
@@ -295,7 +295,7 @@ static void test_cells_scribbled_mutex_is_nobodys(void **state) {
   for (unsigned i = 0; i < SCRIBBLED_LOCKS; i++) {
     pid_t hostile = fork();
     if (hostile == 0) {
-      scribble_holder(i % 3 == 0 ? NO_THREAD : i % 3 == 1 ? 1 : (uint32_t)getpid());
+      scribble_owner(i % 3 == 0 ? NO_THREAD : i % 3 == 1 ? 1 : (uint32_t)getpid());
     }
     assert_int_equal(waitpid(hostile, &status, 0), hostile);
     assert_int_equal(status, 0);
@@ -384,9 +384,9 @@ static void hold_on(void) {
   _exit(1);
 }
 
-/* The C library has the mutex in a list of the holder's thread: if another took it, both would write
+/* The C library has the mutex in a list of the owner's thread: if another took it, both would write
  * through pointers into each other's memory. */
-static void test_cells_holder_that_lives_keeps_the_mutex(void **state) {
+static void test_cells_owner_that_lives_keeps_the_mutex(void **state) {
   (void)state;
   const char *const ways[] = {"on", "off"};
   int status;
@@ -397,21 +397,21 @@ static void test_cells_holder_that_lives_keeps_the_mutex(void **state) {
     check(hf_cell_open(conns[i], "held on", 'q', hf_int(0), &cells[i]), "open");
   }
   await_sessions(conns[0], 2);
-  pid_t holder = fork();
-  if (holder == 0) {
+  pid_t owner = fork();
+  if (owner == 0) {
     hold_on();
   }
-  assert_int_equal(waitpid(holder, &status, WUNTRACED), holder);
+  assert_int_equal(waitpid(owner, &status, WUNTRACED), owner);
   assert_true(WIFSTOPPED(status));
   await_sessions(conns[0], 4); /* the stopped child inherits one of each, and its own has ended */
   for (int i = 0; i < 2; i++) {
     assert_int_equal(hf_cell_lock(cells[i], 300), HF_DEADLINE_EXCEEDED);
   }
-  kill(holder, SIGKILL);
-  waitpid(holder, &status, 0);
+  kill(owner, SIGKILL);
+  waitpid(owner, &status, 0);
   for (int i = 0; i < 2; i++) {
     struct hf_grant grant;
-    check(hf_cell_lock_with(cells[i], LOCK_WAIT_MS, &grant), "lock of a dead holder");
+    check(hf_cell_lock_with(cells[i], LOCK_WAIT_MS, &grant), "lock of a dead owner");
     assert_int_equal(grant.owner_died, i == 0);
     check(hf_cell_unlock(cells[i]), "unlock");
   }
@@ -483,11 +483,11 @@ static void test_cells_huge_one_goes_while_others_are_served(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_cells_killed_holders_leave_whole_elements),
-      cmocka_unit_test(test_cells_scribbled_over_the_server_and_others_go_on),
+      cmocka_unit_test(test_cells_killed_owner_leave_whole_elements),
+      cmocka_unit_test(test_cells_overwritten_the_server_and_others_go_on),
       cmocka_unit_test(test_cells_scribbled_mutex_is_nobodys),
       cmocka_unit_test(test_cells_late_writer_reaches_no_other_cell),
-      cmocka_unit_test(test_cells_holder_that_lives_keeps_the_mutex),
+      cmocka_unit_test(test_cells_owner_that_lives_keeps_the_mutex),
       cmocka_unit_test(test_cells_huge_one_goes_while_others_are_served),
   };
   randomness = (struct random){random_seed(argc, argv)};

@@ -1,4 +1,4 @@
-/* One holder at a time, under tokens that rise. See checker.h for the rules. */
+/* One owner at a time, under tokens that rise. See checker.h for the rules. */
 #include "tests/fault/checker.h"
 
 #include <stdbool.h>

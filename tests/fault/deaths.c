@@ -128,10 +128,10 @@ static int tear_down(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_death_before_the_session_is_open),
-      cmocka_unit_test(test_death_of_a_lock_holder),
-      cmocka_unit_test(test_death_of_a_semaphore_holder),
+      cmocka_unit_test(test_death_of_a_lock_owner),
+      cmocka_unit_test(test_death_of_a_semaphore_owner),
       cmocka_unit_test(test_death_of_a_queue_waiter),
-      cmocka_unit_test(test_death_of_a_reservation_holder),
+      cmocka_unit_test(test_death_of_a_reservation_owner),
       cmocka_unit_test(test_death_of_a_condition_waiter),
       cmocka_unit_test(test_death_of_a_barrier_party),
       cmocka_unit_test(test_death_of_the_network),

@@ -69,10 +69,10 @@ void deaths_went_on(void);
 void deaths_expect_session_gone(void);
 
 void test_death_before_the_session_is_open(void **state);
-void test_death_of_a_lock_holder(void **state);
-void test_death_of_a_semaphore_holder(void **state);
+void test_death_of_a_lock_owner(void **state);
+void test_death_of_a_semaphore_owner(void **state);
 void test_death_of_a_queue_waiter(void **state);
-void test_death_of_a_reservation_holder(void **state);
+void test_death_of_a_reservation_owner(void **state);
 void test_death_of_a_condition_waiter(void **state);
 void test_death_of_a_barrier_party(void **state);
 void test_death_of_the_network(void **state);

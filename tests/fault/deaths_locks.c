@@ -35,7 +35,7 @@ static int hold_lock(const char *url, int idx, void *arg) {
   return crowd_complain("lock", idx);
 }
 
-/* The next holder is told of the death if, and only if, the victim held the lock. */
+/* The next owner is told of the death if, and only if, the victim held the lock. */
 static void expect_told(const struct hf_grant *grant) {
   switch (atomic_load(&deaths.ledger->state)) {
     case VICTIM_HOLDING:
@@ -60,7 +60,7 @@ static uint64_t hear_of_late_death(hf_lock *lock) {
   return grant.token;
 }
 
-void test_death_of_a_lock_holder(void **state) {
+void test_death_of_a_lock_owner(void **state) {
   (void)state;
   hf_lock *lock;
   struct hf_grant grant;
@@ -79,7 +79,7 @@ void test_death_of_a_lock_holder(void **state) {
     crowd_expect_ok(hf_lock_release(lock), "release");
     last_token = hear_of_late_death(lock);
   }
-  deaths_end("lock holders");
+  deaths_end("lock owners");
   hf_lock_close(lock);
 }
 
@@ -104,7 +104,7 @@ static int hold_permit(const char *url, int idx, void *arg) {
 }
 
 /* There is one permit, after every death: neither lost nor given back twice. */
-void test_death_of_a_semaphore_holder(void **state) {
+void test_death_of_a_semaphore_owner(void **state) {
   (void)state;
   hf_semaphore *semaphore;
   struct hf_object_info info;
@@ -121,6 +121,6 @@ void test_death_of_a_semaphore_holder(void **state) {
     crowd_expect_ok(hf_object_info(HF_AS_OBJECT(semaphore), &info), "info");
     assert_int_equal(info.value, 1);
   }
-  deaths_end("semaphore holders");
+  deaths_end("semaphore owners");
   hf_semaphore_close(semaphore);
 }

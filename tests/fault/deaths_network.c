@@ -75,7 +75,7 @@ void test_death_of_the_network(void **state) {
     worst_ms = took_ms > worst_ms ? took_ms : worst_ms;
   }
   print_message(
-      "unplugged lock holders: %d, with a grace time of %d ms, the others went on after "
+      "unplugged lock owners: %d, with a grace time of %d ms, the others went on after "
       "at most %lld ms\n",
       rounds_count, GRACE_MS, (long long)worst_ms);
   hf_lock_close(lock);

@@ -87,7 +87,7 @@ static void expect_rest(const int tries[ITEMS_COUNT]) {
   }
 }
 
-void test_death_of_a_reservation_holder(void **state) {
+void test_death_of_a_reservation_owner(void **state) {
   (void)state;
   hf_queue *queue;
   crowd_expect_ok(hf_queue_open(deaths.conn, "work", 0, &queue), "open");
@@ -107,6 +107,6 @@ void test_death_of_a_reservation_holder(void **state) {
     crowd_expect_ok(hf_object_info(HF_AS_OBJECT(queue), &info), "info");
     assert_int_equal(info.unfinished + info.reserved + info.length, 0);
   }
-  deaths_end("reservation holders");
+  deaths_end("reservation owners");
   hf_queue_close(queue);
 }

@@ -272,7 +272,7 @@ static void expect_left(int descriptors, int segments) {
 
 /* ---------------------------------------------------------------- tests */
 
-static void test_ring_scribbled_over_harms_nobody_else(void **state) {
+static void test_ring_overwritten_harms_nobody_else(void **state) {
   int thrown_out = 0;
   uint64_t writes = 0;
   (void)state;
@@ -421,7 +421,7 @@ static int stop_server(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_ring_scribbled_over_harms_nobody_else),
+      cmocka_unit_test(test_ring_overwritten_harms_nobody_else),
       cmocka_unit_test(test_ring_broken_from_the_start_is_thrown_out),
       cmocka_unit_test(test_ring_never_read_blocks_nobody),
       cmocka_unit_test(test_handshake_nonsense_is_refused),

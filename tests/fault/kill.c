@@ -119,12 +119,12 @@ static void run_locks(const char *url) {
   hf_close(conn);
 }
 
-static void test_kill_of_lock_holders_frees_the_lock_tcp(void **state) {
+static void test_kill_of_lock_owner_frees_the_lock_tcp(void **state) {
   (void)state;
   run_locks(server.tcp_url);
 }
 
-static void test_kill_of_lock_holders_frees_the_lock_ipc(void **state) {
+static void test_kill_of_lock_owner_frees_the_lock_ipc(void **state) {
   (void)state;
   run_locks(server.ipc_url);
 }
@@ -220,7 +220,7 @@ static int hold_references(const char *url, int idx, void *arg) {
   }
 }
 
-static void test_kill_of_reference_holders_leaves_no_object(void **state) {
+static void test_kill_of_reference_owner_leaves_no_object(void **state) {
   (void)state;
   pid_t pids[WORKERS_COUNT];
   hf_conn *conn;
@@ -259,10 +259,10 @@ static int stop_server(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kill_of_lock_holders_frees_the_lock_tcp),
-      cmocka_unit_test(test_kill_of_lock_holders_frees_the_lock_ipc),
+      cmocka_unit_test(test_kill_of_lock_owner_frees_the_lock_tcp),
+      cmocka_unit_test(test_kill_of_lock_owner_frees_the_lock_ipc),
       cmocka_unit_test(test_kill_of_waiters_loses_no_item),
-      cmocka_unit_test(test_kill_of_reference_holders_leaves_no_object),
+      cmocka_unit_test(test_kill_of_reference_owner_leaves_no_object),
   };
   randomness.state = random_seed(argc, argv);
   if (argc > 2) {

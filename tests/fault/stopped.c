@@ -1,4 +1,4 @@
-/* A holder that is stopped for longer than its lease loses the lock; when it goes on, its writes
+/* A owner that is stopped for longer than its lease loses the lock; when it goes on, its writes
  * with the old token are refused, and so is its release.
  *
  * usage: stopped [--stops N] [SEED]     50 by default
@@ -26,10 +26,10 @@
 #define TIMEOUT_MS 20000
 #define STOP_US_MAX 20000
 
-/* How far the holder has come; it waits for what the test says. */
+/* How far the owner has come; it waits for what the test says. */
 enum { STARTING, HOLDING, GO_ON };
 
-/* What the holder found wrong: exit codes. */
+/* What the owner found wrong: exit codes. */
 enum { WRITE_WENT_THROUGH = 20, RELEASE_WENT_THROUGH, PLAIN_RELEASE_WENT_THROUGH };
 
 static struct daemon server;
@@ -61,7 +61,7 @@ static int hold_and_be_stopped(const char *url, int idx, void *arg) {
   struct hf_grant grant;
   if (hf_lock_open(conn, "lock", &lock) != HF_OK || hf_dict_open(conn, "written", &dict) != HF_OK ||
       hf_lock_acquire_with(lock, &options, TIMEOUT_MS, &grant) != HF_OK ||
-      write_fenced(conn, lock, grant.token, dict, "holder") != HF_OK) {
+      write_fenced(conn, lock, grant.token, dict, "owner") != HF_OK) {
     return crowd_complain("hold", idx);
   }
   atomic_store(step, HOLDING);
@@ -77,13 +77,13 @@ static int hold_and_be_stopped(const char *url, int idx, void *arg) {
   return is_stale(hf_lock_release(lock)) ? CROWD_DONE : PLAIN_RELEASE_WENT_THROUGH;
 }
 
-static void stop_holder(pid_t holder) {
+static void stop_owner(pid_t owner) {
   while (atomic_load(step) != HOLDING) {
-    crowd_expect_running(holder);
+    crowd_expect_running(owner);
     usleep(100);
   }
   usleep((useconds_t)random_below(&randomness, STOP_US_MAX));
-  assert_int_equal(kill(holder, SIGSTOP), 0);
+  assert_int_equal(kill(owner, SIGSTOP), 0);
 }
 
 static void expect_writer(hf_dict *dict, const char *who) {
@@ -98,23 +98,23 @@ static int64_t outlive_one(hf_conn *conn, hf_lock *lock, hf_dict *dict, int idx)
   const char *url = idx % 2 == 0 ? server.tcp_url : server.ipc_url;
   struct hf_grant grant;
   atomic_store(step, STARTING);
-  pid_t holder = crowd_start(hold_and_be_stopped, url, idx, NULL);
-  stop_holder(holder);
+  pid_t owner = crowd_start(hold_and_be_stopped, url, idx, NULL);
+  stop_owner(owner);
   int64_t begun_ms = attacker_now_ms();
-  expect_writer(dict, "holder");
+  expect_writer(dict, "owner");
   crowd_expect_ok(hf_lock_acquire(lock, TIMEOUT_MS, &grant), "acquire");
   int64_t took_ms = attacker_now_ms() - begun_ms;
   assert_true(took_ms < LEASE_MS + SLACK_MS);
   crowd_expect_ok(write_fenced(conn, lock, grant.token, dict, "next"), "write");
   atomic_store(step, GO_ON);
-  assert_int_equal(kill(holder, SIGCONT), 0);
-  assert_int_equal(crowd_wait(holder, TIMEOUT_MS), CROWD_DONE);
+  assert_int_equal(kill(owner, SIGCONT), 0);
+  assert_int_equal(crowd_wait(owner, TIMEOUT_MS), CROWD_DONE);
   expect_writer(dict, "next");
   crowd_expect_ok(hf_lock_release_token(lock, grant.token), "release");
   return took_ms;
 }
 
-static void test_stopped_holders_are_fenced(void **state) {
+static void test_stopped_owner_are_fenced(void **state) {
   (void)state;
   hf_conn *conn;
   hf_lock *lock;
@@ -149,7 +149,7 @@ static int tear_down(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_stopped_holders_are_fenced),
+      cmocka_unit_test(test_stopped_owner_are_fenced),
   };
   if (argc > 2 && strcmp(argv[1], "--stops") == 0) {
     stops_count = atoi(argv[2]);

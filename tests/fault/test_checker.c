@@ -324,7 +324,7 @@ static void test_lock_in_turns_is_good(void **state) {
   expect_good();
 }
 
-static void test_lock_with_overlapping_holders_is_bad(void **state) {
+static void test_lock_with_overlapping_owner_is_bad(void **state) {
   (void)state;
   add(lock, 1, 2, HISTORY_ACQUIRE, 0, 1);
   add(lock, 3, 4, HISTORY_ACQUIRE, 0, 2);
@@ -332,7 +332,7 @@ static void test_lock_with_overlapping_holders_is_bad(void **state) {
   expect_bad("two held the lock at once");
 }
 
-static void test_lock_of_a_holder_that_failed_may_pass_on(void **state) {
+static void test_lock_of_a_owner_that_failed_may_pass_on(void **state) {
   (void)state;
   add(lock, 1, 2, HISTORY_ACQUIRE, 0, 1);
   add(lock, 3, 4, HISTORY_ACQUIRE, 0, 2);
@@ -387,8 +387,8 @@ int main(void) {
       cmocka_unit_test(test_queue_out_of_order_before_an_unknown_take_is_bad),
       cmocka_unit_test(test_queue_empty_with_an_item_inside_is_bad),
       cmocka_unit_test(test_lock_in_turns_is_good),
-      cmocka_unit_test(test_lock_with_overlapping_holders_is_bad),
-      cmocka_unit_test(test_lock_of_a_holder_that_failed_may_pass_on),
+      cmocka_unit_test(test_lock_with_overlapping_owner_is_bad),
+      cmocka_unit_test(test_lock_of_a_owner_that_failed_may_pass_on),
       cmocka_unit_test(test_lock_with_a_falling_token_is_bad),
       cmocka_unit_test(test_lock_with_a_token_given_twice_is_bad),
       cmocka_unit_test(test_lock_released_twice_is_bad),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Part of hosts.containers: containers that have the directory of the server's sockets use shared memory,
-# others the network; all of them count on one Value; killed holders of its lock, and a killed server,
+# others the network; all of them count on one Value; killed owners of its lock, and a killed server,
 # are noticed.
 #   containers_local.sh CELL_CLIENT      with DOCKER_HOST and HOLDFAST_IMAGE
 set -euo pipefail
@@ -91,22 +91,22 @@ sum=$(docker exec "$name-server" holdfast value get cell)
 [ "$sum" = $((6 * count)) ] || failed "the sum is $((6 * count)): $sum"
 echo "sum of six containers: $sum"
 
-# A holder is killed; whoever waits, wherever it is, goes on and is told.
+# A owner is killed; whoever waits, wherever it is, goes on and is told.
 # dies HOLDER NEXT OPTIONS..
 dies() {
-  local holder=$1 next=$2
+  local owner=$1 next=$2
   shift 2
   start "$next" "$@" -- next
   sleep 1 # it is in line
   local killed_ms
   killed_ms=$(date +%s%3N)
-  docker kill -s KILL "$name-$holder" >/dev/null
+  docker kill -s KILL "$name-$owner" >/dev/null
   ends "$next" "next, the one before died"
-  echo "$holder was killed in the lock: the next one had it within $(($(date +%s%3N) - killed_ms)) ms"
+  echo "$owner was killed in the lock: the next one had it within $(($(date +%s%3N) - killed_ms)) ms"
 }
-start holder-a "${sockets[@]}" "${ipc[@]}" -- hold
-awaits holder-a held
-dies holder-a next-b "${sockets[@]}" "${ipc[@]}"
+start owner-a "${sockets[@]}" "${ipc[@]}" -- hold
+awaits owner-a held
+dies owner-a next-b "${sockets[@]}" "${ipc[@]}"
 start owner-mapped "${sockets[@]}" "${ipc[@]}" --pid "container:$name-server" -- hold
 awaits owner-mapped held
 dies owner-mapped next-remote "${tcp[@]}"

@@ -161,12 +161,12 @@ static void test_cancel_while_somebody_holds_the_lock_of_a_value(void **state) {
   int64_t integer;
   expect_ok(hf_cell_open(other, "cancelled", 'i', hf_int(1), &cell));
   expect_ok(hf_cell_open(world.conn, "cancelled", 'i', hf_int(1), &same));
-  pthread_t holder = start(hold_until_cancelled, cell);
+  pthread_t owner = start(hold_until_cancelled, cell);
   sleep_ms(20);
   pthread_t thread = start(cancel_shortly, world.conn);
   expect_fails(hf_cell_get_int(same, &integer), CANCELLED, CANCELLED);
   pthread_join(thread, NULL);
-  pthread_join(holder, NULL);
+  pthread_join(owner, NULL);
   expect_ok(hf_cell_get_int(same, &integer));
   hf_cell_close(cell);
   hf_cell_close(same);

@@ -328,7 +328,7 @@ static void await_value(int64_t wanted) {
   }
 }
 
-static void test_cells_death_is_told_once_to_whoever_is_next(void **state) {
+static void test_cells_death_is_notified_once_to_whoever_is_next(void **state) {
   (void)state;
   hf_cell *cells[] = {pair.mapped, pair.remote};
   for (int is_mapped = 0; is_mapped < 2; is_mapped++) {
@@ -351,7 +351,7 @@ static void test_cells_death_is_told_once_to_whoever_is_next(void **state) {
   }
 }
 
-static void test_cells_stopped_holder_delays_others_until_their_timeout_only(void **state) {
+static void test_cells_stopped_owner_delays_others_until_their_timeout_only(void **state) {
   (void)state;
   hf_cell *cells[] = {pair.mapped, pair.remote};
   pid_t child = child_start(lock_and_stay, pair.mapped);
@@ -501,8 +501,8 @@ static const struct CMUnitTest tests[] = {
     PAIR(test_cells_remote_lock_keeps_mapped_ones_out),
     PAIR(test_cells_lock_is_taken_along_into_a_pipeline),
     PAIR(test_cells_closed_handle_leaves_the_lock_to_the_session),
-    PAIR(test_cells_death_is_told_once_to_whoever_is_next),
-    PAIR(test_cells_stopped_holder_delays_others_until_their_timeout_only),
+    PAIR(test_cells_death_is_notified_once_to_whoever_is_next),
+    PAIR(test_cells_stopped_owner_delays_others_until_their_timeout_only),
     PAIR(test_cells_change_on_one_side_wakes_the_other),
     PAIR(test_cells_cancel_ends_a_wait_here),
     PAIR(test_cells_child_has_the_parents_mapping),

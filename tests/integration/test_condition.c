@@ -335,18 +335,18 @@ static int acquire_and_hang(void *name) {
              : 1;
 }
 
-static void test_condition_lock_of_a_killed_holder_is_released(void **state) {
+static void test_condition_lock_of_a_killed_owner_is_released(void **state) {
   hf_condition *condition;
   (void)state;
-  expect_ok(hf_condition_open(world.conn, "holder", NULL, &condition));
-  pid_t child = child_start(acquire_and_hang, (char[]){"holder"});
+  expect_ok(hf_condition_open(world.conn, "owner", NULL, &condition));
+  pid_t child = child_start(acquire_and_hang, (char[]){"owner"});
   await_waiting(1);
   expect_fails(hf_condition_acquire(condition, 0), DEADLINE_EXCEEDED, LOCK_HELD);
   child_kill(child);
   expect_ok(hf_condition_acquire(condition, 5000));
   expect_ok(hf_condition_release(condition));
   hf_condition_close(condition);
-  expect_ok(hf_delete(world.conn, "holder"));
+  expect_ok(hf_delete(world.conn, "owner"));
 }
 
 static const struct CMUnitTest tests[] = {
@@ -360,7 +360,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_condition_wait_for_gives_up_in_time),
     cmocka_unit_test(test_condition_forgets_a_killed_waiter),
     cmocka_unit_test(test_condition_notification_of_a_killed_waiter_goes_to_the_next),
-    cmocka_unit_test(test_condition_lock_of_a_killed_holder_is_released),
+    cmocka_unit_test(test_condition_lock_of_a_killed_owner_is_released),
 };
 
 WORLD_MAIN("condition", tests)

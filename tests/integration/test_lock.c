@@ -99,7 +99,7 @@ static void acquire_and_die(const char *name) {
   _exit(1);
 }
 
-static void test_lock_of_a_killed_holder_goes_to_the_next_who_is_told(void **state) {
+static void test_lock_of_a_killed_owner_goes_to_the_next_which_is_notified(void **state) {
   hf_lock *lock;
   struct hf_grant grant;
   int status;
@@ -180,7 +180,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_lock_is_released_by_anyone),
     cmocka_unit_test(test_rlock_is_counted_and_owned_by_a_thread),
     cmocka_unit_test(test_lock_of_a_clean_goodbye_stays_held_unless_robust),
-    cmocka_unit_test(test_lock_of_a_killed_holder_goes_to_the_next_who_is_told),
+    cmocka_unit_test(test_lock_of_a_killed_owner_goes_to_the_next_which_is_notified),
     cmocka_unit_test(test_lock_of_a_killed_process_is_free_at_once),
     cmocka_unit_test(test_lock_lease_of_a_silent_one_ends),
 };

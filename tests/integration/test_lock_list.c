@@ -42,7 +42,7 @@ static const struct hf_lock_info *find_lock(const struct hf_lock_info *locks, si
   return NULL;
 }
 
-static void test_lock_list_tells_holders_and_waiters_in_order(void **state) {
+static void test_lock_list_reports_owner_and_waiters_in_order(void **state) {
   hf_conn *conn = connect_again(0);
   struct hf_lock_info *locks;
   size_t count;
@@ -141,7 +141,7 @@ static void test_lock_list_circle_is_refused_to_who_asks_for_that(void **state) 
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_lock_list_tells_holders_and_waiters_in_order),
+    cmocka_unit_test(test_lock_list_reports_owner_and_waiters_in_order),
     cmocka_unit_test(test_lock_list_shows_and_counts_circles),
     cmocka_unit_test(test_lock_list_circle_is_refused_to_who_asks_for_that),
 };

@@ -206,14 +206,14 @@ static void test_mapped_no_longer_than_the_lock_is_held(void **state) {
 static struct {
   pthread_barrier_t barrier;
   hf_array *array;
-} holder;
+} owner;
 
 static void *hold(void *unused) {
   (void)unused;
   hf_cell *cell = open_small();
-  expect_ok(hf_array_lock(holder.array, 0));
-  pthread_barrier_wait(&holder.barrier);
-  pthread_barrier_wait(&holder.barrier); /* closed */
+  expect_ok(hf_array_lock(owner.array, 0));
+  pthread_barrier_wait(&owner.barrier);
+  pthread_barrier_wait(&owner.barrier); /* closed */
   for (int i = 0; i < ROUNDS; i++) {
     expect_ok(hf_cell_add(cell, hf_int(1), NULL));
   }
@@ -223,30 +223,30 @@ static void *hold(void *unused) {
 
 static pthread_t hold_elsewhere(hf_array *array) {
   pthread_t thread;
-  pthread_barrier_init(&holder.barrier, NULL, 2);
-  holder.array = array;
+  pthread_barrier_init(&owner.barrier, NULL, 2);
+  owner.array = array;
   pthread_create(&thread, NULL, hold, NULL);
-  pthread_barrier_wait(&holder.barrier);
+  pthread_barrier_wait(&owner.barrier);
   return thread;
 }
 
-static void await_holder(pthread_t thread) {
-  pthread_barrier_wait(&holder.barrier);
+static void await_owner(pthread_t thread) {
+  pthread_barrier_wait(&owner.barrier);
   pthread_join(thread, NULL);
-  pthread_barrier_destroy(&holder.barrier);
+  pthread_barrier_destroy(&owner.barrier);
 }
 
 static void test_mapped_while_another_thread_has_the_lock(void **state) {
   (void)state;
   pthread_t thread = hold_elsewhere(open_large("held"));
-  hf_array_close(holder.array);
-  await_holder(thread);
-  holder.array = open_large("held");
+  hf_array_close(owner.array);
+  await_owner(thread);
+  owner.array = open_large("held");
   struct hf_grant grant;
-  expect_ok(hf_array_lock_with(holder.array, 1000, &grant));
+  expect_ok(hf_array_lock_with(owner.array, 1000, &grant));
   assert_true(grant.owner_died); /* its thread ended with the lock */
-  expect_ok(hf_array_unlock(holder.array));
-  hf_array_close(holder.array);
+  expect_ok(hf_array_unlock(owner.array));
+  hf_array_close(owner.array);
   expect_ok(hf_delete(world.conn, "held"));
 }
 
@@ -259,7 +259,7 @@ static void test_mapped_beyond_the_connection_while_another_thread_has_the_lock(
   pthread_t thread = hold_elsewhere(array);
   hf_array_close(array);
   hf_close(conn);
-  await_holder(thread);
+  await_owner(thread);
 }
 
 static void test_mapped_no_longer_when_another_handle_had_the_lock(void **state) {
@@ -310,7 +310,7 @@ static void test_mapped_place_is_no_others_while_another_thread_has_the_lock(voi
   for (int i = 0; i < ROUNDS; i++) {
     hf_array_close(arrays[i]);
   }
-  await_holder(thread);
+  await_owner(thread);
 }
 
 static uint64_t sessions(void) {
@@ -344,7 +344,7 @@ static void test_mapped_place_is_no_others_when_the_connection_is_closed(void **
   for (int i = 0; i < ROUNDS; i++) {
     hf_array_close(arrays[i]);
   }
-  await_holder(thread);
+  await_owner(thread);
 }
 
 static int close_in_child(void *conn) {
@@ -366,7 +366,7 @@ static void test_mapped_memory_of_the_parents_keeps_no_child_from_goodbye(void *
   hf_array_close(array);
   assert_int_equal(child_end(child_start(close_in_child, conn)), 0);
   hf_close(conn);
-  await_holder(thread);
+  await_owner(thread);
 }
 
 /* ---- the last: the server ends */

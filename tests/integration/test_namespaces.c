@@ -1,6 +1,6 @@
 /* Values in shared memory among processes that see different process ids, as those of different
  * containers do. Each of these is process 1, thread 1, of a namespace of its own: a mutex that
- * knows its holder by thread id can't tell one from the other.
+ * knows its owner by thread id can't tell one from the other.
  *
  *   test_namespaces local [--count N]      N increments by each of three processes, 5,000 by default
  */
@@ -93,7 +93,7 @@ static int tear_down(void **state) {
   return 0;
 }
 
-/* ---- one holder at a time */
+/* ---- one owner at a time */
 
 static int lock_until_told(int idx) {
   hf_cell *cell = open_apart();
@@ -111,16 +111,16 @@ static int fail_to_lock(int idx) {
   return hf_cell_lock(cell, 50) == HF_DEADLINE_EXCEEDED ? 0 : 1;
 }
 
-static void test_namespaces_a_lock_has_one_holder(void **state) {
+static void test_namespaces_a_lock_has_one_owner(void **state) {
   (void)state;
   hf_cell *cell = open_value(world.conn);
-  pid_t holder = start_apart(lock_until_told, 0);
+  pid_t owner = start_apart(lock_until_told, 0);
   await(&scene->has_lock[0]);
   pid_t other = start_apart(fail_to_lock, 1);
   int code = child_end(other);
   expect_fails(hf_cell_lock(cell, 50), DEADLINE_EXCEEDED, LOCK_HELD);
   scene->may_go_on[0] = true;
-  assert_int_equal(child_end(holder), 0);
+  assert_int_equal(child_end(owner), 0);
   assert_int_equal(code, 0);
   expect_ok(hf_cell_lock(cell, 5000));
   expect_ok(hf_cell_unlock(cell));
@@ -133,7 +133,7 @@ static int read_and_write(hf_cell *cell) {
     if (hf_cell_lock(cell, HF_FOREVER) != HF_OK || hf_cell_get_int(cell, &number) != HF_OK) {
       return 1;
     }
-    sched_yield(); /* time for another holder, if there can be one */
+    sched_yield(); /* time for another owner, if there can be one */
     if (hf_cell_set(cell, hf_int(number + 1)) != HF_OK || hf_cell_unlock(cell) != HF_OK) {
       return 2;
     }
@@ -161,17 +161,17 @@ static void test_namespaces_no_increment_is_lost(void **state) {
 
 /* ---- deaths */
 
-static void test_namespaces_killed_holder_is_told_to_the_next(void **state) {
+static void test_namespaces_killed_owner_is_notified_to_the_next(void **state) {
   (void)state;
   struct hf_grant grant;
   hf_cell *cell = open_value(world.conn);
-  pid_t holder = start_apart(lock_until_told, 0);
+  pid_t owner = start_apart(lock_until_told, 0);
   await(&scene->has_lock[0]);
   assert_int_equal(kill(scene->pids[0], SIGKILL), 0);
   expect_ok(hf_cell_lock_with(cell, DEATH_IS_KNOWN_MS, &grant));
   assert_true(grant.owner_died);
   expect_ok(hf_cell_unlock(cell));
-  assert_int_equal(child_end(holder), 96);
+  assert_int_equal(child_end(owner), 96);
   hf_cell_close(cell);
 }
 
@@ -192,14 +192,14 @@ static void test_namespaces_killed_waiter_takes_no_lock_along(void **state) {
   assert_int_equal(kill(scene->pids[0], SIGSTOP), 0);
   sleep_ms(10);
   expect_ok(hf_cell_unlock(cell));
-  pid_t holder = start_apart(lock_until_told, 1);
+  pid_t owner = start_apart(lock_until_told, 1);
   sleep_ms(300); /* a grant to the stopped one ends with its session */
   assert_int_equal(kill(scene->pids[0], SIGKILL), 0);
   assert_int_equal(child_end(waiter), 96);
   await(&scene->has_lock[1]);
   expect_fails(hf_cell_lock(cell, 50), DEADLINE_EXCEEDED, LOCK_HELD);
   scene->may_go_on[1] = true;
-  assert_int_equal(child_end(holder), 0);
+  assert_int_equal(child_end(owner), 0);
   hf_cell_close(cell);
 }
 
@@ -245,7 +245,7 @@ static int connect_by_tcp(int idx) {
   return status == HF_OK && strcmp(hf_conn_path(conn), world.path) == 0 ? 0 : 1;
 }
 
-static void test_namespaces_handshake_is_told_over_tcp(void **state) {
+static void test_namespaces_handshake_is_notified_over_tcp(void **state) {
   (void)state;
   hf_cell_close(open_value(world.conn));
   assert_int_equal(child_end(start_apart(connect_by_tcp, 0)), 0);
@@ -264,12 +264,12 @@ static bool may_be_apart(void) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      SCENE(test_namespaces_a_lock_has_one_holder),
+      SCENE(test_namespaces_a_lock_has_one_owner),
       SCENE(test_namespaces_no_increment_is_lost),
-      SCENE(test_namespaces_killed_holder_is_told_to_the_next),
+      SCENE(test_namespaces_killed_owner_is_notified_to_the_next),
       SCENE(test_namespaces_killed_waiter_takes_no_lock_along),
       SCENE(test_namespaces_raw_values_are_within_reach),
-      SCENE(test_namespaces_handshake_is_told_over_tcp),
+      SCENE(test_namespaces_handshake_is_notified_over_tcp),
   };
   if (!may_be_apart()) {
     printf("skipped: no namespaces of process ids without being root\n");

@@ -181,7 +181,7 @@ static int acquire_all_and_hang(void *name) {
   return 2;
 }
 
-static void test_semaphore_of_a_killed_holder_comes_back(void **state) {
+static void test_semaphore_of_a_killed_owner_comes_back(void **state) {
   hf_semaphore *semaphore;
   (void)state;
   expect_ok(hf_semaphore_open(world.conn, "killed", 3, &semaphore));
@@ -242,7 +242,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_semaphore_released_by_anyone_goes_to_who_waits_longest),
     cmocka_unit_test(test_semaphore_deleted_ends_the_wait),
     cmocka_unit_test(test_semaphore_bounds_forked_children),
-    cmocka_unit_test(test_semaphore_of_a_killed_holder_comes_back),
+    cmocka_unit_test(test_semaphore_of_a_killed_owner_comes_back),
     cmocka_unit_test(test_semaphore_of_a_clean_goodbye_stays_acquired),
     cmocka_unit_test(test_semaphore_acquired_after_the_caller_gave_up_comes_back),
 };

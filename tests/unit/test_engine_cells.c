@@ -188,7 +188,7 @@ static void test_cells_gone_clients_store_is_seen_at_once(void **state) {
   story_expect(&story, "process 101 watched\n2 <- #1 OK 41\n");
 }
 
-static void test_cells_stopped_holder_delays_only_until_the_timeout(void **state) {
+static void test_cells_stopped_owner_delays_only_until_the_timeout(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", 0);
@@ -261,7 +261,7 @@ static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state
   assert_false(atomic_load(&places.header->flags) & CELL_DIED);
 }
 
-static void test_cells_dead_local_holder_is_told_once(void **state) {
+static void test_cells_dead_local_owner_is_notified_once(void **state) {
   (void)state;
   lock_locally();
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
@@ -274,7 +274,7 @@ static void test_cells_dead_local_holder_is_told_once(void **state) {
   story_expect(&story, "2 <- #2 OK\n3 <- #1 OK granted\n");
 }
 
-static void test_cells_death_noticed_by_a_local_thread_is_told_here(void **state) {
+static void test_cells_death_noticed_by_a_local_thread_is_notified_here(void **state) {
   (void)state;
   atomic_fetch_or(&places.header->flags, CELL_DIED);
   add(2, 1, "v", STORY_WAIT_FOREVER);
@@ -333,7 +333,7 @@ static int find_death(uint64_t sequence, uintptr_t delay) {
   return strstr(story.text, "owner died") != NULL;
 }
 
-static void test_cells_death_found_by_two_is_told_to_one(void **state) {
+static void test_cells_death_found_by_two_is_notified_to_one(void **state) {
   unsigned here = 0;
   for (uint64_t i = 0, sequence = 1; i < FINDS; i++, sequence += 2) {
     if (sequence > SEQUENCES) { /* a session keeps its replies */
@@ -352,7 +352,7 @@ static void test_cells_death_found_by_two_is_told_to_one(void **state) {
   print_message("%d deaths, %u told here\n", FINDS, here);
 }
 
-static void test_cells_holder_changes_over_to_a_grant(void **state) {
+static void test_cells_owner_changes_over_to_a_grant(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", STORY_WAIT_FOREVER);
@@ -540,7 +540,7 @@ static void test_cells_deleted_while_others_wait(void **state) {
   story_pass_ms(&story, 1000);
 }
 
-static void test_cells_scribbled_over_nothing_is_believed(void **state) {
+static void test_cells_overwritten_nothing_is_believed(void **state) {
   (void)state;
   for (unsigned byte = 0; byte < 256; byte++) {
     memset((void *)places.header, (int)byte, sizeof *places.header);
@@ -565,16 +565,16 @@ int main(void) {
       STORY(test_cells_next_request_finds_out_too),
       STORY(test_cells_gone_client_counts_as_a_notification),
       STORY(test_cells_gone_clients_store_is_seen_at_once),
-      STORY(test_cells_stopped_holder_delays_only_until_the_timeout),
+      STORY(test_cells_stopped_owner_delays_only_until_the_timeout),
       STORY(test_cells_had_at_the_last_moment_is_passed_on),
       STORY(test_cells_lost_waiter_leaves_the_lock_to_local_threads),
       STORY(test_cells_wanted_lock_is_looked_at_sooner_than_a_change),
       STORY(test_cells_grant_keeps_local_threads_out),
       STORY(test_cells_dead_session_lets_local_threads_in_and_tells),
-      STORY(test_cells_dead_local_holder_is_told_once),
-      STORY(test_cells_death_noticed_by_a_local_thread_is_told_here),
-      STORY(test_cells_death_found_by_two_is_told_to_one),
-      STORY(test_cells_holder_changes_over_to_a_grant),
+      STORY(test_cells_dead_local_owner_is_notified_once),
+      STORY(test_cells_death_noticed_by_a_local_thread_is_notified_here),
+      STORY(test_cells_death_found_by_two_is_notified_to_one),
+      STORY(test_cells_owner_changes_over_to_a_grant),
       STORY(test_cells_nobody_else_changes_over),
       STORY(test_cells_a_stranger_does_not_change_over),
       STORY(test_cells_a_client_elsewhere_takes_no_place),
@@ -589,7 +589,7 @@ int main(void) {
       STORY(test_cells_place_that_a_lost_session_was_just_told_is_retired),
       STORY(test_cells_place_of_a_goodbye_is_not_retired),
       STORY(test_cells_deleted_while_others_wait),
-      STORY(test_cells_scribbled_over_nothing_is_believed),
+      STORY(test_cells_overwritten_nothing_is_believed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,7 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static void test_cells_watched_change_seen_by_one_is_told_to_the_other(void **state) {
+static void test_cells_watched_change_seen_by_one_is_notified_to_the_other(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
   wait_for_change(2, "v", 0);
@@ -86,7 +86,8 @@ static void test_cells_watched_change_seen_by_one_is_told_to_the_other(void **st
   story_expect(&story, "2 <- #1 OK 5\n");
 }
 
-static void test_cells_watched_change_without_a_notification_is_told_within_a_look(void **state) {
+static void test_cells_watched_change_without_a_notification_is_notified_within_a_look(
+    void **state) {
   (void)state;
   begin(HOLDFAST__KIND__RAW_VALUE, "r");
   wait_for_change(2, "r", 0);
@@ -96,7 +97,7 @@ static void test_cells_watched_change_without_a_notification_is_told_within_a_lo
   story_expect(&story, "2 <- #1 OK 5\n");
 }
 
-static void test_cells_watched_unlock_seen_by_one_is_told_to_the_other(void **state) {
+static void test_cells_watched_unlock_seen_by_one_is_notified_to_the_other(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
   store(5);
@@ -179,9 +180,9 @@ static void test_cells_watched_store_while_beginning_to_wait_is_not_missed(void 
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      STORY(test_cells_watched_change_seen_by_one_is_told_to_the_other),
-      STORY(test_cells_watched_change_without_a_notification_is_told_within_a_look),
-      STORY(test_cells_watched_unlock_seen_by_one_is_told_to_the_other),
+      STORY(test_cells_watched_change_seen_by_one_is_notified_to_the_other),
+      STORY(test_cells_watched_change_without_a_notification_is_notified_within_a_look),
+      STORY(test_cells_watched_unlock_seen_by_one_is_notified_to_the_other),
       STORY(test_cells_watched_lock_found_free_is_passed_on),
       STORY(test_cells_watched_store_while_beginning_to_wait_is_not_missed),
   };

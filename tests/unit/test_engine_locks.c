@@ -58,7 +58,7 @@ static void ping(uint64_t connection) {
 
 /* ---- leases */
 
-static void test_locks_lease_ends_and_the_next_is_told(void **state) {
+static void test_locks_lease_ends_and_the_next_is_notified(void **state) {
   (void)state;
   acquire(1, 1, "a", 100, false);
   acquire(2, 1, "a", 0, false);
@@ -243,7 +243,7 @@ static void test_locks_of_a_process_that_came_back_stay(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_locks_##name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(lease_ends_and_the_next_is_told),
+      TEST(lease_ends_and_the_next_is_notified),
       TEST(any_call_renews_the_lease),
       TEST(release_after_the_lease_is_stale),
       TEST(release_after_the_lease_when_nobody_came),

@@ -1,5 +1,5 @@
 /* Stories of sessions: each request once, however often it is sent; references go with their
- * holders. */
+ * owners. */
 #include "proto/limits.h"
 #include "tests/support/story.h"
 

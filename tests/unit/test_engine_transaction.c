@@ -176,7 +176,7 @@ static void test_failure_does_not_prolong_a_lease(void **state) {
 }
 
 /* That is said once, and not to an attempt that was undone. */
-static void test_failure_leaves_what_a_lease_s_end_is_told_by(void **state) {
+static void test_failure_leaves_what_a_lease_s_end_is_notified_by(void **state) {
   (void)state;
   ask(&story, 1, 1, IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 100));
   story_pass_ms(&story, 100);
@@ -596,7 +596,7 @@ int main(void) {
       STORY(test_put_is_plain),
       STORY(test_failure_gives_a_leased_lock_back_with_its_lease),
       STORY(test_failure_does_not_prolong_a_lease),
-      STORY(test_failure_leaves_what_a_lease_s_end_is_told_by),
+      STORY(test_failure_leaves_what_a_lease_s_end_is_notified_by),
       STORY(test_no_operation_waits),
       STORY(test_waiters_are_woken_once_all_is_done),
       STORY(test_lock_given_up_and_undone_stays_with_its_session),

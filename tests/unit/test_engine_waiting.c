@@ -188,7 +188,7 @@ static void test_rlock_is_its_thread_s_and_counted(void **state) {
                "1 <- #6 OK\n2 <- #2 OK granted\n");
 }
 
-static void test_killed_holder_frees_its_lock_and_the_next_is_told(void **state) {
+static void test_killed_owner_frees_its_lock_and_the_next_is_notified(void **state) {
   (void)state;
   story_acquire(&story, 1, 1, "lock", 1, STORY_WAIT_FOREVER);
   story_acquire(&story, 2, 1, "lock", 1, STORY_WAIT_FOREVER);
@@ -248,7 +248,7 @@ int main(void) {
       STORY(test_deadline_while_away_is_answered_on_return),
       STORY(test_lock_goes_to_the_next_in_line),
       STORY(test_rlock_is_its_thread_s_and_counted),
-      STORY(test_killed_holder_frees_its_lock_and_the_next_is_told),
+      STORY(test_killed_owner_frees_its_lock_and_the_next_is_notified),
       STORY(test_clean_goodbye_leaves_the_lock_held),
       STORY(test_drain_answers_all_who_wait),
       STORY(test_engine_is_freed_while_others_wait),

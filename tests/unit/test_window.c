@@ -58,7 +58,7 @@ static bool tells(const struct slot *slot, uint64_t sequence) {
   return found;
 }
 
-static void test_window_what_a_silent_request_told_is_told_again(void **state) {
+static void test_window_what_a_silent_request_told_is_notified_again(void **state) {
   (void)state;
   send_one(); /* stays under way */
   struct slot *answered = send_one();
@@ -72,7 +72,7 @@ static void test_window_what_a_silent_request_told_is_told_again(void **state) {
   assert_false(tells(add(), sequence));
 }
 
-static void test_window_what_was_never_sent_is_told_again(void **state) {
+static void test_window_what_was_never_sent_is_notified_again(void **state) {
   (void)state;
   uint64_t sequences[300];
   struct slot *answered[300];
@@ -161,9 +161,9 @@ static void test_window_what_was_refused_goes_once_more(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_window_what_a_silent_request_told_is_told_again, set_up,
-                                      tear_down),
-      cmocka_unit_test_setup_teardown(test_window_what_was_never_sent_is_told_again, set_up,
+      cmocka_unit_test_setup_teardown(test_window_what_a_silent_request_told_is_notified_again,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_window_what_was_never_sent_is_notified_again, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_window_a_new_link_begins_with_all_that_was_received,
                                       set_up, tear_down),

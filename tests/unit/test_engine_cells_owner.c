@@ -68,7 +68,7 @@ static void lock_locally(uint64_t process) {
   atomic_store(&places.header->word, SOME_THREAD | WAITERS);
 }
 
-static void test_cells_holder_that_nobody_has_counts_as_dead(void **state) {
+static void test_cells_owner_that_is_invalid_counts_as_dead(void **state) {
   (void)state;
   lock_locally(NO_PROCESS);
   add(3, 2);
@@ -79,7 +79,7 @@ static void test_cells_holder_that_nobody_has_counts_as_dead(void **state) {
   story_expect(&story, "3 <- #3 OK granted, owner died\n");
 }
 
-static void test_cells_holder_of_any_session_is_waited_for(void **state) {
+static void test_cells_owner_of_any_session_is_waited_for(void **state) {
   (void)state;
   for (uint64_t process = 101; process <= 102; process++) {
     lock_locally(process);
@@ -94,7 +94,7 @@ static void test_cells_holder_of_any_session_is_waited_for(void **state) {
   assert_int_equal(places.mutex_wakes, 0);
 }
 
-static void test_cells_holder_scribbled_over_while_others_wait_counts_as_dead(void **state) {
+static void test_cells_owner_overwritten_while_others_wait_counts_as_dead(void **state) {
   (void)state;
   lock_locally(101);
   add(3, 2);
@@ -106,7 +106,7 @@ static void test_cells_holder_scribbled_over_while_others_wait_counts_as_dead(vo
 }
 
 /* Who says goodbye has let go of everything. */
-static void test_cells_holder_that_said_goodbye_counts_as_dead(void **state) {
+static void test_cells_owner_that_said_goodbye_counts_as_dead(void **state) {
   (void)state;
   lock_locally(101);
   add(3, 2);
@@ -124,7 +124,7 @@ static void lose_session(uint64_t connection) {
 }
 
 /* Its process may not know, and goes on: the mutex is in a list of its thread's. */
-static void test_cells_holder_whose_session_was_lost_is_waited_for(void **state) {
+static void test_cells_owner_whose_session_was_lost_is_waited_for(void **state) {
   (void)state;
   lose_session(1);
   lock_locally(101);
@@ -137,7 +137,7 @@ static void test_cells_holder_whose_session_was_lost_is_waited_for(void **state)
   story_expect(&story, "3 <- #2 OK 1\n");
 }
 
-static void test_cells_holder_whose_process_has_ended_counts_as_dead(void **state) {
+static void test_cells_owner_whose_process_has_ended_counts_as_dead(void **state) {
   (void)state;
   story_disconnect(&story, 1);
   story_end_process(&story);
@@ -147,7 +147,7 @@ static void test_cells_holder_whose_process_has_ended_counts_as_dead(void **stat
   story_expect(&story, "3 <- #2 OK 1\n");
 }
 
-static void test_cells_holder_that_nobody_has_delays_no_transaction(void **state) {
+static void test_cells_owner_that_is_invalid_delays_no_transaction(void **state) {
   (void)state;
   lock_locally(NO_PROCESS);
   await_free(3, 2);
@@ -156,7 +156,7 @@ static void test_cells_holder_that_nobody_has_delays_no_transaction(void **state
 }
 
 /* A local thread that waits for the mutex asks. */
-static void test_cells_holder_that_nobody_has_is_found_by_a_notification(void **state) {
+static void test_cells_owner_that_is_invalid_is_found_by_a_notification(void **state) {
   (void)state;
   lock_locally(NO_PROCESS);
   ask(&story, 1, 0, IN("v", CELL_NOTIFY, CellNotify, cell_notify, ));
@@ -164,7 +164,7 @@ static void test_cells_holder_that_nobody_has_is_found_by_a_notification(void **
   assert_int_equal(places.mutex_wakes, 1);
 }
 
-static void test_cells_holder_is_looked_for_now_and_then(void **state) {
+static void test_cells_owner_is_looked_for_now_and_then(void **state) {
   (void)state;
   lock_locally(101);
   add_within(3, 2, 0);
@@ -177,7 +177,7 @@ static void test_cells_holder_is_looked_for_now_and_then(void **state) {
   story_expect(&story, "3 <- #4 OK 1\n");
 }
 
-static void test_cells_raw_have_no_holder(void **state) {
+static void test_cells_raw_have_no_owner(void **state) {
   (void)state;
   ask(&story, 3, 2,
       REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__RAW_VALUE,
@@ -195,16 +195,16 @@ static void test_cells_raw_have_no_holder(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      STORY(test_cells_holder_that_nobody_has_counts_as_dead),
-      STORY(test_cells_holder_of_any_session_is_waited_for),
-      STORY(test_cells_holder_scribbled_over_while_others_wait_counts_as_dead),
-      STORY(test_cells_holder_that_said_goodbye_counts_as_dead),
-      STORY(test_cells_holder_whose_session_was_lost_is_waited_for),
-      STORY(test_cells_holder_whose_process_has_ended_counts_as_dead),
-      STORY(test_cells_holder_that_nobody_has_delays_no_transaction),
-      STORY(test_cells_holder_that_nobody_has_is_found_by_a_notification),
-      STORY(test_cells_holder_is_looked_for_now_and_then),
-      STORY(test_cells_raw_have_no_holder),
+      STORY(test_cells_owner_that_is_invalid_counts_as_dead),
+      STORY(test_cells_owner_of_any_session_is_waited_for),
+      STORY(test_cells_owner_overwritten_while_others_wait_counts_as_dead),
+      STORY(test_cells_owner_that_said_goodbye_counts_as_dead),
+      STORY(test_cells_owner_whose_session_was_lost_is_waited_for),
+      STORY(test_cells_owner_whose_process_has_ended_counts_as_dead),
+      STORY(test_cells_owner_that_is_invalid_delays_no_transaction),
+      STORY(test_cells_owner_that_is_invalid_is_found_by_a_notification),
+      STORY(test_cells_owner_is_looked_for_now_and_then),
+      STORY(test_cells_raw_have_no_owner),
   };
-  return cmocka_run_group_tests_name("unit.engine_cells_holder", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("unit.engine_cells_owner", tests, NULL, NULL);
 }
