@@ -3,10 +3,10 @@
  * usage: bench_local [ROUNDS [DURATION_MS]]; 7 rounds of 300 ms each by default
  *
  * Each round measures everything once, one after the other; ratios are taken within a round and
- * their median told. Everybody does dict get, or what is closest to it, one at a time on each
+ * their median reported. Everybody does dict get, or what is closest to it, one at a time on each
  * connection. Others are compared by mean times, that is by rates, because a round trip over a
  * socket is short or long as the other side happens to be awake, and its median jumps between the
- * two; rows in brackets are told beside, without a target.
+ * two; rows in brackets have no target.
  */
 #include "tests/bench/histogram.h"
 #include "tests/bench/library.h"

@@ -12,7 +12,7 @@ pid_t redis_start(struct bench_servers *servers);
 
 /* redis-benchmark with the mode's connections and pipelining; keys: plain GET and SET instead of
  * the hash's. For the queue, RPUSH and LPOP run one after the other and the slower one's
- * percentiles are told. */
+ * percentiles are reported. */
 struct bench_sample redis_run_benchmark(const struct bench_servers *servers,
                                         enum bench_transport transport, enum bench_mode mode,
                                         enum bench_op op, bool keys, unsigned duration_ms);

@@ -1,5 +1,5 @@
 /* Benchmarks in rounds: each measures everything once, one after the other, and a row's median is
- * told. */
+ * reported. */
 #ifndef HF_TESTS_BENCH_ROUNDS_H
 #define HF_TESTS_BENCH_ROUNDS_H
 

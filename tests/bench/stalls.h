@@ -31,7 +31,7 @@ void stalls_open_session(uint32_t grace_ms);
 void stalls_begin(void);
 /* A line of the table. */
 void stalls_end(const char *what, uint64_t size);
-/* Both, around one request, whose outcome is told when it is not OK. */
+/* Both, around one request, whose outcome is printed if it is not OK. */
 void stalls_measure(const char *what, uint64_t size, Holdfast__Request *request);
 
 /* The groups; each finds a server that was just started. */

@@ -7,7 +7,8 @@
  * hand-over    two processes acquire and release one lock as fast as they can: the time from one
  *              owner to the next, over an echo's round trip. The least is one: release to the
  *              server, grant to the next.
- * pair         acquire and release of a free lock, one call after the other, and pipelined, over the
+ * pair         acquire and release of a free lock, one call after the other, and pipelined, over
+ * the
  *              time of a call: a dict's set
  * puts         a queue's puts per second, one at a time, 64 in flight, and one-way with a flush
  *
@@ -133,7 +134,7 @@ static double measure_call(const struct place *place, hf_conn *conn) {
   return ns;
 }
 
-/* The other side of the hand-over: until it is told to stop. */
+/* The other side of the hand-over: until it is stopped. */
 static _Noreturn void contend(const char *url, const volatile bool *stop) {
   struct held held = open_lock(url);
   while (!*stop)

@@ -3,7 +3,7 @@
 #   says CODE OUTPUT ARGS..       `holdfast ARGS..` exits with CODE and prints exactly OUTPUT
 #   says_json CODE JSON ARGS..    the same with -o json, compared as JSON
 #   usage ARGS..                  exits with 2 and says why
-#   complains CODE REASON ARGS..  exits with CODE; stderr names REASON, as text and as JSON
+#   fails_with CODE REASON ARGS..  exits with CODE; stderr names REASON, as text and as JSON
 #   goes FILE PROGRAM    each line of HOLDFAST_LOG=connect in FILE says that PROGRAM's calls go by $way
 set -u
 failures=0
@@ -61,7 +61,7 @@ d = json.load(sys.stdin)
 sys.exit(not eval(sys.argv[1]))' "$expression" || fail "holdfast -o json $*" "not so: $expression"
 }
 
-complains() {
+fails_with() {
   local code=$1 reason=$2 output exit_code
   shift 2
   checks=$((checks + 1))

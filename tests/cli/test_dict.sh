@@ -2,8 +2,8 @@
 . "$(dirname "$0")/lib.sh"
 
 # Reading does not create.
-complains 1 NO_SUCH_OBJECT dict get ages Ann
-complains 1 NO_SUCH_OBJECT dict len ages
+fails_with 1 NO_SUCH_OBJECT dict get ages Ann
+fails_with 1 NO_SUCH_OBJECT dict len ages
 says 0 '' -o raw ls
 
 says 0 '' dict set ages Ann 41
@@ -11,7 +11,7 @@ says_json 0 '{"ok": true}' dict set ages Bob 2.5
 says 0 41 dict get ages Ann
 says 0 2.5 dict get ages Bob
 says_json 0 '{"value": 2.5}' dict get ages Bob
-complains 1 NO_SUCH_KEY dict get ages Carl
+fails_with 1 NO_SUCH_KEY dict get ages Carl
 says 0 true dict contains ages Ann
 says 1 false dict contains ages Carl
 says_json 1 '{"contains": false}' dict contains ages Carl
@@ -31,9 +31,9 @@ says 0 $'{"key": "Ann", "value": 41}\n{"key": "Bob", "value": 2.5}' -o json dict
 says 0 42 dict add ages Ann
 says 0 40 dict add ages Ann -2
 says 0 7 dict add ages new 7
-complains 4 WRONG_TYPE dict add ages Ann text
+fails_with 4 WRONG_TYPE dict add ages Ann text
 says_json 0 '{"value": {"uint": "18446744073709551615"}}' dict add big n 18446744073709551615
-complains 4 OVERFLOW dict add big n 1
+fails_with 4 OVERFLOW dict add big n 1
 says_json 0 '{"value": {"uint": "18446744073709551615"}}' dict get big n
 
 says 0 true dict cas ages Ann 40 50
@@ -42,25 +42,25 @@ says 0 true dict cas ages --missing Dora 1
 says 1 false dict cas ages --missing Dora 2
 says 0 true dict cas ages --delete Dora 1
 says 1 false dict contains ages Dora
-complains 2 USAGE dict cas ages Dora 1
+fails_with 2 USAGE dict cas ages Dora 1
 
 says 0 '' dict replace ages Ann 60
-complains 1 NO_SUCH_KEY dict replace ages Nobody 1
+fails_with 1 NO_SUCH_KEY dict replace ages Nobody 1
 says 0 60 dict setdefault ages Ann 1
 says 0 1 dict setdefault ages Emil 1
 says 0 '' dict update ages x 1 y '[1,"a",null]'
 says 0 '[1, "a", null]' dict get ages y
-complains 2 USAGE dict update ages x 1 y
+fails_with 2 USAGE dict update ages x 1 y
 says 0 $'y\t[1, "a", null]' -o raw dict popitem ages
 says_json 0 '{"key": "x", "value": 1}' dict popitem ages
 says 0 '' dict del ages Emil
-complains 1 NO_SUCH_KEY dict del ages Emil
+fails_with 1 NO_SUCH_KEY dict del ages Emil
 says 0 60 dict pop ages Ann
-complains 1 NO_SUCH_KEY dict pop ages Ann
+fails_with 1 NO_SUCH_KEY dict pop ages Ann
 says 0 none dict pop ages Ann none
 says 0 '' dict clear ages
 says 0 0 dict len ages
-complains 1 NO_SUCH_KEY dict popitem ages
+fails_with 1 NO_SUCH_KEY dict popitem ages
 
 # Types: JSON when it is JSON, else text.
 value() {
@@ -91,26 +91,26 @@ says_json 0 '{"value": "5"}' dict get types k
 says 0 5 -o raw dict get types k
 says 0 '' dict set types -7 minus
 says 0 minus dict get types -7
-complains 2 USAGE dict set types k 18446744073709551616
-complains 2 USAGE dict set types k '{"a":1}'
-complains 2 USAGE dict set types k '{"bytes":"*"}'
+fails_with 2 USAGE dict set types k 18446744073709551616
+fails_with 2 USAGE dict set types k '{"a":1}'
+fails_with 2 USAGE dict set types k '{"bytes":"*"}'
 
 # Python's keys: 1, 1.0 and true are one.
 says 0 '' dict set same 1 int
 says 0 int dict get same 1.0
 says 0 int dict get same true
-complains 1 NO_SUCH_KEY dict get same --text 1
+fails_with 1 NO_SUCH_KEY dict get same --text 1
 
-complains 4 WRONG_KIND list len ages
+fails_with 4 WRONG_KIND list len ages
 
 # wait: for a key, and for another value than the one that is known.
-complains 1 NOT_CHANGED dict wait watched k --nowait
+fails_with 1 NOT_CHANGED dict wait watched k --nowait
 "$HOLDFAST" dict wait watched k >"$TEST_DIR/waited" &
 waiter=$!
 eventually sh -c "'$HOLDFAST' -o json info watched | grep -q '\"waiting\": 1'"
 says 0 '' dict set watched k 1
 wait $waiter || fail "the waiting dict wait failed"
 [ "$(cat "$TEST_DIR/waited")" = 1 ] || fail "dict wait got $(cat "$TEST_DIR/waited")"
-complains 1 NOT_CHANGED dict wait watched k 1 --timeout 20
+fails_with 1 NOT_CHANGED dict wait watched k 1 --timeout 20
 says_json 0 '{"value": 1}' dict wait watched k 0
 finish

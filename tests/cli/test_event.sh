@@ -1,9 +1,9 @@
 # holdfast event: set, cleared, waited for.
 . "$(dirname "$0")/lib.sh"
 
-complains 1 NO_SUCH_OBJECT event is-set e
-complains 1 NO_SUCH_OBJECT event wait e --nowait
-complains 1 NO_SUCH_OBJECT event clear e
+fails_with 1 NO_SUCH_OBJECT event is-set e
+fails_with 1 NO_SUCH_OBJECT event wait e --nowait
+fails_with 1 NO_SUCH_OBJECT event clear e
 says 0 '' event new e
 says_json 0 '{"ok": true}' event new e
 says 1 false event is-set e
@@ -32,5 +32,5 @@ says 1 false event is-set e
 says 0 '' event set other
 says 0 true event is-set other
 says 0 '' dict set d 1 1
-complains 4 WRONG_KIND event set d
+fails_with 4 WRONG_KIND event set d
 finish

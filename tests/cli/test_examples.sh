@@ -41,7 +41,7 @@ says 0 '' queue put work "${numbers[@]}" null null
 "$EXAMPLES/worker" & second=$!
 wait $first || fail "the first worker failed"
 wait $second || fail "the second worker failed"
-# What told them to stop is done too, text as well as none.
+# The item that stopped them is done too, text as well as none.
 says 0 '' queue put work stop
 "$EXAMPLES/worker" || fail "the worker that is stopped by a text failed"
 says 0 '' queue join work --nowait
@@ -49,7 +49,7 @@ says 0 20 dict len results
 says 0 400 dict get results 20
 [ "$(wc -l <"$(dirname "$0")/../../client/examples/worker.c")" -le 20 ] || fail "worker.c has grown"
 
-# The same on an epoll loop: a thousand calls under way, of which all but one wait when it is told to
+# The same on an epoll loop: a thousand calls in flight, of which all but one wait when it is to
 # stop.
 for ((number = 101; number <= 400; number++)); do more+=("$number"); done
 "$EXAMPLES/epoll_worker" & first=$!

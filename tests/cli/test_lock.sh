@@ -1,11 +1,11 @@
 # holdfast lock: run holds it, passes the exit code and signals on, and always releases.
 . "$(dirname "$0")/lib.sh"
 
-complains 1 NO_SUCH_OBJECT lock info l
-complains 1 NO_SUCH_OBJECT lock release l
+fails_with 1 NO_SUCH_OBJECT lock info l
+fails_with 1 NO_SUCH_OBJECT lock release l
 says 0 inside lock run l -- echo inside
 json_holds 'd["name"] == "l" and d["locked"] is False and d["waiting"] == 0' lock info l
-complains 4 NOT_LOCKED lock release l
+fails_with 4 NOT_LOCKED lock release l
 
 # The exit code, the token, the options of the program itself.
 says 7 '' lock run l -- sh -c 'exit 7'
@@ -23,9 +23,9 @@ json_holds 'd["locked"] is False' lock info l
 owner=$!
 eventually test -e "$TEST_DIR/held"
 json_holds 'd["locked"] is True and d["owner"] != ""' lock info l
-complains 1 LOCK_HELD lock run l --nowait -- echo no
-complains 1 LOCK_HELD lock run l --timeout 50 -- echo no
-complains 4 TOKEN_STALE lock release l --token "$first"
+fails_with 1 LOCK_HELD lock run l --nowait -- echo no
+fails_with 1 LOCK_HELD lock run l --timeout 50 -- echo no
+fails_with 4 TOKEN_STALE lock release l --token "$first"
 "$HOLDFAST" lock run l -- echo waited >"$TEST_DIR/waited" &
 waiter=$!
 eventually sh -c "'$HOLDFAST' -o json lock info l | grep -q '\"waiting\": 1'"
@@ -101,7 +101,7 @@ touch "$TEST_DIR/over"
 wait $owner
 code=$?
 [ $code -eq 4 ] || fail "a lock that was released by another went unnoticed: $code"
-complains 2 USAGE lock run l
+fails_with 2 USAGE lock run l
 
 # A command that was stopped beyond its lease has lost the lock: its program is ended.
 "$HOLDFAST" lock run l --lease-ms 300 -- sh -c "echo \$\$ >'$TEST_DIR/leased'; exec sleep 60" 2>"$TEST_DIR/lost" &

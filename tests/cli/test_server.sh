@@ -10,8 +10,8 @@ says 0 '' list append other x
 json_holds '[o["name"] for o in d["objects"]] == ["app/ages", "app/work", "other"]' ls
 json_holds '[(o["name"], o["kind"]) for o in d["objects"]] == [("app/ages", "dict"), ("app/work", "queue")]' ls app/
 json_holds '[o["name"] for o in d["objects"]] == ["other"]' ls --kind list
-complains_kind=$("$HOLDFAST" ls --kind lists 2>&1)
-[ $? -eq 2 ] || fail "an unknown kind is a usage error: $complains_kind"
+kind_error=$("$HOLDFAST" ls --kind lists 2>&1)
+[ $? -eq 2 ] || fail "an unknown kind is a usage error: $kind_error"
 "$HOLDFAST" -o table ls | head -1 | grep -Eq '^NAME +KIND +LENGTH' || fail "ls has a heading"
 json_holds 'd["maxsize"] == 5 and d["kind"] == "queue" and d["length"] == 0' info app/work
 json_holds 'd["objects"] == 3 and d["sessions"] >= 1 and d["version"] and d["uptime_ms"] >= 0' info
@@ -19,9 +19,9 @@ json_holds 'd["memory_bytes"] > 0 and d["memory_bytes_max"] == 8 << 30 and d["me
 json_holds 'sum(d["memory_" + use] for use in "containers values shared index references sessions waiters windows scratch reclaimed".split()) == d["memory_bytes"]' info
 "$HOLDFAST" -o table info | grep -Eq '^objects +3$' || fail "info is a table for people"
 "$HOLDFAST" -o raw info other | grep -Fxq $'kind\tlist' || fail "info has raw lines"
-complains 1 NO_SUCH_OBJECT info nothing
+fails_with 1 NO_SUCH_OBJECT info nothing
 says_json 0 '{"ok": true}' rm app/ages app/work
-complains 1 NO_SUCH_OBJECT rm app/ages
+fails_with 1 NO_SUCH_OBJECT rm app/ages
 "$HOLDFAST" rm nothing other 2>/dev/null && fail "rm of a missing name succeeds"
 says_json 0 '{"objects": []}' ls
 
@@ -47,14 +47,14 @@ long=$TEST_DIR/$(printf 'x%.0s' {1..100})
 path_of "ipc://${long:0:105}" ipc "the ipc socket's path is too long for a local handshake beside it"
 grep -q 'no shared memory for clients' "$TEST_DIR/own.log" || fail "the server says so too"
 
-# A wish that is none is refused, not taken for the other one.
-for wish in on '' off; do
-  HOLDFAST_LOCAL=$wish "$HOLDFAST" ping >/dev/null || fail "HOLDFAST_LOCAL='$wish' is refused"
+# An invalid value is refused, not taken for the other one.
+for preference in on '' off; do
+  HOLDFAST_LOCAL=$preference "$HOLDFAST" ping >/dev/null || fail "HOLDFAST_LOCAL='$preference' is refused"
 done
-for wish in 0 OFF no; do
-  HOLDFAST_LOCAL=$wish complains 4 BAD_ARGUMENT ping
+for preference in 0 OFF no; do
+  HOLDFAST_LOCAL=$preference fails_with 4 BAD_ARGUMENT ping
 done
 
 # References read as such.
-complains 2 USAGE dict set d k '{"reference":1,"kind":"dict"}'
+fails_with 2 USAGE dict set d k '{"reference":1,"kind":"dict"}'
 finish

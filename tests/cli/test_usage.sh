@@ -8,12 +8,12 @@ usage --timeout soon ping
 usage --timeout
 usage pipe recv p --end 2
 usage dict
-complains 2 USAGE nonsense
-complains 2 USAGE dict nonsense
-complains 2 USAGE dict get d
-complains 2 USAGE dict get d k extra
-complains 2 USAGE list get l first
-complains 2 USAGE help nonsense
+fails_with 2 USAGE nonsense
+fails_with 2 USAGE dict nonsense
+fails_with 2 USAGE dict get d
+fails_with 2 USAGE dict get d k extra
+fails_with 2 USAGE list get l first
+fails_with 2 USAGE help nonsense
 
 # One screen of 80 columns and 24 lines.
 "$HOLDFAST" --help >"$TEST_DIR/help" || fail "--help fails"
@@ -48,8 +48,8 @@ for variable in $variables; do
 done
 
 # Addresses.
-complains 2 BAD_ADDRESS --url nonsense ping
-complains 3 NOT_CONNECTED --url "ipc://$TEST_DIR/nothing.sock" --timeout 200 ping
+fails_with 2 BAD_ADDRESS --url nonsense ping
+fails_with 3 NOT_CONNECTED --url "ipc://$TEST_DIR/nothing.sock" --timeout 200 ping
 HOLDFAST_URL="ipc://$TEST_DIR/holdfast.sock" says 0 '' dict set d k v
 says 0 v --url "$HOLDFAST_URL" dict get d k
 

@@ -144,7 +144,7 @@ eventually lost_lock_is_free
 "$HOLDFAST" rm lost/lock "$("$HOLDFAST" -o raw ls lost/counts | cut -f 1)" ||
   fail "the failed job's objects can't be removed"
 
-# Nothing is left on the server; a worker without a job leaves when told so.
+# Nothing is left on the server; a worker without a job ends with --idle.
 says 0 '' -o raw ls
 checks=$((checks + 1))
 "$wordcount" worker --job none --idle 50 2>/dev/null || fail "an idle worker failed"

@@ -10,12 +10,12 @@ says 0 '' queue put q last --priority 5
 json_holds 'd["length"] == 3 and d["delayed"] == 1 and d["unfinished"] == 4' info q
 says 0 $'urgent\nordinary' -o raw queue get q --max 2
 says_json 0 '{"values": ["last"]}' queue get q --max 2
-complains 1 QUEUE_EMPTY queue get q --max 2 --nowait
+fails_with 1 QUEUE_EMPTY queue get q --max 2 --nowait
 usage queue get q --max 0
 usage queue put q x --delay-ms -1
 usage queue work q --lease-ms 0 -- true
-complains 2 USAGE queue work q
-complains 1 NO_SUCH_OBJECT queue work nothing -- true
+fails_with 2 USAGE queue work q
+fails_with 1 NO_SUCH_OBJECT queue work nothing -- true
 
 # Each item is the stdin of its program; what is done is gone.
 says 0 '' queue new w
@@ -39,7 +39,7 @@ says 0 3 queue work w --bury --timeout 5000 --count 1 -- sh -c 'echo $HOLDFAST_T
 json_holds 'd["buried"] == 1 and d["delayed"] == 0 and d["unfinished"] == 1' info w
 says_json 0 '{"kicked": 1}' queue kick w
 says 0 0 queue kick w 5
-complains 2 USAGE queue kick w 0
+fails_with 2 USAGE queue kick w 0
 says 127 '' queue work w -- /nonexistent/program
 json_holds 'd["reserved"] == 0 and d["unfinished"] == 1' info w
 says 0 '"stubborn"' queue work w --timeout 5000 --count 1 -- cat
@@ -49,7 +49,7 @@ says 0 '' queue put w long
 "$HOLDFAST" queue work w --lease-ms 1500 --count 1 -- sh -c "cat >'$TEST_DIR/long'; sleep 3" &
 worker=$!
 eventually test -s "$TEST_DIR/long"
-complains 1 QUEUE_EMPTY queue get w --timeout 2000
+fails_with 1 QUEUE_EMPTY queue get w --timeout 2000
 wait $worker || fail "the worker lost its lease"
 says 0 '' queue join w
 
@@ -70,7 +70,7 @@ says 0 '' queue put w first second
 worker=$!
 eventually test -e "$TEST_DIR/trapped"
 kill -TERM $worker
-wait $worker || fail "a worker that was told to end and did its item says $?"
+wait $worker || fail "a worker that got SIGTERM and finished its item exits $?"
 json_holds 'd["length"] == 1 and d["unfinished"] == 1' info w
 "$HOLDFAST" queue work w --delay-ms 0 -- sh -c "touch '$TEST_DIR/again'; exec sleep 60" &
 worker=$!
@@ -78,7 +78,7 @@ eventually test -e "$TEST_DIR/again"
 kill -TERM $worker
 wait $worker
 code=$?
-[ $code -eq 143 ] || fail "a worker that was told to end says $code"
+[ $code -eq 143 ] || fail "a worker that got SIGTERM exits $code"
 json_holds 'd["length"] == 1 and d["reserved"] == 0' info w
 says 0 second queue get w
 
@@ -89,8 +89,8 @@ says 0 '' queue put w x y
 eventually sh -c "[ \$(wc -l <'$TEST_DIR/worked') = 2 ]"
 says 0 '' queue shutdown w
 wait $worker || fail "a shut-down queue is an error: $?"
-complains 1 QUEUE_SHUT_DOWN queue put w z
-complains 1 QUEUE_SHUT_DOWN queue get w
+fails_with 1 QUEUE_SHUT_DOWN queue put w z
+fails_with 1 QUEUE_SHUT_DOWN queue get w
 says 0 '' queue work w -- cat
 json_holds 'd["shut_down"] is True' info w
 says 0 '' queue shutdown q --immediate

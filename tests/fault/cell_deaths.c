@@ -1,9 +1,11 @@
-/* Who holds a lock in shared memory is killed, or stopped, at any moment: how soon the next goes on.
+/* Who holds a lock in shared memory is killed, or stopped, at any moment: how soon the next goes
+ * on.
  *
  * A owner counts two numbers up that are to be equal, and says after each round how far they are.
  * It is killed meanwhile. Who is next - waiting already, or coming afterwards; on this machine, or
- * beyond the network - is told, and finds the first number at most one ahead and nothing lost that
- * was said. Times count from when the killer knows of the death, and beside that from its kill.
+ * beyond the network - is notified, and finds the first number at most one ahead and nothing lost
+ * that was said. Times count from when the killer knows of the death, and beside that from its
+ * kill.
  *
  * usage: cell_deaths [SEED [KILLS]]; 2000 by default
  */
@@ -98,15 +100,16 @@ struct delays {
   size_t count, halves;
 };
 
-static void note(struct delays *delays, const struct locker_report *next,
-                 const struct death *death) {
+static void record(struct delays *delays, const struct locker_report *next,
+                   const struct death *death) {
   int64_t delay_ns = next->granted_ns - death->known_ns;
   int64_t ahead = next->elements[0] - next->elements[1];
   if (next->status != HF_OK || !next->owner_died || ahead < 0 || ahead > 1 ||
       next->elements[1] < atomic_load(&said->number)) {
-    fail_msg("%s: after kill %zu: status %d, told %d, numbers %lld %lld, said %lld", delays->who,
-             delays->count, (int)next->status, next->owner_died, (long long)next->elements[0],
-             (long long)next->elements[1], (long long)atomic_load(&said->number));
+    fail_msg("%s: after kill %zu: status %d, notified %d, numbers %lld %lld, said %lld",
+             delays->who, delays->count, (int)next->status, next->owner_died,
+             (long long)next->elements[0], (long long)next->elements[1],
+             (long long)atomic_load(&said->number));
   }
   delays->halves += ahead == 1;
   delays->since_known_ns[delays->count] = delay_ns > 0 ? delay_ns : 0; /* it may know earlier */
@@ -118,7 +121,7 @@ static void kill_one_waited_for(struct locker *next, struct delays *delays) {
   locker_begin(next, LOCK_WAIT_MS);
   usleep(SLEEPING_US);
   struct death death = kill_owner(owner);
-  note(delays, locker_end(next), &death);
+  record(delays, locker_end(next), &death);
 }
 
 static void kill_one_before(hf_array *two, struct delays *delays) {
@@ -135,7 +138,7 @@ static void kill_one_before(hf_array *two, struct delays *delays) {
   }
   party_check(hf_array_set(two, 1, hf_int(report.elements[0])), "set");
   party_check(hf_array_unlock(two), "unlock");
-  note(delays, &report, &death);
+  record(delays, &report, &death);
 }
 
 /* ---- how long that took */

@@ -2,7 +2,7 @@
  *
  * The waiter is led on step by step until its flag is in the cell. There another process, which saw
  * somebody's flag earlier, takes the flags away, counts and wakes: the rest of its call. The next
- * change must be told to the waiter all the same, and not only when its slice is over.
+ * the waiter must be notified of the change all the same, and not only when its slice is over.
  */
 #include <setjmp.h>
 #include <signal.h>

@@ -2,10 +2,10 @@
  *
  * A process is led through a call step by step (stepper.h) and killed after 0, 1, 2 ... steps, each
  * time a new one, until the call's end is reached. After each kill: the next gets the lock at once,
- * on this machine or over the network by turns; it is told of the death when the dead one had the
- * mutex, and nobody is told twice; each element is the old one or the new one; those who wait for
- * the lock or for a change are woken. A request into the rings has happened wholly, or not at all,
- * and the server answers others.
+ * on this machine or over the network by turns; it is notified of the death if the dead thread
+ * owned the mutex, and no thread is notified twice; each element is the old one or the new one;
+ * those who wait for the lock or for a change are woken. A request into the rings has happened
+ * wholly, or not at all, and the server answers others.
  *
  * Stepping to the N-th instruction costs N steps, so all of a call of T instructions costs half of
  * T * T. Where that is too much, only every n-th is tried, from another beginning with each seed.
@@ -53,7 +53,8 @@ static int64_t old, new;
 
 static char doing[256];
 
-/* Whatever waits for ever: a call of ours, of the one who is stepped through, or of those beside. */
+/* Whatever waits for ever: a call of ours, of the one who is stepped through, or of those beside.
+ */
 static void give_up(int signal) {
   (void)signal;
   ssize_t written = write(STDERR_FILENO, doing, strlen(doing));
@@ -165,7 +166,7 @@ static void look_and_renew(const struct call *call, struct scene *scene, struct 
   }
 }
 
-/* Whether the one who comes is told. counts: NULL for the second, who finds all as the first left
+/* Whether the next locker is notified. counts: NULL for the second, who finds all as the first left
  * it. */
 static bool go_in(const struct call *call, enum party party, struct counts *counts) {
   struct scene *scene = &scenes[party];
@@ -213,8 +214,8 @@ static uint64_t connection_count(void) {
   return info.connections;
 }
 
-/* Until the server has served all that the dead one said: a try for the lock of before is not to get
- * it. */
+/* Until the server has served all that the dead one said: a try for the lock of before is not to
+ * get it. */
 static void await_its_end(uint64_t connections) {
   while (connection_count() > connections) {
     usleep(20);

@@ -1,6 +1,7 @@
 /* Exactly once: 100 processes add to shared counters while a proxy cuts their connections at
  * random, and every counter is exact. A quarter of them call one by one, a quarter in pipelines, a
- * quarter one-way, a quarter asynchronously. With --local they call through shared memory, and cut their connections themselves.
+ * quarter one-way, a quarter asynchronously. With --local they call through shared memory, and cut
+ * their connections themselves.
  *
  * usage: counters [--local] [SEED [ROUNDS [PROCESSES [ADDS]]]]
  *   one seed per round, rising; --local needs HOLDFAST_LOCAL=on
@@ -52,7 +53,7 @@ static int add_one_by_one(hf_conn *conn, hf_dict *dict, int idx) {
     hf_value sum;
     cutter_record_call(conn);
     if (add(dict, idx, n, &sum) != HF_OK) {
-      return crowd_complain("add", idx);
+      return crowd_fail("add", idx);
     }
     hf_value_clear(&sum);
   }
@@ -64,13 +65,13 @@ static int add_in_pipelines(hf_conn *conn, hf_dict *dict, int idx) {
   for (int n = 0; n < adds_count;) {
     cutter_record_call(conn);
     if (hf_pipeline_begin(conn, in_flight) != HF_OK) {
-      return crowd_complain("begin", idx);
+      return crowd_fail("begin", idx);
     }
     for (int end = n + 50; n < end && n < adds_count; n++) {
       hf_kept(add(dict, idx, n, NULL));
     }
     if (hf_pipeline_end(conn, NULL) != HF_OK) {
-      return crowd_complain("end", idx);
+      return crowd_fail("end", idx);
     }
   }
   return CROWD_DONE;
@@ -81,15 +82,15 @@ static int add_one_way(hf_conn *conn, hf_dict *dict, int idx) {
   for (int n = 0; n < adds_count;) {
     cutter_record_call(conn);
     if (hf_oneway_begin(conn) != HF_OK) {
-      return crowd_complain("one-way", idx);
+      return crowd_fail("one-way", idx);
     }
     for (int end = n + 100; n < end && n < adds_count; n++) {
       if (add(dict, idx, n, NULL) != HF_OK) {
-        return crowd_complain("one-way add", idx);
+        return crowd_fail("one-way add", idx);
       }
     }
     if (hf_oneway_end(conn) != HF_OK || hf_flush(conn, TIMEOUT_MS, &result) != HF_OK) {
-      return crowd_complain("flush", idx);
+      return crowd_fail("flush", idx);
     }
     if (result.failed > 0) {
       fprintf(stderr, "worker %d: %llu one-way adds failed: %s\n", idx,
@@ -105,7 +106,7 @@ static int submit_adds(hf_async *async, hf_dict *dict, int idx, int *n, int end)
   int code = CROWD_DONE;
   for (; code == CROWD_DONE && *n < end && *n < adds_count; ++*n) {
     if (hf_async_begin(async, dict) != HF_OK || add(dict, idx, *n, NULL) != HF_OK) {
-      code = crowd_complain("submit", idx);
+      code = crowd_fail("submit", idx);
     }
   }
   hf_async_end(async);
@@ -118,7 +119,7 @@ static int add_asynchronously(hf_conn *conn, hf_dict *dict, int idx) {
   hf_async *async;
   int submitted = 0, collected = 0, code = CROWD_DONE;
   if (hf_async_open(conn, &async) != HF_OK) {
-    return crowd_complain("async", idx);
+    return crowd_fail("async", idx);
   }
   struct pollfd descriptor = {.fd = hf_async_descriptor(async), .events = POLLIN};
   while (code == CROWD_DONE && collected < adds_count) {
@@ -157,7 +158,7 @@ static int add_all(const char *url, int idx, void *arg) {
   hf_conn *conn = crowd_connect(url, TIMEOUT_MS, TIMEOUT_MS);
   hf_dict *dict;
   if (hf_dict_open(conn, "counters", &dict) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   if (options != NULL) {
     cutter_start(options, idx);

@@ -61,8 +61,9 @@ void crowd_kill(pid_t pid) {
 
 /* HOLDFAST_LOCAL=on says that shared memory is what is tested. */
 static bool has_preferred_path(hf_conn *conn) {
-  const char *wish = getenv("HOLDFAST_LOCAL");
-  if (wish == NULL || strcmp(wish, "on") != 0 || strcmp(hf_conn_path(conn), "shared memory") == 0) {
+  const char *preference = getenv("HOLDFAST_LOCAL");
+  if (preference == NULL || strcmp(preference, "on") != 0 ||
+      strcmp(hf_conn_path(conn), "shared memory") == 0) {
     return true;
   }
   fprintf(stderr, "worker: over %s: %s\n", hf_conn_path(conn), hf_conn_path_reason(conn));
@@ -74,7 +75,7 @@ hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
     hf_conn *conn;
     if (hf_connect(url, &options, &conn) != HF_OK) {
-      _exit(crowd_complain("connect", -1));
+      _exit(crowd_fail("connect", -1));
     }
     if (has_preferred_path(conn)) {
       return conn;
@@ -84,7 +85,7 @@ hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_
   _exit(CROWD_FAILED);
 }
 
-int crowd_complain(const char *what, int idx) {
+int crowd_fail(const char *what, int idx) {
   const struct hf_error *error = hf_last_error();
   fprintf(stderr, "worker %d: %s: %s %s: %s\n", idx, what, hf_status_name(error->status),
           error->reason, error->message);

@@ -30,7 +30,7 @@ void crowd_kill(pid_t pid);
  * or if HOLDFAST_LOCAL=on and the path is not shared memory. */
 hf_conn *crowd_connect(const char *url, uint32_t grace_ms, int64_t call_timeout_ms);
 /* In a worker: prints the library's last error; returns CROWD_FAILED. */
-int crowd_complain(const char *what, int idx);
+int crowd_fail(const char *what, int idx);
 /* In the test: fails unless status is HF_OK, with the library's last error. */
 void crowd_expect_ok(hf_status status, const char *what);
 

@@ -53,7 +53,7 @@ static hf_lock *open_lock(hf_conn *own, int idx) {
   hf_lock *lock;
   name_lock(name, idx);
   if (hf_lock_open(own, name, &lock) != HF_OK) {
-    _exit(crowd_complain("open", idx));
+    _exit(crowd_fail("open", idx));
   }
   return lock;
 }
@@ -74,16 +74,16 @@ static int join_circle(const char *url, int idx, void *arg) {
   hf_lock *first = open_lock(own, idx), *second = open_lock(own, idx + 1);
   const struct hf_lock_options options = {.refuse_deadlock = circle->refuses};
   if (hf_lock_acquire(first, 0, NULL) != HF_OK) {
-    return crowd_complain("acquire the first", idx);
+    return crowd_fail("acquire the first", idx);
   }
   await_others(idx);
   hf_status status = hf_lock_acquire_with(second, &options, TIMEOUT_MS, NULL);
   bool is_refused = status == HF_ABORTED && strcmp(hf_last_error()->reason, "DEADLOCK") == 0;
   if (status != HF_OK && !is_refused) {
-    return crowd_complain("acquire the second", idx);
+    return crowd_fail("acquire the second", idx);
   }
   if ((status == HF_OK && hf_lock_release(second) != HF_OK) || hf_lock_release(first) != HF_OK) {
-    return crowd_complain("release", idx);
+    return crowd_fail("release", idx);
   }
   return is_refused ? REFUSED : CROWD_DONE;
 }

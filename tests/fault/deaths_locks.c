@@ -32,11 +32,11 @@ static int hold_lock(const char *url, int idx, void *arg) {
     status = hf_lock_release(lock);
     atomic_store(&ledger->state, VICTIM_OUTSIDE);
   }
-  return crowd_complain("lock", idx);
+  return crowd_fail("lock", idx);
 }
 
-/* The next owner is told of the death if, and only if, the victim held the lock. */
-static void expect_told(const struct hf_grant *grant) {
+/* The next owner is notified of the death if, and only if, the victim owned the lock. */
+static void expect_reported(const struct hf_grant *grant) {
   switch (atomic_load(&deaths.ledger->state)) {
     case VICTIM_HOLDING:
       assert_true(grant->owner_died);
@@ -49,9 +49,9 @@ static void expect_told(const struct hf_grant *grant) {
   }
 }
 
-/* An acquire that the victim sent may be granted after the survivor's, to a session that is about to
- * end: the death it leaves behind is told to the survivor, before the next victim starts. Answers
- * the newest token. */
+/* An acquire that the victim sent may be granted after the survivor's, to a session that is about
+ * to end: the survivor is notified of the death, before the next victim starts. Answers the newest
+ * token. */
 static uint64_t hear_of_late_death(hf_lock *lock) {
   struct hf_grant grant;
   deaths_expect_session_gone();
@@ -72,7 +72,7 @@ void test_death_of_a_lock_owner(void **state) {
     deaths_kill(LIFE_US);
     crowd_expect_ok(hf_lock_acquire(lock, DEATHS_CALL_TIMEOUT_MS, &grant), "acquire");
     deaths_went_on();
-    expect_told(&grant);
+    expect_reported(&grant);
     uint64_t victims_token = atomic_load(&deaths.ledger->token);
     assert_true(grant.token > last_token && grant.token > victims_token);
     assert_true(victims_token == 0 || victims_token > last_token);
@@ -100,7 +100,7 @@ static int hold_permit(const char *url, int idx, void *arg) {
     status = hf_semaphore_release(semaphore, 1);
     atomic_store(&ledger->state, VICTIM_OUTSIDE);
   }
-  return crowd_complain("semaphore", idx);
+  return crowd_fail("semaphore", idx);
 }
 
 /* There is one permit, after every death: neither lost nor given back twice. */

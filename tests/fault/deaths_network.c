@@ -28,7 +28,7 @@ static int hold_unplugged(const char *url, int idx, void *arg) {
   struct hf_grant grant;
   if (hf_lock_open(conn, "far", &lock) != HF_OK ||
       hf_lock_acquire(lock, DEATHS_CALL_TIMEOUT_MS, &grant) != HF_OK) {
-    return crowd_complain("acquire", idx);
+    return crowd_fail("acquire", idx);
   }
   atomic_store(&ledger->token, grant.token);
   atomic_store(&ledger->state, VICTIM_HOLDING);

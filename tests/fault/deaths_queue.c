@@ -2,8 +2,8 @@
  *
  * Nobody can see the instant between the arrival of an item in the victim's memory and its store in
  * the ledger. So one item may be missing after the death of a victim that was INSIDE a get while
- * there were items: the one after its last. It is counted, as in doubt. A victim that was waiting at
- * an empty queue, and died before an item was put, takes nothing. No item comes out twice.
+ * there were items: the one after its last. It is counted, as in doubt. A victim that was waiting
+ * at an empty queue, and died before an item was put, takes nothing. No item comes out twice.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ static int take_items(const char *url, int idx, void *arg) {
     atomic_store(&ledger->state, VICTIM_HOLDING);
     usleep(HELD_US);
   }
-  return crowd_complain("get", idx);
+  return crowd_fail("get", idx);
 }
 
 /* How often each item came out, and to whom. */

@@ -38,12 +38,12 @@ static int wait_notified(const char *url, int idx, void *arg) {
   bool notified;
   if (hf_condition_open(conn, "condition", NULL, &condition) != HF_OK ||
       hf_condition_acquire(condition, HF_FOREVER) != HF_OK) {
-    return crowd_complain("acquire", idx);
+    return crowd_fail("acquire", idx);
   }
   for (;;) {
     atomic_store(&ledger->state, VICTIM_INSIDE);
     if (hf_condition_wait(condition, HF_FOREVER, &notified) != HF_OK) {
-      return crowd_complain("wait", idx);
+      return crowd_fail("wait", idx);
     }
     atomic_fetch_add(&ledger->count, 1);
     atomic_store(&ledger->state, VICTIM_HOLDING);
@@ -128,7 +128,7 @@ static int wait_at(const char *url, int idx, struct ledger *ledger, const char *
     status = hf_barrier_wait(barrier, HF_FOREVER, NULL, NULL, NULL);
     atomic_store(&ledger->state, VICTIM_OUTSIDE);
   }
-  return crowd_complain("barrier", idx);
+  return crowd_fail("barrier", idx);
 }
 
 static int wait_for_three(const char *url, int idx, void *arg) {

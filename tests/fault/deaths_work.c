@@ -38,7 +38,7 @@ static int work_on_items(const char *url, int idx, void *arg) {
     atomic_store(&ledger->token, 0);
     atomic_store(&ledger->state, VICTIM_OUTSIDE);
   }
-  return crowd_complain("work", idx);
+  return crowd_fail("work", idx);
 }
 
 /* For each item how often it was given out before; -1: it is not there. Empties the queue. */

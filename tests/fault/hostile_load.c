@@ -124,7 +124,8 @@ static void test_hostile_idle_connections_cost_little(void **state) {
   }
 }
 
-/* HF_IN_FLIGHT_MAX requests wait; each one more is told so at once, and the others still wait. */
+/* HF_IN_FLIGHT_MAX requests wait; each further one is refused at once, and the others still wait.
+ */
 static void test_hostile_too_many_waiting_requests_are_refused(void **state) {
   (void)state;
   const int beyond_count = 1000;

@@ -1,6 +1,6 @@
 /* A client that shares memory with the server and means ill: it writes anything anywhere, or says
- * nonsense at the local handshake, or dies at the worst moment. The server neither crashes nor hangs, tells the
- * others nothing wrong, and keeps nothing of those that are gone.
+ * nonsense at the local handshake, or dies at the worst moment. The server neither crashes nor
+ * hangs, tells the others nothing wrong, and keeps nothing of those that are gone.
  *
  * usage: hostile_ring [SEED [ROUNDS]]; a round is one connection of the attacker, 900 by default
  */
@@ -120,7 +120,8 @@ static void notify(const struct intruder *intruder) {
   (void)written;
 }
 
-/* Takes its count, leaves room for no more, sets its flags, or speaks at the local handshake instead. */
+/* Takes its count, leaves room for no more, sets its flags, or speaks at the local handshake
+ * instead. */
 static void abuse_doorbell(const struct intruder *intruder) {
   uint64_t count = UINT64_MAX - 1;
   ssize_t done = 0;
@@ -197,13 +198,13 @@ static int add_honestly(const char *url, int idx, void *arg) {
   hf_dict *dict;
   int64_t count = 0;
   if (hf_dict_open(conn, "sums", &dict) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   while (atomic_load(goes_on)) {
     hf_value sum;
     int64_t began_ms = attacker_now_ms();
     if (hf_dict_add(dict, hf_int(idx), hf_int(1), &sum) != HF_OK) {
-      return crowd_complain("add", idx);
+      return crowd_fail("add", idx);
     }
     if (sum.integer != ++count || attacker_now_ms() - began_ms > HONEST_MS_MAX) {
       fprintf(stderr, "worker %d: sum %lld instead of %lld, in %lld ms\n", idx,
@@ -371,13 +372,13 @@ static int call_for_ever(const char *url, int idx, void *arg) {
   (void)arg;
   if (hf_dict_open(conn, "killed", &dict) != HF_OK ||
       hf_queue_open(conn, "never", 0, &queue) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   for (int64_t i = 0; idx % 3 != 0; i++) {
     hf_value value;
     if (hf_dict_set(dict, hf_int(i % 100), hf_bytes(bytes, sizeof bytes)) != HF_OK ||
         hf_dict_get(dict, hf_int(i % 100), &value) != HF_OK) {
-      return crowd_complain("call", idx);
+      return crowd_fail("call", idx);
     }
     hf_value_clear(&value);
   }

@@ -170,9 +170,9 @@ static void start_thread(void *(*run)(void *), void *argument) {
 /* Reads time out, so that a thread sees that it is over. */
 static void prepare(int fd) {
   const int on = 1;
-  const struct timeval patience = {.tv_sec = 20};
+  const struct timeval timeout = {.tv_sec = 20};
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
 }
 
 static void *accept_all(void *argument) {

@@ -1,7 +1,7 @@
 /* Ctrl-C in blocking gets, under load: SIGINT withdraws whatever waits. No item is lost or doubled,
- * and the connection answers the next call rightly. Nor is one out of order, unless somebody gave up
- * a get, being interrupted again before it had returned: what that had got goes back to the front,
- * while the other may have got later ones.
+ * and the connection answers the next call rightly. Nor is one out of order, unless somebody gave
+ * up a get, being interrupted again before it had returned: what that had got goes back to the
+ * front, while the other may have got later ones.
  *
  * usage: interrupt [--interrupts N] [SEED]     1,000 by default
  */
@@ -80,7 +80,7 @@ static int get_all(const char *url, int idx, void *arg) {
   own_conn = crowd_connect(url, 0, TIMEOUT_MS);
   if (hf_queue_open(own_conn, "items", 0, &queue) != HF_OK ||
       hf_dict_open(own_conn, "squares", &entries) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   handle_interrupts();
   while (value.type == HF_TYPE_NONE || value.integer != PILL) {
@@ -90,12 +90,12 @@ static int get_all(const char *url, int idx, void *arg) {
       self->items[count] = (int32_t)value.integer;
       atomic_store(&self->items_count, count + 1);
     } else if (status != HF_CANCELLED) {
-      return crowd_complain("get", idx);
+      return crowd_fail("get", idx);
     } else {
       unsigned long long cancelled = atomic_fetch_add(&self->cancelled, 1);
       atomic_fetch_add(&self->given_up, atomic_load(&self->interrupts) > before + 1);
       if (!answers_rightly(entries, (int64_t)(cancelled % ENTRIES_COUNT))) {
-        return crowd_complain("the call after", idx);
+        return crowd_fail("the call after", idx);
       }
     }
     before = atomic_load(&self->interrupts);
@@ -111,12 +111,12 @@ static int put_all(const char *url, int idx, void *arg) {
   hf_conn *conn = crowd_connect(url, 0, TIMEOUT_MS);
   hf_queue *queue;
   if (hf_queue_open(conn, "items", 0, &queue) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   while (!atomic_load(&shared->is_over)) {
     int count = atomic_load(&shared->put_counts[idx]);
     if (hf_queue_put(queue, hf_int(count * PRODUCERS_COUNT + idx), HF_FOREVER) != HF_OK) {
-      return crowd_complain("put", idx);
+      return crowd_fail("put", idx);
     }
     atomic_store(&shared->put_counts[idx], count + 1);
     usleep((useconds_t)random_below(&pause, PAUSE_US_MAX));

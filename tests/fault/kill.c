@@ -39,7 +39,7 @@ static int check_inside(hf_dict *dict, int idx, uint64_t token) {
   if (hf_dict_pop(dict, hf_text("token"), &none, &value) != HF_OK ||
       hf_dict_set(dict, hf_text("token"), hf_int((int64_t)token)) != HF_OK ||
       hf_dict_set(dict, hf_text("inside"), hf_int(getpid())) != HF_OK) {
-    return crowd_complain("enter", idx);
+    return crowd_fail("enter", idx);
   }
   if ((uint64_t)value.integer >= token) {
     fprintf(stderr, "worker %d: token %llu after %lld\n", idx, (unsigned long long)token,
@@ -48,7 +48,7 @@ static int check_inside(hf_dict *dict, int idx, uint64_t token) {
   }
   for (int i = 0; i < 5; i++) {
     if (hf_dict_get(dict, hf_text("inside"), &value) != HF_OK) {
-      return crowd_complain("look", idx);
+      return crowd_fail("look", idx);
     }
     if (value.integer != getpid()) {
       return NOT_ALONE;
@@ -64,18 +64,18 @@ static int lock_for_ever(const char *url, int idx, void *arg) {
   hf_dict *dict;
   struct hf_grant grant;
   if (hf_lock_open(conn, "lock", &lock) != HF_OK || hf_dict_open(conn, "inside", &dict) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   for (;;) {
     if (hf_lock_acquire(lock, LOCK_WAIT_MS, &grant) != HF_OK) {
-      return crowd_complain("acquire", idx);
+      return crowd_fail("acquire", idx);
     }
     int code = check_inside(dict, idx, grant.token);
     if (code != CROWD_DONE) {
       return code;
     }
     if (hf_lock_release(lock) != HF_OK) {
-      return crowd_complain("release", idx);
+      return crowd_fail("release", idx);
     }
   }
 }
@@ -136,7 +136,7 @@ static int wait_for_item(const char *url, int idx, void *arg) {
   hf_value value;
   if (hf_queue_open(conn, "items", 0, &queue) != HF_OK ||
       hf_queue_get(queue, HF_FOREVER, &value) != HF_OK) {
-    return crowd_complain("get", idx);
+    return crowd_fail("get", idx);
   }
   return CROWD_DONE;
 }
@@ -211,7 +211,7 @@ static int hold_references(const char *url, int idx, void *arg) {
         hf_dict_set(dict, hf_int(i), hf_reference(HF_AS_OBJECT(list))) != HF_OK ||
         hf_list_append(list, hf_text("kept")) != HF_OK ||
         hf_dict_get(dict, hf_int(i), &value) != HF_OK) {
-      return crowd_complain("hold", idx);
+      return crowd_fail("hold", idx);
     }
     if (i % 2 == 0) {
       hf_value_clear(&value);

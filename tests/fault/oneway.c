@@ -42,7 +42,7 @@ static int64_t item_of(int idx, int64_t n) {
 static int flush(hf_conn *conn, int64_t count, int idx) {
   struct hf_flush_result result;
   if (hf_oneway_end(conn) != HF_OK || hf_flush(conn, TIMEOUT_MS, &result) != HF_OK) {
-    return crowd_complain("flush", idx);
+    return crowd_fail("flush", idx);
   }
   if (result.failed > 0 || result.sent != (uint64_t)count) {
     fprintf(stderr, "producer %d: %llu of %llu failed, %lld were put: %s\n", idx,
@@ -59,11 +59,11 @@ static int put_all(hf_conn *conn, hf_queue *queue, int idx) {
     int64_t begin = n;
     cutter_record_call(conn);
     if (hf_oneway_begin(conn) != HF_OK) {
-      return crowd_complain("begin", idx);
+      return crowd_fail("begin", idx);
     }
     for (; n < items_count / PRODUCERS_COUNT && n < begin + FLUSH_EVERY; n++) {
       if (hf_queue_put(queue, hf_int(item_of(idx, n)), HF_FOREVER) != HF_OK) {
-        return crowd_complain("put", idx);
+        return crowd_fail("put", idx);
       }
     }
     code = flush(conn, n - begin, idx);
@@ -76,7 +76,7 @@ static int produce(const char *url, int idx, void *arg) {
   hf_conn *conn = crowd_connect(url, TIMEOUT_MS, TIMEOUT_MS);
   hf_queue *queue;
   if (hf_queue_open(conn, "items", 0, &queue) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   if (cutter != NULL) {
     cutter_start(cutter, idx);

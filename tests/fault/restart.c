@@ -29,7 +29,7 @@ static int ending_of(hf_status status, const char *what, int idx) {
   if (status == HF_FAILED_PRECONDITION && strcmp(hf_last_error()->reason, "SESSION_ENDED") == 0) {
     return ENDED_SESSION;
   }
-  crowd_complain(what, idx);
+  crowd_fail(what, idx);
   return ENDED_OTHERWISE;
 }
 
@@ -39,7 +39,7 @@ static int wait_in_queue(const char *url, int idx, void *arg) {
   hf_queue *queue;
   hf_value value;
   if (hf_queue_open(conn, "empty", 0, &queue) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   return ending_of(hf_queue_get(queue, HF_FOREVER, &value), "get", idx);
 }
@@ -50,7 +50,7 @@ static int wait_for_lock(const char *url, int idx, void *arg) {
   hf_conn *conn = crowd_connect(url, 0, CALL_TIMEOUT_MS);
   hf_lock *lock;
   if (hf_lock_open(conn, "held", &lock) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   return ending_of(hf_lock_acquire(lock, longer_than_the_test_ms, NULL), "acquire", idx);
 }
@@ -61,7 +61,7 @@ static int add_for_ever(const char *url, int idx, void *arg) {
   hf_dict *dict;
   hf_status status;
   if (hf_dict_open(conn, "busy", &dict) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   do {
     status = hf_dict_add(dict, hf_int(idx), hf_int(1), NULL);
@@ -75,7 +75,7 @@ static int pipeline_for_ever(const char *url, int idx, void *arg) {
   hf_dict *dict;
   hf_status status;
   if (hf_dict_open(conn, "busy", &dict) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   do {
     status = hf_pipeline_begin(conn, 64);
@@ -93,7 +93,7 @@ static int flush_for_ever(const char *url, int idx, void *arg) {
   hf_dict *dict;
   hf_status status;
   if (hf_dict_open(conn, "busy", &dict) != HF_OK) {
-    return crowd_complain("open", idx);
+    return crowd_fail("open", idx);
   }
   do {
     status = hf_oneway_begin(conn);

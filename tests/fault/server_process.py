@@ -34,7 +34,7 @@ def until(holds, what):
 
 
 class Server:
-    """A holdfastd in a directory of its own, ready unless told otherwise."""
+    """A holdfastd in a directory of its own, ready by default."""
 
     def __init__(self, *arguments, dir=None, is_ready=True, ports="ports", listen=None, **popen):
         self.dir = dir or tempfile.mkdtemp(prefix="hf-")

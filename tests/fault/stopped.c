@@ -62,7 +62,7 @@ static int hold_and_be_stopped(const char *url, int idx, void *arg) {
   if (hf_lock_open(conn, "lock", &lock) != HF_OK || hf_dict_open(conn, "written", &dict) != HF_OK ||
       hf_lock_acquire_with(lock, &options, TIMEOUT_MS, &grant) != HF_OK ||
       write_fenced(conn, lock, grant.token, dict, "owner") != HF_OK) {
-    return crowd_complain("hold", idx);
+    return crowd_fail("hold", idx);
   }
   atomic_store(step, HOLDING);
   while (atomic_load(step) != GO_ON) {

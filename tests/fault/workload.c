@@ -106,7 +106,7 @@ static void connect_anew(struct client *client) {
       return;
     }
   }
-  crowd_complain("connect", (int)client->history.process);
+  crowd_fail("connect", (int)client->history.process);
   client->has_failed = true;
 }
 
@@ -130,7 +130,7 @@ static enum history_outcome outcome_of(struct client *client, hf_status status,
   if (is_reason("SESSION_ENDED")) {
     connect_anew(client);
   } else if (status != HF_UNAVAILABLE) {
-    crowd_complain("unexpected", (int)client->history.process);
+    crowd_fail("unexpected", (int)client->history.process);
     client->has_failed = true;
   }
   return HISTORY_UNKNOWN;

@@ -34,7 +34,7 @@ static struct slot *reclaim(struct slots *slots, const struct cell_place *given)
   return slot;
 }
 
-/* Another cell may come there: nobody who was told may write to it still. */
+/* The memory may be reused: no session that was given the location may still write there. */
 static void release(void *ctx, const struct cell_place *given) {
   struct slots *slots = ctx;
   struct slot *slot = reclaim(slots, given);

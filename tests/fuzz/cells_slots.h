@@ -2,7 +2,7 @@
  * step, so that whatever the server must not write is found.
  *
  *   header   the mutex: only its first word, from a thread id to "died", and only when no session
- *            that was told of the cell has a process with threads; remote, flags, changes, owner
+ *            that was given the location has a process with threads; remote, flags, changes, owner
  *   elements only when a request that stores was answered, and within their length
  *   after the object was deleted: nothing
  *

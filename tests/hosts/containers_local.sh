@@ -91,7 +91,7 @@ sum=$(docker exec "$name-server" holdfast value get cell)
 [ "$sum" = $((6 * count)) ] || failed "the sum is $((6 * count)): $sum"
 echo "sum of six containers: $sum"
 
-# A owner is killed; whoever waits, wherever it is, goes on and is told.
+# An owner is killed; a waiter, in any container, goes on and is notified.
 # dies HOLDER NEXT OPTIONS..
 dies() {
   local owner=$1 next=$2

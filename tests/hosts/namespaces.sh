@@ -19,7 +19,7 @@ done
 ip netns exec "$here-a" timeout 120 "$wordcount" coordinator --await 6 --out "$work/counted" "$tree" || { show_logs; exit 1; }
 words_compare "$work/expected" "$work/counted"
 
-# The workers see that the job is over, and the server stops when told.
+# The workers see that the job is over, and the server stops on SIGTERM.
 for pid in "${started[@]:1}"; do
   wait "$pid" || { show_logs; echo "a worker failed"; exit 1; }
 done

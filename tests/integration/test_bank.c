@@ -14,7 +14,7 @@ static uint32_t draw(uint64_t *seed, uint32_t bound) {
   return (uint32_t)(*seed >> 33) % bound;
 }
 
-/* Out of an account that has it, into another one; both are noted in the ledger. Some ask for
+/* Out of an account that has it, into another one; both are recorded in the ledger. Some ask for
  * something impossible at the end. */
 static hf_status transfer(struct bank *bank, bool is_spoilt) {
   uint32_t from = draw(&bank->seed, ACCOUNT_COUNT), to = draw(&bank->seed, ACCOUNT_COUNT);
@@ -57,16 +57,16 @@ static int transfer_until_killed(void *bank) {
  * because the last request of a process that was killed may still be on its way. */
 static void expect_balanced(struct bank *bank) {
   int64_t balances[ACCOUNT_COUNT], sum = 0;
-  hf_value noted[ACCOUNT_COUNT];
+  hf_value recorded[ACCOUNT_COUNT];
   expect_ok(hf_transaction_begin(world.conn));
   for (int i = 0; i < ACCOUNT_COUNT; i++) {
     expect_ok(hf_cell_get_int(bank->accounts[i], &balances[i]));
-    expect_ok(hf_dict_setdefault(bank->ledger, hf_int(i), hf_int(0), &noted[i]));
+    expect_ok(hf_dict_setdefault(bank->ledger, hf_int(i), hf_int(0), &recorded[i]));
   }
   expect_ok(hf_transaction_commit(world.conn, 0, NULL));
   for (int i = 0; i < ACCOUNT_COUNT; i++) {
     assert_true(balances[i] >= 0);
-    assert_int_equal(balances[i], BALANCE + noted[i].integer);
+    assert_int_equal(balances[i], BALANCE + recorded[i].integer);
     sum += balances[i];
   }
   assert_int_equal(sum, ACCOUNT_COUNT * BALANCE);

@@ -142,7 +142,7 @@ static void test_fork_parents_lock_stays_the_parents(void **state) {
   hf_lock_close(lock);
 }
 
-static void *call_until_told(void *argument) {
+static void *call_until_stopped(void *argument) {
   atomic_bool *stop = argument;
   while (!*stop && hf_ping(world.conn, NULL) == HF_OK) {
   }
@@ -159,7 +159,7 @@ static void test_fork_while_other_threads_call(void **state) {
   atomic_bool stop = false;
   (void)state;
   for (int i = 0; i < 2; i++) {
-    assert_int_equal(pthread_create(&threads[i], NULL, call_until_told, &stop), 0);
+    assert_int_equal(pthread_create(&threads[i], NULL, call_until_stopped, &stop), 0);
   }
   for (int i = 0; i < 20; i++) {
     assert_int_equal(in_child(ping, NULL), 0);

@@ -95,7 +95,7 @@ static int tear_down(void **state) {
 
 /* ---- one owner at a time */
 
-static int lock_until_told(int idx) {
+static int lock_until_released(int idx) {
   hf_cell *cell = open_apart();
   if (hf_cell_lock(cell, 5000) != HF_OK) {
     return 1;
@@ -114,7 +114,7 @@ static int fail_to_lock(int idx) {
 static void test_namespaces_a_lock_has_one_owner(void **state) {
   (void)state;
   hf_cell *cell = open_value(world.conn);
-  pid_t owner = start_apart(lock_until_told, 0);
+  pid_t owner = start_apart(lock_until_released, 0);
   await(&scene->has_lock[0]);
   pid_t other = start_apart(fail_to_lock, 1);
   int code = child_end(other);
@@ -165,7 +165,7 @@ static void test_namespaces_killed_owner_is_notified_to_the_next(void **state) {
   (void)state;
   struct hf_grant grant;
   hf_cell *cell = open_value(world.conn);
-  pid_t owner = start_apart(lock_until_told, 0);
+  pid_t owner = start_apart(lock_until_released, 0);
   await(&scene->has_lock[0]);
   assert_int_equal(kill(scene->pids[0], SIGKILL), 0);
   expect_ok(hf_cell_lock_with(cell, DEATH_IS_KNOWN_MS, &grant));
@@ -192,7 +192,7 @@ static void test_namespaces_killed_waiter_takes_no_lock_along(void **state) {
   assert_int_equal(kill(scene->pids[0], SIGSTOP), 0);
   sleep_ms(10);
   expect_ok(hf_cell_unlock(cell));
-  pid_t owner = start_apart(lock_until_told, 1);
+  pid_t owner = start_apart(lock_until_released, 1);
   sleep_ms(300); /* a grant to the stopped one ends with its session */
   assert_int_equal(kill(scene->pids[0], SIGKILL), 0);
   assert_int_equal(child_end(waiter), 96);

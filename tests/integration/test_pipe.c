@@ -54,7 +54,7 @@ static void test_pipe_one_way_refuses_the_wrong_direction(void **state) {
   hf_pipe_close(ends[1]);
 }
 
-static void test_pipe_empty_and_full_are_told(void **state) {
+static void test_pipe_empty_and_full_are_reported(void **state) {
   hf_pipe *ends[2];
   hf_value value;
   hf_status status = HF_OK;
@@ -94,7 +94,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_pipe_duplex_carries_both_ways),
     cmocka_unit_test(test_pipe_closed_end_is_end_of_file_after_the_rest),
     cmocka_unit_test(test_pipe_one_way_refuses_the_wrong_direction),
-    cmocka_unit_test(test_pipe_empty_and_full_are_told),
+    cmocka_unit_test(test_pipe_empty_and_full_are_reported),
     cmocka_unit_test(test_pipe_named_joins_two_sessions_and_ends_with_one),
 };
 

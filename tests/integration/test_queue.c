@@ -30,7 +30,7 @@ static void test_queue_is_first_in_first_out(void **state) {
   hf_queue_close(queue);
 }
 
-static void test_queue_empty_and_full_are_told_with_and_without_wait(void **state) {
+static void test_queue_empty_and_full_are_reported_with_and_without_wait(void **state) {
   hf_queue *queue;
   hf_value value;
   bool full;
@@ -105,10 +105,10 @@ static void test_queue_deleted_while_somebody_waits_aborts_him(void **state) {
   pthread_t thread;
   void *status;
   (void)state;
-  expect_ok(hf_queue_open(world.conn, "doomed", 0, &queue));
+  expect_ok(hf_queue_open(world.conn, "deleted", 0, &queue));
   assert_int_equal(pthread_create(&thread, NULL, get_until_deleted, queue), 0);
   await_waiting(1);
-  expect_ok(hf_delete(world.conn, "doomed"));
+  expect_ok(hf_delete(world.conn, "deleted"));
   pthread_join(thread, &status);
   assert_int_equal((intptr_t)status, HF_ABORTED);
   expect_fails(hf_queue_get(queue, 0, &value), NOT_FOUND, NO_SUCH_OBJECT);
@@ -117,7 +117,7 @@ static void test_queue_deleted_while_somebody_waits_aborts_him(void **state) {
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_queue_is_first_in_first_out),
-    cmocka_unit_test(test_queue_empty_and_full_are_told_with_and_without_wait),
+    cmocka_unit_test(test_queue_empty_and_full_are_reported_with_and_without_wait),
     cmocka_unit_test(test_queue_join_waits_for_task_done),
     cmocka_unit_test(test_queue_of_another_maxsize_has_the_wrong_shape),
     cmocka_unit_test(test_queue_parked_get_takes_what_another_session_puts),

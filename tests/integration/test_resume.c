@@ -25,7 +25,7 @@ struct cutter {
   int cut_count;
 };
 
-static void *cut_until_told(void *argument) {
+static void *cut_until_stopped(void *argument) {
   struct cutter *cutter = argument;
   while (!cutter->stop) {
     sleep_ms(15);
@@ -38,7 +38,7 @@ static void *cut_until_told(void *argument) {
 static void cutter_start(struct cutter *cutter) {
   atomic_init(&cutter->stop, false);
   cutter->cut_count = 0;
-  assert_int_equal(pthread_create(&cutter->thread, NULL, cut_until_told, cutter), 0);
+  assert_int_equal(pthread_create(&cutter->thread, NULL, cut_until_stopped, cutter), 0);
 }
 
 static void cutter_stop(struct cutter *cutter) {

@@ -324,7 +324,7 @@ static void test_transaction_under_a_lost_lock_is_refused(void **state) {
   books_close(&books);
 }
 
-/* ---------------------------------------------------------------- what can't be gathered */
+/* ---------------------------------------------------------------- what a transaction can't have */
 
 static void test_transaction_refuses_what_it_cannot_undo(void **state) {
   struct books books = books_open();

@@ -40,10 +40,10 @@ static _Noreturn void host_server(int started, int stop) {
   char byte;
   become(NOBODY);
   daemon_start(&daemon, NULL);
-  bool is_told = write(started, &daemon, sizeof daemon) == (ssize_t)sizeof daemon;
-  is_told = is_told && read(stop, &byte, 1) == 0;
+  bool is_reported = write(started, &daemon, sizeof daemon) == (ssize_t)sizeof daemon;
+  is_reported = is_reported && read(stop, &byte, 1) == 0;
   daemon_stop(&daemon);
-  _exit(is_told ? 0 : 1);
+  _exit(is_reported ? 0 : 1);
 }
 
 static int start_theirs(void **state) {

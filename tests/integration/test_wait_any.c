@@ -61,7 +61,7 @@ struct scene {
 
 struct waiting {
   const char *name;
-  hf_status (*wait)(struct scene *scene);    /* what is gathered */
+  hf_status (*wait)(struct scene *scene);    /* what is added to the batch */
   hf_status (*trigger)(struct scene *scene); /* what lets it go on, done by another thread */
   hf_status (*check)(struct scene *scene);   /* HF_OK: its result is there and is right */
 };
@@ -324,7 +324,7 @@ static void test_wait_any_error_of_a_call_names_it(void **state) {
 static void *delete_event(void *argument) {
   (void)argument;
   await_waiting(1);
-  return (void *)(intptr_t)hf_delete(world.conn, "doomed");
+  return (void *)(intptr_t)hf_delete(world.conn, "deleted");
 }
 
 static void test_wait_any_fails_with_an_object_that_is_deleted(void **state) {
@@ -336,7 +336,7 @@ static void test_wait_any_fails_with_an_object_that_is_deleted(void **state) {
   pthread_t thread;
   void *deleted;
   (void)state;
-  expect_ok(hf_event_open(world.conn, "doomed", &event));
+  expect_ok(hf_event_open(world.conn, "deleted", &event));
   assert_int_equal(pthread_create(&thread, NULL, delete_event, NULL), 0);
   expect_ok(hf_wait_any_begin(world.conn));
   expect_ok(hf_queue_get(never, 0, &value));

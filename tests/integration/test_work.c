@@ -451,7 +451,7 @@ static void test_work_immediate_shutdown_drops_what_waits(void **state) {
 }
 
 static void test_work_deleted_queue_takes_its_reservations_along(void **state) {
-  hf_queue *queue = open_queue("doomed", 0);
+  hf_queue *queue = open_queue("deleted", 0);
   void *status;
   pthread_t thread;
   (void)state;
@@ -459,7 +459,7 @@ static void test_work_deleted_queue_takes_its_reservations_along(void **state) {
   struct hf_reservation item = reserve(queue, 0, 1);
   assert_int_equal(pthread_create(&thread, NULL, reserve_forever, queue), 0);
   await_waiting(1);
-  expect_ok(hf_delete(world.conn, "doomed"));
+  expect_ok(hf_delete(world.conn, "deleted"));
   pthread_join(thread, &status);
   assert_int_equal((intptr_t)status, HF_ABORTED);
   expect_fails(hf_queue_ack(queue, item.id), NOT_FOUND, NO_SUCH_OBJECT);

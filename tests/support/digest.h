@@ -3,7 +3,7 @@
  *
  * left out  statistics, numbers that only count up, what belongs to connections, and who refers to
  * an
- *           object: a reply may have told of it
+ *           object: a reply may have named it
  */
 #ifndef HF_TESTS_SUPPORT_DIGEST_H
 #define HF_TESTS_SUPPORT_DIGEST_H

@@ -34,10 +34,10 @@ static char *make_room(struct replay *replay, size_t more) {
   return place;
 }
 
-static void note(struct replay *replay, const char *format, ...)
+static void record(struct replay *replay, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static void note(struct replay *replay, const char *format, ...) {
+static void record(struct replay *replay, const char *format, ...) {
   char line[512];
   va_list args;
   va_start(args, format);
@@ -59,9 +59,9 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
                     struct reply *reply) {
   struct replay *replay = ctx;
   size_t len = encode_reply_len(reply, VERSION);
-  note(replay, "\n%" PRIu64 " %u <- #%" PRIu64 " %s, %zu bytes: ", connection,
-       route->len > 0 ? sp_route_id(route) : 0, reply->sequence,
-       reply->reason ? hf_reason_name(reply->reason) : "OK", len);
+  record(replay, "\n%" PRIu64 " %u <- #%" PRIu64 " %s, %zu bytes: ", connection,
+         route->len > 0 ? sp_route_id(route) : 0, reply->sequence,
+         reply->reason ? hf_reason_name(reply->reason) : "OK", len);
   if (len <= HF_REPLY_BYTES_MAX) {
     encode_reply(reply, VERSION, (uint8_t *)make_room(replay, len));
   }
@@ -72,19 +72,19 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
 }
 
 static void close_connection(void *ctx, uint64_t connection) {
-  note(ctx, "\n%" PRIu64 " closed", connection);
+  record(ctx, "\n%" PRIu64 " closed", connection);
 }
 
 static void forget_process(void *ctx, int process, uint64_t session) {
-  note(ctx, "\nprocess %d of %" PRIx64 " forgotten", process, session);
+  record(ctx, "\nprocess %d of %" PRIx64 " forgotten", process, session);
 }
 
 static void watch_process(void *ctx, int process, uint64_t session) {
-  note(ctx, "\nprocess %d of %" PRIx64 " watched", process, session);
+  record(ctx, "\nprocess %d of %" PRIx64 " watched", process, session);
 }
 
 static void tell_deadlock(void *ctx, const char *circle) {
-  note(ctx, "\ndeadlock: %s", circle);
+  record(ctx, "\ndeadlock: %s", circle);
 }
 
 /* ---- steps */

@@ -1,5 +1,5 @@
 /* The life of cells in real segments, again and again, in which the first, second, third ... call
- * that makes memory fails: who asked is told or served from elsewhere, nothing stays, and the next
+ * that makes memory fails: the request is refused or served otherwise, nothing stays, and the next
  * try works. */
 #include "proto/limits.h"
 #include "server/cells/shared_cells.h"
@@ -87,12 +87,12 @@ static bool live(uint64_t sequence) {
 }
 
 /* Each outcome is OK, or says that there is no memory. */
-static void expect_told(bool may_fail) {
+static void expect_reported(bool may_fail) {
   char *line = strtok(story.text, "\n");
   for (; line; line = strtok(NULL, "\n")) {
-    bool is_told = may_fail && (strstr(line, " RESOURCE_EXHAUSTED NO_MEMORY") ||
-                                strstr(line, " NOT_FOUND NO_SUCH_OBJECT"));
-    if (!is_told && !strstr(line, " OK")) {
+    bool is_reported = may_fail && (strstr(line, " RESOURCE_EXHAUSTED NO_MEMORY") ||
+                                    strstr(line, " NOT_FOUND NO_SUCH_OBJECT"));
+    if (!is_reported && !strstr(line, " OK")) {
       fail_msg("%s", line);
     }
   }
@@ -138,7 +138,7 @@ static size_t sweep(void (*fail_at)(size_t n), int (*has_failed)(void), bool may
     (void)live(1);
     failed = has_failed();
     fail_at(0);
-    expect_told(may_fail);
+    expect_reported(may_fail);
     engine_free_buried(engine_take_buried(story.engine));
     story_disconnect(&story, 1);
     story_pass_ms(&story, HF_GRACE_MS_DEFAULT);
@@ -150,7 +150,7 @@ static size_t sweep(void (*fail_at)(size_t n), int (*has_failed)(void), bool may
     delete (3, "large");
     story_forget(&story);
     assert_true(live(11));
-    expect_told(false);
+    expect_reported(false);
     end();
   } while (failed);
   return n - 1;

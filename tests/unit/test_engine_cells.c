@@ -288,7 +288,7 @@ static void test_cells_death_noticed_by_a_local_thread_is_notified_here(void **s
 #define SEQUENCES 50
 
 static atomic_int found; /* 1: go on */
-static int told_here;
+static int reported_here;
 
 static void *lock_and_die(void *unused) {
   (void)unused;
@@ -310,19 +310,20 @@ static void *take_over_from_dead(void *delay) {
     atomic_fetch_or(&places.header->flags, CELL_DIED);
   }
   if (atomic_load(&places.header->remote) == 0) {
-    told_here = (atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
+    reported_here =
+        (atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
   }
   pthread_mutex_unlock(&places.header->mutex);
   return NULL;
 }
 
-/* Whether the one who got the grant was told. */
+/* Whether the grant reported the death. */
 static int find_death(uint64_t sequence, uintptr_t delay) {
   pthread_t thread;
   pthread_create(&thread, NULL, lock_and_die, NULL);
   pthread_join(thread, NULL);
   atomic_store(&found, 0);
-  told_here = 0;
+  reported_here = 0;
   pthread_create(&thread, NULL, take_over_from_dead, (void *)delay);
   usleep(30); /* until it runs */
   atomic_store(&found, 1);
@@ -341,15 +342,15 @@ static void test_cells_death_found_by_two_is_notified_to_one(void **state) {
       set_up(state);
       sequence = 1;
     }
-    int told = find_death(sequence, (uintptr_t)(100 + i * 7 % 900));
+    int reported = find_death(sequence, (uintptr_t)(100 + i * 7 % 900));
     story_forget(&story);
     story_release(&story, 2, sequence + 1, "v", 1);
     story_forget(&story);
-    here += (unsigned)told_here;
-    assert_int_equal(told + told_here, 1);
+    here += (unsigned)reported_here;
+    assert_int_equal(reported + reported_here, 1);
     assert_int_equal(atomic_load(&places.header->flags) & (CELL_DIED | CELL_NOTIFIED), 0);
   }
-  print_message("%d deaths, %u told here\n", FINDS, here);
+  print_message("%d deaths, %u reported here\n", FINDS, here);
 }
 
 static void test_cells_owner_changes_over_to_a_grant(void **state) {
@@ -511,8 +512,8 @@ static void test_cells_place_of_a_lost_session_is_retired(void **state) {
   assert_int_equal(places.retired, 1);
 }
 
-/* The reply that told of the place was never acknowledged: the hold in it is taken back. */
-static void test_cells_place_that_a_lost_session_was_just_told_is_retired(void **state) {
+/* The reply with the location was never acknowledged: the reference in it is revoked. */
+static void test_cells_memory_that_a_lost_session_was_just_given_is_retired(void **state) {
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__RAW_VALUE, "r");
   delete (3, 1, "r");
@@ -586,7 +587,7 @@ int main(void) {
       STORY(test_cells_without_room_stay_where_they_are),
       STORY(test_cells_place_stays_while_a_session_may_look),
       STORY(test_cells_place_of_a_lost_session_is_retired),
-      STORY(test_cells_place_that_a_lost_session_was_just_told_is_retired),
+      STORY(test_cells_memory_that_a_lost_session_was_just_given_is_retired),
       STORY(test_cells_place_of_a_goodbye_is_not_retired),
       STORY(test_cells_deleted_while_others_wait),
       STORY(test_cells_overwritten_nothing_is_believed),

@@ -1,5 +1,6 @@
-/* Stories of what finds its object lent when it is not the only one it needs: transactions, waits for the
- * first of several, waits for a key; and of what may not wait, and must not because of that. */
+/* Stories of what finds its object lent when it is not the only one it needs: transactions, waits
+ * for the first of several, waits for a key; and of what may not wait, and must not because of
+ * that. */
 #include "proto/limits.h"
 #include "tests/support/messages.h"
 
@@ -65,7 +66,7 @@ static void lend_list(uint64_t connection) {
   story_expect(&story, "");
 }
 
-/* Its answer, with all keys, is too long to be told. */
+/* Its answer, with all keys, is too long for a reply. */
 static void lend_dict(uint64_t connection) {
   ask(&story, connection, 0, IN("dict", DICT_KEYS, DictKeys, dict_keys, ));
   story_expect(&story, "");

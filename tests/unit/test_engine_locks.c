@@ -93,7 +93,8 @@ static void test_locks_release_after_the_lease_is_stale(void **state) {
   story_release(&story, 1, 2, "a", 1);
   story_expect(&story, "1 <- #2 FAILED_PRECONDITION TOKEN_STALE\n");
   story_acquire(&story, 3, 1, "a", 1, 0);
-  story_release(&story, 1, 3, "a", 1); /* told once; from now on anyone may release, as in Python */
+  story_release(&story, 1, 3, "a",
+                1); /* reported once; from now on anyone may release, as in Python */
   story_expect(&story, "3 <- #1 DEADLINE_EXCEEDED LOCK_HELD\n1 <- #3 OK\n");
 }
 
@@ -235,7 +236,7 @@ static void test_locks_of_a_process_that_came_back_stay(void **state) {
   story_connect(&story, 7);
   story_resume(&story, 7, session, 1);
   story_forget(&story);
-  story_end_process(&story); /* it told of an end before, or lied */
+  story_end_process(&story); /* an end reported before, or a wrong one */
   story_acquire(&story, 1, 1, "a", 1, 0);
   story_expect(&story, "1 <- #1 DEADLINE_EXCEEDED LOCK_HELD\n");
 }

@@ -1,6 +1,6 @@
 /* The same commands give the same effects and the same state, whatever an engine's tables have been
- * through: a prelude leaves two engines in the same state, with tables of different capacities; then both
- * are told the same random story, and are compared after each step.
+ * through: a prelude leaves two engines in the same state, with tables of different capacities;
+ * then both get the same random story, and are compared after each step.
  *
  * arguments  [SEED | --seeds COUNT]: one story, or COUNT of them from HOLDFAST_SEED, else 1, on
  */

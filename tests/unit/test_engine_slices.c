@@ -1,5 +1,5 @@
-/* Stories of work that is too much for one command: it goes on in slices, and nobody can tell but by
- * the time it takes. */
+/* Stories of work that is too much for one command: it goes on in slices, and nobody can tell but
+ * by the time it takes. */
 #include "proto/limits.h"
 #include "tests/support/apply.h"
 #include "tests/support/messages.h"
@@ -192,7 +192,7 @@ static void test_slices_kick_before_who_came_later_and_beside_others(void **stat
   story_expect(&story, "1 <- #1 OK 10000\n2 <- #1 OK 10000\n");
 }
 
-/* What is kicked already is told, for nobody kicks it again. */
+/* Items kicked already are reported, since they are not kicked again. */
 static void test_slices_of_a_kick_that_is_cancelled_tell_how_many(void **state) {
   (void)state;
   bury(BURIED);
@@ -224,7 +224,7 @@ static void test_slices_of_a_kick_go_on_when_its_session_is_back(void **state) {
   story_connect(&story, 6);
   story_resume(&story, 6, session, 1);
   run_slices();
-  assert_int_equal(count_of("0 <- #1 OK 10000\n"), 1); /* to be told when it asks again */
+  assert_int_equal(count_of("0 <- #1 OK 10000\n"), 1); /* reported when it asks again */
 }
 
 static void test_slices_leave_a_wait_its_own_ends(void **state) {
@@ -434,7 +434,7 @@ static void test_slices_tell_those_who_wait_for_what_is_deleted(void **state) {
   assert_in_range(count_of("1 <- "), 1, WAITERS - 1);
   send_set(4, true);
   assert_int_equal(count_of("4 <- #0 NOT_FOUND NO_SUCH_OBJECT\n"), 1);
-  story_disconnect(&story, 1); /* those who are left are told when it comes back */
+  story_disconnect(&story, 1); /* those that are left are reported when it is resumed */
   story_pass_ms(&story, 5);
   run_slices();
   assert_int_equal(count_of("2 <- #1 ABORTED OBJECT_DELETED\n"), 1);

@@ -36,16 +36,17 @@ static int restore(void **state) {
   return 0;
 }
 
-/* Whole lines: how many, but for those that tell of dropped ones. out dropped how many they tell of */
+/* Whole lines: how many, but for those that tell of dropped ones. out dropped how many they tell of
+ */
 static int count_lines(int *dropped) {
   int count = 0;
   *dropped = 0;
   for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-    const char *told = strstr(line, "log lines dropped count=");
+    const char *marker = strstr(line, "log lines dropped count=");
     int more;
     assert_int_equal(line[4], '-');
-    if (told != NULL && told < end) {
-      assert_int_equal(sscanf(told, "log lines dropped count=%d", &more), 1);
+    if (marker != NULL && marker < end) {
+      assert_int_equal(sscanf(marker, "log lines dropped count=%d", &more), 1);
       *dropped += more;
     } else {
       assert_true(strncmp(end - 3, "end", 3) == 0);
@@ -55,8 +56,8 @@ static int count_lines(int *dropped) {
   return count;
 }
 
-/* Reads until LINES lines came or are told to be dropped, which a writer that keeps up at times does
- * more than once, or until the pipe's other end is closed. The lines that came. */
+/* Reads until LINES lines came or are reported as dropped, which a writer that keeps up at times
+ * does more than once, or until the pipe's other end is closed. The lines that came. */
 static int read_lines(int fd, int *dropped) {
   size_t len = 0;
   ssize_t got;

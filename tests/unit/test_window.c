@@ -58,7 +58,7 @@ static bool tells(const struct slot *slot, uint64_t sequence) {
   return found;
 }
 
-static void test_window_what_a_silent_request_told_is_notified_again(void **state) {
+static void test_window_acknowledgements_of_a_silent_request_are_sent_again(void **state) {
   (void)state;
   send_one(); /* stays under way */
   struct slot *answered = send_one();
@@ -107,7 +107,7 @@ static Holdfast__Request *send_ahead(void) {
   return request;
 }
 
-/* A silent request told of it, and was lost with the link: those that were encoded behind it count
+/* A silent request carried it, and was lost with the link: those that were encoded behind it count
  * on it. */
 static void test_window_a_new_link_begins_with_all_that_was_received(void **state) {
   (void)state;
@@ -161,8 +161,8 @@ static void test_window_what_was_refused_goes_once_more(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(test_window_what_a_silent_request_told_is_notified_again,
-                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(
+          test_window_acknowledgements_of_a_silent_request_are_sent_again, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_window_what_was_never_sent_is_notified_again, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_window_a_new_link_begins_with_all_that_was_received,
