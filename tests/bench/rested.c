@@ -69,7 +69,7 @@ static void get_once(struct library *library) {
 /* ---------------------------------------------------------------- processors */
 
 /* All threads that the process has. */
-static void place(pid_t process, const cpu_set_t *where) {
+static void pin(pid_t process, const cpu_set_t *where) {
   char path[64];
   struct dirent *entry;
   snprintf(path, sizeof path, "/proc/%ld/task", (long)process);
@@ -102,15 +102,15 @@ static cpu_set_t one_of(const cpu_set_t *usable, bool last) {
 
 static void place_sides(const struct rested *rested, bool apart) {
   const cpu_set_t here = one_of(&rested->usable, false), there = one_of(&rested->usable, apart);
-  place(getpid(), &here);
-  place(rested->partner, &there);
-  place(rested->server, &there);
+  pin(getpid(), &here);
+  pin(rested->partner, &there);
+  pin(rested->server, &there);
 }
 
-static void place_anywhere(const struct rested *rested) {
-  place(getpid(), &rested->usable);
-  place(rested->partner, &rested->usable);
-  place(rested->server, &rested->usable);
+static void unpin(const struct rested *rested) {
+  pin(getpid(), &rested->usable);
+  pin(rested->partner, &rested->usable);
+  pin(rested->server, &rested->usable);
 }
 
 /* ---------------------------------------------------------------- both */
@@ -149,7 +149,7 @@ double rested_ratio(const struct rested *rested, struct library *library, bool a
     get_once(library);
     histogram_add(calls, clock_now_ns() - began_ns);
   }
-  place_anywhere(rested);
+  unpin(rested);
   double ratio =
       (double)histogram_quantile_ns(calls, 0.5) / (double)histogram_quantile_ns(floor, 0.5);
   free(calls);

@@ -51,19 +51,19 @@ static const struct {
     {"one-way puts", "times the rate one at a time", 0, 1},
 };
 
-struct place {
+struct endpoint {
   enum bench_transport transport;
   const char *url, *echo;
   unsigned duration_ms;
 };
 
-static uint64_t deadline_of(const struct place *place) {
-  return clock_now_ns() + place->duration_ms * CLOCK_NS_PER_MS;
+static uint64_t deadline_of(const struct endpoint *endpoint) {
+  return clock_now_ns() + endpoint->duration_ms * CLOCK_NS_PER_MS;
 }
 
 /* Runs `step` for the duration; nanoseconds a step. */
-static double time_steps(const struct place *place, void (*step)(void *ctx), void *ctx) {
-  uint64_t began_ns = clock_now_ns(), end_ns = deadline_of(place), now_ns, count = 0;
+static double time_steps(const struct endpoint *endpoint, void (*step)(void *ctx), void *ctx) {
+  uint64_t began_ns = clock_now_ns(), end_ns = deadline_of(endpoint), now_ns, count = 0;
   do {
     for (int i = 0; i < CALLS_PER_LOOK; i++)
       step(ctx);
@@ -81,11 +81,11 @@ static void step_echo(void *ctx) {
   socket_receive(*(int *)ctx, message, sizeof message);
 }
 
-static double measure_echo(const struct place *place) {
-  int fd = socket_connect(place->transport, place->echo);
+static double measure_echo(const struct endpoint *endpoint) {
+  int fd = socket_connect(endpoint->transport, endpoint->echo);
   if (fd < 0)
-    bench_fail("no echo at %s", place->echo);
-  double ns = time_steps(place, step_echo, &fd);
+    bench_fail("no echo at %s", endpoint->echo);
+  double ns = time_steps(endpoint, step_echo, &fd);
   close(fd);
   return ns;
 }
@@ -126,10 +126,10 @@ static void step_set(void *ctx) {
   library_expect(hf_dict_set(ctx, hf_text("bench"), hf_int(LIBRARY_VALUE)), "set");
 }
 
-static double measure_call(const struct place *place, hf_conn *conn) {
+static double measure_call(const struct endpoint *endpoint, hf_conn *conn) {
   hf_dict *dict;
   library_expect(hf_dict_open(conn, NULL, &dict), "dict");
-  double ns = time_steps(place, step_set, dict);
+  double ns = time_steps(endpoint, step_set, dict);
   hf_dict_close(dict);
   return ns;
 }
@@ -152,16 +152,16 @@ static uint64_t hold_once(const struct held *held) {
 
 /* Nanoseconds from one owner to the other, and what was between: a turn that was taken twice in a
  * row is no hand-over, but its time counts. */
-static double measure_hand_over(const struct place *place) {
+static double measure_hand_over(const struct endpoint *endpoint) {
   volatile bool *stop = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   pid_t other = process_fork();
   if (other == 0)
-    contend(place->url, stop);
-  struct held held = open_lock(place->url);
+    contend(endpoint->url, stop);
+  struct held held = open_lock(endpoint->url);
   uint64_t token, last = hold_once(&held), hand_overs = 0;
   while ((token = hold_once(&held)) == last + 1) /* until the other one is there */
     last = token;
-  uint64_t began_ns = clock_now_ns(), end_ns = deadline_of(place), now_ns;
+  uint64_t began_ns = clock_now_ns(), end_ns = deadline_of(endpoint), now_ns;
   do {
     last = token;
     token = hold_once(&held);
@@ -213,11 +213,11 @@ static void step_one_way_batches(void *ctx) {
 }
 
 /* Nanoseconds a put. The queue is thrown away afterwards. */
-static double measure_puts(const struct place *place, void (*step)(void *ctx), int puts) {
+static double measure_puts(const struct endpoint *endpoint, void (*step)(void *ctx), int puts) {
   struct putter putter;
-  library_expect(hf_connect(place->url, NULL, &putter.conn), place->url);
+  library_expect(hf_connect(endpoint->url, NULL, &putter.conn), endpoint->url);
   library_expect(hf_queue_open(putter.conn, NULL, 0, &putter.queue), "queue");
-  double ns = time_steps(place, step, &putter) / puts;
+  double ns = time_steps(endpoint, step, &putter) / puts;
   hf_queue_close(putter.queue);
   hf_close(putter.conn);
   return ns;
@@ -225,16 +225,16 @@ static double measure_puts(const struct place *place, void (*step)(void *ctx), i
 
 /* ---- rounds and table */
 
-static void measure_round(const struct place *place, double ratios[ROW_COUNT]) {
-  struct held held = open_lock(place->url);
-  double echo_ns = measure_echo(place);
-  ratios[HAND_OVER] = measure_hand_over(place) / echo_ns;
-  double call_ns = measure_call(place, held.conn);
-  ratios[PAIR] = time_steps(place, step_pair, &held) / call_ns;
-  ratios[PAIR_PIPELINED] = time_steps(place, step_pair_pipelined, &held) / call_ns;
-  double one_way_ns = measure_puts(place, step_one_way_batches, PUTS_PER_BATCH);
-  ratios[PUTS_ONE_WAY] = measure_puts(place, step_pipelined, PUTS_PER_BATCH) / one_way_ns;
-  ratios[PUTS_ONE_AT_A_TIME] = measure_puts(place, step_put, 1) / one_way_ns;
+static void measure_round(const struct endpoint *endpoint, double ratios[ROW_COUNT]) {
+  struct held held = open_lock(endpoint->url);
+  double echo_ns = measure_echo(endpoint);
+  ratios[HAND_OVER] = measure_hand_over(endpoint) / echo_ns;
+  double call_ns = measure_call(endpoint, held.conn);
+  ratios[PAIR] = time_steps(endpoint, step_pair, &held) / call_ns;
+  ratios[PAIR_PIPELINED] = time_steps(endpoint, step_pair_pipelined, &held) / call_ns;
+  double one_way_ns = measure_puts(endpoint, step_one_way_batches, PUTS_PER_BATCH);
+  ratios[PUTS_ONE_WAY] = measure_puts(endpoint, step_pipelined, PUTS_PER_BATCH) / one_way_ns;
+  ratios[PUTS_ONE_AT_A_TIME] = measure_puts(endpoint, step_put, 1) / one_way_ns;
   close_lock(&held);
 }
 
@@ -243,7 +243,7 @@ static int compare(const void *one, const void *other) {
   return (a > b) - (a < b);
 }
 
-static void report(const struct place *place, unsigned rounds,
+static void report(const struct endpoint *endpoint, unsigned rounds,
                    double ratios[BENCH_ROUNDS_MAX][ROW_COUNT]) {
   for (int row = 0; row < ROW_COUNT; row++) {
     double sorted[BENCH_ROUNDS_MAX];
@@ -253,17 +253,17 @@ static void report(const struct place *place, unsigned rounds,
     double median = sorted[rounds / 2];
     bool met = rows[row].target > 0 ? median <= rows[row].target : median >= rows[row].least;
     printf("%-4s %-38s %6.2f %-30s [%.2f %.2f]  %s %.1f: %s\n",
-           bench_transport_name(place->transport), rows[row].title, median, rows[row].unit,
+           bench_transport_name(endpoint->transport), rows[row].title, median, rows[row].unit,
            sorted[0], sorted[rounds - 1], rows[row].target > 0 ? "at most" : "at least",
            rows[row].target > 0 ? rows[row].target : rows[row].least, met ? "met" : "missed");
   }
 }
 
-static void run(const struct place *place, unsigned rounds) {
+static void run(const struct endpoint *endpoint, unsigned rounds) {
   static double ratios[BENCH_ROUNDS_MAX][ROW_COUNT];
   for (unsigned i = 0; i < rounds; i++)
-    measure_round(place, ratios[i]);
-  report(place, rounds, ratios);
+    measure_round(endpoint, ratios[i]);
+  report(endpoint, rounds, ratios);
 }
 
 /* ---- the echo on another machine */
@@ -293,8 +293,8 @@ static void run_here(unsigned rounds, unsigned duration_ms) {
   daemon_start(&daemon, NULL);
   const char *const urls[BENCH_TRANSPORT_COUNT] = {daemon.tcp_url, daemon.ipc_url};
   for (int i = 0; i < BENCH_TRANSPORT_COUNT; i++) {
-    struct place place = {(enum bench_transport)i, urls[i], servers.echo[i], duration_ms};
-    run(&place, rounds);
+    struct endpoint endpoint = {(enum bench_transport)i, urls[i], servers.echo[i], duration_ms};
+    run(&endpoint, rounds);
   }
   daemon_stop(&daemon);
   process_stop(echo);
@@ -307,7 +307,7 @@ int main(int argc, char **argv) {
       {"serve", required_argument, NULL, 's'},  {NULL, 0, NULL, 0}};
   setenv("HOLDFAST_LOCAL", "off", 1);
   unsigned rounds = 7, duration_ms = 300;
-  struct place place = {.transport = BENCH_TCP};
+  struct endpoint endpoint = {.transport = BENCH_TCP};
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     switch (option) {
       case 'r':
@@ -317,10 +317,10 @@ int main(int argc, char **argv) {
         duration_ms = (unsigned)strtoul(optarg, NULL, 10);
         break;
       case 'u':
-        place.url = optarg;
+        endpoint.url = optarg;
         break;
       case 'e':
-        place.echo = optarg;
+        endpoint.echo = optarg;
         break;
       case 's':
         serve((uint16_t)strtoul(optarg, NULL, 10));
@@ -330,11 +330,11 @@ int main(int argc, char **argv) {
             "| --serve PORT");
     }
   }
-  if (rounds < 1 || rounds > BENCH_ROUNDS_MAX || duration_ms < 1 || !place.url != !place.echo)
+  if (rounds < 1 || rounds > BENCH_ROUNDS_MAX || duration_ms < 1 || !endpoint.url != !endpoint.echo)
     bench_fail("1 to %d rounds of at least 1 ms; --url and --echo go together", BENCH_ROUNDS_MAX);
-  if (place.url) {
-    place.duration_ms = duration_ms;
-    run(&place, rounds);
+  if (endpoint.url) {
+    endpoint.duration_ms = duration_ms;
+    run(&endpoint, rounds);
   } else {
     run_here(rounds, duration_ms);
   }

@@ -140,43 +140,44 @@ void cell_calls_warm_up(struct scene *scene) {
 
 /* ---- what they leave */
 
-size_t place_count(enum place place) {
-  return place == ARRAY ? CALLS_COUNT : 1;
+size_t place_count(enum target target) {
+  return target == ARRAY ? CALLS_COUNT : 1;
 }
 
-static hf_cell *cell_of(const struct scene *scene, enum place place) {
-  return place == VALUE ? scene->value : place == WATCHED_VALUE ? scene->watched : scene->raw;
+static hf_cell *cell_of(const struct scene *scene, enum target target) {
+  return target == VALUE ? scene->value : target == WATCHED_VALUE ? scene->watched : scene->raw;
 }
 
-struct cell_header *place_header(const struct scene *scene, enum place place) {
-  return cell_header_of(place == ARRAY ? hf_array_data(scene->array)
-                                       : hf_cell_data(cell_of(scene, place)));
+struct cell_header *target_header(const struct scene *scene, enum target target) {
+  return cell_header_of(target == ARRAY ? hf_array_data(scene->array)
+                                        : hf_cell_data(cell_of(scene, target)));
 }
 
-int64_t place_get(const struct scene *scene, enum place place, int64_t idx) {
+int64_t place_get(const struct scene *scene, enum target target, int64_t idx) {
   hf_value value = hf_none();
-  party_check(place == ARRAY ? hf_array_get(scene->array, idx, &value)
-                             : hf_cell_get(cell_of(scene, place), &value),
+  party_check(target == ARRAY ? hf_array_get(scene->array, idx, &value)
+                              : hf_cell_get(cell_of(scene, target), &value),
               "get");
   return value.integer;
 }
 
-void place_set(const struct scene *scene, enum place place, int64_t idx, int64_t number) {
-  party_check(place == ARRAY ? hf_array_set(scene->array, idx, hf_int(number))
-                             : hf_cell_set(cell_of(scene, place), hf_int(number)),
+void place_set(const struct scene *scene, enum target target, int64_t idx, int64_t number) {
+  party_check(target == ARRAY ? hf_array_set(scene->array, idx, hf_int(number))
+                              : hf_cell_set(cell_of(scene, target), hf_int(number)),
               "set");
 }
 
-bool place_lock(const struct scene *scene, enum place place) {
+bool target_lock(const struct scene *scene, enum target target) {
   struct hf_grant grant = {0};
-  party_check(place == ARRAY ? hf_array_lock_with(scene->array, CALLS_LOCK_WAIT_MS, &grant)
-                             : hf_cell_lock_with(cell_of(scene, place), CALLS_LOCK_WAIT_MS, &grant),
+  party_check(target == ARRAY
+                  ? hf_array_lock_with(scene->array, CALLS_LOCK_WAIT_MS, &grant)
+                  : hf_cell_lock_with(cell_of(scene, target), CALLS_LOCK_WAIT_MS, &grant),
               "lock");
   return grant.owner_died;
 }
 
-void place_unlock(const struct scene *scene, enum place place) {
+void place_unlock(const struct scene *scene, enum target target) {
   party_check(
-      place == ARRAY ? hf_array_unlock(scene->array) : hf_cell_unlock(cell_of(scene, place)),
+      target == ARRAY ? hf_array_unlock(scene->array) : hf_cell_unlock(cell_of(scene, target)),
       "unlock");
 }

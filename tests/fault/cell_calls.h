@@ -25,7 +25,7 @@ struct scene {
 struct scene scene_open(const struct daemon *server, enum party party);
 void scene_close(struct scene *scene);
 
-enum place { ARRAY, VALUE, WATCHED_VALUE, RAW, DICT };
+enum target { ARRAY, VALUE, WATCHED_VALUE, RAW, DICT };
 /* ALL: all elements; ONE: element CALLS_CHANGED; BEFORE: unchanged by the call. */
 enum change { NOTHING, BEFORE, ONE, ALL };
 /* The state of the lock before. NOTIFIED: an owner died and the server knows; GRANTED: a remote
@@ -37,7 +37,7 @@ struct call {
   void (*prepare)(
       struct scene *scene); /* brings about the state before, not stepped through; NULL: nothing */
   void (*run)(struct scene *scene);
-  enum place place;
+  enum target target;
   enum change change;
   enum situation situation;
 };
@@ -50,13 +50,13 @@ void cell_calls_warm_up(struct scene *scene);
 
 /* ---- what they leave; these abort when a call fails */
 
-size_t place_count(enum place place);
+size_t place_count(enum target target);
 /* The header of a cell in shared memory. */
-struct cell_header *place_header(const struct scene *scene, enum place place);
-int64_t place_get(const struct scene *scene, enum place place, int64_t idx);
-void place_set(const struct scene *scene, enum place place, int64_t idx, int64_t number);
+struct cell_header *target_header(const struct scene *scene, enum target target);
+int64_t place_get(const struct scene *scene, enum target target, int64_t idx);
+void place_set(const struct scene *scene, enum target target, int64_t idx, int64_t number);
 /* Locks the cell; whether a death was reported. */
-bool place_lock(const struct scene *scene, enum place place);
-void place_unlock(const struct scene *scene, enum place place);
+bool target_lock(const struct scene *scene, enum target target);
+void place_unlock(const struct scene *scene, enum target target);
 
 #endif

@@ -106,7 +106,7 @@ static void stop_watcher(struct watcher *watcher) {
 /* Who finds the lock with the server when it begins to wait here waits there. */
 static bool both_watch(bool are_apart) {
   const uint32_t both = CELL_LOCAL_WAITS | CELL_SERVER_WAITS;
-  uint32_t flags = atomic_load(&place_header(&scenes[MAPPED], WATCHED_VALUE)->flags) & both;
+  uint32_t flags = atomic_load(&target_header(&scenes[MAPPED], WATCHED_VALUE)->flags) & both;
   return atomic_load(watchers[MAPPED].seen) == old && atomic_load(watchers[REMOTE].seen) == old &&
          (flags == both || (!are_apart && flags == CELL_SERVER_WAITS));
 }
@@ -133,9 +133,9 @@ static void record_worst(int64_t *worst_ns, int64_t ns) {
 /* Each is old or new; what is not to change is old; of all, the first are new. */
 static size_t count_new(const struct call *call, const int64_t *elements) {
   size_t news = 0;
-  for (size_t i = 0; i < place_count(call->place); i++) {
+  for (size_t i = 0; i < place_count(call->target); i++) {
     assert_true(elements[i] == old || elements[i] == new);
-    bool may_be_new = call->place != ARRAY || call->change == ALL || call->change == BEFORE ||
+    bool may_be_new = call->target != ARRAY || call->change == ALL || call->change == BEFORE ||
                       (call->change == ONE && i == CALLS_CHANGED);
     assert_true(elements[i] == old || may_be_new);
     assert_true(elements[i] == old || call->change != ALL || news == i);
@@ -157,12 +157,12 @@ static void record_elements(const struct call *call, const int64_t *elements,
 /* Looks, and makes all elements those that the next call finds. */
 static void look_and_renew(const struct call *call, struct scene *scene, struct counts *counts) {
   int64_t elements[CALLS_COUNT] = {0};
-  for (size_t i = 0; i < place_count(call->place); i++) {
-    elements[i] = place_get(scene, call->place, (int64_t)i);
+  for (size_t i = 0; i < place_count(call->target); i++) {
+    elements[i] = place_get(scene, call->target, (int64_t)i);
   }
   record_elements(call, elements, counts);
-  for (size_t i = 0; i < place_count(call->place); i++) {
-    place_set(scene, call->place, (int64_t)i, new);
+  for (size_t i = 0; i < place_count(call->target); i++) {
+    place_set(scene, call->target, (int64_t)i, new);
   }
 }
 
@@ -172,15 +172,15 @@ static bool go_in(const struct call *call, enum party party, struct counts *coun
   struct scene *scene = &scenes[party];
   bool is_notified = false;
   int64_t began_ns = party_now_ns();
-  if (call->place != RAW) {
-    is_notified = place_lock(scene, call->place);
+  if (call->target != RAW) {
+    is_notified = target_lock(scene, call->target);
   }
   if (counts != NULL) {
     record_worst(&counts->worst_next_ns, party_now_ns() - began_ns);
     look_and_renew(call, scene, counts);
   }
-  if (call->place != RAW) {
-    place_unlock(scene, call->place);
+  if (call->target != RAW) {
+    place_unlock(scene, call->target);
   }
   return is_notified;
 }
@@ -227,7 +227,7 @@ static void expect_lock_lives(const struct call *call, bool had_mutex, int64_t k
   enum party first = counts->kills % 2 == 0 ? MAPPED : REMOTE;
   bool is_notified = false;
   if (call->situation == GRANTED) {
-    place_unlock(&scenes[REMOTE], call->place);
+    place_unlock(&scenes[REMOTE], call->target);
   }
   if (call->situation == WATCHED) {
     expect_watchers_woken(counts);
@@ -290,12 +290,12 @@ static pid_t start_victim(const struct call *call) {
     await_both_watching();
   }
   if (call->situation == GRANTED) {
-    (void)place_lock(&scenes[REMOTE], call->place);
+    (void)target_lock(&scenes[REMOTE], call->target);
   }
   pid_t victim = stepper_start(be_victim, (void *)(uintptr_t)call);
   if (call->situation == AWAITED) {
     locker_begin(&waiting, CALLS_LOCK_WAIT_MS);
-    const struct cell_header *header = place_header(&scenes[MAPPED], ARRAY);
+    const struct cell_header *header = target_header(&scenes[MAPPED], ARRAY);
     while (atomic_load(&header->remote) == 0) {
       usleep(20);
     }
@@ -304,10 +304,10 @@ static pid_t start_victim(const struct call *call) {
 }
 
 static bool has_mutex(const struct call *call, pid_t victim) {
-  if (call->place == RAW || call->place == DICT) {
+  if (call->target == RAW || call->target == DICT) {
     return false;
   }
-  uint32_t word = atomic_load(&place_header(&scenes[MAPPED], call->place)->word);
+  uint32_t word = atomic_load(&target_header(&scenes[MAPPED], call->target)->word);
   return (word & CELL_WORD_THREAD) == (uint32_t)victim;
 }
 
@@ -327,7 +327,7 @@ static size_t kill_after(const struct call *call, size_t steps, struct counts *c
     await_its_end(connections);
   }
   counts->steps += done;
-  if (call->place == DICT) {
+  if (call->target == DICT) {
     expect_dict_whole(counts);
   } else {
     expect_lock_lives(call, had_mutex, killed_ns, counts);
@@ -341,8 +341,8 @@ static size_t kill_after(const struct call *call, size_t steps, struct counts *c
 
 /* What the first victim finds. */
 static void set_all(const struct call *call) {
-  for (size_t i = 0; call->place != DICT && i < place_count(call->place); i++) {
-    place_set(&scenes[MAPPED], call->place, (int64_t)i, new);
+  for (size_t i = 0; call->target != DICT && i < place_count(call->target); i++) {
+    place_set(&scenes[MAPPED], call->target, (int64_t)i, new);
   }
 }
 

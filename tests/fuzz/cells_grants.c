@@ -45,7 +45,7 @@ static struct grant *grant_of(struct harness *harness, uint64_t object) {
 
 static bool is_owner(const struct grant *grant, const struct ask *ask,
                      const Holdfast__Request *message) {
-  return ask->session >= 0 && grant->session == ask->session && grant->caller == message->thread;
+  return ask->session >= 0 && grant->session == ask->session && grant->thread == message->thread;
 }
 
 /* Nobody else has it: neither by a grant, nor by the mutex. */
@@ -83,7 +83,7 @@ static void record_grant(struct harness *harness, struct ask *ask, const Holdfas
   if (!again) {
     *grant = (struct grant){.object = object,
                             .token = reply->token,
-                            .caller = message->thread,
+                            .thread = message->thread,
                             .lease_ms = acquire->lease_ms,
                             .since_ns = harness->now_ns,
                             .session = ask->session,

@@ -445,7 +445,7 @@ static void release_grant(struct harness *harness, const struct grant *grant) {
   Holdfast__Request request = HOLDFAST__REQUEST__INIT;
   request.target_case = HOLDFAST__REQUEST__TARGET_OBJECT;
   request.object = grant->object;
-  request.thread = grant->caller;
+  request.thread = grant->thread;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE;
   request.lock_release = &message;
   require(harness_send(harness, harness->sessions[grant->session].client, &request, false));

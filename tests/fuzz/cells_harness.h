@@ -61,7 +61,7 @@ struct ask {
 
 /* The lock of one object. */
 struct grant {
-  uint64_t object, token, caller, depth, lease_ms, since_ns;
+  uint64_t object, token, thread, depth, lease_ms, since_ns;
   int session;
   bool robust;
 };

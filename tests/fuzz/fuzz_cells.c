@@ -6,7 +6,7 @@
  * input   one byte: bit 0, the engine goes with all that is in it
  *         commands of COMMAND_BYTES: what, modulo their number
  *                                    bits 0-1 the client, 2-4 the object, 5 by its name, 6 the
- *                                    caller, 7 without a number
+ *                                    thread, 7 without a number
  *                                    bits 0-2 how long it may wait, 3-7 a choice
  *                                    three bytes of argument, the third also as a sign
  */
@@ -24,7 +24,7 @@ struct cells_step {
   int client;
   struct known_object *object;
   bool by_name, is_numbered;
-  uint64_t caller;
+  uint64_t thread;
   unsigned wait, choice, bytes[3];
 };
 
@@ -32,7 +32,7 @@ struct cells_step {
 
 static void aim(Holdfast__Request *request, const struct cells_step *command,
                 const struct known_object *object) {
-  request->thread = command->caller;
+  request->thread = command->thread;
   if ((command->by_name && object->name) || object->id == 0) {
     const char *name = object->name ? object->name : "none";
     request->target_case = HOLDFAST__REQUEST__TARGET_NAME;
@@ -443,7 +443,7 @@ static struct cells_step read_command(struct harness *harness, const uint8_t *da
       .client = data[1] & 3,
       .object = &harness->objects[data[1] >> 2 & 7],
       .by_name = data[1] & 0x20,
-      .caller = data[1] >> 6 & 1,
+      .thread = data[1] >> 6 & 1,
       .is_numbered = !(data[1] & 0x80),
       .wait = data[2] & 7,
       .choice = data[2] >> 3,

@@ -417,20 +417,20 @@ void story_get(struct story *story, uint64_t connection, uint64_t sequence, cons
 }
 
 void story_acquire(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
-                   uint64_t caller, int64_t timeout_ms) {
+                   uint64_t thread, int64_t timeout_ms) {
   Holdfast__LockAcquire acquire = HOLDFAST__LOCK_ACQUIRE__INIT;
   Holdfast__Request request = story_request(sequence, lock, timeout_ms);
-  request.thread = caller;
+  request.thread = thread;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE;
   request.lock_acquire = &acquire;
   story_send(story, connection, &request);
 }
 
 void story_release(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
-                   uint64_t caller) {
+                   uint64_t thread) {
   Holdfast__LockRelease release = HOLDFAST__LOCK_RELEASE__INIT;
   Holdfast__Request request = story_request(sequence, lock, STORY_WAIT_FOREVER);
-  request.thread = caller;
+  request.thread = thread;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE;
   request.lock_release = &release;
   story_send(story, connection, &request);

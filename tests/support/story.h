@@ -73,9 +73,9 @@ void story_put(struct story *story, uint64_t connection, uint64_t sequence, cons
 void story_get(struct story *story, uint64_t connection, uint64_t sequence, const char *queue,
                int64_t timeout_ms);
 void story_acquire(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
-                   uint64_t caller, int64_t timeout_ms);
+                   uint64_t thread, int64_t timeout_ms);
 void story_release(struct story *story, uint64_t connection, uint64_t sequence, const char *lock,
-                   uint64_t caller);
+                   uint64_t thread);
 void story_append_reference(struct story *story, uint64_t connection, uint64_t sequence,
                             const char *list, uint64_t object);
 void story_pop(struct story *story, uint64_t connection, uint64_t sequence, const char *list);

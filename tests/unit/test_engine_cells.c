@@ -18,10 +18,10 @@
 #define SOME_THREAD 4711
 
 static struct story story;
-static struct story_cells places;
+static struct story_cells cells;
 
 static int *element(void) {
-  return (int *)(places.header + 1);
+  return (int *)(cells.header + 1);
 }
 
 /* ---- requests */
@@ -95,7 +95,7 @@ static void delete (uint64_t connection, uint64_t sequence, const char *name) {
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_with_cells(&story, &places);
+  story_begin_with_cells(&story, &cells);
   open_shared(1, 1, HOLDFAST__KIND__VALUE, "v");
   story_forget(&story);
   return 0;
@@ -104,16 +104,16 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   story_end(&story);
-  assert_int_equal(places.out, 0);
+  assert_int_equal(cells.out, 0);
   return 0;
 }
 
 static void lock_locally(void) {
-  atomic_store(&places.header->word, SOME_THREAD);
+  atomic_store(&cells.header->word, SOME_THREAD);
 }
 
 static void unlock_locally(void) {
-  atomic_store(&places.header->word, 0);
+  atomic_store(&cells.header->word, 0);
 }
 
 static void test_cells_free_lock_is_the_servers_for_a_moment(void **state) {
@@ -121,7 +121,7 @@ static void test_cells_free_lock_is_the_servers_for_a_moment(void **state) {
   add(2, 1, "v", STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #1 OK 1\n");
   assert_int_equal(*element(), 1);
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 static void test_cells_local_store_is_seen(void **state) {
@@ -137,13 +137,13 @@ static void test_cells_locked_locally_others_wait_and_are_notified(void **state)
   add(2, 1, "v", STORY_WAIT_FOREVER);
   add(3, 1, "v", STORY_WAIT_FOREVER);
   story_expect(&story, "");
-  assert_int_equal(atomic_load(&places.header->remote), 1);
+  assert_int_equal(atomic_load(&cells.header->remote), 1);
   notify(1, "v");
   story_expect(&story, "");
   unlock_locally();
   notify(1, "v");
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 static void test_cells_without_a_notification_the_server_looks_by_itself(void **state) {
@@ -193,11 +193,11 @@ static void test_cells_stopped_owner_delays_only_until_the_timeout(void **state)
   lock_locally();
   add(2, 1, "v", 0);
   story_expect(&story, "2 <- #1 DEADLINE_EXCEEDED LOCK_HELD\n");
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
   add(2, 2, "v", 20);
   story_pass_ms(&story, 20);
   story_expect(&story, "2 <- #2 DEADLINE_EXCEEDED LOCK_HELD\n");
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 /* The first in line gets it with its last run, a moment before anybody has looked. */
@@ -212,16 +212,16 @@ static void test_cells_had_at_the_last_moment_is_passed_on(void **state) {
   unlock_locally();
   story_pass_ms(&story, 1);
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 static void test_cells_lost_waiter_leaves_the_lock_to_local_threads(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(atomic_load(&places.header->remote), 1);
+  assert_int_equal(atomic_load(&cells.header->remote), 1);
   story_disconnect(&story, 2);
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 static void test_cells_wanted_lock_is_looked_at_sooner_than_a_change(void **state) {
@@ -238,13 +238,13 @@ static void test_cells_grant_keeps_local_threads_out(void **state) {
   (void)state;
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #1 OK granted\n");
-  assert_int_equal(atomic_load(&places.header->remote), 1);
+  assert_int_equal(atomic_load(&cells.header->remote), 1);
   lock_locally(); /* it sees the flag, and goes again without a store */
   add(3, 1, "v", STORY_WAIT_FOREVER);
   unlock_locally();
   story_release(&story, 2, 2, "v", 1);
   story_expect(&story, "2 <- #2 OK\n3 <- #1 OK 1\n");
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state) {
@@ -252,23 +252,23 @@ static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
-  assert_int_equal(atomic_load(&places.header->remote), 0);
-  assert_true(atomic_load(&places.header->flags) & CELL_DIED);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
+  assert_true(atomic_load(&cells.header->flags) & CELL_DIED);
   story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story,
                "2 <- #1 OK granted\nprocess 102 watched\nprocess 102 forgotten\n"
                "3 <- #1 OK granted, owner died\n");
-  assert_false(atomic_load(&places.header->flags) & CELL_DIED);
+  assert_false(atomic_load(&cells.header->flags) & CELL_DIED);
 }
 
 static void test_cells_dead_local_owner_is_notified_once(void **state) {
   (void)state;
   lock_locally();
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
-  atomic_store(&places.header->word, CELL_WORD_DIED | UINT32_C(0x80000000));
+  atomic_store(&cells.header->word, CELL_WORD_DIED | UINT32_C(0x80000000));
   story_pass_ms(&story, 1);
   story_expect(&story, "2 <- #1 OK granted, owner died\n");
-  assert_true(atomic_load(&places.header->flags) & CELL_NOTIFIED);
+  assert_true(atomic_load(&cells.header->flags) & CELL_NOTIFIED);
   story_release(&story, 2, 2, "v", 1);
   story_acquire(&story, 3, 1, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #2 OK\n3 <- #1 OK granted\n");
@@ -276,7 +276,7 @@ static void test_cells_dead_local_owner_is_notified_once(void **state) {
 
 static void test_cells_death_noticed_by_a_local_thread_is_notified_here(void **state) {
   (void)state;
-  atomic_fetch_or(&places.header->flags, CELL_DIED);
+  atomic_fetch_or(&cells.header->flags, CELL_DIED);
   add(2, 1, "v", STORY_WAIT_FOREVER);
   story_acquire(&story, 2, 2, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #1 OK 1\n2 <- #2 OK granted, owner died\n");
@@ -292,7 +292,7 @@ static int reported_here;
 
 static void *lock_and_die(void *unused) {
   (void)unused;
-  pthread_mutex_lock(&places.header->mutex);
+  pthread_mutex_lock(&cells.header->mutex);
   return NULL;
 }
 
@@ -302,18 +302,17 @@ static void *take_over_from_dead(void *delay) {
   }
   for (volatile uintptr_t i = 0; i < (uintptr_t)delay; i++) {
   }
-  if (pthread_mutex_trylock(&places.header->mutex) != EOWNERDEAD) {
+  if (pthread_mutex_trylock(&cells.header->mutex) != EOWNERDEAD) {
     abort();
   }
-  pthread_mutex_consistent(&places.header->mutex);
-  if (!(atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_NOTIFIED) & CELL_NOTIFIED)) {
-    atomic_fetch_or(&places.header->flags, CELL_DIED);
+  pthread_mutex_consistent(&cells.header->mutex);
+  if (!(atomic_fetch_and(&cells.header->flags, ~(uint32_t)CELL_NOTIFIED) & CELL_NOTIFIED)) {
+    atomic_fetch_or(&cells.header->flags, CELL_DIED);
   }
-  if (atomic_load(&places.header->remote) == 0) {
-    reported_here =
-        (atomic_fetch_and(&places.header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
+  if (atomic_load(&cells.header->remote) == 0) {
+    reported_here = (atomic_fetch_and(&cells.header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED) != 0;
   }
-  pthread_mutex_unlock(&places.header->mutex);
+  pthread_mutex_unlock(&cells.header->mutex);
   return NULL;
 }
 
@@ -348,7 +347,7 @@ static void test_cells_death_found_by_two_is_notified_to_one(void **state) {
     story_forget(&story);
     here += (unsigned)reported_here;
     assert_int_equal(reported + reported_here, 1);
-    assert_int_equal(atomic_load(&places.header->flags) & (CELL_DIED | CELL_NOTIFIED), 0);
+    assert_int_equal(atomic_load(&cells.header->flags) & (CELL_DIED | CELL_NOTIFIED), 0);
   }
   print_message("%d deaths, %u reported here\n", FINDS, here);
 }
@@ -384,7 +383,7 @@ static void test_cells_a_stranger_does_not_change_over(void **state) {
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
   story_forget(&story);
-  places.threads_of = 101;
+  cells.threads_of = 101;
   lock_locally();
   take_over(3, 1, 1);
   take_over(2, 2, 1);
@@ -400,21 +399,21 @@ static void test_cells_a_client_elsewhere_takes_no_place(void **state) {
   story_connect(&story, 4);
   story_open_session(&story, 4);
   open_shared(4, 1, HOLDFAST__KIND__RAW_VALUE, "r");
-  assert_int_equal(places.out, 1); /* that of "v" */
+  assert_int_equal(cells.out, 1); /* that of "v" */
   open_shared(3, 1, HOLDFAST__KIND__RAW_VALUE, "r");
-  assert_int_equal(places.out, 2);
+  assert_int_equal(cells.out, 2);
 }
 
 static void test_cells_waiter_for_change_is_notified_or_looks(void **state) {
   (void)state;
   wait_for_change(2, 1, "v", 0);
-  assert_true(atomic_load(&places.header->flags) & CELL_SERVER_WAITS);
+  assert_true(atomic_load(&cells.header->flags) & CELL_SERVER_WAITS);
   notify(1, "v");
   story_expect(&story, "");
   *element() = 5;
   notify(1, "v");
   story_expect(&story, "2 <- #1 OK 5\n");
-  assert_false(atomic_load(&places.header->flags) & CELL_SERVER_WAITS);
+  assert_false(atomic_load(&cells.header->flags) & CELL_SERVER_WAITS);
   wait_for_change(2, 2, "v", 5);
   story_pass_ms(&story, 50);
   story_pass_ms(&story, 50);
@@ -428,13 +427,13 @@ static void test_cells_waiter_for_change_is_notified_or_looks(void **state) {
 static void test_cells_change_by_the_server_wakes_local_waiters(void **state) {
   (void)state;
   add(2, 1, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(places.wakes, 0);
-  atomic_fetch_or(&places.header->flags, CELL_LOCAL_WAITS);
+  assert_int_equal(cells.wakes, 0);
+  atomic_fetch_or(&cells.header->flags, CELL_LOCAL_WAITS);
   add(2, 2, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(places.wakes, 1);
-  assert_int_equal(atomic_load(&places.header->changes), 1);
+  assert_int_equal(cells.wakes, 1);
+  assert_int_equal(atomic_load(&cells.header->changes), 1);
   add(2, 3, "v", STORY_WAIT_FOREVER);
-  assert_int_equal(places.wakes, 1);
+  assert_int_equal(cells.wakes, 1);
 }
 
 static void test_cells_raw_have_no_lock(void **state) {
@@ -451,7 +450,7 @@ static void test_cells_with_a_lock_are_not_for_who_counts_threads_otherwise(void
   open_shared(3, 1, HOLDFAST__KIND__VALUE, "v");
   open_shared(3, 2, HOLDFAST__KIND__ARRAY, "a");
   story_expect(&story, "3 <- #1 OK there\n3 <- #2 OK created\n");
-  assert_int_equal(places.out, 1);
+  assert_int_equal(cells.out, 1);
   open_shared(3, 3, HOLDFAST__KIND__RAW_VALUE, "r");
   open_shared(3, 4, HOLDFAST__KIND__RAW_ARRAY, "ra");
   story_expect(&story, "3 <- #3 OK created shared\n3 <- #4 OK created shared\n");
@@ -473,14 +472,14 @@ static void test_cells_move_with_their_content(void **state) {
   open_shared(1, 2, HOLDFAST__KIND__VALUE, "w");
   story_expect(&story, "1 <- #2 OK there shared\n");
   assert_int_equal(*element(), 1);
-  assert_int_equal(atomic_load(&places.header->remote), 1);
+  assert_int_equal(atomic_load(&cells.header->remote), 1);
   story_release(&story, 2, 4, "w", 1);
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 static void test_cells_without_room_stay_where_they_are(void **state) {
   (void)state;
-  places.bytes_max = 0;
+  cells.bytes_max = 0;
   open_shared(1, 2, HOLDFAST__KIND__VALUE, "w");
   add(2, 1, "w", STORY_WAIT_FOREVER);
   story_expect(&story, "1 <- #2 OK created\n2 <- #1 OK 1\n");
@@ -490,14 +489,14 @@ static void test_cells_place_stays_while_a_session_may_look(void **state) {
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
   delete (3, 1, "v");
-  assert_int_equal(places.out, 1);
-  assert_int_equal(atomic_load(&places.header->owner), 0);
-  assert_int_equal(places.wakes, 1);
+  assert_int_equal(cells.out, 1);
+  assert_int_equal(atomic_load(&cells.header->owner), 0);
+  assert_int_equal(cells.wakes, 1);
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
-  assert_int_equal(places.out, 1);
+  assert_int_equal(cells.out, 1);
   story_close_session(&story, 1);
-  assert_int_equal(places.out, 0);
+  assert_int_equal(cells.out, 0);
 }
 
 static void test_cells_place_of_a_lost_session_is_retired(void **state) {
@@ -506,10 +505,10 @@ static void test_cells_place_of_a_lost_session_is_retired(void **state) {
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
   delete (3, 1, "v");
-  assert_int_equal(places.out, 1);
+  assert_int_equal(cells.out, 1);
   story_close_session(&story, 1);
-  assert_int_equal(places.out, 0);
-  assert_int_equal(places.retired, 1);
+  assert_int_equal(cells.out, 0);
+  assert_int_equal(cells.retired, 1);
 }
 
 /* The reply with the location was never acknowledged: the reference in it is revoked. */
@@ -517,19 +516,19 @@ static void test_cells_memory_that_a_lost_session_was_just_given_is_retired(void
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__RAW_VALUE, "r");
   delete (3, 1, "r");
-  assert_int_equal(places.out, 2);
+  assert_int_equal(cells.out, 2);
   story_disconnect(&story, 2);
   story_pass_ms(&story, 5000);
-  assert_int_equal(places.out, 1);
-  assert_int_equal(places.retired, 1);
+  assert_int_equal(cells.out, 1);
+  assert_int_equal(cells.retired, 1);
 }
 
 static void test_cells_place_of_a_goodbye_is_not_retired(void **state) {
   (void)state;
   delete (3, 1, "v");
   story_close_session(&story, 1);
-  assert_int_equal(places.out, 0);
-  assert_int_equal(places.retired, 0);
+  assert_int_equal(cells.out, 0);
+  assert_int_equal(cells.retired, 0);
 }
 
 static void test_cells_deleted_while_others_wait(void **state) {
@@ -544,7 +543,7 @@ static void test_cells_deleted_while_others_wait(void **state) {
 static void test_cells_overwritten_nothing_is_believed(void **state) {
   (void)state;
   for (unsigned byte = 0; byte < 256; byte++) {
-    memset((void *)places.header, (int)byte, sizeof *places.header);
+    memset((void *)cells.header, (int)byte, sizeof *cells.header);
     add(2, 1 + 2 * byte, "v", 0);
     wait_for_change(3, 1 + byte, "v", 1000000);
     unlock_locally();
@@ -552,7 +551,7 @@ static void test_cells_overwritten_nothing_is_believed(void **state) {
     add(2, 2 + 2 * byte, "v", 0);
     story_forget(&story);
   }
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

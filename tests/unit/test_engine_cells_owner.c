@@ -16,7 +16,7 @@
 #define DOUBT_MS 10
 
 static struct story story;
-static struct story_cells places;
+static struct story_cells cells;
 
 static void share(uint64_t connection) {
   ask(&story, connection, 1,
@@ -45,7 +45,7 @@ static void await_free(uint64_t connection, uint64_t sequence) {
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_with_cells(&story, &places);
+  story_begin_with_cells(&story, &cells);
   story_open(&story, 3, 1, HOLDFAST__KIND__EVENT, "event", 0);
   share(1);
   share(2);
@@ -60,12 +60,12 @@ static int tear_down(void **state) {
 }
 
 static uint32_t word(void) {
-  return atomic_load(&places.header->word);
+  return atomic_load(&cells.header->word);
 }
 
 static void lock_locally(uint64_t process) {
-  places.threads_of = process;
-  atomic_store(&places.header->word, SOME_THREAD | WAITERS);
+  cells.threads_of = process;
+  atomic_store(&cells.header->word, SOME_THREAD | WAITERS);
 }
 
 static void test_cells_owner_that_is_invalid_counts_as_dead(void **state) {
@@ -74,7 +74,7 @@ static void test_cells_owner_that_is_invalid_counts_as_dead(void **state) {
   add(3, 2);
   story_expect(&story, "3 <- #2 OK 1\n");
   assert_int_equal(word(), CELL_WORD_DIED | WAITERS);
-  assert_int_equal(places.mutex_wakes, 1);
+  assert_int_equal(cells.mutex_wakes, 1);
   story_acquire(&story, 3, 3, "v", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "3 <- #3 OK granted, owner died\n");
 }
@@ -87,11 +87,11 @@ static void test_cells_owner_of_any_session_is_waited_for(void **state) {
     story_pass_ms(&story, 60000);
     story_expect(&story, "");
     assert_int_equal(word(), SOME_THREAD | WAITERS);
-    atomic_store(&places.header->word, 0);
+    atomic_store(&cells.header->word, 0);
     story_pass_ms(&story, DOUBT_MS);
     story_forget(&story);
   }
-  assert_int_equal(places.mutex_wakes, 0);
+  assert_int_equal(cells.mutex_wakes, 0);
 }
 
 static void test_cells_owner_overwritten_while_others_wait_counts_as_dead(void **state) {
@@ -132,7 +132,7 @@ static void test_cells_owner_whose_session_was_lost_is_waited_for(void **state) 
   story_pass_ms(&story, 60000);
   story_expect(&story, "");
   assert_int_equal(word(), SOME_THREAD | WAITERS);
-  places.threads_of = NO_PROCESS; /* it ended */
+  cells.threads_of = NO_PROCESS; /* it ended */
   story_pass_ms(&story, DOUBT_MS);
   story_expect(&story, "3 <- #2 OK 1\n");
 }
@@ -161,7 +161,7 @@ static void test_cells_owner_that_is_invalid_is_found_by_a_notification(void **s
   lock_locally(NO_PROCESS);
   ask(&story, 1, 0, IN("v", CELL_NOTIFY, CellNotify, cell_notify, ));
   assert_int_equal(word(), CELL_WORD_DIED | WAITERS);
-  assert_int_equal(places.mutex_wakes, 1);
+  assert_int_equal(cells.mutex_wakes, 1);
 }
 
 static void test_cells_owner_is_looked_for_now_and_then(void **state) {
@@ -188,7 +188,7 @@ static void test_cells_raw_have_no_owner(void **state) {
   ask(&story, 3, 0, IN("r", CELL_NOTIFY, CellNotify, cell_notify, ));
   story_pass_ms(&story, 1000);
   assert_int_equal(word(), SOME_THREAD | WAITERS);
-  assert_int_equal(places.mutex_wakes, 0);
+  assert_int_equal(cells.mutex_wakes, 0);
 }
 
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

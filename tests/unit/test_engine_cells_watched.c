@@ -17,11 +17,11 @@
 #define LOOK_MS 50
 
 static struct story story;
-static struct story_cells places;
+static struct story_cells cells;
 static uint8_t sessions[4];
 
 static void store(int number) {
-  __atomic_store_n((int *)(places.header + 1), number, __ATOMIC_SEQ_CST);
+  __atomic_store_n((int *)(cells.header + 1), number, __ATOMIC_SEQ_CST);
 }
 
 /* ---- requests */
@@ -55,7 +55,7 @@ static void notify(const char *name) {
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_sharing(&story, story_cells_begin(&places), 1u << 20);
+  story_begin_sharing(&story, story_cells_begin(&cells), 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {
     story_connect(&story, connection);
     sessions[connection] = story_open_session_of(&story, connection, 100 + (int)connection);
@@ -101,9 +101,9 @@ static void test_cells_watched_unlock_seen_by_one_is_notified_to_the_other(void 
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
   store(5);
-  atomic_store(&places.header->word, SOME_THREAD);
+  atomic_store(&cells.header->word, SOME_THREAD);
   wait_for_bound(2, "v", 5);
-  atomic_store(&places.header->word, 0);
+  atomic_store(&cells.header->word, 0);
   wait_for_change(3, "v", 5);
   story_expect(&story, "");
   notify("v");
@@ -117,13 +117,13 @@ static void test_cells_watched_lock_found_free_is_passed_on(void **state) {
   wait_for_change(3, "v", 0);
   story_disconnect(&story, 3);
   story_forget(&story);
-  atomic_store(&places.header->word, SOME_THREAD);
+  atomic_store(&cells.header->word, SOME_THREAD);
   ask(&story, 2, 1, IN("v", VALUE_ADD, ValueAdd, value_add, .amount = INT(1)));
-  atomic_store(&places.header->word, 0);
+  atomic_store(&cells.header->word, 0);
   story_connect(&story, 4);
   story_resume(&story, 4, sessions[3], 1);
   story_expect(&story, "4 <- #0 OK session\n2 <- #1 OK 1\n0 <- #1 OK 1\n"); /* 0: not asked again */
-  assert_int_equal(atomic_load(&places.header->remote), 0);
+  assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
 /* ---- a store at any moment while somebody begins to wait */

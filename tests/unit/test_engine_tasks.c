@@ -38,10 +38,10 @@ static struct object *object_named(const char *name) {
 
 /* ---- what connections ask */
 
-static void ask_of(uint64_t connection, uint64_t sequence, const char *queue, uint64_t caller,
+static void ask_of(uint64_t connection, uint64_t sequence, const char *queue, uint64_t thread,
                    int64_t timeout_ms, Holdfast__Request__OperationCase operation, void *message) {
   Holdfast__Request request = story_request(sequence, queue, timeout_ms);
-  request.thread = caller;
+  request.thread = thread;
   request.operation_case = operation;
   request.ping = message; /* all arms are pointers */
   story_send(&story, connection, &request);
@@ -91,11 +91,11 @@ static void get_many(uint64_t connection, uint64_t sequence, const char *queue, 
   ASK(connection, sequence, queue, timeout_ms, GET_MANY, &message);
 }
 
-static void reserve_by(uint64_t connection, uint64_t caller, uint64_t sequence, const char *queue,
+static void reserve_by(uint64_t connection, uint64_t thread, uint64_t sequence, const char *queue,
                        uint64_t lease_ms, int64_t timeout_ms) {
   Holdfast__QueueReserve message = HOLDFAST__QUEUE_RESERVE__INIT;
   message.lease_ms = lease_ms;
-  ask_of(connection, sequence, queue, caller, timeout_ms,
+  ask_of(connection, sequence, queue, thread, timeout_ms,
          HOLDFAST__REQUEST__OPERATION_QUEUE_RESERVE, &message);
 }
 
@@ -144,9 +144,9 @@ static void shut_down(uint64_t connection, uint64_t sequence, const char *queue,
   ASK(connection, sequence, queue, FOREVER, SHUTDOWN, &message);
 }
 
-static void task_done(uint64_t connection, uint64_t caller, uint64_t sequence) {
+static void task_done(uint64_t connection, uint64_t thread, uint64_t sequence) {
   Holdfast__QueueTaskDone message = HOLDFAST__QUEUE_TASK_DONE__INIT;
-  ask_of(connection, sequence, "q", caller, FOREVER, HOLDFAST__REQUEST__OPERATION_QUEUE_TASK_DONE,
+  ask_of(connection, sequence, "q", thread, FOREVER, HOLDFAST__REQUEST__OPERATION_QUEUE_TASK_DONE,
          &message);
 }
 
