@@ -170,7 +170,7 @@ static error_t refuse(struct options *options, const char *option, const char *v
   return EINVAL;
 }
 
-/* A relative path is of the directory the server starts in; clients are told the whole. */
+/* A relative path is in the directory where the server starts; clients get the absolute path. */
 static const char *make_absolute(struct options *options, const char *url) {
   const char *path = url + strlen(IPC_SCHEME);
   char *absolute = options->absolute[options->listen_count];

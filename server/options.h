@@ -31,7 +31,7 @@ struct options {
 
 /* Reads the command line, fills in defaults and checks the whole. --help, --version and unknown
  * options end the process, the last with OPTIONS_EXIT_USAGE.
- * false: error holds a sentence that says what to do. */
+ * false: error is a sentence that says what to do. */
 bool options_parse(struct options *options, int argc, char **argv);
 /* "512M" and the like: digits, then nothing, K, M or G; not 0. */
 bool options_read_size(const char *text, size_t *size);

@@ -34,7 +34,7 @@ static bool write_all(int fd, const char *text, size_t len, const sigset_t *ends
       text += written;
       len -= (size_t)written;
     } else if (written < 0 && errno == EAGAIN) {
-      if (process_is_told_to_end(ends)) {
+      if (process_has_to_end(ends)) {
         return true;
       }
       struct pollfd room = {.fd = fd, .events = POLLOUT};
@@ -46,8 +46,7 @@ static bool write_all(int fd, const char *text, size_t len, const sigset_t *ends
   return true;
 }
 
-/* A new file of a name that nobody could know, then renamed: a link that somebody put there before
- * is not followed. */
+/* A new file with a random name, then renamed: no link that was planted before is followed. */
 static bool replace(const char *path, const char *text, size_t len, const sigset_t *ends) {
   char temporary[PATH_MAX];
   int name_len = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
@@ -68,20 +67,20 @@ static bool replace(const char *path, const char *text, size_t len, const sigset
   return false;
 }
 
-/* A fifo that nobody reads answers ENXIO. */
+/* A fifo without a reader answers ENXIO. */
 static bool write_into(const char *path, const char *text, size_t len, const sigset_t *ends) {
   int fd;
   while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0 && errno == ENXIO &&
-         !process_is_told_to_end(ends)) {
+         !process_has_to_end(ends)) {
     nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000}, NULL);
   }
   if (fd < 0) {
-    return errno == ENXIO; /* told to end */
+    return errno == ENXIO; /* one of `ends` is pending */
   }
   return close_written(fd, write_all(fd, text, len, ends));
 }
 
-/* /dev/stdout and its like are links to one of ours. -1: it is none. */
+/* The standard descriptor that a path like /dev/stdout is a link to; -1: none. */
 static int own_descriptor(const struct stat *wanted) {
   for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
     struct stat status;

@@ -10,11 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Puts a new file in the place of `path`: readers see all of it or the one before. What is there
- * and is no regular file, e.g. a fifo, is written to instead, and so is what is open as standard
- * output or error, e.g. /dev/stdout; of a fifo a reader is waited for, until one of `ends` is
- * pending.
- * true: written, or told to end | false: errno is set */
+/* Replaces `path` by a new file: readers see the old or the new one as a whole. A path that is no
+ * regular file, e.g. a fifo, is written to instead, and so is standard output or error, e.g.
+ * /dev/stdout. Waits for a reader of a fifo, until one of `ends` is pending.
+ * true: written, or one of `ends` is pending | false: errno is set */
 bool ports_file_write(const char *path, const char *text, size_t len, const sigset_t *ends);
 
 #endif

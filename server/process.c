@@ -28,8 +28,8 @@ void process_fill_descriptors(void) {
 void process_block_signals(sigset_t *ends) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
-  /* A limit on file sizes holds for memfds too: then ftruncate answers EFBIG, and what it was for
-   * goes another way. */
+  /* A limit on file sizes applies to memfds too: then ftruncate answers EFBIG, and the server does
+   * without shared memory. */
   signal(SIGXFSZ, SIG_IGN);
   /* The soft limit of processor time: the hard one kills, and is the one meant to. */
   signal(SIGXCPU, SIG_IGN);
@@ -39,7 +39,7 @@ void process_block_signals(sigset_t *ends) {
   pthread_sigmask(SIG_BLOCK, ends, NULL);
 }
 
-bool process_is_told_to_end(const sigset_t *ends) {
+bool process_has_to_end(const sigset_t *ends) {
   sigset_t pending;
   return sigpending(&pending) == 0 &&
          ((sigismember(ends, SIGTERM) == 1 && sigismember(&pending, SIGTERM) == 1) ||

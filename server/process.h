@@ -12,12 +12,12 @@
 /* Opens /dev/null on those of the descriptors 0 to 2 that are closed. Otherwise the server's own
  * sockets got these numbers, and its log would be written into one. */
 void process_fill_descriptors(void);
-/* Blocks the signals that end the server, before the first thread starts: all threads inherit that,
- * and only sigwait sees them. Ignores those that a peer, a terminal or a limit could end it with.
+/* Blocks the signals that end the server, before the first thread starts: all threads inherit the mask,
+ * and only sigwait sees them. Ignores signals by which a peer, a terminal or a limit could end it.
  * out  ends  SIGTERM and SIGINT */
 void process_block_signals(sigset_t *ends);
-/* Whether one of them has come and waits to be taken. */
-bool process_is_told_to_end(const sigset_t *ends);
+/* Whether one of them is pending. */
+bool process_has_to_end(const sigset_t *ends);
 /* Whether the system lets this process have the threads and the address space that a server needs:
  * nng, whose threads are most of them, crashes or hangs in its start when it lacks some. Takes and
  * gives back. false: `errno` is set. */

@@ -52,7 +52,7 @@ static void wait_for_end(const sigset_t *ends) {
 
 /* ------------------------------------------------------------------------------- starting */
 
-static int lend_segment(void *ctx, uint64_t segment, size_t *bytes) {
+static int open_segment(void *ctx, uint64_t segment, size_t *bytes) {
   return segments_duplicate(ctx, segment, bytes);
 }
 
@@ -62,9 +62,9 @@ static bool start_parts(struct server *server, const struct options *options) {
     log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
   }
   server->connections = connections_new(HF_CONNECTIONS_MAX);
-  const struct segment_opener lender = {server->segments,
-                                        server->segments != NULL ? lend_segment : NULL};
-  server->rings = rings_new(&lender);
+  const struct segment_opener opener = {server->segments,
+                                        server->segments != NULL ? open_segment : NULL};
+  server->rings = rings_new(&opener);
   if (server->connections == NULL || server->rings == NULL) {
     return false;
   }
@@ -85,7 +85,7 @@ static bool start_parts(struct server *server, const struct options *options) {
   return server->sockets != NULL && rings_start(server->rings, acceptor);
 }
 
-/* Beside an ipc socket; the first is told to clients that come over tcp. */
+/* Beside an ipc socket; clients over tcp get the first path. */
 static void open_handshake(struct server *server, const char *url) {
   char path[RINGS_PATH_BYTES_MAX];
   bool is_ipc = strncmp(url, "ipc://", 6) == 0;
@@ -191,7 +191,7 @@ static int run_in_process(const struct options *options, const sigset_t *ends) {
 int server_run(const struct options *options) {
   sigset_t ends;
   process_block_signals(&ends);
-  umask(0077); /* an ipc socket is nobody else's business even before its mode is set */
+  umask(0077); /* protects an ipc socket before its mode is set */
   log_set_level(options->log_level);
   if (!log_start()) {
     log_line(LOG_ERROR, "can't start reason=\"no thread for the log: %s\"", strerror(errno));

@@ -46,15 +46,15 @@ static long lock_owner(int directory) {
 /* Bounded, since any process that may read the directory can lock it for ever. */
 static bool lock_in_time(int directory, const char *name) {
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), SOCKET_PATH_LOCK_MS);
-  bool is_told = false;
+  bool is_logged = false;
   while (flock(directory, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) {
       return false;
     }
-    if (!is_told) {
+    if (!is_logged) {
       log_line(LOG_WARN, "waiting for a lock on a directory path=%s pid=%ld", name,
                lock_owner(directory));
-      is_told = true;
+      is_logged = true;
     }
     if (clock_now_ns() > deadline_ns) {
       errno = ETIMEDOUT;

@@ -27,10 +27,10 @@ void lock_request(struct cell_header *header) {
 
 /* Robust-mutex recovery: sets CELL_DIED if the word says that an owner died. Whether the mutex is free.
  *
- * The word and the flags can't be read at once, and a local thread may be taking the mutex over
- * from the dead one. So CELL_NOTIFIED is set first: from then on that thread leaves CELL_DIED alone, and
- * if it cleared CELL_NOTIFIED, it saw a death of which the server has to notify the next owner. */
-static bool note_death(struct cell_header *header) {
+ * The word and the flags can't be read at once, and a local thread may be recovering the mutex. So
+ * CELL_NOTIFIED is set first: after this store that thread leaves CELL_DIED alone. If the thread has
+ * cleared CELL_NOTIFIED it saw a death, of which the server has to notify the next owner. */
+static bool recover_death(struct cell_header *header) {
   bool is_known = atomic_fetch_or(&header->flags, CELL_NOTIFIED) & CELL_NOTIFIED;
   uint32_t word = atomic_load(&header->word);
   bool is_free = !(word & CELL_WORD_THREAD);
@@ -43,7 +43,7 @@ static bool note_death(struct cell_header *header) {
 }
 
 bool lock_acquire_for_server(struct cell_header *header) {
-  return !lock_is_owned(header) && note_death(header);
+  return !lock_is_owned(header) && recover_death(header);
 }
 
 void lock_return(struct cell_header *header, bool owner_died) {
@@ -54,7 +54,7 @@ void lock_return(struct cell_header *header, bool owner_died) {
 }
 
 bool lock_take_death(struct cell_header *header) {
-  (void)note_death(header);
+  (void)recover_death(header);
   return atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED;
 }
 
@@ -88,7 +88,8 @@ bool lock_validate_owner(struct cell_header *header, const struct cell_kernel *k
   if (!orphans_have_thread(orphans, kernel, owner) &&
       atomic_compare_exchange_strong(&header->word, &seen,
                                      (seen & ~CELL_WORD_THREAD) | CELL_WORD_DIED)) {
-    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED); /* of an earlier death, if any */
+    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED); /* set for an earlier death, if any
+                                                                 * */
     kernel->wake(kernel->ctx, &header->word);
   }
   return true;

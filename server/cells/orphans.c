@@ -14,7 +14,7 @@ static void drop_ended(struct orphans *orphans, const struct cell_kernel *kernel
   }
 }
 
-void orphans_note(struct orphans *orphans, const struct cell_kernel *kernel, uint64_t process) {
+void orphans_add(struct orphans *orphans, const struct cell_kernel *kernel, uint64_t process) {
   drop_ended(orphans, kernel);
   if (lives(kernel, process) && !map64_set(&orphans->processes, process, orphans)) {
     orphans->is_incomplete = true;

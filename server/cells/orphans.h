@@ -17,7 +17,7 @@ struct orphans {
 };
 
 /* Adds the process if it lives, and drops processes that ended. */
-void orphans_note(struct orphans *orphans, const struct cell_kernel *kernel, uint64_t process);
+void orphans_add(struct orphans *orphans, const struct cell_kernel *kernel, uint64_t process);
 /* Whether the thread may be an orphan's. */
 bool orphans_have_thread(const struct orphans *orphans, const struct cell_kernel *kernel,
                          uint32_t thread);

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #define PAGE_BYTES ((size_t)4096)
-#define PLACE_BYTES_MIN 128u
-#define PLACES_MAX (HF_ARENA_BYTES / PLACE_BYTES_MIN)
+#define SLOT_BYTES_MIN 128u
+#define SLOTS_MAX (HF_ARENA_BYTES / SLOT_BYTES_MIN)
 #define CLASS_COUNT 10 /* 128 bytes, doubling, to HF_ARENA_CELL_BYTES_MAX */
-_Static_assert(PLACE_BYTES_MIN << (CLASS_COUNT - 1) == HF_ARENA_CELL_BYTES_MAX, "size classes");
-_Static_assert(PLACE_BYTES_MIN % CELL_ALIGNMENT == 0, "every slot is aligned");
+_Static_assert(SLOT_BYTES_MIN << (CLASS_COUNT - 1) == HF_ARENA_CELL_BYTES_MAX, "size classes");
+_Static_assert(SLOT_BYTES_MIN % CELL_ALIGNMENT == 0, "every slot is aligned");
 
 struct segment {
   struct mapping mapping;
@@ -29,11 +29,11 @@ struct segment {
   enum shared_content content;
   /* Arenas. */
   bool is_arena;
-  size_t place_bytes;
+  size_t slot_bytes;
   size_t live_count; /* slots with a cell */
   size_t used_count; /* slots with a cell, and retired ones */
   size_t next;       /* where the search for a free slot begins: behind the last one taken */
-  uint64_t used[PLACES_MAX / 64];
+  uint64_t used[SLOTS_MAX / 64];
 };
 TAILQ_HEAD(segment_list, segment);
 
@@ -42,8 +42,8 @@ struct segments {
   struct map64 by_id;
   struct segment_list arenas[CLASS_COUNT];
   uint64_t last_id;
-  size_t bytes;       /* of all */
-  size_t place_count; /* in use */
+  size_t bytes;      /* of all */
+  size_t cell_count; /* in use */
   struct mapping_reclaimer reclaimer;
 };
 
@@ -118,14 +118,14 @@ static void close_segment(struct segments *segments, struct segment *segment) {
 
 static unsigned class_of(size_t bytes) {
   unsigned size_class = 0;
-  while ((size_t)PLACE_BYTES_MIN << size_class < bytes) {
+  while ((size_t)SLOT_BYTES_MIN << size_class < bytes) {
     size_class++;
   }
   return size_class;
 }
 
-static size_t places_of(const struct segment *arena) {
-  return (arena->mapping.bytes - SHARED_HEADER_BYTES) / arena->place_bytes;
+static size_t slots_of(const struct segment *arena) {
+  return (arena->mapping.bytes - SHARED_HEADER_BYTES) / arena->slot_bytes;
 }
 
 static bool is_whole(const struct segment *segment) {
@@ -135,7 +135,7 @@ static bool is_whole(const struct segment *segment) {
 
 /* An arena whose header a client has overwritten gets no more cells: clients could not map them. */
 static bool has_room(const struct segment *arena) {
-  return arena && arena->used_count < places_of(arena) && is_whole(arena);
+  return arena && arena->used_count < slots_of(arena) && is_whole(arena);
 }
 
 static struct segment *find_arena(struct segments *segments, unsigned size_class) {
@@ -147,7 +147,7 @@ static struct segment *find_arena(struct segments *segments, unsigned size_class
   arena = open_segment(segments, SHARED_CELLS, HF_ARENA_BYTES, 0);
   if (arena) {
     arena->is_arena = true;
-    arena->place_bytes = (size_t)PLACE_BYTES_MIN << size_class;
+    arena->slot_bytes = (size_t)SLOT_BYTES_MIN << size_class;
     TAILQ_INSERT_HEAD(arenas, arena, link);
   }
   return arena;
@@ -158,8 +158,8 @@ static bool is_used(const struct segment *arena, size_t position) {
 }
 
 /* Requires has_room. */
-static size_t take_place(struct segments *segments, struct segment *arena) {
-  size_t position = arena->next, count = places_of(arena);
+static size_t take_slot(struct segments *segments, struct segment *arena) {
+  size_t position = arena->next, count = slots_of(arena);
   while (is_used(arena, position)) {
     position = (position + 1) % count;
   }
@@ -167,7 +167,7 @@ static size_t take_place(struct segments *segments, struct segment *arena) {
   arena->next = (position + 1) % count;
   arena->live_count++;
   if (++arena->used_count == count) { /* full ones last */
-    struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
+    struct segment_list *arenas = &segments->arenas[class_of(arena->slot_bytes)];
     TAILQ_REMOVE(arenas, arena, link);
     TAILQ_INSERT_TAIL(arenas, arena, link);
   }
@@ -177,7 +177,7 @@ static size_t take_place(struct segments *segments, struct segment *arena) {
 /* Moves the arena to its position in the list, or closes it. One empty arena of each class is kept for
  * the next cell, if it has a free slot and its header is valid. */
 static void review_arena(struct segments *segments, struct segment *arena) {
-  struct segment_list *arenas = &segments->arenas[class_of(arena->place_bytes)];
+  struct segment_list *arenas = &segments->arenas[class_of(arena->slot_bytes)];
   TAILQ_REMOVE(arenas, arena, link);
   bool is_needed = arena->used_count == 0 && has_room(arena) && !has_room(TAILQ_FIRST(arenas));
   if (arena->live_count == 0 && !is_needed) {
@@ -189,60 +189,62 @@ static void review_arena(struct segments *segments, struct segment *arena) {
   }
 }
 
-static void free_place(struct segments *segments, struct segment *arena, size_t position) {
+static void free_slot(struct segments *segments, struct segment *arena, size_t position) {
   arena->used[position / 64] &= ~(UINT64_C(1) << (position % 64));
   arena->used_count--;
   arena->live_count--;
   review_arena(segments, arena);
 }
 
-static void retire_place(struct segments *segments, struct segment *arena) {
+static void retire_slot(struct segments *segments, struct segment *arena) {
   arena->live_count--; /* the slot stays used */
   review_arena(segments, arena);
 }
 
 /* ---- the source */
 
-static bool allocate_small(struct segments *segments, size_t bytes, struct cell_place *place) {
+static bool allocate_small(struct segments *segments, size_t bytes,
+                           struct cell_location *location) {
   struct segment *arena = find_arena(segments, class_of(bytes));
   if (!arena) {
     return false;
   }
-  size_t offset = SHARED_HEADER_BYTES + take_place(segments, arena) * arena->place_bytes;
+  size_t offset = SHARED_HEADER_BYTES + take_slot(segments, arena) * arena->slot_bytes;
   char *address = arena->mapping.address + offset;
-  *place = (struct cell_place){arena->id, offset, arena->place_bytes, (void *)address};
-  memset(address, 0, place->bytes);
+  *location = (struct cell_location){arena->id, offset, arena->slot_bytes, (void *)address};
+  memset(address, 0, location->bytes);
   return true;
 }
 
-static bool allocate_large(struct segments *segments, size_t bytes, struct cell_place *place) {
+static bool allocate_large(struct segments *segments, size_t bytes,
+                           struct cell_location *location) {
   size_t whole = (SHARED_HEADER_BYTES + bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
   struct segment *segment = whole >= bytes ? open_segment(segments, SHARED_CELLS, whole, 0) : NULL;
   if (!segment) {
     return false;
   }
-  *place = (struct cell_place){segment->id, SHARED_HEADER_BYTES, whole - SHARED_HEADER_BYTES,
-                               (void *)(segment->mapping.address + SHARED_HEADER_BYTES)};
+  *location = (struct cell_location){segment->id, SHARED_HEADER_BYTES, whole - SHARED_HEADER_BYTES,
+                                     (void *)(segment->mapping.address + SHARED_HEADER_BYTES)};
   return true;
 }
 
-static bool allocate(void *ctx, size_t bytes, struct cell_place *place) {
+static bool allocate(void *ctx, size_t bytes, struct cell_location *location) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
-  bool done = bytes <= HF_ARENA_CELL_BYTES_MAX ? allocate_small(segments, bytes, place)
-                                               : allocate_large(segments, bytes, place);
-  segments->place_count += done;
+  bool done = bytes <= HF_ARENA_CELL_BYTES_MAX ? allocate_small(segments, bytes, location)
+                                               : allocate_large(segments, bytes, location);
+  segments->cell_count += done;
   pthread_mutex_unlock(&segments->mutex);
   return done;
 }
 
-static void release(void *ctx, const struct cell_place *place) {
+static void release(void *ctx, const struct cell_location *location) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
-  segments->place_count--;
-  struct segment *segment = map64_get(&segments->by_id, place->segment);
+  segments->cell_count--;
+  struct segment *segment = map64_get(&segments->by_id, location->segment);
   if (segment->is_arena) {
-    free_place(segments, segment, (place->offset - SHARED_HEADER_BYTES) / segment->place_bytes);
+    free_slot(segments, segment, (location->offset - SHARED_HEADER_BYTES) / segment->slot_bytes);
   } else {
     close_segment(segments, segment);
   }
@@ -250,29 +252,29 @@ static void release(void *ctx, const struct cell_place *place) {
 }
 
 /* The memory of a large cell is never given to another cell: closing its segment is enough. */
-static void retire(void *ctx, const struct cell_place *place) {
+static void retire(void *ctx, const struct cell_location *location) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
-  segments->place_count--;
-  struct segment *segment = map64_get(&segments->by_id, place->segment);
+  segments->cell_count--;
+  struct segment *segment = map64_get(&segments->by_id, location->segment);
   if (segment->is_arena) {
-    retire_place(segments, segment);
+    retire_slot(segments, segment);
   } else {
     close_segment(segments, segment);
   }
   pthread_mutex_unlock(&segments->mutex);
 }
 
-static size_t count_places(void *ctx) {
+static size_t count_cells(void *ctx) {
   struct segments *segments = ctx;
   pthread_mutex_lock(&segments->mutex);
-  size_t count = segments->place_count;
+  size_t count = segments->cell_count;
   pthread_mutex_unlock(&segments->mutex);
   return count;
 }
 
 struct segment_source segments_source(struct segments *segments) {
-  return (struct segment_source){segments, allocate, release, retire, count_places};
+  return (struct segment_source){segments, allocate, release, retire, count_cells};
 }
 
 int segments_duplicate(struct segments *segments, uint64_t id, size_t *bytes) {

@@ -24,12 +24,12 @@ struct segments;
 /* Where cells get their memory from. */
 struct segment_source {
   void *ctx;
-  /* Zeroed memory at a multiple of CELL_ALIGNMENT, both here and in the segment; place->header is its
+  /* Zeroed memory at a multiple of CELL_ALIGNMENT, both here and in the segment; location->header is its
    * address. false: no room, by memory or limits. */
-  bool (*allocate)(void *ctx, size_t bytes, struct cell_place *place);
+  bool (*allocate)(void *ctx, size_t bytes, struct cell_location *location);
   /* As those of struct cell_host. */
-  void (*release)(void *ctx, const struct cell_place *place);
-  void (*retire)(void *ctx, const struct cell_place *place);
+  void (*release)(void *ctx, const struct cell_location *location);
+  void (*retire)(void *ctx, const struct cell_location *location);
   size_t (*count)(void *ctx);
 };
 

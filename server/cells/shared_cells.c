@@ -5,133 +5,136 @@
 
 #include <string.h>
 
-/* ---- places */
+/* ---- locations */
 
-static void release(void *ctx, const struct cell_place *place) {
+static void release(void *ctx, const struct cell_location *location) {
   const struct shared_cells *cells = ctx;
-  cells->source.release(cells->source.ctx, place);
+  cells->source.release(cells->source.ctx, location);
 }
 
-static bool create(void *ctx, uint64_t object, size_t element_bytes, struct cell_place *place) {
+static bool create(void *ctx, uint64_t object, size_t element_bytes,
+                   struct cell_location *location) {
   const struct shared_cells *cells = ctx;
-  if (!cells->source.allocate(cells->source.ctx, CELL_HEADER_BYTES + element_bytes, place)) {
+  if (!cells->source.allocate(cells->source.ctx, CELL_HEADER_BYTES + element_bytes, location)) {
     return false;
   }
-  if (!lock_init(place->header)) {
-    release(ctx, place);
+  if (!lock_init(location->header)) {
+    release(ctx, location);
     return false;
   }
-  atomic_store(&place->header->owner, (uint32_t)object);
+  atomic_store(&location->header->owner, (uint32_t)object);
   return true;
 }
 
-static void retire(void *ctx, const struct cell_place *place) {
+static void retire(void *ctx, const struct cell_location *location) {
   const struct shared_cells *cells = ctx;
-  cells->source.retire(cells->source.ctx, place);
+  cells->source.retire(cells->source.ctx, location);
 }
 
-static size_t count_places(void *ctx) {
+static size_t count_cells(void *ctx) {
   const struct shared_cells *cells = ctx;
   return cells->source.count(cells->source.ctx);
 }
 
 /* ---- elements */
 
-static void *elements_of(const struct cell_place *place) {
-  return (char *)place->header + CELL_HEADER_BYTES;
+static void *elements_of(const struct cell_location *location) {
+  return (char *)location->header + CELL_HEADER_BYTES;
 }
 
-static uint64_t load(void *ctx, const struct cell_place *place, const struct cell_type *type,
+static uint64_t load(void *ctx, const struct cell_location *location, const struct cell_type *type,
                      size_t idx) {
   (void)ctx;
-  return cell_read(type, elements_of(place), idx);
+  return cell_read(type, elements_of(location), idx);
 }
 
-static void store(void *ctx, const struct cell_place *place, const struct cell_type *type,
+static void store(void *ctx, const struct cell_location *location, const struct cell_type *type,
                   size_t idx, uint64_t bits) {
   (void)ctx;
-  cell_write(type, elements_of(place), idx, bits);
+  cell_write(type, elements_of(location), idx, bits);
 }
 
-static void read_elements(void *ctx, const struct cell_place *place, const struct cell_type *type,
-                          size_t idx, size_t count, void *elements) {
+static void read_elements(void *ctx, const struct cell_location *location,
+                          const struct cell_type *type, size_t idx, size_t count, void *elements) {
   (void)ctx;
-  cell_read_range(type, elements_of(place), idx, count, elements);
+  cell_read_range(type, elements_of(location), idx, count, elements);
 }
 
-static void write_elements(void *ctx, const struct cell_place *place, const struct cell_type *type,
-                           size_t idx, size_t count, const void *elements) {
+static void write_elements(void *ctx, const struct cell_location *location,
+                           const struct cell_type *type, size_t idx, size_t count,
+                           const void *elements) {
   (void)ctx;
-  cell_write_range(type, elements_of(place), idx, count, elements);
+  cell_write_range(type, elements_of(location), idx, count, elements);
 }
 
-static hf_reason add(void *ctx, const struct cell_place *place, const struct cell_type *type,
+static hf_reason add(void *ctx, const struct cell_location *location, const struct cell_type *type,
                      size_t idx, bool is_locked, struct value amount, uint64_t *sum) {
   (void)ctx;
-  return cell_add(type, elements_of(place), idx, is_locked, amount, sum);
+  return cell_add(type, elements_of(location), idx, is_locked, amount, sum);
 }
 
-static hf_reason compare_and_set(void *ctx, const struct cell_place *place,
+static hf_reason compare_and_set(void *ctx, const struct cell_location *location,
                                  const struct cell_type *type, size_t idx, bool is_locked,
                                  struct value expected, struct value desired, bool *swapped,
                                  uint64_t *found) {
   (void)ctx;
-  return cell_compare_and_set(type, elements_of(place), idx, is_locked, expected, desired, swapped,
-                              found);
+  return cell_compare_and_set(type, elements_of(location), idx, is_locked, expected, desired,
+                              swapped, found);
 }
 
 /* ---- the lock */
 
-static void request_lock(void *ctx, const struct cell_place *place) {
+static void request_lock(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  lock_request(place->header);
+  lock_request(location->header);
 }
 
-static bool acquire_lock(void *ctx, const struct cell_place *place) {
+static bool acquire_lock(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  return lock_acquire_for_server(place->header);
+  return lock_acquire_for_server(location->header);
 }
 
-static void return_lock(void *ctx, const struct cell_place *place, bool owner_died) {
+static void return_lock(void *ctx, const struct cell_location *location, bool owner_died) {
   (void)ctx;
-  lock_return(place->header, owner_died);
+  lock_return(location->header, owner_died);
 }
 
-static bool is_locked(void *ctx, const struct cell_place *place) {
+static bool is_locked(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  return lock_is_owned(place->header);
+  return lock_is_owned(location->header);
 }
 
-static bool is_locked_by(void *ctx, const struct cell_place *place, uint64_t process) {
+static bool is_locked_by(void *ctx, const struct cell_location *location, uint64_t process) {
   const struct shared_cells *cells = ctx;
-  return lock_is_owned_by(place->header, &cells->kernel, process);
+  return lock_is_owned_by(location->header, &cells->kernel, process);
 }
 
-static bool validate_owner(void *ctx, const struct cell_place *place, struct cell_owners *owners) {
+static bool validate_owner(void *ctx, const struct cell_location *location,
+                           struct cell_owners *owners) {
   const struct shared_cells *cells = ctx;
-  return lock_validate_owner(place->header, &cells->kernel, &cells->orphans, owners);
+  return lock_validate_owner(location->header, &cells->kernel, &cells->orphans, owners);
 }
 
-static void note_orphan(void *ctx, uint64_t process) {
+static void add_orphan(void *ctx, uint64_t process) {
   struct shared_cells *cells = ctx;
-  orphans_note(&cells->orphans, &cells->kernel, process);
+  orphans_add(&cells->orphans, &cells->kernel, process);
 }
 
-static bool take_death(void *ctx, const struct cell_place *place) {
+static bool take_death(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  return lock_take_death(place->header);
+  return lock_take_death(location->header);
 }
 
 /* ---- changes */
 
-static void watch(void *ctx, const struct cell_place *place) {
+static void watch(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  atomic_fetch_or(&place->header->flags, CELL_SERVER_WAITS);
+  atomic_fetch_or(&location->header->flags, CELL_SERVER_WAITS);
 }
 
-static void unwatch(void *ctx, const struct cell_place *place) {
+static void unwatch(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  atomic_fetch_and(&place->header->flags, ~(uint32_t)CELL_SERVER_WAITS);
+  atomic_fetch_and(&location->header->flags, ~(uint32_t)CELL_SERVER_WAITS);
 }
 
 static void wake_waiters(const struct shared_cells *cells, struct cell_header *header) {
@@ -140,17 +143,17 @@ static void wake_waiters(const struct shared_cells *cells, struct cell_header *h
   cells->kernel.wake(cells->kernel.ctx, &header->changes);
 }
 
-static void changed(void *ctx, const struct cell_place *place) {
-  struct cell_header *header = place->header;
+static void changed(void *ctx, const struct cell_location *location) {
+  struct cell_header *header = location->header;
   atomic_thread_fence(memory_order_seq_cst); /* the store of the element is before the load */
   if (atomic_load(&header->flags) & CELL_LOCAL_WAITS) {
     wake_waiters(ctx, header);
   }
 }
 
-static void end(void *ctx, const struct cell_place *place) {
-  atomic_store(&place->header->owner, 0);
-  wake_waiters(ctx, place->header);
+static void end(void *ctx, const struct cell_location *location) {
+  atomic_store(&location->header->owner, 0);
+  wake_waiters(ctx, location->header);
 }
 
 /* ---- the table */
@@ -159,7 +162,7 @@ static const struct cell_host functions = {
     .create = create,
     .release = release,
     .retire = retire,
-    .count = count_places,
+    .count = count_cells,
     .load = load,
     .store = store,
     .read = read_elements,
@@ -172,7 +175,7 @@ static const struct cell_host functions = {
     .is_locked = is_locked,
     .is_locked_by = is_locked_by,
     .validate_owner = validate_owner,
-    .note_orphan = note_orphan,
+    .add_orphan = add_orphan,
     .take_death = take_death,
     .watch = watch,
     .unwatch = unwatch,

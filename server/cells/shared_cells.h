@@ -7,11 +7,11 @@
  * The only server code with atomics on memory that clients write, futexes and thread ids is in this
  * folder:
  *
- *   shared_cells   the table: places, elements, changes
+ *   shared_cells   the table: locations, elements, changes
  *   lock           the lock of a cell, with its clients' mutex
  *   orphans        processes that may have a mutex without a session
  *   kernel         futexes and thread ids
- *   segments       memory: memfds, cut into places; reclaimer gives it back
+ *   segments       memory: memfds, cut into locations; reclaimer gives it back
  */
 #ifndef HF_CELLS_SHARED_CELLS_H
 #define HF_CELLS_SHARED_CELLS_H

@@ -1,14 +1,14 @@
 /* One peer: its hello, its requests in, its replies out; whatever its transport.
  *
  * layer   connection, internal
-  * threads reading: the thread that has that activity, see transport.h; replies come from any thread
+ * threads reading: the thread that has that activity, see transport.h; replies come from any thread
  * memory  Reference counted: the set has a reference until the connection has ended, set_acquire gives
  *         another.
  *
  *               accepted
  *                  |
  *                HELLO ----- bad, late or refused ---------.
- *                  | theirs read, ours on its way          |
+ *                  | peer's read, server's being sent      |
  *                  v                                       v
  *      .-------> OPEN ---- peer left, bad frame, stop --> CLOSING --> ended, freed
  *      |           | its outbox is full                    ^
@@ -21,7 +21,8 @@
  *   OPEN                        x         x
  *   DRAINING            x                 x
  *   CLOSING
-  * The first state is OPEN if the transport has read the hello (transport_peer.protocol).
+ *
+ * The first state is OPEN if the transport has read the hello (transport_peer.protocol).
  *
  * Two activities keep a connection alive: reading (the transport waits for bytes, or requests are
  * being served, or a poller has the connection in between) and draining (the transport waits for

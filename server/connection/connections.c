@@ -146,7 +146,7 @@ void connections_close(struct connections *connections, uint32_t flush_ms) {
     nanosleep(&(struct timespec){.tv_nsec = FLUSH_POLL_MS * CLOCK_NS_PER_MS}, NULL);
   }
   close_all(connections);
-  large_stop(&connections->large); /* while its threads may look at transports */
+  large_stop(&connections->large); /* while its threads may use transports */
 }
 
 void connections_free(struct connections *connections) {

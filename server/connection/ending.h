@@ -8,10 +8,11 @@
 
 #include "server/connection/connection_parts.h"
 
-/* Wants the lock. Closing relies on an activity that is under way, or whose end the caller is just
- * dealing with: it ends the connection. */
+/* Call with the lock. Closing relies on an activity that is under way, or that the caller is just
+ * ending: this activity ends the connection. */
 void connection_close_locked(struct connection *connection, const char *why);
-/* Wants the lock. Whether this was the last activity; if so, call connection_end without the lock. */
+/* Call with the lock. Whether this was the last activity; if so, call connection_end without the
+ * lock. */
 bool connection_has_ended_locked(const struct connection *connection);
 void connection_end(struct connection *connection);
 void connection_release(struct connection *connection);

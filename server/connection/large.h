@@ -1,13 +1,13 @@
 /* Threads that serve large requests.
  *
- * A request of 16 MB takes up to 200 ms to decode. On a thread of a transport, or of the pollers, all
- * connections of that thread would wait behind it (head-of-line blocking).
+ * A request of 16 MB takes up to 200 ms to decode. On a thread of a transport, or of the pollers, that
+ * would delay all connections of the thread (head-of-line blocking).
  *
  * layer   connection, internal
  * shapes  LARGE_THREADS threads; a connection waits for a free one in a queue without bounds, in which
  *         each connection is at most once
  * threads large_add: any
- * memory  owns nothing: a queued connection is held by its activity "reading"
+ * memory  owns nothing: a queued connection is kept alive by its activity "reading"
  */
 #ifndef HF_CONNECTION_LARGE_H
 #define HF_CONNECTION_LARGE_H

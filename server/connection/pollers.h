@@ -9,12 +9,13 @@
  *
  *      readable <---------------------------------------------.
  *          |                                                  |
-  *          v           not busy, or the pollers are idle      |
+ *          v           not busy, or the pollers are idle      |
  *       served, perhaps after a time in the run queue --------+
  *          |                                                  |
-  *          v           not busy any more, slow, or all idle   |
+ *          v           not busy any more, slow, or all idle   |
  *       polled, and served -----------------------------------'
-  * A connection is busy if it was served a few milliseconds ago. Up to half of the processors have a
+ *
+ * A connection is busy if it was served a few milliseconds ago. Up to half of the processors have a
  * poller, which polls its connections in rounds for as long as requests come. A thread that finds all
  * pollers at work puts its connection into the run queue and returns to its transport; a poller takes
  * the queue after each round.

@@ -209,8 +209,8 @@ bool connection_open(struct connection *connection, uint16_t protocol) {
   return announced;
 }
 
-/* Our hello names the peer's counterpart, so theirs is read first; nng's sockets send theirs
- * without waiting for ours. */
+/* Reads the peer's hello before the server's is sent, which names the counterpart of the peer's
+ * protocol. nng's sockets send their hello without waiting for the server's. */
 static const char *answer_hello(struct connection *connection) {
   uint16_t protocol;
   if (sp_hello_read(buffer_first(&connection->input), &protocol) != SP_OK) {

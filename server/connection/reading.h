@@ -1,7 +1,7 @@
 /* The incoming half of a connection: the hello, then requests, read after read.
  *
  * layer   connection, internal
- * threads whoever has the activity "reading"; see struct transport_events
+ * threads the thread that has the activity "reading"; see struct transport_events
  */
 #ifndef HF_CONNECTION_READING_H
 #define HF_CONNECTION_READING_H

@@ -10,7 +10,7 @@
 
 struct flush_list;
 
-/* Wants the lock. Sends what can be sent at once, and waits for room for the rest. */
+/* Call with the lock. Sends as much as fits at once, and waits for room for the rest. */
 void connection_flush_locked(struct connection *connection);
 /* Event: there is room, or the wait for it is over. */
 void connection_drained(struct connection *connection);

@@ -1,7 +1,7 @@
 /* A batch: what one read brought, decoded, and what is to be sent for it.
  *
  * layer   dispatch
-  * memory  Batches are kept in a pool and used again; a batch's arena is reset on release.
+ * memory  Batches are kept in a pool and used again; a batch's arena is reset on release.
  */
 #ifndef HF_DISPATCH_BATCH_H
 #define HF_DISPATCH_BATCH_H

@@ -90,8 +90,8 @@ static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void
   return has_room;
 }
 
-/* The only place where time is read for commands: under the engine's lock, so that commands which come later
- * have later times. */
+/* The only place where the time of commands is read: under the engine's lock, so that later commands have
+ * later times. */
 static void lock_engine(struct dispatch *dispatch) {
   pthread_mutex_lock(&dispatch->mutex);
   dispatch->now_ns = clock_now_ns();
@@ -117,7 +117,7 @@ static void begin_batch(struct dispatch *dispatch, struct batch *batch) {
 static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
   struct batch *batch = dispatch->batch;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
-  struct object *buried = engine_take_buried(dispatch->engine);
+  struct object *buried = engine_take_deferred(dispatch->engine);
   struct decoded *answered = engine_take_answered(dispatch->engine);
   struct job *job;
   while ((job = engine_take_job(dispatch->engine))) {

@@ -51,7 +51,8 @@ struct dispatch_message {
 /* Starts the thread that runs the engine's timers. NULL: out of memory. */
 struct dispatch *dispatch_start(const struct dispatch_config *config,
                                 const struct dispatch_sink *sink);
-/* Sessions of this machine are told of that local handshake; borrowed until dispatch_stop. */
+/* The path of the local handshake, for replies to sessions of this machine; borrowed until
+ * dispatch_stop. */
 void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);

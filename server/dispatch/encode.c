@@ -273,7 +273,7 @@ static void put_object(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_OBJECT_MAXSIZE, wire_to_zigzag(object->maxsize));
   put_bytes(writer, HF_FIELD_OBJECT_TYPECODE, bytes_of(&object->typecode, object->typecode != 0));
   put_number(writer, HF_FIELD_OBJECT_WAITING, object->waiting);
-  put_number(writer, HF_FIELD_OBJECT_REFERENCES, object->holds);
+  put_number(writer, HF_FIELD_OBJECT_REFERENCES, object->references);
   put_number(writer, HF_FIELD_OBJECT_LOCKED, object->locked);
   put_bytes(writer, HF_FIELD_OBJECT_OWNER, text_of(&object->holder));
   put_number(writer, HF_FIELD_OBJECT_TOKEN, object->token);
@@ -416,7 +416,7 @@ static void put_party(struct writer *writer, const void *item) {
   const struct reply_party *party = item;
   put_bytes(writer, HF_FIELD_PARTY_CLIENT, text_of(&party->client));
   put_number(writer, HF_FIELD_PARTY_SESSION, party->session);
-  put_number(writer, HF_FIELD_PARTY_THREAD, party->caller);
+  put_number(writer, HF_FIELD_PARTY_THREAD, party->thread);
   put_number(writer, HF_FIELD_PARTY_WAITED_MS, party->waited_ms);
 }
 

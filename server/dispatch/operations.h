@@ -3,20 +3,19 @@
  * layer   dispatch
  * To add one: an arm in proto/holdfast.proto, a section in proto/operations/, a row here, a handler
  * in engine/kinds/ or engine/operations/ (handlers.h), a test. Its name in logs is the arm's.
- *
- * object  the kinds it works on
- * access  what a user must be allowed on the object: READ its contents, WRITE it, READ_WRITE both,
- *         EITHER of them, CREATE and delete; NOTHING where there is no object, or the parts say
- * repeat  of a request that comes again: its reply was KEPT, or it runs AGAIN. A reply that has
- *         references, or was waited for, is kept in any case
- * effect  the most it changes: NO_EFFECT nothing, SESSION the caller's session, OBJECT objects too.
- *         That the session holds the references of a reply from then on is left out
+ * object  the kinds of object that the operation works on
+ * access  the right that a user needs on the object: READ its contents, WRITE it, READ_WRITE both,
+ *         EITHER of them, CREATE and delete; NOTHING without an object, or if the parts have rights
+ * repeat  of a repeated request: its reply was KEPT, or it runs AGAIN. A reply with references, and the
+ *         reply to a wait, is kept in any case
+ * effect  the most that the operation changes: NO_EFFECT nothing, SESSION the requester's session,
+ *         OBJECT objects too. References of the reply, which the session gets, don't count
  * flags   WAITS may park, ANY_TIMEOUT takes a negative one
  *         STORES refused while memory is full
  *         SELECTABLE may be in a wait_any, IN_TRANSACTION in a transaction
  *         ONE_WAY makes sense without a reply
  *         SILENT has no reply
- *         NEEDS_SESSION somebody must own the outcome, OPENS leads to a session
+ *         NEEDS_SESSION the outcome has an owner, OPENS leads to a session
  */
 #ifndef HF_DISPATCH_OPERATIONS_H
 #define HF_DISPATCH_OPERATIONS_H

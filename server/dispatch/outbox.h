@@ -2,11 +2,12 @@
  *
  * layer   dispatch; used by connection
  * threads one at a time: the connection's lock
-  * memory  replies are taken; a waiting reply has references to its values, which are counted (budget.h)
+ * memory  replies are taken; a waiting reply has references to its values, which are counted (budget.h)
  *
  *   replies:   done, done | first: encoded up to here| | waits | waits | waits
  *   bytes:     under way  | encoded                  |
-  * At most OUTBOX_BYTES_MAX, and one reply of no more than OUTBOX_WHOLE_BYTES, are encoded at a time. A
+ *
+ * At most OUTBOX_BYTES_MAX, and one reply of no more than OUTBOX_WHOLE_BYTES, are encoded at a time. A
  * waiting reply costs little: it refers to values. Back-pressure: requests of a connection whose
  * outbox is full are not applied, so a peer that does not read costs no more than that.
  */

@@ -15,7 +15,7 @@ static void *run(void *arg) {
     }
     reclaimer->objects = NULL;
     pthread_mutex_unlock(&reclaimer->mutex);
-    atomic_fetch_add(&reclaimer->freed_bytes, engine_free_buried(objects));
+    atomic_fetch_add(&reclaimer->freed_bytes, engine_free_deferred(objects));
     pthread_mutex_lock(&reclaimer->mutex);
   }
   pthread_mutex_unlock(&reclaimer->mutex);
@@ -54,7 +54,7 @@ void reclaimer_add(struct reclaimer *reclaimer, struct object *objects) {
     return;
   }
   pthread_mutex_lock(&reclaimer->mutex);
-  reclaimer->objects = engine_join_buried(reclaimer->objects, objects);
+  reclaimer->objects = engine_join_deferred(reclaimer->objects, objects);
   pthread_cond_signal(&reclaimer->changed);
   pthread_mutex_unlock(&reclaimer->mutex);
 }

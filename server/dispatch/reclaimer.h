@@ -17,7 +17,7 @@ struct reclaimer {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   pthread_t thread;
-  struct object *objects; /* what engine_take_buried answered */
+  struct object *objects; /* what engine_take_deferred answered */
   bool stopping;
   atomic_size_t freed_bytes; /* since the last reclaimer_take_freed */
 };

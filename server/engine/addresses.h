@@ -1,9 +1,9 @@
-/* Where peers come from, and how much each of these addresses has: so that one machine's peers can't
- * use up what is there for all.
+/* The addresses that peers come from, and how much each address uses: the peers of one machine can't
+ * use up the limits for all.
  *
  * layer   engine
  * shapes  An address is a number that the transport made of it, without the port.
- *         ADDRESS_LOCAL are all peers that came by ipc or shared memory.
+ *         ADDRESS_LOCAL is the address of all peers over ipc or shared memory.
  */
 #ifndef HF_ENGINE_ADDRESSES_H
 #define HF_ENGINE_ADDRESSES_H

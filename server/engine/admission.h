@@ -1,11 +1,11 @@
-/* The gate that every operation passes before its handler runs: a request, a part of one, an operation
- * that a condition looks for.
+/* Admission: the checks that every operation passes before its handler runs, be it a request, a part of
+ * one, or a condition.
  *
  *   request is well-formed, server is not stopping, session is known     engine.c, before there is a call
  *   -> one-way? -> needs a session? -> memory? -> timeout? -> target     in this order, for all
  *
- * Rights of users belong where objects are found: nothing else leads from a name or an id that a peer
- * sent to an object: no target, no condition, no opening by name, no reference inside a value.
+ * Rights of users belong where objects are found: every way from a name or an id of a peer to an
+ * object goes through there - targets, conditions, opening by name, references inside values.
  *
  * layer   engine
  */

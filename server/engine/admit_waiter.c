@@ -6,7 +6,7 @@
  * reserve lasts: it may be the get that makes room. */
 #define SMALL_BODY_BYTES 512
 
-/* Those that answer on the connection, and those of its former sessions. */
+/* Waiters that answer on the connection, and waiters of its former sessions. */
 static size_t parked_by(const struct peer *peer) {
   size_t count = peer->parked;
   const struct session *session;
@@ -25,7 +25,7 @@ hf_reason core_admit_growth(const struct call *call, const struct address *addre
   }
   size_t decoded_bytes = call->requirements ? call->requirements->bytes : 0;
   bool is_small = call->body.len <= SMALL_BODY_BYTES && decoded_bytes <= SMALL_BODY_BYTES &&
-                  TAILQ_EMPTY(&call->ears);
+                  TAILQ_EMPTY(&call->entries);
   bool is_reserved = is_small && all_bytes <= HF_WAITERS_RESERVE_BYTES;
   return is_reserved ? HF_REASON_NONE : core_check_memory(call->engine, bytes);
 }
@@ -53,7 +53,7 @@ void core_charge_waiting(struct engine *engine, struct waiter *waiter, size_t by
 
 hf_reason core_keep_requirements(struct call *call, struct waiter *waiter) {
   struct requirements *requirements = call->requirements;
-  struct waiter *owner = waiter_principal(waiter);
+  struct waiter *owner = waiter_owner(waiter);
   call->requirements = NULL;
   if (!requirements) {
     return HF_REASON_NONE;

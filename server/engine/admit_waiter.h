@@ -14,10 +14,10 @@ hf_reason core_admit_waiter(const struct call *call, size_t bytes);
 hf_reason core_admit_growth(const struct call *call, const struct address *address, size_t bytes);
 /* Where those are counted that wait for the same client machine. */
 struct address *core_address_of(const struct engine *engine, const struct waiter *waiter);
-/* So many bytes more of a request that waits, or of its ears. */
+/* So many bytes more of a request that waits, or of its entries. */
 void core_charge_waiting(struct engine *engine, struct waiter *waiter, size_t bytes);
-/* A waiter, or an ear, that waited for a lent object at first knows only now what it waits for. The
- * call's requirements, if it has any, are taken. HF_REASON_NONE | MEMORY_FULL */
+/* Gives the call's requirements, if any, to the waiter or wait entry, which waited for a lent object
+ * before. The requirements are taken. HF_REASON_NONE | MEMORY_FULL */
 hf_reason core_keep_requirements(struct call *call, struct waiter *waiter);
 
 #endif

@@ -33,7 +33,7 @@ static void unbind(struct engine *engine, struct session *session) {
 
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session) {
   unbind(engine, session);
-  core_notify_cells_of(engine, now_ns, session);
+  core_check_cells_of(engine, now_ns, session);
   if (!core_begin_grace(engine, now_ns, session)) {
     core_end_session(engine, now_ns, session, false);
   }
@@ -79,7 +79,7 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
     engine->sink.close(engine->sink.ctx, former->id);
   }
   core_forget_lost(engine, session);
-  core_claim_forked(session);
+  core_adopt_forked(session);
   session->connection = peer->id;
   peer->session = session;
   peer->session_ended = false;

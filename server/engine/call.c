@@ -5,7 +5,7 @@
 #include "server/engine/cells.h"
 #include "server/engine/decoded.h"
 #include "server/engine/emptying.h"
-#include "server/engine/holding.h"
+#include "server/engine/references.h"
 
 #include <stdlib.h>
 
@@ -46,7 +46,7 @@ hf_reason call_key(struct call *call, const Holdfast__Value *message, struct val
   return reason;
 }
 
-uint64_t call_key_note(const struct call *call, struct value key) {
+uint64_t call_key_hash(const struct call *call, struct value key) {
   return value_hash(&call->engine->config.hash_key, key) | 1;
 }
 
@@ -98,26 +98,26 @@ void call_keep(struct call *call, struct value value) {
 static void drop_reference(void *ctx, uint64_t object) {
   struct call *call = ctx;
   (void)object;
-  call->object->references--;
+  call->object->stored_references--;
 }
 
-static void unhold_now(void *ctx, uint64_t object) {
-  core_unhold(ctx, object, 1);
+static void drop_reference_now(void *ctx, uint64_t object) {
+  core_drop_references(ctx, object, 1);
 }
 
-/* What it refers to is let go only after the answer, which may carry it to a session. */
+/* References in the value are dropped after the answer, which may hand them to a session. */
 void call_discard(struct call *call, struct value value) {
   if (value_has_reference(value)) {
     value_each_reference(value, drop_reference, call);
-    if (list_append(&call->engine->trash, value) == HF_REASON_NONE) {
+    if (list_append(&call->engine->dropped_values, value) == HF_REASON_NONE) {
       return;
     }
-    value_each_reference(value, unhold_now, call->engine);
+    value_each_reference(value, drop_reference_now, call->engine);
   }
   value_release(value);
 }
 
-hf_reason call_bury_content(struct call *call) {
+hf_reason call_clear_content(struct call *call) {
   struct object *taken = object_take_content(call->object, call->engine->registry.hash_key);
   if (!taken) {
     return HF_REASON_NO_MEMORY;
@@ -146,8 +146,8 @@ hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reaso
 }
 
 struct lock_owner call_owner(const struct call *call) {
-  uint64_t caller = call->waiter ? call->waiter->caller : call->message->thread;
-  return (struct lock_owner){call->session ? call->session->serial : 0, caller};
+  uint64_t thread = call->waiter ? call->waiter->thread : call->message->thread;
+  return (struct lock_owner){call->session ? call->session->serial : 0, thread};
 }
 
 hf_reason call_pass_lock(struct call *call) {
@@ -160,16 +160,16 @@ hf_reason call_pass_lock(struct call *call) {
   if (held_by_caller) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = call_claim_lock(call);
+  hf_reason reason = call_request_lock(call);
   return reason == HF_REASON_LOCK_HELD ? call_park(call, queue, reason) : reason;
 }
 
-hf_reason call_claim_lock(struct call *call) {
+hf_reason call_request_lock(struct call *call) {
   struct object *object = call->object;
   bool is_taken = object_lock(object)->depth > 0;
   if (is_taken || call_must_line_up(call, &object->waits[WAIT_LOCK])) {
-    /* For those in line: who comes may just have let go. */
-    core_notify_cells(call->engine, call->now_ns, object);
+    /* For earlier waiters: the requester may just have released the lock. */
+    core_check_cells(call->engine, call->now_ns, object);
     return HF_REASON_LOCK_HELD;
   }
   return core_acquire_cells(call->engine, call->now_ns, object);
@@ -181,7 +181,7 @@ bool call_has_lock(const struct call *call) {
 
 /* ---- results */
 
-void call_note_source(struct call *call, uint64_t order) {
+void call_set_source(struct call *call, uint64_t order) {
   call->reply->source = call->object->id;
   call->reply->taken.order = order;
 }

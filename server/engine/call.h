@@ -18,8 +18,8 @@
 hf_reason call_value(struct call *call, const Holdfast__Value *message, struct value *out);
 /* The same for a key. NOT_HASHABLE */
 hf_reason call_key(struct call *call, const Holdfast__Value *message, struct value *out);
-/* What a waiter's note is when it waits for a change of that key; not 0. */
-uint64_t call_key_note(const struct call *call, struct value key);
+/* The key_hash of a waiter for a change of that key; not 0. */
+uint64_t call_key_hash(const struct call *call, struct value key);
 /* An array of them, malloc. */
 hf_reason call_values(struct call *call, size_t count, Holdfast__Value *const *messages,
                       struct value **out);
@@ -35,8 +35,9 @@ hf_reason call_check_name(struct bytes name);
 void call_keep(struct call *call, struct value value);
 /* The object has dropped it. Taken. */
 void call_discard(struct call *call, struct value value);
-/* Empties a dict or list, or drops what waits in a queue, in no time. HF_REASON_NONE | NO_MEMORY, unchanged */
-hf_reason call_bury_content(struct call *call);
+/* Empties a dict or list, or drops the ready items of a queue, O(1): deferred free. HF_REASON_NONE |
+ * NO_MEMORY, unchanged */
+hf_reason call_clear_content(struct call *call);
 
 /* ---- waiting */
 
@@ -44,27 +45,28 @@ hf_reason call_bury_content(struct call *call);
 hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reason);
 /* Whether call_park would answer at once. */
 bool call_may_not_wait(const struct call *call);
-/* Somebody came before: a first run has to line up behind those who wait. */
+/* Whether a first run has to wait behind earlier waiters. */
 static inline bool call_must_line_up(const struct call *call, const struct wait_queue *queue) {
   return !call->waiter && queue->count > 0;
 }
-/* What it waits for there has happened, if only for a while. */
+/* Whether core_release has let this waiter go on. */
 static inline bool call_is_released(const struct call *call, unsigned wait) {
   return call->waiter && call->waiter->ticket <= call->object->waits[wait].released;
 }
 /* Waits while another thread owns the lock of a value or array. HF_REASON_NONE: go on */
 hf_reason call_pass_lock(struct call *call);
-/* It has passed, and is alone: raw kinds have no lock to be passed. */
+/* After call_pass_lock: whether no client changes the object meanwhile. Raw kinds have no lock. */
 bool call_has_lock(const struct call *call);
-/* The lock of call->object, which the caller does not have already. HF_REASON_NONE: it is to be had |
- * LOCK_HELD | NO_MEMORY */
-hf_reason call_claim_lock(struct call *call);
+/* Requests the lock of call->object for a thread that does not own it. HF_REASON_NONE: the lock is free
+ * for that thread | LOCK_HELD | NO_MEMORY */
+hf_reason call_request_lock(struct call *call);
 struct lock_owner call_owner(const struct call *call);
 
 /* ---- results; values are taken */
 
-/* The answer gives away something of the object: `order` tells which, should it have to go back. */
-void call_note_source(struct call *call, uint64_t order);
+/* The reply takes something out of the object, which a revoke has to put back; `order` is its
+ * order. */
+void call_set_source(struct call *call, uint64_t order);
 
 void call_answer_value(struct call *call, struct value value);
 void call_answer_flag(struct call *call, bool flag);

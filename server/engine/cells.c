@@ -1,4 +1,4 @@
-/* Values and arrays in shared memory: whose lock it is, who waits, who may look. */
+/* Values and arrays in shared memory: locks and changes. */
 #include "server/engine/cells.h"
 
 #include "proto/base/clock.h"
@@ -49,8 +49,8 @@ void *core_install_share(struct engine *engine, struct object *object, struct ce
   engine->shared_cells++;
   registry_account(&engine->registry, object);
   if (cells->lock.depth > 0) {
-    cells->claim = CELL_SERVER;
-    share->host->request_lock(share->host->ctx, &share->place);
+    cells->lock_state = CELL_SERVER;
+    share->host->request_lock(share->host->ctx, &share->location);
   }
   return elements;
 }
@@ -58,7 +58,7 @@ void *core_install_share(struct engine *engine, struct object *object, struct ce
 bool core_attach_cells(const struct engine *engine, struct session *session,
                        struct object *object) {
   struct cells *cells = shared_cells(object);
-  if (!cells || !map64_get(&session->holds, object->id)) {
+  if (!cells || !map64_get(&session->references, object->id)) {
     return false;
   }
   if (map64_get(&session->cells, object->id)) {
@@ -83,7 +83,7 @@ void core_forget_cells(struct engine *engine, struct object *object) {
   engine->shared_cells--;
   timers_stop(&engine->timers, &cells->timer);
   core_wake(engine, &object->waits[WAIT_CHANGE]);
-  cells->share->host->end(cells->share->host->ctx, &cells->share->place);
+  cells->share->host->end(cells->share->host->ctx, &cells->share->location);
   cell_share_release(cells->share); /* here and not by the reclaimer: counts are the engine's */
   cells->share = NULL;
 }
@@ -92,12 +92,12 @@ void core_forget_cells(struct engine *engine, struct object *object) {
 
 static bool is_owned_locally(const struct cells *cells) {
   const struct cell_share *share = cells->share;
-  return share->host->is_locked(share->host->ctx, &share->place);
+  return share->host->is_locked(share->host->ctx, &share->location);
 }
 
 bool core_is_locked_locally(struct object *object) {
   struct cells *cells = shared_cells(object);
-  bool is_locked = cells && cells->claim != CELL_SERVER && is_owned_locally(cells);
+  bool is_locked = cells && cells->lock_state != CELL_SERVER && is_owned_locally(cells);
   if (is_locked) {
     cells->was_locked = true;
   }
@@ -105,8 +105,8 @@ bool core_is_locked_locally(struct object *object) {
 }
 
 /* Re-arms the timer if the new deadline is earlier. */
-static hf_reason look_in(struct engine *engine, uint64_t now_ns, struct cells *cells,
-                         uint64_t delay_ms) {
+static hf_reason retry_in(struct engine *engine, uint64_t now_ns, struct cells *cells,
+                          uint64_t delay_ms) {
   uint64_t deadline_ns = clock_deadline_ns(now_ns, delay_ms);
   bool is_due = cells->timer.position > 0 && cells->timer.deadline_ns <= deadline_ns;
   return is_due || timers_restart(&engine->timers, &cells->timer, deadline_ns)
@@ -117,18 +117,18 @@ static hf_reason look_in(struct engine *engine, uint64_t now_ns, struct cells *c
 static void request_lock(struct engine *engine, struct object *object) {
   struct cells *cells = &object->cells;
   const struct cell_share *share = cells->share;
-  if (cells->claim == CELL_CLIENTS) {
-    cells->claim = CELL_WANTED;
+  if (cells->lock_state == CELL_CLIENTS) {
+    cells->lock_state = CELL_REQUESTED;
     cells->retry_ms = HF_CELL_RETRY_MS_MIN;
-    share->host->request_lock(share->host->ctx, &share->place);
+    share->host->request_lock(share->host->ctx, &share->location);
   }
   core_review_cells(engine, object);
 }
 
-void core_note_orphan(struct engine *engine, const struct session *session) {
+void core_add_orphan(struct engine *engine, const struct session *session) {
   const struct cell_host *host = engine->config.cell_host;
   if (host && session->process >= 0 && session->process_id != 0 && session->cells.count > 0) {
-    host->note_orphan(host->ctx, session->process_id);
+    host->add_orphan(host->ctx, session->process_id);
   }
 }
 
@@ -170,27 +170,28 @@ static bool next_owner(struct cell_owners *owners, uint64_t *process) {
 static void validate_owner(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = &object->cells;
   const struct cell_share *share = cells->share;
-  if (cells->claim == CELL_SERVER || now_ns < cells->validate_ns || !object_lock(object) ||
+  if (cells->lock_state == CELL_SERVER || now_ns < cells->validate_ns || !object_lock(object) ||
       !is_owned_locally(cells)) {
     return;
   }
   cells->validate_ns = clock_deadline_ns(now_ns, HF_CELL_RETRY_MS_MAX);
   struct owners_walk walk = {.owners = {next_owner}, .engine = engine, .object = object};
-  if (!share->host->validate_owner(share->host->ctx, &share->place, &walk.owners)) {
+  if (!share->host->validate_owner(share->host->ctx, &share->location, &walk.owners)) {
     cells->owner_session = walk.serial;
   }
 }
 
-/* The request that finds the lock free may not be the one that has waited longest, nor keep the lock
- * for long: all waiters are woken, because nobody looks any more once the lock is the server's. */
+/* Wakes all waiters once the lock is the server's: the request that found the lock free may not be the
+ * first in the queue, and the lock is not checked any more. */
 static bool try_acquire(struct engine *engine, struct object *object) {
   struct cells *cells = &object->cells;
   const struct cell_share *share = cells->share;
-  if (cells->claim == CELL_WANTED && share->host->acquire_lock(share->host->ctx, &share->place)) {
-    cells->claim = CELL_SERVER;
+  if (cells->lock_state == CELL_REQUESTED &&
+      share->host->acquire_lock(share->host->ctx, &share->location)) {
+    cells->lock_state = CELL_SERVER;
     core_wake(engine, &object->waits[WAIT_LOCK]);
   }
-  return cells->claim == CELL_SERVER;
+  return cells->lock_state == CELL_SERVER;
 }
 
 hf_reason core_acquire_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
@@ -204,30 +205,30 @@ hf_reason core_acquire_cells(struct engine *engine, uint64_t now_ns, struct obje
     return HF_REASON_NONE;
   }
   cells->was_locked = true;
-  return look_in(engine, now_ns, cells, cells->retry_ms) ? HF_REASON_NO_MEMORY
-                                                         : HF_REASON_LOCK_HELD;
+  return retry_in(engine, now_ns, cells, cells->retry_ms) ? HF_REASON_NO_MEMORY
+                                                          : HF_REASON_LOCK_HELD;
 }
 
 hf_reason core_take_cells_over(struct engine *engine, const struct session *session,
                                struct object *object) {
   struct cells *cells = shared_cells(object);
-  if (!cells || cells->lock.depth > 0 || cells->claim == CELL_SERVER ||
+  if (!cells || cells->lock.depth > 0 || cells->lock_state == CELL_SERVER ||
       !may_have_mapped(session, object)) {
     return HF_REASON_NOT_OWNER;
   }
   const struct cell_share *share = cells->share;
-  if (!share->host->is_locked_by(share->host->ctx, &share->place, session->process_id)) {
+  if (!share->host->is_locked_by(share->host->ctx, &share->location, session->process_id)) {
     return HF_REASON_NOT_OWNER;
   }
   request_lock(engine, object);
-  cells->claim = CELL_SERVER; /* the owner unlocks the mutex when it has the grant */
+  cells->lock_state = CELL_SERVER; /* the owner unlocks the mutex when it has the grant */
   return HF_REASON_NONE;
 }
 
-bool core_tell_cells_death(struct object *object) {
+bool core_take_cells_death(struct object *object) {
   const struct cells *cells = shared_cells(object);
   const struct cell_share *share = cells ? cells->share : NULL;
-  return share && share->host->take_death(share->host->ctx, &share->place);
+  return share && share->host->take_death(share->host->ctx, &share->location);
 }
 
 void core_review_cells(struct engine *engine, struct object *object) {
@@ -243,19 +244,19 @@ static void return_lock(struct cells *cells) {
   const struct cell_share *share = cells->share;
   bool owner_died = cells->lock.owner_died;
   cells->lock.owner_died = false;
-  cells->claim = CELL_CLIENTS;
-  share->host->return_lock(share->host->ctx, &share->place, owner_died);
+  cells->lock_state = CELL_CLIENTS;
+  share->host->return_lock(share->host->ctx, &share->location, owner_died);
 }
 
 static void review(struct object *object) {
   struct cells *cells = &object->cells;
   const struct cell_share *share = cells->share;
   bool is_wanted = cells->lock.depth > 0 || object->waits[WAIT_LOCK].count > 0;
-  if (cells->claim != CELL_CLIENTS && !is_wanted) {
+  if (cells->lock_state != CELL_CLIENTS && !is_wanted) {
     return_lock(cells);
   }
   if (object->waits[WAIT_CHANGE].count == 0) {
-    share->host->unwatch(share->host->ctx, &share->place);
+    share->host->unwatch(share->host->ctx, &share->location);
   }
 }
 
@@ -271,7 +272,7 @@ void core_settle_cells(struct engine *engine) {
 /* ---- changes
  *
  * Several may wait who know different values, and each of them looked at another time. `seen` is
- * what was found by the last who looked; when that was news, is_unseen says that others don't know
+ * what was found by the last who looked; when that was news, is_changed says that others don't know
  * it yet. They are not woken for that at once: the value may change all the time, and the server
  * would do nothing else. */
 
@@ -279,26 +280,26 @@ static uint64_t read_bits(const struct cells *cells) {
   return cells->count > 0 ? elements_bits(cells, 0) : 0;
 }
 
-struct value core_look_at_value(struct engine *engine, struct object *object) {
+struct value core_watch_value(struct engine *engine, struct object *object) {
   struct cells *cells = shared_cells(object);
   if (!cells) {
     return elements_value(&object->cells, 0);
   }
-  cells->share->host->watch(cells->share->host->ctx, &cells->share->place);
+  cells->share->host->watch(cells->share->host->ctx, &cells->share->location);
   core_review_cells(engine, object);
   uint64_t bits = read_bits(cells);
-  cells->is_unseen |= bits != cells->seen && object->waits[WAIT_CHANGE].count > 0;
+  cells->is_changed |= bits != cells->seen && object->waits[WAIT_CHANGE].count > 0;
   cells->seen = bits;
   return cell_value(cell_type_of(cells->typecode), bits);
 }
 
-/* For all who wait. */
+/* For all waiters. */
 static bool has_changed(struct cells *cells) {
   uint64_t bits = read_bits(cells);
   bool is_unlocked = cells->was_locked && !is_owned_locally(cells);
-  bool changed = cells->is_unseen || bits != cells->seen || is_unlocked;
+  bool changed = cells->is_changed || bits != cells->seen || is_unlocked;
   cells->seen = bits;
-  cells->is_unseen = false;
+  cells->is_changed = false;
   cells->was_locked &= !is_unlocked;
   return changed;
 }
@@ -307,17 +308,17 @@ void core_cells_changed(struct engine *engine, struct object *object) {
   struct cells *cells = shared_cells(object);
   core_wake(engine, &object->waits[WAIT_CHANGE]);
   if (cells) {
-    (void)has_changed(cells); /* all who wait look again anyhow */
-    cells->share->host->changed(cells->share->host->ctx, &cells->share->place);
+    (void)has_changed(cells); /* all waiters are woken anyway */
+    cells->share->host->changed(cells->share->host->ctx, &cells->share->location);
   }
 }
 
 hf_reason core_watch_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = shared_cells(object);
-  return cells ? look_in(engine, now_ns, cells, HF_CELL_POLL_MS) : HF_REASON_NONE;
+  return cells ? retry_in(engine, now_ns, cells, HF_CELL_POLL_MS) : HF_REASON_NONE;
 }
 
-void core_notify_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
+void core_check_cells(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = shared_cells(object);
   if (!cells) {
     return;
@@ -330,26 +331,26 @@ void core_notify_cells(struct engine *engine, uint64_t now_ns, struct object *ob
   core_review_cells(engine, object);
 }
 
-void core_notify_cells_of(struct engine *engine, uint64_t now_ns, struct session *session) {
+void core_check_cells_of(struct engine *engine, uint64_t now_ns, struct session *session) {
   uint64_t position = 0, id;
   void *share;
   while (map64_next(&session->cells, &position, &id, &share)) {
     struct object *object = registry_find(&engine->registry, id);
     if (object && (object->waits[WAIT_LOCK].count > 0 || object->waits[WAIT_CHANGE].count > 0)) {
-      core_notify_cells(engine, now_ns, object);
+      core_check_cells(engine, now_ns, object);
     }
   }
 }
 
 void core_cells_due(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct cells *cells = &object->cells;
-  core_notify_cells(engine, now_ns, object);
+  core_check_cells(engine, now_ns, object);
   if (object->waits[WAIT_CHANGE].count > 0) { /* the timer just ended: there is room for it */
-    (void)look_in(engine, now_ns, cells, HF_CELL_POLL_MS);
+    (void)retry_in(engine, now_ns, cells, HF_CELL_POLL_MS);
   }
-  if (cells->claim == CELL_WANTED && object->waits[WAIT_LOCK].count > 0) {
+  if (cells->lock_state == CELL_REQUESTED && object->waits[WAIT_LOCK].count > 0) {
     uint64_t next_ms = 2 * cells->retry_ms;
     cells->retry_ms = next_ms < HF_CELL_RETRY_MS_MAX ? next_ms : HF_CELL_RETRY_MS_MAX;
-    (void)look_in(engine, now_ns, cells, cells->retry_ms);
+    (void)retry_in(engine, now_ns, cells, cells->retry_ms);
   }
 }

@@ -1,9 +1,9 @@
-/* A command: all that ever changes an engine. The same commands give the same effects and the same
- * state, so that a log of them is the state.
+/* A command: the only way to change an engine. The same commands give the same effects and the same
+ * state, so a log of commands is the state.
  *
  * layer   engine; made by dispatch
- * shapes  What the world outside had to say is in the command: time, who is at the other end, random
- *         bytes, the process behind a session. The engine asks nobody.
+ * shapes  All input is in the command: time, peer, random bytes, the process of a session. The engine
+ *         calls nothing outside.
  * memory  All is borrowed for the call, but for a request's `decoded`, which is taken when it waits.
  */
 #ifndef HF_ENGINE_COMMAND_H
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define PROCESS_ELSEWHERE (-1) /* on another machine, for all that is known */
-#define PROCESS_HIDDEN (-2)    /* on this one, but it can't be looked at */
+#define PROCESS_HIDDEN (-2)    /* on this machine, but the server can't watch it */
 
 struct decoded;
 struct job;

@@ -39,7 +39,7 @@ struct engine_sink {
   void (*forget_process)(void *ctx, int process, uint64_t session);
   /* The session lost its connection: COMMAND_PROCESS_ENDED is due when the process has ended. */
   void (*watch_process)(void *ctx, int process, uint64_t session);
-  /* A circle of lock holders that wait for each other, in words. NULL: nobody wants to know. */
+  /* Describes a deadlock: a cycle of lock owners that wait for each other. May be NULL. */
   void (*deadlock)(void *ctx, const char *circle);
 };
 

@@ -18,7 +18,7 @@
 #include "server/engine/registry.h"
 #include "server/engine/session.h"
 
-/* Who is at the other end of a connection. */
+/* The peer of a connection. */
 struct peer {
   uint64_t id;
   struct address *address;
@@ -45,20 +45,22 @@ struct engine {
   struct map64 peers;     /* id -> struct peer */
   struct map64 addresses; /* number -> struct address */
   struct ready_list ready;
-  struct object_list doomed;
-  struct object_list reviewed;          /* cells in shared memory whose lock may be let go of */
-  struct object_list deleted;           /* whose waiters and reserved items are let go in slices */
-  struct object_list emptied;           /* contents whose references are let go in slices */
+  struct object_list unreferenced;
+  struct object_list reviewed;          /* cells in shared memory whose lock may be returned to
+                                         * clients */
+  struct object_list deleted;           /* whose waiters and reserved items are released in slices
+                                         * */
+  struct object_list emptied;           /* contents whose references are dropped in slices */
   struct content_cursor emptied_cursor; /* of the first of `emptied` */
   struct job_list jobs, taken_jobs;     /* to be taken, and being worked on */
-  struct session_list ending;           /* sessions that are over, and let go of in slices */
+  struct session_list ending;           /* sessions that are over, and released in slices */
   uint64_t steps;                       /* done so far, all in all */
-  uint64_t steps_end;       /* where the command under way leaves the rest to later ones */
-  struct session_list lost; /* sessions without a connection, the longest lost first */
-  struct object *buried;    /* deleted, to be freed outside the turn; by next_buried */
-  struct decoded *answered; /* requests that waited, to be freed outside the turn */
-  struct list trash;        /* values with references that containers dropped */
-  struct arena scratch;     /* for requests that waited */
+  uint64_t steps_end;           /* where the command under way leaves the rest to later ones */
+  struct session_list lost;     /* sessions without a connection, the longest lost first */
+  struct object *deferred_free; /* deleted, to be freed outside the lock; by next_deferred */
+  struct decoded *answered;     /* requests that waited, to be freed outside the lock */
+  struct list dropped_values;   /* values with references that containers dropped */
+  struct arena scratch;         /* for requests that waited */
   uint64_t next_ticket;
   uint64_t next_token;
   uint64_t next_session_number;
@@ -85,27 +87,28 @@ struct call {
   struct reply *reply;     /* to be filled */
   struct waiter *waiter;   /* of a request that waited; NULL on the first run */
   bool one_way;
-  bool is_part;            /* of a list of operations */
-  bool timed_out;          /* the last run: answer, don't park */
-  bool late;               /* what it answers is owed to the deadline */
-  struct waiter *prepared; /* malloc: what it will wait as */
-  struct job *lends;       /* malloc: what it lends its object to when it waits */
-  struct job *job;         /* which it lent its object to, and which is done; NULL: none */
-  bool told;               /* those who wait for the change it made have been woken */
-  unsigned step;           /* kept from run to run while it waits, with the note */
-  uint64_t note;
+  bool is_part;                  /* of a list of operations */
+  bool timed_out;                /* the last run: answer, don't park */
+  bool late;                     /* it answers so because of the deadline */
+  struct waiter *prepared;       /* malloc: its waiter, if it waits */
+  struct job *lends;             /* malloc: the job that its object is lent to when it waits */
+  struct job *job;               /* which it lent its object to, and which is done; NULL: none */
+  bool notified;                 /* the waiters for the change it made have been woken */
+  unsigned step;                 /* kept from run to run while the request waits */
+  uint64_t progress;             /* the same */
+  uint64_t key_hash;             /* of the dict key whose change the request waits for; 0: none */
   struct lock_terms terms;       /* of a lock it gave up for the time it waits */
   uint32_t part;                 /* of a list of operations: which one it waits for, from 1 */
-  struct wait_queue *park_queue; /* where it waits; NULL: its ears do, see ears.h */
-  struct waiter_list ears;
-  struct waiter *heard;              /* the ear a wake came to; NULL: none */
-  struct requirements *requirements; /* given to what it waits as */
+  struct wait_queue *park_queue; /* where it waits; NULL: in several queues, see wait_entries.h */
+  struct waiter_list entries;
+  struct waiter *woken_entry;        /* the wait entry that was woken; NULL: none */
+  struct requirements *requirements; /* given to its waiter */
 };
 
 /* What a handler answers when the request is to wait; see call_park. */
 #define REASON_PARKED ((hf_reason)HF_REASON_COUNT)
 
-/* The one test of what a request wants to store. HF_REASON_NONE | MEMORY_FULL */
+/* The one test for memory that a request stores. HF_REASON_NONE | MEMORY_FULL */
 static inline hf_reason core_check_memory(const struct engine *engine, size_t more_bytes) {
   return memory_has_room(&engine->memory, more_bytes) ? HF_REASON_NONE : HF_REASON_MEMORY_FULL;
 }

@@ -1,10 +1,9 @@
-/* A large request, decoded for keeps: dispatch reads it outside the engine's lock, and the engine
- * takes it as it is when the request waits. So no wake decodes it again, and no value of it is
- * copied under the lock.
+/* A large request, decoded once: dispatch decodes it outside the engine's lock, and the engine takes
+ * the decoded request when it waits. No wake decodes it again, no value is copied under the lock.
  *
  *   body --decoded_read--> message, in the arena; bytes fields copied there
- *                          its Values, also in its parts: each a struct value, made once; what
- *                          the engine will look up or compare by its hash has that already
+ *                          its Values, also in its parts: each a struct value, made once, with its
+ *                          hash if the engine will need that
  *
  * layer   engine
  * memory  A decoded request owns its arena and one count of each value. The message is borrowed from
@@ -25,7 +24,7 @@
 struct decoded_value;
 
 struct decoded {
-  struct decoded *next; /* in the list of whoever is to free it */
+  struct decoded *next; /* in a list to be freed */
   struct arena arena;
   Holdfast__Request *message;
   struct decoded_value *values; /* newest first, in the arena */

@@ -1,13 +1,13 @@
-/* The end of an object: its waiters are told, its reserved items and its references let go, and its
- * memory freed; in slices where there are many. */
+/* The end of an object: its waiters are answered, its reserved items and references dropped, its memory
+ * freed; in slices where there are many. */
 #include "server/engine/deletion.h"
 
 #include "server/engine/emptying.h"
-#include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
 #include "server/engine/parking.h"
+#include "server/engine/references.h"
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
@@ -87,42 +87,42 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
   core_spend(engine, STEPS_OF_DELETION);
   unlink_lock(engine, object);
   forget_queues(engine, object);
-  if (object->doomed) {
-    TAILQ_REMOVE(&engine->doomed, object, doomed_link);
+  if (object->is_unreferenced) {
+    TAILQ_REMOVE(&engine->unreferenced, object, unreferenced_link);
   }
-  object->doomed = true; /* a reference to itself must not put it into the list again */
+  object->is_unreferenced = true; /* a reference to itself must not put it into the list again */
   core_stop_object(engine, now_ns, object);
   registry_remove(&engine->registry, object);
   object->is_deleted = true;
   if (!go_on(engine, now_ns, object)) {
-    TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
+    TAILQ_INSERT_TAIL(&engine->deleted, object, unreferenced_link);
   }
 }
 
 void core_go_on_deleting(struct engine *engine, uint64_t now_ns) {
   struct object *object = TAILQ_FIRST(&engine->deleted);
-  TAILQ_REMOVE(&engine->deleted, object, doomed_link);
+  TAILQ_REMOVE(&engine->deleted, object, unreferenced_link);
   if (!go_on(engine, now_ns, object)) {
-    TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
+    TAILQ_INSERT_TAIL(&engine->deleted, object, unreferenced_link);
   }
 }
 
-static void unhold_one(void *engine, uint64_t id) {
-  core_unhold(engine, id, 1);
+static void drop_one(void *engine, uint64_t id) {
+  core_drop_references(engine, id, 1);
 }
 
-void core_drop_unheld(struct engine *engine, uint64_t now_ns) {
-  while (engine->trash.len > 0 && core_has_steps(engine)) {
-    struct value value = list_remove_at(&engine->trash, engine->trash.len - 1);
+void core_drop_unreferenced(struct engine *engine, uint64_t now_ns) {
+  while (engine->dropped_values.len > 0 && core_has_steps(engine)) {
+    struct value value = list_remove_at(&engine->dropped_values, engine->dropped_values.len - 1);
     core_spend(engine, 1);
-    value_each_reference(value, unhold_one, engine);
+    value_each_reference(value, drop_one, engine);
     value_release(value);
   }
-  struct object *object = TAILQ_FIRST(&engine->doomed);
+  struct object *object = TAILQ_FIRST(&engine->unreferenced);
   if (object) {
-    TAILQ_REMOVE(&engine->doomed, object, doomed_link);
-    object->doomed = false;
-    if (object->holds == 0) {
+    TAILQ_REMOVE(&engine->unreferenced, object, unreferenced_link);
+    object->is_unreferenced = false;
+    if (object->references == 0) {
       core_delete_object(engine, now_ns, object);
     }
   }

@@ -7,13 +7,14 @@
 
 #include "server/engine/core.h"
 
-/* Nobody finds it any more; its waiters are told, its references let go, now or soon. */
+/* Removes the object from the registry; answers its waiters and drops its references, now or later.
+ * */
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* It is about to leave the registry. */
 void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* The first of those whose deletion was left for later. */
 void core_go_on_deleting(struct engine *engine, uint64_t now_ns);
-/* Drops values that containers let go of, then an object that nobody holds, if there is one. */
-void core_drop_unheld(struct engine *engine, uint64_t now_ns);
+/* Drops values that containers have dropped, then an object without references, if there is one. */
+void core_drop_unreferenced(struct engine *engine, uint64_t now_ns);
 
 #endif

@@ -11,7 +11,7 @@ static const struct cell_type *type_of(const struct cells *cells) {
 uint64_t elements_bits(const struct cells *cells, size_t idx) {
   const struct cell_type *type = type_of(cells);
   const struct cell_share *share = cells->share;
-  return share ? share->host->load(share->host->ctx, &share->place, type, idx)
+  return share ? share->host->load(share->host->ctx, &share->location, type, idx)
                : cell_plain_read(type, cells->elements, idx);
 }
 
@@ -19,7 +19,7 @@ void elements_set_bits(struct cells *cells, size_t idx, uint64_t bits) {
   const struct cell_type *type = type_of(cells);
   const struct cell_share *share = cells->share;
   if (share) {
-    share->host->store(share->host->ctx, &share->place, type, idx, bits);
+    share->host->store(share->host->ctx, &share->location, type, idx, bits);
   } else {
     cell_plain_write(type, cells->elements, idx, bits);
   }
@@ -42,7 +42,7 @@ void elements_read(const struct cells *cells, size_t idx, size_t count, void *to
   const struct cell_type *type = type_of(cells);
   const struct cell_share *share = cells->share;
   if (share) {
-    share->host->read(share->host->ctx, &share->place, type, idx, count, to);
+    share->host->read(share->host->ctx, &share->location, type, idx, count, to);
   } else if (count > 0) {
     memcpy(to, (const char *)cells->elements + idx * type->bytes, count * type->bytes);
   }
@@ -53,7 +53,7 @@ void elements_write(struct cells *cells, size_t idx, size_t count, const void *f
   const struct cell_share *share = cells->share;
   uint8_t *to = cells->elements;
   if (share) {
-    share->host->write(share->host->ctx, &share->place, type, idx, count, from);
+    share->host->write(share->host->ctx, &share->location, type, idx, count, from);
   } else if (type->code == '?') {
     for (size_t i = 0; i < count; i++) {
       to[idx + i] = ((const uint8_t *)from)[i] != 0;
@@ -68,7 +68,7 @@ hf_reason elements_add(struct cells *cells, size_t idx, bool is_locked, struct v
   const struct cell_type *type = type_of(cells);
   const struct cell_share *share = cells->share;
   if (share) {
-    return share->host->add(share->host->ctx, &share->place, type, idx, is_locked, amount, sum);
+    return share->host->add(share->host->ctx, &share->location, type, idx, is_locked, amount, sum);
   }
   hf_reason reason = cell_add_bits(type, cell_plain_read(type, cells->elements, idx), amount, sum);
   if (!reason) {
@@ -84,7 +84,7 @@ hf_reason elements_compare_and_set(struct cells *cells, size_t idx, bool is_lock
   const struct cell_share *share = cells->share;
   uint64_t bits;
   if (share) {
-    return share->host->compare_and_set(share->host->ctx, &share->place, type, idx, is_locked,
+    return share->host->compare_and_set(share->host->ctx, &share->location, type, idx, is_locked,
                                         expected, desired, swapped, found);
   }
   *found = cell_plain_read(type, cells->elements, idx);

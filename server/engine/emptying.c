@@ -1,6 +1,6 @@
 #include "server/engine/emptying.h"
 
-#include "server/engine/holding.h"
+#include "server/engine/references.h"
 #include "server/engine/steps.h"
 
 /* Freeing less than this takes no longer than handing it over. */
@@ -8,15 +8,15 @@
 
 struct emptying {
   struct engine *engine;
-  struct object *owner; /* whose content it was; NULL: that one is gone */
+  struct object *owner; /* the object whose content it was; NULL: gone */
 };
 
 static void let_go(void *ctx, uint64_t id) {
   struct emptying *emptying = ctx;
   core_spend(emptying->engine, 1);
-  core_unhold(emptying->engine, id, 1);
+  core_drop_references(emptying->engine, id, 1);
   if (emptying->owner) {
-    emptying->owner->references--;
+    emptying->owner->stored_references--;
   }
 }
 
@@ -36,29 +36,29 @@ static bool let_go_of_references(struct engine *engine, struct object *object,
   return false;
 }
 
-/* Frees it; a large one outside the turn. */
-static void bury(struct engine *engine, struct object *object) {
+/* Frees the object; a large one outside the engine's lock. */
+static void defer_free(struct engine *engine, struct object *object) {
   if (object->memory_bytes < LARGE_BYTES) {
     memory_refund(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
     object_free(object);
     return;
   }
-  object->next_buried = engine->buried;
-  engine->buried = object;
+  object->next_deferred = engine->deferred_free;
+  engine->deferred_free = object;
 }
 
 void core_drop_content(struct engine *engine, struct object *object) {
   struct content_cursor cursor = {0};
   memory_charge(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
-  if (object->references == 0) {
-    bury(engine, object);
+  if (object->stored_references == 0) {
+    defer_free(engine, object);
   } else if (TAILQ_EMPTY(&engine->emptied) && let_go_of_references(engine, object, &cursor)) {
-    bury(engine, object);
+    defer_free(engine, object);
   } else {
     if (TAILQ_EMPTY(&engine->emptied)) {
       engine->emptied_cursor = cursor;
     }
-    TAILQ_INSERT_TAIL(&engine->emptied, object, doomed_link);
+    TAILQ_INSERT_TAIL(&engine->emptied, object, unreferenced_link);
   }
 }
 
@@ -75,8 +75,8 @@ void core_drop_values(struct engine *engine, struct object *object, struct list 
 void core_go_on_emptying(struct engine *engine) {
   struct object *object = TAILQ_FIRST(&engine->emptied);
   if (let_go_of_references(engine, object, &engine->emptied_cursor)) {
-    TAILQ_REMOVE(&engine->emptied, object, doomed_link);
+    TAILQ_REMOVE(&engine->emptied, object, unreferenced_link);
     engine->emptied_cursor = (struct content_cursor){0};
-    bury(engine, object);
+    defer_free(engine, object);
   }
 }

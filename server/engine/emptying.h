@@ -8,10 +8,10 @@
 
 #include "server/engine/core.h"
 
-/* Lets go of what is in an object that is in no registry, and frees it; a large one outside the
- * turn. */
+/* Drops the references in an object that is in no registry, then frees the object; a large one outside
+ * the engine's lock. */
 void core_drop_content(struct engine *engine, struct object *object);
-/* Lets go of values that an object had: slowly, but without memory. */
+/* Drops the references of values that an object had: slow, but needs no memory. */
 void core_drop_values(struct engine *engine, struct object *object, struct list *values);
 /* The first of those contents that were left for later. */
 void core_go_on_emptying(struct engine *engine);

@@ -1,25 +1,25 @@
-/* The end of a session: what it has is let go of, in slices where it is much.
+/* The end of a session: its locks, references and the rest are released, in slices where they are many.
  *
- *   core_end_session    its waiters are told, then the phases, as far as the steps reach; from then
- *                       on nobody finds it
- *   core_go_on_ending   the phases that are left
+ *   core_end_session    removes the session, answers its waiters, then runs the phases, as far as the
+ *                       steps reach
+ *   core_go_on_ending   runs the phases that are left
  */
 #include "server/engine/ending.h"
 
 #include "server/engine/cells.h"
-#include "server/engine/holding.h"
 #include "server/engine/kinds/barrier.h"
 #include "server/engine/kinds/pipe.h"
+#include "server/engine/leases.h"
 #include "server/engine/parking.h"
+#include "server/engine/references.h"
+#include "server/engine/revoke.h"
 #include "server/engine/sessions.h"
 #include "server/engine/steps.h"
-#include "server/engine/takeback.h"
-#include "server/engine/tasks.h"
 #include "server/engine/wake.h"
 
 /* In this order; each but the last three also when its goodbye was clean. */
 enum end_phase {
-  END_UNSEEN,
+  END_UNACKNOWLEDGED,
   END_LOCKS,
   END_PIPES,
   END_BARRIERS,
@@ -41,7 +41,7 @@ static void leave_lock(struct engine *engine, struct session *session, uint64_t 
     return;
   }
   if (session->ends_clean && !lock->robust && lock->lease_ms == 0) {
-    lock->owner = (struct lock_owner){0}; /* stays held, as in Python */
+    lock->owner = (struct lock_owner){0}; /* stays owned, as in Python */
   } else {
     lock_abandon(lock, !session->ends_clean);
     timers_stop(&engine->timers, &object->lease);
@@ -75,7 +75,7 @@ static void leave_semaphore(struct engine *engine, struct session *session, uint
                             void *count) {
   struct object *object = registry_find(&engine->registry, id);
   if (object && !session->ends_clean) {
-    uint64_t held = object->semaphore.held, back = (uintptr_t)count;
+    uint64_t held = object->semaphore.acquired, back = (uintptr_t)count;
     if (!semaphore_release(&object->semaphore, back < held ? back : held)) {
       core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
     }
@@ -85,7 +85,7 @@ static void leave_semaphore(struct engine *engine, struct session *session, uint
 static void drop_references(struct engine *engine, struct session *session, uint64_t id,
                             void *count) {
   (void)session;
-  core_unhold(engine, id, (uintptr_t)count);
+  core_drop_references(engine, id, (uintptr_t)count);
 }
 
 static void release_reply(struct engine *engine, struct session *session, uint64_t sequence,
@@ -126,8 +126,8 @@ static bool each(struct engine *engine, struct session *session, struct map64 *m
 
 static bool run_phase(struct engine *engine, struct session *session) {
   switch ((enum end_phase)session->end_phase) {
-    case END_UNSEEN:
-      return core_take_back_unseen(engine, session);
+    case END_UNACKNOWLEDGED:
+      return core_revoke_unacknowledged(engine, session);
     case END_LOCKS:
       return each(engine, session, &session->locks, leave_lock);
     case END_PIPES:
@@ -140,7 +140,7 @@ static bool run_phase(struct engine *engine, struct session *session) {
     case END_SEMAPHORES:
       return each(engine, session, &session->permits, leave_semaphore);
     case END_REFERENCES:
-      return each(engine, session, &session->holds, drop_references);
+      return each(engine, session, &session->references, drop_references);
     case END_REPLIES:
       return each(engine, session, &session->window, release_reply);
     case END_CELLS:
@@ -199,8 +199,8 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
     peer->session_ended = true;
   }
   session->ends_clean = clean;
-  if (!clean) { /* first of all: what follows lets go of holds, and releases places */
-    core_note_orphan(engine, session);
+  if (!clean) { /* first: later phases drop references and release cells */
+    core_add_orphan(engine, session);
     session_retire_cells(session);
   }
   end_waits(engine, now_ns, session);

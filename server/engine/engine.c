@@ -6,6 +6,7 @@
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
 #include "server/engine/ending.h"
+#include "server/engine/leases.h"
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
 #include "server/engine/parking.h"
@@ -13,7 +14,6 @@
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
 #include "server/engine/steps.h"
-#include "server/engine/tasks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   engine->sessions.secret = value_hash(&engine->config.hash_key, value_uint(0)); /* clients choose
                                                         the numbers of forked children's sessions */
   TAILQ_INIT(&engine->ready);
-  TAILQ_INIT(&engine->doomed);
+  TAILQ_INIT(&engine->unreferenced);
   TAILQ_INIT(&engine->reviewed);
   TAILQ_INIT(&engine->deleted);
   TAILQ_INIT(&engine->emptied);
@@ -38,7 +38,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   TAILQ_INIT(&engine->jobs);
   TAILQ_INIT(&engine->taken_jobs);
   TAILQ_INIT(&engine->lost);
-  list_init(&engine->trash);
+  list_init(&engine->dropped_values);
   arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
   if (!registry_init(&engine->registry, &engine->config.hash_key, config->first_object,
                      &engine->memory)) {
@@ -98,35 +98,35 @@ static void free_leftovers(struct engine *engine) {
     core_begin_steps(engine);
     core_go_on_ending(engine);
   }
-  TAILQ_CONCAT(&engine->emptied, &engine->deleted, doomed_link);
+  TAILQ_CONCAT(&engine->emptied, &engine->deleted, unreferenced_link);
   while ((object = TAILQ_FIRST(&engine->emptied))) {
-    TAILQ_REMOVE(&engine->emptied, object, doomed_link);
+    TAILQ_REMOVE(&engine->emptied, object, unreferenced_link);
     object_free(object);
   }
 }
 
-struct object *engine_take_buried(struct engine *engine) {
-  struct object *buried = engine->buried;
-  engine->buried = NULL;
-  return buried;
+struct object *engine_take_deferred(struct engine *engine) {
+  struct object *deferred = engine->deferred_free;
+  engine->deferred_free = NULL;
+  return deferred;
 }
 
-struct object *engine_join_buried(struct object *one, struct object *other) {
-  struct object **place = &one;
-  while (*place) {
-    place = &(*place)->next_buried;
+struct object *engine_join_deferred(struct object *one, struct object *other) {
+  struct object **link = &one;
+  while (*link) {
+    link = &(*link)->next_deferred;
   }
-  *place = other;
+  *link = other;
   return one;
 }
 
-size_t engine_free_buried(struct object *buried) {
+size_t engine_free_deferred(struct object *deferred) {
   size_t bytes = 0;
-  while (buried) {
-    struct object *next = buried->next_buried;
-    bytes += buried->memory_bytes;
-    object_free(buried);
-    buried = next;
+  while (deferred) {
+    struct object *next = deferred->next_deferred;
+    bytes += deferred->memory_bytes;
+    object_free(deferred);
+    deferred = next;
   }
   return bytes;
 }
@@ -155,12 +155,12 @@ void engine_free(struct engine *engine) {
   drop_all_waiters(engine);
   core_free_jobs(engine);
   free_leftovers(engine);
-  engine_free_buried(engine->buried);
+  engine_free_deferred(engine->deferred_free);
   decoded_free(engine->answered);
   free_sessions(engine);
   free_connections(engine);
   registry_deinit(&engine->registry);
-  list_deinit(&engine->trash);
+  list_deinit(&engine->dropped_values);
   timers_deinit(&engine->timers);
   arena_deinit(&engine->scratch);
   free(engine);
@@ -206,9 +206,9 @@ static void remove_peer(struct engine *engine, uint64_t now_ns, uint64_t id) {
 
 static void end_process(struct engine *engine, uint64_t now_ns, uint64_t serial) {
   struct session *session = map64_get(&engine->sessions, serial);
-  if (session && (session->is_lost || session->is_unclaimed)) {
+  if (session && (session->is_lost || session->is_unadopted)) {
     core_begin_steps(engine);
-    session->process_id = 0; /* nobody's threads */
+    session->process_id = 0; /* threads of no session */
     core_end_session(engine, now_ns, session, false);
     core_settle(engine, now_ns);
   }
@@ -345,7 +345,7 @@ static void apply_call(struct engine *engine, uint64_t now_ns, struct engine_req
                        struct session *session) {
   uint64_t sequence = request->message->sequence;
   bool is_kept = session && sequence && request->operation->repeat == REPEAT_KEPT;
-  bool is_new = session && session_note_sequence(session, sequence);
+  bool is_new = session && session_record_sequence(session, sequence);
   if (session && sequence) {
     struct reply *known = is_new ? NULL : session_find_reply(session, sequence);
     if (known) {
@@ -452,7 +452,7 @@ static void drain(struct engine *engine, uint64_t now_ns) {
   struct waiter *waiter;
   engine->draining = true;
   core_stop_all_jobs(engine);
-  core_settle_all(engine, now_ns); /* who was woken is answered what for */
+  core_settle_all(engine, now_ns); /* woken waiters run first and are answered */
   while (map64_next(&engine->sessions, &position, &id, &item)) {
     while ((waiter = TAILQ_FIRST(&((struct session *)item)->waiters))) {
       core_end_wait(engine, now_ns, waiter, HF_REASON_STOPPING);

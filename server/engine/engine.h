@@ -1,8 +1,8 @@
-/* The deterministic core: sessions, objects, who waits for what. Commands in, effects out: the same
- * commands always give the same effects and the same state.
+/* The deterministic core: sessions, objects, waiters. Commands in, effects out: the same commands
+ * always give the same effects and the same state.
  *
  * layer   engine: no I/O, no clock, no randomness; called by dispatch
- * threads one at a time: dispatch holds its lock around every call
+ * threads one at a time: dispatch owns its lock in every call
  * source  ../../proto/PROTOCOL.md, "Exactly once" and "Lifecycles"
  */
 #ifndef HF_ENGINE_ENGINE_H
@@ -27,32 +27,30 @@ struct engine;
 struct engine *engine_new(const struct engine_config *config, const struct engine_sink *sink);
 void engine_free(struct engine *engine);
 
-/* The only entry: nothing else changes the state. Outcomes reach the sink, now or later. false: there
- * is no memory for a new connection; all other commands are carried out. */
+/* The only way to change the state. Outcomes reach the sink, now or later. false: no memory for a new
+ * connection; all other commands are carried out. */
 bool engine_apply(struct engine *engine, const struct command *command);
 /* Whether the connection's peer is on this machine. */
 bool engine_is_local(const struct engine *engine, uint64_t connection);
-/* When a tick has something to do next: 0, at once, while it goes on with what was too much for one
- * command; CLOCK_NEVER: nothing. */
+/* The deadline of the next tick: 0, at once, while deferred work is left; CLOCK_NEVER: none. */
 uint64_t engine_next_deadline_ns(const struct engine *engine);
 /* Work done so far, in steps of a tenth of a microsecond or so. One command does a few times
  * HF_BATCH_STEPS_MAX of it at most. */
 uint64_t engine_steps(const struct engine *engine);
 
-/* Large containers that were deleted: taken within the engine's turn, freed outside it by any
- * thread, because that takes its time. NULL: nothing. */
+/* Deferred free: large containers that were deleted. Taken under the engine's lock, freed outside it by
+ * any thread. NULL: none. */
 struct object;
-struct object *engine_take_buried(struct engine *engine);
-/* Answers how many bytes of memory that freed, for COMMAND_FREED. */
-size_t engine_free_buried(struct object *buried);
-/* Both together. */
-struct object *engine_join_buried(struct object *one, struct object *other);
-/* Decoded requests whose waits are over: taken within the engine's turn, for decoded_free outside it.
- * NULL: nothing. */
+struct object *engine_take_deferred(struct engine *engine);
+/* Frees the objects. Answers how many bytes, for COMMAND_FREED. */
+size_t engine_free_deferred(struct object *objects);
+/* Concatenates both lists. */
+struct object *engine_join_deferred(struct object *one, struct object *other);
+/* Decoded requests whose waits are over: taken under the engine's lock, for decoded_free outside it.
+ * NULL: none. */
 struct decoded *engine_take_answered(struct engine *engine);
-/* Work on a large object that was lent for it. NULL: none. Whoever takes it runs it, beside the engine,
- * and brings it back by COMMAND_JOB_DONE; then it is to be freed, which takes its time, by job_free
- * (job.h). */
+/* Takes a job on a large lent object. NULL: none. The caller runs the job outside the engine's lock,
+ * gives it back by COMMAND_JOB_DONE, and then frees it by job_free (job.h), outside the lock. */
 struct job;
 struct job *engine_take_job(struct engine *engine);
 /* For decoded_read. It never changes, and is read without the lock. */

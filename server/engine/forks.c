@@ -1,14 +1,14 @@
-/* Sessions of forked children: an object that a process refers to, and an end of a pipe that it has,
- * are its forked child's too, whatever the parent does from then on.
+/* Sessions of forked children: a child inherits its parent's references and ends of pipes, whatever the
+ * parent does after the fork.
  *
  *   parent          ForkSession                 fork         ForkSession with the process
- *   child's session  unclaimed, a copy of what   |             unclaimed, its process watched
- *                    the parent refers to        v
+ *   child's session  unadopted, a copy of the    |             unadopted, its process watched
+ *                    parent's references         v
  *   child                                       ...           ResumeSession: a session like others
  *
- * An unclaimed session ends with its process where that can be looked at. Otherwise it lives as long
- * as its parent's session, and then for its grace time. It has nothing but references and ends of
- * pipes: locks and reservations stay the parent's.
+ * An unadopted session ends with its process if the server can watch that. Otherwise it lives as long as
+ * its parent's session, and then for its grace time. It has references and ends of pipes only: locks and
+ * reservations stay the parent's.
  *
  * layer engine
  */
@@ -21,7 +21,7 @@
 #include <string.h>
 
 static hf_reason check_room(struct engine *engine, const struct session *parent) {
-  size_t count = parent->holds.count + parent->ends.count;
+  size_t count = parent->references.count + parent->ends.count;
   if (engine->sessions.count >= HF_SESSIONS_MAX || parent->forked_count >= HF_FORKED_SESSIONS_MAX) {
     return HF_REASON_SESSIONS_FULL;
   }
@@ -38,13 +38,13 @@ static bool inherit_references(struct engine *engine, const struct session *pare
                                struct session *child) {
   uint64_t position = 0, id;
   void *count;
-  while (map64_next(&parent->holds, &position, &id, &count)) {
+  while (map64_next(&parent->references, &position, &id, &count)) {
     struct object *object = registry_find(&engine->registry, id);
-    if (object && !session_set(child, &child->holds, id, count)) {
+    if (object && !session_set(child, &child->references, id, count)) {
       return false;
     }
     if (object) {
-      object->holds += (uintptr_t)count;
+      object->references += (uintptr_t)count;
     }
   }
   return true;
@@ -90,11 +90,11 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
       value_hash(&engine->config.hash_key, value_uint(child->number)); /* its client numbers */
   child->address = address_share(parent->address);
   child->address->sessions++;
-  child->is_unclaimed = true;
+  child->is_unadopted = true;
   child->parent = parent;
   TAILQ_INSERT_TAIL(&parent->forked, child, sibling_link);
   parent->forked_count++;
-  core_spend(engine, parent->holds.count + parent->ends.count);
+  core_spend(engine, parent->references.count + parent->ends.count);
   if (!inherit_references(engine, parent, child) || !inherit_pipes(engine, parent, child)) {
     core_end_session(engine, engine->now_ns, child, true);
     return HF_REASON_NO_MEMORY;
@@ -104,7 +104,7 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
 
 void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial) {
   struct session *forked = serial ? map64_get(&engine->sessions, serial) : NULL;
-  if (forked && forked->is_unclaimed && forked->parent == parent) {
+  if (forked && forked->is_unadopted && forked->parent == parent) {
     core_end_session(engine, engine->now_ns, forked, true);
   }
 }

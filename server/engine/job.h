@@ -6,13 +6,13 @@
  *                                                       the object is back, the handler runs again
  *                                                       and finds the job in call->job
  *
- * Meanwhile who wants the object waits in its line, in order. The engine leaves the lent content
- * alone: `list` is moved into the job, and what the object still shows is its length and memory as
- * they were; a dict and the elements of an array are only read.
+ * Meanwhile other requests on the object wait in a queue. The engine does not touch lent content:
+ * `list` is moved into the job, and the object keeps its former length and memory; a dict and the
+ * elements of an array are only read.
  *
  * layer   engine
- * threads Between engine_take_job and COMMAND_JOB_DONE the job is the taker's, but for `stop`, which
- *         the engine sets when nobody wants the outcome any more, and what is marked "the engine's".
+ * threads Between engine_take_job and COMMAND_JOB_DONE the job belongs to the thread that took it,
+ *         except `stop`, which the engine sets to cancel the job, and members marked "the engine's".
  */
 #ifndef HF_ENGINE_JOB_H
 #define HF_ENGINE_JOB_H
@@ -34,7 +34,7 @@ struct job {
   hf_reason (*work)(struct job *job);
   struct shared_flag stop;
 
-  /* What it works on. */
+  /* Input. */
   struct list *list;
   struct list lent_list;
   const struct dict *dict;
@@ -65,8 +65,8 @@ struct job {
   /* The engine's. */
   bool is_taken;
   struct object *object;
-  struct waiter *requester; /* NULL: nobody waits for it any more */
-  hf_reason stop_reason;    /* what the requester is told if it was stopped */
+  struct waiter *requester; /* NULL: the wait is over */
+  hf_reason stop_reason;    /* the requester's answer if the job was stopped */
   size_t charged_bytes;
 };
 TAILQ_HEAD(job_list, job);
@@ -78,9 +78,9 @@ static inline bool job_is_stopped(const struct job *job) {
 
 /* For lists' long operations; ctx is the job. */
 bool job_stop(void *job);
-/* Its work. By whoever has taken it. */
+/* Runs the job, on the thread that took it. */
 void job_run(struct job *job);
-/* With what it still has; takes its time. */
+/* Frees the job with all it owns; slow. */
 void job_free(struct job *job);
 
 #endif

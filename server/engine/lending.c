@@ -1,10 +1,10 @@
-/* Objects that are lent to a job, and who waits for them meanwhile: see job.h. */
+/* Objects that are lent to a job, and requests that wait for them meanwhile: see job.h. */
 #include "server/engine/lending.h"
 
 #include "server/engine/cells.h"
 #include "server/engine/emptying.h"
-#include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/references.h"
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
@@ -128,7 +128,7 @@ static void drop_removed(struct engine *engine, struct object *object, struct li
   dropped->kind = object->kind;
   dropped->row = object->row;
   dropped->id = object->id;
-  dropped->references = object->references;
+  dropped->stored_references = object->stored_references;
   dropped->list = *removed;
   dropped->memory_bytes = list_memory_bytes(removed);
   list_init(removed);
@@ -136,9 +136,10 @@ static void drop_removed(struct engine *engine, struct object *object, struct li
 }
 
 /* The first `count` items came to the list so many times more. */
-static void hold_again(struct engine *engine, struct object *object, size_t count, size_t times) {
+static void add_references(struct engine *engine, struct object *object, size_t count,
+                           size_t times) {
   const struct list *list = &object->list;
-  for (size_t i = 0; object->references > 0 && i < count; i++) {
+  for (size_t i = 0; object->stored_references > 0 && i < count; i++) {
     struct value value = list_at(list, i);
     for (size_t j = 0; j < times && value_has_reference(value); j++) {
       core_keep(engine, object, value);
@@ -151,7 +152,7 @@ void core_take_effect(struct engine *engine, struct object *object, struct job *
     drop_removed(engine, object, &job->removed);
   }
   if (job->reason == HF_REASON_NONE && job->times > 1 && job->repeats) {
-    hold_again(engine, object, object->list.len / (size_t)job->times, (size_t)job->times - 1);
+    add_references(engine, object, object->list.len / (size_t)job->times, (size_t)job->times - 1);
   }
   if (job->reason == HF_REASON_NONE && job->share && !object->is_deleted) {
     job->replaced = core_install_share(engine, object, job->share);
@@ -171,7 +172,7 @@ static void bring_back_deleted(struct engine *engine, struct object *object) {
   if (object->loan->awaits_job) {
     object->loan->awaits_job = false;
     memory_refund(&engine->memory, MEMORY_RECLAIMED, object->memory_bytes);
-    TAILQ_INSERT_TAIL(&engine->deleted, object, doomed_link);
+    TAILQ_INSERT_TAIL(&engine->deleted, object, unreferenced_link);
   }
 }
 

@@ -1,4 +1,4 @@
-/* Objects that are lent to a job, and who waits for them meanwhile: see job.h.
+/* Objects that are lent to a job, and requests that wait for them meanwhile: see job.h.
  *
  * layer   engine
  */
@@ -25,16 +25,17 @@ static inline bool core_is_lent(const struct object *object) {
 }
 /* The requester waits in its loan. */
 void core_begin_job(struct engine *engine, struct job *job, struct waiter *requester);
-/* Soon: if it still can be stopped, its requester is told the reason. */
+/* Asks the job to stop: if it does in time, the reason is its requester's answer. */
 void core_stop_job(struct job *job, hf_reason reason);
 void core_stop_all_jobs(struct engine *engine);
-/* The waiter ends: nobody needs its job's outcome. */
+/* The waiter ends: the outcome of its job is dropped. */
 void core_forget_requester(struct waiter *waiter);
-/* The job is done, or was stopped: its object is back. Answers its requester, whom nobody has told yet; NULL: none. */
+/* The job is done, or was stopped: its object is given back. Answers its requester, which has no answer
+ * yet; NULL: none. */
 struct waiter *core_take_job_back(struct engine *engine, struct job *job);
 /* Sees to what the work has changed. */
 void core_take_effect(struct engine *engine, struct object *object, struct job *job);
-/* Those that nobody took. */
+/* Frees jobs that were never taken. */
 void core_free_jobs(struct engine *engine);
 
 #endif

@@ -1,4 +1,4 @@
-/* Locks: who holds them, how they lose them, and who waits for whom. */
+/* Owners of locks, the end of ownership, and deadlocks. */
 #include "server/engine/locks.h"
 
 #include "proto/base/clock.h"
@@ -11,7 +11,7 @@
 
 #define CIRCLE_TEXT_BYTES 1024
 
-/* ---- holding */
+/* ---- ownership */
 
 struct object *core_guard_of(const struct engine *engine, struct object *object) {
   const struct kind *kind = object->row;
@@ -19,7 +19,7 @@ struct object *core_guard_of(const struct engine *engine, struct object *object)
 }
 
 static bool is_same(struct lock_owner one, struct lock_owner other) {
-  return one.session == other.session && one.caller == other.caller;
+  return one.session == other.session && one.thread == other.thread;
 }
 
 static hf_reason begin_lease(struct call *call, struct object *object, uint64_t lease_ms) {
@@ -91,12 +91,12 @@ struct object *core_lock_waited_for(const struct engine *engine, struct lock_own
   struct object *object = NULL;
   for (; waiter && !object && *steps > 0; waiter = TAILQ_NEXT(waiter, owner_link)) {
     --*steps;
-    object = waiter->caller == thread.caller ? lock_awaited(engine, waiter) : NULL;
+    object = waiter->thread == thread.thread ? lock_awaited(engine, waiter) : NULL;
   }
   return object;
 }
 
-/* Each holder waits for one lock at most, so there is only one way to go. */
+/* Each owner waits for one lock at most, so there is one path. */
 bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
                         struct object *object, unsigned *steps) {
   for (unsigned parties = 0; object && parties < HF_CYCLE_PARTIES_MAX; parties++) {
@@ -142,7 +142,8 @@ static void add_object(struct circle_text *text, const struct object *object) {
   add_text(text, number);
 }
 
-/* "b waits for x, held by a, who waits for y, held by b": the thread first and last. */
+/* "b waits for x, held by a, who waits for y, held by b" (the log's text); the thread first and
+ * last. */
 static void describe(const struct engine *engine, struct lock_owner thread, struct object *object,
                      struct circle_text *text) {
   unsigned steps = HF_CYCLE_STEPS_MAX;
@@ -163,7 +164,7 @@ static void describe(const struct engine *engine, struct lock_owner thread, stru
   }
 }
 
-void core_note_circle(struct engine *engine, struct lock_owner thread, struct object *object) {
+void core_report_circle(struct engine *engine, struct lock_owner thread, struct object *object) {
   struct circle_text text = {.len = 0};
   engine->deadlocks++;
   if (engine->sink.deadlock) {

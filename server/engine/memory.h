@@ -2,13 +2,13 @@
  *
  * layer   engine
  * units   bytes that things count for: functions of the state alone, at least four fifths of what
- *         malloc takes from the machine for them (proto/base/chunk.h); shared memory in places
+ *         malloc takes from the machine for them (proto/base/chunk.h); shared memory in slots
  * threads under the engine's lock
  *
  *   use         charged                                 refunded
  *   containers  object created, entry or item added     removed, deleted
  *   values      value stored                            removed, or its object deleted
- *   shared      place in a segment taken                its last holder lets go, deleted or not
+ *   shared      cell in a segment created               its last reference is released
  *   index       id or name entered                      removed
  *   references  reference of a session entered          removed, or the session ends
  *   sessions    session opened, entry of its others     removed, or the session ends

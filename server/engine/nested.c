@@ -54,7 +54,7 @@ hf_reason nested_run(struct nested *nested) {
     reason = call->operation->handle(call);
   }
   if (reason != REASON_PARKED) {
-    core_note_end(call, reason);
+    core_record_end(call, reason);
   }
   return reason;
 }

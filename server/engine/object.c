@@ -22,7 +22,7 @@ struct object *object_take_content(struct object *object, const struct value_has
   taken->kind = object->kind;
   taken->row = object->row;
   taken->id = object->id;
-  taken->references = object->references;
+  taken->stored_references = object->stored_references;
   taken->memory_bytes = object->memory_bytes;
   if (!object->row->take_content(object, taken, hash_key)) {
     free(taken);

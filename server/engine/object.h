@@ -41,21 +41,21 @@ enum {
   WAIT_NOTIFY = 1,        /* conditions; 0 is their own lock's */
   WAIT_NOTIFIED = 2,      /* conditions: notified, and about to wait for the lock */
   WAIT_BARRIER = 0,       /* parties of this round */
-  WAIT_BARRIER_ENTER = 1, /* those who come while the action runs */
+  WAIT_BARRIER_ENTER = 1, /* threads that arrive while the action runs */
   WAIT_CHANGE = 4,        /* of every kind: broadcast after each change */
   OBJECT_WAITS = 5,
 };
 
-/* Who has the lock of a cell in shared memory:
+/* The side that has the lock of a cell in shared memory:
  *
- *             somebody wants it, and a local thread has it
- *   CLIENTS ------------------------------------------> WANTED
- *     ^  ^ '--- somebody wants it, and it is free ----.    | the thread has let go
- *     |  '----------- nobody waits any more -----------\---'|
+ *             a request waits, a local thread owns the mutex
+ *   CLIENTS ------------------------------------------> REQUESTED
+ *     ^  ^ '--- a request comes, the mutex is free ---.    | the thread has unlocked it
+ *     |  '------------ no request waits ---------------\---'|
  *     |                                                v   v
- *     '--- nobody waits, and nobody has its grant --- SERVER
+ *     '-------- no request waits, no grant ----------- SERVER
  */
-enum cell_claim { CELL_CLIENTS, CELL_WANTED, CELL_SERVER };
+enum cell_lock_state { CELL_CLIENTS, CELL_REQUESTED, CELL_SERVER };
 
 /* Value, Array and their raw kinds. */
 struct cells {
@@ -65,14 +65,14 @@ struct cells {
   struct lock lock; /* unused by the raw ones */
   /* In shared memory. */
   struct cell_share *share; /* one count of it; NULL: elements are in plain memory */
-  enum cell_claim claim;
-  uint64_t seen;   /* bits of a value when somebody looked last */
-  bool is_unseen;  /* was another before, and some who wait know only that */
-  bool was_locked; /* when somebody looked who may wait for its end */
+  enum cell_lock_state lock_state;
+  uint64_t seen;   /* bits of the value at the last check */
+  bool is_changed; /* the value has changed, and waiters have not been woken for that yet */
+  bool was_locked; /* at the last check: for waiters for its release */
   uint64_t retry_ms;
   uint64_t validate_ns;   /* the owner is not validated again before that */
   uint64_t owner_session; /* whose thread had the lock when it was validated last */
-  struct timer timer;     /* runs while something is to be looked at now and then */
+  struct timer timer;     /* runs while the lock or the value has to be checked periodically */
   bool listed;            /* is in the engine's list of cells to review */
   TAILQ_ENTRY(object) review_link;
 };
@@ -86,20 +86,20 @@ struct condition {
 struct object {
   uint64_t id;
   int kind;
-  bool doomed;            /* is in the engine's list of objects to look at */
-  bool is_deleted;        /* in no registry any more; some may still wait for it */
-  const struct kind *row; /* of the kind: what is done with its objects */
-  struct value name;      /* text; VALUE_ABSENT: anonymous */
-  uint64_t holds;
-  uint64_t references; /* stored in it, to other objects */
-  size_t memory_bytes; /* of containers and values, as charged */
-  size_t values_bytes; /* those of values among them */
-  struct loan *loan;   /* malloc; NULL: it was never lent */
-  struct object *next_buried;
-  TAILQ_ENTRY(object) doomed_link;
+  bool is_unreferenced;       /* in the engine's list of objects that may have no reference */
+  bool is_deleted;            /* in no registry any more; it may still have waiters */
+  const struct kind *row;     /* of the kind: what is done with its objects */
+  struct value name;          /* text; VALUE_ABSENT: anonymous */
+  uint64_t references;        /* from sessions and containers */
+  uint64_t stored_references; /* stored in it, to other objects */
+  size_t memory_bytes;        /* of containers and values, as charged */
+  size_t values_bytes;        /* those of values among them */
+  struct loan *loan;          /* malloc; NULL: it was never lent */
+  struct object *next_deferred;
+  TAILQ_ENTRY(object) unreferenced_link;
   struct order_node in_names; /* or, of an anonymous one, in the registry's order of those */
   struct order_node in_locks; /* if it has a lock */
-  struct timer lease;         /* runs while its lock is held on one */
+  struct timer lease;         /* runs while its lock is owned on a lease */
   struct wait_queue waits[OBJECT_WAITS];
   union {
     struct dict *dict; /* dict and namespace */
@@ -116,10 +116,10 @@ struct object {
 };
 TAILQ_HEAD(object_list, object);
 
-/* Who waits for an object as such, because it was lent: see job.h. */
+/* The loan of a lent object, and requests that wait for its end: see job.h. */
 struct loan {
   struct wait_queue queue;
-  struct job *job; /* that it is lent to; NULL: none */
+  struct job *job; /* the object is lent to this job; NULL: it is not lent */
   bool awaits_job; /* deleted, but for what the job has */
 };
 

@@ -13,7 +13,7 @@ struct call;
 
 /* How an operation may be used; the bits of struct operation's flags. */
 enum operation_flag {
-  OPERATION_WAITS = 1,   /* may park; its timeout is looked at */
+  OPERATION_WAITS = 1,   /* may park; has a timeout */
   OPERATION_STORES = 2,  /* refused while memory is full */
   OPERATION_ONE_WAY = 4, /* makes sense without a reply */
   OPERATION_NEEDS_SESSION = 8,
@@ -36,7 +36,7 @@ enum operation_access {
 /* What becomes of a request that comes again with the same number. */
 enum operation_repeat {
   REPEAT_KEPT,  /* gets the reply that was kept */
-  REPEAT_AGAIN, /* runs again, but for replies with references, and those that were waited for */
+  REPEAT_AGAIN, /* runs again, except for replies with references, and replies to waits */
 };
 
 /* What changes when it succeeds: the most of it. */

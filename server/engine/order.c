@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-/* Takes the tree apart into what comes before the key and what comes after, and notes the node's
- * neighbours on the way. */
+/* Splits the tree into the nodes before the key and those after, and finds the new node's
+ * neighbours. */
 static void split(const struct order *order, struct order_node *tree, const void *key,
                   struct order_node *node) {
   struct order_node **before = &node->left, **after = &node->right;
@@ -25,21 +25,21 @@ static void split(const struct order *order, struct order_node *tree, const void
 
 void order_insert(struct order *order, struct order_node *node, const void *key,
                   uint64_t priority) {
-  struct order_node **place = &order->root;
+  struct order_node **link = &order->root;
   *node = (struct order_node){.priority = priority};
-  while (*place && (*place)->priority >= priority) {
-    int side = order->compare(key, *place);
+  while (*link && (*link)->priority >= priority) {
+    int side = order->compare(key, *link);
     assert(side != 0);
     if (side < 0) {
-      node->next = *place;
-      place = &(*place)->left;
+      node->next = *link;
+      link = &(*link)->left;
     } else {
-      node->previous = *place;
-      place = &(*place)->right;
+      node->previous = *link;
+      link = &(*link)->right;
     }
   }
-  split(order, *place, key, node);
-  *place = node;
+  split(order, *link, key, node);
+  *link = node;
   if (node->previous) {
     node->previous->next = node;
   }
@@ -49,28 +49,28 @@ void order_insert(struct order *order, struct order_node *node, const void *key,
 }
 
 /* All of `before` comes before all of `after`. */
-static void merge(struct order_node **place, struct order_node *before, struct order_node *after) {
+static void merge(struct order_node **link, struct order_node *before, struct order_node *after) {
   while (before && after) {
     if (before->priority >= after->priority) {
-      *place = before;
-      place = &before->right;
+      *link = before;
+      link = &before->right;
       before = before->right;
     } else {
-      *place = after;
-      place = &after->left;
+      *link = after;
+      link = &after->left;
       after = after->left;
     }
   }
-  *place = before ? before : after;
+  *link = before ? before : after;
 }
 
 void order_remove(struct order *order, struct order_node *node, const void *key) {
-  struct order_node **place = &order->root;
-  while (*place != node) {
-    place = order->compare(key, *place) < 0 ? &(*place)->left : &(*place)->right;
-    assert(*place);
+  struct order_node **link = &order->root;
+  while (*link != node) {
+    link = order->compare(key, *link) < 0 ? &(*link)->left : &(*link)->right;
+    assert(*link);
   }
-  merge(place, node->left, node->right);
+  merge(link, node->left, node->right);
   if (node->previous) {
     node->previous->next = node->next;
   }

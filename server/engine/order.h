@@ -2,9 +2,9 @@
  *
  * layer   engine
  * source  a treap (Seidel and Aragon): a search tree by key that is a heap by priority. Priorities
- *         that nobody outside can guess keep it as deep as the logarithm of its size, whatever
- *         keys are chosen; what it answers does not depend on them.
- * memory  the nodes, which are the caller's
+ *         that peers can't guess keep its depth logarithmic, whatever keys they choose; answers do not
+ *         depend on priorities.
+ * memory  the caller owns the nodes
  * cost    O(log n); from one node to the next O(1)
  */
 #ifndef HF_ENGINE_ORDER_H
@@ -28,9 +28,9 @@ struct order {
 /* The key is the node's own, and in no other node. */
 void order_insert(struct order *order, struct order_node *node, const void *key, uint64_t priority);
 void order_remove(struct order *order, struct order_node *node, const void *key);
-/* The first whose key is not before that one. NULL: none. */
+/* The first node whose key is not before that key. NULL: none. */
 struct order_node *order_from(const struct order *order, const void *key);
-/* The first whose key is beyond that one. NULL: none. */
+/* The first node whose key is beyond that key. NULL: none. */
 struct order_node *order_beyond(const struct order *order, const void *key);
 
 #endif

@@ -1,18 +1,19 @@
-/* Outcomes of operations: kept, noted, sent. */
+/* Outcomes of operations: added to the window, counted, sent. */
 #include "server/engine/outcome.h"
 
-#include "server/engine/holding.h"
+#include "server/engine/references.h"
 #include "server/engine/wake.h"
 
-struct hold_context {
+struct reference_context {
   struct engine *engine;
   struct session *session;
 };
 
-static void hold_for_session(void *ctx, uint64_t object) {
-  struct hold_context *context = ctx;
-  if (registry_find(&context->engine->registry, object) && session_hold(context->session, object)) {
-    core_hold(context->engine, object);
+static void add_reference_of_session(void *ctx, uint64_t object) {
+  struct reference_context *context = ctx;
+  if (registry_find(&context->engine->registry, object) &&
+      session_add_reference(context->session, object)) {
+    core_add_reference(context->engine, object);
   }
 }
 
@@ -22,7 +23,7 @@ static void count_reply(struct engine *engine, struct session *session, struct r
   memory_charge(&engine->memory, MEMORY_WINDOWS, bytes);
 }
 
-static void note_reference(void *ctx, uint64_t object) {
+static void count_reference(void *ctx, uint64_t object) {
   (void)object;
   *(bool *)ctx = true;
 }
@@ -31,13 +32,13 @@ static void note_reference(void *ctx, uint64_t object) {
 static hf_reason keep_references(struct call *call) {
   struct reply *reply = call->reply;
   bool has_reference = false;
-  reply_each_reference(reply, note_reference, &has_reference);
+  reply_each_reference(reply, count_reference, &has_reference);
   if (!has_reference) {
     return HF_REASON_NONE;
   }
   hf_reason reason = session_check_sequence(call->session, reply->sequence);
   if (!reason) {
-    reason = core_check_entry(call->engine, &call->session->holds);
+    reason = core_check_entry(call->engine, &call->session->references);
   }
   if (!reason && !session_keep_reply(call->session, reply)) {
     reason = HF_REASON_NO_MEMORY;
@@ -57,7 +58,7 @@ static bool may_keep(const struct engine *engine, const struct reply *reply) {
 /* What the session keeps of an answer. */
 static void keep_answer(struct call *call) {
   struct reply *reply = call->reply;
-  struct hold_context context = {call->engine, call->session};
+  struct reference_context context = {call->engine, call->session};
   if (reply->sequence && !reply->is_kept && call->operation->repeat == REPEAT_AGAIN) {
     hf_reason reason = keep_references(call);
     if (reason) {
@@ -69,18 +70,18 @@ static void keep_answer(struct call *call) {
     }
     count_reply(call->engine, call->session, reply);
   }
-  reply_each_reference(reply, hold_for_session, &context);
+  reply_each_reference(reply, add_reference_of_session, &context);
   if (reply->sequence &&
       reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
     session_acknowledge(call->session, 0, &reply->sequence, 1);
   }
 }
 
-void core_note_end(struct call *call, hf_reason reason) {
+void core_record_end(struct call *call, hf_reason reason) {
   bool changes = call->operation->effect == EFFECT_OBJECT;
   if (call->object && !call->object->is_deleted && changes) {
     registry_account(&call->engine->registry, call->object);
-    if (!reason && !call->told) {
+    if (!reason && !call->notified) {
       core_wake(call->engine, &call->object->waits[WAIT_CHANGE]);
     }
   }
@@ -94,11 +95,11 @@ static void conclude(struct call *call, hf_reason reason) {
     reply_fail(reply, reason, call->late);
   }
   reply->pending = NULL;
-  core_note_end(call, reason);
+  core_record_end(call, reason);
   if (call->one_way) {
     if (session && reply->sequence) {
       if (reason) {
-        session_note_failure(session, reply->sequence, reply);
+        session_record_failure(session, reply->sequence, reply);
       }
       core_wake(engine, &session->flushers);
     }

@@ -1,4 +1,4 @@
-/* The outcome of an operation: what it changed is counted, its reply kept and sent.
+/* The outcome of an operation: its change is counted, its reply added to the window and sent.
  *
  * layer   engine
  */
@@ -7,9 +7,10 @@
 
 #include "server/engine/core.h"
 
-/* After an operation: counts the memory of its object, wakes those who wait for its change. */
-void core_note_end(struct call *call, hf_reason reason);
-/* The outcome is final: keep it, note it, send it. Takes the caller's count of the reply. */
+/* After an operation: counts the memory of its object, wakes waiters for its change. */
+void core_record_end(struct call *call, hf_reason reason);
+/* The outcome is final: adds the reply to the window, counts a failure, sends. Takes the caller's
+ * reference of the reply. */
 void core_finish(struct call *call, hf_reason reason);
 
 #endif

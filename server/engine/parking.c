@@ -5,11 +5,11 @@
 #include "server/engine/admit_waiter.h"
 #include "server/engine/cells.h"
 #include "server/engine/decoded.h"
-#include "server/engine/ears.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 #include "server/engine/outcome.h"
 #include "server/engine/require.h"
+#include "server/engine/wait_entries.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,13 +56,14 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
       .operation = call->operation,
       .object = call->object,
       .session = call->session,
-      .caller = call->message->thread,
+      .thread = call->message->thread,
       .since_ns = call->now_ns,
       .connection = call->connection,
       .route = *call->route,
       .reply = call->reply,
       .step = call->step,
-      .note = call->note,
+      .progress = call->progress,
+      .key_hash = call->key_hash,
       .terms = call->terms,
       .requirements = call->requirements,
       .part = call->part,
@@ -71,16 +72,18 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
       .request_len = call->body.len,
       .body_len = kept_body_len(call),
   };
-  TAILQ_INIT(&waiter->ears);
+  TAILQ_INIT(&waiter->entries);
   memcpy(waiter->body, call->body.data, waiter->body_len);
 }
 
-/* With its reply, and its place among the timers, whose heap may be half empty. */
+/* The bytes of a waiter, with its reply and two slots of the timers' heap, which may be half empty.
+ * */
 static size_t waiter_bytes(const struct call *call) {
   size_t decoded_bytes = call->requirements ? call->requirements->bytes : 0;
   decoded_bytes += keeps_decoded(call) ? call->decoded->memory_bytes : 0;
   return chunk_bytes(sizeof *call->waiter + kept_body_len(call)) + decoded_bytes +
-         chunk_bytes(sizeof *call->reply) + 2 * sizeof(struct timer *) + ears_bytes(&call->ears);
+         chunk_bytes(sizeof *call->reply) + 2 * sizeof(struct timer *) +
+         wait_entries_bytes(&call->entries);
 }
 
 static void charge_waiter(struct engine *engine, struct waiter *waiter, size_t bytes) {
@@ -174,7 +177,7 @@ hf_reason core_begin_wait(struct call *call) {
   if (call->park_queue) {
     wait_queue_insert(call->park_queue, waiter);
   } else {
-    ears_open(waiter, &call->ears);
+    wait_entries_start(waiter, &call->entries);
   }
   if (call->lends) {
     core_begin_job(engine, call->lends, waiter);
@@ -209,7 +212,7 @@ void core_unlink_waiter(struct engine *engine, struct waiter *waiter) {
   timers_stop(&engine->timers, &waiter->timer);
   engine->waiting--;
   refund_waiter(engine, waiter);
-  ears_close(waiter);
+  wait_entries_end(waiter);
   requirements_free(waiter->requirements);
   waiter->requirements = NULL;
   if (waiter->decoded) {
@@ -250,7 +253,8 @@ struct call core_call_of(struct engine *engine, uint64_t now_ns, struct waiter *
       .reply = waiter->reply,
       .waiter = waiter,
       .step = waiter->step,
-      .note = waiter->note,
+      .progress = waiter->progress,
+      .key_hash = waiter->key_hash,
       .terms = waiter->terms,
       .one_way = waiter->one_way,
   };
@@ -273,10 +277,10 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
   free(waiter);
 }
 
-/* An ear's principal is told which part it was. */
+/* The owner of a wait entry is answered with the entry's part. */
 void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
-  struct waiter *principal = waiter_principal(waiter);
-  principal->reply->part = waiter->part;
-  principal->object = NULL;
-  core_end_wait(engine, now_ns, principal, HF_REASON_OBJECT_DELETED);
+  struct waiter *owner = waiter_owner(waiter);
+  owner->reply->part = waiter->part;
+  owner->object = NULL;
+  core_end_wait(engine, now_ns, owner, HF_REASON_OBJECT_DELETED);
 }

@@ -9,11 +9,11 @@
 
 /* First parking. HF_REASON_NONE | NO_MEMORY IN_FLIGHT_FULL MEMORY_FULL */
 hf_reason core_begin_wait(struct call *call);
-/* The waiter, whose queue is seen to apart, waits: its owner, its connection and its session's window know
- * it, and so many bytes are charged. */
+/* Links a waiter, except into its queue: into its session or connection and the session's window.
+ * Charges so many bytes. */
 void core_link_waiter(struct engine *engine, struct waiter *waiter, size_t bytes);
-/* Sees to all that parking needs, for handlers that change something before they wait: then it can't
- * fail. HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL NO_MEMORY */
+/* Allocates all that parking needs, for handlers that change something before they wait: then parking
+ * can't fail. HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL NO_MEMORY */
 hf_reason core_prepare_park(struct call *call);
 /* The time of a request that waits begins now. HF_REASON_NONE | NO_MEMORY */
 hf_reason core_restart_time(struct call *call);
@@ -28,9 +28,9 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter);
 
 /* A waiter's call, without its message. */
 struct call core_call_of(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
-/* Takes the waiter out of everything but its reply, which stays with the caller. */
+/* Unlinks the waiter from all but its reply, which stays with the caller. */
 void core_unlink_waiter(struct engine *engine, struct waiter *waiter);
-/* Its kind lets others feel that the waiter is gone. */
+/* Lets the kind act on the end of a wait. */
 void core_leave_wait(struct engine *engine, const struct waiter *waiter);
 
 #endif

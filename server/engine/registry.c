@@ -142,8 +142,8 @@ struct object *registry_find_name(const struct registry *registry, struct bytes 
   return found ? registry_find(registry, (uint64_t)id.integer) : NULL;
 }
 
-/* What a name counts for beside its text, whatever names there were before: so much does an entry of
- * a dict take that has lost half of what it had. */
+/* Bytes charged for a name beside its text: those of an entry of a dict that has lost half of its
+ * entries, so the charge does not depend on the past. */
 #define NAME_BYTES 96
 
 static void account_index(struct registry *registry) {

@@ -1,9 +1,10 @@
 /* The objects: by id, by name, counted.
  *
  * layer   engine
- * A named object lives until it is deleted, an anonymous one while something holds it: a session,
- * or a reference in a container. Ids are never reused. Anonymous objects that refer to each other
- * in a circle keep each other alive until one of them is cleared or deleted.
+ *
+ * A named object lives until it is deleted, an anonymous one while a session or a container refers to
+ * it. Ids are never reused. A reference cycle of anonymous objects lives until one of them is cleared
+ * or deleted.
  */
 #ifndef HF_ENGINE_REGISTRY_H
 #define HF_ENGINE_REGISTRY_H
@@ -34,24 +35,23 @@ bool registry_init(struct registry *registry, const struct value_hash_key *hash_
 void registry_deinit(struct registry *registry);
 struct object *registry_find(const struct registry *registry, uint64_t id);
 struct object *registry_find_name(const struct registry *registry, struct bytes name);
-/* Empty, with no holds; a named one's name must be free. HF_REASON_NONE | NO_MEMORY */
+/* Empty, without references; the name, if any, must be free. HF_REASON_NONE | NO_MEMORY */
 hf_reason registry_create(struct registry *registry, const struct object_shape *shape,
                           struct object **object);
-/* The same in two steps, for one that is not yet what it will be: its lock, if it has one, is known only
- * then. */
+/* The same in two steps, for an object that is restored: whether it has a lock is known after the
+ * first. */
 hf_reason registry_begin(struct registry *registry, const struct object_shape *shape,
                          struct object **object);
 void registry_complete(struct registry *registry, struct object *object);
-/* Forgets it; nobody may wait on it or hold it as a lock. The object is the caller's, to be freed.
- */
+/* Removes the object, which has no waiters and is no owned lock. The caller frees the object. */
 void registry_remove(struct registry *registry, struct object *object);
-/* The first object whose name is that one or comes after it; beyond: comes after it. Then the next.
- * NULL: no more. */
+/* The first object whose name is not before `name`; beyond: is after `name`. Then the next. NULL:
+ * none. */
 struct object *registry_first_name(const struct registry *registry, struct bytes name, bool beyond);
 struct object *registry_next_name(const struct object *object);
 /* Which of two objects with names comes first: <0, >0. */
 int registry_compare_names(const struct object *one, const struct object *other);
-/* The same for those without a name, whose id is beyond that one. */
+/* The same for objects without a name, whose id is beyond `id`. */
 struct object *registry_first_anonymous(const struct registry *registry, uint64_t id);
 struct object *registry_next_anonymous(const struct object *object);
 /* And those with a lock. */

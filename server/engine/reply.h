@@ -1,8 +1,8 @@
 /* The outcome of a request: what the engine decided, not yet bytes.
  *
  * layer   engine
- * memory  Counted: one count for the session's window, one for whoever encodes it. Its values are
- * its own; once completed it never changes, so it may be encoded outside the engine's lock.
+ * memory  Reference counted: the session's window has a reference, the encoder another. A reply owns
+ *         its values; once completed it never changes, so it is encoded outside the engine's lock.
  */
 #ifndef HF_ENGINE_REPLY_H
 #define HF_ENGINE_REPLY_H
@@ -48,7 +48,7 @@ struct reply_object {
   bool created, locked;
   char typecode;
   int64_t maxsize;
-  uint64_t length, waiting, holds, token, unfinished, value, parties, arrived;
+  uint64_t length, waiting, references, token, unfinished, value, parties, arrived;
   uint64_t delayed, reserved, buried, lease_ms;
   uint64_t segment, offset, bytes;
   bool broken, shut_down;
@@ -57,7 +57,7 @@ struct reply_object {
 /* A thread of a client. */
 struct reply_party {
   struct value client; /* text, or VALUE_ABSENT */
-  uint64_t session, caller, waited_ms;
+  uint64_t session, thread, waited_ms;
 };
 
 struct reply_lock {
@@ -65,7 +65,7 @@ struct reply_lock {
   int kind;
   struct value name; /* text, or VALUE_ABSENT */
   bool held, deadlocked;
-  struct reply_party holder;   /* session 0: nobody */
+  struct reply_party holder;   /* session 0: none */
   struct reply_party *waiters; /* malloc */
   size_t waiters_count;
   uint64_t more_waiters; /* than those */
@@ -73,7 +73,7 @@ struct reply_lock {
 
 /* Where what a reply carries was taken from, so that it can go back there. */
 struct reply_taken {
-  uint64_t order, suborder; /* its place among those of its priority */
+  uint64_t order, suborder; /* its position among items of the same priority */
   int64_t priority;
   uint64_t tries;
 };
@@ -107,15 +107,16 @@ struct reply {
   uint32_t operation;     /* its arm, for logs; 0: it did not come to one */
   uint64_t sequence;
   struct waiter *pending; /* the operation still runs; owned by the engine */
-  /* What it would take to undo it, should nobody ever see the reply. */
-  bool taken_back;
+  /* What revoke needs if the reply is never acknowledged. */
+  bool revoked;
   bool gave_items;        /* which also go back when the session ends and has not acknowledged it */
   bool is_kept;           /* in the session's window, although it answers a read */
-  bool has_no_references; /* as far as somebody looked; else they are looked for */
+  bool has_no_references; /* as far as known; else they are searched for */
   uint64_t source; /* id of the object that gave something away, or serial of a session that was
                              made; 0: nothing to undo */
-  uint64_t notified_by; /* the condition whose notification the reply carries: it goes to another
-                           waiter when nobody looks at the reply; 0: none */
+  uint64_t
+      notified_by; /* the condition whose notification the reply carries; a revoke passes it to another
+                           waiter; 0: none */
   struct reply_taken taken; /* the item, the lock's token (as order), the pipe's end (as order) */
   struct reply_taken *taken_many; /* malloc, REPLY_VALUES: of each value; else NULL */
   union {

@@ -93,13 +93,13 @@ static bool is_expected(const struct call *call, const struct requirement *requi
              : value_equal(found, requirement->value);
 }
 
-/* The requirement's key becomes the dict's own, if it has it: to find that one again, none of its
- * bytes need be read. */
+/* Replaces the requirement's key by the equal key of the dict, if there is one: later lookups compare
+ * pointers and read no bytes. */
 static bool find_key(const struct object *object, struct requirement *requirement,
                      struct value *found) {
-  struct dict_place place;
+  struct dict_slot slot;
   struct value key;
-  if (!dict_find(object->dict, requirement->key, &place, &key, found)) {
+  if (!dict_find(object->dict, requirement->key, &slot, &key, found)) {
     return false;
   }
   value_retain(key);
@@ -108,32 +108,32 @@ static bool find_key(const struct object *object, struct requirement *requiremen
   return true;
 }
 
-static hf_reason look_at_key(struct call *call, const struct object *object,
-                             struct requirement *requirement, uint64_t *note) {
+static hf_reason check_key(struct call *call, const struct object *object,
+                           struct requirement *requirement, uint64_t *key_hash) {
   struct value found;
   if (object->kind != HOLDFAST__KIND__DICT) {
     return HF_REASON_WRONG_KIND;
   }
   bool is_there = find_key(object, requirement, &found);
-  *note = call_key_note(call, requirement->key);
+  *key_hash = call_key_hash(call, requirement->key);
   return met(requirement->compares ? is_there && is_expected(call, requirement, found) : !is_there);
 }
 
 /* A known key that is gone is as good as changed. */
-static hf_reason look_for_change(struct call *call, const struct object *object,
-                                 struct requirement *requirement, uint64_t *note) {
+static hf_reason check_change(struct call *call, const struct object *object,
+                              struct requirement *requirement, uint64_t *key_hash) {
   struct value found;
   bool is_there = find_key(object, requirement, &found);
-  *note = call_key_note(call, requirement->key);
+  *key_hash = call_key_hash(call, requirement->key);
   bool is_known = requirement->compares;
   return met(is_there ? !is_known || !is_expected(call, requirement, found) : is_known);
 }
 
-static hf_reason look_at_length(const struct object *object, uint64_t least) {
+static hf_reason check_length(const struct object *object, uint64_t least) {
   return object->row->is_counted ? met(object_length(object) >= least) : HF_REASON_WRONG_KIND;
 }
 
-static hf_reason look_for_room(const struct object *object, uint64_t least) {
+static hf_reason check_room(const struct object *object, uint64_t least) {
   if (object->kind != HOLDFAST__KIND__QUEUE) {
     return HF_REASON_WRONG_KIND;
   }
@@ -142,8 +142,8 @@ static hf_reason look_for_room(const struct object *object, uint64_t least) {
   return met(maxsize <= 0 || (len <= (uint64_t)maxsize && least <= (uint64_t)maxsize - len));
 }
 
-/* While somebody else has the value's lock it may be halfway through a change. From here on no local
- * thread has it before the transaction is over. */
+/* While another thread owns the value's lock, the value may be in the middle of a change. After this no
+ * local thread gets the lock before the transaction is over. */
 static bool is_locked(struct call *call, struct object *object) {
   struct lock *lock = object_lock(object);
   if (!lock || (lock->depth > 0 && lock_is_free_for(lock, call_owner(call)))) {
@@ -152,7 +152,7 @@ static bool is_locked(struct call *call, struct object *object) {
   return lock->depth > 0 || core_acquire_cells(call->engine, call->now_ns, object);
 }
 
-static hf_reason look_at_value(struct call *call, struct object *object, struct value least) {
+static hf_reason check_value(struct call *call, struct object *object, struct value least) {
   int order = 0;
   if (object->kind != HOLDFAST__KIND__VALUE && object->kind != HOLDFAST__KIND__RAW_VALUE) {
     return HF_REASON_WRONG_KIND;
@@ -160,12 +160,12 @@ static hf_reason look_at_value(struct call *call, struct object *object, struct 
   if (is_locked(call, object)) {
     return HF_REASON_CONDITION_NOT_MET;
   }
-  hf_reason reason = value_compare(core_look_at_value(call->engine, object), least, &order);
+  hf_reason reason = value_compare(core_watch_value(call->engine, object), least, &order);
   return reason ? reason : met(order >= 0);
 }
 
 /* A grant that is over never comes back. */
-static hf_reason look_at_token(struct object *object, uint64_t token) {
+static hf_reason check_token(struct object *object, uint64_t token) {
   const struct lock *lock = object_lock(object);
   if (!lock) {
     return HF_REASON_WRONG_KIND;
@@ -173,16 +173,16 @@ static hf_reason look_at_token(struct object *object, uint64_t token) {
   return lock->depth > 0 && lock->token == token ? HF_REASON_NONE : HF_REASON_TOKEN_STALE;
 }
 
-static hf_reason look_at_lock(struct object *object) {
+static hf_reason check_lock(struct object *object) {
   const struct lock *lock = object_lock(object);
   return lock ? met(lock->depth == 0 && !core_is_locked_locally(object)) : HF_REASON_WRONG_KIND;
 }
 
-static hf_reason look_at_event(const struct object *object) {
+static hf_reason check_event(const struct object *object) {
   return object->kind == HOLDFAST__KIND__EVENT ? met(object->event_is_set) : HF_REASON_WRONG_KIND;
 }
 
-hf_reason require_look(struct call *call, struct requirement *requirement, struct watch *watch) {
+hf_reason require_check(struct call *call, struct requirement *requirement, struct watch *watch) {
   struct object *object = find_object(call->engine, requirement);
   if (!object) {
     return HF_REASON_NO_SUCH_OBJECT;
@@ -190,21 +190,21 @@ hf_reason require_look(struct call *call, struct requirement *requirement, struc
   *watch = (struct watch){.object = object, .queue = &object->waits[WAIT_CHANGE]};
   switch (requirement->check) {
     case REQUIRE_CHANGED:
-      return look_for_change(call, object, requirement, &watch->note);
+      return check_change(call, object, requirement, &watch->key_hash);
     case HOLDFAST__CONDITION__CHECK_KEY_EQUALS:
-      return look_at_key(call, object, requirement, &watch->note);
+      return check_key(call, object, requirement, &watch->key_hash);
     case HOLDFAST__CONDITION__CHECK_LENGTH_AT_LEAST:
-      return look_at_length(object, requirement->number);
+      return check_length(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_ROOM_AT_LEAST:
-      return look_for_room(object, requirement->number);
+      return check_room(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST:
-      return look_at_value(call, object, requirement->value);
+      return check_value(call, object, requirement->value);
     case HOLDFAST__CONDITION__CHECK_OWNED_WITH_TOKEN:
-      return look_at_token(object, requirement->number);
+      return check_token(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_FREE:
-      return look_at_lock(object);
+      return check_lock(object);
     case HOLDFAST__CONDITION__CHECK_IS_SET:
-      return look_at_event(object);
+      return check_event(object);
     default:
       return HF_REASON_BAD_ARGUMENT;
   }
@@ -247,15 +247,15 @@ void requirements_add(const struct engine *engine, struct requirements *requirem
                          value_memory_bytes(item->key) + value_memory_bytes(item->value);
 }
 
-/* The first of all that does not hold; an error of any comes before. HF_REASON_NONE all hold |
+/* Finds the first unmet requirement; an error of any requirement precedes. HF_REASON_NONE all are met |
  * CONDITION_NOT_MET | an error */
-static hf_reason look_at_all(struct call *call, struct requirements *requirements,
-                             struct watch *unmet) {
+static hf_reason check_all(struct call *call, struct requirements *requirements,
+                           struct watch *unmet) {
   bool holds = true;
   core_spend(call->engine, requirements->count);
   for (size_t i = 0; i < requirements->count; i++) {
     struct watch watch;
-    hf_reason reason = require_look(call, &requirements->items[i], &watch);
+    hf_reason reason = require_check(call, &requirements->items[i], &watch);
     if (reason && reason != HF_REASON_CONDITION_NOT_MET) {
       return reason;
     }
@@ -272,9 +272,9 @@ bool requirements_still_wait(struct call *call, struct waiter *waiter) {
   struct requirements *requirements = waiter->requirements;
   struct watch watch;
   uint32_t before = requirements->awaited;
-  hf_reason reason = require_look(call, &requirements->items[before], &watch);
+  hf_reason reason = require_check(call, &requirements->items[before], &watch);
   if (!reason) {
-    reason = look_at_all(call, requirements, &watch);
+    reason = check_all(call, requirements, &watch);
   }
   if (reason != HF_REASON_CONDITION_NOT_MET ||
       core_watch_cells(call->engine, call->now_ns, watch.object)) {
@@ -282,7 +282,7 @@ bool requirements_still_wait(struct call *call, struct waiter *waiter) {
   }
   if (requirements->awaited != before) { /* a transaction's parts are its conditions */
     waiter->part = requirements->awaited + 1;
-    waiter->note = watch.note;
+    waiter->key_hash = watch.key_hash;
   }
   if (watch.queue != waiter->queue) {
     wait_queue_remove(waiter->queue, waiter);

@@ -5,12 +5,12 @@
 #include "server/engine/admission.h"
 #include "server/engine/admit_waiter.h"
 #include "server/engine/decoded.h"
-#include "server/engine/ears.h"
 #include "server/engine/lending.h"
 #include "server/engine/outcome.h"
 #include "server/engine/parking.h"
 #include "server/engine/require.h"
 #include "server/engine/steps.h"
+#include "server/engine/wait_entries.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static hf_reason read_again(struct call *call) {
 }
 
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out) {
-  struct waiter *waiter = waiter_principal(woken);
+  struct waiter *waiter = waiter_owner(woken);
   struct call call = core_call_of(engine, now_ns, waiter);
   core_spend(engine, STEPS_OF_RUN);
   if (woken->object && woken->object->is_deleted) {
@@ -50,7 +50,7 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   if (woken->requirements && !timed_out && requirements_still_wait(&call, woken)) {
     return false;
   }
-  call.heard = woken->principal ? woken : NULL;
+  call.woken_entry = woken->owner ? woken : NULL;
   call.timed_out = timed_out;
   hf_reason reason = read_again(&call);
   reason = reason ? reason : waiter->operation->handle(&call);
@@ -62,7 +62,8 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   if (reason == REASON_PARKED) {
     assert(!call.timed_out); /* a step that must not be cut short has taken it back */
     waiter->step = call.step;
-    waiter->note = call.note;
+    waiter->progress = call.progress;
+    waiter->key_hash = call.key_hash;
     waiter->terms = call.terms;
     waiter->part = call.part;
     if (call.park_queue != waiter->queue) {
@@ -101,7 +102,7 @@ void core_end_job(struct engine *engine, uint64_t now_ns, struct waiter *request
 
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
   if (waiter->suspended) {
-    waiter->overdue = true; /* what it might still get would go to nobody */
+    waiter->overdue = true; /* a grant would be lost with the connection */
   } else if (waiter->job) {
     core_stop_job(waiter->job, HF_REASON_TIMED_OUT); /* it answers, unless it is done already */
   } else {
@@ -136,7 +137,7 @@ void core_run(struct call *call) {
       return;
     }
     if (!call->park_queue) {
-      ears_free(&call->ears);
+      wait_entries_free(&call->entries);
     }
   }
   if (call->prepared || call->requirements || call->lends) {

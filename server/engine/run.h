@@ -9,7 +9,7 @@
 
 /* A request's first run; its answer is delivered, unless it waits. */
 void core_run(struct call *call);
-/* Runs the handler of a waiter again, or of the one it is an ear of. false: it waits on. */
+/* Runs the handler of a waiter again, or of the one it is an entry of. false: it waits on. */
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out);
 /* The last run of a waiter whose time is up; when it is resumed, if it is suspended. */
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);

@@ -62,7 +62,7 @@ void session_free(struct session *session) {
     cell_share_release(share);
   }
   map64_deinit(&session->cells);
-  map64_deinit(&session->holds);
+  map64_deinit(&session->references);
   map64_deinit(&session->locks);
   map64_deinit(&session->expired);
   map64_deinit(&session->ends);
@@ -84,7 +84,7 @@ static void recharge(struct session *session, const struct map64 *table, size_t 
   if (bytes == counted_bytes) {
     return;
   }
-  bool is_of_references = table == &session->holds;
+  bool is_of_references = table == &session->references;
   size_t *charged = is_of_references ? &session->references_bytes : &session->tables_bytes;
   memory_recharge(session->memory, is_of_references ? MEMORY_REFERENCES : MEMORY_SESSIONS, charged,
                   *charged + bytes - counted_bytes);
@@ -108,7 +108,7 @@ void *session_remove(struct session *session, struct map64 *table, uint64_t key)
 /* `window` is small, and used by each call. */
 void session_trim(struct session *session) {
   session->has_sparse_tables = false;
-  map64_trim(&session->holds);
+  map64_trim(&session->references);
   map64_trim(&session->locks);
   map64_trim(&session->expired);
   map64_trim(&session->permits);
@@ -167,7 +167,7 @@ static void acknowledge(struct session *session, uint64_t acked, const uint64_t 
     if (acked - session->acked > 2 * HF_WINDOW_COUNT_MAX) {
       acknowledge_all_up_to(session, acked);
     } else {
-      /* Counted in steps: `sequence <= acked` would hold for ever at the top of the range. */
+      /* Counts steps: `sequence <= acked` would be true for ever at the top of the range. */
       for (uint64_t left = acked - session->acked; left > 0; left--) {
         acknowledge_one(session, acked - left + 1);
       }
@@ -210,11 +210,11 @@ bool session_keep_reply(struct session *session, struct reply *reply) {
     return false;
   }
   reply_acquire(reply);
-  session_note_sequence(session, reply->sequence);
+  session_record_sequence(session, reply->sequence);
   return true;
 }
 
-bool session_note_sequence(struct session *session, uint64_t sequence) {
+bool session_record_sequence(struct session *session, uint64_t sequence) {
   bool is_highest = sequence > session->highest;
   if (is_highest) {
     session->highest = sequence;
@@ -232,7 +232,7 @@ void session_remember_failure(struct session *session, struct reply_failure fail
   }
 }
 
-void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply) {
+void session_record_failure(struct session *session, uint64_t sequence, const struct reply *reply) {
   session->one_way_failed++;
   session_remember_failure(session, (struct reply_failure){sequence, reply->reason, reply->late});
 }
@@ -252,18 +252,18 @@ uint64_t session_one_way_finished(const struct session *session) {
   return oldest ? oldest->reply->sequence - 1 : session->one_way_received;
 }
 
-bool session_hold(struct session *session, uint64_t object) {
-  uintptr_t count = (uintptr_t)map64_get(&session->holds, object);
-  return session_set(session, &session->holds, object, (void *)(count + 1));
+bool session_add_reference(struct session *session, uint64_t object) {
+  uintptr_t count = (uintptr_t)map64_get(&session->references, object);
+  return session_set(session, &session->references, object, (void *)(count + 1));
 }
 
-uint64_t session_unhold(struct session *session, uint64_t object, uint64_t count) {
-  uintptr_t had = (uintptr_t)map64_get(&session->holds, object);
+uint64_t session_drop_references(struct session *session, uint64_t object, uint64_t count) {
+  uintptr_t had = (uintptr_t)map64_get(&session->references, object);
   if (count >= had) {
-    session_remove(session, &session->holds, object);
+    session_remove(session, &session->references, object);
     cell_share_release(session_remove(session, &session->cells, object));
     return had;
   }
-  session_set(session, &session->holds, object, (void *)(had - (uintptr_t)count));
+  session_set(session, &session->references, object, (void *)(had - (uintptr_t)count));
   return count;
 }

@@ -7,8 +7,8 @@
  *                            | CloseSession                        | grace time over
  *                            v                                     v
  *                       ended, clean                        ended, abnormal
- *                  locks stay held (robust ones           locks are free, the next
- *                  are free)                              holder is told
+ *                  locks stay owned (robust ones          locks are free, the next
+ *                  are free)                              owner is notified
  *
  *                  reserved items go back              reserved items go back, as tried
  *
@@ -38,7 +38,7 @@ struct session {
   TAILQ_ENTRY(session) peer_link;         /* in peer->sessions */
   struct peer *peer;                      /* the connection it was bound to last; NULL: closed */
   uint64_t serial; /* the first 8 bytes of its id; names it inside the engine */
-  uint64_t number; /* names it to others, who must not know its id */
+  uint64_t number; /* its public name: the id is secret */
   uint8_t id[HF_SESSION_BYTES];
   struct value client; /* text, for people */
   uint64_t connection; /* 0: lost */
@@ -49,7 +49,7 @@ struct session {
   bool is_lost;
 
   /* See forks.c. */
-  bool is_unclaimed;      /* made for a forked child, which did not resume it yet */
+  bool is_unadopted;      /* made for a forked child, which did not resume it yet */
   struct session *parent; /* of an unclaimed one; NULL: it has ended */
   TAILQ_ENTRY(session) sibling_link;
   struct session_list forked; /* unclaimed ones whose parent it is */
@@ -66,19 +66,20 @@ struct session {
   uint64_t highest;            /* sequence seen */
   struct sequences acked_also; /* those beyond `acked`; their memory is part of window_bytes */
 
-  struct map64 holds;   /* object id -> count of references */
-  struct map64 locks;   /* object id -> non-NULL: locks it holds */
-  struct map64 expired; /* object id -> non-NULL: locks it lost with their lease, unknowingly */
-  struct map64 permits; /* object id -> count: semaphores acquired and not released */
-  struct map64 acting;  /* object id -> non-NULL: barriers that wait for its action */
-  struct map64 cells; /* object id -> struct cell_share, one count each: what it may have mapped */
+  struct map64 references; /* object id -> count of references */
+  struct map64 locks;      /* object id -> non-NULL: locks it owns */
+  struct map64 expired;    /* object id -> non-NULL: locks it lost with their lease, unknowingly */
+  struct map64 permits;    /* object id -> count: semaphores acquired and not released */
+  struct map64 acting;     /* object id -> non-NULL: barriers that wait for its action */
+  struct map64 cells; /* object id -> struct cell_share, a reference each: cells that its process
+                       * may have mapped */
   struct map64 ends;  /* object id -> bits: pipe ends it is attached to */
   struct map64 reservations; /* number -> struct task */
   struct task_list reserved; /* the same, the oldest first */
   struct waiter_list waiters;
   size_t waiters_count;
   struct memory *memory;   /* borrowed: the engine's, where it is charged */
-  size_t references_bytes; /* of `holds`, as charged */
+  size_t references_bytes; /* of `references`, as charged */
   size_t tables_bytes;     /* of the session itself and all its other tables, as charged */
   bool has_sparse_tables;
 
@@ -100,9 +101,9 @@ struct session {
  * taken. */
 struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
                             struct value client, struct memory *memory);
-/* Refunds what is charged for it, kept replies too. Nobody may wait in it. */
+/* Refunds what is charged for the session, its window too. It has no waiters. */
 void session_free(struct session *session);
-/* As map64_set and map64_remove, of a table of the session's own: charges what it counts for then. */
+/* As map64_set and map64_remove, of a table of the session: charges the table's bytes. */
 bool session_set(struct session *session, struct map64 *table, uint64_t key, void *value);
 void *session_remove(struct session *session, struct map64 *table, uint64_t key);
 /* Tables that were much larger give memory back: apart from session_remove, after which the same key
@@ -122,19 +123,19 @@ hf_reason session_check_sequence(const struct session *session, uint64_t sequenc
 /* Keeps the reply (one count more) until acknowledged. false: out of memory. */
 bool session_keep_reply(struct session *session, struct reply *reply);
 /* A sequence was seen, whether or not its reply is kept. Whether it is beyond all that were. */
-bool session_note_sequence(struct session *session, uint64_t sequence);
+bool session_record_sequence(struct session *session, uint64_t sequence);
 
 /* How a one-way request ended: counted, and remembered as long as there is room. */
-void session_note_failure(struct session *session, uint64_t sequence, const struct reply *reply);
+void session_record_failure(struct session *session, uint64_t sequence, const struct reply *reply);
 void session_remember_failure(struct session *session, struct reply_failure failure);
-/* All were told of. */
+/* All failures were reported. */
 void session_forget_failures(struct session *session);
 /* Every one-way request up to the answer is done. */
 uint64_t session_one_way_finished(const struct session *session);
 
 /* Counts of references; they do not touch the objects. */
-bool session_hold(struct session *session, uint64_t object);
+bool session_add_reference(struct session *session, uint64_t object);
 /* Drops up to count; answers how many it had of them. */
-uint64_t session_unhold(struct session *session, uint64_t object, uint64_t count);
+uint64_t session_drop_references(struct session *session, uint64_t object, uint64_t count);
 
 #endif

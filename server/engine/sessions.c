@@ -75,7 +75,7 @@ void core_leave_parent(struct session *forked) {
   }
 }
 
-void core_claim_forked(struct session *session) {
-  session->is_unclaimed = false;
+void core_adopt_forked(struct session *session) {
+  session->is_unadopted = false;
   core_leave_parent(session);
 }

@@ -8,14 +8,14 @@
 #include "server/engine/core.h"
 
 struct session *core_find_session(const struct engine *engine, struct bytes id);
-/* Nobody speaks for it: it ends with its process, or when its grace time is over. false: out of memory,
- * it is to end now. */
+/* The session has lost its connection: it ends with its process, or after its grace time. false: out of
+ * memory, end it now. */
 bool core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session);
 /* The connection closes: its sessions are of none. */
 void core_leave_peer(struct peer *peer);
 void core_leave_peer_of(struct session *session); /* this one is */
 void core_forget_process(struct engine *engine, struct session *session);
-/* Its client tells where it runs: the call's handle is taken, unless the session has one of that process
+/* Sets the session's process: takes the call's handle, unless the session has one of that process
  * id. */
 void core_locate_session(const struct call *call, struct session *session, uint64_t id);
 /* It has its connection again, or ends. */
@@ -23,6 +23,6 @@ void core_forget_lost(struct engine *engine, struct session *session);
 /* An unclaimed one (forks.c) is its parent's no more; harmless for others. */
 void core_leave_parent(struct session *forked);
 /* Its child has come for it; also for sessions that are none of these. */
-void core_claim_forked(struct session *session);
+void core_adopt_forked(struct session *session);
 
 #endif

@@ -1,5 +1,5 @@
-/* What operations leave to be done: waiters to run again, objects and sessions to let go of. In
- * slices, so that no command does more than HF_BATCH_STEPS_MAX steps of it. */
+/* Deferred work of operations: waiters to run again, objects and sessions to release. In slices: no
+ * command does more than HF_BATCH_STEPS_MAX steps. */
 #include "server/engine/settle.h"
 
 #include "server/engine/cells.h"
@@ -10,7 +10,7 @@
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
-/* Waiters of one queue that are run before the next queue has its turn. */
+/* Steps for the waiters of one queue before the next queue is served. */
 #define PASS_STEPS_MAX ((uint64_t)16 * STEPS_OF_RUN)
 
 /* ---- passes */
@@ -21,18 +21,18 @@ static bool is_in_pass(const struct wait_queue *queue) {
 
 static void begin_pass(const struct engine *engine, struct wait_queue *queue) {
   queue->woken = false;
-  queue->pass_note = queue->note;
+  queue->pass_key_hash = queue->key_hash;
   queue->last_ticket = engine->next_ticket;
   queue->cursor = TAILQ_FIRST(&queue->waiters);
 }
 
 /* In order, until one can't go on; in a broadcast, each one once. */
 static void run_pass(struct engine *engine, uint64_t now_ns, struct wait_queue *queue) {
-  uint64_t end = engine->steps + PASS_STEPS_MAX, note = queue->pass_note;
+  uint64_t end = engine->steps + PASS_STEPS_MAX, key_hash = queue->pass_key_hash;
   while (is_in_pass(queue) && engine->steps < end) {
     struct waiter *waiter = queue->cursor;
     queue->cursor = TAILQ_NEXT(waiter, queue_link);
-    bool is_meant = !note || !waiter->note || waiter->note == note;
+    bool is_meant = !key_hash || !waiter->key_hash || waiter->key_hash == key_hash;
     core_spend(engine, 1);
     if (is_meant && !core_run_again(engine, now_ns, waiter, false) && !queue->broadcast &&
         TAILQ_FIRST(&queue->waiters) == waiter) {
@@ -58,14 +58,14 @@ static void run_first_queue(struct engine *engine, uint64_t now_ns) {
 
 /* ---- all of it */
 
-static bool has_unheld(const struct engine *engine) {
-  return engine->trash.len > 0 || !TAILQ_EMPTY(&engine->doomed);
+static bool has_unreferenced(const struct engine *engine) {
+  return engine->dropped_values.len > 0 || !TAILQ_EMPTY(&engine->unreferenced);
 }
 
-/* What nobody waits for an answer to. */
+/* Does work that no answer waits for. */
 static bool has_leftovers(const struct engine *engine) {
-  return has_unheld(engine) || !TAILQ_EMPTY(&engine->deleted) || !TAILQ_EMPTY(&engine->ending) ||
-         !TAILQ_EMPTY(&engine->emptied);
+  return has_unreferenced(engine) || !TAILQ_EMPTY(&engine->deleted) ||
+         !TAILQ_EMPTY(&engine->ending) || !TAILQ_EMPTY(&engine->emptied);
 }
 
 bool core_has_work(const struct engine *engine) {
@@ -79,8 +79,8 @@ static void clear_leftovers(struct engine *engine, uint64_t now_ns) {
   if (!TAILQ_EMPTY(&engine->ending)) {
     core_go_on_ending(engine);
   }
-  if (has_unheld(engine)) {
-    core_drop_unheld(engine, now_ns);
+  if (has_unreferenced(engine)) {
+    core_drop_unreferenced(engine, now_ns);
   }
   if (!TAILQ_EMPTY(&engine->emptied)) {
     core_go_on_emptying(engine);

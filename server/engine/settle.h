@@ -16,7 +16,7 @@ static inline void core_begin_request_steps(struct engine *engine) {
   engine->steps_end =
       engine->steps + (core_has_work(engine) ? HF_BATCH_STEPS_MAX / 8 : HF_BATCH_STEPS_MAX);
 }
-/* Runs what was woken, drops what nobody holds, goes on with deletions and ends of sessions, as far
+/* Runs woken waiters, deletes unreferenced objects, goes on with deletions and ends of sessions, as far
  * as the steps reach. */
 void core_settle(struct engine *engine, uint64_t now_ns);
 /* The same to the end. */

@@ -9,11 +9,11 @@ struct cell_share *cell_share_new(const struct cell_host *host, struct memory *m
     return NULL;
   }
   *share = (struct cell_share){.refs = 1, .memory = memory, .host = host};
-  if (!host->create(host->ctx, object, element_bytes, &share->place)) {
+  if (!host->create(host->ctx, object, element_bytes, &share->location)) {
     free(share);
     return NULL;
   }
-  memory_charge(memory, MEMORY_SHARED, share->place.bytes);
+  memory_charge(memory, MEMORY_SHARED, share->location.bytes);
   return share;
 }
 
@@ -26,11 +26,11 @@ void cell_share_release(struct cell_share *share) {
   if (!share || --share->refs > 0) {
     return;
   }
-  memory_refund(share->memory, MEMORY_SHARED, share->place.bytes);
+  memory_refund(share->memory, MEMORY_SHARED, share->location.bytes);
   if (share->is_retired) {
-    share->host->retire(share->host->ctx, &share->place);
+    share->host->retire(share->host->ctx, &share->location);
   } else {
-    share->host->release(share->host->ctx, &share->place);
+    share->host->release(share->host->ctx, &share->location);
   }
   free(share);
 }

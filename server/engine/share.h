@@ -1,9 +1,9 @@
-/* A cell's place in shared memory: the object has one count of it, and so has each session that may
- * have mapped it. It is used again only when nobody is left, and each of those sessions let go of
- * it or said goodbye.
+/* A cell in shared memory, reference counted: the object has a reference, and so has each session that
+ * may have mapped the cell. Its slot is used again when the last reference is gone, and each of those
+ * sessions released it or said goodbye.
  *
  * layer   engine
- * memory  its place is charged as MEMORY_SHARED until the last count is gone
+ * memory  the cell is charged as MEMORY_SHARED until the last reference is gone
  * threads as the engine, under its lock
  */
 #ifndef HF_ENGINE_SHARE_H
@@ -17,7 +17,7 @@ struct cell_share {
   bool is_retired;              /* a process may still write there whose session has ended */
   struct memory *memory;        /* borrowed: the engine's */
   const struct cell_host *host; /* borrowed */
-  struct cell_place place;
+  struct cell_location location;
 };
 
 /* A cell with room for so many bytes of elements, all zero, and a lock that is free. NULL: there is
@@ -26,7 +26,7 @@ struct cell_share *cell_share_new(const struct cell_host *host, struct memory *m
                                   size_t element_bytes, uint64_t object);
 struct cell_share *cell_share_acquire(struct cell_share *share); /* answers its argument */
 void cell_share_release(struct cell_share *share);               /* NULL is harmless */
-/* Releases the count of a session whose process may not know that it has ended. */
+/* Releases the reference of a session whose process may not know that the session has ended. */
 void cell_share_retire(struct cell_share *share);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* ---- writing */
 
-/* Counters and next numbers. Ids of objects are told before there are objects. */
+/* Counters and next numbers. Read before the objects, whose ids are checked. */
 static const struct snapshot_field engine_rows[] = {
     SNAPSHOT_FIELD(1, struct engine, registry.next_id),
     SNAPSHOT_FIELD(2, struct engine, next_ticket),
@@ -206,7 +206,7 @@ static void watch_processes(struct engine *engine) {
   void *item;
   while (map64_next(&engine->sessions, &position, &serial, &item)) {
     const struct session *session = item;
-    if (session->process >= 0 && (session->is_lost || session->is_unclaimed)) {
+    if (session->process >= 0 && (session->is_lost || session->is_unadopted)) {
       engine->sink.watch_process(engine->sink.ctx, session->process, serial);
     }
   }

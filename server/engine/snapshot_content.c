@@ -22,7 +22,7 @@ void snapshot_put_list(struct snapshot_out *out, uint32_t record, const struct l
 }
 
 static const struct snapshot_field lock_rows[] = {
-    SNAPSHOT_FIELD(1, struct lock, owner.session), SNAPSHOT_FIELD(2, struct lock, owner.caller),
+    SNAPSHOT_FIELD(1, struct lock, owner.session), SNAPSHOT_FIELD(2, struct lock, owner.thread),
     SNAPSHOT_FIELD(3, struct lock, token),         SNAPSHOT_FIELD(4, struct lock, depth),
     SNAPSHOT_FIELD(5, struct lock, lease_ms),      SNAPSHOT_FIELD(6, struct lock, robust),
     SNAPSHOT_FIELD(7, struct lock, owner_died),
@@ -40,7 +40,7 @@ void snapshot_put_lock(struct snapshot_out *out, uint32_t number, const struct l
 static void count_reference(void *ctx, uint64_t id) {
   struct object *object = ctx;
   (void)id;
-  object->references++;
+  object->stored_references++;
 }
 
 void restore_count(struct object *object, struct value value) {

@@ -10,7 +10,7 @@ static const struct snapshot_field object_rows[] = {
     SNAPSHOT_FIELD(1, struct object, id),
     SNAPSHOT_FIELD(2, struct object, kind),
     SNAPSHOT_FIELD(3, struct object, name),
-    SNAPSHOT_FIELD(4, struct object, holds),
+    SNAPSHOT_FIELD(4, struct object, references),
     SNAPSHOT_FIELD(5, struct object, waits[0].released),
     SNAPSHOT_FIELD(6, struct object, waits[1].released),
     SNAPSHOT_FIELD(7, struct object, waits[2].released),
@@ -85,7 +85,7 @@ bool restore_object(struct restoring *restoring, struct bytes body) {
       snapshot_read(in, body, &object_fields, &read, NULL, NULL) && check_object(restoring, &read);
   struct object *object = is_good ? make_object(restoring, &read) : NULL;
   if (object) {
-    object->holds = read.holds;
+    object->references = read.references;
     for (size_t i = 0; i < OBJECT_WAITS; i++) {
       object->waits[i].released = read.waits[i].released;
     }

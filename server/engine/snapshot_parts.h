@@ -1,5 +1,5 @@
-/* The parts of a snapshot, in the order in which they are written. What a record says is checked against
- * what came before; what it refers to ahead, at the end.
+/* The parts of a snapshot, in the order in which they are written. A record is checked against earlier
+ * ones; references to later records are checked at the end.
  *
  * layer   engine; private to snapshot*.c and kinds/
  */
@@ -62,7 +62,7 @@ void snapshot_put_failures(struct snapshot_out *out, uint32_t number,
                            const struct reply_failure *failures, size_t count);
 bool restore_failure(struct snapshot_in *in, const struct wire_field *field,
                      struct reply_failure *failure);
-/* Whether what it gave can be taken back from the objects there are. */
+/* Whether a revoke of the reply finds its object. */
 bool restore_check_reply(struct restoring *restoring, const struct reply *reply);
 
 /* snapshot_objects.c */

@@ -67,7 +67,7 @@ struct snapshot_out {
   uint8_t *data; /* of the record that is being made */
   size_t len, capacity;
   uint64_t records;
-  bool has_failed; /* for want of memory, or of the writer: nothing more is written */
+  bool has_failed; /* no memory, or the writer failed: nothing more is written */
 };
 
 void snapshot_out_deinit(struct snapshot_out *out);
@@ -85,7 +85,7 @@ void snapshot_put_timer(struct snapshot_out *out, uint32_t number, const struct 
 /* The keys of a map in order, and their values if these are numbers; none: left out. */
 void snapshot_put_table(struct snapshot_out *out, uint32_t number, const struct map64 *map,
                         bool has_numbers);
-/* A number of those that stand in a row in a field, between snapshot_open and snapshot_close. */
+/* A number of a packed field, between snapshot_open and snapshot_close. */
 void snapshot_put_item(struct snapshot_out *out, uint64_t item);
 /* What is put between these two is a message: also one without fields. */
 size_t snapshot_open(const struct snapshot_out *out);
@@ -108,7 +108,7 @@ struct snapshot_record {
   struct bytes body;
 };
 
-/* Notes what is wrong, unless something was before. Answers false. */
+/* Sets in->why, unless it was set before. Answers false. */
 bool snapshot_fail(struct snapshot_in *in, const char *why);
 /* false: no more, or in->why. */
 bool snapshot_next_record(struct snapshot_in *in, struct snapshot_record *record);

@@ -17,7 +17,7 @@ static const struct snapshot_field rows_of_all[] = {
     SNAPSHOT_FIELD(4, struct reply, shape),
     SNAPSHOT_FIELD(5, struct reply, operation),
     SNAPSHOT_FIELD(6, struct reply, sequence),
-    SNAPSHOT_FIELD(7, struct reply, taken_back),
+    SNAPSHOT_FIELD(7, struct reply, revoked),
     SNAPSHOT_FIELD(8, struct reply, gave_items),
     SNAPSHOT_FIELD(9, struct reply, is_kept),
     SNAPSHOT_FIELD(10, struct reply, has_no_references),
@@ -47,7 +47,7 @@ static const struct snapshot_field reservation_rows[] = {
     SNAPSHOT_FIELD(18, struct reply, tries), SNAPSHOT_FIELD(19, struct reply, priority)};
 static const struct snapshot_field first_rows[] = {SNAPSHOT_FIELD(16, struct reply, first)};
 
-/* By shape; those that are kept. */
+/* By shape, of replies in windows. */
 static const struct snapshot_fields fields_of_shape[] = {
     [REPLY_NOTHING] = {NULL, 0},
     [REPLY_VALUE] = SNAPSHOT_FIELDS(value_rows),
@@ -76,7 +76,7 @@ static const struct snapshot_field object_rows[] = {
     SNAPSHOT_FIELD(8, struct reply_object, maxsize),
     SNAPSHOT_FIELD(9, struct reply_object, length),
     SNAPSHOT_FIELD(10, struct reply_object, waiting),
-    SNAPSHOT_FIELD(11, struct reply_object, holds),
+    SNAPSHOT_FIELD(11, struct reply_object, references),
     SNAPSHOT_FIELD(12, struct reply_object, token),
     SNAPSHOT_FIELD(13, struct reply_object, unfinished),
     SNAPSHOT_FIELD(14, struct reply_object, value),
@@ -407,7 +407,7 @@ struct reply *restore_reply(struct restoring *restoring, struct bytes body) {
 
 /* ---- checking */
 
-/* Whether the kind's revoke (kind.h) finds in the reply what it looks for. */
+/* Whether the kind's revoke (kind.h) finds in the reply what it needs. */
 static bool fits_source(const struct reply *reply, const struct object *source) {
   switch (source->kind) {
     case HOLDFAST__KIND__QUEUE:

@@ -25,7 +25,7 @@ static const struct snapshot_field session_rows[] = {
     SNAPSHOT_FIELD(6, struct session, attempt),
     SNAPSHOT_FIELD(7, struct session, process),
     SNAPSHOT_FIELD(8, struct session, process_id),
-    SNAPSHOT_FIELD(9, struct session, is_unclaimed),
+    SNAPSHOT_FIELD(9, struct session, is_unadopted),
     SNAPSHOT_FIELD(10, struct session, heard_ns),
     SNAPSHOT_FIELD(11, struct session, acked),
     SNAPSHOT_FIELD(12, struct session, highest),
@@ -80,7 +80,7 @@ struct session_table {
   bool (*fits)(const struct object *object); /* a session can have it of the object */
 };
 static const struct session_table session_tables[] = {
-    {REFERENCES, offsetof(struct session, holds), true, is_any},
+    {REFERENCES, offsetof(struct session, references), true, is_any},
     {LOCKS, offsetof(struct session, locks), false, has_lock},
     {EXPIRED, offsetof(struct session, expired), false, has_lock},
     {PERMITS, offsetof(struct session, permits), true, is_semaphore},
@@ -122,7 +122,7 @@ static void put_session(struct snapshot_out *out, const struct session *session)
   snapshot_end_record(out, RECORD_SESSION);
 }
 
-/* Those that wait are their waiters'. */
+/* Pending replies are written with their waiters. */
 static void put_window(struct snapshot_out *out, const struct session *session) {
   size_t count;
   struct map64_slot *replies = snapshot_sorted(out, &session->window, &count);
@@ -391,7 +391,7 @@ static bool visit_forked(struct snapshot_in *in, const struct wire_field *field,
       parent = session;
       continue;
     }
-    if (!session->is_unclaimed || session->parent || session == parent) {
+    if (!session->is_unadopted || session->parent || session == parent) {
       return snapshot_fail(in, "a forked session is none, or has two parents");
     }
     session->parent = parent;
@@ -585,8 +585,8 @@ static bool bind(struct restoring *restoring, struct session *session) {
 static bool check_life(struct restoring *restoring, const struct session *session) {
   bool has_timer = session->timer.position > 0;
   bool is_bound = session->connection != 0;
-  bool is_of_child = session->is_unclaimed && !is_bound;
-  bool is_good = has_timer == session->is_lost && session->is_unclaimed == is_of_child &&
+  bool is_of_child = session->is_unadopted && !is_bound;
+  bool is_good = has_timer == session->is_lost && session->is_unadopted == is_of_child &&
                  (!session->parent || (!session->is_lost && is_of_child)) &&
                  (is_bound || session->is_lost || is_of_child);
   return is_good || snapshot_fail(&restoring->in, "a session neither lives nor ends");

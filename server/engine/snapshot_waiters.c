@@ -2,17 +2,17 @@
 #include "proto/base/chunk.h"
 #include "proto/wire.h"
 #include "server/engine/decoded.h"
-#include "server/engine/ears.h"
 #include "server/engine/lending.h"
 #include "server/engine/parking.h"
 #include "server/engine/require.h"
 #include "server/engine/snapshot_parts.h"
+#include "server/engine/wait_entries.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Queues of an object: its waits, then the one of those who wait because it is lent. That of a session's
- * flushes is told by the session. */
+/* Queues of an object: its waits, then the queue of its loan. The queue of flushes belongs to a
+ * session. */
 enum { QUEUE_OF_LOAN = OBJECT_WAITS, QUEUE_OF_FLUSHES, NO_QUEUE };
 
 /* ---- where they wait */
@@ -91,7 +91,7 @@ static struct spot spot_of(const struct spots *spots, const struct waiter *waite
 
 /* ---- writing */
 
-/* What waiters and wait entries have, as far as it is not told by a pointer. */
+/* The members of waiters and wait entries that replace pointers. */
 struct common {
   uint64_t operation, object, queue_owner;
   unsigned queue;
@@ -105,10 +105,9 @@ static const struct snapshot_field common_rows[] = {
 static const struct snapshot_fields common_fields = SNAPSHOT_FIELDS(common_rows);
 
 static const struct snapshot_field entry_rows[] = {
-    SNAPSHOT_FIELD(5, struct waiter, part),
-    SNAPSHOT_FIELD(6, struct waiter, caller),
-    SNAPSHOT_FIELD(7, struct waiter, step),
-    SNAPSHOT_FIELD(8, struct waiter, note),
+    SNAPSHOT_FIELD(5, struct waiter, part),      SNAPSHOT_FIELD(6, struct waiter, thread),
+    SNAPSHOT_FIELD(7, struct waiter, step),      SNAPSHOT_FIELD(8, struct waiter, progress),
+    SNAPSHOT_FIELD(28, struct waiter, key_hash),
 };
 static const struct snapshot_fields entry_fields = SNAPSHOT_FIELDS(entry_rows);
 
@@ -145,7 +144,7 @@ static void put_common(struct snapshot_out *out, const struct spots *spots,
 static void put_entries(struct snapshot_out *out, const struct spots *spots,
                         const struct waiter *waiter) {
   const struct waiter *entry;
-  TAILQ_FOREACH(entry, &waiter->ears, owner_link) {
+  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
     size_t opened = snapshot_open(out);
     put_common(out, spots, entry);
     snapshot_close(out, ENTRY, opened);
@@ -185,7 +184,7 @@ static void put_waiter(struct snapshot_out *out, const struct spots *spots,
   snapshot_end_record(out, RECORD_WAITER);
 }
 
-static size_t gather(struct map64_slot *all, size_t count, const struct waiter_list *waiters) {
+static size_t add_waiters(struct map64_slot *all, size_t count, const struct waiter_list *waiters) {
   struct waiter *waiter;
   TAILQ_FOREACH(waiter, waiters, owner_link) {
     all[count++] = (struct map64_slot){waiter->ticket, waiter};
@@ -199,7 +198,7 @@ static int compare_tickets(const void *one, const void *other) {
 }
 
 /* By ticket: malloc, engine->waiting of them. NULL: out of memory. */
-static struct map64_slot *gather_all(const struct engine *engine, struct snapshot_out *out) {
+static struct map64_slot *waiters_by_ticket(const struct engine *engine, struct snapshot_out *out) {
   struct map64_slot *all = malloc((engine->waiting + 1) * sizeof *all);
   uint64_t position = 0, id;
   size_t count = 0;
@@ -209,11 +208,11 @@ static struct map64_slot *gather_all(const struct engine *engine, struct snapsho
     return NULL;
   }
   while (map64_next(&engine->sessions, &position, &id, &item)) {
-    count = gather(all, count, &((struct session *)item)->waiters);
+    count = add_waiters(all, count, &((struct session *)item)->waiters);
   }
   position = 0;
   while (map64_next(&engine->peers, &position, &id, &item)) {
-    count = gather(all, count, &((struct peer *)item)->waiters);
+    count = add_waiters(all, count, &((struct peer *)item)->waiters);
   }
   qsort(all, count, sizeof *all, compare_tickets);
   return all;
@@ -238,7 +237,7 @@ static void put_suspended(struct snapshot_out *out, const struct wait_queue *que
   size_t opened = snapshot_open(out);
   TAILQ_FOREACH(waiter, &queue->suspended, queue_link) {
     snapshot_put_item(out, waiter->ticket);
-    snapshot_put_item(out, waiter->principal ? waiter->part : 0);
+    snapshot_put_item(out, waiter->owner ? waiter->part : 0);
   }
   snapshot_close(out, TICKETS, opened);
   snapshot_end_record(out, RECORD_SUSPENDED);
@@ -268,7 +267,7 @@ static void put_all_suspended(const struct engine *engine, struct snapshot_out *
 void snapshot_waiters(const struct engine *engine, struct snapshot_out *out) {
   struct spots spots = {0};
   find_spots(engine, out, &spots);
-  struct map64_slot *all = gather_all(engine, out);
+  struct map64_slot *all = waiters_by_ticket(engine, out);
   for (size_t i = 0; all && !out->has_failed && i < engine->waiting; i++) {
     put_waiter(out, &spots, all[i].value);
   }
@@ -318,7 +317,7 @@ static bool is_of_object(const struct common *common, const struct object *objec
   return common->queue != QUEUE_OF_FLUSHES && (is_own || is_for_guard);
 }
 
-/* What was told by numbers becomes what it points to. */
+/* Resolves the numbers to pointers. */
 static bool resolve(struct restoring *restoring, const struct common *common,
                     struct waiter *waiter) {
   waiter->operation = find_operation(restoring, common->operation);
@@ -356,7 +355,7 @@ static bool read_entry(struct reading *reading, const struct wire_field *field) 
   if (!entry) {
     return snapshot_lacks_memory(reading->restoring);
   }
-  TAILQ_INIT(&entry->ears);
+  TAILQ_INIT(&entry->entries);
   TAILQ_INSERT_TAIL(&reading->entries, entry, owner_link);
   return snapshot_read(in, field->content, &common_fields, &common, NULL, NULL) &&
          snapshot_read(in, field->content, &entry_fields, entry, visit_entry, reading) &&
@@ -418,13 +417,13 @@ static bool visit_timer(struct snapshot_in *in, const struct wire_field *field, 
 }
 
 static void drop(struct reading *reading) {
-  ears_free(&reading->entries);
+  wait_entries_free(&reading->entries);
   requirements_free(reading->waiter.requirements);
   decoded_free(reading->waiter.decoded);
   reply_release(reading->waiter.reply);
 }
 
-/* Who waits, and where its answer goes. */
+/* The waiter's session, and where its answer goes. */
 static bool has_owner(struct reading *reading) {
   struct restoring *restoring = reading->restoring;
   struct waiter *waiter = &reading->waiter;
@@ -446,7 +445,7 @@ static bool is_good(const struct reading *reading) {
          (!waiter->suspended || waiter->session);
 }
 
-/* The request is decoded, or looked at: it will run again. */
+/* The request is decoded, or checked: it will run again. */
 static bool check_request(struct reading *reading) {
   struct restoring *restoring = reading->restoring;
   struct engine *engine = restoring->engine;
@@ -463,9 +462,9 @@ static bool check_request(struct reading *reading) {
     arena_reset(&engine->scratch);
     return snapshot_fail(&restoring->in, "a waiting request is broken");
   }
-  TAILQ_CONCAT(&waiter->ears, &reading->entries, owner_link);
+  TAILQ_CONCAT(&waiter->entries, &reading->entries, owner_link);
   bool is_good = restore_check_waiter(restoring, waiter, message);
-  TAILQ_CONCAT(&reading->entries, &waiter->ears, owner_link);
+  TAILQ_CONCAT(&reading->entries, &waiter->entries, owner_link);
   arena_reset(&engine->scratch);
   return is_good;
 }
@@ -497,8 +496,8 @@ static void enter_queue(struct waiter *waiter, bool is_suspended) {
 static void enter_queues(struct waiter *waiter) {
   struct waiter *entry;
   enter_queue(waiter, waiter->suspended);
-  TAILQ_FOREACH(entry, &waiter->ears, owner_link) {
-    entry->principal = waiter;
+  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
+    entry->owner = waiter;
     entry->ticket = waiter->ticket;
     entry->session = waiter->session;
     enter_queue(entry, waiter->suspended);
@@ -521,8 +520,8 @@ static bool make_waiter(struct reading *reading) {
   if (body_len > 0) {
     memcpy(waiter->body, reading->body.data, body_len);
   }
-  TAILQ_INIT(&waiter->ears);
-  TAILQ_CONCAT(&waiter->ears, &reading->entries, owner_link);
+  TAILQ_INIT(&waiter->entries);
+  TAILQ_CONCAT(&waiter->entries, &reading->entries, owner_link);
   size_t bytes = waiter->memory_bytes;
   waiter->memory_bytes = 0;
   restoring->last_ticket = waiter->ticket;
@@ -536,7 +535,7 @@ bool restore_waiter(struct restoring *restoring, struct bytes body) {
   struct reading reading = {.restoring = restoring};
   struct common common = {0};
   TAILQ_INIT(&reading.entries);
-  TAILQ_INIT(&reading.waiter.ears);
+  TAILQ_INIT(&reading.waiter.entries);
   bool is_read = snapshot_read(in, body, &common_fields, &common, NULL, NULL) &&
                  snapshot_read(in, body, &entry_fields, &reading.waiter, NULL, NULL) &&
                  snapshot_read(in, body, &waiter_fields, &reading.waiter, visit_waiter, &reading) &&
@@ -565,7 +564,7 @@ static struct waiter *find_waiter(const struct restoring *restoring, uint64_t ti
     return waiter;
   }
   struct waiter *entry;
-  TAILQ_FOREACH(entry, &waiter->ears, owner_link) {
+  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
     if (entry->part == part) {
       return entry;
     }

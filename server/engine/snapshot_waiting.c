@@ -1,5 +1,5 @@
-/* What a waiter of a snapshot has to be, so that its handler, which has looked at the request before it
- * waited, may run. */
+/* Checks a waiter of a snapshot, so that its handler, which checked the request before the wait,
+ * may run. */
 #include "server/engine/admission.h"
 #include "server/engine/nested.h"
 #include "server/engine/require.h"
@@ -23,7 +23,7 @@ static bool has_target(const struct waiter *waiter) {
   return waiter->object && operation->kinds & (1u << waiter->object->kind);
 }
 
-/* A known key is looked for in the waiter's own dict. */
+/* A known key is searched in the waiter's own dict. */
 static bool knows_dict(const struct waiter *waiter) {
   const struct requirements *requirements = waiter->requirements;
   bool waits_for_change = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_DICT_WAIT;
@@ -56,9 +56,9 @@ static bool check_entry(const struct restoring *restoring, const struct waiter *
 static bool check_entries(struct restoring *restoring, const struct waiter *waiter,
                           struct call *call) {
   const struct waiter *entry, *before = NULL;
-  bool is_good =
-      wait_any_check_parts(call) == HF_REASON_NONE && !waiter->queue && !TAILQ_EMPTY(&waiter->ears);
-  TAILQ_FOREACH(entry, &waiter->ears, owner_link) {
+  bool is_good = wait_any_check_parts(call) == HF_REASON_NONE && !waiter->queue &&
+                 !TAILQ_EMPTY(&waiter->entries);
+  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
     is_good = is_good && (!before || before->part < entry->part) &&
               check_entry(restoring, entry, call->message->wait_any);
     before = entry;
@@ -89,7 +89,7 @@ static bool check_parts(struct restoring *restoring, const struct waiter *waiter
 
 bool restore_check_waiter(struct restoring *restoring, const struct waiter *waiter,
                           const Holdfast__Request *message) {
-  bool has_entries = !TAILQ_EMPTY(&waiter->ears);
+  bool has_entries = !TAILQ_EMPTY(&waiter->entries);
   bool is_first = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_WAIT_ANY;
   bool has_message = message && (uint32_t)message->operation_case == waiter->operation->arm;
   bool suffices = !message && waiter->requirements && waiter->requirements->suffice;

@@ -1,8 +1,8 @@
 /* How much one command does.
  *
- * Work is counted in steps, of a tenth of a microsecond or so. A command does up to
- * HF_BATCH_STEPS_MAX of what it found and caused; what is left goes on with later commands, and
- * engine_next_deadline_ns says that there is some.
+ * Work is counted in steps of a tenth of a microsecond or so. A command does up to HF_BATCH_STEPS_MAX
+ * steps of deferred work; later commands do the rest, and engine_next_deadline_ns is 0 while there is
+ * some.
  *
  * layer   engine
  */

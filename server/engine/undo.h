@@ -1,13 +1,12 @@
-/* What a transaction would have to put back: each object's part that an operation is about to
- * change, as it was.
+/* The undo log of a transaction: of each object the part that an operation is about to change.
  *
  *   capture, run, capture, run, ...   all went well: undo_deinit
  *                                     one failed:    undo_roll_back, undo_deinit
  *
  * layer   engine
- * memory  All that rolling back needs is there before a change is made: it can't fail. Objects are
- *         held (dict_hold, list_hold) from the first capture to undo_deinit.
- * cost    O(log n) for each operation. Items that lists lose hold up to 8 KiB each meanwhile.
+ * memory  A roll-back can't fail: its memory is allocated before the change. Objects are pinned
+ *         (dict_pin, list_pin) from the first capture to undo_deinit.
+ * cost    O(log n) for each operation. Each item that a list loses costs up to 8 KiB meanwhile.
  */
 #ifndef HF_ENGINE_UNDO_H
 #define HF_ENGINE_UNDO_H
@@ -20,8 +19,8 @@ struct undo_entry;
 /* How a kind undoes a change. NULL: nothing to be done. */
 struct undo_way {
   void (*put_back)(const struct undo *undo, struct undo_entry *entry);
-  /* At the end, of all entries before the first is released: also of those that were not undone. The
-   * entry's value is not its to release. */
+  /* At the end, for all entries before the first is released, undone or not. Must not release the
+   * entry's value. */
   void (*tidy)(struct undo_entry *entry);
   void (*release)(struct undo_entry *entry);
 };
@@ -34,18 +33,18 @@ struct undo_entry {
   union {
     struct {
       struct value key; /* as it was inserted first */
-      struct dict_place place;
-      bool has_place;
+      struct dict_slot slot;
+      bool has_slot;
     };
     struct {
       size_t position, len;
       struct taken taken; /* a queue's task */
-      struct task *spare; /* malloc: what it takes to put it back */
+      struct task *spare; /* malloc: memory to put it back */
     };
     struct {
       struct lock lock;
       uint64_t lease_end_ns; /* CLOCK_NEVER: no lease runs */
-      bool is_expired;       /* the session lost it with a lease, and was not told yet */
+      bool is_expired;       /* the session lost it with a lease, and was not notified yet */
     };
     struct {
       struct semaphore semaphore;
@@ -53,7 +52,7 @@ struct undo_entry {
     };
     struct {
       bool event_is_set;
-      uint64_t released; /* of those who wait for it */
+      uint64_t released; /* of its waiters */
     };
   };
 };
@@ -73,8 +72,8 @@ hf_reason undo_capture(struct undo *undo, struct call *operation);
 void undo_roll_back(struct undo *undo);
 /* For kinds: the transaction's call, as if it were on that object, for counting references. */
 struct call undo_call_on(const struct undo *undo, struct object *object);
-/* For kinds: the object keeps the entry's value, which was put back, and drops the one that had taken
- * its place. */
+/* For kinds: counts the references of the entry's restored value for the object, and drops those of the
+ * value that had replaced it. */
 void undo_swap_back(const struct undo *undo, const struct undo_entry *entry, struct value dropped);
 /* Lets the objects go, counts their memory anew. */
 void undo_deinit(struct undo *undo);

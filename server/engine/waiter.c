@@ -74,10 +74,10 @@ static void suspend(struct waiter *waiter) {
 }
 
 void waiter_suspend(struct waiter *waiter) {
-  struct waiter *ear;
+  struct waiter *entry;
   suspend(waiter);
-  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
-    suspend(ear);
+  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
+    suspend(entry);
   }
 }
 
@@ -92,9 +92,9 @@ static void resume(struct waiter *waiter) {
 }
 
 void waiter_resume(struct waiter *waiter) {
-  struct waiter *ear;
+  struct waiter *entry;
   resume(waiter);
-  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
-    resume(ear);
+  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
+    resume(entry);
   }
 }

@@ -1,17 +1,16 @@
-/* Parked operations: who waits for what, first come, first served.
+/* Parked operations: waiters in queues, first in, first out.
  *
  * layer   engine
  *
- * A waiter is an operation whose handler answered REASON_PARKED. It keeps the request, a small one
- * as its bytes and a large one decoded (decoded.h), holds no thread, and ends exactly one way. One that
- * waits for conditions keeps them decoded (require.h): a wake that does not meet them does not run the
- * handler.
+ * A waiter is an operation whose handler answered REASON_PARKED. The waiter has the request, a small one
+ * as its bytes and a large one decoded (decoded.h), blocks no thread, and ends exactly one way. A waiter
+ * for conditions has them decoded (require.h): the handler runs only when all are met.
  *
  *              wake: the handler runs again and answers        -> completed
  *   parked --> deadline: runs once more with `timed_out`       -> completed
  *     |        object deleted, session ended, server stopping  -> completed with that reason
  *     |        connection without a session gone               -> dropped
- *     '-- connection of its session lost --> suspended: keeps its place, takes nothing
+ *     '-- connection of its session lost --> suspended: keeps its position, takes nothing
  *                                            until the session is resumed, or ends
  */
 #ifndef HF_ENGINE_WAITER_H
@@ -45,15 +44,15 @@ TAILQ_HEAD(waiter_list, waiter);
 /* The waiters for one condition of one object, in order of their tickets. */
 struct wait_queue {
   struct waiter_list waiters;
-  struct waiter_list suspended; /* their sessions have no connection; not in `waiters` */
+  struct waiter_list suspended; /* of sessions without a connection; not in `waiters` */
   struct waiter *hint;          /* in waiters, near where the next may belong; NULL: the last */
   size_t count;                 /* of waiters */
-  uint64_t note;     /* while woken: only waiters of this note, and those without, run; 0: all */
+  uint64_t key_hash; /* while woken: only waiters for this key, and those for any, run; 0: all */
   uint64_t released; /* waiters with tickets up to this may go on, whatever they find */
   /* One pass over the waiters, which may take several slices. */
   struct waiter *cursor; /* the next to run; NULL: none */
-  uint64_t last_ticket;  /* who came later is not run */
-  uint64_t pass_note;
+  uint64_t last_ticket;  /* waiters with later tickets are not run */
+  uint64_t pass_key_hash;
   bool broadcast; /* a wake runs every waiter, not just until the first that can't go on */
   bool woken;     /* is to be run from the beginning */
   bool ready;     /* is in the engine's list of queues to run */
@@ -66,24 +65,25 @@ struct waiter {
   TAILQ_ENTRY(waiter) owner_link;   /* in the session's list, or without one in the connection's */
   TAILQ_ENTRY(waiter) one_way_link; /* in the session's list of numbered one-way ones */
   struct timer timer;
-  struct wait_queue *queue; /* NULL: its ears are in several */
-  struct waiter_list ears;  /* by owner_link; see ears.h */
-  struct waiter *principal; /* of an ear; NULL: it is none */
-  uint32_t part;            /* of a list of operations: what it waits for, from 1 */
-  uint64_t ticket;          /* rises with every waiter of the engine */
+  struct wait_queue *queue;   /* NULL: a wait-any, whose entries are in queues */
+  struct waiter_list entries; /* of a wait-any, by owner_link; see wait_entries.h */
+  struct waiter *owner;       /* of a wait entry; NULL: no wait entry */
+  uint32_t part;              /* of a list of operations: the part that waits, from 1 */
+  uint64_t ticket;            /* rises with every waiter of the engine */
   const struct operation *operation;
   struct object *object;   /* NULL for operations on no object */
   struct session *session; /* NULL: none */
-  uint64_t caller;         /* the thread within the session */
+  uint64_t thread;         /* the thread within the session */
   uint64_t since_ns;
   uint64_t connection; /* where the answer goes */
   struct sp_route route;
   struct reply *reply; /* the waiter's count */
-  /* What handlers of several steps remember from one run to the next. */
-  unsigned step; /* 0 at first */
-  uint64_t note;
+  /* State of handlers with several steps, from one run to the next. */
+  unsigned step;     /* 0 at first */
+  uint64_t progress; /* 0 at first */
+  uint64_t key_hash; /* of the dict key whose change the waiter waits for; 0: none */
   struct lock_terms terms;
-  struct requirements *requirements; /* what it waits for, decoded; NULL: its handler tells */
+  struct requirements *requirements; /* what it waits for, decoded; NULL: its handler decides */
   struct job *job;                   /* that its object is lent to for it; NULL: none */
   size_t memory_bytes;               /* as charged */
   bool one_way;
@@ -100,15 +100,15 @@ void wait_queue_init(struct wait_queue *queue, bool broadcast);
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter);
 /* From whichever list it is in. */
 void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter);
-/* To the place of its ticket in another queue; a suspended waiter stays suspended. */
+/* Moves the waiter to its position in another queue; a suspended waiter stays suspended. */
 void wait_queue_move(struct waiter *waiter, struct wait_queue *queue);
-/* With its ears. */
+/* With its entries. */
 void waiter_suspend(struct waiter *waiter);
-/* It gets its old place back, or places. */
+/* The waiter, and its entries, get their old positions back. */
 void waiter_resume(struct waiter *waiter);
-/* Who asked. */
-static inline struct waiter *waiter_principal(struct waiter *waiter) {
-  return waiter->principal ? waiter->principal : waiter;
+/* The owner of a wait entry; else the waiter itself. */
+static inline struct waiter *waiter_owner(struct waiter *waiter) {
+  return waiter->owner ? waiter->owner : waiter;
 }
 
 #endif

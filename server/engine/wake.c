@@ -8,23 +8,23 @@ void core_make_ready(struct engine *engine, struct wait_queue *queue) {
 }
 
 void core_wake_parking(struct engine *engine, struct wait_queue *queue) {
-  queue->note = 0;
+  queue->key_hash = 0;
   queue->woken = true;
   core_make_ready(engine, queue);
 }
 
-void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t note) {
+void core_wake_key(struct engine *engine, struct wait_queue *queue, uint64_t key_hash) {
   if (queue->woken) {
-    queue->note = queue->note == note ? note : 0;
+    queue->key_hash = queue->key_hash == key_hash ? key_hash : 0;
   } else if (queue->count > 0) {
     queue->woken = true;
-    queue->note = note;
+    queue->key_hash = key_hash;
     core_make_ready(engine, queue);
   }
 }
 
 void core_wake(struct engine *engine, struct wait_queue *queue) {
-  core_wake_noted(engine, queue, 0);
+  core_wake_key(engine, queue, 0);
 }
 
 void core_release(struct engine *engine, struct wait_queue *queue) {
@@ -33,12 +33,12 @@ void core_release(struct engine *engine, struct wait_queue *queue) {
 }
 
 void core_wake_waiter(struct engine *engine, const struct waiter *waiter) {
-  const struct waiter *ear;
+  const struct waiter *entry;
   if (waiter->queue) {
     core_wake(engine, waiter->queue);
   }
-  TAILQ_FOREACH(ear, &waiter->ears, owner_link) {
-    core_wake(engine, ear->queue);
+  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
+    core_wake(engine, entry->queue);
   }
 }
 

@@ -1,4 +1,4 @@
-/* Waking those who wait in queues: they run when the engine settles (settle.h).
+/* Wakes waiters in queues: they run when the engine settles (settle.h).
  *
  * layer   engine
  */
@@ -7,22 +7,22 @@
 
 #include "server/engine/core.h"
 
-/* Something a queue's waiters wait for may have happened. */
+/* Wakes the waiters of a queue: what they wait for may have happened. */
 void core_wake(struct engine *engine, struct wait_queue *queue);
-/* The same for one who is about to be parked there, first in line: it runs again at once, as a
- * waiter, whose handler can't fail to be parked after it has changed something. */
+/* The same for a request that is about to be parked there, first in the queue: it runs again at once, as
+ * a waiter, so that parking after a change can't fail. */
 void core_wake_parking(struct engine *engine, struct wait_queue *queue);
-/* The same for the waiters of that note, and those without one. */
-void core_wake_noted(struct engine *engine, struct wait_queue *queue, uint64_t note);
-/* A lock was freed: for those who want it, and those who watch it. */
+/* The same for waiters for a change of that key, or of any. */
+void core_wake_key(struct engine *engine, struct wait_queue *queue, uint64_t key_hash);
+/* A lock was freed: wakes waiters for the lock and for a change. */
 void core_wake_lock(struct engine *engine, struct object *object);
-/* Where it waits. */
+/* Wakes the queues that the waiter is in. */
 void core_wake_waiter(struct engine *engine, const struct waiter *waiter);
-/* Those who wait in the queue now may go on, also if what they wait for is over when they do. */
+/* The present waiters of the queue may go on, even if the condition is over by then. */
 void core_release(struct engine *engine, struct wait_queue *queue);
-/* The queue is to be run, be it in the middle of a pass: that one goes on, and then there is another. */
+/* Adds the queue to the engine's ready list. A pass under way goes on, and another follows. */
 void core_make_ready(struct engine *engine, struct wait_queue *queue);
-/* Nobody will be woken there any more. */
+/* Removes the queue from the ready list, for good. */
 void core_forget_queue(struct engine *engine, struct wait_queue *queue);
 
 #endif

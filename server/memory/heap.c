@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Read before the first allocation. One background thread, which heap_start starts: jemalloc would start
- * more when it needs them, and where that fails, for want of address space, it tries within its own
- * attempt until the stack ends. */
+/* jemalloc reads this before the first allocation. One background thread, which heap_start starts:
+ * jemalloc would start more on demand, and if that fails for lack of address space, its attempts recurse
+ * until the stack overflows. */
 extern const char *malloc_conf;
 __attribute__((visibility("default"))) const char *malloc_conf =
     "max_background_threads:1,dirty_decay_ms:1000,muzzy_decay_ms:0";

@@ -6,9 +6,9 @@
 #ifndef HF_MEMORY_HEAP_H
 #define HF_MEMORY_HEAP_H
 
-/* From here on pages that were free for a second go back, by a thread of jemalloc's own: nobody else
- * waits for that. Where that thread can't be started, those who allocate see to it. Once, before there
- * are other threads. */
+/* Starts jemalloc's background thread, which returns pages that were free for a second to the machine.
+ * If the thread can't be started, allocating threads return them. Call once, before there are other
+ * threads. */
 void heap_start(void);
 
 #endif

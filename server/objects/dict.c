@@ -8,13 +8,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-_Static_assert(DICT_PAGE_PLACES == LOG_PAGE_PLACES, "a page is a page");
+_Static_assert(DICT_PAGE_SLOTS == LOG_PAGE_SLOTS, "a page is a page");
 
 struct dict {
   const struct value_hash_key *hash_key;
   struct dict_log log;
   struct dict_index index;
-  size_t values_bytes; /* held by the boxes of keys and values */
+  size_t values_bytes; /* of the boxes of keys and values */
 };
 
 struct dict *dict_new(const struct value_hash_key *hash_key) {
@@ -77,36 +77,36 @@ static uint32_t hash_of(const struct dict *dict, struct value key) {
 }
 
 bool dict_get(const struct dict *dict, struct value key, struct value *out) {
-  uint32_t place;
-  if (!index_find(&dict->index, &dict->log, hash_of(dict, key), key, &place)) {
+  uint32_t slot;
+  if (!index_find(&dict->index, &dict->log, hash_of(dict, key), key, &slot)) {
     return false;
   }
-  *out = log_entry_at(&dict->log, place)->value;
+  *out = log_entry_at(&dict->log, slot)->value;
   return true;
 }
 
 /* Once in 2^32 insertions, when the first entry has stayed all the while: all entries move on to
- * new places behind the present ones. A scan under way then meets them again; the alternative is
+ * new slots behind the present ones. A scan under way then meets them again; the alternative is
  * to miss some. false: out of memory, nothing changed. */
 static bool renumber(struct dict *dict) {
   struct dict_log fresh;
-  assert(!dict->log.held);
+  assert(!dict->log.pinned);
   log_init(&fresh);
   fresh.next = dict->log.next;
   log_clear(&fresh); /* begins with a new page */
   uint64_t cursor = 0;
   uint32_t hash;
-  uint32_t place;
+  uint32_t slot;
   struct log_entry *entry;
   while ((entry = log_next(&dict->log, &cursor, &hash))) {
-    if (!log_append(&fresh, hash, entry->key, entry->value, &place)) {
+    if (!log_append(&fresh, hash, entry->key, entry->value, &slot)) {
       log_deinit(&fresh);
       return false;
     }
   }
   log_deinit(&dict->log);
   dict->log = fresh;
-  index_forget_places(&dict->index);
+  index_forget_slots(&dict->index);
   cursor = 0;
   while (log_next(&dict->log, &cursor, &hash)) {
     index_insert(&dict->index, hash, (uint32_t)(cursor - 1));
@@ -118,23 +118,23 @@ static hf_reason insert(struct dict *dict, uint32_t hash, struct value key, stru
   if (dict->log.live >= HF_LENGTH_MAX) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
-  uint32_t place;
+  uint32_t slot;
   if ((log_is_full(&dict->log, 1) && !renumber(dict)) ||
       !index_reserve(&dict->index, &dict->log, hash) ||
-      !log_append(&dict->log, hash, key, value, &place)) {
+      !log_append(&dict->log, hash, key, value, &slot)) {
     return HF_REASON_NO_MEMORY;
   }
-  index_insert(&dict->index, hash, place);
+  index_insert(&dict->index, hash, slot);
   dict->values_bytes += value_memory_bytes(key) + value_memory_bytes(value);
   return HF_REASON_NONE;
 }
 
 hf_reason dict_set(struct dict *dict, struct value key, struct value value, struct value *old) {
   uint32_t hash = hash_of(dict, key);
-  uint32_t place;
+  uint32_t slot;
   struct value replaced = {0};
-  if (index_find(&dict->index, &dict->log, hash, key, &place)) {
-    struct log_entry *entry = log_entry_at(&dict->log, place);
+  if (index_find(&dict->index, &dict->log, hash, key, &slot)) {
+    struct log_entry *entry = log_entry_at(&dict->log, slot);
     replaced = entry->value;
     entry->value = value;
     dict->values_bytes += value_memory_bytes(value) - value_memory_bytes(replaced);
@@ -153,24 +153,24 @@ hf_reason dict_set(struct dict *dict, struct value key, struct value value, stru
   return HF_REASON_NONE;
 }
 
-static void remove_place(struct dict *dict, uint32_t hash, uint32_t place,
-                         struct value *removed_key, struct value *removed_value) {
-  struct log_entry *entry = log_entry_at(&dict->log, place);
+static void remove_slot(struct dict *dict, uint32_t hash, uint32_t slot, struct value *removed_key,
+                        struct value *removed_value) {
+  struct log_entry *entry = log_entry_at(&dict->log, slot);
   *removed_key = entry->key;
   *removed_value = entry->value;
   dict->values_bytes -= value_memory_bytes(entry->key) + value_memory_bytes(entry->value);
-  index_remove(&dict->index, &dict->log, hash, place);
-  log_remove(&dict->log, place);
+  index_remove(&dict->index, &dict->log, hash, slot);
+  log_remove(&dict->log, slot);
 }
 
 bool dict_remove(struct dict *dict, struct value key, struct value *removed_key,
                  struct value *removed_value) {
   uint32_t hash = hash_of(dict, key);
-  uint32_t place;
-  if (!index_find(&dict->index, &dict->log, hash, key, &place)) {
+  uint32_t slot;
+  if (!index_find(&dict->index, &dict->log, hash, key, &slot)) {
     return false;
   }
-  remove_place(dict, hash, place, removed_key, removed_value);
+  remove_slot(dict, hash, slot, removed_key, removed_value);
   return true;
 }
 
@@ -188,51 +188,50 @@ bool dict_remove_last(struct dict *dict, struct value *removed_key, struct value
   if (dict->log.live == 0) {
     return false;
   }
-  uint32_t place = log_last(&dict->log);
-  remove_place(dict, log_hash_at(&dict->log, place), place, removed_key, removed_value);
+  uint32_t slot = log_last(&dict->log);
+  remove_slot(dict, log_hash_at(&dict->log, slot), slot, removed_key, removed_value);
   return true;
 }
 
 /* ---------------------------------------------------------------- undoing */
 
-bool dict_hold(struct dict *dict, size_t inserts) {
-  if (dict->log.held) {
+bool dict_pin(struct dict *dict, size_t inserts) {
+  if (dict->log.pinned) {
     return true;
   }
   if (log_is_full(&dict->log, inserts) && !renumber(dict)) {
     return false;
   }
-  log_hold(&dict->log);
+  log_pin(&dict->log);
   return true;
 }
 
-bool dict_find(const struct dict *dict, struct value key, struct dict_place *place,
+bool dict_find(const struct dict *dict, struct value key, struct dict_slot *slot,
                struct value *found_key, struct value *value) {
-  place->hash = hash_of(dict, key);
-  if (!index_find(&dict->index, &dict->log, place->hash, key, &place->place)) {
+  slot->hash = hash_of(dict, key);
+  if (!index_find(&dict->index, &dict->log, slot->hash, key, &slot->slot)) {
     return false;
   }
-  const struct log_entry *entry = log_entry_at(&dict->log, place->place);
+  const struct log_entry *entry = log_entry_at(&dict->log, slot->slot);
   *found_key = entry->key;
   *value = entry->value;
   return true;
 }
 
-void dict_restore(struct dict *dict, struct dict_place place, struct value key,
-                  struct value value) {
-  log_restore(&dict->log, place.place, key, value);
-  index_insert(&dict->index, place.hash, place.place);
+void dict_restore(struct dict *dict, struct dict_slot slot, struct value key, struct value value) {
+  log_restore(&dict->log, slot.slot, key, value);
+  index_insert(&dict->index, slot.hash, slot.slot);
   dict->values_bytes += value_memory_bytes(key) + value_memory_bytes(value);
 }
 
-void dict_tidy(struct dict *dict, struct dict_place place) {
-  index_tidy(&dict->index, &dict->log, place.hash);
-  log_tidy(&dict->log, place.place);
+void dict_tidy(struct dict *dict, struct dict_slot slot) {
+  index_tidy(&dict->index, &dict->log, slot.hash);
+  log_tidy(&dict->log, slot.slot);
 }
 
-void dict_release(struct dict *dict) {
-  if (dict->log.held) {
-    log_release(&dict->log);
+void dict_unpin(struct dict *dict) {
+  if (dict->log.pinned) {
+    log_unpin(&dict->log);
   }
 }
 
@@ -254,17 +253,17 @@ bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, str
 struct dict_page dict_page_of(const struct dict *dict, uint64_t cursor) {
   struct log_form form = log_form_of(&dict->log, cursor - 1);
   return (struct dict_page){form.number, form.capacity, form.is_packed,
-                            (cursor - 1) & (LOG_PAGE_PLACES - 1)};
+                            (cursor - 1) & (LOG_PAGE_SLOTS - 1)};
 }
 
 uint64_t dict_begin(const struct dict *dict) {
   return dict->log.next;
 }
 
-bool dict_begin_at(struct dict *dict, uint64_t place) {
-  bool is_good = dict->log.live == 0 && dict->log.page_count == 0 && place < UINT64_MAX >> 1;
+bool dict_begin_at(struct dict *dict, uint64_t slot) {
+  bool is_good = dict->log.live == 0 && dict->log.page_count == 0 && slot < UINT64_MAX >> 1;
   if (is_good) {
-    log_begin_at(&dict->log, place);
+    log_begin_at(&dict->log, slot);
   }
   return is_good;
 }
@@ -280,17 +279,17 @@ hf_reason dict_add_entry(struct dict *dict, size_t offset, struct value key, str
     return reason ? reason : HF_REASON_BAD_ARGUMENT;
   }
   uint32_t hash = hash_of(dict, key);
-  uint32_t place;
-  if (index_find(&dict->index, &dict->log, hash, key, &place)) {
+  uint32_t slot;
+  if (index_find(&dict->index, &dict->log, hash, key, &slot)) {
     return HF_REASON_BAD_ARGUMENT;
   }
   if (!index_reserve(&dict->index, &dict->log, hash)) {
     return HF_REASON_NO_MEMORY;
   }
-  if (!log_add_entry(&dict->log, offset, hash, (struct log_entry){key, value}, &place)) {
+  if (!log_add_entry(&dict->log, offset, hash, (struct log_entry){key, value}, &slot)) {
     return HF_REASON_BAD_ARGUMENT;
   }
-  index_insert(&dict->index, hash, place);
+  index_insert(&dict->index, hash, slot);
   dict->values_bytes += value_memory_bytes(key) + value_memory_bytes(value);
   return HF_REASON_NONE;
 }

@@ -6,12 +6,12 @@
  * cost    O(1) for one key, at any size; filling one to four million, the worst step took 0.1 ms.
  *
  *   index                          log, in insertion order
- *   hash -> segment of up to       pages of 512 places: hash, key, value
- *     512 slots -> place    ---->  [#0 ...511] [#512 ...] [NULL: all deleted] [sparse page]
+ *   hash -> segment of up to       pages of 512 slots: hash, key, value
+ *     512 log slots  ---------->  [#0 ...511] [#512 ...] [NULL: all deleted] [sparse page]
  *
- * A place's number never changes while the entry lives, so a number is a cursor for a scan: an
+ * A slot's number never changes while the entry lives, so a number is a cursor for a scan: an
  * entry that is there throughout a scan is answered exactly once. A page with few entries left is
- * packed (a bitmap tells which of its 512 places remain); an empty one is freed. The index is
+ * packed (a bitmap has the slots that remain, of 512); an empty one is freed. The index is
  * extendible hashing: a full segment splits in two, the directory of segments doubles.
  */
 #ifndef HF_OBJECTS_DICT_H
@@ -30,7 +30,7 @@ struct dict;
 struct dict *dict_new(const struct value_hash_key *hash_key);
 void dict_free(struct dict *dict);
 size_t dict_len(const struct dict *dict);
-/* Bytes it counts for, its values' included: a function of its entries and their places, whatever was
+/* Bytes it counts for, its values' included: a function of its entries and their slots, whatever was
  * there before. It takes a quarter more at most, and 16 KiB. O(1): kept up to date. */
 size_t dict_memory_bytes(const struct dict *dict);
 
@@ -56,28 +56,28 @@ void dict_clear(struct dict *dict);
 
 /* ---- changes that may have to be undone
  *
- *   dict_hold .. dict_find, a change, dict_find, a change ..     as it was: dict_restore, dict_set,
+ *   dict_pin .. dict_find, a change, dict_find, a change ..     as it was: dict_restore, dict_set,
  *                                                                dict_remove, latest change first
- *   dict_tidy for each place that was removed, dict_release
+ *   dict_tidy for each slot that was removed, dict_unpin
  */
 
 /* Where an entry stands. */
-struct dict_place {
-  uint32_t place;
+struct dict_slot {
+  uint32_t slot;
   uint32_t hash;
 };
 
-/* Until dict_release, what is removed can be put back, without memory; for up to `inserts`
- * insertions. Harmless when it is held. false: out of memory. */
-bool dict_hold(struct dict *dict, size_t inserts);
+/* Pins the dict: until dict_unpin removed entries can be put back, without memory; for up to `inserts`
+ * insertions. Harmless when it is pinned. false: out of memory. */
+bool dict_pin(struct dict *dict, size_t inserts);
 /* Borrowed key, as it was inserted, and value. false: not there. */
-bool dict_find(const struct dict *dict, struct value key, struct dict_place *place,
+bool dict_find(const struct dict *dict, struct value key, struct dict_slot *slot,
                struct value *found_key, struct value *value);
-/* Puts an entry that was removed back into its old place. key and value are taken. */
-void dict_restore(struct dict *dict, struct dict_place place, struct value key, struct value value);
-/* Gives the memory of a removed entry's place back. Harmless when it is in use. */
-void dict_tidy(struct dict *dict, struct dict_place place);
-void dict_release(struct dict *dict);
+/* Puts an entry that was removed back into its old slot. key and value are taken. */
+void dict_restore(struct dict *dict, struct dict_slot slot, struct value key, struct value value);
+/* Gives the memory of a removed entry's slot back. Harmless when it is in use. */
+void dict_tidy(struct dict *dict, struct dict_slot slot);
+void dict_unpin(struct dict *dict);
 
 /* ---- all of it */
 
@@ -85,10 +85,10 @@ void dict_release(struct dict *dict);
  * the entry that was answered, and stays good when the dict changes. false: no more. */
 bool dict_next(const struct dict *dict, uint64_t *cursor, struct value *key, struct value *value);
 
-/* ---- writing it down, and building it again: every entry keeps its place, and what is inserted later
- *      gets the same place in both */
+/* ---- writing it down, and building it again: every entry keeps its slot, and what is inserted later
+ *      gets the same slot in both */
 
-#define DICT_PAGE_PLACES 512
+#define DICT_PAGE_SLOTS 512
 
 struct dict_page {
   uint64_t number;
@@ -98,11 +98,11 @@ struct dict_page {
 };
 /* Of the entry that dict_next has just answered. */
 struct dict_page dict_page_of(const struct dict *dict, uint64_t cursor);
-/* The place that an empty dict gives next; to be told to another, which had no entry yet. */
+/* The slot that an empty dict uses next; for dict_begin_at of another dict. */
 uint64_t dict_begin(const struct dict *dict);
 /* false: no dict begins there. */
-bool dict_begin_at(struct dict *dict, uint64_t place);
-/* The next page, of which the next entries are. HF_REASON_NONE | BAD_ARGUMENT also for want of memory */
+bool dict_begin_at(struct dict *dict, uint64_t slot);
+/* The page of the next entries. HF_REASON_NONE | BAD_ARGUMENT also without memory */
 hf_reason dict_add_page(struct dict *dict, const struct dict_page *page);
 /* The next entry, at that offset of the page. key and value are taken on success only.
  * HF_REASON_NONE | BAD_ARGUMENT NOT_HASHABLE NO_MEMORY */

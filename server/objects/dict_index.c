@@ -16,8 +16,8 @@ static size_t segment_bytes(size_t capacity) {
   return sizeof(struct index_segment) + capacity * (sizeof(uint8_t) + sizeof(uint32_t));
 }
 
-/* The capacity is a multiple of 8, so the places behind the tags are aligned. */
-static inline uint32_t *places_of(struct index_segment *segment) {
+/* The capacity is a multiple of 8, so the log_slots behind the tags are aligned. */
+static inline uint32_t *log_slots_of(struct index_segment *segment) {
   return (uint32_t *)(void *)(segment->tags + segment->capacity);
 }
 
@@ -43,20 +43,20 @@ static inline size_t next_slot(const struct index_segment *segment, size_t slot)
   return (slot + 1) & (segment->capacity - 1u);
 }
 
-static void put(struct index_segment *segment, uint32_t hash, uint32_t place) {
+static void put(struct index_segment *segment, uint32_t hash, uint32_t log_slot) {
   size_t slot = home_of(segment, hash);
   while (segment->tags[slot]) {
     slot = next_slot(segment, slot);
   }
   segment->tags[slot] = tag_of(hash);
-  places_of(segment)[slot] = place;
+  log_slots_of(segment)[slot] = log_slot;
   segment->count++;
 }
 
-/* What a segment holds, taken out of it. */
+/* The entries of a segment, taken out of it. */
 struct contents {
   size_t count;
-  uint32_t places[INDEX_SLOTS_MAX];
+  uint32_t log_slots[INDEX_SLOTS_MAX];
   uint32_t hashes[INDEX_SLOTS_MAX];
 };
 
@@ -65,14 +65,14 @@ static void take_contents(struct index_segment *segment, const struct dict_log *
   contents->count = 0;
   for (size_t slot = 0; slot < segment->capacity; slot++) {
     if (segment->tags[slot]) {
-      contents->places[contents->count++] = places_of(segment)[slot];
+      contents->log_slots[contents->count++] = log_slots_of(segment)[slot];
     }
   }
   for (size_t i = 0; i < contents->count; i++) { /* hundreds of cache misses: let them overlap */
-    log_prefetch_hash(log, contents->places[i]);
+    log_prefetch_hash(log, contents->log_slots[i]);
   }
   for (size_t i = 0; i < contents->count; i++) {
-    contents->hashes[i] = log_hash_at(log, contents->places[i]);
+    contents->hashes[i] = log_hash_at(log, contents->log_slots[i]);
   }
   memset(segment->tags, 0, segment->capacity);
   segment->count = 0;
@@ -139,7 +139,7 @@ static void halve_directory(struct dict_index *index) {
     free(index->directory);
     index->directory = directory;
     index->depth--;
-    for (size_t i = 0; i < count; i++) { /* the deepest are those that have one entry only */
+    for (size_t i = 0; i < count; i++) { /* the deepest segments have one directory entry */
       index->deepest_count += count == 1 || directory[i] != directory[i ^ 1];
     }
   }
@@ -177,7 +177,7 @@ static bool open_index(struct dict_index *index) {
   return true;
 }
 
-void index_forget_places(struct dict_index *index) {
+void index_forget_slots(struct dict_index *index) {
   size_t count = index->directory ? (size_t)1 << index->depth : 0;
   for (size_t i = 0; i < count; i++) {
     struct index_segment *segment = index->directory[i];
@@ -199,7 +199,7 @@ static bool resize_only_segment(struct dict_index *index, const struct dict_log 
   struct contents contents;
   take_contents(old, log, &contents);
   for (size_t i = 0; i < contents.count; i++) {
-    put(segment, contents.hashes[i], contents.places[i]);
+    put(segment, contents.hashes[i], contents.log_slots[i]);
   }
   free(old);
   index->directory[0] = segment;
@@ -221,7 +221,7 @@ static bool split(struct dict_index *index, const struct dict_log *log, uint32_t
   low->depth++;
   uint32_t bit = UINT32_C(1) << (HASH_BITS - low->depth);
   for (size_t i = 0; i < contents.count; i++) {
-    put(contents.hashes[i] & bit ? high : low, contents.hashes[i], contents.places[i]);
+    put(contents.hashes[i] & bit ? high : low, contents.hashes[i], contents.log_slots[i]);
   }
   point_to(index, hash | bit, low->depth, high);
   if (low->depth == index->depth) {
@@ -270,7 +270,7 @@ static bool merge(struct dict_index *index, const struct dict_log *log, uint32_t
   struct contents contents;
   take_contents(other, log, &contents);
   for (size_t i = 0; i < contents.count; i++) {
-    put(segment, contents.hashes[i], contents.places[i]);
+    put(segment, contents.hashes[i], contents.log_slots[i]);
   }
   if (segment->depth == index->depth) {
     index->deepest_count -= 2;
@@ -298,26 +298,26 @@ void index_tidy(struct dict_index *index, const struct dict_log *log, uint32_t h
 /* ---------------------------------------------------------------- slots */
 
 bool index_find(const struct dict_index *index, const struct dict_log *log, uint32_t hash,
-                struct value key, uint32_t *place) {
+                struct value key, uint32_t *log_slot) {
   if (!index->directory) {
     return false;
   }
   struct index_segment *segment = segment_of(index, hash);
   uint8_t tag = tag_of(hash);
   size_t slot = home_of(segment, hash);
-  __builtin_prefetch(&places_of(segment)[slot]);
+  __builtin_prefetch(&log_slots_of(segment)[slot]);
   for (; segment->tags[slot]; slot = next_slot(segment, slot)) {
     if (segment->tags[slot] == tag &&
-        value_equal(log_entry_at(log, places_of(segment)[slot])->key, key)) {
-      *place = places_of(segment)[slot];
+        value_equal(log_entry_at(log, log_slots_of(segment)[slot])->key, key)) {
+      *log_slot = log_slots_of(segment)[slot];
       return true;
     }
   }
   return false;
 }
 
-void index_insert(struct dict_index *index, uint32_t hash, uint32_t place) {
-  put(segment_of(index, hash), hash, place);
+void index_insert(struct dict_index *index, uint32_t hash, uint32_t log_slot) {
+  put(segment_of(index, hash), hash, log_slot);
 }
 
 /* Fills the hole with whatever a probe from its home would no longer find behind it. */
@@ -325,10 +325,10 @@ static void close_hole(struct index_segment *segment, const struct dict_log *log
   size_t mask = segment->capacity - 1u;
   for (size_t slot = next_slot(segment, hole); segment->tags[slot];
        slot = next_slot(segment, slot)) {
-    size_t home = home_of(segment, log_hash_at(log, places_of(segment)[slot]));
+    size_t home = home_of(segment, log_hash_at(log, log_slots_of(segment)[slot]));
     if (((slot - home) & mask) >= ((slot - hole) & mask)) {
       segment->tags[hole] = segment->tags[slot];
-      places_of(segment)[hole] = places_of(segment)[slot];
+      log_slots_of(segment)[hole] = log_slots_of(segment)[slot];
       hole = slot;
     }
   }
@@ -336,16 +336,16 @@ static void close_hole(struct index_segment *segment, const struct dict_log *log
 }
 
 void index_remove(struct dict_index *index, const struct dict_log *log, uint32_t hash,
-                  uint32_t place) {
+                  uint32_t log_slot) {
   struct index_segment *segment = segment_of(index, hash);
   size_t slot = home_of(segment, hash);
-  while (places_of(segment)[slot] != place || !segment->tags[slot]) {
+  while (log_slots_of(segment)[slot] != log_slot || !segment->tags[slot]) {
     assert(segment->tags[slot]);
     slot = next_slot(segment, slot);
   }
   close_hole(segment, log, slot);
   segment->count--;
-  if (!log->held) {
+  if (!log->pinned) {
     index_tidy(index, log, hash);
   }
 }

@@ -1,4 +1,4 @@
-/* The index of a dict: from a key's hash to the place of its entry in the log.
+/* The index of a dict: from a key's hash to the slot of its entry in the log.
  *
  * layer   objects; private to the dict
  * source  extendible hashing over segments with open addressing and linear probing
@@ -8,7 +8,7 @@
  *         directory's pointers when that doubles (8 bytes for some 300 entries).
  *
  *   directory, 2^depth    segments
- *   [00] ------------->   depth 2: tags | places
+ *   [00] ------------->   depth 2: tags | log slots
  *   [01] ------------->   depth 2
  *   [10] --.---------->   depth 1: both directory entries point here
  *   [11] --'
@@ -30,7 +30,7 @@ struct index_segment {
   uint16_t count;
   uint8_t depth; /* leading hash bits that all its entries share */
   uint8_t unused[3];
-  uint8_t tags[]; /* 0: free; as many places, 32 bits each, follow the tags */
+  uint8_t tags[]; /* 0: free; as many log slots, 32 bits each, follow the tags */
 };
 
 struct dict_index {
@@ -42,20 +42,20 @@ struct dict_index {
 void index_init(struct dict_index *index);
 void index_deinit(struct dict_index *index);
 
-/* The place of an equal key. false: not there. */
+/* The log slot of an equal key. false: not there. */
 bool index_find(const struct dict_index *index, const struct dict_log *log, uint32_t hash,
-                struct value key, uint32_t *place);
+                struct value key, uint32_t *log_slot);
 /* Sees to a free slot for that hash. false: out of memory. */
 bool index_reserve(struct dict_index *index, const struct dict_log *log, uint32_t hash);
 /* After index_reserve for the same hash; the key is not there yet. */
-void index_insert(struct dict_index *index, uint32_t hash, uint32_t place);
+void index_insert(struct dict_index *index, uint32_t hash, uint32_t log_slot);
 /* Gives memory back after removals around that hash. */
 void index_tidy(struct dict_index *index, const struct dict_log *log, uint32_t hash);
-/* Before the place is removed from the log; tidies, unless the log is held: then what is removed can
- * be inserted again without a reserve. */
+/* Before the slot is removed from the log. Tidies, unless the log is pinned: a removed entry can be
+ * inserted again without a reserve. */
 void index_remove(struct dict_index *index, const struct dict_log *log, uint32_t hash,
-                  uint32_t place);
+                  uint32_t log_slot);
 /* Frees all slots and keeps the segments, so that inserting the same hashes needs no reserve. */
-void index_forget_places(struct dict_index *index);
+void index_forget_slots(struct dict_index *index);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PAGE_CAPACITY_MIN 8
-#define BITMAP_BYTES (LOG_PAGE_PLACES / 8)
+#define BITMAP_BYTES (LOG_PAGE_SLOTS / 8)
 /* A page with fewer than one live entry in this many is packed. */
 #define PACK_RATIO 2
 #define DIRECTORY_MIN 4
@@ -48,7 +48,7 @@ static bool bit_is_set(const struct log_page *page, size_t offset) {
   return page->bitmap[offset / 64] >> (offset % 64) & 1;
 }
 
-/* How many places before offset a packed page has kept. */
+/* How many slots before offset a packed page has kept. */
 static size_t rank_of(const struct log_page *page, size_t offset) {
   size_t rank = 0;
   for (size_t i = 0; i < offset / 64; i++) {
@@ -77,7 +77,7 @@ static struct log_page *pack_page(const struct log_page *page) {
   }
   memset(packed->bitmap, 0, BITMAP_BYTES);
   size_t position = 0;
-  for (size_t offset = 0; offset < LOG_PAGE_PLACES && position < page->used; offset++) {
+  for (size_t offset = 0; offset < LOG_PAGE_SLOTS && position < page->used; offset++) {
     if (page->bitmap && !bit_is_set(page, offset)) {
       continue;
     }
@@ -97,18 +97,18 @@ static struct log_page **page_slot(const struct dict_log *log, size_t idx) {
   return &log->pages[log->head + idx];
 }
 
-static uint64_t first_place(const struct dict_log *log) {
+static uint64_t first_slot(const struct dict_log *log) {
   return log->first_page << LOG_PAGE_SHIFT;
 }
 
-/* A 32-bit place is found by its distance from the first one, which is below 2^32. */
-static inline struct log_page *page_of(const struct dict_log *log, uint32_t place) {
-  uint32_t distance = place - (uint32_t)first_place(log);
+/* A 32-bit slot is found by its distance from the first one, which is below 2^32. */
+static inline struct log_page *page_of(const struct dict_log *log, uint32_t slot) {
+  uint32_t distance = slot - (uint32_t)first_slot(log);
   return log->pages[log->head + (distance >> LOG_PAGE_SHIFT)];
 }
 
-static inline size_t offset_of(uint64_t place) {
-  return place & (LOG_PAGE_PLACES - 1);
+static inline size_t offset_of(uint64_t slot) {
+  return slot & (LOG_PAGE_SLOTS - 1);
 }
 
 /* Room for one more pointer behind the last. */
@@ -137,7 +137,7 @@ static bool reserve_page(struct dict_log *log) {
 /* A small dict begins with a small page. */
 static size_t first_capacity(const struct dict_log *log) {
   size_t capacity = PAGE_CAPACITY_MIN;
-  while (capacity < LOG_PAGE_PLACES && capacity <= log->live) {
+  while (capacity < LOG_PAGE_SLOTS && capacity <= log->live) {
     capacity *= 2;
   }
   return capacity;
@@ -146,7 +146,7 @@ static size_t first_capacity(const struct dict_log *log) {
 /* What the last page, a dense one, has at most: a quarter is free when it has just become smaller. */
 static size_t last_capacity(const struct dict_log *log, const struct log_page *page) {
   size_t capacity = first_capacity(log);
-  while (capacity < LOG_PAGE_PLACES && capacity * 3 < page->used * (size_t)4) {
+  while (capacity < LOG_PAGE_SLOTS && capacity * 3 < page->used * (size_t)4) {
     capacity *= 2;
   }
   return capacity;
@@ -157,8 +157,8 @@ static size_t count_of(const struct dict_log *log, size_t idx) {
   if (page->bitmap) {
     return chunk_bytes(page_bytes(page->live + page->live * 5U / 8U, true));
   }
-  bool is_small = idx + 1 == log->page_count && log->live < LOG_PAGE_PLACES;
-  return chunk_bytes(page_bytes(is_small ? last_capacity(log, page) : LOG_PAGE_PLACES, false));
+  bool is_small = idx + 1 == log->page_count && log->live < LOG_PAGE_SLOTS;
+  return chunk_bytes(page_bytes(is_small ? last_capacity(log, page) : LOG_PAGE_SLOTS, false));
 }
 
 /* After a change of that page, which there is. */
@@ -192,14 +192,14 @@ static void trim_front(struct dict_log *log) {
 
 /* The offset after a packed page's last used entry. */
 static size_t end_of_packed(const struct log_page *page) {
-  size_t end = LOG_PAGE_PLACES;
+  size_t end = LOG_PAGE_SLOTS;
   while (!bit_is_set(page, end - 1) || rank_of(page, end - 1) >= page->used) {
     end--;
   }
   return end;
 }
 
-/* Walks back to the last entry that is left, so that log_last is always at next - 1. Each place is
+/* Walks back to the last entry that is left, so that log_last is always at next - 1. Each slot is
  * passed once after it was appended: O(1) amortized. */
 static void trim_back(struct dict_log *log) {
   while (log->page_count > 0) {
@@ -221,7 +221,7 @@ static void trim_back(struct dict_log *log) {
   }
 }
 
-/* Whether the last page can take the entry of place `next`. */
+/* Whether the last page can take the entry of slot `next`. */
 static bool last_page_takes(const struct dict_log *log) {
   if (log->page_count == 0 || offset_of(log->next) == 0) {
     return false;
@@ -247,9 +247,9 @@ void log_deinit(struct dict_log *log) {
   log_init(log);
 }
 
-/* The next place that begins a page. */
+/* The next slot that begins a page. */
 static uint64_t next_page_start(const struct dict_log *log) {
-  return (log->next + LOG_PAGE_PLACES - 1) & ~(uint64_t)(LOG_PAGE_PLACES - 1);
+  return (log->next + LOG_PAGE_SLOTS - 1) & ~(uint64_t)(LOG_PAGE_SLOTS - 1);
 }
 
 void log_clear(struct dict_log *log) {
@@ -323,13 +323,13 @@ static void pack_if_sparse(struct dict_log *log, size_t idx) {
 }
 
 bool log_is_full(const struct dict_log *log, size_t count) {
-  uint64_t pages = (count + LOG_PAGE_PLACES - 1) / LOG_PAGE_PLACES;
+  uint64_t pages = (count + LOG_PAGE_SLOTS - 1) / LOG_PAGE_SLOTS;
   return log->page_count > 0 &&
-         next_page_start(log) - first_place(log) > (uint64_t)LOG_SPAN_MAX - pages * LOG_PAGE_PLACES;
+         next_page_start(log) - first_slot(log) > (uint64_t)LOG_SPAN_MAX - pages * LOG_PAGE_SLOTS;
 }
 
 bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct value value,
-                uint32_t *place) {
+                uint32_t *slot) {
   if (log_is_full(log, 1)) {
     return false;
   }
@@ -337,7 +337,7 @@ bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct va
     if (!add_page(log)) {
       return false;
     }
-    if (log->page_count > 1 && !log->held) { /* spared while it was the last */
+    if (log->page_count > 1 && !log->pinned) { /* spared while it was the last */
       pack_if_sparse(log, log->page_count - 2);
     } else if (log->page_count > 1) {
       recount(log, log->page_count - 2);
@@ -356,39 +356,39 @@ bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct va
   page->live++;
   log->live++;
   recount(log, log->page_count - 1);
-  *place = (uint32_t)log->next++;
+  *slot = (uint32_t)log->next++;
   return true;
 }
 
 /* ---------------------------------------------------------------- entries */
 
-struct log_entry *log_entry_at(const struct dict_log *log, uint32_t place) {
-  struct log_page *page = page_of(log, place);
-  return &page->entries[position_of(page, offset_of(place))];
+struct log_entry *log_entry_at(const struct dict_log *log, uint32_t slot) {
+  struct log_page *page = page_of(log, slot);
+  return &page->entries[position_of(page, offset_of(slot))];
 }
 
-uint32_t log_hash_at(const struct dict_log *log, uint32_t place) {
-  const struct log_page *page = page_of(log, place);
-  return page->hashes[position_of(page, offset_of(place))];
+uint32_t log_hash_at(const struct dict_log *log, uint32_t slot) {
+  const struct log_page *page = page_of(log, slot);
+  return page->hashes[position_of(page, offset_of(slot))];
 }
 
-void log_prefetch_hash(const struct dict_log *log, uint32_t place) {
-  const struct log_page *page = page_of(log, place);
+void log_prefetch_hash(const struct dict_log *log, uint32_t slot) {
+  const struct log_page *page = page_of(log, slot);
   if (!page->bitmap) { /* finding the position in a packed one would cost more than it saves */
-    __builtin_prefetch(&page->hashes[offset_of(place)]);
+    __builtin_prefetch(&page->hashes[offset_of(slot)]);
   }
 }
 
-void log_tidy(struct dict_log *log, uint32_t place) {
-  uint32_t distance = place - (uint32_t)first_place(log);
+void log_tidy(struct dict_log *log, uint32_t slot) {
+  uint32_t distance = slot - (uint32_t)first_slot(log);
   size_t idx = distance >> LOG_PAGE_SHIFT;
   if (idx >= log->page_count) {
     return; /* another's went with it */
   }
-  struct log_page **slot = page_slot(log, idx);
-  if (*slot && (*slot)->live == 0) {
-    free_page(log, *slot);
-    *slot = NULL;
+  struct log_page **page = page_slot(log, idx);
+  if (*page && (*page)->live == 0) {
+    free_page(log, *page);
+    *page = NULL;
   }
   if (idx + 1 == log->page_count) {
     trim_back(log);
@@ -402,37 +402,37 @@ void log_tidy(struct dict_log *log, uint32_t place) {
   }
 }
 
-void log_remove(struct dict_log *log, uint32_t place) {
-  struct log_page *page = page_of(log, place);
-  struct log_entry *entry = &page->entries[position_of(page, offset_of(place))];
+void log_remove(struct dict_log *log, uint32_t slot) {
+  struct log_page *page = page_of(log, slot);
+  struct log_entry *entry = &page->entries[position_of(page, offset_of(slot))];
   assert(!value_is_absent(entry->key));
   entry->key = (struct value){0};
   page->live--;
   log->live--;
-  if (!log->held) {
-    log_tidy(log, place);
+  if (!log->pinned) {
+    log_tidy(log, slot);
   }
 }
 
 /* ---------------------------------------------------------------- holding */
 
-void log_hold(struct dict_log *log) {
-  log->held = true;
+void log_pin(struct dict_log *log) {
+  log->pinned = true;
   log->held_page = log->page_count > 0 ? log->first_page + log->page_count - 1 : 0;
 }
 
-void log_restore(struct dict_log *log, uint32_t place, struct value key, struct value value) {
-  struct log_page *page = page_of(log, place);
-  struct log_entry *entry = &page->entries[position_of(page, offset_of(place))];
-  assert(log->held && value_is_absent(entry->key));
+void log_restore(struct dict_log *log, uint32_t slot, struct value key, struct value value) {
+  struct log_page *page = page_of(log, slot);
+  struct log_entry *entry = &page->entries[position_of(page, offset_of(slot))];
+  assert(log->pinned && value_is_absent(entry->key));
   *entry = (struct log_entry){key, value};
   page->live++;
   log->live++;
 }
 
 /* The page that was the last then, and those added, were spared. */
-void log_release(struct dict_log *log) {
-  log->held = false;
+void log_unpin(struct dict_log *log) {
+  log->pinned = false;
   uint64_t number = log->held_page > log->first_page ? log->held_page : log->first_page;
   for (; number + 1 < log->first_page + log->page_count; number++) {
     pack_if_sparse(log, (size_t)(number - log->first_page));
@@ -466,15 +466,15 @@ static bool find_in_page(const struct log_page *page, size_t *offset, size_t *po
   return false;
 }
 
-struct log_entry *log_next(const struct dict_log *log, uint64_t *place, uint32_t *hash) {
-  uint64_t start = *place > first_place(log) ? *place : first_place(log);
+struct log_entry *log_next(const struct dict_log *log, uint64_t *slot, uint32_t *hash) {
+  uint64_t start = *slot > first_slot(log) ? *slot : first_slot(log);
   uint64_t number = start >> LOG_PAGE_SHIFT;
   size_t offset = offset_of(start);
   for (; number < log->first_page + log->page_count; number++, offset = 0) {
     struct log_page *page = *page_slot(log, (size_t)(number - log->first_page));
     size_t position;
     if (page && find_in_page(page, &offset, &position)) {
-      *place = (number << LOG_PAGE_SHIFT) + offset + 1;
+      *slot = (number << LOG_PAGE_SHIFT) + offset + 1;
       *hash = page->hashes[position];
       return &page->entries[position];
     }
@@ -484,15 +484,15 @@ struct log_entry *log_next(const struct dict_log *log, uint64_t *place, uint32_t
 
 /* ---------------------------------------------------------------- building it again */
 
-struct log_form log_form_of(const struct dict_log *log, uint64_t place) {
-  const struct log_page *page = page_of(log, (uint32_t)place);
-  return (struct log_form){place >> LOG_PAGE_SHIFT, page->capacity, page->bitmap != NULL};
+struct log_form log_form_of(const struct dict_log *log, uint64_t slot) {
+  const struct log_page *page = page_of(log, (uint32_t)slot);
+  return (struct log_form){slot >> LOG_PAGE_SHIFT, page->capacity, page->bitmap != NULL};
 }
 
 static bool is_form(const struct dict_log *log, struct log_form form) {
   uint64_t pages = log->page_count;
   bool is_power = (form.capacity & (form.capacity - 1)) == 0 && form.capacity >= PAGE_CAPACITY_MIN;
-  if (form.capacity == 0 || form.capacity > LOG_PAGE_PLACES || !(form.is_packed || is_power)) {
+  if (form.capacity == 0 || form.capacity > LOG_PAGE_SLOTS || !(form.is_packed || is_power)) {
     return false;
   }
   if (pages == 0) {
@@ -539,9 +539,9 @@ bool log_add_form(struct dict_log *log, struct log_form form) {
 }
 
 bool log_add_entry(struct dict_log *log, size_t offset, uint32_t hash, struct log_entry entry,
-                   uint32_t *place) {
+                   uint32_t *slot) {
   struct log_page *page = log->page_count ? *page_slot(log, log->page_count - 1) : NULL;
-  if (!page || offset >= LOG_PAGE_PLACES || offset < offset_of(log->next) ||
+  if (!page || offset >= LOG_PAGE_SLOTS || offset < offset_of(log->next) ||
       (page->live > 0 && offset_of(log->next) == 0)) {
     return false;
   }
@@ -564,11 +564,11 @@ bool log_add_entry(struct dict_log *log, size_t offset, uint32_t hash, struct lo
   log->live++;
   recount(log, log->page_count - 1);
   log->next = ((log->first_page + log->page_count - 1) << LOG_PAGE_SHIFT) + offset + 1;
-  *place = (uint32_t)(log->next - 1);
+  *slot = (uint32_t)(log->next - 1);
   return true;
 }
 
-void log_begin_at(struct dict_log *log, uint64_t place) {
-  log->next = place;
+void log_begin_at(struct dict_log *log, uint64_t slot) {
+  log->next = slot;
   log->first_page = next_page_start(log) >> LOG_PAGE_SHIFT;
 }

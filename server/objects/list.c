@@ -16,10 +16,10 @@ size_t list_clamp(size_t len, int64_t index) {
 }
 
 static void drop_held(struct list *list) {
-  if (list->held) {
-    list_pool_deinit(list->held);
-    free(list->held);
-    list->held = NULL;
+  if (list->pinned) {
+    list_pool_deinit(list->pinned);
+    free(list->pinned);
+    list->pinned = NULL;
   }
 }
 
@@ -128,7 +128,7 @@ static hf_reason relieve(struct list *list, size_t position, struct list_pool *p
 }
 
 /* Between two items, where the way leads; false: there is no room. */
-static bool place_between(struct list *list, struct list_path *path, struct value value) {
+static bool split_for(struct list *list, struct list_path *path, struct value value) {
   struct list_leaf *leaf = path->leaf;
   size_t behind = leaf->count - path->local;
   bool has_gap = leaf == list->front && list->first > 0;
@@ -162,7 +162,7 @@ static hf_reason insert_between(struct list *list, size_t position, struct value
                                 struct list_pool *pool) {
   struct list_path path;
   list_path_find(list, list->first + position, &path);
-  while (!place_between(list, &path, value)) {
+  while (!split_for(list, &path, value)) {
     hf_reason reason = relieve(list, position, pool);
     if (reason) {
       return reason;
@@ -188,16 +188,16 @@ static hf_reason insert_one(struct list *list, size_t position, struct value val
     }
   }
   if (at_back) {
-    list_place_back(list, &value, 1, value_memory_bytes(value));
+    list_push_back(list, &value, 1, value_memory_bytes(value));
   } else {
-    list_place_front(list, value);
+    list_push_front(list, value);
   }
   return HF_REASON_NONE;
 }
 
 hf_reason list_append(struct list *list, struct value value) {
-  if (list->rest > 0 && list->len < HF_LENGTH_MAX && !list->held) {
-    list_place_back(list, &value, 1, value_memory_bytes(value));
+  if (list->rest > 0 && list->len < HF_LENGTH_MAX && !list->pinned) {
+    list_push_back(list, &value, 1, value_memory_bytes(value));
     return HF_REASON_NONE;
   }
   return list_insert(list, list->len, &value, 1);
@@ -216,8 +216,8 @@ hf_reason list_insert(struct list *list, size_t position, const struct value *va
   struct list_pool pool = {0};
   hf_reason reason = insert_one(list, position, *values, &pool);
   list_pool_deinit(&pool);
-  if (list->held) {
-    list->held->place = NULL;
+  if (list->pinned) {
+    list->pinned->last_leaf = NULL;
   }
   return reason;
 }
@@ -261,12 +261,12 @@ struct value list_remove_at(struct list *list, size_t position) {
 
 /* ---- undoing */
 
-/* Leaves that so many restorations split at most. Items that one leaf lost without an insertion in
- * between are close together: they go back to 8 leaves at most, which are split once, and again only
- * after many more. */
-static size_t splits_of(const struct list_pool *held) {
-  size_t splits = 8 * held->places + held->holds * 16 / LEAF_SLOTS;
-  return splits < held->holds ? splits : held->holds;
+/* The number of leaves that restorations split at most. Items that one leaf lost without an insertion in
+ * between are close together: they go back to 8 leaves at most, each of which is split once, and again
+ * only after many more. */
+static size_t splits_of(const struct list_pool *pinned) {
+  size_t splits = 8 * pinned->pinned_leaves + pinned->pins * 16 / LEAF_SLOTS;
+  return splits < pinned->pins ? splits : pinned->pins;
 }
 
 /* Nodes that so many new leaves split at most: at each level those there are, which may be full, and
@@ -282,39 +282,39 @@ static size_t nodes_of(const struct list *list, size_t splits) {
   return nodes;
 }
 
-bool list_hold(struct list *list, size_t position) {
+bool list_pin(struct list *list, size_t position) {
   assert(position < list->len);
-  if (!list->held && !(list->held = calloc(1, sizeof *list->held))) {
+  if (!list->pinned && !(list->pinned = calloc(1, sizeof *list->pinned))) {
     return false;
   }
-  struct list_pool *held = list->held, before = *held;
+  struct list_pool *pinned = list->pinned, before = *pinned;
   size_t slot = list->first + position;
-  const struct list_leaf *place = list_leaf_at(list, &slot);
-  held->holds++;
-  held->places += held->place != place;
-  held->place = place;
-  size_t splits = splits_of(held);
-  if (list_pool_fill(held, splits, nodes_of(list, splits))) {
+  const struct list_leaf *leaf = list_leaf_at(list, &slot);
+  pinned->pins++;
+  pinned->pinned_leaves += pinned->last_leaf != leaf;
+  pinned->last_leaf = leaf;
+  size_t splits = splits_of(pinned);
+  if (list_pool_fill(pinned, splits, nodes_of(list, splits))) {
     return true;
   }
-  held->holds = before.holds;
-  held->places = before.places;
-  held->place = before.place;
-  if (held->holds == 0) {
-    list_release(list);
+  pinned->pins = before.pins;
+  pinned->pinned_leaves = before.pinned_leaves;
+  pinned->last_leaf = before.last_leaf;
+  if (pinned->pins == 0) {
+    list_unpin(list);
   }
   return false;
 }
 
 void list_restore(struct list *list, size_t position, struct value value) {
-  assert(list->held && position <= list->len);
-  hf_reason reason = insert_one(list, position, value, list->held);
+  assert(list->pinned && position <= list->len);
+  hf_reason reason = insert_one(list, position, value, list->pinned);
   assert(reason == HF_REASON_NONE);
   (void)reason;
 }
 
-void list_release(struct list *list) {
-  if (list->held) {
+void list_unpin(struct list *list) {
+  if (list->pinned) {
     drop_held(list);
     list_fit(list); /* undoing may have taken larger leaves */
   }

@@ -9,8 +9,8 @@
  *         "borrowed". A list may be moved by assignment. What fails for want of memory has changed
  *         nothing, unless it says otherwise.
  * cost    O(1) at both ends; O(log n) by index, at a cut and at a seam, and at most 256 items are
- *         moved for it. n: also O(n) work that is said at the function; whoever has a bound on
- *         steps runs that on a list nobody else uses meanwhile, and hands over a `struct list_stop`.
+ *         moved for it. n: also O(n) work that is said at the function; a caller with a bound
+ *         on steps runs that on a lent list, and passes a `struct list_stop`.
  */
 #ifndef HF_OBJECTS_LIST_H
 #define HF_OBJECTS_LIST_H
@@ -54,13 +54,13 @@ struct value list_remove_at(struct list *list, size_t position);
 /* For undoing, which must not need memory. */
 
 /* The item at that position, which list_remove_at removes next, can be put back without memory,
- * whatever is removed or inserted after it. Until list_release; for HF_TRANSACTION_COUNT_MAX changes.
+ * whatever is removed or inserted after it. Until list_unpin; for HF_TRANSACTION_COUNT_MAX changes.
  * position < len. false: out of memory, unchanged. */
-bool list_hold(struct list *list, size_t position);
+bool list_pin(struct list *list, size_t position);
 /* Puts back an item that was removed since, after all later changes have been undone; value is
  * taken. */
 void list_restore(struct list *list, size_t position, struct value value);
-void list_release(struct list *list); /* harmless when it is not held */
+void list_unpin(struct list *list); /* harmless when it is not pinned */
 
 /* Parts. */
 

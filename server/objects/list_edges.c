@@ -154,7 +154,7 @@ static void add_edge_bytes(struct list *list, bool at_back, int64_t bytes) {
   }
 }
 
-void list_place_back(struct list *list, const struct value *items, size_t count, size_t bytes) {
+void list_push_back(struct list *list, const struct value *items, size_t count, size_t bytes) {
   assert(count <= list->rest);
   list_copy_items(list->back->items + list->back->count - list->rest, items, count);
   list->rest -= (uint16_t)count;
@@ -162,7 +162,7 @@ void list_place_back(struct list *list, const struct value *items, size_t count,
   add_edge_bytes(list, true, (int64_t)bytes);
 }
 
-void list_place_front(struct list *list, struct value item) {
+void list_push_front(struct list *list, struct value item) {
   assert(list->first > 0);
   list->front->items[--list->first] = item;
   list->len++;
@@ -212,15 +212,15 @@ struct value list_take_back(struct list *list) {
 hf_reason list_append_run(struct list *list, const struct value *items, size_t count) {
   struct list_pool pool = {0};
   hf_reason reason = HF_REASON_NONE;
-  size_t placed = 0;
-  while (placed < count && !(reason = list_make_room(list, true, count - placed, &pool))) {
-    size_t some = count - placed < list->rest ? count - placed : list->rest;
-    list_place_back(list, items + placed, some, list_items_bytes(items + placed, some));
-    placed += some;
+  size_t pushed = 0;
+  while (pushed < count && !(reason = list_make_room(list, true, count - pushed, &pool))) {
+    size_t some = count - pushed < list->rest ? count - pushed : list->rest;
+    list_push_back(list, items + pushed, some, list_items_bytes(items + pushed, some));
+    pushed += some;
   }
   list_pool_deinit(&pool);
   if (reason) {
-    list_drop_back(list, placed);
+    list_drop_back(list, pushed);
   }
   return reason;
 }

@@ -9,13 +9,13 @@
 #include "proto/status.h"
 #include "server/objects/list_tree.h"
 
-/* Sees to an empty slot at that edge, one of `expected` that will be needed. Adds to the pool
- * what it may take, and leaves there what it does not. HF_REASON_NONE | NO_MEMORY */
+/* Makes an empty slot at that edge, the first of `expected` that will be needed. Fills the pool first,
+ * and leaves unused nodes in the pool. HF_REASON_NONE | NO_MEMORY */
 hf_reason list_make_room(struct list *list, bool at_back, size_t expected, struct list_pool *pool);
 /* Items are taken into empty slots there are at the back; bytes of theirs. */
-void list_place_back(struct list *list, const struct value *items, size_t count, size_t bytes);
+void list_push_back(struct list *list, const struct value *items, size_t count, size_t bytes);
 /* An item is taken into an empty slot there is at the front. */
-void list_place_front(struct list *list, struct value item);
+void list_push_front(struct list *list, struct value item);
 /* The item at that edge, the caller's. */
 struct value list_take_front(struct list *list);
 struct value list_take_back(struct list *list);

@@ -52,7 +52,7 @@ static struct piece cut_tree(void *tree, unsigned height, size_t slot, struct li
 }
 
 void list_cut(struct list *list, size_t position, struct list *tail, struct list_pool *pool) {
-  assert(!list->held && position <= list->len);
+  assert(!list->pinned && position <= list->len);
   list_init(tail);
   if (position == list->len) {
     return;
@@ -100,7 +100,7 @@ static void join_leaves(struct list *list, struct list *tail, struct list_pool *
     assert(reason == HF_REASON_NONE);
     (void)reason;
     size_t some = tail->len < list->rest ? tail->len : list->rest;
-    list_place_back(list, items, some, list_items_bytes(items, some));
+    list_push_back(list, items, some, list_items_bytes(items, some));
     items += some;
     tail->len -= some;
   }
@@ -131,7 +131,7 @@ static void join_trees(struct list *list, struct list *tail, struct list_pool *p
 }
 
 void list_join(struct list *list, struct list *tail, struct list_pool *pool) {
-  assert(!list->held && !tail->held);
+  assert(!list->pinned && !tail->pinned);
   size_t seam = list->len;
   if (tail->len == 0) {
     return;

@@ -21,8 +21,8 @@ void list_join(struct list *list, struct list *tail, struct list_pool *pool);
 /* Cuts and seams of a splice. */
 #define SPLICE_PARTS 4
 
-/* `count` items from position on become *removed, and those of `part`, a list of its own, come in
- * their place. HF_REASON_NONE | NO_MEMORY, unchanged */
+/* Replaces `count` items from position on, which become *removed, by those of the list `part`.
+ * HF_REASON_NONE | NO_MEMORY, unchanged */
 hf_reason list_splice(struct list *list, size_t position, size_t count, struct list *part,
                       struct list *removed);
 /* list_insert of any number. */

@@ -49,12 +49,12 @@ struct list_node {
 struct list_pool {
   struct list_spare *leaves, *nodes;
   size_t leaves_count, nodes_count;
-  /* Of list_hold: items, the leaf that had the last one, how often that was another. */
-  size_t holds, places;
-  const struct list_leaf *place;
+  /* Of list_pin: items, the leaf that had the last one, how often that was another. */
+  size_t pins, pinned_leaves;
+  const struct list_leaf *last_leaf;
 };
 
-/* Sees to so many of each at least. false: out of memory; the pool has what it has. */
+/* Fills the pool to so many of each at least. false: out of memory; the pool keeps what it has. */
 bool list_pool_fill(struct list_pool *pool, size_t leaves, size_t nodes);
 /* Frees what is left. */
 void list_pool_deinit(struct list_pool *pool);

@@ -1,4 +1,4 @@
-/* Slices, and other changes of many items: pieces are cut off, and others joined in their place. */
+/* Slices, and other changes of many items: ranges are cut off, and others joined. */
 #include "proto/limits.h"
 #include "server/objects/list.h"
 #include "server/objects/list_edges.h"

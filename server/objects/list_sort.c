@@ -96,7 +96,7 @@ static hf_reason sort_items(struct sorting *sorting, size_t len) {
   return reason;
 }
 
-/* Writes the items in their places, from *slot on; answers the tree's bytes. */
+/* Writes the items in order, from *slot on; answers the tree's bytes. */
 static size_t write_back(void *tree, unsigned height, size_t *slot, const struct value *items) {
   struct list_leaf *leaf = tree;
   if (height > 0) {

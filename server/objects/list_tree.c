@@ -91,8 +91,8 @@ void list_tree_grow(struct list *list, struct list_branch branch, bool at_back,
   list->values_bytes += branch.bytes;
 }
 
-/* The full node gives its last children to `right`, with the branch in its place among them all.
- * Where the node grows at an edge only, the others stay together. */
+/* Splits a full node: its last children move to `right`, with the new branch in order. Where the node
+ * grows at an edge only, all other children stay together. */
 static void split_node(struct list_node *node, unsigned idx, struct list_branch branch,
                        struct list_node *right, bool grows_back, bool grows_front) {
   struct list_branch branches[FANOUT + 1];
@@ -302,7 +302,7 @@ void list_tree_free(struct list *list) {
   if (list->root) {
     free_tree(list->root, list->height);
   }
-  struct list_pool *held = list->held;
+  struct list_pool *pinned = list->pinned;
   list_init(list);
-  list->held = held;
+  list->pinned = pinned;
 }

@@ -21,8 +21,8 @@
  *  L2 All leaves have the same depth. The root of height > 0 has 2 children or more.
  *  L3 A leaf that is no edge has LEAF_SLOTS_MIN items or more, a node that is no edge has
  *     FANOUT_MIN children or more; an edge has 1 or more.
- *  L4 ends[i] is the number of slots of children 0 to i; bytes[i] is the memory that the values
- *     within child i hold; values_bytes is the root's.
+ *  L4 ends[i] is the number of slots of children 0 to i; bytes[i] is the memory of the values within
+ *     child i; values_bytes is the root's.
  *  L5 Of a list of height > 0, each leaf has the capacity LEAF_SLOTS.
  */
 #ifndef HF_OBJECTS_LIST_TREE_H

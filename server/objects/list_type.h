@@ -19,11 +19,11 @@ struct list {
   /* The rest is list_tree.h's. */
   void *root; /* a list_leaf when height is 0, else a list_node; NULL: no items */
   struct list_leaf *front, *back;
-  size_t values_bytes;    /* held by the items' boxes */
-  uint16_t first;         /* slots of the front leaf that are empty, before its items */
-  uint16_t rest;          /* slots of the back leaf that are empty, behind its items */
-  uint32_t height;        /* of inner nodes */
-  struct list_pool *held; /* see list_hold; NULL: not held */
+  size_t values_bytes;      /* of the items' boxes */
+  uint16_t first;           /* slots of the front leaf that are empty, before its items */
+  uint16_t rest;            /* slots of the back leaf that are empty, behind its items */
+  uint32_t height;          /* of inner nodes */
+  struct list_pool *pinned; /* see list_pin; NULL: not pinned */
 };
 
 static inline void list_init(struct list *list) {

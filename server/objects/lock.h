@@ -1,7 +1,7 @@
-/* The lock: who holds it, how often, and under which token.
+/* The lock: its owner, its depth and its fencing token.
  *
  *          acquire by anyone                acquire again by the owner (recursive)
- *   free ---------------------> held by O ----.
+ *   free ---------------------> owned by O ---.
  *    ^                           |   ^________|  depth + 1
  *    |  release, depth 0;        |
  *    |  owner died: flagged      |
@@ -9,7 +9,7 @@
  *
  * layer   objects
  * source  Python's threading.Lock (anyone may release) and RLock (owned by a thread, counted). The
- *         token and owner_died are ours.
+ *         token and owner_died are Holdfast's.
  */
 #ifndef HF_OBJECTS_LOCK_H
 #define HF_OBJECTS_LOCK_H
@@ -19,14 +19,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A thread of a session; session 0 is nobody, who is never an owner. */
+/* A thread of a session; session 0: no owner. */
 struct lock_owner {
   uint64_t session;
-  uint64_t caller;
+  uint64_t thread;
 };
 
 struct lock {
-  struct lock_owner owner; /* session 0 while held: the owner said goodbye and left it locked */
+  struct lock_owner owner; /* session 0 with a depth: the owner said goodbye and left it locked */
   uint64_t token;          /* of the last grant; 0: never granted */
   uint64_t depth;          /* 0: free */
   bool recursive;
@@ -40,7 +40,7 @@ struct lock {
 static inline bool lock_is_free_for(const struct lock *lock, struct lock_owner owner) {
   return lock->depth == 0 ||
          (lock->recursive && owner.session != 0 && lock->owner.session == owner.session &&
-          lock->owner.caller == owner.caller);
+          lock->owner.thread == owner.thread);
 }
 
 /* What a first grant gets. */
@@ -53,9 +53,9 @@ struct lock_terms {
 /* Takes it; it must be free for the owner. out owner_died: the previous owner did. */
 void lock_take(struct lock *lock, struct lock_owner owner, const struct lock_terms *terms,
                bool *owner_died);
-/* HF_REASON_NONE, *freed when nobody holds it any more | NOT_LOCKED NOT_OWNER */
+/* HF_REASON_NONE, *freed when it has no owner any more | NOT_LOCKED NOT_OWNER */
 hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, bool *freed);
-/* The owner is gone: free, and the next one is told when it died. */
+/* The owner is gone: frees the lock; if the owner died, the next one is notified. */
 void lock_abandon(struct lock *lock, bool died);
 
 #endif

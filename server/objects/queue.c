@@ -68,29 +68,30 @@ size_t queue_values_bytes(const struct queue *queue) {
                : bytes;
 }
 
-/* ---- places */
+/* ---- positions */
 
 /* Of the list's first item. */
-static struct place front_place(const struct queue *queue) {
-  return (struct place){.order = queue->next_order - queue->items.len, .suborder = PLACE_PLAIN};
+static struct position front_position(const struct queue *queue) {
+  return (struct position){.order = queue->next_order - queue->items.len,
+                           .suborder = POSITION_PLAIN};
 }
 
 /* Whether a task is next, and not the list's first item. */
 static bool task_is_first(const struct queue *queue) {
   const struct task *first = queue->tasks ? queue->tasks->ready : NULL;
-  struct place front = front_place(queue);
-  return first && (queue->items.len == 0 || place_compare(&first->place, &front) < 0);
+  struct position front = front_position(queue);
+  return first && (queue->items.len == 0 || position_compare(&first->position, &front) < 0);
 }
 
 /* Behind everything of its priority that is there now. */
-static void place_last(struct task *task) {
-  task->place.order = task->queue->next_order;
-  task->place.suborder = task->queue->tasks->next_suborder++;
+static void put_last(struct task *task) {
+  task->position.order = task->queue->next_order;
+  task->position.suborder = task->queue->tasks->next_suborder++;
 }
 
 /* ---- from one situation to the next */
 
-/* It joins those that wait, ready at its place. */
+/* The task is ready at its position. */
 static void make_ready(struct task *task) {
   struct tasks *tasks = task->queue->tasks;
   task_group_add(&tasks->waiting, task);
@@ -105,7 +106,7 @@ static void leave_reserved(struct task *task) {
 
 static struct task fresh_task(struct queue *queue, struct value value, const struct taken *taken) {
   return (struct task){
-      .queue = queue, .value = value, .place = taken->place, .tries = taken->tries};
+      .queue = queue, .value = value, .position = taken->position, .tries = taken->tries};
 }
 
 static struct task *new_task(struct queue *queue, struct value value, const struct taken *taken) {
@@ -142,13 +143,13 @@ hf_reason queue_put_task(struct queue *queue, struct value value, int64_t priori
   if (!has_room_for_one(queue)) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
-  struct taken fresh = {.place = {.priority = priority, .order = PLACE_NONE}};
+  struct taken fresh = {.position = {.priority = priority, .order = POSITION_NONE}};
   struct task *task = new_task(queue, value, &fresh);
   if (!task) {
     return HF_REASON_NO_MEMORY;
   }
   if (due_ns == 0) {
-    place_last(task);
+    put_last(task);
     make_ready(task);
   } else if (timers_start(&tasks->delays, &task->timer, due_ns)) {
     task_group_add(&tasks->waiting, task);
@@ -168,13 +169,13 @@ struct value queue_first(const struct queue *queue) {
 
 struct value queue_get(struct queue *queue, struct taken *taken) {
   if (!task_is_first(queue)) {
-    *taken = (struct taken){.place = front_place(queue)};
+    *taken = (struct taken){.position = front_position(queue)};
     return list_remove_at(&queue->items, 0);
   }
   struct task *task = task_heap_pop(&queue->tasks->ready);
   struct value value = task->value;
   task_group_remove(&queue->tasks->waiting, task);
-  *taken = (struct taken){task->place, task->tries};
+  *taken = (struct taken){task->position, task->tries};
   free(task);
   return value;
 }
@@ -190,7 +191,7 @@ bool queue_next_is_task(const struct queue *queue, struct taken *taken) {
     return false;
   }
   const struct task *task = queue->tasks->ready;
-  *taken = (struct taken){task->place, task->tries};
+  *taken = (struct taken){task->position, task->tries};
   return true;
 }
 
@@ -201,9 +202,9 @@ void queue_unget_task(struct queue *queue, struct value value, const struct take
 }
 
 hf_reason queue_put_back(struct queue *queue, struct value value, const struct taken *taken) {
-  struct place before_front = front_place(queue);
+  struct position before_front = front_position(queue);
   before_front.order--;
-  bool is_next = taken->tries == 0 && place_compare(&taken->place, &before_front) == 0;
+  bool is_next = taken->tries == 0 && position_compare(&taken->position, &before_front) == 0;
   if (is_next && list_insert(&queue->items, 0, &value, 1) == HF_REASON_NONE) {
     return HF_REASON_NONE;
   }
@@ -223,7 +224,7 @@ static hf_reason start_lease(struct task *task, uint64_t lease_end_ns) {
 }
 
 static hf_reason reserve_front(struct queue *queue, uint64_t lease_end_ns, struct task **reserved) {
-  struct taken taken = {.place = front_place(queue)};
+  struct taken taken = {.position = front_position(queue)};
   struct task *task = new_task(queue, list_at(&queue->items, 0), &taken);
   if (!task || start_lease(task, lease_end_ns)) {
     free(task);
@@ -353,8 +354,8 @@ bool queue_ripen_one(struct queue *queue, uint64_t now_ns) {
     return false;
   }
   struct task *task = task_of(timer);
-  if (task->place.order == PLACE_NONE) {
-    place_last(task);
+  if (task->position.order == POSITION_NONE) {
+    put_last(task);
   }
   task_heap_push(&queue->tasks->ready, task);
   return true;

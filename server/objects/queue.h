@@ -17,9 +17,9 @@
  * source  Python's queue.Queue: maxsize <= 0 is unbounded, every put counts one unfinished task;
  * beanstalkd's jobs
  *
- * Items put plainly, with priority 0 and no delay, are values in a list. All others are tasks. Both
- * have a place, so they stand in one line: the list's first has the order next_order - items.len. An
- * item that comes back has its old place; a delayed one gets its place when it is due.
+ * Plain items, with priority 0 and no delay, are values in a list. All others are tasks. Both have a
+ * position in one order: the list's first item has the order next_order - items.len. An item that comes
+ * back has its old position; a delayed item gets its position when it is due.
  */
 #ifndef HF_OBJECTS_QUEUE_H
 #define HF_OBJECTS_QUEUE_H
@@ -40,7 +40,7 @@ struct tasks {
 };
 
 struct queue {
-  struct list items; /* those that were put plainly */
+  struct list items; /* plain items */
   int64_t maxsize;
   uint64_t unfinished;
   uint64_t next_order;
@@ -50,15 +50,15 @@ struct queue {
 
 /* What get took, for queue_put_back. */
 struct taken {
-  struct place place;
+  struct position position;
   uint64_t tries;
 };
 
 void queue_init(struct queue *queue, int64_t maxsize);
-/* Reservations are not looked at. */
+/* Ignores reservations. */
 void queue_deinit(struct queue *queue);
 size_t queue_memory_bytes(const struct queue *queue);
-/* Of values, and of their places as long as they stand in a row. */
+/* Of values, and of their slots in the list. */
 size_t queue_values_bytes(const struct queue *queue);
 /* Sees to queue->tasks, which is what all below needs that says "tasks". false: out of memory. */
 bool queue_begin_tasks(struct queue *queue);
@@ -88,7 +88,7 @@ static inline bool queue_is_full(const struct queue *queue) {
   return queue->maxsize > 0 && queue_waiting_count(queue) >= (uint64_t)queue->maxsize;
 }
 
-/* No get will ever find anything again, as far as one can tell. */
+/* Whether no get will find an item again, unless one is put. */
 static inline bool queue_is_at_end(const struct queue *queue) {
   return queue->is_shut_down && queue_waiting_count(queue) + queue_reserved_count(queue) == 0;
 }
@@ -107,8 +107,8 @@ hf_reason queue_put_task(struct queue *queue, struct value value, int64_t priori
 struct value queue_first(const struct queue *queue);
 /* The item, the caller's. */
 struct value queue_get(struct queue *queue, struct taken *taken);
-/* An item is ready again at its place, also beyond maxsize. The value is taken. Without tasks,
- * or memory, it may come first instead. HF_REASON_NONE | NO_MEMORY not even that: not taken */
+/* An item is ready again at its old position, also beyond maxsize. The value is taken. Without tasks,
+ * or memory, the item may come first instead. HF_REASON_NONE | NO_MEMORY not even that: not taken */
 hf_reason queue_put_back(struct queue *queue, struct value value, const struct taken *taken);
 
 /* For a transaction's undoing. */
@@ -132,9 +132,10 @@ hf_reason queue_reserve(struct queue *queue, uint64_t lease_end_ns, struct task 
 struct value queue_finish(struct task *task);
 /* HF_REASON_NONE | NO_MEMORY, unchanged */
 hf_reason queue_extend(struct task *task, uint64_t lease_end_ns);
-/* Ready at its place. */
+/* The task is ready at its position. */
 void queue_give_back(struct task *task, bool is_tried);
-/* Tried; ready at its place from then on. HF_REASON_NONE | NO_MEMORY, unchanged */
+/* Counts a try; the task is ready at its position from that time on. HF_REASON_NONE | NO_MEMORY,
+ * unchanged */
 hf_reason queue_give_back_later(struct task *task, uint64_t due_ns);
 void queue_bury(struct task *task);
 

@@ -15,7 +15,7 @@
 struct semaphore {
   uint64_t value;
   uint64_t start;
-  uint64_t held; /* acquired by sessions and not released since */
+  uint64_t acquired; /* acquired by sessions and not released since */
   bool bounded;
 };
 
@@ -28,7 +28,7 @@ static inline hf_reason semaphore_release(struct semaphore *semaphore, uint64_t 
     return HF_REASON_RELEASED_TOO_OFTEN;
   }
   semaphore->value += count;
-  semaphore->held -= count < semaphore->held ? count : semaphore->held;
+  semaphore->acquired -= count < semaphore->acquired ? count : semaphore->acquired;
   return HF_REASON_NONE;
 }
 

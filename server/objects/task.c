@@ -44,13 +44,13 @@ size_t task_group_memory_bytes(const struct task_group *group) {
   return group->count * chunk_bytes(sizeof(struct task)) + group->values_bytes;
 }
 
-/* ---- places */
+/* ---- positions */
 
 static int compare_numbers(uint64_t one, uint64_t other) {
   return (one > other) - (one < other);
 }
 
-int place_compare(const struct place *one, const struct place *other) {
+int position_compare(const struct position *one, const struct position *other) {
   if (one->priority != other->priority) {
     return one->priority < other->priority ? -1 : 1;
   }
@@ -72,7 +72,7 @@ static struct task *merge(struct task *one, struct task *other) {
   if (!one || !other) {
     return one ? one : other;
   }
-  bool in_order = place_compare(&one->place, &other->place) <= 0;
+  bool in_order = position_compare(&one->position, &other->position) <= 0;
   struct task *first = in_order ? one : other;
   struct task *merged = merge(first->right, in_order ? other : one);
   bool is_longer = rank_of(merged) > rank_of(first->left);

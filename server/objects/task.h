@@ -14,14 +14,14 @@
 
 struct queue;
 
-/* Where an item belongs: what has the smaller place goes first. The numbers count in this order. */
-struct place {
+/* The position of an item: smaller ones go first, compared by these members in this order. */
+struct position {
   int64_t priority;
-  uint64_t order;    /* how many had been put plainly before it; PLACE_NONE: gets one when due */
+  uint64_t order;    /* number of plain items put before it; POSITION_NONE: gets one when due */
   uint64_t suborder; /* among those of one order; the plain one itself comes last */
 };
-#define PLACE_NONE UINT64_MAX
-#define PLACE_PLAIN UINT64_MAX /* suborder of what was put plainly */
+#define POSITION_NONE UINT64_MAX
+#define POSITION_PLAIN UINT64_MAX /* suborder of plain items */
 
 struct task {
   TAILQ_ENTRY(task) link;       /* in its group */
@@ -31,10 +31,10 @@ struct task {
   unsigned rank;
   struct queue *queue;
   struct value value;
-  struct place place;
+  struct position position;
   uint64_t tries; /* how often it came back undone */
   /* While reserved: its number and whose it is. Of no meaning here. */
-  uint64_t reservation, session, caller;
+  uint64_t reservation, session, thread;
 };
 TAILQ_HEAD(task_list, task);
 
@@ -55,10 +55,10 @@ void task_group_move(struct task_group *from, struct task_group *to);
 size_t task_group_memory_bytes(const struct task_group *group);
 
 /* <0, 0, >0 */
-int place_compare(const struct place *one, const struct place *other);
+int position_compare(const struct position *one, const struct position *other);
 
-/* Tasks by place: *heap is the first of them, NULL when there is none. A leftist heap: linked through
- * the tasks, so that adding one never fails. O(log n), also in depth. */
+/* Tasks by position: *heap is the first, NULL: none. A leftist heap, linked through the tasks: adding
+ * one never fails. O(log n), also in depth. */
 void task_heap_push(struct task **heap, struct task *task);
 /* *heap is not NULL. */
 struct task *task_heap_pop(struct task **heap);

@@ -15,7 +15,7 @@
  *             open ----------- closed ----------------> ended
  *
  * reading of an open one:
-  *             POLLED <-- its descriptors, or the clock -- AWAITED, PAUSED
+ *             POLLED <-- its descriptors, or the clock -- AWAITED, PAUSED
  *              |  ^ '-------- await_readable, pause -----------------^
  *   poll: GONE |  | resume
  *              v  |
@@ -41,7 +41,7 @@ struct ring_context {
   atomic_uint awaiting_room_count; /* streams whose connections wait for room */
   uint32_t timed_count;            /* awaited until a deadline; the thread's */
   uint32_t paused_count;           /* the thread's */
-  atomic_bool some_are_over;       /* streams, since the thread looked for them */
+  atomic_bool some_are_over;       /* a stream, since the thread's last search for them */
   atomic_bool some_are_resumed;    /* likewise */
   int wakeup;                      /* an eventfd of the server's own: wakes the rings' thread */
 };

@@ -334,7 +334,7 @@ static inline void relax(void) {
 static void run_once(struct rings *rings) {
   uint64_t now_ns = clock_now_ns();
   if (poll_busy(rings, now_ns)) {
-    spin_note_traffic(&rings->spin, now_ns);
+    spin_record_traffic(&rings->spin, now_ns);
   }
   if (spin_goes_on(&rings->spin, now_ns)) {
     relax();

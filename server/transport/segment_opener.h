@@ -1,4 +1,4 @@
-/* Opens segments of cells for clients, who may map them: handed to the rings.
+/* Opens segments of cells for clients, which map them: handed to the rings.
  *
  * layer   transport
  * threads called by the rings' thread

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define POSTED_BYTES (4u << 10) /* what a waiting connection holds */
+#define POSTED_BYTES (4u << 10) /* memory of a waiting connection */
 
 struct socket_stream {
   const struct transport_events *events;

@@ -23,7 +23,7 @@ struct sockets *sockets_new(const struct transport_acceptor *acceptor);
  * out  bound_url  the address really bound, with the port the system chose */
 enum listen_result sockets_listen(struct sockets *sockets, const char *url,
                                   char bound_url[LISTEN_URL_BYTES_MAX]);
-/* What to tell the user; static. */
+/* A sentence for the user; static. */
 const char *listen_result_sentence(enum listen_result result);
 /* No peer is accepted after it returns; ipc sockets are removed. */
 void sockets_stop_accepting(struct sockets *sockets);

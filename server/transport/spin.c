@@ -22,7 +22,7 @@ static void adapt(struct spin *spin, bool has_paid) {
   spin->is_waiting = false;
 }
 
-void spin_note_traffic(struct spin *spin, uint64_t now_ns) {
+void spin_record_traffic(struct spin *spin, uint64_t now_ns) {
   spin->is_pressed = now_ns - spin->last_traffic_ns <= PRESSING_NS;
   spin->last_traffic_ns = now_ns;
   adapt(spin, true);

@@ -22,7 +22,7 @@ struct spin {
 
 /* With one processor the budget is always 0. */
 void spin_init(struct spin *spin);
-void spin_note_traffic(struct spin *spin, uint64_t now_ns);
+void spin_record_traffic(struct spin *spin, uint64_t now_ns);
 /* Whether to poll once more before sleeping. */
 bool spin_goes_on(struct spin *spin, uint64_t now_ns);
 /* The thread goes to sleep. */

@@ -1,9 +1,9 @@
-/* A transport: how the bytes of a connection come and go. One table of functions for each kind; a
- * connection knows nothing else about its kind.
+/* A transport: reads and writes the bytes of a connection. One table of functions for each kind; a
+ * connection knows its transport by the table only.
  *
  * layer   transport; handed to connection as a table, calls back through struct transport_events
- * shapes  a stream is one peer's; what it points to is the transport's own
-  * memory  The connection owns the stream from accept to free. Memory that the connection posts or
+ * shapes  a stream belongs to one peer; its struct is private to the transport
+ * memory  The connection owns the stream from accept to free. Memory that the connection posts or
  *         waits with is borrowed until a read or write answers something else than TRANSPORT_WAITS.
  * threads Two activities a stream, concurrent with each other, each by one thread at a time:
  *         reading (post, is_readable, pending, read, await_readable, pause) and writing (write,
@@ -13,7 +13,8 @@
  *   reading:   connection has it --- await_readable, pause ---> transport has it
  *                      ^                                              |
  *                      '----- events: readable (or poll, or wait) ----'
-  * The rows: socket_stream.h (tcp and ipc), ring_stream.h (shared memory). TLS fits this table: bytes
+ *
+ * The rows: socket_stream.h (tcp and ipc), ring_stream.h (shared memory). TLS fits this table: bytes
  * that are decrypted and not taken are `pending`, and make the stream readable; a read that has to
  * write first, or a write that has to read, does so on the stream below, and answers TRANSPORT_WAITS
  * until its retry can go on; the peer's identity, known at accept, belongs into struct transport_peer.

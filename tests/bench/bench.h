@@ -39,7 +39,7 @@ enum bench_system {
   BENCH_SYSTEM_COUNT
 };
 
-/* One cell in one round; NAN where a system's driver does not tell. */
+/* One cell in one round; NAN where a system does not say. */
 struct bench_sample {
   double rate;
   double p50, p90, p99, p999, max;

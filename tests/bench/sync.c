@@ -34,7 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CALLS_PER_LOOK 16
+#define CALLS_PER_CHECK 16
 #define PUTS_PER_BATCH 4096
 
 enum row { HAND_OVER, PAIR, PAIR_PIPELINED, PUTS_ONE_WAY, PUTS_ONE_AT_A_TIME, ROW_COUNT };
@@ -65,9 +65,9 @@ static uint64_t deadline_of(const struct endpoint *endpoint) {
 static double time_steps(const struct endpoint *endpoint, void (*step)(void *ctx), void *ctx) {
   uint64_t began_ns = clock_now_ns(), end_ns = deadline_of(endpoint), now_ns, count = 0;
   do {
-    for (int i = 0; i < CALLS_PER_LOOK; i++)
+    for (int i = 0; i < CALLS_PER_CHECK; i++)
       step(ctx);
-    count += CALLS_PER_LOOK;
+    count += CALLS_PER_CHECK;
     now_ns = clock_now_ns();
   } while (now_ns < end_ns);
   return (double)(now_ns - began_ns) / (double)count;

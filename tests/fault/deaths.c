@@ -36,14 +36,14 @@ static int64_t now_ns(void) {
 
 void deaths_begin(void) {
   deaths.worst_ns = 0;
-  deaths.killed_count = deaths.holding_count = deaths.in_doubt_count = 0;
+  deaths.killed_count = deaths.holding_count = deaths.unknown_count = 0;
 }
 
 void deaths_end(const char *kind) {
   print_message(
-      "%s: %d killed, %d while holding, %d in doubt, the others went on after at most "
+      "%s: %d killed, %d while holding, %d unknown, the others went on after at most "
       "%.1f ms\n",
-      kind, deaths.killed_count, deaths.holding_count, deaths.in_doubt_count,
+      kind, deaths.killed_count, deaths.holding_count, deaths.unknown_count,
       (double)deaths.worst_ns / 1e6);
 }
 

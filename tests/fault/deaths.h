@@ -5,7 +5,7 @@
  * with a plain store. So after its death the test knows in which of three states it was:
  *
  *   OUTSIDE  before or after a call: what the ledger says is all there is
- *   INSIDE   in a call, whose effect may or may not have come about: in doubt, and counted
+ *   INSIDE   in a call, whose effect may or may not have come about: unknown, and counted
  *   HOLDING  a call has returned, and what it got was not given back yet
  *
  * Times run from the kill to the survivor's success.
@@ -46,7 +46,7 @@ struct deaths {
   int64_t killed_ns;
   /* Of the kind at hand. */
   int64_t worst_ns;
-  int killed_count, holding_count, in_doubt_count;
+  int killed_count, holding_count, unknown_count;
 };
 
 extern struct deaths deaths;

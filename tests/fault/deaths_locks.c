@@ -45,7 +45,7 @@ static void expect_reported(const struct hf_grant *grant) {
       assert_false(grant->owner_died);
       break;
     default:
-      deaths.in_doubt_count++;
+      deaths.unknown_count++;
   }
 }
 

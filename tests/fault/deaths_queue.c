@@ -2,7 +2,7 @@
  *
  * Nobody can see the instant between the arrival of an item in the victim's memory and its store in
  * the ledger. So one item may be missing after the death of a victim that was INSIDE a get while
- * there were items: the one after its last. It is counted, as in doubt. A victim that was waiting
+ * there were items: the one after its last. It is counted, as unknown. A victim that was waiting
  * at an empty queue, and died before an item was put, takes nothing. No item comes out twice.
  */
 #include <setjmp.h>
@@ -69,11 +69,11 @@ static void take_rest(hf_queue *queue, struct tally *tally) {
   }
 }
 
-static void expect_each_once(const struct tally *tally, int64_t in_doubt) {
+static void expect_each_once(const struct tally *tally, int64_t unknown) {
   for (int item = 0; item <= MARKER; item++) {
     int count = tally->victims[item] + tally->survivors[item];
-    if (count == 0 && item == in_doubt) {
-      deaths.in_doubt_count++;
+    if (count == 0 && item == unknown) {
+      deaths.unknown_count++;
     } else if (count != 1) {
       fail_msg("after kill %d item %d came out %d times to the victim, %d times to the survivor",
                deaths.killed_count, item, tally->victims[item], tally->survivors[item]);
@@ -119,13 +119,13 @@ void test_death_of_a_queue_waiter(void **state) {
   deaths_begin();
   while (deaths.killed_count < deaths.kills_count) {
     struct tally tally = {0};
-    int64_t in_doubt = put_around_death(queue);
+    int64_t unknown = put_around_death(queue);
     crowd_expect_ok(hf_queue_put(queue, hf_int(MARKER), HF_FOREVER), "put");
     for (unsigned long long i = 0; i < atomic_load(&deaths.ledger->count); i++) {
       tally.victims[atomic_load(&deaths.ledger->items[i])]++;
     }
     take_rest(queue, &tally);
-    expect_each_once(&tally, in_doubt);
+    expect_each_once(&tally, unknown);
   }
   deaths_end("queue waiters");
   hf_queue_close(queue);

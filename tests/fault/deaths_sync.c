@@ -89,7 +89,7 @@ static void notify_around_death(hf_condition *condition, struct ledger *survivor
   notify_one(condition);
   deaths_kill(PAUSE_US);
   if (!survivor_woke(survivor, woken_count, DEATHS_NOTICED_MS / 10)) {
-    deaths.in_doubt_count += atomic_load(&deaths.ledger->count) == 0 ? 1 : 0;
+    deaths.unknown_count += atomic_load(&deaths.ledger->count) == 0 ? 1 : 0;
     notify_one(condition);
     assert_true(survivor_woke(survivor, woken_count, DEATHS_NOTICED_MS));
   }
@@ -172,7 +172,7 @@ static void die_between_meetings(hf_barrier *two) {
   deaths_kill_meanwhile(LIFE_US);
   meet_until_broken(two, MEETING_MS);
   deaths_reap();
-  deaths.in_doubt_count += attacker_now_ms() - begun_ms >= MEETING_MS ? 1 : 0;
+  deaths.unknown_count += attacker_now_ms() - begun_ms >= MEETING_MS ? 1 : 0;
 }
 
 void test_death_of_a_barrier_party(void **state) {

@@ -71,7 +71,7 @@ static void expect_at_hand(int tries) {
       break;
     default:
       assert_true(tries <= 1 && (tries >= 0 || may_be_done));
-      deaths.in_doubt_count++;
+      deaths.unknown_count++;
   }
 }
 

@@ -6,7 +6,7 @@
 #define FLAGS (CELL_LOCAL_WAITS | CELL_SERVER_WAITS | CELL_DIED | CELL_NOTIFIED)
 #define CHANGES_MAX 1000 /* in one step */
 
-static bool allocate(void *ctx, size_t bytes, struct cell_place *given) {
+static bool allocate(void *ctx, size_t bytes, struct cell_location *given) {
   struct slots *slots = ctx;
   if (slots->count == CELLS_SLOTS_MAX || bytes > CELLS_BYTES_MAX) {
     return false;
@@ -17,13 +17,14 @@ static bool allocate(void *ctx, size_t bytes, struct cell_place *given) {
   slot->memory = aligned_alloc(CELL_ALIGNMENT, whole);
   require(slot->memory != NULL);
   memset(slot->memory, 0, whole);
-  *given = (struct cell_place){CELLS_FIRST_SEGMENT + slots->count, 0, whole, (void *)slot->memory};
+  *given =
+      (struct cell_location){CELLS_FIRST_SEGMENT + slots->count, 0, whole, (void *)slot->memory};
   slots->count++;
   slots->out_count++;
   return true;
 }
 
-static struct slot *reclaim(struct slots *slots, const struct cell_place *given) {
+static struct slot *reclaim(struct slots *slots, const struct cell_location *given) {
   struct slot *slot = slots_find(slots, given->segment);
   require(slot && slot->is_out && (void *)slot->memory == given->header);
   free(slot->memory);
@@ -35,13 +36,13 @@ static struct slot *reclaim(struct slots *slots, const struct cell_place *given)
 }
 
 /* The memory may be reused: no session that was given the location may still write there. */
-static void release(void *ctx, const struct cell_place *given) {
+static void release(void *ctx, const struct cell_location *given) {
   struct slots *slots = ctx;
   struct slot *slot = reclaim(slots, given);
   require(slots->is_ending || slot->notified == 0);
 }
 
-static void retire(void *ctx, const struct cell_place *given) {
+static void retire(void *ctx, const struct cell_location *given) {
   struct slots *slots = ctx;
   struct slot *slot = reclaim(slots, given);
   require(slot->notified_ever & slots->lost);

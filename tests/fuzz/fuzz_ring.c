@@ -7,7 +7,7 @@
  *           1  a step, 2 bytes signed: moves the requests' head by it
  *           2  the same for the replies' tail
  *           3  8 bytes: the requests' head
- *           4  a place, 4 bytes, and a byte: poked into the segment there
+ *           4  a place, 4 bytes, and a byte: written into the segment there
  *           5  the server takes a turn
  *           6  the client reads its replies
  */

@@ -266,7 +266,7 @@ static void test_local_nobody_has_to_read_the_log(void **state) {
   assert_int_equal(child_end(child_start(connect_unheard, NULL)), 0);
 }
 
-/* ---------------------------------------------------------------- a full house */
+/* ---------------------------------------------------------------- all are taken */
 
 static bool may_have_descriptors(rlim_t count) {
   struct rlimit limit;

@@ -46,7 +46,7 @@ static uint64_t mix_report(uint64_t digest, const struct object *object) {
 }
 
 static uint64_t digest_object(const struct object *object) {
-  uint64_t digest = mix(mix(object->id, object->kind), object->references);
+  uint64_t digest = mix(mix(object->id, object->kind), object->stored_references);
   const struct lock *lock = object_lock((struct object *)object);
   if (lock) {
     digest = mix(mix(digest, lock->depth), lock->depth ? lock->owner.session : 0);

@@ -62,7 +62,7 @@ static void record_process(void *ctx, int process, uint64_t session) {
   write_number(ctx, session);
 }
 
-static void tell_deadlock(void *ctx, const char *circle) {
+static void report_deadlock(void *ctx, const char *circle) {
   size_t len = strlen(circle);
   memcpy(reserve(ctx, len), circle, len);
 }
@@ -78,7 +78,7 @@ struct engine_config random_stage_config(void) {
 
 struct engine_sink random_stage_sink(struct random_stage *stage) {
   return (struct engine_sink){stage,          deliver,        close_connection,
-                              record_process, record_process, tell_deadlock};
+                              record_process, record_process, report_deadlock};
 }
 
 void random_stage_end(struct random_stage *stage) {
@@ -133,8 +133,8 @@ static void go_on(struct random_stage *stage, uint64_t now_ns) {
     }
   } while (engine_next_deadline_ns(engine) <= now_ns);
   decoded_free(engine_take_answered(engine));
-  struct object *buried = engine_take_buried(engine);
-  apply_freed(engine, engine_free_buried(buried));
+  struct object *buried = engine_take_deferred(engine);
+  apply_freed(engine, engine_free_deferred(buried));
 }
 
 void random_stage_play(struct random_stage *stage, const struct random_story *story) {

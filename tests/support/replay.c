@@ -83,7 +83,7 @@ static void watch_process(void *ctx, int process, uint64_t session) {
   record(ctx, "\nprocess %d of %" PRIx64 " watched", process, session);
 }
 
-static void tell_deadlock(void *ctx, const char *circle) {
+static void report_deadlock(void *ctx, const char *circle) {
   record(ctx, "\ndeadlock: %s", circle);
 }
 
@@ -97,7 +97,7 @@ void replay_begin(struct replay *replay, size_t memory_bytes_max) {
   };
   *replay = (struct replay){0};
   struct engine_sink sink = {replay,         deliver,       close_connection,
-                             forget_process, watch_process, tell_deadlock};
+                             forget_process, watch_process, report_deadlock};
   replay->engine = engine_new(&config, &sink);
   assert_non_null(replay->engine);
   arena_init(&replay->arena, HF_UNPACK_BYTES_MAX);
@@ -111,8 +111,8 @@ static void finish_job(struct replay *replay, uint64_t now_ns) {
   job_free(job);
 }
 
-static void free_buried(struct replay *replay) {
-  apply_freed(replay->engine, engine_free_buried(replay->buried));
+static void free_deferred(struct replay *replay) {
+  apply_freed(replay->engine, engine_free_deferred(replay->buried));
   replay->buried = NULL;
 }
 
@@ -120,7 +120,7 @@ void replay_end(struct replay *replay) {
   while (replay->jobs_count > 0) {
     finish_job(replay, 0);
   }
-  free_buried(replay);
+  free_deferred(replay);
   engine_free(replay->engine);
   arena_deinit(&replay->arena);
   free(replay->effects);
@@ -188,13 +188,13 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
       }
       break;
     case REPLAY_FREE:
-      free_buried(replay);
+      free_deferred(replay);
       break;
     case REPLAY_DRAIN:
       apply_drain(engine);
       break;
   }
-  replay->buried = engine_join_buried(replay->buried, engine_take_buried(engine));
+  replay->buried = engine_join_deferred(replay->buried, engine_take_deferred(engine));
   decoded_free(engine_take_answered(engine));
 }
 
@@ -237,7 +237,7 @@ static size_t read_numbers(const struct engine *engine, bool all, uint64_t *numb
                            engine->addresses.count,
                            engine->timers.count,
                            engine->timers.next_order,
-                           engine->trash.len,
+                           engine->dropped_values.len,
                            engine->draining,
                            engine_next_deadline_ns(engine)};
   size_t count = sizeof read / sizeof *read;

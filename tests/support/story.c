@@ -190,7 +190,7 @@ static void watch_process(void *ctx, int process, uint64_t session) {
   write_down(story, "process %d watched\n", process);
 }
 
-static void tell_deadlock(void *ctx, const char *circle) {
+static void report_deadlock(void *ctx, const char *circle) {
   write_down(ctx, "deadlock: %s\n", circle);
 }
 
@@ -208,7 +208,7 @@ void story_begin_sharing(struct story *story, const struct cell_host *cells,
       .cell_host = cells,
   };
   struct engine_sink sink = {story,          deliver,       close_connection,
-                             forget_process, watch_process, tell_deadlock};
+                             forget_process, watch_process, report_deadlock};
   story->now_ns = 1;
   story->next_entropy = 0;
   story->in_slices = story->keeps_jobs = false;

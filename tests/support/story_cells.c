@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static bool allocate(void *ctx, size_t bytes, struct cell_place *location) {
+static bool allocate(void *ctx, size_t bytes, struct cell_location *location) {
   struct story_cells *cells = ctx;
   if (bytes > cells->bytes_max) {
     return false;
@@ -19,18 +19,18 @@ static bool allocate(void *ctx, size_t bytes, struct cell_place *location) {
   cells->header = aligned_alloc(CELL_ALIGNMENT, whole);
   assert_non_null(cells->header);
   memset(cells->header, 0, whole);
-  *location = (struct cell_place){2, 128, whole, cells->header};
+  *location = (struct cell_location){2, 128, whole, cells->header};
   cells->out++;
   return true;
 }
 
-static void release(void *ctx, const struct cell_place *location) {
+static void release(void *ctx, const struct cell_location *location) {
   struct story_cells *cells = ctx;
   free(location->header);
   cells->out--;
 }
 
-static void retire(void *ctx, const struct cell_place *location) {
+static void retire(void *ctx, const struct cell_location *location) {
   struct story_cells *cells = ctx;
   release(ctx, location);
   cells->retired++;

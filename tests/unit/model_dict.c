@@ -263,7 +263,7 @@ static void expect_order(const struct model *model) {
 
 struct change {
   size_t id;
-  struct dict_place place;
+  struct dict_slot slot;
   struct value key, content; /* as they were; VALUE_ABSENT: not there */
   struct row row;
 };
@@ -271,7 +271,7 @@ struct change {
 static void record_change(struct model *model, struct change *change, size_t id) {
   struct value key = key_of(&model->random, id);
   *change = (struct change){.id = id, .row = model->rows[id]};
-  if (dict_find(model->dict, key, &change->place, &change->key, &change->content)) {
+  if (dict_find(model->dict, key, &change->slot, &change->key, &change->content)) {
     value_retain(change->key);
     value_retain(change->content);
   }
@@ -281,23 +281,23 @@ static void record_change(struct model *model, struct change *change, size_t id)
 /* Without any memory. */
 static void undo_change(struct model *model, struct change *change) {
   struct value key = key_of(&model->random, change->id), found_key, found;
-  struct dict_place place = {0};
-  bool present = dict_find(model->dict, key, &place, &found_key, &found);
+  struct dict_slot slot = {0};
+  bool present = dict_find(model->dict, key, &slot, &found_key, &found);
   malloc_hook_fail(1);
   if (value_is_absent(change->key)) {
-    change->place = place;
+    change->slot = slot;
     if (present) {
       assert_true(dict_remove(model->dict, key, &found_key, &found));
       value_release(found_key);
       value_release(found);
     }
   } else if (present) {
-    assert_int_equal(place.place, change->place.place);
+    assert_int_equal(slot.slot, change->slot.slot);
     assert_int_equal(
         dict_set(model->dict, value_retain(change->key), value_retain(change->content), NULL),
         HF_REASON_NONE);
   } else {
-    dict_restore(model->dict, change->place, value_retain(change->key),
+    dict_restore(model->dict, change->slot, value_retain(change->key),
                  value_retain(change->content));
   }
   assert_false(malloc_hook_has_failed());
@@ -313,7 +313,7 @@ static void step_tentative(struct model *model) {
   size_t keys = random_below(&model->random, 2) ? KEYS : 50;
   uint64_t set_percent = random_below(&model->random, 101);
   bool undo = random_below(&model->random, 4) > 0;
-  assert_true(dict_hold(model->dict, TENTATIVE_MAX));
+  assert_true(dict_pin(model->dict, TENTATIVE_MAX));
   for (size_t i = 0; i < count; i++) {
     size_t id = random_below(&model->random, keys);
     record_change(model, &changes[i], id);
@@ -329,12 +329,12 @@ static void step_tentative(struct model *model) {
   }
   for (size_t i = 0; i < count; i++) {
     if (undo || !value_is_absent(changes[i].key)) {
-      dict_tidy(model->dict, changes[i].place);
+      dict_tidy(model->dict, changes[i].slot);
     }
     value_release(changes[i].key);
     value_release(changes[i].content);
   }
-  dict_release(model->dict);
+  dict_unpin(model->dict);
   expect_order(model);
   expect_honest_memory(model);
 }

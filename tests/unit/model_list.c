@@ -358,7 +358,7 @@ static struct change change_held(struct model *model, size_t at, bool is_removal
   struct change change = {.is_removal = is_removal && model->list.len > 0, .position = at};
   if (change.is_removal) {
     change.position = at < model->list.len ? at : model->list.len - 1;
-    assert_true(list_hold(&model->list, change.position));
+    assert_true(list_pin(&model->list, change.position));
     change.removed = value_retain(list_at(&model->list, change.position));
     value_release(list_remove_at(&model->list, change.position));
   } else {
@@ -389,7 +389,7 @@ static void step_undo(struct model *model) {
     }
   }
   malloc_hook_fail(0);
-  list_release(&model->list);
+  list_unpin(&model->list);
 }
 
 static void take_step(struct model *model, int step) {

@@ -149,7 +149,7 @@ static void step_get(struct model *model) {
   expect_number(value, item->number);
   value_release(value);
   assert_int_equal(item->taken.tries, item->tries);
-  assert_int_equal(item->taken.place.priority, item->priority);
+  assert_int_equal(item->taken.position.priority, item->priority);
   set_state(model, item, random_below(&model->random, 3) ? FREE : TAKEN);
   model->gets++;
 }

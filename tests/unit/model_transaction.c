@@ -196,7 +196,7 @@ static void add_list(struct text *text, const struct list *list) {
 
 static void add_lock(struct text *text, const struct lock *lock) {
   add(text, " held %" PRIu64 " by %" PRIu64 "/%" PRIu64 " robust %d died %d", lock->depth,
-      lock->owner.session, lock->owner.caller, lock->depth && lock->robust, lock->owner_died);
+      lock->owner.session, lock->owner.thread, lock->depth && lock->robust, lock->owner_died);
 }
 
 static void add_content(struct text *text, const struct object *object) {
@@ -232,7 +232,7 @@ static void add_content(struct text *text, const struct object *object) {
       add(text, " %d", object->event_is_set);
       break;
     default:
-      add(text, " %" PRIu64 " held %" PRIu64, object->semaphore.value, object->semaphore.held);
+      add(text, " %" PRIu64 " held %" PRIu64, object->semaphore.value, object->semaphore.acquired);
   }
 }
 
@@ -251,14 +251,14 @@ static void describe(struct side *side, struct text *text) {
     if (!object) {
       continue;
     }
-    add(text, "%" PRIu64 " holds %" PRIu64 " refers %" PRIu64 ":", id, object->holds,
-        object->references);
+    add(text, "%" PRIu64 " holds %" PRIu64 " refers %" PRIu64 ":", id, object->references,
+        object->stored_references);
     add_content(text, object);
     for (uint64_t serial = 1; serial <= 2; serial++) {
       const struct session *session = map64_get(&engine->sessions, serial);
       add(text, " | %d %d %d", map64_get(&session->locks, id) != NULL,
           (int)(uintptr_t)map64_get(&session->permits, id),
-          (int)(uintptr_t)map64_get(&session->holds, id));
+          (int)(uintptr_t)map64_get(&session->references, id));
     }
     add(text, "\n");
     expect_counted(engine, object);

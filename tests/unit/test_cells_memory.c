@@ -22,11 +22,11 @@ static struct story story;
 static struct segments *segments;
 static struct segment_source source;
 static struct shared_cells cells;
-static struct cell_place place; /* the last */
+static struct cell_location location; /* the last */
 
-static bool allocate(void *ctx, size_t bytes, struct cell_place *out) {
+static bool allocate(void *ctx, size_t bytes, struct cell_location *out) {
   bool done = source.allocate(ctx, bytes, out);
-  place = done ? *out : (struct cell_place){0};
+  location = done ? *out : (struct cell_location){0};
   return done;
 }
 
@@ -59,10 +59,10 @@ static void delete (uint64_t sequence, const char *name) {
   story_send(&story, 1, &request);
 }
 
-/* Whether the last place's segment could be lent. */
+/* Whether the last location's segment could be lent. */
 static bool lend(void) {
   size_t bytes;
-  int fd = segments_duplicate(segments, place.segment, &bytes);
+  int fd = segments_duplicate(segments, location.segment, &bytes);
   if (fd >= 0) {
     close(fd);
   }
@@ -115,7 +115,7 @@ static void begin(void) {
 }
 
 static void end(void) {
-  engine_free_buried(engine_take_buried(story.engine));
+  engine_free_deferred(engine_take_deferred(story.engine));
   story_close_session(&story, 2);
   story_close_session(&story, 1);
   assert_int_equal(source.count(source.ctx), 0);
@@ -139,7 +139,7 @@ static size_t sweep(void (*fail_at)(size_t n), int (*has_failed)(void), bool may
     failed = has_failed();
     fail_at(0);
     expect_reported(may_fail);
-    engine_free_buried(engine_take_buried(story.engine));
+    engine_free_deferred(engine_take_deferred(story.engine));
     story_disconnect(&story, 1);
     story_pass_ms(&story, HF_GRACE_MS_DEFAULT);
     story_connect(&story, 1);
@@ -186,7 +186,7 @@ static void test_cells_segments_begin_or_leave_nothing(void **state) {
   }
   malloc_hook_fail(0);
   segments_free(made);
-  assert_true(n > 3); /* itself, a segment, its place in the table */
+  assert_true(n > 3); /* itself, a segment, its location in the table */
 }
 
 int main(void) {

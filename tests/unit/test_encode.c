@@ -170,7 +170,7 @@ static void test_encode_reports(void **state) {
        .length = 3,
        .maxsize = -1,
        .waiting = 2,
-       .holds = 1,
+       .references = 1,
        .unfinished = 9},
       {.id = 6,
        .kind = HOLDFAST__KIND__VALUE,

@@ -202,7 +202,7 @@ static size_t references_bytes(void) {
   uint64_t position = 0, serial;
   void *session;
   while (map64_next(&story.engine->sessions, &position, &serial, &session)) {
-    bytes += map64_counted_bytes(&((struct session *)session)->holds);
+    bytes += map64_counted_bytes(&((struct session *)session)->references);
   }
   return bytes;
 }

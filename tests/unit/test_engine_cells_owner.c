@@ -13,7 +13,7 @@
 #define SOME_THREAD 4711
 #define WAITERS UINT32_C(0x80000000) /* FUTEX_WAITERS */
 #define NO_PROCESS 999
-#define DOUBT_MS 10
+#define VALIDATE_MS 10
 
 static struct story story;
 static struct story_cells cells;
@@ -88,7 +88,7 @@ static void test_cells_owner_of_any_session_is_waited_for(void **state) {
     story_expect(&story, "");
     assert_int_equal(word(), SOME_THREAD | WAITERS);
     atomic_store(&cells.header->word, 0);
-    story_pass_ms(&story, DOUBT_MS);
+    story_pass_ms(&story, VALIDATE_MS);
     story_forget(&story);
   }
   assert_int_equal(cells.mutex_wakes, 0);
@@ -101,7 +101,7 @@ static void test_cells_owner_overwritten_while_others_wait_counts_as_dead(void *
   story_pass_ms(&story, 1000);
   story_expect(&story, "");
   lock_locally(NO_PROCESS);
-  story_pass_ms(&story, DOUBT_MS);
+  story_pass_ms(&story, VALIDATE_MS);
   story_expect(&story, "3 <- #2 OK 1\n");
 }
 
@@ -113,7 +113,7 @@ static void test_cells_owner_that_said_goodbye_counts_as_dead(void **state) {
   story_pass_ms(&story, 1000);
   story_expect(&story, "");
   story_close_session(&story, 1);
-  story_pass_ms(&story, DOUBT_MS);
+  story_pass_ms(&story, VALIDATE_MS);
   story_expect(&story, "process 101 forgotten\n1 <- #0 OK\n3 <- #2 OK 1\n");
 }
 
@@ -133,7 +133,7 @@ static void test_cells_owner_whose_session_was_lost_is_waited_for(void **state) 
   story_expect(&story, "");
   assert_int_equal(word(), SOME_THREAD | WAITERS);
   cells.threads_of = NO_PROCESS; /* it ended */
-  story_pass_ms(&story, DOUBT_MS);
+  story_pass_ms(&story, VALIDATE_MS);
   story_expect(&story, "3 <- #2 OK 1\n");
 }
 
@@ -172,7 +172,7 @@ static void test_cells_owner_is_looked_for_now_and_then(void **state) {
   add_within(3, 3, 0);
   story_expect(&story,
                "3 <- #2 DEADLINE_EXCEEDED LOCK_HELD\n3 <- #3 DEADLINE_EXCEEDED LOCK_HELD\n");
-  story_pass_ms(&story, DOUBT_MS);
+  story_pass_ms(&story, VALIDATE_MS);
   add_within(3, 4, 0);
   story_expect(&story, "3 <- #4 OK 1\n");
 }

@@ -45,7 +45,7 @@ static void test_deferred_free_of_something_small_is_immediate(void **state) {
   (void)state;
   fill(10);
   delete_queue();
-  assert_null(engine_take_buried(story.engine));
+  assert_null(engine_take_deferred(story.engine));
 }
 
 static void test_deferred_free_of_something_large_is_left_to_others(void **state) {
@@ -56,10 +56,10 @@ static void test_deferred_free_of_something_large_is_left_to_others(void **state
   story_open(&story, 1, 0, HOLDFAST__KIND__QUEUE, "q", 0);
   fill(10000);
   delete_queue();
-  struct object *both = engine_take_buried(story.engine);
+  struct object *both = engine_take_deferred(story.engine);
   assert_non_null(both);
-  assert_null(engine_take_buried(story.engine));
-  engine_free_buried(engine_join_buried(NULL, both));
+  assert_null(engine_take_deferred(story.engine));
+  engine_free_deferred(engine_join_deferred(NULL, both));
 }
 
 static void test_deferred_free_left_over_goes_with_the_engine(void **state) {

@@ -285,7 +285,7 @@ static void test_lending_counts_what_is_deleted_meanwhile(void **state) {
   assert_true(used(MEMORY_VALUES) < values / 2);
   assert_true(used(MEMORY_RECLAIMED) >= values);
   assert_true(story_run_job(&story));
-  apply_freed(story.engine, engine_free_buried(engine_take_buried(story.engine)));
+  apply_freed(story.engine, engine_free_deferred(engine_take_deferred(story.engine)));
   assert_int_equal(used(MEMORY_RECLAIMED), 0);
   assert_int_equal(used(MEMORY_SCRATCH), 0);
 }

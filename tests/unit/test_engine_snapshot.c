@@ -181,7 +181,7 @@ static bool is_used(const struct object *object) {
       return object->lock.depth > 0;
     case HOLDFAST__KIND__SEMAPHORE:
     case HOLDFAST__KIND__BOUNDED_SEMAPHORE:
-      return object->semaphore.held > 0;
+      return object->semaphore.acquired > 0;
     case HOLDFAST__KIND__EVENT:
       return object->event_is_set;
     case HOLDFAST__KIND__CONDITION:
@@ -207,7 +207,7 @@ static void count_tasks(const struct tasks *tasks) {
 static void count_object(const struct object *object) {
   counts[object->kind] += is_used(object);
   counts[LEASES] += object->lease.position > 0;
-  counts[REFERENCES] += object->references;
+  counts[REFERENCES] += object->stored_references;
   if (object->kind == HOLDFAST__KIND__DICT) {
     count_pages(object->dict);
   }
@@ -245,7 +245,7 @@ static void count_session(const struct session *session) {
   counts[KEPT_REPLIES] += session->window.count - session->pending_count;
   counts[ACKNOWLEDGED_ALSO] += session->acked_also.count;
   counts[LOST_SESSIONS] += session->is_lost;
-  counts[FORKED_SESSIONS] += session->is_unclaimed;
+  counts[FORKED_SESSIONS] += session->is_unadopted;
   counts[FAILURES] += session->failures_count;
   counts[EXPIRED] += session->expired.count;
   counts[PERMITS] += session->permits.count;

@@ -1,7 +1,7 @@
 /* Stories of work: items with priorities and delays, given out, acknowledged, lost, buried. */
 #include "server/engine/core.h"
+#include "server/engine/leases.h"
 #include "server/engine/settle.h"
-#include "server/engine/tasks.h"
 #include "tests/support/apply.h"
 #include "tests/support/story.h"
 
@@ -746,9 +746,9 @@ static void return_items(const char *name, uint64_t count) {
     values[i] = queue_get(&object->queue, &taken[i]);
   }
   for (uint64_t i = count; i-- > 0;) { /* the second before the first */
-    struct reply_taken from = {.order = taken[i].place.order,
-                               .suborder = taken[i].place.suborder,
-                               .priority = taken[i].place.priority,
+    struct reply_taken from = {.order = taken[i].position.order,
+                               .suborder = taken[i].position.suborder,
+                               .priority = taken[i].position.priority,
                                .tries = taken[i].tries};
     core_put_back_item(story.engine, object, values[i], &from);
   }
@@ -777,7 +777,7 @@ static void test_item_put_back_wakes_who_waits(void **state) {
   struct taken taken;
   struct value value = queue_get(&object->queue, &taken);
   get(1, 1, "q", FOREVER);
-  struct reply_taken from = {.order = taken.place.order, .suborder = taken.place.suborder};
+  struct reply_taken from = {.order = taken.position.order, .suborder = taken.position.suborder};
   core_put_back_item(story.engine, object, value, &from);
   core_settle(story.engine, story.now_ns);
   story_expect(&story, "1 <- #1 OK 1\n");
@@ -850,9 +850,9 @@ static void test_references_are_dropped_by_an_immediate_shutdown(void **state) {
   reserve(1, 1, "q", 0, 0);
   shut_down(2, 1, "q", true);
   assert_int_equal(story_objects(&story, 4), 3);
-  assert_int_equal(object_named("q")->references, 1);
+  assert_int_equal(object_named("q")->stored_references, 1);
   ack(1, 2, "q", 1);
-  assert_int_equal(object_named("q")->references, 0);
+  assert_int_equal(object_named("q")->stored_references, 0);
 }
 
 static void test_references_put_back_are_counted_again(void **state) {
@@ -860,9 +860,9 @@ static void test_references_put_back_are_counted_again(void **state) {
   put_list(0, 0);
   get(1, 1, "q", 0);
   struct object *object = object_named("q");
-  assert_int_equal(object->references, 0);
+  assert_int_equal(object->stored_references, 0);
   story_close_session(&story, 1); /* without having acknowledged it */
-  assert_int_equal(object->references, 1);
+  assert_int_equal(object->stored_references, 1);
   assert_int_equal(story_objects(&story, 4), 3);
 }
 
@@ -879,9 +879,9 @@ static void test_memory_of_tasks_is_counted_and_large_queues_are_buried(void **s
   assert_true(full - empty > 850 * sizeof(struct task));
   assert_true(story.engine->memory.total > full);
   delete_queue(1, 1);
-  struct object *buried = engine_take_buried(story.engine);
+  struct object *buried = engine_take_deferred(story.engine);
   assert_non_null(buried);
-  apply_freed(story.engine, engine_free_buried(buried));
+  apply_freed(story.engine, engine_free_deferred(buried));
   assert_true(story.engine->memory.total < full);
 }
 
@@ -892,9 +892,9 @@ static void test_immediate_shutdown_of_a_large_queue_leaves_it_to_others(void **
     story_forget(&story);
   }
   shut_down(1, 1, "q", true);
-  struct object *buried = engine_take_buried(story.engine);
+  struct object *buried = engine_take_deferred(story.engine);
   assert_non_null(buried);
-  apply_freed(story.engine, engine_free_buried(buried));
+  apply_freed(story.engine, engine_free_deferred(buried));
   story_pass_ms(&story, 1000);
   expect_counts("q", 0, 0, 0, 0, 0);
 }

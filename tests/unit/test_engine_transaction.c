@@ -558,7 +558,7 @@ static void test_long_one_does_not_wait(void **state) {
 }
 
 /* Both parts become possible at once; the getter was there first. */
-static void test_ear_runs_only_its_part(void **state) {
+static void test_wait_entry_runs_only_its_part(void **state) {
   (void)state;
   ask(&story, 2, 1, GET("q"));
   ask(&story, 3, 1,
@@ -620,7 +620,7 @@ int main(void) {
       STORY(test_killed_or_suspended_one_does_nothing),
       STORY(test_conditions_alone_are_waited_for),
       STORY(test_long_one_does_not_wait),
-      STORY(test_ear_runs_only_its_part),
+      STORY(test_wait_entry_runs_only_its_part),
       STORY(test_thousands_wait_for_one_thing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

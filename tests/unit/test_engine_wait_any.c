@@ -247,7 +247,7 @@ static void test_two_parts_in_one_queue(void **state) {
 }
 
 /* A wait for a value is first one for its lock. */
-static void test_ear_follows_to_another_queue(void **state) {
+static void test_wait_entry_follows_to_another_queue(void **state) {
   (void)state;
   Holdfast__Value *zero = INT(0);
   ask(&story, 4, 7,
@@ -380,7 +380,7 @@ int main(void) {
       STORY(test_resumed_one_has_its_old_places),
       STORY(test_what_came_while_away_is_there_on_return),
       STORY(test_two_parts_in_one_queue),
-      STORY(test_ear_follows_to_another_queue),
+      STORY(test_wait_entry_follows_to_another_queue),
       STORY(test_reference_in_an_outcome_is_held),
       STORY(test_needs_a_session_where_its_part_does),
       STORY(test_drain_answers_it),

@@ -432,8 +432,8 @@ static hf_reason concat(struct list *list, struct list *removed) {
 }
 static hf_reason hold(struct list *list, struct list *removed) {
   (void)removed;
-  bool is_held = list_hold(list, 3);
-  list_release(list);
+  bool is_held = list_pin(list, 3);
+  list_unpin(list);
   return is_held ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
 }
 

@@ -1,4 +1,4 @@
-/* Shared memory: places, their limits, what clients get of it. */
+/* Shared memory: locations, their limits, what clients get of it. */
 #include "proto/cell_layout.h"
 #include "proto/limits.h"
 #include "server/cells/segments.h"
@@ -41,48 +41,48 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static struct cell_place allocate(size_t bytes) {
-  struct cell_place place;
-  assert_true(source.allocate(source.ctx, bytes, &place));
-  return place;
+static struct cell_location allocate(size_t bytes) {
+  struct cell_location location;
+  assert_true(source.allocate(source.ctx, bytes, &location));
+  return location;
 }
 
-static void release(struct cell_place place) {
-  source.release(source.ctx, &place);
+static void release(struct cell_location location) {
+  source.release(source.ctx, &location);
 }
 
-static void retire(struct cell_place place) {
-  source.retire(source.ctx, &place);
+static void retire(struct cell_location location) {
+  source.retire(source.ctx, &location);
 }
 
 static void test_segments_are_the_memory_that_is_lent(void **state) {
   (void)state;
-  struct cell_place place = allocate(100);
+  struct cell_location location = allocate(100);
   size_t bytes;
-  int fd = segments_duplicate(segments, place.segment, &bytes);
+  int fd = segments_duplicate(segments, location.segment, &bytes);
   assert_true(fd >= 0);
   assert_int_equal(bytes, HF_ARENA_BYTES);
   char *other = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   assert_ptr_not_equal(other, MAP_FAILED);
-  memcpy((char *)place.header, "hello", sizeof "hello");
-  assert_string_equal(other + place.offset, "hello");
+  memcpy((char *)location.header, "hello", sizeof "hello");
+  assert_string_equal(other + location.offset, "hello");
   munmap(other, bytes);
-  release(place);
+  release(location);
 }
 
 /* The header is at the segment's first byte, before the first cell. */
 static void expect_not_lent_after(size_t offset) {
-  struct cell_place place = allocate(100);
+  struct cell_location location = allocate(100);
   size_t bytes;
-  uint8_t *at = (uint8_t *)place.header - place.offset + offset;
-  int fd = segments_duplicate(segments, place.segment, &bytes);
+  uint8_t *at = (uint8_t *)location.header - location.offset + offset;
+  int fd = segments_duplicate(segments, location.segment, &bytes);
   assert_true(fd >= 0);
   close(fd);
   (*at)++;
-  assert_int_equal(segments_duplicate(segments, place.segment, &bytes), -1);
+  assert_int_equal(segments_duplicate(segments, location.segment, &bytes), -1);
   (*at)--;
-  release(place);
+  release(location);
 }
 
 static void test_segments_with_an_overwritten_header_are_not_lent(void **state) {
@@ -94,7 +94,7 @@ static void test_segments_with_an_overwritten_header_are_not_lent(void **state) 
 
 static void test_segments_can_be_neither_cut_nor_unsealed(void **state) {
   (void)state;
-  struct cell_place small = allocate(100), large = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
+  struct cell_location small = allocate(100), large = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
   size_t bytes;
   const uint64_t ids[] = {small.segment, large.segment, CELL_LIFE_SEGMENT};
   for (size_t i = 0; i < 3; i++) {
@@ -164,33 +164,33 @@ static void test_segments_unknown_one_is_not_lent(void **state) {
 
 static void test_segments_absurd_sizes_are_refused(void **state) {
   (void)state;
-  struct cell_place place;
-  assert_false(source.allocate(source.ctx, SIZE_MAX, &place));
-  assert_false(source.allocate(source.ctx, SIZE_MAX - 4000, &place));
-  assert_false(source.allocate(source.ctx, HF_SEGMENTS_BYTES_MAX, &place));
+  struct cell_location location;
+  assert_false(source.allocate(source.ctx, SIZE_MAX, &location));
+  assert_false(source.allocate(source.ctx, SIZE_MAX - 4000, &location));
+  assert_false(source.allocate(source.ctx, HF_SEGMENTS_BYTES_MAX, &location));
   assert_int_equal(segments_count(segments), 1);
 }
 
 static void test_segments_no_more_than_the_limit(void **state) {
   (void)state;
-  static struct cell_place places[HF_SEGMENTS_MAX];
-  struct cell_place more;
+  static struct cell_location locations[HF_SEGMENTS_MAX];
+  struct cell_location more;
   for (size_t i = 1; i < HF_SEGMENTS_MAX; i++) {
-    places[i] = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
+    locations[i] = allocate(HF_ARENA_CELL_BYTES_MAX + 1);
   }
   assert_false(source.allocate(source.ctx, HF_ARENA_CELL_BYTES_MAX + 1, &more));
   assert_false(source.allocate(source.ctx, 1, &more));
   for (size_t i = 1; i < HF_SEGMENTS_MAX; i++) {
-    release(places[i]);
+    release(locations[i]);
   }
   assert_int_equal(segments_count(segments), 1);
 }
 
 static void test_segments_freed_place_is_used_again_as_late_as_possible(void **state) {
   (void)state;
-  struct cell_place kept = allocate(100);
+  struct cell_location kept = allocate(100);
   const uint64_t first = allocate(100).offset;
-  release((struct cell_place){kept.segment, first, 128, NULL});
+  release((struct cell_location){kept.segment, first, 128, NULL});
   for (size_t i = 2; i < PLACES_OF_ARENA; i++) {
     assert_int_not_equal(allocate(100).offset, first);
   }
@@ -199,19 +199,19 @@ static void test_segments_freed_place_is_used_again_as_late_as_possible(void **s
 
 static void test_segments_retired_place_is_never_used_again(void **state) {
   (void)state;
-  const struct cell_place kept = allocate(100), gone = allocate(100);
+  const struct cell_location kept = allocate(100), gone = allocate(100);
   retire(gone);
   for (size_t i = 2; i < PLACES_OF_ARENA; i++) {
-    const struct cell_place place = allocate(100);
-    assert_int_equal(place.segment, kept.segment);
-    assert_int_not_equal(place.offset, gone.offset);
+    const struct cell_location location = allocate(100);
+    assert_int_equal(location.segment, kept.segment);
+    assert_int_not_equal(location.offset, gone.offset);
   }
   assert_int_not_equal(allocate(100).segment, kept.segment);
 }
 
 static void test_segments_arena_goes_when_only_retired_places_are_left(void **state) {
   (void)state;
-  const struct cell_place kept = allocate(100), gone = allocate(100);
+  const struct cell_location kept = allocate(100), gone = allocate(100);
   retire(gone);
   assert_int_equal(segments_count(segments), 2);
   release(kept);
@@ -232,13 +232,13 @@ static void test_segments_are_unmapped_by_another_thread(void **state) {
 /* Cells that come and go are no way around the limits while their memory is being given back. */
 static void test_segments_being_closed_count_yet(void **state) {
   (void)state;
-  struct cell_place place = allocate(CLOSED_BYTES);
+  struct cell_location location = allocate(CLOSED_BYTES);
   size_t descriptors_max = 0;
-  memset((char *)place.header, 1, CLOSED_BYTES);
-  release(place);
+  memset((char *)location.header, 1, CLOSED_BYTES);
+  release(location);
   for (size_t i = 0; i < 4 * HF_SEGMENTS_MAX; i++) {
-    if (source.allocate(source.ctx, HF_ARENA_CELL_BYTES_MAX + 1, &place)) {
-      release(place);
+    if (source.allocate(source.ctx, HF_ARENA_CELL_BYTES_MAX + 1, &location)) {
+      release(location);
     }
     size_t descriptors = memory_hook_descriptors();
     descriptors_max = descriptors > descriptors_max ? descriptors : descriptors_max;
@@ -271,28 +271,28 @@ static void test_segments_begin_or_leave_nothing(void **state) {
 #define OUT_MAX 400
 
 static struct {
-  struct cell_place place;
+  struct cell_location location;
   uint8_t mark;
 } out[OUT_MAX];
 
 /* Places that are nobody's for ever. */
-static struct cell_place retired[20000];
+static struct cell_location retired[20000];
 static size_t retired_count;
 
 static void let_go(size_t i, struct random *random) {
   if (random_below(random, 4) == 0) {
-    retire(out[i].place);
-    retired[retired_count++] = out[i].place;
+    retire(out[i].location);
+    retired[retired_count++] = out[i].location;
   } else {
-    release(out[i].place);
+    release(out[i].location);
   }
   out[i].mark = 0;
 }
 
-static bool is_retired(struct cell_place place) {
+static bool is_retired(struct cell_location location) {
   size_t i = 0;
   while (i < retired_count &&
-         (retired[i].segment != place.segment || retired[i].offset != place.offset)) {
+         (retired[i].segment != location.segment || retired[i].offset != location.offset)) {
     i++;
   }
   return i < retired_count;
@@ -304,24 +304,24 @@ static size_t random_size(struct random *random) {
 }
 
 static void check(size_t i) {
-  const uint8_t *bytes = (void *)out[i].place.header;
+  const uint8_t *bytes = (void *)out[i].location.header;
   assert_int_equal(bytes[0], out[i].mark);
-  assert_int_equal(bytes[out[i].place.bytes - 1], out[i].mark);
+  assert_int_equal(bytes[out[i].location.bytes - 1], out[i].mark);
 }
 
 static void add(size_t i, struct random *random) {
   size_t size = random_size(random);
-  out[i].place = allocate(size);
+  out[i].location = allocate(size);
   out[i].mark = (uint8_t)(1 + random_below(random, 255));
-  assert_true(out[i].place.bytes >= size);
-  assert_false(is_retired(out[i].place));
-  assert_int_equal((uintptr_t)out[i].place.header % CELL_ALIGNMENT, 0);
-  assert_int_equal(out[i].place.offset % CELL_ALIGNMENT, 0);
-  uint8_t *bytes = (void *)out[i].place.header;
-  for (size_t at = 0; at < out[i].place.bytes; at++) {
+  assert_true(out[i].location.bytes >= size);
+  assert_false(is_retired(out[i].location));
+  assert_int_equal((uintptr_t)out[i].location.header % CELL_ALIGNMENT, 0);
+  assert_int_equal(out[i].location.offset % CELL_ALIGNMENT, 0);
+  uint8_t *bytes = (void *)out[i].location.header;
+  for (size_t at = 0; at < out[i].location.bytes; at++) {
     assert_int_equal(bytes[at], 0);
   }
-  memset(bytes, out[i].mark, out[i].place.bytes);
+  memset(bytes, out[i].mark, out[i].location.bytes);
 }
 
 static uint64_t seed;
@@ -341,7 +341,7 @@ static void test_segments_model(void **state) {
   for (size_t i = 0; i < OUT_MAX; i++) {
     if (out[i].mark != 0) {
       check(i);
-      release(out[i].place);
+      release(out[i].location);
     }
   }
   assert_true(segments_count(segments) <= 1 + 10); /* an empty arena of each class */

@@ -25,7 +25,7 @@ static void pass(uint64_t ns) {
 }
 
 static void request(void) {
-  spin_note_traffic(&spin, now);
+  spin_record_traffic(&spin, now);
 }
 
 static void press(void) {

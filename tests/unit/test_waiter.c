@@ -40,7 +40,7 @@ static void test_waiter_any_changes_keep_the_order(void **state) {
     struct waiter *waiter = &waiters[idx];
     if (!is_in[idx]) {
       *waiter = (struct waiter){.ticket = ++next_ticket};
-      TAILQ_INIT(&waiter->ears);
+      TAILQ_INIT(&waiter->entries);
       wait_queue_insert(&queue, waiter);
       is_in[idx] = true;
       active++;

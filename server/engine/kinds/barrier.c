@@ -8,7 +8,7 @@
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
-/* Those of earlier rounds, who have not had their turn yet, keep theirs. */
+/* Waiters of earlier rounds that have not run yet keep their step. */
 static void give_step(struct engine *engine, struct waiter_list *waiters, unsigned step) {
   struct waiter *waiter;
   TAILQ_FOREACH(waiter, waiters, queue_link) {
@@ -57,7 +57,7 @@ static hf_reason complete_round(struct call *call, uint64_t index) {
   }
   answer_arrival(call, index, acts);
   if (acts) {
-    call_note_source(call, 0);
+    call_set_source(call, 0);
   }
   return HF_REASON_NONE;
 }
@@ -91,14 +91,14 @@ static hf_reason arrive(struct call *call) {
   }
   barrier->arrived++;
   call->step = STEP_WAITING;
-  call->note = index;
+  call->progress = index;
   return call_park(call, &object->waits[WAIT_BARRIER], HF_REASON_BARRIER_BROKEN);
 }
 
 hf_reason handle_barrier_wait(struct call *call) {
   switch (call->step) {
     case STEP_RELEASED:
-      answer_arrival(call, call->note, false);
+      answer_arrival(call, call->progress, false);
       return HF_REASON_NONE;
     case STEP_BROKEN:
       return HF_REASON_BARRIER_BROKEN;

@@ -7,7 +7,7 @@
 
 #include "server/engine/kinds/kind.h"
 
-/* Those who wait get `step` (waiter.h); the barrier begins anew, or stays as it is when broken. */
+/* Sets `step` (waiter.h) of the waiters; the barrier begins anew, or stays broken. */
 void core_end_round(struct engine *engine, struct object *object, unsigned step);
 
 #endif

@@ -1,4 +1,4 @@
-/* Before an operation of a transaction: what it is about to change of its object; see undo.h.
+/* Captures, before an operation of a transaction, the part of its object that it changes; see undo.h.
  *
  * layer   engine
  * Functions of rows: see kind.h.

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 hf_reason handle_cell_notify(struct call *call) {
-  core_notify_cells(call->engine, call->now_ns, call->object);
+  core_check_cells(call->engine, call->now_ns, call->object);
   return HF_REASON_NONE;
 }
 

@@ -10,17 +10,17 @@
 #include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
-#include "server/engine/holding.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/lock.h"
 #include "server/engine/locks.h"
 #include "server/engine/parking.h"
+#include "server/engine/references.h"
 #include "server/engine/snapshot_parts.h"
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
-/* The condition's lock, held by the caller; a plain lock by anybody, as in Python.
+/* The condition's lock, if the calling thread owns it; a plain lock may have any owner, as in Python.
  * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */
 static hf_reason find_held_lock(struct call *call, struct object **guard, struct lock **lock) {
   *guard = core_guard_of(call->engine, call->object);
@@ -55,7 +55,7 @@ static hf_reason begin_waiting(struct call *call) {
     return reason;
   }
   call->step = STEP_WAITING;
-  call->note = lock->depth;
+  call->progress = lock->depth;
   call->terms = (struct lock_terms){.lease_ms = lock->lease_ms, .robust = lock->robust};
   give_up(call, guard, lock);
   return call_park(call, &call->object->waits[WAIT_NOTIFY], HF_REASON_TIMED_OUT);
@@ -78,7 +78,7 @@ static hf_reason take_back(struct call *call) {
   if (reason) {
     return reason;
   }
-  lock->depth = call->note;
+  lock->depth = call->progress;
   if (call->step == STEP_CANCELLED) {
     return HF_REASON_CANCELLED;
   }
@@ -94,7 +94,7 @@ hf_reason handle_condition_wait(struct call *call) {
     return begin_waiting(call);
   }
   if (call->step == STEP_WAITING && !call->timed_out) {
-    call->park_queue = &call->object->waits[WAIT_NOTIFY]; /* not this one's turn */
+    call->park_queue = &call->object->waits[WAIT_NOTIFY]; /* it was not notified */
     return REASON_PARKED;
   }
   if (call->step == STEP_WAITING) {
@@ -178,8 +178,8 @@ static bool init_condition(struct object *object, const struct object_shape *sha
 /* It refers to the lock it was given. */
 static void begin(struct call *call, const struct object_shape *shape) {
   if (shape->guard) {
-    core_hold(call->engine, shape->guard);
-    call->object->references++;
+    core_add_reference(call->engine, shape->guard);
+    call->object->stored_references++;
   }
 }
 
@@ -216,7 +216,7 @@ static void end_waits_for(struct engine *engine, uint64_t now_ns, struct waiter_
   }
 }
 
-/* Those that want the lock back stand in the queue of the given one. */
+/* Waiters that reacquire the lock are in the queue of the given lock. */
 static void end_foreign_waits(struct engine *engine, uint64_t now_ns, struct object *object) {
   struct object *guard = core_guard_of(engine, object);
   if (guard && guard != object) {
@@ -245,7 +245,7 @@ static bool read_guard(struct restoring *restoring, const struct wire_field *fie
     return snapshot_fail(&restoring->in, "a condition's lock is none");
   }
   object->condition.guard = field->integer;
-  object->references = 1;
+  object->stored_references = 1;
   return true;
 }
 

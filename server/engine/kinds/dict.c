@@ -27,19 +27,19 @@ hf_reason handle_dict_get(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* Of those who wait for a key of this dict, only these look. */
-static void tell(struct call *call, struct value key) {
+/* Wakes the waiters for this key. */
+static void notify(struct call *call, struct value key) {
   struct wait_queue *watchers = &call->object->waits[WAIT_CHANGE];
   if (watchers->count > 0) {
-    core_wake_noted(call->engine, watchers, call_key_note(call, key));
+    core_wake_key(call->engine, watchers, call_key_hash(call, key));
   }
-  call->told = true;
+  call->notified = true;
 }
 
 /* key and value are taken, also on failure. */
 static hf_reason set(struct call *call, struct value key, struct value value) {
   struct value old;
-  tell(call, key);
+  notify(call, key);
   hf_reason reason = dict_set(call->object->dict, key, value, &old);
   if (reason) {
     value_release(key);
@@ -73,7 +73,7 @@ static bool remove_key(struct call *call, struct value key, struct value *remove
   struct value removed_key;
   bool found = dict_remove(call->object->dict, key, &removed_key, removed);
   if (found) {
-    tell(call, key);
+    notify(call, key);
     value_release(removed_key);
   }
   return found;
@@ -121,7 +121,7 @@ hf_reason handle_dict_pop(struct call *call) {
       return HF_REASON_NO_SUCH_KEY;
     }
     call_answer_value(call, fallback);
-    call->told = true; /* nothing changed */
+    call->notified = true; /* nothing changed */
     return HF_REASON_NONE;
   }
   value_release(fallback);
@@ -167,7 +167,7 @@ hf_reason handle_dict_set_default(struct call *call) {
     call_answer_value(call, value_retain(found));
     value_release(key);
     value_release(value);
-    call->told = true; /* nothing changed */
+    call->notified = true; /* nothing changed */
     return HF_REASON_NONE;
   }
   call_answer_value(call, value_retain(value));
@@ -260,7 +260,7 @@ hf_reason handle_dict_compare_and_set(struct call *call) {
   if (!equal) {
     value_release(key);
     value_release(desired);
-    call->told = true; /* nothing changed */
+    call->notified = true; /* nothing changed */
     return HF_REASON_NONE;
   }
   return exchange(call, key, desired);
@@ -301,26 +301,26 @@ static hf_reason answer_change(struct call *call, struct value key) {
   return HF_REASON_NONE;
 }
 
-/* Looks at what `requirement` tells; it has changed, or the request waits on. */
-static hf_reason look(struct call *call, struct requirement *requirement) {
+/* Checks the requirement: the key has changed, or the request waits on. */
+static hf_reason check(struct call *call, struct requirement *requirement) {
   struct watch watch;
-  if (!require_look(call, requirement, &watch)) {
+  if (!require_check(call, requirement, &watch)) {
     return answer_change(call, requirement->key);
   }
-  call->note = watch.note;
+  call->key_hash = watch.key_hash;
   return call_park(call, watch.queue, HF_REASON_NOT_CHANGED);
 }
 
 hf_reason handle_dict_wait(struct call *call) {
   struct requirement requirement;
   if (call->waiter && call->waiter->requirements) { /* else it waited for the dict to be back */
-    return look(call, &call->waiter->requirements->items[0]);
+    return check(call, &call->waiter->requirements->items[0]);
   }
   hf_reason reason = read_wait(call, &requirement);
   if (reason) {
     return reason;
   }
-  reason = look(call, &requirement);
+  reason = check(call, &requirement);
   if (reason == REASON_PARKED) {
     return begin_wait(call, &requirement);
   }
@@ -336,7 +336,7 @@ hf_reason handle_dict_len(struct call *call) {
 }
 
 hf_reason handle_dict_clear(struct call *call) {
-  return call_bury_content(call);
+  return call_clear_content(call);
 }
 
 enum part { KEYS = 1, VALUES = 2 };

@@ -1,11 +1,11 @@
-/* A dict in a snapshot: its entries at their places, which are the cursors of scans. */
+/* A dict in a snapshot: its entries at their slots, which are the cursors of scans. */
 #include "server/engine/kinds/dict_snapshot.h"
 #include "server/engine/snapshot_parts.h"
 
 enum { RECORD_BEGIN = RECORD_CONTENT, RECORD_ENTRIES };
 enum { BEGIN = 1 };
-/* Of entries, in this order: a page is that of the entries behind it. An entry is at the offset behind
- * the last unless one is told. */
+/* Members of entries, in this order: a page is that of the entries behind it. Without an offset an entry
+ * is behind the last. */
 enum { PAGE = 1, OFFSET, KEY, VALUE };
 
 #define RECORD_BYTES ((size_t)64 << 10)
@@ -78,7 +78,7 @@ static bool read_page(struct reading *reading, const struct wire_field *field) {
   return true;
 }
 
-/* The key, which was read before, goes with it. */
+/* Takes the key, which was read before. */
 static bool read_value(struct reading *reading, const struct wire_field *field) {
   struct snapshot_in *in = &reading->restoring->in;
   struct value value = {0};
@@ -125,7 +125,7 @@ static bool visit_begin(struct snapshot_in *in, const struct wire_field *field, 
 /* Where the entries of the record go on that others came before. */
 static uint64_t end_of(const struct dict *dict) {
   uint64_t end = dict_begin(dict);
-  return dict_len(dict) ? (end - 1) % DICT_PAGE_PLACES + 1 : 0;
+  return dict_len(dict) ? (end - 1) % DICT_PAGE_SLOTS + 1 : 0;
 }
 
 bool dict_content_restore(struct restoring *restoring, struct object *object,

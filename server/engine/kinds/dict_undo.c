@@ -25,8 +25,8 @@ static const Holdfast__Value *key_of(const Holdfast__Request *message) {
 static void remove_entry(const struct undo *undo, struct undo_entry *entry) {
   struct call call = undo_call_on(undo, entry->object);
   struct value key, value;
-  entry->has_place = dict_find(entry->object->dict, entry->key, &entry->place, &key, &value);
-  if (entry->has_place) {
+  entry->has_slot = dict_find(entry->object->dict, entry->key, &entry->slot, &key, &value);
+  if (entry->has_slot) {
     dict_remove(entry->object->dict, entry->key, &key, &value);
     value_release(key);
     call_discard(&call, value);
@@ -39,7 +39,7 @@ static void put_entry_back(const struct undo *undo, const struct undo_entry *ent
   if (dict_get(dict, key, &old)) {
     dict_set(dict, key, value, &old); /* needs no memory: the key is there */
   } else {
-    dict_restore(dict, entry->place, key, value);
+    dict_restore(dict, entry->slot, key, value);
   }
   undo_swap_back(undo, entry, old);
 }
@@ -53,14 +53,14 @@ static void undo_change_of_entry(const struct undo *undo, struct undo_entry *ent
 }
 
 static void tidy_entry(struct undo_entry *entry) {
-  if (entry->has_place) {
-    dict_tidy(entry->object->dict, entry->place);
+  if (entry->has_slot) {
+    dict_tidy(entry->object->dict, entry->slot);
   }
   value_release(entry->key);
 }
 
 static void release_dict(struct undo_entry *entry) {
-  dict_release(entry->object->dict);
+  dict_unpin(entry->object->dict);
 }
 
 static const struct undo_way way_of_entry = {undo_change_of_entry, tidy_entry, release_dict};
@@ -72,14 +72,14 @@ hf_reason capture_entry(struct undo_entry *entry, struct call *call) {
   if (reason) {
     return reason;
   }
-  if (!dict_hold(dict, HF_TRANSACTION_COUNT_MAX)) {
+  if (!dict_pin(dict, HF_TRANSACTION_COUNT_MAX)) {
     value_release(entry->key);
     entry->key = (struct value){0};
     return HF_REASON_NO_MEMORY;
   }
   entry->way = &way_of_entry;
-  entry->has_place = dict_find(dict, entry->key, &entry->place, &found_key, &entry->value);
-  if (entry->has_place) {
+  entry->has_slot = dict_find(dict, entry->key, &entry->slot, &found_key, &entry->value);
+  if (entry->has_slot) {
     value_retain(entry->value);
     value_release(entry->key);
     entry->key = value_retain(found_key);

@@ -21,8 +21,8 @@ hf_reason handle_event_is_set(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* Out of time is an answer here, not an error. Who waited when it was set has seen it, also if it is
- * cleared before all of them had their turn. */
+/* A timeout is an answer here, not an error. A set releases all present waiters, even if the event is
+ * cleared before all of them have run. */
 hf_reason handle_event_wait(struct call *call) {
   bool is_set = call->object->event_is_set || call_is_released(call, WAIT_EVENT);
   if (!is_set && !call_may_not_wait(call)) {

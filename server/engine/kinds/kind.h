@@ -36,8 +36,7 @@ struct waiter;
 /* What an object takes beside itself. */
 struct content_bytes {
   size_t all;
-  size_t values; /* of them: with their places in a list, which its tree counts together; beside the
-                    table of a dict */
+  size_t values; /* of the values: in a list with their slots, in a dict without the index */
 };
 
 struct kind {
@@ -83,21 +82,21 @@ struct kind {
   /* See core_guard_of. NULL: the object itself. */
   struct object *(*guard)(const struct engine *engine, struct object *object);
   bool has_cells; /* object->cells, which may lie in shared memory */
-  /* Its part of what object_info tells. */
+  /* Fills the kind's part of object_info. */
   void (*report)(const struct object *object, struct reply_object *reported);
 
   /* What an operation of a transaction that is about to run will change: see undo.h. NULL: no operation
    * that changes it may be in one. HF_REASON_NONE | what the operation would fail with */
   hf_reason (*capture)(struct undo_entry *entry, struct call *call);
 
-  /* Takes back what the reply, which the session will never look at, gave away of the object. */
+  /* Revokes what an unacknowledged reply took out of the object. */
   void (*revoke)(struct engine *engine, struct session *session, struct object *object,
                  const struct reply *reply);
 
   /* ---- snapshots: see snapshot_parts.h */
 
-  /* Writes what is in it, and what it was opened as, in records of the kind's own, from RECORD_CONTENT
-   * on. NULL: nothing is in it. */
+  /* Writes the object's content and parameters, in records of the kind's own, from RECORD_CONTENT on.
+   * NULL: it has none. */
   void (*snapshot)(const struct object *object, struct snapshot_out *out);
   /* Reads one of these into the object, which was made of a shape that is all zero; record->number is 0
    * after the last: is it whole? Nothing that the bytes say is to be believed. false: in.why */

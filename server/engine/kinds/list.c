@@ -49,7 +49,7 @@ hf_reason handle_list_delete(struct call *call) {
   return reason;
 }
 
-/* Inserts what messages hold. */
+/* Inserts the values of the messages. */
 static hf_reason insert(struct call *call, size_t position, size_t count,
                         Holdfast__Value *const *messages) {
   struct value *values;
@@ -387,7 +387,7 @@ hf_reason handle_list_sort(struct call *call) {
 }
 
 hf_reason handle_list_clear(struct call *call) {
-  return call_bury_content(call);
+  return call_clear_content(call);
 }
 
 hf_reason handle_list_copy(struct call *call) {

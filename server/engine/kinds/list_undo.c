@@ -54,7 +54,7 @@ static void undo_change_of_item(const struct undo *undo, struct undo_entry *entr
 }
 
 static void release_list(struct undo_entry *entry) {
-  list_release(&entry->object->list);
+  list_unpin(&entry->object->list);
 }
 
 static const struct undo_way way_of_item = {undo_change_of_item, NULL, release_list};
@@ -65,7 +65,7 @@ hf_reason capture_item(struct undo_entry *entry, struct call *call) {
   if (!find_position(message, list->len, &entry->position)) {
     return HF_REASON_NONE;
   }
-  if (removes(message) && !list_hold(list, entry->position)) {
+  if (removes(message) && !list_pin(list, entry->position)) {
     return HF_REASON_NO_MEMORY;
   }
   entry->way = &way_of_item;

@@ -17,7 +17,7 @@ static hf_reason enter_guard(struct call *call) {
   return guard ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
 }
 
-/* Before a wait: would it be for somebody who waits for this very thread? */
+/* Before a wait: whether it would be a deadlock. */
 static hf_reason check_circle(struct call *call, struct lock_owner owner) {
   /* A part of several is not all that the thread waits for. */
   bool begins = !call->waiter && !call->is_part && !call_may_not_wait(call);
@@ -27,7 +27,7 @@ static hf_reason check_circle(struct call *call, struct lock_owner owner) {
   if (!closes) {
     return HF_REASON_NONE;
   }
-  core_note_circle(call->engine, owner, call->object);
+  core_report_circle(call->engine, owner, call->object);
   return call->message->lock_acquire->refuse_deadlock ? HF_REASON_DEADLOCK : HF_REASON_NONE;
 }
 
@@ -45,7 +45,7 @@ hf_reason handle_lock_acquire(struct call *call) {
   if (message->levels) {
     reason = core_take_cells_over(engine, call->session, call->object);
   } else if (!again) {
-    reason = call_claim_lock(call);
+    reason = call_request_lock(call);
   }
   if (reason == HF_REASON_LOCK_HELD) {
     reason = check_circle(call, owner);
@@ -66,12 +66,12 @@ hf_reason handle_lock_acquire(struct call *call) {
   if (message->levels) {
     lock->depth = message->levels;
   }
-  call->reply->owner_died = core_tell_cells_death(call->object) || owner_died;
-  call_note_source(call, terms.token);
+  call->reply->owner_died = core_take_cells_death(call->object) || owner_died;
+  call_set_source(call, terms.token);
   return HF_REASON_NONE;
 }
 
-/* Whether the caller means a grant that ended with its lease; it is told so once. */
+/* Whether the thread's grant ended with its lease; reported once. */
 static bool has_expired(struct call *call, const struct lock *lock) {
   struct session *session = call->session;
   bool holds = session && lock->depth > 0 && lock->owner.session == session->serial;
@@ -166,7 +166,7 @@ void revoke_grant(struct engine *engine, struct session *session, struct object 
     lock_abandon(lock, false);
   } else {
     lock_give_back(lock, owner, &freed);
-    lock->owner_died |= reply->owner_died; /* which nobody was told */
+    lock->owner_died |= reply->owner_died; /* of which no owner was notified */
   }
   if (freed) {
     core_forget_lock(engine, object, owner);

@@ -2,8 +2,8 @@
 
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
-#include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/references.h"
 #include "server/engine/snapshot_parts.h"
 #include "server/engine/wake.h"
 
@@ -99,7 +99,7 @@ hf_reason handle_pipe_recv(struct call *call) {
     return call_park(call, receivers, HF_REASON_PIPE_EMPTY);
   }
   struct value value = list_remove_at(&pipe->lines[end], 0);
-  call_note_source(call, end);
+  call_set_source(call, end);
   call->reply->gave_items = true;
   call_answer_value(call, value_retain(value));
   call_discard(call, value);

@@ -3,9 +3,9 @@
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/queue_call.h"
 #include "server/engine/kinds/queue_snapshot.h"
+#include "server/engine/leases.h"
 #include "server/engine/outcome.h"
 #include "server/engine/steps.h"
-#include "server/engine/tasks.h"
 #include "server/engine/wake.h"
 
 #include "proto/base/clock.h"
@@ -88,7 +88,7 @@ static bool must_put_in_parts(const struct call *call, size_t count) {
          !call_must_line_up(call, &object->waits[WAIT_QUEUE_PUT]) && !call_may_not_wait(call);
 }
 
-/* call->note is how many have been put; the step is 1 once all have been looked at. */
+/* call->progress is the number of items put; the step is 1 once all items have been checked. */
 hf_reason handle_queue_put_many(struct call *call) {
   const Holdfast__QueuePutMany *message = call->message->queue_put_many;
   struct put_options options = {message->priority, message->delay_ms};
@@ -99,28 +99,28 @@ hf_reason handle_queue_put_many(struct call *call) {
     core_wake_parking(call->engine, putters);
     return call_park(call, putters, HF_REASON_QUEUE_FULL);
   }
-  uint64_t before = call->note;
-  while (!reason && call->note < message->n_items) {
-    reason = put(call, message->items[call->note], options);
-    call->note += !reason;
+  uint64_t before = call->progress;
+  while (!reason && call->progress < message->n_items) {
+    reason = put(call, message->items[call->progress], options);
+    call->progress += !reason;
     core_spend(call->engine, 1);
   }
-  if (reason == REASON_PARKED && call->note > before) {
-    core_note_end(call, HF_REASON_NONE); /* of this part */
+  if (reason == REASON_PARKED && call->progress > before) {
+    core_record_end(call, HF_REASON_NONE); /* of this part */
   }
-  if (reason == REASON_PARKED || (reason && call->note == 0)) {
+  if (reason == REASON_PARKED || (reason && call->progress == 0)) {
     return reason;
   }
-  call_answer_count(call, call->note);
+  call_answer_count(call, call->progress);
   return HF_REASON_NONE;
 }
 
 /* ---- getting */
 
 static struct reply_taken reply_taken_of(const struct taken *taken) {
-  return (struct reply_taken){.priority = taken->place.priority,
-                              .order = taken->place.order,
-                              .suborder = taken->place.suborder,
+  return (struct reply_taken){.priority = taken->position.priority,
+                              .order = taken->position.order,
+                              .suborder = taken->position.suborder,
                               .tries = taken->tries};
 }
 
@@ -228,7 +228,7 @@ hf_reason handle_queue_join(struct call *call) {
 hf_reason handle_queue_shutdown(struct call *call) {
   struct object *object = call->object;
   hf_reason reason =
-      call->message->queue_shutdown->immediate ? call_bury_content(call) : HF_REASON_NONE;
+      call->message->queue_shutdown->immediate ? call_clear_content(call) : HF_REASON_NONE;
   if (reason) {
     return reason;
   }
@@ -343,14 +343,15 @@ static void revoke(struct engine *engine, struct session *session, struct object
   }
 }
 
-/* A put of many waits for room, a kick for its next slice; the note is how many were done. */
+/* A put of many waits for room, a kick for its next slice; `progress` is the number of items done.
+ * */
 static bool answer_part(const struct waiter *waiter) {
   const struct object *object = waiter->object;
   bool puts = waiter->queue == &object->waits[WAIT_QUEUE_PUT];
   bool kicks = object->loan && waiter->queue == &object->loan->queue;
-  if ((puts || kicks) && waiter->note > 0) {
+  if ((puts || kicks) && waiter->progress > 0) {
     waiter->reply->shape = REPLY_COUNT;
-    waiter->reply->count = (int64_t)waiter->note;
+    waiter->reply->count = (int64_t)waiter->progress;
     return true;
   }
   return false;

@@ -1,6 +1,6 @@
 #include "server/engine/kinds/queue_call.h"
 
-#include "server/engine/tasks.h"
+#include "server/engine/leases.h"
 #include "server/engine/wake.h"
 
 bool call_finds_item(const struct call *call) {
@@ -19,7 +19,7 @@ hf_reason call_park_for_item(struct call *call) {
 
 struct task *call_find_oldest_reservation(const struct call *call) {
   struct task *task = call->session ? TAILQ_FIRST(&call->session->reserved) : NULL;
-  while (task && (task->queue != &call->object->queue || task->caller != call->message->thread)) {
+  while (task && (task->queue != &call->object->queue || task->thread != call->message->thread)) {
     task = TAILQ_NEXT(task, owner_link);
   }
   return task;

@@ -30,10 +30,14 @@ static const struct snapshot_fields tasks_fields = SNAPSHOT_FIELDS(tasks_rows);
 enum { TASKS_TIMER = 4 };
 
 static const struct snapshot_field task_rows[] = {
-    SNAPSHOT_FIELD(1, struct task, value),       SNAPSHOT_FIELD(2, struct task, place.priority),
-    SNAPSHOT_FIELD(3, struct task, place.order), SNAPSHOT_FIELD(4, struct task, place.suborder),
-    SNAPSHOT_FIELD(5, struct task, tries),       SNAPSHOT_FIELD(6, struct task, reservation),
-    SNAPSHOT_FIELD(7, struct task, session),     SNAPSHOT_FIELD(8, struct task, caller),
+    SNAPSHOT_FIELD(1, struct task, value),
+    SNAPSHOT_FIELD(2, struct task, position.priority),
+    SNAPSHOT_FIELD(3, struct task, position.order),
+    SNAPSHOT_FIELD(4, struct task, position.suborder),
+    SNAPSHOT_FIELD(5, struct task, tries),
+    SNAPSHOT_FIELD(6, struct task, reservation),
+    SNAPSHOT_FIELD(7, struct task, session),
+    SNAPSHOT_FIELD(8, struct task, thread),
 };
 static const struct snapshot_fields task_fields = SNAPSHOT_FIELDS(task_rows);
 enum { TASK_TIMER = 9 };
@@ -46,7 +50,7 @@ static void put_tasks(struct snapshot_out *out, uint32_t record, const struct ta
   TAILQ_FOREACH(task, &group->list, link) {
     struct task copy = *task;
     if (record != RECORD_RESERVED) {
-      copy.reservation = copy.session = copy.caller = 0;
+      copy.reservation = copy.session = copy.thread = 0;
     }
     snapshot_put_fields(out, &task_fields, &copy);
     snapshot_put_timer(out, TASK_TIMER, &task->timer);
@@ -115,7 +119,7 @@ static bool own(struct restoring *restoring, struct task *task) {
          snapshot_lacks_memory(restoring);
 }
 
-static bool place_task(struct restoring *restoring, struct task *task, uint32_t record) {
+static bool restore_task(struct restoring *restoring, struct task *task, uint32_t record) {
   struct tasks *tasks = task->queue->tasks;
   switch (record) {
     case RECORD_WAITING:
@@ -160,7 +164,7 @@ static bool read_task(struct restoring *restoring, struct queue *queue,
     return snapshot_fail(&restoring->in, "a task is broken");
   }
   restore_count(restoring->object, task->value);
-  return place_task(restoring, task, record->number);
+  return restore_task(restoring, task, record->number);
 }
 
 bool queue_content_restore(struct restoring *restoring, struct object *object,

@@ -40,7 +40,7 @@ static void undo_get(const struct undo *undo, struct undo_entry *entry) {
 }
 
 static void release_items(struct undo_entry *entry) {
-  list_release(&entry->object->queue.items);
+  list_unpin(&entry->object->queue.items);
 }
 
 static const struct undo_way way_of_get = {undo_get, NULL, release_items};
@@ -73,7 +73,7 @@ static hf_reason capture_get(struct undo_entry *entry, struct call *call) {
       return HF_REASON_NO_MEMORY;
     }
     entry->way = &way_of_get_task;
-  } else if (list_hold(&queue->items, 0)) {
+  } else if (list_pin(&queue->items, 0)) {
     entry->way = &way_of_get;
   } else {
     return HF_REASON_NO_MEMORY;

@@ -1,10 +1,10 @@
 /* Items that are given out until they are acknowledged. */
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/queue_call.h"
+#include "server/engine/leases.h"
 #include "server/engine/lending.h"
 #include "server/engine/parking.h"
 #include "server/engine/steps.h"
-#include "server/engine/tasks.h"
 #include "server/engine/wake.h"
 
 #include "proto/base/clock.h"
@@ -23,7 +23,7 @@ static void answer_reservation(struct call *call, const struct task *task) {
   reply->item = value_retain(task->value);
   reply->reservation = task->reservation;
   reply->tries = task->tries;
-  reply->priority = task->place.priority;
+  reply->priority = task->position.priority;
 }
 
 hf_reason handle_queue_reserve(struct call *call) {
@@ -111,7 +111,7 @@ hf_reason handle_queue_bury(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* Goes on later, before all others who want the queue. */
+/* Goes on later, before all other waiters of the queue. */
 static hf_reason wait_for_steps(struct call *call) {
   struct loan *loan = core_loan(call->engine, call->object);
   hf_reason reason = loan ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
@@ -127,20 +127,20 @@ static hf_reason wait_for_steps(struct call *call) {
   return REASON_PARKED;
 }
 
-/* call->note is how many have been kicked. */
+/* call->progress is the number of items kicked. */
 hf_reason handle_queue_kick(struct call *call) {
   struct queue *queue = &call->object->queue;
   uint64_t wanted = call->message->queue_kick->count;
   uint64_t max = wanted ? wanted : UINT64_MAX;
   core_wake(call->engine, &call->object->waits[WAIT_QUEUE_GET]);
-  while (call->note < max && queue_buried_count(queue) > 0) {
+  while (call->progress < max && queue_buried_count(queue) > 0) {
     if (!core_has_steps(call->engine) && wait_for_steps(call) == REASON_PARKED) {
       return REASON_PARKED;
     }
-    uint64_t left = max - call->note;
-    call->note += queue_kick(queue, left < KICK_ITEMS ? left : KICK_ITEMS);
+    uint64_t left = max - call->progress;
+    call->progress += queue_kick(queue, left < KICK_ITEMS ? left : KICK_ITEMS);
     core_spend(call->engine, KICK_ITEMS);
   }
-  call_answer_count(call, call->note);
+  call_answer_count(call, call->progress);
   return HF_REASON_NONE;
 }

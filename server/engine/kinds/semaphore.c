@@ -22,8 +22,8 @@ hf_reason handle_semaphore_acquire(struct call *call) {
     return HF_REASON_NO_MEMORY;
   }
   semaphore->value--;
-  semaphore->held++;
-  call_note_source(call, 0);
+  semaphore->acquired++;
+  call_set_source(call, 0);
   return HF_REASON_NONE;
 }
 
@@ -115,7 +115,7 @@ static void revoke(struct engine *engine, struct session *session, struct object
 static const struct snapshot_field semaphore_rows[] = {
     SNAPSHOT_FIELD(1, struct object, semaphore.value),
     SNAPSHOT_FIELD(2, struct object, semaphore.start),
-    SNAPSHOT_FIELD(3, struct object, semaphore.held),
+    SNAPSHOT_FIELD(3, struct object, semaphore.acquired),
 };
 static const struct snapshot_fields semaphore_fields = SNAPSHOT_FIELDS(semaphore_rows);
 

@@ -83,7 +83,7 @@ hf_reason handle_value_wait(struct call *call) {
   if (reason || (reason = call_value(call, call->message->value_wait->known, &known))) {
     return reason;
   }
-  struct value value = core_look_at_value(call->engine, call->object);
+  struct value value = core_watch_value(call->engine, call->object);
   bool changed = !value_equal(value, known);
   value_release(known);
   if (!changed) {

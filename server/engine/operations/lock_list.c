@@ -1,4 +1,4 @@
-/* Who holds which lock, who waits for it, and whether they wait for each other. */
+/* Locks with their owners and waiters, and whether they are deadlocked. */
 #include "proto/base/clock.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
@@ -24,7 +24,7 @@ static struct reply_party party_of(const struct engine *engine, struct lock_owne
     return (struct reply_party){0};
   }
   return (struct reply_party){
-      .client = value_retain(session->client), .session = session->number, .caller = thread.caller};
+      .client = value_retain(session->client), .session = session->number, .thread = thread.thread};
 }
 
 /* What is left of a page. */
@@ -38,7 +38,7 @@ static hf_reason list_waiters(const struct call *call, const struct object *obje
                               struct budget *budget, struct reply_lock *listed) {
   const struct wait_queue *queue = &object->waits[WAIT_LOCK];
   size_t count = queue->count < budget->entries ? queue->count : budget->entries;
-  struct waiter *waiter; /* or an ear of one who waits for others too */
+  struct waiter *waiter; /* or an entry of a wait-any */
   listed->more_waiters = queue->count - count;
   listed->waiters = calloc(count ? count : 1, sizeof *listed->waiters);
   if (!listed->waiters) {
@@ -50,10 +50,10 @@ static hf_reason list_waiters(const struct call *call, const struct object *obje
       break;
     }
     struct reply_party *party = &listed->waiters[listed->waiters_count++];
-    const struct waiter *principal = waiter_principal(waiter);
-    uint64_t session = principal->session ? principal->session->serial : 0;
-    *party = party_of(call->engine, (struct lock_owner){session, principal->caller});
-    party->waited_ms = (call->now_ns - principal->since_ns) / CLOCK_NS_PER_MS;
+    const struct waiter *owner = waiter_owner(waiter);
+    uint64_t session = owner->session ? owner->session->serial : 0;
+    *party = party_of(call->engine, (struct lock_owner){session, owner->thread});
+    party->waited_ms = (call->now_ns - owner->since_ns) / CLOCK_NS_PER_MS;
   }
   return HF_REASON_NONE;
 }
@@ -80,8 +80,8 @@ static hf_reason list_lock(const struct call *call, struct object *object, struc
   return list_waiters(call, object, budget, listed);
 }
 
-/* Whether the lock and those who wait for it go into what is left; the first of a page always does,
- * with as many as fit. */
+/* Whether the lock and its waiters fit the rest of the page; the first lock of a page always does, with
+ * as many waiters as fit. */
 static bool fits(const struct object *object, const struct budget *budget) {
   return budget->entries == HF_LISTING_COUNT_MAX ||
          object->waits[WAIT_LOCK].count < budget->entries;

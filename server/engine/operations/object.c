@@ -4,11 +4,11 @@
 #include "server/engine/deletion.h"
 #include "server/engine/emptying.h"
 #include "server/engine/handlers.h"
-#include "server/engine/holding.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/table.h"
 #include "server/engine/lending.h"
 #include "server/engine/operations/report.h"
+#include "server/engine/references.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,12 +101,13 @@ static hf_reason copy_elements(struct job *job) {
     if (job_is_stopped(job)) {
       return HF_REASON_STOPPING;
     }
-    host->write(host->ctx, &job->share->place, job->type, at, count, from + at * job->type->bytes);
+    host->write(host->ctx, &job->share->location, job->type, at, count,
+                from + at * job->type->bytes);
   }
   return HF_REASON_NONE;
 }
 
-/* Before a client is told where to map the elements: they move to shared memory, if there is any.
+/* Moves the elements to shared memory, if there is any, before the reply says where to map them.
  * HF_REASON_NONE | REASON_PARKED */
 static hf_reason move_cells(struct call *call) {
   struct object *object = call->object;
@@ -138,13 +139,13 @@ static hf_reason move_cells(struct call *call) {
 static void report_place(struct call *call, struct reply_object *reported) {
   struct cells *cells = core_cells(call->object);
   if (!cells || !core_may_share_cells(call->session, call->object) ||
-      !map64_get(&call->session->holds, call->object->id)) {
+      !map64_get(&call->session->references, call->object->id)) {
     return;
   }
   if (core_attach_cells(call->engine, call->session, call->object)) {
-    reported->segment = cells->share->place.segment;
-    reported->offset = cells->share->place.offset;
-    reported->bytes = cells->share->place.bytes;
+    reported->segment = cells->share->location.segment;
+    reported->offset = cells->share->location.offset;
+    reported->bytes = cells->share->location.bytes;
   }
 }
 
@@ -167,32 +168,32 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
 
 /* In the session's table. HF_REASON_NONE | MEMORY_FULL NO_MEMORY */
 static hf_reason add_reference(struct call *call, uint64_t object) {
-  hf_reason reason = core_check_entry(call->engine, &call->session->holds);
-  bool is_added = !reason && session_hold(call->session, object);
+  hf_reason reason = core_check_entry(call->engine, &call->session->references);
+  bool is_added = !reason && session_add_reference(call->session, object);
   return is_added || reason ? reason : HF_REASON_NO_MEMORY;
 }
 
-/* The session, if any, has one reference more. Without memory to note it a new anonymous object is
- * nobody's, and goes again. */
-static hf_reason hold_object(struct call *call) {
+/* Adds a reference of the session, if any. Without memory for it a new anonymous object is deleted
+ * again. */
+static hf_reason retain_object(struct call *call) {
   uint64_t id = call->object->id;
   if (!call->session) {
     return HF_REASON_NONE;
   }
   hf_reason reason = add_reference(call, id);
   if (reason) {
-    core_unhold(call->engine, id, 0);
+    core_drop_references(call->engine, id, 0);
     return reason;
   }
-  core_hold(call->engine, id);
-  call_note_source(call, 0);
+  core_add_reference(call->engine, id);
+  call_set_source(call, 0);
   return HF_REASON_NONE;
 }
 
 static hf_reason answer_existing(struct call *call) {
   bool map = call->message->object_open->map;
   hf_reason reason = map ? move_cells(call) : HF_REASON_NONE;
-  if (reason || (reason = hold_object(call))) {
+  if (reason || (reason = retain_object(call))) {
     return reason;
   }
   return answer_object(call, false, map);
@@ -236,7 +237,7 @@ hf_reason handle_object_open(struct call *call) {
   if (exists) {
     return answer_existing(call);
   }
-  reason = hold_object(call);
+  reason = retain_object(call);
   return reason ? reason : answer_object(call, true, message->map);
 }
 
@@ -249,7 +250,7 @@ hf_reason handle_object_delete(struct call *call) {
 
 hf_reason handle_object_info(struct call *call) {
   bool map = call->message->object_info->map;
-  bool is_held = call->session && map64_get(&call->session->holds, call->object->id);
+  bool is_held = call->session && map64_get(&call->session->references, call->object->id);
   hf_reason reason = map && is_held ? move_cells(call) : HF_REASON_NONE;
   return reason ? reason : answer_object(call, false, map);
 }
@@ -257,9 +258,9 @@ hf_reason handle_object_info(struct call *call) {
 /* ---- references of the session */
 
 static void let_go(struct call *call, uint64_t id, uint64_t count) {
-  uint64_t dropped = id ? session_unhold(call->session, id, count) : 0;
+  uint64_t dropped = id ? session_drop_references(call->session, id, count) : 0;
   if (dropped) {
-    core_unhold(call->engine, id, dropped);
+    core_drop_references(call->engine, id, dropped);
   }
 }
 
@@ -285,7 +286,7 @@ hf_reason handle_object_retain(struct call *call) {
       }
       return reason;
     }
-    core_hold(call->engine, message->objects[i]);
+    core_add_reference(call->engine, message->objects[i]);
   }
   return HF_REASON_NONE;
 }

@@ -1,5 +1,5 @@
-/* Pages of the objects there are: those with names in order of name, then the others by id. A page
- * ends at its limit, or when so many have been looked at that others wait for their turn. */
+/* Pages of objects: first the named objects in order of name, then the anonymous ones by id. A page ends
+ * at its limit, or after so many visited objects that it would delay other requests. */
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/table.h"
@@ -14,11 +14,11 @@ struct page {
   struct bytes prefix;
   struct reply_object *objects; /* room for `limit` */
   size_t count, limit, looks_left;
-  const struct object *last; /* looked at */
+  const struct object *last; /* visited */
 };
 
 /* false: the page ends before the object. */
-static bool look(struct page *page, struct object *object) {
+static bool report(struct page *page, struct object *object) {
   bool is_wanted =
       page->message->kind == HOLDFAST__KIND__ANY || (int)page->message->kind == object->kind;
   if (page->looks_left == 0 || (is_wanted && page->count == page->limit)) {
@@ -55,7 +55,7 @@ static bool add_names(struct page *page) {
   struct object *object = first_name(page);
   for (; object && begins_with(value_content(&object->name), page->prefix);
        object = registry_next_name(object)) {
-    if (!look(page, object)) {
+    if (!report(page, object)) {
       return false;
     }
   }
@@ -66,7 +66,7 @@ static bool add_anonymous(struct page *page) {
   const struct registry *registry = &page->engine->registry;
   struct object *object = registry_first_anonymous(registry, page->message->after_object);
   for (; object; object = registry_next_anonymous(object)) {
-    if (!look(page, object)) {
+    if (!report(page, object)) {
       return false;
     }
   }

@@ -17,7 +17,7 @@ struct reply_object report_object(const struct engine *engine, struct object *ob
       .name = value_retain(object->name),
       .length = object_length(object),
       .waiting = object_waiting(object),
-      .holds = object->holds,
+      .references = object->references,
   };
   const struct lock *lock = object_lock(object);
   if (lock) {

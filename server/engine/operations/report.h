@@ -1,4 +1,4 @@
-/* What object_info and object_list tell of an object.
+/* The report of object_info and object_list about an object.
  *
  * layer   engine
  */

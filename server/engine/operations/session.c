@@ -8,9 +8,9 @@
 #include "server/engine/handlers.h"
 #include "server/engine/lending.h"
 #include "server/engine/parking.h"
+#include "server/engine/revoke.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
-#include "server/engine/takeback.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +97,7 @@ hf_reason handle_resume_session(struct call *call) {
     return HF_REASON_ATTEMPT_STALE;
   }
   session->attempt = attempt;
-  if (session->is_unclaimed) {
+  if (session->is_unadopted) {
     core_locate_session(call, session, message->process);
   }
   core_bind_session(call->engine, call->now_ns, session, peer);
@@ -117,7 +117,7 @@ hf_reason handle_fork_session(struct call *call) {
     return reason;
   }
   struct session *forked = core_find_session(call->engine, id);
-  if (forked && forked->is_unclaimed && forked->parent == call->session) {
+  if (forked && forked->is_unadopted && forked->parent == call->session) {
     core_locate_forked(call, forked, message->process);
   }
   return HF_REASON_NONE; /* otherwise its child was faster */
@@ -129,7 +129,7 @@ hf_reason handle_close_session(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* Ends a wait that its client no longer wants. */
+/* Ends a wait that its client has cancelled. */
 static void withdraw(struct call *call, struct waiter *waiter, bool take_back) {
   if (waiter->job) {
     core_stop_job(waiter->job, HF_REASON_CANCELLED); /* it answers, unless it is done already */
@@ -159,14 +159,14 @@ hf_reason handle_cancel(struct call *call) {
     withdraw(call, reply->pending, message->revoke);
   } else if (reply && message->revoke) {
     end_forked(call, reply);
-    withdrawn = core_take_back(call->engine, call->session, reply);
+    withdrawn = core_revoke(call->engine, call->session, reply);
   }
   call_answer_flag(call, withdrawn);
   return HF_REASON_NONE;
 }
 
 hf_reason handle_acknowledge(struct call *call) {
-  (void)call; /* what it says is in its envelope */
+  (void)call; /* all it carries is in the envelope */
   return HF_REASON_NONE;
 }
 

@@ -1,7 +1,6 @@
 /* Several operations as one: all are done, or none.
- *
- *   conditions   all hold --> operations, each captured and run     all well --> results
- *                one does not: waits until it does, looks at all    one fails --> rolled back
+ *   conditions   all met --> operations, each captured and run      all succeed --> results
+ *                one unmet: waits for it, then checks all           one fails --> rolled back
  */
 #include "server/engine/admission.h"
 #include "server/engine/call.h"
@@ -48,16 +47,16 @@ hf_reason transaction_check_parts(struct call *call) {
 
 /* ---- conditions */
 
-/* Which condition does not hold, from 1; 0: all do. */
+/* The first unmet condition, from 1; 0: all are met. */
 struct unmet {
   uint32_t part;
   struct watch watch;
 };
 
-static hf_reason look(struct call *call, uint32_t part, struct requirement *requirement,
-                      struct unmet *unmet) {
+static hf_reason check(struct call *call, uint32_t part, struct requirement *requirement,
+                       struct unmet *unmet) {
   struct watch watch;
-  hf_reason reason = require_look(call, requirement, &watch);
+  hf_reason reason = require_check(call, requirement, &watch);
   if (reason == HF_REASON_CONDITION_NOT_MET) {
     *unmet = unmet->part ? *unmet : (struct unmet){part, watch};
     return HF_REASON_NONE;
@@ -66,7 +65,7 @@ static hf_reason look(struct call *call, uint32_t part, struct requirement *requ
   return reason;
 }
 
-static hf_reason read_and_look(struct call *call, uint32_t part, struct unmet *unmet) {
+static hf_reason read_and_check(struct call *call, uint32_t part, struct unmet *unmet) {
   struct requirement requirement;
   hf_reason reason =
       require_read(call, call->message->transaction->conditions[part - 1], &requirement);
@@ -74,7 +73,7 @@ static hf_reason read_and_look(struct call *call, uint32_t part, struct unmet *u
     call->reply->part = part;
     return reason;
   }
-  reason = look(call, part, &requirement, unmet);
+  reason = check(call, part, &requirement, unmet);
   require_drop(&requirement);
   return reason;
 }
@@ -86,12 +85,12 @@ static hf_reason find_unmet(struct call *call, struct unmet *unmet) {
   *unmet = (struct unmet){0};
   for (uint32_t part = 1; !reason && part <= call->message->transaction->n_conditions; part++) {
     reason =
-        kept ? look(call, part, &kept->items[part - 1], unmet) : read_and_look(call, part, unmet);
+        kept ? check(call, part, &kept->items[part - 1], unmet) : read_and_check(call, part, unmet);
   }
   return reason;
 }
 
-/* What it waits for, decoded once and for all. */
+/* The conditions, decoded once. */
 static hf_reason keep_conditions(struct call *call, uint32_t unmet) {
   const Holdfast__Transaction *message = call->message->transaction;
   struct requirements *requirements = requirements_new(message->n_conditions);
@@ -126,7 +125,7 @@ static hf_reason check_conditions(struct call *call) {
     return reason;
   }
   call->part = unmet.part;
-  call->note = unmet.watch.note;
+  call->key_hash = unmet.watch.key_hash;
   reason = call_park(call, unmet.watch.queue, HF_REASON_CONDITION_NOT_MET);
   call->reply->part = reason == REASON_PARKED ? 0 : unmet.part;
   bool has_kept = call->waiter && call->waiter->requirements;

@@ -1,15 +1,15 @@
 /* The first of several operations that can go on.
  *
- *   first run    each part in order; all have to wait        -> an ear in each one's queue
- *   woken        through an ear: that part only, which is next in line there
+ *   first run    each part in order; all have to wait        -> an entry in each one's queue
+ *   woken        through an entry: that part only, which is next in line there
  *   out of time  each part once more
  */
 #include "server/engine/call.h"
-#include "server/engine/ears.h"
 #include "server/engine/handlers.h"
 #include "server/engine/lending.h"
 #include "server/engine/nested.h"
 #include "server/engine/require.h"
+#include "server/engine/wait_entries.h"
 
 #include <stdlib.h>
 
@@ -52,19 +52,20 @@ static bool attempt_init(struct attempt *attempt, struct call *call) {
   return true;
 }
 
-/* ear: of a part that waited; NULL: it runs for the first time. */
-static hf_reason attempt_part(struct attempt *attempt, uint32_t part, struct waiter *ear) {
+/* entry: of a part that waited; NULL: it runs for the first time. */
+static hf_reason attempt_part(struct attempt *attempt, uint32_t part, struct waiter *entry) {
   const Holdfast__Request *message = attempt->call->message->wait_any->operations[part - 1];
   struct call *nested = &attempt->nested.call;
   attempt->part = part;
   nested_init(&attempt->nested, attempt->call, message, attempt->outcomes[0], true);
-  if (ear) {
-    nested->waiter = ear;
-    nested->object = ear->object;
-    nested->step = ear->step;
-    nested->note = ear->note;
-    if (core_is_lent(ear->object)) { /* it is woken when that is back */
-      nested->park_queue = ear->queue;
+  if (entry) {
+    nested->waiter = entry;
+    nested->object = entry->object;
+    nested->step = entry->step;
+    nested->progress = entry->progress;
+    nested->key_hash = entry->key_hash;
+    if (core_is_lent(entry->object)) { /* it is woken when that is back */
+      nested->park_queue = entry->queue;
       return REASON_PARKED;
     }
   }
@@ -89,27 +90,27 @@ static hf_reason attempt_end(struct attempt *attempt, hf_reason reason) {
 
 static hf_reason park(struct call *call) {
   if (call_may_not_wait(call)) {
-    ears_free(&call->ears);
+    wait_entries_free(&call->entries);
     return HF_REASON_TIMED_OUT;
   }
-  return REASON_PARKED; /* in no queue: call->ears wait */
+  return REASON_PARKED; /* in no queue: call->entries wait */
 }
 
 static hf_reason run_all(struct call *call) {
   struct attempt attempt;
   hf_reason reason = REASON_PARKED;
-  TAILQ_INIT(&call->ears);
+  TAILQ_INIT(&call->entries);
   if (!attempt_init(&attempt, call)) {
     return HF_REASON_NO_MEMORY;
   }
   for (uint32_t part = 1; part <= call->message->wait_any->n_operations; part++) {
     reason = attempt_part(&attempt, part, NULL);
-    if (reason == REASON_PARKED && !ears_add(&call->ears, &attempt.nested.call, part)) {
+    if (reason == REASON_PARKED && !wait_entries_add(&call->entries, &attempt.nested.call, part)) {
       requirements_free(attempt.nested.call.requirements);
       reason = HF_REASON_NO_MEMORY;
     }
     if (reason != REASON_PARKED) {
-      ears_free(&call->ears);
+      wait_entries_free(&call->entries);
       break;
     }
   }
@@ -117,14 +118,14 @@ static hf_reason run_all(struct call *call) {
   return reason == REASON_PARKED ? park(call) : reason;
 }
 
-static hf_reason run_heard(struct call *call) {
+static hf_reason run_woken_part(struct call *call) {
   struct attempt attempt;
   if (!attempt_init(&attempt, call)) {
     return HF_REASON_NO_MEMORY;
   }
-  hf_reason reason = attempt_part(&attempt, call->heard->part, call->heard);
+  hf_reason reason = attempt_part(&attempt, call->woken_entry->part, call->woken_entry);
   if (reason == REASON_PARKED) {
-    hf_reason kept = ears_follow(call->heard, &attempt.nested.call);
+    hf_reason kept = wait_entries_follow(call->woken_entry, &attempt.nested.call);
     reason = kept ? kept : REASON_PARKED;
   }
   return attempt_end(&attempt, reason);
@@ -132,13 +133,13 @@ static hf_reason run_heard(struct call *call) {
 
 static hf_reason run_last(struct call *call) {
   struct attempt attempt;
-  struct waiter *ear;
+  struct waiter *entry;
   hf_reason reason = REASON_PARKED;
   if (!attempt_init(&attempt, call)) {
     return HF_REASON_NO_MEMORY;
   }
-  TAILQ_FOREACH(ear, &call->waiter->ears, owner_link) {
-    reason = attempt_part(&attempt, ear->part, ear);
+  TAILQ_FOREACH(entry, &call->waiter->entries, owner_link) {
+    reason = attempt_part(&attempt, entry->part, entry);
     if (reason != REASON_PARKED) {
       break;
     }
@@ -149,8 +150,8 @@ static hf_reason run_last(struct call *call) {
 }
 
 hf_reason handle_wait_any(struct call *call) {
-  if (call->heard) {
-    return run_heard(call);
+  if (call->woken_entry) {
+    return run_woken_part(call);
   }
   if (call->waiter) {
     return run_last(call);

@@ -1,8 +1,8 @@
 /* What becomes of a queue's items that were given out or are delayed. */
-#include "server/engine/tasks.h"
+#include "server/engine/leases.h"
 
 #include "proto/base/clock.h"
-#include "server/engine/holding.h"
+#include "server/engine/references.h"
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
@@ -13,7 +13,7 @@ static struct object *object_of(struct queue *queue) {
 }
 
 /* Items have come back, or have become due: fewer deadlines are kept. */
-static void note_ready(struct engine *engine, struct queue *queue) {
+static void mark_ready(struct engine *engine, struct queue *queue) {
   if (!object_of(queue)->is_deleted) {
     registry_account(&engine->registry, object_of(queue));
   }
@@ -58,12 +58,12 @@ void core_tasks_due(struct engine *engine, uint64_t now_ns, struct timer *timer)
     queue_give_back(task, true);
   }
   timers_start(&engine->timers, timer, queue_next_deadline_ns(queue));
-  note_ready(engine, queue);
+  mark_ready(engine, queue);
 }
 
 /* ---- reservations */
 
-hf_reason core_own_task(struct engine *engine, struct session *session, uint64_t caller,
+hf_reason core_own_task(struct engine *engine, struct session *session, uint64_t thread,
                         struct task *task) {
   uint64_t reservation = ++engine->next_token;
   if (!session_set(session, &session->reservations, reservation, task)) {
@@ -71,7 +71,7 @@ hf_reason core_own_task(struct engine *engine, struct session *session, uint64_t
   }
   task->reservation = reservation;
   task->session = session->serial;
-  task->caller = caller;
+  task->thread = thread;
   TAILQ_INSERT_TAIL(&session->reserved, task, owner_link);
   return HF_REASON_NONE;
 }
@@ -85,7 +85,7 @@ void core_disown_task(struct engine *engine, struct task *task) {
 static void give_back(struct engine *engine, struct task *task, bool is_tried) {
   core_disown_task(engine, task);
   queue_give_back(task, is_tried);
-  note_ready(engine, task->queue);
+  mark_ready(engine, task->queue);
 }
 
 void core_end_reservation(struct engine *engine, struct session *session, uint64_t reservation,
@@ -114,7 +114,7 @@ void core_put_back_item(struct engine *engine, struct object *object, struct val
     return;
   }
   core_keep(engine, object, value);
-  note_ready(engine, &object->queue);
+  mark_ready(engine, &object->queue);
 }
 
 void core_stop_tasks(struct engine *engine, uint64_t now_ns, struct object *object) {

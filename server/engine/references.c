@@ -1,0 +1,42 @@
+/* Reference counts of objects. */
+#include "server/engine/references.h"
+
+static void review(struct engine *engine, struct object *object) {
+  if (object->references == 0 && value_is_absent(object->name) && !object->is_unreferenced) {
+    object->is_unreferenced = true;
+    TAILQ_INSERT_TAIL(&engine->unreferenced, object, unreferenced_link);
+  }
+}
+
+void core_add_reference(struct engine *engine, uint64_t id) {
+  struct object *object = registry_find(&engine->registry, id);
+  if (object) {
+    object->references++;
+  }
+}
+
+void core_drop_references(struct engine *engine, uint64_t id, uint64_t count) {
+  struct object *object = registry_find(&engine->registry, id);
+  if (object) {
+    object->references -= count < object->references ? count : object->references;
+    review(engine, object);
+  }
+}
+
+struct keeping {
+  struct engine *engine;
+  struct object *object;
+};
+
+static void keep_one(void *ctx, uint64_t id) {
+  struct keeping *keeping = ctx;
+  core_add_reference(keeping->engine, id);
+  keeping->object->stored_references++;
+}
+
+void core_keep(struct engine *engine, struct object *object, struct value value) {
+  struct keeping keeping = {engine, object};
+  if (value_has_reference(value)) {
+    value_each_reference(value, keep_one, &keeping);
+  }
+}
