@@ -1,4 +1,4 @@
-/* What a value is: two words, passed by value. value.h says what is done with it.
+/* The type of a value: two words, passed by value. Its functions are in value.h.
  *
  * layer   proto
  */
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum value_kind {
-  VALUE_ABSENT, /* no value at all; the zero of the type, never on the wire */
+  VALUE_ABSENT, /* no value; the zero of the type, never on the wire */
   VALUE_NONE,
   VALUE_BOOL,
   VALUE_INT,
@@ -23,7 +23,7 @@ enum value_kind {
 };
 
 #define VALUE_SMALL_BYTES_MAX 14
-#define VALUE_BOXED 0xff /* small_len of text and bytes that live in a box */
+#define VALUE_BOXED 0xff /* small_len of text and bytes in a box */
 
 struct value_box;
 

@@ -3,9 +3,10 @@
 #include "proto/limits.h"
 #include "proto/wire_field.h"
 
-/* A reply may be a whole container: its frame and the arena's budget bound it, not the count. */
+/* A reply may be a whole container: its length and the arena's budget bound it, rather than the
+ * count of fields. */
 #define REPLY_FIELDS_MAX (HF_FRAME_BYTES_MAX / 2)
-#define REPEATED_FIRST 4 /* room for so many items at first; doubled when used up */
+#define REPEATED_FIRST 4 /* the initial capacity in items; doubles */
 
 struct decoder {
   struct wire_reader reader; /* of the message being read */
@@ -13,12 +14,12 @@ struct decoder {
   size_t fields_count;
   size_t fields_max;
   unsigned depth;
-  hf_reason malformed; /* what to call bytes that are no message */
+  hf_reason malformed; /* the reason for bytes that are no message */
 };
 
 static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor,
                                                   uint32_t number) {
-  /* Most messages number their fields 1, 2, 3. */
+  /* Most messages have the fields 1, 2, 3. */
   if (number <= descriptor->n_fields && descriptor->fields[number - 1].id == number) {
     return &descriptor->fields[number - 1];
   }
@@ -53,7 +54,7 @@ static hf_reason copy_string(struct decoder *decoder, struct bytes content, char
   return HF_REASON_NONE;
 }
 
-/* Stores the field's value at `member`, whose type the descriptor tells. */
+/* Stores the field's value at `member`, whose type is in the descriptor. */
 static hf_reason store(struct decoder *decoder, const ProtobufCFieldDescriptor *descriptor,
                        const struct wire_field *field, void *member) {
   switch (descriptor->type) {
@@ -88,7 +89,7 @@ static size_t item_bytes(const ProtobufCFieldDescriptor *descriptor) {
   return descriptor->type == PROTOBUF_C_TYPE_MESSAGE ? sizeof(void *) : sizeof(uint64_t);
 }
 
-/* Room for one more item of a repeated field; NULL when the arena is used up. The capacity is the
+/* Reserves one more item of a repeated field; NULL: the arena is exhausted. The capacity is the
  * count rounded up to a power of two. */
 static void *add_item(struct decoder *decoder, const ProtobufCFieldDescriptor *descriptor,
                       ProtobufCMessage *message) {
@@ -178,7 +179,7 @@ static hf_reason decode_fields(struct decoder *decoder, ProtobufCMessage *messag
   return HF_REASON_NONE;
 }
 
-/* *message is set only when all of it was read. */
+/* Sets *message only if the whole body was valid. */
 static hf_reason decode_message(struct decoder *decoder, struct bytes body,
                                 const ProtobufCMessageDescriptor *descriptor,
                                 ProtobufCMessage **message) {

@@ -1,4 +1,4 @@
-/* Bodies to messages: protobuf's wire format into protobuf-c's structs, within bounds.
+/* Decodes bodies: protobuf's wire format into protobuf-c's structs, within bounds.
  *
  * layer   proto; used by server and client
  * memory  Messages live in the arena. Bytes fields are borrowed from the body, which must outlive
@@ -19,12 +19,12 @@
 #include "proto/status.h"
 
 /* HF_REASON_NONE | BAD_REQUEST TOO_DEEP TOO_MANY_FIELDS | REQUEST_TOO_BIG the arena's budget is
- * used up */
+ * exhausted */
 hf_reason wire_unpack_request(struct bytes body, struct arena *arena, Holdfast__Request **request);
 /* The same for a reply; BAD_REPLY instead of BAD_REQUEST. */
 hf_reason wire_unpack_response(struct bytes body, struct arena *arena,
                                Holdfast__Response **response);
-/* The same for a value that the server itself has written down. */
+/* The same for a value that the server itself has encoded. */
 hf_reason wire_unpack_value(struct bytes body, struct arena *arena, Holdfast__Value **value);
 
 #endif

@@ -1,5 +1,5 @@
-/* Fields of a message as they stand on the wire: tag, then a number or bytes. The only place where
- * varints are read and written.
+/* Fields of a message as they stand on the wire: tag, then a number or bytes. All varints are
+ * read and written here.
  *
  * layer   proto
  * memory  content is borrowed from the bytes that are read
@@ -26,7 +26,7 @@ struct wire_field {
   struct bytes content;
 };
 
-/* What is left to be read of a message. */
+/* The unread rest of a message. */
 struct wire_reader {
   const uint8_t *next, *end;
 };
@@ -99,7 +99,7 @@ static inline size_t wire_varint_len(uint64_t number) {
   return (bits * 9 + 64) / 64;
 }
 
-/* Answers how many bytes. */
+/* Returns the number of bytes. */
 static inline size_t wire_write_varint(uint8_t *at, uint64_t number) {
   uint8_t *next = at;
   for (; number >= 0x80; number >>= 7) {
@@ -109,7 +109,7 @@ static inline size_t wire_write_varint(uint8_t *at, uint64_t number) {
   return (size_t)(next - at);
 }
 
-/* Those below answer the place behind what they wrote. A field's numbers: holdfast_fields.h. */
+/* The functions below return the end of what they wrote. Field numbers: holdfast_fields.h. */
 
 static inline uint8_t *wire_write_tag(uint8_t *at, uint32_t field, enum wire_type type) {
   return at + wire_write_varint(at, wire_tag(field, type));
@@ -120,7 +120,7 @@ static inline uint8_t *wire_write_number(uint8_t *at, uint32_t field, uint64_t n
   return at + wire_write_varint(at, number);
 }
 
-/* The head of bytes, or of a message, of that length. */
+/* The tag and length of bytes or of a message. */
 static inline uint8_t *wire_write_head(uint8_t *at, uint32_t field, size_t len) {
   at = wire_write_tag(at, field, DELIMITED);
   return at + wire_write_varint(at, len);

@@ -1,4 +1,4 @@
-/* Values to the generated messages. */
+/* Conversion of values to generated messages. */
 #include <string.h>
 
 #include "client/src/call/values.h"
@@ -94,7 +94,7 @@ static hf_reason items_to_wire(const hf_value *value, struct arena *arena, Holdf
   return HF_REASON_NONE;
 }
 
-/* The values that have a message of their own. */
+/* Values with a message of their own. */
 static hf_reason tuple_to_wire(const hf_value *value, struct arena *arena, Holdfast__Value *message,
                                int depth) {
   if (value->type == HF_TYPE_REFERENCE) {
