@@ -39,7 +39,7 @@ bool process_installed(const char *program);
 /* A directory of our own, once; removed with the files in it when this process ends. */
 void directory_make(char dir[64]);
 
-/* A loopback port nobody listens on now. */
+/* A free loopback port. */
 uint16_t port_find(void);
 /* Connects to "HOST:PORT" (TCP_NODELAY set) or a socket path. -1: nobody there. */
 int socket_connect(enum bench_transport transport, const char *address);

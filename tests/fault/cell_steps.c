@@ -185,7 +185,7 @@ static bool go_in(const struct call *call, enum party party, struct counts *coun
   return is_notified;
 }
 
-/* Before anybody else touches it. */
+/* Before any other process accesses the cell. */
 static void expect_watchers_woken(struct counts *counts) {
   int64_t began_ns = party_now_ns();
   int64_t now = place_get(&scenes[MAPPED], WATCHED_VALUE, 0);

@@ -1,5 +1,5 @@
-/* Names, addresses and local handshakes that lead nowhere: a call reaches its server all the same, or
- * ends in time and says why. The resolver is this program's.
+/* Names, addresses and local handshakes that lead nowhere: a call reaches its server all the same,
+ * or ends in time and says why. The resolver is this program's.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -236,7 +236,7 @@ static void test_names_a_silent_resolver_takes_no_more_than_the_call_may(void **
   }
   assert_int_equal(atomic_load(&searches) - before, 1); /* they share one search */
   atomic_store(&is_resolver_silent, false);
-  sleep_ms(SILENT_MS); /* which ends now, with nobody waiting for it */
+  sleep_ms(SILENT_MS); /* the search ends now, without a waiting connection */
 }
 
 static void test_names_numbers_and_localhost_need_no_resolver(void **state) {

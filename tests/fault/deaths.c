@@ -1,5 +1,5 @@
-/* Whoever is killed, the others go on at once: kill -9 at random moments, of one kind of victim
- * after the other. See deaths.h.
+/* Survivors go on at once when a process is killed: kill -9 at random moments, of one kind of
+ * victim after the other. See deaths.h.
  *
  * usage: deaths [--kills N] [SEED]     N of each kind, 40 by default
  */

@@ -19,7 +19,7 @@
 #define ROUNDS_PER_KILLS 4 /* a round takes as long as the grace time */
 #define CALL_TIMEOUT_MS 1000
 
-/* Holds the lock until the test says that somebody else has it. */
+/* Owns the lock until the test says that another process owns it. */
 static int hold_unplugged(const char *url, int idx, void *arg) {
   struct ledger *ledger = arg;
   setenv("HOLDFAST_LOCAL", "off", 1); /* there would be no network to be gone */

@@ -1,4 +1,4 @@
-/* Peers that break the framing: they are closed, and nobody else notices. */
+/* Peers that break the framing: they are closed, and other clients notice nothing. */
 #include "tests/fault/hostile.h"
 
 #include <setjmp.h>

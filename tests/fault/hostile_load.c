@@ -1,4 +1,5 @@
-/* Peers that ask for more than they take: pipelines nobody reads, idle crowds, full waiting rooms.
+/* Peers that ask for more than they take: pipelines whose replies are not read, idle crowds, full
+ * waiting rooms.
  */
 #include "tests/fault/hostile.h"
 

@@ -1,4 +1,4 @@
-/* A server with little memory: whoever wants more is refused, and deleting makes room again. */
+/* A server with little memory: requests for more are refused, and deleting makes room again. */
 #include "proto/holdfast_fields.h"
 #include "proto/wire_field.h"
 #include "tests/fault/hostile.h"

@@ -48,7 +48,7 @@ static bool is_owner(const struct grant *grant, const struct ask *ask,
   return ask->session >= 0 && grant->session == ask->session && grant->thread == message->thread;
 }
 
-/* Nobody else has it: neither by a grant, nor by the mutex. */
+/* No other thread owns the lock, neither by a grant nor by the mutex. */
 static void check_passed(struct harness *harness, const struct ask *ask,
                          const Holdfast__Request *message, uint64_t object) {
   const struct grant *grant = grant_of(harness, object);

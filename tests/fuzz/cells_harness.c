@@ -206,7 +206,7 @@ static void apply(struct harness *harness, struct ask *ask) {
   check(harness);
 }
 
-/* What it asks on a connection that is not its session's is nobody's. */
+/* A request on a connection without the session belongs to no session. */
 static int asking_session(const struct harness *harness, int client) {
   return harness_is_bound(harness, client) ? harness->clients[client].session : CELLS_NOBODY;
 }

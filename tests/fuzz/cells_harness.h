@@ -2,7 +2,7 @@
  * may say:
  *
  *   a request is answered once at most, where it was asked, and in time
- *   a cell's lock has one grant at a time; nobody else's operation passes it meanwhile, nor while a
+ *   a cell's lock has one grant at a time; no other thread's operation is performed meanwhile, nor while a
  *   local thread has the mutex by the rules
  *   an element changes only when a request that stores is answered
  *

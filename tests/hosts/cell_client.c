@@ -2,7 +2,7 @@
  *
  *   cell_client add COUNT     adds 1 that often; says whether the memory was its own to use
  *   cell_client hold          takes the lock, says so, and stays
- *   cell_client next          takes the lock after whoever has it; says whether that one died
+ *   cell_client next          takes the lock after its owner; prints whether the owner died
  *   cell_client count         adds to a RawValue, in memory, until the server is gone
  */
 #include <err.h>

@@ -202,7 +202,7 @@ static void test_async_unanswered_calls_end_in_time(void **state) {
   hf_close(conn);
 }
 
-/* The server is killed and nobody listens any more: what is submitted then ends too, and collecting
+/* The server is killed and its port is closed: what is submitted then ends too, and collecting
  * never waits. */
 static void test_async_without_a_server_never_waits(void **state) {
   enum { CALL_TIMEOUT_MS = 500, COUNT = 20 };

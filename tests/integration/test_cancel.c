@@ -1,4 +1,4 @@
-/* Calls that are withdrawn: by another thread, by a signal, because nobody answered in time. */
+/* Calls that are withdrawn: by another thread, by a signal, because no answer came in time. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -147,7 +147,7 @@ static void *hold_until_cancelled(void *cell) {
   return NULL;
 }
 
-/* Whoever waits in shared memory is not seen by the server. */
+/* The server does not see waits in shared memory. */
 static void *cancel_shortly(void *conn) {
   sleep_ms(80);
   hf_cancel(conn);

@@ -155,7 +155,7 @@ static void test_condition_notifies_who_waits_longest(void **state) {
   hf_condition_close(condition);
 }
 
-/* Notified or late, who waits is answered with the lock, however long somebody else holds it. */
+/* Notified or late, a waiter is answered owning the lock, however long another thread owns it. */
 static void test_condition_wait_returns_when_it_has_the_lock(void **state) {
   hf_conn *hasty = connect_again(50);
   hf_condition *condition, *same;

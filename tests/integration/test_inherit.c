@@ -11,7 +11,7 @@
 
 enum { GRACE_MS = 100, LATER_MS = 4 * GRACE_MS };
 
-/* An answer for whoever waits, also when those between have gone. */
+/* An answer for the waiting process, also when the processes in between have ended. */
 struct report {
   int ends[2];
 };

@@ -42,7 +42,7 @@ static void append_one_way(hf_conn *conn, hf_list *list) {
   expect_ok(hf_oneway_end(conn));
 }
 
-/* Nobody flushes: who sends sees by itself that the link is gone, and takes another. */
+/* Without a flush: the sender notices that the link is cut, and opens another. */
 static void test_links_one_way_goes_on_over_another_link(void **state) {
   hf_conn *conn = connect_to(world.daemon.ipc_url);
   struct hf_flush_result result;

@@ -1,4 +1,4 @@
-/* Which way calls go: shared memory where it may be, a socket where not, and nobody notices. */
+/* The path of calls: shared memory where possible, a socket otherwise, with the same results. */
 #define _GNU_SOURCE /* for prlimit */
 #include <dirent.h>
 #include <poll.h>
@@ -30,7 +30,7 @@
 #define PHASES 4
 #define PHASE_MS 400
 #define GAP_US_MAX 1500
-#define CALL_MS_MAX 1000 /* who is never woken waits longer, for somebody else's call */
+#define CALL_MS_MAX 1000 /* a thread that is never woken waits longer, for another call */
 
 static void expect_path(hf_conn *conn, const char *path) {
   if (strcmp(hf_conn_path(conn), path) != 0) {
@@ -535,7 +535,7 @@ static void check_crowd(void) {
   assert_true(ms_max < CALL_MS_MAX);
 }
 
-/* By turns many and few. At last one alone: nobody else's call would wake the server for it. */
+/* By turns many and few. At last one alone: no other call would wake the server. */
 static void test_local_crowd_loses_no_wake_up(void **state) {
   pthread_t threads[CROWD];
   (void)state;

@@ -180,7 +180,7 @@ static void test_mapped_in_a_child_until_it_closes_its_own(void **state) {
   hf_array_close(array);
 }
 
-/* Nobody has it any more, whichever way it went. */
+/* The lock has no owner any more, whatever the outcome. */
 static void test_mapped_no_longer_than_the_lock_is_held(void **state) {
   (void)state;
   hf_cell_close(open_small());

@@ -9,7 +9,7 @@ static uint64_t value_of(hf_semaphore *semaphore) {
   return info.value;
 }
 
-/* Until somebody's end has been noticed; fails after 5 s. */
+/* Waits until the end of a process has been detected; fails after 5 s. */
 static void await_value(hf_semaphore *semaphore, uint64_t value) {
   uint64_t until_ms = now_ms() + 5000;
   while (value_of(semaphore) != value) {

@@ -16,7 +16,7 @@
 
 #define SKIPPED 77
 #define NOBODY 65534
-#define STRANGER 65533 /* nobody's neighbour, who is in no group of ours */
+#define STRANGER 65533 /* another user, in no group of the server */
 #define SHARED "shared memory"
 #define RUN_AS "; run this as that user"
 
@@ -27,11 +27,11 @@ static void become(uid_t user) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-/* ---------------------------------------------------------------- a server of nobody's */
+/* ---------------------------------------------------------------- a server of the user nobody */
 
 static struct {
   struct daemon daemon;
-  pid_t host; /* of nobody's as well: starts the server, and stops it when `stop` closes */
+  pid_t host; /* of the user nobody as well: starts the server, and stops it when `stop` closes */
   int stop;
 } theirs;
 
@@ -176,7 +176,7 @@ static void test_users_root_is_refused_at_the_local_handshake(void **state) {
   close(handshake);
 }
 
-/* Nobody has to be able to run what was built. */
+/* The user nobody has to be able to run what was built. */
 static bool has_users(void) {
   int status = 1;
   const char *program = getenv("HOLDFASTD");

@@ -87,8 +87,8 @@ static void *read_cell(void *argument) {
   return (void *)(intptr_t)(hf_cell_get_int(argument, &integer) == HF_OK ? integer : -1);
 }
 
-/* A thread waits for the cell's lock: in line at the server, or in shared memory, where nobody sees
- * it. */
+/* A thread waits for the cell's lock: queued at the server, or in shared memory, where nothing
+ * shows it. */
 static void await_blocked(hf_cell *cell) {
   if (hf_cell_data(cell) != NULL) {
     sleep_ms(50);

@@ -410,7 +410,7 @@ static void test_work_shutdown_ends_puts_and_then_gets(void **state) {
   assert_true(info_of(queue).shut_down);
   expect_fails(hf_queue_put(queue, hf_int(3), 0), FAILED_PRECONDITION, QUEUE_SHUT_DOWN);
   expect_get(queue, 2);
-  /* What is reserved may come back: somebody may wait for it. */
+  /* Reserved items may return: a get may wait for them. */
   assert_int_equal(pthread_create(&thread, NULL, reserve_forever, queue), 0);
   await_waiting(1);
   expect_ok(hf_queue_return(queue, item.id, 0));

@@ -157,7 +157,7 @@ static void step_get(struct model *model) {
 static void step_put_back(struct model *model) {
   struct item *item = some(model, TAKEN);
   if (item && random_below(&model->random, 4) == 0) {
-    set_state(model, item, FREE); /* somebody saw it after all */
+    set_state(model, item, FREE); /* the reply was acknowledged after all */
   } else if (item) {
     struct value value = value_of(item->number);
     assert_true(queue_begin_tasks(&model->queue));

@@ -19,7 +19,7 @@
 
 static uint64_t seed;
 
-/* What an answer said, and nobody knows whether it still holds. */
+/* What a reply said, which may be outdated. */
 struct reservation {
   uint64_t id, connection;
   int64_t number;
@@ -97,7 +97,7 @@ static void step_put(struct model *model) {
   put.value = &value;
   put.priority = random_below(&model->random, 3) ? 0 : (int64_t)random_below(&model->random, 3) - 1;
   put.delay_ms = random_below(&model->random, 4) ? 0 : random_below(&model->random, 50);
-  model->is_live[value.integer] = true; /* whoever waits for it may have it before the answer */
+  model->is_live[value.integer] = true; /* a waiter may have the item before the answer */
   SEND(model, some_connection(model), 0, QUEUE_PUT, &put);
 }
 

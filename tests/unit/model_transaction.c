@@ -155,7 +155,7 @@ static void begin(struct side *side, struct maker *maker) {
   for (size_t i = 0; i < TARGETS; i++) {
     open_object(side, kinds[i], target_names[i], sizes[i]);
   }
-  for (size_t i = 0; i < 3; i++) { /* anonymous: gone once nobody refers to them */
+  for (size_t i = 0; i < 3; i++) { /* anonymous: deleted with the last reference */
     open_object(side, HOLDFAST__KIND__LIST, "", 0);
     maker->objects[i] = side->object;
   }
@@ -341,7 +341,7 @@ static void step(struct model *model) {
   expect_that_part_fails(model, count, model->engine.reason, model->engine.part);
 }
 
-/* Somebody else takes and gives back. */
+/* Another client acquires and releases. */
 static void step_of_another(struct model *model) {
   Holdfast__Request first, second;
   make_operation(&model->maker, &model->made[0]);

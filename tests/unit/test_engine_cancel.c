@@ -1,5 +1,5 @@
-/* Stories of calls that are withdrawn, and of replies that nobody saw: nothing they were about to
- * get, or got, is lost. */
+/* Stories of calls that are withdrawn, and of replies that were not acknowledged: nothing they were
+ * about to get, or got, is lost. */
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -136,7 +136,7 @@ static void test_cancel_a_condition_s_second_waiter(void **state) {
   story_expect(&story, "2 <- #2 CANCELLED CANCELLED\n2 <- #3 OK yes\n");
 }
 
-/* Nobody is there to have the lock. */
+/* No session is left to own the lock. */
 static void test_cancel_a_condition_for_good_leaves_the_lock(void **state) {
   (void)state;
   Holdfast__ConditionWait wait = HOLDFAST__CONDITION_WAIT__INIT;
@@ -176,7 +176,7 @@ static void test_cancel_takes_a_grant_back_once(void **state) {
                "3 <- #1 DEADLINE_EXCEEDED LOCK_HELD\n");
 }
 
-/* Whoever has the lock next is the first to see what the dead one left. */
+/* The next owner of the lock is the first to see what the dead owner left. */
 static void test_cancel_tells_the_next_of_the_dead_owner(void **state) {
   (void)state;
   story_acquire(&story, 3, 1, "l", 1, 0);

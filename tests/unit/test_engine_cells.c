@@ -200,7 +200,7 @@ static void test_cells_stopped_owner_delays_only_until_the_timeout(void **state)
   assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
-/* The first in line gets it with its last run, a moment before anybody has looked. */
+/* The first in line gets it with its last run, a moment before any check. */
 static void test_cells_had_at_the_last_moment_is_passed_on(void **state) {
   (void)state;
   lock_locally();

@@ -1,6 +1,6 @@
-/* Stories of a mutex whose word names a thread that nobody has: somebody scribbled over it, or went
- * on with it after his session was over. "v" is a Value that sessions 1 and 2 have mapped, of processes
- * 101 and 102; 3 is on another machine. */
+/* Stories of a mutex whose word names an invalid thread: a client overwrote the word, or continued
+ * on with it after his session was over. "v" is a Value that sessions 1 and 2 have mapped, of
+ * processes 101 and 102; 3 is on another machine. */
 #include "tests/support/messages.h"
 #include "tests/support/story_cells.h"
 

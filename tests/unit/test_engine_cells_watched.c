@@ -1,4 +1,4 @@
-/* Stories of several who wait for changes of one cell in shared memory: nobody's look hides a change
+/* Stories of several waits for changes of one cell in shared memory: no check hides a change
  * from the others. The local threads are the test's own: it writes elements and the futex's word as
  * they would. "v" is a Value, "r" a RawValue that session 1 has mapped. */
 #include "tests/support/messages.h"
@@ -110,7 +110,8 @@ static void test_cells_watched_unlock_seen_by_one_is_notified_to_the_other(void 
   story_expect(&story, "2 <- #1 OK OK\n");
 }
 
-/* Who watches may be run while others stand in line for the lock, and find that it was just let go. */
+/* Who watches may be run while others stand in line for the lock, and find that it was just let go.
+ */
 static void test_cells_watched_lock_found_free_is_passed_on(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
@@ -126,7 +127,7 @@ static void test_cells_watched_lock_found_free_is_passed_on(void **state) {
   assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
-/* ---- a store at any moment while somebody begins to wait */
+/* ---- a store at any moment while a wait begins */
 
 #define STORES 20000
 #define STORES_S 3      /* where others run, that many take longer */

@@ -1,4 +1,5 @@
-/* Large requests that wait: they are decoded once, before the engine has them, and are let go of after. */
+/* Large requests that wait: they are decoded once, before the engine has them, and are let go of
+ * after. */
 #include "proto/limits.h"
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
@@ -165,7 +166,8 @@ static void test_large_sends_cost_a_receiver_few_steps(void **state) {
   assert_true(engine_steps(story.engine) - before < 256);
 }
 
-/* The extension waits for a list that is lent, and finds its own values, names and numbers again. */
+/* The extension waits for a list that is lent, and finds its own values, names and numbers again.
+ */
 static void test_a_large_request_waits_for_a_lent_list(void **state) {
   (void)state;
   Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
@@ -236,7 +238,7 @@ static void test_decoded_needs_no_body(void **state) {
   decoded_free(decoded);
 }
 
-/* A large key is read for its hash here, not under the engine's lock; nobody wants that of a value. */
+/* A large key is read for its hash here, not under the engine's lock; a value needs no hash. */
 static void test_decoded_has_the_hashes_of_keys(void **state) {
   (void)state;
   const struct value_hash_key other_key = {{2}};

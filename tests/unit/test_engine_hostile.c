@@ -1,4 +1,5 @@
-/* Stories of clients that do what no library would: the engine stays whole, and nobody else pays.
+/* Stories of clients that do what no library would: the engine stays consistent, at no cost for
+ * other clients.
  */
 #include "proto/limits.h"
 #include "server/dispatch/operations.h"

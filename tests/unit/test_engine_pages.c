@@ -72,7 +72,7 @@ static void test_page_of_names_is_without_the_deleted(void **state) {
   story_expect(&story, "1 <- #0 OK\n1 <- #0 OK 2: e 00003 e 00004\n");
 }
 
-/* Nobody waits for a page that finds nothing among a million. */
+/* A page without a match among a million objects is answered soon. */
 static void test_page_ends_when_many_were_looked_at(void **state) {
   (void)state;
   open_events(HF_PAGE_COUNT_MAX + 10);

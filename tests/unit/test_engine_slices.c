@@ -1,4 +1,4 @@
-/* Stories of work that is too much for one command: it goes on in slices, and nobody can tell but
+/* Stories of work that is too much for one command: it goes on in slices, which shows only
  * by the time it takes. */
 #include "proto/limits.h"
 #include "tests/support/apply.h"

@@ -1,6 +1,7 @@
-/* A random story on A; at a random event a snapshot of A is restored into B, and both go on with the same
- * story: what they say is the same, byte for byte, and so are their snapshots, then and at the end.
- * Everything an engine can have is there at the moment of the snapshot in some of the stories.
+/* A random story on A; at a random event a snapshot of A is restored into B, and both go on with
+ * the same story: what they say is the same, byte for byte, and so are their snapshots, then and at
+ * the end. Everything an engine can have is there at the moment of the snapshot in some of the
+ * stories.
  *
  * usage: test_engine_snapshot [SEED] [--seeds COUNT]   that seed, or COUNT of them from SEED on
  */
@@ -284,7 +285,7 @@ static void expect_same_text(const struct text *a, const struct text *b, const c
   }
 }
 
-/* For whoever looks for the reason. */
+/* For finding the reason of a failure. */
 static void print_words(const char *whose, const struct random_stage *stage) {
   printf("%s:", whose);
   for (size_t i = 0; i < stage->len && i < 4000; i++) {

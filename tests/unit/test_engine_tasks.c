@@ -736,7 +736,7 @@ static void test_immediate_shutdown_drops_what_waits_and_joins_return(void **sta
   expect_counts("q", 0, 0, 0, 0, 0);
 }
 
-/* ---- what nobody saw goes back */
+/* ---- unacknowledged items are returned */
 
 static void return_items(const char *name, uint64_t count) {
   struct object *object = object_named(name);
@@ -816,7 +816,7 @@ static void put_reference(uint64_t object, int64_t priority, uint64_t delay_ms) 
   ASK(4, 0, "q", FOREVER, PUT, &message);
 }
 
-/* An anonymous list in the queue, held by nobody else. */
+/* An anonymous list in the queue, without another reference. */
 static void put_list(int64_t priority, uint64_t delay_ms) {
   uint64_t list = story_open(&story, 4, 0, HOLDFAST__KIND__LIST, NULL, 0);
   put_reference(list, priority, delay_ms);

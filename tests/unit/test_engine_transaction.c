@@ -160,7 +160,7 @@ static void test_failure_gives_a_leased_lock_back_with_its_lease(void **state) {
   story_expect(&story, "2 <- #1 OK granted, owner died\n");
 }
 
-/* Else whoever tries for a lock would keep it with the one who is stopped. */
+/* Otherwise tries for a lock would keep a stopped owner. */
 static void test_failure_does_not_prolong_a_lease(void **state) {
   (void)state;
   ask(&story, 1, 1, IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 100));
@@ -434,7 +434,7 @@ static void test_waits_until_all_conditions_hold(void **state) {
   story_expect(&story, "2 <- #5 OK\n1 <- #1 OK OK 2, OK 3\n");
 }
 
-/* The put of many waits on: nobody else would wake the transaction. */
+/* The put of many still waits: nothing else would wake the transaction. */
 static void test_a_put_of_many_that_waits_on_has_put_some(void **state) {
   (void)state;
   ask(&story, 2, 1, IF1(LENGTH("q", 2), IN("q", QUEUE_GET, QueueGet, queue_get)));

@@ -85,7 +85,7 @@ static void test_full_pipe_drops_and_counts(void **state) {
   int room = fcntl(pipes[1], F_SETPIPE_SZ, 4096);
   assert_int_equal(room, 4096);
   assert_true(log_start());
-  say(0, LINES); /* comes back although nobody reads */
+  say(0, LINES); /* returns although nothing reads */
   int dropped;
   int count = read_lines(pipes[0], &dropped);
   assert_in_range(count, LOG_LINES_MAX, LOG_LINES_MAX + 4096 / 100 + 1);
@@ -134,7 +134,7 @@ static void test_file_that_may_not_grow(void **state) {
   say(0, 20);
   log_stop(FLUSH_MS);
   assert_int_equal(lseek(fd, 0, SEEK_END), 1000);
-  setrlimit(RLIMIT_FSIZE, &before); /* somebody made room */
+  setrlimit(RLIMIT_FSIZE, &before); /* there is room again */
   assert_true(log_start());
   say(20, 21);
   say(21, 22);

@@ -217,7 +217,7 @@ static void test_budget_most_for_longest_goes_first(void **state) {
   for (uint64_t at = 2; at <= 30; at++) {
     budget_update_large(&budget, &moving, 16 << 20, 16 << 20, at * second_ns);
   }
-  /* 29 MiB seconds against 80; and nobody else while that one is not gone. */
+  /* 29 MiB seconds against 80; and no other until the chosen one is removed. */
   assert_int_equal(budget_choose(&budget, 30 * second_ns), 2);
   assert_int_equal(budget_choose(&budget, 31 * second_ns), 0);
   budget_forget(&budget, &large);

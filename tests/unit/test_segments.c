@@ -275,7 +275,7 @@ static struct {
   uint8_t mark;
 } out[OUT_MAX];
 
-/* Places that are nobody's for ever. */
+/* Slots that are never reused. */
 static struct cell_location retired[20000];
 static size_t retired_count;
 

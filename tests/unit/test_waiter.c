@@ -1,4 +1,4 @@
-/* The queue of waiters keeps the order of tickets, whoever is suspended and comes back. */
+/* The queue of waiters keeps the order of tickets, with waiters suspended and resumed. */
 #include "server/engine/waiter.h"
 #include "tests/support/random.h"
 
