@@ -81,7 +81,7 @@ struct keeper {
   atomic_bool lost;
 };
 
-static struct timespec next_turn(const struct program *program) {
+static struct timespec next_renewal(const struct program *program) {
   uint64_t interval_ms = KEEP_INTERVAL_MS;
   struct timespec deadline;
   if (program->lease_ms > 0 && program->lease_ms / KEEPS_PER_LEASE < interval_ms)
@@ -95,7 +95,7 @@ static struct timespec next_turn(const struct program *program) {
 
 /* Sleeps for an interval; false: time to stop. */
 static bool sleep_interval(struct keeper *keeper) {
-  struct timespec deadline = next_turn(keeper->program);
+  struct timespec deadline = next_renewal(keeper->program);
   pthread_mutex_lock(&keeper->mutex);
   int woken = 0;
   while (!keeper->stopping && woken == 0)

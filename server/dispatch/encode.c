@@ -275,7 +275,7 @@ static void put_object(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_OBJECT_WAITING, object->waiting);
   put_number(writer, HF_FIELD_OBJECT_REFERENCES, object->references);
   put_number(writer, HF_FIELD_OBJECT_LOCKED, object->locked);
-  put_bytes(writer, HF_FIELD_OBJECT_OWNER, text_of(&object->holder));
+  put_bytes(writer, HF_FIELD_OBJECT_OWNER, text_of(&object->owner));
   put_number(writer, HF_FIELD_OBJECT_TOKEN, object->token);
   put_number(writer, HF_FIELD_OBJECT_UNFINISHED, object->unfinished);
   put_number(writer, HF_FIELD_OBJECT_VALUE, object->value);
@@ -425,9 +425,9 @@ static void put_lock(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_LOCK_OBJECT, lock->object);
   put_number(writer, HF_FIELD_LOCK_KIND, (uint64_t)lock->kind);
   put_bytes(writer, HF_FIELD_LOCK_NAME, text_of(&lock->name));
-  put_number(writer, HF_FIELD_LOCK_OWNED, lock->held);
-  if (lock->holder.session) {
-    put_message(writer, HF_FIELD_LOCK_OWNER, put_party, &lock->holder);
+  put_number(writer, HF_FIELD_LOCK_OWNED, lock->owned);
+  if (lock->owner.session) {
+    put_message(writer, HF_FIELD_LOCK_OWNER, put_party, &lock->owner);
   }
   put_number(writer, HF_FIELD_LOCK_TOKEN, lock->token);
   put_number(writer, HF_FIELD_LOCK_DEPTH, lock->depth);

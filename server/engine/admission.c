@@ -1,6 +1,6 @@
 #include "server/engine/admission.h"
 
-hf_reason admission_check_caller(const struct operation *operation, const struct session *session,
+hf_reason admission_check_origin(const struct operation *operation, const struct session *session,
                                  bool one_way) {
   if (one_way && !(operation->flags & OPERATION_ONE_WAY)) {
     return HF_REASON_NOT_ONE_WAY;
@@ -52,7 +52,7 @@ hf_reason admission_find_target(struct call *call) {
 }
 
 hf_reason admission_pass(struct call *call) {
-  hf_reason reason = admission_check_caller(call->operation, call->session, call->one_way);
+  hf_reason reason = admission_check_origin(call->operation, call->session, call->one_way);
   if (!reason) {
     reason = check_memory(call);
   }

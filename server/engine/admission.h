@@ -15,7 +15,7 @@
 #include "server/engine/core.h"
 
 /* Whether the operation may be asked for in this way. HF_REASON_NONE | NOT_ONE_WAY NEEDS_SESSION */
-hf_reason admission_check_caller(const struct operation *operation, const struct session *session,
+hf_reason admission_check_origin(const struct operation *operation, const struct session *session,
                                  bool one_way);
 /* The object that the request names, if its operation works on one, becomes the call's.
  * HF_REASON_NONE | NO_SUCH_OBJECT WRONG_KIND */

@@ -156,8 +156,8 @@ hf_reason call_pass_lock(struct call *call) {
   if (!lock) {
     return HF_REASON_NONE;
   }
-  bool held_by_caller = lock->depth > 0 && lock_is_free_for(lock, call_owner(call));
-  if (held_by_caller) {
+  bool is_owner = lock->depth > 0 && lock_is_free_for(lock, call_owner(call));
+  if (is_owner) {
     return HF_REASON_NONE;
   }
   hf_reason reason = call_request_lock(call);

@@ -75,8 +75,8 @@ static void leave_semaphore(struct engine *engine, struct session *session, uint
                             void *count) {
   struct object *object = registry_find(&engine->registry, id);
   if (object && !session->ends_clean) {
-    uint64_t held = object->semaphore.acquired, back = (uintptr_t)count;
-    if (!semaphore_release(&object->semaphore, back < held ? back : held)) {
+    uint64_t acquired = object->semaphore.acquired, back = (uintptr_t)count;
+    if (!semaphore_release(&object->semaphore, back < acquired ? back : acquired)) {
       core_wake(engine, &object->waits[WAIT_SEMAPHORE]);
     }
   }

@@ -19,7 +19,7 @@ void reply_acquire(struct reply *reply) {
 static void drop_objects(struct reply *reply) {
   for (size_t i = 0; i < reply->objects_count; i++) {
     value_release(reply->objects[i].name);
-    value_release(reply->objects[i].holder);
+    value_release(reply->objects[i].owner);
   }
   free(reply->objects);
   value_release(reply->after);
@@ -46,7 +46,7 @@ static void drop_locks(struct reply *reply) {
       value_release(lock->waiters[j].client);
     }
     free(lock->waiters);
-    value_release(lock->holder.client);
+    value_release(lock->owner.client);
     value_release(lock->name);
   }
   free(reply->locks);

@@ -44,7 +44,7 @@ enum reply_shape {
 struct reply_object {
   uint64_t id;
   int kind;
-  struct value name, holder; /* text, or VALUE_ABSENT */
+  struct value name, owner; /* text, or VALUE_ABSENT */
   bool created, locked;
   char typecode;
   int64_t maxsize;
@@ -64,8 +64,8 @@ struct reply_lock {
   uint64_t object, token, depth, lease_ms;
   int kind;
   struct value name; /* text, or VALUE_ABSENT */
-  bool held, deadlocked;
-  struct reply_party holder;   /* session 0: none */
+  bool owned, deadlocked;
+  struct reply_party owner;    /* session 0: none */
   struct reply_party *waiters; /* malloc */
   size_t waiters_count;
   uint64_t more_waiters; /* than those */

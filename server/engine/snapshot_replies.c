@@ -69,7 +69,7 @@ static const struct snapshot_field object_rows[] = {
     SNAPSHOT_FIELD(1, struct reply_object, id),
     SNAPSHOT_FIELD(2, struct reply_object, kind),
     SNAPSHOT_FIELD(3, struct reply_object, name),
-    SNAPSHOT_FIELD(4, struct reply_object, holder),
+    SNAPSHOT_FIELD(4, struct reply_object, owner),
     SNAPSHOT_FIELD(5, struct reply_object, created),
     SNAPSHOT_FIELD(6, struct reply_object, locked),
     SNAPSHOT_FIELD(7, struct reply_object, typecode),

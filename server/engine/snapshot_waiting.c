@@ -41,7 +41,7 @@ static bool knows_dict(const struct waiter *waiter) {
 
 static bool is_admitted(const struct waiter *waiter) {
   return may_wait(waiter->operation) && has_target(waiter) && knows_dict(waiter) &&
-         admission_check_caller(waiter->operation, waiter->session, waiter->one_way) ==
+         admission_check_origin(waiter->operation, waiter->session, waiter->one_way) ==
              HF_REASON_NONE;
 }
 

@@ -414,11 +414,11 @@ void log_remove(struct dict_log *log, uint32_t slot) {
   }
 }
 
-/* ---------------------------------------------------------------- holding */
+/* ---------------------------------------------------------------- pinning */
 
 void log_pin(struct dict_log *log) {
   log->pinned = true;
-  log->held_page = log->page_count > 0 ? log->first_page + log->page_count - 1 : 0;
+  log->pinned_page = log->page_count > 0 ? log->first_page + log->page_count - 1 : 0;
 }
 
 void log_restore(struct dict_log *log, uint32_t slot, struct value key, struct value value) {
@@ -430,10 +430,10 @@ void log_restore(struct dict_log *log, uint32_t slot, struct value key, struct v
   log->live++;
 }
 
-/* The page that was the last then, and those added, were spared. */
+/* The last page at log_pin, and pages added since, were not packed. */
 void log_unpin(struct dict_log *log) {
   log->pinned = false;
-  uint64_t number = log->held_page > log->first_page ? log->held_page : log->first_page;
+  uint64_t number = log->pinned_page > log->first_page ? log->pinned_page : log->first_page;
   for (; number + 1 < log->first_page + log->page_count; number++) {
     pack_if_sparse(log, (size_t)(number - log->first_page));
   }

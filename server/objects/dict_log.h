@@ -54,7 +54,7 @@ struct dict_log {
   size_t live;          /* entries */
   size_t counted_bytes; /* of the pages: see below */
   bool pinned;          /* deleted entries leave their slots free; no page is moved or freed */
-  uint64_t held_page;   /* number of the last page when that began */
+  uint64_t pinned_page; /* number of the last page at log_pin */
 };
 
 void log_init(struct dict_log *log);

@@ -15,7 +15,7 @@ size_t list_clamp(size_t len, int64_t index) {
   return (uint64_t)index < len ? (size_t)index : len;
 }
 
-static void drop_held(struct list *list) {
+static void drop_pinned(struct list *list) {
   if (list->pinned) {
     list_pool_deinit(list->pinned);
     free(list->pinned);
@@ -30,7 +30,7 @@ void list_deinit(struct list *list) {
       value_release(items[i]);
     }
   }
-  drop_held(list);
+  drop_pinned(list);
   list_tree_free(list);
 }
 
@@ -315,7 +315,7 @@ void list_restore(struct list *list, size_t position, struct value value) {
 
 void list_unpin(struct list *list) {
   if (list->pinned) {
-    drop_held(list);
+    drop_pinned(list);
     list_fit(list); /* undoing may have taken larger leaves */
   }
 }

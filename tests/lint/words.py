@@ -16,7 +16,7 @@ import sys
 TOPS = ("client", "proto", "server", "tests")
 PAGES = ("README.md",)
 # Of other projects, or English that is meant as such: taken out before the search.
-FOREIGN = re.compile(r"\blist_repeat_in_place\b", re.I)
+FOREIGN = re.compile(r"\b(?:list_repeat_in_place|(?:HF_REASON_)?LOCK_HELD)\b", re.I)
 
 WORDS = {
     "bell bells": "doorbell",
@@ -42,6 +42,7 @@ WORDS = {
     "principal principals": "owner",
     "seat seats": "slot; poller",
     "stray strays": "orphan",
+    "told untold": "notified, answered, reported",
     "takeback takebacks": "revoke",
     "trash": "dropped values",
     "undertaker": "reclaimer",
@@ -51,8 +52,7 @@ WORDS = {
 }
 
 IDENTIFIERS = {
-    r"(?:\w+_)?(?:turn|turns)(?:_(?:pool|acquire|release|delivery|add_\w+|steps\w*|requests\w*))": "batch",
-    r"(?:begin|end|run|take)_turn": "batch",
+    r"(?:\w+_)?turns?(?:_\w+)?": "batch",
     r"\w*near_(?:enter|leave|lock|cell)\w*": "mapped_*",
     r"\w*_note|note_\w+|\w+_note_\w+": "record, count, set; or a name for the number",
     r"(?:\w+_)?un?hold(?:_\w+)?|(?:core|session|object)_hold\w*|hold_(?:object|again|for_\w+|context)": "reference",
@@ -61,6 +61,10 @@ IDENTIFIERS = {
     r"\w*_claim|claim_\w+|\w+_claim_\w+|is_unclaimed": "request, acquire, adopt",
     r"look_(?:at|in|for)\w*|\w+_look|\w+_look_\w+": "check, watch, poll",
     r"(?:is|was)_hot": "busy",
+    r"(?:\w+_)?callers?": "thread",
+    r"(?:is_|was_|may_)?(?:held|holders?)(?:_\w+)?|\w+_(?:held|holders?)": "owned, owner; pinned",
+    r"bury_\w+|(?:next|take|free|join)_buried": "deferred free",
+    r"places?": "slot, position, location",
     r"\w+_told|told_\w+|is_told": "notified, announced",
     r"tell_\w+": "notify",
 }
@@ -75,7 +79,7 @@ TEXT = {
 }
 
 # Plain words in a story or in the name of an object.
-ENGLISH = set("complain complains crew doomed doubt drive drives driven drives gathered house whoever".split())
+ENGLISH = set("complain complains crew doomed doubt drive drives driven gathered house told whoever".split())
 
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')

@@ -46,7 +46,7 @@ static void write_locks(struct story *story, const struct reply *reply) {
   for (size_t i = 0; i < reply->locks_count; i++) {
     const struct reply_lock *lock = &reply->locks[i];
     write_value(story, &lock->name);
-    write_down(story, " of %" PRIu64 " awaited by", lock->holder.session);
+    write_down(story, " of %" PRIu64 " awaited by", lock->owner.session);
     for (size_t j = 0; j < lock->waiters_count; j++) {
       write_down(story, " %" PRIu64, lock->waiters[j].session);
     }

@@ -176,7 +176,7 @@ static void test_encode_reports(void **state) {
        .kind = HOLDFAST__KIND__VALUE,
        .typecode = 'd',
        .locked = true,
-       .holder = text("me"),
+       .owner = text("me"),
        .token = 1u << 31},
   };
   struct reply one = {.shape = REPLY_OBJECT, .objects = objects, .objects_count = 1};

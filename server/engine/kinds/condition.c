@@ -28,9 +28,9 @@ static hf_reason find_held_lock(struct call *call, struct object **guard, struct
     return HF_REASON_NO_SUCH_OBJECT;
   }
   *lock = object_lock(*guard);
-  bool is_held =
+  bool is_owned =
       (*lock)->depth > 0 && (!(*lock)->recursive || lock_is_free_for(*lock, call_owner(call)));
-  return is_held ? HF_REASON_NONE : HF_REASON_NOT_ACQUIRED;
+  return is_owned ? HF_REASON_NONE : HF_REASON_NOT_ACQUIRED;
 }
 
 static void give_up(struct call *call, struct object *guard, struct lock *lock) {

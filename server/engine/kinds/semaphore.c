@@ -13,12 +13,12 @@ hf_reason handle_semaphore_acquire(struct call *call) {
     return call_park(call, queue, HF_REASON_NO_PERMIT);
   }
   struct map64 *permits = &call->session->permits;
-  uintptr_t held = (uintptr_t)map64_get(permits, object->id);
+  uintptr_t acquired = (uintptr_t)map64_get(permits, object->id);
   hf_reason reason = core_check_entry(call->engine, permits);
   if (reason) {
     return reason;
   }
-  if (!session_set(call->session, permits, object->id, (void *)(held + 1))) {
+  if (!session_set(call->session, permits, object->id, (void *)(acquired + 1))) {
     return HF_REASON_NO_MEMORY;
   }
   semaphore->value--;
@@ -32,14 +32,14 @@ hf_reason handle_semaphore_acquire(struct call *call) {
 static hf_reason release_permits(struct engine *engine, struct session *session,
                                  struct object *object, uint64_t count) {
   hf_reason reason = semaphore_release(&object->semaphore, count);
-  uintptr_t held = session ? (uintptr_t)map64_get(&session->permits, object->id) : 0;
+  uintptr_t acquired = session ? (uintptr_t)map64_get(&session->permits, object->id) : 0;
   if (reason) {
     return reason;
   }
-  if (held > count) {
+  if (acquired > count) {
     session_set(session, &session->permits, object->id,
-                (void *)(held - count)); /* needs no memory: it is there */
-  } else if (held) {
+                (void *)(acquired - count)); /* needs no memory: it is there */
+  } else if (acquired) {
     session_remove(session, &session->permits, object->id);
   }
   core_wake(engine, &object->waits[WAIT_SEMAPHORE]);

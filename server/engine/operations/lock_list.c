@@ -64,17 +64,17 @@ static hf_reason list_lock(const struct call *call, struct object *object, struc
   const struct lock *lock = object_lock(object);
   struct object *awaited =
       is_awaited(object) ? core_lock_waited_for(engine, lock->owner, &budget->steps) : NULL;
-  bool is_held = lock->depth > 0;
+  bool is_owned = lock->depth > 0;
   *listed = (struct reply_lock){
       .object = object->id,
       .kind = object->kind,
       .name = value_is_absent(object->name) ? object->name : value_retain(object->name),
-      .held = is_held,
+      .owned = is_owned,
       .token = lock->token,
       .depth = lock->depth,
-      .lease_ms = is_held ? lock->lease_ms : 0,
-      .holder = party_of(engine, lock->owner),
-      .deadlocked = is_held && core_closes_circle(engine, lock->owner, awaited, &budget->steps),
+      .lease_ms = is_owned ? lock->lease_ms : 0,
+      .owner = party_of(engine, lock->owner),
+      .deadlocked = is_owned && core_closes_circle(engine, lock->owner, awaited, &budget->steps),
   };
   budget->entries--;
   return list_waiters(call, object, budget, listed);

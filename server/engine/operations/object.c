@@ -250,8 +250,8 @@ hf_reason handle_object_delete(struct call *call) {
 
 hf_reason handle_object_info(struct call *call) {
   bool map = call->message->object_info->map;
-  bool is_held = call->session && map64_get(&call->session->references, call->object->id);
-  hf_reason reason = map && is_held ? move_cells(call) : HF_REASON_NONE;
+  bool has_reference = call->session && map64_get(&call->session->references, call->object->id);
+  hf_reason reason = map && has_reference ? move_cells(call) : HF_REASON_NONE;
   return reason ? reason : answer_object(call, false, map);
 }
 

@@ -3,7 +3,7 @@
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
 
-static struct value holder_of(const struct engine *engine, const struct lock *lock) {
+static struct value client_name_of(const struct engine *engine, const struct lock *lock) {
   const struct session *owner = map64_get(&engine->sessions, lock->owner.session);
   struct value unknown;
   value_text(bytes_of_text("?"), &unknown);
@@ -26,7 +26,7 @@ struct reply_object report_object(const struct engine *engine, struct object *ob
     reported.token = lock->token;
     reported.lease_ms = lock->depth > 0 ? lock->lease_ms : 0;
     if (reported.locked) {
-      reported.holder = holder_of(engine, lock);
+      reported.owner = client_name_of(engine, lock);
     }
   }
   const struct kind *kind = object->row;
