@@ -48,7 +48,7 @@ static void acknowledge(struct random_story *story, struct random_party *party,
   if (party->sequence > SEQUENCES_KEPT && below(story, 3) == 0) {
     party->acked = party->sequence - SEQUENCES_KEPT;
   }
-  request->acked = party->acked;
+  request->acked = below(story, 5) ? party->acked : 0;
   if (party->has_session && below(story, 10) == 0) {
     uint64_t *also = story->also;
     also[0] = party->acked + 1 + below(story, SEQUENCES_KEPT);
@@ -63,8 +63,9 @@ static void send(struct random_story *story, Holdfast__Request *request) {
   if (!party->connection) {
     party = &story->parties[0];
   }
+  bool is_stale = story->stale_connection && below(story, 20) == 0;
   story->event = RANDOM_REQUEST;
-  story->connection = party->connection;
+  story->connection = is_stale ? story->stale_connection : party->connection;
   story->one_way = party == &story->parties[RANDOM_PARTIES - 1];
   request->sequence = number(story, party);
   request->thread = below(story, 2);
@@ -115,7 +116,7 @@ static uint64_t reservation(struct random_story *story) {
 static void send_about_items(struct random_story *story) {
   uint64_t reserved = reservation(story);
   const char *queue = ANY("queue", "short");
-  switch (below(story, 10)) {
+  switch (below(story, 11)) {
     case 0:
     case 1:
       SEND(IN(queue, QUEUE_RESERVE, QueueReserve, queue_reserve,
@@ -143,6 +144,9 @@ static void send_about_items(struct random_story *story) {
       break;
     case 8:
       SEND(IN(queue, QUEUE_GET, QueueGet, queue_get));
+      break;
+    case 9:
+      SEND(IN(queue, QUEUE_TASK_DONE, QueueTaskDone, queue_task_done));
       break;
     default:
       SEND(IN(queue, QUEUE_GET_MANY, QueueGetMany, queue_get_many, .count = 3));
@@ -526,16 +530,19 @@ static void open_session(struct random_story *story, struct random_party *party)
                     .machine = DATA("machine"), .process = 1 + below(story, 9)));
 }
 
-/* Opens a session, or comes back to the one it had. */
-static void bind(struct random_story *story, struct random_party *party) {
-  if (!party->has_session || below(story, 5) == 0) {
-    open_session(story, party);
-    return;
-  }
+static void resume_session(struct random_story *story, struct random_party *party) {
   Holdfast__Request *request =
       REQUEST(RESUME_SESSION, ResumeSession, resume_session, .attempt = ++party->attempt);
   request->session = (ProtobufCBinaryData){HF_SESSION_BYTES, party->session};
   send_bind(story, party, request);
+}
+
+static void bind(struct random_story *story, struct random_party *party) {
+  if (!party->has_session || below(story, 5) == 0) {
+    open_session(story, party);
+  } else {
+    resume_session(story, party);
+  }
 }
 
 /* Whether the party does something about its connection. */
@@ -574,7 +581,9 @@ enum deed {
   RESERVE,
   RETURN,
   BURY,
+  SET_EVENT,
   CLEAR_EVENT,
+  WAIT_FOR_EVENT,
   WAIT_FOR_ANY,
   SET_ELEMENT,
   SET_RAW_ELEMENT,
@@ -584,6 +593,8 @@ enum deed {
   ATTACH_1,
   PIPE_SENDS,
   LEAVE,
+  CONNECT_AGAIN, /* beside the connection that the session is bound to */
+  RESUME,
   TIME_PASSES,
   OVER
 };
@@ -604,16 +615,22 @@ static const struct random_step left[] = {
     {1, CLEAR_EVENT}, {0, WAIT_FOR_ANY}, {0, LEAVE}, {0, OVER}};
 static const struct random_step overdue[] = {
     {1, ACQUIRE}, {0, AWAIT_LOCK}, {0, LEAVE}, {0, TIME_PASSES}, {0, OVER}};
+static const struct random_step reserving[] = {{0, PUT}, {0, RESERVE}, {0, OVER}};
+static const struct random_step released[] = {{1, CLEAR_EVENT}, {0, WAIT_FOR_EVENT}, {0, LEAVE},
+                                              {1, SET_EVENT},   {1, CLEAR_EVENT},    {0, OVER}};
+static const struct random_step superseded[] = {{0, CONNECT_AGAIN}, {0, RESUME}, {0, OVER}};
 static const struct random_step elements[] = {{0, SET_ELEMENT}, {1, SET_RAW_ELEMENT}, {0, OVER}};
 static const struct random_step piped[] = {{0, DELETE_PIPE}, {0, OPEN_PIPE},  {0, ATTACH_0},
                                            {1, ATTACH_1},    {1, PIPE_SENDS}, {0, OVER}};
-static const struct random_step *const scripts[] = {notified, acting,  buried,   tried, expired,
-                                                    left,     overdue, elements, piped};
+static const struct random_step *const scripts[] = {notified, acting,    buried,   tried,
+                                                    expired,  left,      overdue,  elements,
+                                                    piped,    reserving, released, superseded};
 
-/* One call of the actor's first thread, which waits for ever, or not at all. */
+/* One call of the actor's thread 1, which waits for ever, or not at all. */
 static void act(struct random_story *story, Holdfast__Request *request, bool waits) {
   struct random_party *party = story->actors[story->script->actor];
   request->sequence = ++party->sequence;
+  request->thread = 1;
   if (!waits) {
     request->wait_case = HOLDFAST__REQUEST__WAIT_TIMEOUT_MS;
     request->timeout_ms = 0;
@@ -677,6 +694,12 @@ static void act_on_queue(struct random_story *story, enum deed deed) {
     case CLEAR_EVENT:
       act(story, IN("event", EVENT_CLEAR, EventClear, event_clear), false);
       break;
+    case SET_EVENT:
+      act(story, IN("event", EVENT_SET, EventSet, event_set), false);
+      break;
+    case WAIT_FOR_EVENT:
+      act(story, IN("event", EVENT_WAIT, EventWait, event_wait), true);
+      break;
     case BURY:
       act(story, IN("queue", QUEUE_BURY, QueueBury, queue_bury, .reservation = reserved), false);
       break;
@@ -731,6 +754,11 @@ static bool take_step(struct random_story *story) {
     story->now_ns += 10 * CLOCK_NS_PER_MS;
   } else if (deed == LEAVE) {
     disconnect(story, party);
+  } else if (deed == CONNECT_AGAIN) {
+    story->stale_connection = party->connection;
+    connect(story, party);
+  } else if (deed == RESUME) {
+    resume_session(story, party);
   } else if (deed <= ARRIVE_AND_ACT) {
     act_on_sync(story, deed);
   } else if (deed <= WAIT_FOR_ANY) {
