@@ -40,7 +40,8 @@ static bool is_behind_window(const struct writer *writer) {
 #define SMALL_BYTES 64 /* a sequence, and two numbers in a message */
 #define SMALL_BYTES_MAX ((size_t)1 << 10)
 
-/* Near the end of the window, or outside of it. Apart, and without a call: put_varint stays cheap. */
+/* A varint that the window may cut, or that is outside of it. Not inlined, and calls nothing, so
+ * that put_varint needs no stack frame. */
 __attribute__((noinline)) static void put_cut_varint(struct writer *writer, uint64_t number) {
   uint8_t bytes[VARINT_BYTES_MAX];
   size_t len = wire_write_varint(bytes, number);
