@@ -33,7 +33,8 @@ struct large {
   size_t started;
 };
 
-/* `serve` serves the connection's input, and gives reading to the transport. false: no threads; large_deinit is due all the same. */
+/* `serve` serves the connection's input, and gives reading to the transport. false: no threads;
+ * large_deinit is due all the same. */
 bool large_start(struct large *large, void (*serve)(struct connection *connection));
 /* No connection may be queued or served any more; what a thread does after the last is done when it
  * returns. A second time: nothing. */
