@@ -65,6 +65,10 @@ const struct cell_host *story_cells_begin(struct story_cells *cells) {
   return &cells->cells.host;
 }
 
+void story_cells_end(struct story_cells *cells) {
+  shared_cells_deinit(&cells->cells);
+}
+
 void story_begin_with_cells(struct story *story, struct story_cells *cells) {
   story_begin_sharing(story, story_cells_begin(cells), 1u << 20);
   for (uint64_t connection = 1; connection <= 3; connection++) {

@@ -16,8 +16,9 @@ struct story_cells {
   struct shared_cells cells;
 };
 
-/* Resets *cells, which must outlive the story. */
+/* Resets *cells, which must outlive the story; story_cells_end is due after the story's end. */
 const struct cell_host *story_cells_begin(struct story_cells *cells);
+void story_cells_end(struct story_cells *cells);
 /* The same, and a story with them: connections 1 to 3 have sessions, 1 and 2 of the processes 101
  * and 102 of the server's machine, 3 of another. */
 void story_begin_with_cells(struct story *story, struct story_cells *cells);

@@ -104,6 +104,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   story_end(&story);
+  story_cells_end(&cells);
   assert_int_equal(cells.out, 0);
   return 0;
 }

@@ -56,6 +56,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
   (void)state;
   story_end(&story);
+  story_cells_end(&cells);
   return 0;
 }
 

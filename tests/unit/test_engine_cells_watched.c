@@ -72,6 +72,7 @@ static void begin(Holdfast__Kind kind, const char *name) {
 static int tear_down(void **state) {
   (void)state;
   story_end(&story);
+  story_cells_end(&cells);
   return 0;
 }
 
