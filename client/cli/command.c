@@ -39,7 +39,7 @@ static const char help_text[] =
     "HOLDFAST_LOG=connect says which way calls go; HOLDFAST_LOCAL=off: by sockets\n"
     "A VALUE that is JSON is that value: 5, 2.5, true, null, \"5\", [1,2] (a tuple),\n"
     "{\"bytes\":BASE64}; everything else is text: holdfast dict set ages Ann 41\n"
-    "Exit status: 0 yes, 1 no (missing, empty, owned, false, broken barrier), 2 usage,\n"
+    "Exit status: 0 yes, 1 no (missing, empty, locked, false, broken), 2 usage,\n"
     "3 no server, 4 another error\n";
 
 /* The columns of the help screen; two short rows share a line. */
