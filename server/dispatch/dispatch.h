@@ -2,7 +2,7 @@
  *
  * layer   dispatch: called by connection, calls the engine
  * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it.
- * source  server/ARCHITECTURE.md, "A request's way": one read may hold many messages; they are
+ * source  server/ARCHITECTURE.md, "A request's way": one read may bring many messages; they are
  *         applied in one batch, in order, and their replies leave together
  */
 #ifndef HF_DISPATCH_DISPATCH_H

@@ -3,7 +3,7 @@
  *   engine_apply -> session, sequence, target -> handler -> complete --> sink
  *                                                  |  ^         |
  *                                             park v  | wake    v
- *                                                waiters     settle: wakes the ready, drops the unheld
+ *                                                waiters     settle: runs the ready, frees unreferenced
  *
  * layer   engine
  */

@@ -82,8 +82,8 @@ static struct object *find_object(const struct engine *engine,
              : admission_find_name(engine, value_content(&requirement->name));
 }
 
-static hf_reason met(bool holds) {
-  return holds ? HF_REASON_NONE : HF_REASON_CONDITION_NOT_MET;
+static hf_reason met(bool is_met) {
+  return is_met ? HF_REASON_NONE : HF_REASON_CONDITION_NOT_MET;
 }
 
 static bool is_expected(const struct call *call, const struct requirement *requirement,
@@ -251,7 +251,7 @@ void requirements_add(const struct engine *engine, struct requirements *requirem
  * CONDITION_NOT_MET | an error */
 static hf_reason check_all(struct call *call, struct requirements *requirements,
                            struct watch *unmet) {
-  bool holds = true;
+  bool is_met = true;
   core_spend(call->engine, requirements->count);
   for (size_t i = 0; i < requirements->count; i++) {
     struct watch watch;
@@ -259,13 +259,13 @@ static hf_reason check_all(struct call *call, struct requirements *requirements,
     if (reason && reason != HF_REASON_CONDITION_NOT_MET) {
       return reason;
     }
-    if (reason && holds) {
-      holds = false;
+    if (reason && is_met) {
+      is_met = false;
       requirements->awaited = (uint32_t)i;
       *unmet = watch;
     }
   }
-  return met(holds);
+  return met(is_met);
 }
 
 bool requirements_still_wait(struct call *call, struct waiter *waiter) {

@@ -153,7 +153,7 @@ hf_reason handle_list_compare_and_set(struct call *call) {
 
 /* ---- by value
  *
- * One step is enough for as many items as 256 bytes hold: an item's memory is what comparing it takes. */
+ * One step is enough for as many items as fit 256 bytes: comparing an item costs steps by its memory. */
 
 #define PIECE_ITEMS 4096
 

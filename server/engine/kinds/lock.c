@@ -74,8 +74,8 @@ hf_reason handle_lock_acquire(struct call *call) {
 /* Whether the thread's grant ended with its lease; reported once. */
 static bool has_expired(struct call *call, const struct lock *lock) {
   struct session *session = call->session;
-  bool holds = session && lock->depth > 0 && lock->owner.session == session->serial;
-  return session && !holds && session_remove(session, &session->expired, call->object->id);
+  bool is_owner = session && lock->depth > 0 && lock->owner.session == session->serial;
+  return session && !is_owner && session_remove(session, &session->expired, call->object->id);
 }
 
 hf_reason handle_lock_release(struct call *call) {

@@ -113,7 +113,7 @@ static bool own(struct restoring *restoring, struct task *task) {
                  !map64_get(&session->reservations, task->reservation) &&
                  session->reservations.count < HF_RESERVATIONS_MAX;
   if (!is_good) {
-    return snapshot_fail(&restoring->in, "a reservation is nobody's, or there twice");
+    return snapshot_fail(&restoring->in, "a reservation without a session, or there twice");
   }
   return session_set(session, &session->reservations, task->reservation, task) ||
          snapshot_lacks_memory(restoring);
