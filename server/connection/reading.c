@@ -132,25 +132,29 @@ static size_t hand_over(struct connection *connection, const struct dispatch_mes
   return applied;
 }
 
-static bool some_is_large(const struct dispatch_message *messages, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (messages[i].body.len > LARGE_BODY_BYTES) {
-      return true;
-    }
+/* The index of the first large message; count: there is none. */
+static size_t find_large(const struct dispatch_message *messages, size_t count) {
+  size_t idx = 0;
+  while (idx < count && messages[idx].body.len <= LARGE_BODY_BYTES) {
+    idx++;
   }
-  return false;
+  return idx;
 }
 
-/* PROGRESS_LARGE: nothing was taken; a thread of large.h has to serve the connection. */
+/* Replies to other connections leave when the messages that caused them are applied: so messages are
+ * handed over up to the first large one, and the rest is found again.
+ * PROGRESS_LARGE: nothing was taken; a thread of large.h has to serve the connection. */
 static enum progress serve_messages(struct connection *connection, bool takes_large) {
   struct dispatch_message messages[SPLIT_COUNT_MAX];
   struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
   size_t count = split_messages(&connection->split, input, messages);
-  if (!takes_large && some_is_large(messages, count)) {
+  size_t large = find_large(messages, count);
+  if (!takes_large && large < count) {
     return PROGRESS_LARGE;
   }
+  size_t handed = large < count ? large + 1 : count;
   if (count > 0) {
-    size_t applied = hand_over(connection, messages, count);
+    size_t applied = hand_over(connection, messages, handed);
     size_t used = split_take(&connection->split, input, messages, applied, count);
     buffer_consume(&connection->input, used);
     budget_update(dispatch_budget(connection->set->dispatch), &connection->input_account,
@@ -160,7 +164,7 @@ static enum progress serve_messages(struct connection *connection, bool takes_la
   if (why != NULL) {
     log_refusal(connection, why);
   }
-  return finish_serving(connection, count, why);
+  return finish_serving(connection, handed, why);
 }
 
 static enum transport_poll serve_input(struct connection *connection, bool takes_large) {
@@ -170,6 +174,8 @@ static enum transport_poll serve_input(struct connection *connection, bool takes
     progress = serve_messages(connection, takes_large);
   }
   if (progress == PROGRESS_LARGE) {
+    /* The time in the queue is the server's, not the peer's. */
+    budget_forget(dispatch_budget(connection->set->dispatch), &connection->input_account);
     large_add(connection->set->large, connection);
   } else if (progress == PROGRESS_ENDED) {
     connection_end(connection);
@@ -182,7 +188,12 @@ static enum transport_poll serve(struct connection *connection) {
 }
 
 void connection_serve_large(struct connection *connection) {
-  if (serve_input(connection, true) == TRANSPORT_POLL_SERVED) {
+  pthread_mutex_lock(&connection->lock);
+  bool is_closing = connection->state == CONNECTION_CLOSING;
+  pthread_mutex_unlock(&connection->lock);
+  if (is_closing) {
+    stop_reading(connection, "closing");
+  } else if (serve_input(connection, true) == TRANSPORT_POLL_SERVED) {
     connection->is_slow = true; /* this thread does not become a poller */
     connection->transport->resume(connection->stream);
   }

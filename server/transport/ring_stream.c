@@ -434,7 +434,8 @@ bool ring_stream_check_times(struct ring_stream *stream, uint64_t now_ns) {
     call_writable(stream, TRANSPORT_LATE);
   }
   stream->is_late |= stream->reading == RING_AWAITED && now_ns >= stream->deadline_ns;
-  return stream->is_late || stream->reading == RING_PAUSED;
+  bool waits_in_vain = stream->has_left && atomic_load(&stream->awaits_room);
+  return stream->is_late || waits_in_vain || stream->reading == RING_PAUSED;
 }
 
 void ring_stream_end(struct ring_stream *stream) {

@@ -209,6 +209,9 @@ static void accept_again(struct rings *rings) {
 static void read_socket(struct rings *rings, struct ring_stream *stream) {
   bool was_hello = stream->connection == NULL;
   ring_stream_read_socket(stream);
+  if (stream->has_left) {
+    unwatch(rings, stream->socket); /* the end of file would be reported again and again */
+  }
   if (!was_hello || stream->connection == NULL) {
     return;
   }

@@ -32,7 +32,8 @@ struct stream {
   bool transport_reads; /* else the connection keeps the activity */
   bool awaits_room, is_paused, is_closed, is_freed;
   pthread_t writer; /* the last thread that wrote */
-  sem_t resumes;    /* how often reading was resumed */
+  size_t writes;
+  sem_t resumes; /* how often reading was resumed */
 };
 
 static struct stream stream;
@@ -95,6 +96,7 @@ static enum transport_result write_some(void *self, void *data, size_t len, size
   struct stream *s = self;
   assert_false(s->is_closed);
   s->writer = pthread_self();
+  s->writes++;
   if (s->write_ends != TRANSPORT_OK) {
     return s->write_ends;
   }
@@ -307,6 +309,22 @@ static void test_large_request_is_served_by_a_thread_of_its_own(void **state) {
   assert_int_equal(replies_got(), 3);
 }
 
+/* The input doubles to 256 KiB while the first arrives, so that one read has all of the second. */
+static void test_large_requests_are_answered_one_by_one(void **state) {
+  (void)state;
+  send_hello();
+  poll_all();
+  stream.transport_reads = false;
+  stream.writes = 0;
+  send_request(1, (size_t)140 << 10);
+  send_request(2, LARGE_BODY_BYTES + 1);
+  while (acceptor->events->poll(stream.connection) == TRANSPORT_POLL_SERVED) {
+  }
+  sem_wait(&stream.resumes);
+  assert_int_equal(replies_got(), 2);
+  assert_int_equal(stream.writes, 2);
+}
+
 static void test_connection_without_its_hello_in_time_ends(void **state) {
   uint64_t now_ns = clock_now_ns();
   (void)state;
@@ -384,6 +402,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_connection_whose_outbox_is_full_is_not_read_from, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_large_request_is_served_by_a_thread_of_its_own, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_large_requests_are_answered_one_by_one, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_connection_without_its_hello_in_time_ends, set_up,
                                       tear_down),
