@@ -282,7 +282,8 @@ static hf_reason read_opaque(const Holdfast__Opaque *message, struct value *out)
 }
 
 static hf_reason read_reference(const Holdfast__Reference *message, struct value *out) {
-  if (!message || message->kind < HOLDFAST__KIND__ANY || message->kind > HOLDFAST__KIND__BARRIER) {
+  if (!message ||
+      !protobuf_c_enum_descriptor_get_value(&holdfast__kind__descriptor, (int)message->kind)) {
     return HF_REASON_BAD_VALUE;
   }
   *out = value_reference(message->object, (int)message->kind);

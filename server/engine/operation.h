@@ -19,7 +19,7 @@ enum operation_flag {
   OPERATION_NEEDS_SESSION = 8,
   OPERATION_OPENS = 16, /* OpenSession, ResumeSession: served to a connection whose session ended */
   OPERATION_ANY_TIMEOUT = 32,     /* a negative timeout is as good as none at all */
-  OPERATION_SELECTABLE = 64,      /* may be in a WaitFirst */
+  OPERATION_SELECTABLE = 64,      /* may be in a wait_any */
   OPERATION_IN_TRANSACTION = 128, /* may be in a Transaction: see undo.c */
   OPERATION_SILENT = 256,         /* has no reply */
 };

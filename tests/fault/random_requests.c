@@ -259,7 +259,7 @@ static void work(struct random_peer *peer, size_t idx) {
 static void open_all(struct random_peer *peer) {
   struct body batch = {0};
   uint32_t id = 0;
-  for (int kind = HOLDFAST__KIND__DICT; kind <= HOLDFAST__KIND__BARRIER; kind++) {
+  for (int kind = HOLDFAST__KIND__DICT; kind < (int)holdfast__kind__descriptor.n_values; kind++) {
     id = add_request(&batch, peer, request_maker_open(&maker, (Holdfast__Kind)kind));
   }
   assert_true(attacker_send_bytes(&peer->attacker, batch.data, batch.len));

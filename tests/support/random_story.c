@@ -431,13 +431,14 @@ static void send_about_sessions(struct random_story *story) {
 
 /* By their names: one of each kind, and two more. */
 static void send_an_open(struct random_story *story) {
-  uint64_t kind = HOLDFAST__KIND__DICT + below(story, HOLDFAST__KIND__BARRIER + 2);
+  uint64_t kinds = holdfast__kind__descriptor.n_values;
+  uint64_t kind = HOLDFAST__KIND__DICT + below(story, kinds + 1);
   uint64_t objects = story->maker.objects_count;
-  if (kind <= HOLDFAST__KIND__BARRIER) {
+  if (kind < kinds) {
     Holdfast__Request *request = request_maker_open(&story->maker, (Holdfast__Kind)kind);
     request->object_open->start = 2;
     SEND(request);
-  } else if (kind == HOLDFAST__KIND__BARRIER + 1) {
+  } else if (kind == kinds) {
     SEND(REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__QUEUE,
                  .name = DATA("short"), .maxsize = 2));
   } else {

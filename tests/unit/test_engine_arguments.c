@@ -19,7 +19,7 @@ static struct request_maker maker;
 
 /* An object of each kind, for the names that requests aim at. */
 static void open_all(void) {
-  for (int kind = HOLDFAST__KIND__DICT; kind <= HOLDFAST__KIND__BARRIER; kind++) {
+  for (int kind = HOLDFAST__KIND__DICT; kind < (int)holdfast__kind__descriptor.n_values; kind++) {
     story_send(&story, 1, request_maker_open(&maker, (Holdfast__Kind)kind));
   }
   story_forget(&story);

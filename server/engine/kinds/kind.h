@@ -1,8 +1,7 @@
 /* The kinds of objects: a row of functions for each.
  *
  * layer   engine
- * To add a kind: its number and its operations in proto/, what an object of it keeps in struct object
- * (object.h), a file in kinds/ with its row and its handlers, a line in table.c.
+ * To add a kind: see ARCHITECTURE.md.
  * A function that is NULL has nothing to do for that kind. While an object is lent (job.h), of these only
  * bytes, length, lock, report and those about waiters and the end are called.
  */
