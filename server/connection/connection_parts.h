@@ -36,7 +36,8 @@ struct connection {
   bool is_posted;       /* the transport may fill the input */
   bool has_unserved;    /* messages may be left in the input, from before DRAINING */
   bool announced;       /* dispatch_connected was called */
-  bool is_slow;         /* its last requests took long */
+  bool was_long;        /* its last requests took long */
+  bool is_slow;         /* those before as well */
   uint64_t served_ns;   /* when its last requests were served; 0: never */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;
