@@ -59,8 +59,12 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
     hf_reason kept = core_keep_requirements(&call, waiter);
     reason = kept ? kept : REASON_PARKED;
   }
+  if (reason == REASON_PARKED && call.timed_out) { /* the loan it waited for ended just now */
+    job_free(call.lends);
+    call.lends = NULL;
+    reason = HF_REASON_TIMED_OUT;
+  }
   if (reason == REASON_PARKED) {
-    assert(!call.timed_out); /* a step that must not be cut short has taken it back */
     waiter->step = call.step;
     waiter->progress = call.progress;
     waiter->key_hash = call.key_hash;
