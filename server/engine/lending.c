@@ -20,13 +20,17 @@ struct loan *core_loan(struct engine *engine, struct object *object) {
   return object->loan;
 }
 
-bool core_must_wait_for(struct call *call, struct object *object) {
+/* Also with a timeout of 0, which is not for what takes its time by itself. */
+static hf_reason line_up(struct call *call, struct loan *loan) {
+  call->late = call->timed_out;
+  call->park_queue = &loan->queue;
+  return call->timed_out ? HF_REASON_TIMED_OUT : REASON_PARKED;
+}
+
+hf_reason core_pass_line(struct call *call, const struct object *object) {
   struct loan *loan = object->loan;
-  bool must = loan && (loan->job || (!call->waiter && loan->queue.count > 0));
-  if (must) {
-    call->park_queue = &loan->queue;
-  }
-  return must;
+  bool must_wait = loan && (loan->job || (!call->waiter && loan->queue.count > 0));
+  return must_wait ? line_up(call, loan) : HF_REASON_NONE;
 }
 
 /* ---- lending */
@@ -51,10 +55,16 @@ static hf_reason take_results(struct job *done, struct job *job) {
 static hf_reason lend(struct call *call, const struct job *job, size_t scratch_bytes) {
   struct loan *loan = core_loan(call->engine, call->object);
   hf_reason reason = core_check_memory(call->engine, scratch_bytes);
-  if (reason) {
+  if (!reason && !loan) {
+    reason = HF_REASON_NO_MEMORY;
+  }
+  if (!reason) {
+    reason = line_up(call, loan);
+  }
+  if (reason != REASON_PARKED) {
     return reason;
   }
-  struct job *lent = loan ? malloc(sizeof *lent) : NULL;
+  struct job *lent = malloc(sizeof *lent);
   if (!lent) {
     return HF_REASON_NO_MEMORY;
   }
@@ -63,7 +73,6 @@ static hf_reason lend(struct call *call, const struct job *job, size_t scratch_b
   lent->object = call->object;
   lent->charged_bytes = scratch_bytes;
   call->lends = lent;
-  call->park_queue = &loan->queue;
   return REASON_PARKED;
 }
 

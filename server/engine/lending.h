@@ -17,8 +17,9 @@ struct loan *core_loan(struct engine *engine, struct object *object);
  * HF_REASON_NONE the results are in *job | REASON_PARKED | MEMORY_FULL NO_MEMORY, or what the work
  * says: unchanged */
 hf_reason call_work(struct call *call, struct job *job, size_t steps, size_t scratch_bytes);
-/* The object is lent, or others wait for it as such before the call: call->park_queue is where. */
-bool core_must_wait_for(struct call *call, struct object *object);
+/* Whether the object is there for the call. HF_REASON_NONE | REASON_PARKED it is lent, or others wait
+ * for it as such before the call: call->park_queue is where | TIMED_OUT likewise, after the deadline */
+hf_reason core_pass_line(struct call *call, const struct object *object);
 /* It is being worked on. */
 static inline bool core_is_lent(const struct object *object) {
   return object && object->loan && object->loan->job;

@@ -47,8 +47,9 @@ hf_reason nested_find_target(struct nested *nested) {
 hf_reason nested_run(struct nested *nested) {
   hf_reason reason = nested_find_target(nested);
   struct call *call = &nested->call;
-  if (!reason && nested->waits && call->object && core_must_wait_for(call, call->object)) {
-    return REASON_PARKED;
+  if (!reason && nested->waits && call->object &&
+      (reason = core_pass_line(call, call->object)) == REASON_PARKED) {
+    return reason;
   }
   if (!reason) {
     reason = call->operation->handle(call);

@@ -59,12 +59,8 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
     hf_reason kept = core_keep_requirements(&call, waiter);
     reason = kept ? kept : REASON_PARKED;
   }
-  if (reason == REASON_PARKED && call.timed_out) { /* the loan it waited for ended just now */
-    job_free(call.lends);
-    call.lends = NULL;
-    reason = HF_REASON_TIMED_OUT;
-  }
   if (reason == REASON_PARKED) {
+    assert(!call.timed_out); /* a step that must not be cut short has taken it back */
     waiter->step = call.step;
     waiter->progress = call.progress;
     waiter->key_hash = call.key_hash;
@@ -119,8 +115,8 @@ void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter
 static hf_reason run_first(struct call *call) {
   hf_reason reason = admission_pass(call);
   bool looks_inside = call->object && call->operation->kinds != OPERATION_ANY_KIND;
-  if (!reason && looks_inside && core_must_wait_for(call, call->object)) {
-    return REASON_PARKED;
+  if (!reason && looks_inside) {
+    reason = core_pass_line(call, call->object);
   }
   return reason ? reason : call->operation->handle(call);
 }

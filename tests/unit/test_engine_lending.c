@@ -134,6 +134,24 @@ static void test_lending_ends_waits_at_their_deadlines(void **state) {
   story_expect(&story, "1 <- #1 DEADLINE_EXCEEDED TIMED_OUT\n2 <- #2 OK 10000\n");
 }
 
+static void test_lending_is_not_begun_after_a_deadline(void **state) {
+  (void)state;
+  uint8_t session;
+  story_connect(&story, 5);
+  session = story_open_session(&story, 5);
+  send_sort(1, 1, STORY_WAIT_FOREVER);
+  send_sort(5, 1, 10);
+  story_disconnect(&story, 5);
+  assert_true(story_run_job(&story));
+  story_pass_ms(&story, 10); /* the answer would be lost with the connection */
+  story_connect(&story, 6);
+  story_resume(&story, 6, session, 1);
+  story_forget(&story);
+  send_sort(6, 1, 10);
+  story_expect(&story, "6 <- #1 DEADLINE_EXCEEDED TIMED_OUT\n");
+  assert_false(story_run_job(&story));
+}
+
 static void test_lending_is_cancelled(void **state) {
   (void)state;
   send_sort(1, 1, STORY_WAIT_FOREVER);
@@ -319,6 +337,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       STORY(test_lending_serves_others_and_the_line_in_order),
       STORY(test_lending_ends_waits_at_their_deadlines),
+      STORY(test_lending_is_not_begun_after_a_deadline),
       STORY(test_lending_is_cancelled),
       STORY(test_lending_for_one_who_dies_changes_nothing),
       STORY(test_lending_goes_on_while_a_session_is_lost),

@@ -115,8 +115,10 @@ static hf_reason move_cells(struct call *call) {
   if (!cells || !core_may_share_cells(call->session, object)) {
     return HF_REASON_NONE;
   }
-  if (core_must_wait_for(call, object)) {
-    return REASON_PARKED;
+  hf_reason reason = core_pass_line(call, object);
+  if (reason) {
+    return reason == REASON_PARKED ? reason
+                                   : HF_REASON_NONE; /* after its deadline it is not moved */
   }
   struct job job = {.work = copy_elements,
                     .elements = cells->elements,
@@ -126,7 +128,7 @@ static hf_reason move_cells(struct call *call) {
   if (!job.share) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = call_work(call, &job, job.elements_count * job.type->bytes / 128, 0);
+  reason = call_work(call, &job, job.elements_count * job.type->bytes / 128, 0);
   if (reason == REASON_PARKED) {
     return reason;
   }

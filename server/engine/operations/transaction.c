@@ -140,37 +140,32 @@ static struct object *find_object(const struct call *call, bool by_name, Protobu
                  : admission_find_id(call->engine, id);
 }
 
-static bool must_wait_for_condition(struct call *call, const Holdfast__Condition *condition) {
+static hf_reason pass_line_of_condition(struct call *call, const Holdfast__Condition *condition) {
   bool by_name = condition->target_case == HOLDFAST__CONDITION__TARGET_NAME;
   struct object *object = find_object(call, by_name, condition->name, condition->object);
-  return object && core_must_wait_for(call, object);
+  return object ? core_pass_line(call, object) : HF_REASON_NONE;
 }
 
-static bool must_wait_for_target(struct call *call, const Holdfast__Request *operation) {
+static hf_reason pass_line_of_target(struct call *call, const Holdfast__Request *operation) {
   bool by_name = operation->target_case == HOLDFAST__REQUEST__TARGET_NAME;
   struct object *object = find_object(call, by_name, operation->name, operation->object);
-  return object && core_must_wait_for(call, object);
+  return object ? core_pass_line(call, object) : HF_REASON_NONE;
 }
 
 /* Nothing begins before all of its objects are there: it waits in the line of the first that is not. */
-static bool must_wait_for_any(struct call *call) {
-  const Holdfast__Transaction *message = call->message->transaction;
-  bool must = false;
-  for (size_t i = 0; !must && i < message->n_conditions; i++) {
-    must = must_wait_for_condition(call, message->conditions[i]);
-  }
-  for (size_t i = 0; !must && i < message->n_operations; i++) {
-    must = must_wait_for_target(call, message->operations[i]);
-  }
-  return must;
-}
-
 static hf_reason pass_lines(struct call *call) {
-  if (!call->engine->has_loans || !must_wait_for_any(call)) {
-    return HF_REASON_NONE;
+  const Holdfast__Transaction *message = call->message->transaction;
+  hf_reason reason = HF_REASON_NONE;
+  if (!call->engine->has_loans) {
+    return reason;
   }
-  call->late = call->timed_out;
-  return call->timed_out ? HF_REASON_TIMED_OUT : REASON_PARKED;
+  for (size_t i = 0; !reason && i < message->n_conditions; i++) {
+    reason = pass_line_of_condition(call, message->conditions[i]);
+  }
+  for (size_t i = 0; !reason && i < message->n_operations; i++) {
+    reason = pass_line_of_target(call, message->operations[i]);
+  }
+  return reason;
 }
 
 /* ---- operations */
