@@ -26,8 +26,8 @@ void cell_read_range(const struct cell_type *type, const void *elements, size_t 
 void cell_write_range(const struct cell_type *type, void *elements, size_t idx, size_t count,
                       const void *from);
 
-/* Fetch-and-add. is_locked: the caller owns the cell's lock, so no other thread writes. As
- * cell_add_bits; unchanged on failure. */
+/* Adds in place, also while other threads write. is_locked: the caller owns the cell's lock, so none
+ * does. As cell_add_bits; unchanged on failure. */
 hf_reason cell_add(const struct cell_type *type, void *elements, size_t idx, bool is_locked,
                    struct value amount, uint64_t *sum);
 /* Compare-and-set. out found: the bits before. Errors as of cell_bits. */

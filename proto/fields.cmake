@@ -12,7 +12,7 @@ string(REGEX MATCHALL "[a-z]+ +[A-Za-z]+ *{|[a-z][a-z0-9_]* *= *[0-9]+ *,|}" tok
 set(prefix "")
 set(around "top") # what stands around the message; an empty list could not hold ""
 set(header "/* Made from holdfast.proto by fields.cmake. HF_FIELD_<MESSAGE>_<FIELD>: the field's number.
- * Those of a oneof have one of protobuf-c's too, for its <name>_case.
+ * For the fields of a oneof protobuf-c has constants as well, the values of <name>_case.
  */
 #ifndef HF_PROTO_HOLDFAST_FIELDS_H
 #define HF_PROTO_HOLDFAST_FIELDS_H

@@ -131,7 +131,7 @@
 #define HF_PAGE_CYCLE_STEPS_MAX 65536
 /* Items of one queue_get_many, which is cut to this. Of one queue_put_many: INVALID_ARGUMENT
  * BAD_ARGUMENT beyond, because all that fit are put in one engine batch. */
-#define HF_BATCH_COUNT_MAX 10000
+#define HF_MANY_COUNT_MAX 10000
 /* Items reserved by a session; RESOURCE_EXHAUSTED RESERVATIONS_FULL beyond. */
 #define HF_RESERVATIONS_MAX 16384
 /* Items in one direction of a pipe; beyond, a send waits. */

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether two names are of one machine, in the same or in different pid namespaces. */
+/* The length of the boot id that a name begins with: names of one machine share it, whatever the
+ * namespace of process ids. */
 #define MACHINE_BOOT_ID_BYTES 36
 
 /* Fills id and returns its length; 0: unknown, or longer than capacity. */

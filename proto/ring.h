@@ -52,7 +52,7 @@ bool ring_seems_readable(const struct ring_end *reader);
 bool ring_seems_writable(const struct ring_end *writer);
 
 /* announce: the reader is about to sleep, and must check the ring once more afterwards. withdraw:
- * the reader is awake again. Any thread; so are the next two. */
+ * the reader is awake again. For any thread, as are the next three. */
 void ring_announce_sleep(struct ring_end *reader, enum ring_wake wake);
 void ring_withdraw_sleep(struct ring_end *reader);
 /* The writer waits for room, and must check the ring once more afterwards. Its earlier stores are

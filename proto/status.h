@@ -100,7 +100,7 @@ typedef enum hf_status {
   X(NOT_ONE_WAY, UNIMPLEMENTED, "the operation makes no sense without a reply; use a call")        \
   X(STOPPING, UNAVAILABLE, "the server is stopping; connect again later")                          \
   X(ALREADY_OPEN, FAILED_PRECONDITION,                                                             \
-    "this thread has a batch, pipeline or one-way open; end it first")                             \
+    "this thread has a pipeline, one-way, batch or hf_async open; end it first")                   \
   X(NOT_CONNECTED, UNAVAILABLE, "no answer from the server in time; is it running there?")         \
   X(NO_MEMORY, RESOURCE_EXHAUSTED, "out of memory")                                                \
   X(BAD_ADDRESS, INVALID_ARGUMENT, "an address is tcp://HOST:PORT or ipc:///PATH")                 \

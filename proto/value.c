@@ -334,23 +334,18 @@ hf_reason value_from_message(const Holdfast__Value *message, struct value *out) 
 
 /* ---- how long it is there */
 
-/* The length of a field with a one-byte tag. */
-static size_t field_bytes(size_t len) {
-  return 1 + wire_varint_len(len) + len;
-}
-
 static size_t tuple_message_bytes(const struct tuple_box *box) {
   size_t bytes = 0;
   for (uint32_t i = 0; i < box->head.len; i++) {
-    bytes += field_bytes(value_message_bytes(box->items[i]));
+    bytes += wire_field_len(value_message_bytes(box->items[i]));
   }
   return bytes;
 }
 
 static size_t opaque_message_bytes(const struct opaque_box *box) {
   size_t data_len = box->head.len - box->codec_len;
-  return (box->codec_len ? field_bytes(box->codec_len) : 0) +
-         (data_len ? field_bytes(data_len) : 0);
+  return (box->codec_len ? wire_field_len(box->codec_len) : 0) +
+         (data_len ? wire_field_len(data_len) : 0);
 }
 
 static size_t integer_bytes(int64_t integer) {
@@ -367,13 +362,13 @@ size_t value_message_bytes(struct value value) {
       return 1 + sizeof value.real;
     case VALUE_TEXT:
     case VALUE_BYTES:
-      return field_bytes(value_content(&value).len);
+      return wire_field_len(value_content(&value).len);
     case VALUE_TUPLE:
-      return field_bytes(tuple_message_bytes(value_tuple_box(value)));
+      return wire_field_len(tuple_message_bytes(value_tuple_box(value)));
     case VALUE_REFERENCE:
-      return field_bytes(1 + wire_varint_len(value.object) + (value.object_kind ? 2 : 0));
+      return wire_field_len(1 + wire_varint_len(value.object) + (value.object_kind ? 2 : 0));
     case VALUE_OPAQUE:
-      return field_bytes(opaque_message_bytes(value_opaque_box(value)));
+      return wire_field_len(opaque_message_bytes(value_opaque_box(value)));
     default:
       return 2;
   }

@@ -3,8 +3,8 @@
  * layer   proto
  * shapes  16 bytes, passed by value. Text and bytes of up to 14 bytes, numbers and references are
  *         inline; longer ones, tuples and opaques are in a counted, immutable box.
- * memory  Each stored struct value owns one count of its box: value_retain for each copy, value_release
- *         to drop one. Functions borrow their arguments unless they say "taken".
+ * memory  Each stored struct value owns one count of its box: value_retain for each copy,
+ *         value_release to drop one. Functions borrow their arguments unless they say "taken".
  * threads Any: the counts are atomic, boxes are immutable.
  * source  Equality, hashing and order are those of Python 3.11.
  */

@@ -14,8 +14,7 @@ static uint8_t *write_tuple(uint8_t *at, struct value tuple) {
   size_t count, bytes = 0;
   const struct value *items = value_items(&tuple, &count);
   for (size_t i = 0; i < count; i++) {
-    size_t len = value_message_bytes(items[i]);
-    bytes += 1 + wire_varint_len(len) + len;
+    bytes += wire_field_len(value_message_bytes(items[i]));
   }
   at = wire_write_head(at, HF_FIELD_VALUE_TUPLE, bytes);
   for (size_t i = 0; i < count; i++) {
@@ -34,7 +33,7 @@ static uint8_t *write_reference(uint8_t *at, struct value reference) {
 }
 
 static size_t part_bytes(struct bytes part) {
-  return part.len ? 1 + wire_varint_len(part.len) + part.len : 0;
+  return part.len ? wire_field_len(part.len) : 0;
 }
 
 static uint8_t *write_opaque(uint8_t *at, struct value opaque) {

@@ -109,6 +109,11 @@ static inline size_t wire_write_varint(uint8_t *at, uint64_t number) {
   return (size_t)(next - at);
 }
 
+/* The length of a delimited field of so many bytes with a tag of one byte. */
+static inline size_t wire_field_len(size_t len) {
+  return 1 + wire_varint_len(len) + len;
+}
+
 /* The functions below return the end of what they wrote. Field numbers: holdfast_fields.h. */
 
 static inline uint8_t *wire_write_tag(uint8_t *at, uint32_t field, enum wire_type type) {

@@ -3,11 +3,9 @@
  * source  open addressing with linear probing, each table sorted by hash (Robin Hood hashing;
  *         Celis, Larson, Munro 1985); deletion shifts entries back, so there are no tombstones
  * order   A walk is ordered by the hash of the keys. Maps with the same keys are walked in the same
- * order,
- *         whatever their capacities and histories.
- * cost    O(1), also while a map grows or shrinks: a table of more than MAP64_AT_ONCE slots is
- * moved to
- *         the new one incrementally, a few slots with each change
+ *         order, whatever their capacities and histories.
+ * cost    O(1), also while a map grows or shrinks: a table of more than MAP64_AT_ONCE slots is moved
+ *         to the new one incrementally, a few slots with each change
  *
  *   former [ . . . . | k k . k k k . k . ]   the rest of the move: a run of used slots moves as a
  *                    ^ former_next           whole, so that searches behind the run succeed
@@ -34,10 +32,10 @@ struct map64 {
   struct map64_slot *slots;
   size_t count;
   size_t capacity; /* a power of two, or 0 */
-  struct map64_slot
-      *former; /* the table that is being emptied; NULL: none. A key is in exactly one table */
-  size_t former_capacity, former_next,
-      former_left; /* the next slot to be moved, and the number of slots left */
+  /* The table that is being emptied; NULL: none. A key is in exactly one table. */
+  struct map64_slot *former;
+  /* Of `former`: the next slot to be moved, and the number of slots left. */
+  size_t former_capacity, former_next, former_left;
   /* The hash key, for maps whose keys peers choose: set while the map is empty, so that peers can't
    * make keys collide. 0: keys are not chosen by peers. */
   uint64_t secret;

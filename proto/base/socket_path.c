@@ -173,8 +173,8 @@ bool socket_path_publish(const char *from, const char *path) {
     errno = errno == EEXIST ? EADDRINUSE : errno;
     return false;
   }
-  return rename(from, path) ==
-         0; /* the file system lacks RENAME_NOREPLACE; the path was checked before */
+  /* The file system lacks RENAME_NOREPLACE; the path was checked before. */
+  return rename(from, path) == 0;
 }
 
 bool socket_file_record(struct socket_file *file, const char *path) {

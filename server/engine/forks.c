@@ -86,8 +86,8 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
     return HF_REASON_NO_MEMORY;
   }
   child->number = ++engine->next_session_number;
-  child->window.secret =
-      value_hash(&engine->config.hash_key, value_uint(child->number)); /* its client numbers */
+  /* Its client numbers. */
+  child->window.secret = value_hash(&engine->config.hash_key, value_uint(child->number));
   child->address = address_share(parent->address);
   child->address->sessions++;
   child->is_unadopted = true;

@@ -112,11 +112,11 @@ struct reply {
   bool gave_items;        /* which also go back when the session ends and has not acknowledged it */
   bool is_kept;           /* in the session's window, although it answers a read */
   bool has_no_references; /* as far as known; else they are searched for */
-  uint64_t source; /* id of the object that gave something away, or serial of a session that was
-                             made; 0: nothing to undo */
-  uint64_t
-      notified_by; /* the condition whose notification the reply carries; a revoke passes it to another
-                           waiter; 0: none */
+  /* Id of the object that gave something away, or serial of a session that was made; 0: nothing to
+   * undo. */
+  uint64_t source;
+  /* The condition whose notification the reply carries; a revoke passes it to another waiter; 0: none. */
+  uint64_t notified_by;
   struct reply_taken taken; /* the item, the lock's token (as order), the pipe's end (as order) */
   struct reply_taken *taken_many; /* malloc, REPLY_VALUES: of each value; else NULL */
   union {

@@ -59,8 +59,8 @@ struct session {
   uint64_t heard_ns;  /* when its last request came: what renews its leases */
 
   struct map64 window; /* sequence -> struct reply, one count each */
-  uint32_t
-      pending_count; /* of them, of requests that still wait: those have a bound of their own */
+  /* Of them, of requests that still wait: those have a bound of their own. */
+  uint32_t pending_count;
   size_t window_bytes;
   uint64_t acked;              /* every sequence up to here is acknowledged */
   uint64_t highest;            /* sequence seen */

@@ -1,5 +1,4 @@
 /* Waiting requests in a snapshot: each with its request as bytes, the step it is at, and where it waits. */
-#include "proto/base/chunk.h"
 #include "proto/wire.h"
 #include "server/engine/decoded.h"
 #include "server/engine/lending.h"

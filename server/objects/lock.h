@@ -30,8 +30,8 @@ struct lock {
   uint64_t token;          /* of the last grant; 0: never granted */
   uint64_t depth;          /* 0: free */
   bool recursive;
-  uint64_t
-      lease_ms;    /* of the current grant: it ends when its session is silent that long; 0: none */
+  /* Of the current grant: it ends when its session is silent that long; 0: none. */
+  uint64_t lease_ms;
   bool robust;     /* the current grant ends with a clean goodbye too */
   bool owner_died; /* since the last grant */
 };

@@ -71,11 +71,11 @@ struct ring_stream {
 
   /* The writer's; between await_writable and the event the thread's. */
   struct ring_end replies;
-  enum transport_result
-      room; /* TRANSPORT_OK: the next write tries; else the answer of the next write */
+  /* TRANSPORT_OK: the next write tries; else the answer of the next write. */
+  enum transport_result room;
   atomic_uint_fast64_t room_deadline_ns;
-  atomic_bool
-      awaits_room; /* the event is due; the thread that clears the flag calls the event, or needs none */
+  /* The event is due; the thread that clears the flag calls the event, or needs none. */
+  atomic_bool awaits_room;
   atomic_bool client_sleeps; /* the client had to be woken for the last replies */
   atomic_bool is_over;       /* to be ended */
 

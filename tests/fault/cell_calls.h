@@ -34,8 +34,8 @@ enum situation { ALONE, NOTIFIED, GRANTED, AWAITED, WATCHED };
 
 struct call {
   const char *name;
-  void (*prepare)(
-      struct scene *scene); /* brings about the state before, not stepped through; NULL: nothing */
+  /* Brings about the state before, not stepped through; NULL: nothing. */
+  void (*prepare)(struct scene *scene);
   void (*run)(struct scene *scene);
   enum target target;
   enum change change;

@@ -85,7 +85,7 @@ ends a "over shared memory" "added $count at the server"
 ends b "over shared memory" "added $count at the server"
 ends mapped "over shared memory" "added $count in memory"
 ends remote "over tcp, not shared memory: there is no local handshake" "added $count at the server"
-ends other "over tcp, not shared memory: this user may not go to the server's local handshake" "added $count"
+ends other "over tcp, not shared memory: this user may not connect to the server's local handshake" "added $count"
 ends group "over ipc, not shared memory: the server there is another user's" "added $count"
 sum=$(docker exec "$name-server" holdfast value get cell)
 [ "$sum" = $((6 * count)) ] || failed "the sum is $((6 * count)): $sum"

@@ -148,7 +148,7 @@ static void test_users_another_goes_to_no_other_users_server(void **state) {
 static void test_users_another_may_not_go_to_the_local_handshake(void **state) {
   (void)state;
   expect_way(NOBODY, world.daemon.tcp_url, "tcp",
-             "this user may not go to the server's local handshake");
+             "this user may not connect to the server's local handshake");
 }
 
 static void test_users_another_is_refused_at_the_local_handshake(void **state) {

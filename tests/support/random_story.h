@@ -39,8 +39,8 @@ struct random_story {
   struct random_party parties[RANDOM_PARTIES];
   uint64_t reservations[RANDOM_RESERVATIONS]; /* seen in replies */
   size_t reservations_count;
-  uint64_t
-      stale_connection; /* one that a session was bound to before it was resumed elsewhere; 0: none */
+  /* One that a session was bound to before it was resumed elsewhere; 0: none. */
+  uint64_t stale_connection;
   uint64_t now_ns, next_connection, next_session, events;
   const struct random_step *script; /* the rest of a script of two parties; NULL: none */
   struct random_party *actors[2];

@@ -290,8 +290,8 @@ static void test_lending_counts_memory_until_it_is_brought_back(void **state) {
   assert_int_equal(used(MEMORY_VALUES), values);
   assert_true(story_run_job(&story));
   assert_int_equal(used(MEMORY_SCRATCH), 0);
-  assert_true(used(MEMORY_VALUES) >=
-              ITEMS * sizeof(struct value)); /* sorted, its leaves are full */
+  /* Sorted, its leaves are full. */
+  assert_true(used(MEMORY_VALUES) >= ITEMS * sizeof(struct value));
   assert_int_equal(used(MEMORY_WAITERS), 0);
 }
 

@@ -66,8 +66,8 @@ static void put(uint64_t connection, uint64_t sequence, const char *queue, int64
 /* 1, 2, 3 ... count */
 static void put_many(uint64_t connection, uint64_t sequence, const char *queue, size_t count,
                      int64_t timeout_ms) {
-  static Holdfast__Value values[HF_BATCH_COUNT_MAX + 1];
-  static Holdfast__Value *items[HF_BATCH_COUNT_MAX + 1];
+  static Holdfast__Value values[HF_MANY_COUNT_MAX + 1];
+  static Holdfast__Value *items[HF_MANY_COUNT_MAX + 1];
   Holdfast__QueuePutMany message = HOLDFAST__QUEUE_PUT_MANY__INIT;
   for (size_t i = 0; i < count; i++) {
     values[i] = (Holdfast__Value)HOLDFAST__VALUE__INIT;
@@ -308,8 +308,8 @@ static void test_put_many_answers_how_many_it_put(void **state) {
                "1 <- #1 OK 2\n1 <- #2 RESOURCE_EXHAUSTED QUEUE_FULL\n3 <- #1 OK 1\n"
                "1 <- #3 OK 1\n2 <- #1 DEADLINE_EXCEEDED QUEUE_FULL\n");
   put_many(1, 4, "q", 0, FOREVER);
-  put_many(1, 5, "q", HF_BATCH_COUNT_MAX, FOREVER);
-  put_many(1, 6, "q", HF_BATCH_COUNT_MAX + 1, FOREVER);
+  put_many(1, 5, "q", HF_MANY_COUNT_MAX, FOREVER);
+  put_many(1, 6, "q", HF_MANY_COUNT_MAX + 1, FOREVER);
   story_expect(&story, "1 <- #4 OK 0\n1 <- #5 OK 10000\n1 <- #6 INVALID_ARGUMENT BAD_ARGUMENT\n");
 }
 

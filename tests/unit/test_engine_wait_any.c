@@ -296,8 +296,8 @@ static void test_drain_answers_it(void **state) {
 static void test_thousands_each_in_its_turn(void **state) {
   (void)state;
   enum { CROWD = 5000 };
-  story.engine->memory.max = (size_t)128
-                             << 20; /* a quarter of it for waiters, half of that from here */
+  /* A quarter of it for waiters, half of that from here. */
+  story.engine->memory.max = (size_t)128 << 20;
   for (uint64_t i = 0; i < CROWD; i++) {
     uint64_t connection = 100 + i / 1000;
     if (i % 1000 == 0) {

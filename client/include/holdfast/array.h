@@ -31,18 +31,18 @@ HF_CHECKED hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice,
                                         const hf_value *values, size_t count);
 /* `count` elements from `start` on, as C has them: `elements` points to as many of the typecode's C
  * type, in this machine's byte order (on the wire little-endian). The fastest access to many
- * elements; no element is torn. An Array's range is read or written under its lock, as a whole. A
- * RawArray's range, and a one-way range, goes in parts of up to 1 MiB. In a batch or pipeline 1 MiB
- * is the most: RESOURCE_EXHAUSTED REQUEST_TOO_BIG; and a handle from hf_reference_open must have
- * been used before: FAILED_PRECONDITION ALREADY_OPEN. write: in typecode ? any byte but 0 becomes
- * 1. OUT_OF_RANGE BAD_INDEX start + count is beyond the length; nothing was written */
+ * elements; no element is torn. An Array's range is read or written under its lock, as a whole; a
+ * RawArray's is not atomic as a whole. In a pipeline, one-way, batch or hf_async 1 MiB is the most:
+ * RESOURCE_EXHAUSTED REQUEST_TOO_BIG; and a handle from hf_reference_open must have been used
+ * before: FAILED_PRECONDITION ALREADY_OPEN. write: in typecode ? any byte but 0 becomes 1.
+ * OUT_OF_RANGE BAD_INDEX start + count is beyond the length; nothing was written */
 HF_CHECKED hf_status hf_array_read(hf_array *array, size_t start, size_t count, void *elements);
 HF_CHECKED hf_status hf_array_write(hf_array *array, size_t start, size_t count,
                                     const void *elements);
 /* The length never changes: an open handle knows it, and does not check that the array still
  * exists. */
 HF_CHECKED hf_status hf_array_len(hf_array *array, uint64_t *len);
-/* Atomic fetch-and-add; answers the sum. out sum may be NULL. */
+/* Atomic add; answers the sum. out sum may be NULL. */
 HF_CHECKED hf_status hf_array_add(hf_array *array, int64_t index, hf_value amount, hf_value *sum);
 /* As the lock of a Value. */
 HF_CHECKED hf_status hf_array_lock(hf_array *array, int64_t timeout_ms);

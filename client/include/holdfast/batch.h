@@ -21,8 +21,8 @@ HF_BEGIN_DECLARATIONS
  *   hf_kept(hf_event_wait(stop, HF_FOREVER, &is_set));
  *   hf_status status = hf_wait_any_end(conn, 1000, &index);
  *
- * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, wait-any or transaction is open on
- * this thread. end: out index, from 0: the call that was performed or failed. The status is that of
+ * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, batch or hf_async is open on this
+ * thread. end: out index, from 0: the call that was performed or failed. The status is that of
  * this call, or DEADLINE_EXCEEDED TIMED_OUT | INVALID_ARGUMENT NOT_NESTABLE the batch has a call
  * that can't wait, BAD_ARGUMENT the batch is empty | RESOURCE_EXHAUSTED TOO_MANY_FIELDS more than
  * 64 calls | the error of a call that could not be added. The batch is closed in each case. */

@@ -35,11 +35,11 @@ HF_CHECKED hf_status hf_cell_get_float(hf_cell *cell, double *real);
 /* set, add and compare_and_set: INVALID_ARGUMENT WRONG_TYPE not a number, or a float for
  * an integer type | OUT_OF_RANGE OVERFLOW beyond the type. On error the value is unchanged. */
 HF_CHECKED hf_status hf_cell_set(hf_cell *cell, hf_value value);
-/* Atomic fetch-and-add; answers the sum. out sum may be NULL. */
+/* Atomic add; answers the sum. out sum may be NULL. */
 HF_CHECKED hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum);
 /* The same for an integer; the fastest access to a mapped Value. out sum may be NULL. Unless it is
- * NULL, FAILED_PRECONDITION ALREADY_OPEN in a batch. A sum that is no int64_t is stored:
- * WRONG_TYPE, OVERFLOW. */
+ * NULL, FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way, batch or hf_async. A sum that is no
+ * int64_t is stored: WRONG_TYPE, OVERFLOW. */
 HF_CHECKED hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum);
 /* Atomic compare-and-set: stores `desired` if the value equals `expected`. out swapped, and found,
  * the value before, may be NULL. */
@@ -53,7 +53,7 @@ HF_CHECKED hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout
 /* Condition of a transaction: the value is at least `bound`. */
 HF_CHECKED hf_status hf_require_at_least(hf_cell *cell, hf_value bound);
 /* Atomic exchange: stores a value and answers the value before. Errors as of hf_cell_set.
- * FAILED_PRECONDITION ALREADY_OPEN in a batch */
+ * FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way, batch or hf_async */
 HF_CHECKED hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous);
 /* The Value's own lock: recursive, owned by a thread. lock: DEADLINE_EXCEEDED LOCK_HELD, also with
  * timeout 0. unlock: FAILED_PRECONDITION NOT_OWNER. Both: INVALID_ARGUMENT WRONG_KIND on a

@@ -36,8 +36,8 @@ HF_CHECKED hf_status hf_dict_popitem(hf_dict *dict, struct hf_entry *entry);
 HF_CHECKED hf_status hf_dict_setdefault(hf_dict *dict, hf_value key, hf_value value,
                                         hf_value *result);
 HF_CHECKED hf_status hf_dict_update(hf_dict *dict, const struct hf_entry *entries, size_t count);
-/* Fetch-and-add; a missing key counts as 0. out sum may be NULL. INVALID_ARGUMENT WRONG_TYPE not
- * numbers | OUT_OF_RANGE OVERFLOW beyond 64 bits. On error the dict is unchanged. */
+/* Atomic add; answers the sum. A missing key counts as 0. out sum may be NULL. INVALID_ARGUMENT
+ * WRONG_TYPE not numbers | OUT_OF_RANGE OVERFLOW beyond 64 bits. On error the dict is unchanged. */
 HF_CHECKED hf_status hf_dict_add(hf_dict *dict, hf_value key, hf_value amount, hf_value *sum);
 /* Sets the key to *desired (NULL: deletes the key) if its value is *expected (NULL: the key is
  * missing). out found, may be NULL: the value before; none if the key was missing. */

@@ -44,7 +44,7 @@ HF_CHECKED hf_status hf_list_repeat(hf_list *list, int64_t count, hf_value **res
 HF_CHECKED hf_status hf_list_repeat_in_place(hf_list *list, int64_t count);
 HF_CHECKED hf_status hf_list_copy(hf_list *list, hf_value **values, size_t *count);
 HF_CHECKED hf_status hf_list_clear(hf_list *list);
-/* Fetch-and-add; answers the sum. out sum may be NULL. OUT_OF_RANGE BAD_INDEX, OVERFLOW |
+/* Atomic add; answers the sum. out sum may be NULL. OUT_OF_RANGE BAD_INDEX, OVERFLOW |
  * INVALID_ARGUMENT WRONG_TYPE */
 HF_CHECKED hf_status hf_list_add(hf_list *list, int64_t index, hf_value amount, hf_value *sum);
 /* out found may be NULL. OUT_OF_RANGE BAD_INDEX */

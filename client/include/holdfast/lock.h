@@ -54,8 +54,8 @@ struct hf_lock_info {
   hf_kind kind;
   char name[256];
   bool owned;
-  struct hf_party
-      owner; /* session 0: the lock is free, or its owner said goodbye and left it locked */
+  /* Session 0: the lock is free, or its owner said goodbye and left it locked. */
+  struct hf_party owner;
   uint64_t token, depth, lease_ms;
   struct hf_party *waiters; /* first come, first served */
   size_t waiters_count;

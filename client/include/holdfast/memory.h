@@ -10,9 +10,9 @@ HF_BEGIN_DECLARATIONS
 
 /* On the server's machine the elements are in memory that the server and its clients share; a
  * process that maps this memory has the elements *mapped*. The calls above then read and write the
- * memory without a request to the server, except in a batch. On other machines, and where there is
- * no such memory (see hf_conn_path_reason, and the limits in PROTOCOL.md), they are requests. Both
- * ways access the same elements under the same lock.
+ * memory without a request to the server, except in a pipeline, one-way, batch or hf_async. On other
+ * machines, and where there is no such memory (see hf_conn_path_reason, and the limits in
+ * PROTOCOL.md), they are requests. Both ways access the same elements under the same lock.
  *
  * In a container whose process ids differ from the server's, which is the default, only the raw
  * kinds are mapped: the lock of a Value or Array identifies its owner by thread id. Calls on Values
@@ -48,9 +48,9 @@ HF_API void *hf_array_data(hf_array *array);
  *
  * On mapped elements these functions check nothing else: like stores through the pointers above
  * they are noticed late, have no effect once the object is deleted or the server has stopped, and
- * answer HF_OK all the same, also in a batch; hf_cell_get and the other calls do check. As
- * requests, load, add and exchange need their answer at once: FAILED_PRECONDITION ALREADY_OPEN in a
- * batch. */
+ * answer HF_OK all the same, also in a pipeline, one-way, batch or hf_async; hf_cell_get and the
+ * other calls do check. As requests, load, add and exchange need their answer at once:
+ * FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way, batch or hf_async. */
 #include <holdfast/numbers.h>
 
 HF_END_DECLARATIONS

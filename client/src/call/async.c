@@ -420,9 +420,8 @@ static void detach(hf_conn *conn, hf_status status) {
 
 void async_become_child(hf_conn *conn) {
   if (conn->async != NULL) {
-    async_poll_deinit(
-        &conn->async
-             ->poll); /* closing the child's descriptors does not change the parent's epoll set */
+    /* Closing the child's descriptors does not change the parent's epoll set. */
+    async_poll_deinit(&conn->async->poll);
   }
   detach(conn, HF_CANCELLED);
 }

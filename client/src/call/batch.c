@@ -193,8 +193,8 @@ static void take_outcome(hf_conn *conn, struct batch *batch, size_t idx,
 }
 
 /* result->first: struct batch *. On failure the caller releases the references in the reply. */
-static hf_reason take_first(hf_conn *conn, const Holdfast__Response *reply,
-                            const struct result *result) {
+static hf_reason take_chosen(hf_conn *conn, const Holdfast__Response *reply,
+                             const struct result *result) {
   struct batch *batch = result->first;
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_CHOSEN || reply->chosen->outcome == NULL ||
       reply->chosen->index >= batch->call_count) {
@@ -319,7 +319,7 @@ hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
     return call_mode_error("hf_wait_any_begin was not called on this thread");
   }
   request_of_conn(&request, conn, OPERATION(WAIT_ANY));
-  hf_status status = run(batch, &request, timeout_ms, take_first, &part);
+  hf_status status = run(batch, &request, timeout_ms, take_chosen, &part);
   if (part > 0 && index != NULL) {
     *index = part - 1;
   }

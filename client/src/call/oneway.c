@@ -423,9 +423,8 @@ void oneway_become_child(hf_conn *conn) {
     return;
   }
   bool is_whole = pthread_mutex_trylock(&oneway->mutex) == 0;
-  uint8_t *buffer =
-      is_whole ? oneway->buffer
-               : NULL; /* another thread was reallocating the buffer at the fork: leak it */
+  /* Another thread was reallocating the buffer at the fork: leak it. */
+  uint8_t *buffer = is_whole ? oneway->buffer : NULL;
   size_t capacity = is_whole ? oneway->capacity : 0;
   link_close(&oneway->link);
   if (is_whole) {

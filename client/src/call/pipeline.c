@@ -162,8 +162,8 @@ static hf_status send_piped(struct call_mode *mode, struct request *request) {
   }
   struct piped_call *piped = pipeline->free;
   assert(piped != NULL);
-  pipeline->free =
-      piped->next_free; /* before submitting, which may wait, while replies free further calls */
+  /* Before submitting, which may wait, while replies free further calls. */
+  pipeline->free = piped->next_free;
   piped->idx = pipeline->submitted;
   hf_status status = call_submit(request, &piped->call);
   if (status != HF_OK) {

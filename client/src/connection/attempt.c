@@ -194,7 +194,7 @@ static bool begin_move(hf_conn *conn, struct attempt *attempt) {
     return false;
   }
   if (!is_local_path(bytes_of(session->local_handshake.data, session->local_handshake.len))) {
-    atomic_store(&conn->no_local, "the path that the server names for its local handshake is none");
+    atomic_store(&conn->no_local, "the server's local handshake has no absolute path");
     return false;
   }
   conn_set_local_path(conn, bytes_of(session->local_handshake.data, session->local_handshake.len));

@@ -31,8 +31,8 @@ void hf_cancel(hf_conn *conn) {
   const uint64_t one = 1;
   atomic_store(&conn->cancel_requested, true);
   atomic_fetch_add(&conn->cancel_count, 1);
-  int cancellation =
-      cancellation_disable(); /* async-signal-safe: in glibc one atomic instruction */
+  /* Async-signal-safe: in glibc one atomic instruction. */
+  int cancellation = cancellation_disable();
   ssize_t written = write(conn->cancel_fd, &one, sizeof one);
   (void)written; /* a full counter is readable too */
   cancellation_restore(cancellation);

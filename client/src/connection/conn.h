@@ -8,7 +8,7 @@
  * layer   client, connection
  * threads One mutex. A waiting thread becomes the poll leader if there is none (leader.h); the
  *         others sleep, each on a condition variable of its own. Only the poll leader blocks in
- *         system calls.
+ *         system calls, and threads that wait for room to send.
  * memory  Counted: values that have references outlive hf_close.
  */
 #ifndef HF_CLIENT_CONN_H
@@ -107,8 +107,8 @@ struct hf_conn {
   uint8_t session[HF_SESSION_BYTES];
   uint64_t resume_attempt;
   /* See inherit.h. */
-  uint8_t
-      forked_session[HF_SESSION_BYTES]; /* the announced session of a child about to be forked */
+  /* The announced session of a child about to be forked. */
+  uint8_t forked_session[HF_SESSION_BYTES];
   bool is_announced;
   bool is_forked; /* a forked child: `session` was announced by the parent, and is to be resumed */
   atomic_uint_least64_t frame_bytes_max; /* of a request; read without the mutex */

@@ -47,8 +47,8 @@ static void record_loss(hf_conn *conn) {
 /* For the poll leader: closes the broken link. */
 static void take_down(hf_conn *conn) {
   const struct timespec pause = {.tv_nsec = 100000};
-  while (conn->room_count >
-         0) { /* link_cut wakes them; the descriptor stays open until they are done */
+  /* link_cut wakes them; the descriptor stays open until they are done. */
+  while (conn->room_count > 0) {
     conn_unlock(conn);
     nanosleep(&pause, NULL);
     conn_lock(conn);

@@ -21,8 +21,8 @@ static bool is_listed_here(const struct cell_header *header) {
   }
   const struct robust_list *item = &head->list;
   for (unsigned i = 0; i < ROBUST_LIST_LIMIT; i++) {
-    item = (const struct robust_list *)((uintptr_t)item->next &
-                                        ~(uintptr_t)1); /* bit 0 marks a PI futex */
+    /* Bit 0 marks a PI futex. */
+    item = (const struct robust_list *)((uintptr_t)item->next & ~(uintptr_t)1);
     if (item == &head->list) {
       return false;
     }

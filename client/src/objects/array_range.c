@@ -84,7 +84,8 @@ static hf_status run_parts(struct range *range) {
   bool has_lock = mapped_cell_has_lock(object);
   if (mapped_cell_has_call_mode(object)) {
     return error_format(HF_REASON_REQUEST_TOO_BIG,
-                        "in a batch or pipeline a range may have %u bytes; take a shorter one",
+                        "in a pipeline, one-way, batch or hf_async a range may have %u bytes; "
+                        "take a shorter one",
                         HF_ARRAY_PART_BYTES_MAX);
   }
   hf_status status = has_lock ? cell_lock(object, HF_FOREVER, NULL) : HF_OK;

@@ -72,8 +72,8 @@ hf_status hf_condition_wait_for(hf_condition *condition, bool (*predicate)(void 
                              : clock_deadline_ns(clock_now_ns(), (uint64_t)timeout_ms);
   int64_t left_ms = timeout_ms;
   bool answer = predicate(ctx);
-  bool has_waited =
-      false; /* waits at least once, which detects a lock that this thread does not own */
+  /* Waits at least once, which detects a lock that this thread does not own. */
+  bool has_waited = false;
   while (!answer && (left_ms != 0 || !has_waited)) {
     hf_status status = wait_now(condition, left_ms);
     if (status != HF_OK) {

@@ -170,7 +170,7 @@ int rings_connect(const char *handshake_path, const char **why) {
   int handshake = connect_local((const struct sockaddr *)&address, sizeof address, SOCK_SEQPACKET);
   if (handshake < 0) {
     *why = errno == EACCES || errno == EPERM
-               ? "this user may not go to the server's local handshake"
+               ? "this user may not connect to the server's local handshake"
            : errno == ENOENT
                ? "there is no local handshake beside the server's ipc socket as seen from here"
                : "nothing answers at the server's local handshake";

@@ -12,7 +12,7 @@
 
 /* Exponential backoff of an optional step that costs time: each consecutive miss doubles how often
  * the step is skipped. */
-struct backoff {
+struct step_backoff {
   uint32_t misses; /* consecutive */
   uint32_t skips;  /* how often the step is still to be skipped */
 };
@@ -25,7 +25,7 @@ struct rings {
   bool is_one_way;       /* no replies: only one thread waits, for room */
   atomic_bool is_over;   /* the server left, or the link was cut */
   atomic_bool has_woken; /* the server slept when last notified, since the last wait */
-  struct backoff awake, asleep, yields; /* the waiting thread's */
+  struct step_backoff awake, asleep, yields; /* the waiting thread's */
   uint32_t announced_cpu; /* the waiting thread's: the processor announced to the server */
 };
 

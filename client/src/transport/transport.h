@@ -27,8 +27,8 @@ struct dialling {
   /* For a host with several addresses. */
   struct address chosen; /* the address that this attempt connected to */
   struct address worked; /* the last address that gave a session; tried first */
-  struct address
-      shunned;     /* the last address that accepted a connection but gave no session; tried last */
+  /* The last address that accepted a connection but gave no session; tried last. */
+  struct address shunned;
   bool has_others; /* there are addresses besides `chosen` */
 };
 /* Whether the attempt gave a session. */

@@ -90,8 +90,8 @@ static ssize_t send_parts(const struct link *link, struct iovec *parts, int part
 
 static ssize_t receive(const struct link *link, void *data, size_t capacity) {
   struct rings *rings = link->rings;
-  bool is_over =
-      atomic_load(&rings->is_over); /* before the ring is read: earlier bytes are still read */
+  /* Before the ring is read: earlier bytes are still read. */
+  bool is_over = atomic_load(&rings->is_over);
   size_t received = ring_read(&rings->replies, data, capacity);
   if (received == RING_BROKEN) {
     errno = EPROTO;
@@ -144,7 +144,7 @@ static short spin(const struct rings *rings, short events, uint64_t span_ns) {
   return 0;
 }
 
-static bool backoff_allows(struct backoff *backoff) {
+static bool step_backoff_allows(struct step_backoff *backoff) {
   if (backoff->skips > 0) {
     backoff->skips--;
     return false;
@@ -152,32 +152,32 @@ static bool backoff_allows(struct backoff *backoff) {
   return true;
 }
 
-static void backoff_record(struct backoff *backoff, bool has_paid, uint32_t shift_max) {
+static void step_backoff_record(struct step_backoff *backoff, bool has_paid, uint32_t shift_max) {
   uint32_t misses = backoff->misses < shift_max ? backoff->misses + 1 : shift_max;
   backoff->misses = has_paid ? 0 : misses;
   backoff->skips = (1u << backoff->misses) - 1;
 }
 
 /* The server runs on another processor: spins. */
-static short spin_for_reply(const struct rings *rings, short events, struct backoff *backoff,
+static short spin_for_reply(const struct rings *rings, short events, struct step_backoff *backoff,
                             uint64_t span_ns) {
-  if (!backoff_allows(backoff)) {
+  if (!step_backoff_allows(backoff)) {
     return 0;
   }
   short found = spin(rings, events, span_ns);
-  backoff_record(backoff, found != 0, SPIN_SHIFT_MAX);
+  step_backoff_record(backoff, found != 0, SPIN_SHIFT_MAX);
   return found;
 }
 
 /* The server has to run here. A third program that does so instead may keep the processor for a
  * whole slice. */
 static short yield(struct rings *rings, short events) {
-  if (!backoff_allows(&rings->yields)) {
+  if (!step_backoff_allows(&rings->yields)) {
     return 0;
   }
   uint64_t began_ns = clock_now_ns();
   sched_yield();
-  backoff_record(&rings->yields, clock_now_ns() - began_ns < YIELD_NS, YIELD_SHIFT_MAX);
+  step_backoff_record(&rings->yields, clock_now_ns() - began_ns < YIELD_NS, YIELD_SHIFT_MAX);
   return events_now(rings, events);
 }
 
@@ -208,10 +208,10 @@ static short sleep_for(const struct link *link, short events, int other, bool *i
   }
   short found = events_now(rings, events);
   if (found == 0) {
-    short handshake = descriptor_wait_or(link->fd, POLLIN, other, is_other, deadline_ns);
-    if (handshake != 0 && ((events & POLLIN) != 0 || rings->is_one_way)) {
+    short ready = descriptor_wait_or(link->fd, POLLIN, other, is_other, deadline_ns);
+    if (ready != 0 && ((events & POLLIN) != 0 || rings->is_one_way)) {
       take_notification(link);
-    } else if ((handshake & (POLLHUP | POLLERR)) != 0) {
+    } else if ((ready & (POLLHUP | POLLERR)) != 0) {
       atomic_store(&rings->is_over, true);
     }
     found = events_now(rings, events);

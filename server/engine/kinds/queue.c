@@ -69,7 +69,7 @@ hf_reason handle_queue_put(struct call *call) {
 
 static hf_reason check_items(struct call *call, const Holdfast__QueuePutMany *message) {
   struct value *values;
-  if (message->n_items > HF_BATCH_COUNT_MAX) {
+  if (message->n_items > HF_MANY_COUNT_MAX) {
     return HF_REASON_BAD_ARGUMENT;
   }
   hf_reason reason = call_values(call, message->n_items, message->items, &values);
@@ -172,7 +172,7 @@ hf_reason handle_queue_get_many(struct call *call) {
   }
   size_t ready = queue_ready_count(&object->queue);
   max = max < ready ? max : ready;
-  max = max < HF_BATCH_COUNT_MAX ? max : HF_BATCH_COUNT_MAX;
+  max = max < HF_MANY_COUNT_MAX ? max : HF_MANY_COUNT_MAX;
   struct reply *reply = call->reply;
   struct value *values;
   reply->taken_many = malloc(max * sizeof *reply->taken_many);

@@ -117,8 +117,8 @@ static hf_reason move_cells(struct call *call) {
   }
   hf_reason reason = core_pass_line(call, object);
   if (reason) {
-    return reason == REASON_PARKED ? reason
-                                   : HF_REASON_NONE; /* after its deadline it is not moved */
+    /* After its deadline it is not moved. */
+    return reason == REASON_PARKED ? reason : HF_REASON_NONE;
   }
   struct job job = {.work = copy_elements,
                     .elements = cells->elements,

@@ -80,8 +80,8 @@ hf_reason handle_open_session(struct call *call) {
   session->address->sessions++;
   core_locate_session(call, session, message->process);
   session->number = ++engine->next_session_number;
-  session->window.secret =
-      value_hash(&engine->config.hash_key, value_uint(session->number)); /* its client numbers */
+  /* Its client numbers. */
+  session->window.secret = value_hash(&engine->config.hash_key, value_uint(session->number));
   core_bind_session(engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
