@@ -1,4 +1,6 @@
-/* Batches: calls that are sent as one request, which are wait-any and transactions.
+/* Batches: calls that are sent as one request, which are wait-any and transactions. In an hf_async
+ * the request is submitted as one call: end and commit return at once, with HF_OK if it is in
+ * flight, and the index or part must live until its completion, which has the status.
  * Included by <holdfast/holdfast.h>.
  */
 #ifndef HOLDFAST_BATCH_H
@@ -21,9 +23,8 @@ HF_BEGIN_DECLARATIONS
  *   hf_kept(hf_event_wait(stop, HF_FOREVER, &is_set));
  *   hf_status status = hf_wait_any_end(conn, 1000, &index);
  *
- * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way, batch or hf_async is open on this
- * thread. end: out index, from 0: the call that was performed or failed. The status is that of
- * this call, or DEADLINE_EXCEEDED TIMED_OUT | INVALID_ARGUMENT NOT_NESTABLE the batch has a call
+ * begin: FAILED_PRECONDITION ALREADY_OPEN a pipeline, one-way or batch is open on this thread. end:
+ * out index, from 0: the call that was performed or failed. The status is that of this call, or DEADLINE_EXCEEDED TIMED_OUT | INVALID_ARGUMENT NOT_NESTABLE the batch has a call
  * that can't wait, BAD_ARGUMENT the batch is empty | RESOURCE_EXHAUSTED TOO_MANY_FIELDS more than
  * 64 calls | the error of a call that could not be added. The batch is closed in each case. */
 HF_CHECKED hf_status hf_wait_any_begin(hf_conn *conn);

@@ -79,8 +79,19 @@ static struct async_call *take_free(struct hf_async *async) {
 }
 
 static void give_free(struct hf_async *async, struct async_call *call) {
+  call->call.result.end = NULL;
   call->next = async->free;
   async->free = call;
+}
+
+/* Nobody takes the outcome. */
+static void free_call(struct async_call *call) {
+  const struct result *result = &call->call.result;
+  if (result->end != NULL) {
+    result->end(result, NULL);
+  }
+  free(call->call.failure);
+  free(call);
 }
 
 /* ---------------------------------------------------------------- submitting */
@@ -135,6 +146,7 @@ static void forget(struct call_mode *mode) {
 }
 
 static const struct call_mode_kind asynchronous = {
+    .sends_batches = true,
     .takes = takes,
     .send = send_async,
     .forget = forget,
@@ -273,8 +285,12 @@ static void work(struct hf_async *async) {
   cancellation_restore(cancellation);
 }
 
-static void fill(struct hf_async *async, const struct async_call *call,
-                 struct hf_completion *completion, size_t completion_size) {
+static void fill(struct hf_async *async, struct async_call *call, struct hf_completion *completion,
+                 size_t completion_size) {
+  const struct result *result = &call->call.result;
+  if (result->end != NULL) {
+    result->end(result, &call->call);
+  }
   const struct failure *failure = call->call.failure;
   struct hf_completion filled = {.id = call->id, .data = call->data, .status = call->call.status};
   filled.reason = failure != NULL ? failure->reason : "";
@@ -338,8 +354,7 @@ hf_status hf_async_open(hf_conn *conn, hf_async **async) {
 static void free_calls(struct async_call *call) {
   while (call != NULL) {
     struct async_call *next = call->next;
-    free(call->call.failure);
-    free(call);
+    free_call(call);
     call = next;
   }
 }
@@ -352,7 +367,7 @@ static void abandon_all(struct hf_async *async) {
     next = slot->next;
     if (call != NULL) {
       withdraw_abandoned(async->conn, slot);
-      free(call);
+      free_call(call);
     }
   }
   withdraw_submit(async->conn);

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
+#include "client/src/call/call.h"
 #include "client/src/call/call_mode.h"
-#include "client/src/call/plain.h"
 #include "proto/holdfast_fields.h"
 
 /* A part of the batch: the idx-th call or condition, from 0. */
@@ -242,32 +242,63 @@ static hf_status fail(hf_status status, struct failure **failure) {
   return error_take(status, taken);
 }
 
-static hf_status send_all(struct batch *batch, struct request *request, int64_t timeout_ms,
-                          result_decode decode_all) {
-  request_wait(request, timeout_ms);
-  request_ask(request, decode_all, batch, NULL);
-  return call_now_packed(request, bytes_of(batch->packed, batch->packed_len));
+/* The part that the outcome is about, from 1; 0: none. failed_part: that of the reply as a whole. */
+static size_t outcome_part(const struct batch *batch, size_t failed_part) {
+  return batch->outcome_part > 0 ? batch->outcome_part : failed_part;
 }
 
-/* out part: the part that the outcome is about, from 1; 0: none */
-static hf_status run(struct batch *batch, struct request *request, int64_t timeout_ms,
-                     result_decode decode_all, size_t *part) {
+/* Stores the part for the caller: of a wait-any from 0, of a transaction only on an error. */
+static void give_part(const struct batch *batch, size_t part, hf_status status, size_t *given) {
+  bool is_given = batch->is_transaction ? status != HF_OK : part > 0;
+  if (is_given && given != NULL) {
+    *given = batch->is_transaction ? part : part - 1;
+  }
+}
+
+/* The end of a submitted batch. result->first: struct batch *, second: size_t * for the part. */
+static void end_submitted(const struct result *result, struct call *call) {
+  struct batch *batch = result->first;
+  if (call != NULL) {
+    size_t part = outcome_part(batch, call->failure == NULL ? 0 : call->failure->part);
+    if (batch->outcome_status != HF_OK) {
+      free(call->failure);
+      call->status = batch->outcome_status;
+      call->failure = batch->outcome;
+      batch->outcome = NULL;
+    }
+    give_part(batch, part, call->status, result->second);
+  }
+  batch_free(batch);
+}
+
+/* Sends the batch. out is_submitted: the call owns the batch, and stores the part. */
+static hf_status run(struct batch *batch, int64_t timeout_ms, size_t *part, bool *is_submitted) {
+  struct request request;
+  *is_submitted = false;
   if (batch->refused_status != HF_OK) {
-    *part = part_of(batch, batch->refused_part);
-    return fail(batch->refused_status, &batch->refused);
+    hf_status status = fail(batch->refused_status, &batch->refused);
+    give_part(batch, part_of(batch, batch->refused_part), status, part);
+    return status;
   }
-  hf_status status = send_all(batch, request, timeout_ms, decode_all);
-  *part = status == HF_OK ? 0 : error_part();
-  if (batch->outcome_part > 0) {
-    *part = batch->outcome_part;
+  request_of_conn(&request, batch->mode.conn,
+                  batch->is_transaction ? OPERATION(TRANSACTION) : OPERATION(WAIT_ANY));
+  request_wait(&request, timeout_ms);
+  request_ask(&request, batch->is_transaction ? take_results : take_chosen, batch, part);
+  request.result.end = end_submitted;
+  hf_status status = request_send_packed(&request, bytes_of(batch->packed, batch->packed_len));
+  *is_submitted = request.is_submitted;
+  if (!request.is_submitted) {
+    size_t failed_part = outcome_part(batch, status == HF_OK ? 0 : error_part());
+    status = batch->outcome_status == HF_OK ? status : fail(batch->outcome_status, &batch->outcome);
+    give_part(batch, failed_part, status, part);
   }
-  return batch->outcome_status == HF_OK ? status : fail(batch->outcome_status, &batch->outcome);
+  return status;
 }
 
 /* ---------------------------------------------------------------- beginning and ending */
 
 static hf_status begin(hf_conn *conn, bool is_transaction) {
-  hf_status status = call_mode_check_none(conn);
+  hf_status status = call_mode_check_batch(conn);
   if (status != HF_OK) {
     return status;
   }
@@ -297,6 +328,18 @@ static void end(struct batch *batch) {
   conn_release(conn);
 }
 
+/* Sends and ends a batch that take() returned. */
+static hf_status conclude(struct batch *batch, int64_t timeout_ms, size_t *part) {
+  hf_conn *conn = batch->mode.conn;
+  bool is_submitted;
+  hf_status status = run(batch, timeout_ms, part, &is_submitted);
+  if (!is_submitted) {
+    batch_free(batch);
+  }
+  conn_release(conn);
+  return status;
+}
+
 void batch_forget(const hf_conn *conn) {
   struct batch *batch = open_batch(conn);
   if (batch != NULL) {
@@ -313,18 +356,8 @@ hf_status hf_wait_any_begin(hf_conn *conn) {
 
 hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *index) {
   struct batch *batch = take(conn, false);
-  struct request request;
-  size_t part;
-  if (batch == NULL) {
-    return call_mode_error("hf_wait_any_begin was not called on this thread");
-  }
-  request_of_conn(&request, conn, OPERATION(WAIT_ANY));
-  hf_status status = run(batch, &request, timeout_ms, take_chosen, &part);
-  if (part > 0 && index != NULL) {
-    *index = part - 1;
-  }
-  end(batch);
-  return status;
+  return batch != NULL ? conclude(batch, timeout_ms, index)
+                       : call_mode_error("hf_wait_any_begin was not called on this thread");
 }
 
 hf_status hf_transaction_begin(hf_conn *conn) {
@@ -333,18 +366,8 @@ hf_status hf_transaction_begin(hf_conn *conn) {
 
 hf_status hf_transaction_commit(hf_conn *conn, int64_t timeout_ms, size_t *part) {
   struct batch *batch = take(conn, true);
-  struct request request;
-  size_t failed_part;
-  if (batch == NULL) {
-    return call_mode_error("no transaction is open on this thread");
-  }
-  request_of_conn(&request, conn, OPERATION(TRANSACTION));
-  hf_status status = run(batch, &request, timeout_ms, take_results, &failed_part);
-  if (status != HF_OK && part != NULL) {
-    *part = failed_part;
-  }
-  end(batch);
-  return status;
+  return batch != NULL ? conclude(batch, timeout_ms, part)
+                       : call_mode_error("no transaction is open on this thread");
 }
 
 void hf_transaction_drop(hf_conn *conn) {

@@ -1,10 +1,11 @@
 /* Batches: calls of one thread that are sent as one request, WaitAny or Transaction.
  *
- *   begin -> request_send .. -> end or commit:   one plain call, then the decoder of each part
+ *   begin -> request_send .. -> end or commit:   one call, then the decoder of each part
  *
  * layer   client, call; beside pipeline and one-way
  * threads A thread has its own batch. The decoders run in the thread that received the reply, while
- *         the batch's thread waits for it.
+ *         the batch's thread waits for it. Above asynchronous calls the one call is submitted, and
+ *         owns the batch until its completion is collected.
  * memory  Each part is packed when it is added, so values are borrowed no longer than in any other
  *         call. A batch keeps at most what fits one request.
  */

@@ -18,12 +18,21 @@ static hf_status send_as_chosen(struct request *request, struct call_mode *mode)
   return status;
 }
 
-hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
-  request_arm(request, arm);
+static hf_status send_armed(struct request *request) {
   int cancellation = cancellation_disable();
   request->envelope.thread = conn_thread();
   hf_status status = send_as_chosen(request, call_mode_for(request));
   arena_deinit(&request->arena);
   cancellation_restore(cancellation);
   return status;
+}
+
+hf_status request_send(struct request *request, const ProtobufCMessage *arm) {
+  request_arm(request, arm);
+  return send_armed(request);
+}
+
+hf_status request_send_packed(struct request *request, struct bytes arm) {
+  request_arm_packed(request, arm);
+  return send_armed(request);
 }

@@ -13,5 +13,6 @@
 /* Sends the request in the thread's call mode, and frees its memory. In a pipeline and one-way,
  * HF_OK means that the request is in flight. */
 hf_status request_send(struct request *request, const ProtobufCMessage *arm);
+hf_status request_send_packed(struct request *request, struct bytes arm);
 
 #endif

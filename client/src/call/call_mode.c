@@ -32,9 +32,20 @@ struct call_mode *call_mode_of_kind(const hf_conn *conn, const struct call_mode_
   return mode != NULL && mode->kind == kind ? mode : NULL;
 }
 
+static struct call_mode *below(const struct call_mode *mode) {
+  struct call_mode *next = mode->next;
+  while (next != NULL && next->conn != mode->conn) {
+    next = next->next;
+  }
+  return next;
+}
+
 struct call_mode *call_mode_for(const struct request *request) {
   struct call_mode *mode = call_mode_of(request->conn);
-  return mode != NULL && mode->kind->takes(request) ? mode : NULL;
+  while (mode != NULL && !mode->kind->takes(request)) {
+    mode = below(mode);
+  }
+  return mode;
 }
 
 void call_mode_begin(struct call_mode *mode, const struct call_mode_kind *kind, hf_conn *conn) {
@@ -55,6 +66,11 @@ void call_mode_end(struct call_mode *mode) {
 
 hf_status call_mode_check_none(const hf_conn *conn) {
   return call_mode_of(conn) != NULL ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
+}
+
+hf_status call_mode_check_batch(const hf_conn *conn) {
+  const struct call_mode *mode = call_mode_of(conn);
+  return mode != NULL && !mode->kind->sends_batches ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
 }
 
 hf_status call_mode_error(const char *sentence) {

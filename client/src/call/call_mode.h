@@ -1,6 +1,6 @@
 /* Call modes: how the calls of a thread on a connection are sent, if not one by one: a pipeline,
  * one-way, a transaction, a wait-any, or asynchronous calls. A thread has at most one mode open per
- * connection.
+ * connection, except that a transaction or wait-any may be open above asynchronous calls.
  *
  * layer   client, call
  * threads A mode belongs to one thread. A forked child's thread inherits the mode, unless the kind
@@ -16,6 +16,7 @@
 struct call_mode;
 
 struct call_mode_kind {
+  bool sends_batches; /* a batch may be opened above, whose one request this mode sends */
   /* Whether the mode sends the request; false: a plain call does. */
   bool (*takes)(const struct request *request);
   /* Sends a checked request. HF_OK | an error, also the thread's last error */
@@ -35,7 +36,7 @@ struct call_mode {
   uint32_t generation;    /* fork_generation() at call_mode_begin */
 };
 
-/* The calling thread's open mode on the connection; NULL: none. */
+/* The calling thread's open mode on the connection, the uppermost; NULL: none. */
 struct call_mode *call_mode_of(const hf_conn *conn);
 /* The same if its kind is `kind`; else NULL. */
 struct call_mode *call_mode_of_kind(const hf_conn *conn, const struct call_mode_kind *kind);
@@ -50,6 +51,8 @@ void call_mode_end(struct call_mode *mode);
 
 /* HF_OK no mode is open | FAILED_PRECONDITION ALREADY_OPEN */
 hf_status call_mode_check_none(const hf_conn *conn);
+/* The same for opening a batch: a mode that sends batches may be open. */
+hf_status call_mode_check_batch(const hf_conn *conn);
 /* FAILED_PRECONDITION with that sentence and no reason word. */
 hf_status call_mode_error(const char *sentence);
 

@@ -155,7 +155,8 @@ hf_status call_run(struct request *request) {
   return call.status == HF_OK ? status : error_take(call.status, call.failure);
 }
 
-static hf_status check_and_run(struct request *request) {
+hf_status call_now(struct request *request, const ProtobufCMessage *arm) {
+  request_arm(request, arm);
   int cancellation = cancellation_disable();
   request->envelope.thread = conn_thread();
   hf_status status = request_check(request);
@@ -165,14 +166,4 @@ static hf_status check_and_run(struct request *request) {
   arena_deinit(&request->arena);
   cancellation_restore(cancellation);
   return status;
-}
-
-hf_status call_now(struct request *request, const ProtobufCMessage *arm) {
-  request_arm(request, arm);
-  return check_and_run(request);
-}
-
-hf_status call_now_packed(struct request *request, struct bytes arm) {
-  request_arm_packed(request, arm);
-  return check_and_run(request);
 }

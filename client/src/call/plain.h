@@ -18,6 +18,5 @@ hf_status call_run(struct request *request);
 /* Checks and performs a request of the library itself, independently of the thread's call mode;
  * frees its memory. */
 hf_status call_now(struct request *request, const ProtobufCMessage *arm);
-hf_status call_now_packed(struct request *request, struct bytes arm);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "client/src/connection/conn.h"
 
+struct call;
 struct result;
 
 /* HF_REASON_NONE | BAD_REPLY NO_MEMORY, nothing set or taken. */
@@ -18,6 +19,10 @@ struct result {
   result_decode decode;
   void *first, *second;
   size_t size; /* bytes at *first, if the decoder needs the size */
+  /* Of a submitted call: ends what the call was given. Called once, without the mutex after the
+   * call has completed, whose outcome it may replace; or with call NULL, if nobody takes the
+   * outcome. NULL: none. */
+  void (*end)(const struct result *result, struct call *call);
 };
 
 /* A call in flight. The poll leader fills in the outcome. */
