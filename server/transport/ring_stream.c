@@ -394,6 +394,7 @@ static void check_room(struct ring_stream *stream) {
 bool ring_stream_serve(struct ring_stream *stream, uint64_t now_ns) {
   if (atomic_load_explicit(&stream->awaits_room, memory_order_relaxed)) {
     check_room(stream);
+    (void)ring_stream_take_resume(stream); /* by the event, just now */
   }
   if (stream->reading != RING_POLLED || ring_stream_is_over(stream)) {
     return false;
