@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 struct connection_set;
 
@@ -37,11 +38,11 @@ struct connection {
   bool has_unserved;    /* messages may be left in the input, from before DRAINING */
   bool announced;       /* dispatch_connected was called */
   bool was_long;        /* its last requests took long */
-  bool is_slow;         /* those before as well */
+  bool is_slow;         /* those before as well, or a thread of large.h served the last */
   uint64_t served_ns;   /* when its last requests were served; 0: never */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;
-  struct connection *next_in_queue; /* of the pollers, or of large.h */
+  STAILQ_ENTRY(connection) next_in_queue; /* of the pollers, or of large.h */
 
   pthread_mutex_t lock; /* for all below */
   enum connection_state state;

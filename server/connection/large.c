@@ -4,12 +4,12 @@
 
 /* With the lock. NULL: stopping. */
 static struct connection *take(struct large *large) {
-  while (large->first == NULL && !large->is_stopping) {
+  while (STAILQ_EMPTY(&large->queue) && !large->is_stopping) {
     pthread_cond_wait(&large->changed, &large->lock);
   }
-  struct connection *connection = large->first;
+  struct connection *connection = STAILQ_FIRST(&large->queue);
   if (connection != NULL) {
-    large->first = connection->next_in_queue;
+    STAILQ_REMOVE_HEAD(&large->queue, next_in_queue);
   }
   return connection;
 }
@@ -29,6 +29,7 @@ static void *run(void *arg) {
 
 bool large_start(struct large *large, void (*serve)(struct connection *connection)) {
   *large = (struct large){.serve = serve};
+  STAILQ_INIT(&large->queue);
   pthread_mutex_init(&large->lock, NULL);
   pthread_cond_init(&large->changed, NULL);
   while (large->started < LARGE_THREADS &&
@@ -55,14 +56,8 @@ void large_deinit(struct large *large) {
 }
 
 void large_add(struct large *large, struct connection *connection) {
-  connection->next_in_queue = NULL;
   pthread_mutex_lock(&large->lock);
-  if (large->first == NULL) {
-    large->first = connection;
-  } else {
-    large->last->next_in_queue = connection;
-  }
-  large->last = connection;
+  STAILQ_INSERT_TAIL(&large->queue, connection, next_in_queue);
   pthread_cond_signal(&large->changed);
   pthread_mutex_unlock(&large->lock);
 }

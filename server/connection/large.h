@@ -4,8 +4,8 @@
  * would delay all connections of the thread (head-of-line blocking).
  *
  * layer   connection, internal
- * shapes  LARGE_THREADS threads; a connection waits for a free one in a queue without bounds, in which
- *         each connection is at most once
+ * shapes  LARGE_THREADS threads; connections wait for a free thread in a queue, each at most once, so
+ *         that the queue needs no bound of its own
  * threads large_add: any
  * memory  owns nothing: a queued connection is kept alive by its activity "reading"
  */
@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/queue.h>
 
 /* A message with a longer body is large: 24,000 values of 4 bytes take 9 ms to decode. */
 #define LARGE_BODY_BYTES (96u << 10)
@@ -25,7 +26,7 @@ struct connection;
 struct large {
   pthread_mutex_t lock; /* for all below */
   pthread_cond_t changed;
-  struct connection *first, *last; /* the queue, by next_in_queue */
+  STAILQ_HEAD(, connection) queue; /* by next_in_queue */
   bool is_stopping;
 
   void (*serve)(struct connection *connection);

@@ -33,6 +33,7 @@ void pollers_init(struct pollers *pollers) {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
   unsigned count_max = processors > 1 ? (unsigned)processors / 2 : 0;
   *pollers = (struct pollers){.count_max = count_max < POLLERS_MAX ? count_max : POLLERS_MAX};
+  STAILQ_INIT(&pollers->queue);
   pthread_mutex_init(&pollers->lock, NULL);
 }
 
@@ -43,19 +44,14 @@ void pollers_deinit(struct pollers *pollers) {
 /* ---------------------------------------------------------------------------- the run queue */
 
 static void join_queue(struct pollers *pollers, struct connection *connection) {
-  if (pollers->first == NULL) {
-    pollers->first = connection;
-  } else {
-    pollers->last->next_in_queue = connection;
-  }
-  pollers->last = connection;
+  STAILQ_INSERT_TAIL(&pollers->queue, connection, next_in_queue);
   atomic_store_explicit(&pollers->some_are_queued, true, memory_order_relaxed);
 }
 
 /* Takes the whole queue. */
 static struct connection *take_queue(struct pollers *pollers) {
-  struct connection *first = pollers->first;
-  pollers->first = NULL;
+  struct connection *first = STAILQ_FIRST(&pollers->queue);
+  STAILQ_INIT(&pollers->queue);
   atomic_store_explicit(&pollers->some_are_queued, false, memory_order_relaxed);
   return first;
 }
@@ -223,7 +219,7 @@ static void work(struct pollers *pollers, struct connection *queue) {
   do {
     while (queue != NULL) {
       struct connection *connection = queue;
-      queue = connection->next_in_queue;
+      queue = STAILQ_NEXT(connection, next_in_queue);
       serve_from_queue(&poller, connection);
     }
     serve_polled(&poller);
@@ -242,7 +238,7 @@ void pollers_serve(struct pollers *pollers, struct connection *connection) {
     serve_alone(connection);
     return;
   }
-  connection->next_in_queue = NULL;
+  STAILQ_NEXT(connection, next_in_queue) = NULL;
   pthread_mutex_lock(&pollers->lock);
   bool joins = pollers->count < pollers->count_max;
   if (joins) {

@@ -31,6 +31,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct connection;
 
@@ -41,7 +42,7 @@ struct pollers {
   atomic_bool some_are_queued;        /* a hint without the lock */
 
   pthread_mutex_t lock;            /* for all below */
-  struct connection *first, *last; /* the run queue, by next_in_queue */
+  STAILQ_HEAD(, connection) queue; /* run queue, by next_in_queue */
   unsigned count;                  /* pollers at work */
 };
 
