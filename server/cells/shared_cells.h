@@ -11,7 +11,7 @@
  *   lock           the lock of a cell, with its clients' mutex
  *   orphans        processes that may have a mutex without a session
  *   kernel         futexes and thread ids
- *   segments       memory: memfds, cut into locations; reclaimer gives it back
+ *   segments       memory: memfds, cut into locations; mapping_reclaimer gives it back
  */
 #ifndef HF_CELLS_SHARED_CELLS_H
 #define HF_CELLS_SHARED_CELLS_H

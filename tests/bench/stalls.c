@@ -1,14 +1,16 @@
 /* bench_stalls: how long requests on the largest objects hold up everybody else.
  *
- * usage: bench_stalls [SCALE [GROUP]...]   SCALE 1: objects at their limits (13 GiB are needed), 0.001: a
+ * usage: bench_stalls [SCALE [GROUP]...]   SCALE 1: objects at their limits (20 GiB are needed), 0.001: a
  *        quick look; GROUP: only these
  *
  * A table: operation, size, the request's own time, what another client's pings took meanwhile, and
- * what the machine's floor took in the same time: a byte to a process that only echoes, and back.
+ * what the machine's floor took in the same time: a byte over tcp to a process that only echoes, and
+ * back.
  */
 #include "tests/bench/stalls.h"
 
 #include "proto/limits.h"
+#include "tests/bench/floor.h"
 #include "tests/bench/histogram.h"
 #include "tests/bench/process.h"
 #include "tests/support/daemon.h"
@@ -18,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -114,23 +115,19 @@ static _Noreturn void run_prober(void) {
   _exit(0);
 }
 
+/* The echo server and the process that pings it; both end with this one. */
 static void start_floor(void) {
-  int fds[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0) {
-    bench_fail("no pair of sockets");
-  }
+  struct bench_servers servers = {0};
+  directory_make(servers.dir);
+  (void)floor_start(&servers);
   if (process_fork() == 0) {
-    char byte;
-    while (read(fds[0], &byte, 1) == 1 && write(fds[0], &byte, 1) == 1) {
+    int fd = socket_connect(BENCH_TCP, servers.echo[BENCH_TCP]);
+    if (fd < 0) {
+      bench_fail("the echo server refuses a client");
     }
+    ping(&board->floor, ping_echo, &fd);
     _exit(0);
   }
-  if (process_fork() == 0) {
-    ping(&board->floor, ping_echo, &fds[1]);
-    _exit(0);
-  }
-  close(fds[0]);
-  close(fds[1]);
 }
 
 static void pause_ms(long ms) {
