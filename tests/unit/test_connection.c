@@ -3,11 +3,14 @@
 #include "proto/base/clock.h"
 #include "server/connection/connections.h"
 #include "server/connection/large.h"
+#include "server/connection/reading.h"
+#include "server/connection/set.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +43,9 @@ static struct stream stream;
 static struct connections *connections;
 static struct dispatch *dispatch;
 static const struct transport_acceptor *acceptor;
+static struct dispatch_sink sink; /* the connections', but counts replies */
+static atomic_size_t replies_made;
+static sem_t may_serve; /* of serve_later */
 
 /* -------------------------------------------------------------------------------- transport */
 
@@ -153,6 +159,16 @@ static void poll_all(void) {
   }
 }
 
+/* Polls until the connection waits for a thread of large.h. */
+static void poll_until_gone(void) {
+  enum transport_poll outcome = TRANSPORT_POLL_SERVED;
+  stream.transport_reads = false;
+  while (outcome == TRANSPORT_POLL_SERVED) {
+    outcome = acceptor->events->poll(stream.connection);
+  }
+  assert_int_equal(outcome, TRANSPORT_POLL_GONE);
+}
+
 static void give_room(size_t room) {
   stream.room = room;
   if (stream.awaits_room) {
@@ -211,13 +227,22 @@ static uint32_t replies_got(void) {
   return count;
 }
 
+static bool count_and_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
+                              struct reply *reply) {
+  atomic_fetch_add(&replies_made, 1);
+  return connections_sink(connections)->deliver(ctx, self, id, route, reply);
+}
+
 static int set_up(void **state) {
   const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL, .framing = SP_TCP};
   const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "test"};
   (void)state;
   connections = connections_new(10);
   assert_non_null(connections);
-  dispatch = dispatch_start(&config, connections_sink(connections));
+  sink = *connections_sink(connections);
+  sink.deliver = count_and_deliver;
+  atomic_store(&replies_made, 0);
+  dispatch = dispatch_start(&config, &sink);
   assert_non_null(dispatch);
   acceptor = connections_acceptor(connections, dispatch);
   stream = (struct stream){.room = BYTES_MAX, .got = malloc(BYTES_MAX)};
@@ -295,14 +320,9 @@ static void test_large_request_is_served_by_a_thread_of_its_own(void **state) {
   assert_true(pthread_equal(stream.writer, pthread_self()));
   assert_int_equal(replies_got(), 1);
 
-  stream.transport_reads = false;
   send_request(2, LARGE_BODY_BYTES + 1);
   send_request(3, sizeof BODY - 1);
-  enum transport_poll outcome = TRANSPORT_POLL_SERVED;
-  while (outcome == TRANSPORT_POLL_SERVED) {
-    outcome = acceptor->events->poll(stream.connection);
-  }
-  assert_int_equal(outcome, TRANSPORT_POLL_GONE);
+  poll_until_gone();
   sem_wait(&stream.resumes);
   assert_false(pthread_equal(stream.writer, pthread_self()));
   poll_all();
@@ -314,15 +334,36 @@ static void test_large_requests_are_answered_one_by_one(void **state) {
   (void)state;
   send_hello();
   poll_all();
-  stream.transport_reads = false;
   stream.writes = 0;
   send_request(1, (size_t)140 << 10);
   send_request(2, LARGE_BODY_BYTES + 1);
-  while (acceptor->events->poll(stream.connection) == TRANSPORT_POLL_SERVED) {
-  }
+  poll_until_gone();
   sem_wait(&stream.resumes);
   assert_int_equal(replies_got(), 2);
   assert_int_equal(stream.writes, 2);
+}
+
+/* A thread of large.h that is busy until may_serve is posted. */
+static void serve_later(struct connection *connection) {
+  sem_wait(&may_serve);
+  connection_serve_large(connection);
+}
+
+static void test_large_request_of_a_closed_connection_is_not_served(void **state) {
+  struct connection_set *set = acceptor->ctx;
+  (void)state;
+  sem_init(&may_serve, 0, 0);
+  set->large->serve = serve_later;
+  send_hello();
+  poll_all();
+  send_request(1, LARGE_BODY_BYTES + 1);
+  poll_until_gone();
+  sink.close(sink.ctx, 1, "test");
+  assert_true(stream.is_closed && !stream.is_freed);
+  sem_post(&may_serve);
+  set_wait_empty(set);
+  assert_true(stream.is_freed);
+  assert_int_equal(atomic_load(&replies_made), 0);
 }
 
 static void test_connection_without_its_hello_in_time_ends(void **state) {
@@ -366,28 +407,26 @@ static void test_connection_whose_replies_are_not_read_in_time_ends(void **state
 }
 
 static void test_connection_that_is_closed_ends_after_both_activities(void **state) {
-  const struct dispatch_sink *sink = connections_sink(connections);
   (void)state;
   send_hello();
   poll_all();
   stream.room = 0;
   send_requests(1);
   poll_all();
-  sink->close(sink->ctx, 1, "test");
+  sink.close(sink.ctx, 1, "test");
   assert_true(stream.is_closed && !stream.is_freed);
   end();
   assert_true(stream.is_freed);
 }
 
 static void test_connection_without_memory_pauses_and_can_be_closed(void **state) {
-  const struct dispatch_sink *sink = connections_sink(connections);
   struct buffer_budget *buffers = &dispatch_budget(dispatch)->buffers;
   (void)state;
   atomic_fetch_add(&buffers->used_bytes, buffers->bytes_max);
   send_hello();
   poll_all();
   assert_true(stream.is_paused);
-  sink->close(sink->ctx, 1, "test");
+  sink.close(sink.ctx, 1, "test");
   poll_all();
   assert_true(stream.is_freed);
   atomic_fetch_sub(&buffers->used_bytes, buffers->bytes_max);
@@ -405,6 +444,8 @@ int main(void) {
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_large_requests_are_answered_one_by_one, set_up,
                                       tear_down),
+      cmocka_unit_test_setup_teardown(test_large_request_of_a_closed_connection_is_not_served,
+                                      set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_connection_without_its_hello_in_time_ends, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_connection_whose_rest_of_a_frame_is_late_ends, set_up,
