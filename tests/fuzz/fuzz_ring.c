@@ -7,14 +7,18 @@
  *           1  a step, 2 bytes signed: moves the requests' head by it
  *           2  the same for the replies' tail
  *           3  8 bytes: the requests' head
- *           4  a place, 4 bytes, and a byte: written into the segment there
- *           5  the server takes a turn
+ *           4  an offset, 4 bytes, and a byte: written into the segment there
+ *           5  the server serves the stream once
  *           6  the client reads its replies
  */
 #include "proto/limits.h"
+#include "server/connection/connection_parts.h"
 #include "server/connection/connections.h"
+#include "server/connection/ending.h"
+#include "server/connection/set.h"
 #include "server/transport/ring_stream.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct ring_context context;
 static struct connections *connections;
+static struct connection_set *set;
 static struct dispatch *dispatch;
 static uint64_t last_id;
 
@@ -41,6 +46,7 @@ static void start_once(void) {
     dispatch = dispatch_start(&config, connections_sink(connections));
     require(dispatch != NULL);
     context.acceptor = connections_acceptor(connections, dispatch);
+    set = context.acceptor->ctx;
     context.wakeup = -1;
     limited_log_init(&context.limited_log);
   }
@@ -79,9 +85,30 @@ static void read_replies(struct ring_end *replies) {
   } while (got != RING_BROKEN && got > 0);
 }
 
+/* Whether the connection has the activity "reading". */
+static bool connection_reads(void) {
+  struct connection *connection = set_acquire(set, last_id);
+  if (connection == NULL) {
+    return false;
+  }
+  pthread_mutex_lock(&connection->lock);
+  bool reads = connection->reading;
+  pthread_mutex_unlock(&connection->lock);
+  connection_release(connection);
+  return reads;
+}
+
+/* A connection that keeps its reading is with a thread of large.h, which resumes or ends it. */
+static void wait_for_large(struct ring_stream *stream) {
+  while (!ring_stream_take_resume(stream) && stream->reading == RING_KEPT && connection_reads()) {
+    sched_yield();
+  }
+}
+
 static void serve(struct ring_stream *stream) {
   ring_stream_poll_again(stream);
   (void)ring_stream_serve(stream, 1);
+  wait_for_large(stream);
   require(stream->requests.limit - stream->requests.position <= HF_RING_BYTES);
   require(stream->replies.limit - stream->replies.position <= HF_RING_BYTES);
 }
@@ -89,7 +116,7 @@ static void serve(struct ring_stream *stream) {
 static void take_step(struct input *input, struct ring_stream *stream, struct ring_end *requests,
                       struct ring_end *replies) {
   struct segment *segment = stream->segment;
-  uint64_t place;
+  uint64_t offset;
   switch (take(input, 1) % 7) {
     case 0:
       write_honestly(input, requests);
@@ -104,8 +131,8 @@ static void take_step(struct input *input, struct ring_stream *stream, struct ri
       atomic_store(&segment->requests.head, take(input, 8));
       break;
     case 4:
-      place = take(input, 4) % segment_bytes(HF_RING_BYTES);
-      ((uint8_t *)segment)[place] = (uint8_t)take(input, 1);
+      offset = take(input, 4) % segment_bytes(HF_RING_BYTES);
+      ((uint8_t *)segment)[offset] = (uint8_t)take(input, 1);
       break;
     case 5:
       serve(stream);
@@ -125,6 +152,7 @@ static void run_steps(struct input *input, struct ring_stream *stream) {
   }
   serve(stream);
   (void)ring_stream_go_idle(stream);
+  wait_for_large(stream);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -145,8 +173,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   /* The first connection has the number 1. */
   connections_sink(connections)->close(connections_sink(connections)->ctx, last_id, "done");
   ring_stream_end(stream);
+  set_wait_empty(set);
   require(context.timed_count == 0 && atomic_load(&context.awaiting_room_count) == 0);
-  require(atomic_load(&stream->references) == 1);
+  while (atomic_load(&stream->references) > 1) {
+    sched_yield(); /* a thread of large.h is about to return from resume */
+  }
   ring_stream_release(stream);
   close(sockets[1]);
   require(atomic_load(&dispatch_budget(dispatch)->buffers.used_bytes) == 0);
