@@ -142,7 +142,7 @@ static void plan_cells(const struct bench *bench, struct bench_report *report) {
 }
 
 /* Cells of one comparison are neighbours; every other round goes backwards, A B then B A, so that a
- * machine that gets slower favours nobody. */
+ * machine that gets slower favours no system. */
 static void run_rounds(struct bench *bench, struct bench_report *report) {
   for (unsigned round = 0; round < bench->options->rounds; round++) {
     fprintf(stderr, "bench: round %u of %u, %zu cells\n", round + 1, bench->options->rounds,

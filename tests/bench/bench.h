@@ -1,4 +1,4 @@
-/* The benchmark's vocabulary: what is measured, on whom, and where the numbers are kept.
+/* The benchmark's vocabulary: what is measured, of which system, and where the numbers are kept.
  *
  * layer   tests/bench; uses the public client API, proto, and the server's objects for one
  *         measurement

@@ -6,7 +6,7 @@
  * by one in a pipeline, the quickest way for single values; and between two processes over a plain
  * socket, each of which copies what it sends or receives once more, as client and server have to.
  * Ratios are taken within a round; the table shows medians. Exits with 1 where a target is missed,
- * unless COUNT is too small to tell.
+ * unless COUNT is too small for a target to mean anything.
  */
 #define _GNU_SOURCE
 #include "proto/base/clock.h"

@@ -62,7 +62,7 @@ void library_clear(struct library *library) {
   }
 }
 
-/* One call of the operation. *value is the caller's to clear when the call is done. */
+/* One call of the operation. The caller clears *value when the call is done. */
 static inline hf_status call_one(struct library *library, enum bench_op op, uint64_t turn,
                                  hf_value *value) {
   if (op == BENCH_APPEND)
@@ -129,32 +129,32 @@ struct bench_sample library_run_pipeline(struct library *library, enum bench_op 
                                (double)count};
 }
 
-struct member {
+struct worker {
   const char *url;
   enum bench_op op;
   struct library library;
 };
 
 static void *open_worker(const void *ctx) {
-  struct member *member = bench_alloc(1, sizeof(*member));
-  *member = *(const struct member *)ctx;
-  library_open(&member->library, member->url);
-  return member;
+  struct worker *worker = bench_alloc(1, sizeof(*worker));
+  *worker = *(const struct worker *)ctx;
+  library_open(&worker->library, worker->url);
+  return worker;
 }
 
 static uint64_t run_worker(void *opened, unsigned duration_ms, struct histogram *histogram) {
-  struct member *member = opened;
-  return run_calls(&member->library, member->op, duration_ms, histogram);
+  struct worker *worker = opened;
+  return run_calls(&worker->library, worker->op, duration_ms, histogram);
 }
 
 static void close_worker(void *opened) {
-  struct member *member = opened;
-  library_close(&member->library);
-  free(member);
+  struct worker *worker = opened;
+  library_close(&worker->library);
+  free(worker);
 }
 
 struct bench_sample library_run_processes(const char *url, enum bench_op op, unsigned duration_ms) {
   static const struct worker_calls work = {open_worker, run_worker, close_worker};
-  const struct member member = {.url = url, .op = op};
-  return workers_run(&work, &member, duration_ms);
+  const struct worker worker = {.url = url, .op = op};
+  return workers_run(&work, &worker, duration_ms);
 }

@@ -142,7 +142,7 @@ struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
   return sample;
 }
 
-struct member {
+struct worker {
   const struct loadgen_protocol *protocol;
   enum bench_transport transport;
   const char *address;
@@ -150,10 +150,10 @@ struct member {
 };
 
 static void *open_worker(const void *ctx) {
-  const struct member *member = ctx;
+  const struct worker *worker = ctx;
   struct load *load = bench_alloc(1, sizeof(*load));
-  *load = (struct load){.protocol = member->protocol, .count = 1};
-  open_load(load, member->transport, member->address, member->op);
+  *load = (struct load){.protocol = worker->protocol, .count = 1};
+  open_load(load, worker->transport, worker->address, worker->op);
   return load;
 }
 
@@ -161,6 +161,6 @@ struct bench_sample loadgen_run_processes(const struct loadgen_protocol *protoco
                                           enum bench_transport transport, const char *address,
                                           enum bench_op op, unsigned duration_ms) {
   static const struct worker_calls work = {open_worker, run_load, close_load};
-  const struct member member = {protocol, transport, address, op};
-  return workers_run(&work, &member, duration_ms);
+  const struct worker worker = {protocol, transport, address, op};
+  return workers_run(&work, &worker, duration_ms);
 }

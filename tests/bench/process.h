@@ -41,7 +41,7 @@ void directory_make(char dir[64]);
 
 /* A free loopback port. */
 uint16_t port_find(void);
-/* Connects to "HOST:PORT" (TCP_NODELAY set) or a socket path. -1: nobody there. */
+/* Connects to "HOST:PORT" (TCP_NODELAY set) or a socket path. -1: nothing listens there. */
 int socket_connect(enum bench_transport transport, const char *address);
 /* Tries for five seconds; fails the benchmark then. */
 void socket_wait(enum bench_transport transport, const char *address);

@@ -84,7 +84,7 @@ pid_t redis_start(struct bench_servers *servers) {
   return pid;
 }
 
-/* A number that INFO tells, such as used_memory. */
+/* A number of INFO's output, such as used_memory. */
 static uint64_t info_number(const char *address, const char *field) {
   char output[16384], pattern[64];
   const char *argv[] = {"redis-cli", "-s", address, "INFO", "memory", NULL};
@@ -170,7 +170,7 @@ static struct bench_sample run_command(const struct bench_servers *servers,
   return sample;
 }
 
-/* redis-benchmark takes a number of requests, not a time: a short run tells how many fit. */
+/* redis-benchmark takes a number of requests, not a time: a short run measures how many fit. */
 static uint64_t requests_for(const struct bench_servers *servers, enum bench_transport transport,
                              enum bench_mode mode, const struct command *command,
                              unsigned duration_ms) {

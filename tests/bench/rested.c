@@ -100,7 +100,7 @@ static cpu_set_t one_of(const cpu_set_t *usable, bool last) {
   return one;
 }
 
-static void place_sides(const struct rested *rested, bool apart) {
+static void pin_sides(const struct rested *rested, bool apart) {
   const cpu_set_t here = one_of(&rested->usable, false), there = one_of(&rested->usable, apart);
   pin(getpid(), &here);
   pin(rested->partner, &there);
@@ -137,7 +137,7 @@ double rested_ratio(const struct rested *rested, struct library *library, bool a
     return NAN;
   }
   struct histogram *calls = bench_alloc(1, sizeof *calls), *floor = bench_alloc(1, sizeof *floor);
-  place_sides(rested, apart);
+  pin_sides(rested, apart);
   uint64_t until_ns = clock_now_ns() + 2 * duration_ms * CLOCK_NS_PER_MS;
   while (clock_now_ns() < until_ns) {
     pause_a_moment();

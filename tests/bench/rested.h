@@ -1,5 +1,5 @@
-/* A call after a rest, against two processes that wake each other with a futex: the way there and
- * back that nobody who sleeps can do without. Each with both sides on one processor, or on two,
+/* A call after a rest, against two processes that wake each other with a futex: the least that a
+ * round trip between two sleeping processes can take. Each with both sides on one processor, or on two,
  * because to wake another processor takes ten times as long.
  */
 #ifndef HF_TESTS_BENCH_RESTED_H

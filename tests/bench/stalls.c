@@ -1,4 +1,4 @@
-/* bench_stalls: how long requests on the largest objects hold up everybody else.
+/* bench_stalls: how long requests on the largest objects delay all other clients.
  *
  * usage: bench_stalls [SCALE [GROUP]...]   SCALE 1: objects at their limits (20 GiB are needed), 0.001: a
  *        quick look; GROUP: only these

@@ -1,4 +1,4 @@
-/* How long one client's request holds up another: what the cases of bench_stalls share.
+/* How long one client's request delays another's: what the cases of bench_stalls share.
  *
  * Each group of cases has a server of its own. While a case runs, another process sends a ping
  * every millisecond and remembers how long each took.

@@ -1,4 +1,4 @@
-/* bench_stalls: names, sessions, and those who wait. See stalls.h. */
+/* bench_stalls: names, sessions, and waiters. See stalls.h. */
 #include "tests/bench/stalls.h"
 
 #include "proto/limits.h"
@@ -102,7 +102,8 @@ static Holdfast__Request *make_release_but_first(uint64_t idx) {
   return make_release(idx + 1);
 }
 
-/* Each list of the chain holds the next. Ids count up, so the first one's tells the others'. */
+/* Each list of the chain has a reference to the next. Ids count up, so the first id gives the
+ * others. */
 void stalls_chain(void) {
   uint64_t count = stalls_scaled(1000000);
   chain = calloc(count, sizeof *chain);

@@ -159,13 +159,13 @@ static double measure_hand_over(const struct endpoint *endpoint) {
     contend(endpoint->url, stop);
   struct held held = open_lock(endpoint->url);
   uint64_t token, last = hold_once(&held), hand_overs = 0;
-  while ((token = hold_once(&held)) == last + 1) /* until the other one is there */
+  while ((token = hold_once(&held)) == last + 1) /* until the other process is there */
     last = token;
   uint64_t began_ns = clock_now_ns(), end_ns = deadline_of(endpoint), now_ns;
   do {
     last = token;
     token = hold_once(&held);
-    hand_overs += token > last + 1 ? 2 : 0; /* to the other one, and back */
+    hand_overs += token > last + 1 ? 2 : 0; /* to the other process, and back */
     now_ns = clock_now_ns();
   } while (now_ns < end_ns || hand_overs == 0);
   *stop = true;

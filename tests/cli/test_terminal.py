@@ -61,7 +61,7 @@ class TerminalTest(unittest.TestCase):
             with self.subTest(words):
                 self.assertHarmless(on_terminal(*words))
 
-    def test_value_is_notified_from_its_escape(self):
+    def test_value_differs_from_its_escape(self):
         self.assertEqual(on_terminal("dict", "get", "d", "k"),
                          r"\u001b]0;owned\u0007\u001b[31mred\u009b31m\u202egpj\u2028\u000d" + "\r\n")
 

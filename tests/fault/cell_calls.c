@@ -107,14 +107,14 @@ static void set_in_dict(struct scene *scene) {
 
 const struct call cell_calls[] = {
     {"lock", NULL, lock, ARRAY, NOTHING, ALONE},
-    {"lock after a death", leave_locked, lock, ARRAY, NOTHING, NOTIFIED},
+    {"lock after a death", leave_locked, lock, ARRAY, NOTHING, OWNER_DIED},
     {"lock, granted elsewhere", NULL, try_lock, ARRAY, NOTHING, GRANTED},
     {"unlock", lock_and_store, unlock, ARRAY, BEFORE, ALONE},
     {"unlock, awaited", lock_and_store, unlock, ARRAY, BEFORE, AWAITED},
     {"set an element", NULL, set_element, ARRAY, ONE, ALONE},
     {"set a slice", NULL, set_slice, ARRAY, ALL, ALONE},
     {"add", NULL, add, VALUE, ONE, ALONE},
-    {"set after a death", leave_locked, set_element, ARRAY, ONE, NOTIFIED},
+    {"set after a death", leave_locked, set_element, ARRAY, ONE, OWNER_DIED},
     {"compare and set", NULL, compare_and_set, VALUE, ONE, ALONE},
     {"set, watched", NULL, set_watched, WATCHED_VALUE, ONE, WATCHED},
     {"add to a raw one", NULL, add_raw, RAW, ONE, ALONE},
@@ -125,7 +125,7 @@ const size_t cell_calls_count = sizeof cell_calls / sizeof *cell_calls;
 void cell_calls_warm_up(struct scene *scene) {
   for (size_t i = 0; i < cell_calls_count; i++) {
     const struct call *call = &cell_calls[i];
-    scene->old = scene->new = place_get(scene, RAW, 0);
+    scene->old = scene->new = target_get(scene, RAW, 0);
     if (call->run == unlock) {
       lock(scene);
     }
@@ -140,7 +140,7 @@ void cell_calls_warm_up(struct scene *scene) {
 
 /* ---- what they leave */
 
-size_t place_count(enum target target) {
+size_t target_count(enum target target) {
   return target == ARRAY ? CALLS_COUNT : 1;
 }
 
@@ -153,7 +153,7 @@ struct cell_header *target_header(const struct scene *scene, enum target target)
                                         : hf_cell_data(cell_of(scene, target)));
 }
 
-int64_t place_get(const struct scene *scene, enum target target, int64_t idx) {
+int64_t target_get(const struct scene *scene, enum target target, int64_t idx) {
   hf_value value = hf_none();
   party_check(target == ARRAY ? hf_array_get(scene->array, idx, &value)
                               : hf_cell_get(cell_of(scene, target), &value),
@@ -161,7 +161,7 @@ int64_t place_get(const struct scene *scene, enum target target, int64_t idx) {
   return value.integer;
 }
 
-void place_set(const struct scene *scene, enum target target, int64_t idx, int64_t number) {
+void target_set(const struct scene *scene, enum target target, int64_t idx, int64_t number) {
   party_check(target == ARRAY ? hf_array_set(scene->array, idx, hf_int(number))
                               : hf_cell_set(cell_of(scene, target), hf_int(number)),
               "set");
@@ -176,7 +176,7 @@ bool target_lock(const struct scene *scene, enum target target) {
   return grant.owner_died;
 }
 
-void place_unlock(const struct scene *scene, enum target target) {
+void target_unlock(const struct scene *scene, enum target target) {
   party_check(
       target == ARRAY ? hf_array_unlock(scene->array) : hf_cell_unlock(cell_of(scene, target)),
       "unlock");

@@ -28,9 +28,9 @@ void scene_close(struct scene *scene);
 enum target { ARRAY, VALUE, WATCHED_VALUE, RAW, DICT };
 /* ALL: all elements; ONE: element CALLS_CHANGED; BEFORE: unchanged by the call. */
 enum change { NOTHING, BEFORE, ONE, ALL };
-/* The state of the lock before. NOTIFIED: an owner died and the server knows; GRANTED: a remote
+/* The state of the lock before. OWNER_DIED: an owner died and the server knows; GRANTED: a remote
  * party owns the lock; AWAITED: a remote party waits; WATCHED: two parties wait for a change. */
-enum situation { ALONE, NOTIFIED, GRANTED, AWAITED, WATCHED };
+enum situation { ALONE, OWNER_DIED, GRANTED, AWAITED, WATCHED };
 
 struct call {
   const char *name;
@@ -50,13 +50,13 @@ void cell_calls_warm_up(struct scene *scene);
 
 /* ---- what they leave; these abort when a call fails */
 
-size_t place_count(enum target target);
+size_t target_count(enum target target);
 /* The header of a cell in shared memory. */
 struct cell_header *target_header(const struct scene *scene, enum target target);
-int64_t place_get(const struct scene *scene, enum target target, int64_t idx);
-void place_set(const struct scene *scene, enum target target, int64_t idx, int64_t number);
+int64_t target_get(const struct scene *scene, enum target target, int64_t idx);
+void target_set(const struct scene *scene, enum target target, int64_t idx, int64_t number);
 /* Locks the cell; whether a death was reported. */
 bool target_lock(const struct scene *scene, enum target target);
-void place_unlock(const struct scene *scene, enum target target);
+void target_unlock(const struct scene *scene, enum target target);
 
 #endif

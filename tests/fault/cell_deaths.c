@@ -1,11 +1,11 @@
-/* Who holds a lock in shared memory is killed, or stopped, at any moment: how soon the next goes
- * on.
+/* The owner of a lock in shared memory is killed, or stopped, at any moment: how soon the next owner
+ * goes on.
  *
- * A owner counts two numbers up that are to be equal, and says after each round how far they are.
- * It is killed meanwhile. Who is next - waiting already, or coming afterwards; on this machine, or
- * beyond the network - is notified, and finds the first number at most one ahead and nothing lost
- * that was said. Times count from when the killer knows of the death, and beside that from its
- * kill.
+ * An owner counts two numbers up that are to be equal, and says after each round how far they are.
+ * It is killed meanwhile. The death is reported to the next owner - waiting already, or coming
+ * afterwards; on this machine, or beyond the network - which finds the first number at most one
+ * ahead and nothing lost that was said. Times count from when the killer knows of the death, and
+ * beside that from its kill.
  *
  * usage: cell_deaths [SEED [KILLS]]; 2000 by default
  */
@@ -26,8 +26,8 @@
 
 #define LOCK_WAIT_MS 10000
 #define INSIDE_US_MAX 300
-#define LONG_INSIDE_US_MAX 20000 /* one in eight: those who wait have become slow to look */
-#define SLEEPING_US 150          /* for one who begins to wait to fall asleep */
+#define LONG_INSIDE_US_MAX 20000 /* one in eight: waiters' polls have become rare */
+#define SLEEPING_US 150          /* until a thread that begins to wait is in its futex wait */
 #define LATE_NS 1000000
 #define MOST_NS (5 * LATE_NS)
 #define WORST_NS (2000 * LATE_NS)
@@ -38,7 +38,7 @@ static struct daemon server;
 static struct random randomness;
 static unsigned kills_count = 2000;
 
-/* What a owner says; what it said stands when it is killed. */
+/* What an owner says; what it said stands when it is killed. */
 struct said {
   atomic_int is_inside;
   _Atomic int64_t number;
@@ -106,7 +106,7 @@ static void record(struct delays *delays, const struct locker_report *next,
   int64_t ahead = next->elements[0] - next->elements[1];
   if (next->status != HF_OK || !next->owner_died || ahead < 0 || ahead > 1 ||
       next->elements[1] < atomic_load(&said->number)) {
-    fail_msg("%s: after kill %zu: status %d, notified %d, numbers %lld %lld, said %lld",
+    fail_msg("%s: after kill %zu: status %d, reported %d, numbers %lld %lld, said %lld",
              delays->who, delays->count, (int)next->status, next->owner_died,
              (long long)next->elements[0], (long long)next->elements[1],
              (long long)atomic_load(&said->number));

@@ -1,8 +1,8 @@
-/* Who begins to wait for a change while others are being woken for the one before.
+/* A thread begins to wait for a change while waiters for the change before are being woken.
  *
- * The waiter is led on step by step until its flag is in the cell. There another process, which saw
- * somebody's flag earlier, takes the flags away, counts and wakes: the rest of its call. The next
- * the waiter must be notified of the change all the same, and not only when its slice is over.
+ * The waiter is stepped until its flag is in the cell. There another process, which saw an earlier
+ * waiter's flag, clears the flags, counts the change and wakes: the rest of its call. The waiter must
+ * be notified of the next change all the same, and not only when its slice is over.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -59,7 +59,7 @@ static pid_t start_waiter(void) {
   return waiter;
 }
 
-/* What ends a call that stored 5, and saw the flag of another who waited. */
+/* What ends a call that stored 5, and saw the flag of an earlier waiter. */
 static void wake_for_the_one_before(void) {
   atomic_fetch_and(&header()->flags, ~(uint32_t)CELL_LOCAL_WAITS);
   atomic_fetch_add(&header()->changes, 1);

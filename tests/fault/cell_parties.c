@@ -52,7 +52,7 @@ void *party_share(size_t bytes) {
   return memory;
 }
 
-/* ---- who waits for a lock */
+/* ---- a process that waits for a lock */
 
 static void look_and_repair(hf_array *array, size_t count, struct locker_report *report) {
   hf_value value;

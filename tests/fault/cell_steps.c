@@ -1,10 +1,10 @@
-/* Who is killed between two instructions, any two, of a call on shared memory.
+/* A process is killed between any two instructions of a call on shared memory.
  *
  * A process is led through a call step by step (stepper.h) and killed after 0, 1, 2 ... steps, each
  * time a new one, until the call's end is reached. After each kill: the next gets the lock at once,
- * on this machine or over the network by turns; it is notified of the death if the dead thread
- * owned the mutex, and no thread is notified twice; each element is the old one or the new one;
- * those who wait for the lock or for a change are woken. A request into the rings has happened
+ * on this machine or over the network, alternately; the death is reported to it if the dead thread
+ * owned the mutex, and no death is reported twice; each element is the old one or the new one;
+ * waiters for the lock or for a change are woken. A request into the rings has happened
  * wholly, or not at all, and the server answers others.
  *
  * Stepping to the N-th instruction costs N steps, so all of a call of T instructions costs half of
@@ -53,8 +53,7 @@ static int64_t old, new;
 
 static char doing[256];
 
-/* Whatever waits for ever: a call of ours, of the one who is stepped through, or of those beside.
- */
+/* A call waits for ever: of this process, of the stepped one, or of those beside. */
 static void give_up(int signal) {
   (void)signal;
   ssize_t written = write(STDERR_FILENO, doing, strlen(doing));
@@ -103,7 +102,8 @@ static void stop_watcher(struct watcher *watcher) {
   waitpid(watcher->pid, NULL, 0);
 }
 
-/* Who finds the lock with the server when it begins to wait here waits there. */
+/* A watcher that finds the lock with the server when it begins to wait in its mapping waits at the
+ * server. */
 static bool both_watch(bool are_apart) {
   const uint32_t both = CELL_LOCAL_WAITS | CELL_SERVER_WAITS;
   uint32_t flags = atomic_load(&target_header(&scenes[MAPPED], WATCHED_VALUE)->flags) & both;
@@ -122,7 +122,7 @@ static void await_both_watching(void) {
 /* ---- after a kill */
 
 struct counts {
-  size_t kills, steps, notified, old, between, new;
+  size_t kills, steps, reported, old, between, new;
   int64_t worst_next_ns, worst_wake_ns;
 };
 
@@ -133,7 +133,7 @@ static void record_worst(int64_t *worst_ns, int64_t ns) {
 /* Each is old or new; what is not to change is old; of all, the first are new. */
 static size_t count_new(const struct call *call, const int64_t *elements) {
   size_t news = 0;
-  for (size_t i = 0; i < place_count(call->target); i++) {
+  for (size_t i = 0; i < target_count(call->target); i++) {
     assert_true(elements[i] == old || elements[i] == new);
     bool may_be_new = call->target != ARRAY || call->change == ALL || call->change == BEFORE ||
                       (call->change == ONE && i == CALLS_CHANGED);
@@ -154,41 +154,41 @@ static void record_elements(const struct call *call, const int64_t *elements,
   counts->between += news > 0 && news < whole;
 }
 
-/* Looks, and makes all elements those that the next call finds. */
+/* Records the elements, and sets all to what the next call finds. */
 static void look_and_renew(const struct call *call, struct scene *scene, struct counts *counts) {
   int64_t elements[CALLS_COUNT] = {0};
-  for (size_t i = 0; i < place_count(call->target); i++) {
-    elements[i] = place_get(scene, call->target, (int64_t)i);
+  for (size_t i = 0; i < target_count(call->target); i++) {
+    elements[i] = target_get(scene, call->target, (int64_t)i);
   }
   record_elements(call, elements, counts);
-  for (size_t i = 0; i < place_count(call->target); i++) {
-    place_set(scene, call->target, (int64_t)i, new);
+  for (size_t i = 0; i < target_count(call->target); i++) {
+    target_set(scene, call->target, (int64_t)i, new);
   }
 }
 
-/* Whether the next locker is notified. counts: NULL for the second, who finds all as the first left
- * it. */
+/* Whether a death is reported to the next locker. counts: NULL for the second locker, which finds
+ * all as the first left it. */
 static bool go_in(const struct call *call, enum party party, struct counts *counts) {
   struct scene *scene = &scenes[party];
-  bool is_notified = false;
+  bool is_reported = false;
   int64_t began_ns = party_now_ns();
   if (call->target != RAW) {
-    is_notified = target_lock(scene, call->target);
+    is_reported = target_lock(scene, call->target);
   }
   if (counts != NULL) {
     record_worst(&counts->worst_next_ns, party_now_ns() - began_ns);
     look_and_renew(call, scene, counts);
   }
   if (call->target != RAW) {
-    place_unlock(scene, call->target);
+    target_unlock(scene, call->target);
   }
-  return is_notified;
+  return is_reported;
 }
 
 /* Before any other process accesses the cell. */
 static void expect_watchers_woken(struct counts *counts) {
   int64_t began_ns = party_now_ns();
-  int64_t now = place_get(&scenes[MAPPED], WATCHED_VALUE, 0);
+  int64_t now = target_get(&scenes[MAPPED], WATCHED_VALUE, 0);
   for (int i = 0; i < 2; i++) {
     while (atomic_load(watchers[i].seen) != now) {
       assert_true(party_now_ns() - began_ns < (int64_t)WAKE_MS * LATE_NS);
@@ -198,7 +198,7 @@ static void expect_watchers_woken(struct counts *counts) {
   record_worst(&counts->worst_wake_ns, party_now_ns() - began_ns);
 }
 
-/* One who waited for the lock already. */
+/* A process that waited for the lock before the kill. */
 static bool expect_waiting_goes_on(const struct call *call, int64_t killed_ns,
                                    struct counts *counts) {
   const struct locker_report *report = locker_end(&waiting);
@@ -225,25 +225,25 @@ static void await_its_end(uint64_t connections) {
 static void expect_lock_lives(const struct call *call, bool had_mutex, int64_t killed_ns,
                               struct counts *counts) {
   enum party first = counts->kills % 2 == 0 ? MAPPED : REMOTE;
-  bool is_notified = false;
+  bool is_reported = false;
   if (call->situation == GRANTED) {
-    place_unlock(&scenes[REMOTE], call->target);
+    target_unlock(&scenes[REMOTE], call->target);
   }
   if (call->situation == WATCHED) {
     expect_watchers_woken(counts);
   }
   if (call->situation == AWAITED) {
-    is_notified = expect_waiting_goes_on(call, killed_ns, counts);
+    is_reported = expect_waiting_goes_on(call, killed_ns, counts);
   } else {
-    is_notified = go_in(call, first, counts);
+    is_reported = go_in(call, first, counts);
   }
-  bool is_to_be_notified = call->situation == NOTIFIED || had_mutex;
-  /* Who only passed by when it died may count as a owner, or not. */
-  if (is_notified != is_to_be_notified && (call->situation != GRANTED || !had_mutex)) {
-    fail_msg("%s: kill %zu: notified %d instead of %d, %s first", call->name, counts->kills,
-             is_notified, is_to_be_notified, first == MAPPED ? "here" : "over tcp");
+  bool is_to_be_reported = call->situation == OWNER_DIED || had_mutex;
+  /* A process that only tried the mutex when it died may count as an owner, or not. */
+  if (is_reported != is_to_be_reported && (call->situation != GRANTED || !had_mutex)) {
+    fail_msg("%s: kill %zu: death reported %d instead of %d, %s first", call->name, counts->kills,
+             is_reported, is_to_be_reported, first == MAPPED ? "here" : "over tcp");
   }
-  counts->notified += is_notified;
+  counts->reported += is_reported;
   assert_false(go_in(call, first == MAPPED ? REMOTE : MAPPED, NULL));
 }
 
@@ -341,8 +341,8 @@ static size_t kill_after(const struct call *call, size_t steps, struct counts *c
 
 /* What the first victim finds. */
 static void set_all(const struct call *call) {
-  for (size_t i = 0; call->target != DICT && i < place_count(call->target); i++) {
-    place_set(&scenes[MAPPED], call->target, (int64_t)i, new);
+  for (size_t i = 0; call->target != DICT && i < target_count(call->target); i++) {
+    target_set(&scenes[MAPPED], call->target, (int64_t)i, new);
   }
 }
 
@@ -367,9 +367,9 @@ static void kill_everywhere(const struct call *call) {
     has_ended = kill_after(call, at, &counts) < at;
   }
   printf(
-      "%-24s %5zu instructions, every %3zu: %5zu kills, %7zu steps; notified %4zu; old %4zu, "
+      "%-24s %5zu instructions, every %3zu: %5zu kills, %7zu steps; reported %4zu; old %4zu, "
       "between %3zu, new %4zu; next after %lld us",
-      call->name, length, stride, counts.kills, counts.steps, counts.notified, counts.old,
+      call->name, length, stride, counts.kills, counts.steps, counts.reported, counts.old,
       counts.between, counts.new, (long long)counts.worst_next_ns / 1000);
   printf(counts.worst_wake_ns > 0 ? ", waiting %lld us\n" : "\n",
          (long long)counts.worst_wake_ns / 1000);
@@ -392,7 +392,7 @@ static void test_cell_steps_killed_anywhere_the_next_goes_on(void **state) {
 
 /* ---- */
 
-/* The stepper and the stepped through take turns; that is quickest on one processor. */
+/* The stepper and the stepped process alternate; that is quickest on one processor. */
 static void stay_on_this_processor(void) {
   cpu_set_t set;
   CPU_ZERO(&set);

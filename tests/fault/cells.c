@@ -1,4 +1,4 @@
-/* Shared memory and those who die in it, or write all over it.
+/* Shared memory, and processes that die in a call on it or overwrite it.
  *
  * usage: cells [SEED [KILLS]]; 200 kills by default
  */
@@ -89,7 +89,7 @@ static int64_t element(hf_array *two, int64_t index) {
 }
 
 struct kill_counts {
-  unsigned notified, halves;
+  unsigned reported, halves;
   uint64_t worst_us;
 };
 
@@ -101,7 +101,7 @@ static void inspect(hf_array *two, struct kill_counts *counts) {
   counts->worst_us = took_us > counts->worst_us ? took_us : counts->worst_us;
   int64_t ahead = element(two, 0) - element(two, 1);
   assert_true(ahead == 0 || (ahead == 1 && grant.owner_died));
-  counts->notified += grant.owner_died;
+  counts->reported += grant.owner_died;
   counts->halves += ahead == 1;
   check(hf_array_set(two, 1, hf_int(element(two, 0))), "set");
   check(hf_array_unlock(two), "unlock");
@@ -128,12 +128,12 @@ static void test_cells_killed_owner_leave_whole_elements(void **state) {
   kill_some(mapped_two, (kills_count + 1) / 2, &mapped_counts);
   kill_some(remote_two, kills_count / 2, &remote_counts);
   printf(
-      "%u kills, %u notified, %u between the stores; longest wait of the next: %llu us in shared "
+      "%u kills, %u reported, %u between the stores; longest wait of the next: %llu us in shared "
       "memory, %llu us over tcp\n",
-      kills_count, mapped_counts.notified + remote_counts.notified,
+      kills_count, mapped_counts.reported + remote_counts.reported,
       mapped_counts.halves + remote_counts.halves, (unsigned long long)mapped_counts.worst_us,
       (unsigned long long)remote_counts.worst_us);
-  assert_true(mapped_counts.notified > 0 && remote_counts.notified > 0);
+  assert_true(mapped_counts.reported > 0 && remote_counts.reported > 0);
   assert_true(mapped_counts.worst_us < 1000000 && remote_counts.worst_us < 1000000);
   hf_array_close(mapped_two);
   hf_array_close(remote_two);
@@ -192,7 +192,7 @@ static void scribble_for_ever(void) {
   randomness.state += (uint64_t)getpid();
   size_t count = find_shared(regions, 16);
   if (count == 0) {
-    _exit(1); /* nothing to scribble over: who waits for it will say so */
+    _exit(1); /* nothing to scribble over: the parent, which waits for it, will say so */
   }
   struct region victim = {(char *)hf_cell_data(cell) - 64, 128}; /* header and element */
   for (;;) {
@@ -257,7 +257,7 @@ static void test_cells_overwritten_the_server_and_others_go_on(void **state) {
   hf_close(remote);
 }
 
-/* ---- a mutex that one who is dead scribbled over */
+/* ---- a mutex that a dead process scribbled over */
 
 #define SCRIBBLED_LOCKS 60
 #define NO_THREAD 0x3ffffff0u /* no machine counts so far */
@@ -281,7 +281,7 @@ static uint64_t count_one(hf_cell *cell) {
   return took_us;
 }
 
-/* By turns with the id of a thread that there is not, of one that is no client's, and its own. */
+/* Alternately with the id of no thread, of a thread of no client, and of its own. */
 static void test_cells_scribbled_mutex_is_nobodys(void **state) {
   (void)state;
   hf_conn *mapped = connect_to(server.ipc_url, "on"), *remote = connect_to(server.tcp_url, "off");
@@ -316,7 +316,7 @@ static void test_cells_scribbled_mutex_is_nobodys(void **state) {
 
 /* ---- a process that does not know that its session is over */
 
-#define OTHERS_COUNT 9000 /* more than an arena has places of that size */
+#define OTHERS_COUNT 9000 /* more than an arena has cells of that size */
 
 /* Cuts its connections, stops, and when it goes on writes where its value was. */
 static void write_late(void) {
@@ -427,7 +427,7 @@ static void test_cells_owner_that_lives_keeps_the_mutex(void **state) {
 
 static atomic_bool is_over;
 
-/* Until it is over; the longest that one took, us. */
+/* Until it is over; the longest ping, us. */
 static void *ping_on(void *longest_us) {
   hf_conn *conn = connect_to(server.tcp_url, "off");
   uint64_t *longest = longest_us;
@@ -451,9 +451,9 @@ static void fill_huge(void) {
   _exit(1);
 }
 
-/* The server is the last that has it, when the session of its only user ends. How long a ping takes
- * then depends on who else uses the machine; that it is another thread that gives the memory back is
- * unit.segments' affair. */
+/* The server's mapping is the last when the session of the only user ends. How long a ping takes
+ * then depends on the machine's load; unit.segments checks that another thread gives the memory
+ * back. */
 static void test_cells_huge_one_goes_while_others_are_served(void **state) {
   (void)state;
   pthread_t thread;

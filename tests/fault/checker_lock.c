@@ -43,7 +43,7 @@ static size_t merge(struct holding *holdings, size_t count, struct checker_repor
     } else if (holdings[i].acquire != NULL) {
       holdings[kept++] = holdings[i];
     } else if (!is_same || last->release != NULL) {
-      checker_violation(report, holdings[i].release, "a grant was released that was not held");
+      checker_violation(report, holdings[i].release, "a grant was released that was not owned");
     } else {
       last->release = holdings[i].release;
     }
@@ -61,18 +61,18 @@ void checker_lock(struct history_record *records, size_t count, struct checker_r
     abort();
   }
   size_t holdings_count = merge(holdings, list(records, count, holdings), report);
-  uint64_t held_until_ns = 0, asked_ns = 0;
+  uint64_t owned_until_ns = 0, asked_ns = 0;
   for (size_t i = 0; i < holdings_count; i++) {
     const struct holding *holding = &holdings[i];
-    if (holding->acquire->returned_ns < held_until_ns) {
-      checker_violation(report, holding->acquire, "two held the lock at once");
+    if (holding->acquire->returned_ns < owned_until_ns) {
+      checker_violation(report, holding->acquire, "two owned the lock at once");
     }
     if (holding->acquire->returned_ns < asked_ns) {
       checker_violation(report, holding->acquire, "a later grant has a smaller token");
     }
     asked_ns = later(asked_ns, holding->acquire->invoked_ns);
-    /* Without a release nothing is known of how long it was held: the session may have ended. */
-    held_until_ns = later(held_until_ns, holding->release ? holding->release->invoked_ns : 0);
+    /* Without a release nothing is known of how long it was owned: the session may have ended. */
+    owned_until_ns = later(owned_until_ns, holding->release ? holding->release->invoked_ns : 0);
   }
   free(holdings);
 }

@@ -102,8 +102,8 @@ static void add_puts(struct sweep *sweep, uint64_t since_ns) {
   }
 }
 
-/* Excuses every item that was still inside, as long as there are excuses; each such item is looked
- * at once. Answers how many had none. */
+/* Excuses every item that was still inside, as long as there are excuses; each such item is counted
+ * once. Answers how many had none. */
 static uint64_t settle_late(struct sweep *sweep, uint64_t until_ns, struct checker_report *report) {
   uint64_t late_count = 0;
   sweep->latest_ns = 0;

@@ -30,8 +30,8 @@ struct configuration {
 struct set {
   struct configuration members[CONFIGURATIONS_MAX];
   size_t count;
-  uint32_t places[TABLE_SIZE]; /* idx into members */
-  uint32_t rounds[TABLE_SIZE]; /* which round of the set the place was taken in */
+  uint32_t slots[TABLE_SIZE];  /* idx into members */
+  uint32_t rounds[TABLE_SIZE]; /* which round of the set the slot was taken in */
   uint32_t round;
 };
 
@@ -63,9 +63,9 @@ static size_t hash(struct configuration member) {
 
 /* false: full. */
 static bool set_add(struct set *set, struct configuration member) {
-  size_t place = hash(member) % TABLE_SIZE;
-  for (; set->rounds[place] == set->round; place = (place + 1) % TABLE_SIZE) {
-    const struct configuration *other = &set->members[set->places[place]];
+  size_t slot = hash(member) % TABLE_SIZE;
+  for (; set->rounds[slot] == set->round; slot = (slot + 1) % TABLE_SIZE) {
+    const struct configuration *other = &set->members[set->slots[slot]];
     if (other->number == member.number && other->happened == member.happened) {
       return true;
     }
@@ -73,8 +73,8 @@ static bool set_add(struct set *set, struct configuration member) {
   if (set->count == CONFIGURATIONS_MAX) {
     return false;
   }
-  set->rounds[place] = set->round;
-  set->places[place] = (uint32_t)set->count;
+  set->rounds[slot] = set->round;
+  set->slots[slot] = (uint32_t)set->count;
   set->members[set->count++] = member;
   return true;
 }

@@ -262,7 +262,7 @@ static void *cancel_soon(void *conn) {
   return NULL;
 }
 
-/* No server, and no address to look for one at. */
+/* No server, and no address to find one at. */
 static void test_names_cancel_ends_a_search_at_once(void **state) {
   struct impostor live = {.answer = hang_up, .tcp_address = LIVE};
   hf_conn *conn = NULL;

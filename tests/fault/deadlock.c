@@ -58,7 +58,7 @@ static hf_lock *open_lock(hf_conn *own, int idx) {
   return lock;
 }
 
-/* Not until everybody holds one, and then at a time of its own. */
+/* Not until every process owns a lock, and then at a time of its own. */
 static void await_others(int idx) {
   struct random pause = {circle->seed + (uint64_t)idx};
   atomic_fetch_add(&circle->holding_count, 1);

@@ -1,4 +1,4 @@
-/* Victims that hold a lock, or a permit of a semaphore. */
+/* Victims that own a lock, or have a permit of a semaphore. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +35,7 @@ static int hold_lock(const char *url, int idx, void *arg) {
   return crowd_fail("lock", idx);
 }
 
-/* The next owner is notified of the death if, and only if, the victim owned the lock. */
+/* The death is reported to the next owner if, and only if, the victim owned the lock. */
 static void expect_reported(const struct hf_grant *grant) {
   switch (atomic_load(&deaths.ledger->state)) {
     case VICTIM_HOLDING:
@@ -50,7 +50,7 @@ static void expect_reported(const struct hf_grant *grant) {
 }
 
 /* An acquire that the victim sent may be granted after the survivor's, to a session that is about
- * to end: the survivor is notified of the death, before the next victim starts. Answers the newest
+ * to end: the death is reported to the survivor, before the next victim starts. Answers the newest
  * token. */
 static uint64_t hear_of_late_death(hf_lock *lock) {
   struct hf_grant grant;

@@ -1,6 +1,6 @@
 /* Victims that wait for items, or have just got one.
  *
- * Nobody can see the instant between the arrival of an item in the victim's memory and its store in
+ * No test can see the instant between the arrival of an item in the victim's memory and its store in
  * the ledger. So one item may be missing after the death of a victim that was INSIDE a get while
  * there were items: the one after its last. It is counted, as unknown. A victim that was waiting
  * at an empty queue, and died before an item was put, takes nothing. No item comes out twice.
@@ -41,7 +41,7 @@ static int take_items(const char *url, int idx, void *arg) {
   return crowd_fail("get", idx);
 }
 
-/* How often each item came out, and to whom. */
+/* How often each item came out, and to which process. */
 struct tally {
   int victims[ITEMS_COUNT + 1], survivors[ITEMS_COUNT + 1];
 };

@@ -154,7 +154,7 @@ static void meet_until_broken(hf_barrier *barrier, int64_t timeout_ms) {
   crowd_expect_ok(hf_barrier_reset(barrier), "reset");
 }
 
-/* Both wait for a third, who never comes: the death breaks the barrier. */
+/* Both wait for a third, which never comes: the death breaks the barrier. */
 static void break_by_death(hf_barrier *three) {
   deaths_start(wait_for_three);
   expect_info(HF_AS_OBJECT(three), one_arrived, "the victim's arrival");
@@ -164,8 +164,8 @@ static void break_by_death(hf_barrier *three) {
   deaths_went_on();
 }
 
-/* They meet all the time. A victim that dies between two waits leaves a partner who waits alone,
- * until its time is up: as it would for one that does not come. */
+/* They meet all the time. A victim that dies between two waits leaves a partner that waits alone
+ * until its deadline, as for a process that does not come. */
 static void die_between_meetings(hf_barrier *two) {
   int64_t begun_ms = attacker_now_ms();
   deaths_start(wait_for_two);

@@ -10,8 +10,6 @@
 
 #include <cmocka.h>
 
-/* Field numbers of holdfast.proto that the handmade bodies below need. */
-
 static void expect_still_usable(struct attacker *attacker) {
   Holdfast__Request request = HOLDFAST__REQUEST__INIT;
   Holdfast__Ping ping = HOLDFAST__PING__INIT;

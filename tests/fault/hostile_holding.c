@@ -1,4 +1,4 @@
-/* Peers that hold the server's memory without storing anything: halves of large requests, and large
+/* Peers that use up the server's memory without storing anything: halves of large requests, and large
  * replies that are read slowly or not at all. Honest clients have room beside them.
  *
  * usage: hostile_holding [PEERS]
@@ -21,7 +21,7 @@
 #define HONEST_MS_MAX 15000
 #define REPLIES 5 /* more than once closed a connection */
 
-/* What buffers may hold, and what comes and goes beside them. Sanitizers keep what was freed. */
+/* What buffers may take up, and what comes and goes beside them. Sanitizers keep what was freed. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HELD_BYTES_MAX (4 * HF_BUFFER_BYTES_MIN)
 #else
@@ -63,8 +63,8 @@ static uint64_t held_beyond(uint64_t before_bytes) {
   return now_bytes > before_bytes ? now_bytes - before_bytes : 0;
 }
 
-/* An honest client's large request is served, in a try or two: it waits until somebody who holds
- * more, and longer, is closed. */
+/* An honest client's large request is served, in a try or two: it waits until a peer that uses
+ * more memory, for longer, is closed. */
 static void expect_large_request_served(void) {
   struct attacker honest;
   int64_t begun_ms = attacker_now_ms();

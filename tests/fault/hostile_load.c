@@ -71,7 +71,7 @@ static void test_hostile_pipeline_that_is_never_read_is_held_back(void **state) 
   attacker_close(&attacker);
 }
 
-/* Tiny requests with replies of 2 MB: what one read holds may not all be answered at once. */
+/* Tiny requests with replies of 2 MB: the requests of one read may not all be answered at once. */
 static void test_hostile_small_requests_for_big_replies_are_bounded(void **state) {
   (void)state;
   static char text[65536];
@@ -172,7 +172,7 @@ static void expect_nobody_waits(struct attacker *attacker, const char *name) {
   assert_int_equal(waiting, 0);
 }
 
-/* The waiters above are gone with their connection: an item goes to who asks now. */
+/* The waiters above are gone with their connection: an item goes to the client that asks now. */
 static void test_hostile_waiters_leave_with_their_connection(void **state) {
   (void)state;
   struct attacker attacker;

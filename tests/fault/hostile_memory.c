@@ -15,8 +15,6 @@
 #define MEMORY_MAX_BYTES (32u << 20)
 #define CHUNK_BYTES (1u << 20)
 
-/* Field numbers of holdfast.proto that the handmade bodies below need. */
-
 static Holdfast__Value chunk_value(void) {
   static uint8_t chunk[CHUNK_BYTES];
   Holdfast__Value value = HOLDFAST__VALUE__INIT;

@@ -153,7 +153,7 @@ static void test_hostile_mutated_requests_are_answered(void **state) {
 }
 
 /* The same without replies: nothing to compare, but other clients may notice nothing. A one-way
- * request that waits holds its connection back, so each connection is left after a while. */
+ * request that waits blocks its connection, so each connection is left after a while. */
 static void test_hostile_mutated_one_way_requests_harm_nobody(void **state) {
   (void)state;
   uint8_t prefix[SP_PREFIX_BYTES_MAX];

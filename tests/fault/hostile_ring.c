@@ -1,6 +1,6 @@
 /* A client that shares memory with the server and means ill: it writes anything anywhere, or says
  * nonsense at the local handshake, or dies at the worst moment. The server neither crashes nor
- * hangs, tells the others nothing wrong, and keeps nothing of those that are gone.
+ * hangs, answers its other clients rightly, and keeps nothing of clients that are gone.
  *
  * usage: hostile_ring [SEED [ROUNDS]]; a round is one connection of the attacker, 900 by default
  */
@@ -231,7 +231,7 @@ static void expect_healthy(void) {
   hf_close(conn);
 }
 
-/* ---------------------------------------------------------------- what the server holds */
+/* ---------------------------------------------------------------- what the server keeps */
 
 static int count_descriptors(void) {
   char path[64];

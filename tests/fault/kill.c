@@ -1,5 +1,5 @@
-/* Dead clients take nothing with them: processes are killed at random while they hold locks, wait
- * for items and hold references.
+/* Dead clients take nothing with them: processes are killed at random while they own locks, wait
+ * for items and have references.
  *
  * usage: kill [SEED [ROUNDS]]; a round is one killed process, 60 by default
  */

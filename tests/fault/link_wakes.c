@@ -1,7 +1,7 @@
 /* Replies that another thread than the rings' one finds no room for: they go when the client has read,
  * however soon that is.
  *
- * One thread is the client and the server's rings' thread by turns: it reads as soon as the ring is
+ * One thread is alternately the client and the server's rings' thread: it reads as soon as the ring is
  * said to be full, and whenever that makes it notify, the rings' thread hears it at once, with the other
  * still on its way out of the call that found the ring full.
  *

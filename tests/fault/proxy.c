@@ -28,10 +28,10 @@
 struct flow {
   uint8_t bytes[FLOW_BYTES];
   size_t len;
-  int64_t held_until_ms;
+  int64_t delayed_until_ms;
 };
 
-/* side[0] is the client, side[1] the server; flows[i] holds what was read from side[i]. */
+/* side[0] is the client, side[1] the server; flows[i] has what was read from side[i]. */
 struct link {
   int side[2];
   struct flow flows[2];
@@ -130,8 +130,8 @@ static bool fill_flow(struct state *state, struct link *link, int from, int64_t 
   if (got > 0) {
     flow->len += (size_t)got;
     uint32_t delay_ms_max = state->options.delay_ms_max;
-    if (delay_ms_max > 0 && flow->held_until_ms <= now) {
-      flow->held_until_ms = now + (int64_t)random_below(&state->randomness, delay_ms_max + 1);
+    if (delay_ms_max > 0 && flow->delayed_until_ms <= now) {
+      flow->delayed_until_ms = now + (int64_t)random_below(&state->randomness, delay_ms_max + 1);
     }
   }
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
@@ -139,7 +139,7 @@ static bool fill_flow(struct state *state, struct link *link, int from, int64_t 
 
 static bool empty_flow(struct state *state, struct link *link, int from, int64_t now) {
   struct flow *flow = &link->flows[from];
-  if (flow->len == 0 || flow->held_until_ms > now) {
+  if (flow->len == 0 || flow->delayed_until_ms > now) {
     return true;
   }
   size_t len = flow->len;
@@ -178,7 +178,7 @@ static void stall_one(struct state *state, int64_t now) {
   }
   struct link *link = state->links[random_below(&state->randomness, state->links_count)];
   struct flow *flow = &link->flows[random_below(&state->randomness, 2)];
-  flow->held_until_ms = now + state->options.stall_ms;
+  flow->delayed_until_ms = now + state->options.stall_ms;
   atomic_fetch_add(&state->counts->stalled, 1);
 }
 
@@ -215,9 +215,9 @@ static int64_t earlier(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-/* Held bytes and unwritable sides are looked at every TICK_MS; the rest wakes the loop. */
+/* Delayed bytes and unwritable sides are polled every TICK_MS; the rest wakes the loop. */
 static int wait_for_events(struct state *state, struct pollfd *pollfds, int64_t now) {
-  bool holding = false;
+  bool is_delaying = false;
   int64_t next_ms = earlier(state->next_stall_ms, state->next_half_open_ms);
   next_ms = earlier(next_ms, state->next_storm_ms);
   pollfds[0] = (struct pollfd){.fd = state->listener, .events = POLLIN};
@@ -226,14 +226,15 @@ static int wait_for_events(struct state *state, struct pollfd *pollfds, int64_t 
     next_ms = earlier(next_ms, state->links[i]->cut_at_ms);
     for (int from = 0; from < 2; from++) {
       struct flow *flow = &state->links[i]->flows[from];
-      bool may_read = flow->len < FLOW_BYTES && flow->held_until_ms <= now && !is_half_open;
-      holding = holding || (!is_half_open && (flow->len > 0 || flow->held_until_ms > now));
+      bool may_read = flow->len < FLOW_BYTES && flow->delayed_until_ms <= now && !is_half_open;
+      is_delaying =
+          is_delaying || (!is_half_open && (flow->len > 0 || flow->delayed_until_ms > now));
       pollfds[1 + 2 * i + (size_t)from] =
           (struct pollfd){.fd = may_read ? state->links[i]->side[from] : -1, .events = POLLIN};
     }
   }
   int64_t left_ms = next_ms == NEVER ? 1000 : next_ms - now;
-  int timeout_ms = holding ? TICK_MS : left_ms < 0 ? 0 : (int)left_ms;
+  int timeout_ms = is_delaying ? TICK_MS : left_ms < 0 ? 0 : (int)left_ms;
   return poll(pollfds, (nfds_t)(1 + 2 * state->links_count), timeout_ms);
 }
 
@@ -242,7 +243,7 @@ static bool serve_link(struct state *state, size_t idx, const struct pollfd *pol
   for (int from = 0; from < 2 && !link->is_half_open; from++) {
     struct flow *flow = &link->flows[from];
     bool readable = pollfds[1 + 2 * idx + (size_t)from].revents != 0;
-    if (readable && flow->len < FLOW_BYTES && flow->held_until_ms <= now &&
+    if (readable && flow->len < FLOW_BYTES && flow->delayed_until_ms <= now &&
         !fill_flow(state, link, from, now)) {
       return false;
     }

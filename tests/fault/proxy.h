@@ -44,7 +44,7 @@ struct proxy {
   struct proxy_counts *counts; /* shared with the process */
 };
 
-/* Fails the test on failure. The proxy ends with the caller. */
+/* Fails the test on failure. The proxy ends with this process. */
 void proxy_start(struct proxy *proxy, uint16_t target_port, const struct proxy_options *options);
 void proxy_stop(struct proxy *proxy);
 

@@ -242,7 +242,7 @@ static void close_peer(struct random_peer *peer) {
   (below(2) ? attacker_reset : attacker_close)(&peer->attacker);
 }
 
-/* A one-way request that waits holds its connection back, so that peer is short-lived. */
+/* A one-way request that waits blocks its connection, so that peer is short-lived. */
 static void work(struct random_peer *peer, size_t idx) {
   bool is_old = peer->batches >= (peer->one_way ? 1 : BATCHES_PER_PEER);
   if (is_old) {

@@ -1,4 +1,4 @@
-/* A owner that is stopped for longer than its lease loses the lock; when it goes on, its writes
+/* An owner that is stopped for longer than its lease loses the lock; when it goes on, its writes
  * with the old token are refused, and so is its release.
  *
  * usage: stopped [--stops N] [SEED]     50 by default

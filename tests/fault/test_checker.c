@@ -329,7 +329,7 @@ static void test_lock_with_overlapping_owner_is_bad(void **state) {
   add(lock, 1, 2, HISTORY_ACQUIRE, 0, 1);
   add(lock, 3, 4, HISTORY_ACQUIRE, 0, 2);
   add(lock, 5, 6, HISTORY_RELEASE, 1, 0);
-  expect_bad("two held the lock at once");
+  expect_bad("two owned the lock at once");
 }
 
 static void test_lock_of_a_owner_that_failed_may_pass_on(void **state) {
@@ -359,7 +359,7 @@ static void test_lock_released_twice_is_bad(void **state) {
   add(lock, 1, 2, HISTORY_ACQUIRE, 0, 1);
   add(lock, 3, 4, HISTORY_RELEASE, 1, 0);
   add(lock, 5, 6, HISTORY_RELEASE, 1, 0);
-  expect_bad("a grant was released that was not held");
+  expect_bad("a grant was released that was not owned");
 }
 
 int main(void) {

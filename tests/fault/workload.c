@@ -371,7 +371,7 @@ static enum history_outcome release(struct client *client, hf_lock *lock, uint64
   return outcome;
 }
 
-/* Holds a lock for some calls. One whose release fails is released again, unless it was lost. */
+/* Owns a lock for some calls. A lock whose release fails is released again, unless it was lost. */
 static void hold_lock(struct client *client) {
   uint64_t idx = below(client, LOCKS_COUNT);
   uint64_t subject = history_subject(HISTORY_LOCK, idx);

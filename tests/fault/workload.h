@@ -1,7 +1,7 @@
 /* One client of the mixed history: calls of all kinds at random, written down as they are made.
  *
  * Entries and values come and go in epochs, so that none of them has more calls of unknown
- * outcome than the checker can look through.
+ * outcome than the checker can search.
  */
 #ifndef HF_TESTS_FAULT_WORKLOAD_H
 #define HF_TESTS_FAULT_WORKLOAD_H

@@ -13,7 +13,7 @@ bool grants_session_is_over(const struct harness *harness, int idx) {
   return session->state == SESSION_ENDED || (session->state == SESSION_LOST && is_late);
 }
 
-bool grants_is_held(const struct harness *harness, const struct grant *grant) {
+bool grants_is_valid(const struct harness *harness, const struct grant *grant) {
   if (grant->depth == 0 || grant->session < 0) {
     return grant->depth > 0;
   }
@@ -27,7 +27,7 @@ bool grants_is_held(const struct harness *harness, const struct grant *grant) {
 void grants_drop_ended(struct harness *harness) {
   for (size_t i = 0; i < harness->grants_count; i++) {
     struct grant *grant = &harness->grants[i];
-    grant->depth = grants_is_held(harness, grant) ? grant->depth : 0;
+    grant->depth = grants_is_valid(harness, grant) ? grant->depth : 0;
   }
 }
 
@@ -53,7 +53,7 @@ static void check_passed(struct harness *harness, const struct ask *ask,
                          const Holdfast__Request *message, uint64_t object) {
   const struct grant *grant = grant_of(harness, object);
   const struct slot *slot = slots_of(&harness->slots, object);
-  require(!grants_is_held(harness, grant) || is_owner(grant, ask, message));
+  require(!grants_is_valid(harness, grant) || is_owner(grant, ask, message));
   if (slot && slot->has_lock && !slot->is_scribbled && slot->local != CELLS_NOBODY) {
     uint32_t thread = atomic_load(&slot_header(slot)->word) & CELL_WORD_THREAD;
     require(thread != THREAD_OF(slot->local)); /* else it counts as dead */
@@ -72,7 +72,7 @@ static void record_grant(struct harness *harness, struct ask *ask, const Holdfas
                          const struct reply *reply, uint64_t object) {
   const Holdfast__LockAcquire *acquire = message->lock_acquire;
   struct grant *grant = grant_of(harness, object);
-  bool again = grants_is_held(harness, grant);
+  bool again = grants_is_valid(harness, grant);
   require(reply->shape == REPLY_GRANT && ask->session >= 0);
   require(again ? reply->token == grant->token : reply->token > grant->token);
   if (acquire->levels) {
@@ -97,7 +97,7 @@ static void record_grant(struct harness *harness, struct ask *ask, const Holdfas
 static void record_release(struct harness *harness, const struct ask *ask,
                            const Holdfast__Request *message, uint64_t object) {
   struct grant *grant = grant_of(harness, object);
-  require(grants_is_held(harness, grant) && is_owner(grant, ask, message));
+  require(grants_is_valid(harness, grant) && is_owner(grant, ask, message));
   grant->depth--;
 }
 
@@ -110,7 +110,7 @@ static void record_cancel(struct harness *harness, const struct ask *ask,
       continue;
     }
     struct grant *grant = grant_of(harness, meant->granted);
-    if (grants_is_held(harness, grant) && grant->session == ask->session &&
+    if (grants_is_valid(harness, grant) && grant->session == ask->session &&
         grant->token == meant->token) {
       grant->depth--;
     }
@@ -121,10 +121,10 @@ static void record_cancel(struct harness *harness, const struct ask *ask,
 static void record_goodbye(struct harness *harness, int session) {
   for (size_t i = 0; i < harness->grants_count; i++) {
     struct grant *grant = &harness->grants[i];
-    if (!grants_is_held(harness, grant) || grant->session != session) {
+    if (!grants_is_valid(harness, grant) || grant->session != session) {
       continue;
     }
-    grant->session = CELLS_NOBODY; /* stays held, as in Python */
+    grant->session = CELLS_NOBODY; /* stays owned, as in Python */
     grant->depth = grant->robust || grant->lease_ms ? 0 : grant->depth;
   }
   harness->sessions[session].state = SESSION_ENDED;
@@ -160,8 +160,8 @@ static void record_location(struct harness *harness, const struct ask *ask,
   slot->object = object->id;
   slot->has_lock = object->kind == HOLDFAST__KIND__VALUE || object->kind == HOLDFAST__KIND__ARRAY;
   require(!slot->has_lock || harness->sessions[ask->session].is_visible);
-  slot->notified_ever |= UINT64_C(1) << ask->session;
-  slot->notified |= (uint64_t)!ask->is_repeat << ask->session;
+  slot->ever_given |= UINT64_C(1) << ask->session;
+  slot->given |= (uint64_t)!ask->is_repeat << ask->session;
 }
 
 static void record_open(struct harness *harness, const Holdfast__ObjectOpen *message,
@@ -244,7 +244,7 @@ static void record_part(struct harness *harness, struct ask *ask, const Holdfast
   }
 }
 
-/* The first answer has given it all; a repeated look may tell where a place is. */
+/* The first answer has given it all; a repeated object_info may name the location. */
 static void record_repeated(struct harness *harness, struct ask *ask,
                             const Holdfast__Request *message, const struct reply *reply) {
   if (message->operation_case == HOLDFAST__REQUEST__OPERATION_OBJECT_INFO) {

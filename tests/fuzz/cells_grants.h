@@ -8,7 +8,7 @@
 /* Records the reply to a successful request. Aborts if the reply is impossible. */
 void grants_record_answer(struct harness *harness, struct ask *ask, const struct reply *reply);
 /* Whether the grant may still be valid: session and lease may exist. */
-bool grants_is_held(const struct harness *harness, const struct grant *grant);
+bool grants_is_valid(const struct harness *harness, const struct grant *grant);
 /* Drops grants that have ended, even if the session is resumed. */
 void grants_drop_ended(struct harness *harness);
 /* Whether the session has ended, or must have by now. */

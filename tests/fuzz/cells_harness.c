@@ -456,7 +456,7 @@ static bool release_grants(struct harness *harness) {
   bool any = false;
   for (size_t i = 0; i < harness->grants_count; i++) {
     struct grant *grant = &harness->grants[i];
-    while (grants_is_held(harness, grant)) {
+    while (grants_is_valid(harness, grant)) {
       any = true;
       if (grant->session < 0) {
         delete_object(harness, grant->object);

@@ -39,13 +39,13 @@ static struct slot *reclaim(struct slots *slots, const struct cell_location *giv
 static void release(void *ctx, const struct cell_location *given) {
   struct slots *slots = ctx;
   struct slot *slot = reclaim(slots, given);
-  require(slots->is_ending || slot->notified == 0);
+  require(slots->is_ending || slot->given == 0);
 }
 
 static void retire(void *ctx, const struct cell_location *given) {
   struct slots *slots = ctx;
   struct slot *slot = reclaim(slots, given);
-  require(slot->notified_ever & slots->lost);
+  require(slot->ever_given & slots->lost);
 }
 
 static size_t count_out(void *ctx) {
@@ -97,7 +97,7 @@ struct cell_header *slot_header(const struct slot *slot) {
   return (struct cell_header *)slot->memory;
 }
 
-void place_write(struct slot *slot, size_t offset, const void *bytes, size_t len) {
+void slot_write(struct slot *slot, size_t offset, const void *bytes, size_t len) {
   memcpy(slot->memory + offset, bytes, len);
   memcpy(slot->before + offset, bytes, len);
 }
@@ -105,16 +105,16 @@ void place_write(struct slot *slot, size_t offset, const void *bytes, size_t len
 void slots_forget(struct slots *slots, int session, uint64_t object) {
   for (size_t i = 0; i < slots->count; i++) {
     if (object == CELLS_ALL_OBJECTS || slots->all[i].object == object) {
-      slots->all[i].notified &= ~(UINT64_C(1) << session);
+      slots->all[i].given &= ~(UINT64_C(1) << session);
     }
   }
 }
 
 /* ---- what the server wrote */
 
-static bool is_notified_to_live_session(const struct slots *slots, const struct slot *slot) {
+static bool is_given_to_live_session(const struct slots *slots, const struct slot *slot) {
   for (int session = 0; session < CELLS_SESSIONS_MAX; session++) {
-    if ((slot->notified >> session & 1) && slots->has_threads(slots->ctx, session)) {
+    if ((slot->given >> session & 1) && slots->has_threads(slots->ctx, session)) {
       return true;
     }
   }
@@ -131,7 +131,7 @@ static void check_mutex(const struct slots *slots, const struct slot *slot) {
   if (is != was) {
     require(slot->has_lock);
     require((was & CELL_WORD_THREAD) && is == ((was & ~CELL_WORD_THREAD) | CELL_WORD_DIED));
-    require(!is_notified_to_live_session(slots, slot));
+    require(!is_given_to_live_session(slots, slot));
   }
 }
 
@@ -148,7 +148,7 @@ static void check_header(struct slot *slot) {
   }
 }
 
-static void check_place(const struct slots *slots, struct slot *slot) {
+static void check_slot(const struct slots *slots, struct slot *slot) {
   size_t used = slot->used;
   if (slot->is_dead) {
     require(memcmp(slot->memory, slot->before, slot->bytes) == 0);
@@ -168,7 +168,7 @@ void slots_check(struct slots *slots) {
       continue;
     }
     if (slot->before) {
-      check_place(slots, slot);
+      check_slot(slots, slot);
     } else {
       slot->before = malloc(slot->bytes);
       require(slot->before != NULL);

@@ -34,9 +34,9 @@ struct slot {
   size_t used;       /* bytes of header and elements */
   size_t bytes;
   uint8_t *memory;
-  uint8_t *before;        /* the content before the step; NULL: new in this step */
-  uint64_t notified;      /* sessions that were given the location, bit by number */
-  uint64_t notified_ever; /* sessions that may have been given it */
+  uint8_t *before;     /* the content before the step; NULL: new in this step */
+  uint64_t given;      /* sessions that were given the location, bit by number */
+  uint64_t ever_given; /* sessions that may have been given it */
 };
 
 struct slots {
@@ -67,7 +67,7 @@ struct slot *slots_of(struct slots *slots, uint64_t object);
 /* The idx-th slot in use, modulo their count; NULL: none. */
 struct slot *slots_pick(struct slots *slots, size_t idx);
 /* A client writes to the slot. */
-void place_write(struct slot *slot, size_t offset, const void *bytes, size_t len);
+void slot_write(struct slot *slot, size_t offset, const void *bytes, size_t len);
 struct cell_header *slot_header(const struct slot *slot);
 /* The session may no longer access any cell, or one object's. */
 void slots_forget(struct slots *slots, int session, uint64_t object);

@@ -289,12 +289,12 @@ static struct slot *slot_of(struct harness *harness, const struct cells_step *co
 }
 
 static void write_word(struct slot *slot, size_t offset, uint32_t word) {
-  place_write(slot, offset, &word, sizeof word);
+  slot_write(slot, offset, &word, sizeof word);
 }
 
 #define WRITE(slot, member, word) write_word(slot, offsetof(struct cell_header, member), word)
 
-/* As a client's library does; who finds it taken would sleep. */
+/* As a client's library does, but without the futex wait of a thread that finds it taken. */
 static void lock_locally(struct harness *harness, const struct cells_step *command) {
   struct slot *slot = slot_of(harness, command);
   if (!slot || command->client > 1) {
@@ -346,7 +346,7 @@ static void store_locally(struct harness *harness, const struct cells_step *comm
   }
   uint8_t byte = (uint8_t)command->bytes[0];
   size_t elements = slot->used - CELL_HEADER_BYTES;
-  place_write(slot, CELL_HEADER_BYTES + command->bytes[1] % elements, &byte, 1);
+  slot_write(slot, CELL_HEADER_BYTES + command->bytes[1] % elements, &byte, 1);
   if (atomic_load(&slot_header(slot)->flags) & CELL_SERVER_WAITS) {
     notify(harness, command);
   }
@@ -367,7 +367,7 @@ static void scribble(struct harness *harness, const struct cells_step *command) 
     bytes[i] = (uint8_t)command->bytes[1 + i % 2];
   }
   slot->is_scribbled |= offset < CELL_HEADER_BYTES;
-  place_write(slot, offset, bytes, len);
+  slot_write(slot, offset, bytes, len);
 }
 
 /* What means something there. */

@@ -77,7 +77,7 @@ static void check_field(const ProtobufCFieldDescriptor *field, const ProtobufCMe
   }
 }
 
-/* Looks for the values in it. */
+/* Checks the values in it. */
 static void check_message(const ProtobufCMessage *message) {
   if (message->descriptor == &holdfast__value__descriptor) {
     check_value((const Holdfast__Value *)message);

@@ -1,4 +1,4 @@
-/* A client of one Value for containers: adds to it, or holds its lock until it is killed.
+/* A client of one Value for containers: adds to it, or owns its lock until it is killed.
  *
  *   cell_client add COUNT     adds 1 that often; says whether the memory was its own to use
  *   cell_client hold          takes the lock, says so, and stays

@@ -420,7 +420,7 @@ static void use_server(hf_conn *conn) {
       hf_last_error()->status != HF_NOT_FOUND) {
     failed = "hf_open of nothing";
   }
-  hf_cancel(conn); /* withdraws the next call that would wait: only that one fails */
+  hf_cancel(conn); /* withdraws the next call that would wait: only that call fails */
 }
 
 const char *every_call(const char *url) {

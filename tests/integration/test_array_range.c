@@ -11,7 +11,8 @@ static hf_array *open_array(char typecode, size_t length) {
   return array;
 }
 
-/* Each element's bytes are its own number, at places where words of the copy begin and end anywhere. */
+/* Each element's bytes are its own number, at offsets where words of the copy begin and end
+ * anywhere. */
 static void test_range_each_typecode_is_copied_byte_by_byte(void **state) {
   static const struct {
     char typecode;

@@ -372,7 +372,7 @@ static void test_async_more_than_fit_are_refused(void **state) {
   }
   expect_fails(status, RESOURCE_EXHAUSTED, IN_FLIGHT_FULL);
   assert_true(under_way >= 1000);
-  expect_ok(hf_queue_size(queue, &size)); /* what does not wait has places of its own */
+  expect_ok(hf_queue_size(queue, &size)); /* what does not wait has slots of its own */
   hf_async_end(async);
   struct hf_completion done = next_of(async);
   assert_int_equal(done.id, under_way + 1);

@@ -1,5 +1,5 @@
 /* Cells whose memory can't be attached: whichever call fails in the library, the handle works over
- * calls, nothing stays behind, and the next handle is within reach. */
+ * calls, nothing stays behind, and the next handle is mapped. */
 #include <dirent.h>
 
 #include "tests/integration/world.h"

@@ -53,7 +53,7 @@ static int transfer_until_killed(void *bank) {
   return 1;
 }
 
-/* No money was made or lost, no account is overdrawn, and the ledger agrees. Looked at in one step,
+/* No money was made or lost, no account is overdrawn, and the ledger agrees. Read in one step,
  * because the last request of a process that was killed may still be on its way. */
 static void expect_balanced(struct bank *bank) {
   int64_t balances[ACCOUNT_COUNT], sum = 0;

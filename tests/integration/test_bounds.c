@@ -55,7 +55,7 @@ struct filler {
   hf_status status;
 };
 
-/* Every place of the window is taken by a get that waits. */
+/* Every slot of the window is taken by a get that waits. */
 static void *fill_window(void *argument) {
   struct filler *filler = argument;
   filler->status = hf_pipeline_begin(filler->conn, 0);
@@ -113,7 +113,7 @@ static void test_bounds_full_window_takes_releases_that_come_meanwhile(void **st
   filler_init(&filler);
   expect_ok(hf_dict_open(filler.conn, NULL, &dict));
   filler_start(&filler);
-  /* The ping waits for a place; the handle that is closed meanwhile wants one more. */
+  /* The ping waits for a slot; the handle that is closed meanwhile wants one more. */
   assert_int_equal(pthread_create(&thread, NULL, ping_once, filler.conn), 0);
   sleep_ms(100);
   hf_dict_close(dict);
@@ -124,7 +124,7 @@ static void test_bounds_full_window_takes_releases_that_come_meanwhile(void **st
   filler_deinit(&filler);
 }
 
-/* Calls that don't wait have places kept for them: one of them brings what the others wait for. */
+/* Calls that don't wait have slots kept for them: one of them brings what the others wait for. */
 static void test_bounds_waiting_calls_leave_places_to_others(void **state) {
   struct filler filler;
   hf_queue *queue;
@@ -222,7 +222,7 @@ static void *pipeline_many(void *argument) {
   return (void *)(intptr_t)(status == HF_OK ? end : status);
 }
 
-/* Each wants the whole window: its calls wait for places while replies to earlier ones arrive. */
+/* Each wants the whole window: its calls wait for slots while replies to earlier ones arrive. */
 static void test_bounds_full_window_is_shared_by_pipelines(void **state) {
   enum { THREAD_COUNT = 4 };
   pthread_t threads[THREAD_COUNT];

@@ -206,7 +206,7 @@ static void test_cancel_whose_wake_is_late_leaves_nobody_spinning(void **state) 
   bool is_set;
   expect_ok(hf_event_open(world.conn, NULL, &event));
   pthread_t thread = start(cancel_slowly, world.conn);
-  /* One whose time is over at that moment answers so. */
+  /* A call whose deadline passes at that moment answers so. */
   while (hf_event_wait(event, 1, &is_set) == HF_OK && !atomic_load(&has_cancelled)) {
   }
   pthread_join(thread, NULL);

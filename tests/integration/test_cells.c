@@ -272,7 +272,7 @@ static void test_cells_remote_lock_keeps_mapped_ones_out(void **state) {
   expect_fails(hf_cell_lock(pair.mapped, 0), DEADLINE_EXCEEDED, LOCK_HELD);
   expect_fails(hf_cell_lock(pair.mapped, 30), DEADLINE_EXCEEDED, LOCK_HELD);
   pthread_create(&thread, NULL, add_one_mapped, NULL);
-  await_waiting(1); /* in line with everybody else */
+  await_waiting(1); /* in the server's queue, like all others */
   assert_int_equal(get(pair.remote), 0);
   expect_ok(hf_cell_unlock(pair.remote));
   pthread_join(thread, NULL);
@@ -328,7 +328,7 @@ static void await_value(int64_t wanted) {
   }
 }
 
-static void test_cells_death_is_notified_once_to_whoever_is_next(void **state) {
+static void test_cells_death_is_reported_once_to_the_next_owner(void **state) {
   (void)state;
   hf_cell *cells[] = {pair.mapped, pair.remote};
   for (int is_mapped = 0; is_mapped < 2; is_mapped++) {
@@ -402,7 +402,7 @@ static void test_cells_change_on_one_side_wakes_the_other(void **state) {
       total_ms += now_ms() - began_ms;
       assert_int_equal(seen, 5);
     }
-    assert_in_range(total_ms, 0, 200); /* by looking every 50 ms it would be 250 on average */
+    assert_in_range(total_ms, 0, 200); /* by polling every 50 ms it would be 250 on average */
   }
 }
 
@@ -501,7 +501,7 @@ static const struct CMUnitTest tests[] = {
     PAIR(test_cells_remote_lock_keeps_mapped_ones_out),
     PAIR(test_cells_lock_is_taken_along_into_a_pipeline),
     PAIR(test_cells_closed_handle_leaves_the_lock_to_the_session),
-    PAIR(test_cells_death_is_notified_once_to_whoever_is_next),
+    PAIR(test_cells_death_is_reported_once_to_the_next_owner),
     PAIR(test_cells_stopped_owner_delays_others_until_their_timeout_only),
     PAIR(test_cells_change_on_one_side_wakes_the_other),
     PAIR(test_cells_cancel_ends_a_wait_here),

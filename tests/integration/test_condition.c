@@ -61,7 +61,7 @@ static void test_condition_not_acquired_is_refused(void **state) {
   expect_ok(hf_oneway_begin(world.conn));
   expect_fails(hf_condition_wait(condition, 0, &flag), UNIMPLEMENTED, NOT_ONE_WAY);
   expect_ok(hf_oneway_end(world.conn));
-  expect_ok(hf_condition_notify(condition, 1)); /* nobody waits */
+  expect_ok(hf_condition_notify(condition, 1)); /* there is no waiter */
   expect_ok(hf_condition_release(condition));
   hf_condition_close(condition);
 }
@@ -194,7 +194,7 @@ static void test_condition_deleted_ends_the_wait(void **state) {
   hf_condition_close(condition);
 }
 
-/* Takes turns: the child makes odd numbers even, the parent even ones odd. */
+/* They alternate: the child makes odd numbers even, the parent even ones odd. */
 struct turns {
   hf_condition *condition;
   hf_dict *dict;
@@ -303,7 +303,7 @@ static void test_condition_forgets_a_killed_waiter(void **state) {
   expect_ok(hf_delete(world.conn, "killed"));
 }
 
-/* The one who was notified is killed before it has the lock: the next one is notified instead. */
+/* The notified waiter is killed before it owns the lock: the next waiter is notified instead. */
 static void test_condition_notification_of_a_killed_waiter_goes_to_the_next(void **state) {
   hf_condition *condition;
   struct wait wait;

@@ -368,7 +368,7 @@ static int do_nothing(void *unused) {
   return 0;
 }
 
-/* The child of a child without a call has the server's help, or none; it is not held up. */
+/* The child of a child without a call has the server's help, or none; it is not delayed. */
 static int fork_twice(void *unused) {
   (void)unused;
   return child_end(child_start(do_nothing, NULL));

@@ -245,7 +245,8 @@ static void *put_all(void *argument) {
   return (void *)failed;
 }
 
-/* Items for many who wait on one connection: another one wakes them, and does not wait for them. */
+/* Items for many waiters of one connection: another connection wakes them, and does not wait for
+ * them. */
 static void consume_in_threads(void) {
   pthread_t consumers[THREADS_MAX];
   hf_conn *producing = connect_again(CALL_TIMEOUT_MS);

@@ -69,7 +69,7 @@ static void *read_len(void *argument) {
   return hf_list_len(list, &len) == HF_OK ? (void *)(uintptr_t)len : NULL;
 }
 
-/* Several clients want it at once: each has its turn. */
+/* Several clients want it at once: each gets it in the end. */
 static void test_lending_serves_all_who_want_the_same_list(void **state) {
   enum { READERS = 4 };
   const int64_t count = 1 << 18;

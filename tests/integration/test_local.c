@@ -159,7 +159,7 @@ static void test_local_carries_more_than_a_ring_holds(void **state) {
   hf_close(conn);
 }
 
-/* Rings may still go of those who have just left. */
+/* Rings of clients that have just left may still be unmapped. */
 static void expect_rings(unsigned count) {
   uint64_t until_ms = now_ms() + 2000;
   while (daemon_rings(&world.daemon) != count && now_ms() < until_ms) {
@@ -222,7 +222,7 @@ static void test_local_one_way_has_rings_too(void **state) {
   hf_close(conn);
 }
 
-/* Who listens at the local handshake lets everybody in, and says nothing. */
+/* The listener at the local handshake accepts every client, and answers nothing. */
 static void test_local_one_way_does_without_a_silent_handshake(void **state) {
   hf_conn *conn = connect_to(world.daemon.ipc_url);
   char path[256], aside[300];
@@ -419,7 +419,8 @@ static int dial_at_handshake(void) {
   return fd;
 }
 
-/* Who can't be let in waits without keeping the thread busy, and is let in when that is over. */
+/* A client that can't be accepted yet waits without keeping the thread busy, and is accepted
+ * afterwards. */
 static void test_local_handshake_opens_again_when_there_are_descriptors(void **state) {
   (void)state;
   struct rlimit before = limit_descriptors(lowest_free_descriptor());
@@ -535,7 +536,7 @@ static void check_crowd(void) {
   assert_true(ms_max < CALL_MS_MAX);
 }
 
-/* By turns many and few. At last one alone: no other call would wake the server. */
+/* Alternately many and few. At last one alone: no other call would wake the server. */
 static void test_local_crowd_loses_no_wake_up(void **state) {
   pthread_t threads[CROWD];
   (void)state;

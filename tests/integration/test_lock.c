@@ -62,7 +62,7 @@ static void test_rlock_is_counted_and_owned_by_a_thread(void **state) {
   hf_lock_close(lock);
 }
 
-static void test_lock_of_a_clean_goodbye_stays_held_unless_robust(void **state) {
+static void test_lock_of_a_clean_goodbye_stays_owned_unless_robust(void **state) {
   hf_conn *conn = connect_again(0);
   hf_lock *plain, *robust, *same;
   struct hf_object_info info;
@@ -99,7 +99,7 @@ static void acquire_and_die(const char *name) {
   _exit(1);
 }
 
-static void test_lock_of_a_killed_owner_goes_to_the_next_which_is_notified(void **state) {
+static void test_lock_of_a_killed_owner_goes_to_the_next_with_a_report(void **state) {
   hf_lock *lock;
   struct hf_grant grant;
   int status;
@@ -179,8 +179,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_lock_grants_once_with_rising_tokens),
     cmocka_unit_test(test_lock_is_released_by_anyone),
     cmocka_unit_test(test_rlock_is_counted_and_owned_by_a_thread),
-    cmocka_unit_test(test_lock_of_a_clean_goodbye_stays_held_unless_robust),
-    cmocka_unit_test(test_lock_of_a_killed_owner_goes_to_the_next_which_is_notified),
+    cmocka_unit_test(test_lock_of_a_clean_goodbye_stays_owned_unless_robust),
+    cmocka_unit_test(test_lock_of_a_killed_owner_goes_to_the_next_with_a_report),
     cmocka_unit_test(test_lock_of_a_killed_process_is_free_at_once),
     cmocka_unit_test(test_lock_lease_of_a_silent_one_ends),
 };

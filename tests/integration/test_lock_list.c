@@ -1,4 +1,4 @@
-/* Who holds which lock and who waits for it, and circles of those, through the client library. */
+/* Owners of locks, waiters for locks, and circles of those, through the client library. */
 #include <pthread.h>
 
 #include "tests/integration/world.h"

@@ -181,7 +181,7 @@ static void test_mapped_in_a_child_until_it_closes_its_own(void **state) {
 }
 
 /* The lock has no owner any more, whatever the outcome. */
-static void test_mapped_no_longer_than_the_lock_is_held(void **state) {
+static void test_mapped_no_longer_than_the_lock_is_owned(void **state) {
   (void)state;
   hf_cell_close(open_small());
   unsigned before = mapped(getpid());
@@ -275,7 +275,7 @@ static void test_mapped_no_longer_when_another_handle_had_the_lock(void **state)
 }
 
 /* One mutex at two addresses. The one it was locked at first is in the list. */
-static void test_mapped_while_the_lock_is_held_through_another_connection(void **state) {
+static void test_mapped_while_the_lock_is_owned_through_another_connection(void **state) {
   (void)state;
   hf_conn *conn = connect_again(0);
   hf_array *one, *other = open_large("two ways");
@@ -295,17 +295,17 @@ static void test_mapped_while_the_lock_is_held_through_another_connection(void *
 }
 
 /* What the C library writes there would be in another one's mutex. */
-static void test_mapped_place_is_no_others_while_another_thread_has_the_lock(void **state) {
+static void test_mapped_location_is_no_others_while_another_thread_has_the_lock(void **state) {
   (void)state;
   hf_array *array, *arrays[ROUNDS];
   expect_ok(hf_array_open(world.conn, NULL, 'q', 8000, NULL, &array)); /* 16 in an arena */
-  const void *place = hf_array_data(array);
-  assert_non_null(place);
+  const void *location = hf_array_data(array);
+  assert_non_null(location);
   pthread_t thread = hold_elsewhere(array);
   hf_array_close(array);
   for (int i = 0; i < ROUNDS; i++) {
     expect_ok(hf_array_open(world.conn, NULL, 'q', 8000, NULL, &arrays[i]));
-    assert_ptr_not_equal(hf_array_data(arrays[i]), place);
+    assert_ptr_not_equal(hf_array_data(arrays[i]), location);
   }
   for (int i = 0; i < ROUNDS; i++) {
     hf_array_close(arrays[i]);
@@ -319,7 +319,7 @@ static uint64_t sessions(void) {
   return info.sessions;
 }
 
-static void test_mapped_place_is_no_others_when_the_connection_is_closed(void **state) {
+static void test_mapped_location_is_no_others_when_the_connection_is_closed(void **state) {
   (void)state;
   const struct hf_options options = {.grace_ms = 100};
   hf_conn *conn;
@@ -391,13 +391,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mapped_large_cell_is_no_arena),
     cmocka_unit_test(test_mapped_as_long_as_another_handle_is_open),
     cmocka_unit_test(test_mapped_in_a_child_until_it_closes_its_own),
-    cmocka_unit_test(test_mapped_no_longer_than_the_lock_is_held),
+    cmocka_unit_test(test_mapped_no_longer_than_the_lock_is_owned),
     cmocka_unit_test(test_mapped_while_another_thread_has_the_lock),
     cmocka_unit_test(test_mapped_beyond_the_connection_while_another_thread_has_the_lock),
     cmocka_unit_test(test_mapped_no_longer_when_another_handle_had_the_lock),
-    cmocka_unit_test(test_mapped_while_the_lock_is_held_through_another_connection),
-    cmocka_unit_test(test_mapped_place_is_no_others_while_another_thread_has_the_lock),
-    cmocka_unit_test(test_mapped_place_is_no_others_when_the_connection_is_closed),
+    cmocka_unit_test(test_mapped_while_the_lock_is_owned_through_another_connection),
+    cmocka_unit_test(test_mapped_location_is_no_others_while_another_thread_has_the_lock),
+    cmocka_unit_test(test_mapped_location_is_no_others_when_the_connection_is_closed),
     cmocka_unit_test(test_mapped_memory_of_the_parents_keeps_no_child_from_goodbye),
     cmocka_unit_test(test_mapped_handle_is_closed_at_once_when_the_server_is_dead),
 };

@@ -1,5 +1,5 @@
 /* Calls of the client library while any one of their allocations fails: each fails as a whole or is
- * done, nothing leaks here, nothing stays held on the server, and the next call works. */
+ * done, nothing leaks here, no reference stays on the server, and the next call works. */
 #include "tests/integration/world.h"
 #include "tests/support/malloc_hook.h"
 
@@ -172,21 +172,21 @@ static hf_status receive_message(struct scene *scene) {
 
 /* ---------------------------------------------------------------- the sweep */
 
-static uint64_t holds_of(hf_object *object) {
+static uint64_t references_of(hf_object *object) {
   struct hf_object_info info;
   expect_ok(hf_object_info(object, &info));
   return info.references;
 }
 
-static uint64_t all_holds(struct scene *scene) {
-  return holds_of(HF_AS_OBJECT(scene->list)) + holds_of(HF_AS_OBJECT(scene->never));
+static uint64_t all_references(struct scene *scene) {
+  return references_of(HF_AS_OBJECT(scene->list)) + references_of(HF_AS_OBJECT(scene->never));
 }
 
 static void sweep(struct scene *scene, const char *name, hf_status (*work)(struct scene *scene)) {
-  uint64_t holds = 0;
+  uint64_t references = 0;
   for (int i = 0; i < 10; i++) { /* buffers that are kept are there then */
     expect_ok(work(scene));
-    holds = all_holds(scene);
+    references = all_references(scene);
   }
   size_t bytes = malloc_hook_live_bytes();
   size_t count = 0, failed_count = 0;
@@ -200,7 +200,7 @@ static void sweep(struct scene *scene, const char *name, hf_status (*work)(struc
       failed_count++;
     }
     expect_ok(work(scene));
-    assert_int_equal(all_holds(scene), holds);
+    assert_int_equal(all_references(scene), references);
     assert_int_equal(malloc_hook_live_bytes(), bytes);
   }
   print_message("%s: %zu allocations, %zu failures\n", name, count - 1, failed_count);

@@ -1,6 +1,6 @@
 /* Values in shared memory among processes that see different process ids, as those of different
  * containers do. Each of these is process 1, thread 1, of a namespace of its own: a mutex that
- * knows its owner by thread id can't tell one from the other.
+ * names its owner by thread id can't distinguish them.
  *
  *   test_namespaces local [--count N]      N increments by each of three processes, 5,000 by default
  */
@@ -161,7 +161,7 @@ static void test_namespaces_no_increment_is_lost(void **state) {
 
 /* ---- deaths */
 
-static void test_namespaces_killed_owner_is_notified_to_the_next(void **state) {
+static void test_namespaces_killed_owner_is_reported_to_the_next(void **state) {
   (void)state;
   struct hf_grant grant;
   hf_cell *cell = open_value(world.conn);
@@ -245,7 +245,7 @@ static int connect_by_tcp(int idx) {
   return status == HF_OK && strcmp(hf_conn_path(conn), world.path) == 0 ? 0 : 1;
 }
 
-static void test_namespaces_handshake_is_notified_over_tcp(void **state) {
+static void test_namespaces_handshake_is_announced_over_tcp(void **state) {
   (void)state;
   hf_cell_close(open_value(world.conn));
   assert_int_equal(child_end(start_apart(connect_by_tcp, 0)), 0);
@@ -266,10 +266,10 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SCENE(test_namespaces_a_lock_has_one_owner),
       SCENE(test_namespaces_no_increment_is_lost),
-      SCENE(test_namespaces_killed_owner_is_notified_to_the_next),
+      SCENE(test_namespaces_killed_owner_is_reported_to_the_next),
       SCENE(test_namespaces_killed_waiter_takes_no_lock_along),
       SCENE(test_namespaces_raw_values_are_within_reach),
-      SCENE(test_namespaces_handshake_is_notified_over_tcp),
+      SCENE(test_namespaces_handshake_is_announced_over_tcp),
   };
   if (!may_be_apart()) {
     printf("skipped: no namespaces of process ids without being root\n");

@@ -78,7 +78,7 @@ static void test_pipeline_collect_goes_on(void **state) {
   hf_dict_close(dict);
 }
 
-/* Requests and replies far beyond what the sockets hold: both sides must go on reading. */
+/* Requests and replies far beyond what the sockets buffer: both sides must go on reading. */
 static void test_pipeline_of_big_values_does_not_stall(void **state) {
   enum { COUNT = 200, SIZE = 200000 };
   char *bytes = calloc(1, SIZE);

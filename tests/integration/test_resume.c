@@ -14,7 +14,8 @@
 
 static void cut_all_links(void) {
   for (int fd = 3; fd < DESCRIPTORS_MAX; fd++) {
-    /* ENOTSOCK for the others. The bare call, because thread sanitizers know whose socket it is. */
+    /* ENOTSOCK for the others. The bare call, because thread sanitizers know which thread opened the
+     * socket. */
     syscall(SYS_shutdown, fd, SHUT_RDWR);
   }
 }
@@ -82,7 +83,7 @@ static void test_resume_parked_get_keeps_its_place(void **state) {
   hf_queue_close(queue);
 }
 
-static void test_resume_held_lock_stays_held(void **state) {
+static void test_resume_owned_lock_stays_owned(void **state) {
   hf_conn *conn = connect_again(0);
   hf_lock *lock, *same;
   (void)state;
@@ -151,7 +152,7 @@ static void test_resume_each_one_way_append_happens_once_in_order(void **state) 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_resume_idle_connection_is_made_again),
     cmocka_unit_test(test_resume_parked_get_keeps_its_place),
-    cmocka_unit_test(test_resume_held_lock_stays_held),
+    cmocka_unit_test(test_resume_owned_lock_stays_owned),
     cmocka_unit_test(test_resume_each_add_happens_once),
     cmocka_unit_test(test_resume_each_one_way_append_happens_once_in_order),
 };

@@ -430,7 +430,7 @@ static void test_transaction_delivers_references_once(void **state) {
   expect_ok(hf_dict_get(books.dict, hf_text("n"), &values[0]));
   expect_ok(hf_dict_pop(books.dict, hf_text("n"), NULL, &values[1]));
   expect_ok(hf_dict_set(books.dict, hf_text("n"), hf_reference(HF_AS_OBJECT(list))));
-  expect_ok(hf_dict_pop(books.dict, hf_text("n"), NULL, NULL)); /* nobody takes it */
+  expect_ok(hf_dict_pop(books.dict, hf_text("n"), NULL, NULL)); /* no waiter takes it */
   expect_ok(hf_transaction_commit(world.conn, 0, NULL));
   hf_list_close(list);
   assert_int_equal(object_count(), before + 1);

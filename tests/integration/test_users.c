@@ -1,4 +1,4 @@
-/* Who shares memory with whom: programs of one user do, others learn why not, and root is another
+/* Programs that share memory: those of one user do, others learn why not, and root is another
  * user like any. Processes of several users, so it needs root. */
 #include "tests/integration/world.h"
 

@@ -601,4 +601,4 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_wait_any_of_a_killed_process_takes_nothing),
 };
 
-WORLD_MAIN("first", tests)
+WORLD_MAIN("wait_any", tests)

@@ -78,7 +78,7 @@ static void test_work_delayed_item_is_not_to_be_had_before(void **state) {
   hf_queue_close(queue);
 }
 
-static void test_work_put_many_tells_how_many_found_room(void **state) {
+static void test_work_put_many_answers_how_many_found_room(void **state) {
   const hf_value items[] = {hf_int(1), hf_int(2), hf_int(3), hf_int(4), hf_int(5)};
   const struct hf_put_options urgent = {.priority = -1};
   hf_queue *queue = open_queue(NULL, 3);
@@ -158,7 +158,7 @@ static void test_work_reservation_is_its_sessions(void **state) {
   expect_ok(hf_delete(world.conn, "shared"));
 }
 
-static void test_work_returned_item_has_its_old_place_and_one_try_more(void **state) {
+static void test_work_returned_item_has_its_old_position_and_one_try_more(void **state) {
   hf_queue *queue = open_queue(NULL, 0);
   (void)state;
   for (int64_t i = 1; i <= 3; i++) {
@@ -301,7 +301,7 @@ static void test_work_reservations_go_through_pipelines_and_one_way(void **state
   hf_queue_close(queue);
 }
 
-/* ---------------------------------------------------------------- those who leave */
+/* ---------------------------------------------------------------- clients that leave */
 
 static int reserve_and_wait(void *name) {
   hf_conn *conn = child_connect();
@@ -469,11 +469,11 @@ static void test_work_deleted_queue_takes_its_reservations_along(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_work_lower_priorities_go_first_equal_ones_in_order),
     cmocka_unit_test(test_work_delayed_item_is_not_to_be_had_before),
-    cmocka_unit_test(test_work_put_many_tells_how_many_found_room),
+    cmocka_unit_test(test_work_put_many_answers_how_many_found_room),
     cmocka_unit_test(test_work_get_many_takes_what_is_there_up_to_max),
     cmocka_unit_test(test_work_ack_ends_the_task),
     cmocka_unit_test(test_work_reservation_is_its_sessions),
-    cmocka_unit_test(test_work_returned_item_has_its_old_place_and_one_try_more),
+    cmocka_unit_test(test_work_returned_item_has_its_old_position_and_one_try_more),
     cmocka_unit_test(test_work_buried_item_stays_unfinished_until_kicked),
     cmocka_unit_test(test_work_lease_that_ends_gives_the_item_to_the_next),
     cmocka_unit_test(test_work_extended_lease_begins_anew),

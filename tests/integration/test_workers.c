@@ -25,7 +25,7 @@ struct worker {
   pthread_t thread;
 };
 
-/* Notes each item, then acknowledges it; ends when the queue is shut down. 0: all went well */
+/* Counts each item, then acknowledges it; ends when the queue is shut down. 0: all went well */
 static int work(const struct worker *worker) {
   struct hf_reservation item;
   hf_status status;

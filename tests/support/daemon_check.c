@@ -1,5 +1,5 @@
-/* What a server still holds when its clients have gone. Asked for in the plain protocol, because
- * the library is what is tested. */
+/* Memory that a server has when its clients are gone. Requested in the plain protocol, because the
+ * library is what is tested. */
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,11 +21,11 @@
 #define REPLY_BYTES_MAX 4096
 #define LIFE_BYTES 4096
 
-/* What it has, and who is there. */
+/* What the server has, and for how many clients. */
 struct holding {
   uint64_t clients; /* connections, but the one that asks */
   uint64_t sessions;
-  uint64_t cells, places;
+  uint64_t cells, segment_cells;
   struct mapped {
     unsigned rings;
     unsigned large; /* segments that are a cell's alone */
@@ -95,7 +95,7 @@ static bool ask(int fd, struct holding *holding) {
     holding->clients = server->connections - 1;
     holding->sessions = server->sessions;
     holding->cells = server->shared_cells;
-    holding->places = server->segment_cells;
+    holding->segment_cells = server->segment_cells;
   }
   if (response) {
     holdfast__response__free_unpacked(response, NULL);
@@ -131,20 +131,21 @@ unsigned daemon_rings(const struct daemon *daemon) {
 
 /* ---------------------------------------------------------------- judging */
 
-/* A ring is a connection's, a place an object's or a session's; a large segment is one place. */
+/* A ring is a connection's, a cell in a segment an object's or a session's; a large segment is one
+ * cell. */
 static bool is_accounted_for(const struct holding *holding) {
-  bool is_place_kept = holding->sessions > 0 || holding->places == holding->cells;
-  return holding->mapped.rings <= holding->clients && holding->places >= holding->cells &&
-         is_place_kept && holding->mapped.large <= holding->places;
+  bool is_kept = holding->sessions > 0 || holding->segment_cells == holding->cells;
+  return holding->mapped.rings <= holding->clients && holding->segment_cells >= holding->cells &&
+         is_kept && holding->mapped.large <= holding->segment_cells;
 }
 
 static void describe(const struct holding *holding, const char *what) {
   fprintf(stderr,
-          "daemon: %s: %llu connections, %llu sessions; %u rings, %llu cells in %llu places, %u "
+          "daemon: %s: %llu connections, %llu sessions; %u rings, %llu cells, %llu in segments, %u "
           "large segments\n",
           what, (unsigned long long)holding->clients, (unsigned long long)holding->sessions,
           holding->mapped.rings, (unsigned long long)holding->cells,
-          (unsigned long long)holding->places, holding->mapped.large);
+          (unsigned long long)holding->segment_cells, holding->mapped.large);
 }
 
 void daemon_check(const struct daemon *daemon) {

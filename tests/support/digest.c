@@ -33,7 +33,7 @@ static uint64_t mix_content(uint64_t digest, const struct object *object) {
   return kind->length ? mix(digest, kind->length(object)) : digest;
 }
 
-/* Its part of what object_info tells: numbers, and words that are in nobody's memory. */
+/* Its part of object_info: numbers, and words that are in no mapping. */
 static uint64_t mix_report(uint64_t digest, const struct object *object) {
   struct reply_object reported = {0};
   if (object->row->report) {

@@ -1,9 +1,8 @@
 /* A digest of an engine's state: equal for equal states, whatever the capacities of tables are and
  * in which order they were filled.
  *
- * left out  statistics, numbers that only count up, what belongs to connections, and who refers to
- * an
- *           object: a reply may have named it
+ * left out  statistics, numbers that only count up, what belongs to connections, and which
+ *           sessions have references to an object: a reply may have named it
  */
 #ifndef HF_TESTS_SUPPORT_DIGEST_H
 #define HF_TESTS_SUPPORT_DIGEST_H

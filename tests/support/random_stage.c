@@ -89,7 +89,7 @@ void random_stage_end(struct random_stage *stage) {
   *stage = (struct random_stage){0};
 }
 
-/* Some processes can be looked at. */
+/* Some processes can be watched. */
 static int process_of(const Holdfast__Request *message) {
   bool opens = message && message->operation_case == HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
   uint64_t id = opens ? message->open_session->process : 0;

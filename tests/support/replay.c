@@ -29,9 +29,9 @@ static char *make_room(struct replay *replay, size_t more) {
     replay->effects = realloc(replay->effects, replay->effects_capacity);
     assert_non_null(replay->effects);
   }
-  char *place = replay->effects + replay->effects_len;
+  char *end = replay->effects + replay->effects_len;
   replay->effects_len += more;
-  return place;
+  return end;
 }
 
 static void record(struct replay *replay, const char *format, ...)

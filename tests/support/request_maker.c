@@ -146,9 +146,9 @@ static ProtobufCMessage *make_part(struct request_maker *maker,
   return make_message(maker, descriptor, depth);
 }
 
-/* One element, written to `place`. */
+/* One element, written to `element`. */
 static void make_element(struct request_maker *maker, const ProtobufCFieldDescriptor *field,
-                         void *place, unsigned depth) {
+                         void *element, unsigned depth) {
   uint64_t number;
   double real;
   ProtobufCBinaryData bytes;
@@ -156,33 +156,33 @@ static void make_element(struct request_maker *maker, const ProtobufCFieldDescri
   switch (field->type) {
     case PROTOBUF_C_TYPE_MESSAGE:
       part = make_part(maker, field->descriptor, depth + 1);
-      memcpy(place, &part, sizeof part);
+      memcpy(element, &part, sizeof part);
       break;
     case PROTOBUF_C_TYPE_BYTES:
       bytes = make_bytes(maker, field->name);
-      memcpy(place, &bytes, sizeof bytes);
+      memcpy(element, &bytes, sizeof bytes);
       break;
     case PROTOBUF_C_TYPE_DOUBLE:
       real = make_real(maker);
-      memcpy(place, &real, sizeof real);
+      memcpy(element, &real, sizeof real);
       break;
     case PROTOBUF_C_TYPE_BOOL:
-      *(protobuf_c_boolean *)place = (protobuf_c_boolean)below(maker, 2);
+      *(protobuf_c_boolean *)element = (protobuf_c_boolean)below(maker, 2);
       break;
     case PROTOBUF_C_TYPE_ENUM:
       number = below(maker, 20) ? below(maker, 18) : make_number(maker);
-      memcpy(place, &(int){(int)number}, sizeof(int));
+      memcpy(element, &(int){(int)number}, sizeof(int));
       break;
     case PROTOBUF_C_TYPE_UINT32:
       number = make_number(maker);
-      memcpy(place, &(uint32_t){(uint32_t)number}, sizeof(uint32_t));
+      memcpy(element, &(uint32_t){(uint32_t)number}, sizeof(uint32_t));
       break;
     case PROTOBUF_C_TYPE_UINT64:
     case PROTOBUF_C_TYPE_SINT64:
       number = strcmp(field->name, "object") == 0 || strcmp(field->name, "objects") == 0
                    ? make_object(maker)
                    : make_number(maker);
-      memcpy(place, &number, sizeof number);
+      memcpy(element, &number, sizeof number);
       break;
     default:
       abort(); /* the protocol has no such type: teach it here */
@@ -215,7 +215,7 @@ static void make_repeated(struct request_maker *maker, ProtobufCMessage *message
   memcpy((uint8_t *)message + field->offset, &elements, sizeof elements);
 }
 
-/* Arms of one oneof have their case at one place: the first that is drawn is set. */
+/* Arms of one oneof share the member of their case: the first that is drawn is set. */
 static bool is_taken(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field) {
   int arm;
   memcpy(&arm, (const uint8_t *)message + field->quantifier_offset, sizeof arm);
@@ -243,7 +243,7 @@ static void make_field(struct request_maker *maker, ProtobufCMessage *message,
   }
 }
 
-/* From a random field on, so that each arm of a oneof has its turn. */
+/* From a random field on, so that each arm of a oneof is drawn. */
 static void fill(struct request_maker *maker, ProtobufCMessage *message, unsigned depth) {
   unsigned count = message->descriptor->n_fields;
   uint64_t first = count ? below(maker, count) : 0;

@@ -6,7 +6,7 @@
  *   story_expect(&story, "2 <- #1 OK\n"
  *                        "1 <- #1 OK 7\n");
  *
- * Connections are numbers; a request is written by who asks (connection), its sequence, its target.
+ * Connections are numbers; a request is written as its connection, its sequence, its target.
  */
 #ifndef HF_TESTS_SUPPORT_STORY_H
 #define HF_TESTS_SUPPORT_STORY_H

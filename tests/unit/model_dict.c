@@ -70,7 +70,7 @@ static struct value key_of(struct random *random, size_t id) {
   }
 }
 
-/* (None, id), looked for by bisection. */
+/* (None, id), found by bisection. */
 static size_t id_of_tuple(struct value key) {
   size_t low = 0;
   size_t high = KEYS / 6;

@@ -329,7 +329,7 @@ static void step_repeat(struct model *model) {
   }
 }
 
-/* The two parts change places. */
+/* Exchanges the two parts. */
 static void step_split(struct model *model) {
   size_t position = random_below(&model->random, model->len + 1);
   int64_t items[ITEMS_MAX];
@@ -354,7 +354,7 @@ struct change {
   struct value removed; /* one count more */
 };
 
-static struct change change_held(struct model *model, size_t at, bool is_removal) {
+static struct change change_pinned(struct model *model, size_t at, bool is_removal) {
   struct change change = {.is_removal = is_removal && model->list.len > 0, .position = at};
   if (change.is_removal) {
     change.position = at < model->list.len ? at : model->list.len - 1;
@@ -368,7 +368,7 @@ static struct change change_held(struct model *model, size_t at, bool is_removal
   return change;
 }
 
-/* Changes in a place, and all are undone while there is no memory. */
+/* Changes near one position, all undone while there is no memory. */
 static void step_undo(struct model *model) {
   struct change changes[400];
   size_t count = random_below(&model->random, random_below(&model->random, 20) == 0 ? 400 : 30),
@@ -378,7 +378,7 @@ static void step_undo(struct model *model) {
     at = random_below(&model->random, 50) == 0 ? random_below(&model->random, model->list.len + 1)
                                                : at + shift - (at + shift >= 14 ? 14 : 0);
     at = at < model->list.len ? at : model->list.len;
-    changes[i] = change_held(model, at, random_below(&model->random, 2));
+    changes[i] = change_pinned(model, at, random_below(&model->random, 2));
   }
   malloc_hook_fail_from(1);
   while (count-- > 0) {

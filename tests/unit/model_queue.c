@@ -21,7 +21,7 @@ enum state { FREE, READY, DELAYED, RESERVED, BURIED, TAKEN, STATES_COUNT };
 struct item {
   enum state state;
   int64_t number, priority;
-  uint64_t place; /* 0: none yet */
+  uint64_t position; /* 0: none yet */
   uint64_t tries;
   uint64_t end_ns;   /* of the delay, or of the lease */
   uint64_t since;    /* rises with every change of state: orders those of one end, and the buried */
@@ -34,7 +34,7 @@ struct model {
   struct random random;
   struct item items[ITEMS_MAX];
   size_t counts[STATES_COUNT];
-  uint64_t now_ns, next_place, next_since, unfinished;
+  uint64_t now_ns, next_position, next_since, unfinished;
   int64_t next_number;
   size_t gets, reserves, returns, expiries, kicks, put_backs, moves;
 };
@@ -66,7 +66,7 @@ static void set_state(struct model *model, struct item *item, enum state state) 
 static bool is_first(const struct item *one, const struct item *other, enum state state) {
   if (state == READY) {
     return one->priority < other->priority ||
-           (one->priority == other->priority && one->place < other->place);
+           (one->priority == other->priority && one->position < other->position);
   }
   if (state == BURIED) {
     return one->since < other->since;
@@ -134,7 +134,7 @@ static void step_put(struct model *model) {
     assert_int_equal(queue_put_task(&model->queue, value, item->priority, item->end_ns),
                      HF_REASON_NONE);
   }
-  item->place = delayed ? 0 : ++model->next_place;
+  item->position = delayed ? 0 : ++model->next_position;
   model->unfinished++;
   set_state(model, item, delayed ? DELAYED : READY);
 }
@@ -247,7 +247,7 @@ static void step_pass(struct model *model) {
   }
   model->now_ns += random_below(&model->random, 4);
   while ((item = first_of(model, DELAYED)) && item->end_ns <= model->now_ns) {
-    item->place = item->place ? item->place : ++model->next_place;
+    item->position = item->position ? item->position : ++model->next_position;
     set_state(model, item, READY);
   }
   while (queue_ripen_one(&model->queue, model->now_ns)) {

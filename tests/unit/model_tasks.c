@@ -1,5 +1,5 @@
 /* Sessions that come, work, and vanish at random: whatever happens, each item that was put and not
- * acknowledged is in its queue exactly once, and who it is reserved for knows so. */
+ * acknowledged is in its queue exactly once, and the session it is reserved for knows so. */
 #include "server/engine/core.h"
 #include "tests/support/random.h"
 #include "tests/support/story.h"
@@ -80,7 +80,7 @@ static const struct reservation *some_reservation(struct model *model) {
   return &model->reservations[random_below(&model->random, RESERVATIONS_MAX)];
 }
 
-/* Acknowledged or refused: tells from the answer. */
+/* Acknowledged or refused, by the answer. */
 static bool was_accepted(struct model *model) {
   bool accepted = strstr(model->story.text, " OK") != NULL;
   model->refused += !accepted;

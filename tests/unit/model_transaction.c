@@ -301,7 +301,7 @@ static void follow(struct model *model, size_t count) {
   model->operations_done += count;
 }
 
-/* Everything before the one that failed would have worked, and that one not. */
+/* All operations before the failed one would have succeeded, and the failed one not. */
 static void expect_that_part_fails(struct model *model, size_t count, hf_reason reason,
                                    uint32_t part) {
   assert_in_range(part, 1, count);

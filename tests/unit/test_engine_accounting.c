@@ -1,5 +1,5 @@
 /* What peers can make grow is counted by what it is used for, has its limit, and comes back. Sessions
- * 1 to 3 are there, 1 and 2 of processes that the server can look at; all are local. */
+ * 1 to 3 are there, 1 and 2 of processes that the server can watch; all are local. */
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
 #include "tests/support/apply.h"
@@ -18,18 +18,18 @@
 #define ELSEWHERE UINT64_C(77) /* an address */
 
 static struct story story;
-static struct story_cells places;
+static struct story_cells cells;
 
 static int set_up(void **state) {
   (void)state;
-  story_begin_with_cells(&story, &places);
+  story_begin_with_cells(&story, &cells);
   return 0;
 }
 
 static int tear_down(void **state) {
   (void)state;
   story_end(&story);
-  story_cells_end(&places);
+  story_cells_end(&cells);
   return 0;
 }
 

@@ -123,7 +123,7 @@ static void test_cancel_a_condition_returns_with_the_lock(void **state) {
   story_expect(&story, "2 <- #2 OK\n1 <- #2 CANCELLED CANCELLED\n1 <- #4 OK\n");
 }
 
-/* The ones who wait before it go on waiting. */
+/* Waiters before it in the queue go on waiting. */
 static void test_cancel_a_condition_s_second_waiter(void **state) {
   (void)state;
   Holdfast__ConditionWait wait = HOLDFAST__CONDITION_WAIT__INIT;
@@ -177,7 +177,7 @@ static void test_cancel_takes_a_grant_back_once(void **state) {
 }
 
 /* The next owner of the lock is the first to see what the dead owner left. */
-static void test_cancel_tells_the_next_of_the_dead_owner(void **state) {
+static void test_cancel_reports_the_dead_owner_to_the_next(void **state) {
   (void)state;
   story_acquire(&story, 3, 1, "l", 1, 0);
   end_abnormally(3);
@@ -308,7 +308,7 @@ int main(void) {
       TEST(a_condition_for_good_leaves_the_lock),
       TEST(takes_items_back_to_their_places),
       TEST(takes_a_grant_back_once),
-      TEST(tells_the_next_of_the_dead_owner),
+      TEST(reports_the_dead_owner_to_the_next),
       TEST(leaves_another_ones_grant),
       TEST(takes_one_level_back),
       TEST(takes_an_opened_object_back),

@@ -1,6 +1,6 @@
 /* Stories of cells in shared memory. The local threads are the test's own: it writes the futex's
  * word and the flags as they would. Sessions 1 to 3 are there, 1 and 2 of processes that the
- * server can look at; "v" is a Value that 1 has mapped. */
+ * server can read; "v" is a Value that 1 has mapped. */
 #include "tests/support/story.h"
 #include "tests/support/story_cells.h"
 
@@ -147,7 +147,7 @@ static void test_cells_locked_locally_others_wait_and_are_notified(void **state)
   assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
-static void test_cells_without_a_notification_the_server_looks_by_itself(void **state) {
+static void test_cells_without_a_notification_the_server_polls(void **state) {
   (void)state;
   lock_locally();
   add(2, 1, "v", STORY_WAIT_FOREVER);
@@ -170,7 +170,7 @@ static void test_cells_next_request_finds_out_too(void **state) {
   story_expect(&story, "2 <- #1 OK 1\n3 <- #1 OK 2\n");
 }
 
-/* Its last words may have been an unlock or a store; who dies says nothing at all. */
+/* A client's last step may have been an unlock or a store, without a notification: it died. */
 static void test_cells_gone_client_counts_as_a_notification(void **state) {
   (void)state;
   lock_locally();
@@ -201,7 +201,7 @@ static void test_cells_stopped_owner_delays_only_until_the_timeout(void **state)
   assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
-/* The first in line gets it with its last run, a moment before any check. */
+/* The first in the queue gets the lock with its last run, a moment before any check. */
 static void test_cells_had_at_the_last_moment_is_passed_on(void **state) {
   (void)state;
   lock_locally();
@@ -225,7 +225,7 @@ static void test_cells_lost_waiter_leaves_the_lock_to_local_threads(void **state
   assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
-static void test_cells_wanted_lock_is_looked_at_sooner_than_a_change(void **state) {
+static void test_cells_wanted_lock_is_polled_sooner_than_a_change(void **state) {
   (void)state;
   wait_for_change(3, 1, "v", 0);
   lock_locally();
@@ -248,7 +248,7 @@ static void test_cells_grant_keeps_local_threads_out(void **state) {
   assert_int_equal(atomic_load(&cells.header->remote), 0);
 }
 
-static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state) {
+static void test_cells_death_of_a_session_lets_local_threads_in_and_is_reported(void **state) {
   (void)state;
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
   story_disconnect(&story, 2);
@@ -262,7 +262,7 @@ static void test_cells_dead_session_lets_local_threads_in_and_tells(void **state
   assert_false(atomic_load(&cells.header->flags) & CELL_DIED);
 }
 
-static void test_cells_dead_local_owner_is_notified_once(void **state) {
+static void test_cells_death_of_a_local_owner_is_reported_once(void **state) {
   (void)state;
   lock_locally();
   story_acquire(&story, 2, 1, "v", 1, STORY_WAIT_FOREVER);
@@ -275,7 +275,7 @@ static void test_cells_dead_local_owner_is_notified_once(void **state) {
   story_expect(&story, "2 <- #2 OK\n3 <- #1 OK granted\n");
 }
 
-static void test_cells_death_noticed_by_a_local_thread_is_notified_here(void **state) {
+static void test_cells_death_noticed_by_a_local_thread_is_reported_here(void **state) {
   (void)state;
   atomic_fetch_or(&cells.header->flags, CELL_DIED);
   add(2, 1, "v", STORY_WAIT_FOREVER);
@@ -334,7 +334,7 @@ static int find_death(uint64_t sequence, uintptr_t delay) {
   return strstr(story.text, "owner died") != NULL;
 }
 
-static void test_cells_death_found_by_two_is_notified_to_one(void **state) {
+static void test_cells_death_found_by_two_is_reported_to_one(void **state) {
   unsigned here = 0;
   for (uint64_t i = 0, sequence = 1; i < FINDS; i++, sequence += 2) {
     if (sequence > SEQUENCES) { /* a session keeps its replies */
@@ -405,7 +405,7 @@ static void test_cells_a_client_elsewhere_takes_no_place(void **state) {
   assert_int_equal(cells.out, 2);
 }
 
-static void test_cells_waiter_for_change_is_notified_or_looks(void **state) {
+static void test_cells_waiter_for_change_is_notified_or_polls(void **state) {
   (void)state;
   wait_for_change(2, 1, "v", 0);
   assert_true(atomic_load(&cells.header->flags) & CELL_SERVER_WAITS);
@@ -486,7 +486,7 @@ static void test_cells_without_room_stay_where_they_are(void **state) {
   story_expect(&story, "1 <- #2 OK created\n2 <- #1 OK 1\n");
 }
 
-static void test_cells_place_stays_while_a_session_may_look(void **state) {
+static void test_cells_location_stays_while_a_session_may_read(void **state) {
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
   delete (3, 1, "v");
@@ -500,7 +500,7 @@ static void test_cells_place_stays_while_a_session_may_look(void **state) {
   assert_int_equal(cells.out, 0);
 }
 
-static void test_cells_place_of_a_lost_session_is_retired(void **state) {
+static void test_cells_location_of_a_lost_session_is_retired(void **state) {
   (void)state;
   open_shared(2, 1, HOLDFAST__KIND__VALUE, "v");
   story_disconnect(&story, 2);
@@ -524,7 +524,7 @@ static void test_cells_memory_that_a_lost_session_was_just_given_is_retired(void
   assert_int_equal(cells.retired, 1);
 }
 
-static void test_cells_place_of_a_goodbye_is_not_retired(void **state) {
+static void test_cells_location_of_a_goodbye_is_not_retired(void **state) {
   (void)state;
   delete (3, 1, "v");
   story_close_session(&story, 1);
@@ -562,33 +562,33 @@ int main(void) {
       STORY(test_cells_free_lock_is_the_servers_for_a_moment),
       STORY(test_cells_local_store_is_seen),
       STORY(test_cells_locked_locally_others_wait_and_are_notified),
-      STORY(test_cells_without_a_notification_the_server_looks_by_itself),
+      STORY(test_cells_without_a_notification_the_server_polls),
       STORY(test_cells_next_request_finds_out_too),
       STORY(test_cells_gone_client_counts_as_a_notification),
       STORY(test_cells_gone_clients_store_is_seen_at_once),
       STORY(test_cells_stopped_owner_delays_only_until_the_timeout),
       STORY(test_cells_had_at_the_last_moment_is_passed_on),
       STORY(test_cells_lost_waiter_leaves_the_lock_to_local_threads),
-      STORY(test_cells_wanted_lock_is_looked_at_sooner_than_a_change),
+      STORY(test_cells_wanted_lock_is_polled_sooner_than_a_change),
       STORY(test_cells_grant_keeps_local_threads_out),
-      STORY(test_cells_dead_session_lets_local_threads_in_and_tells),
-      STORY(test_cells_dead_local_owner_is_notified_once),
-      STORY(test_cells_death_noticed_by_a_local_thread_is_notified_here),
-      STORY(test_cells_death_found_by_two_is_notified_to_one),
+      STORY(test_cells_death_of_a_session_lets_local_threads_in_and_is_reported),
+      STORY(test_cells_death_of_a_local_owner_is_reported_once),
+      STORY(test_cells_death_noticed_by_a_local_thread_is_reported_here),
+      STORY(test_cells_death_found_by_two_is_reported_to_one),
       STORY(test_cells_owner_changes_over_to_a_grant),
       STORY(test_cells_nobody_else_changes_over),
       STORY(test_cells_a_stranger_does_not_change_over),
       STORY(test_cells_a_client_elsewhere_takes_no_place),
-      STORY(test_cells_waiter_for_change_is_notified_or_looks),
+      STORY(test_cells_waiter_for_change_is_notified_or_polls),
       STORY(test_cells_change_by_the_server_wakes_local_waiters),
       STORY(test_cells_raw_have_no_lock),
       STORY(test_cells_with_a_lock_are_not_for_who_counts_threads_otherwise),
       STORY(test_cells_move_with_their_content),
       STORY(test_cells_without_room_stay_where_they_are),
-      STORY(test_cells_place_stays_while_a_session_may_look),
-      STORY(test_cells_place_of_a_lost_session_is_retired),
+      STORY(test_cells_location_stays_while_a_session_may_read),
+      STORY(test_cells_location_of_a_lost_session_is_retired),
       STORY(test_cells_memory_that_a_lost_session_was_just_given_is_retired),
-      STORY(test_cells_place_of_a_goodbye_is_not_retired),
+      STORY(test_cells_location_of_a_goodbye_is_not_retired),
       STORY(test_cells_deleted_while_others_wait),
       STORY(test_cells_overwritten_nothing_is_believed),
   };

@@ -106,7 +106,7 @@ static void test_cells_owner_overwritten_while_others_wait_counts_as_dead(void *
   story_expect(&story, "3 <- #2 OK 1\n");
 }
 
-/* Who says goodbye has let go of everything. */
+/* A session that ends with a goodbye has released everything. */
 static void test_cells_owner_that_said_goodbye_counts_as_dead(void **state) {
   (void)state;
   lock_locally(101);
@@ -165,7 +165,7 @@ static void test_cells_owner_that_is_invalid_is_found_by_a_notification(void **s
   assert_int_equal(cells.mutex_wakes, 1);
 }
 
-static void test_cells_owner_is_looked_for_now_and_then(void **state) {
+static void test_cells_owner_is_validated_now_and_then(void **state) {
   (void)state;
   lock_locally(101);
   add_within(3, 2, 0);
@@ -204,7 +204,7 @@ int main(void) {
       STORY(test_cells_owner_whose_process_has_ended_counts_as_dead),
       STORY(test_cells_owner_that_is_invalid_delays_no_transaction),
       STORY(test_cells_owner_that_is_invalid_is_found_by_a_notification),
-      STORY(test_cells_owner_is_looked_for_now_and_then),
+      STORY(test_cells_owner_is_validated_now_and_then),
       STORY(test_cells_raw_have_no_owner),
   };
   return cmocka_run_group_tests_name("unit.engine_cells_owner", tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #define SOME_THREAD 4711
-#define LOOK_MS 50
+#define POLL_MS 50
 
 static struct story story;
 static struct story_cells cells;
@@ -76,7 +76,7 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static void test_cells_watched_change_seen_by_one_is_notified_to_the_other(void **state) {
+static void test_cells_watched_change_seen_by_one_is_reported_to_the_other(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
   wait_for_change(2, "v", 0);
@@ -87,18 +87,17 @@ static void test_cells_watched_change_seen_by_one_is_notified_to_the_other(void 
   story_expect(&story, "2 <- #1 OK 5\n");
 }
 
-static void test_cells_watched_change_without_a_notification_is_notified_within_a_look(
-    void **state) {
+static void test_cells_watched_change_without_a_notification_is_found_by_polling(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__RAW_VALUE, "r");
   wait_for_change(2, "r", 0);
   store(5);
   wait_for_change(3, "r", 5);
-  story_pass_ms(&story, LOOK_MS);
+  story_pass_ms(&story, POLL_MS);
   story_expect(&story, "2 <- #1 OK 5\n");
 }
 
-static void test_cells_watched_unlock_seen_by_one_is_notified_to_the_other(void **state) {
+static void test_cells_watched_unlock_seen_by_one_is_reported_to_the_other(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
   store(5);
@@ -111,8 +110,8 @@ static void test_cells_watched_unlock_seen_by_one_is_notified_to_the_other(void 
   story_expect(&story, "2 <- #1 OK OK\n");
 }
 
-/* Who watches may be run while others stand in line for the lock, and find that it was just let go.
- */
+/* A waiter for a change may be run while others wait in the queue of the lock, and find that the lock
+ * was just released. */
 static void test_cells_watched_lock_found_free_is_passed_on(void **state) {
   (void)state;
   begin(HOLDFAST__KIND__VALUE, "v");
@@ -170,21 +169,21 @@ static void test_cells_watched_store_while_beginning_to_wait_is_not_missed(void 
     wait_for_bound(2, "r", 5);
     meanwhile += story.len == 0;
     pthread_join(thread, NULL);
-    story_pass_ms(&story, LOOK_MS);
+    story_pass_ms(&story, POLL_MS);
     story_expect(&story, "2 <- #1 OK OK\n");
     tear_down(state);
     set_up(state);
   }
-  print_message("%zu stores, %u after it was looked at\n", (size_t)i, meanwhile);
+  print_message("%zu stores, %u after it was polled\n", (size_t)i, meanwhile);
 }
 
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      STORY(test_cells_watched_change_seen_by_one_is_notified_to_the_other),
-      STORY(test_cells_watched_change_without_a_notification_is_notified_within_a_look),
-      STORY(test_cells_watched_unlock_seen_by_one_is_notified_to_the_other),
+      STORY(test_cells_watched_change_seen_by_one_is_reported_to_the_other),
+      STORY(test_cells_watched_change_without_a_notification_is_found_by_polling),
+      STORY(test_cells_watched_unlock_seen_by_one_is_reported_to_the_other),
       STORY(test_cells_watched_lock_found_free_is_passed_on),
       STORY(test_cells_watched_store_while_beginning_to_wait_is_not_missed),
   };

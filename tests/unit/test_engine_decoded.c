@@ -39,7 +39,7 @@ static int tear_down(void **state) {
   return 0;
 }
 
-/* Numbers, so that their places in the queue are seen, and a thousand bytes between each two. */
+/* Numbers, so that their positions in the queue are seen, and a thousand bytes between each two. */
 static Holdfast__Value **make_items(void) {
   Holdfast__Value **items = calloc(ITEMS, sizeof *items), *values = calloc(ITEMS, sizeof *values);
   assert_non_null(items);
@@ -146,7 +146,7 @@ static void send_text(uint64_t connection, size_t len) {
   free(text);
 }
 
-/* Two that wait to send 2 MB: a receiver lets the first go on, and only looks at the second. */
+/* Two that wait to send 2 MB: a receiver lets the first go on, and only reads the second. */
 static void test_large_sends_cost_a_receiver_few_steps(void **state) {
   (void)state;
   Holdfast__PipeRecv recv = HOLDFAST__PIPE_RECV__INIT;
@@ -265,7 +265,7 @@ static void test_decoded_has_the_hashes_of_keys(void **state) {
   free(text);
 }
 
-static void test_decoded_tells_what_is_wrong(void **state) {
+static void test_decoded_says_what_is_wrong(void **state) {
   (void)state;
   struct decoded *decoded;
   uint8_t *body;
@@ -293,7 +293,7 @@ int main(void) {
       STORY(test_a_large_request_waits_for_a_lent_list),
       cmocka_unit_test(test_decoded_needs_no_body),
       cmocka_unit_test(test_decoded_has_the_hashes_of_keys),
-      cmocka_unit_test(test_decoded_tells_what_is_wrong),
+      cmocka_unit_test(test_decoded_says_what_is_wrong),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
-/* What happens to the memory of what is deleted: small things go at once, large ones outside the
- * turn. */
+/* The memory of deleted objects: small ones are freed at once, large ones outside the batch. */
 #include "tests/support/story.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* The operations' table tells the truth: what has no effect leaves the state as it was. Random requests
+/* The operations' table is right: what has no effect leaves the state as it was. Random requests
  * of all operations, on objects of all kinds. [SEED [COUNT]] */
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"

@@ -1,5 +1,5 @@
-/* Stories of large objects that are lent to be worked on: who waits for them meanwhile, and how that
- * ends. */
+/* Stories of large objects that are lent to be worked on, and of requests that wait for them
+ * meanwhile. */
 #include "proto/limits.h"
 #include "server/engine/core.h"
 #include "tests/support/apply.h"
@@ -187,7 +187,7 @@ static void test_lending_goes_on_while_a_session_is_lost(void **state) {
   story_disconnect(&story, 5);
   assert_true(story_run_job(&story));
   story_forget(&story);
-  send_len(2, 1); /* does not wait for one who takes nothing */
+  send_len(2, 1); /* does not wait for a waiter that takes nothing */
   story_expect(&story, "2 <- #1 OK 10000\n");
   story_connect(&story, 6);
   story_resume(&story, 6, session, 1);

@@ -1,5 +1,5 @@
-/* Stories of locks beyond acquire and release: leases, circles of waiters, who is listed; and of
- * processes that end where the server can see it. */
+/* Stories of locks beyond acquire and release: leases, circles of waiters, lists of owners; and of
+ * processes whose end the server can see. */
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -58,7 +58,7 @@ static void ping(uint64_t connection) {
 
 /* ---- leases */
 
-static void test_locks_lease_ends_and_the_next_is_notified(void **state) {
+static void test_locks_lease_ends_and_its_end_is_reported_to_the_next(void **state) {
   (void)state;
   acquire(1, 1, "a", 100, false);
   acquire(2, 1, "a", 0, false);
@@ -83,7 +83,7 @@ static void test_locks_any_call_renews_the_lease(void **state) {
   story_expect(&story, "2 <- #1 OK granted, owner died\n");
 }
 
-/* The old owner must not release what another one holds by now. */
+/* The old owner must not release what another session owns by now. */
 static void test_locks_release_after_the_lease_is_stale(void **state) {
   (void)state;
   acquire(1, 1, "a", 100, false);
@@ -213,7 +213,7 @@ static void test_locks_a_line_is_no_circle(void **state) {
   story_expect(&story, "5 <- #0 OK a of 1 awaited by 2 4; b of 2 awaited by 3;\n");
 }
 
-/* ---- processes that the server can look at */
+/* ---- processes that the server can watch */
 
 static void test_locks_of_an_ended_process_are_free_at_once(void **state) {
   (void)state;
@@ -244,7 +244,7 @@ static void test_locks_of_a_process_that_came_back_stay(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_locks_##name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(lease_ends_and_the_next_is_notified),
+      TEST(lease_ends_and_its_end_is_reported_to_the_next),
       TEST(any_call_renews_the_lease),
       TEST(release_after_the_lease_is_stale),
       TEST(release_after_the_lease_when_nobody_came),

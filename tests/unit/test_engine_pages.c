@@ -219,7 +219,7 @@ static void test_unknown_enum_values_are_refused(void **state) {
                "1 <- #0 INVALID_ARGUMENT BAD_ARGUMENT of part 1\n");
 }
 
-static void test_several_are_held_or_none(void **state) {
+static void test_several_are_retained_or_none(void **state) {
   (void)state;
   uint64_t ids[] = {story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0), 12345};
   story_forget(&story);
@@ -254,7 +254,7 @@ int main(void) {
       STORY(test_scan_ends_by_bytes),
       STORY(test_pop_item_takes_nothing_that_does_not_fit),
       STORY(test_unknown_enum_values_are_refused),
-      STORY(test_several_are_held_or_none),
+      STORY(test_several_are_retained_or_none),
       STORY(test_missing_ones_are_skipped_if_asked_for),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

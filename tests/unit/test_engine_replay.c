@@ -272,7 +272,7 @@ static void begin(uint64_t seed) {
   memset(maker.bound[1]->id, SESSION_ID, sizeof maker.bound[1]->id);
 }
 
-/* What it has comes to those who wait for it. */
+/* Its items go to the waiters. */
 static void end_first_session(uint64_t seed, size_t number) {
   if (maker.open[1]) {
     apply_to_both(connection_step(REPLAY_DISCONNECT, 1), seed, number);

@@ -241,7 +241,8 @@ static void test_reference_in_a_container_keeps_its_object(void **state) {
   story_close_session(&story, 1);
   assert_int_equal(story_objects(&story, 3), 3);
   story_pop(&story, 2, 1, "list");
-  assert_int_equal(story_objects(&story, 3), 3); /* the session that popped it holds it now */
+  assert_int_equal(story_objects(&story, 3),
+                   3); /* the session that popped it has a reference now */
   story_drop(&story, 2, 2, object, 1);
   assert_int_equal(story_objects(&story, 3), 2);
   story_expect(&story,

@@ -141,7 +141,7 @@ static void test_slices_serve_those_who_wait_in_order(void **state) {
   request.queue_put_many = &put;
   story_send(&story, 2, &request);
   assert_in_range(count_of("1 <- "), 1, WAITERS - 1);
-  story_get(&story, 3, 1, "q", 0); /* all that is there is for those who wait */
+  story_get(&story, 3, 1, "q", 0); /* all items are for waiters */
   assert_int_equal(count_of("3 <- #1 RESOURCE_EXHAUSTED QUEUE_EMPTY\n"), 1);
   run_slices();
   const char *at = story.text;
@@ -260,7 +260,7 @@ static void send_arrival(uint64_t connection, uint64_t sequence) {
   story_send(&story, connection, &request);
 }
 
-/* The second round is broken before all of the first had their turn. */
+/* The second round is broken before all waiters of the first were run. */
 static void test_slices_keep_the_rounds_of_a_barrier_apart(void **state) {
   (void)state;
   Holdfast__ObjectOpen open = HOLDFAST__OBJECT_OPEN__INIT;

@@ -1,5 +1,5 @@
-/* Stories of semaphores, events, conditions and barriers: who goes on, and what the dead leave
- * behind. */
+/* Stories of semaphores, events, conditions and barriers: which waiters go on, and what ended sessions
+ * leave behind. */
 #include "tests/support/story.h"
 
 #include <setjmp.h>

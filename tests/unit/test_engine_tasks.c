@@ -412,7 +412,7 @@ static void test_reservations_are_one_session_s_and_one_queue_s(void **state) {
   story_expect(&story, "1 <- #5 OK\n");
 }
 
-static void test_reserved_item_of_a_killed_session_is_back_at_its_place_as_tried(void **state) {
+static void test_reserved_item_of_a_killed_session_is_back_at_its_position_as_tried(void **state) {
   (void)state;
   fill("q", 3);
   reserve(1, 1, "q", 0, 0);
@@ -489,7 +489,7 @@ static void test_lease_may_be_given_and_taken_away_later(void **state) {
   expect_counts("q", 1, 0, 1, 0, 2);
 }
 
-static void test_return_is_back_at_its_place_or_later(void **state) {
+static void test_return_is_back_at_its_position_or_later(void **state) {
   (void)state;
   fill("q", 3);
   reserve(1, 1, "q", 1000, 0);
@@ -685,7 +685,7 @@ static void test_shutdown_refuses_puts_and_lets_gets_finish(void **state) {
                "3 <- #4 FAILED_PRECONDITION QUEUE_SHUT_DOWN\n2 <- #2 OK\n");
 }
 
-static void test_shutdown_tells_all_who_wait(void **state) {
+static void test_shutdown_answers_all_waiters(void **state) {
   (void)state;
   get(1, 1, "q", FOREVER);
   get_many(1, 2, "q", 2, FOREVER);
@@ -755,7 +755,7 @@ static void return_items(const char *name, uint64_t count) {
   core_settle(story.engine, story.now_ns);
 }
 
-static void test_item_put_back_has_its_place_again(void **state) {
+static void test_item_put_back_has_its_position_again(void **state) {
   (void)state;
   fill("q", 3);
   put(4, 0, "q", 10, -1, 0, 0);
@@ -917,12 +917,12 @@ int main(void) {
       STORY(test_reserve_waits_in_one_line_with_get),
       STORY(test_reserve_needs_a_session),
       STORY(test_reservations_are_one_session_s_and_one_queue_s),
-      STORY(test_reserved_item_of_a_killed_session_is_back_at_its_place_as_tried),
+      STORY(test_reserved_item_of_a_killed_session_is_back_at_its_position_as_tried),
       STORY(test_reserved_item_of_a_clean_goodbye_is_back_untried),
       STORY(test_reservation_survives_a_lost_connection),
       STORY(test_lease_ends_unless_it_is_extended),
       STORY(test_lease_may_be_given_and_taken_away_later),
-      STORY(test_return_is_back_at_its_place_or_later),
+      STORY(test_return_is_back_at_its_position_or_later),
       STORY(test_return_of_a_leased_item_for_later_ends_its_lease),
       STORY(test_buried_items_stay_until_they_are_kicked),
       STORY(test_kick_wakes_who_waits),
@@ -933,10 +933,10 @@ int main(void) {
       STORY(test_deleted_queue_takes_its_tasks_along),
       STORY(test_suspended_reserver_takes_nothing),
       STORY(test_shutdown_refuses_puts_and_lets_gets_finish),
-      STORY(test_shutdown_tells_all_who_wait),
+      STORY(test_shutdown_answers_all_waiters),
       STORY(test_shutdown_waits_for_what_is_delayed_or_reserved),
       STORY(test_immediate_shutdown_drops_what_waits_and_joins_return),
-      STORY(test_item_put_back_has_its_place_again),
+      STORY(test_item_put_back_has_its_position_again),
       STORY(test_item_put_back_wakes_who_waits),
       STORY(test_reservation_nobody_saw_goes_back),
       STORY(test_references_in_tasks_live_until_they_are_acknowledged),

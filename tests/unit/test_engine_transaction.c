@@ -125,7 +125,7 @@ static void test_failure_undoes_what_was_done(void **state) {
   expect_found(ACQUIRE("lock"), "OK granted");
 }
 
-/* Also where an item's place is not the end or the beginning of a plain line. */
+/* Also where an item's position is not the end or the beginning of a plain line. */
 static void test_failure_puts_work_back_to_its_place(void **state) {
   (void)state;
   ask(&story, 4, 0, PUT("q", 2));
@@ -176,7 +176,7 @@ static void test_failure_does_not_prolong_a_lease(void **state) {
 }
 
 /* That is said once, and not to an attempt that was undone. */
-static void test_failure_leaves_what_a_lease_s_end_is_notified_by(void **state) {
+static void test_failure_leaves_what_a_lease_s_end_is_reported_by(void **state) {
   (void)state;
   ask(&story, 1, 1, IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 100));
   story_pass_ms(&story, 100);
@@ -334,7 +334,7 @@ static void test_references_are_counted_also_when_undone(void **state) {
   story_forget(&story);
   ask(&story, 1, 9, DO(GET_KEY("k"), DELETE_KEY("k")));
   story_expect(&story, "1 <- #9 OK OK reference, OK\n");
-  assert_int_equal(story_objects(&story, 1), before + 1); /* the session holds it now */
+  assert_int_equal(story_objects(&story, 1), before + 1); /* the session has a reference now */
   story_drop(&story, 1, 10, old, 1);
   assert_int_equal(story_objects(&story, 1), before);
 }
@@ -596,7 +596,7 @@ int main(void) {
       STORY(test_put_is_plain),
       STORY(test_failure_gives_a_leased_lock_back_with_its_lease),
       STORY(test_failure_does_not_prolong_a_lease),
-      STORY(test_failure_leaves_what_a_lease_s_end_is_notified_by),
+      STORY(test_failure_leaves_what_a_lease_s_end_is_reported_by),
       STORY(test_no_operation_waits),
       STORY(test_waiters_are_woken_once_all_is_done),
       STORY(test_lock_given_up_and_undone_stays_with_its_session),

@@ -1,4 +1,4 @@
-/* Stories of those who wait for the first of several things. */
+/* Stories of wait-any: a request waits for the first of several operations. */
 #include "server/engine/core.h"
 #include "tests/support/apply.h"
 #include "tests/support/messages.h"
@@ -262,7 +262,7 @@ static void test_wait_entry_follows_to_another_queue(void **state) {
   story_expect(&story, "2 <- #1 OK\n1 <- #1 OK first 1: OK 5\n");
 }
 
-static void test_reference_in_an_outcome_is_held(void **state) {
+static void test_reference_in_an_outcome_is_counted(void **state) {
   (void)state;
   uint64_t before = story_objects(&story, 1), id;
   id = story_open(&story, 4, 7, HOLDFAST__KIND__LIST, NULL, 0);
@@ -381,7 +381,7 @@ int main(void) {
       STORY(test_what_came_while_away_is_there_on_return),
       STORY(test_two_parts_in_one_queue),
       STORY(test_wait_entry_follows_to_another_queue),
-      STORY(test_reference_in_an_outcome_is_held),
+      STORY(test_reference_in_an_outcome_is_counted),
       STORY(test_needs_a_session_where_its_part_does),
       STORY(test_drain_answers_it),
       STORY(test_item_nobody_saw_goes_back),

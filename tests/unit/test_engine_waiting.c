@@ -1,4 +1,4 @@
-/* Stories of waiting: who gets what, in which order, and how every wait ends. */
+/* Stories of waiting: which waiter gets what, in which order, and how every wait ends. */
 #include "proto/base/clock.h"
 #include "tests/support/apply.h"
 #include "tests/support/story.h"
@@ -84,7 +84,7 @@ static void test_wait_ends_at_its_deadline(void **state) {
   story_expect(&story, "3 <- #1 OK\n3 <- #2 OK 1\n");
 }
 
-/* A command that carries an earlier time than the one before comes at that one's. */
+/* A command whose time is earlier than that of the command before is applied at the later time. */
 static void test_time_never_goes_back(void **state) {
   (void)state;
   story_pass_ms(&story, 100);
@@ -188,7 +188,7 @@ static void test_rlock_is_its_thread_s_and_counted(void **state) {
                "1 <- #6 OK\n2 <- #2 OK granted\n");
 }
 
-static void test_killed_owner_frees_its_lock_and_the_next_is_notified(void **state) {
+static void test_killed_owner_frees_its_lock_and_its_death_is_reported(void **state) {
   (void)state;
   story_acquire(&story, 1, 1, "lock", 1, STORY_WAIT_FOREVER);
   story_acquire(&story, 2, 1, "lock", 1, STORY_WAIT_FOREVER);
@@ -199,7 +199,7 @@ static void test_killed_owner_frees_its_lock_and_the_next_is_notified(void **sta
   story_expect(&story, "2 <- #1 OK granted, owner died\n");
 }
 
-static void test_clean_goodbye_leaves_the_lock_held(void **state) {
+static void test_clean_goodbye_leaves_the_lock_acquired(void **state) {
   (void)state;
   story_acquire(&story, 1, 1, "lock", 1, STORY_WAIT_FOREVER);
   story_close_session(&story, 1);
@@ -220,7 +220,7 @@ static void test_drain_answers_all_who_wait(void **state) {
   story_expect(&story, "1 <- #1 UNAVAILABLE STOPPING\n2 <- #1 UNAVAILABLE STOPPING\n");
 }
 
-/* Some waits are of lost sessions, one of none; all of them have deadlines. Sanitizers look on. */
+/* Some waits are of lost sessions, one of none; all of them have deadlines. Sanitizers watch. */
 static void test_engine_is_freed_while_others_wait(void **state) {
   (void)state;
   story_connect(&story, 5);
@@ -248,8 +248,8 @@ int main(void) {
       STORY(test_deadline_while_away_is_answered_on_return),
       STORY(test_lock_goes_to_the_next_in_line),
       STORY(test_rlock_is_its_thread_s_and_counted),
-      STORY(test_killed_owner_frees_its_lock_and_the_next_is_notified),
-      STORY(test_clean_goodbye_leaves_the_lock_held),
+      STORY(test_killed_owner_frees_its_lock_and_its_death_is_reported),
+      STORY(test_clean_goodbye_leaves_the_lock_acquired),
       STORY(test_drain_answers_all_who_wait),
       STORY(test_engine_is_freed_while_others_wait),
   };

@@ -1,4 +1,4 @@
-/* Stories of those who wait for a key to change. */
+/* Stories of waiters for a change of a key. */
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "tests/support/apply.h"
@@ -139,7 +139,7 @@ static void test_set_runs_only_those_who_wait_for_its_key(void **state) {
   assert_int_equal(runs, 1);
 }
 
-/* ---- those whose conditions a change does not meet */
+/* ---- waiters whose conditions a change does not meet */
 
 static hf_reason handle_counted_transaction(struct call *call) {
   runs++;

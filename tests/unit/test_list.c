@@ -142,7 +142,7 @@ static void test_list_pushing_at_both_ends_is_cheap(void **state) {
 
 static void test_list_append_beyond_the_limit_is_refused(void **state) {
   (void)state;
-  struct list list = {.len = HF_LENGTH_MAX}; /* never looked into */
+  struct list list = {.len = HF_LENGTH_MAX}; /* never read */
   assert_int_equal(list_append(&list, value_int(1)), HF_REASON_OBJECT_TOO_BIG);
   assert_int_equal(list.len, HF_LENGTH_MAX);
 }
@@ -432,9 +432,9 @@ static hf_reason concat(struct list *list, struct list *removed) {
 }
 static hf_reason hold(struct list *list, struct list *removed) {
   (void)removed;
-  bool is_held = list_pin(list, 3);
+  bool is_pinned = list_pin(list, 3);
   list_unpin(list);
-  return is_held ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
+  return is_pinned ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
 }
 
 /* Each allocation of each operation fails once: NO_MEMORY and no change, or the operation could do

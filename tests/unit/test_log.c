@@ -36,8 +36,8 @@ static int restore(void **state) {
   return 0;
 }
 
-/* Whole lines: how many, but for those that tell of dropped ones. out dropped how many they tell of
- */
+/* The number of whole lines, without those that count dropped ones.
+ * out  dropped  the sum of those counts */
 static int count_lines(int *dropped) {
   int count = 0;
   *dropped = 0;

@@ -148,15 +148,15 @@ static void test_map64_walks_the_same_way_whatever_was_there_before(void **state
         map64_trim(&trimmed);
       }
     }
-    uint64_t position = 0, place = 0, key, other;
+    uint64_t position = 0, trimmed_position = 0, key, other;
     void *value;
     for (size_t id = 0; id < count; id++) {
       assert_true(map64_next(&plain, &position, &key, &value));
-      assert_true(map64_next(&trimmed, &place, &other, &value));
+      assert_true(map64_next(&trimmed, &trimmed_position, &other, &value));
       assert_int_equal(key, other);
     }
     assert_false(map64_next(&plain, &position, &key, &value));
-    assert_false(map64_next(&trimmed, &place, &other, &value));
+    assert_false(map64_next(&trimmed, &trimmed_position, &other, &value));
     map64_deinit(&plain);
     map64_deinit(&trimmed);
   }
@@ -194,7 +194,7 @@ static void test_map64_random_steps_match_an_array(void **state) {
   map64_deinit(&map);
 }
 
-/* The longest row of slots in use: what a look-up may have to pass. */
+/* The longest run of slots in use: what a search may have to probe. */
 static size_t longest_row(const struct map64 *map) {
   size_t longest = 0, row = 0;
   for (size_t i = 0; i < 2 * map->capacity; i++) {

@@ -120,7 +120,7 @@ static void record_end(void *ctx, uint64_t session) {
   atomic_fetch_add(&ended_sessions, session);
 }
 
-static void test_processes_end_of_one_is_notified_to_all_that_watch(void **state) {
+static void test_processes_end_of_one_is_reported_to_all_that_watch(void **state) {
   (void)state;
   struct processes processes;
   pid_t child = start_child();
@@ -171,7 +171,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_processes_of_other_namespaces_are_hidden),
       cmocka_unit_test(test_processes_named_again_take_one_descriptor),
-      cmocka_unit_test(test_processes_end_of_one_is_notified_to_all_that_watch),
+      cmocka_unit_test(test_processes_end_of_one_is_reported_to_all_that_watch),
       cmocka_unit_test(test_processes_take_half_of_the_descriptors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

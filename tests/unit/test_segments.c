@@ -186,7 +186,7 @@ static void test_segments_no_more_than_the_limit(void **state) {
   assert_int_equal(segments_count(segments), 1);
 }
 
-static void test_segments_freed_place_is_used_again_as_late_as_possible(void **state) {
+static void test_segments_freed_location_is_used_again_as_late_as_possible(void **state) {
   (void)state;
   struct cell_location kept = allocate(100);
   const uint64_t first = allocate(100).offset;
@@ -197,7 +197,7 @@ static void test_segments_freed_place_is_used_again_as_late_as_possible(void **s
   assert_int_equal(allocate(100).offset, first);
 }
 
-static void test_segments_retired_place_is_never_used_again(void **state) {
+static void test_segments_retired_location_is_never_used_again(void **state) {
   (void)state;
   const struct cell_location kept = allocate(100), gone = allocate(100);
   retire(gone);
@@ -359,9 +359,9 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(test_segments_unknown_one_is_not_lent, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_segments_absurd_sizes_are_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_segments_no_more_than_the_limit, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_segments_freed_place_is_used_again_as_late_as_possible,
-                                      set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_segments_retired_place_is_never_used_again, set_up,
+      cmocka_unit_test_setup_teardown(
+          test_segments_freed_location_is_used_again_as_late_as_possible, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments_retired_location_is_never_used_again, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_segments_arena_goes_when_only_retired_places_are_left,
                                       set_up, tear_down),

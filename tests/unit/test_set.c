@@ -1,4 +1,4 @@
-/* Places for connections: how many all have, one address has, and what is kept for ipc. */
+/* Limits of connections: of all, of one address, and what is kept for ipc. */
 #include "server/connection/set.h"
 #include "server/transport/address.h"
 
@@ -12,7 +12,7 @@
 #define PLACES 100
 
 static struct connection_set set;
-static struct connection *const somebody = (struct connection *)&set; /* never looked into */
+static struct connection *const somebody = (struct connection *)&set; /* never read */
 
 static nng_sockaddr v4(const char *text) {
   nng_sockaddr address = {.s_in = {.sa_family = NNG_AF_INET}};
@@ -64,7 +64,7 @@ static void test_set_one_address_has_half_of_the_places(void **state) {
   assert_int_equal(join_all(ADDRESS_IPC, &id), PLACES / 10); /* kept for it */
 }
 
-static void test_set_place_that_is_left_is_its_address_s_again(void **state) {
+static void test_set_room_that_is_left_is_its_address_s_again(void **state) {
   uint64_t id, one = address(v4("10.0.0.1"));
   (void)state;
   assert_int_equal(join_all(one, &id), PLACES / 2);
@@ -89,7 +89,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_set_one_address_has_half_of_the_places, set_up,
                                       tear_down),
-      cmocka_unit_test_setup_teardown(test_set_place_that_is_left_is_its_address_s_again, set_up,
+      cmocka_unit_test_setup_teardown(test_set_room_that_is_left_is_its_address_s_again, set_up,
                                       tear_down),
       cmocka_unit_test(test_set_addresses_that_are_one_peer_s_count_as_one),
   };

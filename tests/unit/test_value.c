@@ -222,7 +222,7 @@ static struct value long_tuple(struct value last) {
   return value;
 }
 
-/* Twice: the second look at a long value finds its hash. */
+/* Twice: the second search for a long value finds its hash. */
 static void test_value_digest_matches_what_is_equal(void **state) {
   (void)state;
   struct value rows[][2] = {

@@ -1,4 +1,4 @@
-/* The client's window: what it tells the server of replies that were received. */
+/* The client's window: what it acknowledges to the server. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,7 +45,7 @@ static struct slot *send_one(void) {
   return slot;
 }
 
-static bool tells(const struct slot *slot, uint64_t sequence) {
+static bool announces(const struct slot *slot, uint64_t sequence) {
   size_t head_len = sp_prefix_bytes(SP_TCP) + REQ_ID_BYTES;
   Holdfast__Request *request =
       holdfast__request__unpack(NULL, slot->frame_len - head_len, slot->frame + head_len);
@@ -66,13 +66,13 @@ static void test_window_acknowledgements_of_a_silent_request_are_sent_again(void
   window_remove(&window, answered);
   struct slot *silent = add();
   silent->is_silent = true;
-  assert_true(tells(silent, sequence));
+  assert_true(announces(silent, sequence));
   send_all();
-  assert_true(tells(add(), sequence));
-  assert_false(tells(add(), sequence));
+  assert_true(announces(add(), sequence));
+  assert_false(announces(add(), sequence));
 }
 
-static void test_window_what_was_never_sent_is_notified_again(void **state) {
+static void test_window_what_was_never_sent_is_announced_again(void **state) {
   (void)state;
   uint64_t sequences[300];
   struct slot *answered[300];
@@ -87,9 +87,9 @@ static void test_window_what_was_never_sent_is_notified_again(void **state) {
   window_remove(&window, add());
   const struct slot *next = add();
   for (size_t i = 0; i < 300; i++) {
-    assert_true(tells(next, sequences[i]));
+    assert_true(announces(next, sequences[i]));
   }
-  assert_true(tells(next, sequences[299] + 1));
+  assert_true(announces(next, sequences[299] + 1));
 }
 
 /* The frame that goes ahead, read; all of it is sent, in two parts. */
@@ -128,7 +128,8 @@ static void test_window_a_new_link_begins_with_all_that_was_received(void **stat
   assert_true(found);
   holdfast__request__free_unpacked(request, NULL);
   send_all();
-  assert_true(tells(add(), sequence)); /* the Acknowledge has no reply: it may be lost as well */
+  /* The Acknowledge has no reply: it may be lost as well. */
+  assert_true(announces(add(), sequence));
 }
 
 /* From the first on, in their order, with the same sequences. */
@@ -163,7 +164,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(
           test_window_acknowledgements_of_a_silent_request_are_sent_again, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_window_what_was_never_sent_is_notified_again, set_up,
+      cmocka_unit_test_setup_teardown(test_window_what_was_never_sent_is_announced_again, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_window_a_new_link_begins_with_all_that_was_received,
                                       set_up, tear_down),
