@@ -16,7 +16,7 @@ static void suspend_waiters(struct engine *engine, struct session *session) {
         peer->parked--;
       }
       waiter->connection = 0;
-      waiter_suspend(waiter);
+      waiter_set_suspended(waiter, true);
       core_review_cells(engine, waiter->object);
     }
   }
@@ -46,7 +46,7 @@ static void resume_waiters(struct engine *engine, uint64_t now_ns, struct sessio
     if (!waiter->suspended) {
       continue;
     }
-    waiter_resume(waiter);
+    waiter_set_suspended(waiter, false);
     if (waiter->overdue) {
       waiter->overdue = false;
       core_time_out(engine, now_ns, waiter);

@@ -284,9 +284,6 @@ bool requirements_still_wait(struct call *call, struct waiter *waiter) {
     waiter->part = requirements->awaited + 1;
     waiter->key_hash = watch.key_hash;
   }
-  if (watch.queue != waiter->queue) {
-    wait_queue_remove(waiter->queue, waiter);
-    wait_queue_insert(watch.queue, waiter);
-  }
+  wait_queue_move(waiter, watch.queue);
   return true;
 }

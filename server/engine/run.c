@@ -66,10 +66,7 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
     waiter->key_hash = call.key_hash;
     waiter->terms = call.terms;
     waiter->part = call.part;
-    if (call.park_queue != waiter->queue) {
-      wait_queue_remove(waiter->queue, waiter);
-      wait_queue_insert(call.park_queue, waiter);
-    }
+    wait_queue_move(waiter, call.park_queue);
     if (call.lends) {
       core_begin_job(engine, call.lends, waiter);
     }

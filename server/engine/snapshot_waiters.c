@@ -479,27 +479,21 @@ static bool keep_reply(struct restoring *restoring, const struct waiter *waiter)
          snapshot_fail(&restoring->in, "a waiting request is there twice");
 }
 
-static void enter_queue(struct waiter *waiter, bool is_suspended) {
-  struct wait_queue *queue = waiter->queue;
-  waiter->suspended = is_suspended;
-  if (!queue) {
-    return;
-  }
-  if (is_suspended) {
-    TAILQ_INSERT_TAIL(&queue->suspended, waiter, queue_link);
-  } else {
-    wait_queue_insert(queue, waiter);
+static void enter_queue(struct waiter *waiter) {
+  if (waiter->queue) {
+    wait_queue_insert(waiter->queue, waiter);
   }
 }
 
 static void enter_queues(struct waiter *waiter) {
   struct waiter *entry;
-  enter_queue(waiter, waiter->suspended);
+  enter_queue(waiter);
   TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
     entry->owner = waiter;
     entry->ticket = waiter->ticket;
     entry->session = waiter->session;
-    enter_queue(entry, waiter->suspended);
+    entry->suspended = waiter->suspended;
+    enter_queue(entry);
   }
 }
 

@@ -63,10 +63,7 @@ hf_reason wait_entries_follow(struct waiter *entry, struct call *nested) {
   entry->step = nested->step;
   entry->progress = nested->progress;
   entry->key_hash = nested->key_hash;
-  if (nested->park_queue != entry->queue) {
-    wait_queue_remove(entry->queue, entry);
-    wait_queue_insert(nested->park_queue, entry);
-  }
+  wait_queue_move(entry, nested->park_queue);
   return HF_REASON_NONE;
 }
 

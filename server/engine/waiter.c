@@ -28,13 +28,17 @@ static struct waiter *find_before(const struct wait_queue *queue, const struct w
 }
 
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter) {
+  waiter->queue = queue;
+  if (waiter->suspended) {
+    TAILQ_INSERT_TAIL(&queue->suspended, waiter, queue_link);
+    return;
+  }
   struct waiter *before = find_before(queue, waiter);
   if (before) {
     TAILQ_INSERT_AFTER(&queue->waiters, before, waiter, queue_link);
   } else {
     TAILQ_INSERT_HEAD(&queue->waiters, waiter, queue_link);
   }
-  waiter->queue = queue;
   queue->hint = waiter;
   queue->count++;
 }
@@ -56,45 +60,26 @@ void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter) {
 }
 
 void wait_queue_move(struct waiter *waiter, struct wait_queue *queue) {
-  wait_queue_remove(waiter->queue, waiter);
-  if (waiter->suspended) {
-    TAILQ_INSERT_TAIL(&queue->suspended, waiter, queue_link);
-    waiter->queue = queue;
-  } else {
+  if (waiter->queue != queue) {
+    wait_queue_remove(waiter->queue, waiter);
     wait_queue_insert(queue, waiter);
   }
 }
 
-static void suspend(struct waiter *waiter) {
-  if (waiter->queue) {
-    wait_queue_remove(waiter->queue, waiter);
-    TAILQ_INSERT_TAIL(&waiter->queue->suspended, waiter, queue_link);
-  }
-  waiter->suspended = true;
-}
-
-void waiter_suspend(struct waiter *waiter) {
-  struct waiter *entry;
-  suspend(waiter);
-  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
-    suspend(entry);
-  }
-}
-
-static void resume(struct waiter *waiter) {
+static void set_suspended(struct waiter *waiter, bool suspended) {
   if (waiter->queue) {
     wait_queue_remove(waiter->queue, waiter);
   }
-  waiter->suspended = false;
+  waiter->suspended = suspended;
   if (waiter->queue) {
     wait_queue_insert(waiter->queue, waiter);
   }
 }
 
-void waiter_resume(struct waiter *waiter) {
+void waiter_set_suspended(struct waiter *waiter, bool suspended) {
   struct waiter *entry;
-  resume(waiter);
+  set_suspended(waiter, suspended);
   TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
-    resume(entry);
+    set_suspended(entry, suspended);
   }
 }

@@ -29,7 +29,6 @@ struct operation;
 struct object;
 struct reply;
 struct session;
-struct peer;
 struct requirements;
 struct decoded;
 
@@ -96,16 +95,16 @@ struct waiter {
 };
 
 void wait_queue_init(struct wait_queue *queue, bool broadcast);
-/* By ticket, then by part. O(1) for the newest; many old ones, inserted in order, share one walk. */
+/* By ticket, then by part; a suspended waiter: last of those. O(1) for the newest; many old ones, inserted
+ * in order, share one walk. */
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter);
 /* From whichever list it is in. */
 void wait_queue_remove(struct wait_queue *queue, struct waiter *waiter);
-/* Moves the waiter to its position in another queue; a suspended waiter stays suspended. */
+/* Moves the waiter to its position in the queue; nothing if it is there. A suspended waiter stays
+ * suspended. */
 void wait_queue_move(struct waiter *waiter, struct wait_queue *queue);
-/* With its entries. */
-void waiter_suspend(struct waiter *waiter);
-/* The waiter, and its entries, get their old positions back. */
-void waiter_resume(struct waiter *waiter);
+/* Suspends or resumes the waiter and its entries. Resumed, they get their old positions back. */
+void waiter_set_suspended(struct waiter *waiter, bool suspended);
 /* The owner of a wait entry; else the waiter itself. */
 static inline struct waiter *waiter_owner(struct waiter *waiter) {
   return waiter->owner ? waiter->owner : waiter;

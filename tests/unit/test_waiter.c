@@ -39,16 +39,16 @@ static void test_waiter_any_changes_keep_the_order(void **state) {
     size_t idx = random_below(&chance, COUNT);
     struct waiter *waiter = &waiters[idx];
     if (!is_in[idx]) {
-      *waiter = (struct waiter){.ticket = ++next_ticket};
+      *waiter = (struct waiter){.ticket = ++next_ticket, .suspended = !random_below(&chance, 4)};
       TAILQ_INIT(&waiter->entries);
       wait_queue_insert(&queue, waiter);
       is_in[idx] = true;
-      active++;
+      active += !waiter->suspended;
     } else if (waiter->suspended) {
-      waiter_resume(waiter);
+      waiter_set_suspended(waiter, false);
       active++;
     } else if (random_below(&chance, 4)) {
-      waiter_suspend(waiter);
+      waiter_set_suspended(waiter, true);
       active--;
     } else {
       wait_queue_remove(&queue, waiter);
