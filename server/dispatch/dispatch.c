@@ -59,10 +59,10 @@ static void forget_process(void *ctx, int process, uint64_t session) {
   processes_forget(&dispatch->processes, process, session);
 }
 
-static void remember_deadlock(void *ctx, const char *circle) {
+static void remember_deadlock(void *ctx, const char *cycle) {
   struct dispatch *dispatch = ctx;
   free(dispatch->batch->deadlock);
-  dispatch->batch->deadlock = strdup(circle);
+  dispatch->batch->deadlock = strdup(cycle);
 }
 
 /* ---- a batch */
@@ -117,7 +117,7 @@ static void begin_batch(struct dispatch *dispatch, struct batch *batch) {
 static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
   struct batch *batch = dispatch->batch;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
-  struct object *buried = engine_take_deferred(dispatch->engine);
+  struct object *deferred = engine_take_deferred(dispatch->engine);
   struct decoded *answered = engine_take_answered(dispatch->engine);
   struct job *job;
   while ((job = engine_take_job(dispatch->engine))) {
@@ -125,7 +125,7 @@ static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
   }
   dispatch->batch = NULL;
   pthread_mutex_unlock(&dispatch->mutex);
-  reclaimer_add(&dispatch->reclaimer, buried);
+  reclaimer_add(&dispatch->reclaimer, deferred);
   decoded_free(answered);
   if (deadline_ns != CLOCK_NEVER) {
     ticker_expect(&dispatch->ticker, deadline_ns);

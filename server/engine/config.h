@@ -40,7 +40,7 @@ struct engine_sink {
   /* The session lost its connection: COMMAND_PROCESS_ENDED is due when the process has ended. */
   void (*watch_process)(void *ctx, int process, uint64_t session);
   /* Describes a deadlock: a cycle of lock owners that wait for each other. May be NULL. */
-  void (*deadlock)(void *ctx, const char *circle);
+  void (*deadlock)(void *ctx, const char *cycle);
 };
 
 #endif

@@ -102,7 +102,7 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
   return HF_REASON_NONE;
 }
 
-void core_take_back_forked(struct engine *engine, struct session *parent, uint64_t serial) {
+void core_end_unadopted(struct engine *engine, struct session *parent, uint64_t serial) {
   struct session *forked = serial ? map64_get(&engine->sessions, serial) : NULL;
   if (forked && forked->is_unadopted && forked->parent == parent) {
     core_end_session(engine, engine->now_ns, forked, true);

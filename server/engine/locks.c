@@ -4,12 +4,11 @@
 #include "proto/base/clock.h"
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
-#include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
 #include <stdio.h>
 
-#define CIRCLE_TEXT_BYTES 1024
+#define CYCLE_TEXT_BYTES 1024
 
 /* ---- ownership */
 
@@ -97,8 +96,8 @@ struct object *core_lock_waited_for(const struct engine *engine, struct lock_own
 }
 
 /* Each owner waits for one lock at most, so there is one path. */
-bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
-                        struct object *object, unsigned *steps) {
+bool core_closes_cycle(const struct engine *engine, struct lock_owner thread, struct object *object,
+                       unsigned *steps) {
   for (unsigned parties = 0; object && parties < HF_CYCLE_PARTIES_MAX; parties++) {
     const struct lock *lock = object_lock(object);
     if (lock->depth == 0 || lock->owner.session == 0) {
@@ -114,25 +113,25 @@ bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
 
 /* ---- saying so */
 
-struct circle_text {
-  char bytes[CIRCLE_TEXT_BYTES];
+struct cycle_text {
+  char bytes[CYCLE_TEXT_BYTES];
   size_t len;
 };
 
-static void add_text(struct circle_text *text, const char *word) {
+static void add_text(struct cycle_text *text, const char *word) {
   size_t room = sizeof text->bytes - text->len;
   int len = snprintf(text->bytes + text->len, room, "%s", word);
   text->len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
-static void add_value(struct circle_text *text, struct value value) {
+static void add_value(struct cycle_text *text, struct value value) {
   struct bytes bytes = value_content(&value);
   size_t room = sizeof text->bytes - text->len;
   int len = snprintf(text->bytes + text->len, room, "%.*s", (int)bytes.len, (char *)bytes.data);
   text->len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
-static void add_object(struct circle_text *text, const struct object *object) {
+static void add_object(struct cycle_text *text, const struct object *object) {
   char number[32];
   if (!value_is_absent(object->name)) {
     add_value(text, object->name);
@@ -145,7 +144,7 @@ static void add_object(struct circle_text *text, const struct object *object) {
 /* "b waits for x, held by a, who waits for y, held by b" (the log's text); the thread first and
  * last. */
 static void describe(const struct engine *engine, struct lock_owner thread, struct object *object,
-                     struct circle_text *text) {
+                     struct cycle_text *text) {
   unsigned steps = HF_CYCLE_STEPS_MAX;
   struct lock_owner owner = thread;
   const struct session *session = map64_get(&engine->sessions, owner.session);
@@ -164,8 +163,8 @@ static void describe(const struct engine *engine, struct lock_owner thread, stru
   }
 }
 
-void core_report_circle(struct engine *engine, struct lock_owner thread, struct object *object) {
-  struct circle_text text = {.len = 0};
+void core_report_deadlock(struct engine *engine, struct lock_owner thread, struct object *object) {
+  struct cycle_text text = {.len = 0};
   engine->deadlocks++;
   if (engine->sink.deadlock) {
     describe(engine, thread, object, &text);

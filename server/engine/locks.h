@@ -24,9 +24,9 @@ struct object *core_lock_waited_for(const struct engine *engine, struct lock_own
                                     unsigned *steps);
 /* Whether a wait of the thread for the object's lock closes a cycle of owners that wait: a
  * deadlock. */
-bool core_closes_circle(const struct engine *engine, struct lock_owner thread,
-                        struct object *object, unsigned *steps);
+bool core_closes_cycle(const struct engine *engine, struct lock_owner thread, struct object *object,
+                       unsigned *steps);
 /* Counts the deadlock and reports its members. */
-void core_report_circle(struct engine *engine, struct lock_owner thread, struct object *object);
+void core_report_deadlock(struct engine *engine, struct lock_owner thread, struct object *object);
 
 #endif

@@ -430,7 +430,7 @@ static bool may_pass_notification(const struct restoring *restoring, const struc
          (!condition || condition->kind == HOLDFAST__KIND__CONDITION);
 }
 
-static bool may_take_back(const struct restoring *restoring, const struct reply *reply) {
+static bool may_revoke(const struct restoring *restoring, const struct reply *reply) {
   if (!may_pass_notification(restoring, reply)) {
     return false;
   }
@@ -443,9 +443,9 @@ static bool may_take_back(const struct restoring *restoring, const struct reply 
 }
 
 bool restore_check_reply(struct restoring *restoring, const struct reply *reply) {
-  bool is_good = may_take_back(restoring, reply);
+  bool is_good = may_revoke(restoring, reply);
   for (size_t i = 0; reply->shape == REPLY_FIRST && i < reply->outcomes_count; i++) {
-    is_good &= may_take_back(restoring, reply->outcomes[i]);
+    is_good &= may_revoke(restoring, reply->outcomes[i]);
   }
   return is_good || snapshot_fail(&restoring->in, "a kept reply gave what can't be taken back");
 }

@@ -90,11 +90,11 @@ static bool check_parts(struct restoring *restoring, const struct waiter *waiter
 bool restore_check_waiter(struct restoring *restoring, const struct waiter *waiter,
                           const Holdfast__Request *message) {
   bool has_entries = !TAILQ_EMPTY(&waiter->entries);
-  bool is_first = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_WAIT_ANY;
+  bool is_wait_any = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_WAIT_ANY;
   bool has_message = message && (uint32_t)message->operation_case == waiter->operation->arm;
   bool suffices = !message && waiter->requirements && waiter->requirements->suffice;
-  bool is_good = (has_message || suffices) && is_first == has_entries &&
-                 (waiter->queue || is_first) && is_admitted(waiter) &&
+  bool is_good = (has_message || suffices) && is_wait_any == has_entries &&
+                 (waiter->queue || is_wait_any) && is_admitted(waiter) &&
                  (!message || check_parts(restoring, waiter, message));
   return is_good || snapshot_fail(&restoring->in, "a waiting request can't wait");
 }

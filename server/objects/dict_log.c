@@ -93,7 +93,7 @@ static struct log_page *pack_page(const struct log_page *page) {
 
 /* ---------------------------------------------------------------- directory */
 
-static struct log_page **page_slot(const struct dict_log *log, size_t idx) {
+static struct log_page **page_link(const struct dict_log *log, size_t idx) {
   return &log->pages[log->head + idx];
 }
 
@@ -153,7 +153,7 @@ static size_t last_capacity(const struct dict_log *log, const struct log_page *p
 }
 
 static size_t count_of(const struct dict_log *log, size_t idx) {
-  const struct log_page *page = *page_slot(log, idx);
+  const struct log_page *page = *page_link(log, idx);
   if (page->bitmap) {
     return chunk_bytes(page_bytes(page->live + page->live * 5U / 8U, true));
   }
@@ -163,7 +163,7 @@ static size_t count_of(const struct dict_log *log, size_t idx) {
 
 /* After a change of that page, which there is. */
 static void recount(struct dict_log *log, size_t idx) {
-  struct log_page *page = *page_slot(log, idx);
+  struct log_page *page = *page_link(log, idx);
   size_t bytes = count_of(log, idx);
   log->counted_bytes += bytes - page->counted_bytes;
   page->counted_bytes = (uint32_t)bytes;
@@ -183,7 +183,7 @@ static void drop_directory(struct dict_log *log) {
 }
 
 static void trim_front(struct dict_log *log) {
-  while (log->page_count > 0 && !*page_slot(log, 0)) {
+  while (log->page_count > 0 && !*page_link(log, 0)) {
     log->head++;
     log->page_count--;
     log->first_page++;
@@ -203,11 +203,11 @@ static size_t end_of_packed(const struct log_page *page) {
  * passed once after it was appended: O(1) amortized. */
 static void trim_back(struct dict_log *log) {
   while (log->page_count > 0) {
-    struct log_page **slot = page_slot(log, log->page_count - 1);
-    struct log_page *page = *slot;
+    struct log_page **link = page_link(log, log->page_count - 1);
+    struct log_page *page = *link;
     if (!page || page->live == 0) {
       free_page(log, page);
-      *slot = NULL;
+      *link = NULL;
       log->page_count--;
       log->next = (log->first_page + log->page_count) << LOG_PAGE_SHIFT;
       continue;
@@ -226,7 +226,7 @@ static bool last_page_takes(const struct dict_log *log) {
   if (log->page_count == 0 || offset_of(log->next) == 0) {
     return false;
   }
-  return (*page_slot(log, log->page_count - 1))->bitmap == NULL;
+  return (*page_link(log, log->page_count - 1))->bitmap == NULL;
 }
 
 /* ---------------------------------------------------------------- life */
@@ -237,7 +237,7 @@ void log_init(struct dict_log *log) {
 
 static void drop_pages(struct dict_log *log) {
   for (size_t i = 0; i < log->page_count; i++) {
-    free_page(log, *page_slot(log, i));
+    free_page(log, *page_link(log, i));
   }
   drop_directory(log);
 }
@@ -275,15 +275,15 @@ static bool add_page(struct dict_log *log) {
     free_page(log, page);
     return false;
   }
-  *page_slot(log, log->page_count++) = page;
+  *page_link(log, log->page_count++) = page;
   log->next = start;
   return true;
 }
 
 /* false: out of memory, it is as it was. */
 static bool resize_last_page(struct dict_log *log, size_t capacity) {
-  struct log_page **slot = page_slot(log, log->page_count - 1);
-  struct log_page *page = *slot, *resized = new_page(capacity, false);
+  struct log_page **link = page_link(log, log->page_count - 1);
+  struct log_page *page = *link, *resized = new_page(capacity, false);
   if (!resized) {
     return false;
   }
@@ -292,13 +292,13 @@ static bool resize_last_page(struct dict_log *log, size_t capacity) {
   resized->used = page->used;
   resized->live = page->live;
   free_page(log, page);
-  *slot = resized;
+  *link = resized;
   return true;
 }
 
 /* After removals: the last page becomes smaller, if it is too large, and if there is memory. */
 static void fit_last_page(struct dict_log *log) {
-  const struct log_page *page = log->page_count > 0 ? *page_slot(log, log->page_count - 1) : NULL;
+  const struct log_page *page = log->page_count > 0 ? *page_link(log, log->page_count - 1) : NULL;
   if (page && !page->bitmap && page->capacity > last_capacity(log, page)) {
     (void)resize_last_page(log, last_capacity(log, page));
   }
@@ -308,16 +308,16 @@ static void fit_last_page(struct dict_log *log) {
 }
 
 static void pack_if_sparse(struct dict_log *log, size_t idx) {
-  struct log_page **slot = page_slot(log, idx);
-  struct log_page *page = *slot;
+  struct log_page **link = page_link(log, idx);
+  struct log_page *page = *link;
   if (page && page->live * PACK_RATIO < page->capacity) {
     struct log_page *packed = pack_page(page);
     if (packed) { /* else it stays as it is, only bigger */
       free_page(log, page);
-      *slot = packed;
+      *link = packed;
     }
   }
-  if (*slot) {
+  if (*link) {
     recount(log, idx);
   }
 }
@@ -343,12 +343,12 @@ bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct va
       recount(log, log->page_count - 2);
     }
   }
-  struct log_page *page = *page_slot(log, log->page_count - 1);
+  struct log_page *page = *page_link(log, log->page_count - 1);
   if (page->used == page->capacity) {
     if (!resize_last_page(log, (size_t)page->capacity * 2)) {
       return false;
     }
-    page = *page_slot(log, log->page_count - 1);
+    page = *page_link(log, log->page_count - 1);
   }
   page->entries[page->used] = (struct log_entry){key, value};
   page->hashes[page->used] = hash;
@@ -385,10 +385,10 @@ void log_tidy(struct dict_log *log, uint32_t slot) {
   if (idx >= log->page_count) {
     return; /* another's went with it */
   }
-  struct log_page **page = page_slot(log, idx);
-  if (*page && (*page)->live == 0) {
-    free_page(log, *page);
-    *page = NULL;
+  struct log_page **link = page_link(log, idx);
+  if (*link && (*link)->live == 0) {
+    free_page(log, *link);
+    *link = NULL;
   }
   if (idx + 1 == log->page_count) {
     trim_back(log);
@@ -471,7 +471,7 @@ struct log_entry *log_next(const struct dict_log *log, uint64_t *slot, uint32_t 
   uint64_t number = start >> LOG_PAGE_SHIFT;
   size_t offset = offset_of(start);
   for (; number < log->first_page + log->page_count; number++, offset = 0) {
-    struct log_page *page = *page_slot(log, (size_t)(number - log->first_page));
+    struct log_page *page = *page_link(log, (size_t)(number - log->first_page));
     size_t position;
     if (page && find_in_page(page, &offset, &position)) {
       *slot = (number << LOG_PAGE_SHIFT) + offset + 1;
@@ -498,7 +498,7 @@ static bool is_form(const struct dict_log *log, struct log_form form) {
   if (pages == 0) {
     return form.number < UINT64_MAX >> (LOG_PAGE_SHIFT + 1);
   }
-  bool is_filled = (*page_slot(log, pages - 1))->live > 0;
+  bool is_filled = (*page_link(log, pages - 1))->live > 0;
   return is_filled && form.number >= log->first_page + pages &&
          form.number - log->first_page < LOG_SPAN_MAX >> LOG_PAGE_SHIFT;
 }
@@ -509,7 +509,7 @@ static bool skip_pages(struct dict_log *log, uint64_t number) {
     if (!reserve_page(log)) {
       return false;
     }
-    *page_slot(log, log->page_count++) = NULL;
+    *page_link(log, log->page_count++) = NULL;
   }
   return reserve_page(log);
 }
@@ -530,7 +530,7 @@ bool log_add_form(struct dict_log *log, struct log_form form) {
   if (page->bitmap) {
     memset(page->bitmap, 0, BITMAP_BYTES);
   }
-  *page_slot(log, log->page_count++) = page;
+  *page_link(log, log->page_count++) = page;
   log->next = form.number << LOG_PAGE_SHIFT;
   if (before > 0) {
     recount(log, before - 1); /* it is the last no more */
@@ -540,7 +540,7 @@ bool log_add_form(struct dict_log *log, struct log_form form) {
 
 bool log_add_entry(struct dict_log *log, size_t offset, uint32_t hash, struct log_entry entry,
                    uint32_t *slot) {
-  struct log_page *page = log->page_count ? *page_slot(log, log->page_count - 1) : NULL;
+  struct log_page *page = log->page_count ? *page_link(log, log->page_count - 1) : NULL;
   if (!page || offset >= LOG_PAGE_SLOTS || offset < offset_of(log->next) ||
       (page->live > 0 && offset_of(log->next) == 0)) {
     return false;

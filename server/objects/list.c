@@ -128,7 +128,7 @@ static hf_reason relieve(struct list *list, size_t position, struct list_pool *p
 }
 
 /* Between two items, where the way leads; false: there is no room. */
-static bool split_for(struct list *list, struct list_path *path, struct value value) {
+static bool insert_in_leaf(struct list *list, struct list_path *path, struct value value) {
   struct list_leaf *leaf = path->leaf;
   size_t behind = leaf->count - path->local;
   bool has_gap = leaf == list->front && list->first > 0;
@@ -162,7 +162,7 @@ static hf_reason insert_between(struct list *list, size_t position, struct value
                                 struct list_pool *pool) {
   struct list_path path;
   list_path_find(list, list->first + position, &path);
-  while (!split_for(list, &path, value)) {
+  while (!insert_in_leaf(list, &path, value)) {
     hf_reason reason = relieve(list, position, pool);
     if (reason) {
       return reason;

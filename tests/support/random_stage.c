@@ -133,8 +133,8 @@ static void go_on(struct random_stage *stage, uint64_t now_ns) {
     }
   } while (engine_next_deadline_ns(engine) <= now_ns);
   decoded_free(engine_take_answered(engine));
-  struct object *buried = engine_take_deferred(engine);
-  apply_freed(engine, engine_free_deferred(buried));
+  struct object *deferred = engine_take_deferred(engine);
+  apply_freed(engine, engine_free_deferred(deferred));
 }
 
 void random_stage_play(struct random_stage *stage, const struct random_story *story) {

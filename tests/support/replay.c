@@ -112,8 +112,8 @@ static void finish_job(struct replay *replay, uint64_t now_ns) {
 }
 
 static void free_deferred(struct replay *replay) {
-  apply_freed(replay->engine, engine_free_deferred(replay->buried));
-  replay->buried = NULL;
+  apply_freed(replay->engine, engine_free_deferred(replay->deferred));
+  replay->deferred = NULL;
 }
 
 void replay_end(struct replay *replay) {
@@ -194,7 +194,7 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
       apply_drain(engine);
       break;
   }
-  replay->buried = engine_join_deferred(replay->buried, engine_take_deferred(engine));
+  replay->deferred = engine_join_deferred(replay->deferred, engine_take_deferred(engine));
   decoded_free(engine_take_answered(engine));
 }
 

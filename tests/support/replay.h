@@ -44,7 +44,7 @@ struct replay {
   struct arena arena;
   struct job *jobs[REPLAY_JOBS_MAX]; /* jobs that were run and not brought back, oldest first */
   size_t jobs_count;
-  struct object *buried;
+  struct object *deferred;
   char *effects; /* malloc: of the last step */
   size_t effects_len, effects_capacity;
   uint64_t replies_count, failures_count;

@@ -3,7 +3,7 @@
  *   (first run)  gives the lock up, whatever its depth     -> STEP_WAITING, on WAIT_NOTIFY
  *   WAITING      notified                                  -> STEP_NOTIFIED, on WAIT_NOTIFIED
  *                out of time                               -> STEP_LATE
- *                withdrawn                             -> STEP_CANCELLED
+ *                cancelled                                 -> STEP_CANCELLED
  *   NOTIFIED, LATE, CANCELLED  takes the lock back as deep as it was, waiting for it as long as it takes
  */
 #include "server/engine/kinds/condition.h"
@@ -22,7 +22,7 @@
 
 /* The condition's lock, if the calling thread owns it; a plain lock may have any owner, as in Python.
  * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */
-static hf_reason find_held_lock(struct call *call, struct object **guard, struct lock **lock) {
+static hf_reason find_owned_lock(struct call *call, struct object **guard, struct lock **lock) {
   *guard = core_guard_of(call->engine, call->object);
   if (!*guard) {
     return HF_REASON_NO_SUCH_OBJECT;
@@ -42,7 +42,7 @@ static void give_up(struct call *call, struct object *guard, struct lock *lock) 
 static hf_reason begin_waiting(struct call *call) {
   struct object *guard;
   struct lock *lock;
-  hf_reason reason = find_held_lock(call, &guard, &lock);
+  hf_reason reason = find_owned_lock(call, &guard, &lock);
   if (reason) {
     return reason;
   }
@@ -134,7 +134,7 @@ hf_reason handle_condition_notify(struct call *call) {
   const Holdfast__ConditionNotify *message = call->message->condition_notify;
   struct object *guard;
   struct lock *lock;
-  hf_reason reason = find_held_lock(call, &guard, &lock);
+  hf_reason reason = find_owned_lock(call, &guard, &lock);
   if (!reason) {
     uint64_t count = message->count ? message->count : 1;
     notify(call->engine, call->object, message->all ? UINT64_MAX : count);

@@ -18,16 +18,16 @@ static hf_reason enter_guard(struct call *call) {
 }
 
 /* Before a wait: whether it would be a deadlock. */
-static hf_reason check_circle(struct call *call, struct lock_owner owner) {
+static hf_reason check_deadlock(struct call *call, struct lock_owner owner) {
   /* A part of several is not all that the thread waits for. */
   bool begins = !call->waiter && !call->is_part && !call_may_not_wait(call);
   unsigned steps = HF_CYCLE_STEPS_MAX;
-  bool closes = begins && core_closes_circle(call->engine, owner, call->object, &steps);
+  bool closes = begins && core_closes_cycle(call->engine, owner, call->object, &steps);
   core_spend(call->engine, (HF_CYCLE_STEPS_MAX - steps) / 8);
   if (!closes) {
     return HF_REASON_NONE;
   }
-  core_report_circle(call->engine, owner, call->object);
+  core_report_deadlock(call->engine, owner, call->object);
   return call->message->lock_acquire->refuse_deadlock ? HF_REASON_DEADLOCK : HF_REASON_NONE;
 }
 
@@ -48,7 +48,7 @@ hf_reason handle_lock_acquire(struct call *call) {
     reason = call_request_lock(call);
   }
   if (reason == HF_REASON_LOCK_HELD) {
-    reason = check_circle(call, owner);
+    reason = check_deadlock(call, owner);
     return reason ? reason : call_park(call, queue, HF_REASON_LOCK_HELD);
   }
   if (reason) {
@@ -71,7 +71,7 @@ hf_reason handle_lock_acquire(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* Whether the thread's grant ended with its lease; reported once. */
+/* Whether a grant of the session ended with its lease; reported once. */
 static bool has_expired(struct call *call, const struct lock *lock) {
   struct session *session = call->session;
   bool is_owner = session && lock->depth > 0 && lock->owner.session == session->serial;

@@ -3,7 +3,6 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/locks.h"
-#include "server/engine/steps.h"
 
 #include <stdlib.h>
 
@@ -12,7 +11,8 @@ static bool is_listed(struct object *object) {
   return lock && (lock->depth > 0 || object->waits[WAIT_LOCK].count > 0);
 }
 
-/* Also by those whose connection is lost. A lock that is not is in no circle. */
+/* Whether requests wait for the lock, those of lost connections included. A lock without is in no
+ * cycle. */
 static bool is_awaited(const struct object *object) {
   const struct wait_queue *queue = &object->waits[WAIT_LOCK];
   return !TAILQ_EMPTY(&queue->waiters) || !TAILQ_EMPTY(&queue->suspended);
@@ -31,7 +31,7 @@ static struct reply_party party_of(const struct engine *engine, struct lock_owne
 struct budget {
   size_t entries; /* locks and waiters */
   size_t looks;   /* objects */
-  unsigned steps; /* in search of circles */
+  unsigned steps; /* in search of cycles */
 };
 
 static hf_reason list_waiters(const struct call *call, const struct object *object,
@@ -74,7 +74,7 @@ static hf_reason list_lock(const struct call *call, struct object *object, struc
       .depth = lock->depth,
       .lease_ms = is_owned ? lock->lease_ms : 0,
       .owner = party_of(engine, lock->owner),
-      .deadlocked = is_owned && core_closes_circle(engine, lock->owner, awaited, &budget->steps),
+      .deadlocked = is_owned && core_closes_cycle(engine, lock->owner, awaited, &budget->steps),
   };
   budget->entries--;
   return list_waiters(call, object, budget, listed);

@@ -138,7 +138,7 @@ static hf_reason move_cells(struct call *call) {
 }
 
 /* Where its elements are, for a client that is about to map them. */
-static void report_place(struct call *call, struct reply_object *reported) {
+static void report_location(struct call *call, struct reply_object *reported) {
   struct cells *cells = core_cells(call->object);
   if (!cells || !core_may_share_cells(call->session, call->object) ||
       !map64_get(&call->session->references, call->object->id)) {
@@ -159,7 +159,7 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
   objects[0] = report_object(call->engine, call->object);
   objects[0].created = created;
   if (map) {
-    report_place(call, &objects[0]);
+    report_location(call, &objects[0]);
   }
   call->reply->shape = REPLY_OBJECT;
   call->reply->objects = objects;

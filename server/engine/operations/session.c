@@ -129,14 +129,15 @@ hf_reason handle_close_session(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* Ends a wait that its client has cancelled. */
-static void withdraw(struct call *call, struct waiter *waiter, bool take_back) {
+/* Ends a wait that its client has cancelled. A condition's wait gets the lock back first, unless that is
+ * to be revoked. */
+static void cancel_wait(struct call *call, struct waiter *waiter, bool revoke) {
   if (waiter->job) {
     core_stop_job(waiter->job, HF_REASON_CANCELLED); /* it answers, unless it is done already */
     return;
   }
   bool has_given_lock_up = waiter->operation->arm == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT;
-  if (!has_given_lock_up || take_back) {
+  if (!has_given_lock_up || revoke) {
     core_end_wait(call->engine, call->now_ns, waiter, HF_REASON_CANCELLED);
   } else if (waiter->step != STEP_NOTIFIED) {
     waiter->step = STEP_CANCELLED; /* it returns with its lock */
@@ -144,24 +145,24 @@ static void withdraw(struct call *call, struct waiter *waiter, bool take_back) {
   }
 }
 
-/* The session that the reply says was made for a child, if it is one of these. */
+/* Ends the session that the reply answered a ForkSession with, while it is unadopted. */
 static void end_forked(struct call *call, const struct reply *reply) {
   if (reply->operation == HOLDFAST__REQUEST__OPERATION_FORK_SESSION && !reply->reason) {
-    core_take_back_forked(call->engine, call->session, reply->source);
+    core_end_unadopted(call->engine, call->session, reply->source);
   }
 }
 
 hf_reason handle_cancel(struct call *call) {
   const Holdfast__Cancel *message = call->message->cancel;
   struct reply *reply = session_find_reply(call->session, message->sequence);
-  bool withdrawn = reply && reply->pending;
-  if (withdrawn) {
-    withdraw(call, reply->pending, message->revoke);
+  bool is_cancelled = reply && reply->pending;
+  if (is_cancelled) {
+    cancel_wait(call, reply->pending, message->revoke);
   } else if (reply && message->revoke) {
     end_forked(call, reply);
-    withdrawn = core_revoke(call->engine, call->session, reply);
+    is_cancelled = core_revoke(call->engine, call->session, reply);
   }
-  call_answer_flag(call, withdrawn);
+  call_answer_flag(call, is_cancelled);
   return HF_REASON_NONE;
 }
 
