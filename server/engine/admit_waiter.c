@@ -16,7 +16,9 @@ static size_t parked_by(const struct peer *peer) {
   return count;
 }
 
-hf_reason core_admit_growth(const struct call *call, const struct address *address, size_t bytes) {
+/* Whether one that waits may take so many bytes more. HF_REASON_NONE | MEMORY_FULL */
+static hf_reason admit_growth(const struct call *call, const struct address *address,
+                              size_t bytes) {
   const struct memory *memory = &call->engine->memory;
   size_t all_bytes = memory->used[MEMORY_WAITERS] + bytes;
   if (all_bytes > memory_waiters_max(memory) ||
@@ -37,7 +39,7 @@ hf_reason core_admit_waiter(const struct call *call, size_t bytes) {
       (session && session->waiters_count >= HF_SESSION_WAITERS_MAX)) {
     return HF_REASON_IN_FLIGHT_FULL;
   }
-  return core_admit_growth(call, session ? session->address : peer->address, bytes);
+  return admit_growth(call, session ? session->address : peer->address, bytes);
 }
 
 struct address *core_address_of(const struct engine *engine, const struct waiter *waiter) {
@@ -58,8 +60,7 @@ hf_reason core_keep_requirements(struct call *call, struct waiter *waiter) {
   if (!requirements) {
     return HF_REASON_NONE;
   }
-  hf_reason reason =
-      core_admit_growth(call, core_address_of(call->engine, owner), requirements->bytes);
+  hf_reason reason = admit_growth(call, core_address_of(call->engine, owner), requirements->bytes);
   if (reason) {
     requirements_free(requirements);
     return reason;

@@ -101,10 +101,6 @@ static void drop_reference(void *ctx, uint64_t object) {
   call->object->stored_references--;
 }
 
-static void drop_reference_now(void *ctx, uint64_t object) {
-  core_drop_references(ctx, object, 1);
-}
-
 /* References in the value are dropped after the answer, which may hand them to a session. */
 void call_discard(struct call *call, struct value value) {
   if (value_has_reference(value)) {
@@ -112,7 +108,7 @@ void call_discard(struct call *call, struct value value) {
     if (list_append(&call->engine->dropped_values, value) == HF_REASON_NONE) {
       return;
     }
-    value_each_reference(value, drop_reference_now, call->engine);
+    core_drop_value_references(call->engine, value);
   }
   value_release(value);
 }

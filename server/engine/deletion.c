@@ -107,15 +107,11 @@ void core_go_on_deleting(struct engine *engine, uint64_t now_ns) {
   }
 }
 
-static void drop_one(void *engine, uint64_t id) {
-  core_drop_references(engine, id, 1);
-}
-
 void core_drop_unreferenced(struct engine *engine, uint64_t now_ns) {
   while (engine->dropped_values.len > 0 && core_has_steps(engine)) {
     struct value value = list_remove_at(&engine->dropped_values, engine->dropped_values.len - 1);
     core_spend(engine, 1);
-    value_each_reference(value, drop_one, engine);
+    core_drop_value_references(engine, value);
     value_release(value);
   }
   struct object *object = TAILQ_FIRST(&engine->unreferenced);

@@ -1,6 +1,6 @@
 #include "server/engine/elements.h"
 
-#include "server/engine/registry.h"
+#include "server/engine/object.h"
 
 #include <string.h>
 

@@ -129,15 +129,11 @@ void core_stop_all_jobs(struct engine *engine) {
 /* ---- taking back */
 
 static void drop_removed(struct engine *engine, struct object *object, struct list *removed) {
-  struct object *dropped = calloc(1, sizeof *dropped);
+  struct object *dropped = object_new_shell(object);
   if (!dropped) {
     core_drop_values(engine, object, removed);
     return;
   }
-  dropped->kind = object->kind;
-  dropped->row = object->row;
-  dropped->id = object->id;
-  dropped->stored_references = object->stored_references;
   dropped->list = *removed;
   dropped->memory_bytes = list_memory_bytes(removed);
   list_init(removed);

@@ -14,15 +14,22 @@ void object_free(struct object *object) {
   free(object);
 }
 
+struct object *object_new_shell(const struct object *object) {
+  struct object *shell = calloc(1, sizeof *shell);
+  if (shell) {
+    shell->kind = object->kind;
+    shell->row = object->row;
+    shell->id = object->id;
+    shell->stored_references = object->stored_references;
+  }
+  return shell;
+}
+
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key) {
-  struct object *taken = calloc(1, sizeof *taken);
+  struct object *taken = object_new_shell(object);
   if (!taken) {
     return NULL;
   }
-  taken->kind = object->kind;
-  taken->row = object->row;
-  taken->id = object->id;
-  taken->stored_references = object->stored_references;
   taken->memory_bytes = object->memory_bytes;
   if (!object->row->take_content(object, taken, hash_key)) {
     free(taken);

@@ -149,10 +149,11 @@ struct object_shape {
 
 /* An object that is in no registry. Takes time in proportion to its length. */
 void object_free(struct object *object);
-/* A nameless object that takes over the content of a dict or list, or what waits in a queue: of a kind
- * that has take_content. It has
- * the same id, and as many references, which are counted in both from then on. NULL: out of memory,
- * unchanged. */
+/* A nameless object without content, of the same kind and id, which counts as many stored references.
+ * NULL: out of memory. */
+struct object *object_new_shell(const struct object *object);
+/* A shell that takes over the content of a dict or list, or what waits in a queue: of a kind that has
+ * take_content. NULL: out of memory, unchanged. */
 struct object *object_take_content(struct object *object, const struct value_hash_key *hash_key);
 uint64_t object_length(const struct object *object);
 /* The lock within the object: a lock's own, a value's, or a condition's own; NULL: none. */

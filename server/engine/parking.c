@@ -76,8 +76,7 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
   memcpy(waiter->body, call->body.data, waiter->body_len);
 }
 
-/* The bytes of a waiter, with its reply and two slots of the timers' heap, which may be half empty.
- * */
+/* The bytes of a waiter, with its reply and two slots of the timers' heap, which may be half empty. */
 static size_t waiter_bytes(const struct call *call) {
   size_t decoded_bytes = call->requirements ? call->requirements->bytes : 0;
   decoded_bytes += keeps_decoded(call) ? call->decoded->memory_bytes : 0;
@@ -106,8 +105,7 @@ static bool is_numbered_one_way(const struct waiter *waiter) {
   return waiter->session && waiter->one_way && waiter->reply->sequence;
 }
 
-/* Whether the session's window has the reply, which does not count there yet. */
-static bool is_pending_in_window(const struct waiter *waiter) {
+bool core_is_pending_in_window(const struct waiter *waiter) {
   return waiter->session && waiter->reply->sequence && !waiter->one_way &&
          (waiter->reply->is_kept || waiter->operation->repeat == REPEAT_KEPT);
 }
@@ -153,7 +151,7 @@ void core_link_waiter(struct engine *engine, struct waiter *waiter, size_t bytes
   }
   engine->waiting++;
   waiter->reply->pending = waiter;
-  if (is_pending_in_window(waiter)) {
+  if (core_is_pending_in_window(waiter)) {
     session->pending_count++;
   }
 }
@@ -203,7 +201,7 @@ void core_unlink_waiter(struct engine *engine, struct waiter *waiter) {
   if (is_numbered_one_way(waiter)) {
     TAILQ_REMOVE(&waiter->session->one_way_waiters, waiter, one_way_link);
   }
-  if (is_pending_in_window(waiter)) {
+  if (core_is_pending_in_window(waiter)) {
     waiter->session->pending_count--;
   }
   if (peer) {

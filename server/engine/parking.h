@@ -15,6 +15,8 @@ void core_link_waiter(struct engine *engine, struct waiter *waiter, size_t bytes
 /* Allocates all that parking needs, for handlers that change something before they wait: then parking
  * can't fail. HF_REASON_NONE | IN_FLIGHT_FULL MEMORY_FULL NO_MEMORY */
 hf_reason core_prepare_park(struct call *call);
+/* Whether the session's window has the waiter's reply, which does not count there yet. */
+bool core_is_pending_in_window(const struct waiter *waiter);
 /* The time of a request that waits begins now. HF_REASON_NONE | NO_MEMORY */
 hf_reason core_restart_time(struct call *call);
 /* Ends a wait with a reason; a put of many that has put some answers that, as does a kick. */

@@ -23,6 +23,14 @@ void core_drop_references(struct engine *engine, uint64_t id, uint64_t count) {
   }
 }
 
+static void drop_one(void *engine, uint64_t id) {
+  core_drop_references(engine, id, 1);
+}
+
+void core_drop_value_references(struct engine *engine, struct value value) {
+  value_each_reference(value, drop_one, engine);
+}
+
 struct keeping {
   struct engine *engine;
   struct object *object;

@@ -6,7 +6,6 @@
 #define HF_ENGINE_SETTLE_H
 
 #include "server/engine/core.h"
-#include "server/engine/steps.h"
 
 /* Whether something was left for later. */
 bool core_has_work(const struct engine *engine);

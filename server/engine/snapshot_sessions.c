@@ -51,11 +51,6 @@ enum {
 
 /* ---- what a session has of objects, by their ids */
 
-static bool is_any(const struct object *object) {
-  (void)object;
-  return true;
-}
-
 static bool has_lock(const struct object *object) {
   return object_lock((struct object *)object) != NULL;
 }
@@ -77,10 +72,10 @@ struct session_table {
   uint32_t number;                           /* of its field */
   size_t offset;                             /* of the struct map64 in struct session */
   bool has_numbers;                          /* its values are numbers that matter */
-  bool (*fits)(const struct object *object); /* a session can have it of the object */
+  bool (*fits)(const struct object *object); /* a session can have it of the object; NULL: of any */
 };
 static const struct session_table session_tables[] = {
-    {REFERENCES, offsetof(struct session, references), true, is_any},
+    {REFERENCES, offsetof(struct session, references), true, NULL},
     {LOCKS, offsetof(struct session, locks), false, has_lock},
     {EXPIRED, offsetof(struct session, expired), false, has_lock},
     {PERMITS, offsetof(struct session, permits), true, is_semaphore},
@@ -531,7 +526,7 @@ static bool check_table(struct restoring *restoring, const struct session *sessi
   void *item;
   while (map64_next(table_of(session, row), &position, &id, &item)) {
     const struct object *object = registry_find(&restoring->engine->registry, id);
-    if (id >= restoring->next_id || (object && !row->fits(object))) {
+    if (id >= restoring->next_id || (object && row->fits && !row->fits(object))) {
       return snapshot_fail(&restoring->in, "a session has what it can't have of an object");
     }
   }

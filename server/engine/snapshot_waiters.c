@@ -472,9 +472,7 @@ static bool check_request(struct reading *reading) {
 static bool keep_reply(struct restoring *restoring, const struct waiter *waiter) {
   struct session *session = waiter->session;
   struct reply *reply = waiter->reply;
-  bool is_kept = session && reply->sequence && !waiter->one_way &&
-                 (reply->is_kept || waiter->operation->repeat == REPEAT_KEPT);
-  return !is_kept ||
+  return !core_is_pending_in_window(waiter) ||
          (!session_find_reply(session, reply->sequence) && session_keep_reply(session, reply)) ||
          snapshot_fail(&restoring->in, "a waiting request is there twice");
 }

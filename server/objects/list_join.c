@@ -1,6 +1,5 @@
 #include "server/objects/list_join.h"
 
-#include "proto/limits.h"
 #include "server/objects/list_edges.h"
 
 #include <assert.h>

@@ -168,11 +168,16 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
   return HF_REASON_NONE;
 }
 
-/* In the session's table. HF_REASON_NONE | MEMORY_FULL NO_MEMORY */
+/* Of the session. HF_REASON_NONE | MEMORY_FULL NO_MEMORY */
 static hf_reason add_reference(struct call *call, uint64_t object) {
   hf_reason reason = core_check_entry(call->engine, &call->session->references);
-  bool is_added = !reason && session_add_reference(call->session, object);
-  return is_added || reason ? reason : HF_REASON_NO_MEMORY;
+  if (!reason && !session_add_reference(call->session, object)) {
+    reason = HF_REASON_NO_MEMORY;
+  }
+  if (!reason) {
+    core_add_reference(call->engine, object);
+  }
+  return reason;
 }
 
 /* Adds a reference of the session, if any. Without memory for it a new anonymous object is deleted
@@ -187,7 +192,6 @@ static hf_reason retain_object(struct call *call) {
     core_drop_references(call->engine, id, 0);
     return reason;
   }
-  core_add_reference(call->engine, id);
   call_set_source(call, 0);
   return HF_REASON_NONE;
 }
@@ -288,7 +292,6 @@ hf_reason handle_object_retain(struct call *call) {
       }
       return reason;
     }
-    core_add_reference(call->engine, message->objects[i]);
   }
   return HF_REASON_NONE;
 }
