@@ -88,8 +88,8 @@ bool lock_validate_owner(struct cell_header *header, const struct cell_kernel *k
   if (!orphans_have_thread(orphans, kernel, owner) &&
       atomic_compare_exchange_strong(&header->word, &seen,
                                      (seen & ~CELL_WORD_THREAD) | CELL_WORD_DIED)) {
-    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED); /* set for an earlier death, if any
-                                                                 * */
+    /* The flag may be that of an earlier death. */
+    atomic_fetch_and(&header->flags, ~(uint32_t)CELL_NOTIFIED);
     kernel->wake(kernel->ctx, &header->word);
   }
   return true;

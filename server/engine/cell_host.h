@@ -59,7 +59,7 @@ struct cell_host {
   void (*store)(void *ctx, const struct cell_location *location, const struct cell_type *type,
                 size_t idx, uint64_t bits);
   /* The same for many, each as a whole; as cell_read_range and cell_write_range (proto/cell.h).
-      * `write` is also called by a job, without the engine's lock, on a cell that no client knows. */
+   * `write` is also called by a job, without the engine's lock, on a cell that no client knows. */
   void (*read)(void *ctx, const struct cell_location *location, const struct cell_type *type,
                size_t idx, size_t count, void *elements);
   void (*write)(void *ctx, const struct cell_location *location, const struct cell_type *type,

@@ -271,10 +271,10 @@ void core_settle_cells(struct engine *engine) {
 
 /* ---- changes
  *
- * Several may wait who know different values, and each of them looked at another time. `seen` is
- * what was found by the last who looked; when that was news, is_changed says that others don't know
- * it yet. They are not woken for that at once: the value may change all the time, and the server
- * would do nothing else. */
+ * Waiters know different values, as each has read the value at another time. `seen` is the value of the
+ * last read; is_changed: that read found a change which the other waiters have not been woken for. They
+ * are woken by the next check and not at once: a value may change all the time, and the server would do
+ * nothing else. */
 
 static uint64_t read_bits(const struct cells *cells) {
   return cells->count > 0 ? elements_bits(cells, 0) : 0;

@@ -46,10 +46,8 @@ struct engine {
   struct map64 addresses; /* number -> struct address */
   struct ready_list ready;
   struct object_list unreferenced;
-  struct object_list reviewed;          /* cells in shared memory whose lock may be returned to
-                                         * clients */
-  struct object_list deleted;           /* whose waiters and reserved items are released in slices
-                                         * */
+  struct object_list reviewed;          /* cells whose lock may be returned to clients */
+  struct object_list deleted;           /* waiters and reserved items are released in slices */
   struct object_list emptied;           /* contents whose references are dropped in slices */
   struct content_cursor emptied_cursor; /* of the first of `emptied` */
   struct job_list jobs, taken_jobs;     /* to be taken, and being worked on */

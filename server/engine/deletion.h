@@ -7,8 +7,7 @@
 
 #include "server/engine/core.h"
 
-/* Removes the object from the registry; answers its waiters and drops its references, now or later.
- * */
+/* Removes the object from the registry; answers its waiters and drops its references, now or later. */
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* It is about to leave the registry. */
 void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object);

@@ -41,7 +41,7 @@ static void leave_lock(struct engine *engine, struct session *session, uint64_t 
     return;
   }
   if (session->ends_clean && !lock->robust && lock->lease_ms == 0) {
-    lock->owner = (struct lock_owner){0}; /* stays owned, as in Python */
+    lock->owner = (struct lock_owner){0}; /* stays locked, as in Python */
   } else {
     lock_abandon(lock, !session->ends_clean);
     timers_stop(&engine->timers, &object->lease);
@@ -180,7 +180,7 @@ static void end_waits(struct engine *engine, uint64_t now_ns, struct session *se
   }
 }
 
-/* As an unclaimed one, and as a parent of some. */
+/* As an unadopted session, and as the parent of some. */
 static void leave_forked(struct engine *engine, uint64_t now_ns, struct session *session) {
   struct session *forked;
   core_leave_parent(session);

@@ -29,7 +29,7 @@ void core_begin_job(struct engine *engine, struct job *job, struct waiter *reque
 /* Asks the job to stop: if it does in time, the reason is its requester's answer. */
 void core_stop_job(struct job *job, hf_reason reason);
 void core_stop_all_jobs(struct engine *engine);
-/* The waiter ends: the outcome of its job is dropped. */
+/* The waiter ends: its job, if any, is asked to stop, and answers no request. */
 void core_forget_requester(struct waiter *waiter);
 /* The job is done, or was stopped: its object is given back. Answers its requester, which has no answer
  * yet; NULL: none. */

@@ -59,4 +59,5 @@ struct object *registry_first_lock(const struct registry *registry, uint64_t id)
 struct object *registry_next_lock(const struct object *object);
 /* Charges what the object takes now. */
 void registry_account(struct registry *registry, struct object *object);
+
 #endif

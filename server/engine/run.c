@@ -1,4 +1,4 @@
-/* Runs operations: first runs, waits, second runs, outcomes. */
+/* Runs handlers: a first run parks the request or answers it; each later run answers it, or it waits on. */
 #include "server/engine/run.h"
 
 #include "proto/wire.h"

@@ -9,9 +9,11 @@
 
 /* A request's first run; its answer is delivered, unless it waits. */
 void core_run(struct call *call);
-/* Runs the handler of a waiter again, or of the one it is an entry of. false: it waits on. */
+/* Runs the handler of a waiter again, or of a wait entry's owner. On a deleted object, or on a lent one
+ * after the deadline, the waiter is answered without a run. false: it waits on. */
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out);
-/* The last run of a waiter whose time is up; when it is resumed, if it is suspended. */
+/* The deadline of a waiter has passed: its handler runs for the last time. A suspended waiter is marked
+ * as overdue, and that is done when it is resumed. */
 void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
 /* Answers a request whose job is done. */
 void core_end_job(struct engine *engine, uint64_t now_ns, struct waiter *requester,

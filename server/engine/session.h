@@ -7,17 +7,14 @@
  *                            | CloseSession                        | grace time over
  *                            v                                     v
  *                       ended, clean                        ended, abnormal
- *                  locks stay owned (robust ones          locks are free, the next
- *                  are free)                              owner is notified
+ *                  locks stay locked; robust and          locks are free, the next
+ *                  leased ones are free                   owner is notified
+ *                  reserved items go back                 reserved items go back, as tried
  *
- *                  reserved items go back              reserved items go back, as tried
- *
- *   Either end: waiters gone, pipe ends detached, references dropped; its name answers
- * SESSION_ENDED.
+ *   Either end: waiters gone, pipe ends detached, references dropped; its name answers SESSION_ENDED.
  *
  * layer   engine
- * window  Replies are kept until acknowledged, so that a repeated request is answered, not
- * repeated.
+ * window  Replies are kept until acknowledged, so that a repeated request is answered, not repeated.
  */
 #ifndef HF_ENGINE_SESSION_H
 #define HF_ENGINE_SESSION_H
@@ -50,9 +47,9 @@ struct session {
 
   /* See forks.c. */
   bool is_unadopted;      /* made for a forked child, which did not resume it yet */
-  struct session *parent; /* of an unclaimed one; NULL: it has ended */
+  struct session *parent; /* of an unadopted session; NULL: it has ended */
   TAILQ_ENTRY(session) sibling_link;
-  struct session_list forked; /* unclaimed ones whose parent it is */
+  struct session_list forked; /* unadopted sessions whose parent it is */
   size_t forked_count;
 
   struct timer timer; /* runs while lost */

@@ -20,7 +20,7 @@ void core_forget_process(struct engine *engine, struct session *session);
 void core_locate_session(const struct call *call, struct session *session, uint64_t id);
 /* It has its connection again, or ends. */
 void core_forget_lost(struct engine *engine, struct session *session);
-/* An unclaimed one (forks.c) is its parent's no more; harmless for others. */
+/* An unadopted session (forks.c) is its parent's no more; harmless for others. */
 void core_leave_parent(struct session *forked);
 /* Its child has come for it; also for sessions that are none of these. */
 void core_adopt_forked(struct session *session);

@@ -62,7 +62,7 @@ static bool has_unreferenced(const struct engine *engine) {
   return engine->dropped_values.len > 0 || !TAILQ_EMPTY(&engine->unreferenced);
 }
 
-/* Does work that no answer waits for. */
+/* Whether there is deferred work that no answer waits for. */
 static bool has_leftovers(const struct engine *engine) {
   return has_unreferenced(engine) || !TAILQ_EMPTY(&engine->deleted) ||
          !TAILQ_EMPTY(&engine->ending) || !TAILQ_EMPTY(&engine->emptied);

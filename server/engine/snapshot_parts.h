@@ -15,7 +15,7 @@ enum {
   RECORD_ENGINE = 2,
   RECORD_SESSION = 3, /* by serial */
   RECORD_REPLY = 4,   /* kept by the session before, by sequence */
-  RECORD_FORKED = 5,  /* unclaimed sessions of one parent */
+  RECORD_FORKED = 5,  /* unadopted sessions of one parent */
   RECORD_LOST = 6,
   RECORD_CONNECTION = 7, /* by id */
   RECORD_OBJECT = 8,     /* by id */

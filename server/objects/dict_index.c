@@ -16,7 +16,7 @@ static size_t segment_bytes(size_t capacity) {
   return sizeof(struct index_segment) + capacity * (sizeof(uint8_t) + sizeof(uint32_t));
 }
 
-/* The capacity is a multiple of 8, so the log_slots behind the tags are aligned. */
+/* The capacity is a multiple of 8, so the slots of the log behind the tags are aligned. */
 static inline uint32_t *log_slots_of(struct index_segment *segment) {
   return (uint32_t *)(void *)(segment->tags + segment->capacity);
 }

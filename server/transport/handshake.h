@@ -32,8 +32,7 @@ bool handshake_answer(int socket, enum handshake_status status, size_t ring_byte
                       const int *descriptors, size_t descriptors_count);
 /* Sends a notification to the client; never blocks. */
 void handshake_notify(int socket);
-/* Discards a packet of the client, which has no meaning. false: the client has closed its socket.
- * */
+/* Discards a packet of the client, which has no meaning. false: the client has closed its socket. */
 bool handshake_is_open(int socket);
 
 #endif

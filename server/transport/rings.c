@@ -113,8 +113,7 @@ static struct ring_stream *next_stream(struct rings *rings, uint64_t *position) 
   return map64_next(&rings->streams, position, &id, &stream) ? stream : NULL;
 }
 
-/* Ends the streams that are over. The search begins anew after each, because the map has changed.
- * */
+/* Ends the streams that are over. The search begins anew after each, because the map has changed. */
 static void end_those_over(struct rings *rings) {
   struct ring_stream *stream;
   uint64_t position = 0;

@@ -343,8 +343,7 @@ static void revoke(struct engine *engine, struct session *session, struct object
   }
 }
 
-/* A put of many waits for room, a kick for its next slice; `progress` is the number of items done.
- * */
+/* A put of many waits for room, a kick for its next slice; `progress` is the number of items done. */
 static bool answer_part(const struct waiter *waiter) {
   const struct object *object = waiter->object;
   bool puts = waiter->queue == &object->waits[WAIT_QUEUE_PUT];

@@ -1,4 +1,5 @@
 /* Several operations as one: all are done, or none.
+ *
  *   conditions   all met --> operations, each captured and run      all succeed --> results
  *                one unmet: waits for it, then checks all           one fails --> rolled back
  */
