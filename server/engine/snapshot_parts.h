@@ -43,14 +43,21 @@ static inline bool snapshot_lacks_memory(struct restoring *restoring) {
 
 /* snapshot_sessions.c */
 void snapshot_sessions(const struct engine *engine, struct snapshot_out *out);
-void snapshot_connections(const struct engine *engine, struct snapshot_out *out);
 bool restore_session(struct restoring *restoring, struct bytes body);
 bool restore_kept_reply(struct restoring *restoring, struct bytes body);
 bool restore_forked(struct restoring *restoring, struct bytes body);
 bool restore_lost(struct restoring *restoring, struct bytes body);
-bool restore_connection(struct restoring *restoring, struct bytes body);
+/* Counts the address once more. false: in.why */
+bool restore_address(struct restoring *restoring, const struct wire_field *field,
+                     struct address **address);
+/* NULL: in.why */
+struct session *restore_find_session(struct restoring *restoring, uint64_t serial);
 /* All records have been read. */
 bool restore_end_sessions(struct restoring *restoring);
+
+/* snapshot_connections.c */
+void snapshot_connections(const struct engine *engine, struct snapshot_out *out);
+bool restore_connection(struct restoring *restoring, struct bytes body);
 
 /* snapshot_replies.c */
 void snapshot_put_reply(struct snapshot_out *out, const struct reply *reply);
@@ -95,9 +102,32 @@ bool restore_requirements(struct restoring *restoring, const struct wire_field *
 bool restore_check_waiter(struct restoring *restoring, const struct waiter *waiter,
                           const Holdfast__Request *message);
 
+/* snapshot_queues.c */
+
+/* A wait queue: its owner, an object or a session (by serial), and which of the owner's. */
+struct queue_name {
+  uint64_t owner;
+  unsigned number;
+};
+/* An object's queues: its waits, then that of its loan; a session's: that of flushes. */
+enum { QUEUE_OF_LOAN = OBJECT_WAITS, QUEUE_OF_FLUSHES, NO_QUEUE };
+/* Where each waiter and wait entry waits, by address; begins with zeros. */
+struct snapshot_spots {
+  struct snapshot_spot *items; /* malloc, the caller's */
+  size_t count, capacity;
+};
+void snapshot_find_spots(const struct engine *engine, struct snapshot_out *out,
+                         struct snapshot_spots *spots);
+/* NO_QUEUE: the waiter waits in none. */
+struct queue_name snapshot_queue_of(const struct snapshot_spots *spots,
+                                    const struct waiter *waiter);
+/* NULL: there is none. */
+struct wait_queue *restore_find_queue(struct restoring *restoring, const struct queue_name *name);
+void snapshot_suspended(const struct engine *engine, struct snapshot_out *out);
+bool restore_suspended(struct restoring *restoring, struct bytes body);
+
 /* snapshot_waiters.c */
 void snapshot_waiters(const struct engine *engine, struct snapshot_out *out);
 bool restore_waiter(struct restoring *restoring, struct bytes body);
-bool restore_suspended(struct restoring *restoring, struct bytes body);
 
 #endif

@@ -1,4 +1,4 @@
-/* Sessions and connections in a snapshot. */
+/* Sessions in a snapshot. */
 #include "server/engine/snapshot_parts.h"
 
 #include <stdlib.h>
@@ -228,8 +228,8 @@ static bool read_ranges(struct restoring *restoring, const struct wire_field *fi
   return !restoring->in.why;
 }
 
-static bool read_address(struct restoring *restoring, const struct wire_field *field,
-                         struct address **address) {
+bool restore_address(struct restoring *restoring, const struct wire_field *field,
+                     struct address **address) {
   if (field->type != VARINT || field->integer == 0 || *address) {
     return snapshot_fail(&restoring->in, "an address is none");
   }
@@ -254,7 +254,7 @@ static bool visit_session(struct snapshot_in *in, const struct wire_field *field
   struct session *session = restoring->session;
   switch (field->number) {
     case ADDRESS:
-      return read_address(restoring, field, &session->address);
+      return restore_address(restoring, field, &session->address);
     case TIMER:
       return snapshot_read_timer(in, field, &restoring->engine->timers, &session->timer);
     case ACKED_ALSO:
@@ -363,8 +363,7 @@ static bool read_numbers(struct restoring *restoring, struct bytes body,
   return snapshot_read(&restoring->in, body, NULL, NULL, visit, restoring);
 }
 
-/* NULL: in.why */
-static struct session *find_session(struct restoring *restoring, uint64_t serial) {
+struct session *restore_find_session(struct restoring *restoring, uint64_t serial) {
   struct session *session = serial ? map64_get(&restoring->engine->sessions, serial) : NULL;
   if (!session) {
     snapshot_fail(&restoring->in, "a session is not there");
@@ -378,7 +377,7 @@ static bool visit_forked(struct snapshot_in *in, const struct wire_field *field,
   struct wire_reader items = {0};
   uint64_t serial;
   while (field->number == 1 && snapshot_next_item(in, field, &items, &serial)) {
-    struct session *session = find_session(restoring, serial);
+    struct session *session = restore_find_session(restoring, serial);
     if (!session) {
       return false;
     }
@@ -405,7 +404,7 @@ static bool visit_lost(struct snapshot_in *in, const struct wire_field *field, v
   struct wire_reader items = {0};
   uint64_t serial;
   while (field->number == 1 && snapshot_next_item(in, field, &items, &serial)) {
-    struct session *session = find_session(restoring, serial);
+    struct session *session = restore_find_session(restoring, serial);
     if (!session) {
       return false;
     }
@@ -421,100 +420,6 @@ static bool visit_lost(struct snapshot_in *in, const struct wire_field *field, v
 
 bool restore_lost(struct restoring *restoring, struct bytes body) {
   return read_numbers(restoring, body, visit_lost);
-}
-
-/* ---- connections */
-
-static const struct snapshot_field peer_rows[] = {
-    SNAPSHOT_FIELD(1, struct peer, id),
-    SNAPSHOT_FIELD(2, struct peer, one_way),
-    SNAPSHOT_FIELD(3, struct peer, session_ended),
-    SNAPSHOT_FIELD(4, struct peer, fenced),
-};
-static const struct snapshot_fields peer_fields = SNAPSHOT_FIELDS(peer_rows);
-enum { PEER_ADDRESS = 5, PEER_SESSIONS };
-
-void snapshot_connections(const struct engine *engine, struct snapshot_out *out) {
-  size_t count;
-  struct map64_slot *peers = snapshot_sorted(out, &engine->peers, &count);
-  for (size_t i = 0; peers && i < count; i++) {
-    const struct peer *peer = peers[i].value;
-    const struct session *session;
-    snapshot_put_fields(out, &peer_fields, peer);
-    snapshot_put_number(out, PEER_ADDRESS, peer->address->number);
-    size_t opened = snapshot_open(out);
-    TAILQ_FOREACH(session, &peer->sessions, peer_link) {
-      snapshot_put_item(out, session->serial);
-    }
-    snapshot_close(out, PEER_SESSIONS, opened);
-    snapshot_end_record(out, RECORD_CONNECTION);
-  }
-  free(peers);
-}
-
-struct reading_peer {
-  struct restoring *restoring;
-  struct peer *peer;
-};
-
-static bool read_peer_sessions(struct reading_peer *reading, const struct wire_field *field) {
-  struct restoring *restoring = reading->restoring;
-  struct peer *peer = reading->peer;
-  struct wire_reader items = {0};
-  uint64_t serial;
-  while (snapshot_next_item(&restoring->in, field, &items, &serial)) {
-    struct session *session = find_session(restoring, serial);
-    if (!session || session->peer) {
-      return snapshot_fail(&restoring->in, "a session was bound to two connections last");
-    }
-    session->peer = peer;
-    TAILQ_INSERT_TAIL(&peer->sessions, session, peer_link);
-    peer->sessions_count++;
-  }
-  return !restoring->in.why;
-}
-
-static bool visit_peer(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
-  struct reading_peer *reading = ctx;
-  (void)in;
-  switch (field->number) {
-    case PEER_ADDRESS:
-      return read_address(reading->restoring, field, &reading->peer->address);
-    case PEER_SESSIONS:
-      return read_peer_sessions(reading, field);
-    default:
-      return true;
-  }
-}
-
-static void free_peer(struct engine *engine, struct peer *peer) {
-  struct session *session;
-  while ((session = TAILQ_FIRST(&peer->sessions))) {
-    TAILQ_REMOVE(&peer->sessions, session, peer_link);
-    session->peer = NULL;
-  }
-  if (peer->address) {
-    address_release(&engine->addresses, peer->address);
-  }
-  free(peer);
-}
-
-bool restore_connection(struct restoring *restoring, struct bytes body) {
-  struct engine *engine = restoring->engine;
-  struct peer *peer = calloc(1, sizeof *peer);
-  struct reading_peer reading = {restoring, peer};
-  if (!peer) {
-    return snapshot_lacks_memory(restoring);
-  }
-  TAILQ_INIT(&peer->waiters);
-  TAILQ_INIT(&peer->sessions);
-  bool is_read = snapshot_read(&restoring->in, body, &peer_fields, peer, visit_peer, &reading);
-  bool is_good = is_read && peer->id && peer->address && !core_peer(engine, peer->id);
-  if (!is_good || !map64_set(&engine->peers, peer->id, peer)) {
-    free_peer(engine, peer);
-    return snapshot_fail(&restoring->in, "a connection is broken, or there twice");
-  }
-  return true;
 }
 
 /* ---- the end */

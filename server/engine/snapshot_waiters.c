@@ -1,7 +1,6 @@
 /* Waiting requests in a snapshot: each with its request as bytes, the step it is at, and where it waits. */
 #include "proto/wire.h"
 #include "server/engine/decoded.h"
-#include "server/engine/lending.h"
 #include "server/engine/parking.h"
 #include "server/engine/require.h"
 #include "server/engine/snapshot_parts.h"
@@ -10,96 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Queues of an object: its waits, then the queue of its loan. The queue of flushes belongs to a
- * session. */
-enum { QUEUE_OF_LOAN = OBJECT_WAITS, QUEUE_OF_FLUSHES, NO_QUEUE };
-
-/* ---- where they wait */
-
-/* A waiter, or a wait entry, in a queue. */
-struct spot {
-  const struct waiter *waiter;
-  uint64_t owner; /* an object, or a session by serial */
-  unsigned queue;
-};
-
-/* All of them, by address. */
-struct spots {
-  struct spot *items;
-  size_t count, capacity;
-};
-
-static void add_spots(struct snapshot_out *out, struct spots *spots,
-                      const struct waiter_list *waiters, uint64_t owner, unsigned queue) {
-  const struct waiter *waiter;
-  TAILQ_FOREACH(waiter, waiters, queue_link) {
-    if (spots->count == spots->capacity) {
-      size_t capacity = spots->capacity ? 2 * spots->capacity : 64;
-      struct spot *items = realloc(spots->items, capacity * sizeof *items);
-      if (!items) {
-        out->has_failed = true;
-        return;
-      }
-      spots->items = items;
-      spots->capacity = capacity;
-    }
-    spots->items[spots->count++] = (struct spot){waiter, owner, queue};
-  }
-}
-
-static void add_queue(struct snapshot_out *out, struct spots *spots, const struct wait_queue *queue,
-                      uint64_t owner, unsigned number) {
-  add_spots(out, spots, &queue->waiters, owner, number);
-  add_spots(out, spots, &queue->suspended, owner, number);
-}
-
-static int compare_spots(const void *one, const void *other) {
-  uintptr_t a = (uintptr_t)((const struct spot *)one)->waiter;
-  uintptr_t b = (uintptr_t)((const struct spot *)other)->waiter;
-  return (a > b) - (a < b);
-}
-
-static void find_spots(const struct engine *engine, struct snapshot_out *out, struct spots *spots) {
-  uint64_t position = 0, id;
-  void *item;
-  while (map64_next(&engine->registry.by_id, &position, &id, &item)) {
-    const struct object *object = item;
-    for (unsigned i = 0; i < OBJECT_WAITS; i++) {
-      add_queue(out, spots, &object->waits[i], id, i);
-    }
-    if (object->loan) {
-      add_queue(out, spots, &object->loan->queue, id, QUEUE_OF_LOAN);
-    }
-  }
-  position = 0;
-  while (map64_next(&engine->sessions, &position, &id, &item)) {
-    add_queue(out, spots, &((struct session *)item)->flushers, id, QUEUE_OF_FLUSHES);
-  }
-  if (spots->count > 0) {
-    qsort(spots->items, spots->count, sizeof *spots->items, compare_spots);
-  }
-}
-
-static struct spot spot_of(const struct spots *spots, const struct waiter *waiter) {
-  const struct spot key = {.waiter = waiter};
-  const struct spot *found =
-      spots->count > 0 ? bsearch(&key, spots->items, spots->count, sizeof key, compare_spots)
-                       : NULL;
-  return found ? *found : (struct spot){.queue = NO_QUEUE};
-}
-
 /* ---- writing */
 
 /* The members of waiters and wait entries that replace pointers. */
 struct common {
-  uint64_t operation, object, queue_owner;
-  unsigned queue;
+  uint64_t operation, object;
+  struct queue_name queue;
 };
 static const struct snapshot_field common_rows[] = {
     SNAPSHOT_FIELD(1, struct common, operation),
     SNAPSHOT_FIELD(2, struct common, object),
-    SNAPSHOT_FIELD(3, struct common, queue_owner),
-    SNAPSHOT_FIELD(4, struct common, queue),
+    SNAPSHOT_FIELD(3, struct common, queue.owner),
+    SNAPSHOT_FIELD(4, struct common, queue.number),
 };
 static const struct snapshot_fields common_fields = SNAPSHOT_FIELDS(common_rows);
 
@@ -128,19 +49,17 @@ static const struct snapshot_fields waiter_fields = SNAPSHOT_FIELDS(waiter_rows)
 /* Beyond the rows. */
 enum { REQUIREMENTS = 9, SESSION = 21, ROUTE, TIMER, REPLY, BODY, IS_DECODED, ENTRY };
 
-static void put_common(struct snapshot_out *out, const struct spots *spots,
+static void put_common(struct snapshot_out *out, const struct snapshot_spots *spots,
                        const struct waiter *waiter) {
-  struct spot spot = spot_of(spots, waiter);
   struct common common = {.operation = waiter->operation->arm,
                           .object = waiter->object ? waiter->object->id : 0,
-                          .queue_owner = spot.owner,
-                          .queue = spot.queue};
+                          .queue = snapshot_queue_of(spots, waiter)};
   snapshot_put_fields(out, &common_fields, &common);
   snapshot_put_fields(out, &entry_fields, waiter);
   snapshot_put_requirements(out, REQUIREMENTS, waiter->requirements);
 }
 
-static void put_entries(struct snapshot_out *out, const struct spots *spots,
+static void put_entries(struct snapshot_out *out, const struct snapshot_spots *spots,
                         const struct waiter *waiter) {
   const struct waiter *entry;
   TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
@@ -164,7 +83,7 @@ static void put_decoded(struct snapshot_out *out, const struct decoded *decoded)
   free(body);
 }
 
-static void put_waiter(struct snapshot_out *out, const struct spots *spots,
+static void put_waiter(struct snapshot_out *out, const struct snapshot_spots *spots,
                        const struct waiter *waiter) {
   put_common(out, spots, waiter);
   snapshot_put_fields(out, &waiter_fields, waiter);
@@ -217,83 +136,19 @@ static struct map64_slot *waiters_by_ticket(const struct engine *engine, struct 
   return all;
 }
 
-/* The suspended waiters of a queue have the order in which they were suspended. */
-static const struct snapshot_field suspended_rows[] = {
-    SNAPSHOT_FIELD(3, struct common, queue_owner),
-    SNAPSHOT_FIELD(4, struct common, queue),
-};
-static const struct snapshot_fields suspended_fields = SNAPSHOT_FIELDS(suspended_rows);
-enum { TICKETS = 5 };
-
-static void put_suspended(struct snapshot_out *out, const struct wait_queue *queue, uint64_t owner,
-                          unsigned number) {
-  const struct common common = {.queue_owner = owner, .queue = number};
-  const struct waiter *waiter;
-  if (TAILQ_EMPTY(&queue->suspended)) {
-    return;
-  }
-  snapshot_put_fields(out, &suspended_fields, &common);
-  size_t opened = snapshot_open(out);
-  TAILQ_FOREACH(waiter, &queue->suspended, queue_link) {
-    snapshot_put_item(out, waiter->ticket);
-    snapshot_put_item(out, waiter->owner ? waiter->part : 0);
-  }
-  snapshot_close(out, TICKETS, opened);
-  snapshot_end_record(out, RECORD_SUSPENDED);
-}
-
-static void put_all_suspended(const struct engine *engine, struct snapshot_out *out) {
-  size_t count;
-  struct map64_slot *slots = snapshot_sorted(out, &engine->registry.by_id, &count);
-  for (size_t i = 0; slots && i < count; i++) {
-    const struct object *object = slots[i].value;
-    for (unsigned j = 0; j < OBJECT_WAITS; j++) {
-      put_suspended(out, &object->waits[j], object->id, j);
-    }
-    if (object->loan) {
-      put_suspended(out, &object->loan->queue, object->id, QUEUE_OF_LOAN);
-    }
-  }
-  free(slots);
-  slots = snapshot_sorted(out, &engine->sessions, &count);
-  for (size_t i = 0; slots && i < count; i++) {
-    const struct session *session = slots[i].value;
-    put_suspended(out, &session->flushers, session->serial, QUEUE_OF_FLUSHES);
-  }
-  free(slots);
-}
-
 void snapshot_waiters(const struct engine *engine, struct snapshot_out *out) {
-  struct spots spots = {0};
-  find_spots(engine, out, &spots);
+  struct snapshot_spots spots = {0};
+  snapshot_find_spots(engine, out, &spots);
   struct map64_slot *all = waiters_by_ticket(engine, out);
   for (size_t i = 0; all && !out->has_failed && i < engine->waiting; i++) {
     put_waiter(out, &spots, all[i].value);
   }
   free(all);
   free(spots.items);
-  put_all_suspended(engine, out);
+  snapshot_suspended(engine, out);
 }
 
 /* ---- reading */
-
-static struct wait_queue *find_queue(struct restoring *restoring, const struct common *common) {
-  struct engine *engine = restoring->engine;
-  if (common->queue == QUEUE_OF_FLUSHES) {
-    struct session *session = map64_get(&engine->sessions, common->queue_owner);
-    return common->queue_owner && session ? &session->flushers : NULL;
-  }
-  struct object *object =
-      common->queue_owner ? registry_find(&engine->registry, common->queue_owner) : NULL;
-  if (!object || common->queue > QUEUE_OF_LOAN) {
-    return NULL;
-  }
-  if (common->queue < OBJECT_WAITS) {
-    return &object->waits[common->queue];
-  }
-  struct loan *loan = core_loan(engine, object);
-  return loan ? &loan->queue : NULL;
-}
 
 /* The row of an arm. NULL: unknown. */
 static const struct operation *find_operation(const struct restoring *restoring, uint64_t arm) {
@@ -307,13 +162,14 @@ static const struct operation *find_operation(const struct restoring *restoring,
 
 /* An object's waiters wait in its own queues; those of a condition for its lock, too. */
 static bool is_of_object(const struct common *common, const struct object *object) {
-  if (!object || common->queue == NO_QUEUE) {
+  const struct queue_name *queue = &common->queue;
+  if (!object || queue->number == NO_QUEUE) {
     return true;
   }
-  bool is_own = common->queue_owner == object->id;
-  bool is_for_guard = object->kind == HOLDFAST__KIND__CONDITION && common->queue == WAIT_LOCK &&
-                      common->queue_owner == object->condition.guard;
-  return common->queue != QUEUE_OF_FLUSHES && (is_own || is_for_guard);
+  bool is_own = queue->owner == object->id;
+  bool is_for_guard = object->kind == HOLDFAST__KIND__CONDITION && queue->number == WAIT_LOCK &&
+                      queue->owner == object->condition.guard;
+  return queue->number != QUEUE_OF_FLUSHES && (is_own || is_for_guard);
 }
 
 /* Resolves the numbers to pointers. */
@@ -322,9 +178,9 @@ static bool resolve(struct restoring *restoring, const struct common *common,
   waiter->operation = find_operation(restoring, common->operation);
   waiter->object =
       common->object ? registry_find(&restoring->engine->registry, common->object) : NULL;
-  waiter->queue = common->queue == NO_QUEUE ? NULL : find_queue(restoring, common);
+  waiter->queue = restore_find_queue(restoring, &common->queue);
   bool has_object = waiter->object || common->object == 0;
-  bool has_queue = waiter->queue || common->queue == NO_QUEUE;
+  bool has_queue = waiter->queue || common->queue.number == NO_QUEUE;
   return (waiter->operation && has_object && has_queue && is_of_object(common, waiter->object)) ||
          snapshot_fail(&restoring->in, "a waiter waits nowhere");
 }
@@ -545,54 +401,4 @@ bool restore_waiter(struct restoring *restoring, struct bytes body) {
     return false;
   }
   return make_waiter(&reading) && snapshot_read(in, body, NULL, NULL, visit_timer, &reading);
-}
-
-/* The waiter, or its wait entry of that part. NULL: there is none. */
-static struct waiter *find_waiter(const struct restoring *restoring, uint64_t ticket,
-                                  uint64_t part) {
-  struct waiter *waiter = ticket ? map64_get(&restoring->tickets, ticket) : NULL;
-  if (!waiter || part == 0) {
-    return waiter;
-  }
-  struct waiter *entry;
-  TAILQ_FOREACH(entry, &waiter->entries, owner_link) {
-    if (entry->part == part) {
-      return entry;
-    }
-  }
-  return NULL;
-}
-
-struct reading_suspended {
-  struct restoring *restoring;
-  struct wait_queue *queue;
-};
-
-static bool visit_tickets(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
-  const struct reading_suspended *reading = ctx;
-  struct wire_reader items = {0};
-  uint64_t ticket, part;
-  while (field->number == TICKETS && snapshot_next_item(in, field, &items, &ticket)) {
-    struct waiter *waiter = snapshot_next_item(in, field, &items, &part)
-                                ? find_waiter(reading->restoring, ticket, part)
-                                : NULL;
-    if (!waiter || !waiter->suspended || waiter->queue != reading->queue) {
-      return snapshot_fail(in, "a suspended waiter is none");
-    }
-    TAILQ_REMOVE(&reading->queue->suspended, waiter, queue_link);
-    TAILQ_INSERT_TAIL(&reading->queue->suspended, waiter, queue_link);
-  }
-  return !in->why;
-}
-
-bool restore_suspended(struct restoring *restoring, struct bytes body) {
-  struct snapshot_in *in = &restoring->in;
-  struct common common = {0};
-  struct reading_suspended reading = {.restoring = restoring};
-  if (!snapshot_read(in, body, &suspended_fields, &common, NULL, NULL)) {
-    return false;
-  }
-  reading.queue = find_queue(restoring, &common);
-  return reading.queue ? snapshot_read(in, body, NULL, NULL, visit_tickets, &reading)
-                       : snapshot_fail(in, "suspended waiters wait nowhere");
 }
