@@ -108,7 +108,7 @@ static hf_reason copy_elements(struct job *job) {
 }
 
 /* Moves the elements to shared memory, if there is any, before the reply says where to map them.
- * HF_REASON_NONE | REASON_PARKED */
+ * HF_REASON_NONE | REASON_PARKED | TIMED_OUT */
 static hf_reason move_cells(struct call *call) {
   struct object *object = call->object;
   const struct cells *cells = core_cells(object);
@@ -117,8 +117,7 @@ static hf_reason move_cells(struct call *call) {
   }
   hf_reason reason = core_pass_line(call, object);
   if (reason) {
-    /* After its deadline it is not moved. */
-    return reason == REASON_PARKED ? reason : HF_REASON_NONE;
+    return reason;
   }
   struct job job = {.work = copy_elements,
                     .elements = cells->elements,
@@ -134,7 +133,7 @@ static hf_reason move_cells(struct call *call) {
   }
   cell_share_release(job.share); /* unless it is the object's by now */
   free(job.replaced);
-  return HF_REASON_NONE;
+  return reason == HF_REASON_TIMED_OUT ? reason : HF_REASON_NONE;
 }
 
 /* Where its elements are, for a client that is about to map them. */
