@@ -406,6 +406,16 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct pe
   return request->operation ? HF_REASON_NONE : HF_REASON_UNKNOWN_OPERATION;
 }
 
+/* Drops the replies that the request acknowledges. */
+static void acknowledge(struct engine *engine, struct session *session,
+                        const Holdfast__Request *message) {
+  size_t count = session->window.count, bytes = session->window_bytes;
+  session_acknowledge(session, message->acked, message->acked_also, message->n_acked_also);
+  uint64_t looked_at = message->n_acked_also + (count - session->window.count);
+  size_t freed_bytes = bytes > session->window_bytes ? bytes - session->window_bytes : 0;
+  core_spend(engine, STEPS_OF_ACKNOWLEDGEMENT * looked_at + freed_bytes / STEPS_BODY_BYTES);
+}
+
 static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
   struct peer *peer = core_peer(engine, request->connection);
   if (!peer || peer->fenced) {
@@ -432,9 +442,8 @@ static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_
   if (peer->one_way) {
     apply_one_way(engine, now_ns, request, session);
   } else {
-    const Holdfast__Request *message = request->message;
     if (session) {
-      session_acknowledge(session, message->acked, message->acked_also, message->n_acked_also);
+      acknowledge(engine, session, request->message);
     }
     apply_call(engine, now_ns, request, session);
   }

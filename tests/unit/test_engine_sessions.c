@@ -203,6 +203,27 @@ static void test_absurd_acknowledgement_is_harmless(void **state) {
   story_expect(&story, "1 <- #18446744073709551614 OK\n1 <- #18446744073709551615 OK\n");
 }
 
+/* A batch that acknowledges much leaves the engine's lock to others in between. */
+static void test_acknowledgements_are_counted_as_work(void **state) {
+  (void)state;
+  uint64_t also[HF_WINDOW_COUNT_MAX], before = engine_steps(story.engine);
+  for (uint64_t i = 0; i < HF_WINDOW_COUNT_MAX; i++) {
+    also[i] = 2 * i + 3;
+  }
+  acknowledge_also(1, 1, also, HF_WINDOW_COUNT_MAX);
+  assert_true(engine_steps(story.engine) - before > HF_WINDOW_COUNT_MAX);
+  acknowledge(1, 2, 0);
+  before = engine_steps(story.engine);
+  acknowledge(1, 3, 1);
+  uint64_t of_one = engine_steps(story.engine) - before;
+  for (uint64_t i = 4; i <= 200; i++) {
+    acknowledge(1, i, 0);
+  }
+  before = engine_steps(story.engine);
+  acknowledge(1, 201, 200);
+  assert_true(engine_steps(story.engine) - before > of_one + 199);
+}
+
 static void test_later_attempt_takes_the_session_over(void **state) {
   (void)state;
   story_connect(&story, 11);
@@ -368,6 +389,7 @@ int main(void) {
       STORY(test_gaps_beyond_the_window_keep_their_replies),
       STORY(test_full_window_is_refused_until_acknowledged),
       STORY(test_absurd_acknowledgement_is_harmless),
+      STORY(test_acknowledgements_are_counted_as_work),
       STORY(test_later_attempt_takes_the_session_over),
       STORY(test_ended_session_says_so),
       STORY(test_anonymous_object_goes_with_its_session),
