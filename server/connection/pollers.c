@@ -1,6 +1,7 @@
 #include "server/connection/pollers.h"
 
 #include "proto/base/clock.h"
+#include "server/connection/large.h"
 #include "server/connection/reading.h"
 
 #include <sched.h>
@@ -14,7 +15,8 @@
  * millisecond. */
 #define BUSY_NS (5 * CLOCK_NS_PER_MS)
 /* A connection whose requests took this long twice running is served beside the pollers the next time
- * (head-of-line blocking). Once may be the scheduler's doing. */
+ * (head-of-line blocking). Once may be the scheduler's doing. So is one that is sending a large request:
+ * its buffer has to grow, and new memory takes long. */
 #define SLOW_NS CLOCK_NS_PER_MS
 #define QUIET_NS (50 * CLOCK_NS_PER_MS / 1000)
 #define IDLE_MAX_NS (20 * CLOCK_NS_PER_MS)
@@ -79,7 +81,8 @@ static void become_idle(struct pollers *pollers, uint64_t now_ns) {
 static void record_served(struct connection *connection, uint64_t began_ns, uint64_t ended_ns) {
   connection->served_ns = ended_ns;
   bool was_long = ended_ns - began_ns > SLOW_NS;
-  connection->is_slow = was_long && connection->was_long;
+  connection->is_slow =
+      (was_long && connection->was_long) || connection->split.missing_bytes > LARGE_BODY_BYTES;
   connection->was_long = was_long;
 }
 

@@ -34,7 +34,8 @@ static void stop_reading(struct connection *connection, const char *why) {
 /* ------------------------------------------------------------------------------------- room */
 
 /* Room for the next read: as many bytes as are known to be pending, and for an incomplete frame as many
- * as have arrived. The length that a frame claims is never trusted. */
+ * as have arrived. The length that a frame claims is never trusted. A large frame, which is moved when
+ * its buffer grows, uses the room that there is first: growing with each read would move it each time. */
 static size_t room_wanted(struct connection *connection) {
   struct buffer *input = &connection->input;
   size_t pending = connection->transport->pending(connection->stream);
@@ -47,6 +48,10 @@ static size_t room_wanted(struct connection *connection) {
     return input->capacity > room ? input->capacity : room;
   }
   size_t missing = connection->split.missing_bytes;
+  size_t least = missing < room ? missing : room;
+  if (input->len >= INPUT_BUSY_BYTES && least > 0 && buffer_room(input) >= least) {
+    return least;
+  }
   size_t again = missing < input->len ? missing : input->len;
   return again > room ? again : room;
 }

@@ -1,6 +1,7 @@
 /* A connection over a transport that is a table of this file: what is read, what waits when the peer
  * takes little, and when it ends. */
 #include "proto/base/clock.h"
+#include "server/connection/connection_parts.h"
 #include "server/connection/connections.h"
 #include "server/connection/large.h"
 #include "server/connection/reading.h"
@@ -20,7 +21,8 @@
 #define BODY "no request"               /* is answered all the same */
 #define FRAME_BYTES (8 + 4 + sizeof BODY - 1)
 #define BYTES_MAX ((size_t)4 << 20)
-#define SENT_BYTES_MAX (SP_HELLO_BYTES + REQUESTS * FRAME_BYTES + 3 * LARGE_BODY_BYTES)
+#define HUGE_BODY_BYTES ((size_t)6 << 20)
+#define SENT_BYTES_MAX (SP_HELLO_BYTES + REQUESTS * FRAME_BYTES + HUGE_BODY_BYTES)
 
 /* One peer; what it sends and gets. */
 struct stream {
@@ -366,6 +368,31 @@ static void test_large_request_of_a_closed_connection_is_not_served(void **state
   assert_int_equal(atomic_load(&replies_made), 0);
 }
 
+/* The buffer is copied each time it grows: not with each read of a large request, then. */
+static void test_large_request_that_comes_in_parts_is_moved_a_few_times(void **state) {
+  const struct connection *connection = stream.connection;
+  size_t capacity = 0, grown = 0;
+  (void)state;
+  send_hello();
+  poll_all();
+  const size_t begin = stream.sent_len, part = (size_t)64 << 10;
+  send_request(1, HUGE_BODY_BYTES);
+  const size_t end = stream.sent_len;
+  for (size_t sent = begin + part; sent < end; sent += part) {
+    stream.sent_len = sent;
+    poll_all();
+    grown += connection->input.capacity != capacity;
+    capacity = connection->input.capacity;
+  }
+  assert_in_range(grown, 1, 8);
+  stream.transport_reads = false;
+  stream.sent_len = end;
+  while (acceptor->events->poll(stream.connection) == TRANSPORT_POLL_SERVED) {
+  }
+  sem_wait(&stream.resumes);
+  assert_int_equal(replies_got(), 1);
+}
+
 static void test_connection_without_its_hello_in_time_ends(void **state) {
   uint64_t now_ns = clock_now_ns();
   (void)state;
@@ -445,6 +472,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_large_requests_are_answered_one_by_one, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_large_request_of_a_closed_connection_is_not_served,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_large_request_that_comes_in_parts_is_moved_a_few_times,
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_connection_without_its_hello_in_time_ends, set_up,
                                       tear_down),
