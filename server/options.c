@@ -21,13 +21,22 @@
 
 const char *argp_program_version = "holdfastd " HF_VERSION;
 
-enum { KEY_LISTEN = 'l', KEY_PORTS_FILE = 0x100, KEY_MEMORY_MAX, KEY_LOG_LEVEL, KEY_NO_AUTH };
+enum {
+  KEY_LISTEN = 'l',
+  KEY_PORTS_FILE = 0x100,
+  KEY_MEMORY_MAX,
+  KEY_LOG_LEVEL,
+  KEY_EXIT_WITH,
+  KEY_NO_AUTH
+};
 
 static const struct argp_option rows[] = {
     {"listen", KEY_LISTEN, "URL", 0, "tcp://HOST:PORT or ipc:///PATH; may be repeated"},
     {"ports-file", KEY_PORTS_FILE, "PATH", 0, "write the addresses really bound there, one a line"},
     {"memory-max", KEY_MEMORY_MAX, "SIZE", 0, "of all values, e.g. 512M or 2G (default 8G)"},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info (default) or debug"},
+    {"exit-with", KEY_EXIT_WITH, "PID", 0,
+     "stop when that process ends, and remove the empty directories of ipc sockets"},
     {"insecure-no-auth", KEY_NO_AUTH, NULL, 0,
      "serve other hosts although nobody is asked who he is"},
     {0},
@@ -61,6 +70,18 @@ bool options_read_size(const char *text, size_t *size) {
     return false;
   }
   *size = (size_t)number << shift;
+  return true;
+}
+
+static bool read_pid(const char *text, pid_t *pid) {
+  char *end;
+  errno = 0;
+  long number = strtol(text, &end, 10);
+  if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < 1 ||
+      number > INT_MAX) {
+    return false;
+  }
+  *pid = (pid_t)number;
   return true;
 }
 
@@ -203,6 +224,10 @@ static error_t take_option(int key, char *value, struct argp_state *state) {
       return read_log_level(value, &options->log_level)
                  ? 0
                  : refuse(options, "--log-level", value, "not one of error, warn, info, debug");
+    case KEY_EXIT_WITH:
+      return read_pid(value, &options->exit_with)
+                 ? 0
+                 : refuse(options, "--exit-with", value, "not the number of a process");
     case KEY_NO_AUTH:
       options->insecure_no_auth = true;
       return 0;

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define OPTIONS_LISTEN_MAX 16
 #define OPTIONS_ERROR_BYTES 320
@@ -22,6 +23,7 @@ struct options {
   const char *ports_file; /* NULL: none */
   size_t memory_bytes_max;
   enum log_level log_level;
+  pid_t exit_with; /* the process this server ends with; 0: none */
   bool insecure_no_auth;
   char default_ipc_url[OPTIONS_URL_BYTES]; /* listen may point here, and into the next */
   char absolute[OPTIONS_LISTEN_MAX][OPTIONS_URL_BYTES];

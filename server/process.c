@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* nng 1.5.2 starts two task threads a processor, 16 at most, one expiry thread a processor, 8 at
@@ -14,6 +17,8 @@
 #define THREADS_MAX (NNG_TASK_THREADS_MAX + NNG_EXPIRE_THREADS_MAX + OTHER_THREADS)
 /* Address space beside stacks: first allocations of each thread, buffers of a few clients. */
 #define SPARE_BYTES ((size_t)32 << 20)
+/* How soon a signal is noticed without a signalfd. */
+#define RETRY_MS 100
 
 void process_fill_descriptors(void) {
   int fd;
@@ -44,6 +49,31 @@ bool process_has_to_end(const sigset_t *ends) {
   return sigpending(&pending) == 0 &&
          ((sigismember(ends, SIGTERM) == 1 && sigismember(&pending, SIGTERM) == 1) ||
           (sigismember(ends, SIGINT) == 1 && sigismember(&pending, SIGINT) == 1));
+}
+
+int process_watch(pid_t pid) {
+  return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int wait_for_signal(const sigset_t *ends) {
+  int signal_number = 0;
+  while (sigwait(ends, &signal_number) != 0) {
+  }
+  return signal_number;
+}
+
+int process_wait(const sigset_t *ends, int watch) {
+  if (watch < 0) {
+    return wait_for_signal(ends);
+  }
+  int signals = signalfd(-1, ends, SFD_CLOEXEC); /* -1, e.g. no descriptor is left: retries */
+  struct pollfd events[] = {{.fd = watch, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+  while (poll(events, 2, signals < 0 ? RETRY_MS : -1) <= 0 && !process_has_to_end(ends)) {
+  }
+  if (signals >= 0) {
+    close(signals);
+  }
+  return process_has_to_end(ends) ? wait_for_signal(ends) : 0;
 }
 
 static void *wait_at_gate(void *gate) {

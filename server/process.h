@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Opens /dev/null on those of the descriptors 0 to 2 that are closed. Otherwise the server's own
  * sockets got these numbers, and its log would be written into one. */
@@ -18,6 +19,11 @@ void process_fill_descriptors(void);
 void process_block_signals(sigset_t *ends);
 /* Whether one of them is pending. */
 bool process_has_to_end(const sigset_t *ends);
+/* A descriptor that is readable once process `pid` has ended. -1: errno, ESRCH when there is none. */
+int process_watch(pid_t pid);
+/* Waits for one of `ends`, or for the end of the process that `watch` (-1: none) is about.
+ * The signal's number, or 0: the process has ended. */
+int process_wait(const sigset_t *ends, int watch);
 /* Whether the system lets this process have the threads and the address space that a server needs:
  * nng, whose threads are most of them, crashes or hangs in its start when it lacks some. Takes and
  * gives back. false: `errno` is set. */

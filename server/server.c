@@ -39,11 +39,13 @@ static void exit_at_once(int signal_number) {
   _exit(128 + signal_number);
 }
 
-static void wait_for_end(const sigset_t *ends) {
-  int signal_number = 0;
-  while (sigwait(ends, &signal_number) != 0) {
+static void wait_for_end(const sigset_t *ends, int watch) {
+  int signal_number = process_wait(ends, watch);
+  if (signal_number != 0) {
+    log_line(LOG_INFO, "stopping signal=%s", strsignal(signal_number));
+  } else {
+    log_line(LOG_INFO, "stopping reason=\"the process of --exit-with has ended\"");
   }
-  log_line(LOG_INFO, "stopping signal=%s", strsignal(signal_number));
   struct sigaction action = {.sa_handler = exit_at_once};
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
@@ -154,7 +156,8 @@ static void stop_parts(struct server *server) {
   }
 }
 
-static int run_parts(struct server *server, const struct options *options, const sigset_t *ends) {
+static int run_parts(struct server *server, const struct options *options, const sigset_t *ends,
+                     int watch) {
   if (!start_parts(server, options)) {
     log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
     return EXIT_FAILURE;
@@ -170,8 +173,21 @@ static int run_parts(struct server *server, const struct options *options, const
     return EXIT_FAILURE;
   }
   log_line(LOG_INFO, "ready version=%s", HF_VERSION);
-  wait_for_end(ends);
+  wait_for_end(ends, watch);
   return EXIT_SUCCESS;
+}
+
+/* The directory of a private server, which its client has made and may not live to remove. One that
+ * is not empty, or not ours, stays. */
+static void remove_directories(const struct server *server) {
+  for (size_t i = 0; i < server->bound_count; i++) {
+    char path[LISTEN_URL_BYTES_MAX];
+    memcpy(path, server->bound[i], sizeof path);
+    if (strncmp(path, "ipc://", 6) == 0) {
+      *strrchr(path, '/') = '\0';
+      (void)rmdir(path + 6);
+    }
+  }
 }
 
 static int run_in_process(const struct options *options, const sigset_t *ends) {
@@ -183,8 +199,18 @@ static int run_in_process(const struct options *options, const sigset_t *ends) {
              strerror(errno));
     return EXIT_FAILURE;
   }
-  int status = run_parts(&server, options, ends);
+  int watch = -1;
+  if (options->exit_with != 0 && (watch = process_watch(options->exit_with)) < 0) {
+    log_line(LOG_ERROR, "can't watch the process of --exit-with pid=%d reason=\"%s\"",
+             (int)options->exit_with, strerror(errno));
+    return EXIT_FAILURE;
+  }
+  int status = run_parts(&server, options, ends, watch);
   stop_parts(&server);
+  if (watch >= 0) {
+    remove_directories(&server);
+    close(watch);
+  }
   return status;
 }
 

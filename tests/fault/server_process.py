@@ -395,6 +395,46 @@ class SocketFileTest(Case):
             server.end()
 
 
+class ExitWithTest(Case):
+    """--exit-with: a private server ends with the process it serves, and leaves nothing."""
+
+    def serve_beside(self, *command):
+        other = subprocess.Popen(command)
+        self.addCleanup(lambda: (other.kill(), other.wait()))
+        directory = tempfile.mkdtemp(prefix="hf-")
+        self.addCleanup(shutil.rmtree, directory, True)
+        server = self.serve("--exit-with", str(other.pid), listen=[f"ipc://{directory}/sock"])
+        return server, other, directory
+
+    def test_killed(self):
+        server, other, directory = self.serve_beside("sleep", "1000")
+        self.assertAnswers(server, "ipc")
+        other.kill()
+        self.assertEqual(server.process.wait(WAIT_S), 0)
+        self.assertFalse(os.path.exists(directory))
+        self.assertIn('stopping reason="the process of --exit-with has ended"', server.text())
+
+    def test_signal_first(self):
+        server, other, directory = self.serve_beside("sleep", "1000")
+        self.assertEqual(server.end(), 0)
+        self.assertFalse(os.path.exists(directory))
+        self.assertIsNone(other.poll())
+
+    def test_not_empty_directory_stays(self):
+        server, other, directory = self.serve_beside("sleep", "1000")
+        open(f"{directory}/other", "w").close()
+        other.kill()
+        self.assertEqual(server.process.wait(WAIT_S), 0)
+        self.assertEqual(os.listdir(directory), ["other"])
+
+    def test_ended_before(self):
+        other = subprocess.Popen(["true"])
+        other.wait()
+        server = self.serve("--exit-with", str(other.pid), is_ready=False)
+        self.assertEqual(server.process.wait(WAIT_S), 1)
+        self.assertIn("can't watch the process of --exit-with", server.text())
+
+
 if __name__ == "__main__":
     HOLDFASTD, HOLDFAST = map(os.path.abspath, sys.argv[1:3])
     unittest.main(argv=sys.argv[:1] + sys.argv[3:], verbosity=2, warnings="ignore")

@@ -42,6 +42,7 @@ static void test_options_without_any_are_local_defaults(void **state) {
   assert_null(options.ports_file);
   assert_true(options.memory_bytes_max == HF_MEMORY_BYTES_DEFAULT);
   assert_int_equal(options.log_level, LOG_INFO);
+  assert_int_equal(options.exit_with, 0);
   assert_false(options.insecure_no_auth);
 }
 
@@ -60,13 +61,14 @@ static void test_options_all_are_taken(void **state) {
   struct options options;
   assert_true(PARSE(&options, "--listen", "tcp://127.0.0.1:0", "--listen=ipc:///tmp/x.sock",
                     "--ports-file", "/tmp/ports", "--memory-max", "64M", "--log-level", "debug",
-                    "--insecure-no-auth"));
+                    "--exit-with", "4711", "--insecure-no-auth"));
   assert_int_equal(options.listen_count, 2);
   assert_string_equal(options.listen[0], "tcp://127.0.0.1:0");
   assert_string_equal(options.listen[1], "ipc:///tmp/x.sock");
   assert_string_equal(options.ports_file, "/tmp/ports");
   assert_true(options.memory_bytes_max == (size_t)64 << 20);
   assert_int_equal(options.log_level, LOG_DEBUG);
+  assert_int_equal(options.exit_with, 4711);
   assert_true(options.insecure_no_auth);
 }
 
@@ -172,6 +174,14 @@ static void test_options_surplus_words_and_levels_are_refused(void **state) {
   expect_refused("--log-level", "loud", "error, warn, info, debug");
 }
 
+static void test_options_processes_are_numbers(void **state) {
+  (void)state;
+  static const char *const bad[] = {"", "0", "-1", "+1", " 1", "1x", "2147483648", "self"};
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    expect_refused("--exit-with", bad[i], "not the number of a process");
+  }
+}
+
 static void test_options_too_many_addresses_are_refused(void **state) {
   (void)state;
   const char *words[OPTIONS_LISTEN_MAX * 2 + 3];
@@ -198,6 +208,7 @@ int main(void) {
       cmocka_unit_test(test_options_open_address_among_local_ones_is_found),
       cmocka_unit_test(test_options_what_is_no_address_is_refused),
       cmocka_unit_test(test_options_surplus_words_and_levels_are_refused),
+      cmocka_unit_test(test_options_processes_are_numbers),
       cmocka_unit_test(test_options_too_many_addresses_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
