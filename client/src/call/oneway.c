@@ -10,6 +10,7 @@
 #include "client/src/call/plain.h"
 #include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
+#include "client/src/connection/interrupt.h"
 #include "client/src/connection/leader.h"
 #include "client/src/connection/references.h"
 #include "client/src/transport/opening.h"
@@ -24,7 +25,7 @@
 #define FLUSH_SLICE_MS 250
 
 struct oneway {
-  pthread_mutex_t mutex;
+  pthread_mutex_t mutex; /* recursive: the program's check during a wait may make one-way calls */
   struct link link;
   uint8_t *buffer;
   size_t capacity, start, sent, end;
@@ -121,6 +122,24 @@ static hf_status ask(hf_conn *conn, int64_t timeout_ms, struct progress *progres
 
 /* ---------------------------------------------------------------- sending */
 
+/* As opening_step without STEP_WAITS; ECANCELED: the program's check ended it. */
+static int run_opening(struct opening *opening, struct link *link) {
+  struct interrupts interrupts = interrupts_begin(clock_now_ns());
+  for (;;) {
+    struct waits waits;
+    waits_init(&waits);
+    int error = opening_step(opening, link, &waits);
+    if (error != STEP_WAITS) {
+      return error;
+    }
+    waits_block(&waits, -1, interrupts_until_ns(&interrupts, CLOCK_NEVER));
+    if (interrupts_are_due(&interrupts, false) && interrupts_check(&interrupts)) {
+      opening_end(opening);
+      return ECANCELED;
+    }
+  }
+}
+
 /* Uses shared memory if plain calls do. 0 or an errno. */
 static int open_link(hf_conn *conn, struct link *link) {
   int64_t timeout_ms =
@@ -138,12 +157,13 @@ static int open_link(hf_conn *conn, struct link *link) {
   conn_unlock(conn);
   if (is_local) {
     opening_begin_local(&opening, local_path, conn->transport->framing, SP_PUSH, local_ns);
-    if (opening_run(&opening, link) == 0) {
-      return 0;
+    int error = run_opening(&opening, link);
+    if (error == 0 || error == ECANCELED) {
+      return error;
     }
   }
   opening_begin(&opening, conn->transport, conn->address, SP_PUSH, SP_PULL, &dialling, deadline_ns);
-  return opening_run(&opening, link);
+  return run_opening(&opening, link);
 }
 
 /* Opens a link if there is none; asks for the server's progress, and makes the requests unsent that
@@ -154,17 +174,38 @@ static hf_status dial(hf_conn *conn) {
   hf_status status = oneway->sent > oneway->start ? ask(conn, 0, &progress) : HF_OK;
   int error = 0;
   if (status == HF_OK) {
+    struct link link = {.fd = -1};
     oneway->sent = oneway->start;
-    error = open_link(conn, &oneway->link);
+    error = open_link(conn, &link);
+    if (oneway->link.fd < 0) {
+      oneway->link = link;
+    } else { /* opened by a one-way call of the program's check */
+      link_close(&link);
+    }
   }
   oneway->is_unreachable = status != HF_OK || error != 0;
-  return status;
+  return error == ECANCELED ? error_reason(HF_REASON_CANCELLED) : status;
+}
+
+/* Waits until the link takes bytes. false: the time is up, or the program's check has ended the
+ * wait, which *status says. */
+static bool await_room(const struct oneway *oneway, uint64_t deadline_ns,
+                       struct interrupts *interrupts, hf_status *status) {
+  short ready = 0;
+  while (ready == 0 && *status == HF_OK && oneway->link.fd >= 0 && clock_now_ns() < deadline_ns) {
+    ready = link_wait(&oneway->link, POLLOUT, interrupts_until_ns(interrupts, deadline_ns));
+    if (interrupts_are_due(interrupts, false) && interrupts_check(interrupts)) {
+      *status = error_reason(HF_REASON_CANCELLED);
+    }
+  }
+  return ready != 0 && *status == HF_OK;
 }
 
 /* Sends until the kernel takes no more; with a deadline, until all is sent or the deadline. HF_OK |
- * an error: the server's progress is unknown */
+ * an error: the server's progress is unknown, or the program's check has ended the wait */
 static hf_status write_out(hf_conn *conn, uint64_t deadline_ns) {
   struct oneway *oneway = conn->oneway;
+  struct interrupts interrupts = interrupts_begin(clock_now_ns());
   hf_status status = oneway->link.fd < 0 ? dial(conn) : HF_OK;
   while (oneway->link.fd >= 0 && oneway->sent < oneway->end) {
     struct iovec part = {oneway->buffer + oneway->sent, oneway->end - oneway->sent};
@@ -173,8 +214,7 @@ static hf_status write_out(hf_conn *conn, uint64_t deadline_ns) {
       oneway->sent += (size_t)sent;
     } else if (errno != EAGAIN) {
       link_close(&oneway->link);
-    } else if (clock_now_ns() >= deadline_ns ||
-               link_wait(&oneway->link, POLLOUT, deadline_ns) == 0) {
+    } else if (!await_room(oneway, deadline_ns, &interrupts, &status)) {
       break;
     }
   }
@@ -224,8 +264,12 @@ static hf_status flush(hf_conn *conn, uint64_t deadline_ns) {
 static hf_status await_session(hf_conn *conn, uint8_t session[HF_SESSION_BYTES]) {
   hf_status status = HF_OK;
   conn_lock(conn);
-  if (conn->session_missing > 0 && !conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0)) {
-    status = conn_error_unanswered(conn);
+  enum wait_end end = WAIT_REACHED;
+  if (conn->session_missing > 0) {
+    end = conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0);
+  }
+  if (end != WAIT_REACHED) {
+    status = conn_error_wait(conn, end);
   } else if (conn->state == CONN_ENDED) {
     status = conn_error_ended(conn);
   } else {
@@ -306,6 +350,7 @@ static hf_status send_one_way(struct call_mode *mode, struct request *request) {
 static hf_status write_all(hf_conn *conn) {
   const struct timespec pause = {.tv_nsec = 10000000};
   struct oneway *oneway = conn->oneway;
+  struct interrupts interrupts = interrupts_begin(clock_now_ns());
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), (uint64_t)conn->call_timeout_ms);
   hf_status status = HF_OK;
   while (status == HF_OK && oneway->sent < oneway->end) {
@@ -315,6 +360,9 @@ static hf_status write_all(hf_conn *conn) {
     }
     if (oneway->is_unreachable) {
       nanosleep(&pause, NULL);
+    }
+    if (interrupts_are_due(&interrupts, false) && interrupts_check(&interrupts)) {
+      status = error_reason(HF_REASON_CANCELLED);
     }
   }
   if (status == HF_OK && oneway->sent < oneway->end) {
@@ -349,12 +397,20 @@ hf_status oneway_write_out(hf_conn *conn) {
 
 static const struct call_mode_kind one_way = {.takes = takes, .send = send_one_way};
 
+static void init_mutex(struct oneway *oneway) {
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init(&oneway->mutex, &attributes);
+  pthread_mutexattr_destroy(&attributes);
+}
+
 static bool oneway_prepare(hf_conn *conn) {
   conn_lock(conn);
   if (conn->oneway == NULL) {
     conn->oneway = calloc(1, sizeof *conn->oneway);
     if (conn->oneway != NULL) {
-      pthread_mutex_init(&conn->oneway->mutex, NULL);
+      init_mutex(conn->oneway);
       conn->oneway->link.fd = -1;
     }
   }
@@ -430,8 +486,7 @@ void oneway_become_child(hf_conn *conn) {
   if (is_whole) {
     pthread_mutex_unlock(&oneway->mutex);
   } else {
-    pthread_mutex_init(&oneway->mutex,
-                       NULL); /* the thread that had locked it does not exist in the child */
+    init_mutex(oneway); /* the thread that had locked it does not exist in the child */
   }
   oneway->buffer = buffer;
   oneway->capacity = capacity;

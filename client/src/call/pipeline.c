@@ -131,7 +131,8 @@ static void collect(struct pipeline *pipeline, uint32_t limit) {
     uint32_t before = pipeline->pending;
     /* Reply by reply: each reply shows that the server answers, and renews the time. */
     uint32_t next = limit < before - 1 && pipeline->wait_ms != HF_FOREVER ? before - 1 : limit;
-    if (!conn_wait(pipeline->conn, &pipeline->pending, next, clock_now_ns(), pipeline->wait_ms)) {
+    if (conn_wait(pipeline->conn, &pipeline->pending, next, clock_now_ns(), pipeline->wait_ms) !=
+        WAIT_REACHED) {
       abandon_all(pipeline);
     }
   }

@@ -40,10 +40,12 @@ static uint64_t slot_deadline_ns(const hf_conn *conn, const struct request *requ
                            (uint64_t)(is_shorter ? request->wait_ms : conn->call_timeout_ms));
 }
 
-static hf_status error_no_slot(const hf_conn *conn, const struct request *request) {
+static hf_status error_no_slot(const hf_conn *conn, const struct request *request,
+                               enum wait_end end) {
   const struct window *window = &conn->window;
-  if (conn->state != CONN_UP || request->wait_ms == 0 || window_has_abandoned(window)) {
-    return conn_error_unanswered(conn);
+  if (end == WAIT_INTERRUPTED || conn->state != CONN_UP || request->wait_ms == 0 ||
+      window_has_abandoned(window)) {
+    return conn_error_wait(conn, end);
   }
   return error_format(
       HF_REASON_IN_FLIGHT_FULL,
@@ -61,8 +63,9 @@ static hf_status await_slot(hf_conn *conn, struct request *request) {
   uint64_t since_ns = clock_now_ns();
   uint64_t deadline_ns = slot_deadline_ns(conn, request, since_ns);
   while (*need.count > need.limit) {
-    if (!conn_wait_until(conn, need.count, need.limit, since_ns, deadline_ns)) {
-      return error_no_slot(conn, request);
+    enum wait_end end = conn_wait_until(conn, need.count, need.limit, since_ns, deadline_ns);
+    if (end != WAIT_REACHED) {
+      return error_no_slot(conn, request, end);
     }
     need = need_of(&conn->window, request);
   }
@@ -125,8 +128,11 @@ hf_status call_submit_at_once(struct request *request, struct call *call) {
 }
 
 /* Gives the call up; its later reply is ignored. */
-static hf_status abandon(hf_conn *conn, struct call *call) {
-  hf_status status = conn_error_unanswered(conn);
+static hf_status abandon(hf_conn *conn, struct call *call, enum wait_end end) {
+  hf_status status = conn_error_wait(conn, end);
+  if (end == WAIT_INTERRUPTED) {
+    return status; /* in a child that was forked by the check: the parent has the request */
+  }
   assert(call->slot != NULL);
   withdraw_abandoned(conn, call->slot);
   withdraw_submit(conn);
@@ -143,10 +149,11 @@ hf_status call_run(struct request *request) {
   hf_status status = call_submit(request, &call);
   if (status == HF_OK) {
     conn_write(conn);
-    if (conn_wait(conn, &pending, 0, since_ns, request->wait_ms)) {
+    enum wait_end end = conn_wait(conn, &pending, 0, since_ns, request->wait_ms);
+    if (end == WAIT_REACHED) {
       status = call.status;
     } else {
-      status = abandon(conn, &call);
+      status = abandon(conn, &call, end);
       call.failure = NULL;
       call.status = HF_OK;
     }

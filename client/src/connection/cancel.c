@@ -82,6 +82,26 @@ bool cancel_apply(hf_conn *conn) {
   return !found;
 }
 
+bool cancel_calls(hf_conn *conn, const uint32_t *count, bool is_repeated) {
+  struct slot *next, *slot = conn->window.oldest;
+  bool found = false;
+  for (; slot != NULL; slot = next) {
+    next = slot->next;
+    if (slot->call == NULL || slot->call->pending != count) {
+      continue;
+    }
+    found = true;
+    if (is_repeated) {
+      give_up(conn, slot);
+    } else if (slot->may_wait || conn->state != CONN_UP) {
+      cancel_call(conn, slot);
+    }
+  }
+  withdraw_submit(conn);
+  conn_wake(conn, false);
+  return found;
+}
+
 void cancel_apply_or_keep(hf_conn *conn) {
   if (cancel_apply(conn)) {
     atomic_store(&conn->cancel_requested, true);

@@ -99,10 +99,10 @@ static hf_conn *conn_new(const char *url, const struct hf_options *options, bool
 /* Waits until the session is open, or was refused. */
 static hf_status await_session(hf_conn *conn) {
   conn_lock(conn);
-  bool is_answered = conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0);
+  enum wait_end end = conn_wait(conn, &conn->session_missing, 0, clock_now_ns(), 0);
   hf_status status = HF_OK;
-  if (!is_answered) {
-    status = conn_error_unanswered(conn);
+  if (end != WAIT_REACHED) {
+    status = conn_error_wait(conn, end);
   } else if (conn->state == CONN_ENDED) {
     status = conn->ended == NULL ? HF_UNKNOWN : conn->ended->status;
     status = error_take(status, failure_copy(conn->ended));

@@ -24,7 +24,8 @@ static bool has_something(const hf_conn *conn) {
 
 static bool await(hf_conn *conn, const uint32_t *count, uint32_t limit) {
   uint64_t now_ns = clock_now_ns();
-  return conn_wait_until(conn, count, limit, now_ns, clock_deadline_ns(now_ns, ANSWER_MS));
+  uint64_t deadline_ns = clock_deadline_ns(now_ns, ANSWER_MS);
+  return conn_wait_unchecked(conn, count, limit, now_ns, deadline_ns) == WAIT_REACHED;
 }
 
 /* Waits for a session and for room in the window. Whether both are there. */

@@ -8,6 +8,7 @@
 #include "client/src/connection/attempt.h"
 #include "client/src/connection/backoff.h"
 #include "client/src/connection/cancel.h"
+#include "client/src/connection/interrupt.h"
 #include "client/src/connection/reply.h"
 #include "client/src/connection/session.h"
 #include "client/src/connection/withdraw.h"
@@ -206,8 +207,8 @@ static ssize_t receive(hf_conn *conn, int *error) {
   return received;
 }
 
-/* Waits once for the link, without the mutex, and processes its input. */
-static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
+/* Waits once for the link, without the mutex, and processes its input. Whether nothing came. */
+static bool lead_link(hf_conn *conn, uint64_t deadline_ns) {
   short events = conn->window.unsent != NULL ? POLLIN | POLLOUT : POLLIN;
   ssize_t received = -1;
   int error = EAGAIN;
@@ -225,17 +226,19 @@ static void lead_link(hf_conn *conn, uint64_t deadline_ns) {
   }
   conn_lock(conn);
   take_input(conn, received, error);
+  return ready == 0 && !is_cancel;
 }
 
-/* A step before the wait, and one after it, since the deadline may have been the attempt's. */
-static void lead_session(hf_conn *conn, uint64_t deadline_ns) {
+/* A step before the wait until until_ns, and one after it, since the deadline may have been the
+ * attempt's. */
+static void lead_session(hf_conn *conn, uint64_t deadline_ns, uint64_t until_ns) {
   struct waits waits;
   session_step(conn, deadline_ns, &waits);
   if (conn->state != CONN_DOWN) {
     return;
   }
   conn_unlock(conn);
-  if (waits_block(&waits, conn->cancel_fd, deadline_ns)) {
+  if (waits_block(&waits, conn->cancel_fd, until_ns)) {
     cancel_drain(conn);
   }
   conn_lock(conn);
@@ -251,20 +254,23 @@ static void write_due(hf_conn *conn) {
   conn_write(conn);
 }
 
-static void lead(hf_conn *conn, uint64_t deadline_ns) {
+/* Waits until until_ns at most; an attempt to connect ends by deadline_ns. Whether nothing came. */
+static bool lead(hf_conn *conn, uint64_t deadline_ns, uint64_t until_ns) {
+  bool is_idle = false;
   conn->has_leader = true;
   (void)cancel_init(conn); /* without a descriptor hf_cancel takes effect after the wait */
   if (conn->state == CONN_UP && !conn->is_broken) {
     write_due(conn);
   }
   if (conn->state == CONN_DOWN) {
-    lead_session(conn, deadline_ns);
+    lead_session(conn, deadline_ns, until_ns);
   } else if (conn->is_broken) {
     take_down(conn);
   } else {
-    lead_link(conn, deadline_ns);
+    is_idle = lead_link(conn, until_ns);
   }
   conn->has_leader = false;
+  return is_idle;
 }
 
 /* ---------------------------------------------------------------- waiting */
@@ -347,8 +353,33 @@ static void pass_on(hf_conn *conn) {
   }
 }
 
-static bool wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit, struct span *span) {
-  while (*count > limit) {
+/* Waits once. Whether nothing came. */
+static bool wait_once(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t deadline_ns,
+                      uint64_t until_ns) {
+  if (!conn->has_leader) {
+    return lead(conn, deadline_ns, until_ns);
+  }
+  if (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
+    await_room(conn, until_ns);
+  } else {
+    sleep_until(conn, count, limit, until_ns);
+  }
+  return false;
+}
+
+/* Calls the program's check. false: the wait ends, since it waits for no call. */
+static bool may_go_on(hf_conn *conn, const uint32_t *count, struct interrupts *interrupts) {
+  pass_on(conn);
+  conn_unlock(conn);
+  bool is_interrupted = interrupts_check(interrupts);
+  conn_lock(conn);
+  return !is_interrupted || cancel_calls(conn, count, interrupts->count > 1);
+}
+
+static enum wait_end wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit,
+                              struct span *span, struct interrupts interrupts) {
+  bool is_interrupted = false;
+  while (*count > limit && !is_interrupted) {
     cancel_apply_or_keep(conn);
     if (*count <= limit) {
       break;
@@ -357,28 +388,38 @@ static bool wait_for(hf_conn *conn, const uint32_t *count, uint32_t limit, struc
     if (deadline_ns != CLOCK_NEVER && clock_now_ns() >= deadline_ns) {
       break;
     }
-    if (!conn->has_leader) {
-      lead(conn, deadline_ns);
-    } else if (conn->state == CONN_UP && !conn->is_broken && conn->window.unsent != NULL) {
-      await_room(conn, deadline_ns);
-    } else {
-      sleep_until(conn, count, limit, deadline_ns);
-    }
+    bool is_idle =
+        wait_once(conn, count, limit, deadline_ns, interrupts_until_ns(&interrupts, deadline_ns));
+    is_interrupted =
+        interrupts_are_due(&interrupts, is_idle) && !may_go_on(conn, count, &interrupts);
   }
   pass_on(conn);
-  return *count <= limit;
+  if (*count <= limit) {
+    return WAIT_REACHED;
+  }
+  return is_interrupted ? WAIT_INTERRUPTED : WAIT_GIVEN_UP;
 }
 
-bool conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
-               int64_t wait_ms) {
+enum wait_end conn_wait(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
+                        int64_t wait_ms) {
   struct span span = {.from_ns = since_ns, .wait_ms = wait_ms, .give_up_ns = CLOCK_NEVER};
-  return wait_for(conn, count, limit, &span);
+  return wait_for(conn, count, limit, &span, interrupts_begin(since_ns));
 }
 
-bool conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit, uint64_t since_ns,
-                     uint64_t give_up_ns) {
+enum wait_end conn_wait_until(hf_conn *conn, const uint32_t *count, uint32_t limit,
+                              uint64_t since_ns, uint64_t give_up_ns) {
   struct span span = {.from_ns = since_ns, .wait_ms = HF_FOREVER, .give_up_ns = give_up_ns};
-  return wait_for(conn, count, limit, &span);
+  return wait_for(conn, count, limit, &span, interrupts_begin(since_ns));
+}
+
+enum wait_end conn_wait_unchecked(hf_conn *conn, const uint32_t *count, uint32_t limit,
+                                  uint64_t since_ns, uint64_t give_up_ns) {
+  struct span span = {.from_ns = since_ns, .wait_ms = HF_FOREVER, .give_up_ns = give_up_ns};
+  return wait_for(conn, count, limit, &span, (struct interrupts){.check = NULL});
+}
+
+hf_status conn_error_wait(const hf_conn *conn, enum wait_end end) {
+  return end == WAIT_INTERRUPTED ? error_reason(HF_REASON_CANCELLED) : conn_error_unanswered(conn);
 }
 
 /* ---------------------------------------------------------------- without waiting */

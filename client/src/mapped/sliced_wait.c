@@ -15,6 +15,7 @@ struct sliced_wait sliced_wait_begin(hf_conn *conn, int64_t timeout_ms) {
       .deadline_ns =
           timeout_ms == HF_FOREVER ? CLOCK_NEVER : clock_deadline_ns(now_ns, (uint64_t)timeout_ms),
       .now_ns = now_ns,
+      .interrupts = interrupts_begin(now_ns),
   };
 }
 
@@ -27,7 +28,8 @@ static bool wait_is_cancelled(struct sliced_wait *wait) {
     conn_unlock(wait->conn);
     cancellation_restore(cancellation);
   }
-  return is_cancelled;
+  return is_cancelled ||
+         (interrupts_are_due(&wait->interrupts, false) && interrupts_check(&wait->interrupts));
 }
 
 hf_reason sliced_wait_next(struct sliced_wait *wait, uint64_t *until_ns) {
@@ -40,6 +42,7 @@ hf_reason sliced_wait_next(struct sliced_wait *wait, uint64_t *until_ns) {
   }
   *until_ns = clock_deadline_ns(wait->now_ns, SLICE_MS);
   *until_ns = *until_ns < wait->deadline_ns ? *until_ns : wait->deadline_ns;
+  *until_ns = interrupts_until_ns(&wait->interrupts, *until_ns);
   return HF_REASON_NONE;
 }
 

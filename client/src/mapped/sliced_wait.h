@@ -1,4 +1,5 @@
-/* Waits on memory in slices: between slices the thread checks whether hf_cancel ended the wait.
+/* Waits on memory in slices: between slices the thread checks whether hf_cancel ended the wait, or
+ * the program's check of hf_on_interrupt.
  *
  * layer   client, mapped
  * units   nanoseconds of the monotonic clock
@@ -10,12 +11,14 @@
 #include <time.h>
 
 #include "client/src/connection/conn.h"
+#include "client/src/connection/interrupt.h"
 
 struct sliced_wait {
   hf_conn *conn;
   unsigned cancels; /* conn->cancel_count at the beginning */
   uint64_t deadline_ns;
   uint64_t now_ns;
+  struct interrupts interrupts;
 };
 
 struct sliced_wait sliced_wait_begin(hf_conn *conn, int64_t timeout_ms);

@@ -117,15 +117,3 @@ void opening_end(struct opening *opening) {
   resolve_end(opening->dial.search);
   opening->dial.search = NULL;
 }
-
-int opening_run(struct opening *opening, struct link *link) {
-  for (;;) {
-    struct waits waits;
-    waits_init(&waits);
-    int error = opening_step(opening, link, &waits);
-    if (error != STEP_WAITS) {
-      return error;
-    }
-    waits_block(&waits, -1, CLOCK_NEVER);
-  }
-}

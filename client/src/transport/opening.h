@@ -35,7 +35,5 @@ void opening_begin_local(struct opening *opening, const char *handshake_path,
 int opening_step(struct opening *opening, struct link *link, struct waits *waits);
 /* Cancels the opening; ignored after its end. */
 void opening_end(struct opening *opening);
-/* Waits until the opening ends. As opening_step, except STEP_WAITS. */
-int opening_run(struct opening *opening, struct link *link);
 
 #endif
