@@ -282,6 +282,58 @@ static void test_cells_remote_lock_keeps_mapped_ones_out(void **state) {
   expect_ok(hf_cell_unlock(pair.mapped));
 }
 
+static int lock_and_stay(void *mapped) {
+  hf_conn *conn = mapped ? child_connect() : connect_remote();
+  hf_cell *cell = open_value(conn, "pair");
+  if (hf_cell_lock(cell, 1000) != HF_OK || hf_cell_set(cell, hf_int(99)) != HF_OK) {
+    return 1;
+  }
+  pause();
+  return 2;
+}
+
+static void await_value(int64_t wanted) {
+  while (*(volatile int64_t *)hf_cell_data(pair.mapped) != wanted) {
+    sleep_ms(1);
+  }
+}
+
+static void *try_elsewhere(void *unused) {
+  assert_false(hf_cell_try_lock(pair.mapped));
+  return unused;
+}
+
+static void test_cells_try_lock_takes_only_what_is_free_here(void **state) {
+  (void)state;
+  pthread_t thread;
+  struct hf_grant grant;
+  assert_false(hf_cell_try_lock(pair.remote)); /* not mapped */
+  assert_true(hf_cell_try_lock(pair.mapped));
+  assert_true(hf_cell_try_lock(pair.mapped));
+  pthread_create(&thread, NULL, try_elsewhere, NULL);
+  pthread_join(thread, NULL);
+  expect_fails(hf_cell_lock(pair.remote, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_ok(hf_cell_unlock(pair.mapped));
+  expect_fails(hf_cell_lock(pair.remote, 0), DEADLINE_EXCEEDED, LOCK_HELD);
+  expect_ok(hf_cell_unlock(pair.mapped));
+  expect_ok(hf_cell_lock(pair.remote, 0));
+  assert_false(hf_cell_try_lock(pair.mapped)); /* the server owns it */
+  expect_ok(hf_cell_unlock(pair.remote));
+  /* A death is left to be reported by the next lock. */
+  pid_t child = child_start(lock_and_stay, pair.mapped);
+  await_value(99);
+  child_kill(child);
+  assert_false(hf_cell_try_lock(pair.mapped));
+  expect_ok(hf_cell_lock_with(pair.mapped, 5000, &grant));
+  assert_true(grant.owner_died);
+  expect_ok(hf_cell_unlock(pair.mapped));
+  assert_true(hf_cell_try_lock(pair.mapped));
+  expect_ok(hf_cell_unlock(pair.mapped));
+  assert_int_equal(hf_pipeline_begin(world.conn, 0), HF_OK);
+  assert_false(hf_cell_try_lock(pair.mapped));
+  expect_ok(hf_pipeline_end(world.conn, NULL));
+}
+
 static void test_cells_lock_is_taken_along_into_a_pipeline(void **state) {
   (void)state;
   hf_value sum;
@@ -311,22 +363,6 @@ static void test_cells_closed_handle_leaves_the_lock_to_the_session(void **state
 }
 
 /* ---- deaths */
-
-static int lock_and_stay(void *mapped) {
-  hf_conn *conn = mapped ? child_connect() : connect_remote();
-  hf_cell *cell = open_value(conn, "pair");
-  if (hf_cell_lock(cell, 1000) != HF_OK || hf_cell_set(cell, hf_int(99)) != HF_OK) {
-    return 1;
-  }
-  pause();
-  return 2;
-}
-
-static void await_value(int64_t wanted) {
-  while (*(volatile int64_t *)hf_cell_data(pair.mapped) != wanted) {
-    sleep_ms(1);
-  }
-}
 
 static void test_cells_death_is_reported_once_to_the_next_owner(void **state) {
   (void)state;
@@ -499,6 +535,7 @@ static const struct CMUnitTest tests[] = {
     PAIR(test_cells_increments_from_mapped_and_remote_add_up),
     PAIR(test_cells_mapped_lock_keeps_remote_ones_out),
     PAIR(test_cells_remote_lock_keeps_mapped_ones_out),
+    PAIR(test_cells_try_lock_takes_only_what_is_free_here),
     PAIR(test_cells_lock_is_taken_along_into_a_pipeline),
     PAIR(test_cells_closed_handle_leaves_the_lock_to_the_session),
     PAIR(test_cells_death_is_reported_once_to_the_next_owner),

@@ -90,12 +90,32 @@ static void test_pipe_named_joins_two_sessions_and_ends_with_one(void **state) {
   expect_ok(hf_delete(world.conn, "line"));
 }
 
+static void test_pipe_opened_by_its_name_alone_is_attached_later(void **state) {
+  hf_object *object;
+  hf_pipe *here;
+  hf_value value;
+  (void)state;
+  expect_ok(hf_pipe_open(world.conn, "attached", 0, &here));
+  expect_ok(hf_open(world.conn, "attached", HF_PIPE, &object));
+  hf_pipe *there = (hf_pipe *)object;
+  expect_fails(hf_pipe_attach(there, 2), INVALID_ARGUMENT, BAD_END);
+  expect_ok(hf_pipe_attach(there, 1));
+  expect_fails(hf_pipe_attach(there, 1), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_ok(hf_pipe_send(there, hf_text("hello"), 0));
+  expect_recv(here, "hello");
+  hf_pipe_close(there);
+  expect_fails(hf_pipe_recv(here, 1000, &value), OUT_OF_RANGE, END_OF_FILE);
+  hf_pipe_close(here);
+  expect_ok(hf_delete(world.conn, "attached"));
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_pipe_duplex_carries_both_ways),
     cmocka_unit_test(test_pipe_closed_end_is_end_of_file_after_the_rest),
     cmocka_unit_test(test_pipe_one_way_refuses_the_wrong_direction),
     cmocka_unit_test(test_pipe_empty_and_full_are_reported),
     cmocka_unit_test(test_pipe_named_joins_two_sessions_and_ends_with_one),
+    cmocka_unit_test(test_pipe_opened_by_its_name_alone_is_attached_later),
 };
 
 WORLD_MAIN("pipe", tests)

@@ -45,9 +45,9 @@ static void test_pipeline_first_failure_is_reported_and_others_done(void **state
   assert_int_equal(result.failed, 3);
   assert_int_equal(result.first_failed, 1);
   assert_int_equal(hf_pipeline_status(world.conn, 0), HF_OK);
-  assert_int_equal(hf_pipeline_status(world.conn, 1), HF_NOT_FOUND);
-  assert_int_equal(hf_pipeline_status(world.conn, 2), HF_INVALID_ARGUMENT);
-  assert_int_equal(hf_pipeline_status(world.conn, 3), HF_INVALID_ARGUMENT);
+  expect_fails(hf_pipeline_status(world.conn, 2), INVALID_ARGUMENT, BAD_VALUE);
+  expect_fails(hf_pipeline_status(world.conn, 1), NOT_FOUND, NO_SUCH_KEY);
+  expect_fails(hf_pipeline_status(world.conn, 3), INVALID_ARGUMENT, WRONG_TYPE);
   assert_int_equal(hf_pipeline_status(world.conn, 4), HF_OK);
   expect_equal(there, hf_int(1));
   hf_dict_close(dict);

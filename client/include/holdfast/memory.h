@@ -31,6 +31,12 @@ HF_BEGIN_DECLARATIONS
 HF_API void *hf_cell_data(hf_cell *cell);
 HF_API void *hf_array_data(hf_array *array);
 
+/* Takes the lock of a mapped Value or Array if it is free or this thread's. Never waits and makes no
+ * request. false: not taken, and hf_cell_lock or hf_array_lock says why, also if the elements are
+ * not mapped, or an owner died. */
+HF_CHECKED bool hf_cell_try_lock(hf_cell *cell);
+HF_CHECKED bool hf_array_try_lock(hf_array *array);
+
 /* Elements as C numbers: i32 for typecode i, i64 for l and q, f64 for d. On mapped elements of raw
  * kinds each function is one or two instructions; on all others it is the call of that meaning,
  * with its errors.

@@ -14,6 +14,9 @@ HF_CHECKED hf_status hf_pipe_open(hf_conn *conn, const char *name, int end, hf_p
 HF_CHECKED hf_status hf_pipe_open_one_way(hf_conn *conn, const char *name, int end, hf_pipe **pipe);
 /* Both ends of a new anonymous pipe, as Python's Pipe() gives them. */
 HF_CHECKED hf_status hf_pipe_new(hf_conn *conn, bool duplex, hf_pipe *ends[2]);
+/* Attaches this session to that end, for a handle from hf_reference_open, hf_open or
+ * hf_object_open. FAILED_PRECONDITION ALREADY_OPEN the handle has an end */
+HF_CHECKED hf_status hf_pipe_attach(hf_pipe *pipe, int end);
 /* Closes this end for the whole session, as closing the last descriptor does. */
 HF_API void hf_pipe_close(hf_pipe *pipe);
 /* FAILED_PRECONDITION PIPE_CLOSED | RESOURCE_EXHAUSTED/DEADLINE_EXCEEDED PIPE_FULL |

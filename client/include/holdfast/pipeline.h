@@ -34,7 +34,8 @@ HF_INLINE hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *re
 }
 /* Collects all calls in flight; the pipeline stays open. hf_pipeline_end reports their errors. */
 HF_CHECKED hf_status hf_pipeline_collect(hf_conn *conn);
-/* The status of the idx-th call since begin, once collected. The first 1,024 failures are kept. */
+/* The status of the idx-th call since begin, once collected; an error becomes the thread's last
+ * error. The first 1,024 failures are kept, until the thread's next hf_pipeline_begin. */
 HF_API hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx);
 
 /* One-way calls: between begin and end, calls of this thread that return nothing or whose out

@@ -18,6 +18,7 @@
 struct kept_failure {
   uint64_t idx;
   hf_status status;
+  struct failure *failure;
 };
 
 /* A call of a pipeline. */
@@ -55,18 +56,18 @@ static void record_failure(struct pipeline *pipeline, uint64_t idx, hf_status st
                            struct failure *failure) {
   if (pipeline->failed == 0 || idx < pipeline->first_failed) {
     free(pipeline->first_failure);
-    pipeline->first_failure = failure;
+    pipeline->first_failure = failure_copy(failure);
     pipeline->first_status = status;
     pipeline->first_failed = idx;
-  } else {
-    free(failure);
   }
   pipeline->failed++;
   if (pipeline->kept == NULL) {
     pipeline->kept = malloc(FAILURES_KEPT_MAX * sizeof *pipeline->kept);
   }
   if (pipeline->kept != NULL && pipeline->kept_count < FAILURES_KEPT_MAX) {
-    pipeline->kept[pipeline->kept_count++] = (struct kept_failure){idx, status};
+    pipeline->kept[pipeline->kept_count++] = (struct kept_failure){idx, status, failure};
+  } else {
+    free(failure);
   }
 }
 
@@ -219,6 +220,9 @@ static void unlink_open(struct pipeline *pipeline) {
 }
 
 static void pipeline_free(struct pipeline *pipeline) {
+  for (uint32_t i = 0; i < pipeline->kept_count; i++) {
+    free(pipeline->kept[i].failure);
+  }
   free(pipeline->first_failure);
   free(pipeline->kept);
   free(pipeline->calls);
@@ -363,7 +367,7 @@ hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx) {
   const struct pipeline *pipeline = *find_own(conn);
   for (uint32_t i = 0; pipeline != NULL && i < pipeline->kept_count; i++) {
     if (pipeline->kept[i].idx == idx) {
-      status = pipeline->kept[i].status;
+      status = error_take(pipeline->kept[i].status, failure_copy(pipeline->kept[i].failure));
     }
   }
   conn_unlock(conn);

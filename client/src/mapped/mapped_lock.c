@@ -155,6 +155,27 @@ enum mapped_way mapped_cell_enter(hf_object *object, int64_t *timeout_ms, bool *
   return way;
 }
 
+bool mapped_cell_try_lock(hf_object *object) {
+  struct cell_header *header = mapped_cell_header(object);
+  if (header == NULL || !mapped_cell_has_lock(object) || mapped_cell_has_call_mode(object)) {
+    return false;
+  }
+  int error = pthread_mutex_trylock(&header->mutex);
+  if (error == EOWNERDEAD) {
+    mapped_cell_recover(header);
+    error = 0;
+  }
+  if (error != 0) {
+    return false;
+  }
+  if (!mapped_cell_may_stay(object, header) || (atomic_load(&header->flags) & CELL_DIED) != 0) {
+    unlock(object, header);
+    return false;
+  }
+  object->mapped.depth++;
+  return true;
+}
+
 void mapped_cell_leave(hf_object *object) {
   if (mapped_cell_has_lock(object)) {
     unlock(object, mapped_cell_header(object));

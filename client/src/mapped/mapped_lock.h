@@ -28,6 +28,8 @@ static inline enum mapped_way mapped_cell_enter_call(hf_object *object, hf_statu
   int64_t timeout_ms = HF_FOREVER;
   return mapped_cell_enter(object, &timeout_ms, NULL, status);
 }
+/* The same without waiting and without a request. false: not entered; owner_died is not reported. */
+bool mapped_cell_try_lock(hf_object *object);
 void mapped_cell_leave(hf_object *object);
 /* The same after elements were written. */
 void mapped_cell_leave_changed(hf_object *object);

@@ -285,6 +285,10 @@ hf_status hf_array_lock_with(hf_array *array, int64_t timeout_ms, struct hf_gran
   return cell_lock((hf_object *)array, timeout_ms, grant);
 }
 
+bool hf_array_try_lock(hf_array *array) {
+  return mapped_cell_try_lock((hf_object *)array);
+}
+
 hf_status hf_array_unlock(hf_array *array) {
   return cell_unlock((hf_object *)array);
 }

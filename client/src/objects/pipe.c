@@ -76,6 +76,14 @@ hf_status hf_pipe_new(hf_conn *conn, bool duplex, hf_pipe *ends[2]) {
   return HF_OK;
 }
 
+hf_status hf_pipe_attach(hf_pipe *pipe, int end) {
+  if (end != 0 && end != 1) {
+    return error_reason(HF_REASON_BAD_END);
+  }
+  return HF_AS_OBJECT(pipe)->is_attached ? error_reason(HF_REASON_ALREADY_OPEN)
+                                         : attach(HF_AS_OBJECT(pipe), (uint32_t)end);
+}
+
 void hf_pipe_close(hf_pipe *pipe) {
   hf_object *handle = HF_AS_OBJECT(pipe);
   if (handle == NULL) {
