@@ -1,0 +1,37 @@
+"""Shared objects for processes on many hosts, with multiprocessing's API.
+
+    from holdfast import Manager, Process
+
+    with Manager() as manager:
+        squares = manager.dict()
+
+Everything that multiprocessing exports is here too: what is shared is this package's, the rest, e.g.
+Process and Pool, is multiprocessing's. Objects live on the holdfastd that HOLDFAST_URL names, else on a
+private one.
+"""
+
+import multiprocessing as _multiprocessing
+
+from . import _core
+from ._core import *  # noqa: F401,F403
+from .contexts import get_context
+from .managers import Manager, SyncManager
+from .shared import (
+    Array, Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Pipe, Queue, RawArray,
+    RawValue, RLock, Semaphore, SimpleQueue, Value)
+
+_own = ["Array", "Barrier", "BoundedSemaphore", "Condition", "Event", "JoinableQueue", "Lock",
+        "Manager", "Pipe", "Queue", "RLock", "RawArray", "RawValue", "Semaphore", "SimpleQueue",
+        "SyncManager", "Value", "get_context"]
+_others = [name for name in _multiprocessing.__all__ if name not in _own and name != "reducer"]
+globals().update((name, getattr(_multiprocessing, name)) for name in _others)
+
+__version__ = _core.__version__
+__all__ = [*_own, *_others, "connect", "Error"]
+
+
+def connect(url: "str | None" = None, **options: object) -> SyncManager:
+    """A manager that is connected to the holdfastd at that URL, at HOLDFAST_URL, or on this host."""
+    manager = SyncManager(url, **options)
+    manager.connect()
+    return manager

@@ -1,0 +1,130 @@
+"""Pickles: values of types that travel as such to no other language, and proxies.
+
+The extension calls `dumps` for every value that is not none, a bool, int, float, str, bytes, a tuple
+of these, or a proxy. Proxies inside become references, which the server counts: an object lives as
+long as a container on the server has its pickle.
+"""
+
+from __future__ import annotations
+
+import collections
+import copyreg
+import io
+import pickle
+import threading
+import time
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Deque, Dict, List, Optional, Tuple, Union
+
+from . import _core
+from .connections import connection_for
+
+__all__ = ["dumps", "loads", "reduce_proxy", "forget_kept"]
+
+PROTOCOL = 5
+KEPT_SECONDS = 60.0
+KEPT_MAX = 1000
+
+
+class _Context(threading.local):
+    """What this thread is pickling or unpickling."""
+
+    connection: Optional[_core.Connection] = None  # None: not for a server
+    references: List[Any] = []
+
+
+_context = _Context()
+_reducers: Dict[type, Any] = {}
+_reducers_of: Tuple[int, int] = (0, 0)
+
+
+def _dispatch_table() -> Dict[type, Any]:
+    """Those of multiprocessing, e.g. for sockets and views of dicts, and of copyreg, as one dict: the
+    pickler looks up a plain dict much faster than a ChainMap."""
+    global _reducers, _reducers_of
+    extra = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+    sizes = (len(extra), len(copyreg.dispatch_table))
+    if sizes != _reducers_of:
+        _reducers = {**copyreg.dispatch_table, **extra}
+        _reducers_of = sizes
+    return _reducers
+
+
+def dumps(obj: Any, connection: _core.Connection) -> Union[bytes, Tuple[bytes, List[Any]]]:
+    """The pickle of an object that is sent over `connection`, and the proxies in it, if any."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, PROTOCOL)
+    pickler.dispatch_table = _dispatch_table()
+    before = _context.connection, _context.references
+    _context.connection, _context.references = connection, []
+    try:
+        pickler.dump(obj)
+        proxies = _context.references
+    finally:
+        _context.connection, _context.references = before
+    return (buffer.getvalue(), proxies) if proxies else buffer.getvalue()
+
+
+def loads(data: bytes, proxies: Optional[List[Any]] = None) -> Any:
+    """The object of a pickle."""
+    if not proxies:
+        return pickle.loads(data)
+    before = _context.references
+    _context.references = proxies
+    try:
+        return pickle.loads(data)
+    finally:
+        _context.references = before
+
+
+def _adopt(proxy: Any, cls: type, extra: Dict[str, Any]) -> Any:
+    """A proxy that was opened as of the usual class of its kind becomes the `cls` that was pickled."""
+    if type(proxy) is not cls:
+        proxy.__class__ = cls
+    proxy._set_extra(extra)
+    return proxy
+
+
+def _take(index: int, cls: type, extra: Dict[str, Any]) -> Any:
+    return _adopt(_context.references[index], cls, extra)
+
+
+def _rebuild(url: str, kind: str, id: int, cls: type, extra: Dict[str, Any]) -> Any:
+    connection = connection_for(url)
+    try:
+        proxy = connection.open(kind, id)
+    except _core.SessionEnded:
+        proxy = connection_for(url, is_checked=True).open(kind, id)
+    return _adopt(proxy, cls, extra)
+
+
+def reduce_proxy(proxy: Any, connection: _core.Connection, kind: str, id: int) -> Tuple:
+    """What `__reduce__` of a proxy returns."""
+    extra = proxy._get_extra()
+    destination = _context.connection
+    if destination is not None and (destination is connection or destination.url == connection.url):
+        _context.references.append(proxy)
+        return _take, (len(_context.references) - 1, type(proxy), extra)
+    _keep(proxy)
+    return _rebuild, (connection.url, kind, id, type(proxy), extra)
+
+
+# Whoever unpickles a proxy opens the object some time later. Until then the pickling process keeps it,
+# also when its own last proxy has gone, as happens to the arguments of a Process.
+_kept: Deque[Tuple[float, Any]] = collections.deque(maxlen=KEPT_MAX)
+
+
+def _keep(proxy: Any) -> None:
+    forget_kept(KEPT_SECONDS)
+    _kept.append((time.monotonic(), proxy))
+
+
+def forget_kept(seconds: float = 0.0) -> None:
+    """Drop the proxies that were pickled longer ago than that."""
+    if _kept:
+        oldest = time.monotonic() - seconds
+        while _kept and _kept[0][0] <= oldest:
+            _kept.popleft()
+
+
+_core.set_codec(dumps, loads)

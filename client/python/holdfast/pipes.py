@@ -1,0 +1,120 @@
+"""Pipes: two ends that talk to each other, in any process on any host."""
+
+from __future__ import annotations
+
+import threading
+import time
+from multiprocessing import BufferTooShort
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import _core
+from .pickles import KEPT_SECONDS
+from .proxies import EventProxy, Proxy
+
+__all__ = ["PipeEnd", "new_pipe"]
+
+
+class PipeReference(Proxy, _core.Pipe, typeid="Pipe"):
+    """What a reference to a pipe is opened as, before it is known which end it is."""
+
+
+_METHODS = ("send", "recv", "poll", "send_bytes", "recv_bytes", "recv_bytes_into")
+
+
+class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
+    """One end of a pipe, with the methods of multiprocessing's Connection.
+
+    An end can be pickled, also into a Process's arguments and into containers on the server. Each
+    process that has it closes it for itself; the other end reads end of file when the last has.
+    """
+
+    _handovers: Tuple[EventProxy, ...] = ()  # of each pickle: set by the process that unpickles it
+
+    def _get_extra(self) -> Dict[str, Any]:
+        attached = EventProxy(self.connection)
+        self._handovers = (*self._handovers, attached)
+        return {"end": self.end, "attached": attached}
+
+    def _set_extra(self, extra: Dict[str, Any]) -> None:
+        self.attach(extra["end"])
+        extra["attached"].set()
+
+    def close(self) -> None:
+        """Close this end for this process.
+
+        If it was pickled and has not been unpickled yet, it stays attached until that is done, so
+        that the other end does not read end of file in between.
+        """
+        if self.closed:
+            return
+        handovers, self._handovers = self._handovers, ()
+        waiting = [attached for attached in handovers if not attached.is_set()]
+        if waiting:
+            twin = self.connection.open("pipe", self.id)
+            twin.attach(self.end)
+            threading.Thread(target=_close_after, args=(waiting, twin), daemon=True).start()
+        super().close()
+
+    def send_bytes(self, buffer: Any, offset: int = 0, size: Optional[int] = None) -> None:
+        """Send the bytes of a buffer."""
+        view = memoryview(buffer).cast("B")
+        if offset < 0 or offset > len(view):
+            raise ValueError("offset is negative" if offset < 0 else "buffer length < offset")
+        if size is not None and size < 0:
+            raise ValueError("size is negative")
+        if size is not None and offset + size > len(view):
+            raise ValueError("buffer length < offset + size")
+        self.send(bytes(view[offset:None if size is None else offset + size]))
+
+    def recv_bytes(self, maxlength: Optional[int] = None) -> bytes:
+        """Receive what the other end has sent by `send_bytes`."""
+        if maxlength is not None and maxlength < 0:
+            raise ValueError("negative maxlength")
+        data = self.recv()
+        if not isinstance(data, bytes):
+            raise OSError(f"the message is no bytes, but of type {type(data).__name__}")
+        if maxlength is not None and len(data) > maxlength:
+            self.close()
+            raise OSError("bad message length")
+        return data
+
+    def recv_bytes_into(self, buffer: Any, offset: int = 0) -> int:
+        """The same into a buffer; the number of bytes."""
+        view = memoryview(buffer).cast("B")
+        if offset < 0 or offset > len(view):
+            raise ValueError("negative offset" if offset < 0 else "offset too large")
+        data = self.recv_bytes()
+        if len(data) > len(view) - offset:
+            raise BufferTooShort(data)
+        view[offset:offset + len(data)] = data
+        return len(data)
+
+    def fileno(self) -> int:
+        """OSError: an end has no descriptor. Wait for several with `manager.wait`."""
+        raise OSError("the end of a pipe on a server has no descriptor; use manager.wait([..])")
+
+    def __enter__(self) -> "PipeEnd":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+
+def _close_after(handovers: List[EventProxy], twin: Any) -> None:
+    deadline = time.monotonic() + KEPT_SECONDS
+    try:
+        for attached in handovers:
+            attached.wait(max(0.0, deadline - time.monotonic()))
+    finally:
+        twin.close()
+
+
+def new_pipe(connection: _core.Connection, duplex: bool = True) -> Tuple[PipeEnd, PipeEnd]:
+    """Both ends of a new pipe. Not duplex: the first receives only, the second sends only."""
+    ends = _core.pipe_new(connection, duplex)
+    for end in ends:
+        end.__class__ = PipeEnd
+    return ends
+
+
+_core.set_proxy_class("pipe", PipeReference)
