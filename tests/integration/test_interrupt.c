@@ -1,5 +1,6 @@
 /* hf_on_interrupt: the program's check during waits, of a leader, of a follower, on mapped memory,
  * before there is a connection. */
+#define _GNU_SOURCE /* RUSAGE_THREAD */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,18 +16,13 @@
 /* The header says 50; the rest is for a busy machine. */
 #define PROMPT_MS 250
 
-/* ---- the check: of the thread that tests, and how often it is to answer true */
+/* ---- the check: how often it is to answer true, once it is armed */
 
-static _Thread_local bool is_watched;
 static atomic_int answers, check_count;
 static atomic_bool is_armed;
 static hf_conn *nested;
-static bool forks;
 
 static bool check(void) {
-  if (!is_watched) {
-    return false;
-  }
   atomic_fetch_add(&check_count, 1);
   if (!atomic_load(&is_armed) || atomic_load(&answers) == 0) {
     return false;
@@ -39,7 +35,6 @@ static bool check(void) {
 }
 
 static void watch(int count) {
-  is_watched = true;
   atomic_store(&answers, count);
   atomic_store(&check_count, 0);
   atomic_store(&is_armed, false);
@@ -48,7 +43,6 @@ static void watch(int count) {
 
 static void unwatch(void) {
   hf_on_interrupt(NULL);
-  is_watched = false;
   nested = NULL;
 }
 
@@ -384,19 +378,31 @@ static void test_interrupt_the_check_comes_at_least_every_50_ms(void **state) {
   hf_event_close(event);
 }
 
-static void test_interrupt_without_a_check_nothing_wakes(void **state) {
-  (void)state;
+static void *wait_undisturbed(void *event) {
   struct rusage before, after;
-  hf_event *event;
   bool is_set;
-  expect_ok(hf_event_open(world.conn, NULL, &event));
   getrusage(RUSAGE_THREAD, &before);
   expect_ok(hf_event_wait(event, 500, &is_set));
   getrusage(RUSAGE_THREAD, &after);
   assert_in_range(after.ru_nvcsw - before.ru_nvcsw, 0, 6);
+  return NULL;
+}
+
+/* The check of this thread wakes no other one. */
+static void test_interrupt_without_a_check_nothing_wakes(void **state) {
+  (void)state;
+  hf_event *event;
+  expect_ok(hf_event_open(world.conn, NULL, &event));
+  wait_undisturbed(event);
+  watch(0);
+  pthread_t thread = start(wait_undisturbed, event);
+  pthread_join(thread, NULL);
+  assert_int_equal(atomic_load(&check_count), 0);
+  unwatch();
   hf_event_close(event);
 }
 
+static bool forks;
 static pid_t forked; /* 0: this is the child */
 
 static bool check_that_forks(void) {

@@ -88,12 +88,12 @@ HF_INLINE hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info) {
 HF_API void hf_cancel(hf_conn *conn);
 
 /* For programs whose signals are handled by code that may not run in a signal handler, such as
- * interpreters. `check` is called during all waits of the process, each time in the thread that
- * waits: when a signal handler has interrupted the wait, and else every 25 to 50 ms. true withdraws
- * the call, or the calls of the thread's pipeline, as hf_cancel does, and true again gives it up;
- * other calls go on. hf_connect, and waits for room to send, answer CANCELLED CANCELLED at once.
- * `check` may make calls, and fork: in the child the call answers CANCELLED. NULL, as at first: no
- * check, and no wait ends sooner. */
+ * interpreters. A setting of the calling thread: `check` is called during the waits of its calls,
+ * when a signal handler has interrupted a wait, and else every 25 to 50 ms. true withdraws the
+ * call, or the calls of the thread's pipeline, as hf_cancel does, and true again gives it up; calls
+ * of other threads go on. hf_connect, and waits for room to send, answer CANCELLED CANCELLED at
+ * once. `check` may make calls, and fork: in the child the call answers CANCELLED. NULL, as at
+ * first: no check, and no wait ends sooner. */
 HF_API void hf_on_interrupt(bool (*check)(void));
 
 HF_END_DECLARATIONS

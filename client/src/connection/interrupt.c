@@ -1,21 +1,19 @@
 #include "client/src/connection/interrupt.h"
 
-#include <stdatomic.h>
-
 #include <holdfast/connection.h>
 
 #include "client/src/connection/fork.h"
 #include "proto/base/clock.h"
 
-static _Atomic(bool (*)(void)) on_interrupt;
+static _Thread_local bool (*on_interrupt)(void);
 
 void hf_on_interrupt(bool (*check)(void)) {
-  atomic_store(&on_interrupt, check);
+  on_interrupt = check;
 }
 
 struct interrupts interrupts_begin(uint64_t since_ns) {
   return (struct interrupts){
-      .check = atomic_load_explicit(&on_interrupt, memory_order_acquire),
+      .check = on_interrupt,
       .next_ns = clock_deadline_ns(since_ns, INTERRUPT_CHECK_MS),
   };
 }
