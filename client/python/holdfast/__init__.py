@@ -27,7 +27,7 @@ _others = [name for name in _multiprocessing.__all__ if name not in _own and nam
 globals().update((name, getattr(_multiprocessing, name)) for name in _others)
 
 __version__ = _core.__version__
-__all__ = [*_own, *_others, "connect", "Error"]
+__all__ = [*_own, *_others, "Executor", "connect"]
 
 
 def connect(url: "str | None" = None, **options: object) -> SyncManager:
@@ -35,3 +35,10 @@ def connect(url: "str | None" = None, **options: object) -> SyncManager:
     manager = SyncManager(url, **options)
     manager.connect()
     return manager
+
+
+def __getattr__(name: str) -> object:
+    if name == "Executor":  # imported when it is first used: concurrent.futures takes its time
+        from .executor import Executor
+        return Executor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

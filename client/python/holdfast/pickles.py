@@ -55,6 +55,11 @@ def dumps(obj: Any, connection: _core.Connection) -> Union[bytes, Tuple[bytes, L
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, PROTOCOL)
     pickler.dispatch_table = _dispatch_table()
+    return _dump(pickler, buffer, obj, connection)
+
+
+def _dump(pickler: pickle.Pickler, buffer: io.BytesIO, obj: Any,
+          connection: _core.Connection) -> Union[bytes, Tuple[bytes, List[Any]]]:
     before = _context.connection, _context.references
     _context.connection, _context.references = connection, []
     try:
@@ -65,8 +70,36 @@ def dumps(obj: Any, connection: _core.Connection) -> Union[bytes, Tuple[bytes, L
     return (buffer.getvalue(), proxies) if proxies else buffer.getvalue()
 
 
-def loads(data: bytes, proxies: Optional[List[Any]] = None) -> Any:
-    """The object of a pickle."""
+def dumps_key(key: Any, connection: _core.Connection) -> Union[bytes, Tuple[bytes, List[Any]]]:
+    """The pickle of a key, which equal keys of one type have in common: it does not depend on which
+    parts are the same object, nor on the order of a frozenset's members."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, PROTOCOL)
+    pickler.dispatch_table = _dispatch_table()
+    pickler.fast = True
+    return _dump(pickler, buffer, _canonical(key), connection)
+
+
+class _Frozen:
+    """Stands for a frozenset in a pickle."""
+
+    def __init__(self, members: List[Any]) -> None:
+        self.members = sorted(members, key=lambda member: pickle.dumps(member, PROTOCOL))
+
+    def __reduce__(self) -> Tuple:
+        return frozenset, (self.members,)
+
+
+def _canonical(key: Any) -> Any:
+    if type(key) is frozenset:
+        return _Frozen([_canonical(member) for member in key])
+    if type(key) is tuple:
+        return tuple(map(_canonical, key))
+    return key
+
+
+def loads(data: Any, proxies: Optional[List[Any]] = None) -> Any:
+    """The object of a pickle, which is bytes or a view of them."""
     if not proxies:
         return pickle.loads(data)
     before = _context.references
@@ -127,4 +160,4 @@ def forget_kept(seconds: float = 0.0) -> None:
             _kept.popleft()
 
 
-_core.set_codec(dumps, loads)
+_core.set_codec(dumps, loads, dumps_key)

@@ -1,0 +1,67 @@
+"""What the tests of the Python package share."""
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+WAIT_S = 20  # a busy machine takes its time
+START_METHODS = ("fork", "spawn", "forkserver")
+
+
+def until(holds, what, seconds=WAIT_S):
+    """Waits until holds() is true; its value."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = holds()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not in {seconds} s: {what}")
+
+
+@contextlib.contextmanager
+def server(scheme="tcp", *options):
+    """A holdfastd of its own; its address."""
+    from holdfast import private
+    with tempfile.TemporaryDirectory(prefix="hf-") as directory:
+        ports = f"{directory}/ports"
+        process = subprocess.Popen([
+            private.program(), "--listen", "tcp://127.0.0.1:0", "--listen", f"ipc://{directory}/sock",
+            "--ports-file", ports, "--log-level", "warn", *options])
+        try:
+            until(lambda: os.path.exists(ports) or process.poll() is not None, "the ports file")
+            yield next(line.strip() for line in open(ports) if line.startswith(scheme))
+        finally:
+            process.terminate()
+            assert process.wait(WAIT_S) == 0
+
+
+def run(program, *arguments, url=None, method="fork", timeout=60, local=True):
+    """Runs a program, as `python PROGRAM ARGUMENTS` with that start method; what it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != "HOLDFAST_URL"}
+    if url is not None:
+        environment["HOLDFAST_URL"] = url
+    if not local:
+        environment["HOLDFAST_LOCAL"] = "off"
+    words = [sys.executable, "-X", "dev", "-W", "error", os.path.abspath(__file__), method,
+             os.path.abspath(program), *arguments]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=timeout)
+    if done.returncode != 0 or done.stderr:
+        raise AssertionError(f"{program} ({method}, {url}) exits with {done.returncode}:\n"
+                             f"{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def main():
+    unittest.main(module="__main__", verbosity=2)
+
+
+if __name__ == "__main__":
+    import multiprocessing
+    import runpy
+    multiprocessing.set_start_method(sys.argv[1])
+    del sys.argv[:2]
+    runpy.run_path(sys.argv[0], run_name="__main__")
