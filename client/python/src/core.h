@@ -29,6 +29,13 @@
 #include <holdfast/holdfast.h>
 #include <structmember.h>
 
+#if PY_VERSION_HEX < 0x030A0000
+static inline PyObject *Py_NewRef(PyObject *object) {
+  Py_INCREF(object);
+  return object;
+}
+#endif
+
 #define KINDS_MAX (HF_BARRIER + 1)
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -38,7 +45,7 @@ struct pending;
 
 /* ---------------------------------------------------------------- the module */
 
-/* One a module; connections point to it. */
+/* One a module; connections point to it. Each member is a counted reference. */
 struct state {
   PyTypeObject *connection_type, *object_type, *pending_type, *opaque_type, *iterator_type;
   PyTypeObject *reservation_type, *batch_type, *async_type, *oneway_type;
@@ -46,6 +53,7 @@ struct state {
   PyTypeObject
       *proxy_classes[KINDS_MAX]; /* what references become; set_proxy_class, else as above */
   PyObject *dumps, *loads;       /* set_codec */
+  PyObject *dumps_key;           /* the same: equal keys to equal bytes; NULL: dumps */
   PyObject *missing;             /* MISSING */
   PyObject *error, *unavailable, *session_ended, *cancelled, *deadline_exceeded, *object_deleted;
   PyObject *memory_full, *token_stale, *condition_not_met, *deadlock, *invalid_argument;
@@ -60,7 +68,7 @@ extern struct PyModuleDef core_module;
  */
 struct state *state_of_type(PyTypeObject *type);
 /* Types, one a file; module.c has the list. */
-extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, dict_iterator_spec;
+extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, iterator_spec;
 extern PyType_Spec dict_spec, list_spec, namespace_spec;
 
 /* ---------------------------------------------------------------- connections, objects */
@@ -70,6 +78,9 @@ extern PyType_Spec dict_spec, list_spec, namespace_spec;
 struct use {
   uint32_t calls, generation;
 };
+void use_begin(struct use *use);
+bool use_end(struct use *use); /* whether no call is left */
+bool use_is_none(const struct use *use);
 
 /* What is open on a thread instead of plain calls: head of the objects of batch.c and async.c. */
 struct batch {
@@ -77,6 +88,8 @@ struct batch {
   struct batch *next;   /* of the connection; not counted: open ones are alive */
   unsigned long thread; /* PyThread_get_thread_ident() */
   uint32_t generation;
+  bool survives_fork; /* the library goes on with it in a forked child */
+  bool is_async;      /* objects can't be opened */
   bool is_oneway;     /* calls have no results: out parameters are to be NULL */
   PyObject *pendings; /* list: of each call its Pending, in order; NULL if is_oneway */
   /* Submits one call: sets up its mode if needed and runs call->operation->run. NULL: runs it. */
@@ -91,6 +104,7 @@ struct connection {
   struct use use;
   bool is_closing; /* when the last call has returned */
   PyObject *url;   /* str */
+  PyObject *weak_references;
 };
 
 /* A handle. Base of all kinds; their structs begin with it. */
@@ -108,6 +122,11 @@ struct batch *connection_batch(struct connection *connection);
 /* Enters and leaves the list of the connection's batches. */
 void connection_batch_open(struct connection *connection, struct batch *batch);
 void connection_batch_close(struct batch *batch);
+/* A value in an encoding of other clients. */
+struct opaque {
+  PyObject_HEAD PyObject *codec, *data; /* str without NUL; bytes */
+};
+
 /* The connection that `argument` is; TypeError, or Closed. Borrowed. */
 struct connection *connection_of(struct state *state, PyObject *argument);
 /* Whether both reach one server, so that references of one are valid on the other. */
@@ -122,11 +141,13 @@ bool object_enter(struct object *object);
 void object_leave(struct object *object);
 
 /* For __init__ of the kinds: opens the object of `self` with operation->run, which sets
- * call->out.handle. `call` has the arguments, call_begin_open began it; `name` is None or a str. In a
- * pipeline the pipeline is collected first. 0, or -1 with an exception. */
+ * call->out.handle. `call` has the arguments, call_begin_open began it; `name` is None or a str, and
+ * becomes in.text (NULL: none). 0, or -1 with an exception. */
 bool call_begin_open(struct call *call, PyObject *self, PyObject *connection, PyObject *name,
                      const struct operation *operation);
 int call_open(struct call *call);
+/* Takes the handle out of the object, which is closed then. */
+hf_object *object_detach(struct object *object);
 /* A proxy for a handle, which is taken also on error: an instance of the class of its kind, made
  * without __init__. */
 PyObject *object_wrap(struct connection *connection, hf_object *handle);
@@ -160,7 +181,13 @@ struct operation {
   PyObject *(*fail)(struct call *call, const struct failure *failure);
   /* After HF_OK, if nobody wants the result: frees call->out. NULL: nothing to free. */
   void (*drop)(struct call *call);
+  bool is_patient; /* struct interruption's */
 };
+
+/* Codecs of opaque values: what dumps() returned alone, or as the first item of a tuple whose others
+ * are the references that it returned with it. */
+#define CODEC_PICKLE "pickle"
+#define CODEC_REFERENCES "pickle.references"
 
 #define CALL_ITEMS 8
 #define CALL_KEPT 4
@@ -234,12 +261,19 @@ bool call_begin_connection(struct call *call, PyObject *connection,
                            const struct operation *operation);
 /* Performs it: the method's result. In a batch: a new Pending. Frees what the call has. */
 PyObject *call_perform(struct call *call);
-/* The same where the caller needs the answer at once: in a batch RuntimeError. */
-PyObject *call_perform_now(struct call *call);
+/* The same where the caller needs the answer at once: in a batch RuntimeError, which names the
+ * `method`. number: of a result that is an int or bool, for slots that return a C number; -1 with an
+ * exception. */
+PyObject *call_perform_now(struct call *call, const char *method);
+Py_ssize_t call_perform_number(struct call *call, const char *method);
+/* Whether the last call of this thread failed because its request was too big. */
+bool call_is_too_big(hf_status status);
 /* The parts of call_perform_now. run: without the GIL, looks at signals; *failure is valid until
  * this thread's next call. If an exception was raised by a signal handler: HF_CANCELLED with that
  * exception set. finish: the method's result for this status. */
-hf_status call_run(struct call *call, struct failure *failure);
+hf_status call_invoke(struct call *call, struct failure *failure);
+/* The same without a look whether self and the connection are open. */
+hf_status call_invoke_unchecked(struct call *call, struct failure *failure);
 PyObject *call_finish(struct call *call, hf_status status, const struct failure *failure);
 /* Frees what the call has. Returns NULL, with the exception that is set. */
 PyObject *call_abandon(struct call *call);
@@ -250,8 +284,11 @@ bool call_refuse_batch(struct connection *connection, const char *method);
 /* Arguments. Each is valid until run has returned. */
 bool call_key(struct call *call, PyObject *key); /* in.key, subject; TypeError if not hashable */
 bool call_value(struct call *call, PyObject *object, hf_value *value); /* e.g. &call->in.value */
-/* in.values and in.count from any iterable. */
+/* The same, but nothing is pickled: is_typed false if it would have to be. */
+bool call_value_typed(struct call *call, PyObject *object, hf_value *value, bool *is_typed);
+/* in.values and in.count from any iterable; the second: of keys. */
 bool call_values(struct call *call, PyObject *iterable);
+bool call_keys(struct call *call, PyObject *iterable);
 /* in.entries and in.count as dict.update takes them: a mapping or pairs (may be NULL), and keywords
  * (a dict, may be NULL). */
 bool call_entries(struct call *call, PyObject *source, PyObject *keywords);
@@ -267,6 +304,9 @@ PyObject *finish_self(struct call *call);    /* in-place operators */
 PyObject *finish_value(struct call *call);   /* out.value */
 PyObject *finish_values(struct call *call);  /* out.values: list */
 PyObject *finish_entries(struct call *call); /* out.entries: list of pairs */
+PyObject *finish_dict(struct call *call);    /* out.entries: dict */
+PyObject *finish_entry(struct call *call);   /* out.entry: pair */
+PyObject *finish_swapped(struct call *call); /* out.exchanged.swapped: bool */
 PyObject *finish_flag(struct call *call);    /* out.flag: bool */
 PyObject *finish_number(struct call *call);  /* out.number: int */
 PyObject *finish_true(struct call *call);    /* acquire */
@@ -290,6 +330,8 @@ struct pending {
   PyObject *exception;
 };
 
+/* Copies the call, but not what its arguments point to. */
+struct pending *pending_new(const struct call *call);
 /* Copies `failure`, which may be NULL for HF_OK. Calls of a batch that was not performed complete
  * with its error. Ignored the second time. false with MemoryError, and complete all the same. */
 bool pending_complete(struct pending *pending, hf_status status, const struct failure *failure);
@@ -300,12 +342,12 @@ PyObject *pending_result(struct pending *pending);
 
 /* The failure of this thread's last call of the library. */
 struct failure failure_last(hf_status status);
-struct failure failure_of(hf_status status, const char *reason, const char *message);
+struct failure failure_make(hf_status status, const char *reason, const char *message);
 /* Sets the exception that stands for the failure where no method says otherwise: KeyError,
  * IndexError, ... for the reasons that Python has a builtin exception for, else Error or a subclass of
  * it with .status and .reason. Returns NULL. */
 PyObject *error_set(struct state *state, const struct failure *failure);
-/* Sets `type` with the failure's message. Returns NULL. */
+/* Sets `type` with the failure's message, and .status and .reason. Returns NULL. */
 PyObject *error_set_as(PyObject *type, const struct failure *failure);
 /* Creates the exceptions, and adds them to the module. */
 bool errors_init(PyObject *module, struct state *state);
@@ -314,13 +356,25 @@ bool errors_init(PyObject *module, struct state *state);
 
 /* A value that a call returned, as a Python object. Takes the value, also on error. */
 PyObject *convert_take(struct connection *connection, hf_value *value);
-/* The same for arrays, which are freed: a list, and a list of pairs. */
+/* A list of the values, which stay as they are. */
+PyObject *convert_views(struct connection *connection, const hf_value *values, size_t count);
+/* A pair. */
+PyObject *convert_take_entry(struct connection *connection, struct hf_entry *entry);
+/* The same for arrays, which are freed: a list, a list of pairs, a dict. */
 PyObject *convert_take_values(struct connection *connection, hf_value *values, size_t count);
 PyObject *convert_take_entries(struct connection *connection, struct hf_entry *entries,
                                size_t count);
+PyObject *convert_take_dict(struct connection *connection, struct hf_entry *entries, size_t count);
 /* Seconds to milliseconds, rounded up. None and NULL: HF_FOREVER. Negative: TIMEOUT_NEGATIVE. */
 #define TIMEOUT_NEGATIVE INT64_MIN
 bool convert_timeout(PyObject *seconds, int64_t *timeout_ms);
+bool convert_timeout_at_least_0(PyObject *seconds, int64_t *timeout_ms); /* negative: ValueError */
+/* The UTF-8 of a str without NUL, borrowed from it; NULL with an exception. */
+const char *convert_text(PyObject *text);
+/* Dicts of the members. */
+PyObject *info_dict(const struct hf_object_info *info);
+PyObject *server_info_dict(const struct hf_server_info *info);
+PyObject *lock_info_list(const struct hf_lock_info *locks, size_t count);
 /* An index or count: int or __index__; IndexError beyond 64 bits. */
 bool convert_index(PyObject *object, int64_t *index);
 
@@ -336,6 +390,8 @@ struct signature {
 /* Sorts the arguments of METH_FASTCALL | METH_KEYWORDS into values[], borrowed, NULL where missing. */
 bool arguments(const struct signature *signature, PyObject *const *args, Py_ssize_t count,
                PyObject *keywords, PyObject **values);
+/* TypeError unless `count` positional arguments are from required to most. */
+bool arguments_count(const char *method, Py_ssize_t count, Py_ssize_t required, Py_ssize_t most);
 /* The same for a tuple and a dict (may be NULL), as __init__ gets them. */
 bool arguments_of_init(const struct signature *signature, PyObject *args, PyObject *keywords,
                        PyObject **values);

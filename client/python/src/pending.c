@@ -1,0 +1,168 @@
+/* Pending: a call in a pipeline, transaction or asynchronous batch, and later its result. */
+#include "client/python/src/core.h"
+
+struct pending *pending_new(const struct call *call) {
+  PyTypeObject *type = call->connection->state->pending_type;
+  struct pending *pending = (struct pending *)type->tp_alloc(type, 0);
+  if (pending == NULL) {
+    return NULL;
+  }
+  pending->call = *call;
+  pending->call.blocks = NULL; /* the arguments stay the method's, which outlives run */
+  pending->call.kept_count = 0;
+  pending->call.kept_more = NULL;
+  Py_INCREF(call->connection);
+  Py_XINCREF(call->self);
+  Py_XINCREF(call->subject);
+  Py_XINCREF(call->fallback);
+  return pending;
+}
+
+bool pending_complete(struct pending *pending, hf_status status, const struct failure *failure) {
+  if (pending->progress != PENDING_SUBMITTED) {
+    return true;
+  }
+  pending->progress = PENDING_COMPLETE;
+  pending->failure = (struct failure){status, HF_REASON_NONE, ""};
+  if (status == HF_OK) {
+    return true;
+  }
+  if (failure == NULL) {
+    pending->failure.message = hf_status_name(status);
+    return true;
+  }
+  pending->failure.reason = failure->reason;
+  pending->message = PyBytes_FromString(failure->message);
+  if (pending->message != NULL) {
+    pending->failure.message = PyBytes_AS_STRING(pending->message);
+  }
+  return pending->message != NULL;
+}
+
+static void deliver(struct pending *pending) {
+  PyObject *type, *exception, *traceback;
+  pending->progress = PENDING_DELIVERED;
+  pending->result = call_finish(&pending->call, pending->failure.status, &pending->failure);
+  if (pending->result != NULL) {
+    return;
+  }
+  PyErr_Fetch(&type, &exception, &traceback);
+  PyErr_NormalizeException(&type, &exception, &traceback);
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  pending->exception = exception;
+}
+
+PyObject *pending_result(struct pending *pending) {
+  if (pending->progress == PENDING_SUBMITTED) {
+    PyErr_SetString(PyExc_RuntimeError, "the result is there after the end of the batch");
+    return NULL;
+  }
+  if (pending->progress == PENDING_COMPLETE) {
+    deliver(pending);
+  }
+  if (pending->result == NULL && pending->exception == NULL) {
+    PyErr_SetString(PyExc_RuntimeError, "the result was collected as garbage");
+    return NULL;
+  }
+  if (pending->result == NULL) {
+    PyErr_SetObject((PyObject *)Py_TYPE(pending->exception), pending->exception);
+    return NULL;
+  }
+  return Py_NewRef(pending->result);
+}
+
+/* ---------------------------------------------------------------- the type */
+
+static PyObject *method_result(PyObject *self, PyObject *ignored) {
+  (void)ignored;
+  return pending_result((struct pending *)self);
+}
+
+static PyObject *method_exception(PyObject *self, PyObject *ignored) {
+  const struct pending *pending = (struct pending *)self;
+  (void)ignored;
+  if (pending->progress == PENDING_SUBMITTED) {
+    return pending_result((struct pending *)self);
+  }
+  PyObject *result = pending_result((struct pending *)self);
+  if (result == NULL) {
+    PyErr_Clear();
+    return Py_NewRef(pending->exception);
+  }
+  Py_DECREF(result);
+  Py_RETURN_NONE;
+}
+
+static PyObject *method_done(PyObject *self, PyObject *ignored) {
+  (void)ignored;
+  return PyBool_FromLong(((struct pending *)self)->progress != PENDING_SUBMITTED);
+}
+
+static PyObject *repr(PyObject *self) {
+  const struct pending *pending = (struct pending *)self;
+  return PyUnicode_FromFormat("<Pending %s>", pending->progress == PENDING_SUBMITTED ? "submitted"
+                                              : pending->failure.status == HF_OK     ? "done"
+                                                                                     : "failed");
+}
+
+static int traverse(PyObject *self, visitproc visit, void *arg) {
+  const struct pending *pending = (struct pending *)self;
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(pending->call.connection);
+  Py_VISIT(pending->call.self);
+  Py_VISIT(pending->call.subject);
+  Py_VISIT(pending->call.fallback);
+  Py_VISIT(pending->result);
+  Py_VISIT(pending->exception);
+  return 0;
+}
+
+/* Breaks cycles through the result alone: freeing a result needs the connection. */
+static int clear(PyObject *self) {
+  Py_CLEAR(((struct pending *)self)->result);
+  return 0;
+}
+
+static void dealloc(PyObject *self) {
+  struct pending *pending = (struct pending *)self;
+  PyTypeObject *type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  if (pending->progress == PENDING_COMPLETE && pending->failure.status == HF_OK &&
+      pending->call.operation->drop != NULL) {
+    pending->call.operation->drop(&pending->call);
+  }
+  Py_XDECREF(pending->call.subject);
+  Py_XDECREF(pending->call.fallback);
+  Py_XDECREF(pending->call.self);
+  Py_XDECREF(pending->call.connection);
+  Py_XDECREF(pending->message);
+  Py_XDECREF(pending->result);
+  Py_XDECREF(pending->exception);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"result", method_result, METH_NOARGS,
+     "result($self, /)\n--\n\nWhat the call returned; raises what it raised. RuntimeError before "
+     "the end of the batch."},
+    {"exception", method_exception, METH_NOARGS,
+     "exception($self, /)\n--\n\nWhat the call raised, or None."},
+    {"done", method_done, METH_NOARGS,
+     "done($self, /)\n--\n\nWhether the batch has ended and there is a result or an exception."},
+    {NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "A call in a batch, and later its result."},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_repr, repr},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec pending_spec = {"holdfast._core.Pending", sizeof(struct pending), 0,
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
