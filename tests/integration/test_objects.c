@@ -176,6 +176,36 @@ static void test_object_anonymous_goes_with_its_session(void **state) {
   }
 }
 
+static void test_object_is_opened_by_id(void **state) {
+  uint64_t before = object_count();
+  hf_conn *other;
+  hf_dict *dict;
+  hf_object *opened, *none;
+  hf_value value;
+  (void)state;
+  expect_ok(hf_connect(world.url, NULL, &other));
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  const uint64_t id = hf_object_id(HF_AS_OBJECT(dict));
+  expect_ok(hf_object_open(other, id, HF_DICT, &opened));
+  assert_int_equal(hf_object_id(opened), id);
+  assert_int_equal(hf_object_kind(opened), HF_DICT);
+  expect_ok(hf_dict_set(dict, hf_int(1), hf_int(2)));
+  hf_dict_close(dict);
+  expect_ok(hf_ping(world.conn, NULL));
+  expect_ok(hf_dict_get((hf_dict *)opened, hf_int(1), &value)); /* the handle is a reference */
+  expect_equal(value, hf_int(2));
+  expect_ok(hf_object_open(other, id, HF_LIST, &none));
+  expect_fails(hf_list_append((hf_list *)none, hf_int(1)), INVALID_ARGUMENT, WRONG_KIND);
+  hf_object_close(none);
+  hf_object_close(opened);
+  expect_ok(hf_ping(other, NULL));
+  assert_int_equal(object_count(), before);
+  expect_fails(hf_object_open(other, id, HF_DICT, &none), NOT_FOUND, NO_SUCH_OBJECT);
+  expect_fails(hf_object_open(other, id, HF_ANY, &none), INVALID_ARGUMENT, BAD_ARGUMENT);
+  expect_fails(hf_object_open(other, id, (hf_kind)99, &none), INVALID_ARGUMENT, BAD_ARGUMENT);
+  hf_close(other);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_object_kinds_have_names),
     cmocka_unit_test(test_object_named_is_found_again_and_deleted),
@@ -185,6 +215,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_object_reference_of_another_connection_is_refused),
     cmocka_unit_test(test_object_values_outlive_their_connection),
     cmocka_unit_test(test_object_anonymous_goes_with_its_session),
+    cmocka_unit_test(test_object_is_opened_by_id),
 };
 
 WORLD_MAIN("objects", tests)

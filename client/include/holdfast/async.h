@@ -50,7 +50,7 @@ HF_API int hf_async_descriptor(const hf_async *async);
  * arrays are read and written by the server then. Calls that consist of several operations answer
  * FAILED_PRECONDITION ALREADY_OPEN: hf_dict_next, hf_pipe_open and hf_pipe_new, hf_list_objects,
  * hf_list_locks, hf_cell_exchange, the hf_..._load/add/exchange calls, hf_condition_wait_for,
- * hf_barrier_wait with an action, hf_reference_open of an item of a tuple, hf_ping. A range of an array beyond 1 MiB is
+ * hf_barrier_wait with an action, hf_reference_open of an item of a tuple, hf_object_open, hf_ping. A range of an array beyond 1 MiB is
  * RESOURCE_EXHAUSTED REQUEST_TOO_BIG. Performed at once and without a completion: hf_reference_open
  * of another reference, hf_condition_wait_for if the predicate is true already, load, store, add and
  * exchange of a mapped raw cell. Closing a handle takes effect with the next call; closing a pipe

@@ -68,6 +68,10 @@ HF_CHECKED hf_status hf_delete(hf_conn *conn, const char *name);
 /* Opens an existing object by its name. NOT_FOUND NO_SUCH_OBJECT | INVALID_ARGUMENT WRONG_KIND if
  * its kind is not `kind`; HF_ANY accepts all */
 HF_CHECKED hf_status hf_open(hf_conn *conn, const char *name, hf_kind kind, hf_object **object);
+/* Opens an existing object by its id, which another process got from hf_object_id, while something
+ * refers to the object. The server does not compare the kind: if it is wrong, calls answer
+ * WRONG_KIND. NOT_FOUND NO_SUCH_OBJECT | INVALID_ARGUMENT BAD_ARGUMENT HF_ANY */
+HF_CHECKED hf_status hf_object_open(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object);
 /* Frees a handle of any kind. NULL is ignored. */
 HF_API void hf_object_close(hf_object *object);
 /* Lists the named objects whose names begin with `prefix`, of one kind or HF_ANY. Free *infos with

@@ -124,3 +124,10 @@ hf_status object_retain(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **ob
   *object = handle;
   return HF_OK;
 }
+
+hf_status hf_object_open(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object) {
+  if (kind == HF_ANY || (size_t)kind >= KIND_COUNT) {
+    return error_format(HF_REASON_BAD_ARGUMENT, "an object is opened as one of the kinds");
+  }
+  return object_retain(conn, id, kind, object);
+}
