@@ -102,8 +102,12 @@ struct type_row {
   }
 
 static const struct type_row types[] = {
-    TYPE(connection), TYPE(object),   TYPE(pending),
-    TYPE(opaque),     TYPE(iterator), KIND(dict, HF_DICT),
+    /* clang-format off */
+    TYPE(connection), TYPE(iterator), TYPE(object), TYPE(opaque), TYPE(pending),
+    KIND(dict, HF_DICT),
+    KIND(list, HF_LIST),
+    KIND(namespace, HF_NAMESPACE),
+    /* clang-format on */
 };
 
 static bool add_type(PyObject *module, struct state *state, const struct type_row *row) {
