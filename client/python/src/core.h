@@ -151,7 +151,7 @@ hf_object *object_detach(struct object *object);
 /* A proxy for a handle, which is taken also on error: an instance of the class of its kind, made
  * without __init__. */
 PyObject *object_wrap(struct connection *connection, hf_object *handle);
-/* tp_dealloc, tp_traverse, tp_clear, tp_new of all kinds (tp_new leaves everything 0). */
+/* Slots of all kinds. A new object has all members 0. */
 void object_dealloc(PyObject *self);
 int object_traverse(PyObject *self, visitproc visit, void *arg);
 int object_clear(PyObject *self);

@@ -1,4 +1,4 @@
-/* Dict: multiprocessing's dict proxy, and more. Iterating is in dict_iterator.c. */
+/* Dict: multiprocessing's dict proxy, and more. Iterating is in iterator.c. */
 #include "client/python/src/dict.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@ static bool begin_with_key(struct call *call, PyObject *self, const struct opera
 }
 
 /* Before a call that may change the size: this process's iterators look then. */
-static void note_change(PyObject *self) {
+static void count_change(PyObject *self) {
   ((struct dict *)self)->changes++;
 }
 
@@ -75,7 +75,7 @@ static const struct operation delete_operation = {run_delete, finish_none, fail_
 /* In a batch the Pending of a statement is in the batch's results alone. */
 static int dict_setitem(PyObject *self, PyObject *key, PyObject *value) {
   struct call call;
-  note_change(self);
+  count_change(self);
   if (!begin_with_key(&call, self, value == NULL ? &delete_operation : &set_operation, key) ||
       (value != NULL && !call_value(&call, value, &call.in.value))) {
     call_free(&call);
@@ -109,7 +109,7 @@ static PyObject *dict_pop(PyObject *self, PyObject *const *args, Py_ssize_t coun
   static const struct operation pop = {run_pop, finish_value, fail_key, drop_value, false};
   static const struct operation pop_or = {run_pop, finish_value, fail_fallback, drop_value, false};
   struct call call;
-  note_change(self);
+  count_change(self);
   if (!arguments_count("pop", count, 1, 2)) {
     return NULL;
   }
@@ -137,7 +137,7 @@ static PyObject *dict_popitem(PyObject *self, PyObject *ignored) {
                                            false};
   struct call call;
   (void)ignored;
-  note_change(self);
+  count_change(self);
   return call_begin(&call, self, &popitem) ? call_perform(&call) : NULL;
 }
 
@@ -149,7 +149,7 @@ static PyObject *dict_setdefault(PyObject *self, PyObject *const *args, Py_ssize
   static const struct operation setdefault = {run_setdefault, finish_value, NULL, drop_value,
                                               false};
   struct call call;
-  note_change(self);
+  count_change(self);
   if (!arguments_count("setdefault", count, 1, 2)) {
     return NULL;
   }
@@ -181,7 +181,7 @@ static PyObject *dict_clear(PyObject *self, PyObject *ignored) {
   static const struct operation clear = {.run = run_clear, .finish = finish_none};
   struct call call;
   (void)ignored;
-  note_change(self);
+  count_change(self);
   return call_begin(&call, self, &clear) ? call_perform(&call) : NULL;
 }
 
@@ -314,7 +314,7 @@ static hf_status run_update(struct call *call) {
 static PyObject *dict_update(PyObject *self, PyObject *args, PyObject *kwargs) {
   static const struct operation update = {.run = run_update, .finish = finish_none};
   struct call call;
-  note_change(self);
+  count_change(self);
   if (!arguments_count("update", PyTuple_GET_SIZE(args), 0, 1)) {
     return NULL;
   }
@@ -353,7 +353,7 @@ static PyObject *dict_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
   static const struct operation add = {run_add, finish_value, NULL, drop_value, false};
   struct call call;
   PyObject *values[PARAMETERS_MAX];
-  note_change(self);
+  count_change(self);
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
@@ -386,7 +386,7 @@ static PyObject *dict_compare_and_set(PyObject *self, PyObject *const *args, Py_
                                                    .finish = finish_swapped};
   struct call call;
   PyObject *values[PARAMETERS_MAX];
-  note_change(self);
+  count_change(self);
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }

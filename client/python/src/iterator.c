@@ -72,7 +72,7 @@ static bool check_size(struct iterator *self) {
 }
 
 /* The next page of a list; false also at its end. */
-static bool turn_page(struct iterator *self) {
+static bool next_page(struct iterator *self) {
   self->start += PyList_GET_SIZE(self->items);
   PyObject *page = list_page(self->container, self->start, LIST_PAGE_COUNT);
   if (page == NULL) {
@@ -92,7 +92,7 @@ static PyObject *iterator_next(PyObject *object) {
     return NULL;
   }
   if (self->idx == PyList_GET_SIZE(self->items)) {
-    if (self->is_dict || !turn_page(self)) {
+    if (self->is_dict || !next_page(self)) {
       if (!PyErr_Occurred()) {
         Py_CLEAR(self->container);
       }
