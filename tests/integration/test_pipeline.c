@@ -45,11 +45,35 @@ static void test_pipeline_first_failure_is_reported_and_others_done(void **state
   assert_int_equal(result.failed, 3);
   assert_int_equal(result.first_failed, 1);
   assert_int_equal(hf_pipeline_status(world.conn, 0), HF_OK);
+  assert_int_equal(hf_calls_made(world.conn), 0);
   expect_fails(hf_pipeline_status(world.conn, 2), INVALID_ARGUMENT, BAD_VALUE);
   expect_fails(hf_pipeline_status(world.conn, 1), NOT_FOUND, NO_SUCH_KEY);
   expect_fails(hf_pipeline_status(world.conn, 3), INVALID_ARGUMENT, WRONG_TYPE);
   assert_int_equal(hf_pipeline_status(world.conn, 4), HF_OK);
   expect_equal(there, hf_int(1));
+  hf_dict_close(dict);
+}
+
+static void test_pipeline_every_failure_is_known(void **state) {
+  hf_dict *dict;
+  static hf_value values[3000];
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  expect_ok(hf_dict_set(dict, hf_int(1500), hf_int(7)));
+  expect_ok(hf_pipeline_begin(world.conn, 0));
+  for (int64_t i = 0; i < 3000; i++) {
+    assert_int_equal(hf_calls_made(world.conn), i);
+    expect_ok(hf_dict_get(dict, hf_int(i), &values[i]));
+  }
+  expect_fails(hf_pipeline_end(world.conn, NULL), NOT_FOUND, NO_SUCH_KEY);
+  for (int64_t i = 0; i < 3000; i++) {
+    if (i == 1500) {
+      expect_ok(hf_pipeline_status(world.conn, (uint64_t)i));
+    } else {
+      expect_fails(hf_pipeline_status(world.conn, (uint64_t)i), NOT_FOUND, NO_SUCH_KEY);
+    }
+  }
+  expect_equal(values[1500], hf_int(7));
   hf_dict_close(dict);
 }
 
@@ -118,6 +142,7 @@ static void test_pipeline_parked_calls_are_overtaken(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_pipeline_results_are_set_in_order),
     cmocka_unit_test(test_pipeline_first_failure_is_reported_and_others_done),
+    cmocka_unit_test(test_pipeline_every_failure_is_known),
     cmocka_unit_test(test_pipeline_opens_only_once_a_thread),
     cmocka_unit_test(test_pipeline_collect_goes_on),
     cmocka_unit_test(test_pipeline_of_big_values_does_not_stall),

@@ -35,8 +35,13 @@ HF_INLINE hf_status hf_pipeline_end(hf_conn *conn, struct hf_pipeline_result *re
 /* Collects all calls in flight; the pipeline stays open. hf_pipeline_end reports their errors. */
 HF_CHECKED hf_status hf_pipeline_collect(hf_conn *conn);
 /* The status of the idx-th call since begin, once collected; an error becomes the thread's last
- * error. The first 1,024 failures are kept, until the thread's next hf_pipeline_begin. */
+ * error. Kept until the thread's next hf_pipeline_begin; beyond 1,024 failures without the server's message. */
 HF_API hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx);
+
+/* How many calls this thread has made since begin in the pipeline, batch or hf_async (there since
+ * hf_async_open) that it has open on conn; the next call in a pipeline has that index. 0: none is
+ * open, or one-way. A call that was answered without a request is not counted. */
+HF_API uint64_t hf_calls_made(hf_conn *conn);
 
 /* One-way calls: between begin and end, calls of this thread that return nothing or whose out
  * parameters are NULL are pushed without replies (PUSH/PULL), the fastest way to send. Other calls

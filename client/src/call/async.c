@@ -145,10 +145,15 @@ static void forget(struct call_mode *mode) {
   ((struct hf_async *)mode)->is_begun = false;
 }
 
+static uint64_t made(const struct call_mode *mode) {
+  return ((const struct hf_async *)mode)->last_id;
+}
+
 static const struct call_mode_kind asynchronous = {
     .sends_batches = true,
     .takes = takes,
     .send = send_async,
+    .made = made,
     .forget = forget,
 };
 

@@ -133,10 +133,15 @@ static void forget(struct call_mode *mode) {
   batch_free((struct batch *)mode);
 }
 
+static uint64_t made(const struct call_mode *mode) {
+  return ((const struct batch *)mode)->call_count;
+}
+
 static const struct call_mode_kind batches = {
     .takes = takes,
     .send = add,
     .refused = refused,
+    .made = made,
     .forget = forget,
 };
 

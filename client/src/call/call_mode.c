@@ -64,6 +64,11 @@ void call_mode_end(struct call_mode *mode) {
   }
 }
 
+uint64_t hf_calls_made(hf_conn *conn) {
+  const struct call_mode *mode = call_mode_of(conn);
+  return mode != NULL && mode->kind->made != NULL ? mode->kind->made(mode) : 0;
+}
+
 hf_status call_mode_check_none(const hf_conn *conn) {
   return call_mode_of(conn) != NULL ? error_reason(HF_REASON_ALREADY_OPEN) : HF_OK;
 }

@@ -23,6 +23,8 @@ struct call_mode_kind {
   hf_status (*send)(struct call_mode *mode, struct request *request);
   /* A call could not be sent; the thread's last error says why. NULL: ignored. */
   void (*refused)(struct call_mode *mode, hf_status status);
+  /* The calls since begin; NULL: not counted. */
+  uint64_t (*made)(const struct call_mode *mode);
   /* In a forked child that can't use the parent's mode: frees the mode, without its count of the
    * connection. NULL: the mode continues in the child. */
   void (*forget)(struct call_mode *mode);

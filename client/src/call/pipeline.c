@@ -11,14 +11,15 @@
 #include "client/src/connection/withdraw.h"
 #include "proto/base/clock.h"
 
-#define FAILURES_KEPT_MAX 1024
+#define MESSAGES_KEPT_MAX 1024
 /* Shorter pipelines are written as a whole, since the server reads them at once. */
 #define SHORT_COUNT 16
 
 struct kept_failure {
   uint64_t idx;
   hf_status status;
-  struct failure *failure;
+  hf_reason reason;
+  struct failure *failure; /* of the first MESSAGES_KEPT_MAX */
 };
 
 /* A call of a pipeline. */
@@ -45,11 +46,46 @@ struct pipeline {
   uint64_t submitted, failed, first_failed;
   hf_status first_status;
   struct failure *first_failure;
-  struct kept_failure *kept; /* FAILURES_KEPT_MAX entries; NULL before the first failure */
-  uint32_t kept_count;
+  struct kept_failure *kept; /* ordered by idx */
+  size_t kept_count, kept_capacity;
 };
 
 /* ---------------------------------------------------------------- failures */
+
+static bool reserve_kept(struct pipeline *pipeline) {
+  if (pipeline->kept_count < pipeline->kept_capacity) {
+    return true;
+  }
+  size_t capacity = pipeline->kept_capacity == 0 ? 16 : 2 * pipeline->kept_capacity;
+  struct kept_failure *kept = realloc(pipeline->kept, capacity * sizeof *kept);
+  if (kept == NULL) {
+    return false;
+  }
+  pipeline->kept = kept;
+  pipeline->kept_capacity = capacity;
+  return true;
+}
+
+/* Keeps a failure in its order, which is mostly the last; `failure` is taken. */
+static void keep(struct pipeline *pipeline, uint64_t idx, hf_status status,
+                 struct failure *failure) {
+  struct kept_failure made = {idx, status, HF_REASON_NONE, failure};
+  if (failure != NULL) {
+    made.reason = hf_reason_find(failure->reason, strlen(failure->reason));
+  }
+  if (pipeline->kept_count >= MESSAGES_KEPT_MAX || !reserve_kept(pipeline)) {
+    free(failure);
+    made.failure = NULL;
+  }
+  if (!reserve_kept(pipeline)) {
+    return; /* out of memory: hf_pipeline_end counts it */
+  }
+  size_t place = pipeline->kept_count++;
+  for (; place > 0 && pipeline->kept[place - 1].idx > idx; place--) {
+    pipeline->kept[place] = pipeline->kept[place - 1];
+  }
+  pipeline->kept[place] = made;
+}
 
 /* Records a failed call; `failure` is taken. */
 static void record_failure(struct pipeline *pipeline, uint64_t idx, hf_status status,
@@ -61,14 +97,7 @@ static void record_failure(struct pipeline *pipeline, uint64_t idx, hf_status st
     pipeline->first_failed = idx;
   }
   pipeline->failed++;
-  if (pipeline->kept == NULL) {
-    pipeline->kept = malloc(FAILURES_KEPT_MAX * sizeof *pipeline->kept);
-  }
-  if (pipeline->kept != NULL && pipeline->kept_count < FAILURES_KEPT_MAX) {
-    pipeline->kept[pipeline->kept_count++] = (struct kept_failure){idx, status, failure};
-  } else {
-    free(failure);
-  }
+  keep(pipeline, idx, status, failure);
 }
 
 /* A call has completed. Connection's mutex held. */
@@ -188,10 +217,15 @@ static hf_status send_piped(struct call_mode *mode, struct request *request) {
   return status;
 }
 
+static uint64_t made(const struct call_mode *mode) {
+  return ((const struct pipeline *)mode)->submitted;
+}
+
 static const struct call_mode_kind pipelines = {
     .takes = takes,
     .send = send_piped,
     .refused = refused,
+    .made = made,
 };
 
 static struct pipeline *open_pipeline(const hf_conn *conn) {
@@ -220,7 +254,7 @@ static void unlink_open(struct pipeline *pipeline) {
 }
 
 static void pipeline_free(struct pipeline *pipeline) {
-  for (uint32_t i = 0; i < pipeline->kept_count; i++) {
+  for (size_t i = 0; i < pipeline->kept_count; i++) {
     free(pipeline->kept[i].failure);
   }
   free(pipeline->first_failure);
@@ -361,14 +395,29 @@ hf_status pipeline_run(hf_conn *conn, uint32_t in_flight, hf_status (*make)(void
   return status == HF_OK ? made : status;
 }
 
+/* The failure of that call; NULL: it has not failed. */
+static const struct kept_failure *find_kept(const struct pipeline *pipeline, uint64_t idx) {
+  size_t low = 0, high = pipeline->kept_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (pipeline->kept[middle].idx < idx) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < pipeline->kept_count && pipeline->kept[low].idx == idx ? &pipeline->kept[low] : NULL;
+}
+
 hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx) {
   hf_status status = HF_OK;
   conn_lock(conn);
   const struct pipeline *pipeline = *find_own(conn);
-  for (uint32_t i = 0; pipeline != NULL && i < pipeline->kept_count; i++) {
-    if (pipeline->kept[i].idx == idx) {
-      status = error_take(pipeline->kept[i].status, failure_copy(pipeline->kept[i].failure));
-    }
+  const struct kept_failure *kept = pipeline == NULL ? NULL : find_kept(pipeline, idx);
+  if (kept != NULL && (kept->failure != NULL || kept->reason == HF_REASON_NONE)) {
+    status = error_take(kept->status, failure_copy(kept->failure));
+  } else if (kept != NULL) {
+    status = error_take(kept->status, failure_of(kept->reason));
   }
   conn_unlock(conn);
   return status;
