@@ -9,6 +9,7 @@ import functools
 import multiprocessing
 import os
 import random
+import re
 import sys
 import unittest
 
@@ -145,11 +146,12 @@ def plain(result):
 
 
 def cause(error):
-    """Class and arguments. Of what failed in a manager's server, the class that it names."""
+    """Class and message. Of what failed in a manager's server, those that it names."""
     if isinstance(error, multiprocessing.managers.RemoteError):
-        last = str(error).rstrip("-\n").splitlines()[-1].strip()
-        return last.partition(":")[0].rpartition(".")[2]
-    return type(error).__name__
+        name, _, message = str(error).rstrip("-\n").splitlines()[-1].strip().partition(": ")
+        return name.rpartition(".")[2], message
+    # The slice's size is known on the server only, which answers with reasons.
+    return type(error).__name__, re.sub(r"(extended slice of).*", r"\1", str(error))
 
 
 def identical(a, b):
@@ -177,7 +179,7 @@ class DifferentialTest(unittest.TestCase):
         cls.ours.shutdown()
         cls.theirs.shutdown()
 
-    def compare(self, calls, make, final=(), make_theirs=None, messages=False):
+    def compare(self, calls, make, final=(), make_theirs=None):
         """Performs random sequences of the calls on what `make(manager)` makes on both."""
         @seed(SEED)
         @settings(max_examples=EXAMPLES, deadline=None, database=None,
@@ -189,6 +191,8 @@ class DifferentialTest(unittest.TestCase):
                 note(f"{name}{arguments}{keywords or ''}")
                 wanted = perform(theirs, name, copy.deepcopy(arguments), keywords)
                 answered = perform(ours, name, copy.deepcopy(arguments), keywords)
+                if name == "sort" and wanted[0] == "exception":
+                    theirs[:] = ours[:]  # documented as different: the server's list is as it was
                 if not identical(wanted, answered):
                     self.fail(f"{name}{arguments}{keywords or ''}: {answered}, not {wanted}")
         check()
