@@ -1,0 +1,236 @@
+"""Calls that are submitted on an event loop's thread and completed by the loop: what aio is made of.
+
+One descriptor, the connection's, is in the loop. A call that was submitted is completed when the
+descriptor has become readable; meanwhile its task waits for a future, and nothing else is used for it:
+no thread, no further descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import Any, Callable, Deque, Dict, Optional, Tuple
+
+from . import _core
+
+__all__ = ["Calls"]
+
+# The library has at most 1,024 calls in flight. Those that may wait for others, e.g. get(), get not all
+# of them, so that the calls that wake them, e.g. put(), are not behind them.
+WAITING_MAX = 960
+OTHERS_MAX = 64
+
+
+class Room:
+    """A number of calls that may be in flight. Tasks beyond it wait in the order they came."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._waiters: Deque[asyncio.Future[None]] = collections.deque()  # none while something is free
+
+    async def take(self) -> None:
+        """Wait until there is room for one more, and take it."""
+        if self._free > 0:
+            self._free -= 1
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                self.give()
+            raise
+
+    def give(self) -> None:
+        """Give one back, to the task that waits longest."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
+
+
+class _Entry:
+    """A call in flight."""
+
+    __slots__ = ("room", "waiter")
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.waiter: Optional[asyncio.Future[None]] = None  # None: no task waits at this moment
+
+
+class Calls:
+    """The calls of one connection in flight on one event loop."""
+
+    def __init__(self, connection: _core.Connection) -> None:
+        self.connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._waiting, self._others = Room(WAITING_MAX), Room(OTHERS_MAX)
+        self._entries: Dict[_core.Pending, _Entry] = {}
+        self._is_submitting = False  # between begin() and end()
+        self._drained: Optional[asyncio.Future[None]] = None
+        self._async: Optional[_core.Async] = connection.async_open()
+        self._descriptor = self._async.descriptor()
+        self._loop.add_reader(self._descriptor, self._collect)
+
+    async def perform(self, function: Callable[..., Any], args: Tuple, kwds: Dict[str, Any],
+                      waits: bool = False, is_patient: bool = False) -> Any:
+        """Submit `function(*args, **kwds)`, a method of the connection or of its proxies, and wait for
+        its result.
+
+        waits
+            The call may wait for others on the server.
+        is_patient
+            Cancelling the task doesn't withdraw the call.
+
+        A cancelled task withdraws its call, and CancelledError is raised once the server has confirmed
+        that. If the call had been performed just before, its result is returned, so that no item is
+        lost, and CancelledError is raised where the task waits next.
+        """
+        self._check()
+        task: Any = asyncio.current_task()
+        cancelling = _cancelling(task)
+        room = self._waiting if waits else self._others
+        await room.take()
+        pending = self._submit(room, function, args, kwds)
+        if type(pending) is not _core.Pending:  # performed at once, in shared memory
+            return pending
+        cancelled = await self._complete(pending, is_patient)
+        self._send()  # result() may make calls
+        if cancelled is None:
+            return pending.result()
+        try:
+            result = pending.result()
+        except Exception:
+            raise cancelled from None
+        self._loop.call_soon(_cancel_again, task, cancelling)
+        return result
+
+    async def open(self, cls: Any, args: Tuple, kwds: Dict[str, Any]) -> Any:
+        """Open an object: `cls(*args, **kwds)`, whose first argument is the connection."""
+
+        def submit() -> Any:
+            cls(*args, **kwds)
+            return self._async.last  # type: ignore[union-attr]
+
+        return await self.perform(submit, (), {})
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether they were inherited by a forked process, where they are not used."""
+        return self._async is None or self._async.descriptor() < 0
+
+    def _check(self) -> None:
+        if self._async is None:
+            raise _core.Closed("the connection is closed")
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the connection belongs to another event loop, or to the process that "
+                               "this one was forked from: connect again")
+
+    def _submit(self, room: Room, function: Callable[..., Any], args: Tuple,
+                kwds: Dict[str, Any]) -> Any:
+        """Submit the call, which has room. What tasks submit in one step of the loop is sent at
+        once."""
+        pending = None
+        try:
+            self._check()  # it may have been closed while the task waited for room
+            if not self._is_submitting:
+                self._async.begin()  # type: ignore[union-attr]
+                self._is_submitting = True
+                self._loop.call_soon(self._send)
+            pending = function(*args, **kwds)
+        finally:
+            if type(pending) is not _core.Pending or pending.done():
+                room.give()
+            else:
+                self._entries[pending] = _Entry(room)
+        return pending
+
+    def _send(self) -> None:
+        if self._is_submitting:
+            self._is_submitting = False
+            if self._async is not None:
+                self._async.end()
+
+    async def _complete(self, pending: _core.Pending,
+                        is_patient: bool) -> Optional[asyncio.CancelledError]:
+        """Wait until the call is complete. Returns the exception if the task was cancelled."""
+        cancelled: Optional[asyncio.CancelledError] = None
+        while not pending.done():
+            entry = self._entries[pending]
+            entry.waiter = self._loop.create_future()
+            try:
+                await entry.waiter
+            except asyncio.CancelledError as error:
+                cancelled = cancelled or error
+                if not is_patient:
+                    self._withdraw(pending)
+            except BaseException:  # GeneratorExit: nobody wants the result
+                self._withdraw(pending)
+                raise
+        return cancelled
+
+    def _withdraw(self, pending: _core.Pending) -> None:
+        if self._async is not None and not pending.done():
+            self._send()
+            self._async.cancel(pending)
+
+    def _collect(self) -> None:
+        """The descriptor is readable: complete the calls that have answers."""
+        self._send()
+        if self._async is not None:
+            for pending in self._async.collect():
+                self._finish(pending)
+
+    def _finish(self, pending: _core.Pending) -> None:
+        entry = self._entries.pop(pending, None)
+        if entry is None:
+            return
+        entry.room.give()
+        if entry.waiter is not None and not entry.waiter.done():
+            entry.waiter.set_result(None)
+        if self._drained is not None and not self._entries and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def close(self) -> None:
+        """Withdraw the calls in flight, whose tasks get holdfast.Cancelled or a result that had
+        arrived, and take the descriptor out of the loop."""
+        if self._async is None:
+            return
+        for pending in list(self._entries):
+            self._withdraw(pending)
+        try:
+            self._collect()
+            if self._entries:
+                self._drained = self._loop.create_future()
+                await self._drained
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close without waiting for the calls in flight."""
+        if self._async is not None:
+            self._send()
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self._descriptor)
+            self._async.close()
+            self._async = None
+            for pending in list(self._entries):
+                self._finish(pending)
+
+
+def _cancelling(task: Any) -> int:
+    """How many cancellations of the task were requested and not taken back; since Python 3.11."""
+    return task.cancelling() if hasattr(task, "cancelling") else 0
+
+
+def _cancel_again(task: Any, cancelling: int) -> None:
+    """Cancel a task whose cancellation was put off, unless that was taken back, as asyncio.timeout
+    does."""
+    if not hasattr(task, "cancelling"):
+        task.cancel()
+    elif task.cancelling() > cancelling and task.cancel():
+        task.uncancel()  # it is the same cancellation, not a further one

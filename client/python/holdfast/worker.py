@@ -1,0 +1,269 @@
+"""The workers of Executors: processes that run the tasks of one queue.
+
+Each process reserves one task at a time. The reservation has a lease, which a thread renews while the
+task runs: the task of a process that is killed, stopped or unreachable goes to another one.
+"""
+
+from __future__ import annotations
+
+import collections
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import _core, messages, proxies
+
+__all__ = ["Worker", "supervise"]
+
+LEASE_SECONDS = 60.0
+RETRY_SECONDS = 1.0
+# Queues and dicts of executors that are kept open.
+_EXECUTORS_MAX = 100
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Of errors: the executor has deleted its objects, or was killed.
+_GONE = ("NO_SUCH_OBJECT", "OBJECT_DELETED")
+
+
+class _Stop(BaseException):
+    """Raised by the signal handler where no task is running."""
+
+
+class _Executors:
+    """The queues of results and dicts of claims of the executors whose tasks are run here."""
+
+    def __init__(self, connection: _core.Connection) -> None:
+        self._connection = connection
+        self._opened: "collections.OrderedDict[int, Tuple[Any, Any]]" = collections.OrderedDict()
+
+    def open(self, results: int, claims: int) -> Optional[Tuple[Any, Any]]:
+        """Both objects; None: the executor has gone."""
+        pair = self._opened.pop(results, None)
+        if pair is None:
+            try:
+                pair = (self._connection.open("queue", results),
+                        self._connection.open("dict", claims))
+            except _core.Error as error:
+                if error.reason not in _GONE:
+                    raise
+                return None
+        self._opened[results] = pair
+        if len(self._opened) > _EXECUTORS_MAX:
+            self._opened.popitem(last=False)
+        return pair
+
+    def close(self, results: int) -> None:
+        """The executor has gone."""
+        self._opened.pop(results, None)
+
+
+class _Lease:
+    """Renews the lease of the task that is running."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._changed = threading.Condition()
+        self._reservation: Any = None
+        threading.Thread(target=self._renew, name="holdfast.lease", daemon=True).start()
+
+    def hold(self, reservation: Any) -> None:
+        """From now on this one; None: none."""
+        with self._changed:
+            self._reservation = reservation
+
+    def _renew(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait(self._seconds / 4)
+                reservation = self._reservation
+            if reservation is not None:
+                try:
+                    reservation.extend(self._seconds)
+                except (_core.Error, ConnectionError):  # the result will find that out
+                    pass
+
+
+class Worker:
+    """Runs tasks in this process, in the thread that calls `run`."""
+
+    def __init__(self, url: str, queue: str, lease: float = LEASE_SECONDS) -> None:
+        self._url = url
+        self._queue = queue
+        self._lease_seconds = lease
+        self._lease = _Lease(lease)
+        self._is_idle = False  # a signal may end the process at once
+        self._is_stopping = False
+
+    def stop(self, *_: Any) -> None:
+        """Handler of SIGTERM and SIGINT: end when the task has ended."""
+        self._is_stopping = True
+        if self._is_idle:
+            self._is_idle = False
+            raise _Stop
+
+    def run(self) -> None:
+        """Run tasks until `stop`. When the server has gone, wait for it to come back."""
+        for number in _SIGNALS:
+            signal.signal(number, self.stop)
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            while not self._is_stopping:
+                try:
+                    self._serve()
+                except (_core.Error, ConnectionError) as error:
+                    print(f"holdfast worker {os.getpid()}: {error}", file=sys.stderr, flush=True)
+                    self._rest()
+        except _Stop:
+            pass
+
+    def _rest(self) -> None:
+        self._is_idle = True
+        if not self._is_stopping:
+            time.sleep(RETRY_SECONDS)
+        self._is_idle = False
+
+    def _serve(self) -> None:
+        with _core.Connection(self._url, client=f"holdfast worker {os.getpid()}") as connection:
+            tasks = proxies.QueueProxy(connection, self._queue)
+            executors = _Executors(connection)
+            while not self._is_stopping:
+                reservation = self._reserve(tasks)
+                if reservation is not None:
+                    self._run_task(connection, executors, reservation)
+
+    def _reserve(self, tasks: Any) -> Any:
+        """The next task; None: it is time to stop. A signal while it waits raises _Stop."""
+        reservation = None
+        self._is_idle = True
+        try:
+            if not self._is_stopping:
+                reservation = tasks.reserve(lease=self._lease_seconds)
+        finally:
+            self._is_idle = False
+        return reservation
+
+    def _run_task(self, connection: _core.Connection, executors: _Executors,
+                  reservation: Any) -> None:
+        try:
+            version, number, results_id, claims_id, max_tries, *call = reservation.value
+        except (TypeError, ValueError):
+            version = None
+        if version != messages.VERSION:  # set aside: other workers may know what it is
+            reservation.bury()
+            return
+        try:
+            pair = executors.open(results_id, claims_id)
+            if pair is None or pair[1].setdefault(number, "begun") != "begun":
+                reservation.ack()  # nobody wants the result: the executor has gone; or cancelled
+                if pair is not None:
+                    pair[1].pop(number, None)
+                return
+            if reservation.tries >= max_tries:
+                lost = messages.TaskLost(f"{max_tries} workers were killed while they ran the task")
+                outcome = messages.encode_failure(lost, connection)
+            else:
+                outcome = self._call(connection, reservation, call)
+            self._answer(connection, reservation, pair, number, outcome)
+        except _core.Error as error:
+            if error.reason not in _GONE:
+                raise
+            executors.close(results_id)
+            self._ack(reservation)
+
+    def _call(self, connection: _core.Connection, reservation: Any, call: List[Any]) -> Tuple:
+        self._lease.hold(reservation)
+        try:
+            fn, args, kwargs = messages.decode(tuple(call))
+            result = fn(*args, **kwargs)
+            return messages.encode_success(result, connection)
+        except BaseException as error:
+            return messages.encode_failure(error, connection)
+        finally:
+            self._lease.hold(None)
+
+    def _answer(self, connection: _core.Connection, reservation: Any, pair: Tuple[Any, Any],
+                number: int, outcome: Tuple) -> None:
+        """The result goes first: if this process is killed in between, the task is run again, and
+        the executor takes the first result."""
+        results, claims = pair
+        with connection.pipeline() as pipeline:
+            results.put((number, *outcome))
+            reservation.ack()
+            claims.pop(number, None)
+        pipeline.results[0].result()
+
+    def _ack(self, reservation: Any) -> None:
+        """Also if it was acknowledged, or another process has the task since the lease ran out."""
+        try:
+            reservation.ack()
+        except _core.Error as error:
+            if error.reason != "NOT_RESERVED":
+                raise
+
+
+# ------------------------------------------------------------------------------- many processes
+
+
+def _run_worker(options: Dict[str, Any]) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    Worker(**options).run()
+
+
+def _end_with(parent: Any) -> None:
+    """A worker whose supervisor was killed ends too; its task goes to another one."""
+    parent.join()
+    os._exit(1)
+
+
+class _Supervisor:
+    """Keeps a number of workers running."""
+
+    def __init__(self, processes: int, options: Dict[str, Any]) -> None:
+        self._options = options
+        self._context = multiprocessing.get_context("fork")
+        self._stops = 0
+        self._processes: List[Any] = []
+        self._begun: Dict[Any, float] = {}
+        for number in _SIGNALS:
+            signal.signal(number, self._stop)
+        for _ in range(processes):
+            self._start()
+
+    def _start(self) -> None:
+        process = self._context.Process(target=_run_worker, args=(self._options,))
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the worker has its own handlers
+        process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        self._begun[process] = time.monotonic()
+        self._processes.append(process)
+        if self._stops > 0:
+            process.terminate()
+
+    def _stop(self, *_: Any) -> None:
+        """The first signal: they end after their tasks. The second: at once."""
+        self._stops += 1
+        for process in self._processes:
+            process.terminate() if self._stops == 1 else process.kill()
+
+    def run(self) -> None:
+        """Until a signal; workers that are killed are replaced."""
+        while self._processes:
+            multiprocessing.connection.wait([each.sentinel for each in self._processes])
+            for process in [each for each in self._processes if not each.is_alive()]:
+                self._processes.remove(process)
+                age = time.monotonic() - self._begun.pop(process)
+                if self._stops == 0:
+                    time.sleep(max(0.0, RETRY_SECONDS - age))
+                if self._stops == 0:
+                    self._start()
+
+
+def supervise(url: str, queue: str, processes: int, lease: float) -> None:
+    """Run workers in that many processes until SIGTERM or SIGINT."""
+    _Supervisor(processes, {"url": url, "queue": queue, "lease": lease}).run()
