@@ -30,10 +30,12 @@ def server(scheme="tcp", *options):
         ports = f"{directory}/ports"
         process = subprocess.Popen([
             private.program(), "--listen", "tcp://127.0.0.1:0", "--listen", f"ipc://{directory}/sock",
-            "--ports-file", ports, "--log-level", "warn", *options])
+            "--ports-file", ports, "--log-level", "error", *options])
         try:
             until(lambda: os.path.exists(ports) or process.poll() is not None, "the ports file")
-            yield next(line.strip() for line in open(ports) if line.startswith(scheme))
+            with open(ports) as file:
+                url = next(line.strip() for line in file if line.startswith(scheme))
+            yield url
         finally:
             process.terminate()
             assert process.wait(WAIT_S) == 0

@@ -3,11 +3,12 @@ import multiprocessing
 import multiprocessing.managers as std
 import operator
 import os
+import queue
 import unittest
 
 import holdfast
 import support
-from holdfast.managers import BaseManager, BaseProxy, DictProxy, ListProxy, SyncManager
+from holdfast.managers import BaseManager, BaseProxy, DictProxy, ListProxy, QueueProxy, SetProxy, SyncManager
 
 
 class Counter:
@@ -53,7 +54,7 @@ def numbers():
     yield from range(3)
 
 
-shared_dict, shared_list = {"from": "server"}, [1]
+shared_dict, shared_list, shared_queue = {"from": "server"}, [1], queue.Queue()
 
 
 class Manager(SyncManager):
@@ -70,6 +71,8 @@ for cls in (Manager, Base):
     cls.register("get_dict", lambda: shared_dict, DictProxy)
     cls.register("get_list", lambda: shared_list, ListProxy)
     cls.register("get_loud", dict, LoudDict)
+    cls.register("get_queue", lambda: shared_queue, QueueProxy)
+    cls.register("get_set", set, SetProxy)
     cls.register("numbers", numbers, holdfast.managers.IteratorProxy)
     cls.register("get_ops", lambda: operator, exposed=("add", "mul"))
 
@@ -95,6 +98,9 @@ class RegisteredTest(unittest.TestCase):
         self.assertEqual(manager.get_dict().copy(), {"from": "server"})
         manager.get_list().append(2)
         self.assertEqual(manager.get_list()[:], [1, 2])
+        manager.get_queue().put("item")
+        self.assertEqual(manager.get_queue().get(timeout=1), "item")
+        self.assertEqual(manager.get_set([1, 2]).union({3}), {1, 2, 3})
         self.assertEqual(list(manager.numbers()), [0, 1, 2])
         self.assertEqual(manager.get_ops().mul(3, 4), 12)
         loud = manager.get_loud(a="x")

@@ -192,6 +192,10 @@ _QUEUE = ("empty", "full", "get", "get_nowait", "join", "put", "put_nowait", "qs
           "task_done")
 
 
+class StandardQueueProxy(std.MakeProxyType("BaseQueueProxy", _QUEUE)):  # type: ignore[misc]
+    """Of queues in a manager process."""
+
+
 class QueueProxy(Proxy, _core.Queue, typeid="Queue", exposed=_QUEUE):
     """A queue on the server.
 
@@ -199,6 +203,7 @@ class QueueProxy(Proxy, _core.Queue, typeid="Queue", exposed=_QUEUE):
     """
 
     _proxy_name = "AutoProxy[Queue]"
+    _standard_ = StandardQueueProxy
 
     def _describe(self) -> str:
         return f"<queue.Queue object, id {self._id}>"
@@ -380,7 +385,7 @@ def standard_class(proxytype: Any) -> Any:
     served by the standard library's manager server, not by holdfastd."""
     if not (isinstance(proxytype, type) and issubclass(proxytype, Proxy)):
         return proxytype
-    if proxytype.__module__ == __name__:
+    if proxytype.__module__.startswith(__package__ + "."):
         return proxytype._standard_
     return StandardTwin(proxytype)
 
@@ -409,7 +414,7 @@ class StandardTwin:
 
 def _make_twin(proxytype: Any) -> type:
     own = [cls for cls in proxytype.__mro__ if issubclass(cls, Proxy) and
-           cls.__module__ != __name__]
+           not cls.__module__.startswith(__package__ + ".")]
     cell = types.CellType()
     members: Dict[str, Any] = {}
     for cls in reversed(own):
@@ -419,8 +424,8 @@ def _make_twin(proxytype: Any) -> type:
     cell.cell_contents = twin
 
     def reduce(self: Any) -> Any:
-        kwds = {"exposed": self._exposed_} if self._isauto else {}
-        return std.RebuildProxy, (StandardTwin(proxytype), self._token, self._serializer, kwds)
+        rebuild, (_, *others) = proxytype._standard_.__reduce__(self)
+        return rebuild, (StandardTwin(proxytype), *others)
 
     twin.__reduce__ = reduce  # type: ignore[method-assign, assignment]
     return twin

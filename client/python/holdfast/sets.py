@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from multiprocessing import managers as std
 from typing import Any, Callable, Set
 
 from . import _core
@@ -36,6 +37,10 @@ def _of_copy(name: str) -> Callable[..., Any]:
     return method
 
 
+class StandardSetProxy(std.MakeProxyType("BaseSetProxy", _SET)):  # type: ignore[misc]
+    """Of sets in a manager process."""
+
+
 class SetProxy(Proxy, _core.Dict, typeid="set", exposed=_SET):
     """A set on the server.
 
@@ -43,6 +48,7 @@ class SetProxy(Proxy, _core.Dict, typeid="set", exposed=_SET):
     are atomic for each member.
     """
 
+    _standard_ = StandardSetProxy
     __class_getitem__ = classmethod(types.GenericAlias)
 
     def _getvalue(self) -> Set[Any]:
