@@ -489,6 +489,26 @@ static PyMethodDef methods[] = {
      "list_objects($self, /, prefix='', kind=None)\n--\n\nList named objects, a dict of each."},
     {"list_locks", connection_list_locks, METH_NOARGS,
      "list_locks($self, /)\n--\n\nList the locks that are owned or waited for, a dict of each."},
+    {"pipeline", FAST(connection_pipeline), WITH_KEYWORDS,
+     "pipeline($self, /, in_flight=0)\n--\n\n"
+     "A block of calls that are sent without waiting for the results, which its end collects.\n"
+     "in_flight: the most that are under way; 0: as many as the server allows."},
+    {"transaction", FAST(connection_transaction), WITH_KEYWORDS,
+     "transaction($self, /, timeout=0)\n--\n\n"
+     "A block of calls that the server performs as a whole at its end, or not at all. With a\n"
+     "timeout it waits until the conditions of require_...() are true."},
+    {"oneway", FAST(connection_oneway), WITH_KEYWORDS,
+     "oneway($self, /)\n--\n\nA block of calls that are sent without replies; see flush()."},
+    {"flush", FAST(connection_flush), WITH_KEYWORDS,
+     "flush($self, /, timeout=None)\n--\n\n"
+     "Wait until the server has performed all calls without replies. A dict: sent, failed,\n"
+     "first_status and first_reason of those that failed."},
+    {"wait", FAST(connection_wait), WITH_KEYWORDS,
+     "wait($self, /, objects, timeout=None)\n--\n\n"
+     "Wait for any of several queues (get), pipes (recv), events (wait), locks and semaphores\n"
+     "(acquire). Returns the object and the result; None and None if the time was up."},
+    {"async_open", connection_async_open, METH_NOARGS,
+     "async_open($self, /)\n--\n\nAn Async, for event loops; a connection has at most one."},
     {"__enter__", connection_enter_with, METH_NOARGS, NULL},
     {"__exit__", FAST(connection_exit), METH_FASTCALL, NULL},
     {NULL},

@@ -69,7 +69,10 @@ extern struct PyModuleDef core_module;
 struct state *state_of_type(PyTypeObject *type);
 /* Types, one a file; module.c has the list. */
 extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, iterator_spec;
-extern PyType_Spec dict_spec, list_spec, namespace_spec;
+extern PyType_Spec async_spec, batch_spec;
+extern PyType_Spec array_spec, barrier_spec, cell_spec, condition_spec, dict_spec, event_spec;
+extern PyType_Spec list_spec, lock_spec, namespace_spec, pipe_spec, queue_spec, reservation_spec;
+extern PyType_Spec semaphore_spec;
 
 /* ---------------------------------------------------------------- connections, objects */
 
@@ -324,6 +327,7 @@ struct pending {
   PyObject_HEAD struct call
       call; /* connection, self, subject and fallback counted; results arrive in out */
   enum { PENDING_SUBMITTED, PENDING_COMPLETE, PENDING_DELIVERED } progress;
+  uint64_t number;        /* of the call in its batch; batch.h */
   struct failure failure; /* message: pending_complete's copy */
   PyObject *message;      /* bytes */
   PyObject *result;       /* delivered: a result, or else: */
@@ -337,6 +341,20 @@ struct pending *pending_new(const struct call *call);
 bool pending_complete(struct pending *pending, hf_status status, const struct failure *failure);
 /* Its result(): a new reference, or NULL with the call's exception; RuntimeError before the end. */
 PyObject *pending_result(struct pending *pending);
+
+/* Methods of connections, and a function of the module, of batch.c, wait.c, async.c and pipe.c. */
+PyObject *connection_pipeline(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                              PyObject *keywords);
+PyObject *connection_transaction(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                                 PyObject *keywords);
+PyObject *connection_oneway(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                            PyObject *keywords);
+PyObject *connection_flush(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                           PyObject *keywords);
+PyObject *connection_wait(PyObject *self, PyObject *const *args, Py_ssize_t count,
+                          PyObject *keywords);
+PyObject *connection_async_open(PyObject *self, PyObject *ignored);
+PyObject *pipe_new(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
 /* ---------------------------------------------------------------- errors */
 

@@ -1,5 +1,5 @@
 /* Event. */
-#include "client/python/src/core.h"
+#include "client/python/src/batch.h"
 
 static hf_event *event_of(const struct call *call) {
   return (hf_event *)call->handle;
@@ -44,16 +44,18 @@ static PyObject *event_is_set(PyObject *self, PyObject *ignored) {
   return perform(self, &is_set);
 }
 
+const struct operation event_wait_operation = {.run = run_wait, .finish = finish_flag};
+
 static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t count,
                             PyObject *keywords) {
-  static const struct operation wait = {.run = run_wait, .finish = finish_flag};
   static const struct signature signature = {"wait", {"timeout", NULL}, 0, 1};
   PyObject *values[PARAMETERS_MAX];
   struct call call;
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  if (!call_begin(&call, self, &wait) || !convert_timeout(values[0], &call.in.timeout_ms)) {
+  if (!call_begin(&call, self, &event_wait_operation) ||
+      !convert_timeout(values[0], &call.in.timeout_ms)) {
     return call_abandon(&call);
   }
   if (call.in.timeout_ms == TIMEOUT_NEGATIVE) {

@@ -1,5 +1,6 @@
 /* Lock and RLock. */
 #include "client/python/src/lock.h"
+#include "client/python/src/batch.h"
 
 /* ---------------------------------------------------------------- arguments */
 
@@ -88,7 +89,7 @@ static PyObject *finish_acquire(struct call *call) {
   Py_RETURN_TRUE;
 }
 
-static const struct operation acquire = {
+const struct operation lock_acquire_operation = {
     .run = run_acquire, .finish = finish_acquire, .fail = fail_late};
 
 static bool take_options(struct call *call, PyObject *lease, PyObject *robust,
@@ -123,14 +124,17 @@ static bool take_options(struct call *call, PyObject *lease, PyObject *robust,
 PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count,
                        PyObject *keywords) {
   static const struct signature signature = {
-      "acquire", {"block", "timeout", "lease", "robust", "refuse_deadlock", "blocking", NULL}, 0, 2};
+      "acquire",
+      {"block", "timeout", "lease", "robust", "refuse_deadlock", "blocking", NULL},
+      0,
+      2};
   PyObject *values[PARAMETERS_MAX], *block;
   struct call call;
   if (!arguments(&signature, args, count, keywords, values) ||
       !lock_block(values[0], values[5], &block)) {
     return NULL;
   }
-  if (!call_begin(&call, self, &acquire) ||
+  if (!call_begin(&call, self, &lock_acquire_operation) ||
       !lock_timeout(block, values[1], &call.in.timeout_ms) ||
       !take_options(&call, values[2], values[3], values[4])) {
     return call_abandon(&call);
@@ -220,7 +224,8 @@ static hf_status run_open(struct call *call) {
 }
 
 static int lock_init(PyObject *self, PyObject *args, PyObject *keywords) {
-  static const struct signature signature = {"Lock", {"connection", "name", "recursive", NULL}, 1, 3};
+  static const struct signature signature = {
+      "Lock", {"connection", "name", "recursive", NULL}, 1, 3};
   static const struct operation open = {.run = run_open};
   PyObject *values[PARAMETERS_MAX];
   struct call call;
@@ -254,8 +259,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Lock(connection, name=None, recursive=False)\n--\n\n"
-                "A lock that any thread may release; recursive: owned by a thread, and counted."},
+    {Py_tp_doc,
+     "Lock(connection, name=None, recursive=False)\n--\n\n"
+     "A lock that any thread may release; recursive: owned by a thread, and counted."},
     {Py_tp_init, lock_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, object_dealloc},

@@ -77,6 +77,9 @@ static PyMethodDef methods[] = {
      "set_proxy_class($module, /, kind, cls)\n--\n\n"
      "Set the class of the proxies that references to objects of this kind become. Proxies of\n"
      "exactly this class are stored as references."},
+    {"pipe_new", FAST(pipe_new), METH_FASTCALL | METH_KEYWORDS,
+     "pipe_new($module, /, connection, duplex=True)\n--\n\n"
+     "Both ends of a new pipe; without duplex the second sends to the first."},
     {NULL},
 };
 
@@ -103,10 +106,19 @@ struct type_row {
 
 static const struct type_row types[] = {
     /* clang-format off */
-    TYPE(connection), TYPE(iterator), TYPE(object), TYPE(opaque), TYPE(pending),
+    TYPE(async), TYPE(batch), TYPE(connection), TYPE(iterator), TYPE(object), TYPE(opaque), TYPE(pending), TYPE(reservation),
+    KIND(array, HF_ARRAY, HF_RAW_ARRAY),
+    KIND(barrier, HF_BARRIER),
+    KIND(cell, HF_VALUE, HF_RAW_VALUE),
+    KIND(condition, HF_CONDITION),
     KIND(dict, HF_DICT),
+    KIND(event, HF_EVENT),
     KIND(list, HF_LIST),
+    KIND(lock, HF_LOCK, HF_RLOCK),
     KIND(namespace, HF_NAMESPACE),
+    KIND(pipe, HF_PIPE),
+    KIND(queue, HF_QUEUE),
+    KIND(semaphore, HF_SEMAPHORE, HF_BOUNDED_SEMAPHORE),
     /* clang-format on */
 };
 

@@ -1,5 +1,5 @@
 /* Pipe: an end of a pipe, as multiprocessing.Connection. */
-#include "client/python/src/core.h"
+#include "client/python/src/batch.h"
 
 struct pipe {
   struct object base;
@@ -78,18 +78,19 @@ static hf_status run_recv(struct call *call) {
   return hf_pipe_recv((hf_pipe *)call->handle, call->in.timeout_ms, &call->out.value);
 }
 
+const struct operation pipe_recv_operation = {
+    .run = run_recv, .finish = finish_value, .fail = fail_pipe, .drop = drop_value};
+
 static PyObject *pipe_recv(PyObject *self, PyObject *const *args, Py_ssize_t count,
                            PyObject *keywords) {
-  static const struct operation recv = {
-      .run = run_recv, .finish = finish_value, .fail = fail_pipe, .drop = drop_value};
   static const struct signature signature = {"recv", {"timeout", NULL}, 0, 0};
   PyObject *values[PARAMETERS_MAX];
   struct call call;
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  if (!begin(&call, self, &recv) || !convert_timeout(values[0], &call.in.timeout_ms) ||
-      !check_wait(&call)) {
+  if (!begin(&call, self, &pipe_recv_operation) ||
+      !convert_timeout(values[0], &call.in.timeout_ms) || !check_wait(&call)) {
     return call_abandon(&call);
   }
   return call_perform(&call);
@@ -300,8 +301,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Pipe(connection, name=None, end=0, duplex=True)\n--\n\n"
-                "An end of a pipe. It closes when the last process that has it closes it or ends."},
+    {Py_tp_doc,
+     "Pipe(connection, name=None, end=0, duplex=True)\n--\n\n"
+     "An end of a pipe. It closes when the last process that has it closes it or ends."},
     {Py_tp_init, pipe_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, object_dealloc},

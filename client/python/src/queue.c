@@ -1,5 +1,6 @@
 /* Queue, and the reservations of its items. */
 #include "client/python/src/queue.h"
+#include "client/python/src/batch.h"
 
 static hf_queue *queue_of(const struct call *call) {
   return (hf_queue *)call->handle;
@@ -101,9 +102,8 @@ static bool check_put_wait(struct call *call, PyObject *self) {
 
 static PyObject *put_item(PyObject *self, PyObject *const *values) {
   struct call call;
-  if (!call_begin(&call, self, &put) ||
-      !take_wait(values[1], values[2], &call.in.timeout_ms) || !check_put_wait(&call, self) ||
-      !take_put_options(&call, values[3], values[4]) ||
+  if (!call_begin(&call, self, &put) || !take_wait(values[1], values[2], &call.in.timeout_ms) ||
+      !check_put_wait(&call, self) || !take_put_options(&call, values[3], values[4]) ||
       !call_value(&call, values[0], &call.in.value)) {
     return call_abandon(&call);
   }
@@ -165,12 +165,12 @@ static hf_status run_get(struct call *call) {
   return hf_queue_get(queue_of(call), call->in.timeout_ms, &call->out.value);
 }
 
-static const struct operation get = {
+const struct operation queue_get_operation = {
     .run = run_get, .finish = finish_value, .fail = fail_queue, .drop = drop_value};
 
 static PyObject *get_item(PyObject *self, PyObject *block, PyObject *timeout) {
   struct call call;
-  if (!call_begin(&call, self, &get) ||
+  if (!call_begin(&call, self, &queue_get_operation) ||
       !take_wait(block, timeout, &call.in.timeout_ms) || !check_wait(&call)) {
     return call_abandon(&call);
   }
@@ -181,9 +181,8 @@ static PyObject *queue_get(PyObject *self, PyObject *const *args, Py_ssize_t cou
                            PyObject *keywords) {
   static const struct signature signature = {"get", {"block", "timeout", NULL}, 0, 2};
   PyObject *values[PARAMETERS_MAX];
-  return arguments(&signature, args, count, keywords, values)
-             ? get_item(self, values[0], values[1])
-             : NULL;
+  return arguments(&signature, args, count, keywords, values) ? get_item(self, values[0], values[1])
+                                                              : NULL;
 }
 
 static PyObject *queue_get_nowait(PyObject *self, PyObject *ignored) {
@@ -252,9 +251,8 @@ static PyObject *queue_reserve(PyObject *self, PyObject *const *args, Py_ssize_t
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  if (!call_begin(&call, self, &reserve) ||
-      !convert_timeout(values[0], &call.in.timeout_ms) || !check_wait(&call) ||
-      !take_seconds("lease", values[1], &call.in.unsigned_number)) {
+  if (!call_begin(&call, self, &reserve) || !convert_timeout(values[0], &call.in.timeout_ms) ||
+      !check_wait(&call) || !take_seconds("lease", values[1], &call.in.unsigned_number)) {
     return call_abandon(&call);
   }
   return call_perform(&call);
@@ -426,8 +424,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Queue(connection, name=None, maxsize=0)\n--\n\n"
-                "A queue, first come, first served, with priorities, delays and reservations."},
+    {Py_tp_doc,
+     "Queue(connection, name=None, maxsize=0)\n--\n\n"
+     "A queue, first come, first served, with priorities, delays and reservations."},
     {Py_tp_init, queue_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, object_dealloc},

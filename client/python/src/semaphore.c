@@ -1,4 +1,5 @@
 /* Semaphore and BoundedSemaphore. */
+#include "client/python/src/batch.h"
 #include "client/python/src/lock.h"
 
 /* ---------------------------------------------------------------- acquiring */
@@ -7,7 +8,7 @@ static hf_status run_acquire(struct call *call) {
   return hf_semaphore_acquire((hf_semaphore *)call->handle, call->in.timeout_ms);
 }
 
-static const struct operation acquire = {
+const struct operation semaphore_acquire_operation = {
     .run = run_acquire, .finish = finish_true, .fail = fail_late};
 
 static PyObject *semaphore_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -20,7 +21,7 @@ static PyObject *semaphore_acquire(PyObject *self, PyObject *const *args, Py_ssi
       !lock_block(values[0], values[2], &block)) {
     return NULL;
   }
-  if (!call_begin(&call, self, &acquire) ||
+  if (!call_begin(&call, self, &semaphore_acquire_operation) ||
       !semaphore_timeout(block, values[1], &call.in.timeout_ms)) {
     return call_abandon(&call);
   }
@@ -141,8 +142,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Semaphore(connection, value=1, name=None, bounded=False)\n--\n\n"
-                "Permits. Those of a killed process are released."},
+    {Py_tp_doc,
+     "Semaphore(connection, value=1, name=None, bounded=False)\n--\n\n"
+     "Permits. Those of a killed process are released."},
     {Py_tp_init, semaphore_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, object_dealloc},
@@ -154,5 +156,4 @@ static PyType_Slot slots[] = {
 };
 
 PyType_Spec semaphore_spec = {"holdfast._core.Semaphore", sizeof(struct object), 0,
-                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-                              slots};
+                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
