@@ -164,7 +164,8 @@ static PyObject *missing_new(PyObject *module) {
 
 static int module_exec(PyObject *module) {
   struct state *state = module_state(module);
-  if (!interrupt_install() || !errors_init(module, state)) {
+  if (!interrupt_install() || !errors_init(module, state) ||
+      PyModule_AddStringConstant(module, "__version__", HOLDFAST_VERSION) != 0) {
     return -1;
   }
   for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
