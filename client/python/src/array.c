@@ -35,8 +35,7 @@ static PyObject *get_element(PyObject *self, Py_ssize_t index) {
   static const struct operation get = {.run = run_get, .finish = finish_value, .drop = drop_value};
   const struct cell *array = (struct cell *)self;
   struct call call;
-  if (!array_begin(&call, self, &get) ||
-      !find_element(array, &index, "array index out of range")) {
+  if (!array_begin(&call, self, &get) || !find_element(array, &index, "array index out of range")) {
     return call_abandon(&call);
   }
   if (cell_is_quick(array) && cell_try_enter(array)) {
@@ -62,16 +61,16 @@ static int set_element(PyObject *self, Py_ssize_t index, PyObject *object) {
     call_abandon(&call);
     return -1;
   }
-  if (cell_is_quick(array) && cell_try_enter(array)) {
-    bool is_stored = number_store(array->typecode, element(array, index), object);
-    cell_leave(array);
-    call_free(&call);
-    return is_stored ? 0 : -1;
-  }
   call.in.index = index;
   if (!number_value(array->typecode, object, &call.in.value)) {
     call_abandon(&call);
     return -1;
+  }
+  if (cell_is_quick(array) && cell_try_enter(array)) {
+    bool is_stored = number_put(array->typecode, element(array, index), &call.in.value);
+    cell_leave(array);
+    call_free(&call);
+    return is_stored ? 0 : -1;
   }
   PyObject *result = call_perform(&call);
   Py_XDECREF(result);
@@ -136,8 +135,7 @@ static PyObject *array_add(PyObject *self, PyObject *const *args, Py_ssize_t cou
   if (!arguments(&signature, args, count, keywords, values) || !take_index(values[0], &index)) {
     return NULL;
   }
-  if (!array_begin(&call, self, &add) ||
-      !find_element(array, &index, "array index out of range")) {
+  if (!array_begin(&call, self, &add) || !find_element(array, &index, "array index out of range")) {
     return call_abandon(&call);
   }
   call.in.index = index;
@@ -213,8 +211,7 @@ static int array_init(PyObject *self, PyObject *args, PyObject *keywords) {
   }
   if (!call_begin_open(&call, self, values[0], values[3], &open) ||
       !cell_take_flag(values[4], &call.in.flag) ||
-      (call.in.index = number_typecode(values[1])) == 0 ||
-      !take_content(&call, values[2], &fast)) {
+      (call.in.index = number_typecode(values[1])) == 0 || !take_content(&call, values[2], &fast)) {
     call_abandon(&call);
     Py_XDECREF(fast);
     return -1;
@@ -248,9 +245,10 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Array(connection, typecode, size_or_values, name=None, raw=False)\n--\n\n"
-                "Numbers of a C type, in shared memory on the server's machine, where\n"
-                "memoryview() and numpy.frombuffer() give the memory itself."},
+    {Py_tp_doc,
+     "Array(connection, typecode, size_or_values, name=None, raw=False)\n--\n\n"
+     "Numbers of a C type, in shared memory on the server's machine, where\n"
+     "memoryview() and numpy.frombuffer() give the memory itself."},
     {Py_tp_init, array_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, object_dealloc},

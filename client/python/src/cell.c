@@ -41,32 +41,37 @@ static hf_status run_set(struct call *call) {
 
 static const struct operation set = {.run = run_set, .finish = finish_none};
 
-/* Under the lock, so that waiters for a change are woken. */
-static bool set_quickly(const struct cell *cell, hf_value value, hf_status *status) {
-  if (!cell_is_quick(cell) || cell->is_raw || !cell_try_enter(cell)) {
-    return false;
+/* The result of a quick path that the library answered. Takes the value, which may be NULL. */
+static PyObject *end_quickly(PyObject *self, hf_status status, hf_value *value) {
+  struct connection *connection = ((struct object *)self)->connection;
+  if (status != HF_OK) {
+    struct failure failure = failure_last(status);
+    return error_set(connection->state, &failure);
   }
-  *status = hf_cell_set((hf_cell *)cell->base.handle, value);
+  return value == NULL ? Py_NewRef(Py_None) : convert_take(connection, value);
+}
+
+/* A Value is set by the library, which wakes waiters for a change. Within the Value's lock. */
+static PyObject *set_quickly(PyObject *self, const hf_value *value) {
+  const struct cell *cell = (struct cell *)self;
+  bool is_put = !cell->is_raw || number_put(cell->typecode, cell->data, value);
+  hf_status status = cell->is_raw ? HF_OK : hf_cell_set((hf_cell *)cell->base.handle, *value);
   cell_leave(cell);
-  return true;
+  return is_put ? end_quickly(self, status, NULL) : NULL;
 }
 
 static PyObject *cell_set(PyObject *self, PyObject *object) {
   const struct cell *cell = (struct cell *)self;
   struct call call;
-  hf_status status;
+  hf_value value;
+  if (cell->typecode != '\0' && !number_value(cell->typecode, object, &value)) {
+    return NULL;
+  }
+  if (cell_is_quick(cell) && cell_try_enter(cell)) {
+    return set_quickly(self, &value);
+  }
   if (!begin(&call, self, &set) || !take_number(&call, object, &call.in.value)) {
     return call_abandon(&call);
-  }
-  if (cell->is_raw && cell_is_quick(cell)) {
-    call_free(&call);
-    return number_store(cell->typecode, cell->data, object) ? Py_NewRef(Py_None) : NULL;
-  }
-  if (set_quickly(cell, call.in.value, &status)) {
-    struct failure failure = failure_last(status);
-    PyObject *result = call_finish(&call, status, &failure);
-    call_free(&call);
-    return result;
   }
   return call_perform(&call);
 }
@@ -94,6 +99,15 @@ static hf_status run_add(struct call *call) {
   return hf_cell_add(cell_of(call), call->in.value, sum);
 }
 
+/* Within the Value's lock. */
+static PyObject *add_quickly(PyObject *self, hf_value amount) {
+  const struct cell *cell = (struct cell *)self;
+  hf_value sum;
+  hf_status status = hf_cell_add((hf_cell *)cell->base.handle, amount, &sum);
+  cell_leave(cell);
+  return end_quickly(self, status, &sum);
+}
+
 static PyObject *cell_add(PyObject *self, PyObject *const *args, Py_ssize_t count,
                           PyObject *keywords) {
   static const struct operation add = {.run = run_add, .finish = finish_value, .drop = drop_value};
@@ -104,22 +118,19 @@ static PyObject *cell_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  if (!begin(&call, self, &add)) {
-    return call_abandon(&call);
+  if (!cell_prepare(self)) {
+    return NULL;
   }
-  call.in.value = hf_int(1);
-  if (values[0] != NULL && !take_number(&call, values[0], &call.in.value)) {
-    return call_abandon(&call);
+  hf_value amount = hf_int(1);
+  if (values[0] != NULL && !number_value(cell->typecode, values[0], &amount)) {
+    return NULL;
   }
   if (cell_is_quick(cell) && !cell->is_raw && cell_try_enter(cell)) {
-    hf_status status = run_add(&call);
-    cell_leave(cell);
-    struct failure failure = failure_last(status);
-    PyObject *result = call_finish(&call, status, &failure);
-    call_free(&call);
-    return result;
+    return add_quickly(self, amount);
   }
-  return call_perform(&call);
+  bool is_begun = begin(&call, self, &add);
+  call.in.value = amount;
+  return is_begun ? call_perform(&call) : call_abandon(&call);
 }
 
 static hf_status run_compare_and_set(struct call *call) {
@@ -137,8 +148,7 @@ static PyObject *cell_compare_and_set(PyObject *self, PyObject *const *args, Py_
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  if (!begin(&call, self, &compare_and_set) ||
-      !take_number(&call, values[0], &call.in.other) ||
+  if (!begin(&call, self, &compare_and_set) || !take_number(&call, values[0], &call.in.other) ||
       !take_number(&call, values[1], &call.in.value)) {
     return call_abandon(&call);
   }
@@ -246,8 +256,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Cell(connection, typecode, value=None, name=None, raw=False)\n--\n\n"
-                "A number of a C type, in shared memory on the server's machine."},
+    {Py_tp_doc,
+     "Cell(connection, typecode, value=None, name=None, raw=False)\n--\n\n"
+     "A number of a C type, in shared memory on the server's machine."},
     {Py_tp_init, cell_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, object_dealloc},

@@ -16,13 +16,14 @@ struct cell {
   struct object base;
   char typecode; /* '\0': not known yet */
   bool is_array, is_raw;
-  void *data;         /* the elements; NULL: not mapped */
-  unsigned forks;     /* interrupt_forks() when `data` was found */
-  uint32_t depth;     /* levels of the lock taken by quick paths */
-  unsigned long owner; /* the thread that has them */
-  bool owner_died;    /* of the last acquire() */
-  char format[2];     /* of buffers: the typecode */
-  Py_ssize_t length;  /* of an Array */
+  void *data;           /* the elements; NULL: not mapped */
+  unsigned forks;       /* interrupt_forks() when `data` was found */
+  uint32_t depth;       /* levels of the lock taken by quick paths */
+  unsigned long owner;  /* the thread that has them */
+  uint32_t batch_count; /* the connection's then: a batch takes the lock to the server */
+  bool owner_died;      /* of the last acquire() */
+  char format[2];       /* of buffers: the typecode */
+  Py_ssize_t length;    /* of an Array */
 };
 
 /* Finds out what is not known yet, by a request if need be. false with an exception. */
@@ -36,12 +37,25 @@ static inline bool cell_is_quick(const struct cell *cell) {
          cell->base.connection->batches == NULL && cell->forks == interrupt_forks();
 }
 
-/* Takes the lock, if there is one and it is free. false: not a quick path now. */
-static inline bool cell_try_enter(const struct cell *cell) {
-  return cell->is_raw || (cell->is_array ? hf_array_try_lock((hf_array *)cell->base.handle)
-                                         : hf_cell_try_lock((hf_cell *)cell->base.handle));
+/* Whether a quick path of this thread has taken the lock. */
+static inline bool cell_is_owned(const struct cell *cell) {
+  return cell->depth > 0 && cell->batch_count == cell->base.connection->batch_count &&
+         cell->owner == PyThread_get_thread_ident();
 }
-void cell_leave(const struct cell *cell);
+
+bool quick_try_lock(const struct cell *cell);
+void quick_unlock(const struct cell *cell);
+
+/* Takes the lock, if there is one, and it is free and not this thread's. false: not a quick path
+ * now. */
+static inline bool cell_try_enter(const struct cell *cell) {
+  return cell->is_raw || cell_is_owned(cell) || quick_try_lock(cell);
+}
+static inline void cell_leave(const struct cell *cell) {
+  if (!cell->is_raw && !cell_is_owned(cell)) {
+    quick_unlock(cell);
+  }
+}
 
 /* For finish: the typecode's element, where a value that came over the wire is wider. */
 bool cell_take_flag(PyObject *object, bool *flag);
@@ -52,28 +66,31 @@ PyObject *cell_release(PyObject *self, PyObject *ignored);
 PyObject *cell_enter(PyObject *self, PyObject *ignored);
 PyObject *cell_exit(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *cell_get_lock(PyObject *self, PyObject *ignored);
-#define CELL_LOCK_METHODS                                                             \
-  {"acquire", FAST(cell_acquire), METH_FASTCALL | METH_KEYWORDS,                      \
-   "acquire($self, /, block=True, timeout=None)\n--\n\n"                              \
-   "Acquire the lock of the object, which is recursive. False if the time was up."},  \
+#define CELL_LOCK_METHODS                                                                   \
+  {"acquire", FAST(cell_acquire), METH_FASTCALL | METH_KEYWORDS,                            \
+   "acquire($self, /, block=True, timeout=None)\n--\n\n"                                    \
+   "Acquire the lock of the object, which is recursive. False if the time was up."},        \
       {"release", cell_release, METH_NOARGS, "release($self, /)\n--\n\nRelease the lock."}, \
-      {"__enter__", cell_enter, METH_NOARGS, NULL},                                   \
-      {"__exit__", FAST(cell_exit), METH_FASTCALL, NULL},                             \
-      {"get_lock", cell_get_lock, METH_NOARGS,                                        \
-       "get_lock($self, /)\n--\n\nThe object itself, which is its lock."}
+      {"__enter__", cell_enter, METH_NOARGS, NULL},                                         \
+      {"__exit__", FAST(cell_exit), METH_FASTCALL, NULL}, {                                 \
+    "get_lock", cell_get_lock, METH_NOARGS,                                                 \
+        "get_lock($self, /)\n--\n\nThe object itself, which is its lock."                   \
+  }
 
 /* typecode, raw, mapped, owner_died */
 PyObject *cell_get_typecode(PyObject *self, void *closure);
 PyObject *cell_get_raw(PyObject *self, void *closure);
 PyObject *cell_get_mapped(PyObject *self, void *closure);
 PyObject *cell_get_owner_died(PyObject *self, void *closure);
-#define CELL_ATTRIBUTES                                                                        \
-  {"typecode", cell_get_typecode, NULL, "The letter of the C type.", NULL},                    \
-      {"raw", cell_get_raw, NULL, "Whether it has no lock.", NULL},                            \
-      {"mapped", cell_get_mapped, NULL, "Whether the elements are in this process's memory.",  \
-       NULL},                                                                                  \
-      {"owner_died", cell_get_owner_died, NULL,                                                \
-       "Whether the owner before the last acquire() died while it owned the lock.", NULL}
+#define CELL_ATTRIBUTES                                                                       \
+  {"typecode", cell_get_typecode, NULL, "The letter of the C type.", NULL},                   \
+      {"raw", cell_get_raw, NULL, "Whether it has no lock.", NULL},                           \
+      {"mapped", cell_get_mapped, NULL, "Whether the elements are in this process's memory.", \
+       NULL},                                                                                 \
+  {                                                                                           \
+    "owner_died", cell_get_owner_died, NULL,                                                  \
+        "Whether the owner before the last acquire() died while it owned the lock.", NULL     \
+  }
 
 int cell_getbuffer(PyObject *self, Py_buffer *view, int flags);
 void cell_releasebuffer(PyObject *self, Py_buffer *view);

@@ -24,10 +24,14 @@ static void *find_data(const struct cell *cell) {
 
 void cell_opened(PyObject *self, char typecode, bool is_array, Py_ssize_t length) {
   struct cell *cell = (struct cell *)self;
-  (void)is_array;
-  set_kind(cell);
   cell->typecode = cell->format[0] = typecode;
   cell->length = length;
+  if (cell->base.handle == NULL) { /* in an Async: open later, and then to be prepared */
+    cell->is_array = is_array;
+    cell->forks = interrupt_forks() + 1;
+    return;
+  }
+  set_kind(cell);
   cell->data = find_data(cell); /* makes no request: the reply had the location */
   cell->forks = interrupt_forks();
 }
@@ -68,11 +72,11 @@ bool cell_prepare(PyObject *self) {
     call_free(&call);
     return false;
   }
+  set_kind(cell);
   if (cell->typecode != '\0' && cell->base.connection->batches != NULL) {
     call_free(&call);
     return true; /* mapped later: in a batch all calls are requests */
   }
-  set_kind(cell);
   PyObject *result = call_perform_now(&call, "the first use of a Value or Array");
   Py_XDECREF(result);
   return result != NULL;
@@ -84,18 +88,20 @@ static hf_status unlock(const struct cell *cell, hf_object *handle) {
   return cell->is_array ? hf_array_unlock((hf_array *)handle) : hf_cell_unlock((hf_cell *)handle);
 }
 
-void cell_leave(const struct cell *cell) {
-  if (!cell->is_raw) {
-    (void)unlock(cell, cell->base.handle); /* owned by this thread */
-  }
+bool quick_try_lock(const struct cell *cell) {
+  return cell->is_array ? hf_array_try_lock((hf_array *)cell->base.handle)
+                        : hf_cell_try_lock((hf_cell *)cell->base.handle);
+}
+
+void quick_unlock(const struct cell *cell) {
+  (void)unlock(cell, cell->base.handle); /* owned by this thread */
 }
 
 static hf_status run_acquire(struct call *call) {
   const struct cell *cell = (struct cell *)call->self;
-  return cell->is_array ? hf_array_lock_with((hf_array *)call->handle, call->in.timeout_ms,
-                                             &call->out.grant)
-                        : hf_cell_lock_with((hf_cell *)call->handle, call->in.timeout_ms,
-                                            &call->out.grant);
+  return cell->is_array
+             ? hf_array_lock_with((hf_array *)call->handle, call->in.timeout_ms, &call->out.grant)
+             : hf_cell_lock_with((hf_cell *)call->handle, call->in.timeout_ms, &call->out.grant);
 }
 
 static PyObject *finish_acquire(struct call *call) {
@@ -108,12 +114,13 @@ static const struct operation acquire = {
 
 /* Takes the lock with the GIL held. */
 static bool acquire_quickly(struct cell *cell) {
-  if (!cell_is_quick(cell) || cell->is_raw || !cell_try_enter(cell)) {
+  if (!cell_is_quick(cell) || cell->is_raw || !quick_try_lock(cell)) {
     return false;
   }
+  cell->depth = cell_is_owned(cell) ? cell->depth + 1 : 1;
   cell->owner = PyThread_get_thread_ident();
+  cell->batch_count = cell->base.connection->batch_count;
   cell->owner_died = false;
-  cell->depth++;
   return true;
 }
 
@@ -174,8 +181,7 @@ static hf_status run_release(struct call *call) {
 
 static PyObject *fail_unlock(struct call *call, const struct failure *failure) {
   if (failure->reason == HF_REASON_NOT_OWNER) {
-    PyErr_SetString(PyExc_AssertionError,
-                    "attempt to release recursive lock not owned by thread");
+    PyErr_SetString(PyExc_AssertionError, "attempt to release recursive lock not owned by thread");
     return NULL;
   }
   return error_set(call->connection->state, failure);
@@ -188,11 +194,10 @@ PyObject *cell_release(PyObject *self, PyObject *ignored) {
   struct cell *cell = (struct cell *)self;
   struct call call;
   (void)ignored;
-  if (cell->depth > 0 && cell_is_quick(cell) && cell->owner == PyThread_get_thread_ident()) {
+  if (cell_is_quick(cell) && cell_is_owned(cell)) {
     cell->depth--;
-    if (unlock(cell, cell->base.handle) == HF_OK) {
-      Py_RETURN_NONE;
-    }
+    (void)unlock(cell, cell->base.handle);
+    Py_RETURN_NONE;
   }
   if (!cell_prepare(self)) {
     return NULL;

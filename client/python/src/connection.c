@@ -77,6 +77,7 @@ void connection_batch_open(struct connection *connection, struct batch *batch) {
   batch->generation = interrupt_forks();
   batch->next = connection->batches;
   connection->batches = batch;
+  connection->batch_count++;
 }
 
 void connection_batch_close(struct batch *batch) {

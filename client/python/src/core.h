@@ -92,7 +92,7 @@ struct batch {
   unsigned long thread; /* PyThread_get_thread_ident() */
   uint32_t generation;
   bool survives_fork; /* the library goes on with it in a forked child */
-  bool is_async;      /* objects can't be opened */
+  bool is_async;      /* opening objects is a call, too */
   bool is_oneway;     /* calls have no results: out parameters are to be NULL */
   PyObject *pendings; /* list: of each call its Pending, in order; NULL if is_oneway */
   /* Submits one call: sets up its mode if needed and runs call->operation->run. NULL: runs it. */
@@ -104,6 +104,7 @@ struct connection {
   hf_conn *conn;                     /* NULL: closed */
   struct object *objects;            /* open ones, not counted */
   struct batch *batches;             /* open ones */
+  uint32_t batch_count;              /* opened so far */
   struct use use;
   bool is_closing; /* when the last call has returned */
   PyObject *url;   /* str */
@@ -145,7 +146,8 @@ void object_leave(struct object *object);
 
 /* For __init__ of the kinds: opens the object of `self` with operation->run, which sets
  * call->out.handle. `call` has the arguments, call_begin_open began it; `name` is None or a str, and
- * becomes in.text (NULL: none). 0, or -1 with an exception. */
+ * becomes in.text (NULL: none). 0, or -1 with an exception. In an Async it is submitted: the Pending's
+ * result is the proxy, which is open from then on. */
 bool call_begin_open(struct call *call, PyObject *self, PyObject *connection, PyObject *name,
                      const struct operation *operation);
 int call_open(struct call *call);

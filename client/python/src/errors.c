@@ -6,6 +6,9 @@ struct failure failure_make(hf_status status, const char *reason, const char *me
 }
 
 struct failure failure_last(hf_status status) {
+  if (status == HF_OK) { /* finding the reason takes a microsecond */
+    return (struct failure){HF_OK, HF_REASON_NONE, ""};
+  }
   const struct hf_error *error = hf_last_error();
   return failure_make(status, error->reason, error->message);
 }

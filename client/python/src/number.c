@@ -159,12 +159,12 @@ static bool is_within(const hf_value *value, long long min, unsigned long long m
                    (value->integer < 0 || (unsigned long long)value->integer <= max);
 }
 
-#define INTEGER(letter, ctype, min, max)                   \
-  case letter:                                             \
-    if (!is_within(value, (min), (max))) {                 \
-      return fail_range(typecode);                         \
-    }                                                      \
-    STORE(ctype, value->unsigned_integer); /* its bits */  \
+#define INTEGER(letter, ctype, min, max)                  \
+  case letter:                                            \
+    if (!is_within(value, (min), (max))) {                \
+      return fail_range(typecode);                        \
+    }                                                     \
+    STORE(ctype, value->unsigned_integer); /* its bits */ \
     return true
 
 static bool store_integer(char typecode, void *element, const hf_value *value) {
@@ -185,26 +185,27 @@ static bool store_integer(char typecode, void *element, const hf_value *value) {
   }
 }
 
-bool number_store(char typecode, void *element, PyObject *object) {
-  hf_value value;
-  if (!number_value(typecode, object, &value)) {
-    return false;
-  }
-  switch (value.type) {
+bool number_put(char typecode, void *element, const hf_value *value) {
+  switch (value->type) {
     case HF_TYPE_BYTES:
-      STORE(unsigned char, *value.bytes);
+      STORE(unsigned char, *value->bytes);
       return true;
     case HF_TYPE_BOOL:
-      STORE(char, value.boolean);
+      STORE(char, value->boolean);
       return true;
     case HF_TYPE_FLOAT:
       if (typecode == 'f') {
-        STORE(float, value.real);
+        STORE(float, value->real);
       } else {
-        STORE(double, value.real);
+        STORE(double, value->real);
       }
       return true;
     default:
-      return store_integer(typecode, element, &value);
+      return store_integer(typecode, element, value);
   }
+}
+
+bool number_store(char typecode, void *element, PyObject *object) {
+  hf_value value;
+  return number_value(typecode, object, &value) && number_put(typecode, element, &value);
 }

@@ -12,10 +12,12 @@ char number_typecode(PyObject *typecode);
 size_t number_bytes(char typecode);
 /* The element as Python has it. */
 PyObject *number_load(char typecode, const void *element);
-/* false with TypeError, or OverflowError beyond the type. */
-bool number_store(char typecode, void *element, PyObject *object);
-/* The same for a call: a value of the type; bytes are borrowed from the object. The library checks
- * the range. */
+/* A number of the type's kind, whose range is not checked; bytes are borrowed from the object. May run
+ * Python code. false with an exception, mostly TypeError. */
 bool number_value(char typecode, PyObject *object, hf_value *value);
+/* Stores a value that number_value made. false with OverflowError beyond the type. */
+bool number_put(char typecode, void *element, const hf_value *value);
+/* Both. */
+bool number_store(char typecode, void *element, PyObject *object);
 
 #endif
