@@ -148,25 +148,49 @@ bool call_begin_open(struct call *call, PyObject *self, PyObject *connection, Py
   return true;
 }
 
+static void set_open(struct object *self, const struct call *call) {
+  self->connection = (struct connection *)Py_NewRef((PyObject *)call->connection);
+  self->name = call->subject == NULL ? NULL : Py_NewRef(call->subject);
+  set_handle(self, call->out.handle);
+}
+
+static PyObject *finish_open(struct call *call) {
+  set_open((struct object *)call->fallback, call);
+  return Py_NewRef(call->fallback);
+}
+
+static void drop_open(struct call *call) {
+  close_handle(call->connection, call->out.handle);
+}
+
+/* Submits the call, whose Pending opens the proxy when its result is asked for. */
+static int open_in_async(struct call *call, struct object *self) {
+  static const struct operation opened = {.finish = finish_open, .drop = drop_open};
+  call->fallback = (PyObject *)self;
+  PyObject *pending = call_perform(call);
+  if (pending == NULL) {
+    return -1;
+  }
+  ((struct pending *)pending)->call.operation = &opened;
+  Py_DECREF(pending); /* the batch has another reference */
+  return 0;
+}
+
 int call_open(struct call *call) {
   struct object *self = call->self;
   struct failure failure;
   const struct batch *batch = connection_batch(call->connection);
+  call->self = NULL;                      /* not open: the call is the connection's */
   if (batch != NULL && batch->is_async) { /* in the other modes the library opens at once */
-    PyErr_SetString(PyExc_RuntimeError, "objects are opened outside of begin() and end()");
-    call_free(call);
-    return -1;
+    return open_in_async(call, self);
   }
-  call->self = NULL; /* not open: the call is the connection's */
   hf_status status = call_invoke(call, &failure);
   if (status != HF_OK) {
     call_finish(call, status, &failure);
     call_free(call);
     return -1;
   }
-  self->connection = (struct connection *)Py_NewRef((PyObject *)call->connection);
-  self->name = call->subject == NULL ? NULL : Py_NewRef(call->subject);
-  set_handle(self, call->out.handle);
+  set_open(self, call);
   call_free(call);
   return 0;
 }
