@@ -34,6 +34,11 @@ def typecode_of(typecode_or_type: Any) -> Optional[str]:
     return code if isinstance(code, str) and code in TYPECODES else None
 
 
+def _check_anonymous(name: Optional[str], initial: Any) -> None:
+    if name is not None and initial:
+        raise TypeError(f"{name!r} may exist already: named objects are created empty")
+
+
 def make_dict(connection: _core.Connection, name: Optional[str], args: Any, kwds: Any) -> Any:
     """As `dict(*args, **kwds)`."""
     initial: Dict[Any, Any] = {}
@@ -56,6 +61,7 @@ def make_list(connection: _core.Connection, name: Optional[str], sequence: Any) 
         initial = list(sequence)
     except Exception as error:
         raise remote_error(error) from None
+    _check_anonymous(name, initial)
     proxy = proxies.ListProxy(connection, name)
     if initial:
         proxy.extend(initial)
@@ -68,6 +74,7 @@ def make_set(connection: _core.Connection, name: Optional[str], iterable: Any) -
         initial = set(iterable)
     except Exception as error:
         raise remote_error(error) from None
+    _check_anonymous(name, initial)
     proxy = SetProxy(connection, name)
     if initial:
         proxy.update(initial)
@@ -81,7 +88,7 @@ def make_value(connection: _core.Connection, name: Optional[str], typecode: Any,
         return proxies.ValueProxy(connection, code, value, name=name)
     proxy = proxies.AnyValueProxy(connection, name)
     proxy._typecode = typecode
-    proxy.set(value)
+    proxy.setdefault(None, value)
     return proxy
 
 
@@ -95,7 +102,9 @@ def make_array(connection: _core.Connection, name: Optional[str], typecode: str,
         initial = array.array(typecode, sequence)
     except Exception as error:
         raise remote_error(error) from None
-    proxy = proxies.ArrayProxy(connection, typecode, len(initial), name=name)
+    if name is not None:  # which keeps its elements if it exists
+        return proxies.ArrayProxy(connection, typecode, initial, name=name)
+    proxy = proxies.ArrayProxy(connection, typecode, len(initial))
     if initial:
         proxy.write(initial)
     return proxy

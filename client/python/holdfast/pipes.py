@@ -49,11 +49,11 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
             return
         handovers, self._handovers = self._handovers, ()
         waiting = [attached for attached in handovers if not attached.is_set()]
-        if waiting:
-            twin = self.connection.open("pipe", self.id)
-            twin.attach(self.end)
-            threading.Thread(target=_close_after, args=(waiting, twin), daemon=True).start()
-        super().close()
+        if not waiting:
+            super().close()
+            return
+        self.__class__ = _ClosingEnd
+        threading.Thread(target=_close_after, args=(waiting, self), daemon=True).start()
 
     def send_bytes(self, buffer: Any, offset: int = 0, size: Optional[int] = None) -> None:
         """Send the bytes of a buffer."""
@@ -100,13 +100,29 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
         self.close()
 
 
-def _close_after(handovers: List[EventProxy], twin: Any) -> None:
+def _refuse(*args: Any, **kwds: Any) -> Any:
+    raise OSError("handle is closed")
+
+
+class _ClosingEnd(PipeEnd):
+    """One that was closed, and is attached until it was unpickled elsewhere."""
+
+    closed = property(lambda self: True)  # type: ignore[assignment]
+    send = recv = poll = send_bytes = recv_bytes = recv_bytes_into = _refuse  # type: ignore
+    fileno = __reduce__ = _refuse  # type: ignore[assignment]
+
+    def close(self) -> None:
+        """Does nothing: this is done."""
+
+
+def _close_after(handovers: List[EventProxy], end: _ClosingEnd) -> None:
     deadline = time.monotonic() + KEPT_SECONDS
     try:
         for attached in handovers:
             attached.wait(max(0.0, deadline - time.monotonic()))
-    finally:
-        twin.close()
+    except _core.Error:  # the connection was closed, or the server has ended
+        pass
+    _core.Pipe.close(end)
 
 
 def new_pipe(connection: _core.Connection, duplex: bool = True) -> Tuple[PipeEnd, PipeEnd]:

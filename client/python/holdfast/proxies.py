@@ -279,11 +279,7 @@ class ArrayProxy(Proxy, _core.Array, typeid="Array", exposed=_ARRAY):
 
 
 def _array_of(typecode: str, elements: Any) -> Any:
-    if typecode == "?":
-        return array.array("B", elements)
-    if typecode == "c":
-        return array.array("B", b"".join(elements))
-    return array.array(typecode, elements)
+    return array.array("B" if typecode in "c?" else typecode, elements)
 
 
 # -------------------------------------------------------------------------------- synchronization

@@ -88,9 +88,6 @@ class SynchronizedArray(_Shared, _core.Array, typeid="Array", exposed=_ARRAY):
 class _Characters(Proxy):
     """An array of c: as a text that ends with its first NUL, and as all of its bytes."""
 
-    def _slice_(self, elements: Any) -> bytes:
-        return b"".join(elements)
-
     @property
     def raw(self) -> bytes:
         """All bytes."""
@@ -213,12 +210,6 @@ def _make_array(cls: Any, string_cls: Any, connection: _core.Connection, name: O
                 code: str, size_or_initializer: Any) -> Any:
     cls = string_cls if code == "c" else cls
     raw = cls is RawNumbers or cls is RawString
-    if code == "c" and isinstance(size_or_initializer, (bytes, bytearray)):
-        proxy = cls(connection, code, len(size_or_initializer), name=name, raw=raw)
-        proxy.write(size_or_initializer)
-        return proxy
-    if not isinstance(size_or_initializer, int):
-        size_or_initializer = list(size_or_initializer)
     return cls(connection, code, size_or_initializer, name=name, raw=raw)
 
 
