@@ -75,7 +75,7 @@ PyObject *call_abandon(struct call *call) {
 }
 
 bool call_refuse_batch(struct connection *connection, const char *method) {
-  if (connection->batches != NULL && connection_batch(connection) != NULL) {
+  if (connection != NULL && connection->batches != NULL && connection_batch(connection) != NULL) {
     PyErr_Format(PyExc_RuntimeError,
                  "%s() needs an answer at once: not in a pipeline, transaction or batch", method);
     return false;
@@ -207,8 +207,7 @@ PyObject *call_perform_now(struct call *call, const char *method) {
   return perform_plain(call);
 }
 
-Py_ssize_t call_perform_number(struct call *call, const char *method) {
-  PyObject *result = call_perform_now(call, method);
+Py_ssize_t call_number(PyObject *result) {
   if (result == NULL) {
     return -1;
   }

@@ -47,7 +47,7 @@ struct pending;
 
 /* One a module; connections point to it. Each member is a counted reference. */
 struct state {
-  PyTypeObject *connection_type, *object_type, *pending_type, *opaque_type, *iterator_type;
+  PyTypeObject *connection_type, *object_type, *pending_type, *opaque_type, *iterator_type, *data_type;
   PyTypeObject *reservation_type, *batch_type, *async_type, *oneway_type;
   PyTypeObject *kind_types[KINDS_MAX]; /* of this module; two kinds may share one */
   PyTypeObject
@@ -68,7 +68,7 @@ extern struct PyModuleDef core_module;
  */
 struct state *state_of_type(PyTypeObject *type);
 /* Types, one a file; module.c has the list. */
-extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, iterator_spec;
+extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, iterator_spec, data_spec;
 extern PyType_Spec async_spec, batch_spec;
 extern PyType_Spec array_spec, barrier_spec, cell_spec, condition_spec, dict_spec, event_spec;
 extern PyType_Spec list_spec, lock_spec, namespace_spec, pipe_spec, queue_spec, reservation_spec;
@@ -130,6 +130,9 @@ void connection_batch_close(struct batch *batch);
 struct opaque {
   PyObject_HEAD PyObject *codec, *data; /* str without NUL; bytes */
 };
+
+/* A read-only buffer of the bytes of an opaque value, which is taken. */
+PyObject *data_new(struct state *state, hf_value *value);
 
 /* The connection that `argument` is; TypeError, or Closed. Borrowed. */
 struct connection *connection_of(struct state *state, PyObject *argument);
@@ -267,10 +270,10 @@ bool call_begin_connection(struct call *call, PyObject *connection,
 /* Performs it: the method's result. In a batch: a new Pending. Frees what the call has. */
 PyObject *call_perform(struct call *call);
 /* The same where the caller needs the answer at once: in a batch RuntimeError, which names the
- * `method`. number: of a result that is an int or bool, for slots that return a C number; -1 with an
- * exception. */
+ * `method`. */
 PyObject *call_perform_now(struct call *call, const char *method);
-Py_ssize_t call_perform_number(struct call *call, const char *method);
+/* For slots that return a C number: that of an int or bool, which is taken; -1 for NULL. */
+Py_ssize_t call_number(PyObject *result);
 /* Whether the last call of this thread failed because its request was too big. */
 bool call_is_too_big(hf_status status);
 /* The parts of call_perform_now. run: without the GIL, looks at signals; *failure is valid until
@@ -283,7 +286,8 @@ PyObject *call_finish(struct call *call, hf_status status, const struct failure 
 /* Frees what the call has. Returns NULL, with the exception that is set. */
 PyObject *call_abandon(struct call *call);
 void call_free(struct call *call);
-/* RuntimeError if this thread has a batch open on the connection: for methods of several calls. */
+/* RuntimeError if this thread has a batch open on the connection, which may be NULL: for methods of
+ * several calls. */
 bool call_refuse_batch(struct connection *connection, const char *method);
 
 /* Arguments. Each is valid until run has returned. */

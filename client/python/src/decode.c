@@ -44,46 +44,25 @@ static PyObject *decode_tuple(struct connection *connection, const hf_value *val
 
 /* ---------------------------------------------------------------- pickles */
 
-/* The bytes of an opaque value for loads(): a copy, or a view that release_data ends. */
-static PyObject *data_of(const hf_value *value) {
-  if (value->size < COPIED_BYTES_MAX) {
+/* The bytes of an opaque value for loads(): a copy; or the value's own memory, which is taken. */
+static PyObject *data_of(struct connection *connection, hf_value *value) {
+  if (value->owned == NULL || value->size < COPIED_BYTES_MAX) {
     return PyBytes_FromStringAndSize((const char *)value->bytes, (Py_ssize_t)value->size);
   }
-  return PyMemoryView_FromMemory((char *)(uintptr_t)value->bytes, (Py_ssize_t)value->size,
-                                 PyBUF_READ);
+  return data_new(connection->state, value);
 }
 
-/* Takes both references. */
-static PyObject *release_data(PyObject *data, PyObject *result) {
-  if (PyMemoryView_Check(data)) {
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyObject *released = PyObject_CallMethod(data, "release", NULL);
-    if (released == NULL) { /* somebody would read freed memory */
-      Py_CLEAR(result);
-      Py_XDECREF(type);
-      Py_XDECREF(error);
-      Py_XDECREF(traceback);
-    } else {
-      PyErr_Restore(type, error, traceback);
-      Py_DECREF(released);
-    }
-  }
-  Py_DECREF(data);
-  return result;
-}
-
-static PyObject *loads(struct connection *connection, const hf_value *value, PyObject *proxies) {
+static PyObject *loads(struct connection *connection, hf_value *value, PyObject *proxies) {
   PyObject *function = connection->state->loads;
   if (function == NULL) {
     PyErr_SetString(PyExc_TypeError, "set_codec() was not called: a pickle can't be read");
     return NULL;
   }
-  PyObject *data = data_of(value);
-  if (data == NULL) {
-    return NULL;
-  }
-  return release_data(data, PyObject_CallFunctionObjArgs(function, data, proxies, NULL));
+  PyObject *data = data_of(connection, value);
+  PyObject *object =
+      data == NULL ? NULL : PyObject_CallFunctionObjArgs(function, data, proxies, NULL);
+  Py_XDECREF(data);
+  return object;
 }
 
 /* Whether the tuple is a pickle and the references that it uses. */
@@ -103,12 +82,13 @@ static PyObject *decode_with_references(struct connection *connection, const hf_
       PyList_SET_ITEM(proxies, (Py_ssize_t)i - 1, proxy);
     }
   }
-  PyObject *result = proxies == NULL ? NULL : loads(connection, &value->items[0], proxies);
+  hf_value pickle = value->items[0];
+  PyObject *result = proxies == NULL ? NULL : loads(connection, &pickle, proxies);
   Py_XDECREF(proxies);
   return result;
 }
 
-static PyObject *decode_opaque(struct connection *connection, const hf_value *value) {
+static PyObject *decode_opaque(struct connection *connection, hf_value *value) {
   if (strcmp(value->codec, CODEC_PICKLE) == 0) {
     return loads(connection, value, NULL);
   }
@@ -118,7 +98,7 @@ static PyObject *decode_opaque(struct connection *connection, const hf_value *va
 
 /* ---------------------------------------------------------------- all */
 
-/* Of a view or an owned value, which stays so unless it is a reference. */
+/* Of a view, or of an owned value, which may be taken and is then none. */
 static PyObject *decode(struct connection *connection, hf_value *value) {
   switch (value->type) {
     case HF_TYPE_NONE:
@@ -221,93 +201,3 @@ PyObject *convert_take_dict(struct connection *connection, struct hf_entry *entr
   hf_entries_free(entries, count);
   return dict;
 }
-
-/* ---------------------------------------------------------------- Opaque */
-
-static PyObject *opaque_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-  static char *names[] = {"codec", "data", NULL};
-  PyObject *codec, *data;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "UO!:Opaque", names, &codec, &PyBytes_Type,
-                                   &data)) {
-    return NULL;
-  }
-  Py_ssize_t size;
-  const char *text = PyUnicode_AsUTF8AndSize(codec, &size);
-  if (text == NULL || strlen(text) != (size_t)size) {
-    PyErr_Clear();
-    PyErr_SetString(PyExc_ValueError, "codec must be text without NUL");
-    return NULL;
-  }
-  struct opaque *self = (struct opaque *)type->tp_alloc(type, 0);
-  if (self != NULL) {
-    Py_INCREF(codec);
-    Py_INCREF(data);
-    self->codec = codec;
-    self->data = data;
-  }
-  return (PyObject *)self;
-}
-
-static void opaque_dealloc(PyObject *object) {
-  struct opaque *self = (struct opaque *)object;
-  PyTypeObject *type = Py_TYPE(object);
-  Py_XDECREF(self->codec);
-  Py_XDECREF(self->data);
-  type->tp_free(object);
-  Py_DECREF(type);
-}
-
-static PyObject *opaque_repr(PyObject *object) {
-  const struct opaque *self = (struct opaque *)object;
-  return PyUnicode_FromFormat("Opaque(%R, %R)", self->codec, self->data);
-}
-
-static PyObject *opaque_reduce(PyObject *object, PyObject *ignored) {
-  const struct opaque *self = (struct opaque *)object;
-  (void)ignored;
-  return Py_BuildValue("O(OO)", (PyObject *)Py_TYPE(object), self->codec, self->data);
-}
-
-static Py_hash_t opaque_hash(PyObject *object) {
-  return PyObject_Hash(((struct opaque *)object)->data);
-}
-
-static PyObject *opaque_compare(PyObject *a, PyObject *b, int comparison) {
-  const struct opaque *left = (struct opaque *)a, *right = (struct opaque *)b;
-  if (Py_TYPE(a) != Py_TYPE(b) || (comparison != Py_EQ && comparison != Py_NE)) {
-    Py_RETURN_NOTIMPLEMENTED;
-  }
-  int is_equal = PyObject_RichCompareBool(left->codec, right->codec, Py_EQ);
-  if (is_equal > 0) {
-    is_equal = PyObject_RichCompareBool(left->data, right->data, Py_EQ);
-  }
-  return is_equal < 0 ? NULL : PyBool_FromLong(is_equal == (comparison == Py_EQ));
-}
-
-static PyMemberDef opaque_members[] = {
-    {"codec", T_OBJECT_EX, offsetof(struct opaque, codec), READONLY, "name of the encoding"},
-    {"data", T_OBJECT_EX, offsetof(struct opaque, data), READONLY, "the bytes"},
-    {NULL},
-};
-
-static PyMethodDef opaque_methods[] = {
-    {"__reduce__", opaque_reduce, METH_NOARGS, NULL},
-    {NULL},
-};
-
-static PyType_Slot opaque_slots[] = {
-    {Py_tp_doc,
-     "Opaque(codec, data)\n--\n\nA value in an encoding of other clients. Stored as it "
-     "is, and compared by its bytes."},
-    {Py_tp_new, opaque_new},
-    {Py_tp_dealloc, opaque_dealloc},
-    {Py_tp_repr, opaque_repr},
-    {Py_tp_hash, opaque_hash},
-    {Py_tp_richcompare, opaque_compare},
-    {Py_tp_members, opaque_members},
-    {Py_tp_methods, opaque_methods},
-    {0, NULL},
-};
-
-PyType_Spec opaque_spec = {"holdfast._core.Opaque", sizeof(struct opaque), 0, Py_TPFLAGS_DEFAULT,
-                           opaque_slots};

@@ -72,18 +72,24 @@ static hf_status run_delete(struct call *call) {
 static const struct operation set_operation = {.run = run_set, .finish = finish_none};
 static const struct operation delete_operation = {run_delete, finish_none, fail_key, NULL, false};
 
-/* In a batch the Pending of a statement is in the batch's results alone. */
-static int dict_setitem(PyObject *self, PyObject *key, PyObject *value) {
+static PyObject *assign(PyObject *self, PyObject *key, PyObject *value) {
   struct call call;
   count_change(self);
-  if (!begin_with_key(&call, self, value == NULL ? &delete_operation : &set_operation, key) ||
-      (value != NULL && !call_value(&call, value, &call.in.value))) {
-    call_free(&call);
-    return -1;
-  }
-  PyObject *result = call_perform(&call);
+  return begin_with_key(&call, self, value == NULL ? &delete_operation : &set_operation, key) &&
+                 (value == NULL || call_value(&call, value, &call.in.value))
+             ? call_perform(&call)
+             : call_abandon(&call);
+}
+
+/* In a batch the Pending of a statement is among the batch's results alone. */
+static int dict_assign(PyObject *self, PyObject *key, PyObject *value) {
+  PyObject *result = assign(self, key, value);
   Py_XDECREF(result);
   return result == NULL ? -1 : 0;
+}
+
+static PyObject *dict_set(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+  return arguments_count("set", count, 2, 2) ? assign(self, args[0], args[1]) : NULL;
 }
 
 static hf_status run_contains(struct call *call) {
@@ -92,13 +98,17 @@ static hf_status run_contains(struct call *call) {
 
 static const struct operation contains_operation = {.run = run_contains, .finish = finish_flag};
 
-static int dict_contains(PyObject *self, PyObject *key) {
+static PyObject *dict_contains(PyObject *self, PyObject *key) {
   struct call call;
-  if (!begin_with_key(&call, self, &contains_operation, key)) {
-    call_free(&call);
-    return -1;
-  }
-  return (int)call_perform_number(&call, "in");
+  return begin_with_key(&call, self, &contains_operation, key) ? call_perform(&call)
+                                                               : call_abandon(&call);
+}
+
+static int dict_has(PyObject *self, PyObject *key) {
+  struct call call;
+  return (int)call_number(begin_with_key(&call, self, &contains_operation, key)
+                              ? call_perform_now(&call, "in")
+                              : call_abandon(&call));
 }
 
 static hf_status run_pop(struct call *call) {
@@ -170,7 +180,13 @@ static const struct operation len_operation = {.run = run_len, .finish = finish_
 
 Py_ssize_t dict_len(PyObject *self) {
   struct call call;
-  return call_begin(&call, self, &len_operation) ? call_perform_number(&call, "len") : -1;
+  return call_begin(&call, self, &len_operation) ? call_number(call_perform_now(&call, "len")) : -1;
+}
+
+static PyObject *dict_length(PyObject *self, PyObject *ignored) {
+  struct call call;
+  (void)ignored;
+  return call_begin(&call, self, &len_operation) ? call_perform(&call) : NULL;
 }
 
 static hf_status run_clear(struct call *call) {
@@ -479,6 +495,15 @@ static PyMethodDef methods[] = {
     {"wait", FAST(dict_wait), WITH_KEYWORDS,
      "wait($self, /, key, known=MISSING, timeout=None)\n--\n\nWait until the value of key differs "
      "from known, or the key exists, and return it. DeadlineExceeded; KeyError if it is removed."},
+    {"set", FAST(dict_set), METH_FASTCALL,
+     "set($self, key, value, /)\n--\n\nself[key] = value, as a method: in pipelines and "
+     "transactions "
+     "it has a result."},
+    {"contains", dict_contains, METH_O,
+     "contains($self, key, /)\n--\n\nWhether the key is there: `key in self` as a method, which "
+     "pipelines and transactions can have."},
+    {"length", dict_length, METH_NOARGS,
+     "length($self, /)\n--\n\nlen(self) as a method, which pipelines and transactions can have."},
     {"__reversed__", dict_reversed, METH_NOARGS, NULL},
     {NULL},
 };
@@ -492,9 +517,9 @@ static PyType_Slot slots[] = {
     {Py_tp_clear, object_clear},
     {Py_tp_iter, dict_iter},
     {Py_mp_subscript, dict_getitem},
-    {Py_mp_ass_subscript, dict_setitem},
+    {Py_mp_ass_subscript, dict_assign},
     {Py_mp_length, dict_len},
-    {Py_sq_contains, dict_contains},
+    {Py_sq_contains, dict_has},
     {Py_tp_methods, methods},
     {0, NULL},
 };

@@ -74,7 +74,12 @@ static bool take_index(PyObject *key, int64_t *index) {
 
 /* An index of a method, where Python raises OverflowError beyond 64 bits. */
 static bool take_position(PyObject *object, int64_t *index) {
-  Py_ssize_t position = PyNumber_AsSsize_t(object, PyExc_OverflowError);
+  PyObject *number = PyNumber_Index(object);
+  if (number == NULL) {
+    return false;
+  }
+  Py_ssize_t position = PyLong_AsSsize_t(number);
+  Py_DECREF(number);
   if (position == -1 && PyErr_Occurred()) {
     return false;
   }
@@ -166,16 +171,23 @@ static bool begin_assign_item(struct call *call, PyObject *self, PyObject *key, 
          (value == NULL || call_value(call, value, &call->in.value));
 }
 
-static int list_assign(PyObject *self, PyObject *key, PyObject *value) {
+static PyObject *assign(PyObject *self, PyObject *key, PyObject *value) {
   struct call call;
-  if (!(PySlice_Check(key) ? begin_assign_slice(&call, self, key, value)
-                           : begin_assign_item(&call, self, key, value))) {
-    call_free(&call);
-    return -1;
-  }
-  PyObject *result = call_perform(&call);
+  return (PySlice_Check(key) ? begin_assign_slice(&call, self, key, value)
+                             : begin_assign_item(&call, self, key, value))
+             ? call_perform(&call)
+             : call_abandon(&call);
+}
+
+/* In a batch the Pending of a statement is among the batch's results alone. */
+static int list_assign(PyObject *self, PyObject *key, PyObject *value) {
+  PyObject *result = assign(self, key, value);
   Py_XDECREF(result);
   return result == NULL ? -1 : 0;
+}
+
+static PyObject *list_set(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+  return arguments_count("set", count, 2, 2) ? assign(self, args[0], args[1]) : NULL;
 }
 
 /* ---------------------------------------------------------------- adding and removing */
@@ -307,10 +319,17 @@ static hf_status run_len(struct call *call) {
   return hf_list_len(list_of(call), &call->out.number);
 }
 
+static const struct operation len_operation = {.run = run_len, .finish = finish_number};
+
 static Py_ssize_t list_len(PyObject *self) {
-  static const struct operation len = {.run = run_len, .finish = finish_number};
   struct call call;
-  return call_begin(&call, self, &len) ? call_perform_number(&call, "len") : -1;
+  return call_begin(&call, self, &len_operation) ? call_number(call_perform_now(&call, "len")) : -1;
+}
+
+static PyObject *list_length(PyObject *self, PyObject *ignored) {
+  struct call call;
+  (void)ignored;
+  return call_begin(&call, self, &len_operation) ? call_perform(&call) : NULL;
 }
 
 PyObject *list_page(PyObject *self, Py_ssize_t start, Py_ssize_t count) {
@@ -512,6 +531,15 @@ static PyMethodDef methods[] = {
      "compare_and_set($self, /, index, old, new)\n--\n\nSet the value at index to new if it is "
      "old, "
      "atomically; return whether it was. Pickled values are equal if their pickles are."},
+    {"set", FAST(list_set), METH_FASTCALL,
+     "set($self, index, value, /)\n--\n\nself[index] = value, as a method: in pipelines and "
+     "transactions it has a result."},
+    {"contains", list_contains, METH_O,
+     "contains($self, value, /)\n--\n\nWhether a value is equal: `value in self` as a method, "
+     "which "
+     "pipelines and transactions can have."},
+    {"length", list_length, METH_NOARGS,
+     "length($self, /)\n--\n\nlen(self) as a method, which pipelines and transactions can have."},
     {"__reversed__", list_reversed, METH_NOARGS, NULL},
     {NULL},
 };
@@ -529,7 +557,7 @@ static PyType_Slot slots[] = {
     {Py_mp_length, list_len},
     {Py_sq_length, list_len},
     {Py_sq_item, list_item},
-    {Py_sq_contains, list_contains},
+    {Py_sq_contains, list_has},
     {Py_sq_concat, list_concat},
     {Py_sq_repeat, list_repeat},
     {Py_sq_inplace_concat, list_iadd},

@@ -20,7 +20,8 @@ hf_status list_run_copy(struct call *call);
 bool list_is_reply_too_big(hf_status status);
 
 PyObject *list_iter(PyObject *self);
-int list_contains(PyObject *self, PyObject *value);
+PyObject *list_contains(PyObject *self, PyObject *value);
+int list_has(PyObject *self, PyObject *value); /* in */
 PyObject *list_count(PyObject *self, PyObject *value);
 PyObject *list_index(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *list_remove(PyObject *self, PyObject *value);

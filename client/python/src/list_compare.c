@@ -54,22 +54,27 @@ static bool begin_search(struct call *call, PyObject *self, const struct operati
 
 /* ---------------------------------------------------------------- searching */
 
-int list_contains(PyObject *self, PyObject *value) {
+PyObject *list_contains(PyObject *self, PyObject *value) {
   static const struct operation contains = {.run = run_contains, .finish = finish_flag};
   struct call call;
   bool is_typed;
   if (!begin_search(&call, self, &contains, value, &is_typed)) {
-    call_free(&call);
-    return -1;
+    return call_abandon(&call);
   }
   if (is_typed) {
-    return (int)call_perform_number(&call, "in");
+    return call_perform(&call);
   }
   call_free(&call);
-  PyObject *copy = list_copy_now(self, "in");
+  PyObject *copy = list_copy_now(self, "contains");
   int found = copy == NULL ? -1 : PySequence_Contains(copy, value);
   Py_XDECREF(copy);
-  return found;
+  return found < 0 ? NULL : PyBool_FromLong(found);
+}
+
+int list_has(PyObject *self, PyObject *value) {
+  return call_refuse_batch(((struct object *)self)->connection, "in")
+             ? (int)call_number(list_contains(self, value))
+             : -1;
 }
 
 PyObject *list_count(PyObject *self, PyObject *value) {
@@ -180,19 +185,18 @@ static PyObject *remove_here(PyObject *self, PyObject *value) {
     snapshot_free(&snapshot);
     return NULL;
   }
-  PyObject *index = PyObject_CallMethod(snapshot.objects, "index", "O", value);
-  if (index == NULL) {
+  Py_ssize_t index = PySequence_Index(snapshot.objects, value);
+  if (index < 0) {
     if (PyErr_ExceptionMatches(PyExc_ValueError)) {
       PyErr_SetString(PyExc_ValueError, "list.remove(x): x not in list");
     }
   } else {
-    call.in.value = snapshot.call.out.values.items[PyLong_AsSsize_t(index)];
+    call.in.value = snapshot.call.out.values.items[index];
     hf_status status = call_invoke(&call, &failure);
     if (status == HF_OK || PyErr_Occurred() || failure.reason != HF_REASON_NO_SUCH_VALUE) {
       result = call_finish(&call, status, &failure);
     }
   }
-  Py_XDECREF(index);
   snapshot_free(&snapshot);
   return result;
 }

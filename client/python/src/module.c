@@ -71,7 +71,8 @@ static PyMethodDef methods[] = {
      "set_codec($module, /, dumps, loads, dumps_key=None)\n--\n\n"
      "Set the functions that make bytes of other objects, and objects of these bytes.\n\n"
      "dumps(object, connection) returns bytes, or bytes and the list of the proxies in them;\n"
-     "loads(data) and loads(data, proxies) return the object, and keep nothing of data. dumps_key\n"
+     "data is bytes or another buffer, and loads(data) and loads(data, proxies) return the object. "
+     "dumps_key\n"
      "is used in the place of dumps for the keys of dicts, which are equal if their bytes are."},
     {"set_proxy_class", FAST(set_proxy_class), METH_FASTCALL | METH_KEYWORDS,
      "set_proxy_class($module, /, kind, cls)\n--\n\n"
@@ -106,7 +107,8 @@ struct type_row {
 
 static const struct type_row types[] = {
     /* clang-format off */
-    TYPE(async), TYPE(batch), TYPE(connection), TYPE(iterator), TYPE(object), TYPE(opaque), TYPE(pending), TYPE(reservation),
+    TYPE(async), TYPE(batch), TYPE(connection), TYPE(data),
+    TYPE(iterator), TYPE(object), TYPE(opaque), TYPE(pending), TYPE(reservation),
     KIND(array, HF_ARRAY, HF_RAW_ARRAY),
     KIND(barrier, HF_BARRIER),
     KIND(cell, HF_VALUE, HF_RAW_VALUE),
