@@ -128,7 +128,7 @@ class ListMethods(CoreCase):
             self.assertEqual(builtin, shared.copy())
 
     def test_iteration(self):
-        for count in (0, 1, 999, 1000, 1001, 2500):
+        for count in (0, 1, 31, 32, 33, 95, 96, 97, 20_000):
             builtin, shared = self.pair(range(count))
             self.assertEqual(builtin, list(shared))
             self.assertEqual(builtin[::-1], list(reversed(shared)))
@@ -143,6 +143,29 @@ class ListMethods(CoreCase):
         iterator = iter(shared)
         list(iterator)
         self.assertRaises(StopIteration, next, iterator)
+
+    def test_iteration_sees_changes(self):
+        for change in (lambda items, item: items.remove(item), lambda items, item: items.__setitem__(-1, -item),
+                       lambda items, item: items.insert(0, 5) if len(items) < 150 else None,
+                       lambda items, item: items.reverse(), lambda items, item: items.pop(),
+                       lambda items, item: items.__setitem__(slice(0, 2), [7]),
+                       lambda items, item: items.sort(key=lambda item: -item) if item == 70 else None,
+                       lambda items, item: items.clear() if item == 50 else None):
+            builtin, shared = self.pair(range(100))
+            for items in (builtin, shared):
+                seen = []
+                for item in items:
+                    seen.append(item)
+                    change(items, item)
+                if items is builtin:
+                    wanted = seen
+            self.assertEqual(wanted, seen)
+            self.assertEqual(builtin, shared.copy())
+        shared = _core.List(self.connection)
+        shared.extend([1, 2])
+        iterator = iter(shared)
+        shared[0] = 100
+        self.assertEqual(100, next(iterator))
 
     def test_c_code_takes_it_for_a_sequence(self):
         builtin, shared = self.pair([1, 3, 5])
@@ -239,7 +262,7 @@ class ListBeyond(CoreCase):
         with self.connection.pipeline():
             pending = [shared.set(0, 5), shared.contains(5), shared.contains([2]), shared.length(), shared.index(3),
                        shared.pop(), shared[0], shared.copy()]
-            for call in (lambda: len(shared), lambda: 3 in shared, lambda: iter(shared), lambda: shared + [],
+            for call in (lambda: len(shared), lambda: 3 in shared, lambda: list(shared), lambda: shared + [],
                          lambda: shared.sort(key=str), lambda: reversed(shared)):
                 self.assertRaises(RuntimeError, call)
         self.assertEqual([None, True, True, 3, 1, [2], 5, [5, 3]], [one.result() for one in pending])

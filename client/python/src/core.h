@@ -47,7 +47,8 @@ struct pending;
 
 /* One a module; connections point to it. Each member is a counted reference. */
 struct state {
-  PyTypeObject *connection_type, *object_type, *pending_type, *opaque_type, *iterator_type, *data_type;
+  PyTypeObject *connection_type, *object_type, *pending_type, *opaque_type, *iterator_type,
+      *data_type;
   PyTypeObject *reservation_type, *batch_type, *async_type, *oneway_type;
   PyTypeObject *kind_types[KINDS_MAX]; /* of this module; two kinds may share one */
   PyTypeObject
@@ -68,7 +69,8 @@ extern struct PyModuleDef core_module;
  */
 struct state *state_of_type(PyTypeObject *type);
 /* Types, one a file; module.c has the list. */
-extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, iterator_spec, data_spec;
+extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, iterator_spec,
+    data_spec;
 extern PyType_Spec async_spec, batch_spec;
 extern PyType_Spec array_spec, barrier_spec, cell_spec, condition_spec, dict_spec, event_spec;
 extern PyType_Spec list_spec, lock_spec, namespace_spec, pipe_spec, queue_spec, reservation_spec;
@@ -118,7 +120,8 @@ struct object {
   struct object *next, **link;     /* of connection->objects; link NULL: in no list */
   struct use use;
   bool is_closing;
-  PyObject *name; /* str; NULL: anonymous */
+  PyObject *name;   /* str; NULL: anonymous */
+  uint64_t changes; /* calls of this proxy that may have changed a container: for its iterators */
 };
 
 /* The innermost batch of this thread on the connection; NULL: calls are plain. */
@@ -164,6 +167,11 @@ void object_dealloc(PyObject *self);
 int object_traverse(PyObject *self, visitproc visit, void *arg);
 int object_clear(PyObject *self);
 PyObject *object_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+/* Before a call that may change a container. */
+static inline void object_count_change(PyObject *object) {
+  ((struct object *)object)->changes++;
+}
 
 static inline struct state *state_of(PyObject *object) {
   return ((struct object *)object)->connection->state;

@@ -13,11 +13,6 @@ static bool begin_with_key(struct call *call, PyObject *self, const struct opera
   return call_begin(call, self, operation) && call_key(call, key);
 }
 
-/* Before a call that may change the size: this process's iterators look then. */
-static void count_change(PyObject *self) {
-  ((struct dict *)self)->changes++;
-}
-
 /* ---------------------------------------------------------------- opening */
 
 static hf_status run_open(struct call *call) {
@@ -74,7 +69,7 @@ static const struct operation delete_operation = {run_delete, finish_none, fail_
 
 static PyObject *assign(PyObject *self, PyObject *key, PyObject *value) {
   struct call call;
-  count_change(self);
+  object_count_change(self);
   return begin_with_key(&call, self, value == NULL ? &delete_operation : &set_operation, key) &&
                  (value == NULL || call_value(&call, value, &call.in.value))
              ? call_perform(&call)
@@ -119,7 +114,7 @@ static PyObject *dict_pop(PyObject *self, PyObject *const *args, Py_ssize_t coun
   static const struct operation pop = {run_pop, finish_value, fail_key, drop_value, false};
   static const struct operation pop_or = {run_pop, finish_value, fail_fallback, drop_value, false};
   struct call call;
-  count_change(self);
+  object_count_change(self);
   if (!arguments_count("pop", count, 1, 2)) {
     return NULL;
   }
@@ -147,7 +142,7 @@ static PyObject *dict_popitem(PyObject *self, PyObject *ignored) {
                                            false};
   struct call call;
   (void)ignored;
-  count_change(self);
+  object_count_change(self);
   return call_begin(&call, self, &popitem) ? call_perform(&call) : NULL;
 }
 
@@ -159,7 +154,7 @@ static PyObject *dict_setdefault(PyObject *self, PyObject *const *args, Py_ssize
   static const struct operation setdefault = {run_setdefault, finish_value, NULL, drop_value,
                                               false};
   struct call call;
-  count_change(self);
+  object_count_change(self);
   if (!arguments_count("setdefault", count, 1, 2)) {
     return NULL;
   }
@@ -197,7 +192,7 @@ static PyObject *dict_clear(PyObject *self, PyObject *ignored) {
   static const struct operation clear = {.run = run_clear, .finish = finish_none};
   struct call call;
   (void)ignored;
-  count_change(self);
+  object_count_change(self);
   return call_begin(&call, self, &clear) ? call_perform(&call) : NULL;
 }
 
@@ -330,7 +325,7 @@ static hf_status run_update(struct call *call) {
 static PyObject *dict_update(PyObject *self, PyObject *args, PyObject *kwargs) {
   static const struct operation update = {.run = run_update, .finish = finish_none};
   struct call call;
-  count_change(self);
+  object_count_change(self);
   if (!arguments_count("update", PyTuple_GET_SIZE(args), 0, 1)) {
     return NULL;
   }
@@ -369,7 +364,7 @@ static PyObject *dict_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
   static const struct operation add = {run_add, finish_value, NULL, drop_value, false};
   struct call call;
   PyObject *values[PARAMETERS_MAX];
-  count_change(self);
+  object_count_change(self);
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
@@ -402,7 +397,7 @@ static PyObject *dict_compare_and_set(PyObject *self, PyObject *const *args, Py_
                                                    .finish = finish_swapped};
   struct call call;
   PyObject *values[PARAMETERS_MAX];
-  count_change(self);
+  object_count_change(self);
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
@@ -524,5 +519,5 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec dict_spec = {"holdfast._core.Dict", sizeof(struct dict), 0,
+PyType_Spec dict_spec = {"holdfast._core.Dict", sizeof(struct object), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};

@@ -4,11 +4,6 @@
 
 #include "client/python/src/core.h"
 
-struct dict {
-  struct object base;
-  uint64_t changes; /* calls of this proxy that may have changed the dict's size */
-};
-
 Py_ssize_t dict_len(PyObject *self);
 PyObject *dict_keys(PyObject *self, PyObject *ignored);
 PyObject *dict_keys_now(PyObject *self); /* a list, also in a batch: RuntimeError */

@@ -2,39 +2,45 @@
  *
  * A dict's has all keys, as of one moment: they came in one reply. As with a dict, RuntimeError if the
  * size changes meanwhile; changes by other proxies and processes go unnoticed.
- * A list's reads pages of items. As with a list, an item is found by its position.
+ * A list's reads pages of items, as they are then. As with a list, an item is found by its position;
+ * after a change by the same proxy the next item is read anew.
  */
 #include "client/python/src/dict.h"
 #include "client/python/src/list.h"
 
+/* Pages of lists double, from the first on and after each change. */
+#define PAGE_COUNT_MIN 32
+#define PAGE_COUNT_MAX 4096
+
 struct iterator {
-  PyObject_HEAD PyObject *container; /* NULL: at the end */
-  PyObject *items;                   /* list: keys, or a page */
-  Py_ssize_t idx;                    /* in items, of the next */
-  Py_ssize_t start;                  /* of the page in the list */
-  bool is_dict;
-  uint64_t changes; /* of the dict, when its size was last known to be that of items */
+  PyObject_HEAD struct object *container; /* NULL: at the end */
+  PyObject *items;                        /* list: all keys of a dict, or a page */
+  Py_ssize_t idx;                         /* in items, of the next */
+  Py_ssize_t start;                       /* of the page in the list */
+  Py_ssize_t page_count;                  /* items that the next page shall have; 0: a dict's */
+  uint64_t changes;                       /* the container's, when items was as it is */
 };
 
-static PyObject *iterator_new(PyObject *container, PyObject *items, bool is_dict) {
-  struct state *state = state_of(container);
-  struct iterator *self =
-      items == NULL ? NULL : PyObject_GC_New(struct iterator, state->iterator_type);
+/* Takes `items`, which may be NULL. */
+static PyObject *iterator_new(PyObject *container, PyObject *items, Py_ssize_t page_count) {
+  struct iterator *self = items == NULL ? NULL
+                                        : (struct iterator *)PyObject_GC_New(
+                                              struct iterator, state_of(container)->iterator_type);
   if (self == NULL) {
     Py_XDECREF(items);
     return NULL;
   }
-  self->container = Py_NewRef(container);
+  self->container = (struct object *)Py_NewRef(container);
   self->items = items;
   self->idx = self->start = 0;
-  self->is_dict = is_dict;
-  self->changes = is_dict ? ((struct dict *)container)->changes : 0;
+  self->page_count = page_count;
+  self->changes = self->container->changes;
   PyObject_GC_Track(self);
   return (PyObject *)self;
 }
 
 PyObject *dict_iter(PyObject *self) {
-  return iterator_new(self, dict_keys_now(self), true);
+  return iterator_new(self, dict_keys_now(self), 0);
 }
 
 PyObject *dict_reversed(PyObject *self, PyObject *ignored) {
@@ -43,23 +49,27 @@ PyObject *dict_reversed(PyObject *self, PyObject *ignored) {
   if (keys != NULL && PyList_Reverse(keys) != 0) {
     Py_CLEAR(keys);
   }
-  return iterator_new(self, keys, true);
+  return iterator_new(self, keys, 0);
 }
 
+/* Nothing is read before the first item is asked for. */
 PyObject *list_iter(PyObject *self) {
-  return iterator_new(self, list_page(self, 0, LIST_PAGE_COUNT), false);
+  if (((struct object *)self)->connection == NULL) {
+    PyErr_SetString(PyExc_ValueError, "the proxy is not open");
+    return NULL;
+  }
+  return iterator_new(self, PyList_New(0), PAGE_COUNT_MIN);
 }
 
 /* ---------------------------------------------------------------- next */
 
 /* After changes by this proxy the size must be the same. */
 static bool check_size(struct iterator *self) {
-  struct dict *dict = (struct dict *)self->container;
-  if (self->changes == dict->changes) {
+  if (self->changes == self->container->changes) {
     return true;
   }
-  uint64_t changes = dict->changes;
-  Py_ssize_t len = dict_len(self->container);
+  uint64_t changes = self->container->changes;
+  Py_ssize_t len = dict_len((PyObject *)self->container);
   if (len < 0) {
     return false;
   }
@@ -71,33 +81,36 @@ static bool check_size(struct iterator *self) {
   return true;
 }
 
-/* The next page of a list; false also at its end. */
-static bool next_page(struct iterator *self) {
-  self->start += PyList_GET_SIZE(self->items);
-  PyObject *page = list_page(self->container, self->start, LIST_PAGE_COUNT);
+/* The page with the next item of a list: this one, or another. false with an exception. */
+static bool take_page(struct iterator *self) {
+  bool is_changed = self->changes != self->container->changes;
+  if (!is_changed && self->idx < PyList_GET_SIZE(self->items)) {
+    return true;
+  }
+  if (is_changed) {
+    self->page_count = PAGE_COUNT_MIN;
+    self->changes = self->container->changes;
+  }
+  Py_ssize_t start = self->start + self->idx;
+  PyObject *page = list_page((PyObject *)self->container, start, self->page_count);
   if (page == NULL) {
     return false;
   }
-  Py_SETREF(self->items, page);
+  self->page_count = Py_MIN(self->page_count * 2, PAGE_COUNT_MAX);
+  self->start = start;
   self->idx = 0;
-  return PyList_GET_SIZE(page) > 0;
+  Py_SETREF(self->items, page);
+  return true;
 }
 
 static PyObject *iterator_next(PyObject *object) {
   struct iterator *self = (struct iterator *)object;
-  if (self->container == NULL) {
-    return NULL;
-  }
-  if (self->is_dict && !check_size(self)) {
+  if (self->container == NULL || !(self->page_count == 0 ? check_size(self) : take_page(self))) {
     return NULL;
   }
   if (self->idx == PyList_GET_SIZE(self->items)) {
-    if (self->is_dict || !next_page(self)) {
-      if (!PyErr_Occurred()) {
-        Py_CLEAR(self->container);
-      }
-      return NULL;
-    }
+    Py_CLEAR(self->container);
+    return NULL;
   }
   return Py_NewRef(PyList_GET_ITEM(self->items, self->idx++));
 }

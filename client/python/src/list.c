@@ -173,6 +173,7 @@ static bool begin_assign_item(struct call *call, PyObject *self, PyObject *key, 
 
 static PyObject *assign(PyObject *self, PyObject *key, PyObject *value) {
   struct call call;
+  object_count_change(self);
   return (PySlice_Check(key) ? begin_assign_slice(&call, self, key, value)
                              : begin_assign_item(&call, self, key, value))
              ? call_perform(&call)
@@ -199,6 +200,7 @@ static hf_status run_append(struct call *call) {
 static PyObject *list_append(PyObject *self, PyObject *value) {
   static const struct operation append = {.run = run_append, .finish = finish_none};
   struct call call;
+  object_count_change(self);
   return call_begin(&call, self, &append) && call_value(&call, value, &call.in.value)
              ? call_perform(&call)
              : call_abandon(&call);
@@ -221,6 +223,7 @@ static hf_status run_extend(struct call *call) {
 
 static PyObject *extend(PyObject *self, PyObject *values, const struct operation *operation) {
   struct call call;
+  object_count_change(self);
   if (!call_begin(&call, self, operation) || !call_values(&call, values)) {
     return call_abandon(&call);
   }
@@ -253,6 +256,7 @@ static hf_status run_repeat_in_place(struct call *call) {
 static PyObject *list_imul(PyObject *self, Py_ssize_t count) {
   static const struct operation repeat = {.run = run_repeat_in_place, .finish = finish_none};
   struct call call;
+  object_count_change(self);
   if (!call_begin(&call, self, &repeat)) {
     return NULL;
   }
@@ -267,6 +271,7 @@ static hf_status run_insert(struct call *call) {
 static PyObject *list_insert(PyObject *self, PyObject *const *args, Py_ssize_t count) {
   static const struct operation insert = {.run = run_insert, .finish = finish_none};
   struct call call;
+  object_count_change(self);
   if (!arguments_count("insert", count, 2, 2)) {
     return NULL;
   }
@@ -283,6 +288,7 @@ static hf_status run_pop(struct call *call) {
 static PyObject *list_pop(PyObject *self, PyObject *const *args, Py_ssize_t count) {
   static const struct operation pop = {run_pop, finish_value, fail_pop, drop_value, false};
   struct call call;
+  object_count_change(self);
   if (!arguments_count("pop", count, 0, 1) || !call_begin(&call, self, &pop)) {
     return NULL;
   }
@@ -298,6 +304,7 @@ static hf_status run_clear(struct call *call) {
 static PyObject *list_clear(PyObject *self, PyObject *ignored) {
   static const struct operation clear = {.run = run_clear, .finish = finish_none};
   struct call call;
+  object_count_change(self);
   (void)ignored;
   return call_begin(&call, self, &clear) ? call_perform(&call) : NULL;
 }
@@ -309,6 +316,7 @@ static hf_status run_reverse(struct call *call) {
 static PyObject *list_reverse(PyObject *self, PyObject *ignored) {
   static const struct operation reverse = {.run = run_reverse, .finish = finish_none};
   struct call call;
+  object_count_change(self);
   (void)ignored;
   return call_begin(&call, self, &reverse) ? call_perform(&call) : NULL;
 }
@@ -463,6 +471,7 @@ static PyObject *list_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
   static const struct operation add = {run_add, finish_value, fail_get, drop_value, false};
   struct call call;
   PyObject *values[PARAMETERS_MAX];
+  object_count_change(self);
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
@@ -486,6 +495,7 @@ static PyObject *list_compare_and_set(PyObject *self, PyObject *const *args, Py_
                                                    NULL, false};
   struct call call;
   PyObject *values[PARAMETERS_MAX];
+  object_count_change(self);
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }

@@ -4,6 +4,7 @@
 
 #include "client/python/src/core.h"
 
+/* Items of one reply, when a list is too big for one. */
 #define LIST_PAGE_COUNT 1000
 
 static inline hf_list *list_of(const struct call *call) {

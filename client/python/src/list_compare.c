@@ -204,6 +204,7 @@ static PyObject *remove_here(PyObject *self, PyObject *value) {
 PyObject *list_remove(PyObject *self, PyObject *value) {
   struct call call;
   bool is_typed;
+  object_count_change(self);
   if (!begin_search(&call, self, &remove_operation, value, &is_typed)) {
     return call_abandon(&call);
   }
@@ -352,6 +353,7 @@ PyObject *list_sort(PyObject *self, PyObject *const *args, Py_ssize_t count, PyO
   struct call call;
   struct failure failure;
   PyObject *values[PARAMETERS_MAX];
+  object_count_change(self);
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
