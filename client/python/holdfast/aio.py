@@ -8,8 +8,8 @@
 
 The methods are those of the proxies of `holdfast.managers`, as coroutines. A call that waits needs no
 thread and no descriptor of its own: the event loop watches one descriptor for all calls of a
-connection. At most 960 calls that wait for others are with the server at a time; further ones wait in
-this process until one of these has ended.
+connection. At most 1,000 calls that wait for others are with the server at a time; further ones wait
+in this process until one of these has ended.
 
 Cancelling a task withdraws its call, and loses nothing: either the call had no effect, and
 CancelledError is raised, or the server had just performed it. Then its result is returned, e.g. the
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import struct
 import threading
 import typing
 import warnings
@@ -40,6 +41,7 @@ __all__ = [
 
 # Ranges of an array beyond this are read and written in several calls.
 _RANGE_BYTES = 1 << 20
+_VALUES_MAX = 1 << 16
 
 
 async def _in_thread(function: Callable[..., Any], *args: Any) -> Any:
@@ -120,10 +122,10 @@ class Dict(Proxy, kinds=("dict",)):
     has at the beginning."""
 
     __getitem__ = _call(_core.Dict.__getitem__)
-    set = _call(_core.Dict.__setitem__)
+    set = _call(_core.Dict.set)
     remove = _call(_core.Dict.__delitem__)
-    contains = _call(_core.Dict.__contains__)
-    length = _call(_core.Dict.__len__)
+    contains = _call(_core.Dict.contains)
+    length = _call(_core.Dict.length)
     get = _call(_core.Dict.get)
     pop = _call(_core.Dict.pop)
     popitem = _call(_core.Dict.popitem)
@@ -149,10 +151,10 @@ class List(Proxy, kinds=("list",)):
     """A list. `await l[0]`, `await l.set(0, v)`; `async for` goes over a copy."""
 
     __getitem__ = _call(_core.List.__getitem__)
-    set = _call(_core.List.__setitem__)
+    set = _call(_core.List.set)
     remove_at = _call(_core.List.__delitem__)
-    contains = _call(_core.List.__contains__)
-    length = _call(_core.List.__len__)
+    contains = _call(_core.List.contains)
+    length = _call(_core.List.length)
     append = _call(_core.List.append)
     extend = _call(_core.List.extend)
     insert = _call(_core.List.insert)
@@ -176,8 +178,9 @@ class Reservation:
     """An item of a queue that is reserved until `ack`. As a context manager: `ack` at the end of the
     block, `return_` if it raises or is cancelled."""
 
-    def __init__(self, client: "Client", reservation: Any) -> None:
-        self._client = client
+    def __init__(self, queue: "Queue", reservation: Any) -> None:
+        self.queue = queue
+        self._client = queue._client
         self._proxy = reservation
 
     value = property(lambda self: self._proxy.value, doc="the item")
@@ -237,7 +240,7 @@ class Queue(Proxy, kinds=("queue",)):
         """Get an item that returns to its position unless it is acknowledged."""
         reservation = await self._client._perform(
             _core.Queue.reserve, self._proxy, (timeout,), {"lease": lease}, waits=True)
-        return Reservation(self._client, reservation)
+        return Reservation(self, reservation)
 
     def __aiter__(self) -> "Queue":
         return self
@@ -282,6 +285,8 @@ class _Lockable(Proxy):
 
     acquire: Any
     release: Any
+    owner_died = property(lambda self: self._proxy.owner_died,
+                          doc="whether the owner before the last acquire() was killed")
 
     async def __aenter__(self) -> "_Lockable":
         await self.acquire()
@@ -297,8 +302,6 @@ class Lock(_Lockable, kinds=("lock",)):
     acquire = _call(_core.Lock.acquire, waits=True)
     release = _call(_core.Lock.release, is_patient=True)
     token = property(lambda self: self._proxy.token, doc="the fencing token of the last acquire()")
-    owner_died = property(lambda self: self._proxy.owner_died,
-                          doc="whether the owner before the last acquire() was killed")
 
 
 class Semaphore(_Lockable, kinds=("semaphore", "bounded_semaphore")):
@@ -323,6 +326,7 @@ class Condition(_Lockable, kinds=("condition",)):
     acquire = _call(_core.Condition.acquire, waits=True)
     release = _call(_core.Condition.release, is_patient=True)
     wait = _call(_core.Condition.wait, waits=True)
+    token = property(lambda self: self._proxy.token, doc="the fencing token of the last acquire()")
     notify = _call(_core.Condition.notify)
     notify_all = _call(_core.Condition.notify_all)
 
@@ -381,8 +385,13 @@ class Array(_Lockable, kinds=("array", "raw_array")):
     def __len__(self) -> int:
         return len(self._proxy)
 
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return struct.calcsize(self.typecode)
+
     def _ranges(self, start: int, count: int) -> typing.List[Tuple[int, int]]:
-        step = _RANGE_BYTES // self._proxy.itemsize
+        step = _RANGE_BYTES // self.itemsize
         return [(first, min(step, start + count - first))
                 for first in range(start, start + count, step)]
 
@@ -390,7 +399,7 @@ class Array(_Lockable, kinds=("array", "raw_array")):
         """The bytes of `count` elements, of all by default. More than 1 MiB is read in several
         calls."""
         count = len(self) - start if count is None else count
-        if count * self._proxy.itemsize <= _RANGE_BYTES:
+        if count * self.itemsize <= _RANGE_BYTES:
             return await self._read(start, count)
         return b"".join(await asyncio.gather(
             *(self._read(first, size) for first, size in self._ranges(start, count))))
@@ -398,7 +407,7 @@ class Array(_Lockable, kinds=("array", "raw_array")):
     async def write(self, buffer: Any, start: int = 0) -> None:
         """Write the elements of a buffer. More than 1 MiB is written in several calls."""
         data = memoryview(buffer).cast("B")
-        size = self._proxy.itemsize
+        size = self.itemsize
         if data.nbytes % size != 0:
             raise ValueError("the buffer's size is not a multiple of the element's")
         await asyncio.gather(
@@ -413,9 +422,10 @@ class Step:
         self._call = core, args, kwds
         self._pending: Optional[_core.Pending] = None
 
-    def _submit(self) -> None:
+    def _submit(self, transaction: Any) -> None:
         core, args, kwds = self._call
-        self._pending = core(*args, **kwds)
+        pending = core(*args, **kwds)
+        self._pending = transaction.results[-1] if pending is None else pending  # del d[k]
 
     def result(self) -> Any:
         """What the call returned."""
@@ -463,7 +473,7 @@ class Transaction:
             for name, args in self._conditions:
                 getattr(transaction, name)(*args)
             for step in self._steps:
-                step._submit()
+                step._submit(transaction)
         return transaction.pending
 
     async def __aenter__(self) -> "Transaction":
@@ -501,6 +511,7 @@ class Client:
         if calls is not None and not self.connection.closed and not calls.is_foreign:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
             calls.abandon()
+            self.connection.close()
 
     def __repr__(self) -> str:
         return f"<holdfast.aio.Client {self.url}{' closed' if self.closed else ''}>"
@@ -509,11 +520,17 @@ class Client:
                        waits: bool = False, is_patient: bool = False) -> Any:
         args = (proxy, *map(_plain, args)) if args else (proxy,)
         result = await self._calls.perform(core, args, kwds, waits, is_patient)
-        return self._wrap(result) if isinstance(result, _core.Object) else result
+        return await self._adopt(result) if isinstance(result, _core.Object) else result
 
     def _wrap(self, proxy: Any) -> Any:
         cls = Proxy._kinds.get(_core.Object.kind.__get__(proxy))
         return proxy if cls is None else cls(self, proxy)
+
+    async def _adopt(self, proxy: Any) -> Any:
+        """The proxy of this module for one that was opened by its id or name."""
+        if isinstance(proxy, (_core.Cell, _core.Array)):
+            await _in_thread(getattr, proxy, "typecode")  # asks the server
+        return self._wrap(proxy)
 
     async def _open(self, cls: Any, *args: Any, **kwds: Any) -> Any:
         return self._wrap(await self._calls.open(cls, (self.connection, *args), kwds))
@@ -546,7 +563,14 @@ class Client:
                     raw: bool = False) -> Array:
         """Numbers of a C type; raw: without a lock."""
         cls = shared.RawNumbers if raw else proxies.ArrayProxy
-        return await self._open(cls, typecode, size_or_values, name, raw)
+        if isinstance(size_or_values, int) or name is not None:
+            return await self._open(cls, typecode, size_or_values, name, raw)
+        values = list(size_or_values)
+        array = await self._open(cls, typecode, len(values), None, raw)
+        for first in range(0, len(values), _VALUES_MAX):
+            part = values[first:first + _VALUES_MAX]
+            await array.set(slice(first, first + len(part)), part)
+        return array
 
     async def lock(self, name: Optional[str] = None) -> Lock:
         """A lock."""
@@ -589,11 +613,11 @@ class Client:
         opened = await _in_thread(self.connection.open, kind, id)
         if kind == "pipe":
             await _in_thread(opened.attach, proxy.end)
-        return self._wrap(opened)
+        return await self._adopt(opened)
 
     async def find(self, name: str, kind: Optional[str] = None) -> Any:
         """The object of that name; holdfast.Error with reason NO_SUCH_OBJECT if there is none."""
-        return self._wrap(await _in_thread(self.connection.find, name, kind))
+        return await self._adopt(await _in_thread(self.connection.find, name, kind))
 
     async def delete(self, name: str) -> None:
         """Delete the object of that name for all programs."""
@@ -625,7 +649,7 @@ class Client:
             self.connection.wait, ([_plain(each) for each in objects], timeout), {}, waits=True)
         if found is not None:
             found = next(each for each in objects if _plain(each) is found)
-        return found, self._wrap(value) if isinstance(value, _core.Object) else value
+        return found, await self._adopt(value) if isinstance(value, _core.Object) else value
 
 
 class connect:

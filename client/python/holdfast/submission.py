@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from typing import Any, Callable, Deque, Dict, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from . import _core
 
 __all__ = ["Calls"]
 
-# The library has at most 1,024 calls in flight. Those that may wait for others, e.g. get(), get not all
-# of them, so that the calls that wake them, e.g. put(), are not behind them.
-WAITING_MAX = 960
-OTHERS_MAX = 64
+# The library has at most 1,024 requests of a connection under way. Some are its own, e.g. those that
+# withdraw a call; and calls that may wait for others, e.g. get(), leave room for the calls that wake
+# them, e.g. put().
+IN_FLIGHT_MAX = 1016
+WAITING_MAX = 1000
 
 
 class Room:
@@ -55,10 +56,10 @@ class Room:
 class _Entry:
     """A call in flight."""
 
-    __slots__ = ("room", "waiter")
+    __slots__ = ("rooms", "waiter")
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
+    def __init__(self, rooms: Tuple[Room, ...]) -> None:
+        self.rooms = rooms
         self.waiter: Optional[asyncio.Future[None]] = None  # None: no task waits at this moment
 
 
@@ -68,10 +69,13 @@ class Calls:
     def __init__(self, connection: _core.Connection) -> None:
         self.connection = connection
         self._loop = asyncio.get_running_loop()
-        self._waiting, self._others = Room(WAITING_MAX), Room(OTHERS_MAX)
+        every = Room(IN_FLIGHT_MAX)
+        self._rooms, self._waiting_rooms = (every,), (Room(WAITING_MAX), every)
         self._entries: Dict[_core.Pending, _Entry] = {}
+        self._submitted: List[_core.Pending] = []  # since begin()
         self._is_submitting = False  # between begin() and end()
-        self._drained: Optional[asyncio.Future[None]] = None
+        self._is_closing = False
+        self._completion: Optional[asyncio.Future[None]] = None  # of any call
         self._async: Optional[_core.Async] = connection.async_open()
         self._descriptor = self._async.descriptor()
         self._loop.add_reader(self._descriptor, self._collect)
@@ -91,11 +95,8 @@ class Calls:
         lost, and CancelledError is raised where the task waits next.
         """
         self._check()
-        task: Any = asyncio.current_task()
-        cancelling = _cancelling(task)
-        room = self._waiting if waits else self._others
-        await room.take()
-        pending = self._submit(room, function, args, kwds)
+        pending = await self._submit(self._waiting_rooms if waits else self._rooms,
+                                     function, args, kwds)
         if type(pending) is not _core.Pending:  # performed at once, in shared memory
             return pending
         cancelled = await self._complete(pending, is_patient)
@@ -106,17 +107,14 @@ class Calls:
             result = pending.result()
         except Exception:
             raise cancelled from None
-        self._loop.call_soon(_cancel_again, task, cancelling)
+        task: Any = asyncio.current_task()
+        self._loop.call_soon(_cancel_again, task, _cancelling(task))
         return result
 
     async def open(self, cls: Any, args: Tuple, kwds: Dict[str, Any]) -> Any:
         """Open an object: `cls(*args, **kwds)`, whose first argument is the connection."""
 
-        def submit() -> Any:
-            cls(*args, **kwds)
-            return self._async.last  # type: ignore[union-attr]
-
-        return await self.perform(submit, (), {})
+        return await self.perform(cls, args, kwds)
 
     @property
     def is_foreign(self) -> bool:
@@ -124,36 +122,63 @@ class Calls:
         return self._async is None or self._async.descriptor() < 0
 
     def _check(self) -> None:
-        if self._async is None:
+        if self._is_closing:
             raise _core.Closed("the connection is closed")
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the connection belongs to another event loop, or to the process that "
                                "this one was forked from: connect again")
 
-    def _submit(self, room: Room, function: Callable[..., Any], args: Tuple,
-                kwds: Dict[str, Any]) -> Any:
-        """Submit the call, which has room. What tasks submit in one step of the loop is sent at
-        once."""
-        pending = None
-        try:
-            self._check()  # it may have been closed while the task waited for room
-            if not self._is_submitting:
-                self._async.begin()  # type: ignore[union-attr]
-                self._is_submitting = True
-                self._loop.call_soon(self._send)
-            pending = function(*args, **kwds)
-        finally:
-            if type(pending) is not _core.Pending or pending.done():
-                room.give()
-            else:
-                self._entries[pending] = _Entry(room)
-        return pending
+    async def _submit(self, rooms: Tuple[Room, ...], function: Callable[..., Any], args: Tuple,
+                      kwds: Dict[str, Any]) -> Any:
+        """Submit the call as soon as there is room. A Pending, or the result if there is no need for
+        one."""
+        while True:
+            taken = 0
+            try:
+                for room in rooms:
+                    await room.take()
+                    taken += 1
+                pending = self._submit_now(function, args, kwds)
+                if type(pending) is _core.Pending:
+                    self._entries[pending] = _Entry(rooms)
+                    self._submitted.append(pending)
+                    taken = 0
+                return pending
+            except _core.Error as error:
+                if error.reason != "IN_FLIGHT_FULL" or not self._entries:
+                    raise
+            finally:
+                for room in rooms[:taken]:
+                    room.give()
+            await self._await_completion()
+
+    def _submit_now(self, function: Callable[..., Any], args: Tuple, kwds: Dict[str, Any]) -> Any:
+        """What tasks submit in one step of the loop is sent at once."""
+        self._check()  # it may have been closed while the task waited for room
+        if not self._is_submitting:
+            self._async.begin()  # type: ignore[union-attr]
+            self._is_submitting = True
+            self._loop.call_soon(self._send)
+        before = self._async.last  # type: ignore[union-attr]
+        result = function(*args, **kwds)
+        last = self._async.last  # type: ignore[union-attr]
+        return result if last is before else last  # d[k] = v, e.g., returns None
+
+    async def _await_completion(self) -> None:
+        """Wait until any call is complete."""
+        if self._completion is None:
+            self._completion = self._loop.create_future()
+        await asyncio.shield(self._completion)
 
     def _send(self) -> None:
         if self._is_submitting:
             self._is_submitting = False
+            submitted, self._submitted = self._submitted, []
             if self._async is not None:
                 self._async.end()
+            for pending in submitted:
+                if pending.done():  # answered at once: values in shared memory
+                    self._finish(pending)
 
     async def _complete(self, pending: _core.Pending,
                         is_patient: bool) -> Optional[asyncio.CancelledError]:
@@ -189,29 +214,32 @@ class Calls:
         entry = self._entries.pop(pending, None)
         if entry is None:
             return
-        entry.room.give()
+        for room in entry.rooms:
+            room.give()
         if entry.waiter is not None and not entry.waiter.done():
             entry.waiter.set_result(None)
-        if self._drained is not None and not self._entries and not self._drained.done():
-            self._drained.set_result(None)
+        if self._completion is not None:
+            self._completion.set_result(None)
+            self._completion = None
 
     async def close(self) -> None:
         """Withdraw the calls in flight, whose tasks get holdfast.Cancelled or a result that had
         arrived, and take the descriptor out of the loop."""
-        if self._async is None:
+        if self._is_closing:
             return
+        self._is_closing = True
         for pending in list(self._entries):
             self._withdraw(pending)
         try:
             self._collect()
-            if self._entries:
-                self._drained = self._loop.create_future()
-                await self._drained
+            while self._entries:
+                await self._await_completion()
         finally:
             self.abandon()
 
     def abandon(self) -> None:
         """Close without waiting for the calls in flight."""
+        self._is_closing = True
         if self._async is not None:
             self._send()
             if not self._loop.is_closed():
@@ -228,9 +256,9 @@ def _cancelling(task: Any) -> int:
 
 
 def _cancel_again(task: Any, cancelling: int) -> None:
-    """Cancel a task whose cancellation was put off, unless that was taken back, as asyncio.timeout
-    does."""
+    """Cancel a task whose cancellation was put off, unless that was taken back meanwhile, as
+    asyncio.timeout does."""
     if not hasattr(task, "cancelling"):
         task.cancel()
-    elif task.cancelling() > cancelling and task.cancel():
+    elif task.cancelling() >= cancelling and task.cancel():
         task.uncancel()  # it is the same cancellation, not a further one

@@ -190,11 +190,15 @@ class Worker:
         """The result goes first: if this process is killed in between, the task is run again, and
         the executor takes the first result."""
         results, claims = pair
-        with connection.pipeline() as pipeline:
-            results.put((number, *outcome))
-            reservation.ack()
-            claims.pop(number, None)
-        pipeline.results[0].result()
+        try:
+            with connection.pipeline():
+                results.put((number, *outcome))
+                reservation.ack()
+                claims.pop(number, None)
+        except _core.Error as error:  # the executor has its last result, or the lease had run out
+            if error.reason not in (*_GONE, "NOT_RESERVED"):
+                raise
+            self._ack(reservation)
 
     def _ack(self, reservation: Any) -> None:
         """Also if it was acknowledged, or another process has the task since the lease ran out."""
@@ -229,7 +233,6 @@ class _Supervisor:
         self._context = multiprocessing.get_context("fork")
         self._stops = 0
         self._processes: List[Any] = []
-        self._begun: Dict[Any, float] = {}
         for number in _SIGNALS:
             signal.signal(number, self._stop)
         for _ in range(processes):
@@ -240,7 +243,6 @@ class _Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the worker has its own handlers
         process.start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        self._begun[process] = time.monotonic()
         self._processes.append(process)
         if self._stops > 0:
             process.terminate()
@@ -257,9 +259,8 @@ class _Supervisor:
             multiprocessing.connection.wait([each.sentinel for each in self._processes])
             for process in [each for each in self._processes if not each.is_alive()]:
                 self._processes.remove(process)
-                age = time.monotonic() - self._begun.pop(process)
-                if self._stops == 0:
-                    time.sleep(max(0.0, RETRY_SECONDS - age))
+                if self._stops == 0 and (process.exitcode or 0) > 0:
+                    time.sleep(RETRY_SECONDS)  # the next one may fail at once, too
                 if self._stops == 0:
                     self._start()
 

@@ -1,0 +1,72 @@
+"""Functions that the workers of test_executor.py import."""
+import os
+import signal
+import time
+
+import holdfast
+
+
+def square(n):
+    return n * n
+
+
+def add(a, b, scale=1):
+    return (a + b) * scale
+
+
+def pause(seconds, value=None):
+    time.sleep(seconds)
+    return value
+
+
+def pid(seconds=0):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def fail(message):
+    def inner():
+        raise KeyError(message)
+    inner()
+
+
+class Stubborn(Exception):
+    """Can be pickled, but not unpickled."""
+
+    def __init__(self, a, b):
+        super().__init__(a)
+
+
+def fail_stubbornly():
+    raise Stubborn(1, 2)
+
+
+def unpicklable():
+    return lambda: None
+
+
+def leave(status):
+    raise SystemExit(status)
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def count_and_square(runs, n, seconds):
+    """Counts its runs in a dict of the server, which is an argument."""
+    runs.add(n, 1)
+    time.sleep(seconds)
+    return n * n
+
+
+def make_dict(url, n):
+    """A proxy as the result."""
+    made = holdfast.connect(url).dict()
+    made["n"] = n
+    return made
+
+
+def mark(events, name):
+    events.put(name)
+    return name
