@@ -158,6 +158,45 @@ class StartTest(unittest.TestCase):
             self.assertIn("objects", manager._debug_info())
 
 
+    def test_leaves_nothing(self):
+        def leftovers():
+            gc.collect()
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                children = file.read().split()
+            descriptors = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+                           if os.path.islink(f"/proc/self/fd/{fd}")]
+            with open("/proc/self/maps") as file:
+                mapped = [line for line in file if "memfd:holdfast" in line]
+            directories = {name for name in os.listdir(support.tempfile.gettempdir()) if name.startswith("holdfast-")}
+            return len(children), sorted(descriptors), len(os.listdir("/proc/self/task")), mapped, directories
+
+        def use():
+            with holdfast.Manager() as manager:
+                objects = [manager.dict(a=1), manager.Value("d", 1), manager.Lock(), manager.Pipe(), manager.Queue()]
+                self.assertEqual(objects[1].value, 1.0)
+                objects[4].put(objects[:2])
+                child = multiprocessing.get_context("fork").Process(target=fill, args=(objects[0], 0, 3))
+                child.start()
+                child.join()
+                child.close()
+
+        use()
+        before = leftovers()
+        for _ in range(5):
+            use()
+        for then, now in zip(before, leftovers()):
+            if isinstance(then, set):
+                self.assertLessEqual(now, then | other_directories(now))
+            else:
+                self.assertEqual(now, then)
+
+
+def other_directories(names):
+    """Those of programs that run beside the test."""
+    directory = support.tempfile.gettempdir()
+    return {name for name in names if os.path.exists(os.path.join(directory, name, "holdfast.sock"))}
+
+
 class ConnectedTest(unittest.TestCase):
     """An address as multiprocessing has them: of the manager process for registered types."""
 
@@ -315,6 +354,60 @@ class NamesTest(unittest.TestCase):
             self.assertEqual(manager.dict(name=5).copy(), {"name": 5})
             self.assertEqual(str(manager.Namespace(name="Bob", age=5)), "Namespace(age=5, name='Bob')")
             self.assertEqual(manager.list_objects(), [])
+
+
+class BeyondTest(unittest.TestCase):
+    """What multiprocessing's managers lack; in depth: the tests of the extension."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.manager = holdfast.Manager()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.manager.shutdown()
+
+    def test_pipeline(self):
+        d = self.manager.dict(a=1)
+        with self.manager.pipeline() as pipeline:
+            d["b"] = 2
+            found = d.get("a")
+            d.add("a", 10)
+        self.assertEqual((found.result(), [call.result() for call in pipeline.results]), (1, [None, 1, 11]))
+        self.assertEqual(d.copy(), {"a": 11, "b": 2})
+
+    def test_transaction(self):
+        accounts, q = self.manager.dict(a=5, b=0), self.manager.Queue()
+        with self.manager.transaction() as transaction:
+            transaction.require_equal(accounts, "a", 5)
+            accounts.add("a", -5)
+            accounts.add("b", 5)
+            q.put("done")
+        self.assertEqual((accounts.copy(), q.qsize()), ({"a": 0, "b": 5}, 1))
+        with self.assertRaises(holdfast.ConditionNotMet):
+            with self.manager.transaction() as transaction:
+                transaction.require_equal(accounts, "a", 5)
+                q.put("not done")
+        self.assertEqual(q.qsize(), 1)
+
+    def test_oneway(self):
+        items = self.manager.list()
+        with self.manager.oneway():
+            for i in range(100):
+                items.append(i)
+        self.assertEqual(self.manager.flush(10)["failed"], 0)
+        self.assertEqual(items[:], list(range(100)))
+
+    def test_wait(self):
+        q, event, lock = self.manager.Queue(), self.manager.Event(), self.manager.Lock()
+        lock.acquire()
+        self.assertEqual(self.manager.wait([q, event, lock], 0.01), (None, None))
+        q.put("item")
+        found, item = self.manager.wait([event, q], 5)
+        self.assertIs(found, q)
+        self.assertEqual(item, "item")
+        self.assertEqual([owned["id"] for owned in self.manager.list_locks()], [lock.id])
+        lock.release()
 
 
 class BaseManagerTest(unittest.TestCase):

@@ -1,7 +1,10 @@
 """Proxies: what is not in the extension, beside what the differential tests compare."""
+import array
 import copy
+import ctypes
 import multiprocessing
 import multiprocessing.managers as std
+import sys
 import unittest
 
 import holdfast
@@ -237,16 +240,15 @@ class ContainersTest(Both):
         text.value += "s"
         self.assertEqual((text.value, text.get()), ("texts", "texts"))
         self.assertEqual(str(self.manager.Value(None, (1,))), "Value(None, (1,))")
-        import ctypes
         self.assertEqual(self.manager.Value(ctypes.c_int, 3).typecode, "i")
 
     def test_arrays(self):
-        import array
         a = self.manager.Array("i", range(5))
         self.assertEqual(a[1:3], array.array("i", [1, 2]))
         a[1:3] = array.array("i", [7, 8])
         self.assertEqual(list(a), [0, 7, 8, 3, 4])
-        self.assertEqual(self.manager.Array("u", "text")[:2], array.array("u", "te"))
+        characters = "w" if sys.version_info >= (3, 13) else "u"
+        self.assertEqual(self.manager.Array(characters, "text")[:2], array.array(characters, "te"))
         self.assertEqual(len(self.manager.Array("d", [])), 0)
         big = self.manager.Array("d", array.array("d", range(100000)))
         self.assertEqual(big[99999], 99999.0)
