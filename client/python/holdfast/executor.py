@@ -70,9 +70,9 @@ class _Inbox:
 
     def __init__(self, url: str) -> None:
         self.connection = _core.Connection(url)
-        self.results = proxies.QueueProxy(self.connection)
+        self.results = proxies.QueueProxy(self.connection)  # type: ignore[call-arg]
         # Task number: "begun" or "cancelled", whatever was first. Workers remove the entries.
-        self.claims = proxies.DictProxy(self.connection)
+        self.claims = proxies.DictProxy(self.connection)  # type: ignore[call-arg]
         self.futures: Dict[int, Future] = {}
         self.is_ending = False  # the thread ends when no future is left
         self.failure: Optional[BaseException] = None
