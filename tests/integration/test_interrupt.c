@@ -259,6 +259,7 @@ static void test_interrupt_again_gives_up_and_takes_nothing(void **state) {
   hf_conn *conn = connect_again(0);
   hf_queue *queue;
   hf_value value;
+  uint64_t size;
   expect_ok(hf_queue_open(conn, "unanswered", 0, &queue));
   expect_ok(hf_queue_put(queue, hf_int(3), 0));
   server_stop();
@@ -266,6 +267,12 @@ static void test_interrupt_again_gives_up_and_takes_nothing(void **state) {
   pthread_t thread = start(arm_soon, NULL);
   uint64_t began_ms = now_ms();
   expect_fails(hf_queue_get(queue, HF_FOREVER, &value), CANCELLED, CANCELLED);
+  expect_prompt(began_ms);
+  pthread_join(thread, NULL);
+  watch(2); /* a call that waits for nothing but its reply */
+  thread = start(arm_soon, NULL);
+  began_ms = now_ms();
+  expect_fails(hf_queue_size(queue, &size), CANCELLED, CANCELLED);
   expect_prompt(began_ms);
   pthread_join(thread, NULL);
   unwatch();
