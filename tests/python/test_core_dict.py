@@ -125,7 +125,7 @@ class DictIteration(CoreCase):
         before = self.requests()
         keys = list(self.shared)
         self.assertEqual(list(range(200)), keys)
-        self.assertLessEqual(self.requests() - before, 3)  # with the two for information
+        self.assertLess(self.requests() - before, 10)  # with those for information, and dropped references
 
     def test_size_change_is_an_error_at_the_next_key(self):
         for change in (lambda key: self.shared.__setitem__(("new", key), 1),
