@@ -16,6 +16,7 @@ import unittest
 import holdfast
 import support
 
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", support.tempfile.gettempdir() + "/holdfast-hypothesis")
 try:
     from hypothesis import HealthCheck, given, note, seed, settings
     from hypothesis import strategies as st

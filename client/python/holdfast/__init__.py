@@ -11,9 +11,14 @@ private one.
 """
 
 import multiprocessing as _multiprocessing
+from typing import Any as _Any
+from typing import Optional as _Optional
 
 from . import _core
-from ._core import *  # noqa: F401,F403
+from ._core import (
+    MISSING, Cancelled, Closed, ConditionNotMet, DeadlineExceeded, Deadlock, Error, InvalidArgument,
+    MemoryFull, ObjectDeleted, Opaque, Pending, Reservation, SessionEnded, ShutDown, TokenStale,
+    Unavailable)
 from .contexts import get_context
 from .managers import Manager, SyncManager
 from .shared import (
@@ -22,7 +27,10 @@ from .shared import (
 
 _own = ["Array", "Barrier", "BoundedSemaphore", "Condition", "Event", "JoinableQueue", "Lock",
         "Manager", "Pipe", "Queue", "RLock", "RawArray", "RawValue", "Semaphore", "SimpleQueue",
-        "SyncManager", "Value", "get_context"]
+        "SyncManager", "Value", "get_context",
+        "MISSING", "Cancelled", "Closed", "ConditionNotMet", "DeadlineExceeded", "Deadlock", "Error",
+        "InvalidArgument", "MemoryFull", "ObjectDeleted", "Opaque", "Pending", "Reservation",
+        "SessionEnded", "ShutDown", "TokenStale", "Unavailable"]
 _others = [name for name in _multiprocessing.__all__ if name not in _own and name != "reducer"]
 globals().update((name, getattr(_multiprocessing, name)) for name in _others)
 
@@ -30,7 +38,7 @@ __version__ = _core.__version__
 __all__ = [*_own, *_others, "Executor", "connect"]
 
 
-def connect(url: "str | None" = None, **options: object) -> SyncManager:
+def connect(url: _Optional[str] = None, **options: _Any) -> SyncManager:
     """A manager that is connected to the holdfastd at that URL, at HOLDFAST_URL, or on this host."""
     manager = SyncManager(url, **options)
     manager.connect()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import array
-from multiprocessing import managers as std
 from traceback import format_exc
 from typing import Any, Callable, Dict, Optional
 
 from . import _core, proxies
 from .sets import SetProxy
+from .standard import std
 
 __all__ = ["typecode_of", "remote_error"]
 

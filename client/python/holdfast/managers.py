@@ -12,11 +12,9 @@ from __future__ import annotations
 import functools
 import os
 from multiprocessing import ProcessError, util
-from multiprocessing import managers as std
-from multiprocessing.managers import (  # noqa: F401
-    AutoProxy, BaseProxy, IteratorProxy, MakeProxyType, Namespace, PoolProxy, RebuildProxy,
-    RemoteError, SharedMemoryManager, Token, dispatch)
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from multiprocessing.managers import (
+    BaseProxy, Namespace, RemoteError, SharedMemoryManager, Token)
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar, cast
 
 from . import _core, factories, pickles, private, proxies, registered, shared
 from .connections import DEFAULT_URL, connection_for
@@ -25,10 +23,18 @@ from .proxies import (  # noqa: F401
     AcquirerProxy, ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy,
     NamespaceProxy, QueueProxy, ValueProxy)
 from .sets import SetProxy
+from .standard import std
 
 __all__ = ["BaseManager", "BaseProxy", "SharedMemoryManager", "SyncManager", "Token"]
 
+AutoProxy = std.AutoProxy
+IteratorProxy = std.IteratorProxy
+MakeProxyType = std.MakeProxyType
+PoolProxy = std.PoolProxy
+RebuildProxy = std.RebuildProxy
 State = std.State
+dispatch = std.dispatch
+Factory = TypeVar("Factory", bound=Callable[..., Any])
 # The finalizers of managers run when the program's children have been joined, unlike multiprocessing's:
 # a child that outlives the main program keeps its server.
 _EXIT_PRIORITY = -10
@@ -48,7 +54,7 @@ class _Parts:
         self.python: Optional[registered.RegisteredManager] = None
         self.lock = util.ForkAwareThreadLock()
 
-    def end(self, state: std.State) -> None:
+    def end(self, state: Any) -> None:
         """Stop what was started. Proxies that are left raise ConnectionError if it was private."""
         state.value = State.SHUTDOWN
         if self.python is not None and hasattr(self.python, "shutdown"):
@@ -60,7 +66,7 @@ class _Parts:
         self.connection = None
 
 
-def _factory(create: Callable[..., Any]) -> Callable[..., Any]:
+def _factory(create: Factory) -> Factory:
     """A method that creates a proxy, which keeps the manager. A manager that is connected to one of
     multiprocessing's, which has no holdfastd, has the objects created there."""
 
@@ -72,7 +78,7 @@ def _factory(create: Callable[..., Any]) -> Callable[..., Any]:
         proxy._manager = self
         return proxy
 
-    return method
+    return cast(Factory, method)
 
 
 class BaseManager(std.BaseManager):
@@ -104,7 +110,7 @@ class SyncManager(BaseManager):
         other programs `connect` with the same `authkey`.
     """
 
-    _registry = std.SyncManager._registry.copy()  # type: ignore[attr-defined]
+    _registry = std.SyncManager._registry.copy()
     _own_types: frozenset = frozenset()  # registered by subclasses
     _Server = registered.Server
 
@@ -227,7 +233,8 @@ class SyncManager(BaseManager):
         with self._parts.lock:
             if self._parts.python is None:
                 self._start_python()
-        return self._parts.python._create(typeid, *args, **kwds)  # type: ignore[union-attr]
+        python: Any = self._parts.python
+        return python._create(typeid, *args, **kwds)
 
     def _debug_info(self) -> str:
         parts = self._parts
@@ -246,7 +253,7 @@ class SyncManager(BaseManager):
             count += parts.connection.server_info()["objects"]
         return count
 
-    Pool = std.SyncManager.Pool  # type: ignore[attr-defined]
+    Pool = std.SyncManager.Pool
 
     # -------------------------------------------------------------------------------- objects
     # Each takes `name`: the object of that name, which is created if there is none.
@@ -303,7 +310,7 @@ class SyncManager(BaseManager):
         """Numbers of a C type; their number never changes."""
         return factories.make_array(
             self.connection, name, typecode, sequence,
-            lambda: std.SyncManager.Array(self, typecode, sequence))  # type: ignore[attr-defined]
+            lambda: std.SyncManager.Array(self, typecode, sequence))
 
     @_factory
     def Lock(self, *, name: Optional[str] = None) -> proxies.LockProxy:

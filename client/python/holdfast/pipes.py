@@ -127,7 +127,7 @@ def _close_after(handovers: List[EventProxy], end: _ClosingEnd) -> None:
 
 def new_pipe(connection: _core.Connection, duplex: bool = True) -> Tuple[PipeEnd, PipeEnd]:
     """Both ends of a new pipe. Not duplex: the first receives only, the second sends only."""
-    ends = _core.pipe_new(connection, duplex)
+    ends: Any = _core.pipe_new(connection, duplex)
     for end in ends:
         end.__class__ = PipeEnd
     return ends

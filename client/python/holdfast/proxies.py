@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import array
 import types
-from multiprocessing import managers as std
 from traceback import format_exc
 from typing import Any, Dict, Optional, Tuple
 
 from . import _core, pickles
+from .standard import std
 
 __all__ = [
     "AcquirerProxy", "ArrayProxy", "BarrierProxy", "ConditionProxy", "DictProxy", "EventProxy",
@@ -47,9 +47,8 @@ class Proxy(std.BaseProxy):
             cls._methods_ = cls
             cls._typeid = typeid
             cls._exposed_ = exposed
-            core = next(base for base in cls.__mro__ if base.__module__ == _core.__name__)
-            if "__init__" not in cls.__dict__:
-                cls.__init__ = core.__init__  # type: ignore[method-assign]
+            core: Any = next(base for base in cls.__mro__ if base.__module__ == _core.__name__)
+            setattr(cls, "__init__", core.__init__)  # not that of std.BaseProxy
 
     @property
     def _token(self) -> std.Token:
@@ -192,7 +191,10 @@ _QUEUE = ("empty", "full", "get", "get_nowait", "join", "put", "put_nowait", "qs
           "task_done")
 
 
-class StandardQueueProxy(std.MakeProxyType("BaseQueueProxy", _QUEUE)):  # type: ignore[misc]
+_BaseQueueProxy: Any = std.MakeProxyType("BaseQueueProxy", _QUEUE)
+
+
+class StandardQueueProxy(_BaseQueueProxy):
     """Of queues in a manager process."""
 
 
@@ -235,7 +237,10 @@ class ValueProxy(Proxy, _core.Cell, typeid="Value", exposed=_VALUE):
         return std.Value(self.typecode, self.get())
 
 
-class AnyValueProxy(Proxy, _core.Dict, typeid="Value", exposed=_VALUE):
+_Dict: Any = _core.Dict  # whose get and set are of a key
+
+
+class AnyValueProxy(Proxy, _Dict, typeid="Value", exposed=_VALUE):
     """A Value of a type that is none of C's numbers: any object, kept in a dict of one entry."""
 
     _standard_ = std.ValueProxy
@@ -291,7 +296,7 @@ class AcquirerProxy(Proxy):
     """Locks and semaphores."""
 
     _standard_ = std.AcquirerProxy
-    _proxy_name = "AcquirerProxy"
+    _proxy_name: Optional[str] = "AcquirerProxy"
 
 
 class LockProxy(AcquirerProxy, _core.Lock, typeid="Lock", exposed=_ACQUIRER):
@@ -423,7 +428,7 @@ def _make_twin(proxytype: Any) -> type:
         rebuild, (_, *others) = proxytype._standard_.__reduce__(self)
         return rebuild, (StandardTwin(proxytype), *others)
 
-    twin.__reduce__ = reduce  # type: ignore[method-assign, assignment]
+    twin.__reduce__ = reduce  # type: ignore
     return twin
 
 

@@ -8,10 +8,10 @@ all other types is.
 from __future__ import annotations
 
 import threading
-from multiprocessing import managers as std
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from . import private
+from .standard import std
 
 __all__ = ["RegisteredManager", "Server"]
 
@@ -60,7 +60,7 @@ class RegisteredManager(std.BaseManager):
 
     def __init__(self, registry: Dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
-        self._registry = registry  # type: ignore[misc]
+        self._registry = registry
 
     def start_beside(self, url: str, initializer: Optional[Callable[..., Any]] = None,
                      initargs: Tuple = ()) -> None:
@@ -69,7 +69,7 @@ class RegisteredManager(std.BaseManager):
 
     def find_url(self) -> Optional[str]:
         """What the server answers to that; None if it is one of the standard library's."""
-        connection = self._Client(self._address, authkey=self._authkey)  # type: ignore[attr-defined]
+        connection = self._Client(self._address, authkey=self._authkey)
         try:
             return std.dispatch(connection, None, "holdfast_url")
         except std.RemoteError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import types
-from multiprocessing import managers as std
 from typing import Any, Callable, Set
 
 from . import _core
 from .proxies import Proxy
+from .standard import std
 
 __all__ = ["SetProxy"]
 
@@ -19,6 +19,7 @@ _SET = ("__and__", "__class_getitem__", "__contains__", "__iand__", "__ior__", "
         "symmetric_difference_update", "union", "update")
 
 _ABSENT = True  # the values are None
+_Dict: Any = _core.Dict  # a dict's methods have other arguments than a set's
 
 
 def _members(value: Any) -> Any:
@@ -37,11 +38,14 @@ def _of_copy(name: str) -> Callable[..., Any]:
     return method
 
 
-class StandardSetProxy(std.MakeProxyType("BaseSetProxy", _SET)):  # type: ignore[misc]
+_BaseSetProxy: Any = std.MakeProxyType("BaseSetProxy", _SET)
+
+
+class StandardSetProxy(_BaseSetProxy):
     """Of sets in a manager process."""
 
 
-class SetProxy(Proxy, _core.Dict, typeid="set", exposed=_SET):
+class SetProxy(Proxy, _Dict, typeid="set", exposed=_SET):
     """A set on the server.
 
     `add`, `discard`, `remove`, `pop` and `update` are atomic. The updates that remove several members
@@ -52,24 +56,24 @@ class SetProxy(Proxy, _core.Dict, typeid="set", exposed=_SET):
     __class_getitem__ = classmethod(types.GenericAlias)
 
     def _getvalue(self) -> Set[Any]:
-        return set(_core.Dict.keys(self))
+        return set(_Dict.keys(self))
 
     def add(self, member: Any) -> None:
         """Add a member; no effect if it is present."""
-        _core.Dict.setdefault(self, member, None)
+        _Dict.setdefault(self, member, None)
 
     def discard(self, member: Any) -> None:
         """Remove a member if it is present."""
-        _core.Dict.pop(self, member, None)
+        _Dict.pop(self, member, None)
 
     def remove(self, member: Any) -> None:
         """Remove a member; KeyError if it is not present."""
-        _core.Dict.pop(self, member)
+        _Dict.pop(self, member)
 
     def pop(self) -> Any:
         """Remove and return a member; KeyError if the set is empty."""
         try:
-            return _core.Dict.popitem(self)[0]
+            return _Dict.popitem(self)[0]
         except KeyError:
             raise KeyError("pop from an empty set") from None
 
@@ -80,7 +84,7 @@ class SetProxy(Proxy, _core.Dict, typeid="set", exposed=_SET):
     def update(self, *others: Any) -> None:
         """Add the members of all others."""
         for other in others:
-            _core.Dict.update(self, dict.fromkeys(_members(other)))
+            _Dict.update(self, dict.fromkeys(_members(other)))
 
     def difference_update(self, *others: Any) -> None:
         """Remove the members of all others."""
@@ -97,26 +101,8 @@ class SetProxy(Proxy, _core.Dict, typeid="set", exposed=_SET):
     def symmetric_difference_update(self, other: Any) -> None:
         """Keep what is a member of one of both."""
         for member in set(_members(other)):
-            if _core.Dict.pop(self, member, _ABSENT) is _ABSENT:
+            if _Dict.pop(self, member, _ABSENT) is _ABSENT:
                 self.add(member)
-
-    def __ior__(self, other: Any) -> Any:
-        return self._update_by(self.update, other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self._update_by(self.difference_update, other)
-
-    def __iand__(self, other: Any) -> Any:
-        return self._update_by(self.intersection_update, other)
-
-    def __ixor__(self, other: Any) -> Any:
-        return self._update_by(self.symmetric_difference_update, other)
-
-    def _update_by(self, update: Callable[[Any], None], other: Any) -> Any:
-        if not isinstance(other, (set, frozenset, SetProxy)):
-            return NotImplemented
-        update(other)
-        return self
 
     difference = _of_copy("difference")
     intersection = _of_copy("intersection")
@@ -137,3 +123,21 @@ class SetProxy(Proxy, _core.Dict, typeid="set", exposed=_SET):
     __rxor__ = _of_copy("__rxor__")
     __sub__ = _of_copy("__sub__")
     __xor__ = _of_copy("__xor__")
+
+    def __ior__(self, other: Any) -> Any:
+        return self._update_by(self.update, other)
+
+    def __isub__(self, other: Any) -> Any:
+        return self._update_by(self.difference_update, other)
+
+    def __iand__(self, other: Any) -> Any:
+        return self._update_by(self.intersection_update, other)
+
+    def __ixor__(self, other: Any) -> Any:
+        return self._update_by(self.symmetric_difference_update, other)
+
+    def _update_by(self, update: Callable[[Any], None], other: Any) -> Any:
+        if not isinstance(other, (set, frozenset, SetProxy)):
+            return NotImplemented
+        update(other)
+        return self

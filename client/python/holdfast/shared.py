@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _manager: Optional[SyncManager] = None
+_Array: Any = _core.Array  # whose `raw` says whether it has a lock, unlike that of a ctypes array
 _lock = util.ForkAwareThreadLock()
 
 
@@ -61,7 +62,8 @@ class Synchronized(_Shared, _core.Cell, typeid="Value", exposed=_VALUE):
     def _describe(self) -> str:
         return f"<Synchronized wrapper for {_ctype_name(self.typecode)}({self.value!r})>"
 
-    __repr__ = __str__ = lambda self: self._describe()
+    def __repr__(self) -> str:
+        return self._describe()
 
 
 class RawCell(_Shared, _core.Cell, typeid="RawValue", exposed=("get", "set")):
@@ -70,19 +72,21 @@ class RawCell(_Shared, _core.Cell, typeid="RawValue", exposed=("get", "set")):
     def _describe(self) -> str:
         return f"{_ctype_name(self.typecode)}({self.value!r})"
 
-    __repr__ = __str__ = lambda self: self._describe()
+    def __repr__(self) -> str:
+        return self._describe()
 
 
 _ARRAY = ("get_lock", "get_obj", "acquire", "release", "__len__", "__getitem__", "__setitem__")
 
 
-class SynchronizedArray(_Shared, _core.Array, typeid="Array", exposed=_ARRAY):
+class SynchronizedArray(_Shared, _Array, typeid="Array", exposed=_ARRAY):
     """What `Array` returns. Slices are lists."""
 
     def _describe(self) -> str:
         return f"<{type(self).__name__} wrapper for {_ctype_name(self.typecode)}_Array_{len(self)}>"
 
-    __repr__ = __str__ = lambda self: self._describe()
+    def __repr__(self) -> str:
+        return self._describe()
 
 
 class _Characters(Proxy):
@@ -115,13 +119,14 @@ class SynchronizedString(_Characters, SynchronizedArray, typeid="Array", exposed
     """What `Array` returns for the typecode c: slices are bytes; `value` and `raw` as well."""
 
 
-class RawNumbers(_Shared, _core.Array, typeid="RawArray", exposed=_ARRAY):
+class RawNumbers(_Shared, _Array, typeid="RawArray", exposed=_ARRAY):
     """What `RawArray` returns: no lock. Slices are lists."""
 
     def _describe(self) -> str:
         return f"<{_ctype_name(self.typecode)}_Array_{len(self)} object, id {self._id}>"
 
-    __repr__ = __str__ = lambda self: self._describe()
+    def __repr__(self) -> str:
+        return self._describe()
 
 
 class RawString(_Characters, RawNumbers, typeid="RawArray", exposed=_ARRAY):
@@ -182,9 +187,10 @@ class SynchronizedBy:
         return f"<{type(self).__name__} wrapper for {self._obj}>"
 
 
-_CTYPES: Dict[str, Any] = {cls._type_: cls for cls in (
+_NUMBERS: Tuple[Any, ...] = (
     ctypes.c_char, ctypes.c_byte, ctypes.c_ubyte, ctypes.c_bool, ctypes.c_short, ctypes.c_ushort,
-    ctypes.c_int, ctypes.c_uint, ctypes.c_long, ctypes.c_ulong, ctypes.c_float, ctypes.c_double)}
+    ctypes.c_int, ctypes.c_uint, ctypes.c_long, ctypes.c_ulong, ctypes.c_float, ctypes.c_double)
+_CTYPES = {cls._type_: cls for cls in _NUMBERS}
 
 
 def _ctype_name(typecode: str) -> str:
