@@ -32,6 +32,19 @@ async def soon(awaitable):
     return await asyncio.wait_for(awaitable, support.WAIT_S)
 
 
+def cancel_at_completion(hf, task):
+    """Cancels the task when its call, the only one in flight, is complete, before it goes on."""
+    calls = hf._calls
+    [expected], finish = calls._entries, calls._finish
+
+    def finish_and_cancel(pending):
+        finish(pending)
+        if pending is expected:
+            del calls._finish
+            task.cancel()
+    calls._finish = finish_and_cancel
+
+
 class AioTest(unittest.TestCase):
     SCHEME = "ipc"
 
@@ -422,6 +435,24 @@ class AioTest(unittest.TestCase):
             self.assertEqual(sorted(got + left), list(range(200)))
         self.run_with_client(test)
 
+    @unittest.skipUnless(hasattr(asyncio.Task, "uncancel"), "since Python 3.11")
+    def test_cancellation_that_is_taken_back(self):
+        """As asyncio.timeout does if the block has ended with a result."""
+        async def test(hf):
+            q = await hf.queue()
+            task = asyncio.current_task()
+
+            async def expire():
+                await asyncio.sleep(0.02)
+                cancel_at_completion(hf, task)
+                await q.put("item")
+            expiring = asyncio.create_task(expire())
+            self.assertEqual(await q.get(), "item")
+            self.assertEqual(task.uncancel(), 0)
+            await asyncio.sleep(0.02)
+            await expiring
+        self.run_with_client(test)
+
     def test_result_and_cancellation_at_once(self):
         """The item has arrived when the task is cancelled, before it goes on: both are delivered."""
         async def test(hf):
@@ -433,15 +464,14 @@ class AioTest(unittest.TestCase):
                 await asyncio.sleep(support.WAIT_S)
             task = asyncio.create_task(consume())
             await asyncio.sleep(0.02)
-            entry = next(iter(hf._calls._entries.values()))
-            entry.waiter.add_done_callback(lambda _: task.cancel())
+            cancel_at_completion(hf, task)
             await q.put("item")
             with self.assertRaises(asyncio.CancelledError):
                 await soon(task)
             self.assertEqual(log, ["item"])
             alone = asyncio.create_task(q.get())  # nothing follows: the task ends with its result
             await asyncio.sleep(0.02)
-            next(iter(hf._calls._entries.values())).waiter.add_done_callback(lambda _: alone.cancel())
+            cancel_at_completion(hf, alone)
             await q.put("second")
             self.assertEqual(await soon(alone), "second")
         self.run_with_client(test)

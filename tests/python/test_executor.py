@@ -33,6 +33,7 @@ def workers(url, processes=2, *options, stderr=None):
     words = [sys.executable, "-m", "holdfast", "worker", "--url", url, "--processes", str(processes)]
     process = subprocess.Popen([*words, *options], cwd=os.path.dirname(os.path.abspath(__file__)),
                                stderr=stderr)
+    support.until(lambda: children(process.pid) or process.poll() is not None, "the workers")
     try:
         yield process
     finally:
@@ -145,6 +146,7 @@ class ExecutorTest(unittest.TestCase):
         manager = holdfast.connect(self.url)
         with holdfast.Executor(self.url) as executor:
             events = manager.Queue()
+            executor.submit(tasks.square, 1).result(support.WAIT_S)
             futures = [executor.submit(tasks.mark, events, n) for n in range(TASKS)]
             cancelled = {n for n in rng.sample(range(TASKS), TASKS) if futures[n].cancel()}
             concurrent.futures.wait(futures, support.WAIT_S)
@@ -152,6 +154,7 @@ class ExecutorTest(unittest.TestCase):
             self.assertEqual(ran, set(range(TASKS)) - cancelled)
             self.assertTrue(events.empty())
             print(f"seed {SEED}: of {TASKS} tasks {len(cancelled)} were cancelled, {len(ran)} ran")
+            self.assertTrue(cancelled and ran)
 
     # ------------------------------------------------------------------------------- shutdown
 
