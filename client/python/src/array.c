@@ -98,8 +98,7 @@ static PyObject *array_subscript(PyObject *self, PyObject *key) {
     return array_get_slice(self, key);
   }
   if (!PyIndex_Check(key)) {
-    PyErr_Format(PyExc_TypeError, "array indices must be integers or slices, not %.200s",
-                 Py_TYPE(key)->tp_name);
+    PyErr_SetString(PyExc_TypeError, "array indices must be integers"); /* array.array's */
     return NULL;
   }
   return take_index(key, &index) ? get_element(self, index) : NULL;
