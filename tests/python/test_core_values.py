@@ -1,6 +1,7 @@
 """How the extension stores Python objects, and gets them back."""
 import enum
 import gc
+import os
 import pickle
 import struct
 import threading
@@ -296,7 +297,7 @@ class Memory(CoreCase):
 
     def assert_no_leak(self, function):
         growth, objects = self.rounds(function)
-        self.assertLess(growth, self.COUNT // 10)
+        self.assertLess(growth, self.COUNT // 2)  # each operation was made thousands of times
         self.assertLess(objects, 100)
 
     def test_gets_and_sets(self):
@@ -403,6 +404,7 @@ class Memory(CoreCase):
         self.connection.ping()
         self.assertEqual(before, self.connection.server_info()["objects"])
 
+    @unittest.skipIf("asan" in os.environ.get("LD_PRELOAD", ""), "a sanitizer keeps freed memory")
     def test_resident_memory(self):
         """Memory that Python does not trace: that of the library."""
         shared = _core.Dict(self.connection)
