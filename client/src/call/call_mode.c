@@ -1,6 +1,6 @@
 #include "client/src/call/call_mode.h"
 
-#include "client/src/connection/fork.h"
+#include "client/src/connection/generation.h"
 
 static _Thread_local struct call_mode *thread_modes;
 

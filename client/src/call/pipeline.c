@@ -80,11 +80,11 @@ static void keep(struct pipeline *pipeline, uint64_t idx, hf_status status,
   if (!reserve_kept(pipeline)) {
     return; /* out of memory: hf_pipeline_end counts it */
   }
-  size_t place = pipeline->kept_count++;
-  for (; place > 0 && pipeline->kept[place - 1].idx > idx; place--) {
-    pipeline->kept[place] = pipeline->kept[place - 1];
+  size_t slot = pipeline->kept_count++;
+  for (; slot > 0 && pipeline->kept[slot - 1].idx > idx; slot--) {
+    pipeline->kept[slot] = pipeline->kept[slot - 1];
   }
-  pipeline->kept[place] = made;
+  pipeline->kept[slot] = made;
 }
 
 /* Records a failed call; `failure` is taken. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "client/src/call/values.h"
-#include "client/src/connection/fork.h"
+#include "client/src/connection/generation.h"
 #include "client/src/connection/references.h"
 
 /* The head of a value's block. */

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/child.h"
+#include "client/src/connection/generation.h"
 #include "client/src/connection/inherit.h"
 #include "client/src/transport/resolve.h"
 
@@ -13,7 +13,6 @@ static pthread_mutex_t watched_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct hf_conn *watched;
 static pthread_once_t installed_once = PTHREAD_ONCE_INIT;
 static bool installed;
-static atomic_uint generation;
 
 static bool is_any_announced(void) {
   const struct hf_conn *conn = watched;
@@ -60,7 +59,7 @@ static void after_fork_in_parent(void) {
 }
 
 static void after_fork_in_child(void) {
-  atomic_fetch_add(&generation, 1);
+  fork_generation_next();
   for (struct hf_conn *conn = watched; conn != NULL; conn = conn->next_watched) {
     conn_become_child(conn);
     conn_unlock(conn);
@@ -96,8 +95,4 @@ void fork_unwatch(struct hf_conn *conn) {
     *entry = conn->next_watched;
   }
   pthread_mutex_unlock(&watched_mutex);
-}
-
-uint32_t fork_generation(void) {
-  return atomic_load_explicit(&generation, memory_order_relaxed);
 }

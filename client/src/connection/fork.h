@@ -8,14 +8,11 @@
 #define HF_CLIENT_FORK_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct hf_conn;
 
 /* Registers a connection with the fork handlers. false: out of memory. */
 bool fork_watch(struct hf_conn *conn);
 void fork_unwatch(struct hf_conn *conn);
-/* The number of forks between the first process and this one. */
-uint32_t fork_generation(void);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <holdfast/connection.h>
 
-#include "client/src/connection/fork.h"
+#include "client/src/connection/generation.h"
 #include "proto/base/clock.h"
 
 static _Thread_local bool (*on_interrupt)(void);

@@ -5,7 +5,7 @@
 
 #include "client/src/call/plain.h"
 #include "client/src/call/results.h"
-#include "client/src/connection/fork.h"
+#include "client/src/connection/generation.h"
 
 static uint32_t own_thread(void) {
   static _Thread_local uint32_t thread, generation;
