@@ -75,8 +75,8 @@ PyObject *array_read(PyObject *self, PyObject *const *args, Py_ssize_t count, Py
   }
   call.in.count = (size_t)number;
   return perform_with(
-      &call, PyBytes_FromStringAndSize(
-                 NULL, (Py_ssize_t)(call.in.count * number_bytes(array->typecode))));
+      &call,
+      PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(call.in.count * number_bytes(array->typecode))));
 }
 
 /* The number of elements in the buffer. -1 with an exception. */
@@ -116,8 +116,7 @@ PyObject *array_read_into(PyObject *self, PyObject *const *args, Py_ssize_t coun
   return perform_with(&call, view);
 }
 
-PyObject *array_write(PyObject *self, PyObject *const *args, Py_ssize_t count,
-                      PyObject *keywords) {
+PyObject *array_write(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords) {
   static const struct signature signature = {"write", {"buffer", "start", NULL}, 1, 2};
   const struct cell *array = (struct cell *)self;
   PyObject *values[PARAMETERS_MAX];
@@ -158,8 +157,7 @@ static bool take_range(PyObject *self, PyObject *slice, struct range *range) {
 static PyObject *as_class_wants(PyObject *self, PyObject *list) {
   if (list != NULL && ((struct cell *)self)->typecode == 'c') {
     PyObject *empty = PyBytes_FromStringAndSize(NULL, 0);
-    PyObject *joined =
-        empty == NULL ? NULL : PyObject_CallMethod(empty, "join", "O", list);
+    PyObject *joined = empty == NULL ? NULL : PyObject_CallMethod(empty, "join", "O", list);
     Py_XDECREF(empty);
     Py_DECREF(list);
     list = joined;
@@ -195,9 +193,9 @@ static PyObject *list_of_elements(char typecode, const char *elements, Py_ssize_
 /* call->subject: bytes */
 static PyObject *finish_elements(struct call *call) {
   PyObject *self = (PyObject *)call->self;
-  return as_class_wants(self, list_of_elements(((struct cell *)self)->typecode,
-                                               PyBytes_AS_STRING(call->subject),
-                                               (Py_ssize_t)call->in.number));
+  return as_class_wants(
+      self, list_of_elements(((struct cell *)self)->typecode, PyBytes_AS_STRING(call->subject),
+                             (Py_ssize_t)call->in.number));
 }
 
 static hf_status run_get_slice(struct call *call) {

@@ -79,8 +79,7 @@ static PyObject *barrier_wait(PyObject *self, PyObject *const *args, Py_ssize_t 
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  PyObject *timeout =
-      values[0] == NULL || values[0] == Py_None ? barrier->timeout : values[0];
+  PyObject *timeout = values[0] == NULL || values[0] == Py_None ? barrier->timeout : values[0];
   if (!call_begin(&call, self, &wait_all) || !convert_timeout(timeout, &call.in.timeout_ms)) {
     return call_abandon(&call);
   }
@@ -265,8 +264,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Barrier(connection, parties, action=None, timeout=None, name=None)\n--\n\n"
-                "A number of threads, of any processes, wait until all are there."},
+    {Py_tp_doc,
+     "Barrier(connection, parties, action=None, timeout=None, name=None)\n--\n\n"
+     "A number of threads, of any processes, wait until all are there."},
     {Py_tp_init, barrier_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, barrier_dealloc},

@@ -265,8 +265,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Condition(connection, lock=None, name=None)\n--\n\n"
-                "A condition on a Lock or RLock; None: on an RLock of its own."},
+    {Py_tp_doc,
+     "Condition(connection, lock=None, name=None)\n--\n\n"
+     "A condition on a Lock or RLock; None: on an RLock of its own."},
     {Py_tp_init, condition_init},
     {Py_tp_new, object_new},
     {Py_tp_dealloc, condition_dealloc},
@@ -278,5 +279,4 @@ static PyType_Slot slots[] = {
 };
 
 PyType_Spec condition_spec = {"holdfast._core.Condition", sizeof(struct condition), 0,
-                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-                              slots};
+                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};

@@ -106,7 +106,7 @@ static bool is_main_thread(void) {
 }
 
 /* Runs the handlers of signals that have arrived. Whether one raised; its exception is kept. */
-static bool look_at_signals(struct interruption *interruption) {
+static bool check_signals(struct interruption *interruption) {
   if (PyErr_CheckSignals() == 0) {
     return false;
   }
@@ -126,7 +126,7 @@ static bool check(void) {
     return true;
   }
   PyEval_RestoreThread(interruption->state);
-  bool has_raised = look_at_signals(interruption);
+  bool has_raised = check_signals(interruption);
   interruption->state = PyEval_SaveThread();
   return has_raised;
 }
@@ -157,7 +157,7 @@ bool interrupt_end(struct interruption *interruption, hf_status status) {
   PyEval_RestoreThread(interruption->state);
   /* A signal that is handled from here on would drop the result. */
   if (interruption->exception == NULL && is_main_thread()) {
-    (void)look_at_signals(interruption);
+    (void)check_signals(interruption);
   }
   if (interruption->exception == NULL) {
     return true;

@@ -37,16 +37,16 @@ PyObject *lock_exit(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lock_get_token(PyObject *self, void *closure);
 PyObject *lock_get_owner_died(PyObject *self, void *closure);
 
-#define LOCK_ACQUIRE_DOC                                                                         \
-  "acquire($self, /, block=True, timeout=None, *, lease=None, robust=False,\n"                   \
-  "        refuse_deadlock=False, blocking=True)\n--\n\n"                                        \
-  "Acquire the lock. True if it is acquired, False if the time was up. blocking is\n"            \
-  "another name of block. lease: the server also releases the lock when this process\n"          \
-  "makes no call for that many seconds; robust: also when it ends cleanly;\n"                    \
+#define LOCK_ACQUIRE_DOC                                                                \
+  "acquire($self, /, block=True, timeout=None, *, lease=None, robust=False,\n"          \
+  "        refuse_deadlock=False, blocking=True)\n--\n\n"                               \
+  "Acquire the lock. True if it is acquired, False if the time was up. blocking is\n"   \
+  "another name of block. lease: the server also releases the lock when this process\n" \
+  "makes no call for that many seconds; robust: also when it ends cleanly;\n"           \
   "refuse_deadlock: Deadlock is raised instead of a wait that closes a cycle."
-#define LOCK_RELEASE_DOC                                                                         \
-  "release($self, /, *, token=None)\n--\n\n"                                                     \
-  "Release the lock. RuntimeError if it is not acquired. token: TokenStale unless\n"             \
+#define LOCK_RELEASE_DOC                                                             \
+  "release($self, /, *, token=None)\n--\n\n"                                         \
+  "Release the lock. RuntimeError if it is not acquired. token: TokenStale unless\n" \
   "it is that of the current grant."
 
 #endif

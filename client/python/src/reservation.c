@@ -4,12 +4,12 @@
 /* ---------------------------------------------------------------- the queue */
 
 static hf_status run_open(struct call *call) {
-  return hf_queue_open(call->conn, call->in.text, call->in.number,
-                       (hf_queue **)&call->out.handle);
+  return hf_queue_open(call->conn, call->in.text, call->in.number, (hf_queue **)&call->out.handle);
 }
 
 int queue_init(PyObject *self, PyObject *args, PyObject *keywords) {
-  static const struct signature signature = {"Queue", {"connection", "name", "maxsize", NULL}, 1, 3};
+  static const struct signature signature = {
+      "Queue", {"connection", "name", "maxsize", NULL}, 1, 3};
   static const struct operation open = {.run = run_open};
   struct queue *queue = (struct queue *)self;
   PyObject *values[PARAMETERS_MAX];
@@ -169,9 +169,8 @@ static PyObject *reservation_return(PyObject *self, PyObject *const *args, Py_ss
                                     PyObject *keywords) {
   static const struct signature signature = {"return_", {"delay", NULL}, 0, 1};
   PyObject *values[PARAMETERS_MAX];
-  return arguments(&signature, args, count, keywords, values)
-             ? perform(self, &give_back, values[0])
-             : NULL;
+  return arguments(&signature, args, count, keywords, values) ? perform(self, &give_back, values[0])
+                                                              : NULL;
 }
 
 static PyObject *reservation_extend(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -223,8 +222,9 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "An item of a queue that is reserved until ack(). As a context manager: ack() at\n"
-                "the end of the block, return_() if it raises."},
+    {Py_tp_doc,
+     "An item of a queue that is reserved until ack(). As a context manager: ack() at\n"
+     "the end of the block, return_() if it raises."},
     {Py_tp_dealloc, reservation_dealloc},
     {Py_tp_traverse, reservation_traverse},
     {Py_tp_clear, reservation_clear},
