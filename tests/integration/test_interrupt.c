@@ -14,7 +14,7 @@
 
 #define MANY_COUNT 1024 /* the server's HF_IN_FLIGHT_MAX */
 /* The header says 50; the rest is for a busy machine. */
-#define PROMPT_MS 250
+#define PROMPT_MS 1000
 
 /* ---- the check: how often it is to answer true, once it is armed */
 
