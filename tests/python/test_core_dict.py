@@ -1,6 +1,7 @@
 """The extension's Dict: each method does what dict's does."""
 import threading
 import unittest
+from fractions import Fraction
 
 import support
 from core_case import CoreCase, outcome
@@ -9,6 +10,11 @@ from holdfast import _core
 KEYS = (None, True, 0, 1, -1, 1.0, 2.5, 2**64 - 1, -2**63, 2**70, "", "k", "ä\0z", b"", b"k", (), ("k", 1),
         ((1, (2,)), None), frozenset([1]))
 VALUES = (1, "v", [1, {"a": 2}], None)
+
+
+class Incomparable:
+    def __eq__(self, other):
+        raise ZeroDivisionError
 
 
 class DictMethods(CoreCase):
@@ -204,6 +210,15 @@ class DictBeyond(CoreCase):
         self.assertTrue(shared.compare_and_set("k", missing, missing))
         self.assertEqual({}, shared.copy())
         self.assertRaises(TypeError, shared.compare_and_set, "k", 1)
+        same, other = ["ab"] * 2, ["".join(("a", "b")), "".join(("a", "b"))]  # two pickles
+        shared["k"] = same
+        self.assertFalse(shared.compare_and_set("k", ["ab"], 1))
+        self.assertTrue(shared.compare_and_set("k", other, 1))
+        self.assertTrue(shared.compare_and_set("k", Fraction(1), 2))
+        self.assertFalse(shared.compare_and_set("k", Fraction(1), 2))
+        self.assertFalse(shared.compare_and_set("missing", other, 2))
+        self.assertRaises(ZeroDivisionError, shared.compare_and_set, "k", Incomparable(), 2)
+        self.assertEqual({"k": 2}, shared.copy())
 
     def test_replace(self):
         self.assertEqual((KeyError, ("k",)), outcome(self.shared.replace, "k", 1))

@@ -247,7 +247,9 @@ class ListBeyond(CoreCase):
         shared.extend([1, [2]])
         self.assertTrue(shared.compare_and_set(0, 1.0, "x"))
         self.assertFalse(shared.compare_and_set(0, 1, "y"))
-        self.assertTrue(shared.compare_and_set(-1, [2], None))
+        self.assertFalse(shared.compare_and_set(-1, [3], None))
+        shared[1] = ["ab"] * 2
+        self.assertTrue(shared.compare_and_set(-1, ["".join(("a", "b")), "".join(("a", "b"))], None))
         self.assertRaises(IndexError, shared.compare_and_set, 2, 1, 1)
         self.assertEqual(["x", None], shared.copy())
 

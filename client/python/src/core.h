@@ -301,6 +301,8 @@ bool call_refuse_batch(struct connection *connection, const char *method);
 /* Arguments. Each is valid until run has returned. */
 bool call_key(struct call *call, PyObject *key); /* in.key, subject; TypeError if not hashable */
 bool call_value(struct call *call, PyObject *object, hf_value *value); /* e.g. &call->in.value */
+/* The same to in.value, for finish_swapped. */
+bool call_compared_value(struct call *call, PyObject *object);
 /* The same, but nothing is pickled: is_typed false if it would have to be. */
 bool call_value_typed(struct call *call, PyObject *object, hf_value *value, bool *is_typed);
 /* in.values and in.count from any iterable; the second: of keys. */
@@ -323,10 +325,12 @@ PyObject *finish_values(struct call *call);  /* out.values: list */
 PyObject *finish_entries(struct call *call); /* out.entries: list of pairs */
 PyObject *finish_dict(struct call *call);    /* out.entries: dict */
 PyObject *finish_entry(struct call *call);   /* out.entry: pair */
-PyObject *finish_swapped(struct call *call); /* out.exchanged.swapped: bool */
-PyObject *finish_flag(struct call *call);    /* out.flag: bool */
-PyObject *finish_number(struct call *call);  /* out.number: int */
-PyObject *finish_true(struct call *call);    /* acquire */
+/* out.exchanged: bool. The server compares pickles by their bytes; if it found another that Python finds
+ * equal (after call_compared_value), the call is made again with that one. */
+PyObject *finish_swapped(struct call *call);
+PyObject *finish_flag(struct call *call);                                  /* out.flag: bool */
+PyObject *finish_number(struct call *call);                                /* out.number: int */
+PyObject *finish_true(struct call *call);                                  /* acquire */
 PyObject *fail_key(struct call *call, const struct failure *failure);      /* KeyError(subject) */
 PyObject *fail_fallback(struct call *call, const struct failure *failure); /* NOT_FOUND: fallback */
 PyObject *fail_late(struct call *call,

@@ -381,13 +381,19 @@ static PyObject *dict_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
 static hf_status run_compare_and_set(struct call *call) {
   return hf_dict_compare_and_set(
       dict_of(call), call->in.key, call->in.has_value ? &call->in.value : NULL,
-      call->in.has_other ? &call->in.other : NULL, &call->out.exchanged.swapped, NULL);
+      call->in.has_other ? &call->in.other : NULL, &call->out.exchanged.swapped,
+      call->in.flag ? &call->out.exchanged.found : NULL);
 }
 
 /* A value, or none for MISSING. */
 static bool take_optional(struct call *call, PyObject *object, hf_value *value, bool *has_value) {
   *has_value = object != call->connection->state->missing;
   return !*has_value || call_value(call, object, value);
+}
+
+static bool take_expected(struct call *call, PyObject *old) {
+  call->in.has_value = old != call->connection->state->missing;
+  return !call->in.has_value || call_compared_value(call, old);
 }
 
 static PyObject *dict_compare_and_set(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -402,7 +408,7 @@ static PyObject *dict_compare_and_set(PyObject *self, PyObject *const *args, Py_
     return NULL;
   }
   if (!begin_with_key(&call, self, &compare_and_set, values[0]) ||
-      !take_optional(&call, values[1], &call.in.value, &call.in.has_value) ||
+      !take_expected(&call, values[1]) ||
       !take_optional(&call, values[2], &call.in.other, &call.in.has_other)) {
     return call_abandon(&call);
   }
@@ -483,8 +489,7 @@ static PyMethodDef methods[] = {
      "missing key counts as 0."},
     {"compare_and_set", FAST(dict_compare_and_set), WITH_KEYWORDS,
      "compare_and_set($self, /, key, old, new)\n--\n\nSet key to new if its value is old, "
-     "atomically; return whether it was. MISSING as old: the key is missing; as new: remove it. "
-     "Pickled values are equal if their pickles are."},
+     "atomically; return whether it was. MISSING as old: the key is missing; as new: remove it."},
     {"replace", FAST(dict_replace), WITH_KEYWORDS,
      "replace($self, /, key, value)\n--\n\nSet a key that exists; else KeyError."},
     {"wait", FAST(dict_wait), WITH_KEYWORDS,

@@ -43,8 +43,49 @@ PyObject *finish_true(struct call *call) {
   Py_RETURN_TRUE;
 }
 
+/* Whether Python finds the value that was there equal to `fallback`, the wanted one. < 0: exception */
+static int is_equal_here(struct call *call) {
+  if (call->out.exchanged.found.type == HF_TYPE_NONE) {
+    return 0;
+  }
+  PyObject *found = convert_views(call->connection, &call->out.exchanged.found, 1);
+  int is_equal = found == NULL
+                     ? -1
+                     : PyObject_RichCompareBool(PyList_GET_ITEM(found, 0), call->fallback, Py_EQ);
+  Py_XDECREF(found);
+  return is_equal;
+}
+
 PyObject *finish_swapped(struct call *call) {
-  return PyBool_FromLong(call->out.exchanged.swapped);
+  if (call->out.exchanged.swapped || !call->in.flag) {
+    hf_value_clear(&call->out.exchanged.found);
+    return PyBool_FromLong(call->out.exchanged.swapped);
+  }
+  hf_value found = call->out.exchanged.found;
+  int is_equal = is_equal_here(call);
+  PyObject *result = NULL;
+  if (is_equal == 0) {
+    result = Py_NewRef(Py_False);
+  } else if (is_equal > 0) {
+    struct failure failure;
+    call->in.value = found;
+    call->in.has_value = true;
+    memset(&call->out, 0, sizeof call->out);
+    hf_status status = call_invoke(call, &failure);
+    result = call_finish(call, status, &failure);
+  }
+  hf_value_clear(&found);
+  return result;
+}
+
+bool call_compared_value(struct call *call, PyObject *object) {
+  bool is_typed;
+  if (!call_value_typed(call, object, &call->in.value, &is_typed)) {
+    return false;
+  }
+  call->fallback = object;
+  call->in.flag = !is_typed && connection_batch(call->connection) == NULL;
+  return is_typed || call_value(call, object, &call->in.value);
 }
 
 PyObject *fail_key(struct call *call, const struct failure *failure) {

@@ -485,7 +485,8 @@ static PyObject *list_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
 
 static hf_status run_compare_and_set(struct call *call) {
   return hf_list_compare_and_set(list_of(call), call->in.index, call->in.value, call->in.other,
-                                 &call->out.exchanged.swapped, NULL);
+                                 &call->out.exchanged.swapped,
+                                 call->in.flag ? &call->out.exchanged.found : NULL);
 }
 
 static PyObject *list_compare_and_set(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -500,7 +501,7 @@ static PyObject *list_compare_and_set(PyObject *self, PyObject *const *args, Py_
     return NULL;
   }
   return call_begin(&call, self, &compare_and_set) && take_index(values[0], &call.in.index) &&
-                 call_value(&call, values[1], &call.in.value) &&
+                 call_compared_value(&call, values[1]) &&
                  call_value(&call, values[2], &call.in.other)
              ? call_perform(&call)
              : call_abandon(&call);
@@ -540,7 +541,7 @@ static PyMethodDef methods[] = {
     {"compare_and_set", FAST(list_compare_and_set), WITH_KEYWORDS,
      "compare_and_set($self, /, index, old, new)\n--\n\nSet the value at index to new if it is "
      "old, "
-     "atomically; return whether it was. Pickled values are equal if their pickles are."},
+     "atomically; return whether it was."},
     {"set", FAST(list_set), METH_FASTCALL,
      "set($self, index, value, /)\n--\n\nself[index] = value, as a method: in pipelines and "
      "transactions it has a result."},
