@@ -449,6 +449,38 @@ static void *cancel_soon(void *unused) {
   return NULL;
 }
 
+static void *store_soon(void *unused) {
+  sleep_ms(20);
+  expect_ok(hf_cell_lock(pair.mapped, 1000));
+  *(volatile int64_t *)hf_cell_data(pair.mapped) += 1;
+  hf_cell_changed(pair.mapped);
+  expect_ok(hf_cell_unlock(pair.mapped));
+  hf_cell_changed(pair.remote); /* not mapped */
+  return unused;
+}
+
+/* Without it a wait would notice up to 50 ms later: the shortest of several. */
+static void test_cells_change_through_the_pointer_is_noticed_at_once(void **state) {
+  (void)state;
+  hf_cell *waiting[] = {pair.mapped, pair.remote};
+  for (size_t i = 0; i < 2; i++) {
+    uint64_t shortest_ms = UINT64_MAX;
+    for (int round = 0; round < 5; round++) {
+      pthread_t thread;
+      hf_value value;
+      int64_t known = get(pair.mapped);
+      uint64_t began_ms = now_ms();
+      pthread_create(&thread, NULL, store_soon, NULL);
+      expect_ok(hf_cell_wait(waiting[i], hf_int(known), 5000, &value));
+      expect_equal(value, hf_int(known + 1));
+      uint64_t took_ms = now_ms() - began_ms;
+      shortest_ms = took_ms < shortest_ms ? took_ms : shortest_ms;
+      pthread_join(thread, NULL);
+    }
+    assert_in_range(shortest_ms, 20, 40);
+  }
+}
+
 static void test_cells_cancel_ends_a_wait_here(void **state) {
   (void)state;
   pthread_t thread;
@@ -541,6 +573,7 @@ static const struct CMUnitTest tests[] = {
     PAIR(test_cells_death_is_reported_once_to_the_next_owner),
     PAIR(test_cells_stopped_owner_delays_others_until_their_timeout_only),
     PAIR(test_cells_change_on_one_side_wakes_the_other),
+    PAIR(test_cells_change_through_the_pointer_is_noticed_at_once),
     PAIR(test_cells_cancel_ends_a_wait_here),
     PAIR(test_cells_child_has_the_parents_mapping),
     PAIR(test_cells_handle_from_a_reference_is_within_reach),

@@ -27,9 +27,13 @@ HF_BEGIN_DECLARATIONS
 /* The elements as native C types, contiguous and aligned; NULL: not mapped. Borrowed until the
  * handle is closed; in a forked child, until the child closes its own. For a Value or Array, own
  * its lock while accessing them. A thread waiting for a change notices a store through this pointer
- * up to 50 ms later. A store has no effect once the object is deleted or the server has stopped. */
+ * up to 50 ms later, or at hf_cell_changed. A store has no effect once the object is deleted or the server has stopped. */
 HF_API void *hf_cell_data(hf_cell *cell);
 HF_API void *hf_array_data(hf_array *array);
+
+/* After a store through the pointer: wakes the threads that wait for a change of the value; before the
+ * lock of a Value is released. Ignored if the cell is not mapped. */
+HF_API void hf_cell_changed(hf_cell *cell);
 
 /* Takes the lock of a mapped Value or Array if it is free or this thread's. Never waits and makes no
  * request. false: not taken, and hf_cell_lock or hf_array_lock says why, also if the elements are

@@ -41,23 +41,22 @@ static hf_status run_set(struct call *call) {
 
 static const struct operation set = {.run = run_set, .finish = finish_none};
 
-/* The result of a quick path that the library answered. Takes the value, which may be NULL. */
+/* The result of a quick path that the library answered. Takes the value. */
 static PyObject *end_quickly(PyObject *self, hf_status status, hf_value *value) {
   struct connection *connection = ((struct object *)self)->connection;
   if (status != HF_OK) {
     struct failure failure = failure_last(status);
     return error_set(connection->state, &failure);
   }
-  return value == NULL ? Py_NewRef(Py_None) : convert_take(connection, value);
+  return convert_take(connection, value);
 }
 
-/* A Value is set by the library, which wakes waiters for a change. Within the Value's lock. */
-static PyObject *set_quickly(PyObject *self, const hf_value *value) {
-  const struct cell *cell = (struct cell *)self;
-  bool is_put = !cell->is_raw || number_put(cell->typecode, cell->data, value);
-  hf_status status = cell->is_raw ? HF_OK : hf_cell_set((hf_cell *)cell->base.handle, *value);
+/* Within the Value's lock. */
+static PyObject *set_quickly(const struct cell *cell, const hf_value *value) {
+  bool is_put = number_put(cell->typecode, cell->data, value);
+  hf_cell_changed((hf_cell *)cell->base.handle);
   cell_leave(cell);
-  return is_put ? end_quickly(self, status, NULL) : NULL;
+  return is_put ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *cell_set(PyObject *self, PyObject *object) {
@@ -68,7 +67,7 @@ static PyObject *cell_set(PyObject *self, PyObject *object) {
     return NULL;
   }
   if (cell_is_quick(cell) && cell_try_enter(cell)) {
-    return set_quickly(self, &value);
+    return set_quickly(cell, &value);
   }
   if (!begin(&call, self, &set) || !take_number(&call, object, &call.in.value)) {
     return call_abandon(&call);

@@ -9,6 +9,8 @@
 #ifndef HOLDFAST_PYTHON_CELL_H
 #define HOLDFAST_PYTHON_CELL_H
 
+#include <pthread.h>
+
 #include "client/python/src/core.h"
 #include "client/python/src/interrupt.h"
 
@@ -19,7 +21,7 @@ struct cell {
   void *data;           /* the elements; NULL: not mapped */
   unsigned forks;       /* interrupt_forks() when `data` was found */
   uint32_t depth;       /* levels of the lock taken by quick paths */
-  unsigned long owner;  /* the thread that has them */
+  pthread_t owner;      /* the thread that has them */
   uint32_t batch_count; /* the connection's then: a batch takes the lock to the server */
   bool owner_died;      /* of the last acquire() */
   char format[2];       /* of buffers: the typecode */
@@ -40,7 +42,7 @@ static inline bool cell_is_quick(const struct cell *cell) {
 /* Whether a quick path of this thread has taken the lock. */
 static inline bool cell_is_owned(const struct cell *cell) {
   return cell->depth > 0 && cell->batch_count == cell->base.connection->batch_count &&
-         cell->owner == PyThread_get_thread_ident();
+         pthread_equal(cell->owner, pthread_self());
 }
 
 bool quick_try_lock(const struct cell *cell);

@@ -118,7 +118,7 @@ static bool acquire_quickly(struct cell *cell) {
     return false;
   }
   cell->depth = cell_is_owned(cell) ? cell->depth + 1 : 1;
-  cell->owner = PyThread_get_thread_ident();
+  cell->owner = pthread_self();
   cell->batch_count = cell->base.connection->batch_count;
   cell->owner_died = false;
   return true;

@@ -10,7 +10,7 @@ static _Thread_local struct interruption *current;
 static _Thread_local bool is_checked;
 /* Python's main thread, the only one that handles signals. */
 static unsigned long main_thread;
-static unsigned fork_count;
+unsigned interrupt_fork_count;
 
 /* An exception to be raised after a call that was performed, and where that call was made. The
  * main thread's. */
@@ -180,12 +180,8 @@ void interrupt_give_gil(void) {
 
 /* ---------------------------------------------------------------- the process */
 
-unsigned interrupt_forks(void) {
-  return fork_count;
-}
-
 static void become_child(void) {
-  fork_count++;
+  interrupt_fork_count++;
   main_thread = PyThread_get_thread_ident();
 }
 

@@ -48,7 +48,10 @@ void interrupt_take_gil(void);
 void interrupt_give_gil(void);
 
 /* How often this process was forked, from its first one on. */
-unsigned interrupt_forks(void);
+extern unsigned interrupt_fork_count; /* interrupt.c's */
+static inline unsigned interrupt_forks(void) {
+  return interrupt_fork_count;
+}
 
 /* Once in a process. false with an exception. */
 bool interrupt_install(void);

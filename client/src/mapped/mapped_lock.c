@@ -206,6 +206,23 @@ void mapped_cell_leave_changed(hf_object *object) {
   }
 }
 
+void mapped_cell_changed(hf_object *object) {
+  struct cell_header *header = mapped_cell_header(object);
+  if (header == NULL) {
+    return;
+  }
+  if (!mapped_cell_has_lock(object)) {
+    atomic_thread_fence(memory_order_seq_cst);
+  }
+  uint32_t flags = atomic_load_explicit(&header->flags, memory_order_relaxed);
+  if (flags & CELL_LOCAL_WAITS) {
+    wake(header);
+  }
+  if (flags & CELL_SERVER_WAITS) {
+    notify_server(object);
+  }
+}
+
 enum mapped_way mapped_cell_unlock(hf_object *object, hf_status *status) {
   struct cell_header *header = mapped_cell_header(object);
   if (header == NULL || !mapped_cell_has_lock(object) || !mapped_cell_is_owned_here(header)) {

@@ -31,7 +31,9 @@ static inline enum mapped_way mapped_cell_enter_call(hf_object *object, hf_statu
 /* The same without waiting and without a request. false: not entered; owner_died is not reported. */
 bool mapped_cell_try_lock(hf_object *object);
 void mapped_cell_leave(hf_object *object);
-/* The same after elements were written. */
+/* After elements were written, with the lock owned if there is one: wakes waiters for a change. */
+void mapped_cell_changed(hf_object *object);
+/* mapped_cell_leave after elements were written. */
 void mapped_cell_leave_changed(hf_object *object);
 /* Releases a lock that mapped_cell_enter took with owner_died. MAPPED_IN: done */
 enum mapped_way mapped_cell_unlock(hf_object *object, hf_status *status);

@@ -314,6 +314,10 @@ hf_status hf_cell_lock_with(hf_cell *cell, int64_t timeout_ms, struct hf_grant *
   return cell_lock((hf_object *)cell, timeout_ms, grant);
 }
 
+void hf_cell_changed(hf_cell *cell) {
+  mapped_cell_changed((hf_object *)cell);
+}
+
 bool hf_cell_try_lock(hf_cell *cell) {
   return mapped_cell_try_lock((hf_object *)cell);
 }
