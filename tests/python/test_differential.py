@@ -151,6 +151,8 @@ def cause(error):
     if isinstance(error, multiprocessing.managers.RemoteError):
         name, _, message = str(error).rstrip("-\n").splitlines()[-1].strip().partition(": ")
         return name.rpartition(".")[2], message
+    if isinstance(error, OverflowError):  # worded otherwise for each C type
+        return "OverflowError", ""
     # The slice's size is known on the server only, which answers with reasons.
     return type(error).__name__, re.sub(r"(extended slice of).*", r"\1", str(error))
 
