@@ -67,6 +67,7 @@ def make_dict(url, n):
     return made
 
 
-def mark(events, name):
+def mark(events, name, seconds=0):
     events.put(name)
+    time.sleep(seconds)
     return name

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import concurrent.futures
+import contextlib
 import functools
 import itertools
 import os
@@ -51,7 +52,11 @@ class Future(concurrent.futures.Future):
         if self.done():
             return self.cancelled()
         inbox = self._inbox
-        if inbox is None or not inbox.withdraw(self._task) or not super().cancel():
+        if inbox is None or not inbox.withdraw(self._task):
+            return False
+        if not super().cancel():  # the result came meanwhile, and the task's claim has gone
+            with contextlib.suppress(ConnectionError):
+                inbox.drop_claims([self._task])
             return False
         if inbox.forget(self._task):
             self.set_running_or_notify_cancel()  # tells wait() and as_completed()
@@ -71,7 +76,8 @@ class _Inbox:
     def __init__(self, url: str) -> None:
         self.connection = _core.Connection(url)
         self.results = proxies.QueueProxy(self.connection)  # type: ignore[call-arg]
-        # Task number: "begun" or "cancelled", whatever was first. Workers remove the entries.
+        # Task number: "begun" or "cancelled", whatever was first. Removed when the future is complete;
+        # by a worker, of a cancelled task.
         self.claims = proxies.DictProxy(self.connection)  # type: ignore[call-arg]
         self.futures: Dict[int, Future] = {}
         self.is_ending = False  # the thread ends when no future is left
@@ -88,6 +94,12 @@ class _Inbox:
             return self.claims.setdefault(task, "cancelled") == "cancelled"
         except ConnectionError:
             return False
+
+    def drop_claims(self, tasks: List[int]) -> None:
+        """The futures of the tasks are complete."""
+        with self.connection.pipeline():
+            for task in tasks:
+                self.claims.pop(task, None)
 
     def is_begun(self, task: int) -> bool:
         """Whether a worker has begun the task."""
@@ -120,9 +132,10 @@ class _Inbox:
     def _receive(self) -> None:
         try:
             while not self._is_over():
-                for message in self.results.get_many(_RESULTS_MAX):
-                    if message is not None:
-                        self._complete(message)
+                arrived = [each for each in self.results.get_many(_RESULTS_MAX) if each is not None]
+                for message in arrived:
+                    self._complete(message)
+                self.drop_claims([message[0] for message in arrived])
             self.results.delete()
             self.claims.delete()
         except BaseException as error:

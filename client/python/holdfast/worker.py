@@ -167,7 +167,7 @@ class Worker:
                 outcome = messages.encode_failure(lost, connection)
             else:
                 outcome = self._call(connection, reservation, call)
-            self._answer(connection, reservation, pair, number, outcome)
+            self._answer(connection, reservation, pair[0], number, outcome)
         except _core.Error as error:
             if error.reason not in _GONE:
                 raise
@@ -185,16 +185,14 @@ class Worker:
         finally:
             self._lease.hold(None)
 
-    def _answer(self, connection: _core.Connection, reservation: Any, pair: Tuple[Any, Any],
-                number: int, outcome: Tuple) -> None:
+    def _answer(self, connection: _core.Connection, reservation: Any, results: Any, number: int,
+                outcome: Tuple) -> None:
         """The result goes first: if this process is killed in between, the task is run again, and
         the executor takes the first result."""
-        results, claims = pair
         try:
             with connection.pipeline():
                 results.put((number, *outcome))
                 reservation.ack()
-                claims.pop(number, None)
         except _core.Error as error:  # the executor has its last result, or the lease had run out
             if error.reason not in (*_GONE, "NOT_RESERVED"):
                 raise
