@@ -151,8 +151,7 @@ class Helper:
         return float(self._process.stdout.readline())
 
     def end(self):
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 # ------------------------------------------------------------------------------------ bulk
