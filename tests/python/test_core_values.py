@@ -262,6 +262,8 @@ class References(CoreCase):
             self.shared["k"] = mine
             self.assertIs(Mine, type(self.shared["k"]))
             self.assertEqual(1, Mine.made)
+            for other in (_core.Dict(self.connection), type("Sub", (Mine,), {})(self.connection)):
+                self.assertRaises(TypeError, self.shared.__setitem__, "k", other)  # is pickled, which it can't be
         finally:
             _core.set_proxy_class("dict", _core.Dict)
         for args in [("dict", _core.List), ("dict", int), ("dict", 1), ("nothing", _core.Dict), (1, _core.Dict), ()]:
