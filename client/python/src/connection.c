@@ -468,7 +468,7 @@ static PyGetSetDef getset[] = {
     {NULL},
 };
 
-#define WITH_KEYWORDS METH_FASTCALL | METH_KEYWORDS
+#define WITH_KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
 
 static PyMethodDef methods[] = {
     {"close", connection_close, METH_NOARGS,

@@ -460,7 +460,7 @@ static PyObject *dict_wait(PyObject *self, PyObject *const *args, Py_ssize_t cou
 
 /* ---------------------------------------------------------------- the type */
 
-#define WITH_KEYWORDS METH_FASTCALL | METH_KEYWORDS
+#define WITH_KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
 
 static PyMethodDef methods[] = {
     {"get", FAST(dict_get), METH_FASTCALL,

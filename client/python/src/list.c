@@ -509,7 +509,7 @@ static PyObject *list_compare_and_set(PyObject *self, PyObject *const *args, Py_
 
 /* ---------------------------------------------------------------- the type */
 
-#define WITH_KEYWORDS METH_FASTCALL | METH_KEYWORDS
+#define WITH_KEYWORDS (METH_FASTCALL | METH_KEYWORDS)
 
 static PyMethodDef methods[] = {
     {"append", list_append, METH_O, "append($self, value, /)\n--\n\nAdd a value at the end."},
