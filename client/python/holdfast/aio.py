@@ -533,7 +533,7 @@ class Client:
         return self._wrap(proxy)
 
     async def _open(self, cls: Any, *args: Any, **kwds: Any) -> Any:
-        return self._wrap(await self._calls.open(cls, (self.connection, *args), kwds))
+        return self._wrap(await self._calls.perform(cls, (self.connection, *args), kwds))
 
     # -------------------------------------------------------------------------------- objects
 

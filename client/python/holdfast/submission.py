@@ -29,11 +29,15 @@ class Room:
         self._free = limit
         self._waiters: Deque[asyncio.Future[None]] = collections.deque()  # none while something is free
 
+    def try_take(self) -> bool:
+        """Take room for one more if there is some."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
     async def take(self) -> None:
         """Wait until there is room for one more, and take it."""
-        if self._free > 0:
-            self._free -= 1
-            return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
@@ -100,7 +104,6 @@ class Calls:
         if type(pending) is not _core.Pending:  # performed at once, in shared memory
             return pending
         cancelled = await self._complete(pending, is_patient)
-        self._send()  # result() may make calls
         if cancelled is None:
             return pending.result()
         try:
@@ -110,11 +113,6 @@ class Calls:
         task: Any = asyncio.current_task()
         self._loop.call_soon(_cancel_again, task, _cancelling(task))
         return result
-
-    async def open(self, cls: Any, args: Tuple, kwds: Dict[str, Any]) -> Any:
-        """Open an object: `cls(*args, **kwds)`, whose first argument is the connection."""
-
-        return await self.perform(cls, args, kwds)
 
     @property
     def is_foreign(self) -> bool:
@@ -136,7 +134,8 @@ class Calls:
             taken = 0
             try:
                 for room in rooms:
-                    await room.take()
+                    if not room.try_take():
+                        await room.take()
                     taken += 1
                 pending = self._submit_now(function, args, kwds)
                 if type(pending) is _core.Pending:
@@ -214,6 +213,7 @@ class Calls:
         entry = self._entries.pop(pending, None)
         if entry is None:
             return
+        pending.exception()  # makes the result now, outside of begin() and end(): that may take calls
         for room in entry.rooms:
             room.give()
         if entry.waiter is not None and not entry.waiter.done():
