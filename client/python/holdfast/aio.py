@@ -297,7 +297,7 @@ class _Lockable(Proxy):
 
 
 class Lock(_Lockable, kinds=("lock",)):
-    """A lock. Whoever has acquired it, any task may release it."""
+    """A lock, which any task may release."""
 
     acquire = _call(_core.Lock.acquire, waits=True)
     release = _call(_core.Lock.release, is_patient=True)
