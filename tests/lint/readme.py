@@ -5,7 +5,8 @@
   ```sh container   run by hosts.containers, which has an engine
   deploy/demo and deploy/test are not run from here: hosts.demo and this very run of the tests are.
   "command  # prints TEXT" checks what the command says.
-  The ```c block is client/examples/worker.c, character by character.
+  The ```c block is client/examples/worker.c, character by character, and the ```python block
+  client/python/examples/worker.py.
 
 usage: readme.py ROOT [--containers]
 """
@@ -28,11 +29,13 @@ def blocks(text, *kinds):
     return [(kind.strip(), body) for kind, body in found if kind.strip() in kinds]
 
 
-def check_worker(root, text):
-    with open(os.path.join(root, "client/examples/worker.c"), encoding="utf-8") as file:
-        worker = file.read()
-    if worker not in [body for _, body in blocks(text, "c")]:
-        sys.exit("README.md: its C program is not client/examples/worker.c")
+def check_workers(root, text):
+    for kind, path in (("c", "client/examples/worker.c"),
+                       ("python", "client/python/examples/worker.py")):
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            worker = file.read()
+        if worker not in [body for _, body in blocks(text, kind)]:
+            sys.exit(f"README.md: its program in {kind} is not {path}")
 
 
 def checked(line):
@@ -103,7 +106,7 @@ def main():
     containers = "--containers" in sys.argv[2:]
     with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
         text = file.read()
-    check_worker(root, text)
+    check_workers(root, text)
     lines = script(text, "sh container" if containers else "sh")
     for command in BY_OTHER_TESTS:
         if command not in text:
