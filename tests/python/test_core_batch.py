@@ -44,6 +44,13 @@ class PipelineTest(core_case.CoreCase):
         self.assertEqual(late.result(), 2)
         self.assertIsNone(late.exception())
 
+    def test_pipeline_raises_the_failure_after_a_default(self):
+        shared = _core.List(self.connection)
+        with self.assertRaises(IndexError):
+            with self.connection.pipeline():
+                self.dict.get("missing")
+                shared[100] = 1
+
     def test_pipeline_a_late_acquire_is_no_failure(self):
         lock = _core.Lock(self.connection)
         with self.connection.pipeline():
@@ -103,14 +110,38 @@ class PipelineTest(core_case.CoreCase):
         self.assertRaises(ValueError, self.connection.pipeline, -1)
         self.assertRaises(TypeError, self.connection.pipeline, "x")
 
-    def test_pipeline_left_open_by_a_closed_connection(self):
+    def test_pipeline_is_collected_by_its_thread(self):
+        self.dict["k"] = 1
+        with self.connection.pipeline() as batch:
+            pending = self.dict.get("k")
+            outcomes = []
+            thread = threading.Thread(target=lambda: outcomes.append(outcome(batch.collect)[0]))
+            thread.start()
+            thread.join()
+            self.assertFalse(pending.done())
+        self.assertEqual((outcomes, pending.result()), ([RuntimeError], 1))
+
+    def test_pipeline_keeps_its_connection_open(self):
+        for block in ("pipeline", "oneway"):
+            connection = _core.Connection(self.url)
+            shared = _core.Dict(connection)
+            same = self.connection.open("dict", shared.id)
+            with getattr(connection, block)():
+                shared[1] = 1
+                connection.close()
+                self.assertTrue(connection.closed)
+                self.assertRaises(_core.Closed, shared.__setitem__, 2, 2)
+            until(lambda: same.copy() == {1: 1}, f"the call of a {block} is performed")
+            same.close()
+
+    def test_transaction_whose_connection_was_closed_is_dropped(self):
         connection = _core.Connection(self.url)
         shared = _core.Dict(connection)
         with self.assertRaises(_core.Closed):
-            with connection.pipeline():
-                pending = shared.setdefault(1, 1)
+            with connection.transaction():
+                lost = shared.setdefault(1, 1)
                 connection.close()
-        self.assertTrue(pending.done())
+        self.assertRaises(_core.Cancelled, lost.result)
 
     def test_pipeline_dropped_results_are_freed(self):
         made = _core.Dict(self.connection)
@@ -210,6 +241,19 @@ class TransactionTest(core_case.CoreCase):
             self.dict["free"] = lock.acquire(False) is not None
         self.assertIs(lock.acquire(False), False)
 
+    def test_transaction_conditions_see_what_their_arguments_close(self):
+        class Closing:
+            def __init__(self, shared):
+                self.shared = shared
+
+            def __index__(self):
+                self.shared.close()
+                return 1
+        shared = _core.Queue(self.connection)
+        with self.connection.transaction() as transaction:
+            self.assertRaises(_core.Closed, transaction.require_length, shared, Closing(shared))
+            self.assertRaises(_core.Closed, transaction.require_room, self.queue, Closing(self.queue))
+
     def test_transaction_refusals(self):
         transaction = self.connection.transaction()
         self.assertRaises(RuntimeError, transaction.require_set, _core.Event(self.connection))
@@ -268,6 +312,22 @@ class WaitTest(core_case.CoreCase):
         far.close()
         self.assertRaises(EOFError, self.connection.wait, [_core.Event(self.connection), near])
 
+    def test_wait_keeps_its_objects_open(self):
+        shared, event = _core.Queue(self.connection), _core.Event(self.connection)
+        number, answers = shared.id, []
+        thread = threading.Thread(
+            target=lambda: answers.append(outcome(self.connection.wait, [shared, event], 20)[1]))
+        thread.start()
+        until(lambda: event.info()["waiting"] == 1, "it waits")
+        shared.close()
+        self.assertTrue(shared.closed)
+        self.assertRaises(_core.Closed, self.connection.wait, [shared])
+        self.connection.open("queue", number).close()
+        event.set()
+        thread.join()
+        self.assertEqual(answers, [(event, True)])
+        until(lambda: outcome(self.connection.open, "queue", number)[0] != "returns", "it is freed")
+
     def test_wait_refusals(self):
         event = _core.Event(self.connection)
         for objects, error in (([], ValueError), ([event] * 65, ValueError), ([1], TypeError),
@@ -312,6 +372,39 @@ class AsyncTest(core_case.CoreCase):
         empty, = self.submit(self.queue.get_nowait)
         self.collect(empty)
         self.assertEqual(outcome(empty.result), (queue.Empty, ()))
+
+    def test_async_collects_before_the_end(self):
+        self.asynchronous.begin()
+        sizes = [self.queue.qsize() for _ in range(1000)]
+        until(lambda: self.asynchronous.collect() and False or sizes[0].done(), "the first completes")
+        self.assertLessEqual(self.asynchronous.in_flight, 999)
+        self.asynchronous.end()
+        self.collect(*sizes)
+        self.assertEqual(self.asynchronous.in_flight, 0)
+
+    def test_async_is_a_threads_until_the_end(self):
+        asynchronous, outcomes = self.asynchronous, []
+        asynchronous.begin()
+        pending = self.queue.qsize()
+
+        def use():
+            for call in (asynchronous.begin, asynchronous.collect, asynchronous.end,
+                         lambda: asynchronous.cancel(pending), asynchronous.close):
+                outcomes.append(outcome(call)[0])
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+        self.assertEqual(outcomes, [RuntimeError] * 5)
+        asynchronous.end()
+        self.collect(pending)
+        self.assertEqual(pending.result(), 0)
+
+    def test_async_close_keeps_results(self):
+        size, got = self.submit(self.queue.qsize, self.queue.get)
+        self.assertTrue(select.select([self.asynchronous.descriptor()], [], [], 20)[0])
+        self.asynchronous.close()
+        self.assertEqual(size.result(), 0)
+        self.assertRaises(_core.Cancelled, got.result)
 
     def test_async_cancel(self):
         got, kept = self.submit(self.queue.get, self.queue.get)

@@ -46,6 +46,18 @@ class CellCase(core_case.CoreCase):
         self.addCleanup(opened.close)
         return opened
 
+    def test_numbers_that_clear_the_list(self):
+        class Clearing:
+            def __index__(self):
+                numbers.clear()
+                return 1
+        made = _core.Array(self.connection, "i", 100)
+        for use in (lambda: _core.Array(self.connection, "i", numbers)[:100],
+                    lambda: made.__setitem__(slice(0, 100), numbers) or made[:],
+                    lambda: made.__setitem__(slice(None, None, -1), numbers) or made[:]):
+            numbers = [Clearing() for _ in range(100)]
+            self.assertEqual(use(), [1] * 100)
+
     # ---- values
 
     def test_value_of_each_type(self):

@@ -171,6 +171,123 @@ class Connections(CoreCase):
         self.assertEqual(1, shared["end"])
 
 
+class Closing(CoreCase):
+    """What is in use, and by whom, when something is closed."""
+
+    def test_what_was_opened_while_the_connection_closed_is_closed(self):
+        for n in range(30):
+            connection, made = _core.Connection(self.url), []
+
+            def make(connection=connection, made=made):
+                try:
+                    while True:
+                        made.append(_core.Dict(connection))
+                except ConnectionError:
+                    pass
+
+            threads = [threading.Thread(target=make) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.002 * (n % 5))
+            connection.close()
+            for thread in threads:
+                thread.join()
+            self.assertTrue(all(proxy.closed for proxy in made))
+
+    def test_a_view_outlives_closing_also_in_a_child(self):
+        connection = _core.Connection(self.url)
+        array = _core.Array(connection, "i", [5, 6])
+        if not array.mapped:
+            self.skipTest("no shared memory")
+        view = memoryview(array)
+        child = os.fork()
+        if child == 0:
+            try:
+                connection.close()
+                ok = view[1] == 6 and array.closed
+                view.release()
+                os._exit(0 if ok and " closed" in repr(connection) else 2)
+            finally:
+                os._exit(1)
+        self.assertEqual(0, os.waitpid(child, 0)[1])
+        array.close()
+        connection.close()
+        self.assertEqual([5, 6], view.tolist())
+        self.assertNotIn(" closed", repr(connection))
+        view.release()
+        self.assertIn(" closed", repr(connection))
+
+    def test_an_iterator_of_two_threads_keeps_its_list(self):
+        for _ in range(50):
+            shared = _core.List(self.connection)
+            shared.extend(range(40))
+            iterator, seen = iter(shared), []
+            del shared
+            threads = [threading.Thread(target=lambda: seen.extend(iterator)) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertLessEqual(set(seen), set(range(40)))
+
+    def test_a_proxy_is_opened_once(self):
+        calls = self.connection.async_open()
+        try:
+            proxy = _core.Dict.__new__(_core.Dict)
+            calls.begin()
+            proxy.__init__(self.connection)
+            proxy.__init__(self.connection)
+            calls.end()
+            done = []
+            support.until(lambda: done.extend(calls.collect()) or len(done) == 2, "both complete")
+            self.assertIs(proxy, done[0].result())
+            self.assertRaises(TypeError, done[1].result)
+        finally:
+            calls.close()
+        self.assertEqual({}, proxy.copy())
+
+    def test_a_handler_does_not_change_the_failure(self):
+        queue, shared = _core.Queue(self.connection), _core.Dict(self.connection)
+
+        def handler(_number, _frame):
+            try:
+                shared["missing"]
+            except KeyError:
+                pass
+
+        import queue as standard
+        before = signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        try:
+            for _ in range(1000):
+                self.assertRaises(standard.Empty, queue.get, False)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def test_only_calls_make_some_types(self):
+        for name in ("Async", "Batch", "Data", "Iterator", "Pending", "Reservation"):
+            kind = getattr(_core, name)
+            self.assertRaises(TypeError, kind)
+            self.assertRaises(TypeError, object.__new__, kind)
+        bare = _core.List.__new__(_core.List)
+        for call in (lambda: bare + [1], lambda: bare * 2, lambda: iter(bare), bare.sort, lambda: bare.remove([]),
+                     lambda: bare.append(1), lambda: [] in bare, lambda: 1 in bare):
+            self.assertRaises(ValueError, call)
+
+    def test_other_interpreters_are_refused(self):
+        try:
+            import _xxsubinterpreters as interpreters
+        except ImportError:
+            self.skipTest("no interpreters")
+        other = interpreters.create()
+        try:
+            with self.assertRaisesRegex(Exception, "ImportError"):
+                interpreters.run_string(other, "import holdfast._core")
+        finally:
+            interpreters.destroy(other)
+
+
 class Objects(CoreCase):
     def test_attributes(self):
         for kind, make in [("dict", _core.Dict), ("list", _core.List), ("lock", _core.Lock), ("queue", _core.Queue),

@@ -3,8 +3,10 @@
   test_core_interrupt.py [--seed N] [--count N]
 """
 import collections
+import functools
 import itertools
 import multiprocessing
+import operator
 import os
 import random
 import signal
@@ -292,6 +294,52 @@ class InterruptCase(core_case.CoreCase):
         with self.assertRaises(Interrupted):
             collections.deque(map(results.append, iter(shared.get, None)), 0)
         self.assertEqual(results, ["item"])
+        self.check_next_call()
+
+    def get_then(self, call):
+        """A get that succeeds while a handler raises, and then the call, with no bytecode between."""
+        others = [_core.Connection(self.url) for _ in range(2)]
+        shared = _core.Queue(others[0])
+        same = others[1].open("queue", shared.id)
+
+        def put_and_raise(*_):
+            same.put("item")
+            time.sleep(0.01)
+            raise Interrupted
+        signal.signal(signal.SIGALRM, put_and_raise)
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with self.assertRaises(Interrupted):
+            collections.deque(map(operator.methodcaller("__call__"), (shared.get, call)), 0)
+            for _ in range(1000):
+                pass
+        for other in others:
+            other.close()
+
+    def test_what_is_given_back_is_given_back_before_the_exception(self):
+        connection = self.connection
+        lock, condition = _core.Lock(connection), _core.Condition(connection)
+        semaphore, cell = _core.Semaphore(connection, 1), _core.Cell(connection, "i", 1)
+        shared, event = _core.Queue(connection), _core.Event(connection)
+        shared.put("task")
+        for thing in (lock, semaphore, cell, condition):
+            thing.acquire()
+            self.get_then(thing.release)
+        self.get_then(shared.reserve().ack)
+        self.get_then(event.set)
+        free = []
+        thread = threading.Thread(target=lambda: free.extend(
+            thing.acquire(False) for thing in (lock, semaphore, cell, condition)))
+        thread.start()
+        thread.join()
+        self.assertEqual((free, shared.info()["reserved"], event.is_set()), ([True] * 4, 0, True))
+
+    def test_transaction_that_is_not_committed_is_dropped(self):
+        transaction = self.connection.transaction()
+        transaction.__enter__()
+        lost = self.checked.setdefault("lost", 1)
+        self.get_then(functools.partial(transaction.__exit__, None, None, None))
+        self.assertRaises(_core.Cancelled, lost.result)
+        self.assertNotIn("lost", self.checked)
         self.check_next_call()
 
     def test_handler_that_does_not_raise_changes_nothing(self):

@@ -139,6 +139,16 @@ class ReservationTest(QueueCase):
         with self.assertRaises(ValueError):
             shared.reserve(-1)
 
+    def test_reservation_that_cannot_be_read_is_returned(self):
+        class Unreadable:
+            def __reduce__(self):
+                return int, ("x",)
+        shared = _core.Queue(self.connection)
+        shared.put(Unreadable())
+        self.assertRaises(ValueError, shared.reserve, timeout=1)
+        self.assertEqual(shared.info()["reserved"], 0)
+        self.assertEqual(shared.qsize(), 1)
+
     def test_reservation_as_a_context_manager(self):
         shared = _core.Queue(self.connection)
         shared.put("task")

@@ -153,11 +153,11 @@ static hf_status run_open(struct call *call) {
       (hf_array **)&call->out.handle);
 }
 
-/* The initial values as call->in.values. */
-static bool take_values(struct call *call, PyObject *fast, Py_ssize_t count) {
+/* The initial values as call->in.values. A tuple: number_value may run Python. */
+static bool take_values(struct call *call, PyObject *tuple, Py_ssize_t count) {
   hf_value *values = call_allocate(call, (size_t)(count > 0 ? count : 1) * sizeof *values);
   for (Py_ssize_t i = 0; values != NULL && i < count; i++) {
-    if (!number_value((char)call->in.index, PySequence_Fast_GET_ITEM(fast, i), &values[i])) {
+    if (!number_value((char)call->in.index, PyTuple_GET_ITEM(tuple, i), &values[i])) {
       return false;
     }
   }
@@ -165,9 +165,9 @@ static bool take_values(struct call *call, PyObject *fast, Py_ssize_t count) {
   return values != NULL;
 }
 
-/* A length, or the initial values. *fast: values to be written after opening, a new reference; NULL:
+/* A length, or the initial values. *rest: values to be written after opening, a new reference; NULL:
  * none. */
-static bool take_content(struct call *call, PyObject *content, PyObject **fast) {
+static bool take_content(struct call *call, PyObject *content, PyObject **rest) {
   if (PyLong_Check(content)) {
     Py_ssize_t length = PyLong_AsSsize_t(content);
     if (length < 0 && !PyErr_Occurred()) {
@@ -176,47 +176,48 @@ static bool take_content(struct call *call, PyObject *content, PyObject **fast) 
     call->in.count = (size_t)length;
     return length >= 0;
   }
-  PyObject *taken = PySequence_Fast(content, "an array is made of a length or of values");
+  PyObject *taken = PySequence_Tuple(content);
   if (taken == NULL) {
     return false;
   }
-  Py_ssize_t count = PySequence_Fast_GET_SIZE(taken);
+  Py_ssize_t count = PyTuple_GET_SIZE(taken);
   call->in.count = (size_t)count;
   if (count > INITIAL_COUNT_MAX && call->in.text == NULL) {
-    *fast = taken;
+    *rest = taken;
     return true;
   }
   return call_keep(call, taken) && take_values(call, taken, count);
 }
 
-static int open_array(PyObject *self, struct call *call, PyObject *fast) {
+static int open_array(PyObject *self, struct call *call, PyObject *rest) {
   char typecode = (char)call->in.index;
   Py_ssize_t count = (Py_ssize_t)call->in.count;
   if (call_open(call) != 0) {
     return -1;
   }
   cell_opened(self, typecode, true, count);
-  return fast == NULL || array_write_numbers(self, 0, fast, count) ? 0 : -1;
+  return rest == NULL || array_write_numbers(self, 0, rest, count) ? 0 : -1;
 }
 
 static int array_init(PyObject *self, PyObject *args, PyObject *keywords) {
   static const struct signature signature = {
       "Array", {"connection", "typecode", "size_or_values", "name", "raw", NULL}, 3, 5};
   static const struct operation open = {.run = run_open};
-  PyObject *values[PARAMETERS_MAX], *fast = NULL;
+  PyObject *values[PARAMETERS_MAX], *rest = NULL;
   struct call call;
   if (!arguments_of_init(&signature, args, keywords, values)) {
     return -1;
   }
   if (!call_begin_open(&call, self, values[0], values[3], &open) ||
       !cell_take_flag(values[4], &call.in.flag) ||
-      (call.in.index = number_typecode(values[1])) == 0 || !take_content(&call, values[2], &fast)) {
+      (call.in.index = (unsigned char)number_typecode(values[1])) == 0 ||
+      !take_content(&call, values[2], &rest)) {
     call_abandon(&call);
-    Py_XDECREF(fast);
+    Py_XDECREF(rest);
     return -1;
   }
-  int status = open_array(self, &call, fast);
-  Py_XDECREF(fast);
+  int status = open_array(self, &call, rest);
+  Py_XDECREF(rest);
   return status;
 }
 

@@ -24,6 +24,6 @@ PyObject *array_read_into(PyObject *self, PyObject *const *args, Py_ssize_t coun
                           PyObject *keywords);
 PyObject *array_write(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 /* Writes a sequence of `count` numbers from `start` on. false with an exception. */
-bool array_write_numbers(PyObject *self, Py_ssize_t start, PyObject *fast, Py_ssize_t count);
+bool array_write_numbers(PyObject *self, Py_ssize_t start, PyObject *tuple, Py_ssize_t count);
 
 #endif

@@ -244,11 +244,11 @@ static hf_status run_set_slice(struct call *call) {
   return hf_array_set_slice(array_of(call), call->in.slice, call->in.values, call->in.count);
 }
 
-/* The numbers of a sequence as the call's values. */
-static bool take_numbers(struct call *call, char typecode, PyObject *fast, Py_ssize_t count) {
+/* The numbers of a tuple as the call's values. */
+static bool take_numbers(struct call *call, char typecode, PyObject *tuple, Py_ssize_t count) {
   hf_value *values = call_allocate(call, (size_t)count * sizeof *values);
   for (Py_ssize_t i = 0; values != NULL && i < count; i++) {
-    if (!number_value(typecode, PySequence_Fast_GET_ITEM(fast, i), &values[i])) {
+    if (!number_value(typecode, PyTuple_GET_ITEM(tuple, i), &values[i])) {
       return false;
     }
   }
@@ -257,12 +257,12 @@ static bool take_numbers(struct call *call, char typecode, PyObject *fast, Py_ss
   return values != NULL;
 }
 
-static bool write_values(PyObject *self, const struct range *range, PyObject *fast) {
+static bool write_values(PyObject *self, const struct range *range, PyObject *tuple) {
   static const struct operation set_values = {.run = run_set_slice, .finish = finish_none};
   struct call call;
   PyObject *result = NULL;
   if (array_begin(&call, self, &set_values) &&
-      take_numbers(&call, ((struct cell *)self)->typecode, fast, range->count)) {
+      take_numbers(&call, ((struct cell *)self)->typecode, tuple, range->count)) {
     call.in.slice = slice_of(range);
     result = call_perform(&call);
   } else {
@@ -272,7 +272,7 @@ static bool write_values(PyObject *self, const struct range *range, PyObject *fa
   return result != NULL;
 }
 
-bool array_write_numbers(PyObject *self, Py_ssize_t start, PyObject *fast, Py_ssize_t count) {
+bool array_write_numbers(PyObject *self, Py_ssize_t start, PyObject *tuple, Py_ssize_t count) {
   char typecode = ((struct cell *)self)->typecode;
   size_t bytes = number_bytes(typecode);
   struct call call;
@@ -280,7 +280,7 @@ bool array_write_numbers(PyObject *self, Py_ssize_t start, PyObject *fast, Py_ss
   bool is_begun = array_begin(&call, self, &write_bytes);
   char *elements = is_begun ? call_allocate(&call, (size_t)count * bytes) : NULL;
   for (Py_ssize_t i = 0; elements != NULL && i < count; i++) {
-    if (!number_store(typecode, elements + (size_t)i * bytes, PySequence_Fast_GET_ITEM(fast, i))) {
+    if (!number_store(typecode, elements + (size_t)i * bytes, PyTuple_GET_ITEM(tuple, i))) {
       elements = NULL;
     }
   }
@@ -301,19 +301,19 @@ int array_set_slice(PyObject *self, PyObject *slice, PyObject *values) {
   if (!take_range(self, slice, &range)) {
     return -1;
   }
-  PyObject *fast = PySequence_Fast(values, "can only assign a sequence to a slice");
-  if (fast == NULL) {
+  PyObject *tuple = PySequence_Tuple(values);
+  if (tuple == NULL) {
     return -1;
   }
   bool is_set = range.count == 0;
-  if (PySequence_Fast_GET_SIZE(fast) != range.count) {
+  if (PyTuple_GET_SIZE(tuple) != range.count) {
     PyErr_SetString(PyExc_ValueError, "Can only assign sequence of same size");
     is_set = false;
   } else if (range.count > 0) {
     is_set = range.step == 1 || range.count == 1
-                 ? array_write_numbers(self, range.start, fast, range.count)
-                 : write_values(self, &range, fast);
+                 ? array_write_numbers(self, range.start, tuple, range.count)
+                 : write_values(self, &range, tuple);
   }
-  Py_DECREF(fast);
+  Py_DECREF(tuple);
   return is_set ? 0 : -1;
 }

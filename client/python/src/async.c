@@ -4,7 +4,7 @@
 struct async {
   struct batch batch; /* open between begin and end */
   hf_async *async;    /* NULL: closed */
-  bool is_begun;
+  bool is_begun, is_submitting;
   PyObject *flying; /* dict: address -> Pending, of calls in flight */
 };
 
@@ -13,6 +13,16 @@ static bool check_open(const struct async *self) {
     return true;
   }
   PyErr_SetString(self->batch.connection->state->closed, "the Async is closed");
+  return false;
+}
+
+/* Between begin() and end() it is that thread's; nor may a signal handler change it in a call. */
+static bool check_thread(const struct async *self) {
+  if (!self->is_begun || self->batch.generation != interrupt_forks() ||
+      (self->batch.thread == PyThread_get_thread_ident() && !self->is_submitting)) {
+    return true;
+  }
+  PyErr_SetString(PyExc_RuntimeError, "calls are being submitted");
   return false;
 }
 
@@ -26,7 +36,9 @@ static hf_status submit(struct batch *batch, struct pending *pending) {
     return status;
   }
   uint64_t before = hf_async_last_id(self->async);
+  self->is_submitting = true;
   status = pending->call.operation->run(&pending->call);
+  self->is_submitting = false;
   uint64_t after = hf_async_last_id(self->async);
   pending->number = after > before ? after : NUMBER_NONE;
   return status;
@@ -35,7 +47,7 @@ static hf_status submit(struct batch *batch, struct pending *pending) {
 static PyObject *async_begin(PyObject *object, PyObject *ignored) {
   struct async *self = (struct async *)object;
   (void)ignored;
-  if (!check_open(self)) {
+  if (!check_open(self) || !check_thread(self)) {
     return NULL;
   }
   if (self->is_begun) {
@@ -99,6 +111,9 @@ static PyObject *async_end(PyObject *object, PyObject *ignored) {
     PyErr_SetString(PyExc_RuntimeError, "begin() was not called");
     return NULL;
   }
+  if (!check_thread(self)) {
+    return NULL;
+  }
   return end(self) ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -132,8 +147,12 @@ static bool take_completion(struct async *self, const struct hf_completion *done
   return is_taken;
 }
 
+/* Completions are looked up in `flying`. */
 static bool collect(struct async *self, PyObject *list) {
   struct hf_completion done;
+  if (!take_all_submitted(self)) {
+    return false;
+  }
   while (hf_async_collect(self->async, &done)) {
     if (!take_completion(self, &done, list)) {
       return false;
@@ -145,7 +164,7 @@ static bool collect(struct async *self, PyObject *list) {
 static PyObject *async_collect(PyObject *object, PyObject *ignored) {
   struct async *self = (struct async *)object;
   (void)ignored;
-  if (!check_open(self) || !connection_enter(self->batch.connection)) {
+  if (!check_open(self) || !check_thread(self) || !connection_enter(self->batch.connection)) {
     return NULL;
   }
   PyObject *list = PyList_New(0);
@@ -161,6 +180,9 @@ static PyObject *async_cancel(PyObject *object, PyObject *argument) {
   const struct pending *pending = (struct pending *)argument;
   if (!Py_IS_TYPE(argument, self->batch.connection->state->pending_type)) {
     PyErr_SetString(PyExc_TypeError, "cancel() takes a Pending");
+    return NULL;
+  }
+  if (!check_thread(self)) {
     return NULL;
   }
   if (self->async != NULL && pending->progress == PENDING_SUBMITTED &&
@@ -188,6 +210,18 @@ static void cancel_all(struct async *self) {
   PyDict_Clear(self->flying);
 }
 
+/* Calls that have completed keep their results. */
+static void collect_last(struct async *self) {
+  PyObject *type, *exception, *traceback, *list;
+  PyErr_Fetch(&type, &exception, &traceback);
+  list = PyList_New(0);
+  if (list != NULL && self->batch.connection->conn != NULL) {
+    (void)collect(self, list);
+  }
+  Py_XDECREF(list);
+  PyErr_Restore(type, exception, traceback); /* without collecting's own */
+}
+
 /* If the connection was closed before, the library has freed nothing of ours. */
 static void close_async(struct async *self) {
   hf_async *async = self->async;
@@ -198,16 +232,23 @@ static void close_async(struct async *self) {
     (void)end(self);
     PyErr_Clear();
   }
+  collect_last(self);
+  if (self->async == NULL) { /* what it ran has closed it */
+    return;
+  }
   self->async = NULL;
   Py_BEGIN_ALLOW_THREADS;
   hf_async_close(async);
   Py_END_ALLOW_THREADS;
   cancel_all(self);
-  connection_leave(self->batch.connection); /* as of connection_async_open */
+  connection_unpin(self->batch.connection); /* as of connection_async_open */
 }
 
 static PyObject *async_close(PyObject *object, PyObject *ignored) {
   (void)ignored;
+  if (!check_thread((struct async *)object)) {
+    return NULL;
+  }
   Py_INCREF(object);
   close_async((struct async *)object);
   Py_DECREF(object);
@@ -218,7 +259,7 @@ static hf_status run_open(struct call *call) {
   return hf_async_open(call->conn, call->in.pointer);
 }
 
-/* An open Async counts as a call: the connection is closed after it. */
+/* An open Async holds the connection, which is closed after it. */
 PyObject *connection_async_open(PyObject *self, PyObject *ignored) {
   static const struct operation open = {.run = run_open, .finish = finish_none};
   struct connection *connection = (struct connection *)self;
@@ -245,6 +286,9 @@ PyObject *connection_async_open(PyObject *self, PyObject *ignored) {
     hf_async_close(async->async);
     async->async = NULL;
     Py_CLEAR(async);
+  } else {
+    connection_pin(connection);
+    connection_leave(connection);
   }
   Py_XDECREF(result);
   return (PyObject *)async;
@@ -300,7 +344,8 @@ static PyObject *get_last(PyObject *object, void *closure) {
 
 static PyGetSetDef getset[] = {
     {"in_flight", get_in_flight, NULL, "How many calls are in flight.", NULL},
-    {"last", get_last, NULL, "The Pending that was submitted last since begin(); else None.", NULL},
+    {"last", get_last, NULL,
+     "The Pending that was submitted last since begin() or collect(); else None.", NULL},
     {NULL},
 };
 

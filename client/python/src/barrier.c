@@ -103,7 +103,8 @@ static PyObject *perform(PyObject *self, const struct operation *operation) {
 }
 
 static PyObject *barrier_abort(PyObject *self, PyObject *ignored) {
-  static const struct operation abort_all = {.run = run_abort, .finish = finish_none};
+  static const struct operation abort_all = {
+      .run = run_abort, .finish = finish_none, .gives_back = true};
   (void)ignored;
   return perform(self, &abort_all);
 }

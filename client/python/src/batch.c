@@ -24,10 +24,9 @@ void batch_complete(struct batch *batch, hf_status status, const struct failure 
 
 /* ---------------------------------------------------------------- pipelines */
 
-/* Completes the calls that were collected. The first that failed, borrowed; NULL: none. */
-static struct pending *complete_collected(struct block *block) {
+/* Completes the calls that were collected. */
+static void complete_collected(const struct block *block) {
   hf_conn *conn = block->batch.connection->conn;
-  struct pending *first = NULL;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(block->batch.pendings); i++) {
     struct pending *pending = (struct pending *)PyList_GET_ITEM(block->batch.pendings, i);
     if (pending->progress != PENDING_SUBMITTED) {
@@ -39,9 +38,21 @@ static struct pending *complete_collected(struct block *block) {
     if (!pending_complete(pending, status, &failure)) {
       PyErr_Clear();
     }
-    first = first == NULL && status != HF_OK ? pending : first;
   }
-  return first;
+}
+
+/* Raises what the first call raises that has failed; a failed one may have a result, as get() has its
+ * default. */
+static bool raise_first(const struct block *block) {
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(block->batch.pendings); i++) {
+    struct pending *pending = (struct pending *)PyList_GET_ITEM(block->batch.pendings, i);
+    PyObject *result = pending->failure.status == HF_OK ? NULL : pending_result(pending);
+    if (result == NULL && pending->failure.status != HF_OK) {
+      return false;
+    }
+    Py_XDECREF(result);
+  }
+  return true;
 }
 
 static PyObject *take_exception(void) {
@@ -59,16 +70,12 @@ static PyObject *take_exception(void) {
   return exception;
 }
 
-/* Runs `run(conn)` without the GIL, even if an earlier call has kept an exception. *exception: that
- * one, or a signal handler's; NULL: none. */
+/* Runs `run(conn)` without the GIL. *exception: a signal handler's; NULL: none. */
 static hf_status run_always(struct connection *connection, hf_status (*run)(hf_conn *conn),
                             PyObject **exception) {
   struct interruption interruption;
   *exception = NULL;
-  if (!interrupt_begin(&interruption)) {
-    *exception = take_exception();
-    (void)interrupt_begin(&interruption); /* none is kept now */
-  }
+  (void)interrupt_begin(&interruption, true);
   hf_status status = run(connection->conn);
   if (!interrupt_end(&interruption, status)) {
     Py_XSETREF(*exception, take_exception());
@@ -91,23 +98,29 @@ static bool raise(PyObject *exception) {
 static bool collect(struct block *block, hf_status (*run)(hf_conn *conn), bool raises) {
   PyObject *exception = NULL;
   (void)run_always(block->batch.connection, run, &exception);
-  struct pending *first = complete_collected(block);
+  complete_collected(block);
   if (exception != NULL) {
     return raise(exception);
   }
-  if (first == NULL || !raises) {
+  return !raises || raise_first(block);
+}
+
+static bool check_open(const struct block *block) {
+  if (block->is_open && block->batch.thread == PyThread_get_thread_ident()) {
     return true;
   }
-  PyObject *result = pending_result(first); /* not an error if the method has a fallback */
-  Py_XDECREF(result);
-  return result != NULL;
+  PyErr_SetString(PyExc_RuntimeError, "it is not open on this thread");
+  return false;
 }
 
 static PyObject *block_collect(PyObject *self, PyObject *ignored) {
   struct block *block = (struct block *)self;
   (void)ignored;
-  if (block->kind != BATCH_PIPELINE || !block->is_open) {
-    PyErr_SetString(PyExc_RuntimeError, "no pipeline is open here");
+  if (block->kind != BATCH_PIPELINE) {
+    PyErr_SetString(PyExc_RuntimeError, "only a pipeline is collected");
+    return NULL;
+  }
+  if (!check_open(block)) {
     return NULL;
   }
   if (!connection_enter(block->batch.connection)) {
@@ -145,8 +158,8 @@ static PyObject *block_enter(PyObject *self, PyObject *ignored) {
     struct failure failure = failure_last(status);
     is_begun = status == HF_OK || (error_set(connection->state, &failure), false);
   }
-  connection_leave(connection);
   if (!is_begun) {
+    connection_leave(connection);
     return NULL;
   }
   block->is_open = block->was_open = true;
@@ -161,7 +174,7 @@ static void close_block(struct block *block) {
   Py_DECREF(block); /* the caller has another reference */
 }
 
-/* The connection was closed meanwhile. */
+/* In a forked child, the connection was closed meanwhile. */
 static bool end_closed(struct block *block) {
   struct failure failure =
       failure_make(HF_FAILED_PRECONDITION, "SESSION_ENDED", "the connection was closed");
@@ -189,9 +202,11 @@ static bool end_pipeline(struct block *block, bool has_raised) {
   return has_worked;
 }
 
+/* An open block is a use of the connection: replies arrive in its Pendings. A forked child's uses are
+ * its own. */
 static bool end_block(struct block *block, bool has_raised) {
   struct connection *connection = block->batch.connection;
-  if (!connection_enter(connection)) {
+  if (block->batch.generation != interrupt_forks() && !connection_enter(connection)) {
     return end_closed(block);
   }
   bool has_worked;
@@ -214,8 +229,7 @@ static bool end_block(struct block *block, bool has_raised) {
 static PyObject *block_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
   struct block *block = (struct block *)self;
   bool has_raised = count > 0 && args[0] != Py_None;
-  if (!block->is_open || block->batch.thread != PyThread_get_thread_ident()) {
-    PyErr_SetString(PyExc_RuntimeError, "it is not open on this thread");
+  if (!check_open(block)) {
     return NULL;
   }
   Py_INCREF(self);

@@ -4,24 +4,27 @@
 
 /* ---------------------------------------------------------------- use */
 
-void use_begin(struct use *use) {
+static void use_renew(struct use *use) {
   if (use->generation != interrupt_forks()) {
-    *use = (struct use){0, interrupt_forks()};
+    use->calls = 0;
+    use->generation = interrupt_forks();
   }
+}
+
+void use_begin(struct use *use) {
+  use_renew(use);
   use->calls++;
 }
 
-bool use_end(struct use *use) {
-  if (use->generation != interrupt_forks()) { /* forked meanwhile, by a signal handler */
-    *use = (struct use){0, interrupt_forks()};
-  } else {
+void use_end(struct use *use) {
+  use_renew(use); /* a signal handler may have forked meanwhile */
+  if (use->calls > 0) {
     use->calls--;
   }
-  return use->calls == 0;
 }
 
 bool use_is_none(const struct use *use) {
-  return use->calls == 0 || use->generation != interrupt_forks();
+  return use->pins == 0 && (use->calls == 0 || use->generation != interrupt_forks());
 }
 
 /* ---------------------------------------------------------------- beginning */
@@ -101,25 +104,27 @@ static void leave(struct call *call) {
 }
 
 /* Runs the call, in a batch submits it. HF_CANCELLED also with an exception set: a signal handler's.
- */
-static hf_status run_interruptibly(struct call *call, struct batch *batch,
-                                   struct pending *pending) {
+ * The failure is taken before handlers run, whose calls may fail, too. */
+static hf_status run_interruptibly(struct call *call, struct batch *batch, struct pending *pending,
+                                   struct failure *failure) {
   struct interruption interruption;
-  if (!interrupt_begin(&interruption)) {
+  *failure = failure_make(HF_CANCELLED, "", "");
+  if (!interrupt_begin(&interruption, call->operation->gives_back)) {
     return HF_CANCELLED;
   }
   interruption.is_patient = call->operation->is_patient;
   hf_status status = batch != NULL && batch->submit != NULL ? batch->submit(batch, pending)
                                                             : call->operation->run(call);
+  if (status != HF_OK) {
+    *failure = failure_last(status);
+    snprintf(failure->copy, sizeof failure->copy, "%s", failure->message);
+    failure->message = failure->copy;
+  }
   return interrupt_end(&interruption, status) ? status : HF_CANCELLED;
 }
 
 hf_status call_invoke_unchecked(struct call *call, struct failure *failure) {
-  hf_status status = run_interruptibly(call, NULL, NULL);
-  if (status != HF_OK) {
-    *failure = failure_last(status);
-  }
-  return status;
+  return run_interruptibly(call, NULL, NULL, failure);
 }
 
 hf_status call_invoke(struct call *call, struct failure *failure) {
@@ -143,10 +148,15 @@ PyObject *call_finish(struct call *call, hf_status status, const struct failure 
                                        : error_set(call->connection->state, failure);
 }
 
+/* What finish makes of a handle is in the connection's list before the connection may close. */
 static PyObject *perform_plain(struct call *call) {
   struct failure failure;
-  hf_status status = call_invoke(call, &failure);
-  PyObject *result = call_finish(call, status, &failure);
+  PyObject *result = NULL;
+  if (enter(call)) {
+    hf_status status = call_invoke_unchecked(call, &failure);
+    result = call_finish(call, status, &failure);
+    leave(call);
+  }
   call_free(call);
   return result;
 }
@@ -166,6 +176,22 @@ static PyObject *perform_oneway(struct call *call) {
   return result;
 }
 
+/* One that is not submitted is complete, and raises at once. */
+static PyObject *refuse_pending(struct pending *pending, hf_status status,
+                                const struct failure *failure) {
+  if (PyErr_Occurred()) {
+    PyObject *type, *exception, *traceback;
+    PyErr_Fetch(&type, &exception, &traceback);
+    (void)pending_complete(pending, HF_CANCELLED, NULL);
+    PyErr_Restore(type, exception, traceback);
+  } else {
+    (void)pending_complete(pending, status, failure);
+    error_set(pending->call.connection->state, failure);
+  }
+  Py_DECREF(pending);
+  return NULL;
+}
+
 static PyObject *perform_in_batch(struct call *call, struct batch *batch) {
   if (!enter(call)) {
     return call_abandon(call);
@@ -176,19 +202,11 @@ static PyObject *perform_in_batch(struct call *call, struct batch *batch) {
     leave(call);
     return call_abandon(call);
   }
-  hf_status status = run_interruptibly(&pending->call, batch, pending);
-  struct failure failure = failure_last(status);
+  struct failure failure;
+  hf_status status = run_interruptibly(&pending->call, batch, pending, &failure);
   leave(call);
   call_free(call); /* its arguments were sent or copied */
-  if (status != HF_OK) {
-    if (!PyErr_Occurred()) {
-      error_set(pending->call.connection->state, &failure);
-      pending_complete(pending, status, &failure);
-    }
-    Py_DECREF(pending);
-    return NULL;
-  }
-  return (PyObject *)pending;
+  return status == HF_OK ? (PyObject *)pending : refuse_pending(pending, status, &failure);
 }
 
 PyObject *call_perform(struct call *call) {

@@ -202,7 +202,7 @@ static hf_status run_open(struct call *call) {
 
 static bool take_initial(struct call *call, PyObject *typecode, PyObject *value, PyObject *raw) {
   char code = number_typecode(typecode);
-  call->in.index = code;
+  call->in.index = (unsigned char)code;
   call->in.value = hf_none();
   return code != '\0' && cell_take_flag(raw, &call->in.flag) &&
          (value == NULL || value == Py_None || number_value(code, value, &call->in.value));

@@ -48,13 +48,13 @@ static inline bool cell_is_owned(const struct cell *cell) {
 bool quick_try_lock(const struct cell *cell);
 void quick_unlock(const struct cell *cell);
 
-/* Takes the lock, if there is one, and it is free and not this thread's. false: not a quick path
- * now. */
+/* Takes the lock, if there is one, and it is free or this thread's, and the server lives. false: not a
+ * quick path now. */
 static inline bool cell_try_enter(const struct cell *cell) {
-  return cell->is_raw || cell_is_owned(cell) || quick_try_lock(cell);
+  return cell->is_raw || quick_try_lock(cell);
 }
 static inline void cell_leave(const struct cell *cell) {
-  if (!cell->is_raw && !cell_is_owned(cell)) {
+  if (!cell->is_raw) {
     quick_unlock(cell);
   }
 }

@@ -43,7 +43,7 @@ static hf_status run_ask(struct call *call) {
   hf_status status = cell->typecode == '\0' ? hf_object_info(call->handle, &info) : HF_OK;
   if (status == HF_OK) {
     call->out.block = find_data(cell);
-    call->in.index = info.typecode;
+    call->in.index = (unsigned char)info.typecode;
     call->in.number = (int64_t)info.length;
   }
   return status;
@@ -188,7 +188,7 @@ static PyObject *fail_unlock(struct call *call, const struct failure *failure) {
 }
 
 static const struct operation release = {
-    .run = run_release, .finish = finish_none, .fail = fail_unlock};
+    .run = run_release, .finish = finish_none, .fail = fail_unlock, .gives_back = true};
 
 PyObject *cell_release(PyObject *self, PyObject *ignored) {
   struct cell *cell = (struct cell *)self;
@@ -255,6 +255,8 @@ int cell_getbuffer(PyObject *self, Py_buffer *view, int flags) {
   if (!object_enter(&cell->base)) {
     return -1;
   }
+  object_pin(&cell->base); /* a forked child has the view, too */
+  object_leave(&cell->base);
   size_t bytes = number_bytes(cell->typecode);
   *view = (Py_buffer){
       .buf = cell->data,
@@ -271,5 +273,5 @@ int cell_getbuffer(PyObject *self, Py_buffer *view, int flags) {
 
 void cell_releasebuffer(PyObject *self, Py_buffer *view) {
   (void)view;
-  object_leave((struct object *)self);
+  object_unpin((struct object *)self);
 }

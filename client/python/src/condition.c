@@ -121,7 +121,7 @@ static PyObject *fail_notify(struct call *call, const struct failure *failure) {
 static PyObject *condition_notify(PyObject *self, PyObject *const *args, Py_ssize_t count,
                                   PyObject *keywords) {
   static const struct operation notify = {
-      .run = run_notify, .finish = finish_none, .fail = fail_notify};
+      .run = run_notify, .finish = finish_none, .fail = fail_notify, .gives_back = true};
   static const struct signature signature = {"notify", {"n", NULL}, 0, 1};
   PyObject *values[PARAMETERS_MAX];
   struct call call;
@@ -144,7 +144,7 @@ static PyObject *condition_notify(PyObject *self, PyObject *const *args, Py_ssiz
 
 static PyObject *condition_notify_all(PyObject *self, PyObject *ignored) {
   static const struct operation notify_all = {
-      .run = run_notify_all, .finish = finish_none, .fail = fail_notify};
+      .run = run_notify_all, .finish = finish_none, .fail = fail_notify, .gives_back = true};
   struct call call;
   (void)ignored;
   return call_begin(&call, self, &notify_all) ? call_perform(&call) : call_abandon(&call);

@@ -53,10 +53,24 @@ static void close_now(struct connection *self) {
   PyMem_Free(handles);
 }
 
-void connection_leave(struct connection *self) {
-  if (use_end(&self->use) && self->is_closing) {
+static void close_if_unused(struct connection *self) {
+  if (self->is_closing && use_is_none(&self->use)) {
     close_now(self);
   }
+}
+
+void connection_leave(struct connection *self) {
+  use_end(&self->use);
+  close_if_unused(self);
+}
+
+void connection_pin(struct connection *self) {
+  self->use.pins++;
+}
+
+void connection_unpin(struct connection *self) {
+  self->use.pins--;
+  close_if_unused(self);
 }
 
 /* ---------------------------------------------------------------- batches */

@@ -82,9 +82,10 @@ extern PyType_Spec semaphore_spec;
  */
 struct use {
   uint32_t calls, generation;
+  uint32_t pins; /* by what a forked child has, too: exported buffers, open batches */
 };
 void use_begin(struct use *use);
-bool use_end(struct use *use); /* whether no call is left */
+void use_end(struct use *use);
 bool use_is_none(const struct use *use);
 
 /* What is open on a thread instead of plain calls: head of the objects of batch.c and async.c. */
@@ -149,6 +150,13 @@ void connection_leave(struct connection *connection);
 /* The same for an object and its connection. */
 bool object_enter(struct object *object);
 void object_leave(struct object *object);
+/* What lasts beyond a call, and is there in a forked child as well, pins the connection, or the
+ * object and its connection: closing them is put off until they are unpinned. Called between enter
+ * and leave. */
+void connection_pin(struct connection *connection);
+void connection_unpin(struct connection *connection);
+void object_pin(struct object *object);
+void object_unpin(struct object *object);
 
 /* For __init__ of the kinds: opens the object of `self` with operation->run, which sets
  * call->out.handle. `call` has the arguments, call_begin_open began it; `name` is None or a str, and
@@ -174,7 +182,8 @@ static inline void object_count_change(PyObject *object) {
 }
 
 static inline struct state *state_of(PyObject *object) {
-  return ((struct object *)object)->connection->state;
+  const struct connection *connection = ((struct object *)object)->connection;
+  return connection != NULL ? connection->state : state_of_type(Py_TYPE(object));
 }
 
 /* ---------------------------------------------------------------- calls */
@@ -184,6 +193,7 @@ struct failure {
   hf_status status;
   hf_reason reason;    /* HF_REASON_NONE: an unknown one */
   const char *message; /* borrowed; never NULL */
+  char copy[256];      /* of a message that could change meanwhile */
 };
 
 /* What an operation does at its three moments. Only run is without the GIL. */
@@ -198,6 +208,7 @@ struct operation {
   /* After HF_OK, if nobody wants the result: frees call->out. NULL: nothing to free. */
   void (*drop)(struct call *call);
   bool is_patient; /* struct interruption's */
+  bool gives_back; /* performed also when a signal's exception is due, which is raised after it */
 };
 
 /* Codecs of opaque values: what dumps() returned alone, or as the first item of a tuple whose others
@@ -347,6 +358,7 @@ struct pending {
   enum { PENDING_SUBMITTED, PENDING_COMPLETE, PENDING_DELIVERED } progress;
   uint64_t number;        /* of the call in its batch; batch.h */
   struct failure failure; /* message: pending_complete's copy */
+  bool is_pinning;        /* the connection, for a handle that may arrive */
   PyObject *message;      /* bytes */
   PyObject *result;       /* delivered: a result, or else: */
   PyObject *exception;

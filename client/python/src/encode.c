@@ -121,7 +121,7 @@ static enum outcome encode_tuple(struct call *call, PyObject *tuple, int depth, 
 static enum outcome encode_proxy(struct call *call, PyObject *proxy, hf_value *value) {
   const struct object *object = (struct object *)proxy;
   const struct state *state = call->connection->state;
-  if (object->handle == NULL ||
+  if (object->handle == NULL || (size_t)hf_object_kind(object->handle) >= KINDS_MAX ||
       Py_TYPE(proxy) != state->proxy_classes[hf_object_kind(object->handle)] ||
       !connection_is_same_server(object->connection, call->connection)) {
     return UNTYPED;

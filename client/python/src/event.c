@@ -27,7 +27,7 @@ static PyObject *perform(PyObject *self, const struct operation *operation) {
 }
 
 static PyObject *event_set(PyObject *self, PyObject *ignored) {
-  static const struct operation set = {.run = run_set, .finish = finish_none};
+  static const struct operation set = {.run = run_set, .finish = finish_none, .gives_back = true};
   (void)ignored;
   return perform(self, &set);
 }

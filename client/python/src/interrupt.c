@@ -118,24 +118,25 @@ static bool check_signals(struct interruption *interruption) {
 /* For hf_on_interrupt. */
 static bool check(void) {
   struct interruption *interruption = current;
-  if (interruption == NULL) { /* a call that is not made by interrupt_begin, as closing is */
+  /* A call that is not made by interrupt_begin, as closing is, or quick ones of a handler. */
+  if (interruption == NULL || interruption->has_gil) {
     return false;
   }
   if (interruption->exception != NULL && !interruption->is_patient &&
       now_ms() - interruption->raised_ms >= INTERRUPT_GIVE_UP_MS) {
     return true;
   }
-  PyEval_RestoreThread(interruption->state);
+  interrupt_take_gil();
   bool has_raised = check_signals(interruption);
-  interruption->state = PyEval_SaveThread();
+  interrupt_give_gil();
   return has_raised;
 }
 
 /* ---------------------------------------------------------------- around a call */
 
-bool interrupt_begin(struct interruption *interruption) {
+bool interrupt_begin(struct interruption *interruption, bool gives_back) {
   if (is_main_thread()) {
-    if (deferred.exception != NULL) {
+    if (deferred.exception != NULL && !gives_back) {
       raise_kept();
       return false;
     }
@@ -145,7 +146,7 @@ bool interrupt_begin(struct interruption *interruption) {
     }
   }
   interruption->exception = NULL;
-  interruption->is_patient = false;
+  interruption->is_patient = interruption->has_gil = false;
   interruption->outer = current;
   interruption->state = PyEval_SaveThread();
   current = interruption;
@@ -172,9 +173,11 @@ bool interrupt_end(struct interruption *interruption, hf_status status) {
 
 void interrupt_take_gil(void) {
   PyEval_RestoreThread(current->state);
+  current->has_gil = true;
 }
 
 void interrupt_give_gil(void) {
+  current->has_gil = false;
   current->state = PyEval_SaveThread();
 }
 

@@ -69,7 +69,9 @@ static bool check_size(struct iterator *self) {
     return true;
   }
   uint64_t changes = self->container->changes;
-  Py_ssize_t len = dict_len((PyObject *)self->container);
+  PyObject *dict = Py_NewRef((PyObject *)self->container); /* another thread may end the iterator */
+  Py_ssize_t len = dict_len(dict);
+  Py_DECREF(dict);
   if (len < 0) {
     return false;
   }
@@ -92,7 +94,9 @@ static bool take_page(struct iterator *self) {
     self->changes = self->container->changes;
   }
   Py_ssize_t start = self->start + self->idx;
-  PyObject *page = list_page((PyObject *)self->container, start, self->page_count);
+  PyObject *list = Py_NewRef((PyObject *)self->container); /* another thread may end the iterator */
+  PyObject *page = list_page(list, start, self->page_count);
+  Py_DECREF(list);
   if (page == NULL) {
     return false;
   }
@@ -108,7 +112,7 @@ static PyObject *iterator_next(PyObject *object) {
   if (self->container == NULL || !(self->page_count == 0 ? check_size(self) : take_page(self))) {
     return NULL;
   }
-  if (self->idx == PyList_GET_SIZE(self->items)) {
+  if (self->idx >= PyList_GET_SIZE(self->items)) {
     Py_CLEAR(self->container);
     return NULL;
   }

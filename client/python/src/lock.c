@@ -169,7 +169,7 @@ static hf_status run_release(struct call *call) {
 }
 
 static const struct operation release = {
-    .run = run_release, .finish = finish_none, .fail = fail_release};
+    .run = run_release, .finish = finish_none, .fail = fail_release, .gives_back = true};
 
 PyObject *lock_release(PyObject *self, PyObject *const *args, Py_ssize_t count,
                        PyObject *keywords) {

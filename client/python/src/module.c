@@ -88,27 +88,19 @@ static PyMethodDef methods[] = {
 
 struct type_row {
   PyType_Spec *spec;
-  size_t offset;    /* in struct state */
-  hf_kind kinds[2]; /* of objects: the types are Object's children */
+  size_t offset;     /* in struct state; 0: in the kinds' members alone */
+  bool is_made_here; /* users can't make any */
+  hf_kind kinds[2];  /* of objects: the types are Object's children */
 };
 
-#define TYPE(name)                                       \
-  {                                                      \
-    &name##_spec, offsetof(struct state, name##_type), { \
-      HF_ANY                                             \
-    }                                                    \
-  }
-#define KIND(name, ...) \
-  {                     \
-    &name##_spec, 0, {  \
-      __VA_ARGS__       \
-    }                   \
-  }
+/* clang-format off */
+#define TYPE(name) {&name##_spec, offsetof(struct state, name##_type), false, {HF_ANY}}
+#define MADE(name) {&name##_spec, offsetof(struct state, name##_type), true, {HF_ANY}}
+#define KIND(name, ...) {&name##_spec, 0, false, {__VA_ARGS__}}
 
 static const struct type_row types[] = {
-    /* clang-format off */
-    TYPE(async), TYPE(batch), TYPE(connection), TYPE(data),
-    TYPE(iterator), TYPE(object), TYPE(opaque), TYPE(pending), TYPE(reservation),
+    TYPE(connection), TYPE(object), TYPE(opaque),
+    MADE(async), MADE(batch), MADE(data), MADE(iterator), MADE(pending), MADE(reservation),
     KIND(array, HF_ARRAY, HF_RAW_ARRAY),
     KIND(barrier, HF_BARRIER),
     KIND(cell, HF_VALUE, HF_RAW_VALUE),
@@ -121,8 +113,8 @@ static const struct type_row types[] = {
     KIND(pipe, HF_PIPE),
     KIND(queue, HF_QUEUE),
     KIND(semaphore, HF_SEMAPHORE, HF_BOUNDED_SEMAPHORE),
-    /* clang-format on */
 };
+/* clang-format on */
 
 static bool add_type(PyObject *module, struct state *state, const struct type_row *row) {
   PyObject *bases = NULL;
@@ -137,6 +129,9 @@ static bool add_type(PyObject *module, struct state *state, const struct type_ro
   for (int i = 0; i < 2 && row->kinds[i] != HF_ANY; i++) {
     state->kind_types[row->kinds[i]] = (PyTypeObject *)Py_NewRef((PyObject *)type);
     state->proxy_classes[row->kinds[i]] = (PyTypeObject *)Py_NewRef((PyObject *)type);
+  }
+  if (row->is_made_here) {
+    type->tp_new = NULL; /* also in CPython 3.9, which has no flag for that */
   }
   if (PyModule_AddType(module, type) != 0) {
     Py_DECREF(type);
@@ -164,8 +159,20 @@ static PyObject *missing_new(PyObject *module) {
 
 /* ---------------------------------------------------------------- the module */
 
+/* What handles signals and forks is one for the process. */
+static bool check_main_interpreter(void) {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+    return true;
+  }
+  PyErr_SetString(PyExc_ImportError, "holdfast works in the main interpreter only");
+  return false;
+}
+
 static int module_exec(PyObject *module) {
   struct state *state = module_state(module);
+  if (!check_main_interpreter()) {
+    return -1;
+  }
   if (!interrupt_install() || !errors_init(module, state) ||
       PyModule_AddStringConstant(module, "__version__", HOLDFAST_VERSION) != 0) {
     return -1;
@@ -202,6 +209,9 @@ static void module_free(void *module) {
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
     {0, NULL},
 };
 

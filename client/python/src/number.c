@@ -45,6 +45,7 @@ size_t number_bytes(char typecode) {
   }
 }
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type */
 #define LOAD(type) (*(const volatile type *)element)
 
 PyObject *number_load(char typecode, const void *element) {
@@ -150,6 +151,7 @@ static bool fail_range(char typecode) {
   return false;
 }
 
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type */
 #define STORE(type, number) (*(volatile type *)element = (type)(number))
 
 static bool is_within(const hf_value *value, long long min, unsigned long long max) {

@@ -54,11 +54,27 @@ bool object_enter(struct object *self) {
   return true;
 }
 
-void object_leave(struct object *self) {
-  if (use_end(&self->use) && self->is_closing) {
+static void close_if_unused(struct object *self) {
+  if (self->is_closing && use_is_none(&self->use)) {
     close_handle(self->connection, object_detach(self));
   }
+}
+
+void object_leave(struct object *self) {
+  use_end(&self->use);
+  close_if_unused(self);
   connection_leave(self->connection);
+}
+
+void object_pin(struct object *self) {
+  self->use.pins++;
+  connection_pin(self->connection);
+}
+
+void object_unpin(struct object *self) {
+  self->use.pins--;
+  close_if_unused(self);
+  connection_unpin(self->connection);
 }
 
 static void set_handle(struct object *self, hf_object *handle) {
@@ -67,11 +83,11 @@ static void set_handle(struct object *self, hf_object *handle) {
 }
 
 PyObject *object_wrap(struct connection *connection, hf_object *handle) {
-  PyTypeObject *type = connection->state->proxy_classes[hf_object_kind(handle)];
+  hf_kind kind = hf_object_kind(handle); /* a newer server may have more */
+  PyTypeObject *type = (size_t)kind < KINDS_MAX ? connection->state->proxy_classes[kind] : NULL;
   struct object *self = NULL;
   if (type == NULL) {
-    PyErr_Format(PyExc_TypeError, "no class for objects of kind %s",
-                 hf_kind_name(hf_object_kind(handle)));
+    PyErr_Format(PyExc_TypeError, "no class for objects of kind %s", hf_kind_name(kind));
   } else {
     self = (struct object *)type->tp_alloc(type, 0);
   }
@@ -148,15 +164,21 @@ bool call_begin_open(struct call *call, PyObject *self, PyObject *connection, Py
   return true;
 }
 
-static void set_open(struct object *self, const struct call *call) {
+/* Between enter and leave of the connection. */
+static bool set_open(struct object *self, const struct call *call) {
+  if (self->connection != NULL) { /* opened twice at once */
+    close_handle(call->connection, call->out.handle);
+    PyErr_SetString(PyExc_TypeError, "the proxy is open already");
+    return false;
+  }
   self->connection = (struct connection *)Py_NewRef((PyObject *)call->connection);
   self->name = call->subject == NULL ? NULL : Py_NewRef(call->subject);
   set_handle(self, call->out.handle);
+  return true;
 }
 
 static PyObject *finish_open(struct call *call) {
-  set_open((struct object *)call->fallback, call);
-  return Py_NewRef(call->fallback);
+  return set_open((struct object *)call->fallback, call) ? Py_NewRef(call->fallback) : NULL;
 }
 
 static void drop_open(struct call *call) {
@@ -166,12 +188,15 @@ static void drop_open(struct call *call) {
 /* Submits the call, whose Pending opens the proxy when its result is asked for. */
 static int open_in_async(struct call *call, struct object *self) {
   static const struct operation opened = {.finish = finish_open, .drop = drop_open};
+  struct connection *connection = call->connection;
   call->fallback = (PyObject *)self;
   PyObject *pending = call_perform(call);
   if (pending == NULL) {
     return -1;
   }
   ((struct pending *)pending)->call.operation = &opened;
+  ((struct pending *)pending)->is_pinning = true;
+  connection_pin(connection);
   Py_DECREF(pending); /* the batch has another reference */
   return 0;
 }
@@ -184,15 +209,18 @@ int call_open(struct call *call) {
   if (batch != NULL && batch->is_async) { /* in the other modes the library opens at once */
     return open_in_async(call, self);
   }
-  hf_status status = call_invoke(call, &failure);
-  if (status != HF_OK) {
-    call_finish(call, status, &failure);
-    call_free(call);
-    return -1;
+  int result = -1;
+  if (connection_enter(call->connection)) {
+    hf_status status = call_invoke_unchecked(call, &failure);
+    if (status != HF_OK) {
+      call_finish(call, status, &failure);
+    } else {
+      result = set_open(self, call) ? 0 : -1;
+    }
+    connection_leave(call->connection);
   }
-  set_open(self, call);
   call_free(call);
-  return 0;
+  return result;
 }
 
 /* ---------------------------------------------------------------- attributes */
@@ -233,7 +261,7 @@ static PyObject *get_name(PyObject *object, void *closure) {
 static PyObject *get_closed(PyObject *object, void *closure) {
   const struct object *self = (struct object *)object;
   (void)closure;
-  return PyBool_FromLong(self->handle == NULL || self->is_closing);
+  return PyBool_FromLong(self->handle == NULL || self->is_closing || self->connection->is_closing);
 }
 
 /* ---------------------------------------------------------------- methods */

@@ -18,15 +18,23 @@ struct pending *pending_new(const struct call *call) {
   return pending;
 }
 
+static void release(struct pending *pending) {
+  if (pending->is_pinning) {
+    pending->is_pinning = false;
+    connection_unpin(pending->call.connection);
+  }
+}
+
 bool pending_complete(struct pending *pending, hf_status status, const struct failure *failure) {
   if (pending->progress != PENDING_SUBMITTED) {
     return true;
   }
   pending->progress = PENDING_COMPLETE;
-  pending->failure = (struct failure){status, HF_REASON_NONE, ""};
+  pending->failure = (struct failure){status, HF_REASON_NONE, "", ""};
   if (status == HF_OK) {
     return true;
   }
+  release(pending);
   if (failure == NULL) {
     pending->failure.message = hf_status_name(status);
     return true;
@@ -44,6 +52,7 @@ static void deliver(struct pending *pending) {
   pending->progress = PENDING_DELIVERED;
   pending->result = call_finish(&pending->call, pending->failure.status, &pending->failure);
   if (pending->result != NULL) {
+    release(pending);
     return;
   }
   PyErr_Fetch(&type, &exception, &traceback);
@@ -51,6 +60,7 @@ static void deliver(struct pending *pending) {
   Py_XDECREF(type);
   Py_XDECREF(traceback);
   pending->exception = exception;
+  release(pending);
 }
 
 PyObject *pending_result(struct pending *pending) {
@@ -132,6 +142,7 @@ static void dealloc(PyObject *self) {
       pending->call.operation->drop != NULL) {
     pending->call.operation->drop(&pending->call);
   }
+  release(pending);
   Py_XDECREF(pending->call.subject);
   Py_XDECREF(pending->call.fallback);
   Py_XDECREF(pending->call.self);

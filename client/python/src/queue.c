@@ -326,7 +326,7 @@ static PyObject *queue_full(PyObject *self, PyObject *ignored) {
 
 static PyObject *queue_task_done(PyObject *self, PyObject *ignored) {
   static const struct operation task_done = {
-      .run = run_task_done, .finish = finish_none, .fail = fail_queue};
+      .run = run_task_done, .finish = finish_none, .fail = fail_queue, .gives_back = true};
   (void)ignored;
   return perform(self, &task_done);
 }

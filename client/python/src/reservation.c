@@ -65,6 +65,32 @@ PyObject *queue_get_maxsize(PyObject *self, void *closure) {
   return queue_maxsize(self, &maxsize) ? PyLong_FromLongLong(maxsize) : NULL;
 }
 
+/* ---------------------------------------------------------------- operations */
+
+static hf_status run_ack(struct call *call) {
+  return hf_queue_ack((hf_queue *)call->handle, call->in.unsigned_number);
+}
+
+static hf_status run_return(struct call *call) {
+  return hf_queue_return((hf_queue *)call->handle, call->in.unsigned_number,
+                         (uint64_t)call->in.number);
+}
+
+static hf_status run_extend(struct call *call) {
+  return hf_queue_extend((hf_queue *)call->handle, call->in.unsigned_number,
+                         (uint64_t)call->in.number);
+}
+
+static hf_status run_bury(struct call *call) {
+  return hf_queue_bury((hf_queue *)call->handle, call->in.unsigned_number);
+}
+
+static const struct operation ack = {.run = run_ack, .finish = finish_none, .gives_back = true};
+static const struct operation give_back = {
+    .run = run_return, .finish = finish_none, .gives_back = true};
+static const struct operation extend = {.run = run_extend, .finish = finish_none};
+static const struct operation bury = {.run = run_bury, .finish = finish_none, .gives_back = true};
+
 /* ---------------------------------------------------------------- life */
 
 struct reservation {
@@ -72,6 +98,19 @@ struct reservation {
   unsigned long long id, tries;
   long long priority;
 };
+
+/* Nobody would know the id. The exception stays set. */
+static void return_unread(PyObject *queue, unsigned long long id) {
+  PyObject *type, *exception, *traceback, *result = NULL;
+  struct call call;
+  PyErr_Fetch(&type, &exception, &traceback);
+  if (call_begin(&call, queue, &give_back)) {
+    call.in.unsigned_number = id;
+    result = call_perform(&call);
+  }
+  Py_XDECREF(result);
+  PyErr_Restore(type, exception, traceback); /* without one of the call */
+}
 
 PyObject *reservation_take(PyObject *queue, struct hf_reservation *taken) {
   const struct object *object = (struct object *)queue;
@@ -81,6 +120,7 @@ PyObject *reservation_take(PyObject *queue, struct hf_reservation *taken) {
       value == NULL ? NULL : (struct reservation *)type->tp_alloc(type, 0);
   if (reservation == NULL) {
     Py_XDECREF(value);
+    return_unread(queue, taken->id);
     return NULL;
   }
   reservation->queue = Py_NewRef(queue);
@@ -113,29 +153,6 @@ static void reservation_dealloc(PyObject *self) {
 }
 
 /* ---------------------------------------------------------------- calls on the queue */
-
-static hf_status run_ack(struct call *call) {
-  return hf_queue_ack((hf_queue *)call->handle, call->in.unsigned_number);
-}
-
-static hf_status run_return(struct call *call) {
-  return hf_queue_return((hf_queue *)call->handle, call->in.unsigned_number,
-                         (uint64_t)call->in.number);
-}
-
-static hf_status run_extend(struct call *call) {
-  return hf_queue_extend((hf_queue *)call->handle, call->in.unsigned_number,
-                         (uint64_t)call->in.number);
-}
-
-static hf_status run_bury(struct call *call) {
-  return hf_queue_bury((hf_queue *)call->handle, call->in.unsigned_number);
-}
-
-static const struct operation ack = {.run = run_ack, .finish = finish_none};
-static const struct operation give_back = {.run = run_return, .finish = finish_none};
-static const struct operation extend = {.run = run_extend, .finish = finish_none};
-static const struct operation bury = {.run = run_bury, .finish = finish_none};
 
 /* seconds: of a delay or lease; NULL: 0 */
 static PyObject *perform(PyObject *self, const struct operation *operation, PyObject *seconds) {

@@ -48,7 +48,7 @@ static PyObject *fail_release_semaphore(struct call *call, const struct failure 
 }
 
 static const struct operation release = {
-    .run = run_release, .finish = finish_none, .fail = fail_release_semaphore};
+    .run = run_release, .finish = finish_none, .fail = fail_release_semaphore, .gives_back = true};
 
 static PyObject *semaphore_release(PyObject *self, PyObject *const *args, Py_ssize_t count,
                                    PyObject *keywords) {

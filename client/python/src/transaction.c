@@ -57,7 +57,7 @@ bool transaction_begin(struct block *block) {
 }
 
 static void drop(struct block *block) {
-  struct failure failure = failure_make(HF_CANCELLED, "CANCELLED", "the transaction was dropped");
+  struct failure failure = failure_make(HF_CANCELLED, "CANCELLED", "not performed");
   hf_transaction_drop(block->batch.connection->conn);
   batch_complete(&block->batch, HF_CANCELLED, &failure);
 }
@@ -85,8 +85,7 @@ bool transaction_end(struct block *block, bool has_raised) {
     return true;
   }
   if (result == NULL) { /* it was not sent, or an exception came first */
-    struct failure failure = failure_make(HF_CANCELLED, "CANCELLED", "not performed");
-    batch_complete(&block->batch, HF_CANCELLED, &failure);
+    drop(block);
   }
   Py_XDECREF(result);
   return result != NULL;
@@ -102,7 +101,8 @@ static bool begin(struct call *call, PyObject *self, PyObject *object, hf_kind k
   call->blocks = NULL;
   call->kept_count = 0;
   call->kept_more = NULL;
-  if (block->kind != BATCH_TRANSACTION || !block->is_open) {
+  if (block->kind != BATCH_TRANSACTION || !block->is_open ||
+      block->batch.thread != PyThread_get_thread_ident()) {
     PyErr_SetString(PyExc_RuntimeError, "no transaction is open here");
     return false;
   }
@@ -121,6 +121,16 @@ static bool begin(struct call *call, PyObject *self, PyObject *object, hf_kind k
   if (kind != HF_ANY && found != kind && found != other) {
     PyErr_Format(PyExc_TypeError, "a %s is needed, not a %s", hf_kind_name(kind),
                  hf_kind_name(found));
+    return false;
+  }
+  return true;
+}
+
+/* Once the arguments are converted, which may have run Python, and so have closed the object. */
+static bool is_still_open(struct call *call) {
+  call->handle = call->self->handle;
+  if (call->handle == NULL || call->self->is_closing) {
+    PyErr_SetString(call->connection->state->closed, "the proxy is closed");
     return false;
   }
   return true;
@@ -146,7 +156,7 @@ PyObject *require_equal(PyObject *self, PyObject *const *args, Py_ssize_t count,
     return NULL;
   }
   if (!begin(&call, self, values[0], HF_DICT, HF_DICT) || !call_key(&call, values[1]) ||
-      !call_value(&call, values[2], &call.in.value)) {
+      !call_value(&call, values[2], &call.in.value) || !is_still_open(&call)) {
     return call_abandon(&call);
   }
   return end(&call, self, hf_require_equal((hf_dict *)call.handle, call.in.key, &call.in.value));
@@ -160,7 +170,8 @@ PyObject *require_missing(PyObject *self, PyObject *const *args, Py_ssize_t coun
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  if (!begin(&call, self, values[0], HF_DICT, HF_DICT) || !call_key(&call, values[1])) {
+  if (!begin(&call, self, values[0], HF_DICT, HF_DICT) || !call_key(&call, values[1]) ||
+      !is_still_open(&call)) {
     return call_abandon(&call);
   }
   return end(&call, self, hf_require_equal((hf_dict *)call.handle, call.in.key, NULL));
@@ -185,7 +196,8 @@ PyObject *require_length(PyObject *self, PyObject *const *args, Py_ssize_t count
   if (!arguments(&signature, args, count, keywords, values)) {
     return NULL;
   }
-  if (!begin(&call, self, values[0], HF_ANY, HF_ANY) || !take_count(values[1], &call.in.number)) {
+  if (!begin(&call, self, values[0], HF_ANY, HF_ANY) || !take_count(values[1], &call.in.number) ||
+      !is_still_open(&call)) {
     return call_abandon(&call);
   }
   return end(&call, self, hf_require_length(call.handle, (uint64_t)call.in.number));
@@ -201,7 +213,8 @@ PyObject *require_room(PyObject *self, PyObject *const *args, Py_ssize_t count,
   }
   bool is_begun = begin(&call, self, values[0], HF_QUEUE, HF_QUEUE);
   call.in.number = 1;
-  if (!is_begun || (values[1] != NULL && !take_count(values[1], &call.in.number))) {
+  if (!is_begun || (values[1] != NULL && !take_count(values[1], &call.in.number)) ||
+      !is_still_open(&call)) {
     return call_abandon(&call);
   }
   return end(&call, self, hf_require_room((hf_queue *)call.handle, (uint64_t)call.in.number));
@@ -248,7 +261,7 @@ PyObject *require_at_least(PyObject *self, PyObject *const *args, Py_ssize_t cou
     return NULL;
   }
   if (!begin(&call, self, values[0], HF_VALUE, HF_RAW_VALUE) ||
-      !call_value(&call, values[1], &call.in.value)) {
+      !call_value(&call, values[1], &call.in.value) || !is_still_open(&call)) {
     return call_abandon(&call);
   }
   return end(&call, self, hf_require_at_least((hf_cell *)call.handle, call.in.value));

@@ -161,6 +161,25 @@ static void drop_wait(struct call *call) {
   }
 }
 
+static void leave_objects(const struct wait *wait, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    object_leave(wait->calls[i].self);
+  }
+}
+
+/* The handles are in use until the call is over, or submitted. */
+static bool enter_objects(struct wait *wait) {
+  for (size_t i = 0; i < wait->count; i++) {
+    struct call *call = &wait->calls[i];
+    if (!object_enter(call->self)) {
+      leave_objects(wait, i);
+      return false;
+    }
+    call->handle = call->self->handle;
+  }
+  return true;
+}
+
 PyObject *connection_wait(PyObject *self, PyObject *const *args, Py_ssize_t count,
                           PyObject *keywords) {
   static const struct operation wait_any = {
@@ -181,8 +200,15 @@ PyObject *connection_wait(PyObject *self, PyObject *const *args, Py_ssize_t coun
   if (call.subject == NULL) {
     return call_abandon(&call);
   }
-  call.in.pointer = PyCapsule_GetPointer(call.subject, capsule_name);
-  PyObject *capsule = call.subject, *result = call_perform(&call);
+  struct wait *wait = PyCapsule_GetPointer(call.subject, capsule_name);
+  call.in.pointer = wait;
+  PyObject *capsule = call.subject, *result = NULL;
+  if (enter_objects(wait)) {
+    result = call_perform(&call);
+    leave_objects(wait, wait->count);
+  } else {
+    call_abandon(&call);
+  }
   Py_DECREF(capsule);
   return result;
 }
