@@ -65,12 +65,14 @@ static double measure(hf_conn *conn, bool is_pipelined, double seconds) {
   hf_dict *dict = open_dict(conn);
   double began = now_s(), now = began;
   double count = 0;
-  for (; now < began + seconds; now = now_s(), count += KEYS) {
+  while (now < began + seconds) {
     if (is_pipelined) {
       get_all(conn, dict);
     } else {
       get_each(dict);
     }
+    now = now_s();
+    count += KEYS;
   }
   hf_dict_close(dict);
   return count / (now - began);

@@ -228,9 +228,31 @@ class AioTest(unittest.TestCase):
                 self.assertEqual(await array.read(1000, 2), data[8000:8016])
                 await array.set(1, 0.5)
                 self.assertEqual(await array[1], 0.5)
-            async with await hf.value("i") as value:
-                await value.set(3)
+                for each in value, array:  # their lock is a thread's
+                    self.assertFalse(hasattr(each, "acquire"))
         self.run_with_client(test)
+
+    def test_release_waits_for_room_in_any_case(self):
+        async def test(hf):
+            lock, d = await hf.lock(), await hf.dict()
+            await lock.acquire()
+            many = [asyncio.create_task(d.set(i, i)) for i in range(3000)]
+            await asyncio.sleep(0)
+            releasing = asyncio.create_task(lock.release())
+            await asyncio.sleep(0)
+            releasing.cancel()
+            await asyncio.gather(*many)
+            await asyncio.gather(releasing, return_exceptions=True)
+            self.assertTrue(await lock.acquire(timeout=5))
+            await lock.release()
+        self.run_with_client(test)
+
+    def test_manager_is_kept(self):
+        async def test():
+            async with aio.connect(holdfast.Manager()) as hf:
+                gc.collect()
+                await (await hf.dict()).set(1, 2)
+        asyncio.run(test())
 
     def test_names(self):
         async def test(hf):
@@ -663,6 +685,8 @@ class AioTest(unittest.TestCase):
                           (_core.Barrier, aio.Barrier), (_core.Cell, aio.Value),
                           (_core.Array, aio.Array), (_core.Reservation, aio.Reservation)]:
             names = {name for name in vars(core) if not name.startswith("_")} - special
+            if core in (_core.Cell, _core.Array):
+                names -= {"acquire", "release", "owner_died"}
             self.assertEqual(names - set(dir(cls)), set(), core)
 
 

@@ -1,7 +1,7 @@
 """Random sequences of calls answer the same as those on multiprocessing.Manager, method by method.
 
 Both get the same calls; results, exceptions and the final content are compared. DIFFERENTIAL_EXAMPLES
-sequences of each kind (default 60), DIFFERENTIAL_SEED (printed) repeats a run.
+sequences of each kind (default 30), DIFFERENTIAL_SEED (printed) repeats a run.
 """
 import array
 import copy
@@ -25,7 +25,7 @@ except ImportError as error:
     sys.exit(77)
 
 SEED = int(os.environ.get("DIFFERENTIAL_SEED") or random.SystemRandom().randrange(1 << 32))
-EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES") or 60)
+EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES") or 30)
 
 # ---------------------------------------------------------------------------------- values
 
@@ -266,5 +266,5 @@ class DifferentialTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    print(f"seed {SEED}: repeat with DIFFERENTIAL_SEED={SEED}", flush=True)
+    print(f"seed {SEED}, {EXAMPLES} examples of each kind: repeat with DIFFERENTIAL_SEED={SEED}", flush=True)
     support.main()

@@ -54,6 +54,15 @@ class ExecutorTest(unittest.TestCase):
 
     # ----------------------------------------------------------------- as concurrent.futures
 
+    def test_results_that_can_not_be_sent(self):
+        with holdfast.Executor(self.url) as executor:
+            with self.assertRaises(holdfast.Error) as caught:
+                executor.submit(tasks.zeros, 70 << 20).result(support.WAIT_S)
+            self.assertIn("TOO_BIG", caught.exception.reason)
+            with self.assertRaisesRegex(RuntimeError, "Silent.*can't be pickled"):
+                executor.submit(tasks.fail_silently).result(support.WAIT_S)
+            self.assertEqual(executor.submit(tasks.square, 3).result(support.WAIT_S), 9)
+
     def test_submit(self):
         with holdfast.Executor(self.url) as executor:
             future = executor.submit(tasks.add, 1, 2, scale=10)

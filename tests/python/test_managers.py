@@ -1,5 +1,6 @@
 """Managers: starting, connecting, ending, named objects; one manager in many processes and threads."""
 import gc
+import json
 import multiprocessing
 import multiprocessing.managers as std
 import os
@@ -346,6 +347,31 @@ class NamesTest(unittest.TestCase):
                 del first
                 with self.subTest(object=str(make())):
                     self.assertTrue(look(make()))
+
+    def test_errors_of_every_class(self):
+        class Unforeseen(Exception):
+            def __init__(self, one, two):
+                super().__init__(one)
+
+        def fail(error):
+            raise error
+            yield
+
+        manager = holdfast.Manager()
+        self.addCleanup(manager.shutdown)
+        errors = (TypeError("x"), UnicodeDecodeError("ascii", b"a", 0, 1, "x"), Unforeseen(1, 2),
+                  OSError(2, "x"), subprocess.CalledProcessError(1, "x"), json.JSONDecodeError("x", "y", 0))
+        for error in errors:
+            for create in (manager.list, manager.dict, manager.set):
+                with self.subTest(error=error, create=create):
+                    with self.assertRaises(type(error)) as caught:
+                        create(fail(error))
+                    self.assertIsInstance(caught.exception, std.RemoteError)
+                    self.assertIn("Traceback", str(caught.exception))
+                    if type(error) is not Unforeseen:  # which is local to this function
+                        copy = pickle.loads(pickle.dumps(caught.exception))
+                        self.assertIs(type(copy), type(caught.exception))
+                        self.assertEqual(str(copy), str(caught.exception))
 
     def test_entries_called_name(self):
         with holdfast.Manager() as manager:

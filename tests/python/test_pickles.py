@@ -2,6 +2,7 @@
 import gc
 import multiprocessing
 import pickle
+import threading
 import unittest
 import unittest.mock
 
@@ -97,12 +98,39 @@ class PicklesTest(unittest.TestCase):
         with unittest.mock.patch.object(pickles, "KEPT_SECONDS", 0):
             pickle.dumps(self.manager.list())
             pickle.dumps(self.manager.list())
-            self.assertEqual(len(pickles._kept), 1)
+            self.assertEqual(len(self.manager._kept), 1)
         d = self.manager.dict()
         for _ in range(pickles.KEPT_MAX + 5):
             pickle.dumps(d)
-        self.assertEqual(len(pickles._kept), pickles.KEPT_MAX)
+        self.assertEqual(len(self.manager._kept), pickles.KEPT_MAX)
         pickles.forget_kept()
+        self.assertEqual(len(self.manager._kept), 0)
+
+    def test_kept_ones_of_threads(self):
+        errors = []
+
+        def pickle_many():
+            try:
+                for _ in range(200):
+                    pickle.dumps(self.manager.list())
+            except Exception as error:
+                errors.append(error)
+
+        with unittest.mock.patch.object(pickles, "KEPT_SECONDS", 0):
+            threads = [threading.Thread(target=pickle_many) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(errors, [])
+
+    def test_kept_ones_keep_no_private_server(self):
+        manager = holdfast.Manager()
+        server = manager._process
+        pickle.dumps(manager.list())
+        del manager
+        gc.collect()
+        support.until(lambda: not server.is_alive(), "the server's end")
 
     def test_opaque_values_of_other_languages(self):
         d = self.manager.dict()
@@ -143,6 +171,34 @@ class PipesTest(unittest.TestCase):
     def test_in_children_over_tcp(self):
         with support.server() as url, holdfast.Manager(url) as manager:
             self.check(manager)
+
+    def test_dropped_without_close(self):
+        with holdfast.Manager() as manager:
+            q = manager.Queue()
+            ours, theirs = manager.Pipe()
+            q.put([theirs])
+            del theirs
+            gc.collect()
+            ours.send("question")
+            theirs = q.get()[0]
+            self.assertEqual(theirs.recv(), "question")
+            del theirs
+            with self.assertRaises(EOFError):
+                ours.recv()
+
+    def test_dropped_when_a_child_has_it(self):
+        for method in support.START_METHODS:
+            with self.subTest(method=method), holdfast.Manager() as manager:
+                ours, theirs = manager.Pipe()
+                q = manager.Queue()
+                child = multiprocessing.get_context(method).Process(target=read, args=(theirs, q))
+                child.start()
+                del theirs
+                ours.send("question")
+                self.assertEqual(ours.recv(), "answer")
+                with self.assertRaises(EOFError):
+                    ours.recv()
+                child.join()
 
     def test_connections_methods(self):
         with holdfast.Manager() as manager:

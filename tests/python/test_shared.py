@@ -2,7 +2,9 @@
 import array
 import ctypes
 import multiprocessing
+import os
 import queue
+import threading
 import unittest
 
 import holdfast
@@ -73,8 +75,6 @@ class ValuesTest(unittest.TestCase):
         numbers = holdfast.Array("i", [1, 2], lock=lock)
         numbers[0] = 5
         self.assertEqual((numbers[:], len(numbers)), ([5, 2], 2))
-        self.assertFalse(hasattr(holdfast.Value("i", lock=False), "get_lock") and
-                         holdfast.Value("i", lock=False).typecode != "i")
         self.assertEqual(holdfast.RawValue("i", 3).value, 3)
         with self.assertRaisesRegex(AttributeError, "has no method 'acquire'"):
             holdfast.Value("i", lock="navalue")
@@ -184,6 +184,27 @@ class OthersTest(unittest.TestCase):
     def test_one_manager(self):
         self.assertIs(shared.default_manager(), shared.default_manager())
         self.assertIs(holdfast.Lock().connection, holdfast.Queue().connection)
+
+    def test_fork_while_another_thread_creates_the_manager(self):
+        manager = holdfast.Manager()
+        for lock in (shared._lock, manager._parts.lock):
+            owned, forked = threading.Event(), threading.Event()
+
+            def own():
+                with lock:
+                    owned.set()
+                    forked.wait()
+
+            thread = threading.Thread(target=own)
+            thread.start()
+            owned.wait()
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0 if lock.acquire(timeout=5) else 1)
+            forked.set()
+            thread.join()
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        manager.shutdown()
 
     def test_everything_of_multiprocessing_is_here(self):
         self.assertEqual([name for name in multiprocessing.__all__

@@ -350,8 +350,8 @@ class Barrier(Proxy, kinds=("barrier",)):
     reset = _call(_core.Barrier.reset)
 
 
-class Value(_Lockable, kinds=("value", "raw_value")):
-    """A number of a C type, read and written by the server."""
+class Value(Proxy, kinds=("value", "raw_value")):
+    """A number of a C type, read and written by the server. Its lock is a thread's, and so not here."""
 
     typecode = property(lambda self: self._proxy.typecode, doc="its C type")
     get = _call(_core.Cell.get)
@@ -359,8 +359,6 @@ class Value(_Lockable, kinds=("value", "raw_value")):
     add = _call(_core.Cell.add)
     compare_and_set = _call(_core.Cell.compare_and_set)
     wait = _call(_core.Cell.wait, waits=True)
-    acquire = _call(_core.Cell.acquire, waits=True)
-    release = _call(_core.Cell.release, is_patient=True)
 
     async def exchange(self, value: Any) -> Any:
         """Store a number; the one before."""
@@ -370,15 +368,13 @@ class Value(_Lockable, kinds=("value", "raw_value")):
                 return before
 
 
-class Array(_Lockable, kinds=("array", "raw_array")):
+class Array(Proxy, kinds=("array", "raw_array")):
     """Numbers of one C type, read and written by the server."""
 
     typecode = property(lambda self: self._proxy.typecode, doc="its C type")
     __getitem__ = _call(_core.Array.__getitem__)
     set = _call(_core.Array.__setitem__)
     add = _call(_core.Array.add)
-    acquire = _call(_core.Array.acquire, waits=True)
-    release = _call(_core.Array.release, is_patient=True)
     _read = _call(_core.Array.read)
     _write = _call(_core.Array.write)
 
@@ -497,6 +493,7 @@ class Client:
     def __init__(self, connection: _core.Connection) -> None:
         self.connection = connection
         self._calls = Calls(connection)
+        self._manager: Any = None
 
     url = property(lambda self: self.connection.url, doc="the server's address")
     closed = property(lambda self: self.connection.closed, doc="whether it was closed")
@@ -661,13 +658,16 @@ class connect:
     """
 
     def __init__(self, url: Any = None, **options: Any) -> None:
-        self._url = url.connection.url if isinstance(url, managers.SyncManager) else url
+        self._manager = url if isinstance(url, managers.SyncManager) else None
+        self._url = url if self._manager is None else self._manager.connection.url
         self._options = options
         self._client: Optional[Client] = None
 
     async def _connect(self) -> Client:
         connect = functools.partial(_core.Connection, self._url, **self._options)
-        return Client(await _in_thread(connect))
+        client = Client(await _in_thread(connect))
+        client._manager = self._manager  # kept: its server may be a private one
+        return client
 
     def __await__(self) -> Any:
         return self._connect().__await__()

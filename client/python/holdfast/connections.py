@@ -11,18 +11,28 @@ import os
 import threading
 import weakref
 from multiprocessing import util
-from typing import Optional
+from typing import Any, Optional
 
 from . import _core
 
-__all__ = ["connection_for", "DEFAULT_URL"]
+__all__ = ["connection_for", "new_lock", "DEFAULT_URL"]
 
 DEFAULT_URL = "tcp://127.0.0.1:4653"
 # After the finalizers of managers (-10), which come after multiprocessing has joined its children.
 _EXIT_PRIORITY = -100
 
 _connections: weakref.WeakValueDictionary[str, _core.Connection] = weakref.WeakValueDictionary()
-_lock = threading.Lock()
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def new_lock() -> Any:
+    """A recursive lock that is free in every forked child, also one of os.fork()."""
+    lock: Any = threading.RLock()
+    _locks.add(lock)
+    return lock
+
+
+_lock = new_lock()
 
 
 def _known(url: str) -> Optional[_core.Connection]:
@@ -68,8 +78,8 @@ def _arrange_end() -> None:
 
 
 def _after_fork(_: object = None) -> None:
-    global _lock
-    _lock = threading.Lock()
+    for lock in list(_locks):
+        lock._at_fork_reinit()
     _arrange_end()
 
 

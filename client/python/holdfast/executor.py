@@ -192,8 +192,9 @@ class Executor(concurrent.futures.Executor):
     def __init__(self, url: Any = None, *, queue: str = QUEUE, max_tries: int = TRIES_MAX) -> None:
         if max_tries < 1:
             raise ValueError("max_tries must be at least 1")
+        self._manager: Any = None  # kept: its server may be a private one
         if isinstance(url, managers.SyncManager):
-            url = url.connection.url
+            self._manager, url = url, url.connection.url
         self._url = url or os.environ.get("HOLDFAST_URL") or DEFAULT_URL
         self._max_tries = max_tries
         self._numbers = itertools.count(1)

@@ -19,13 +19,24 @@ _remote: Dict[type, type] = {}
 def remote_error(error: Exception) -> Exception:
     """What multiprocessing raises for an error in the server's process, here also of the error's own
     class: RemoteError and, say, TypeError."""
-    cls = type(error)
+    return _make_remote(type(error), format_exc())
+
+
+def _make_remote(cls: type, text: str) -> Exception:
+    """Without its __init__, which may want other arguments."""
     if cls not in _remote:
+        def reduce(self: Any) -> Any:
+            return _make_remote, (cls, self.args[0])
         try:
-            _remote[cls] = type("RemoteError", (std.RemoteError, cls), {})
+            _remote[cls] = type("RemoteError", (std.RemoteError, cls), {"__reduce__": reduce})
         except TypeError:  # another layout than Exception's
             _remote[cls] = std.RemoteError
-    return _remote[cls](format_exc())
+    try:
+        remote: Any = _remote[cls].__new__(_remote[cls], text)
+    except Exception:
+        return std.RemoteError(text)
+    remote.args = (text,)
+    return remote
 
 
 def typecode_of(typecode_or_type: Any) -> Optional[str]:

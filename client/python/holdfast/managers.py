@@ -17,7 +17,7 @@ from multiprocessing.managers import (
 from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar, cast
 
 from . import _core, factories, pickles, private, proxies, registered, shared
-from .connections import DEFAULT_URL, connection_for
+from .connections import DEFAULT_URL, connection_for, new_lock
 from .pipes import PipeEnd, new_pipe
 from .proxies import (  # noqa: F401
     AcquirerProxy, ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy,
@@ -52,7 +52,7 @@ class _Parts:
         self.connection: Optional[_core.Connection] = None
         self.holdfastd: Optional[private.PrivateServer] = None
         self.python: Optional[registered.RegisteredManager] = None
-        self.lock = util.ForkAwareThreadLock()
+        self.lock = new_lock()
 
     def end(self, state: Any) -> None:
         """Stop what was started. Proxies that are left raise ConnectionError if it was private."""
@@ -122,6 +122,7 @@ class SyncManager(BaseManager):
         super().__init__(address, authkey, serializer, ctx, **options)
         self._options = {"serializer": serializer, "ctx": ctx, **options}
         self._parts = _Parts()
+        self._kept = pickles.Kept()
 
     # ------------------------------------------------------------------------- start and end
 

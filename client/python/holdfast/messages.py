@@ -62,7 +62,8 @@ def encode_failure(error: BaseException, connection: _core.Connection) -> Tuple:
         encoded = encode((error, text), connection)
         decode(encoded)  # some exceptions can be pickled but not unpickled
     except Exception:
-        stand_in = RuntimeError(f"{type(error).__qualname__}: {error} (which can't be pickled)")
+        last_line = traceback.format_exception_only(type(error), error)[-1].strip()
+        stand_in = RuntimeError(f"{last_line} (which can't be pickled)")
         encoded = encode((stand_in, text), connection)
     return (False, *encoded)
 

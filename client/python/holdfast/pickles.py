@@ -13,13 +13,14 @@ import io
 import pickle
 import threading
 import time
+import weakref
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Deque, Dict, List, Optional, Tuple, Union
 
 from . import _core
-from .connections import connection_for
+from .connections import connection_for, new_lock
 
-__all__ = ["dumps", "loads", "reduce_proxy", "forget_kept"]
+__all__ = ["dumps", "loads", "reduce_proxy", "Kept", "forget_kept"]
 
 PROTOCOL = 5
 KEPT_SECONDS = 60.0
@@ -138,26 +139,51 @@ def reduce_proxy(proxy: Any, connection: _core.Connection, kind: str, id: int) -
     if destination is not None and (destination is connection or destination.url == connection.url):
         _context.references.append(proxy)
         return _take, (len(_context.references) - 1, type(proxy), extra)
-    _keep(proxy)
+    proxy._keep()
     return _rebuild, (connection.url, kind, id, type(proxy), extra)
 
 
-# Whoever unpickles a proxy opens the object some time later. Until then the pickling process keeps it,
-# also when its own last proxy has gone, as happens to the arguments of a Process.
-_kept: Deque[Tuple[float, Any]] = collections.deque(maxlen=KEPT_MAX)
+class Kept:
+    """Proxies that were pickled a short time ago.
+
+    The process that unpickles one opens the object some time later. Until then the pickling process
+    keeps it, also when its own last proxy has gone, as happens to the arguments of a Process. Those
+    that keep a manager are kept by the manager itself: it ends when only they refer to it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = new_lock()
+        self._proxies: Deque[Tuple[float, Any]] = collections.deque()
+        _all_kept.add(self)
+
+    def __len__(self) -> int:
+        return len(self._proxies)
+
+    def add(self, proxy: Any) -> None:
+        """Keep one for KEPT_SECONDS, or as long as it is among the latest KEPT_MAX."""
+        self.forget(KEPT_SECONDS)
+        with self._lock:
+            gone = self._proxies.popleft() if len(self._proxies) >= KEPT_MAX else None
+            self._proxies.append((time.monotonic(), proxy))
+        del gone  # without the lock: the server is told
+
+    def forget(self, seconds: float) -> None:
+        """Drop those that were pickled longer ago than that."""
+        oldest = time.monotonic() - seconds
+        gone = []
+        with self._lock:
+            while self._proxies and self._proxies[0][0] <= oldest:
+                gone.append(self._proxies.popleft())
 
 
-def _keep(proxy: Any) -> None:
-    forget_kept(KEPT_SECONDS)
-    _kept.append((time.monotonic(), proxy))
+_all_kept: weakref.WeakSet[Kept] = weakref.WeakSet()
+kept = Kept()  # those without a manager
 
 
 def forget_kept(seconds: float = 0.0) -> None:
     """Drop the proxies that were pickled longer ago than that."""
-    if _kept:
-        oldest = time.monotonic() - seconds
-        while _kept and _kept[0][0] <= oldest:
-            _kept.popleft()
+    for each in list(_all_kept):
+        each.forget(seconds)
 
 
 _core.set_codec(dumps, loads, dumps_key)

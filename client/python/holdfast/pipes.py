@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from multiprocessing import BufferTooShort
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -18,6 +19,7 @@ class PipeReference(Proxy, _core.Pipe, typeid="Pipe"):
     """What a reference to a pipe is opened as, before it is known which end it is."""
 
 
+_closing: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 _METHODS = ("send", "recv", "poll", "send_bytes", "recv_bytes", "recv_bytes_into")
 
 
@@ -30,6 +32,9 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
 
     _handovers: Tuple[EventProxy, ...] = ()  # of each pickle: set by the process that unpickles it
 
+    # This process's proxy before this one: its end would close this one's, since they are one session.
+    _earlier: Any = None
+
     def _get_extra(self) -> Dict[str, Any]:
         attached = EventProxy(self.connection)
         self._handovers = (*self._handovers, attached)
@@ -37,7 +42,26 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
 
     def _set_extra(self, extra: Dict[str, Any]) -> None:
         self.attach(extra["end"])
+        self._earlier = _closing.get((self.connection.url, self.id, self.end))
+        if self._earlier is not None:
+            self._earlier._is_unpickled_here = True
         extra["attached"].set()
+
+    def _keep(self) -> None:
+        """Nothing to be done: __del__ keeps it."""
+
+    def __del__(self) -> None:
+        if self._handovers and not self.closed:
+            handovers, self._handovers = self._handovers, ()
+            self._close_later(list(handovers))
+
+    def _close_later(self, handovers: List[EventProxy]) -> None:
+        _closing[self.connection.url, self.id, self.end] = self
+        self.__class__ = _ClosingEnd
+        try:
+            threading.Thread(target=_close_after, args=(handovers, self), daemon=True).start()
+        except RuntimeError:  # the interpreter ends
+            _core.Pipe.close(self)
 
     def close(self) -> None:
         """Close this end for this process.
@@ -52,8 +76,7 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
         if not waiting:
             super().close()
             return
-        self.__class__ = _ClosingEnd
-        threading.Thread(target=_close_after, args=(waiting, self), daemon=True).start()
+        self._close_later(waiting)
 
     def send_bytes(self, buffer: Any, offset: int = 0, size: Optional[int] = None) -> None:
         """Send the bytes of a buffer."""
@@ -107,6 +130,7 @@ def _refuse(*args: Any, **kwds: Any) -> Any:
 class _ClosingEnd(PipeEnd):
     """One that was closed, and is attached until it was unpickled elsewhere."""
 
+    _is_unpickled_here = False  # then its successor closes for both
     closed = property(lambda self: True)  # type: ignore[assignment]
     send = recv = poll = send_bytes = recv_bytes = recv_bytes_into = _refuse  # type: ignore
     fileno = __reduce__ = _refuse  # type: ignore[assignment]
@@ -122,7 +146,8 @@ def _close_after(handovers: List[EventProxy], end: _ClosingEnd) -> None:
             attached.wait(max(0.0, deadline - time.monotonic()))
     except _core.Error:  # the connection was closed, or the server has ended
         pass
-    _core.Pipe.close(end)
+    if not end._is_unpickled_here:
+        _core.Pipe.close(end)
 
 
 def new_pipe(connection: _core.Connection, duplex: bool = True) -> Tuple[PipeEnd, PipeEnd]:

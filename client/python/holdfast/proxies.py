@@ -87,6 +87,11 @@ class Proxy(std.BaseProxy):
         """What is pickled beside the reference."""
         return {}
 
+    def _keep(self) -> None:
+        """Keep the object until another process has unpickled the reference."""
+        kept = pickles.kept if self._manager is None else self._manager._kept
+        kept.add(self)
+
     def _set_extra(self, extra: Dict[str, Any]) -> None:
         for name, value in extra.items():
             setattr(self, name, value)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
-from multiprocessing import util
 from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from . import _core, factories, proxies
+from .connections import new_lock
 from .proxies import Proxy
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = [
 
 _manager: Optional[SyncManager] = None
 _Array: Any = _core.Array  # whose `raw` says whether it has a lock, unlike that of a ctypes array
-_lock = util.ForkAwareThreadLock()
+_lock = new_lock()
 
 
 def default_manager() -> SyncManager:

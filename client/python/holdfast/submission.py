@@ -29,6 +29,11 @@ class Room:
         self._free = limit
         self._waiters: Deque[asyncio.Future[None]] = collections.deque()  # none while something is free
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room for one more."""
+        return self._free > 0
+
     def try_take(self) -> bool:
         """Take room for one more if there is some."""
         if self._free == 0:
@@ -99,15 +104,19 @@ class Calls:
         lost, and CancelledError is raised where the task waits next.
         """
         self._check()
-        pending = await self._submit(self._waiting_rooms if waits else self._rooms,
-                                     function, args, kwds)
-        if type(pending) is not _core.Pending:  # performed at once, in shared memory
-            return pending
-        cancelled = await self._complete(pending, is_patient)
+        rooms = self._waiting_rooms if waits else self._rooms
+        cancelled: Optional[asyncio.CancelledError] = None
+        if is_patient and not rooms[-1].has_room:
+            pending, cancelled = await self._submit_patiently(rooms, function, args, kwds)
+        else:
+            pending = await self._submit(rooms, function, args, kwds)
+        is_pending = type(pending) is _core.Pending  # else performed at once, in shared memory
+        if is_pending:
+            cancelled = await self._complete(pending, is_patient) or cancelled
         if cancelled is None:
-            return pending.result()
+            return pending.result() if is_pending else pending
         try:
-            result = pending.result()
+            result = pending.result() if is_pending else pending
         except Exception:
             raise cancelled from None
         task: Any = asyncio.current_task()
@@ -150,6 +159,19 @@ class Calls:
                 for room in rooms[:taken]:
                     room.give()
             await self._await_completion()
+
+    async def _submit_patiently(
+            self, rooms: Tuple[Room, ...], function: Callable[..., Any], args: Tuple,
+            kwds: Dict[str, Any]) -> Tuple[Any, Optional[asyncio.CancelledError]]:
+        """The same, also if the task is cancelled while it waits for room."""
+        submission = self._loop.create_task(self._submit(rooms, function, args, kwds))
+        cancelled: Optional[asyncio.CancelledError] = None
+        while not submission.done():
+            try:
+                await asyncio.shield(submission)
+            except asyncio.CancelledError as error:
+                cancelled = cancelled or error
+        return submission.result(), cancelled
 
     def _submit_now(self, function: Callable[..., Any], args: Tuple, kwds: Dict[str, Any]) -> Any:
         """What tasks submit in one step of the loop is sent at once."""

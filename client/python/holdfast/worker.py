@@ -193,9 +193,13 @@ class Worker:
             with connection.pipeline():
                 results.put((number, *outcome))
                 reservation.ack()
-        except _core.Error as error:  # the executor has its last result, or the lease had run out
+        except (ConnectionError, _core.Cancelled):
+            raise
+        except _core.Error as error:
+            # The executor has its last result, or the lease had run out; else the server refuses the
+            # result, for its size or for want of memory.
             if error.reason not in (*_GONE, "NOT_RESERVED"):
-                raise
+                results.put((number, *messages.encode_failure(error, connection)))
             self._ack(reservation)
 
     def _ack(self, reservation: Any) -> None:
