@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# hosts.demo: deploy/demo in a fresh clone succeeds, says so in its last line, says of six programs that
+# hosts.demo: deploy/demo in a fresh clone succeeds, says so in its last line, says of eleven programs that
 # they reached the server through shared memory, as on one machine they do, and leaves nothing behind.
 #   demo.sh ROOT
 # A tree with changes that are not committed is copied instead of cloned: what is there gets tested.
@@ -24,8 +24,8 @@ TMPDIR=$work/tmp "$work/tree/deploy/demo" </dev/null 2>&1 | tee "$work/output" |
 echo "-- exit $result"
 [ "$result" = 0 ]
 tail -n 1 "$work/output" | grep -q '^demo: everything worked'
-[ "$(grep -c '^   ([0-9]* connections over ' "$work/output")" = 6 ]
-[ "$(grep -c '^   ([0-9]* connections over shared memory)$' "$work/output")" = 6 ]
+[ "$(grep -c '^   ([0-9]* connections over ' "$work/output")" = 11 ]
+[ "$(grep -c '^   ([0-9]* connections over shared memory)$' "$work/output")" = 11 ]
 grep -q '^   (5 connections over shared memory)$' "$work/output" # wordcount: four workers, a coordinator
 for process in /proc/[0-9]*; do
   pid=${process#/proc/}
