@@ -2,7 +2,7 @@
 
 The server listens on a socket in a directory that only this user may enter. It watches the starting
 process (``--exit-with``), so that it ends also when that process is killed, and then removes the
-directory itself.
+directory itself. Killed before the server watches it, the process leaves an empty directory.
 """
 
 from __future__ import annotations
