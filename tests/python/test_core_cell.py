@@ -8,6 +8,8 @@ import threading
 import time
 import unittest
 
+import numpy
+
 import core_case
 import support
 from core_case import outcome
@@ -352,6 +354,18 @@ class CellCase(core_case.CoreCase):
             del number
         cell = _core.Cell(self.connection, "d", 0.5)
         self.assertEqual(memoryview(cell).tolist(), [0.5])
+
+    def test_numpy(self):
+        made = _core.Array(self.connection, "d", 1000)
+        made.write(numpy.arange(1000.0))
+        copied = numpy.empty(500)
+        self.assertEqual(made.read_into(copied, 500), 500)
+        self.assertTrue((copied == numpy.arange(500.0, 1000.0)).all())
+        self.assertTrue((numpy.frombuffer(made.read()) == numpy.arange(1000.0)).all())
+        if self.mapped:
+            view = numpy.frombuffer(made)
+            view[3] = -1  # no copy
+            self.assertEqual(self.elsewhere(made)[3], -1)
 
     def test_memory_outlives_close(self):
         if not self.mapped:
