@@ -388,7 +388,8 @@ class SyncManager(BaseManager):
 
     def pipeline(self, in_flight: int = 0) -> Any:
         """A context in which this thread's calls are sent without waiting for their results, each of
-        which is at its end in the call's `result()`."""
+        which is at its end in the call's `result()`. If the block raises, calls that still wait after
+        25 ms are withdrawn."""
         return self.connection.pipeline(in_flight)
 
     def transaction(self, timeout: float = 0) -> Any:

@@ -70,12 +70,16 @@ static PyObject *take_exception(void) {
   return exception;
 }
 
-/* Runs `run(conn)` without the GIL. *exception: a signal handler's; NULL: none. */
+/* Runs `run(conn)` without the GIL. *exception: a signal handler's; NULL: none. withdraws: no call
+ * waits in it */
 static hf_status run_always(struct connection *connection, hf_status (*run)(hf_conn *conn),
-                            PyObject **exception) {
+                            bool withdraws, PyObject **exception) {
   struct interruption interruption;
   *exception = NULL;
   (void)interrupt_begin(&interruption, true);
+  if (withdraws) {
+    interrupt_withdraw_soon(&interruption);
+  }
   hf_status status = run(connection->conn);
   if (!interrupt_end(&interruption, status)) {
     Py_XSETREF(*exception, take_exception());
@@ -93,16 +97,12 @@ static bool raise(PyObject *exception) {
   return false;
 }
 
-/* Ends or collects a pipeline. false with an exception: a signal handler's, or the first call's that
- * failed. */
-static bool collect(struct block *block, hf_status (*run)(hf_conn *conn), bool raises) {
+/* Collects a pipeline's calls by `run`. false with a signal handler's exception. */
+static bool collect(struct block *block, hf_status (*run)(hf_conn *conn), bool withdraws) {
   PyObject *exception = NULL;
-  (void)run_always(block->batch.connection, run, &exception);
+  (void)run_always(block->batch.connection, run, withdraws, &exception);
   complete_collected(block);
-  if (exception != NULL) {
-    return raise(exception);
-  }
-  return !raises || raise_first(block);
+  return exception == NULL || raise(exception);
 }
 
 static bool check_open(const struct block *block) {
@@ -187,7 +187,7 @@ static bool end_oneway(struct block *block) {
   struct connection *connection = block->batch.connection;
   PyObject *exception = NULL;
   close_block(block);
-  hf_status status = run_always(connection, hf_oneway_end, &exception);
+  hf_status status = run_always(connection, hf_oneway_end, false, &exception);
   struct failure failure = failure_last(status);
   if (exception != NULL) {
     return raise(exception);
@@ -195,9 +195,11 @@ static bool end_oneway(struct block *block) {
   return status == HF_OK || (error_set(connection->state, &failure), false);
 }
 
-/* The pipeline stays this thread's while it is collected: a signal handler's calls are in it. */
+/* The pipeline stays this thread's while it is collected: a signal handler's calls are in it. A block
+ * that raises ends without waiting for what its calls wait for. */
 static bool end_pipeline(struct block *block, bool has_raised) {
-  bool has_worked = collect(block, end_library_pipeline, !has_raised);
+  bool has_worked =
+      collect(block, end_library_pipeline, has_raised) && (has_raised || raise_first(block));
   close_block(block);
   return has_worked;
 }

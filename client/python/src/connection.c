@@ -507,6 +507,8 @@ static PyMethodDef methods[] = {
     {"pipeline", FAST(connection_pipeline), WITH_KEYWORDS,
      "pipeline($self, /, in_flight=0)\n--\n\n"
      "A block of calls that are sent without waiting for the results, which its end collects.\n"
+     "If the block raises, calls that still wait after 25 ms are withdrawn: their result()\n"
+     "raises Cancelled.\n"
      "in_flight: the most that are under way; 0: as many as the server allows."},
     {"transaction", FAST(connection_transaction), WITH_KEYWORDS,
      "transaction($self, /, timeout=0)\n--\n\n"

@@ -6,7 +6,7 @@
 
 /* The innermost release of the GIL by this thread. */
 static _Thread_local struct interruption *current;
-/* Whether this thread, Python's main thread, has the check. */
+/* Whether this thread has the check: Python's main thread, or another one that withdraws its calls. */
 static _Thread_local bool is_checked;
 /* Python's main thread, the only one that handles signals. */
 static unsigned long main_thread;
@@ -126,6 +126,10 @@ static bool check(void) {
       now_ms() - interruption->raised_ms >= INTERRUPT_GIVE_UP_MS) {
     return true;
   }
+  if (interruption->withdraws) {
+    interruption->withdraws = false;
+    return true;
+  }
   interrupt_take_gil();
   bool has_raised = check_signals(interruption);
   interrupt_give_gil();
@@ -147,14 +151,27 @@ bool interrupt_begin(struct interruption *interruption, bool gives_back) {
   }
   interruption->exception = NULL;
   interruption->is_patient = interruption->has_gil = false;
+  interruption->withdraws = interruption->has_check = false;
   interruption->outer = current;
   interruption->state = PyEval_SaveThread();
   current = interruption;
   return true;
 }
 
+void interrupt_withdraw_soon(struct interruption *interruption) {
+  interruption->withdraws = true;
+  if (!is_checked) {
+    hf_on_interrupt(check);
+    is_checked = interruption->has_check = true;
+  }
+}
+
 bool interrupt_end(struct interruption *interruption, hf_status status) {
   current = interruption->outer;
+  if (interruption->has_check) {
+    hf_on_interrupt(NULL);
+    is_checked = false;
+  }
   PyEval_RestoreThread(interruption->state);
   /* A signal that is handled from here on would drop the result. */
   if (interruption->exception == NULL && is_main_thread()) {

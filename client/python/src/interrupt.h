@@ -35,12 +35,16 @@ struct interruption {
   PyObject *exception; /* of a handler; NULL: none */
   uint64_t raised_ms;
   bool is_patient; /* set after interrupt_begin: its answer is waited for */
+  bool withdraws;  /* the next check withdraws what still waits */
+  bool has_check;  /* the thread has the check for this release alone */
   bool has_gil;    /* Python code runs in it, whose own calls may reach the check */
   struct interruption *outer;
 };
 
 /* false: an exception that an earlier call had kept is set. gives_back: never; it is raised later. */
 bool interrupt_begin(struct interruption *interruption, bool gives_back);
+/* Withdraws those of its calls that still wait at the next check, 25 to 50 ms later. */
+void interrupt_withdraw_soon(struct interruption *interruption);
 /* false: the exception of a handler is set, and nothing was performed. */
 bool interrupt_end(struct interruption *interruption, hf_status status);
 
