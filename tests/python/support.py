@@ -1,6 +1,7 @@
 """What the tests of the Python package share."""
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,16 @@ def until(holds, what, seconds=WAIT_S):
             return value
         time.sleep(0.01)
     raise AssertionError(f"not in {seconds} s: {what}")
+
+
+def stop(pid):
+    """Stops a process. Its threads may still run when kill returns."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def is_stopped():
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+    until(is_stopped, "the process is stopped")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import time
 import unittest
 
 import core_case
+import support
 from holdfast import _core
 from support import main, until
 
@@ -364,16 +365,15 @@ class InterruptCase(core_case.CoreCase):
     # ---- without an answer
 
     def test_interrupt_while_the_server_is_stopped(self):
-        import support  # a server of its own
         with support.server() as url:
             connection = _core.Connection(url, call_timeout=60)
             shared = _core.Queue(connection)
             process = int(connection.server_info().get("pid", 0)) or self.find_server(url)
-            os.kill(process, signal.SIGSTOP)
+            support.stop(process)
             try:
                 began = time.monotonic()
                 self.assertEqual(self.killer.interrupt(shared.get), [])
-                self.assertLess(time.monotonic() - began, 2)
+                self.assertLess(time.monotonic() - began, 10)
                 with self.assertRaises(KeyboardInterrupt):
                     signal.signal(signal.SIGINT, signal.default_int_handler)
                     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -396,7 +396,7 @@ class InterruptCase(core_case.CoreCase):
             url = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
             began = time.monotonic()
             self.assertEqual(self.killer.interrupt(lambda: _core.Connection(url)), [])
-            self.assertLess(time.monotonic() - began, 2)
+            self.assertLess(time.monotonic() - began, 10)
 
     def test_interrupt_in_a_child_forked_by_a_thread(self):
         shared = _core.Queue(self.connection)

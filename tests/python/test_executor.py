@@ -300,7 +300,7 @@ class EndsTest(unittest.TestCase):
                 support.until(lambda: executor.submit(tasks.square, 1).result() == 1, "it runs")
                 future = executor.submit(tasks.pid, 0.3)
                 support.until(future.running, "the task runs")
-                os.kill(worker, signal.SIGSTOP)
+                support.stop(worker)
                 try:
                     with workers(self.url, 1) as second:
                         pid = future.result(support.WAIT_S)

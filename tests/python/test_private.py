@@ -85,7 +85,7 @@ class PrivateServerTest(unittest.TestCase):
 
     def test_stopped_server_is_killed(self):
         server = private.PrivateServer()
-        os.kill(server.pid, signal.SIGSTOP)
+        support.stop(server.pid)
         server.stop(0.1)
         self.assertEqual(server.exitcode, -signal.SIGKILL)
 

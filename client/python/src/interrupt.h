@@ -27,7 +27,7 @@
 
 #include <holdfast/holdfast.h>
 
-#define INTERRUPT_GIVE_UP_MS 250
+#define INTERRUPT_GIVE_UP_MS 1000
 
 /* One release of the GIL. Calls made by a handler are nested in it. */
 struct interruption {
