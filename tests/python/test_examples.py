@@ -15,7 +15,7 @@ PRINTED = {
 }
 
 
-class ExamplesTest(unittest.TestCase):
+class Examples(unittest.TestCase):
     def check(self, url=None, local=True):
         for method in support.START_METHODS:
             for name, printed in PRINTED.items():
@@ -23,6 +23,8 @@ class ExamplesTest(unittest.TestCase):
                     program = os.path.join(EXAMPLES, f"{name}.py")
                     self.assertEqual(support.run(program, url=url, method=method, local=local), printed)
 
+
+class ExamplesTest(Examples):
     def test_private_server(self):
         self.check()
 
