@@ -1,5 +1,6 @@
 """What the tests of the Python package share."""
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -66,6 +67,30 @@ def run(program, *arguments, url=None, method="fork", timeout=60, local=True):
         raise AssertionError(f"{program} ({method}, {url}) exits with {done.returncode}:\n"
                              f"{done.stdout}\n{done.stderr}")
     return done.stdout
+
+
+def leftovers():
+    """What a program may leave over: children, descriptors, threads, mapped memory, directories."""
+    gc.collect()
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        children = file.read().split()
+    descriptors = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+                   if os.path.islink(f"/proc/self/fd/{fd}")]
+    with open("/proc/self/maps") as file:
+        mapped = [line for line in file if "memfd:holdfast" in line]
+    directories = {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("holdfast-")}
+    return {"children": children, "descriptors": sorted(descriptors), "mapped": mapped,
+            "threads": len(os.listdir("/proc/self/task")), "directories": directories}
+
+
+def check_leftovers(test, before):
+    """What there is now was there before."""
+    now = leftovers()
+    beside = {name for name in now["directories"]  # of programs that run beside the test
+              if os.path.exists(os.path.join(tempfile.gettempdir(), name, "holdfast.sock"))}
+    now["directories"] -= beside - before["directories"]
+    test.assertLessEqual(now.pop("directories"), before["directories"])
+    test.assertEqual(now, {name: value for name, value in before.items() if name != "directories"})
 
 
 def main():

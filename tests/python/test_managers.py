@@ -160,17 +160,6 @@ class StartTest(unittest.TestCase):
 
 
     def test_leaves_nothing(self):
-        def leftovers():
-            gc.collect()
-            with open(f"/proc/self/task/{os.getpid()}/children") as file:
-                children = file.read().split()
-            descriptors = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
-                           if os.path.islink(f"/proc/self/fd/{fd}")]
-            with open("/proc/self/maps") as file:
-                mapped = [line for line in file if "memfd:holdfast" in line]
-            directories = {name for name in os.listdir(support.tempfile.gettempdir()) if name.startswith("holdfast-")}
-            return len(children), sorted(descriptors), len(os.listdir("/proc/self/task")), mapped, directories
-
         def use():
             with holdfast.Manager() as manager:
                 objects = [manager.dict(a=1), manager.Value("d", 1), manager.Lock(), manager.Pipe(), manager.Queue()]
@@ -182,20 +171,10 @@ class StartTest(unittest.TestCase):
                 child.close()
 
         use()
-        before = leftovers()
+        before = support.leftovers()
         for _ in range(5):
             use()
-        for then, now in zip(before, leftovers()):
-            if isinstance(then, set):
-                self.assertLessEqual(now, then | other_directories(now))
-            else:
-                self.assertEqual(now, then)
-
-
-def other_directories(names):
-    """Those of programs that run beside the test."""
-    directory = support.tempfile.gettempdir()
-    return {name for name in names if os.path.exists(os.path.join(directory, name, "holdfast.sock"))}
+        support.check_leftovers(self, before)
 
 
 class ConnectedTest(unittest.TestCase):
