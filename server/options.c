@@ -36,7 +36,8 @@ static const struct argp_option rows[] = {
     {"memory-max", KEY_MEMORY_MAX, "SIZE", 0, "of all values, e.g. 512M or 2G (default 8G)"},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info (default) or debug"},
     {"exit-with", KEY_EXIT_WITH, "PID", 0,
-     "stop when that process ends, and remove the empty directories of ipc sockets"},
+     "stop when that process ends; make directories of ipc sockets that end with XXXXXX, remove "
+     "those that are empty"},
     {"insecure-no-auth", KEY_NO_AUTH, NULL, 0,
      "serve other hosts although nobody is asked who he is"},
     {0},

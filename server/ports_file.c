@@ -67,15 +67,17 @@ static bool replace(const char *path, const char *text, size_t len, const sigset
   return false;
 }
 
-/* A fifo without a reader answers ENXIO. */
-static bool write_into(const char *path, const char *text, size_t len, const sigset_t *ends) {
+/* A fifo without a reader answers ENXIO: one will come, or none any more if `is_own`, since this process
+ * had the pipe from its reader. */
+static bool write_into(const char *path, const char *text, size_t len, const sigset_t *ends,
+                       bool is_own) {
   int fd;
   while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0 && errno == ENXIO &&
-         !process_has_to_end(ends)) {
+         !is_own && !process_has_to_end(ends)) {
     nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000}, NULL);
   }
   if (fd < 0) {
-    return errno == ENXIO; /* one of `ends` is pending */
+    return errno == ENXIO && !is_own; /* one of `ends` is pending */
   }
   return close_written(fd, write_all(fd, text, len, ends));
 }
@@ -97,9 +99,9 @@ bool ports_file_write(const char *path, const char *text, size_t len, const sigs
   if (stat(path, &status) != 0) {
     return replace(path, text, len, ends);
   }
-  if (!S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode)) {
-    return write_into(path, text, len, ends);
-  }
   int own = own_descriptor(&status);
+  if (!S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode)) {
+    return write_into(path, text, len, ends, own >= 0);
+  }
   return own >= 0 ? write_all(own, text, len, ends) : replace(path, text, len, ends);
 }

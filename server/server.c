@@ -97,20 +97,65 @@ static void open_handshake(struct server *server, const char *url) {
   }
 }
 
-static int listen_on_all(struct server *server, const struct options *options) {
-  for (size_t i = 0; i < options->listen_count; i++) {
-    char *bound = server->bound[server->bound_count];
-    enum listen_result result = sockets_listen(server->sockets, options->listen[i], bound);
-    if (result != LISTEN_OK) {
-      log_line(LOG_ERROR, "can't listen url=%s reason=\"%s\"", options->listen[i],
-               listen_result_sentence(result));
-      return result == LISTEN_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
-    }
-    server->bound_count++;
-    open_handshake(server, bound);
-    log_line(LOG_INFO, "listening url=%s", bound);
+/* Of an ipc address; a directory that is not empty, or not ours, stays. */
+static void remove_directory(const char *url) {
+  char path[LISTEN_URL_BYTES_MAX];
+  if (strncmp(url, "ipc://", 6) == 0) {
+    snprintf(path, sizeof path, "%s", url + 6);
+    *strrchr(path, '/') = '\0';
+    (void)rmdir(path);
   }
+}
+
+/* The directory of an ipc address is made if its name ends with XXXXXX, which become others in `url`. The
+ * client of a private server can be killed at any moment: it leaves nothing, since it makes nothing.
+ * false: errno is set */
+static bool make_directory(char *url) {
+  char *end = strrchr(url, '/');
+  if (strncmp(url, "ipc://", 6) != 0 || end - url < 12 || memcmp(end - 6, "XXXXXX", 6) != 0) {
+    return true;
+  }
+  *end = '\0';
+  bool is_made = mkdtemp(url + 6) != NULL;
+  *end = '/';
+  return is_made;
+}
+
+static int listen_on(struct server *server, const char *url) {
+  char *bound = server->bound[server->bound_count];
+  enum listen_result result = sockets_listen(server->sockets, url, bound);
+  if (result != LISTEN_OK) {
+    log_line(LOG_ERROR, "can't listen url=%s reason=\"%s\"", url, listen_result_sentence(result));
+    return result == LISTEN_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
+  }
+  server->bound_count++;
+  open_handshake(server, bound);
+  log_line(LOG_INFO, "listening url=%s", bound);
   return EXIT_SUCCESS;
+}
+
+/* In a directory of its own, if the address says so. */
+static int listen_privately(struct server *server, const char *address) {
+  char url[LISTEN_URL_BYTES_MAX];
+  snprintf(url, sizeof url, "%s", address);
+  if (!make_directory(url)) {
+    log_line(LOG_ERROR, "can't make a directory url=%s reason=\"%s\"", url, strerror(errno));
+    return EXIT_FAILURE;
+  }
+  int status = listen_on(server, url);
+  if (status != EXIT_SUCCESS) {
+    remove_directory(url);
+  }
+  return status;
+}
+
+static int listen_on_all(struct server *server, const struct options *options) {
+  int status = EXIT_SUCCESS;
+  for (size_t i = 0; i < options->listen_count && status == EXIT_SUCCESS; i++) {
+    status = options->exit_with != 0 ? listen_privately(server, options->listen[i])
+                                     : listen_on(server, options->listen[i]);
+  }
+  return status;
 }
 
 static bool write_ports_file(const struct server *server, const char *path, const sigset_t *ends) {
@@ -177,19 +222,6 @@ static int run_parts(struct server *server, const struct options *options, const
   return EXIT_SUCCESS;
 }
 
-/* The directory of a private server, which its client has made and may not live to remove. One that
- * is not empty, or not ours, stays. */
-static void remove_directories(const struct server *server) {
-  for (size_t i = 0; i < server->bound_count; i++) {
-    char path[LISTEN_URL_BYTES_MAX];
-    memcpy(path, server->bound[i], sizeof path);
-    if (strncmp(path, "ipc://", 6) == 0) {
-      *strrchr(path, '/') = '\0';
-      (void)rmdir(path + 6);
-    }
-  }
-}
-
 static int run_in_process(const struct options *options, const sigset_t *ends) {
   struct server server = {0};
   if (!process_has_room()) {
@@ -208,7 +240,9 @@ static int run_in_process(const struct options *options, const sigset_t *ends) {
   int status = run_parts(&server, options, ends, watch);
   stop_parts(&server);
   if (watch >= 0) {
-    remove_directories(&server);
+    for (size_t i = 0; i < server.bound_count; i++) {
+      remove_directory(server.bound[i]);
+    }
     close(watch);
   }
   return status;

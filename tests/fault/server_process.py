@@ -427,6 +427,50 @@ class ExitWithTest(Case):
         self.assertEqual(server.process.wait(WAIT_S), 0)
         self.assertEqual(os.listdir(directory), ["other"])
 
+    def serve_in_a_new_directory(self, pid, **options):
+        """Its directory is made by the server, its addresses come by a pipe."""
+        parent = tempfile.mkdtemp(prefix="hf-")
+        self.addCleanup(shutil.rmtree, parent, True)
+        server = self.serve("--exit-with", str(pid), "--ports-file", "/dev/stdout", is_ready=False,
+                            listen=[f"ipc://{parent}/own-XXXXXX/sock"], **options)
+        return server, parent
+
+    def test_makes_its_directory(self):
+        reading, writing = os.pipe()
+        server, parent = self.serve_in_a_new_directory(os.getpid(), stdout=writing)
+        os.close(writing)
+        url = os.read(reading, 200).decode()
+        os.close(reading)
+        [name] = os.listdir(parent)
+        self.assertEqual(url, f"ipc://{parent}/{name}/sock\n")
+        self.assertRegex(name, "^own-.{6}$")
+        self.assertEqual(os.stat(f"{parent}/{name}").st_mode & 0o7777, 0o700)
+        self.assertEqual(server.end(), 0)
+        self.assertEqual(os.listdir(parent), [])
+
+    def test_removes_its_directory_when_it_can_not_start(self):
+        parent = tempfile.mkdtemp(prefix="hf-")
+        self.addCleanup(shutil.rmtree, parent, True)
+        busy, _, directory = self.serve_beside("sleep", "1000")
+        failed = self.serve("--exit-with", str(os.getpid()), is_ready=False, listen=[
+            f"ipc://{parent}/own-XXXXXX/sock", f"ipc://{directory}/sock"])
+        self.assertEqual(failed.process.wait(WAIT_S), 1)
+        nowhere = self.serve("--exit-with", str(os.getpid()), is_ready=False,
+                             listen=[f"ipc://{parent}/no/own-XXXXXX/sock"])
+        self.assertEqual(nowhere.process.wait(WAIT_S), 1)
+        self.assertIn("can't make a directory", nowhere.text())
+        self.assertEqual(os.listdir(parent), [])
+        self.assertAnswers(busy, "ipc")
+
+    def test_nobody_reads_the_pipe_any_more(self):
+        """Also if the number of the process that started it is another one's by now."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        server, parent = self.serve_in_a_new_directory(os.getpid(), stdout=writing)
+        os.close(writing)
+        self.assertEqual(server.process.wait(WAIT_S), 1)
+        self.assertEqual(os.listdir(parent), [])
+
     def test_ended_before(self):
         other = subprocess.Popen(["true"])
         other.wait()

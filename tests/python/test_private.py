@@ -1,13 +1,19 @@
 """A private holdfastd ends with its process, however that ends, and leaves nothing."""
 import os
+import random
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import unittest
+import unittest.mock
 
 import support
 from holdfast import private
 
+SEED = int(os.environ.get("SEED") or time.time_ns() % 2**32)
+KILLS = 200
 STARTER = """
 import os, sys
 from holdfast import private
@@ -24,6 +30,18 @@ def exists(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def running(word):
+    """The processes whose command line has the word."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                found += [pid] if word in file.read() else []
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
 
 
 class PrivateServerTest(unittest.TestCase):
@@ -59,6 +77,30 @@ class PrivateServerTest(unittest.TestCase):
         server = private.PrivateServer()
         self.addCleanup(server.stop)
         self.assertNotEqual(os.getpgid(server.pid), os.getpgid(0))
+
+    def test_killed_while_the_server_starts(self):
+        """At random moments: no process and no directory is left."""
+        rng, answered = random.Random(SEED), 0
+        with tempfile.TemporaryDirectory(dir="/tmp") as runtime, tempfile.TemporaryFile() as errors, \
+                unittest.mock.patch.dict(os.environ, XDG_RUNTIME_DIR=runtime):
+            began = time.monotonic()
+            private.PrivateServer().stop()
+            seconds = time.monotonic() - began
+            for _ in range(KILLS):
+                pid = os.fork()
+                if pid == 0:
+                    os.dup2(errors.fileno(), 2)
+                    private.PrivateServer()
+                    signal.pause()
+                time.sleep(rng.uniform(0, 1.5 * seconds))
+                answered += len(os.listdir(runtime)) > 0
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            support.until(lambda: not running(runtime), "the servers' end")
+            self.assertEqual(os.listdir(runtime), [])
+            print(f"seed {SEED}: {KILLS} kills within {1500 * seconds:.0f} ms; {answered} servers had "
+                  "a directory", flush=True)
+            self.assertTrue(0 < answered < KILLS)
 
     def test_stop(self):
         server = private.PrivateServer(name="x")
@@ -120,5 +162,4 @@ class PrivateServerTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    import unittest.mock
     support.main()

@@ -1,8 +1,8 @@
 """A holdfastd of one's own, which ends with the process that started it.
 
-The server listens on a socket in a directory that only this user may enter. It watches the starting
-process (``--exit-with``), so that it ends also when that process is killed, and then removes the
-directory itself. Killed before the server watches it, the process leaves an empty directory.
+The server makes a directory that only this user may enter, listens on a socket in it, and says so by a
+pipe. It watches the starting process (``--exit-with``), so that it ends also when that process is killed,
+and then removes the directory. A process that is killed before leaves nothing either: it has made nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import List, Optional, Tuple
 __all__ = ["PrivateServer", "program"]
 
 START_TIMEOUT = 10.0
-_SOCKET = "holdfast.sock"
-_PORTS = "ports"
+# The server puts other letters in the place of XXXXXX.
+_SOCKET = "holdfast-XXXXXX/holdfast.sock"
 # A socket's path has 107 bytes at most, and the server needs another one beside it.
 _DIRECTORY_BYTES_MAX = 80
 
@@ -42,21 +42,22 @@ def program() -> str:
     return found
 
 
-def _make_directory() -> str:
+def _find_parent() -> str:
+    """The directory in which the server makes its own."""
     candidates = [os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp"]
     for parent in candidates:
         fits = os.path.isabs(parent) and len(os.fsencode(parent)) < _DIRECTORY_BYTES_MAX - 20
         if fits and os.access(parent, os.W_OK | os.X_OK):
-            return tempfile.mkdtemp(prefix="holdfast-", dir=parent)
+            return parent
     raise FileNotFoundError(f"no directory for the server's socket: {candidates} can't be written "
                             "to, or are too long for the path of a socket")
 
 
-def _file_actions() -> List[Tuple]:
-    """Standard input and output are closed, and what others made inheritable: a pipe that the server
-    kept open would have no end for its reader."""
-    actions: List[Tuple] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+def _file_actions(output: int) -> List[Tuple]:
+    """Standard input is closed, standard output is `output`. What others made inheritable is closed: a
+    pipe that the server kept open would have no end for its reader."""
+    actions: List[Tuple] = [(os.POSIX_SPAWN_DUP2, output, 1),
+                            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     for name in os.listdir("/proc/self/fd"):
         descriptor = int(name)
         try:
@@ -74,38 +75,49 @@ class PrivateServer:
         self.name = name
         self.exitcode: Optional[int] = None
         self._owner = os.getpid()
-        self._directory = _make_directory()
-        self.url = f"ipc://{self._directory}/{_SOCKET}"
-        self._ports = os.path.join(self._directory, _PORTS)
+        self.pid: Optional[int] = None
+        self.url = ""
         self._watch = -1
+        reading, writing = os.pipe()
         try:
-            self._spawn(options)
-            self._wait_until_ready()
+            try:
+                self._spawn(options, writing)
+            finally:
+                os.close(writing)
+            self.url = self._read_url(reading)
         except BaseException:
-            self.stop(0)
+            self.stop()
             raise
+        finally:
+            os.close(reading)
 
-    def _spawn(self, options: Tuple[str, ...]) -> None:
+    def _spawn(self, options: Tuple[str, ...], output: int) -> None:
         path = program()
-        words = [path, "--listen", self.url, "--ports-file", self._ports, "--log-level", "error",
-                 "--exit-with", str(self._owner), *options]
+        words = [path, "--listen", f"ipc://{_find_parent()}/{_SOCKET}", "--ports-file", "/dev/stdout",
+                 "--log-level", "error", "--exit-with", str(self._owner), *options]
         # A process group of its own: Ctrl-C at the terminal is for the program, not for its server.
-        self.pid: Optional[int] = os.posix_spawn(
-            path, words, os.environ, file_actions=_file_actions(), setpgroup=0, setsigmask=[],
+        self.pid = os.posix_spawn(
+            path, words, os.environ, file_actions=_file_actions(output), setpgroup=0, setsigmask=[],
             setsigdef=[signal.SIGTERM, signal.SIGINT])
         self._watch = os.pidfd_open(self.pid)
 
-    def _wait_until_ready(self) -> None:
+    def _read_url(self, reading: int) -> str:
         deadline = time.monotonic() + START_TIMEOUT
-        pause = 0.0005
-        while not os.path.exists(self._ports):
-            if self._has_ended(pause):
+        poll = select.poll()
+        for descriptor in (reading, self._watch):
+            poll.register(descriptor, select.POLLIN)
+        text = b""
+        while not text.endswith(b"\n"):
+            ready = poll.poll(max(0, math.ceil((deadline - time.monotonic()) * 1000)))
+            if not ready:
+                raise TimeoutError(f"holdfastd was not ready within {START_TIMEOUT:g} seconds")
+            part = os.read(reading, 4096) if ready[0][0] == reading else b""
+            if not part:
+                self.join(START_TIMEOUT)
                 raise OSError(f"holdfastd ended at its start with exit code {self.exitcode}; "
                               "standard error says why")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"holdfastd was not ready within {START_TIMEOUT:g} seconds")
-            pause = min(2 * pause, 0.02)
-        os.unlink(self._ports)
+            text += part
+        return os.fsdecode(text.splitlines()[0])
 
     def _has_ended(self, timeout: Optional[float]) -> bool:
         if self.exitcode is not None or self._watch < 0:
@@ -162,7 +174,8 @@ class PrivateServer:
         if self.is_alive():
             self.kill()
             self.join()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self.url:  # what a server leaves that was killed
+            shutil.rmtree(os.path.dirname(self.url[len("ipc://"):]), ignore_errors=True)
 
     def __repr__(self) -> str:
         state = "started" if self.is_alive() else f"stopped exitcode={self.exitcode}"
