@@ -2,6 +2,7 @@
 import concurrent.futures
 import contextlib
 import os
+import queue
 import random
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import support
 
 import holdfast
 from holdfast import executor as module
+from holdfast import worker
 
 SEED = int(os.environ.get("SEED") or time.time_ns() % 2**32)
 TASKS = 300
@@ -233,11 +235,60 @@ class ExecutorTest(unittest.TestCase):
         self.assertEqual(executor.submit(tasks.square, 3).result(support.WAIT_S), 9)
         executor.shutdown()
 
+    def test_forked_childs_garbage(self):
+        """A child that drops its parent's executor does not end it, whoever has the lock."""
+        executor = holdfast.Executor(self.url)
+        with executor._inbox.lock:
+            pid = os.fork()
+            if pid == 0:
+                del executor  # would wait for the lock
+                os._exit(0)
+            self.assertEqual(support.until(lambda: os.waitpid(pid, os.WNOHANG), "the child ends")[1], 0)
+        self.assertEqual(executor.submit(tasks.square, 3).result(support.WAIT_S), 9)
+        self.assertFalse(executor._inbox.is_ending)
+        executor.shutdown()
+
+    def test_constructor_that_fails(self):
+        """The queue's name is a dict's: no thread and no connection is left."""
+        manager = holdfast.connect(self.url)
+        taken = manager.dict(name="taken")
+        threads, sessions = threading.active_count(), manager.connection.server_info()["sessions"]
+        with self.assertRaises(holdfast.Error):
+            holdfast.Executor(self.url, queue="taken")
+        self.assertEqual(threading.active_count(), threads)
+        support.until(lambda: manager.connection.server_info()["sessions"] == sessions, "no session")
+        taken.delete()
+
+    def test_submit_while_the_connection_is_lost(self):
+        """The future is in time to be told, or submit raises."""
+        executor = holdfast.Executor(self.url)
+        check = executor._check
+
+        def lose():
+            check()
+            executor._inbox._fail(ConnectionError("lost"))
+        executor._check = lose
+        with self.assertRaises(concurrent.futures.BrokenExecutor):
+            executor.submit(tasks.square, 1)
+        executor.shutdown()
+
+    def test_submit_at_the_end_of_the_program(self):
+        executor = holdfast.Executor(self.url)
+        executor._inbox.end()
+        with self.assertRaisesRegex(RuntimeError, "after shutdown"):
+            executor.submit(tasks.square, 1)
+
     def test_errors(self):
         with self.assertRaises(ValueError):
             holdfast.Executor(self.url, max_tries=0)
         with self.assertRaises(ConnectionError):
             holdfast.Executor("tcp://127.0.0.1:1")
+
+
+def take_now(tasks_queue):
+    """A reservation of a task that is there; None: there is none."""
+    with contextlib.suppress(queue.Empty):
+        return tasks_queue.reserve(0)
 
 
 def named(module_name, name):
@@ -309,6 +360,42 @@ class EndsTest(unittest.TestCase):
                     os.kill(worker, signal.SIGCONT)
                 # The first one finds out, and goes on with others.
                 self.assertEqual(executor.submit(tasks.pid).result(support.WAIT_S), worker)
+
+    def test_worker_whose_lease_ran_out_before_it_began(self):
+        """It leaves the claim to the worker that has the task now, and does not run it."""
+        with holdfast.Executor(self.url) as executor:
+            future = executor.submit(tasks.square, 5)
+            manager = holdfast.connect(self.url)
+            queue = manager.Queue(name="holdfast.tasks")
+            late = queue.reserve(lease=0.1)
+            own = support.until(lambda: take_now(queue), "the lease runs out")
+            self.assertTrue(future.cancel())
+            claims = executor._inbox.claims
+            slow = worker.Worker(self.url, "holdfast.tasks", 5)
+            slow._run_task(manager.connection, worker._Executors(manager.connection), late)
+            self.assertEqual(claims.copy(), {future._task: "cancelled"})
+            slow._run_task(manager.connection, worker._Executors(manager.connection), own)
+            self.assertEqual(claims.copy(), {})
+            self.assertEqual((queue.qsize(), queue.info()["unfinished"]), (0, 0))
+
+    def test_objects_of_executors_that_were_killed(self):
+        """An idle worker lets go of them, and the server frees them."""
+        program = ("import executor_tasks as t, holdfast, os, signal\n"
+                   "e = holdfast.Executor(os.environ['URL'])\n"
+                   "e.submit(t.square, 3).result()\n"
+                   "os.kill(os.getpid(), signal.SIGKILL)\n")
+        manager = holdfast.connect(self.url)
+        impatient = "import holdfast.worker as w; w._EXECUTORS_SECONDS = 0.3; w.Worker(%r, 'holdfast.tasks').run()"
+        one = subprocess.Popen([sys.executable, "-c", impatient % self.url],
+                               cwd=os.path.dirname(os.path.abspath(__file__)))
+        try:
+            support.until(lambda: manager.connection.server_info()["objects"] == 1, "the queue of tasks")
+            subprocess.run([sys.executable, "-c", program], env={**os.environ, "URL": self.url},
+                           cwd=os.path.dirname(os.path.abspath(__file__)), timeout=support.WAIT_S)
+            support.until(lambda: manager.connection.server_info()["objects"] == 1, "nothing else")
+        finally:
+            one.terminate()
+            self.assertEqual(one.wait(support.WAIT_S), 0)
 
     def test_workers_come_later_and_go(self):
         """Tasks wait for workers; SIGTERM lets the running task end."""

@@ -85,8 +85,20 @@ class _Inbox:
         self.lock = threading.Lock()
         self.pid = os.getpid()
         self.thread = threading.Thread(target=self._receive, name="holdfast.Executor", daemon=True)
+
+    def start(self) -> None:
+        """Receive results."""
         self.thread.start()
         _inboxes.add(self)
+
+    def add(self, future: Future) -> None:
+        """A future that is to be completed; raises if it never would."""
+        with self.lock:
+            if self.failure is not None:
+                raise BrokenExecutor("the connection to the server is lost") from self.failure
+            if self.is_ending:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self.futures[future._task] = future
 
     def withdraw(self, task: int) -> bool:
         """Whether no worker has begun the task, and none will."""
@@ -118,7 +130,10 @@ class _Inbox:
         return is_known
 
     def end(self) -> None:
-        """No more futures are added: the thread ends with the last of them."""
+        """No more futures are added: the thread ends with the last of them. In a forked child nothing is
+        done: the thread is its parent's, and so may be the lock."""
+        if self.pid != os.getpid():
+            return
         with self.lock:
             self.is_ending = True
         self._wake()
@@ -201,9 +216,14 @@ class Executor(concurrent.futures.Executor):
         self._shutdown_lock = threading.Lock()
         self._is_shut_down = False
         self._inbox = _Inbox(self._url)
-        self._tasks = proxies.QueueProxy(self._inbox.connection, queue)
+        try:
+            self._tasks = proxies.QueueProxy(self._inbox.connection, queue)
+        except BaseException:
+            self._inbox.connection.close()
+            raise
         self._results_id = _core.Object.id.__get__(self._inbox.results)
         self._claims_id = _core.Object.id.__get__(self._inbox.claims)
+        self._inbox.start()
         weakref.finalize(self, _Inbox.end, self._inbox).atexit = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
@@ -212,8 +232,7 @@ class Executor(concurrent.futures.Executor):
         future._inbox, future._task = self._inbox, next(self._numbers)
         with self._shutdown_lock:
             self._check()
-            with self._inbox.lock:
-                self._inbox.futures[future._task] = future
+            self._inbox.add(future)
         try:
             self._put(future, fn, args, kwargs)
         except BaseException:
@@ -226,8 +245,6 @@ class Executor(concurrent.futures.Executor):
             raise RuntimeError("the executor belongs to the process that this one was forked from")
         if self._is_shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        if self._inbox.failure is not None:
-            raise BrokenExecutor("the connection to the server is lost") from self._inbox.failure
 
     def _put(self, future: Future, fn: Callable[..., Any], args: Tuple, kwargs: Any) -> None:
         try:

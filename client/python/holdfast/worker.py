@@ -10,6 +10,7 @@ import collections
 import multiprocessing
 import multiprocessing.connection
 import os
+import queue
 import signal
 import sys
 import threading
@@ -22,8 +23,10 @@ __all__ = ["Worker", "supervise"]
 
 LEASE_SECONDS = 60.0
 RETRY_SECONDS = 1.0
-# Queues and dicts of executors that are kept open.
+# Queues and dicts of executors that are kept open, and how long without a task: those of an executor
+# that was killed are on the server as long.
 _EXECUTORS_MAX = 100
+_EXECUTORS_SECONDS = 60.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Of errors: the executor has deleted its objects, or was killed.
 _GONE = ("NO_SUCH_OBJECT", "OBJECT_DELETED")
@@ -38,11 +41,11 @@ class _Executors:
 
     def __init__(self, connection: _core.Connection) -> None:
         self._connection = connection
-        self._opened: "collections.OrderedDict[int, Tuple[Any, Any]]" = collections.OrderedDict()
+        self._opened: "collections.OrderedDict[int, Tuple[float, Any]]" = collections.OrderedDict()
 
     def open(self, results: int, claims: int) -> Optional[Tuple[Any, Any]]:
         """Both objects; None: the executor has gone."""
-        pair = self._opened.pop(results, None)
+        _, pair = self._opened.pop(results, (0, None))
         if pair is None:
             try:
                 pair = (self._connection.open("queue", results),
@@ -51,10 +54,19 @@ class _Executors:
                 if error.reason not in _GONE:
                     raise
                 return None
-        self._opened[results] = pair
-        if len(self._opened) > _EXECUTORS_MAX:
-            self._opened.popitem(last=False)
+        self._opened[results] = time.monotonic(), pair
+        self.forget()
         return pair
+
+    def forget(self) -> Optional[float]:
+        """Close those that had no task for long. When to do so again, in seconds; None: none is open."""
+        oldest = time.monotonic() - _EXECUTORS_SECONDS
+        while self._opened:
+            opened = next(iter(self._opened.values()))[0]
+            if opened > oldest and len(self._opened) <= _EXECUTORS_MAX:
+                return opened - oldest
+            self._opened.popitem(last=False)
+        return None
 
     def close(self, results: int) -> None:
         """The executor has gone."""
@@ -131,17 +143,20 @@ class Worker:
             tasks = proxies.QueueProxy(connection, self._queue)
             executors = _Executors(connection)
             while not self._is_stopping:
-                reservation = self._reserve(tasks)
+                reservation = self._reserve(tasks, executors.forget())
                 if reservation is not None:
                     self._run_task(connection, executors, reservation)
 
-    def _reserve(self, tasks: Any) -> Any:
-        """The next task; None: it is time to stop. A signal while it waits raises _Stop."""
+    def _reserve(self, tasks: Any, seconds: Optional[float]) -> Any:
+        """The next task; None: none came in that time, or it is time to stop. A signal while it waits
+        raises _Stop."""
         reservation = None
         self._is_idle = True
         try:
             if not self._is_stopping:
-                reservation = tasks.reserve(lease=self._lease_seconds)
+                reservation = tasks.reserve(seconds, lease=self._lease_seconds)
+        except queue.Empty:
+            pass
         finally:
             self._is_idle = False
         return reservation
@@ -157,7 +172,7 @@ class Worker:
             return
         try:
             pair = executors.open(results_id, claims_id)
-            if pair is None or pair[1].setdefault(number, "begun") != "begun":
+            if pair is None or not self._claim(connection, reservation, pair[1], number):
                 reservation.ack()  # nobody wants the result: the executor has gone; or cancelled
                 if pair is not None:
                     pair[1].pop(number, None)
@@ -169,10 +184,20 @@ class Worker:
                 outcome = self._call(connection, reservation, call)
             self._answer(connection, reservation, pair[0], number, outcome)
         except _core.Error as error:
+            if error.reason == "NOT_RESERVED":  # the lease ran out before the task was begun
+                return
             if error.reason not in _GONE:
                 raise
             executors.close(results_id)
             self._ack(reservation)
+
+    def _claim(self, connection: _core.Connection, reservation: Any, claims: Any, number: int) -> bool:
+        """Whether the task may run. holdfast.Error NOT_RESERVED: it is another worker's, and so is its
+        claim, since this process was stopped for longer than the lease."""
+        with connection.pipeline():
+            claim = claims.setdefault(number, "begun")
+            reservation.extend(self._lease_seconds)
+        return claim.result() == "begun"
 
     def _call(self, connection: _core.Connection, reservation: Any, call: List[Any]) -> Tuple:
         self._lease.hold(reservation)
