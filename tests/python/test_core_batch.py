@@ -6,6 +6,7 @@ import select
 import threading
 import time
 import unittest
+import unittest.mock
 
 import core_case
 from core_case import outcome
@@ -181,6 +182,30 @@ class PipelineTest(core_case.CoreCase):
         made.close()
         del self.dict["nested"]
         until(lambda: outcome(self.connection.open, "dict", number)[0] != "returns", "it is freed")
+
+    def test_pipeline_of_a_thread_that_ended(self):
+        """Is not that of another thread which has its identifier."""
+        kept, idents = [], []
+
+        def open_one():
+            kept.append(self.connection.pipeline().__enter__())
+
+        def call():
+            self.assertEqual(self.dict.setdefault("k", 1), 1)
+
+        def run(target):
+            def note():
+                idents.append(threading.get_ident())
+                target()
+            with unittest.mock.patch("threading.excepthook", lambda failure: kept.append(failure.exc_value)):
+                thread = threading.Thread(target=note)
+                thread.start()
+                thread.join()
+        run(open_one)
+        while idents[0] not in idents[1:]:
+            self.assertLess(len(idents), 1000)
+            run(call)
+        self.assertEqual(len(kept), 1, kept)
 
     def test_pipeline_in_a_forked_child(self):
         with self.connection.pipeline():

@@ -177,6 +177,41 @@ class StartTest(unittest.TestCase):
         support.check_leftovers(self, before)
 
 
+class EndTest(unittest.TestCase):
+    PROGRAM = """
+import threading, time
+import holdfast
+queue, lock, value, event = holdfast.Queue(), holdfast.Lock(), holdfast.Value("i"), holdfast.Event()
+manager = holdfast.Manager()
+lock.acquire()
+other = manager.Queue()
+
+def poll():
+    while True:
+        try:
+            queue.get(timeout=0.001)
+        except Exception:
+            pass
+
+for wait in (queue.get, lock.acquire, event.wait, lambda: value.wait(0), other.get, poll):
+    threading.Thread(target=wait, daemon=True).start()
+time.sleep(0.2)
+print("end")
+"""
+
+    def test_daemon_threads_that_wait(self):
+        """The program ends without a word about them."""
+        for _ in range(3):
+            done = subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, text=True,
+                                  timeout=support.WAIT_S)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "end\n", ""))
+
+    def test_aio_is_an_attribute(self):
+        program = "import sys, holdfast; assert 'asyncio' not in sys.modules; print(holdfast.aio.connect.__module__)"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        self.assertIn("holdfast.aio", done.stdout, done.stderr)
+
+
 class ConnectedTest(unittest.TestCase):
     """An address as multiprocessing has them: of the manager process for registered types."""
 

@@ -3,6 +3,7 @@ import gc
 import multiprocessing
 import pickle
 import threading
+import time
 import unittest
 import unittest.mock
 
@@ -20,6 +21,16 @@ def read(pipe, q):
     q.put(pipe.recv())
     pipe.send("answer")
     pipe.close()
+
+
+class Letter:
+    """Has its own pickle of what is in it, which may be opened at any time."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def __reduce__(self):
+        return Letter, (pickle.dumps(self.content),)
 
 
 class PicklesTest(unittest.TestCase):
@@ -54,6 +65,15 @@ class PicklesTest(unittest.TestCase):
                               self.manager.connection)
         action = pickle.loads(pickle.dumps(self.manager.Barrier(2, len, 3.0)))
         self.assertEqual((action.action, action.timeout), (len, 3.0))
+
+    def test_pickle_within_a_reduction(self):
+        for name, proxy in self.make_all().items():
+            with self.subTest(kind=name):
+                letters = self.manager.list([[proxy, Letter(proxy)]])
+                beside, letter = letters[0]
+                inner = pickle.loads(letter.content)
+                self.assertEqual((beside._id, inner._id), (proxy._id, proxy._id))
+                self.assertIs(type(inner), type(proxy))
 
     def test_every_kind_in_other_processes(self):
         for method in support.START_METHODS:
@@ -137,8 +157,17 @@ class PicklesTest(unittest.TestCase):
         d["x"] = holdfast.Opaque("msgpack", b"\x81")
         self.assertEqual((d["x"].codec, d["x"].data), ("msgpack", b"\x81"))
 
+    def settle(self):
+        """The number of objects when those are freed that earlier tests have dropped."""
+        count = -1
+        while (last := self.manager._number_of_objects()) != count:
+            count = last
+            gc.collect()
+            time.sleep(0.05)
+        return count
+
     def test_references_in_a_pickle_are_counted(self):
-        before = self.manager._number_of_objects()
+        before = self.settle()
         q = self.manager.Queue()
         q.put({"inner": [self.manager.list()]})
         self.assertEqual(self.manager._number_of_objects(), before + 2)
@@ -232,6 +261,22 @@ class PipesTest(unittest.TestCase):
             with self.assertRaises(OSError):
                 sender.send(5)
             sender.close()
+
+    def test_end_that_is_pickled_often(self):
+        """It does not remember every pickle, nor do the objects on the server grow in number."""
+        manager = holdfast.Manager()
+        self.addCleanup(manager.shutdown)
+        near, far = manager.Pipe()
+        objects = manager._number_of_objects()
+        copies = [pickle.loads(pickle.dumps(near)) for _ in range(500)]
+        self.assertEqual({each._id for each in copies}, {near._id})
+        gc.collect()
+        self.assertLessEqual(len(near._handovers), 16)
+        support.until(lambda: manager._number_of_objects() <= objects + 20, "they are freed")
+        with unittest.mock.patch("holdfast.pipes.KEPT_SECONDS", 0):
+            for _ in range(100):
+                pickle.dumps(far)
+        self.assertLessEqual(len(far._handovers), 16)
 
 
 if __name__ == "__main__":

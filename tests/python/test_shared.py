@@ -1,8 +1,10 @@
 """multiprocessing's module-level objects, on the default manager."""
 import array
+import concurrent.futures
 import ctypes
 import multiprocessing
 import os
+import pickle
 import queue
 import threading
 import unittest
@@ -205,6 +207,67 @@ class OthersTest(unittest.TestCase):
             thread.join()
             self.assertEqual(os.waitpid(pid, 0)[1], 0)
         manager.shutdown()
+
+    def assertRaisesTheSame(self, call):
+        """With multiprocessing and here: the class and the text."""
+        raised = []
+        for module in (multiprocessing, holdfast):
+            with self.assertRaises(Exception) as caught:
+                call(module)
+            raised.append((type(caught.exception), str(caught.exception)))
+        self.assertEqual(*raised)
+
+    def test_releases_of_locks_that_are_not_owned(self):
+        self.assertRaisesTheSame(lambda module: module.Lock().release())
+        self.assertRaisesTheSame(lambda module: module.RLock().release())
+        self.assertRaisesTheSame(lambda module: module.get_context("spawn").Lock().release())
+
+        def release_elsewhere(module):
+            lock = module.RLock()
+            with lock, concurrent.futures.ThreadPoolExecutor(1) as other:
+                raise other.submit(lock.release).exception()
+        self.assertRaisesTheSame(release_elsewhere)
+
+        def leave_twice(module):
+            with module.Lock():
+                pass
+            module.Lock().__exit__(None, None, None)
+        self.assertRaisesTheSame(leave_twice)
+        self.assertTrue(pickle.loads(pickle.dumps(holdfast.Lock())).acquire())
+
+    def test_closed_queue(self):
+        for name, arguments in (("put", (1,)), ("get", ())):
+            for module in (multiprocessing, holdfast):
+                queue = module.Queue()
+                queue.close()
+                with self.assertRaisesRegex(ValueError, "^Queue <.*> is closed$"):
+                    getattr(queue, name)(*arguments)
+                queue.close()
+                queue.join_thread()
+        with self.assertRaises(ConnectionError):
+            queue.qsize()
+
+    def test_integers_that_are_too_large(self):
+        manager = shared.default_manager()
+        queue, semaphore = manager.Queue(), manager.Semaphore()
+        for name, call in (
+                ("maxsize", lambda: holdfast.Queue(2**70)), ("maxsize", lambda: manager.Queue(-2**70)),
+                ("value", lambda: holdfast.Semaphore(2**64)), ("parties", lambda: holdfast.Barrier(2**70)),
+                ("n", lambda: semaphore.release(2**70)), ("max", lambda: queue.get_many(2**70)),
+                ("priority", lambda: queue.put(1, priority=2**70)), ("count", lambda: queue.kick(2**70)),
+                ("n", lambda: holdfast.Condition().notify(2**70)),
+                ("in_flight", lambda: manager.pipeline(2**70))):
+            with self.subTest(name=name), self.assertRaisesRegex(
+                    OverflowError, f"^'{name}' must be an integer of 64 bits$"):
+                call()
+        with self.assertRaises(IndexError):
+            manager.list([1])[2**70]
+
+    def test_texts_that_are_cut(self):
+        """Within a character, where its second byte would be the 512th."""
+        for fill in ("", "a"):
+            with self.assertRaisesRegex(holdfast.InvalidArgument, "üü"):
+                holdfast._core.Connection("ipc:///tmp/" + fill + 400 * "ü")
 
     def test_everything_of_multiprocessing_is_here(self):
         self.assertEqual([name for name in multiprocessing.__all__

@@ -10,6 +10,7 @@ Process and Pool, is multiprocessing's. Objects live on the holdfastd that HOLDF
 private one.
 """
 
+import importlib as _importlib
 import multiprocessing as _multiprocessing
 from typing import Any as _Any
 from typing import Optional as _Optional
@@ -49,4 +50,6 @@ def __getattr__(name: str) -> object:
     if name == "Executor":  # imported when it is first used: concurrent.futures takes its time
         from .executor import Executor
         return Executor
+    if name == "aio":
+        return _importlib.import_module(".aio", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,7 @@ __version__: str
 
 MISSING: Any
 
+def set_ending() -> None: ...
 def pipe_new(connection: Connection, duplex: bool = True) -> tuple[Pipe, Pipe]: ...
 def set_codec(
     dumps: Callable[[Any, Connection], bytes | tuple[bytes, list[Any]]],

@@ -20,6 +20,7 @@ __all__ = ["connection_for", "new_lock", "DEFAULT_URL"]
 DEFAULT_URL = "tcp://127.0.0.1:4653"
 # After the finalizers of managers (-10), which come after multiprocessing has joined its children.
 _EXIT_PRIORITY = -100
+_ENDING_PRIORITY = -1
 
 _connections: weakref.WeakValueDictionary[str, _core.Connection] = weakref.WeakValueDictionary()
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -74,6 +75,7 @@ def _close_all() -> None:
 
 
 def _arrange_end() -> None:
+    util.Finalize(None, _core.set_ending, exitpriority=_ENDING_PRIORITY)
     util.Finalize(None, _close_all, exitpriority=_EXIT_PRIORITY)
 
 

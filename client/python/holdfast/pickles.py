@@ -32,11 +32,13 @@ class _Context(threading.local):
 
     connection: Optional[_core.Connection] = None  # None: not for a server
     references: List[Any] = []
+    reduced: Any = None  # the proxy that the pickler for the server asks, no other pickler in it
 
 
 _context = _Context()
 _reducers: Dict[type, Any] = {}
-_reducers_of: Tuple[int, int] = (0, 0)
+_reducers_of: Tuple[int, int, int] = (0, 0, 0)
+_proxy_reducers: Dict[type, Any] = {}
 
 
 def _dispatch_table() -> Dict[type, Any]:
@@ -44,9 +46,9 @@ def _dispatch_table() -> Dict[type, Any]:
     pickler looks up a plain dict much faster than a ChainMap."""
     global _reducers, _reducers_of
     extra = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
-    sizes = (len(extra), len(copyreg.dispatch_table))
+    sizes = (len(extra), len(copyreg.dispatch_table), len(_proxy_reducers))
     if sizes != _reducers_of:
-        _reducers = {**copyreg.dispatch_table, **extra}
+        _reducers = {**_proxy_reducers, **copyreg.dispatch_table, **extra}
         _reducers_of = sizes
     return _reducers
 
@@ -132,10 +134,23 @@ def _rebuild(url: str, kind: str, id: int, cls: type, extra: Dict[str, Any]) -> 
     return _adopt(proxy, cls, extra)
 
 
+def _reduce_for_server(proxy: Any) -> Any:
+    before, _context.reduced = _context.reduced, proxy
+    try:
+        return proxy.__reduce__()
+    finally:
+        _context.reduced = before
+
+
+def register_proxy_class(cls: type) -> None:
+    """Proxies of exactly this class become references in the pickles that are sent to their server."""
+    _proxy_reducers[cls] = _reduce_for_server
+
+
 def reduce_proxy(proxy: Any, connection: _core.Connection, kind: str, id: int) -> Tuple:
     """What `__reduce__` of a proxy returns."""
     extra = proxy._get_extra()
-    destination = _context.connection
+    destination = _context.connection if _context.reduced is proxy else None
     if destination is not None and (destination is connection or destination.url == connection.url):
         _context.references.append(proxy)
         return _take, (len(_context.references) - 1, type(proxy), extra)

@@ -30,14 +30,19 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
     process that has it closes it for itself; the other end reads end of file when the last has.
     """
 
-    _handovers: Tuple[EventProxy, ...] = ()  # of each pickle: set by the process that unpickles it
+    # Of each pickle: when it was made, and the event that is set by the process that unpickles it.
+    _handovers: Tuple[Tuple[float, EventProxy], ...] = ()
+    _handovers_max = 16  # when they are looked through
 
     # This process's proxy before this one: its end would close this one's, since they are one session.
     _earlier: Any = None
 
     def _get_extra(self) -> Dict[str, Any]:
         attached = EventProxy(self.connection)
-        self._handovers = (*self._handovers, attached)
+        if len(self._handovers) >= self._handovers_max:
+            self._handovers = self._awaited()
+            self._handovers_max = max(16, 2 * len(self._handovers))
+        self._handovers = (*self._handovers, (time.monotonic(), attached))
         return {"end": self.end, "attached": attached}
 
     def _set_extra(self, extra: Dict[str, Any]) -> None:
@@ -47,13 +52,18 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
             self._earlier._is_unpickled_here = True
         extra["attached"].set()
 
+    def _awaited(self) -> Tuple[Tuple[float, EventProxy], ...]:
+        """Those handovers that may still be taken."""
+        oldest = time.monotonic() - KEPT_SECONDS
+        return tuple(each for each in self._handovers if each[0] > oldest and not each[1].is_set())
+
     def _keep(self) -> None:
         """Nothing to be done: __del__ keeps it."""
 
     def __del__(self) -> None:
         if self._handovers and not self.closed:
             handovers, self._handovers = self._handovers, ()
-            self._close_later(list(handovers))
+            self._close_later([attached for _, attached in handovers])
 
     def _close_later(self, handovers: List[EventProxy]) -> None:
         _closing[self.connection.url, self.id, self.end] = self
@@ -71,8 +81,8 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
         """
         if self.closed:
             return
-        handovers, self._handovers = self._handovers, ()
-        waiting = [attached for attached in handovers if not attached.is_set()]
+        waiting = [attached for _, attached in self._awaited()]
+        self._handovers = ()
         if not waiting:
             super().close()
             return

@@ -43,6 +43,7 @@ class Proxy(std.BaseProxy):
 
     def __init_subclass__(cls, typeid: str = "", exposed: Tuple[str, ...] = (), **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        pickles.register_proxy_class(cls)
         if typeid:
             cls._methods_ = cls
             cls._typeid = typeid

@@ -275,6 +275,31 @@ class SharedQueue(proxies.QueueProxy):
     def cancel_join_thread(self) -> None:
         """Does nothing."""
 
+    def close(self) -> None:
+        """End this process's use."""
+        super().close()
+        self.__class__ = _ClosedQueue
+
+
+def _refuse(queue: Any, *args: Any, **kwds: Any) -> Any:
+    raise ValueError(f"Queue {queue!r} is closed")
+
+
+class _ClosedQueue(SharedQueue):
+    put = put_nowait = put_many = get = get_nowait = get_many = reserve = _refuse
+
+
+class SharedLock(proxies.LockProxy):
+    """A lock that fails as multiprocessing's does."""
+
+    _release_error_ = ValueError, "semaphore or lock released too many times"
+
+
+class SharedRLock(proxies.RLockProxy):
+    """A recursive lock that fails as multiprocessing's does."""
+
+    _release_error_ = AssertionError, "attempt to release recursive lock not owned by thread"
+
 
 def Queue(maxsize: int = 0) -> SharedQueue:
     """A queue of at most `maxsize` items; 0: of any number."""
@@ -292,12 +317,12 @@ def Pipe(duplex: bool = True) -> Tuple[Any, Any]:
 
 def Lock() -> Any:
     """A lock."""
-    return default_manager().Lock()
+    return SharedLock(_connection(), None)
 
 
 def RLock() -> Any:
     """A recursive lock."""
-    return default_manager().RLock()
+    return SharedRLock(_connection(), None, True)
 
 
 def Semaphore(value: int = 1) -> Any:

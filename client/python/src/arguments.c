@@ -136,20 +136,38 @@ bool convert_timeout_at_least_0(PyObject *seconds, int64_t *timeout_ms) {
   return true;
 }
 
-bool convert_index(PyObject *object, int64_t *index) {
-  PyObject *number = PyNumber_Index(object);
-  if (number == NULL) {
+/* *overflow: whether it has more than 64 bits, without an exception. */
+static bool convert_int64(PyObject *object, int64_t *number, int *overflow) {
+  PyObject *index = PyNumber_Index(object);
+  if (index == NULL) {
     return false;
   }
+  *number = PyLong_AsLongLongAndOverflow(index, overflow);
+  Py_DECREF(index);
+  return *number != -1 || !PyErr_Occurred();
+}
+
+bool convert_index(PyObject *object, int64_t *index) {
   int overflow;
-  *index = PyLong_AsLongLongAndOverflow(number, &overflow);
-  Py_DECREF(number);
+  if (!convert_int64(object, index, &overflow)) {
+    return false;
+  }
   if (overflow != 0) {
     PyErr_Format(PyExc_IndexError, "cannot fit '%.200s' into an index-sized integer",
                  Py_TYPE(object)->tp_name);
+  }
+  return overflow == 0;
+}
+
+bool convert_number(const char *name, PyObject *object, int64_t *number) {
+  int overflow;
+  if (!convert_int64(object, number, &overflow)) {
     return false;
   }
-  return !(*index == -1 && PyErr_Occurred());
+  if (overflow != 0) {
+    PyErr_Format(PyExc_OverflowError, "'%s' must be an integer of 64 bits", name);
+  }
+  return overflow == 0;
 }
 
 const char *convert_text(PyObject *object) {

@@ -12,14 +12,14 @@ static bool check_open(const struct async *self) {
   if (self->async != NULL) {
     return true;
   }
-  PyErr_SetString(self->batch.connection->state->closed, "the Async is closed");
+  error_set_closed(self->batch.connection->state, "the Async is closed");
   return false;
 }
 
 /* Between begin() and end() it is that thread's; nor may a signal handler change it in a call. */
 static bool check_thread(const struct async *self) {
   if (!self->is_begun || self->batch.generation != interrupt_forks() ||
-      (self->batch.thread == PyThread_get_thread_ident() && !self->is_submitting)) {
+      (self->batch.thread == thread_number() && !self->is_submitting)) {
     return true;
   }
   PyErr_SetString(PyExc_RuntimeError, "calls are being submitted");

@@ -191,7 +191,7 @@ static hf_status run_open(struct call *call) {
 }
 
 static bool take_parties(struct call *call, PyObject *parties) {
-  if (!convert_index(parties, &call->in.number)) {
+  if (!convert_number("parties", parties, &call->in.number)) {
     return false;
   }
   if (call->in.number < 1) {

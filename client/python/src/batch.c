@@ -106,7 +106,7 @@ static bool collect(struct block *block, hf_status (*run)(hf_conn *conn), bool w
 }
 
 static bool check_open(const struct block *block) {
-  if (block->is_open && block->batch.thread == PyThread_get_thread_ident()) {
+  if (block->is_open && block->batch.thread == thread_number()) {
     return true;
   }
   PyErr_SetString(PyExc_RuntimeError, "it is not open on this thread");
@@ -267,7 +267,7 @@ PyObject *connection_pipeline(PyObject *self, PyObject *const *args, Py_ssize_t 
   PyObject *values[PARAMETERS_MAX];
   int64_t in_flight = 0;
   if (!arguments(&signature, args, count, keywords, values) ||
-      (values[0] != NULL && !convert_index(values[0], &in_flight))) {
+      (values[0] != NULL && !convert_number("in_flight", values[0], &in_flight))) {
     return NULL;
   }
   if (in_flight < 0 || in_flight > UINT32_MAX) {

@@ -54,7 +54,7 @@ bool call_begin(struct call *call, PyObject *self, const struct operation *opera
   }
   call->handle = call->self->handle;
   if (call->handle == NULL) {
-    PyErr_SetString(call->connection->state->closed, "the proxy is closed");
+    error_set_closed(call->connection->state, "the proxy is closed");
     return false;
   }
   return true;
@@ -66,7 +66,7 @@ bool call_begin_connection(struct call *call, PyObject *connection,
   call->connection = (struct connection *)connection;
   call->conn = call->connection->conn;
   if (call->conn == NULL || call->connection->is_closing) {
-    PyErr_SetString(call->connection->state->closed, "the connection is closed");
+    error_set_closed(call->connection->state, "the connection is closed");
     return false;
   }
   return true;

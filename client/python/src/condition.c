@@ -132,7 +132,7 @@ static PyObject *condition_notify(PyObject *self, PyObject *const *args, Py_ssiz
     return call_abandon(&call);
   }
   call.in.number = 1;
-  if (values[0] != NULL && !convert_index(values[0], &call.in.number)) {
+  if (values[0] != NULL && !convert_number("n", values[0], &call.in.number)) {
     return call_abandon(&call);
   }
   if (call.in.number <= 0) { /* as in threading, nobody is notified */

@@ -20,7 +20,7 @@ bool connection_is_same_server(const struct connection *a, const struct connecti
 
 bool connection_enter(struct connection *self) {
   if (self->conn == NULL || self->is_closing) {
-    PyErr_SetString(self->state->closed, "the connection is closed");
+    error_set_closed(self->state, "the connection is closed");
     return false;
   }
   use_begin(&self->use);
@@ -75,8 +75,17 @@ void connection_unpin(struct connection *self) {
 
 /* ---------------------------------------------------------------- batches */
 
+uint64_t thread_number(void) {
+  static _Thread_local uint64_t number;
+  static _Atomic uint64_t last;
+  if (number == 0) {
+    number = ++last;
+  }
+  return number;
+}
+
 struct batch *connection_batch(struct connection *connection) {
-  unsigned long thread = PyThread_get_thread_ident();
+  uint64_t thread = thread_number();
   for (struct batch *batch = connection->batches; batch != NULL; batch = batch->next) {
     if (batch->thread == thread &&
         (batch->generation == interrupt_forks() || batch->survives_fork)) {
@@ -87,7 +96,7 @@ struct batch *connection_batch(struct connection *connection) {
 }
 
 void connection_batch_open(struct connection *connection, struct batch *batch) {
-  batch->thread = PyThread_get_thread_ident();
+  batch->thread = thread_number();
   batch->generation = interrupt_forks();
   batch->next = connection->batches;
   connection->batches = batch;

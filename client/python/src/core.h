@@ -59,6 +59,7 @@ struct state {
   PyObject *error, *unavailable, *session_ended, *cancelled, *deadline_exceeded, *object_deleted;
   PyObject *memory_full, *token_stale, *condition_not_met, *deadlock, *invalid_argument;
   PyObject *closed;
+  PyObject *ending; /* set_ending(): True once the interpreter ends */
   PyObject *queue_empty, *queue_full, *queue_shut_down,
       *broken_barrier;                 /* the standard library's */
   PyObject *status_name, *reason_name; /* interned */
@@ -91,8 +92,8 @@ bool use_is_none(const struct use *use);
 /* What is open on a thread instead of plain calls: head of the objects of batch.c and async.c. */
 struct batch {
   PyObject_HEAD struct connection *connection; /* counted */
-  struct batch *next;   /* of the connection; not counted: open ones are alive */
-  unsigned long thread; /* PyThread_get_thread_ident() */
+  struct batch *next; /* of the connection; not counted: open ones are alive */
+  uint64_t thread;    /* thread_number() */
   uint32_t generation;
   bool survives_fork; /* the library goes on with it in a forked child */
   bool is_async;      /* opening objects is a call, too */
@@ -125,6 +126,8 @@ struct object {
   uint64_t changes; /* calls of this proxy that may have changed a container: for its iterators */
 };
 
+/* This thread's, which no other one ever has, unlike its identifier. In a forked child the thread keeps it. */
+uint64_t thread_number(void);
 /* The innermost batch of this thread on the connection; NULL: calls are plain. */
 struct batch *connection_batch(struct connection *connection);
 /* Enters and leaves the list of the connection's batches. */
@@ -397,6 +400,8 @@ struct failure failure_make(hf_status status, const char *reason, const char *me
 PyObject *error_set(struct state *state, const struct failure *failure);
 /* Sets `type` with the failure's message, and .status and .reason. Returns NULL. */
 PyObject *error_set_as(PyObject *type, const struct failure *failure);
+/* Closed. */
+void error_set_closed(const struct state *state, const char *message);
 /* Creates the exceptions, and adds them to the module. */
 bool errors_init(PyObject *module, struct state *state);
 
@@ -423,8 +428,10 @@ const char *convert_text(PyObject *text);
 PyObject *info_dict(const struct hf_object_info *info);
 PyObject *server_info_dict(const struct hf_server_info *info);
 PyObject *lock_info_list(const struct hf_lock_info *locks, size_t count);
-/* An index or count: int or __index__; IndexError beyond 64 bits. */
+/* An index: int or __index__; IndexError beyond 64 bits. */
 bool convert_index(PyObject *object, int64_t *index);
+/* The argument of that name: the same; OverflowError beyond 64 bits. */
+bool convert_number(const char *name, PyObject *object, int64_t *number);
 
 /* ---------------------------------------------------------------- arguments of methods */
 

@@ -15,8 +15,23 @@ struct failure failure_last(hf_status status) {
 
 /* ---------------------------------------------------------------- raising */
 
+/* A message that is too long ends anywhere, also within a character. New. */
+static PyObject *text_of(const char *message) {
+  return PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace");
+}
+
+static void set_builtin(PyObject *type, const char *message) {
+  PyObject *text = text_of(message);
+  if (text != NULL) {
+    PyErr_SetObject(type, text);
+    Py_DECREF(text);
+  }
+}
+
 PyObject *error_set_as(PyObject *type, const struct failure *failure) {
-  PyObject *exception = PyObject_CallFunction(type, "s", failure->message);
+  PyObject *text = text_of(failure->message);
+  PyObject *exception = text == NULL ? NULL : PyObject_CallOneArg(type, text);
+  Py_XDECREF(text);
   if (exception == NULL) {
     return NULL;
   }
@@ -113,10 +128,49 @@ static PyObject *error_for(const struct state *state, const struct failure *fail
   }
 }
 
+/* The attribute of a module of the standard library; NULL with an exception. */
+static PyObject *imported(const char *module_name, const char *attribute) {
+  PyObject *module = PyImport_ImportModule(module_name);
+  PyObject *found = module == NULL ? NULL : PyObject_GetAttrString(module, attribute);
+  Py_XDECREF(module);
+  return found;
+}
+
+/* The threads that are left when the interpreter ends are its daemons: they end without a word, as those
+ * that wait for a lock do. */
+static bool set_exit(const struct state *state) {
+  if (state->ending == NULL) {
+    return false;
+  }
+  PyObject *current = imported("threading", "current_thread");
+  PyObject *thread = current == NULL ? NULL : PyObject_CallNoArgs(current);
+  PyObject *daemon = thread == NULL ? NULL : PyObject_GetAttrString(thread, "daemon");
+  bool is_daemon = daemon == Py_True;
+  Py_XDECREF(current);
+  Py_XDECREF(thread);
+  Py_XDECREF(daemon);
+  PyErr_Clear();
+  if (is_daemon) {
+    PyErr_SetNone(PyExc_SystemExit);
+  }
+  return is_daemon;
+}
+
+void error_set_closed(const struct state *state, const char *message) {
+  if (!set_exit(state)) {
+    PyErr_SetString(state->closed, message);
+  }
+}
+
 PyObject *error_set(struct state *state, const struct failure *failure) {
   PyObject *builtin = builtin_for(state, failure->reason);
   if (builtin != NULL) {
-    PyErr_SetString(builtin, failure->message);
+    set_builtin(builtin, failure->message);
+    return NULL;
+  }
+  bool is_end = failure->status == HF_CANCELLED || failure->status == HF_UNAVAILABLE ||
+                failure->reason == HF_REASON_SESSION_ENDED;
+  if (is_end && set_exit(state)) {
     return NULL;
   }
   return error_set_as(error_for(state, failure), failure);
@@ -180,14 +234,6 @@ static bool error_rows_init(PyObject *module, struct state *state) {
     *(PyObject **)((char *)state + row->offset) = type;
   }
   return true;
-}
-
-/* The attribute of a module of the standard library; NULL with an exception. */
-static PyObject *imported(const char *module_name, const char *attribute) {
-  PyObject *module = PyImport_ImportModule(module_name);
-  PyObject *found = module == NULL ? NULL : PyObject_GetAttrString(module, attribute);
-  Py_XDECREF(module);
-  return found;
 }
 
 /* queue.ShutDown is new in Python 3.13; before, a class of that name here. */

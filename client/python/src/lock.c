@@ -149,7 +149,25 @@ PyObject *lock_enter(PyObject *self, PyObject *ignored) {
 
 /* ---------------------------------------------------------------- releasing */
 
+/* A class may have another exception and its text, as multiprocessing's locks do. */
+static bool set_error_of_class(const struct call *call) {
+  PyObject *pair = PyObject_GetAttrString((PyObject *)Py_TYPE(call->self), "_release_error_");
+  if (pair == NULL) {
+    PyErr_Clear();
+    return false;
+  }
+  if (PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2) {
+    PyErr_SetObject(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+  }
+  Py_DECREF(pair);
+  return PyErr_Occurred() != NULL;
+}
+
 PyObject *fail_release(struct call *call, const struct failure *failure) {
+  bool is_free = failure->reason == HF_REASON_NOT_LOCKED || failure->reason == HF_REASON_NOT_OWNER;
+  if (is_free && set_error_of_class(call)) {
+    return NULL;
+  }
   switch (failure->reason) {
     case HF_REASON_NOT_LOCKED:
       PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");

@@ -66,6 +66,12 @@ static PyObject *set_proxy_class(PyObject *module, PyObject *const *args, Py_ssi
   Py_RETURN_NONE;
 }
 
+static PyObject *set_ending(PyObject *module, PyObject *ignored) {
+  (void)ignored;
+  Py_XSETREF(module_state(module)->ending, Py_NewRef(Py_True));
+  Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"set_codec", FAST(set_codec), METH_FASTCALL | METH_KEYWORDS,
      "set_codec($module, /, dumps, loads, dumps_key=None)\n--\n\n"
@@ -78,6 +84,9 @@ static PyMethodDef methods[] = {
      "set_proxy_class($module, /, kind, cls)\n--\n\n"
      "Set the class of the proxies that references to objects of this kind become. Proxies of\n"
      "exactly this class are stored as references."},
+    {"set_ending", set_ending, METH_NOARGS,
+     "set_ending($module, /)\n--\n\n"
+     "The interpreter ends: in daemon threads calls that are withdrawn raise SystemExit."},
     {"pipe_new", FAST(pipe_new), METH_FASTCALL | METH_KEYWORDS,
      "pipe_new($module, /, connection, duplex=True)\n--\n\n"
      "Both ends of a new pipe; without duplex the second sends to the first."},

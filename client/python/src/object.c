@@ -44,7 +44,7 @@ static void close_handle(struct connection *connection, hf_object *handle) {
 
 bool object_enter(struct object *self) {
   if (self->handle == NULL || self->is_closing) {
-    PyErr_SetString(self->connection->state->closed, "the proxy is closed");
+    error_set_closed(self->connection->state, "the proxy is closed");
     return false;
   }
   if (!connection_enter(self->connection)) {
@@ -235,8 +235,11 @@ static bool check_open(const struct object *self) {
   if (self->handle != NULL) {
     return true;
   }
-  PyErr_SetString(self->connection == NULL ? PyExc_ValueError : self->connection->state->closed,
-                  "the proxy is closed");
+  if (self->connection == NULL) {
+    PyErr_SetString(PyExc_ValueError, "the proxy is closed");
+  } else {
+    error_set_closed(self->connection->state, "the proxy is closed");
+  }
   return false;
 }
 

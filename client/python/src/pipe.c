@@ -130,7 +130,7 @@ static PyObject *finish_attach(struct call *call) {
 
 static bool take_end(PyObject *end, int64_t *number) {
   *number = 0;
-  if (end != NULL && !convert_index(end, number)) {
+  if (end != NULL && !convert_number("end", end, number)) {
     return false;
   }
   if (*number != 0 && *number != 1) {

@@ -40,7 +40,7 @@ static bool take_seconds(const char *name, PyObject *seconds, uint64_t *ms) {
 /* in.pointer: the options; NULL: none. */
 static bool take_put_options(struct call *call, PyObject *priority, PyObject *delay) {
   struct hf_put_options options = {0};
-  if ((priority != NULL && !convert_index(priority, &options.priority)) ||
+  if ((priority != NULL && !convert_number("priority", priority, &options.priority)) ||
       !take_seconds("delay", delay, &options.delay_ms)) {
     return false;
   }
@@ -197,7 +197,7 @@ static hf_status run_get_many(struct call *call) {
 
 static bool take_max(struct call *call, PyObject *max) {
   int64_t number;
-  if (!convert_index(max, &number)) {
+  if (!convert_number("max", max, &number)) {
     return false;
   }
   if (number < 1) {
@@ -273,7 +273,7 @@ static PyObject *queue_kick(PyObject *self, PyObject *const *args, Py_ssize_t co
     return NULL;
   }
   if (!call_begin(&call, self, &kick) ||
-      (values[0] != NULL && !convert_index(values[0], &call.in.number))) {
+      (values[0] != NULL && !convert_number("count", values[0], &call.in.number))) {
     return call_abandon(&call);
   }
   if (call.in.number < 0) {

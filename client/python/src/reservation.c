@@ -18,7 +18,7 @@ int queue_init(PyObject *self, PyObject *args, PyObject *keywords) {
     return -1;
   }
   if (!call_begin_open(&call, self, values[0], values[1], &open) ||
-      (values[2] != NULL && !convert_index(values[2], &call.in.number))) {
+      (values[2] != NULL && !convert_number("maxsize", values[2], &call.in.number))) {
     call_abandon(&call);
     return -1;
   }

@@ -62,7 +62,7 @@ static PyObject *semaphore_release(PyObject *self, PyObject *const *args, Py_ssi
     return call_abandon(&call);
   }
   call.in.number = 1;
-  if (values[0] != NULL && !convert_index(values[0], &call.in.number)) {
+  if (values[0] != NULL && !convert_number("n", values[0], &call.in.number)) {
     return call_abandon(&call);
   }
   if (call.in.number < 1) {
@@ -88,7 +88,7 @@ static hf_status run_open(struct call *call) {
 static bool take_start(struct call *call, PyObject *value, PyObject *bounded) {
   int is_bounded = bounded == NULL ? 0 : PyObject_IsTrue(bounded);
   call->in.number = 1;
-  if (is_bounded < 0 || (value != NULL && !convert_index(value, &call->in.number))) {
+  if (is_bounded < 0 || (value != NULL && !convert_number("value", value, &call->in.number))) {
     return false;
   }
   call->in.flag = is_bounded > 0;

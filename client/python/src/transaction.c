@@ -102,7 +102,7 @@ static bool begin(struct call *call, PyObject *self, PyObject *object, hf_kind k
   call->kept_count = 0;
   call->kept_more = NULL;
   if (block->kind != BATCH_TRANSACTION || !block->is_open ||
-      block->batch.thread != PyThread_get_thread_ident()) {
+      block->batch.thread != thread_number()) {
     PyErr_SetString(PyExc_RuntimeError, "no transaction is open here");
     return false;
   }
@@ -130,7 +130,7 @@ static bool begin(struct call *call, PyObject *self, PyObject *object, hf_kind k
 static bool is_still_open(struct call *call) {
   call->handle = call->self->handle;
   if (call->handle == NULL || call->self->is_closing) {
-    PyErr_SetString(call->connection->state->closed, "the proxy is closed");
+    error_set_closed(call->connection->state, "the proxy is closed");
     return false;
   }
   return true;
@@ -178,7 +178,7 @@ PyObject *require_missing(PyObject *self, PyObject *const *args, Py_ssize_t coun
 }
 
 static bool take_count(PyObject *object, int64_t *number) {
-  if (!convert_index(object, number)) {
+  if (!convert_number("n", object, number)) {
     return false;
   }
   if (*number < 0) {
