@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import threading
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from . import _core
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "in_thread"]
 
 # The library has at most 1,024 requests of a connection under way. Some are its own, e.g. those that
 # withdraw a call; and calls that may wait for others, e.g. get(), leave room for the calls that wake
@@ -270,6 +271,32 @@ class Calls:
             self._async = None
             for pending in list(self._entries):
                 self._finish(pending)
+
+
+async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """The result of a function that waits, run in a thread of its own: connecting, and the few calls
+    that can't be submitted because they consist of several."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    def finish(result: Any, error: Optional[BaseException]) -> None:
+        if not future.done():
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+    def run() -> None:
+        result, raised = None, None
+        try:
+            result = function(*args)
+        except BaseException as error:
+            raised = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(finish, result, raised)
+
+    threading.Thread(target=run, name="holdfast.aio", daemon=True).start()
+    return await future
 
 
 def _cancelling(task: Any) -> int:
