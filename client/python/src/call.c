@@ -38,10 +38,7 @@ static void clear(struct call *call, const struct operation *operation) {
   memset(&call->in, 0, sizeof call->in);
   memset(&call->out, 0, sizeof call->out);
   call->subject = call->fallback = NULL;
-  call->items_used = 0;
-  call->blocks = NULL;
-  call->kept_count = 0;
-  call->kept_more = NULL;
+  call_own_nothing(call);
 }
 
 bool call_begin(struct call *call, PyObject *self, const struct operation *operation) {
@@ -108,8 +105,9 @@ static void leave(struct call *call) {
 static hf_status run_interruptibly(struct call *call, struct batch *batch, struct pending *pending,
                                    struct failure *failure) {
   struct interruption interruption;
-  *failure = failure_make(HF_CANCELLED, "", "");
+  const struct failure cancelled = {HF_CANCELLED, HF_REASON_NONE, ""};
   if (!interrupt_begin(&interruption, call->operation->gives_back)) {
+    *failure = cancelled;
     return HF_CANCELLED;
   }
   interruption.is_patient = call->operation->is_patient;
@@ -117,10 +115,14 @@ static hf_status run_interruptibly(struct call *call, struct batch *batch, struc
                                                             : call->operation->run(call);
   if (status != HF_OK) {
     *failure = failure_last(status);
-    snprintf(failure->copy, sizeof failure->copy, "%s", failure->message);
-    failure->message = failure->copy;
+    snprintf(call->memory.message, sizeof call->memory.message, "%s", failure->message);
+    failure->message = call->memory.message;
   }
-  return interrupt_end(&interruption, status) ? status : HF_CANCELLED;
+  if (!interrupt_end(&interruption, status)) {
+    *failure = cancelled;
+    return HF_CANCELLED;
+  }
+  return status;
 }
 
 hf_status call_invoke_unchecked(struct call *call, struct failure *failure) {
@@ -129,7 +131,7 @@ hf_status call_invoke_unchecked(struct call *call, struct failure *failure) {
 
 hf_status call_invoke(struct call *call, struct failure *failure) {
   if (!enter(call)) {
-    *failure = failure_make(HF_CANCELLED, "", "closed");
+    *failure = (struct failure){HF_CANCELLED, HF_REASON_NONE, "closed"};
     return HF_CANCELLED;
   }
   hf_status status = call_invoke_unchecked(call, failure);

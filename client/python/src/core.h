@@ -196,7 +196,6 @@ struct failure {
   hf_status status;
   hf_reason reason;    /* HF_REASON_NONE: an unknown one */
   const char *message; /* borrowed; never NULL */
-  char copy[256];      /* of a message that could change meanwhile */
 };
 
 /* What an operation does at its three moments. Only run is without the GIL. */
@@ -223,6 +222,17 @@ struct operation {
 #define CALL_KEPT 4
 
 struct call_block; /* of memory, freed with the call */
+
+/* What a call's arguments and its failure point to. */
+struct call_memory {
+  size_t items_used;
+  hf_value items[CALL_ITEMS];
+  struct call_block *blocks;
+  int kept_count;
+  PyObject *kept[CALL_KEPT]; /* counted */
+  PyObject *kept_more;       /* list */
+  char message[256];
+};
 
 struct call {
   const struct operation *operation;
@@ -273,17 +283,18 @@ struct call {
     bool flag;
   } out;
   /* Python objects for finish and fail: borrowed from the method's caller, counted in a Pending. */
-  PyObject *subject;  /* the key of KeyError, the value of ValueError, the buffer to fill */
-  PyObject *fallback; /* the result instead of an error */
-  /* What in points to. */
-  size_t items_used;
-  hf_value items[CALL_ITEMS];
-  struct call_block *blocks;
-  int kept_count;
-  PyObject *kept[CALL_KEPT]; /* counted */
-  PyObject *kept_more;       /* list */
+  PyObject *subject;         /* the key of KeyError, the value of ValueError, the buffer to fill */
+  PyObject *fallback;        /* the result instead of an error */
+  struct call_memory memory; /* last; a Pending's call has none */
 };
 
+/* Before the arguments: there is nothing that call_free would free. */
+static inline void call_own_nothing(struct call *call) {
+  call->memory.items_used = 0;
+  call->memory.blocks = NULL;
+  call->memory.kept_count = 0;
+  call->memory.kept_more = NULL;
+}
 /* Begins a call on an object, which may be NULL, or on its connection alone. call_abandon may follow
  * also if it fails: false with Closed. */
 bool call_begin(struct call *call, PyObject *self, const struct operation *operation);
@@ -298,9 +309,9 @@ PyObject *call_perform_now(struct call *call, const char *method);
 Py_ssize_t call_number(PyObject *result);
 /* Whether the last call of this thread failed because its request was too big. */
 bool call_is_too_big(hf_status status);
-/* The parts of call_perform_now. run: without the GIL, looks at signals; *failure is valid until
- * this thread's next call. If an exception was raised by a signal handler: HF_CANCELLED with that
- * exception set. finish: the method's result for this status. */
+/* The parts of call_perform_now. run: without the GIL, looks at signals; *failure is set unless HF_OK,
+ * and valid until the call is made again. If an exception was raised by a signal handler: HF_CANCELLED
+ * with that exception set. finish: the method's result for this status. */
 hf_status call_invoke(struct call *call, struct failure *failure);
 /* The same without a look whether self and the connection are open. */
 hf_status call_invoke_unchecked(struct call *call, struct failure *failure);
@@ -356,15 +367,15 @@ void drop_entry(struct call *call);
 
 /* A call in a batch, and later its result. Made by call_perform; batch.c and async.c complete it. */
 struct pending {
-  PyObject_HEAD struct call
-      call; /* connection, self, subject and fallback counted; results arrive in out */
-  enum { PENDING_SUBMITTED, PENDING_COMPLETE, PENDING_DELIVERED } progress;
+  PyObject_HEAD enum { PENDING_SUBMITTED, PENDING_COMPLETE, PENDING_DELIVERED } progress;
+  bool is_pinning;        /* the connection, for a handle that may arrive */
   uint64_t number;        /* of the call in its batch; batch.h */
   struct failure failure; /* message: pending_complete's copy */
-  bool is_pinning;        /* the connection, for a handle that may arrive */
   PyObject *message;      /* bytes */
   PyObject *result;       /* delivered: a result, or else: */
   PyObject *exception;
+  struct call call; /* last, without its memory; connection, self, subject and fallback counted;
+                     * results arrive in out */
 };
 
 /* Copies the call, but not what its arguments point to. */

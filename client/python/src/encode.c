@@ -16,15 +16,15 @@ void *call_allocate(struct call *call, size_t size) {
   if (block == NULL) {
     return PyErr_NoMemory();
   }
-  block->next = call->blocks;
-  call->blocks = block;
+  block->next = call->memory.blocks;
+  call->memory.blocks = block;
   return block->content;
 }
 
 static hf_value *allocate_items(struct call *call, size_t count) {
-  if (count <= CALL_ITEMS - call->items_used) {
-    hf_value *items = call->items + call->items_used;
-    call->items_used += count;
+  if (count <= CALL_ITEMS - call->memory.items_used) {
+    hf_value *items = call->memory.items + call->memory.items_used;
+    call->memory.items_used += count;
     return items;
   }
   return call_allocate(call, count * sizeof(hf_value));
@@ -34,28 +34,28 @@ bool call_keep(struct call *call, PyObject *object) {
   if (object == NULL) {
     return false;
   }
-  if (call->kept_count < CALL_KEPT) {
-    call->kept[call->kept_count++] = object;
+  if (call->memory.kept_count < CALL_KEPT) {
+    call->memory.kept[call->memory.kept_count++] = object;
     return true;
   }
-  if (call->kept_more == NULL) {
-    call->kept_more = PyList_New(0);
+  if (call->memory.kept_more == NULL) {
+    call->memory.kept_more = PyList_New(0);
   }
-  bool kept = call->kept_more != NULL && PyList_Append(call->kept_more, object) == 0;
+  bool kept = call->memory.kept_more != NULL && PyList_Append(call->memory.kept_more, object) == 0;
   Py_DECREF(object);
   return kept;
 }
 
 void call_free(struct call *call) {
-  while (call->blocks != NULL) {
-    struct call_block *block = call->blocks;
-    call->blocks = block->next;
+  while (call->memory.blocks != NULL) {
+    struct call_block *block = call->memory.blocks;
+    call->memory.blocks = block->next;
     PyMem_Free(block);
   }
-  while (call->kept_count > 0) {
-    Py_DECREF(call->kept[--call->kept_count]);
+  while (call->memory.kept_count > 0) {
+    Py_DECREF(call->memory.kept[--call->memory.kept_count]);
   }
-  Py_CLEAR(call->kept_more);
+  Py_CLEAR(call->memory.kept_more);
 }
 
 /* ---------------------------------------------------------------- typed */

@@ -2,12 +2,12 @@
 #include "client/python/src/core.h"
 
 struct failure failure_make(hf_status status, const char *reason, const char *message) {
-  return (struct failure){status, hf_reason_find(reason, strlen(reason)), message, ""};
+  return (struct failure){status, hf_reason_find(reason, strlen(reason)), message};
 }
 
 struct failure failure_last(hf_status status) {
-  if (status == HF_OK) { /* finding the reason takes a microsecond */
-    return (struct failure){HF_OK, HF_REASON_NONE, "", ""};
+  if (status == HF_OK) {
+    return (struct failure){HF_OK, HF_REASON_NONE, ""};
   }
   const struct hf_error *error = hf_last_error();
   return failure_make(status, error->reason, error->message);

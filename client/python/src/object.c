@@ -140,9 +140,7 @@ bool call_begin_open(struct call *call, PyObject *self, PyObject *connection, Py
                      const struct operation *operation) {
   struct object *object = (struct object *)self;
   struct connection *opener = connection_of(state_of_type(Py_TYPE(self)), connection);
-  call->kept_count = 0;
-  call->kept_more = NULL;
-  call->blocks = NULL;
+  call_own_nothing(call);
   if (opener == NULL || !call_begin_connection(call, connection, operation)) {
     return false;
   }

@@ -1,20 +1,22 @@
 /* Pending: a call in a pipeline, transaction or asynchronous batch, and later its result. */
 #include "client/python/src/core.h"
 
+/* What the arguments point to stays the method's, which outlives run. */
+#define KEPT_BYTES offsetof(struct call, memory)
+
 struct pending *pending_new(const struct call *call) {
-  PyTypeObject *type = call->connection->state->pending_type;
-  struct pending *pending = (struct pending *)type->tp_alloc(type, 0);
+  struct pending *pending = PyObject_GC_New(struct pending, call->connection->state->pending_type);
   if (pending == NULL) {
     return NULL;
   }
-  pending->call = *call;
-  pending->call.blocks = NULL; /* the arguments stay the method's, which outlives run */
-  pending->call.kept_count = 0;
-  pending->call.kept_more = NULL;
+  memset(&pending->progress, 0,
+         offsetof(struct pending, call) - offsetof(struct pending, progress));
+  memcpy(&pending->call, call, KEPT_BYTES);
   Py_INCREF(call->connection);
   Py_XINCREF(call->self);
   Py_XINCREF(call->subject);
   Py_XINCREF(call->fallback);
+  PyObject_GC_Track(pending);
   return pending;
 }
 
@@ -30,7 +32,7 @@ bool pending_complete(struct pending *pending, hf_status status, const struct fa
     return true;
   }
   pending->progress = PENDING_COMPLETE;
-  pending->failure = (struct failure){status, HF_REASON_NONE, "", ""};
+  pending->failure = (struct failure){status, HF_REASON_NONE, ""};
   if (status == HF_OK) {
     return true;
   }
@@ -175,5 +177,6 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec pending_spec = {"holdfast._core.Pending", sizeof(struct pending), 0,
+PyType_Spec pending_spec = {"holdfast._core.Pending",
+                            (int)(offsetof(struct pending, call) + KEPT_BYTES), 0,
                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};

@@ -17,9 +17,7 @@ static bool begin(struct call *call, PyObject *self, const struct operation *ope
   const struct object *object = (struct object *)self;
   if (object->connection != NULL && (object->handle == NULL || object->is_closing)) {
     PyErr_SetString(PyExc_OSError, "handle is closed");
-    call->blocks = NULL;
-    call->kept_count = 0;
-    call->kept_more = NULL;
+    call_own_nothing(call);
     return false;
   }
   return call_begin(call, self, operation);

@@ -98,9 +98,7 @@ static bool begin(struct call *call, PyObject *self, PyObject *object, hf_kind k
                   hf_kind other) {
   struct block *block = (struct block *)self;
   struct state *state = block->batch.connection->state;
-  call->blocks = NULL;
-  call->kept_count = 0;
-  call->kept_more = NULL;
+  call_own_nothing(call);
   if (block->kind != BATCH_TRANSACTION || !block->is_open ||
       block->batch.thread != thread_number()) {
     PyErr_SetString(PyExc_RuntimeError, "no transaction is open here");
