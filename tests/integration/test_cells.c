@@ -300,6 +300,7 @@ static void await_value(int64_t wanted) {
 
 static void *try_elsewhere(void *unused) {
   assert_false(hf_cell_try_lock(pair.mapped));
+  assert_false(hf_cell_is_owned(pair.mapped));
   return unused;
 }
 
@@ -308,15 +309,19 @@ static void test_cells_try_lock_takes_only_what_is_free_here(void **state) {
   pthread_t thread;
   struct hf_grant grant;
   assert_false(hf_cell_try_lock(pair.remote)); /* not mapped */
+  assert_false(hf_cell_is_owned(pair.mapped));
   assert_true(hf_cell_try_lock(pair.mapped));
   assert_true(hf_cell_try_lock(pair.mapped));
+  assert_true(hf_cell_is_owned(pair.mapped));
   pthread_create(&thread, NULL, try_elsewhere, NULL);
   pthread_join(thread, NULL);
   expect_fails(hf_cell_lock(pair.remote, 0), DEADLINE_EXCEEDED, LOCK_HELD);
   expect_ok(hf_cell_unlock(pair.mapped));
   expect_fails(hf_cell_lock(pair.remote, 0), DEADLINE_EXCEEDED, LOCK_HELD);
   expect_ok(hf_cell_unlock(pair.mapped));
+  assert_false(hf_cell_is_owned(pair.mapped));
   expect_ok(hf_cell_lock(pair.remote, 0));
+  assert_false(hf_cell_is_owned(pair.remote)); /* not mapped */
   assert_false(hf_cell_try_lock(pair.mapped)); /* the server owns it */
   expect_ok(hf_cell_unlock(pair.remote));
   /* A death is left to be reported by the next lock. */
@@ -328,10 +333,12 @@ static void test_cells_try_lock_takes_only_what_is_free_here(void **state) {
   assert_true(grant.owner_died);
   expect_ok(hf_cell_unlock(pair.mapped));
   assert_true(hf_cell_try_lock(pair.mapped));
-  expect_ok(hf_cell_unlock(pair.mapped));
   assert_int_equal(hf_pipeline_begin(world.conn, 0), HF_OK);
   assert_false(hf_cell_try_lock(pair.mapped));
+  assert_false(hf_cell_is_owned(pair.mapped));
   expect_ok(hf_pipeline_end(world.conn, NULL));
+  assert_true(hf_cell_is_owned(pair.mapped));
+  expect_ok(hf_cell_unlock(pair.mapped));
 }
 
 static void test_cells_lock_is_taken_along_into_a_pipeline(void **state) {

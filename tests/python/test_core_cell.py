@@ -1,5 +1,6 @@
 """Values and arrays: types, ranges, memory, locks; in shared memory and over tcp."""
 import array
+import contextlib
 import ctypes
 import gc
 import os
@@ -163,6 +164,45 @@ class CellCase(core_case.CoreCase):
         with self.assertRaises(AssertionError):
             cell.release()
         self.assertFalse(cell.owner_died)
+
+    def test_value_lock_that_another_proxy_gave_back(self):
+        """An access between takes the lock again, and waits for its owner."""
+        cell, outcomes = _core.Cell(self.connection, "i", 1), []
+        other, third = self.elsewhere(cell), self.elsewhere(cell)
+        held, done = threading.Event(), threading.Event()
+
+        def hold():
+            with third:
+                held.set()
+                done.wait(20)
+                third.value = 2
+        cell.acquire()
+        other.release()
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(20)
+        threading.Timer(0.1, done.set).start()
+        outcomes.append(cell.value)
+        thread.join()
+        self.assertEqual(outcomes, [2])
+
+    def test_methods_of_with(self):
+        for shared in (_core.Cell(self.connection, "i", 5), _core.Array(self.connection, "i", [5])):
+            cls, name = type(shared), shared.kind
+            for cm in (contextlib.ExitStack(), contextlib.ExitStack()):
+                with self.subTest(name), cm as stack, shared:
+                    self.assertIs(stack.enter_context(shared), True)
+            enter, leave = shared.__enter__, shared.__exit__
+            self.assertEqual((enter.__name__, enter.__self__), ("__enter__", shared))
+            self.assertIs(enter(), True)
+            self.assertIs(cls.__enter__(shared), True)
+            self.assertIsNone(leave(None, None, None))
+            self.assertIsNone(cls.__exit__(shared, None, None, None))
+            self.assertRaises(AssertionError, leave)
+            for call in (lambda: enter(1), lambda: enter(x=1), lambda: leave(x=1), cls.__enter__,
+                         lambda: cls.__enter__(5), lambda: cls.__enter__.__get__(5),
+                         type(cls.__enter__), lambda: cls.__exit__("text", None, None, None)):
+                self.assertRaises(TypeError, call)
 
     def test_value_increments_of_threads_add_up(self):
         cell = _core.Cell(self.connection, "i", 0)

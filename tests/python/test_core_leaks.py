@@ -99,6 +99,8 @@ class LeakTest(core_case.CoreCase):
         self.check(
             value=lambda: (cell.set(5000), cell.value, cell.add(1)), overflow=lambda: cell.set(2 ** 40),
             wrong=lambda: cell.set("x"), lock=lambda: (cell.acquire(), cell.release()),
+            locked=lambda: [(cell.__enter__, cell.__exit__) for _ in range(3) if cell.__enter__() and
+                            cell.__exit__() is None],
             unowned=cell.release, wait=lambda: cell.wait(cell.value, 0),
             swap=lambda: cell.compare_and_set(1, 2), made=lambda: _core.Cell(self.connection, "i", 5),
             not_made=lambda: _core.Cell(self.connection, "z"), element=lambda: (array[5], array[-1]),

@@ -40,6 +40,11 @@ HF_API void hf_cell_changed(hf_cell *cell);
  * not mapped, or an owner died. */
 HF_CHECKED bool hf_cell_try_lock(hf_cell *cell);
 HF_CHECKED bool hf_array_try_lock(hf_array *array);
+/* Whether this thread owns the lock of a mapped Value or Array: it may use the elements without another
+ * level. Makes no request. false also if the elements are not mapped, the thread has a pipeline or the
+ * like open, or the server has stopped. */
+HF_API bool hf_cell_is_owned(hf_cell *cell);
+HF_API bool hf_array_is_owned(hf_array *array);
 
 /* Elements as C numbers: i32 for typecode i, i64 for l and q, f64 for d. On mapped elements of raw
  * kinds each function is one or two instructions; on all others it is the call of that meaning,

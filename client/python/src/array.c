@@ -38,9 +38,10 @@ static PyObject *get_element(PyObject *self, Py_ssize_t index) {
   if (!array_begin(&call, self, &get) || !find_element(array, &index, "array index out of range")) {
     return call_abandon(&call);
   }
-  if (cell_is_quick(array) && cell_try_enter(array)) {
+  enum cell_way way = cell_way_in(array);
+  if (way != CELL_CALL) {
     PyObject *number = number_load(array->typecode, element(array, index));
-    cell_leave(array);
+    cell_leave(array, way);
     call_free(&call);
     return number;
   }
@@ -66,9 +67,10 @@ static int set_element(PyObject *self, Py_ssize_t index, PyObject *object) {
     call_abandon(&call);
     return -1;
   }
-  if (cell_is_quick(array) && cell_try_enter(array)) {
+  enum cell_way way = cell_way_in(array);
+  if (way != CELL_CALL) {
     bool is_stored = number_put(array->typecode, element(array, index), &call.in.value);
-    cell_leave(array);
+    cell_leave(array, way);
     call_free(&call);
     return is_stored ? 0 : -1;
   }

@@ -27,9 +27,10 @@ static PyObject *cell_get(PyObject *self, PyObject *ignored) {
   const struct cell *cell = (struct cell *)self;
   struct call call;
   (void)ignored;
-  if (cell_is_quick(cell) && cell_try_enter(cell)) {
+  enum cell_way way = cell_way_in(cell);
+  if (way != CELL_CALL) {
     PyObject *number = number_load(cell->typecode, cell->data);
-    cell_leave(cell);
+    cell_leave(cell, way);
     return number;
   }
   return begin(&call, self, &get) ? call_perform(&call) : call_abandon(&call);
@@ -51,11 +52,10 @@ static PyObject *end_quickly(PyObject *self, hf_status status, hf_value *value) 
   return convert_take(connection, value);
 }
 
-/* Within the Value's lock. */
-static PyObject *set_quickly(const struct cell *cell, const hf_value *value) {
+static PyObject *set_quickly(const struct cell *cell, const hf_value *value, enum cell_way way) {
   bool is_put = number_put(cell->typecode, cell->data, value);
   hf_cell_changed((hf_cell *)cell->base.handle);
-  cell_leave(cell);
+  cell_leave(cell, way);
   return is_put ? Py_NewRef(Py_None) : NULL;
 }
 
@@ -66,8 +66,9 @@ static PyObject *cell_set(PyObject *self, PyObject *object) {
   if (cell->typecode != '\0' && !number_value(cell->typecode, object, &value)) {
     return NULL;
   }
-  if (cell_is_quick(cell) && cell_try_enter(cell)) {
-    return set_quickly(cell, &value);
+  enum cell_way way = cell_way_in(cell);
+  if (way != CELL_CALL) {
+    return set_quickly(cell, &value, way);
   }
   if (!begin(&call, self, &set) || !take_number(&call, object, &call.in.value)) {
     return call_abandon(&call);
@@ -99,11 +100,11 @@ static hf_status run_add(struct call *call) {
 }
 
 /* Within the Value's lock. */
-static PyObject *add_quickly(PyObject *self, hf_value amount) {
+static PyObject *add_quickly(PyObject *self, hf_value amount, enum cell_way way) {
   const struct cell *cell = (struct cell *)self;
   hf_value sum;
   hf_status status = hf_cell_add((hf_cell *)cell->base.handle, amount, &sum);
-  cell_leave(cell);
+  cell_leave(cell, way);
   return end_quickly(self, status, &sum);
 }
 
@@ -124,8 +125,9 @@ static PyObject *cell_add(PyObject *self, PyObject *const *args, Py_ssize_t coun
   if (values[0] != NULL && !number_value(cell->typecode, values[0], &amount)) {
     return NULL;
   }
-  if (cell_is_quick(cell) && !cell->is_raw && cell_try_enter(cell)) {
-    return add_quickly(self, amount);
+  enum cell_way way = cell->is_raw ? CELL_CALL : cell_way_in(cell);
+  if (way != CELL_CALL) {
+    return add_quickly(self, amount, way);
   }
   bool is_begun = begin(&call, self, &add);
   call.in.value = amount;

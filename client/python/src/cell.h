@@ -1,8 +1,8 @@
 /* What Values and Arrays share: their type, their memory, their lock.
  *
  * Quick paths: on mapped elements, outside batches, methods keep the GIL, since they neither wait nor
- * make a request: raw elements are loaded and stored, others under hf_cell_try_lock. All else is a
- * call.
+ * make a request: raw elements are loaded and stored, others under a lock that this thread owns or
+ * hf_cell_try_lock takes. All else is a call.
  *
  * threads The GIL is held.
  */
@@ -45,38 +45,27 @@ static inline bool cell_is_owned(const struct cell *cell) {
          pthread_equal(cell->owner, pthread_self());
 }
 
-bool quick_try_lock(const struct cell *cell);
-void quick_unlock(const struct cell *cell);
+/* The way to the elements: a call, or a quick path, which CELL_LOCKED leaves by unlocking. */
+enum cell_way { CELL_CALL, CELL_QUICK, CELL_LOCKED };
 
-/* Takes the lock, if there is one, and it is free or this thread's, and the server lives. false: not a
- * quick path now. */
-static inline bool cell_try_enter(const struct cell *cell) {
-  return cell->is_raw || quick_try_lock(cell);
-}
-static inline void cell_leave(const struct cell *cell) {
-  if (!cell->is_raw) {
-    quick_unlock(cell);
-  }
-}
+enum cell_way cell_way_in(const struct cell *cell);
+void cell_leave(const struct cell *cell, enum cell_way way);
 
 /* For finish: the typecode's element, where a value that came over the wire is wider. */
 bool cell_take_flag(PyObject *object, bool *flag);
 
-/* acquire, release, __enter__, __exit__, get_lock: PyMethodDef entries. */
+/* acquire, release, get_lock: PyMethodDef entries. */
 PyObject *cell_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 PyObject *cell_release(PyObject *self, PyObject *ignored);
 PyObject *cell_enter(PyObject *self, PyObject *ignored);
-PyObject *cell_exit(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *cell_get_lock(PyObject *self, PyObject *ignored);
-#define CELL_LOCK_METHODS                                                                   \
-  {"acquire", FAST(cell_acquire), METH_FASTCALL | METH_KEYWORDS,                            \
-   "acquire($self, /, block=True, timeout=None)\n--\n\n"                                    \
-   "Acquire the lock of the object, which is recursive. False if the time was up."},        \
-      {"release", cell_release, METH_NOARGS, "release($self, /)\n--\n\nRelease the lock."}, \
-      {"__enter__", cell_enter, METH_NOARGS, NULL},                                         \
-      {"__exit__", FAST(cell_exit), METH_FASTCALL, NULL}, {                                 \
-    "get_lock", cell_get_lock, METH_NOARGS,                                                 \
-        "get_lock($self, /)\n--\n\nThe object itself, which is its lock."                   \
+#define CELL_LOCK_METHODS                                                                     \
+  {"acquire", FAST(cell_acquire), METH_FASTCALL | METH_KEYWORDS,                              \
+   "acquire($self, /, block=True, timeout=None)\n--\n\n"                                      \
+   "Acquire the lock of the object, which is recursive. False if the time was up."},          \
+      {"release", cell_release, METH_NOARGS, "release($self, /)\n--\n\nRelease the lock."}, { \
+    "get_lock", cell_get_lock, METH_NOARGS,                                                   \
+        "get_lock($self, /)\n--\n\nThe object itself, which is its lock."                     \
   }
 
 /* typecode, raw, mapped, owner_died */

@@ -88,13 +88,31 @@ static hf_status unlock(const struct cell *cell, hf_object *handle) {
   return cell->is_array ? hf_array_unlock((hf_array *)handle) : hf_cell_unlock((hf_cell *)handle);
 }
 
-bool quick_try_lock(const struct cell *cell) {
+static bool try_lock(const struct cell *cell) {
   return cell->is_array ? hf_array_try_lock((hf_array *)cell->base.handle)
                         : hf_cell_try_lock((hf_cell *)cell->base.handle);
 }
 
-void quick_unlock(const struct cell *cell) {
-  (void)unlock(cell, cell->base.handle); /* owned by this thread */
+/* Another proxy of the object may have given back what this one has taken. */
+static bool is_owned(const struct cell *cell) {
+  return cell->depth > 0 && (cell->is_array ? hf_array_is_owned((hf_array *)cell->base.handle)
+                                            : hf_cell_is_owned((hf_cell *)cell->base.handle));
+}
+
+enum cell_way cell_way_in(const struct cell *cell) {
+  if (!cell_is_quick(cell)) {
+    return CELL_CALL;
+  }
+  if (cell->is_raw || is_owned(cell)) {
+    return CELL_QUICK;
+  }
+  return try_lock(cell) ? CELL_LOCKED : CELL_CALL;
+}
+
+void cell_leave(const struct cell *cell, enum cell_way way) {
+  if (way == CELL_LOCKED) {
+    (void)unlock(cell, cell->base.handle); /* owned by this thread */
+  }
 }
 
 static hf_status run_acquire(struct call *call) {
@@ -114,7 +132,7 @@ static const struct operation acquire = {
 
 /* Takes the lock with the GIL held. */
 static bool acquire_quickly(struct cell *cell) {
-  if (!cell_is_quick(cell) || cell->is_raw || !quick_try_lock(cell)) {
+  if (!cell_is_quick(cell) || cell->is_raw || !try_lock(cell)) {
     return false;
   }
   cell->depth = cell_is_owned(cell) ? cell->depth + 1 : 1;
@@ -203,12 +221,6 @@ PyObject *cell_release(PyObject *self, PyObject *ignored) {
     return NULL;
   }
   return call_begin(&call, self, &release) ? call_perform(&call) : call_abandon(&call);
-}
-
-PyObject *cell_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-  (void)args;
-  (void)count;
-  return cell_release(self, NULL);
 }
 
 PyObject *cell_get_lock(PyObject *self, PyObject *ignored) {

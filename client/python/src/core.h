@@ -69,6 +69,8 @@ extern struct PyModuleDef core_module;
 /* The state of the module that defines `type` or one of its bases. Never NULL for types of core_module.
  */
 struct state *state_of_type(PyTypeObject *type);
+/* Gives Values and Arrays their __enter__ and __exit__. false with an exception. */
+bool with_methods_add(const struct state *state);
 /* Types, one a file; module.c has the list. */
 extern PyType_Spec connection_spec, object_spec, pending_spec, opaque_spec, iterator_spec,
     data_spec;

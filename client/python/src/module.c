@@ -192,7 +192,7 @@ static int module_exec(PyObject *module) {
     }
   }
   state->missing = missing_new(module);
-  return state->missing == NULL ? -1 : 0;
+  return state->missing == NULL || !with_methods_add(state) ? -1 : 0;
 }
 
 /* All members of struct state are counted references. */

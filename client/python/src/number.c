@@ -85,8 +85,8 @@ PyObject *number_load(char typecode, const void *element) {
 
 /* ---------------------------------------------------------------- from Python */
 
-/* An int or what has __index__: out of 64 bits OverflowError. */
-static bool take_integer(PyObject *object, hf_value *value) {
+/* What has __index__, or is beyond 63 bits: out of 64 bits OverflowError. */
+static __attribute__((noinline)) bool take_index(PyObject *object, hf_value *value) {
   PyObject *number = PyNumber_Index(object);
   int overflow = 0;
   if (number == NULL) {
@@ -102,6 +102,17 @@ static bool take_integer(PyObject *object, hf_value *value) {
   }
   Py_DECREF(number);
   return !PyErr_Occurred();
+}
+
+static inline bool take_integer(PyObject *object, hf_value *value) {
+  int overflow = 1;
+  long long integer =
+      PyLong_CheckExact(object) ? PyLong_AsLongLongAndOverflow(object, &overflow) : 0;
+  if (overflow != 0) {
+    return take_index(object, value);
+  }
+  *value = hf_int(integer);
+  return true;
 }
 
 static bool take_real(PyObject *object, hf_value *value) {

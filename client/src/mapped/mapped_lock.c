@@ -176,6 +176,13 @@ bool mapped_cell_try_lock(hf_object *object) {
   return true;
 }
 
+bool mapped_cell_is_owned(hf_object *object) {
+  const struct cell_header *header = mapped_cell_header(object);
+  return header != NULL && mapped_cell_has_lock(object) && !mapped_cell_has_call_mode(object) &&
+         mapped_cell_is_owned_here(header) && mapped_cell_is_object(object, header) &&
+         !mapped_cell_is_server_dead(object);
+}
+
 void mapped_cell_leave(hf_object *object) {
   if (mapped_cell_has_lock(object)) {
     unlock(object, mapped_cell_header(object));

@@ -30,6 +30,8 @@ static inline enum mapped_way mapped_cell_enter_call(hf_object *object, hf_statu
 }
 /* The same without waiting and without a request. false: not entered; owner_died is not reported. */
 bool mapped_cell_try_lock(hf_object *object);
+/* Whether mapped_cell_try_lock would find the lock owned by this thread, and enter. */
+bool mapped_cell_is_owned(hf_object *object);
 void mapped_cell_leave(hf_object *object);
 /* After elements were written, with the lock owned if there is one: wakes waiters for a change. */
 void mapped_cell_changed(hf_object *object);

@@ -7,13 +7,17 @@
 #include "client/src/call/results.h"
 #include "client/src/connection/generation.h"
 
-static uint32_t own_thread(void) {
-  static _Thread_local uint32_t thread, generation;
-  if (thread == 0 || generation != fork_generation()) {
-    thread = (uint32_t)gettid();
-    generation = fork_generation();
-  }
-  return thread;
+static _Thread_local struct own { uint32_t thread, generation; } own;
+
+static __attribute__((noinline)) uint32_t find_thread(struct own *found) {
+  *found = (struct own){(uint32_t)gettid(), fork_generation()};
+  return found->thread;
+}
+
+static inline uint32_t own_thread(void) {
+  struct own *known = &own;
+  uint32_t thread = known->thread;
+  return thread != 0 && known->generation == fork_generation() ? thread : find_thread(known);
 }
 
 bool mapped_cell_is_owned_here(const struct cell_header *header) {

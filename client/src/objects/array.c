@@ -289,6 +289,10 @@ bool hf_array_try_lock(hf_array *array) {
   return mapped_cell_try_lock((hf_object *)array);
 }
 
+bool hf_array_is_owned(hf_array *array) {
+  return mapped_cell_is_owned((hf_object *)array);
+}
+
 hf_status hf_array_unlock(hf_array *array) {
   return cell_unlock((hf_object *)array);
 }

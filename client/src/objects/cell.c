@@ -322,6 +322,10 @@ bool hf_cell_try_lock(hf_cell *cell) {
   return mapped_cell_try_lock((hf_object *)cell);
 }
 
+bool hf_cell_is_owned(hf_cell *cell) {
+  return mapped_cell_is_owned((hf_object *)cell);
+}
+
 hf_status hf_cell_unlock(hf_cell *cell) {
   return cell_unlock((hf_object *)cell);
 }
