@@ -23,16 +23,28 @@ static const char *why_of(enum transport_result result) {
   }
 }
 
-/* Writes from the start of `buffer`, which is `taken` or the outbox's. false: the connection
- * closes. */
+/* What leaves next: `buffer`, which is `taken` or the outbox's, then what is lent, unless bytes are
+ * encoded between the two. false: nothing. */
+static bool find_next(const struct connection *connection, const struct buffer *buffer,
+                      struct bytes runs[TRANSPORT_RUNS]) {
+  const struct outbox *outbox = &connection->outbox;
+  bool is_lent_next = buffer == &outbox->encoded || outbox->encoded.len == 0;
+  runs[0] = bytes_of(buffer_first(buffer), buffer->len);
+  runs[1] = is_lent_next ? outbox->lent : bytes_of(NULL, 0);
+  return runs[0].len > 0 || runs[1].len > 0;
+}
+
+/* Writes what leaves next. false: the connection closes. */
 static bool write_some(struct connection *connection, struct buffer *buffer) {
+  struct bytes runs[TRANSPORT_RUNS];
   size_t sent = 0;
-  enum transport_result result =
-      connection->transport->write(connection->stream, buffer_first(buffer), buffer->len, &sent);
+  (void)find_next(connection, buffer, runs);
+  enum transport_result result = connection->transport->write(connection->stream, runs, &sent);
   if (result == TRANSPORT_OK) {
-    buffer_consume(buffer, sent);
+    size_t lent = sent > buffer->len ? sent - buffer->len : 0;
+    buffer_consume(buffer, sent - lent);
     connection->outbox.under_way = connection->taken.len;
-    outbox_sent(&connection->outbox, sent);
+    outbox_sent(&connection->outbox, sent, lent);
   } else if (result != TRANSPORT_WAITS) {
     connection_close_locked(connection, why_of(result));
     return false;
@@ -41,12 +53,11 @@ static bool write_some(struct connection *connection, struct buffer *buffer) {
 }
 
 /* Whether `writable` will come. */
-static bool await_room(struct connection *connection) {
-  struct buffer *taken = &connection->taken;
+static bool await_room(struct connection *connection, const struct bytes runs[TRANSPORT_RUNS]) {
+  uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), HF_DRAIN_TIMEOUT_MS);
   connection->draining = true; /* before: the event may come at once */
   connection->draining =
-      connection->transport->await_writable(connection->stream, buffer_first(taken), taken->len,
-                                            clock_deadline_ns(clock_now_ns(), HF_DRAIN_TIMEOUT_MS));
+      connection->transport->await_writable(connection->stream, runs, deadline_ns);
   return connection->draining;
 }
 
@@ -60,8 +71,9 @@ static void take_encoded(struct connection *connection) {
 
 /* false: the connection waits for room, or closes. */
 static bool write_taken(struct connection *connection) {
-  while (connection->taken.len > 0) {
-    if (await_room(connection) || !write_some(connection, &connection->taken)) {
+  struct bytes runs[TRANSPORT_RUNS];
+  while (find_next(connection, &connection->taken, runs)) {
+    if (await_room(connection, runs) || !write_some(connection, &connection->taken)) {
       return false;
     }
   }
@@ -83,11 +95,12 @@ void connection_flush_locked(struct connection *connection) {
   if (connection->state == CONNECTION_CLOSING || connection->draining) {
     return;
   }
-  for (int writes = 0; encoded->len > 0; writes++) {
+  struct bytes runs[TRANSPORT_RUNS];
+  for (int writes = 0; find_next(connection, encoded, runs); writes++) {
     if (writes < WRITES_MAX && !write_some(connection, encoded)) {
       return;
     }
-    if (encoded->len > 0) {
+    if (find_next(connection, encoded, runs)) {
       take_encoded(connection);
       if (!write_taken(connection)) {
         return;

@@ -571,6 +571,14 @@ size_t encode_reply(const struct reply *reply, const char *version, uint8_t *bod
   return writer.len;
 }
 
+struct bytes encode_reply_tail(const struct reply *reply) {
+  bool is_plain = reply->shape == REPLY_VALUE &&
+                  (reply->value.kind == VALUE_BYTES || reply->value.kind == VALUE_TEXT);
+  return !reply->reason && (is_plain || reply->shape == REPLY_PAYLOAD)
+             ? value_content(&reply->value)
+             : bytes_of(NULL, 0);
+}
+
 void encode_part(const struct reply *reply, const char *version, struct encoding *encoding,
                  uint8_t *body, size_t len) {
   struct writer writer = {

@@ -20,6 +20,9 @@ size_t encode_reply_small_bytes(const struct reply *reply);
 /* Writes them, answers how many; body has room for encode_reply_len(). */
 size_t encode_reply(const struct reply *reply, const char *version, uint8_t *body);
 
+/* The bytes that end the reply, as they are in the memory of its value; borrowed. Empty: none. */
+struct bytes encode_reply_tail(const struct reply *reply);
+
 /* A reply of which one part after the other is written. All zero: nothing is yet. */
 struct encoding {
   size_t done;      /* bytes written */

@@ -151,6 +151,12 @@ static bool encode_small(struct outbox *outbox, const struct sp_route *route,
   return true;
 }
 
+/* What the reply lends; empty: it is copied. */
+static struct bytes lent_by(const struct outbox *outbox, const struct reply *reply) {
+  struct bytes tail = encode_reply_tail(reply);
+  return tail.len > OUTBOX_WHOLE_BYTES && outbox->body_len > tail.len ? tail : bytes_of(NULL, 0);
+}
+
 static void put_body(struct outbox *outbox, const struct reply *reply, size_t len) {
   uint8_t *at = buffer_end(&outbox->encoded);
   if (len == outbox->body_len) {
@@ -161,7 +167,7 @@ static void put_body(struct outbox *outbox, const struct reply *reply, size_t le
   outbox->encoded.len += len;
 }
 
-/* Encodes as much of the first item as there is room for.
+/* Encodes as much of the first item as there is room for, up to what it lends.
  * out  is_done  the whole item is encoded
  * false: out of memory */
 static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *is_done) {
@@ -171,7 +177,9 @@ static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *i
     outbox->body_len = fit_reply(outbox, &item->reply);
     head_len = sp_prefix_bytes(outbox->transport) + item->route.len;
   }
-  size_t part = part_of(outbox, head_len + outbox->body_len - outbox->encoding.done);
+  struct bytes lent = lent_by(outbox, item->reply);
+  size_t copied_len = outbox->body_len - lent.len;
+  size_t part = part_of(outbox, head_len + copied_len - outbox->encoding.done);
   size_t room = part > 0 ? make_room(outbox, part) : 0;
   *is_done = false;
   if (room == 0) {
@@ -183,7 +191,10 @@ static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *i
   if (outbox->body_len > 0) {
     put_body(outbox, item->reply, room - head_len);
   }
-  *is_done = outbox->encoding.done == outbox->body_len;
+  if (outbox->encoding.done == copied_len) {
+    outbox->lent = lent;
+    *is_done = lent.len == 0;
+  }
   if (*is_done) {
     outbox->encoding = (struct encoding){0};
   }
@@ -192,7 +203,7 @@ static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *i
 
 bool outbox_fill(struct outbox *outbox) {
   bool is_done = true, has_memory = true;
-  while (has_memory && is_done && outbox->count > 0) {
+  while (has_memory && is_done && outbox->count > 0 && outbox->lent.len == 0) {
     has_memory = encode_some(outbox, first_item(outbox), &is_done);
     if (is_done) {
       pop(outbox);
@@ -221,6 +232,7 @@ bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct repl
   }
   if (has_memory && !is_done) {
     has_memory = push(outbox, &item);
+    outbox->lent = has_memory ? outbox->lent : bytes_of(NULL, 0);
     is_done = !has_memory;
   }
   if (!has_memory || is_done) {
@@ -229,6 +241,13 @@ bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct repl
   return has_memory;
 }
 
-void outbox_sent(struct outbox *outbox, size_t bytes) {
+void outbox_sent(struct outbox *outbox, size_t bytes, size_t lent) {
+  if (lent > 0) {
+    outbox->lent = bytes_of(outbox->lent.data + lent, outbox->lent.len - lent);
+    if (outbox->lent.len == 0) {
+      outbox->encoding = (struct encoding){0};
+      pop(outbox);
+    }
+  }
   update_account(outbox, bytes);
 }

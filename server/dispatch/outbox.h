@@ -5,7 +5,10 @@
  * memory  replies are taken; a waiting reply has references to its values, which are counted (budget.h)
  *
  *   replies:   done, done | first: encoded up to here| | waits | waits | waits
- *   bytes:     under way  | encoded                  |
+ *   bytes:     under way  | encoded          | lent  |
+ *
+ * Long bytes are not copied: the first reply lends those of its value, and nothing is encoded behind
+ * them until they are sent.
  *
  * At most OUTBOX_BYTES_MAX, and one reply of no more than OUTBOX_WHOLE_BYTES, are encoded at a time. A
  * waiting reply costs little: it refers to values. Back-pressure: requests of a connection whose
@@ -34,6 +37,8 @@ struct outbox {
   struct budget_account account;
   struct buffer encoded; /* the transport takes bytes from the front */
   size_t under_way;      /* bytes that the transport has taken and not sent yet */
+  struct bytes
+      lent; /* to be sent after `encoded`; they end the first reply, whose value has them */
   size_t waiting_bytes;
   /* A ring of waiting replies; the first may be encoded in part. */
   struct outbox_item *items;
@@ -49,8 +54,8 @@ void outbox_deinit(struct outbox *outbox);
 bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct reply *reply);
 /* Encodes as many replies as there is room for. false: out of memory; close. */
 bool outbox_fill(struct outbox *outbox);
-/* So many bytes were sent. */
-void outbox_sent(struct outbox *outbox, size_t bytes);
+/* So many bytes were sent, the last `lent` of them from those that are lent. */
+void outbox_sent(struct outbox *outbox, size_t bytes, size_t lent);
 
 static inline size_t outbox_encoded_bytes(const struct outbox *outbox) {
   return outbox->encoded.len + outbox->under_way;

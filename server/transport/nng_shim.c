@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define RUNS_MAX 8 /* what nng takes */
+
 /* ------------------------------------------------------------------------------- operations */
 
 bool nng_shim_is_done(nng_aio *operation) {
@@ -27,10 +29,18 @@ int nng_shim_withdraw(nng_aio *operation, size_t *count) {
   return rv == NNG_ECANCELED ? 0 : rv;
 }
 
-int nng_shim_try_send(nng_stream *stream, nng_aio *operation, void *data, size_t len,
-                      size_t *sent) {
-  nng_iov iov = {data, len};
-  nng_aio_set_iov(operation, 1, &iov);
+void nng_shim_set_runs(nng_aio *operation, const struct bytes *runs, size_t count) {
+  nng_iov parts[RUNS_MAX];
+  unsigned used = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (runs[i].len > 0) { /* nng sends a first part that is empty as nothing */
+      parts[used++] = (nng_iov){(void *)(uintptr_t)runs[i].data, runs[i].len};
+    }
+  }
+  nng_aio_set_iov(operation, used, parts);
+}
+
+int nng_shim_try_send(nng_stream *stream, nng_aio *operation, size_t *sent) {
   nng_stream_send(stream, operation);
   /* What completed within the call needs no cancellation, which takes a lock of all operations. */
   return nng_shim_is_done(operation) ? nng_shim_take(operation, sent)

@@ -12,13 +12,17 @@
 #ifndef HF_TRANSPORT_NNG_SHIM_H
 #define HF_TRANSPORT_NNG_SHIM_H
 
+#include "proto/base/bytes.h"
+
 #include <nng/nng.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Sends what the socket takes at once, which may be nothing. 0, or an error of nng's.
+/* What the operation sends; the runs are copied, their bytes borrowed. */
+void nng_shim_set_runs(nng_aio *operation, const struct bytes *runs, size_t count);
+/* Sends what the socket takes of it at once, which may be nothing. 0, or an error of nng's.
  * out  sent  bytes; set on 0 */
-int nng_shim_try_send(nng_stream *stream, nng_aio *operation, void *data, size_t len, size_t *sent);
+int nng_shim_try_send(nng_stream *stream, nng_aio *operation, size_t *sent);
 
 /* Posts a read: the memory is borrowed until nng_shim_take or nng_shim_withdraw. */
 void nng_shim_post_read(nng_stream *stream, nng_aio *operation, void *data, size_t capacity);

@@ -321,14 +321,19 @@ static void wake_client(struct ring_stream *stream) {
   }
 }
 
-static enum transport_result stream_write(void *self, void *data, size_t len, size_t *count) {
+static enum transport_result stream_write(void *self, const struct bytes *runs, size_t *count) {
   struct ring_stream *stream = self;
+  size_t sent = 0, wanted = 0;
   if (stream->room != TRANSPORT_OK) {
     return stream->room;
   }
-  size_t sent = ring_write(&stream->replies, data, len);
-  if (sent == RING_BROKEN) {
-    return TRANSPORT_BROKEN;
+  for (size_t i = 0; i < TRANSPORT_RUNS && sent == wanted; i++) {
+    size_t part = runs[i].len > 0 ? ring_write(&stream->replies, runs[i].data, runs[i].len) : 0;
+    if (part == RING_BROKEN) {
+      return TRANSPORT_BROKEN;
+    }
+    sent += part;
+    wanted += runs[i].len;
   }
   if (sent == 0) {
     return TRANSPORT_WAITS;
@@ -346,9 +351,9 @@ static bool take_wait(struct ring_stream *stream) {
   return is_taken;
 }
 
-static bool stream_await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
+static bool stream_await_writable(void *self, const struct bytes *runs, uint64_t deadline_ns) {
   struct ring_stream *stream = self;
-  (void)data, (void)len;
+  (void)runs;
   atomic_store_explicit(&stream->room_deadline_ns, deadline_ns, memory_order_relaxed);
   /* The client may read, and notify the rings' thread, as soon as the wait is announced. So
    * awaits_room is set before. */

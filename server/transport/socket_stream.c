@@ -140,21 +140,21 @@ static void drained(void *arg) {
   stream->events->writable(stream->connection);
 }
 
-static enum transport_result stream_write(void *self, void *data, size_t len, size_t *count) {
+static enum transport_result stream_write(void *self, const struct bytes *runs, size_t *count) {
   struct socket_stream *stream = self;
   if (stream->is_drained) {
     stream->is_drained = false;
     return result_of(nng_aio_result(stream->drain), nng_aio_count(stream->drain), count);
   }
   size_t sent;
-  int rv = nng_shim_try_send(stream->stream, stream->send, data, len, &sent);
+  nng_shim_set_runs(stream->send, runs, TRANSPORT_RUNS);
+  int rv = nng_shim_try_send(stream->stream, stream->send, &sent);
   return result_of(rv, sent, count);
 }
 
-static bool stream_await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
+static bool stream_await_writable(void *self, const struct bytes *runs, uint64_t deadline_ns) {
   struct socket_stream *stream = self;
-  nng_iov iov = {data, len};
-  nng_aio_set_iov(stream->drain, 1, &iov);
+  nng_shim_set_runs(stream->drain, runs, TRANSPORT_RUNS);
   nng_aio_set_timeout(stream->drain, timeout_of(deadline_ns));
   nng_stream_send(stream->stream, stream->drain);
   return true;

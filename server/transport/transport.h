@@ -28,6 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TRANSPORT_RUNS 2 /* of bytes that one write takes */
+
 enum transport_result {
   TRANSPORT_OK,     /* with a number of bytes, more than 0 */
   TRANSPORT_WAITS,  /* nothing moves now */
@@ -87,14 +89,17 @@ struct transport {
 
   /* Writing. */
 
-  /* Writes as many bytes as fit; notifies the peer if need be. Never blocks.
+  /* Writes as many bytes of the runs as fit; notifies the peer if need be. Never blocks.
+   * in   runs   one after the other, at least one of them not empty
    * out  count  set on TRANSPORT_OK */
-  enum transport_result (*write)(void *stream, void *data, size_t len, size_t *count);
+  enum transport_result (*write)(void *stream, const struct bytes runs[TRANSPORT_RUNS],
+                                 size_t *count);
   /* The event `writable` comes when some of the bytes can be written, or were written; the next write
    * is given the same bytes, and answers how many. At the deadline the event comes too, and write
    * answers TRANSPORT_LATE. false: bytes can be written now, and no event comes. Not called after
    * close. */
-  bool (*await_writable)(void *stream, void *data, size_t len, uint64_t deadline_ns);
+  bool (*await_writable)(void *stream, const struct bytes runs[TRANSPORT_RUNS],
+                         uint64_t deadline_ns);
 
   /* Ends both directions, once. Awaited events come soon, on another thread. Bytes that were written
    * are still sent. Never blocks. */

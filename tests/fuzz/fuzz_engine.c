@@ -57,14 +57,17 @@ static void check_reply(struct harness *harness, struct bytes body) {
 static struct bytes take_frame(struct outbox *outbox) {
   uint8_t *frame = NULL;
   size_t len = 0;
-  while (outbox->encoded.len > 0) {
-    size_t part = outbox->encoded.len;
-    frame = realloc(frame, len + part);
-    require(frame != NULL && len + part <= HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
+  while (outbox->encoded.len + outbox->lent.len > 0) {
+    size_t part = outbox->encoded.len, lent = outbox->lent.len;
+    frame = realloc(frame, len + part + lent);
+    require(frame != NULL && len + part + lent <= HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
     memcpy(frame + len, buffer_first(&outbox->encoded), part);
-    len += part;
+    if (lent > 0) {
+      memcpy(frame + len + part, outbox->lent.data, lent);
+    }
+    len += part + lent;
     buffer_consume(&outbox->encoded, part);
-    outbox_sent(outbox, part);
+    outbox_sent(outbox, part + lent, lent);
     require(outbox_fill(outbox));
   }
   require(outbox_is_empty(outbox));

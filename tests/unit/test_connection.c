@@ -100,7 +100,7 @@ static void resume(void *self) {
   sem_post(&s->resumes);
 }
 
-static enum transport_result write_some(void *self, void *data, size_t len, size_t *count) {
+static enum transport_result write_some(void *self, const struct bytes *runs, size_t *count) {
   struct stream *s = self;
   assert_false(s->is_closed);
   s->writer = pthread_self();
@@ -108,18 +108,23 @@ static enum transport_result write_some(void *self, void *data, size_t len, size
   if (s->write_ends != TRANSPORT_OK) {
     return s->write_ends;
   }
-  *count = min_of(len, s->room);
-  assert_true(s->got_len + *count <= BYTES_MAX);
-  memcpy(s->got + s->got_len, data, *count);
-  s->got_len += *count;
-  s->room -= *count;
+  *count = 0;
+  for (size_t i = 0; i < TRANSPORT_RUNS; i++) {
+    size_t part = min_of(runs[i].len, s->room);
+    assert_true(s->got_len + part <= BYTES_MAX);
+    if (part > 0) {
+      memcpy(s->got + s->got_len, runs[i].data, part);
+    }
+    s->got_len += part;
+    s->room -= part;
+    *count += part;
+  }
   return *count > 0 ? TRANSPORT_OK : TRANSPORT_WAITS;
 }
 
-static bool await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
+static bool await_writable(void *self, const struct bytes *runs, uint64_t deadline_ns) {
   struct stream *s = self;
-  (void)data;
-  assert_true(len > 0 && !s->awaits_room);
+  assert_true(runs[0].len + runs[1].len > 0 && !s->awaits_room);
   assert_true(deadline_ns > clock_now_ns());
   s->awaits_room = s->room == 0;
   return s->awaits_room;
