@@ -1,5 +1,7 @@
 /* Ranges of arrays from and to C arrays. */
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "tests/integration/world.h"
 
@@ -154,6 +156,90 @@ static void test_range_of_an_array_is_read_and_written_as_a_whole(void **state) 
   free(numbers);
 }
 
+/* ---------------------------------------------------------------- reads that are disturbed */
+
+#define DISTURBED_READS 40
+#define DESCRIPTORS 64
+
+struct trouble {
+  hf_conn *conn;
+  bool is_own[DESCRIPTORS]; /* descriptors from before the connection, which are let be */
+  bool cuts;
+  atomic_bool is_over;
+};
+
+static bool is_socket(int fd) {
+  int type;
+  socklen_t len = sizeof type;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+}
+
+static void *disturb(void *argument) {
+  struct trouble *trouble = argument;
+  for (long round = 0; !atomic_load(&trouble->is_over); round++) {
+    sleep_ms(3 + round % 7);
+    for (int fd = 3; trouble->cuts && fd < DESCRIPTORS; fd++) {
+      if (!trouble->is_own[fd] && is_socket(fd)) {
+        shutdown(fd, SHUT_RDWR);
+      }
+    }
+    for (int i = 0; !trouble->cuts && i < 2; i++) {
+      hf_cancel(trouble->conn); /* the second makes the call give up what is under way */
+    }
+  }
+  return NULL;
+}
+
+/* Each read into memory of its own, which is gone when the call has ended. */
+static unsigned read_disturbed(hf_array *array, const double *written) {
+  unsigned completed = 0;
+  for (int round = 0; round < DISTURBED_READS; round++) {
+    double *read = make_numbers(0);
+    hf_status status = hf_array_read(array, 0, LARGE_COUNT, read);
+    if (status == HF_OK) {
+      assert_memory_equal(read, written, LARGE_COUNT * sizeof *read);
+      completed++;
+    } else {
+      assert_int_equal(status, HF_CANCELLED);
+    }
+    free(read);
+  }
+  return completed;
+}
+
+static unsigned read_with(bool cuts) {
+  struct trouble trouble = {.cuts = cuts};
+  double *written = make_numbers(0.5);
+  pthread_t thread;
+  hf_array *array;
+  for (int fd = 3; fd < DESCRIPTORS; fd++) {
+    trouble.is_own[fd] = is_socket(fd);
+  }
+  trouble.conn = connect_again(0);
+  expect_ok(hf_raw_array_open(trouble.conn, NULL, 'd', LARGE_COUNT, NULL, &array));
+  expect_ok(hf_array_write(array, 0, LARGE_COUNT, written));
+  pthread_create(&thread, NULL, disturb, &trouble);
+  unsigned completed = read_disturbed(array, written);
+  atomic_store(&trouble.is_over, true);
+  pthread_join(thread, NULL);
+  unsigned undisturbed = read_disturbed(array, written);
+  assert_in_range(undisturbed, DISTURBED_READS - 1, DISTURBED_READS); /* a cancel may be left */
+  hf_array_close(array);
+  hf_close(trouble.conn);
+  free(written);
+  return completed;
+}
+
+static void test_range_is_read_whole_over_links_that_are_cut(void **state) {
+  (void)state;
+  assert_int_equal(read_with(true), DISTURBED_READS);
+}
+
+static void test_range_that_is_given_up_writes_nothing_more(void **state) {
+  (void)state;
+  assert_in_range(read_with(false), 0, DISTURBED_READS);
+}
+
 /* ---------------------------------------------------------------- call modes */
 
 static void test_range_in_a_pipeline_and_one_way(void **state) {
@@ -224,6 +310,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_range_beyond_the_length_writes_nothing),
     cmocka_unit_test(test_range_larger_than_a_request),
     cmocka_unit_test(test_range_of_an_array_is_read_and_written_as_a_whole),
+    cmocka_unit_test(test_range_is_read_whole_over_links_that_are_cut),
+    cmocka_unit_test(test_range_that_is_given_up_writes_nothing_more),
     cmocka_unit_test(test_range_in_a_pipeline_and_one_way),
     cmocka_unit_test(test_range_keeps_the_failures_of_a_pipeline),
     cmocka_unit_test(test_range_of_a_handle_from_a_reference),

@@ -231,7 +231,7 @@ hf_reason result_bytes(hf_conn *conn, const Holdfast__Response *reply,
       reply->value->bytes.len != result->size) {
     return HF_REASON_BAD_REPLY;
   }
-  if (result->size > 0) {
+  if (result->size > 0 && reply->value->bytes.data != result->first) { /* else they have landed */
     memcpy(result->first, reply->value->bytes.data, result->size);
   }
   return HF_REASON_NONE;

@@ -24,6 +24,7 @@ void conn_become_child(hf_conn *conn) {
   conn->owes_acknowledgement = conn->has_acknowledged = false;
   cancel_deinit(conn); /* the inherited descriptor would wake the parent */
   conn->input_start = conn->input_end = 0;
+  conn->landing = (struct landing){.left = 0};
   conn->above->become_child(conn);
   if (conn->state != CONN_ENDED) {
     conn->state = CONN_DOWN;

@@ -62,6 +62,14 @@ struct conn_above {
   void (*free)(hf_conn *conn);
 };
 
+/* A reply whose bytes go straight to its call; see landing.h. */
+struct landing {
+  size_t left; /* bytes to come; 0: nothing lands */
+  uint32_t id; /* the request's, and its sequence */
+  uint64_t sequence;
+  bool is_usual; /* the last reply landed: the next read leaves the next one's bytes on the link */
+};
+
 struct hf_conn {
   pthread_mutex_t mutex;
   const struct conn_above *above;
@@ -129,6 +137,7 @@ struct hf_conn {
   /* Received and not yet dispatched: input[input_start, input_end). The poll leader's. */
   uint8_t *input;
   size_t input_capacity, input_start, input_end;
+  struct landing landing; /* while one is open the input is empty */
 
   struct releases releases;
   struct hf_object *handles;

@@ -9,6 +9,7 @@
 #include "client/src/connection/backoff.h"
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/interrupt.h"
+#include "client/src/connection/landing.h"
 #include "client/src/connection/reply.h"
 #include "client/src/connection/session.h"
 #include "client/src/connection/withdraw.h"
@@ -59,6 +60,7 @@ static void take_down(hf_conn *conn) {
   conn->owes_acknowledgement |= conn->has_acknowledged;
   conn->has_acknowledged = false;
   conn->input_start = conn->input_end = 0;
+  conn->landing = (struct landing){.left = 0};
   conn->state = CONN_DOWN;
   conn->change_count++;
   record_loss(conn);
@@ -100,6 +102,7 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   struct sp_route route;
   struct bytes payload;
   Holdfast__Response *reply;
+  conn->landing.is_usual = false;
   if (sp_route_read(body, &route, &payload) != SP_OK) {
     return false;
   }
@@ -140,6 +143,10 @@ static bool hand_out_all(hf_conn *conn) {
     size_t used, needed = 0;
     enum sp_result result =
         sp_frame_read(conn->transport->framing, rest, REPLY_BODY_BYTES_MAX, &body, &used, &needed);
+    if (result == SP_MORE && landing_begin(conn, rest, needed)) {
+      conn->input_start = conn->input_end;
+      return true;
+    }
     if (result == SP_MORE) {
       return conn_input_reserve(conn, needed);
     }
@@ -188,21 +195,31 @@ static void acknowledge(hf_conn *conn) {
 static void take_input(hf_conn *conn, ssize_t received, int error) {
   if (received > 0) {
     conn->input_end += (size_t)received;
-    if (!hand_out_all(conn)) {
-      conn_cut_link(conn, EPROTO);
-    }
+    error = hand_out_all(conn) ? 0 : EPROTO;
     settle_input(conn);
+  }
+  if (conn->landing.left > 0 && (error == 0 || error == EAGAIN)) {
+    int landed = landing_receive(conn);
+    error = landed == EAGAIN ? error : landed;
+  }
+  if (error == 0 || received > 0) {
     withdraw_submit(conn);
     acknowledge(conn);
     conn_wake(conn, false);
-  } else if (error != EAGAIN) {
+  }
+  if (error != 0 && error != EAGAIN) {
     conn_cut_link(conn, error);
   }
 }
 
+/* Nothing while a reply lands, which take_input receives. */
 static ssize_t receive(hf_conn *conn, int *error) {
-  ssize_t received =
-      link_recv(&conn->link, conn->input + conn->input_end, conn->input_capacity - conn->input_end);
+  if (conn->landing.left > 0) {
+    *error = EAGAIN;
+    return -1;
+  }
+  size_t room = landing_room(conn, conn->input_capacity - conn->input_end);
+  ssize_t received = link_recv(&conn->link, conn->input + conn->input_end, room);
   *error = received == 0 ? ECONNRESET : errno;
   return received;
 }

@@ -19,6 +19,7 @@ struct result {
   result_decode decode;
   void *first, *second;
   size_t size; /* bytes at *first, if the decoder needs the size */
+  bool lands;  /* the value is `size` bytes, which may be there before the decoder; see landing.h */
   /* Of a submitted call: ends what the call was given. Called once, without the mutex after the
    * call has completed, whose outcome it may replace; or with call NULL, if nobody takes the
    * outcome. NULL: none. */

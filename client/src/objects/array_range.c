@@ -6,10 +6,10 @@
 #include "client/src/objects/object.h"
 #include "proto/limits.h"
 
-/* The size of a part of a long range, and the number of parts in flight: small enough for a
- * processor's cache, enough to keep both sides busy. */
-#define PART_BYTES (256u << 10)
-#define PARTS_IN_FLIGHT 8
+/* The size of a part of a long range, and the number of parts in flight: few requests, and enough of
+ * them to keep both sides busy. */
+#define PART_BYTES (512u << 10)
+#define PARTS_IN_FLIGHT 4
 
 struct range {
   hf_object *object;
@@ -36,6 +36,7 @@ static hf_status read_part(const struct range *range, size_t first, size_t count
   request_wait(&request, HF_FOREVER);
   request_ask(&request, result_bytes, range->to + first * range->type->bytes, NULL);
   request.result.size = count * range->type->bytes;
+  request.result.lands = true;
   return request_send(&request, &arm.base);
 }
 
