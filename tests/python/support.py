@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 WAIT_S = 20  # a busy machine takes its time
 START_METHODS = ("fork", "spawn", "forkserver")
@@ -69,6 +70,14 @@ def run(program, *arguments, url=None, method="fork", timeout=60, local=True):
     return done.stdout
 
 
+@contextlib.contextmanager
+def own_runtime_directory():
+    """Where this program's private servers make their directories, and nobody else's do."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory, \
+            unittest.mock.patch.dict(os.environ, XDG_RUNTIME_DIR=directory):
+        yield directory
+
+
 def leftovers():
     """What a program may leave over: children, descriptors, threads, mapped memory, directories."""
     gc.collect()
@@ -78,19 +87,9 @@ def leftovers():
                    if os.path.islink(f"/proc/self/fd/{fd}")]
     with open("/proc/self/maps") as file:
         mapped = [line for line in file if "memfd:holdfast" in line]
-    directories = {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("holdfast-")}
     return {"children": children, "descriptors": sorted(descriptors), "mapped": mapped,
-            "threads": len(os.listdir("/proc/self/task")), "directories": directories}
-
-
-def check_leftovers(test, before):
-    """What there is now was there before."""
-    now = leftovers()
-    beside = {name for name in now["directories"]  # of programs that run beside the test
-              if os.path.exists(os.path.join(tempfile.gettempdir(), name, "holdfast.sock"))}
-    now["directories"] -= beside - before["directories"]
-    test.assertLessEqual(now.pop("directories"), before["directories"])
-    test.assertEqual(now, {name: value for name, value in before.items() if name != "directories"})
+            "threads": len(os.listdir("/proc/self/task")),
+            "directories": sorted(os.listdir(os.environ["XDG_RUNTIME_DIR"]))}
 
 
 def main():

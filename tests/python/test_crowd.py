@@ -176,13 +176,14 @@ class CrowdTest(unittest.TestCase):
                          len([name for name in dir(Worker) if name.startswith("step_")]))
 
     def test_crowd(self):
+        self.enterContext(support.own_runtime_directory())
         holdfast.Value("i")  # the manager of the module level
         with holdfast.Manager() as manager:
             self.crowd(manager, 1)
         before = support.leftovers()
         with holdfast.Manager() as manager:
             self.crowd(manager, SECONDS)
-        support.check_leftovers(self, before)
+        self.assertEqual(support.leftovers(), before)
 
 
 if __name__ == "__main__":

@@ -171,10 +171,11 @@ class StartTest(unittest.TestCase):
                 child.close()
 
         use()
+        self.enterContext(support.own_runtime_directory())
         before = support.leftovers()
         for _ in range(5):
             use()
-        support.check_leftovers(self, before)
+        self.assertEqual(support.leftovers(), before)
 
 
 class EndTest(unittest.TestCase):
