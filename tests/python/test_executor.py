@@ -243,7 +243,11 @@ class ExecutorTest(unittest.TestCase):
             if pid == 0:
                 del executor  # would wait for the lock
                 os._exit(0)
-            self.assertEqual(support.until(lambda: os.waitpid(pid, os.WNOHANG), "the child ends")[1], 0)
+            try:
+                support.until(lambda: os.waitpid(pid, os.WNOHANG)[0], "the child ends", 5)
+            except AssertionError:
+                os.kill(pid, signal.SIGKILL)
+                raise
         self.assertEqual(executor.submit(tasks.square, 3).result(support.WAIT_S), 9)
         self.assertFalse(executor._inbox.is_ending)
         executor.shutdown()
