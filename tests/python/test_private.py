@@ -144,12 +144,11 @@ class PrivateServerTest(unittest.TestCase):
 
     def test_program_that_is_no_server(self):
         for path, error in (("/nowhere/holdfastd", FileNotFoundError), ("/bin/false", OSError)):
-            with self.subTest(path=path), unittest.mock.patch.dict(os.environ, HOLDFASTD=path):
-                before = set(os.listdir("/tmp"))
+            with self.subTest(path=path), support.own_runtime_directory() as runtime, \
+                    unittest.mock.patch.dict(os.environ, HOLDFASTD=path):
                 with self.assertRaises(error):
                     private.PrivateServer()
-                self.assertEqual([name for name in set(os.listdir("/tmp")) - before
-                                  if name.startswith("holdfast-")], [])
+                self.assertEqual(os.listdir(runtime), [])
 
     def test_no_program_says_what_to_do(self):
         with unittest.mock.patch.dict(os.environ, PATH="/nowhere"):
