@@ -23,6 +23,7 @@
 #define HF_TRANSPORT_TRANSPORT_H
 
 #include "proto/sp.h"
+#include "server/users/identity.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -116,6 +117,7 @@ struct transport_peer {
   uint64_t address;
   enum sp_transport framing;
   uint16_t protocol; /* SP_REQ or SP_PUSH; 0: its hello is still to be read, and to be answered */
+  struct identity identity;
 };
 
 /* Takes the streams of accepted peers. */

@@ -34,16 +34,22 @@ MAY = {
 # Shared memory knows of the engine but the table that it implements.
 CELL_HOST = "server/engine/cell_host.h"
 MAY[CELL_HOST] = CORE
+# Users are told to the engine as settings; transports and connections know who a peer is.
+USER_SETTINGS = "server/engine/user_settings.h"
+MAY[USER_SETTINGS] = CORE
+IDENTITY = "server/users/identity.h"
+MAY[IDENTITY] = [USER_SETTINGS] + CORE
+MAY["server/users/"] = ["server/users/", IDENTITY, USER_SETTINGS] + CORE
 MAY["server/cells/"] = ["server/cells/", CELL_HOST] + CORE
-MAY["server/engine/"] = ["server/engine/", CELL_HOST, "server/objects/"] + CORE
+MAY["server/engine/"] = ["server/engine/", CELL_HOST, USER_SETTINGS, "server/objects/"] + CORE
 # Each of these may use itself and all below.
 for above, below in (("connection", "transport"), ("call", "connection"), ("mapped", "call"), ("objects", "mapped")):
     MAY[f"client/src/{above}/"] = [f"client/src/{above}/"] + MAY[f"client/src/{below}/"]
-MAY["server/dispatch/"] = ["server/dispatch/"] + MAY["server/engine/"]
+MAY["server/dispatch/"] = ["server/dispatch/", "server/users/", IDENTITY] + MAY["server/engine/"]
 # A connection knows of transports but their table.
 TABLE = "server/transport/transport.h"
-MAY[TABLE] = CORE
-MAY["server/transport/"] = ["server/transport/", TABLE] + CORE
+MAY[TABLE] = [IDENTITY, USER_SETTINGS] + CORE
+MAY["server/transport/"] = ["server/transport/", TABLE] + MAY[TABLE]
 MAY["server/connection/"] = ["server/connection/", TABLE] + MAY["server/dispatch/"]
 MAY["server/"] = ["server/"] + sorted({f for may in list(MAY.values()) for f in may if f.startswith("server/")}) + CORE
 
