@@ -105,7 +105,14 @@ typedef enum hf_status {
   X(NO_MEMORY, RESOURCE_EXHAUSTED, "out of memory")                                                \
   X(BAD_ADDRESS, INVALID_ARGUMENT, "an address is tcp://HOST:PORT or ipc:///PATH")                 \
   X(BAD_ARGUMENT, INVALID_ARGUMENT, "an argument is not valid")                                    \
-  X(BAD_REPLY, INTERNAL, "the server's reply makes no sense; are the versions compatible?")
+  X(BAD_REPLY, INTERNAL, "the server's reply makes no sense; are the versions compatible?")        \
+  X(NO_RIGHT, PERMISSION_DENIED, "the user has no right to that; ask for it in its rights")        \
+  X(QUOTA_MEMORY, RESOURCE_EXHAUSTED, "the user's objects take all the memory they may")           \
+  X(QUOTA_OBJECTS, RESOURCE_EXHAUSTED, "the user has as many objects as it may")                   \
+  X(QUOTA_SESSIONS, RESOURCE_EXHAUSTED, "the user has as many sessions as it may")                 \
+  X(QUOTA_CONNECTIONS, RESOURCE_EXHAUSTED, "the user has as many connections as it may")           \
+  X(QUOTA_WAITING, RESOURCE_EXHAUSTED, "the user has as many waiting requests as it may")          \
+  X(TOO_FAST, RESOURCE_EXHAUSTED, "the user sends more requests a second than it may; slow down")
 
 typedef enum hf_reason {
   HF_REASON_NONE = 0,

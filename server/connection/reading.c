@@ -208,8 +208,9 @@ void connection_serve_large(struct connection *connection) {
 
 static bool announce(struct connection *connection, uint16_t protocol) {
   connection->split.one_way = protocol == SP_PUSH;
-  connection->announced = dispatch_connected(connection->set->dispatch, connection->id,
-                                             connection->address, connection->split.one_way);
+  connection->announced =
+      dispatch_connected(connection->set->dispatch, connection->id, connection->address,
+                         connection->split.one_way, bytes_of("", 0));
   log_line(LOG_DEBUG, "connected connection=%llu one_way=%d", (unsigned long long)connection->id,
            connection->split.one_way);
   return connection->announced;

@@ -262,11 +262,12 @@ void dispatch_make_room(struct dispatch *dispatch) {
 }
 
 bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
-                        bool one_way) {
+                        bool one_way, struct bytes user) {
   lock_engine(dispatch);
   bool connected = apply(dispatch, (struct command){.kind = COMMAND_CONNECT,
                                                     .connection = connection,
                                                     .address = address,
+                                                    .user = user,
                                                     .one_way = one_way});
   pthread_mutex_unlock(&dispatch->mutex);
   return connected;
@@ -281,13 +282,14 @@ static struct batch *must_acquire_batch(struct dispatch *dispatch) {
   return batch;
 }
 
-/* A batch of one command. */
-static void run_batch(struct dispatch *dispatch, struct command command) {
+/* A batch of one command. As engine_apply. */
+static bool run_batch(struct dispatch *dispatch, struct command command) {
   struct batch *batch = must_acquire_batch(dispatch);
   begin_batch(dispatch, batch);
-  apply(dispatch, command);
+  bool is_done = apply(dispatch, command);
   (void)end_batch(dispatch, NULL, 0);
   batch_release(&dispatch->batches, batch);
+  return is_done;
 }
 
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection) {
@@ -312,6 +314,10 @@ void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path) {
   pthread_mutex_lock(&dispatch->mutex);
   engine_set_local_handshake(dispatch->engine, path);
   pthread_mutex_unlock(&dispatch->mutex);
+}
+
+bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *users) {
+  return run_batch(dispatch, (struct command){.kind = COMMAND_USERS, .users = users});
 }
 
 void dispatch_drain(struct dispatch *dispatch) {

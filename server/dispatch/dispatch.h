@@ -12,6 +12,7 @@
 #include "proto/sp.h"
 #include "server/dispatch/outbox.h"
 #include "server/engine/cell_host.h"
+#include "server/engine/user_settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,6 +55,10 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
 /* The path of the local handshake, for replies to sessions of this machine; borrowed until
  * dispatch_stop. */
 void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path);
+/* Who there is, and may do what, from now on: before the first connection, and again when that changes.
+ * Copied. Sessions and connections of users that are in it no more end. false: out of memory, all is as
+ * before. */
+bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *users);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);
 /* Stops the thread and frees everything. No call may be under way. */
@@ -68,10 +73,10 @@ struct budget *dispatch_budget(struct dispatch *dispatch);
  * for longest, if any has for too long. Call without a connection's lock. */
 void dispatch_make_room(struct dispatch *dispatch);
 
-/* A new connection from that address (engine/addresses.h). false: out of memory; close the
- * connection. */
+/* A new connection from that address (engine/addresses.h), of a user, or of the owner, whose name is
+ * empty. false: out of memory, or there is no such user any more; close the connection. */
 bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
-                        bool one_way);
+                        bool one_way, struct bytes user);
 /* Applies messages of the connection, in order. One call at a time per connection. Answers how many
  * were applied: when the replies fill the connection's outbox, the caller gives the other messages
  * again once the outbox has room. */

@@ -13,6 +13,7 @@
 #include "proto/limits.h"
 #include "proto/sp.h"
 #include "proto/status.h"
+#include "server/engine/user_settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,6 +49,7 @@ enum command_kind {
   COMMAND_JOB_DONE,      /* work on an object that was lent: it comes back */
   COMMAND_FREED,         /* containers that were taken have been freed: they count no more */
   COMMAND_DRAIN,         /* whatever waits, and every later request, is answered STOPPING */
+  COMMAND_USERS,         /* who there is, and may do what, from now on */
 };
 
 struct command {
@@ -57,12 +59,14 @@ struct command {
     struct engine_request *request;
     struct {
       uint64_t connection;
-      uint64_t address; /* where the peer of a new one is, see addresses.h */
+      uint64_t address;  /* where the peer of a new one is, see addresses.h */
+      struct bytes user; /* of a new one; empty: the owner */
       bool one_way;
     };
     uint64_t session; /* whose process ended: its serial */
     struct job *job;
     size_t freed_bytes;
+    const struct users_settings *users; /* copied */
   };
 };
 

@@ -17,11 +17,13 @@
 #include "server/engine/operation.h"
 #include "server/engine/registry.h"
 #include "server/engine/session.h"
+#include "server/engine/user.h"
 
 /* The peer of a connection. */
 struct peer {
   uint64_t id;
   struct address *address;
+  struct user *user;            /* NULL: the owner */
   struct session *session;      /* bound, or NULL */
   struct session_list sessions; /* bound here last; all but `session` are lost */
   size_t sessions_count;
@@ -39,6 +41,7 @@ struct engine {
   const char *local_handshake; /* borrowed; NULL: none */
   uint64_t now_ns;             /* of the last command; never goes back */
   struct memory memory;
+  struct user_table users;
   struct registry registry;
   struct timers timers;
   struct map64 sessions;  /* serial -> struct session */

@@ -68,12 +68,20 @@ static void drop_all_waiters(struct engine *engine) {
   }
 }
 
+static void free_peer(struct engine *engine, struct peer *peer) {
+  address_release(&engine->addresses, peer->address);
+  if (peer->user) {
+    peer->user->connections--;
+    user_release(peer->user);
+  }
+  free(peer);
+}
+
 static void free_connections(struct engine *engine) {
   uint64_t position = 0, id;
   void *peer;
   while (map64_next(&engine->peers, &position, &id, &peer)) {
-    address_release(&engine->addresses, ((struct peer *)peer)->address);
-    free(peer);
+    free_peer(engine, peer);
   }
   map64_deinit(&engine->peers);
   map64_deinit(&engine->addresses);
@@ -160,6 +168,7 @@ void engine_free(struct engine *engine) {
   free_sessions(engine);
   free_connections(engine);
   registry_deinit(&engine->registry);
+  users_deinit(&engine->users);
   list_deinit(&engine->dropped_values);
   timers_deinit(&engine->timers);
   arena_deinit(&engine->scratch);
@@ -168,16 +177,24 @@ void engine_free(struct engine *engine) {
 
 /* ---- connections */
 
-static bool add_peer(struct engine *engine, uint64_t id, uint64_t address, bool one_way) {
-  struct peer *peer = malloc(sizeof *peer);
+static bool add_peer(struct engine *engine, const struct command *command) {
+  bool is_owner = command->user.len == 0;
+  struct user *user = is_owner ? NULL : users_find_name(&engine->users, command->user);
+  bool is_known = is_owner || (user && !user->is_gone);
+  struct peer *peer = is_known ? malloc(sizeof *peer) : NULL;
   if (!peer) {
     return false;
   }
-  *peer = (struct peer){
-      .id = id, .one_way = one_way, .address = address_acquire(&engine->addresses, address)};
+  *peer = (struct peer){.id = command->connection,
+                        .one_way = command->one_way,
+                        .address = address_acquire(&engine->addresses, command->address)};
   TAILQ_INIT(&peer->waiters);
   TAILQ_INIT(&peer->sessions);
-  if (peer->address && map64_set(&engine->peers, id, peer)) {
+  if (peer->address && map64_set(&engine->peers, peer->id, peer)) {
+    peer->user = user_share(user);
+    if (user) {
+      user->connections++;
+    }
     return true;
   }
   if (peer->address) {
@@ -199,8 +216,7 @@ static void remove_peer(struct engine *engine, uint64_t now_ns, uint64_t id) {
   }
   core_leave_peer(peer);
   map64_remove(&engine->peers, id);
-  address_release(&engine->addresses, peer->address);
-  free(peer);
+  free_peer(engine, peer);
   core_settle(engine, now_ns);
 }
 
@@ -488,7 +504,7 @@ bool engine_apply(struct engine *engine, const struct command *command) {
       tick(engine, now_ns);
       break;
     case COMMAND_CONNECT:
-      return add_peer(engine, command->connection, command->address, command->one_way);
+      return add_peer(engine, command);
     case COMMAND_DISCONNECT:
       remove_peer(engine, now_ns, command->connection);
       break;
@@ -504,6 +520,8 @@ bool engine_apply(struct engine *engine, const struct command *command) {
     case COMMAND_DRAIN:
       drain(engine, now_ns);
       break;
+    case COMMAND_USERS:
+      return users_set(&engine->users, command->users);
   }
   return true;
 }

@@ -27,8 +27,9 @@ struct engine;
 struct engine *engine_new(const struct engine_config *config, const struct engine_sink *sink);
 void engine_free(struct engine *engine);
 
-/* The only way to change the state. Outcomes reach the sink, now or later. false: no memory for a new
- * connection; all other commands are carried out. */
+/* The only way to change the state. Outcomes reach the sink, now or later. false, and unchanged: no memory
+ * for a new connection, or its user is unknown; no memory for users. All other commands are carried
+ * out. */
 bool engine_apply(struct engine *engine, const struct command *command);
 /* Whether the connection's peer is on this machine. */
 bool engine_is_local(const struct engine *engine, uint64_t connection);
