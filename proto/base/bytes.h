@@ -24,4 +24,15 @@ static inline bool bytes_equal(struct bytes a, struct bytes b) {
   return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* In the order of their bytes: <0, 0, >0. */
+static inline int bytes_compare(struct bytes a, struct bytes b) {
+  size_t common = a.len < b.len ? a.len : b.len;
+  int order = common ? memcmp(a.data, b.data, common) : 0;
+  return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool bytes_begin_with(struct bytes bytes, struct bytes prefix) {
+  return bytes.len >= prefix.len && bytes_equal(bytes_of(bytes.data, prefix.len), prefix);
+}
+
 #endif

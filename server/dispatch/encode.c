@@ -533,7 +533,9 @@ static void put_response(struct writer *writer, const void *item) {
   if (reply->reason) {
     put_number(writer, HF_FIELD_RESPONSE_STATUS, (uint64_t)reply_status(reply));
     put_bytes(writer, HF_FIELD_RESPONSE_REASON, bytes_of_text(hf_reason_name(reply->reason)));
-    put_bytes(writer, HF_FIELD_RESPONSE_MESSAGE, bytes_of_text(hf_reason_sentence(reply->reason)));
+    put_bytes(writer, HF_FIELD_RESPONSE_MESSAGE,
+              value_is_absent(reply->sentence) ? bytes_of_text(hf_reason_sentence(reply->reason))
+                                               : value_content(&reply->sentence));
     put_number(writer, HF_FIELD_RESPONSE_PART, reply->part);
   } else {
     put_result(writer, reply);

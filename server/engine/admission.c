@@ -1,5 +1,8 @@
 #include "server/engine/admission.h"
 
+#include "server/engine/quota.h"
+#include "server/engine/rights.h"
+
 hf_reason admission_check_origin(const struct operation *operation, const struct session *session,
                                  bool one_way) {
   if (one_way && !(operation->flags & OPERATION_ONE_WAY)) {
@@ -22,33 +25,77 @@ static hf_reason check_timeout(const struct call *call) {
   return negative && flags == OPERATION_WAITS ? HF_REASON_NEGATIVE_TIMEOUT : HF_REASON_NONE;
 }
 
-struct object *admission_find_name(const struct engine *engine, struct bytes name) {
-  return registry_find_name(&engine->registry, name);
+hf_reason admission_find_name(const struct call *call, struct bytes name, unsigned access,
+                              struct object **object) {
+  *object = NULL;
+  if (call->user) {
+    unsigned rights = user_rights(call->user, name);
+    if (!rights_allow(rights, access)) {
+      return rights_refuse(call, name, rights, access);
+    }
+  }
+  *object = registry_find_name(&call->engine->registry, name);
+  return *object ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
 }
 
-struct object *admission_find_id(const struct engine *engine, uint64_t id) {
-  return registry_find(&engine->registry, id);
+/* A user's access to an object of that id. */
+static hf_reason check_access(const struct call *call, const struct object *object,
+                              unsigned access) {
+  unsigned rights = rights_of(call->user, call->session, object);
+  if (rights_allow(rights, access)) {
+    return HF_REASON_NONE;
+  }
+  bool is_known = call->session && map64_get(&call->session->references, object->id);
+  return rights || is_known ? rights_refuse(call, value_content(&object->name), rights, access)
+                            : HF_REASON_NO_SUCH_OBJECT;
+}
+
+hf_reason admission_find_id(const struct call *call, uint64_t id, unsigned access,
+                            struct object **object) {
+  *object = registry_find(&call->engine->registry, id);
+  hf_reason reason = *object ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
+  if (call->user && *object) {
+    reason = check_access(call, *object, access);
+    *object = reason ? NULL : *object;
+  }
+  return reason;
+}
+
+hf_reason admission_check_memory(const struct call *call, const struct object *object,
+                                 size_t more_bytes) {
+  hf_reason reason = core_check_memory(call->engine, more_bytes);
+  return reason || !object->user ? reason
+                                 : quota_check_memory(call->engine, object->user, more_bytes);
+}
+
+/* The object's user is charged for what is stored. */
+static hf_reason check_quota(const struct call *call) {
+  bool is_charged = (call->operation->flags & OPERATION_STORES) && call->object->user;
+  return is_charged ? quota_check_memory(call->engine, call->object->user, call->body.len)
+                    : HF_REASON_NONE;
 }
 
 hf_reason admission_find_target(struct call *call) {
   const Holdfast__Request *message = call->message;
+  unsigned access = call->operation->access;
+  hf_reason reason = HF_REASON_NO_SUCH_OBJECT;
   if (call->operation->kinds == 0) {
     return HF_REASON_NONE;
   }
   if (message->target_case == HOLDFAST__REQUEST__TARGET_NAME) {
-    call->object =
-        admission_find_name(call->engine, bytes_of(message->name.data, message->name.len));
+    struct bytes name = bytes_of(message->name.data, message->name.len);
+    reason = admission_find_name(call, name, access, &call->object);
   } else if (message->target_case == HOLDFAST__REQUEST__TARGET_OBJECT) {
-    call->object = admission_find_id(call->engine, message->object);
+    reason = admission_find_id(call, message->object, access, &call->object);
   }
-  if (!call->object) {
-    return HF_REASON_NO_SUCH_OBJECT;
+  if (reason) {
+    return reason;
   }
   if (!(call->operation->kinds & (1u << call->object->kind))) {
     call->object = NULL;
     return HF_REASON_WRONG_KIND;
   }
-  return HF_REASON_NONE;
+  return check_quota(call);
 }
 
 hf_reason admission_pass(struct call *call) {

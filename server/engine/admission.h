@@ -4,8 +4,9 @@
  *   request is well-formed, server is not stopping, session is known     engine.c, before there is a call
  *   -> one-way? -> needs a session? -> memory? -> timeout? -> target     in this order, for all
  *
- * Rights of users belong where objects are found: every way from a name or an id of a peer to an
- * object goes through there - targets, conditions, opening by name, references inside values.
+ * Rights of users are checked where objects are found: every way from a name or an id of a peer to an
+ * object goes through admission_find_name or admission_find_id - targets, conditions, opening by name,
+ * references inside values. The only other ways are lists, which show what rights_see.
  *
  * layer   engine
  */
@@ -18,13 +19,21 @@
 hf_reason admission_check_origin(const struct operation *operation, const struct session *session,
                                  bool one_way);
 /* The object that the request names, if its operation works on one, becomes the call's.
- * HF_REASON_NONE | NO_SUCH_OBJECT WRONG_KIND */
+ * HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT WRONG_KIND QUOTA_MEMORY its user may have no more */
 hf_reason admission_find_target(struct call *call);
 /* All that a request has to pass. HF_REASON_NONE | NOT_ONE_WAY NEEDS_SESSION MEMORY_FULL
- * NEGATIVE_TIMEOUT NO_SUCH_OBJECT WRONG_KIND */
+ * NEGATIVE_TIMEOUT, or as admission_find_target */
 hf_reason admission_pass(struct call *call);
-/* The object that a peer names, or whose id it says. NULL: there is none. */
-struct object *admission_find_name(const struct engine *engine, struct bytes name);
-struct object *admission_find_id(const struct engine *engine, uint64_t id);
+/* The object that a peer names, or whose id it says, for that access: bits of enum operation_access.
+ * Without the right to a name the answer is the same whether or not there is an object of that name; an
+ * id that the session has no reference to, of an object that it has no right to, is none.
+ * HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT, *object is NULL */
+hf_reason admission_find_name(const struct call *call, struct bytes name, unsigned access,
+                              struct object **object);
+hf_reason admission_find_id(const struct call *call, uint64_t id, unsigned access,
+                            struct object **object);
+/* Whether the call may have more stored in the object. HF_REASON_NONE | MEMORY_FULL QUOTA_MEMORY */
+hf_reason admission_check_memory(const struct call *call, const struct object *object,
+                                 size_t more_bytes);
 
 #endif

@@ -1,5 +1,6 @@
 /* How many requests may wait: of a session, a connection, an address, and all together. */
 #include "server/engine/admit_waiter.h"
+#include "server/engine/quota.h"
 #include "server/engine/require.h"
 
 /* A waiting request of up to this many bytes may wait also when memory is full, as long as the
@@ -38,6 +39,10 @@ hf_reason core_admit_waiter(const struct call *call, size_t bytes) {
   if (!peer || parked_by(peer) >= HF_IN_FLIGHT_MAX ||
       (session && session->waiters_count >= HF_SESSION_WAITERS_MAX)) {
     return HF_REASON_IN_FLIGHT_FULL;
+  }
+  hf_reason reason = quota_check_waiting(call->engine, call->user);
+  if (reason) {
+    return reason;
   }
   return admit_growth(call, session ? session->address : peer->address, bytes);
 }

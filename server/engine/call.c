@@ -12,13 +12,23 @@
 /* ---- arguments */
 
 struct reference_check {
-  const struct engine *engine;
-  bool missing;
+  const struct call *call;
+  unsigned access;
+  hf_reason reason;
 };
 
-static void check_reference(void *ctx, uint64_t object) {
+static void check_reference(void *ctx, uint64_t id) {
   struct reference_check *check = ctx;
-  check->missing |= admission_find_id(check->engine, object) == NULL;
+  struct object *object;
+  if (!check->reason) {
+    check->reason = admission_find_id(check->call, id, check->access, &object);
+  }
+}
+
+/* Others get the reference with their rights to what it is stored in: that is not to be more than there
+ * was. */
+static unsigned access_to_references(const struct call *call) {
+  return call->operation->effect == EFFECT_OBJECT ? ACCESS_READ | ACCESS_WRITE : ACCESS_EITHER;
 }
 
 /* The argument is refused: *out must not be released twice. */
@@ -33,9 +43,9 @@ hf_reason call_value(struct call *call, const Holdfast__Value *message, struct v
   if (reason || !value_has_reference(*out)) {
     return reason;
   }
-  struct reference_check check = {.engine = call->engine};
+  struct reference_check check = {.call = call, .access = access_to_references(call)};
   value_each_reference(*out, check_reference, &check);
-  return check.missing ? refuse_value(out, HF_REASON_NO_SUCH_OBJECT) : HF_REASON_NONE;
+  return check.reason ? refuse_value(out, check.reason) : HF_REASON_NONE;
 }
 
 hf_reason call_key(struct call *call, const Holdfast__Value *message, struct value *out) {

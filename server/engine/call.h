@@ -13,8 +13,8 @@
 
 /* ---- arguments */
 
-/* HF_REASON_NONE, *out is the caller's | otherwise *out is absent: BAD_VALUE ... NO_SUCH_OBJECT it
- * refers to an object that is gone */
+/* HF_REASON_NONE, *out is the caller's | otherwise *out is absent: BAD_VALUE ... NO_SUCH_OBJECT NO_RIGHT
+ * it refers to an object that is gone, or that the user may not read and write */
 hf_reason call_value(struct call *call, const Holdfast__Value *message, struct value *out);
 /* The same for a key. NOT_HASHABLE */
 hf_reason call_key(struct call *call, const Holdfast__Value *message, struct value *out);

@@ -5,6 +5,7 @@
 #include "server/engine/command.h"
 #include "server/engine/elements.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/rights.h"
 #include "server/engine/wake.h"
 
 #include <stdlib.h>
@@ -23,7 +24,9 @@ static struct cells *shared_cells(struct object *object) {
 
 bool core_may_share_cells(const struct session *session, const struct object *object) {
   bool has_lock = object->row->lock != NULL;
-  return session && session->process != PROCESS_ELSEWHERE && (!has_lock || session->process >= 0);
+  bool is_near = session && session->process != PROCESS_ELSEWHERE;
+  return is_near && (!has_lock || session->process >= 0) &&
+         rights_allow(rights_of(session->user, session, object), ACCESS_READ | ACCESS_WRITE);
 }
 
 struct cell_share *core_new_share(struct engine *engine, const struct object *object) {
@@ -31,7 +34,7 @@ struct cell_share *core_new_share(struct engine *engine, const struct object *ob
   if (core_check_memory(engine, bytes)) {
     return NULL;
   }
-  return cell_share_new(engine->config.cell_host, &engine->memory, bytes, object->id);
+  return cell_share_new(engine->config.cell_host, &engine->memory, object->user, bytes, object->id);
 }
 
 void core_share_fresh_cells(struct engine *engine, struct object *object) {

@@ -10,7 +10,8 @@
 
 /* object->cells, if it has some; else NULL. */
 struct cells *core_cells(struct object *object);
-/* Whether the session's client may map the cell: it must be on this machine. A mutex names its owner
+/* Whether the session's client may map the cell: its user may read and write the object, as the cell is
+ * read and written without a check, and it must be on this machine. A mutex names its owner
  * by thread id, which names another thread in another pid namespace. So a cell with a lock is only for
  * clients whose process the server sees under the same id. */
 bool core_may_share_cells(const struct session *session, const struct object *object);

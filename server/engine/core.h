@@ -13,6 +13,7 @@
 #include "proto/base/arena.h"
 #include "proto/holdfast.pb-c.h"
 #include "server/engine/config.h"
+#include "server/engine/denial.h"
 #include "server/engine/job.h"
 #include "server/engine/operation.h"
 #include "server/engine/registry.h"
@@ -32,7 +33,8 @@ struct peer {
   bool one_way;
   bool session_ended; /* the bound session, or the one to be resumed, is gone: say so until another
                          is opened. What was sent behind must not run outside its session */
-  bool fenced;        /* its session moved on: nothing of it is served */
+  bool fenced;        /* its session moved on, or its user is gone: nothing of it is served */
+  bool exceeds;       /* its user had all its connections: nothing is done for it */
 };
 
 struct engine {
@@ -47,6 +49,7 @@ struct engine {
   struct map64 sessions;  /* serial -> struct session */
   struct map64 peers;     /* id -> struct peer */
   struct map64 addresses; /* number -> struct address */
+  struct denial denial;
   struct ready_list ready;
   struct object_list unreferenced;
   struct object_list reviewed;          /* cells whose lock may be returned to clients */
@@ -84,6 +87,7 @@ struct call {
   uint64_t connection;
   const struct sp_route *route;
   struct session *session; /* NULL: none */
+  struct user *user;       /* of the session, or without one of the connection; NULL: the owner */
   struct object *object;   /* the target; NULL for operations on none */
   struct reply *reply;     /* to be filled */
   struct waiter *waiter;   /* of a request that waited; NULL on the first run */
@@ -122,6 +126,12 @@ static inline hf_reason core_check_entry(const struct engine *engine, const stru
 
 static inline struct peer *core_peer(const struct engine *engine, uint64_t id) {
   return id ? map64_get(&engine->peers, id) : NULL;
+}
+
+/* In whose name a request of the session, or without one (NULL) of the connection, is carried out. */
+static inline struct user *core_user_of(const struct engine *engine, const struct session *session,
+                                        uint64_t connection) {
+  return session ? session->user : core_peer(engine, connection)->user;
 }
 
 #endif

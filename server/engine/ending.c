@@ -83,9 +83,9 @@ static void leave_semaphore(struct engine *engine, struct session *session, uint
 }
 
 static void drop_references(struct engine *engine, struct session *session, uint64_t id,
-                            void *count) {
+                            void *entry) {
   (void)session;
-  core_drop_references(engine, id, (uintptr_t)count);
+  core_drop_references(engine, id, reference_count(entry));
 }
 
 static void release_reply(struct engine *engine, struct session *session, uint64_t sequence,
@@ -211,6 +211,8 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   core_leave_peer_of(session);
   session->address->sessions--;
   address_release(&engine->addresses, session->address);
+  user_leave_session(session->user);
+  session->user = NULL;
   map64_remove(&engine->sessions, session->serial);
   core_forget_queue(engine, &session->flushers);
   core_forget_process(engine, session);

@@ -6,10 +6,12 @@
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
 #include "server/engine/ending.h"
+#include "server/engine/enforcement.h"
 #include "server/engine/leases.h"
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
 #include "server/engine/parking.h"
+#include "server/engine/quota.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
@@ -70,10 +72,10 @@ static void drop_all_waiters(struct engine *engine) {
 
 static void free_peer(struct engine *engine, struct peer *peer) {
   address_release(&engine->addresses, peer->address);
-  if (peer->user) {
+  if (peer->user && !peer->exceeds) {
     peer->user->connections--;
-    user_release(peer->user);
   }
+  user_release(peer->user);
   free(peer);
 }
 
@@ -94,6 +96,7 @@ static void free_sessions(struct engine *engine) {
     struct session *session = item;
     core_forget_process(engine, session);
     address_release(&engine->addresses, session->address);
+    user_leave_session(session->user);
     session_free(session);
   }
   map64_deinit(&engine->sessions);
@@ -177,6 +180,16 @@ void engine_free(struct engine *engine) {
 
 /* ---- connections */
 
+/* The connection is one of its user's, as soon as that may have one more. */
+static hf_reason enter_connection(struct engine *engine, struct peer *peer) {
+  hf_reason reason = quota_check_connections(engine, peer->user);
+  peer->exceeds = reason != HF_REASON_NONE;
+  if (peer->user && !peer->exceeds) {
+    peer->user->connections++;
+  }
+  return reason;
+}
+
 static bool add_peer(struct engine *engine, const struct command *command) {
   bool is_owner = command->user.len == 0;
   struct user *user = is_owner ? NULL : users_find_name(&engine->users, command->user);
@@ -192,9 +205,7 @@ static bool add_peer(struct engine *engine, const struct command *command) {
   TAILQ_INIT(&peer->sessions);
   if (peer->address && map64_set(&engine->peers, peer->id, peer)) {
     peer->user = user_share(user);
-    if (user) {
-      user->connections++;
-    }
+    (void)enter_connection(engine, peer); /* its requests are answered so */
     return true;
   }
   if (peer->address) {
@@ -282,6 +293,7 @@ static void answer(struct engine *engine, const struct engine_request *request, 
   struct reply *reply = reply_new(sequence);
   if (reply) {
     reply->reason = reason;
+    denial_explain(&engine->denial, reply);
     engine->sink.deliver(engine->sink.ctx, request->connection, &request->route, reply);
   }
 }
@@ -302,6 +314,9 @@ static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct pee
     return HF_REASON_BAD_SESSION;
   }
   *session = core_find_session(engine, bytes_of(message->session.data, message->session.len));
+  if (*session && peer->user && peer->user != (*session)->user) {
+    *session = NULL; /* the owner may resume any that it knows, which keep their rights */
+  }
   if (!*session) {
     peer->session_ended |= opens && !peer->session;
     return HF_REASON_SESSION_ENDED;
@@ -347,10 +362,12 @@ static void run(struct engine *engine, uint64_t now_ns, struct engine_request *r
       .connection = request->connection,
       .route = &request->route,
       .session = session,
+      .user = core_user_of(engine, session, request->connection),
       .reply = reply,
       .one_way = one_way,
   };
   engine->requests++;
+  engine->denial.reason = HF_REASON_NONE;
   reply->operation = request->operation->arm;
   core_run(&call);
   request->decoded = call.decoded;
@@ -404,6 +421,14 @@ static void apply_one_way(struct engine *engine, uint64_t now_ns, struct engine_
   run(engine, now_ns, request, session, reply, true);
 }
 
+/* Whether the peer's user may send a request now. HF_REASON_NONE | QUOTA_CONNECTIONS TOO_FAST */
+static hf_reason check_user(struct engine *engine, uint64_t now_ns, struct peer *peer,
+                            const struct operation *operation) {
+  hf_reason reason = peer->exceeds ? enter_connection(engine, peer) : HF_REASON_NONE;
+  bool is_silent = operation && operation->flags & OPERATION_SILENT;
+  return reason || is_silent ? reason : quota_check_rate(engine, peer->user, now_ns);
+}
+
 static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct peer *peer,
                                const struct engine_request *request, struct session **session) {
   if (!request->message) {
@@ -415,7 +440,11 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct pe
   if (engine->draining) {
     return HF_REASON_STOPPING;
   }
-  hf_reason reason = find_session(engine, now_ns, peer, request, session);
+  hf_reason reason =
+      peer->user ? check_user(engine, now_ns, peer, request->operation) : HF_REASON_NONE;
+  if (!reason) {
+    reason = find_session(engine, now_ns, peer, request, session);
+  }
   if (reason) {
     return reason;
   }
@@ -491,7 +520,17 @@ static void drain(struct engine *engine, uint64_t now_ns) {
   }
 }
 
-/* ---- the local handshake */
+static bool set_users(struct engine *engine, uint64_t now_ns,
+                      const struct users_settings *settings) {
+  if (!users_set(&engine->users, settings)) {
+    return false;
+  }
+  core_begin_steps(engine);
+  engine->denial.reason = HF_REASON_NONE;
+  core_enforce_rights(engine, now_ns);
+  core_settle(engine, now_ns);
+  return true;
+}
 
 bool engine_apply(struct engine *engine, const struct command *command) {
   engine->now_ns = command->now_ns > engine->now_ns ? command->now_ns : engine->now_ns;
@@ -521,7 +560,7 @@ bool engine_apply(struct engine *engine, const struct command *command) {
       drain(engine, now_ns);
       break;
     case COMMAND_USERS:
-      return users_set(&engine->users, command->users);
+      return set_users(engine, now_ns, command->users);
   }
   return true;
 }

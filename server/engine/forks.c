@@ -15,6 +15,7 @@
 #include "server/engine/forks.h"
 
 #include "server/engine/ending.h"
+#include "server/engine/quota.h"
 #include "server/engine/sessions.h"
 #include "server/engine/steps.h"
 
@@ -28,6 +29,10 @@ static hf_reason check_room(struct engine *engine, const struct session *parent)
   if (parent->address->sessions >= HF_SESSIONS_OF_ADDRESS_MAX) {
     return HF_REASON_SESSIONS_FULL;
   }
+  hf_reason reason = quota_check_sessions(engine, parent->user);
+  if (reason) {
+    return reason;
+  }
   if (count > HF_INHERITED_MAX) {
     return HF_REASON_MEMORY_FULL;
   }
@@ -37,14 +42,14 @@ static hf_reason check_room(struct engine *engine, const struct session *parent)
 static bool inherit_references(struct engine *engine, const struct session *parent,
                                struct session *child) {
   uint64_t position = 0, id;
-  void *count;
-  while (map64_next(&parent->references, &position, &id, &count)) {
+  void *entry;
+  while (map64_next(&parent->references, &position, &id, &entry)) {
     struct object *object = registry_find(&engine->registry, id);
-    if (object && !session_set(child, &child->references, id, count)) {
+    if (object && !session_set(child, &child->references, id, entry)) {
       return false;
     }
     if (object) {
-      object->references += (uintptr_t)count;
+      object->references += reference_count(entry);
     }
   }
   return true;
@@ -90,6 +95,7 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
   child->window.secret = value_hash(&engine->config.hash_key, value_uint(child->number));
   child->address = address_share(parent->address);
   child->address->sessions++;
+  child->user = user_enter_session(parent->user);
   child->is_unadopted = true;
   child->parent = parent;
   TAILQ_INSERT_TAIL(&parent->forked, child, sibling_link);

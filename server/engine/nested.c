@@ -33,6 +33,7 @@ void nested_init(struct nested *nested, const struct call *outer, const Holdfast
       .connection = outer->connection,
       .route = outer->route,
       .session = outer->session,
+      .user = outer->user,
       .reply = reply,
       .one_way = outer->one_way,
       .is_part = true,

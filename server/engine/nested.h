@@ -22,7 +22,7 @@ hf_reason nested_check(const struct call *outer, const Holdfast__Request *messag
 /* The call of one that was checked. It may wait without end, or not at all; reply is borrowed. */
 void nested_init(struct nested *nested, const struct call *outer, const Holdfast__Request *message,
                  struct reply *reply, bool waits);
-/* Its target, unless it has one. HF_REASON_NONE | NO_SUCH_OBJECT WRONG_KIND */
+/* Its target, unless it has one. As admission_find_target. */
 hf_reason nested_find_target(struct nested *nested);
 /* The reason its handler answers, also REASON_PARKED. */
 hf_reason nested_run(struct nested *nested);
@@ -30,6 +30,9 @@ hf_reason nested_run(struct nested *nested);
 /* operations/transaction.c, operations/wait_any.c: whether the parts of the call's message may be in
  * such a list. HF_REASON_NONE | as nested_check, BAD_ARGUMENT TOO_MANY_FIELDS */
 hf_reason transaction_check_parts(struct call *call);
+/* Whether the user has the rights that all parts need: before it waits, and as long as it does.
+ * HF_REASON_NONE | NO_RIGHT, call->reply->part */
+hf_reason transaction_check_rights(struct call *call);
 hf_reason wait_any_check_parts(struct call *call);
 
 #endif

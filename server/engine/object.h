@@ -27,6 +27,7 @@
 
 struct job;
 struct kind;
+struct user;
 
 /* The conditions a request may wait for, by kind of object. Snapshots have these numbers. */
 enum {
@@ -90,6 +91,7 @@ struct object {
   bool is_deleted;            /* in no registry any more; it may still have waiters */
   const struct kind *row;     /* of the kind: what is done with its objects */
   struct value name;          /* text; VALUE_ABSENT: anonymous */
+  struct user *user;          /* who made it, and is charged for it; NULL: the owner */
   uint64_t references;        /* from sessions and containers */
   uint64_t stored_references; /* stored in it, to other objects */
   size_t memory_bytes;        /* of containers and values, as charged */
@@ -137,6 +139,7 @@ struct object_shape {
   int kind;
   const struct kind *row;
   struct bytes name;
+  struct user *user; /* who makes it; NULL: the owner */
   int64_t maxsize;
   char typecode;
   uint64_t length;

@@ -2,18 +2,33 @@
 #include "server/engine/outcome.h"
 
 #include "server/engine/references.h"
+#include "server/engine/rights.h"
 #include "server/engine/wake.h"
 
 struct reference_context {
   struct engine *engine;
   struct session *session;
+  unsigned rights; /* that are handed with the references */
 };
 
 static void add_reference_of_session(void *ctx, uint64_t object) {
   struct reference_context *context = ctx;
   if (registry_find(&context->engine->registry, object) &&
-      session_add_reference(context->session, object)) {
+      session_add_reference(context->session, object, context->rights)) {
     core_add_reference(context->engine, object);
+  }
+}
+
+/* Each outcome is of an object of its own. */
+static void hand_references(struct call *call, const struct reply *reply) {
+  struct reference_context context = {call->engine, call->session, reply->handed};
+  bool has_outcomes = reply->shape == REPLY_FIRST || reply->shape == REPLY_RESULTS;
+  for (size_t i = 0; has_outcomes && i < reply->outcomes_count; i++) {
+    context.rights = reply->outcomes[i]->handed;
+    reply_each_reference(reply->outcomes[i], add_reference_of_session, &context);
+  }
+  if (!has_outcomes) {
+    reply_each_reference(reply, add_reference_of_session, &context);
   }
 }
 
@@ -58,7 +73,6 @@ static bool may_keep(const struct engine *engine, const struct reply *reply) {
 /* What the session keeps of an answer. */
 static void keep_answer(struct call *call) {
   struct reply *reply = call->reply;
-  struct reference_context context = {call->engine, call->session};
   if (reply->sequence && !reply->is_kept && call->operation->repeat == REPEAT_AGAIN) {
     hf_reason reason = keep_references(call);
     if (reason) {
@@ -70,7 +84,7 @@ static void keep_answer(struct call *call) {
     }
     count_reply(call->engine, call->session, reply);
   }
-  reply_each_reference(reply, add_reference_of_session, &context);
+  hand_references(call, reply);
   if (reply->sequence &&
       reply->sequence <= call->session->acked) { /* acknowledged while it still waited */
     session_acknowledge(call->session, 0, &reply->sequence, 1);
@@ -79,6 +93,10 @@ static void keep_answer(struct call *call) {
 
 void core_record_end(struct call *call, hf_reason reason) {
   bool changes = call->operation->effect == EFFECT_OBJECT;
+  if (call->object) {
+    unsigned rights = rights_of(call->user, call->session, call->object);
+    call->reply->handed = rights & (ACCESS_READ | ACCESS_WRITE);
+  }
   if (call->object && !call->object->is_deleted && changes) {
     registry_account(&call->engine->registry, call->object);
     if (!reason && !call->notified) {
@@ -93,6 +111,7 @@ static void conclude(struct call *call, hf_reason reason) {
   struct reply *reply = call->reply;
   if (reason) {
     reply_fail(reply, reason, call->late);
+    denial_explain(&engine->denial, reply);
   }
   reply->pending = NULL;
   core_record_end(call, reason);

@@ -7,7 +7,8 @@
 
 #include "server/engine/core.h"
 
-/* After an operation: counts the memory of its object, wakes waiters for its change. */
+/* After an operation: counts the memory of its object, wakes waiters for its change, and says in the reply
+ * which rights its references hand over: those to the object that they were in. */
 void core_record_end(struct call *call, hf_reason reason);
 /* The outcome is final: adds the reply to the window, counts a failure, sends. Takes the caller's
  * reference of the reply. */

@@ -90,6 +90,10 @@ static void charge_waiter(struct engine *engine, struct waiter *waiter, size_t b
   if (waiter->session) {
     waiter->session->waiters_count++;
   }
+  struct user *user = core_user_of(engine, waiter->session, waiter->connection);
+  if (user) {
+    user->waiting++;
+  }
 }
 
 static void refund_waiter(struct engine *engine, struct waiter *waiter) {
@@ -97,6 +101,10 @@ static void refund_waiter(struct engine *engine, struct waiter *waiter) {
   core_address_of(engine, waiter)->waiters_bytes -= waiter->memory_bytes;
   if (waiter->session) {
     waiter->session->waiters_count--;
+  }
+  struct user *user = core_user_of(engine, waiter->session, waiter->connection);
+  if (user) {
+    user->waiting--;
   }
 }
 
@@ -247,6 +255,7 @@ struct call core_call_of(struct engine *engine, uint64_t now_ns, struct waiter *
       .connection = waiter->connection,
       .route = &waiter->route,
       .session = waiter->session,
+      .user = core_user_of(engine, waiter->session, waiter->connection),
       .object = waiter->object,
       .reply = waiter->reply,
       .waiter = waiter,

@@ -2,6 +2,7 @@
 
 #include "proto/base/chunk.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/user.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,14 +13,8 @@
 /* The object a node is in. */
 #define OBJECT_OF(node, member) ((struct object *)((char *)(node)-offsetof(struct object, member)))
 
-static int compare_bytes(struct bytes a, struct bytes b) {
-  size_t common = a.len < b.len ? a.len : b.len;
-  int order = common ? memcmp(a.data, b.data, common) : 0;
-  return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_name(const void *key, const struct order_node *node) {
-  return compare_bytes(*(const struct bytes *)key, value_content(&OBJECT_OF(node, in_names)->name));
+  return bytes_compare(*(const struct bytes *)key, value_content(&OBJECT_OF(node, in_names)->name));
 }
 
 static int compare_ids(uint64_t a, uint64_t b) {
@@ -35,7 +30,7 @@ static int compare_lock(const void *key, const struct order_node *node) {
 }
 
 int registry_compare_names(const struct object *one, const struct object *other) {
-  return compare_bytes(value_content(&one->name), value_content(&other->name));
+  return bytes_compare(value_content(&one->name), value_content(&other->name));
 }
 
 /* It keeps whether it has one for life. */
@@ -116,10 +111,28 @@ bool registry_init(struct registry *registry, const struct value_hash_key *hash_
   return registry->by_name != NULL;
 }
 
+/* The object is its user's, who is charged for it. */
+static void enter_user(struct object *object, struct user *user) {
+  object->user = user_share(user);
+  if (user) {
+    user->objects++;
+  }
+}
+
+static void leave_user(struct object *object) {
+  if (object->user) {
+    user_recharge(object->user, object->memory_bytes, 0);
+    object->user->objects--;
+    user_release(object->user);
+    object->user = NULL;
+  }
+}
+
 void registry_deinit(struct registry *registry) {
   uint64_t position = 0, id;
   void *object;
   while (map64_next(&registry->by_id, &position, &id, &object)) {
+    leave_user(object);
     object_free(object);
   }
   map64_deinit(&registry->by_id);
@@ -207,6 +220,7 @@ hf_reason registry_begin(struct registry *registry, const struct object_shape *s
   }
   registry->next_id++;
   account_index(registry);
+  enter_user(object, shape->user);
   *out = object;
   return HF_REASON_NONE;
 
@@ -242,6 +256,7 @@ void registry_remove(struct registry *registry, struct object *object) {
   account_index(registry);
   memory_refund(registry->memory, MEMORY_VALUES, object->values_bytes);
   memory_refund(registry->memory, MEMORY_CONTAINERS, object->memory_bytes - object->values_bytes);
+  leave_user(object);
 }
 
 void registry_account(struct registry *registry, struct object *object) {
@@ -255,5 +270,6 @@ void registry_account(struct registry *registry, struct object *object) {
   }
   memory_recharge(memory, MEMORY_VALUES, &object->values_bytes, content.values);
   memory_recharge(memory, MEMORY_CONTAINERS, &containers_bytes, bytes - object->values_bytes);
+  user_recharge(object->user, object->memory_bytes, bytes);
   object->memory_bytes = bytes;
 }

@@ -100,6 +100,7 @@ static void drop_result(struct reply *reply) {
 void reply_release(struct reply *reply) {
   if (reply && shared_count_drop(&reply->refs)) {
     drop_result(reply);
+    value_release(reply->sentence);
     free(reply->taken_many);
     free(reply);
   }
@@ -143,6 +144,9 @@ static size_t objects_bytes(const struct reply *reply) {
 }
 
 size_t reply_memory_bytes(const struct reply *reply) {
+  if (reply->reason) {
+    return chunk_bytes(sizeof *reply) + value_memory_bytes(reply->sentence);
+  }
   if (reply->shape == REPLY_NOTHING || reply->shape == REPLY_FLAG || reply->shape == REPLY_COUNT) {
     return chunk_bytes(sizeof *reply);
   }

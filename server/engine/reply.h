@@ -101,6 +101,7 @@ struct waiter;
 struct reply {
   struct shared_count refs;
   hf_reason reason;
+  struct value sentence; /* text: says more than the reason's own; VALUE_ABSENT: nothing */
   uint32_t part; /* of a list of operations: which one the reason is about, from 1; 0: the whole */
   bool late;     /* the deadline passed: the status is DEADLINE_EXCEEDED whatever the reason */
   enum reply_shape shape; /* REPLY_NOTHING unless reason is none */
@@ -112,6 +113,7 @@ struct reply {
   bool gave_items;        /* which also go back when the session ends and has not acknowledged it */
   bool is_kept;           /* in the session's window, although it answers a read */
   bool has_no_references; /* as far as known; else they are searched for */
+  uint8_t handed;         /* rights, of enum operation_access, to what its references refer to */
   /* Id of the object that gave something away, or serial of a session that was made; 0: nothing to
    * undo. */
   uint64_t source;

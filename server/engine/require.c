@@ -75,11 +75,11 @@ void require_drop(struct requirement *requirement) {
 
 /* ---- looking */
 
-static struct object *find_object(const struct engine *engine,
-                                  const struct requirement *requirement) {
+static hf_reason find_object(const struct call *call, const struct requirement *requirement,
+                             struct object **object) {
   return value_is_absent(requirement->name)
-             ? admission_find_id(engine, requirement->object)
-             : admission_find_name(engine, value_content(&requirement->name));
+             ? admission_find_id(call, requirement->object, ACCESS_READ, object)
+             : admission_find_name(call, value_content(&requirement->name), ACCESS_READ, object);
 }
 
 static hf_reason met(bool is_met) {
@@ -183,9 +183,10 @@ static hf_reason check_event(const struct object *object) {
 }
 
 hf_reason require_check(struct call *call, struct requirement *requirement, struct watch *watch) {
-  struct object *object = find_object(call->engine, requirement);
-  if (!object) {
-    return HF_REASON_NO_SUCH_OBJECT;
+  struct object *object;
+  hf_reason reason = find_object(call, requirement, &object);
+  if (reason) {
+    return reason;
   }
   *watch = (struct watch){.object = object, .queue = &object->waits[WAIT_CHANGE]};
   switch (requirement->check) {

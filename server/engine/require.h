@@ -48,8 +48,8 @@ struct watch {
 hf_reason require_read(struct call *call, const Holdfast__Condition *condition,
                        struct requirement *requirement);
 void require_drop(struct requirement *requirement);
-/* HF_REASON_NONE met | CONDITION_NOT_MET, may be met later: *watch | NO_SUCH_OBJECT WRONG_KIND
- * TOKEN_STALE NOT_ORDERED ... can't be met */
+/* HF_REASON_NONE met | CONDITION_NOT_MET, may be met later: *watch | NO_SUCH_OBJECT NO_RIGHT
+ * WRONG_KIND TOKEN_STALE NOT_ORDERED ... can't be met */
 hf_reason require_check(struct call *call, struct requirement *requirement, struct watch *watch);
 
 /* Room for `count`, of which none is read. NULL: out of memory. */

@@ -15,8 +15,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* The request of a waiter, in the engine's scratch or decoded once and for all. */
-static hf_reason read_again(struct call *call) {
+hf_reason core_read_again(struct call *call) {
   struct waiter *waiter = call->waiter;
   struct engine *engine = call->engine;
   Holdfast__Request *message = NULL;
@@ -52,7 +51,7 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   }
   call.woken_entry = woken->owner ? woken : NULL;
   call.timed_out = timed_out;
-  hf_reason reason = read_again(&call);
+  hf_reason reason = core_read_again(&call);
   reason = reason ? reason : waiter->operation->handle(&call);
   arena_reset(&engine->scratch);
   if (reason == REASON_PARKED) {
@@ -87,7 +86,7 @@ void core_end_job(struct engine *engine, uint64_t now_ns, struct waiter *request
   hf_reason reason = job->stop_reason;
   call.job = job;
   if (job->reason != HF_REASON_STOPPING) {
-    reason = read_again(&call);
+    reason = core_read_again(&call);
     reason = reason ? reason : requester->operation->handle(&call);
     arena_reset(&engine->scratch);
   }

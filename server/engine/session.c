@@ -252,18 +252,29 @@ uint64_t session_one_way_finished(const struct session *session) {
   return oldest ? oldest->reply->sequence - 1 : session->one_way_received;
 }
 
-bool session_add_reference(struct session *session, uint64_t object) {
-  uintptr_t count = (uintptr_t)map64_get(&session->references, object);
-  return session_set(session, &session->references, object, (void *)(count + 1));
+static void *reference_entry(uint64_t count, unsigned rights) {
+  return (void *)(uintptr_t)(count << REFERENCE_RIGHTS_BITS | rights);
+}
+
+unsigned session_rights_to(const struct session *session, uint64_t object) {
+  return reference_rights(map64_get(&session->references, object));
+}
+
+bool session_add_reference(struct session *session, uint64_t object, unsigned rights) {
+  const void *entry = map64_get(&session->references, object);
+  return session_set(session, &session->references, object,
+                     reference_entry(reference_count(entry) + 1, reference_rights(entry) | rights));
 }
 
 uint64_t session_drop_references(struct session *session, uint64_t object, uint64_t count) {
-  uintptr_t had = (uintptr_t)map64_get(&session->references, object);
+  const void *entry = map64_get(&session->references, object);
+  uint64_t had = reference_count(entry);
   if (count >= had) {
     session_remove(session, &session->references, object);
     cell_share_release(session_remove(session, &session->cells, object));
     return had;
   }
-  session_set(session, &session->references, object, (void *)(had - (uintptr_t)count));
+  session_set(session, &session->references, object,
+              reference_entry(had - count, reference_rights(entry)));
   return count;
 }

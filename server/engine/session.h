@@ -28,10 +28,13 @@
 #include "server/engine/waiter.h"
 #include "server/objects/task.h"
 
+struct user;
+
 struct session {
   TAILQ_ENTRY(session) lost_link; /* in one of the engine's lists: without a connection, or over */
   TAILQ_ENTRY(session) address_lost_link; /* in its address's list, while it is lost */
   struct address *address;                /* it was opened from there */
+  struct user *user;                      /* whose it is; NULL: the owner's */
   TAILQ_ENTRY(session) peer_link;         /* in peer->sessions */
   struct peer *peer;                      /* the connection it was bound to last; NULL: closed */
   uint64_t serial; /* the first 8 bytes of its id; names it inside the engine */
@@ -63,7 +66,7 @@ struct session {
   uint64_t highest;            /* sequence seen */
   struct sequences acked_also; /* those beyond `acked`; their memory is part of window_bytes */
 
-  struct map64 references; /* object id -> count of references */
+  struct map64 references; /* object id -> reference_entry */
   struct map64 locks;      /* object id -> non-NULL: locks it owns */
   struct map64 expired;    /* object id -> non-NULL: locks it lost with their lease, unknowingly */
   struct map64 permits;    /* object id -> count: semaphores acquired and not released */
@@ -130,8 +133,19 @@ void session_forget_failures(struct session *session);
 /* Every one-way request up to the answer is done. */
 uint64_t session_one_way_finished(const struct session *session);
 
-/* Counts of references; they do not touch the objects. */
-bool session_add_reference(struct session *session, uint64_t object);
+/* An entry of references: their count, and the rights that were handed with any of them, as bits of enum
+ * operation_access, which count for objects without a name. */
+#define REFERENCE_RIGHTS_BITS 2
+static inline uint64_t reference_count(const void *entry) {
+  return (uintptr_t)entry >> REFERENCE_RIGHTS_BITS;
+}
+static inline unsigned reference_rights(const void *entry) {
+  return (uintptr_t)entry & ((1u << REFERENCE_RIGHTS_BITS) - 1);
+}
+/* What was handed to the session with references to the object; 0 without any. */
+unsigned session_rights_to(const struct session *session, uint64_t object);
+/* These do not touch the objects. */
+bool session_add_reference(struct session *session, uint64_t object, unsigned rights);
 /* Drops up to count; answers how many it had of them. */
 uint64_t session_drop_references(struct session *session, uint64_t object, uint64_t count);
 

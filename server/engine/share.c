@@ -1,9 +1,11 @@
 #include "server/engine/share.h"
 
+#include "server/engine/user.h"
+
 #include <stdlib.h>
 
 struct cell_share *cell_share_new(const struct cell_host *host, struct memory *memory,
-                                  size_t element_bytes, uint64_t object) {
+                                  struct user *user, size_t element_bytes, uint64_t object) {
   struct cell_share *share = host ? malloc(sizeof *share) : NULL;
   if (!share) {
     return NULL;
@@ -14,6 +16,8 @@ struct cell_share *cell_share_new(const struct cell_host *host, struct memory *m
     return NULL;
   }
   memory_charge(memory, MEMORY_SHARED, share->location.bytes);
+  share->user = user_share(user);
+  user_recharge(user, 0, share->location.bytes);
   return share;
 }
 
@@ -27,6 +31,8 @@ void cell_share_release(struct cell_share *share) {
     return;
   }
   memory_refund(share->memory, MEMORY_SHARED, share->location.bytes);
+  user_recharge(share->user, share->location.bytes, 0);
+  user_release(share->user);
   if (share->is_retired) {
     share->host->retire(share->host->ctx, &share->location);
   } else {

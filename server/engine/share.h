@@ -3,7 +3,8 @@
  * sessions released it or said goodbye.
  *
  * layer   engine
- * memory  the cell is charged as MEMORY_SHARED until the last reference is gone
+ * memory  the cell is charged as MEMORY_SHARED, and to the object's user, until the last reference is
+ *         gone
  * threads as the engine, under its lock
  */
 #ifndef HF_ENGINE_SHARE_H
@@ -12,10 +13,13 @@
 #include "server/engine/cell_host.h"
 #include "server/engine/memory.h"
 
+struct user;
+
 struct cell_share {
   unsigned refs;
   bool is_retired;              /* a process may still write there whose session has ended */
   struct memory *memory;        /* borrowed: the engine's */
+  struct user *user;            /* a reference; NULL: the owner */
   const struct cell_host *host; /* borrowed */
   struct cell_location location;
 };
@@ -23,7 +27,7 @@ struct cell_share {
 /* A cell with room for so many bytes of elements, all zero, and a lock that is free. NULL: there is
  * no host, or no room. */
 struct cell_share *cell_share_new(const struct cell_host *host, struct memory *memory,
-                                  size_t element_bytes, uint64_t object);
+                                  struct user *user, size_t element_bytes, uint64_t object);
 struct cell_share *cell_share_acquire(struct cell_share *share); /* answers its argument */
 void cell_share_release(struct cell_share *share);               /* NULL is harmless */
 /* Releases the reference of a session whose process may not know that the session has ended. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define MAGIC "holdfast snapshot"
-#define VERSION 1
+#define VERSION 2
 
 /* ---- writing */
 
@@ -44,6 +44,7 @@ bool engine_snapshot(const struct engine *engine, const struct snapshot_writer *
   snapshot_put_fields(&out, &engine_fields, engine);
   snapshot_put_bytes(&out, HASH_KEY, bytes_of(hash_key->bytes, sizeof hash_key->bytes));
   snapshot_end_record(&out, RECORD_ENGINE);
+  snapshot_users(engine, &out);
   snapshot_sessions(engine, &out);
   snapshot_connections(engine, &out);
   snapshot_objects(engine, &out);
@@ -146,6 +147,8 @@ static bool read_record(struct restoring *restoring, const struct snapshot_recor
     return false;
   }
   switch (record->number) {
+    case RECORD_USER:
+      return restore_user(restoring, record->body);
     case RECORD_SESSION:
       return restore_session(restoring, record->body);
     case RECORD_REPLY:

@@ -8,9 +8,10 @@ static const struct snapshot_field peer_rows[] = {
     SNAPSHOT_FIELD(2, struct peer, one_way),
     SNAPSHOT_FIELD(3, struct peer, session_ended),
     SNAPSHOT_FIELD(4, struct peer, fenced),
+    SNAPSHOT_FIELD(7, struct peer, exceeds),
 };
 static const struct snapshot_fields peer_fields = SNAPSHOT_FIELDS(peer_rows);
-enum { ADDRESS = 5, SESSIONS };
+enum { ADDRESS = 5, SESSIONS, USER = 8 };
 
 void snapshot_connections(const struct engine *engine, struct snapshot_out *out) {
   size_t count;
@@ -20,6 +21,7 @@ void snapshot_connections(const struct engine *engine, struct snapshot_out *out)
     const struct session *session;
     snapshot_put_fields(out, &peer_fields, peer);
     snapshot_put_number(out, ADDRESS, peer->address->number);
+    snapshot_put_user(out, USER, peer->user);
     size_t opened = snapshot_open(out);
     TAILQ_FOREACH(session, &peer->sessions, peer_link) {
       snapshot_put_item(out, session->serial);
@@ -60,6 +62,8 @@ static bool visit_peer(struct snapshot_in *in, const struct wire_field *field, v
       return restore_address(reading->restoring, field, &reading->peer->address);
     case SESSIONS:
       return read_peer_sessions(reading, field);
+    case USER:
+      return restore_find_user(reading->restoring, field, &reading->peer->user);
     default:
       return true;
   }
@@ -91,6 +95,10 @@ bool restore_connection(struct restoring *restoring, struct bytes body) {
   if (!is_good || !map64_set(&engine->peers, peer->id, peer)) {
     free_peer(engine, peer);
     return snapshot_fail(&restoring->in, "a connection is broken, or there twice");
+  }
+  user_share(peer->user);
+  if (peer->user && !peer->exceeds) {
+    peer->user->connections++;
   }
   return true;
 }

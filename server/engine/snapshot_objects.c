@@ -19,7 +19,7 @@ static const struct snapshot_field object_rows[] = {
 };
 static const struct snapshot_fields object_fields = SNAPSHOT_FIELDS(object_rows);
 _Static_assert(OBJECT_WAITS == 5, "each queue has a row");
-enum { LEASE = 10 };
+enum { LEASE = 10, USER };
 
 /* ---- writing */
 
@@ -27,6 +27,7 @@ static void put_object(struct snapshot_out *out, const struct object *object) {
   const struct kind *kind = object->row;
   snapshot_put_fields(out, &object_fields, object);
   snapshot_put_timer(out, LEASE, &object->lease);
+  snapshot_put_user(out, USER, object->user);
   snapshot_end_record(out, RECORD_OBJECT);
   if (kind->snapshot) {
     kind->snapshot(object, out);
@@ -65,7 +66,8 @@ static bool check_object(struct restoring *restoring, const struct object *read)
 /* Empty, of the kind and name. NULL: in.why */
 static struct object *make_object(struct restoring *restoring, const struct object *read) {
   struct registry *registry = &restoring->engine->registry;
-  struct object_shape shape = {.kind = read->kind, .row = kind_find(read->kind)};
+  struct object_shape shape = {
+      .kind = read->kind, .row = kind_find(read->kind), .user = read->user};
   struct object *object;
   if (!value_is_absent(read->name)) {
     shape.name = value_content(&read->name);
@@ -78,19 +80,30 @@ static struct object *make_object(struct restoring *restoring, const struct obje
   return object;
 }
 
+struct reading_object {
+  struct restoring *restoring;
+  struct object read;
+};
+
+static bool visit_user(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
+  struct reading_object *reading = ctx;
+  (void)in;
+  return field->number != USER || restore_find_user(reading->restoring, field, &reading->read.user);
+}
+
 bool restore_object(struct restoring *restoring, struct bytes body) {
   struct snapshot_in *in = &restoring->in;
-  struct object read = {0};
-  bool is_good =
-      snapshot_read(in, body, &object_fields, &read, NULL, NULL) && check_object(restoring, &read);
-  struct object *object = is_good ? make_object(restoring, &read) : NULL;
+  struct reading_object reading = {.restoring = restoring};
+  bool is_good = snapshot_read(in, body, &object_fields, &reading.read, visit_user, &reading) &&
+                 check_object(restoring, &reading.read);
+  struct object *object = is_good ? make_object(restoring, &reading.read) : NULL;
   if (object) {
-    object->references = read.references;
+    object->references = reading.read.references;
     for (size_t i = 0; i < OBJECT_WAITS; i++) {
-      object->waits[i].released = read.waits[i].released;
+      object->waits[i].released = reading.read.waits[i].released;
     }
   }
-  value_release(read.name);
+  value_release(reading.read.name);
   restoring->object = object;
   return object && snapshot_read(in, body, NULL, NULL, visit_object, restoring);
 }

@@ -22,6 +22,7 @@ enum {
   RECORD_WAITER = 9,     /* by ticket */
   RECORD_SUSPENDED = 10,
   RECORD_END = 11,
+  RECORD_USER = 12,    /* by name; before all others but the first two */
   RECORD_CONTENT = 16, /* and beyond: of the object before, as its kind says */
 };
 
@@ -40,6 +41,15 @@ struct restoring {
 static inline bool snapshot_lacks_memory(struct restoring *restoring) {
   return snapshot_fail(&restoring->in, "there is not enough memory");
 }
+
+/* snapshot_users.c */
+void snapshot_users(const struct engine *engine, struct snapshot_out *out);
+bool restore_user(struct restoring *restoring, struct bytes body);
+/* The user's name, or nothing of the owner. */
+void snapshot_put_user(struct snapshot_out *out, uint32_t number, const struct user *user);
+/* The user of that name, which is to be counted by the caller. false: in.why */
+bool restore_find_user(struct restoring *restoring, const struct wire_field *field,
+                       struct user **user);
 
 /* snapshot_sessions.c */
 void snapshot_sessions(const struct engine *engine, struct snapshot_out *out);

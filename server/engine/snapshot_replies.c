@@ -27,6 +27,7 @@ static const struct snapshot_field rows_of_all[] = {
     SNAPSHOT_FIELD(14, struct reply, taken.priority),
     SNAPSHOT_FIELD(15, struct reply, taken.tries),
     SNAPSHOT_FIELD(26, struct reply, notified_by),
+    SNAPSHOT_FIELD(27, struct reply, sentence),
 };
 static const struct snapshot_fields fields_of_all = SNAPSHOT_FIELDS(rows_of_all);
 
@@ -389,6 +390,9 @@ static struct reply *read_reply(struct restoring *restoring, struct bytes body, 
   reply->refs = (struct shared_count){1};
   bool is_read = snapshot_read(in, body, &fields_of_all, reply, visit_reason, reply);
   unsigned shape = reply->shape;
+  if (!value_is_absent(reply->sentence) && reply->sentence.kind != VALUE_TEXT) {
+    is_read = snapshot_fail(in, "a kept reply has a sentence that is no text");
+  }
   if (!is_kept_shape(shape)) {
     reply->shape = REPLY_NOTHING; /* to be released */
     is_read = snapshot_fail(in, "a kept reply has a shape that is not kept");

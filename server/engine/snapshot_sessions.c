@@ -46,7 +46,8 @@ enum {
   PERMITS,
   ACTING,
   ENDS,
-  FAILURES
+  FAILURES,
+  USER
 };
 
 /* ---- what a session has of objects, by their ids */
@@ -107,6 +108,7 @@ static void put_session(struct snapshot_out *out, const struct session *session)
   snapshot_put_fields(out, &head_fields, &head);
   snapshot_put_fields(out, &session_fields, session);
   snapshot_put_number(out, ADDRESS, session->address->number);
+  snapshot_put_user(out, USER, session->user);
   snapshot_put_timer(out, TIMER, &session->timer);
   put_ranges(out, &session->acked_also);
   for (size_t i = 0; i < SESSION_TABLES; i++) {
@@ -249,6 +251,15 @@ static bool read_failure(struct restoring *restoring, const struct wire_field *f
          snapshot_fail(&restoring->in, "there are too many failures");
 }
 
+static bool read_user(struct restoring *restoring, const struct wire_field *field) {
+  struct user *user;
+  if (restoring->session->user || !restore_find_user(restoring, field, &user)) {
+    return snapshot_fail(&restoring->in, "a session has two users");
+  }
+  restoring->session->user = user_enter_session(user);
+  return true;
+}
+
 static bool visit_session(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
   struct restoring *restoring = ctx;
   struct session *session = restoring->session;
@@ -261,6 +272,8 @@ static bool visit_session(struct snapshot_in *in, const struct wire_field *field
       return read_ranges(restoring, field);
     case FAILURES:
       return read_failure(restoring, field);
+    case USER:
+      return read_user(restoring, field);
     default:
       return read_any_table(restoring, field);
   }
@@ -308,6 +321,7 @@ static struct session *new_session(struct restoring *restoring, const struct hea
 static bool drop_session(struct restoring *restoring, struct session *session) {
   timers_stop(&restoring->engine->timers, &session->timer);
   map64_remove(&restoring->engine->sessions, session->serial);
+  user_leave_session(session->user);
   session_free(session);
   restoring->session = NULL;
   return snapshot_fail(&restoring->in, "a session has no address");
@@ -431,6 +445,9 @@ static bool check_table(struct restoring *restoring, const struct session *sessi
   void *item;
   while (map64_next(table_of(session, row), &position, &id, &item)) {
     const struct object *object = registry_find(&restoring->engine->registry, id);
+    if (row->number == REFERENCES && reference_count(item) == 0) {
+      return snapshot_fail(&restoring->in, "a session has rights without a reference");
+    }
     if (id >= restoring->next_id || (object && row->fits && !row->fits(object))) {
       return snapshot_fail(&restoring->in, "a session has what it can't have of an object");
     }

@@ -39,30 +39,37 @@ static void free_settings(struct user_settings *settings) {
 }
 
 static int compare_rights(const void *one, const void *other) {
-  size_t a = ((const struct user_right *)one)->prefix.len;
-  size_t b = ((const struct user_right *)other)->prefix.len;
-  return (a < b) - (a > b);
+  struct bytes a = ((const struct user_right *)one)->prefix;
+  struct bytes b = ((const struct user_right *)other)->prefix;
+  return a.len == b.len ? bytes_compare(a, b) : (a.len < b.len) - (a.len > b.len);
 }
 
-static void sort_rights(struct user_settings *settings) {
-  struct user_right *rights = (struct user_right *)(uintptr_t)settings->rights;
-  qsort(rights, settings->rights_count, sizeof *rights, compare_rights);
+/* Takes the copy. */
+static void install(struct user *user, const struct user_settings *copy) {
+  struct user_right *rights = (struct user_right *)(uintptr_t)copy->rights;
+  qsort(rights, copy->rights_count, sizeof *rights, compare_rights);
+  free_settings(&user->settings);
+  user->settings = *copy;
+  user->is_gone = false;
+}
+
+bool user_set(struct user *user, const struct user_settings *settings) {
+  struct user_settings copy;
+  bool is_copied = copy_settings(settings, &copy);
+  if (is_copied) {
+    install(user, &copy);
+  }
+  return is_copied;
 }
 
 /* ---- the table */
-
-static int compare_names(struct bytes a, struct bytes b) {
-  size_t common = a.len < b.len ? a.len : b.len;
-  int order = common ? memcmp(a.data, b.data, common) : 0;
-  return order ? order : (a.len > b.len) - (a.len < b.len);
-}
 
 /* Where the name is, or belongs. */
 static size_t position_of(const struct user_table *table, struct bytes name) {
   size_t first = 0, end = table->count;
   while (first < end) {
     size_t middle = first + (end - first) / 2;
-    if (compare_names(user_name(table->users[middle]), name) < 0) {
+    if (bytes_compare(user_name(table->users[middle]), name) < 0) {
       first = middle + 1;
     } else {
       end = middle;
@@ -165,11 +172,7 @@ bool users_set(struct user_table *table, const struct users_settings *settings) 
     table->users[i]->is_gone = true;
   }
   for (size_t i = 0; i < settings->count; i++) {
-    struct user *user = users_find_name(table, settings->users[i].name);
-    free_settings(&user->settings);
-    user->settings = copies[i];
-    user->is_gone = false;
-    sort_rights(&user->settings);
+    install(users_find_name(table, settings->users[i].name), &copies[i]);
   }
   free(copies);
   sweep(table);
@@ -192,23 +195,67 @@ void user_release(struct user *user) {
   }
 }
 
-struct bytes user_name(const struct user *user) {
-  return bytes_of(user->name, user->name_len);
+struct user *user_enter_session(struct user *user) {
+  if (user) {
+    user->sessions++;
+  }
+  return user_share(user);
 }
 
-static bool begins_with(struct bytes name, struct bytes prefix) {
-  return name.len >= prefix.len &&
-         (prefix.len == 0 || memcmp(name.data, prefix.data, prefix.len) == 0);
+void user_leave_session(struct user *user) {
+  if (user) {
+    user->sessions--;
+  }
+  user_release(user);
+}
+
+struct bytes user_name(const struct user *user) {
+  return bytes_of(user->name, user->name_len);
 }
 
 unsigned user_rights(const struct user *user, struct bytes name) {
   const struct user_settings *settings = &user->settings;
   for (size_t i = 0; !user->is_gone && i < settings->rights_count; i++) {
-    if (begins_with(name, settings->rights[i].prefix)) {
+    if (bytes_begin_with(name, settings->rights[i].prefix)) {
       return settings->rights[i].access;
     }
   }
   return ACCESS_NOTHING;
+}
+
+/* The least name behind all that begin with the prefix. false: there is none. */
+static bool name_behind(struct bytes prefix, uint8_t name[HF_NAME_BYTES_MAX], size_t *len) {
+  *len = prefix.len <= HF_NAME_BYTES_MAX ? prefix.len : 0;
+  while (*len > 0 && prefix.data[*len - 1] == UINT8_MAX) {
+    (*len)--;
+  }
+  if (*len > 0) {
+    memcpy(name, prefix.data, *len);
+    name[*len - 1]++;
+  }
+  return *len > 0;
+}
+
+bool user_next_seen(const struct user *user, struct bytes name, uint8_t room[HF_NAME_BYTES_MAX],
+                    struct bytes *next) {
+  const struct user_settings *settings = &user->settings;
+  bool is_decided = false, is_found = false;
+  for (size_t i = 0; !user->is_gone && i < settings->rights_count; i++) {
+    struct bytes prefix = settings->rights[i].prefix;
+    bool is_behind = bytes_compare(prefix, name) > 0;
+    bool shows = settings->rights[i].access & (ACCESS_READ | ACCESS_WRITE);
+    struct bytes begin = prefix;
+    if (!is_decided && bytes_begin_with(name, prefix)) {
+      is_decided = true; /* behind what this one decides a shorter one does */
+      begin.data = room;
+      is_behind = shows = name_behind(prefix, room, &begin.len);
+    }
+    if (is_behind && shows && (!is_found || bytes_compare(begin, *next) < 0)) {
+      *next = begin;
+      is_found = true;
+    }
+  }
+  return is_found;
 }
 
 void user_recharge(struct user *user, size_t former_bytes, size_t bytes) {

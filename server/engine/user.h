@@ -13,6 +13,7 @@
 #ifndef HF_ENGINE_USER_H
 #define HF_ENGINE_USER_H
 
+#include "proto/limits.h"
 #include "server/engine/user_settings.h"
 
 /* All rights that an object's name can give. */
@@ -40,6 +41,8 @@ void users_deinit(struct user_table *table);
 /* Copies the settings: users that are in none of them are gone from now on. false: out of memory,
  * unchanged. */
 bool users_set(struct user_table *table, const struct users_settings *settings);
+/* One user's. false: out of memory, unchanged. */
+bool user_set(struct user *user, const struct user_settings *settings);
 /* NULL: there is none of that name. */
 struct user *users_find_name(const struct user_table *table, struct bytes name);
 /* The user of that name, made as one that is gone if there is none. NULL: out of memory. */
@@ -49,9 +52,17 @@ struct user *users_make(struct user_table *table, struct bytes name);
 struct user *user_share(struct user *user);
 /* NULL is harmless. */
 void user_release(struct user *user);
+/* The same as a session begins and ends. */
+struct user *user_enter_session(struct user *user);
+void user_leave_session(struct user *user);
 struct bytes user_name(const struct user *user);
 /* What the user may do with objects of that name: bits of enum operation_access. */
 unsigned user_rights(const struct user *user, struct bytes name);
+/* From a name that the user may neither read nor write: where the next may begin that it may, borrowed
+ * from `room` or the user. Each such step passes a prefix of the user's rights, so there are at most two
+ * for each. false: none. */
+bool user_next_seen(const struct user *user, struct bytes name, uint8_t room[HF_NAME_BYTES_MAX],
+                    struct bytes *next);
 /* A change of what its objects take. NULL is harmless. */
 void user_recharge(struct user *user, size_t former_bytes, size_t bytes);
 /* Takes a request at the present time into account. false: it is beyond the user's rate. */

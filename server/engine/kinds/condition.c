@@ -154,13 +154,14 @@ static bool has_shape(const struct object *object, const struct object_shape *sh
 }
 
 /* The lock it is given is one that is nothing else. */
-static hf_reason check_shape(const struct engine *engine, const struct object_shape *shape) {
+static hf_reason check_shape(const struct call *call, const struct object_shape *shape) {
   if (!shape->guard) {
     return HF_REASON_NONE;
   }
-  const struct object *guard = admission_find_id(engine, shape->guard);
-  if (!guard) {
-    return HF_REASON_NO_SUCH_OBJECT;
+  struct object *guard;
+  hf_reason reason = admission_find_id(call, shape->guard, ACCESS_READ | ACCESS_WRITE, &guard);
+  if (reason) {
+    return reason;
   }
   bool is_lock = guard->kind == HOLDFAST__KIND__LOCK || guard->kind == HOLDFAST__KIND__RLOCK;
   return is_lock ? HF_REASON_NONE : HF_REASON_WRONG_KIND;

@@ -46,7 +46,7 @@ struct kind {
   /* Whether the object is what the shape asks for. NULL: always. */
   bool (*has_shape)(const struct object *object, const struct object_shape *shape);
   /* Before an object of that shape is made. HF_REASON_NONE | NO_SUCH_OBJECT WRONG_KIND */
-  hf_reason (*check_shape)(const struct engine *engine, const struct object_shape *shape);
+  hf_reason (*check_shape)(const struct call *call, const struct object_shape *shape);
   /* Makes it empty. Its kind, id and queues are there, the rest is zero. false: out of memory. */
   bool (*init)(struct object *object, const struct object_shape *shape,
                const struct value_hash_key *hash_key);

@@ -1,3 +1,4 @@
+#include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
@@ -425,9 +426,12 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
   if (!call->job && copies && list->len && (uint64_t)count > HF_LENGTH_MAX / list->len) {
     return HF_REASON_OBJECT_TOO_BIG;
   }
-  if (!call->job && (!list_bytes_of_copies(list, copies, &bytes) ||
-                     core_check_memory(call->engine, bytes) != HF_REASON_NONE)) {
+  if (!call->job && !list_bytes_of_copies(list, copies, &bytes)) {
     return HF_REASON_MEMORY_FULL;
+  }
+  hf_reason reason = call->job ? HF_REASON_NONE : admission_check_memory(call, call->object, bytes);
+  if (reason) {
+    return reason;
   }
   return call_work(call, &job, list->len * copies / 8, bytes);
 }

@@ -1,8 +1,10 @@
-/* Locks with their owners and waiters, and whether they are deadlocked. */
+/* Locks with their owners and waiters, and whether they are deadlocked. A user that is no admin sees those
+ * of the objects that it may read or write, and of the threads there those of its own sessions. */
 #include "proto/base/clock.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/locks.h"
+#include "server/engine/rights.h"
 
 #include <stdlib.h>
 
@@ -18,9 +20,15 @@ static bool is_awaited(const struct object *object) {
   return !TAILQ_EMPTY(&queue->waiters) || !TAILQ_EMPTY(&queue->suspended);
 }
 
-static struct reply_party party_of(const struct engine *engine, struct lock_owner thread) {
-  const struct session *session = map64_get(&engine->sessions, thread.session);
-  if (!session) {
+/* Whether the user may see what others have. */
+static bool sees_all(const struct call *call) {
+  return !call->user || call->user->settings.is_admin;
+}
+
+/* Nobody, if it is another user's. */
+static struct reply_party party_of(const struct call *call, struct lock_owner thread) {
+  const struct session *session = map64_get(&call->engine->sessions, thread.session);
+  if (!session || (!sees_all(call) && session->user != call->user)) {
     return (struct reply_party){0};
   }
   return (struct reply_party){
@@ -52,7 +60,7 @@ static hf_reason list_waiters(const struct call *call, const struct object *obje
     struct reply_party *party = &listed->waiters[listed->waiters_count++];
     const struct waiter *owner = waiter_owner(waiter);
     uint64_t session = owner->session ? owner->session->serial : 0;
-    *party = party_of(call->engine, (struct lock_owner){session, owner->thread});
+    *party = party_of(call, (struct lock_owner){session, owner->thread});
     party->waited_ms = (call->now_ns - owner->since_ns) / CLOCK_NS_PER_MS;
   }
   return HF_REASON_NONE;
@@ -73,7 +81,7 @@ static hf_reason list_lock(const struct call *call, struct object *object, struc
       .token = lock->token,
       .depth = lock->depth,
       .lease_ms = is_owned ? lock->lease_ms : 0,
-      .owner = party_of(engine, lock->owner),
+      .owner = party_of(call, lock->owner),
       .deadlocked = is_owned && core_closes_cycle(engine, lock->owner, awaited, &budget->steps),
   };
   budget->entries--;
@@ -103,12 +111,13 @@ hf_reason handle_lock_list(struct call *call) {
   reply->locks_count = 0;
   hf_reason reason = HF_REASON_NONE;
   for (; !reason && object && budget.looks > 0; object = registry_next_lock(object)) {
-    if (is_listed(object) && !fits(object, &budget)) {
+    bool is_shown = is_listed(object) && (sees_all(call) || rights_see(call, object));
+    if (is_shown && !fits(object, &budget)) {
       break;
     }
     budget.looks--;
     last = object->id;
-    if (is_listed(object)) {
+    if (is_shown) {
       reason = list_lock(call, object, &budget, &reply->locks[reply->locks_count++]);
     }
   }

@@ -8,7 +8,9 @@
 #include "server/engine/kinds/table.h"
 #include "server/engine/lending.h"
 #include "server/engine/operations/report.h"
+#include "server/engine/quota.h"
 #include "server/engine/references.h"
+#include "server/engine/rights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +18,14 @@
 /* ---- opening */
 
 /* What the request asks for. HF_REASON_NONE | WRONG_KIND BAD_NAME BAD_ARGUMENT, or what the kind says */
-static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct object_shape *shape) {
+static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct user *user,
+                            struct object_shape *shape) {
   const struct kind *kind = kind_find(message->kind);
   *shape = (struct object_shape){
       .kind = message->kind,
       .row = kind,
       .name = bytes_of(message->name.data, message->name.len),
+      .user = user,
   };
   if (!kind) {
     return HF_REASON_WRONG_KIND;
@@ -67,9 +71,13 @@ static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *mess
 static hf_reason create_object(struct call *call, const struct object_shape *shape) {
   struct engine *engine = call->engine;
   const struct kind *kind = shape->row;
-  hf_reason reason = kind->check_shape ? kind->check_shape(engine, shape) : HF_REASON_NONE;
+  size_t bytes = call->body.len + shape->elements_bytes;
+  hf_reason reason = kind->check_shape ? kind->check_shape(call, shape) : HF_REASON_NONE;
   if (!reason) {
-    reason = core_check_memory(engine, call->body.len + shape->elements_bytes);
+    reason = core_check_memory(engine, bytes);
+  }
+  if (!reason && (reason = quota_check_objects(engine, call->user)) == HF_REASON_NONE) {
+    reason = quota_check_memory(engine, call->user, bytes);
   }
   if (!reason) {
     reason = registry_create(&engine->registry, shape, &call->object);
@@ -167,10 +175,10 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
   return HF_REASON_NONE;
 }
 
-/* Of the session. HF_REASON_NONE | MEMORY_FULL NO_MEMORY */
+/* Of the session, which is handed no right with it. HF_REASON_NONE | MEMORY_FULL NO_MEMORY */
 static hf_reason add_reference(struct call *call, uint64_t object) {
   hf_reason reason = core_check_entry(call->engine, &call->session->references);
-  if (!reason && !session_add_reference(call->session, object)) {
+  if (!reason && !session_add_reference(call->session, object, 0)) {
     reason = HF_REASON_NO_MEMORY;
   }
   if (!reason) {
@@ -204,6 +212,28 @@ static hf_reason answer_existing(struct call *call) {
   return answer_object(call, false, map);
 }
 
+/* The object of that name becomes the call's, if there is one; else the user may make it. Without the right
+ * to read or write the name, and with that mode to make it, the answer is the same in both cases.
+ * HF_REASON_NONE | NO_RIGHT */
+static hf_reason find_to_open(struct call *call, struct bytes name, int mode) {
+  bool may_exist = mode != HOLDFAST__OBJECT_OPEN__MODE__CREATE;
+  if (!call->user) {
+    call->object = registry_find_name(&call->engine->registry, name);
+    return HF_REASON_NONE;
+  }
+  unsigned rights = user_rights(call->user, name);
+  if (!may_exist && !rights_allow(rights, ACCESS_CREATE)) {
+    return rights_refuse(call, name, rights, ACCESS_CREATE);
+  }
+  struct object *object = registry_find_name(&call->engine->registry, name);
+  unsigned access = object ? ACCESS_EITHER : ACCESS_CREATE;
+  if (!rights_allow(rights, access)) {
+    return rights_refuse(call, name, rights, access);
+  }
+  call->object = object;
+  return HF_REASON_NONE;
+}
+
 hf_reason handle_object_open(struct call *call) {
   const Holdfast__ObjectOpen *message = call->message->object_open;
   struct object_shape shape;
@@ -213,24 +243,27 @@ hf_reason handle_object_open(struct call *call) {
     return HF_REASON_BAD_ARGUMENT;
   }
   if (message->mode == HOLDFAST__OBJECT_OPEN__MODE__OPEN && message->name.len) {
-    call->object =
-        admission_find_name(call->engine, bytes_of(message->name.data, message->name.len));
-    if (!call->object) {
-      return HF_REASON_NO_SUCH_OBJECT;
+    struct bytes name = bytes_of(message->name.data, message->name.len);
+    reason = admission_find_name(call, name, ACCESS_EITHER, &call->object);
+    if (reason) {
+      return reason;
     }
     if (message->kind != HOLDFAST__KIND__ANY && (int)message->kind != call->object->kind) {
       return HF_REASON_WRONG_KIND;
     }
     return answer_existing(call);
   }
-  reason = read_shape(message, &shape);
+  reason = read_shape(message, call->user, &shape);
   if (reason) {
     return reason;
   }
   if (shape.name.len == 0 && !call->session) {
     return HF_REASON_NEEDS_SESSION;
   }
-  call->object = shape.name.len ? admission_find_name(call->engine, shape.name) : NULL;
+  reason = shape.name.len ? find_to_open(call, shape.name, message->mode) : HF_REASON_NONE;
+  if (reason) {
+    return reason;
+  }
   bool exists = call->object != NULL;
   if (exists && message->mode == HOLDFAST__OBJECT_OPEN__MODE__CREATE) {
     return HF_REASON_NAME_TAKEN;
@@ -269,19 +302,23 @@ static void let_go(struct call *call, uint64_t id, uint64_t count) {
   }
 }
 
-static bool is_there(const struct call *call, uint64_t id) {
-  return admission_find_id(call->engine, id) != NULL;
+/* What the session may refer to: what it may see, or has a reference to already. HF_REASON_NONE |
+ * NO_SUCH_OBJECT NO_RIGHT */
+static hf_reason find(const struct call *call, uint64_t id) {
+  struct object *object;
+  return admission_find_id(call, id, ACCESS_EITHER, &object);
 }
 
 hf_reason handle_object_retain(struct call *call) {
   const Holdfast__ObjectRetain *message = call->message->object_retain;
   for (size_t i = 0; !message->skip_missing && i < message->n_objects; i++) {
-    if (!is_there(call, message->objects[i])) {
-      return HF_REASON_NO_SUCH_OBJECT;
+    hf_reason reason = find(call, message->objects[i]);
+    if (reason) {
+      return reason;
     }
   }
   for (size_t i = 0; i < message->n_objects; i++) {
-    if (!is_there(call, message->objects[i])) {
+    if (find(call, message->objects[i])) {
       continue;
     }
     hf_reason reason = add_reference(call, message->objects[i]);

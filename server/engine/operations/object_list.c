@@ -4,11 +4,13 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/table.h"
 #include "server/engine/operations/report.h"
+#include "server/engine/rights.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct page {
+  const struct call *call;
   const struct engine *engine;
   const Holdfast__ObjectList *message;
   struct bytes prefix;
@@ -17,24 +19,24 @@ struct page {
   const struct object *last; /* visited */
 };
 
+/* Of an object without a name the user may see but the id, where a page ends. */
+static bool is_wanted(const struct page *page, const struct object *object) {
+  int kind = (int)page->message->kind;
+  return (kind == HOLDFAST__KIND__ANY || kind == object->kind) && rights_see(page->call, object);
+}
+
 /* false: the page ends before the object. */
 static bool report(struct page *page, struct object *object) {
-  bool is_wanted =
-      page->message->kind == HOLDFAST__KIND__ANY || (int)page->message->kind == object->kind;
-  if (page->looks_left == 0 || (is_wanted && page->count == page->limit)) {
+  bool adds = is_wanted(page, object);
+  if (page->looks_left == 0 || (adds && page->count == page->limit)) {
     return false;
   }
   page->looks_left--;
   page->last = object;
-  if (is_wanted) {
+  if (adds) {
     page->objects[page->count++] = report_object(page->engine, object);
   }
   return true;
-}
-
-static bool begins_with(struct bytes name, struct bytes prefix) {
-  return name.len >= prefix.len &&
-         (prefix.len == 0 || memcmp(name.data, prefix.data, prefix.len) == 0);
 }
 
 /* The first name of the page, if there is one. */
@@ -50,11 +52,23 @@ static struct object *first_name(const struct page *page) {
   return is_prefix_ahead ? from_prefix : beyond;
 }
 
+/* The object, or the first behind that the user may see. No look is spent on objects that it may not: their
+ * names are passed from prefix to prefix of its rights. */
+static struct object *first_seen(const struct page *page, struct object *object) {
+  uint8_t room[HF_NAME_BYTES_MAX];
+  struct bytes next;
+  while (object && !rights_see(page->call, object)) {
+    bool is_more = user_next_seen(page->call->user, value_content(&object->name), room, &next);
+    object = is_more ? registry_first_name(&page->engine->registry, next, false) : NULL;
+  }
+  return object;
+}
+
 /* false: the page ends before the names do. */
 static bool add_names(struct page *page) {
-  struct object *object = first_name(page);
-  for (; object && begins_with(value_content(&object->name), page->prefix);
-       object = registry_next_name(object)) {
+  struct object *object = first_seen(page, first_name(page));
+  for (; object && bytes_begin_with(value_content(&object->name), page->prefix);
+       object = first_seen(page, registry_next_name(object))) {
     if (!report(page, object)) {
       return false;
     }
@@ -87,6 +101,7 @@ static struct value cursor_of(const struct object *last) {
 hf_reason handle_object_list(struct call *call) {
   const Holdfast__ObjectList *message = call->message->object_list;
   struct page page = {
+      .call = call,
       .engine = call->engine,
       .message = message,
       .prefix = bytes_of(message->prefix.data, message->prefix.len),

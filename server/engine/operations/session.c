@@ -8,6 +8,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/lending.h"
 #include "server/engine/parking.h"
+#include "server/engine/quota.h"
 #include "server/engine/revoke.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
@@ -59,8 +60,8 @@ hf_reason handle_open_session(struct call *call) {
   struct engine *engine = call->engine;
   struct peer *peer = core_peer(engine, call->connection);
   uint32_t grace_ms = message->grace_ms ? message->grace_ms : HF_GRACE_MS_DEFAULT;
-  hf_reason reason = make_room(call, peer->address);
-  if (reason) {
+  hf_reason reason = quota_check_sessions(engine, call->user);
+  if (reason || (reason = make_room(call, peer->address))) {
     return reason;
   }
   struct value client = client_name(bytes_of(message->client.data, message->client.len));
@@ -78,6 +79,7 @@ hf_reason handle_open_session(struct call *call) {
   }
   session->address = address_share(peer->address);
   session->address->sessions++;
+  session->user = user_enter_session(call->user);
   core_locate_session(call, session, message->process);
   session->number = ++engine->next_session_number;
   /* Its client numbers. */

@@ -133,24 +133,64 @@ static hf_reason check_conditions(struct call *call) {
   return reason == REASON_PARKED && !has_kept ? keep_conditions(call, unmet.part) : reason;
 }
 
+/* ---- the objects of its parts */
+
+struct object_name {
+  bool is_named;
+  struct bytes name;
+  uint64_t id;
+  unsigned access; /* 0: there is none */
+};
+
+static struct object_name name_in_condition(const Holdfast__Condition *condition) {
+  return (struct object_name){
+      .is_named = condition->target_case == HOLDFAST__CONDITION__TARGET_NAME,
+      .name = bytes_of(condition->name.data, condition->name.len),
+      .id = condition->object,
+      .access = ACCESS_READ,
+  };
+}
+
+static struct object_name name_in_operation(const struct call *call,
+                                            const Holdfast__Request *operation) {
+  const struct operation *row = call->engine->config.find_operation(operation);
+  return (struct object_name){
+      .is_named = operation->target_case == HOLDFAST__REQUEST__TARGET_NAME,
+      .name = bytes_of(operation->name.data, operation->name.len),
+      .id = operation->object,
+      .access = row->kinds ? row->access : 0,
+  };
+}
+
+static hf_reason find_part(const struct call *call, const struct object_name *name,
+                           struct object **object) {
+  return name->is_named ? admission_find_name(call, name->name, name->access, object)
+                        : admission_find_id(call, name->id, name->access, object);
+}
+
+hf_reason transaction_check_rights(struct call *call) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  size_t count = message->n_conditions + message->n_operations;
+  for (size_t i = 0; call->user && i < count; i++) {
+    struct object_name name =
+        i < message->n_conditions
+            ? name_in_condition(message->conditions[i])
+            : name_in_operation(call, message->operations[i - message->n_conditions]);
+    struct object *object;
+    if (name.access && find_part(call, &name, &object) == HF_REASON_NO_RIGHT) {
+      call->reply->part = (uint32_t)i + 1;
+      return HF_REASON_NO_RIGHT;
+    }
+  }
+  return HF_REASON_NONE;
+}
+
 /* ---- objects that are lent */
 
-static struct object *find_object(const struct call *call, bool by_name, ProtobufCBinaryData name,
-                                  uint64_t id) {
-  return by_name ? admission_find_name(call->engine, bytes_of(name.data, name.len))
-                 : admission_find_id(call->engine, id);
-}
-
-static hf_reason pass_line_of_condition(struct call *call, const Holdfast__Condition *condition) {
-  bool by_name = condition->target_case == HOLDFAST__CONDITION__TARGET_NAME;
-  struct object *object = find_object(call, by_name, condition->name, condition->object);
-  return object ? core_pass_line(call, object) : HF_REASON_NONE;
-}
-
-static hf_reason pass_line_of_target(struct call *call, const Holdfast__Request *operation) {
-  bool by_name = operation->target_case == HOLDFAST__REQUEST__TARGET_NAME;
-  struct object *object = find_object(call, by_name, operation->name, operation->object);
-  return object ? core_pass_line(call, object) : HF_REASON_NONE;
+/* What is wrong with an object that is not there is found later. */
+static hf_reason pass_line(struct call *call, const struct object_name *name) {
+  struct object *object;
+  return find_part(call, name, &object) ? HF_REASON_NONE : core_pass_line(call, object);
 }
 
 /* Nothing begins before all of its objects are there: it waits in the line of the first that is not. */
@@ -161,10 +201,12 @@ static hf_reason pass_lines(struct call *call) {
     return reason;
   }
   for (size_t i = 0; !reason && i < message->n_conditions; i++) {
-    reason = pass_line_of_condition(call, message->conditions[i]);
+    struct object_name name = name_in_condition(message->conditions[i]);
+    reason = pass_line(call, &name);
   }
   for (size_t i = 0; !reason && i < message->n_operations; i++) {
-    reason = pass_line_of_target(call, message->operations[i]);
+    struct object_name name = name_in_operation(call, message->operations[i]);
+    reason = pass_line(call, &name);
   }
   return reason;
 }
@@ -262,7 +304,8 @@ static hf_reason run_operations(struct call *call) {
 
 hf_reason handle_transaction(struct call *call) {
   hf_reason reason = call->waiter ? HF_REASON_NONE : transaction_check_parts(call);
-  if (reason || (reason = pass_lines(call)) || (reason = check_conditions(call))) {
+  if (reason || (reason = transaction_check_rights(call)) || (reason = pass_lines(call)) ||
+      (reason = check_conditions(call))) {
     return reason;
   }
   reason = stores(call) ? core_check_memory(call->engine, call->body.len) : HF_REASON_NONE;
