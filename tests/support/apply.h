@@ -14,12 +14,26 @@ static inline void apply_tick(struct engine *engine, uint64_t now_ns) {
   engine_apply(engine, &(struct command){.kind = COMMAND_TICK, .now_ns = now_ns});
 }
 
-static inline bool apply_connect(struct engine *engine, uint64_t connection, uint64_t address,
-                                 bool one_way) {
+/* false: there is no such user. */
+static inline bool apply_connect_as(struct engine *engine, uint64_t connection, uint64_t address,
+                                    bool one_way, const char *user) {
   return engine_apply(engine, &(struct command){.kind = COMMAND_CONNECT,
                                                 .connection = connection,
                                                 .address = address,
+                                                .user = bytes_of_text(user),
                                                 .one_way = one_way});
+}
+
+/* Of the owner. */
+static inline bool apply_connect(struct engine *engine, uint64_t connection, uint64_t address,
+                                 bool one_way) {
+  return apply_connect_as(engine, connection, address, one_way, "");
+}
+
+static inline bool apply_users(struct engine *engine, uint64_t now_ns,
+                               const struct users_settings *users) {
+  return engine_apply(engine,
+                      &(struct command){.kind = COMMAND_USERS, .now_ns = now_ns, .users = users});
 }
 
 static inline void apply_disconnect(struct engine *engine, uint64_t now_ns, uint64_t connection) {

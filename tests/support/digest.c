@@ -45,6 +45,19 @@ static uint64_t mix_report(uint64_t digest, const struct object *object) {
   return mix(digest, reported.shut_down);
 }
 
+static uint64_t mix_bytes(uint64_t digest, struct bytes bytes) {
+  struct value text;
+  if (bytes.len > 0 && value_bytes(bytes, &text)) {
+    digest = mix(digest, value_hash(&hash_key, text));
+    value_release(text);
+  }
+  return mix(digest, bytes.len);
+}
+
+static uint64_t mix_user(uint64_t digest, const struct user *user) {
+  return user ? mix_bytes(digest, user_name(user)) : mix(digest, 0);
+}
+
 static uint64_t digest_object(const struct object *object) {
   uint64_t digest = mix(mix(object->id, object->kind), object->stored_references);
   const struct lock *lock = object_lock((struct object *)object);
@@ -57,6 +70,7 @@ static uint64_t digest_object(const struct object *object) {
   if (!value_is_absent(object->name)) {
     digest = mix(digest, value_hash(&hash_key, object->name));
   }
+  digest = mix_user(digest, object->user);
   return mix_report(mix_content(digest, object), object);
 }
 
@@ -69,7 +83,36 @@ static uint64_t digest_session(const struct session *session) {
     digest = mix(digest, tables[i]->count);
   }
   digest = mix(mix(digest, session->waiters_count), session->failures_count);
-  return mix(mix(digest, session->is_lost), session->connection);
+  return mix(mix(mix_user(digest, session->user), session->is_lost), session->connection);
+}
+
+/* With the rights that were handed with each. */
+static uint64_t digest_references(const struct session *session) {
+  uint64_t position = 0, id, digest = session->serial;
+  void *entry;
+  while (map64_next(&session->references, &position, &id, &entry)) {
+    digest += mix(id, (uintptr_t)entry);
+  }
+  return digest;
+}
+
+uint64_t digest_users(const struct engine *engine) {
+  uint64_t digest = engine->users.count;
+  for (size_t i = 0; i < engine->users.count; i++) {
+    const struct user *user = engine->users.users[i];
+    const uint64_t uses[] = {user->references, user->is_gone, user->memory_bytes, user->objects,
+                             user->sessions,   user->waiting, user->connections,  user->rate_ns};
+    digest = mix_user(digest, user);
+    for (size_t j = 0; j < sizeof uses / sizeof *uses; j++) {
+      digest = mix(digest, uses[j]);
+    }
+  }
+  uint64_t position = 0, serial;
+  void *session;
+  while (map64_next(&engine->sessions, &position, &serial, &session)) {
+    digest += digest_references(session);
+  }
+  return digest;
 }
 
 /* Tables are summed up: their order says nothing. */

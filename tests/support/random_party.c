@@ -1,6 +1,7 @@
 #include "tests/support/random_story_parts.h"
 
 #include "tests/support/messages.h"
+#include "tests/support/random_users.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,9 @@ void random_party_connect(struct random_story *story, struct random_party *party
   story->event = RANDOM_CONNECT;
   story->connection = party->connection;
   story->one_way = party == &story->parties[RANDOM_PARTIES - 1];
+  /* It sends in the sessions of others. */
+  bool is_owner = !story->has_users || story->one_way;
+  story->user = is_owner ? "" : random_users_name(party->connection);
 }
 
 void random_party_disconnect(struct random_story *story, struct random_party *party) {

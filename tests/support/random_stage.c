@@ -7,6 +7,7 @@
 #include "server/engine/session.h"
 #include "tests/support/apply.h"
 #include "tests/support/random_story.h"
+#include "tests/support/random_users.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,16 +145,20 @@ void random_stage_play(struct random_stage *stage, const struct random_story *st
       apply(stage, story);
       break;
     case RANDOM_CONNECT:
-      if (!apply_connect(stage->engine, story->connection, ADDRESS_LOCAL + story->connection % 2,
-                         story->one_way)) {
-        abort();
-      }
+      write_number(stage, apply_connect_as(stage->engine, story->connection,
+                                           ADDRESS_LOCAL + story->connection % 2, story->one_way,
+                                           story->user));
       break;
     case RANDOM_DISCONNECT:
       apply_disconnect(stage->engine, story->now_ns, story->connection);
       break;
     case RANDOM_PROCESS:
       apply_process_ended(stage->engine, story->now_ns, story->serial);
+      break;
+    case RANDOM_USERS:
+      if (!apply_users(stage->engine, story->now_ns, random_users(story->users))) {
+        abort();
+      }
       break;
     case RANDOM_TIME:
       apply_tick(stage->engine, story->now_ns);

@@ -1,6 +1,7 @@
 #include "tests/support/random_story_parts.h"
 
 #include "proto/base/clock.h"
+#include "tests/support/random_users.h"
 
 #include <stdlib.h>
 
@@ -29,8 +30,13 @@ void random_story_next(struct random_story *story) {
   struct random_party *party = &story->parties[below(story, RANDOM_PARTIES)];
   story->events++;
   story->one_way = false;
-  if (story->events <= RANDOM_PARTIES) {
-    party = &story->parties[story->events - 1];
+  if (story->events == 1) { /* before anybody comes */
+    story->event = RANDOM_USERS;
+    story->users = story->has_users ? 0 : RANDOM_USERS_NONE;
+    return;
+  }
+  if (story->events <= RANDOM_PARTIES + 1) {
+    party = &story->parties[story->events - 2];
   }
   if (!story->script && (story->wants_script || below(story, 12) == 0)) {
     random_script_begin(story);
@@ -45,6 +51,9 @@ void random_story_next(struct random_story *story) {
   if (choice < 6) {
     story->event = RANDOM_TIME;
     story->now_ns += below(story, 300) * CLOCK_NS_PER_MS;
+  } else if (choice < 7 && story->has_users && below(story, 2)) {
+    story->event = RANDOM_USERS;
+    story->users = below(story, 2) ? 0 : below(story, RANDOM_USERS_VARIANTS);
   } else if (choice < 7) {
     story->event = RANDOM_PROCESS;
     story->serial = 1 + below(story, story->next_session + 1);
@@ -55,7 +64,7 @@ void random_story_next(struct random_story *story) {
 }
 
 void random_story_init(struct random_story *story, uint64_t seed) {
-  *story = (struct random_story){.now_ns = 1};
+  *story = (struct random_story){.now_ns = 1, .has_users = seed % 2};
   request_maker_init(&story->maker, seed);
 }
 

@@ -20,7 +20,8 @@ enum random_event {
   RANDOM_CONNECT,
   RANDOM_DISCONNECT,
   RANDOM_PROCESS,
-  RANDOM_TIME
+  RANDOM_TIME,
+  RANDOM_USERS
 };
 
 struct random_party {
@@ -44,10 +45,13 @@ struct random_story {
   uint64_t now_ns, next_connection, next_session, events;
   const struct random_step *script; /* the rest of a script of two parties; NULL: none */
   struct random_party *actors[2];
+  bool has_users;    /* beside the owner */
   bool wants_script; /* the next pair that can begins a script */
   /* The next event. */
   enum random_event event;
   uint64_t connection, serial;
+  const char *user; /* of a new connection: static; it may be none */
+  uint64_t users;   /* which of random_users.h there are from now on */
   bool one_way;
   uint8_t entropy[HF_SESSION_BYTES];
   uint8_t *body;

@@ -9,6 +9,7 @@
 #include "server/engine/decoded.h"
 #include "server/engine/job.h"
 #include "tests/support/digest.h"
+#include "tests/support/random_users.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -165,7 +166,9 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
   replay->effects_len = 0;
   switch (step->kind) {
     case REPLAY_CONNECT:
-      assert_true(apply_connect(engine, step->connection, step->address, step->one_way));
+      record(replay, "connected %d",
+             apply_connect_as(engine, step->connection, step->address, step->one_way,
+                              step->user ? step->user : ""));
       break;
     case REPLAY_DISCONNECT:
       apply_disconnect(engine, step->now_ns, step->connection);
@@ -192,6 +195,9 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
       break;
     case REPLAY_DRAIN:
       apply_drain(engine);
+      break;
+    case REPLAY_USERS:
+      assert_true(apply_users(engine, step->now_ns, random_users(step->users)));
       break;
   }
   replay->deferred = engine_join_deferred(replay->deferred, engine_take_deferred(engine));
@@ -239,6 +245,7 @@ static size_t read_numbers(const struct engine *engine, bool all, uint64_t *numb
                            engine->timers.next_order,
                            engine->dropped_values.len,
                            engine->draining,
+                           digest_users(engine),
                            engine_next_deadline_ns(engine)};
   size_t count = sizeof read / sizeof *read;
   memcpy(numbers, read, sizeof read);

@@ -23,6 +23,7 @@ enum replay_kind {
   REPLAY_FINISH_JOB,
   REPLAY_FREE, /* frees containers that the engine has handed over */
   REPLAY_DRAIN,
+  REPLAY_USERS,
 };
 
 struct replay_step {
@@ -30,6 +31,8 @@ struct replay_step {
   uint64_t now_ns;
   uint64_t connection;
   uint64_t address; /* of a new connection */
+  const char *user; /* of a new connection: static; NULL: the owner. It may be none */
+  uint64_t users;   /* which of random_users.h there are from now on */
   bool one_way;
   uint64_t session;  /* the serial of the session whose process ended */
   uint32_t id;       /* of a request: identifies it on its connection */

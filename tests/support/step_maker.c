@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "server/engine/addresses.h"
 #include "tests/support/messages.h"
+#include "tests/support/random_users.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -366,6 +367,7 @@ static struct replay_step connect(struct step_maker *maker, uint64_t connection)
   struct replay_step step = make_step(maker, REPLAY_CONNECT, connection);
   step.address = below(maker, 2) ? ADDRESS_LOCAL : ELSEWHERE;
   step.one_way = connection == ONE_WAY;
+  step.user = step.one_way && below(maker, 2) ? "" : random_users_name(below(maker, 4));
   maker->open[connection] = true;
   maker->bound[connection] = NULL;
   return step;
@@ -381,6 +383,13 @@ static struct replay_step pass_time(struct step_maker *maker) {
   uint64_t ms = below(maker, 3) ? 0 : below(maker, 40);
   maker->now_ns += ms * CLOCK_NS_PER_MS;
   return make_step(maker, REPLAY_TIME, 0);
+}
+
+/* Mostly all may do all: else little is left to be seen. */
+static struct replay_step change_users(struct step_maker *maker) {
+  struct replay_step step = make_step(maker, REPLAY_USERS, 0);
+  step.users = below(maker, 3) ? 0 : below(maker, RANDOM_USERS_VARIANTS);
+  return step;
 }
 
 static struct replay_step end_process(struct step_maker *maker) {
@@ -423,6 +432,9 @@ struct replay_step step_maker_make(struct step_maker *maker) {
   }
   if (choice < 2) {
     return make_session_step(maker, connection);
+  }
+  if (choice == 2 && below(maker, 3) == 0) {
+    return change_users(maker);
   }
   if (choice < 10) {
     return pass_time(maker);

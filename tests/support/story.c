@@ -165,6 +165,11 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
                     struct reply *reply) {
   struct story *story = ctx;
   (void)route;
+  if (!value_is_absent(reply->sentence)) {
+    struct bytes sentence = value_content(&reply->sentence);
+    snprintf(story->sentence, sizeof story->sentence, "%.*s", (int)sentence.len,
+             (const char *)sentence.data);
+  }
   if (reply->shape == REPLY_SERVER) {
     last_objects_count = reply->server->objects;
   } else {
@@ -289,6 +294,16 @@ void story_connect(struct story *story, uint64_t connection) {
 
 void story_connect_one_way(struct story *story, uint64_t connection) {
   assert_true(apply_connect(story->engine, connection, ADDRESS_LOCAL, true));
+}
+
+void story_connect_as(struct story *story, uint64_t connection, bool one_way, const char *user) {
+  assert_true(apply_connect_as(story->engine, connection, ADDRESS_LOCAL, one_way, user));
+}
+
+void story_set_users(struct story *story, const struct user_settings *users, size_t count) {
+  struct users_settings settings = {users, count};
+  assert_true(apply_users(story->engine, story->now_ns, &settings));
+  go_on(story);
 }
 
 void story_end_process(struct story *story) {

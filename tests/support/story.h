@@ -25,6 +25,7 @@ struct story {
   uint64_t watched_session; /* the last */
   bool keeps_jobs;          /* lent objects stay lent until story_run_job */
   bool in_slices;           /* deferred work waits for story_run_slice */
+  char sentence[2048];      /* of the last error */
   size_t len;
   char text[1 << 20]; /* the reply to one random request may be a whole list */
 };
@@ -50,6 +51,9 @@ void story_pass_ms(struct story *story, uint64_t ms);
 bool story_run_slice(struct story *story);
 void story_connect(struct story *story, uint64_t connection);
 void story_connect_one_way(struct story *story, uint64_t connection);
+void story_connect_as(struct story *story, uint64_t connection, bool one_way, const char *user);
+/* Who there is from now on. */
+void story_set_users(struct story *story, const struct user_settings *users, size_t count);
 void story_disconnect(struct story *story, uint64_t connection);
 
 /* Sends any request. timeout_ms as above. */

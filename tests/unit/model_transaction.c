@@ -258,7 +258,7 @@ static void describe(struct side *side, struct text *text) {
       const struct session *session = map64_get(&engine->sessions, serial);
       add(text, " | %d %d %d", map64_get(&session->locks, id) != NULL,
           (int)(uintptr_t)map64_get(&session->permits, id),
-          (int)(uintptr_t)map64_get(&session->references, id));
+          (int)reference_count(map64_get(&session->references, id)));
     }
     add(text, "\n");
     expect_counted(engine, object);

@@ -9,6 +9,7 @@
 #include "server/engine/kinds/kind.h"
 #include "server/engine/snapshot.h"
 #include "tests/support/random_story.h"
+#include "tests/support/user_sums.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,6 +99,14 @@ enum {
   PACKED_PAGES,
   SEVERAL_PAGES,
   REFERENCES,
+  USERS_OBJECTS,
+  USERS_SESSIONS,
+  USERS_CONNECTIONS,
+  EXCEEDING_CONNECTIONS,
+  GONE_USERS,
+  LIMITED_USERS,
+  HANDED_RIGHTS,
+  SENTENCES,
   THINGS
 };
 
@@ -148,6 +157,14 @@ static const char *const things[THINGS] = {
     [PACKED_PAGES] = "packed pages",
     [SEVERAL_PAGES] = "dicts of several pages",
     [REFERENCES] = "references in containers",
+    [USERS_OBJECTS] = "objects of users",
+    [USERS_SESSIONS] = "sessions of users",
+    [USERS_CONNECTIONS] = "connections of users",
+    [EXCEEDING_CONNECTIONS] = "connections that exceed a quota",
+    [GONE_USERS] = "users that are gone",
+    [LIMITED_USERS] = "users with limits",
+    [HANDED_RIGHTS] = "rights handed with references",
+    [SENTENCES] = "kept denials",
 };
 
 static uint64_t counts[THINGS];
@@ -209,6 +226,7 @@ static void count_object(const struct object *object) {
   counts[object->kind] += is_used(object);
   counts[LEASES] += object->lease.position > 0;
   counts[REFERENCES] += object->stored_references;
+  counts[USERS_OBJECTS] += object->user != NULL;
   if (object->kind == HOLDFAST__KIND__DICT) {
     count_pages(object->dict);
   }
@@ -242,6 +260,33 @@ static void count_waiters(const struct waiter_list *waiters) {
   }
 }
 
+static void count_kept(const struct session *session) {
+  uint64_t position = 0, key;
+  void *item;
+  while (map64_next(&session->references, &position, &key, &item)) {
+    counts[HANDED_RIGHTS] += reference_rights(item) != 0;
+  }
+  position = 0;
+  while (map64_next(&session->window, &position, &key, &item)) {
+    counts[SENTENCES] += !value_is_absent(((const struct reply *)item)->sentence);
+  }
+}
+
+static void count_users(const struct engine *engine) {
+  for (size_t i = 0; i < engine->users.count; i++) {
+    const struct user *user = engine->users.users[i];
+    const struct user_limits *limits = &user->settings.limits;
+    counts[GONE_USERS] += user->is_gone;
+    counts[LIMITED_USERS] += limits->objects || limits->waiting || limits->requests_per_s;
+  }
+}
+
+static void count_peer(const struct peer *peer) {
+  counts[USERS_CONNECTIONS] += peer->user != NULL;
+  counts[EXCEEDING_CONNECTIONS] += peer->exceeds;
+  count_waiters(&peer->waiters);
+}
+
 static void count_session(const struct session *session) {
   counts[KEPT_REPLIES] += session->window.count - session->pending_count;
   counts[ACKNOWLEDGED_ALSO] += session->acked_also.count;
@@ -252,6 +297,8 @@ static void count_session(const struct session *session) {
   counts[PERMITS] += session->permits.count;
   counts[ACTING] += session->acting.count;
   counts[ENDS] += session->ends.count;
+  counts[USERS_SESSIONS] += session->user != NULL;
+  count_kept(session);
   count_waiters(&session->waiters);
 }
 
@@ -267,8 +314,9 @@ static void count_all(const struct engine *engine) {
   }
   position = 0;
   while (map64_next(&engine->peers, &position, &id, &item)) {
-    count_waiters(&((struct peer *)item)->waiters);
+    count_peer(item);
   }
+  count_users(engine);
 }
 
 /* ---- the stories */
@@ -306,6 +354,9 @@ static void expect_same_words(const struct random_stage *a, const struct random_
 
 static void expect_same_memory(const struct engine *a, const struct engine *b, const char *when,
                                uint64_t seed) {
+  if (!user_sums_are_right(a) || !user_sums_are_right(b)) {
+    fail_msg("seed %llu: %s users use something else", (unsigned long long)seed, when);
+  }
   for (unsigned use = 0; use < MEMORY_USES; use++) {
     if (a->memory.used[use] != b->memory.used[use]) {
       fail_msg("seed %llu: %s %s take %zu bytes, and %zu where they were restored",
@@ -472,10 +523,10 @@ static void test_an_unknown_version_is_refused(void **state) {
   struct random_stage stage = {0};
   struct snapshot_error error;
   struct text text = some_snapshot();
-  static const char start[] = "\x0a\x15\x0a\x11holdfast snapshot\x10\x01";
+  static const char start[] = "\x0a\x15\x0a\x11holdfast snapshot\x10\x02";
   (void)state;
   assert_memory_equal(text.data, start, sizeof start - 1);
-  text.data[sizeof start - 2] = 2;
+  text.data[sizeof start - 2] = 3;
   assert_null(restore(&stage, bytes_of(text.data, text.len), &error));
   assert_string_equal(error.why, "the snapshot is of a version that this server does not know");
   assert_null(restore(&stage, bytes_of_text("something else"), &error));
