@@ -70,7 +70,6 @@ static uint64_t digest_object(const struct object *object) {
   if (!value_is_absent(object->name)) {
     digest = mix(digest, value_hash(&hash_key, object->name));
   }
-  digest = mix_user(digest, object->user);
   return mix_report(mix_content(digest, object), object);
 }
 
@@ -83,7 +82,7 @@ static uint64_t digest_session(const struct session *session) {
     digest = mix(digest, tables[i]->count);
   }
   digest = mix(mix(digest, session->waiters_count), session->failures_count);
-  return mix(mix(mix_user(digest, session->user), session->is_lost), session->connection);
+  return mix(mix(digest, session->is_lost), session->connection);
 }
 
 /* With the rights that were handed with each. */
@@ -107,10 +106,14 @@ uint64_t digest_users(const struct engine *engine) {
       digest = mix(digest, uses[j]);
     }
   }
-  uint64_t position = 0, serial;
-  void *session;
-  while (map64_next(&engine->sessions, &position, &serial, &session)) {
-    digest += digest_references(session);
+  uint64_t position = 0, id;
+  void *item;
+  while (map64_next(&engine->sessions, &position, &id, &item)) {
+    digest += mix_user(digest_references(item), ((const struct session *)item)->user);
+  }
+  position = 0;
+  while (map64_next(&engine->registry.by_id, &position, &id, &item)) {
+    digest += mix_user(id, ((const struct object *)item)->user);
   }
   return digest;
 }

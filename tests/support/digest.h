@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 uint64_t digest_state(const struct engine *engine);
-/* Of what users may do and use, and of what sessions refer to. */
+/* Of what users may do and use, of what is theirs, and of what sessions refer to. */
 uint64_t digest_users(const struct engine *engine);
 
 #endif

@@ -8,6 +8,7 @@
 #include "server/engine/core.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/snapshot.h"
+#include "tests/support/digest.h"
 #include "tests/support/random_story.h"
 #include "tests/support/user_sums.h"
 
@@ -356,6 +357,9 @@ static void expect_same_memory(const struct engine *a, const struct engine *b, c
                                uint64_t seed) {
   if (!user_sums_are_right(a) || !user_sums_are_right(b)) {
     fail_msg("seed %llu: %s users use something else", (unsigned long long)seed, when);
+  }
+  if (digest_users(a) != digest_users(b)) {
+    fail_msg("seed %llu: %s users, or what is theirs, are others", (unsigned long long)seed, when);
   }
   for (unsigned use = 0; use < MEMORY_USES; use++) {
     if (a->memory.used[use] != b->memory.used[use]) {
