@@ -400,12 +400,43 @@ static void test_engine_party_without_memory_breaks_the_barrier(void **state) {
   engine_free(engine);
 }
 
+/* All users as they are told, or all as they were. */
+static void test_engine_users_change_all_or_none(void **state) {
+  (void)state;
+  const struct user_right read = {bytes_of_text("some."), ACCESS_READ};
+  const struct user_right write = {bytes_of_text("some."), ACCESS_WRITE};
+  const struct user_settings one = {
+      .name = bytes_of_text("web"), .rights = &read, .rights_count = 1};
+  const struct user_settings two[] = {
+      {.name = bytes_of_text("web"), .rights = &write, .rights_count = 1},
+      {.name = bytes_of_text("eve"), .rights = &write, .rights_count = 1}};
+  const struct users_settings before = {&one, 1}, after = {two, 2};
+  struct engine_config config = {.memory_bytes_max = 1u << 20, .find_operation = operations_find};
+  struct engine_sink sink = {NULL, deliver, close_connection};
+  engine = engine_new(&config, &sink);
+  assert_true(apply_users(engine, 1, &before));
+  assert_true(apply_connect_as(engine, 1, ADDRESS_LOCAL, false, "web"));
+  bool is_set = false;
+  for (size_t n = 1; !is_set; n++) {
+    malloc_hook_fail(n);
+    is_set = apply_users(engine, 1, &after);
+    assert_int_equal(is_set, !malloc_hook_has_failed());
+    malloc_hook_fail(0);
+    const struct user *web = users_find_name(&engine->users, bytes_of_text("web"));
+    assert_int_equal(user_rights(web, bytes_of_text("some.x")),
+                     is_set ? ACCESS_WRITE : ACCESS_READ);
+    assert_int_equal(users_find_name(&engine->users, bytes_of_text("eve")) != NULL, is_set);
+  }
+  engine_free(engine);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_engine_any_allocation_may_fail),
       cmocka_unit_test(test_engine_items_come_back_without_memory),
       cmocka_unit_test(test_engine_answer_of_many_is_counted_whole),
       cmocka_unit_test(test_engine_party_without_memory_breaks_the_barrier),
+      cmocka_unit_test(test_engine_users_change_all_or_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
