@@ -76,7 +76,7 @@ static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void
     struct batch_delivery *delivery = &batch->deliveries[i];
     bool is_own = delivery->connection == served;
     if (!delivery->reply) {
-      sink->close(sink->ctx, delivery->connection, "session moved");
+      sink->close(sink->ctx, delivery->connection, "session moved, or user removed");
     } else {
       bool has_more =
           sink->deliver(sink->ctx, self, delivery->connection, &delivery->route, delivery->reply);

@@ -88,7 +88,7 @@ hf_reason admission_find_target(struct call *call) {
   } else if (message->target_case == HOLDFAST__REQUEST__TARGET_OBJECT) {
     reason = admission_find_id(call, message->object, access, &call->object);
   }
-  if (reason) {
+  if (!call->object) {
     return reason;
   }
   if (!(call->operation->kinds & (1u << call->object->kind))) {

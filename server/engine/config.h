@@ -33,7 +33,7 @@ struct engine_sink {
   /* reply is given: one count. It answers the request that came with the route. */
   void (*deliver)(void *ctx, uint64_t connection, const struct sp_route *route,
                   struct reply *reply);
-  /* The connection's session moved to another one; nothing of it is served any more. */
+  /* The connection's session moved to another one, or its user is gone; nothing of it is served any more. */
   void (*close)(void *ctx, uint64_t connection);
   /* A process's handle, which came with a request and was taken, is not needed any more. */
   void (*forget_process)(void *ctx, int process, uint64_t session);

@@ -40,7 +40,9 @@ void denial_add_bytes(struct denial *denial, uint64_t bytes) {
   if (unit == 0) {
     denial_add(denial, "%llu bytes", (unsigned long long)bytes);
   } else {
-    denial_add(denial, "%.1f %s", (double)(bytes / (one / 1024)) / 1024, units[unit]);
+    uint64_t tenths = bytes / (one / 1024) * 10 / 1024;
+    denial_add(denial, "%llu.%llu %s", (unsigned long long)(tenths / 10),
+               (unsigned long long)(tenths % 10), units[unit]);
   }
 }
 

@@ -1,4 +1,4 @@
-/* What the users of a server may do and use, as the engine is told it by COMMAND_USERS.
+/* What the users of a server may do and use: the content of COMMAND_USERS.
  *
  * layer   engine; made by server/users from the configuration
  * shapes  A user has a name of 1 to USER_NAME_BYTES_MAX bytes. The owner, whose name is empty, is in no

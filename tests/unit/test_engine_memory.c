@@ -400,7 +400,7 @@ static void test_engine_party_without_memory_breaks_the_barrier(void **state) {
   engine_free(engine);
 }
 
-/* All users as they are told, or all as they were. */
+/* All users as in the command, or all as they were. */
 static void test_engine_users_change_all_or_none(void **state) {
   (void)state;
   const struct user_right read = {bytes_of_text("some."), ACCESS_READ};

@@ -552,7 +552,7 @@ static void test_a_named_object_in_a_value_is_checked_by_its_name(void **state) 
   assert_true(may_store(2, "web.both.list", id));
   assert_true(may(3, IN("web.both.list", LIST_GET, ListGet, list_get)));
   assert_false(may_read(3, id) || may_write(3, id) || may_store(3, "own.list", id));
-  assert_true(is_denied()); /* it has been told of it */
+  assert_true(is_denied()); /* it has a reference */
   end();
 }
 
