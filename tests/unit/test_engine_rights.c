@@ -203,6 +203,8 @@ static void try_way(size_t idx, unsigned rights, way go) {
   begin(rights);
   open_all();
   Holdfast__Request *request = make(idx, &operation);
+  assert_int_equal(operation->kinds == 0 && operation->access != ACCESS_CREATE,
+                   operation->access == ACCESS_NOTHING); /* an object is never free for all */
   if (operation->kinds) {
     size_t objects = story.engine->registry.by_id.count;
     go(operation, request, rights);
@@ -267,6 +269,25 @@ static void test_conditions_need_read(void **state) {
                      is_denied_all);
     assert_int_equal(is_condition_denied(CONDITION("none", FREE, free, 0)), is_denied_all);
     assert_int_equal(is_condition_denied(CONDITION("d", IS_SET, is_set, 0)), is_denied_all);
+    end();
+  }
+}
+
+/* What the session has no reference to, and its user no right to, is not there. */
+static void test_conditions_by_id_need_read(void **state) {
+  (void)state;
+  for (unsigned rights = 0; rights <= ACCESS_READ; rights++) {
+    begin(rights);
+    uint64_t id = story_open(&story, 1, 0, HOLDFAST__KIND__DICT, "d", 0);
+    Holdfast__Condition *condition =
+        MESSAGE(Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_OBJECT,
+                .object = id, .check_case = HOLDFAST__CONDITION__CHECK_LENGTH_AT_LEAST);
+    story_forget(&story);
+    ask_within(&story, 2, 0, 0,
+               REQUEST(TRANSACTION, Transaction, transaction, .n_conditions = 1,
+                       .conditions = &condition));
+    assert_int_equal(said("NO_SUCH_OBJECT of part 1"), rights == 0);
+    assert_int_equal(said("OK"), rights == ACCESS_READ);
     end();
   }
 }
@@ -731,6 +752,7 @@ int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_operation_needs_what_its_row_says),
       cmocka_unit_test(test_conditions_need_read),
+      cmocka_unit_test(test_conditions_by_id_need_read),
       cmocka_unit_test(test_a_denial_says_who_what_and_why),
       cmocka_unit_test(test_a_sentence_is_bounded),
       cmocka_unit_test(test_what_may_not_be_seen_is_denied_whether_or_not_it_exists),
