@@ -104,7 +104,8 @@ bool tls_write(struct tls *tls, const void *data, size_t len);
 void tls_goodbye(struct tls *tls);
 
 enum tls_failure tls_failure(const struct tls *tls);
-/* Its cause in a few words, for people; "" without one. */
+/* Its cause in a few words, for people; "" without one. Of TLS_FAILURE_NAME: a name of the certificate,
+ * without its kind. */
 const char *tls_failure_text(const struct tls *tls);
 /* Of a server: the user that the peer's key is said to be of, verified or not; "": it offered none, or
  * one that is no name. For the log. */
@@ -116,9 +117,8 @@ enum tls_peer_kind { TLS_PEER_UNKNOWN, TLS_PEER_KEY, TLS_PEER_CERTIFICATE };
 struct tls_peer {
   enum tls_peer_kind kind;
   const struct key *key; /* borrowed from the server's context */
-  /* The certificate's names, each ended by a 0 byte, and an empty one at last: the common name as it is,
-   * "dns:NAME", "uri:URI". A common name that begins like one of the others, a name with a 0 byte, and
-   * what does not fit is left out. */
+  /* The certificate's names, each ended by a 0 byte, and an empty one at last: "cn:NAME", "dns:NAME",
+   * "uri:URI". A name with a 0 byte is left out, and what does not fit. */
   const char *names;
 };
 
