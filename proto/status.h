@@ -103,7 +103,8 @@ typedef enum hf_status {
     "this thread has a pipeline, one-way, batch or hf_async open; end it first")                   \
   X(NOT_CONNECTED, UNAVAILABLE, "no answer from the server in time; is it running there?")         \
   X(NO_MEMORY, RESOURCE_EXHAUSTED, "out of memory")                                                \
-  X(BAD_ADDRESS, INVALID_ARGUMENT, "an address is tcp://HOST:PORT or ipc:///PATH")                 \
+  X(BAD_ADDRESS, INVALID_ARGUMENT,                                                                 \
+    "an address is tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH")                           \
   X(BAD_ARGUMENT, INVALID_ARGUMENT, "an argument is not valid")                                    \
   X(BAD_REPLY, INTERNAL, "the server's reply makes no sense; are the versions compatible?")        \
   X(NO_RIGHT, PERMISSION_DENIED, "the user has no right to that; ask for it in its rights")        \
@@ -112,7 +113,10 @@ typedef enum hf_status {
   X(QUOTA_SESSIONS, RESOURCE_EXHAUSTED, "the user has as many sessions as it may")                 \
   X(QUOTA_CONNECTIONS, RESOURCE_EXHAUSTED, "the user has as many connections as it may")           \
   X(QUOTA_WAITING, RESOURCE_EXHAUSTED, "the user has as many waiting requests as it may")          \
-  X(TOO_FAST, RESOURCE_EXHAUSTED, "the user sends more requests a second than it may; slow down")
+  X(TOO_FAST, RESOURCE_EXHAUSTED, "the user sends more requests a second than it may; slow down")  \
+  X(NOT_ADMITTED, UNAUTHENTICATED, "the server does not admit this client")                        \
+  X(KEY_REFUSED, UNAUTHENTICATED, "the server does not accept the key; is it in its key file?")    \
+  X(SERVER_NOT_TRUSTED, UNAUTHENTICATED, "the server could not prove that it is the one meant")
 
 typedef enum hf_reason {
   HF_REASON_NONE = 0,

@@ -14,16 +14,34 @@ struct hf_options {
   int64_t call_timeout_ms; /* how long a call tries to reach the server; 0: 10,000 */
   uint32_t grace_ms;  /* how long the session outlives a lost connection; 0: the server's 5,000 */
   const char *client; /* a name for people, as of an object, copied; NULL: "program@host:pid" */
+
+  /* For tls+tcp://. Paths of files; NULL: the environment variable, else none. They are read now, and
+   * when the connection is lost and they have changed since. */
+  const char *key_file;  /* of "holdfast key new"; its first key is used. HOLDFAST_KEY_FILE */
+  const char *ca_file;   /* PEM: CAs of servers; none: the system's. HOLDFAST_CA_FILE */
+  const char *cert_file; /* PEM: the program's certificate and, unless the next member is set, its
+                            private key. HOLDFAST_CERT_FILE */
+  const char *private_key_file; /* PEM. HOLDFAST_PRIVATE_KEY_FILE */
 };
+
+/* Who is at the other end, over tls+tcp://: with a key, both sides prove that they have it. Without
+ * one the server proves with its certificate that it is the url's host, and the program with its own
+ * that it may come, if the server wants one. What fails, does so at once, and also when a lost
+ * connection is restored: every call answers UNAUTHENTICATED then.
+ *
+ * Beside a key, tcp:// is refused unless the host is 127.0.0.1, ::1 or localhost: a forgotten "tls+"
+ * would send everything in clear. ipc:// and tcp:// ignore these files otherwise. */
 
 /* Connects and opens a session.
  *
- * in   url      tcp://HOST:PORT or ipc:///PATH; NULL: $HOLDFAST_URL, else tcp://127.0.0.1:4653
+ * in   url      tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH; NULL: $HOLDFAST_URL, else
+ *               tcp://127.0.0.1:4653
  *      options  NULL: all defaults
  * out  conn     closed by hf_close
  *
  * HF_OK | INVALID_ARGUMENT BAD_ADDRESS; BAD_ARGUMENT HOLDFAST_LOCAL (see hf_conn_path) is neither
- * on nor off | UNAVAILABLE no server answers there | RESOURCE_EXHAUSTED SESSIONS_FULL
+ * on nor off, or a file can't be used | UNAVAILABLE no server answers there | UNAUTHENTICATED
+ * KEY_REFUSED; NOT_ADMITTED; SERVER_NOT_TRUSTED | RESOURCE_EXHAUSTED SESSIONS_FULL
  */
 HF_CHECKED hf_status hf_connect_sized(const char *url, const struct hf_options *options,
                                       size_t options_size, hf_conn **conn);
@@ -42,8 +60,8 @@ HF_API void hf_close(hf_conn *conn);
 HF_CHECKED hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns);
 
 /* How calls reach the server now: "shared memory" if the server runs on this machine as the same
- * user (for root, too, a server of another user does not count), else "tcp" or "ipc". Static. Two
- * environment variables matter:
+ * user (for root, too, a server of another user does not count), else "tls", "tcp" or "ipc". Static.
+ * Two environment variables matter:
  *
  *   HOLDFAST_LOCAL=off    connections made from now on use no shared memory, values and arrays
  *                         included

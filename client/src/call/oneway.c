@@ -147,7 +147,8 @@ static int open_link(hf_conn *conn, struct link *link) {
   uint64_t now_ns = clock_now_ns();
   uint64_t local_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms / DIAL_LOCAL_SHARE);
   uint64_t deadline_ns = clock_deadline_ns(now_ns, (uint64_t)timeout_ms);
-  struct dialling dialling = {.dead_after_ms = conn->call_timeout_ms};
+  struct dialling dialling = {.dead_after_ms = conn->call_timeout_ms,
+                              .credentials = conn->dialling.credentials};
   struct opening opening;
   char local_path[CONN_LOCAL_PATH_BYTES_MAX];
   conn_lock(conn);
@@ -482,6 +483,9 @@ void oneway_become_child(hf_conn *conn) {
   /* Another thread was reallocating the buffer at the fork: leak it. */
   uint8_t *buffer = is_whole ? oneway->buffer : NULL;
   size_t capacity = is_whole ? oneway->capacity : 0;
+  if (!is_whole) {
+    oneway->link.tls = NULL; /* it may have been freed */
+  }
   link_close(&oneway->link);
   if (is_whole) {
     pthread_mutex_unlock(&oneway->mutex);

@@ -11,6 +11,7 @@
 #include "client/src/connection/fork.h"
 #include "client/src/connection/leader.h"
 #include "client/src/connection/session.h"
+#include "client/src/transport/credentials.h"
 #include "proto/base/clock.h"
 #include "proto/local_handshake.h"
 #include "proto/text.h"
@@ -24,6 +25,8 @@ static void free_parts(hf_conn *conn) {
     attempt_end(conn);
   }
   free(conn->attempt);
+  credentials_free(conn->dialling.credentials);
+  conn->dialling.credentials = NULL;
   cancel_deinit(conn);
   window_deinit(&conn->window);
   arena_deinit(&conn->reply_arena);
@@ -46,8 +49,8 @@ static char *default_client(void) {
   return strdup(text);
 }
 
-/* The local handshake of an ipc address has a path derived from it; of a tcp address the server
- * sends the path. */
+/* The local handshake of an ipc address has a path derived from it; of a tcp address, with or without TLS, the
+ * server sends the path. */
 static void choose_local(hf_conn *conn) {
   char path[CONN_LOCAL_PATH_BYTES_MAX + sizeof HANDSHAKE_SUFFIX];
   bool is_ipc = conn->transport == &transport_ipc;
@@ -64,13 +67,15 @@ static void choose_local(hf_conn *conn) {
 }
 
 static hf_conn *conn_new(const char *url, const struct hf_options *options, bool wants_local,
-                         const struct conn_above *above) {
+                         struct credentials *credentials, const struct conn_above *above) {
   hf_conn *conn = calloc(1, sizeof *conn);
   if (conn == NULL) {
+    credentials_free(credentials);
     return NULL;
   }
   pthread_mutex_init(&conn->mutex, NULL);
   conn->above = above;
+  conn->dialling.credentials = credentials;
   atomic_init(&conn->references, 1);
   conn->link.fd = -1;
   conn->session_missing = 1;
@@ -112,12 +117,14 @@ static hf_status await_session(hf_conn *conn) {
 }
 
 hf_status conn_open(const char *url, const struct hf_options *options, bool wants_local,
-                    const struct conn_above *above, hf_conn **conn) {
-  hf_conn *made = conn_new(url, options, wants_local, above);
+                    struct credentials *credentials, const struct conn_above *above,
+                    hf_conn **conn) {
+  hf_conn *made = conn_new(url, options, wants_local, credentials, above);
   if (made == NULL) {
     return error_reason(HF_REASON_NO_MEMORY);
   }
-  hf_status status = await_session(made);
+  /* Forks of other threads have to wait while this one shakes hands. */
+  hf_status status = fork_prepare() ? await_session(made) : HF_OK;
   if (status == HF_OK && !fork_watch(made)) {
     status = error_reason(HF_REASON_NO_MEMORY);
   }

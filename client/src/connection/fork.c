@@ -8,6 +8,7 @@
 #include "client/src/connection/generation.h"
 #include "client/src/connection/inherit.h"
 #include "client/src/transport/resolve.h"
+#include "client/src/transport/tls_guard.h"
 
 static pthread_mutex_t watched_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct hf_conn *watched;
@@ -38,12 +39,14 @@ static void before_fork(void) {
   for (struct hf_conn *conn = watched; conn != NULL; conn = conn->next_watched) {
     conn_lock(conn);
   }
+  tls_guard_before_fork();
   newest_before = is_any_announced() ? inherit_newest_child() : 0;
 }
 
 static void after_fork_in_parent(void) {
   int error = errno;
   pid_t child = is_any_announced() ? inherit_newest_child() : 0;
+  tls_guard_after_fork_in_parent();
   for (struct hf_conn *conn = watched; conn != NULL; conn = conn->next_watched) {
     conn_unlock(conn);
   }
@@ -60,6 +63,7 @@ static void after_fork_in_parent(void) {
 
 static void after_fork_in_child(void) {
   fork_generation_next();
+  tls_guard_after_fork_in_child();
   for (struct hf_conn *conn = watched; conn != NULL; conn = conn->next_watched) {
     conn_become_child(conn);
     conn_unlock(conn);
@@ -73,9 +77,13 @@ static void install_handlers(void) {
   installed = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 
-bool fork_watch(struct hf_conn *conn) {
+bool fork_prepare(void) {
   pthread_once(&installed_once, install_handlers);
-  if (!installed) {
+  return installed;
+}
+
+bool fork_watch(struct hf_conn *conn) {
+  if (!fork_prepare()) {
     return false;
   }
   pthread_mutex_lock(&watched_mutex);

@@ -131,6 +131,11 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
   }
 }
 
+static struct failure *failure_of_refusal(hf_reason reason, const char *sentence) {
+  return failure_new(hf_reason_status(reason), bytes_of_text(hf_reason_name(reason)),
+                     bytes_of_text(sentence));
+}
+
 void session_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   uint64_t now_ns = clock_now_ns();
   waits_init(waits);
@@ -149,6 +154,8 @@ void session_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   conn->change_count++;
   if (error == 0) {
     settle(conn, conn->attempt);
+  } else if (dial_error_reason(error) != HF_REASON_NONE) {
+    session_end(conn, failure_of_refusal(dial_error_reason(error), conn->dialling.refusal));
   } else if (error != STEP_WAITS) {
     retry_later(conn, error);
     waits_until(waits, conn->retry_at_ns);

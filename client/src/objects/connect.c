@@ -17,6 +17,8 @@
 #include "client/src/connection/connect.h"
 #include "client/src/mapped/mapped_cell.h"
 #include "client/src/mapped/segments.h"
+#include "client/src/transport/credentials.h"
+#include "client/src/transport/resolve.h"
 #include "proto/text.h"
 
 #define GOODBYE_TIMEOUT_MS 1000
@@ -88,6 +90,50 @@ static hf_status make_absolute(const char **url, char absolute[CONN_IPC_URL_BYTE
   return HF_OK;
 }
 
+/* ---------------------------------------------------------------- keys and certificates */
+
+/* The option, else the environment variable; NULL: none. */
+static const char *file_of(const char *option, const char *variable) {
+  const char *path = option != NULL ? option : getenv(variable);
+  return path != NULL && *path != '\0' ? path : NULL;
+}
+
+static bool is_loopback(const char *address) {
+  static const char *const names[] = {"127.0.0.1", "::1", "localhost"};
+  char host[RESOLVE_HOST_BYTES_MAX];
+  const char *port;
+  bool is_found = false;
+  for (size_t i = 0; resolve_split(address, host, &port) && i < sizeof names / sizeof *names; i++) {
+    is_found |= strcmp(host, names[i]) == 0;
+  }
+  return is_found;
+}
+
+/* out credentials: to be passed on; NULL: the transport needs none */
+static hf_status make_credentials(const struct transport *transport, const char *address,
+                                  const struct hf_options *options,
+                                  struct credentials **credentials) {
+  const struct credentials_files files = {
+      .key = file_of(options->key_file, "HOLDFAST_KEY_FILE"),
+      .ca = file_of(options->ca_file, "HOLDFAST_CA_FILE"),
+      .certificate = file_of(options->cert_file, "HOLDFAST_CERT_FILE"),
+      .private_key = file_of(options->private_key_file, "HOLDFAST_PRIVATE_KEY_FILE")};
+  char error[TLS_ERROR_BYTES];
+  *credentials = NULL;
+  if (transport == &transport_tcp && files.key != NULL && !is_loopback(address)) {
+    return error_format(HF_REASON_BAD_ADDRESS,
+                        "a key is set (%s), but tcp:// is not encrypted; use tls+tcp://",
+                        options->key_file != NULL ? "key_file" : "HOLDFAST_KEY_FILE");
+  }
+  if (transport != &transport_tls) {
+    return HF_OK;
+  }
+  *credentials = credentials_new(&files, error);
+  return *credentials != NULL ? HF_OK : error_format(HF_REASON_BAD_ARGUMENT, "%s", error);
+}
+
+/* ---------------------------------------------------------------- the connection */
+
 hf_status hf_connect_sized(const char *url, const struct hf_options *given, size_t options_size,
                            hf_conn **conn) {
   struct hf_options options = {0};
@@ -104,9 +150,11 @@ hf_status hf_connect_sized(const char *url, const struct hf_options *given, size
   if (status != HF_OK) {
     return status;
   }
-  if (transport_find(url, &address) == NULL) {
+  const struct transport *transport = transport_find(url, &address);
+  if (transport == NULL) {
     return error_format(HF_REASON_BAD_ADDRESS,
-                        "\"%s\" is no address: tcp://HOST:PORT or ipc:///PATH", url);
+                        "\"%s\" is no address: tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH",
+                        url);
   }
   if (!sized_take(&options, sizeof options, given, options_size)) {
     return error_reason(HF_REASON_BAD_ARGUMENT);
@@ -123,8 +171,12 @@ hf_status hf_connect_sized(const char *url, const struct hf_options *given, size
   if (status != HF_OK) {
     return status;
   }
+  struct credentials *credentials;
   int cancellation = cancellation_disable();
-  status = conn_open(url, &options, wants_local, &above, conn);
+  status = make_credentials(transport, address, &options, &credentials);
+  if (status == HF_OK) {
+    status = conn_open(url, &options, wants_local, credentials, &above, conn);
+  }
   cancellation_restore(cancellation);
   return status;
 }

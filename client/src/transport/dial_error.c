@@ -3,6 +3,19 @@
 #include <errno.h>
 #include <string.h>
 
+hf_reason dial_error_reason(int error) {
+  switch (error) {
+    case DIAL_KEY_REFUSED:
+      return HF_REASON_KEY_REFUSED;
+    case DIAL_NOT_ADMITTED:
+      return HF_REASON_NOT_ADMITTED;
+    case DIAL_SERVER_NOT_TRUSTED:
+      return HF_REASON_SERVER_NOT_TRUSTED;
+    default:
+      return HF_REASON_NONE;
+  }
+}
+
 const char *dial_error_text(int error) {
   switch (error) {
     case DIAL_UNKNOWN_HOST:
@@ -13,6 +26,10 @@ const char *dial_error_text(int error) {
       return "the resolver can't find out the host's address now";
     case DIAL_PUT_OFF:
       return "the server is there, but does not take the session now";
+    case DIAL_HANDSHAKE_CUT:
+      return "the server closed the connection during the TLS handshake";
+    case DIAL_HANDSHAKE_BROKEN:
+      return "the TLS handshake was broken on its way";
     case EPROTO:
       return "what listens there is not holdfastd";
     default:

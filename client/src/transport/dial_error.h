@@ -5,13 +5,23 @@
 #ifndef HF_CLIENT_DIAL_ERROR_H
 #define HF_CLIENT_DIAL_ERROR_H
 
+#include "proto/status.h"
+
 /* Outside the range of errno numbers. */
 enum dial_error {
   DIAL_UNKNOWN_HOST = 1 << 16,
   DIAL_RESOLVER_SILENT,
   DIAL_RESOLVER_FAILS,
   DIAL_PUT_OFF, /* the server answered, and asks for another attempt */
+  DIAL_HANDSHAKE_CUT,
+  DIAL_HANDSHAKE_BROKEN,
+  /* Further attempts would fail too; dialling->refusal is the sentence. */
+  DIAL_KEY_REFUSED,
+  DIAL_NOT_ADMITTED,
+  DIAL_SERVER_NOT_TRUSTED,
 };
+/* The reason of an error after which no attempt is made; HF_REASON_NONE: of another one. */
+hf_reason dial_error_reason(int error);
 /* A sentence, of an errno too. Static, or the C library's. */
 const char *dial_error_text(int error);
 

@@ -53,12 +53,31 @@ static int exchange_hellos(struct opening *opening, struct waits *waits) {
                            &opening->received, waits);
   }
   if (error == STEP_WAITS) {
-    waits_until(waits, opening->hello_until_ns);
-    return clock_now_ns() >= opening->hello_until_ns ? ETIMEDOUT : STEP_WAITS;
+    return error;
   }
   bool is_peer =
       error == 0 && sp_hello_read(opening->hello, &protocol) == SP_OK && protocol == opening->peer;
   return error == 0 && !is_peer ? EPROTO : error;
+}
+
+/* The handshake of a secure transport, then the hellos. */
+static int greet(struct opening *opening, struct waits *waits) {
+  struct link *link = &opening->link;
+  const struct transport *transport = link->transport;
+  int error = 0;
+  if (!opening->is_secure && transport->secure != NULL) {
+    error = transport->secure(link, &opening->dial, waits);
+  }
+  if (error == 0) {
+    opening->is_secure = true;
+    error = exchange_hellos(opening, waits);
+  }
+  if (error == STEP_WAITS) {
+    waits_until(waits, opening->hello_until_ns);
+    return clock_now_ns() >= opening->hello_until_ns ? ETIMEDOUT : STEP_WAITS;
+  }
+  return error != 0 && transport->explain != NULL ? transport->explain(link, &opening->dial, error)
+                                                  : error;
 }
 
 static int step_socket(struct opening *opening, struct waits *waits) {
@@ -71,7 +90,7 @@ static int step_socket(struct opening *opening, struct waits *waits) {
     opening->link.fd = fd;
     opening->hello_until_ns = hello_until_ns(opening);
   }
-  return exchange_hellos(opening, waits);
+  return greet(opening, waits);
 }
 
 /* ---------------------------------------------------------------- the local handshake */
@@ -106,6 +125,7 @@ int opening_step(struct opening *opening, struct link *link, struct waits *waits
     *link = opening->link;
     opening->link.fd = -1;
     opening->link.rings = NULL;
+    opening->link.tls = NULL;
   }
   opening_end(opening);
   return error == STEP_WAITS ? ETIMEDOUT : error;

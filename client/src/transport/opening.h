@@ -1,5 +1,5 @@
 /* Opening a link in non-blocking steps: dial a socket, then exchange hellos; or perform the local
- * handshake, which gives memory with rings.
+ * handshake, which gives memory with rings. Over TLS its handshake comes before the hellos.
  *
  * layer   client, transport
  * threads one at a time
@@ -14,6 +14,7 @@ struct opening {
   enum sp_protocol own, peer;
   uint64_t deadline_ns;
   struct dial dial; /* of a socket */
+  bool is_secure;   /* the hellos may be exchanged */
   uint64_t hello_until_ns;
   uint8_t hello[SP_HELLO_BYTES]; /* the peer's */
   size_t sent, received;

@@ -237,6 +237,26 @@ static int search_begin(const char *host, const char *port, struct search **begu
   return error;
 }
 
+bool resolve_split(const char *address, char host[RESOLVE_HOST_BYTES_MAX], const char **port) {
+  const char *end = strrchr(address, ':');
+  const char *begin = address;
+  if (end == NULL) {
+    return false;
+  }
+  *port = end + 1;
+  if (*begin == '[' && end > begin && end[-1] == ']') {
+    begin++;
+    end--;
+  }
+  size_t host_len = (size_t)(end - begin);
+  if (host_len == 0 || host_len >= RESOLVE_HOST_BYTES_MAX) {
+    return false;
+  }
+  memcpy(host, begin, host_len);
+  host[host_len] = '\0';
+  return true;
+}
+
 int resolve_begin(const char *host, const char *port, struct addresses *found,
                   struct search **search) {
   *search = NULL;

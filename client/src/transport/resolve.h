@@ -40,6 +40,8 @@ struct addresses {
 
 struct search;
 
+/* Splits HOST:PORT or [IPV6]:PORT. out port: within address. false: malformed */
+bool resolve_split(const char *address, char host[RESOLVE_HOST_BYTES_MAX], const char **port);
 /* port: a decimal number. 0 found | STEP_WAITS poll *search with resolve_step | DIAL_UNKNOWN_HOST
  * DIAL_RESOLVER_FAILS | an errno. out search: to be ended by resolve_end */
 int resolve_begin(const char *host, const char *port, struct addresses *found,

@@ -54,7 +54,7 @@ void link_disarm(const struct link *link) {
 }
 
 short link_poll_events(const struct link *link, short events) {
-  return link->rings != NULL ? POLLIN : events;
+  return link->transport->poll_events(link, events);
 }
 
 int link_send_step(const struct link *link, const void *data, size_t size, size_t *done,
@@ -111,5 +111,6 @@ void link_close(struct link *link) {
     link->transport->close(link);
     link->fd = -1;
     link->rings = NULL;
+    link->tls = NULL;
   }
 }

@@ -20,10 +20,16 @@
 
 struct transport;
 struct rings;
+struct tls_link;
+struct credentials;
 
-/* Results of earlier attempts to connect. */
+#define REFUSAL_BYTES 512
+
+/* What attempts to connect are made with, and the results of earlier ones. */
 struct dialling {
-  int64_t dead_after_ms; /* after about this long an unreachable peer counts as dead */
+  int64_t dead_after_ms;           /* after about this long an unreachable peer counts as dead */
+  struct credentials *credentials; /* borrowed; NULL: not transport_tls */
+  char refusal[REFUSAL_BYTES];     /* a sentence, after an error that dial_error_reason knows */
   /* For a host with several addresses. */
   struct address chosen; /* the address that this attempt connected to */
   struct address worked; /* the last address that gave a session; tried first */
@@ -48,8 +54,9 @@ struct dial {
 /* One connection of the transport; closed while fd < 0. */
 struct link {
   const struct transport *transport;
-  int fd;              /* the socket; of transport_ring that of the local handshake */
-  struct rings *rings; /* NULL: not transport_ring */
+  int fd;               /* the socket; of transport_ring that of the local handshake */
+  struct rings *rings;  /* NULL: not transport_ring */
+  struct tls_link *tls; /* NULL: not transport_tls */
 };
 
 struct transport {
@@ -60,6 +67,12 @@ struct transport {
   bool (*is_address)(const char *address);
   /* Connects. 0, *fd is non-blocking | STEP_WAITS | an errno or enum dial_error. NULL: no url */
   int (*dial)(struct dial *dial, int *fd, struct waits *waits);
+  /* After dial, before any byte is sent. 0 | STEP_WAITS | an errno or enum dial_error. NULL: nothing
+   * to do */
+  int (*secure)(struct link *link, const struct dial *dial, struct waits *waits);
+  /* What the error of `secure`, or of the exchange of hellos after it, comes from; may set
+   * dialling->refusal. NULL: the error as it is */
+  int (*explain)(const struct link *link, const struct dial *dial, int error);
   /* As sendmsg and recv: bytes, or -1 and errno; EAGAIN if nothing can be transferred now. Never
    * block. */
   ssize_t (*send)(const struct link *link, struct iovec *parts, int part_count);
@@ -67,8 +80,9 @@ struct transport {
   /* As link_wait_or does. */
   short (*wait)(const struct link *link, short events, int other, bool *is_other,
                 uint64_t deadline_ns);
-  /* As link_arm and link_disarm do. */
+  /* As link_arm, link_poll_events and link_disarm do. */
   short (*arm)(const struct link *link, short events);
+  short (*poll_events)(const struct link *link, short events);
   void (*disarm)(const struct link *link);
   /* Ends traffic in both directions and wakes waiting threads; the descriptor stays open. */
   void (*cut)(const struct link *link);
@@ -76,7 +90,7 @@ struct transport {
   void (*close)(const struct link *link);
 };
 
-extern const struct transport transport_tcp, transport_ipc;
+extern const struct transport transport_tcp, transport_ipc, transport_tls;
 /* Rings in memory shared with a server on this machine, opened by the local handshake. The framing
  * is the one given to opening_begin_local. */
 extern const struct transport transport_ring;
@@ -97,7 +111,8 @@ short link_wait_or(const struct link *link, short events, int other, bool *is_ot
  * descriptor reports the events of link_poll_events. Returns the events that are pending already.
  */
 short link_arm(const struct link *link, short events);
-/* The poll(2) events for `events`: a ring announces room by a notification to be read. */
+/* The poll(2) events for `events`: a ring announces room by a notification to be read, and TLS may
+ * have something to send by itself. */
 short link_poll_events(const struct link *link, short events);
 void link_disarm(const struct link *link);
 /* Send or receive the rest of `size` bytes, or some of it. 0 done | STEP_WAITS | an errno */

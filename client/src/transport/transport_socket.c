@@ -16,36 +16,13 @@
 #include "client/src/transport/transport.h"
 #include "proto/base/clock.h"
 
-#define HOST_BYTES_MAX RESOLVE_HOST_BYTES_MAX
-
 /* ---------------------------------------------------------------- tcp */
 
-/* HOST:PORT or [IPV6]:PORT. */
-static bool split_host(const char *address, char host[HOST_BYTES_MAX], const char **port) {
-  const char *end = strrchr(address, ':');
-  const char *begin = address;
-  if (end == NULL) {
-    return false;
-  }
-  *port = end + 1;
-  if (*begin == '[' && end > begin && end[-1] == ']') {
-    begin++;
-    end--;
-  }
-  size_t host_len = (size_t)(end - begin);
-  if (host_len == 0 || host_len >= HOST_BYTES_MAX) {
-    return false;
-  }
-  memcpy(host, begin, host_len);
-  host[host_len] = '\0';
-  return true;
-}
-
 static bool is_tcp_address(const char *address) {
-  char host[HOST_BYTES_MAX];
+  char host[RESOLVE_HOST_BYTES_MAX];
   const char *port;
   char *end;
-  if (!split_host(address, host, &port) || *port < '0' || *port > '9') {
+  if (!resolve_split(address, host, &port) || *port < '0' || *port > '9') {
     return false;
   }
   unsigned long number = strtoul(port, &end, 10);
@@ -102,12 +79,12 @@ static int give_up_resolver(struct dial *dial) {
 }
 
 static int begin_resolving(struct dial *dial) {
-  char host[HOST_BYTES_MAX];
+  char host[RESOLVE_HOST_BYTES_MAX];
   const char *port;
   uint64_t short_ns = clock_deadline_ns(clock_now_ns(), RACE_NEXT_AFTER_MS);
   bool is_short = dial->dialling->worked.len > 0 && short_ns < dial->deadline_ns;
   dial->resolve_until_ns = is_short ? short_ns : dial->deadline_ns;
-  return split_host(dial->address, host, &port)
+  return resolve_split(dial->address, host, &port)
              ? resolve_begin(host, port, &dial->found, &dial->search)
              : EHOSTUNREACH;
 }
@@ -194,6 +171,11 @@ static void disarm(const struct link *link) {
   (void)link;
 }
 
+static short poll_events(const struct link *link, short events) {
+  (void)link;
+  return events;
+}
+
 static short await(const struct link *link, short events, int other, bool *is_other,
                    uint64_t deadline_ns) {
   return descriptor_wait_or(link->fd, events, other, is_other, deadline_ns);
@@ -207,9 +189,9 @@ static void close_socket(const struct link *link) {
   close(link->fd);
 }
 
-#define SOCKET_FUNCTIONS                                                                        \
-  .send = send_parts, .recv = receive, .wait = await, .arm = arm, .disarm = disarm, .cut = cut, \
-  .close = close_socket
+#define SOCKET_FUNCTIONS                                                                      \
+  .send = send_parts, .recv = receive, .wait = await, .arm = arm, .poll_events = poll_events, \
+  .disarm = disarm, .cut = cut, .close = close_socket
 
 const struct transport transport_tcp = {.scheme = "tcp://",
                                         .name = "tcp",
