@@ -89,16 +89,6 @@ static bool begins_with_record(struct tls *tls) {
   return tls->result != TLS_FAILED;
 }
 
-/* Another session in its place, as OpenSSL has no call that frees the certificate alone. */
-static void forget_certificate(SSL *ssl) {
-  SSL_SESSION *session = SSL_SESSION_new();
-  if (session != NULL && SSL_SESSION_set_protocol_version(session, SSL_version(ssl)) == 1 &&
-      SSL_SESSION_set_cipher(session, SSL_get_current_cipher(ssl)) == 1) {
-    SSL_set_session(ssl, session);
-  }
-  SSL_SESSION_free(session);
-}
-
 /* false: out of memory. */
 static bool record_peer(struct tls *tls) {
   X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
@@ -109,7 +99,6 @@ static bool record_peer(struct tls *tls) {
     return true;
   }
   tls->names = tls_names_of(certificate);
-  forget_certificate(tls->ssl);
   return tls->names != NULL;
 }
 
