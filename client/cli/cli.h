@@ -32,6 +32,7 @@ struct cli_arg {
 
 struct cli_options {
   const char *url;
+  const char *key_file, *ca_file, *cert_file, *private_key_file;
   enum cli_format format;
   bool has_timeout;
   int64_t timeout_ms;

@@ -23,15 +23,17 @@ static const struct noun nouns[] = {
     {"event", "events: set or not, and waited for", event_commands},
     {"condition", "conditions; waited on by programs, not from here", condition_commands},
     {"barrier", "barriers, where a number of parties wait for each other", barrier_commands},
+    {"key", "keys of users, for tls+tcp://; needs no server", key_commands},
 };
 #define NOUN_COUNT (sizeof nouns / sizeof nouns[0])
 
 /* ------------------------------------------------------------------ help */
 
 static const char help_text[] =
-    "`holdfast help dict` explains those of dicts, `holdfast help` the first row.\n"
-    "Options:\n"
-    "  --url URL      tcp://HOST:PORT or ipc:///PATH; else $HOLDFAST_URL, 127.0.0.1\n"
+    "`holdfast help dict` explains dicts, `holdfast help` the first row. Options:\n"
+    "  --url URL      tls+tcp://HOST:PORT, tcp://.., ipc:///PATH; else $HOLDFAST_URL\n"
+    "  --key-file FILE, --ca-file, --cert-file, --private-key-file: of tls+tcp; else\n"
+    "                 $HOLDFAST_{KEY,CA,CERT,PRIVATE_KEY}_FILE\n"
     "  -o FORMAT      table for people, json for programs, raw for shells: text bare\n"
     "  --timeout MS   how long to wait for an item, a lock, .. or else for the server\n"
     "  --nowait, --text: do not wait for them at all; values are text, never JSON\n"
@@ -39,8 +41,7 @@ static const char help_text[] =
     "HOLDFAST_LOG=connect says which way calls go; HOLDFAST_LOCAL=off: by sockets\n"
     "A VALUE that is JSON is that value: 5, 2.5, true, null, \"5\", [1,2] (a tuple),\n"
     "{\"bytes\":BASE64}; everything else is text: holdfast dict set ages Ann 41\n"
-    "Exit status: 0 yes, 1 no (missing, empty, locked, false, broken), 2 usage,\n"
-    "3 no server, 4 another error\n";
+    "Exit: 0 yes, 1 no (missing, empty, locked, false), 2 usage, 3 no server, 4 else\n";
 
 /* The columns of the help screen; two short rows share a line. */
 #define SCREEN_COLUMNS 79
@@ -254,7 +255,13 @@ static int run_on_object(struct cli *cli) {
 #define CONNECT_TIMEOUT_MS 5000
 
 int command_execute(struct cli *cli) {
-  struct hf_options options = {.call_timeout_ms = CONNECT_TIMEOUT_MS};
+  struct hf_options options = {.call_timeout_ms = CONNECT_TIMEOUT_MS,
+                               .key_file = cli->options.key_file,
+                               .ca_file = cli->options.ca_file,
+                               .cert_file = cli->options.cert_file,
+                               .private_key_file = cli->options.private_key_file};
+  if (cli->command->open == OPEN_NO_SERVER)
+    return cli->command->run(cli, NULL);
   if (cli->options.has_timeout && !cli->command->waits && cli->options.timeout_ms > 0)
     options.call_timeout_ms = cli->options.timeout_ms;
   if (hf_connect(cli->options.url, &options, &cli->conn) != HF_OK)

@@ -10,9 +10,10 @@
 
 /* How the object named by the first argument is opened before the handler runs. */
 enum command_open {
-  OPEN_NOTHING,  /* the handler opens objects itself */
-  OPEN_EXISTING, /* an existing object only */
-  OPEN_CREATING, /* also creates the object, with the defaults of its kind */
+  OPEN_NO_SERVER, /* nor a connection */
+  OPEN_NOTHING,   /* the handler opens objects itself */
+  OPEN_EXISTING,  /* an existing object only */
+  OPEN_CREATING,  /* also creates the object, with the defaults of its kind */
 };
 
 /* Returns an exit code. The object is borrowed; NULL for OPEN_NOTHING. */
@@ -39,7 +40,8 @@ struct noun {
 
 extern const struct command server_commands[], dict_commands[], list_commands[], queue_commands[],
     pipe_commands[], namespace_commands[], value_commands[], array_commands[], lock_commands[],
-    semaphore_commands[], event_commands[], condition_commands[], barrier_commands[];
+    semaphore_commands[], event_commands[], condition_commands[], barrier_commands[],
+    key_commands[];
 
 /* Finds the command that cli->words name and parses its arguments into cli->args. CLI_YES, or
  * CLI_USAGE after reporting. */

@@ -23,6 +23,10 @@
 
 enum option_key {
   KEY_URL = 256,
+  KEY_KEY_FILE,
+  KEY_CA_FILE,
+  KEY_CERT_FILE,
+  KEY_PRIVATE_KEY_FILE,
   KEY_TIMEOUT,
   KEY_NOWAIT,
   KEY_TEXT,
@@ -52,6 +56,10 @@ enum option_key {
 
 static const struct argp_option option_rows[] = {
     {"url", KEY_URL, "URL", 0, NULL, 0},
+    {"key-file", KEY_KEY_FILE, "FILE", 0, NULL, 0},
+    {"ca-file", KEY_CA_FILE, "FILE", 0, NULL, 0},
+    {"cert-file", KEY_CERT_FILE, "FILE", 0, NULL, 0},
+    {"private-key-file", KEY_PRIVATE_KEY_FILE, "FILE", 0, NULL, 0},
     {"output", 'o', "FORMAT", 0, NULL, 0},
     {"timeout", KEY_TIMEOUT, "MS", 0, NULL, 0},
     {"nowait", KEY_NOWAIT, NULL, 0, NULL, 0},
@@ -195,10 +203,31 @@ static bool take_work_option(struct cli_options *options, int key, const char *t
   }
 }
 
+/* Files of tls; false when `key` is another one. */
+static bool take_file_option(struct cli_options *options, int key, const char *text) {
+  switch (key) {
+    case KEY_KEY_FILE:
+      options->key_file = text;
+      return true;
+    case KEY_CA_FILE:
+      options->ca_file = text;
+      return true;
+    case KEY_CERT_FILE:
+      options->cert_file = text;
+      return true;
+    case KEY_PRIVATE_KEY_FILE:
+      options->private_key_file = text;
+      return true;
+    default:
+      return false;
+  }
+}
+
 static error_t take_option(int key, char *text, struct argp_state *state) {
   struct cli *cli = state->input;
   struct cli_options *options = &cli->options;
-  if (set_switch(options, key) || take_work_option(options, key, text, state))
+  if (set_switch(options, key) || take_file_option(options, key, text) ||
+      take_work_option(options, key, text, state))
     return 0;
   switch (key) {
     case KEY_URL:

@@ -24,7 +24,8 @@ struct hf_options {
   const char *private_key_file; /* PEM. HOLDFAST_PRIVATE_KEY_FILE */
 };
 
-/* Who is at the other end, over tls+tcp://: with a key, both sides prove that they have it. Without
+/* Who is at the other end, over tls+tcp://: with a key, which makes the other files unused, both sides
+ * prove that they have it. Without
  * one the server proves with its certificate that it is the url's host, and the program with its own
  * that it may come, if the server wants one. What fails, does so at once, and also when a lost
  * connection is restored: every call answers UNAUTHENTICATED then.
@@ -48,6 +49,14 @@ HF_CHECKED hf_status hf_connect_sized(const char *url, const struct hf_options *
 HF_INLINE hf_status hf_connect(const char *url, const struct hf_options *options, hf_conn **conn) {
   return hf_connect_sized(url, options, sizeof *options, conn);
 }
+
+#define HF_KEY_LINE_BYTES 119
+
+/* Makes a key for a user, of 32 random bytes of the kernel: the line USER:hfk1_.., without an end of
+ * line, for the key files of server and program. user: 1 to 64 of a-z A-Z 0-9 . _ @ -
+ *
+ * HF_OK | INVALID_ARGUMENT BAD_NAME | RESOURCE_EXHAUSTED NO_MEMORY the kernel has no random bytes */
+HF_CHECKED hf_status hf_key_new(const char *user, char line[HF_KEY_LINE_BYTES]);
 
 /* Says goodbye and frees the connection. Close its handles before; no other thread may be in a call
  * on it. A pipeline, batch or one-way that another thread has open is still to be ended by that

@@ -56,6 +56,10 @@ class Connection:
         call_timeout: float | None = None,
         grace: float | None = None,
         client: str | None = None,
+        key_file: str | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        private_key_file: str | None = None,
     ) -> None: ...
     @property
     def url(self) -> str: ...

@@ -143,9 +143,13 @@ static bool take_options(PyObject *const *values, struct hf_options *options) {
     return false;
   }
   options->grace_ms = (uint32_t)grace_ms;
-  if (values[3] != NULL && values[3] != Py_None) {
-    options->client = convert_text(values[3]);
-    return options->client != NULL;
+  const char **texts[] = {&options->client, &options->key_file, &options->ca_file,
+                          &options->cert_file, &options->private_key_file};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    PyObject *value = values[3 + i];
+    if (value != NULL && value != Py_None && (*texts[i] = convert_text(value)) == NULL) {
+      return false;
+    }
   }
   return true;
 }
@@ -157,8 +161,11 @@ static PyObject *default_url(void) {
 }
 
 static int connection_init(PyObject *object, PyObject *args, PyObject *kwargs) {
-  static const struct signature signature = {
-      "Connection", {"url", "call_timeout", "grace", "client"}, 0, 1};
+  static const struct signature signature = {"Connection",
+                                             {"url", "call_timeout", "grace", "client", "key_file",
+                                              "ca_file", "cert_file", "private_key_file"},
+                                             0,
+                                             1};
   static const struct operation connect = {run_connect, NULL, NULL, NULL};
   struct connection *self = (struct connection *)object;
   struct hf_options options = {0};

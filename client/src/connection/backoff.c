@@ -22,5 +22,5 @@ uint64_t backoff_ns(uint32_t retry_count) {
   uint64_t full_ns = (BACKOFF_FIRST_MS * CLOCK_NS_PER_MS)
                      << (retry_count < shift_max ? retry_count : shift_max);
   full_ns = full_ns < last_ns ? full_ns : last_ns;
-  return full_ns - jitter_below(full_ns / 2);
+  return full_ns - jitter_below(retry_count < BACKOFF_SHORT_RETRIES ? full_ns / 2 : full_ns);
 }
