@@ -21,6 +21,21 @@
 /* The server closes a connection that has not sent its 8-byte hello after this time. */
 #define HF_HELLO_TIMEOUT_MS 10000
 
+/* TLS. The handshake and the hello after it have HF_HELLO_TIMEOUT_MS together. A connection takes the
+ * server 26 KB (a plain one 7), and 41 with a client's certificate.
+ * Connections in their handshake: one more closes the oldest that the server waits for. While it waits
+ * for none, and works on all, it accepts no further ones. */
+#define HF_HANDSHAKES_MAX 512
+/* After this many handshakes of one address that failed one after the other the next one waits before it
+ * is read, twice as long with each failure. A minute without one, or one that succeeds, ends that. */
+#define HF_HANDSHAKE_FAILURES_FREE 5
+#define HF_HANDSHAKE_DELAY_MS_MIN 100u
+#define HF_HANDSHAKE_DELAY_MS_MAX 5000u
+/* The grace time of lost sessions stands still while peers stand in line for their handshakes, at most
+ * for so long at a time: whoever can't get in must not lose everything for that, and whoever fills the
+ * line must not keep others' locks. */
+#define HF_GRACE_HELD_MS_MAX 30000
+
 /* Request bodies, checked before unpacking, since protobuf-c bounds neither depth nor fields.
  * Beyond: INVALID_ARGUMENT TOO_DEEP, RESOURCE_EXHAUSTED TOO_MANY_FIELDS. */
 #define HF_DEPTH_MAX 32 /* nested messages in a body; a nested tuple counts as two */

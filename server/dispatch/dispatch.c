@@ -13,6 +13,7 @@
 #include "server/engine/decoded.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -29,7 +30,8 @@ struct dispatch {
   struct reclaimer reclaimer;
   struct lending lending;
   struct processes processes;
-  struct budget budget;  /* of connections */
+  struct budget budget; /* of connections */
+  _Atomic uint64_t served_ns;
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
   uint64_t now_ns;     /* of all commands until the mutex is free again */
@@ -209,6 +211,7 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
   bool has_room = true;
   while (has_room && applied < batch->requests_count) {
     begin_batch(dispatch, batch);
+    atomic_store_explicit(&dispatch->served_ns, dispatch->now_ns, memory_order_relaxed);
     uint64_t steps_end = engine_steps(dispatch->engine) + HF_BATCH_STEPS_MAX;
     bool has_steps;
     do {
@@ -318,6 +321,14 @@ void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path) {
 
 bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *users) {
   return run_batch(dispatch, (struct command){.kind = COMMAND_USERS, .users = users});
+}
+
+uint64_t dispatch_served_ns(const struct dispatch *dispatch) {
+  return atomic_load_explicit(&dispatch->served_ns, memory_order_relaxed);
+}
+
+void dispatch_set_crowded(struct dispatch *dispatch, bool is_crowded) {
+  run_batch(dispatch, (struct command){.kind = COMMAND_CROWDED, .is_crowded = is_crowded});
 }
 
 void dispatch_drain(struct dispatch *dispatch) {

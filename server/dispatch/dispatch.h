@@ -49,6 +49,10 @@ struct dispatch_message {
   struct bytes body;
 };
 
+/* When a request was last served. Never blocks. */
+uint64_t dispatch_served_ns(const struct dispatch *dispatch);
+/* Peers stand in line before they can connect: until they don't, grace times stand still. */
+void dispatch_set_crowded(struct dispatch *dispatch, bool is_crowded);
 /* Starts the thread that runs the engine's timers. NULL: out of memory. */
 struct dispatch *dispatch_start(const struct dispatch_config *config,
                                 const struct dispatch_sink *sink);

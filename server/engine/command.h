@@ -48,8 +48,10 @@ enum command_kind {
   COMMAND_PROCESS_ENDED, /* one that was watched: its session ends, unless it has a connection */
   COMMAND_JOB_DONE,      /* work on an object that was lent: it comes back */
   COMMAND_FREED,         /* containers that were taken have been freed: they count no more */
-  COMMAND_DRAIN,         /* whatever waits, and every later request, is answered STOPPING */
-  COMMAND_USERS,         /* who there is, and may do what, from now on */
+  COMMAND_CROWDED, /* peers stand in line before they can connect, or do no more: until then the
+                             grace times of lost sessions stand still */
+  COMMAND_DRAIN,   /* whatever waits, and every later request, is answered STOPPING */
+  COMMAND_USERS,   /* who there is, and may do what, from now on */
 };
 
 struct command {
@@ -67,6 +69,7 @@ struct command {
     struct job *job;
     size_t freed_bytes;
     const struct users_settings *users; /* copied */
+    bool is_crowded;
   };
 };
 

@@ -37,6 +37,12 @@ struct peer {
   bool exceeds;       /* its user had all its connections: nothing is done for it */
 };
 
+/* When peers could not connect although the server runs. */
+struct crowding {
+  uint64_t since_ns; /* until now; 0: they can */
+  uint64_t total_ns; /* before that */
+};
+
 struct engine {
   struct engine_config config;
   struct engine_sink sink;
@@ -70,6 +76,7 @@ struct engine {
   uint64_t next_session_number;
   uint64_t requests, duplicates, waiting, deadlocks;
   uint64_t shared_cells; /* objects with a share */
+  struct crowding crowding;
   bool draining;
   bool has_loans; /* an object was lent once */
 };

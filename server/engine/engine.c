@@ -255,13 +255,19 @@ static void finish_job(struct engine *engine, uint64_t now_ns, struct job *job) 
 /* The struct that `member` points into. */
 #define OWNER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
+static void end_grace(struct engine *engine, uint64_t now_ns, struct session *session) {
+  if (!core_extend_grace(engine, now_ns, session)) {
+    core_end_session(engine, now_ns, session, false);
+  }
+}
+
 static void expire(struct engine *engine, uint64_t now_ns, struct timer *timer) {
   switch (timer->kind) {
     case TIMER_WAITER:
       core_time_out(engine, now_ns, OWNER_OF(timer, struct waiter, timer));
       break;
     case TIMER_SESSION:
-      core_end_session(engine, now_ns, OWNER_OF(timer, struct session, timer), false);
+      end_grace(engine, now_ns, OWNER_OF(timer, struct session, timer));
       break;
     case TIMER_LEASE:
       core_end_lease(engine, now_ns, OWNER_OF(timer, struct object, lease));
@@ -555,6 +561,9 @@ bool engine_apply(struct engine *engine, const struct command *command) {
       break;
     case COMMAND_FREED:
       memory_refund(&engine->memory, MEMORY_RECLAIMED, command->freed_bytes);
+      break;
+    case COMMAND_CROWDED:
+      core_set_crowded(engine, now_ns, command->is_crowded);
       break;
     case COMMAND_DRAIN:
       drain(engine, now_ns);

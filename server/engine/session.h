@@ -47,6 +47,10 @@ struct session {
   uint64_t process_id; /* as it said itself; 0: it has ended */
   uint32_t grace_ms;
   bool is_lost;
+  /* While it is lost: how far its grace time was extended for crowding, and how long there had been
+   * crowding when that was last looked at. */
+  uint64_t extended_ns;
+  uint64_t crowded_ns;
 
   /* See forks.c. */
   bool is_unadopted;      /* made for a forked child, which did not resume it yet */

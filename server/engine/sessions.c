@@ -2,6 +2,7 @@
 #include "server/engine/sessions.h"
 
 #include "proto/base/clock.h"
+#include "proto/limits.h"
 
 #include <string.h>
 
@@ -36,9 +37,38 @@ void core_leave_peer(struct peer *peer) {
   }
 }
 
+/* How long peers have stood in line, all in all. */
+static uint64_t crowded_ns(const struct engine *engine, uint64_t now_ns) {
+  const struct crowding *crowding = &engine->crowding;
+  bool is_crowded = crowding->since_ns != 0 && crowding->since_ns < now_ns;
+  return crowding->total_ns + (is_crowded ? now_ns - crowding->since_ns : 0);
+}
+
+void core_set_crowded(struct engine *engine, uint64_t now_ns, bool is_crowded) {
+  engine->crowding.total_ns = crowded_ns(engine, now_ns);
+  engine->crowding.since_ns = is_crowded ? now_ns : 0;
+}
+
+bool core_extend_grace(struct engine *engine, uint64_t now_ns, struct session *session) {
+  const uint64_t extended_ns_max = HF_GRACE_HELD_MS_MAX * CLOCK_NS_PER_MS;
+  uint64_t crowded = crowded_ns(engine, now_ns);
+  uint64_t more_ns = crowded > session->crowded_ns ? crowded - session->crowded_ns : 0;
+  uint64_t left_ns =
+      extended_ns_max > session->extended_ns ? extended_ns_max - session->extended_ns : 0;
+  more_ns = more_ns < left_ns ? more_ns : left_ns;
+  if (more_ns == 0 || !timers_start(&engine->timers, &session->timer, now_ns + more_ns)) {
+    return false;
+  }
+  session->extended_ns += more_ns;
+  session->crowded_ns = crowded;
+  return true;
+}
+
 bool core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session) {
   uint64_t deadline_ns = clock_deadline_ns(now_ns, session->grace_ms);
   session->is_lost = true;
+  session->extended_ns = 0;
+  session->crowded_ns = crowded_ns(engine, now_ns);
   TAILQ_INSERT_TAIL(&engine->lost, session, lost_link);
   TAILQ_INSERT_TAIL(&session->address->lost, session, address_lost_link);
   if (!timers_start(&engine->timers, &session->timer, deadline_ns)) {

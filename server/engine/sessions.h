@@ -11,6 +11,10 @@ struct session *core_find_session(const struct engine *engine, struct bytes id);
 /* The session has lost its connection: it ends with its process, or after its grace time. false: out of
  * memory, end it now. */
 bool core_begin_grace(struct engine *engine, uint64_t now_ns, struct session *session);
+/* The grace time is over. Whether it goes on, as long as peers stood in line meanwhile. */
+bool core_extend_grace(struct engine *engine, uint64_t now_ns, struct session *session);
+/* See COMMAND_CROWDED. */
+void core_set_crowded(struct engine *engine, uint64_t now_ns, bool is_crowded);
 /* The connection closes: its sessions are of none. */
 void core_leave_peer(struct peer *peer);
 void core_leave_peer_of(struct session *session); /* this one is */

@@ -23,6 +23,8 @@ static const struct snapshot_field engine_rows[] = {
     SNAPSHOT_FIELD(8, struct engine, deadlocks),
     SNAPSHOT_FIELD(9, struct engine, draining),
     SNAPSHOT_FIELD(11, struct engine, now_ns),
+    SNAPSHOT_FIELD(40, struct engine, crowding.since_ns),
+    SNAPSHOT_FIELD(41, struct engine, crowding.total_ns),
 };
 static const struct snapshot_fields engine_fields = SNAPSHOT_FIELDS(engine_rows);
 enum { HASH_KEY = 10 };

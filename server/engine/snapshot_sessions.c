@@ -31,6 +31,8 @@ static const struct snapshot_field session_rows[] = {
     SNAPSHOT_FIELD(12, struct session, highest),
     SNAPSHOT_FIELD(13, struct session, one_way_received),
     SNAPSHOT_FIELD(14, struct session, one_way_failed),
+    SNAPSHOT_FIELD(40, struct session, extended_ns),
+    SNAPSHOT_FIELD(41, struct session, crowded_ns),
 };
 static const struct snapshot_fields session_fields = SNAPSHOT_FIELDS(session_rows);
 
