@@ -174,7 +174,7 @@ enum tls_result tls_read(struct tls *tls, void *data, size_t capacity, size_t *c
 }
 
 size_t tls_pending(const struct tls *tls) {
-  return (size_t)SSL_pending(tls->ssl) + tls->input.len;
+  return tls->result != TLS_OK ? 1 : (size_t)SSL_pending(tls->ssl) + tls->input.len;
 }
 
 bool tls_write(struct tls *tls, const void *data, size_t len) {

@@ -81,7 +81,10 @@ bool connection_accept(void *ctx, const struct transport *transport, void *strea
     return false;
   }
   *accepted = connection;
-  connection->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
+  connection->hello_deadline_ns = peer->hello_deadline_ns;
+  if (connection->hello_deadline_ns == 0) {
+    connection->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_HELLO_TIMEOUT_MS);
+  }
   if (peer->protocol != 0 && !connection_open(connection, peer->protocol)) {
     connection_leave_set(connection);
     connection_discard(connection);

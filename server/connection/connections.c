@@ -97,8 +97,8 @@ struct connections *connections_new(uint32_t connections_max) {
     return NULL;
   }
   connections->sink = (struct dispatch_sink){connections, sink_deliver, sink_close};
-  connections->acceptor =
-      (struct transport_acceptor){&connections->set, connection_accept, &connection_events};
+  connections->acceptor = (struct transport_acceptor){
+      .ctx = &connections->set, .accept = connection_accept, .events = &connection_events};
   return connections;
 }
 

@@ -299,8 +299,8 @@ static enum transport_poll take_result(struct connection *connection, enum trans
       connection->is_posted = false;
       return end_late(connection);
     case TRANSPORT_BROKEN:
-      log_refusal(connection, "its memory makes no sense");
-      stop_reading(connection, "its memory makes no sense");
+      log_refusal(connection, "what it sent makes no sense");
+      stop_reading(connection, "what it sent makes no sense");
       return TRANSPORT_POLL_GONE;
     case TRANSPORT_LEFT:
       break;

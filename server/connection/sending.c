@@ -17,7 +17,7 @@ static const char *why_of(enum transport_result result) {
     case TRANSPORT_LATE:
       return "replies not read in time";
     case TRANSPORT_BROKEN:
-      return "its memory makes no sense";
+      return "what it sent makes no sense";
     default:
       return "send failed";
   }

@@ -12,8 +12,8 @@
 #include <nng/nng.h>
 
 #define ADDRESS_IPC TRANSPORT_ADDRESS_LOCAL
-#define ADDRESS_LOOPBACK UINT64_C(2)
-#define ADDRESS_UNKNOWN UINT64_C(3)
+#define ADDRESS_LOOPBACK TRANSPORT_ADDRESS_LOOPBACK
+#define ADDRESS_UNKNOWN TRANSPORT_ADDRESS_UNKNOWN
 
 uint64_t address_of(const nng_sockaddr *peer);
 /* Of a stream's peer. */

@@ -9,7 +9,8 @@
 
 enum listen_result {
   LISTEN_OK,
-  LISTEN_BAD_ADDRESS,   /* not a tcp or ipc address, or an unknown host */
+  LISTEN_BAD_ADDRESS,   /* none of these addresses, or an unknown host */
+  LISTEN_NO_TLS,        /* tls+tcp: there are neither keys nor a certificate */
   LISTEN_IN_USE,        /* another server answers there */
   LISTEN_NOT_ALLOWED,   /* the system refuses: permissions, a privileged port */
   LISTEN_NOT_A_SOCKET,  /* ipc: something else has that path */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define ACCEPT_PAUSE_MS 100
+#define FULL_PAUSE_MS 10
 /* Between two log lines about failed accepts. */
 #define LOG_PAUSE_MS 60000
 
@@ -22,6 +23,7 @@ struct listener {
   nng_stream_listener *stream_listener;
   nng_aio *accept;
   enum sp_transport transport;
+  bool is_tls;
   char url[LISTEN_URL_BYTES_MAX];
   struct socket_file file; /* of an ipc address */
   atomic_bool stopping;
@@ -62,6 +64,17 @@ static void pause_accepting(struct listener *listener, int rv) {
   nng_sleep_aio(ACCEPT_PAUSE_MS, listener->accept);
 }
 
+/* Whether peers have to wait in the socket's queue for a moment. */
+static bool pause_full(struct listener *listener) {
+  const struct transport_acceptor *acceptor = listener->acceptor;
+  if (acceptor->is_full == NULL || !acceptor->is_full(acceptor->ctx)) {
+    return false;
+  }
+  listener->pausing = true;
+  nng_sleep_aio(FULL_PAUSE_MS, listener->accept);
+  return true;
+}
+
 static void accepted(void *arg) {
   struct listener *listener = arg;
   int rv = nng_aio_result(listener->accept);
@@ -81,8 +94,10 @@ static void accepted(void *arg) {
     pause_accepting(listener, rv);
     return;
   }
-  listener->pausing = false;
-  nng_stream_listener_accept(listener->stream_listener, listener->accept);
+  if (!pause_full(listener)) {
+    listener->pausing = false;
+    nng_stream_listener_accept(listener->stream_listener, listener->accept);
+  }
 }
 
 static int listen_tcp(struct listener *listener) {
@@ -96,7 +111,10 @@ static int listen_tcp(struct listener *listener) {
     return rv;
   }
   listen_socket_tune_tcp(&address);
-  listen_socket_url(&address, listener->url);
+  char url[LISTEN_URL_BYTES_MAX];
+  listen_socket_url(&address, url);
+  snprintf(listener->url, sizeof listener->url, "%s%.*s", listener->is_tls ? LISTENER_TLS : "",
+           (int)(sizeof listener->url - sizeof LISTENER_TLS), url);
   return 0;
 }
 
@@ -155,7 +173,9 @@ static enum listen_result listen_ipc(struct listener *listener, const char *url)
 }
 
 static enum listen_result start_listening(struct listener *listener, const char *url) {
-  bool ipc = strncmp(url, "ipc://", 6) == 0;
+  listener->is_tls = strncmp(url, LISTENER_TLS, strlen(LISTENER_TLS)) == 0;
+  url += listener->is_tls ? strlen(LISTENER_TLS) : 0;
+  bool ipc = !listener->is_tls && strncmp(url, "ipc://", 6) == 0;
   if (!ipc && strncmp(url, "tcp://", 6) != 0) {
     return LISTEN_BAD_ADDRESS;
   }

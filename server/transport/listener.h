@@ -9,6 +9,8 @@
 #include "server/transport/listen_result.h"
 #include "server/transport/transport.h"
 
+#define LISTENER_TLS "tls+" /* before the rest of the url */
+
 struct listener;
 
 /* out  listener  given; set only on LISTEN_OK */

@@ -199,7 +199,7 @@ void ring_stream_read_socket(struct ring_stream *stream) {
 
 /* ---------------------------------------------------------------------------------- reading */
 
-static bool stream_is_readable(const void *self) {
+static bool stream_is_readable(void *self) {
   const struct ring_stream *stream = self;
   return ring_seems_readable(&stream->requests) || stream->has_left || stream->is_late ||
          atomic_load_explicit(&stream->is_over, memory_order_relaxed);

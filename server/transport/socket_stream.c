@@ -77,7 +77,7 @@ static void stream_post(void *self, void *data, size_t capacity) {
   }
 }
 
-static bool stream_is_readable(const void *self) {
+static bool stream_is_readable(void *self) {
   const struct socket_stream *stream = self;
   return (stream->is_posted && nng_shim_is_done(stream->posted)) || stream->is_received;
 }
@@ -166,6 +166,7 @@ static void stream_close(void *self) {
   struct socket_stream *stream = self;
   atomic_store(&stream->is_closed, true);
   nng_stream_close(stream->stream);
+  nng_aio_cancel(stream->receive); /* a pause, which is not the stream's */
 }
 
 static void stream_free(void *self) {

@@ -5,11 +5,13 @@
 #include <nng/nng.h>
 #include <nng/supplemental/util/platform.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define LISTENERS_MAX 16
 
 struct sockets {
   const struct transport_acceptor *acceptor; /* borrowed */
+  const struct transport_acceptor *tls;      /* borrowed; NULL: none */
   struct listener *listeners[LISTENERS_MAX];
   size_t listener_count;
 };
@@ -22,13 +24,22 @@ struct sockets *sockets_new(const struct transport_acceptor *acceptor) {
   return sockets;
 }
 
+void sockets_set_tls(struct sockets *sockets, const struct transport_acceptor *acceptor) {
+  sockets->tls = acceptor;
+}
+
 enum listen_result sockets_listen(struct sockets *sockets, const char *url,
                                   char bound_url[LISTEN_URL_BYTES_MAX]) {
   if (sockets->listener_count == LISTENERS_MAX) {
     return LISTEN_FAILED;
   }
   struct listener *listener;
-  enum listen_result result = listener_open(sockets->acceptor, url, bound_url, &listener);
+  bool is_tls = strncmp(url, LISTENER_TLS, strlen(LISTENER_TLS)) == 0;
+  const struct transport_acceptor *acceptor = is_tls ? sockets->tls : sockets->acceptor;
+  if (acceptor == NULL) {
+    return LISTEN_NO_TLS;
+  }
+  enum listen_result result = listener_open(acceptor, url, bound_url, &listener);
   if (result == LISTEN_OK) {
     sockets->listeners[sockets->listener_count++] = listener;
   }
@@ -40,7 +51,10 @@ const char *listen_result_sentence(enum listen_result result) {
     case LISTEN_OK:
       return "fine";
     case LISTEN_BAD_ADDRESS:
-      return "not an address of this machine; use tcp://HOST:PORT or ipc:///PATH";
+      return "not an address of this machine; use tls+tcp://HOST:PORT, tcp://HOST:PORT or "
+             "ipc:///PATH";
+    case LISTEN_NO_TLS:
+      return "needs --key-file FILE (holdfast key new USER > FILE) or --tls-certificate";
     case LISTEN_IN_USE:
       return "the address is in use; stop the server that has it, or choose another --listen";
     case LISTEN_NOT_ALLOWED:

@@ -1,4 +1,4 @@
-/* Listening on tcp and ipc addresses. With the rest of this folder's nng files the only code that
+/* Listening on tcp, tls+tcp and ipc addresses. With the rest of this folder's nng files the only code that
  * includes nng.
  *
  * layer   transport: called by server
@@ -17,8 +17,10 @@
 
 struct sockets;
 
-/* acceptor is borrowed. NULL: out of memory. */
+/* The acceptors are borrowed. NULL: out of memory. */
 struct sockets *sockets_new(const struct transport_acceptor *acceptor);
+/* Who takes the streams of tls+tcp addresses, which are refused without it. */
+void sockets_set_tls(struct sockets *sockets, const struct transport_acceptor *acceptor);
 /* Binds and starts to accept.
  * out  bound_url  the address really bound, with the port the system chose */
 enum listen_result sockets_listen(struct sockets *sockets, const char *url,

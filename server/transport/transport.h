@@ -14,10 +14,7 @@
  *                      ^                                              |
  *                      '----- events: readable (or poll, or wait) ----'
  *
- * The rows: socket_stream.h (tcp and ipc), ring_stream.h (shared memory). TLS fits this table: bytes
- * that are decrypted and not taken are `pending`, and make the stream readable; a read that has to
- * write first, or a write that has to read, does so on the stream below, and answers TRANSPORT_WAITS
- * until its retry can go on; the peer's identity, known at accept, belongs into struct transport_peer.
+ * The rows: socket_stream.h (tcp and ipc), ring_stream.h (shared memory), tls_stream.h (over sockets).
  */
 #ifndef HF_TRANSPORT_TRANSPORT_H
 #define HF_TRANSPORT_TRANSPORT_H
@@ -72,7 +69,7 @@ struct transport {
   void (*post)(void *stream, void *data, size_t capacity);
   /* A hint, and cheap: whether read would answer something else than TRANSPORT_WAITS. Called by the
    * polling thread, very often. After close: true. */
-  bool (*is_readable)(const void *stream);
+  bool (*is_readable)(void *stream);
   /* The number of bytes known to be there, so that there is room for them; 0: not known. */
   size_t (*pending)(void *stream);
   /* Takes bytes. Memory that was posted must be given again. Never blocks. After close: TRANSPORT_LEFT.
@@ -111,12 +108,15 @@ struct transport {
 
 /* The address of all peers over ipc or shared memory; see address.h for other addresses. */
 #define TRANSPORT_ADDRESS_LOCAL UINT64_C(1)
+#define TRANSPORT_ADDRESS_LOOPBACK UINT64_C(2)
+#define TRANSPORT_ADDRESS_UNKNOWN UINT64_C(3)
 
 /* What is known of a peer when it is accepted. */
 struct transport_peer {
   uint64_t address;
   enum sp_transport framing;
   uint16_t protocol; /* SP_REQ or SP_PUSH; 0: its hello is still to be read, and to be answered */
+  uint64_t hello_deadline_ns; /* 0: some time from now */
   struct identity identity;
 };
 
@@ -128,6 +128,9 @@ struct transport_acceptor {
    * false: refused, and nothing was taken */
   bool (*accept)(void *ctx, const struct transport *transport, void *stream,
                  const struct transport_peer *peer, void **connection);
+  /* Whether accept would refuse now for lack of room, and the peer should wait in the socket's queue;
+   * NULL: never. */
+  bool (*is_full)(void *ctx);
   const struct transport_events *events;
 };
 

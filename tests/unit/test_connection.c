@@ -55,7 +55,7 @@ static size_t min_of(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
-static bool is_readable(const void *self) {
+static bool is_readable(void *self) {
   const struct stream *s = self;
   return s->read_len < s->sent_len || s->read_ends != TRANSPORT_OK || s->is_closed;
 }
