@@ -27,11 +27,18 @@ enum {
   KEY_MEMORY_MAX,
   KEY_LOG_LEVEL,
   KEY_EXIT_WITH,
-  KEY_NO_AUTH
+  KEY_NO_AUTH,
+  KEY_KEY_FILE,
+  KEY_TLS_CERTIFICATE,
+  KEY_TLS_PRIVATE_KEY,
+  KEY_TLS_CLIENT_CA,
+  KEY_TLS_CRL,
+  KEY_TLS_MIN_VERSION,
 };
 
 static const struct argp_option rows[] = {
-    {"listen", KEY_LISTEN, "URL", 0, "tcp://HOST:PORT or ipc:///PATH; may be repeated"},
+    {"listen", KEY_LISTEN, "URL", 0,
+     "tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH; may be repeated"},
     {"ports-file", KEY_PORTS_FILE, "PATH", 0, "write the addresses really bound there, one a line"},
     {"memory-max", KEY_MEMORY_MAX, "SIZE", 0, "of all values, e.g. 512M or 2G (default 8G)"},
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "error, warn, info (default) or debug"},
@@ -40,6 +47,16 @@ static const struct argp_option rows[] = {
      "those that are empty"},
     {"insecure-no-auth", KEY_NO_AUTH, NULL, 0,
      "serve other hosts although nobody is asked who he is"},
+    {"key-file", KEY_KEY_FILE, "FILE", 0,
+     "tls+tcp: keys of the users that are admitted, from \"holdfast key new USER\""},
+    {"tls-certificate", KEY_TLS_CERTIFICATE, "FILE", 0,
+     "tls+tcp: the server's certificate, for clients without a key"},
+    {"tls-private-key", KEY_TLS_PRIVATE_KEY, "FILE", 0,
+     "the certificate's private key (default: in the same file)"},
+    {"tls-client-ca", KEY_TLS_CLIENT_CA, "FILE", 0,
+     "clients without a key need a certificate of these authorities"},
+    {"tls-crl", KEY_TLS_CRL, "FILE", 0, "clients' certificates that were revoked"},
+    {"tls-min-version", KEY_TLS_MIN_VERSION, "VERSION", 0, "1.2 (default) or 1.3"},
     {0},
 };
 
@@ -155,6 +172,7 @@ static bool host_is_local(const char *host, const char *port, const char *url,
 }
 
 #define IPC_SCHEME "ipc://"
+#define TLS_SCHEME "tls+tcp://"
 
 /* Whether a socket can have that path; else error says how long it is and may be. */
 static bool ipc_path_fits(const char *url, char error[OPTIONS_ERROR_BYTES]) {
@@ -176,11 +194,17 @@ bool options_is_local(const char *url, char error[OPTIONS_ERROR_BYTES]) {
   }
   char host[HOST_BYTES_MAX];
   const char *port;
+  if (strncmp(url, TLS_SCHEME, strlen(TLS_SCHEME)) == 0 &&
+      split_host(url + strlen(TLS_SCHEME), host, &port)) {
+    (void)host_is_local(host, port, url, error);
+    return error[0] == '\0'; /* whoever comes has to show who he is */
+  }
   if (strncmp(url, "tcp://", 6) == 0 && split_host(url + 6, host, &port)) {
     return host_is_local(host, port, url, error);
   }
   snprintf(error, OPTIONS_ERROR_BYTES,
-           "--listen %s: not an address; use tcp://HOST:PORT or ipc:///PATH", url);
+           "--listen %s: not an address; use tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH",
+           url);
   return false;
 }
 
@@ -205,8 +229,27 @@ static const char *make_absolute(struct options *options, const char *url) {
   return len > 0 && len < OPTIONS_URL_BYTES ? absolute : url;
 }
 
+/* Whether it is one of these options. */
+static bool take_tls_option(int key, const char *value, struct tls_settings *tls) {
+  const char **const files[] = {&tls->key_file, &tls->certificate, &tls->private_key,
+                                &tls->client_ca, &tls->crl};
+  if (key < KEY_KEY_FILE || key > KEY_TLS_CRL) {
+    return false;
+  }
+  *files[key - KEY_KEY_FILE] = value;
+  return true;
+}
+
+static bool read_version(const char *text, enum tls_version *version) {
+  *version = strcmp(text, "1.3") == 0 ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
+  return *version == TLS_VERSION_1_3 || strcmp(text, "1.2") == 0;
+}
+
 static error_t take_option(int key, char *value, struct argp_state *state) {
   struct options *options = state->input;
+  if (take_tls_option(key, value, &options->tls)) {
+    return 0;
+  }
   switch (key) {
     case KEY_LISTEN:
       if (options->listen_count == OPTIONS_LISTEN_MAX) {
@@ -229,6 +272,10 @@ static error_t take_option(int key, char *value, struct argp_state *state) {
       return read_pid(value, &options->exit_with)
                  ? 0
                  : refuse(options, "--exit-with", value, "not the number of a process");
+    case KEY_TLS_MIN_VERSION:
+      return read_version(value, &options->tls.min_version)
+                 ? 0
+                 : refuse(options, "--tls-min-version", value, "not 1.2 or 1.3");
     case KEY_NO_AUTH:
       options->insecure_no_auth = true;
       return 0;
@@ -282,8 +329,9 @@ static bool check_addresses(struct options *options) {
     }
     if (!local && !options->insecure_no_auth) {
       refuse(options, "--listen", url,
-             "other hosts could reach this address, and clients are not asked who they are; "
-             "listen on 127.0.0.1, or add --insecure-no-auth if the network is trusted");
+             "other hosts could reach this address in clear; "
+             "use tls+tcp:// and --key-file (make one: holdfast key new USER), or add "
+             "--insecure-no-auth if the network is trusted");
       return false;
     }
   }
@@ -292,7 +340,10 @@ static bool check_addresses(struct options *options) {
 
 bool options_parse(struct options *options, int argc, char **argv) {
   static const struct argp argp = {.options = rows, .parser = take_option, .doc = doc};
-  *options = (struct options){.memory_bytes_max = HF_MEMORY_BYTES_DEFAULT, .log_level = LOG_INFO};
+  *options = (struct options){
+      .memory_bytes_max = HF_MEMORY_BYTES_DEFAULT,
+      .log_level = LOG_INFO,
+      .tls = {.certificate = "", .private_key = "", .client_ca = "", .crl = "", .key_file = ""}};
   argp_err_exit_status = OPTIONS_EXIT_USAGE;
   if (argp_parse(&argp, argc, argv, 0, NULL, options) != 0) {
     return false;

@@ -7,6 +7,7 @@
 #define HF_SERVER_OPTIONS_H
 
 #include "proto/base/log.h"
+#include "proto/tls/settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +26,7 @@ struct options {
   enum log_level log_level;
   pid_t exit_with; /* the process this server ends with; 0: none */
   bool insecure_no_auth;
+  struct tls_settings tls;
   char default_ipc_url[OPTIONS_URL_BYTES]; /* listen may point here, and into the next */
   char absolute[OPTIONS_LISTEN_MAX][OPTIONS_URL_BYTES];
   const char *warning; /* why there is no ipc address by default; NULL: there is, or was no need */
@@ -37,8 +39,8 @@ struct options {
 bool options_parse(struct options *options, int argc, char **argv);
 /* "512M" and the like: digits, then nothing, K, M or G; not 0. */
 bool options_read_size(const char *text, size_t *size);
-/* Whether only processes of this machine can reach the address: ipc, or every address the host
- * name stands for is a loopback one.
+/* Whether only processes of this machine can reach the address, or only those that show who they are:
+ * ipc, tls+tcp, or every address the host name stands for is a loopback one.
  * out  error  set when it is no address at all: false */
 bool options_is_local(const char *url, char error[OPTIONS_ERROR_BYTES]);
 

@@ -8,6 +8,7 @@
 #include "server/process.h"
 #include "server/transport/rings.h"
 #include "server/transport/sockets.h"
+#include "server/transport/tls_gate.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FLUSH_MS 2000
@@ -27,6 +29,7 @@ struct server {
   struct connections *connections;
   struct sockets *sockets;
   struct rings *rings;
+  struct tls_gate *gate; /* NULL: no keys, no certificate */
   struct dispatch *dispatch;
   char bound[OPTIONS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
   size_t bound_count;
@@ -87,6 +90,50 @@ static bool start_parts(struct server *server, const struct options *options) {
   return server->sockets != NULL && rings_start(server->rings, acceptor);
 }
 
+static uint64_t served_ns(void *dispatch) {
+  return dispatch_served_ns(dispatch);
+}
+
+static void set_crowded(void *dispatch, bool is_crowded) {
+  dispatch_set_crowded(dispatch, is_crowded);
+}
+
+static void warn_of_expiry(const struct tls_context *context, const char *certificate) {
+  time_t expiry = (time_t)tls_context_expiry(context);
+  struct tm at;
+  char day[16];
+  if (expiry != 0 && expiry < time(NULL) && gmtime_r(&expiry, &at) != NULL &&
+      strftime(day, sizeof day, "%F", &at) > 0) {
+    log_line(LOG_WARN, "certificate expired on=%s file=%s: clients will refuse it", day,
+             certificate);
+  }
+}
+
+/* The gate for tls+tcp addresses, if there is something to open it with. An exit status. */
+static int start_tls(struct server *server, const struct tls_settings *settings) {
+  char error[TLS_ERROR_BYTES];
+  if (settings->key_file[0] == '\0' && settings->certificate[0] == '\0') {
+    return EXIT_SUCCESS;
+  }
+  struct tls_context *context = tls_context_new_server(settings, error);
+  if (context == NULL) {
+    log_line(LOG_ERROR, "can't start reason=\"%s\"", error);
+    return OPTIONS_EXIT_USAGE;
+  }
+  warn_of_expiry(context, settings->certificate);
+  const struct tls_gate_host host = {server->dispatch, served_ns, set_crowded};
+  server->gate = tls_gate_new(connections_acceptor(server->connections, server->dispatch),
+                              &dispatch_budget(server->dispatch)->buffers, &host);
+  if (server->gate == NULL) {
+    tls_context_release(context);
+    log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
+    return EXIT_FAILURE;
+  }
+  tls_gate_use(server->gate, context);
+  sockets_set_tls(server->sockets, tls_gate_acceptor(server->gate));
+  return EXIT_SUCCESS;
+}
+
 /* Beside an ipc socket; clients over tcp get the first path. */
 static void open_handshake(struct server *server, const char *url) {
   char path[RINGS_PATH_BYTES_MAX];
@@ -126,7 +173,8 @@ static int listen_on(struct server *server, const char *url) {
   enum listen_result result = sockets_listen(server->sockets, url, bound);
   if (result != LISTEN_OK) {
     log_line(LOG_ERROR, "can't listen url=%s reason=\"%s\"", url, listen_result_sentence(result));
-    return result == LISTEN_BAD_ADDRESS ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
+    bool is_usage = result == LISTEN_BAD_ADDRESS || result == LISTEN_NO_TLS;
+    return is_usage ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
   }
   server->bound_count++;
   open_handshake(server, bound);
@@ -180,6 +228,9 @@ static void stop_parts(struct server *server) {
   if (server->sockets != NULL) {
     sockets_stop_accepting(server->sockets);
   }
+  if (server->gate != NULL) {
+    tls_gate_stop(server->gate);
+  }
   if (server->dispatch != NULL) {
     dispatch_drain(server->dispatch);
     connections_close(server->connections, FLUSH_MS);
@@ -188,6 +239,9 @@ static void stop_parts(struct server *server) {
   }
   if (server->rings != NULL) {
     rings_free(server->rings);
+  }
+  if (server->gate != NULL) {
+    tls_gate_free(server->gate);
   }
   if (server->sockets != NULL) {
     sockets_free(server->sockets);
@@ -210,7 +264,8 @@ static int run_parts(struct server *server, const struct options *options, const
   if (options->warning != NULL) {
     log_line(LOG_WARN, "no ipc address reason=\"%s; name one by --listen\"", options->warning);
   }
-  int status = listen_on_all(server, options);
+  int status = start_tls(server, &options->tls);
+  status = status == EXIT_SUCCESS ? listen_on_all(server, options) : status;
   if (status != EXIT_SUCCESS) {
     return status;
   }
