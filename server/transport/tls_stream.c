@@ -243,9 +243,9 @@ static enum transport_result stream_write(void *self, void *data, size_t len, si
 
 static bool stream_await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
   struct tls_stream *stream = self;
-  (void)data, (void)len; /* a byte of them is sealed and waits for room */
+  (void)data, (void)len; /* a byte of them is sealed, and waits for room */
   pthread_mutex_lock(&stream->lock);
-  bool is_given = tls_stream_drain_locked(stream, deadline_ns);
+  bool is_given = take_output(stream) && tls_stream_drain_locked(stream, deadline_ns);
   pthread_mutex_unlock(&stream->lock);
   return is_given;
 }

@@ -54,6 +54,11 @@ static inline void apply_freed(struct engine *engine, size_t freed_bytes) {
   engine_apply(engine, &(struct command){.kind = COMMAND_FREED, .freed_bytes = freed_bytes});
 }
 
+static inline void apply_crowded(struct engine *engine, uint64_t now_ns, bool is_crowded) {
+  engine_apply(engine, &(struct command){
+                           .kind = COMMAND_CROWDED, .now_ns = now_ns, .is_crowded = is_crowded});
+}
+
 static inline void apply_drain(struct engine *engine) {
   engine_apply(engine, &(struct command){.kind = COMMAND_DRAIN});
 }

@@ -193,6 +193,9 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
     case REPLAY_FREE:
       free_deferred(replay);
       break;
+    case REPLAY_CROWDED:
+      apply_crowded(engine, step->now_ns, step->is_crowded);
+      break;
     case REPLAY_DRAIN:
       apply_drain(engine);
       break;

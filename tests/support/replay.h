@@ -22,6 +22,7 @@ enum replay_kind {
   REPLAY_TAKE_JOB, /* takes the first job and runs it */
   REPLAY_FINISH_JOB,
   REPLAY_FREE, /* frees containers that the engine has handed over */
+  REPLAY_CROWDED,
   REPLAY_DRAIN,
   REPLAY_USERS,
 };
@@ -34,6 +35,7 @@ struct replay_step {
   const char *user; /* of a new connection: static; NULL: the owner. It may be none */
   uint64_t users;   /* which of random_users.h there are from now on */
   bool one_way;
+  bool is_crowded;
   uint64_t session;  /* the serial of the session whose process ended */
   uint32_t id;       /* of a request: identifies it on its connection */
   struct bytes body; /* of a request; borrowed */

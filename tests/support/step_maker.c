@@ -379,6 +379,12 @@ static struct replay_step disconnect(struct step_maker *maker, uint64_t connecti
   return make_step(maker, REPLAY_DISCONNECT, connection);
 }
 
+static struct replay_step crowd(struct step_maker *maker) {
+  struct replay_step step = make_step(maker, REPLAY_CROWDED, 0);
+  step.is_crowded = below(maker, 2);
+  return step;
+}
+
 static struct replay_step pass_time(struct step_maker *maker) {
   uint64_t ms = below(maker, 3) ? 0 : below(maker, 40);
   maker->now_ns += ms * CLOCK_NS_PER_MS;
@@ -437,7 +443,7 @@ struct replay_step step_maker_make(struct step_maker *maker) {
     return change_users(maker);
   }
   if (choice < 10) {
-    return pass_time(maker);
+    return choice == 2 && below(maker, 4) == 0 ? crowd(maker) : pass_time(maker);
   }
   if (choice < 14) {
     return make_step(maker,

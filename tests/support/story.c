@@ -282,6 +282,10 @@ bool story_run_slice(struct story *story) {
   return engine_next_deadline_ns(story->engine) <= story->now_ns;
 }
 
+void story_crowd(struct story *story, bool is_crowded) {
+  apply_crowded(story->engine, story->now_ns, is_crowded);
+}
+
 void story_pass_ms(struct story *story, uint64_t ms) {
   story->now_ns += ms * CLOCK_NS_PER_MS;
   apply_tick(story->engine, story->now_ns);

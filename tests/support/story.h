@@ -46,6 +46,8 @@ void story_end(struct story *story);
 void story_expect(struct story *story, const char *expected);
 /* Runs the job of a lent object. false: there is none. */
 bool story_run_job(struct story *story);
+/* Peers stand in line, or do no more. */
+void story_crowd(struct story *story, bool is_crowded);
 void story_pass_ms(struct story *story, uint64_t ms);
 /* An engine batch without a request. Whether deferred work is left. */
 bool story_run_slice(struct story *story);

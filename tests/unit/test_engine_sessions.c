@@ -224,6 +224,65 @@ static void test_acknowledgements_are_counted_as_work(void **state) {
   assert_true(engine_steps(story.engine) - before > of_one + 199);
 }
 
+static void pass_seconds(unsigned seconds) {
+  for (unsigned i = 0; i < seconds * 10; i++) {
+    story_pass_ms(&story, 100);
+  }
+}
+
+static void resume_at_once(uint64_t connection) {
+  story_connect(&story, connection);
+  story_resume(&story, connection, 2, connection);
+}
+
+/* A grace time is 5 s, and from 4 s to 7 s nobody could come back. */
+static void test_grace_stands_still_while_peers_stand_in_line(void **state) {
+  (void)state;
+  story_disconnect(&story, 2);
+  pass_seconds(4);
+  story_crowd(&story, true);
+  pass_seconds(3);
+  story_crowd(&story, false);
+  story_pass_ms(&story, 900);
+  resume_at_once(12);
+  story_expect(&story, "12 <- #0 OK session\n");
+  story_disconnect(&story, 12); /* what was owed was owed once */
+  story_pass_ms(&story, 4900);
+  resume_at_once(13);
+  story_expect(&story, "13 <- #0 OK session\n");
+  story_disconnect(&story, 13);
+  story_pass_ms(&story, 5100);
+  resume_at_once(14);
+  story_expect(&story, "14 <- #0 FAILED_PRECONDITION SESSION_ENDED\n");
+}
+
+static void test_grace_that_stood_still_ends(void **state) {
+  (void)state;
+  story_crowd(&story, true);
+  pass_seconds(3);
+  story_disconnect(&story, 2);
+  pass_seconds(4);
+  story_crowd(&story, false);
+  pass_seconds(8);
+  story_pass_ms(&story, 1100);
+  resume_at_once(12);
+  story_expect(&story, "12 <- #0 FAILED_PRECONDITION SESSION_ENDED\n");
+}
+
+/* Whoever fills the line does not keep others' locks with it. */
+static void test_grace_stands_still_for_a_time_only(void **state) {
+  (void)state;
+  story_crowd(&story, true);
+  story_disconnect(&story, 2);
+  pass_seconds((HF_GRACE_MS_DEFAULT + HF_GRACE_HELD_MS_MAX) / 1000 - 1);
+  resume_at_once(12);
+  story_expect(&story, "12 <- #0 OK session\n");
+  story_disconnect(&story, 12);
+  pass_seconds((HF_GRACE_MS_DEFAULT + HF_GRACE_HELD_MS_MAX) / 1000 + 1);
+  resume_at_once(13);
+  story_expect(&story, "13 <- #0 FAILED_PRECONDITION SESSION_ENDED\n");
+}
+
 static void test_later_attempt_takes_the_session_over(void **state) {
   (void)state;
   story_connect(&story, 11);
@@ -390,6 +449,9 @@ int main(void) {
       STORY(test_full_window_is_refused_until_acknowledged),
       STORY(test_absurd_acknowledgement_is_harmless),
       STORY(test_acknowledgements_are_counted_as_work),
+      STORY(test_grace_stands_still_while_peers_stand_in_line),
+      STORY(test_grace_that_stood_still_ends),
+      STORY(test_grace_stands_still_for_a_time_only),
       STORY(test_later_attempt_takes_the_session_over),
       STORY(test_ended_session_says_so),
       STORY(test_anonymous_object_goes_with_its_session),
