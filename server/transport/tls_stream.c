@@ -22,6 +22,9 @@ static bool make_room(struct tls_stream *stream) {
 void tls_stream_receive(struct tls_stream *stream) {
   struct buffer *input = tls_input(stream->tls);
   size_t count = 0;
+  if (buffer_room(input) == 0 && !make_room(stream)) {
+    return; /* nothing was posted; later */
+  }
   enum transport_result result =
       stream->lower->read(stream->lower_stream, buffer_end(input), buffer_room(input), &count);
   if (result == TRANSPORT_WAITS) {
