@@ -226,12 +226,26 @@ bool connection_open(struct connection *connection, uint16_t protocol) {
   return announced;
 }
 
+/* Sends the hello alone to a TLS client, which learns from it that this address answers in clear. */
+static bool answer_tls(struct connection *connection) {
+  static const uint8_t handshake[] = {22, 3}; /* how a TLS connection begins */
+  uint8_t hello[SP_HELLO_BYTES];
+  size_t sent;
+  if (memcmp(buffer_first(&connection->input), handshake, sizeof handshake) != 0) {
+    return false;
+  }
+  sp_hello_write(hello, SP_REP);
+  (void)connection->transport->write(connection->stream, hello, sizeof hello, &sent);
+  return true;
+}
+
 /* Reads the peer's hello before the server's is sent, which names the counterpart of the peer's
  * protocol. nng's sockets send their hello without waiting for the server's. */
 static const char *answer_hello(struct connection *connection) {
   uint16_t protocol;
   if (sp_hello_read(buffer_first(&connection->input), &protocol) != SP_OK) {
-    return "not the scalability protocols";
+    return answer_tls(connection) ? "tls client at an address in clear"
+                                  : "not the scalability protocols";
   }
   if (protocol != SP_REQ && protocol != SP_PUSH) {
     return "neither a req nor a push socket";

@@ -12,7 +12,7 @@ checks=0
 # Which way calls are to go, and why not through shared memory.
 way="shared memory" way_reason=
 if [ "${HOLDFAST_LOCAL:-on}" = off ]; then
-  way=${HOLDFAST_URL%%:*} way_reason="HOLDFAST_LOCAL is off"
+  way=${HOLDFAST_URL%%:*} way=${way%+tcp} way_reason="HOLDFAST_LOCAL is off"
 fi
 
 fail() {

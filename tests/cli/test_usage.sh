@@ -25,7 +25,7 @@ fails_with 2 USAGE help nonsense
 # Each row of the help is used by some test.
 tests=$(dirname "$0")
 client=$tests/../../client
-for noun in '' dict list queue pipe namespace value array lock semaphore event condition barrier; do
+for noun in '' dict list queue pipe namespace value array lock semaphore event condition barrier key; do
   "$HOLDFAST" help ${noun:+"$noun"} | sed 1d >"$TEST_DIR/rows" || fail "help $noun fails"
   [ -s "$TEST_DIR/rows" ] || fail "help $noun is empty"
   while read -r first second _; do

@@ -8,9 +8,9 @@
 
 /* What glibc demands, and all that a call may need; the sanitizers' own frames are larger. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STACK_BYTES = 256 << 10 };
+enum { STACK_BYTES = 256 << 10, TLS_STACK_BYTES = 256 << 10 };
 #else
-enum { STACK_BYTES = 16 << 10 };
+enum { STACK_BYTES = 16 << 10, TLS_STACK_BYTES = 64 << 10 };
 #endif
 
 static void *call_all(void *unused) {
@@ -31,7 +31,9 @@ static void test_threads_with_little_stack_make_every_call(void **state) {
   void *failed;
   (void)state;
   pthread_attr_init(&attributes);
-  assert_int_equal(pthread_attr_setstacksize(&attributes, STACK_BYTES), 0);
+  bool is_tls = strcmp(world.path, "tls") == 0;
+  assert_int_equal(pthread_attr_setstacksize(&attributes, is_tls ? TLS_STACK_BYTES : STACK_BYTES),
+                   0);
   assert_int_equal(pthread_create(&thread, &attributes, call_all, NULL), 0);
   pthread_join(thread, &failed);
   expect_none_failed(failed);

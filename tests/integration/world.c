@@ -175,16 +175,19 @@ static int stop(void **state) {
 static bool choose_transport(const char *transport) {
   bool is_local = strcmp(transport, "local") == 0;
   bool is_ipc = strcmp(transport, "ipc") == 0;
+  if (strcmp(transport, "tls") == 0) {
+    daemon_use_tls();
+  }
   world.url = is_local || is_ipc ? world.daemon.ipc_url : world.daemon.tcp_url;
   world.path = is_local ? "shared memory" : transport;
   setenv("HOLDFAST_LOCAL", is_local ? "on" : "off", 1);
-  return is_local || is_ipc || strcmp(transport, "tcp") == 0;
+  return is_local || is_ipc || strcmp(transport, "tcp") == 0 || strcmp(transport, "tls") == 0;
 }
 
 int world_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
                size_t count) {
   if (!choose_transport(argc > 1 ? argv[1] : "tcp")) {
-    fprintf(stderr, "usage: %s [tcp|ipc|local]\n", argv[0]);
+    fprintf(stderr, "usage: %s [tcp|tls|ipc|local]\n", argv[0]);
     return EXIT_FAILURE;
   }
   return _cmocka_run_group_tests(name, tests, count, start, stop);

@@ -1,6 +1,6 @@
 /* Common code of the integration tests: a server, a connection, expectations.
  *
- *   test_dict tcp      all tests of the file over tcp; or ipc, or local: shared memory
+ *   test_dict tcp      all tests of the file over tcp; or tls, ipc, or local: shared memory
  *
  * Each file's server is its own. `world` is there in every test.
  */

@@ -12,11 +12,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/tls/key.h"
+
 #define ARGS_MAX 32
 #define POLL_MS 5
 #define READY_MS 20000 /* sanitizers on a busy machine take their time */
 #define STOP_MS 5000
 #define PATH_BYTES 192
+
+/* "": without TLS. */
+static char key_path[PATH_BYTES];
+static pid_t key_owner;
 
 static void fail(const char *what, const char *detail) {
   fprintf(stderr, "daemon: %s: %s\n", what, detail);
@@ -45,6 +51,10 @@ static void become_daemon(const struct daemon *daemon, pid_t test, const char *c
   const char *argv[ARGS_MAX] = {
       program, "--listen", daemon->tcp_url, "--listen", daemon->ipc_url, "--ports-file", ports};
   size_t argc = 7;
+  if (key_path[0] != '\0') {
+    argv[argc++] = "--key-file";
+    argv[argc++] = key_path;
+  }
   for (size_t i = 0; extra != NULL && extra[i] != NULL && argc < ARGS_MAX - 1; i++) {
     argv[argc++] = extra[i];
   }
@@ -53,16 +63,22 @@ static void become_daemon(const struct daemon *daemon, pid_t test, const char *c
   _exit(127);
 }
 
+static const char *tcp_scheme(void) {
+  return key_path[0] != '\0' ? "tls+tcp" : "tcp";
+}
+
 /* The first line of the ports file says which port the system chose. */
 static void read_port(struct daemon *daemon, const char *path) {
   FILE *file = fopen(path, "re");
+  char scheme[16] = "";
   unsigned port = 0;
-  if (file == NULL || fscanf(file, "tcp://127.0.0.1:%u", &port) != 1 || port > 65535) {
+  if (file == NULL || fscanf(file, "%15[a-z+]://127.0.0.1:%u", scheme, &port) != 2 ||
+      strcmp(scheme, tcp_scheme()) != 0 || port > 65535) {
     fail("no port in", path);
   }
   fclose(file);
   daemon->tcp_port = (uint16_t)port;
-  snprintf(daemon->tcp_url, sizeof daemon->tcp_url, "tcp://127.0.0.1:%u", port);
+  snprintf(daemon->tcp_url, sizeof daemon->tcp_url, "%s://127.0.0.1:%u", scheme, port);
 }
 
 static void wait_until_ready(struct daemon *daemon) {
@@ -98,6 +114,28 @@ static void launch(struct daemon *daemon, const char *const *extra) {
   wait_until_ready(daemon);
 }
 
+static void remove_key(void) {
+  if (getpid() == key_owner) {
+    unlink(key_path);
+  }
+}
+
+void daemon_use_tls(void) {
+  char path[] = "/tmp/holdfast-key-XXXXXX", line[KEY_LINE_BYTES + 1];
+  int fd = mkstemp(path);
+  if (fd < 0 || !key_make("tester", line)) {
+    fail("no key", strerror(errno));
+  }
+  strcat(line, "\n");
+  if (write(fd, line, strlen(line)) != (ssize_t)strlen(line) || close(fd) != 0) {
+    fail(path, strerror(errno));
+  }
+  strcpy(key_path, path);
+  key_owner = getpid();
+  setenv("HOLDFAST_KEY_FILE", key_path, 1);
+  atexit(remove_key);
+}
+
 void daemon_start(struct daemon *daemon, const char *const *extra) {
   memset(daemon, 0, sizeof *daemon);
   const char *parent = getenv("TMPDIR");
@@ -107,7 +145,7 @@ void daemon_start(struct daemon *daemon, const char *const *extra) {
   if (mkdtemp(daemon->dir) == NULL) {
     fail(daemon->dir, strerror(errno));
   }
-  snprintf(daemon->tcp_url, sizeof daemon->tcp_url, "tcp://127.0.0.1:0");
+  snprintf(daemon->tcp_url, sizeof daemon->tcp_url, "%s://127.0.0.1:0", tcp_scheme());
   snprintf(daemon->ipc_url, sizeof daemon->ipc_url, "ipc://%s/holdfast.sock", daemon->dir);
   launch(daemon, extra);
 }

@@ -13,10 +13,13 @@ struct daemon {
   pid_t pid;
   uint16_t tcp_port;
   char dir[128];
-  char tcp_url[64];  /* tcp://127.0.0.1:PORT */
+  char tcp_url[64];  /* tcp://127.0.0.1:PORT, or tls+tcp://.. */
   char ipc_url[160]; /* ipc://DIR/holdfast.sock */
 };
 
+/* Servers started from now on have tls+tcp:// where they had tcp://, with a key that HOLDFAST_KEY_FILE
+ * names from now on. */
+void daemon_use_tls(void);
 /* extra: further arguments, NULL-terminated; NULL: none. The daemon ends with the test process. */
 void daemon_start(struct daemon *daemon, const char *const *extra);
 /* Restarts at the same addresses, after daemon_kill. */

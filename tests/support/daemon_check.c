@@ -1,12 +1,12 @@
 /* Memory that a server has when its clients are gone. Requested in the plain protocol, because the
  * library is what is tested. */
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,12 +35,11 @@ struct holding {
 /* ---------------------------------------------------------------- asking */
 
 static int dial(const struct daemon *daemon) {
-  const struct sockaddr_in address = {.sin_family = AF_INET,
-                                      .sin_port = htons(daemon->tcp_port),
-                                      .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
   const struct timeval limit = {.tv_sec = ANSWER_S};
   uint8_t hello[SP_HELLO_BYTES];
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", daemon->ipc_url + strlen("ipc://"));
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   sp_hello_write(hello, SP_REQ);
@@ -61,7 +60,7 @@ static bool send_request(int fd) {
   request.operation_case = HOLDFAST__REQUEST__OPERATION_SERVER_INFO;
   request.server_info = &info;
   size_t body_len = holdfast__request__get_packed_size(&request);
-  size_t len = sp_prefix_write(SP_TCP, frame, route.len + body_len);
+  size_t len = sp_prefix_write(SP_IPC, frame, route.len + body_len);
   memcpy(frame + len, route.words, route.len);
   len += route.len;
   len += holdfast__request__pack(&request, frame + len);
@@ -80,7 +79,7 @@ static Holdfast__Response *receive_response(int fd) {
       return NULL;
     }
     len += (size_t)received;
-    result = sp_frame_read(SP_TCP, bytes_of(input, len), sizeof input, &body, &used, &needed);
+    result = sp_frame_read(SP_IPC, bytes_of(input, len), sizeof input, &body, &used, &needed);
   }
   return result == SP_OK && sp_route_read(body, &route, &payload) == SP_OK
              ? holdfast__response__unpack(NULL, payload.len, payload.data)

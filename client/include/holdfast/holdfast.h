@@ -22,8 +22,8 @@
  * threads  Any number of threads may use a connection and its handles. The library starts no
  *          thread, except one that asks the resolver for the address of a host that has neither a
  *          number nor a line in /etc/hosts: that thread blocks all signals, and ends by itself. No
- *          call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough; the
- *          resolver, which hf_connect asks for a host's name, may need more.
+ *          call is a cancellation point of pthread_cancel. A stack of 16 KiB is enough, over TLS one
+ *          of 64; the resolver, which hf_connect asks for a host's name, may need more.
  * fork     A child inherits its parent's connections, handles, ends of pipes and references,
  *          whether the parent then closes them, exits, or is killed. At its first use the child
  *          connects, with a session of its own; until then it has no descriptor of the library, and

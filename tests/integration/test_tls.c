@@ -1,0 +1,342 @@
+/* tls+tcp:// as its users meet it: who gets in, who does not, and what is read then, word for word. */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/integration/world.h"
+#include "tests/support/certificates.h"
+
+#define SOON_MS 4000 /* far below the call timeout: nothing was tried again */
+#define URL_BYTES 64
+#define FILE_BYTES 128
+#define FILES 64 /* of one test */
+
+static char folder[64];
+
+/* A server of its own, with one more address. */
+struct secure {
+  struct daemon daemon;
+  char url[URL_BYTES]; /* tls+tcp://127.0.0.1:PORT */
+};
+
+static const char *file(const char *name) {
+  static char paths[FILES][FILE_BYTES];
+  static size_t next;
+  char *path = paths[next++ % FILES];
+  snprintf(path, FILE_BYTES, "%s/%s", folder, name);
+  return path;
+}
+
+static void write_key(const char *name, const char *line) {
+  FILE *stream = fopen(file(name), "we");
+  assert_non_null(stream);
+  assert_int_equal(chmod(file(name), 0600), 0);
+  assert_true(fprintf(stream, "%s\n", line) > 0);
+  assert_int_equal(fclose(stream), 0);
+}
+
+static void make_certificates(void) {
+  const struct certificate all[] = {
+      {.name = "ca"},
+      {.name = "foreign"},
+      {.authority = "ca", .name = "server", .alternatives = "DNS:localhost,IP:127.0.0.1"},
+      {.authority = "ca",
+       .name = "named",
+       .common_name = "localhost",
+       .alternatives = "DNS:localhost"},
+      {.authority = "ca", .name = "worker"},
+      {.authority = "foreign", .name = "stranger"},
+  };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    certificate_make(folder, &all[i]);
+  }
+}
+
+static int set_up(void **state) {
+  char alice[HF_KEY_LINE_BYTES], other[HF_KEY_LINE_BYTES], bob[HF_KEY_LINE_BYTES];
+  (void)state;
+  snprintf(folder, sizeof folder, "/tmp/holdfast-tls-XXXXXX");
+  if (mkdtemp(folder) == NULL || hf_key_new("alice", alice) != HF_OK ||
+      hf_key_new("alice", other) != HF_OK || hf_key_new("bob", bob) != HF_OK) {
+    return -1;
+  }
+  write_key("keys", alice);
+  write_key("alice", alice);
+  write_key("other", other);
+  write_key("bob", bob);
+  make_certificates();
+  for (const char *const *name = (const char *const[]){"KEY", "CA", "CERT", "PRIVATE_KEY", NULL};
+       *name != NULL; name++) {
+    char variable[64];
+    snprintf(variable, sizeof variable, "HOLDFAST_%s_FILE", *name);
+    unsetenv(variable);
+  }
+  setenv("HOLDFAST_LOCAL", "off", 1);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  char command[sizeof folder + 16];
+  (void)state;
+  snprintf(command, sizeof command, "rm -r %s", folder);
+  return system(command); /* NOLINT(cert-env33-c): a folder of this test's */
+}
+
+static void read_url(struct secure *secure) {
+  char path[sizeof secure->daemon.dir + 8], line[URL_BYTES];
+  snprintf(path, sizeof path, "%s/ports", secure->daemon.dir);
+  FILE *ports = fopen(path, "re");
+  assert_non_null(ports);
+  secure->url[0] = '\0';
+  while (fgets(line, sizeof line, ports) != NULL) {
+    if (strncmp(line, "tls+tcp://", 10) == 0) {
+      snprintf(secure->url, sizeof secure->url, "%.*s", (int)strcspn(line, "\n"), line);
+    }
+  }
+  fclose(ports);
+  assert_string_not_equal(secure->url, "");
+}
+
+/* options: up to 6, NULL-terminated */
+static void secure_start(struct secure *secure, const char *const *options) {
+  const char *extra[16] = {"--listen", "tls+tcp://127.0.0.1:0"};
+  for (size_t i = 0; options[i] != NULL; i++) {
+    extra[2 + i] = options[i];
+  }
+  daemon_start(&secure->daemon, extra);
+  read_url(secure);
+}
+
+static void start_with_keys(struct secure *secure) {
+  secure_start(secure, (const char *const[]){"--key-file", file("keys"), NULL});
+}
+
+static void start_with_certificate(struct secure *secure, const char *name, const char *client_ca) {
+  char certificate[32], key[32];
+  snprintf(certificate, sizeof certificate, "%s.crt", name);
+  snprintf(key, sizeof key, "%s.key", name);
+  secure_start(secure,
+               (const char *const[]){"--tls-certificate", file(certificate), "--tls-private-key",
+                                     file(key), client_ca != NULL ? "--tls-client-ca" : NULL,
+                                     client_ca != NULL ? file(client_ca) : NULL, NULL});
+}
+
+/* Whether a connection with these options can be made and used. */
+static void expect_in(const char *url, const struct hf_options *options) {
+  hf_conn *conn;
+  expect_ok(hf_connect(url, options, &conn));
+  assert_string_equal(hf_conn_path(conn), "tls");
+  expect_ok(hf_ping(conn, NULL));
+  hf_close(conn);
+}
+
+/* At once, with exactly this sentence. */
+static void expect_out(const char *url, const struct hf_options *options, const char *reason,
+                       const char *sentence) {
+  hf_conn *conn;
+  uint64_t began_ms = now_ms();
+  assert_int_equal(hf_connect(url, options, &conn), HF_UNAUTHENTICATED);
+  assert_string_equal(hf_last_error()->reason, reason);
+  assert_string_equal(hf_last_error()->message, sentence);
+  assert_true(now_ms() - began_ms < SOON_MS);
+}
+
+/* ---------------------------------------------------------------- keys */
+
+static void expect_key_refused(const char *url, const char *user, const char *path) {
+  const struct hf_options options = {.key_file = path};
+  char sentence[512];
+  snprintf(sentence, sizeof sentence,
+           "%s does not accept the key of \"%s\" in %s; is it in the server's key file, and was "
+           "that reloaded?",
+           url, user, path);
+  expect_out(url, &options, "KEY_REFUSED", sentence);
+}
+
+static void test_tls_keys(void **state) {
+  const struct hf_options alice = {.key_file = file("alice")};
+  struct secure secure;
+  (void)state;
+  start_with_keys(&secure);
+  expect_in(secure.url, &alice);
+  setenv("HOLDFAST_KEY_FILE", alice.key_file, 1);
+  expect_in(secure.url, NULL);
+  unsetenv("HOLDFAST_KEY_FILE");
+  expect_key_refused(secure.url, "alice", file("other"));
+  expect_key_refused(secure.url, "bob", file("bob"));
+  expect_out(secure.url, NULL, "NOT_ADMITTED",
+             "the server wants a certificate (HOLDFAST_CERT_FILE) or a key (HOLDFAST_KEY_FILE)");
+  daemon_stop(&secure.daemon);
+}
+
+static void test_tls_a_key_where_there_are_certificates_only(void **state) {
+  const struct hf_options alice = {.key_file = file("alice")};
+  struct secure secure;
+  char sentence[256];
+  (void)state;
+  start_with_certificate(&secure, "server", NULL);
+  snprintf(sentence, sizeof sentence,
+           "%s has no keys: give HOLDFAST_CA_FILE and a certificate, or set key_file there",
+           secure.url);
+  expect_out(secure.url, &alice, "KEY_REFUSED", sentence);
+  daemon_stop(&secure.daemon);
+}
+
+/* What was let in once is not for ever: the server comes back without the key. */
+static void test_tls_a_key_that_was_taken_away(void **state) {
+  const struct hf_options alice = {.key_file = file("alice")};
+  struct secure secure;
+  hf_conn *conn;
+  (void)state;
+  start_with_keys(&secure);
+  expect_ok(hf_connect(secure.url, &alice, &conn));
+  daemon_kill(&secure.daemon);
+  daemon_restart(&secure.daemon,
+                 (const char *const[]){"--listen", secure.url, "--key-file", file("bob"), NULL});
+  for (int i = 0; i < 2; i++) {
+    expect_fails(hf_ping(conn, NULL), UNAUTHENTICATED, KEY_REFUSED);
+  }
+  hf_close(conn);
+  daemon_stop(&secure.daemon);
+}
+
+/* ---------------------------------------------------------------- certificates */
+
+static void test_tls_certificates(void **state) {
+  const struct hf_options worker = {.ca_file = file("ca.crt"),
+                                    .cert_file = file("worker.crt"),
+                                    .private_key_file = file("worker.key")};
+  const struct hf_options nobody = {.ca_file = file("ca.crt")};
+  const struct hf_options stranger = {.ca_file = file("ca.crt"),
+                                      .cert_file = file("stranger.crt"),
+                                      .private_key_file = file("stranger.key")};
+  struct secure secure;
+  (void)state;
+  start_with_certificate(&secure, "server", "ca.crt");
+  expect_in(secure.url, &worker);
+  expect_out(secure.url, &nobody, "NOT_ADMITTED",
+             "the server wants a certificate (HOLDFAST_CERT_FILE) or a key (HOLDFAST_KEY_FILE)");
+  expect_out(secure.url, &stranger, "NOT_ADMITTED",
+             "the server does not know the CA of HOLDFAST_CERT_FILE");
+  daemon_stop(&secure.daemon);
+}
+
+/* Certificate and private key in one file, and all from the environment. */
+static void test_tls_one_file_is_enough(void **state) {
+  struct secure secure;
+  char command[512];
+  (void)state;
+  snprintf(command, sizeof command, "cat %s %s > %s", file("worker.crt"), file("worker.key"),
+           file("worker.pem"));
+  assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): files of this test's */
+  start_with_certificate(&secure, "server", "ca.crt");
+  setenv("HOLDFAST_CA_FILE", file("ca.crt"), 1);
+  setenv("HOLDFAST_CERT_FILE", file("worker.pem"), 1);
+  expect_in(secure.url, NULL);
+  setenv("HOLDFAST_CERT_FILE", file("worker.crt"), 1);
+  setenv("HOLDFAST_PRIVATE_KEY_FILE", file("worker.key"), 1);
+  expect_in(secure.url, NULL);
+  unsetenv("HOLDFAST_CA_FILE");
+  unsetenv("HOLDFAST_CERT_FILE");
+  unsetenv("HOLDFAST_PRIVATE_KEY_FILE");
+  daemon_stop(&secure.daemon);
+}
+
+static void test_tls_servers_that_are_not_trusted(void **state) {
+  const struct hf_options foreign = {.ca_file = file("foreign.crt")};
+  const struct hf_options ours = {.ca_file = file("ca.crt")};
+  struct secure secure;
+  char sentence[512], by_name[URL_BYTES];
+  (void)state;
+  start_with_certificate(&secure, "named", NULL);
+  snprintf(by_name, sizeof by_name, "tls+tcp://localhost%s", strrchr(secure.url, ':'));
+  snprintf(sentence, sizeof sentence,
+           "%s: unable to get local issuer certificate; HOLDFAST_CA_FILE=%s", by_name,
+           foreign.ca_file);
+  expect_out(by_name, &foreign, "SERVER_NOT_TRUSTED", sentence);
+  snprintf(sentence, sizeof sentence,
+           "%s: unable to get local issuer certificate; HOLDFAST_CA_FILE is not set", by_name);
+  expect_out(by_name, NULL, "SERVER_NOT_TRUSTED", sentence);
+  expect_out(secure.url, &ours, "SERVER_NOT_TRUSTED",
+             "the certificate is for localhost, not for 127.0.0.1");
+  expect_in(by_name, &ours);
+  daemon_stop(&secure.daemon);
+}
+
+/* ---------------------------------------------------------------- addresses */
+
+static void test_tls_a_server_in_clear(void **state) {
+  const struct hf_options alice = {.key_file = file("alice")};
+  struct secure secure;
+  char url[URL_BYTES], sentence[256];
+  (void)state;
+  start_with_keys(&secure);
+  snprintf(url, sizeof url, "tls+%.50s", secure.daemon.tcp_url);
+  snprintf(sentence, sizeof sentence, "%s answers in clear; use tcp:// there", url);
+  expect_out(url, &alice, "SERVER_NOT_TRUSTED", sentence);
+  daemon_stop(&secure.daemon);
+}
+
+static void test_tls_a_key_and_an_address_in_clear(void **state) {
+  const struct hf_options alice = {.call_timeout_ms = 500, .key_file = file("alice")};
+  struct secure secure;
+  hf_conn *conn;
+  (void)state;
+  start_with_keys(&secure);
+  expect_fails(hf_connect("tcp://192.0.2.1:4653", &alice, &conn), INVALID_ARGUMENT, BAD_ADDRESS);
+  assert_string_equal(hf_last_error()->message,
+                      "a key is set (key_file), but tcp:// is not encrypted; use tls+tcp://");
+  setenv("HOLDFAST_KEY_FILE", alice.key_file, 1);
+  expect_fails(hf_connect("tcp://192.0.2.1:4653", NULL, &conn), INVALID_ARGUMENT, BAD_ADDRESS);
+  assert_string_equal(
+      hf_last_error()->message,
+      "a key is set (HOLDFAST_KEY_FILE), but tcp:// is not encrypted; use tls+tcp://");
+  expect_ok(hf_connect(secure.daemon.tcp_url, NULL, &conn)); /* it does not leave the machine */
+  hf_close(conn);
+  expect_ok(hf_connect(secure.daemon.ipc_url, NULL, &conn));
+  hf_close(conn);
+  unsetenv("HOLDFAST_KEY_FILE");
+  daemon_stop(&secure.daemon);
+}
+
+/* A server that is not there is no refusal. */
+static void test_tls_nobody_listens(void **state) {
+  const struct hf_options alice = {.call_timeout_ms = 300, .key_file = file("alice")};
+  hf_conn *conn;
+  (void)state;
+  expect_fails(hf_connect("tls+tcp://127.0.0.1:1", &alice, &conn), UNAVAILABLE, NOT_CONNECTED);
+}
+
+/* ---------------------------------------------------------------- shared memory */
+
+/* With a server of this machine a session moves there from tls too. */
+static void test_tls_a_session_moves_to_shared_memory(void **state) {
+  const struct hf_options alice = {.key_file = file("alice")};
+  struct secure secure;
+  hf_conn *conn;
+  (void)state;
+  start_with_keys(&secure);
+  setenv("HOLDFAST_LOCAL", "on", 1);
+  expect_ok(hf_connect(secure.url, &alice, &conn));
+  setenv("HOLDFAST_LOCAL", "off", 1);
+  assert_string_equal(hf_conn_path_reason(conn), "");
+  assert_string_equal(hf_conn_path(conn), "shared memory");
+  expect_ok(hf_ping(conn, NULL));
+  hf_close(conn);
+  daemon_stop(&secure.daemon);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_tls_keys),
+      cmocka_unit_test(test_tls_a_key_where_there_are_certificates_only),
+      cmocka_unit_test(test_tls_a_key_that_was_taken_away),
+      cmocka_unit_test(test_tls_certificates),
+      cmocka_unit_test(test_tls_one_file_is_enough),
+      cmocka_unit_test(test_tls_servers_that_are_not_trusted),
+      cmocka_unit_test(test_tls_a_server_in_clear),
+      cmocka_unit_test(test_tls_a_key_and_an_address_in_clear),
+      cmocka_unit_test(test_tls_nobody_listens),
+      cmocka_unit_test(test_tls_a_session_moves_to_shared_memory),
+  };
+  return cmocka_run_group_tests_name("integration.tls", tests, set_up, tear_down);
+}
