@@ -30,7 +30,8 @@
  * is read, twice as long with each failure. A minute without one, or one that succeeds, ends that. */
 #define HF_HANDSHAKE_FAILURES_FREE 5
 #define HF_HANDSHAKE_DELAY_MS_MIN 100u
-#define HF_HANDSHAKE_DELAY_MS_MAX 5000u
+#define HF_HANDSHAKE_DELAY_MS_MAX \
+  2000u /* less than a client waits for: honest clients of that address still get in */
 /* The grace time of lost sessions stands still while peers stand in line for their handshakes, at most
  * for so long at a time: whoever can't get in must not lose everything for that, and whoever fills the
  * line must not keep others' locks. */
