@@ -1,7 +1,7 @@
 /* Keys of users: what both sides of a TLS handshake without certificates know.
  *
- *   line      alice:hfk1_SECRET                 SECRET: base64url of the secret's 32 bytes and 4 of
- *                                               check sum, the first of its SHA-256
+ *   line      alice:hfk1_...                    base64url of the secret's 32 bytes and 4 of check
+ *                                               sum, the first of its SHA-256
  *   identity  hf1:alice:3f9a01c2                on the wire: the user, and the key's id
  *   id        HKDF-SHA256(secret, "holdfast key id 1")
  *   psk       HKDF-SHA256(secret, "holdfast tls psk 1")

@@ -1,3 +1,4 @@
+/* A connection over memory: see tls.h. */
 #include "proto/tls/tls.h"
 
 #include "proto/tls/tls_parts.h"
