@@ -32,11 +32,11 @@ struct tls_link {
   char user[KEY_USER_BYTES_MAX + 1]; /* of the key that is offered */
   struct buffer plain;               /* decrypted, not yet read */
   bool has_ended;                    /* nothing more will be received */
-  /* A byte was sealed, but the caller was told that it is not sent yet, so that somebody waits for
-   * room for the sealed bytes that the kernel did not take. */
+  /* A byte was sealed, but reported as unsent, so that somebody waits for room for the sealed bytes
+   * that the kernel did not take. */
   bool owes_byte;
   int error; /* errno: the link is lost */
-  uint8_t gathered[TLS_RECORD_BYTES_MAX];
+  uint8_t scratch[TLS_RECORD_BYTES_MAX];
 };
 
 /* Bounded by what one record may have, and by the limits above. */
@@ -158,15 +158,15 @@ static struct bytes cursor_next(struct cursor *cursor, size_t size) {
 /* The next bytes to be sealed: some of a large part as it is, small parts together. */
 static struct bytes next_piece(struct tls_link *state, struct cursor *cursor) {
   size_t len = 0;
-  if (cursor->parts->iov_len - cursor->offset >= sizeof state->gathered) {
+  if (cursor->parts->iov_len - cursor->offset >= sizeof state->scratch) {
     return cursor_next(cursor, PIECE_BYTES);
   }
-  while (cursor->count > 0 && len < sizeof state->gathered) {
-    struct bytes part = cursor_next(cursor, sizeof state->gathered - len);
-    memcpy(state->gathered + len, part.data, part.len);
+  while (cursor->count > 0 && len < sizeof state->scratch) {
+    struct bytes part = cursor_next(cursor, sizeof state->scratch - len);
+    memcpy(state->scratch + len, part.data, part.len);
     len += part.len;
   }
-  return bytes_of(state->gathered, len);
+  return bytes_of(state->scratch, len);
 }
 
 static ssize_t send_parts(const struct link *link, struct iovec *parts, int part_count) {
