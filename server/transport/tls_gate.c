@@ -84,8 +84,8 @@ static void report_crowded(struct tls_gate *gate) {
 /* ----------------------------------------------------------------------------------- the line */
 
 static void join_line(struct tls_gate *gate, struct tls_stream *stream) {
+  atomic_store(&stream->is_waiting, false);
   pthread_mutex_lock(&gate->lock);
-  stream->is_in_line = true;
   STAILQ_INSERT_TAIL(&gate->line, stream, next_in_line);
   gate->line_count++;
   bool changed = update_crowded_locked(gate);
@@ -126,7 +126,6 @@ static struct tls_stream *take_next(struct tls_gate *gate, bool is_first, bool *
   }
   if ((stream = STAILQ_FIRST(&gate->line)) != NULL) {
     STAILQ_REMOVE_HEAD(&gate->line, next_in_line);
-    stream->is_in_line = false;
     gate->line_count--;
     *changed = update_crowded_locked(gate);
   }
@@ -160,9 +159,10 @@ static const char *why_refused(const struct tls *tls) {
   }
 }
 
-static void log_refusal(struct tls_gate *gate, const struct tls_stream *stream, const char *why) {
+/* user: whom the peer says to be; "": nobody, or it is not known yet. */
+static void log_refusal(struct tls_gate *gate, const struct tls_stream *stream, const char *why,
+                        const char *user) {
   char from[ADDRESS_TEXT_BYTES];
-  const char *user = tls_claimed_user(stream->tls);
   address_text(stream->address, from);
   if (*user != '\0') {
     limited_log_line(&gate->limited_log, "refused from=%s why=\"%s\" user=%s", from, why, user);
@@ -178,9 +178,9 @@ static bool counts_as_failure(const struct tls_stream *stream, enum tls_opening 
 
 static void end(struct tls_gate *gate, struct tls_stream *stream, enum tls_opening opening) {
   if (opening == TLS_OPENING_REFUSED) {
-    log_refusal(gate, stream, why_refused(stream->tls));
+    log_refusal(gate, stream, why_refused(stream->tls), tls_claimed_user(stream->tls));
   } else if (opening == TLS_OPENING_LATE) {
-    log_refusal(gate, stream, "no handshake in time");
+    log_refusal(gate, stream, "no handshake in time", tls_claimed_user(stream->tls));
   }
   pthread_mutex_lock(&gate->lock);
   if (!stream->is_evicted && counts_as_failure(stream, opening)) {
@@ -248,7 +248,7 @@ static void evict_locked(struct tls_gate *gate, struct tls_stream *stream) {
 static struct tls_stream *oldest_locked(struct tls_gate *gate) {
   struct tls_stream *stream;
   TAILQ_FOREACH(stream, &gate->openings, next_opening) {
-    if (!stream->is_in_line && !stream->is_evicted) {
+    if (atomic_load(&stream->is_waiting) && !stream->is_evicted) {
       return stream;
     }
   }
@@ -272,7 +272,7 @@ static bool make_room_locked(struct tls_gate *gate) {
   if ((oldest = oldest_locked(gate)) == NULL) {
     return false;
   }
-  log_refusal(gate, oldest, "too many handshakes");
+  log_refusal(gate, oldest, "too many handshakes", "");
   evict_locked(gate, oldest);
   return true;
 }

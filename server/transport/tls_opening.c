@@ -14,9 +14,11 @@ static enum tls_opening opening_of(enum transport_result result) {
 /* Gives reading away. true: an event comes, and the stream may be gone. */
 static bool await_input(struct tls_stream *stream) {
   pthread_mutex_lock(&stream->lock);
+  atomic_store(&stream->is_waiting, true); /* before: the event may come at once */
   bool is_given = !stream->is_closed && tls_stream_await_locked(stream, stream->deadline_ns);
-  if (stream->is_closed && !is_given) {
-    stream->received = TRANSPORT_LEFT;
+  if (!is_given) {
+    atomic_store(&stream->is_waiting, false);
+    stream->received = stream->is_closed ? TRANSPORT_LEFT : stream->received;
   }
   pthread_mutex_unlock(&stream->lock);
   return is_given;
@@ -29,6 +31,7 @@ static enum transport_result send_flight(struct tls_stream *stream) {
   bool waits = !stream->is_closed;
   while (waits) {
     result = tls_stream_flush_locked(stream);
+    atomic_store(&stream->is_waiting, result == TRANSPORT_WAITS);
     waits = result == TRANSPORT_WAITS && !tls_stream_drain_locked(stream, stream->deadline_ns);
   }
   pthread_mutex_unlock(&stream->lock);
@@ -72,6 +75,7 @@ bool tls_opening_begin(struct tls_stream *stream, uint32_t delay_ms) {
   pthread_mutex_lock(&stream->lock);
   bool is_given = !stream->is_closed;
   if (is_given) {
+    atomic_store(&stream->is_waiting, true);
     stream->lower->pause(stream->lower_stream, delay_ms);
   }
   pthread_mutex_unlock(&stream->lock);

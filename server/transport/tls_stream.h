@@ -19,6 +19,7 @@
 #include "server/transport/transport.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 struct tls_gate;
@@ -48,9 +49,9 @@ struct tls_stream {
   uint64_t address;
   uint64_t deadline_ns;
   bool is_accepted;
-  bool is_in_line;
-  bool is_evicted; /* closed, to make room or because the server stops */
-  bool has_worked; /* the server has answered something */
+  atomic_bool is_waiting; /* for the peer, or for the end of its delay: the row below has it */
+  bool is_evicted;        /* closed, to make room or because the server stops */
+  bool has_worked;        /* the server has answered something */
   TAILQ_ENTRY(tls_stream) next_opening;
   STAILQ_ENTRY(tls_stream) next_in_line;
 };
