@@ -320,7 +320,7 @@ class TlsTest(unittest.TestCase):
         with socket.create_connection(("127.0.0.1", port), WAIT_S) as plain:
             with self.assertRaises((ssl.SSLError, OSError)):
                 ssl_context().wrap_socket(plain, server_hostname="localhost")
-        until(lambda: "not the scalability protocols" in server.log(), "the refusal in the log")
+        until(lambda: "tls client at an address in clear" in server.log(), "the refusal in the log")
 
     # -------------------------------------------------- starting
 
