@@ -33,8 +33,8 @@
 #define HF_HANDSHAKE_DELAY_MS_MAX \
   2000u /* less than a client waits for: honest clients of that address still get in */
 /* The grace time of lost sessions stands still while peers stand in line for their handshakes, at most
- * for so long at a time: whoever can't get in must not lose everything for that, and whoever fills the
- * line must not keep others' locks. */
+ * for so long at a time: a client that can't get in must not lose everything for that, and an attacker
+ * that fills the line must not keep others' locks. */
 #define HF_GRACE_HELD_MS_MAX 30000
 
 /* Request bodies, checked before unpacking, since protobuf-c bounds neither depth nor fields.

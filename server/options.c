@@ -197,7 +197,7 @@ bool options_is_local(const char *url, char error[OPTIONS_ERROR_BYTES]) {
   if (strncmp(url, TLS_SCHEME, strlen(TLS_SCHEME)) == 0 &&
       split_host(url + strlen(TLS_SCHEME), host, &port)) {
     (void)host_is_local(host, port, url, error);
-    return error[0] == '\0'; /* whoever comes has to show who he is */
+    return error[0] == '\0'; /* each client has to show who it is */
   }
   if (strncmp(url, "tcp://", 6) == 0 && split_host(url + 6, host, &port)) {
     return host_is_local(host, port, url, error);

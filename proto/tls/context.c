@@ -24,7 +24,7 @@ static bool is_set(const char *path) {
 
 /* ------------------------------------------------------------------------------------- files */
 
-static bool complain(const char *what, const char *path, char error[TLS_ERROR_BYTES]) {
+static bool fail(const char *what, const char *path, char error[TLS_ERROR_BYTES]) {
   char words[TLS_TEXT_BYTES];
   tls_failure_words(words, sizeof words);
   snprintf(error, TLS_ERROR_BYTES, "%s %s: %s", what, path, words);
@@ -47,13 +47,13 @@ static bool load_certificate(struct tls_context *context, const char *certificat
   }
   key = is_set(key) ? key : certificate;
   if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
-    return complain("certificate", certificate, error);
+    return fail("certificate", certificate, error);
   }
   if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1) {
-    return complain("private key", key, error);
+    return fail("private key", key, error);
   }
   if (SSL_CTX_check_private_key(ssl) != 1) {
-    return complain("certificate", certificate, error);
+    return fail("certificate", certificate, error);
   }
   record_expiry(context);
   return true;
@@ -64,7 +64,7 @@ static bool load_crl(SSL_CTX *ssl, const char *path, char error[TLS_ERROR_BYTES]
   X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
   if (lookup == NULL || X509_load_crl_file(lookup, path, X509_FILETYPE_PEM) <= 0 ||
       X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) != 1) {
-    return complain("CRL", path, error);
+    return fail("CRL", path, error);
   }
   return true;
 }
@@ -80,7 +80,7 @@ static bool load_client_ca(struct tls_context *context, const struct tls_setting
   STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(path);
   if (names == NULL || SSL_CTX_load_verify_file(ssl, path) != 1) {
     sk_X509_NAME_pop_free(names, X509_NAME_free);
-    return complain("client CA", path, error);
+    return fail("client CA", path, error);
   }
   SSL_CTX_set_client_CA_list(ssl, names);
   SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -108,7 +108,7 @@ static bool load_client(struct tls_context *context, const struct tls_client_set
   }
   if (is_set(settings->ca) ? SSL_CTX_load_verify_file(ssl, settings->ca) != 1
                            : SSL_CTX_set_default_verify_paths(ssl) != 1) {
-    return complain("CA file", is_set(settings->ca) ? settings->ca : "of the system", error);
+    return fail("CA file", is_set(settings->ca) ? settings->ca : "of the system", error);
   }
   return load_certificate(context, settings->certificate, settings->private_key, error);
 }

@@ -26,7 +26,7 @@ static SSL_SESSION *session_of(SSL *ssl, const uint8_t psk[KEY_PSK_BYTES]) {
 }
 
 /* For the log: nothing that is no name of a user gets there. */
-static void record_claim(struct tls *tls, struct bytes identity) {
+static void record_identity(struct tls *tls, struct bytes identity) {
   const uint8_t *user = identity.data + strlen(SCHEME);
   size_t rest = identity.len - strlen(SCHEME);
   const uint8_t *colon = rest > 0 ? memchr(user, ':', rest) : NULL;
@@ -48,7 +48,7 @@ static int find_session(SSL *ssl, const unsigned char *identity, size_t len,
     return 1;
   }
   struct bytes wanted = bytes_of(identity, len);
-  record_claim(tls, wanted);
+  record_identity(tls, wanted);
   tls->offered = keys_find(&tls->context->keys, wanted);
   *session = session_of(ssl, tls->offered != NULL ? tls->offered->psk : tls->context->decoy);
   return *session != NULL;

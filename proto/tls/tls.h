@@ -7,7 +7,7 @@
  *         so while no other thread is in one of them. tls_free in the child is allowed.
  * memory  Both buffers are of the budget given. Of each connection OpenSSL has 19 KiB more, 17 KiB while
  *         a record is incomplete, and 14 KiB for the certificate of a client: it has no call to free that.
- * source  A BIO of our own: BIO_s_mem copies once more, and knows no budget. Over memory a write is never
+ * source  A BIO of our own: OpenSSL's over memory copies once more, and knows no budget. Over memory a write is never
  *         half done, so an answer to a key update never meets one.
  *
  *   tls_handshake until it answers something else than TLS_WAITS, then tls_read and tls_write. After each

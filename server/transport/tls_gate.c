@@ -171,7 +171,7 @@ static void log_refusal(struct tls_gate *gate, const struct tls_stream *stream, 
   }
 }
 
-/* Whoever has made the server work, and left, has failed too. */
+/* A peer that made the server work, and left, has failed too. */
 static bool counts_as_failure(const struct tls_stream *stream, enum tls_opening opening) {
   return opening != TLS_OPENING_LEFT || stream->has_worked;
 }

@@ -1,6 +1,6 @@
 /* Peers that never finish their handshakes, or finish them with wrong keys, while somebody is served.
  *
- * usage: fault_hostile_tls [HALF_OPEN [FAILURES]]   how many of each: 500 and 1,000
+ * usage: fault_hostile_tls [handshakes [failures]]   how many of each: 500 and 1,000
  *
  * All peers are at one address, so what fails there makes the next ones wait: a thousand failures take
  * 10 s, more take in proportion.

@@ -269,7 +269,7 @@ static void test_grace_that_stood_still_ends(void **state) {
   story_expect(&story, "12 <- #0 FAILED_PRECONDITION SESSION_ENDED\n");
 }
 
-/* Whoever fills the line does not keep others' locks with it. */
+/* A peer that fills the line does not keep others' locks with it. */
 static void test_grace_stands_still_for_a_time_only(void **state) {
   (void)state;
   story_crowd(&story, true);

@@ -517,7 +517,7 @@ static void goodbye_ends_after_what_came_before(void **state) {
   free_pair(&pair);
 }
 
-/* Half a record is no end: whoever cut the connection must not be taken for the peer. */
+/* Half a record is no end: who cut the connection must not be taken for the peer. */
 static void truncation_is_no_goodbye(void **state) {
   (void)state;
   struct pair pair = pair_with_keys("alice.key", "keys");
@@ -547,7 +547,7 @@ static void changed_bytes_are_found(void **state) {
   free_pair(&pair);
 }
 
-/* Replies that gathered leave in as few records as possible. */
+/* Replies that were collected leave in as few records as possible. */
 static void records_are_full(void **state) {
   (void)state;
   static uint8_t data[3 * (16 << 10)];
@@ -565,7 +565,7 @@ static void records_are_full(void **state) {
   free_pair(&pair);
 }
 
-static void plain_peers_are_told_apart(void **state) {
+static void plain_peers_are_recognised(void **state) {
   (void)state;
   static const char hello[] = "\0SP\0\0\x30\0"; /* and its final 0 */
   struct pair pair = pair_with_keys("alice.key", "keys");
@@ -721,7 +721,7 @@ int main(void) {
       cmocka_unit_test(truncation_is_no_goodbye),
       cmocka_unit_test(changed_bytes_are_found),
       cmocka_unit_test(records_are_full),
-      cmocka_unit_test(plain_peers_are_told_apart),
+      cmocka_unit_test(plain_peers_are_recognised),
       cmocka_unit_test(budget_bounds_ciphertext),
       cmocka_unit_test(bad_files_are_named),
       cmocka_unit_test(expiry_is_known),

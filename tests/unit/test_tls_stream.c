@@ -352,7 +352,7 @@ static void key_updates_do_not_move_what_is_on_its_way(void **state) {
   assert_received(data, sizeof data);
 }
 
-/* Whoever asks for new keys and never reads our answers gets no more memory. */
+/* A peer that asks for new keys and never reads our answers gets no more memory. */
 static void unread_answers_are_bounded(void **state) {
   (void)state;
   uint8_t got[64];
