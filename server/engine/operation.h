@@ -6,6 +6,7 @@
 #define HF_ENGINE_OPERATION_H
 
 #include "proto/status.h"
+#include "server/engine/user_settings.h"
 
 #include <stdint.h>
 
@@ -22,15 +23,6 @@ enum operation_flag {
   OPERATION_SELECTABLE = 64,      /* may be in a wait_any */
   OPERATION_IN_TRANSACTION = 128, /* may be in a Transaction: see undo.c */
   OPERATION_SILENT = 256,         /* has no reply */
-};
-
-/* What a user must be allowed on the object. */
-enum operation_access {
-  ACCESS_NOTHING = 0,
-  ACCESS_READ = 1,
-  ACCESS_WRITE = 2,
-  ACCESS_EITHER = 4, /* one of the two */
-  ACCESS_CREATE = 8, /* and delete */
 };
 
 /* What becomes of a request that comes again with the same number. */

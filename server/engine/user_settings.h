@@ -17,10 +17,19 @@
 
 #define USER_NAME_BYTES_MAX 64
 
+/* What a user may do to an object, and what an operation needs. */
+enum operation_access {
+  ACCESS_NOTHING = 0,
+  ACCESS_READ = 1,
+  ACCESS_WRITE = 2,
+  ACCESS_EITHER = 4, /* one of the two */
+  ACCESS_CREATE = 8, /* and delete */
+};
+
 /* Rights on the objects whose names begin so. */
 struct user_right {
   struct bytes prefix;
-  uint8_t access; /* of enum operation_access: READ, WRITE, CREATE, or'ed */
+  uint8_t access; /* of enum operation_access: ACCESS_READ, ACCESS_WRITE, ACCESS_CREATE, or'ed */
 };
 
 /* 0: no limit but the server's own. */

@@ -26,8 +26,8 @@ struct identity {
       char user[USER_NAME_BYTES_MAX + 1];
       uint8_t id[4]; /* of the key: a user may have several */
     } key;
-    /* The certificate's names, each ended by a 0 byte, and an empty one at last: "CN", "dns:NAME",
-     * "uri:URI". */
+    /* The certificate's names, each ended by a 0 byte, and an empty one at last: "cn:NAME", "dns:NAME",
+     * "uri:URI". The kind is always written, so that no free text of a subject is another kind's. */
     char names[IDENTITY_NAMES_BYTES_MAX];
   };
 };
