@@ -20,6 +20,10 @@
 #define HF_HOPS_MAX 15
 /* The server closes a connection that has not sent its 8-byte hello after this time. */
 #define HF_HELLO_TIMEOUT_MS 10000
+/* A peer that is not admitted: bytes of its first request, which is answered so, and how long the
+ * server waits for it. */
+#define HF_REFUSED_BYTES_MAX 1024
+#define HF_REFUSED_TIMEOUT_MS 5000
 
 /* TLS. The handshake and the hello after it have HF_HELLO_TIMEOUT_MS together. A connection takes the
  * server 26 KB (a plain one 7), and 41 with a client's certificate.

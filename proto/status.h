@@ -114,7 +114,7 @@ typedef enum hf_status {
   X(QUOTA_CONNECTIONS, RESOURCE_EXHAUSTED, "the user has as many connections as it may")           \
   X(QUOTA_WAITING, RESOURCE_EXHAUSTED, "the user has as many waiting requests as it may")          \
   X(TOO_FAST, RESOURCE_EXHAUSTED, "the user sends more requests a second than it may; slow down")  \
-  X(NOT_ADMITTED, UNAUTHENTICATED, "the server does not admit this client")                        \
+  X(NOT_ADMITTED, UNAUTHENTICATED, "the server does not admit this peer; its log says who it was") \
   X(KEY_REFUSED, UNAUTHENTICATED, "the server does not accept the key; is it in its key file?")    \
   X(SERVER_NOT_TRUSTED, UNAUTHENTICATED, "the server could not prove that it is the one meant")
 

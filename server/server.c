@@ -9,6 +9,7 @@
 #include "server/transport/rings.h"
 #include "server/transport/sockets.h"
 #include "server/transport/tls_gate.h"
+#include "server/users/users.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -66,7 +67,13 @@ static bool start_parts(struct server *server, const struct options *options) {
   if (server->segments == NULL) {
     log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
   }
-  server->connections = connections_new(HF_CONNECTIONS_MAX);
+  struct users *users =
+      users_new(&(struct users_config){.server = geteuid(), .is_open = options->insecure_no_auth});
+  if (users == NULL) {
+    return false;
+  }
+  server->connections = connections_new(HF_CONNECTIONS_MAX, users);
+  users_release(users);
   const struct segment_opener opener = {server->segments,
                                         server->segments != NULL ? open_segment : NULL};
   server->rings = rings_new(&opener);

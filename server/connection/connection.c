@@ -8,8 +8,10 @@
 #include "server/connection/sending.h"
 #include "server/connection/set.h"
 #include "server/engine/addresses.h"
+#include "server/users/users.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Local clients are one address, whichever way they come. */
 _Static_assert(TRANSPORT_ADDRESS_LOCAL == ADDRESS_LOCAL, "the engine knows the same number");
@@ -26,6 +28,10 @@ void connection_close(struct connection *connection, const char *why) {
   pthread_mutex_unlock(&connection->lock);
 }
 
+const struct identity *connection_identity(const struct connection *connection) {
+  return connection->identity;
+}
+
 bool connection_is_unsent(struct connection *connection) {
   pthread_mutex_lock(&connection->lock);
   bool unsent = connection->state != CONNECTION_CLOSING && !outbox_is_empty(&connection->outbox);
@@ -40,9 +46,15 @@ static struct connection *connection_new(struct connection_set *set,
                                          const struct transport *transport, void *stream,
                                          const struct transport_peer *peer) {
   struct connection *connection = calloc(1, sizeof *connection);
-  if (connection == NULL) {
+  size_t bytes = identity_bytes(&peer->identity);
+  struct identity *identity = malloc(bytes);
+  if (connection == NULL || identity == NULL) {
+    free(connection);
+    free(identity);
     return NULL;
   }
+  memcpy(identity, &peer->identity, bytes);
+  connection->identity = identity;
   struct buffer_budget *buffers = &dispatch_budget(set->dispatch)->buffers;
   connection->set = set;
   connection->transport = transport;

@@ -16,6 +16,9 @@
  *      '------ DRAINING -- nothing taken in time ----------'
  *       has room
  *
+ * A peer that is not admitted (users_find) gets the hello, and its first request is answered with the
+ * reason; then the connection closes. One that gets no replies is closed at once.
+ *
  *   from \ to   HELLO  OPEN  DRAINING  CLOSING
  *   HELLO               x                 x
  *   OPEN                        x         x
@@ -45,6 +48,8 @@ extern const struct transport_events connection_events;
 
 /* Sends once more what is unsent, then closes. The connection ends later, on another thread. */
 void connection_close(struct connection *connection, const char *why);
+/* Who its peer is; borrowed, and the same for all its life. */
+const struct identity *connection_identity(const struct connection *connection);
 /* Whether replies are left that the peer may still read. */
 bool connection_is_unsent(struct connection *connection);
 

@@ -27,7 +27,8 @@ struct connection {
   const struct transport *transport;
   void *stream; /* owned; freed through the transport */
   uint64_t id;
-  uint64_t address; /* of its peer; see struct transport_peer */
+  uint64_t address;          /* of its peer; see struct transport_peer */
+  struct identity *identity; /* malloc, of identity_bytes */
   atomic_uint references;
 
   /* Only the activity "reading" touches these. */
@@ -37,6 +38,7 @@ struct connection {
   bool is_posted;       /* the transport may fill the input */
   bool has_unserved;    /* messages may be left in the input, from before DRAINING */
   bool announced;       /* dispatch_connected was called */
+  char *refusal;        /* why its peer is not admitted; malloc. NULL: it is */
   bool was_long;        /* its last requests took long */
   bool is_slow;         /* those before as well, or a thread of large.h served the last */
   uint64_t served_ns;   /* when its last requests were served; 0: never */

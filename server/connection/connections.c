@@ -10,6 +10,7 @@
 #include "server/connection/reading.h"
 #include "server/connection/sending.h"
 #include "server/connection/set.h"
+#include "server/users/users.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -83,12 +84,12 @@ static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   return (uint32_t)left;
 }
 
-struct connections *connections_new(uint32_t connections_max) {
+struct connections *connections_new(uint32_t connections_max, struct users *users) {
   struct connections *connections = calloc(1, sizeof *connections);
   if (connections == NULL) {
     return NULL;
   }
-  set_init(&connections->set, raise_descriptor_limit(connections_max));
+  set_init(&connections->set, raise_descriptor_limit(connections_max), users);
   pollers_init(&connections->pollers);
   connections->set.pollers = &connections->pollers;
   connections->set.large = &connections->large;
@@ -110,6 +111,35 @@ const struct transport_acceptor *connections_acceptor(struct connections *connec
                                                       struct dispatch *dispatch) {
   connections->set.dispatch = dispatch;
   return &connections->acceptor;
+}
+
+/* ------------------------------------------------------------------------------------ users */
+
+static bool is_same_user(const struct users *old, const struct users *users,
+                         const struct identity *identity) {
+  char sentence[USERS_SENTENCE_BYTES];
+  struct bytes was, is;
+  return users_find(old, identity, &was, sentence) && users_find(users, identity, &is, sentence) &&
+         bytes_equal(was, is);
+}
+
+/* A connection that finds its user meanwhile is in the set already, with its identity: so it is seen
+ * here, whichever users it has found. */
+void connections_set_users(struct connections *connections, struct users *users) {
+  struct connection_set *set = &connections->set;
+  uint64_t position = 0;
+  uint64_t id;
+  void *connection;
+  pthread_mutex_lock(&set->lock);
+  struct users *old = set->users;
+  set->users = users_share(users);
+  while (map64_next(&set->connections, &position, &id, &connection)) {
+    if (!is_same_user(old, users, connection_identity(connection))) {
+      connection_close(connection, "not admitted any more");
+    }
+  }
+  pthread_mutex_unlock(&set->lock);
+  users_release(old);
 }
 
 /* ------------------------------------------------------------------------------------- end */

@@ -15,11 +15,15 @@
 #include "server/transport/transport.h"
 
 struct connections;
+struct users;
 
 /* connections_max: further connections are closed at once; transports with a limit of their own are
- * not counted. Lowered, and logged, if the process may not open that many descriptors. NULL: out of
- * memory, or no threads. */
-struct connections *connections_new(uint32_t connections_max);
+ * not counted. Lowered, and logged, if the process may not open that many descriptors.
+ * users: who is admitted, and as which user; shared. NULL: out of memory, or no threads. */
+struct connections *connections_new(uint32_t connections_max, struct users *users);
+/* Other users from now on. Closes the connections whose peers are admitted no more, or as other users
+ * than before. Call after dispatch_set_users. */
+void connections_set_users(struct connections *connections, struct users *users);
 /* Borrowed; valid until connections_free. */
 const struct dispatch_sink *connections_sink(const struct connections *connections);
 /* Takes streams of transports; borrowed until connections_free. */

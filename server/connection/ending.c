@@ -11,6 +11,8 @@ void connection_discard(struct connection *connection) {
   outbox_deinit(&connection->outbox);
   buffer_deinit(&connection->taken);
   pthread_mutex_destroy(&connection->lock);
+  free(connection->identity);
+  free(connection->refusal);
   free(connection);
 }
 

@@ -6,6 +6,7 @@
 #include "server/connection/ending.h"
 #include "server/connection/flush_list.h"
 #include "server/connection/large.h"
+#include "server/connection/refusal.h"
 #include "server/connection/sending.h"
 #include "server/connection/set.h"
 
@@ -123,6 +124,20 @@ static enum progress finish_serving(struct connection *connection, size_t count,
   return progress;
 }
 
+/* Answers the first message of a peer that is not admitted, and closes; waits for it if it is small. */
+static enum progress refuse(struct connection *connection) {
+  struct dispatch_message messages[SPLIT_COUNT_MAX];
+  struct bytes input = bytes_of(buffer_first(&connection->input), connection->input.len);
+  size_t count = split_messages(&connection->split, input, messages);
+  const char *why = connection->split.why;
+  if (count > 0 && messages[0].body.len <= HF_REFUSED_BYTES_MAX) {
+    why = refusal_answer(connection, &messages[0]) ? "not admitted" : "no memory for its replies";
+  } else if (count > 0 || input.len + connection->split.missing_bytes > 2 * HF_REFUSED_BYTES_MAX) {
+    why = "not admitted";
+  }
+  return finish_serving(connection, 0, why);
+}
+
 /* Answers how many of the messages were applied. */
 static size_t hand_over(struct connection *connection, const struct dispatch_message *messages,
                         size_t count) {
@@ -176,7 +191,8 @@ static enum transport_poll serve_input(struct connection *connection, bool takes
   enum progress progress = PROGRESS_MORE;
   connection->has_unserved = false;
   while (progress == PROGRESS_MORE) {
-    progress = serve_messages(connection, takes_large);
+    progress =
+        connection->refusal != NULL ? refuse(connection) : serve_messages(connection, takes_large);
   }
   if (progress == PROGRESS_LARGE) {
     /* The time in the queue is the server's, not the peer's. */
@@ -206,18 +222,18 @@ void connection_serve_large(struct connection *connection) {
 
 /* ------------------------------------------------------------------------------------ hello */
 
-static bool announce(struct connection *connection, uint16_t protocol) {
+static enum admission announce(struct connection *connection, uint16_t protocol) {
   connection->split.one_way = protocol == SP_PUSH;
-  connection->announced =
-      dispatch_connected(connection->set->dispatch, connection->id, connection->address,
-                         connection->split.one_way, bytes_of("", 0));
-  log_line(LOG_DEBUG, "connected connection=%llu one_way=%d", (unsigned long long)connection->id,
-           connection->split.one_way);
-  return connection->announced;
+  enum admission admission = refusal_admit(connection);
+  if (admission == ADMISSION_GRANTED) {
+    log_line(LOG_DEBUG, "connected connection=%llu one_way=%d", (unsigned long long)connection->id,
+             connection->split.one_way);
+  }
+  return admission;
 }
 
 bool connection_open(struct connection *connection, uint16_t protocol) {
-  bool announced = announce(connection, protocol);
+  bool announced = announce(connection, protocol) == ADMISSION_GRANTED;
   pthread_mutex_lock(&connection->lock);
   if (announced && connection->state == CONNECTION_HELLO) {
     connection->state = CONNECTION_OPEN;
@@ -251,9 +267,11 @@ static const char *answer_hello(struct connection *connection) {
     return "neither a req nor a push socket";
   }
   buffer_consume(&connection->input, SP_HELLO_BYTES);
-  if (!announce(connection, protocol)) {
-    return "no memory";
+  enum admission admission = announce(connection, protocol);
+  if (admission == ADMISSION_FAILED || (connection->split.one_way && connection->refusal != NULL)) {
+    return admission == ADMISSION_FAILED ? "no memory, or its user is gone" : "not admitted";
   }
+  connection->hello_deadline_ns = clock_deadline_ns(clock_now_ns(), HF_REFUSED_TIMEOUT_MS);
   struct buffer *hello = &connection->outbox.encoded;
   pthread_mutex_lock(&connection->lock);
   bool open = connection->state == CONNECTION_HELLO && buffer_reserve(hello, SP_HELLO_BYTES);
@@ -273,7 +291,9 @@ static enum transport_poll read_hello(struct connection *connection) {
   }
   const char *why = answer_hello(connection);
   if (why != NULL) {
-    log_refusal(connection, why);
+    if (connection->refusal == NULL) { /* else it is logged already */
+      log_refusal(connection, why);
+    }
     stop_reading(connection, why);
     return TRANSPORT_POLL_GONE;
   }
@@ -299,6 +319,11 @@ static enum transport_poll end_late(struct connection *connection) {
   return TRANSPORT_POLL_GONE;
 }
 
+/* Whether the hello is over. */
+static bool is_greeted(const struct connection *connection) {
+  return connection->announced || connection->refusal != NULL;
+}
+
 /* Acts on the result of a read. */
 static enum transport_poll take_result(struct connection *connection, enum transport_result result,
                                        size_t count) {
@@ -306,7 +331,7 @@ static enum transport_poll take_result(struct connection *connection, enum trans
     case TRANSPORT_OK:
       connection->is_posted = false;
       record_received(connection, count);
-      return connection->announced ? serve(connection) : read_hello(connection);
+      return is_greeted(connection) ? serve(connection) : read_hello(connection);
     case TRANSPORT_WAITS:
       return TRANSPORT_POLL_QUIET;
     case TRANSPORT_LATE:

@@ -2,15 +2,17 @@
 
 #include "server/connection/connection_parts.h"
 #include "server/engine/addresses.h"
+#include "server/users/users.h"
 
-void set_init(struct connection_set *set, uint32_t connections_max) {
-  *set = (struct connection_set){.connections_max = connections_max};
+void set_init(struct connection_set *set, uint32_t connections_max, struct users *users) {
+  *set = (struct connection_set){.connections_max = connections_max, .users = users_share(users)};
   pthread_mutex_init(&set->lock, NULL);
   pthread_cond_init(&set->empty, NULL);
   limited_log_init(&set->limited_log);
 }
 
 void set_deinit(struct connection_set *set) {
+  users_release(set->users);
   map64_deinit(&set->connections);
   map64_deinit(&set->addresses);
   limited_log_deinit(&set->limited_log);
@@ -106,6 +108,13 @@ void set_wait_empty(struct connection_set *set) {
     pthread_cond_wait(&set->empty, &set->lock);
   }
   pthread_mutex_unlock(&set->lock);
+}
+
+struct users *set_users(struct connection_set *set) {
+  pthread_mutex_lock(&set->lock);
+  struct users *users = users_share(set->users);
+  pthread_mutex_unlock(&set->lock);
+  return users;
 }
 
 struct connection *set_acquire(struct connection_set *set, uint64_t id) {

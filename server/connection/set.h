@@ -17,6 +17,7 @@
 struct connection;
 struct large;
 struct pollers;
+struct users;
 
 struct connection_set {
   pthread_mutex_t lock;
@@ -28,6 +29,7 @@ struct connection_set {
   uint32_t connections_max;
   struct map64 addresses; /* address -> number of its connections */
   bool closed;            /* no connection may join */
+  struct users *users;    /* a reference */
   struct limited_log limited_log;
   /* Borrowed; set before the first connection. */
   struct pollers *pollers;
@@ -35,7 +37,8 @@ struct connection_set {
   struct dispatch *dispatch;
 };
 
-void set_init(struct connection_set *set, uint32_t connections_max);
+/* users are shared. */
+void set_init(struct connection_set *set, uint32_t connections_max, struct users *users);
 void set_deinit(struct connection_set *set);
 /* Adds the connection and gives it an id; the set has a reference. is_counted: within the limits for
  * all connections and for its address. NULL: added | why not, static */
@@ -47,6 +50,8 @@ void set_leave(struct connection_set *set, uint64_t id, uint64_t address, bool i
 void set_forget(struct connection_set *set);
 /* Waits until all connections that had joined were freed. */
 void set_wait_empty(struct connection_set *set);
+/* With a reference for the caller. */
+struct users *set_users(struct connection_set *set);
 /* With a reference for the caller; NULL when the connection is gone. */
 struct connection *set_acquire(struct connection_set *set, uint64_t id);
 

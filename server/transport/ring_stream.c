@@ -103,7 +103,9 @@ static bool offer(struct ring_stream *stream, const struct handshake_hello *hell
   const struct transport_acceptor *acceptor = stream->context->acceptor;
   const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL,
                                       .framing = (enum sp_transport)hello->framing,
-                                      .protocol = (uint16_t)hello->protocol};
+                                      .protocol = (uint16_t)hello->protocol,
+                                      /* handshake_admits admits no other */
+                                      .identity = {.kind = IDENTITY_UID, .uid = geteuid()}};
   atomic_fetch_add(&stream->references, 1);
   if (!acceptor->accept(acceptor->ctx, &ring_transport, stream, &peer, &stream->connection)) {
     stream->connection = NULL;

@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "server/transport/address.h"
 #include "server/transport/nng_shim.h"
+#include "server/transport/peer_identity.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -215,7 +216,8 @@ static struct socket_stream *stream_new(nng_stream *nng) {
 
 void socket_stream_start(nng_stream *nng, enum sp_transport framing,
                          const struct transport_acceptor *acceptor) {
-  const struct transport_peer peer = {.address = address_of_peer(nng), .framing = framing};
+  const struct transport_peer peer = {
+      .address = address_of_peer(nng), .framing = framing, .identity = peer_identity(nng)};
   struct socket_stream *stream = stream_new(nng);
   if (stream == NULL) {
     return;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAME_SHOWN_BYTES 180
+
 struct users {
   atomic_uint references;
   struct arena arena; /* of all below */
@@ -226,8 +228,7 @@ static bool find_key(const struct users *users, const struct identity *identity,
                      char sentence[USERS_SENTENCE_BYTES]) {
   const char *user = identity->key.user;
   if (!has_key(users, identity)) {
-    snprintf(sentence, USERS_SENTENCE_BYTES, "the key of \"%s\" is not in the server's key file",
-             user);
+    snprintf(sentence, USERS_SENTENCE_BYTES, "the key of %s is not in the server's key file", user);
     return false;
   }
   if (users->sections_count == 0) {
@@ -243,8 +244,7 @@ static bool find_key(const struct users *users, const struct identity *identity,
     return take(section, name);
   }
   snprintf(sentence, USERS_SENTENCE_BYTES,
-           "your key is \"%s\"'s, whom this server does not admit. Ask for [user %s] key = yes",
-           user, user);
+           "this server does not admit %s by a key. Ask for [user %s] key = yes", user, user);
   return false;
 }
 
@@ -257,6 +257,16 @@ static bool has_certificate(const struct user_section *section, const char *cert
   return idx < section->certificates_count;
 }
 
+/* A CA may have signed anything, and the sentence goes into logs and to terminals. */
+static void clean(const char *name, char cleaned[NAME_SHOWN_BYTES]) {
+  size_t len = 0;
+  for (; name[len] != '\0' && len + 1 < NAME_SHOWN_BYTES; len++) {
+    bool is_plain = name[len] >= ' ' && name[len] < 0x7f && name[len] != '"';
+    cleaned[len] = is_plain ? name[len] : '?';
+  }
+  cleaned[len] = '\0';
+}
+
 static bool find_certificate(const struct users *users, const char *names, struct bytes *name,
                              char sentence[USERS_SENTENCE_BYTES]) {
   for (const char *each = names; *each != '\0'; each += strlen(each) + 1) {
@@ -266,11 +276,12 @@ static bool find_certificate(const struct users *users, const char *names, struc
       }
     }
   }
-  snprintf(
-      sentence, USERS_SENTENCE_BYTES,
-      "your certificate is valid, but nobody's here. Ask for [user \xe2\x80\xa6] certificate = "
-      "%.180s",
-      names);
+  char shown[NAME_SHOWN_BYTES];
+  clean(names, shown);
+  snprintf(sentence, USERS_SENTENCE_BYTES,
+           "your certificate is valid, but of no user of this server. Ask for [user \xe2\x80\xa6] "
+           "certificate = %s",
+           shown);
   return false;
 }
 

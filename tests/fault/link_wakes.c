@@ -11,6 +11,7 @@
 #include "proto/limits.h"
 #include "server/connection/connections.h"
 #include "server/transport/ring_stream.h"
+#include "server/users/users.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,7 +46,10 @@ static int set_up(void **state) {
       .magic = HANDSHAKE_MAGIC, .protocol = SP_REQ, .framing = SP_TCP};
   int sockets[2];
   (void)state;
-  connections = connections_new(HF_RINGS_MAX);
+  struct users *users = users_new(&(struct users_config){.server = geteuid()});
+  assert_non_null(users);
+  connections = connections_new(HF_RINGS_MAX, users);
+  users_release(users);
   assert_non_null(connections);
   dispatch = dispatch_start(&config, connections_sink(connections));
   assert_non_null(dispatch);

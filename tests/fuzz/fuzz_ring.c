@@ -17,6 +17,7 @@
 #include "server/connection/ending.h"
 #include "server/connection/set.h"
 #include "server/transport/ring_stream.h"
+#include "server/users/users.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -41,7 +42,10 @@ static void require(bool holds) {
 static void start_once(void) {
   const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "fuzz"};
   if (connections == NULL) {
-    connections = connections_new(HF_RINGS_MAX);
+    struct users *users = users_new(&(struct users_config){.server = geteuid()});
+    require(users != NULL);
+    connections = connections_new(HF_RINGS_MAX, users);
+    users_release(users);
     require(connections != NULL);
     dispatch = dispatch_start(&config, connections_sink(connections));
     require(dispatch != NULL);

@@ -27,6 +27,9 @@ static void become(uid_t user) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+/* Of servers that serve other users too. */
+static const char *const admitting[] = {"--insecure-no-auth", NULL};
+
 /* ---------------------------------------------------------------- a server of the user nobody */
 
 static struct {
@@ -35,20 +38,19 @@ static struct {
   int stop;
 } theirs;
 
-static _Noreturn void host_server(int started, int stop) {
+static _Noreturn void host_server(int started, int stop, const char *const *extra) {
   struct daemon daemon;
   char byte;
   become(NOBODY);
-  daemon_start(&daemon, NULL);
+  daemon_start(&daemon, extra);
   bool is_reported = write(started, &daemon, sizeof daemon) == (ssize_t)sizeof daemon;
   is_reported = is_reported && read(stop, &byte, 1) == 0;
   daemon_stop(&daemon);
   _exit(is_reported ? 0 : 1);
 }
 
-static int start_theirs(void **state) {
+static int start_with(const char *const *extra) {
   int started[2], stop[2];
-  (void)state;
   if (pipe(started) != 0 || pipe(stop) != 0) {
     return -1;
   }
@@ -56,7 +58,7 @@ static int start_theirs(void **state) {
   theirs.host = fork();
   if (theirs.host == 0) {
     close(stop[1]);
-    host_server(started[1], stop[0]);
+    host_server(started[1], stop[0], extra);
   }
   close(started[1]);
   close(stop[0]);
@@ -64,6 +66,16 @@ static int start_theirs(void **state) {
   bool has_come = read(started[0], &theirs.daemon, sizeof theirs.daemon) == sizeof theirs.daemon;
   close(started[0]);
   return has_come ? 0 : -1;
+}
+
+static int start_theirs(void **state) {
+  (void)state;
+  return start_with(NULL);
+}
+
+static int start_theirs_admitting(void **state) {
+  (void)state;
+  return start_with(admitting);
 }
 
 static int stop_theirs(void **state) {
@@ -122,7 +134,44 @@ static void expect_way(uid_t user, const char *url, const char *path, const char
   munmap(way, sizeof *way);
 }
 
+static void expect_refused(uid_t user, const char *url, const char *reason) {
+  struct way *way =
+      mmap(NULL, sizeof *way, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int status;
+  assert_true(way != MAP_FAILED);
+  fflush(NULL);
+  pid_t client = fork();
+  if (client == 0) {
+    hf_conn *conn;
+    become(user);
+    hf_status connected = hf_connect(url, NULL, &conn);
+    snprintf(way->reason, sizeof way->reason, "%s", hf_last_error()->message);
+    _exit(connected == HF_UNAUTHENTICATED ? 0 : 1);
+  }
+  assert_int_equal(waitpid(client, &status, 0), client);
+  print_message("user %u: %s\n", (unsigned)user, way->reason);
+  assert_int_equal(status, 0);
+  assert_string_equal(way->reason, reason);
+  munmap(way, sizeof *way);
+}
+
 /* ---------------------------------------------------------------- tests */
+
+static void test_users_only_the_servers_own_and_root_are_admitted(void **state) {
+  (void)state;
+  expect_refused(
+      STRANGER, theirs.daemon.tcp_url,
+      "this server serves uid 65534 (nobody); you are uid 65533. Ask for [user \xe2\x80\xa6] "
+      "uid = 65533");
+  assert_int_equal(chmod(world.daemon.dir, 0711), 0);
+  assert_int_equal(chmod(world.daemon.ipc_url + strlen("ipc://"), 0666), 0);
+  expect_refused(NOBODY, world.daemon.ipc_url,
+                 "this server serves uid 0 (root); you are uid 65534 (nobody). Ask for [user "
+                 "\xe2\x80\xa6] uid = nobody");
+  expect_refused(NOBODY, world.daemon.tcp_url,
+                 "this server serves uid 0 (root); you are uid 65534 (nobody). Ask for [user "
+                 "\xe2\x80\xa6] uid = nobody");
+}
 
 static void test_users_one_user_shares_memory(void **state) {
   (void)state;
@@ -146,16 +195,14 @@ static void test_users_another_goes_to_no_other_users_server(void **state) {
 }
 
 static void test_users_another_may_not_go_to_the_local_handshake(void **state) {
+  struct daemon ours;
   (void)state;
-  expect_way(NOBODY, world.daemon.tcp_url, "tcp",
+  daemon_start(&ours, admitting);
+  expect_way(NOBODY, ours.tcp_url, "tcp",
              "this user may not connect to the server's local handshake");
-}
-
-static void test_users_another_is_refused_at_the_local_handshake(void **state) {
-  (void)state;
-  open_way(&world.daemon);
-  expect_way(NOBODY, world.daemon.tcp_url, "tcp",
-             "the server shares memory with its own user only" RUN_AS);
+  open_way(&ours);
+  expect_way(NOBODY, ours.tcp_url, "tcp", "the server shares memory with its own user only" RUN_AS);
+  daemon_stop(&ours);
 }
 
 /* A client of root's that is not ours. */
@@ -194,10 +241,11 @@ static bool has_users(void) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       SCENE(test_users_one_user_shares_memory),
+      SCENE(test_users_only_the_servers_own_and_root_are_admitted),
       SCENE(test_users_root_goes_to_no_other_users_server),
-      SCENE(test_users_another_goes_to_no_other_users_server),
+      cmocka_unit_test_setup_teardown(test_users_another_goes_to_no_other_users_server,
+                                      start_theirs_admitting, stop_theirs),
       cmocka_unit_test(test_users_another_may_not_go_to_the_local_handshake),
-      cmocka_unit_test(test_users_another_is_refused_at_the_local_handshake),
       SCENE(test_users_root_is_refused_at_the_local_handshake),
   };
   if (geteuid() != 0 || !has_users()) {

@@ -1,11 +1,13 @@
 /* A connection over a transport that is a table of this file: what is read, what waits when the peer
  * takes little, and when it ends. */
 #include "proto/base/clock.h"
+#include "proto/wire.h"
 #include "server/connection/connection_parts.h"
 #include "server/connection/connections.h"
 #include "server/connection/large.h"
 #include "server/connection/reading.h"
 #include "server/connection/set.h"
+#include "server/users/users.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -240,11 +242,36 @@ static bool count_and_deliver(void *ctx, void *self, uint64_t id, const struct s
   return connections_sink(connections)->deliver(ctx, self, id, route, reply);
 }
 
+/* Without names. */
+#define SERVER 4000000
+#define STRANGER 4000001
+
+static struct users *admit(const uid_t *uid) {
+  const struct user_section section = {
+      .settings = {.name = bytes_of("web", 3)}, .uids = uid, .uids_count = 1};
+  struct users *users = users_new(&(struct users_config){
+      .sections = &section, .sections_count = uid != NULL, .server = SERVER});
+  assert_non_null(users);
+  return users;
+}
+
+static void accept_peer(uid_t uid) {
+  const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL,
+                                      .framing = SP_TCP,
+                                      .identity = {.kind = IDENTITY_UID, .uid = uid}};
+  stream = (struct stream){.room = BYTES_MAX, .got = malloc(BYTES_MAX)};
+  assert_non_null(stream.got);
+  sem_init(&stream.resumes, 0, 0);
+  assert_true(acceptor->accept(acceptor->ctx, &table, &stream, &peer, &stream.connection));
+  assert_true(stream.transport_reads);
+}
+
 static int set_up(void **state) {
-  const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL, .framing = SP_TCP};
   const struct dispatch_config config = {.memory_bytes_max = 64u << 20, .version = "test"};
   (void)state;
-  connections = connections_new(10);
+  struct users *users = admit(NULL);
+  connections = connections_new(10, users);
+  users_release(users);
   assert_non_null(connections);
   sink = *connections_sink(connections);
   sink.deliver = count_and_deliver;
@@ -252,16 +279,12 @@ static int set_up(void **state) {
   dispatch = dispatch_start(&config, &sink);
   assert_non_null(dispatch);
   acceptor = connections_acceptor(connections, dispatch);
-  stream = (struct stream){.room = BYTES_MAX, .got = malloc(BYTES_MAX)};
-  assert_non_null(stream.got);
-  sem_init(&stream.resumes, 0, 0);
-  assert_true(acceptor->accept(acceptor->ctx, &table, &stream, &peer, &stream.connection));
-  assert_true(stream.transport_reads);
+  accept_peer(SERVER);
   return 0;
 }
 
-static int tear_down(void **state) {
-  (void)state;
+/* Ends the peer, unless the connection is closed. */
+static void leave(void) {
   if (!stream.is_closed) {
     stream.read_ends = TRANSPORT_LEFT;
     give_room(BYTES_MAX);
@@ -269,6 +292,11 @@ static int tear_down(void **state) {
   }
   assert_true(stream.is_freed);
   free(stream.got);
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  leave();
   connections_close(connections, 0);
   dispatch_stop(dispatch);
   connections_free(connections);
@@ -464,6 +492,120 @@ static void test_connection_without_memory_pauses_and_can_be_closed(void **state
   atomic_fetch_sub(&buffers->used_bytes, buffers->bytes_max);
 }
 
+/* The only reply there is. */
+static void expect_refusal(const char *sentence) {
+  struct bytes got = bytes_of(stream.got + SP_HELLO_BYTES, stream.got_len - SP_HELLO_BYTES);
+  struct bytes body, payload;
+  struct sp_route route;
+  struct arena arena;
+  Holdfast__Response *response;
+  size_t frame_len, needed;
+  assert_int_equal(sp_frame_read(SP_TCP, got, HF_FRAME_BYTES_MAX, &body, &frame_len, &needed),
+                   SP_OK);
+  assert_int_equal(frame_len, got.len);
+  assert_int_equal(sp_route_read(body, &route, &payload), SP_OK);
+  assert_int_equal(sp_route_id(&route), 1);
+  arena_init(&arena, 1u << 20);
+  assert_int_equal(wire_unpack_response(payload, &arena, &response), HF_REASON_NONE);
+  assert_int_equal(response->status, HF_UNAUTHENTICATED);
+  assert_true(bytes_equal(bytes_of(response->reason.data, response->reason.len),
+                          bytes_of_text("NOT_ADMITTED")));
+  assert_true(bytes_equal(bytes_of(response->message.data, response->message.len),
+                          bytes_of_text(sentence)));
+  arena_deinit(&arena);
+}
+
+static void test_peer_that_is_not_admitted_gets_one_reason(void **state) {
+  (void)state;
+  leave();
+  accept_peer(STRANGER);
+  send_hello();
+  poll_all();
+  assert_int_equal(stream.got_len, SP_HELLO_BYTES);
+  acceptor->events->wait(stream.connection);
+  assert_true(stream.read_deadline_ns <= clock_deadline_ns(clock_now_ns(), HF_REFUSED_TIMEOUT_MS));
+  send_requests(3);
+  poll_all();
+  assert_true(stream.is_freed);
+  expect_refusal(
+      "this server serves uid 4000000; you are uid 4000001. Ask for [user \xe2\x80\xa6] "
+      "uid = 4000001");
+}
+
+static void test_peer_that_is_not_admitted_is_closed_when_it_says_much_or_nothing(void **state) {
+  (void)state;
+  leave();
+  accept_peer(STRANGER);
+  send_hello();
+  send_request(1, HF_REFUSED_BYTES_MAX + 1);
+  poll_all();
+  assert_true(stream.is_freed);
+  assert_int_equal(stream.got_len, SP_HELLO_BYTES);
+  free(stream.got);
+
+  accept_peer(STRANGER);
+  send_hello();
+  send_request(1, HUGE_BODY_BYTES);
+  stream.sent_len = 100;
+  poll_all();
+  assert_true(stream.is_freed);
+  assert_int_equal(stream.got_len, SP_HELLO_BYTES);
+  free(stream.got);
+
+  accept_peer(STRANGER);
+  send_hello();
+  poll_all();
+  stream.read_ends = TRANSPORT_LATE;
+  poll_all();
+  assert_true(stream.is_freed);
+}
+
+static void test_push_peer_that_is_not_admitted_is_closed(void **state) {
+  (void)state;
+  leave();
+  accept_peer(STRANGER);
+  sp_hello_write(stream.sent, SP_PUSH);
+  stream.sent_len = SP_HELLO_BYTES;
+  poll_all();
+  assert_true(stream.is_freed);
+  assert_int_equal(stream.got_len, 0);
+}
+
+static void set_users_to(struct users *users) {
+  assert_true(dispatch_set_users(dispatch, users_settings(users)));
+  connections_set_users(connections, users);
+  users_release(users);
+}
+
+static void test_peer_whose_user_is_gone_or_another_is_closed(void **state) {
+  const uid_t stranger = STRANGER, server = SERVER;
+  (void)state;
+  send_hello();
+  poll_all();
+  set_users_to(admit(&stranger)); /* the owner stays */
+  assert_false(stream.is_closed);
+  leave();
+
+  accept_peer(STRANGER);
+  send_hello();
+  send_requests(1);
+  poll_all();
+  assert_int_equal(replies_got(), 1);
+  set_users_to(admit(&stranger)); /* nothing changes */
+  assert_false(stream.is_closed);
+  set_users_to(admit(NULL));
+  assert_true(stream.is_closed);
+  end();
+  assert_true(stream.is_freed);
+  free(stream.got);
+
+  accept_peer(SERVER);
+  set_users_to(admit(&server)); /* before its hello */
+  assert_true(stream.is_closed);
+  end();
+  assert_true(stream.is_freed);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(
@@ -488,6 +630,14 @@ int main(void) {
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_connection_that_is_closed_ends_after_both_activities,
                                       set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_peer_that_is_not_admitted_gets_one_reason, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(
+          test_peer_that_is_not_admitted_is_closed_when_it_says_much_or_nothing, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_push_peer_that_is_not_admitted_is_closed, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_peer_whose_user_is_gone_or_another_is_closed, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(test_connection_without_memory_pauses_and_can_be_closed,
                                       set_up, tear_down),
   };

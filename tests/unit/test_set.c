@@ -1,6 +1,7 @@
 /* Limits of connections: of all, of one address, and what is kept for ipc. */
 #include "server/connection/set.h"
 #include "server/transport/address.h"
+#include "server/users/users.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -42,7 +43,10 @@ static int join_all(uint64_t of, uint64_t *last_id) {
 
 static int set_up(void **state) {
   (void)state;
-  set_init(&set, PLACES);
+  struct users *users = users_new(&(struct users_config){.is_open = true});
+  assert_non_null(users);
+  set_init(&set, PLACES, users);
+  users_release(users);
   return 0;
 }
 
