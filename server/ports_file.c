@@ -27,14 +27,14 @@ static bool close_written(int fd, bool is_written) {
 }
 
 /* A pipe or terminal that is full is waited for. */
-static bool write_all(int fd, const char *text, size_t len, const sigset_t *ends) {
+static bool write_all(int fd, const char *text, size_t len) {
   while (len > 0) {
     ssize_t written = write(fd, text, len);
     if (written > 0) {
       text += written;
       len -= (size_t)written;
     } else if (written < 0 && errno == EAGAIN) {
-      if (process_has_to_end(ends)) {
+      if (process_has_to_end()) {
         return true;
       }
       struct pollfd room = {.fd = fd, .events = POLLOUT};
@@ -47,7 +47,7 @@ static bool write_all(int fd, const char *text, size_t len, const sigset_t *ends
 }
 
 /* A new file with a random name, then renamed: no link that was planted before is followed. */
-static bool replace(const char *path, const char *text, size_t len, const sigset_t *ends) {
+static bool replace(const char *path, const char *text, size_t len) {
   char temporary[PATH_MAX];
   int name_len = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
   if (name_len < 0 || (size_t)name_len >= sizeof temporary) {
@@ -58,7 +58,7 @@ static bool replace(const char *path, const char *text, size_t len, const sigset
   if (fd < 0) {
     return false;
   }
-  if (close_written(fd, write_all(fd, text, len, ends)) && rename(temporary, path) == 0) {
+  if (close_written(fd, write_all(fd, text, len)) && rename(temporary, path) == 0) {
     return true;
   }
   int error = errno;
@@ -69,17 +69,16 @@ static bool replace(const char *path, const char *text, size_t len, const sigset
 
 /* A fifo without a reader answers ENXIO: one will come, or none any more if `is_own`, since this process
  * had the pipe from its reader. */
-static bool write_into(const char *path, const char *text, size_t len, const sigset_t *ends,
-                       bool is_own) {
+static bool write_into(const char *path, const char *text, size_t len, bool is_own) {
   int fd;
   while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0 && errno == ENXIO &&
-         !is_own && !process_has_to_end(ends)) {
+         !is_own && !process_has_to_end()) {
     nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000}, NULL);
   }
   if (fd < 0) {
-    return errno == ENXIO && !is_own; /* one of `ends` is pending */
+    return errno == ENXIO && !is_own; /* the server has to end */
   }
-  return close_written(fd, write_all(fd, text, len, ends));
+  return close_written(fd, write_all(fd, text, len));
 }
 
 /* The standard descriptor that a path like /dev/stdout is a link to; -1: none. */
@@ -94,14 +93,14 @@ static int own_descriptor(const struct stat *wanted) {
   return -1;
 }
 
-bool ports_file_write(const char *path, const char *text, size_t len, const sigset_t *ends) {
+bool ports_file_write(const char *path, const char *text, size_t len) {
   struct stat status;
   if (stat(path, &status) != 0) {
-    return replace(path, text, len, ends);
+    return replace(path, text, len);
   }
   int own = own_descriptor(&status);
   if (!S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode)) {
-    return write_into(path, text, len, ends, own >= 0);
+    return write_into(path, text, len, own >= 0);
   }
-  return own >= 0 ? write_all(own, text, len, ends) : replace(path, text, len, ends);
+  return own >= 0 ? write_all(own, text, len) : replace(path, text, len);
 }

@@ -1,12 +1,16 @@
 #include "server/process.h"
 
+#include "proto/base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* nng 1.5.2 starts two task threads a processor, 16 at most, one expiry thread a processor, 8 at
@@ -30,50 +34,60 @@ void process_fill_descriptors(void) {
   }
 }
 
-void process_block_signals(sigset_t *ends) {
+void process_block_signals(sigset_t *signals) {
   signal(SIGPIPE, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
   /* A limit on file sizes applies to memfds too: then ftruncate answers EFBIG, and the server does
    * without shared memory. */
   signal(SIGXFSZ, SIG_IGN);
   /* The soft limit of processor time: the hard one kills, and is the one meant to. */
   signal(SIGXCPU, SIG_IGN);
-  sigemptyset(ends);
-  sigaddset(ends, SIGTERM);
-  sigaddset(ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, ends, NULL);
+  sigemptyset(signals);
+  sigaddset(signals, SIGTERM);
+  sigaddset(signals, SIGINT);
+  sigaddset(signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-bool process_has_to_end(const sigset_t *ends) {
+bool process_has_to_end(void) {
   sigset_t pending;
   return sigpending(&pending) == 0 &&
-         ((sigismember(ends, SIGTERM) == 1 && sigismember(&pending, SIGTERM) == 1) ||
-          (sigismember(ends, SIGINT) == 1 && sigismember(&pending, SIGINT) == 1));
+         (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
 }
 
 int process_watch(pid_t pid) {
   return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-static int wait_for_signal(const sigset_t *ends) {
-  int signal_number = 0;
-  while (sigwait(ends, &signal_number) != 0) {
-  }
-  return signal_number;
+/* 0: none is pending. */
+static int take_signal(const sigset_t *signals) {
+  int signal_number = sigtimedwait(signals, NULL, &(struct timespec){0});
+  return signal_number > 0 ? signal_number : 0;
 }
 
-int process_wait(const sigset_t *ends, int watch) {
-  if (watch < 0) {
-    return wait_for_signal(ends);
+/* Until one of the events, or the deadline; without a signalfd for a moment only. */
+static void wait_for_events(struct pollfd events[2], uint64_t now_ns, uint64_t deadline_ns) {
+  uint64_t left_ms = (deadline_ns - now_ns) / CLOCK_NS_PER_MS + 1;
+  left_ms = events[0].fd < 0 && left_ms > RETRY_MS ? RETRY_MS : left_ms;
+  (void)poll(events, 2, (int)left_ms);
+}
+
+int process_wait(const sigset_t *signals, int watch, uint32_t timeout_ms) {
+  struct pollfd events[] = {{.fd = signalfd(-1, signals, SFD_CLOEXEC), .events = POLLIN},
+                            {.fd = watch, .events = POLLIN}}; /* -1 is passed over */
+  uint64_t now_ns = clock_now_ns(), deadline_ns = clock_deadline_ns(now_ns, timeout_ms);
+  int signal_number;
+  while ((signal_number = take_signal(signals)) == 0 && !(events[1].revents & POLLIN) &&
+         now_ns < deadline_ns) {
+    wait_for_events(events, now_ns, deadline_ns);
+    now_ns = clock_now_ns();
   }
-  int signals = signalfd(-1, ends, SFD_CLOEXEC); /* -1, e.g. no descriptor is left: retries */
-  struct pollfd events[] = {{.fd = watch, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-  while (poll(events, 2, signals < 0 ? RETRY_MS : -1) <= 0 && !process_has_to_end(ends)) {
+  if (events[0].fd >= 0) {
+    close(events[0].fd);
   }
-  if (signals >= 0) {
-    close(signals);
+  if (signal_number > 0) {
+    return signal_number;
   }
-  return process_has_to_end(ends) ? wait_for_signal(ends) : 0;
+  return events[1].revents & POLLIN ? 0 : PROCESS_TIMED_OUT;
 }
 
 static void *wait_at_gate(void *gate) {

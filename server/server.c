@@ -4,8 +4,10 @@
 #include "proto/limits.h"
 #include "server/cells/shared_cells.h"
 #include "server/connection/connections.h"
+#include "server/credentials.h"
 #include "server/ports_file.h"
 #include "server/process.h"
+#include "server/reload.h"
 #include "server/transport/rings.h"
 #include "server/transport/sockets.h"
 #include "server/transport/tls_gate.h"
@@ -32,7 +34,8 @@ struct server {
   struct rings *rings;
   struct tls_gate *gate; /* NULL: no keys, no certificate */
   struct dispatch *dispatch;
-  char bound[OPTIONS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
+  struct reload reload;
+  char bound[SETTINGS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
   size_t bound_count;
   char handshake[RINGS_PATH_BYTES_MAX]; /* the first */
 };
@@ -43,8 +46,16 @@ static void exit_at_once(int signal_number) {
   _exit(128 + signal_number);
 }
 
-static void wait_for_end(const sigset_t *ends, int watch) {
-  int signal_number = process_wait(ends, watch);
+static void wait_for_end(struct server *server, const sigset_t *signals, int watch) {
+  int signal_number;
+  while ((signal_number = process_wait(signals, watch, RELOAD_WATCH_MS)) == SIGHUP ||
+         signal_number == PROCESS_TIMED_OUT) {
+    if (signal_number == SIGHUP) {
+      reload_now(&server->reload);
+    } else {
+      reload_if_changed(&server->reload);
+    }
+  }
   if (signal_number != 0) {
     log_line(LOG_INFO, "stopping signal=%s", strsignal(signal_number));
   } else {
@@ -53,7 +64,8 @@ static void wait_for_end(const sigset_t *ends, int watch) {
   struct sigaction action = {.sa_handler = exit_at_once};
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
-  pthread_sigmask(SIG_UNBLOCK, ends, NULL);
+  signal(SIGHUP, SIG_IGN);
+  pthread_sigmask(SIG_UNBLOCK, signals, NULL);
 }
 
 /* ------------------------------------------------------------------------------- starting */
@@ -62,25 +74,20 @@ static int open_segment(void *ctx, uint64_t segment, size_t *bytes) {
   return segments_duplicate(ctx, segment, bytes);
 }
 
-static bool start_parts(struct server *server, const struct options *options) {
+static bool start_parts(struct server *server, const struct settings *settings,
+                        struct users *users) {
   server->segments = segments_new(); /* its life is this thread's */
   if (server->segments == NULL) {
     log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
   }
-  struct users *users =
-      users_new(&(struct users_config){.server = geteuid(), .is_open = options->insecure_no_auth});
-  if (users == NULL) {
-    return false;
-  }
   server->connections = connections_new(HF_CONNECTIONS_MAX, users);
-  users_release(users);
   const struct segment_opener opener = {server->segments,
                                         server->segments != NULL ? open_segment : NULL};
   server->rings = rings_new(&opener);
   if (server->connections == NULL || server->rings == NULL) {
     return false;
   }
-  struct dispatch_config config = {.memory_bytes_max = options->memory_bytes_max,
+  struct dispatch_config config = {.memory_bytes_max = settings->memory_bytes_max,
                                    .version = HF_VERSION};
   if (server->segments != NULL) {
     const struct segment_source source = segments_source(server->segments);
@@ -88,9 +95,11 @@ static bool start_parts(struct server *server, const struct options *options) {
     config.cell_host = &server->cells.host;
   }
   server->dispatch = dispatch_start(&config, connections_sink(server->connections));
-  if (server->dispatch == NULL) {
+  if (server->dispatch == NULL || !dispatch_set_users(server->dispatch, users_settings(users))) {
     return false;
   }
+  server->reload.connections = server->connections;
+  server->reload.dispatch = server->dispatch;
   const struct transport_acceptor *acceptor =
       connections_acceptor(server->connections, server->dispatch);
   server->sockets = sockets_new(acceptor);
@@ -105,40 +114,21 @@ static void set_crowded(void *dispatch, bool is_crowded) {
   dispatch_set_crowded(dispatch, is_crowded);
 }
 
-static void warn_of_expiry(const struct tls_context *context, const char *certificate) {
-  time_t expiry = (time_t)tls_context_expiry(context);
-  struct tm at;
-  char day[16];
-  if (expiry != 0 && expiry < time(NULL) && gmtime_r(&expiry, &at) != NULL &&
-      strftime(day, sizeof day, "%F", &at) > 0) {
-    log_line(LOG_WARN, "certificate expired on=%s file=%s: clients will refuse it", day,
-             certificate);
-  }
-}
-
-/* The gate for tls+tcp addresses, if there is something to open it with. An exit status. */
-static int start_tls(struct server *server, const struct tls_settings *settings) {
-  char error[TLS_ERROR_BYTES];
-  if (settings->key_file[0] == '\0' && settings->certificate[0] == '\0') {
-    return EXIT_SUCCESS;
-  }
-  struct tls_context *context = tls_context_new_server(settings, error);
-  if (context == NULL) {
-    log_line(LOG_ERROR, "can't start reason=\"%s\"", error);
-    return OPTIONS_EXIT_USAGE;
-  }
-  warn_of_expiry(context, settings->certificate);
+/* For tls+tcp addresses, if there is something to open it with. The context is shared. */
+static bool start_gate(struct server *server, struct tls_context *context) {
   const struct tls_gate_host host = {server->dispatch, served_ns, set_crowded};
+  if (context == NULL) {
+    return true;
+  }
   server->gate = tls_gate_new(connections_acceptor(server->connections, server->dispatch),
                               &dispatch_budget(server->dispatch)->buffers, &host);
   if (server->gate == NULL) {
-    tls_context_release(context);
-    log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
-    return EXIT_FAILURE;
+    return false;
   }
-  tls_gate_use(server->gate, context);
+  tls_gate_use(server->gate, tls_context_share(context));
   sockets_set_tls(server->sockets, tls_gate_acceptor(server->gate));
-  return EXIT_SUCCESS;
+  server->reload.gate = server->gate;
+  return true;
 }
 
 /* Beside an ipc socket; clients over tcp get the first path. */
@@ -181,7 +171,7 @@ static int listen_on(struct server *server, const char *url) {
   if (result != LISTEN_OK) {
     log_line(LOG_ERROR, "can't listen url=%s reason=\"%s\"", url, listen_result_sentence(result));
     bool is_usage = result == LISTEN_BAD_ADDRESS || result == LISTEN_NO_TLS;
-    return is_usage ? OPTIONS_EXIT_USAGE : EXIT_FAILURE;
+    return is_usage ? CONFIG_EXIT_USAGE : EXIT_FAILURE;
   }
   server->bound_count++;
   open_handshake(server, bound);
@@ -204,22 +194,22 @@ static int listen_privately(struct server *server, const char *address) {
   return status;
 }
 
-static int listen_on_all(struct server *server, const struct options *options) {
+static int listen_on_all(struct server *server, const struct settings *settings) {
   int status = EXIT_SUCCESS;
-  for (size_t i = 0; i < options->listen_count && status == EXIT_SUCCESS; i++) {
-    status = options->exit_with != 0 ? listen_privately(server, options->listen[i])
-                                     : listen_on(server, options->listen[i]);
+  for (size_t i = 0; i < settings->listen_count && status == EXIT_SUCCESS; i++) {
+    status = settings->exit_with != 0 ? listen_privately(server, settings->listen[i])
+                                      : listen_on(server, settings->listen[i]);
   }
   return status;
 }
 
-static bool write_ports_file(const struct server *server, const char *path, const sigset_t *ends) {
-  char text[OPTIONS_LISTEN_MAX * LISTEN_URL_BYTES_MAX + 1];
+static bool write_ports_file(const struct server *server, const char *path) {
+  char text[SETTINGS_LISTEN_MAX * LISTEN_URL_BYTES_MAX + 1];
   size_t len = 0;
   for (size_t i = 0; i < server->bound_count; i++) {
     len += (size_t)snprintf(text + len, sizeof text - len, "%s\n", server->bound[i]);
   }
-  if (!ports_file_write(path, text, len, ends)) {
+  if (!ports_file_write(path, text, len)) {
     log_line(LOG_ERROR, "can't write --ports-file path=%s reason=\"%s\"", path, strerror(errno));
     return false;
   }
@@ -262,30 +252,49 @@ static void stop_parts(struct server *server) {
   }
 }
 
-static int run_parts(struct server *server, const struct options *options, const sigset_t *ends,
-                     int watch) {
-  if (!start_parts(server, options)) {
+/* What the settings' files say is wrong is an error of the configuration. */
+static int start(struct server *server, const struct settings *settings) {
+  char error[CONFIG_ERROR_BYTES];
+  struct credentials credentials;
+  if (!credentials_load(&credentials, settings, settings->insecure_no_auth, error)) {
+    log_line(LOG_ERROR, "can't start reason=\"%s\"", error);
+    return CONFIG_EXIT_USAGE;
+  }
+  credentials_warn(&credentials, settings);
+  bool is_started =
+      start_parts(server, settings, credentials.users) && start_gate(server, credentials.tls);
+  credentials_release(&credentials);
+  if (!is_started) {
     log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
-    return EXIT_FAILURE;
   }
-  if (options->warning != NULL) {
-    log_line(LOG_WARN, "no ipc address reason=\"%s; name one by --listen\"", options->warning);
-  }
-  int status = start_tls(server, &options->tls);
-  status = status == EXIT_SUCCESS ? listen_on_all(server, options) : status;
+  return is_started ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run_parts(struct server *server, const struct settings *settings,
+                     const sigset_t *signals, int watch) {
+  int status = start(server, settings);
   if (status != EXIT_SUCCESS) {
     return status;
   }
-  if (options->ports_file != NULL && !write_ports_file(server, options->ports_file, ends)) {
+  if (settings->warning != NULL) {
+    log_line(LOG_WARN, "no ipc address reason=\"%s; name one by --listen\"", settings->warning);
+  }
+  status = listen_on_all(server, settings);
+  if (status != EXIT_SUCCESS) {
+    return status;
+  }
+  if (settings->ports_file != NULL && !write_ports_file(server, settings->ports_file)) {
     return EXIT_FAILURE;
   }
   log_line(LOG_INFO, "ready version=%s", HF_VERSION);
-  wait_for_end(ends, watch);
+  wait_for_end(server, signals, watch);
   return EXIT_SUCCESS;
 }
 
-static int run_in_process(const struct options *options, const sigset_t *ends) {
-  struct server server = {0};
+static int run_in_process(struct config *config, int argc, char **argv, const sigset_t *signals) {
+  const struct settings *settings = config_settings(config);
+  struct server server = {
+      .reload = {.argc = argc, .argv = argv, .started = config, .config = config}};
   if (!process_has_room()) {
     log_line(LOG_ERROR,
              "can't start reason=\"no room for the server's threads: %s; raise the limits on "
@@ -294,13 +303,14 @@ static int run_in_process(const struct options *options, const sigset_t *ends) {
     return EXIT_FAILURE;
   }
   int watch = -1;
-  if (options->exit_with != 0 && (watch = process_watch(options->exit_with)) < 0) {
+  if (settings->exit_with != 0 && (watch = process_watch(settings->exit_with)) < 0) {
     log_line(LOG_ERROR, "can't watch the process of --exit-with pid=%d reason=\"%s\"",
-             (int)options->exit_with, strerror(errno));
+             (int)settings->exit_with, strerror(errno));
     return EXIT_FAILURE;
   }
-  int status = run_parts(&server, options, ends, watch);
+  int status = run_parts(&server, settings, signals, watch);
   stop_parts(&server);
+  reload_deinit(&server.reload);
   if (watch >= 0) {
     for (size_t i = 0; i < server.bound_count; i++) {
       remove_directory(server.bound[i]);
@@ -310,16 +320,16 @@ static int run_in_process(const struct options *options, const sigset_t *ends) {
   return status;
 }
 
-int server_run(const struct options *options) {
-  sigset_t ends;
-  process_block_signals(&ends);
+int server_run(struct config *config, int argc, char **argv) {
+  sigset_t signals;
+  process_block_signals(&signals);
   umask(0077); /* protects an ipc socket before its mode is set */
-  log_set_level(options->log_level);
+  log_set_level(config_settings(config)->log_level);
   if (!log_start()) {
     log_line(LOG_ERROR, "can't start reason=\"no thread for the log: %s\"", strerror(errno));
     return EXIT_FAILURE;
   }
-  int status = run_in_process(options, &ends);
+  int status = run_in_process(config, argc, argv, &signals);
   if (status == EXIT_SUCCESS) {
     log_line(LOG_INFO, "stopped");
   }

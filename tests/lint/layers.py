@@ -51,6 +51,7 @@ TABLE = "server/transport/transport.h"
 MAY[TABLE] = [IDENTITY, USER_SETTINGS] + CORE
 MAY["server/transport/"] = ["server/transport/", TABLE] + MAY[TABLE]
 MAY["server/connection/"] = ["server/connection/", TABLE] + MAY["server/dispatch/"]
+MAY["server/config/"] = ["server/config/", "server/users/", IDENTITY, USER_SETTINGS] + CORE
 MAY["server/"] = ["server/"] + sorted({f for may in list(MAY.values()) for f in may if f.startswith("server/")}) + CORE
 
 PUBLIC = {"holdfast/holdfast.h": "client/include/", "holdfast/status.h": "proto/"}
