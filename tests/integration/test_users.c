@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/base/clock.h"
 #include "proto/local_handshake.h"
 #include "proto/sp.h"
 
@@ -223,6 +224,81 @@ static void test_users_root_is_refused_at_the_local_handshake(void **state) {
   close(handshake);
 }
 
+/* ---------------------------------------------------------------- a configuration that changes */
+
+static struct {
+  struct daemon daemon;
+  char file[192];
+} ours;
+
+static void configure(const char *text) {
+  FILE *file = fopen(ours.file, "we");
+  assert_non_null(file);
+  assert_true(fputs(text, file) >= 0);
+  assert_int_equal(fclose(file), 0);
+}
+
+static int start_ours(void **state) {
+  const char *const extra[] = {"--config", ours.file, NULL};
+  (void)state;
+  snprintf(ours.file, sizeof ours.file, "/tmp/holdfast-users-%ld.conf", (long)getpid());
+  configure("[user web]\nuid = nobody\nrights = :rwc\n");
+  daemon_start(&ours.daemon, extra);
+  return 0;
+}
+
+static int stop_ours(void **state) {
+  (void)state;
+  daemon_stop(&ours.daemon);
+  return unlink(ours.file);
+}
+
+/* Waits in get, until the server ends that. */
+static _Noreturn void wait_as_nobody(int ready) {
+  hf_conn *conn;
+  hf_queue *queue;
+  hf_value item;
+  become(NOBODY);
+  if (hf_connect(ours.daemon.tcp_url, NULL, &conn) != HF_OK ||
+      hf_queue_open(conn, "work", 0, &queue) != HF_OK || write(ready, "", 1) != 1) {
+    fprintf(stderr, "%s\n", hf_last_error()->message);
+    _exit(1);
+  }
+  hf_status status = hf_queue_get(queue, 20000, &item);
+  fprintf(stderr, "the wait ended: %s %s\n", hf_status_name(status), hf_last_error()->message);
+  _exit(status == HF_UNAUTHENTICATED ? 0 : 1);
+}
+
+static void test_users_that_are_gone_end_within_a_second(void **state) {
+  int ready[2], status;
+  char byte;
+  (void)state;
+  expect_way(NOBODY, ours.daemon.tcp_url, "tcp",
+             "this user may not connect to the server's local handshake");
+  expect_refused(STRANGER, ours.daemon.tcp_url,
+                 "this server serves uid 0 (root); you are uid 65533. Ask for [user \xe2\x80\xa6] "
+                 "uid = 65533");
+  assert_int_equal(pipe(ready), 0);
+  fflush(NULL);
+  pid_t client = fork();
+  if (client == 0) {
+    wait_as_nobody(ready[1]);
+  }
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  usleep(100000); /* its get waits in the server by now, or comes to one that knows it no more */
+  configure("[user web]\nuid = 65533\nrights = :rwc\n");
+  uint64_t since_ns = clock_now_ns();
+  assert_int_equal(kill(ours.daemon.pid, SIGHUP), 0);
+  assert_int_equal(waitpid(client, &status, 0), client);
+  uint64_t took_ms = (clock_now_ns() - since_ns) / CLOCK_NS_PER_MS;
+  print_message("%llu ms\n", (unsigned long long)took_ms);
+  assert_int_equal(status, 0);
+  assert_true(took_ms < 1000);
+  expect_way(STRANGER, ours.daemon.tcp_url, "tcp",
+             "this user may not connect to the server's local handshake");
+  close(ready[0]), close(ready[1]);
+}
+
 /* The user nobody has to be able to run what was built. */
 static bool has_users(void) {
   int status = 1;
@@ -246,6 +322,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(test_users_another_goes_to_no_other_users_server,
                                       start_theirs_admitting, stop_theirs),
       cmocka_unit_test(test_users_another_may_not_go_to_the_local_handshake),
+      cmocka_unit_test_setup_teardown(test_users_that_are_gone_end_within_a_second, start_ours,
+                                      stop_ours),
       SCENE(test_users_root_is_refused_at_the_local_handshake),
   };
   if (geteuid() != 0 || !has_users()) {

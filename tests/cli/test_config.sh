@@ -1,0 +1,79 @@
+# holdfastd's files: --check-config, --print-config, and settings that change while it runs.
+. "$(dirname "$0")/lib.sh"
+
+conf=$TEST_DIR/holdfastd.conf
+mkdir "$TEST_DIR/conf.d"
+
+# checks CODE TEXT ARGS..: `holdfastd --config FILE --check-config ARGS..` exits so, and says exactly that
+checks() {
+  local code=$1 expected=$2 said exit_code
+  shift 2
+  checks=$((checks + 1))
+  said=$("$HOLDFASTD" --config "$conf" --check-config "$@" 2>&1)
+  exit_code=$?
+  [ $code -eq 0 ] || expected="holdfastd: $expected"$'\n'"See holdfastd --help."
+  [ $exit_code = "$code" ] && [ "$said" = "$expected" ] || fail "--check-config $*" \
+    "expected $code: $expected" "got $exit_code: $said"
+}
+
+printf '[server]\nmemory_max = 1G\n[user web]\nuid = www-data\nrights = jobs.:rw\n' >"$conf"
+checks 0 ''
+checks 2 '--log-level loud: not one of error, warn, info, debug' --log-level loud
+printf '[user web]\nrighs = :r\n' >"$TEST_DIR/conf.d/a.conf"
+checks 2 "$TEST_DIR/conf.d/a.conf:2: unknown key 'righs' in [user web]; did you mean 'rights'?"
+rm "$TEST_DIR/conf.d/a.conf"
+checks 2 "$TEST_DIR/no-keys: No such file or directory" --key-file "$TEST_DIR/no-keys"
+checks 2 "$TEST_DIR/no.crt: No such file or directory" \
+  --tls-certificate "$TEST_DIR/no.crt" --tls-private-key "$TEST_DIR/no.key"
+
+checks=$((checks + 1))
+printed=$(HOLDFASTD_LOG_LEVEL=warn "$HOLDFASTD" --config "$conf" --print-config --memory-max 2G)
+for line in 'memory_max = 2G  # --memory-max' 'level = warn  # HOLDFASTD_LOG_LEVEL' \
+  "rights = jobs.:rw  # $conf:5" 'min_version = 1.2  # default'; do
+  grep -Fxq "$line" <<<"$printed" || fail "--print-config has no: $line" "$printed"
+done
+
+# A server of its own, that is made to read its files again.
+log=$TEST_DIR/reload.log
+"$HOLDFASTD" --config "$conf" --listen "ipc://$TEST_DIR/own.sock" --ports-file "$TEST_DIR/own.ports" \
+  2>"$log" &
+server=$!
+eventually test -s "$TEST_DIR/own.ports"
+says_line() { # COUNT TEXT: so many lines of the log end so
+  [ "$(grep -Fc "$2" "$log")" -ge "$1" ]
+}
+reload() {
+  kill -HUP $server
+  eventually says_line "$@"
+  checks=$((checks + 1))
+}
+reload 1 ' reloaded'
+printf '[user web]\nuid = www-data\nrighs = :r\n' >"$conf"
+reload 1 "reload refused, old settings stay: $conf:3: unknown key 'righs' in [user web]; did you mean 'rights'?"
+printf '[server]\nmemory_max = 3G\n[log]\nlevel = debug\n' >"$conf"
+reload 2 ' reloaded'
+says_line 1 'needs a restart: memory_max' || fail "a changed memory_max is not named"
+HOLDFAST_URL=ipc://$TEST_DIR/own.sock "$HOLDFAST" ping >/dev/null || fail "the server serves no more"
+eventually says_line 1 ' debug connected ' # the log's level is another
+checks=$((checks + 1))
+printf '[keys]\nfile = %s/no-keys\n' "$TEST_DIR" >"$conf"
+reload 1 "reload refused, old settings stay: $TEST_DIR/no-keys: No such file or directory"
+
+# Kubernetes swaps symbolic links and sends no signal: seen within 10 s.
+mkdir "$TEST_DIR/v1" "$TEST_DIR/v2"
+printf '[log]\nlevel = info\n' >"$TEST_DIR/v1/holdfastd.conf"
+printf '[log]\nlevl = info\n' >"$TEST_DIR/v2/holdfastd.conf"
+ln -s v1 "$TEST_DIR/current"
+ln -sf current/holdfastd.conf "$conf"
+reload 3 ' reloaded'
+ln -s v2 "$TEST_DIR/next"
+mv -T "$TEST_DIR/next" "$TEST_DIR/current"
+for ((i = 0; i < 30; i++)); do says_line 1 "did you mean 'level'?" && break; sleep 0.5; done
+checks=$((checks + 1))
+says_line 1 "did you mean 'level'?" || fail "a swapped link is not seen"
+sleep 11 # and is refused once, not every 10 s
+says_line 2 "did you mean 'level'?" && fail "the same file is refused again and again"
+
+kill $server
+wait $server || fail "the server exited with $?"
+finish
