@@ -37,7 +37,7 @@ static int compare_words(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* "b_a" -> "a_b" */
+/* Its words in the order of the alphabet. */
 static void sort_words(const char *word, char sorted[BYTES_MAX + 1]) {
   char copy[BYTES_MAX + 1], *rest = copy, *each;
   const char *words[BYTES_MAX];

@@ -1,7 +1,7 @@
 /* The configuration: what is taken from where, what is refused, and with which words. */
 #include "proto/limits.h"
 #include "server/config/config.h"
-#include "server/config/values.h"
+#include "server/config/table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -584,6 +584,58 @@ static void test_config_sees_files_that_change(void **state) {
   assert_true(config_has_changed(config));
 }
 
+/* ----------------------------------------------------------------------------------- sample */
+
+/* The shipped file; with_examples: without the semicolons before its keys and sections. */
+static void write_sample(bool with_examples) {
+  static char text[16384];
+  FILE *file = fopen(SAMPLE, "re");
+  assert_non_null(file);
+  size_t len = 0;
+  for (char *line = text; fgets(line, (int)(sizeof text - len), file) != NULL; line = text + len) {
+    bool is_example = line[0] == ';' && line[1] != ' ' && line[1] != '\n';
+    if (with_examples && is_example) {
+      memmove(line, line + 1, strlen(line));
+    }
+    len += strlen(line);
+  }
+  fclose(file);
+  write_file(text);
+}
+
+static void test_sample_sets_nothing_and_shows_each_setting(void **state) {
+  char text[8192] = "", line[PATH_BYTES];
+  (void)state;
+  write_sample(false);
+  const struct settings *settings = right(LOAD_FILE());
+  assert_int_equal(settings->users_count, 0);
+  assert_string_equal(settings->tls.key_file, "");
+
+  write_sample(true);
+  struct config *config = LOAD_FILE();
+  right(config);
+  FILE *file = fmemopen(text, sizeof text, "w");
+  config_print(config, file);
+  fclose(file);
+  assert_null(strstr(text, "# default"));
+  for (size_t i = 0; i < settings_count; i++) {
+    const struct setting *setting = &settings_table[i];
+    snprintf(line, sizeof line, "\n%s = ", setting->key);
+    bool is_users = setting->section != NULL && strcmp(setting->section, TABLE_USER) == 0;
+    const char *found = strstr(is_users ? strstr(text, "[user web]") : text, line);
+    bool is_shown = setting->section == NULL || found != NULL;
+    if (!is_shown) {
+      print_error("%s has no %s in [%s]\n", SAMPLE, setting->key, setting->section);
+    }
+    assert_true(is_shown);
+    if (setting->section != NULL && !is_users &&
+        *setting->fallback != '\0') { /* it is shown with its default */
+      snprintf(line, sizeof line, "\n%s = %s  # ", setting->key, setting->fallback);
+      assert_non_null(strstr(text, line));
+    }
+  }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -611,6 +663,7 @@ int main(void) {
       TEST(test_config_is_printed_with_origins),
       TEST(test_config_names_what_needs_a_restart),
       TEST(test_config_sees_files_that_change),
+      TEST(test_sample_sets_nothing_and_shows_each_setting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

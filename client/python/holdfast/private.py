@@ -93,8 +93,10 @@ class PrivateServer:
 
     def _spawn(self, options: Tuple[str, ...], output: int) -> None:
         path = program()
-        words = [path, "--listen", f"ipc://{_find_parent()}/{_SOCKET}", "--ports-file", "/dev/stdout",
-                 "--log-level", "error", "--exit-with", str(self._owner), *options]
+        # What the machine's service is told is nothing to a private server.
+        words = [path, "--config", "/dev/null", "--listen", f"ipc://{_find_parent()}/{_SOCKET}",
+                 "--ports-file", "/dev/stdout", "--log-level", "error", "--exit-with", str(self._owner),
+                 *options]
         # A process group of its own: Ctrl-C at the terminal is for the program, not for its server.
         self.pid = os.posix_spawn(
             path, words, os.environ, file_actions=_file_actions(output), setpgroup=0, setsigmask=[],
