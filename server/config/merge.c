@@ -174,9 +174,7 @@ static bool check_users(const struct layers *layers, const struct settings *sett
 
 static bool check_tls(const struct layers *layers, const struct tls_settings *tls) {
   const char *missing = NULL;
-  if (*tls->certificate != '\0' && *tls->private_key == '\0') {
-    missing = "tls.certificate needs tls.private_key beside it";
-  } else if (*tls->private_key != '\0' && *tls->certificate == '\0') {
+  if (*tls->private_key != '\0' && *tls->certificate == '\0') {
     missing = "tls.private_key needs tls.certificate beside it";
   } else if (*tls->crl != '\0' && *tls->client_ca == '\0') {
     missing = "tls.crl needs tls.client_ca beside it";

@@ -30,7 +30,7 @@ const struct setting settings_table[] = {
     {"tls", "certificate", "tls-certificate", &value_path, IN(tls.certificate), "", true,
      "of the server, for clients that have no key"},
     {"tls", "private_key", "tls-private-key", &value_path, IN(tls.private_key), "", true,
-     "of the certificate"},
+     "of the certificate (default: in the same file)"},
     {"tls", "client_ca", "tls-client-ca", &value_path, IN(tls.client_ca), "", true,
      "who signs certificates of clients"},
     {"tls", "crl", "tls-crl", &value_path, IN(tls.crl), "", true, "revoked ones"},
