@@ -169,9 +169,10 @@ static bool find_none(const struct users *users, struct bytes *name,
     return take(anonymous, name);
   }
   *name = owner;
-  snprintf(sentence, USERS_SENTENCE_BYTES,
-           "this server does not know who you are: the address is not encrypted. Use tls+tcp:// "
-           "with a key, or ask for [user " USERS_ANONYMOUS "]");
+  snprintf(
+      sentence, USERS_SENTENCE_BYTES,
+      "this server does not know who you are. Come over tls+tcp:// with a key or a certificate, "
+      "or ask for [user " USERS_ANONYMOUS "]");
   return users->is_open;
 }
 

@@ -198,8 +198,8 @@ static void test_users_nobody_is_refused_unless_a_section_or_the_option_admits(v
   const struct identity none = {.kind = IDENTITY_NONE};
   struct users *users = with(sections, 3, false);
   FOUND(users,
-        "!this server does not know who you are: the address is not encrypted. Use tls+tcp:// "
-        "with a key, or ask for [user anonymous]",
+        "!this server does not know who you are. Come over tls+tcp:// with a key or a certificate, "
+        "or ask for [user anonymous]",
         none);
   users_release(users);
   users = with(sections, 3, true);
