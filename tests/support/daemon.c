@@ -121,16 +121,15 @@ static void remove_key(void) {
 }
 
 void daemon_use_tls(void) {
-  char path[] = "/tmp/holdfast-key-XXXXXX", line[KEY_LINE_BYTES + 1];
-  int fd = mkstemp(path);
+  char line[KEY_LINE_BYTES];
+  snprintf(key_path, sizeof key_path, "/tmp/holdfast-key-XXXXXX");
+  int fd = mkstemp(key_path);
   if (fd < 0 || !key_make("tester", line)) {
     fail("no key", strerror(errno));
   }
-  strcat(line, "\n");
-  if (write(fd, line, strlen(line)) != (ssize_t)strlen(line) || close(fd) != 0) {
-    fail(path, strerror(errno));
+  if (dprintf(fd, "%s\n", line) < 0 || close(fd) != 0) {
+    fail(key_path, strerror(errno));
   }
-  strcpy(key_path, path);
   key_owner = getpid();
   setenv("HOLDFAST_KEY_FILE", key_path, 1);
   atexit(remove_key);

@@ -256,13 +256,11 @@ static void test_files_that_are_none(void **state) {
 /* ---------------------------------------------------------------- memory */
 
 static void test_no_memory(void **state) {
-  char text[5 * sizeof LINE + 1] = "", error[KEY_ERROR_BYTES];
+  static const char five[] = LINE "\n" LINE "\n" LINE "\n" LINE "\n" LINE "\n";
+  char error[KEY_ERROR_BYTES];
   struct keys keys;
   (void)state;
-  for (int i = 0; i < 5; i++) { /* more than the first array holds */
-    strcat(text, LINE "\n");
-  }
-  write_file(text, 0600);
+  write_file(five, 0600); /* more than the first array holds */
   size_t before = malloc_hook_live_bytes(), failures = 0;
   for (size_t n = 1;; n++) {
     malloc_hook_fail(n);
