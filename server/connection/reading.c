@@ -251,7 +251,8 @@ static bool answer_tls(struct connection *connection) {
     return false;
   }
   sp_hello_write(hello, SP_REP);
-  (void)connection->transport->write(connection->stream, hello, sizeof hello, &sent);
+  const struct bytes runs[TRANSPORT_RUNS] = {bytes_of(hello, sizeof hello)};
+  (void)connection->transport->write(connection->stream, runs, &sent);
   return true;
 }
 

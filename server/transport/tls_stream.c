@@ -179,12 +179,16 @@ static bool take_output(struct tls_stream *stream) {
   return stream->sealed.len > 0;
 }
 
+static struct bytes sealed_bytes(struct tls_stream *stream) {
+  return bytes_of(buffer_first(&stream->sealed), stream->sealed.len);
+}
+
 enum transport_result tls_stream_flush_locked(struct tls_stream *stream) {
   stream->is_draining = false;
   while (take_output(stream)) {
     size_t count = 0;
-    enum transport_result result = stream->lower->write(
-        stream->lower_stream, buffer_first(&stream->sealed), stream->sealed.len, &count);
+    const struct bytes runs[TRANSPORT_RUNS] = {sealed_bytes(stream)};
+    enum transport_result result = stream->lower->write(stream->lower_stream, runs, &count);
     if (result != TRANSPORT_OK) {
       return result;
     }
@@ -198,36 +202,51 @@ enum transport_result tls_stream_flush_locked(struct tls_stream *stream) {
 bool tls_stream_drain_locked(struct tls_stream *stream, uint64_t deadline_ns) {
   (void)take_output(stream);
   stream->is_draining = true; /* before: the event may come at once */
-  bool is_given = stream->lower->await_writable(stream->lower_stream, buffer_first(&stream->sealed),
-                                                stream->sealed.len, deadline_ns);
+  const struct bytes runs[TRANSPORT_RUNS] = {sealed_bytes(stream)};
+  bool is_given = stream->lower->await_writable(stream->lower_stream, runs, deadline_ns);
   stream->is_draining = is_given;
   return is_given;
 }
 
-/* Seals what there is, piece by piece, as long as the socket takes all. */
-static enum transport_result seal(struct tls_stream *stream, const uint8_t *data, size_t len,
-                                  size_t *count) {
+/* Seals piece by piece, as long as the socket takes all. */
+static enum transport_result seal_run(struct tls_stream *stream, struct bytes run, size_t *count) {
   enum transport_result result = TRANSPORT_OK;
-  while (*count < len && result == TRANSPORT_OK) {
-    size_t piece = len - *count < SEALED_BYTES ? len - *count : SEALED_BYTES;
-    if (!tls_write(stream->tls, data + *count, piece)) {
+  for (size_t done = 0; done < run.len && result == TRANSPORT_OK;) {
+    size_t piece = run.len - done < SEALED_BYTES ? run.len - done : SEALED_BYTES;
+    if (!tls_write(stream->tls, run.data + done, piece)) {
       return TRANSPORT_LEFT; /* no memory, or it has failed */
     }
+    done += piece;
     *count += piece;
     result = tls_stream_flush_locked(stream);
   }
   return result;
 }
 
-static enum transport_result write_locked(struct tls_stream *stream, const uint8_t *data,
-                                          size_t len, size_t *count) {
+/* Seals what there is from the *count-th byte on. */
+static enum transport_result seal(struct tls_stream *stream, const struct bytes *runs,
+                                  size_t *count) {
+  enum transport_result result = TRANSPORT_OK;
+  size_t skipped = *count;
+  for (size_t i = 0; i < TRANSPORT_RUNS && result == TRANSPORT_OK; i++) {
+    size_t skip = skipped < runs[i].len ? skipped : runs[i].len;
+    skipped -= skip;
+    if (skip < runs[i].len) {
+      result = seal_run(stream, bytes_of(runs[i].data + skip, runs[i].len - skip), count);
+    }
+  }
+  return result;
+}
+
+static enum transport_result write_locked(struct tls_stream *stream, const struct bytes *runs,
+                                          size_t *count) {
   enum transport_result result = tls_stream_flush_locked(stream);
   if (result != TRANSPORT_OK) {
     return result;
   }
   *count = stream->owes_byte ? 1 : 0;
   stream->owes_byte = false;
-  result = seal(stream, data, len, count);
+  result = seal(stream, runs, count);
   if (result == TRANSPORT_WAITS) {
     stream->owes_byte = true;
     --*count;
@@ -236,17 +255,17 @@ static enum transport_result write_locked(struct tls_stream *stream, const uint8
   return result;
 }
 
-static enum transport_result stream_write(void *self, void *data, size_t len, size_t *count) {
+static enum transport_result stream_write(void *self, const struct bytes *runs, size_t *count) {
   struct tls_stream *stream = self;
   pthread_mutex_lock(&stream->lock);
-  enum transport_result result = write_locked(stream, data, len, count);
+  enum transport_result result = write_locked(stream, runs, count);
   pthread_mutex_unlock(&stream->lock);
   return result;
 }
 
-static bool stream_await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
+static bool stream_await_writable(void *self, const struct bytes *runs, uint64_t deadline_ns) {
   struct tls_stream *stream = self;
-  (void)data, (void)len; /* a byte of them is sealed, and waits for room */
+  (void)runs; /* a byte of them is sealed, and waits for room */
   pthread_mutex_lock(&stream->lock);
   bool is_given = take_output(stream) && tls_stream_drain_locked(stream, deadline_ns);
   pthread_mutex_unlock(&stream->lock);

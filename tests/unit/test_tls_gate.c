@@ -71,14 +71,14 @@ static bool socket_await_readable(void *self, void *data, size_t capacity, uint6
   return is_given;
 }
 
-static enum transport_result socket_write(void *self, void *data, size_t len, size_t *count) {
+static enum transport_result socket_write(void *self, const struct bytes *runs, size_t *count) {
   (void)self;
   pthread_mutex_lock(&sock.lock);
-  assert_true(sock.got_len + len <= BYTES_MAX);
-  memcpy(sock.got + sock.got_len, data, len);
-  sock.got_len += len;
+  assert_true(sock.got_len + runs[0].len <= BYTES_MAX && runs[1].len == 0);
+  memcpy(sock.got + sock.got_len, runs[0].data, runs[0].len);
+  sock.got_len += runs[0].len;
   pthread_mutex_unlock(&sock.lock);
-  *count = len;
+  *count = runs[0].len;
   return TRANSPORT_OK;
 }
 
@@ -261,7 +261,8 @@ static void keys_are_replaced_under_open_connections(void **state) {
   begin_socket();
   size_t count;
   uint8_t data[16];
-  assert_int_equal(tls_transport.write(open, (uint8_t *)"reply", 5, &count), TRANSPORT_OK);
+  const struct bytes runs[TRANSPORT_RUNS] = {bytes_of("reply", 5)};
+  assert_int_equal(tls_transport.write(open, runs, &count), TRANSPORT_OK);
   exchange(client);
   assert_int_equal(tls_read(client, data, sizeof data, &count), TLS_OK);
   assert_memory_equal(data, "reply", 5);

@@ -72,8 +72,11 @@ static bool socket_await_readable(void *self, void *data, size_t capacity, uint6
   return sock.is_awaited;
 }
 
-static enum transport_result socket_write(void *self, void *data, size_t len, size_t *count) {
+static enum transport_result socket_write(void *self, const struct bytes *runs, size_t *count) {
+  const uint8_t *data = runs[0].data;
+  size_t len = runs[0].len;
   (void)self;
+  assert_int_equal(runs[1].len, 0);
   assert_true(len > 0 && !sock.is_closed);
   if (sock.kept != NULL) { /* the same bytes, as they were */
     assert_ptr_equal(sock.kept, data);
@@ -88,11 +91,11 @@ static enum transport_result socket_write(void *self, void *data, size_t len, si
   return *count > 0 ? TRANSPORT_OK : TRANSPORT_WAITS;
 }
 
-static bool socket_await_writable(void *self, void *data, size_t len, uint64_t deadline_ns) {
+static bool socket_await_writable(void *self, const struct bytes *runs, uint64_t deadline_ns) {
   (void)self, (void)deadline_ns;
-  assert_true(len > 0 && sock.kept == NULL && !sock.is_closed);
-  sock.kept = data;
-  sock.kept_len = len;
+  assert_true(runs[0].len > 0 && runs[1].len == 0 && sock.kept == NULL && !sock.is_closed);
+  sock.kept = runs[0].data;
+  sock.kept_len = runs[0].len;
   return true;
 }
 
@@ -165,19 +168,23 @@ static void fill(uint8_t *data, size_t len) {
   }
 }
 
-/* Writes as a connection does: what was not taken again, after waiting for room. A socket that takes
- * `room` bytes each time. Answers how often it had to wait. */
+/* Writes as a connection does, in two runs: what was not taken again, after waiting for room. A socket that
+ * takes `room` bytes each time. Answers how often it had to wait. */
 static size_t write_all(uint8_t *data, size_t len, size_t room) {
-  size_t waits = 0, count;
+  size_t waits = 0, count, first = len / 3;
   while (len > 0) {
-    enum transport_result result = tls_transport.write(stream, data, len, &count);
+    size_t part = first < len ? first : len;
+    const struct bytes runs[TRANSPORT_RUNS] = {bytes_of(data, part),
+                                               bytes_of(data + part, len - part)};
+    enum transport_result result = tls_transport.write(stream, runs, &count);
     if (result == TRANSPORT_OK) {
       data += count;
       len -= count;
+      first -= count < first ? count : first;
       continue;
     }
     assert_int_equal(result, TRANSPORT_WAITS);
-    assert_true(tls_transport.await_writable(stream, data, len, CLOCK_NEVER));
+    assert_true(tls_transport.await_writable(stream, runs, CLOCK_NEVER));
     sock.room = room;
     waits++;
   }
@@ -310,6 +317,11 @@ static void replies_arrive_however_the_socket_stalls(void **state) {
   assert_received(data, 300);
 }
 
+static enum transport_result write_run(void *to, const void *data, size_t len, size_t *count) {
+  const struct bytes runs[TRANSPORT_RUNS] = {bytes_of(data, len)};
+  return tls_transport.write(to, runs, count);
+}
+
 /* While the socket is full, somebody must wait for room, also for what is sealed already. */
 static void a_byte_is_owed_while_the_socket_is_full(void **state) {
   (void)state;
@@ -317,11 +329,11 @@ static void a_byte_is_owed_while_the_socket_is_full(void **state) {
   size_t count = 0;
   fill(data, sizeof data);
   sock.room = 10;
-  assert_int_equal(tls_transport.write(stream, data, sizeof data, &count), TRANSPORT_OK);
+  assert_int_equal(write_run(stream, data, sizeof data, &count), TRANSPORT_OK);
   assert_int_equal(count, sizeof data - 1);
-  assert_int_equal(tls_transport.write(stream, data + count, 1, &count), TRANSPORT_WAITS);
+  assert_int_equal(write_run(stream, data + count, 1, &count), TRANSPORT_WAITS);
   sock.room = SIZE_MAX;
-  assert_int_equal(tls_transport.write(stream, data + sizeof data - 1, 1, &count), TRANSPORT_OK);
+  assert_int_equal(write_run(stream, data + sizeof data - 1, 1, &count), TRANSPORT_OK);
   assert_int_equal(count, 1);
   assert_received(data, sizeof data);
 }
@@ -334,9 +346,10 @@ static void key_updates_do_not_move_what_is_on_its_way(void **state) {
   size_t count = 0;
   fill(data, sizeof data);
   sock.room = 100;
-  assert_int_equal(tls_transport.write(stream, data, sizeof data, &count), TRANSPORT_OK);
+  assert_int_equal(write_run(stream, data, sizeof data, &count), TRANSPORT_OK);
   assert_true(count == sizeof data - 1);
-  assert_true(tls_transport.await_writable(stream, data + count, 1, CLOCK_NEVER));
+  const struct bytes owed[TRANSPORT_RUNS] = {bytes_of(data + count, 1)};
+  assert_true(tls_transport.await_writable(stream, owed, CLOCK_NEVER));
   uint8_t *copy = malloc(sock.kept_len);
   memcpy(copy, sock.kept, sock.kept_len);
   for (int i = 0; i < 50; i++) {
