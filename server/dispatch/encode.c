@@ -349,6 +349,17 @@ static void put_use(struct writer *writer, const void *item) {
              of->use == MEMORY_WAITERS ? of->server->waiters_bytes_max : 0);
 }
 
+static void put_user(struct writer *writer, const void *item) {
+  const struct reply_user *user = item;
+  put_bytes(writer, HF_FIELD_USER_USE_NAME, bytes_of(user->name, user->name_len));
+  put_number(writer, HF_FIELD_USER_USE_REMOVED, user->is_gone);
+  put_number(writer, HF_FIELD_USER_USE_MEMORY_BYTES, user->memory_bytes);
+  put_number(writer, HF_FIELD_USER_USE_OBJECTS, user->objects);
+  put_number(writer, HF_FIELD_USER_USE_SESSIONS, user->sessions);
+  put_number(writer, HF_FIELD_USER_USE_CONNECTIONS, user->connections);
+  put_number(writer, HF_FIELD_USER_USE_WAITING, user->waiting);
+}
+
 static void put_server(struct writer *writer, const void *item) {
   const struct reply_server *server = item;
   put_bytes(writer, HF_FIELD_SERVER_VERSION, bytes_of_text(writer->version));
@@ -368,6 +379,9 @@ static void put_server(struct writer *writer, const void *item) {
                 &(struct use_of_server){server, (enum memory_use)use});
   }
   put_number(writer, HF_FIELD_SERVER_MEMORY_BYTES_MAX, server->memory_bytes_max);
+  for (size_t i = 0; i < server->users_count; i++) {
+    put_message(writer, HF_FIELD_SERVER_USERS, put_user, &server->users[i]);
+  }
 }
 
 static void put_exchange(struct writer *writer, const void *item) {

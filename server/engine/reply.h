@@ -12,6 +12,7 @@
 #include "proto/status.h"
 #include "proto/value.h"
 #include "server/engine/memory.h"
+#include "server/engine/user_settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,10 +91,19 @@ struct reply_flushed {
   struct reply_failure failures[HF_FAILURES_MAX];
 };
 
+struct reply_user {
+  char name[USER_NAME_BYTES_MAX];
+  size_t name_len;
+  bool is_gone;
+  uint64_t memory_bytes, objects, sessions, connections, waiting;
+};
+
 struct reply_server {
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes,
       deadlocks, shared_cells, segment_cells, memory_bytes_max, waiters_bytes_max;
   size_t memory_used[MEMORY_USES];
+  size_t users_count;
+  struct reply_user users[];
 };
 
 struct waiter;

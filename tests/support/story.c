@@ -161,6 +161,18 @@ static void write_outcome(struct story *story, const struct reply *reply) {
   write_result(story, reply);
 }
 
+/* Nothing of a server without users. */
+static void write_users(struct story *story, const struct reply_server *server) {
+  for (size_t i = 0; i < server->users_count; i++) {
+    const struct reply_user *user = &server->users[i];
+    write_down(story,
+               "%.*s%s: %" PRIu64 " objects, %" PRIu64 " sessions, %" PRIu64
+               " connections, %" PRIu64 " waiting\n",
+               (int)user->name_len, user->name, user->is_gone ? " (removed)" : "", user->objects,
+               user->sessions, user->connections, user->waiting);
+  }
+}
+
 static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
                     struct reply *reply) {
   struct story *story = ctx;
@@ -172,6 +184,7 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
   }
   if (reply->shape == REPLY_SERVER) {
     last_objects_count = reply->server->objects;
+    write_users(story, reply->server);
   } else {
     write_down(story, "%" PRIu64 " <- #%" PRIu64 " ", connection, reply->sequence);
     write_outcome(story, reply);

@@ -262,6 +262,42 @@ static void test_encode_exchange_and_flush_and_server(void **state) {
   drop(response);
 }
 
+static void test_encode_users(void **state) {
+  (void)state;
+  struct reply_server *numbers = calloc(1, sizeof *numbers + sizeof(struct reply_user));
+  assert_non_null(numbers);
+  numbers->users_count = 1;
+  numbers->users[0] = (struct reply_user){"web", 3, true, 1, 2, 3, 4, 5};
+  struct reply server = {.shape = REPLY_SERVER, .server = numbers};
+  Holdfast__Response *response = check(&server);
+  assert_int_equal(response->server->n_users, 1);
+  const Holdfast__UserUse *user = response->server->users[0];
+  assert_string_equal(user->name, "web");
+  assert_true(user->removed);
+  assert_int_equal(user->memory_bytes, 1);
+  assert_int_equal(user->objects, 2);
+  assert_int_equal(user->sessions, 3);
+  assert_int_equal(user->connections, 4);
+  assert_int_equal(user->waiting, 5);
+  drop(response);
+  free(numbers);
+}
+
+/* Instead of the reason's own. */
+static void test_encode_a_sentence(void **state) {
+  (void)state;
+  struct reply denied = {.reason = HF_REASON_NO_RIGHT};
+  assert_true(value_text(bytes_of_text("user \"web\" may not"), &denied.sentence));
+  Holdfast__Response *response = check(&denied);
+  assert_int_equal(response->status, HF_PERMISSION_DENIED);
+  assert_true(bytes_equal(bytes_of(response->reason.data, response->reason.len),
+                          bytes_of_text("NO_RIGHT")));
+  assert_true(bytes_equal(bytes_of(response->message.data, response->message.len),
+                          value_content(&denied.sentence)));
+  drop(response);
+  value_release(denied.sentence);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_encode_each_kind_of_value),
@@ -272,6 +308,8 @@ int main(void) {
       cmocka_unit_test(test_encode_arrival),
       cmocka_unit_test(test_encode_reservation),
       cmocka_unit_test(test_encode_exchange_and_flush_and_server),
+      cmocka_unit_test(test_encode_users),
+      cmocka_unit_test(test_encode_a_sentence),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

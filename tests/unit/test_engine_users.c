@@ -299,6 +299,29 @@ static void test_cells_are_charged_until_all_have_let_go(void **state) {
   assert_int_equal(web()->memory_bytes, 0);
 }
 
+/* ---- reports */
+
+static void test_a_report_says_what_users_use(void **state) {
+  (void)state;
+  open_named(2, HOLDFAST__KIND__QUEUE, "q");
+  story_get(&story, 2, 1, "q", STORY_WAIT_FOREVER);
+  story_connect_as(&story, 4, false, "eve");
+  ask(&story, 1, 0, REQUEST(SERVER_INFO, ServerInfo, server_info));
+  story_expect(&story,
+               "eve: 0 objects, 1 sessions, 2 connections, 0 waiting\n"
+               "web: 1 objects, 1 sessions, 1 connections, 1 waiting\n");
+  ask(&story, 3, 0, REQUEST(SERVER_INFO, ServerInfo, server_info));
+  story_expect(&story, "eve: 0 objects, 1 sessions, 2 connections, 0 waiting\n");
+  users[1].is_admin = true;
+  users[0] = users[1];
+  set_users(1);
+  story_forget(&story);
+  ask(&story, 3, 0, REQUEST(SERVER_INFO, ServerInfo, server_info));
+  story_expect(&story,
+               "eve: 0 objects, 1 sessions, 2 connections, 0 waiting\n"
+               "web (removed): 1 objects, 0 sessions, 1 connections, 0 waiting\n");
+}
+
 /* ---- users that are gone */
 
 static void test_of_a_user_that_is_gone_all_ends(void **state) {
@@ -469,6 +492,7 @@ int main(void) {
       STORY(test_what_came_too_fast_may_come_again),
       STORY(test_cells_are_mapped_with_read_and_write_only),
       STORY(test_cells_are_charged_until_all_have_let_go),
+      STORY(test_a_report_says_what_users_use),
       STORY(test_of_a_user_that_is_gone_all_ends),
       STORY(test_what_a_gone_user_made_stays_and_is_its_own_when_it_comes_back),
       STORY(test_waiting_requests_end_with_the_right),

@@ -209,10 +209,37 @@ hf_reason handle_flush(struct call *call) {
   return HF_REASON_NONE;
 }
 
+static struct reply_user report_user(const struct user *user) {
+  struct reply_user reported = {
+      .name_len = user->name_len < USER_NAME_BYTES_MAX ? user->name_len : USER_NAME_BYTES_MAX,
+      .is_gone = user->is_gone,
+      .memory_bytes = user->memory_bytes,
+      .objects = user->objects,
+      .sessions = user->sessions,
+      .connections = user->connections,
+      .waiting = user->waiting,
+  };
+  memcpy(reported.name, user->name, reported.name_len);
+  return reported;
+}
+
+/* Of all users, as many as a list may have; for a user that is no admin its own. */
+static void report_users(const struct call *call, struct reply_server *server) {
+  const struct user_table *table = &call->engine->users;
+  bool sees_all = !call->user || call->user->settings.is_admin;
+  for (size_t i = 0; i < table->count && server->users_count < HF_LISTING_COUNT_MAX; i++) {
+    if (sees_all || table->users[i] == call->user) {
+      server->users[server->users_count++] = report_user(table->users[i]);
+    }
+  }
+}
+
 hf_reason handle_server_info(struct call *call) {
   const struct engine *engine = call->engine;
   const struct cell_host *host = engine->config.cell_host;
-  struct reply_server *server = malloc(sizeof *server);
+  size_t users_count =
+      engine->users.count < HF_LISTING_COUNT_MAX ? engine->users.count : HF_LISTING_COUNT_MAX;
+  struct reply_server *server = malloc(sizeof *server + users_count * sizeof *server->users);
   if (!server) {
     return HF_REASON_NO_MEMORY;
   }
@@ -232,6 +259,7 @@ hf_reason handle_server_info(struct call *call) {
       .segment_cells = host ? host->count(host->ctx) : 0,
   };
   memcpy(server->memory_used, engine->memory.used, sizeof server->memory_used);
+  report_users(call, server);
   call->reply->shape = REPLY_SERVER;
   call->reply->server = server;
   return HF_REASON_NONE;
