@@ -87,13 +87,29 @@ static bool load_client_ca(struct tls_context *context, const struct tls_setting
   return !is_set(settings->crl) || load_crl(ssl, settings->crl, error);
 }
 
+/* What is set without what it belongs to would protect nobody. */
+static bool check_server(const struct tls_settings *settings, char error[TLS_ERROR_BYTES]) {
+  bool has_certificate = is_set(settings->certificate);
+  if (!is_set(settings->key_file) && !has_certificate) {
+    snprintf(error, TLS_ERROR_BYTES, "there is neither a key file nor a certificate");
+  } else if (is_set(settings->private_key) && !has_certificate) {
+    snprintf(error, TLS_ERROR_BYTES, "private key %s: its certificate is not set",
+             settings->private_key);
+  } else if (is_set(settings->client_ca) && !has_certificate) {
+    snprintf(error, TLS_ERROR_BYTES, "client CA %s: the server's certificate is not set",
+             settings->client_ca);
+  } else if (is_set(settings->crl) && !is_set(settings->client_ca)) {
+    snprintf(error, TLS_ERROR_BYTES, "CRL %s: the client CA is not set", settings->crl);
+  } else {
+    return true;
+  }
+  return false;
+}
+
 static bool load_server(struct tls_context *context, const struct tls_settings *settings,
                         char error[TLS_ERROR_BYTES]) {
-  if (!is_set(settings->key_file) && !is_set(settings->certificate)) {
-    snprintf(error, TLS_ERROR_BYTES, "there is neither a key file nor a certificate");
-    return false;
-  }
-  return (!is_set(settings->key_file) || keys_read(&context->keys, settings->key_file, error)) &&
+  return check_server(settings, error) &&
+         (!is_set(settings->key_file) || keys_read(&context->keys, settings->key_file, error)) &&
          load_certificate(context, settings->certificate, settings->private_key, error) &&
          load_client_ca(context, settings, error);
 }

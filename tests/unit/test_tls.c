@@ -621,6 +621,13 @@ static void bad_files_are_named(void **state) {
   settings.crl = file("keys");
   refuses_settings(settings, "CRL");
   refuses_settings((struct tls_settings){.key_file = file("ca.crt")}, "ca.crt");
+  settings = with_certificate();
+  settings.crl = file("revoked.crl");
+  refuses_settings(settings, "the client CA is not set");
+  settings = (struct tls_settings){.key_file = file("keys"), .client_ca = file("ca.crt")};
+  refuses_settings(settings, "the server's certificate is not set");
+  settings = (struct tls_settings){.key_file = file("keys"), .private_key = file("server.key")};
+  refuses_settings(settings, "its certificate is not set");
 }
 
 static void expiry_is_known(void **state) {
