@@ -312,7 +312,8 @@ class TlsTest(unittest.TestCase):
                         pass
                 except ConnectionResetError:
                     pass
-        self.assertIn('refused from=loopback why="plain client at a tls address"', server.log())
+        line = 'refused from=loopback why="plain client at a tls address"'
+        until(lambda: line in server.log(), "the refusal in the log")
 
     def test_tls_client_at_a_plain_address(self):
         server = self.serve(*certificate())
