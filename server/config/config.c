@@ -17,8 +17,6 @@
 #define DEFAULT_FILE "/etc/holdfast/holdfastd.conf"
 #define CONFIG_VARIABLE TABLE_VARIABLE_PREFIX "CONFIG"
 
-extern char **environ;
-
 /* What tells a file from another one at its path: Kubernetes swaps symbolic links. All 0: there is
  * none. */
 struct file_stamp {

@@ -1,5 +1,6 @@
 #include "server/config/spelling.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,14 +43,15 @@ static void sort_words(const char *word, char sorted[BYTES_MAX + 1]) {
   char copy[BYTES_MAX + 1], *rest = copy, *each;
   const char *words[BYTES_MAX];
   size_t count = 0;
-  strcpy(copy, word);
+  snprintf(copy, sizeof copy, "%s", word);
   while ((each = strsep(&rest, "_-")) != NULL && count < BYTES_MAX) {
     words[count++] = each;
   }
   qsort(words, count, sizeof *words, compare_words);
+  size_t len = 0;
   sorted[0] = '\0';
   for (size_t i = 0; i < count; i++) {
-    strcat(strcat(sorted, words[i]), i + 1 < count ? "_" : "");
+    len += (size_t)snprintf(sorted + len, BYTES_MAX + 1 - len, "%s%s", i > 0 ? "_" : "", words[i]);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,14 +169,16 @@ static bool read_right(struct arena *arena, const char *text, void *to) {
     return false;
   }
   const char *copied = value_copy(arena, text);
+  if (copied == NULL) {
+    return false;
+  }
   right.prefix = bytes_of(copied, (size_t)(colon - text));
   for (size_t i = 0; i < settings->rights_count; i++) {
     if (bytes_equal(settings->rights[i].prefix, right.prefix)) {
       return false;
     }
   }
-  return copied != NULL &&
-         value_push(arena, &settings->rights, &settings->rights_count, &right, sizeof right);
+  return value_push(arena, &settings->rights, &settings->rights_count, &right, sizeof right);
 }
 
 /* A number, or a name of this machine. */
@@ -205,8 +208,12 @@ static bool read_certificate(struct arena *arena, const char *text, void *to) {
     has_kind = has_kind || strncmp(text, kinds[i], strlen(kinds[i])) == 0;
   }
   if (!has_kind) {
-    char *copied = arena_alloc(arena, strlen("cn:") + strlen(text) + 1);
-    name = copied != NULL ? strcat(strcpy(copied, "cn:"), text) : NULL;
+    size_t size = strlen("cn:") + strlen(text) + 1;
+    char *copied = arena_alloc(arena, size);
+    if (copied != NULL) {
+      snprintf(copied, size, "cn:%s", text);
+    }
+    name = copied;
   } else {
     name = value_copy(arena, text);
   }
