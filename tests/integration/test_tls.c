@@ -1,5 +1,7 @@
 /* tls+tcp:// as its users meet it: who gets in, who does not, and what is read then, word for word. */
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/integration/world.h"
@@ -51,6 +53,17 @@ static void make_certificates(void) {
   }
 }
 
+/* Who may come by a certificate, or without any. */
+static void write_users(void) {
+  FILE *conf = fopen(file("users.conf"), "we");
+  assert_non_null(conf);
+  fputs(
+      "[user worker]\ncertificate = cn:worker\nrights = :rwc\n"
+      "[user anonymous]\nrights = :rwc\n",
+      conf);
+  fclose(conf);
+}
+
 static int set_up(void **state) {
   char alice[HF_KEY_LINE_BYTES], other[HF_KEY_LINE_BYTES], bob[HF_KEY_LINE_BYTES];
   (void)state;
@@ -64,6 +77,7 @@ static int set_up(void **state) {
   write_key("other", other);
   write_key("bob", bob);
   make_certificates();
+  write_users();
   for (const char *const *name = (const char *const[]){"KEY", "CA", "CERT", "PRIVATE_KEY", NULL};
        *name != NULL; name++) {
     char variable[64];
@@ -96,7 +110,7 @@ static void read_url(struct secure *secure) {
   assert_string_not_equal(secure->url, "");
 }
 
-/* options: up to 6, NULL-terminated */
+/* options: up to 8, NULL-terminated */
 static void secure_start(struct secure *secure, const char *const *options) {
   const char *extra[16] = {"--listen", "tls+tcp://127.0.0.1:0"};
   for (size_t i = 0; options[i] != NULL; i++) {
@@ -114,10 +128,10 @@ static void start_with_certificate(struct secure *secure, const char *name, cons
   char certificate[32], key[32];
   snprintf(certificate, sizeof certificate, "%s.crt", name);
   snprintf(key, sizeof key, "%s.key", name);
-  secure_start(secure,
-               (const char *const[]){"--tls-certificate", file(certificate), "--tls-private-key",
-                                     file(key), client_ca != NULL ? "--tls-client-ca" : NULL,
-                                     client_ca != NULL ? file(client_ca) : NULL, NULL});
+  secure_start(secure, (const char *const[]){"--config", file("users.conf"), "--tls-certificate",
+                                             file(certificate), "--tls-private-key", file(key),
+                                             client_ca != NULL ? "--tls-client-ca" : NULL,
+                                             client_ca != NULL ? file(client_ca) : NULL, NULL});
 }
 
 /* Whether a connection with these options can be made and used. */
@@ -196,6 +210,46 @@ static void test_tls_a_key_that_was_taken_away(void **state) {
     expect_fails(hf_ping(conn, NULL), UNAUTHENTICATED, KEY_REFUSED);
   }
   hf_close(conn);
+  daemon_stop(&secure.daemon);
+}
+
+/* Waits in get until the server ends that. */
+static _Noreturn void wait_for_item(const char *url, int ready) {
+  const struct hf_options alice = {.key_file = file("alice")};
+  hf_conn *conn;
+  hf_queue *queue;
+  hf_value item;
+  if (hf_connect(url, &alice, &conn) != HF_OK || hf_queue_open(conn, "work", 0, &queue) != HF_OK ||
+      write(ready, "", 1) != 1) {
+    _exit(1);
+  }
+  hf_status status = hf_queue_get(queue, 20000, &item);
+  fprintf(stderr, "the wait ended: %s %s\n", hf_status_name(status), hf_last_error()->message);
+  _exit(status == HF_UNAUTHENTICATED ? 0 : 1);
+}
+
+static void test_tls_a_key_that_is_removed_ends_waits(void **state) {
+  struct secure secure;
+  int ready[2], status;
+  char byte;
+  (void)state;
+  assert_int_equal(pipe(ready), 0);
+  start_with_keys(&secure);
+  fflush(NULL);
+  pid_t client = fork();
+  if (client == 0) {
+    wait_for_item(secure.url, ready[1]);
+  }
+  assert_int_equal(read(ready[0], &byte, 1), 1);
+  usleep(100000);
+  assert_int_equal(rename(file("bob"), file("keys")), 0);
+  uint64_t began_ms = now_ms();
+  assert_int_equal(kill(secure.daemon.pid, SIGHUP), 0);
+  assert_int_equal(waitpid(client, &status, 0), client);
+  print_message("%llu ms\n", (unsigned long long)(now_ms() - began_ms));
+  assert_int_equal(status, 0);
+  assert_true(now_ms() - began_ms < 1000);
+  close(ready[0]), close(ready[1]);
   daemon_stop(&secure.daemon);
 }
 
@@ -337,6 +391,7 @@ int main(void) {
       cmocka_unit_test(test_tls_a_key_and_an_address_in_clear),
       cmocka_unit_test(test_tls_nobody_listens),
       cmocka_unit_test(test_tls_a_session_moves_to_shared_memory),
+      cmocka_unit_test(test_tls_a_key_that_is_removed_ends_waits), /* last: the key stays away */
   };
   return cmocka_run_group_tests_name("integration.tls", tests, set_up, tear_down);
 }
