@@ -178,7 +178,12 @@ def ssl_hello(server, context, host="localhost"):
 
 class TlsTest(unittest.TestCase):
     def serve(self, *arguments):
-        server = daemon.Daemon(PROGRAM, "--listen", "tls+tcp://127.0.0.1:0", *arguments)
+        users = FILES.path("users.conf")
+        with open(users, "w", encoding="utf-8") as file:
+            if "--key-file" not in arguments:  # else these would be the only users
+                file.write("[user worker]\ncertificate = cn:worker\nrights = :rwc\n"
+                           "[user anonymous]\nrights = :rwc\n")
+        server = daemon.Daemon(PROGRAM, "--listen", "tls+tcp://127.0.0.1:0", "--config", users, *arguments)
         server.__enter__()
         self.addCleanup(server.__exit__, None, None, None)
         return server
@@ -332,7 +337,7 @@ class TlsTest(unittest.TestCase):
         return done.stderr.decode()
 
     def test_bad_settings_are_named(self):
-        self.assertIn("needs --key-file FILE (holdfast key new USER > FILE) or --tls-certificate",
+        self.assertIn("needs --key-file FILE (holdfast key new USER > FILE) or tls.certificate",
                       self.refuses_to_start())
         self.assertIn("key values mismatch",
                       self.refuses_to_start("--tls-certificate", FILES.path("server.crt"), "--tls-private-key",
