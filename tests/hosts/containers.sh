@@ -23,6 +23,7 @@ export COMPOSE_PROJECT_NAME=holdfast-test-$$ HOLDFAST_IMAGE=holdfast-test-$$ HOL
 HOLDFAST_TREE=$(words_tree)
 export HOLDFAST_TREE
 work=$(mktemp -d)
+export HOLDFAST_KEY=$work/words.key
 compose() { docker-compose -f "$root/deploy/compose.yaml" "$@" </dev/null; }
 clean() {
   compose down -v -t 1 >/dev/null 2>&1 || true
@@ -49,6 +50,8 @@ size_bytes=$(inspect "$HOLDFAST_IMAGE" '{{.Size}}')
 base_bytes=$(inspect "$base" '{{.Size}}')
 echo "image: $((size_bytes >> 20)) MiB, $(((size_bytes - base_bytes) >> 20)) MiB more than its base"
 
+(umask 077 && docker run --rm --entrypoint holdfast "$HOLDFAST_IMAGE" key new words >"$work/words.key")
+chmod 755 "$work" && chmod 444 "$work/words.key" # for the user of the containers
 compose up -d >"$work/up.log" 2>&1 || { cat "$work/up.log"; failed "the containers start"; }
 server=$(compose ps -q server)
 coordinator=$(compose ps -q coordinator)
