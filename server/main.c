@@ -20,6 +20,7 @@ static int check(const struct config *config) {
   if (!credentials_load(&credentials, settings, settings->insecure_no_auth, error)) {
     return refuse(error);
   }
+  credentials_warn(&credentials, settings);
   credentials_release(&credentials);
   return EXIT_SUCCESS;
 }

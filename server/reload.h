@@ -1,9 +1,9 @@
 /* New settings for a server that runs: on SIGHUP, and when a file of its configuration has changed.
  *
  *   read again -- wrong --> logged; all stays as it was
- *        '------- right --> users, keys, certificates and the log's level change at once; peers that are admitted no more
- *                           are closed, and sessions of users that are gone end; what needs a restart
- *                           is logged
+ *        '------- right --> users, keys, certificates and the log's level change at once; peers that are
+ *                           admitted no more are closed, and sessions of users that are gone end; what
+ *                           needs a restart is logged
  *
  * layer   server
  * threads the main thread
