@@ -23,7 +23,7 @@ printf '[user web]\nrighs = :r\n' >"$TEST_DIR/conf.d/a.conf"
 checks 2 "$TEST_DIR/conf.d/a.conf:2: unknown key 'righs' in [user web]; did you mean 'rights'?"
 rm "$TEST_DIR/conf.d/a.conf"
 checks 2 "$TEST_DIR/no-keys: No such file or directory" --key-file "$TEST_DIR/no-keys"
-checks 2 "$TEST_DIR/no.crt: No such file or directory" --tls-certificate "$TEST_DIR/no.crt"
+checks 2 "certificate $TEST_DIR/no.crt: No such file or directory" --tls-certificate "$TEST_DIR/no.crt"
 
 checks=$((checks + 1))
 printed=$(HOLDFASTD_LOG_LEVEL=warn "$HOLDFASTD" --config "$conf" --print-config --memory-max 2G)
