@@ -48,16 +48,24 @@ host server 1
 host a 2
 host b 3
 
-# start_server HOLDFASTD: on its host; $server is its process.
+# start_server HOLDFASTD [OPTIONS]: on its host; $server is its process. Without options: in clear, for all.
 start_server() {
+  local program=$1
+  shift
+  [ $# -gt 0 ] || set -- --insecure-no-auth --listen tcp://10.46.53.1:4653
   # No tcp shortcut: the hosts do not share a loopback, so whoever answers there is another one.
-  on server "$1" --insecure-no-auth --listen tcp://10.46.53.1:4653 --ports-file "$work/ports"
-  server=${started[0]}
+  on server "$program" "$@" --ports-file "$work/ports"
+  server=${started[-1]}
+  await_file "$work/ports"
+}
+# await_file PATH: until something is in it
+await_file() {
   for _ in $(seq 100); do
-    [ -s "$work/ports" ] && break
+    [ -s "$1" ] && return
     sleep 0.05
   done
-  [ -s "$work/ports" ] || { show_logs; exit 1; }
+  show_logs
+  exit 1
 }
 stop_server() {
   kill -TERM "$server"
