@@ -1,0 +1,190 @@
+/* A network that fails for a moment: all clients lose their connections to a TLS server at once, and come
+ * back together. Their handshakes take longer than the grace time of each; no session is lost.
+ *
+ * usage: fault_return_tls [CLIENTS]   400; a machine with 20,000 descriptors a process has 9,600
+ *
+ * The clients are in eight processes, each with an event loop of asynchronous calls.
+ */
+#include "proto/limits.h"
+#include "tests/fault/crowd.h"
+#include "tests/support/daemon.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PROCESSES 8
+#define CALL_TIMEOUT_MS 90000
+#define EVENTS 64
+
+static size_t clients_count = 400;
+static struct daemon server;
+
+/* In memory of all processes. */
+static struct board {
+  atomic_uint connected; /* processes */
+  atomic_bool is_cut;
+  atomic_uint returned, lost; /* clients */
+  atomic_uint slowest_ms;
+} * board;
+
+struct client {
+  hf_conn *conn;
+  hf_dict *dict;
+  hf_async *async;
+  uint64_t length;
+};
+
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Of this process to the server; as when a router on the way fails. */
+static void cut_all_links(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  for (int fd = 3; fd < (int)limit.rlim_cur; fd++) {
+    struct sockaddr_in peer;
+    socklen_t len = sizeof peer;
+    if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET &&
+        ntohs(peer.sin_port) == server.tcp_port) {
+      shutdown(fd, SHUT_RDWR);
+    }
+  }
+}
+
+static bool open_client(struct client *client, const char *url, int epoll) {
+  client->conn = crowd_connect(url, 0, CALL_TIMEOUT_MS);
+  if (hf_dict_open(client->conn, "meeting point", &client->dict) != HF_OK ||
+      hf_async_open(client->conn, &client->async) != HF_OK) {
+    return false;
+  }
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
+  return epoll_ctl(epoll, EPOLL_CTL_ADD, hf_async_descriptor(client->async), &event) == 0;
+}
+
+static bool submit(struct client *client) {
+  if (hf_async_begin(client->async, client) != HF_OK) {
+    return false;
+  }
+  hf_status status = hf_dict_len(client->dict, &client->length);
+  hf_async_end(client->async);
+  return status == HF_OK;
+}
+
+static void finish(const struct hf_completion *done, uint64_t began_ms) {
+  unsigned took_ms = (unsigned)(now_ms() - began_ms);
+  atomic_fetch_add(&board->returned, 1);
+  if (done->status != HF_OK && atomic_fetch_add(&board->lost, 1) == 0) {
+    fprintf(stderr, "a client after %u ms: %s\n", took_ms, done->message);
+  }
+  unsigned slowest = atomic_load(&board->slowest_ms);
+  while (took_ms > slowest &&
+         !atomic_compare_exchange_weak(&board->slowest_ms, &slowest, took_ms)) {
+  }
+}
+
+static int collect_all(int epoll, size_t count, uint64_t began_ms) {
+  struct epoll_event events[EVENTS];
+  struct hf_completion done;
+  while (count > 0) {
+    int ready = epoll_wait(epoll, events, EVENTS, CALL_TIMEOUT_MS);
+    if (ready <= 0) {
+      return CROWD_FAILED;
+    }
+    for (int i = 0; i < ready; i++) {
+      struct client *client = events[i].data.ptr;
+      while (hf_async_collect(client->async, &done)) {
+        finish(&done, began_ms);
+        count--;
+      }
+    }
+  }
+  return CROWD_DONE;
+}
+
+static int lose_and_return(const char *url, int idx, void *arg) {
+  size_t count = clients_count / PROCESSES;
+  struct client *clients = calloc(count, sizeof *clients);
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  (void)arg;
+  for (size_t i = 0; i < count; i++) {
+    if (!open_client(&clients[i], url, epoll)) {
+      return crowd_fail("open", idx);
+    }
+  }
+  atomic_fetch_add(&board->connected, 1);
+  while (!atomic_load(&board->is_cut)) {
+    usleep(1000);
+  }
+  uint64_t began_ms = now_ms();
+  cut_all_links();
+  for (size_t i = 0; i < count; i++) {
+    if (!submit(&clients[i])) {
+      return crowd_fail("submit", idx);
+    }
+  }
+  return collect_all(epoll, count, began_ms); /* its end is the clients' */
+}
+
+static void test_clients_that_return_together_keep_their_sessions(void **state) {
+  pid_t pids[PROCESSES];
+  (void)state;
+  for (int i = 0; i < PROCESSES; i++) {
+    pids[i] = crowd_start(lose_and_return, server.tcp_url, i, NULL);
+  }
+  for (uint64_t end_ms = now_ms() + 120000; atomic_load(&board->connected) < PROCESSES;) {
+    assert_true(now_ms() < end_ms);
+    for (int i = 0; i < PROCESSES; i++) {
+      crowd_expect_running(pids[i]);
+    }
+    usleep(10000);
+  }
+  atomic_store(&board->is_cut, true);
+  for (int i = 0; i < PROCESSES; i++) {
+    assert_int_equal(crowd_wait(pids[i], 2 * CALL_TIMEOUT_MS), CROWD_DONE);
+  }
+  print_message("  %zu clients: %u returned, the last after %u ms; grace %u ms; %u lost\n",
+                clients_count, atomic_load(&board->returned), atomic_load(&board->slowest_ms),
+                (unsigned)HF_GRACE_MS_DEFAULT, atomic_load(&board->lost));
+  assert_int_equal(atomic_load(&board->returned), clients_count);
+  assert_int_equal(atomic_load(&board->lost), 0);
+}
+
+static int start(void **state) {
+  (void)state;
+  board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  daemon_use_tls();
+  daemon_start(&server, NULL);
+  return board == MAP_FAILED ? -1 : 0;
+}
+
+static int stop(void **state) {
+  (void)state;
+  daemon_stop(&server);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_clients_that_return_together_keep_their_sessions),
+  };
+  setenv("HOLDFAST_LOCAL", "off", 1);
+  clients_count = argc > 1 ? strtoul(argv[1], NULL, 0) : clients_count;
+  clients_count -= clients_count % PROCESSES;
+  return cmocka_run_group_tests(tests, start, stop);
+}
