@@ -465,6 +465,18 @@ class AsyncTest(core_case.CoreCase):
                 self.addCleanup(self.asynchronous.close)
         self.fail("no result was kept")
 
+    def test_async_refuses_more_than_are_allowed(self):
+        self.asynchronous.begin()
+        submitted = []
+        with self.assertRaises(_core.Error) as refused:
+            for _ in range(2000):
+                submitted.append(self.queue.get())
+        self.asynchronous.end()
+        self.assertEqual(refused.exception.reason, "IN_FLIGHT_FULL")
+        self.assertGreater(len(submitted), 1000)
+        self.assertIn("collect", str(refused.exception))
+        self.assertTrue(all(not pending.done() for pending in submitted))
+
     def test_async_cancel(self):
         got, kept = self.submit(self.queue.get, self.queue.get)
         self.asynchronous.cancel(got)

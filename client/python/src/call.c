@@ -100,8 +100,9 @@ static void leave(struct call *call) {
   }
 }
 
-/* Runs the call, in a batch submits it. HF_CANCELLED also with an exception set: a signal handler's.
- * The failure is taken before handlers run, whose calls may fail, too. */
+/* Runs the call, or submits its Pending, whose call has no memory. HF_CANCELLED also with an exception
+ * set: a signal handler's. The failure is taken before handlers run, whose calls may fail, too; its
+ * message is in the call's memory. */
 static hf_status run_interruptibly(struct call *call, struct batch *batch, struct pending *pending,
                                    struct failure *failure) {
   struct interruption interruption;
@@ -111,8 +112,10 @@ static hf_status run_interruptibly(struct call *call, struct batch *batch, struc
     return HF_CANCELLED;
   }
   interruption.is_patient = call->operation->is_patient;
-  hf_status status = batch != NULL && batch->submit != NULL ? batch->submit(batch, pending)
-                                                            : call->operation->run(call);
+  hf_status status = pending == NULL
+                         ? call->operation->run(call)
+                         : (batch->submit != NULL ? batch->submit(batch, pending)
+                                                  : pending->call.operation->run(&pending->call));
   if (status != HF_OK) {
     *failure = failure_last(status);
     snprintf(call->memory.message, sizeof call->memory.message, "%s", failure->message);
@@ -205,10 +208,12 @@ static PyObject *perform_in_batch(struct call *call, struct batch *batch) {
     return call_abandon(call);
   }
   struct failure failure;
-  hf_status status = run_interruptibly(&pending->call, batch, pending, &failure);
+  hf_status status = run_interruptibly(call, batch, pending, &failure);
   leave(call);
+  PyObject *result =
+      status == HF_OK ? (PyObject *)pending : refuse_pending(pending, status, &failure);
   call_free(call); /* its arguments were sent or copied */
-  return status == HF_OK ? (PyObject *)pending : refuse_pending(pending, status, &failure);
+  return result;
 }
 
 PyObject *call_perform(struct call *call) {
