@@ -105,9 +105,14 @@ int landing_receive(hf_conn *conn) {
     return received == 0 ? ECONNRESET : errno;
   }
   landing->left -= (size_t)received;
-  if (landing->left == 0) {
-    finish(conn);
+  if (landing->left > 0) {
+    return 0;
   }
+  const struct slot *slot = find_slot(conn);
+  if (slot != NULL && slot == conn->window.unsent && conn->window.unsent_offset > 0) {
+    return EPROTO; /* its request is being sent again: the rest of it has to follow */
+  }
+  finish(conn);
   return 0;
 }
 
