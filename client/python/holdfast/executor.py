@@ -230,8 +230,10 @@ class Executor(concurrent.futures.Executor):
         """Run `fn(*args, **kwargs)` on one of the workers; a Future of its result."""
         future = Future()
         future._inbox, future._task = self._inbox, next(self._numbers)
+        self._check_process()  # a forked child's lock may have an owner for ever
         with self._shutdown_lock:
-            self._check()
+            if self._is_shut_down:
+                raise RuntimeError("cannot schedule new futures after shutdown")
             self._inbox.add(future)
         try:
             self._put(future, fn, args, kwargs)
@@ -240,11 +242,9 @@ class Executor(concurrent.futures.Executor):
             raise
         return future
 
-    def _check(self) -> None:
+    def _check_process(self) -> None:
         if self._inbox.pid != os.getpid():
             raise RuntimeError("the executor belongs to the process that this one was forked from")
-        if self._is_shut_down:
-            raise RuntimeError("cannot schedule new futures after shutdown")
 
     def _put(self, future: Future, fn: Callable[..., Any], args: Tuple, kwargs: Any) -> None:
         try:
@@ -273,10 +273,10 @@ class Executor(concurrent.futures.Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """No more tasks. `wait`: until those that were submitted have ended; `cancel_futures`: those
         that no worker has begun are cancelled. The workers go on for others."""
-        with self._shutdown_lock:
-            self._is_shut_down = True
         if self._inbox.pid != os.getpid():
             return
+        with self._shutdown_lock:
+            self._is_shut_down = True
         if cancel_futures:
             with self._inbox.lock:
                 futures = list(self._inbox.futures.values())

@@ -101,7 +101,12 @@ class PrivateServer:
         self.pid = os.posix_spawn(
             path, words, os.environ, file_actions=_file_actions(output), setpgroup=0, setsigmask=[],
             setsigdef=[signal.SIGTERM, signal.SIGINT])
-        self._watch = os.pidfd_open(self.pid)
+        try:
+            self._watch = os.pidfd_open(self.pid)
+        except OSError:
+            os.kill(self.pid, signal.SIGTERM)
+            os.waitpid(self.pid, 0)
+            raise
 
     def _read_url(self, reading: int) -> str:
         deadline = time.monotonic() + START_TIMEOUT
