@@ -51,7 +51,7 @@ hf_status hf_reason_status(hf_reason reason) {
 
 hf_reason hf_reason_find(const char *name, unsigned long name_len) {
   for (int i = 1; i < HF_REASON_COUNT; i++) {
-    if (strncmp(reasons[i].name, name, name_len) == 0 && reasons[i].name[name_len] == '\0') {
+    if (strncmp(reasons[i].name, name, name_len) == 0 && strlen(reasons[i].name) == name_len) {
       return (hf_reason)i;
     }
   }
