@@ -9,8 +9,13 @@ static BIO_METHOD *method; /* for the life of the process */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static int read_input(BIO *bio, char *data, size_t size, size_t *count) {
-  struct buffer *input = &((struct tls *)BIO_get_data(bio))->input;
+  struct tls *tls = BIO_get_data(bio);
+  struct buffer *input = &tls->input;
   BIO_clear_retry_flags(bio);
+  if (tls->updates_count > TLS_UPDATES_MAX) {
+    *count = 0;
+    return 0; /* fatal: OpenSSL would go on as long as there is input */
+  }
   *count = size < input->len ? size : input->len;
   if (*count == 0) {
     BIO_set_retry_read(bio);

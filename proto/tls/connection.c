@@ -90,6 +90,19 @@ static bool begins_with_record(struct tls *tls) {
   return tls->result != TLS_FAILED;
 }
 
+/* A first hello had a key, and a second one, which decides, another identity or none. */
+static bool has_lost_key(const struct tls *tls) {
+  return tls->context->is_server && SSL_session_reused(tls->ssl) == 1 && tls->offered == NULL;
+}
+
+static enum tls_result fail(struct tls *tls, const char *text) {
+  ERR_clear_error();
+  tls->result = TLS_FAILED;
+  tls->failure = TLS_FAILURE_BROKEN;
+  snprintf(tls->text, sizeof tls->text, "%s", text);
+  return TLS_FAILED;
+}
+
 /* false: out of memory. */
 static bool record_peer(struct tls *tls) {
   X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
@@ -109,6 +122,9 @@ enum tls_result tls_handshake(struct tls *tls) {
   }
   ERR_clear_error();
   int rv = SSL_do_handshake(tls->ssl);
+  if (rv == 1 && has_lost_key(tls)) {
+    return fail(tls, "the key of one hello is not that of the next");
+  }
   if (rv == 1) {
     tls->lacks_memory = !record_peer(tls);
   } else if (SSL_get_error(tls->ssl, rv) == SSL_ERROR_WANT_READ) {
@@ -139,9 +155,13 @@ struct tls_peer tls_peer(const struct tls *tls) {
 static enum tls_result read_record(struct tls *tls, uint8_t *data, size_t capacity, size_t *count) {
   int rv = SSL_read_ex(tls->ssl, data, capacity, count);
   if (rv == 1) {
+    tls->updates_count = 0;
     return TLS_OK;
   }
   *count = 0;
+  if (tls->updates_count > TLS_UPDATES_MAX) {
+    return fail(tls, "new keys again and again");
+  }
   switch (SSL_get_error(tls->ssl, rv)) {
     case SSL_ERROR_WANT_READ:
       return TLS_WAITS;
@@ -186,7 +206,9 @@ bool tls_write(struct tls *tls, const void *data, size_t len) {
     return false;
   }
   ERR_clear_error();
-  return len == 0 || SSL_write_ex(tls->ssl, data, len, &written) == 1;
+  bool is_written = len == 0 || SSL_write_ex(tls->ssl, data, len, &written) == 1;
+  ERR_clear_error(); /* the queue is the thread's, which may use OpenSSL otherwise */
+  return is_written;
 }
 
 void tls_goodbye(struct tls *tls) {
@@ -194,6 +216,7 @@ void tls_goodbye(struct tls *tls) {
     tls->said_goodbye = true;
     ERR_clear_error();
     (void)SSL_shutdown(tls->ssl);
+    ERR_clear_error();
   }
 }
 

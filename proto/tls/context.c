@@ -182,6 +182,17 @@ static bool configure_client(SSL_CTX *ssl, bool has_key) {
 
 /* -------------------------------------------------------------------------------------- life */
 
+/* For SSL_CTX_set_msg_callback: counts the peer's updates of keys. */
+static void count_updates(int is_sent, int version, int type, const void *message, size_t len,
+                          SSL *ssl, void *arg) {
+  struct tls *tls = SSL_get_app_data(ssl);
+  (void)version, (void)arg;
+  if (!is_sent && type == SSL3_RT_HANDSHAKE && len > 0 && tls != NULL &&
+      *(const uint8_t *)message == SSL3_MT_KEY_UPDATE) {
+    tls->updates_count++;
+  }
+}
+
 /* Without a clean-up at exit, under threads that are still in a call. */
 static void start_openssl(void) {
   OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
@@ -208,11 +219,12 @@ static struct tls_context *context_new(bool is_server, char error[TLS_ERROR_BYTE
 }
 
 static struct tls_context *finish(struct tls_context *context, bool is_made) {
+  ERR_clear_error();
   if (!is_made) {
     tls_context_release(context);
-    ERR_clear_error();
     return NULL;
   }
+  SSL_CTX_set_msg_callback(context->ssl, count_updates);
   tls_psk_configure(context);
   return context;
 }

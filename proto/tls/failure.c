@@ -79,6 +79,9 @@ static void record_certificate(struct tls *tls, long verified) {
     tls->failure = TLS_FAILURE_NOT_TRUSTED;
   }
   snprintf(tls->text, sizeof tls->text, "%s", text);
+  for (char *c = tls->text; *c != '\0'; c++) { /* the certificate is anybody's */
+    *c = (uint8_t)*c < ' ' || *c == 127 ? '?' : *c;
+  }
 }
 
 static enum tls_failure failure_of_code(unsigned long code) {

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 
 #define TLS_TEXT_BYTES 160
+/* A peer that changes its keys again and again, and sends nothing, is refused. */
+#define TLS_UPDATES_MAX 64
 
 struct tls_context {
   atomic_uint references;
@@ -37,7 +39,9 @@ struct tls {
   char text[TLS_TEXT_BYTES];
   const struct key *offered; /* the key of the identity that was offered; NULL: unknown, or none */
   char claimed_user[KEY_USER_BYTES_MAX + 1];
-  char *names; /* NULL: no certificate */
+  unsigned identities_count; /* that were offered */
+  unsigned updates_count;    /* of keys by the peer, since it sent anything else */
+  char *names;               /* NULL: no certificate */
 };
 
 /* Gives tls->ssl a BIO over the buffers. false: out of memory. */

@@ -333,7 +333,10 @@ static enum transport_poll take_result(struct connection *connection, enum trans
       connection->is_posted = false;
       record_received(connection, count);
       return is_greeted(connection) ? serve(connection) : read_hello(connection);
-    case TRANSPORT_WAITS:
+    case TRANSPORT_WAITS: /* what came were records without content */
+      if (!connection->announced && clock_now_ns() >= connection->hello_deadline_ns) {
+        return end_late(connection);
+      }
       return TRANSPORT_POLL_QUIET;
     case TRANSPORT_LATE:
       connection->is_posted = false;

@@ -199,7 +199,9 @@ static void hand_over(struct tls_gate *gate, struct tls_stream *stream) {
       .address = stream->address, .framing = SP_TCP, .hello_deadline_ns = stream->deadline_ns};
   tls_opening_identity(stream, &peer.identity);
   pthread_mutex_lock(&gate->lock);
-  failures_forget(&gate->failures, stream->address);
+  if (peer.identity.kind != IDENTITY_NONE) {
+    failures_forget(&gate->failures, stream->address);
+  }
   forget_locked(gate, stream);
   pthread_mutex_unlock(&gate->lock);
   stream->is_accepted = true;
@@ -255,10 +257,16 @@ static struct tls_stream *oldest_locked(struct tls_gate *gate) {
   return NULL;
 }
 
+/* Those that were closed to make room keep their memory until a worker has seen it. */
+static bool has_too_many_locked(const struct tls_gate *gate) {
+  return gate->alive_count >= (size_t)2 * HF_HANDSHAKES_MAX;
+}
+
 static bool is_full(void *ctx) {
   struct tls_gate *gate = ctx;
   pthread_mutex_lock(&gate->lock);
-  bool is_full = gate->openings_count >= HF_HANDSHAKES_MAX && oldest_locked(gate) == NULL;
+  bool is_full = has_too_many_locked(gate) ||
+                 (gate->openings_count >= HF_HANDSHAKES_MAX && oldest_locked(gate) == NULL);
   pthread_mutex_unlock(&gate->lock);
   return is_full;
 }
@@ -266,6 +274,9 @@ static bool is_full(void *ctx) {
 /* Makes room for one more. false: there is none. */
 static bool make_room_locked(struct tls_gate *gate) {
   struct tls_stream *oldest;
+  if (has_too_many_locked(gate)) {
+    return false;
+  }
   if (gate->openings_count < HF_HANDSHAKES_MAX) {
     return true;
   }

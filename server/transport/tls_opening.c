@@ -24,7 +24,7 @@ static bool await_input(struct tls_stream *stream) {
   return is_given;
 }
 
-/* Our side of the handshake. TRANSPORT_WAITS: an event comes. */
+/* Our side of the handshake. TRANSPORT_WAITS: an event comes, and the stream may be gone. */
 static enum transport_result send_flight(struct tls_stream *stream) {
   enum transport_result result = TRANSPORT_LEFT;
   pthread_mutex_lock(&stream->lock);
@@ -38,16 +38,26 @@ static enum transport_result send_flight(struct tls_stream *stream) {
   return result;
 }
 
+/* An alert, as far as the socket takes it: the stream is freed next, so no event may come. */
+static void send_alert(struct tls_stream *stream) {
+  pthread_mutex_lock(&stream->lock);
+  if (!stream->is_closed) {
+    (void)tls_stream_flush_locked(stream);
+  }
+  pthread_mutex_unlock(&stream->lock);
+}
+
 /* One step with the input there is. false: *opening is how it ended, or goes on later. */
 static bool step(struct tls_stream *stream, enum tls_opening *opening) {
   enum tls_result result = tls_handshake(stream->tls);
   stream->has_worked |= tls_output(stream->tls)->len > 0;
-  enum transport_result sent = send_flight(stream);
   stream->has_more = tls_pending(stream->tls) > 0;
   if (result == TLS_FAILED) {
-    *opening = TLS_OPENING_REFUSED; /* whether the alert was sent or not */
+    send_alert(stream);
+    *opening = TLS_OPENING_REFUSED;
     return false;
   }
+  enum transport_result sent = send_flight(stream);
   if (sent != TRANSPORT_OK) {
     *opening = sent == TRANSPORT_WAITS ? TLS_OPENING_WAITS : opening_of(sent);
     return false;
@@ -82,12 +92,19 @@ bool tls_opening_begin(struct tls_stream *stream, uint32_t delay_ms) {
   return is_given;
 }
 
+static bool is_draining(struct tls_stream *stream) {
+  pthread_mutex_lock(&stream->lock);
+  bool is_draining = stream->is_draining;
+  pthread_mutex_unlock(&stream->lock);
+  return is_draining;
+}
+
 enum tls_opening tls_opening_go_on(struct tls_stream *stream) {
   enum tls_opening opening;
   if (clock_now_ns() >= stream->deadline_ns) {
     return TLS_OPENING_LATE; /* it has stood in line for too long */
   }
-  if (stream->is_draining && !step(stream, &opening)) {
+  if (is_draining(stream) && !step(stream, &opening)) {
     return opening;
   }
   do {

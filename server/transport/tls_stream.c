@@ -7,6 +7,8 @@
 #define INPUT_BYTES ((size_t)4 << 10)       /* of a connection that waits */
 #define INPUT_BUSY_BYTES ((size_t)64 << 10) /* of one that fills its reads */
 #define SEALED_BYTES ((size_t)64 << 10)     /* plaintext sealed at once */
+/* Plaintext that one write takes: a peer that reads as fast as it is sealed holds nobody up. */
+#define WRITE_BYTES_MAX ((size_t)256 << 10)
 /* A peer that asks for new keys without reading our answers. */
 #define UNREAD_BYTES_MAX ((size_t)256 << 10)
 #define PAUSE_MS 10 /* before the next attempt to get memory */
@@ -211,7 +213,7 @@ bool tls_stream_drain_locked(struct tls_stream *stream, uint64_t deadline_ns) {
 /* Seals piece by piece, as long as the socket takes all. */
 static enum transport_result seal_run(struct tls_stream *stream, struct bytes run, size_t *count) {
   enum transport_result result = TRANSPORT_OK;
-  for (size_t done = 0; done < run.len && result == TRANSPORT_OK;) {
+  for (size_t done = 0; done < run.len && *count < WRITE_BYTES_MAX && result == TRANSPORT_OK;) {
     size_t piece = run.len - done < SEALED_BYTES ? run.len - done : SEALED_BYTES;
     if (!tls_write(stream->tls, run.data + done, piece)) {
       return TRANSPORT_LEFT; /* no memory, or it has failed */
@@ -244,11 +246,11 @@ static enum transport_result write_locked(struct tls_stream *stream, const struc
   if (result != TRANSPORT_OK) {
     return result;
   }
-  *count = stream->owes_byte ? 1 : 0;
-  stream->owes_byte = false;
+  *count = stream->owed_len;
+  stream->owed_len = 0;
   result = seal(stream, runs, count);
   if (result == TRANSPORT_WAITS) {
-    stream->owes_byte = true;
+    stream->owed_len = 1;
     --*count;
     result = *count > 0 ? TRANSPORT_OK : TRANSPORT_WAITS;
   }
@@ -263,11 +265,22 @@ static enum transport_result stream_write(void *self, const struct bytes *runs, 
   return result;
 }
 
+/* What is to be written next is sealed, as something has to wait for room. */
+static bool seal_ahead(struct tls_stream *stream, const struct bytes *runs) {
+  const struct bytes *run = runs[0].len > 0 ? &runs[0] : &runs[1];
+  size_t piece = run->len < SEALED_BYTES ? run->len : SEALED_BYTES;
+  if (stream->owed_len > 0 || !tls_write(stream->tls, run->data, piece)) {
+    return false;
+  }
+  stream->owed_len = piece;
+  return take_output(stream);
+}
+
 static bool stream_await_writable(void *self, const struct bytes *runs, uint64_t deadline_ns) {
   struct tls_stream *stream = self;
-  (void)runs; /* a byte of them is sealed, and waits for room */
   pthread_mutex_lock(&stream->lock);
-  bool is_given = take_output(stream) && tls_stream_drain_locked(stream, deadline_ns);
+  bool is_sealed = take_output(stream) || seal_ahead(stream, runs);
+  bool is_given = is_sealed && tls_stream_drain_locked(stream, deadline_ns);
   pthread_mutex_unlock(&stream->lock);
   return is_given;
 }

@@ -41,7 +41,7 @@ struct tls_stream {
   struct tls *tls;
   struct buffer sealed; /* ciphertext on its way, also the row below's while is_draining */
   bool is_draining;     /* the row below waits for room */
-  bool owes_byte;       /* the next write begins with a byte that is sealed already */
+  size_t owed_len;      /* so many bytes with which the next write begins are sealed already */
   bool is_closed;
 
   /* Before the handshake is over; the gate's. */

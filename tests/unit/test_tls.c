@@ -500,6 +500,24 @@ static void keys_are_updated(void **state) {
   free_pair(&pair);
 }
 
+/* Each takes the server longer than it takes the client. */
+static void keys_updated_for_nothing_end_it(void **state) {
+  (void)state;
+  struct pair pair = pair_with_keys("alice.key", "keys");
+  uint8_t data[8];
+  size_t count;
+  shake(&pair);
+  for (int i = 0; i < 2 * TLS_UPDATES_MAX; i++) {
+    assert_int_equal(SSL_key_update(pair.client->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    assert_int_equal(SSL_do_handshake(pair.client->ssl), 1);
+  }
+  assert_true(tls_write(pair.client, "x", 1));
+  carry(pair.client, pair.server, SIZE_MAX);
+  assert_int_equal(tls_read(pair.server, data, sizeof data, &count), TLS_FAILED);
+  assert_string_equal(tls_failure_text(pair.server), "new keys again and again");
+  free_pair(&pair);
+}
+
 static void goodbye_ends_after_what_came_before(void **state) {
   (void)state;
   struct pair pair = pair_with_keys("alice.key", "keys");
@@ -731,6 +749,7 @@ int main(void) {
       cmocka_unit_test(other_protocols_are_refused),
       cmocka_unit_test(one_byte_at_a_time),
       cmocka_unit_test(keys_are_updated),
+      cmocka_unit_test(keys_updated_for_nothing_end_it),
       cmocka_unit_test(goodbye_ends_after_what_came_before),
       cmocka_unit_test(truncation_is_no_goodbye),
       cmocka_unit_test(changed_bytes_are_found),
