@@ -151,14 +151,16 @@ static void remove_directory(const char *url) {
   }
 }
 
-/* The directory of an ipc address is made if its name ends with XXXXXX, which become others in `url`. The
- * client of a private server can be killed at any moment: it leaves nothing, since it makes nothing.
- * false: errno is set */
+/* Whether its directory's name ends with XXXXXX, which are to become others. The client of a private server
+ * can be killed at any moment: it leaves nothing, since it makes nothing. */
+static bool is_private(const char *url) {
+  const char *end = strrchr(url, '/');
+  return strncmp(url, "ipc://", 6) == 0 && end - url >= 12 && memcmp(end - 6, "XXXXXX", 6) == 0;
+}
+
+/* false: errno is set */
 static bool make_directory(char *url) {
   char *end = strrchr(url, '/');
-  if (strncmp(url, "ipc://", 6) != 0 || end - url < 12 || memcmp(end - 6, "XXXXXX", 6) != 0) {
-    return true;
-  }
   *end = '\0';
   bool is_made = mkdtemp(url + 6) != NULL;
   *end = '/';
@@ -179,7 +181,7 @@ static int listen_on(struct server *server, const char *url) {
   return EXIT_SUCCESS;
 }
 
-/* In a directory of its own, if the address says so. */
+/* In a directory of its own. */
 static int listen_privately(struct server *server, const char *address) {
   char url[LISTEN_URL_BYTES_MAX];
   snprintf(url, sizeof url, "%s", address);
@@ -197,8 +199,9 @@ static int listen_privately(struct server *server, const char *address) {
 static int listen_on_all(struct server *server, const struct settings *settings) {
   int status = EXIT_SUCCESS;
   for (size_t i = 0; i < settings->listen_count && status == EXIT_SUCCESS; i++) {
-    status = settings->exit_with != 0 ? listen_privately(server, settings->listen[i])
-                                      : listen_on(server, settings->listen[i]);
+    const char *url = settings->listen[i];
+    bool makes_directory = settings->exit_with != 0 && is_private(url);
+    status = makes_directory ? listen_privately(server, url) : listen_on(server, url);
   }
   return status;
 }
@@ -237,11 +240,11 @@ static void stop_parts(struct server *server) {
   if (server->rings != NULL) {
     rings_free(server->rings);
   }
-  if (server->gate != NULL) {
-    tls_gate_free(server->gate);
-  }
   if (server->sockets != NULL) {
     sockets_free(server->sockets);
+  }
+  if (server->gate != NULL) { /* which threads of the sockets may be in until then */
+    tls_gate_free(server->gate);
   }
   if (server->connections != NULL) {
     connections_free(server->connections);
