@@ -1,7 +1,7 @@
 /* A network that fails for a moment: all clients lose their connections to a TLS server at once, and come
  * back together. Their handshakes take longer than the grace time of each; no session is lost.
  *
- * usage: fault_return_tls [CLIENTS]   400; a machine with 20,000 descriptors a process has 9,600
+ * usage: return_tls [CLIENTS]   400; a machine with 20,000 descriptors a process has 9,600
  *
  * The clients are in eight processes, each with an event loop of asynchronous calls.
  */
