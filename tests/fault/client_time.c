@@ -223,13 +223,13 @@ static void test_client_time_a_wait_without_limit_needs_a_server_that_answers(vo
   close_impostor(conn, &impostor);
 }
 
-/* Exponential: 300 ms have room for 1 + 2 + 4 + ... + 128. */
+/* Exponential up to 64 ms, any part of it: 300 ms have room for about 14, and for hundreds without. */
 static void test_client_time_retries_back_off(void **state) {
   struct impostor impostor = {.answer = hang_up};
   hf_conn *conn = open_impostor(&impostor);
   (void)state;
   expect_failure(hf_ping(conn, NULL), HF_UNAVAILABLE, "NOT_CONNECTED");
-  assert_in_range(atomic_load(&impostor.connections), 4, 14);
+  assert_in_range(atomic_load(&impostor.connections), 4, 35);
   close_impostor(conn, &impostor);
 }
 
