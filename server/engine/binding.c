@@ -2,9 +2,26 @@
 
 #include "server/engine/cells.h"
 #include "server/engine/ending.h"
+#include "server/engine/quota.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
 #include "server/engine/wake.h"
+
+hf_reason core_count_peer(struct engine *engine, struct peer *peer) {
+  hf_reason reason = quota_check_connections(engine, peer->user);
+  peer->exceeds = reason != HF_REASON_NONE;
+  if (peer->user && !peer->exceeds) {
+    peer->user->connections++;
+  }
+  return reason;
+}
+
+void core_uncount_peer(struct peer *peer) {
+  if (peer->user && !peer->exceeds) {
+    peer->user->connections--;
+    peer->exceeds = true;
+  }
+}
 
 /* The waiters of a session answer nowhere until their requests are repeated. */
 static void suspend_waiters(struct engine *engine, struct session *session) {
@@ -76,7 +93,11 @@ void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *s
   if (former && former != peer) {
     unbind(engine, session); /* without a grace time, which might find no memory for its timer */
     former->fenced = true;
+    core_uncount_peer(former);
     engine->sink.close(engine->sink.ctx, former->id);
+  }
+  if (peer->exceeds) {
+    (void)core_count_peer(engine, peer); /* it may take the place of the former */
   }
   core_forget_lost(engine, session);
   core_adopt_forked(session);

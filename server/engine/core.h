@@ -34,7 +34,7 @@ struct peer {
   bool session_ended; /* the bound session, or the one to be resumed, is gone: say so until another
                          is opened. What was sent behind must not run outside its session */
   bool fenced;        /* its session moved on, or its user is gone: nothing of it is served */
-  bool exceeds;       /* its user had all its connections: nothing is done for it */
+  bool exceeds;       /* not one of its user's connections: that had them all, or it is fenced */
 };
 
 /* When peers could not connect although the server runs. */

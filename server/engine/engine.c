@@ -72,9 +72,7 @@ static void drop_all_waiters(struct engine *engine) {
 
 static void free_peer(struct engine *engine, struct peer *peer) {
   address_release(&engine->addresses, peer->address);
-  if (peer->user && !peer->exceeds) {
-    peer->user->connections--;
-  }
+  core_uncount_peer(peer);
   user_release(peer->user);
   free(peer);
 }
@@ -180,16 +178,6 @@ void engine_free(struct engine *engine) {
 
 /* ---- connections */
 
-/* The connection is one of its user's, as soon as that may have one more. */
-static hf_reason enter_connection(struct engine *engine, struct peer *peer) {
-  hf_reason reason = quota_check_connections(engine, peer->user);
-  peer->exceeds = reason != HF_REASON_NONE;
-  if (peer->user && !peer->exceeds) {
-    peer->user->connections++;
-  }
-  return reason;
-}
-
 static bool add_peer(struct engine *engine, const struct command *command) {
   bool is_owner = command->user.len == 0;
   struct user *user = is_owner ? NULL : users_find_name(&engine->users, command->user);
@@ -205,7 +193,7 @@ static bool add_peer(struct engine *engine, const struct command *command) {
   TAILQ_INIT(&peer->sessions);
   if (peer->address && map64_set(&engine->peers, peer->id, peer)) {
     peer->user = user_share(user);
-    (void)enter_connection(engine, peer); /* its requests are answered so */
+    (void)core_count_peer(engine, peer); /* its requests are answered so */
     return true;
   }
   if (peer->address) {
@@ -304,7 +292,7 @@ static void answer(struct engine *engine, const struct engine_request *request, 
   }
 }
 
-static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct peer *peer,
+static hf_reason find_session(struct engine *engine, struct peer *peer,
                               const struct engine_request *request, struct session **session) {
   const Holdfast__Request *message = request->message;
   uint32_t flags = request->operation ? request->operation->flags : 0;
@@ -327,11 +315,16 @@ static hf_reason find_session(struct engine *engine, uint64_t now_ns, struct pee
     peer->session_ended |= opens && !peer->session;
     return HF_REASON_SESSION_ENDED;
   }
-  /* A stock socket that connected again just goes on. */
-  if (!opens && !peer->one_way && !peer->session && (*session)->connection == 0) {
-    core_bind_session(engine, now_ns, *session, peer);
-  }
   return HF_REASON_NONE;
+}
+
+/* A stock socket that connected again just goes on. */
+static void go_on(struct engine *engine, uint64_t now_ns, struct peer *peer,
+                  const struct engine_request *request, struct session *session) {
+  bool opens = request->operation->flags & OPERATION_OPENS;
+  if (!opens && !peer->one_way && !peer->session && session->connection == 0) {
+    core_bind_session(engine, now_ns, session, peer);
+  }
 }
 
 /* A request that was seen before: its answer again, or its waiter answers here from now on. */
@@ -427,11 +420,30 @@ static void apply_one_way(struct engine *engine, uint64_t now_ns, struct engine_
   run(engine, now_ns, request, session, reply, true);
 }
 
-/* Whether the peer's user may send a request now. HF_REASON_NONE | QUOTA_CONNECTIONS TOO_FAST */
+/* What a client sends when it is back: the resume, and requests that the session knows already. Those are
+ * answered, and not carried out again; refused, they would be carried out twice. */
+static bool comes_again(const struct peer *peer, const struct engine_request *request,
+                        const struct session *session) {
+  uint64_t sequence = request->message->sequence;
+  if (!session || !request->operation) {
+    return false;
+  }
+  if (request->operation->flags & OPERATION_OPENS) {
+    return true;
+  }
+  return sequence && (peer->one_way ? sequence <= session->one_way_received
+                                    : session_find_reply(session, sequence) != NULL);
+}
+
+/* Whether the peer's user may send the request now. HF_REASON_NONE | QUOTA_CONNECTIONS TOO_FAST */
 static hf_reason check_user(struct engine *engine, uint64_t now_ns, struct peer *peer,
-                            const struct operation *operation) {
-  hf_reason reason = peer->exceeds ? enter_connection(engine, peer) : HF_REASON_NONE;
-  bool is_silent = operation && operation->flags & OPERATION_SILENT;
+                            const struct engine_request *request, const struct session *session) {
+  bool is_limited = peer->exceeds || peer->user->settings.limits.requests_per_s;
+  if (!is_limited || comes_again(peer, request, session)) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason = peer->exceeds ? core_count_peer(engine, peer) : HF_REASON_NONE;
+  bool is_silent = request->operation && request->operation->flags & OPERATION_SILENT;
   return reason || is_silent ? reason : quota_check_rate(engine, peer->user, now_ns);
 }
 
@@ -446,15 +458,17 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct pe
   if (engine->draining) {
     return HF_REASON_STOPPING;
   }
-  hf_reason reason =
-      peer->user ? check_user(engine, now_ns, peer, request->operation) : HF_REASON_NONE;
-  if (!reason) {
-    reason = find_session(engine, now_ns, peer, request, session);
+  hf_reason reason = find_session(engine, peer, request, session);
+  if (!reason && peer->user) {
+    reason = check_user(engine, now_ns, peer, request, *session);
   }
-  if (reason) {
-    return reason;
+  if (!reason && !request->operation) {
+    reason = HF_REASON_UNKNOWN_OPERATION;
   }
-  return request->operation ? HF_REASON_NONE : HF_REASON_UNKNOWN_OPERATION;
+  if (!reason && *session) {
+    go_on(engine, now_ns, peer, request, *session);
+  }
+  return reason;
 }
 
 /* Drops the replies that the request acknowledges. */

@@ -260,6 +260,57 @@ static void test_what_came_too_fast_may_come_again(void **state) {
                "2 <- #2 OK\n");
 }
 
+/* What was done already is answered again, however fast it comes, and what waits goes on to wait. */
+static void test_what_comes_again_is_never_too_fast(void **state) {
+  (void)state;
+  open_named(2, HOLDFAST__KIND__QUEUE, "q");
+  open_named(2, HOLDFAST__KIND__QUEUE, "empty");
+  users[0].limits.requests_per_s = 3;
+  set_users(2);
+  uint8_t session = core_peer(story.engine, 2)->session->id[0];
+  story_put(&story, 2, 1, "q", 5, 0);
+  story_get(&story, 2, 2, "empty", STORY_WAIT_FOREVER);
+  story_put(&story, 2, 3, "q", 6, 0);
+  story_expect(&story, "2 <- #1 OK\n2 <- #3 OK\n");
+  story_connect_as(&story, 4, false, "web");
+  story_resume(&story, 4, session, 1);
+  story_put(&story, 4, 1, "q", 5, 0);
+  story_get(&story, 4, 2, "empty", STORY_WAIT_FOREVER);
+  story_put(&story, 4, 3, "q", 6, 0);
+  story_put(&story, 4, 4, "q", 7, 0);
+  story_put(&story, 3, 0, "empty", 8, 0);
+  story_expect(&story,
+               "2 closed\n"
+               "4 <- #0 OK session\n"
+               "4 <- #1 OK\n"
+               "4 <- #3 OK\n"
+               "4 <- #4 RESOURCE_EXHAUSTED TOO_FAST\n"
+               "3 <- #0 OK\n"
+               "4 <- #2 OK 8\n");
+}
+
+/* The former connection, whose end the server has not seen yet, is not in the way of the next. */
+static void test_a_session_comes_back_in_the_place_of_its_connection(void **state) {
+  (void)state;
+  users[0].limits.connections = 1;
+  set_users(2);
+  uint8_t session = core_peer(story.engine, 2)->session->id[0];
+  story_connect_as(&story, 4, false, "web");
+  ask(&story, 4, 0, REQUEST(PING, Ping, ping));
+  story_expect(&story, "4 <- #0 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n");
+  story_resume(&story, 4, session, 1);
+  ask(&story, 4, 1, REQUEST(PING, Ping, ping));
+  story_expect(&story, "2 closed\n4 <- #0 OK session\n4 <- #1 OK\n");
+  assert_true(user_sums_are_right(story.engine));
+  story_connect_as(&story, 5, false, "web");
+  ask(&story, 5, 0, REQUEST(PING, Ping, ping));
+  story_disconnect(&story, 2);
+  ask(&story, 5, 0, REQUEST(PING, Ping, ping));
+  story_expect(&story,
+               "5 <- #0 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n"
+               "5 <- #0 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n");
+}
+
 /* ---- cells */
 
 static void open_array(uint64_t connection, const char *name) {
@@ -490,6 +541,8 @@ int main(void) {
       STORY(test_waiting_requests_have_a_quota),
       STORY(test_requests_have_a_rate),
       STORY(test_what_came_too_fast_may_come_again),
+      STORY(test_what_comes_again_is_never_too_fast),
+      STORY(test_a_session_comes_back_in_the_place_of_its_connection),
       STORY(test_cells_are_mapped_with_read_and_write_only),
       STORY(test_cells_are_charged_until_all_have_let_go),
       STORY(test_a_report_says_what_users_use),
