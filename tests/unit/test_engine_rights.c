@@ -408,6 +408,29 @@ static void test_opening_by_name(void **state) {
   }
 }
 
+/* To a name that may be neither read, written nor created every mode has one answer, to the byte. */
+static void test_opening_does_not_tell_which_names_there_are(void **state) {
+  (void)state;
+  static const unsigned rights[] = {ACCESS_NOTHING, ACCESS_CREATE};
+  char answer[200], sentence[sizeof story.sentence];
+  for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) {
+    for (int mode = HOLDFAST__OBJECT_OPEN__MODE__OPEN_OR_CREATE;
+         mode <= HOLDFAST__OBJECT_OPEN__MODE__OPEN; mode++) {
+      if (rights[i] && mode != HOLDFAST__OBJECT_OPEN__MODE__OPEN) {
+        continue; /* it is created, or is not */
+      }
+      begin(rights[i]);
+      snprintf(answer, sizeof answer, "%s", open_mode((Holdfast__ObjectOpen__Mode)mode, "name"));
+      memcpy(sentence, story.sentence, sizeof sentence);
+      assert_true(is_denied());
+      story_open(&story, 1, 0, HOLDFAST__KIND__LIST, "name", 0);
+      assert_string_equal(open_mode((Holdfast__ObjectOpen__Mode)mode, "name"), answer);
+      assert_string_equal(story.sentence, sentence);
+      end();
+    }
+  }
+}
+
 static void test_the_longest_prefix_decides_alone(void **state) {
   (void)state;
   const struct user_right rights[] = {{PREFIX(""), ACCESS_READ | ACCESS_WRITE},
@@ -757,6 +780,7 @@ int main(void) {
       cmocka_unit_test(test_a_sentence_is_bounded),
       cmocka_unit_test(test_what_may_not_be_seen_is_denied_whether_or_not_it_exists),
       cmocka_unit_test(test_opening_by_name),
+      cmocka_unit_test(test_opening_does_not_tell_which_names_there_are),
       cmocka_unit_test(test_the_longest_prefix_decides_alone),
       cmocka_unit_test(test_an_object_without_a_name_is_its_users),
       cmocka_unit_test(test_a_reference_hands_over_the_rights_to_where_it_was),

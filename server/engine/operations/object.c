@@ -217,13 +217,14 @@ static hf_reason answer_existing(struct call *call) {
  * HF_REASON_NONE | NO_RIGHT */
 static hf_reason find_to_open(struct call *call, struct bytes name, int mode) {
   bool may_exist = mode != HOLDFAST__OBJECT_OPEN__MODE__CREATE;
+  unsigned needed = may_exist ? ACCESS_EITHER : ACCESS_CREATE;
   if (!call->user) {
     call->object = registry_find_name(&call->engine->registry, name);
     return HF_REASON_NONE;
   }
   unsigned rights = user_rights(call->user, name);
-  if (!may_exist && !rights_allow(rights, ACCESS_CREATE)) {
-    return rights_refuse(call, name, rights, ACCESS_CREATE);
+  if (!rights_allow(rights, ACCESS_CREATE) && !rights_allow(rights, needed)) {
+    return rights_refuse(call, name, rights, needed);
   }
   struct object *object = registry_find_name(&call->engine->registry, name);
   unsigned access = object ? ACCESS_EITHER : ACCESS_CREATE;
