@@ -45,9 +45,12 @@ static hf_reason check_access(const struct call *call, const struct object *obje
   if (rights_allow(rights, access)) {
     return HF_REASON_NONE;
   }
+  if (rights_allow(rights, ACCESS_EITHER)) {
+    return rights_refuse(call, value_content(&object->name), rights, access);
+  }
   bool is_known = call->session && map64_get(&call->session->references, object->id);
-  return rights || is_known ? rights_refuse(call, value_content(&object->name), rights, access)
-                            : HF_REASON_NO_SUCH_OBJECT;
+  return is_known ? rights_refuse(call, bytes_of(NULL, 0), ACCESS_NOTHING, access)
+                  : HF_REASON_NO_SUCH_OBJECT;
 }
 
 hf_reason admission_find_id(const struct call *call, uint64_t id, unsigned access,

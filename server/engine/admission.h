@@ -26,7 +26,8 @@ hf_reason admission_find_target(struct call *call);
 hf_reason admission_pass(struct call *call);
 /* The object that a peer names, or whose id it says, for that access: bits of enum operation_access.
  * Without the right to a name the answer is the same whether or not there is an object of that name; an
- * id that the session has no reference to, of an object that it has no right to, is none.
+ * id that the session has no reference to, of an object that it may neither read nor write, is none. The
+ * name of such an object is not said.
  * HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT, *object is NULL */
 hf_reason admission_find_name(const struct call *call, struct bytes name, unsigned access,
                               struct object **object);

@@ -88,7 +88,7 @@ static void add_what(struct denial *denial, struct bytes name) {
   if (name.len > 0) {
     denial_add_name(denial, name);
   } else {
-    denial_add(denial, "this object without a name");
+    denial_add(denial, "this object");
   }
 }
 

@@ -20,8 +20,8 @@ unsigned rights_of(const struct user *user, const struct session *session,
 bool rights_allow(unsigned rights, unsigned access);
 /* Whether the call may see the object: read or write it. */
 bool rights_see(const struct call *call, const struct object *object);
-/* The call has those rights on what has that name, or on an object without one, if the name is empty,
- * and not the access. Answers HF_REASON_NO_RIGHT. */
+/* The call has those rights on what has that name, and not the access; an empty name: it has none, or one
+ * that is not to be said. Answers HF_REASON_NO_RIGHT. */
 hf_reason rights_refuse(const struct call *call, struct bytes name, unsigned rights,
                         unsigned access);
 

@@ -128,7 +128,8 @@ static void go_by_id(const struct operation *operation, Holdfast__Request *reque
   request->object = object->id;
   story_send(&story, 2, request);
   if (!(operation->flags & OPERATION_SILENT)) {
-    bool is_hidden = rights == 0 && said("NO_SUCH_OBJECT");
+    bool is_hidden = !allows(rights, ACCESS_EITHER) && said("NO_SUCH_OBJECT");
+    assert_false(is_denied() && !allows(rights, ACCESS_EITHER));
     check(operation, rights, is_denied() || is_hidden, "by id");
   }
 }
@@ -544,7 +545,7 @@ static void test_a_reference_hands_over_the_rights_to_where_it_was(void **state)
   assert_true(may_read(3, id) && may_retain(3, id));
   assert_false(may_write(3, id));
   assert_string_equal(story.text, "3 <- #0 PERMISSION_DENIED NO_RIGHT\n");
-  assert_non_null(strstr(story.sentence, "may read this object without a name, not write it"));
+  assert_non_null(strstr(story.sentence, "may read this object, not write it"));
   assert_false(may_delete(3, id));
   assert_false(may_store(3, "own.list", id)); /* it could be read from there with all rights */
   assert_true(is_denied());
@@ -596,7 +597,9 @@ static void test_a_named_object_in_a_value_is_checked_by_its_name(void **state) 
   assert_true(may_store(2, "web.both.list", id));
   assert_true(may(3, IN("web.both.list", LIST_GET, ListGet, list_get)));
   assert_false(may_read(3, id) || may_write(3, id) || may_store(3, "own.list", id));
-  assert_true(is_denied()); /* it has a reference */
+  assert_true(is_denied()); /* it has a reference, which does not tell the name */
+  assert_null(strstr(story.sentence, "secret"));
+  assert_non_null(strstr(story.sentence, "may not read or write this object (list_append needs"));
   end();
 }
 
