@@ -33,6 +33,14 @@ bool rights_see(const struct call *call, const struct object *object) {
   return !call->user || rights_allow(rights_of(call->user, call->session, object), ACCESS_EITHER);
 }
 
+bool rights_see_all(const struct call *call) {
+  return !call->user || call->user->settings.is_admin;
+}
+
+bool rights_see_session(const struct call *call, const struct session *session) {
+  return rights_see_all(call) || session->user == call->user;
+}
+
 /* ---- the sentence */
 
 /* "read and write" */

@@ -20,6 +20,10 @@ unsigned rights_of(const struct user *user, const struct session *session,
 bool rights_allow(unsigned rights, unsigned access);
 /* Whether the call may see the object: read or write it. */
 bool rights_see(const struct call *call, const struct object *object);
+/* Whether it may know what others have: it is the owner's or an admin's. */
+bool rights_see_all(const struct call *call);
+/* Whether it may know whose the session is: its user's own, or all. */
+bool rights_see_session(const struct call *call, const struct session *session);
 /* The call has those rights on what has that name, and not the access; an empty name: it has none, or one
  * that is not to be said. Answers HF_REASON_NO_RIGHT. */
 hf_reason rights_refuse(const struct call *call, struct bytes name, unsigned rights,

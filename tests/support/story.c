@@ -116,6 +116,10 @@ static void write_result(struct story *story, const struct reply *reply) {
       if (reply->objects[0].segment) {
         write_down(story, " shared");
       }
+      if (reply->objects[0].locked) {
+        struct bytes owner = value_content(&reply->objects[0].owner);
+        write_down(story, " locked by \"%.*s\"", (int)owner.len, (const char *)owner.data);
+      }
       break;
     case REPLY_FLUSHED:
       write_down(story, " received %" PRIu64 " finished %" PRIu64 " failed %" PRIu64,

@@ -774,6 +774,28 @@ static void test_locks_of_others_are_for_admins(void **state) {
   end();
 }
 
+static void ask_about(uint64_t connection, const char *name) {
+  ask(&story, connection, 0, IN(name, OBJECT_INFO, ObjectInfo, object_info));
+}
+
+static void test_who_owns_a_lock_is_for_its_user(void **state) {
+  (void)state;
+  open_two_users();
+  story_open(&story, 2, 0, HOLDFAST__KIND__LOCK, "web.read.lock", 0);
+  story_acquire(&story, 2, 0, "web.read.lock", 1, 0);
+  connect_web(4);
+  story_forget(&story);
+  for (uint64_t connection = 1; connection <= 4; connection++) {
+    ask_about(connection, "web.read.lock");
+  }
+  story_expect(&story,
+               "1 <- #0 OK there locked by \"?\"\n"
+               "2 <- #0 OK there locked by \"?\"\n"
+               "3 <- #0 OK there locked by \"\"\n"
+               "4 <- #0 OK there locked by \"?\"\n");
+  end();
+}
+
 int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_operation_needs_what_its_row_says),
@@ -798,6 +820,7 @@ int main(void) {
       cmocka_unit_test(test_a_list_has_what_may_be_seen),
       cmocka_unit_test(test_a_list_passes_names_that_may_not_be_seen),
       cmocka_unit_test(test_locks_of_others_are_for_admins),
+      cmocka_unit_test(test_who_owns_a_lock_is_for_its_user),
   };
   request_maker_init(&maker, 1);
   int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,15 +20,10 @@ static bool is_awaited(const struct object *object) {
   return !TAILQ_EMPTY(&queue->waiters) || !TAILQ_EMPTY(&queue->suspended);
 }
 
-/* Whether the user may see what others have. */
-static bool sees_all(const struct call *call) {
-  return !call->user || call->user->settings.is_admin;
-}
-
 /* Nobody, if it is another user's. */
 static struct reply_party party_of(const struct call *call, struct lock_owner thread) {
   const struct session *session = map64_get(&call->engine->sessions, thread.session);
-  if (!session || (!sees_all(call) && session->user != call->user)) {
+  if (!session || !rights_see_session(call, session)) {
     return (struct reply_party){0};
   }
   return (struct reply_party){
@@ -111,7 +106,7 @@ hf_reason handle_lock_list(struct call *call) {
   reply->locks_count = 0;
   hf_reason reason = HF_REASON_NONE;
   for (; !reason && object && budget.looks > 0; object = registry_next_lock(object)) {
-    bool is_shown = is_listed(object) && (sees_all(call) || rights_see(call, object));
+    bool is_shown = is_listed(object) && (rights_see_all(call) || rights_see(call, object));
     if (is_shown && !fits(object, &budget)) {
       break;
     }

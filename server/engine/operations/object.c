@@ -163,7 +163,7 @@ static hf_reason answer_object(struct call *call, bool created, bool map) {
   if (!objects) {
     return HF_REASON_NO_MEMORY;
   }
-  objects[0] = report_object(call->engine, call->object);
+  objects[0] = report_object(call, call->object);
   objects[0].created = created;
   if (map) {
     report_location(call, &objects[0]);

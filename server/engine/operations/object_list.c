@@ -34,7 +34,7 @@ static bool report(struct page *page, struct object *object) {
   page->looks_left--;
   page->last = object;
   if (adds) {
-    page->objects[page->count++] = report_object(page->engine, object);
+    page->objects[page->count++] = report_object(page->call, object);
   }
   return true;
 }

@@ -2,15 +2,20 @@
 
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/rights.h"
 
-static struct value client_name_of(const struct engine *engine, const struct lock *lock) {
-  const struct session *owner = map64_get(&engine->sessions, lock->owner.session);
+/* Nobody, if it is another user's. */
+static struct value client_name_of(const struct call *call, const struct lock *lock) {
+  const struct session *owner = map64_get(&call->engine->sessions, lock->owner.session);
   struct value unknown;
   value_text(bytes_of_text("?"), &unknown);
+  if (owner && !rights_see_session(call, owner)) {
+    return (struct value){0};
+  }
   return owner ? value_retain(owner->client) : unknown;
 }
 
-struct reply_object report_object(const struct engine *engine, struct object *object) {
+struct reply_object report_object(const struct call *call, struct object *object) {
   struct reply_object reported = {
       .id = object->id,
       .kind = object->kind,
@@ -26,7 +31,7 @@ struct reply_object report_object(const struct engine *engine, struct object *ob
     reported.token = lock->token;
     reported.lease_ms = lock->depth > 0 ? lock->lease_ms : 0;
     if (reported.locked) {
-      reported.owner = client_name_of(engine, lock);
+      reported.owner = client_name_of(call, lock);
     }
   }
   const struct kind *kind = object->row;

@@ -7,7 +7,7 @@
 
 #include "server/engine/core.h"
 
-/* Its values are the caller's. O(1). */
-struct reply_object report_object(const struct engine *engine, struct object *object);
+/* As the call's user may see it. Its values are the caller's. O(1). */
+struct reply_object report_object(const struct call *call, struct object *object);
 
 #endif

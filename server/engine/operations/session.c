@@ -10,6 +10,7 @@
 #include "server/engine/parking.h"
 #include "server/engine/quota.h"
 #include "server/engine/revoke.h"
+#include "server/engine/rights.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
 
@@ -226,7 +227,7 @@ static struct reply_user report_user(const struct user *user) {
 /* Of all users, as many as a list may have; for a user that is no admin its own. */
 static void report_users(const struct call *call, struct reply_server *server) {
   const struct user_table *table = &call->engine->users;
-  bool sees_all = !call->user || call->user->settings.is_admin;
+  bool sees_all = rights_see_all(call);
   for (size_t i = 0; i < table->count && server->users_count < HF_LISTING_COUNT_MAX; i++) {
     if (sees_all || table->users[i] == call->user) {
       server->users[server->users_count++] = report_user(table->users[i]);
