@@ -38,9 +38,8 @@ hf_reason admission_find_name(const struct call *call, struct bytes name, unsign
   return *object ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
 }
 
-/* A user's access to an object of that id. */
-static hf_reason check_access(const struct call *call, const struct object *object,
-                              unsigned access) {
+hf_reason admission_check_access(const struct call *call, const struct object *object,
+                                 unsigned access) {
   unsigned rights = rights_of(call->user, call->session, object);
   if (rights_allow(rights, access)) {
     return HF_REASON_NONE;
@@ -58,7 +57,7 @@ hf_reason admission_find_id(const struct call *call, uint64_t id, unsigned acces
   *object = registry_find(&call->engine->registry, id);
   hf_reason reason = *object ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
   if (call->user && *object) {
-    reason = check_access(call, *object, access);
+    reason = admission_check_access(call, *object, access);
     *object = reason ? NULL : *object;
   }
   return reason;

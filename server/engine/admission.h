@@ -33,6 +33,9 @@ hf_reason admission_find_name(const struct call *call, struct bytes name, unsign
                               struct object **object);
 hf_reason admission_find_id(const struct call *call, uint64_t id, unsigned access,
                             struct object **object);
+/* The same for an object that was found otherwise. HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT */
+hf_reason admission_check_access(const struct call *call, const struct object *object,
+                                 unsigned access);
 /* Whether the call may have more stored in the object. HF_REASON_NONE | MEMORY_FULL QUOTA_MEMORY */
 hf_reason admission_check_memory(const struct call *call, const struct object *object,
                                  size_t more_bytes);

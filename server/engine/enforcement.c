@@ -2,6 +2,7 @@
 
 #include "server/engine/ending.h"
 #include "server/engine/lending.h"
+#include "server/engine/locks.h"
 #include "server/engine/nested.h"
 #include "server/engine/parking.h"
 #include "server/engine/require.h"
@@ -17,18 +18,34 @@ static unsigned access_of(const struct operation *operation) {
   return operation->kinds ? operation->access : ACCESS_EITHER;
 }
 
-/* The target of a waiter or wait entry. HF_REASON_NONE | NO_RIGHT */
+/* Settings give no rights to what has no name: what was allowed goes on, also without the reference that
+ * allowed it. */
+static bool may(const struct user *user, const struct object *object, unsigned access) {
+  return !object || value_is_absent(object->name) ||
+         rights_allow(user_rights(user, value_content(&object->name)), access);
+}
+
+/* HF_REASON_NONE | NO_RIGHT */
+static hf_reason check_object(const struct call *call, const struct object *object,
+                              unsigned access) {
+  if (may(call->user, object, access)) {
+    return HF_REASON_NONE;
+  }
+  struct bytes name = value_content(&object->name);
+  return rights_refuse(call, name, user_rights(call->user, name), access);
+}
+
+/* The target of a waiter or wait entry, and the lock that a condition will take. HF_REASON_NONE |
+ * NO_RIGHT */
 static hf_reason check_target(struct call *call, const struct waiter *waiter) {
-  const struct object *object = waiter->object;
+  struct object *object = waiter->object;
   if (!object || object->is_deleted) {
     return HF_REASON_NONE;
   }
-  unsigned rights = rights_of(call->user, call->session, object);
-  unsigned access = access_of(waiter->operation);
   call->operation = waiter->operation;
-  return rights_allow(rights, access)
-             ? HF_REASON_NONE
-             : rights_refuse(call, value_content(&object->name), rights, access);
+  hf_reason reason = check_object(call, object, access_of(waiter->operation));
+  struct object *guard = core_guard_of(call->engine, object);
+  return reason || guard == object ? reason : check_object(call, guard, ACCESS_WRITE);
 }
 
 /* Of a wait-any. */
@@ -75,31 +92,27 @@ static void check_waiters(struct engine *engine, uint64_t now_ns, struct waiter_
 
 /* ---- sessions */
 
-static bool may_write(const struct session *session, const struct object *object, unsigned access) {
-  return !object || rights_allow(rights_of(session->user, session, object), access);
-}
-
 static bool may_write_all(const struct engine *engine, const struct session *session,
                           const struct map64 *objects, unsigned access) {
   uint64_t position = 0, id;
   void *item;
-  bool may = true;
-  while (may && map64_next(objects, &position, &id, &item)) {
-    may = may_write(session, registry_find(&engine->registry, id), access);
+  bool is_allowed = true;
+  while (is_allowed && map64_next(objects, &position, &id, &item)) {
+    is_allowed = may(session->user, registry_find(&engine->registry, id), access);
   }
-  return may;
+  return is_allowed;
 }
 
 static bool may_return_reserved(const struct session *session) {
   const struct task *task;
-  bool may = true;
+  bool is_allowed = true;
   TAILQ_FOREACH(task, &session->reserved, owner_link) {
     const char *queue = (const char *)task->queue;
     const struct object *object =
         (const struct object *)(const void *)(queue - offsetof(struct object, queue));
-    may = may && may_write(session, object, ACCESS_WRITE);
+    is_allowed = is_allowed && may(session->user, object, ACCESS_WRITE);
   }
-  return may;
+  return is_allowed;
 }
 
 static bool may_live(const struct engine *engine, const struct session *session) {

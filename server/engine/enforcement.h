@@ -5,7 +5,7 @@
  *   a session has a lock, permits, reserved items, a pipe's end or a mapped cell of an object that its
  *   user may not write any more          it ends: it could neither give that back nor be kept from it
  *
- * What a session was handed with its references it keeps as long as they last.
+ * Rights to objects without a name don't change: what a session has or waits for there it keeps.
  *
  * layer   engine
  * cost    all connections, sessions and waiting requests of users, and what those sessions have, in one

@@ -542,13 +542,16 @@ static void drain(struct engine *engine, uint64_t now_ns) {
 
 static bool set_users(struct engine *engine, uint64_t now_ns,
                       const struct users_settings *settings) {
-  if (!users_set(&engine->users, settings)) {
+  bool lessens;
+  if (!users_set(&engine->users, settings, &lessens)) {
     return false;
   }
-  core_begin_steps(engine);
-  engine->denial.reason = HF_REASON_NONE;
-  core_enforce_rights(engine, now_ns);
-  core_settle(engine, now_ns);
+  if (lessens) {
+    core_begin_steps(engine);
+    engine->denial.reason = HF_REASON_NONE;
+    core_enforce_rights(engine, now_ns);
+    core_settle(engine, now_ns);
+  }
   return true;
 }
 

@@ -2,6 +2,7 @@
 #include "server/engine/locks.h"
 
 #include "proto/base/clock.h"
+#include "server/engine/admission.h"
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/wake.h"
@@ -15,6 +16,15 @@
 struct object *core_guard_of(const struct engine *engine, struct object *object) {
   const struct kind *kind = object->row;
   return kind->guard ? kind->guard(engine, object) : object;
+}
+
+hf_reason core_enter_guard(const struct call *call, struct object **guard) {
+  *guard = core_guard_of(call->engine, call->object);
+  if (!*guard) {
+    return HF_REASON_NO_SUCH_OBJECT;
+  }
+  bool is_checked = call->user && *guard != call->object && !value_is_absent((*guard)->name);
+  return is_checked ? admission_check_access(call, *guard, ACCESS_WRITE) : HF_REASON_NONE;
 }
 
 static bool is_same(struct lock_owner one, struct lock_owner other) {

@@ -10,6 +10,9 @@
 /* The object whose lock a condition uses: another one if it was given a lock, else the condition itself.
  * NULL: the other object is gone. */
 struct object *core_guard_of(const struct engine *engine, struct object *object);
+/* The same for a call that takes or gives up that lock. A given lock that has a name needs the right to write
+ * it; without a name it is whose the condition is. HF_REASON_NONE | NO_SUCH_OBJECT it is gone | NO_RIGHT */
+hf_reason core_enter_guard(const struct call *call, struct object **guard);
 /* Takes the object's lock, which is free for the owner. HF_REASON_NONE | NO_MEMORY, not taken */
 hf_reason core_take_lock(struct call *call, struct object *object, const struct lock_terms *terms,
                          bool *owner_died);

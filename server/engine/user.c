@@ -44,10 +44,13 @@ static int compare_rights(const void *one, const void *other) {
   return a.len == b.len ? bytes_compare(a, b) : (a.len < b.len) - (a.len > b.len);
 }
 
-/* Takes the copy. */
-static void install(struct user *user, const struct user_settings *copy) {
+static void sort_rights(struct user_settings *copy) {
   struct user_right *rights = (struct user_right *)(uintptr_t)copy->rights;
   qsort(rights, copy->rights_count, sizeof *rights, compare_rights);
+}
+
+/* Takes the copy, whose rights are sorted. */
+static void install(struct user *user, const struct user_settings *copy) {
   free_settings(&user->settings);
   user->settings = *copy;
   user->is_gone = false;
@@ -57,6 +60,7 @@ bool user_set(struct user *user, const struct user_settings *settings) {
   struct user_settings copy;
   bool is_copied = copy_settings(settings, &copy);
   if (is_copied) {
+    sort_rights(&copy);
     install(user, &copy);
   }
   return is_copied;
@@ -162,12 +166,38 @@ static struct user_settings *prepare(struct user_table *table,
   return copies;
 }
 
-bool users_set(struct user_table *table, const struct users_settings *settings) {
+/* Both in order of prefixes. */
+static bool has_same_rights(const struct user_settings *one, const struct user_settings *other) {
+  bool is_same = one->rights_count == other->rights_count;
+  for (size_t i = 0; is_same && i < one->rights_count; i++) {
+    is_same = one->rights[i].access == other->rights[i].access &&
+              bytes_equal(one->rights[i].prefix, other->rights[i].prefix);
+  }
+  return is_same;
+}
+
+/* How many users there are that are not gone. */
+static size_t count_present(const struct user_table *table) {
+  size_t count = 0;
+  for (size_t i = 0; i < table->count; i++) {
+    count += !table->users[i]->is_gone;
+  }
+  return count;
+}
+
+bool users_set(struct user_table *table, const struct users_settings *settings, bool *lessens) {
   struct user_settings *copies = prepare(table, settings);
   if (!copies) {
     sweep(table);
     return false;
   }
+  size_t same = 0, before = count_present(table);
+  for (size_t i = 0; i < settings->count; i++) {
+    const struct user *user = users_find_name(table, settings->users[i].name);
+    sort_rights(&copies[i]);
+    same += !user->is_gone && has_same_rights(&user->settings, &copies[i]);
+  }
+  *lessens = same != before;
   for (size_t i = 0; i < table->count; i++) {
     table->users[i]->is_gone = true;
   }

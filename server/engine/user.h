@@ -38,9 +38,9 @@ struct user_table {
 };
 
 void users_deinit(struct user_table *table);
-/* Copies the settings: users that are in none of them are gone from now on. false: out of memory,
- * unchanged. */
-bool users_set(struct user_table *table, const struct users_settings *settings);
+/* Copies the settings: users that are in none of them are gone from now on. *lessens: somebody may have
+ * fewer rights than before. false: out of memory, unchanged. */
+bool users_set(struct user_table *table, const struct users_settings *settings, bool *lessens);
 /* One user's. false: out of memory, unchanged. */
 bool user_set(struct user *user, const struct user_settings *settings);
 /* NULL: there is none of that name. */

@@ -634,6 +634,89 @@ static void test_a_condition_needs_the_right_to_its_lock(void **state) {
   end();
 }
 
+static uint64_t open_condition(const char *name, uint64_t lock) {
+  story_forget(&story);
+  ask(&story, 2, 0,
+      REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__CONDITION,
+              .name = DATA(name), .lock = lock));
+  assert_true(said("OK created"));
+  return registry_find_name(&story.engine->registry, bytes_of_text(name))->id;
+}
+
+#define ACQUIRE(name) IN(name, LOCK_ACQUIRE, LockAcquire, lock_acquire)
+
+/* Through a condition nobody gets at a lock that it may not write. */
+static void test_a_conditions_lock_needs_its_own_right(void **state) {
+  (void)state;
+  open_two_users();
+  open_condition("web.both.one",
+                 story_open(&story, 2, 0, HOLDFAST__KIND__LOCK, "web.read.lock", 0));
+  open_condition("web.both.two",
+                 story_open(&story, 2, 0, HOLDFAST__KIND__LOCK, "web.both.lock", 0));
+  assert_false(may(3, ACQUIRE("web.both.one")));
+  assert_true(is_denied());
+  assert_true(may(2, ACQUIRE("web.read.lock"))); /* a plain lock may have any owner */
+  assert_false(may(3, IN("web.both.one", CONDITION_WAIT, ConditionWait, condition_wait)));
+  assert_true(is_denied());
+  assert_false(may(3, IN("web.both.one", CONDITION_NOTIFY, ConditionNotify, condition_notify)));
+  assert_false(may(3, IN("web.both.one", LOCK_RELEASE, LockRelease, lock_release)));
+  assert_true(is_denied());
+  assert_true(may(3, ACQUIRE("web.both.two")));
+  end();
+}
+
+/* Settings that leave eve only her own names. */
+static void narrow_eve(void) {
+  const struct user_right web = {PREFIX("web."), ACCESS_ALL};
+  const struct user_right own = {PREFIX("own."), ACCESS_ALL};
+  const struct user_settings users[] = {
+      {.name = NAME_OF("web"), .rights = &web, .rights_count = 1},
+      {.name = NAME_OF("eve"), .rights = &own, .rights_count = 1}};
+  story_forget(&story);
+  story_set_users(&story, users, 2);
+}
+
+/* What was allowed without a name does not change with settings. */
+static void test_what_is_held_without_a_name_is_kept(void **state) {
+  (void)state;
+  open_two_users();
+  uint64_t lock = story_open(&story, 2, 0, HOLDFAST__KIND__LOCK, NULL, 0);
+  uint64_t event = story_open(&story, 2, 0, HOLDFAST__KIND__EVENT, NULL, 0);
+  assert_true(may_store(2, "web.both.list", lock) && may_store(2, "web.both.list", event));
+  assert_true(may(3, IN("web.both.list", LIST_COPY, ListCopy, list_copy)));
+  assert_true(may(3, ON(lock, LOCK_ACQUIRE, LockAcquire, lock_acquire)));
+  ask(&story, 3, 1, ON(event, EVENT_WAIT, EventWait, event_wait));
+  release(3, lock);
+  release(3, event);
+  narrow_eve();
+  story_expect(&story, "");
+  assert_non_null(core_peer(story.engine, 3)->session);
+  end();
+}
+
+/* The wait would end with a lock that its session may not have. */
+static void test_a_wait_ends_with_the_right_to_its_lock(void **state) {
+  (void)state;
+  const struct user_right web = {PREFIX("web."), ACCESS_ALL};
+  struct user_right eve[] = {{PREFIX("web.both."), ACCESS_READ | ACCESS_WRITE},
+                             {PREFIX("web.both.lock"), ACCESS_READ | ACCESS_WRITE}};
+  const struct user_settings users[] = {{.name = NAME_OF("web"), .rights = &web, .rights_count = 1},
+                                        {.name = NAME_OF("eve"), .rights = eve, .rights_count = 2}};
+  open_two_users();
+  story_set_users(&story, users, 2);
+  open_condition("web.both.condition",
+                 story_open(&story, 2, 0, HOLDFAST__KIND__LOCK, "web.both.lock", 0));
+  assert_true(may(3, ACQUIRE("web.both.condition")));
+  story_forget(&story);
+  ask(&story, 3, 1, IN("web.both.condition", CONDITION_WAIT, ConditionWait, condition_wait));
+  story_expect(&story, "");
+  eve[1].access = ACCESS_READ;
+  story_set_users(&story, users, 2);
+  story_expect(&story, "3 <- #1 PERMISSION_DENIED NO_RIGHT\n");
+  assert_non_null(strstr(story.sentence, "may read \"web.both.lock\", not write it"));
+  end();
+}
+
 /* ---- sessions */
 
 static void test_a_session_is_its_users(void **state) {
@@ -814,6 +897,9 @@ int main(void) {
       cmocka_unit_test(test_a_named_object_in_a_value_is_checked_by_its_name),
       cmocka_unit_test(test_a_forked_session_has_what_its_parent_was_handed),
       cmocka_unit_test(test_a_condition_needs_the_right_to_its_lock),
+      cmocka_unit_test(test_a_conditions_lock_needs_its_own_right),
+      cmocka_unit_test(test_what_is_held_without_a_name_is_kept),
+      cmocka_unit_test(test_a_wait_ends_with_the_right_to_its_lock),
       cmocka_unit_test(test_a_session_is_its_users),
       cmocka_unit_test(test_a_request_names_a_session_of_its_own_user),
       cmocka_unit_test(test_a_session_that_the_owner_resumes_keeps_its_rights),

@@ -487,6 +487,33 @@ static void test_nothing_ends_while_rights_suffice(void **state) {
   story_expect(&story, "3 <- #1 OK\n2 <- #1 OK 7\n");
 }
 
+static bool lessens(size_t count) {
+  const struct users_settings settings = {users, count};
+  bool lessens;
+  assert_true(users_set(&story.engine->users, &settings, &lessens));
+  return lessens;
+}
+
+/* Most reloads change something else: then nobody's sessions and waits are looked at. */
+static void test_the_same_rights_again_are_no_change(void **state) {
+  (void)state;
+  struct user_right both[] = {{bytes_of_text("b"), READ_WRITE}, {bytes_of_text("bb"), READ_WRITE}};
+  struct user_right other_order[] = {both[1], both[0]};
+  users[0].rights = both;
+  users[0].rights_count = 2;
+  assert_true(lessens(2));
+  users[0].rights = other_order;
+  users[0].limits.objects = 7;
+  assert_false(lessens(2));
+  other_order[1].access = ACCESS_READ;
+  assert_true(lessens(2));
+  users[0].rights_count = 1;
+  assert_true(lessens(2));
+  assert_true(lessens(1));
+  assert_false(lessens(1));
+  assert_false(lessens(2)); /* it comes back */
+}
+
 static bool has_session(uint64_t connection) {
   return core_peer(story.engine, connection)->session != NULL;
 }
@@ -550,6 +577,7 @@ int main(void) {
       STORY(test_what_a_gone_user_made_stays_and_is_its_own_when_it_comes_back),
       STORY(test_waiting_requests_end_with_the_right),
       STORY(test_nothing_ends_while_rights_suffice),
+      STORY(test_the_same_rights_again_are_no_change),
       STORY(test_a_session_that_can_give_nothing_back_ends),
       STORY(test_a_session_that_has_mapped_a_cell_ends),
   };

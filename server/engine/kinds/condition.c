@@ -21,11 +21,11 @@
 #include "server/engine/wake.h"
 
 /* The condition's lock, if the calling thread owns it; a plain lock may have any owner, as in Python.
- * HF_REASON_NONE | NOT_ACQUIRED | NO_SUCH_OBJECT the given lock was deleted */
+ * HF_REASON_NONE | NOT_ACQUIRED | as core_enter_guard */
 static hf_reason find_owned_lock(struct call *call, struct object **guard, struct lock **lock) {
-  *guard = core_guard_of(call->engine, call->object);
-  if (!*guard) {
-    return HF_REASON_NO_SUCH_OBJECT;
+  hf_reason reason = core_enter_guard(call, guard);
+  if (reason) {
+    return reason;
   }
   *lock = object_lock(*guard);
   bool is_owned =

@@ -12,9 +12,10 @@
 
 /* The lock a condition was given stands in for it. */
 static hf_reason enter_guard(struct call *call) {
-  struct object *guard = core_guard_of(call->engine, call->object);
-  call->object = guard;
-  return guard ? HF_REASON_NONE : HF_REASON_NO_SUCH_OBJECT;
+  struct object *guard;
+  hf_reason reason = core_enter_guard(call, &guard);
+  call->object = reason ? NULL : guard;
+  return reason;
 }
 
 /* Before a wait: whether it would be a deadlock. */
