@@ -16,7 +16,7 @@
 
 struct reply;
 
-/* The last refusal; of no meaning once its reply is made. */
+/* The last refusal of a command; of no meaning once its reply is made. */
 struct denial {
   hf_reason reason;
   size_t len;

@@ -82,8 +82,7 @@ static void check_waiters(struct engine *engine, uint64_t now_ns, struct waiter_
     next = TAILQ_NEXT(waiter, owner_link);
     hf_reason reason = check_waiter(engine, now_ns, waiter);
     if (reason && waiter->job) {
-      core_stop_job(waiter->job, reason);     /* it answers, unless it is done already */
-      engine->denial.reason = HF_REASON_NONE; /* later, when the sentence is another's */
+      core_stop_job(waiter->job, reason); /* it answers, unless it is done already */
     } else if (reason) {
       core_end_wait(engine, now_ns, waiter, reason);
     }

@@ -366,7 +366,6 @@ static void run(struct engine *engine, uint64_t now_ns, struct engine_request *r
       .one_way = one_way,
   };
   engine->requests++;
-  engine->denial.reason = HF_REASON_NONE;
   reply->operation = request->operation->arm;
   core_run(&call);
   request->decoded = call.decoded;
@@ -548,7 +547,6 @@ static bool set_users(struct engine *engine, uint64_t now_ns,
   }
   if (lessens) {
     core_begin_steps(engine);
-    engine->denial.reason = HF_REASON_NONE;
     core_enforce_rights(engine, now_ns);
     core_settle(engine, now_ns);
   }
@@ -558,6 +556,7 @@ static bool set_users(struct engine *engine, uint64_t now_ns,
 bool engine_apply(struct engine *engine, const struct command *command) {
   engine->now_ns = command->now_ns > engine->now_ns ? command->now_ns : engine->now_ns;
   uint64_t now_ns = engine->now_ns;
+  engine->denial.reason = HF_REASON_NONE; /* one that no reply took would explain another's */
   switch (command->kind) {
     case COMMAND_REQUEST:
       apply_request(engine, now_ns, command->request);

@@ -476,6 +476,36 @@ static void test_waiting_requests_end_with_the_right(void **state) {
   assert_int_equal(story.engine->waiting, 1); /* eve's */
 }
 
+/* A job that is stopped answers when it is done: without the sentence of another's refusal meanwhile. */
+static void test_a_sentence_is_of_its_own_refusal(void **state) {
+  (void)state;
+  uint64_t hidden = story_open(&story, 1, 0, HOLDFAST__KIND__LIST, "hidden", 0);
+  open_named(2, HOLDFAST__KIND__LIST, "l");
+  Holdfast__Value *item = INT(5), *items[1000];
+  for (size_t i = 0; i < 1000; i++) {
+    items[i] = item;
+  }
+  for (size_t i = 0; i < 10; i++) {
+    ask(&story, 2, 0,
+        IN("l", LIST_EXTEND, ListExtend, list_extend, .n_items = 1000, .items = items));
+  }
+  Holdfast__Request *retain = REQUEST(OBJECT_RETAIN, ObjectRetain, object_retain, .n_objects = 1,
+                                      .objects = &hidden, .skip_missing = true);
+  ask(&story, 3, 0, retain);
+  story.keeps_jobs = true;
+  story_forget(&story);
+  ask(&story, 2, 1, IN("l", LIST_SORT, ListSort, list_sort));
+  story_expect(&story, "");
+  eve_right.prefix = bytes_of_text("own");
+  narrow(ACCESS_READ);
+  ask(&story, 3, 0, retain); /* it skips what eve may not see */
+  story_expect(&story, "3 <- #0 OK\n");
+  story.sentence[0] = 0;
+  assert_true(story_run_job(&story));
+  assert_true(said("2 <- #1 PERMISSION_DENIED NO_RIGHT\n"));
+  assert_null(strstr(story.sentence, "user"));
+}
+
 /* A wake finds what has changed without a reload of its own. */
 static void test_nothing_ends_while_rights_suffice(void **state) {
   (void)state;
@@ -576,6 +606,7 @@ int main(void) {
       STORY(test_of_a_user_that_is_gone_all_ends),
       STORY(test_what_a_gone_user_made_stays_and_is_its_own_when_it_comes_back),
       STORY(test_waiting_requests_end_with_the_right),
+      STORY(test_a_sentence_is_of_its_own_refusal),
       STORY(test_nothing_ends_while_rights_suffice),
       STORY(test_the_same_rights_again_are_no_change),
       STORY(test_a_session_that_can_give_nothing_back_ends),
