@@ -77,6 +77,14 @@ static hf_reason check_quota(const struct call *call) {
                     : HF_REASON_NONE;
 }
 
+hf_reason admission_check_again(const struct call *call, size_t more_bytes) {
+  if (!call->waiter || !call->object || !call->object->user) {
+    return HF_REASON_NONE;
+  }
+  registry_account(&call->engine->registry, call->object);
+  return quota_check_memory(call->engine, call->object->user, more_bytes);
+}
+
 hf_reason admission_find_target(struct call *call) {
   const Holdfast__Request *message = call->message;
   unsigned access = call->operation->access;

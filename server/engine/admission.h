@@ -21,6 +21,9 @@ hf_reason admission_check_origin(const struct operation *operation, const struct
 /* The object that the request names, if its operation works on one, becomes the call's.
  * HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT WRONG_KIND QUOTA_MEMORY its user may have no more */
 hf_reason admission_find_target(struct call *call);
+/* The quota again, of what a request that waited stores now; what it has stored so far is counted.
+ * HF_REASON_NONE | QUOTA_MEMORY */
+hf_reason admission_check_again(const struct call *call, size_t more_bytes);
 /* All that a request has to pass. HF_REASON_NONE | NOT_ONE_WAY NEEDS_SESSION MEMORY_FULL
  * NEGATIVE_TIMEOUT, or as admission_find_target */
 hf_reason admission_pass(struct call *call);

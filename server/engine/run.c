@@ -32,6 +32,14 @@ hf_reason core_read_again(struct call *call) {
   return HF_REASON_NONE;
 }
 
+/* One that waited before a lent object was not begun yet. */
+static hf_reason check_quota_again(const struct call *call, const struct waiter *woken) {
+  const struct object *object = woken->object;
+  bool was_in_line = object && object->loan && woken->queue == &object->loan->queue;
+  bool stores = call->operation->flags & OPERATION_STORES;
+  return was_in_line && stores ? admission_check_again(call, call->body.len) : HF_REASON_NONE;
+}
+
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out) {
   struct waiter *waiter = waiter_owner(woken);
   struct call call = core_call_of(engine, now_ns, waiter);
@@ -51,7 +59,8 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
   }
   call.woken_entry = woken->owner ? woken : NULL;
   call.timed_out = timed_out;
-  hf_reason reason = core_read_again(&call);
+  hf_reason reason = check_quota_again(&call, woken);
+  reason = reason ? reason : core_read_again(&call);
   reason = reason ? reason : waiter->operation->handle(&call);
   arena_reset(&engine->scratch);
   if (reason == REASON_PARKED) {

@@ -147,6 +147,51 @@ static void test_repeating_a_list_has_a_quota(void **state) {
   story_expect(&story, "2 <- #0 RESOURCE_EXHAUSTED QUOTA_MEMORY\n");
 }
 
+static void fill(Holdfast__Request *of_one_item) {
+  for (size_t i = 0; i < 3; i++) {
+    ask(&story, 2, 10 + i, of_one_item);
+  }
+}
+
+#define MANY_BYTES 15000
+
+/* What waits was let in one by one; it is stored together. */
+static void test_what_waited_has_a_quota(void **state) {
+  (void)state;
+  static char text[MANY_BYTES + 1];
+  memset(text, 'x', MANY_BYTES);
+  story_open(&story, 2, 0, HOLDFAST__KIND__QUEUE, "q", 3);
+  story_open(&story, 2, 0, HOLDFAST__KIND__QUEUE, "many", 3);
+  open_named(2, HOLDFAST__KIND__PIPE, "pipe");
+  users[0].limits.memory_bytes = 98304;
+  set_users(2);
+  for (size_t i = 0; i < 3; i++) {
+    story_put(&story, 3, 0, "q", 5, 0);
+    story_put(&story, 3, 0, "many", 5, 0);
+  }
+  for (size_t i = 0; i < HF_PIPE_COUNT_MAX; i++) {
+    ask(&story, 3, 0, IN("pipe", PIPE_SEND, PipeSend, pipe_send, .value = INT(5)));
+  }
+  Holdfast__Value *items[] = {TEXT(text), TEXT(text), TEXT(text)};
+  story_forget(&story);
+  fill(IN("q", QUEUE_PUT, QueuePut, queue_put, .value = TEXT(text)));
+  ask(&story, 2, 20,
+      IN("many", QUEUE_PUT_MANY, QueuePutMany, queue_put_many, .n_items = 3, .items = items));
+  ask(&story, 2, 30, IN("pipe", PIPE_SEND, PipeSend, pipe_send, .value = TEXT(text)));
+  story_expect(&story, "");
+  uint64_t before = web()->memory_bytes;
+  for (size_t i = 0; i < 3; i++) {
+    story_get(&story, 3, 0, "q", 0);
+    story_get(&story, 3, 0, "many", 0);
+  }
+  ask(&story, 3, 0, IN("pipe", PIPE_RECV, PipeRecv, pipe_recv, .end = 1));
+  assert_true(web()->memory_bytes > before + MANY_BYTES);
+  assert_true(web()->memory_bytes < 98304 + 1000);
+  assert_true(said("RESOURCE_EXHAUSTED QUOTA_MEMORY"));
+  assert_true(said("2 <- #30 RESOURCE_EXHAUSTED QUOTA_MEMORY"));
+  assert_true(user_sums_are_right(story.engine));
+}
+
 static void test_objects_have_a_quota(void **state) {
   (void)state;
   users[0].limits.objects = 2;
@@ -592,6 +637,7 @@ int main(void) {
       STORY(test_memory_is_charged_to_who_made_the_object),
       STORY(test_memory_has_a_quota),
       STORY(test_repeating_a_list_has_a_quota),
+      STORY(test_what_waited_has_a_quota),
       STORY(test_objects_have_a_quota),
       STORY(test_sessions_have_a_quota),
       STORY(test_connections_have_a_quota),

@@ -1,5 +1,6 @@
 #include "server/engine/kinds/pipe.h"
 
+#include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
@@ -65,7 +66,8 @@ hf_reason handle_pipe_send(struct call *call) {
   if (reason) {
     return reason;
   }
-  reason = list_append(line, value);
+  reason = admission_check_again(call, value_memory_bytes(value));
+  reason = reason ? reason : list_append(line, value);
   if (reason) {
     value_release(value);
     return reason;

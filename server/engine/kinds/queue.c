@@ -1,3 +1,4 @@
+#include "server/engine/admission.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
@@ -52,7 +53,8 @@ static hf_reason put(struct call *call, const Holdfast__Value *message,
   if (reason) {
     return reason;
   }
-  reason = store(call, value, options);
+  reason = admission_check_again(call, value_memory_bytes(value));
+  reason = reason ? reason : store(call, value, options);
   if (reason) {
     value_release(value);
     return reason;
