@@ -145,6 +145,29 @@ static void test_flood_of_sessions_ends_those_of_its_own_address(void **state) {
   assert_int_equal(story.engine->sessions.count, 3 + 1 + HF_SESSIONS_OF_ADDRESS_MAX);
 }
 
+static void test_flood_of_sessions_ends_those_of_its_own_user(void **state) {
+  (void)state;
+  const struct user_settings users[] = {{.name = bytes_of_text("eve")},
+                                        {.name = bytes_of_text("web")}};
+  story_set_users(&story, users, 2);
+  assert_true(apply_connect_as(story.engine, 50, ELSEWHERE, false, "web"));
+  open_session(50, 500);
+  story_disconnect(&story, 50); /* lost before all others */
+  for (uint64_t i = 0; i < HF_SESSIONS_OF_ADDRESS_MAX; i++) {
+    assert_true(apply_connect_as(story.engine, 100 + i, ELSEWHERE, false, "eve"));
+    open_session(100 + i, 1000 + i);
+    story_disconnect(&story, 100 + i);
+    story_forget(&story);
+  }
+  assert_true(is_there(500));
+  assert_false(is_there(1000));
+  assert_true(is_there(1000 + HF_SESSIONS_OF_ADDRESS_MAX - 1));
+  assert_true(apply_connect(story.engine, 51, ELSEWHERE, false));
+  open_session(51, 501); /* the owner's */
+  assert_true(is_there(501));
+  assert_false(is_there(500));
+}
+
 static void test_address_whose_sessions_are_all_in_use_gets_no_more(void **state) {
   (void)state;
   for (uint64_t i = 0; i <= HF_SESSIONS_OF_ADDRESS_MAX; i++) {
@@ -318,6 +341,7 @@ int main(void) {
       STORY(test_waiters_of_one_address_leave_room_for_others),
       STORY(test_sessions_of_a_connection_end_with_the_first),
       STORY(test_flood_of_sessions_ends_those_of_its_own_address),
+      STORY(test_flood_of_sessions_ends_those_of_its_own_user),
       STORY(test_address_whose_sessions_are_all_in_use_gets_no_more),
       STORY(test_references_are_counted_and_refused_when_memory_is_full),
       STORY(test_references_are_counted_while_their_table_moves),

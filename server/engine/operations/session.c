@@ -13,6 +13,7 @@
 #include "server/engine/rights.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
+#include "server/engine/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,18 +37,42 @@ static struct value client_name(struct bytes name) {
   return text;
 }
 
+/* Nobody ends the sessions of other users, but the owner. */
+static bool may_end(const struct call *call, const struct session *session) {
+  core_spend(call->engine, 1);
+  return !call->user || session->user == call->user;
+}
+
+/* The one that has been without a connection longest. NULL: none among the first */
+static struct session *find_lost_of_address(const struct call *call,
+                                            const struct address *address) {
+  struct session *lost = TAILQ_FIRST(&address->lost);
+  for (size_t looks = HF_PAGE_COUNT_MAX; lost && !may_end(call, lost); looks--) {
+    lost = looks > 0 ? TAILQ_NEXT(lost, address_lost_link) : NULL;
+  }
+  return lost;
+}
+
+static struct session *find_lost(const struct call *call) {
+  struct session *lost = TAILQ_FIRST(&call->engine->lost);
+  for (size_t looks = HF_PAGE_COUNT_MAX; lost && !may_end(call, lost); looks--) {
+    lost = looks > 0 ? TAILQ_NEXT(lost, lost_link) : NULL;
+  }
+  return lost;
+}
+
 /* Sees to room for one more: of the address, and of all. Makes it by ending the session of the same
- * address that has been without a connection longest; where the address has none, that of any.
- * HF_REASON_NONE | SESSIONS_FULL */
+ * address that has been without a connection longest, where the address has none that of any; for a user
+ * only one of its own. HF_REASON_NONE | SESSIONS_FULL */
 static hf_reason make_room(struct call *call, struct address *address) {
   struct engine *engine = call->engine;
   bool is_address_full = address->sessions >= HF_SESSIONS_OF_ADDRESS_MAX;
   if (!is_address_full && engine->sessions.count < HF_SESSIONS_MAX) {
     return HF_REASON_NONE;
   }
-  struct session *lost = TAILQ_FIRST(&address->lost);
+  struct session *lost = find_lost_of_address(call, address);
   if (!lost && !is_address_full) {
-    lost = TAILQ_FIRST(&engine->lost);
+    lost = find_lost(call);
   }
   if (!lost) {
     return HF_REASON_SESSIONS_FULL;
