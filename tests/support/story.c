@@ -56,6 +56,7 @@ static void write_locks(struct story *story, const struct reply *reply) {
     write_down(story, lock->deadlocked ? " deadlocked;" : ";");
   }
   if (reply->more_locks) {
+    story->page_end = reply->after_lock;
     write_down(story, " more after %s", reply->after_lock ? "an id" : "nothing");
   }
 }
@@ -70,6 +71,7 @@ static void write_objects(struct story *story, const struct reply *reply) {
   }
   if (reply->more) {
     bool is_id = reply->after.kind != VALUE_TEXT;
+    story->page_end = is_id ? (uint64_t)reply->after.integer : 0;
     struct value name = is_id ? value_none() : reply->after;
     write_down(story, ", more after%s", is_id ? " an id" : "");
     write_value(story, &name);

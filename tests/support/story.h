@@ -25,6 +25,7 @@ struct story {
   uint64_t watched_session; /* the last */
   bool keeps_jobs;          /* lent objects stay lent until story_run_job */
   bool in_slices;           /* deferred work waits for story_run_slice */
+  uint64_t page_end;        /* the id that the last page of a listing ended with */
   char sentence[2048];      /* of the last error */
   size_t len;
   char text[1 << 20]; /* the reply to one random request may be a whole list */

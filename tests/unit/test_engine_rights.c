@@ -857,6 +857,29 @@ static void test_locks_of_others_are_for_admins(void **state) {
   end();
 }
 
+/* The ids of what may not be seen are not where a page ends. */
+static void test_a_page_ends_with_what_may_be_seen(void **state) {
+  (void)state;
+  begin(ACCESS_NOTHING);
+  uint64_t first = story_open(&story, 2, 0, HOLDFAST__KIND__LOCK, NULL, 0);
+  story_open(&story, 1, 0, HOLDFAST__KIND__LOCK, NULL, 0);
+  uint64_t last = story_open(&story, 2, 0, HOLDFAST__KIND__LOCK, NULL, 0);
+  story_open(&story, 1, 0, HOLDFAST__KIND__LOCK, NULL, 0);
+  list_objects("", "", 1, true);
+  story_expect(&story, "2 <- #0 OK 1: anonymous, more after an id\n");
+  assert_int_equal(story.page_end, first);
+  list_objects("", "", 2, true);
+  story_expect(&story, "2 <- #0 OK 2: anonymous anonymous\n");
+  for (uint64_t i = 0; i <= HF_LISTING_COUNT_MAX; i++) {
+    ask_within(&story, 2, 10 + i, STORY_WAIT_FOREVER,
+               ON(i == 0 ? last : first, LOCK_ACQUIRE, LockAcquire, lock_acquire));
+  }
+  list_locks();
+  assert_true(said(" more after an id"));
+  assert_int_equal(story.page_end, first);
+  end();
+}
+
 static void ask_about(uint64_t connection, const char *name) {
   ask(&story, connection, 0, IN(name, OBJECT_INFO, ObjectInfo, object_info));
 }
@@ -906,6 +929,7 @@ int main(void) {
       cmocka_unit_test(test_a_list_has_what_may_be_seen),
       cmocka_unit_test(test_a_list_passes_names_that_may_not_be_seen),
       cmocka_unit_test(test_locks_of_others_are_for_admins),
+      cmocka_unit_test(test_a_page_ends_with_what_may_be_seen),
       cmocka_unit_test(test_who_owns_a_lock_is_for_its_user),
   };
   request_maker_init(&maker, 1);

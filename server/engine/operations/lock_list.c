@@ -95,7 +95,7 @@ hf_reason handle_lock_list(struct call *call) {
   struct budget budget = {HF_LISTING_COUNT_MAX, HF_PAGE_COUNT_MAX, HF_PAGE_CYCLE_STEPS_MAX};
   struct object *object = registry_first_lock(registry, call->message->lock_list->after);
   struct reply *reply = call->reply;
-  uint64_t last = 0;
+  uint64_t last = 0, visited = 0;
   size_t room =
       registry->by_id.count < HF_LISTING_COUNT_MAX ? registry->by_id.count : HF_LISTING_COUNT_MAX;
   reply->locks = malloc((room + 1) * sizeof *reply->locks);
@@ -111,12 +111,15 @@ hf_reason handle_lock_list(struct call *call) {
       break;
     }
     budget.looks--;
-    last = object->id;
+    visited = object->id;
     if (is_shown) {
+      last = visited;
       reason = list_lock(call, object, &budget, &reply->locks[reply->locks_count++]);
     }
   }
   reply->more_locks = object != NULL;
-  reply->after_lock = object ? last : 0;
+  uint64_t end =
+      budget.looks > 0 ? last : visited; /* no hidden id, unless there was too much to see */
+  reply->after_lock = object ? end : 0;
   return reason;
 }

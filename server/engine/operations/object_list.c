@@ -16,23 +16,32 @@ struct page {
   struct bytes prefix;
   struct reply_object *objects; /* room for `limit` */
   size_t count, limit, looks_left;
-  const struct object *last; /* visited */
+  const struct object *last;    /* that the user may see */
+  const struct object *visited; /* the last */
 };
 
-/* Of an object without a name the user may see but the id, where a page ends. */
 static bool is_wanted(const struct page *page, const struct object *object) {
   int kind = (int)page->message->kind;
-  return (kind == HOLDFAST__KIND__ANY || kind == object->kind) && rights_see(page->call, object);
+  return kind == HOLDFAST__KIND__ANY || kind == object->kind;
 }
 
-/* false: the page ends before the object. */
+/* false: the page ends before the object. Where there are too many objects without a name to look at, it
+ * ends at one that the user may not see, whose id the cursor says. */
 static bool report(struct page *page, struct object *object) {
-  bool adds = is_wanted(page, object);
-  if (page->looks_left == 0 || (adds && page->count == page->limit)) {
+  bool sees = rights_see(page->call, object);
+  bool adds = sees && is_wanted(page, object);
+  if (page->looks_left == 0) {
+    page->last = page->visited;
+    return false;
+  }
+  if (adds && page->count == page->limit) {
     return false;
   }
   page->looks_left--;
-  page->last = object;
+  page->visited = object;
+  if (sees) {
+    page->last = object;
+  }
   if (adds) {
     page->objects[page->count++] = report_object(page->call, object);
   }
