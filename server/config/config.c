@@ -6,9 +6,8 @@
 #include "server/config/merge.h"
 #include "server/config/spelling.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +15,9 @@
 
 #define DEFAULT_FILE "/etc/holdfast/holdfastd.conf"
 #define CONFIG_VARIABLE TABLE_VARIABLE_PREFIX "CONFIG"
+#define PATH_BYTES_MAX 4096
+#define DIRECTORY_BYTES (PATH_BYTES_MAX + sizeof "conf.d")
+#define PART_SUFFIX ".conf"
 
 /* What tells a file from another one at its path: Kubernetes swaps symbolic links. All 0: there is
  * none. */
@@ -83,6 +85,12 @@ static bool set_key(void *arg, const char *section, const char *key, const char 
   return layers_set(&ctx->config->layers, section, key, value, &origin);
 }
 
+/* A link to nothing is there, as is what can't be looked at. */
+static bool is_absent(const char *path) {
+  struct stat about;
+  return lstat(path, &about) != 0 && errno == ENOENT;
+}
+
 static bool read_file(struct config *config, const char *path, bool may_be_missing) {
   char *error = config->layers.error, why[INI_FILE_ERROR_BYTES];
   unsigned line;
@@ -99,20 +107,36 @@ static bool read_file(struct config *config, const char *path, bool may_be_missi
   } else if (result == INI_FILE_BAD || result == INI_FILE_MISSING) {
     snprintf(error, CONFIG_ERROR_BYTES, "%.700s: %s", path, why);
   }
-  return result == INI_FILE_READ || (result == INI_FILE_MISSING && may_be_missing);
+  return result == INI_FILE_READ ||
+         (result == INI_FILE_MISSING && may_be_missing && is_absent(path));
 }
 
-static bool read_directory(struct config *config, const char *pattern) {
-  glob_t found;
-  int rc = glob(pattern, 0, NULL, &found); /* sorted, without hidden files */
-  bool is_read = rc == 0 || rc == GLOB_NOMATCH;
+static int is_part(const struct dirent *entry) {
+  size_t len = strlen(entry->d_name), suffix = strlen(PART_SUFFIX);
+  return entry->d_name[0] != '.' && len >= suffix &&
+         strcmp(entry->d_name + len - suffix, PART_SUFFIX) == 0;
+}
+
+static bool read_part(struct config *config, const char *directory, const char *name) {
+  char path[DIRECTORY_BYTES + sizeof((struct dirent *)0)->d_name];
+  snprintf(path, sizeof path, "%s/%s", directory, name);
+  return read_file(config, path, true); /* it may go away meanwhile */
+}
+
+/* One that can't be read is refused: without its [user NAME] all keys would have all rights. */
+static bool read_directory(struct config *config, const char *directory) {
+  struct dirent **parts = NULL;
+  int count = scandir(directory, &parts, is_part, alphasort);
+  int error = errno;
+  bool is_read = count >= 0 || (error == ENOENT && is_absent(directory));
   if (!is_read) {
-    snprintf(config->layers.error, CONFIG_ERROR_BYTES, "%.700s: can't be read", pattern);
+    snprintf(config->layers.error, CONFIG_ERROR_BYTES, "%.700s: %s", directory, strerror(error));
   }
-  for (size_t i = 0; rc == 0 && is_read && i < found.gl_pathc; i++) {
-    is_read = read_file(config, found.gl_pathv[i], true); /* it may go away meanwhile */
+  for (int i = 0; i < count; i++) {
+    is_read = is_read && read_part(config, directory, parts[i]->d_name);
+    free(parts[i]);
   }
-  globfree(&found);
+  free(parts);
   return is_read;
 }
 
@@ -123,15 +147,14 @@ static bool read_files(struct config *config) {
   const char *path = named != NULL && *named != '\0' ? named : DEFAULT_FILE;
   const char *slash = strrchr(path, '/');
   int directory_len = slash != NULL ? (int)(slash + 1 - path) : 0;
-  char pattern[4096 + sizeof "conf.d/*.conf"];
-  if (strlen(path) > 4096) {
+  char directory[DIRECTORY_BYTES];
+  if (strlen(path) > PATH_BYTES_MAX) {
     snprintf(config->layers.error, CONFIG_ERROR_BYTES, "--config: the path is too long");
     return false;
   }
-  snprintf(pattern, sizeof pattern, "%.*sconf.d", directory_len, path);
-  bool is_watched = watch(config, pattern);
-  snprintf(pattern, sizeof pattern, "%.*sconf.d/*.conf", directory_len, path);
-  return is_watched && read_file(config, path, path != named) && read_directory(config, pattern);
+  snprintf(directory, sizeof directory, "%.*sconf.d", directory_len, path);
+  return watch(config, directory) && read_file(config, path, path != named) &&
+         read_directory(config, directory);
 }
 
 /* ---------------------------------------------------------------------------------- variables */

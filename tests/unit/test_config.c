@@ -366,6 +366,54 @@ static void test_config_file_may_be_missing_unless_it_is_named(void **state) {
   expect_error(load((const char *const[]){"--config", place.folder, NULL}), error);
 }
 
+static void make_link(const char *to, const char *name) {
+  char path[2 * PATH_BYTES];
+  snprintf(path, sizeof path, "%s/%s", place.folder, name);
+  assert_int_equal(symlink(to, path), 0);
+}
+
+/* Root may read all, so these are what root can't read. */
+static void test_config_directory_that_is_there_is_read_or_refused(void **state) {
+  char path[2 * PATH_BYTES], error[CONFIG_ERROR_BYTES];
+  (void)state;
+  snprintf(path, sizeof path, "%s/conf.d", place.folder);
+  make_link("no-such-file", "conf.d/users.conf");
+  snprintf(error, sizeof error, "%s/users.conf: No such file or directory", path);
+  expect_error(LOAD_FILE(), error);
+  snprintf(error, sizeof error, "%s/users.conf", path);
+  assert_int_equal(unlink(error), 0);
+  right(LOAD_FILE());
+
+  assert_int_equal(rmdir(path), 0);
+  right(LOAD_FILE());
+  make_link("conf.d", "conf.d");
+  snprintf(error, sizeof error, "%s: Too many levels of symbolic links", path);
+  expect_error(LOAD_FILE(), error);
+  assert_int_equal(unlink(path), 0);
+  make_link("no-such-directory", "conf.d");
+  snprintf(error, sizeof error, "%s: No such file or directory", path);
+  expect_error(LOAD_FILE(), error);
+  assert_int_equal(unlink(path), 0);
+  write_to("conf.d", "", 0);
+  snprintf(error, sizeof error, "%s: Not a directory", path);
+  expect_error(LOAD_FILE(), error);
+}
+
+/* No character of the directory's name has a meaning. */
+static void test_config_directory_has_any_name(void **state) {
+  static const char *const folders[] = {"a[b]*?", "a[b]*?/conf.d"};
+  char path[2 * PATH_BYTES];
+  (void)state;
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+    snprintf(path, sizeof path, "%s/%s", place.folder, folders[i]);
+    assert_int_equal(mkdir(path, 0700), 0);
+  }
+  write_to("a[b]*?/holdfastd.conf", "", 0);
+  write_to("a[b]*?/conf.d/x.conf", "[user a]\nuid = 1\n", strlen("[user a]\nuid = 1\n"));
+  snprintf(path, sizeof path, "%s/a[b]*?/holdfastd.conf", place.folder);
+  assert_int_equal(right(load((const char *const[]){"--config", path, NULL}))->users_count, 1);
+}
+
 #define RWC_ADVICE "not a right; write PREFIX:rwc, each prefix once, or admin"
 #define NAME_ADVICE "write [user NAME], with a name of 1 to 44 of a-z A-Z 0-9 . _ @ -"
 #define UID_ADVICE "not a number or a user of this machine"
@@ -656,6 +704,8 @@ int main(void) {
       TEST(test_config_variables_go_over_files_and_flags_over_both),
       TEST(test_config_variables_that_are_nearly_right_are_refused),
       TEST(test_config_file_may_be_missing_unless_it_is_named),
+      TEST(test_config_directory_that_is_there_is_read_or_refused),
+      TEST(test_config_directory_has_any_name),
       TEST(test_config_bad_files_are_refused_with_line_and_advice),
       TEST(test_config_long_lines_and_zeros_are_refused),
       TEST(test_config_users_are_read),
