@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* UTF-8's */
+
 struct reading {
   FILE *file;
   const struct ini_file *sink;
@@ -18,9 +20,13 @@ static char *fail(struct reading *reading, const char *why) {
   return NULL;
 }
 
-/* "[user web]" */
-static bool is_long_section(const char *line) {
-  const char *begin = line + strspn(line, " \t");
+/* "[user web]", behind all that inih skips. */
+static bool is_long_section(const char *line, bool is_first) {
+  size_t mark = is_first && strncmp(line, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0
+                    ? strlen(BYTE_ORDER_MARK)
+                    : 0;
+  const char *begin = line + mark;
+  begin += strspn(begin, " \t\r\v\f");
   return *begin == '[' && strcspn(begin + 1, "]") > INI_FILE_SECTION_BYTES;
 }
 
@@ -42,7 +48,7 @@ static char *read_line(char *line, int capacity, void *ctx) {
     line[len++] = (char)c;
   }
   line[len] = '\0';
-  if (is_long_section(line)) {
+  if (is_long_section(line, reading->line == 1)) {
     return fail(reading, "the section's name is too long, 49 bytes at most");
   }
   return len > 0 ? line : NULL;
