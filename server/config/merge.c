@@ -94,15 +94,17 @@ static bool check_addresses(const struct layers *layers, struct settings *settin
 
 /* ------------------------------------------------------------------------------------- users */
 
-/* Where a setting of the user is, with what is wrong. Answers false. */
+/* Where the item of the user's setting is, with what is wrong. key: NULL is any. Answers false. */
 static bool refuse_user(const struct layers *layers, struct bytes user, const char *key,
-                        const char *advice) {
+                        size_t item, const char *advice) {
   for (size_t i = 0; i < layers->count; i++) {
     const struct layer_entry *entry = &layers->entries[i];
     if (entry->user != NULL && bytes_equal(bytes_of_text(entry->user), user) &&
         (key == NULL || strcmp(entry->setting->key, key) == 0)) {
-      snprintf(layers->error, CONFIG_ERROR_BYTES, "%.700s:%u: [user %s]: %s", entry->origin.name,
-               entry->origin.line, entry->user, advice);
+      const struct origin *origin =
+          item < entry->items_count ? &entry->items[item].origin : &entry->origin;
+      snprintf(layers->error, CONFIG_ERROR_BYTES, "%.700s:%u: [user %s]: %s", origin->name,
+               origin->line, entry->user, advice);
       break;
     }
   }
@@ -114,10 +116,12 @@ static bool has_way_in(const struct user_section *user) {
          bytes_equal(user->settings.name, bytes_of_text(USERS_ANONYMOUS));
 }
 
-static bool shares_uid(const struct user_section *user, const struct user_section *other) {
-  for (size_t i = 0; i < user->uids_count; i++) {
+/* item: which of the user's uids is the other's too. */
+static bool shares_uid(const struct user_section *user, const struct user_section *other,
+                       size_t *item) {
+  for (*item = 0; *item < user->uids_count; ++*item) {
     for (size_t j = 0; j < other->uids_count; j++) {
-      if (user->uids[i] == other->uids[j]) {
+      if (user->uids[*item] == other->uids[j]) {
         return true;
       }
     }
@@ -125,10 +129,11 @@ static bool shares_uid(const struct user_section *user, const struct user_sectio
   return false;
 }
 
-static bool shares_certificate(const struct user_section *user, const struct user_section *other) {
-  for (size_t i = 0; i < user->certificates_count; i++) {
+static bool shares_certificate(const struct user_section *user, const struct user_section *other,
+                               size_t *item) {
+  for (*item = 0; *item < user->certificates_count; ++*item) {
     for (size_t j = 0; j < other->certificates_count; j++) {
-      if (strcmp(user->certificates[i], other->certificates[j]) == 0) {
+      if (strcmp(user->certificates[*item], other->certificates[j]) == 0) {
         return true;
       }
     }
@@ -141,12 +146,14 @@ static bool check_others(const struct layers *layers, const struct settings *set
   char advice[128];
   for (size_t i = 0; i < idx; i++) {
     const struct user_section *other = &settings->users[i];
-    bool has_uid = shares_uid(user, other);
-    if (has_uid || shares_certificate(user, other)) {
+    size_t item;
+    bool has_uid = shares_uid(user, other, &item);
+    if (has_uid || shares_certificate(user, other, &item)) {
       snprintf(advice, sizeof advice, "%s of it is [user %.*s]'s too; a peer is one user",
                has_uid ? "a uid" : "a certificate", (int)other->settings.name.len,
                (const char *)other->settings.name.data);
-      return refuse_user(layers, user->settings.name, has_uid ? "uid" : "certificate", advice);
+      return refuse_user(layers, user->settings.name, has_uid ? "uid" : "certificate", item,
+                         advice);
     }
   }
   return true;
@@ -156,11 +163,11 @@ static bool check_users(const struct layers *layers, const struct settings *sett
   for (size_t i = 0; i < settings->users_count; i++) {
     const struct user_section *user = &settings->users[i];
     if (!has_way_in(user)) {
-      return refuse_user(layers, user->settings.name, NULL,
+      return refuse_user(layers, user->settings.name, NULL, 0,
                          "nobody can be it: it needs key = yes, a uid or a certificate");
     }
     if (user->has_key && *settings->tls.key_file == '\0') {
-      return refuse_user(layers, user->settings.name, "key",
+      return refuse_user(layers, user->settings.name, "key", 0,
                          "there are no keys: set file in [keys], or --key-file");
     }
     if (!check_others(layers, settings, i)) {

@@ -477,6 +477,10 @@ static const struct {
      ":3: [user a]: there are no keys: set file in [keys], or --key-file"},
     {"[user a]\nuid = 1\n[user b]\nuid = 2, daemon\n",
      ":4: [user b]: a uid of it is [user a]'s too; a peer is one user"},
+    {"[user a]\nuid = 1\n[user b]\nuid = 2\nuid = 3, 4\nuid = 5, daemon\n",
+     ":6: [user b]: a uid of it is [user a]'s too; a peer is one user"},
+    {"[user a]\nuid = 1\ncertificate = x\n[user b]\ncertificate = y\ncertificate = cn:x\n",
+     ":6: [user b]: a certificate of it is [user a]'s too; a peer is one user"},
     {"[user a]\ncertificate = x\n[user b]\ncertificate = dns:x, cn:x\n",
      ":4: [user b]: a certificate of it is [user a]'s too; a peer is one user"},
 };
