@@ -3,25 +3,68 @@
 #include "server/credentials.h"
 #include "server/users/users.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static void log_refused(const char *error) {
   log_line(LOG_ERROR, "reload refused, old settings stay: %s", error);
 }
 
-/* Users first: a connection never finds one that the engine does not know. */
+static bool has_encrypted_address(const struct settings *settings) {
+  size_t idx = 0;
+  while (idx < settings->listen_count && strncmp(settings->listen[idx], "tls+", 4) != 0) {
+    idx++;
+  }
+  return idx < settings->listen_count;
+}
+
+/* What is right by itself, but not for a server that runs. NULL: nothing. */
+static const char *refusal(const struct reload *reload, const struct settings *settings) {
+  const struct settings *old = config_settings(reload->config);
+  bool has_keys = *settings->tls.key_file != '\0';
+  if (old->users_count > 0 && settings->users_count == 0 && has_keys) {
+    return "no [user NAME] is left, so that every key would have all rights; restart the server if "
+           "that is wanted";
+  }
+  if (!has_keys && *settings->tls.certificate == '\0' &&
+      has_encrypted_address(config_settings(reload->started))) {
+    return "an encrypted address needs --key-file or tls.certificate as long as the server listens "
+           "on it: until a restart";
+  }
+  return NULL;
+}
+
+/* Keys and certificates first, so that no handshake begins with what is revoked once the connections
+ * have been looked through; then the engine's users: a connection never finds one that it does not
+ * know. */
+static bool use_credentials(struct reload *reload, const struct credentials *credentials,
+                            bool is_verified_alike) {
+  if (reload->gate != NULL && credentials->tls != NULL) {
+    tls_gate_use(reload->gate, tls_context_share(credentials->tls));
+  }
+  bool is_used = dispatch_set_users(reload->dispatch, users_settings(credentials->users));
+  if (is_used) {
+    connections_set_users(reload->connections, credentials->users, is_verified_alike);
+  }
+  return is_used;
+}
+
 static bool use(struct reload *reload, const struct config *config,
                 char error[CONFIG_ERROR_BYTES]) {
   struct credentials credentials;
   const struct settings *settings = config_settings(config);
   bool is_open = config_settings(reload->started)->insecure_no_auth; /* changes by a restart */
+  const char *why = refusal(reload, settings);
+  if (why != NULL) {
+    snprintf(error, CONFIG_ERROR_BYTES, "%s", why);
+    return false;
+  }
   if (!credentials_load(&credentials, settings, is_open, error)) {
     return false;
   }
-  bool is_used = dispatch_set_users(reload->dispatch, users_settings(credentials.users));
+  bool is_used =
+      use_credentials(reload, &credentials, config_verifies_alike(reload->config, config));
   if (is_used) {
-    connections_set_users(reload->connections, credentials.users);
-    if (reload->gate != NULL && credentials.tls != NULL) {
-      tls_gate_use(reload->gate, tls_context_share(credentials.tls));
-    }
     log_set_level(settings->log_level);
     credentials_warn(&credentials, settings);
   } else {

@@ -5,6 +5,10 @@
  *                           admitted no more are closed, and sessions of users that are gone end; what
  *                           needs a restart is logged
  *
+ * Wrong is also what only a restart may do: to leave no [user NAME] while there are keys, and neither keys
+ * nor a certificate to an encrypted address. Clients with certificates are verified again, over new
+ * connections, when the file of the CA or of the CRL is another.
+ *
  * layer   server
  * threads the main thread
  */

@@ -60,15 +60,42 @@ static bool watch(struct config *config, const char *path) {
          value_push(&config->arena, &config->files, &config->files_count, &file, sizeof file);
 }
 
+static bool is_same_file(const struct file_stamp *stamp, const struct file_stamp *other) {
+  return stamp->device == other->device && stamp->inode == other->inode &&
+         stamp->size == other->size && stamp->changed.tv_sec == other->changed.tv_sec &&
+         stamp->changed.tv_nsec == other->changed.tv_nsec;
+}
+
 bool config_has_changed(const struct config *config) {
   for (size_t i = 0; i < config->files_count; i++) {
-    const struct file_stamp now = stamp_of(config->files[i].path), *was = &config->files[i].stamp;
-    if (now.device != was->device || now.inode != was->inode || now.size != was->size ||
-        now.changed.tv_sec != was->changed.tv_sec || now.changed.tv_nsec != was->changed.tv_nsec) {
+    const struct file_stamp now = stamp_of(config->files[i].path);
+    if (!is_same_file(&now, &config->files[i].stamp)) {
       return true;
     }
   }
   return false;
+}
+
+/* As it was when it was read. All 0: it is not watched. */
+static struct file_stamp stamp_read(const struct config *config, const char *path) {
+  for (size_t i = config->files_count; i > 0; i--) {
+    if (strcmp(config->files[i - 1].path, path) == 0) {
+      return config->files[i - 1].stamp;
+    }
+  }
+  return (struct file_stamp){0};
+}
+
+static bool has_same_file(const struct config *old, const char *old_path,
+                          const struct config *config, const char *path) {
+  const struct file_stamp was = stamp_read(old, old_path), is = stamp_read(config, path);
+  return strcmp(old_path, path) == 0 && is_same_file(&was, &is);
+}
+
+bool config_verifies_alike(const struct config *old, const struct config *config) {
+  const struct tls_settings *was = &old->settings.tls, *is = &config->settings.tls;
+  return has_same_file(old, was->client_ca, config, is->client_ca) &&
+         has_same_file(old, was->crl, config, is->crl);
 }
 
 /* -------------------------------------------------------------------------------------- files */

@@ -34,6 +34,8 @@ void config_print(const struct config *config, FILE *file);
 
 /* Whether a file that was read, or that a setting names, is another than it was. */
 bool config_has_changed(const struct config *config);
+/* Whether clients' certificates are verified by the same files, of the CA and the CRL, as before. */
+bool config_verifies_alike(const struct config *old, const struct config *config);
 /* The settings that differ and need a restart, e.g. "listen, memory_max"; empty: none. */
 void config_list_restarts(const struct config *old, const struct config *config,
                           char names[CONFIG_ERROR_BYTES]);

@@ -125,7 +125,8 @@ static bool is_same_user(const struct users *old, const struct users *users,
 
 /* A connection that finds its user meanwhile is in the set already, with its identity: so it is seen
  * here, whichever users it has found. */
-void connections_set_users(struct connections *connections, struct users *users) {
+void connections_set_users(struct connections *connections, struct users *users,
+                           bool is_verified_alike) {
   struct connection_set *set = &connections->set;
   uint64_t position = 0;
   uint64_t id;
@@ -134,8 +135,11 @@ void connections_set_users(struct connections *connections, struct users *users)
   struct users *old = set->users;
   set->users = users_share(users);
   while (map64_next(&set->connections, &position, &id, &connection)) {
-    if (!is_same_user(old, users, connection_identity(connection))) {
+    const struct identity *identity = connection_identity(connection);
+    if (!is_same_user(old, users, identity)) {
       connection_close(connection, "not admitted any more");
+    } else if (identity->kind == IDENTITY_CERTIFICATE && !is_verified_alike) {
+      connection_close(connection, "its certificate has to be verified again");
     }
   }
   pthread_mutex_unlock(&set->lock);

@@ -22,8 +22,10 @@ struct users;
  * users: who is admitted, and as which user; shared. NULL: out of memory, or no threads. */
 struct connections *connections_new(uint32_t connections_max, struct users *users);
 /* Other users from now on. Closes the connections whose peers are admitted no more, or as other users
- * than before. Call after dispatch_set_users. */
-void connections_set_users(struct connections *connections, struct users *users);
+ * than before, and, unless is_verified_alike, those of all peers with certificates. Call after
+ * dispatch_set_users. */
+void connections_set_users(struct connections *connections, struct users *users,
+                           bool is_verified_alike);
 /* Borrowed; valid until connections_free. */
 const struct dispatch_sink *connections_sink(const struct connections *connections);
 /* Takes streams of transports; borrowed until connections_free. */

@@ -58,13 +58,22 @@ checks=$((checks + 1))
 printf '[keys]\nfile = %s/no-keys\n' "$TEST_DIR" >"$conf"
 reload 1 "reload refused, old settings stay: $TEST_DIR/no-keys: No such file or directory"
 
+# What only a restart may do: all rights for all keys.
+(umask 077 && "$HOLDFAST" key new web >"$TEST_DIR/keys") || fail "no key is made"
+printf '[keys]\nfile = %s/keys\n[user web]\nkey = yes\nrights = :r\n' "$TEST_DIR" >"$conf"
+reload 3 ' reloaded'
+printf '[keys]\nfile = %s/keys\n' "$TEST_DIR" >"$conf"
+reload 1 "reload refused, old settings stay: no [user NAME] is left, so that every key would have all rights"
+printf '[log]\nlevel = debug\n' >"$conf"
+reload 4 ' reloaded'
+
 # Kubernetes swaps symbolic links and sends no signal: seen within 10 s.
 mkdir "$TEST_DIR/v1" "$TEST_DIR/v2"
 printf '[log]\nlevel = info\n' >"$TEST_DIR/v1/holdfastd.conf"
 printf '[log]\nlevl = info\n' >"$TEST_DIR/v2/holdfastd.conf"
 ln -s v1 "$TEST_DIR/current"
 ln -sf current/holdfastd.conf "$conf"
-reload 3 ' reloaded'
+reload 5 ' reloaded'
 ln -s v2 "$TEST_DIR/next"
 mv -T "$TEST_DIR/next" "$TEST_DIR/current"
 for ((i = 0; i < 30; i++)); do says_line 1 "did you mean 'level'?" && break; sleep 0.5; done
@@ -73,6 +82,18 @@ says_line 1 "did you mean 'level'?" || fail "a swapped link is not seen"
 sleep 11 # and is refused once, not every 10 s
 says_line 2 "did you mean 'level'?" && fail "the same file is refused again and again"
 
+kill $server
+wait $server || fail "the server exited with $?"
+
+# And to take all keys from an encrypted address.
+rm "$conf" # a link
+printf '[server]\nlisten = tls+tcp://127.0.0.1:0\n[keys]\nfile = %s/keys\n' "$TEST_DIR" >"$conf"
+log=$TEST_DIR/encrypted.log
+"$HOLDFASTD" --config "$conf" --ports-file "$TEST_DIR/encrypted.ports" 2>"$log" &
+server=$!
+eventually test -s "$TEST_DIR/encrypted.ports"
+printf '[server]\nlisten = tcp://127.0.0.1:0\n' >"$conf"
+reload 1 'reload refused, old settings stay: an encrypted address needs --key-file or tls.certificate'
 kill $server
 wait $server || fail "the server exited with $?"
 finish

@@ -643,6 +643,44 @@ static void test_config_sees_files_that_change(void **state) {
   assert_true(config_has_changed(config));
 }
 
+/* Kept while another is loaded. */
+static struct config *load_with_crl(const char *ca, const char *crl) {
+  struct config *config = LOAD("--tls-client-ca", ca, "--tls-crl", crl);
+  right(config);
+  last = NULL;
+  return config;
+}
+
+static void expect_verified_alike(const struct config *old, struct config *config, bool is_alike) {
+  assert_true(config_verifies_alike(old, config) == is_alike);
+  config_free(config);
+}
+
+static void test_config_knows_whether_certificates_are_verified_alike(void **state) {
+  char ca[2 * PATH_BYTES], crl[2 * PATH_BYTES];
+  (void)state;
+  snprintf(ca, sizeof ca, "%s/ca", place.folder);
+  snprintf(crl, sizeof crl, "%s/crl", place.folder);
+  write_to("ca", "x", 1), write_to("crl", "x", 1);
+  struct config *old = load_with_crl(ca, crl);
+  write_file("[user web]\nuid = 1\n");
+  expect_verified_alike(old, load_with_crl(ca, crl), true);
+  expect_verified_alike(old, load_with_crl(crl, ca), false);
+  expect_verified_alike(old, load_with_crl(ca, ""), false);
+  write_to("crl", "xy", 2);
+  expect_verified_alike(old, load_with_crl(ca, crl), false);
+  config_free(old);
+
+  old = load_with_crl(ca, crl);
+  write_to("ca", "xy", 2);
+  expect_verified_alike(old, load_with_crl(ca, crl), false);
+  config_free(old);
+  old = LOAD_FILE();
+  last = NULL;
+  expect_verified_alike(old, load_with_crl("", ""), true);
+  config_free(old);
+}
+
 /* ----------------------------------------------------------------------------------- sample */
 
 /* The shipped file; with_examples: without the semicolons before its keys and sections. */
@@ -724,6 +762,7 @@ int main(void) {
       TEST(test_config_is_printed_with_origins),
       TEST(test_config_names_what_needs_a_restart),
       TEST(test_config_sees_files_that_change),
+      TEST(test_config_knows_whether_certificates_are_verified_alike),
       TEST(test_sample_sets_nothing_and_shows_each_setting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

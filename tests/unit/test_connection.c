@@ -255,15 +255,18 @@ static struct users *admit(const uid_t *uid) {
   return users;
 }
 
-static void accept_peer(uid_t uid) {
-  const struct transport_peer peer = {.address = TRANSPORT_ADDRESS_LOCAL,
-                                      .framing = SP_TCP,
-                                      .identity = {.kind = IDENTITY_UID, .uid = uid}};
+static void accept_identity(const struct identity *identity) {
+  const struct transport_peer peer = {
+      .address = TRANSPORT_ADDRESS_LOCAL, .framing = SP_TCP, .identity = *identity};
   stream = (struct stream){.room = BYTES_MAX, .got = malloc(BYTES_MAX)};
   assert_non_null(stream.got);
   sem_init(&stream.resumes, 0, 0);
   assert_true(acceptor->accept(acceptor->ctx, &table, &stream, &peer, &stream.connection));
   assert_true(stream.transport_reads);
+}
+
+static void accept_peer(uid_t uid) {
+  accept_identity(&(struct identity){.kind = IDENTITY_UID, .uid = uid});
 }
 
 static int set_up(void **state) {
@@ -571,10 +574,14 @@ static void test_push_peer_that_is_not_admitted_is_closed(void **state) {
   assert_int_equal(stream.got_len, 0);
 }
 
-static void set_users_to(struct users *users) {
+static void set_users_verified(struct users *users, bool is_verified_alike) {
   assert_true(dispatch_set_users(dispatch, users_settings(users)));
-  connections_set_users(connections, users);
+  connections_set_users(connections, users, is_verified_alike);
   users_release(users);
+}
+
+static void set_users_to(struct users *users) {
+  set_users_verified(users, true);
 }
 
 static void test_peer_whose_user_is_gone_or_another_is_closed(void **state) {
@@ -601,6 +608,37 @@ static void test_peer_whose_user_is_gone_or_another_is_closed(void **state) {
 
   accept_peer(SERVER);
   set_users_to(admit(&server)); /* before its hello */
+  assert_true(stream.is_closed);
+  end();
+  assert_true(stream.is_freed);
+}
+
+static struct users *admit_certificate(void) {
+  static const char *const names[] = {"cn:web"};
+  const struct user_section section = {
+      .settings = {.name = bytes_of("web", 3)}, .certificates = names, .certificates_count = 1};
+  struct users *users = users_new(
+      &(struct users_config){.sections = &section, .sections_count = 1, .server = SERVER});
+  assert_non_null(users);
+  return users;
+}
+
+static void test_peer_with_a_certificate_is_closed_when_that_may_be_revoked(void **state) {
+  const struct identity identity = {.kind = IDENTITY_CERTIFICATE, .names = "cn:web\0"};
+  (void)state;
+  send_hello();
+  poll_all();
+  set_users_to(admit_certificate());
+  set_users_verified(admit_certificate(), false);
+  assert_false(stream.is_closed); /* the owner's uid is as good as before */
+  leave();
+
+  accept_identity(&identity);
+  send_hello();
+  poll_all();
+  set_users_to(admit_certificate());
+  assert_false(stream.is_closed);
+  set_users_verified(admit_certificate(), false);
   assert_true(stream.is_closed);
   end();
   assert_true(stream.is_freed);
@@ -638,6 +676,8 @@ int main(void) {
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_peer_whose_user_is_gone_or_another_is_closed, set_up,
                                       tear_down),
+      cmocka_unit_test_setup_teardown(
+          test_peer_with_a_certificate_is_closed_when_that_may_be_revoked, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_connection_without_memory_pauses_and_can_be_closed,
                                       set_up, tear_down),
   };
