@@ -1,6 +1,7 @@
 #include "server/transport/handshake.h"
 
 #include "proto/base/log.h"
+#include "proto/base/uid_map.h"
 #include "proto/sp.h"
 
 #include <errno.h>
@@ -70,7 +71,8 @@ int handshake_accept(int listener) {
 bool handshake_admits(int socket) {
   struct ucred peer;
   socklen_t len = sizeof peer;
-  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid() &&
+         uid_map_is_one(peer.uid);
 }
 
 /* ---------------------------------------------------------------------------------- talking */

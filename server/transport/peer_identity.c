@@ -1,6 +1,7 @@
 #include "server/transport/peer_identity.h"
 
 #include "proto/base/log.h"
+#include "proto/base/uid_map.h"
 #include "server/transport/address.h"
 
 #include <errno.h>
@@ -110,17 +111,24 @@ static bool find_uid(const nng_sockaddr *peer, const nng_sockaddr *own, uid_t *u
 
 /* ------------------------------------------------------------------------------------- peer */
 
+static bool find_uid_of(nng_stream *stream, uid_t *uid) {
+  nng_sockaddr peer, own;
+  uint64_t number;
+  if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &number) == 0) {
+    *uid = (uid_t)number;
+    return true;
+  }
+  return nng_stream_get_addr(stream, NNG_OPT_REMADDR, &peer) == 0 &&
+         nng_stream_get_addr(stream, NNG_OPT_LOCADDR, &own) == 0 &&
+         address_of(&peer) == ADDRESS_LOOPBACK && find_uid(&peer, &own, uid);
+}
+
 struct identity peer_identity(nng_stream *stream) {
   struct identity identity = {.kind = IDENTITY_NONE};
-  nng_sockaddr peer, own;
-  uint64_t uid;
-  if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) == 0) {
+  uid_t uid;
+  if (find_uid_of(stream, &uid) && uid_map_is_one(uid)) {
     identity.kind = IDENTITY_UID;
-    identity.uid = (uid_t)uid;
-  } else if (nng_stream_get_addr(stream, NNG_OPT_REMADDR, &peer) == 0 &&
-             nng_stream_get_addr(stream, NNG_OPT_LOCADDR, &own) == 0 &&
-             address_of(&peer) == ADDRESS_LOOPBACK && find_uid(&peer, &own, &identity.uid)) {
-    identity.kind = IDENTITY_UID;
+    identity.uid = uid;
   }
   return identity;
 }

@@ -6,10 +6,12 @@
  *   ipc                the uid that connected (SO_PEERCRED)
  *   tcp over loopback  the uid of the socket at the other end, by NETLINK_SOCK_DIAG: only while that is
  *                      connected and a process has it, because an orphan has uid 0 for some kernels
- *   any other          nobody
+ *   any other          nobody, and so is a uid that stands for others (proto/base/uid_map.h)
  *
  * A published port of a container is another host's, for its server: the peer's address is not
- * loopback. A proxy on loopback counts as its own uid, for all its clients.
+ * loopback. A proxy on loopback counts as its own uid, for all its clients: behind one of root's or of the
+ * server's uid, such as `kubectl port-forward` of a node or an sshd's forwarding, everybody is the owner,
+ * with all rights.
  */
 #ifndef HF_TRANSPORT_PEER_IDENTITY_H
 #define HF_TRANSPORT_PEER_IDENTITY_H

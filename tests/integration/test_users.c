@@ -1,8 +1,11 @@
 /* Programs that share memory: those of one user do, others learn why not, and root is another
  * user like any. Processes of several users, so it needs root. */
+#define _GNU_SOURCE /* unshare */
 #include "tests/integration/world.h"
 
+#include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -31,18 +34,25 @@ static void become(uid_t user) {
 /* Of servers that serve other users too. */
 static const char *const admitting[] = {"--insecure-no-auth", NULL};
 
-/* ---------------------------------------------------------------- a server of the user nobody */
+/* ---------------------------------------------------------------- another user's server */
 
 static struct {
   struct daemon daemon;
-  pid_t host; /* of the user nobody as well: starts the server, and stops it when `stop` closes */
+  pid_t host; /* of the same user: starts the server, and stops it when `stop` closes */
   int stop;
 } theirs;
 
-static _Noreturn void host_server(int started, int stop, const char *const *extra) {
+static void become_nobody(void) {
+  become(NOBODY);
+}
+
+/* Who the server's host becomes, before it starts the server. */
+typedef void (*becomes)(void);
+
+static _Noreturn void host_server(becomes begin, int started, int stop, const char *const *extra) {
   struct daemon daemon;
   char byte;
-  become(NOBODY);
+  begin();
   daemon_start(&daemon, extra);
   bool is_reported = write(started, &daemon, sizeof daemon) == (ssize_t)sizeof daemon;
   is_reported = is_reported && read(stop, &byte, 1) == 0;
@@ -50,7 +60,7 @@ static _Noreturn void host_server(int started, int stop, const char *const *extr
   _exit(is_reported ? 0 : 1);
 }
 
-static int start_with(const char *const *extra) {
+static int start_with(becomes begin, const char *const *extra) {
   int started[2], stop[2];
   if (pipe(started) != 0 || pipe(stop) != 0) {
     return -1;
@@ -59,7 +69,7 @@ static int start_with(const char *const *extra) {
   theirs.host = fork();
   if (theirs.host == 0) {
     close(stop[1]);
-    host_server(started[1], stop[0], extra);
+    host_server(begin, started[1], stop[0], extra);
   }
   close(started[1]);
   close(stop[0]);
@@ -71,12 +81,12 @@ static int start_with(const char *const *extra) {
 
 static int start_theirs(void **state) {
   (void)state;
-  return start_with(NULL);
+  return start_with(become_nobody, NULL);
 }
 
 static int start_theirs_admitting(void **state) {
   (void)state;
-  return start_with(admitting);
+  return start_with(become_nobody, admitting);
 }
 
 static int stop_theirs(void **state) {
@@ -299,6 +309,57 @@ static void test_users_that_are_gone_end_within_a_second(void **state) {
   close(ready[0]), close(ready[1]);
 }
 
+/* ---------------------------------------------------------------- a user namespace */
+
+static bool enter_user_namespace(void) {
+  static const char map[] = "0 0 1"; /* root alone: all others are reported as 65534 */
+  if (unshare(CLONE_NEWUSER) != 0) {
+    return false;
+  }
+  int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+  bool is_mapped = fd >= 0 && write(fd, map, strlen(map)) == (ssize_t)strlen(map);
+  return is_mapped && close(fd) == 0;
+}
+
+static bool has_user_namespaces(void) {
+  int status;
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    _exit(enter_user_namespace() ? 0 : 1);
+  }
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void become_root_of_a_namespace(void) {
+  if (!enter_user_namespace()) {
+    _exit(1);
+  }
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void test_users_that_a_namespace_does_not_map_are_nobody(void **state) {
+  static const char unknown[] =
+      "this server does not know who you are. Come over tls+tcp:// with a key or a certificate, or "
+      "ask for [user anonymous]";
+  const char *const extra[] = {"--config", ours.file, NULL};
+  if (!has_user_namespaces()) {
+    print_message("no user namespaces here\n");
+    skip();
+  }
+  snprintf(ours.file, sizeof ours.file, "/tmp/holdfast-users-%ld.conf", (long)getpid());
+  configure("[user web]\nuid = 65534\nrights = :rwc\n");
+  assert_int_equal(start_with(become_root_of_a_namespace, extra), 0);
+  assert_int_equal(chmod(theirs.daemon.dir, 0711), 0);
+  assert_int_equal(chmod(theirs.daemon.ipc_url + strlen("ipc://"), 0666), 0);
+  expect_refused(STRANGER, theirs.daemon.tcp_url, unknown);
+  expect_refused(STRANGER, theirs.daemon.ipc_url, unknown);
+  expect_refused(NOBODY, theirs.daemon.tcp_url, unknown);
+  expect_way(0, theirs.daemon.tcp_url, SHARED, "");
+  assert_int_equal(stop_theirs(state), 0);
+  assert_int_equal(unlink(ours.file), 0);
+}
+
 /* The user nobody has to be able to run what was built. */
 static bool has_users(void) {
   int status = 1;
@@ -324,6 +385,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_users_another_may_not_go_to_the_local_handshake),
       cmocka_unit_test_setup_teardown(test_users_that_are_gone_end_within_a_second, start_ours,
                                       stop_ours),
+      cmocka_unit_test(test_users_that_a_namespace_does_not_map_are_nobody),
       SCENE(test_users_root_is_refused_at_the_local_handshake),
   };
   if (geteuid() != 0 || !has_users()) {
