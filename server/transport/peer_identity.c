@@ -111,6 +111,15 @@ static bool find_uid(const nng_sockaddr *peer, const nng_sockaddr *own, uid_t *u
 
 /* ------------------------------------------------------------------------------------- peer */
 
+/* Whether it is still connected to that peer: if it was reset before the question, its port may have been
+ * another socket's by then. */
+static bool has_still(nng_stream *stream, const nng_sockaddr *peer, const nng_sockaddr *own) {
+  struct inet_diag_req_v2 was = {0}, is = {0};
+  nng_sockaddr now;
+  return nng_stream_get_addr(stream, NNG_OPT_REMADDR, &now) == 0 && name_socket(peer, own, &was) &&
+         name_socket(&now, own, &is) && memcmp(&was, &is, sizeof was) == 0;
+}
+
 static bool find_uid_of(nng_stream *stream, uid_t *uid) {
   nng_sockaddr peer, own;
   uint64_t number;
@@ -120,7 +129,8 @@ static bool find_uid_of(nng_stream *stream, uid_t *uid) {
   }
   return nng_stream_get_addr(stream, NNG_OPT_REMADDR, &peer) == 0 &&
          nng_stream_get_addr(stream, NNG_OPT_LOCADDR, &own) == 0 &&
-         address_of(&peer) == ADDRESS_LOOPBACK && find_uid(&peer, &own, uid);
+         address_of(&peer) == ADDRESS_LOOPBACK && find_uid(&peer, &own, uid) &&
+         has_still(stream, &peer, &own);
 }
 
 struct identity peer_identity(nng_stream *stream) {

@@ -5,7 +5,8 @@
  *
  *   ipc                the uid that connected (SO_PEERCRED)
  *   tcp over loopback  the uid of the socket at the other end, by NETLINK_SOCK_DIAG: only while that is
- *                      connected and a process has it, because an orphan has uid 0 for some kernels
+ *                      connected and a process has it, because an orphan has uid 0 for some kernels, and
+ *                      if this end is still connected to it after the question
  *   any other          nobody, and so is a uid that stands for others (proto/base/uid_map.h)
  *
  * A published port of a container is another host's, for its server: the peer's address is not
