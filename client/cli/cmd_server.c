@@ -80,6 +80,31 @@ static void add_memory(json_t *members, const struct hf_server_info *info) {
   }
 }
 
+static json_t *user_members(const struct hf_user_use *use) {
+  return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I}", "removed", use->removed, "memory_bytes",
+                   (json_int_t)use->memory_bytes, "objects", (json_int_t)use->objects, "sessions",
+                   (json_int_t)use->sessions, "connections", (json_int_t)use->connections,
+                   "waiting", (json_int_t)use->waiting);
+}
+
+/* "users": by name; in a table a line for each. */
+static void add_users(const struct cli *cli, json_t *members, const struct hf_server_info *info) {
+  char name[64];
+  json_t *users = json_object();
+  for (size_t i = 0; i < info->users_count; i++) {
+    const struct hf_user_use *use = &info->users[i];
+    snprintf(name, sizeof name, "user %s", use->name);
+    if (cli->options.format == CLI_JSON)
+      json_object_set_new(users, use->name, user_members(use));
+    else
+      json_object_set_new(members, name, user_members(use));
+  }
+  if (cli->options.format == CLI_JSON)
+    json_object_set(members, "users", users);
+  json_decref(users);
+  json_object_set_new(members, "users_left_out", json_integer((json_int_t)info->users_left_out));
+}
+
 static int describe_server(struct cli *cli) {
   struct hf_server_info info;
   if (hf_server_info(cli->conn, &info) != HF_OK)
@@ -92,6 +117,7 @@ static int describe_server(struct cli *cli) {
                 "connections", (json_int_t)info.connections, "memory_bytes",
                 (json_int_t)info.memory_bytes, "deadlocks", (json_int_t)info.deadlocks);
   add_memory(members, &info);
+  add_users(cli, members, &info);
   json_object_set_new(members, "path", json_string(hf_conn_path(cli->conn)));
   json_object_set_new(members, "path_reason", json_string(hf_conn_path_reason(cli->conn)));
   return output_members(cli, members);

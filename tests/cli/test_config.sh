@@ -62,6 +62,12 @@ reload 1 "reload refused, old settings stay: $TEST_DIR/no-keys: No such file or 
 (umask 077 && "$HOLDFAST" key new web >"$TEST_DIR/keys") || fail "no key is made"
 printf '[keys]\nfile = %s/keys\n[user web]\nkey = yes\nrights = :r\n' "$TEST_DIR" >"$conf"
 reload 3 ' reloaded'
+(
+  export HOLDFAST_URL=ipc://$TEST_DIR/own.sock
+  json_holds 'd["users"]["web"]["sessions"] == 0 and not d["users"]["web"]["removed"] and d["users_left_out"] == 0' info
+  "$HOLDFAST" -o table info | grep -Eq '^user web +.*"sessions": ?0' || fail "info has no line for the user web"
+  [ "$failures" = 0 ]
+) || fail "info does not show the users"
 printf '[keys]\nfile = %s/keys\n' "$TEST_DIR" >"$conf"
 reload 1 "reload refused, old settings stay: no [user NAME] is left, so that every key would have all rights"
 printf '[log]\nlevel = debug\n' >"$conf"

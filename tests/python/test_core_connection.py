@@ -23,6 +23,8 @@ class Connections(CoreCase):
         self.assertEqual(connection.path == "shared memory", connection.path_reason == "")
         self.assertGreater(connection.ping(), 0)
         info = connection.server_info()
+        self.assertEqual({}, info["users"])
+        self.assertEqual(0, info["users_left_out"])
         self.assertEqual({"version", "uptime", "sessions", "objects", "waiting", "requests", "duplicates",
                           "connections", "deadlocks", "memory_bytes", "memory_bytes_max", "memory"}, set(info))
         self.assertGreaterEqual(info["connections"], 1)

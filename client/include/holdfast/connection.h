@@ -89,6 +89,15 @@ struct hf_memory_use {
   uint64_t bytes_max; /* 0: no more than all together */
 };
 
+#define HF_USER_USES_MAX 16
+
+/* What one user uses. */
+struct hf_user_use {
+  char name[48];
+  bool removed; /* it is in no settings any more, but something of it is left */
+  uint64_t memory_bytes, objects, sessions, connections, waiting;
+};
+
 struct hf_server_info {
   char version[32];
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes;
@@ -96,6 +105,10 @@ struct hf_server_info {
   uint64_t memory_bytes_max; /* --memory-max; of it memory_bytes are used: */
   size_t memory_count;
   struct hf_memory_use memory[HF_MEMORY_USES_MAX];
+  /* The caller itself; for the server's owner, who is no user, and for admins all, or as many as fit. */
+  size_t users_count;
+  size_t users_left_out;
+  struct hf_user_use users[HF_USER_USES_MAX];
 };
 HF_CHECKED hf_status hf_server_info_sized(hf_conn *conn, struct hf_server_info *info,
                                           size_t info_size);

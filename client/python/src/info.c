@@ -83,6 +83,25 @@ static PyObject *memory_dict(const struct hf_server_info *info) {
   return dict;
 }
 
+static PyObject *users_dict(const struct hf_server_info *info) {
+  PyObject *dict = PyDict_New();
+  for (size_t i = 0; dict != NULL && i < info->users_count; i++) {
+    const struct hf_user_use *use = &info->users[i];
+    PyObject *user = PyDict_New();
+    bool is_set = user != NULL && set_bool(user, "removed", use->removed) &&
+                  set_number(user, "memory_bytes", use->memory_bytes) &&
+                  set_number(user, "objects", use->objects) &&
+                  set_number(user, "sessions", use->sessions) &&
+                  set_number(user, "connections", use->connections) &&
+                  set_number(user, "waiting", use->waiting);
+    if (!is_set || PyDict_SetItemString(dict, use->name, user) != 0) {
+      Py_CLEAR(dict);
+    }
+    Py_XDECREF(user);
+  }
+  return dict;
+}
+
 PyObject *server_info_dict(const struct hf_server_info *info) {
   PyObject *dict = PyDict_New();
   if (dict != NULL &&
@@ -96,7 +115,8 @@ PyObject *server_info_dict(const struct hf_server_info *info) {
         set_number(dict, "deadlocks", info->deadlocks) &&
         set_number(dict, "memory_bytes", info->memory_bytes) &&
         set_number(dict, "memory_bytes_max", info->memory_bytes_max) &&
-        set(dict, "memory", memory_dict(info)))) {
+        set(dict, "memory", memory_dict(info)) && set(dict, "users", users_dict(info)) &&
+        set_number(dict, "users_left_out", info->users_left_out))) {
     Py_CLEAR(dict);
   }
   return dict;

@@ -28,6 +28,23 @@ static void take_uses(struct hf_server_info *info, const Holdfast__Server *serve
   }
 }
 
+static void take_users(struct hf_server_info *info, const Holdfast__Server *server) {
+  for (size_t i = 0; i < server->n_users && info->users_count < HF_USER_USES_MAX; i++) {
+    const Holdfast__UserUse *use = server->users[i];
+    struct hf_user_use *taken = &info->users[info->users_count++];
+    *taken = (struct hf_user_use){
+        .removed = use->removed,
+        .memory_bytes = use->memory_bytes,
+        .objects = use->objects,
+        .sessions = use->sessions,
+        .connections = use->connections,
+        .waiting = use->waiting,
+    };
+    snprintf(taken->name, sizeof taken->name, "%s", use->name);
+  }
+  info->users_left_out = server->n_users - info->users_count;
+}
+
 static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result) {
   struct hf_server_info info;
@@ -49,6 +66,7 @@ static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
       .memory_bytes_max = server->memory_bytes_max,
   };
   take_uses(&info, server);
+  take_users(&info, server);
   snprintf(info.version, sizeof info.version, "%s", server->version);
   sized_give(result->first, result->size, &info, sizeof info);
   return HF_REASON_NONE;
