@@ -347,8 +347,8 @@ static void repeat(struct engine *engine, const struct engine_request *request,
   waiter->route = request->route;
 }
 
-static void run(struct engine *engine, uint64_t now_ns, struct engine_request *request,
-                struct session *session, struct reply *reply, bool one_way) {
+static void run(struct engine *engine, uint64_t now_ns, const struct peer *peer,
+                struct engine_request *request, struct session *session, struct reply *reply) {
   struct call call = {
       .engine = engine,
       .now_ns = now_ns,
@@ -361,9 +361,9 @@ static void run(struct engine *engine, uint64_t now_ns, struct engine_request *r
       .connection = request->connection,
       .route = &request->route,
       .session = session,
-      .user = core_user_of(engine, session, request->connection),
+      .user = session ? session->user : peer->user,
       .reply = reply,
-      .one_way = one_way,
+      .one_way = peer->one_way,
   };
   engine->requests++;
   reply->operation = request->operation->arm;
@@ -372,8 +372,8 @@ static void run(struct engine *engine, uint64_t now_ns, struct engine_request *r
 }
 
 /* Exactly once, with an answer. */
-static void apply_call(struct engine *engine, uint64_t now_ns, struct engine_request *request,
-                       struct session *session) {
+static void apply_call(struct engine *engine, uint64_t now_ns, const struct peer *peer,
+                       struct engine_request *request, struct session *session) {
   uint64_t sequence = request->message->sequence;
   bool is_kept = session && sequence && request->operation->repeat == REPEAT_KEPT;
   bool is_new = session && session_record_sequence(session, sequence);
@@ -395,13 +395,13 @@ static void apply_call(struct engine *engine, uint64_t now_ns, struct engine_req
     answer(engine, request, sequence, HF_REASON_NO_MEMORY);
     return;
   }
-  run(engine, now_ns, request, session, reply, false);
+  run(engine, now_ns, peer, request, session, reply);
 }
 
 /* In order, each once, without an answer. A gap means that something was lost: the sender will
  * learn so from Flush, and send again from there. */
-static void apply_one_way(struct engine *engine, uint64_t now_ns, struct engine_request *request,
-                          struct session *session) {
+static void apply_one_way(struct engine *engine, uint64_t now_ns, const struct peer *peer,
+                          struct engine_request *request, struct session *session) {
   uint64_t sequence = request->message->sequence;
   if (session && sequence) {
     if (sequence != session->one_way_received + 1) {
@@ -416,7 +416,7 @@ static void apply_one_way(struct engine *engine, uint64_t now_ns, struct engine_
   if (session && sequence) {
     session->one_way_received = sequence;
   }
-  run(engine, now_ns, request, session, reply, true);
+  run(engine, now_ns, peer, request, session, reply);
 }
 
 /* What a client sends when it is back: the resume, and requests that the session knows already. Those are
@@ -504,12 +504,12 @@ static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_
     session->heard_ns = now_ns;
   }
   if (peer->one_way) {
-    apply_one_way(engine, now_ns, request, session);
+    apply_one_way(engine, now_ns, peer, request, session);
   } else {
     if (session) {
       acknowledge(engine, session, request->message);
     }
-    apply_call(engine, now_ns, request, session);
+    apply_call(engine, now_ns, peer, request, session);
   }
   core_settle(engine, now_ns);
 }

@@ -94,7 +94,7 @@ static void keep_answer(struct call *call) {
 void core_record_end(struct call *call, hf_reason reason) {
   bool changes = call->operation->effect == EFFECT_OBJECT;
   if (call->object) {
-    unsigned rights = rights_of(call->user, call->session, call->object);
+    unsigned rights = call->user ? rights_of(call->user, call->session, call->object) : ACCESS_ALL;
     call->reply->handed = rights & (ACCESS_READ | ACCESS_WRITE);
   }
   if (call->object && !call->object->is_deleted && changes) {
