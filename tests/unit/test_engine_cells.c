@@ -471,7 +471,7 @@ static void test_cells_move_with_their_content(void **state) {
   story_acquire(&story, 2, 3, "w", 1, STORY_WAIT_FOREVER);
   story_expect(&story, "2 <- #1 OK created\n2 <- #2 OK 1\n2 <- #3 OK granted\n");
   open_shared(1, 2, HOLDFAST__KIND__VALUE, "w");
-  story_expect(&story, "1 <- #2 OK there shared\n");
+  story_expect(&story, "1 <- #2 OK there shared locked by \"?\"\n");
   assert_int_equal(*element(), 1);
   assert_int_equal(atomic_load(&cells.header->remote), 1);
   story_release(&story, 2, 4, "w", 1);
