@@ -26,7 +26,8 @@ class Connections(CoreCase):
         self.assertEqual({}, info["users"])
         self.assertEqual(0, info["users_left_out"])
         self.assertEqual({"version", "uptime", "sessions", "objects", "waiting", "requests", "duplicates",
-                          "connections", "deadlocks", "memory_bytes", "memory_bytes_max", "memory"}, set(info))
+                          "connections", "deadlocks", "memory_bytes", "memory_bytes_max", "memory", "users",
+                          "users_left_out"}, set(info))
         self.assertGreaterEqual(info["connections"], 1)
         self.assertIn(self.url, repr(connection))
 
