@@ -266,12 +266,12 @@ class ExecutorTest(unittest.TestCase):
     def test_submit_while_the_connection_is_lost(self):
         """The future is in time to be told, or submit raises."""
         executor = holdfast.Executor(self.url)
-        check = executor._check
+        check = executor._check_process
 
         def lose():
             check()
             executor._inbox._fail(ConnectionError("lost"))
-        executor._check = lose
+        executor._check_process = lose
         with self.assertRaises(concurrent.futures.BrokenExecutor):
             executor.submit(tasks.square, 1)
         executor.shutdown()
