@@ -271,7 +271,7 @@ static hf_reason check_all(struct call *call, struct requirements *requirements,
 
 bool requirements_still_wait(struct call *call, struct waiter *waiter) {
   struct requirements *requirements = waiter->requirements;
-  struct watch watch;
+  struct watch watch = {0};
   uint32_t before = requirements->awaited;
   hf_reason reason = require_check(call, &requirements->items[before], &watch);
   if (!reason) {

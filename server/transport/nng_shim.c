@@ -71,7 +71,7 @@ static bool same_address(const struct sockaddr_storage *bound, const nng_sockadd
 static bool listens_on(int fd, const nng_sockaddr *wanted) {
   int listening = 0;
   socklen_t len = sizeof listening;
-  struct sockaddr_storage bound;
+  struct sockaddr_storage bound = {0};
   socklen_t bound_len = sizeof bound;
   return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0 &&
          getsockname(fd, (struct sockaddr *)&bound, &bound_len) == 0 &&

@@ -78,6 +78,17 @@ static void write_objects(struct story *story, const struct reply *reply) {
   }
 }
 
+static void write_object(struct story *story, const struct reply_object *object) {
+  write_down(story, object->created ? " created" : " there");
+  if (object->segment) {
+    write_down(story, " shared");
+  }
+  if (object->locked) {
+    struct bytes owner = value_content(&object->owner);
+    write_down(story, " locked by \"%.*s\"", (int)owner.len, (const char *)owner.data);
+  }
+}
+
 static void write_outcome(struct story *story, const struct reply *reply);
 
 static void write_result(struct story *story, const struct reply *reply) {
@@ -114,14 +125,7 @@ static void write_result(struct story *story, const struct reply *reply) {
       break;
     case REPLY_OBJECT:
       last_object = reply->objects[0].id;
-      write_down(story, reply->objects[0].created ? " created" : " there");
-      if (reply->objects[0].segment) {
-        write_down(story, " shared");
-      }
-      if (reply->objects[0].locked) {
-        struct bytes owner = value_content(&reply->objects[0].owner);
-        write_down(story, " locked by \"%.*s\"", (int)owner.len, (const char *)owner.data);
-      }
+      write_object(story, &reply->objects[0]);
       break;
     case REPLY_FLUSHED:
       write_down(story, " received %" PRIu64 " finished %" PRIu64 " failed %" PRIu64,
