@@ -263,14 +263,3 @@ void tls_context_release(struct tls_context *context) {
 int64_t tls_context_expiry(const struct tls_context *context) {
   return context->expiry;
 }
-
-bool tls_context_has_key(const struct tls_context *context, const char *user,
-                         const uint8_t id[KEY_ID_BYTES]) {
-  for (size_t i = 0; i < context->keys.count; i++) {
-    const struct key *key = &context->keys.items[i];
-    if (memcmp(key->id, id, sizeof key->id) == 0 && strcmp(key->user, user) == 0) {
-      return true;
-    }
-  }
-  return false;
-}

@@ -5,8 +5,8 @@
  * threads A struct tls: one at a time. A context is immutable and counted; any thread.
  *         Making contexts, tls_new and tls_handshake take OpenSSL's own locks; a process that forks does
  *         so while no other thread is in one of them. tls_free in the child is allowed.
- * memory  Both buffers are of the budget given. Of each connection OpenSSL has 19 KiB more, 17 KiB while
- *         a record is incomplete, and 14 KiB for the certificate of a client: it has no call to free that.
+ * memory  Both buffers are of the budget given. OpenSSL has some of its own, more while a record is
+ *         incomplete, and keeps the certificate of a client: it has no call to free that.
  * source  A BIO of our own: OpenSSL's over memory copies once more, and knows no budget. Over memory a write is never
  *         half done, so an answer to a key update never meets one.
  *
@@ -75,9 +75,6 @@ struct tls_context *tls_context_share(struct tls_context *context);
 void tls_context_release(struct tls_context *context);
 /* When the context's certificate expires, seconds since 1970; 0: it has none. */
 int64_t tls_context_expiry(const struct tls_context *context);
-/* Whether a server's context has that key. */
-bool tls_context_has_key(const struct tls_context *context, const char *user,
-                         const uint8_t id[KEY_ID_BYTES]);
 
 /* ------------------------------------------------------------------------------- connections */
 

@@ -1,5 +1,5 @@
 /* A network that fails for a moment: all clients lose their connections to a TLS server at once, and come
- * back together. Their handshakes take longer than the grace time of each; no session is lost.
+ * back together, and keep their sessions. Some thousands at once do not yet.
  *
  * usage: return_tls [CLIENTS]   400; a machine with 20,000 descriptors a process has 9,600
  *
