@@ -1,9 +1,9 @@
 /* Where streams become TLS streams: their handshakes, before a connection has them.
  *
  * layer   transport: called by server; sockets of tls+tcp addresses are handed to it as to a connection
- * threads As many as processors, four at most, work on handshakes; one, while anybody is served: 1,900
- *         handshakes a second would take the processors from the requests of all others. The rest stands
- *         in a line. tls_gate_* are called by the main thread; tls_gate_use by any.
+ * threads As many as processors, four at most, work on handshakes; one, while anybody is served: else
+ *         a storm of handshakes would take the processors from the requests of all others. The rest
+ *         stands in a line. tls_gate_* are called by the main thread; tls_gate_use by any.
  *
  *                         bytes have come
  *   accepted -> waits ----------------------> in line -> worked on -> accepted by its connection
