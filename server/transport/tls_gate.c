@@ -17,6 +17,8 @@
 #define BUSY_NS (20 * CLOCK_NS_PER_MS)
 /* After this time the threads look again whether anybody is served. */
 #define BUSY_POLL_MS 5
+/* A peer is waited for so long at least, even if others need its place. */
+#define PATIENCE_NS (1000 * CLOCK_NS_PER_MS)
 
 STAILQ_HEAD(tls_line, tls_stream);
 TAILQ_HEAD(tls_openings, tls_stream);
@@ -84,7 +86,8 @@ static void report_crowded(struct tls_gate *gate) {
 /* ----------------------------------------------------------------------------------- the line */
 
 static void join_line(struct tls_gate *gate, struct tls_stream *stream) {
-  atomic_store(&stream->is_waiting, false);
+  atomic_store(&stream->waits_since_ns, 0);
+  atomic_store(&stream->is_delayed, false);
   pthread_mutex_lock(&gate->lock);
   STAILQ_INSERT_TAIL(&gate->line, stream, next_in_line);
   gate->line_count++;
@@ -171,9 +174,16 @@ static void log_refusal(struct tls_gate *gate, const struct tls_stream *stream, 
   }
 }
 
-/* A peer that made the server work, and left, has failed too. */
+/* With a key: the server answers nothing before the peer has proved that it has the key. */
+static bool is_proven(const struct tls_stream *stream) {
+  return stream->has_worked && *tls_claimed_user(stream->tls) != '\0';
+}
+
+/* A peer that made the server work, and left, has failed too; one with a right key may be in a crowd,
+ * where both sides are slow. */
 static bool counts_as_failure(const struct tls_stream *stream, enum tls_opening opening) {
-  return opening != TLS_OPENING_LEFT || stream->has_worked;
+  return opening == TLS_OPENING_REFUSED ||
+         (!is_proven(stream) && (opening == TLS_OPENING_LATE || stream->has_worked));
 }
 
 static void end(struct tls_gate *gate, struct tls_stream *stream, enum tls_opening opening) {
@@ -246,15 +256,24 @@ static void evict_locked(struct tls_gate *gate, struct tls_stream *stream) {
   pthread_mutex_unlock(&stream->lock);
 }
 
-/* The oldest whose peer is waited for; NULL: all wait for us. */
-static struct tls_stream *oldest_locked(struct tls_gate *gate) {
-  struct tls_stream *stream;
+/* Who has to go for another: the oldest whose peer had its time, or else the oldest that is delayed;
+ * NULL: all wait for us, or have just begun. */
+static struct tls_stream *find_victim_locked(struct tls_gate *gate) {
+  uint64_t now_ns = clock_now_ns();
+  struct tls_stream *stream, *delayed = NULL;
   TAILQ_FOREACH(stream, &gate->openings, next_opening) {
-    if (atomic_load(&stream->is_waiting) && !stream->is_evicted) {
+    uint64_t since_ns = atomic_load(&stream->waits_since_ns);
+    if (since_ns == 0 || stream->is_evicted) {
+      continue;
+    }
+    if (now_ns >= since_ns + PATIENCE_NS) {
       return stream;
     }
+    if (delayed == NULL && atomic_load(&stream->is_delayed)) {
+      delayed = stream;
+    }
   }
-  return NULL;
+  return delayed;
 }
 
 /* Those that were closed to make room keep their memory until a worker has seen it. */
@@ -266,38 +285,39 @@ static bool is_full(void *ctx) {
   struct tls_gate *gate = ctx;
   pthread_mutex_lock(&gate->lock);
   bool is_full = has_too_many_locked(gate) ||
-                 (gate->openings_count >= HF_HANDSHAKES_MAX && oldest_locked(gate) == NULL);
+                 (gate->openings_count >= HF_HANDSHAKES_MAX && find_victim_locked(gate) == NULL);
   pthread_mutex_unlock(&gate->lock);
   return is_full;
 }
 
-/* Makes room for one more. false: there is none. */
-static bool make_room_locked(struct tls_gate *gate) {
-  struct tls_stream *oldest;
+/* Makes room for one more. false: there is none. Of those that are delayed the first ones stay: if each
+ * took the place of another, a crowd at one address would never get through. */
+static bool make_room_locked(struct tls_gate *gate, struct tls_stream *stream, uint32_t delay_ms) {
   if (has_too_many_locked(gate)) {
     return false;
   }
   if (gate->openings_count < HF_HANDSHAKES_MAX) {
     return true;
   }
-  if ((oldest = oldest_locked(gate)) == NULL) {
-    return false;
+  struct tls_stream *victim = find_victim_locked(gate);
+  bool has_room = victim != NULL && (delay_ms == 0 || !atomic_load(&victim->is_delayed));
+  log_refusal(gate, has_room ? victim : stream, "too many handshakes", "");
+  if (has_room) {
+    evict_locked(gate, victim);
   }
-  log_refusal(gate, oldest, "too many handshakes", "");
-  evict_locked(gate, oldest);
-  return true;
+  return has_room;
 }
 
 static bool join_openings(struct tls_gate *gate, struct tls_stream *stream, uint32_t *delay_ms) {
   uint64_t now_ns = clock_now_ns();
   stream->deadline_ns = clock_deadline_ns(now_ns, HF_HELLO_TIMEOUT_MS);
   pthread_mutex_lock(&gate->lock);
-  bool joins = !gate->stopping && make_room_locked(gate);
+  *delay_ms = failures_delay_ms(&gate->failures, stream->address, now_ns);
+  bool joins = !gate->stopping && make_room_locked(gate, stream, *delay_ms);
   if (joins) {
     TAILQ_INSERT_TAIL(&gate->openings, stream, next_opening);
     gate->openings_count++;
     gate->alive_count++;
-    *delay_ms = failures_delay_ms(&gate->failures, stream->address, now_ns);
   }
   pthread_mutex_unlock(&gate->lock);
   return joins;

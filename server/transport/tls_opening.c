@@ -11,13 +11,18 @@ static enum tls_opening opening_of(enum transport_result result) {
   return result == TRANSPORT_LATE ? TLS_OPENING_LATE : TLS_OPENING_LEFT;
 }
 
+/* Before the row below has the stream: its event may come at once. */
+static void set_waiting(struct tls_stream *stream, bool is_waiting) {
+  atomic_store(&stream->waits_since_ns, is_waiting ? clock_now_ns() : 0);
+}
+
 /* Gives reading away. true: an event comes, and the stream may be gone. */
 static bool await_input(struct tls_stream *stream) {
   pthread_mutex_lock(&stream->lock);
-  atomic_store(&stream->is_waiting, true); /* before: the event may come at once */
+  set_waiting(stream, true);
   bool is_given = !stream->is_closed && tls_stream_await_locked(stream, stream->deadline_ns);
   if (!is_given) {
-    atomic_store(&stream->is_waiting, false);
+    set_waiting(stream, false);
     stream->received = stream->is_closed ? TRANSPORT_LEFT : stream->received;
   }
   pthread_mutex_unlock(&stream->lock);
@@ -31,7 +36,7 @@ static enum transport_result send_flight(struct tls_stream *stream) {
   bool waits = !stream->is_closed;
   while (waits) {
     result = tls_stream_flush_locked(stream);
-    atomic_store(&stream->is_waiting, result == TRANSPORT_WAITS);
+    set_waiting(stream, result == TRANSPORT_WAITS);
     waits = result == TRANSPORT_WAITS && !tls_stream_drain_locked(stream, stream->deadline_ns);
   }
   pthread_mutex_unlock(&stream->lock);
@@ -85,7 +90,8 @@ bool tls_opening_begin(struct tls_stream *stream, uint32_t delay_ms) {
   pthread_mutex_lock(&stream->lock);
   bool is_given = !stream->is_closed;
   if (is_given) {
-    atomic_store(&stream->is_waiting, true);
+    atomic_store(&stream->waits_since_ns, clock_deadline_ns(clock_now_ns(), delay_ms));
+    atomic_store(&stream->is_delayed, true);
     stream->lower->pause(stream->lower_stream, delay_ms);
   }
   pthread_mutex_unlock(&stream->lock);

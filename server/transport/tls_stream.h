@@ -49,7 +49,10 @@ struct tls_stream {
   uint64_t address;
   uint64_t deadline_ns;
   bool is_accepted;
-  atomic_bool is_waiting; /* for the peer, or for the end of its delay: the row below has it */
+  /* Since when, CLOCK_MONOTONIC, the peer is waited for; 0: it is not. The row below has the stream.
+   * The end of its delay, while is_delayed. */
+  atomic_uint_least64_t waits_since_ns;
+  atomic_bool is_delayed;
   bool is_evicted;        /* closed, to make room or because the server stops */
   bool has_worked;        /* the server has answered something */
   TAILQ_ENTRY(tls_stream) next_opening;
