@@ -53,8 +53,8 @@ struct tls_stream {
    * The end of its delay, while is_delayed. */
   atomic_uint_least64_t waits_since_ns;
   atomic_bool is_delayed;
-  bool is_evicted;        /* closed, to make room or because the server stops */
-  bool has_worked;        /* the server has answered something */
+  bool is_evicted; /* closed, to make room or because the server stops */
+  bool has_worked; /* the server has answered something */
   TAILQ_ENTRY(tls_stream) next_opening;
   STAILQ_ENTRY(tls_stream) next_in_line;
 };

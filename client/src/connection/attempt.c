@@ -13,6 +13,9 @@
 #define LOCAL_ATTEMPT_SHARE 4
 /* After a failure of shared memory sockets are used for at least this time. */
 #define LOCAL_REST_MS 1000
+/* The bound of a TLS handshake, if calls may take as long. It goes on when the call that began it is
+ * given up: the next one finds its place in the server's line. */
+#define PATIENCE_MS_MAX 30000
 #define FIRST_REQUEST_ID 0x80ffffffu
 
 /* ---------------------------------------------------------------- the first request */
@@ -105,6 +108,9 @@ static int step_way(hf_conn *conn, struct attempt *attempt, struct waits *waits)
   int error = 0;
   if (!attempt->is_open) {
     error = opening_step(&attempt->opening, &attempt->link, waits);
+    if (attempt->way == ATTEMPT_SOCKET) {
+      attempt->deadline_ns = attempt->way_until_ns = attempt->opening.deadline_ns;
+    }
     if (error != 0) {
       return error;
     }
@@ -131,6 +137,8 @@ static void begin_socket(hf_conn *conn, struct attempt *attempt) {
   attempt->way_until_ns = attempt->deadline_ns;
   attempt->is_open = false;
   conn->dialling.dead_after_ms = conn->call_timeout_ms;
+  conn->dialling.patience_ms =
+      conn->call_timeout_ms < PATIENCE_MS_MAX ? conn->call_timeout_ms : PATIENCE_MS_MAX;
   opening_begin(&attempt->opening, conn->transport, conn->address, SP_REQ, SP_REP, &conn->dialling,
                 attempt->deadline_ns);
 }

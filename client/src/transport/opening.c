@@ -34,6 +34,14 @@ void opening_begin_local(struct opening *opening, const char *handshake_path,
 
 /* ---------------------------------------------------------------- a socket */
 
+/* A server that was reached and is silent has others before us: thousands of handshakes take it seconds.
+ * Who leaves and comes back stands behind them again, and lets it work in vain. */
+static bool is_patient(const struct opening *opening) {
+  const struct dialling *dialling = opening->dial.dialling;
+  return opening->link.transport->secure != NULL && dialling->patience_ms > 0 &&
+         dialling_is_sure(dialling);
+}
+
 /* One of several addresses may accept the connection and stay silent: leaves time for the others.
  */
 static uint64_t hello_until_ns(const struct opening *opening) {
@@ -41,6 +49,17 @@ static uint64_t hello_until_ns(const struct opening *opening) {
   return opening->dial.dialling->has_others && deadline_ns > now_ns
              ? now_ns + (deadline_ns - now_ns) / 2
              : deadline_ns;
+}
+
+static void connected(struct opening *opening, int fd) {
+  opening->link.fd = fd;
+  if (is_patient(opening)) {
+    uint64_t patience_ms = (uint64_t)opening->dial.dialling->patience_ms;
+    opening->deadline_ns = clock_deadline_ns(clock_now_ns(), patience_ms);
+    opening->hello_until_ns = opening->deadline_ns;
+  } else {
+    opening->hello_until_ns = hello_until_ns(opening);
+  }
 }
 
 static int exchange_hellos(struct opening *opening, struct waits *waits) {
@@ -87,8 +106,7 @@ static int step_socket(struct opening *opening, struct waits *waits) {
     if (error != 0) {
       return error;
     }
-    opening->link.fd = fd;
-    opening->hello_until_ns = hello_until_ns(opening);
+    connected(opening, fd);
   }
   return greet(opening, waits);
 }

@@ -27,7 +27,10 @@ struct credentials;
 
 /* What attempts to connect are made with, and the results of earlier ones. */
 struct dialling {
-  int64_t dead_after_ms;           /* after about this long an unreachable peer counts as dead */
+  int64_t dead_after_ms; /* after about this long an unreachable peer counts as dead */
+  /* Once connected, a secure transport's handshake and the first reply may take so long, instead of
+   * until the deadline; 0: until the deadline. */
+  int64_t patience_ms;
   struct credentials *credentials; /* borrowed; NULL: not transport_tls */
   char refusal[REFUSAL_BYTES];     /* a sentence, after an error that dial_error_reason knows */
   /* For a host with several addresses. */
@@ -39,6 +42,8 @@ struct dialling {
 };
 /* Whether the attempt gave a session. */
 void dialling_record(struct dialling *dialling, bool has_worked);
+/* Whether `chosen` is to be preferred to all other addresses even if it is slow. */
+bool dialling_is_sure(const struct dialling *dialling);
 
 /* An attempt to connect in progress. */
 struct dial {

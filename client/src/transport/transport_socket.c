@@ -53,6 +53,10 @@ static bool is_address(const struct address *a, const struct address *b) {
   return a->len > 0 && a->len == b->len && memcmp(&a->socket, &b->socket, a->len) == 0;
 }
 
+bool dialling_is_sure(const struct dialling *dialling) {
+  return !dialling->has_others || is_address(&dialling->chosen, &dialling->worked);
+}
+
 /* Moves the address that worked to the front and the shunned one to the end. */
 static void put_in_order(struct addresses *found, const struct dialling *dialling) {
   size_t last = found->count - 1;
