@@ -17,8 +17,6 @@
 #define BUSY_NS (20 * CLOCK_NS_PER_MS)
 /* After this time the threads look again whether anybody is served. */
 #define BUSY_POLL_MS 5
-/* A peer is waited for so long at least, even if others need its place. */
-#define PATIENCE_NS (1000 * CLOCK_NS_PER_MS)
 
 STAILQ_HEAD(tls_line, tls_stream);
 TAILQ_HEAD(tls_openings, tls_stream);
@@ -86,7 +84,7 @@ static void report_crowded(struct tls_gate *gate) {
 /* ----------------------------------------------------------------------------------- the line */
 
 static void join_line(struct tls_gate *gate, struct tls_stream *stream) {
-  atomic_store(&stream->waits_since_ns, 0);
+  atomic_store(&stream->patient_until_ns, 0);
   atomic_store(&stream->is_delayed, false);
   pthread_mutex_lock(&gate->lock);
   STAILQ_INSERT_TAIL(&gate->line, stream, next_in_line);
@@ -174,16 +172,11 @@ static void log_refusal(struct tls_gate *gate, const struct tls_stream *stream, 
   }
 }
 
-/* With a key: the server answers nothing before the peer has proved that it has the key. */
-static bool is_proven(const struct tls_stream *stream) {
-  return stream->has_worked && *tls_claimed_user(stream->tls) != '\0';
-}
-
 /* A peer that made the server work, and left, has failed too; one with a right key may be in a crowd,
  * where both sides are slow. */
 static bool counts_as_failure(const struct tls_stream *stream, enum tls_opening opening) {
   return opening == TLS_OPENING_REFUSED ||
-         (!is_proven(stream) && (opening == TLS_OPENING_LATE || stream->has_worked));
+         (!tls_opening_is_proven(stream) && (opening == TLS_OPENING_LATE || stream->has_worked));
 }
 
 static void end(struct tls_gate *gate, struct tls_stream *stream, enum tls_opening opening) {
@@ -262,11 +255,11 @@ static struct tls_stream *find_victim_locked(struct tls_gate *gate) {
   uint64_t now_ns = clock_now_ns();
   struct tls_stream *stream, *delayed = NULL;
   TAILQ_FOREACH(stream, &gate->openings, next_opening) {
-    uint64_t since_ns = atomic_load(&stream->waits_since_ns);
-    if (since_ns == 0 || stream->is_evicted) {
+    uint64_t until_ns = atomic_load(&stream->patient_until_ns);
+    if (until_ns == 0 || stream->is_evicted) {
       continue;
     }
-    if (now_ns >= since_ns + PATIENCE_NS) {
+    if (now_ns >= until_ns) {
       return stream;
     }
     if (delayed == NULL && atomic_load(&stream->is_delayed)) {

@@ -21,6 +21,8 @@ enum tls_opening {
 bool tls_opening_begin(struct tls_stream *stream, uint32_t delay_ms);
 /* Works on what has come. */
 enum tls_opening tls_opening_go_on(struct tls_stream *stream);
+/* Whether the peer has proved, by what it has sent so far, that it has a key: then the server answers. */
+bool tls_opening_is_proven(const struct tls_stream *stream);
 /* Who the peer is. */
 void tls_opening_identity(const struct tls_stream *stream, struct identity *identity);
 

@@ -49,12 +49,12 @@ struct tls_stream {
   uint64_t address;
   uint64_t deadline_ns;
   bool is_accepted;
-  /* Since when, CLOCK_MONOTONIC, the peer is waited for; 0: it is not. The row below has the stream.
-   * The end of its delay, while is_delayed. */
-  atomic_uint_least64_t waits_since_ns;
-  atomic_bool is_delayed;
-  bool is_evicted; /* closed, to make room or because the server stops */
-  bool has_worked; /* the server has answered something */
+  /* When, CLOCK_MONOTONIC, it may be closed to make room, as its peer had its time; 0: the peer waits for
+   * us, and the row below does not have the stream. */
+  atomic_uint_least64_t patient_until_ns;
+  atomic_bool is_delayed; /* its peer is not read from yet */
+  bool is_evicted;        /* closed, to make room or because the server stops */
+  bool has_worked;        /* the server has answered something */
   TAILQ_ENTRY(tls_stream) next_opening;
   STAILQ_ENTRY(tls_stream) next_in_line;
 };
