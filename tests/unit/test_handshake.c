@@ -5,13 +5,17 @@
 #include "proto/limits.h"
 #include "proto/local_handshake.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 /* cmocka wants the four above */
 #include <cmocka.h>
@@ -154,8 +158,31 @@ static void test_handshake_segments_with_a_wrong_header_are_refused(void **state
   }
 }
 
+/* Where no uid is mapped all servers' uids look like one's own. Of this process's namespace nothing has
+ * been read yet: the first test. */
+static void test_handshake_with_a_uid_that_may_be_anybodys_is_refused(void **state) {
+  int status;
+  (void)state;
+  pid_t child = fork();
+  if (child == 0) {
+    int handshakes[2];
+    const char *why = "";
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, handshakes) != 0 || unshare(CLONE_NEWUSER) != 0) {
+      _exit(77);
+    }
+    int error = rings_begin(handshakes[0], SP_TCP, SP_REQ, &why);
+    _exit(error == EPERM && strstr(why, "user namespace") != NULL ? 0 : 1);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    skip();
+  }
+  assert_int_equal(status, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_handshake_with_a_uid_that_may_be_anybodys_is_refused),
       cmocka_unit_test(test_handshake_with_the_same_version_is_rings),
       cmocka_unit_test(test_handshake_answer_of_another_version_is_refused),
       cmocka_unit_test(test_handshake_rings_with_a_wrong_header_are_refused),

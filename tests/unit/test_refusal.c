@@ -26,7 +26,7 @@ static void expect(enum tls_failure failure, const char *cause,
                                   .failure = failure,
                                   .cause = cause};
   int error = refusal_explain(&refusal, sentence, sizeof sentence);
-  assert_int_equal(dial_error_reason(error), reason);
+  assert_int_equal(dial_error_reason(error, false), reason);
   assert_int_equal(hf_reason_status(reason), reason != HF_REASON_NONE ? HF_UNAUTHENTICATED : HF_OK);
   assert_string_equal(sentence, expected);
 }
@@ -83,6 +83,24 @@ static void test_what_is_worth_another_attempt(void **state) {
   assert_int_equal(refusal_explain(&memory, sentence, sizeof sentence), ENOMEM);
 }
 
+/* While the server is away something else may answer for it. Another key or certificate does not come by
+ * itself. */
+static void test_what_is_worth_another_attempt_of_who_was_in(void **state) {
+  (void)state;
+  for (int failure = TLS_FAILURE_MEMORY; failure <= TLS_FAILURE_NAME; failure++) {
+    char sentence[512];
+    const struct refusal refusal = {.address = "h:1",
+                                    .user = "alice",
+                                    .files = &key_only,
+                                    .failure = (enum tls_failure)failure,
+                                    .cause = "a cause"};
+    int error = refusal_explain(&refusal, sentence, sizeof sentence);
+    assert_int_equal(
+        dial_error_reason(error, true) != HF_REASON_NONE,
+        failure != TLS_FAILURE_PLAIN && tls_failure_is_permanent((enum tls_failure)failure));
+  }
+}
+
 /* What is final for the one is for the other. */
 static void test_permanent_failures_are_final(void **state) {
   (void)state;
@@ -94,7 +112,7 @@ static void test_permanent_failures_are_final(void **state) {
                                     .failure = (enum tls_failure)failure,
                                     .cause = "a cause"};
     int error = refusal_explain(&refusal, sentence, sizeof sentence);
-    assert_int_equal(dial_error_reason(error) != HF_REASON_NONE,
+    assert_int_equal(dial_error_reason(error, false) != HF_REASON_NONE,
                      tls_failure_is_permanent((enum tls_failure)failure));
   }
 }
@@ -105,6 +123,7 @@ int main(void) {
       cmocka_unit_test(test_certificates_of_clients),
       cmocka_unit_test(test_servers_that_are_not_trusted),
       cmocka_unit_test(test_what_is_worth_another_attempt),
+      cmocka_unit_test(test_what_is_worth_another_attempt_of_who_was_in),
       cmocka_unit_test(test_permanent_failures_are_final),
   };
   return cmocka_run_group_tests_name("unit.refusal", tests, NULL, NULL);

@@ -13,9 +13,9 @@
 #define LOCAL_ATTEMPT_SHARE 4
 /* After a failure of shared memory sockets are used for at least this time. */
 #define LOCAL_REST_MS 1000
-/* The bound of a TLS handshake, if calls may take as long. It goes on when the call that began it is
- * given up: the next one finds its place in the server's line. */
-#define PATIENCE_MS_MAX 30000
+/* The bound of a TLS handshake. It goes on when the call that began it is given up: the next call finds
+ * its place in the server's line. Sessions wait for so long, too: HF_GRACE_HELD_MS_MAX. */
+#define PATIENCE_MS 30000
 #define FIRST_REQUEST_ID 0x80ffffffu
 
 /* ---------------------------------------------------------------- the first request */
@@ -137,8 +137,7 @@ static void begin_socket(hf_conn *conn, struct attempt *attempt) {
   attempt->way_until_ns = attempt->deadline_ns;
   attempt->is_open = false;
   conn->dialling.dead_after_ms = conn->call_timeout_ms;
-  conn->dialling.patience_ms =
-      conn->call_timeout_ms < PATIENCE_MS_MAX ? conn->call_timeout_ms : PATIENCE_MS_MAX;
+  conn->dialling.patience_ms = PATIENCE_MS;
   opening_begin(&attempt->opening, conn->transport, conn->address, SP_REQ, SP_REP, &conn->dialling,
                 attempt->deadline_ns);
 }

@@ -150,12 +150,13 @@ void session_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
     attempt_begin(conn, session, attempt_ns < deadline_ns ? attempt_ns : deadline_ns);
   }
   int error = attempt_step(conn, waits);
+  hf_reason reason = dial_error_reason(error, session != NULL);
   conn_lock(conn);
   conn->change_count++;
   if (error == 0) {
     settle(conn, conn->attempt);
-  } else if (dial_error_reason(error) != HF_REASON_NONE) {
-    session_end(conn, failure_of_refusal(dial_error_reason(error), conn->dialling.refusal));
+  } else if (reason != HF_REASON_NONE) {
+    session_end(conn, failure_of_refusal(reason, conn->dialling.refusal));
   } else if (error != STEP_WAITS) {
     retry_later(conn, error);
     waits_until(waits, conn->retry_at_ns);

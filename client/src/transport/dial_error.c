@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <string.h>
 
-hf_reason dial_error_reason(int error) {
+hf_reason dial_error_reason(int error, bool was_let_in) {
   switch (error) {
     case DIAL_KEY_REFUSED:
       return HF_REASON_KEY_REFUSED;
     case DIAL_NOT_ADMITTED:
       return HF_REASON_NOT_ADMITTED;
+    case DIAL_IN_CLEAR:
+      return was_let_in ? HF_REASON_NONE : HF_REASON_SERVER_NOT_TRUSTED;
     case DIAL_SERVER_NOT_TRUSTED:
       return HF_REASON_SERVER_NOT_TRUSTED;
     default:
@@ -30,6 +32,8 @@ const char *dial_error_text(int error) {
       return "the server closed the connection during the TLS handshake";
     case DIAL_HANDSHAKE_BROKEN:
       return "the TLS handshake was broken on its way";
+    case DIAL_IN_CLEAR:
+      return "what listens there answers in clear";
     case EPROTO:
       return "what listens there is not holdfastd";
     default:

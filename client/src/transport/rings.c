@@ -15,6 +15,7 @@
 
 #include "client/src/transport/descriptor.h"
 #include "proto/base/clock.h"
+#include "proto/base/uid_map.h"
 #include "proto/limits.h"
 #include "proto/local_handshake.h"
 
@@ -29,8 +30,11 @@ static int refuse(const char **why, const char *sentence, int error) {
 static int check_server(int handshake, const char **why) {
   struct ucred peer;
   socklen_t len = sizeof peer;
-  if (getsockopt(handshake, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-      (peer.uid == geteuid() || peer.uid == 0)) {
+  bool is_known = getsockopt(handshake, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+  if (is_known && !uid_map_is_one(peer.uid)) {
+    return refuse(why, "the server's user can't be told from others in this user namespace", EPERM);
+  }
+  if (is_known && (peer.uid == geteuid() || peer.uid == 0)) {
     return 0;
   }
   return refuse(why,

@@ -49,7 +49,7 @@ static int not_trusted(const struct refusal *refusal, char *sentence, size_t siz
   switch (refusal->failure) {
     case TLS_FAILURE_PLAIN:
       snprintf(sentence, size, "tls+tcp://%s answers in clear; use tcp:// there", address);
-      break;
+      return DIAL_IN_CLEAR;
     case TLS_FAILURE_NAME:
       (void)resolve_split(address, host, &port);
       snprintf(sentence, size, "the certificate is for %s, not for %s", refusal->cause, host);
