@@ -32,35 +32,25 @@ static struct users *make_users(const struct settings *settings, const struct ke
   return users;
 }
 
-static bool load_users(struct credentials *credentials, const struct settings *settings,
-                       bool is_open, char error[CONFIG_ERROR_BYTES]) {
-  struct keys keys = {0};
-  if (*settings->tls.key_file != '\0' && !keys_read(&keys, settings->tls.key_file, error)) {
-    return false;
-  }
-  credentials->users = make_users(settings, &keys, is_open);
-  keys_deinit(&keys);
-  if (credentials->users == NULL) {
-    snprintf(error, CONFIG_ERROR_BYTES, "out of memory");
-  }
-  return credentials->users != NULL;
-}
-
+/* The files are read once, so that the users and the handshakes have the same keys. */
 bool credentials_load(struct credentials *credentials, const struct settings *settings,
                       bool is_open, char error[CONFIG_ERROR_BYTES]) {
   const struct tls_settings *tls = &settings->tls;
+  static const struct keys none;
   *credentials = (struct credentials){0};
-  if (!load_users(credentials, settings, is_open, error)) {
-    return false;
+  if (*tls->key_file != '\0' || *tls->certificate != '\0') {
+    credentials->tls = tls_context_new_server(tls, error);
+    if (credentials->tls == NULL) {
+      return false;
+    }
   }
-  if (*tls->key_file == '\0' && *tls->certificate == '\0') {
-    return true;
+  const struct keys *keys = credentials->tls != NULL ? tls_context_keys(credentials->tls) : &none;
+  credentials->users = make_users(settings, keys, is_open);
+  if (credentials->users == NULL) {
+    snprintf(error, CONFIG_ERROR_BYTES, "out of memory");
+    tls_context_release(credentials->tls);
   }
-  credentials->tls = tls_context_new_server(tls, error);
-  if (credentials->tls == NULL) {
-    users_release(credentials->users);
-  }
-  return credentials->tls != NULL;
+  return credentials->users != NULL;
 }
 
 void credentials_warn(const struct credentials *credentials, const struct settings *settings) {

@@ -201,12 +201,16 @@ size_t tls_pending(const struct tls *tls) {
 bool tls_write(struct tls *tls, const void *data, size_t len) {
   size_t records = len / TLS_RECORD_BYTES_MAX + 1;
   size_t written;
-  if (!buffer_reserve(&tls->output, len + records * RECORD_OVERHEAD_BYTES)) {
-    tls->lacks_memory = true;
+  if (tls->result == TLS_FAILED) {
     return false;
   }
   ERR_clear_error();
-  bool is_written = len == 0 || SSL_write_ex(tls->ssl, data, len, &written) == 1;
+  tls->lacks_memory = !buffer_reserve(&tls->output, len + records * RECORD_OVERHEAD_BYTES);
+  bool is_written =
+      !tls->lacks_memory && (len == 0 || SSL_write_ex(tls->ssl, data, len, &written) == 1);
+  if (!is_written) {
+    tls_failure_record(tls);
+  }
   ERR_clear_error(); /* the queue is the thread's, which may use OpenSSL otherwise */
   return is_written;
 }

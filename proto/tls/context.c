@@ -46,6 +46,9 @@ static bool load_certificate(struct tls_context *context, const char *certificat
     return true;
   }
   key = is_set(key) ? key : certificate;
+  if (!key_file_is_private(key, error)) {
+    return false;
+  }
   if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
     return fail("certificate", certificate, error);
   }
@@ -258,6 +261,10 @@ void tls_context_release(struct tls_context *context) {
   keys_deinit(&context->keys);
   sodium_memzero(&context->key, sizeof context->key);
   free(context);
+}
+
+const struct keys *tls_context_keys(const struct tls_context *context) {
+  return &context->keys;
 }
 
 int64_t tls_context_expiry(const struct tls_context *context) {

@@ -52,8 +52,11 @@ const char *key_read(struct bytes line, struct key *key);
 /* Writes a new line, with a secret of the kernel's. false: errno */
 bool key_make(const char *user, char line[KEY_LINE_BYTES]);
 
-/* Reads a file's keys, at least one; nobody else may read the file, unless it is in a folder of a
- * container's or service's secrets. false: `error` is a sentence, and *keys is empty. */
+/* Whether nobody else may read or change a file with a secret, unless it is in a folder of a container's or
+ * service's secrets; true of one that can't be looked at. false: `error` is a sentence */
+bool key_file_is_private(const char *path, char error[KEY_ERROR_BYTES]);
+/* Reads a file's keys, at least one; the file has to be private. false: `error` is a sentence, and
+ * *keys is empty. */
 bool keys_read(struct keys *keys, const char *path, char error[KEY_ERROR_BYTES]);
 /* The same of a text; path: for the sentence. */
 bool keys_parse(struct keys *keys, struct bytes text, const char *path,

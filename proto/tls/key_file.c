@@ -124,17 +124,28 @@ static bool is_secret_place(const char *path) {
          is_below(path, getenv("CREDENTIALS_DIRECTORY"));
 }
 
-static bool check(const char *path, const struct stat *file, char error[KEY_ERROR_BYTES]) {
+static bool check_mode(const char *path, const struct stat *file, char error[KEY_ERROR_BYTES]) {
   unsigned mode = file->st_mode & 07777u, others = mode & 066u;
+  if (others == 0 || is_secret_place(path)) {
+    return true;
+  }
+  snprintf(error, KEY_ERROR_BYTES, "%s: mode %04o lets others %s it; chmod 600", path, mode,
+           (others & 044u) != 0 ? "read" : "change");
+  return false;
+}
+
+bool key_file_is_private(const char *path, char error[KEY_ERROR_BYTES]) {
+  struct stat file;
+  return stat(path, &file) != 0 || !S_ISREG(file.st_mode) || check_mode(path, &file, error);
+}
+
+static bool check(const char *path, const struct stat *file, char error[KEY_ERROR_BYTES]) {
   if (!S_ISREG(file->st_mode)) {
     snprintf(error, KEY_ERROR_BYTES, "%s: is not a regular file", path);
   } else if (file->st_size > FILE_BYTES_MAX) {
     snprintf(error, KEY_ERROR_BYTES, "%s: is larger than %d bytes", path, FILE_BYTES_MAX);
-  } else if (others != 0 && !is_secret_place(path)) {
-    snprintf(error, KEY_ERROR_BYTES, "%s: mode %04o lets others %s it; chmod 600", path, mode,
-             (others & 044u) != 0 ? "read" : "change");
   } else {
-    return true;
+    return check_mode(path, file, error);
   }
   return false;
 }

@@ -73,6 +73,8 @@ struct tls_context *tls_context_new_client(const struct tls_client_settings *set
 struct tls_context *tls_context_share(struct tls_context *context);
 /* NULL: nothing. */
 void tls_context_release(struct tls_context *context);
+/* Of a server's context: all of the key file. Borrowed from it. */
+const struct keys *tls_context_keys(const struct tls_context *context);
 /* When the context's certificate expires, seconds since 1970; 0: it has none. */
 int64_t tls_context_expiry(const struct tls_context *context);
 
@@ -95,7 +97,7 @@ enum tls_result tls_handshake(struct tls *tls);
 enum tls_result tls_read(struct tls *tls, void *data, size_t capacity, size_t *count);
 /* Bytes that tls_read may answer: never too few. 0: it would answer TLS_WAITS. */
 size_t tls_pending(const struct tls *tls);
-/* Encrypts all of it, in records as long as possible. false: out of memory, and the connection is lost. */
+/* Encrypts all of it, in records as long as possible. false: see tls_failure; the connection is lost. */
 bool tls_write(struct tls *tls, const void *data, size_t len);
 /* Says goodbye, once; nothing is written after it. Does nothing while the handshake is under way. */
 void tls_goodbye(struct tls *tls);

@@ -1,5 +1,7 @@
 /* tls+tcp:// as its users meet it: who gets in, who does not, and what is read then, word for word. */
+#include <poll.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +48,7 @@ static void make_certificates(void) {
        .common_name = "localhost",
        .alternatives = "DNS:localhost"},
       {.authority = "ca", .name = "worker"},
+      {.authority = "ca", .name = "dismissed", .common_name = "worker"},
       {.authority = "foreign", .name = "stranger"},
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -61,6 +64,11 @@ static void write_users(void) {
       "[user worker]\ncertificate = cn:worker\nrights = :rwc\n"
       "[user anonymous]\nrights = :rwc\n",
       conf);
+  fclose(conf);
+  conf = fopen(file("crl.conf"), "we");
+  assert_non_null(conf);
+  fprintf(conf, "[tls]\nclient_ca = %s\ncrl = %s\n", file("ca.crt"), file("list.crl"));
+  fputs("[user worker]\ncertificate = cn:worker\nrights = :rwc\n", conf);
   fclose(conf);
 }
 
@@ -182,6 +190,34 @@ static void test_tls_keys(void **state) {
   daemon_stop(&secure.daemon);
 }
 
+/* How often the file was opened since the last call. */
+static unsigned count_opened(int watch) {
+  char events[4096];
+  struct pollfd pollfd = {.fd = watch, .events = POLLIN};
+  ssize_t len = poll(&pollfd, 1, 0) == 1 ? read(watch, events, sizeof events) : 0;
+  assert_true(len >= 0);
+  return (unsigned)((size_t)len / sizeof(struct inotify_event)); /* without names */
+}
+
+/* Twice could be of two versions: users that no handshake lets in, or handshakes of nobody's. */
+static void test_tls_the_key_file_is_read_once(void **state) {
+  const struct hf_options alice = {.key_file = file("alice")};
+  struct secure secure;
+  int watch = inotify_init1(IN_CLOEXEC);
+  (void)state;
+  assert_true(inotify_add_watch(watch, file("keys"), IN_CLOSE_NOWRITE) >= 0);
+  start_with_keys(&secure);
+  expect_in(secure.url, &alice);
+  assert_int_equal(count_opened(watch), 1);
+  assert_int_equal(kill(secure.daemon.pid, SIGHUP), 0);
+  struct pollfd pollfd = {.fd = watch, .events = POLLIN};
+  assert_int_equal(poll(&pollfd, 1, 3000), 1);
+  sleep_ms(300);
+  assert_int_equal(count_opened(watch), 1);
+  close(watch);
+  daemon_stop(&secure.daemon);
+}
+
 static void test_tls_a_key_where_there_are_certificates_only(void **state) {
   const struct hf_options alice = {.key_file = file("alice")};
   struct secure secure;
@@ -274,6 +310,50 @@ static void test_tls_certificates(void **state) {
   daemon_stop(&secure.daemon);
 }
 
+static void reload(const struct secure *secure) {
+  assert_int_equal(kill(secure->daemon.pid, SIGHUP), 0);
+}
+
+/* The server looks again who may be there, and asks those who stay only for another handshake. */
+static void test_tls_a_certificate_that_is_revoked(void **state) {
+  const struct hf_options worker = {.ca_file = file("ca.crt"),
+                                    .cert_file = file("worker.crt"),
+                                    .private_key_file = file("worker.key")};
+  struct hf_options dismissed = worker;
+  static const char sentence[] =
+      "the server refuses the certificate of HOLDFAST_CERT_FILE: sslv3 alert certificate revoked";
+  struct secure secure;
+  hf_conn *kept, *lost;
+  hf_lock *lock;
+  struct hf_grant grant;
+  (void)state;
+  dismissed.cert_file = file("dismissed.crt");
+  dismissed.private_key_file = file("dismissed.key");
+  certificate_revoke(folder, "ca", NULL, "list");
+  secure_start(&secure, (const char *const[]){"--config", file("crl.conf"), "--tls-certificate",
+                                              file("server.crt"), "--tls-private-key",
+                                              file("server.key"), NULL});
+  expect_ok(hf_connect(secure.url, &worker, &kept));
+  expect_ok(hf_connect(secure.url, &dismissed, &lost));
+  expect_ok(hf_lock_open(kept, "kept", &lock));
+  expect_ok(hf_lock_acquire(lock, 0, &grant));
+  expect_ok(hf_ping(lost, NULL));
+  certificate_revoke(folder, "ca", "dismissed", "new");
+  assert_int_equal(rename(file("new.crl"), file("list.crl")), 0);
+  reload(&secure);
+  for (uint64_t until_ms = now_ms() + 3000; hf_ping(lost, NULL) == HF_OK && now_ms() < until_ms;) {
+    sleep_ms(10);
+  }
+  expect_fails(hf_ping(lost, NULL), UNAUTHENTICATED, NOT_ADMITTED);
+  assert_string_equal(hf_last_error()->message, sentence);
+  hf_close(lost);
+  expect_out(secure.url, &dismissed, "NOT_ADMITTED", sentence);
+  expect_ok(hf_lock_release_token(lock, grant.token)); /* of the same session */
+  expect_in(secure.url, &worker);
+  hf_close(kept);
+  daemon_stop(&secure.daemon);
+}
+
 /* Certificate and private key in one file, and all from the environment. */
 static void test_tls_one_file_is_enough(void **state) {
   struct secure secure;
@@ -282,6 +362,7 @@ static void test_tls_one_file_is_enough(void **state) {
   snprintf(command, sizeof command, "cat %s %s > %s", file("worker.crt"), file("worker.key"),
            file("worker.pem"));
   assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): files of this test's */
+  assert_int_equal(chmod(file("worker.pem"), 0600), 0);
   start_with_certificate(&secure, "server", "ca.crt");
   setenv("HOLDFAST_CA_FILE", file("ca.crt"), 1);
   setenv("HOLDFAST_CERT_FILE", file("worker.pem"), 1);
@@ -382,9 +463,11 @@ static void test_tls_a_session_moves_to_shared_memory(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_tls_keys),
+      cmocka_unit_test(test_tls_the_key_file_is_read_once),
       cmocka_unit_test(test_tls_a_key_where_there_are_certificates_only),
       cmocka_unit_test(test_tls_a_key_that_was_taken_away),
       cmocka_unit_test(test_tls_certificates),
+      cmocka_unit_test(test_tls_a_certificate_that_is_revoked),
       cmocka_unit_test(test_tls_one_file_is_enough),
       cmocka_unit_test(test_tls_servers_that_are_not_trusted),
       cmocka_unit_test(test_tls_a_server_in_clear),

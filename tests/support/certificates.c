@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define DAY_S (24L * 3600)
 #define PATH_BYTES 512
@@ -44,6 +45,7 @@ static X509 *read_certificate(const char *directory, const char *name) {
 
 static void write_key(const char *directory, const char *name, EVP_PKEY *key) {
   FILE *file = open_file(directory, name, "key", "we");
+  CHECK(fchmod(fileno(file), 0600) == 0);
   CHECK(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL) == 1);
   CHECK(fclose(file) == 0);
 }

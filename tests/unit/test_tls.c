@@ -602,7 +602,22 @@ static void budget_bounds_ciphertext(void **state) {
   shake(&pair);
   budget.bytes_max = (size_t)64 << 10;
   assert_false(tls_write(pair.server, data, sizeof data));
+  assert_int_equal(tls_failure(pair.server), TLS_FAILURE_MEMORY);
   budget.bytes_max = (size_t)64 << 20;
+  free_pair(&pair);
+}
+
+/* Memory is not to blame for all of them. */
+static void failed_writes_have_a_reason(void **state) {
+  (void)state;
+  struct pair pair = pair_with_keys("alice.key", "keys");
+  shake(&pair);
+  tls_goodbye(pair.client);
+  assert_false(tls_write(pair.client, "late", 4));
+  assert_int_equal(tls_failure(pair.client), TLS_FAILURE_BROKEN);
+  assert_string_not_equal(tls_failure_text(pair.client), "");
+  assert_false(tls_write(pair.client, "late", 4));
+  assert_int_equal(tls_failure(pair.client), TLS_FAILURE_BROKEN);
   free_pair(&pair);
 }
 
@@ -629,6 +644,13 @@ static void bad_files_are_named(void **state) {
   settings.private_key = file("missing.key");
   refuses_settings(settings, "private key");
   settings = with_certificate();
+  assert_int_equal(chmod(file("server.key"), 0640), 0);
+  refuses_settings(with_certificate(), "server.key: mode 0640 lets others read it; chmod 600");
+  setenv("CREDENTIALS_DIRECTORY", file(""), 1);
+  settings = with_certificate();
+  tls_context_release(server_of(settings));
+  unsetenv("CREDENTIALS_DIRECTORY");
+  assert_int_equal(chmod(file("server.key"), 0600), 0);
   settings.client_ca = file("keys");
   refuses_settings(settings, "client CA");
   settings = with_client_ca();
@@ -752,6 +774,7 @@ int main(void) {
       cmocka_unit_test(records_are_full),
       cmocka_unit_test(plain_peers_are_recognised),
       cmocka_unit_test(budget_bounds_ciphertext),
+      cmocka_unit_test(failed_writes_have_a_reason),
       cmocka_unit_test(bad_files_are_named),
       cmocka_unit_test(expiry_is_known),
       cmocka_unit_test(contexts_live_as_long_as_their_connections),

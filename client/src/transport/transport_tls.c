@@ -185,7 +185,7 @@ static ssize_t send_parts(const struct link *link, struct iovec *parts, int part
     struct bytes piece = next_piece(state, &cursor);
     total += piece.len;
     if (!tls_write(state->tls, piece.data, piece.len)) {
-      state->error = ENOMEM;
+      state->error = tls_failure(state->tls) == TLS_FAILURE_MEMORY ? ENOMEM : EBADMSG;
     }
     has_room = flush_sealed(link);
   }
