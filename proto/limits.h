@@ -94,7 +94,7 @@
 #define HF_FAILURES_MAX 64
 
 /* Connections. */
-#define HF_CONNECTIONS_MAX 10000 /* one more is closed before its hello */
+#define HF_CONNECTIONS_MAX 11000 /* 10,000 over networks; one more is closed before its hello */
 /* Per address: workers that share a host or a NAT address can't exclude all others. Loopback is one
  * address, all ipc sockets are one, an IPv6 network of 64 bits is one. */
 #define HF_CONNECTIONS_PER_ADDRESS_MAX (HF_CONNECTIONS_MAX / 2)

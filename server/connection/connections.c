@@ -58,14 +58,14 @@ static void sink_close(void *ctx, uint64_t id, const char *why) {
 
 /* ------------------------------------------------------------------------------------- life */
 
-/* The number of connections that the limit on open descriptors allows: half of the limit; the other
- * half is for the processes of sessions. */
+/* The number of connections that the limit on open descriptors allows: two thirds of the limit; the others
+ * are for the processes of sessions. */
 static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
     return connections_max;
   }
-  rlim_t wanted = 2 * ((rlim_t)connections_max + DESCRIPTORS_SPARE);
+  rlim_t wanted = ((rlim_t)connections_max + DESCRIPTORS_SPARE) * 3 / 2;
   if (limit.rlim_cur < wanted) {
     struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
     if (setrlimit(RLIMIT_NOFILE, &raised) != 0) {
@@ -77,8 +77,8 @@ static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   if (limit.rlim_cur >= wanted) {
     return connections_max;
   }
-  rlim_t half = limit.rlim_cur / 2;
-  rlim_t left = half > 2 * DESCRIPTORS_SPARE ? half - DESCRIPTORS_SPARE : half / 2;
+  rlim_t ours = limit.rlim_cur / 3 * 2;
+  rlim_t left = ours > 2 * DESCRIPTORS_SPARE ? ours - DESCRIPTORS_SPARE : ours / 2;
   log_line(LOG_WARN, "connection limit lowered connections_max=%lu open_files_max=%lu",
            (unsigned long)left, (unsigned long)limit.rlim_cur);
   return (uint32_t)left;

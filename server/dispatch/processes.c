@@ -71,9 +71,9 @@ static bool add(int poll, int op, int descriptor, uint64_t tag) {
   return epoll_ctl(poll, op, descriptor, &event) == 0;
 }
 
-static size_t half_of_descriptors(void) {
+static size_t third_of_descriptors(void) {
   struct rlimit limit;
-  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (size_t)(limit.rlim_cur / 2) : 0;
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (size_t)(limit.rlim_cur / 3) : 0;
 }
 
 static void close_both(struct processes *processes) {
@@ -87,7 +87,7 @@ static void close_both(struct processes *processes) {
 
 bool processes_start(struct processes *processes, void (*ended)(void *ctx, uint64_t session),
                      void *ctx) {
-  *processes = (struct processes){.ended = ended, .ctx = ctx, .max = half_of_descriptors()};
+  *processes = (struct processes){.ended = ended, .ctx = ctx, .max = third_of_descriptors()};
   pthread_mutex_init(&processes->mutex, NULL);
   processes->machine_len = machine_id(processes->machine, sizeof processes->machine);
   processes->poll = epoll_create1(EPOLL_CLOEXEC);

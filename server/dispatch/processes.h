@@ -2,7 +2,7 @@
  * ends whose session has lost its connection.
  *
  * layer   dispatch
- * shapes  One descriptor for each process, whatever number of sessions names it. Half of the
+ * shapes  One descriptor for each process, whatever number of sessions names it. A third of the
  *         server's descriptors are for processes; half of these for processes that only remote clients
  *         have named, because such a client can name any process.
  * threads open, watch and forget one at a time; ended is called on the processes' own thread

@@ -83,7 +83,7 @@ static size_t open_many(struct processes *processes, const pid_t *children, int 
   return count;
 }
 
-static void test_processes_take_half_of_the_descriptors(void **state) {
+static void test_processes_take_a_third_of_the_descriptors(void **state) {
   (void)state;
   struct processes processes;
   int remote[DESCRIPTORS], local[DESCRIPTORS];
@@ -97,12 +97,12 @@ static void test_processes_take_half_of_the_descriptors(void **state) {
   }
   assert_true(processes_start(&processes, end, NULL));
   size_t remote_count = open_many(&processes, children, remote, false);
-  assert_int_equal(remote_count, DESCRIPTORS / 4);
-  assert_int_equal(open_many(&processes, children, local, true), DESCRIPTORS / 2);
+  assert_int_equal(remote_count, DESCRIPTORS / 6);
+  assert_int_equal(open_many(&processes, children, local, true), DESCRIPTORS / 3);
   for (size_t i = 0; i < remote_count; i++) {
     processes_forget(&processes, remote[i], 1);
   }
-  for (size_t i = 0; i < DESCRIPTORS / 2; i++) {
+  for (size_t i = 0; i < DESCRIPTORS / 3; i++) {
     processes_forget(&processes, local[i], 2);
   }
   assert_true(processes_open(&processes, here(), (uint64_t)children[0], false) > 0);
@@ -172,7 +172,7 @@ int main(void) {
       cmocka_unit_test(test_processes_of_other_namespaces_are_hidden),
       cmocka_unit_test(test_processes_named_again_take_one_descriptor),
       cmocka_unit_test(test_processes_end_of_one_is_reported_to_all_that_watch),
-      cmocka_unit_test(test_processes_take_half_of_the_descriptors),
+      cmocka_unit_test(test_processes_take_a_third_of_the_descriptors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
