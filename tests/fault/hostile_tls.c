@@ -177,9 +177,95 @@ static void test_half_open_handshakes_disturb_nobody_and_end(void **state) {
   free(fds);
 }
 
+/* A success at the address ends its delay. */
+static void succeed(int timeout_ms) {
+  hf_conn *conn = crowd_connect(hostile_server.tcp_url, 0, timeout_ms);
+  assert_int_equal(hf_ping(conn, NULL), HF_OK);
+  hf_close(conn);
+}
+
+/* Reads what the server answers, and no more. */
+static void await_answer(int fd) {
+  struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+  char data[4096];
+  assert_int_equal(poll(&pollfd, 1, 5000), 1);
+  assert_true(recv(fd, data, sizeof data, 0) > 0);
+}
+
+static struct tls_context *new_right_key(void) {
+  char error[TLS_ERROR_BYTES];
+  struct keys keys;
+  assert_true(keys_read(&keys, getenv("HOLDFAST_KEY_FILE"), error));
+  struct tls_client_settings settings = {.key = keys.items};
+  struct tls_context *context = tls_context_new_client(&settings, error);
+  assert_non_null(context);
+  keys_deinit(&keys);
+  return context;
+}
+
+/* Clients in a crowd may be late, and leave: that locks their neighbours out no more than it helps an
+ * attacker, who has no key. */
+static void test_leaving_with_a_right_key_delays_nobody(void **state) {
+  struct tls_context *right_key = new_right_key(), *kept = wrong_key;
+  (void)state;
+  wrong_key = right_key;
+  for (int i = 0; i < 3 * HF_HANDSHAKE_FAILURES_FREE; i++) {
+    int fd = attacker_dial(hostile_server.tcp_port);
+    send_hello(fd, true);
+    await_answer(fd);
+    close(fd);
+  }
+  wrong_key = kept;
+  tls_context_release(right_key);
+  int64_t began = attacker_now_ms();
+  hf_conn *late = crowd_connect(hostile_server.tcp_url, 0, 10000);
+  assert_true(attacker_now_ms() - began < 1000);
+  hf_close(late);
+}
+
+/* Each of a crowd that comes at once has some time: if each took the place of another, nobody would get
+ * through. The kernel's queue has those for whom there is no place yet. */
+static void test_a_crowd_does_not_close_itself(void **state) {
+  (void)state;
+  int fds[2 * HF_HANDSHAKES_MAX];
+  const size_t count = sizeof fds / sizeof *fds;
+  int64_t began = attacker_now_ms();
+  for (size_t i = 0; i < count; i++) {
+    fds[i] = attacker_dial(hostile_server.tcp_port);
+  }
+  assert_false(is_closed(fds[0], 500));
+  assert_false(is_closed(fds[HF_HANDSHAKES_MAX - 1], 0));
+  assert_true(attacker_now_ms() - began < 900); /* else it says nothing */
+  for (size_t i = 0; i < count; i++) {
+    close(fds[i]);
+  }
+}
+
+static void fail_at_once(size_t count);
+
+/* The same where failures make all of an address wait: those who came first get through. */
+static void test_a_crowd_that_is_delayed_does_not_close_itself(void **state) {
+  (void)state;
+  int fds[2 * HF_HANDSHAKES_MAX];
+  const size_t count = sizeof fds / sizeof *fds;
+  fail_at_once(2 * HF_HANDSHAKE_FAILURES_FREE);
+  fds[0] = attacker_dial(hostile_server.tcp_port);
+  sleep_ms(20);
+  for (size_t i = 1; i < count; i++) {
+    fds[i] = attacker_dial(hostile_server.tcp_port);
+  }
+  assert_true(is_closed(fds[count - 1], 1000));
+  assert_false(is_closed(fds[0], 0));
+  for (size_t i = 0; i < count; i++) {
+    close(fds[i]);
+  }
+  succeed(20000); /* nor is the address locked out */
+}
+
 /* The oldest have to go, and those who come then get in. */
 static void test_oldest_of_too_many_is_closed(void **state) {
   (void)state;
+  succeed(10000);
   int fds[HF_HANDSHAKES_MAX + 20];
   const size_t count = sizeof fds / sizeof *fds;
   for (size_t i = 0; i < count; i++) {
@@ -188,9 +274,7 @@ static void test_oldest_of_too_many_is_closed(void **state) {
   assert_true(is_closed(fds[0], 5000));
   assert_true(is_closed(fds[10], 5000));
   assert_false(is_closed(fds[count - 1], 0));
-  hf_conn *late = crowd_connect(hostile_server.tcp_url, 0, 10000);
-  assert_int_equal(hf_ping(late, NULL), HF_OK);
-  hf_close(late);
+  succeed(10000);
   assert_false(is_closed(fds[count - 1], 0));
   for (size_t i = 0; i < count; i++) {
     close(fds[i]);
@@ -240,9 +324,7 @@ static void test_storm_of_wrong_keys_disturbs_nobody(void **state) {
   print_message("  %u handshakes were refused in %d ms\n", storm_count, STORM_MS);
   /* Without a delay there would be more than a thousand a second. */
   assert_true(storm_count < STORM_THREADS * STORM_MS / (int)HF_HANDSHAKE_DELAY_MS_MIN);
-  hf_conn *late = crowd_connect(hostile_server.tcp_url, 0, 10000);
-  assert_int_equal(hf_ping(late, NULL), HF_OK);
-  hf_close(late);
+  succeed(10000);
 }
 
 static void fail_at_once(size_t count) {
@@ -296,9 +378,12 @@ static int stop(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_leaving_with_a_right_key_delays_nobody),
+      cmocka_unit_test(test_a_crowd_does_not_close_itself),
       cmocka_unit_test(test_half_open_handshakes_disturb_nobody_and_end),
       cmocka_unit_test(test_oldest_of_too_many_is_closed),
       cmocka_unit_test(test_storm_of_wrong_keys_disturbs_nobody),
+      cmocka_unit_test(test_a_crowd_that_is_delayed_does_not_close_itself),
       cmocka_unit_test(test_failures_leave_no_memory_behind),
   };
   half_open_count = argc > 1 ? strtoul(argv[1], NULL, 0) : half_open_count;
