@@ -27,9 +27,13 @@
 
 /* TLS. The handshake and the hello after it have HF_HELLO_TIMEOUT_MS together. An idle connection
  * with a key takes the server 17 KiB, a plain one 9; a client's certificate is kept beside that.
- * Connections in their handshake: one more closes the oldest that the server waits for. While it waits
- * for none, and works on all, it accepts no further ones. */
+ * Connections in their handshake: one more closes the oldest that the server has waited for long enough.
+ * While there is none it accepts no further ones. */
 #define HF_HANDSHAKES_MAX 512
+/* So long at least a peer is waited for, even if others need its place; and one that has proved its key: in
+ * a crowd it may take some time for its second message, and the first has cost the server the most. */
+#define HF_HANDSHAKE_WAIT_MS 1000u
+#define HF_HANDSHAKE_WAIT_PROVEN_MS 5000u
 /* After this many handshakes of one address that failed one after the other the next one waits before it
  * is read, twice as long with each failure. A minute without one, or one that succeeds, ends that. */
 #define HF_HANDSHAKE_FAILURES_FREE 5

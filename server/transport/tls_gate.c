@@ -84,7 +84,7 @@ static void report_crowded(struct tls_gate *gate) {
 /* ----------------------------------------------------------------------------------- the line */
 
 static void join_line(struct tls_gate *gate, struct tls_stream *stream) {
-  atomic_store(&stream->patient_until_ns, 0);
+  atomic_store(&stream->kept_until_ns, 0);
   atomic_store(&stream->is_delayed, false);
   pthread_mutex_lock(&gate->lock);
   STAILQ_INSERT_TAIL(&gate->line, stream, next_in_line);
@@ -255,7 +255,7 @@ static struct tls_stream *find_victim_locked(struct tls_gate *gate) {
   uint64_t now_ns = clock_now_ns();
   struct tls_stream *stream, *delayed = NULL;
   TAILQ_FOREACH(stream, &gate->openings, next_opening) {
-    uint64_t until_ns = atomic_load(&stream->patient_until_ns);
+    uint64_t until_ns = atomic_load(&stream->kept_until_ns);
     if (until_ns == 0 || stream->is_evicted) {
       continue;
     }

@@ -9,7 +9,8 @@
  *   accepted -> waits ----------------------> in line -> worked on -> accepted by its connection
  *     |  ^        |  ^                                      |  |
  *     |  '- full: | the socket's queue keeps it             |  '-> refused, late, left: closed
- *     |           '- oldest of too many: closed             |
+ *     |           '- oldest of too many, after a while:   |
+ *     |              closed                               |
  *     '- its address has failed often: waits for a while    '-> waits for more
  *
  * A life: tls_gate_new, tls_gate_use, tls_gate_acceptor for the listeners; when these accept no more

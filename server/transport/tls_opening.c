@@ -1,6 +1,7 @@
 #include "server/transport/tls_opening.h"
 
 #include "proto/base/clock.h"
+#include "proto/limits.h"
 
 #include <string.h>
 
@@ -11,19 +12,14 @@ static enum tls_opening opening_of(enum transport_result result) {
   return result == TRANSPORT_LATE ? TLS_OPENING_LATE : TLS_OPENING_LEFT;
 }
 
-/* A peer is waited for so long at least, even if others need its place. One of a crowd with right keys may
- * take some time for its second message, and the first one has cost us the most. */
-#define PATIENCE_MS 1000
-#define PROVEN_PATIENCE_MS 5000
-
 bool tls_opening_is_proven(const struct tls_stream *stream) {
   return stream->has_worked && *tls_claimed_user(stream->tls) != '\0';
 }
 
 /* Before the row below has the stream: its event may come at once. */
 static void set_waiting(struct tls_stream *stream, bool is_waiting) {
-  uint64_t ms = tls_opening_is_proven(stream) ? PROVEN_PATIENCE_MS : PATIENCE_MS;
-  atomic_store(&stream->patient_until_ns, is_waiting ? clock_deadline_ns(clock_now_ns(), ms) : 0);
+  uint64_t ms = tls_opening_is_proven(stream) ? HF_HANDSHAKE_WAIT_PROVEN_MS : HF_HANDSHAKE_WAIT_MS;
+  atomic_store(&stream->kept_until_ns, is_waiting ? clock_deadline_ns(clock_now_ns(), ms) : 0);
 }
 
 /* Gives reading away. true: an event comes, and the stream may be gone. */
@@ -100,8 +96,8 @@ bool tls_opening_begin(struct tls_stream *stream, uint32_t delay_ms) {
   pthread_mutex_lock(&stream->lock);
   bool is_given = !stream->is_closed;
   if (is_given) {
-    atomic_store(&stream->patient_until_ns,
-                 clock_deadline_ns(clock_now_ns(), delay_ms + PATIENCE_MS));
+    atomic_store(&stream->kept_until_ns,
+                 clock_deadline_ns(clock_now_ns(), delay_ms + HF_HANDSHAKE_WAIT_MS));
     atomic_store(&stream->is_delayed, true);
     stream->lower->pause(stream->lower_stream, delay_ms);
   }

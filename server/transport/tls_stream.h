@@ -51,7 +51,7 @@ struct tls_stream {
   bool is_accepted;
   /* When, CLOCK_MONOTONIC, it may be closed to make room, as its peer had its time; 0: the peer waits for
    * us, and the row below does not have the stream. */
-  atomic_uint_least64_t patient_until_ns;
+  atomic_uint_least64_t kept_until_ns;
   atomic_bool is_delayed; /* its peer is not read from yet */
   bool is_evicted;        /* closed, to make room or because the server stops */
   bool has_worked;        /* the server has answered something */

@@ -15,7 +15,7 @@
 #define LOCAL_REST_MS 1000
 /* The bound of a TLS handshake. It goes on when the call that began it is given up: the next call finds
  * its place in the server's line. Sessions wait for so long, too: HF_GRACE_HELD_MS_MAX. */
-#define PATIENCE_MS 30000
+#define HANDSHAKE_MS 30000
 #define FIRST_REQUEST_ID 0x80ffffffu
 
 /* ---------------------------------------------------------------- the first request */
@@ -137,7 +137,7 @@ static void begin_socket(hf_conn *conn, struct attempt *attempt) {
   attempt->way_until_ns = attempt->deadline_ns;
   attempt->is_open = false;
   conn->dialling.dead_after_ms = conn->call_timeout_ms;
-  conn->dialling.patience_ms = PATIENCE_MS;
+  conn->dialling.handshake_ms = HANDSHAKE_MS;
   opening_begin(&attempt->opening, conn->transport, conn->address, SP_REQ, SP_REP, &conn->dialling,
                 attempt->deadline_ns);
 }

@@ -36,9 +36,9 @@ void opening_begin_local(struct opening *opening, const char *handshake_path,
 
 /* A server that was reached and is silent has others before us: thousands of handshakes take it seconds.
  * Who leaves and comes back stands behind them again, and lets it work in vain. */
-static bool is_patient(const struct opening *opening) {
+static bool has_longer_handshake(const struct opening *opening) {
   const struct dialling *dialling = opening->dial.dialling;
-  return opening->link.transport->secure != NULL && dialling->patience_ms > 0 &&
+  return opening->link.transport->secure != NULL && dialling->handshake_ms > 0 &&
          dialling_is_sure(dialling);
 }
 
@@ -53,9 +53,9 @@ static uint64_t hello_until_ns(const struct opening *opening) {
 
 static void connected(struct opening *opening, int fd) {
   opening->link.fd = fd;
-  if (is_patient(opening)) {
-    uint64_t patience_ms = (uint64_t)opening->dial.dialling->patience_ms;
-    opening->deadline_ns = clock_deadline_ns(clock_now_ns(), patience_ms);
+  if (has_longer_handshake(opening)) {
+    uint64_t handshake_ms = (uint64_t)opening->dial.dialling->handshake_ms;
+    opening->deadline_ns = clock_deadline_ns(clock_now_ns(), handshake_ms);
     opening->hello_until_ns = opening->deadline_ns;
   } else {
     opening->hello_until_ns = hello_until_ns(opening);

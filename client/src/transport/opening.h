@@ -12,7 +12,7 @@
 struct opening {
   struct link link; /* fd < 0: not connected yet */
   enum sp_protocol own, peer;
-  uint64_t deadline_ns; /* another one once it is connected, see dialling->patience_ms */
+  uint64_t deadline_ns; /* another one once it is connected, see dialling->handshake_ms */
   struct dial dial;     /* of a socket */
   bool is_secure;       /* the hellos may be exchanged */
   uint64_t hello_until_ns;

@@ -32,7 +32,8 @@ static int check_server(int handshake, const char **why) {
   socklen_t len = sizeof peer;
   bool is_known = getsockopt(handshake, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
   if (is_known && !uid_map_is_one(peer.uid)) {
-    return refuse(why, "the server's user can't be told from others in this user namespace", EPERM);
+    return refuse(why, "the server's user may be any other one, seen from this user namespace",
+                  EPERM);
   }
   if (is_known && (peer.uid == geteuid() || peer.uid == 0)) {
     return 0;

@@ -30,7 +30,7 @@ struct dialling {
   int64_t dead_after_ms; /* after about this long an unreachable peer counts as dead */
   /* Once connected, a secure transport's handshake and the first reply may take so long, instead of
    * until the deadline; 0: until the deadline. */
-  int64_t patience_ms;
+  int64_t handshake_ms;
   struct credentials *credentials; /* borrowed; NULL: not transport_tls */
   char refusal[REFUSAL_BYTES];     /* a sentence, after an error that dial_error_reason knows */
   /* For a host with several addresses. */
