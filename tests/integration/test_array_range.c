@@ -159,12 +159,14 @@ static void test_range_of_an_array_is_read_and_written_as_a_whole(void **state) 
 /* ---------------------------------------------------------------- reads that are disturbed */
 
 #define DISTURBED_READS 40
+#define STRETCH_MAX 128
 #define DESCRIPTORS 64
 
 struct trouble {
   hf_conn *conn;
   bool is_own[DESCRIPTORS]; /* descriptors from before the connection, which are let be */
   bool cuts;
+  atomic_uint reads; /* that returned */
   atomic_bool is_over;
 };
 
@@ -174,10 +176,16 @@ static bool is_socket(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
 }
 
+/* The pauses between cuts double while no read returns: a handshake and one part of a read may take
+ * longer than one pause, and the server delays the handshakes of an address whose handshakes fail. */
 static void *disturb(void *argument) {
   struct trouble *trouble = argument;
+  long stretch = 1;
   for (long round = 0; !atomic_load(&trouble->is_over); round++) {
-    sleep_ms(3 + round % 7);
+    unsigned before = atomic_load(&trouble->reads);
+    sleep_ms((3 + round % 7) * stretch);
+    bool gets_on = !trouble->cuts || atomic_load(&trouble->reads) != before;
+    stretch = gets_on ? 1 : stretch < STRETCH_MAX ? stretch * 2 : stretch;
     for (int fd = 3; trouble->cuts && fd < DESCRIPTORS; fd++) {
       if (!trouble->is_own[fd] && is_socket(fd)) {
         shutdown(fd, SHUT_RDWR);
@@ -191,11 +199,12 @@ static void *disturb(void *argument) {
 }
 
 /* Each read into memory of its own, which is gone when the call has ended. */
-static unsigned read_disturbed(hf_array *array, const double *written) {
+static unsigned read_disturbed(hf_array *array, const double *written, struct trouble *trouble) {
   unsigned completed = 0;
   for (int round = 0; round < DISTURBED_READS; round++) {
     double *read = make_numbers(0);
     hf_status status = hf_array_read(array, 0, LARGE_COUNT, read);
+    atomic_fetch_add(&trouble->reads, 1);
     if (status == HF_OK) {
       assert_memory_equal(read, written, LARGE_COUNT * sizeof *read);
       completed++;
@@ -219,10 +228,10 @@ static unsigned read_with(bool cuts) {
   expect_ok(hf_raw_array_open(trouble.conn, NULL, 'd', LARGE_COUNT, NULL, &array));
   expect_ok(hf_array_write(array, 0, LARGE_COUNT, written));
   pthread_create(&thread, NULL, disturb, &trouble);
-  unsigned completed = read_disturbed(array, written);
+  unsigned completed = read_disturbed(array, written, &trouble);
   atomic_store(&trouble.is_over, true);
   pthread_join(thread, NULL);
-  unsigned undisturbed = read_disturbed(array, written);
+  unsigned undisturbed = read_disturbed(array, written, &trouble);
   assert_in_range(undisturbed, DISTURBED_READS - 1, DISTURBED_READS); /* a cancel may be left */
   hf_array_close(array);
   hf_close(trouble.conn);

@@ -4,6 +4,9 @@
 
 #include "tests/integration/world.h"
 
+/* With time for a sort in a sanitized build on a busy machine. */
+#define CALL_TIMEOUT_MS 60000
+
 /* So many falling numbers, over and over. */
 static hf_list *make_list(hf_conn *conn, const char *name, int64_t count) {
   enum { PERIOD = 1024 };
@@ -33,7 +36,7 @@ static void *sort(void *argument) {
 
 static void test_lending_lets_others_go_on_while_a_list_is_sorted(void **state) {
   const int64_t count = 1 << 21;
-  hf_conn *other = connect_again(0);
+  hf_conn *other = connect_again(CALL_TIMEOUT_MS);
   struct sorter sorter = {.list = make_list(other, "long", count)};
   unsigned calls = 0;
   pthread_t thread;
@@ -73,7 +76,7 @@ static void *read_len(void *argument) {
 static void test_lending_serves_all_who_want_the_same_list(void **state) {
   enum { READERS = 4 };
   const int64_t count = 1 << 18;
-  hf_conn *other = connect_again(0);
+  hf_conn *other = connect_again(CALL_TIMEOUT_MS);
   struct sorter sorter = {.list = make_list(other, "long", count)};
   hf_list *list;
   pthread_t thread, readers[READERS];
@@ -102,10 +105,11 @@ static void test_lending_does_not_keep_the_server_from_stopping(void **state) {
   struct daemon daemon;
   struct sorter sorter = {.is_done = false};
   pthread_t thread;
+  const struct hf_options options = {.call_timeout_ms = CALL_TIMEOUT_MS};
   hf_conn *conn;
   (void)state;
   daemon_start(&daemon, NULL);
-  expect_ok(hf_connect(daemon.tcp_url, NULL, &conn));
+  expect_ok(hf_connect(daemon.tcp_url, &options, &conn));
   sorter.list = make_list(conn, "long", 1 << 24);
   assert_int_equal(pthread_create(&thread, NULL, sort, &sorter), 0);
   sleep_ms(100);

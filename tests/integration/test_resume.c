@@ -20,24 +20,35 @@ static void cut_all_links(void) {
   }
 }
 
+#define PAUSE_MS_MIN 15
+#define PAUSE_MS_MAX 960
+
 struct cutter {
   pthread_t thread;
   atomic_bool stop;
+  atomic_uint calls; /* that returned */
   int cut_count;
 };
 
+/* The pause doubles while no call returns: a handshake may take longer than one pause, and the server
+ * delays the handshakes of an address whose handshakes fail. */
 static void *cut_until_stopped(void *argument) {
   struct cutter *cutter = argument;
+  long pause_ms = PAUSE_MS_MIN;
   while (!cutter->stop) {
-    sleep_ms(15);
+    unsigned before = cutter->calls;
+    sleep_ms(pause_ms);
     cut_all_links();
     cutter->cut_count++;
+    bool gets_on = cutter->calls != before;
+    pause_ms = gets_on ? PAUSE_MS_MIN : pause_ms < PAUSE_MS_MAX ? pause_ms * 2 : pause_ms;
   }
   return NULL;
 }
 
 static void cutter_start(struct cutter *cutter) {
   atomic_init(&cutter->stop, false);
+  atomic_init(&cutter->calls, 0);
   cutter->cut_count = 0;
   assert_int_equal(pthread_create(&cutter->thread, NULL, cut_until_stopped, cutter), 0);
 }
@@ -111,6 +122,7 @@ static void test_resume_each_add_happens_once(void **state) {
     expect_ok(hf_pipeline_begin(world.conn, 100));
     for (int i = 0; i < CALLS; i++) {
       expect_ok(hf_dict_add(dict, hf_text("n"), hf_int(1), NULL));
+      cutter.calls++;
     }
     expect_ok(hf_pipeline_end(world.conn, NULL));
     expect_ok(hf_dict_add(dict, hf_text("n"), hf_int(1), &value));
@@ -134,6 +146,7 @@ static void test_resume_each_one_way_append_happens_once_in_order(void **state) 
   expect_ok(hf_oneway_begin(world.conn));
   for (int i = 0; i < COUNT; i++) {
     expect_ok(hf_list_append(list, hf_int(i)));
+    cutter.calls++;
   }
   expect_ok(hf_oneway_end(world.conn));
   expect_ok(hf_flush(world.conn, 60000, &result));
