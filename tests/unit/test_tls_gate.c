@@ -175,7 +175,9 @@ static void exchange(struct tls *client) {
   sock.sent_len += output->len;
   buffer_consume(output, output->len);
   assert_true(buffer_reserve(input, sock.got_len));
-  memcpy(buffer_end(input), sock.got, sock.got_len);
+  if (sock.got_len > 0) {
+    memcpy(buffer_end(input), sock.got, sock.got_len);
+  }
   input->len += sock.got_len;
   sock.got_len = 0;
   pthread_mutex_unlock(&sock.lock);
