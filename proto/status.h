@@ -114,6 +114,12 @@ typedef enum hf_status {
   X(QUOTA_CONNECTIONS, RESOURCE_EXHAUSTED, "the user has as many connections as it may")           \
   X(QUOTA_WAITING, RESOURCE_EXHAUSTED, "the user has as many waiting requests as it may")          \
   X(TOO_FAST, RESOURCE_EXHAUSTED, "the user sends more requests a second than it may; slow down")  \
+  X(LOADING, UNAVAILABLE, "the server still loads its state; try again in a moment")               \
+  X(JOURNAL_FULL, RESOURCE_EXHAUSTED,                                                              \
+    "the disk of the server's journal is full; make room on it, or delete something")              \
+  X(CELL_LOST, FAILED_PRECONDITION,                                                                \
+    "the server was started again, and the volatile value is gone; delete it and make it anew")    \
+  X(NO_JOURNAL, FAILED_PRECONDITION, "the server was started without --data")                      \
   X(NOT_ADMITTED, UNAUTHENTICATED, "the server does not admit this peer; its log says who it was") \
   X(KEY_REFUSED, UNAUTHENTICATED, "the server does not accept the key; is it in its key file?")    \
   X(SERVER_NOT_TRUSTED, UNAUTHENTICATED, "the server could not prove that it is the one meant")

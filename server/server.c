@@ -236,6 +236,7 @@ static void stop_parts(struct server *server) {
     connections_close(server->connections, FLUSH_MS);
     rings_stop(server->rings);
     dispatch_stop(server->dispatch);
+    dispatch_free(server->dispatch);
   }
   if (server->rings != NULL) {
     rings_free(server->rings);

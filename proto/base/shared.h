@@ -33,6 +33,10 @@ static inline void shared_flag_raise(struct shared_flag *flag) {
   atomic_store_explicit(&flag->is_raised, true, memory_order_relaxed);
 }
 
+static inline void shared_flag_lower(struct shared_flag *flag) {
+  atomic_store_explicit(&flag->is_raised, false, memory_order_relaxed);
+}
+
 static inline bool shared_flag_is_raised(const struct shared_flag *flag) {
   return atomic_load_explicit(&flag->is_raised, memory_order_relaxed);
 }

@@ -10,6 +10,7 @@
 #include "server/connection/reading.h"
 #include "server/connection/sending.h"
 #include "server/connection/set.h"
+#include "server/dispatch/batch.h"
 #include "server/users/users.h"
 
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static bool sink_deliver(void *ctx, void *self, uint64_t id, const struct sp_rou
                          struct reply *reply) {
   struct connections *connections = ctx;
   struct flush_list *list = self;
-  if (list != NULL && list->served_id == id) {
+  if (list != NULL && list->served != NULL && list->served_id == id) {
     return connection_deliver(list->served, route, reply, list);
   }
   struct connection *connection = set_acquire(&connections->set, id);
@@ -54,6 +55,24 @@ static void sink_close(void *ctx, uint64_t id, const char *why) {
     connection_close(connection, why);
     connection_release(connection);
   }
+}
+
+static void sink_deliver_all(void *ctx, struct batch_delivery *deliveries, size_t count) {
+  struct flush_list list;
+  flush_list_begin(&list, NULL);
+  for (size_t i = 0; i < count; i++) {
+    struct batch_delivery *delivery = &deliveries[i];
+    if (list.count == FLUSH_LIST_COUNT_MAX) {
+      flush_list_end(&list);
+      flush_list_begin(&list, NULL);
+    }
+    if (delivery->reply == NULL) {
+      sink_close(ctx, delivery->connection, DISPATCH_WHY_CLOSED);
+    } else {
+      (void)sink_deliver(ctx, &list, delivery->connection, &delivery->route, delivery->reply);
+    }
+  }
+  flush_list_end(&list);
 }
 
 /* ------------------------------------------------------------------------------------- life */
@@ -97,7 +116,8 @@ struct connections *connections_new(uint32_t connections_max, struct users *user
     connections_free(connections);
     return NULL;
   }
-  connections->sink = (struct dispatch_sink){connections, sink_deliver, sink_close};
+  connections->sink =
+      (struct dispatch_sink){connections, sink_deliver, sink_deliver_all, sink_close};
   connections->acceptor = (struct transport_acceptor){
       .ctx = &connections->set, .accept = connection_accept, .events = &connection_events};
   return connections;
@@ -161,16 +181,22 @@ static bool has_unsent(struct connections *connections) {
   return unsent;
 }
 
-static void close_all(struct connections *connections) {
+void connections_drop(struct connections *connections, const char *why) {
   uint64_t position = 0;
   uint64_t id;
   void *connection;
   pthread_mutex_lock(&connections->set.lock);
-  connections->set.closed = true;
   while (map64_next(&connections->set.connections, &position, &id, &connection)) {
-    connection_close(connection, "stopping");
+    connection_close(connection, why);
   }
   pthread_mutex_unlock(&connections->set.lock);
+}
+
+static void close_all(struct connections *connections) {
+  pthread_mutex_lock(&connections->set.lock);
+  connections->set.closed = true;
+  pthread_mutex_unlock(&connections->set.lock);
+  connections_drop(connections, "stopping");
   set_wait_empty(&connections->set);
 }
 

@@ -31,6 +31,8 @@ const struct dispatch_sink *connections_sink(const struct connections *connectio
 /* Takes streams of transports; borrowed until connections_free. */
 const struct transport_acceptor *connections_acceptor(struct connections *connections,
                                                       struct dispatch *dispatch);
+/* Closes every connection that there is now. */
+void connections_drop(struct connections *connections, const char *why);
 /* Sends what is unsent for at most flush_ms, closes every connection and waits until the last has
  * been freed; their transports must still run. */
 void connections_close(struct connections *connections, uint32_t flush_ms);

@@ -1,5 +1,5 @@
-/* The connections that got replies while the messages of one connection were served: each is flushed
- * once, at the end.
+/* The connections that got replies while the messages of one connection were served, or when what they waited
+ * for was durable: each is flushed once, at the end.
  *
  * layer   connection, internal
  * threads one; lives on its stack, handed through dispatch_messages
@@ -16,7 +16,8 @@ struct connection;
 #define FLUSH_LIST_COUNT_MAX 64
 
 struct flush_list {
-  struct connection *served; /* not in the list: flushed by the thread that serves it; borrowed */
+  struct connection *
+      served; /* not in the list: flushed by the thread that serves it; borrowed. NULL: none is served */
   uint64_t served_id;
   size_t count;
   struct connection *connections[FLUSH_LIST_COUNT_MAX];

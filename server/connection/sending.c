@@ -179,7 +179,7 @@ bool connection_deliver(struct connection *connection, const struct sp_route *ro
 
 void flush_list_begin(struct flush_list *list, struct connection *served) {
   list->served = served;
-  list->served_id = served->id;
+  list->served_id = served ? served->id : 0;
   list->count = 0;
 }
 

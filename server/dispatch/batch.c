@@ -77,5 +77,6 @@ void batch_add_delivery(struct batch *batch, uint64_t connection, const struct s
   if (reply) {
     batch->reply_bytes += reply_memory_bytes(reply);
   }
-  batch->deliveries[batch->deliveries_count++] = (struct batch_delivery){connection, *route, reply};
+  batch->deliveries[batch->deliveries_count++] =
+      (struct batch_delivery){connection, *route, reply, 0};
 }

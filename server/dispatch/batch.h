@@ -19,6 +19,7 @@ struct batch_delivery {
   uint64_t connection;
   struct sp_route route;
   struct reply *reply; /* one count; NULL: close the connection */
+  uint64_t index;      /* of the batch of the command log that it waits for; 0: for none */
 };
 
 struct batch {

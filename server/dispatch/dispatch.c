@@ -3,14 +3,17 @@
 #include "proto/base/clock.h"
 #include "proto/base/limited_log.h"
 #include "proto/base/log.h"
-#include "proto/wire.h"
 #include "server/dispatch/batch.h"
+#include "server/dispatch/command_log.h"
+#include "server/dispatch/holding.h"
 #include "server/dispatch/lending.h"
 #include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
 #include "server/dispatch/reclaimer.h"
+#include "server/dispatch/request.h"
 #include "server/dispatch/ticker.h"
 #include "server/engine/decoded.h"
+#include "server/engine/reads.h"
 
 #include <sodium.h>
 #include <stdatomic.h>
@@ -24,17 +27,27 @@
 struct dispatch {
   struct dispatch_sink sink;
   const char *version;
+  size_t memory_bytes_max;
   struct limited_log limited_log;
   struct batch_pool batches;
   struct ticker ticker;
   struct reclaimer reclaimer;
   struct lending lending;
   struct processes processes;
-  struct budget budget; /* of connections */
+  struct budget budget;   /* of connections */
+  struct holding holding; /* of replies, if there is a log */
   _Atomic uint64_t served_ns;
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
-  uint64_t now_ns;     /* of all commands until the mutex is free again */
+  const char *local_handshake; /* borrowed */
+  uint64_t now_ns;             /* of all commands until the mutex is free again */
+  uint64_t ahead_ns; /* how far the engine's time is ahead of this machine's clock, modulo 2^64 */
+  /* Borrowed; set once. NULL: the state is in memory only. */
+  const struct command_log *_Atomic log;
+  const struct value_hash_key *_Atomic hash_key; /* the engine's, which is read without the lock */
+  struct engine *stand_in; /* was there while loading: what was under way may still read its key */
+  uint64_t
+      index; /* of the batch of the log that all commands are in until the mutex is free again */
   struct batch *batch; /* the engine's present one */
 };
 
@@ -67,6 +80,16 @@ static void remember_deadlock(void *ctx, const char *cycle) {
   dispatch->batch->deadlock = strdup(cycle);
 }
 
+static void request_snapshot(void *ctx) {
+  const struct command_log *log = ((struct dispatch *)ctx)->log;
+  log->request_snapshot(log->ctx);
+}
+
+static void report_journal(void *ctx, struct reply_journal *journal) {
+  const struct command_log *log = ((struct dispatch *)ctx)->log;
+  log->report(log->ctx, journal);
+}
+
 /* ---- a batch */
 
 /* Whether the served connection has room for more replies. */
@@ -78,7 +101,7 @@ static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void
     struct batch_delivery *delivery = &batch->deliveries[i];
     bool is_own = delivery->connection == served;
     if (!delivery->reply) {
-      sink->close(sink->ctx, delivery->connection, "session moved, or user removed");
+      sink->close(sink->ctx, delivery->connection, DISPATCH_WHY_CLOSED);
     } else {
       bool has_more =
           sink->deliver(sink->ctx, self, delivery->connection, &delivery->route, delivery->reply);
@@ -96,13 +119,107 @@ static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void
  * later times. */
 static void lock_engine(struct dispatch *dispatch) {
   pthread_mutex_lock(&dispatch->mutex);
-  dispatch->now_ns = clock_now_ns();
+  dispatch->now_ns = clock_now_ns() + dispatch->ahead_ns;
+  const struct command_log *log = dispatch->log;
+  if (log) {
+    dispatch->index = log->begin(log->ctx);
+  }
+}
+
+static void unlock_engine(struct dispatch *dispatch) {
+  const struct command_log *log = dispatch->log;
+  if (log) {
+    log->end(log->ctx);
+  }
+  pthread_mutex_unlock(&dispatch->mutex);
+}
+
+static void take_jobs(struct dispatch *dispatch) {
+  struct job *job;
+  while ((job = engine_take_job(dispatch->engine))) {
+    lending_add(&dispatch->lending, job);
+  }
+}
+
+/* ---- the log */
+
+/* Requests that only read are in no log: what they changed comes before the next command. */
+static void log_heard(struct dispatch *dispatch, uint64_t index) {
+  const struct command_log *log = dispatch->log;
+  struct heard heard;
+  while (engine_next_heard(dispatch->engine, &heard)) {
+    struct command command = {
+        .kind = COMMAND_HEARD, .now_ns = dispatch->now_ns, .index = index, .heard = &heard};
+    log->append(log->ctx, &command);
+  }
+}
+
+/* The replies of the last command, from that delivery on, wait for the batch. */
+static void hold_replies(struct dispatch *dispatch, size_t first, uint64_t index) {
+  struct batch *batch = dispatch->batch;
+  for (size_t i = first; batch && i < batch->deliveries_count; i++) {
+    batch->deliveries[i].index = index;
+  }
+}
+
+static void log_replies(struct dispatch *dispatch, size_t first) {
+  const struct command_log *log = dispatch->log;
+  const struct batch *batch = dispatch->batch;
+  for (size_t i = first; batch && i < batch->deliveries_count; i++) {
+    if (batch->deliveries[i].reply) {
+      log->reply(log->ctx, batch->deliveries[i].connection, batch->deliveries[i].reply);
+    }
+  }
+}
+
+/* The process is what came with the request: the engine may have taken it by now. */
+static void log_command(struct dispatch *dispatch, const struct command *command, int process) {
+  const struct command_log *log = dispatch->log;
+  struct command logged = *command;
+  struct engine_request request;
+  if (command->kind == COMMAND_REQUEST) {
+    request = *command->request;
+    request.process = process;
+    logged.request = &request;
+  }
+  log->append(log->ctx, &logged);
+}
+
+static bool apply_logged(struct dispatch *dispatch, struct command *command) {
+  struct engine_request *request = command->kind == COMMAND_REQUEST ? command->request : NULL;
+  int process = request ? request->process : 0;
+  size_t first = dispatch->batch ? dispatch->batch->deliveries_count : 0;
+  command->index = dispatch->index;
+  if (request) {
+    request->may_only_read = engine_may_only_read(dispatch->engine, dispatch->now_ns, request);
+  }
+  bool may_only_read = request && request->may_only_read;
+  if (!may_only_read) {
+    log_heard(dispatch, command->index);
+  }
+  if (!engine_apply(dispatch->engine, command)) {
+    return false;
+  }
+  if (engine_has_only_read(dispatch->engine)) {
+    hold_replies(dispatch, first, engine_read_index(dispatch->engine));
+    return true;
+  }
+  if (may_only_read) { /* it did more after all */
+    log_heard(dispatch, command->index);
+  }
+  log_replies(dispatch, first);
+  log_command(dispatch, command, process);
+  hold_replies(dispatch, first, command->index);
+  return true;
 }
 
 /* As engine_apply, stamped. */
 static bool apply(struct dispatch *dispatch, struct command command) {
   command.now_ns = dispatch->now_ns;
-  return engine_apply(dispatch->engine, &command);
+  bool is_done =
+      dispatch->log ? apply_logged(dispatch, &command) : engine_apply(dispatch->engine, &command);
+  take_jobs(dispatch);
+  return is_done;
 }
 
 /* Locks the engine until end_batch. */
@@ -121,21 +238,22 @@ static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
   struct object *deferred = engine_take_deferred(dispatch->engine);
   struct decoded *answered = engine_take_answered(dispatch->engine);
-  struct job *job;
-  while ((job = engine_take_job(dispatch->engine))) {
-    lending_add(&dispatch->lending, job);
-  }
+  uint64_t ahead_ns = dispatch->ahead_ns;
+  bool has_log = dispatch->log != NULL;
   dispatch->batch = NULL;
-  pthread_mutex_unlock(&dispatch->mutex);
+  unlock_engine(dispatch);
   reclaimer_add(&dispatch->reclaimer, deferred);
   decoded_free(answered);
   if (deadline_ns != CLOCK_NEVER) {
-    ticker_expect(&dispatch->ticker, deadline_ns);
+    ticker_expect(&dispatch->ticker, deadline_ns ? deadline_ns - ahead_ns : 0);
   }
   if (batch->deadlock) {
     limited_log_line(&dispatch->limited_log, "deadlock: %s", batch->deadlock);
     free(batch->deadlock);
     batch->deadlock = NULL;
+  }
+  if (has_log) {
+    holding_take(&dispatch->holding, batch);
   }
   return send_deliveries(dispatch, batch, self, served);
 }
@@ -146,32 +264,16 @@ static void let_others_in(void) {
   nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 }
 
-/* A small request lives in the batch's arena, a large one in memory of its own. */
-static hf_reason unpack(struct dispatch *dispatch, struct batch *batch,
-                        struct engine_request *request, Holdfast__Request **unpacked) {
-  request->decoded = NULL;
-  if (request->body.len < DECODED_BODY_BYTES_MIN) {
-    return wire_unpack_request(request->body, &batch->arena, unpacked);
-  }
-  hf_reason reason =
-      decoded_read(request->body, engine_hash_key(dispatch->engine), &request->decoded);
-  if (!reason) {
-    *unpacked = request->decoded->message;
-    batch->decoded_bytes += request->decoded->memory_bytes;
-  }
-  return reason;
-}
-
 static void decode(struct dispatch *dispatch, struct batch *batch, uint64_t connection,
                    const struct dispatch_message *message) {
   struct engine_request *request = &batch->requests[batch->requests_count++];
-  Holdfast__Request *unpacked = NULL;
   request->connection = connection;
   request->route = message->route;
   request->body = message->body;
-  request->malformed = unpack(dispatch, batch, request, &unpacked);
-  request->message = request->malformed ? NULL : unpacked;
-  request->operation = request->message ? operations_find(unpacked) : NULL;
+  request_decode(request, &batch->arena, dispatch->hash_key);
+  if (request->decoded) {
+    batch->decoded_bytes += request->decoded->memory_bytes;
+  }
   if (request->operation && (request->operation->flags & OPERATION_OPENS)) {
     randombytes_buf(request->entropy, sizeof request->entropy);
   }
@@ -211,7 +313,8 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
   bool has_room = true;
   while (has_room && applied < batch->requests_count) {
     begin_batch(dispatch, batch);
-    atomic_store_explicit(&dispatch->served_ns, dispatch->now_ns, memory_order_relaxed);
+    atomic_store_explicit(&dispatch->served_ns, dispatch->now_ns - dispatch->ahead_ns,
+                          memory_order_relaxed);
     uint64_t steps_end = engine_steps(dispatch->engine) + HF_BATCH_STEPS_MAX;
     bool has_steps;
     do {
@@ -227,10 +330,20 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
   return applied;
 }
 
+/* Back-pressure of the log. */
+static void await_room(struct dispatch *dispatch) {
+  const struct command_log *log = dispatch->log;
+  if (log) {
+    log->await_room(log->ctx);
+    holding_await_room(&dispatch->holding);
+  }
+}
+
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
                          const struct dispatch_message *messages, size_t count) {
   size_t applied = 0, decoded = 0;
   while (applied == decoded && applied < count) {
+    await_room(dispatch);
     struct batch *batch = batch_acquire(&dispatch->batches);
     if (!batch) {
       dispatch->sink.close(dispatch->sink.ctx, connection, "no memory for its requests");
@@ -272,7 +385,7 @@ bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t
                                                     .address = address,
                                                     .user = user,
                                                     .one_way = one_way});
-  pthread_mutex_unlock(&dispatch->mutex);
+  unlock_engine(dispatch);
   return connected;
 }
 
@@ -315,12 +428,29 @@ static void end_process(void *ctx, uint64_t session) {
 
 void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path) {
   pthread_mutex_lock(&dispatch->mutex);
+  dispatch->local_handshake = path;
   engine_set_local_handshake(dispatch->engine, path);
   pthread_mutex_unlock(&dispatch->mutex);
 }
 
 bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *users) {
   return run_batch(dispatch, (struct command){.kind = COMMAND_USERS, .users = users});
+}
+
+static void release(void *ctx, struct batch_delivery *deliveries, size_t count) {
+  struct dispatch *dispatch = ctx;
+  dispatch->sink.deliver_all(dispatch->sink.ctx, deliveries, count);
+  if (budget_is_exceeded(&dispatch->budget)) {
+    dispatch_make_room(dispatch);
+  }
+}
+
+void dispatch_committed(struct dispatch *dispatch, uint64_t through) {
+  holding_commit(&dispatch->holding, through, release, dispatch);
+}
+
+void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full) {
+  run_batch(dispatch, (struct command){.kind = COMMAND_DISK, .is_full = is_full});
 }
 
 uint64_t dispatch_served_ns(const struct dispatch *dispatch) {
@@ -344,12 +474,54 @@ static struct engine_config make_config(const struct dispatch_config *config) {
       .cell_host = config->cell_host,
       .start_ns = clock_now_ns(),
       .find_operation = operations_find,
+      .is_loading = config->is_loading,
   };
   clock_gettime(CLOCK_REALTIME, &now);
   made.first_token = (uint64_t)now.tv_sec * 1000 * 1000 + (uint64_t)now.tv_nsec / 1000;
   made.first_object = (uint64_t)randombytes_random() << 16 | 1;
   randombytes_buf(made.hash_key.bytes, sizeof made.hash_key.bytes);
   return made;
+}
+
+static struct engine_sink make_sink(struct dispatch *dispatch, bool has_log) {
+  return (struct engine_sink){.ctx = dispatch,
+                              .deliver = remember_reply,
+                              .close = remember_close,
+                              .forget_process = forget_process,
+                              .watch_process = watch_process,
+                              .deadlock = remember_deadlock,
+                              .request_snapshot = has_log ? request_snapshot : NULL,
+                              .report_journal = has_log ? report_journal : NULL};
+}
+
+/* Both at once: no connection comes between with what its user might do before. */
+static bool restart(struct dispatch *dispatch, const struct users_settings *users) {
+  size_t memory_bytes_max = dispatch->memory_bytes_max;
+  return apply(dispatch,
+               (struct command){.kind = COMMAND_RESTART, .memory_bytes_max = memory_bytes_max}) &&
+         apply(dispatch, (struct command){.kind = COMMAND_USERS, .users = users});
+}
+
+bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t now_ns,
+                   uint64_t committed, const struct command_log *log,
+                   const struct users_settings *users) {
+  struct engine_sink sink = make_sink(dispatch, true);
+  struct batch *batch = must_acquire_batch(dispatch);
+  holding_commit(&dispatch->holding, committed, release, dispatch);
+  engine_set_sink(engine, &sink);
+  lock_engine(dispatch);
+  dispatch->stand_in = dispatch->engine;
+  engine_set_local_handshake(engine, dispatch->local_handshake);
+  dispatch->engine = engine;
+  dispatch->hash_key = engine_hash_key(engine);
+  dispatch->log = log;
+  dispatch->ahead_ns = now_ns - clock_now_ns();
+  pthread_mutex_unlock(&dispatch->mutex);
+  begin_batch(dispatch, batch);
+  bool is_restarted = restart(dispatch, users);
+  (void)end_batch(dispatch, NULL, 0);
+  batch_release(&dispatch->batches, batch);
+  return is_restarted;
 }
 
 static bool start_threads(struct dispatch *dispatch) {
@@ -383,14 +555,18 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   }
   dispatch->sink = *sink;
   dispatch->version = config->version;
+  dispatch->memory_bytes_max = config->memory_bytes_max;
   pthread_mutex_init(&dispatch->mutex, NULL);
   batch_pool_init(&dispatch->batches);
   budget_init(&dispatch->budget, config->memory_bytes_max);
+  holding_init(&dispatch->holding, 0);
   limited_log_init(&dispatch->limited_log);
   struct engine_config engine_config = make_config(config);
-  struct engine_sink engine_sink = {dispatch,       remember_reply, remember_close,
-                                    forget_process, watch_process,  remember_deadlock};
+  struct engine_sink engine_sink = make_sink(dispatch, false);
   dispatch->engine = engine_new(&engine_config, &engine_sink);
+  if (dispatch->engine) {
+    dispatch->hash_key = engine_hash_key(dispatch->engine);
+  }
   if (dispatch->engine && start_threads(dispatch)) {
     return dispatch;
   }
@@ -398,6 +574,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
     engine_free(dispatch->engine);
   }
   batch_pool_deinit(&dispatch->batches);
+  holding_deinit(&dispatch->holding);
   budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
   free(dispatch);
@@ -409,9 +586,16 @@ void dispatch_stop(struct dispatch *dispatch) {
   processes_stop(&dispatch->processes);
   ticker_stop(&dispatch->ticker);
   reclaimer_stop(&dispatch->reclaimer);
+}
+
+void dispatch_free(struct dispatch *dispatch) {
   limited_log_deinit(&dispatch->limited_log);
   engine_free(dispatch->engine);
+  if (dispatch->stand_in) {
+    engine_free(dispatch->stand_in);
+  }
   batch_pool_deinit(&dispatch->batches);
+  holding_deinit(&dispatch->holding);
   budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
   free(dispatch);

@@ -18,12 +18,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Why the engine closes connections. */
+#define DISPATCH_WHY_CLOSED "session moved, or user removed"
+
 struct dispatch;
+struct batch_delivery;
+struct command_log;
+struct engine;
 
 struct dispatch_config {
   size_t memory_bytes_max; /* of values and containers */
   const char *version;
   const struct cell_host *cell_host; /* borrowed; NULL: there is no shared memory */
+  bool
+      is_loading; /* the state comes later, see dispatch_load: until then requests are answered LOADING */
 };
 
 /* How replies leave; filled by connection. Connections are named by a number, never reused.
@@ -32,6 +40,8 @@ struct dispatch_config {
  *          gone. self is the argument of dispatch_messages; NULL: no messages are being served, and
  *          deliver sends the reply. With self, the caller of dispatch_messages sends all replies when
  *          dispatch_messages returns. Answers whether the outbox has room for more.
+ * deliver_all  The same for replies of many connections, each of which is flushed once. A delivery without
+ *          a reply closes its connection.
  * close    Closes the connection, which may be the served one; why is static.
  *
  * Called without the engine's lock, from any thread.
@@ -40,6 +50,7 @@ struct dispatch_sink {
   void *ctx;
   bool (*deliver)(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
                   struct reply *reply);
+  void (*deliver_all)(void *ctx, struct batch_delivery *deliveries, size_t count);
   void (*close)(void *ctx, uint64_t connection, const char *why);
 };
 
@@ -63,10 +74,23 @@ void dispatch_set_local_handshake(struct dispatch *dispatch, const char *path);
  * Copied. Sessions and connections of users that are in it no more end. false: out of memory, all is as
  * before. */
 bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *users);
+/* The state has been loaded: the engine is taken, its time goes on from now_ns, and its commands go to the log,
+ * which is borrowed, from this one on, which is COMMAND_RESTART. The caller closes all connections then.
+ * Batches through `committed` are durable. false: out of memory. */
+bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t now_ns,
+                   uint64_t committed, const struct command_log *log,
+                   const struct users_settings *users);
+/* Batches of the log through this one are durable: sends the replies that waited for it. One call at a
+ * time. */
+void dispatch_committed(struct dispatch *dispatch, uint64_t through);
+/* The journal's disk is full, or has room again. */
+void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);
-/* Stops the thread and frees everything. No call may be under way. */
+/* Stops the threads: no command comes any more. No call may be under way but dispatch_committed. */
 void dispatch_stop(struct dispatch *dispatch);
+/* After that: frees everything. */
+void dispatch_free(struct dispatch *dispatch);
 
 /* Inits the outbox of a new connection. */
 void dispatch_init_outbox(struct dispatch *dispatch, struct outbox *outbox, uint64_t connection,

@@ -360,6 +360,21 @@ static void put_user(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_USER_USE_WAITING, user->waiting);
 }
 
+static void put_journal(struct writer *writer, const void *item) {
+  const struct reply_journal *journal = item;
+  put_number(writer, HF_FIELD_JOURNAL_INDEX, journal->index);
+  put_number(writer, HF_FIELD_JOURNAL_COMMITTED, journal->committed);
+  put_number(writer, HF_FIELD_JOURNAL_JOURNAL_BYTES, journal->journal_bytes);
+  put_number(writer, HF_FIELD_JOURNAL_SNAPSHOT_INDEX, journal->snapshot_index);
+  put_number(writer, HF_FIELD_JOURNAL_SNAPSHOT_BYTES, journal->snapshot_bytes);
+  put_number(writer, HF_FIELD_JOURNAL_SNAPSHOT_AGE_MS, journal->snapshot_age_ms);
+  put_number(writer, HF_FIELD_JOURNAL_FSYNC_P99_US, journal->fsync_p99_ns / 1000);
+  put_number(writer, HF_FIELD_JOURNAL_UNSYNCED_MS, journal->unsynced_ms);
+  put_number(writer, HF_FIELD_JOURNAL_FULL, journal->is_full);
+  put_number(writer, HF_FIELD_JOURNAL_COMPACTING, journal->is_compacting);
+  put_bytes(writer, HF_FIELD_JOURNAL_FSYNC, bytes_of_text(journal->fsync));
+}
+
 static void put_server(struct writer *writer, const void *item) {
   const struct reply_server *server = item;
   put_bytes(writer, HF_FIELD_SERVER_VERSION, bytes_of_text(writer->version));
@@ -381,6 +396,9 @@ static void put_server(struct writer *writer, const void *item) {
   put_number(writer, HF_FIELD_SERVER_MEMORY_BYTES_MAX, server->memory_bytes_max);
   for (size_t i = 0; i < server->users_count; i++) {
     put_message(writer, HF_FIELD_SERVER_USERS, put_user, &server->users[i]);
+  }
+  if (server->has_journal) {
+    put_message(writer, HF_FIELD_SERVER_JOURNAL, put_journal, &server->journal);
   }
 }
 

@@ -42,6 +42,7 @@
 #define IN_TRANSACTION OPERATION_IN_TRANSACTION
 #define ANY_TIMEOUT OPERATION_ANY_TIMEOUT
 #define SILENT OPERATION_SILENT
+#define FREES OPERATION_FREES
 
 static const struct operation operations[] = {
 #define ROW(arm, object, access, repeat, effect, flags, handler)              \

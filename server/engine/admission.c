@@ -12,6 +12,12 @@ hf_reason admission_check_origin(const struct operation *operation, const struct
   return lacks_session ? HF_REASON_NEEDS_SESSION : HF_REASON_NONE;
 }
 
+hf_reason admission_check_disk(const struct engine *engine, const struct operation *operation) {
+  bool is_refused = engine->is_disk_full && operation->effect == EFFECT_OBJECT &&
+                    !(operation->flags & OPERATION_FREES);
+  return is_refused ? HF_REASON_JOURNAL_FULL : HF_REASON_NONE;
+}
+
 static hf_reason check_memory(const struct call *call) {
   bool stores = call->operation->flags & OPERATION_STORES;
   return stores ? core_check_memory(call->engine, call->body.len) : HF_REASON_NONE;
@@ -110,6 +116,9 @@ hf_reason admission_find_target(struct call *call) {
 
 hf_reason admission_pass(struct call *call) {
   hf_reason reason = admission_check_origin(call->operation, call->session, call->one_way);
+  if (!reason) {
+    reason = admission_check_disk(call->engine, call->operation);
+  }
   if (!reason) {
     reason = check_memory(call);
   }

@@ -2,7 +2,7 @@
  * one, or a condition.
  *
  *   request is well-formed, server is not stopping, session is known     engine.c, before there is a call
- *   -> one-way? -> needs a session? -> memory? -> timeout? -> target     in this order, for all
+ *   -> one-way? -> needs a session? -> disk? -> memory? -> timeout? -> target     in this order, for all
  *
  * Rights of users are checked where objects are found: every way from a name or an id of a peer to an
  * object goes through admission_find_name or admission_find_id - targets, conditions, opening by name,
@@ -18,13 +18,15 @@
 /* Whether the operation may be asked for in this way. HF_REASON_NONE | NOT_ONE_WAY NEEDS_SESSION */
 hf_reason admission_check_origin(const struct operation *operation, const struct session *session,
                                  bool one_way);
+/* While the journal's disk is full. HF_REASON_NONE | JOURNAL_FULL */
+hf_reason admission_check_disk(const struct engine *engine, const struct operation *operation);
 /* The object that the request names, if its operation works on one, becomes the call's.
  * HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT WRONG_KIND QUOTA_MEMORY its user may have no more */
 hf_reason admission_find_target(struct call *call);
 /* The quota again, of what a request that waited stores now; what it has stored so far is counted.
  * HF_REASON_NONE | QUOTA_MEMORY */
 hf_reason admission_check_again(const struct call *call, size_t more_bytes);
-/* All that a request has to pass. HF_REASON_NONE | NOT_ONE_WAY NEEDS_SESSION MEMORY_FULL
+/* All that a request has to pass. HF_REASON_NONE | NOT_ONE_WAY NEEDS_SESSION JOURNAL_FULL MEMORY_FULL
  * NEGATIVE_TIMEOUT, or as admission_find_target */
 hf_reason admission_pass(struct call *call);
 /* The object that a peer names, or whose id it says, for that access: bits of enum operation_access.

@@ -35,6 +35,7 @@ struct engine_request {
   const Holdfast__Request *message;  /* the same, unpacked; NULL: it could not be */
   const struct operation *operation; /* NULL: unknown */
   hf_reason malformed;               /* why message is NULL */
+  bool may_only_read;                /* as engine_may_only_read says; false without a log */
   uint8_t entropy[HF_SESSION_BYTES]; /* random, when the operation opens a session */
   int process; /* a handle of the process that it names, which is taken if it is needed; PROCESS_HIDDEN
                   or PROCESS_ELSEWHERE; 0: it names none */
@@ -52,11 +53,25 @@ enum command_kind {
                              grace times of lost sessions stand still */
   COMMAND_DRAIN,   /* whatever waits, and every later request, is answered STOPPING */
   COMMAND_USERS,   /* who there is, and may do what, from now on */
+  COMMAND_RESTART, /* the server was started again with this state: connections and processes that it knew
+                      are none any more, and sessions have their whole grace times to come back */
+  COMMAND_DISK, /* the journal's disk is full, or no longer: what stores is answered JOURNAL_FULL */
+  COMMAND_HEARD, /* what requests have changed that only read, which are in no log */
+};
+
+/* What requests of a session that only read have changed, all together: see reads.h. */
+struct heard {
+  uint64_t session;  /* its serial; 0: requests without one */
+  uint64_t requests; /* how many there were */
+  uint64_t acked;    /* as in the last of them */
+  uint64_t highest;  /* sequence */
+  uint64_t heard_ns; /* the time of the last */
 };
 
 struct command {
   enum command_kind kind;
   uint64_t now_ns; /* stamped in the order of commands; one before the last one's counts as that */
+  uint64_t index;  /* of the journal's batch that is being filled; 0: there is no journal */
   union {
     struct engine_request *request;
     struct {
@@ -70,6 +85,9 @@ struct command {
     size_t freed_bytes;
     const struct users_settings *users; /* copied */
     bool is_crowded;
+    bool is_full;
+    const struct heard *heard;
+    size_t memory_bytes_max; /* of a restart */
   };
 };
 

@@ -8,12 +8,14 @@
 #include "proto/holdfast.pb-c.h"
 #include "proto/value.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct cell_host;
 struct operation;
 struct reply;
+struct reply_journal;
 struct sp_route;
 
 struct engine_config {
@@ -24,6 +26,7 @@ struct engine_config {
   uint64_t start_ns;
   /* The row of an operation within a list of them; NULL: unknown. */
   const struct operation *(*find_operation)(const Holdfast__Request *message);
+  bool is_loading; /* it only answers LOADING, until another engine takes its place */
   const struct cell_host *cell_host; /* borrowed; NULL: values and arrays stay in plain memory */
 };
 
@@ -41,6 +44,11 @@ struct engine_sink {
   void (*watch_process)(void *ctx, int process, uint64_t session);
   /* Describes a deadlock: a cycle of lock owners that wait for each other. May be NULL. */
   void (*deadlock)(void *ctx, const char *cycle);
+  /* A snapshot of the state is to be made. NULL: nothing keeps the state; a replay of its log has one that
+   * does nothing, since the request is to be answered the same. */
+  void (*request_snapshot)(void *ctx);
+  /* How far the journal is, for ServerInfo. NULL: there is none. */
+  void (*report_journal)(void *ctx, struct reply_journal *journal);
 };
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "proto/base/arena.h"
 #include "proto/holdfast.pb-c.h"
+#include "server/engine/command.h"
 #include "server/engine/config.h"
 #include "server/engine/denial.h"
 #include "server/engine/job.h"
@@ -68,17 +69,30 @@ struct engine {
   uint64_t steps_end;           /* where the command under way leaves the rest to later ones */
   struct session_list lost;     /* sessions without a connection, the longest lost first */
   struct object *deferred_free; /* deleted, to be freed outside the lock; by next_deferred */
+  size_t freeing_bytes;         /* of these, and of those that were taken, until COMMAND_FREED */
   struct decoded *answered;     /* requests that waited, to be freed outside the lock */
   struct list dropped_values;   /* values with references that containers dropped */
   struct arena scratch;         /* for requests that waited */
   uint64_t next_ticket;
   uint64_t next_token;
   uint64_t next_session_number;
+  uint64_t next_job;
   uint64_t requests, duplicates, waiting, deadlocks;
   uint64_t shared_cells; /* objects with a share */
   struct crowding crowding;
   bool draining;
-  bool has_loans; /* an object was lent once */
+  bool is_disk_full; /* the journal's */
+  bool has_loans;    /* an object was lent once */
+
+  /* For a log of commands; no state. See reads.h. */
+  uint64_t index; /* of the command under way; 0: there is no log */
+  uint64_t
+      changed; /* the index of the last command that may have changed more than its own object */
+  uint64_t logged;                    /* the index of the last command that did more than read */
+  uint64_t read_index;                /* of what the last request that only read has seen */
+  bool has_only_read;                 /* the last command */
+  struct heard heard;                 /* of requests without a session */
+  struct session_list heard_sessions; /* that sent requests which only read */
 };
 
 /* One run of an operation's handler. */

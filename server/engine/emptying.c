@@ -43,6 +43,7 @@ static void defer_free(struct engine *engine, struct object *object) {
     object_free(object);
     return;
   }
+  engine->freeing_bytes += object->memory_bytes;
   object->next_deferred = engine->deferred_free;
   engine->deferred_free = object;
 }

@@ -215,6 +215,7 @@ void core_end_session(struct engine *engine, uint64_t now_ns, struct session *se
   session->user = NULL;
   map64_remove(&engine->sessions, session->serial);
   core_forget_queue(engine, &session->flushers);
+  core_forget_reads(engine, session);
   core_forget_process(engine, session);
   if (is_over) {
     session_free(session);

@@ -11,7 +11,10 @@
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
 #include "server/engine/parking.h"
+#include "server/engine/peers.h"
 #include "server/engine/quota.h"
+#include "server/engine/reads.h"
+#include "server/engine/restart.h"
 #include "server/engine/run.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
@@ -40,6 +43,7 @@ struct engine *engine_new(const struct engine_config *config, const struct engin
   TAILQ_INIT(&engine->jobs);
   TAILQ_INIT(&engine->taken_jobs);
   TAILQ_INIT(&engine->lost);
+  TAILQ_INIT(&engine->heard_sessions);
   list_init(&engine->dropped_values);
   arena_init(&engine->scratch, HF_UNPACK_BYTES_MAX);
   if (!registry_init(&engine->registry, &engine->config.hash_key, config->first_object,
@@ -68,23 +72,6 @@ static void drop_all_waiters(struct engine *engine) {
   while (map64_next(&engine->peers, &position, &id, &item)) {
     drop_waiters(engine, &((struct peer *)item)->waiters);
   }
-}
-
-static void free_peer(struct engine *engine, struct peer *peer) {
-  address_release(&engine->addresses, peer->address);
-  core_uncount_peer(peer);
-  user_release(peer->user);
-  free(peer);
-}
-
-static void free_connections(struct engine *engine) {
-  uint64_t position = 0, id;
-  void *peer;
-  while (map64_next(&engine->peers, &position, &id, &peer)) {
-    free_peer(engine, peer);
-  }
-  map64_deinit(&engine->peers);
-  map64_deinit(&engine->addresses);
 }
 
 static void free_sessions(struct engine *engine) {
@@ -156,6 +143,15 @@ struct job *engine_take_job(struct engine *engine) {
   return job;
 }
 
+void engine_give_jobs_back(struct engine *engine) {
+  struct job *job;
+  TAILQ_FOREACH(job, &engine->taken_jobs, link) {
+    job->is_taken = false;
+  }
+  TAILQ_CONCAT(&engine->taken_jobs, &engine->jobs, link);
+  TAILQ_CONCAT(&engine->jobs, &engine->taken_jobs, link);
+}
+
 const struct value_hash_key *engine_hash_key(const struct engine *engine) {
   return &engine->config.hash_key;
 }
@@ -167,7 +163,7 @@ void engine_free(struct engine *engine) {
   engine_free_deferred(engine->deferred_free);
   decoded_free(engine->answered);
   free_sessions(engine);
-  free_connections(engine);
+  core_free_peers(engine);
   registry_deinit(&engine->registry);
   users_deinit(&engine->users);
   list_deinit(&engine->dropped_values);
@@ -178,44 +174,9 @@ void engine_free(struct engine *engine) {
 
 /* ---- connections */
 
-static bool add_peer(struct engine *engine, const struct command *command) {
-  bool is_owner = command->user.len == 0;
-  struct user *user = is_owner ? NULL : users_find_name(&engine->users, command->user);
-  bool is_known = is_owner || (user && !user->is_gone);
-  struct peer *peer = is_known ? malloc(sizeof *peer) : NULL;
-  if (!peer) {
-    return false;
-  }
-  *peer = (struct peer){.id = command->connection,
-                        .one_way = command->one_way,
-                        .address = address_acquire(&engine->addresses, command->address)};
-  TAILQ_INIT(&peer->waiters);
-  TAILQ_INIT(&peer->sessions);
-  if (peer->address && map64_set(&engine->peers, peer->id, peer)) {
-    peer->user = user_share(user);
-    (void)core_count_peer(engine, peer); /* its requests are answered so */
-    return true;
-  }
-  if (peer->address) {
-    address_release(&engine->addresses, peer->address);
-  }
-  free(peer);
-  return false;
-}
-
-static void remove_peer(struct engine *engine, uint64_t now_ns, uint64_t id) {
-  struct peer *peer = core_peer(engine, id);
-  if (!peer) {
-    return;
-  }
+static void disconnect(struct engine *engine, uint64_t now_ns, uint64_t id) {
   core_begin_steps(engine);
-  drop_waiters(engine, &peer->waiters);
-  if (peer->session) {
-    core_lose_session(engine, now_ns, peer->session);
-  }
-  core_leave_peer(peer);
-  map64_remove(&engine->peers, id);
-  free_peer(engine, peer);
+  core_remove_peer(engine, now_ns, id);
   core_settle(engine, now_ns);
 }
 
@@ -454,6 +415,9 @@ static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct pe
   if (request->message->n_acked_also > HF_WINDOW_COUNT_MAX) {
     return HF_REASON_TOO_MANY_FIELDS;
   }
+  if (engine->config.is_loading) {
+    return HF_REASON_LOADING;
+  }
   if (engine->draining) {
     return HF_REASON_STOPPING;
   }
@@ -489,6 +453,7 @@ static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_
     core_begin_request_steps(engine);
     advance(engine, now_ns);
     core_begin_request_steps(engine);
+    engine->changed = engine->index;
   } else {
     core_begin_steps(engine);
   }
@@ -512,6 +477,13 @@ static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_
     apply_call(engine, now_ns, peer, request, session);
   }
   core_settle(engine, now_ns);
+}
+
+/* Finds out whether it has only read. */
+static void apply_noted(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
+  uint64_t waiting = engine->waiting;
+  apply_request(engine, now_ns, request);
+  engine->has_only_read = request->may_only_read && core_record_read(engine, request, waiting);
 }
 
 static void tick(struct engine *engine, uint64_t now_ns) {
@@ -553,21 +525,26 @@ static bool set_users(struct engine *engine, uint64_t now_ns,
   return true;
 }
 
-bool engine_apply(struct engine *engine, const struct command *command) {
-  engine->now_ns = command->now_ns > engine->now_ns ? command->now_ns : engine->now_ns;
-  uint64_t now_ns = engine->now_ns;
-  engine->denial.reason = HF_REASON_NONE; /* one that no reply took would explain another's */
+/* Whether other objects may change than the one that the command names. */
+static bool changes_widely(const struct command *command) {
+  const struct operation *operation =
+      command->kind == COMMAND_REQUEST ? command->request->operation : NULL;
+  return command->kind != COMMAND_REQUEST ||
+         (operation && operation->kinds == 0 && operation->effect != EFFECT_NONE);
+}
+
+static bool apply(struct engine *engine, uint64_t now_ns, const struct command *command) {
   switch (command->kind) {
     case COMMAND_REQUEST:
-      apply_request(engine, now_ns, command->request);
+      apply_noted(engine, now_ns, command->request);
       break;
     case COMMAND_TICK:
       tick(engine, now_ns);
       break;
     case COMMAND_CONNECT:
-      return add_peer(engine, command);
+      return core_add_peer(engine, command);
     case COMMAND_DISCONNECT:
-      remove_peer(engine, now_ns, command->connection);
+      disconnect(engine, now_ns, command->connection);
       break;
     case COMMAND_PROCESS_ENDED:
       end_process(engine, now_ns, command->session);
@@ -577,6 +554,7 @@ bool engine_apply(struct engine *engine, const struct command *command) {
       break;
     case COMMAND_FREED:
       memory_refund(&engine->memory, MEMORY_RECLAIMED, command->freed_bytes);
+      engine->freeing_bytes -= command->freed_bytes;
       break;
     case COMMAND_CROWDED:
       core_set_crowded(engine, now_ns, command->is_crowded);
@@ -586,8 +564,30 @@ bool engine_apply(struct engine *engine, const struct command *command) {
       break;
     case COMMAND_USERS:
       return set_users(engine, now_ns, command->users);
+    case COMMAND_RESTART:
+      return core_restart(engine, now_ns, command);
+    case COMMAND_DISK:
+      engine->is_disk_full = command->is_full;
+      break;
+    case COMMAND_HEARD:
+      core_hear(engine, command->heard);
+      break;
   }
   return true;
+}
+
+bool engine_apply(struct engine *engine, const struct command *command) {
+  engine->now_ns = command->now_ns > engine->now_ns ? command->now_ns : engine->now_ns;
+  uint64_t now_ns = engine->now_ns;
+  engine->index = command->index;
+  engine->has_only_read = false;
+  engine->denial.reason = HF_REASON_NONE; /* one that no reply took would explain another's */
+  bool is_done = apply(engine, now_ns, command);
+  if (is_done && !engine->has_only_read) { /* else it will be in no log */
+    engine->logged = command->index;
+    engine->changed = changes_widely(command) ? command->index : engine->changed;
+  }
+  return is_done;
 }
 
 bool engine_is_local(const struct engine *engine, uint64_t connection) {
@@ -601,6 +601,14 @@ uint64_t engine_next_deadline_ns(const struct engine *engine) {
 
 uint64_t engine_steps(const struct engine *engine) {
   return engine->steps;
+}
+
+uint64_t engine_now_ns(const struct engine *engine) {
+  return engine->now_ns;
+}
+
+void engine_set_sink(struct engine *engine, const struct engine_sink *sink) {
+  engine->sink = *sink;
 }
 
 void engine_set_local_handshake(struct engine *engine, const char *path) {

@@ -39,6 +39,11 @@ uint64_t engine_next_deadline_ns(const struct engine *engine);
  * HF_BATCH_STEPS_MAX of it at most. */
 uint64_t engine_steps(const struct engine *engine);
 
+/* The time of its last command. */
+uint64_t engine_now_ns(const struct engine *engine);
+/* Of a restored engine. */
+void engine_set_sink(struct engine *engine, const struct engine_sink *sink);
+
 /* Deferred free: large containers that were deleted. Taken under the engine's lock, freed outside it by
  * any thread. NULL: none. */
 struct object;
@@ -54,6 +59,8 @@ struct decoded *engine_take_answered(struct engine *engine);
  * gives it back by COMMAND_JOB_DONE, and then frees it by job_free (job.h), outside the lock. */
 struct job;
 struct job *engine_take_job(struct engine *engine);
+/* Jobs that were taken, and whose takers are no more: they can be taken again. */
+void engine_give_jobs_back(struct engine *engine);
 /* For decoded_read. It never changes, and is read without the lock. */
 const struct value_hash_key *engine_hash_key(const struct engine *engine);
 /* Where clients on this machine find shared memory; borrowed for the engine's life. */

@@ -22,6 +22,7 @@ HANDLER(acknowledge)
 HANDLER(ping)
 HANDLER(flush)
 HANDLER(server_info)
+HANDLER(server_snapshot)
 
 /* operations/object.c */
 HANDLER(object_open)

@@ -30,6 +30,7 @@ struct waiter;
 struct job {
   TAILQ_ENTRY(job) link;      /* the engine's: in one of its lists */
   TAILQ_ENTRY(job) lent_link; /* the taker's */
+  uint64_t number;            /* in the order of jobs, from 1: names it in a log */
   /* HF_REASON_NONE | STOPPING, as if nothing had been done | any other, likewise */
   hf_reason (*work)(struct job *job);
   struct shared_flag stop;

@@ -90,6 +90,7 @@ hf_reason call_work(struct call *call, struct job *job, size_t steps, size_t scr
 
 void core_begin_job(struct engine *engine, struct job *job, struct waiter *requester) {
   struct object *object = job->object;
+  job->number = ++engine->next_job;
   job->requester = requester;
   requester->job = job;
   const struct kind *kind = object->row;

@@ -97,6 +97,7 @@ struct object {
   size_t memory_bytes;        /* of containers and values, as charged */
   size_t values_bytes;        /* those of values among them */
   struct loan *loan;          /* malloc; NULL: it was never lent */
+  uint64_t changed;           /* the index of the last command that changed it; no state */
   struct object *next_deferred;
   TAILQ_ENTRY(object) unreferenced_link;
   struct order_node in_names; /* or, of an anonymous one, in the registry's order of those */

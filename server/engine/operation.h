@@ -23,6 +23,7 @@ enum operation_flag {
   OPERATION_SELECTABLE = 64,      /* may be in a wait_any */
   OPERATION_IN_TRANSACTION = 128, /* may be in a Transaction: see undo.c */
   OPERATION_SILENT = 256,         /* has no reply */
+  OPERATION_FREES = 512,          /* gives something back: also while the journal's disk is full */
 };
 
 /* What becomes of a request that comes again with the same number. */

@@ -97,6 +97,9 @@ void core_record_end(struct call *call, hf_reason reason) {
     unsigned rights = call->user ? rights_of(call->user, call->session, call->object) : ACCESS_ALL;
     call->reply->handed = rights & (ACCESS_READ | ACCESS_WRITE);
   }
+  if (call->object && changes) {
+    call->object->changed = call->engine->index;
+  }
   if (call->object && !call->object->is_deleted && changes) {
     registry_account(&call->engine->registry, call->object);
     if (!reason && !call->notified) {
@@ -135,7 +138,15 @@ static void conclude(struct call *call, hf_reason reason) {
   engine->sink.deliver(engine->sink.ctx, call->connection, call->route, reply);
 }
 
+/* What the reply of a request that only reads shows. Without an object it may be anything. */
+static void record_index(const struct call *call) {
+  struct engine *engine = call->engine;
+  uint64_t changed = call->object ? call->object->changed : engine->logged;
+  engine->read_index = changed > engine->changed ? changed : engine->changed;
+}
+
 void core_finish(struct call *call, hf_reason reason) {
+  record_index(call);
   conclude(call, reason);
   if (call->session && call->session->has_sparse_tables) {
     session_trim(call->session);

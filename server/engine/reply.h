@@ -98,10 +98,25 @@ struct reply_user {
   uint64_t memory_bytes, objects, sessions, connections, waiting;
 };
 
+/* Of a server that keeps its state. */
+struct reply_journal {
+  uint64_t index, committed; /* of the last batches that were begun and committed */
+  uint64_t journal_bytes;    /* on the disk */
+  uint64_t snapshot_index, snapshot_bytes;
+  uint64_t snapshot_age_ms; /* UINT64_MAX: there is none */
+  uint64_t fsync_p99_ns;
+  uint64_t
+      unsynced_ms; /* how old what may be lost is; 0: nothing may; UINT64_MAX: only the kernel knows */
+  bool is_full, is_compacting;
+  char fsync[32]; /* as in the settings */
+};
+
 struct reply_server {
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes,
       deadlocks, shared_cells, segment_cells, memory_bytes_max, waiters_bytes_max;
   size_t memory_used[MEMORY_USES];
+  bool has_journal;
+  struct reply_journal journal;
   size_t users_count;
   struct reply_user users[];
 };

@@ -21,6 +21,7 @@
 
 #include "proto/base/map64.h"
 #include "server/engine/addresses.h"
+#include "server/engine/command.h"
 #include "server/engine/memory.h"
 #include "server/engine/reply.h"
 #include "server/engine/sequences.h"
@@ -61,6 +62,9 @@ struct session {
 
   struct timer timer; /* runs while lost */
   uint64_t heard_ns;  /* when its last request came: what renews its leases */
+
+  struct heard heard; /* its requests that only read and are in no log yet; see reads.h */
+  TAILQ_ENTRY(session) heard_link; /* if there are some */
 
   struct map64 window; /* sequence -> struct reply, one count each */
   /* Of them, of requests that still wait: those have a bound of their own. */

@@ -109,3 +109,10 @@ void core_adopt_forked(struct session *session) {
   session->is_unadopted = false;
   core_leave_parent(session);
 }
+
+void core_forget_reads(struct engine *engine, struct session *session) {
+  if (session->heard.requests > 0) {
+    TAILQ_REMOVE(&engine->heard_sessions, session, heard_link);
+    session->heard.requests = 0;
+  }
+}

@@ -28,5 +28,7 @@ void core_forget_lost(struct engine *engine, struct session *session);
 void core_leave_parent(struct session *forked);
 /* Its child has come for it; also for sessions that are none of these. */
 void core_adopt_forked(struct session *session);
+/* What its requests that only read have changed is in the log now, see reads.h; or it ends. */
+void core_forget_reads(struct engine *engine, struct session *session);
 
 #endif

@@ -25,6 +25,9 @@ static const struct snapshot_field engine_rows[] = {
     SNAPSHOT_FIELD(11, struct engine, now_ns),
     SNAPSHOT_FIELD(40, struct engine, crowding.since_ns),
     SNAPSHOT_FIELD(41, struct engine, crowding.total_ns),
+    SNAPSHOT_FIELD(42, struct engine, next_job),
+    SNAPSHOT_FIELD(43, struct engine, is_disk_full),
+    SNAPSHOT_FIELD(44, struct engine, memory.max),
 };
 static const struct snapshot_fields engine_fields = SNAPSHOT_FIELDS(engine_rows);
 enum { HASH_KEY = 10 };

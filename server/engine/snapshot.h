@@ -5,8 +5,8 @@
  *                                                          and B, and lead to the same bytes again
  *
  * in      objects and their content, sessions and what they have, kept replies, waiting requests,
- *         deadlines, connections, counters and next ids
- * not in  what the server was started with (memory, the local handshake's socket), shared memory:
+ *         deadlines, connections, counters and next ids, how much memory there may be
+ * not in  the local handshake's socket, shared memory:
  *         values and arrays that lie there are written as their elements
  *
  * layer   engine

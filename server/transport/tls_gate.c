@@ -62,14 +62,14 @@ static bool is_serving(const struct tls_gate *gate) {
   return served_ns != 0 && now_ns < served_ns + BUSY_NS;
 }
 
-/* Crowded: there are more than the threads can work on, or than there are places, so that others stand in the
- * socket's queue; until the line is empty and half of the places are. Each opening ends through the line, so
+/* Crowded: there are more than the threads can work on, or than there may be at a time, so that others stand in the
+ * socket's queue; until the line is empty and half of them are free. Each opening ends through the line, so
  * this is called for the last. */
 static bool update_crowded_locked(struct tls_gate *gate) {
   bool was_crowded = gate->is_crowded;
-  uint32_t places = was_crowded ? HF_HANDSHAKES_MAX / 2 : HF_HANDSHAKES_MAX;
-  gate->is_crowded =
-      gate->line_count > (was_crowded ? 0 : gate->workers_count) || gate->openings_count >= places;
+  uint32_t openings_max = was_crowded ? HF_HANDSHAKES_MAX / 2 : HF_HANDSHAKES_MAX;
+  gate->is_crowded = gate->line_count > (was_crowded ? 0 : gate->workers_count) ||
+                     gate->openings_count >= openings_max;
   return gate->is_crowded != was_crowded;
 }
 

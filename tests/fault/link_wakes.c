@@ -74,6 +74,7 @@ static int tear_down(void **state) {
   close(client_socket);
   connections_close(connections, 0);
   dispatch_stop(dispatch);
+  dispatch_free(dispatch);
   connections_free(connections);
   limited_log_deinit(&context.limited_log);
   return 0;

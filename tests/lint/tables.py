@@ -33,7 +33,7 @@ WORDS = {
     "READ": "read", "WRITE": "write", "READ_WRITE": "read, write", "EITHER": "read or write", "CREATE": "create",
     "NOTHING": "", "KEPT": "kept", "AGAIN": "again", "NO_EFFECT": "nothing", "SESSION": "session",
     "OBJECT": "objects", "WAITS": "waits", "ANY_TIMEOUT": "any timeout", "STORES": "stores",
-    "SELECTABLE": "in `wait_any`", "IN_TRANSACTION": "in `transaction`", "ONE_WAY": "one-way", "SILENT": "no reply",
+    "SELECTABLE": "in `wait_any`", "IN_TRANSACTION": "in `transaction`", "ONE_WAY": "one-way", "SILENT": "no reply", "FREES": "with a full disk",
     "NEEDS_SESSION": "needs a session", "OPENS": "opens",
 }
 

@@ -59,6 +59,17 @@ static inline void apply_crowded(struct engine *engine, uint64_t now_ns, bool is
                            .kind = COMMAND_CROWDED, .now_ns = now_ns, .is_crowded = is_crowded});
 }
 
+static inline bool apply_restart(struct engine *engine, uint64_t now_ns, size_t memory_bytes_max) {
+  return engine_apply(
+      engine, &(struct command){
+                  .kind = COMMAND_RESTART, .now_ns = now_ns, .memory_bytes_max = memory_bytes_max});
+}
+
+static inline void apply_disk(struct engine *engine, uint64_t now_ns, bool is_full) {
+  engine_apply(engine,
+               &(struct command){.kind = COMMAND_DISK, .now_ns = now_ns, .is_full = is_full});
+}
+
 static inline void apply_drain(struct engine *engine) {
   engine_apply(engine, &(struct command){.kind = COMMAND_DRAIN});
 }

@@ -1,13 +1,14 @@
 #include "tests/support/replay.h"
-#include "tests/support/apply.h"
 
-#include "proto/wire.h"
 #include "server/dispatch/encode.h"
 #include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
+#include "server/dispatch/request.h"
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
+#include "server/engine/digest.h"
 #include "server/engine/job.h"
+#include "server/engine/reads.h"
 #include "tests/support/digest.h"
 #include "tests/support/random_users.h"
 
@@ -56,6 +57,16 @@ static void learn_objects(const struct replay *replay, const struct reply *reply
   }
 }
 
+/* Until the command is logged. */
+static void hold(struct replay *replay, uint64_t connection, struct reply *reply) {
+  if (replay->held_count == replay->held_capacity) {
+    replay->held_capacity = 2 * replay->held_capacity + 16;
+    replay->held = realloc(replay->held, replay->held_capacity * sizeof *replay->held);
+    assert_non_null(replay->held);
+  }
+  replay->held[replay->held_count++] = (struct replay_held){connection, reply};
+}
+
 static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
                     struct reply *reply) {
   struct replay *replay = ctx;
@@ -69,7 +80,11 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
   learn_objects(replay, reply);
   replay->replies_count++;
   replay->failures_count += reply->reason != HF_REASON_NONE;
-  reply_release(reply);
+  if (replay->log) {
+    hold(replay, connection, reply);
+  } else {
+    reply_release(reply);
+  }
 }
 
 static void close_connection(void *ctx, uint64_t connection) {
@@ -88,7 +103,88 @@ static void report_deadlock(void *ctx, const char *circle) {
   record(ctx, "\ndeadlock: %s", circle);
 }
 
+/* ---- commands, with a log if there is one: as dispatch does */
+
+static void log_heard(struct replay *replay, const struct command *next) {
+  struct heard heard;
+  while (engine_next_heard(replay->engine, &heard)) {
+    const struct command command = {
+        .kind = COMMAND_HEARD, .now_ns = next->now_ns, .index = next->index, .heard = &heard};
+    replay->log->append(replay->log->ctx, &command);
+  }
+}
+
+static void log_replies(struct replay *replay, bool is_logged) {
+  for (size_t i = 0; i < replay->held_count; i++) {
+    if (is_logged) {
+      replay->log->reply(replay->log->ctx, replay->held[i].connection, replay->held[i].reply);
+    }
+    reply_release(replay->held[i].reply);
+  }
+  replay->held_count = 0;
+}
+
+/* The process is what came with the request. */
+static void log_command(struct replay *replay, struct command command, int process) {
+  struct engine_request request;
+  if (command.kind == COMMAND_REQUEST) {
+    request = *command.request;
+    request.process = process;
+    command.request = &request;
+  }
+  replay->log->append(replay->log->ctx, &command);
+}
+
+static bool apply_logged(struct replay *replay, struct command *command) {
+  struct engine_request *request = command->kind == COMMAND_REQUEST ? command->request : NULL;
+  int process = request ? request->process : 0;
+  command->index = replay->log->begin(replay->log->ctx);
+  if (request) {
+    request->may_only_read = engine_may_only_read(replay->engine, command->now_ns, request);
+  }
+  bool may_only_read = request && request->may_only_read;
+  if (!may_only_read) {
+    log_heard(replay, command);
+  }
+  bool is_done = engine_apply(replay->engine, command);
+  bool is_logged = is_done && !engine_has_only_read(replay->engine);
+  if (is_logged && may_only_read) {
+    log_heard(replay, command);
+  }
+  log_replies(replay, is_logged);
+  if (is_logged) {
+    log_command(replay, *command, process);
+  }
+  replay->log->end(replay->log->ctx);
+  replay->reads_count += is_done && !is_logged;
+  return is_done;
+}
+
+/* Time never goes back. */
+static bool apply(struct replay *replay, struct command command) {
+  if (!replay->log) {
+    return engine_apply(replay->engine, &command);
+  }
+  replay->now_ns = command.now_ns > replay->now_ns ? command.now_ns : replay->now_ns;
+  command.now_ns = replay->now_ns;
+  return apply_logged(replay, &command);
+}
+
+static void request_snapshot(void *ctx) {
+  record(ctx, "\nsnapshot requested");
+}
+
 /* ---- steps */
+
+static struct engine_sink make_sink(struct replay *replay) {
+  return (struct engine_sink){.ctx = replay,
+                              .deliver = deliver,
+                              .close = close_connection,
+                              .forget_process = forget_process,
+                              .watch_process = watch_process,
+                              .deadlock = report_deadlock,
+                              .request_snapshot = request_snapshot};
+}
 
 void replay_begin(struct replay *replay, size_t memory_bytes_max) {
   struct engine_config config = {
@@ -96,11 +192,17 @@ void replay_begin(struct replay *replay, size_t memory_bytes_max) {
       .memory_bytes_max = memory_bytes_max,
       .find_operation = operations_find,
   };
+  struct engine_sink sink = make_sink(replay);
   *replay = (struct replay){0};
-  struct engine_sink sink = {replay,         deliver,       close_connection,
-                             forget_process, watch_process, report_deadlock};
   replay->engine = engine_new(&config, &sink);
   assert_non_null(replay->engine);
+  arena_init(&replay->arena, HF_UNPACK_BYTES_MAX);
+}
+
+void replay_begin_with(struct replay *replay, struct engine *engine) {
+  struct engine_sink sink = make_sink(replay);
+  *replay = (struct replay){.engine = engine, .now_ns = engine_now_ns(engine)};
+  engine_set_sink(engine, &sink);
   arena_init(&replay->arena, HF_UNPACK_BYTES_MAX);
 }
 
@@ -108,12 +210,13 @@ static void finish_job(struct replay *replay, uint64_t now_ns) {
   struct job *job = replay->jobs[0];
   replay->jobs_count--;
   memmove(replay->jobs, replay->jobs + 1, replay->jobs_count * sizeof(struct job *));
-  apply_job_done(replay->engine, now_ns, job);
+  apply(replay, (struct command){.kind = COMMAND_JOB_DONE, .now_ns = now_ns, .job = job});
   job_free(job);
 }
 
 static void free_deferred(struct replay *replay) {
-  apply_freed(replay->engine, engine_free_deferred(replay->deferred));
+  size_t bytes = engine_free_deferred(replay->deferred);
+  apply(replay, (struct command){.kind = COMMAND_FREED, .freed_bytes = bytes});
   replay->deferred = NULL;
 }
 
@@ -125,10 +228,10 @@ void replay_end(struct replay *replay) {
   engine_free(replay->engine);
   arena_deinit(&replay->arena);
   free(replay->effects);
+  free(replay->held);
 }
 
 static void send_request(struct replay *replay, const struct replay_step *step) {
-  Holdfast__Request *unpacked = NULL;
   struct bytes machine;
   uint64_t process;
   struct engine_request request = {
@@ -137,19 +240,13 @@ static void send_request(struct replay *replay, const struct replay_step *step) 
       .body = step->body,
   };
   arena_reset(&replay->arena);
-  if (step->body.len < DECODED_BODY_BYTES_MIN) {
-    request.malformed = wire_unpack_request(step->body, &replay->arena, &unpacked);
-  } else {
-    request.malformed = decoded_read(step->body, engine_hash_key(replay->engine), &request.decoded);
-    unpacked = request.decoded ? request.decoded->message : NULL;
-  }
-  request.message = request.malformed ? NULL : unpacked;
-  request.operation = request.message ? operations_find(unpacked) : NULL;
+  request_decode(&request, &replay->arena, engine_hash_key(replay->engine));
   memcpy(request.entropy, step->entropy, sizeof request.entropy);
-  if (request.message && processes_are_named(unpacked, &machine, &process)) {
+  if (request.message && processes_are_named(request.message, &machine, &process)) {
     request.process = machine.len == 4 ? (int)(1 + process % 100) : PROCESS_ELSEWHERE;
   }
-  apply_request(replay->engine, step->now_ns, &request);
+  apply(replay,
+        (struct command){.kind = COMMAND_REQUEST, .now_ns = step->now_ns, .request = &request});
   decoded_free(request.decoded);
 }
 
@@ -167,20 +264,27 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
   switch (step->kind) {
     case REPLAY_CONNECT:
       record(replay, "connected %d",
-             apply_connect_as(engine, step->connection, step->address, step->one_way,
-                              step->user ? step->user : ""));
+             apply(replay, (struct command){.kind = COMMAND_CONNECT,
+                                            .connection = step->connection,
+                                            .address = step->address,
+                                            .user = bytes_of_text(step->user ? step->user : ""),
+                                            .one_way = step->one_way}));
       break;
     case REPLAY_DISCONNECT:
-      apply_disconnect(engine, step->now_ns, step->connection);
+      apply(replay, (struct command){.kind = COMMAND_DISCONNECT,
+                                     .now_ns = step->now_ns,
+                                     .connection = step->connection});
       break;
     case REPLAY_REQUEST:
       send_request(replay, step);
       break;
     case REPLAY_TIME:
-      apply_tick(engine, step->now_ns);
+      apply(replay, (struct command){.kind = COMMAND_TICK, .now_ns = step->now_ns});
       break;
     case REPLAY_PROCESS_ENDED:
-      apply_process_ended(engine, step->now_ns, step->session);
+      apply(replay,
+            (struct command){
+                .kind = COMMAND_PROCESS_ENDED, .now_ns = step->now_ns, .session = step->session});
       break;
     case REPLAY_TAKE_JOB:
       take_job(replay);
@@ -194,13 +298,28 @@ void replay_apply(struct replay *replay, const struct replay_step *step) {
       free_deferred(replay);
       break;
     case REPLAY_CROWDED:
-      apply_crowded(engine, step->now_ns, step->is_crowded);
+      apply(replay,
+            (struct command){
+                .kind = COMMAND_CROWDED, .now_ns = step->now_ns, .is_crowded = step->is_crowded});
       break;
     case REPLAY_DRAIN:
-      apply_drain(engine);
+      apply(replay, (struct command){.kind = COMMAND_DRAIN});
+      break;
+    case REPLAY_RESTART:
+      engine_free_deferred(replay->deferred); /* by the end of the process: no command says so */
+      replay->deferred = NULL;
+      assert_true(apply(replay, (struct command){.kind = COMMAND_RESTART,
+                                                 .now_ns = step->now_ns,
+                                                 .memory_bytes_max = engine->memory.max}));
+      break;
+    case REPLAY_DISK:
+      apply(replay, (struct command){
+                        .kind = COMMAND_DISK, .now_ns = step->now_ns, .is_full = step->is_full});
       break;
     case REPLAY_USERS:
-      assert_true(apply_users(engine, step->now_ns, random_users(step->users)));
+      assert_true(apply(replay, (struct command){.kind = COMMAND_USERS,
+                                                 .now_ns = step->now_ns,
+                                                 .users = random_users(step->users)}));
       break;
   }
   replay->deferred = engine_join_deferred(replay->deferred, engine_take_deferred(engine));
@@ -249,6 +368,7 @@ static size_t read_numbers(const struct engine *engine, bool all, uint64_t *numb
                            engine->dropped_values.len,
                            engine->draining,
                            digest_users(engine),
+                           engine_digest(engine),
                            engine_next_deadline_ns(engine)};
   size_t count = sizeof read / sizeof *read;
   memcpy(numbers, read, sizeof read);

@@ -7,6 +7,7 @@
 #define HF_TESTS_SUPPORT_REPLAY_H
 
 #include "proto/base/arena.h"
+#include "server/dispatch/command_log.h"
 #include "server/engine/engine.h"
 
 #include <stdbool.h>
@@ -25,6 +26,8 @@ enum replay_kind {
   REPLAY_CROWDED,
   REPLAY_DRAIN,
   REPLAY_USERS,
+  REPLAY_RESTART, /* with the memory that it has */
+  REPLAY_DISK,
 };
 
 struct replay_step {
@@ -36,6 +39,7 @@ struct replay_step {
   uint64_t users;   /* which of random_users.h there are from now on */
   bool one_way;
   bool is_crowded;
+  bool is_full;      /* of the disk */
   uint64_t session;  /* the serial of the session whose process ended */
   uint32_t id;       /* of a request: identifies it on its connection */
   struct bytes body; /* of a request; borrowed */
@@ -56,9 +60,20 @@ struct replay {
   /* An object appeared in a reply. NULL: ignored. */
   void (*learn)(void *ctx, uint64_t object);
   void *learn_ctx;
+  /* Commands are appended to it as dispatch does. NULL: to none. */
+  const struct command_log *log;
+  uint64_t now_ns;      /* of the last command, with a log */
+  uint64_t reads_count; /* requests that are in no log */
+  struct replay_held {
+    uint64_t connection;
+    struct reply *reply;
+  } * held; /* malloc: of the command under way, with a log */
+  size_t held_count, held_capacity;
 };
 
 void replay_begin(struct replay *replay, size_t memory_bytes_max);
+/* Goes on with an engine, which is taken. */
+void replay_begin_with(struct replay *replay, struct engine *engine);
 void replay_end(struct replay *replay);
 void replay_apply(struct replay *replay, const struct replay_step *step);
 /* Whether the last step had the same effects on both engines, and left the same counters, memory by

@@ -391,6 +391,33 @@ static struct replay_step pass_time(struct step_maker *maker) {
   return make_step(maker, REPLAY_TIME, 0);
 }
 
+static struct replay_step fill_disk(struct step_maker *maker) {
+  struct replay_step step = make_step(maker, REPLAY_DISK, 0);
+  step.is_full = below(maker, 4) == 0;
+  return step;
+}
+
+/* Now and then; all connections are gone. */
+static struct replay_step restart(struct step_maker *maker) {
+  for (uint64_t connection = 1; connection <= STEP_MAKER_CONNECTIONS; connection++) {
+    maker->open[connection] = false;
+    maker->bound[connection] = NULL;
+  }
+  return make_step(maker, REPLAY_RESTART, 0);
+}
+
+static struct replay_step happen_outside(struct step_maker *maker) {
+  switch (below(maker, 64)) {
+    case 0:
+      return restart(maker);
+    case 1:
+    case 2:
+      return fill_disk(maker);
+    default:
+      return below(maker, 4) ? pass_time(maker) : crowd(maker);
+  }
+}
+
 /* Mostly all may do all: else little is left to be seen. */
 static struct replay_step change_users(struct step_maker *maker) {
   struct replay_step step = make_step(maker, REPLAY_USERS, 0);
@@ -443,7 +470,7 @@ struct replay_step step_maker_make(struct step_maker *maker) {
     return change_users(maker);
   }
   if (choice < 10) {
-    return choice == 2 && below(maker, 4) == 0 ? crowd(maker) : pass_time(maker);
+    return choice == 2 ? happen_outside(maker) : pass_time(maker);
   }
   if (choice < 14) {
     return make_step(maker,

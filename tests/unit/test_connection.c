@@ -302,6 +302,7 @@ static int tear_down(void **state) {
   leave();
   connections_close(connections, 0);
   dispatch_stop(dispatch);
+  dispatch_free(dispatch);
   connections_free(connections);
   return 0;
 }

@@ -73,6 +73,9 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
   const struct kind *kind = shape->row;
   size_t bytes = call->body.len + shape->elements_bytes;
   hf_reason reason = kind->check_shape ? kind->check_shape(call, shape) : HF_REASON_NONE;
+  if (!reason && engine->is_disk_full) {
+    reason = HF_REASON_JOURNAL_FULL;
+  }
   if (!reason) {
     reason = core_check_memory(engine, bytes);
   }

@@ -3,6 +3,7 @@
 #include "server/engine/binding.h"
 #include "server/engine/call.h"
 #include "server/engine/command.h"
+#include "server/engine/denial.h"
 #include "server/engine/ending.h"
 #include "server/engine/forks.h"
 #include "server/engine/handlers.h"
@@ -125,7 +126,8 @@ hf_reason handle_resume_session(struct call *call) {
     return HF_REASON_ATTEMPT_STALE;
   }
   session->attempt = attempt;
-  if (session->is_unadopted) {
+  if (session->is_unadopted ||
+      session->process == PROCESS_HIDDEN) { /* hidden by a restart, maybe */
     core_locate_session(call, session, message->process);
   }
   core_bind_session(call->engine, call->now_ns, session, peer);
@@ -285,8 +287,29 @@ hf_reason handle_server_info(struct call *call) {
       .segment_cells = host ? host->count(host->ctx) : 0,
   };
   memcpy(server->memory_used, engine->memory.used, sizeof server->memory_used);
+  if (engine->sink.report_journal) {
+    server->has_journal = true;
+    engine->sink.report_journal(engine->sink.ctx, &server->journal);
+  }
   report_users(call, server);
   call->reply->shape = REPLY_SERVER;
   call->reply->server = server;
+  return HF_REASON_NONE;
+}
+
+hf_reason handle_server_snapshot(struct call *call) {
+  const struct engine_sink *sink = &call->engine->sink;
+  if (!rights_see_all(call)) {
+    struct denial *denial = &call->engine->denial;
+    denial_begin(denial, HF_REASON_NO_RIGHT);
+    denial_add(denial, "user ");
+    denial_add_name(denial, user_name(call->user));
+    denial_add(denial, " is no admin (server_snapshot needs one)");
+    return HF_REASON_NO_RIGHT;
+  }
+  if (!sink->request_snapshot) {
+    return HF_REASON_NO_JOURNAL;
+  }
+  sink->request_snapshot(sink->ctx);
   return HF_REASON_NONE;
 }

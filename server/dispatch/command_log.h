@@ -1,0 +1,34 @@
+/* Where commands go to be made durable: handed down by the journal, which is above.
+ *
+ *   apply --> append --> batch `index` is filled ... committed --> dispatch_committed(index)
+ *     |                                                                  |
+ *     '--> replies wait, each until its batch is committed ------------>'--> sent
+ *
+ * layer   dispatch: declared here, implemented by journal
+ * threads begin to end: under the engine's lock, one at a time
+ */
+#ifndef HF_DISPATCH_COMMAND_LOG_H
+#define HF_DISPATCH_COMMAND_LOG_H
+
+#include "server/engine/command.h"
+#include "server/engine/reply.h"
+
+struct command_log {
+  void *ctx;
+  /* The engine was locked. Answers the number of the batch that all commands are in until `end`. */
+  uint64_t (*begin)(void *ctx);
+  /* A reply of the command that is appended next. Borrowed. */
+  void (*reply)(void *ctx, uint64_t connection, const struct reply *reply);
+  /* The command was applied, as number `index` of its own says. All that it borrows is copied. A request has
+   * its body; a job is done, and not freed yet. Never fails: a log that can't go on ends the process. */
+  void (*append)(void *ctx, const struct command *command);
+  /* The engine is about to be unlocked: the batch may be committed. */
+  void (*end)(void *ctx);
+  /* Back-pressure: waits until the batch that is being filled is not too large. Without the engine's lock. */
+  void (*await_room)(void *ctx);
+  /* A snapshot is to be made; and how far the log is. Under the engine's lock. */
+  void (*request_snapshot)(void *ctx);
+  void (*report)(void *ctx, struct reply_journal *journal);
+};
+
+#endif
