@@ -4,6 +4,7 @@ on time, chance or sockets in the core, or memory that other processes write.
 
   main -> server -> connection -> dispatch -> engine -> objects -> base
   server -> transport -> base; a transport is handed to connection as a table
+  server -> journal -> dispatch
   server -> cells -> base; shared memory is handed to the engine as a table
   client: objects -> mapped -> call -> connection -> transport
   proto is usable by all but base; the client uses proto and base only; tests may use everything.
@@ -46,12 +47,16 @@ MAY["server/engine/"] = ["server/engine/", CELL_HOST, USER_SETTINGS, "server/obj
 for above, below in (("connection", "transport"), ("call", "connection"), ("mapped", "call"), ("objects", "mapped")):
     MAY[f"client/src/{above}/"] = [f"client/src/{above}/"] + MAY[f"client/src/{below}/"]
 MAY["server/dispatch/"] = ["server/dispatch/", "server/users/", IDENTITY] + MAY["server/engine/"]
+# The configuration says how the state is kept.
+DATA_SETTINGS = "server/journal/settings.h"
+MAY[DATA_SETTINGS] = CORE
+MAY["server/journal/"] = ["server/journal/", DATA_SETTINGS] + MAY["server/dispatch/"]
 # A connection knows of transports but their table.
 TABLE = "server/transport/transport.h"
 MAY[TABLE] = [IDENTITY, USER_SETTINGS] + CORE
 MAY["server/transport/"] = ["server/transport/", TABLE] + MAY[TABLE]
 MAY["server/connection/"] = ["server/connection/", TABLE] + MAY["server/dispatch/"]
-MAY["server/config/"] = ["server/config/", "server/users/", IDENTITY, USER_SETTINGS] + CORE
+MAY["server/config/"] = ["server/config/", DATA_SETTINGS, "server/users/", IDENTITY, USER_SETTINGS] + CORE
 MAY["server/"] = ["server/"] + sorted({f for may in list(MAY.values()) for f in may if f.startswith("server/")}) + CORE
 
 PUBLIC = {"holdfast/holdfast.h": "client/include/", "holdfast/status.h": "proto/"}

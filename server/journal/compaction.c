@@ -1,0 +1,104 @@
+#include "server/journal/compaction.h"
+
+#include "proto/base/log.h"
+#include "server/engine/snapshot.h"
+#include "server/journal/digest.h"
+#include "server/journal/recovery.h"
+#include "server/journal/snapshot_file.h"
+#include "server/journal/sqlite_backend.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/ioprio.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int refuse(const char *error) {
+  log_line(LOG_ERROR, "can't make a snapshot reason=\"%s\"", error);
+  return EXIT_FAILURE;
+}
+
+/* The server comes first, for processors and for the disk. */
+static void stand_back(void) {
+  const struct sched_param none = {0};
+  (void)sched_setscheduler(0, SCHED_IDLE, &none);
+  (void)setpriority(PRIO_PROCESS, 0, 19);
+  (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+  int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (file >= 0) {
+    (void)!write(file, "1000", 4); /* the first to go when memory runs out */
+    close(file);
+  }
+}
+
+/* Ends with the server. One that ended before has closed its end of the pipe already. */
+static bool has_parent(void) {
+  struct pollfd out = {.fd = STDOUT_FILENO};
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return poll(&out, 1, 0) == 0 || !(out.revents & POLLERR);
+}
+
+static void record_loss(void *ctx, enum journal_loss why, const char *sentence) {
+  (void)why;
+  snprintf(ctx, RECOVERY_ERROR_BYTES, "%s", sentence);
+}
+
+static bool recover(const char *directory, uint64_t through, struct recovered *recovered,
+                    char error[RECOVERY_ERROR_BYTES]) {
+  const struct sqlite_options sqlite = {.directory = directory, .is_read_only = true};
+  const struct journal_sink sink = {.ctx = error, .lost = record_loss};
+  struct journal_backend *backend = sqlite_backend_open(&sqlite, &sink);
+  if (backend == NULL) {
+    return false;
+  }
+  const struct recovery_options options = {
+      .directory = directory, .backend = backend, .through = through};
+  bool is_recovered = recovery_run(&options, recovered, error);
+  backend->ops->close(backend);
+  return is_recovered;
+}
+
+static bool write_snapshot(const char *directory, const struct recovered *recovered,
+                           char error[SNAPSHOT_ERROR_BYTES]) {
+  const struct snapshot_header header = {
+      .index = recovered->index,
+      .epoch = recovered->epoch,
+      .digest = digest_of(recovered->engine, recovered->replies),
+      .replies = recovered->replies,
+  };
+  struct snapshot_file *file = snapshot_file_create(directory, &header, error);
+  if (file == NULL) {
+    return false;
+  }
+  struct snapshot_writer writer = snapshot_file_writer(file);
+  if (!engine_snapshot(recovered->engine, &writer)) {
+    snprintf(error, SNAPSHOT_ERROR_BYTES, "it could not be written, or memory ran out");
+    snapshot_file_abandon(file);
+    return false;
+  }
+  return snapshot_file_commit(file, error);
+}
+
+int compaction_main(const char *directory, uint64_t through) {
+  char error[RECOVERY_ERROR_BYTES] = "";
+  struct recovered recovered;
+  if (!has_parent()) {
+    return EXIT_FAILURE;
+  }
+  stand_back();
+  if (!recover(directory, through, &recovered, error)) {
+    return refuse(error);
+  }
+  if (!write_snapshot(directory, &recovered, error)) {
+    return refuse(error);
+  }
+  printf("%" PRIu64 "\n", recovered.index);
+  return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE; /* memory goes with the process */
+}

@@ -1,0 +1,150 @@
+#include "server/journal/data_directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* ---- the lock */
+
+/* Its parent has to be there: a name that was mistyped is not filled with directories. */
+static bool make(const char *path) {
+  if (mkdir(path, 0700) == 0) {
+    char parent[PATH_MAX];
+    snprintf(parent, sizeof parent, "%s/..", path);
+    return data_directory_sync(parent);
+  }
+  return errno == EEXIST;
+}
+
+static void describe_owner(int lock, const char *path, char error[DATA_ERROR_BYTES]) {
+  char text[32] = "";
+  ssize_t len = pread(lock, text, sizeof text - 1, 0);
+  long process = len > 0 ? strtol(text, NULL, 10) : 0;
+  if (process > 0) {
+    snprintf(error, DATA_ERROR_BYTES, "%.400s is in use by another server, process %ld", path,
+             process);
+  } else {
+    snprintf(error, DATA_ERROR_BYTES, "%.400s is in use by another server", path);
+  }
+}
+
+static bool write_owner(int lock) {
+  char text[32];
+  int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+  return ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)len, 0) == len;
+}
+
+int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
+  char file[PATH_MAX];
+  int len = snprintf(file, sizeof file, "%s/lock", path);
+  int lock = -1;
+  if (len < 0 || (size_t)len >= sizeof file) {
+    errno = ENAMETOOLONG;
+  } else if (make(path)) {
+    lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  }
+  if (lock < 0) {
+    snprintf(error, DATA_ERROR_BYTES, "%.400s: %s", path, strerror(errno));
+    return -1;
+  }
+  if (flock(lock, LOCK_EX | LOCK_NB) == 0 && write_owner(lock)) {
+    return lock;
+  }
+  if (errno == EWOULDBLOCK) {
+    describe_owner(lock, path, error);
+  } else {
+    snprintf(error, DATA_ERROR_BYTES, "%.400s: %s", file, strerror(errno));
+  }
+  close(lock);
+  return -1;
+}
+
+uint64_t data_directory_free_bytes(const char *path) {
+  struct statvfs disk;
+  return statvfs(path, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
+}
+
+bool data_directory_sync(const char *path) {
+  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) {
+    return false;
+  }
+  bool is_synced = fsync(directory) == 0;
+  int error = errno;
+  close(directory);
+  errno = error;
+  return is_synced;
+}
+
+/* ---- its files */
+
+/* The number of PREFIXnumberSUFFIX as this program writes it. */
+static bool read_number(const char *name, const char *prefix, const char *suffix,
+                        uint64_t *number) {
+  size_t prefix_len = strlen(prefix);
+  const char *digits = name + prefix_len;
+  if (strncmp(name, prefix, prefix_len) != 0 || *digits < '1' || *digits > '9') {
+    return false;
+  }
+  char *end;
+  errno = 0;
+  *number = strtoull(digits, &end, 10);
+  return errno == 0 && strcmp(end, suffix) == 0;
+}
+
+static bool add(struct data_files *files, size_t *capacity, uint64_t number) {
+  if (files->count == *capacity) {
+    size_t wanted = *capacity ? *capacity * 2 : 16;
+    uint64_t *numbers = realloc(files->numbers, wanted * sizeof *numbers);
+    if (!numbers) {
+      return false;
+    }
+    files->numbers = numbers;
+    *capacity = wanted;
+  }
+  files->numbers[files->count++] = number;
+  return true;
+}
+
+static int compare(const void *a, const void *b) {
+  uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+  return (one > other) - (one < other);
+}
+
+bool data_directory_list(const char *path, const char *prefix, const char *suffix,
+                         struct data_files *files) {
+  *files = (struct data_files){0};
+  DIR *directory = opendir(path);
+  if (!directory) {
+    return false;
+  }
+  size_t capacity = 0;
+  bool is_read = true;
+  struct dirent *entry;
+  errno = 0;
+  while (is_read && (entry = readdir(directory)) != NULL) {
+    uint64_t number;
+    is_read = !read_number(entry->d_name, prefix, suffix, &number) || add(files, &capacity, number);
+    errno = is_read ? 0 : ENOMEM; /* readdir sets it at an error alone */
+  }
+  int error = errno;
+  closedir(directory);
+  errno = error;
+  if (error) {
+    free(files->numbers);
+    *files = (struct data_files){0};
+    return false;
+  }
+  if (files->count > 0) {
+    qsort(files->numbers, files->count, sizeof *files->numbers, compare);
+  }
+  return true;
+}

@@ -1,0 +1,36 @@
+/* The directory of --data: made if it is missing, mode 0700; one server at a time.
+ *
+ * layer   journal
+ */
+#ifndef HF_JOURNAL_DATA_DIRECTORY_H
+#define HF_JOURNAL_DATA_DIRECTORY_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DATA_ERROR_BYTES 512
+
+/* A descriptor that locks the directory until it is closed; the process's id is in its file `lock`. -1:
+ * error is filled; another server's process is named. */
+int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]);
+/* Bytes that its file system has left for the server's user. UINT64_MAX: unknown. */
+uint64_t data_directory_free_bytes(const char *path);
+/* Whether that errno says so. */
+static inline bool data_directory_is_full(int error) {
+  return error == ENOSPC || error == EDQUOT;
+}
+/* Makes the entries of the directory durable. */
+bool data_directory_sync(const char *path);
+
+/* The numbers of its files PREFIXnumberSUFFIX, in their order. */
+struct data_files {
+  uint64_t *numbers; /* malloc; freed by the caller */
+  size_t count;
+};
+/* false: the directory can't be read (errno), and there are none. */
+bool data_directory_list(const char *path, const char *prefix, const char *suffix,
+                         struct data_files *files);
+
+#endif

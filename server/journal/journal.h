@@ -1,0 +1,65 @@
+/* The journal of a running server: commands are appended under the engine's lock, and one thread commits them
+ * batch by batch; while one is committed the next is filled.
+ *
+ *   dispatch --append--> the batch that is filled --committer--> backend
+ *                                                                   |
+ *   dispatch <--committed(newest)-- releaser <----------------------'
+ *
+ * The engine is locked: begin .. append .. end: unlocked. In between the batch is pinned, since its number was
+ * given out; the committer takes one that is not pinned, or else `end` hands it over.
+ *
+ * layer   journal
+ * threads the committer, the releaser, which dispatch may keep long, and the compactor's
+ * locks   the engine's before the journal's own, which is never held over I/O or a call to the host
+ * limits  JOURNAL_BATCH_BYTES_MAX in the batch that is filled: requests wait beyond that
+ *         JOURNAL_RESERVE_BYTES of the disk are left for what frees memory: below, COMMAND_DISK
+ */
+#ifndef HF_JOURNAL_JOURNAL_H
+#define HF_JOURNAL_JOURNAL_H
+
+#include "server/dispatch/command_log.h"
+#include "server/engine/engine.h"
+#include "server/journal/recovery.h"
+#include "server/journal/settings.h"
+
+#define JOURNAL_BATCH_BYTES_MAX ((size_t)4 << 20)
+#define JOURNAL_RESERVE_BYTES ((uint64_t)16 << 20)
+/* The process ends so when nothing can be made durable any more. */
+#define JOURNAL_EXIT 74
+
+struct journal_settings {
+  const char *directory;
+  struct fsync_setting fsync;
+  uint64_t accept_loss_after; /* see recovery.h */
+  uint64_t memory_bytes_max;
+  const char *program;         /* which makes snapshots, with --compact: this server's own */
+  uint64_t snapshot_bytes_min; /* 0: SNAPSHOT_BYTES_MIN, see snapshots.h */
+};
+
+/* How dispatch is notified; without the engine's lock. */
+struct journal_host {
+  void *ctx;
+  void (*committed)(void *ctx, uint64_t through);
+  /* Nothing can be made durable any more: ends the process. */
+  void (*lost)(void *ctx, const char *sentence);
+  /* The disk has become full, or has room again. */
+  void (*disk)(void *ctx, bool is_full);
+};
+
+struct journal;
+
+/* Loads what is in the directory, which the caller has locked (data_directory.h), or begins a new journal. Texts of
+ * the settings are borrowed. The engine is the caller's: its sink goes nowhere yet. NULL: error. */
+struct journal *journal_open(const struct journal_settings *settings,
+                             const struct recovery_options *progress, struct recovered *recovered,
+                             char error[RECOVERY_ERROR_BYTES]);
+/* For dispatch; the engine is asked for its digest under its lock. */
+const struct command_log *journal_log(struct journal *journal);
+/* Starts the threads. false: no thread. */
+bool journal_start(struct journal *journal, const struct engine *engine,
+                   const struct journal_host *host);
+/* Commits what was appended, and ends; nobody appends any more. On a full disk it does not wait for room: what it
+ * can't commit was never acknowledged. */
+void journal_close(struct journal *journal);
+
+#endif

@@ -1,0 +1,185 @@
+#include "server/journal/snapshots.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "server/journal/data_directory.h"
+#include "server/journal/snapshot_file.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HOUR_NS (3600 * 1000 * CLOCK_NS_PER_MS)
+#define KIB 1024
+
+/* ---- is there room? */
+
+/* UINT64_MAX: unknown. */
+static uint64_t available_memory_bytes(void) {
+  char line[128];
+  unsigned long long kib;
+  uint64_t bytes = UINT64_MAX;
+  FILE *file = fopen("/proc/meminfo", "re");
+  while (file && fgets(line, sizeof line, file)) {
+    if (sscanf(line, "MemAvailable: %llu", &kib) == 1) {
+      bytes = (uint64_t)kib * KIB;
+    }
+  }
+  if (file) {
+    (void)fclose(file);
+  }
+  return bytes;
+}
+
+/* Of this process, which has the state. */
+static uint64_t resident_memory_bytes(void) {
+  unsigned long long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (file) {
+    (void)!fscanf(file, "%*u %llu", &pages);
+    (void)fclose(file);
+  }
+  return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool has_memory(struct snapshots *snapshots, uint64_t now_ns) {
+  uint64_t wanted = resident_memory_bytes() / 100 * SNAPSHOT_MEMORY_PERCENT;
+  uint64_t available = available_memory_bytes();
+  if (available >= wanted) {
+    return true;
+  }
+  if (snapshots->short_of_memory_ns == 0 || now_ns - snapshots->short_of_memory_ns >= HOUR_NS) {
+    snapshots->short_of_memory_ns = now_ns;
+    log_line(
+        LOG_WARN,
+        "no snapshot is made, and the journal grows reason=\"%llu MiB of memory are available, "
+        "and it may take %llu; ask for one when there is more\"",
+        (unsigned long long)(available >> 20), (unsigned long long)(wanted >> 20));
+  }
+  return false;
+}
+
+/* ---- one snapshot */
+
+static void back_off(struct snapshots *snapshots, uint64_t now_ns) {
+  uint64_t ms = SNAPSHOT_RETRY_MS;
+  for (uint32_t i = 0; i < snapshots->failures && ms < SNAPSHOT_RETRY_MS_MAX; i++) {
+    ms *= 2;
+  }
+  ms = ms < SNAPSHOT_RETRY_MS_MAX ? ms : SNAPSHOT_RETRY_MS_MAX;
+  snapshots->failures++;
+  snapshots->retry_ns = now_ns + ms * CLOCK_NS_PER_MS;
+}
+
+static bool is_due(struct snapshots *snapshots, uint64_t journal_bytes, uint64_t committed) {
+  uint64_t now_ns = clock_now_ns(), half = snapshots->bytes / 2;
+  if (committed <= snapshots->index) { /* there is nothing new */
+    snapshots->is_requested = false;
+    return false;
+  }
+  if (snapshots->is_requested) {
+    return true;
+  }
+  if (journal_bytes < (half > snapshots->bytes_min ? half : snapshots->bytes_min) ||
+      now_ns < snapshots->retry_ns) {
+    return false;
+  }
+  if (!has_memory(snapshots, now_ns)) {
+    snapshots->retry_ns = now_ns + SNAPSHOT_RETRY_MS * CLOCK_NS_PER_MS;
+    return false;
+  }
+  return true;
+}
+
+static void begin(struct snapshots *snapshots, struct journal_backend *backend,
+                  uint64_t committed) {
+  snapshots->is_requested = false;
+  if (backend->ops->cut(backend)) {
+    snapshots->is_running = true;
+    snapshots->began_ns = clock_now_ns();
+    compactor_run(&snapshots->compactor, committed);
+  }
+}
+
+static void record_end_of_process(void *ctx, uint64_t index) {
+  struct snapshots *snapshots = ctx;
+  snapshots->ended = index;
+  snapshots->has_ended = true;
+  snapshots->wake(snapshots->ctx);
+}
+
+static bool stat_newest(const struct snapshots *snapshots, struct stat *status) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/" SNAPSHOT_PREFIX "%llu", snapshots->directory,
+           (unsigned long long)snapshots->index);
+  return snapshots->index > 0 && stat(path, status) == 0;
+}
+
+/* Whether parts of the journal were removed. */
+static bool end(struct snapshots *snapshots, struct journal_backend *backend) {
+  struct stat status;
+  uint64_t now_ns = clock_now_ns(), index = snapshots->ended;
+  snapshots->has_ended = snapshots->is_running = false;
+  if (index <= snapshots->index) {
+    back_off(snapshots, now_ns);
+    log_line(LOG_ERROR, "no snapshot was made, the journal is kept retry_ms=%llu",
+             (unsigned long long)((snapshots->retry_ns - now_ns) / CLOCK_NS_PER_MS));
+    return false;
+  }
+  snapshots->failures = 0;
+  snapshots->index = index;
+  snapshots->bytes = stat_newest(snapshots, &status) ? (uint64_t)status.st_size : 0;
+  log_line(LOG_INFO, "snapshot index=%llu bytes=%llu ms=%llu", (unsigned long long)index,
+           (unsigned long long)snapshots->bytes,
+           (unsigned long long)((now_ns - snapshots->began_ns) / CLOCK_NS_PER_MS));
+  snapshot_file_remove_older(snapshots->directory, index);
+  return backend->ops->truncate(backend, index + 1);
+}
+
+bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend,
+                    uint64_t journal_bytes, uint64_t committed) {
+  if (snapshots->has_ended) {
+    return end(snapshots, backend);
+  }
+  if (!snapshots->is_running && is_due(snapshots, journal_bytes, committed)) {
+    begin(snapshots, backend, committed);
+  }
+  return false;
+}
+
+/* ---- the rest */
+
+bool snapshots_start(struct snapshots *snapshots, const char *program, const char *directory,
+                     uint64_t bytes_min, uint64_t index, uint64_t bytes, void (*wake)(void *ctx),
+                     void *ctx) {
+  *snapshots = (struct snapshots){.directory = directory,
+                                  .bytes_min = bytes_min ? bytes_min : SNAPSHOT_BYTES_MIN,
+                                  .wake = wake,
+                                  .ctx = ctx,
+                                  .index = index,
+                                  .bytes = bytes};
+  return compactor_start(&snapshots->compactor, program, directory, record_end_of_process,
+                         snapshots);
+}
+
+void snapshots_request(struct snapshots *snapshots) {
+  snapshots->is_requested = true;
+  snapshots->wake(snapshots->ctx);
+}
+
+uint64_t snapshots_age_ms(const struct snapshots *snapshots) {
+  struct stat status;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (!stat_newest(snapshots, &status)) {
+    return UINT64_MAX;
+  }
+  int64_t age_s = now.tv_sec - status.st_mtim.tv_sec;
+  return age_s > 0 ? (uint64_t)age_s * 1000 : 0; /* the clock may have been set */
+}
+
+void snapshots_stop(struct snapshots *snapshots) {
+  compactor_stop(&snapshots->compactor);
+}

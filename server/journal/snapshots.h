@@ -1,0 +1,59 @@
+/* When snapshots are made, and what becomes obsolete by them.
+ *
+ *   the journal has grown enough, or one was asked for
+ *     --> the backend is cut --> compactor --> the parts and snapshots before the new one are removed
+ *
+ * Enough is half of the last snapshot, so that snapshots are at most two thirds of what is ever written, and
+ * SNAPSHOT_BYTES_MIN, so that a small state is not written all the time: that much is replayed in about a second.
+ *
+ * layer   journal
+ * threads step: the journal's, which has the backend; request, state and end: any
+ */
+#ifndef HF_JOURNAL_SNAPSHOTS_H
+#define HF_JOURNAL_SNAPSHOTS_H
+
+#include "server/journal/backend.h"
+#include "server/journal/compactor.h"
+
+#include <stdatomic.h>
+
+#define SNAPSHOT_BYTES_MIN ((uint64_t)64 << 20)
+/* After one that failed, doubled each time, up to an hour. */
+#define SNAPSHOT_RETRY_MS 10000
+#define SNAPSHOT_RETRY_MS_MAX 3600000
+/* The process needs as much memory as this one, and some more while it reads and writes. */
+#define SNAPSHOT_MEMORY_PERCENT 150
+
+struct snapshots {
+  const char *directory; /* borrowed */
+  uint64_t bytes_min;
+  struct compactor compactor;
+  void (*wake)(void *ctx); /* a step is due */
+  void *ctx;
+  /* The thread's. */
+  uint64_t retry_ns;           /* not before then, unless asked for */
+  uint32_t failures;           /* one after the other */
+  uint64_t short_of_memory_ns; /* when it was logged last; 0: never */
+  uint64_t began_ns;
+  /* Of any. */
+  _Atomic uint64_t index, bytes; /* of the newest one; 0: none */
+  _Atomic uint64_t ended;        /* what the compactor answered */
+  atomic_bool is_requested, is_running, has_ended;
+};
+
+/* index, bytes: the newest one there is. wake is called from another thread. false: no thread. */
+bool snapshots_start(struct snapshots *snapshots, const char *program, const char *directory,
+                     uint64_t bytes_min, uint64_t index, uint64_t bytes, void (*wake)(void *ctx),
+                     void *ctx);
+/* One is made as soon as it can be, whatever there is of memory. */
+void snapshots_request(struct snapshots *snapshots);
+/* Begins one if it is due, or brings one to its end. journal_bytes: of the journal since the last one, about;
+ * committed: its last batch. Answers whether parts were removed. The backend says what goes wrong with it. */
+bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend,
+                    uint64_t journal_bytes, uint64_t committed);
+/* Milliseconds since the newest one was made; UINT64_MAX: there is none. */
+uint64_t snapshots_age_ms(const struct snapshots *snapshots);
+/* One that is being made is given up. */
+void snapshots_stop(struct snapshots *snapshots);
+
+#endif

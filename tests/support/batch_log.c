@@ -1,0 +1,96 @@
+#include "tests/support/batch_log.h"
+
+#include "server/journal/digest.h"
+#include "server/journal/sqlite_backend.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static uint64_t begin(void *ctx) {
+  struct batch_log *log = ctx;
+  if (!log->is_begun) {
+    const struct batch_header header = {
+        .epoch = log->epoch,
+        .index = log->index,
+        .now_ns = log->last_ns,
+        .digest = digest_of(log->engine, log->replies) + log->wrong_digest};
+    assert_true(record_begin(&log->writer, &header));
+    log->is_begun = true;
+    log->wrong_digest = 0;
+  }
+  return log->index;
+}
+
+static void add_reply(void *ctx, uint64_t connection, const struct reply *reply) {
+  struct batch_log *log = ctx;
+  log->replies = digest_add_reply(log->replies, connection, reply);
+}
+
+static void append(void *ctx, const struct command *command) {
+  struct batch_log *log = ctx;
+  assert_true(record_append(&log->writer, command));
+  log->last_ns = log->writer.last_ns;
+}
+
+static void ignore(void *ctx) {
+  (void)ctx;
+}
+
+static void note_committed(void *ctx, uint64_t through) {
+  ((struct batch_log *)ctx)->committed = through;
+}
+
+static void note_lost(void *ctx, enum journal_loss why, const char *sentence) {
+  (void)ctx;
+  fail_msg("lost %d: %s", (int)why, sentence);
+}
+
+void batch_log_open(struct batch_log *log, const char *directory) {
+  const struct sqlite_options options = {.directory = directory, .sync = JOURNAL_SYNC_NEVER};
+  const struct journal_sink sink = {.ctx = log, .committed = note_committed, .lost = note_lost};
+  *log = (struct batch_log){.log = {log, begin, add_reply, append, ignore, ignore}};
+  log->backend = sqlite_backend_open(&options, &sink);
+  assert_non_null(log->backend);
+}
+
+void batch_log_close(struct batch_log *log) {
+  log->backend->ops->close(log->backend);
+  record_deinit(&log->writer);
+}
+
+void batch_log_begin(struct batch_log *log, const struct engine *engine, size_t memory_bytes_max) {
+  const struct genesis genesis = {.first_object = 1, .memory_bytes_max = memory_bytes_max};
+  batch_log_go_on(log, engine, 0, 0, 0);
+  begin(log);
+  assert_true(record_append_genesis(&log->writer, &genesis));
+}
+
+void batch_log_go_on(struct batch_log *log, const struct engine *engine, uint64_t epoch,
+                     uint64_t index, uint64_t replies) {
+  log->engine = engine;
+  log->epoch = epoch + 1;
+  log->index = index + 1;
+  log->committed = index;
+  log->replies = replies;
+  log->last_ns = engine_now_ns(engine);
+  log->is_begun = false;
+}
+
+void batch_log_commit(struct batch_log *log) {
+  struct bytes batch;
+  if (log->is_begun && log->writer.commands > 0) {
+    assert_true(record_end(&log->writer, &batch));
+    log->backend->ops->append(log->backend, log->index, batch);
+    assert_int_equal(log->committed, log->index);
+    log->index++;
+    log->is_begun = false;
+  }
+}
+
+void batch_log_drop(struct batch_log *log) {
+  log->is_begun = false;
+}

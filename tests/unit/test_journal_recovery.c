@@ -1,0 +1,441 @@
+/* What a journal has is the state: random stories are appended to one as dispatch does, and the engine that is
+ * recovered from the files is the one that was lost, after crashes and snapshots at random points.
+ *
+ * arguments  [SEED | --seeds COUNT]: one story, or COUNT of them from HOLDFAST_SEED, else 1, on
+ *            --compact DIRECTORY THROUGH: makes a snapshot, as the server does
+ */
+#include "proto/base/clock.h"
+#include "server/engine/core.h"
+#include "server/engine/job.h"
+#include "server/engine/snapshot.h"
+#include "server/journal/compaction.h"
+#include "server/journal/compactor.h"
+#include "server/journal/recovery.h"
+#include "server/journal/snapshot_file.h"
+#include "server/journal/sqlite_backend.h"
+#include "tests/support/batch_log.h"
+#include "tests/support/messages.h"
+#include "tests/support/random.h"
+#include "tests/support/replay.h"
+#include "tests/support/step_maker.h"
+
+#include <dirent.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define STEPS 1200
+#define SHARED_OBJECTS (8 * STEP_MAKER_SHARED)
+#define SETTLE_STEPS_MAX 10000
+
+static uint64_t first_seed = 1, seeds_count = 25, story_seed;
+static uint64_t recoveries, snapshots_compared, snapshots_made, batches, reads, lost_tails;
+
+static char directory[64];
+static struct step_maker maker;
+static struct replay live;
+static struct batch_log batch_log;
+static struct random chance;
+
+static void learn(void *ctx, uint64_t object) {
+  (void)ctx;
+  request_maker_learn(&maker.requests, object);
+}
+
+static uint64_t below(uint64_t bound) {
+  return random_below(&chance, bound);
+}
+
+/* ---- the directory */
+
+static void make_directory(void) {
+  const char *parent = getenv("TMPDIR");
+  snprintf(directory, sizeof directory, "%.40s/hf-recovery.XXXXXX", parent ? parent : "/tmp");
+  assert_non_null(mkdtemp(directory));
+}
+
+static void remove_directory(void) {
+  DIR *entries = opendir(directory);
+  const struct dirent *entry;
+  assert_non_null(entries);
+  while ((entry = readdir(entries))) {
+    char path[384];
+    snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+    if (entry->d_name[0] != '.') {
+      assert_int_equal(unlink(path), 0);
+    }
+  }
+  closedir(entries);
+  assert_int_equal(rmdir(directory), 0);
+}
+
+/* ---- recovery */
+
+static void note_error(void *ctx, enum journal_loss why, const char *sentence) {
+  (void)why;
+  snprintf(ctx, RECOVERY_ERROR_BYTES, "%s", sentence);
+}
+
+static bool recover(uint64_t accept_loss_after, struct recovered *recovered,
+                    char error[RECOVERY_ERROR_BYTES]) {
+  const struct sqlite_options sqlite = {.directory = directory, .sync = JOURNAL_SYNC_NEVER};
+  const struct journal_sink sink = {.ctx = error, .lost = note_error};
+  struct journal_backend *backend = sqlite_backend_open(&sqlite, &sink);
+  assert_non_null(backend);
+  const struct recovery_options options = {
+      .directory = directory, .backend = backend, .accept_loss_after = accept_loss_after};
+  bool is_recovered = recovery_run(&options, recovered, error);
+  if (is_recovered && recovered->is_cut_short) {
+    assert_true(sqlite_backend_drop_behind(backend, recovered->index));
+  }
+  backend->ops->close(backend);
+  return is_recovered;
+}
+
+/* ---- snapshots as bytes */
+
+struct text {
+  uint8_t *data; /* malloc */
+  size_t len, capacity;
+};
+
+static bool write_text(void *ctx, struct bytes bytes) {
+  struct text *text = ctx;
+  if (text->len + bytes.len > text->capacity) {
+    text->capacity = 2 * text->capacity + bytes.len;
+    text->data = realloc(text->data, text->capacity);
+    assert_non_null(text->data);
+  }
+  memcpy(text->data + text->len, bytes.data, bytes.len);
+  text->len += bytes.len;
+  return true;
+}
+
+static struct text take_snapshot(const struct engine *engine) {
+  struct text text = {0};
+  const struct snapshot_writer writer = {&text, write_text};
+  assert_true(engine_snapshot(engine, &writer));
+  return text;
+}
+
+static void expect_same_snapshots(const struct engine *one, const struct engine *other) {
+  struct text a = take_snapshot(one), b = take_snapshot(other);
+  assert_int_equal(a.len, b.len);
+  assert_memory_equal(a.data, b.data, a.len);
+  free(a.data);
+  free(b.data);
+  snapshots_compared++;
+}
+
+/* ---- what happens to the live engine */
+
+static struct replay_step plain_step(enum replay_kind kind, uint64_t connection) {
+  return (struct replay_step){
+      .kind = kind, .now_ns = maker.now_ns, .connection = connection, .address = connection};
+}
+
+static void apply(struct replay_step step) {
+  replay_apply(&live, &step);
+}
+
+static void settle(void) {
+  for (size_t i = 0; i < SETTLE_STEPS_MAX && !engine_is_settled(live.engine); i++) {
+    apply(plain_step(REPLAY_TAKE_JOB, 0));
+    apply(plain_step(REPLAY_FINISH_JOB, 0));
+    apply(plain_step(REPLAY_FREE, 0));
+    apply(plain_step(REPLAY_TIME, 0));
+  }
+  assert_true(engine_is_settled(live.engine));
+}
+
+/* A command that is no read: what was only read is in the log then, too. */
+static void commit_all(void) {
+  apply(plain_step(REPLAY_TIME, 0));
+  batch_log_commit(&batch_log);
+}
+
+/* The process is gone; what it had is compared with what was recovered. */
+static void replace_live(struct recovered *recovered, bool is_same) {
+  struct replay restored;
+  replay_begin_with(&restored, recovered->engine);
+  live.effects_len = 0;
+  if (is_same && !replay_is_equal(&live, &restored, true)) {
+    fail_msg("seed %llu: what was recovered at batch %llu is not what was lost",
+             (unsigned long long)story_seed, (unsigned long long)recovered->index);
+  }
+  if (is_same && engine_is_settled(live.engine)) {
+    expect_same_snapshots(live.engine, restored.engine);
+  }
+  reads += live.reads_count;
+  live.log = NULL;
+  replay_end(&live);
+  live = restored;
+  replay_begin_with(&live, recovered->engine); /* whose sink is this one's now */
+  arena_deinit(&restored.arena);
+  live.log = &batch_log.log;
+  live.learn = learn;
+}
+
+static void restart(const struct recovered *recovered) {
+  batch_log_open(&batch_log, directory);
+  batch_log_go_on(&batch_log, live.engine, recovered->epoch, recovered->index, recovered->replies);
+  for (uint64_t connection = 1; connection <= STEP_MAKER_CONNECTIONS; connection++) {
+    maker.open[connection] = false;
+    maker.bound[connection] = NULL;
+  }
+  apply(plain_step(REPLAY_RESTART, 0));
+}
+
+static void crash(void) {
+  struct recovered recovered;
+  char error[RECOVERY_ERROR_BYTES] = "";
+  bool loses_tail = batch_log.committed > 0 && below(3) == 0;
+  if (loses_tail) {
+    lost_tails += batch_log.is_begun;
+    batch_log_drop(&batch_log);
+  } else {
+    if (below(2)) {
+      settle();
+    }
+    commit_all();
+  }
+  uint64_t committed = batch_log.committed, replies = batch_log.replies;
+  batches += committed;
+  batch_log_close(&batch_log);
+  if (!recover(0, &recovered, error)) {
+    fail_msg("seed %llu: %s", (unsigned long long)story_seed, error);
+  }
+  assert_int_equal(recovered.index, committed);
+  if (!loses_tail) {
+    assert_int_equal(recovered.replies, replies);
+  }
+  replace_live(&recovered, !loses_tail);
+  restart(&recovered);
+  recoveries++;
+}
+
+/* ---- snapshots that are made beside it */
+
+static struct compactor compactor;
+static sem_t compacted;
+static uint64_t compacted_index;
+
+static void note_end(void *ctx, uint64_t index) {
+  (void)ctx;
+  compacted_index = index;
+  sem_post(&compacted);
+}
+
+/* Through any batch that there is, but to the end: behind an earlier one there may be none that is settled. */
+static void compact(void) {
+  settle();
+  commit_all();
+  assert_true(batch_log.backend->ops->cut(batch_log.backend));
+  assert_true(compactor_start(&compactor, "/proc/self/exe", directory, note_end, NULL));
+  compactor_run(&compactor, batch_log.committed - below(batch_log.committed > 20 ? 20 : 1));
+  sem_wait(&compacted);
+  compactor_stop(&compactor);
+  assert_true(compacted_index > 0);
+  assert_true(compacted_index <= batch_log.committed);
+  assert_true(batch_log.backend->ops->truncate(batch_log.backend, compacted_index + 1));
+  snapshot_file_remove_older(directory, compacted_index);
+  snapshots_made++;
+}
+
+/* ---- stories */
+
+static void begin(uint64_t seed) {
+  static const size_t memory[] = {4u << 20, 8u << 20, 64u << 20, 1u << 30};
+  size_t memory_bytes_max = memory[seed % 4];
+  make_directory();
+  story_seed = seed;
+  chance = (struct random){seed};
+  step_maker_init(&maker, seed);
+  replay_begin(&live, memory_bytes_max);
+  batch_log_open(&batch_log, directory);
+  batch_log_begin(&batch_log, live.engine, memory_bytes_max);
+  live.log = &batch_log.log;
+  live.learn = learn;
+  apply(plain_step(REPLAY_USERS, 0));
+  apply(plain_step(REPLAY_CONNECT, 2));
+  maker.open[2] = true;
+  for (size_t i = 0; i < SHARED_OBJECTS; i++) {
+    apply(step_maker_open_shared(&maker, 2, i));
+  }
+}
+
+static void end(void) {
+  live.log = NULL;
+  replay_end(&live);
+  step_maker_deinit(&maker);
+  batch_log_close(&batch_log);
+  remove_directory();
+}
+
+static void happen(void) {
+  switch (below(160)) {
+    case 0:
+      crash();
+      break;
+    case 1:
+      compact();
+      break;
+    default:
+      apply(step_maker_make(&maker));
+      if (below(30) == 0) {
+        batch_log_commit(&batch_log);
+      }
+      break;
+  }
+}
+
+static void run_story(uint64_t seed) {
+  begin(seed);
+  for (size_t i = 0; i < STEPS; i++) {
+    happen();
+  }
+  crash();
+  end();
+}
+
+static void test_what_was_committed_is_recovered(void **state) {
+  (void)state;
+  for (uint64_t seed = first_seed; seed < first_seed + seeds_count; seed++) {
+    run_story(seed);
+  }
+  print_message(
+      "  %llu seeds from %llu: %llu recoveries of %llu batches, %llu of them without the end; "
+      "%llu snapshots made, %llu pairs compared, %llu requests only read\n",
+      (unsigned long long)seeds_count, (unsigned long long)first_seed,
+      (unsigned long long)recoveries, (unsigned long long)batches, (unsigned long long)lost_tails,
+      (unsigned long long)snapshots_made, (unsigned long long)snapshots_compared,
+      (unsigned long long)reads);
+}
+
+/* ---- damage */
+
+/* Batches of some steps each. Answers the digest's chain behind the last one. */
+static uint64_t append_batches(size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    for (size_t j = 0; j < 20; j++) {
+      apply(step_maker_make(&maker));
+    }
+    settle();
+    commit_all();
+  }
+  return batch_log.replies;
+}
+
+static void expect_refused(uint64_t accept_loss_after, const char *part) {
+  struct recovered recovered;
+  char error[RECOVERY_ERROR_BYTES] = "";
+  assert_false(recover(accept_loss_after, &recovered, error));
+  assert_null(recovered.engine);
+  if (!strstr(error, part)) {
+    fail_msg("\"%s\" is not in: %s", part, error);
+  }
+}
+
+/* Batches 1 to 3 are right, 4 is not, `more` are behind it. With the loss accepted the state is that of 3, and new
+ * batches go on from there. */
+static void expect_loss(struct text *before, uint64_t replies, uint64_t more) {
+  struct recovered recovered;
+  char error[RECOVERY_ERROR_BYTES] = "", count[32];
+  batch_log_close(&batch_log);
+  snprintf(count, sizeof count, "%llu behind it", (unsigned long long)more);
+  expect_refused(0, "batch 4 ");
+  expect_refused(0, "--accept-loss-after 3 ");
+  expect_refused(0, count);
+  expect_refused(2, "--accept-loss-after 3 ");
+  expect_refused(4, "--accept-loss-after 3 ");
+  if (!recover(3, &recovered, error)) {
+    fail_msg("%s", error);
+  }
+  assert_true(recovered.is_cut_short);
+  assert_int_equal(recovered.index, 3);
+  assert_int_equal(recovered.dropped, more + 1);
+  assert_int_equal(recovered.replies, replies);
+  struct text after = take_snapshot(recovered.engine);
+  assert_int_equal(after.len, before->len);
+  assert_memory_equal(after.data, before->data, after.len);
+  free(after.data);
+  free(before->data);
+  replace_live(&recovered, false);
+  restart(&recovered);
+  append_batches(2);
+  batch_log_close(&batch_log);
+  if (!recover(3, &recovered, error)) { /* what is not needed any more does no harm */
+    fail_msg("%s", error);
+  }
+  assert_false(recovered.is_cut_short);
+  assert_int_equal(recovered.index, 5);
+  replace_live(&recovered, true);
+  restart(&recovered);
+}
+
+static void test_a_batch_of_another_state_is_refused(void **state) {
+  (void)state;
+  begin(77);
+  uint64_t replies = append_batches(3);
+  struct text before = take_snapshot(live.engine);
+  batch_log.wrong_digest = 1;
+  append_batches(3);
+  expect_loss(&before, replies, 2);
+  end();
+}
+
+/* Its first commands are carried out before anything is found: they are not in what is gone on with. */
+static void test_a_senseless_command_leaves_no_half_batch(void **state) {
+  (void)state;
+  struct job job = {.number = 999};
+  begin(78);
+  uint64_t replies = append_batches(3);
+  struct text before = take_snapshot(live.engine);
+  for (size_t i = 0; i < 20; i++) {
+    apply(step_maker_make(&maker));
+  }
+  batch_log.log.append(&batch_log, &(struct command){.kind = COMMAND_JOB_DONE, .job = &job});
+  append_batches(1);
+  expect_loss(&before, replies, 0);
+  end();
+}
+
+static void test_an_empty_directory_is_no_journal(void **state) {
+  (void)state;
+  struct recovered recovered;
+  char error[RECOVERY_ERROR_BYTES];
+  make_directory();
+  assert_true(recover(0, &recovered, error));
+  assert_null(recovered.engine);
+  assert_int_equal(recovered.index, 0);
+  remove_directory();
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_an_empty_directory_is_no_journal),
+      cmocka_unit_test(test_a_batch_of_another_state_is_refused),
+      cmocka_unit_test(test_a_senseless_command_leaves_no_half_batch),
+      cmocka_unit_test(test_what_was_committed_is_recovered),
+  };
+  const char *given = getenv("HOLDFAST_SEED");
+  first_seed = given ? strtoull(given, NULL, 0) : first_seed;
+  if (argc == 4 && strcmp(argv[1], "--compact") == 0) {
+    return compaction_main(argv[2], strtoull(argv[3], NULL, 10));
+  }
+  if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
+    seeds_count = strtoull(argv[2], NULL, 0);
+  } else if (argc == 2) {
+    first_seed = strtoull(argv[1], NULL, 0);
+    seeds_count = 1;
+  }
+  sem_init(&compacted, 0, 0);
+  return cmocka_run_group_tests_name("unit.journal_recovery", tests, NULL, NULL);
+}
