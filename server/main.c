@@ -1,11 +1,13 @@
 /* holdfastd: command line in, exit status out. */
 #include "server/credentials.h"
+#include "server/journal/compaction.h"
 #include "server/memory/heap.h"
 #include "server/process.h"
 #include "server/server.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int refuse(const char *error) {
   fprintf(stderr, "holdfastd: %s\nSee holdfastd --help.\n", error);
@@ -27,6 +29,9 @@ static int check(const struct config *config) {
 
 int main(int argc, char **argv) {
   process_fill_descriptors();
+  if (argc == 4 && strcmp(argv[1], "--compact") == 0) { /* the server's own child */
+    return compaction_main(argv[2], strtoull(argv[3], NULL, 10));
+  }
   struct config *config = config_load(argc, argv);
   int status = EXIT_SUCCESS;
   if (config == NULL || config_error(config) != NULL) {

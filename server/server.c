@@ -5,6 +5,7 @@
 #include "server/cells/shared_cells.h"
 #include "server/connection/connections.h"
 #include "server/credentials.h"
+#include "server/durability.h"
 #include "server/ports_file.h"
 #include "server/process.h"
 #include "server/reload.h"
@@ -34,6 +35,8 @@ struct server {
   struct rings *rings;
   struct tls_gate *gate; /* NULL: no keys, no certificate */
   struct dispatch *dispatch;
+  struct durability durability;
+  struct users *users; /* until the state is loaded */
   struct reload reload;
   char bound[SETTINGS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
   size_t bound_count;
@@ -76,8 +79,10 @@ static int open_segment(void *ctx, uint64_t segment, size_t *bytes) {
 
 static bool start_parts(struct server *server, const struct settings *settings,
                         struct users *users) {
-  server->segments = segments_new(); /* its life is this thread's */
-  if (server->segments == NULL) {
+  bool is_durable = durability_is_on(&server->durability);
+  /* What processes change in shared memory is in no journal. */
+  server->segments = is_durable ? NULL : segments_new(); /* its life is this thread's */
+  if (server->segments == NULL && !is_durable) {
     log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
   }
   server->connections = connections_new(HF_CONNECTIONS_MAX, users);
@@ -88,7 +93,8 @@ static bool start_parts(struct server *server, const struct settings *settings,
     return false;
   }
   struct dispatch_config config = {.memory_bytes_max = settings->memory_bytes_max,
-                                   .version = HF_VERSION};
+                                   .version = HF_VERSION,
+                                   .is_loading = is_durable};
   if (server->segments != NULL) {
     const struct segment_source source = segments_source(server->segments);
     shared_cells_init(&server->cells, &source, &cell_kernel);
@@ -232,10 +238,15 @@ static void stop_parts(struct server *server) {
     tls_gate_stop(server->gate);
   }
   if (server->dispatch != NULL) {
-    dispatch_drain(server->dispatch);
+    if (!durability_is_on(&server->durability)) { /* else what waits goes on after the next start */
+      dispatch_drain(server->dispatch);
+    }
     connections_close(server->connections, FLUSH_MS);
     rings_stop(server->rings);
     dispatch_stop(server->dispatch);
+  }
+  durability_stop(&server->durability);
+  if (server->dispatch != NULL) {
     dispatch_free(server->dispatch);
   }
   if (server->rings != NULL) {
@@ -249,6 +260,9 @@ static void stop_parts(struct server *server) {
   }
   if (server->connections != NULL) {
     connections_free(server->connections);
+  }
+  if (server->users != NULL) {
+    users_release(server->users);
   }
   if (server->segments != NULL) {
     shared_cells_deinit(&server->cells);
@@ -267,6 +281,7 @@ static int start(struct server *server, const struct settings *settings) {
   credentials_warn(&credentials, settings);
   bool is_started =
       start_parts(server, settings, credentials.users) && start_gate(server, credentials.tls);
+  server->users = users_share(credentials.users);
   credentials_release(&credentials);
   if (!is_started) {
     log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
@@ -276,6 +291,9 @@ static int start(struct server *server, const struct settings *settings) {
 
 static int run_parts(struct server *server, const struct settings *settings,
                      const sigset_t *signals, int watch) {
+  if (!durability_lock(&server->durability, settings)) {
+    return EXIT_FAILURE;
+  }
   int status = start(server, settings);
   if (status != EXIT_SUCCESS) {
     return status;
@@ -290,6 +308,11 @@ static int run_parts(struct server *server, const struct settings *settings,
   if (settings->ports_file != NULL && !write_ports_file(server, settings->ports_file)) {
     return EXIT_FAILURE;
   }
+  if (durability_is_on(&server->durability) &&
+      !durability_load(&server->durability, settings, server->dispatch, server->connections,
+                       users_settings(server->users))) {
+    return EXIT_FAILURE;
+  }
   log_line(LOG_INFO, "ready version=%s", HF_VERSION);
   wait_for_end(server, signals, watch);
   return EXIT_SUCCESS;
@@ -298,6 +321,7 @@ static int run_parts(struct server *server, const struct settings *settings,
 static int run_in_process(struct config *config, int argc, char **argv, const sigset_t *signals) {
   const struct settings *settings = config_settings(config);
   struct server server = {
+      .durability = {.lock = -1},
       .reload = {.argc = argc, .argv = argv, .started = config, .config = config}};
   if (!process_has_room()) {
     log_line(LOG_ERROR,

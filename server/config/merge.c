@@ -192,12 +192,24 @@ static bool check_tls(const struct layers *layers, const struct tls_settings *tl
   return missing == NULL;
 }
 
+/* -------------------------------------------------------------------------------------- data */
+
+static bool check_data(const struct layers *layers, const struct data_settings *data) {
+  bool is_alone = *data->directory == '\0' && data->accept_loss_after != 0;
+  if (is_alone) {
+    snprintf(layers->error, CONFIG_ERROR_BYTES, "--accept-loss-after needs --data beside it");
+  }
+  return !is_alone;
+}
+
 bool merge_layers(const struct layers *layers, struct settings *settings) {
   *settings = (struct settings){
       .memory_bytes_max = HF_MEMORY_BYTES_DEFAULT,
       .log_level = LOG_INFO,
+      .data = {.directory = ""},
       .tls = {.certificate = "", .private_key = "", .client_ca = "", .crl = "", .key_file = ""},
   };
   return read_entries(layers, settings) && check_tls(layers, &settings->tls) &&
-         check_addresses(layers, settings) && check_users(layers, settings);
+         check_data(layers, &settings->data) && check_addresses(layers, settings) &&
+         check_users(layers, settings);
 }

@@ -8,6 +8,7 @@
 
 #include "proto/base/log.h"
 #include "proto/tls/settings.h"
+#include "server/journal/settings.h"
 #include "server/users/users.h"
 
 #include <stdbool.h>
@@ -33,6 +34,7 @@ struct settings {
   pid_t exit_with; /* the process this server ends with; 0: none */
   bool insecure_no_auth;
   struct tls_settings tls;
+  struct data_settings data;
   struct user_section *users;
   size_t users_count;
   const char *warning; /* why there is no ipc address by default; NULL: there is, or was no need */

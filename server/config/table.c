@@ -22,6 +22,18 @@ const struct setting settings_table[] = {
      false, "serve other hosts, and other users of this one, although nobody is asked who he is"},
     {"log", "level", "log-level", &value_log_level, IN(log_level), "info", true,
      "error, warn, info (default) or debug"},
+    {"data", "directory", "data", &value_path, IN(data.directory), "", false,
+     "keep the state in that directory, so that a restart loses nothing; without it the state is "
+     "in "
+     "memory only"},
+    {"data", "fsync", "fsync", &value_fsync, IN(data.fsync), "always", false,
+     "always (default): what is acknowledged is on the disk; \"interval MS\": what is younger than "
+     "that may be lost; never: only the kernel decides"},
+    {"data", "snapshot_min", "snapshot-min", &value_size, IN(data.snapshot_bytes_min), "64M", false,
+     "the least growth of the journal between two snapshots (default 64M)"},
+    {NULL, "accept_loss_after", "accept-loss-after", &value_count, IN(data.accept_loss_after), "",
+     false,
+     "of a damaged --data: go on with what is before that INDEX, and drop the rest for ever"},
     {NULL, "exit_with", "exit-with", &value_process, IN(exit_with), "", false,
      "stop when that process ends; make directories of ipc sockets that end with XXXXXX, remove "
      "those that are empty"},

@@ -110,6 +110,30 @@ static bool read_tls_version(struct arena *arena, const char *text, void *to) {
   return is_1_3 || strcmp(text, "1.2") == 0;
 }
 
+/* "interval MS", or with = for the blank */
+static bool read_interval(const char *text, struct fsync_setting *setting) {
+  static const char word[] = "interval";
+  const size_t len = sizeof word - 1;
+  uint64_t ms;
+  if (strncmp(text, word, len) != 0 || (text[len] != ' ' && text[len] != '=') ||
+      !read_number(text + len + 1, UINT32_MAX, &ms) || ms == 0) {
+    return false;
+  }
+  *setting = (struct fsync_setting){FSYNC_INTERVAL, (uint32_t)ms};
+  return true;
+}
+
+static bool read_fsync(struct arena *arena, const char *text, void *to) {
+  struct fsync_setting *setting = to;
+  bool is_always = strcmp(text, "always") == 0, is_never = strcmp(text, "never") == 0;
+  (void)arena;
+  if (!is_always && !is_never) {
+    return read_interval(text, setting);
+  }
+  *setting = (struct fsync_setting){is_always ? FSYNC_ALWAYS : FSYNC_NEVER, 0};
+  return true;
+}
+
 static bool read_process(struct arena *arena, const char *text, void *to) {
   uint64_t number;
   (void)arena;
@@ -233,6 +257,8 @@ const struct value_type value_log_level = {"LEVEL", "not one of error, warn, inf
                                            read_log_level};
 const struct value_type value_yes = {NULL, "not yes or no", NULL, read_yes};
 const struct value_type value_tls_version = {"VERSION", "not 1.2 or 1.3", NULL, read_tls_version};
+const struct value_type value_fsync = {"WHEN", "not always, \"interval MS\" or never", NULL,
+                                       read_fsync};
 const struct value_type value_process = {"PID", "not the number of a process", NULL, read_process};
 const struct value_type value_count = {"NUMBER", "not a number; leave it out for no limit", NULL,
                                        read_count};

@@ -20,6 +20,9 @@ json_holds 'sum(d["memory_" + use] for use in "containers values shared index re
 "$HOLDFAST" -o table info | grep -Eq '^objects +3$' || fail "info is a table for people"
 "$HOLDFAST" -o raw info other | grep -Fxq $'kind\tlist' || fail "info has raw lines"
 fails_with 1 NO_SUCH_OBJECT info nothing
+json_holds '"journal_index" not in d' info
+fails_with 4 NO_JOURNAL snapshot
+fails_with 4 NO_JOURNAL snapshot --wait
 says_json 0 '{"ok": true}' rm app/ages app/work
 fails_with 1 NO_SUCH_OBJECT rm app/ages
 "$HOLDFAST" rm nothing other 2>/dev/null && fail "rm of a missing name succeeds"

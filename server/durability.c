@@ -1,0 +1,144 @@
+#include "server/durability.h"
+
+#include "proto/base/clock.h"
+#include "proto/base/log.h"
+#include "server/dispatch/dispatch.h"
+#include "server/journal/data_directory.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PROGRAM "/proc/self/exe"
+#define LOG_FLUSH_MS 500
+#define LINE_NS (5000 * CLOCK_NS_PER_MS)
+#define BAR_CHARACTERS 40
+
+bool durability_lock(struct durability *durability, const struct settings *settings) {
+  char error[DATA_ERROR_BYTES];
+  durability->lock = -1;
+  if (*settings->data.directory == '\0') {
+    return true;
+  }
+  durability->lock = data_directory_lock(settings->data.directory, error);
+  if (durability->lock < 0) {
+    log_line(LOG_ERROR, "can't start reason=\"%s\"", error);
+  }
+  return durability->lock >= 0;
+}
+
+/* -------------------------------------------------------------------------------- progress */
+
+struct progress {
+  bool is_terminal;
+  uint64_t line_ns; /* of the last line */
+};
+
+static void draw_bar(unsigned percent, uint64_t commands) {
+  char bar[BAR_CHARACTERS + 1];
+  for (unsigned i = 0; i < BAR_CHARACTERS; i++) {
+    bar[i] = i * 100 < percent * BAR_CHARACTERS ? '#' : '.';
+  }
+  bar[BAR_CHARACTERS] = '\0';
+  fprintf(stderr, "\rloading [%s] %3u %%, %llu commands", bar, percent,
+          (unsigned long long)commands);
+}
+
+/* A server that is to stop has nothing to lose yet. */
+static void stop_if_asked(void) {
+  sigset_t pending;
+  sigpending(&pending);
+  if (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT)) {
+    log_line(LOG_INFO, "stopping while loading");
+    log_stop(LOG_FLUSH_MS);
+    _exit(EXIT_SUCCESS);
+  }
+}
+
+static void show_progress(void *ctx, uint64_t bytes, uint64_t bytes_total, uint64_t commands) {
+  struct progress *progress = ctx;
+  uint64_t now_ns = clock_now_ns();
+  unsigned percent = bytes_total > 0 ? (unsigned)(bytes * 100 / bytes_total) : 100;
+  stop_if_asked();
+  percent = percent < 100 ? percent : 100;
+  if (progress->is_terminal) {
+    draw_bar(percent, commands);
+  } else if (now_ns - progress->line_ns >= LINE_NS) {
+    progress->line_ns = now_ns;
+    log_line(LOG_INFO, "loading percent=%u commands=%llu", percent, (unsigned long long)commands);
+  }
+}
+
+/* --------------------------------------------------------------------------------- loading */
+
+static void committed(void *ctx, uint64_t through) {
+  dispatch_committed(ctx, through);
+}
+
+static void set_disk_full(void *ctx, bool is_full) {
+  log_line(is_full ? LOG_ERROR : LOG_DEBUG, "disk of --data %s",
+           is_full ? "is full: what stores is refused" : "has room");
+  dispatch_set_disk_full(ctx, is_full);
+}
+
+static void lost(void *ctx, const char *sentence) {
+  (void)ctx;
+  log_line(LOG_ERROR, "nothing can be made durable any more, ending reason=\"%s\"", sentence);
+  log_stop(LOG_FLUSH_MS);
+  _exit(JOURNAL_EXIT);
+}
+
+static struct journal *open_journal(const struct settings *settings, struct recovered *recovered) {
+  char error[RECOVERY_ERROR_BYTES];
+  struct progress progress = {isatty(STDERR_FILENO) != 0, clock_now_ns()};
+  const struct journal_settings journal_settings = {
+      .directory = settings->data.directory,
+      .fsync = settings->data.fsync,
+      .accept_loss_after = settings->data.accept_loss_after,
+      .snapshot_bytes_min = settings->data.snapshot_bytes_min,
+      .memory_bytes_max = settings->memory_bytes_max,
+      .program = PROGRAM,
+  };
+  const struct recovery_options options = {.progress = show_progress, .progress_ctx = &progress};
+  struct journal *journal = journal_open(&journal_settings, &options, recovered, error);
+  if (progress.is_terminal) {
+    fputc('\n', stderr);
+  }
+  if (journal == NULL) {
+    log_line(LOG_ERROR, "can't load the state reason=\"%s\"", error);
+  }
+  return journal;
+}
+
+bool durability_load(struct durability *durability, const struct settings *settings,
+                     struct dispatch *dispatch, struct connections *connections,
+                     const struct users_settings *users) {
+  struct recovered recovered = {0};
+  uint64_t start_ns = clock_now_ns();
+  if ((durability->journal = open_journal(settings, &recovered)) == NULL) {
+    return false;
+  }
+  const struct journal_host host = {dispatch, committed, lost, set_disk_full};
+  if (!journal_start(durability->journal, recovered.engine, &host) ||
+      !dispatch_load(dispatch, recovered.engine, engine_now_ns(recovered.engine), recovered.index,
+                     journal_log(durability->journal), users)) {
+    log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
+    return false;
+  }
+  connections_drop(connections, "the state has been loaded");
+  log_line(LOG_INFO, "loaded batches=%llu commands=%llu snapshot=%llu ms=%llu",
+           (unsigned long long)recovered.index, (unsigned long long)recovered.commands,
+           (unsigned long long)recovered.snapshot_index,
+           (unsigned long long)((clock_now_ns() - start_ns) / CLOCK_NS_PER_MS));
+  return true;
+}
+
+void durability_stop(struct durability *durability) {
+  if (durability->journal != NULL) {
+    journal_close(durability->journal);
+  }
+  if (durability->lock >= 0) {
+    close(durability->lock);
+  }
+}
