@@ -53,6 +53,7 @@ struct cli_options {
   bool bury, immediate, refuse_deadlock;
   bool bounded;
   bool text, raw_object, reverse, one_way, missing, delete_it;
+  bool wait; /* snapshot */
 };
 
 struct cli_block;

@@ -1,9 +1,12 @@
-/* holdfast ping, ls, info, rm: the server and objects of any kind. */
+/* holdfast ping, ls, info, snapshot, rm: the server and objects of any kind. */
 #include "client/cli/answer.h"
 #include "client/cli/command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define SNAPSHOT_POLL_MS 100
 
 static int ping(struct cli *cli, hf_object *object) {
   (void)object;
@@ -105,6 +108,23 @@ static void add_users(const struct cli *cli, json_t *members, const struct hf_se
   json_object_set_new(members, "users_left_out", json_integer((json_int_t)info->users_left_out));
 }
 
+/* "journal_index": only of a server that keeps its state. */
+static void add_journal(json_t *members, const struct hf_server_info *info) {
+  const struct hf_journal_info *journal = &info->journal;
+  if (!info->has_journal)
+    return;
+  json_t *more = json_pack(
+      "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s}", "journal_index",
+      (json_int_t)journal->index, "journal_committed", (json_int_t)journal->committed,
+      "journal_bytes", (json_int_t)journal->journal_bytes, "snapshot_index",
+      (json_int_t)journal->snapshot_index, "snapshot_bytes", (json_int_t)journal->snapshot_bytes,
+      "snapshot_age_ms", (json_int_t)journal->snapshot_age_ms, "fsync_p99_us",
+      (json_int_t)journal->fsync_p99_us, "unsynced_ms", (json_int_t)journal->unsynced_ms,
+      "disk_full", journal->full, "compacting", journal->compacting, "fsync", journal->fsync);
+  json_object_update(members, more);
+  json_decref(more);
+}
+
 static int describe_server(struct cli *cli) {
   struct hf_server_info info;
   if (hf_server_info(cli->conn, &info) != HF_OK)
@@ -117,6 +137,7 @@ static int describe_server(struct cli *cli) {
                 "connections", (json_int_t)info.connections, "memory_bytes",
                 (json_int_t)info.memory_bytes, "deadlocks", (json_int_t)info.deadlocks);
   add_memory(members, &info);
+  add_journal(members, &info);
   add_users(cli, members, &info);
   json_object_set_new(members, "path", json_string(hf_conn_path(cli->conn)));
   json_object_set_new(members, "path_reason", json_string(hf_conn_path_reason(cli->conn)));
@@ -137,6 +158,43 @@ static int describe(struct cli *cli, hf_object *object) {
   return code;
 }
 
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Polls until the snapshot has everything up to that index. */
+static int await_snapshot(struct cli *cli, struct hf_server_info *info, uint64_t index) {
+  const struct timespec pause = {.tv_nsec = SNAPSHOT_POLL_MS * 1000000};
+  int64_t begun_ms = now_ms(), wait_ms = cli_wait_ms(cli);
+  for (;;) {
+    if (hf_server_info(cli->conn, info) != HF_OK)
+      return cli_fail(cli);
+    if (info->journal.snapshot_index >= index)
+      return CLI_YES;
+    if (wait_ms >= 0 && now_ms() - begun_ms >= wait_ms)
+      return cli_fail_with(cli, HF_DEADLINE_EXCEEDED, "TIMED_OUT",
+                           "the snapshot is not made yet; it was asked for");
+    nanosleep(&pause, NULL);
+  }
+}
+
+static int make_snapshot(struct cli *cli, hf_object *object) {
+  (void)object;
+  struct hf_server_info info;
+  if (hf_server_info(cli->conn, &info) != HF_OK || hf_server_snapshot(cli->conn) != HF_OK)
+    return cli_fail(cli);
+  if (!cli->options.wait) {
+    if (cli->options.format == CLI_JSON)
+      return output_done(cli);
+    printf("snapshot requested\n");
+    return CLI_YES;
+  }
+  int code = await_snapshot(cli, &info, info.journal.committed);
+  return code == CLI_YES ? output_count(cli, "snapshot_index", info.journal.snapshot_index) : code;
+}
+
 /* Continues after a missing name, as rm does. */
 static int delete_objects(struct cli *cli, hf_object *object) {
   (void)object;
@@ -153,6 +211,8 @@ const struct command server_commands[] = {
      "the named objects; --kind KIND"},
     {"info", "?n", "[NAME]", OPEN_NOTHING, HF_ANY, false, describe,
      "one object, or the server, and the way there"},
+    {"snapshot", "", "[--wait]", OPEN_NOTHING, HF_ANY, true, make_snapshot,
+     "makes the journal of a server with --data shorter"},
     {"rm", "n*", "NAME..", OPEN_NOTHING, HF_ANY, false, delete_objects,
      "deletes objects for everybody"},
     {0},

@@ -50,6 +50,7 @@ enum option_key {
   KEY_BURY,
   KEY_IMMEDIATE,
   KEY_REFUSE_DEADLOCK,
+  KEY_WAIT,
   KEY_VERSION,
   KEY_HELP,
 };
@@ -84,6 +85,7 @@ static const struct argp_option option_rows[] = {
     {"bury", KEY_BURY, NULL, 0, NULL, 0},
     {"immediate", KEY_IMMEDIATE, NULL, 0, NULL, 0},
     {"refuse-deadlock", KEY_REFUSE_DEADLOCK, NULL, 0, NULL, 0},
+    {"wait", KEY_WAIT, NULL, 0, NULL, 0},
     {"version", KEY_VERSION, NULL, 0, NULL, 0},
     {"help", KEY_HELP, NULL, 0, NULL, 0},
     {"usage", KEY_HELP, NULL, OPTION_HIDDEN, NULL, 0}, /* named in argp's messages */
@@ -173,6 +175,8 @@ static bool set_switch(struct cli_options *options, int key) {
       return options->immediate = true;
     case KEY_REFUSE_DEADLOCK:
       return options->refuse_deadlock = true;
+    case KEY_WAIT:
+      return options->wait = true;
     default:
       return false;
   }

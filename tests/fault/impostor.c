@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "proto/limits.h"
+#include "proto/status.h"
 
 #define STACK_BYTES (256u << 10)
 #define PAUSE_NS 5000000
@@ -74,13 +75,26 @@ static bool answer_session(struct impostor_peer *peer, uint32_t id) {
   return impostor_reply(peer, id, 0, &reply);
 }
 
+static bool answer_loading(struct impostor_peer *peer, uint32_t id) {
+  Holdfast__Response reply = HOLDFAST__RESPONSE__INIT;
+  const char *word = hf_reason_name(HF_REASON_LOADING);
+  reply.status = HF_UNAVAILABLE;
+  reply.reason = (ProtobufCBinaryData){strlen(word), (uint8_t *)(uintptr_t)word};
+  atomic_fetch_add(&peer->impostor->put_off, 1);
+  return impostor_reply(peer, id, 0, &reply);
+}
+
 static bool answer(struct impostor_peer *peer, uint32_t id, const Holdfast__Request *request) {
   struct impostor *impostor = peer->impostor;
+  if (atomic_load(&impostor->is_loading)) {
+    return answer_loading(peer, id);
+  }
   if (request->operation_case == HOLDFAST__REQUEST__OPERATION_OPEN_SESSION) {
     atomic_fetch_add(&impostor->sessions, 1);
     return answer_session(peer, id);
   }
   if (request->operation_case == HOLDFAST__REQUEST__OPERATION_RESUME_SESSION) {
+    atomic_store(&impostor->process, request->resume_session->process);
     atomic_fetch_add(&impostor->resumes, 1);
     return answer_session(peer, id);
   }

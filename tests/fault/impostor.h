@@ -37,8 +37,11 @@ struct impostor {
   uint16_t port;                    /* 0: any; set by the start */
   const Holdfast__Session *session; /* the reply to OpenSession; NULL: a default one */
   bool is_silent;                   /* accepts connections and sends nothing */
+  atomic_bool
+      is_loading; /* answers LOADING to OpenSession and ResumeSession; changes at any time */
   /* Counted. */
-  atomic_uint connections, sessions, resumes, requests;
+  atomic_uint connections, sessions, resumes, requests, put_off;
+  atomic_ullong process; /* of the last ResumeSession */
   int listener;
   atomic_uint running;
   atomic_bool is_over;

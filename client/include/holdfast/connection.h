@@ -41,8 +41,9 @@ struct hf_options {
  * out  conn     closed by hf_close
  *
  * HF_OK | INVALID_ARGUMENT BAD_ADDRESS; BAD_ARGUMENT HOLDFAST_LOCAL (see hf_conn_path) is neither
- * on nor off, or a file can't be used | UNAVAILABLE no server answers there | UNAUTHENTICATED
- * KEY_REFUSED; NOT_ADMITTED; SERVER_NOT_TRUSTED | RESOURCE_EXHAUSTED SESSIONS_FULL
+ * on nor off, or a file can't be used | UNAVAILABLE no server answers there; LOADING one does, and
+ * loads its state | UNAUTHENTICATED KEY_REFUSED; NOT_ADMITTED; SERVER_NOT_TRUSTED |
+ * RESOURCE_EXHAUSTED SESSIONS_FULL
  */
 HF_CHECKED hf_status hf_connect_sized(const char *url, const struct hf_options *options,
                                       size_t options_size, hf_conn **conn);
@@ -98,6 +99,19 @@ struct hf_user_use {
   uint64_t memory_bytes, objects, sessions, connections, waiting;
 };
 
+/* Where a server that was started with --data keeps its state. An index is that of a batch of changes. */
+struct hf_journal_info {
+  uint64_t index, committed; /* of the last batch, and of the last that outlives a crash */
+  uint64_t journal_bytes;
+  uint64_t snapshot_index; /* the last snapshot has everything up to it; 0: there is none */
+  uint64_t snapshot_bytes, snapshot_age_ms;
+  uint64_t fsync_p99_us;
+  uint64_t unsynced_ms; /* the time whose changes a crash may lose; 0: none */
+  bool full;            /* the disk: what stores is refused */
+  bool compacting;      /* a snapshot is being made */
+  char fsync[24];       /* "always", "interval 100", "never" */
+};
+
 struct hf_server_info {
   char version[32];
   uint64_t uptime_ms, sessions, objects, waiting, requests, duplicates, connections, memory_bytes;
@@ -109,12 +123,20 @@ struct hf_server_info {
   size_t users_count;
   size_t users_left_out;
   struct hf_user_use users[HF_USER_USES_MAX];
+  bool has_journal; /* false: the state is in memory only */
+  struct hf_journal_info journal;
 };
 HF_CHECKED hf_status hf_server_info_sized(hf_conn *conn, struct hf_server_info *info,
                                           size_t info_size);
 HF_INLINE hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info) {
   return hf_server_info_sized(conn, info, sizeof *info);
 }
+
+/* Asks a server with --data for a snapshot of its state, which makes its journal shorter. Returns at once: the
+ * snapshot is there when hf_server_info says a snapshot_index of at least what was committed before.
+ *
+ * HF_OK | FAILED_PRECONDITION NO_JOURNAL | PERMISSION_DENIED NO_RIGHT the user is no admin */
+HF_CHECKED hf_status hf_server_snapshot(hf_conn *conn);
 
 /* Withdraws the calls in flight on conn, of all threads, that wait on the server; if there is none,
  * the next call that would wait. Each returns CANCELLED CANCELLED, or its result if the server had

@@ -102,6 +102,30 @@ static PyObject *users_dict(const struct hf_server_info *info) {
   return dict;
 }
 
+/* None: the state is in memory only. */
+static PyObject *journal_dict(const struct hf_server_info *info) {
+  const struct hf_journal_info *journal = &info->journal;
+  if (!info->has_journal) {
+    return Py_NewRef(Py_None);
+  }
+  PyObject *dict = PyDict_New();
+  if (dict != NULL &&
+      !(set_number(dict, "index", journal->index) &&
+        set_number(dict, "committed", journal->committed) &&
+        set_number(dict, "journal_bytes", journal->journal_bytes) &&
+        set_number(dict, "snapshot_index", journal->snapshot_index) &&
+        set_number(dict, "snapshot_bytes", journal->snapshot_bytes) &&
+        set(dict, "snapshot_age", PyFloat_FromDouble((double)journal->snapshot_age_ms / 1000.0)) &&
+        set(dict, "fsync_p99", PyFloat_FromDouble((double)journal->fsync_p99_us / 1e6)) &&
+        set(dict, "unsynced", PyFloat_FromDouble((double)journal->unsynced_ms / 1000.0)) &&
+        set_bool(dict, "full", journal->full) &&
+        set_bool(dict, "compacting", journal->compacting) &&
+        set_text(dict, "fsync", journal->fsync))) {
+    Py_CLEAR(dict);
+  }
+  return dict;
+}
+
 PyObject *server_info_dict(const struct hf_server_info *info) {
   PyObject *dict = PyDict_New();
   if (dict != NULL &&
@@ -116,7 +140,8 @@ PyObject *server_info_dict(const struct hf_server_info *info) {
         set_number(dict, "memory_bytes", info->memory_bytes) &&
         set_number(dict, "memory_bytes_max", info->memory_bytes_max) &&
         set(dict, "memory", memory_dict(info)) && set(dict, "users", users_dict(info)) &&
-        set_number(dict, "users_left_out", info->users_left_out))) {
+        set_number(dict, "users_left_out", info->users_left_out) &&
+        set(dict, "journal", journal_dict(info)))) {
     Py_CLEAR(dict);
   }
   return dict;

@@ -40,10 +40,8 @@ static void encode_first(hf_conn *conn, struct attempt *attempt) {
     request.operation_case = HOLDFAST__REQUEST__OPERATION_RESUME_SESSION;
     request.resume_session = &resume;
     resume.attempt = conn->resume_attempt;
-    if (conn->is_forked) {
-      resume.machine = (ProtobufCBinaryData){machine_id(machine, sizeof machine), machine};
-      resume.process = (uint64_t)getpid();
-    }
+    resume.machine = (ProtobufCBinaryData){machine_id(machine, sizeof machine), machine};
+    resume.process = resume.machine.len > 0 ? (uint64_t)getpid() : 0;
   } else {
     request.operation_case = HOLDFAST__REQUEST__OPERATION_OPEN_SESSION;
     request.open_session = &open;
@@ -192,19 +190,30 @@ static bool is_local_path(struct bytes path) {
          memchr(path.data, '\0', path.len) == NULL;
 }
 
-/* A session just opened over tcp with a server on this machine moves to shared memory. On failure
- * it stays on tcp. */
+/* A server that was started again may name another path than before. */
+static void learn_local_path(hf_conn *conn, struct bytes path) {
+  if (!bytes_equal(path, bytes_of_text(conn->local_path))) {
+    conn_set_local_path(conn, path);
+    conn->local_retry_ns = 0;
+  }
+}
+
+/* A session over tcp with a server on this machine moves to shared memory. On failure it stays on
+ * tcp. A session that was resumed moves only to a path that was not known before. */
 static bool begin_move(hf_conn *conn, struct attempt *attempt) {
-  const Holdfast__Session *session = attempt->reply->session;
-  if (attempt->resumes || !attempt_has_session(attempt) || session->local_handshake.len == 0 ||
-      conn->transport == &transport_ipc) {
+  if (!attempt_has_session(attempt) || conn->transport == &transport_ipc) {
     return false;
   }
-  if (!is_local_path(bytes_of(session->local_handshake.data, session->local_handshake.len))) {
+  const Holdfast__Session *session = attempt->reply->session;
+  struct bytes path = bytes_of(session->local_handshake.data, session->local_handshake.len);
+  if (path.len == 0) {
+    return false;
+  }
+  if (!is_local_path(path)) {
     atomic_store(&conn->no_local, "the server's local handshake has no absolute path");
     return false;
   }
-  conn_set_local_path(conn, bytes_of(session->local_handshake.data, session->local_handshake.len));
+  learn_local_path(conn, path);
   attempt->resumes = true;
   if (!may_go_local(conn, attempt)) {
     return false;
@@ -240,6 +249,10 @@ static bool goes_on(hf_conn *conn, struct attempt *attempt, int *error) {
       conn_lock(conn);
       dialling_record(&conn->dialling, *error == 0);
       conn_unlock(conn);
+      if (*error != 0 || !attempt_has_session(attempt)) {
+        conn->local_retry_ns =
+            0; /* the server itself is not there, rather than its shared memory */
+      }
       return *error == 0 && begin_move(conn, attempt);
     default:
       end_move(conn, attempt, end_local(conn, attempt, *error));

@@ -51,6 +51,7 @@ bool conn_has_ended(hf_conn *conn) {
 void conn_set_local_path(hf_conn *conn, struct bytes path) {
   bool fits = path.len < sizeof conn->local_path;
   conn_lock(conn);
+  conn->is_local_path_proven = false;
   snprintf(conn->local_path, sizeof conn->local_path, "%.*s", fits ? (int)path.len : 0,
            (const char *)path.data);
   conn_unlock(conn);
@@ -111,6 +112,12 @@ hf_status conn_error_unanswered(const hf_conn *conn) {
                         "the server at %s is connected but did not answer in time; what became of "
                         "the call is not known",
                         conn->url);
+  }
+  if (conn->state == CONN_DOWN && conn->dial_error == DIAL_LOADING) {
+    return error_format(HF_REASON_LOADING,
+                        "the server at %s still loads its state, after %lld ms; try again in a "
+                        "moment",
+                        conn->url, (long long)conn->call_timeout_ms);
   }
   if (conn->flap_count > 0) {
     return error_format(HF_REASON_NOT_CONNECTED,

@@ -158,7 +158,7 @@ hf_conn *conn_retain(hf_conn *conn);
 void conn_release(hf_conn *conn);
 /* Whether every further call fails. Locks the mutex. */
 bool conn_has_ended(hf_conn *conn);
-/* Sets local_path. Locks the mutex. */
+/* Sets local_path, which is unproven then. Locks the mutex. */
 void conn_set_local_path(hf_conn *conn, struct bytes path);
 
 /* The number of the calling thread, unique in the process. */

@@ -70,12 +70,6 @@ static void take_down(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- replies */
 
-static bool means(const Holdfast__Response *reply, hf_reason reason) {
-  const char *word = hf_reason_name(reason);
-  return reply->status == (uint32_t)hf_reason_status(reason) && reply->reason.len == strlen(word) &&
-         memcmp(reply->reason.data, word, reply->reason.len) == 0;
-}
-
 /* The request was not performed. It is resent after a backoff, after an Acknowledge of all received
  * replies; a request that is being withdrawn is not. */
 static void refuse(hf_conn *conn, struct slot *slot) {
@@ -124,9 +118,9 @@ static bool hand_out(hf_conn *conn, struct bytes body) {
   } else if (reply->status == HF_OK) {
     conn->resend_count = 0;
     reply_finish(conn, slot, reply, NULL);
-  } else if (means(reply, HF_REASON_WINDOW_FULL)) {
+  } else if (reply_means(reply, HF_REASON_WINDOW_FULL)) {
     refuse(conn, slot);
-  } else if (means(reply, HF_REASON_SESSION_ENDED)) {
+  } else if (reply_means(reply, HF_REASON_SESSION_ENDED)) {
     session_end(conn, failure_of(HF_REASON_SESSION_ENDED));
   } else {
     reply_finish(conn, slot, reply, NULL);

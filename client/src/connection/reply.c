@@ -79,6 +79,12 @@ hf_reason reply_take(hf_conn *conn, const Holdfast__Response *reply, const struc
   return reason;
 }
 
+bool reply_means(const Holdfast__Response *reply, hf_reason reason) {
+  const char *word = hf_reason_name(reason);
+  return reply->status == (uint32_t)hf_reason_status(reason) && reply->reason.len == strlen(word) &&
+         memcmp(reply->reason.data, word, reply->reason.len) == 0;
+}
+
 struct failure *failure_of_reply(const Holdfast__Response *reply) {
   struct failure *failure =
       failure_new((hf_status)reply->status, bytes_of(reply->reason.data, reply->reason.len),

@@ -53,6 +53,8 @@ hf_reason reply_discard(hf_conn *conn, const Holdfast__Response *reply,
 /* Releases the references in a reply that no call takes; message may be NULL. */
 void reply_drop(hf_conn *conn, const Holdfast__Response *reply);
 void reply_drop_value(hf_conn *conn, const Holdfast__Value *message);
+/* Whether it is that error. */
+bool reply_means(const Holdfast__Response *reply, hf_reason reason);
 /* The failure of an error reply. NULL: out of memory */
 struct failure *failure_of_reply(const Holdfast__Response *reply);
 

@@ -88,11 +88,14 @@ static void session_established(hf_conn *conn, const struct attempt *attempt) {
 }
 
 /* Sets the time of the next attempt. The pause is at most a quarter of the call timeout, so that
- * each call has several attempts. */
-static void retry_later(hf_conn *conn, int error) {
+ * each call has several attempts. An attempt that a call's deadline cut short leaves the answer of
+ * the one before it. */
+static void retry_later(hf_conn *conn, int error, bool is_cut_short) {
   uint64_t longest_ns = (uint64_t)conn->call_timeout_ms * CLOCK_NS_PER_MS / 4;
   uint64_t pause_ns = backoff_ns(conn->retry_count++);
-  conn->dial_error = error;
+  if (!is_cut_short || conn->dial_error != DIAL_LOADING) {
+    conn->dial_error = error;
+  }
   conn->retry_at_ns = clock_now_ns() + (pause_ns < longest_ns ? pause_ns : longest_ns);
 }
 
@@ -123,7 +126,8 @@ static void settle(hf_conn *conn, struct attempt *attempt) {
   if (conn->is_forked && reply->status == HF_FAILED_PRECONDITION) {
     child_give_up(conn);
   } else if (reply->status == HF_ABORTED || reply->status == HF_UNAVAILABLE) {
-    retry_later(conn, DIAL_PUT_OFF); /* another attempt, or a restarted server, may succeed */
+    /* another attempt, or a restarted server, may succeed */
+    retry_later(conn, reply_means(reply, HF_REASON_LOADING) ? DIAL_LOADING : DIAL_PUT_OFF, false);
   } else if (reply->status == HF_OK) {
     session_end(conn, failure_of(HF_REASON_BAD_REPLY));
   } else {
@@ -155,10 +159,11 @@ void session_step(hf_conn *conn, uint64_t deadline_ns, struct waits *waits) {
   conn->change_count++;
   if (error == 0) {
     settle(conn, conn->attempt);
+    waits_until(waits, conn->state == CONN_DOWN ? conn->retry_at_ns : CLOCK_NEVER);
   } else if (reason != HF_REASON_NONE) {
     session_end(conn, failure_of_refusal(reason, conn->dialling.refusal));
   } else if (error != STEP_WAITS) {
-    retry_later(conn, error);
+    retry_later(conn, error, error == ETIMEDOUT && clock_now_ns() >= deadline_ns);
     waits_until(waits, conn->retry_at_ns);
   }
 }

@@ -45,6 +45,23 @@ static void take_users(struct hf_server_info *info, const Holdfast__Server *serv
   info->users_left_out = server->n_users - info->users_count;
 }
 
+static void take_journal(struct hf_server_info *info, const Holdfast__Journal *journal) {
+  info->has_journal = true;
+  info->journal = (struct hf_journal_info){
+      .index = journal->index,
+      .committed = journal->committed,
+      .journal_bytes = journal->journal_bytes,
+      .snapshot_index = journal->snapshot_index,
+      .snapshot_bytes = journal->snapshot_bytes,
+      .snapshot_age_ms = journal->snapshot_age_ms,
+      .fsync_p99_us = journal->fsync_p99_us,
+      .unsynced_ms = journal->unsynced_ms,
+      .full = journal->full,
+      .compacting = journal->compacting,
+  };
+  snprintf(info->journal.fsync, sizeof info->journal.fsync, "%s", journal->fsync);
+}
+
 static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
                              const struct result *result) {
   struct hf_server_info info;
@@ -67,6 +84,9 @@ static hf_reason take_server(hf_conn *conn, const Holdfast__Response *reply,
   };
   take_uses(&info, server);
   take_users(&info, server);
+  if (server->journal != NULL) {
+    take_journal(&info, server->journal);
+  }
   snprintf(info.version, sizeof info.version, "%s", server->version);
   sized_give(result->first, result->size, &info, sizeof info);
   return HF_REASON_NONE;
@@ -78,5 +98,13 @@ hf_status hf_server_info_sized(hf_conn *conn, struct hf_server_info *info, size_
   request_of_conn(&request, conn, OPERATION(SERVER_INFO));
   request_ask(&request, take_server, info, NULL);
   request.result.size = info_size;
+  return request_send(&request, &arm.base);
+}
+
+hf_status hf_server_snapshot(hf_conn *conn) {
+  struct request request;
+  Holdfast__ServerSnapshot arm = HOLDFAST__SERVER_SNAPSHOT__INIT;
+  request_of_conn(&request, conn, OPERATION(SERVER_SNAPSHOT));
+  request.is_now = request.needs_reply = true;
   return request_send(&request, &arm.base);
 }

@@ -28,6 +28,8 @@ const char *dial_error_text(int error) {
       return "the resolver can't find out the host's address now";
     case DIAL_PUT_OFF:
       return "the server is there, but does not take the session now";
+    case DIAL_LOADING:
+      return "the server still loads its state";
     case DIAL_HANDSHAKE_CUT:
       return "the server closed the connection during the TLS handshake";
     case DIAL_HANDSHAKE_BROKEN:

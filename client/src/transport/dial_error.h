@@ -15,6 +15,7 @@ enum dial_error {
   DIAL_RESOLVER_SILENT,
   DIAL_RESOLVER_FAILS,
   DIAL_PUT_OFF, /* the server answered, and asks for another attempt */
+  DIAL_LOADING, /* it does, until it has loaded its state */
   DIAL_HANDSHAKE_CUT,
   DIAL_HANDSHAKE_BROKEN,
   /* The next attempts most likely fail too, and the next ones of a client that was let in before may
