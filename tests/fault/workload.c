@@ -414,7 +414,8 @@ static void enter_epoch(struct client *client, uint64_t epoch) {
 }
 
 static void call_all(struct client *client, const struct workload *workload) {
-  while (client->history.count < workload->operations && !client->has_failed) {
+  while (client->history.count < workload->operations && !client->has_failed &&
+         (workload->stop == NULL || !atomic_load(workload->stop))) {
     uint64_t epoch = client->history.count / EPOCH_CALLS;
     if (epoch != client->epoch) {
       enter_epoch(client, epoch);

@@ -9,6 +9,7 @@
 #include "tests/fault/cutter.h"
 #include "tests/fault/history.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct workload {
@@ -16,6 +17,7 @@ struct workload {
   uint64_t operations;   /* of each process */
   uint64_t seed;
   const struct cutter_options *cutter; /* NULL: no cutter in this process */
+  const atomic_bool *stop;             /* shared; set: it is enough. NULL: never */
 };
 
 /* A crowd_worker; arg is a struct workload, idx the process in the history. */

@@ -1,0 +1,212 @@
+/* A server with --data is killed again and again at random moments and started again on the same
+ * addresses; its clients go on. Half of them are steady (steady.h): no call of theirs may fail, and at
+ * the end the server has exactly what they were answered. The others give calls up soon and do
+ * everything at once (workload.h): their history must be explained by one server that does one thing
+ * at a time (checker.h).
+ *
+ * usage: resume_after_kill [OPTIONS] [SEED]
+ *   --rounds N     kills, 10 by default
+ *   --clients N    8 by default
+ *   --transport T  tcp, ipc or tls; through shared memory with HOLDFAST_LOCAL=on
+ *   --pause        the server is stopped and continued instead; needs no --data
+ */
+#include <ftw.h>
+#include <getopt.h>
+#include <holdfast/holdfast.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/fault/attacker.h"
+#include "tests/fault/checker.h"
+#include "tests/fault/crowd.h"
+#include "tests/fault/steady.h"
+#include "tests/fault/workload.h"
+#include "tests/support/daemon.h"
+#include "tests/support/random.h"
+
+#define ROUNDS 10
+#define CLIENTS 8
+#define FIRST_MS 1000 /* until all are connected */
+#define UP_MS 2500    /* the bound of the time that a server lives */
+#define AWAY_MS 300   /* and is away */
+#define AT_ONCE_MS 30 /* of one that is killed while clients come back */
+#define SNAPSHOT_EVERY 3
+#define OPERATIONS_MAX 200000 /* of a history */
+#define END_MS 60000
+
+static struct {
+  int rounds, clients;
+  uint64_t seed;
+  const char *transport;
+  bool pauses;
+} options = {.rounds = ROUNDS, .clients = CLIENTS, .transport = "tcp"};
+
+static char histories[] = "/tmp/holdfast-history-XXXXXX";
+static char data[] = "/tmp/holdfast-data-XXXXXX";
+static const char *const with_data[] = {"--data", data, NULL};
+static struct daemon server;
+static struct random randomness;
+
+static const char *const *server_arguments(void) {
+  return options.pauses ? NULL : with_data;
+}
+
+static const char *server_url(void) {
+  return strcmp(options.transport, "ipc") == 0 ? server.ipc_url : server.tcp_url;
+}
+
+static void sleep_up_to(uint64_t ms) {
+  usleep((useconds_t)random_below(&randomness, ms * 1000));
+}
+
+static void kill_and_start(void) {
+  if (options.pauses) {
+    kill(server.pid, SIGSTOP);
+    sleep_up_to(AWAY_MS);
+    kill(server.pid, SIGCONT);
+    return;
+  }
+  daemon_kill(&server);
+  sleep_up_to(AWAY_MS);
+  daemon_restart(&server, server_arguments());
+}
+
+/* It is being made when the server is killed, or its journal's files are being removed. */
+static void request_snapshot(void) {
+  hf_conn *conn;
+  crowd_expect_ok(hf_connect(server_url(), NULL, &conn), "connect");
+  crowd_expect_ok(hf_server_snapshot(conn), "snapshot");
+  hf_close(conn);
+}
+
+static void run_rounds(const pid_t *pids) {
+  for (int round = 0; round < options.rounds; round++) {
+    sleep_up_to(random_below(&randomness, 4) == 0 ? AT_ONCE_MS : UP_MS);
+    if (round % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1 && !options.pauses) {
+      request_snapshot();
+      sleep_up_to(AWAY_MS);
+    }
+    for (int i = 0; i < options.clients; i++) {
+      crowd_expect_running(pids[i]);
+    }
+    kill_and_start();
+  }
+}
+
+static void judge(void) {
+  static struct checker_report report;
+  size_t count;
+  assert_int_equal(workload_finish(server_url(), histories), CROWD_DONE);
+  struct history_record *records = history_load(histories, &count);
+  checker_run(records, count, &report);
+  free(records);
+  checker_print(&report);
+  if (report.violations + report.undecided > 0) {
+    print_message("the history is kept in %s\n", histories);
+  } else {
+    history_remove(histories);
+  }
+  assert_int_equal(report.undecided, 0);
+  assert_int_equal(report.violations, 0);
+}
+
+static void test_clients_go_on_when_the_server_was_killed(void **state) {
+  struct steady_board *board = steady_board_new(options.seed);
+  struct workload workload = {.directory = histories,
+                              .operations = OPERATIONS_MAX,
+                              .seed = options.seed,
+                              .stop = &board->stop};
+  pid_t pids[2 * STEADY_CLIENTS_MAX] = {0};
+  int steady_count = options.clients / 2, failed_count = 0;
+  (void)state;
+  int64_t begun_ms = attacker_now_ms();
+  for (int i = 0; i < options.clients; i++) {
+    bool is_steady = i < steady_count;
+    pids[i] = crowd_start(is_steady ? steady_run : workload_run, server_url(), i,
+                          is_steady ? (void *)board : (void *)&workload);
+  }
+  usleep(FIRST_MS * 1000);
+  run_rounds(pids);
+  sleep_up_to(UP_MS);
+  atomic_store(&board->stop, true);
+  for (int i = 0; i < options.clients; i++) {
+    failed_count += crowd_wait(pids[i], END_MS) != CROWD_DONE ? 1 : 0;
+  }
+  print_message("%s: %d %s in %lld ms\n", options.transport, options.rounds,
+                options.pauses ? "pauses" : "kills", (long long)(attacker_now_ms() - begun_ms));
+  assert_int_equal(failed_count, 0);
+  kill_and_start(); /* what was answered last is there too */
+  steady_verify(board, server_url(), steady_count);
+  judge();
+}
+
+/* ---------------------------------------------------------------- around it */
+
+static int set_up(void **state) {
+  (void)state;
+  if (mkdtemp(histories) == NULL || mkdtemp(data) == NULL) {
+    return -1;
+  }
+  if (strcmp(options.transport, "tls") == 0) {
+    daemon_use_tls();
+  }
+  daemon_start(&server, server_arguments());
+  return 0;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+  (void)status, (void)kind, (void)place;
+  return remove(path);
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  daemon_stop(&server);
+  return nftw(data, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static bool read_option(int letter) {
+  switch (letter) {
+    case 'r':
+      options.rounds = atoi(optarg);
+      return options.rounds > 0;
+    case 'c':
+      options.clients = atoi(optarg);
+      return options.clients >= 2 && options.clients <= 2 * STEADY_CLIENTS_MAX;
+    case 't':
+      options.transport = optarg;
+      return strcmp(optarg, "tcp") == 0 || strcmp(optarg, "ipc") == 0 || strcmp(optarg, "tls") == 0;
+    case 'p':
+      options.pauses = true;
+      return true;
+    default:
+      return false;
+  }
+}
+
+int main(int argc, char **argv) {
+  static const struct option known[] = {{"rounds", required_argument, NULL, 'r'},
+                                        {"clients", required_argument, NULL, 'c'},
+                                        {"transport", required_argument, NULL, 't'},
+                                        {"pause", no_argument, NULL, 'p'},
+                                        {0}};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_clients_go_on_when_the_server_was_killed),
+  };
+  for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+    if (!read_option(letter)) {
+      fprintf(stderr, "see the head of tests/fault/resume_after_kill.c\n");
+      return 2;
+    }
+  }
+  options.seed = random_seed(argc - optind + 1, argv + optind - 1);
+  randomness = (struct random){options.seed};
+  return cmocka_run_group_tests_name("fault.resume_after_kill", tests, set_up, tear_down);
+}
