@@ -65,9 +65,9 @@ static struct bench_sample run_load(const struct bench *bench, const struct benc
                                     const struct loadgen_protocol *protocol, const char *address,
                                     pid_t server) {
   double cpu_us = process_cpu_us(server);
-  struct bench_sample sample =
-      loadgen_run(protocol, cell->transport, address, cell->op,
-                  cell->mode == BENCH_MANY ? BENCH_CLIENT_COUNT : 1, bench->options->duration_ms);
+  struct bench_sample sample = loadgen_run(protocol, cell->transport, address, cell->op,
+                                           cell->mode == BENCH_MANY ? BENCH_CLIENT_COUNT : 1, 1,
+                                           bench->options->duration_ms);
   sample.cpu = (process_cpu_us(server) - cpu_us) / sample.count;
   return sample;
 }

@@ -34,7 +34,8 @@ struct request_template {
 
 struct holdfast_dialog {
   enum sp_transport transport;
-  uint32_t sequence;
+  uint32_t sequence; /* of the last request */
+  uint32_t checked;  /* of the last reply: they come in order */
   uint32_t random;
   unsigned template_count, turn; /* queue: put and get take turns */
   struct request_template templates[2];
@@ -63,15 +64,14 @@ static void build_template(enum sp_transport transport, const Holdfast__Request 
   out->key_offset = key == NULL ? 0 : (size_t)(key - out->data);
 }
 
-static void patch_template(struct request_template *request, uint32_t sequence) {
+static void patch_template(struct request_template *request, uint32_t sequence, uint32_t acked) {
   uint32_t id = htonl(0x80000000u | sequence);
   memcpy(request->data + request->id_offset, &id, sizeof(id));
   uint8_t *numbers = request->data + request->numbers_offset;
   numbers[0] = (uint8_t)wire_tag(HF_FIELD_REQUEST_SEQUENCE, VARINT);
   write_stretched(numbers + 1, sequence);
-  /* One at a time, so all before this one. */
   numbers[1 + SEQUENCE_BYTES] = (uint8_t)wire_tag(HF_FIELD_REQUEST_ACKED, VARINT);
-  write_stretched(numbers + 2 + SEQUENCE_BYTES, sequence == 0 ? 0 : sequence - 1);
+  write_stretched(numbers + 2 + SEQUENCE_BYTES, acked);
 }
 
 /* Response.sequence is first where it is not 0, Response.status next where it is not OK. */
@@ -93,7 +93,7 @@ static Holdfast__Response *call(struct holdfast_dialog *dialog, int fd,
   struct sp_route route;
   size_t prefix_len = sp_prefix_bytes(dialog->transport), used = 0, needed = prefix_len;
   build_template(dialog->transport, request, &built);
-  patch_template(&built, dialog->sequence);
+  patch_template(&built, dialog->sequence, dialog->checked);
   socket_send(fd, built.data, built.len);
   socket_receive(fd, reply, prefix_len);
   struct bytes input = bytes_of(reply, prefix_len);
@@ -111,6 +111,7 @@ static Holdfast__Response *call(struct holdfast_dialog *dialog, int fd,
     bench_fail("holdfast: a request was refused: %.*s",
                response == NULL ? 0 : (int)response->reason.len,
                response == NULL ? "" : (const char *)response->reason.data);
+  dialog->checked = dialog->sequence;
   return response;
 }
 
@@ -200,7 +201,7 @@ static void open_holdfast(void *context, int fd, enum bench_transport transport,
 static const uint8_t *next_holdfast(void *context, size_t *len) {
   struct holdfast_dialog *dialog = context;
   struct request_template *request = &dialog->templates[dialog->turn++ % dialog->template_count];
-  patch_template(request, ++dialog->sequence);
+  patch_template(request, ++dialog->sequence, dialog->checked);
   if (request->key_offset != 0)
     memcpy(request->data + request->key_offset,
            bench_key(bench_random(&dialog->random) % BENCH_KEY_COUNT), BENCH_KEY_BYTES);
@@ -219,8 +220,9 @@ static ssize_t check_holdfast(void *context, const uint8_t *data, size_t len) {
     return 0;
   if (result != SP_OK || sp_route_read(body, &route, &payload) != SP_OK)
     return -1;
-  bool ours = sp_route_id(&route) == dialog->sequence;
-  return ours && reply_is_ok(payload, dialog->sequence) ? (ssize_t)used : -1;
+  uint32_t expected = ++dialog->checked;
+  bool ours = sp_route_id(&route) == expected;
+  return ours && reply_is_ok(payload, expected) ? (ssize_t)used : -1;
 }
 
 static void close_holdfast(void *context, int fd) {

@@ -16,39 +16,58 @@ struct connection {
   int fd;
   void *dialog;
   uint64_t sent_ns;
-  size_t len; /* of the reply so far */
+  size_t waiting; /* requests under way */
+  size_t len;     /* of the replies so far */
   uint8_t reply[LOADGEN_REPLY_BYTES_MAX];
 };
 
 struct load {
   const struct loadgen_protocol *protocol;
-  size_t count;
+  size_t count, in_flight;
   struct connection *connections;
   struct histogram *histogram;
 };
 
 static void send_next(struct load *load, struct connection *connection) {
-  size_t len;
-  const uint8_t *request = load->protocol->next(connection->dialog, &len);
+  uint8_t requests[LOADGEN_IN_FLIGHT_MAX * LOADGEN_REQUEST_BYTES_MAX];
+  size_t used = 0, len;
+  for (size_t i = 0; i < load->in_flight; i++, used += len) {
+    const uint8_t *request = load->protocol->next(connection->dialog, &len);
+    memcpy(requests + used, request, len);
+  }
+  connection->waiting = load->in_flight;
   connection->sent_ns = clock_now_ns();
-  socket_send(connection->fd, request, len);
+  socket_send(connection->fd, requests, used);
 }
 
-/* true: the reply is complete and counted. */
+/* Counts the replies that are complete, and keeps the rest. */
+static void count_replies(struct load *load, struct connection *connection) {
+  size_t used = 0;
+  while (used < connection->len) {
+    ssize_t bytes =
+        load->protocol->check(connection->dialog, connection->reply + used, connection->len - used);
+    if (bytes < 0 || (bytes > 0 && connection->waiting == 0) ||
+        (bytes == 0 && used == 0 && connection->len == sizeof(connection->reply)))
+      bench_fail("%s: a reply that was not asked for, or says no", load->protocol->name);
+    if (bytes == 0)
+      break;
+    used += (size_t)bytes;
+    connection->waiting--;
+    histogram_add(load->histogram, clock_now_ns() - connection->sent_ns);
+  }
+  connection->len -= used;
+  memmove(connection->reply, connection->reply + used, connection->len);
+}
+
+/* true: all replies are there and counted. */
 static bool receive_some(struct load *load, struct connection *connection) {
   ssize_t got = recv(connection->fd, connection->reply + connection->len,
                      sizeof(connection->reply) - connection->len, 0);
   if (got <= 0)
     bench_fail("%s: %s", load->protocol->name, got == 0 ? "closed by the server" : strerror(errno));
   connection->len += (size_t)got;
-  ssize_t used = load->protocol->check(connection->dialog, connection->reply, connection->len);
-  if (used == 0 && connection->len < sizeof(connection->reply))
-    return false;
-  if (used != (ssize_t)connection->len)
-    bench_fail("%s: a reply that was not asked for, or says no", load->protocol->name);
-  connection->len = 0;
-  histogram_add(load->histogram, clock_now_ns() - connection->sent_ns);
-  return true;
+  count_replies(load, connection);
+  return connection->waiting == 0;
 }
 
 static uint64_t run_one(struct load *load, uint64_t deadline_ns) {
@@ -130,10 +149,11 @@ static uint64_t run_load(void *opened, unsigned duration_ms, struct histogram *h
 
 struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
                                 enum bench_transport transport, const char *address,
-                                enum bench_op op, size_t connection_count, unsigned duration_ms) {
+                                enum bench_op op, size_t connection_count, size_t in_flight,
+                                unsigned duration_ms) {
   struct load *load = bench_alloc(1, sizeof(*load));
   struct histogram *histogram = bench_alloc(1, sizeof(*histogram));
-  *load = (struct load){.protocol = protocol, .count = connection_count};
+  *load = (struct load){.protocol = protocol, .count = connection_count, .in_flight = in_flight};
   open_load(load, transport, address, op);
   uint64_t elapsed_ns = run_load(load, duration_ms, histogram);
   struct bench_sample sample = histogram_sample(histogram, elapsed_ns);
@@ -152,7 +172,7 @@ struct worker {
 static void *open_worker(const void *ctx) {
   const struct worker *worker = ctx;
   struct load *load = bench_alloc(1, sizeof(*load));
-  *load = (struct load){.protocol = worker->protocol, .count = 1};
+  *load = (struct load){.protocol = worker->protocol, .count = 1, .in_flight = 1};
   open_load(load, worker->transport, worker->address, worker->op);
   return load;
 }

@@ -1,4 +1,5 @@
-/* The load generator: one thread, many connections, one request at a time on each.
+/* The load generator: one thread, many connections, one request at a time on each, or some that are sent
+ * together, the next when all are answered.
  *
  * As redis-benchmark does, requests are encoded beforehand and only patched; unlike it, every reply
  * is checked. With one connection it blocks in recv, with more it waits in epoll.
@@ -14,6 +15,7 @@
 
 #define LOADGEN_REQUEST_BYTES_MAX 512
 #define LOADGEN_REPLY_BYTES_MAX 4096
+#define LOADGEN_IN_FLIGHT_MAX 16
 
 /* What is spoken. One `dialog` belongs to one connection. */
 struct loadgen_protocol {
@@ -32,7 +34,8 @@ struct loadgen_protocol {
 /* Fails the benchmark when a reply is wrong. */
 struct bench_sample loadgen_run(const struct loadgen_protocol *protocol,
                                 enum bench_transport transport, const char *address,
-                                enum bench_op op, size_t connection_count, unsigned duration_ms);
+                                enum bench_op op, size_t connection_count, size_t in_flight,
+                                unsigned duration_ms);
 /* BENCH_PROCESS_COUNT processes, each with one connection. */
 struct bench_sample loadgen_run_processes(const struct loadgen_protocol *protocol,
                                           enum bench_transport transport, const char *address,

@@ -64,14 +64,14 @@ static void measure_redis(struct bench *bench, struct bench_sample one, struct b
   const char *address = bench->servers.redis[BENCH_IPC];
   unsigned duration_ms = bench->duration_ms;
   struct bench_sample redis =
-      loadgen_run(&redis_raw_protocol, BENCH_IPC, address, BENCH_GET, 1, duration_ms);
+      loadgen_run(&redis_raw_protocol, BENCH_IPC, address, BENCH_GET, 1, 1, duration_ms);
   results[REDIS_ONE] = one.rate / redis.rate;
   results[REDIS_ONE_MEDIAN] = redis.p50 / one.p50;
   results[REDIS_PROCESSES] =
       eight.rate /
       loadgen_run_processes(&redis_raw_protocol, BENCH_IPC, address, BENCH_GET, duration_ms).rate;
   results[REDIS_LOOP] = eight.rate / loadgen_run(&redis_raw_protocol, BENCH_IPC, address, BENCH_GET,
-                                                 BENCH_PROCESS_COUNT, duration_ms)
+                                                 BENCH_PROCESS_COUNT, 1, duration_ms)
                                          .rate;
 }
 
