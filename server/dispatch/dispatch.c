@@ -305,6 +305,15 @@ static void apply_request(struct dispatch *dispatch, struct engine_request *requ
   }
 }
 
+/* Back-pressure of the log. */
+static void await_room(struct dispatch *dispatch) {
+  const struct command_log *log = dispatch->log;
+  if (log) {
+    log->await_room(log->ctx);
+    holding_await_room(&dispatch->holding);
+  }
+}
+
 /* Applies the batch's requests under one lock of the engine, or under several when the replies are
  * large or the work takes many steps. Answers how many were applied. */
 static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *self,
@@ -312,6 +321,7 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
   size_t applied = 0;
   bool has_room = true;
   while (has_room && applied < batch->requests_count) {
+    await_room(dispatch);
     begin_batch(dispatch, batch);
     atomic_store_explicit(&dispatch->served_ns, dispatch->now_ns - dispatch->ahead_ns,
                           memory_order_relaxed);
@@ -330,20 +340,10 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
   return applied;
 }
 
-/* Back-pressure of the log. */
-static void await_room(struct dispatch *dispatch) {
-  const struct command_log *log = dispatch->log;
-  if (log) {
-    log->await_room(log->ctx);
-    holding_await_room(&dispatch->holding);
-  }
-}
-
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
                          const struct dispatch_message *messages, size_t count) {
   size_t applied = 0, decoded = 0;
   while (applied == decoded && applied < count) {
-    await_room(dispatch);
     struct batch *batch = batch_acquire(&dispatch->batches);
     if (!batch) {
       dispatch->sink.close(dispatch->sink.ctx, connection, "no memory for its requests");
@@ -509,15 +509,19 @@ bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t no
   struct batch *batch = must_acquire_batch(dispatch);
   holding_commit(&dispatch->holding, committed, release, dispatch);
   engine_set_sink(engine, &sink);
-  lock_engine(dispatch);
+  /* Nothing comes in between: the engine still has the connections of its last server, whose numbers are given
+   * out again. */
+  pthread_mutex_lock(&dispatch->mutex);
   dispatch->stand_in = dispatch->engine;
   engine_set_local_handshake(engine, dispatch->local_handshake);
   dispatch->engine = engine;
   dispatch->hash_key = engine_hash_key(engine);
   dispatch->log = log;
   dispatch->ahead_ns = now_ns - clock_now_ns();
-  pthread_mutex_unlock(&dispatch->mutex);
-  begin_batch(dispatch, batch);
+  dispatch->now_ns = now_ns;
+  dispatch->index = log->begin(log->ctx);
+  dispatch->batch = batch;
+  (void)reclaimer_take_freed(&dispatch->reclaimer); /* the stand-in's */
   bool is_restarted = restart(dispatch, users);
   (void)end_batch(dispatch, NULL, 0);
   batch_release(&dispatch->batches, batch);

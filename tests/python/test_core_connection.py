@@ -27,7 +27,7 @@ class Connections(CoreCase):
         self.assertEqual(0, info["users_left_out"])
         self.assertEqual({"version", "uptime", "sessions", "objects", "waiting", "requests", "duplicates",
                           "connections", "deadlocks", "memory_bytes", "memory_bytes_max", "memory", "users",
-                          "users_left_out"}, set(info))
+                          "users_left_out", "journal"}, set(info))
         self.assertGreaterEqual(info["connections"], 1)
         self.assertIn(self.url, repr(connection))
 
