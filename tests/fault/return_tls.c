@@ -71,7 +71,7 @@ static void cut_all_links(void) {
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
   for (int fd = 3; fd < (int)limit.rlim_cur; fd++) {
-    struct sockaddr_in peer;
+    struct sockaddr_in peer = {0};
     socklen_t len = sizeof peer;
     if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 && peer.sin_family == AF_INET &&
         ntohs(peer.sin_port) == (has_network ? NETWORK_PORT : server.tcp_port)) {

@@ -643,7 +643,6 @@ static void bad_files_are_named(void **state) {
   settings = with_certificate();
   settings.private_key = file("missing.key");
   refuses_settings(settings, "private key");
-  settings = with_certificate();
   assert_int_equal(chmod(file("server.key"), 0640), 0);
   refuses_settings(with_certificate(), "server.key: mode 0640 lets others read it; chmod 600");
   setenv("CREDENTIALS_DIRECTORY", file(""), 1);
