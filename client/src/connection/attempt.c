@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/src/connection/reply.h"
 #include "proto/base/clock.h"
 #include "proto/machine.h"
 #include "proto/wire.h"
@@ -236,6 +237,12 @@ static void end_move(hf_conn *conn, struct attempt *attempt, int error) {
   conn->input_start = conn->input_end = 0; /* it came over the local handshake's link */
 }
 
+/* Whether the socket, too, found no server, or one that is not ready. A busy one is there. */
+static bool was_away(const struct attempt *attempt, int error) {
+  return error == ECONNREFUSED || error == ENOENT ||
+         (error == 0 && reply_means(attempt->reply, HF_REASON_LOADING));
+}
+
 /* Whether the attempt continues in another way. */
 static bool goes_on(hf_conn *conn, struct attempt *attempt, int *error) {
   switch (attempt->way) {
@@ -249,9 +256,8 @@ static bool goes_on(hf_conn *conn, struct attempt *attempt, int *error) {
       conn_lock(conn);
       dialling_record(&conn->dialling, *error == 0);
       conn_unlock(conn);
-      if (*error != 0 || !attempt_has_session(attempt)) {
-        conn->local_retry_ns =
-            0; /* the server itself is not there, rather than its shared memory */
+      if (was_away(attempt, *error)) {
+        conn->local_retry_ns = 0; /* it was the server itself, rather than its shared memory */
       }
       return *error == 0 && begin_move(conn, attempt);
     default:
