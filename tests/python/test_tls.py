@@ -59,13 +59,25 @@ class Tls(unittest.TestCase):
             self.assertEqual("x" * 1_000_000, shared["large"])
 
     def test_who_is_not_let_in(self):
-        with self.assertRaises(_core.Error) as caught:
+        with self.assertRaises(holdfast.AuthenticationError) as caught:
             _core.Connection(self.url, key_file=self.other)
+        self.assertIsInstance(caught.exception, holdfast.Unauthenticated)
         self.assertEqual(("UNAUTHENTICATED", "KEY_REFUSED"), (caught.exception.status, caught.exception.reason))
         self.assertIn(f'the key of "alice" in {self.other}', str(caught.exception))
-        with self.assertRaises(_core.Error) as caught:
+        with self.assertRaises(holdfast.Unauthenticated) as caught:
             _core.Connection(self.url)
         self.assertEqual("NOT_ADMITTED", caught.exception.reason)
+
+    def test_a_user_without_the_right(self):
+        config = self.folder + "/holdfastd.conf"
+        write(config, f"[keys]\nfile = {self.key}\n[user alice]\nkey = yes\nrights = mine.:rwc others.:r\n")
+        with support.server("tls+tcp", "--listen", "tls+tcp://127.0.0.1:0", "--config", config) as url:
+            with _core.Connection(url, key_file=self.key) as connection:
+                _core.Dict(connection, name="mine.words")["a"] = 1
+                with self.assertRaises(PermissionError) as caught:
+                    _core.Dict(connection, name="others.words")
+        self.assertIsInstance(caught.exception, holdfast.PermissionDenied)
+        self.assertEqual(("PERMISSION_DENIED", "NO_RIGHT"), (caught.exception.status, caught.exception.reason))
 
     def test_files_that_cannot_be_used(self):
         for name in ("key_file", "ca_file", "cert_file", "private_key_file"):

@@ -18,8 +18,8 @@ from typing import Optional as _Optional
 from . import _core
 from ._core import (
     MISSING, Cancelled, Closed, ConditionNotMet, DeadlineExceeded, Deadlock, Error, InvalidArgument,
-    MemoryFull, ObjectDeleted, Opaque, Pending, Reservation, SessionEnded, ShutDown, TokenStale,
-    Unavailable)
+    MemoryFull, ObjectDeleted, Opaque, Pending, PermissionDenied, Reservation, SessionEnded, ShutDown,
+    TokenStale, Unauthenticated, Unavailable)
 from .contexts import get_context
 from .managers import Manager, SyncManager
 from .shared import (
@@ -30,8 +30,9 @@ _own = ["Array", "Barrier", "BoundedSemaphore", "Condition", "Event", "JoinableQ
         "Manager", "Pipe", "Queue", "RLock", "RawArray", "RawValue", "Semaphore", "SimpleQueue",
         "SyncManager", "Value", "get_context",
         "MISSING", "Cancelled", "Closed", "ConditionNotMet", "DeadlineExceeded", "Deadlock", "Error",
-        "InvalidArgument", "MemoryFull", "ObjectDeleted", "Opaque", "Pending", "Reservation",
-        "SessionEnded", "ShutDown", "TokenStale", "Unavailable"]
+        "InvalidArgument", "MemoryFull", "ObjectDeleted", "Opaque", "Pending",
+        "PermissionDenied", "Reservation", "SessionEnded", "ShutDown", "TokenStale", "Unauthenticated",
+        "Unavailable"]
 _others = [name for name in _multiprocessing.__all__ if name not in _own and name != "reducer"]
 globals().update((name, getattr(_multiprocessing, name)) for name in _others)
 

@@ -58,7 +58,7 @@ struct state {
   PyObject *missing;             /* MISSING */
   PyObject *error, *unavailable, *session_ended, *cancelled, *deadline_exceeded, *object_deleted;
   PyObject *memory_full, *token_stale, *condition_not_met, *deadlock, *invalid_argument;
-  PyObject *closed;
+  PyObject *closed, *unauthenticated, *permission_denied;
   PyObject *ending; /* set_ending(): True once the interpreter ends */
   PyObject *queue_empty, *queue_full, *queue_shut_down,
       *broken_barrier;                 /* the standard library's */

@@ -123,6 +123,10 @@ static PyObject *error_for(const struct state *state, const struct failure *fail
       return state->deadline_exceeded;
     case HF_INVALID_ARGUMENT:
       return state->invalid_argument;
+    case HF_UNAUTHENTICATED:
+      return state->unauthenticated;
+    case HF_PERMISSION_DENIED:
+      return state->permission_denied;
     default:
       return state->error;
   }
@@ -206,6 +210,8 @@ static const struct error_row error_rows[] = {
               "A condition of a transaction is not met; nothing was done."),
     ERROR_ROW("Deadlock", NULL, deadlock, "The wait would close a cycle of waits."),
     ERROR_ROW("InvalidArgument", &PyExc_ValueError, invalid_argument, "An argument is not valid."),
+    ERROR_ROW("PermissionDenied", &PyExc_PermissionError, permission_denied,
+              "The user has no right to do that."),
 };
 
 static PyObject *error_new(PyObject *module, const char *name, const char *doc, PyObject *bases,
@@ -236,6 +242,19 @@ static bool error_rows_init(PyObject *module, struct state *state) {
   return true;
 }
 
+static bool unauthenticated_init(PyObject *module, struct state *state) {
+  PyObject *standard = imported("multiprocessing", "AuthenticationError");
+  PyObject *bases = standard == NULL ? NULL : PyTuple_Pack(2, state->error, standard);
+  if (bases != NULL) {
+    state->unauthenticated = error_new(
+        module, "holdfast._core.Unauthenticated",
+        "The server does not know who this is: the key is missing or another one.", bases, NULL);
+  }
+  Py_XDECREF(standard);
+  Py_XDECREF(bases);
+  return state->unauthenticated != NULL;
+}
+
 /* queue.ShutDown is new in Python 3.13; before, a class of that name here. */
 static PyObject *shut_down_class(PyObject *module) {
   PyObject *found = imported("queue", "ShutDown");
@@ -263,6 +282,7 @@ bool errors_init(PyObject *module, struct state *state) {
                            NULL, members);
   Py_DECREF(members);
   return state->error != NULL && error_rows_init(module, state) &&
+         unauthenticated_init(module, state) &&
          (state->queue_empty = imported("queue", "Empty")) != NULL &&
          (state->queue_full = imported("queue", "Full")) != NULL &&
          (state->broken_barrier = imported("threading", "BrokenBarrierError")) != NULL &&
