@@ -1,8 +1,6 @@
 /* bench_durable: what it costs that nothing is lost, next to Redis with "appendfsync always".
  *
- * usage: bench_durable [ROUNDS [DURATION_MS]]            rates; 7 rounds of 300 ms each by default
- *        bench_durable --load ENTRIES                    how fast a state of so many entries is loaded, and how long
- *                                                        a ping takes while a snapshot of it is made
+ * usage: bench_durable [ROUNDS [DURATION_MS]]; 7 rounds of 300 ms each by default
  *
  * Everybody sets or gets a field of a hash of 10,000, over loopback, driven by the same loop. Each round
  * measures everything once and takes the ratio of the two rates; their median is reported. All files are on the
@@ -29,8 +27,6 @@
 
 #define IN_FLIGHT 16
 #define PAGE_BYTES 4096
-#define LOAD_BATCH 512
-#define LOAD_WAIT_MS 600000
 
 enum row { SET_ONE, SET_MANY, SET_IN_FLIGHT, GET_ONE, GET_MANY, FLOOR_ONE, ROW_COUNT };
 
@@ -158,63 +154,8 @@ static void stop(struct bench *bench) {
   daemon_stop(&bench->plain);
 }
 
-/* ---------------------------------------------------------------- loading */
-
-static void fill_big(struct library *library, unsigned long entries) {
-  hf_dict *dict;
-  struct hf_pipeline_result result;
-  library_expect(hf_dict_open(library->conn, "big", &dict), "a dict");
-  for (unsigned long done = 0; done < entries; done += LOAD_BATCH) {
-    unsigned long count = entries - done < LOAD_BATCH ? entries - done : LOAD_BATCH;
-    hf_value keys[LOAD_BATCH], values[LOAD_BATCH];
-    static char texts[LOAD_BATCH][24];
-    for (unsigned long i = 0; i < count; i++) {
-      snprintf(texts[i], sizeof texts[i], "key:%09lu", done + i);
-      keys[i] = hf_text(texts[i]);
-      values[i] = hf_int((int64_t)(done + i) % 100000);
-    }
-    library_expect(hf_pipeline_begin(library->conn, BENCH_PIPELINE_COUNT), "a pipeline");
-    for (unsigned long i = 0; i < count; i++) {
-      library_expect(hf_dict_set(dict, keys[i], values[i]), "a set");
-    }
-    library_expect(hf_pipeline_end(library->conn, &result), "a pipeline");
-  }
-  hf_dict_close(dict);
-}
-
-/* Seconds until it answers. */
-static double restart(struct bench *bench, const char *const *options) {
-  struct library library;
-  uint64_t start_ns = clock_now_ns();
-  struct hf_options connect = {.call_timeout_ms = LOAD_WAIT_MS};
-  daemon_restart(&bench->durable, options);
-  library_expect(hf_connect(bench->durable.tcp_url, &connect, &library.conn), "a connection");
-  double seconds = (double)(clock_now_ns() - start_ns) / 1e9;
-  hf_close(library.conn);
-  return seconds;
-}
-
-static int run_load(unsigned long entries) {
-  struct bench bench = {.duration_ms = 100};
-  struct library library;
-  directory_make(bench.dir);
-  snprintf(bench.data, sizeof bench.data, "%s/data", bench.dir);
-  const char *options[] = {"--data", bench.data, "--fsync", "never", NULL};
-  daemon_start(&bench.durable, options);
-  library_open(&library, bench.durable.tcp_url);
-  fill_big(&library, entries);
-  library_close(&library);
-  daemon_kill(&bench.durable);
-  printf("%lu entries: %.2f s from the journal\n", entries, restart(&bench, options));
-  daemon_stop(&bench.durable);
-  return 0;
-}
-
 int main(int argc, char **argv) {
   static double results[BENCH_ROUNDS_MAX][ROW_COUNT];
-  if (argc == 3 && strcmp(argv[1], "--load") == 0) {
-    return run_load(strtoul(argv[2], NULL, 10));
-  }
   struct rounds_options options = rounds_parse(argc, argv, "bench_durable");
   struct bench bench = {.duration_ms = options.duration_ms};
   start(&bench);

@@ -9,125 +9,33 @@
  */
 #include "tests/bench/stalls.h"
 
+#include "proto/base/clock.h"
 #include "proto/limits.h"
-#include "tests/bench/floor.h"
-#include "tests/bench/histogram.h"
+#include "tests/bench/pings.h"
 #include "tests/bench/process.h"
 #include "tests/support/daemon.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #define CONNECTIONS_MAX 1024
 #define CHUNK_COUNT 500
 #define ANSWER_TIMEOUT_MS 1800000
-#define PING_PAUSE_NS 1000000
 #define MARGIN_MS 100 /* pings before and after the request */
-
-/* What a pinging process has seen. */
-struct probe {
-  _Atomic uint64_t pinged;        /* the round the ping in flight belongs to */
-  uint64_t counted;               /* the round the last one belonged to */
-  struct histogram histograms[2]; /* of odd rounds, which are measured, and of those between */
-};
-
-/* Shared with the pinging processes. */
-struct board {
-  _Atomic uint64_t round; /* of the case that is being measured */
-  struct probe server;
-  struct probe floor;
-};
 
 struct attacker stalls_client;
 static struct attacker parked[CONNECTIONS_MAX];
 static size_t parked_count;
 static struct daemon server;
-static struct board *board;
 static pid_t prober;
 static double scale = 1;
 static uint64_t begun_ns;
 
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 uint64_t stalls_scaled(uint64_t size) {
   double scaled = (double)size * scale;
   return scaled < 1 ? 1 : (uint64_t)scaled;
-}
-
-/* ---- the other client, and the floor */
-
-static void count_ping(struct probe *probe, uint64_t round, uint64_t took_ns) {
-  struct histogram *histogram = &probe->histograms[round % 2];
-  if (round != probe->counted) {
-    memset(histogram, 0, sizeof *histogram);
-    probe->counted = round;
-  }
-  histogram_add(histogram, took_ns);
-}
-
-/* One ping a millisecond until one fails. */
-static void ping(struct probe *probe, bool (*once)(void *ctx), void *ctx) {
-  for (;;) {
-    uint64_t round = atomic_load(&board->round);
-    atomic_store(&probe->pinged, round);
-    uint64_t sent_ns = now_ns();
-    if (!once(ctx)) {
-      return;
-    }
-    count_ping(probe, round, now_ns() - sent_ns);
-    nanosleep(&(struct timespec){.tv_nsec = PING_PAUSE_NS}, NULL);
-  }
-}
-
-static bool ping_server(void *ctx) {
-  struct attacker *attacker = ctx;
-  uint32_t id;
-  Holdfast__Response *response;
-  attacker_send_request(attacker, REQUEST(PING, Ping, ping));
-  if (!attacker_receive(attacker, ANSWER_TIMEOUT_MS, &id, &response)) {
-    return false; /* the server was stopped */
-  }
-  holdfast__response__free_unpacked(response, NULL);
-  return true;
-}
-
-static bool ping_echo(void *ctx) {
-  const int *fd = ctx;
-  char byte = 0;
-  return write(*fd, &byte, 1) == 1 && read(*fd, &byte, 1) == 1;
-}
-
-static _Noreturn void run_prober(void) {
-  struct attacker attacker;
-  if (!attacker_open(&attacker, server.tcp_port, 0x30)) {
-    bench_fail("the server refuses a client");
-  }
-  ping(&board->server, ping_server, &attacker);
-  _exit(0);
-}
-
-/* The echo server and the process that pings it; both end with this one. */
-static void start_floor(void) {
-  struct bench_servers servers = {0};
-  directory_make(servers.dir);
-  (void)floor_start(&servers);
-  if (process_fork() == 0) {
-    int fd = socket_connect(BENCH_TCP, servers.echo[BENCH_TCP]);
-    if (fd < 0) {
-      bench_fail("the echo server refuses a client");
-    }
-    ping(&board->floor, ping_echo, &fd);
-    _exit(0);
-  }
 }
 
 static void pause_ms(long ms) {
@@ -135,28 +43,18 @@ static void pause_ms(long ms) {
 }
 
 void stalls_begin(void) {
-  atomic_fetch_add(&board->round, 1);
+  pings_begin();
   pause_ms(MARGIN_MS);
-  begun_ns = now_ns();
-}
-
-static void print_probe(struct probe *probe, uint64_t round) {
-  while (atomic_load(&probe->pinged) == round) {
-    pause_ms(1);
-  }
-  struct histogram *histogram = &probe->histograms[round % 2];
-  printf(" %9.2f %9.2f", (double)histogram->max_ns / 1e6,
-         (double)histogram_quantile_ns(histogram, 0.99) / 1e6);
+  begun_ns = clock_now_ns();
 }
 
 void stalls_end(const char *what, uint64_t size) {
-  double own_ms = (double)(now_ns() - begun_ns) / 1e6;
+  struct pings pings, echo;
+  double own_ms = (double)(clock_now_ns() - begun_ns) / 1e6;
   pause_ms(MARGIN_MS);
-  uint64_t round = atomic_fetch_add(&board->round, 1);
-  printf("%-58s %12llu %12.1f", what, (unsigned long long)size, own_ms);
-  print_probe(&board->server, round);
-  print_probe(&board->floor, round);
-  putchar('\n');
+  pings_end(&pings, &echo);
+  printf("%-58s %12llu %12.1f %9.2f %9.2f %9.2f %9.2f\n", what, (unsigned long long)size, own_ms,
+         pings.max_ms, pings.p99_ms, echo.max_ms, echo.p99_ms);
   fflush(stdout);
 }
 
@@ -272,10 +170,7 @@ void stalls_idle(void) {
 static void run_group(void (*group)(void)) {
   static const char *const arguments[] = {"--memory-max", "13G", "--log-level", "error", NULL};
   daemon_start(&server, arguments);
-  prober = process_fork();
-  if (prober == 0) {
-    run_prober();
-  }
+  prober = pings_start(server.tcp_port);
   if (!attacker_open(&stalls_client, server.tcp_port, 0x30)) {
     bench_fail("the server refuses a client");
   }
@@ -320,12 +215,13 @@ int main(int argc, char **argv) {
       {"delayed", stalls_delayed},
       {"acknowledgements", stalls_acknowledgements},
   };
+  char dir[64];
   scale = argc > 1 ? strtod(argv[1], NULL) : 1;
   if (scale <= 0) {
     bench_fail("usage: bench_stalls [SCALE [GROUP]...]");
   }
-  board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  start_floor();
+  directory_make(dir);
+  pings_init(dir);
   printf("%-58s %12s %12s %9s %9s %9s %9s\n", "", "size", "own ms", "ping max", "p99 ms",
          "floor max", "p99 ms");
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
