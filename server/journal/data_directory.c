@@ -36,10 +36,13 @@ static void describe_owner(int lock, const char *path, char error[DATA_ERROR_BYT
   }
 }
 
+/* Over what is there, which takes no room. On a full disk the owner has no name. */
 static bool write_owner(int lock) {
   char text[32];
   int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-  return ftruncate(lock, 0) == 0 && pwrite(lock, text, (size_t)len, 0) == len;
+  bool is_written = pwrite(lock, text, (size_t)len, 0) == len;
+  return (is_written || data_directory_is_full(errno)) &&
+         ftruncate(lock, is_written ? len : 0) == 0;
 }
 
 int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {

@@ -277,7 +277,8 @@ static bool look_around(struct journal *journal) {
     check_disk(journal);
   }
   journal->has_lost = false;
-  if (snapshots_step(&journal->snapshots, journal->backend, journal->bytes, journal->committed)) {
+  const struct snapshots_journal state = {journal->bytes, journal->committed, journal->is_full};
+  if (snapshots_step(&journal->snapshots, journal->backend, &state)) {
     journal->bytes = journal->backend->ops->bytes(journal->backend);
   }
   return check_loss(journal);

@@ -32,7 +32,11 @@ void part_path(char path[PATH_MAX], const char *directory, uint64_t first, const
 
 /* ---- results */
 
+/* What could not be written is not tried again: neither does closing, which would remove the log then. */
 static enum part_result fail(struct journal_part *part, enum part_result result, const char *text) {
+  if (result == PART_BROKEN && part->db) {
+    sqlite3_db_config(part->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+  }
   snprintf(part->why, sizeof part->why, PART_PREFIX "%llu" PART_SUFFIX ": %s",
            (unsigned long long)part->first, text);
   return result;
@@ -48,10 +52,10 @@ static enum part_result fail_by_sqlite(struct journal_part *part, int rc) {
   if ((rc & 0xff) == SQLITE_NOMEM) {
     return fail(part, PART_NO_MEMORY, text);
   }
-  bool is_full =
-      (rc & 0xff) == SQLITE_FULL ||
-      (rc == SQLITE_IOERR_SHMSIZE && data_directory_is_full(sqlite3_system_errno(part->db)));
-  return fail(part, is_full ? PART_FULL : PART_BROKEN, text);
+  bool needs_room = rc == SQLITE_IOERR_SHMSIZE || (rc & 0xff) == SQLITE_CANTOPEN;
+  bool is_full = (rc & 0xff) == SQLITE_FULL ||
+                 (needs_room && data_directory_is_full(sqlite3_system_errno(part->db)));
+  return is_full ? fail(part, PART_FULL, "the disk is full") : fail(part, PART_BROKEN, text);
 }
 
 /* ---- opening */
@@ -86,7 +90,11 @@ static int check_format(struct journal_part *part) {
 static int set_up(struct journal_part *part, const struct part_settings *settings) {
   sqlite3_extended_result_codes(part->db, 1);
   sqlite3_busy_timeout(part->db, BUSY_MS);
-  int rc = sqlite3_exec(part->db, "PRAGMA cell_size_check=ON", NULL, NULL, NULL);
+  int rc = sqlite3_exec(part->db,
+                        settings->is_exclusive
+                            ? "PRAGMA cell_size_check=ON;PRAGMA locking_mode=EXCLUSIVE"
+                            : "PRAGMA cell_size_check=ON",
+                        NULL, NULL, NULL);
   if (rc == SQLITE_OK && !settings->is_read_only) {
     sqlite3_wal_hook(part->db, count_pages, part); /* in the place of its own checkpoints */
     rc = sqlite3_exec(part->db,

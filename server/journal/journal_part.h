@@ -28,6 +28,7 @@ struct part_settings {
   const char *vfs;       /* NULL: sqlite's own */
   bool is_synced;        /* at each commit */
   bool is_read_only;
+  bool is_exclusive; /* no other process reads it; then opening needs no room on the disk */
 };
 
 /* {0}: closed. */

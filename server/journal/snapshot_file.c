@@ -92,9 +92,16 @@ static bool add_checksum(struct snapshot_file *file) {
   return true;
 }
 
+static bool has_room(const struct snapshot_file *file) {
+  bool has = data_directory_free_bytes(file->directory) >= SNAPSHOT_LEAVES_BYTES;
+  errno = has ? errno : ENOSPC;
+  return has;
+}
+
 static bool end_block(struct snapshot_file *file) {
   uint64_t offset = sizeof file->header + (uint64_t)file->checksums_count * BLOCK_BYTES;
-  if (!add_checksum(file) || !write_all(file->fd, file->block, file->block_len, offset)) {
+  if (!has_room(file) || !add_checksum(file) ||
+      !write_all(file->fd, file->block, file->block_len, offset)) {
     file->error = errno;
     return false;
   }

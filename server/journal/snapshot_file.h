@@ -19,6 +19,8 @@
 #include <stdio.h>
 
 #define SNAPSHOT_ERROR_BYTES 512
+/* Of the disk: for what the journal writes meanwhile. One that would take it is given up. */
+#define SNAPSHOT_LEAVES_BYTES ((uint64_t)4 << 20)
 #define SNAPSHOT_PREFIX "snapshot-" /* and the index: its name */
 
 struct snapshot_header {

@@ -73,17 +73,36 @@ static void back_off(struct snapshots *snapshots, uint64_t now_ns) {
   snapshots->retry_ns = now_ns + ms * CLOCK_NS_PER_MS;
 }
 
-static bool is_due(struct snapshots *snapshots, uint64_t journal_bytes, uint64_t committed) {
-  uint64_t now_ns = clock_now_ns(), half = snapshots->bytes / 2;
-  if (committed <= snapshots->index) { /* there is nothing new */
+/* Whether so much of the journal is worth one. */
+static bool is_worth_one(const struct snapshots *snapshots,
+                         const struct snapshots_journal *journal) {
+  uint64_t half = snapshots->bytes / 2;
+  if (journal->is_disk_full) {
+    return journal->bytes >= SNAPSHOT_BYTES_FULL &&
+           data_directory_free_bytes(snapshots->directory) >= 2 * SNAPSHOT_LEAVES_BYTES;
+  }
+  return journal->bytes >= (half > snapshots->bytes_min ? half : snapshots->bytes_min);
+}
+
+/* What failed for want of room may succeed. */
+static void record_disk(struct snapshots *snapshots, bool is_full) {
+  if (snapshots->is_full && !is_full) {
+    snapshots->failures = 0;
+    snapshots->retry_ns = 0;
+  }
+  snapshots->is_full = is_full;
+}
+
+static bool is_due(struct snapshots *snapshots, const struct snapshots_journal *journal) {
+  uint64_t now_ns = clock_now_ns();
+  if (journal->committed <= snapshots->index) { /* there is nothing new */
     snapshots->is_requested = false;
     return false;
   }
   if (snapshots->is_requested) {
     return true;
   }
-  if (journal_bytes < (half > snapshots->bytes_min ? half : snapshots->bytes_min) ||
-      now_ns < snapshots->retry_ns) {
+  if (now_ns < snapshots->retry_ns || !is_worth_one(snapshots, journal)) {
     return false;
   }
   if (!has_memory(snapshots, now_ns)) {
@@ -139,12 +158,13 @@ static bool end(struct snapshots *snapshots, struct journal_backend *backend) {
 }
 
 bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend,
-                    uint64_t journal_bytes, uint64_t committed) {
+                    const struct snapshots_journal *journal) {
+  record_disk(snapshots, journal->is_disk_full);
   if (snapshots->has_ended) {
     return end(snapshots, backend);
   }
-  if (!snapshots->is_running && is_due(snapshots, journal_bytes, committed)) {
-    begin(snapshots, backend, committed);
+  if (!snapshots->is_running && is_due(snapshots, journal)) {
+    begin(snapshots, backend, journal->committed);
   }
   return false;
 }

@@ -5,6 +5,8 @@
  *
  * Enough is half of the last snapshot, so that snapshots are at most two thirds of what is ever written, and
  * SNAPSHOT_BYTES_MIN, so that a small state is not written all the time: that much is replayed in about a second.
+ * On a full disk SNAPSHOT_BYTES_FULL are enough, as long as there is room to try: of what was deleted, or written
+ * over, the journal still has the commands.
  *
  * layer   journal
  * threads step: the journal's, which has the backend; request, state and end: any
@@ -18,6 +20,7 @@
 #include <stdatomic.h>
 
 #define SNAPSHOT_BYTES_MIN ((uint64_t)64 << 20)
+#define SNAPSHOT_BYTES_FULL ((uint64_t)1 << 20)
 /* After one that failed, doubled each time, up to an hour. */
 #define SNAPSHOT_RETRY_MS 10000
 #define SNAPSHOT_RETRY_MS_MAX 3600000
@@ -35,6 +38,7 @@ struct snapshots {
   uint32_t failures;           /* one after the other */
   uint64_t short_of_memory_ns; /* when it was logged last; 0: never */
   uint64_t began_ns;
+  bool is_full; /* the disk, at the last step */
   /* Of any. */
   _Atomic uint64_t index, bytes; /* of the newest one; 0: none */
   _Atomic uint64_t ended;        /* what the compactor answered */
@@ -47,10 +51,15 @@ bool snapshots_start(struct snapshots *snapshots, const char *program, const cha
                      void *ctx);
 /* One is made as soon as it can be, whatever there is of memory. */
 void snapshots_request(struct snapshots *snapshots);
-/* Begins one if it is due, or brings one to its end. journal_bytes: of the journal since the last one, about;
- * committed: its last batch. Answers whether parts were removed. The backend says what goes wrong with it. */
+struct snapshots_journal {
+  uint64_t bytes;     /* since the last snapshot, about */
+  uint64_t committed; /* its last batch */
+  bool is_disk_full;
+};
+/* Begins one if it is due, or brings one to its end. Answers whether parts were removed. The backend says what goes
+ * wrong with it. */
 bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend,
-                    uint64_t journal_bytes, uint64_t committed);
+                    const struct snapshots_journal *journal);
 /* Milliseconds since the newest one was made; UINT64_MAX: there is none. */
 uint64_t snapshots_age_ms(const struct snapshots *snapshots);
 /* One that is being made is given up. */

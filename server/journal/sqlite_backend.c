@@ -93,16 +93,25 @@ static bool hand_on(struct sqlite_backend *backend, const struct journal_part *p
   return true;
 }
 
+/* A server that begins has the directory for itself. */
 static bool replay_part(struct sqlite_backend *backend, uint64_t first, uint64_t until,
                         struct part_rows *rows, uint64_t *next) {
   struct journal_part part;
-  enum part_result result = part_open(&part, &backend->settings, first);
+  struct part_settings settings = backend->settings;
+  settings.is_exclusive = !settings.is_read_only;
+  enum part_result result = part_open(&part, &settings, first), moved = PART_OK;
   bool goes_on = true;
   while (result == PART_OK && goes_on) {
     result = part_read(&part, *next - 1, until, rows);
     goes_on = result == PART_OK && rows->count > 0 && hand_on(backend, &part, rows, next);
   }
+  if (result == PART_OK && settings.is_exclusive) {
+    moved = part_checkpoint(&part); /* closing would do so, and not say what fails */
+  }
   part_close(&part);
+  if (moved != PART_OK) { /* all was read: nothing is missing */
+    return lose(backend, JOURNAL_UNAVAILABLE, "%s", part.why);
+  }
   if (result != PART_OK) {
     return lose_part(backend, &part, result, *next);
   }
@@ -315,8 +324,13 @@ uint64_t sqlite_backend_p99_ns(const struct journal_backend *base) {
 
 static bool cut(struct journal_backend *base) {
   struct sqlite_backend *backend = of(base);
-  part_close(&backend->part);
+  struct journal_part *part = &backend->part;
+  enum part_result result = part->db ? part_checkpoint(part) : PART_OK; /* as in replay_part */
+  part_close(part);
   backend->is_cut = true;
+  if (result != PART_OK) {
+    return lose_part(backend, part, result, backend->last);
+  }
   return !backend->is_lost;
 }
 

@@ -1,8 +1,8 @@
 #include "tests/support/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,8 @@
 /* "": without TLS. */
 static char key_path[PATH_BYTES];
 static pid_t key_owner;
+/* NULL: standard error. */
+static const char *log_path;
 
 static void fail(const char *what, const char *detail) {
   fprintf(stderr, "daemon: %s: %s\n", what, detail);
@@ -57,6 +59,9 @@ static void become_daemon(const struct daemon *daemon, pid_t test, const char *c
   }
   for (size_t i = 0; extra != NULL && extra[i] != NULL && argc < ARGS_MAX - 1; i++) {
     argv[argc++] = extra[i];
+  }
+  if (log_path != NULL) {
+    dup2(open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC), STDERR_FILENO);
   }
   execv(program, (char *const *)(uintptr_t)argv);
   fprintf(stderr, "daemon: %s: %s\n", program, strerror(errno));
@@ -135,6 +140,10 @@ void daemon_use_tls(void) {
   atexit(remove_key);
 }
 
+void daemon_log_to(const char *path) {
+  log_path = path;
+}
+
 void daemon_start(struct daemon *daemon, const char *const *extra) {
   memset(daemon, 0, sizeof *daemon);
   const char *parent = getenv("TMPDIR");
@@ -164,6 +173,16 @@ static bool wait_for_end(pid_t pid, long timeout_ms, int *status) {
   return true;
 }
 
+bool daemon_wait(struct daemon *daemon, long timeout_ms, int *status) {
+  int ended;
+  if (!wait_for_end(daemon->pid, timeout_ms, &ended)) {
+    return false;
+  }
+  daemon->pid = 0;
+  *status = WIFEXITED(ended) ? WEXITSTATUS(ended) : 128 + WTERMSIG(ended);
+  return true;
+}
+
 static void remove_directory(const struct daemon *daemon) {
   char path[PATH_BYTES];
   ports_path(daemon, path);
@@ -174,13 +193,8 @@ static void remove_directory(const struct daemon *daemon) {
   rmdir(daemon->dir);
 }
 
-void daemon_stop(struct daemon *daemon) {
+void daemon_end(struct daemon *daemon) {
   int status = 0;
-  if (daemon->pid == 0) { /* killed before: only its directory is left */
-    remove_directory(daemon);
-    return;
-  }
-  daemon_check(daemon);
   kill(daemon->pid, SIGTERM);
   if (!wait_for_end(daemon->pid, STOP_MS, &status)) {
     kill(daemon->pid, SIGKILL);
@@ -192,6 +206,13 @@ void daemon_stop(struct daemon *daemon) {
     char detail[32];
     snprintf(detail, sizeof detail, "wait status 0x%x", (unsigned)status);
     fail("did not stop cleanly", detail);
+  }
+}
+
+void daemon_stop(struct daemon *daemon) {
+  if (daemon->pid != 0) { /* else killed before: only its directory is left */
+    daemon_check(daemon);
+    daemon_end(daemon);
   }
   remove_directory(daemon);
 }

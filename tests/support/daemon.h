@@ -6,6 +6,7 @@
 #ifndef HF_TESTS_SUPPORT_DAEMON_H
 #define HF_TESTS_SUPPORT_DAEMON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,8 @@ struct daemon {
 /* Servers started from now on have tls+tcp:// where they had tcp://, with a key that HOLDFAST_KEY_FILE
  * names from now on. */
 void daemon_use_tls(void);
+/* Their logs are appended to that file; borrowed. */
+void daemon_log_to(const char *path);
 /* extra: further arguments, NULL-terminated; NULL: none. The daemon ends with the test process. */
 void daemon_start(struct daemon *daemon, const char *const *extra);
 /* Restarts at the same addresses, after daemon_kill. */
@@ -27,6 +30,11 @@ void daemon_restart(struct daemon *daemon, const char *const *extra);
 /* Sends SIGTERM; fails the test unless the server exits 0 within 5 s. Removes the directory. First
  * checks for leaked memory of ended clients (daemon_check). */
 void daemon_stop(struct daemon *daemon);
+/* The same without the check: the directory stays, for daemon_restart. */
+void daemon_end(struct daemon *daemon);
+/* Waits for a server that ends by itself; out status: its exit status, or 128 + the signal. The directory stays.
+ * false: it goes on. */
+bool daemon_wait(struct daemon *daemon, long timeout_ms, int *status);
 /* Fails the test if the server has rings without a client, or memory of cells without an object or
  * session; waits a little until ends of clients are detected. Prints what can't be checked while
  * clients are connected. */
