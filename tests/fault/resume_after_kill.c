@@ -5,10 +5,11 @@
  * at a time (checker.h).
  *
  * usage: resume_after_kill [OPTIONS] [SEED]
- *   --rounds N     kills, 10 by default
+ *   --rounds N     kills, 50 by default; each 200 of them have a server, clients and a history of their own
  *   --clients N    8 by default
  *   --transport T  tcp, ipc or tls; through shared memory with HOLDFAST_LOCAL=on
  *   --pause        the server is stopped and continued instead; needs no --data
+ *   --broken-disk  its disk fails instead, and it ends by itself
  */
 #include <ftw.h>
 #include <getopt.h>
@@ -24,6 +25,7 @@
 #include <cmocka.h>
 
 #include "tests/fault/attacker.h"
+#include "tests/fault/broken_disk.h"
 #include "tests/fault/checker.h"
 #include "tests/fault/crowd.h"
 #include "tests/fault/steady.h"
@@ -31,11 +33,12 @@
 #include "tests/support/daemon.h"
 #include "tests/support/random.h"
 
-#define ROUNDS 10
+#define ROUNDS 50
+#define ROUNDS_EACH 200 /* of a server: histories have to be judged */
 #define CLIENTS 8
 #define FIRST_MS 1000 /* until all are connected */
-#define UP_MS 2500    /* the bound of the time that a server lives */
-#define AWAY_MS 300   /* and is away */
+#define UP_MS 700     /* the bound of the time that a server lives */
+#define AWAY_MS 150   /* and is away */
 #define AT_ONCE_MS 30 /* of one that is killed while clients come back */
 #define SNAPSHOT_EVERY 3
 #define OPERATIONS_MAX 200000 /* of a history */
@@ -45,11 +48,10 @@ static struct {
   int rounds, clients;
   uint64_t seed;
   const char *transport;
-  bool pauses;
+  bool pauses, breaks_disk;
 } options = {.rounds = ROUNDS, .clients = CLIENTS, .transport = "tcp"};
 
-static char histories[] = "/tmp/holdfast-history-XXXXXX";
-static char data[] = "/tmp/holdfast-data-XXXXXX";
+static char histories[32], data[32];
 static const char *const with_data[] = {"--data", data, NULL};
 static struct daemon server;
 static struct random randomness;
@@ -67,15 +69,24 @@ static void sleep_up_to(uint64_t ms) {
 }
 
 static void kill_and_start(void) {
+  daemon_kill(&server);
+  sleep_up_to(AWAY_MS);
+  daemon_restart(&server, server_arguments());
+}
+
+static void interrupt_server(void) {
   if (options.pauses) {
     kill(server.pid, SIGSTOP);
     sleep_up_to(AWAY_MS);
     kill(server.pid, SIGCONT);
     return;
   }
-  daemon_kill(&server);
-  sleep_up_to(AWAY_MS);
-  daemon_restart(&server, server_arguments());
+  if (options.breaks_disk) {
+    broken_disk_end(&server, &randomness);
+    daemon_restart(&server, server_arguments());
+    return;
+  }
+  kill_and_start();
 }
 
 /* It is being made when the server is killed, or its journal's files are being removed. */
@@ -91,12 +102,12 @@ static void run_rounds(const pid_t *pids) {
     sleep_up_to(random_below(&randomness, 4) == 0 ? AT_ONCE_MS : UP_MS);
     if (round % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1 && !options.pauses) {
       request_snapshot();
-      sleep_up_to(AWAY_MS);
+      sleep_up_to(options.breaks_disk ? AT_ONCE_MS : AWAY_MS);
     }
     for (int i = 0; i < options.clients; i++) {
       crowd_expect_running(pids[i]);
     }
-    kill_and_start();
+    interrupt_server();
   }
 }
 
@@ -140,9 +151,17 @@ static void test_clients_go_on_when_the_server_was_killed(void **state) {
     failed_count += crowd_wait(pids[i], END_MS) != CROWD_DONE ? 1 : 0;
   }
   print_message("%s: %d %s in %lld ms\n", options.transport, options.rounds,
-                options.pauses ? "pauses" : "kills", (long long)(attacker_now_ms() - begun_ms));
+                options.pauses        ? "pauses"
+                : options.breaks_disk ? "broken disks"
+                                      : "kills",
+                (long long)(attacker_now_ms() - begun_ms));
   assert_int_equal(failed_count, 0);
-  kill_and_start(); /* what was answered last is there too */
+  if (!options.pauses) {
+    kill_and_start(); /* what was answered last is there too */
+  }
+  if (options.breaks_disk) {
+    broken_disk_print();
+  }
   steady_verify(board, server_url(), steady_count);
   judge();
 }
@@ -151,11 +170,13 @@ static void test_clients_go_on_when_the_server_was_killed(void **state) {
 
 static int set_up(void **state) {
   (void)state;
+  snprintf(histories, sizeof histories, "/tmp/holdfast-history-XXXXXX");
+  snprintf(data, sizeof data, "/tmp/holdfast-data-XXXXXX");
   if (mkdtemp(histories) == NULL || mkdtemp(data) == NULL) {
     return -1;
   }
-  if (strcmp(options.transport, "tls") == 0) {
-    daemon_use_tls();
+  if (options.breaks_disk) {
+    broken_disk_prepare(data);
   }
   daemon_start(&server, server_arguments());
   return 0;
@@ -186,17 +207,19 @@ static bool read_option(int letter) {
     case 'p':
       options.pauses = true;
       return true;
+    case 'b':
+      options.breaks_disk = true;
+      return true;
     default:
       return false;
   }
 }
 
 int main(int argc, char **argv) {
-  static const struct option known[] = {{"rounds", required_argument, NULL, 'r'},
-                                        {"clients", required_argument, NULL, 'c'},
-                                        {"transport", required_argument, NULL, 't'},
-                                        {"pause", no_argument, NULL, 'p'},
-                                        {0}};
+  static const struct option known[] = {
+      {"rounds", required_argument, NULL, 'r'},    {"clients", required_argument, NULL, 'c'},
+      {"transport", required_argument, NULL, 't'}, {"pause", no_argument, NULL, 'p'},
+      {"broken-disk", no_argument, NULL, 'b'},     {0}};
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_clients_go_on_when_the_server_was_killed),
   };
@@ -208,5 +231,14 @@ int main(int argc, char **argv) {
   }
   options.seed = random_seed(argc - optind + 1, argv + optind - 1);
   randomness = (struct random){options.seed};
-  return cmocka_run_group_tests_name("fault.resume_after_kill", tests, set_up, tear_down);
+  if (strcmp(options.transport, "tls") == 0) {
+    daemon_use_tls();
+  }
+  int failures = 0;
+  for (int left = options.rounds; left > 0 && failures == 0; left -= ROUNDS_EACH) {
+    options.rounds = left < ROUNDS_EACH ? left : ROUNDS_EACH;
+    failures = cmocka_run_group_tests_name("fault.resume_after_kill", tests, set_up, tear_down);
+    options.seed++;
+  }
+  return failures;
 }

@@ -1,0 +1,17 @@
+/* Servers whose disk fails (failing_files.h): such a server says so, acknowledges nothing more, and ends. */
+#ifndef HF_TESTS_FAULT_BROKEN_DISK_H
+#define HF_TESTS_FAULT_BROKEN_DISK_H
+
+#include "tests/support/daemon.h"
+#include "tests/support/random.h"
+
+/* Servers started from now on have files below that directory that can fail. */
+void broken_disk_prepare(const char *directory);
+/* One of the next calls fails. Waits until the server has ended by it, and fails the test unless it ends with the
+ * right status and sentence. A failure of the process that makes snapshots ends no server: then another one
+ * follows. */
+void broken_disk_end(struct daemon *server, struct random *random);
+/* How often which call failed. */
+void broken_disk_print(void);
+
+#endif
