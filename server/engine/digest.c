@@ -31,6 +31,11 @@ uint64_t engine_digest(const struct engine *engine) {
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     hash = mix(hash, numbers[i]);
   }
+  return hash;
+}
+
+uint64_t engine_memory_digest(const struct engine *engine) {
+  uint64_t hash = 1;
   for (int use = 0; use < MEMORY_USES; use++) {
     bool is_read = use == MEMORY_WINDOWS || use == MEMORY_SESSIONS;
     hash = mix(hash, is_read ? 0 : engine->memory.used[use]);

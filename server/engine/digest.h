@@ -1,4 +1,4 @@
-/* Numbers of an engine's state, mixed: what a replay is compared by.
+/* Numbers of an engine's state, mixed: what a replay is compared by. Equal engines have the same.
  *
  * layer   engine
  */
@@ -9,7 +9,9 @@
 
 struct engine;
 
-/* Of what commands change and requests that only read don't. Equal engines have the same. */
+/* Of what commands change and requests that only read don't. */
 uint64_t engine_digest(const struct engine *engine);
+/* Of the memory that this counts for: another revision of the engine may count otherwise (revision.h). */
+uint64_t engine_memory_digest(const struct engine *engine);
 
 #endif

@@ -1,6 +1,8 @@
 #include "server/journal/compaction.h"
 
 #include "proto/base/log.h"
+#include "server/engine/digest.h"
+#include "server/engine/revision.h"
 #include "server/engine/snapshot.h"
 #include "server/journal/digest.h"
 #include "server/journal/recovery.h"
@@ -68,9 +70,11 @@ static bool recover(const char *directory, uint64_t through, struct recovered *r
 static bool write_snapshot(const char *directory, const struct recovered *recovered,
                            char error[SNAPSHOT_ERROR_BYTES]) {
   const struct snapshot_header header = {
+      .engine = ENGINE_REVISION,
       .index = recovered->index,
       .epoch = recovered->epoch,
       .digest = digest_of(recovered->engine, recovered->replies),
+      .memory = engine_memory_digest(recovered->engine),
       .replies = recovered->replies,
   };
   struct snapshot_file *file = snapshot_file_create(directory, &header, error);

@@ -1,6 +1,6 @@
 /* The digest of what an engine has done so far: numbers of its state (engine_digest), and every reply it gave.
  * Two engines that were given the same commands have the same. Requests that only read are in no journal, and
- * change nothing of it.
+ * change nothing of it. The memory that the state counts for has a digest of its own, engine_memory_digest.
  *
  * layer   journal
  */

@@ -3,6 +3,8 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "server/dispatch/operations.h"
+#include "server/engine/digest.h"
+#include "server/engine/revision.h"
 #include "server/journal/data_directory.h"
 #include "server/journal/digest.h"
 #include "server/journal/record.h"
@@ -69,10 +71,12 @@ static void lose(struct journal *journal, const char *sentence) {
 
 static void begin_batch(struct journal *journal, const struct engine *engine) {
   const struct batch_header header = {
+      .engine = ENGINE_REVISION,
       .epoch = journal->epoch,
       .index = journal->index,
       .now_ns = journal->last_ns,
       .digest = digest_of(engine, journal->replies),
+      .memory = engine_memory_digest(engine),
   };
   journal->is_begun = record_begin(journal->filling, &header);
 }

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for the six numbers of the header, which are written in front of the commands at last. */
-#define HEADER_BYTES_MAX ((size_t)6 * VARINT_BYTES_MAX)
+/* Room for the eight numbers of the header, which are written in front of the commands at last. */
+#define HEADER_BYTES_MAX ((size_t)8 * VARINT_BYTES_MAX)
 /* The fields of a command that have a known length, at most. */
 #define COMMAND_BYTES_MAX ((size_t)256)
 _Static_assert(sizeof(struct sp_route) + HF_SESSION_BYTES + 8 * VARINT_BYTES_MAX <= 256,
@@ -285,10 +285,12 @@ bool record_end(struct batch_writer *writer, struct bytes *batch) {
   }
   uint8_t header[HEADER_BYTES_MAX], *end = header;
   end += wire_write_varint(end, RECORD_VERSION);
+  end += wire_write_varint(end, writer->header.engine);
   end += wire_write_varint(end, writer->header.epoch);
   end += wire_write_varint(end, writer->header.index);
   end += wire_write_varint(end, writer->header.now_ns);
   end += wire_write_varint(end, writer->header.digest);
+  end += wire_write_varint(end, writer->header.memory);
   end += wire_write_varint(end, writer->commands);
   size_t header_len = (size_t)(end - header);
   uint8_t *start = buffer_first(&writer->bytes) + HEADER_BYTES_MAX - header_len;
@@ -350,8 +352,9 @@ static const char *read_header(struct batch_reader *reader, struct batch_header 
   if (version > RECORD_VERSION) {
     return newer;
   }
-  bool is_read = read_number(reader, &header->epoch) && read_number(reader, &header->index) &&
-                 read_number(reader, &header->now_ns) && read_number(reader, &header->digest) &&
+  bool is_read = read_number(reader, &header->engine) && read_number(reader, &header->epoch) &&
+                 read_number(reader, &header->index) && read_number(reader, &header->now_ns) &&
+                 read_number(reader, &header->digest) && read_number(reader, &header->memory) &&
                  read_number(reader, &header->commands);
   return is_read ? NULL : damaged;
 }
@@ -381,6 +384,10 @@ struct batch_reader *record_open(struct bytes batch, struct batch_header *header
   reader->index = header->index;
   reader->last_ns = header->now_ns;
   return reader;
+}
+
+bool record_is_newer(const char *why) {
+  return why == newer;
 }
 
 static void free_users(struct batch_reader *reader) {

@@ -1,6 +1,6 @@
 /* Commands as bytes, in batches: the same in the journal of one machine, and on their way between machines.
  *
- *   batch    version | epoch | index | engine time | digest | how many | command ... | checksum
+ *   batch    version | engine | epoch | index | engine time | digests | how many | command ... | checksum
  *   command  kind and flags | time since the one before | what the kind has
  *
  * Numbers are varints, bytes have their length before them. The checksum is of all before it (checksum.h): any
@@ -27,10 +27,12 @@ struct genesis {
 
 /* In front of a batch's commands. */
 struct batch_header {
+  uint64_t engine; /* its revision: see engine/revision.h */
   uint64_t epoch;  /* of the start that wrote it: 1, 2 ... */
   uint64_t index;  /* of the batch: 1, 2 ... without a gap */
   uint64_t now_ns; /* what the first command's time counts from */
   uint64_t digest; /* of the engine before the batch, and of all replies until then: see digest.h */
+  uint64_t memory; /* the digest of what its state counts for */
   uint64_t commands;
 };
 
@@ -75,5 +77,7 @@ struct batch_reader *record_open(struct bytes batch, struct batch_header *header
 /* false: no more, or *why is set: what is there makes no sense. */
 bool record_next(struct batch_reader *reader, struct record *record, const char **why);
 void record_close(struct batch_reader *reader);
+/* What record_open says of a format that it does not know: it is no damage. */
+bool record_is_newer(const char *why);
 
 #endif

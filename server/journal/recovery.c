@@ -4,7 +4,9 @@
 #include "server/dispatch/operations.h"
 #include "server/dispatch/request.h"
 #include "server/engine/decoded.h"
+#include "server/engine/digest.h"
 #include "server/engine/job.h"
+#include "server/engine/revision.h"
 #include "server/engine/snapshot.h"
 #include "server/journal/digest.h"
 #include "server/journal/record.h"
@@ -218,7 +220,9 @@ static bool apply(struct recovery *recovery, struct record *record) {
 
 static bool is_as_before(const struct recovery *recovery, const struct batch_header *header) {
   const struct recovered *recovered = recovery->recovered;
-  return digest_of(recovered->engine, recovered->replies) == header->digest;
+  bool counts_alike = header->engine == ENGINE_REVISION;
+  return digest_of(recovered->engine, recovered->replies) == header->digest &&
+         (!counts_alike || engine_memory_digest(recovered->engine) == header->memory);
 }
 
 /* The first record of the first batch makes the engine; no other does. */
@@ -261,23 +265,56 @@ static bool apply_batch(struct recovery *recovery, struct batch_reader *reader,
   return *why == NULL;
 }
 
+/* No damage: nothing is given up. */
+static bool refuse_older(struct recovery *recovery, const struct batch_header *header) {
+  return fail(
+      recovery,
+      "batch %llu was written by an older server (engine %llu), and this one (engine %d) "
+      "carries out its commands otherwise: start the version that wrote it once more, let "
+      "\"holdfast snapshot --wait\" make a snapshot, stop it by SIGTERM, and start this one",
+      (unsigned long long)header->index, (unsigned long long)header->engine, ENGINE_REVISION);
+}
+
+static bool refuse_newer(struct recovery *recovery, const char *what, uint64_t index,
+                         uint64_t engine) {
+  return fail(recovery,
+              "%s%llu was written by a newer server (engine %llu, this one has %d): start that "
+              "version, or a newer one",
+              what, (unsigned long long)index, (unsigned long long)engine, ENGINE_REVISION);
+}
+
+/* Whether this engine is one that replays the batch. */
+static bool is_replayed(struct recovery *recovery, const struct batch_header *header) {
+  if (header->engine > ENGINE_REVISION) {
+    return refuse_newer(recovery, "batch ", header->index, header->engine);
+  }
+  return header->engine >= ENGINE_REVISION_OLDEST || refuse_older(recovery, header);
+}
+
+/* It is right, but not what this engine came to. */
+static bool refuse_state(struct recovery *recovery, const struct batch_header *header,
+                         const char *why) {
+  return header->engine == ENGINE_REVISION ? find_damage(recovery, header->index, why)
+                                           : refuse_older(recovery, header);
+}
+
 static bool replay_batch(struct recovery *recovery, uint64_t index, struct bytes batch) {
   struct batch_header header;
   const char *why;
   struct batch_reader *reader = record_open(batch, &header, &why);
   if (!reader) {
-    return find_damage(recovery, index, why);
+    return record_is_newer(why) ? fail(recovery, "batch %llu: %s", (unsigned long long)index, why)
+                                : find_damage(recovery, index, why);
   }
-  bool is_right = header.index == index;
   recovery->is_half_done = false;
-  if (is_right) {
-    is_right = apply_batch(recovery, reader, &header, &why);
-  } else {
-    why = "it is another one";
+  if (header.index != index) {
+    record_close(reader);
+    return find_damage(recovery, index, "it is another one");
   }
+  bool is_right = is_replayed(recovery, &header) && apply_batch(recovery, reader, &header, &why);
   record_close(reader);
   if (!is_right) {
-    return !recovery->has_failed && find_damage(recovery, index, why);
+    return !recovery->has_failed && refuse_state(recovery, &header, why);
   }
   recovery->recovered->index = index;
   recovery->recovered->epoch = header.epoch;
@@ -325,6 +362,9 @@ static void lose(void *ctx, enum journal_loss why, const char *sentence) {
 static bool restore(struct recovery *recovery, const struct snapshot_content *content) {
   struct recovered *recovered = recovery->recovered;
   const struct snapshot_header *header = &content->header;
+  if (header->engine > ENGINE_REVISION) {
+    return refuse_newer(recovery, SNAPSHOT_PREFIX, header->index, header->engine);
+  }
   struct snapshot_error error;
   struct engine_config config = {.find_operation = operations_find};
   struct engine_sink sink = make_sink(recovered);
@@ -338,7 +378,9 @@ static bool restore(struct recovery *recovery, const struct snapshot_content *co
   recovered->replies = header->replies;
   recovered->snapshot_bytes = content->bytes.len;
   recovery->bytes += content->bytes.len;
-  if (digest_of(recovered->engine, recovered->replies) != header->digest) {
+  bool counts_alike = header->engine == ENGINE_REVISION;
+  if (digest_of(recovered->engine, recovered->replies) != header->digest ||
+      (counts_alike && engine_memory_digest(recovered->engine) != header->memory)) {
     return fail(recovery, "snapshot-%llu can't be loaded: what was read has another digest",
                 (unsigned long long)header->index);
   }

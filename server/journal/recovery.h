@@ -2,8 +2,9 @@
  *
  *   snapshot-40 --engine_restore--> engine --batch 41, 42 ...--> the state that the last server had
  *
- * Before each batch the digest of the state is compared with the one that the batch has. Jobs are run and
- * containers are freed at once; replies go nowhere, but into the digest.
+ * Before each batch the digest of the state is compared with the one that the batch has, and if it is of this
+ * engine's revision (engine/revision.h) that of memory. Jobs are run and containers are freed at once; replies
+ * go nowhere, but into the digest.
  *
  * layer   journal
  * threads one

@@ -23,7 +23,7 @@ struct file_header {
   struct snapshot_header header;
   uint8_t checksum[CHECKSUM_BYTES];
 };
-_Static_assert(sizeof(struct file_header) == 64, "eight numbers without padding");
+_Static_assert(sizeof(struct file_header) == 80, "ten numbers without padding");
 
 static struct bytes header_content(const struct file_header *header) {
   return bytes_of(header, offsetof(struct file_header, checksum));

@@ -1,6 +1,6 @@
 /* A snapshot as a file: snapshot-INDEX, the state after that batch.
  *
- *   magic | version | index | epoch | digest | replies | bytes | checksum of these     numbers of 8 bytes
+ *   magic | version | engine | index | epoch | digests | bytes | checksum of these     numbers of 8 bytes
  *   the engine's snapshot
  *   a checksum for each MiB of it
  *
@@ -24,9 +24,11 @@
 #define SNAPSHOT_PREFIX "snapshot-" /* and the index: its name */
 
 struct snapshot_header {
+  uint64_t engine;  /* its revision: see engine/revision.h */
   uint64_t index;   /* of the last batch in it */
   uint64_t epoch;   /* of that batch */
   uint64_t digest;  /* as the next batch has it, see digest.h */
+  uint64_t memory;  /* the digest of what the state counts for */
   uint64_t replies; /* the digest of replies alone */
   uint64_t bytes;   /* of the engine's snapshot */
 };

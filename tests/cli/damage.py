@@ -3,6 +3,7 @@
 damage.py flip DIRECTORY INDEX      another byte in the middle of that batch
 damage.py lose DIRECTORY INDEX      that batch is missing
 damage.py batch DIRECTORY INDEX     that batch is of a newer format, and right otherwise
+damage.py engine DIRECTORY INDEX    that batch is of a newer engine, and right otherwise
 damage.py part DIRECTORY            the journal's last file is of a newer format
 damage.py snapshot DIRECTORY        the newest snapshot is of a newer format, and right otherwise
 damage.py last DIRECTORY            prints the last batch's number
@@ -47,11 +48,17 @@ def newer(batch):
     return content + checksum(content)
 
 
+def newer_engine(batch):
+    assert batch[1] < 100, "then there is the engine's number"
+    content = batch[:1] + bytes([batch[1] + 1]) + batch[2:-8]
+    return content + checksum(content)
+
+
 def newer_snapshot(directory):
     path = max(glob.glob(directory + "/snapshot-*"), key=number)
     with open(path, "r+b") as file:
-        header = file.read(64)
-        assert checksum(header[:-8]) == header[-8:], "a snapshot's header is 64 bytes"
+        header = file.read(80)
+        assert checksum(header[:-8]) == header[-8:], "a snapshot's header is 80 bytes"
         header = header[:8] + b"\2" + header[9:-8]
         file.seek(0)
         file.write(header + checksum(header))
@@ -64,6 +71,8 @@ def main(task, directory, index=0):
         change(directory, int(index), None)
     elif task == "batch":
         change(directory, int(index), newer)
+    elif task == "engine":
+        change(directory, int(index), newer_engine)
     elif task == "part":
         with sqlite3.connect(parts(directory)[-1]) as db:
             db.execute("PRAGMA user_version = 2")

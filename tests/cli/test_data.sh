@@ -204,7 +204,10 @@ done
 newer='is of a newer format than this server reads; use the version that wrote it'
 copy
 damage batch "$TEST_DIR/copy" ${last[3]}
-refused "batch ${last[3]} .*it $newer" "$TEST_DIR/copy"
+refused "batch ${last[3]}: it $newer\"" "$TEST_DIR/copy" --accept-loss-after $((last[3] - 1))
+copy
+damage engine "$TEST_DIR/copy" ${last[3]}
+refused "batch ${last[3]} was written by a newer server .*: start that version, or a newer one" "$TEST_DIR/copy"
 copy
 damage part "$TEST_DIR/copy"
 refused "journal-[0-9]+.sqlite: it $newer" "$TEST_DIR/copy"

@@ -1,5 +1,7 @@
 #include "tests/support/batch_log.h"
 
+#include "server/engine/digest.h"
+#include "server/engine/revision.h"
 #include "server/journal/digest.h"
 #include "server/journal/sqlite_backend.h"
 
@@ -14,13 +16,15 @@ static uint64_t begin(void *ctx) {
   struct batch_log *log = ctx;
   if (!log->is_begun) {
     const struct batch_header header = {
+        .engine = log->engine_revision,
         .epoch = log->epoch,
         .index = log->index,
         .now_ns = log->last_ns,
-        .digest = digest_of(log->engine, log->replies) + log->wrong_digest};
+        .digest = digest_of(log->engine, log->replies) + log->wrong_digest,
+        .memory = engine_memory_digest(log->engine) + log->wrong_memory};
     assert_true(record_begin(&log->writer, &header));
     log->is_begun = true;
-    log->wrong_digest = 0;
+    log->wrong_digest = log->wrong_memory = 0;
   }
   return log->index;
 }
@@ -52,7 +56,8 @@ static void note_lost(void *ctx, enum journal_loss why, const char *sentence) {
 void batch_log_open(struct batch_log *log, const char *directory) {
   const struct sqlite_options options = {.directory = directory, .sync = JOURNAL_SYNC_NEVER};
   const struct journal_sink sink = {.ctx = log, .committed = note_committed, .lost = note_lost};
-  *log = (struct batch_log){.log = {log, begin, add_reply, append, ignore, ignore}};
+  *log = (struct batch_log){.log = {log, begin, add_reply, append, ignore, ignore},
+                            .engine_revision = ENGINE_REVISION};
   log->backend = sqlite_backend_open(&options, &sink);
   assert_non_null(log->backend);
 }

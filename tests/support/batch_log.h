@@ -18,7 +18,8 @@ struct batch_log {
   bool is_begun;
   uint64_t epoch, index; /* of the batch that is filled */
   uint64_t committed, last_ns, replies;
-  uint64_t wrong_digest; /* added to the next batch's digest */
+  uint64_t wrong_digest, wrong_memory; /* added to the next batch's digests */
+  uint64_t engine_revision;            /* that batches are said to be of */
 };
 
 void batch_log_open(struct batch_log *log, const char *directory);

@@ -225,10 +225,12 @@ static struct batch_reader *open_batch(struct bytes batch, const struct batch_he
   const char *why;
   struct batch_reader *reader = record_open(batch, &read, &why);
   assert_non_null(reader);
+  assert_int_equal(read.engine, header->engine);
   assert_int_equal(read.epoch, header->epoch);
   assert_int_equal(read.index, header->index);
   assert_int_equal(read.now_ns, header->now_ns);
   assert_int_equal(read.digest, header->digest);
+  assert_int_equal(read.memory, header->memory);
   assert_int_equal(read.commands, commands);
   return reader;
 }
@@ -241,8 +243,12 @@ static void test_journal_record_round_trip(void **state) {
   static struct made made[COUNT_MAX];
   uint64_t commands = 0;
   for (int i = 0; i < BATCHES; i++) {
-    struct batch_header header = {make_number(&random), make_number(&random),
-                                  make_number(&random) >> 1, make_number(&random), 0};
+    struct batch_header header = {.engine = make_number(&random),
+                                  .epoch = make_number(&random),
+                                  .index = make_number(&random),
+                                  .now_ns = make_number(&random) >> 1,
+                                  .digest = make_number(&random),
+                                  .memory = make_number(&random)};
     uint64_t now = header.now_ns;
     size_t count = random_below(&random, COUNT_MAX + 1);
     assert_true(record_begin(&writer, &header));
@@ -321,7 +327,7 @@ static void test_journal_record_time_that_goes_back(void **state) {
 
 /* A batch with a command of each kind. The copy is the test's. */
 static struct bytes make_small_batch(struct random *random, struct batch_writer *writer) {
-  struct batch_header header = {2, 17, 1000, 0x1234, 0};
+  struct batch_header header = {1, 2, 17, 1000, 0x1234, 0x5678, 0};
   uint64_t now = header.now_ns;
   assert_true(record_begin(writer, &header));
   for (int kind = 0; kind < KINDS; kind++) {
@@ -384,7 +390,7 @@ static void test_journal_record_wrong_content_does_no_harm(void **state) {
   for (int i = 0; i < ROUNDS; i++) {
     make_small_batch(&random, &writer);
     for (uint64_t flips = random_below(&random, 4) + 1; flips > 0; flips--) {
-      size_t room = 6 * 10; /* of the header, which record_end writes */
+      size_t room = 8 * 10; /* of the header, which record_end writes */
       size_t at = room + random_below(&random, writer.bytes.len - room);
       writer.bytes.data[at] ^= (uint8_t)(1u << random_below(&random, 8));
     }

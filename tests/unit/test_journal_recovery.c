@@ -6,10 +6,13 @@
  */
 #include "proto/base/clock.h"
 #include "server/engine/core.h"
+#include "server/engine/digest.h"
 #include "server/engine/job.h"
+#include "server/engine/revision.h"
 #include "server/engine/snapshot.h"
 #include "server/journal/compaction.h"
 #include "server/journal/compactor.h"
+#include "server/journal/digest.h"
 #include "server/journal/recovery.h"
 #include "server/journal/snapshot_file.h"
 #include "server/journal/sqlite_backend.h"
@@ -407,6 +410,125 @@ static void test_a_senseless_command_leaves_no_half_batch(void **state) {
   end();
 }
 
+/* ---- revisions of the engine: this test's is 3, and replays what is of 2 */
+
+_Static_assert(ENGINE_REVISION == 3 && ENGINE_REVISION_OLDEST == 2, "as CMakeLists.txt says");
+
+/* Three batches, and behind them one that is said to be of that revision. */
+static void append_batch_of(uint64_t seed, uint64_t revision, uint64_t wrong_digest,
+                            uint64_t wrong_memory) {
+  begin(seed);
+  append_batches(3);
+  batch_log.engine_revision = revision;
+  batch_log.wrong_digest = wrong_digest;
+  batch_log.wrong_memory = wrong_memory;
+  append_batches(1);
+  batch_log_close(&batch_log);
+}
+
+static void end_refused(void) {
+  live.log = NULL;
+  replay_end(&live);
+  step_maker_deinit(&maker);
+  remove_directory();
+}
+
+static void expect_recovered(uint64_t index) {
+  struct recovered recovered;
+  char error[RECOVERY_ERROR_BYTES] = "";
+  if (!recover(0, &recovered, error)) {
+    fail_msg("%s", error);
+  }
+  assert_int_equal(recovered.index, index);
+  replace_live(&recovered, true);
+  restart(&recovered);
+}
+
+static void test_the_same_revision_counts_for_the_same_memory(void **state) {
+  (void)state;
+  append_batch_of(80, 3, 0, 1);
+  expect_refused(0, "batch 4 can't be replayed: it was written in another state");
+  end_refused();
+}
+
+static void test_an_older_revision_may_count_for_another_memory(void **state) {
+  (void)state;
+  append_batch_of(81, 2, 0, 1);
+  expect_recovered(4);
+  append_batches(2); /* of this revision: what it counts for is its own */
+  batch_log_close(&batch_log);
+  expect_recovered(6);
+  end();
+}
+
+/* Nothing is given up for the sake of a version. */
+static void expect_refused_for_good(const char *part) {
+  struct recovered recovered;
+  char error[RECOVERY_ERROR_BYTES] = "";
+  expect_refused(0, part);
+  expect_refused(3, part);
+  assert_false(recover(0, &recovered, error));
+  assert_null(strstr(error, "--accept-loss-after"));
+  end_refused();
+}
+
+static void test_an_older_revision_that_did_something_else_is_refused_by_name(void **state) {
+  (void)state;
+  append_batch_of(82, 2, 1, 0);
+  expect_refused_for_good(
+      "batch 4 was written by an older server (engine 2), and this one "
+      "(engine 3) carries out its commands otherwise: start the version");
+}
+
+static void test_a_revision_too_old_is_refused_by_name(void **state) {
+  (void)state;
+  append_batch_of(83, 1, 0, 0);
+  expect_refused_for_good("batch 4 was written by an older server (engine 1), and this one ");
+}
+
+static void test_a_newer_revision_is_refused_by_name(void **state) {
+  (void)state;
+  append_batch_of(84, 4, 0, 0);
+  expect_refused_for_good(
+      "batch 4 was written by a newer server (engine 4, this one has 3): "
+      "start that version, or a newer one");
+}
+
+/* Of the state behind batch 3. */
+static void write_snapshot_of(uint64_t revision, uint64_t wrong_memory) {
+  char error[SNAPSHOT_ERROR_BYTES];
+  const struct snapshot_header header = {
+      .engine = revision,
+      .index = 3,
+      .epoch = 1,
+      .digest = digest_of(live.engine, batch_log.replies),
+      .memory = engine_memory_digest(live.engine) + wrong_memory,
+      .replies = batch_log.replies,
+  };
+  struct snapshot_file *file = snapshot_file_create(directory, &header, error);
+  assert_non_null(file);
+  struct snapshot_writer writer = snapshot_file_writer(file);
+  assert_true(engine_snapshot(live.engine, &writer));
+  assert_true(snapshot_file_commit(file, error));
+}
+
+/* What it says was replayed already: no revision is too old for it. */
+static void test_snapshots_have_a_revision(void **state) {
+  (void)state;
+  begin(85);
+  append_batches(3);
+  write_snapshot_of(4, 0);
+  uint64_t replies = batch_log.replies;
+  batch_log_close(&batch_log);
+  expect_refused(3, "snapshot-3 was written by a newer server (engine 4, this one has 3)");
+  batch_log.replies = replies;
+  write_snapshot_of(3, 1);
+  expect_refused(0, "snapshot-3 can't be loaded: what was read has another digest");
+  write_snapshot_of(1, 1);
+  expect_recovered(3);
+  end();
+}
+
 static void test_an_empty_directory_is_no_journal(void **state) {
   (void)state;
   struct recovered recovered;
@@ -423,6 +545,12 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_an_empty_directory_is_no_journal),
       cmocka_unit_test(test_a_batch_of_another_state_is_refused),
       cmocka_unit_test(test_a_senseless_command_leaves_no_half_batch),
+      cmocka_unit_test(test_the_same_revision_counts_for_the_same_memory),
+      cmocka_unit_test(test_an_older_revision_may_count_for_another_memory),
+      cmocka_unit_test(test_an_older_revision_that_did_something_else_is_refused_by_name),
+      cmocka_unit_test(test_a_revision_too_old_is_refused_by_name),
+      cmocka_unit_test(test_a_newer_revision_is_refused_by_name),
+      cmocka_unit_test(test_snapshots_have_a_revision),
       cmocka_unit_test(test_what_was_committed_is_recovered),
   };
   const char *given = getenv("HOLDFAST_SEED");

@@ -34,7 +34,8 @@ static void begin(void) {
 
 /* Its content begins at the byte `index` of `content`. false: error. */
 static bool write_snapshot(uint64_t index, size_t len, size_t piece, char *error) {
-  struct snapshot_header header = {.index = index, .epoch = 3, .digest = index * 7, .replies = 9};
+  struct snapshot_header header = {
+      .engine = 2, .index = index, .epoch = 3, .digest = index * 7, .memory = 5, .replies = 9};
   struct snapshot_file *file = snapshot_file_create(directory, &header, error);
   if (!file) {
     return false;
@@ -67,7 +68,9 @@ static uint64_t read_newest(const char *path, size_t len) {
     return 0;
   }
   uint64_t index = read.header.index;
+  assert_int_equal(read.header.engine, 2);
   assert_int_equal(read.header.epoch, 3);
+  assert_int_equal(read.header.memory, 5);
   assert_int_equal(read.header.digest, index * 7);
   assert_int_equal(read.header.replies, 9);
   assert_int_equal(read.header.bytes, len);
@@ -169,7 +172,7 @@ static void test_journal_snapshot_file_exchanged_blocks_are_found(void **state) 
   begin();
   must_write(5, 2 * MIB, MIB);
   size_t len = load("snapshot-5", data, sizeof data);
-  uint8_t *blocks = data + 64, *checksums = data + len - 16;
+  uint8_t *blocks = data + 80, *checksums = data + len - 16;
   uint8_t checksum[8];
   memcpy(other, blocks, MIB);
   memcpy(blocks, blocks + MIB, MIB);

@@ -1,0 +1,20 @@
+/* Which engine this is: a number that is raised whenever the same commands may lead to another state, to other
+ * replies, or to another count of memory (sizes of structs are in that). Journals and snapshots have it.
+ *
+ *   commands of revision            are replayed
+ *   ENGINE_REVISION                 to the same state, which counts for the same memory
+ *   from ENGINE_REVISION_OLDEST on  to the same state; what it counts for may be different
+ *   older, or newer                 never: the state may be different
+ *
+ * layer   engine
+ * source  server/decisions, "Commands are what is made durable"
+ */
+#ifndef HF_ENGINE_REVISION_H
+#define HF_ENGINE_REVISION_H
+
+#ifndef ENGINE_REVISION /* but in the test of upgrades */
+#define ENGINE_REVISION 1
+#define ENGINE_REVISION_OLDEST 1
+#endif
+
+#endif
