@@ -1,12 +1,9 @@
 #include "server/journal/compaction.h"
 
+#include "proto/base/clock.h"
 #include "proto/base/log.h"
-#include "server/engine/digest.h"
-#include "server/engine/revision.h"
-#include "server/engine/snapshot.h"
-#include "server/journal/digest.h"
 #include "server/journal/recovery.h"
-#include "server/journal/snapshot_file.h"
+#include "server/journal/snapshot_taking.h"
 #include "server/journal/sqlite_backend.h"
 
 #include <fcntl.h>
@@ -67,29 +64,6 @@ static bool recover(const char *directory, uint64_t through, struct recovered *r
   return is_recovered;
 }
 
-static bool write_snapshot(const char *directory, const struct recovered *recovered,
-                           char error[SNAPSHOT_ERROR_BYTES]) {
-  const struct snapshot_header header = {
-      .engine = ENGINE_REVISION,
-      .index = recovered->index,
-      .epoch = recovered->epoch,
-      .digest = digest_of(recovered->engine, recovered->replies),
-      .memory = engine_memory_digest(recovered->engine),
-      .replies = recovered->replies,
-  };
-  struct snapshot_file *file = snapshot_file_create(directory, &header, error);
-  if (file == NULL) {
-    return false;
-  }
-  struct snapshot_writer writer = snapshot_file_writer(file);
-  if (!engine_snapshot(recovered->engine, &writer)) {
-    snprintf(error, SNAPSHOT_ERROR_BYTES, "it could not be written, or memory ran out");
-    snapshot_file_abandon(file);
-    return false;
-  }
-  return snapshot_file_commit(file, error);
-}
-
 int compaction_main(const char *directory, uint64_t through) {
   char error[RECOVERY_ERROR_BYTES] = "";
   struct recovered recovered;
@@ -100,7 +74,8 @@ int compaction_main(const char *directory, uint64_t through) {
   if (!recover(directory, through, &recovered, error)) {
     return refuse(error);
   }
-  if (!write_snapshot(directory, &recovered, error)) {
+  const struct snapshot_point point = {recovered.index, recovered.epoch, recovered.replies};
+  if (!snapshot_take(directory, recovered.engine, &point, CLOCK_NEVER, error)) {
     return refuse(error);
   }
   printf("%" PRIu64 "\n", recovered.index);

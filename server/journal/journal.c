@@ -8,7 +8,7 @@
 #include "server/journal/data_directory.h"
 #include "server/journal/digest.h"
 #include "server/journal/record.h"
-#include "server/journal/snapshot_file.h"
+#include "server/journal/snapshot_taking.h"
 #include "server/journal/snapshots.h"
 #include "server/journal/sqlite_backend.h"
 
@@ -592,11 +592,32 @@ bool journal_start(struct journal *journal, const struct engine *engine,
   return journal->is_started;
 }
 
+/* Of all that there is; no thread runs any more. */
+static void take_last_snapshot(struct journal *journal) {
+  char error[SNAPSHOT_ERROR_BYTES];
+  const struct snapshot_point point = {journal->committed, journal->epoch, journal->replies};
+  uint64_t now_ns = clock_now_ns();
+  bool is_all = !has_commands(journal) && journal->committed == journal->index - 1;
+  if (journal->is_broken || journal->is_full || !is_all ||
+      journal->committed <= journal->snapshots.index) {
+    return;
+  }
+  if (snapshot_take(journal->settings.directory, journal->engine, &point,
+                    now_ns + JOURNAL_CLOSE_MS * CLOCK_NS_PER_MS, error)) {
+    log_line(LOG_INFO, "snapshot at the end index=%llu ms=%llu", (unsigned long long)point.index,
+             (unsigned long long)((clock_now_ns() - now_ns) / CLOCK_NS_PER_MS));
+  } else {
+    log_line(LOG_WARN, "no snapshot at the end, the next start replays the journal reason=\"%s\"",
+             error);
+  }
+}
+
 void journal_close(struct journal *journal) {
   if (journal->is_started) {
     stop(journal);
     pthread_join(journal->releaser, NULL);
     snapshots_stop(&journal->snapshots);
+    take_last_snapshot(journal);
   }
   deinit(journal);
 }

@@ -26,6 +26,7 @@
 #define JOURNAL_RESERVE_BYTES ((uint64_t)16 << 20)
 /* The process ends so when nothing can be made durable any more. */
 #define JOURNAL_EXIT 74
+#define JOURNAL_CLOSE_MS 5000
 
 struct journal_settings {
   const char *directory;
@@ -58,8 +59,9 @@ const struct command_log *journal_log(struct journal *journal);
 /* Starts the threads. false: no thread. */
 bool journal_start(struct journal *journal, const struct engine *engine,
                    const struct journal_host *host);
-/* Commits what was appended, and ends; nobody appends any more. On a full disk it does not wait for room: what it
- * can't commit was never acknowledged. */
+/* Commits what was appended, and ends; nobody appends any more, and the engine is still there. On a full disk it
+ * does not wait for room: what it can't commit was never acknowledged. Then a snapshot is made, if it takes
+ * JOURNAL_CLOSE_MS at most: the next start has nothing to replay, also if it is of another version. */
 void journal_close(struct journal *journal);
 
 #endif

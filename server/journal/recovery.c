@@ -270,8 +270,8 @@ static bool refuse_older(struct recovery *recovery, const struct batch_header *h
   return fail(
       recovery,
       "batch %llu was written by an older server (engine %llu), and this one (engine %d) "
-      "carries out its commands otherwise: start the version that wrote it once more, let "
-      "\"holdfast snapshot --wait\" make a snapshot, stop it by SIGTERM, and start this one",
+      "carries out its commands otherwise: start the version that wrote it once more, and stop "
+      "it by SIGTERM, which makes a snapshot that this one loads",
       (unsigned long long)header->index, (unsigned long long)header->engine, ENGINE_REVISION);
 }
 

@@ -103,13 +103,13 @@ refused "in use by another server, process $server\"" "$data"
 
 # ---- a snapshot
 
-json_holds 'd["snapshot_index"] == 0' info
+before=$("$HOLDFAST" -o json info | sed 's/.*"snapshot_index": \([0-9]*\).*/\1/')
 says 0 '' dict set before snapshot 1
 check "no snapshot is made" "$HOLDFAST" snapshot --wait
 check "no file of a snapshot" sh -c "ls '$data' | grep -q '^snapshot-[0-9]*\$'"
 check "parts before the snapshot are there" sh -c "[ \$(ls '$data' | grep -c '^journal-[0-9]*.sqlite\$') -le 1 ]"
 check "the first part is still there" test ! -e "$data/journal-1.sqlite"
-json_holds 'd["snapshot_index"] > 0' info
+json_holds "d[\"snapshot_index\"] > $before" info
 says 0 '' dict set after snapshot 2
 stop KILL
 start "$data"
@@ -119,7 +119,18 @@ says 0 2 dict get after snapshot
 for item in first second third; do
   says 0 $item queue get q
 done
+
+# ---- the end: what is behind the snapshot comes into another one
+
 stop TERM
+grep -q 'snapshot at the end index=[1-9]' "$TEST_DIR/data.log" || fail "no snapshot at the end" "$(cat "$TEST_DIR/data.log")"
+start "$data"
+grep -q 'loaded batches=\([0-9]*\) commands=0 snapshot=\1 ' "$TEST_DIR/data.log" ||
+  fail "a server that was stopped replays" "$(cat "$TEST_DIR/data.log")"
+says 0 1 dict get before snapshot
+says 0 2 dict get after snapshot
+says 0 0 queue size q
+stop KILL
 
 # ---- damage: refused by name, unless the loss is accepted
 
@@ -127,7 +138,7 @@ stop TERM
 for number in 1 2 3 4 5; do
   start "$data"
   says 0 '' dict set numbers $number $number
-  stop TERM
+  stop KILL
   last[number]=$(damage last "$data")
 done
 # a copy of the directory, to be damaged

@@ -12,9 +12,10 @@
 #include "server/engine/snapshot.h"
 #include "server/journal/compaction.h"
 #include "server/journal/compactor.h"
+#include "server/journal/data_directory.h"
 #include "server/journal/digest.h"
 #include "server/journal/recovery.h"
-#include "server/journal/snapshot_file.h"
+#include "server/journal/snapshot_taking.h"
 #include "server/journal/sqlite_backend.h"
 #include "tests/support/batch_log.h"
 #include "tests/support/messages.h"
@@ -494,6 +495,29 @@ static void test_a_newer_revision_is_refused_by_name(void **state) {
       "start that version, or a newer one");
 }
 
+static size_t count_files(const char *suffix) {
+  struct data_files files;
+  assert_true(data_directory_list(directory, SNAPSHOT_PREFIX, suffix, &files));
+  free(files.numbers);
+  return files.count;
+}
+
+static void test_a_snapshot_that_takes_too_long_is_given_up(void **state) {
+  (void)state;
+  char error[SNAPSHOT_ERROR_BYTES];
+  begin(86);
+  append_batches(3);
+  const struct snapshot_point point = {3, 1, batch_log.replies};
+  assert_false(snapshot_take(directory, live.engine, &point, 1, error));
+  assert_string_equal(error, "there was not enough time");
+  assert_int_equal(count_files("") + count_files(".new"), 0);
+  assert_true(snapshot_take(directory, live.engine, &point, CLOCK_NEVER, error));
+  assert_int_equal(count_files(""), 1);
+  batch_log_close(&batch_log);
+  expect_recovered(3);
+  end();
+}
+
 /* Of the state behind batch 3. */
 static void write_snapshot_of(uint64_t revision, uint64_t wrong_memory) {
   char error[SNAPSHOT_ERROR_BYTES];
@@ -551,6 +575,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_a_revision_too_old_is_refused_by_name),
       cmocka_unit_test(test_a_newer_revision_is_refused_by_name),
       cmocka_unit_test(test_snapshots_have_a_revision),
+      cmocka_unit_test(test_a_snapshot_that_takes_too_long_is_given_up),
       cmocka_unit_test(test_what_was_committed_is_recovered),
   };
   const char *given = getenv("HOLDFAST_SEED");
