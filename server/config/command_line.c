@@ -6,7 +6,15 @@
 
 const char *argp_program_version = "holdfastd " HF_VERSION;
 
-enum { KEY_LETTER_LISTEN = 'l', KEY_CONFIG = 0x100, KEY_CHECK, KEY_PRINT, KEY_SETTING };
+enum {
+  KEY_LETTER_LISTEN = 'l',
+  KEY_CONFIG = 0x100,
+  KEY_CHECK,
+  KEY_PRINT,
+  KEY_BACKUP,
+  KEY_RESTORE,
+  KEY_SETTING
+};
 
 static const char doc[] =
     "Holds dicts, lists, queues, pipes, values, arrays and locks for processes on many hosts."
@@ -20,6 +28,10 @@ static const struct argp_option own[] = {
     {"config", KEY_CONFIG, "FILE", 0,
      "instead of /etc/holdfast/holdfastd.conf; conf.d/*.conf beside it are read as well", 0},
     {"check-config", KEY_CHECK, NULL, 0, "read all settings, say what is wrong, and exit", 0},
+    {"backup", KEY_BACKUP, "FILE", 0,
+     "write what --data has into FILE, also while a server runs on it, and exit", 0},
+    {"restore", KEY_RESTORE, "FILE", 0,
+     "fill --data, which is empty or missing, from a backup, and exit", 0},
     {"print-config", KEY_PRINT, NULL, 0, "print all settings with their origins, and exit", 0},
 };
 #define OWN_COUNT (sizeof own / sizeof *own)
@@ -55,6 +67,11 @@ static error_t take_option(int key, char *value, struct argp_state *state) {
       return 0;
     case KEY_CHECK:
       reading->line->task = CONFIG_CHECK;
+      return 0;
+    case KEY_BACKUP:
+    case KEY_RESTORE:
+      reading->line->task = key == KEY_BACKUP ? CONFIG_BACKUP : CONFIG_RESTORE;
+      reading->line->file = value;
       return 0;
     case KEY_PRINT:
       reading->line->task = CONFIG_PRINT;

@@ -18,6 +18,7 @@ struct command_line_flag {
 struct command_line {
   const char *config_file; /* NULL: not said */
   enum config_task task;
+  const char *file;                                       /* of a task that has one */
   struct command_line_flag flags[COMMAND_LINE_FLAGS_MAX]; /* in their order; borrowed from argv */
   size_t flags_count;
 };

@@ -297,6 +297,10 @@ enum config_task config_task(const struct config *config) {
   return config->line.task;
 }
 
+const char *config_task_file(const struct config *config) {
+  return config->line.file;
+}
+
 const struct settings *config_settings(const struct config *config) {
   return &config->settings;
 }

@@ -28,6 +28,8 @@ void config_free(struct config *config);
 const char *config_error(const struct config *config);
 
 enum config_task config_task(const struct config *config);
+/* Of CONFIG_BACKUP and CONFIG_RESTORE. */
+const char *config_task_file(const struct config *config);
 const struct settings *config_settings(const struct config *config);
 /* Each setting, its value and where that is from. */
 void config_print(const struct config *config, FILE *file);

@@ -21,8 +21,10 @@
 
 enum config_task {
   CONFIG_RUN,
-  CONFIG_CHECK, /* --check-config */
-  CONFIG_PRINT, /* --print-config */
+  CONFIG_CHECK,   /* --check-config */
+  CONFIG_PRINT,   /* --print-config */
+  CONFIG_BACKUP,  /* --backup FILE */
+  CONFIG_RESTORE, /* --restore FILE */
 };
 
 struct settings {

@@ -45,6 +45,18 @@ static bool write_owner(int lock) {
          ftruncate(lock, is_written ? len : 0) == 0;
 }
 
+static bool lock_file(int lock, const char *path, char error[DATA_ERROR_BYTES]) {
+  if (flock(lock, LOCK_EX | LOCK_NB) == 0 && write_owner(lock)) {
+    return true;
+  }
+  if (errno == EWOULDBLOCK) {
+    describe_owner(lock, path, error);
+  } else {
+    snprintf(error, DATA_ERROR_BYTES, "%.400s/lock: %s", path, strerror(errno));
+  }
+  return false;
+}
+
 int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
   char file[PATH_MAX];
   int len = snprintf(file, sizeof file, "%s/lock", path);
@@ -58,16 +70,104 @@ int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
     snprintf(error, DATA_ERROR_BYTES, "%.400s: %s", path, strerror(errno));
     return -1;
   }
-  if (flock(lock, LOCK_EX | LOCK_NB) == 0 && write_owner(lock)) {
-    return lock;
+  bool is_locked = lock_file(lock, path, error);
+  if (is_locked && data_directory_is_unfinished(path)) {
+    snprintf(error, DATA_ERROR_BYTES,
+             "%.400s: a restore into it was not finished; empty it, and restore once more", path);
+    is_locked = false;
   }
-  if (errno == EWOULDBLOCK) {
-    describe_owner(lock, path, error);
-  } else {
-    snprintf(error, DATA_ERROR_BYTES, "%.400s: %s", file, strerror(errno));
+  if (!is_locked) {
+    close(lock);
   }
-  close(lock);
-  return -1;
+  return is_locked ? lock : -1;
+}
+
+/* ---- readers beside the server */
+
+static int lock_directory(const char *path, int operation) {
+  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory >= 0 && flock(directory, operation) != 0 && errno == EWOULDBLOCK) {
+    close(directory);
+    directory = -1;
+  }
+  return directory;
+}
+
+int data_directory_keep(const char *path) {
+  return lock_directory(path, LOCK_SH);
+}
+
+int data_directory_begin_removal(const char *path) {
+  return lock_directory(path, LOCK_EX | LOCK_NB);
+}
+
+/* ---- restoring */
+
+#define UNFINISHED_FILE "unfinished-restore"
+
+static void name_unfinished(char file[PATH_MAX], const char *path) {
+  snprintf(file, PATH_MAX, "%s/" UNFINISHED_FILE, path);
+}
+
+bool data_directory_is_unfinished(const char *path) {
+  char file[PATH_MAX];
+  name_unfinished(file, path);
+  return access(file, F_OK) == 0;
+}
+
+bool data_directory_begin_filling(const char *path) {
+  char file[PATH_MAX];
+  name_unfinished(file, path);
+  int made = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  return made >= 0 && close(made) == 0 && data_directory_sync(path);
+}
+
+bool data_directory_end_filling(const char *path) {
+  char file[PATH_MAX];
+  name_unfinished(file, path);
+  return data_directory_sync(path) && unlink(file) == 0 && data_directory_sync(path);
+}
+
+/* Of every directory, of one that is locked, of a new file system. */
+static bool is_nothing(const char *name) {
+  static const char *const names[] = {".", "..", "lock", "lost+found"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(name, names[i]) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool data_directory_is_empty(const char *path) {
+  DIR *directory = opendir(path);
+  bool is_empty = directory != NULL;
+  const struct dirent *entry;
+  while (is_empty && (entry = readdir(directory)) != NULL) {
+    is_empty = is_nothing(entry->d_name);
+  }
+  if (directory != NULL) {
+    closedir(directory);
+  }
+  return is_empty;
+}
+
+void data_directory_empty(const char *path, bool stays) {
+  DIR *directory = opendir(path);
+  const struct dirent *entry;
+  while (directory != NULL && (entry = readdir(directory)) != NULL) {
+    if (strcmp(entry->d_name, UNFINISHED_FILE) != 0) {
+      (void)unlinkat(dirfd(directory), entry->d_name, 0); /* directories stay */
+    }
+  }
+  if (directory != NULL) {
+    (void)unlinkat(dirfd(directory), UNFINISHED_FILE,
+                   0); /* last: until then no server starts on it */
+    closedir(directory);
+  }
+  if (!stays) {
+    (void)rmdir(path);
+  }
 }
 
 uint64_t data_directory_free_bytes(const char *path) {

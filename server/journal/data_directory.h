@@ -15,6 +15,21 @@
 /* A descriptor that locks the directory until it is closed; the process's id is in its file `lock`. -1:
  * error is filled; another server's process is named. */
 int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]);
+/* A descriptor: while it is open no server removes snapshots and parts of the journal that newer ones make
+ * obsolete. -1: errno. */
+int data_directory_keep(const char *path);
+/* A descriptor while which nobody begins to read, for one that removes; -1: somebody reads. */
+int data_directory_begin_removal(const char *path);
+
+/* Whether there is nothing but what a lock, or an empty file system, has. */
+bool data_directory_is_empty(const char *path);
+/* In between no server starts on it: what was restored is not whole. false: errno. */
+bool data_directory_begin_filling(const char *path);
+bool data_directory_end_filling(const char *path);
+bool data_directory_is_unfinished(const char *path);
+/* Removes all files of one that was empty, and the directory itself unless it is to stay. */
+void data_directory_empty(const char *path, bool stays);
+
 /* Bytes that its file system has left for the server's user. UINT64_MAX: unknown. */
 uint64_t data_directory_free_bytes(const char *path);
 /* Whether that errno says so. */

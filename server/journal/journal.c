@@ -493,11 +493,6 @@ static bool load(struct journal *journal, const struct recovery_options *progres
   if (!journal->backend || !recover(journal, progress, recovered, error)) {
     return false;
   }
-  snapshot_file_remove_older(settings->directory, recovered->snapshot_index);
-  if (recovered->snapshot_index > 0 &&
-      !journal->backend->ops->truncate(journal->backend, recovered->snapshot_index + 1)) {
-    return false;
-  }
   journal->epoch = recovered->epoch + 1;
   journal->index = recovered->index + 1;
   journal->committed = journal->recovered = recovered->index;

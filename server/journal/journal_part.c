@@ -55,7 +55,16 @@ static enum part_result fail_by_sqlite(struct journal_part *part, int rc) {
   bool needs_room = rc == SQLITE_IOERR_SHMSIZE || (rc & 0xff) == SQLITE_CANTOPEN;
   bool is_full = (rc & 0xff) == SQLITE_FULL ||
                  (needs_room && data_directory_is_full(sqlite3_system_errno(part->db)));
-  return is_full ? fail(part, PART_FULL, "the disk is full") : fail(part, PART_BROKEN, text);
+  if (is_full) {
+    return fail(part, PART_FULL, "the disk is full");
+  }
+  enum part_result result = fail(part, PART_BROKEN, text);
+  if ((rc & 0xff) == SQLITE_IOERR && part->db && sqlite3_system_errno(part->db) != 0) {
+    size_t len = strlen(part->why);
+    snprintf(part->why + len, sizeof part->why - len, ": %s",
+             strerror(sqlite3_system_errno(part->db)));
+  }
+  return result;
 }
 
 /* ---- opening */

@@ -136,6 +136,19 @@ static bool stat_newest(const struct snapshots *snapshots, struct stat *status) 
   return snapshots->index > 0 && stat(path, status) == 0;
 }
 
+/* Whether parts of the journal were removed. Not while a backup reads them. */
+static bool remove_obsolete(struct snapshots *snapshots, struct journal_backend *backend) {
+  int removal = data_directory_begin_removal(snapshots->directory);
+  snapshots->has_obsolete = removal < 0;
+  if (removal < 0) {
+    return false;
+  }
+  snapshot_file_remove_older(snapshots->directory, snapshots->index);
+  bool is_removed = backend->ops->truncate(backend, snapshots->index + 1);
+  close(removal);
+  return is_removed;
+}
+
 /* Whether parts of the journal were removed. */
 static bool end(struct snapshots *snapshots, struct journal_backend *backend) {
   struct stat status;
@@ -153,8 +166,7 @@ static bool end(struct snapshots *snapshots, struct journal_backend *backend) {
   log_line(LOG_INFO, "snapshot index=%llu bytes=%llu ms=%llu", (unsigned long long)index,
            (unsigned long long)snapshots->bytes,
            (unsigned long long)((now_ns - snapshots->began_ns) / CLOCK_NS_PER_MS));
-  snapshot_file_remove_older(snapshots->directory, index);
-  return backend->ops->truncate(backend, index + 1);
+  return remove_obsolete(snapshots, backend);
 }
 
 bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend,
@@ -162,6 +174,9 @@ bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend
   record_disk(snapshots, journal->is_disk_full);
   if (snapshots->has_ended) {
     return end(snapshots, backend);
+  }
+  if (snapshots->has_obsolete) {
+    return remove_obsolete(snapshots, backend);
   }
   if (!snapshots->is_running && is_due(snapshots, journal)) {
     begin(snapshots, backend, journal->committed);
@@ -176,6 +191,7 @@ bool snapshots_start(struct snapshots *snapshots, const char *program, const cha
                      void *ctx) {
   *snapshots = (struct snapshots){.directory = directory,
                                   .bytes_min = bytes_min ? bytes_min : SNAPSHOT_BYTES_MIN,
+                                  .has_obsolete = true, /* of the last server, maybe */
                                   .wake = wake,
                                   .ctx = ctx,
                                   .index = index,

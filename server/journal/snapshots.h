@@ -38,7 +38,8 @@ struct snapshots {
   uint32_t failures;           /* one after the other */
   uint64_t short_of_memory_ns; /* when it was logged last; 0: never */
   uint64_t began_ns;
-  bool is_full; /* the disk, at the last step */
+  bool is_full;      /* the disk, at the last step */
+  bool has_obsolete; /* to be removed, as soon as no backup reads it */
   /* Of any. */
   _Atomic uint64_t index, bytes; /* of the newest one; 0: none */
   _Atomic uint64_t ended;        /* what the compactor answered */

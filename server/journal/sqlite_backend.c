@@ -173,6 +173,25 @@ static bool replay(struct journal_backend *base, uint64_t from) {
   return is_right;
 }
 
+bool sqlite_backend_last(struct journal_backend *base, uint64_t *last) {
+  struct sqlite_backend *backend = of(base);
+  struct data_files parts;
+  *last = 0;
+  if (!list_parts(backend, &parts)) {
+    return false;
+  }
+  uint64_t first = parts.count > 0 ? parts.numbers[parts.count - 1] : 0;
+  free(parts.numbers);
+  if (first == 0) {
+    return true;
+  }
+  struct journal_part part;
+  enum part_result result = part_open(&part, &backend->settings, first);
+  result = result == PART_OK ? part_last(&part, last) : result;
+  part_close(&part);
+  return result == PART_OK || lose_part(backend, &part, result, first);
+}
+
 /* ---- appending */
 
 static bool create_part(struct sqlite_backend *backend, uint64_t index) {

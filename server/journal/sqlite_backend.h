@@ -32,6 +32,8 @@ struct sqlite_options {
 /* NULL: sink->lost was called. */
 struct journal_backend *sqlite_backend_open(const struct sqlite_options *options,
                                             const struct journal_sink *sink);
+/* The last batch that is there; 0: none. false: lost was called. */
+bool sqlite_backend_last(struct journal_backend *backend, uint64_t *last);
 /* Brings all that was appended to the disk: with JOURNAL_SYNC_NEVER, in intervals. false: lost was called. */
 bool sqlite_backend_sync(struct journal_backend *backend);
 /* Gives up all batches behind `index`, which are damaged or missing: the next one is index + 1. Before the first

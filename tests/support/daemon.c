@@ -40,14 +40,18 @@ static void ports_path(const struct daemon *daemon, char path[PATH_BYTES]) {
   snprintf(path, PATH_BYTES, "%s/ports", daemon->dir);
 }
 
+const char *daemon_program(void) {
+  const char *program = getenv("HOLDFASTD");
+  return program != NULL ? program : HOLDFASTD;
+}
+
 /* In the child: becomes the daemon, and dies with the test. */
 static void become_daemon(const struct daemon *daemon, pid_t test, const char *const *extra) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != test) {
     _exit(127); /* it died before the line above */
   }
-  const char *program = getenv("HOLDFASTD");
-  program = program != NULL ? program : HOLDFASTD;
+  const char *program = daemon_program();
   char ports[PATH_BYTES];
   ports_path(daemon, ports);
   const char *argv[ARGS_MAX] = {

@@ -23,6 +23,8 @@ struct daemon {
 void daemon_use_tls(void);
 /* Their logs are appended to that file; borrowed. */
 void daemon_log_to(const char *path);
+/* The path of holdfastd. */
+const char *daemon_program(void);
 /* extra: further arguments, NULL-terminated; NULL: none. The daemon ends with the test process. */
 void daemon_start(struct daemon *daemon, const char *const *extra);
 /* Restarts at the same addresses, after daemon_kill. */
