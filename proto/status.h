@@ -120,6 +120,8 @@ typedef enum hf_status {
   X(CELL_LOST, FAILED_PRECONDITION,                                                                \
     "the server was started again, and the volatile value is gone; delete it and make it anew")    \
   X(NO_JOURNAL, FAILED_PRECONDITION, "the server was started without --data")                      \
+  X(BACKUP_FAILED, ABORTED,                                                                        \
+    "the backup could not be made, or another one is being made; try again")                       \
   X(NOT_ADMITTED, UNAUTHENTICATED, "the server does not admit this peer; its log says who it was") \
   X(KEY_REFUSED, UNAUTHENTICATED, "the server does not accept the key; is it in its key file?")    \
   X(SERVER_NOT_TRUSTED, UNAUTHENTICATED, "the server could not prove that it is the one meant")

@@ -82,6 +82,11 @@ static void set_disk_full(void *ctx, bool is_full) {
   dispatch_set_disk_full(ctx, is_full);
 }
 
+static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
+                    struct reply *reply) {
+  dispatch_deliver(ctx, connection, route, reply);
+}
+
 static void lost(void *ctx, const char *sentence) {
   (void)ctx;
   log_line(LOG_ERROR, "nothing can be made durable any more, ending reason=\"%s\"", sentence);
@@ -119,7 +124,7 @@ bool durability_load(struct durability *durability, const struct settings *setti
   if ((durability->journal = open_journal(settings, &recovered)) == NULL) {
     return false;
   }
-  const struct journal_host host = {dispatch, committed, lost, set_disk_full};
+  const struct journal_host host = {dispatch, committed, lost, deliver, set_disk_full};
   if (!journal_start(durability->journal, recovered.engine, &host) ||
       !dispatch_load(dispatch, recovered.engine, engine_now_ns(recovered.engine), recovered.index,
                      journal_log(durability->journal), users)) {

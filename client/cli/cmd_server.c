@@ -1,5 +1,6 @@
-/* holdfast ping, ls, info, snapshot, rm: the server and objects of any kind. */
+/* holdfast ping, ls, info, snapshot, backup, rm: the server and objects of any kind. */
 #include "client/cli/answer.h"
+#include "client/cli/backup.h"
 #include "client/cli/command.h"
 
 #include <stdio.h>
@@ -195,6 +196,11 @@ static int make_snapshot(struct cli *cli, hf_object *object) {
   return code == CLI_YES ? output_count(cli, "snapshot_index", info.journal.snapshot_index) : code;
 }
 
+static int make_backup(struct cli *cli, hf_object *object) {
+  (void)object;
+  return backup_fetch(cli, cli->args[0].text);
+}
+
 /* Continues after a missing name, as rm does. */
 static int delete_objects(struct cli *cli, hf_object *object) {
   (void)object;
@@ -213,6 +219,8 @@ const struct command server_commands[] = {
      "one object, or the server, and the way there"},
     {"snapshot", "", "[--wait]", OPEN_NOTHING, HF_ANY, true, make_snapshot,
      "makes the journal of a server with --data shorter"},
+    {"backup", "n", "FILE", OPEN_NOTHING, HF_ANY, false, make_backup,
+     "writes a backup of a server with --data; holdfastd --restore"},
     {"rm", "n*", "NAME..", OPEN_NOTHING, HF_ANY, false, delete_objects,
      "deletes objects for everybody"},
     {0},

@@ -13,6 +13,8 @@
 #include "server/engine/command.h"
 #include "server/engine/reply.h"
 
+struct batch_delivery;
+
 struct command_log {
   void *ctx;
   /* The engine was locked. Answers the number of the batch that all commands are in until `end`. */
@@ -26,8 +28,12 @@ struct command_log {
   void (*end)(void *ctx);
   /* Back-pressure: waits until the batch that is being filled is not too large. Without the engine's lock. */
   void (*await_room)(void *ctx);
-  /* A snapshot is to be made; and how far the log is. Under the engine's lock. */
+  /* A snapshot is to be made. Under the engine's lock. */
   void (*request_snapshot)(void *ctx);
+  /* The reply, of shape REPLY_BACKUP, becomes a part of a backup, and is given to dispatch_deliver then. Without the
+   * engine's lock; never waits. */
+  void (*back_up)(void *ctx, const struct batch_delivery *delivery);
+  /* How far the log is. Under the engine's lock. */
   void (*report)(void *ctx, struct reply_journal *journal);
 };
 

@@ -92,6 +92,17 @@ static void report_journal(void *ctx, struct reply_journal *journal) {
 
 /* ---- a batch */
 
+/* Whether it is not to be sent yet: the log has it. */
+static bool is_backup(struct dispatch *dispatch, const struct batch_delivery *delivery) {
+  const struct reply *reply = delivery->reply;
+  const struct command_log *log = dispatch->log;
+  if (!log || !reply || reply->reason || reply->shape != REPLY_BACKUP) {
+    return false;
+  }
+  log->back_up(log->ctx, delivery);
+  return true;
+}
+
 /* Whether the served connection has room for more replies. */
 static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void *self,
                             uint64_t served) {
@@ -100,6 +111,9 @@ static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void
   for (size_t i = 0; i < batch->deliveries_count; i++) {
     struct batch_delivery *delivery = &batch->deliveries[i];
     bool is_own = delivery->connection == served;
+    if (is_backup(dispatch, delivery)) {
+      continue;
+    }
     if (!delivery->reply) {
       sink->close(sink->ctx, delivery->connection, DISPATCH_WHY_CLOSED);
     } else {
@@ -439,7 +453,13 @@ bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *
 
 static void release(void *ctx, struct batch_delivery *deliveries, size_t count) {
   struct dispatch *dispatch = ctx;
-  dispatch->sink.deliver_all(dispatch->sink.ctx, deliveries, count);
+  size_t left = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (!is_backup(dispatch, &deliveries[i])) {
+      deliveries[left++] = deliveries[i];
+    }
+  }
+  dispatch->sink.deliver_all(dispatch->sink.ctx, deliveries, left);
   if (budget_is_exceeded(&dispatch->budget)) {
     dispatch_make_room(dispatch);
   }
@@ -447,6 +467,12 @@ static void release(void *ctx, struct batch_delivery *deliveries, size_t count) 
 
 void dispatch_committed(struct dispatch *dispatch, uint64_t through) {
   holding_commit(&dispatch->holding, through, release, dispatch);
+}
+
+void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const struct sp_route *route,
+                      struct reply *reply) {
+  struct batch_delivery delivery = {.connection = connection, .route = *route, .reply = reply};
+  dispatch->sink.deliver_all(dispatch->sink.ctx, &delivery, 1);
 }
 
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full) {

@@ -83,11 +83,15 @@ bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t no
 /* Batches of the log through this one are durable: sends the replies that waited for it. One call at a
  * time. */
 void dispatch_committed(struct dispatch *dispatch, uint64_t through);
+/* A reply that the log had (command_log.h); it is given. */
+void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const struct sp_route *route,
+                      struct reply *reply);
 /* The journal's disk is full, or has room again. */
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);
-/* Stops the threads: no command comes any more. No call may be under way but dispatch_committed. */
+/* Stops the threads: no command comes any more. No call may be under way but dispatch_committed
+ * and dispatch_deliver. */
 void dispatch_stop(struct dispatch *dispatch);
 /* After that: frees everything. */
 void dispatch_free(struct dispatch *dispatch);

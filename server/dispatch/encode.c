@@ -497,6 +497,7 @@ static void put_array(struct writer *writer, uint32_t field, put_fields *put,
 
 static void put_result(struct writer *writer, const struct reply *reply) {
   switch (reply->shape) {
+    case REPLY_BACKUP: /* never as such */
     case REPLY_NOTHING:
       break;
     case REPLY_VALUE:

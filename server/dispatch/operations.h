@@ -36,6 +36,7 @@
   X(FLUSH, NO_OBJECT, NOTHING, KEPT, SESSION, WAITS | NEEDS_SESSION, flush)                        \
   X(SERVER_INFO, NO_OBJECT, NOTHING, AGAIN, NO_EFFECT, 0, server_info)                             \
   X(SERVER_SNAPSHOT, NO_OBJECT, NOTHING, AGAIN, NO_EFFECT, 0, server_snapshot)                     \
+  X(SERVER_BACKUP, NO_OBJECT, NOTHING, AGAIN, NO_EFFECT, 0, server_backup)                         \
   X(OBJECT_OPEN, NO_OBJECT, CREATE, KEPT, OBJECT, FREES, object_open)                              \
   X(OBJECT_DELETE, ANY_OBJECT, CREATE, KEPT, OBJECT, ONE_WAY | FREES, object_delete)               \
   X(OBJECT_LIST, NO_OBJECT, NOTHING, AGAIN, NO_EFFECT, 0, object_list)                             \

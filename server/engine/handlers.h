@@ -23,6 +23,7 @@ HANDLER(ping)
 HANDLER(flush)
 HANDLER(server_info)
 HANDLER(server_snapshot)
+HANDLER(server_backup)
 
 /* operations/object.c */
 HANDLER(object_open)

@@ -86,6 +86,7 @@ static void drop_result(struct reply *reply) {
     case REPLY_LOCKS:
       drop_locks(reply);
       break;
+    case REPLY_BACKUP:
     case REPLY_NOTHING:
     case REPLY_FLAG:
     case REPLY_COUNT:

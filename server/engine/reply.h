@@ -40,6 +40,7 @@ enum reply_shape {
   REPLY_FIRST,
   REPLY_RESULTS,
   REPLY_LOCKS,
+  REPLY_BACKUP, /* of a server that keeps its state: its log makes it a PAYLOAD, or NOTHING */
 };
 
 struct reply_object {
@@ -193,6 +194,9 @@ struct reply {
       size_t locks_count;
       bool more_locks;
       uint64_t after_lock; /* where the next page begins */
+    };
+    struct {
+      uint64_t backup, backup_offset;
     };
     struct reply_flushed *flushed; /* malloc */
     struct reply_server *server;   /* malloc */

@@ -1,43 +1,16 @@
 #include "server/journal/compactor.h"
 
 #include "proto/base/log.h"
+#include "server/journal/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define NUMBER_BYTES 32
-
-/* It has no descriptor of the server but standard error, and no signal is blocked. errno; 0: it runs. */
-static int spawn(const struct compactor *compactor, uint64_t through, int out, pid_t *process) {
-  char number[NUMBER_BYTES];
-  snprintf(number, sizeof number, "%llu", (unsigned long long)through);
-  char *arguments[] = {(char *)compactor->program, (char *)"--compact",
-                       (char *)compactor->directory, number, NULL};
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  int error = posix_spawn(process, arguments[0], &actions, &attributes, arguments, environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  return error;
-}
 
 /* What it prints until its end. */
 static uint64_t read_number(int in) {
@@ -51,41 +24,22 @@ static uint64_t read_number(int in) {
   return strtoull(text, NULL, 10);
 }
 
-/* The process is a zombie until then: its id can't be another's, so that stopping kills no other. */
-static bool await_end(struct compactor *compactor, pid_t process) {
-  siginfo_t info;
-  int status = 0;
-  while (waitid(P_PID, (id_t)process, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
-  }
-  pthread_mutex_lock(&compactor->mutex);
-  compactor->process = 0;
-  pthread_mutex_unlock(&compactor->mutex);
-  while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
-}
-
 /* With the mutex, which is free while the process runs. Answers the index of the snapshot; 0: none. */
 static uint64_t run_process(struct compactor *compactor, uint64_t through) {
-  int ends[2], error = EMFILE;
-  if (pipe2(ends, O_CLOEXEC) == 0) {
-    error = spawn(compactor, through, ends[1], &compactor->process);
-    close(ends[1]);
-    if (error != 0) {
-      close(ends[0]);
-    }
-  }
-  if (error != 0) {
-    compactor->process = 0;
+  char number[NUMBER_BYTES];
+  snprintf(number, sizeof number, "%llu", (unsigned long long)through);
+  char *arguments[] = {(char *)compactor->program, (char *)"--compact",
+                       (char *)compactor->directory, number, NULL};
+  int in = child_start(arguments, &compactor->process);
+  if (in < 0) {
     log_line(LOG_ERROR, "can't start the process that makes snapshots reason=\"%s\"",
-             strerror(error));
+             strerror(errno));
     return 0;
   }
-  pid_t process = compactor->process;
   pthread_mutex_unlock(&compactor->mutex);
-  uint64_t index = read_number(ends[0]);
-  close(ends[0]);
-  bool is_right = await_end(compactor, process);
+  uint64_t index = read_number(in);
+  close(in);
+  bool is_right = child_await(&compactor->process, &compactor->mutex);
   pthread_mutex_lock(&compactor->mutex);
   return is_right ? index : 0;
 }

@@ -83,6 +83,7 @@ static uint64_t mix_result(uint64_t chain, const struct reply *reply) {
     case REPLY_LOCKS:
       return mix(mix(chain, reply->locks_count), reply->more_locks);
     case REPLY_NOTHING:
+    case REPLY_BACKUP:
     case REPLY_SERVER: /* about the process, not the state */
       break;
   }

@@ -2,9 +2,11 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "server/dispatch/batch.h"
 #include "server/dispatch/operations.h"
 #include "server/engine/digest.h"
 #include "server/engine/revision.h"
+#include "server/journal/backups.h"
 #include "server/journal/data_directory.h"
 #include "server/journal/digest.h"
 #include "server/journal/record.h"
@@ -32,6 +34,7 @@ struct journal {
   const struct engine *engine;
   struct journal_backend *backend; /* the committer's */
   struct snapshots snapshots;
+  struct backups backups;
   uint64_t recovered; /* the last batch that was there already */
   pthread_t committer, releaser;
   bool is_started;
@@ -378,6 +381,17 @@ static void request_snapshot(void *ctx) {
   snapshots_request(&journal->snapshots);
 }
 
+static void back_up(void *ctx, const struct batch_delivery *delivery) {
+  struct journal *journal = ctx;
+  const struct backup_asked asked = {delivery->connection, delivery->route, delivery->reply};
+  backups_ask(&journal->backups, &asked);
+}
+
+static void deliver_part(void *ctx, const struct backup_asked *asked) {
+  const struct journal *journal = ctx;
+  journal->host.deliver(journal->host.ctx, asked->connection, &asked->route, asked->reply);
+}
+
 static uint64_t unsynced_ms(const struct journal *journal) {
   if (journal->unsynced_ns == 0) {
     return 0;
@@ -505,8 +519,8 @@ static bool load(struct journal *journal, const struct recovery_options *progres
 static void init(struct journal *journal, const struct journal_settings *settings) {
   pthread_condattr_t monotonic;
   journal->settings = *settings;
-  journal->log = (struct command_log){journal, begin,      add_reply,        append,
-                                      end,     await_room, request_snapshot, report};
+  journal->log = (struct command_log){journal,          begin,   add_reply, append, end, await_room,
+                                      request_snapshot, back_up, report};
   journal->filling = journal->writers;
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -575,6 +589,11 @@ bool journal_start(struct journal *journal, const struct engine *engine,
                        journal->snapshots.bytes, wake, journal)) {
     return false;
   }
+  if (!backups_start(&journal->backups, settings->program, settings->directory, deliver_part,
+                     journal)) {
+    snapshots_stop(&journal->snapshots);
+    return false;
+  }
   bool commits = pthread_create(&journal->committer, NULL, run_committer, journal) == 0;
   journal->is_started =
       commits && pthread_create(&journal->releaser, NULL, run_releaser, journal) == 0;
@@ -582,6 +601,7 @@ bool journal_start(struct journal *journal, const struct engine *engine,
     stop(journal);
   }
   if (!journal->is_started) {
+    backups_stop(&journal->backups);
     snapshots_stop(&journal->snapshots);
   }
   return journal->is_started;
@@ -611,6 +631,7 @@ void journal_close(struct journal *journal) {
   if (journal->is_started) {
     stop(journal);
     pthread_join(journal->releaser, NULL);
+    backups_stop(&journal->backups);
     snapshots_stop(&journal->snapshots);
     take_last_snapshot(journal);
   }

@@ -9,7 +9,7 @@
  * given out; the committer takes one that is not pinned, or else `end` hands it over.
  *
  * layer   journal
- * threads the committer, the releaser, which dispatch may keep long, and the compactor's
+ * threads the committer, the releaser, which dispatch may keep long, those of snapshots and of backups
  * locks   the engine's before the journal's own, which is never held over I/O or a call to the host
  * limits  JOURNAL_BATCH_BYTES_MAX in the batch that is filled: requests wait beyond that
  *         JOURNAL_RESERVE_BYTES of the disk are left for what frees memory: below, COMMAND_DISK
@@ -43,6 +43,9 @@ struct journal_host {
   void (*committed)(void *ctx, uint64_t through);
   /* Nothing can be made durable any more: ends the process. */
   void (*lost)(void *ctx, const char *sentence);
+  /* A reply of shape REPLY_BACKUP is a part of one now, or a failure; it is given. */
+  void (*deliver)(void *ctx, uint64_t connection, const struct sp_route *route,
+                  struct reply *reply);
   /* The disk has become full, or has room again. */
   void (*disk)(void *ctx, bool is_full);
 };

@@ -125,7 +125,7 @@ static void lose(void *ctx, enum journal_loss why, const char *sentence) {
   fail(restore, "%.400s: %s", restore->directory, sentence);
 }
 
-static void note_committed(void *ctx, uint64_t through) {
+static void record_committed(void *ctx, uint64_t through) {
   ((struct restore *)ctx)->committed = through;
 }
 
@@ -211,7 +211,7 @@ static bool restore_all(struct restore *restore) {
   struct backup_header header;
   const struct sqlite_options options = {.directory = restore->directory,
                                          .sync = JOURNAL_SYNC_NEVER};
-  const struct journal_sink sink = {.ctx = restore, .committed = note_committed, .lost = lose};
+  const struct journal_sink sink = {.ctx = restore, .committed = record_committed, .lost = lose};
   if (!read_header(restore, &header) || !reserve(restore, CHUNK_BYTES) ||
       !restore_snapshot(restore, &header)) {
     return false;

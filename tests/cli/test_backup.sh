@@ -1,4 +1,4 @@
-# holdfastd --backup and --restore: what is restored is what was there; what is no whole backup is refused by name,
+# holdfast backup, holdfastd --backup and --restore: what is restored is what was there; what is no whole backup is refused by name,
 # and leaves nothing behind. Under load: tests/fault/backup.c.
 . "$(dirname "$0")/lib.sh"
 
@@ -63,6 +63,9 @@ for round in journal snapshot both; do
     "$HOLDFAST" snapshot --wait >/dev/null || fail "no snapshot is made" "$(cat "$TEST_DIR/backup.log")"
   fi
   succeeds 'backup batches=[0-9]+ bytes=[0-9]+' --data "$data" --backup "$file"
+  size=$(stat -c %s "$file")
+  json_holds "d['bytes'] >= $size" backup "$TEST_DIR/fetched" # sessions come and go
+  mv "$TEST_DIR/fetched" "$file"
   checks=$((checks + 1))
   [ "$(stat -c %a "$file")" = 600 ] || fail "others may read the backup" "$(ls -l "$file")"
   is_missing "$file.new"
@@ -171,8 +174,8 @@ done
 succeeds 'backup .*' --data "$data" --backup "$file"
 stop KILL
 size=$(stat -c %s "$file")
-for ((i = 0; i < 60; i++)); do
-  at=$((i * size / 60))
+for ((i = 0; i < 40; i++)); do
+  at=$((i * size / 40))
   worthless '(is no backup|is damaged|was cut short)' "content[$at] ^= 0x40"
   worthless '(is no backup|was cut short)' "del content[$at:]"
 done
@@ -191,6 +194,65 @@ refused "batch $last: its bytes are damaged; an earlier backup may be right" \
   --data "$TEST_DIR/copy" --backup "$TEST_DIR/none"
 is_missing "$TEST_DIR/none"
 
+# ---- fetched by a client: one at a time, whole or not at all
+
+start "$data"
+value=$(head -c 75000 /dev/urandom | base64 -w 0)
+for ((i = 0; i < 30; i++)); do
+  "$HOLDFAST" --text dict set large $i "$value" || fail "large $i"
+done
+mkfifo "$TEST_DIR/slow.new"
+"$HOLDFAST" backup "$TEST_DIR/slow" 2>"$TEST_DIR/slow.log" &
+slow=$!
+exec 8<"$TEST_DIR/slow.new"
+sleep 0.5
+fails_with 4 BACKUP_FAILED backup "$TEST_DIR/none"
+checks=$((checks + 1))
+"$HOLDFAST" backup "$TEST_DIR/none" 2>&1 | grep -q 'another backup is being made; try again when it is done' ||
+  fail "a second backup is not told of the first"
+is_missing "$TEST_DIR/none"
+cat <&8 >"$TEST_DIR/streamed"
+exec 8<&-
+wait $slow # a pipe can't be synced: it says that there is none
+checks=$((checks + 1))
+grep -q 'there is no backup' "$TEST_DIR/slow.log" && [ ! -e "$TEST_DIR/slow.new" ] || fail "slow" "$(cat "$TEST_DIR/slow.log")"
+checks=$((checks + 1))
+"$HOLDFAST" backup "$file" >/dev/null && [ "$(stat -c %s "$file")" -gt 3000000 ] || fail "no second backup"
+rm -rf "$restored"
+succeeds 'restored .*' --restore "$file" --data "$restored"
+rm -rf "$restored"
+succeeds 'restored .*' --restore "$TEST_DIR/streamed" --data "$restored"
+
+# The server ends meanwhile.
+mkfifo "$TEST_DIR/cut.new"
+"$HOLDFAST" --timeout 1000 backup "$TEST_DIR/cut" 2>"$TEST_DIR/killed.log" &
+slow=$!
+exec 8<"$TEST_DIR/cut.new"
+sleep 0.5
+stop KILL
+cat <&8 >/dev/null
+exec 8<&-
+checks=$((checks + 1))
+wait $slow && fail "a backup of a server that was killed" "$(cat "$TEST_DIR/killed.log")"
+is_missing "$TEST_DIR/cut"
+start "$restored"
+says 0 30 dict len large
+"$HOLDFAST" rm large
+stop TERM
+
+# What is damaged behind the server's back.
+rm -rf "$TEST_DIR/copy"
+cp -r "$data" "$TEST_DIR/copy"
+start "$TEST_DIR/copy"
+"$HOLDFAST" dict set d damaged 1
+"${PYTHON:-python3}" "$(dirname "$0")/damage.py" flip "$TEST_DIR/copy" \
+  "$("${PYTHON:-python3}" "$(dirname "$0")/damage.py" last "$TEST_DIR/copy")"
+fails_with 4 BACKUP_FAILED backup "$TEST_DIR/none"
+is_missing "$TEST_DIR/none"
+checks=$((checks + 1))
+grep -q 'no backup: batch [0-9]*: its bytes are damaged' "$TEST_DIR/backup.log" || fail "the log does not say why" "$(cat "$TEST_DIR/backup.log")"
+stop KILL
+
 # ---- a full disk, which takes a mount
 
 if unshare -rm true 2>/dev/null; then
@@ -201,12 +263,12 @@ if unshare -rm true 2>/dev/null; then
   start "$data"
   xargs -a "$TEST_DIR/numbers" "$HOLDFAST" dict update many
   succeeds 'backup .*' --data "$data" --backup "$file"
-  stop KILL
   said=$(unshare -rm sh -c 'mount -t tmpfs -o size=40k none "$1" && "$2" --data "$3" --backup "$1/file"
-    echo "code=$?"; ls -A "$1"; "$2" --restore "$4" --data "$1/restored"; echo "code=$?"; ls -A "$1"' - \
-    "$disk" "$HOLDFASTD" "$data" "$file" 2>&1)
+    echo "code=$?"; ls -A "$1"; "$2" --restore "$4" --data "$1/restored"; echo "code=$?"; ls -A "$1"
+    "$5" backup "$1/file"; echo "code=$?"; ls -A "$1"' - "$disk" "$HOLDFASTD" "$data" "$file" "$HOLDFAST" 2>&1)
+  stop KILL
   checks=$((checks + 1))
-  [[ $said =~ ^'holdfastd: no backup: the backup can'\''t be written: No space left on device'$'\n'code=1$'\n''holdfastd: nothing is restored: '[^$'\n']*/restored:\ [^$'\n']*(full|'No space left on device')$'\n'code=1$ ]] ||
+  [[ $said =~ ^'holdfastd: no backup: the backup can'\''t be written: No space left on device'$'\n'code=1$'\n''holdfastd: nothing is restored: '[^$'\n']*/restored:\ [^$'\n']*(full|'No space left on device')$'\n'code=1$'\n''holdfast: '[^$'\n']*'/file: No space left on device; there is no backup (ABORTED BACKUP_FAILED)'$'\n'code=4$ ]] ||
     fail "a full disk" "$said"
 else
   echo "not tested: a full disk, since nothing can be mounted here"

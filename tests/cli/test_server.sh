@@ -22,6 +22,9 @@ json_holds 'sum(d["memory_" + use] for use in "containers values shared index re
 fails_with 1 NO_SUCH_OBJECT info nothing
 json_holds '"journal_index" not in d' info
 fails_with 4 NO_JOURNAL snapshot
+fails_with 4 NO_JOURNAL backup "$TEST_DIR/file"
+checks=$((checks + 1))
+[ -z "$(ls "$TEST_DIR" | grep file)" ] || fail "a backup that failed left a file"
 fails_with 4 NO_JOURNAL snapshot --wait
 says_json 0 '{"ok": true}' rm app/ages app/work
 fails_with 1 NO_SUCH_OBJECT rm app/ages

@@ -1,6 +1,6 @@
 /* Backups of a server under load: each is restored into a new directory, and a server on that has what was
  * acknowledged before the backup began, nothing that was begun after it ended, and the same sum as ever.
- * Snapshots are made all the time.
+ * Snapshots are made all the time. Half of the backups are fetched by a client, half made beside the server.
  *
  * usage: backup [--rounds N] [SEED]     one backup a round, 6 by default
  */
@@ -103,7 +103,6 @@ static void fill_accounts(void) {
 /* ---- a backup and what is in it */
 
 static int run(const char *const *arguments) {
-  extern char **environ;
   pid_t pid;
   int status;
   assert_int_equal(posix_spawn(&pid, arguments[0], NULL, NULL, (char **)arguments, environ), 0);
@@ -111,9 +110,28 @@ static int run(const char *const *arguments) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void make_backup(void) {
+static bool write_part(void *out, const void *part, size_t len) {
+  return fwrite(part, 1, len, out) == len;
+}
+
+/* As "holdfast backup" does. */
+static void fetch_backup(void) {
+  hf_conn *conn;
+  FILE *out = fopen(file, "we");
+  assert_non_null(out);
+  crowd_expect_ok(hf_connect(server.ipc_url, NULL, &conn), "connect");
+  crowd_expect_ok(hf_server_backup(conn, write_part, out), "backup");
+  hf_close(conn);
+  assert_int_equal(fclose(out), 0);
+}
+
+static void make_backup(int round) {
   const char *const arguments[] = {daemon_program(), "--data", data, "--backup", file, NULL};
-  assert_int_equal(run(arguments), 0);
+  if (round % 2 == 0) {
+    fetch_backup();
+  } else {
+    assert_int_equal(run(arguments), 0);
+  }
 }
 
 static int64_t read_number(hf_dict *dict, int key) {
@@ -156,13 +174,13 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
   return remove(path);
 }
 
-static void back_up_and_restore(void) {
+static void back_up_and_restore(int round) {
   uint64_t least[WRITERS], most[WRITERS];
   struct daemon other;
   for (int i = 0; i < WRITERS; i++) {
     least[i] = atomic_load(&board->done[i]);
   }
-  make_backup();
+  make_backup(round);
   for (int i = 0; i < WRITERS; i++) {
     most[i] = atomic_load(&board->begun[i]);
   }
@@ -194,7 +212,7 @@ static void test_a_backup_is_a_consistent_prefix(void **state) {
   usleep(FIRST_MS * 1000);
   for (int round = 0; round < rounds; round++) {
     usleep((useconds_t)random_below(&randomness, (uint64_t)UP_TO_MS * 1000));
-    back_up_and_restore();
+    back_up_and_restore(round);
     for (int i = 0; i < WRITERS; i++) {
       crowd_expect_running(pids[i]);
     }

@@ -214,7 +214,8 @@ static void try_way(size_t idx, unsigned rights, way go) {
     }
   } else if (go == go_directly && !names_objects(operation) &&
              operation->access == ACCESS_NOTHING) {
-    bool is_for_admins = operation->arm == HOLDFAST__REQUEST__OPERATION_SERVER_SNAPSHOT;
+    bool is_for_admins = operation->arm == HOLDFAST__REQUEST__OPERATION_SERVER_SNAPSHOT ||
+                         operation->arm == HOLDFAST__REQUEST__OPERATION_SERVER_BACKUP;
     story_send(&story, 2, request);
     assert_int_equal(is_denied(), is_for_admins);
   }

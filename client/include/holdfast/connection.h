@@ -138,6 +138,16 @@ HF_INLINE hf_status hf_server_info(hf_conn *conn, struct hf_server_info *info) {
  * HF_OK | FAILED_PRECONDITION NO_JOURNAL | PERMISSION_DENIED NO_RIGHT the user is no admin */
 HF_CHECKED hf_status hf_server_snapshot(hf_conn *conn);
 
+/* A backup of all that a server with --data has, for holdfastd --restore: all that was acknowledged before, of
+ * later changes those up to some moment. take is called for each part, in their order; false: that is enough.
+ * Only after HF_OK are they a backup.
+ *
+ * HF_OK | FAILED_PRECONDITION NO_JOURNAL | PERMISSION_DENIED NO_RIGHT the user is no admin |
+ * ABORTED BACKUP_FAILED another one is being made, or it failed | CANCELLED CANCELLED take said so */
+HF_CHECKED hf_status hf_server_backup(hf_conn *conn,
+                                      bool (*take)(void *ctx, const void *data, size_t len),
+                                      void *ctx);
+
 /* Withdraws the calls in flight on conn, of all threads, that wait on the server; if there is none,
  * the next call that would wait. Each returns CANCELLED CANCELLED, or its result if the server had
  * just performed it: an item is either returned or still in its queue. hf_condition_wait returns

@@ -1,5 +1,8 @@
 /* Calls on the connection itself: ping, and information about the server. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "client/src/call/call.h"
 #include "client/src/call/sized.h"
@@ -107,4 +110,64 @@ hf_status hf_server_snapshot(hf_conn *conn) {
   request_of_conn(&request, conn, OPERATION(SERVER_SNAPSHOT));
   request.is_now = request.needs_reply = true;
   return request_send(&request, &arm.base);
+}
+
+/* A copy: decoders run with the connection's mutex. */
+struct part {
+  void *data; /* malloc; NULL: the end */
+  size_t len;
+};
+
+static hf_reason take_part(hf_conn *conn, const Holdfast__Response *reply,
+                           const struct result *result) {
+  struct part *part = result->first;
+  (void)conn;
+  if (reply->result_case == HOLDFAST__RESPONSE__RESULT__NOT_SET) {
+    return HF_REASON_NONE;
+  }
+  if (reply->result_case != HOLDFAST__RESPONSE__RESULT_PAYLOAD) {
+    return HF_REASON_BAD_REPLY;
+  }
+  part->len = reply->payload.len;
+  part->data = malloc(part->len + 1);
+  if (part->data == NULL) {
+    return HF_REASON_NO_MEMORY;
+  }
+  if (part->len > 0) {
+    memcpy(part->data, reply->payload.data, part->len);
+  }
+  return HF_REASON_NONE;
+}
+
+static hf_status fetch_part(hf_conn *conn, uint64_t backup, uint64_t offset, struct part *part) {
+  struct request request;
+  Holdfast__ServerBackup arm = HOLDFAST__SERVER_BACKUP__INIT;
+  *part = (struct part){0};
+  arm.backup = backup;
+  arm.offset = offset;
+  request_of_conn(&request, conn, OPERATION(SERVER_BACKUP));
+  request_ask(&request, take_part, part, NULL);
+  request.is_now = true;
+  return request_send(&request, &arm.base);
+}
+
+hf_status hf_server_backup(hf_conn *conn, bool (*take)(void *ctx, const void *data, size_t len),
+                           void *ctx) {
+  struct part part;
+  uint64_t backup = 0, offset = 0;
+  while (backup == 0) {
+    if (getrandom(&backup, sizeof backup, 0) != sizeof backup) {
+      return error_reason(HF_REASON_NO_MEMORY);
+    }
+  }
+  hf_status status;
+  while ((status = fetch_part(conn, backup, offset, &part)) == HF_OK && part.data != NULL) {
+    bool goes_on = part.len == 0 || take(ctx, part.data, part.len);
+    offset += part.len;
+    free(part.data);
+    if (!goes_on) {
+      return error_reason(HF_REASON_CANCELLED);
+    }
+  }
+  return status;
 }

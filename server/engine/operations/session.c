@@ -297,19 +297,36 @@ hf_reason handle_server_info(struct call *call) {
   return HF_REASON_NONE;
 }
 
-hf_reason handle_server_snapshot(struct call *call) {
-  const struct engine_sink *sink = &call->engine->sink;
+/* What concerns all that the server has. HF_REASON_NONE | NO_RIGHT NO_JOURNAL */
+static hf_reason check_admin_of_journal(struct call *call, const char *operation) {
   if (!rights_see_all(call)) {
     struct denial *denial = &call->engine->denial;
     denial_begin(denial, HF_REASON_NO_RIGHT);
     denial_add(denial, "user ");
     denial_add_name(denial, user_name(call->user));
-    denial_add(denial, " is no admin (server_snapshot needs one)");
+    denial_add(denial, " is no admin (%s needs one)", operation);
     return HF_REASON_NO_RIGHT;
   }
-  if (!sink->request_snapshot) {
-    return HF_REASON_NO_JOURNAL;
+  return call->engine->sink.request_snapshot ? HF_REASON_NONE : HF_REASON_NO_JOURNAL;
+}
+
+hf_reason handle_server_snapshot(struct call *call) {
+  const struct engine_sink *sink = &call->engine->sink;
+  hf_reason reason = check_admin_of_journal(call, "server_snapshot");
+  if (!reason) {
+    sink->request_snapshot(sink->ctx);
   }
-  sink->request_snapshot(sink->ctx);
-  return HF_REASON_NONE;
+  return reason;
+}
+
+/* The state is not looked at: the log has what comes of it. */
+hf_reason handle_server_backup(struct call *call) {
+  const Holdfast__ServerBackup *message = call->message->server_backup;
+  hf_reason reason = check_admin_of_journal(call, "server_backup");
+  if (!reason) {
+    call->reply->shape = REPLY_BACKUP;
+    call->reply->backup = message->backup;
+    call->reply->backup_offset = message->offset;
+  }
+  return reason;
 }
