@@ -14,6 +14,7 @@
 #include "server/dispatch/ticker.h"
 #include "server/engine/decoded.h"
 #include "server/engine/reads.h"
+#include "server/engine/requests.h"
 
 #include <sodium.h>
 #include <stdatomic.h>

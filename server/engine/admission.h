@@ -1,7 +1,7 @@
 /* Admission: the checks that every operation passes before its handler runs, be it a request, a part of
  * one, or a condition.
  *
- *   request is well-formed, server is not stopping, session is known     requests.c, before there is a call
+ *   request is well-formed, server is not stopping, session is known     examine.c, before there is a call
  *   -> one-way? -> needs a session? -> disk? -> memory? -> timeout? -> target     in this order, for all
  *
  * Rights of users are checked where objects are found: every way from a name or an id of a peer to an

@@ -31,6 +31,8 @@ HANDLER(object_delete)
 HANDLER(object_info)
 HANDLER(object_retain)
 HANDLER(object_release)
+/* Before object_open. HF_REASON_NONE | NO_RIGHT JOURNAL_FULL it would make an object */
+hf_reason object_check_open(struct call *call);
 
 /* operations/object_list.c */
 HANDLER(object_list)

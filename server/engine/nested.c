@@ -14,8 +14,7 @@ hf_reason nested_check(const struct call *outer, const Holdfast__Request *messag
   if (!(operation->flags & kind)) {
     return HF_REASON_NOT_NESTABLE;
   }
-  hf_reason reason = admission_check_origin(operation, outer->session, outer->one_way);
-  return reason ? reason : admission_check_disk(outer->engine, operation);
+  return admission_check_origin(operation, outer->session, outer->one_way);
 }
 
 void nested_init(struct nested *nested, const struct call *outer, const Holdfast__Request *message,

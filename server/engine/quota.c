@@ -59,8 +59,8 @@ hf_reason quota_check_waiting(struct engine *engine, const struct user *user) {
               : HF_REASON_NONE;
 }
 
-hf_reason quota_check_rate(struct engine *engine, struct user *user, uint64_t now_ns) {
-  if (!user || user_admit_request(user, now_ns)) {
+hf_reason quota_check_rate(struct engine *engine, const struct user *user, uint64_t now_ns) {
+  if (!user || user_may_request(user, now_ns)) {
     return HF_REASON_NONE;
   }
   denial_add(begin(engine, user, HF_REASON_TOO_FAST), " may send %llu requests a second",

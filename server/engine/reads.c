@@ -21,8 +21,8 @@ static bool is_plain_peer(const struct peer *peer) {
          !is_counted;
 }
 
-bool engine_may_only_read(const struct engine *engine, uint64_t now_ns,
-                          const struct engine_request *request) {
+bool core_may_only_read(const struct engine *engine, uint64_t now_ns,
+                        const struct engine_request *request) {
   const struct operation *operation = request->operation;
   const Holdfast__Request *message = request->message;
   const struct peer *peer = core_peer(engine, request->connection);
@@ -35,7 +35,7 @@ bool engine_may_only_read(const struct engine *engine, uint64_t now_ns,
          timers_next_deadline_ns(&engine->timers) > now_ns;
 }
 
-static void note(struct engine *engine, struct session *session) {
+void core_record_heard(struct engine *engine, struct session *session) {
   struct heard *heard = session ? &session->heard : &engine->heard;
   if (session && heard->requests == 0) {
     TAILQ_INSERT_TAIL(&engine->heard_sessions, session, heard_link);
@@ -55,7 +55,7 @@ bool core_record_read(struct engine *engine, const struct engine_request *reques
   if (engine->waiting != waiting || is_kept || core_has_work(engine)) {
     return false;
   }
-  note(engine, session);
+  core_record_heard(engine, session);
   return true;
 }
 

@@ -4,6 +4,8 @@
  *     the engine's time and its count of requests
  *     of its session: acknowledged replies, the highest sequence, when it was heard
  *
+ *   a request that was refused before anything was done (examine.h) has changed no more
+ *
  * A log of commands leaves them out and has, before its next command, one COMMAND_HEARD for each session that
  * sent some. All others are in the log.
  *
@@ -15,10 +17,6 @@
 #include "server/engine/command.h"
 #include "server/engine/core.h"
 
-/* Whether the request, if it is the next command, may turn out to have only read. Then it need not be in the
- * log, where COMMAND_HEARD takes its place. Before any other command engine_next_heard is asked. */
-bool engine_may_only_read(const struct engine *engine, uint64_t now_ns,
-                          const struct engine_request *request);
 /* Whether the last command has only read. */
 bool engine_has_only_read(const struct engine *engine);
 /* Then: the highest index of a command whose effects its reply shows. */
@@ -26,8 +24,14 @@ uint64_t engine_read_index(const struct engine *engine);
 /* What requests that only read have changed since the last call, a session after the other, for
  * COMMAND_HEARD: in the log that comes before the next command. false: nothing more. */
 bool engine_next_heard(struct engine *engine, struct heard *heard);
+
 /* ---- for the engine */
 
+/* Whether the request may turn out to have only read: see engine_may_only_read in requests.h. */
+bool core_may_only_read(const struct engine *engine, uint64_t now_ns,
+                        const struct engine_request *request);
+/* One of the session, or without one (NULL), has changed no more than that. */
+void core_record_heard(struct engine *engine, struct session *session);
 /* After a request that might only read: whether it did. Then it is noted. `waiting` is the engine's count from before. */
 bool core_record_read(struct engine *engine, const struct engine_request *request,
                       uint64_t waiting);

@@ -2,56 +2,23 @@
 
 #include "server/engine/binding.h"
 #include "server/engine/due.h"
-#include "server/engine/quota.h"
+#include "server/engine/examine.h"
+#include "server/engine/outcome.h"
 #include "server/engine/reads.h"
 #include "server/engine/run.h"
-#include "server/engine/sessions.h"
 #include "server/engine/settle.h"
 #include "server/engine/steps.h"
 
 /* Answers without running anything. */
-static void answer(struct engine *engine, const struct engine_request *request, uint64_t sequence,
+static void answer(struct engine *engine, const struct engine_request *request, uint32_t part,
                    hf_reason reason) {
-  struct reply *reply = reply_new(sequence);
+  struct reply *reply = reply_new(request->message ? request->message->sequence : 0);
   if (reply) {
     reply->reason = reason;
+    reply->part = part;
+    reply->operation = request->operation ? request->operation->arm : 0;
     denial_explain(&engine->denial, reply);
     engine->sink.deliver(engine->sink.ctx, request->connection, &request->route, reply);
-  }
-}
-
-static hf_reason find_session(struct engine *engine, struct peer *peer,
-                              const struct engine_request *request, struct session **session) {
-  const Holdfast__Request *message = request->message;
-  uint32_t flags = request->operation ? request->operation->flags : 0;
-  bool opens = flags & OPERATION_OPENS;
-  if (opens && !(flags & OPERATION_NEEDS_SESSION)) {
-    return HF_REASON_NONE; /* belongs to no session: it may even have to end the one it came from */
-  }
-  *session = peer->session;
-  if (message->session.len == 0) {
-    return peer->session_ended && !opens ? HF_REASON_SESSION_ENDED : HF_REASON_NONE;
-  }
-  if (message->session.len != HF_SESSION_BYTES) {
-    return HF_REASON_BAD_SESSION;
-  }
-  *session = core_find_session(engine, bytes_of(message->session.data, message->session.len));
-  if (*session && peer->user && peer->user != (*session)->user) {
-    *session = NULL; /* the owner may resume any that it knows, which keep their rights */
-  }
-  if (!*session) {
-    peer->session_ended |= opens && !peer->session;
-    return HF_REASON_SESSION_ENDED;
-  }
-  return HF_REASON_NONE;
-}
-
-/* A stock socket that connected again just goes on. */
-static void go_on(struct engine *engine, uint64_t now_ns, struct peer *peer,
-                  const struct engine_request *request, struct session *session) {
-  bool opens = request->operation->flags & OPERATION_OPENS;
-  if (!opens && !peer->one_way && !peer->session && session->connection == 0) {
-    core_bind_session(engine, now_ns, session, peer);
   }
 }
 
@@ -75,33 +42,22 @@ static void repeat(struct engine *engine, const struct engine_request *request,
   waiter->route = request->route;
 }
 
-static void run(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                struct engine_request *request, struct session *session, struct reply *reply) {
-  struct call call = {
-      .engine = engine,
-      .now_ns = now_ns,
-      .operation = request->operation,
-      .message = request->message,
-      .body = request->body,
-      .decoded = request->decoded,
-      .entropy = request->entropy,
-      .process = &request->process,
-      .connection = request->connection,
-      .route = &request->route,
-      .session = session,
-      .user = session ? session->user : peer->user,
-      .reply = reply,
-      .one_way = peer->one_way,
-  };
-  engine->requests++;
-  reply->operation = request->operation->arm;
-  core_run(&call);
-  request->decoded = call.decoded;
+static void run(struct call *call, struct engine_request *request, hf_reason reason) {
+  call->engine->requests++;
+  call->reply->operation = request->operation->arm;
+  if (reason) {
+    core_finish(call, reason);
+  } else {
+    core_run(call);
+  }
+  request->decoded = call->decoded;
 }
 
 /* Exactly once, with an answer. */
-static void apply_call(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                       struct engine_request *request, struct session *session) {
+static void apply_call(struct call *call, struct engine_request *request,
+                       const struct examined *examined) {
+  struct engine *engine = call->engine;
+  struct session *session = call->session;
   uint64_t sequence = request->message->sequence;
   bool is_kept = session && sequence && request->operation->repeat == REPEAT_KEPT;
   bool is_new = session && session_record_sequence(session, sequence);
@@ -113,92 +69,36 @@ static void apply_call(struct engine *engine, uint64_t now_ns, const struct peer
     }
     hf_reason reason = is_kept ? session_check_sequence(session, sequence) : HF_REASON_NONE;
     if (reason) {
-      answer(engine, request, sequence, reason);
+      answer(engine, request, 0, reason);
       return;
     }
   }
-  struct reply *reply = reply_new(sequence);
-  if (!reply || (is_kept && !session_keep_reply(session, reply))) {
-    reply_release(reply);
-    answer(engine, request, sequence, HF_REASON_NO_MEMORY);
+  call->reply = reply_new(sequence);
+  if (!call->reply || (is_kept && !session_keep_reply(session, call->reply))) {
+    reply_release(call->reply);
+    answer(engine, request, 0, HF_REASON_NO_MEMORY);
     return;
   }
-  run(engine, now_ns, peer, request, session, reply);
+  run(call, request, examined->is_known ? core_admit(call) : HF_REASON_NONE);
 }
 
 /* In order, each once, without an answer. A gap means that something was lost: the sender will
  * learn so from Flush, and send again from there. */
-static void apply_one_way(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                          struct engine_request *request, struct session *session) {
+static void apply_one_way(struct call *call, struct engine_request *request) {
+  struct session *session = call->session;
   uint64_t sequence = request->message->sequence;
-  if (session && sequence) {
-    if (sequence != session->one_way_received + 1) {
-      engine->duplicates += sequence <= session->one_way_received;
-      return;
-    }
+  if (session && sequence && sequence <= session->one_way_received) {
+    call->engine->duplicates++;
+    return;
   }
-  struct reply *reply = reply_new(session ? sequence : 0);
-  if (!reply) {
+  call->reply = reply_new(session ? sequence : 0);
+  if (!call->reply) {
     return;
   }
   if (session && sequence) {
     session->one_way_received = sequence;
   }
-  run(engine, now_ns, peer, request, session, reply);
-}
-
-/* What a client sends when it is back: the resume, and requests that the session knows already. Those are
- * answered, and not carried out again; refused, they would be carried out twice. */
-static bool comes_again(const struct peer *peer, const struct engine_request *request,
-                        const struct session *session) {
-  uint64_t sequence = request->message->sequence;
-  if (!session || !request->operation) {
-    return false;
-  }
-  if (request->operation->flags & OPERATION_OPENS) {
-    return true;
-  }
-  return sequence && (peer->one_way ? sequence <= session->one_way_received
-                                    : session_find_reply(session, sequence) != NULL);
-}
-
-/* Whether the peer's user may send the request now. HF_REASON_NONE | QUOTA_CONNECTIONS TOO_FAST */
-static hf_reason check_user(struct engine *engine, uint64_t now_ns, struct peer *peer,
-                            const struct engine_request *request, const struct session *session) {
-  bool is_limited = peer->exceeds || peer->user->settings.limits.requests_per_s;
-  if (!is_limited || comes_again(peer, request, session)) {
-    return HF_REASON_NONE;
-  }
-  hf_reason reason = peer->exceeds ? core_count_peer(engine, peer) : HF_REASON_NONE;
-  bool is_silent = request->operation && request->operation->flags & OPERATION_SILENT;
-  return reason || is_silent ? reason : quota_check_rate(engine, peer->user, now_ns);
-}
-
-static hf_reason check_request(struct engine *engine, uint64_t now_ns, struct peer *peer,
-                               const struct engine_request *request, struct session **session) {
-  if (!request->message) {
-    return request->malformed;
-  }
-  if (request->message->n_acked_also > HF_WINDOW_COUNT_MAX) {
-    return HF_REASON_TOO_MANY_FIELDS;
-  }
-  if (engine->config.is_loading) {
-    return HF_REASON_LOADING;
-  }
-  if (engine->draining) {
-    return HF_REASON_STOPPING;
-  }
-  hf_reason reason = find_session(engine, peer, request, session);
-  if (!reason && peer->user) {
-    reason = check_user(engine, now_ns, peer, request, *session);
-  }
-  if (!reason && !request->operation) {
-    reason = HF_REASON_UNKNOWN_OPERATION;
-  }
-  if (!reason && *session) {
-    go_on(engine, now_ns, peer, request, *session);
-  }
-  return reason;
+  run(call, request, core_admit(call));
 }
 
 /* Drops the replies that the request acknowledges. */
@@ -211,11 +111,66 @@ static void acknowledge(struct engine *engine, struct session *session,
   core_spend(engine, STEPS_OF_ACKNOWLEDGEMENT * looked_at + freed_bytes / STEPS_BODY_BYTES);
 }
 
-static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
-  struct peer *peer = core_peer(engine, request->connection);
-  if (!peer || peer->fenced) {
-    return;
+/* ---- all of it */
+
+/* What its session has heard of it, also if it is refused. */
+static void hear(struct engine *engine, uint64_t now_ns, const struct peer *peer,
+                 const struct engine_request *request, struct session *session) {
+  session->heard_ns = now_ns;
+  if (!peer->one_way) {
+    acknowledge(engine, session, request->message);
   }
+}
+
+/* JOURNAL_FULL is of no state that could be lost, and is answered also if nothing can be committed. */
+static void refuse(struct engine *engine, uint64_t now_ns, struct peer *peer,
+                   const struct engine_request *request, const struct examined *examined) {
+  struct session *session = examined->session;
+  bool is_full = examined->reason == HF_REASON_JOURNAL_FULL;
+  bool is_silent = examined->reaches_session && request->operation->flags & OPERATION_SILENT;
+  engine->read_index = is_full ? 0 : engine->logged;
+  peer->session_ended |= core_loses_session(peer, request, examined);
+  if (examined->reaches_session && session) {
+    hear(engine, now_ns, peer, request, session);
+    if (!peer->one_way) {
+      (void)session_record_sequence(session, request->message->sequence);
+    }
+  }
+  engine->requests += examined->reaches_session;
+  if (!peer->one_way && !is_silent) {
+    answer(engine, request, examined->part, examined->reason);
+  }
+}
+
+static void count(struct engine *engine, uint64_t now_ns, struct peer *peer,
+                  const struct engine_request *request) {
+  if (peer->exceeds) {
+    (void)core_count_peer(engine, peer);
+  }
+  if (!(request->operation->flags & OPERATION_SILENT)) {
+    user_count_request(peer->user, now_ns);
+  }
+}
+
+static void serve(struct engine *engine, uint64_t now_ns, struct peer *peer,
+                  struct engine_request *request, const struct examined *examined) {
+  struct call call = core_make_call(engine, now_ns, peer, request, examined->session);
+  call.object = examined->object;
+  if (examined->is_counted) {
+    count(engine, now_ns, peer, request);
+  }
+  if (call.session) {
+    hear(engine, now_ns, peer, request, call.session);
+  }
+  if (peer->one_way) {
+    apply_one_way(&call, request);
+  } else {
+    apply_call(&call, request, examined);
+  }
+}
+
+/* What is due comes first. */
+static void begin(struct engine *engine, uint64_t now_ns) {
   if (core_is_due(engine, now_ns)) {
     core_begin_request_steps(engine);
     core_advance(engine, now_ns);
@@ -224,30 +179,53 @@ static void apply_request(struct engine *engine, uint64_t now_ns, struct engine_
   } else {
     core_begin_steps(engine);
   }
-  struct session *session = NULL;
-  hf_reason reason = check_request(engine, now_ns, peer, request, &session);
-  if (reason) {
-    if (!peer->one_way) {
-      answer(engine, request, request->message ? request->message->sequence : 0, reason);
+}
+
+/* Whether it has changed nothing but what COMMAND_HEARD has. */
+static bool apply_request(struct engine *engine, uint64_t now_ns, struct peer *peer,
+                          struct engine_request *request) {
+  struct examined examined;
+  core_examine(engine, now_ns, peer, request, &examined);
+  if (core_leaves_all(engine, now_ns, peer, request, &examined)) {
+    core_begin_steps(engine);
+    refuse(engine, now_ns, peer, request, &examined);
+    if (request->may_only_read && examined.reaches_session) {
+      core_record_heard(engine, examined.session);
     }
-    return;
+    return true;
   }
-  if (session) {
-    session->heard_ns = now_ns;
+  bool was_due = core_is_due(engine, now_ns);
+  begin(engine, now_ns);
+  if (was_due) {
+    core_examine(engine, now_ns, peer, request, &examined);
   }
-  if (peer->one_way) {
-    apply_one_way(engine, now_ns, peer, request, session);
+  if (core_goes_on(peer, request, &examined)) {
+    core_bind_session(engine, now_ns, examined.session, peer);
+    core_examine(engine, now_ns, peer, request, &examined);
+  }
+  if (examined.reason || examined.is_gap) {
+    refuse(engine, now_ns, peer, request, &examined);
   } else {
-    if (session) {
-      acknowledge(engine, session, request->message);
-    }
-    apply_call(engine, now_ns, peer, request, session);
+    serve(engine, now_ns, peer, request, &examined);
   }
   core_settle(engine, now_ns);
+  return false;
+}
+
+bool engine_may_only_read(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
+  const struct peer *peer = core_peer(engine, request->connection);
+  struct examined examined;
+  if (!peer || peer->fenced || core_may_only_read(engine, now_ns, request)) {
+    return true;
+  }
+  core_examine(engine, now_ns, peer, request, &examined);
+  return core_leaves_all(engine, now_ns, peer, request, &examined);
 }
 
 void core_apply_request(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
+  struct peer *peer = core_peer(engine, request->connection);
   uint64_t waiting = engine->waiting;
-  apply_request(engine, now_ns, request);
-  engine->has_only_read = request->may_only_read && core_record_read(engine, request, waiting);
+  bool leaves_all = !peer || peer->fenced || apply_request(engine, now_ns, peer, request);
+  engine->has_only_read =
+      request->may_only_read && (leaves_all || core_record_read(engine, request, waiting));
 }

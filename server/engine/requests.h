@@ -1,6 +1,7 @@
-/* Requests: whether they are served, in which session, and each once.
+/* Requests: served in their sessions, each once, or refused.
  *
- *   well-formed, peer, session, rate -> seen before? -> run
+ *   examine.h -> seen before? -> run
+ *      '-> refused: nothing is changed, and no log has it
  *
  * layer   engine
  * source  ../../proto/PROTOCOL.md, "Exactly once" and "One-way requests"
@@ -10,6 +11,10 @@
 
 #include "server/engine/core.h"
 
+/* Whether the request, if it is the next command, may turn out to have only read, or to be refused: then it need
+ * not be in the log, where COMMAND_HEARD takes its place. Before any other command engine_next_heard is
+ * asked. Changes nothing. */
+bool engine_may_only_read(struct engine *engine, uint64_t now_ns, struct engine_request *request);
 /* COMMAND_REQUEST. Finds out whether it has only read, see reads.h. */
 void core_apply_request(struct engine *engine, uint64_t now_ns, struct engine_request *request);
 

@@ -118,11 +118,8 @@ void core_time_out(struct engine *engine, uint64_t now_ns, struct waiter *waiter
 /* ---- first runs */
 
 static hf_reason run_first(struct call *call) {
-  hf_reason reason = admission_pass(call);
   bool looks_inside = call->object && call->operation->kinds != OPERATION_ANY_KIND;
-  if (!reason && looks_inside) {
-    reason = core_pass_line(call, call->object);
-  }
+  hf_reason reason = looks_inside ? core_pass_line(call, call->object) : HF_REASON_NONE;
   return reason ? reason : call->operation->handle(call);
 }
 

@@ -7,7 +7,7 @@
 
 #include "server/engine/core.h"
 
-/* A request's first run; its answer is delivered, unless it waits. */
+/* The first run of a request that was admitted; its answer is delivered, unless it waits. */
 void core_run(struct call *call);
 /* Runs the handler of a waiter again, or of a wait entry's owner. On a deleted object, or on a lent one
  * after the deadline, the waiter is answered without a run. false: it waits on. */

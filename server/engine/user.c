@@ -295,16 +295,19 @@ void user_recharge(struct user *user, size_t former_bytes, size_t bytes) {
   }
 }
 
+static uint64_t due_ns(const struct user *user, uint64_t now_ns) {
+  return user->rate_ns > now_ns ? user->rate_ns : now_ns;
+}
+
 /* source: the generic cell rate algorithm, ITU-T I.371: one time instead of a bucket's level */
-bool user_admit_request(struct user *user, uint64_t now_ns) {
+bool user_may_request(const struct user *user, uint64_t now_ns) {
   uint64_t rate = user->settings.limits.requests_per_s;
-  uint64_t due_ns = user->rate_ns > now_ns ? user->rate_ns : now_ns;
-  if (rate == 0) {
-    return true;
+  return rate == 0 || due_ns(user, now_ns) - now_ns <= BURST_NS - BURST_NS / rate;
+}
+
+void user_count_request(struct user *user, uint64_t now_ns) {
+  uint64_t rate = user->settings.limits.requests_per_s;
+  if (rate > 0) {
+    user->rate_ns = due_ns(user, now_ns) + BURST_NS / rate;
   }
-  if (due_ns - now_ns > BURST_NS - BURST_NS / rate) {
-    return false;
-  }
-  user->rate_ns = due_ns + BURST_NS / rate;
-  return true;
 }

@@ -9,6 +9,7 @@
 #include "server/engine/digest.h"
 #include "server/engine/job.h"
 #include "server/engine/reads.h"
+#include "server/engine/requests.h"
 #include "tests/support/digest.h"
 #include "tests/support/random_users.h"
 

@@ -18,12 +18,12 @@
 #include "server/journal/snapshot_taking.h"
 #include "server/journal/sqlite_backend.h"
 #include "tests/support/batch_log.h"
+#include "tests/support/directory.h"
 #include "tests/support/messages.h"
 #include "tests/support/random.h"
 #include "tests/support/replay.h"
 #include "tests/support/step_maker.h"
 
-#include <dirent.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,7 @@
 static uint64_t first_seed = 1, seeds_count = 25, story_seed;
 static uint64_t recoveries, snapshots_compared, snapshots_made, batches, reads, lost_tails;
 
-static char directory[64];
+static char directory[DIRECTORY_PATH_BYTES];
 static struct step_maker maker;
 static struct replay live;
 static struct batch_log batch_log;
@@ -55,29 +55,6 @@ static void learn(void *ctx, uint64_t object) {
 
 static uint64_t below(uint64_t bound) {
   return random_below(&chance, bound);
-}
-
-/* ---- the directory */
-
-static void make_directory(void) {
-  const char *parent = getenv("TMPDIR");
-  snprintf(directory, sizeof directory, "%.40s/hf-recovery.XXXXXX", parent ? parent : "/tmp");
-  assert_non_null(mkdtemp(directory));
-}
-
-static void remove_directory(void) {
-  DIR *entries = opendir(directory);
-  const struct dirent *entry;
-  assert_non_null(entries);
-  while ((entry = readdir(entries))) {
-    char path[384];
-    snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-    if (entry->d_name[0] != '.') {
-      assert_int_equal(unlink(path), 0);
-    }
-  }
-  closedir(entries);
-  assert_int_equal(rmdir(directory), 0);
 }
 
 /* ---- recovery */
@@ -258,7 +235,7 @@ static void compact(void) {
 static void begin(uint64_t seed) {
   static const size_t memory[] = {4u << 20, 8u << 20, 64u << 20, 1u << 30};
   size_t memory_bytes_max = memory[seed % 4];
-  make_directory();
+  directory_make(directory);
   story_seed = seed;
   chance = (struct random){seed};
   step_maker_init(&maker, seed);
@@ -280,7 +257,7 @@ static void end(void) {
   replay_end(&live);
   step_maker_deinit(&maker);
   batch_log_close(&batch_log);
-  remove_directory();
+  directory_remove(directory);
 }
 
 static void happen(void) {
@@ -557,11 +534,11 @@ static void test_an_empty_directory_is_no_journal(void **state) {
   (void)state;
   struct recovered recovered;
   char error[RECOVERY_ERROR_BYTES];
-  make_directory();
+  directory_make(directory);
   assert_true(recover(0, &recovered, error));
   assert_null(recovered.engine);
   assert_int_equal(recovered.index, 0);
-  remove_directory();
+  directory_remove(directory);
 }
 
 int main(int argc, char **argv) {

@@ -73,9 +73,6 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
   const struct kind *kind = shape->row;
   size_t bytes = call->body.len + shape->elements_bytes;
   hf_reason reason = kind->check_shape ? kind->check_shape(call, shape) : HF_REASON_NONE;
-  if (!reason && engine->is_disk_full) {
-    reason = HF_REASON_JOURNAL_FULL;
-  }
   if (!reason) {
     reason = core_check_memory(engine, bytes);
   }
@@ -236,6 +233,26 @@ static hf_reason find_to_open(struct call *call, struct bytes name, int mode) {
   }
   call->object = object;
   return HF_REASON_NONE;
+}
+
+hf_reason object_check_open(struct call *call) {
+  const Holdfast__ObjectOpen *message = call->message->object_open;
+  struct bytes name = bytes_of(message->name.data, message->name.len);
+  bool only_opens = message->mode == HOLDFAST__OBJECT_OPEN__MODE__OPEN && name.len > 0;
+  bool is_full = call->engine->is_disk_full;
+  hf_reason reason = HF_REASON_NONE;
+  if (!call->user && !is_full) {
+    return HF_REASON_NONE;
+  }
+  if (only_opens) {
+    reason = admission_find_name(call, name, ACCESS_EITHER, &call->object);
+    reason = reason == HF_REASON_NO_RIGHT ? reason : HF_REASON_NONE;
+  } else if (name.len > 0) {
+    reason = find_to_open(call, name, message->mode);
+  }
+  bool makes = !reason && !only_opens && !call->object;
+  call->object = NULL; /* which it will find */
+  return makes && is_full ? HF_REASON_JOURNAL_FULL : reason;
 }
 
 hf_reason handle_object_open(struct call *call) {

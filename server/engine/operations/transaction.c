@@ -303,9 +303,8 @@ static hf_reason run_operations(struct call *call) {
 }
 
 hf_reason handle_transaction(struct call *call) {
-  hf_reason reason = call->waiter ? HF_REASON_NONE : transaction_check_parts(call);
-  if (reason || (reason = transaction_check_rights(call)) || (reason = pass_lines(call)) ||
-      (reason = check_conditions(call))) {
+  hf_reason reason = call->waiter ? transaction_check_rights(call) : HF_REASON_NONE;
+  if (reason || (reason = pass_lines(call)) || (reason = check_conditions(call))) {
     return reason;
   }
   reason = stores(call) ? core_check_memory(call->engine, call->body.len) : HF_REASON_NONE;

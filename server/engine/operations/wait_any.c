@@ -153,9 +153,5 @@ hf_reason handle_wait_any(struct call *call) {
   if (call->woken_entry) {
     return run_woken_part(call);
   }
-  if (call->waiter) {
-    return run_last(call);
-  }
-  hf_reason reason = wait_any_check_parts(call);
-  return reason ? reason : run_all(call);
+  return call->waiter ? run_last(call) : run_all(call);
 }
