@@ -7,14 +7,13 @@
 #include "server/dispatch/command_log.h"
 #include "server/dispatch/holding.h"
 #include "server/dispatch/lending.h"
+#include "server/dispatch/logged.h"
 #include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
 #include "server/dispatch/reclaimer.h"
 #include "server/dispatch/request.h"
 #include "server/dispatch/ticker.h"
 #include "server/engine/decoded.h"
-#include "server/engine/reads.h"
-#include "server/engine/requests.h"
 
 #include <sodium.h>
 #include <stdatomic.h>
@@ -156,83 +155,13 @@ static void take_jobs(struct dispatch *dispatch) {
   }
 }
 
-/* ---- the log */
-
-/* Requests that only read are in no log: what they changed comes before the next command. */
-static void log_heard(struct dispatch *dispatch, uint64_t index) {
-  const struct command_log *log = dispatch->log;
-  struct heard heard;
-  while (engine_next_heard(dispatch->engine, &heard)) {
-    struct command command = {
-        .kind = COMMAND_HEARD, .now_ns = dispatch->now_ns, .index = index, .heard = &heard};
-    log->append(log->ctx, &command);
-  }
-}
-
-/* The replies of the last command, from that delivery on, wait for the batch. */
-static void hold_replies(struct dispatch *dispatch, size_t first, uint64_t index) {
-  struct batch *batch = dispatch->batch;
-  for (size_t i = first; batch && i < batch->deliveries_count; i++) {
-    batch->deliveries[i].index = index;
-  }
-}
-
-static void log_replies(struct dispatch *dispatch, size_t first) {
-  const struct command_log *log = dispatch->log;
-  const struct batch *batch = dispatch->batch;
-  for (size_t i = first; batch && i < batch->deliveries_count; i++) {
-    if (batch->deliveries[i].reply) {
-      log->reply(log->ctx, batch->deliveries[i].connection, batch->deliveries[i].reply);
-    }
-  }
-}
-
-/* The process is what came with the request: the engine may have taken it by now. */
-static void log_command(struct dispatch *dispatch, const struct command *command, int process) {
-  const struct command_log *log = dispatch->log;
-  struct command logged = *command;
-  struct engine_request request;
-  if (command->kind == COMMAND_REQUEST) {
-    request = *command->request;
-    request.process = process;
-    logged.request = &request;
-  }
-  log->append(log->ctx, &logged);
-}
-
-static bool apply_logged(struct dispatch *dispatch, struct command *command) {
-  struct engine_request *request = command->kind == COMMAND_REQUEST ? command->request : NULL;
-  int process = request ? request->process : 0;
-  size_t first = dispatch->batch ? dispatch->batch->deliveries_count : 0;
-  command->index = dispatch->index;
-  if (request) {
-    request->may_only_read = engine_may_only_read(dispatch->engine, dispatch->now_ns, request);
-  }
-  bool may_only_read = request && request->may_only_read;
-  if (!may_only_read) {
-    log_heard(dispatch, command->index);
-  }
-  if (!engine_apply(dispatch->engine, command)) {
-    return false;
-  }
-  if (engine_has_only_read(dispatch->engine)) {
-    hold_replies(dispatch, first, engine_read_index(dispatch->engine));
-    return true;
-  }
-  if (may_only_read) { /* it did more after all */
-    log_heard(dispatch, command->index);
-  }
-  log_replies(dispatch, first);
-  log_command(dispatch, command, process);
-  hold_replies(dispatch, first, command->index);
-  return true;
-}
-
 /* As engine_apply, stamped. */
 static bool apply(struct dispatch *dispatch, struct command command) {
+  const struct command_log *log = dispatch->log;
   command.now_ns = dispatch->now_ns;
-  bool is_done =
-      dispatch->log ? apply_logged(dispatch, &command) : engine_apply(dispatch->engine, &command);
+  command.index = dispatch->index;
+  bool is_done = log ? logged_apply(log, dispatch->engine, dispatch->batch, &command)
+                     : engine_apply(dispatch->engine, &command);
   take_jobs(dispatch);
   return is_done;
 }
