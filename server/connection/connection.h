@@ -17,7 +17,8 @@
  *       has room
  *
  * A peer that is not admitted (users_find) gets the hello, and its first request is answered with the
- * reason; then the connection closes. One that gets no replies is closed at once.
+ * reason; then the connection closes. One that gets no replies is closed at once. A connection beyond its
+ * user's quota is OPEN, but closes if its first request is late; the engine refuses that, and closes.
  *
  *   from \ to   HELLO  OPEN  DRAINING  CLOSING
  *   HELLO               x                 x

@@ -38,6 +38,7 @@ struct connection {
   bool is_posted;       /* the transport may fill the input */
   bool has_unserved;    /* messages may be left in the input, from before DRAINING */
   bool announced;       /* dispatch_connected was called */
+  bool is_beyond_quota; /* of its user, and has sent no request yet */
   char *refusal;        /* why its peer is not admitted; malloc. NULL: it is */
   bool was_long;        /* its last requests took long */
   bool is_slow;         /* those before as well, or a thread of large.h served the last */

@@ -144,6 +144,7 @@ static size_t hand_over(struct connection *connection, const struct dispatch_mes
   pthread_mutex_lock(&connection->lock);
   connection->serving = true;
   pthread_mutex_unlock(&connection->lock);
+  connection->is_beyond_quota = false; /* dispatch closes it, unless it may stay */
   struct flush_list list;
   flush_list_begin(&list, connection);
   size_t applied =
@@ -303,9 +304,14 @@ static enum transport_poll read_hello(struct connection *connection) {
 
 /* ---------------------------------------------------------------------------------- reading */
 
-/* The deadline of the hello, or of the rest of a frame. */
+/* Whether the hello, or the first request of one that may have to go, has a deadline. */
+static bool has_to_begin(const struct connection *connection) {
+  return !connection->announced || connection->is_beyond_quota;
+}
+
+/* The deadline of the beginning, or of the rest of a frame. */
 static uint64_t deadline_of(struct connection *connection) {
-  if (!connection->announced) {
+  if (has_to_begin(connection)) {
     return connection->hello_deadline_ns;
   }
   uint64_t now_ns = connection->input.len > 0 ? clock_now_ns() : 0;
@@ -313,7 +319,7 @@ static uint64_t deadline_of(struct connection *connection) {
 }
 
 static enum transport_poll end_late(struct connection *connection) {
-  if (connection->announced && connection->input.len == 0) {
+  if (!has_to_begin(connection) && connection->input.len == 0) {
     return TRANSPORT_POLL_QUIET; /* the hello's deadline, come too late */
   }
   stop_reading(connection, "nothing more in time");
@@ -334,7 +340,7 @@ static enum transport_poll take_result(struct connection *connection, enum trans
       record_received(connection, count);
       return is_greeted(connection) ? serve(connection) : read_hello(connection);
     case TRANSPORT_WAITS: /* what came were records without content */
-      if (!connection->announced && clock_now_ns() >= connection->hello_deadline_ns) {
+      if (has_to_begin(connection) && clock_now_ns() >= connection->hello_deadline_ns) {
         return end_late(connection);
       }
       return TRANSPORT_POLL_QUIET;

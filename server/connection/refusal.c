@@ -18,9 +18,11 @@ enum admission refusal_admit(struct connection *connection) {
   struct users *users = set_users(connection->set);
   enum admission admission = ADMISSION_REFUSED;
   if (users_find(users, connection->identity, &name, sentence)) {
-    connection->announced =
+    enum dispatch_connected connected =
         dispatch_connected(connection->set->dispatch, connection->id, connection->address,
                            connection->split.one_way, name);
+    connection->announced = connected != DISPATCH_NOT_CONNECTED;
+    connection->is_beyond_quota = connected == DISPATCH_BEYOND_QUOTA;
     admission = connection->announced ? ADMISSION_GRANTED : ADMISSION_FAILED;
   } else {
     connection->refusal = strdup(sentence);

@@ -259,12 +259,13 @@ static void await_room(struct dispatch *dispatch) {
 }
 
 /* Applies the batch's requests under one lock of the engine, or under several when the replies are
- * large or the work takes many steps. Answers how many were applied. */
+ * large or the work takes many steps. Answers how many were applied.
+ * out  is_over  the last one ended the connection */
 static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *self,
-                        uint64_t connection) {
+                        uint64_t connection, bool *is_over) {
   size_t applied = 0;
   bool has_room = true;
-  while (has_room && applied < batch->requests_count) {
+  while (has_room && !*is_over && applied < batch->requests_count) {
     await_room(dispatch);
     begin_batch(dispatch, batch);
     atomic_store_explicit(&dispatch->served_ns, dispatch->now_ns - dispatch->ahead_ns,
@@ -272,9 +273,11 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
     uint64_t steps_end = engine_steps(dispatch->engine) + HF_BATCH_STEPS_MAX;
     bool has_steps;
     do {
-      apply_request(dispatch, &batch->requests[applied++]);
+      struct engine_request *request = &batch->requests[applied++];
+      apply_request(dispatch, request);
       has_steps = engine_steps(dispatch->engine) < steps_end;
-    } while (applied < batch->requests_count && has_steps &&
+      *is_over = request->ends_connection;
+    } while (!*is_over && applied < batch->requests_count && has_steps &&
              batch->reply_bytes <= HF_UNSENT_BYTES_MAX);
     has_room = end_batch(dispatch, self, connection);
     if (!has_steps && applied < batch->requests_count) {
@@ -287,17 +290,18 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
                          const struct dispatch_message *messages, size_t count) {
   size_t applied = 0, decoded = 0;
-  while (applied == decoded && applied < count) {
+  bool is_over = false;
+  while (!is_over && applied == decoded && applied < count) {
     struct batch *batch = batch_acquire(&dispatch->batches);
     if (!batch) {
       dispatch->sink.close(dispatch->sink.ctx, connection, "no memory for its requests");
       break;
     }
     decoded += decode_some(dispatch, batch, connection, messages + applied, count - applied);
-    applied += apply_all(dispatch, batch, self, connection);
+    applied += apply_all(dispatch, batch, self, connection, &is_over);
     batch_release(&dispatch->batches, batch);
   }
-  return applied;
+  return is_over ? count : applied;
 }
 
 /* ---- connections, time, life */
@@ -321,16 +325,20 @@ void dispatch_make_room(struct dispatch *dispatch) {
   }
 }
 
-bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
-                        bool one_way, struct bytes user) {
+enum dispatch_connected dispatch_connected(struct dispatch *dispatch, uint64_t connection,
+                                           uint64_t address, bool one_way, struct bytes user) {
   lock_engine(dispatch);
   bool connected = apply(dispatch, (struct command){.kind = COMMAND_CONNECT,
                                                     .connection = connection,
                                                     .address = address,
                                                     .user = user,
                                                     .one_way = one_way});
+  bool is_beyond = engine_exceeds_quota(dispatch->engine, connection);
   unlock_engine(dispatch);
-  return connected;
+  if (!connected) {
+    return DISPATCH_NOT_CONNECTED;
+  }
+  return is_beyond ? DISPATCH_BEYOND_QUOTA : DISPATCH_CONNECTED;
 }
 
 /* For a command that can't be dropped: retries until there is memory. */

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 /* Why the engine closes connections. */
-#define DISPATCH_WHY_CLOSED "session moved, or user removed"
+#define DISPATCH_WHY_CLOSED "session moved, user removed, or beyond its quota of connections"
 
 struct dispatch;
 struct batch_delivery;
@@ -105,10 +105,16 @@ struct budget *dispatch_budget(struct dispatch *dispatch);
  * for longest, if any has for too long. Call without a connection's lock. */
 void dispatch_make_room(struct dispatch *dispatch);
 
+enum dispatch_connected {
+  DISPATCH_CONNECTED,
+  DISPATCH_BEYOND_QUOTA, /* likewise, but it is to be closed if no request comes soon: its user has as many
+                            as it may, see engine_exceeds_quota */
+  DISPATCH_NOT_CONNECTED, /* out of memory, or there is no such user any more: close the connection */
+};
 /* A new connection from that address (engine/addresses.h), of a user, or of the owner, whose name is
- * empty. false: out of memory, or there is no such user any more; close the connection. */
-bool dispatch_connected(struct dispatch *dispatch, uint64_t connection, uint64_t address,
-                        bool one_way, struct bytes user);
+ * empty. */
+enum dispatch_connected dispatch_connected(struct dispatch *dispatch, uint64_t connection,
+                                           uint64_t address, bool one_way, struct bytes user);
 /* Applies messages of the connection, in order. One call at a time per connection. Answers how many
  * were applied: when the replies fill the connection's outbox, the caller gives the other messages
  * again once the outbox has room. */

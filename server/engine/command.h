@@ -39,6 +39,7 @@ struct engine_request {
   uint8_t entropy[HF_SESSION_BYTES]; /* random, when the operation opens a session */
   int process; /* a handle of the process that it names, which is taken if it is needed; PROCESS_HIDDEN
                   or PROCESS_ELSEWHERE; 0: it names none */
+  bool ends_connection; /* an effect: what was sent behind it is not to be served */
 };
 
 enum command_kind {

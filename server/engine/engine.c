@@ -304,6 +304,11 @@ bool engine_is_local(const struct engine *engine, uint64_t connection) {
   return peer && peer->address->number == ADDRESS_LOCAL;
 }
 
+bool engine_exceeds_quota(const struct engine *engine, uint64_t connection) {
+  const struct peer *peer = core_peer(engine, connection);
+  return peer && peer->user && peer->exceeds;
+}
+
 uint64_t engine_next_deadline_ns(const struct engine *engine) {
   return core_has_work(engine) ? 0 : timers_next_deadline_ns(&engine->timers);
 }

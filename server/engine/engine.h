@@ -33,6 +33,9 @@ void engine_free(struct engine *engine);
 bool engine_apply(struct engine *engine, const struct command *command);
 /* Whether the connection's peer is on this machine. */
 bool engine_is_local(const struct engine *engine, uint64_t connection);
+/* Whether the connection is beyond its user's quota: its first request is refused, and then it is closed,
+ * unless the user has room by then, or its session comes back in the place of its former connection. */
+bool engine_exceeds_quota(const struct engine *engine, uint64_t connection);
 /* The deadline of the next tick: 0, at once, while deferred work is left; CLOCK_NEVER: none. */
 uint64_t engine_next_deadline_ns(const struct engine *engine);
 /* Work done so far, in steps of a tenth of a microsecond or so. One command does a few times

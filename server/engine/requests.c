@@ -4,6 +4,7 @@
 #include "server/engine/due.h"
 #include "server/engine/examine.h"
 #include "server/engine/outcome.h"
+#include "server/engine/quota.h"
 #include "server/engine/reads.h"
 #include "server/engine/run.h"
 #include "server/engine/settle.h"
@@ -122,9 +123,23 @@ static void hear(struct engine *engine, uint64_t now_ns, const struct peer *peer
   }
 }
 
+/* Whether its connection, beyond its user's quota, ends with its first answer. One that a session came back by
+ * stays until it is refused something: the session has its time to find room. */
+static bool ends_exceeding(struct engine *engine, const struct peer *peer, hf_reason refused) {
+  return peer->exceeds && (refused || !peer->session) &&
+         quota_check_connections(engine, peer->user) != HF_REASON_NONE;
+}
+
+/* Until then it is not fenced: that would be state, and a refusal leaves none. */
+static void end_connection(struct engine *engine, const struct peer *peer,
+                           struct engine_request *request) {
+  request->ends_connection = true;
+  engine->sink.close(engine->sink.ctx, peer->id);
+}
+
 /* JOURNAL_FULL is of no state that could be lost, and is answered also if nothing can be committed. */
 static void refuse(struct engine *engine, uint64_t now_ns, struct peer *peer,
-                   const struct engine_request *request, const struct examined *examined) {
+                   struct engine_request *request, const struct examined *examined) {
   struct session *session = examined->session;
   bool is_full = examined->reason == HF_REASON_JOURNAL_FULL;
   bool is_silent = examined->reaches_session && request->operation->flags & OPERATION_SILENT;
@@ -139,6 +154,9 @@ static void refuse(struct engine *engine, uint64_t now_ns, struct peer *peer,
   engine->requests += examined->reaches_session;
   if (!peer->one_way && !is_silent) {
     answer(engine, request, examined->part, examined->reason);
+  }
+  if (ends_exceeding(engine, peer, examined->reason)) {
+    end_connection(engine, peer, request);
   }
 }
 
@@ -209,6 +227,9 @@ static bool apply_request(struct engine *engine, uint64_t now_ns, struct peer *p
     serve(engine, now_ns, peer, request, &examined);
   }
   core_settle(engine, now_ns);
+  if (!examined.reason && ends_exceeding(engine, peer, HF_REASON_NONE)) {
+    end_connection(engine, peer, request);
+  }
   return false;
 }
 
@@ -225,6 +246,7 @@ bool engine_may_only_read(struct engine *engine, uint64_t now_ns, struct engine_
 void core_apply_request(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
   struct peer *peer = core_peer(engine, request->connection);
   uint64_t waiting = engine->waiting;
+  request->ends_connection = false;
   bool leaves_all = !peer || peer->fenced || apply_request(engine, now_ns, peer, request);
   engine->has_only_read =
       request->may_only_read && (leaves_all || core_record_read(engine, request, waiting));

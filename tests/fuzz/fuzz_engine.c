@@ -118,7 +118,7 @@ static void connect_if_needed(struct harness *harness, size_t idx) {
   if (harness->connections[idx] == 0) {
     harness->connections[idx] = ++harness->next_connection;
     require(dispatch_connected(harness->dispatch, harness->connections[idx], ADDRESS_LOCAL,
-                               idx == ONE_WAY_CONNECTION, bytes_of("", 0)));
+                               idx == ONE_WAY_CONNECTION, bytes_of("", 0)) == DISPATCH_CONNECTED);
   }
 }
 

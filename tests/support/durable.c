@@ -87,7 +87,8 @@ static void start(struct durable *durable, const struct users_settings *users) {
                                             .fsync = {.mode = FSYNC_NEVER},
                                             .memory_bytes_max = MEMORY_MAX,
                                             .program = "/bin/false"};
-  const struct journal_host host = {durable, committed, lost, ignore_disk};
+  const struct journal_host host = {
+      .ctx = durable, .committed = committed, .lost = lost, .disk = ignore_disk};
   durable->dispatch = dispatch_start(&config, &sink);
   assert_non_null(durable->dispatch);
   durable->journal = journal_open(&settings, NULL, &durable->recovered, error);
@@ -156,8 +157,9 @@ void durable_end(struct durable *durable) {
 /* ---- requests */
 
 void durable_connect(struct durable *durable, uint64_t connection, bool one_way, const char *user) {
-  assert_true(
-      dispatch_connected(durable->dispatch, connection, connection, one_way, bytes_of_text(user)));
+  assert_int_equal(
+      dispatch_connected(durable->dispatch, connection, connection, one_way, bytes_of_text(user)),
+      DISPATCH_CONNECTED);
 }
 
 void durable_send_bytes(struct durable *durable, uint64_t connection, struct bytes body) {

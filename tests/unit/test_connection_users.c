@@ -158,6 +158,71 @@ static void test_peer_with_a_certificate_is_closed_when_that_may_be_revoked(void
   assert_true(peer.is_freed);
 }
 
+/* One connection for the stranger. */
+static void allow_one(void) {
+  const uid_t uid = PEER_STRANGER_UID;
+  const struct user_section section = {
+      .settings = {.name = bytes_of("web", 3), .limits.connections = 1},
+      .uids = &uid,
+      .uids_count = 1};
+  struct users *users = users_new(
+      &(struct users_config){.sections = &section, .sections_count = 1, .server = PEER_SERVER_UID});
+  assert_non_null(users);
+  set_users_to(users);
+}
+
+/* The first one of the stranger's; its connection is of no test. */
+static void take_the_only_place(void) {
+  const struct bytes web = bytes_of("web", 3);
+  allow_one();
+  assert_int_equal(
+      dispatch_connected(peer_server.dispatch, 1000, TRANSPORT_ADDRESS_LOCAL, false, web),
+      DISPATCH_CONNECTED);
+}
+
+static void test_peer_beyond_its_quota_gets_one_reason(void **state) {
+  (void)state;
+  peer_leave();
+  take_the_only_place();
+  peer_accept_uid(PEER_STRANGER_UID);
+  peer_send_hello();
+  peer_poll();
+  peer_server.acceptor->events->wait(peer.connection);
+  assert_true(peer.read_deadline_ns <= clock_deadline_ns(clock_now_ns(), HF_REFUSED_TIMEOUT_MS));
+  peer_send_requests(3);
+  peer_poll();
+  assert_true(peer.is_freed);
+  assert_int_equal(peer_replies(), 1);
+}
+
+static void test_peer_beyond_its_quota_that_says_nothing_is_closed(void **state) {
+  (void)state;
+  peer_leave();
+  take_the_only_place();
+  peer_accept_uid(PEER_STRANGER_UID);
+  peer_send_hello();
+  peer_poll();
+  peer.read_ends = TRANSPORT_LATE;
+  peer_poll();
+  assert_true(peer.is_freed);
+}
+
+static void test_peer_that_finds_room_after_all_stays(void **state) {
+  (void)state;
+  peer_leave();
+  take_the_only_place();
+  peer_accept_uid(PEER_STRANGER_UID);
+  peer_send_hello();
+  peer_poll();
+  dispatch_disconnected(peer_server.dispatch, 1000);
+  peer_send_requests(1);
+  peer_poll();
+  assert_int_equal(peer_replies(), 1);
+  assert_false(peer.is_closed);
+  peer_server.acceptor->events->wait(peer.connection);
+  assert_true(peer.read_deadline_ns == CLOCK_NEVER);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_peer_that_is_not_admitted_gets_one_reason,
@@ -172,6 +237,12 @@ int main(void) {
           peer_server_stop),
       cmocka_unit_test_setup_teardown(test_push_peer_that_is_not_admitted_is_closed,
                                       peer_server_start, peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_peer_beyond_its_quota_gets_one_reason, peer_server_start,
+                                      peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_peer_beyond_its_quota_that_says_nothing_is_closed,
+                                      peer_server_start, peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_peer_that_finds_room_after_all_stays, peer_server_start,
+                                      peer_server_stop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

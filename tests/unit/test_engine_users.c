@@ -240,12 +240,59 @@ static void test_connections_have_a_quota(void **state) {
   story_expect(&story,
                "4 <- #0 OK\n"
                "5 <- #0 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n"
+               "5 closed\n"
                "3 <- #0 OK\n");
   assert_string_equal(story.sentence, "user \"web\" uses 2 of 2 connections");
   assert_true(user_sums_are_right(story.engine));
+  story_disconnect(&story, 5);
+  story_connect_as(&story, 6, false, "web");
+  assert_true(engine_exceeds_quota(story.engine, 6));
   story_disconnect(&story, 4);
+  ask(&story, 6, 0, REQUEST(PING, Ping, ping));
+  story_expect(&story, "6 <- #0 OK\n");
+  assert_false(engine_exceeds_quota(story.engine, 6));
+}
+
+/* Whatever it says: nothing keeps a connection beyond the quota but the session that it brings back. */
+static void test_a_connection_too_many_ends_with_its_first_answer(void **state) {
+  (void)state;
+  uint8_t session = core_peer(story.engine, 2)->session->id[0];
+  users[0].limits.connections = 1;
+  set_users(2);
+  story_connect_as(&story, 4, false, "web");
+  story_resume(&story, 4, (uint8_t)(session + 100), 1); /* of none */
+  story_expect(&story, "4 <- #0 FAILED_PRECONDITION SESSION_ENDED\n4 closed\n");
+  story_connect_as(&story, 5, true, "web");
   ask(&story, 5, 0, REQUEST(PING, Ping, ping));
-  story_expect(&story, "5 <- #0 OK\n");
+  story_expect(&story, "5 closed\n");
+  story_connect_as(&story, 6, false, "web");
+  story_resume(&story, 6, session, 0); /* an attempt that is too old */
+  story_expect(&story, "6 <- #0 ABORTED ATTEMPT_STALE\n6 closed\n");
+}
+
+/* A session that lost its place to another connection is still there, and finds one when there is room. */
+static void test_a_session_outlives_the_loss_of_its_place(void **state) {
+  (void)state;
+  users[0].limits.connections = 1;
+  set_users(2);
+  uint8_t session = core_peer(story.engine, 2)->session->id[0];
+  story_disconnect(&story, 2);
+  story_forget(&story);
+  story_connect_as(&story, 4, false, "web");
+  story_connect_as(&story, 5, false, "web");
+  story_resume(&story, 5, session, 1);
+  ask(&story, 5, 1, REQUEST(PING, Ping, ping));
+  story_expect(&story,
+               "5 <- #0 OK session\n"
+               "5 <- #1 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n"
+               "5 closed\n");
+  story_disconnect(&story, 5);
+  story_disconnect(&story, 4);
+  story_forget(&story);
+  story_connect_as(&story, 6, false, "web");
+  story_resume(&story, 6, session, 2);
+  ask(&story, 6, 1, REQUEST(PING, Ping, ping));
+  story_expect(&story, "6 <- #0 OK session\n6 <- #1 OK\n");
 }
 
 static void test_waiting_requests_have_a_quota(void **state) {
@@ -341,19 +388,15 @@ static void test_a_session_comes_back_in_the_place_of_its_connection(void **stat
   set_users(2);
   uint8_t session = core_peer(story.engine, 2)->session->id[0];
   story_connect_as(&story, 4, false, "web");
-  ask(&story, 4, 0, REQUEST(PING, Ping, ping));
-  story_expect(&story, "4 <- #0 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n");
   story_resume(&story, 4, session, 1);
   ask(&story, 4, 1, REQUEST(PING, Ping, ping));
   story_expect(&story, "2 closed\n4 <- #0 OK session\n4 <- #1 OK\n");
   assert_true(user_sums_are_right(story.engine));
   story_connect_as(&story, 5, false, "web");
   ask(&story, 5, 0, REQUEST(PING, Ping, ping));
-  story_disconnect(&story, 2);
-  ask(&story, 5, 0, REQUEST(PING, Ping, ping));
   story_expect(&story,
                "5 <- #0 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n"
-               "5 <- #0 RESOURCE_EXHAUSTED QUOTA_CONNECTIONS\n");
+               "5 closed\n");
 }
 
 /* ---- cells */
@@ -641,6 +684,8 @@ int main(void) {
       STORY(test_objects_have_a_quota),
       STORY(test_sessions_have_a_quota),
       STORY(test_connections_have_a_quota),
+      STORY(test_a_connection_too_many_ends_with_its_first_answer),
+      STORY(test_a_session_outlives_the_loss_of_its_place),
       STORY(test_waiting_requests_have_a_quota),
       STORY(test_requests_have_a_rate),
       STORY(test_what_came_too_fast_may_come_again),

@@ -235,7 +235,8 @@ static uint32_t appended[BATCHES_MAX + 1]; /* commands, by the batch that they w
 static uint64_t newest;                    /* of these batches that has commands */
 
 static void begin_with(struct fsync_setting fsync) {
-  static const struct journal_host callbacks = {NULL, note_committed, note_lost, note_disk};
+  static const struct journal_host callbacks = {
+      .committed = note_committed, .lost = note_lost, .disk = note_disk};
   const struct journal_settings settings = {
       .directory = directory, .fsync = fsync, .memory_bytes_max = 64u << 20, .program = "/nowhere"};
   struct recovered recovered;

@@ -408,7 +408,7 @@ static void end_refused(void) {
   live.log = NULL;
   replay_end(&live);
   step_maker_deinit(&maker);
-  remove_directory();
+  directory_remove(directory);
 }
 
 static void expect_recovered(uint64_t index) {
