@@ -24,6 +24,9 @@
  * server waits for it. */
 #define HF_REFUSED_BYTES_MAX 1024
 #define HF_REFUSED_TIMEOUT_MS 5000
+/* How far a user may be ahead of its rate of requests: for so long the connection that came too fast is
+ * not read from. Beyond: RESOURCE_EXHAUSTED TOO_FAST, after which it is not read from for all of this. */
+#define HF_TOO_FAST_PAUSE_MS 100
 
 /* TLS. The handshake and the hello after it have HF_HELLO_TIMEOUT_MS together. An idle connection
  * with a key takes the server 17 KiB, a plain one 9; a client's certificate is kept beside that.

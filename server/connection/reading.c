@@ -14,7 +14,7 @@
 #define INPUT_WAITING_BYTES 1024u    /* the same while the connection waits and nothing is posted */
 #define INPUT_BUSY_BYTES (64u << 10) /* of a connection that fills its reads */
 #define SMALL_READS_MAX 64           /* in a row before a busy buffer is given back */
-#define PAUSE_MS 10                  /* before the next attempt to get memory */
+#define MEMORY_PAUSE_MS 10           /* before the next attempt to get memory */
 
 static void log_refusal(struct connection *connection, const char *why) {
   limited_log_line(&connection->set->limited_log, "connection refused connection=%llu why=\"%s\"",
@@ -30,6 +30,16 @@ static void stop_reading(struct connection *connection, const char *why) {
   if (ended) {
     connection_end(connection);
   }
+}
+
+static bool stop_if_closing(struct connection *connection) {
+  pthread_mutex_lock(&connection->lock);
+  bool is_closing = connection->state == CONNECTION_CLOSING;
+  pthread_mutex_unlock(&connection->lock);
+  if (is_closing) {
+    stop_reading(connection, "closing");
+  }
+  return is_closing;
 }
 
 /* ------------------------------------------------------------------------------------- room */
@@ -77,13 +87,13 @@ static void record_received(struct connection *connection, size_t count) {
   }
 }
 
-/* Retries later, except in CLOSING: the connection may be the one chosen to make room. */
-static void pause_reading(struct connection *connection) {
+/* Goes on later, except in CLOSING: the connection may be the one chosen to make room. */
+static void pause_reading(struct connection *connection, uint32_t ms) {
   split_restart_time(&connection->split);
   pthread_mutex_lock(&connection->lock);
   bool closing = connection->state == CONNECTION_CLOSING;
   if (!closing) {
-    connection->transport->pause(connection->stream, PAUSE_MS);
+    connection->transport->pause(connection->stream, ms);
   }
   pthread_mutex_unlock(&connection->lock);
   if (closing) {
@@ -93,7 +103,14 @@ static void pause_reading(struct connection *connection) {
 
 /* --------------------------------------------------------------------------------- requests */
 
-enum progress { PROGRESS_MORE, PROGRESS_WAITS, PROGRESS_LARGE, PROGRESS_OVER, PROGRESS_ENDED };
+enum progress {
+  PROGRESS_MORE,
+  PROGRESS_WAITS,
+  PROGRESS_PAUSES,
+  PROGRESS_LARGE,
+  PROGRESS_OVER,
+  PROGRESS_ENDED,
+};
 
 /* Sends the replies and decides how reading goes on. */
 static enum progress finish_serving(struct connection *connection, size_t count, const char *why) {
@@ -110,6 +127,9 @@ static enum progress finish_serving(struct connection *connection, size_t count,
     connection->reading = false;
     connection->has_unserved = true;
     split_restart_time(&connection->split);
+  } else if (connection->state != CONNECTION_CLOSING && connection->pause_ms > 0) {
+    progress = PROGRESS_PAUSES;
+    connection->has_unserved = true;
   } else if (connection->state != CONNECTION_CLOSING && connection->input.len > 0 &&
              connection->split.missing_bytes == 0) {
     progress = PROGRESS_MORE;
@@ -146,10 +166,12 @@ static size_t hand_over(struct connection *connection, const struct dispatch_mes
   pthread_mutex_unlock(&connection->lock);
   connection->is_beyond_quota = false; /* dispatch closes it, unless it may stay */
   struct flush_list list;
+  uint64_t pause_ns;
   flush_list_begin(&list, connection);
-  size_t applied =
-      dispatch_messages(connection->set->dispatch, &list, connection->id, messages, count);
+  size_t applied = dispatch_messages(connection->set->dispatch, &list, connection->id, messages,
+                                     count, &pause_ns);
   flush_list_end(&list);
+  connection->pause_ms = (uint32_t)((pause_ns + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS);
   return applied;
 }
 
@@ -188,6 +210,14 @@ static enum progress serve_messages(struct connection *connection, bool takes_la
   return finish_serving(connection, handed, why);
 }
 
+/* Back-pressure: the peer is not read from until its user is within its rate again. */
+static enum transport_poll keep_pace(struct connection *connection) {
+  uint32_t ms = connection->pause_ms;
+  connection->pause_ms = 0;
+  pause_reading(connection, ms);
+  return TRANSPORT_POLL_GONE;
+}
+
 static enum transport_poll serve_input(struct connection *connection, bool takes_large) {
   enum progress progress = PROGRESS_MORE;
   connection->has_unserved = false;
@@ -199,10 +229,13 @@ static enum transport_poll serve_input(struct connection *connection, bool takes
     /* The time in the queue is the server's, not the peer's. */
     budget_forget(dispatch_budget(connection->set->dispatch), &connection->input_account);
     large_add(connection->set->large, connection);
+  } else if (progress == PROGRESS_PAUSES && !takes_large) {
+    return keep_pace(connection);
   } else if (progress == PROGRESS_ENDED) {
     connection_end(connection);
   }
-  return progress == PROGRESS_WAITS ? TRANSPORT_POLL_SERVED : TRANSPORT_POLL_GONE;
+  return progress == PROGRESS_WAITS || progress == PROGRESS_PAUSES ? TRANSPORT_POLL_SERVED
+                                                                   : TRANSPORT_POLL_GONE;
 }
 
 static enum transport_poll serve(struct connection *connection) {
@@ -210,12 +243,7 @@ static enum transport_poll serve(struct connection *connection) {
 }
 
 void connection_serve_large(struct connection *connection) {
-  pthread_mutex_lock(&connection->lock);
-  bool is_closing = connection->state == CONNECTION_CLOSING;
-  pthread_mutex_unlock(&connection->lock);
-  if (is_closing) {
-    stop_reading(connection, "closing");
-  } else if (serve_input(connection, true) == TRANSPORT_POLL_SERVED) {
+  if (!stop_if_closing(connection) && serve_input(connection, true) == TRANSPORT_POLL_SERVED) {
     connection->is_slow = true; /* this thread does not become a poller */
     connection->transport->resume(connection->stream);
   }
@@ -361,7 +389,7 @@ static enum transport_poll take_result(struct connection *connection, enum trans
 /* false: there is no memory, and reading is the transport's. */
 static bool post_input(struct connection *connection) {
   if (!make_room(connection)) {
-    pause_reading(connection);
+    pause_reading(connection, MEMORY_PAUSE_MS);
     return false;
   }
   connection->is_posted = true;
@@ -383,8 +411,11 @@ static enum transport_poll read_now(struct connection *connection) {
 enum transport_poll connection_poll(struct connection *connection) {
   const struct transport *transport = connection->transport;
   struct buffer *input = &connection->input;
+  if (connection->pause_ms > 0) {
+    return keep_pace(connection);
+  }
   if (connection->has_unserved) {
-    return serve(connection);
+    return stop_if_closing(connection) ? TRANSPORT_POLL_GONE : serve(connection);
   }
   if (!connection->is_posted && transport->posted_bytes > 0) {
     if (!post_input(connection)) {
@@ -431,7 +462,7 @@ static bool give_to_transport(struct connection *connection) {
 void connection_wait(struct connection *connection) {
   do {
     if (!prepare_wait(connection)) {
-      pause_reading(connection);
+      pause_reading(connection, MEMORY_PAUSE_MS);
       return;
     }
     if (give_to_transport(connection)) {

@@ -259,13 +259,13 @@ static void await_room(struct dispatch *dispatch) {
 }
 
 /* Applies the batch's requests under one lock of the engine, or under several when the replies are
- * large or the work takes many steps. Answers how many were applied.
- * out  is_over  the last one ended the connection */
+ * large or the work takes many steps; up to one after which the connection has to pause, or is over. Answers
+ * how many were applied. */
 static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *self,
-                        uint64_t connection, bool *is_over) {
+                        uint64_t connection, uint64_t *pause_ns, bool *is_over) {
   size_t applied = 0;
-  bool has_room = true;
-  while (has_room && !*is_over && applied < batch->requests_count) {
+  bool has_room = true, goes_on = true;
+  while (has_room && goes_on && applied < batch->requests_count) {
     await_room(dispatch);
     begin_batch(dispatch, batch);
     atomic_store_explicit(&dispatch->served_ns, dispatch->now_ns - dispatch->ahead_ns,
@@ -275,9 +275,11 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
     do {
       struct engine_request *request = &batch->requests[applied++];
       apply_request(dispatch, request);
-      has_steps = engine_steps(dispatch->engine) < steps_end;
+      *pause_ns = request->pause_ns;
       *is_over = request->ends_connection;
-    } while (!*is_over && applied < batch->requests_count && has_steps &&
+      goes_on = !*is_over && *pause_ns == 0;
+      has_steps = engine_steps(dispatch->engine) < steps_end;
+    } while (goes_on && applied < batch->requests_count && has_steps &&
              batch->reply_bytes <= HF_UNSENT_BYTES_MAX);
     has_room = end_batch(dispatch, self, connection);
     if (!has_steps && applied < batch->requests_count) {
@@ -288,17 +290,19 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
 }
 
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
-                         const struct dispatch_message *messages, size_t count) {
+                         const struct dispatch_message *messages, size_t count,
+                         uint64_t *pause_ns) {
   size_t applied = 0, decoded = 0;
   bool is_over = false;
-  while (!is_over && applied == decoded && applied < count) {
+  *pause_ns = 0;
+  while (!is_over && *pause_ns == 0 && applied == decoded && applied < count) {
     struct batch *batch = batch_acquire(&dispatch->batches);
     if (!batch) {
       dispatch->sink.close(dispatch->sink.ctx, connection, "no memory for its requests");
       break;
     }
     decoded += decode_some(dispatch, batch, connection, messages + applied, count - applied);
-    applied += apply_all(dispatch, batch, self, connection, &is_over);
+    applied += apply_all(dispatch, batch, self, connection, pause_ns, &is_over);
     batch_release(&dispatch->batches, batch);
   }
   return is_over ? count : applied;

@@ -117,9 +117,10 @@ enum dispatch_connected dispatch_connected(struct dispatch *dispatch, uint64_t c
                                            uint64_t address, bool one_way, struct bytes user);
 /* Applies messages of the connection, in order. One call at a time per connection. Answers how many
  * were applied: when the replies fill the connection's outbox, the caller gives the other messages
- * again once the outbox has room. */
+ * again once the outbox has room; when the connection's user is beyond its rate, after the pause.
+ * out  pause_ns  for so long the connection is not to be read from */
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
-                         const struct dispatch_message *messages, size_t count);
+                         const struct dispatch_message *messages, size_t count, uint64_t *pause_ns);
 /* The connection is gone: no dispatch_messages for it is under way, none will come. */
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection);
 

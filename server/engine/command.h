@@ -40,6 +40,9 @@ struct engine_request {
   int process; /* a handle of the process that it names, which is taken if it is needed; PROCESS_HIDDEN
                   or PROCESS_ELSEWHERE; 0: it names none */
   bool ends_connection; /* an effect: what was sent behind it is not to be served */
+  uint64_t
+      pause_ns; /* an effect: its user is beyond its rate, and its connection is not to be read from for so
+                           long */
 };
 
 enum command_kind {

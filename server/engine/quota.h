@@ -16,7 +16,7 @@ hf_reason quota_check_objects(struct engine *engine, const struct user *user);
 hf_reason quota_check_sessions(struct engine *engine, const struct user *user);
 hf_reason quota_check_connections(struct engine *engine, const struct user *user);
 hf_reason quota_check_waiting(struct engine *engine, const struct user *user);
-/* HF_REASON_NONE | TOO_FAST */
+/* HF_REASON_NONE | TOO_FAST too far beyond its rate */
 hf_reason quota_check_rate(struct engine *engine, const struct user *user, uint64_t now_ns);
 
 #endif

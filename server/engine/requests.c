@@ -1,5 +1,6 @@
 #include "server/engine/requests.h"
 
+#include "proto/base/clock.h"
 #include "server/engine/binding.h"
 #include "server/engine/due.h"
 #include "server/engine/examine.h"
@@ -152,6 +153,9 @@ static void refuse(struct engine *engine, uint64_t now_ns, struct peer *peer,
     }
   }
   engine->requests += examined->reaches_session;
+  if (examined->reason == HF_REASON_TOO_FAST) {
+    request->pause_ns = HF_TOO_FAST_PAUSE_MS * CLOCK_NS_PER_MS;
+  }
   if (!peer->one_way && !is_silent) {
     answer(engine, request, examined->part, examined->reason);
   }
@@ -161,12 +165,12 @@ static void refuse(struct engine *engine, uint64_t now_ns, struct peer *peer,
 }
 
 static void count(struct engine *engine, uint64_t now_ns, struct peer *peer,
-                  const struct engine_request *request) {
+                  struct engine_request *request) {
   if (peer->exceeds) {
     (void)core_count_peer(engine, peer);
   }
   if (!(request->operation->flags & OPERATION_SILENT)) {
-    user_count_request(peer->user, now_ns);
+    request->pause_ns = user_count_request(peer->user, now_ns);
   }
 }
 
@@ -247,6 +251,7 @@ void core_apply_request(struct engine *engine, uint64_t now_ns, struct engine_re
   struct peer *peer = core_peer(engine, request->connection);
   uint64_t waiting = engine->waiting;
   request->ends_connection = false;
+  request->pause_ns = 0;
   bool leaves_all = !peer || peer->fenced || apply_request(engine, now_ns, peer, request);
   engine->has_only_read =
       request->may_only_read && (leaves_all || core_record_read(engine, request, waiting));

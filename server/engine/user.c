@@ -1,6 +1,7 @@
 #include "server/engine/user.h"
 
 #include "proto/base/clock.h"
+#include "proto/limits.h"
 #include "server/engine/operation.h"
 
 #include <assert.h>
@@ -9,6 +10,7 @@
 
 /* A second's requests may come at once. */
 #define BURST_NS (1000 * CLOCK_NS_PER_MS)
+#define AHEAD_NS_MAX (HF_TOO_FAST_PAUSE_MS * CLOCK_NS_PER_MS)
 
 /* ---- settings */
 
@@ -295,19 +297,23 @@ void user_recharge(struct user *user, size_t former_bytes, size_t bytes) {
   }
 }
 
-static uint64_t due_ns(const struct user *user, uint64_t now_ns) {
-  return user->rate_ns > now_ns ? user->rate_ns : now_ns;
+/* When the user's requests would be over at its rate, with one more at the present time. */
+static uint64_t over_ns(const struct user *user, uint64_t now_ns) {
+  uint64_t rate = user->settings.limits.requests_per_s;
+  uint64_t due_ns = user->rate_ns > now_ns ? user->rate_ns : now_ns;
+  return rate == 0 ? now_ns : due_ns + BURST_NS / rate;
 }
 
 /* source: the generic cell rate algorithm, ITU-T I.371: one time instead of a bucket's level */
 bool user_may_request(const struct user *user, uint64_t now_ns) {
-  uint64_t rate = user->settings.limits.requests_per_s;
-  return rate == 0 || due_ns(user, now_ns) - now_ns <= BURST_NS - BURST_NS / rate;
+  return over_ns(user, now_ns) - now_ns <= BURST_NS + AHEAD_NS_MAX;
 }
 
-void user_count_request(struct user *user, uint64_t now_ns) {
-  uint64_t rate = user->settings.limits.requests_per_s;
-  if (rate > 0) {
-    user->rate_ns = due_ns(user, now_ns) + BURST_NS / rate;
+uint64_t user_count_request(struct user *user, uint64_t now_ns) {
+  if (user->settings.limits.requests_per_s == 0) {
+    return 0;
   }
+  user->rate_ns = over_ns(user, now_ns);
+  uint64_t ahead_ns = user->rate_ns - now_ns;
+  return ahead_ns > BURST_NS ? ahead_ns - BURST_NS : 0;
 }

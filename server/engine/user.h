@@ -65,8 +65,9 @@ bool user_next_seen(const struct user *user, struct bytes name, uint8_t room[HF_
                     struct bytes *next);
 /* A change of what its objects take. NULL is harmless. */
 void user_recharge(struct user *user, size_t former_bytes, size_t bytes);
-/* Whether a request at the present time is within the user's rate; then it is taken into account. */
+/* Whether a request at the present time is not too far beyond the user's rate. */
 bool user_may_request(const struct user *user, uint64_t now_ns);
-void user_count_request(struct user *user, uint64_t now_ns);
+/* Then it is taken into account. Answers how long the user has to send nothing, to be within its rate again. */
+uint64_t user_count_request(struct user *user, uint64_t now_ns);
 
 #endif

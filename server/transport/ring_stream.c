@@ -271,8 +271,8 @@ static bool stream_await_readable(void *self, void *data, size_t capacity, uint6
 
 static void stream_pause(void *self, uint32_t ms) {
   struct ring_stream *stream = self;
-  (void)ms; /* until the next tick, which comes soon while a stream is paused */
-  stream->reading = RING_PAUSED;
+  stream->reading = RING_PAUSED; /* ticks come soon while a stream is paused */
+  stream->deadline_ns = clock_deadline_ns(clock_now_ns(), ms);
   stream->context->paused_count++;
 }
 
@@ -443,7 +443,8 @@ bool ring_stream_check_times(struct ring_stream *stream, uint64_t now_ns) {
   }
   stream->is_late |= stream->reading == RING_AWAITED && now_ns >= stream->deadline_ns;
   bool waits_in_vain = stream->has_left && atomic_load(&stream->awaits_room);
-  return stream->is_late || waits_in_vain || stream->reading == RING_PAUSED;
+  bool is_paused_enough = stream->reading == RING_PAUSED && now_ns >= stream->deadline_ns;
+  return stream->is_late || waits_in_vain || is_paused_enough;
 }
 
 void ring_stream_end(struct ring_stream *stream) {

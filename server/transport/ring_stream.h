@@ -59,7 +59,7 @@ struct ring_stream {
   /* The thread's. */
   enum handshake_status refusal; /* the answer to its hello; HANDSHAKE_WELCOME: not refused */
   enum ring_reading reading;
-  uint64_t deadline_ns; /* of the hello, or while AWAITED */
+  uint64_t deadline_ns; /* of the hello, or while AWAITED or PAUSED */
   bool has_left;        /* the client writes nothing more to its ring */
   bool is_late;         /* the next read answers TRANSPORT_LATE */
   bool is_busy; /* in the run queue; else its ring says that the server waits for the doorbell */

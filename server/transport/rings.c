@@ -26,7 +26,7 @@
 /* Clients that are being refused, at the same time. */
 #define REFUSED_MAX 64
 #define TICK_MS 1000
-#define PAUSED_TICK_MS 10 /* while a stream waits for memory */
+#define PAUSED_TICK_MS 10 /* while a stream is paused */
 /* Tags of what epoll reports: the index of a listener, WAKEUP_TAG, or the id of a stream; with
  * DOORBELL_TAG its doorbell. */
 #define WAKEUP_TAG HANDSHAKE_LISTENERS_MAX

@@ -185,7 +185,9 @@ static void run_requests(struct harness *harness, struct bytes input) {
       count++;
       more = take_request(&input, &what, &body);
     } while (more && what == idx && count < MESSAGES_MAX);
-    dispatch_messages(harness->dispatch, harness, harness->connections[idx], messages, count);
+    uint64_t pause_ns;
+    dispatch_messages(harness->dispatch, harness, harness->connections[idx], messages, count,
+                      &pause_ns);
     close_if_asked(harness);
   }
 }

@@ -171,8 +171,7 @@ static int stop(void **state) {
   return is_still && has_nothing_mapped() ? 0 : -1;
 }
 
-/* Sockets stay sockets: shared memory is off unless it is what is tested. */
-static bool choose_transport(const char *transport) {
+bool world_choose(const char *transport) {
   bool is_local = strcmp(transport, "local") == 0;
   bool is_ipc = strcmp(transport, "ipc") == 0;
   if (strcmp(transport, "tls") == 0) {
@@ -186,7 +185,7 @@ static bool choose_transport(const char *transport) {
 
 int world_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
                size_t count) {
-  if (!choose_transport(argc > 1 ? argv[1] : "tcp")) {
+  if (!world_choose(argc > 1 ? argv[1] : "tcp")) {
     fprintf(stderr, "usage: %s [tcp|tls|ipc|local]\n", argv[0]);
     return EXIT_FAILURE;
   }

@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants those before itself. */
@@ -67,6 +68,9 @@ void await_objects(uint64_t count);
 /* Waits until `count` requests are parked on the server; fails after 5 s. */
 void await_waiting(uint64_t count);
 
+/* Sets the url and the path. Sockets stay sockets: shared memory is off unless it is what is tested.
+ * false: there is no such transport. */
+bool world_choose(const char *transport);
 int world_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
                size_t count);
 #define WORLD_MAIN(name, tests)                                                  \

@@ -164,7 +164,9 @@ void durable_connect(struct durable *durable, uint64_t connection, bool one_way,
 
 void durable_send_bytes(struct durable *durable, uint64_t connection, struct bytes body) {
   const struct dispatch_message message = {.route = sp_route_of(1), .body = body};
-  assert_int_equal(dispatch_messages(durable->dispatch, NULL, connection, &message, 1), 1);
+  uint64_t pause_ns;
+  assert_int_equal(dispatch_messages(durable->dispatch, NULL, connection, &message, 1, &pause_ns),
+                   1);
 }
 
 void durable_send(struct durable *durable, uint64_t connection, Holdfast__Request *request) {

@@ -1,6 +1,7 @@
 #include "tests/support/peer.h"
 
 #include "proto/base/clock.h"
+#include "proto/holdfast.pb-c.h"
 #include "proto/limits.h"
 
 #include <setjmp.h>
@@ -55,6 +56,7 @@ static void pause_reading(void *self, uint32_t ms) {
   struct peer *s = self;
   assert_true(ms > 0 && !s->is_closed);
   s->is_paused = true;
+  s->paused_ms = ms;
 }
 
 static void resume(void *self) {
@@ -153,14 +155,37 @@ void peer_send_hello(void) {
   peer.sent_len = SP_HELLO_BYTES;
 }
 
-void peer_send_request(uint32_t id, size_t body_len) {
+/* Its body is zeros. */
+static uint8_t *send_frame(uint32_t id, size_t body_len) {
   uint8_t *at = peer.sent + peer.sent_len;
   size_t len = sp_prefix_write(SP_TCP, at, 4 + body_len);
   const uint8_t route[] = {0x80, 0, (uint8_t)(id >> 8), (uint8_t)id};
   assert_true(peer.sent_len + len + sizeof route + body_len <= sizeof peer.sent);
   memcpy(at + len, route, sizeof route);
-  memcpy(at + len + sizeof route, PEER_BODY, sizeof PEER_BODY - 1);
   peer.sent_len += len + sizeof route + body_len;
+  return at + len + sizeof route;
+}
+
+void peer_send_request(uint32_t id, size_t body_len) {
+  memcpy(send_frame(id, body_len), PEER_BODY, sizeof PEER_BODY - 1);
+}
+
+void peer_send_ping(uint32_t id, size_t payload_len) {
+  Holdfast__Request request = HOLDFAST__REQUEST__INIT;
+  Holdfast__Ping ping = HOLDFAST__PING__INIT;
+  uint8_t *payload = calloc(1, payload_len + 1);
+  assert_non_null(payload);
+  ping.payload = (ProtobufCBinaryData){payload_len, payload};
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_PING;
+  request.ping = &ping;
+  holdfast__request__pack(&request, send_frame(id, holdfast__request__get_packed_size(&request)));
+  free(payload);
+}
+
+void peer_send_pings(uint32_t count) {
+  for (uint32_t id = 1; id <= count; id++) {
+    peer_send_ping(id, 0);
+  }
 }
 
 void peer_send_requests(uint32_t count) {

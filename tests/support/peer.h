@@ -35,6 +35,7 @@ struct peer {
   uint64_t read_deadline_ns;
   bool transport_reads; /* else the connection keeps the activity */
   bool awaits_room, is_paused, is_closed, is_freed;
+  uint32_t paused_ms;
   pthread_t writer; /* the last thread that wrote */
   size_t writes;
   sem_t resumes; /* how often reading was resumed */
@@ -66,6 +67,9 @@ void peer_send_hello(void);
 /* Its body begins with PEER_BODY, and goes on with zeros. */
 void peer_send_request(uint32_t id, size_t body_len);
 void peer_send_requests(uint32_t count);
+/* Requests that are carried out. */
+void peer_send_ping(uint32_t id, size_t payload_len);
+void peer_send_pings(uint32_t count);
 /* How many whole replies it got, in the order of their requests. */
 uint32_t peer_replies(void);
 

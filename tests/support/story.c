@@ -380,6 +380,7 @@ void story_send(struct story *story, uint64_t connection, Holdfast__Request *req
     applied.message = applied.decoded->message;
   }
   apply_request(story->engine, story->now_ns, &applied);
+  story->pause_ns = applied.pause_ns;
   decoded_free(applied.decoded);
   go_on(story);
   free(body);

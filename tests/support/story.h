@@ -27,6 +27,7 @@ struct story {
   bool in_slices;           /* deferred work waits for story_run_slice */
   uint64_t page_end;        /* the id that the last page of a listing ended with */
   char sentence[2048];      /* of the last error */
+  uint64_t pause_ns; /* of the last request: for how long its connection is not to be read from */
   size_t len;
   char text[1 << 20]; /* the reply to one random request may be a whole list */
 };

@@ -1,11 +1,13 @@
 /* Peers of a connection that are not admitted, or no longer. */
 #include "proto/base/clock.h"
 #include "proto/wire.h"
+#include "server/connection/large.h"
 #include "tests/support/peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -158,13 +160,11 @@ static void test_peer_with_a_certificate_is_closed_when_that_may_be_revoked(void
   assert_true(peer.is_freed);
 }
 
-/* One connection for the stranger. */
-static void allow_one(void) {
+/* Of the stranger. */
+static void set_limits(struct user_limits limits) {
   const uid_t uid = PEER_STRANGER_UID;
   const struct user_section section = {
-      .settings = {.name = bytes_of("web", 3), .limits.connections = 1},
-      .uids = &uid,
-      .uids_count = 1};
+      .settings = {.name = bytes_of("web", 3), .limits = limits}, .uids = &uid, .uids_count = 1};
   struct users *users = users_new(
       &(struct users_config){.sections = &section, .sections_count = 1, .server = PEER_SERVER_UID});
   assert_non_null(users);
@@ -174,7 +174,7 @@ static void allow_one(void) {
 /* The first one of the stranger's; its connection is of no test. */
 static void take_the_only_place(void) {
   const struct bytes web = bytes_of("web", 3);
-  allow_one();
+  set_limits((struct user_limits){.connections = 1});
   assert_int_equal(
       dispatch_connected(peer_server.dispatch, 1000, TRANSPORT_ADDRESS_LOCAL, false, web),
       DISPATCH_CONNECTED);
@@ -223,6 +223,68 @@ static void test_peer_that_finds_room_after_all_stays(void **state) {
   assert_true(peer.read_deadline_ns == CLOCK_NEVER);
 }
 
+/* The stranger comes, with so many requests a second. */
+static void begin_limited(uint64_t rate) {
+  peer_leave();
+  set_limits((struct user_limits){.requests_per_s = rate});
+  peer_accept_uid(PEER_STRANGER_UID);
+  peer_send_hello();
+  peer_poll();
+}
+
+/* Each request is answered, but not before its time. */
+static void test_peer_that_is_too_fast_is_not_read_from(void **state) {
+  enum { RATE = 50, MORE = 6 };
+  uint64_t began_ns = clock_now_ns();
+  unsigned pauses = 0;
+  (void)state;
+  begin_limited(RATE);
+  peer_send_pings(RATE + MORE);
+  peer_poll();
+  for (; peer.is_paused; pauses++) {
+    assert_in_range(peer_replies(), RATE + 1, RATE + MORE);
+    assert_in_range(peer.paused_ms, 1, 1000 / RATE);
+    nanosleep(&(struct timespec){.tv_nsec = (long)(peer.paused_ms * CLOCK_NS_PER_MS)}, NULL);
+    peer_poll();
+  }
+  assert_int_equal(peer_replies(), RATE + MORE);
+  assert_in_range(pauses, 1, MORE);
+  assert_true(clock_now_ns() - began_ns >= (MORE - 1) * (1000 / RATE) * CLOCK_NS_PER_MS);
+}
+
+/* The second request is refused, and what follows is not served. */
+static void test_peer_that_pauses_can_be_closed(void **state) {
+  (void)state;
+  begin_limited(1);
+  peer_send_pings(4);
+  peer_poll();
+  assert_true(peer.is_paused);
+  assert_int_equal(peer.paused_ms, HF_TOO_FAST_PAUSE_MS);
+  peer_server.sink.close(peer_server.sink.ctx, 2, "test");
+  peer_end();
+  assert_true(peer.is_freed);
+  assert_int_equal(peer_replies(), 2);
+}
+
+/* A thread of large.h gives reading back before the pause, which is the transport's. */
+static void test_peer_whose_large_request_is_too_fast_is_not_read_from(void **state) {
+  (void)state;
+  begin_limited(1);
+  peer_send_pings(1);
+  peer_poll();
+  peer_send_ping(2, LARGE_BODY_BYTES + 1);
+  peer.transport_reads = false;
+  while (peer_server.acceptor->events->poll(peer.connection) == TRANSPORT_POLL_SERVED) {
+  }
+  sem_wait(&peer.resumes);
+  assert_int_equal(peer_replies(), 2);
+  assert_false(peer.is_paused);
+  peer_poll();
+  assert_true(peer.is_paused);
+  peer_poll();
+  assert_false(peer.is_paused);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_peer_that_is_not_admitted_gets_one_reason,
@@ -243,6 +305,12 @@ int main(void) {
                                       peer_server_start, peer_server_stop),
       cmocka_unit_test_setup_teardown(test_peer_that_finds_room_after_all_stays, peer_server_start,
                                       peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_peer_that_is_too_fast_is_not_read_from,
+                                      peer_server_start, peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_peer_that_pauses_can_be_closed, peer_server_start,
+                                      peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_peer_whose_large_request_is_too_fast_is_not_read_from,
+                                      peer_server_start, peer_server_stop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* What users may use, and what happens to it when users change. Connection 1 is the owner's, 2 and 3 are
  * web's and eve's. Each has a session.
  */
+#include "proto/base/clock.h"
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
 #include "tests/support/apply.h"
@@ -312,6 +313,7 @@ static void test_waiting_requests_have_a_quota(void **state) {
   story_expect(&story, "");
 }
 
+/* How many are answered; the others are too fast. */
 static size_t pings(uint64_t connection, size_t count) {
   size_t answered = 0;
   for (size_t i = 0; i < count; i++) {
@@ -322,18 +324,57 @@ static size_t pings(uint64_t connection, size_t count) {
   return answered;
 }
 
+/* A second's requests at once, and those of HF_TOO_FAST_PAUSE_MS ahead of their time. */
 static void test_requests_have_a_rate(void **state) {
   (void)state;
   users[0].limits.requests_per_s = 10;
   set_users(2);
-  assert_int_equal(pings(2, 20), 10);
+  assert_int_equal(pings(2, 20), 11);
   assert_true(said("RESOURCE_EXHAUSTED TOO_FAST"));
   assert_string_equal(story.sentence, "user \"web\" may send 10 requests a second");
   assert_int_equal(pings(3, 20), 20);
   story_pass_ms(&story, 300);
   assert_int_equal(pings(2, 20), 3);
   story_pass_ms(&story, 5000);
-  assert_int_equal(pings(2, 20), 10);
+  assert_int_equal(pings(2, 20), 11);
+}
+
+/* Where each pause is kept nothing is refused, and the rate is right. */
+static void test_who_pauses_is_not_refused(void **state) {
+  const uint64_t rates[] = {10, 11, 999, 50000};
+  (void)state;
+  for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+    users[0].limits.requests_per_s = rates[i];
+    set_users(2);
+    story_pass_ms(&story, 2000);
+    assert_int_equal(pings(2, rates[i]), rates[i]);
+    assert_int_equal(story.pause_ns, 0);
+    uint64_t began_ns = story.now_ns;
+    for (size_t sent = 0; sent < 100; sent++) {
+      assert_int_equal(pings(2, 1), 1);
+      assert_in_range(story.pause_ns, 1, HF_TOO_FAST_PAUSE_MS * CLOCK_NS_PER_MS);
+      story.now_ns += story.pause_ns;
+    }
+    uint64_t took_us = (story.now_ns - began_ns) / 1000;
+    assert_in_range(took_us, 100 * (1000000 / rates[i]) - 1, 100 * 1000000 / rates[i]);
+  }
+}
+
+/* The connections of a user wait for each other, up to the longest pause. */
+static void test_connections_share_the_rate_of_their_user(void **state) {
+  (void)state;
+  users[0].limits.requests_per_s = 100;
+  set_users(2);
+  assert_int_equal(pings(2, 100), 100);
+  for (uint64_t connection = 4; connection < 14; connection++) {
+    story_connect_as(&story, connection, false, "web");
+    assert_int_equal(pings(connection, 1), 1);
+    assert_int_equal(story.pause_ns, (connection - 3) * 10 * CLOCK_NS_PER_MS);
+  }
+  assert_int_equal(pings(2, 1), 0);
+  assert_int_equal(story.pause_ns, HF_TOO_FAST_PAUSE_MS * CLOCK_NS_PER_MS);
+  assert_int_equal(pings(3, 1), 1);
+  assert_int_equal(story.pause_ns, 0);
 }
 
 /* A request that came too fast is not known: the same again is carried out. */
@@ -688,6 +729,8 @@ int main(void) {
       STORY(test_a_session_outlives_the_loss_of_its_place),
       STORY(test_waiting_requests_have_a_quota),
       STORY(test_requests_have_a_rate),
+      STORY(test_who_pauses_is_not_refused),
+      STORY(test_connections_share_the_rate_of_their_user),
       STORY(test_what_came_too_fast_may_come_again),
       STORY(test_what_comes_again_is_never_too_fast),
       STORY(test_a_session_comes_back_in_the_place_of_its_connection),
