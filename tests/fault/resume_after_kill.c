@@ -9,6 +9,8 @@
  *   --clients N    8 by default
  *   --transport T  tcp, ipc or tls; through shared memory with HOLDFAST_LOCAL=on
  *   --pause        the server is stopped and continued instead; needs no --data
+ *   --programs P,P..  each start is of the next of these servers: each loads what the others wrote, and compares the
+ *                  digest that every batch has of the state before it
  *   --broken-disk  its disk fails instead, and it ends by itself
  */
 #include <ftw.h>
@@ -41,20 +43,25 @@
 #define AWAY_MS 150   /* and is away */
 #define AT_ONCE_MS 30 /* of one that is killed while clients come back */
 #define SNAPSHOT_EVERY 3
+#define SNAPSHOT_MS 2000      /* that is waited for one at most */
 #define OPERATIONS_MAX 200000 /* of a history */
 #define END_MS 60000
+#define PROGRAMS_MAX 4
 
 static struct {
   int rounds, clients;
   uint64_t seed;
   const char *transport;
   bool pauses, breaks_disk;
+  char *programs[PROGRAMS_MAX];
+  unsigned programs_count;
 } options = {.rounds = ROUNDS, .clients = CLIENTS, .transport = "tcp"};
 
 static char histories[32], data[32];
 static const char *const with_data[] = {"--data", data, NULL};
 static struct daemon server;
 static struct random randomness;
+static unsigned starts_count;
 
 static const char *const *server_arguments(void) {
   return options.pauses ? NULL : with_data;
@@ -68,10 +75,23 @@ static void sleep_up_to(uint64_t ms) {
   usleep((useconds_t)random_below(&randomness, ms * 1000));
 }
 
+/* For the next start. */
+static void choose_program(void) {
+  if (options.programs_count > 0) {
+    setenv("HOLDFASTD", options.programs[starts_count % options.programs_count], 1);
+  }
+  starts_count++;
+}
+
+static void restart(void) {
+  choose_program();
+  daemon_restart(&server, server_arguments());
+}
+
 static void kill_and_start(void) {
   daemon_kill(&server);
   sleep_up_to(AWAY_MS);
-  daemon_restart(&server, server_arguments());
+  restart();
 }
 
 static void interrupt_server(void) {
@@ -83,17 +103,25 @@ static void interrupt_server(void) {
   }
   if (options.breaks_disk) {
     broken_disk_end(&server, &randomness);
-    daemon_restart(&server, server_arguments());
+    restart();
     return;
   }
   kill_and_start();
 }
 
-/* It is being made when the server is killed, or its journal's files are being removed. */
+/* It is being made when the server is killed, or its journal's files are being removed; or it was made. */
 static void request_snapshot(void) {
+  int64_t deadline_ms = attacker_now_ms() + (random_below(&randomness, 2) == 0 ? SNAPSHOT_MS : 0);
+  struct hf_server_info before, now;
   hf_conn *conn;
   crowd_expect_ok(hf_connect(server_url(), NULL, &conn), "connect");
+  crowd_expect_ok(hf_server_info(conn, &before), "server info");
   crowd_expect_ok(hf_server_snapshot(conn), "snapshot");
+  do {
+    usleep(1000);
+    crowd_expect_ok(hf_server_info(conn, &now), "server info");
+  } while (now.journal.snapshot_index == before.journal.snapshot_index &&
+           attacker_now_ms() < deadline_ms);
   hf_close(conn);
 }
 
@@ -109,6 +137,21 @@ static void run_rounds(const pid_t *pids) {
     }
     interrupt_server();
   }
+}
+
+static void print_batches(void) {
+  struct hf_server_info info;
+  hf_conn *conn;
+  crowd_expect_ok(hf_connect(server_url(), NULL, &conn), "connect");
+  crowd_expect_ok(hf_server_info(conn, &info), "server info");
+  print_message("%llu batches, the newest snapshot of %llu; %u starts",
+                (unsigned long long)info.journal.committed,
+                (unsigned long long)info.journal.snapshot_index, starts_count);
+  for (unsigned i = 0; i < options.programs_count; i++) {
+    print_message("%s %s", i == 0 ? ", of" : ",", options.programs[i]);
+  }
+  print_message("\n");
+  hf_close(conn);
 }
 
 static void judge(void) {
@@ -158,6 +201,7 @@ static void test_clients_go_on_when_the_server_was_killed(void **state) {
   assert_int_equal(failed_count, 0);
   if (!options.pauses) {
     kill_and_start(); /* what was answered last is there too */
+    print_batches();
   }
   if (options.breaks_disk) {
     broken_disk_print();
@@ -178,6 +222,7 @@ static int set_up(void **state) {
   if (options.breaks_disk) {
     broken_disk_prepare(data);
   }
+  choose_program();
   daemon_start(&server, server_arguments());
   return 0;
 }
@@ -191,6 +236,16 @@ static int tear_down(void **state) {
   (void)state;
   daemon_stop(&server);
   return nftw(data, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static bool read_programs(char *list) {
+  char *rest;
+  for (char *program = strtok_r(list, ",", &rest);
+       program != NULL && options.programs_count < PROGRAMS_MAX;
+       program = strtok_r(NULL, ",", &rest)) {
+    options.programs[options.programs_count++] = program;
+  }
+  return options.programs_count > 0;
 }
 
 static bool read_option(int letter) {
@@ -207,6 +262,8 @@ static bool read_option(int letter) {
     case 'p':
       options.pauses = true;
       return true;
+    case 'P':
+      return read_programs(optarg);
     case 'b':
       options.breaks_disk = true;
       return true;
@@ -216,10 +273,13 @@ static bool read_option(int letter) {
 }
 
 int main(int argc, char **argv) {
-  static const struct option known[] = {
-      {"rounds", required_argument, NULL, 'r'},    {"clients", required_argument, NULL, 'c'},
-      {"transport", required_argument, NULL, 't'}, {"pause", no_argument, NULL, 'p'},
-      {"broken-disk", no_argument, NULL, 'b'},     {0}};
+  static const struct option known[] = {{"rounds", required_argument, NULL, 'r'},
+                                        {"clients", required_argument, NULL, 'c'},
+                                        {"transport", required_argument, NULL, 't'},
+                                        {"pause", no_argument, NULL, 'p'},
+                                        {"programs", required_argument, NULL, 'P'},
+                                        {"broken-disk", no_argument, NULL, 'b'},
+                                        {0}};
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_clients_go_on_when_the_server_was_killed),
   };
