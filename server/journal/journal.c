@@ -22,6 +22,7 @@
 #include <time.h>
 
 #define RETRY_MS 100     /* of a commit that found the disk full */
+#define BEHIND_MS 20     /* between commits while a snapshot is behind */
 #define LOOK_MS 1000     /* for room on a full disk; for a snapshot that is due */
 #define ROOM_PERCENT 150 /* of the reserve, until a full disk counts as having room again */
 /* A batch's memory that is kept for the next one. */
@@ -208,9 +209,9 @@ static struct timespec timespec_of(uint64_t ns) {
   return (struct timespec){(time_t)(ns / ns_per_s), (long)(ns % ns_per_s)};
 }
 
-/* Waits for room. false: the journal is to be closed. */
-static bool pause_full(struct journal *journal) {
-  struct timespec until = timespec_of(clock_now_ns() + RETRY_MS * CLOCK_NS_PER_MS);
+/* false: the journal is to be closed. */
+static bool pause_ms(struct journal *journal, uint64_t ms) {
+  struct timespec until = timespec_of(clock_now_ns() + ms * CLOCK_NS_PER_MS);
   pthread_mutex_lock(&journal->mutex);
   if (!journal->is_stopping) {
     pthread_cond_timedwait(&journal->changed, &journal->mutex, &until);
@@ -233,7 +234,7 @@ static bool commit_bytes(struct journal *journal, uint64_t index, struct bytes b
       return true;
     }
     notify_disk(journal, true);
-    goes_on = pause_full(journal);
+    goes_on = pause_ms(journal, RETRY_MS);
   }
   log_line(LOG_ERROR, "the disk is full, batch %llu is given up: it was never acknowledged",
            (unsigned long long)index);
@@ -251,6 +252,9 @@ static bool commit(struct journal *journal, struct batch_writer *writer) {
     return false;
   }
   journal->bytes += batch.len;
+  if (snapshots_is_behind(&journal->snapshots, journal->bytes)) {
+    (void)pause_ms(journal, BEHIND_MS);
+  }
   if (writer->bytes.capacity > KEPT_BYTES_MAX) {
     record_deinit(writer);
   }

@@ -73,15 +73,24 @@ static void back_off(struct snapshots *snapshots, uint64_t now_ns) {
   snapshots->retry_ns = now_ns + ms * CLOCK_NS_PER_MS;
 }
 
+/* Of the journal, that make one due. */
+static uint64_t due_bytes(const struct snapshots *snapshots) {
+  uint64_t half = snapshots->bytes / 2;
+  return half > snapshots->bytes_min ? half : snapshots->bytes_min;
+}
+
+bool snapshots_is_behind(const struct snapshots *snapshots, uint64_t journal_bytes) {
+  return snapshots->is_running && journal_bytes >= 2 * due_bytes(snapshots);
+}
+
 /* Whether so much of the journal is worth one. */
 static bool is_worth_one(const struct snapshots *snapshots,
                          const struct snapshots_journal *journal) {
-  uint64_t half = snapshots->bytes / 2;
   if (journal->is_disk_full) {
     return journal->bytes >= SNAPSHOT_BYTES_FULL &&
            data_directory_free_bytes(snapshots->directory) >= 2 * SNAPSHOT_LEAVES_BYTES;
   }
-  return journal->bytes >= (half > snapshots->bytes_min ? half : snapshots->bytes_min);
+  return journal->bytes >= due_bytes(snapshots);
 }
 
 /* What failed for want of room may succeed. */

@@ -61,6 +61,8 @@ struct snapshots_journal {
  * wrong with it. */
 bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend,
                     const struct snapshots_journal *journal);
+/* While one is made the journal has grown by as much again as made it due: what is written is to wait for it. */
+bool snapshots_is_behind(const struct snapshots *snapshots, uint64_t journal_bytes);
 /* Milliseconds since the newest one was made; UINT64_MAX: there is none. */
 uint64_t snapshots_age_ms(const struct snapshots *snapshots);
 /* One that is being made is given up. */

@@ -13,7 +13,6 @@
  *                  digest that every batch has of the state before it
  *   --broken-disk  its disk fails instead, and it ends by itself
  */
-#include <ftw.h>
 #include <getopt.h>
 #include <holdfast/holdfast.h>
 #include <setjmp.h>
@@ -227,15 +226,11 @@ static int set_up(void **state) {
   return 0;
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
-  (void)status, (void)kind, (void)place;
-  return remove(path);
-}
-
 static int tear_down(void **state) {
   (void)state;
   daemon_stop(&server);
-  return nftw(data, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+  daemon_remove_data(data);
+  return 0;
 }
 
 static bool read_programs(char *list) {

@@ -1,5 +1,6 @@
 #include "tests/support/daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -219,6 +220,19 @@ void daemon_stop(struct daemon *daemon) {
     daemon_end(daemon);
   }
   remove_directory(daemon);
+}
+
+void daemon_remove_data(const char *directory) {
+  DIR *entries = opendir(directory);
+  for (const struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
+    unlinkat(dirfd(entries), entry->d_name, 0);
+  }
+  if (entries != NULL) {
+    closedir(entries);
+  }
+  if (rmdir(directory) != 0) {
+    fail(directory, strerror(errno));
+  }
 }
 
 void daemon_kill(struct daemon *daemon) {

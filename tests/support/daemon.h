@@ -44,6 +44,8 @@ void daemon_check(const struct daemon *daemon);
 /* The number of connections through shared memory, counted by mappings: segments of rings have a
  * distinct size. */
 unsigned daemon_rings(const struct daemon *daemon);
+/* Removes a directory of --data with its files. */
+void daemon_remove_data(const char *directory);
 /* SIGKILL; the directory stays. */
 void daemon_kill(struct daemon *daemon);
 /* Sends SIGKILL and removes the directory. */
