@@ -87,14 +87,14 @@ static void count_failure(void) {
   failures[atomic_load(&files->call)]++;
 }
 
-/* One of a server that loads is told as what prevents that. */
+/* One of a server that loads is reported as what prevents that. */
 static void expect_end(int status) {
-  bool is_told = log_has("nothing can be made durable any more, ending reason=");
+  bool is_said = log_has("nothing can be made durable any more, ending reason=");
   if (status == EXIT_FAILURE && log_has("can't load the state reason=")) {
     while_loading++;
-  } else if (status != EXIT_BROKEN || !is_told) {
+  } else if (status != EXIT_BROKEN || !is_said) {
     fail_msg("a call of %s fails: exit status %d, and %s", files->path, status,
-             is_told ? "the log says so" : "the log does not say so");
+             is_said ? "the log says so" : "the log does not say so");
   }
 }
 

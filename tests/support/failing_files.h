@@ -1,4 +1,4 @@
-/* Files of a real server that fail: a shared object for LD_PRELOAD, told by memory that the test shares with it.
+/* Files of a real server that fail: a shared object for LD_PRELOAD, directed by memory that the test shares with it.
  *
  *   test: left = n --> the n-th write or sync of a file below `directory`, of any process: EIO
  *                  --> all later ones of that process do nothing, and say that they did

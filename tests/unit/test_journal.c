@@ -70,7 +70,7 @@ static struct {
   _Atomic uint64_t full_at; /* there is no room from this batch on; 0: there is */
   _Atomic uint64_t attempts_when_full;
   uint64_t last;                              /* batch */
-  _Atomic uint64_t committed;                 /* as told to the journal */
+  _Atomic uint64_t committed;                 /* as the journal was notified */
   _Atomic uint32_t commands[BATCHES_MAX + 1]; /* in each batch */
   _Atomic uint64_t syncs, synced;             /* batches that were brought to the disk */
   uint64_t first_attempt_hash;                /* of the batch there was no room for */
@@ -231,7 +231,7 @@ static struct journal *journal;
 static const struct command_log *command_log;
 static struct engine *engine;
 static pthread_mutex_t engine_mutex = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t appended[BATCHES_MAX + 1]; /* commands, by the batch that they were told to be in */
+static uint32_t appended[BATCHES_MAX + 1]; /* commands, by the batch that begin answered */
 static uint64_t newest;                    /* of these batches that has commands */
 
 static void begin_with(struct fsync_setting fsync) {
@@ -305,7 +305,7 @@ static uint64_t close_journal(void) {
   return ms_since(start_ns);
 }
 
-/* Each command is in the batch that it was told to be in, and all are committed. */
+/* Each command is in the batch that begin answered, and all are committed. */
 static void expect_all_committed(void) {
   assert_int_equal(backend.last, newest);
   assert_int_equal(host.committed, newest);
