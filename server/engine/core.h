@@ -92,6 +92,7 @@ struct engine {
   uint64_t logged;                    /* the index of the last command that did more than read */
   uint64_t read_index;                /* of what the last request that only read has seen */
   bool has_only_read;                 /* the last command */
+  bool has_failed_for_disk;           /* the same: a one-way request */
   struct heard heard;                 /* of requests without a session */
   struct session_list heard_sessions; /* that sent requests which only read */
 };

@@ -100,7 +100,9 @@ static void apply_one_way(struct call *call, struct engine_request *request) {
   if (session && sequence) {
     session->one_way_received = sequence;
   }
-  run(call, request, core_admit(call));
+  hf_reason reason = core_admit(call);
+  call->engine->has_failed_for_disk = reason == HF_REASON_JOURNAL_FULL;
+  run(call, request, reason);
 }
 
 /* Drops the replies that the request acknowledges. */
@@ -237,14 +239,22 @@ static bool apply_request(struct engine *engine, uint64_t now_ns, struct peer *p
   return false;
 }
 
-bool engine_may_only_read(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
+bool engine_refuses(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
   const struct peer *peer = core_peer(engine, request->connection);
   struct examined examined;
-  if (!peer || peer->fenced || core_may_only_read(engine, now_ns, request)) {
+  if (!peer || peer->fenced) {
     return true;
   }
   core_examine(engine, now_ns, peer, request, &examined);
   return core_leaves_all(engine, now_ns, peer, request, &examined);
+}
+
+bool engine_may_only_read(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
+  return core_may_only_read(engine, now_ns, request) || engine_refuses(engine, now_ns, request);
+}
+
+bool engine_has_failed_for_disk(const struct engine *engine) {
+  return engine->has_failed_for_disk;
 }
 
 void core_apply_request(struct engine *engine, uint64_t now_ns, struct engine_request *request) {

@@ -27,6 +27,10 @@ static void note(struct durable *durable, struct reply *reply) {
   if (reply->shape == REPLY_SESSION) {
     memcpy(durable->session, reply->session, sizeof durable->session);
   }
+  if (reply->shape == REPLY_FLUSHED) {
+    durable->flushed = reply->flushed->finished;
+    durable->failed = reply->flushed->failed;
+  }
   pthread_cond_broadcast(&durable->replied);
   pthread_mutex_unlock(&durable->mutex);
   reply_release(reply);

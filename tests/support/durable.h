@@ -23,6 +23,7 @@ struct durable {
   uint64_t replies;
   hf_reason reason; /* of the last reply */
   hf_status status;
+  uint64_t flushed, failed;          /* as the last flush said */
   uint8_t session[HF_SESSION_BYTES]; /* of the last one that was opened */
   char lost[RECOVERY_ERROR_BYTES];   /* what the journal said when it could not go on */
 };

@@ -23,7 +23,7 @@ static const struct user_settings eves[] = {
 };
 
 static const struct user_settings webs[] = {
-    {.name = TEXT_BYTES("web"), RIGHTS(all)},
+    {.name = TEXT_BYTES("web"), RIGHTS(all), .limits = {.objects = 4}},
     {.name = TEXT_BYTES("web"), RIGHTS(some)},
     {.name = TEXT_BYTES("web"), RIGHTS(read)},
     {.name = TEXT_BYTES("web"),

@@ -1,6 +1,7 @@
 #include "tests/support/replay.h"
 
 #include "server/dispatch/encode.h"
+#include "server/dispatch/logged.h"
 #include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
 #include "server/dispatch/request.h"
@@ -9,7 +10,6 @@
 #include "server/engine/digest.h"
 #include "server/engine/job.h"
 #include "server/engine/reads.h"
-#include "server/engine/requests.h"
 #include "tests/support/digest.h"
 #include "tests/support/random_users.h"
 
@@ -58,16 +58,6 @@ static void learn_objects(const struct replay *replay, const struct reply *reply
   }
 }
 
-/* Until the command is logged. */
-static void hold(struct replay *replay, uint64_t connection, struct reply *reply) {
-  if (replay->held_count == replay->held_capacity) {
-    replay->held_capacity = 2 * replay->held_capacity + 16;
-    replay->held = realloc(replay->held, replay->held_capacity * sizeof *replay->held);
-    assert_non_null(replay->held);
-  }
-  replay->held[replay->held_count++] = (struct replay_held){connection, reply};
-}
-
 static void deliver(void *ctx, uint64_t connection, const struct sp_route *route,
                     struct reply *reply) {
   struct replay *replay = ctx;
@@ -82,7 +72,7 @@ static void deliver(void *ctx, uint64_t connection, const struct sp_route *route
   replay->replies_count++;
   replay->failures_count += reply->reason != HF_REASON_NONE;
   if (replay->log) {
-    hold(replay, connection, reply);
+    batch_add_delivery(&replay->batch, connection, route, reply);
   } else {
     reply_release(reply);
   }
@@ -104,60 +94,18 @@ static void report_deadlock(void *ctx, const char *circle) {
   record(ctx, "\ndeadlock: %s", circle);
 }
 
-/* ---- commands, with a log if there is one: as dispatch does */
-
-static void log_heard(struct replay *replay, const struct command *next) {
-  struct heard heard;
-  while (engine_next_heard(replay->engine, &heard)) {
-    const struct command command = {
-        .kind = COMMAND_HEARD, .now_ns = next->now_ns, .index = next->index, .heard = &heard};
-    replay->log->append(replay->log->ctx, &command);
-  }
-}
-
-static void log_replies(struct replay *replay, bool is_logged) {
-  for (size_t i = 0; i < replay->held_count; i++) {
-    if (is_logged) {
-      replay->log->reply(replay->log->ctx, replay->held[i].connection, replay->held[i].reply);
-    }
-    reply_release(replay->held[i].reply);
-  }
-  replay->held_count = 0;
-}
-
-/* The process is what came with the request. */
-static void log_command(struct replay *replay, struct command command, int process) {
-  struct engine_request request;
-  if (command.kind == COMMAND_REQUEST) {
-    request = *command.request;
-    request.process = process;
-    command.request = &request;
-  }
-  replay->log->append(replay->log->ctx, &command);
-}
+/* ---- commands, with a log if there is one */
 
 static bool apply_logged(struct replay *replay, struct command *command) {
-  struct engine_request *request = command->kind == COMMAND_REQUEST ? command->request : NULL;
-  int process = request ? request->process : 0;
+  struct batch *batch = &replay->batch;
   command->index = replay->log->begin(replay->log->ctx);
-  if (request) {
-    request->may_only_read = engine_may_only_read(replay->engine, command->now_ns, request);
+  bool is_done = logged_apply(replay->log, replay->engine, batch, command);
+  for (size_t i = 0; i < batch->deliveries_count; i++) {
+    reply_release(batch->deliveries[i].reply);
   }
-  bool may_only_read = request && request->may_only_read;
-  if (!may_only_read) {
-    log_heard(replay, command);
-  }
-  bool is_done = engine_apply(replay->engine, command);
-  bool is_logged = is_done && !engine_has_only_read(replay->engine);
-  if (is_logged && may_only_read) {
-    log_heard(replay, command);
-  }
-  log_replies(replay, is_logged);
-  if (is_logged) {
-    log_command(replay, *command, process);
-  }
+  batch->deliveries_count = batch->reply_bytes = 0;
   replay->log->end(replay->log->ctx);
-  replay->reads_count += is_done && !is_logged;
+  replay->reads_count += is_done && engine_has_only_read(replay->engine);
   return is_done;
 }
 
@@ -229,7 +177,7 @@ void replay_end(struct replay *replay) {
   engine_free(replay->engine);
   arena_deinit(&replay->arena);
   free(replay->effects);
-  free(replay->held);
+  free(replay->batch.deliveries);
 }
 
 static void send_request(struct replay *replay, const struct replay_step *step) {

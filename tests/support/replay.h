@@ -7,6 +7,7 @@
 #define HF_TESTS_SUPPORT_REPLAY_H
 
 #include "proto/base/arena.h"
+#include "server/dispatch/batch.h"
 #include "server/dispatch/command_log.h"
 #include "server/engine/engine.h"
 
@@ -64,11 +65,7 @@ struct replay {
   const struct command_log *log;
   uint64_t now_ns;      /* of the last command, with a log */
   uint64_t reads_count; /* requests that are in no log */
-  struct replay_held {
-    uint64_t connection;
-    struct reply *reply;
-  } * held; /* malloc: of the command under way, with a log */
-  size_t held_count, held_capacity;
+  struct batch batch;   /* the replies of the command under way, with a log */
 };
 
 void replay_begin(struct replay *replay, size_t memory_bytes_max);

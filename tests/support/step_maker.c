@@ -101,6 +101,7 @@ static struct replay_step resume_session(struct step_maker *maker, uint64_t conn
 /* Mostly as a library would, sometimes again or out of order. */
 static void put_in_session(struct step_maker *maker, uint64_t connection,
                            Holdfast__Request *request) {
+  static uint64_t also[2];
   struct step_session *session = maker->bound[connection];
   uint64_t choice = below(maker, 30);
   if (connection == ONE_WAY) {
@@ -114,6 +115,12 @@ static void put_in_session(struct step_maker *maker, uint64_t connection,
   }
   request->sequence = choice == 1 ? session->sequence - below(maker, 5) : ++session->sequence;
   request->acked = session->sequence - below(maker, 40);
+  if (below(maker, 4) == 0) {
+    also[0] = session->sequence - below(maker, 20);
+    also[1] = session->sequence - below(maker, 20);
+    request->acked_also = also;
+    request->n_acked_also = 2;
+  }
 }
 
 static struct replay_step fork_session(struct step_maker *maker, uint64_t connection) {

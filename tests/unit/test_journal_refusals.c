@@ -1,6 +1,6 @@
 /* What is refused before it has changed anything is in no journal, however often it comes and however large it is:
  * a full disk stays as it is, and what frees memory goes on. */
-#include "server/engine/core.h"
+#include "server/engine/sessions.h"
 #include "tests/support/durable.h"
 #include "tests/support/messages.h"
 
@@ -47,12 +47,13 @@ static hf_reason call(uint64_t connection, Holdfast__Request *request) {
 }
 
 /* Of the session of connection 1. */
-static hf_reason ask_numbered(Holdfast__Request *request) {
+static hf_reason call_numbered(Holdfast__Request *request) {
   request->sequence = ++sequence;
   request->acked = sequence - 1;
   return call(1, request);
 }
 
+#define SET_SMALL IN("d", DICT_SET, DictSet, dict_set, .key = TEXT("k"), .value = INT(5))
 #define SET_LARGE IN("d", DICT_SET, DictSet, dict_set, .key = TEXT("k"), .value = large_value())
 
 static int set_up(void **state) {
@@ -63,12 +64,10 @@ static int set_up(void **state) {
   durable_begin(&durable, &users);
   durable_connect(&durable, 1, false, "");
   assert_int_equal(call(1, REQUEST(OPEN_SESSION, OpenSession, open_session)), HF_REASON_NONE);
-  assert_int_equal(ask_numbered(REQUEST(OBJECT_OPEN, ObjectOpen, object_open,
-                                        .kind = HOLDFAST__KIND__DICT, .name = DATA("d"))),
+  assert_int_equal(call_numbered(REQUEST(OBJECT_OPEN, ObjectOpen, object_open,
+                                         .kind = HOLDFAST__KIND__DICT, .name = DATA("d"))),
                    HF_REASON_NONE);
-  assert_int_equal(
-      ask_numbered(IN("d", DICT_SET, DictSet, dict_set, .key = TEXT("k"), .value = INT(5))),
-      HF_REASON_NONE);
+  assert_int_equal(call_numbered(SET_SMALL), HF_REASON_NONE);
   return 0;
 }
 
@@ -94,11 +93,11 @@ static void expect_no_growth(const char *what) {
 
 /* Commits, so that what would be in the journal is in it. */
 static void expect_service(void) {
-  assert_int_equal(ask_numbered(IN("d", DICT_GET, DictGet, dict_get, .key = TEXT("k"))),
+  assert_int_equal(call_numbered(IN("d", DICT_GET, DictGet, dict_get, .key = TEXT("k"))),
                    HF_REASON_NONE);
-  assert_int_equal(ask_numbered(IN("d", DICT_DELETE, DictDelete, dict_delete, .key = TEXT("k"))),
+  assert_int_equal(call_numbered(IN("d", DICT_DELETE, DictDelete, dict_delete, .key = TEXT("k"))),
                    HF_REASON_NONE);
-  assert_int_equal(ask_numbered(REQUEST(CLOSE_SESSION, CloseSession, close_session)),
+  assert_int_equal(call_numbered(REQUEST(CLOSE_SESSION, CloseSession, close_session)),
                    HF_REASON_NONE);
 }
 
@@ -106,7 +105,7 @@ static void test_a_full_disk_stays_as_it_is(void **state) {
   (void)state;
   fill_disk(true);
   for (size_t i = 0; i < TIMES; i++) {
-    assert_int_equal(ask_numbered(SET_LARGE), HF_REASON_JOURNAL_FULL);
+    assert_int_equal(call_numbered(SET_LARGE), HF_REASON_JOURNAL_FULL);
   }
   expect_service();
   expect_no_growth("1,000 stores of 1 MiB");
@@ -118,18 +117,18 @@ static void test_lists_and_new_objects_are_refused_as_a_whole(void **state) {
   fill_disk(true);
   for (size_t i = 0; i < FEWER_TIMES; i++) {
     assert_int_equal(
-        ask_numbered(REQUEST(
+        call_numbered(REQUEST(
             TRANSACTION, Transaction, transaction, .n_operations = 2,
             .operations = LIST_OF(Request, IN("d", DICT_LEN, DictLen, dict_len), SET_LARGE))),
         HF_REASON_JOURNAL_FULL);
     assert_int_equal(
-        ask_numbered(REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__LIST,
-                             .name = DATA("new"), .n_initial = 1,
-                             .initial = LIST_OF(Value, large_value()))),
+        call_numbered(REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__LIST,
+                              .name = DATA("new"), .n_initial = 1,
+                              .initial = LIST_OF(Value, large_value()))),
         HF_REASON_JOURNAL_FULL);
   }
-  assert_int_equal(ask_numbered(REQUEST(OBJECT_OPEN, ObjectOpen, object_open,
-                                        .kind = HOLDFAST__KIND__DICT, .name = DATA("d"))),
+  assert_int_equal(call_numbered(REQUEST(OBJECT_OPEN, ObjectOpen, object_open,
+                                         .kind = HOLDFAST__KIND__DICT, .name = DATA("d"))),
                    HF_REASON_NONE);
   expect_service();
   expect_no_growth("200 lists and new objects of 1 MiB");
@@ -187,7 +186,7 @@ static void test_senseless_requests_write_nothing(void **state) {
     request->session = (ProtobufCBinaryData){sizeof nobody, nobody};
     assert_int_equal(call(1, request), HF_REASON_SESSION_ENDED);
     request = IN("none", DICT_SET, DictSet, dict_set, .key = TEXT("k"), .value = large_value());
-    assert_int_equal(ask_numbered(request), HF_REASON_NO_SUCH_OBJECT);
+    assert_int_equal(call_numbered(request), HF_REASON_NO_SUCH_OBJECT);
     request = SET_LARGE;
     request->sequence = 1; /* acknowledged long ago */
     assert_int_equal(call(1, request), HF_REASON_BAD_SEQUENCE);
@@ -215,12 +214,63 @@ static void test_a_former_connection_writes_nothing(void **state) {
   expect_no_growth("200 of 1 MiB on connections that are none");
 }
 
+/* Replies that were kept go, as far as the refused request says; it says so once. */
+static void test_a_refused_request_acknowledges(void **state) {
+  (void)state;
+  const uint64_t base = sequence;
+  for (size_t i = 0; i < 4; i++) {
+    Holdfast__Request *request = SET_SMALL;
+    request->sequence = ++sequence;
+    assert_int_equal(call(1, request), HF_REASON_NONE);
+  }
+  fill_disk(true);
+  const struct session *session =
+      core_find_session(durable.recovered.engine, bytes_of(durable.session, HF_SESSION_BYTES));
+  assert_non_null(session);
+  assert_int_equal(session->window.count, 5);
+  for (uint64_t i = 0; i < FEWER_TIMES; i++) {
+    uint64_t also[] = {base + 3 - i % 2, base + 4};
+    Holdfast__Request *request = SET_LARGE;
+    request->sequence = ++sequence;
+    request->acked_also = also;
+    request->n_acked_also = 2;
+    assert_int_equal(call(1, request), HF_REASON_JOURNAL_FULL);
+    assert_int_equal(session->window.count, i == 0 ? 3 : 2);
+  }
+  expect_service();
+  expect_no_growth("100 stores of 1 MiB that acknowledge");
+}
+
+/* Each has failed: that is known of it, and no more. */
+static void test_one_way_stores_fail_without_their_bodies(void **state) {
+  (void)state;
+  durable_connect(&durable, 2, true, "");
+  fill_disk(true);
+  for (uint64_t i = 1; i <= FEWER_TIMES; i++) {
+    Holdfast__Request *store = SET_LARGE;
+    Holdfast__Request *list = REQUEST(TRANSACTION, Transaction, transaction, .n_operations = 1,
+                                      .operations = LIST_OF(Request, SET_LARGE));
+    Holdfast__Request *request = i % 2 ? store : list;
+    request->session = (ProtobufCBinaryData){HF_SESSION_BYTES, durable.session};
+    request->sequence = i < FEWER_TIMES / 2 ? i : i + 1; /* then some was lost */
+    durable_send(&durable, 2, request);
+  }
+  assert_int_equal(call_numbered(REQUEST(FLUSH, Flush, flush, .through = 1)), HF_REASON_NONE);
+  const struct session *session =
+      core_find_session(durable.recovered.engine, bytes_of(durable.session, HF_SESSION_BYTES));
+  assert_int_equal(session->one_way_received, FEWER_TIMES / 2 - 1);
+  assert_int_equal(durable.flushed, FEWER_TIMES / 2 - 1);
+  assert_int_equal(durable.failed, FEWER_TIMES / 2 - 1);
+  expect_service();
+  expect_no_growth("100 one-way stores of 1 MiB");
+}
+
 /* It was not carried out, and nothing is known of it: sent again it is. */
 static void test_what_was_refused_is_served_when_there_is_room(void **state) {
   (void)state;
   Holdfast__Request *request = SET_LARGE;
   fill_disk(true);
-  assert_int_equal(ask_numbered(request), HF_REASON_JOURNAL_FULL);
+  assert_int_equal(call_numbered(request), HF_REASON_JOURNAL_FULL);
   fill_disk(false);
   assert_int_equal(call(1, request), HF_REASON_NONE);
   assert_int_equal(call(1, request), HF_REASON_NONE); /* from the window */
@@ -235,6 +285,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_too_many_a_second_write_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_senseless_requests_write_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_a_former_connection_writes_nothing, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_a_refused_request_acknowledges, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_one_way_stores_fail_without_their_bodies, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(test_what_was_refused_is_served_when_there_is_room, set_up,
                                       tear_down),
   };
