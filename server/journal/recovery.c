@@ -402,11 +402,13 @@ static bool load_snapshot(struct recovery *recovery) {
 
 /* Beside a server that writes: it may take a moment until the state is settled. */
 static void replay(struct recovery *recovery, struct journal_backend *backend) {
-  uint64_t began_ns = clock_now_ns();
+  uint64_t began_ns = 0; /* when all that was there had been replayed */
   recovery->is_settled = has_settled(recovery);
   while (!recovery->is_settled && backend->ops->replay(backend, recovery->recovered->index) &&
          recovery->options->through > 0 && !recovery->damaged) {
-    if (clock_now_ns() - began_ns > RECOVERY_SETTLED_MS * CLOCK_NS_PER_MS) {
+    uint64_t now_ns = clock_now_ns();
+    began_ns = began_ns ? began_ns : now_ns;
+    if (now_ns - began_ns > RECOVERY_SETTLED_MS * CLOCK_NS_PER_MS) {
       fail(recovery, "there is no moment at which nothing is under way");
       return;
     }

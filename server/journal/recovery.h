@@ -38,7 +38,7 @@ struct recovery_options {
    * be right. */
   uint64_t accept_loss_after;
   /* Stops at the first settled state at or behind this batch, for which it reads what another process appends,
-   * RECOVERY_SETTLED_MS at most; 0: at the end. */
+   * RECOVERY_SETTLED_MS at most after what was there; 0: at the end. */
   uint64_t through;
   /* Ten times a second: how much was done, of about how much. May be NULL. */
   void (*progress)(void *ctx, uint64_t bytes, uint64_t bytes_total, uint64_t commands);
