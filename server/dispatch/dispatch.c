@@ -45,6 +45,7 @@ struct dispatch {
   /* Borrowed; set once. NULL: the state is in memory only. */
   const struct command_log *_Atomic log;
   const struct value_hash_key *_Atomic hash_key; /* the engine's, which is read without the lock */
+  bool is_crowded;         /* as the engine was notified, for one that is loaded */
   struct engine *stand_in; /* was there while loading: what was under way may still read its key */
   uint64_t
       index; /* of the batch of the log that all commands are in until the mutex is free again */
@@ -160,6 +161,9 @@ static bool apply(struct dispatch *dispatch, struct command command) {
   const struct command_log *log = dispatch->log;
   command.now_ns = dispatch->now_ns;
   command.index = dispatch->index;
+  if (command.kind == COMMAND_CROWDED) {
+    dispatch->is_crowded = command.is_crowded;
+  }
   bool is_done = log ? logged_apply(log, dispatch->engine, dispatch->batch, &command)
                      : engine_apply(dispatch->engine, &command);
   take_jobs(dispatch);
@@ -189,7 +193,8 @@ static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
   reclaimer_add(&dispatch->reclaimer, deferred);
   decoded_free(answered);
   if (deadline_ns != CLOCK_NEVER) {
-    ticker_expect(&dispatch->ticker, deadline_ns ? deadline_ns - ahead_ns : 0);
+    int64_t local_ns = (int64_t)(deadline_ns - ahead_ns); /* of a state that was loaded: long ago */
+    ticker_expect(&dispatch->ticker, deadline_ns && local_ns > 0 ? (uint64_t)local_ns : 0);
   }
   if (batch->deadlock) {
     limited_log_line(&dispatch->limited_log, "deadlock: %s", batch->deadlock);
@@ -462,12 +467,14 @@ static struct engine_sink make_sink(struct dispatch *dispatch, bool has_log) {
                               .report_journal = has_log ? report_journal : NULL};
 }
 
-/* Both at once: no connection comes between with what its user might do before. */
+/* All at once: no connection comes between with what its user might do before. */
 static bool restart(struct dispatch *dispatch, const struct users_settings *users) {
   size_t memory_bytes_max = dispatch->memory_bytes_max;
   return apply(dispatch,
                (struct command){.kind = COMMAND_RESTART, .memory_bytes_max = memory_bytes_max}) &&
-         apply(dispatch, (struct command){.kind = COMMAND_USERS, .users = users});
+         apply(dispatch, (struct command){.kind = COMMAND_USERS, .users = users}) &&
+         (!dispatch->is_crowded ||
+          apply(dispatch, (struct command){.kind = COMMAND_CROWDED, .is_crowded = true}));
 }
 
 bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t now_ns,

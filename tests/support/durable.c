@@ -95,6 +95,9 @@ static void start(struct durable *durable, const struct users_settings *users) {
       .ctx = durable, .committed = committed, .lost = lost, .disk = ignore_disk};
   durable->dispatch = dispatch_start(&config, &sink);
   assert_non_null(durable->dispatch);
+  if (durable->is_crowded) {
+    dispatch_set_crowded(durable->dispatch, true);
+  }
   durable->journal = journal_open(&settings, NULL, &durable->recovered, error);
   if (!durable->journal) {
     fail_msg("%s", error);

@@ -17,6 +17,7 @@ struct durable {
   char directory[DIRECTORY_PATH_BYTES];
   struct dispatch *dispatch;
   struct journal *journal;
+  bool is_crowded;            /* peers stand in line while it is started */
   struct recovered recovered; /* what there was when it was started */
   pthread_mutex_t mutex;      /* of everything below */
   pthread_cond_t replied;
