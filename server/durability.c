@@ -4,6 +4,7 @@
 #include "proto/base/log.h"
 #include "server/dispatch/dispatch.h"
 #include "server/journal/data_directory.h"
+#include "server/memory/heap.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -94,6 +95,15 @@ static void lost(void *ctx, const char *sentence) {
   _exit(JOURNAL_EXIT);
 }
 
+static void run_out(void) {
+  lost(NULL, "there is no memory to carry out what the journal has");
+}
+
+static void guard(void *ctx, bool is_on) {
+  (void)ctx;
+  heap_guard(is_on ? run_out : NULL);
+}
+
 static struct journal *open_journal(const struct settings *settings, struct recovered *recovered) {
   char error[RECOVERY_ERROR_BYTES];
   struct progress progress = {isatty(STDERR_FILENO) != 0, clock_now_ns()};
@@ -124,7 +134,7 @@ bool durability_load(struct durability *durability, const struct settings *setti
   if ((durability->journal = open_journal(settings, &recovered)) == NULL) {
     return false;
   }
-  const struct journal_host host = {dispatch, committed, lost, deliver, set_disk_full};
+  const struct journal_host host = {dispatch, committed, lost, deliver, set_disk_full, guard};
   if (!journal_start(durability->journal, recovered.engine, &host) ||
       !dispatch_load(dispatch, recovered.engine, engine_now_ns(recovered.engine), recovered.index,
                      journal_log(durability->journal), users)) {

@@ -28,6 +28,8 @@ struct command_log {
   void (*end)(void *ctx);
   /* Back-pressure: waits until the batch that is being filled is not too large. Without the engine's lock. */
   void (*await_room)(void *ctx);
+  /* A reply is lost although its command was carried out: ends the process, as a commit that fails does. */
+  void (*give_up)(void *ctx, const char *sentence);
   /* A snapshot is to be made. Under the engine's lock. */
   void (*request_snapshot)(void *ctx);
   /* The reply, of shape REPLY_BACKUP, becomes a part of a backup, and is given to dispatch_deliver then. Without the

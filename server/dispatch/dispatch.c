@@ -187,7 +187,7 @@ static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
   struct object *deferred = engine_take_deferred(dispatch->engine);
   struct decoded *answered = engine_take_answered(dispatch->engine);
   uint64_t ahead_ns = dispatch->ahead_ns;
-  bool has_log = dispatch->log != NULL;
+  const struct command_log *log = dispatch->log;
   dispatch->batch = NULL;
   unlock_engine(dispatch);
   reclaimer_add(&dispatch->reclaimer, deferred);
@@ -201,8 +201,8 @@ static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
     free(batch->deadlock);
     batch->deadlock = NULL;
   }
-  if (has_log) {
-    holding_take(&dispatch->holding, batch);
+  if (log && !holding_take(&dispatch->holding, batch)) {
+    log->give_up(log->ctx, "there is no memory for the replies that wait");
   }
   return send_deliveries(dispatch, batch, self, served);
 }

@@ -48,19 +48,22 @@ static bool hold(struct holding *holding, const struct batch_delivery *delivery)
   return true;
 }
 
-void holding_take(struct holding *holding, struct batch *batch) {
+bool holding_take(struct holding *holding, struct batch *batch) {
   size_t left = 0;
+  bool is_whole = true;
   pthread_mutex_lock(&holding->mutex);
   for (size_t i = 0; i < batch->deliveries_count; i++) {
     struct batch_delivery *delivery = &batch->deliveries[i];
     if (delivery->index <= holding->committed) {
       batch->deliveries[left++] = *delivery;
     } else if (!hold(holding, delivery)) {
-      reply_release(delivery->reply); /* its client asks again */
+      reply_release(delivery->reply);
+      is_whole = false;
     }
   }
   batch->deliveries_count = left;
   pthread_mutex_unlock(&holding->mutex);
+  return is_whole;
 }
 
 /* Takes the first batch that is durable. false: there is none. */

@@ -33,8 +33,9 @@ struct holding {
 void holding_init(struct holding *holding, uint64_t committed);
 /* Drops what waits. */
 void holding_deinit(struct holding *holding);
-/* Takes those deliveries that have to wait; leaves the others, in their order. */
-void holding_take(struct holding *holding, struct batch *batch);
+/* Takes those deliveries that have to wait; leaves the others, in their order. false: out of memory, some were
+ * dropped. */
+bool holding_take(struct holding *holding, struct batch *batch);
 /* Batches through this one are durable now: hands what waited for them to `release`, in order of batches,
  * without a lock. One call at a time. */
 void holding_commit(struct holding *holding, uint64_t through,

@@ -104,6 +104,7 @@ static uint64_t begin(void *ctx) {
   pthread_mutex_lock(&journal->mutex);
   journal->is_pinned = true;
   pthread_mutex_unlock(&journal->mutex);
+  journal->host.guard(journal->host.ctx, true);
   if (!journal->is_begun) {
     begin_batch(journal, journal->engine);
   }
@@ -126,6 +127,7 @@ static void append(void *ctx, const struct command *command) {
 
 static void end(void *ctx) {
   struct journal *journal = ctx;
+  journal->host.guard(journal->host.ctx, false);
   pthread_mutex_lock(&journal->mutex);
   journal->is_pinned = false;
   journal->filling_bytes = journal->is_begun ? record_bytes(journal->filling) : 0;
@@ -134,6 +136,10 @@ static void end(void *ctx) {
     pthread_cond_signal(&journal->changed);
   }
   pthread_mutex_unlock(&journal->mutex);
+}
+
+static void give_up(void *ctx, const char *sentence) {
+  lose(ctx, sentence);
 }
 
 static void await_room(void *ctx) {
@@ -523,8 +529,8 @@ static bool load(struct journal *journal, const struct recovery_options *progres
 static void init(struct journal *journal, const struct journal_settings *settings) {
   pthread_condattr_t monotonic;
   journal->settings = *settings;
-  journal->log = (struct command_log){journal,          begin,   add_reply, append, end, await_room,
-                                      request_snapshot, back_up, report};
+  journal->log = (struct command_log){journal,    begin,   add_reply,        append,  end,
+                                      await_room, give_up, request_snapshot, back_up, report};
   journal->filling = journal->writers;
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

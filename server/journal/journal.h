@@ -48,6 +48,9 @@ struct journal_host {
                   struct reply *reply);
   /* The disk has become full, or has room again. */
   void (*disk)(void *ctx, bool is_full);
+  /* From now on what this thread does is what replay does, until it is not: an allocation that fails would
+   * make another state. Under the engine's lock. */
+  void (*guard)(void *ctx, bool is_on);
 };
 
 struct journal;

@@ -1,10 +1,11 @@
 #include "server/memory/heap.h"
 
+#include <stddef.h>
+
 #ifdef HF_JEMALLOC
 #include <jemalloc/jemalloc.h>
 
 #include <stdbool.h>
-#include <stddef.h>
 
 /* jemalloc reads this before the first allocation. One background thread, which heap_start starts:
  * jemalloc would start more on demand, and if that fails for lack of address space, its attempts recurse
@@ -24,4 +25,39 @@ void heap_start(void) {
     set_background_thread(false);
   }
 #endif
+}
+
+static _Thread_local void (*guard)(void);
+
+void heap_guard(void (*failed)(void)) {
+  guard = failed;
+}
+
+static void *check(void *memory, size_t bytes) {
+  if (memory == NULL && bytes > 0 && guard != NULL) {
+    void (*failed)(void) = guard;
+    guard = NULL; /* it may need some itself */
+    failed();
+  }
+  return memory;
+}
+
+/* What the linker makes of the program's calls. */
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+
+void *__wrap_malloc(size_t bytes) {
+  return check(__real_malloc(bytes), bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes) {
+  return check(__real_calloc(count, bytes), count && bytes);
+}
+
+void *__wrap_realloc(void *memory, size_t bytes) {
+  return check(__real_realloc(memory, bytes), bytes);
 }

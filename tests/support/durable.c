@@ -79,6 +79,11 @@ static void ignore_disk(void *ctx, bool is_full) {
   (void)is_full;
 }
 
+static void ignore_guard(void *ctx, bool is_on) {
+  (void)ctx;
+  (void)is_on;
+}
+
 /* ---- life */
 
 static void start(struct durable *durable, const struct users_settings *users) {
@@ -91,8 +96,11 @@ static void start(struct durable *durable, const struct users_settings *users) {
                                             .fsync = {.mode = FSYNC_NEVER},
                                             .memory_bytes_max = MEMORY_MAX,
                                             .program = "/bin/false"};
-  const struct journal_host host = {
-      .ctx = durable, .committed = committed, .lost = lost, .disk = ignore_disk};
+  const struct journal_host host = {.ctx = durable,
+                                    .committed = committed,
+                                    .lost = lost,
+                                    .disk = ignore_disk,
+                                    .guard = ignore_guard};
   durable->dispatch = dispatch_start(&config, &sink);
   assert_non_null(durable->dispatch);
   if (durable->is_crowded) {

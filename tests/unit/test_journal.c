@@ -225,6 +225,11 @@ static void note_disk(void *ctx, bool is_full) {
   atomic_fetch_add(is_full ? &host.full : &host.room, 1);
 }
 
+static void ignore_guard(void *ctx, bool is_on) {
+  (void)ctx;
+  (void)is_on;
+}
+
 /* ---- the journal, as dispatch has it */
 
 static struct journal *journal;
@@ -236,7 +241,7 @@ static uint64_t newest;                    /* of these batches that has commands
 
 static void begin_with(struct fsync_setting fsync) {
   static const struct journal_host callbacks = {
-      .committed = note_committed, .lost = note_lost, .disk = note_disk};
+      .committed = note_committed, .lost = note_lost, .disk = note_disk, .guard = ignore_guard};
   const struct journal_settings settings = {
       .directory = directory, .fsync = fsync, .memory_bytes_max = 64u << 20, .program = "/nowhere"};
   struct recovered recovered;
