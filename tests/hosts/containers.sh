@@ -72,12 +72,30 @@ if docker exec -u 0 "$server" touch /usr/local/bin/new 2>/dev/null; then
   failed "the root file system can't be written"
 fi
 echo "root file system: read-only"
-for _ in $(seq 100); do
-  health=$(inspect "$server" '{{.State.Health.Status}}')
-  [ "$health" = healthy ] && break
-  sleep 0.2
-done
-expect "health" healthy "$health"
+await_health() {
+  for _ in $(seq 100); do
+    health=$(inspect "$server" '{{.State.Health.Status}}')
+    [ "$health" = healthy ] && break
+    sleep 0.2
+  done
+  expect "health" healthy "$health"
+}
+await_health
+
+# The state is in a volume: a server that was killed, and one in a new container, have what was acknowledged.
+holdfast() { docker exec "$server" holdfast "$@"; }
+expect "owner and mode of /data" "4653 700" "$(docker exec "$server" stat -c '%u %a' /data)"
+holdfast dict set kept before 1
+docker kill "$server" >/dev/null
+docker start "$server" >/dev/null
+await_health
+expect "after a kill" 1 "$(holdfast dict get kept before)"
+holdfast backup /run/holdfast/backup >/dev/null
+compose rm -sf server >/dev/null 2>&1
+compose up -d --no-deps server >/dev/null 2>&1 || failed "a new container of the server starts"
+server=$(compose ps -q server)
+await_health
+expect "in a new container" 1 "$(holdfast dict get kept before)"
 
 begun_ns=$(date +%s%N)
 docker stop -t 20 "$server" >/dev/null
