@@ -131,10 +131,11 @@ hf_reason core_prepare_park(struct call *call) {
                                                                    : HF_REASON_NO_MEMORY;
 }
 
-/* A read that waits is one that others must find when it comes again. */
+/* A read that waits is one that others must find when it comes again; not one that has no answer. */
 static hf_reason keep_waiting_read(struct call *call) {
   struct reply *reply = call->reply;
-  bool keeps = call->session && reply->sequence && call->operation->repeat == REPEAT_AGAIN;
+  bool keeps = call->session && reply->sequence && call->operation->repeat == REPEAT_AGAIN &&
+               !(call->operation->flags & OPERATION_SILENT);
   if (!keeps) {
     return HF_REASON_NONE;
   }
@@ -285,9 +286,10 @@ void core_drop_waiter(struct engine *engine, struct waiter *waiter) {
 }
 
 /* The owner of a wait entry is answered with the entry's part. */
-void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter) {
+void core_end_wait_on_gone(struct engine *engine, uint64_t now_ns, struct waiter *waiter,
+                           hf_reason reason) {
   struct waiter *owner = waiter_owner(waiter);
   owner->reply->part = waiter->part;
   owner->object = NULL;
-  core_end_wait(engine, now_ns, owner, HF_REASON_OBJECT_DELETED);
+  core_end_wait(engine, now_ns, owner, reason);
 }
