@@ -108,6 +108,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -161,6 +162,11 @@ struct cell_life {
 
 static_assert(offsetof(struct cell_life, mutex) == SHARED_HEADER_BYTES, "layout");
 static_assert(offsetof(struct cell_life, word) == SHARED_HEADER_BYTES, "layout");
+
+/* Whether the server has stopped. */
+static inline bool cell_life_is_over(const struct cell_life *life) {
+  return (atomic_load_explicit(&life->word, memory_order_relaxed) & CELL_WORD_THREAD) == 0;
+}
 
 static inline struct cell_header *cell_header_of(void *elements) {
   return (struct cell_header *)((char *)elements - CELL_HEADER_BYTES);

@@ -24,7 +24,8 @@ HF_BEGIN_DECLARATIONS
  * counted, and hf_close leaves the session to its grace time. hf_cancel ends a wait on mapped
  * memory within 50 ms. */
 
-/* The elements as native C types, contiguous and aligned; NULL: not mapped. Borrowed until the
+/* The elements as native C types, contiguous and aligned; NULL: not mapped, or the server has stopped, also if
+ * another one took its place. Borrowed until the
  * handle is closed; in a forked child, until the child closes its own. For a Value or Array, own
  * its lock while accessing them. A thread waiting for a change notices a store through this pointer
  * up to 50 ms later, or at hf_cell_changed. A store has no effect once the object is deleted or the server has stopped. */

@@ -103,7 +103,10 @@ enum cell_way cell_way_in(const struct cell *cell) {
   if (!cell_is_quick(cell)) {
     return CELL_CALL;
   }
-  if (cell->is_raw || is_owned(cell)) {
+  if (cell->is_raw) {
+    return find_data(cell) == cell->data ? CELL_QUICK : CELL_CALL; /* the server may have stopped */
+  }
+  if (is_owned(cell)) {
     return CELL_QUICK;
   }
   return try_lock(cell) ? CELL_LOCKED : CELL_CALL;

@@ -127,7 +127,8 @@ struct cell_header *mapped_cell_find(hf_object *object, hf_status *status) {
 void *mapped_cell_elements(hf_object *object) {
   hf_status status;
   (void)mapped_cell_find(object, &status); /* an unknown cell is not mapped */
-  return mapped_cell_header(object) != NULL ? object->mapped.elements : NULL;
+  bool is_mapped = mapped_cell_header(object) != NULL && !mapped_cell_is_server_dead(object);
+  return is_mapped ? object->mapped.elements : NULL;
 }
 
 bool mapped_cell_knows_count(hf_object *object) {

@@ -23,8 +23,7 @@ static inline struct cell_header *mapped_cell_header(const hf_object *object) {
 }
 
 static inline bool mapped_cell_is_server_dead(const hf_object *object) {
-  const struct cell_life *life = object->mapped.life;
-  return (atomic_load_explicit(&life->word, memory_order_relaxed) & CELL_WORD_THREAD) == 0;
+  return cell_life_is_over(object->mapped.life);
 }
 
 /* Records the cell's location from a reply; connection's mutex held. */
@@ -39,7 +38,7 @@ hf_status mapped_cell_ask(hf_object *object);
 /* The cell's header; asks and maps first if that was not done. NULL: not mapped. out status: of
  * asking */
 struct cell_header *mapped_cell_find(hf_object *object, hf_status *status);
-/* The elements, valid while the handle is open; NULL: not mapped. */
+/* The elements, valid while the handle is open; NULL: not mapped, or the server has stopped. */
 void *mapped_cell_elements(hf_object *object);
 /* Whether mapped.count, which never changes, is known: from opening the handle, or with the
  * location. */

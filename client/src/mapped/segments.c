@@ -147,9 +147,21 @@ bool segments_has_pinned(hf_conn *conn) {
   return map != NULL;
 }
 
-const struct cell_life *segments_life(hf_conn *conn) {
-  const struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT, 0); /* never released */
+static const struct cell_life *life_in(const struct segment_map *map) {
   return map != NULL && map->bytes >= sizeof(struct cell_life) ? map->address : NULL;
+}
+
+/* That of a server that has stopped stays mapped for its cells, and is no longer found. Never released. */
+const struct cell_life *segments_life(hf_conn *conn) {
+  struct segment_map *map = segments_use(conn, CELL_LIFE_SEGMENT, 0);
+  const struct cell_life *life = life_in(map);
+  if (life == NULL || !cell_life_is_over(life)) {
+    return life;
+  }
+  conn_lock(conn);
+  map->id = 0;
+  conn_unlock(conn);
+  return life_in(segments_use(conn, CELL_LIFE_SEGMENT, 0));
 }
 
 void segments_become_child(hf_conn *conn) {
