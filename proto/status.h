@@ -119,6 +119,8 @@ typedef enum hf_status {
     "the disk of the server's journal is full; make room on it, or delete something")              \
   X(CELL_LOST, FAILED_PRECONDITION,                                                                \
     "the server was started again, and the volatile value is gone; delete it and make it anew")    \
+  X(MIXED_DURABILITY, INVALID_ARGUMENT,                                                            \
+    "a transaction is of durable objects, or of volatile values only; use two")                    \
   X(NO_JOURNAL, FAILED_PRECONDITION, "the server was started without --data")                      \
   X(BACKUP_FAILED, ABORTED,                                                                        \
     "the backup could not be made, or another one is being made; try again")                       \

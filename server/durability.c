@@ -19,6 +19,7 @@
 bool durability_lock(struct durability *durability, const struct settings *settings) {
   char error[DATA_ERROR_BYTES];
   durability->lock = -1;
+  cell_tape_init(&durability->cells);
   if (*settings->data.directory == '\0') {
     return true;
   }
@@ -104,7 +105,8 @@ static void guard(void *ctx, bool is_on) {
   heap_guard(is_on ? run_out : NULL);
 }
 
-static struct journal *open_journal(const struct settings *settings, struct recovered *recovered) {
+static struct journal *open_journal(const struct settings *settings, struct cell_tape *cells,
+                                    struct recovered *recovered) {
   char error[RECOVERY_ERROR_BYTES];
   struct progress progress = {isatty(STDERR_FILENO) != 0, clock_now_ns()};
   const struct journal_settings journal_settings = {
@@ -114,6 +116,7 @@ static struct journal *open_journal(const struct settings *settings, struct reco
       .snapshot_bytes_min = settings->data.snapshot_bytes_min,
       .memory_bytes_max = settings->memory_bytes_max,
       .program = PROGRAM,
+      .cells = cells,
   };
   const struct recovery_options options = {.progress = show_progress, .progress_ctx = &progress};
   struct journal *journal = journal_open(&journal_settings, &options, recovered, error);
@@ -127,14 +130,14 @@ static struct journal *open_journal(const struct settings *settings, struct reco
 }
 
 bool durability_load(struct durability *durability, const struct settings *settings,
-                     struct dispatch *dispatch, struct connections *connections,
-                     const struct users_settings *users) {
+                     const struct cell_host *cells, struct dispatch *dispatch,
+                     struct connections *connections, const struct users_settings *users) {
   struct recovered recovered = {0};
   uint64_t start_ns = clock_now_ns();
-  if ((durability->journal = open_journal(settings, &recovered)) == NULL) {
+  if ((durability->journal = open_journal(settings, &durability->cells, &recovered)) == NULL) {
     return false;
   }
-  const struct journal_host host = {dispatch, committed, lost, deliver, set_disk_full, guard};
+  const struct journal_host host = {dispatch, committed, lost, deliver, set_disk_full, guard, cells};
   if (!journal_start(durability->journal, recovered.engine, &host) ||
       !dispatch_load(dispatch, recovered.engine, engine_now_ns(recovered.engine), recovered.index,
                      journal_log(durability->journal), users)) {
@@ -153,6 +156,7 @@ void durability_stop(struct durability *durability) {
   if (durability->journal != NULL) {
     journal_close(durability->journal);
   }
+  cell_tape_deinit(&durability->cells);
   if (durability->lock >= 0) {
     close(durability->lock);
   }

@@ -13,6 +13,7 @@
 struct durability {
   int lock; /* of the directory; -1: the state is in memory only */
   struct journal *journal;
+  struct cell_tape cells; /* the engine's */
   struct dispatch *dispatch;
 };
 
@@ -22,10 +23,10 @@ static inline bool durability_is_on(const struct durability *durability) {
   return durability->lock >= 0;
 }
 /* Loads the state into dispatch, which was started as loading, and closes all connections: their clients
- * come again. false: it was logged why not. */
+ * come again. The cells are volatile ones; NULL: there is no shared memory. false: it was logged why not. */
 bool durability_load(struct durability *durability, const struct settings *settings,
-                     struct dispatch *dispatch, struct connections *connections,
-                     const struct users_settings *users);
+                     const struct cell_host *cells, struct dispatch *dispatch,
+                     struct connections *connections, const struct users_settings *users);
 /* The journal ends, after dispatch's threads and before dispatch is freed. */
 void durability_stop(struct durability *durability);
 

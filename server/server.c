@@ -80,9 +80,8 @@ static int open_segment(void *ctx, uint64_t segment, size_t *bytes) {
 static bool start_parts(struct server *server, const struct settings *settings,
                         struct users *users) {
   bool is_durable = durability_is_on(&server->durability);
-  /* What processes change in shared memory is in no journal. */
-  server->segments = is_durable ? NULL : segments_new(); /* its life is this thread's */
-  if (server->segments == NULL && !is_durable) {
+  server->segments = segments_new(); /* its life is this thread's */
+  if (server->segments == NULL) {
     log_line(LOG_WARN, "no shared memory reason=\"%s\"", strerror(errno));
   }
   server->connections = connections_new(HF_CONNECTIONS_MAX, users);
@@ -309,8 +308,9 @@ static int run_parts(struct server *server, const struct settings *settings,
     return EXIT_FAILURE;
   }
   if (durability_is_on(&server->durability) &&
-      !durability_load(&server->durability, settings, server->dispatch, server->connections,
-                       users_settings(server->users))) {
+      !durability_load(&server->durability, settings,
+                       server->segments != NULL ? &server->cells.host : NULL, server->dispatch,
+                       server->connections, users_settings(server->users))) {
     return EXIT_FAILURE;
   }
   log_line(LOG_INFO, "ready version=%s", HF_VERSION);

@@ -24,6 +24,8 @@ struct command_log {
   /* The command was applied, as number `index` of its own says. All that it borrows is copied. A request has
    * its body; a job is done, and not freed yet. Never fails: a log that can't go on ends the process. */
   void (*append)(void *ctx, const struct command *command);
+  /* The last command has only read: it is not appended, nor what it was answered. */
+  void (*drop)(void *ctx);
   /* The engine is about to be unlocked: the batch may be committed. */
   void (*end)(void *ctx);
   /* Back-pressure: waits until the batch that is being filled is not too large. Without the engine's lock. */

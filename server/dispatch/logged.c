@@ -98,6 +98,7 @@ static bool apply(const struct command_log *log, struct engine *engine, struct b
     return false;
   }
   if (engine_has_only_read(engine)) {
+    log->drop(log->ctx);
     hold_replies(batch, first, engine_read_index(engine));
     return true;
   }

@@ -1,5 +1,6 @@
 #include "server/engine/admission.h"
 
+#include "server/engine/cells.h"
 #include "server/engine/quota.h"
 #include "server/engine/rights.h"
 
@@ -91,6 +92,11 @@ hf_reason admission_check_again(const struct call *call, size_t more_bytes) {
   return quota_check_memory(call->engine, call->object->user, more_bytes);
 }
 
+hf_reason admission_check_content(const struct operation *operation, const struct object *object) {
+  bool looks_inside = operation->kinds && operation->kinds != OPERATION_ANY_KIND;
+  return looks_inside && core_is_lost_cell(object) ? HF_REASON_CELL_LOST : HF_REASON_NONE;
+}
+
 hf_reason admission_find_target(struct call *call) {
   const Holdfast__Request *message = call->message;
   unsigned access = call->operation->access;
@@ -111,7 +117,8 @@ hf_reason admission_find_target(struct call *call) {
     call->object = NULL;
     return HF_REASON_WRONG_KIND;
   }
-  return check_quota(call);
+  reason = admission_check_content(call->operation, call->object);
+  return reason ? reason : check_quota(call);
 }
 
 hf_reason admission_pass(struct call *call) {

@@ -20,8 +20,10 @@ hf_reason admission_check_origin(const struct operation *operation, const struct
                                  bool one_way);
 /* While the journal's disk is full. HF_REASON_NONE | JOURNAL_FULL */
 hf_reason admission_check_disk(const struct engine *engine, const struct operation *operation);
+/* Whether what the operation looks into is there. HF_REASON_NONE | CELL_LOST */
+hf_reason admission_check_content(const struct operation *operation, const struct object *object);
 /* The object that the request names, if its operation works on one, becomes the call's.
- * HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT WRONG_KIND QUOTA_MEMORY its user may have no more */
+ * HF_REASON_NONE | NO_RIGHT NO_SUCH_OBJECT WRONG_KIND CELL_LOST QUOTA_MEMORY its user may have no more */
 hf_reason admission_find_target(struct call *call);
 /* The quota again, of what a request that waited stores now; what it has stored so far is counted.
  * HF_REASON_NONE | QUOTA_MEMORY */

@@ -14,18 +14,37 @@ struct cells *core_cells(struct object *object) {
   return object->row->has_cells ? &object->cells : NULL;
 }
 
+bool core_is_lost_cell(const struct object *object) {
+  return object->row->has_cells && object->cells.is_lost;
+}
+
+void core_drop_lost_elements(struct object *object) {
+  if (core_is_lost_cell(object)) {
+    free(object->cells.elements);
+    object->cells.elements = NULL;
+  }
+}
+
 /* Those in shared memory; else NULL. */
 static struct cells *shared_cells(struct object *object) {
   struct cells *cells = object ? core_cells(object) : NULL;
   return cells && cells->share ? cells : NULL;
 }
 
+/* What the engine knows of a shared cell is not what it was: a read that finds that out has done more than
+ * to read, see reads.h. */
+static void touch(struct engine *engine) {
+  engine->has_touched_cells = true;
+}
+
 /* ---- sharing */
 
-bool core_may_share_cells(const struct session *session, const struct object *object) {
+bool core_may_share_cells(const struct engine *engine, const struct session *session,
+                          const struct object *object) {
   bool has_lock = object->row->lock != NULL;
   bool is_near = session && session->process != PROCESS_ELSEWHERE;
-  return is_near && (!has_lock || session->process >= 0) &&
+  bool may_change = !core_is_logged(engine) || object->cells.is_volatile;
+  return is_near && may_change && !object->cells.is_lost && (!has_lock || session->process >= 0) &&
          rights_allow(rights_of(session->user, session, object), ACCESS_READ | ACCESS_WRITE);
 }
 
@@ -98,11 +117,12 @@ static bool is_owned_locally(const struct cells *cells) {
   return share->host->is_locked(share->host->ctx, &share->location);
 }
 
-bool core_is_locked_locally(struct object *object) {
+bool core_is_locked_locally(struct engine *engine, struct object *object) {
   struct cells *cells = shared_cells(object);
   bool is_locked = cells && cells->lock_state != CELL_SERVER && is_owned_locally(cells);
-  if (is_locked) {
+  if (is_locked && !cells->was_locked) {
     cells->was_locked = true;
+    touch(engine);
   }
   return is_locked;
 }
@@ -178,6 +198,7 @@ static void validate_owner(struct engine *engine, uint64_t now_ns, struct object
     return;
   }
   cells->validate_ns = clock_deadline_ns(now_ns, HF_CELL_RETRY_MS_MAX);
+  touch(engine);
   struct owners_walk walk = {.owners = {next_owner}, .engine = engine, .object = object};
   if (!share->host->validate_owner(share->host->ctx, &share->location, &walk.owners)) {
     cells->owner_session = walk.serial;
@@ -202,11 +223,14 @@ hf_reason core_acquire_cells(struct engine *engine, uint64_t now_ns, struct obje
   if (!cells) {
     return HF_REASON_NONE;
   }
+  bool is_requested = cells->lock_state == CELL_REQUESTED;
   request_lock(engine, object);
   validate_owner(engine, now_ns, object);
   if (try_acquire(engine, object)) {
+    engine->has_touched_cells |= is_requested; /* else all is as before, once it is returned */
     return HF_REASON_NONE;
   }
+  touch(engine);
   cells->was_locked = true;
   return retry_in(engine, now_ns, cells, cells->retry_ms) ? HF_REASON_NO_MEMORY
                                                           : HF_REASON_LOCK_HELD;
@@ -248,6 +272,7 @@ static void return_lock(struct cells *cells) {
   bool owner_died = cells->lock.owner_died;
   cells->lock.owner_died = false;
   cells->lock_state = CELL_CLIENTS;
+  cells->retry_ms = 0;
   share->host->return_lock(share->host->ctx, &share->location, owner_died);
 }
 
@@ -326,6 +351,7 @@ void core_check_cells(struct engine *engine, uint64_t now_ns, struct object *obj
   if (!cells) {
     return;
   }
+  touch(engine);
   validate_owner(engine, now_ns, object);
   (void)try_acquire(engine, object);
   if (object->waits[WAIT_CHANGE].count > 0 && has_changed(cells)) {

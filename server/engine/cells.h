@@ -10,11 +10,16 @@
 
 /* object->cells, if it has some; else NULL. */
 struct cells *core_cells(struct object *object);
-/* Whether the session's client may map the cell: its user may read and write the object, as the cell is
+/* Whether the session's client may map the cell: with a log only a volatile one. Its user may read and write the object, as the cell is
  * read and written without a check, and it must be on this machine. A mutex names its owner
  * by thread id, which names another thread in another pid namespace. So a cell with a lock is only for
  * clients whose process the server sees under the same id. */
-bool core_may_share_cells(const struct session *session, const struct object *object);
+bool core_may_share_cells(const struct engine *engine, const struct session *session,
+                          const struct object *object);
+/* A volatile cell that a restart has lost. */
+bool core_is_lost_cell(const struct object *object);
+/* Frees the elements of a lost cell. Any object. */
+void core_drop_lost_elements(struct object *object);
 /* Shared memory for the elements, all zero, charged. NULL: there is none. */
 struct cell_share *core_new_share(struct engine *engine, const struct object *object);
 /* Puts the elements, which are all zero, into shared memory, if there is any. */
@@ -36,7 +41,7 @@ void core_check_cells_of(struct engine *engine, uint64_t now_ns, struct session 
 /* Whether a local thread died with the lock and no later owner was notified; clears that. */
 bool core_take_cells_death(struct object *object);
 /* Whether a local thread owns the lock, as far as the shared memory says. */
-bool core_is_locked_locally(struct object *object);
+bool core_is_locked_locally(struct engine *engine, struct object *object);
 /* Turns the mutex that a thread of the session's process owns into a grant of the server's.
  * HF_REASON_NONE | NOT_OWNER also when a thread of another process owns it */
 hf_reason core_take_cells_over(struct engine *engine, const struct session *session,

@@ -84,6 +84,7 @@ struct engine {
   bool draining;
   bool is_disk_full; /* the journal's */
   bool has_loans;    /* an object was lent once */
+  bool has_volatile; /* a cell was volatile once */
 
   /* For a log of commands; no state. See reads.h. */
   uint64_t index; /* of the command under way; 0: there is no log */
@@ -93,6 +94,7 @@ struct engine {
   uint64_t read_index;                /* of what the last request that only read has seen */
   bool has_only_read;                 /* the last command */
   bool has_failed_for_disk;           /* the same: a one-way request */
+  bool has_touched_cells;             /* the command under way changed what is known of a shared cell */
   struct heard heard;                 /* of requests without a session */
   struct session_list heard_sessions; /* that sent requests which only read */
 };
@@ -145,6 +147,11 @@ static inline hf_reason core_check_memory(const struct engine *engine, size_t mo
 static inline hf_reason core_check_entry(const struct engine *engine, const struct map64 *table) {
   bool is_small = map64_counted_bytes(table) < HF_SMALL_TABLE_BYTES;
   return is_small ? HF_REASON_NONE : core_check_memory(engine, MAP64_ENTRY_BYTES);
+}
+
+/* Whether the commands are in a log. */
+static inline bool core_is_logged(const struct engine *engine) {
+  return engine->index != 0;
 }
 
 static inline struct peer *core_peer(const struct engine *engine, uint64_t id) {

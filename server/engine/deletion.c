@@ -21,7 +21,7 @@ static bool end_waits(struct engine *engine, uint64_t now_ns, struct wait_queue 
       return false;
     }
     core_spend(engine, STEPS_OF_RUN);
-    core_end_wait_on_deleted(engine, now_ns, waiter);
+    core_end_wait_on_gone(engine, now_ns, waiter, HF_REASON_OBJECT_DELETED);
   }
   return true;
 }

@@ -160,7 +160,8 @@ void core_take_effect(struct engine *engine, struct object *object, struct job *
   if (job->reason == HF_REASON_NONE && job->times > 1 && job->repeats) {
     add_references(engine, object, object->list.len / (size_t)job->times, (size_t)job->times - 1);
   }
-  if (job->reason == HF_REASON_NONE && job->share && !object->is_deleted) {
+  bool is_gone = object->is_deleted || core_is_lost_cell(object);
+  if (job->reason == HF_REASON_NONE && job->share && !is_gone) {
     job->replaced = core_install_share(engine, object, job->share);
     job->share = NULL;
   }
@@ -192,7 +193,8 @@ static void bring_back(struct engine *engine, struct job *job) {
   object->loan->job = NULL;
   memory_refund(&engine->memory, MEMORY_SCRATCH, job->charged_bytes);
   core_take_effect(engine, object, job);
-  cell_share_release(job->share); /* of one that was deleted: here, where counts may change */
+  core_drop_lost_elements(object);
+  cell_share_release(job->share); /* of one that is gone: here, where counts may change */
   job->share = NULL;
   if (object->is_deleted) {
     bring_back_deleted(engine, object);

@@ -42,7 +42,9 @@ void nested_init(struct nested *nested, const struct call *outer, const Holdfast
 }
 
 hf_reason nested_find_target(struct nested *nested) {
-  return nested->call.object ? HF_REASON_NONE : admission_find_target(&nested->call);
+  struct call *call = &nested->call;
+  return call->object ? admission_check_content(call->operation, call->object)
+                      : admission_find_target(call);
 }
 
 hf_reason nested_run(struct nested *nested) {

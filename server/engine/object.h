@@ -64,6 +64,8 @@ struct cells {
   size_t count;
   void *elements;   /* malloc; NULL: they are in the share. See elements.h */
   struct lock lock; /* unused by the raw ones */
+  bool is_volatile; /* with a log: it may be in shared memory, and its content is in no log */
+  bool is_lost;     /* a volatile one, by a restart: it has no elements, and can only be deleted */
   /* In shared memory. */
   struct cell_share *share; /* one count of it; NULL: elements are in plain memory */
   enum cell_lock_state lock_state;
@@ -145,6 +147,7 @@ struct object_shape {
   char typecode;
   uint64_t length;
   size_t elements_bytes; /* of all, which are there from the beginning */
+  bool is_volatile;      /* values and arrays */
   bool one_way;
   uint64_t start;   /* semaphores */
   uint64_t parties; /* barriers */

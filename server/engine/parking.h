@@ -22,7 +22,8 @@ hf_reason core_restart_time(struct call *call);
 /* Ends a wait with a reason; a put of many that has put some answers that, as does a kick. */
 void core_end_wait(struct engine *engine, uint64_t now_ns, struct waiter *waiter, hf_reason reason);
 /* What a waiter waited for is gone. */
-void core_end_wait_on_deleted(struct engine *engine, uint64_t now_ns, struct waiter *waiter);
+void core_end_wait_on_gone(struct engine *engine, uint64_t now_ns, struct waiter *waiter,
+                           hf_reason reason);
 /* A waiter leaves without an answer. */
 void core_drop_waiter(struct engine *engine, struct waiter *waiter);
 

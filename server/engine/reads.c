@@ -52,7 +52,7 @@ bool core_record_read(struct engine *engine, const struct engine_request *reques
   const struct peer *peer = core_peer(engine, request->connection);
   struct session *session = peer->session;
   bool is_kept = session && session_find_reply(session, request->message->sequence);
-  if (engine->waiting != waiting || is_kept || core_has_work(engine)) {
+  if (engine->waiting != waiting || is_kept || core_has_work(engine) || engine->has_touched_cells) {
     return false;
   }
   core_record_heard(engine, session);

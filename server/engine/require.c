@@ -77,9 +77,11 @@ void require_drop(struct requirement *requirement) {
 
 static hf_reason find_object(const struct call *call, const struct requirement *requirement,
                              struct object **object) {
-  return value_is_absent(requirement->name)
-             ? admission_find_id(call, requirement->object, ACCESS_READ, object)
-             : admission_find_name(call, value_content(&requirement->name), ACCESS_READ, object);
+  hf_reason reason =
+      value_is_absent(requirement->name)
+          ? admission_find_id(call, requirement->object, ACCESS_READ, object)
+          : admission_find_name(call, value_content(&requirement->name), ACCESS_READ, object);
+  return !reason && core_is_lost_cell(*object) ? HF_REASON_CELL_LOST : reason;
 }
 
 static hf_reason met(bool is_met) {
@@ -173,9 +175,10 @@ static hf_reason check_token(struct object *object, uint64_t token) {
   return lock->depth > 0 && lock->token == token ? HF_REASON_NONE : HF_REASON_TOKEN_STALE;
 }
 
-static hf_reason check_lock(struct object *object) {
+static hf_reason check_lock(struct engine *engine, struct object *object) {
   const struct lock *lock = object_lock(object);
-  return lock ? met(lock->depth == 0 && !core_is_locked_locally(object)) : HF_REASON_WRONG_KIND;
+  return lock ? met(lock->depth == 0 && !core_is_locked_locally(engine, object))
+              : HF_REASON_WRONG_KIND;
 }
 
 static hf_reason check_event(const struct object *object) {
@@ -203,7 +206,7 @@ hf_reason require_check(struct call *call, struct requirement *requirement, stru
     case HOLDFAST__CONDITION__CHECK_OWNED_WITH_TOKEN:
       return check_token(object, requirement->number);
     case HOLDFAST__CONDITION__CHECK_FREE:
-      return check_lock(object);
+      return check_lock(call->engine, object);
     case HOLDFAST__CONDITION__CHECK_IS_SET:
       return check_event(object);
     default:

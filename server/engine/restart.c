@@ -1,6 +1,7 @@
 #include "server/engine/restart.h"
 
 #include "server/engine/ending.h"
+#include "server/engine/lost_cells.h"
 #include "server/engine/peers.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
@@ -65,6 +66,7 @@ bool core_restart(struct engine *engine, uint64_t now_ns, const struct command *
   engine->memory.max = command->memory_bytes_max;
   engine->crowding = (struct crowding){0};
   engine->draining = false;
+  core_lose_cells(engine); /* before sessions end: none of them has mapped anything any more */
   for (size_t i = 0; i < sessions_count; i++) {
     restart_session(engine, now_ns, sessions[i]);
   }

@@ -40,12 +40,23 @@ static hf_reason check_quota_again(const struct call *call, const struct waiter 
   return was_in_line && stores ? admission_check_again(call, call->body.len) : HF_REASON_NONE;
 }
 
+/* HF_REASON_NONE | OBJECT_DELETED CELL_LOST */
+static hf_reason is_gone(const struct waiter *woken) {
+  const struct object *object = woken->object;
+  if (!object) {
+    return HF_REASON_NONE;
+  }
+  return object->is_deleted ? HF_REASON_OBJECT_DELETED
+                            : admission_check_content(woken->operation, object);
+}
+
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out) {
   struct waiter *waiter = waiter_owner(woken);
   struct call call = core_call_of(engine, now_ns, waiter);
   core_spend(engine, STEPS_OF_RUN);
-  if (woken->object && woken->object->is_deleted) {
-    core_end_wait_on_deleted(engine, now_ns, woken);
+  hf_reason gone = is_gone(woken);
+  if (gone) {
+    core_end_wait_on_gone(engine, now_ns, woken, gone);
     return true;
   }
   if (core_is_lent(woken->object)) {

@@ -9,7 +9,7 @@
 
 /* The first run of a request that was admitted; its answer is delivered, unless it waits. */
 void core_run(struct call *call);
-/* Runs the handler of a waiter again, or of a wait entry's owner. On a deleted object, or on a lent one
+/* Runs the handler of a waiter again, or of a wait entry's owner. On a deleted object, a lost cell, or on a lent object
  * after the deadline, the waiter is answered without a run. false: it waits on. */
 bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken, bool timed_out);
 /* The request of the call's waiter becomes its message, in the engine's scratch, which the caller resets, or

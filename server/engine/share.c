@@ -4,6 +4,12 @@
 
 #include <stdlib.h>
 
+static void charge(struct cell_share *share, struct user *user) {
+  memory_charge(share->memory, MEMORY_SHARED, share->location.bytes);
+  share->user = user_share(user);
+  user_recharge(user, 0, share->location.bytes);
+}
+
 struct cell_share *cell_share_new(const struct cell_host *host, struct memory *memory,
                                   struct user *user, size_t element_bytes, uint64_t object) {
   struct cell_share *share = host ? malloc(sizeof *share) : NULL;
@@ -15,9 +21,17 @@ struct cell_share *cell_share_new(const struct cell_host *host, struct memory *m
     free(share);
     return NULL;
   }
-  memory_charge(memory, MEMORY_SHARED, share->location.bytes);
-  share->user = user_share(user);
-  user_recharge(user, 0, share->location.bytes);
+  charge(share, user);
+  return share;
+}
+
+struct cell_share *cell_share_restore(const struct cell_host *host, struct memory *memory,
+                                      struct user *user, const struct cell_location *location) {
+  struct cell_share *share = malloc(sizeof *share);
+  if (share) {
+    *share = (struct cell_share){.refs = 1, .memory = memory, .host = host, .location = *location};
+    charge(share, user);
+  }
   return share;
 }
 

@@ -28,6 +28,9 @@ struct cell_share {
  * no host, or no room. */
 struct cell_share *cell_share_new(const struct cell_host *host, struct memory *memory,
                                   struct user *user, size_t element_bytes, uint64_t object);
+/* The same for a cell that is there: of a snapshot. NULL: out of memory. */
+struct cell_share *cell_share_restore(const struct cell_host *host, struct memory *memory,
+                                      struct user *user, const struct cell_location *location);
 struct cell_share *cell_share_acquire(struct cell_share *share); /* answers its argument */
 void cell_share_release(struct cell_share *share);               /* NULL is harmless */
 /* Releases the reference of a session whose process may not know that the session has ended. */

@@ -50,6 +50,7 @@ bool engine_snapshot(const struct engine *engine, const struct snapshot_writer *
   snapshot_put_bytes(&out, HASH_KEY, bytes_of(hash_key->bytes, sizeof hash_key->bytes));
   snapshot_end_record(&out, RECORD_ENGINE);
   snapshot_users(engine, &out);
+  snapshot_shares(engine, &out);
   snapshot_sessions(engine, &out);
   snapshot_connections(engine, &out);
   snapshot_objects(engine, &out);
@@ -154,6 +155,8 @@ static bool read_record(struct restoring *restoring, const struct snapshot_recor
   switch (record->number) {
     case RECORD_USER:
       return restore_user(restoring, record->body);
+    case RECORD_SHARE:
+      return restore_share(restoring, record->body);
     case RECORD_SESSION:
       return restore_session(restoring, record->body);
     case RECORD_REPLY:
@@ -226,6 +229,7 @@ struct engine *engine_restore(const struct engine_config *config, const struct e
   arena_init(&restoring.in.arena, HF_UNPACK_BYTES_MAX);
   struct engine *engine = read_start(&restoring.in) ? read_engine(&restoring, config, sink) : NULL;
   bool is_restored = engine && restore(&restoring);
+  restore_end_shares(&restoring);
   if (engine && !is_restored) {
     forget(engine);
   }

@@ -23,6 +23,7 @@ enum {
   RECORD_SUSPENDED = 10,
   RECORD_END = 11,
   RECORD_USER = 12,    /* by name; before all others but the first two */
+  RECORD_SHARE = 13,   /* by object; before sessions */
   RECORD_CONTENT = 16, /* and beyond: of the object before, as its kind says */
 };
 
@@ -34,6 +35,7 @@ struct restoring {
   uint64_t next_id;        /* of objects: all are below */
   uint64_t last_ticket;
   struct map64 tickets; /* -> struct waiter */
+  struct map64 shares;  /* object id -> struct cell_share, one count each */
   bool is_ended;
 };
 
@@ -50,6 +52,15 @@ void snapshot_put_user(struct snapshot_out *out, uint32_t number, const struct u
 /* The user of that name, which is to be counted by the caller. false: in.why */
 bool restore_find_user(struct restoring *restoring, const struct wire_field *field,
                        struct user **user);
+
+/* snapshot_shares.c: cells in shared memory, without their elements. A cell that is deleted is there while a
+ * session may have mapped it. */
+void snapshot_shares(const struct engine *engine, struct snapshot_out *out);
+bool restore_share(struct restoring *restoring, struct bytes body);
+/* Of the object, counted once more. NULL: in.why */
+struct cell_share *restore_find_share(struct restoring *restoring, uint64_t object);
+/* All records have been read, or it failed. */
+void restore_end_shares(struct restoring *restoring);
 
 /* snapshot_sessions.c */
 void snapshot_sessions(const struct engine *engine, struct snapshot_out *out);

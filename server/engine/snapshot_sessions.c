@@ -49,7 +49,8 @@ enum {
   ACTING,
   ENDS,
   FAILURES,
-  USER
+  USER,
+  CELLS
 };
 
 /* ---- what a session has of objects, by their ids */
@@ -117,6 +118,7 @@ static void put_session(struct snapshot_out *out, const struct session *session)
     const struct session_table *row = &session_tables[i];
     snapshot_put_table(out, row->number, table_of(session, row), row->has_numbers);
   }
+  snapshot_put_table(out, CELLS, &session->cells, false);
   snapshot_put_failures(out, FAILURES, session->failures, session->failures_count);
   snapshot_end_record(out, RECORD_SESSION);
 }
@@ -204,6 +206,21 @@ static bool read_table(struct restoring *restoring, const struct wire_field *fie
   return !restoring->in.why;
 }
 
+/* Cells that it may have mapped. */
+static bool read_cells(struct restoring *restoring, const struct wire_field *field) {
+  struct session *session = restoring->session;
+  struct wire_reader items = {0};
+  uint64_t object;
+  while (snapshot_next_item(&restoring->in, field, &items, &object)) {
+    struct cell_share *share = restore_find_share(restoring, object);
+    if (!share || !add_entry(restoring, &session->cells, object, share)) {
+      cell_share_release(share);
+      return false;
+    }
+  }
+  return !restoring->in.why;
+}
+
 /* true also if the field is no table. */
 static bool read_any_table(struct restoring *restoring, const struct wire_field *field) {
   for (size_t i = 0; i < SESSION_TABLES; i++) {
@@ -276,6 +293,8 @@ static bool visit_session(struct snapshot_in *in, const struct wire_field *field
       return read_failure(restoring, field);
     case USER:
       return read_user(restoring, field);
+    case CELLS:
+      return read_cells(restoring, field);
     default:
       return read_any_table(restoring, field);
   }

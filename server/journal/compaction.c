@@ -49,8 +49,8 @@ static void record_loss(void *ctx, enum journal_loss why, const char *sentence) 
   snprintf(ctx, RECOVERY_ERROR_BYTES, "%s", sentence);
 }
 
-static bool recover(const char *directory, uint64_t through, struct recovered *recovered,
-                    char error[RECOVERY_ERROR_BYTES]) {
+static bool recover(const char *directory, uint64_t through, struct cell_tape *cells,
+                    struct recovered *recovered, char error[RECOVERY_ERROR_BYTES]) {
   const struct sqlite_options sqlite = {.directory = directory, .is_read_only = true};
   const struct journal_sink sink = {.ctx = error, .lost = record_loss};
   struct journal_backend *backend = sqlite_backend_open(&sqlite, &sink);
@@ -58,7 +58,7 @@ static bool recover(const char *directory, uint64_t through, struct recovered *r
     return false;
   }
   const struct recovery_options options = {
-      .directory = directory, .backend = backend, .through = through};
+      .directory = directory, .backend = backend, .cells = cells, .through = through};
   bool is_recovered = recovery_run(&options, recovered, error);
   backend->ops->close(backend);
   return is_recovered;
@@ -67,11 +67,13 @@ static bool recover(const char *directory, uint64_t through, struct recovered *r
 int compaction_main(const char *directory, uint64_t through) {
   char error[RECOVERY_ERROR_BYTES] = "";
   static struct recovered recovered; /* whose memory goes with the process, and counts as no leak */
+  struct cell_tape cells;
+  cell_tape_init(&cells);
   if (!has_parent()) {
     return EXIT_FAILURE;
   }
   stand_back();
-  if (!recover(directory, through, &recovered, error)) {
+  if (!recover(directory, through, &cells, &recovered, error)) {
     return refuse(error);
   }
   const struct snapshot_point point = {recovered.index, recovered.epoch, recovered.replies};

@@ -116,11 +116,23 @@ static void add_reply(void *ctx, uint64_t connection, const struct reply *reply)
   journal->replies = digest_add_reply(journal->replies, connection, reply);
 }
 
+static void drop(void *ctx) {
+  struct journal *journal = ctx;
+  cell_tape_clear(journal->settings.cells);
+}
+
+/* What was heard is appended between a command and its record, and has asked for nothing. */
 static void append(void *ctx, const struct command *command) {
   struct journal *journal = ctx;
-  if (!journal->is_begun || !record_append(journal->filling, command)) {
+  bool has_asked = command->kind != COMMAND_HEARD;
+  struct bytes answers = bytes_of("", 0);
+  if (!journal->is_begun || (has_asked && !cell_tape_answers(journal->settings.cells, &answers)) ||
+      !record_append(journal->filling, command, answers)) {
     lose(journal, "there is no memory for the journal");
     return;
+  }
+  if (has_asked) {
+    cell_tape_clear(journal->settings.cells);
   }
   journal->last_ns = journal->filling->last_ns;
 }
@@ -460,6 +472,7 @@ static bool begin_anew(struct journal *journal, struct recovered *recovered,
       .first_object = genesis.first_object,
       .start_ns = genesis.start_ns,
       .find_operation = operations_find,
+      .cell_host = &journal->settings.cells->host,
   };
   const struct engine_sink sink = {0}; /* no command is applied before it has another one */
   clock_gettime(CLOCK_REALTIME, &now);
@@ -485,6 +498,7 @@ static bool recover(struct journal *journal, const struct recovery_options *prog
   const struct recovery_options options = {
       .directory = settings->directory,
       .backend = journal->backend,
+      .cells = settings->cells,
       .accept_loss_after = settings->accept_loss_after,
       .progress = progress ? progress->progress : NULL,
       .progress_ctx = progress ? progress->progress_ctx : NULL,
@@ -529,7 +543,7 @@ static bool load(struct journal *journal, const struct recovery_options *progres
 static void init(struct journal *journal, const struct journal_settings *settings) {
   pthread_condattr_t monotonic;
   journal->settings = *settings;
-  journal->log = (struct command_log){journal,    begin,   add_reply,        append,  end,
+  journal->log = (struct command_log){journal, begin,      add_reply, append,           drop,    end,
                                       await_room, give_up, request_snapshot, back_up, report};
   journal->filling = journal->writers;
   pthread_condattr_init(&monotonic);
@@ -594,6 +608,7 @@ bool journal_start(struct journal *journal, const struct engine *engine,
   const struct journal_settings *settings = &journal->settings;
   journal->engine = engine;
   journal->host = *host;
+  cell_tape_record(settings->cells, host->cells);
   if (!snapshots_start(&journal->snapshots, settings->program, settings->directory,
                        settings->snapshot_bytes_min, journal->snapshots.index,
                        journal->snapshots.bytes, wake, journal)) {

@@ -35,6 +35,7 @@ struct journal_settings {
   uint64_t memory_bytes_max;
   const char *program;         /* which makes snapshots, with --compact: this server's own */
   uint64_t snapshot_bytes_min; /* 0: SNAPSHOT_BYTES_MIN, see snapshots.h */
+  struct cell_tape *cells;     /* borrowed: as cell_tape_init left it; outlives the engine */
 };
 
 /* How dispatch is notified; without the engine's lock. */
@@ -51,6 +52,7 @@ struct journal_host {
   /* From now on what this thread does is what replay does, until it is not: an allocation that fails would
    * make another state. Under the engine's lock. */
   void (*guard)(void *ctx, bool is_on);
+  const struct cell_host *cells; /* borrowed; NULL: there is no shared memory */
 };
 
 struct journal;

@@ -12,7 +12,7 @@
 #define HEADER_BYTES_MAX ((size_t)8 * VARINT_BYTES_MAX)
 /* The fields of a command that have a known length, at most. */
 #define COMMAND_BYTES_MAX ((size_t)256)
-_Static_assert(sizeof(struct sp_route) + HF_SESSION_BYTES + 8 * VARINT_BYTES_MAX <= 256,
+_Static_assert(sizeof(struct sp_route) + HF_SESSION_BYTES + 10 * VARINT_BYTES_MAX <= 256,
                "a request fits without its body");
 #define USER_BYTES_MIN 9 /* its numbers, all 0 */
 #define RIGHT_BYTES_MIN 2
@@ -33,6 +33,7 @@ enum record_kind {
   RECORD_RESTART = 11,
   RECORD_DISK = 12,
   RECORD_HEARD = 13,
+  RECORD_ANSWERS = 14, /* no command: belongs to the next one */
 };
 
 /* The first number of a command is its kind times 8, and these. */
@@ -264,10 +265,15 @@ static void put_content(struct buffer *bytes, const struct command *command, uin
   }
 }
 
-bool record_append(struct batch_writer *writer, const struct command *command) {
+bool record_append(struct batch_writer *writer, const struct command *command,
+                   struct bytes answers) {
   struct buffer *bytes = &writer->bytes;
-  if (!reserve(bytes, command_bytes_max(command))) {
+  if (!reserve(bytes, command_bytes_max(command) + answers.len)) {
     return false;
+  }
+  if (answers.len > 0) {
+    put_number(bytes, RECORD_ANSWERS << FLAGS_BITS);
+    put_bytes(bytes, answers);
   }
   /* A time before the last command's counts as that, as in the engine. */
   uint64_t now_ns = command->now_ns > writer->last_ns ? command->now_ns : writer->last_ns;
@@ -573,13 +579,25 @@ static bool find_command(uint64_t kind, enum command_kind *command) {
   return false;
 }
 
+/* What comes before the command's time. */
+static bool read_head(struct batch_reader *reader, uint64_t *kind, struct bytes *answers) {
+  *answers = bytes_of("", 0);
+  if (!read_number(reader, kind)) {
+    return false;
+  }
+  return *kind != RECORD_ANSWERS << FLAGS_BITS ||
+         (read_bytes(reader, answers) && read_number(reader, kind));
+}
+
 static bool read_record(struct batch_reader *reader, struct record *record, const char **why) {
   uint64_t kind, since;
-  if (!read_number(reader, &kind) || !read_number(reader, &since)) {
+  struct bytes answers;
+  if (!read_head(reader, &kind, &answers) || !read_number(reader, &since)) {
     return false;
   }
   reader->last_ns += since;
-  *record = (struct record){.command = {.now_ns = reader->last_ns, .index = reader->index}};
+  *record = (struct record){.answers = answers,
+                            .command = {.now_ns = reader->last_ns, .index = reader->index}};
   unsigned flags = kind & ((1u << FLAGS_BITS) - 1);
   kind >>= FLAGS_BITS;
   record->is_genesis = kind == RECORD_GENESIS;

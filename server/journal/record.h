@@ -2,6 +2,7 @@
  *
  *   batch    version | engine | epoch | index | engine time | digests | how many | command ... | checksum
  *   command  kind and flags | time since the one before | what the kind has
+ *            or, in front of one, kind | what shared cells answered meanwhile (cell_tape.h)
  *
  * Numbers are varints, bytes have their length before them. The checksum is of all before it (checksum.h): any
  * damage of the bytes is found. Version and checksum are where they are in every version.
@@ -48,7 +49,8 @@ struct batch_writer {
 bool record_begin(struct batch_writer *writer, const struct batch_header *header);
 /* false: out of memory, nothing was appended. */
 bool record_append_genesis(struct batch_writer *writer, const struct genesis *genesis);
-bool record_append(struct batch_writer *writer, const struct command *command);
+bool record_append(struct batch_writer *writer, const struct command *command,
+                   struct bytes answers);
 /* The whole batch with its header and checksum: borrowed until the next record_begin. false: out of memory. */
 bool record_end(struct batch_writer *writer, struct bytes *batch);
 /* Frees its bytes; it is {0} again. */
@@ -62,6 +64,7 @@ static inline size_t record_bytes(const struct batch_writer *writer) {
  * is not decoded: it has its connection, route, body, entropy and process. A job is a number and how it ended. */
 struct record {
   bool is_genesis;
+  struct bytes answers; /* of shared cells */
   struct genesis genesis;
   struct command command;
   struct engine_request request; /* which command.request points to */

@@ -126,6 +126,7 @@ static bool begin_engine(struct recovery *recovery, const struct genesis *genesi
       .memory_bytes_max = (size_t)genesis->memory_bytes_max,
       .start_ns = genesis->start_ns,
       .find_operation = operations_find,
+      .cell_host = &recovery->options->cells->host,
   };
   struct engine_sink sink = make_sink(recovered);
   memcpy(config.hash_key.bytes, genesis->hash_key, sizeof config.hash_key.bytes);
@@ -199,7 +200,9 @@ static void clear_up(struct recovery *recovery) {
 
 static bool apply(struct recovery *recovery, struct record *record) {
   struct recovered *recovered = recovery->recovered;
+  struct cell_tape *cells = recovery->options->cells;
   bool is_applied;
+  cell_tape_play(cells, record->answers);
   switch (record->command.kind) {
     case COMMAND_REQUEST:
       is_applied = apply_request(recovery, record);
@@ -213,7 +216,7 @@ static bool apply(struct recovery *recovery, struct record *record) {
       break;
   }
   clear_up(recovery);
-  return is_applied;
+  return is_applied && cell_tape_is_played(cells);
 }
 
 /* ---- batches */
@@ -366,7 +369,8 @@ static bool restore(struct recovery *recovery, const struct snapshot_content *co
     return refuse_newer(recovery, SNAPSHOT_PREFIX, header->index, header->engine);
   }
   struct snapshot_error error;
-  struct engine_config config = {.find_operation = operations_find};
+  struct engine_config config = {.find_operation = operations_find,
+                                 .cell_host = &recovery->options->cells->host};
   struct engine_sink sink = make_sink(recovered);
   recovered->engine = engine_restore(&config, &sink, content->bytes, &error);
   if (!recovered->engine) {

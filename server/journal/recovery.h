@@ -14,6 +14,7 @@
 
 #include "server/engine/engine.h"
 #include "server/journal/backend.h"
+#include "server/journal/cell_tape.h"
 
 #define RECOVERY_ERROR_BYTES 768
 
@@ -33,6 +34,7 @@ struct recovered {
 struct recovery_options {
   const char *directory;           /* of snapshots */
   struct journal_backend *backend; /* of batches; its sink is used, and left as it was */
+  struct cell_tape *cells;         /* plays; the engine's host of shared cells, which outlives it */
   /* The batch behind this one is damaged: goes on with the state before it. Not made use of if nothing is
    * damaged, so that it does no harm when it is left in a configuration; damage elsewhere is refused. 0: all must
    * be right. */

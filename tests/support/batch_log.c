@@ -34,9 +34,22 @@ static void add_reply(void *ctx, uint64_t connection, const struct reply *reply)
   log->replies = digest_add_reply(log->replies, connection, reply);
 }
 
+static void drop(void *ctx) {
+  struct batch_log *log = ctx;
+  cell_tape_clear(log->cells);
+}
+
 static void append(void *ctx, const struct command *command) {
   struct batch_log *log = ctx;
-  assert_true(record_append(&log->writer, command));
+  struct bytes answers = bytes_of("", 0);
+  if (command->kind != COMMAND_HEARD) {
+    assert_true(cell_tape_answers(log->cells, &answers));
+    log->answered += answers.len > 0;
+  }
+  assert_true(record_append(&log->writer, command, answers));
+  if (command->kind != COMMAND_HEARD) {
+    cell_tape_clear(log->cells);
+  }
   log->last_ns = log->writer.last_ns;
 }
 
@@ -53,10 +66,11 @@ static void note_lost(void *ctx, enum journal_loss why, const char *sentence) {
   fail_msg("lost %d: %s", (int)why, sentence);
 }
 
-void batch_log_open(struct batch_log *log, const char *directory) {
+void batch_log_open(struct batch_log *log, const char *directory, struct cell_tape *cells) {
   const struct sqlite_options options = {.directory = directory, .sync = JOURNAL_SYNC_NEVER};
   const struct journal_sink sink = {.ctx = log, .committed = note_committed, .lost = note_lost};
-  *log = (struct batch_log){.log = {log, begin, add_reply, append, ignore, ignore},
+  *log = (struct batch_log){.cells = cells,
+                            .log = {log, begin, add_reply, append, drop, ignore, ignore},
                             .engine_revision = ENGINE_REVISION};
   log->backend = sqlite_backend_open(&options, &sink);
   assert_non_null(log->backend);

@@ -26,6 +26,10 @@ static uint64_t mix_content(uint64_t digest, const struct object *object) {
     digest = mix(mix(digest, value.kind), value_hash(&hash_key, value));
   }
   if (kind->has_cells) {
+    digest = mix(mix(digest, object->cells.is_volatile), object->cells.is_lost);
+    digest = mix(mix(digest, object->cells.share != NULL), object->cells.lock_state);
+  }
+  if (kind->has_cells && object->cells.elements) { /* those of shared memory are no state */
     for (size_t i = 0; i < object->cells.count; i++) {
       digest = mix(digest, elements_bits(&object->cells, i));
     }

@@ -93,6 +93,7 @@ static void start(struct durable *durable, const struct users_settings *users) {
       .memory_bytes_max = MEMORY_MAX, .version = "test", .is_loading = true};
   const struct dispatch_sink sink = {durable, deliver, deliver_all, ignore_close};
   const struct journal_settings settings = {.directory = durable->directory,
+                                            .cells = &durable->cells,
                                             .fsync = {.mode = FSYNC_NEVER},
                                             .memory_bytes_max = MEMORY_MAX,
                                             .program = "/bin/false"};
@@ -106,6 +107,7 @@ static void start(struct durable *durable, const struct users_settings *users) {
   if (durable->is_crowded) {
     dispatch_set_crowded(durable->dispatch, true);
   }
+  cell_tape_init(&durable->cells);
   durable->journal = journal_open(&settings, NULL, &durable->recovered, error);
   if (!durable->journal) {
     fail_msg("%s", error);
@@ -124,6 +126,7 @@ static uint64_t stop(struct durable *durable) {
   journal_close(durable->journal);
   uint64_t digest = engine_digest(durable->recovered.engine);
   dispatch_free(durable->dispatch);
+  cell_tape_deinit(&durable->cells);
   return digest;
 }
 
@@ -140,12 +143,16 @@ static void expect_recovered(const struct durable *durable, uint64_t digest) {
   const struct journal_sink sink = {.ctx = error, .lost = note_error};
   struct journal_backend *backend = sqlite_backend_open(&sqlite, &sink);
   assert_non_null(backend);
-  const struct recovery_options options = {.directory = durable->directory, .backend = backend};
+  struct cell_tape cells;
+  const struct recovery_options options = {
+      .directory = durable->directory, .backend = backend, .cells = &cells};
+  cell_tape_init(&cells);
   if (!recovery_run(&options, &recovered, error)) {
     fail_msg("%s", error);
   }
   assert_int_equal(engine_digest(recovered.engine), digest);
   engine_free(recovered.engine);
+  cell_tape_deinit(&cells);
   backend->ops->close(backend);
 }
 

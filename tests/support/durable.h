@@ -8,6 +8,7 @@
 
 #include "server/dispatch/dispatch.h"
 #include "server/engine/engine.h"
+#include "server/journal/cell_tape.h"
 #include "server/journal/journal.h"
 #include "tests/support/directory.h"
 
@@ -17,6 +18,7 @@ struct durable {
   char directory[DIRECTORY_PATH_BYTES];
   struct dispatch *dispatch;
   struct journal *journal;
+  struct cell_tape cells;
   bool is_crowded;            /* peers stand in line while it is started */
   struct recovered recovered; /* what there was when it was started */
   pthread_mutex_t mutex;      /* of everything below */

@@ -135,8 +135,9 @@ static struct engine_sink make_sink(struct replay *replay) {
                               .request_snapshot = request_snapshot};
 }
 
-void replay_begin(struct replay *replay, size_t memory_bytes_max) {
+void replay_begin(struct replay *replay, size_t memory_bytes_max, const struct cell_host *cells) {
   struct engine_config config = {
+      .cell_host = cells,
       .first_object = 1,
       .memory_bytes_max = memory_bytes_max,
       .find_operation = operations_find,

@@ -68,7 +68,8 @@ struct replay {
   struct batch batch;   /* the replies of the command under way, with a log */
 };
 
-void replay_begin(struct replay *replay, size_t memory_bytes_max);
+/* cells: borrowed; NULL: there is no shared memory. */
+void replay_begin(struct replay *replay, size_t memory_bytes_max, const struct cell_host *cells);
 /* Goes on with an engine, which is taken. */
 void replay_begin_with(struct replay *replay, struct engine *engine);
 void replay_end(struct replay *replay);

@@ -13,6 +13,7 @@
 #define ONE_WAY STEP_MAKER_CONNECTIONS
 #define ELSEWHERE 77 /* an address */
 #define LONG_ITEMS 3000
+#define LONG_ELEMENTS 160000
 
 static uint64_t below(struct step_maker *maker, uint64_t limit) {
   return random_below(&maker->requests.random, limit);
@@ -74,7 +75,7 @@ static ProtobufCBinaryData id_of(struct step_session *session) {
 }
 
 struct replay_step step_maker_open_session(struct step_maker *maker, uint64_t connection) {
-  bool tells = below(maker, 2) == 0;
+  bool tells = below(maker, 4) > 0;
   Holdfast__Request *request =
       REQUEST(OPEN_SESSION, OpenSession, open_session, .grace_ms = 1 + (uint32_t)below(maker, 200),
               .machine = {tells ? 4 : 0, (uint8_t *)"here"}, .process = 1 + below(maker, 50));
@@ -147,6 +148,7 @@ static const struct shared {
     {"sema", HOLDFAST__KIND__SEMAPHORE},  {"pipe", HOLDFAST__KIND__PIPE},
     {"barrier", HOLDFAST__KIND__BARRIER}, {"condition", HOLDFAST__KIND__CONDITION},
     {"queue", HOLDFAST__KIND__QUEUE},     {"list", HOLDFAST__KIND__LIST},
+    {"value", HOLDFAST__KIND__VALUE},     {"array", HOLDFAST__KIND__ARRAY},
 };
 #define SHARED_KINDS (sizeof shared / sizeof *shared)
 
@@ -157,12 +159,19 @@ static const char *name_of(size_t kind, size_t number) {
   return name;
 }
 
+/* Some are moved to shared memory by a job. */
+static uint64_t length_of_array(const struct step_maker *maker, size_t number) {
+  return maker->has_long_arrays && number == 3 ? LONG_ELEMENTS : 4;
+}
+
 struct replay_step step_maker_open_shared(struct step_maker *maker, uint64_t connection,
                                           size_t object) {
   size_t kind = object % SHARED_KINDS;
   Holdfast__Request *request =
       REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = shared[kind].kind,
-              .name = DATA(name_of(kind, object / SHARED_KINDS)), .start = 1, .parties = 2);
+              .name = DATA(name_of(kind, object / SHARED_KINDS)), .start = 1, .parties = 2,
+              .typecode = DATA("i"), .length = length_of_array(maker, object / SHARED_KINDS),
+              .is_volatile = object / SHARED_KINDS % 4 > 0, .map = true);
   return step_maker_send(maker, connection, request);
 }
 
@@ -306,6 +315,95 @@ static struct replay_step make_list_step(struct step_maker *maker, uint64_t conn
   }
 }
 
+/* On a value: what waits, and what local threads are in the way of. */
+static struct replay_step make_value_step(struct step_maker *maker, uint64_t connection,
+                                          const char *name) {
+  Holdfast__Value *number = INT((int64_t)below(maker, 3));
+  switch (below(maker, 8)) {
+    case 0:
+      return send_shared(maker, connection, IN(name, VALUE_GET, ValueGet, value_get));
+    case 1:
+      return send_shared(maker, connection,
+                         IN(name, VALUE_SET, ValueSet, value_set, .value = number));
+    case 2:
+      return send_shared(maker, connection,
+                         IN(name, VALUE_WAIT, ValueWait, value_wait, .known = number));
+    case 3:
+      return send_shared(maker, connection,
+                         IN(name, VALUE_COMPARE_AND_SET, ValueCompareAndSet, value_compare_and_set,
+                            .expected = number, .desired = INT(7)));
+    case 4: {
+      const char *other = name_of(8, below(maker, STEP_MAKER_SHARED));
+      Holdfast__Condition *condition =
+          MESSAGE(Condition, condition, .target_case = HOLDFAST__CONDITION__TARGET_NAME,
+                  .name = DATA(other), .check_case = HOLDFAST__CONDITION__CHECK_VALUE_AT_LEAST,
+                  .value_at_least = number);
+      Holdfast__Request *operation = IN(other, VALUE_ADD, ValueAdd, value_add, .amount = number);
+      return send_shared(maker, connection,
+                         REQUEST(TRANSACTION, Transaction, transaction, .n_conditions = 1,
+                                 .conditions = LIST_OF(Condition, condition), .n_operations = 1,
+                                 .operations = LIST_OF(Request, operation)));
+    }
+    default:
+      return send_shared(maker, connection,
+                         IN(name, VALUE_ADD, ValueAdd, value_add, .amount = number));
+  }
+}
+
+static struct replay_step make_array_step(struct step_maker *maker, uint64_t connection,
+                                          const char *name) {
+  int64_t index = (int64_t)below(maker, 4);
+  switch (below(maker, 4)) {
+    case 0:
+      return send_shared(maker, connection,
+                         IN(name, ARRAY_READ, ArrayRead, array_read, .count = 3));
+    case 1:
+      return send_shared(
+          maker, connection,
+          IN(name, ARRAY_WRITE, ArrayWrite, array_write, .elements = {8, (uint8_t *)"12345678"}));
+    case 2:
+      return send_shared(maker, connection,
+                         IN(name, ARRAY_GET_SLICE, ArrayGetSlice, array_get_slice));
+    default:
+      return send_shared(
+          maker, connection,
+          IN(name, ARRAY_ADD, ArrayAdd, array_add, .index = index, .amount = INT(1)));
+  }
+}
+
+/* Deleted now and then: what was lost comes anew. */
+static struct replay_step make_cell_step(struct step_maker *maker, uint64_t connection,
+                                         size_t number) {
+  size_t kind = 8 + below(maker, 2);
+  const char *name = name_of(kind, number);
+  switch (below(maker, 20)) {
+    case 0:
+    case 1:
+      return send_shared(maker, connection, IN(name, OBJECT_DELETE, ObjectDelete, object_delete));
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+      return step_maker_open_shared(maker, connection, number * SHARED_KINDS + kind);
+    case 6:
+      return send_shared(maker, connection,
+                         IN(name, OBJECT_INFO, ObjectInfo, object_info, .map = below(maker, 2)));
+    case 7:
+      return send_shared(maker, connection,
+                         IN(name, LOCK_ACQUIRE, LockAcquire, lock_acquire,
+                            .levels = (uint32_t)(below(maker, 4) == 0),
+                            .lease_ms = below(maker, 4) ? 0 : 1 + below(maker, 100)));
+    case 8:
+    case 9:
+      return send_shared(maker, connection, IN(name, LOCK_RELEASE, LockRelease, lock_release));
+    case 10:
+      return send_shared(maker, connection, IN(name, CELL_NOTIFY, CellNotify, cell_notify));
+    default:
+      return kind == 8 ? make_value_step(maker, connection, name)
+                       : make_array_step(maker, connection, name);
+  }
+}
+
 /* Anonymous objects that the session refers to. */
 static struct replay_step make_reference_step(struct step_maker *maker, uint64_t connection) {
   uint64_t objects[] = {1 + below(maker, 400), 1 + below(maker, 400)};
@@ -331,7 +429,11 @@ static struct replay_step make_reference_step(struct step_maker *maker, uint64_t
 
 static struct replay_step make_shared_step(struct step_maker *maker, uint64_t connection) {
   size_t number = below(maker, STEP_MAKER_SHARED);
-  switch (below(maker, 14)) {
+  switch (below(maker, 17)) {
+    case 14:
+    case 15:
+    case 16:
+      return make_cell_step(maker, connection, number % 4);
     case 0:
       return make_pipe_step(maker, connection, number);
     case 1:
@@ -490,4 +592,11 @@ struct replay_step step_maker_make(struct step_maker *maker) {
     return step_maker_open_session(maker, connection);
   }
   return choice < 45 ? make_random_request(maker, connection) : make_shared_step(maker, connection);
+}
+
+struct replay_step step_maker_make_cell(struct step_maker *maker) {
+  uint64_t connection = 1 + below(maker, STEP_MAKER_CONNECTIONS - 1);
+  return maker->open[connection] && maker->bound[connection]
+             ? make_cell_step(maker, connection, below(maker, 4))
+             : step_maker_make(maker);
 }

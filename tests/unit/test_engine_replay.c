@@ -21,7 +21,6 @@
 #include <cmocka.h>
 
 #define STEPS 2000
-#define SHARED_OBJECTS (8 * STEP_MAKER_SHARED)
 /* Things of each kind that the prelude makes, and how many of them it leaves: tables that grew have
  * more room for those than tables that did not. */
 #define PAIRS 120
@@ -263,8 +262,8 @@ static void begin(uint64_t seed) {
   static const size_t memory[] = {4u << 20, 8u << 20, 64u << 20, 1u << 30};
   size_t memory_bytes_max = memory[seed % 4];
   step_maker_init(&maker, seed);
-  replay_begin(&one, memory_bytes_max);
-  replay_begin(&other, memory_bytes_max);
+  replay_begin(&one, memory_bytes_max, NULL);
+  replay_begin(&other, memory_bytes_max, NULL);
   run_prelude(&one, false);
   run_prelude(&other, true);
   one.effects_len = other.effects_len = 0;
@@ -289,7 +288,7 @@ static void end_first_session(uint64_t seed, size_t number) {
 static void run_story(uint64_t seed) {
   begin(seed);
   expect_equal(seed, 0);
-  for (size_t i = 0; i < SHARED_OBJECTS; i++) {
+  for (size_t i = 0; i < STEP_MAKER_OBJECTS; i++) {
     apply_to_both(step_maker_open_shared(&maker, 2, i), seed, i);
   }
   for (size_t i = 0; i < STEPS; i++) {

@@ -9,9 +9,11 @@
  * usage: [SEED [TEST]]; a pattern of names
  */
 #include "proto/base/clock.h"
+#include "server/journal/cell_tape.h"
 #include "server/journal/journal.h"
 #include "server/journal/record.h"
 #include "server/journal/sqlite_backend.h"
+#include "tests/support/directory.h"
 #include "tests/support/random.h"
 
 #include <pthread.h>
@@ -39,7 +41,7 @@
 #define SENTENCE "the backend has failed"
 
 static uint64_t seed;
-static char directory[64];
+static char directory[DIRECTORY_PATH_BYTES];
 
 static void sleep_us(uint64_t us) {
   nanosleep(&(struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000}, NULL);
@@ -235,6 +237,7 @@ static void ignore_guard(void *ctx, bool is_on) {
 static struct journal *journal;
 static const struct command_log *command_log;
 static struct engine *engine;
+static struct cell_tape cells;
 static pthread_mutex_t engine_mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t appended[BATCHES_MAX + 1]; /* commands, by the batch that begin answered */
 static uint64_t newest;                    /* of these batches that has commands */
@@ -242,8 +245,11 @@ static uint64_t newest;                    /* of these batches that has commands
 static void begin_with(struct fsync_setting fsync) {
   static const struct journal_host callbacks = {
       .committed = note_committed, .lost = note_lost, .disk = note_disk, .guard = ignore_guard};
-  const struct journal_settings settings = {
-      .directory = directory, .fsync = fsync, .memory_bytes_max = 64u << 20, .program = "/nowhere"};
+  const struct journal_settings settings = {.directory = directory,
+                                            .fsync = fsync,
+                                            .cells = &cells,
+                                            .memory_bytes_max = 64u << 20,
+                                            .program = "/nowhere"};
   struct recovered recovered;
   char error[RECOVERY_ERROR_BYTES];
   memset(&backend, 0, sizeof backend);
@@ -251,6 +257,8 @@ static void begin_with(struct fsync_setting fsync) {
   memset(appended, 0, sizeof appended);
   newest = 0;
   backend.random = (struct random){seed};
+  directory_make(directory);
+  cell_tape_init(&cells);
   sem_init(&backend.arrived, 0, 0);
   sem_init(&backend.go_on, 0, 0);
   journal = journal_open(&settings, NULL, &recovered, error);
@@ -306,6 +314,8 @@ static uint64_t close_journal(void) {
   uint64_t start_ns = clock_now_ns();
   journal_close(journal);
   engine_free(engine);
+  cell_tape_deinit(&cells);
+  directory_remove(directory); /* with the snapshot that is made at the end */
   assert_true(backend.is_closed);
   return ms_since(start_ns);
 }
@@ -643,12 +653,5 @@ int main(int argc, char **argv) {
   if (argc > 2) {
     cmocka_set_test_filter(argv[2]);
   }
-  snprintf(directory, sizeof directory, "/tmp/holdfast-journal-XXXXXX");
-  if (mkdtemp(directory) == NULL) {
-    perror(directory);
-    return EXIT_FAILURE;
-  }
-  int failures = cmocka_run_group_tests_name("unit.journal", tests, NULL, NULL);
-  rmdir(directory);
-  return failures;
+  return cmocka_run_group_tests_name("unit.journal", tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static struct bytes make_batch(uint64_t index, uint64_t salt) {
   struct batch_header header = {.epoch = 1, .index = index, .now_ns = index};
   struct bytes batch;
   assert_true(record_begin(&writer, &header));
-  assert_true(record_append(&writer, &command));
+  assert_true(record_append(&writer, &command, bytes_of("", 0)));
   assert_true(record_end(&writer, &batch));
   return batch;
 }

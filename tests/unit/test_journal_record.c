@@ -255,7 +255,7 @@ static void test_journal_record_round_trip(void **state) {
     for (size_t j = 0; j < count; j++) {
       enum command_kind kind = (enum command_kind)((commands + j) % KINDS);
       make(&random, &made[j], kind, &now);
-      assert_true(record_append(&writer, &made[j].command));
+      assert_true(record_append(&writer, &made[j].command, bytes_of("", 0)));
     }
     struct bytes batch;
     assert_true(record_end(&writer, &batch));
@@ -285,7 +285,7 @@ static void test_journal_record_genesis(void **state) {
   struct bytes batch;
   assert_true(record_begin(&writer, &header));
   assert_true(record_append_genesis(&writer, &genesis));
-  assert_true(record_append(&writer, &tick));
+  assert_true(record_append(&writer, &tick, bytes_of("", 0)));
   assert_true(record_end(&writer, &batch));
   struct batch_reader *reader = open_batch(batch, &header, 2);
   struct record record;
@@ -310,7 +310,7 @@ static void test_journal_record_time_that_goes_back(void **state) {
   assert_true(record_begin(&writer, &header));
   for (size_t i = 0; i < 5; i++) {
     struct command tick = {.kind = COMMAND_TICK, .now_ns = times[i]};
-    assert_true(record_append(&writer, &tick));
+    assert_true(record_append(&writer, &tick, bytes_of("", 0)));
   }
   struct bytes batch;
   assert_true(record_end(&writer, &batch));
@@ -333,7 +333,7 @@ static struct bytes make_small_batch(struct random *random, struct batch_writer 
   for (int kind = 0; kind < KINDS; kind++) {
     struct made made;
     make(random, &made, (enum command_kind)kind, &now);
-    assert_true(record_append(writer, &made.command));
+    assert_true(record_append(writer, &made.command, bytes_of("", 0)));
   }
   struct bytes batch;
   assert_true(record_end(writer, &batch));

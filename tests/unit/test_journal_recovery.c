@@ -23,6 +23,7 @@
 #include "tests/support/random.h"
 #include "tests/support/replay.h"
 #include "tests/support/step_maker.h"
+#include "tests/support/wild_cells.h"
 
 #include <semaphore.h>
 #include <setjmp.h>
@@ -36,16 +37,20 @@
 #include <cmocka.h>
 
 #define STEPS 1200
-#define SHARED_OBJECTS (8 * STEP_MAKER_SHARED)
 #define SETTLE_STEPS_MAX 10000
 
 static uint64_t first_seed = 1, seeds_count = 25, story_seed;
-static uint64_t recoveries, snapshots_compared, snapshots_made, batches, reads, lost_tails;
+static uint64_t recoveries, snapshots_compared, snapshots_made, batches, reads, lost_tails,
+    answered, local_writes;
 
 static char directory[DIRECTORY_PATH_BYTES];
 static struct step_maker maker;
 static struct replay live;
 static struct batch_log batch_log;
+/* What local threads write to; one tape is the live engine's, the other that of the engine being recovered. */
+static struct wild_cells cells;
+static struct cell_tape tapes[2];
+static unsigned live_tape;
 static struct random chance;
 
 static void learn(void *ctx, uint64_t object) {
@@ -70,8 +75,11 @@ static bool recover(uint64_t accept_loss_after, struct recovered *recovered,
   const struct journal_sink sink = {.ctx = error, .lost = note_error};
   struct journal_backend *backend = sqlite_backend_open(&sqlite, &sink);
   assert_non_null(backend);
-  const struct recovery_options options = {
-      .directory = directory, .backend = backend, .accept_loss_after = accept_loss_after};
+  cell_tape_init(&tapes[!live_tape]);
+  const struct recovery_options options = {.directory = directory,
+                                           .backend = backend,
+                                           .cells = &tapes[!live_tape],
+                                           .accept_loss_after = accept_loss_after};
   bool is_recovered = recovery_run(&options, recovered, error);
   if (is_recovered && recovered->is_cut_short) {
     assert_true(sqlite_backend_drop_behind(backend, recovered->index));
@@ -157,6 +165,8 @@ static void replace_live(struct recovered *recovered, bool is_same) {
   reads += live.reads_count;
   live.log = NULL;
   replay_end(&live);
+  cell_tape_deinit(&tapes[live_tape]);
+  live_tape = !live_tape;
   live = restored;
   replay_begin_with(&live, recovered->engine); /* whose sink is this one's now */
   arena_deinit(&restored.arena);
@@ -165,7 +175,8 @@ static void replace_live(struct recovered *recovered, bool is_same) {
 }
 
 static void restart(const struct recovered *recovered) {
-  batch_log_open(&batch_log, directory);
+  cell_tape_record(&tapes[live_tape], &cells.cells.host);
+  batch_log_open(&batch_log, directory, &tapes[live_tape]);
   batch_log_go_on(&batch_log, live.engine, recovered->epoch, recovered->index, recovered->replies);
   for (uint64_t connection = 1; connection <= STEP_MAKER_CONNECTIONS; connection++) {
     maker.open[connection] = false;
@@ -189,6 +200,7 @@ static void crash(void) {
   }
   uint64_t committed = batch_log.committed, replies = batch_log.replies;
   batches += committed;
+  answered += batch_log.answered;
   batch_log_close(&batch_log);
   if (!recover(0, &recovered, error)) {
     fail_msg("seed %llu: %s", (unsigned long long)story_seed, error);
@@ -239,15 +251,18 @@ static void begin(uint64_t seed) {
   story_seed = seed;
   chance = (struct random){seed};
   step_maker_init(&maker, seed);
-  replay_begin(&live, memory_bytes_max);
-  batch_log_open(&batch_log, directory);
+  maker.has_long_arrays = true;
+  cell_tape_init(&tapes[live_tape]);
+  cell_tape_record(&tapes[live_tape], wild_cells_begin(&cells));
+  replay_begin(&live, memory_bytes_max, &tapes[live_tape].host);
+  batch_log_open(&batch_log, directory, &tapes[live_tape]);
   batch_log_begin(&batch_log, live.engine, memory_bytes_max);
   live.log = &batch_log.log;
   live.learn = learn;
   apply(plain_step(REPLAY_USERS, 0));
   apply(plain_step(REPLAY_CONNECT, 2));
   maker.open[2] = true;
-  for (size_t i = 0; i < SHARED_OBJECTS; i++) {
+  for (size_t i = 0; i < STEP_MAKER_OBJECTS; i++) {
     apply(step_maker_open_shared(&maker, 2, i));
   }
 }
@@ -255,6 +270,8 @@ static void begin(uint64_t seed) {
 static void end(void) {
   live.log = NULL;
   replay_end(&live);
+  cell_tape_deinit(&tapes[live_tape]);
+  wild_cells_end(&cells);
   step_maker_deinit(&maker);
   batch_log_close(&batch_log);
   directory_remove(directory);
@@ -269,7 +286,8 @@ static void happen(void) {
       compact();
       break;
     default:
-      apply(step_maker_make(&maker));
+      apply(below(3) ? step_maker_make(&maker) : step_maker_make_cell(&maker));
+      wild_cells_stir(&cells, &chance);
       if (below(30) == 0) {
         batch_log_commit(&batch_log);
       }
@@ -283,6 +301,7 @@ static void run_story(uint64_t seed) {
     happen();
   }
   crash();
+  local_writes += cells.writes;
   end();
 }
 
@@ -293,11 +312,13 @@ static void test_what_was_committed_is_recovered(void **state) {
   }
   print_message(
       "  %llu seeds from %llu: %llu recoveries of %llu batches, %llu of them without the end; "
-      "%llu snapshots made, %llu pairs compared, %llu requests only read\n",
+      "%llu snapshots made, %llu pairs compared, %llu requests only read; local threads wrote %llu "
+      "times to "
+      "cells, %llu commands were answered by them\n",
       (unsigned long long)seeds_count, (unsigned long long)first_seed,
       (unsigned long long)recoveries, (unsigned long long)batches, (unsigned long long)lost_tails,
       (unsigned long long)snapshots_made, (unsigned long long)snapshots_compared,
-      (unsigned long long)reads);
+      (unsigned long long)reads, (unsigned long long)local_writes, (unsigned long long)answered);
 }
 
 /* ---- damage */

@@ -75,6 +75,7 @@ bool cells_init(struct object *object, const struct object_shape *shape,
   (void)hash_key;
   object->cells.typecode = shape->typecode;
   object->cells.count = shape->length;
+  object->cells.is_volatile = shape->is_volatile;
   object->cells.lock.recursive = true;
   object->cells.timer.kind = TIMER_CELL;
   object->cells.elements =
@@ -83,8 +84,9 @@ bool cells_init(struct object *object, const struct object_shape *shape,
 }
 
 void cells_begin(struct call *call, const struct object_shape *shape) {
-  (void)shape;
-  if (call->message->object_open->map && core_may_share_cells(call->session, call->object)) {
+  call->engine->has_volatile |= shape->is_volatile;
+  if (call->message->object_open->map &&
+      core_may_share_cells(call->engine, call->session, call->object)) {
     core_share_fresh_cells(call->engine, call->object);
   }
 }
@@ -115,7 +117,7 @@ void cells_deinit(struct object *object) {
 struct content_bytes cells_bytes(const struct object *object) {
   size_t count = object->cells.count ? object->cells.count : 1;
   size_t bytes =
-      object->cells.share ? 0 : chunk_bytes(count * cell_element_bytes(object->cells.typecode));
+      object->cells.elements ? chunk_bytes(count * cell_element_bytes(object->cells.typecode)) : 0;
   return (struct content_bytes){bytes, bytes};
 }
 

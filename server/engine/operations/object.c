@@ -18,14 +18,15 @@
 /* ---- opening */
 
 /* What the request asks for. HF_REASON_NONE | WRONG_KIND BAD_NAME BAD_ARGUMENT, or what the kind says */
-static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct user *user,
-                            struct object_shape *shape) {
+static hf_reason read_shape(const struct call *call, struct object_shape *shape) {
+  const Holdfast__ObjectOpen *message = call->message->object_open;
   const struct kind *kind = kind_find(message->kind);
   *shape = (struct object_shape){
       .kind = message->kind,
       .row = kind,
       .name = bytes_of(message->name.data, message->name.len),
-      .user = user,
+      .user = call->user,
+      .is_volatile = message->is_volatile && core_is_logged(call->engine),
   };
   if (!kind) {
     return HF_REASON_WRONG_KIND;
@@ -40,13 +41,24 @@ static hf_reason read_shape(const Holdfast__ObjectOpen *message, struct user *us
 }
 
 /* Whether an existing object is what the request would have made. */
-static hf_reason check_shape(const struct object *object, const struct object_shape *shape) {
+static hf_reason check_shape(struct call *call, const struct object_shape *shape) {
+  struct object *object = call->object;
   const struct kind *kind = object->row;
   if (object->kind != shape->kind) {
     return HF_REASON_WRONG_KIND;
   }
-  bool same = !kind->has_shape || kind->has_shape(object, shape);
-  return same ? HF_REASON_NONE : HF_REASON_WRONG_SHAPE;
+  const struct cells *cells = core_cells(object);
+  if (cells && cells->is_volatile != shape->is_volatile) {
+    struct denial *denial = &call->engine->denial;
+    denial_begin(denial, HF_REASON_WRONG_SHAPE);
+    denial_add(denial, "the object exists and is %s; open it as such, or delete it first",
+               cells->is_volatile ? "volatile" : "durable");
+    return HF_REASON_WRONG_SHAPE;
+  }
+  if (kind->has_shape && !kind->has_shape(object, shape)) {
+    return HF_REASON_WRONG_SHAPE;
+  }
+  return core_is_lost_cell(object) ? HF_REASON_CELL_LOST : HF_REASON_NONE;
 }
 
 /* What a new object begins with. */
@@ -120,7 +132,7 @@ static hf_reason copy_elements(struct job *job) {
 static hf_reason move_cells(struct call *call) {
   struct object *object = call->object;
   const struct cells *cells = core_cells(object);
-  if (!cells || !core_may_share_cells(call->session, object)) {
+  if (!cells || !core_may_share_cells(call->engine, call->session, object)) {
     return HF_REASON_NONE;
   }
   hf_reason reason = core_pass_line(call, object);
@@ -147,7 +159,7 @@ static hf_reason move_cells(struct call *call) {
 /* Where its elements are, for a client that is about to map them. */
 static void report_location(struct call *call, struct reply_object *reported) {
   struct cells *cells = core_cells(call->object);
-  if (!cells || !core_may_share_cells(call->session, call->object) ||
+  if (!cells || !core_may_share_cells(call->engine, call->session, call->object) ||
       !map64_get(&call->session->references, call->object->id)) {
     return;
   }
@@ -274,7 +286,7 @@ hf_reason handle_object_open(struct call *call) {
     }
     return answer_existing(call);
   }
-  reason = read_shape(message, call->user, &shape);
+  reason = read_shape(call, &shape);
   if (reason) {
     return reason;
   }
@@ -289,7 +301,7 @@ hf_reason handle_object_open(struct call *call) {
   if (exists && message->mode == HOLDFAST__OBJECT_OPEN__MODE__CREATE) {
     return HF_REASON_NAME_TAKEN;
   }
-  reason = exists ? check_shape(call->object, &shape) : create_object(call, &shape);
+  reason = exists ? check_shape(call, &shape) : create_object(call, &shape);
   if (reason) {
     return reason;
   }

@@ -26,7 +26,7 @@ struct reply_object report_object(const struct call *call, struct object *object
   };
   const struct lock *lock = object_lock(object);
   if (lock) {
-    bool is_local = lock->depth == 0 && core_is_locked_locally(object);
+    bool is_local = lock->depth == 0 && core_is_locked_locally(call->engine, object);
     reported.locked = lock->depth > 0 || is_local;
     reported.token = lock->token;
     reported.lease_ms = lock->depth > 0 ? lock->lease_ms : 0;

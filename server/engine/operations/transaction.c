@@ -7,6 +7,7 @@
 #include "server/engine/call.h"
 #include "server/engine/cells.h"
 #include "server/engine/handlers.h"
+#include "server/engine/kinds/kind.h"
 #include "server/engine/lending.h"
 #include "server/engine/nested.h"
 #include "server/engine/require.h"
@@ -162,6 +163,14 @@ static struct object_name name_in_operation(const struct call *call,
   };
 }
 
+/* Of a condition or an operation, from 0. */
+static struct object_name name_of(const struct call *call, size_t idx) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  return idx < message->n_conditions
+             ? name_in_condition(message->conditions[idx])
+             : name_in_operation(call, message->operations[idx - message->n_conditions]);
+}
+
 static hf_reason find_part(const struct call *call, const struct object_name *name,
                            struct object **object) {
   return name->is_named ? admission_find_name(call, name->name, name->access, object)
@@ -172,14 +181,32 @@ hf_reason transaction_check_rights(struct call *call) {
   const Holdfast__Transaction *message = call->message->transaction;
   size_t count = message->n_conditions + message->n_operations;
   for (size_t i = 0; call->user && i < count; i++) {
-    struct object_name name =
-        i < message->n_conditions
-            ? name_in_condition(message->conditions[i])
-            : name_in_operation(call, message->operations[i - message->n_conditions]);
+    struct object_name name = name_of(call, i);
     struct object *object;
     if (name.access && find_part(call, &name, &object) == HF_REASON_NO_RIGHT) {
       call->reply->part = (uint32_t)i + 1;
       return HF_REASON_NO_RIGHT;
+    }
+  }
+  return HF_REASON_NONE;
+}
+
+/* A restart would leave half of what was done, of which the other half is lost. */
+static hf_reason check_durability(struct call *call) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  size_t count = message->n_conditions + message->n_operations;
+  bool has[2] = {false, false}; /* volatile ones: has[true] */
+  for (size_t i = 0; call->engine->has_volatile && i < count; i++) {
+    struct object_name name = name_of(call, i);
+    struct object *object;
+    if (!name.access || find_part(call, &name, &object)) {
+      continue;
+    }
+    bool is_volatile = object->row->has_cells && object->cells.is_volatile;
+    has[is_volatile] = true;
+    if (has[!is_volatile]) {
+      call->reply->part = (uint32_t)i + 1;
+      return HF_REASON_MIXED_DURABILITY;
     }
   }
   return HF_REASON_NONE;
@@ -304,7 +331,8 @@ static hf_reason run_operations(struct call *call) {
 
 hf_reason handle_transaction(struct call *call) {
   hf_reason reason = call->waiter ? transaction_check_rights(call) : HF_REASON_NONE;
-  if (reason || (reason = pass_lines(call)) || (reason = check_conditions(call))) {
+  if (reason || (reason = check_durability(call)) || (reason = pass_lines(call)) ||
+      (reason = check_conditions(call))) {
     return reason;
   }
   reason = stores(call) ? core_check_memory(call->engine, call->body.len) : HF_REASON_NONE;
