@@ -52,7 +52,7 @@ struct cli_options {
   uint64_t count;    /* queue work: how many items; 0: no limit */
   bool bury, immediate, refuse_deadlock;
   bool bounded;
-  bool text, raw_object, reverse, one_way, missing, delete_it;
+  bool text, raw_object, is_volatile, reverse, one_way, missing, delete_it;
   bool wait; /* snapshot */
 };
 

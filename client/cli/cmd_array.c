@@ -31,10 +31,11 @@ static int make(struct cli *cli, hf_object *object) {
   size_t length = is_length ? (size_t)content.integer : content.size;
   const hf_value *initial = is_length ? NULL : as_bytes(cli, typecode, content.items, content.size);
   const char *name = cli->args[0].text;
-  hf_status status = cli->options.raw_object
-                         ? hf_raw_array_open(cli->conn, name, typecode, length, initial, &array)
-                         : hf_array_open(cli->conn, name, typecode, length, initial, &array);
-  if (status != HF_OK)
+  hf_status (*open)(hf_conn *, const char *, char, size_t, const hf_value *, hf_array **) =
+      cli->options.is_volatile
+          ? (cli->options.raw_object ? hf_raw_array_open_volatile : hf_array_open_volatile)
+          : (cli->options.raw_object ? hf_raw_array_open : hf_array_open);
+  if (open(cli->conn, name, typecode, length, initial, &array) != HF_OK)
     return cli_fail(cli);
   hf_array_close(array);
   return output_done(cli);
@@ -106,7 +107,7 @@ static int add(struct cli *cli, hf_object *object) {
 
 const struct command array_commands[] = {
     {"new", "nnv", "NAME TYPE LENGTH|[V, ..]", OPEN_NOTHING, HF_ANY, false, make,
-     "TYPE as in Python: i, d, ..; --raw"},
+     "TYPE as in Python: i, d, ..; --raw, --volatile"},
     {"get", "ni", "NAME INDEX", OPEN_EXISTING, HF_ANY, false, get, "one element"},
     {"set", "nsv", "NAME INDEX|SLICE VALUE", OPEN_EXISTING, HF_ANY, false, set,
      "replaces; a slice takes [V, ..]"},

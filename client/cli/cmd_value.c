@@ -22,10 +22,11 @@ static int make(struct cli *cli, hf_object *object) {
   if (cli->arg_count > 2)
     initial = typed_byte(typecode, cli->args[2].value);
   const char *name = cli->args[0].text;
-  hf_status status = cli->options.raw_object
-                         ? hf_raw_cell_open(cli->conn, name, typecode, initial, &cell)
-                         : hf_cell_open(cli->conn, name, typecode, initial, &cell);
-  if (status != HF_OK)
+  hf_status (*open)(hf_conn *, const char *, char, hf_value, hf_cell **) =
+      cli->options.is_volatile
+          ? (cli->options.raw_object ? hf_raw_cell_open_volatile : hf_cell_open_volatile)
+          : (cli->options.raw_object ? hf_raw_cell_open : hf_cell_open);
+  if (open(cli->conn, name, typecode, initial, &cell) != HF_OK)
     return cli_fail(cli);
   hf_cell_close(cell);
   return output_done(cli);
@@ -79,7 +80,7 @@ static int wait_change(struct cli *cli, hf_object *object) {
 
 const struct command value_commands[] = {
     {"new", "nn?v", "NAME TYPE [INITIAL]", OPEN_NOTHING, HF_ANY, false, make,
-     "TYPE as in Python: i, d, ..; --raw"},
+     "TYPE as in Python: i, d, ..; --raw, --volatile"},
     {"get", "n", "NAME", OPEN_EXISTING, HF_ANY, false, get, "the number"},
     {"set", "nv", "NAME VALUE", OPEN_EXISTING, HF_ANY, false, set, "sets it"},
     {"add", "n?v", "NAME [AMOUNT]", OPEN_EXISTING, HF_ANY, false, add,

@@ -38,6 +38,7 @@ enum option_key {
   KEY_PARTIES,
   KEY_BOUNDED,
   KEY_RAW_OBJECT,
+  KEY_VOLATILE,
   KEY_REVERSE,
   KEY_ONE_WAY,
   KEY_MISSING,
@@ -73,6 +74,7 @@ static const struct argp_option option_rows[] = {
     {"parties", KEY_PARTIES, "N", 0, NULL, 0},
     {"bounded", KEY_BOUNDED, NULL, 0, NULL, 0},
     {"raw", KEY_RAW_OBJECT, NULL, 0, NULL, 0},
+    {"volatile", KEY_VOLATILE, NULL, 0, NULL, 0},
     {"reverse", KEY_REVERSE, NULL, 0, NULL, 0},
     {"one-way", KEY_ONE_WAY, NULL, 0, NULL, 0},
     {"missing", KEY_MISSING, NULL, 0, NULL, 0},
@@ -159,6 +161,8 @@ static bool set_switch(struct cli_options *options, int key) {
       return options->text = true;
     case KEY_RAW_OBJECT:
       return options->raw_object = true;
+    case KEY_VOLATILE:
+      return options->is_volatile = true;
     case KEY_BOUNDED:
       return options->bounded = true;
     case KEY_REVERSE:

@@ -66,8 +66,8 @@ static bool recover(const char *directory, uint64_t through, struct cell_tape *c
 
 int compaction_main(const char *directory, uint64_t through) {
   char error[RECOVERY_ERROR_BYTES] = "";
-  static struct recovered recovered; /* whose memory goes with the process, and counts as no leak */
-  struct cell_tape cells;
+  static struct recovered recovered; /* nothing is freed: memory goes with the process */
+  static struct cell_tape cells;
   cell_tape_init(&cells);
   if (!has_parent()) {
     return EXIT_FAILURE;
@@ -81,8 +81,5 @@ int compaction_main(const char *directory, uint64_t through) {
     return refuse(error);
   }
   printf("%" PRIu64 "\n", recovered.index);
-  if (fflush(stdout) == 0) {
-    _exit(EXIT_SUCCESS); /* memory goes with the process, which is no leak */
-  }
-  return EXIT_FAILURE;
+  return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

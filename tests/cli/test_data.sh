@@ -97,6 +97,29 @@ code=$?
 [ $code -eq 9 ] || fail "the owner of a lock ended with $code over three restarts"
 json_holds 'd["locked"] is False' lock info lock
 
+# ---- volatile values and arrays
+
+says 0 '' value new vv i 5 --volatile
+says 0 '' array new va i 3 --volatile
+says 0 '' value new vr i 5 --volatile --raw
+says 0 6 value add vv
+fails_with 4 WRONG_SHAPE value new vv i 5
+fails_with 4 WRONG_SHAPE value new v i 5 --volatile
+stop KILL
+start "$data"
+fails_with 4 CELL_LOST value get vv
+fails_with 4 CELL_LOST value add vv
+fails_with 4 CELL_LOST array get va 0
+fails_with 4 CELL_LOST value get vr
+fails_with 4 CELL_LOST value new vv i 5 --volatile
+says 0 -7 value get v
+for name in vv va vr; do
+  says 0 '' rm $name
+done
+says 0 '' value new vv i 7 --volatile
+says 0 7 value get vv
+says 0 '' rm vv
+
 # ---- one server a directory
 
 refused "in use by another server, process $server\"" "$data"

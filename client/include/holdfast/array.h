@@ -17,6 +17,13 @@ HF_CHECKED hf_status hf_array_open(hf_conn *conn, const char *name, char typecod
                                    const hf_value *initial, hf_array **array);
 HF_CHECKED hf_status hf_raw_array_open(hf_conn *conn, const char *name, char typecode,
                                        size_t length, const hf_value *initial, hf_array **array);
+/* The same, volatile: see hf_cell_open_volatile. */
+HF_CHECKED hf_status hf_array_open_volatile(hf_conn *conn, const char *name, char typecode,
+                                            size_t length, const hf_value *initial,
+                                            hf_array **array);
+HF_CHECKED hf_status hf_raw_array_open_volatile(hf_conn *conn, const char *name, char typecode,
+                                                size_t length, const hf_value *initial,
+                                                hf_array **array);
 HF_API void hf_array_close(hf_array *array);
 /* Indexes may be negative, as in Python. All calls but len wait without limit while another thread
  * or process owns the Array's lock. OUT_OF_RANGE BAD_INDEX; set and add also as hf_cell_set. */

@@ -49,7 +49,8 @@ HF_CHECKED hf_status hf_wait_any_end(hf_conn *conn, int64_t timeout_ms, size_t *
  *
  * begin: FAILED_PRECONDITION ALREADY_OPEN. commit: ABORTED CONDITION_NOT_MET | DEADLINE_EXCEEDED
  * CONDITION_NOT_MET after a wait | FAILED_PRECONDITION TOKEN_STALE | the error of a call that
- * failed or could not be added | INVALID_ARGUMENT NOT_NESTABLE, BAD_ARGUMENT the batch is empty |
+ * failed or could not be added | INVALID_ARGUMENT NOT_NESTABLE, BAD_ARGUMENT the batch is empty,
+ * MIXED_DURABILITY a transaction has volatile values and durable objects |
  * RESOURCE_EXHAUSTED TOO_MANY_FIELDS more than 1,024 parts, REQUEST_TOO_BIG a transaction that
  * waits has more than 64 KiB, NO_MEMORY for a result: all calls were performed, and the results
  * before that part are set. The batch is closed in each case. */

@@ -25,6 +25,16 @@ HF_CHECKED hf_status hf_cell_open(hf_conn *conn, const char *name, char typecode
                                   hf_cell **cell);
 HF_CHECKED hf_status hf_raw_cell_open(hf_conn *conn, const char *name, char typecode,
                                       hf_value initial, hf_cell **cell);
+/* The same, volatile. On a server with a journal (--data) a Value is durable, and each call on it is a request;
+ * a volatile one is mapped like all are without a journal, and its content is in no journal: it is lost when the
+ * server starts again. Then every call answers FAILED_PRECONDITION CELL_LOST until it was deleted and opened
+ * anew, but hf_open, hf_delete and hf_object_delete; so does opening it by these functions. A transaction has
+ * volatile values or durable objects, not both: INVALID_ARGUMENT MIXED_DURABILITY. An existing object must be
+ * what is opened, volatile or not: INVALID_ARGUMENT WRONG_SHAPE. Without a journal there is no difference. */
+HF_CHECKED hf_status hf_cell_open_volatile(hf_conn *conn, const char *name, char typecode,
+                                           hf_value initial, hf_cell **cell);
+HF_CHECKED hf_status hf_raw_cell_open_volatile(hf_conn *conn, const char *name, char typecode,
+                                               hf_value initial, hf_cell **cell);
 HF_API void hf_cell_close(hf_cell *cell);
 /* These and all calls below wait without limit while another thread or process owns the Value's
  * lock. hf_cell_get_int: INVALID_ARGUMENT WRONG_TYPE typecodes f, d, c | OUT_OF_RANGE OVERFLOW

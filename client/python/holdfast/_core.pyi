@@ -311,7 +311,13 @@ class Pipe(Object):
 class Cell(Object):
     value: Any
     def __init__(
-        self, connection: Connection, typecode: str, value: Any = None, name: str | None = None, raw: bool = False
+        self,
+        connection: Connection,
+        typecode: str,
+        value: Any = None,
+        name: str | None = None,
+        raw: bool = False,
+        volatile: bool = False,
     ) -> None: ...
     @property
     def typecode(self) -> str: ...
@@ -343,6 +349,7 @@ class Array(Object):
         size_or_values: int | Iterable[Any],
         name: str | None = None,
         raw: bool = False,
+        volatile: bool = False,
     ) -> None: ...
     @property
     def typecode(self) -> str: ...

@@ -178,19 +178,19 @@ class Client:
         return await self._open(proxies.NamespaceProxy, name)
 
     async def value(self, typecode: str, value: Any = None, *, name: Optional[str] = None,
-                    raw: bool = False) -> Value:
-        """A number of a C type; raw: without a lock."""
+                    raw: bool = False, volatile: bool = False) -> Value:
+        """A number of a C type; raw: without a lock; volatile: as of a manager's Value."""
         cls = shared.RawCell if raw else proxies.ValueProxy
-        return await self._open(cls, typecode, value, name, raw)
+        return await self._open(cls, typecode, value, name, raw, volatile)
 
     async def array(self, typecode: str, size_or_values: Any, *, name: Optional[str] = None,
-                    raw: bool = False) -> Array:
-        """Numbers of a C type; raw: without a lock."""
+                    raw: bool = False, volatile: bool = False) -> Array:
+        """Numbers of a C type; raw: without a lock; volatile: as of a manager's Value."""
         cls = shared.RawNumbers if raw else proxies.ArrayProxy
         if isinstance(size_or_values, int) or name is not None:
-            return await self._open(cls, typecode, size_or_values, name, raw)
+            return await self._open(cls, typecode, size_or_values, name, raw, volatile)
         values = list(size_or_values)
-        array = await self._open(cls, typecode, len(values), None, raw)
+        array = await self._open(cls, typecode, len(values), None, raw, volatile)
         for first in range(0, len(values), _VALUES_MAX):
             part = values[first:first + _VALUES_MAX]
             await array.set(slice(first, first + len(part)), part)

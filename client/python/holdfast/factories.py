@@ -92,11 +92,12 @@ def make_set(connection: _core.Connection, name: Optional[str], iterable: Any) -
     return proxy
 
 
-def make_value(connection: _core.Connection, name: Optional[str], typecode: Any, value: Any) -> Any:
-    """A number of a C type, or else any object."""
+def make_value(connection: _core.Connection, name: Optional[str], typecode: Any, value: Any,
+               volatile: bool) -> Any:
+    """A number of a C type, or else any object, which is never volatile."""
     code = typecode_of(typecode)
     if code is not None:
-        return proxies.ValueProxy(connection, code, value, name=name)
+        return proxies.ValueProxy(connection, code, value, name=name, volatile=volatile)
     proxy = proxies.AnyValueProxy(connection, name)
     proxy._typecode = typecode
     proxy.setdefault(None, value)
@@ -104,7 +105,7 @@ def make_value(connection: _core.Connection, name: Optional[str], typecode: Any,
 
 
 def make_array(connection: _core.Connection, name: Optional[str], typecode: str, sequence: Any,
-               otherwise: Callable[[], Any]) -> Any:
+               volatile: bool, otherwise: Callable[[], Any]) -> Any:
     """As `array.array(typecode, sequence)`; `otherwise` makes those of a type that the server lacks,
     which are characters."""
     if typecode in ("u", "w"):
@@ -114,8 +115,8 @@ def make_array(connection: _core.Connection, name: Optional[str], typecode: str,
     except Exception as error:
         raise remote_error(error) from None
     if name is not None:  # which keeps its elements if it exists
-        return proxies.ArrayProxy(connection, typecode, initial, name=name)
-    proxy = proxies.ArrayProxy(connection, typecode, len(initial))
+        return proxies.ArrayProxy(connection, typecode, initial, name=name, volatile=volatile)
+    proxy = proxies.ArrayProxy(connection, typecode, len(initial), volatile=volatile)
     if initial:
         proxy.write(initial)
     return proxy

@@ -301,16 +301,17 @@ class SyncManager(BaseManager):
 
     @_factory
     def Value(self, typecode: Any, value: Any, lock: bool = True, *,
-              name: Optional[str] = None) -> Any:
-        """A number of a C type. Of any other type: an object."""
-        return factories.make_value(self.connection, name, typecode, value)
+              name: Optional[str] = None, volatile: bool = False) -> Any:
+        """A number of a C type. Of any other type: an object. volatile: on a server with --data it is in
+        shared memory, and lost when the server starts again; else it is durable there."""
+        return factories.make_value(self.connection, name, typecode, value, volatile)
 
     @_factory
     def Array(self, typecode: str, sequence: Any, lock: bool = True, *,
-              name: Optional[str] = None) -> Any:
-        """Numbers of a C type; their number never changes."""
+              name: Optional[str] = None, volatile: bool = False) -> Any:
+        """Numbers of a C type; their number never changes. volatile: as of a Value."""
         return factories.make_array(
-            self.connection, name, typecode, sequence,
+            self.connection, name, typecode, sequence, volatile,
             lambda: std.SyncManager.Array(self, typecode, sequence))
 
     @_factory
@@ -360,15 +361,18 @@ class SyncManager(BaseManager):
         return ends
 
     @_factory
-    def RawValue(self, typecode_or_type: Any, *args: Any, name: Optional[str] = None) -> Any:
-        """A number of a C type without a lock: each access is atomic by itself."""
-        return shared.make_raw_value(self.connection, name, typecode_or_type, args)
+    def RawValue(self, typecode_or_type: Any, *args: Any, name: Optional[str] = None,
+                 volatile: bool = False) -> Any:
+        """A number of a C type without a lock: each access is atomic by itself. volatile: as of a
+        Value."""
+        return shared.make_raw_value(self.connection, name, typecode_or_type, args, volatile)
 
     @_factory
     def RawArray(self, typecode_or_type: Any, size_or_initializer: Any, *,
-                 name: Optional[str] = None) -> Any:
-        """Numbers of a C type without a lock."""
-        return shared.make_raw_array(self.connection, name, typecode_or_type, size_or_initializer)
+                 name: Optional[str] = None, volatile: bool = False) -> Any:
+        """Numbers of a C type without a lock. volatile: as of a Value."""
+        return shared.make_raw_array(self.connection, name, typecode_or_type, size_or_initializer,
+                                     volatile)
 
     def find(self, name: str, kind: Optional[str] = None) -> Any:
         """The object of that name; holdfast.Error with reason NO_SUCH_OBJECT if there is none."""

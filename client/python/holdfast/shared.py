@@ -204,61 +204,63 @@ def _initial(typecode: str, args: Tuple) -> Any:
 
 
 def make_raw_value(connection: _core.Connection, name: Optional[str], typecode_or_type: Any,
-                   args: Tuple) -> Any:
+                   args: Tuple, volatile: bool) -> Any:
     """As `RawValue`. Of a ctypes structure: multiprocessing's, for this machine and its children."""
     code = factories.typecode_of(typecode_or_type)
     if code is None:
         return multiprocessing.RawValue(typecode_or_type, *args)
-    return RawCell(connection, code, _initial(code, args), name=name, raw=True)
+    return RawCell(connection, code, _initial(code, args), name=name, raw=True,
+                   volatile=volatile)
 
 
 def _make_array(cls: Any, string_cls: Any, connection: _core.Connection, name: Optional[str],
-                code: str, size_or_initializer: Any) -> Any:
+                code: str, size_or_initializer: Any, volatile: bool) -> Any:
     cls = string_cls if code == "c" else cls
     raw = cls is RawNumbers or cls is RawString
-    return cls(connection, code, size_or_initializer, name=name, raw=raw)
+    return cls(connection, code, size_or_initializer, name=name, raw=raw, volatile=volatile)
 
 
 def make_raw_array(connection: _core.Connection, name: Optional[str], typecode_or_type: Any,
-                   size_or_initializer: Any) -> Any:
+                   size_or_initializer: Any, volatile: bool) -> Any:
     """As `RawArray`; of ctypes structures as make_raw_value."""
     code = factories.typecode_of(typecode_or_type)
     if code is None:
         return multiprocessing.RawArray(typecode_or_type, size_or_initializer)
-    return _make_array(RawNumbers, RawString, connection, name, code, size_or_initializer)
+    return _make_array(RawNumbers, RawString, connection, name, code, size_or_initializer, volatile)
 
 
-def RawValue(typecode_or_type: Any, *args: Any) -> Any:
-    """A number of a C type in shared memory, without a lock."""
-    return make_raw_value(_connection(), None, typecode_or_type, args)
+def RawValue(typecode_or_type: Any, *args: Any, volatile: bool = False) -> Any:
+    """A number of a C type in shared memory, without a lock. volatile: as of a manager's Value."""
+    return make_raw_value(_connection(), None, typecode_or_type, args, volatile)
 
 
-def RawArray(typecode_or_type: Any, size_or_initializer: Any) -> Any:
-    """Numbers of a C type in shared memory, without a lock."""
-    return make_raw_array(_connection(), None, typecode_or_type, size_or_initializer)
+def RawArray(typecode_or_type: Any, size_or_initializer: Any, *, volatile: bool = False) -> Any:
+    """Numbers of a C type in shared memory, without a lock. volatile: as of a manager's Value."""
+    return make_raw_array(_connection(), None, typecode_or_type, size_or_initializer, volatile)
 
 
-def Value(typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
+def Value(typecode_or_type: Any, *args: Any, lock: Any = True, volatile: bool = False) -> Any:
     """A number of a C type in shared memory, with a recursive lock, or the one that is given;
-    lock=False: none."""
+    lock=False: none. volatile: as of a manager's Value."""
     code = factories.typecode_of(typecode_or_type)
     if code is None:
         return multiprocessing.Value(typecode_or_type, *args, lock=lock)
     if lock in (True, None):
-        return Synchronized(_connection(), code, _initial(code, args))
-    raw = RawValue(code, *args)
+        return Synchronized(_connection(), code, _initial(code, args), volatile=volatile)
+    raw = RawValue(code, *args, volatile=volatile)
     return raw if lock is False else SynchronizedBy(raw, lock)
 
 
-def Array(typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
+def Array(typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True,
+          volatile: bool = False) -> Any:
     """Numbers of a C type in shared memory, with a lock as `Value`."""
     code = factories.typecode_of(typecode_or_type)
     if code is None:
         return multiprocessing.Array(typecode_or_type, size_or_initializer, lock=lock)
     if lock in (True, None):
         return _make_array(SynchronizedArray, SynchronizedString, _connection(), None, code,
-                           size_or_initializer)
-    raw = RawArray(code, size_or_initializer)
+                           size_or_initializer, volatile)
+    raw = RawArray(code, size_or_initializer, volatile=volatile)
     return raw if lock is False else SynchronizedBy(raw, lock)
 
 

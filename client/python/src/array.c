@@ -150,9 +150,11 @@ static PyObject *array_add(PyObject *self, PyObject *const *args, Py_ssize_t cou
 /* ---------------------------------------------------------------- opening */
 
 static hf_status run_open(struct call *call) {
-  return (call->in.flag ? hf_raw_array_open : hf_array_open)(
-      call->conn, call->in.text, (char)call->in.index, call->in.count, call->in.values,
-      (hf_array **)&call->out.handle);
+  hf_status (*open)(hf_conn *, const char *, char, size_t, const hf_value *, hf_array **) =
+      call->in.is_volatile ? (call->in.flag ? hf_raw_array_open_volatile : hf_array_open_volatile)
+                           : (call->in.flag ? hf_raw_array_open : hf_array_open);
+  return open(call->conn, call->in.text, (char)call->in.index, call->in.count, call->in.values,
+              (hf_array **)&call->out.handle);
 }
 
 /* The initial values as call->in.values. A tuple: number_value may run Python. */
@@ -203,7 +205,7 @@ static int open_array(PyObject *self, struct call *call, PyObject *rest) {
 
 static int array_init(PyObject *self, PyObject *args, PyObject *keywords) {
   static const struct signature signature = {
-      "Array", {"connection", "typecode", "size_or_values", "name", "raw", NULL}, 3, 5};
+      "Array", {"connection", "typecode", "size_or_values", "name", "raw", "volatile", NULL}, 3, 6};
   static const struct operation open = {.run = run_open};
   PyObject *values[PARAMETERS_MAX], *rest = NULL;
   struct call call;
@@ -212,6 +214,7 @@ static int array_init(PyObject *self, PyObject *args, PyObject *keywords) {
   }
   if (!call_begin_open(&call, self, values[0], values[3], &open) ||
       !cell_take_flag(values[4], &call.in.flag) ||
+      !cell_take_flag(values[5], &call.in.is_volatile) ||
       (call.in.index = (unsigned char)number_typecode(values[1])) == 0 ||
       !take_content(&call, values[2], &rest)) {
     call_abandon(&call);
@@ -248,7 +251,7 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc,
-     "Array(connection, typecode, size_or_values, name=None, raw=False)\n--\n\n"
+     "Array(connection, typecode, size_or_values, name=None, raw=False, volatile=False)\n--\n\n"
      "Numbers of a C type, in shared memory on the server's machine, where\n"
      "memoryview() and numpy.frombuffer() give the memory itself."},
     {Py_tp_init, array_init},

@@ -197,22 +197,24 @@ static PyObject *cell_wait(PyObject *self, PyObject *const *args, Py_ssize_t cou
 /* ---------------------------------------------------------------- the type */
 
 static hf_status run_open(struct call *call) {
-  return (call->in.flag ? hf_raw_cell_open : hf_cell_open)(call->conn, call->in.text,
-                                                           (char)call->in.index, call->in.value,
-                                                           (hf_cell **)&call->out.handle);
+  hf_status (*open)(hf_conn *, const char *, char, hf_value, hf_cell **) =
+      call->in.is_volatile ? (call->in.flag ? hf_raw_cell_open_volatile : hf_cell_open_volatile)
+                           : (call->in.flag ? hf_raw_cell_open : hf_cell_open);
+  return open(call->conn, call->in.text, (char)call->in.index, call->in.value,
+              (hf_cell **)&call->out.handle);
 }
 
-static bool take_initial(struct call *call, PyObject *typecode, PyObject *value, PyObject *raw) {
+static bool take_initial(struct call *call, PyObject *typecode, PyObject *value) {
   char code = number_typecode(typecode);
   call->in.index = (unsigned char)code;
   call->in.value = hf_none();
-  return code != '\0' && cell_take_flag(raw, &call->in.flag) &&
+  return code != '\0' &&
          (value == NULL || value == Py_None || number_value(code, value, &call->in.value));
 }
 
 static int cell_init(PyObject *self, PyObject *args, PyObject *keywords) {
   static const struct signature signature = {
-      "Cell", {"connection", "typecode", "value", "name", "raw", NULL}, 2, 5};
+      "Cell", {"connection", "typecode", "value", "name", "raw", "volatile", NULL}, 2, 6};
   static const struct operation open = {.run = run_open};
   PyObject *values[PARAMETERS_MAX];
   struct call call;
@@ -220,7 +222,9 @@ static int cell_init(PyObject *self, PyObject *args, PyObject *keywords) {
     return -1;
   }
   if (!call_begin_open(&call, self, values[0], values[3], &open) ||
-      !take_initial(&call, values[1], values[2], values[4])) {
+      !cell_take_flag(values[4], &call.in.flag) ||
+      !cell_take_flag(values[5], &call.in.is_volatile) ||
+      !take_initial(&call, values[1], values[2])) {
     call_abandon(&call);
     return -1;
   }
@@ -258,7 +262,7 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc,
-     "Cell(connection, typecode, value=None, name=None, raw=False)\n--\n\n"
+     "Cell(connection, typecode, value=None, name=None, raw=False, volatile=False)\n--\n\n"
      "A number of a C type, in shared memory on the server's machine."},
     {Py_tp_init, cell_init},
     {Py_tp_new, object_new},

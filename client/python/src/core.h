@@ -248,7 +248,7 @@ struct call {
   struct {           /* whatever run needs; valid until it has returned */
     hf_value key, value, other;
     bool has_value, has_other; /* else the library gets NULL, where it tells these apart */
-    bool flag;
+    bool flag, is_volatile;
     hf_value *values;         /* call_values */
     struct hf_entry *entries; /* call_entries */
     size_t count;

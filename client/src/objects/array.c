@@ -29,13 +29,15 @@ static uint8_t *pack_elements(char typecode, const hf_value *values, size_t coun
   return elements;
 }
 
-static hf_status open_array(hf_conn *conn, const char *name, hf_kind kind, char typecode,
-                            size_t length, const hf_value *initial, hf_array **array) {
+static hf_status open_array(hf_conn *conn, const char *name, hf_kind kind, bool is_volatile,
+                            char typecode, size_t length, const hf_value *initial,
+                            hf_array **array) {
   struct request request;
   Holdfast__ObjectOpen arm;
   object_open_of(&request, conn, &arm, name, kind);
   arm.typecode = (ProtobufCBinaryData){1, (uint8_t *)&typecode};
   arm.length = length;
+  arm.is_volatile = is_volatile;
   hf_reason reason;
   uint8_t *elements = pack_elements(typecode, initial, length, &reason);
   if (elements != NULL) {
@@ -51,12 +53,22 @@ static hf_status open_array(hf_conn *conn, const char *name, hf_kind kind, char 
 
 hf_status hf_array_open(hf_conn *conn, const char *name, char typecode, size_t length,
                         const hf_value *initial, hf_array **array) {
-  return open_array(conn, name, HF_ARRAY, typecode, length, initial, array);
+  return open_array(conn, name, HF_ARRAY, false, typecode, length, initial, array);
 }
 
 hf_status hf_raw_array_open(hf_conn *conn, const char *name, char typecode, size_t length,
                             const hf_value *initial, hf_array **array) {
-  return open_array(conn, name, HF_RAW_ARRAY, typecode, length, initial, array);
+  return open_array(conn, name, HF_RAW_ARRAY, false, typecode, length, initial, array);
+}
+
+hf_status hf_array_open_volatile(hf_conn *conn, const char *name, char typecode, size_t length,
+                                 const hf_value *initial, hf_array **array) {
+  return open_array(conn, name, HF_ARRAY, true, typecode, length, initial, array);
+}
+
+hf_status hf_raw_array_open_volatile(hf_conn *conn, const char *name, char typecode, size_t length,
+                                     const hf_value *initial, hf_array **array) {
+  return open_array(conn, name, HF_RAW_ARRAY, true, typecode, length, initial, array);
 }
 
 void hf_array_close(hf_array *array) {

@@ -4,12 +4,13 @@
 #include "client/src/objects/cell_lock.h"
 #include "client/src/objects/object.h"
 
-static hf_status open_cell(hf_conn *conn, const char *name, hf_kind kind, char typecode,
-                           const hf_value *initial, hf_cell **cell) {
+static hf_status open_cell(hf_conn *conn, const char *name, hf_kind kind, bool is_volatile,
+                           char typecode, const hf_value *initial, hf_cell **cell) {
   struct request request;
   Holdfast__ObjectOpen arm;
   object_open_of(&request, conn, &arm, name, kind);
   arm.typecode = (ProtobufCBinaryData){1, (uint8_t *)&typecode};
+  arm.is_volatile = is_volatile;
   if (initial->type != HF_TYPE_NONE) {
     arm.initial = request_values(&request, initial, 1, &arm.n_initial);
   }
@@ -18,12 +19,22 @@ static hf_status open_cell(hf_conn *conn, const char *name, hf_kind kind, char t
 
 hf_status hf_cell_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
                        hf_cell **cell) {
-  return open_cell(conn, name, HF_VALUE, typecode, &initial, cell);
+  return open_cell(conn, name, HF_VALUE, false, typecode, &initial, cell);
 }
 
 hf_status hf_raw_cell_open(hf_conn *conn, const char *name, char typecode, hf_value initial,
                            hf_cell **cell) {
-  return open_cell(conn, name, HF_RAW_VALUE, typecode, &initial, cell);
+  return open_cell(conn, name, HF_RAW_VALUE, false, typecode, &initial, cell);
+}
+
+hf_status hf_cell_open_volatile(hf_conn *conn, const char *name, char typecode, hf_value initial,
+                                hf_cell **cell) {
+  return open_cell(conn, name, HF_VALUE, true, typecode, &initial, cell);
+}
+
+hf_status hf_raw_cell_open_volatile(hf_conn *conn, const char *name, char typecode,
+                                    hf_value initial, hf_cell **cell) {
+  return open_cell(conn, name, HF_RAW_VALUE, true, typecode, &initial, cell);
 }
 
 void hf_cell_close(hf_cell *cell) {
