@@ -37,10 +37,11 @@
 #define ROUNDS 50
 #define ROUNDS_EACH 200 /* of a server: histories have to be judged */
 #define CLIENTS 8
-#define FIRST_MS 1000 /* until all are connected */
-#define UP_MS 700     /* the bound of the time that a server lives */
-#define AWAY_MS 150   /* and is away */
-#define AT_ONCE_MS 30 /* of one that is killed while clients come back */
+#define FIRST_MS 1000   /* until all are connected */
+#define UP_MS 700       /* the bound of the time that a server lives */
+#define LONG_UP_MS 2500 /* of one in eight: clients that begin anew need some commits in a row */
+#define AWAY_MS 150     /* and is away */
+#define AT_ONCE_MS 30   /* of one that is killed while clients come back */
 #define SNAPSHOT_EVERY 3
 #define SNAPSHOT_MS 2000      /* that is waited for one at most */
 #define OPERATIONS_MAX 200000 /* of a history */
@@ -126,7 +127,8 @@ static void request_snapshot(void) {
 
 static void run_rounds(const pid_t *pids) {
   for (int round = 0; round < options.rounds; round++) {
-    sleep_up_to(random_below(&randomness, 4) == 0 ? AT_ONCE_MS : UP_MS);
+    uint64_t dice = random_below(&randomness, 8);
+    sleep_up_to(dice < 2 ? AT_ONCE_MS : dice == 2 ? LONG_UP_MS : UP_MS);
     if (round % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1 && !options.pauses) {
       request_snapshot();
       sleep_up_to(options.breaks_disk ? AT_ONCE_MS : AWAY_MS);
