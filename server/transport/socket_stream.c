@@ -216,8 +216,13 @@ static struct socket_stream *stream_new(nng_stream *nng) {
 
 void socket_stream_start(nng_stream *nng, enum sp_transport framing,
                          const struct transport_acceptor *acceptor) {
+  const uint64_t address = address_of_peer(nng);
+  if (acceptor->refuses != NULL && acceptor->refuses(acceptor->ctx, address)) {
+    nng_stream_free(nng);
+    return;
+  }
   const struct transport_peer peer = {
-      .address = address_of_peer(nng), .framing = framing, .identity = peer_identity(nng)};
+      .address = address, .framing = framing, .identity = peer_identity(nng)};
   struct socket_stream *stream = stream_new(nng);
   if (stream == NULL) {
     return;

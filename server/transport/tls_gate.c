@@ -165,10 +165,10 @@ static const char *why_refused(const struct tls *tls) {
 }
 
 /* user: whom the peer says to be; "": nobody, or it is not known yet. */
-static void log_refusal(struct tls_gate *gate, const struct tls_stream *stream, const char *why,
+static void log_refusal(struct tls_gate *gate, uint64_t address, const char *why,
                         const char *user) {
   char from[ADDRESS_TEXT_BYTES];
-  address_text(stream->address, from);
+  address_text(address, from);
   if (*user != '\0') {
     limited_log_line(&gate->limited_log, "refused from=%s why=\"%s\" user=%s", from, why, user);
   } else {
@@ -185,9 +185,9 @@ static bool counts_as_failure(const struct tls_stream *stream, enum tls_opening 
 
 static void end(struct tls_gate *gate, struct tls_stream *stream, enum tls_opening opening) {
   if (opening == TLS_OPENING_REFUSED) {
-    log_refusal(gate, stream, why_refused(stream->tls), tls_claimed_user(stream->tls));
+    log_refusal(gate, stream->address, why_refused(stream->tls), tls_claimed_user(stream->tls));
   } else if (opening == TLS_OPENING_LATE) {
-    log_refusal(gate, stream, "no handshake in time", tls_claimed_user(stream->tls));
+    log_refusal(gate, stream->address, "no handshake in time", tls_claimed_user(stream->tls));
   }
   pthread_mutex_lock(&gate->lock);
   if (!stream->is_evicted && counts_as_failure(stream, opening)) {
@@ -287,8 +287,17 @@ static bool is_full(void *ctx) {
   return is_full;
 }
 
-/* Makes room for one more. false: there is none. Of those that are delayed the first ones stay: if each
- * took the place of another, a crowd at one address would never get through. */
+/* Of those that are delayed the first ones stay: if each took the place of another, a crowd at one address
+ * would never get through. */
+static bool may_replace(struct tls_stream *victim, uint32_t delay_ms) {
+  return victim != NULL && (delay_ms == 0 || !atomic_load(&victim->is_delayed));
+}
+
+static void log_too_many(struct tls_gate *gate, uint64_t address) {
+  log_refusal(gate, address, "too many handshakes", "");
+}
+
+/* Makes room for one more. false: there is none. */
 static bool make_room_locked(struct tls_gate *gate, struct tls_stream *stream, uint32_t delay_ms) {
   if (has_too_many_locked(gate)) {
     return false;
@@ -297,12 +306,25 @@ static bool make_room_locked(struct tls_gate *gate, struct tls_stream *stream, u
     return true;
   }
   struct tls_stream *victim = find_victim_locked(gate);
-  bool has_room = victim != NULL && (delay_ms == 0 || !atomic_load(&victim->is_delayed));
-  log_refusal(gate, has_room ? victim : stream, "too many handshakes", "");
+  bool has_room = may_replace(victim, delay_ms);
+  log_too_many(gate, has_room ? victim->address : stream->address);
   if (has_room) {
     evict_locked(gate, victim);
   }
   return has_room;
+}
+
+static bool refuses(void *ctx, uint64_t address) {
+  struct tls_gate *gate = ctx;
+  pthread_mutex_lock(&gate->lock);
+  uint32_t delay_ms = failures_delay_ms(&gate->failures, address, clock_now_ns());
+  bool is_refused = delay_ms > 0 && gate->openings_count >= HF_HANDSHAKES_MAX &&
+                    !may_replace(find_victim_locked(gate), delay_ms);
+  pthread_mutex_unlock(&gate->lock);
+  if (is_refused) {
+    log_too_many(gate, address);
+  }
+  return is_refused;
 }
 
 static bool join_openings(struct tls_gate *gate, struct tls_stream *stream, uint32_t *delay_ms) {
@@ -413,8 +435,11 @@ struct tls_gate *tls_gate_new(const struct transport_acceptor *acceptor,
     return NULL;
   }
   gate->acceptor = acceptor;
-  gate->own = (struct transport_acceptor){
-      .ctx = gate, .accept = accept_stream, .is_full = is_full, .events = &lower_events};
+  gate->own = (struct transport_acceptor){.ctx = gate,
+                                          .accept = accept_stream,
+                                          .is_full = is_full,
+                                          .refuses = refuses,
+                                          .events = &lower_events};
   gate->budget = budget;
   gate->host = *host;
   limited_log_init(&gate->limited_log);

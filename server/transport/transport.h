@@ -132,6 +132,9 @@ struct transport_acceptor {
   /* Whether accept would refuse now for lack of room, and the peer should wait in the socket's queue;
    * NULL: never. */
   bool (*is_full)(void *ctx);
+  /* Whether accept would refuse a peer of that address, because others of it wait already. Asked before
+   * there is a stream, which costs more to make and to free than all that follows; NULL: never. */
+  bool (*refuses)(void *ctx, uint64_t address);
   const struct transport_events *events;
 };
 
