@@ -165,7 +165,7 @@ static void test_too_many_a_second_write_nothing(void **state) {
   }
   print_message("  %zu of %d were too fast\n", refused, FEWER_TIMES);
   assert_true(refused > FEWER_TIMES - 2 * RATE);
-  uint64_t served_bytes = (FEWER_TIMES - refused) * (LARGE_BYTES + LARGE_BYTES / 4);
+  uint64_t served_bytes = (FEWER_TIMES - refused) * 3 * LARGE_BYTES;
   expect_service();
   bytes_before += served_bytes;
   if (durable_report(&durable).journal_bytes > bytes_before) {
