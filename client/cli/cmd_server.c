@@ -165,7 +165,7 @@ static int64_t now_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Polls until the snapshot has everything up to that index. */
+/* Polls until the snapshot has everything up to that index, or none is under way any more. */
 static int await_snapshot(struct cli *cli, struct hf_server_info *info, uint64_t index) {
   const struct timespec pause = {.tv_nsec = SNAPSHOT_POLL_MS * 1000000};
   int64_t begun_ms = now_ms(), wait_ms = cli_wait_ms(cli);
@@ -174,6 +174,10 @@ static int await_snapshot(struct cli *cli, struct hf_server_info *info, uint64_t
       return cli_fail(cli);
     if (info->journal.snapshot_index >= index)
       return CLI_YES;
+    if (!info->journal.compacting)
+      return cli_fail_with(cli, HF_UNAVAILABLE, "NO_SNAPSHOT",
+                           "no snapshot was made; the server's log says why, before its line \"no "
+                           "snapshot was made\"; the journal is kept, ask again later");
     if (wait_ms >= 0 && now_ms() - begun_ms >= wait_ms)
       return cli_fail_with(cli, HF_DEADLINE_EXCEEDED, "TIMED_OUT",
                            "the snapshot is not made yet; it was asked for");

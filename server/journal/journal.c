@@ -47,8 +47,9 @@ struct journal {
   bool is_begun; /* `filling` has its header */
 
   /* The committer's. */
-  uint64_t bytes; /* of the journal since the last snapshot, about */
-  bool is_full;   /* the host was notified */
+  uint64_t bytes;      /* of the journal since the last snapshot, about */
+  uint64_t measure_ns; /* when its files are to be looked at; 0: nothing was written since */
+  bool is_full;        /* the host was notified */
   bool is_disk_known;
   enum journal_loss loss;
   bool has_lost;
@@ -59,6 +60,7 @@ struct journal {
   struct batch_writer *ready; /* to be committed */
   size_t filling_bytes;
   bool is_pinned, is_idle, is_awake, is_stopping, is_broken, is_committed_all, is_full_shown;
+  uint64_t shown_bytes;            /* of the journal's files, about */
   uint64_t committed, unsynced_ns; /* since when; 0: all is on the disk */
 };
 
@@ -259,6 +261,13 @@ static bool commit_bytes(struct journal *journal, uint64_t index, struct bytes b
   return false;
 }
 
+static void show_bytes(struct journal *journal, uint64_t bytes) {
+  journal->bytes = bytes;
+  pthread_mutex_lock(&journal->mutex);
+  journal->shown_bytes = bytes;
+  pthread_mutex_unlock(&journal->mutex);
+}
+
 static bool commit(struct journal *journal, struct batch_writer *writer) {
   struct bytes batch;
   check_disk(journal);
@@ -269,7 +278,9 @@ static bool commit(struct journal *journal, struct batch_writer *writer) {
   if (!commit_bytes(journal, writer->header.index, batch)) {
     return false;
   }
-  journal->bytes += batch.len;
+  show_bytes(journal, journal->bytes + batch.len);
+  journal->measure_ns =
+      journal->measure_ns ? journal->measure_ns : clock_now_ns() + LOOK_MS * CLOCK_NS_PER_MS;
   if (snapshots_is_behind(&journal->snapshots, journal->bytes)) {
     (void)pause_ms(journal, BEHIND_MS);
   }
@@ -307,8 +318,10 @@ static bool look_around(struct journal *journal) {
   }
   journal->has_lost = false;
   const struct snapshots_journal state = {journal->bytes, journal->committed, journal->is_full};
-  if (snapshots_step(&journal->snapshots, journal->backend, &state)) {
-    journal->bytes = journal->backend->ops->bytes(journal->backend);
+  if (snapshots_step(&journal->snapshots, journal->backend, &state) ||
+      (journal->measure_ns && clock_now_ns() >= journal->measure_ns)) {
+    show_bytes(journal, journal->backend->ops->bytes(journal->backend));
+    journal->measure_ns = 0;
   }
   return check_loss(journal);
 }
@@ -431,6 +444,7 @@ static void write_fsync(const struct fsync_setting *fsync, char text[32]) {
   }
 }
 
+/* Under the engine's lock: nothing is looked at on the disk. */
 static void report(void *ctx, struct reply_journal *state) {
   struct journal *journal = ctx;
   pthread_mutex_lock(&journal->mutex);
@@ -439,14 +453,14 @@ static void report(void *ctx, struct reply_journal *state) {
       .committed = journal->committed,
       .unsynced_ms = unsynced_ms(journal),
       .is_full = journal->is_full_shown,
+      .journal_bytes = journal->shown_bytes,
   };
   pthread_mutex_unlock(&journal->mutex);
-  state->journal_bytes = journal->backend->ops->bytes(journal->backend);
+  state->is_compacting = snapshots_are_under_way(&journal->snapshots); /* before what comes of it */
   state->snapshot_index = journal->snapshots.index;
   state->snapshot_bytes = journal->snapshots.bytes;
   state->snapshot_age_ms = snapshots_age_ms(&journal->snapshots);
   state->fsync_p99_ns = sqlite_backend_p99_ns(journal->backend);
-  state->is_compacting = journal->snapshots.is_running;
   write_fsync(&journal->settings.fsync, state->fsync);
 }
 
@@ -536,7 +550,7 @@ static bool load(struct journal *journal, const struct recovery_options *progres
   journal->committed = journal->recovered = recovered->index;
   journal->replies = recovered->replies;
   journal->last_ns = recovered->engine ? engine_now_ns(recovered->engine) : 0;
-  journal->bytes = journal->backend->ops->bytes(journal->backend);
+  journal->bytes = journal->shown_bytes = journal->backend->ops->bytes(journal->backend);
   return recovered->engine || begin_anew(journal, recovered, error);
 }
 
@@ -582,7 +596,6 @@ struct journal *journal_open(const struct journal_settings *settings,
     journal->backend->sink =
         (struct journal_sink){.ctx = journal, .committed = record_committed, .lost = record_loss};
     journal->snapshots.index = recovered->snapshot_index;
-    journal->snapshots.bytes = recovered->snapshot_bytes;
     return journal;
   }
   if (recovered->engine) {
@@ -610,8 +623,7 @@ bool journal_start(struct journal *journal, const struct engine *engine,
   journal->host = *host;
   cell_tape_record(settings->cells, host->cells);
   if (!snapshots_start(&journal->snapshots, settings->program, settings->directory,
-                       settings->snapshot_bytes_min, journal->snapshots.index,
-                       journal->snapshots.bytes, wake, journal)) {
+                       settings->snapshot_bytes_min, journal->snapshots.index, wake, journal)) {
     return false;
   }
   if (!backups_start(&journal->backups, settings->program, settings->directory, deliver_part,

@@ -380,7 +380,6 @@ static bool restore(struct recovery *recovery, const struct snapshot_content *co
   recovered->index = recovered->snapshot_index = header->index;
   recovered->epoch = header->epoch;
   recovered->replies = header->replies;
-  recovered->snapshot_bytes = content->bytes.len;
   recovery->bytes += content->bytes.len;
   bool counts_alike = header->engine == ENGINE_REVISION;
   if (digest_of(recovered->engine, recovered->replies) != header->digest ||

@@ -24,8 +24,7 @@ struct recovered {
   uint64_t epoch;          /* of that batch */
   uint64_t replies;        /* the digest's chain */
   uint64_t snapshot_index; /* 0: there was none */
-  uint64_t snapshot_bytes;
-  uint64_t commands; /* that were replayed */
+  uint64_t commands;       /* that were replayed */
   bool
       is_cut_short; /* accept_loss_after was made use of: batches behind `index` are to be removed */
   uint64_t dropped; /* then: how many, as far as they can be read, and the damaged one */

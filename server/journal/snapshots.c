@@ -123,9 +123,11 @@ static bool is_due(struct snapshots *snapshots, const struct snapshots_journal *
 
 static void begin(struct snapshots *snapshots, struct journal_backend *backend,
                   uint64_t committed) {
+  snapshots->is_running = true; /* before: it is under way all the time */
   snapshots->is_requested = false;
-  if (backend->ops->cut(backend)) {
-    snapshots->is_running = true;
+  if (!backend->ops->cut(backend)) {
+    snapshots->is_running = false;
+  } else {
     snapshots->began_ns = clock_now_ns();
     compactor_run(&snapshots->compactor, committed);
   }
@@ -138,11 +140,15 @@ static void record_end_of_process(void *ctx, uint64_t index) {
   snapshots->wake(snapshots->ctx);
 }
 
-static bool stat_newest(const struct snapshots *snapshots, struct stat *status) {
+static void read_newest(struct snapshots *snapshots, uint64_t index) {
   char path[PATH_MAX];
+  struct stat status;
   snprintf(path, sizeof path, "%s/" SNAPSHOT_PREFIX "%llu", snapshots->directory,
-           (unsigned long long)snapshots->index);
-  return snapshots->index > 0 && stat(path, status) == 0;
+           (unsigned long long)index);
+  bool is_there = index > 0 && stat(path, &status) == 0;
+  snapshots->bytes = is_there ? (uint64_t)status.st_size : 0;
+  snapshots->made_s = is_there ? status.st_mtim.tv_sec : 0;
+  snapshots->index = index;
 }
 
 /* Whether parts of the journal were removed. Not while a backup reads them. */
@@ -160,18 +166,18 @@ static bool remove_obsolete(struct snapshots *snapshots, struct journal_backend 
 
 /* Whether parts of the journal were removed. */
 static bool end(struct snapshots *snapshots, struct journal_backend *backend) {
-  struct stat status;
   uint64_t now_ns = clock_now_ns(), index = snapshots->ended;
-  snapshots->has_ended = snapshots->is_running = false;
+  snapshots->has_ended = false;
   if (index <= snapshots->index) {
+    snapshots->is_running = false;
     back_off(snapshots, now_ns);
     log_line(LOG_ERROR, "no snapshot was made, the journal is kept retry_ms=%llu",
              (unsigned long long)((snapshots->retry_ns - now_ns) / CLOCK_NS_PER_MS));
     return false;
   }
   snapshots->failures = 0;
-  snapshots->index = index;
-  snapshots->bytes = stat_newest(snapshots, &status) ? (uint64_t)status.st_size : 0;
+  read_newest(snapshots, index);
+  snapshots->is_running = false; /* then the new one is seen */
   log_line(LOG_INFO, "snapshot index=%llu bytes=%llu ms=%llu", (unsigned long long)index,
            (unsigned long long)snapshots->bytes,
            (unsigned long long)((now_ns - snapshots->began_ns) / CLOCK_NS_PER_MS));
@@ -196,15 +202,13 @@ bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend
 /* ---- the rest */
 
 bool snapshots_start(struct snapshots *snapshots, const char *program, const char *directory,
-                     uint64_t bytes_min, uint64_t index, uint64_t bytes, void (*wake)(void *ctx),
-                     void *ctx) {
+                     uint64_t bytes_min, uint64_t index, void (*wake)(void *ctx), void *ctx) {
   *snapshots = (struct snapshots){.directory = directory,
                                   .bytes_min = bytes_min ? bytes_min : SNAPSHOT_BYTES_MIN,
                                   .has_obsolete = true, /* of the last server, maybe */
                                   .wake = wake,
-                                  .ctx = ctx,
-                                  .index = index,
-                                  .bytes = bytes};
+                                  .ctx = ctx};
+  read_newest(snapshots, index);
   return compactor_start(&snapshots->compactor, program, directory, record_end_of_process,
                          snapshots);
 }
@@ -214,15 +218,19 @@ void snapshots_request(struct snapshots *snapshots) {
   snapshots->wake(snapshots->ctx);
 }
 
+bool snapshots_are_under_way(const struct snapshots *snapshots) {
+  return snapshots->is_requested || snapshots->is_running;
+}
+
 uint64_t snapshots_age_ms(const struct snapshots *snapshots) {
-  struct stat status;
   struct timespec now;
+  int64_t made_s = snapshots->made_s;
   clock_gettime(CLOCK_REALTIME, &now);
-  if (!stat_newest(snapshots, &status)) {
+  if (made_s == 0) {
     return UINT64_MAX;
   }
-  int64_t age_s = now.tv_sec - status.st_mtim.tv_sec;
-  return age_s > 0 ? (uint64_t)age_s * 1000 : 0; /* the clock may have been set */
+  return now.tv_sec > made_s ? (uint64_t)(now.tv_sec - made_s) * 1000
+                             : 0; /* the clock may have been set */
 }
 
 void snapshots_stop(struct snapshots *snapshots) {

@@ -42,14 +42,14 @@ struct snapshots {
   bool has_obsolete; /* to be removed, as soon as no backup reads it */
   /* Of any. */
   _Atomic uint64_t index, bytes; /* of the newest one; 0: none */
+  _Atomic int64_t made_s;        /* the same: when it was made, by the clock of the day */
   _Atomic uint64_t ended;        /* what the compactor answered */
   atomic_bool is_requested, is_running, has_ended;
 };
 
-/* index, bytes: the newest one there is. wake is called from another thread. false: no thread. */
+/* index: the newest one there is; 0: none. wake is called from another thread. false: no thread. */
 bool snapshots_start(struct snapshots *snapshots, const char *program, const char *directory,
-                     uint64_t bytes_min, uint64_t index, uint64_t bytes, void (*wake)(void *ctx),
-                     void *ctx);
+                     uint64_t bytes_min, uint64_t index, void (*wake)(void *ctx), void *ctx);
 /* One is made as soon as it can be, whatever there is of memory. */
 void snapshots_request(struct snapshots *snapshots);
 struct snapshots_journal {
@@ -63,6 +63,8 @@ bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend
                     const struct snapshots_journal *journal);
 /* While one is made the journal has grown by as much again as made it due: what is written is to wait for it. */
 bool snapshots_is_behind(const struct snapshots *snapshots, uint64_t journal_bytes);
+/* Whether one was asked for or is being made. When none is, the newest is what came of it. */
+bool snapshots_are_under_way(const struct snapshots *snapshots);
 /* Milliseconds since the newest one was made; UINT64_MAX: there is none. */
 uint64_t snapshots_age_ms(const struct snapshots *snapshots);
 /* One that is being made is given up. */

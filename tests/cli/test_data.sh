@@ -134,6 +134,11 @@ check "parts before the snapshot are there" sh -c "[ \$(ls '$data' | grep -c '^j
 check "the first part is still there" test ! -e "$data/journal-1.sqlite"
 json_holds "d[\"snapshot_index\"] > $before" info
 says 0 '' dict set after snapshot 2
+# One that fails: its process has no room for its arguments.
+prlimit --pid "$server" --stack=4096:
+check "a snapshot that fails ends the wait" sh -c "! '$HOLDFAST' snapshot --wait --timeout 20000 2>'$TEST_DIR/failed'"
+grep -q 'log says why.*NO_SNAPSHOT' "$TEST_DIR/failed" || fail "no reason was given" "$(cat "$TEST_DIR/failed")"
+grep -q 'no snapshot was made' "$TEST_DIR/data.log" || fail "the log does not say why" "$(cat "$TEST_DIR/data.log")"
 stop KILL
 start "$data"
 grep -q 'loaded .*snapshot=[1-9]' "$TEST_DIR/data.log" || fail "the snapshot was not loaded" "$(cat "$TEST_DIR/data.log")"

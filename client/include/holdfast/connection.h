@@ -108,7 +108,7 @@ struct hf_journal_info {
   uint64_t fsync_p99_us;
   uint64_t unsynced_ms; /* the time whose changes a crash may lose; 0: none */
   bool full;            /* the disk: what stores is refused */
-  bool compacting;      /* a snapshot is being made */
+  bool compacting;      /* a snapshot was asked for, or is being made */
   char fsync[24];       /* "always", "interval 100", "never" */
 };
 
