@@ -47,14 +47,27 @@ static void draw_bar(unsigned percent, uint64_t commands) {
           (unsigned long long)commands);
 }
 
-/* A server that is to stop has nothing to lose yet. */
-static void stop_if_asked(void) {
-  sigset_t pending;
-  sigpending(&pending);
-  if (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT)) {
-    log_line(LOG_INFO, "stopping while loading");
-    log_stop(LOG_FLUSH_MS);
-    _exit(EXIT_SUCCESS);
+/* Whatever it is about to do: it has nothing to lose yet. */
+static void stop_loading(int number) {
+  static const char line[] = "stopping while loading\n";
+  (void)number;
+  (void)!write(STDERR_FILENO, line, sizeof line - 1);
+  _exit(EXIT_SUCCESS);
+}
+
+static void let_signals_stop_it(bool is_let) {
+  struct sigaction action = {.sa_handler = is_let ? stop_loading : SIG_DFL};
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  if (!is_let) {
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  }
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+  if (is_let) {
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
   }
 }
 
@@ -62,7 +75,6 @@ static void show_progress(void *ctx, uint64_t bytes, uint64_t bytes_total, uint6
   struct progress *progress = ctx;
   uint64_t now_ns = clock_now_ns();
   unsigned percent = bytes_total > 0 ? (unsigned)(bytes * 100 / bytes_total) : 100;
-  stop_if_asked();
   percent = percent < 100 ? percent : 100;
   if (progress->is_terminal) {
     draw_bar(percent, commands);
@@ -119,7 +131,9 @@ static struct journal *open_journal(const struct settings *settings, struct cell
       .cells = cells,
   };
   const struct recovery_options options = {.progress = show_progress, .progress_ctx = &progress};
+  let_signals_stop_it(true);
   struct journal *journal = journal_open(&journal_settings, &options, recovered, error);
+  let_signals_stop_it(false);
   if (progress.is_terminal) {
     fputc('\n', stderr);
   }

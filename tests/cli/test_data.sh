@@ -160,6 +160,24 @@ says 0 2 dict get after snapshot
 says 0 0 queue size q
 stop KILL
 
+# One that is told to stop while it loads ends, whatever it waits for: here the first byte of the snapshot.
+rm -rf "$TEST_DIR/slow"
+cp -r "$data" "$TEST_DIR/slow"
+newest=$(ls "$TEST_DIR/slow" | grep '^snapshot-[0-9]*$' | sort -t- -k2n | tail -1)
+rm "$TEST_DIR/slow/$newest"
+mkfifo "$TEST_DIR/slow/$newest"
+"$HOLDFASTD" --data "$TEST_DIR/slow" --listen "$HOLDFAST_URL" >"$TEST_DIR/data.log" 2>&1 &
+server=$!
+eventually sh -c "'$HOLDFAST' --timeout 500 ping 2>&1 | grep -q LOADING"
+kill -TERM "$server"
+( sleep 10; kill -KILL "$server" 2>/dev/null ) &
+watchdog=$!
+wait "$server"
+code=$?
+kill "$watchdog" 2>/dev/null
+server=
+check "it ends at once, and with 0, not $code" test $code -eq 0
+
 # ---- damage: refused by name, unless the loss is accepted
 
 # Two parts: 1 .. in the snapshot's place, and those behind it.
