@@ -68,6 +68,7 @@ class Files:
         self.authority("ca")
         self.authority("foreign")
         self.certificate("server", "ca", "localhost", "DNS:localhost,IP:127.0.0.1")
+        self.certificate("expired", "ca", "localhost", "DNS:localhost", days="-1")
         self.certificate("worker", "ca", "worker", "DNS:worker.example")
         self.certificate("revoked", "ca", "revoked", "DNS:revoked.example")
         self.certificate("stranger", "foreign", "worker", "DNS:worker.example")
@@ -85,13 +86,13 @@ class Files:
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                 "-subj", f"/CN={name}", "-keyout", self.path(f"{name}.key"), "-out", self.path(f"{name}.crt"))
 
-    def certificate(self, name, authority, common_name, alternatives):
+    def certificate(self, name, authority, common_name, alternatives, days="2"):
         request, extensions = self.path(f"{name}.csr"), self.path(f"{name}.ext")
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
                 f"/CN={common_name}", "-keyout", self.path(f"{name}.key"), "-out", request)
         self.write(f"{name}.ext", f"subjectAltName={alternatives}\n")
         openssl("x509", "-req", "-in", request, "-CA", self.path(f"{authority}.crt"), "-CAkey",
-                self.path(f"{authority}.key"), "-CAcreateserial", "-days", "2", "-extfile", extensions,
+                self.path(f"{authority}.key"), "-CAcreateserial", "-days", days, "-extfile", extensions,
                 "-out", self.path(f"{name}.crt"))
         with open(self.path(f"{name}.crt"), encoding="utf-8") as certificate:
             with open(self.path(f"{name}.key"), encoding="utf-8") as key:
@@ -113,8 +114,8 @@ def keys():
     return ["--key-file", FILES.path("keys")]
 
 
-def certificate():
-    return ["--tls-certificate", FILES.path("server.crt"), "--tls-private-key", FILES.path("server.key")]
+def certificate(name="server"):
+    return ["--tls-certificate", FILES.path(f"{name}.crt"), "--tls-private-key", FILES.path(f"{name}.key")]
 
 
 def client_ca():
@@ -336,10 +337,17 @@ class TlsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         return done.stderr.decode()
 
+    def test_expired_certificate_is_named_and_refused(self):
+        server = self.serve(*certificate("expired"))
+        self.assertRegex(server.log(), r"warn certificate expired on=\d{4}-\d\d-\d\d file=" +
+                         re.escape(FILES.path("expired.crt")) + ": clients will refuse it\n")
+        with self.assertRaisesRegex(ssl.SSLCertVerificationError, "certificate has expired"):
+            ssl_hello(server, ssl_context())
+
     def test_bad_settings_are_named(self):
         self.assertIn("needs --key-file FILE (holdfast key new USER > FILE) or tls.certificate",
                       self.refuses_to_start())
-        self.assertIn("key values mismatch",
+        self.assertIn(f'reason="private key {FILES.path("worker.key")}: key values mismatch"',
                       self.refuses_to_start("--tls-certificate", FILES.path("server.crt"), "--tls-private-key",
                                             FILES.path("worker.key")))
         FILES.write("open", FILES.alice.line, 0o644)
