@@ -151,7 +151,8 @@ bool durability_load(struct durability *durability, const struct settings *setti
   if ((durability->journal = open_journal(settings, &durability->cells, &recovered)) == NULL) {
     return false;
   }
-  const struct journal_host host = {dispatch, committed, lost, deliver, set_disk_full, guard, cells};
+  const struct journal_host host = {dispatch,      committed, lost, deliver,
+                                    set_disk_full, guard,     cells};
   if (!journal_start(durability->journal, recovered.engine, &host) ||
       !dispatch_load(dispatch, recovered.engine, engine_now_ns(recovered.engine), recovered.index,
                      journal_log(durability->journal), users)) {

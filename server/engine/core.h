@@ -90,12 +90,12 @@ struct engine {
   uint64_t index; /* of the command under way; 0: there is no log */
   uint64_t
       changed; /* the index of the last command that may have changed more than its own object */
-  uint64_t logged;                    /* the index of the last command that did more than read */
-  uint64_t read_index;                /* of what the last request that only read has seen */
-  bool has_only_read;                 /* the last command */
-  bool has_failed_for_disk;           /* the same: a one-way request */
-  bool has_touched_cells;             /* the command under way changed what is known of a shared cell */
-  struct heard heard;                 /* of requests without a session */
+  uint64_t logged;          /* the index of the last command that did more than read */
+  uint64_t read_index;      /* of what the last request that only read has seen */
+  bool has_only_read;       /* the last command */
+  bool has_failed_for_disk; /* the same: a one-way request */
+  bool has_touched_cells;   /* the command under way changed what is known of a shared cell */
+  struct heard heard;       /* of requests without a session */
   struct session_list heard_sessions; /* that sent requests which only read */
 };
 

@@ -557,7 +557,7 @@ static bool load(struct journal *journal, const struct recovery_options *progres
 static void init(struct journal *journal, const struct journal_settings *settings) {
   pthread_condattr_t monotonic;
   journal->settings = *settings;
-  journal->log = (struct command_log){journal, begin,      add_reply, append,           drop,    end,
+  journal->log = (struct command_log){journal,    begin,   add_reply,        append,  drop,  end,
                                       await_room, give_up, request_snapshot, back_up, report};
   journal->filling = journal->writers;
   pthread_condattr_init(&monotonic);

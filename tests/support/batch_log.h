@@ -20,7 +20,7 @@ struct batch_log {
   bool is_begun;
   uint64_t epoch, index; /* of the batch that is filled */
   uint64_t committed, last_ns, replies;
-  uint64_t answered;     /* commands that asked for something of shared cells */
+  uint64_t answered;                   /* commands that asked for something of shared cells */
   uint64_t wrong_digest, wrong_memory; /* added to the next batch's digests */
   uint64_t engine_revision;            /* that batches are said to be of */
 };
