@@ -4,13 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LEFT_MS_MAX 5000 /* of a lock whose owner is gone */
+#define LEFT_PAUSE_MS 20
 
 /* ---- the lock */
 
@@ -24,10 +29,15 @@ static bool make(const char *path) {
   return errno == EEXIST;
 }
 
-static void describe_owner(int lock, const char *path, char error[DATA_ERROR_BYTES]) {
+/* 0: unknown. */
+static long read_owner(int lock) {
   char text[32] = "";
   ssize_t len = pread(lock, text, sizeof text - 1, 0);
-  long process = len > 0 ? strtol(text, NULL, 10) : 0;
+  return len > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+static void describe_owner(int lock, const char *path, char error[DATA_ERROR_BYTES]) {
+  long process = read_owner(lock);
   if (process > 0) {
     snprintf(error, DATA_ERROR_BYTES, "%.400s is in use by another server, process %ld", path,
              process);
@@ -45,8 +55,25 @@ static bool write_owner(int lock) {
          ftruncate(lock, is_written ? len : 0) == 0;
 }
 
+/* A server that was killed just when it made a process leaves the lock to that process, until it has begun its
+ * program. */
+static bool take(int lock) {
+  bool is_taken = false;
+  for (int i = 0; i < LEFT_MS_MAX / LEFT_PAUSE_MS; i++) {
+    is_taken = flock(lock, LOCK_EX | LOCK_NB) == 0;
+    long owner = is_taken ? 0 : read_owner(lock);
+    bool is_gone = owner > 0 && kill((pid_t)owner, 0) != 0 && errno == ESRCH;
+    if (is_taken || !is_gone) {
+      break;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = LEFT_PAUSE_MS * 1000000L}, NULL);
+  }
+  errno = EWOULDBLOCK; /* unless it is taken */
+  return is_taken;
+}
+
 static bool lock_file(int lock, const char *path, char error[DATA_ERROR_BYTES]) {
-  if (flock(lock, LOCK_EX | LOCK_NB) == 0 && write_owner(lock)) {
+  if (take(lock) && write_owner(lock)) {
     return true;
   }
   if (errno == EWOULDBLOCK) {

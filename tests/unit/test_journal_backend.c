@@ -687,6 +687,30 @@ static void test_journal_backend_directory_has_one_server(void **state) {
   assert_non_null(strstr(error, "No such file"));
 }
 
+/* Its process is gone, and one that it made has the lock a moment longer. */
+static void test_journal_backend_lock_of_a_server_that_was_killed(void **state) {
+  (void)state;
+  char error[DATA_ERROR_BYTES] = "", path[PATH_MAX];
+  int status;
+  begin();
+  snprintf(path, sizeof path, "%s/data", image);
+  pid_t server = fork();
+  if (server == 0) {
+    if (data_directory_lock(path, error) >= 0 && fork() == 0) {
+      usleep(200000);
+    }
+    _exit(error[0] != 0);
+  }
+  assert_int_equal(waitpid(server, &status, 0), server);
+  assert_int_equal(status, 0);
+  int lock = data_directory_lock(path, error);
+  if (lock < 0) {
+    fail_msg("%s", error);
+  }
+  close(lock);
+  faulty_disk_remove_directory(path);
+}
+
 int main(int argc, char **argv) {
   seed = random_seed(argc, argv);
   cmocka_set_test_filter(argc > 2 ? argv[2] : NULL);
@@ -710,6 +734,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_journal_backend_truncates_parts_that_are_before),
       cmocka_unit_test(test_journal_backend_is_read_beside_the_writer),
       cmocka_unit_test(test_journal_backend_directory_has_one_server),
+      cmocka_unit_test(test_journal_backend_lock_of_a_server_that_was_killed),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   faulty_disk_end();
