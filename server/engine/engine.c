@@ -236,10 +236,19 @@ static bool set_users(struct engine *engine, uint64_t now_ns,
 
 /* Whether other objects may change than the one that the command names. */
 static bool changes_widely(const struct command *command) {
-  const struct operation *operation =
-      command->kind == COMMAND_REQUEST ? command->request->operation : NULL;
-  return command->kind != COMMAND_REQUEST ||
-         (operation && operation->kinds == 0 && operation->effect != EFFECT_NONE);
+  const struct operation *operation;
+  switch (command->kind) {
+    case COMMAND_REQUEST:
+      operation = command->request->operation;
+      return operation && operation->kinds == 0 && operation->effect != EFFECT_NONE;
+    case COMMAND_CONNECT:
+    case COMMAND_CROWDED:
+    case COMMAND_DISK:
+    case COMMAND_HEARD:
+      return false;
+    default:
+      return true;
+  }
 }
 
 static bool apply(struct engine *engine, uint64_t now_ns, const struct command *command) {

@@ -138,9 +138,14 @@ static void conclude(struct call *call, hf_reason reason) {
   engine->sink.deliver(engine->sink.ctx, call->connection, call->route, reply);
 }
 
-/* What the reply of a request that only reads shows. Without an object it may be anything. */
+/* What the reply of a request that only reads shows. Without an object it may be anything, but a ping is answered
+ * with nothing. */
 static void record_index(const struct call *call) {
   struct engine *engine = call->engine;
+  if (call->operation->arm == HOLDFAST__REQUEST__OPERATION_PING) {
+    engine->read_index = 0;
+    return;
+  }
   uint64_t changed = call->object ? call->object->changed : engine->logged;
   engine->read_index = changed > engine->changed ? changed : engine->changed;
 }
