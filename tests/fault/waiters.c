@@ -83,18 +83,14 @@ static int64_t time_waking_us(hf_event *gate, int connections_count) {
   return now_us() - begun_us;
 }
 
-static int compare(const void *left, const void *right) {
-  const int64_t *a = left, *b = right;
-  return (*a > *b) - (*a < *b);
-}
-
-static int64_t median_waking_us(hf_event *gate, int connections_count) {
-  int64_t times_us[ROUNDS_COUNT];
+/* What else the machine does only adds to it. */
+static int64_t least_waking_us(hf_event *gate, int connections_count) {
+  int64_t least_us = INT64_MAX;
   for (int round = 0; round < ROUNDS_COUNT; round++) {
-    times_us[round] = time_waking_us(gate, connections_count);
+    int64_t time_us = time_waking_us(gate, connections_count);
+    least_us = time_us < least_us ? time_us : least_us;
   }
-  qsort(times_us, ROUNDS_COUNT, sizeof(*times_us), compare);
-  return times_us[ROUNDS_COUNT / 2];
+  return least_us;
 }
 
 static uint64_t memory_bytes(hf_conn *conn) {
@@ -131,8 +127,8 @@ static void test_waiters_cost_no_thread_and_little_memory(void **state) {
 
 static void test_waking_is_linear(void **state) {
   hf_event *gate = *state;
-  int64_t few_us = median_waking_us(gate, 1);
-  int64_t many_us = median_waking_us(gate, CONNECTIONS_COUNT);
+  int64_t few_us = least_waking_us(gate, 1);
+  int64_t many_us = least_waking_us(gate, CONNECTIONS_COUNT);
   print_message("waking %d takes %lld us, waking %d takes %lld us\n", PER_CONNECTION_COUNT,
                 (long long)few_us, CONNECTIONS_COUNT * PER_CONNECTION_COUNT, (long long)many_us);
   assert_true(many_us < SLOWDOWN_MAX * CONNECTIONS_COUNT * few_us);
