@@ -15,6 +15,7 @@
 #include "tests/bench/redis.h"
 #include "tests/support/daemon.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static void fill_some(hf_conn *conn, hf_dict *dict, uint64_t first, uint64_t cou
   static char texts[FILL_BATCH][32];
   library_expect(hf_pipeline_begin(conn, BENCH_PIPELINE_COUNT), "a pipeline");
   for (uint64_t i = 0; i < count; i++) {
-    snprintf(texts[i], sizeof texts[i], "key:%09llu", (unsigned long long)(first + i));
+    snprintf(texts[i], sizeof texts[i], "key:%09" PRIu64, first + i);
     hf_value number = hf_int((int64_t)((first + i) % 100000));
     library_expect(hf_dict_set(dict, hf_text(texts[i]), number), "a set");
   }
