@@ -39,6 +39,18 @@ struct peer {
   bool exceeds; /* not one of its user's connections: that had them all, or it is fenced */
 };
 
+/* Whether a request is served: see examine.h. */
+struct examined {
+  hf_reason reason;     /* why it is refused; NONE: it is served */
+  uint32_t part;        /* of a list of operations: which one that is about, from 1 */
+  bool is_counted;      /* against its user's requests a second, and connections */
+  bool reaches_session; /* also if it is refused */
+  bool is_known; /* its reply is in the window, unless it acknowledges that itself: not admitted */
+  bool is_gap;   /* one-way, and the one before it was lost: it is dropped */
+  struct session *session; /* NULL: none */
+  struct object *object;   /* its target */
+};
+
 /* When peers could not connect although the server runs. */
 struct crowding {
   uint64_t since_ns; /* until now; 0: they can */
@@ -95,7 +107,10 @@ struct engine {
   bool has_only_read;       /* the last command */
   bool has_failed_for_disk; /* the same: a one-way request */
   bool has_touched_cells;   /* the command under way changed what is known of a shared cell */
-  struct heard heard;       /* of requests without a session */
+  struct examined examined; /* of the next command, which is that request: */
+  const struct engine_request *examined_request; /* NULL: none was examined */
+  uint64_t examined_ns;
+  struct heard heard;                 /* of requests without a session */
   struct session_list heard_sessions; /* that sent requests which only read */
 };
 

@@ -299,6 +299,9 @@ bool engine_apply(struct engine *engine, const struct command *command) {
   uint64_t now_ns = engine->now_ns;
   engine->index = command->index;
   engine->has_only_read = engine->has_failed_for_disk = engine->has_touched_cells = false;
+  if (command->kind != COMMAND_REQUEST) {
+    engine->examined_request = NULL; /* it is not the next command */
+  }
   engine->denial.reason = HF_REASON_NONE; /* one that no reply took would explain another's */
   bool is_done = apply(engine, now_ns, command);
   if (is_done && !engine->has_only_read) { /* else it will be in no log */

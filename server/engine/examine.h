@@ -13,17 +13,6 @@
 
 #include "server/engine/core.h"
 
-struct examined {
-  hf_reason reason;     /* why it is refused; NONE: it is served */
-  uint32_t part;        /* of a list of operations: which one that is about, from 1 */
-  bool is_counted;      /* against its user's requests a second, and connections */
-  bool reaches_session; /* also if it is refused */
-  bool is_known; /* its reply is in the window, unless it acknowledges that itself: not admitted */
-  bool is_gap;   /* one-way, and the one before it was lost: it is dropped */
-  struct session *session; /* NULL: none */
-  struct object *object;   /* its target */
-};
-
 /* Changes nothing. */
 void core_examine(struct engine *engine, uint64_t now_ns, const struct peer *peer,
                   struct engine_request *request, struct examined *examined);

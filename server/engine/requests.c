@@ -205,11 +205,23 @@ static void begin(struct engine *engine, uint64_t now_ns) {
   }
 }
 
+/* Unless it was examined when it was asked whether it only reads. A refusal is found anew, with its sentence. */
+static void examine(struct engine *engine, uint64_t now_ns, const struct peer *peer,
+                    struct engine_request *request, struct examined *examined) {
+  bool is_examined = engine->examined_request == request && engine->examined_ns == now_ns &&
+                     engine->examined.reason == HF_REASON_NONE;
+  if (is_examined) {
+    *examined = engine->examined;
+  } else {
+    core_examine(engine, now_ns, peer, request, examined);
+  }
+}
+
 /* Whether it has changed nothing but what COMMAND_HEARD has. */
 static bool apply_request(struct engine *engine, uint64_t now_ns, struct peer *peer,
                           struct engine_request *request) {
   struct examined examined;
-  core_examine(engine, now_ns, peer, request, &examined);
+  examine(engine, now_ns, peer, request, &examined);
   if (core_leaves_all(engine, now_ns, peer, request, &examined)) {
     core_begin_steps(engine);
     refuse(engine, now_ns, peer, request, &examined);
@@ -250,7 +262,15 @@ bool engine_refuses(struct engine *engine, uint64_t now_ns, struct engine_reques
 }
 
 bool engine_may_only_read(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
-  return core_may_only_read(engine, now_ns, request) || engine_refuses(engine, now_ns, request);
+  const struct peer *peer = core_peer(engine, request->connection);
+  engine->examined_request = NULL;
+  if (!peer || peer->fenced || core_may_only_read(engine, now_ns, request)) {
+    return true;
+  }
+  core_examine(engine, now_ns, peer, request, &engine->examined);
+  engine->examined_request = request;
+  engine->examined_ns = now_ns;
+  return core_leaves_all(engine, now_ns, peer, request, &engine->examined);
 }
 
 bool engine_has_failed_for_disk(const struct engine *engine) {
@@ -263,6 +283,7 @@ void core_apply_request(struct engine *engine, uint64_t now_ns, struct engine_re
   request->ends_connection = false;
   request->pause_ns = 0;
   bool leaves_all = !peer || peer->fenced || apply_request(engine, now_ns, peer, request);
+  engine->examined_request = NULL;
   engine->has_only_read =
       request->may_only_read && (leaves_all || core_record_read(engine, request, waiting));
 }
