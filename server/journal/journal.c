@@ -10,6 +10,7 @@
 #include "server/journal/data_directory.h"
 #include "server/journal/digest.h"
 #include "server/journal/record.h"
+#include "server/journal/releaser.h"
 #include "server/journal/snapshot_taking.h"
 #include "server/journal/snapshots.h"
 #include "server/journal/sqlite_backend.h"
@@ -37,7 +38,8 @@ struct journal {
   struct snapshots snapshots;
   struct backups backups;
   uint64_t recovered; /* the last batch that was there already */
-  pthread_t committer, releaser;
+  struct releaser releaser;
+  pthread_t committer;
   bool is_started;
 
   /* Between begin and end the appender's; else whose the mutex is. */
@@ -56,10 +58,10 @@ struct journal {
   char sentence[RECOVERY_ERROR_BYTES];
 
   pthread_mutex_t mutex; /* of everything below */
-  pthread_cond_t changed, has_room, released;
+  pthread_cond_t changed, has_room;
   struct batch_writer *ready; /* to be committed */
   size_t filling_bytes;
-  bool is_pinned, is_idle, is_awake, is_stopping, is_broken, is_committed_all, is_full_shown;
+  bool is_pinned, is_idle, is_awake, is_stopping, is_broken, is_full_shown;
   uint64_t shown_bytes;            /* of the journal's files, about */
   uint64_t committed, unsynced_ns; /* since when; 0: all is on the disk */
 };
@@ -178,8 +180,9 @@ static void record_committed(void *ctx, uint64_t through) {
   if (journal->settings.fsync.mode != FSYNC_ALWAYS && journal->unsynced_ns == 0) {
     journal->unsynced_ns = clock_now_ns();
   }
-  pthread_cond_signal(&journal->released);
+  bool is_alone = !journal->ready && !journal->is_pinned && !has_commands(journal);
   pthread_mutex_unlock(&journal->mutex);
+  releaser_commit(&journal->releaser, through, is_alone);
 }
 
 static void record_loss(void *ctx, enum journal_loss why, const char *sentence) {
@@ -374,10 +377,6 @@ static void *run_committer(void *arg) {
   if (is_unsynced) {
     sync_all(journal);
   }
-  pthread_mutex_lock(&journal->mutex);
-  journal->is_committed_all = true;
-  pthread_cond_signal(&journal->released);
-  pthread_mutex_unlock(&journal->mutex);
   return NULL;
 }
 
@@ -387,26 +386,6 @@ static void wake(void *ctx) {
   journal->is_awake = true;
   pthread_cond_signal(&journal->changed);
   pthread_mutex_unlock(&journal->mutex);
-}
-
-/* ---- the releaser */
-
-static void *run_releaser(void *arg) {
-  struct journal *journal = arg;
-  pthread_mutex_lock(&journal->mutex);
-  uint64_t released = journal->recovered;
-  while (!journal->is_committed_all || released < journal->committed) {
-    if (released == journal->committed) {
-      pthread_cond_wait(&journal->released, &journal->mutex);
-      continue;
-    }
-    released = journal->committed;
-    pthread_mutex_unlock(&journal->mutex);
-    journal->host.committed(journal->host.ctx, released);
-    pthread_mutex_lock(&journal->mutex);
-  }
-  pthread_mutex_unlock(&journal->mutex);
-  return NULL;
 }
 
 /* ---- for people */
@@ -565,7 +544,6 @@ static void init(struct journal *journal, const struct journal_settings *setting
   pthread_mutex_init(&journal->mutex, NULL);
   pthread_cond_init(&journal->changed, &monotonic);
   pthread_cond_init(&journal->has_room, NULL);
-  pthread_cond_init(&journal->released, NULL);
   pthread_condattr_destroy(&monotonic);
 }
 
@@ -575,7 +553,6 @@ static void deinit(struct journal *journal) {
   }
   record_deinit(&journal->writers[0]);
   record_deinit(&journal->writers[1]);
-  pthread_cond_destroy(&journal->released);
   pthread_cond_destroy(&journal->has_room);
   pthread_cond_destroy(&journal->changed);
   pthread_mutex_destroy(&journal->mutex);
@@ -631,11 +608,12 @@ bool journal_start(struct journal *journal, const struct engine *engine,
     snapshots_stop(&journal->snapshots);
     return false;
   }
-  bool commits = pthread_create(&journal->committer, NULL, run_committer, journal) == 0;
+  bool releases =
+      releaser_start(&journal->releaser, journal->recovered, host->committed, host->ctx);
   journal->is_started =
-      commits && pthread_create(&journal->releaser, NULL, run_releaser, journal) == 0;
-  if (commits && !journal->is_started) {
-    stop(journal);
+      releases && pthread_create(&journal->committer, NULL, run_committer, journal) == 0;
+  if (releases && !journal->is_started) {
+    releaser_stop(&journal->releaser);
   }
   if (!journal->is_started) {
     backups_stop(&journal->backups);
@@ -667,7 +645,7 @@ static void take_last_snapshot(struct journal *journal) {
 void journal_close(struct journal *journal) {
   if (journal->is_started) {
     stop(journal);
-    pthread_join(journal->releaser, NULL);
+    releaser_stop(&journal->releaser);
     backups_stop(&journal->backups);
     snapshots_stop(&journal->snapshots);
     take_last_snapshot(journal);

@@ -3,7 +3,7 @@
  *
  *   dispatch --append--> the batch that is filled --committer--> backend
  *                                                                   |
- *   dispatch <--committed(newest)-- releaser <----------------------'
+ *   dispatch <--committed(newest)-- releaser.h <--------------------'
  *
  * The engine is locked: begin .. append .. end: unlocked. In between the batch is pinned, since its number was
  * given out; the committer takes one that is not pinned, or else `end` hands it over.
