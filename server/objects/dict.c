@@ -273,6 +273,12 @@ hf_reason dict_add_page(struct dict *dict, const struct dict_page *page) {
   return log_add_form(&dict->log, form) ? HF_REASON_NONE : HF_REASON_BAD_ARGUMENT;
 }
 
+void dict_prefetch(const struct dict *dict, struct value key) {
+  if (!value_is_absent(key) && !value_check_key(key)) {
+    index_prefetch(&dict->index, hash_of(dict, key));
+  }
+}
+
 hf_reason dict_add_entry(struct dict *dict, size_t offset, struct value key, struct value value) {
   hf_reason reason = value_check_key(key);
   if (reason || value_is_absent(key) || value_is_absent(value) || dict->log.live >= HF_LENGTH_MAX) {

@@ -104,6 +104,8 @@ uint64_t dict_begin(const struct dict *dict);
 bool dict_begin_at(struct dict *dict, uint64_t slot);
 /* The page of the next entries. HF_REASON_NONE | BAD_ARGUMENT also without memory */
 hf_reason dict_add_page(struct dict *dict, const struct dict_page *page);
+/* Brings nearer what dict_add_entry will look at for that key: those of several keys are fetched at once. */
+void dict_prefetch(const struct dict *dict, struct value key);
 /* The next entry, at that offset of the page. key and value are taken on success only.
  * HF_REASON_NONE | BAD_ARGUMENT NOT_HASHABLE NO_MEMORY */
 hf_reason dict_add_entry(struct dict *dict, size_t offset, struct value key, struct value value);

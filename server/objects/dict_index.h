@@ -45,6 +45,8 @@ void index_deinit(struct dict_index *index);
 /* The log slot of an equal key. false: not there. */
 bool index_find(const struct dict_index *index, const struct dict_log *log, uint32_t hash,
                 struct value key, uint32_t *log_slot);
+/* Brings nearer what index_find and index_insert will look at for that hash. Changes nothing. */
+void index_prefetch(const struct dict_index *index, uint32_t hash);
 /* Sees to a free slot for that hash. false: out of memory. */
 bool index_reserve(struct dict_index *index, const struct dict_log *log, uint32_t hash);
 /* After index_reserve for the same hash; the key is not there yet. */

@@ -9,6 +9,7 @@ enum { BEGIN = 1 };
 enum { PAGE = 1, OFFSET, KEY, VALUE };
 
 #define RECORD_BYTES ((size_t)64 << 10)
+#define PENDING_MAX 8
 
 static const struct snapshot_field page_rows[] = {
     SNAPSHOT_FIELD(1, struct dict_page, number),
@@ -57,17 +58,50 @@ void dict_content_snapshot(const struct object *object, struct snapshot_out *out
 
 /* ---- reading */
 
+/* An entry that is read, and not added yet. */
+struct pending {
+  uint64_t offset;
+  struct value key, value; /* owned */
+};
+
 struct reading {
   struct restoring *restoring;
   struct object *object;
   struct value key; /* of the entry that is read; owned */
   uint64_t offset;  /* of the next entry */
   bool lacks_entry; /* the last page has none yet */
+  /* Added together: each would wait for memory that the others can be fetched beside. */
+  size_t pending_count;
+  struct pending pending[PENDING_MAX];
 };
+
+static void drop_pending(struct reading *reading) {
+  while (reading->pending_count > 0) {
+    const struct pending *pending = &reading->pending[--reading->pending_count];
+    value_release(pending->key);
+    value_release(pending->value);
+  }
+}
+
+static bool add_pending(struct reading *reading) {
+  for (size_t i = 0; i < reading->pending_count; i++) {
+    struct pending *pending = &reading->pending[i];
+    if (dict_add_entry(reading->object->dict, pending->offset, pending->key, pending->value)) {
+      return snapshot_fail(&reading->restoring->in, "an entry of a dict is broken");
+    }
+    restore_count(reading->object, pending->value);
+    *pending = (struct pending){0}; /* the dict's now */
+  }
+  reading->pending_count = 0;
+  return true;
+}
 
 static bool read_page(struct reading *reading, const struct wire_field *field) {
   struct dict_page page = {0};
   struct snapshot_in *in = &reading->restoring->in;
+  if (!add_pending(reading)) {
+    return false;
+  }
   if (field->type != DELIMITED ||
       !snapshot_read(in, field->content, &page_fields, &page, NULL, NULL) ||
       dict_add_page(reading->object->dict, &page)) {
@@ -85,15 +119,12 @@ static bool read_value(struct reading *reading, const struct wire_field *field) 
   if (!snapshot_read_value(in, field, &value)) {
     return false;
   }
-  if (dict_add_entry(reading->object->dict, reading->offset, reading->key, value)) {
-    value_release(value);
-    return snapshot_fail(in, "an entry of a dict is broken");
-  }
-  restore_count(reading->object, value);
+  dict_prefetch(reading->object->dict, reading->key);
+  reading->pending[reading->pending_count++] =
+      (struct pending){reading->offset++, reading->key, value};
   reading->key = (struct value){0};
-  reading->offset++;
   reading->lacks_entry = false;
-  return true;
+  return reading->pending_count < PENDING_MAX || add_pending(reading);
 }
 
 static bool visit_entry(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
@@ -139,7 +170,9 @@ bool dict_content_restore(struct restoring *restoring, struct object *object,
   if (record->number != RECORD_ENTRIES) {
     return true;
   }
-  bool is_read = snapshot_read(in, record->body, NULL, NULL, visit_entry, &reading);
+  bool is_read =
+      snapshot_read(in, record->body, NULL, NULL, visit_entry, &reading) && add_pending(&reading);
+  drop_pending(&reading);
   value_release(reading.key);
   return is_read && (!reading.lacks_entry || snapshot_fail(in, "a page of a dict is empty"));
 }
