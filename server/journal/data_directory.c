@@ -55,21 +55,25 @@ static bool write_owner(int lock) {
          ftruncate(lock, is_written ? len : 0) == 0;
 }
 
+static bool has_owner(int lock) {
+  long owner = read_owner(lock);
+  return owner <= 0 || kill((pid_t)owner, 0) == 0 || errno != ESRCH;
+}
+
 /* A server that was killed just when it made a process leaves the lock to that process, until it has begun its
- * program. */
+ * program. false: errno, EWOULDBLOCK of another server. */
 static bool take(int lock) {
-  bool is_taken = false;
-  for (int i = 0; i < LEFT_MS_MAX / LEFT_PAUSE_MS; i++) {
-    is_taken = flock(lock, LOCK_EX | LOCK_NB) == 0;
-    long owner = is_taken ? 0 : read_owner(lock);
-    bool is_gone = owner > 0 && kill((pid_t)owner, 0) != 0 && errno == ESRCH;
-    if (is_taken || !is_gone) {
-      break;
+  for (int left_ms = LEFT_MS_MAX; flock(lock, LOCK_EX | LOCK_NB) != 0; left_ms -= LEFT_PAUSE_MS) {
+    if (errno != EWOULDBLOCK) {
+      return false;
+    }
+    if (left_ms <= 0 || has_owner(lock)) {
+      errno = EWOULDBLOCK;
+      return false;
     }
     nanosleep(&(struct timespec){.tv_nsec = LEFT_PAUSE_MS * 1000000L}, NULL);
   }
-  errno = EWOULDBLOCK; /* unless it is taken */
-  return is_taken;
+  return true;
 }
 
 static bool lock_file(int lock, const char *path, char error[DATA_ERROR_BYTES]) {
