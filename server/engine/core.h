@@ -34,9 +34,8 @@ struct peer {
   bool one_way;
   bool session_ended; /* the bound session, or the one to be resumed, is gone: say so until another
                          is opened. What was sent behind must not run outside its session */
-  bool fenced;  /* its session moved on, or its user is gone, or has too many: nothing of it is
-                         served */
-  bool exceeds; /* not one of its user's connections: that had them all, or it is fenced */
+  bool fenced;        /* its session moved on, or its user is gone: nothing of it is served */
+  bool exceeds;       /* not one of its user's connections: that had them all, or it is fenced */
 };
 
 /* Whether a request is served: see examine.h. */

@@ -51,14 +51,18 @@ static void set_in(uint64_t index, const char *name) {
 }
 
 /* The batch that the reply waits for. */
+static uint64_t read_by(uint64_t index, Holdfast__Request *message) {
+  ask_in(index, message);
+  assert_true(engine_has_only_read(story.engine));
+  return engine_read_index(story.engine);
+}
+
 static uint64_t read_in(uint64_t index, const char *name) {
   Holdfast__Request request = story_request(0, name, STORY_WAIT_FOREVER);
   Holdfast__DictLen len = HOLDFAST__DICT_LEN__INIT;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_DICT_LEN;
   request.dict_len = &len;
-  ask_in(index, &request);
-  assert_true(engine_has_only_read(story.engine));
-  return engine_read_index(story.engine);
+  return read_by(index, &request);
 }
 
 static uint64_t ping_in(uint64_t index) {
@@ -66,9 +70,7 @@ static uint64_t ping_in(uint64_t index) {
   Holdfast__Ping ping = HOLDFAST__PING__INIT;
   request.operation_case = HOLDFAST__REQUEST__OPERATION_PING;
   request.ping = &ping;
-  ask_in(index, &request);
-  assert_true(engine_has_only_read(story.engine));
-  return engine_read_index(story.engine);
+  return read_by(index, &request);
 }
 
 static void open_both(void) {
