@@ -17,6 +17,7 @@
 #define BUSY_NS (20 * CLOCK_NS_PER_MS)
 /* After this time the threads look again whether anybody is served. */
 #define BUSY_POLL_MS 5
+#define WAVE_MS 100
 
 STAILQ_HEAD(tls_line, tls_stream);
 TAILQ_HEAD(tls_openings, tls_stream);
@@ -327,11 +328,18 @@ static bool refuses(void *ctx, uint64_t address) {
   return is_refused;
 }
 
+/* Delays end together, at the next full WAVE_MS: for each moment at which some end, nng looks through all
+ * of its timers. */
+static uint32_t until_wave_ms(uint64_t now_ns, uint32_t delay_ms) {
+  uint32_t over_ms = (uint32_t)((now_ns / CLOCK_NS_PER_MS + delay_ms) % WAVE_MS);
+  return delay_ms == 0 || over_ms == 0 ? delay_ms : delay_ms + WAVE_MS - over_ms;
+}
+
 static bool join_openings(struct tls_gate *gate, struct tls_stream *stream, uint32_t *delay_ms) {
   uint64_t now_ns = clock_now_ns();
   stream->deadline_ns = clock_deadline_ns(now_ns, HF_HELLO_TIMEOUT_MS);
   pthread_mutex_lock(&gate->lock);
-  *delay_ms = failures_delay_ms(&gate->failures, stream->address, now_ns);
+  *delay_ms = until_wave_ms(now_ns, failures_delay_ms(&gate->failures, stream->address, now_ns));
   bool joins = !gate->stopping && make_room_locked(gate, stream, *delay_ms);
   if (joins) {
     TAILQ_INSERT_TAIL(&gate->openings, stream, next_opening);
