@@ -381,6 +381,10 @@ static void tick(void *ctx) {
 
 static void finish_job(void *ctx, struct job *job) {
   run_batch(ctx, (struct command){.kind = COMMAND_JOB_DONE, .job = job});
+  while (!job->is_back) {
+    let_others_in();
+    run_batch(ctx, (struct command){.kind = COMMAND_JOB_DONE, .job = job});
+  }
 }
 
 static void end_process(void *ctx, uint64_t session) {

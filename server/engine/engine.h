@@ -59,7 +59,8 @@ struct object *engine_join_deferred(struct object *one, struct object *other);
  * NULL: none. */
 struct decoded *engine_take_answered(struct engine *engine);
 /* Takes a job on a large lent object. NULL: none. The caller runs the job outside the engine's lock,
- * gives it back by COMMAND_JOB_DONE, and then frees it by job_free (job.h), outside the lock. */
+ * gives it back by COMMAND_JOB_DONE, again until it is back (job.h), and then frees it by job_free, outside
+ * the lock. */
 struct job;
 struct job *engine_take_job(struct engine *engine);
 /* Jobs that were taken, and whose takers are no more: they can be taken again. */

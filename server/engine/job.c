@@ -7,7 +7,10 @@ bool job_stop(void *job) {
 }
 
 void job_run(struct job *job) {
-  job->reason = job_is_stopped(job) ? HF_REASON_STOPPING : job->work(job);
+  if (!job->is_run) {
+    job->reason = job_is_stopped(job) ? HF_REASON_STOPPING : job->work(job);
+    job->is_run = true;
+  }
 }
 
 void job_free(struct job *job) {

@@ -4,7 +4,9 @@
  *                     '--> many: the request waits, the object is lent
  *                             engine_take_job --> any thread: job_run --> COMMAND_JOB_DONE
  *                                                       the object is back, the handler runs again
- *                                                       and finds the job in call->job
+ *                                                       and finds the job in call->job; or, if it has
+ *                                                       very many references to count, is not back yet,
+ *                                                       and the command is to be given again
  *
  * Meanwhile other requests on the object wait in a queue. The engine does not touch lent content:
  * `list` is moved into the job, and the object keeps its former length and memory; a dict and the
@@ -65,6 +67,9 @@ struct job {
 
   /* The engine's. */
   bool is_taken;
+  bool is_run;    /* whoever takes it has nothing to do but to give it back */
+  bool is_back;   /* it is the taker's alone, to be freed */
+  size_t counted; /* items whose references are counted, when it is given back */
   struct object *object;
   struct waiter *requester; /* NULL: the wait is over */
   hf_reason stop_reason;    /* the requester's answer if the job was stopped */

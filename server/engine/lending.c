@@ -141,24 +141,26 @@ static void drop_removed(struct engine *engine, struct object *object, struct li
   core_drop_content(engine, dropped);
 }
 
-/* The first `count` items came to the list so many times more. */
-static void add_references(struct engine *engine, struct object *object, size_t count,
-                           size_t times) {
-  const struct list *list = &object->list;
-  for (size_t i = 0; object->stored_references > 0 && i < count; i++) {
-    struct value value = list_at(list, i);
-    for (size_t j = 0; j < times && value_has_reference(value); j++) {
-      core_keep(engine, object, value);
-    }
-  }
+/* Of the list's items, the first ones came to it so many times more. */
+static bool has_uncounted(const struct job *job, const struct object *object,
+                          const struct list *list) {
+  return job->reason == HF_REASON_NONE && job->repeats && job->times > 1 &&
+         object->stored_references > 0 && job->counted < list->len / (size_t)job->times;
+}
+
+static void count_next(struct engine *engine, struct object *object, struct job *job,
+                       const struct list *list) {
+  struct value value = list_at(list, job->counted++);
+  core_keep_times(engine, object, value, (uint64_t)job->times - 1);
+  core_spend(engine, value_has_reference(value) ? STEPS_OF_COUNT : 1);
 }
 
 void core_take_effect(struct engine *engine, struct object *object, struct job *job) {
   if (job->removed.len > 0) {
     drop_removed(engine, object, &job->removed);
   }
-  if (job->reason == HF_REASON_NONE && job->times > 1 && job->repeats) {
-    add_references(engine, object, object->list.len / (size_t)job->times, (size_t)job->times - 1);
+  while (has_uncounted(job, object, &object->list)) {
+    count_next(engine, object, job, &object->list);
   }
   bool is_gone = object->is_deleted || core_is_lost_cell(object);
   if (job->reason == HF_REASON_NONE && job->share && !is_gone) {
@@ -206,6 +208,13 @@ static void bring_back(struct engine *engine, struct job *job) {
 
 struct waiter *core_take_job_back(struct engine *engine, struct job *job) {
   struct waiter *requester = job->requester;
+  while (core_has_steps(engine) && has_uncounted(job, job->object, job->list)) {
+    count_next(engine, job->object, job, job->list);
+  }
+  if (has_uncounted(job, job->object, job->list)) {
+    return NULL;
+  }
+  job->is_back = true;
   TAILQ_REMOVE(job->is_taken ? &engine->taken_jobs : &engine->jobs, job, link);
   bring_back(engine, job);
   if (requester) {

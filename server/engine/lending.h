@@ -31,8 +31,9 @@ void core_stop_job(struct job *job, hf_reason reason);
 void core_stop_all_jobs(struct engine *engine);
 /* The waiter ends: its job, if any, is asked to stop, and answers no request. */
 void core_forget_requester(struct waiter *waiter);
-/* The job is done, or was stopped: its object is given back. Answers its requester, which has no answer
- * yet; NULL: none. */
+/* The job is done, or was stopped: its object is given back, and job->is_back, unless there are more
+ * references to count than one command may: then it is to be called again. Answers the requester, which has
+ * no answer yet; NULL: none, or not yet. */
 struct waiter *core_take_job_back(struct engine *engine, struct job *job);
 /* Sees to what the work has changed. */
 void core_take_effect(struct engine *engine, struct object *object, struct job *job);

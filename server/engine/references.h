@@ -14,5 +14,7 @@ void core_drop_references(struct engine *engine, uint64_t object, uint64_t count
 void core_drop_value_references(struct engine *engine, struct value value);
 /* The object has stored the value: references in it are counted. */
 void core_keep(struct engine *engine, struct object *object, struct value value);
+void core_keep_times(struct engine *engine, struct object *object, struct value value,
+                     uint64_t times);
 
 #endif

@@ -138,7 +138,6 @@ static struct job *find_job(struct recovery *recovery, uint64_t number) {
   struct job *job;
   TAILQ_FOREACH(job, &recovery->jobs, lent_link) {
     if (job->number == number) {
-      TAILQ_REMOVE(&recovery->jobs, job, lent_link);
       break;
     }
   }
@@ -168,7 +167,10 @@ static bool finish_job(struct recovery *recovery, struct record *record) {
   }
   record->command.job = job;
   engine_apply(recovery->recovered->engine, &record->command);
-  job_free(job);
+  if (job->is_back) {
+    TAILQ_REMOVE(&recovery->jobs, job, lent_link);
+    job_free(job);
+  }
   return is_same;
 }
 

@@ -3,6 +3,7 @@
 #define HF_TESTS_SUPPORT_APPLY_H
 
 #include "server/engine/engine.h"
+#include "server/engine/job.h"
 
 static inline void apply_request(struct engine *engine, uint64_t now_ns,
                                  struct engine_request *request) {
@@ -47,7 +48,9 @@ static inline void apply_process_ended(struct engine *engine, uint64_t now_ns, u
 }
 
 static inline void apply_job_done(struct engine *engine, uint64_t now_ns, struct job *job) {
-  engine_apply(engine, &(struct command){.kind = COMMAND_JOB_DONE, .now_ns = now_ns, .job = job});
+  do {
+    engine_apply(engine, &(struct command){.kind = COMMAND_JOB_DONE, .now_ns = now_ns, .job = job});
+  } while (!job->is_back);
 }
 
 static inline void apply_freed(struct engine *engine, size_t freed_bytes) {

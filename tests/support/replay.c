@@ -160,7 +160,9 @@ static void finish_job(struct replay *replay, uint64_t now_ns) {
   struct job *job = replay->jobs[0];
   replay->jobs_count--;
   memmove(replay->jobs, replay->jobs + 1, replay->jobs_count * sizeof(struct job *));
-  apply(replay, (struct command){.kind = COMMAND_JOB_DONE, .now_ns = now_ns, .job = job});
+  do {
+    apply(replay, (struct command){.kind = COMMAND_JOB_DONE, .now_ns = now_ns, .job = job});
+  } while (!job->is_back);
   job_free(job);
 }
 

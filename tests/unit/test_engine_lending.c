@@ -332,6 +332,57 @@ static void test_lending_counts_references_of_what_is_repeated(void **state) {
   assert_int_equal(story_objects(&story, 4), others);
 }
 
+static void send_repeat(uint64_t connection, uint64_t sequence, int64_t count) {
+  Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
+  Holdfast__Request request = story_request(sequence, "list", STORY_WAIT_FOREVER);
+  repeat.count = count;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_REPEAT_IN_PLACE;
+  request.list_repeat_in_place = &repeat;
+  story_send(&story, connection, &request);
+}
+
+static void give_back(struct job *job) {
+  uint64_t steps = engine_steps(story.engine);
+  engine_apply(story.engine,
+               &(struct command){.kind = COMMAND_JOB_DONE, .now_ns = story.now_ns, .job = job});
+  assert_true(engine_steps(story.engine) - steps <= 2 * HF_BATCH_STEPS_MAX);
+}
+
+/* The list, of numbers and 100 references, is repeated 10 times, and that again 10 times. */
+static void test_lending_counts_many_references_in_slices(void **state) {
+  (void)state;
+  uint64_t others = story_objects(&story, 4);
+  uint64_t object = story_open(&story, 1, 0, HOLDFAST__KIND__DICT, NULL, 0);
+  for (int i = 0; i < 100; i++) {
+    story_append_reference(&story, 1, 0, "list", object);
+  }
+  story_drop(&story, 1, 0, object, 1);
+  for (uint64_t sequence = 1; sequence <= 2; sequence++) {
+    story_forget(&story);
+    send_repeat(1, sequence, 10);
+    struct job *job = engine_take_job(story.engine);
+    assert_non_null(job);
+    job_run(job);
+    unsigned slices = 0;
+    while (!job->is_back) {
+      story_expect(&story, "");
+      give_back(job);
+      slices++;
+      job_run(job); /* as one who takes it over would: it is done */
+    }
+    job_free(job);
+    assert_true(slices > 2 * sequence);
+    story_expect(&story, sequence == 1 ? "1 <- #1 OK\n" : "1 <- #2 OK\n");
+  }
+  assert_int_equal(story_objects(&story, 4), others + 1);
+  Holdfast__ListClear clear = HOLDFAST__LIST_CLEAR__INIT;
+  Holdfast__Request request = story_request(0, "list", STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_CLEAR;
+  request.list_clear = &clear;
+  story_send(&story, 1, &request);
+  assert_int_equal(story_objects(&story, 4), others);
+}
+
 int main(void) {
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -349,6 +400,7 @@ int main(void) {
       STORY(test_lending_counts_memory_until_it_is_brought_back),
       STORY(test_lending_counts_what_is_deleted_meanwhile),
       STORY(test_lending_counts_references_of_what_is_repeated),
+      STORY(test_lending_counts_many_references_in_slices),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
