@@ -26,6 +26,13 @@ static bool is_hashed(const ProtobufCMessage *message, const ProtobufCFieldDescr
          message->descriptor == &holdfast__key_equals__descriptor;
 }
 
+/* From here on a tuple's hash, which a wait for a change of it may ask for, takes longer than a batch may. */
+#define SLOW_TUPLE_BYTES ((size_t)64 << 10)
+
+static bool is_slow_to_hash(struct value value) {
+  return value.kind == VALUE_TUPLE && value_memory_bytes(value) >= SLOW_TUPLE_BYTES;
+}
+
 static ProtobufCBinaryData data_of(struct bytes bytes) {
   return (ProtobufCBinaryData){bytes.len, (uint8_t *)bytes.data};
 }
@@ -58,7 +65,7 @@ static void borrow(Holdfast__Value *message, const struct value *value) {
   }
 }
 
-static bool keep_value(struct decoded *decoded, Holdfast__Value *message,
+static bool keep_value(struct decoded *decoded, Holdfast__Value *message, bool hashes,
                        const struct value_hash_key *hash_key) {
   struct decoded_value *kept = arena_alloc(&decoded->arena, sizeof *kept);
   if (!kept || value_from_message(message, &kept->value)) {
@@ -69,7 +76,7 @@ static bool keep_value(struct decoded *decoded, Holdfast__Value *message,
   decoded->memory_bytes += value_memory_bytes(kept->value);
   message->base.unknown_fields = (ProtobufCMessageUnknownField *)kept;
   borrow(message, &kept->value);
-  if (hash_key) {
+  if (hashes || is_slow_to_hash(kept->value)) {
     (void)value_hash(hash_key, kept->value); /* a large one keeps it */
   }
   return true;
@@ -93,7 +100,7 @@ static bool keep_part(struct decoded *decoded, ProtobufCMessage *part, bool hash
                       const struct value_hash_key *hash_key) {
   bool is_value = part && part->descriptor == &holdfast__value__descriptor;
   if (is_value) {
-    return keep_value(decoded, (Holdfast__Value *)part, hashes ? hash_key : NULL);
+    return keep_value(decoded, (Holdfast__Value *)part, hashes, hash_key);
   }
   return !part || keep_message(decoded, part, hash_key);
 }
