@@ -9,7 +9,6 @@
 #define REPEATED_FIRST 4 /* the initial capacity in items; doubles */
 
 struct decoder {
-  struct wire_reader reader; /* of the message being read */
   struct arena *arena;
   size_t fields_count;
   size_t fields_max;
@@ -27,16 +26,14 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
 }
 
 static enum wire_type expected_type(const ProtobufCFieldDescriptor *descriptor) {
-  switch (descriptor->type) {
-    case PROTOBUF_C_TYPE_DOUBLE:
-      return FIXED64;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_BYTES:
-    case PROTOBUF_C_TYPE_MESSAGE:
-      return DELIMITED;
-    default:
-      return VARINT;
-  }
+  _Static_assert(VARINT == 0, "what all others are");
+  static const uint8_t types[PROTOBUF_C_TYPE_MESSAGE + 1] = {
+      [PROTOBUF_C_TYPE_DOUBLE] = FIXED64,
+      [PROTOBUF_C_TYPE_STRING] = DELIMITED,
+      [PROTOBUF_C_TYPE_BYTES] = DELIMITED,
+      [PROTOBUF_C_TYPE_MESSAGE] = DELIMITED,
+  };
+  return (enum wire_type)types[descriptor->type];
 }
 
 static hf_reason decode_message(struct decoder *decoder, struct bytes body,
@@ -162,13 +159,15 @@ static hf_reason store_field(struct decoder *decoder, const struct wire_field *f
   return store(decoder, descriptor, field, (char *)message + descriptor->offset);
 }
 
-static hf_reason decode_fields(struct decoder *decoder, ProtobufCMessage *message) {
+static hf_reason decode_fields(struct decoder *decoder, struct bytes body,
+                               ProtobufCMessage *message) {
+  struct wire_reader reader = {body.data, body.data + body.len};
   struct wire_field field;
-  while (decoder->reader.next < decoder->reader.end) {
+  while (reader.next < reader.end) {
     if (++decoder->fields_count > decoder->fields_max) {
       return HF_REASON_TOO_MANY_FIELDS;
     }
-    if (!wire_read_field(&decoder->reader, &field)) {
+    if (!wire_read_field(&reader, &field)) {
       return decoder->malformed;
     }
     hf_reason reason = store_field(decoder, &field, message);
@@ -191,12 +190,9 @@ static hf_reason decode_message(struct decoder *decoder, struct bytes body,
     return HF_REASON_REQUEST_TOO_BIG;
   }
   descriptor->message_init(made);
-  struct wire_reader around = decoder->reader;
-  decoder->reader = (struct wire_reader){body.data, body.data + body.len};
   decoder->depth++;
-  hf_reason reason = decode_fields(decoder, made);
+  hf_reason reason = decode_fields(decoder, body, made);
   decoder->depth--;
-  decoder->reader = around;
   if (!reason) {
     *message = made;
   }

@@ -138,9 +138,11 @@ hf_reason core_admit(struct call *call) {
   }
 }
 
-struct call core_make_call(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                           struct engine_request *request, struct session *session) {
-  return (struct call){
+void core_make_call(struct engine *engine, uint64_t now_ns, const struct peer *peer,
+                    struct engine_request *request, const struct examined *examined,
+                    struct call *call) {
+  struct session *session = examined->session;
+  *call = (struct call){
       .engine = engine,
       .now_ns = now_ns,
       .operation = request->operation,
@@ -153,15 +155,15 @@ struct call core_make_call(struct engine *engine, uint64_t now_ns, const struct 
       .route = &request->route,
       .session = session,
       .user = session ? session->user : peer->user,
+      .object = examined->object,
       .one_way = peer->one_way,
   };
 }
 
-static void check_call(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                       struct engine_request *request, struct examined *examined) {
+static void check_call(const struct engine_request *request, struct examined *examined,
+                       struct call *call) {
   struct session *session = examined->session;
   uint64_t sequence = request->message->sequence;
-  struct reply reply = {.reason = HF_REASON_NONE};
   bool may_be_known = session && sequence && sequence <= session->highest;
   examined->is_known = may_be_known && session_find_reply(session, sequence);
   if (examined->is_known) {
@@ -169,26 +171,28 @@ static void check_call(struct engine *engine, uint64_t now_ns, const struct peer
   }
   examined->reason = check_number(session, request);
   if (!examined->reason) {
-    struct call call = core_make_call(engine, now_ns, peer, request, session);
-    call.reply = &reply;
-    examined->reason = core_admit(&call);
-    examined->object = call.object;
+    struct reply reply = {.reason = HF_REASON_NONE};
+    call->reply = &reply;
+    examined->reason = core_admit(call);
+    call->reply = NULL;
+    examined->object = call->object;
+    examined->part = reply.part;
   }
-  examined->part = reply.part;
 }
 
 /* ---- all of it */
 
 void core_examine(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                  struct engine_request *request, struct examined *examined) {
+                  struct engine_request *request, struct examined *examined, struct call *call) {
   *examined = (struct examined){.reason = HF_REASON_NONE};
   examined->reason = check_origin(engine, now_ns, peer, request, examined);
   if (examined->reason) {
     return;
   }
   examined->reaches_session = true;
+  core_make_call(engine, now_ns, peer, request, examined, call);
   if (!peer->one_way) {
-    check_call(engine, now_ns, peer, request, examined);
+    check_call(request, examined, call);
   } else if (examined->session) {
     examined->is_gap = request->message->sequence > examined->session->one_way_received + 1;
   }

@@ -13,12 +13,14 @@
 
 #include "server/engine/core.h"
 
-/* Changes nothing. */
+/* Changes nothing.
+ * out  call  without a reply; set if the request reaches its session */
 void core_examine(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                  struct engine_request *request, struct examined *examined);
-/* Its call, without a reply. */
-struct call core_make_call(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                           struct engine_request *request, struct session *session);
+                  struct engine_request *request, struct examined *examined, struct call *call);
+/* The same call, of a request that was examined already. */
+void core_make_call(struct engine *engine, uint64_t now_ns, const struct peer *peer,
+                    struct engine_request *request, const struct examined *examined,
+                    struct call *call);
 /* All that an operation has to pass before its handler runs. HF_REASON_NONE | as admission_pass, or what is
  * wrong with a part, call->reply->part */
 hf_reason core_admit(struct call *call);

@@ -176,20 +176,18 @@ static void count(struct engine *engine, uint64_t now_ns, struct peer *peer,
   }
 }
 
-static void serve(struct engine *engine, uint64_t now_ns, struct peer *peer,
-                  struct engine_request *request, const struct examined *examined) {
-  struct call call = core_make_call(engine, now_ns, peer, request, examined->session);
-  call.object = examined->object;
+static void serve(struct call *call, struct peer *peer, struct engine_request *request,
+                  const struct examined *examined) {
   if (examined->is_counted) {
-    count(engine, now_ns, peer, request);
+    count(call->engine, call->now_ns, peer, request);
   }
-  if (call.session) {
-    hear(engine, now_ns, peer, request, call.session);
+  if (call->session) {
+    hear(call->engine, call->now_ns, peer, request, call->session);
   }
   if (peer->one_way) {
-    apply_one_way(&call, request);
+    apply_one_way(call, request);
   } else {
-    apply_call(&call, request, examined);
+    apply_call(call, request, examined);
   }
 }
 
@@ -207,13 +205,14 @@ static void begin(struct engine *engine, uint64_t now_ns) {
 
 /* Unless it was examined when it was asked whether it only reads. A refusal is found anew, with its sentence. */
 static void examine(struct engine *engine, uint64_t now_ns, const struct peer *peer,
-                    struct engine_request *request, struct examined *examined) {
+                    struct engine_request *request, struct examined *examined, struct call *call) {
   bool is_examined = engine->examined_request == request && engine->examined_ns == now_ns &&
                      engine->examined.reason == HF_REASON_NONE;
   if (is_examined) {
     *examined = engine->examined;
+    core_make_call(engine, now_ns, peer, request, examined, call);
   } else {
-    core_examine(engine, now_ns, peer, request, examined);
+    core_examine(engine, now_ns, peer, request, examined, call);
   }
 }
 
@@ -221,7 +220,8 @@ static void examine(struct engine *engine, uint64_t now_ns, const struct peer *p
 static bool apply_request(struct engine *engine, uint64_t now_ns, struct peer *peer,
                           struct engine_request *request) {
   struct examined examined;
-  examine(engine, now_ns, peer, request, &examined);
+  struct call call;
+  examine(engine, now_ns, peer, request, &examined, &call);
   if (core_leaves_all(engine, now_ns, peer, request, &examined)) {
     core_begin_steps(engine);
     refuse(engine, now_ns, peer, request, &examined);
@@ -233,16 +233,16 @@ static bool apply_request(struct engine *engine, uint64_t now_ns, struct peer *p
   bool was_due = core_is_due(engine, now_ns);
   begin(engine, now_ns);
   if (was_due) {
-    core_examine(engine, now_ns, peer, request, &examined);
+    core_examine(engine, now_ns, peer, request, &examined, &call);
   }
   if (core_goes_on(peer, request, &examined)) {
     core_bind_session(engine, now_ns, examined.session, peer);
-    core_examine(engine, now_ns, peer, request, &examined);
+    core_examine(engine, now_ns, peer, request, &examined, &call);
   }
   if (examined.reason || examined.is_gap) {
     refuse(engine, now_ns, peer, request, &examined);
   } else {
-    serve(engine, now_ns, peer, request, &examined);
+    serve(&call, peer, request, &examined);
   }
   core_settle(engine, now_ns);
   if (!examined.reason && ends_exceeding(engine, peer, HF_REASON_NONE)) {
@@ -254,20 +254,22 @@ static bool apply_request(struct engine *engine, uint64_t now_ns, struct peer *p
 bool engine_refuses(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
   const struct peer *peer = core_peer(engine, request->connection);
   struct examined examined;
+  struct call call;
   if (!peer || peer->fenced) {
     return true;
   }
-  core_examine(engine, now_ns, peer, request, &examined);
+  core_examine(engine, now_ns, peer, request, &examined, &call);
   return core_leaves_all(engine, now_ns, peer, request, &examined);
 }
 
 bool engine_may_only_read(struct engine *engine, uint64_t now_ns, struct engine_request *request) {
   const struct peer *peer = core_peer(engine, request->connection);
+  struct call call;
   engine->examined_request = NULL;
   if (!peer || peer->fenced || core_may_only_read(engine, now_ns, request)) {
     return true;
   }
-  core_examine(engine, now_ns, peer, request, &engine->examined);
+  core_examine(engine, now_ns, peer, request, &engine->examined, &call);
   engine->examined_request = request;
   engine->examined_ns = now_ns;
   return core_leaves_all(engine, now_ns, peer, request, &engine->examined);
