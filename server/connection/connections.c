@@ -31,23 +31,6 @@ struct connections {
 
 /* ------------------------------------------------------------------------------------- sink */
 
-static bool sink_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
-                         struct reply *reply) {
-  struct connections *connections = ctx;
-  struct flush_list *list = self;
-  if (list != NULL && list->served != NULL && list->served_id == id) {
-    return connection_deliver(list->served, route, reply, list);
-  }
-  struct connection *connection = set_acquire(&connections->set, id);
-  if (connection == NULL) {
-    reply_release(reply);
-    return false;
-  }
-  bool has_room = connection_deliver(connection, route, reply, list);
-  connection_release(connection);
-  return has_room;
-}
-
 static void sink_close(void *ctx, uint64_t id, const char *why) {
   struct connections *connections = ctx;
   struct connection *connection = set_acquire(&connections->set, id);
@@ -57,22 +40,58 @@ static void sink_close(void *ctx, uint64_t id, const char *why) {
   }
 }
 
-static void sink_deliver_all(void *ctx, struct batch_delivery *deliveries, size_t count) {
-  struct flush_list list;
-  flush_list_begin(&list, NULL);
+/* The deliveries are of one connection, and have replies. */
+static void deliver_to_other(struct connections *connections,
+                             const struct batch_delivery *deliveries, size_t count,
+                             struct flush_list *list) {
+  struct connection *connection = set_acquire(&connections->set, deliveries->connection);
+  if (connection != NULL) {
+    (void)connection_deliver(connection, deliveries, count, list);
+    connection_release(connection);
+    return;
+  }
   for (size_t i = 0; i < count; i++) {
-    struct batch_delivery *delivery = &deliveries[i];
-    if (list.count == FLUSH_LIST_COUNT_MAX) {
-      flush_list_end(&list);
-      flush_list_begin(&list, NULL);
-    }
-    if (delivery->reply == NULL) {
-      sink_close(ctx, delivery->connection, DISPATCH_WHY_CLOSED);
+    reply_release(deliveries[i].reply);
+  }
+}
+
+/* How many are of the same connection, from the first one on, and have replies. */
+static size_t count_run(const struct batch_delivery *deliveries, size_t count) {
+  size_t run = 0;
+  while (run < count && deliveries[run].connection == deliveries->connection &&
+         deliveries[run].reply != NULL) {
+    run++;
+  }
+  return run;
+}
+
+static bool deliver_all(struct connections *connections, const struct batch_delivery *deliveries,
+                        size_t count, struct flush_list *list) {
+  bool has_room = true;
+  for (size_t i = 0, run; i < count; i += run) {
+    run = count_run(deliveries + i, count - i);
+    if (run == 0) {
+      sink_close(connections, deliveries[i].connection, DISPATCH_WHY_CLOSED);
+      run = 1;
+    } else if (list->served != NULL && list->served_id == deliveries[i].connection) {
+      has_room = connection_deliver(list->served, deliveries + i, run, list);
     } else {
-      (void)sink_deliver(ctx, &list, delivery->connection, &delivery->route, delivery->reply);
+      deliver_to_other(connections, deliveries + i, run, list);
     }
   }
-  flush_list_end(&list);
+  return has_room;
+}
+
+static bool sink_deliver(void *ctx, void *self, const struct batch_delivery *deliveries,
+                         size_t count) {
+  struct flush_list own;
+  if (self != NULL) {
+    return deliver_all(ctx, deliveries, count, self);
+  }
+  flush_list_begin(&own, NULL);
+  (void)deliver_all(ctx, deliveries, count, &own);
+  flush_list_end(&own);
+  return true;
 }
 
 /* ------------------------------------------------------------------------------------- life */
@@ -116,8 +135,7 @@ struct connections *connections_new(uint32_t connections_max, struct users *user
     connections_free(connections);
     return NULL;
   }
-  connections->sink =
-      (struct dispatch_sink){connections, sink_deliver, sink_deliver_all, sink_close};
+  connections->sink = (struct dispatch_sink){connections, sink_deliver, sink_close};
   connections->acceptor = (struct transport_acceptor){
       .ctx = &connections->set, .accept = connection_accept, .events = &connection_events};
   return connections;

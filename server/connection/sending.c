@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "server/connection/ending.h"
 #include "server/connection/flush_list.h"
+#include "server/dispatch/batch.h"
 
 /* A drained buffer larger than this is freed: most connections are idle most of the time. */
 #define KEPT_BYTES_MAX (16u << 10)
@@ -149,7 +150,7 @@ static bool join_flush_list(struct connection *connection, struct flush_list *li
   if (connection->flush_queued) {
     return true;
   }
-  if (list == NULL || list->count == FLUSH_LIST_COUNT_MAX) {
+  if (list->count == FLUSH_LIST_COUNT_MAX) {
     return false;
   }
   connection_acquire(connection);
@@ -158,21 +159,30 @@ static bool join_flush_list(struct connection *connection, struct flush_list *li
   return true;
 }
 
-bool connection_deliver(struct connection *connection, const struct sp_route *route,
-                        struct reply *reply, struct flush_list *list) {
-  bool has_room = false;
-  pthread_mutex_lock(&connection->lock);
-  if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_HELLO) {
-    reply_release(reply);
-  } else if (!outbox_add(&connection->outbox, route, reply)) {
+static bool takes_replies(const struct connection *connection) {
+  return connection->state != CONNECTION_CLOSING && connection->state != CONNECTION_HELLO;
+}
+
+static void add_locked(struct connection *connection, const struct batch_delivery *delivery) {
+  if (!takes_replies(connection)) {
+    reply_release(delivery->reply);
+  } else if (!outbox_add(&connection->outbox, &delivery->route, delivery->reply)) {
     connection_close_locked(connection, "no memory for its replies");
-  } else {
-    /* While the connection is being served, finish_serving flushes. */
-    if (!connection->serving && !join_flush_list(connection, list)) {
-      connection_flush_locked(connection);
-    }
-    has_room = !outbox_is_full(&connection->outbox);
   }
+}
+
+bool connection_deliver(struct connection *connection, const struct batch_delivery *deliveries,
+                        size_t count, struct flush_list *list) {
+  pthread_mutex_lock(&connection->lock);
+  for (size_t i = 0; i < count; i++) {
+    add_locked(connection, &deliveries[i]);
+  }
+  bool takes_more = takes_replies(connection);
+  /* While the connection is being served, finish_serving flushes. */
+  if (takes_more && !connection->serving && !join_flush_list(connection, list)) {
+    connection_flush_locked(connection);
+  }
+  bool has_room = takes_more && !outbox_is_full(&connection->outbox);
   pthread_mutex_unlock(&connection->lock);
   return has_room;
 }

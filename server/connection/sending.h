@@ -8,15 +8,16 @@
 
 #include "server/connection/connection_parts.h"
 
+struct batch_delivery;
 struct flush_list;
 
 /* Call with the lock. Sends as much as fits at once, and waits for room for the rest. */
 void connection_flush_locked(struct connection *connection);
 /* Event: there is room, or the wait for it is over. */
 void connection_drained(struct connection *connection);
-/* See struct dispatch_sink. The list is that of the connection whose messages cause the reply; NULL:
- * there is none. */
-bool connection_deliver(struct connection *connection, const struct sp_route *route,
-                        struct reply *reply, struct flush_list *list);
+/* Takes the replies, all of this connection. The connection, if nobody serves it, is flushed with the list, or
+ * at once when that is full. Whether there is room for more. */
+bool connection_deliver(struct connection *connection, const struct batch_delivery *deliveries,
+                        size_t count, struct flush_list *list);
 
 #endif

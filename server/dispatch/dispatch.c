@@ -104,26 +104,17 @@ static bool is_backup(struct dispatch *dispatch, const struct batch_delivery *de
   return true;
 }
 
-/* Whether the served connection has room for more replies. */
-static bool send_deliveries(struct dispatch *dispatch, struct batch *batch, void *self,
-                            uint64_t served) {
-  const struct dispatch_sink *sink = &dispatch->sink;
-  bool has_room = true;
-  for (size_t i = 0; i < batch->deliveries_count; i++) {
-    struct batch_delivery *delivery = &batch->deliveries[i];
-    bool is_own = delivery->connection == served;
-    if (is_backup(dispatch, delivery)) {
-      continue;
-    }
-    if (!delivery->reply) {
-      sink->close(sink->ctx, delivery->connection, DISPATCH_WHY_CLOSED);
-    } else {
-      bool has_more =
-          sink->deliver(sink->ctx, self, delivery->connection, &delivery->route, delivery->reply);
-      has_room = is_own ? has_more : has_room;
+/* Whether the connection that is served has room for more replies. */
+static bool send_deliveries(struct dispatch *dispatch, void *self,
+                            struct batch_delivery *deliveries, size_t count) {
+  size_t left = 0;
+  for (size_t i = 0; dispatch->log && i < count; i++) {
+    if (!is_backup(dispatch, &deliveries[i])) {
+      deliveries[left++] = deliveries[i];
     }
   }
-  batch->deliveries_count = batch->reply_bytes = 0;
+  bool has_room =
+      dispatch->sink.deliver(dispatch->sink.ctx, self, deliveries, dispatch->log ? left : count);
   if (budget_is_exceeded(&dispatch->budget)) {
     dispatch_make_room(dispatch);
   }
@@ -181,7 +172,7 @@ static void begin_batch(struct dispatch *dispatch, struct batch *batch) {
 }
 
 /* As send_deliveries. */
-static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
+static bool end_batch(struct dispatch *dispatch, void *self) {
   struct batch *batch = dispatch->batch;
   uint64_t deadline_ns = engine_next_deadline_ns(dispatch->engine);
   struct object *deferred = engine_take_deferred(dispatch->engine);
@@ -204,7 +195,9 @@ static bool end_batch(struct dispatch *dispatch, void *self, uint64_t served) {
   if (log && !holding_take(&dispatch->holding, batch)) {
     log->give_up(log->ctx, "there is no memory for the replies that wait");
   }
-  return send_deliveries(dispatch, batch, self, served);
+  size_t count = batch->deliveries_count;
+  batch->deliveries_count = batch->reply_bytes = 0;
+  return send_deliveries(dispatch, self, batch->deliveries, count);
 }
 
 /* Lets waiting threads lock the engine before this thread begins another batch: an unlocked mutex goes
@@ -267,7 +260,7 @@ static void await_room(struct dispatch *dispatch) {
  * large or the work takes many steps; up to one after which the connection has to pause, or is over. Answers
  * how many were applied. */
 static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *self,
-                        uint64_t connection, uint64_t *pause_ns, bool *is_over) {
+                        uint64_t *pause_ns, bool *is_over) {
   size_t applied = 0;
   bool has_room = true, goes_on = true;
   while (has_room && goes_on && applied < batch->requests_count) {
@@ -286,7 +279,7 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
       has_steps = engine_steps(dispatch->engine) < steps_end;
     } while (goes_on && applied < batch->requests_count && has_steps &&
              batch->reply_bytes <= HF_UNSENT_BYTES_MAX);
-    has_room = end_batch(dispatch, self, connection);
+    has_room = end_batch(dispatch, self);
     if (!has_steps && applied < batch->requests_count) {
       let_others_in();
     }
@@ -307,7 +300,7 @@ size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connect
       break;
     }
     decoded += decode_some(dispatch, batch, connection, messages + applied, count - applied);
-    applied += apply_all(dispatch, batch, self, connection, pause_ns, &is_over);
+    applied += apply_all(dispatch, batch, self, pause_ns, &is_over);
     batch_release(&dispatch->batches, batch);
   }
   return is_over ? count : applied;
@@ -364,7 +357,7 @@ static bool run_batch(struct dispatch *dispatch, struct command command) {
   struct batch *batch = must_acquire_batch(dispatch);
   begin_batch(dispatch, batch);
   bool is_done = apply(dispatch, command);
-  (void)end_batch(dispatch, NULL, 0);
+  (void)end_batch(dispatch, NULL);
   batch_release(&dispatch->batches, batch);
   return is_done;
 }
@@ -403,17 +396,7 @@ bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *
 }
 
 static void release(void *ctx, struct batch_delivery *deliveries, size_t count) {
-  struct dispatch *dispatch = ctx;
-  size_t left = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (!is_backup(dispatch, &deliveries[i])) {
-      deliveries[left++] = deliveries[i];
-    }
-  }
-  dispatch->sink.deliver_all(dispatch->sink.ctx, deliveries, left);
-  if (budget_is_exceeded(&dispatch->budget)) {
-    dispatch_make_room(dispatch);
-  }
+  (void)send_deliveries(ctx, NULL, deliveries, count);
 }
 
 void dispatch_committed(struct dispatch *dispatch, uint64_t through) {
@@ -423,7 +406,7 @@ void dispatch_committed(struct dispatch *dispatch, uint64_t through) {
 void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const struct sp_route *route,
                       struct reply *reply) {
   struct batch_delivery delivery = {.connection = connection, .route = *route, .reply = reply};
-  dispatch->sink.deliver_all(dispatch->sink.ctx, &delivery, 1);
+  (void)dispatch->sink.deliver(dispatch->sink.ctx, NULL, &delivery, 1);
 }
 
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full) {
@@ -502,7 +485,7 @@ bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t no
   dispatch->batch = batch;
   (void)reclaimer_take_freed(&dispatch->reclaimer); /* the stand-in's */
   bool is_restarted = restart(dispatch, users);
-  (void)end_batch(dispatch, NULL, 0);
+  (void)end_batch(dispatch, NULL);
   batch_release(&dispatch->batches, batch);
   return is_restarted;
 }

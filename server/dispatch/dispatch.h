@@ -36,21 +36,18 @@ struct dispatch_config {
 
 /* How replies leave; filled by connection. Connections are named by a number, never reused.
  *
- * deliver  Takes the reply and puts it into the connection's outbox; drops it when the connection is
- *          gone. self is the argument of dispatch_messages; NULL: no messages are being served, and
- *          deliver sends the reply. With self, the caller of dispatch_messages sends all replies when
- *          dispatch_messages returns. Answers whether the outbox has room for more.
- * deliver_all  The same for replies of many connections, each of which is flushed once. A delivery without
- *          a reply closes its connection.
+ * deliver  Takes the replies and puts each into its connection's outbox; drops it when the connection is
+ *          gone. A delivery without a reply closes its connection. self is the argument of
+ *          dispatch_messages, whose caller sends all replies when dispatch_messages returns; NULL: no
+ *          messages are being served, and deliver flushes each connection once. Answers whether the
+ *          connection that is served has room for more.
  * close    Closes the connection, which may be the served one; why is static.
  *
  * Called without the engine's lock, from any thread.
  */
 struct dispatch_sink {
   void *ctx;
-  bool (*deliver)(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
-                  struct reply *reply);
-  void (*deliver_all)(void *ctx, struct batch_delivery *deliveries, size_t count);
+  bool (*deliver)(void *ctx, void *self, const struct batch_delivery *deliveries, size_t count);
   void (*close)(void *ctx, uint64_t connection, const char *why);
 };
 

@@ -10,6 +10,7 @@
 #include "proto/base/clock.h"
 #include "proto/limits.h"
 #include "server/connection/connections.h"
+#include "server/dispatch/batch.h"
 #include "server/transport/ring_stream.h"
 #include "server/users/users.h"
 
@@ -136,9 +137,9 @@ static struct reply *make_reply(void) {
 
 static void reply_once(struct reply *reply, size_t total) {
   const struct dispatch_sink *sink = connections_sink(connections);
-  const struct sp_route route = {.len = 0};
+  const struct batch_delivery delivery = {.connection = CONNECTION, .reply = reply};
   reply_acquire(reply);
-  assert_true(sink->deliver(sink->ctx, NULL, CONNECTION, &route, reply));
+  (void)sink->deliver(sink->ctx, NULL, &delivery, 1);
   while (atomic_load(&committed) < total && !atomic_load(&is_over)) {
   }
 }

@@ -8,6 +8,7 @@
  * random, so that no input could know them.
  */
 #include "proto/wire.h"
+#include "server/dispatch/batch.h"
 #include "server/dispatch/dispatch.h"
 #include "server/engine/addresses.h"
 
@@ -74,29 +75,37 @@ static struct bytes take_frame(struct outbox *outbox) {
   return bytes_of(frame, len);
 }
 
-static bool deliver(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
-                    struct reply *reply) {
-  struct harness *harness = ctx;
+static void deliver_one(struct harness *harness, const struct batch_delivery *delivery) {
   struct sp_route route_back;
   struct bytes body;
   size_t used, needed;
-  (void)self;
-  (void)connection;
-  pthread_mutex_lock(&harness->lock);
-  if (harness->is_over) {
-    pthread_mutex_unlock(&harness->lock);
-    reply_release(reply);
-    return false;
+  if (delivery->reply == NULL) {
+    harness->to_close = delivery->connection;
+    return;
   }
-  require(outbox_add(&harness->outbox, route, reply));
+  if (harness->is_over) {
+    reply_release(delivery->reply);
+    return;
+  }
+  require(outbox_add(&harness->outbox, &delivery->route, delivery->reply));
   struct bytes frame = take_frame(&harness->outbox);
   require(sp_frame_read(SP_TCP, frame, HF_REPLY_BYTES_MAX + 4, &body, &used, &needed) == SP_OK);
   require(used == frame.len && sp_route_read(body, &route_back, &body) == SP_OK);
   require(route_back.len == 4);
   check_reply(harness, body);
   free((void *)frame.data);
+}
+
+static bool deliver(void *ctx, void *self, const struct batch_delivery *deliveries, size_t count) {
+  struct harness *harness = ctx;
+  (void)self;
+  pthread_mutex_lock(&harness->lock);
+  for (size_t i = 0; i < count; i++) {
+    deliver_one(harness, &deliveries[i]);
+  }
+  bool has_room = !harness->is_over;
   pthread_mutex_unlock(&harness->lock);
-  return true;
+  return has_room;
 }
 
 static void close_connection(void *ctx, uint64_t connection, const char *why) {
@@ -195,8 +204,7 @@ static void run_requests(struct harness *harness, struct bytes input) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct harness harness = {.lock = PTHREAD_MUTEX_INITIALIZER};
   struct dispatch_config config = {.memory_bytes_max = MEMORY_BYTES_MAX, .version = "fuzz"};
-  struct dispatch_sink sink = {
-      .ctx = &harness, .deliver = deliver, .close = close_connection}; /* no log: no deliver_all */
+  struct dispatch_sink sink = {.ctx = &harness, .deliver = deliver, .close = close_connection};
   harness.dispatch = dispatch_start(&config, &sink);
   require(harness.dispatch != NULL);
   dispatch_init_outbox(harness.dispatch, &harness.outbox, 1, SP_TCP);

@@ -36,21 +36,14 @@ static void note(struct durable *durable, struct reply *reply) {
   reply_release(reply);
 }
 
-static bool deliver(void *ctx, void *self, uint64_t connection, const struct sp_route *route,
-                    struct reply *reply) {
+static bool deliver(void *ctx, void *self, const struct batch_delivery *deliveries, size_t count) {
   (void)self;
-  (void)connection;
-  (void)route;
-  note(ctx, reply);
-  return true;
-}
-
-static void deliver_all(void *ctx, struct batch_delivery *deliveries, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (deliveries[i].reply) {
       note(ctx, deliveries[i].reply);
     }
   }
+  return true;
 }
 
 static void ignore_close(void *ctx, uint64_t connection, const char *why) {
@@ -91,7 +84,7 @@ static void start(struct durable *durable, const struct users_settings *users) {
   const struct users_settings nobody = {0};
   const struct dispatch_config config = {
       .memory_bytes_max = MEMORY_MAX, .version = "test", .is_loading = true};
-  const struct dispatch_sink sink = {durable, deliver, deliver_all, ignore_close};
+  const struct dispatch_sink sink = {durable, deliver, ignore_close};
   const struct journal_settings settings = {.directory = durable->directory,
                                             .cells = &durable->cells,
                                             .fsync = {.mode = FSYNC_NEVER},

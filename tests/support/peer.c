@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "proto/holdfast.pb-c.h"
 #include "proto/limits.h"
+#include "server/dispatch/batch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -209,10 +210,12 @@ uint32_t peer_replies(void) {
   return count;
 }
 
-static bool count_and_deliver(void *ctx, void *self, uint64_t id, const struct sp_route *route,
-                              struct reply *reply) {
-  atomic_fetch_add(&peer_server.replies_made, 1);
-  return connections_sink(peer_server.connections)->deliver(ctx, self, id, route, reply);
+static bool count_and_deliver(void *ctx, void *self, const struct batch_delivery *deliveries,
+                              size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    atomic_fetch_add(&peer_server.replies_made, deliveries[i].reply != NULL);
+  }
+  return connections_sink(peer_server.connections)->deliver(ctx, self, deliveries, count);
 }
 
 struct users *peer_admit(const uid_t *uid) {
