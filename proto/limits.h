@@ -120,6 +120,12 @@
  * total, because a waiting get may free memory. At least this many bytes may wait however small
  * --memory-max is. */
 #define HF_WAITERS_RESERVE_BYTES (16u << 20)
+/* Small replies are kept when memory is full too, so that deleting goes on exactly once: up to
+ * 1/HF_WINDOWS_RESERVE_SHARE of --memory-max beyond it, or HF_WINDOWS_RESERVE_BYTES. From there on only
+ * HF_SMALL_WINDOW_COUNT of each session; further requests: RESOURCE_EXHAUSTED MEMORY_FULL. */
+#define HF_WINDOWS_RESERVE_SHARE 8
+#define HF_WINDOWS_RESERVE_BYTES (16u << 20)
+#define HF_SMALL_WINDOW_COUNT 16
 #define HF_UNSENT_BYTES_MAX \
   (1u << 20) /* unsent replies of a connection; beyond, the server neither reads from the \
                 connection nor applies its requests */

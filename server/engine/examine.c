@@ -90,7 +90,10 @@ static hf_reason check_number(const struct session *session, const struct engine
   bool is_kept = session && message->sequence && request->operation->repeat == REPEAT_KEPT;
   hf_reason reason = is_kept ? session_check_sequence(session, message->sequence) : HF_REASON_NONE;
   bool acknowledges = is_kept && (message->acked > session->acked || message->n_acked_also > 0);
-  return reason == HF_REASON_WINDOW_FULL && acknowledges ? HF_REASON_NONE : reason;
+  reason = reason == HF_REASON_WINDOW_FULL && acknowledges ? HF_REASON_NONE : reason;
+  bool is_large = is_kept && session->window.count >= HF_SMALL_WINDOW_COUNT;
+  return !reason && is_large && memory_is_exhausted(session->memory) ? HF_REASON_MEMORY_FULL
+                                                                     : reason;
 }
 
 static hf_reason check_disk_of_parts(const struct call *call, uint32_t before, size_t count,

@@ -12,6 +12,12 @@ bool memory_has_room(const struct memory *memory, size_t more_bytes) {
   return used < memory->max && more_bytes <= memory->max - used;
 }
 
+bool memory_is_exhausted(const struct memory *memory) {
+  size_t share = memory->max / HF_WINDOWS_RESERVE_SHARE;
+  size_t reserve = share > HF_WINDOWS_RESERVE_BYTES ? share : HF_WINDOWS_RESERVE_BYTES;
+  return memory_admitted_bytes(memory) > memory->max + reserve;
+}
+
 size_t memory_waiters_max(const struct memory *memory) {
   size_t share = memory->max / HF_WAITERS_SHARE;
   return share > HF_WAITERS_RESERVE_BYTES ? share : HF_WAITERS_RESERVE_BYTES;

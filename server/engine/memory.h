@@ -74,6 +74,8 @@ static inline void memory_recharge(struct memory *memory, enum memory_use use, s
 size_t memory_admitted_bytes(const struct memory *memory);
 /* Whether so many bytes more may be charged. */
 bool memory_has_room(const struct memory *memory, size_t more_bytes);
+/* Whether more is used than small replies may take beyond the bound. */
+bool memory_is_exhausted(const struct memory *memory);
 /* Bytes that waiters may take together, and those of one address of peers. */
 size_t memory_waiters_max(const struct memory *memory);
 size_t memory_waiters_of_address_max(const struct memory *memory);

@@ -308,6 +308,31 @@ static void fill(void) {
   story_get(&story, 3, 0, "q", STORY_WAIT_FOREVER);
 }
 
+/* Each session fills its window, which is kept for an hour. */
+static void test_windows_are_small_when_memory_is_exhausted(void **state) {
+  enum { FLOODS = 300, SMALL_BYTES = 16 << 10 };
+  const struct memory *memory = &story.engine->memory;
+  (void)state;
+  story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "q", 0);
+  for (uint64_t flood = 1; flood <= FLOODS; flood++) {
+    story_connect(&story, 100 + flood);
+    open_session(100 + flood, 100 + flood);
+    for (uint64_t sequence = 1; sequence <= HF_WINDOW_COUNT_MAX; sequence++) {
+      story_get(&story, 100 + flood, sequence, "q", 0);
+    }
+    assert_true(said(memory_is_exhausted(memory) ? "MEMORY_FULL" : "QUEUE_EMPTY"));
+    story_disconnect(&story, 100 + flood);
+  }
+  assert_true(memory_is_exhausted(memory));
+  assert_true(memory->total <= memory->max + HF_WINDOWS_RESERVE_BYTES + FLOODS * SMALL_BYTES);
+  for (uint64_t sequence = 2; sequence <= HF_SMALL_WINDOW_COUNT; sequence++) {
+    story_get(&story, 1, sequence, "q", 0);
+    assert_true(said("RESOURCE_EXHAUSTED QUEUE_EMPTY"));
+  }
+  story_get(&story, 1, HF_SMALL_WINDOW_COUNT + 1, "q", 0);
+  assert_true(said("RESOURCE_EXHAUSTED MEMORY_FULL"));
+}
+
 static void test_every_use_is_back_at_nothing_when_all_is_gone(void **state) {
   (void)state;
   fill();
@@ -346,6 +371,7 @@ int main(void) {
       STORY(test_references_are_counted_and_refused_when_memory_is_full),
       STORY(test_references_are_counted_while_their_table_moves),
       STORY(test_deleted_arrays_count_until_the_last_session_lets_go),
+      STORY(test_windows_are_small_when_memory_is_exhausted),
       STORY(test_every_use_is_back_at_nothing_when_all_is_gone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
