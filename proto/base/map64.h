@@ -36,8 +36,9 @@ struct map64 {
   struct map64_slot *former;
   /* Of `former`: the next slot to be moved, and the number of slots left. */
   size_t former_capacity, former_next, former_left;
-  /* The hash key, for maps whose keys peers choose: set while the map is empty, so that peers can't
-   * make keys collide. 0: keys are not chosen by peers. */
+  /* The hash key, for maps whose keys peers choose, or the order in which they leave it: set while the
+   * map is empty. Otherwise peers could make keys collide; or remove them in the order of their hashes,
+   * and those that are left would lie close together in a table that is trimmed. 0: neither. */
   uint64_t secret;
 };
 

@@ -81,7 +81,8 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
   if (serial == 0 || map64_get(&engine->sessions, serial)) {
     return HF_REASON_BAD_SESSION;
   }
-  struct session *child = session_new(id.data, parent->grace_ms, parent->client, &engine->memory);
+  struct session *child = session_new(id.data, parent->grace_ms, parent->client,
+                                      &engine->config.hash_key, &engine->memory);
   if (!child) {
     return HF_REASON_NO_MEMORY;
   }
@@ -91,8 +92,6 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
     return HF_REASON_NO_MEMORY;
   }
   child->number = ++engine->next_session_number;
-  /* Its client numbers. */
-  child->window.secret = value_hash(&engine->config.hash_key, value_uint(child->number));
   child->address = address_share(parent->address);
   child->address->sessions++;
   child->user = user_enter_session(parent->user);

@@ -67,7 +67,7 @@ struct job {
 
   /* The engine's. */
   bool is_taken;
-  bool is_run;    /* whoever takes it has nothing to do but to give it back */
+  bool is_run;    /* its taker has nothing to do but to give it back */
   bool is_back;   /* it is the taker's alone, to be freed */
   size_t counted; /* items whose references are counted, when it is given back */
   struct object *object;

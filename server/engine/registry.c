@@ -104,6 +104,8 @@ bool registry_init(struct registry *registry, const struct value_hash_key *hash_
   *registry = (struct registry){.hash_key = hash_key,
                                 .next_id = first_id,
                                 .memory = memory,
+                                /* Clients choose the order in which objects leave it. */
+                                .by_id = {.secret = value_hash(hash_key, value_uint(first_id))},
                                 .names = {.compare = compare_name},
                                 .anonymous = {.compare = compare_anonymous},
                                 .locks = {.compare = compare_lock}};

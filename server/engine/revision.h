@@ -13,7 +13,7 @@
 #define HF_ENGINE_REVISION_H
 
 #ifndef ENGINE_REVISION /* but in the test of upgrades */
-#define ENGINE_REVISION 1
+#define ENGINE_REVISION 2
 #define ENGINE_REVISION_OLDEST 1
 #endif
 

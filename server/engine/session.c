@@ -18,8 +18,20 @@ static void refund(struct session *session, size_t bytes) {
   session->tables_bytes -= bytes;
 }
 
+/* Its client chooses the numbers in its tables, or in which order they leave them. */
+static void set_secrets(struct session *session, const struct value_hash_key *hash_key) {
+  uint64_t secret = value_hash(hash_key, value_uint(session->serial));
+  struct map64 *const tables[] = {&session->window,  &session->references, &session->locks,
+                                  &session->expired, &session->permits,    &session->acting,
+                                  &session->cells,   &session->ends,       &session->reservations};
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    tables[i]->secret = secret;
+  }
+}
+
 struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
-                            struct value client, struct memory *memory) {
+                            struct value client, const struct value_hash_key *hash_key,
+                            struct memory *memory) {
   struct session *session = malloc(sizeof *session);
   if (!session) {
     return NULL;
@@ -31,6 +43,7 @@ struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_m
                               .timer = {.kind = TIMER_SESSION}};
   memcpy(session->id, id, sizeof session->id);
   memcpy(&session->serial, id, sizeof session->serial);
+  set_secrets(session, hash_key);
   TAILQ_INIT(&session->forked);
   TAILQ_INIT(&session->waiters);
   TAILQ_INIT(&session->one_way_waiters);

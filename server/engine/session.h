@@ -108,7 +108,8 @@ struct session {
 /* Unbound, and charged to the memory, which is borrowed; client is taken. NULL: out of memory, nothing
  * taken. */
 struct session *session_new(const uint8_t id[HF_SESSION_BYTES], uint32_t grace_ms,
-                            struct value client, struct memory *memory);
+                            struct value client, const struct value_hash_key *hash_key,
+                            struct memory *memory);
 /* Refunds what is charged for the session, its window too. It has no waiters. */
 void session_free(struct session *session);
 /* As map64_set and map64_remove, of a table of the session: charges the table's bytes. */

@@ -324,7 +324,8 @@ static struct session *new_session(struct restoring *restoring, const struct hea
     snapshot_fail(&restoring->in, "a session is broken, or there twice");
     return NULL;
   }
-  struct session *session = session_new(head->id, head->grace_ms, head->client, &engine->memory);
+  struct session *session = session_new(head->id, head->grace_ms, head->client,
+                                        &engine->config.hash_key, &engine->memory);
   if (session && map64_set(&engine->sessions, serial, session)) {
     value_retain(head->client);
     session->process = 0; /* as all that is left out */
@@ -363,8 +364,6 @@ bool restore_session(struct restoring *restoring, struct bytes body) {
     return drop_session(restoring, session);
   }
   session->address->sessions++;
-  session->window.secret =
-      value_hash(&restoring->engine->config.hash_key, value_uint(session->number));
   session->window_bytes = sequences_memory_bytes(&session->acked_also);
   memory_charge(&restoring->engine->memory, MEMORY_WINDOWS, session->window_bytes);
   return is_read;

@@ -1,6 +1,8 @@
 /* Stories of work that is too much for one command: it goes on in slices, which shows only
  * by the time it takes. */
 #include "proto/limits.h"
+#include "server/engine/core.h"
+#include "server/engine/session.h"
 #include "tests/support/apply.h"
 #include "tests/support/messages.h"
 #include "tests/support/story.h"
@@ -441,6 +443,65 @@ static void test_slices_tell_those_who_wait_for_what_is_deleted(void **state) {
   assert_int_equal(count_of(" ABORTED OBJECT_DELETED\n"), WAITERS + 1);
 }
 
+/* ---- tables that are emptied in an order which a client has chosen */
+
+#define MANY_OBJECTS 20000u
+
+/* The longest row of slots that are taken: as far as one may have to look. */
+static size_t longest_run(const struct map64 *map) {
+  size_t longest = 0, run = 0;
+  for (size_t i = 0; i < map->capacity; i++) {
+    run = map->slots[i].key != 0 ? run + 1 : 0;
+    longest = run > longest ? run : longest;
+  }
+  return longest;
+}
+
+/* As a map without a secret, whose hash is known, has them. */
+static struct map64 open_many(struct session **session) {
+  struct map64 ids = {0};
+  for (unsigned i = 0; i < MANY_OBJECTS; i++) {
+    uint64_t id = story_open(&story, 1, 0, HOLDFAST__KIND__EVENT, NULL, 0);
+    assert_true(map64_set(&ids, id, &ids));
+  }
+  story_forget(&story);
+  *session = core_peer(story.engine, 1)->session;
+  assert_non_null(*session);
+  return ids;
+}
+
+static void test_slices_tables_stay_spread_whatever_order_objects_leave_in(void **state) {
+  (void)state;
+  struct session *session;
+  struct map64 ids = open_many(&session);
+  uint64_t position = 0, id;
+  void *item;
+  for (unsigned i = 1; map64_next(&ids, &position, &id, &item); i++) {
+    story_drop(&story, 1, 0, id, 1);
+    apply_tick(story.engine, story.now_ns);
+    if (i % 1000 == 0) {
+      assert_true(longest_run(&session->references) < 200);
+      assert_true(longest_run(&story.engine->registry.by_id) < 200);
+    }
+  }
+  story_forget(&story);
+  map64_deinit(&ids);
+}
+
+static void test_slices_tables_stay_spread_when_a_session_ends(void **state) {
+  (void)state;
+  struct session *session;
+  struct map64 ids = open_many(&session);
+  struct registry *registry = &story.engine->registry;
+  size_t others = registry->by_id.count - MANY_OBJECTS;
+  map64_deinit(&ids);
+  story_close_session(&story, 1);
+  while (registry->by_id.count > others) {
+    apply_tick(story.engine, story.now_ns);
+    assert_true(longest_run(&registry->by_id) < 200);
+  }
+}
+
 int main(void) {
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -460,6 +521,8 @@ int main(void) {
       STORY(test_slices_delete_a_long_chain),
       STORY(test_slices_let_go_of_what_a_list_referred_to),
       STORY(test_slices_tell_those_who_wait_for_what_is_deleted),
+      STORY(test_slices_tables_stay_spread_whatever_order_objects_leave_in),
+      STORY(test_slices_tables_stay_spread_when_a_session_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,7 +94,7 @@ hf_reason handle_open_session(struct call *call) {
   struct value client = client_name(bytes_of(message->client.data, message->client.len));
   struct session *session =
       session_new(call->entropy, grace_ms < HF_GRACE_MS_MAX ? grace_ms : HF_GRACE_MS_MAX, client,
-                  &engine->memory);
+                  &engine->config.hash_key, &engine->memory);
   if (!session) {
     value_release(client);
     return HF_REASON_NO_MEMORY;
@@ -109,8 +109,6 @@ hf_reason handle_open_session(struct call *call) {
   session->user = user_enter_session(call->user);
   core_locate_session(call, session, message->process);
   session->number = ++engine->next_session_number;
-  /* Its client numbers. */
-  session->window.secret = value_hash(&engine->config.hash_key, value_uint(session->number));
   core_bind_session(engine, call->now_ns, session, peer);
   answer_session(call, session);
   return HF_REASON_NONE;
