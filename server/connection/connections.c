@@ -69,6 +69,10 @@ static bool deliver_all(struct connections *connections, const struct batch_deli
                         size_t count, struct flush_list *list) {
   bool has_room = true;
   for (size_t i = 0, run; i < count; i += run) {
+    if (list->served == NULL && list->count == FLUSH_LIST_COUNT_MAX) {
+      flush_list_end(list);
+      flush_list_begin(list, NULL);
+    }
     run = count_run(deliveries + i, count - i);
     if (run == 0) {
       sink_close(connections, deliveries[i].connection, DISPATCH_WHY_CLOSED);

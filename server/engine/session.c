@@ -133,10 +133,14 @@ void session_trim(struct session *session) {
 
 /* ---- acknowledgements */
 
+/* Few replies are pending: those are put back, which needs no memory. */
 static void acknowledge_one(struct session *session, uint64_t sequence) {
-  struct reply *reply = sequence ? map64_get(&session->window, sequence) : NULL;
-  if (reply && !reply->pending) {
-    session_remove(session, &session->window, sequence);
+  size_t counted_bytes = map64_counted_bytes(&session->window);
+  struct reply *reply = sequence ? map64_remove(&session->window, sequence) : NULL;
+  if (reply && reply->pending) {
+    (void)map64_set(&session->window, sequence, reply);
+  } else if (reply) {
+    recharge(session, &session->window, counted_bytes);
     session->window_bytes -= reply_memory_bytes(reply);
     reply_release(reply);
   }
