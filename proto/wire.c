@@ -162,7 +162,7 @@ static hf_reason store_field(struct decoder *decoder, const struct wire_field *f
 static hf_reason decode_fields(struct decoder *decoder, struct bytes body,
                                ProtobufCMessage *message) {
   struct wire_reader reader = {body.data, body.data + body.len};
-  struct wire_field field;
+  struct wire_field field = {.content = bytes_of("", 0)};
   while (reader.next < reader.end) {
     if (++decoder->fields_count > decoder->fields_max) {
       return HF_REASON_TOO_MANY_FIELDS;
