@@ -94,10 +94,9 @@ static void report_journal(void *ctx, struct reply_journal *journal) {
 /* ---- a batch */
 
 /* Whether it is not to be sent yet: the log has it. */
-static bool is_backup(struct dispatch *dispatch, const struct batch_delivery *delivery) {
+static bool is_backup(const struct command_log *log, const struct batch_delivery *delivery) {
   const struct reply *reply = delivery->reply;
-  const struct command_log *log = dispatch->log;
-  if (!log || !reply || reply->reason || reply->shape != REPLY_BACKUP) {
+  if (!reply || reply->reason || reply->shape != REPLY_BACKUP) {
     return false;
   }
   log->back_up(log->ctx, delivery);
@@ -107,14 +106,14 @@ static bool is_backup(struct dispatch *dispatch, const struct batch_delivery *de
 /* Whether the connection that is served has room for more replies. */
 static bool send_deliveries(struct dispatch *dispatch, void *self,
                             struct batch_delivery *deliveries, size_t count) {
+  const struct command_log *log = dispatch->log;
   size_t left = 0;
-  for (size_t i = 0; dispatch->log && i < count; i++) {
-    if (!is_backup(dispatch, &deliveries[i])) {
+  for (size_t i = 0; log && i < count; i++) {
+    if (!is_backup(log, &deliveries[i])) {
       deliveries[left++] = deliveries[i];
     }
   }
-  bool has_room =
-      dispatch->sink.deliver(dispatch->sink.ctx, self, deliveries, dispatch->log ? left : count);
+  bool has_room = dispatch->sink.deliver(dispatch->sink.ctx, self, deliveries, log ? left : count);
   if (budget_is_exceeded(&dispatch->budget)) {
     dispatch_make_room(dispatch);
   }
