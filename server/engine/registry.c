@@ -105,7 +105,7 @@ bool registry_init(struct registry *registry, const struct value_hash_key *hash_
                                 .next_id = first_id,
                                 .memory = memory,
                                 /* Clients choose the order in which objects leave it. */
-                                .by_id = {.secret = value_hash(hash_key, value_uint(first_id))},
+                                .by_id = {.secret = value_hash(hash_key, value_uint(1))},
                                 .names = {.compare = compare_name},
                                 .anonymous = {.compare = compare_anonymous},
                                 .locks = {.compare = compare_lock}};
