@@ -1,6 +1,8 @@
 /* Reference counts of objects. */
 #include "server/engine/references.h"
 
+#include "server/engine/steps.h"
+
 static void review(struct engine *engine, struct object *object) {
   if (object->references == 0 && value_is_absent(object->name) && !object->is_unreferenced) {
     object->is_unreferenced = true;
@@ -43,6 +45,7 @@ struct keeping {
 
 static void keep_one(void *ctx, uint64_t id) {
   struct keeping *keeping = ctx;
+  core_spend(keeping->engine, 1);
   add_references(keeping->engine, id, keeping->times);
   keeping->object->stored_references += keeping->times;
 }

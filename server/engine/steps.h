@@ -16,7 +16,7 @@ enum {
   STEPS_OF_RUN = 16,
   STEPS_OF_DELETION = 40,  /* of one among a million, which takes 4 us of cache misses */
   STEPS_OF_REFERENCE = 16, /* of a session that ends, to one among a million: 1.6 us, likewise */
-  STEPS_OF_COUNT = 4,      /* of a reference that a list holds more often now */
+  STEPS_OF_COUNT = 4,      /* of an item with references that a list holds more often now */
   STEPS_OF_TIMER = 4,
   STEPS_OF_ACKNOWLEDGEMENT = 2, /* of one reply, or of one number beyond the cumulative one */
   STEPS_BODY_BYTES = 64,

@@ -433,7 +433,9 @@ hf_reason handle_list_repeat_in_place(struct call *call) {
   if (reason) {
     return reason;
   }
-  return call_work(call, &job, list->len * copies / 8, bytes);
+  size_t steps = list->len * copies / 8;
+  size_t references = copies > 0 ? call->object->stored_references : 0;
+  return call_work(call, &job, steps > references ? steps : references, bytes);
 }
 
 /* ---- the kind */
