@@ -84,16 +84,16 @@ static hf_reason check_origin(struct engine *engine, uint64_t now_ns, const stru
 
 /* ---- what it wants */
 
-/* A window that is full may have room when the request's own acknowledgements count. */
+/* A window may have room when the request's own acknowledgements count: it is looked at again then. */
 static hf_reason check_number(const struct session *session, const struct engine_request *request) {
   const Holdfast__Request *message = request->message;
-  bool is_kept = session && message->sequence && request->operation->repeat == REPEAT_KEPT;
-  hf_reason reason = is_kept ? session_check_sequence(session, message->sequence) : HF_REASON_NONE;
-  bool acknowledges = is_kept && (message->acked > session->acked || message->n_acked_also > 0);
-  reason = reason == HF_REASON_WINDOW_FULL && acknowledges ? HF_REASON_NONE : reason;
-  bool is_large = is_kept && session->window.count >= HF_SMALL_WINDOW_COUNT;
-  return !reason && is_large && memory_is_exhausted(session->memory) ? HF_REASON_MEMORY_FULL
-                                                                     : reason;
+  if (!session || !message->sequence || request->operation->repeat != REPEAT_KEPT) {
+    return HF_REASON_NONE;
+  }
+  hf_reason reason =
+      session_check_room(session, message->sequence, has_flag(request, OPERATION_WAITS));
+  bool acknowledges = message->acked > session->acked || message->n_acked_also > 0;
+  return acknowledges && reason != HF_REASON_BAD_SEQUENCE ? HF_REASON_NONE : reason;
 }
 
 static hf_reason check_disk_of_parts(const struct call *call, uint32_t before, size_t count,

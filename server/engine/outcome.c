@@ -38,6 +38,12 @@ static void count_reply(struct engine *engine, struct session *session, struct r
   memory_charge(&engine->memory, MEMORY_WINDOWS, bytes);
 }
 
+/* A small reply is kept also when memory is full: a window has room for HF_WINDOW_COUNT_MAX. */
+static bool may_keep(const struct engine *engine, const struct reply *reply) {
+  size_t bytes = reply_memory_bytes(reply);
+  return bytes <= HF_SMALL_REPLY_BYTES || !core_check_memory(engine, bytes);
+}
+
 static void count_reference(void *ctx, uint64_t object) {
   (void)object;
   *(bool *)ctx = true;
@@ -51,7 +57,10 @@ static hf_reason keep_references(struct call *call) {
   if (!has_reference) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = session_check_sequence(call->session, reply->sequence);
+  hf_reason reason = session_check_room(call->session, reply->sequence, false);
+  if (!reason && !may_keep(call->engine, reply)) {
+    reason = HF_REASON_MEMORY_FULL;
+  }
   if (!reason) {
     reason = core_check_entry(call->engine, &call->session->references);
   }
@@ -62,12 +71,6 @@ static hf_reason keep_references(struct call *call) {
     count_reply(call->engine, call->session, reply);
   }
   return reason;
-}
-
-/* A small reply is kept also when memory is full: a window has room for HF_WINDOW_COUNT_MAX. */
-static bool may_keep(const struct engine *engine, const struct reply *reply) {
-  size_t bytes = reply_memory_bytes(reply);
-  return bytes <= HF_SMALL_REPLY_BYTES || !core_check_memory(engine, bytes);
 }
 
 /* What the session keeps of an answer. */

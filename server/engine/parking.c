@@ -139,7 +139,7 @@ static hf_reason keep_waiting_read(struct call *call) {
   if (!keeps) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = session_check_sequence(call->session, reply->sequence);
+  hf_reason reason = session_check_room(call->session, reply->sequence, true);
   if (!reason && !session_keep_reply(call->session, reply)) {
     reason = HF_REASON_NO_MEMORY;
   }

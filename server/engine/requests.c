@@ -69,7 +69,9 @@ static void apply_call(struct call *call, struct engine_request *request,
       repeat(engine, request, known);
       return;
     }
-    hf_reason reason = is_kept ? session_check_sequence(session, sequence) : HF_REASON_NONE;
+    hf_reason reason =
+        is_kept ? session_check_room(session, sequence, call->operation->flags & OPERATION_WAITS)
+                : HF_REASON_NONE;
     if (reason) {
       answer(engine, request, 0, reason);
       return;

@@ -231,6 +231,13 @@ bool session_keep_reply(struct session *session, struct reply *reply) {
   return true;
 }
 
+hf_reason session_check_room(const struct session *session, uint64_t sequence, bool may_wait) {
+  hf_reason reason = session_check_sequence(session, sequence);
+  size_t count = session->window.count - (may_wait ? 0 : session->pending_count);
+  bool is_exhausted = count >= HF_SMALL_WINDOW_COUNT && memory_is_exhausted(session->memory);
+  return !reason && is_exhausted ? HF_REASON_MEMORY_FULL : reason;
+}
+
 bool session_record_sequence(struct session *session, uint64_t sequence) {
   bool is_highest = sequence > session->highest;
   if (is_highest) {

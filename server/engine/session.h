@@ -131,6 +131,9 @@ struct reply *session_find_reply(const struct session *session, uint64_t sequenc
 hf_reason session_check_sequence(const struct session *session, uint64_t sequence);
 /* Keeps the reply (one count more) until acknowledged. false: out of memory. */
 bool session_keep_reply(struct session *session, struct reply *reply);
+/* Whether there is room for a reply of that number. When memory is exhausted there is for few; those of waiting
+ * requests count then for one that may wait. HF_REASON_NONE | BAD_SEQUENCE WINDOW_FULL MEMORY_FULL */
+hf_reason session_check_room(const struct session *session, uint64_t sequence, bool may_wait);
 /* A sequence was seen, whether or not its reply is kept. Whether it is beyond all that were. */
 bool session_record_sequence(struct session *session, uint64_t sequence);
 

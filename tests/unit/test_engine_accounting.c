@@ -308,12 +308,23 @@ static void fill(void) {
   story_get(&story, 3, 0, "q", STORY_WAIT_FOREVER);
 }
 
+/* Kept, and may not wait. */
+static void send_release(uint64_t connection, uint64_t sequence, uint64_t acked) {
+  Holdfast__LockRelease release = HOLDFAST__LOCK_RELEASE__INIT;
+  Holdfast__Request request = story_request(sequence, "lock", STORY_WAIT_FOREVER);
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE;
+  request.lock_release = &release;
+  request.acked = acked;
+  story_send(&story, connection, &request);
+}
+
 /* Each session fills its window, which is kept for an hour. */
 static void test_windows_are_small_when_memory_is_exhausted(void **state) {
   enum { FLOODS = 300, SMALL_BYTES = 16 << 10 };
   const struct memory *memory = &story.engine->memory;
   (void)state;
   story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "q", 0);
+  story_open(&story, 2, 1, HOLDFAST__KIND__LOCK, "lock", 0);
   for (uint64_t flood = 1; flood <= FLOODS; flood++) {
     story_connect(&story, 100 + flood);
     open_session(100 + flood, 100 + flood);
@@ -331,6 +342,34 @@ static void test_windows_are_small_when_memory_is_exhausted(void **state) {
   }
   story_get(&story, 1, HF_SMALL_WINDOW_COUNT + 1, "q", 0);
   assert_true(said("RESOURCE_EXHAUSTED MEMORY_FULL"));
+  /* What it acknowledges makes room; what acknowledges nothing that is there does not. */
+  send_release(1, HF_SMALL_WINDOW_COUNT + 2, HF_SMALL_WINDOW_COUNT);
+  assert_true(said("FAILED_PRECONDITION NOT_LOCKED"));
+  for (uint64_t sequence = 20; sequence < 20 + HF_SMALL_WINDOW_COUNT; sequence++) {
+    send_release(1, sequence, 18);
+    assert_true(said("FAILED_PRECONDITION NOT_LOCKED"));
+  }
+  send_release(1, 99, 19);
+  assert_true(said("RESOURCE_EXHAUSTED MEMORY_FULL"));
+}
+
+/* Those that wait leave room for what does not. */
+static void test_requests_that_wait_leave_room_when_memory_is_exhausted(void **state) {
+  (void)state;
+  story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "q", 0);
+  story_open(&story, 1, 2, HOLDFAST__KIND__LOCK, "lock", 0);
+  memory_charge(&story.engine->memory, MEMORY_VALUES,
+                story.engine->memory.max + 2 * HF_WINDOWS_RESERVE_BYTES);
+  for (uint64_t sequence = 3; sequence <= HF_SMALL_WINDOW_COUNT; sequence++) {
+    story_get(&story, 1, sequence, "q", STORY_WAIT_FOREVER);
+  }
+  assert_false(said("MEMORY_FULL"));
+  story_get(&story, 1, 50, "q", STORY_WAIT_FOREVER);
+  assert_true(said("MEMORY_FULL"));
+  send_release(1, 51, 0);
+  assert_true(said("FAILED_PRECONDITION NOT_LOCKED"));
+  memory_refund(&story.engine->memory, MEMORY_VALUES,
+                story.engine->memory.max + 2 * HF_WINDOWS_RESERVE_BYTES);
 }
 
 static void test_every_use_is_back_at_nothing_when_all_is_gone(void **state) {
@@ -372,6 +411,7 @@ int main(void) {
       STORY(test_references_are_counted_while_their_table_moves),
       STORY(test_deleted_arrays_count_until_the_last_session_lets_go),
       STORY(test_windows_are_small_when_memory_is_exhausted),
+      STORY(test_requests_that_wait_leave_room_when_memory_is_exhausted),
       STORY(test_every_use_is_back_at_nothing_when_all_is_gone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
