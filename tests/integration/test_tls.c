@@ -350,6 +350,7 @@ static void test_tls_a_certificate_that_is_revoked(void **state) {
   expect_out(secure.url, &dismissed, "NOT_ADMITTED", sentence);
   expect_ok(hf_lock_release_token(lock, grant.token)); /* of the same session */
   expect_in(secure.url, &worker);
+  hf_lock_close(lock);
   hf_close(kept);
   daemon_stop(&secure.daemon);
 }

@@ -171,6 +171,7 @@ static void test_tls_return_tries_again_after_an_answer_in_clear(void **state) {
   sleep_ms(5 * POLL_MS);
   expect_ok(hf_lock_release_token(lock, grant.token)); /* of the same session */
   assert_int_equal(atomic_load(&front.clear_count), 0);
+  hf_lock_close(lock);
   hf_close(conn);
 }
 
