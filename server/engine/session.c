@@ -211,17 +211,6 @@ struct reply *session_find_reply(const struct session *session, uint64_t sequenc
   return map64_get(&session->window, sequence);
 }
 
-hf_reason session_check_sequence(const struct session *session, uint64_t sequence) {
-  if (sequence <= session->acked || sequences_have(&session->acked_also, sequence)) {
-    return HF_REASON_BAD_SEQUENCE;
-  }
-  if (session->window.count - session->pending_count >= HF_WINDOW_COUNT_MAX ||
-      session->window_bytes >= HF_WINDOW_BYTES_MAX) {
-    return HF_REASON_WINDOW_FULL;
-  }
-  return HF_REASON_NONE;
-}
-
 bool session_keep_reply(struct session *session, struct reply *reply) {
   if (!session_set(session, &session->window, reply->sequence, reply)) {
     return false;
@@ -232,10 +221,15 @@ bool session_keep_reply(struct session *session, struct reply *reply) {
 }
 
 hf_reason session_check_room(const struct session *session, uint64_t sequence, bool may_wait) {
-  hf_reason reason = session_check_sequence(session, sequence);
-  size_t count = session->window.count - (may_wait ? 0 : session->pending_count);
-  bool is_exhausted = count >= HF_SMALL_WINDOW_COUNT && memory_is_exhausted(session->memory);
-  return !reason && is_exhausted ? HF_REASON_MEMORY_FULL : reason;
+  size_t count = session->window.count, pending = session->pending_count;
+  if (sequence <= session->acked || sequences_have(&session->acked_also, sequence)) {
+    return HF_REASON_BAD_SEQUENCE;
+  }
+  if (count - pending >= HF_WINDOW_COUNT_MAX || session->window_bytes >= HF_WINDOW_BYTES_MAX) {
+    return HF_REASON_WINDOW_FULL;
+  }
+  bool is_large = count - (may_wait ? 0 : pending) >= HF_SMALL_WINDOW_COUNT;
+  return is_large && memory_is_exhausted(session->memory) ? HF_REASON_MEMORY_FULL : HF_REASON_NONE;
 }
 
 bool session_record_sequence(struct session *session, uint64_t sequence) {

@@ -127,8 +127,6 @@ void session_acknowledge(struct session *session, uint64_t acked, const uint64_t
                          size_t also_count);
 /* A repeated request's reply, borrowed; NULL: the sequence is new. */
 struct reply *session_find_reply(const struct session *session, uint64_t sequence);
-/* Whether a new request fits. HF_REASON_NONE | WINDOW_FULL BAD_SEQUENCE */
-hf_reason session_check_sequence(const struct session *session, uint64_t sequence);
 /* Keeps the reply (one count more) until acknowledged. false: out of memory. */
 bool session_keep_reply(struct session *session, struct reply *reply);
 /* Whether there is room for a reply of that number. When memory is exhausted there is for few; those of waiting
