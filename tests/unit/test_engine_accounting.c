@@ -3,6 +3,7 @@
 #include "server/dispatch/operations.h"
 #include "server/engine/core.h"
 #include "tests/support/apply.h"
+#include "tests/support/messages.h"
 #include "tests/support/story.h"
 #include "tests/support/story_cells.h"
 
@@ -310,12 +311,9 @@ static void fill(void) {
 
 /* Kept, and may not wait. */
 static void send_release(uint64_t connection, uint64_t sequence, uint64_t acked) {
-  Holdfast__LockRelease release = HOLDFAST__LOCK_RELEASE__INIT;
-  Holdfast__Request request = story_request(sequence, "lock", STORY_WAIT_FOREVER);
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE;
-  request.lock_release = &release;
-  request.acked = acked;
-  story_send(&story, connection, &request);
+  Holdfast__Request *request = IN("lock", LOCK_RELEASE, LockRelease, lock_release, );
+  request->acked = acked;
+  ask(&story, connection, sequence, request);
 }
 
 /* Each session fills its window, which is kept for an hour. */

@@ -3,6 +3,7 @@
 #include "proto/limits.h"
 #include "server/engine/core.h"
 #include "tests/support/apply.h"
+#include "tests/support/messages.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -63,6 +64,15 @@ static void send_sort(uint64_t connection, uint64_t sequence, int64_t timeout_ms
   request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_SORT;
   request.list_sort = &sort;
   story_send(&story, connection, &request);
+}
+
+static void send_repeat(uint64_t connection, uint64_t sequence, int64_t count) {
+  ask(&story, connection, sequence,
+      IN("list", LIST_REPEAT_IN_PLACE, ListRepeatInPlace, list_repeat_in_place, .count = count));
+}
+
+static void send_clear(uint64_t connection) {
+  ask(&story, connection, 0, IN("list", LIST_CLEAR, ListClear, list_clear, ));
 }
 
 static void send_get(uint64_t connection, uint64_t sequence, int64_t index, int64_t timeout_ms) {
@@ -264,14 +274,8 @@ static void test_lending_makes_a_transaction_wait(void **state) {
 
 static void test_lending_charges_scratch_before_it_is_taken(void **state) {
   (void)state;
-  Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
-  Holdfast__Request request = story_request(1, "list", STORY_WAIT_FOREVER);
-  repeat.count = 120; /* of 64 MiB, for 30 bytes an item: 36 */
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_REPEAT_IN_PLACE;
-  request.list_repeat_in_place = &repeat;
-  story_send(&story, 1, &request);
-  repeat.count = 2;
-  story_send(&story, 2, &request); /* in the line; then there is no room for it */
+  send_repeat(1, 1, 120); /* of 64 MiB, for 30 bytes an item: 36 */
+  send_repeat(2, 1, 2);   /* in the line; then there is no room for it */
   assert_true(story_run_job(&story));
   story_expect(&story, "1 <- #1 OK\n2 <- #1 RESOURCE_EXHAUSTED MEMORY_FULL\n");
   send_sort(1, 2, STORY_WAIT_FOREVER); /* which needs as much again */
@@ -310,35 +314,18 @@ static void test_lending_counts_what_is_deleted_meanwhile(void **state) {
 
 static void test_lending_counts_references_of_what_is_repeated(void **state) {
   (void)state;
-  Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
-  Holdfast__ListClear clear = HOLDFAST__LIST_CLEAR__INIT;
-  Holdfast__Request request = story_request(0, "list", STORY_WAIT_FOREVER);
   uint64_t others = story_objects(&story, 4);
   uint64_t object = story_open(&story, 1, 0, HOLDFAST__KIND__DICT, NULL, 0);
   story_append_reference(&story, 1, 0, "list", object);
   story_drop(&story, 1, 0, object, 1);
-  repeat.count = 10;
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_REPEAT_IN_PLACE;
-  request.list_repeat_in_place = &repeat;
-  story_send(&story, 1, &request);
+  send_repeat(1, 0, 10);
   assert_true(story_run_job(&story));
   story_pop(&story, 2, 0, "list");
   story_pop(&story, 2, 0, "list");
   assert_int_equal(story_objects(&story, 4), others + 1);
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_CLEAR;
-  request.list_clear = &clear;
-  story_send(&story, 1, &request);
+  send_clear(1);
   story_close_session(&story, 2);
   assert_int_equal(story_objects(&story, 4), others);
-}
-
-static void send_repeat(uint64_t connection, uint64_t sequence, int64_t count) {
-  Holdfast__ListRepeatInPlace repeat = HOLDFAST__LIST_REPEAT_IN_PLACE__INIT;
-  Holdfast__Request request = story_request(sequence, "list", STORY_WAIT_FOREVER);
-  repeat.count = count;
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_REPEAT_IN_PLACE;
-  request.list_repeat_in_place = &repeat;
-  story_send(&story, connection, &request);
 }
 
 static void give_back(struct job *job) {
@@ -375,11 +362,7 @@ static void test_lending_counts_many_references_in_slices(void **state) {
     story_expect(&story, sequence == 1 ? "1 <- #1 OK\n" : "1 <- #2 OK\n");
   }
   assert_int_equal(story_objects(&story, 4), others + 1);
-  Holdfast__ListClear clear = HOLDFAST__LIST_CLEAR__INIT;
-  Holdfast__Request request = story_request(0, "list", STORY_WAIT_FOREVER);
-  request.operation_case = HOLDFAST__REQUEST__OPERATION_LIST_CLEAR;
-  request.list_clear = &clear;
-  story_send(&story, 1, &request);
+  send_clear(1);
   assert_int_equal(story_objects(&story, 4), others);
 }
 
