@@ -6,6 +6,10 @@
  *   from ENGINE_REVISION_OLDEST on  to the same state; what it counts for may be different
  *   older, or newer                 never: the state may be different
  *
+ * Revision 2 lets go of things in another order when a session ends, and takes several commands to give a large
+ * list with references back. A journal of revision 1 in which that shows is refused at the batch where it does:
+ * batches have a digest of the state.
+ *
  * layer   engine
  * source  server/decisions, "Commands are what is made durable"
  */
