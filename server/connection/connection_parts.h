@@ -46,7 +46,7 @@ struct connection {
   uint64_t served_ns;   /* when its last requests were served; 0: never */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;
-  STAILQ_ENTRY(connection) next_in_queue; /* of the pollers, or of large.h */
+  STAILQ_ENTRY(connection) next_in_queue; /* of the pollers, or of large.h's requests */
 
   pthread_mutex_t lock; /* for all below */
   enum connection_state state;
@@ -57,7 +57,9 @@ struct connection {
   bool flush_queued; /* in a flush list */
   const char *why;   /* the reason to close; static */
   struct outbox outbox;
-  struct buffer taken; /* the bytes that await_writable was given */
+  struct buffer
+      taken; /* the bytes that await_writable was given; "draining" has it without the lock */
+  STAILQ_ENTRY(connection) next_to_send; /* of large.h's replies */
 };
 
 static inline void connection_acquire(struct connection *connection) {

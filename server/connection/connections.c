@@ -135,7 +135,7 @@ struct connections *connections_new(uint32_t connections_max, struct users *user
   pollers_init(&connections->pollers);
   connections->set.pollers = &connections->pollers;
   connections->set.large = &connections->large;
-  if (!large_start(&connections->large, connection_serve_large)) {
+  if (!large_start(&connections->large, connection_serve_large, connection_send_large)) {
     connections_free(connections);
     return NULL;
   }

@@ -2,34 +2,45 @@
 
 #include "server/connection/connection_parts.h"
 
-/* With the lock. NULL: stopping. */
-static struct connection *take(struct large *large) {
-  while (STAILQ_EMPTY(&large->queue) && !large->is_stopping) {
-    pthread_cond_wait(&large->changed, &large->lock);
-  }
-  struct connection *connection = STAILQ_FIRST(&large->queue);
-  if (connection != NULL) {
-    STAILQ_REMOVE_HEAD(&large->queue, next_in_queue);
-  }
-  return connection;
+static void serve_request(struct large *large) {
+  struct connection *connection = STAILQ_FIRST(&large->requests);
+  STAILQ_REMOVE_HEAD(&large->requests, next_in_queue);
+  pthread_mutex_unlock(&large->lock);
+  large->serve(connection);
+  pthread_mutex_lock(&large->lock);
+}
+
+static void send_reply(struct large *large) {
+  struct connection *connection = STAILQ_FIRST(&large->replies);
+  STAILQ_REMOVE_HEAD(&large->replies, next_to_send);
+  pthread_mutex_unlock(&large->lock);
+  large->send(connection);
+  pthread_mutex_lock(&large->lock);
 }
 
 static void *run(void *arg) {
   struct large *large = arg;
-  struct connection *connection;
   pthread_mutex_lock(&large->lock);
-  while ((connection = take(large)) != NULL) {
-    pthread_mutex_unlock(&large->lock);
-    large->serve(connection);
-    pthread_mutex_lock(&large->lock);
+  for (;;) {
+    if (!STAILQ_EMPTY(&large->replies)) {
+      send_reply(large);
+    } else if (!STAILQ_EMPTY(&large->requests)) {
+      serve_request(large);
+    } else if (!large->is_stopping) {
+      pthread_cond_wait(&large->changed, &large->lock);
+    } else {
+      break;
+    }
   }
   pthread_mutex_unlock(&large->lock);
   return NULL;
 }
 
-bool large_start(struct large *large, void (*serve)(struct connection *connection)) {
-  *large = (struct large){.serve = serve};
-  STAILQ_INIT(&large->queue);
+bool large_start(struct large *large, void (*serve)(struct connection *connection),
+                 void (*send)(struct connection *connection)) {
+  *large = (struct large){.serve = serve, .send = send};
+  STAILQ_INIT(&large->requests);
+  STAILQ_INIT(&large->replies);
   pthread_mutex_init(&large->lock, NULL);
   pthread_cond_init(&large->changed, NULL);
   while (large->started < LARGE_THREADS &&
@@ -55,9 +66,16 @@ void large_deinit(struct large *large) {
   pthread_mutex_destroy(&large->lock);
 }
 
-void large_add(struct large *large, struct connection *connection) {
+void large_add_request(struct large *large, struct connection *connection) {
   pthread_mutex_lock(&large->lock);
-  STAILQ_INSERT_TAIL(&large->queue, connection, next_in_queue);
+  STAILQ_INSERT_TAIL(&large->requests, connection, next_in_queue);
+  pthread_cond_signal(&large->changed);
+  pthread_mutex_unlock(&large->lock);
+}
+
+void large_add_reply(struct large *large, struct connection *connection) {
+  pthread_mutex_lock(&large->lock);
+  STAILQ_INSERT_TAIL(&large->replies, connection, next_to_send);
   pthread_cond_signal(&large->changed);
   pthread_mutex_unlock(&large->lock);
 }

@@ -228,7 +228,7 @@ static enum transport_poll serve_input(struct connection *connection, bool takes
   if (progress == PROGRESS_LARGE) {
     /* The time in the queue is the server's, not the peer's. */
     budget_forget(dispatch_budget(connection->set->dispatch), &connection->input_account);
-    large_add(connection->set->large, connection);
+    large_add_request(connection->set->large, connection);
   } else if (progress == PROGRESS_PAUSES && !takes_large) {
     return keep_pace(connection);
   } else if (progress == PROGRESS_ENDED) {

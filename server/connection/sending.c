@@ -3,6 +3,8 @@
 #include "proto/base/clock.h"
 #include "server/connection/ending.h"
 #include "server/connection/flush_list.h"
+#include "server/connection/large.h"
+#include "server/connection/set.h"
 #include "server/dispatch/batch.h"
 
 /* A drained buffer larger than this is freed: most connections are idle most of the time. */
@@ -91,6 +93,14 @@ static bool encode_more(struct connection *connection) {
   return true;
 }
 
+/* Passes the activity "draining" on to a thread that encodes the large reply that is next. */
+static void pass_on_large(struct connection *connection) {
+  if (outbox_first_large(&connection->outbox) != NULL) {
+    connection->draining = true;
+    large_add_reply(connection->set->large, connection);
+  }
+}
+
 void connection_flush_locked(struct connection *connection) {
   struct buffer *encoded = &connection->outbox.encoded;
   if (connection->state == CONNECTION_CLOSING || connection->draining) {
@@ -112,6 +122,7 @@ void connection_flush_locked(struct connection *connection) {
     }
   }
   buffer_trim(encoded, KEPT_BYTES_MAX);
+  pass_on_large(connection);
 }
 
 /* Writes the rest of `taken`, then the bytes that were encoded meanwhile. */
@@ -122,13 +133,9 @@ static void drain_on(struct connection *connection) {
   }
 }
 
-void connection_drained(struct connection *connection) {
+/* With the lock; without it afterwards. The activity "draining" is over, or the transport's again. */
+static void finish_draining(struct connection *connection) {
   bool resumes = false;
-  pthread_mutex_lock(&connection->lock);
-  connection->draining = false;
-  if (connection->state != CONNECTION_CLOSING) {
-    drain_on(connection);
-  }
   if (connection->state == CONNECTION_DRAINING && outbox_has_room(&connection->outbox)) {
     connection->state = CONNECTION_OPEN;
     connection->reading = true;
@@ -141,6 +148,46 @@ void connection_drained(struct connection *connection) {
   } else if (ended) {
     connection_end(connection);
   }
+}
+
+void connection_drained(struct connection *connection) {
+  pthread_mutex_lock(&connection->lock);
+  connection->draining = false;
+  if (connection->state != CONNECTION_CLOSING) {
+    drain_on(connection);
+  }
+  finish_draining(connection);
+}
+
+/* Encodes a part into `taken`, without the lock meanwhile, and writes it. false: the connection waits
+ * for room, or closes. */
+static bool send_part(struct connection *connection, struct outbox_item item) {
+  struct outbox *outbox = &connection->outbox;
+  connection->draining = true;
+  pthread_mutex_unlock(&connection->lock);
+  bool has_memory = outbox_encode_part(outbox, &item, &connection->taken);
+  pthread_mutex_lock(&connection->lock);
+  connection->draining = false;
+  outbox_end_part(outbox, &item, connection->taken.len);
+  if (!has_memory) {
+    connection_close_locked(connection, "no memory for its replies");
+  }
+  return connection->state != CONNECTION_CLOSING && write_taken(connection);
+}
+
+void connection_send_large(struct connection *connection) {
+  const struct outbox_item *large;
+  bool goes_on = true;
+  pthread_mutex_lock(&connection->lock);
+  connection->draining = false;
+  while (goes_on && connection->state != CONNECTION_CLOSING &&
+         (large = outbox_first_large(&connection->outbox)) != NULL) {
+    goes_on = send_part(connection, *large);
+  }
+  if (goes_on && connection->state != CONNECTION_CLOSING && encode_more(connection)) {
+    connection_flush_locked(connection);
+  }
+  finish_draining(connection);
 }
 
 /* --------------------------------------------------------------------------------- delivery */

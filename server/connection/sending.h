@@ -15,6 +15,8 @@ struct flush_list;
 void connection_flush_locked(struct connection *connection);
 /* Event: there is room, or the wait for it is over. */
 void connection_drained(struct connection *connection);
+/* Encodes and sends large replies, part by part, as the activity "draining" (large.h). */
+void connection_send_large(struct connection *connection);
 /* Takes the replies, all of this connection. The connection, if nobody serves it, is flushed with the list, or
  * at once when that is full. Whether there is room for more. */
 bool connection_deliver(struct connection *connection, const struct batch_delivery *deliveries,

@@ -52,7 +52,6 @@ static bool push(struct outbox *outbox, const struct outbox_item *item) {
   }
   struct outbox_item *last = &outbox->items[(outbox->first + outbox->count) % outbox->capacity];
   *last = *item;
-  last->bytes = sizeof *last + reply_memory_bytes(last->reply);
   outbox->count++;
   outbox->waiting_bytes += last->bytes;
   budget_wait(outbox->budget, last->bytes);
@@ -100,23 +99,21 @@ static size_t fit_reply(const struct outbox *outbox, struct reply **reply) {
   return encode_reply_len(error, outbox->version);
 }
 
-/* Reserves so many bytes, or fewer. Answers how many; 0: none now. */
-static size_t make_room(struct outbox *outbox, size_t len) {
-  if (buffer_reserve(&outbox->encoded, len)) {
+/* Reserves so many bytes after the `used`, or fewer. Answers how many; 0: none now. */
+static size_t make_room(struct buffer *buffer, size_t used, size_t len) {
+  if (buffer_reserve(buffer, len)) {
     return len;
   }
   /* With little memory left a connection has one small buffer. */
   size_t small = len < BUFFER_SMALL_BYTES ? len : BUFFER_SMALL_BYTES;
-  bool is_idle = outbox_encoded_bytes(outbox) == 0;
-  if (is_idle) {
-    buffer_trim(&outbox->encoded, BUFFER_SMALL_BYTES);
+  if (used == 0) {
+    buffer_trim(buffer, BUFFER_SMALL_BYTES);
   }
-  return is_idle && buffer_reserve(&outbox->encoded, small) ? small : 0;
+  return used == 0 && buffer_reserve(buffer, small) ? small : 0;
 }
 
-/* How many of the `len` bytes that are left of the reply are encoded now. */
-static size_t part_of(const struct outbox *outbox, size_t len) {
-  size_t used = outbox_encoded_bytes(outbox);
+/* How many of the `len` bytes that are left of the reply are encoded now, after the `used`. */
+static size_t part_of(size_t used, size_t len) {
   size_t room = used < OUTBOX_BYTES_MAX ? OUTBOX_BYTES_MAX - used : 0;
   if (len <= OUTBOX_WHOLE_BYTES) {
     return room > 0 ? len : 0;
@@ -127,11 +124,12 @@ static size_t part_of(const struct outbox *outbox, size_t len) {
   return room < len ? room : len;
 }
 
-static void put_head(struct outbox *outbox, const struct sp_route *route, size_t body_len) {
-  uint8_t *at = buffer_end(&outbox->encoded);
+static void put_head(const struct outbox *outbox, struct buffer *buffer,
+                     const struct sp_route *route, size_t body_len) {
+  uint8_t *at = buffer_end(buffer);
   size_t prefix_len = sp_prefix_write(outbox->transport, at, route->len + body_len);
   memcpy(at + prefix_len, route->words, route->len);
-  outbox->encoded.len += prefix_len + route->len;
+  buffer->len += prefix_len + route->len;
 }
 
 /* The fast path for a small reply when none waits: encoded in one pass, body before head. false:
@@ -146,71 +144,104 @@ static bool encode_small(struct outbox *outbox, const struct sp_route *route,
   }
   size_t body_len = encode_reply(reply, outbox->version, buffer_end(&outbox->encoded) + head_len);
   assert(body_len <= most);
-  put_head(outbox, route, body_len);
+  put_head(outbox, &outbox->encoded, route, body_len);
   outbox->encoded.len += body_len;
   return true;
 }
 
 /* What the reply lends; empty: it is copied. */
-static struct bytes lent_by(const struct outbox *outbox, const struct reply *reply) {
-  struct bytes tail = encode_reply_tail(reply);
-  return tail.len > OUTBOX_WHOLE_BYTES && outbox->body_len > tail.len ? tail : bytes_of(NULL, 0);
+static struct bytes lent_by(const struct outbox_item *item) {
+  struct bytes tail = encode_reply_tail(item->reply);
+  return tail.len > OUTBOX_WHOLE_BYTES && item->body_len > tail.len ? tail : bytes_of(NULL, 0);
 }
 
-static void put_body(struct outbox *outbox, const struct reply *reply, size_t len) {
-  uint8_t *at = buffer_end(&outbox->encoded);
-  if (len == outbox->body_len) {
-    outbox->encoding.done = encode_reply(reply, outbox->version, at);
+static void put_body(const struct outbox *outbox, struct buffer *buffer, struct outbox_item *item,
+                     size_t len) {
+  uint8_t *at = buffer_end(buffer);
+  if (len == item->body_len) {
+    item->encoding.done = encode_reply(item->reply, outbox->version, at);
   } else {
-    encode_part(reply, outbox->version, &outbox->encoding, at, len);
+    encode_part(item->reply, outbox->version, &item->encoding, at, len);
   }
-  outbox->encoded.len += len;
+  buffer->len += len;
 }
 
-/* Encodes as much of the first item as there is room for, up to what it lends.
- * out  is_done  the whole item is encoded
+/* Whether all is encoded that is not lent. */
+static bool is_encoded(const struct outbox_item *item) {
+  return item->has_begun && item->encoding.done == item->body_len - lent_by(item).len;
+}
+
+/* Encodes as much of the item as there is room for after the `used` bytes, up to what it lends.
  * false: out of memory */
-static bool encode_some(struct outbox *outbox, struct outbox_item *item, bool *is_done) {
+static bool encode_some(const struct outbox *outbox, struct outbox_item *item,
+                        struct buffer *buffer, size_t used) {
   size_t head_len = 0;
-  bool begins = outbox->encoding.done == 0;
-  if (begins) {
-    outbox->body_len = fit_reply(outbox, &item->reply);
+  if (!item->has_begun) {
+    item->body_len = fit_reply(outbox, &item->reply);
     head_len = sp_prefix_bytes(outbox->transport) + item->route.len;
   }
-  struct bytes lent = lent_by(outbox, item->reply);
-  size_t copied_len = outbox->body_len - lent.len;
-  size_t part = part_of(outbox, head_len + copied_len - outbox->encoding.done);
-  size_t room = part > 0 ? make_room(outbox, part) : 0;
-  *is_done = false;
+  size_t copied_len = item->body_len - lent_by(item).len;
+  size_t part = part_of(used, head_len + copied_len - item->encoding.done);
+  size_t room = part > 0 ? make_room(buffer, used, part) : 0;
   if (room == 0) {
-    return part == 0 || outbox_encoded_bytes(outbox) > 0;
+    return part == 0 || used > 0;
   }
-  if (begins) {
-    put_head(outbox, &item->route, outbox->body_len);
+  if (!item->has_begun) {
+    put_head(outbox, buffer, &item->route, item->body_len);
+    item->has_begun = true;
   }
-  if (outbox->body_len > 0) {
-    put_body(outbox, item->reply, room - head_len);
-  }
-  if (outbox->encoding.done == copied_len) {
-    outbox->lent = lent;
-    *is_done = lent.len == 0;
-  }
-  if (*is_done) {
-    outbox->encoding = (struct encoding){0};
+  if (item->body_len > 0) {
+    put_body(outbox, buffer, item, room - head_len);
   }
   return true;
 }
 
+/* As encode_some, into the outbox's own buffer.
+ * out  is_done  the whole item is encoded */
+static bool encode_into_outbox(struct outbox *outbox, struct outbox_item *item, bool *is_done) {
+  bool has_memory = encode_some(outbox, item, &outbox->encoded, outbox_encoded_bytes(outbox));
+  bool is_all = has_memory && is_encoded(item);
+  if (is_all) {
+    outbox->lent = lent_by(item);
+  }
+  *is_done = is_all && outbox->lent.len == 0;
+  return has_memory;
+}
+
+static bool is_large(const struct outbox_item *item) {
+  return item->bytes > OUTBOX_LARGE_BYTES && encode_reply_tail(item->reply).len == 0;
+}
+
 bool outbox_fill(struct outbox *outbox) {
   bool is_done = true, has_memory = true;
-  while (has_memory && is_done && outbox->count > 0 && outbox->lent.len == 0) {
-    has_memory = encode_some(outbox, first_item(outbox), &is_done);
+  while (has_memory && is_done && outbox->count > 0 && outbox->lent.len == 0 &&
+         !is_large(first_item(outbox))) {
+    has_memory = encode_into_outbox(outbox, first_item(outbox), &is_done);
     if (is_done) {
       pop(outbox);
     }
   }
   update_account(outbox, 0);
   return has_memory;
+}
+
+const struct outbox_item *outbox_first_large(const struct outbox *outbox) {
+  bool is_next = outbox->count > 0 && outbox_encoded_bytes(outbox) == 0 && outbox->lent.len == 0;
+  return is_next && is_large(first_item(outbox)) ? first_item(outbox) : NULL;
+}
+
+bool outbox_encode_part(const struct outbox *outbox, struct outbox_item *item,
+                        struct buffer *buffer) {
+  return encode_some(outbox, item, buffer, 0);
+}
+
+void outbox_end_part(struct outbox *outbox, const struct outbox_item *item, size_t bytes) {
+  *first_item(outbox) = *item;
+  if (is_encoded(item)) {
+    pop(outbox);
+  }
+  outbox->under_way = bytes;
+  update_account(outbox, 0);
 }
 
 static void log_failure(const struct outbox *outbox, const struct reply *reply) {
@@ -224,9 +255,11 @@ bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct repl
     reply_release(reply);
     return true;
   }
-  struct outbox_item item = {.route = *route, .reply = reply};
+  struct outbox_item item = {
+      .route = *route, .reply = reply, .bytes = sizeof item + reply_memory_bytes(reply)};
+  bool waits = outbox->count > 0 || is_large(&item);
   bool is_done = false;
-  bool has_memory = outbox->count > 0 || encode_some(outbox, &item, &is_done);
+  bool has_memory = waits || encode_into_outbox(outbox, &item, &is_done);
   if (item.reply->reason) {
     log_failure(outbox, item.reply);
   }
@@ -245,7 +278,6 @@ void outbox_sent(struct outbox *outbox, size_t bytes, size_t lent) {
   if (lent > 0) {
     outbox->lent = bytes_of(outbox->lent.data + lent, outbox->lent.len - lent);
     if (outbox->lent.len == 0) {
-      outbox->encoding = (struct encoding){0};
       pop(outbox);
     }
   }

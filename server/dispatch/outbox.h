@@ -13,6 +13,13 @@
  * At most OUTBOX_BYTES_MAX, and one reply of no more than OUTBOX_WHOLE_BYTES, are encoded at a time. A
  * waiting reply costs little: it refers to values. Back-pressure: requests of a connection whose
  * outbox is full are not applied, so a peer that does not read costs no more than that.
+ *
+ * A large reply takes long to encode: 200,000 values 29 ms. It waits until all before it are sent; then a
+ * thread for that encodes it part by part, beside the connection's lock:
+ *
+ *   with the lock      item = *outbox_first_large()
+ *   without            outbox_encode_part(&item) into a buffer of its own
+ *   with the lock      outbox_end_part(&item)
  */
 #ifndef HF_DISPATCH_OUTBOX_H
 #define HF_DISPATCH_OUTBOX_H
@@ -23,11 +30,16 @@
 
 #define OUTBOX_BYTES_MAX ((size_t)256 << 10)
 #define OUTBOX_WHOLE_BYTES ((size_t)64 << 10) /* a reply up to this long is not encoded in parts */
+/* A reply of more memory is large, unless it lends most of it: 8,000 values take 1 ms to encode. */
+#define OUTBOX_LARGE_BYTES ((size_t)128 << 10)
 
 struct outbox_item {
   struct sp_route route;
   struct reply *reply; /* one reference */
   size_t bytes;        /* counted as waiting */
+  bool has_begun;      /* its head is encoded, and what is counted here */
+  size_t body_len;
+  struct encoding encoding;
 };
 
 struct outbox {
@@ -43,8 +55,6 @@ struct outbox {
   /* A ring of waiting replies; the first may be encoded in part. */
   struct outbox_item *items;
   size_t first, count, capacity;
-  struct encoding encoding; /* of the first */
-  size_t body_len;          /* of the first; 0: nothing of it is encoded */
 };
 
 void outbox_init(struct outbox *outbox, struct budget *budget, const char *version,
@@ -52,8 +62,17 @@ void outbox_init(struct outbox *outbox, struct budget *budget, const char *versi
 void outbox_deinit(struct outbox *outbox);
 /* Takes the reply and appends it. false: out of memory; close. */
 bool outbox_add(struct outbox *outbox, const struct sp_route *route, struct reply *reply);
-/* Encodes as many replies as there is room for. false: out of memory; close. */
+/* Encodes as many replies as there is room for, up to a large one. false: out of memory; close. */
 bool outbox_fill(struct outbox *outbox);
+/* The large reply that is next to be encoded, when there is nothing else to send; borrowed, and to be
+ * copied. NULL: there is none. */
+const struct outbox_item *outbox_first_large(const struct outbox *outbox);
+/* Encodes the next part into the empty buffer. Call without the lock; nobody else fills the outbox or
+ * sends meanwhile. false: out of memory; close. */
+bool outbox_encode_part(const struct outbox *outbox, struct outbox_item *item,
+                        struct buffer *buffer);
+/* The part that was encoded last, of `bytes`, is under way. */
+void outbox_end_part(struct outbox *outbox, const struct outbox_item *item, size_t bytes);
 /* So many bytes were sent, the last `lent` of them from those that are lent. */
 void outbox_sent(struct outbox *outbox, size_t bytes, size_t lent);
 

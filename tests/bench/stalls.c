@@ -203,6 +203,7 @@ int main(int argc, char **argv) {
       {"slices", stalls_slices},
       {"references", stalls_references},
       {"tuples", stalls_tuples},
+      {"replies", stalls_replies},
       {"arrays", stalls_arrays},
       {"names", stalls_names},
       {"sessions", stalls_sessions},

@@ -41,6 +41,7 @@ void stalls_list_changes(void);
 void stalls_slices(void);
 void stalls_references(void);
 void stalls_tuples(void);
+void stalls_replies(void);
 void stalls_arrays(void);
 void stalls_names(void);
 void stalls_sessions(void);

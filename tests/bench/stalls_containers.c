@@ -160,6 +160,20 @@ void stalls_tuples(void) {
   stalls_measure("list_sort of tuples 11 deep", 41, IN("m", LIST_SORT, ListSort, list_sort));
 }
 
+/* ---- replies */
+
+void stalls_replies(void) {
+  uint64_t size = stalls_scaled(200000);
+  open_object("l", HOLDFAST__KIND__LIST);
+  stalls_call(IN("l", LIST_APPEND, ListAppend, list_append, .value = make_tuple(size - 1, 1, 0)));
+  stalls_begin();
+  for (int i = 0; i < 20; i++) {
+    stalls_call(IN("l", LIST_COMPARE_AND_SET, ListCompareAndSet, list_compare_and_set,
+                   .expected = INT(0), .desired = INT(0)));
+  }
+  stalls_end("20 x list_compare_and_set answered with a tuple", size);
+}
+
 /* ---- arrays */
 
 void stalls_arrays(void) {

@@ -54,25 +54,44 @@ static void check_reply(struct harness *harness, struct bytes body) {
   arena_deinit(&arena);
 }
 
+static void append(struct bytes *frame, struct bytes more) {
+  uint8_t *data = realloc((void *)frame->data, frame->len + more.len + 1);
+  require(data != NULL);
+  *frame = bytes_of(data, frame->len + more.len);
+  require(frame->len <= HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
+  if (more.len > 0) {
+    memcpy(data + frame->len - more.len, more.data, more.len);
+  }
+}
+
+static void append_large(struct outbox *outbox, struct outbox_item item, struct bytes *frame) {
+  struct buffer part;
+  buffer_init(&part, outbox->encoded.budget);
+  require(outbox_encode_part(outbox, &item, &part));
+  outbox_end_part(outbox, &item, part.len);
+  append(frame, bytes_of(buffer_first(&part), part.len));
+  outbox->under_way = 0;
+  outbox_sent(outbox, part.len, 0);
+  buffer_deinit(&part);
+}
+
 /* All that the outbox has, as one frame. Freed by the caller. */
 static struct bytes take_frame(struct outbox *outbox) {
-  uint8_t *frame = NULL;
-  size_t len = 0;
-  while (outbox->encoded.len + outbox->lent.len > 0) {
-    size_t part = outbox->encoded.len, lent = outbox->lent.len;
-    frame = realloc(frame, len + part + lent);
-    require(frame != NULL && len + part + lent <= HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
-    memcpy(frame + len, buffer_first(&outbox->encoded), part);
-    if (lent > 0) {
-      memcpy(frame + len + part, outbox->lent.data, lent);
+  struct bytes frame = bytes_of(NULL, 0);
+  while (!outbox_is_empty(outbox)) {
+    const struct outbox_item *large = outbox_first_large(outbox);
+    if (large != NULL) {
+      append_large(outbox, *large, &frame);
+      continue;
     }
-    len += part + lent;
+    size_t part = outbox->encoded.len, lent = outbox->lent.len;
+    append(&frame, bytes_of(buffer_first(&outbox->encoded), part));
+    append(&frame, outbox->lent);
     buffer_consume(&outbox->encoded, part);
     outbox_sent(outbox, part + lent, lent);
-    require(outbox_fill(outbox));
+    require(part + lent > 0 && outbox_fill(outbox));
   }
-  require(outbox_is_empty(outbox));
-  return bytes_of(frame, len);
+  return frame;
 }
 
 static void deliver_one(struct harness *harness, const struct batch_delivery *delivery) {

@@ -1,15 +1,20 @@
 /* A connection over a transport that is a table of functions: what is read, what waits when the peer takes
  * little, and when it ends. */
 #include "proto/base/clock.h"
+#include "server/connection/connection.h"
 #include "server/connection/connection_parts.h"
 #include "server/connection/large.h"
 #include "server/connection/reading.h"
+#include "server/connection/sending.h"
 #include "server/connection/set.h"
+#include "server/dispatch/batch.h"
 #include "tests/support/peer.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -121,6 +126,95 @@ static void test_large_request_of_a_closed_connection_is_not_served(void **state
   assert_int_equal(atomic_load(&peer_server.replies_made), 0);
 }
 
+/* A reply of so many numbers, to a request of that id. */
+static void deliver_numbers(uint32_t id, size_t count) {
+  struct reply *reply = reply_new(id);
+  assert_non_null(reply);
+  reply->shape = REPLY_VALUES;
+  reply->values = calloc(count, sizeof *reply->values);
+  assert_non_null(reply->values);
+  reply->values_count = count;
+  for (size_t i = 0; i < count; i++) {
+    reply->values[i] = value_int((int64_t)i);
+  }
+  const struct batch_delivery delivery = {
+      .connection = 1, .route = sp_route_of(id), .reply = reply};
+  peer_server.sink.deliver(peer_server.sink.ctx, NULL, &delivery, 1);
+}
+
+static void send_large_later(struct connection *connection) {
+  sem_wait(&may_serve);
+  connection_send_large(connection);
+}
+
+/* Holds up the threads that send large replies. */
+static void hold_large_replies(void) {
+  struct connection_set *set = peer_server.acceptor->ctx;
+  sem_init(&may_serve, 0, 0);
+  set->large->send = send_large_later;
+  peer_send_hello();
+  peer_poll();
+}
+
+static void await_sent(void) {
+  while (connection_is_unsent(peer.connection)) {
+    sched_yield();
+  }
+}
+
+static void test_large_reply_is_encoded_beside_its_connection(void **state) {
+  (void)state;
+  hold_large_replies();
+  deliver_numbers(1, 200000);
+  assert_int_equal(peer.got_len, SP_HELLO_BYTES);
+  peer_send_request(2, sizeof PEER_BODY - 1); /* served, and answered behind the large reply */
+  peer_poll();
+  assert_int_equal(atomic_load(&peer_server.replies_made), 2);
+  assert_int_equal(peer.got_len, SP_HELLO_BYTES);
+  deliver_numbers(3, 300000);
+  sem_post(&may_serve);
+  sem_post(&may_serve);
+  await_sent();
+  sem_wait(&peer.resumes); /* so much waited that the connection was not read from */
+  assert_false(pthread_equal(peer.writer, pthread_self()));
+  assert_int_equal(peer_replies(), 3);
+}
+
+/* Between its parts the transport waits for room, as it does between small replies. */
+static void test_large_reply_waits_for_room(void **state) {
+  (void)state;
+  hold_large_replies();
+  peer.room = 0;
+  deliver_numbers(1, 200000);
+  for (int i = 0; i < 100; i++) {
+    sem_post(&may_serve);
+  }
+  while (connection_is_unsent(peer.connection)) {
+    sched_yield();
+    pthread_mutex_lock(&((struct connection *)peer.connection)->lock);
+    bool awaits_room = peer.awaits_room;
+    pthread_mutex_unlock(&((struct connection *)peer.connection)->lock);
+    if (awaits_room) {
+      peer_give_room(50000);
+    }
+  }
+  peer.room = PEER_BYTES_MAX;
+  assert_int_equal(peer_replies(), 1);
+}
+
+static void test_large_reply_of_a_closed_connection_is_freed(void **state) {
+  (void)state;
+  hold_large_replies();
+  deliver_numbers(1, 200000);
+  peer_server.sink.close(peer_server.sink.ctx, 1, "test");
+  peer_poll();
+  assert_true(peer.is_closed && !peer.is_freed);
+  sem_post(&may_serve);
+  set_wait_empty(peer_server.acceptor->ctx);
+  assert_true(peer.is_freed);
+  assert_int_equal(peer.got_len, SP_HELLO_BYTES);
+}
+
 /* The buffer is copied each time it grows: not with each read of a large request, then. */
 static void test_large_request_that_comes_in_parts_is_moved_a_few_times(void **state) {
   const struct connection *connection = peer.connection;
@@ -226,6 +320,12 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_large_requests_are_answered_one_by_one,
                                       peer_server_start, peer_server_stop),
       cmocka_unit_test_setup_teardown(test_large_request_of_a_closed_connection_is_not_served,
+                                      peer_server_start, peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_large_reply_is_encoded_beside_its_connection,
+                                      peer_server_start, peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_large_reply_waits_for_room, peer_server_start,
+                                      peer_server_stop),
+      cmocka_unit_test_setup_teardown(test_large_reply_of_a_closed_connection_is_freed,
                                       peer_server_start, peer_server_stop),
       cmocka_unit_test_setup_teardown(test_large_request_that_comes_in_parts_is_moved_a_few_times,
                                       peer_server_start, peer_server_stop),

@@ -94,28 +94,61 @@ static void expect(struct expected *expected, const struct sp_route *route,
   expected->len += prefix_len + route->len + body_len;
 }
 
+/* The part of a large reply that is being sent. */
+static struct buffer part;
+
+static void start(struct outbox *outbox, struct budget *budget) {
+  budget_init(budget, MEMORY_BYTES);
+  outbox_init(outbox, budget, VERSION, 1, SP_TCP);
+  buffer_init(&part, &budget->buffers);
+}
+
+static void encode_large(struct outbox *outbox) {
+  const struct outbox_item *large = part.len == 0 ? outbox_first_large(outbox) : NULL;
+  if (large != NULL) {
+    struct outbox_item item = *large;
+    assert_true(outbox_encode_part(outbox, &item, &part));
+    outbox_end_part(outbox, &item, part.len);
+  }
+}
+
+/* What leaves next, up to so many bytes. */
+struct next {
+  struct buffer *buffer;
+  size_t len, lent;
+};
+
+static struct next next_of(struct outbox *outbox, size_t count) {
+  struct next next = {.buffer = part.len > 0 ? &part : &outbox->encoded};
+  next.len = next.buffer->len < count ? next.buffer->len : count;
+  bool is_lent_next = next.buffer == &outbox->encoded || outbox->encoded.len == 0;
+  next.lent = outbox->lent.len < count - next.len ? outbox->lent.len : count - next.len;
+  next.lent = is_lent_next ? next.lent : 0;
+  return next;
+}
+
 /* Takes up to that many bytes, as a transport does: what is encoded, then what is lent. Answers how
  * many. */
 static size_t drain(struct outbox *outbox, size_t count) {
-  size_t len = outbox->encoded.len < count ? outbox->encoded.len : count;
-  size_t lent = outbox->lent.len < count - len ? outbox->lent.len : count - len;
-  buffer_consume(&outbox->encoded, len);
-  outbox_sent(outbox, len + lent, lent);
+  struct next next = next_of(outbox, count);
+  buffer_consume(next.buffer, next.len);
+  outbox->under_way = part.len;
+  outbox_sent(outbox, next.len + next.lent, next.lent);
   assert_true(outbox_fill(outbox));
-  return len + lent;
+  encode_large(outbox);
+  return next.len + next.lent;
 }
 
 static void take(struct outbox *outbox, const struct expected *expected, size_t *taken,
                  size_t count) {
-  size_t len = outbox->encoded.len < count ? outbox->encoded.len : count;
-  size_t lent = outbox->lent.len < count - len ? outbox->lent.len : count - len;
-  assert_true(*taken + len + lent <= expected->len);
-  assert_true(outbox->encoded.len <= OUTBOX_BYTES_MAX + OUTBOX_WHOLE_BYTES);
-  if (len > 0) {
-    assert_memory_equal(buffer_first(&outbox->encoded), expected->bytes + *taken, len);
+  struct next next = next_of(outbox, count);
+  assert_true(*taken + next.len + next.lent <= expected->len);
+  assert_true(outbox_encoded_bytes(outbox) <= OUTBOX_BYTES_MAX + OUTBOX_WHOLE_BYTES);
+  if (next.len > 0) {
+    assert_memory_equal(buffer_first(next.buffer), expected->bytes + *taken, next.len);
   }
-  if (lent > 0) {
-    assert_memory_equal(outbox->lent.data, expected->bytes + *taken + len, lent);
+  if (next.lent > 0) {
+    assert_memory_equal(outbox->lent.data, expected->bytes + *taken + next.len, next.lent);
   }
   *taken += drain(outbox, count);
 }
@@ -127,8 +160,7 @@ static void test_outbox_parts_are_the_bytes_of_the_whole(void **state) {
   struct expected expected = {0};
   size_t taken = 0;
   (void)state;
-  budget_init(&budget, MEMORY_BYTES);
-  outbox_init(&outbox, &budget, VERSION, 1, SP_TCP);
+  start(&outbox, &budget);
   for (uint64_t sequence = 1; sequence <= ROUNDS; sequence++) {
     struct sp_route route = sp_route_of((uint32_t)sequence);
     struct reply *reply = some_reply(sequence);
@@ -144,6 +176,7 @@ static void test_outbox_parts_are_the_bytes_of_the_whole(void **state) {
   assert_int_equal(taken, expected.len);
   assert_int_equal(atomic_load(&budget.waiting_bytes), 0);
   outbox_deinit(&outbox);
+  buffer_deinit(&part);
   assert_int_equal(atomic_load(&budget.buffers.used_bytes), 0);
   budget_deinit(&budget);
   free(expected.bytes);
@@ -156,8 +189,7 @@ static void test_outbox_that_is_not_read_is_full_and_small(void **state) {
   struct outbox outbox;
   struct sp_route route = sp_route_of(1);
   (void)state;
-  budget_init(&budget, MEMORY_BYTES);
-  outbox_init(&outbox, &budget, VERSION, 1, SP_TCP);
+  start(&outbox, &budget);
   assert_false(outbox_is_full(&outbox));
   for (uint64_t i = 1; i <= 16; i++) {
     assert_true(outbox_add(&outbox, &route, reply_of_bytes(i, len)));
@@ -167,14 +199,41 @@ static void test_outbox_that_is_not_read_is_full_and_small(void **state) {
   assert_true(atomic_load(&budget.waiting_bytes) >= 16 * len);
   size_t taken = 0;
   while (!outbox_has_room(&outbox)) {
-    size_t part = drain(&outbox, SIZE_MAX);
-    assert_true(part > 0);
-    taken += part;
+    size_t drained = drain(&outbox, SIZE_MAX);
+    assert_true(drained > 0);
+    taken += drained;
   }
   assert_true(taken > 15 * len);
   outbox_deinit(&outbox);
+  buffer_deinit(&part);
   assert_int_equal(atomic_load(&budget.waiting_bytes), 0);
   assert_int_equal(atomic_load(&budget.buffers.used_bytes), 0);
+  budget_deinit(&budget);
+}
+
+/* Adding a large reply, or sending the bytes before it, does not encode it. */
+static void test_outbox_leaves_large_replies_to_others(void **state) {
+  struct budget budget;
+  struct outbox outbox;
+  struct sp_route route = sp_route_of(1);
+  (void)state;
+  start(&outbox, &budget);
+  assert_true(outbox_add(&outbox, &route, reply_of_items(1, REPLY_VALUES, 7000)));
+  size_t small_len = outbox.encoded.len;
+  assert_true(small_len > 0 && outbox.count == 0);
+  assert_true(outbox_add(&outbox, &route, reply_of_items(2, REPLY_VALUES, 200000)));
+  assert_true(outbox_add(&outbox, &route, reply_of_bytes(3, 10)));
+  assert_true(outbox_fill(&outbox));
+  assert_null(outbox_first_large(&outbox)); /* there is something else to send */
+  assert_int_equal(outbox.encoded.len, small_len);
+  buffer_consume(&outbox.encoded, small_len);
+  outbox_sent(&outbox, small_len, 0);
+  assert_true(outbox_fill(&outbox));
+  assert_int_equal(outbox.encoded.len, 0);
+  assert_non_null(outbox_first_large(&outbox));
+  outbox_deinit(&outbox);
+  buffer_deinit(&part);
+  assert_int_equal(atomic_load(&budget.waiting_bytes), 0);
   budget_deinit(&budget);
 }
 
@@ -187,19 +246,22 @@ static void test_outbox_without_memory_goes_on_with_little(void **state) {
   struct sp_route route = sp_route_of(7);
   size_t taken = 0;
   (void)state;
-  budget_init(&budget, MEMORY_BYTES);
+  start(&outbox, &budget);
   buffer_init(&hog, &budget.buffers);
   assert_true(buffer_reserve(&hog, budget.buffers.bytes_max - budget.buffers.small_bytes));
-  outbox_init(&outbox, &budget, VERSION, 1, SP_TCP);
-  struct reply *reply = reply_of_bytes(3, 1000000);
-  expect(&expected, &route, reply);
-  assert_true(outbox_add(&outbox, &route, reply));
+  struct reply *replies[] = {reply_of_bytes(3, 1000000), reply_of_items(4, REPLY_VALUES, 200000)};
+  for (size_t i = 0; i < 2; i++) {
+    expect(&expected, &route, replies[i]);
+    assert_true(outbox_add(&outbox, &route, replies[i]));
+  }
   while (!outbox_is_empty(&outbox)) {
     assert_true(outbox.encoded.capacity <= BUFFER_SMALL_BYTES);
+    assert_true(part.capacity <= BUFFER_SMALL_BYTES);
     take(&outbox, &expected, &taken, SIZE_MAX);
   }
   assert_int_equal(taken, expected.len);
   outbox_deinit(&outbox);
+  buffer_deinit(&part);
   buffer_deinit(&hog);
   budget_deinit(&budget);
   free(expected.bytes);
@@ -257,6 +319,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_outbox_parts_are_the_bytes_of_the_whole),
       cmocka_unit_test(test_outbox_that_is_not_read_is_full_and_small),
+      cmocka_unit_test(test_outbox_leaves_large_replies_to_others),
       cmocka_unit_test(test_outbox_without_memory_goes_on_with_little),
       cmocka_unit_test(test_budget_most_for_longest_goes_first),
       cmocka_unit_test(test_budget_is_a_part_of_the_memory),
