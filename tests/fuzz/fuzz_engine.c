@@ -59,7 +59,7 @@ static void append(struct bytes *frame, struct bytes more) {
   require(data != NULL);
   *frame = bytes_of(data, frame->len + more.len);
   require(frame->len <= HF_REPLY_BYTES_MAX + SP_PREFIX_BYTES_MAX + 4);
-  if (more.len > 0) {
+  if (more.data != NULL) {
     memcpy(data + frame->len - more.len, more.data, more.len);
   }
 }
