@@ -5,8 +5,8 @@
  *         them; strings are copied, because they end in a NUL. Never free any of it.
  * limits  HF_DEPTH_MAX nested messages, HF_FIELDS_MAX fields in a request, the arena's budget
  * source  protobuf-c 1.4.1's own unpack recurses without a limit, turns 1 MiB into 88, copies all
- *         bytes, and scans every message twice. This reads the same descriptors in one pass: a
- *         dict_set in 72 ns where protobuf-c with the same arena takes 225. As in the
+ *         bytes, and scans every message twice. This reads in one pass, by tables made of the same
+ *         descriptors: a dict_set in 72 ns or less where protobuf-c with the same arena takes 225. As in the
  *         specification, unknown fields are passed over and the last of a repeated singular field
  *         counts; sub-messages that come twice are not merged.
  */

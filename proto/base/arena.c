@@ -5,23 +5,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_ASAN 1
-#endif
-#endif
-#ifdef ARENA_ASAN
-#include <sanitizer/asan_interface.h>
-#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
-#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
-#else
-#define POISON(p, n) ((void)(p), (void)(n))
-#define UNPOISON(p, n) ((void)(p), (void)(n))
-#endif
-
-#define ALIGNMENT ((size_t)16)
 #define BLOCK_BYTES_MAX ((size_t)1 << 20)
 
 struct arena_block {
@@ -35,7 +18,7 @@ void arena_init(struct arena *arena, size_t budget_bytes) {
 }
 
 static void free_block(struct arena_block *block) {
-  UNPOISON(block->data, block->size);
+  ARENA_UNPOISON(block->data, block->size);
   free(block);
 }
 
@@ -66,14 +49,13 @@ void arena_reset(struct arena *arena) {
     arena->blocks = kept;
     arena->next = kept->data;
     arena->end = kept->data + kept->size;
-    POISON(kept->data, kept->size);
+    ARENA_POISON(kept->data, kept->size);
   }
   arena->used_bytes = 0;
   arena->refused = false;
 }
 
-/* Adds a block with room for `size` bytes. 0: out of memory. */
-static int add_block(struct arena *arena, size_t size) {
+bool arena_add_block(struct arena *arena, size_t size) {
   size_t block_size = arena->blocks ? arena->blocks->size * 2 : ARENA_BLOCK_BYTES;
   if (block_size > BLOCK_BYTES_MAX) {
     block_size = BLOCK_BYTES_MAX;
@@ -82,18 +64,18 @@ static int add_block(struct arena *arena, size_t size) {
     block_size = size;
   }
   if (block_size > SIZE_MAX - sizeof(struct arena_block)) {
-    return 0;
+    return false;
   }
   struct arena_block *block = malloc(sizeof *block + block_size);
   if (!block) {
-    return 0;
+    return false;
   }
   *block = (struct arena_block){.older = arena->blocks, .size = block_size};
-  POISON(block->data, block_size);
+  ARENA_POISON(block->data, block_size);
   arena->blocks = block;
   arena->next = block->data;
   arena->end = block->data + block_size;
-  return 1;
+  return true;
 }
 
 size_t arena_memory_bytes(const struct arena *arena) {
@@ -102,20 +84,4 @@ size_t arena_memory_bytes(const struct arena *arena) {
     bytes += chunk_bytes(sizeof *block + block->size);
   }
   return bytes;
-}
-
-void *arena_alloc(struct arena *arena, size_t size) {
-  size_t rounded = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-  if (rounded < size || rounded > arena->budget_bytes - arena->used_bytes) {
-    arena->refused = true;
-    return NULL;
-  }
-  if ((size_t)(arena->end - arena->next) < rounded && !add_block(arena, rounded)) {
-    return NULL;
-  }
-  char *memory = arena->next;
-  arena->next += rounded;
-  arena->used_bytes += rounded;
-  UNPOISON(memory, size);
-  return memory;
 }

@@ -114,7 +114,7 @@ def check_include(root, path, bracket, header):
     if bracket == "<" and header in PUBLIC:
         target = PUBLIC[header]
     elif bracket == '"':
-        generated = header in ("proto/holdfast.pb-c.h", "proto/holdfast_fields.h")
+        generated = header in ("proto/holdfast.pb-c.h", "proto/holdfast_fields.h", "proto/holdfast_layouts.h")
         if not generated and not os.path.exists(os.path.join(root, header)):
             return "not found from the root of the repository"
         target = folder_of(header, list(MAY)) or header

@@ -17,7 +17,7 @@ PAGES = ("README.md", "client/README.md", "server/README.md", "server/ARCHITECTU
          "proto/OPERATIONS.md", "proto/operations/")
 # Of others, of the build, or made up.
 FOREIGN = {
-    "err.h", "file.c", "holdfast.pb-c.h", "holdfast_fields.h", "holdfast/status.h", "linux/futex.h",
+    "err.h", "file.c", "holdfast.pb-c.h", "holdfast_fields.h", "holdfast_layouts.h", "holdfast/status.h", "linux/futex.h",
     "pthread_mutex_lock.c", "F_OK", "FUTEX_WAITERS", "futex_waitv", "handle_futex_death", "malloc_trim", "pidfd_open", "nng_push0", "nng_req0",
 }
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
