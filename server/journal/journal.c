@@ -9,7 +9,7 @@
 #include "server/journal/backups.h"
 #include "server/journal/data_directory.h"
 #include "server/journal/digest.h"
-#include "server/journal/record.h"
+#include "server/journal/record_writer.h"
 #include "server/journal/releaser.h"
 #include "server/journal/snapshot_taking.h"
 #include "server/journal/snapshots.h"

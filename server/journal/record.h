@@ -7,13 +7,14 @@
  * Numbers are varints, bytes have their length before them. The checksum is of all before it (checksum.h): any
  * damage of the bytes is found. Version and checksum are where they are in every version.
  *
+ * Written by record_writer.h, read by record_reader.h.
+ *
  * layer   journal
  * source  server/decisions, "Commands are what is made durable"
  */
 #ifndef HF_JOURNAL_RECORD_H
 #define HF_JOURNAL_RECORD_H
 
-#include "proto/base/buffer.h"
 #include "server/engine/command.h"
 #include "server/engine/config.h"
 
@@ -37,50 +38,37 @@ struct batch_header {
   uint64_t commands;
 };
 
-/* Being written. The header's numbers but `commands` are known before the first command. */
-struct batch_writer {
-  struct buffer bytes;
-  uint64_t commands;
-  uint64_t last_ns;
-  struct batch_header header;
+/* Kinds in a batch: numbers are only ever added. */
+enum record_kind {
+  RECORD_GENESIS = 0,
+  RECORD_REQUEST = 1,
+  RECORD_TICK = 2,
+  RECORD_CONNECT = 3,
+  RECORD_DISCONNECT = 4,
+  RECORD_PROCESS_ENDED = 5,
+  RECORD_JOB_DONE = 6,
+  RECORD_FREED = 7,
+  RECORD_CROWDED = 8,
+  RECORD_DRAIN = 9,
+  RECORD_USERS = 10,
+  RECORD_RESTART = 11,
+  RECORD_DISK = 12,
+  RECORD_HEARD = 13,
+  RECORD_ANSWERS = 14, /* no command: belongs to the next one */
 };
 
-/* Of a writer that is {0}, or was used before. false: out of memory. */
-bool record_begin(struct batch_writer *writer, const struct batch_header *header);
-/* false: out of memory, nothing was appended. */
-bool record_append_genesis(struct batch_writer *writer, const struct genesis *genesis);
-bool record_append(struct batch_writer *writer, const struct command *command,
-                   struct bytes answers);
-/* The whole batch with its header and checksum: borrowed until the next record_begin. false: out of memory. */
-bool record_end(struct batch_writer *writer, struct bytes *batch);
-/* Frees its bytes; it is {0} again. */
-void record_deinit(struct batch_writer *writer);
-/* Bytes of the batch so far. */
-static inline size_t record_bytes(const struct batch_writer *writer) {
-  return writer->bytes.len;
-}
-
-/* A command that was read. All is borrowed from the batch, or from the reader until the next one. A request
- * is not decoded: it has its connection, route, body, entropy and process. A job is a number and how it ended. */
-struct record {
-  bool is_genesis;
-  struct bytes answers; /* of shared cells */
-  struct genesis genesis;
-  struct command command;
-  struct engine_request request; /* which command.request points to */
-  struct heard heard;
-  uint64_t job_number;
-  hf_reason job_reason;
+/* The first number of a command is its kind times 8, and these. */
+enum record_flag {
+  RECORD_FLAG_IS_SO = 1,   /* CROWDED, DISK; CONNECT: one way */
+  RECORD_FLAG_ENTROPY = 2, /* REQUEST: it has some */
+  RECORD_FLAG_PROCESS = 4, /* REQUEST: it names one */
 };
 
-struct batch_reader;
+#define RECORD_FLAGS_BITS 3
 
-/* Checks the checksum, version and header. NULL: *why, static, says what is wrong, or that memory ran out. */
-struct batch_reader *record_open(struct bytes batch, struct batch_header *header, const char **why);
-/* false: no more, or *why is set: what is there makes no sense. */
-bool record_next(struct batch_reader *reader, struct record *record, const char **why);
-void record_close(struct batch_reader *reader);
-/* What record_open says of a format that it does not know: it is no damage. */
-bool record_is_newer(const char *why);
+/* Of an enum record_kind. */
+uint8_t record_kind_of(enum command_kind command);
+/* false: of no command. */
+bool record_find_command(uint64_t kind, enum command_kind *command);
 
 #endif

@@ -9,7 +9,7 @@
 #include "server/engine/revision.h"
 #include "server/engine/snapshot.h"
 #include "server/journal/digest.h"
-#include "server/journal/record.h"
+#include "server/journal/record_reader.h"
 #include "server/journal/snapshot_file.h"
 
 #include <stdarg.h>

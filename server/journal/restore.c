@@ -2,7 +2,7 @@
 #include "server/journal/backup.h"
 #include "server/journal/backup_format.h"
 #include "server/journal/data_directory.h"
-#include "server/journal/record.h"
+#include "server/journal/record_reader.h"
 #include "server/journal/snapshot_file.h"
 #include "server/journal/sqlite_backend.h"
 

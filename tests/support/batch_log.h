@@ -9,7 +9,7 @@
 #include "server/engine/engine.h"
 #include "server/journal/backend.h"
 #include "server/journal/cell_tape.h"
-#include "server/journal/record.h"
+#include "server/journal/record_writer.h"
 
 struct batch_log {
   struct command_log log;

@@ -11,7 +11,7 @@
 #include "proto/base/clock.h"
 #include "server/journal/cell_tape.h"
 #include "server/journal/journal.h"
-#include "server/journal/record.h"
+#include "server/journal/record_reader.h"
 #include "server/journal/sqlite_backend.h"
 #include "tests/support/directory.h"
 #include "tests/support/random.h"

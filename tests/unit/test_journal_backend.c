@@ -6,7 +6,8 @@
  * HOLDFAST_BITS: each n-th bit of the larger files is flipped; 1: all.
  */
 #include "server/journal/data_directory.h"
-#include "server/journal/record.h"
+#include "server/journal/record_reader.h"
+#include "server/journal/record_writer.h"
 #include "server/journal/sqlite_backend.h"
 #include "tests/support/faulty_disk.h"
 #include "tests/support/faulty_vfs.h"

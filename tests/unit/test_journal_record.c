@@ -2,7 +2,8 @@
 #include "server/engine/job.h"
 #include "server/engine/operation.h"
 #include "server/journal/checksum.h"
-#include "server/journal/record.h"
+#include "server/journal/record_reader.h"
+#include "server/journal/record_writer.h"
 #include "tests/support/random.h"
 
 #include <setjmp.h>
