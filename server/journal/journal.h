@@ -5,25 +5,23 @@
  *                                                                   |
  *   dispatch <--committed(newest)-- releaser.h <--------------------'
  *
- * The engine is locked: begin .. append .. end: unlocked. In between the batch is pinned, since its number was
- * given out; the committer takes one that is not pinned, or else `end` hands it over.
+ * The engine is locked: begin .. append .. end: unlocked. The batch is one of two (double_buffer.h); the thread that
+ * commits them is committer.h.
  *
  * layer   journal
  * threads the committer, the releaser, which dispatch may keep long, those of snapshots and of backups
- * locks   the engine's before the journal's own, which is never held over I/O or a call to the host
- * limits  JOURNAL_BATCH_BYTES_MAX in the batch that is filled: requests wait beyond that
- *         JOURNAL_RESERVE_BYTES of the disk are left for what frees memory: below, COMMAND_DISK
+ * locks   the engine's before the batches' own
+ * limits  JOURNAL_BATCH_BYTES_MAX, JOURNAL_RESERVE_BYTES: in these two headers
  */
 #ifndef HF_JOURNAL_JOURNAL_H
 #define HF_JOURNAL_JOURNAL_H
 
 #include "server/dispatch/command_log.h"
 #include "server/engine/engine.h"
+#include "server/journal/host.h"
 #include "server/journal/recovery.h"
 #include "server/journal/settings.h"
 
-#define JOURNAL_BATCH_BYTES_MAX ((size_t)4 << 20)
-#define JOURNAL_RESERVE_BYTES ((uint64_t)16 << 20)
 /* The process ends so when nothing can be made durable any more. */
 #define JOURNAL_EXIT 74
 #define JOURNAL_CLOSE_MS 5000
@@ -36,23 +34,6 @@ struct journal_settings {
   const char *program;         /* which makes snapshots, with --compact: this server's own */
   uint64_t snapshot_bytes_min; /* 0: SNAPSHOT_BYTES_MIN, see snapshots.h */
   struct cell_tape *cells;     /* borrowed: as cell_tape_init left it; outlives the engine */
-};
-
-/* How dispatch is notified; without the engine's lock. */
-struct journal_host {
-  void *ctx;
-  void (*committed)(void *ctx, uint64_t through);
-  /* Nothing can be made durable any more: ends the process. */
-  void (*lost)(void *ctx, const char *sentence);
-  /* A reply of shape REPLY_BACKUP is a part of one now, or a failure; it is given. */
-  void (*deliver)(void *ctx, uint64_t connection, const struct sp_route *route,
-                  struct reply *reply);
-  /* The disk has become full, or has room again. */
-  void (*disk)(void *ctx, bool is_full);
-  /* From now on what this thread does is what replay does, until it is not: an allocation that fails would
-   * make another state. Under the engine's lock. */
-  void (*guard)(void *ctx, bool is_on);
-  const struct cell_host *cells; /* borrowed; NULL: there is no shared memory */
 };
 
 struct journal;

@@ -16,16 +16,9 @@
 #define HF_JOURNAL_RECORD_H
 
 #include "server/engine/command.h"
-#include "server/engine/config.h"
+#include "server/journal/genesis.h"
 
 #define RECORD_VERSION 1
-
-/* What a journal begins with, before all commands: numbers that the first engine was made with. */
-struct genesis {
-  uint8_t hash_key[sizeof(struct value_hash_key)];
-  uint64_t first_object, first_token, start_ns;
-  uint64_t memory_bytes_max;
-};
 
 /* In front of a batch's commands. */
 struct batch_header {

@@ -9,6 +9,7 @@
 #include "server/engine/revision.h"
 #include "server/engine/snapshot.h"
 #include "server/journal/digest.h"
+#include "server/journal/genesis.h"
 #include "server/journal/record_reader.h"
 #include "server/journal/snapshot_file.h"
 
@@ -120,17 +121,8 @@ static void report_progress(struct recovery *recovery) {
 
 static bool begin_engine(struct recovery *recovery, const struct genesis *genesis) {
   struct recovered *recovered = recovery->recovered;
-  struct engine_config config = {
-      .first_object = genesis->first_object,
-      .first_token = genesis->first_token,
-      .memory_bytes_max = (size_t)genesis->memory_bytes_max,
-      .start_ns = genesis->start_ns,
-      .find_operation = operations_find,
-      .cell_host = &recovery->options->cells->host,
-  };
   struct engine_sink sink = make_sink(recovered);
-  memcpy(config.hash_key.bytes, genesis->hash_key, sizeof config.hash_key.bytes);
-  recovered->engine = engine_new(&config, &sink);
+  recovered->engine = genesis_engine(genesis, &recovery->options->cells->host, &sink);
   return recovered->engine || fail(recovery, "there is not enough memory");
 }
 

@@ -10,6 +10,7 @@
  */
 #include "proto/base/clock.h"
 #include "server/journal/cell_tape.h"
+#include "server/journal/double_buffer.h"
 #include "server/journal/journal.h"
 #include "server/journal/record_reader.h"
 #include "server/journal/sqlite_backend.h"

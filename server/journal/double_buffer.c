@@ -1,0 +1,170 @@
+#include "server/journal/double_buffer.h"
+
+#include "proto/base/clock.h"
+
+#include <time.h>
+
+#define KEPT_BYTES_MAX (2 * JOURNAL_BATCH_BYTES_MAX)
+
+void double_buffer_init(struct double_buffer *buffer) {
+  pthread_condattr_t monotonic;
+  *buffer = (struct double_buffer){0};
+  buffer->filling = buffer->writers;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_mutex_init(&buffer->mutex, NULL);
+  pthread_cond_init(&buffer->changed, &monotonic);
+  pthread_cond_init(&buffer->has_room, NULL);
+  pthread_condattr_destroy(&monotonic);
+}
+
+void double_buffer_deinit(struct double_buffer *buffer) {
+  record_deinit(&buffer->writers[0]);
+  record_deinit(&buffer->writers[1]);
+  pthread_cond_destroy(&buffer->has_room);
+  pthread_cond_destroy(&buffer->changed);
+  pthread_mutex_destroy(&buffer->mutex);
+}
+
+/* With the mutex; nothing is pinned. */
+static void hand_over(struct double_buffer *buffer) {
+  buffer->ready = buffer->filling;
+  buffer->filling = &buffer->writers[buffer->filling == buffer->writers];
+  buffer->filling_bytes = 0;
+  buffer->is_begun = buffer->is_idle = false;
+  buffer->index++;
+  pthread_cond_broadcast(&buffer->has_room);
+}
+
+static bool has_commands(const struct double_buffer *buffer) {
+  return buffer->is_begun && buffer->filling->commands > 0;
+}
+
+void double_buffer_pin(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  buffer->is_pinned = true;
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+bool double_buffer_begin(struct double_buffer *buffer, struct batch_header header) {
+  header.index = buffer->index;
+  buffer->is_begun = record_begin(buffer->filling, &header);
+  return buffer->is_begun;
+}
+
+void double_buffer_unpin(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  buffer->is_pinned = false;
+  buffer->filling_bytes = buffer->is_begun ? record_bytes(buffer->filling) : 0;
+  if (buffer->is_idle && has_commands(buffer)) {
+    hand_over(buffer);
+    pthread_cond_signal(&buffer->changed);
+  }
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+void double_buffer_await_room(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  while (buffer->filling_bytes > JOURNAL_BATCH_BYTES_MAX && !buffer->is_broken) {
+    pthread_cond_wait(&buffer->has_room, &buffer->mutex);
+  }
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+static struct timespec timespec_of(uint64_t ns) {
+  const uint64_t ns_per_s = 1000 * CLOCK_NS_PER_MS;
+  return (struct timespec){(time_t)(ns / ns_per_s), (long)(ns % ns_per_s)};
+}
+
+/* With the mutex. Until there is a batch, or something else to do. */
+static void await_work(struct double_buffer *buffer, uint64_t deadline_ns) {
+  struct timespec until = timespec_of(deadline_ns);
+  buffer->is_idle = true;
+  if (!buffer->is_awake) {
+    pthread_cond_timedwait(&buffer->changed, &buffer->mutex, &until);
+  }
+  buffer->is_idle = buffer->is_awake = false;
+}
+
+/* With the mutex. The next batch; NULL: none yet. */
+static struct batch_writer *take_ready(struct double_buffer *buffer) {
+  if (!buffer->ready && !buffer->is_pinned && has_commands(buffer)) {
+    hand_over(buffer);
+  }
+  struct batch_writer *ready = buffer->ready;
+  buffer->ready = NULL;
+  return ready;
+}
+
+bool double_buffer_take(struct double_buffer *buffer, uint64_t deadline_ns,
+                        struct batch_writer **batch) {
+  pthread_mutex_lock(&buffer->mutex);
+  *batch = buffer->is_broken ? NULL : take_ready(buffer);
+  bool goes_on = *batch || !(buffer->is_broken || buffer->is_stopping);
+  if (goes_on && !*batch) {
+    await_work(buffer, deadline_ns);
+    *batch = take_ready(buffer);
+  }
+  pthread_mutex_unlock(&buffer->mutex);
+  return goes_on;
+}
+
+void double_buffer_give_back(struct batch_writer *batch) {
+  if (batch->bytes.capacity > KEPT_BYTES_MAX) {
+    record_deinit(batch);
+  }
+}
+
+bool double_buffer_pause_ms(struct double_buffer *buffer, uint64_t ms) {
+  struct timespec until = timespec_of(clock_now_ns() + ms * CLOCK_NS_PER_MS);
+  pthread_mutex_lock(&buffer->mutex);
+  if (!buffer->is_stopping) {
+    pthread_cond_timedwait(&buffer->changed, &buffer->mutex, &until);
+  }
+  bool goes_on = !buffer->is_stopping;
+  pthread_mutex_unlock(&buffer->mutex);
+  return goes_on;
+}
+
+bool double_buffer_is_empty(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  bool is_empty = !buffer->ready && !buffer->is_pinned && !has_commands(buffer);
+  pthread_mutex_unlock(&buffer->mutex);
+  return is_empty;
+}
+
+uint64_t double_buffer_last(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  uint64_t last = buffer->index - !has_commands(buffer);
+  pthread_mutex_unlock(&buffer->mutex);
+  return last;
+}
+
+void double_buffer_wake(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  buffer->is_awake = true;
+  pthread_cond_signal(&buffer->changed);
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+void double_buffer_stop(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  buffer->is_stopping = true;
+  pthread_cond_signal(&buffer->changed);
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+void double_buffer_break(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  buffer->is_broken = true;
+  pthread_cond_broadcast(&buffer->has_room);
+  pthread_cond_broadcast(&buffer->changed);
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+bool double_buffer_is_broken(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  bool is_broken = buffer->is_broken;
+  pthread_mutex_unlock(&buffer->mutex);
+  return is_broken;
+}

@@ -1,0 +1,79 @@
+/* Two batches: one is filled under the engine's lock while the other is committed.
+ *
+ *   appender                                      committer
+ *   pin .. begin, append .. unpin                 take ..... commit ..... take
+ *            |                                      ^
+ *            '---> filling --handed over--> ready --'
+ *
+ * Between pin and unpin the batch's number is given out, so that it stays. The committer takes a batch that is not
+ * pinned and has commands; if it waits already, unpin hands the batch over.
+ *
+ * layer   journal
+ * threads one appender at a time, one committer
+ * locks   its own mutex is the innermost, and never held over I/O or a call of another layer
+ * memory  KEPT_BYTES_MAX of each batch are kept for the next one
+ * limits  JOURNAL_BATCH_BYTES_MAX in the batch that is filled: requests wait beyond that
+ */
+#ifndef HF_JOURNAL_DOUBLE_BUFFER_H
+#define HF_JOURNAL_DOUBLE_BUFFER_H
+
+#include "server/journal/record_writer.h"
+
+#include <pthread.h>
+
+#define JOURNAL_BATCH_BYTES_MAX ((size_t)4 << 20)
+
+struct double_buffer {
+  struct batch_writer writers[2];
+  /* Between pin and unpin the appender's; else whose the mutex is. */
+  struct batch_writer *filling;
+  uint64_t index; /* of that batch */
+  bool is_begun;  /* it has its header */
+
+  pthread_mutex_t mutex;             /* of everything below */
+  pthread_cond_t changed, has_room;  /* for the committer; for appenders */
+  struct batch_writer *ready;        /* to be committed */
+  size_t filling_bytes;              /* at the last unpin */
+  bool is_pinned, is_idle, is_awake; /* is_idle: the committer waits */
+  bool is_stopping, is_broken;
+};
+
+/* Its index is the caller's to set, before there are threads. */
+void double_buffer_init(struct double_buffer *buffer);
+void double_buffer_deinit(struct double_buffer *buffer);
+
+/* ---- the appender */
+
+void double_buffer_pin(struct double_buffer *buffer);
+/* Pinned, or before there are threads. header->index is filled in. false: out of memory. */
+bool double_buffer_begin(struct double_buffer *buffer, struct batch_header header);
+void double_buffer_unpin(struct double_buffer *buffer);
+/* Not pinned, and without the engine's lock: until there is room in the batch, or it is broken. */
+void double_buffer_await_room(struct double_buffer *buffer);
+
+/* ---- the committer */
+
+/* Waits for the next batch, until it is woken, or until deadline_ns: NULL then. false: there is no more, it is to end
+ * or broken. */
+bool double_buffer_take(struct double_buffer *buffer, uint64_t deadline_ns,
+                        struct batch_writer **batch);
+/* A batch that was taken is committed. */
+void double_buffer_give_back(struct batch_writer *batch);
+/* false: it is to end. */
+bool double_buffer_pause_ms(struct double_buffer *buffer, uint64_t ms);
+/* Whether there is nothing to be taken, nor will be without another pin. */
+bool double_buffer_is_empty(struct double_buffer *buffer);
+
+/* ---- any thread */
+
+/* The number of the last batch that has commands. */
+uint64_t double_buffer_last(struct double_buffer *buffer);
+/* Makes a take return. */
+void double_buffer_wake(struct double_buffer *buffer);
+/* Takes answer false when all is taken. */
+void double_buffer_stop(struct double_buffer *buffer);
+/* Nothing is taken any more, and nobody waits for room. */
+void double_buffer_break(struct double_buffer *buffer);
+bool double_buffer_is_broken(struct double_buffer *buffer);
+
+#endif
