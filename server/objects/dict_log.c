@@ -7,35 +7,11 @@
 #include <string.h>
 
 #define PAGE_CAPACITY_MIN 8
-#define BITMAP_BYTES (LOG_PAGE_SLOTS / 8)
 /* A page with fewer than one live entry in this many is packed. */
 #define PACK_RATIO 2
 #define DIRECTORY_MIN 4
 
-/* ---------------------------------------------------------------- pages */
-
-static size_t page_bytes(size_t capacity, bool packed) {
-  return sizeof(struct log_page) + capacity * (sizeof(struct log_entry) + sizeof(uint32_t)) +
-         (packed ? BITMAP_BYTES : 0);
-}
-
-/* One block: head, entries, bitmap, hashes; in order of alignment. */
-static struct log_page *new_page(size_t capacity, bool packed) {
-  size_t size = page_bytes(capacity, packed);
-  struct log_page *page = malloc(size);
-  if (!page) {
-    return NULL;
-  }
-  struct log_entry *entries = (struct log_entry *)(page + 1);
-  uint64_t *bitmap = (uint64_t *)(entries + capacity);
-  *page = (struct log_page){
-      .entries = entries,
-      .bitmap = packed ? bitmap : NULL,
-      .hashes = (uint32_t *)(packed ? bitmap + BITMAP_BYTES / sizeof *bitmap : bitmap),
-      .capacity = (uint16_t)capacity,
-  };
-  return page;
-}
+/* ---------------------------------------------------------------- directory */
 
 static void free_page(struct dict_log *log, struct log_page *page) {
   if (page) {
@@ -43,55 +19,6 @@ static void free_page(struct dict_log *log, struct log_page *page) {
     free(page);
   }
 }
-
-static bool bit_is_set(const struct log_page *page, size_t offset) {
-  return page->bitmap[offset / 64] >> (offset % 64) & 1;
-}
-
-/* How many slots before offset a packed page has kept. */
-static size_t rank_of(const struct log_page *page, size_t offset) {
-  size_t rank = 0;
-  for (size_t i = 0; i < offset / 64; i++) {
-    rank += (size_t)__builtin_popcountll(page->bitmap[i]);
-  }
-  uint64_t before = (UINT64_C(1) << (offset % 64)) - 1;
-  return rank + (size_t)__builtin_popcountll(page->bitmap[offset / 64] & before);
-}
-
-/* Where a page keeps the entry of an offset that is in use. */
-static inline size_t position_of(const struct log_page *page, size_t offset) {
-  return page->bitmap ? rank_of(page, offset) : offset;
-}
-
-static void copy_entry(struct log_page *to, const struct log_page *from, size_t position) {
-  to->entries[to->used] = from->entries[position];
-  to->hashes[to->used] = from->hashes[position];
-  to->used++;
-}
-
-/* The page with its live entries only. NULL: out of memory. */
-static struct log_page *pack_page(const struct log_page *page) {
-  struct log_page *packed = new_page(page->live, true);
-  if (!packed) {
-    return NULL;
-  }
-  memset(packed->bitmap, 0, BITMAP_BYTES);
-  size_t position = 0;
-  for (size_t offset = 0; offset < LOG_PAGE_SLOTS && position < page->used; offset++) {
-    if (page->bitmap && !bit_is_set(page, offset)) {
-      continue;
-    }
-    if (!value_is_absent(page->entries[position].key)) {
-      packed->bitmap[offset / 64] |= UINT64_C(1) << (offset % 64);
-      copy_entry(packed, page, position);
-    }
-    position++;
-  }
-  packed->live = page->live;
-  return packed;
-}
-
-/* ---------------------------------------------------------------- directory */
 
 static struct log_page **page_link(const struct dict_log *log, size_t idx) {
   return &log->pages[log->head + idx];
@@ -190,15 +117,6 @@ static void trim_front(struct dict_log *log) {
   }
 }
 
-/* The offset after a packed page's last used entry. */
-static size_t end_of_packed(const struct log_page *page) {
-  size_t end = LOG_PAGE_SLOTS;
-  while (!bit_is_set(page, end - 1) || rank_of(page, end - 1) >= page->used) {
-    end--;
-  }
-  return end;
-}
-
 /* Walks back to the last entry that is left, so that log_last is always at next - 1. Each slot is
  * passed once after it was appended: O(1) amortized. */
 static void trim_back(struct dict_log *log) {
@@ -216,7 +134,7 @@ static void trim_back(struct dict_log *log) {
       page->used--;
     }
     uint64_t start = (log->first_page + log->page_count - 1) << LOG_PAGE_SHIFT;
-    log->next = start + (page->bitmap ? end_of_packed(page) : page->used);
+    log->next = start + (page->bitmap ? page_packed_end(page) : page->used);
     return;
   }
 }
@@ -267,7 +185,7 @@ static bool add_page(struct dict_log *log) {
     log->first_page = number;
   }
   assert(number == log->first_page + log->page_count);
-  struct log_page *page = new_page(first_capacity(log), false);
+  struct log_page *page = page_new(first_capacity(log), false);
   if (!page) {
     return false;
   }
@@ -283,7 +201,7 @@ static bool add_page(struct dict_log *log) {
 /* false: out of memory, it is as it was. */
 static bool resize_last_page(struct dict_log *log, size_t capacity) {
   struct log_page **link = page_link(log, log->page_count - 1);
-  struct log_page *page = *link, *resized = new_page(capacity, false);
+  struct log_page *page = *link, *resized = page_new(capacity, false);
   if (!resized) {
     return false;
   }
@@ -311,7 +229,7 @@ static void pack_if_sparse(struct dict_log *log, size_t idx) {
   struct log_page **link = page_link(log, idx);
   struct log_page *page = *link;
   if (page && page->live * PACK_RATIO < page->capacity) {
-    struct log_page *packed = pack_page(page);
+    struct log_page *packed = page_pack(page);
     if (packed) { /* else it stays as it is, only bigger */
       free_page(log, page);
       *link = packed;
@@ -364,12 +282,12 @@ bool log_append(struct dict_log *log, uint32_t hash, struct value key, struct va
 
 struct log_entry *log_entry_at(const struct dict_log *log, uint32_t slot) {
   struct log_page *page = page_of(log, slot);
-  return &page->entries[position_of(page, offset_of(slot))];
+  return &page->entries[page_position(page, offset_of(slot))];
 }
 
 uint32_t log_hash_at(const struct dict_log *log, uint32_t slot) {
   const struct log_page *page = page_of(log, slot);
-  return page->hashes[position_of(page, offset_of(slot))];
+  return page->hashes[page_position(page, offset_of(slot))];
 }
 
 void log_prefetch_hash(const struct dict_log *log, uint32_t slot) {
@@ -404,7 +322,7 @@ void log_tidy(struct dict_log *log, uint32_t slot) {
 
 void log_remove(struct dict_log *log, uint32_t slot) {
   struct log_page *page = page_of(log, slot);
-  struct log_entry *entry = &page->entries[position_of(page, offset_of(slot))];
+  struct log_entry *entry = &page->entries[page_position(page, offset_of(slot))];
   assert(!value_is_absent(entry->key));
   entry->key = (struct value){0};
   page->live--;
@@ -423,7 +341,7 @@ void log_pin(struct dict_log *log) {
 
 void log_restore(struct dict_log *log, uint32_t slot, struct value key, struct value value) {
   struct log_page *page = page_of(log, slot);
-  struct log_entry *entry = &page->entries[position_of(page, offset_of(slot))];
+  struct log_entry *entry = &page->entries[page_position(page, offset_of(slot))];
   assert(log->pinned && value_is_absent(entry->key));
   *entry = (struct log_entry){key, value};
   page->live++;
@@ -444,28 +362,6 @@ uint32_t log_last(const struct dict_log *log) {
   return (uint32_t)(log->next - 1);
 }
 
-/* The first live offset at `offset` or after it, and its position; false: none. */
-static bool find_in_page(const struct log_page *page, size_t *offset, size_t *position) {
-  if (!page->bitmap) {
-    while (*offset < page->used && value_is_absent(page->entries[*offset].key)) {
-      ++*offset;
-    }
-    *position = *offset;
-    return *offset < page->used;
-  }
-  for (size_t at = rank_of(page, *offset); at < page->used; ++*offset) {
-    if (!bit_is_set(page, *offset)) {
-      continue;
-    }
-    if (!value_is_absent(page->entries[at].key)) {
-      *position = at;
-      return true;
-    }
-    at++;
-  }
-  return false;
-}
-
 struct log_entry *log_next(const struct dict_log *log, uint64_t *slot, uint32_t *hash) {
   uint64_t start = *slot > first_slot(log) ? *slot : first_slot(log);
   uint64_t number = start >> LOG_PAGE_SHIFT;
@@ -473,7 +369,7 @@ struct log_entry *log_next(const struct dict_log *log, uint64_t *slot, uint32_t 
   for (; number < log->first_page + log->page_count; number++, offset = 0) {
     struct log_page *page = *page_link(log, (size_t)(number - log->first_page));
     size_t position;
-    if (page && find_in_page(page, &offset, &position)) {
+    if (page && page_find(page, &offset, &position)) {
       *slot = (number << LOG_PAGE_SHIFT) + offset + 1;
       *hash = page->hashes[position];
       return &page->entries[position];
@@ -523,12 +419,9 @@ bool log_add_form(struct dict_log *log, struct log_form form) {
     log->first_page = form.number;
   }
   struct log_page *page =
-      skip_pages(log, form.number) ? new_page(form.capacity, form.is_packed) : NULL;
+      skip_pages(log, form.number) ? page_new(form.capacity, form.is_packed) : NULL;
   if (!page) {
     return false;
-  }
-  if (page->bitmap) {
-    memset(page->bitmap, 0, BITMAP_BYTES);
   }
   *page_link(log, log->page_count++) = page;
   log->next = form.number << LOG_PAGE_SHIFT;
@@ -546,7 +439,7 @@ bool log_add_entry(struct dict_log *log, size_t offset, uint32_t hash, struct lo
     return false;
   }
   if (page->bitmap) {
-    page->bitmap[offset / 64] |= UINT64_C(1) << (offset % 64);
+    page_set_bit(page, offset);
   } else {
     while (page->used < offset && page->used < page->capacity) {
       page->hashes[page->used] = 0;

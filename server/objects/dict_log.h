@@ -7,42 +7,19 @@
  *         fewer than 2^32 of them.
  * memory  The log does not count values: log_append takes them, log_remove gives them back.
  *
- *   dense page     [entry entry -     entry ...]            offset is position; - is deleted
- *   packed page    bitmap of 512 bits, [entry entry entry]  position is the rank of the offset
+ *   a page         dense or packed (dict_page.h)
  *   last page      dense, grows 8, 16, ... 512 while it is filled
  *   no page        every entry deleted
  */
 #ifndef HF_OBJECTS_DICT_LOG_H
 #define HF_OBJECTS_DICT_LOG_H
 
-#include "proto/value.h"
+#include "server/objects/dict_page.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#define LOG_PAGE_SLOTS 512
-#define LOG_PAGE_SHIFT 9
 /* Slots between the first and the next at most; tests make it small. */
 #ifndef LOG_SPAN_MAX
 #define LOG_SPAN_MAX UINT32_MAX
 #endif
-
-/* Key and value side by side: a hit touches one cache line. */
-struct log_entry {
-  struct value key; /* VALUE_ABSENT: deleted */
-  struct value value;
-};
-
-struct log_page {
-  struct log_entry *entries;
-  uint32_t *hashes;
-  uint64_t *bitmap;  /* of a packed page; NULL: dense */
-  uint16_t capacity; /* entries there is room for */
-  uint16_t used;     /* entries written, deleted ones included */
-  uint16_t live;
-  uint32_t counted_bytes;
-};
 
 struct dict_log {
   struct log_page **pages; /* room for page_capacity pointers; NULL: all deleted */
