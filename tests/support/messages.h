@@ -31,6 +31,11 @@
   MESSAGE(Request, request, .target_case = HOLDFAST__REQUEST__TARGET_NAME, .name = DATA(target), \
           .operation_case = HOLDFAST__REQUEST__OPERATION_##CASE,                                 \
           .ping = (void *)MESSAGE(Type, lower, __VA_ARGS__))
+/* The same, on an object by its id. */
+#define ON(id, CASE, Type, lower, ...)                                                       \
+  MESSAGE(Request, request, .target_case = HOLDFAST__REQUEST__TARGET_OBJECT, .object = (id), \
+          .operation_case = HOLDFAST__REQUEST__OPERATION_##CASE,                             \
+          .ping = (void *)MESSAGE(Type, lower, __VA_ARGS__))
 
 /* Several in a field of a message: .operations = LIST_OF(Request, ...). */
 #define COUNT_OF(Type, ...) (sizeof((Holdfast__##Type *[]){__VA_ARGS__}) / sizeof(void *))

@@ -266,6 +266,16 @@ void story_begin_connected(struct story *story, uint64_t count) {
   open_sessions(story, count);
 }
 
+void story_begin_with_web(struct story *story, const struct user_right *rights, size_t count) {
+  const struct user_settings web = {
+      .name = bytes_of_text("web"), .rights = rights, .rights_count = count};
+  story_begin_connected(story, 1);
+  story_set_users(story, &web, 1);
+  story_connect_as(story, 2, false, "web");
+  story_open_session(story, 2);
+  story_forget(story);
+}
+
 void story_begin_crowded(struct story *story, uint64_t count) {
   story_begin_with_memory(story, 64u << 20);
   open_sessions(story, count);
@@ -273,6 +283,10 @@ void story_begin_crowded(struct story *story, uint64_t count) {
 
 void story_end(struct story *story) {
   engine_free(story->engine);
+}
+
+bool story_said(const struct story *story, const char *text) {
+  return strstr(story->text, text) != NULL;
 }
 
 void story_expect(struct story *story, const char *expected) {

@@ -17,6 +17,9 @@
 #include <stdint.h>
 
 #define STORY_WAIT_FOREVER INT64_C(-1)
+/* A struct bytes, in an initializer. */
+#define STORY_TEXT(text) \
+  { (const uint8_t *)(text), sizeof(text) - 1 }
 
 struct story {
   struct engine *engine;
@@ -41,9 +44,14 @@ void story_begin_sharing(struct story *story, const struct cell_host *cells,
 void story_begin_connected(struct story *story, uint64_t count);
 /* The same with memory for thousands of waiters. */
 void story_begin_crowded(struct story *story, uint64_t count);
+/* Connection 1 is the owner's, 2 that of the user web, who has these rights; each has a session. Nothing of it is
+ * recorded. */
+void story_begin_with_web(struct story *story, const struct user_right *rights, size_t count);
 /* Drops the recorded text. */
 void story_forget(struct story *story);
 void story_end(struct story *story);
+/* Whether this is in what was recorded. */
+bool story_said(const struct story *story, const char *text);
 /* Fails unless exactly this was recorded since the last call. */
 void story_expect(struct story *story, const char *expected);
 /* Runs the job of a lent object. false: there is none. */

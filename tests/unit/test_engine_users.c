@@ -64,13 +64,9 @@ static const struct user *web(void) {
   return users_find_name(&story.engine->users, bytes_of_text("web"));
 }
 
-static bool said(const char *text) {
-  return strstr(story.text, text) != NULL;
-}
-
 static void open_named(uint64_t connection, Holdfast__Kind kind, const char *name) {
   story_open(&story, connection, 0, kind, name, 0);
-  assert_true(said("OK"));
+  assert_true(story_said(&story, "OK"));
   story_forget(&story);
 }
 
@@ -90,7 +86,7 @@ static void test_memory_is_charged_to_who_made_the_object(void **state) {
   open_named(2, HOLDFAST__KIND__LIST, "l");
   uint64_t before = web()->memory_bytes;
   append(3, "l", 50000);
-  assert_true(said("OK"));
+  assert_true(story_said(&story, "OK"));
   assert_true(web()->memory_bytes >= before + 50000);
   assert_true(user_sums_are_right(story.engine));
   ask(&story, 3, 0, IN("l", LIST_CLEAR, ListClear, list_clear));
@@ -107,7 +103,7 @@ static void test_memory_has_a_quota(void **state) {
   users[0].limits.memory_bytes = 40960;
   set_users(2);
   append(2, "l", 38000);
-  assert_true(said("OK"));
+  assert_true(story_said(&story, "OK"));
   append(3, "l", 4000); /* others fill it too */
   story_expect(&story, "3 <- #0 RESOURCE_EXHAUSTED QUOTA_MEMORY\n");
   char expected[100];
@@ -117,7 +113,7 @@ static void test_memory_has_a_quota(void **state) {
   assert_string_equal(story.sentence, expected);
   open_named(3, HOLDFAST__KIND__LIST, "m");
   append(2, "m", 40000); /* that is eve's */
-  assert_true(said("OK"));
+  assert_true(story_said(&story, "OK"));
   story_forget(&story);
   ask(&story, 2, 0,
       REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__ARRAY,
@@ -188,8 +184,8 @@ static void test_what_waited_has_a_quota(void **state) {
   ask(&story, 3, 0, IN("pipe", PIPE_RECV, PipeRecv, pipe_recv, .end = 1));
   assert_true(web()->memory_bytes > before + MANY_BYTES);
   assert_true(web()->memory_bytes < 98304 + 1000);
-  assert_true(said("RESOURCE_EXHAUSTED QUOTA_MEMORY"));
-  assert_true(said("2 <- #30 RESOURCE_EXHAUSTED QUOTA_MEMORY"));
+  assert_true(story_said(&story, "RESOURCE_EXHAUSTED QUOTA_MEMORY"));
+  assert_true(story_said(&story, "2 <- #30 RESOURCE_EXHAUSTED QUOTA_MEMORY"));
   assert_true(user_sums_are_right(story.engine));
 }
 
@@ -319,7 +315,7 @@ static size_t pings(uint64_t connection, size_t count) {
   for (size_t i = 0; i < count; i++) {
     story_forget(&story);
     ask(&story, connection, 0, REQUEST(PING, Ping, ping));
-    answered += said("OK");
+    answered += story_said(&story, "OK");
   }
   return answered;
 }
@@ -330,7 +326,7 @@ static void test_requests_have_a_rate(void **state) {
   users[0].limits.requests_per_s = 10;
   set_users(2);
   assert_int_equal(pings(2, 20), 11);
-  assert_true(said("RESOURCE_EXHAUSTED TOO_FAST"));
+  assert_true(story_said(&story, "RESOURCE_EXHAUSTED TOO_FAST"));
   assert_string_equal(story.sentence, "user \"web\" may send 10 requests a second");
   assert_int_equal(pings(3, 20), 20);
   story_pass_ms(&story, 300);
@@ -452,21 +448,21 @@ static void open_array(uint64_t connection, const char *name) {
 static void test_cells_are_mapped_with_read_and_write_only(void **state) {
   (void)state;
   open_array(1, "a");
-  assert_true(said("shared"));
+  assert_true(story_said(&story, "shared"));
   static const unsigned rights[] = {ACCESS_READ, ACCESS_WRITE, READ_WRITE};
   for (size_t i = 0; i < 3; i++) {
     web_right.access = (uint8_t)rights[i];
     set_users(2);
     open_array(2, "a");
-    assert_true(said("OK there"));
-    assert_int_equal(said("shared"), rights[i] == READ_WRITE);
+    assert_true(story_said(&story, "OK there"));
+    assert_int_equal(story_said(&story, "shared"), rights[i] == READ_WRITE);
   }
 }
 
 static void test_cells_are_charged_until_all_have_let_go(void **state) {
   (void)state;
   open_array(2, "a");
-  assert_true(said("shared"));
+  assert_true(story_said(&story, "shared"));
   open_array(3, "a");
   uint64_t bytes = web()->memory_bytes;
   assert_true(bytes >= 800);
@@ -516,9 +512,9 @@ static void test_of_a_user_that_is_gone_all_ends(void **state) {
   story_forget(&story);
   users[0] = users[1];
   set_users(1);
-  assert_true(said("2 <- #2 FAILED_PRECONDITION SESSION_ENDED\n"));
-  assert_true(said("2 closed\n") && said("4 closed\n"));
-  assert_true(said("3 <- #1 OK granted, owner died\n"));
+  assert_true(story_said(&story, "2 <- #2 FAILED_PRECONDITION SESSION_ENDED\n"));
+  assert_true(story_said(&story, "2 closed\n") && story_said(&story, "4 closed\n"));
+  assert_true(story_said(&story, "3 <- #1 OK granted, owner died\n"));
   assert_int_equal(story.engine->waiting, 0);
   assert_false(apply_connect_as(story.engine, 7, ADDRESS_LOCAL, false, "web"));
   story_forget(&story);
@@ -631,7 +627,7 @@ static void test_a_sentence_is_of_its_own_refusal(void **state) {
   story_expect(&story, "3 <- #0 OK\n");
   story.sentence[0] = 0;
   assert_true(story_run_job(&story));
-  assert_true(said("2 <- #1 PERMISSION_DENIED NO_RIGHT\n"));
+  assert_true(story_said(&story, "2 <- #1 PERMISSION_DENIED NO_RIGHT\n"));
   assert_null(strstr(story.sentence, "user"));
 }
 
@@ -696,7 +692,7 @@ static void test_a_session_that_can_give_nothing_back_ends(void **state) {
         IN("queue", QUEUE_RESERVE, QueueReserve, queue_reserve)};
     story_forget(&story);
     ask_within(&story, connection, 1, 0, take[i]);
-    assert_true(said("OK"));
+    assert_true(story_said(&story, "OK"));
     assert_true(has_session(connection));
     narrow(ACCESS_READ);
     assert_false(has_session(connection));
@@ -708,7 +704,7 @@ static void test_a_session_that_has_mapped_a_cell_ends(void **state) {
   (void)state;
   open_array(1, "a");
   open_array(2, "a");
-  assert_true(said("shared"));
+  assert_true(story_said(&story, "shared"));
   narrow(ACCESS_ALL);
   assert_true(has_session(2));
   narrow(ACCESS_READ);
