@@ -52,7 +52,7 @@ static uint64_t sequence; /* of the session that stays, on connection 1 */
 static bool all_at_once;  /* the tables grow; else one after the other: they don't */
 
 static void send(struct replay *replay, uint64_t connection, Holdfast__Request *request) {
-  struct replay_step step = step_maker_send(&maker, connection, request);
+  struct replay_step step = step_send(&maker, connection, request);
   step.id = (uint32_t)request->sequence; /* whatever order they go in */
   replay_apply(replay, &step);
 }
@@ -78,7 +78,7 @@ static const char *numbered(const char *name, size_t number) {
 static void make_session(struct replay *replay, size_t i) {
   Holdfast__Request *request = REQUEST(OPEN_SESSION, OpenSession, open_session, .grace_ms = 1000);
   apply_to(replay, connection_step(REPLAY_CONNECT, 1000 + i));
-  struct replay_step step = step_maker_send(&maker, 1000 + i, request);
+  struct replay_step step = step_send(&maker, 1000 + i, request);
   memset(step.entropy, 0, sizeof step.entropy);
   memcpy(step.entropy, &i, sizeof i);
   step.entropy[15] = 1;
@@ -230,7 +230,7 @@ static void run_prelude(struct replay *replay, bool at_once) {
   apply_to(replay, connection_step(REPLAY_CONNECT, 1));
   apply_to(replay, connection_step(REPLAY_CONNECT, 2));
   Holdfast__Request *request = REQUEST(OPEN_SESSION, OpenSession, open_session, .grace_ms = 1000);
-  struct replay_step step = step_maker_send(&maker, 1, request);
+  struct replay_step step = step_send(&maker, 1, request);
   memset(step.entropy, SESSION_ID, sizeof step.entropy);
   replay_apply(replay, &step);
   open_all(replay);
@@ -288,8 +288,8 @@ static void end_first_session(uint64_t seed, size_t number) {
 static void run_story(uint64_t seed) {
   begin(seed);
   expect_equal(seed, 0);
-  for (size_t i = 0; i < STEP_MAKER_OBJECTS; i++) {
-    apply_to_both(step_maker_open_shared(&maker, 2, i), seed, i);
+  for (size_t i = 0; i < STEP_SHARED_OBJECTS; i++) {
+    apply_to_both(step_open_shared(&maker, 2, i), seed, i);
   }
   for (size_t i = 0; i < STEPS; i++) {
     if (i == STEPS / 4) {

@@ -262,8 +262,8 @@ static void begin(uint64_t seed) {
   apply(plain_step(REPLAY_USERS, 0));
   apply(plain_step(REPLAY_CONNECT, 2));
   maker.open[2] = true;
-  for (size_t i = 0; i < STEP_MAKER_OBJECTS; i++) {
-    apply(step_maker_open_shared(&maker, 2, i));
+  for (size_t i = 0; i < STEP_SHARED_OBJECTS; i++) {
+    apply(step_open_shared(&maker, 2, i));
   }
 }
 
