@@ -428,6 +428,7 @@ static void append_batch_of(uint64_t seed, uint64_t revision, uint64_t wrong_dig
 static void end_refused(void) {
   live.log = NULL;
   replay_end(&live);
+  cell_tape_deinit(&tapes[live_tape]);
   step_maker_deinit(&maker);
   directory_remove(directory);
 }
