@@ -90,6 +90,10 @@ static void committed(void *ctx, uint64_t through) {
   dispatch_committed(ctx, through);
 }
 
+static bool is_awaited(void *ctx) {
+  return dispatch_is_awaited(ctx);
+}
+
 static void set_disk_full(void *ctx, bool is_full) {
   log_line(is_full ? LOG_ERROR : LOG_DEBUG, "disk of --data %s",
            is_full ? "is full: what stores is refused" : "has room");
@@ -151,8 +155,8 @@ bool durability_load(struct durability *durability, const struct settings *setti
   if ((durability->journal = open_journal(settings, &durability->cells, &recovered)) == NULL) {
     return false;
   }
-  const struct journal_host host = {dispatch,      committed, lost, deliver,
-                                    set_disk_full, guard,     cells};
+  const struct journal_host host = {dispatch, committed,     is_awaited, lost,
+                                    deliver,  set_disk_full, guard,      cells};
   if (!journal_start(durability->journal, recovered.engine, &host) ||
       !dispatch_load(dispatch, recovered.engine, engine_now_ns(recovered.engine), recovered.index,
                      journal_log(durability->journal), users)) {

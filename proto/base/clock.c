@@ -14,3 +14,8 @@ uint64_t clock_deadline_ns(uint64_t now_ns, uint64_t timeout_ms) {
   }
   return now_ns + timeout_ms * CLOCK_NS_PER_MS;
 }
+
+struct timespec clock_timespec(uint64_t ns) {
+  const uint64_t ns_per_s = 1000 * CLOCK_NS_PER_MS;
+  return (struct timespec){(time_t)(ns / ns_per_s), (long)(ns % ns_per_s)};
+}

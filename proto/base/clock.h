@@ -3,6 +3,7 @@
 #define HF_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #define CLOCK_NS_PER_MS UINT64_C(1000000)
 /* No deadline. */
@@ -11,5 +12,7 @@
 uint64_t clock_now_ns(void);
 /* now + timeout_ms; CLOCK_NEVER on overflow. */
 uint64_t clock_deadline_ns(uint64_t now_ns, uint64_t timeout_ms);
+/* For the system's calls. */
+struct timespec clock_timespec(uint64_t ns);
 
 #endif

@@ -43,6 +43,9 @@ struct connection {
   char *refusal;        /* why its peer is not admitted; malloc. NULL: it is */
   bool was_long;        /* its last requests took long */
   bool is_slow;         /* those before as well, or a thread of large.h served the last */
+  uint64_t awaited;     /* the batch of the log that its last replies wait for; 0: none */
+  uint32_t
+      alternations; /* its last requests, in a row, came when none of its replies waited for the log */
   uint64_t served_ns;   /* when its last requests were served; 0: never */
   uint32_t small_reads; /* in a row, since a larger one */
   uint64_t hello_deadline_ns;

@@ -220,6 +220,7 @@ static void close_all(struct connections *connections) {
   pthread_mutex_unlock(&connections->set.lock);
   connections_drop(connections, "stopping");
   set_wait_empty(&connections->set);
+  pollers_await_none(&connections->pollers);
 }
 
 void connections_close(struct connections *connections, uint32_t flush_ms) {

@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "server/connection/large.h"
 #include "server/connection/reading.h"
+#include "server/connection/set.h"
 
 #include <sched.h>
 #include <unistd.h>
@@ -22,12 +23,17 @@
 #define IDLE_MAX_NS (20 * CLOCK_NS_PER_MS)
 /* Polls of connections between two calls of sched_yield. */
 #define POLLS_PER_YIELD 4
+/* A peer that has sent so many requests in a row only when it had its replies is not polled while one waits for
+ * the log; once in so many it is all the same, in case others use its connection too by now. */
+#define ALTERNATIONS_LEAST 64
+#define ALTERNATIONS_AGAIN 1024
 
 /* A thread at work; on its stack. */
 struct poller {
   struct pollers *pollers;
   uint64_t now_ns; /* the time of the last poll, or a moment before */
   size_t polled_count;
+  size_t resting_count; /* of them, as the last round found them */
   struct connection *polled[POLLED_MAX];
 };
 
@@ -37,9 +43,19 @@ void pollers_init(struct pollers *pollers) {
   *pollers = (struct pollers){.count_max = count_max < POLLERS_MAX ? count_max : POLLERS_MAX};
   STAILQ_INIT(&pollers->queue);
   pthread_mutex_init(&pollers->lock, NULL);
+  pthread_cond_init(&pollers->none, NULL);
+}
+
+void pollers_await_none(struct pollers *pollers) {
+  pthread_mutex_lock(&pollers->lock);
+  while (pollers->count > 0) {
+    pthread_cond_wait(&pollers->none, &pollers->lock);
+  }
+  pthread_mutex_unlock(&pollers->lock);
 }
 
 void pollers_deinit(struct pollers *pollers) {
+  pthread_cond_destroy(&pollers->none);
   pthread_mutex_destroy(&pollers->lock);
 }
 
@@ -90,6 +106,10 @@ static bool is_busy(const struct poller *poller, const struct connection *connec
   return poller->now_ns - connection->served_ns < BUSY_NS;
 }
 
+static struct dispatch *dispatch_of(const struct poller *poller) {
+  return poller->polled[0]->set->dispatch;
+}
+
 static bool may_poll(const struct poller *poller, const struct connection *connection) {
   return !connection->is_slow && poller->polled_count < POLLED_MAX &&
          !is_idle(poller->pollers, poller->now_ns);
@@ -129,9 +149,20 @@ static void give_up(struct poller *poller, size_t idx) {
   connection_wait(connection);
 }
 
+/* Nothing will come from its peer until the log is further. A posted read would find nothing, and cost nng's poll
+ * thread more than a read that finds a request. */
+static bool is_resting(const struct poller *poller, const struct connection *connection) {
+  return connection->alternations % ALTERNATIONS_AGAIN >= ALTERNATIONS_LEAST &&
+         is_busy(poller, connection) && connection_awaits_log(connection);
+}
+
 /* true: there was something to do. */
 static bool poll_one(struct poller *poller, size_t idx) {
   struct connection *connection = poller->polled[idx];
+  if (is_resting(poller, connection)) {
+    poller->resting_count++;
+    return false;
+  }
   switch (poll_timed(poller, connection)) {
     case TRANSPORT_POLL_GONE:
       remove_polled(poller, idx);
@@ -153,17 +184,45 @@ static bool poll_one(struct poller *poller, size_t idx) {
 /* Polls all connections once. The next request is often there one round after the last, and then
  * neither epoll nor nng's poll thread is needed. */
 static bool poll_round(struct poller *poller) {
+  struct dispatch *dispatch = dispatch_of(poller);
+  bool gathers = poller->polled_count > 1 && dispatch_begin_gathering(dispatch);
   bool was_busy = false;
+  poller->resting_count = 0;
   for (size_t i = poller->polled_count; i-- > 0;) {
     was_busy |= poll_one(poller, i);
+  }
+  if (gathers) {
+    dispatch_end_gathering(dispatch);
   }
   return was_busy;
 }
 
+/* All connections rest. */
+static void await_log(struct poller *poller) {
+  uint64_t awaited = UINT64_MAX;
+  for (size_t i = 0; i < poller->polled_count; i++) {
+    const struct connection *connection = poller->polled[i];
+    awaited = connection->awaited < awaited ? connection->awaited : awaited;
+  }
+  dispatch_await_log(dispatch_of(poller), awaited, poller->now_ns + BUSY_NS,
+                     &poller->pollers->some_are_queued);
+  poller->now_ns = clock_now_ns();
+}
+
+/* false: none rests. */
+static bool give_up_others(struct poller *poller) {
+  for (size_t i = poller->polled_count; poller->resting_count > 0 && i-- > 0;) {
+    if (!is_resting(poller, poller->polled[i])) {
+      give_up(poller, i);
+    }
+  }
+  return poller->resting_count > 0;
+}
+
 /* ------------------------------------------------------------------------------------- work */
 
-/* Polls until there was something to do, or the run queue has a connection. false: all connections
- * were idle for too long. */
+/* Polls until there was something to do, the run queue has a connection, or the log is further. false: all
+ * connections were idle for too long. */
 static bool poll_until_served(struct poller *poller) {
   struct pollers *pollers = poller->pollers;
   uint64_t deadline_ns = poller->now_ns + QUIET_NS;
@@ -173,12 +232,16 @@ static bool poll_until_served(struct poller *poller) {
     if (poller->polled_count == 0 || some_are_queued(pollers)) {
       return true;
     }
+    if (poller->resting_count == poller->polled_count) {
+      await_log(poller);
+      return true;
+    }
     polls += poller->polled_count;
     if (polls < POLLS_PER_YIELD) {
       continue;
     }
     if (clock_now_ns() > deadline_ns) {
-      return false;
+      return give_up_others(poller);
     }
     sched_yield();
     poller->now_ns = clock_now_ns();
@@ -210,8 +273,8 @@ static bool goes_on(struct poller *poller, struct connection **queue) {
   pthread_mutex_lock(&pollers->lock);
   *queue = take_queue(pollers);
   bool goes_on = *queue != NULL || poller->polled_count > 0;
-  if (!goes_on) {
-    pollers->count--;
+  if (!goes_on && --pollers->count == 0) {
+    pthread_cond_broadcast(&pollers->none);
   }
   pthread_mutex_unlock(&pollers->lock);
   return goes_on;
@@ -241,6 +304,7 @@ void pollers_serve(struct pollers *pollers, struct connection *connection) {
     serve_alone(connection);
     return;
   }
+  struct dispatch *dispatch = connection->set->dispatch;
   STAILQ_NEXT(connection, next_in_queue) = NULL;
   pthread_mutex_lock(&pollers->lock);
   bool joins = pollers->count < pollers->count_max;
@@ -248,6 +312,7 @@ void pollers_serve(struct pollers *pollers, struct connection *connection) {
     pollers->count++;
   } else {
     join_queue(pollers, connection);
+    dispatch_interrupt(dispatch); /* with the lock: then it may be gone with its last connection */
   }
   pthread_mutex_unlock(&pollers->lock);
   if (joins) {

@@ -44,9 +44,12 @@ struct pollers {
   pthread_mutex_t lock;            /* for all below */
   STAILQ_HEAD(, connection) queue; /* run queue, by next_in_queue */
   unsigned count;                  /* pollers at work */
+  pthread_cond_t none;             /* it became 0 */
 };
 
 void pollers_init(struct pollers *pollers);
+/* All connections are gone: waits until no poller is at work, which may use dispatch until then. */
+void pollers_await_none(struct pollers *pollers);
 /* No call may be under way. */
 void pollers_deinit(struct pollers *pollers);
 /* Serves the readable connection, now or when a poller is free, then goes on with reading. The caller

@@ -158,6 +158,11 @@ static enum progress refuse(struct connection *connection) {
   return finish_serving(connection, 0, why);
 }
 
+bool connection_awaits_log(const struct connection *connection) {
+  return connection->awaited > 0 &&
+         !dispatch_is_durable(connection->set->dispatch, connection->awaited);
+}
+
 /* Answers how many of the messages were applied. */
 static size_t hand_over(struct connection *connection, const struct dispatch_message *messages,
                         size_t count) {
@@ -165,11 +170,12 @@ static size_t hand_over(struct connection *connection, const struct dispatch_mes
   connection->serving = true;
   pthread_mutex_unlock(&connection->lock);
   connection->is_beyond_quota = false; /* dispatch closes it, unless it may stay */
+  connection->alternations = connection_awaits_log(connection) ? 0 : connection->alternations + 1;
   struct flush_list list;
   uint64_t pause_ns;
   flush_list_begin(&list, connection);
   size_t applied = dispatch_messages(connection->set->dispatch, &list, connection->id, messages,
-                                     count, &pause_ns);
+                                     count, &pause_ns, &connection->awaited);
   flush_list_end(&list);
   connection->pause_ms = (uint32_t)((pause_ns + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS);
   return applied;

@@ -12,6 +12,8 @@
 bool connection_open(struct connection *connection, uint16_t protocol);
 /* After TRANSPORT_POLL_GONE the connection may be freed. */
 enum transport_poll connection_poll(struct connection *connection);
+/* Whether replies to its last requests wait for the log. */
+bool connection_awaits_log(const struct connection *connection);
 /* For a thread of large.h: serves the input, and gives reading to the transport. */
 void connection_serve_large(struct connection *connection);
 /* Gives reading to the transport; the connection may be freed. */

@@ -31,6 +31,7 @@ struct batch {
   size_t reply_bytes;   /* of the deliveries, with the values they refer to */
   size_t deliveries_count, deliveries_capacity;
   struct batch_delivery *deliveries;
+  uint64_t awaited; /* the last batch of the log that replies of this one wait for; 0: none do */
   char *deadlock; /* malloc: describes the deadlock that the engine found in this batch; or NULL */
 };
 

@@ -28,7 +28,13 @@ struct command_log {
   void (*drop)(void *ctx);
   /* The engine is about to be unlocked: the batch may be committed. */
   void (*end)(void *ctx);
-  /* Back-pressure: waits until the batch that is being filled is not too large. Without the engine's lock. */
+  /* More commands come at once: until all that began have ended, a log that is idle waits with its commit, so that
+   * more are committed together. false: it does not begin, as some wait already. */
+  bool (*begin_gathering)(void *ctx);
+  void (*end_gathering)(void *ctx);
+  /* It commits all the same. */
+  void (*hurry)(void *ctx);
+  /* Back-pressure: hurries, and waits until the batch that is being filled is not too large. Without the engine's lock. */
   void (*await_room)(void *ctx);
   /* A reply is lost although its command was carried out: ends the process, as a commit that fails does. */
   void (*give_up)(void *ctx, const char *sentence);

@@ -251,7 +251,7 @@ static void await_room(struct dispatch *dispatch) {
   const struct command_log *log = dispatch->log;
   if (log) {
     log->await_room(log->ctx);
-    holding_await_room(&dispatch->holding);
+    holding_await_room(&dispatch->holding, log->hurry, log->ctx);
   }
 }
 
@@ -287,11 +287,11 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
 }
 
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
-                         const struct dispatch_message *messages, size_t count,
-                         uint64_t *pause_ns) {
+                         const struct dispatch_message *messages, size_t count, uint64_t *pause_ns,
+                         uint64_t *awaited) {
   size_t applied = 0, decoded = 0;
   bool is_over = false;
-  *pause_ns = 0;
+  *pause_ns = *awaited = 0;
   while (!is_over && *pause_ns == 0 && applied == decoded && applied < count) {
     struct batch *batch = batch_acquire(&dispatch->batches);
     if (!batch) {
@@ -299,7 +299,9 @@ size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connect
       break;
     }
     decoded += decode_some(dispatch, batch, connection, messages + applied, count - applied);
+    batch->awaited = *awaited;
     applied += apply_all(dispatch, batch, self, pause_ns, &is_over);
+    *awaited = batch->awaited;
     batch_release(&dispatch->batches, batch);
   }
   return is_over ? count : applied;
@@ -399,7 +401,36 @@ static void release(void *ctx, struct batch_delivery *deliveries, size_t count) 
 }
 
 void dispatch_committed(struct dispatch *dispatch, uint64_t through) {
-  holding_commit(&dispatch->holding, through, release, dispatch);
+  holding_commit(&dispatch->holding, through);
+}
+
+bool dispatch_is_awaited(const struct dispatch *dispatch) {
+  return holding_is_awaited(&dispatch->holding);
+}
+
+bool dispatch_is_durable(const struct dispatch *dispatch, uint64_t awaited) {
+  return holding_is_durable(&dispatch->holding, awaited);
+}
+
+void dispatch_await_log(struct dispatch *dispatch, uint64_t awaited, uint64_t deadline_ns,
+                        const atomic_bool *interrupted) {
+  holding_await(&dispatch->holding, awaited, deadline_ns, interrupted);
+}
+
+void dispatch_interrupt(struct dispatch *dispatch) {
+  if (dispatch->log) {
+    holding_interrupt(&dispatch->holding);
+  }
+}
+
+bool dispatch_begin_gathering(struct dispatch *dispatch) {
+  const struct command_log *log = dispatch->log;
+  return log && log->begin_gathering(log->ctx);
+}
+
+void dispatch_end_gathering(struct dispatch *dispatch) {
+  const struct command_log *log = dispatch->log;
+  log->end_gathering(log->ctx);
 }
 
 void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const struct sp_route *route,
@@ -468,7 +499,7 @@ bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t no
                    const struct users_settings *users) {
   struct engine_sink sink = make_sink(dispatch, true);
   struct batch *batch = must_acquire_batch(dispatch);
-  holding_commit(&dispatch->holding, committed, release, dispatch);
+  holding_commit(&dispatch->holding, committed);
   engine_set_sink(engine, &sink);
   /* Nothing comes in between: the engine still has the connections of its last server, whose numbers are given
    * out again. */
@@ -524,7 +555,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   pthread_mutex_init(&dispatch->mutex, NULL);
   batch_pool_init(&dispatch->batches);
   budget_init(&dispatch->budget, config->memory_bytes_max);
-  holding_init(&dispatch->holding, 0);
+  holding_init(&dispatch->holding, 0, &(struct holding_sink){release, dispatch});
   limited_log_init(&dispatch->limited_log);
   struct engine_config engine_config = make_config(config);
   struct engine_sink engine_sink = make_sink(dispatch, false);

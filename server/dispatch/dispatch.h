@@ -14,6 +14,7 @@
 #include "server/engine/cell_host.h"
 #include "server/engine/user_settings.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -77,9 +78,11 @@ bool dispatch_set_users(struct dispatch *dispatch, const struct users_settings *
 bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t now_ns,
                    uint64_t committed, const struct command_log *log,
                    const struct users_settings *users);
-/* Batches of the log through this one are durable: sends the replies that waited for it. One call at a
- * time. */
+/* Batches of the log through this one are durable: sends the replies that waited for it, or has a thread that is in
+ * dispatch_await_log do so. One call at a time. */
 void dispatch_committed(struct dispatch *dispatch, uint64_t through);
+/* Whether dispatch_committed only wakes a thread. */
+bool dispatch_is_awaited(const struct dispatch *dispatch);
 /* A reply that the log had (command_log.h); it is given. */
 void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const struct sp_route *route,
                       struct reply *reply);
@@ -115,9 +118,24 @@ enum dispatch_connected dispatch_connected(struct dispatch *dispatch, uint64_t c
 /* Applies messages of the connection, in order. One call at a time per connection. Answers how many
  * were applied: when the replies fill the connection's outbox, the caller gives the other messages
  * again once the outbox has room; when the connection's user is beyond its rate, after the pause.
- * out  pause_ns  for so long the connection is not to be read from */
+ * out  pause_ns  for so long the connection is not to be read from
+ *      awaited   the batch of the log that replies to them wait for; 0: they wait for none */
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,
-                         const struct dispatch_message *messages, size_t count, uint64_t *pause_ns);
+                         const struct dispatch_message *messages, size_t count, uint64_t *pause_ns,
+                         uint64_t *awaited);
+/* Whether a batch that a reply waits for (`awaited`) is durable. Of other threads, it may still be about to be
+ * sent. */
+bool dispatch_is_durable(const struct dispatch *dispatch, uint64_t awaited);
+/* Waits until that batch is durable, `interrupted` is true, or the deadline; meanwhile and then sends the replies
+ * that waited for what is durable. */
+void dispatch_await_log(struct dispatch *dispatch, uint64_t awaited, uint64_t deadline_ns,
+                        const atomic_bool *interrupted);
+/* The flag of a thread that may wait there was set. */
+void dispatch_interrupt(struct dispatch *dispatch);
+/* Messages of several connections follow at once: an idle log gathers them, see command_log.h. false: it does
+ * not, and this is not to be ended. */
+bool dispatch_begin_gathering(struct dispatch *dispatch);
+void dispatch_end_gathering(struct dispatch *dispatch);
 /* The connection is gone: no dispatch_messages for it is under way, none will come. */
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection);
 

@@ -1,13 +1,19 @@
 #include "server/dispatch/holding.h"
 
+#include "proto/base/clock.h"
 #include "server/engine/reply.h"
 
 #include <stdlib.h>
 
-void holding_init(struct holding *holding, uint64_t committed) {
-  *holding = (struct holding){.committed = committed};
+void holding_init(struct holding *holding, uint64_t committed, const struct holding_sink *sink) {
+  pthread_condattr_t monotonic;
+  *holding = (struct holding){.committed = committed, .sink = *sink};
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_mutex_init(&holding->mutex, NULL);
   pthread_cond_init(&holding->has_room, NULL);
+  pthread_cond_init(&holding->news, &monotonic);
+  pthread_condattr_destroy(&monotonic);
 }
 
 void holding_deinit(struct holding *holding) {
@@ -18,6 +24,7 @@ void holding_deinit(struct holding *holding) {
     }
     free(waiting->deliveries);
   }
+  pthread_cond_destroy(&holding->news);
   pthread_cond_destroy(&holding->has_room);
   pthread_mutex_destroy(&holding->mutex);
 }
@@ -56,7 +63,10 @@ bool holding_take(struct holding *holding, struct batch *batch) {
     struct batch_delivery *delivery = &batch->deliveries[i];
     if (delivery->index <= holding->committed) {
       batch->deliveries[left++] = *delivery;
-    } else if (!hold(holding, delivery)) {
+      continue;
+    }
+    batch->awaited = delivery->index;
+    if (!hold(holding, delivery)) {
       reply_release(delivery->reply);
       is_whole = false;
     }
@@ -83,26 +93,58 @@ static bool take_committed(struct holding *holding, struct waiting_batch *taken)
   return first != NULL;
 }
 
-void holding_commit(struct holding *holding, uint64_t through,
-                    void (*release)(void *ctx, struct batch_delivery *deliveries, size_t count),
-                    void *ctx) {
+/* With the mutex, which is not held meanwhile. A second thread leaves it to the first, which looks again. */
+static void release_durable(struct holding *holding) {
   struct waiting_batch taken;
-  pthread_mutex_lock(&holding->mutex);
-  holding->committed = through;
-  while (take_committed(holding, &taken)) {
+  while (!holding->is_releasing && take_committed(holding, &taken)) {
+    holding->is_releasing = true;
     pthread_mutex_unlock(&holding->mutex);
-    release(ctx, taken.deliveries, taken.count);
+    holding->sink.release(holding->sink.ctx, taken.deliveries, taken.count);
     free(taken.deliveries);
     pthread_mutex_lock(&holding->mutex);
+    holding->is_releasing = false;
     holding->bytes -= taken.bytes;
     pthread_cond_broadcast(&holding->has_room);
+  }
+}
+
+void holding_commit(struct holding *holding, uint64_t through) {
+  pthread_mutex_lock(&holding->mutex);
+  holding->committed = through;
+  if (holding->waiting > 0) {
+    pthread_cond_broadcast(&holding->news);
+  } else {
+    release_durable(holding);
   }
   pthread_mutex_unlock(&holding->mutex);
 }
 
-void holding_await_room(struct holding *holding) {
+void holding_await(struct holding *holding, uint64_t index, uint64_t deadline_ns,
+                   const atomic_bool *interrupted) {
+  const struct timespec deadline = clock_timespec(deadline_ns);
+  int result = 0;
+  pthread_mutex_lock(&holding->mutex);
+  holding->waiting++;
+  release_durable(holding);
+  while (holding->committed < index && !*interrupted && result == 0) {
+    result = pthread_cond_timedwait(&holding->news, &holding->mutex, &deadline);
+    release_durable(holding); /* also of batches before that */
+  }
+  holding->waiting--;
+  pthread_mutex_unlock(&holding->mutex);
+}
+
+/* With the lock: a thread that has seen the flag as it was waits already. */
+void holding_interrupt(struct holding *holding) {
+  pthread_mutex_lock(&holding->mutex);
+  pthread_cond_broadcast(&holding->news);
+  pthread_mutex_unlock(&holding->mutex);
+}
+
+void holding_await_room(struct holding *holding, void (*hurry)(void *log), void *log) {
   pthread_mutex_lock(&holding->mutex);
   while (holding->bytes > HOLDING_BYTES_MAX) {
+    hurry(log);
     pthread_cond_wait(&holding->has_room, &holding->mutex);
   }
   pthread_mutex_unlock(&holding->mutex);

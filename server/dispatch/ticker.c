@@ -4,17 +4,12 @@
 
 #include <time.h>
 
-static struct timespec timespec_of(uint64_t ns) {
-  const uint64_t ns_per_s = 1000 * CLOCK_NS_PER_MS;
-  return (struct timespec){(time_t)(ns / ns_per_s), (long)(ns % ns_per_s)};
-}
-
 /* Waits for the deadline, or until the deadline changes. */
 static void wait_for_change(struct ticker *ticker) {
   if (ticker->deadline_ns == CLOCK_NEVER) {
     pthread_cond_wait(&ticker->changed, &ticker->mutex);
   } else {
-    struct timespec deadline = timespec_of(ticker->deadline_ns);
+    struct timespec deadline = clock_timespec(ticker->deadline_ns);
     pthread_cond_timedwait(&ticker->changed, &ticker->mutex, &deadline);
   }
 }

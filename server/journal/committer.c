@@ -25,7 +25,9 @@ static void record_committed(void *ctx, uint64_t through) {
   if (committer->fsync.mode != FSYNC_ALWAYS && committer->unsynced_ns == 0) {
     atomic_store(&committer->unsynced_ns, clock_now_ns());
   }
-  releaser_commit(&committer->releaser, through, double_buffer_is_empty(committer->batches));
+  bool is_short = double_buffer_is_empty(committer->batches) ||
+                  committer->host->is_awaited(committer->host->ctx);
+  releaser_commit(&committer->releaser, through, is_short);
 }
 
 static void record_loss(void *ctx, enum journal_loss why, const char *sentence) {

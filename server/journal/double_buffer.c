@@ -31,6 +31,7 @@ static void hand_over(struct double_buffer *buffer) {
   buffer->ready = buffer->filling;
   buffer->filling = &buffer->writers[buffer->filling == buffer->writers];
   buffer->filling_bytes = 0;
+  buffer->has_waiting = buffer->is_hurried = false;
   buffer->is_begun = buffer->is_idle = false;
   buffer->index++;
   pthread_cond_broadcast(&buffer->has_room);
@@ -38,6 +39,16 @@ static void hand_over(struct double_buffer *buffer) {
 
 static bool has_commands(const struct double_buffer *buffer) {
   return buffer->is_begun && buffer->filling->commands > 0;
+}
+
+/* With the mutex. Whether the committer waited, and has the batch now. */
+static bool wake_committer(struct double_buffer *buffer) {
+  bool wakes = buffer->is_idle && !buffer->is_pinned && has_commands(buffer);
+  if (wakes) {
+    hand_over(buffer);
+    pthread_cond_signal(&buffer->changed);
+  }
+  return wakes;
 }
 
 void double_buffer_pin(struct double_buffer *buffer) {
@@ -56,29 +67,55 @@ void double_buffer_unpin(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
   buffer->is_pinned = false;
   buffer->filling_bytes = buffer->is_begun ? record_bytes(buffer->filling) : 0;
-  if (buffer->is_idle && has_commands(buffer)) {
-    hand_over(buffer);
-    pthread_cond_signal(&buffer->changed);
+  buffer->has_waiting = has_commands(buffer);
+  if (buffer->gathering == 0 || buffer->is_hurried) {
+    (void)wake_committer(buffer);
   }
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+bool double_buffer_begin_gathering(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  bool begins = !buffer->has_waiting;
+  buffer->gathering += begins;
+  pthread_mutex_unlock(&buffer->mutex);
+  return begins;
+}
+
+void double_buffer_end_gathering(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  if (--buffer->gathering == 0) {
+    (void)wake_committer(buffer);
+  }
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+/* With the mutex. */
+static bool hurry(struct double_buffer *buffer) {
+  bool wakes = wake_committer(buffer);
+  buffer->is_hurried = !wakes;
+  return wakes;
+}
+
+void double_buffer_hurry(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  (void)hurry(buffer);
   pthread_mutex_unlock(&buffer->mutex);
 }
 
 void double_buffer_await_room(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
   while (buffer->filling_bytes > JOURNAL_BATCH_BYTES_MAX && !buffer->is_broken) {
-    pthread_cond_wait(&buffer->has_room, &buffer->mutex);
+    if (!hurry(buffer)) {
+      pthread_cond_wait(&buffer->has_room, &buffer->mutex);
+    }
   }
   pthread_mutex_unlock(&buffer->mutex);
 }
 
-static struct timespec timespec_of(uint64_t ns) {
-  const uint64_t ns_per_s = 1000 * CLOCK_NS_PER_MS;
-  return (struct timespec){(time_t)(ns / ns_per_s), (long)(ns % ns_per_s)};
-}
-
 /* With the mutex. Until there is a batch, or something else to do. */
 static void await_work(struct double_buffer *buffer, uint64_t deadline_ns) {
-  struct timespec until = timespec_of(deadline_ns);
+  struct timespec until = clock_timespec(deadline_ns);
   buffer->is_idle = true;
   if (!buffer->is_awake) {
     pthread_cond_timedwait(&buffer->changed, &buffer->mutex, &until);
@@ -116,7 +153,7 @@ void double_buffer_give_back(struct batch_writer *batch) {
 }
 
 bool double_buffer_pause_ms(struct double_buffer *buffer, uint64_t ms) {
-  struct timespec until = timespec_of(clock_now_ns() + ms * CLOCK_NS_PER_MS);
+  struct timespec until = clock_timespec(clock_now_ns() + ms * CLOCK_NS_PER_MS);
   pthread_mutex_lock(&buffer->mutex);
   if (!buffer->is_stopping) {
     pthread_cond_timedwait(&buffer->changed, &buffer->mutex, &until);

@@ -6,7 +6,8 @@
  *            '---> filling --handed over--> ready --'
  *
  * Between pin and unpin the batch's number is given out, so that it stays. The committer takes a batch that is not
- * pinned and has commands; if it waits already, unpin hands the batch over.
+ * pinned and has commands; if it waits already, unpin hands the batch over, or, when appenders gather, the last of
+ * these.
  *
  * layer   journal
  * threads one appender at a time, one committer
@@ -34,8 +35,11 @@ struct double_buffer {
   pthread_cond_t changed, has_room;  /* for the committer; for appenders */
   struct batch_writer *ready;        /* to be committed */
   size_t filling_bytes;              /* at the last unpin */
+  bool has_waiting;                  /* commands, in `filling`; likewise */
+  bool is_hurried;                   /* its appenders don't gather */
   bool is_pinned, is_idle, is_awake; /* is_idle: the committer waits */
   bool is_stopping, is_broken;
+  unsigned gathering; /* threads that append more at once */
 };
 
 /* Its index is the caller's to set, before there are threads. */
@@ -48,7 +52,13 @@ void double_buffer_pin(struct double_buffer *buffer);
 /* Pinned, or before there are threads. header->index is filled in. false: out of memory. */
 bool double_buffer_begin(struct double_buffer *buffer, struct batch_header header);
 void double_buffer_unpin(struct double_buffer *buffer);
-/* Not pinned, and without the engine's lock: until there is room in the batch, or it is broken. */
+/* More commands come at once: until all that began have ended, a committer that waits is not handed the batch.
+ * Not pinned. false: it does not begin, as commands wait already; so no more than what gathers now is waited for. */
+bool double_buffer_begin_gathering(struct double_buffer *buffer);
+void double_buffer_end_gathering(struct double_buffer *buffer);
+/* The batch is handed over all the same, at the next unpin if it is pinned. */
+void double_buffer_hurry(struct double_buffer *buffer);
+/* Not pinned, and without the engine's lock: hurries, until there is room in the batch, or it is broken. */
 void double_buffer_await_room(struct double_buffer *buffer);
 
 /* ---- the committer */

@@ -13,6 +13,8 @@ struct cell_host;
 struct journal_host {
   void *ctx;
   void (*committed)(void *ctx, uint64_t through);
+  /* Whether `committed` does hardly anything. */
+  bool (*is_awaited)(void *ctx);
   /* Nothing can be made durable any more: ends the process. */
   void (*lost)(void *ctx, const char *sentence);
   /* A reply of shape REPLY_BACKUP is a part of one now, or a failure; it is given. */

@@ -86,6 +86,21 @@ static void end(void *ctx) {
   double_buffer_unpin(&journal->batches);
 }
 
+static bool begin_gathering(void *ctx) {
+  struct journal *journal = ctx;
+  return double_buffer_begin_gathering(&journal->batches);
+}
+
+static void end_gathering(void *ctx) {
+  struct journal *journal = ctx;
+  double_buffer_end_gathering(&journal->batches);
+}
+
+static void hurry(void *ctx) {
+  struct journal *journal = ctx;
+  double_buffer_hurry(&journal->batches);
+}
+
 static void give_up(void *ctx, const char *sentence) {
   struct journal *journal = ctx;
   committer_lose(&journal->committer, sentence);
@@ -200,8 +215,22 @@ static bool load(struct journal *journal, const struct recovery_options *progres
 
 static void init(struct journal *journal, const struct journal_settings *settings) {
   journal->settings = *settings;
-  journal->log = (struct command_log){journal,    begin,   add_reply,        append,  drop,  end,
-                                      await_room, give_up, request_snapshot, back_up, report};
+  journal->log = (struct command_log){
+      .ctx = journal,
+      .begin = begin,
+      .reply = add_reply,
+      .append = append,
+      .drop = drop,
+      .end = end,
+      .begin_gathering = begin_gathering,
+      .end_gathering = end_gathering,
+      .hurry = hurry,
+      .await_room = await_room,
+      .give_up = give_up,
+      .request_snapshot = request_snapshot,
+      .back_up = back_up,
+      .report = report,
+  };
   double_buffer_init(&journal->batches);
 }
 

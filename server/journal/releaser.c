@@ -42,10 +42,10 @@ bool releaser_start(struct releaser *releaser, uint64_t said,
   return false;
 }
 
-void releaser_commit(struct releaser *releaser, uint64_t through, bool is_alone) {
+void releaser_commit(struct releaser *releaser, uint64_t through, bool is_short) {
   pthread_mutex_lock(&releaser->mutex);
   releaser->committed = through;
-  if (is_alone && has_news(releaser)) {
+  if (is_short && has_news(releaser)) {
     say(releaser);
   } else {
     pthread_cond_signal(&releaser->changed);

@@ -1,6 +1,6 @@
 /* Says what is durable: where it was committed, or on a thread of its own, so that the next commit need not wait.
  *
- *   commit --releaser_commit--> here, if nothing else is to be committed
+ *   commit --releaser_commit--> here, if nothing else is to be committed, or it takes no time
  *                          '--> the thread --> committed(newest)
  *
  * layer   journal
@@ -26,8 +26,8 @@ struct releaser {
 /* All through `said` is known. false: no thread. */
 bool releaser_start(struct releaser *releaser, uint64_t said,
                     void (*committed)(void *ctx, uint64_t through), void *ctx);
-/* is_alone: no other commit waits for the caller. */
-void releaser_commit(struct releaser *releaser, uint64_t through, bool is_alone);
+/* is_short: saying it takes no time, or no other commit waits for the caller. */
+void releaser_commit(struct releaser *releaser, uint64_t through, bool is_short);
 /* When all is said. */
 void releaser_stop(struct releaser *releaser);
 

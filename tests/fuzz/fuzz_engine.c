@@ -213,9 +213,9 @@ static void run_requests(struct harness *harness, struct bytes input) {
       count++;
       more = take_request(&input, &what, &body);
     } while (more && what == idx && count < MESSAGES_MAX);
-    uint64_t pause_ns;
+    uint64_t pause_ns, awaited;
     dispatch_messages(harness->dispatch, harness, harness->connections[idx], messages, count,
-                      &pause_ns);
+                      &pause_ns, &awaited);
     close_if_asked(harness);
   }
 }

@@ -70,7 +70,14 @@ void batch_log_open(struct batch_log *log, const char *directory, struct cell_ta
   const struct sqlite_options options = {.directory = directory, .sync = JOURNAL_SYNC_NEVER};
   const struct journal_sink sink = {.ctx = log, .committed = note_committed, .lost = note_lost};
   *log = (struct batch_log){.cells = cells,
-                            .log = {log, begin, add_reply, append, drop, ignore, ignore},
+                            .log = {.ctx = log,
+                                    .begin = begin,
+                                    .reply = add_reply,
+                                    .append = append,
+                                    .drop = drop,
+                                    .end = ignore,
+                                    .hurry = ignore,
+                                    .await_room = ignore},
                             .engine_revision = ENGINE_REVISION};
   log->backend = sqlite_backend_open(&options, &sink);
   assert_non_null(log->backend);

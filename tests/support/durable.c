@@ -58,6 +58,10 @@ static void committed(void *ctx, uint64_t through) {
   dispatch_committed(((struct durable *)ctx)->dispatch, through);
 }
 
+static bool is_awaited(void *ctx) {
+  return dispatch_is_awaited(((struct durable *)ctx)->dispatch);
+}
+
 static void lost(void *ctx, const char *sentence) {
   struct durable *durable = ctx;
   pthread_mutex_lock(&durable->mutex);
@@ -92,6 +96,7 @@ static void start(struct durable *durable, const struct users_settings *users) {
                                             .program = "/bin/false"};
   const struct journal_host host = {.ctx = durable,
                                     .committed = committed,
+                                    .is_awaited = is_awaited,
                                     .lost = lost,
                                     .disk = ignore_disk,
                                     .guard = ignore_guard};
@@ -179,9 +184,9 @@ void durable_connect(struct durable *durable, uint64_t connection, bool one_way,
 
 void durable_send_bytes(struct durable *durable, uint64_t connection, struct bytes body) {
   const struct dispatch_message message = {.route = sp_route_of(1), .body = body};
-  uint64_t pause_ns;
-  assert_int_equal(dispatch_messages(durable->dispatch, NULL, connection, &message, 1, &pause_ns),
-                   1);
+  uint64_t pause_ns, awaited;
+  assert_int_equal(
+      dispatch_messages(durable->dispatch, NULL, connection, &message, 1, &pause_ns, &awaited), 1);
 }
 
 void durable_send(struct durable *durable, uint64_t connection, Holdfast__Request *request) {

@@ -223,6 +223,11 @@ static void note_lost(void *ctx, const char *sentence) {
   atomic_fetch_add(&host.losses, 1);
 }
 
+static bool is_awaited(void *ctx) {
+  (void)ctx;
+  return false;
+}
+
 static void note_disk(void *ctx, bool is_full) {
   (void)ctx;
   atomic_fetch_add(is_full ? &host.full : &host.room, 1);
@@ -244,8 +249,11 @@ static uint32_t appended[BATCHES_MAX + 1]; /* commands, by the batch that begin 
 static uint64_t newest;                    /* of these batches that has commands */
 
 static void begin_with(struct fsync_setting fsync) {
-  static const struct journal_host callbacks = {
-      .committed = note_committed, .lost = note_lost, .disk = note_disk, .guard = ignore_guard};
+  static const struct journal_host callbacks = {.committed = note_committed,
+                                                .is_awaited = is_awaited,
+                                                .lost = note_lost,
+                                                .disk = note_disk,
+                                                .guard = ignore_guard};
   const struct journal_settings settings = {.directory = directory,
                                             .fsync = fsync,
                                             .cells = &cells,
@@ -341,13 +349,22 @@ struct appender {
 
 static void *run_appender(void *arg) {
   struct appender *appender = arg;
+  bool gathers = false;
   for (size_t i = 0; i < appender->passes; i++) {
     size_t count = random_below(&appender->random, 4); /* none: all was refused, or a read */
+    if (gathers) {
+      command_log->end_gathering(command_log->ctx);
+    }
+    gathers = !gathers && random_below(&appender->random, 8) == 0 &&
+              command_log->begin_gathering(command_log->ctx);
     append_commands(count, random_below(&appender->random, 300));
     command_log->await_room(command_log->ctx);
     if (random_below(&appender->random, 8) == 0) {
       sleep_us(random_below(&appender->random, 1000));
     }
+  }
+  if (gathers) {
+    command_log->end_gathering(command_log->ctx);
   }
   return NULL;
 }
@@ -397,6 +414,67 @@ static void test_journal_commits_a_lone_command_at_once(void **state) {
     assert_int_equal(index, i);
   }
   assert_true(close_journal() < LATE_MS);
+  expect_all_committed();
+}
+
+static void test_journal_gathers_commands_for_one_commit(void **state) {
+  (void)state;
+  begin();
+  await("committed", &host.committed, append_commands(1, 10));
+  sleep_us(20000); /* it waits for work */
+  assert_true(command_log->begin_gathering(command_log->ctx));
+  assert_true(command_log->begin_gathering(command_log->ctx));
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(append_commands(1, 10), 2);
+  }
+  assert_false(command_log->begin_gathering(command_log->ctx)); /* some wait */
+  command_log->end_gathering(command_log->ctx);
+  sleep_us(20000);
+  assert_int_equal(host.committed, 1);
+  command_log->end_gathering(command_log->ctx);
+  await("committed", &host.committed, 2);
+
+  sleep_us(20000);
+  assert_true(command_log->begin_gathering(command_log->ctx));
+  append_commands(1, 10);
+  command_log->hurry(command_log->ctx);
+  await("committed", &host.committed, 3);
+  command_log->end_gathering(command_log->ctx);
+  close_journal();
+  expect_all_committed();
+}
+
+/* A thread that waits for room is not waited for. */
+static void test_journal_that_is_full_gathers_no_more(void **state) {
+  (void)state;
+  begin();
+  sleep_us(20000);
+  assert_true(command_log->begin_gathering(command_log->ctx));
+  for (size_t bytes = 0; bytes < 2 * JOURNAL_BATCH_BYTES_MAX; bytes += 100 * BODY_BYTES) {
+    append_commands(100, BODY_BYTES);
+    command_log->await_room(command_log->ctx);
+  }
+  command_log->end_gathering(command_log->ctx);
+  close_journal();
+  expect_all_committed();
+}
+
+/* The same while another thread has the batch: it is handed over when that is done. */
+static void test_journal_hurries_when_its_batch_is_free(void **state) {
+  (void)state;
+  begin();
+  await("committed", &host.committed, append_commands(1, 10));
+  sleep_us(20000);
+  assert_true(command_log->begin_gathering(command_log->ctx));
+  append_commands(1, 10);
+  pthread_mutex_lock(&engine_mutex);
+  command_log->begin(command_log->ctx);
+  command_log->hurry(command_log->ctx);
+  command_log->end(command_log->ctx);
+  pthread_mutex_unlock(&engine_mutex);
+  await("committed", &host.committed, 2);
+  command_log->end_gathering(command_log->ctx);
+  close_journal();
   expect_all_committed();
 }
 
@@ -639,6 +717,9 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_journal_commits_all_in_order),
       cmocka_unit_test(test_journal_commits_a_lone_command_at_once),
+      cmocka_unit_test(test_journal_gathers_commands_for_one_commit),
+      cmocka_unit_test(test_journal_that_is_full_gathers_no_more),
+      cmocka_unit_test(test_journal_hurries_when_its_batch_is_free),
       cmocka_unit_test(test_journal_without_commands_commits_nothing),
       cmocka_unit_test(test_journal_bounds_what_waits_for_the_disk),
       cmocka_unit_test(test_journal_waits_for_room_and_goes_on),
