@@ -37,6 +37,8 @@ struct dispatch {
   struct budget budget;   /* of connections */
   struct holding holding; /* of replies, if there is a log */
   _Atomic uint64_t served_ns;
+  pthread_mutex_t disk; /* of is_stopped; while what the log says of its disk is applied */
+  bool is_stopped;
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
   const char *local_handshake; /* borrowed */
@@ -440,7 +442,11 @@ void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const stru
 }
 
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full) {
-  run_batch(dispatch, (struct command){.kind = COMMAND_DISK, .is_full = is_full});
+  pthread_mutex_lock(&dispatch->disk);
+  if (!dispatch->is_stopped) {
+    run_batch(dispatch, (struct command){.kind = COMMAND_DISK, .is_full = is_full});
+  }
+  pthread_mutex_unlock(&dispatch->disk);
 }
 
 uint64_t dispatch_served_ns(const struct dispatch *dispatch) {
@@ -552,6 +558,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   dispatch->sink = *sink;
   dispatch->version = config->version;
   dispatch->memory_bytes_max = config->memory_bytes_max;
+  pthread_mutex_init(&dispatch->disk, NULL);
   pthread_mutex_init(&dispatch->mutex, NULL);
   batch_pool_init(&dispatch->batches);
   budget_init(&dispatch->budget, config->memory_bytes_max);
@@ -573,11 +580,15 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   holding_deinit(&dispatch->holding);
   budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
+  pthread_mutex_destroy(&dispatch->disk);
   free(dispatch);
   return NULL;
 }
 
 void dispatch_stop(struct dispatch *dispatch) {
+  pthread_mutex_lock(&dispatch->disk);
+  dispatch->is_stopped = true;
+  pthread_mutex_unlock(&dispatch->disk);
   lending_stop(&dispatch->lending); /* first: a finished job runs a batch */
   processes_stop(&dispatch->processes);
   ticker_stop(&dispatch->ticker);
@@ -594,5 +605,6 @@ void dispatch_free(struct dispatch *dispatch) {
   holding_deinit(&dispatch->holding);
   budget_deinit(&dispatch->budget);
   pthread_mutex_destroy(&dispatch->mutex);
+  pthread_mutex_destroy(&dispatch->disk);
   free(dispatch);
 }

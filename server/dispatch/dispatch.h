@@ -86,12 +86,12 @@ bool dispatch_is_awaited(const struct dispatch *dispatch);
 /* A reply that the log had (command_log.h); it is given. */
 void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const struct sp_route *route,
                       struct reply *reply);
-/* The journal's disk is full, or has room again. */
+/* The journal's disk is full, or has room again. After dispatch_stop: nothing. */
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);
-/* Stops the threads: no command comes any more. No call may be under way but dispatch_committed
- * and dispatch_deliver. */
+/* Stops the threads: no command comes any more. No call may be under way but dispatch_committed,
+ * dispatch_deliver and dispatch_set_disk_full. */
 void dispatch_stop(struct dispatch *dispatch);
 /* After that: frees everything. */
 void dispatch_free(struct dispatch *dispatch);
