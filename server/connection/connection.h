@@ -50,7 +50,7 @@ bool connection_accept(void *set, const struct transport *transport, void *strea
 /* The events that the transport calls. */
 extern const struct transport_events connection_events;
 
-/* Sends once more what is unsent, then closes. The connection ends later, on another thread. */
+/* Sends once more what is unsent, but a large reply, then closes. The connection ends later, on another thread. */
 void connection_close(struct connection *connection, const char *why);
 /* Who its peer is; borrowed, and the same for all its life. */
 const struct identity *connection_identity(const struct connection *connection);

@@ -20,9 +20,11 @@ static void send_reply(struct large *large) {
 
 static void *run(void *arg) {
   struct large *large = arg;
+  bool has_sent = false;
   pthread_mutex_lock(&large->lock);
   for (;;) {
-    if (!STAILQ_EMPTY(&large->replies)) {
+    has_sent = !STAILQ_EMPTY(&large->replies) && !(has_sent && !STAILQ_EMPTY(&large->requests));
+    if (has_sent) {
       send_reply(large);
     } else if (!STAILQ_EMPTY(&large->requests)) {
       serve_request(large);

@@ -5,7 +5,7 @@
  *
  * layer   connection, internal
  * shapes  LARGE_THREADS threads; connections wait for a free thread in two queues, each at most once in
- *         each, so that the queues need no bound of their own. Replies, which free memory, go first.
+ *         each, so that the queues need no bound of their own. A thread takes of both in turn.
  * threads large_add_request, large_add_reply: any
  * memory  owns nothing: a queued connection is kept alive by its activity, "reading" or "draining"
  */

@@ -133,12 +133,14 @@ static void drain_on(struct connection *connection) {
   }
 }
 
-/* With the lock; without it afterwards. The activity "draining" is over, or the transport's again. */
-static void finish_draining(struct connection *connection) {
+/* With the lock; without it afterwards. The activity "draining" is over, or the transport's again. A thread that is
+ * not to become a poller is_slow. */
+static void finish_draining(struct connection *connection, bool is_slow) {
   bool resumes = false;
   if (connection->state == CONNECTION_DRAINING && outbox_has_room(&connection->outbox)) {
     connection->state = CONNECTION_OPEN;
     connection->reading = true;
+    connection->is_slow |= is_slow;
     resumes = true;
   }
   bool ended = connection_has_ended_locked(connection);
@@ -156,7 +158,7 @@ void connection_drained(struct connection *connection) {
   if (connection->state != CONNECTION_CLOSING) {
     drain_on(connection);
   }
-  finish_draining(connection);
+  finish_draining(connection, false);
 }
 
 /* Encodes a part into `taken`, without the lock meanwhile, and writes it. false: the connection waits
@@ -187,7 +189,7 @@ void connection_send_large(struct connection *connection) {
   if (goes_on && connection->state != CONNECTION_CLOSING && encode_more(connection)) {
     connection_flush_locked(connection);
   }
-  finish_draining(connection);
+  finish_draining(connection, true);
 }
 
 /* --------------------------------------------------------------------------------- delivery */
