@@ -1,8 +1,8 @@
 /* All connections of the server, whatever their transports, and the sink of dispatch.
  *
  * layer   connection: called by server, calls dispatch
- * threads the transports' threads run connections, and never block; the main thread calls
- *         connections_*
+ * threads the transports' threads run connections, and never wait for a peer; with --data they may
+ *         wait for commits (dispatch.h). The main thread calls connections_*
  *
  * A life: connections_new, dispatch_start with connections_sink, connections_acceptor for each
  * transport; when no transport accepts any more dispatch_drain, connections_close, dispatch_stop;

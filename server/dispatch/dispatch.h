@@ -1,7 +1,9 @@
 /* Dispatch: a frame becomes a request, the engine applies it, its reply becomes bytes.
  *
  * layer   dispatch: called by connection, calls the engine
- * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it.
+ * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it. With a
+ *         log, dispatch_messages waits before it locks the engine while the log's batch or the held
+ *         replies are too large (await_room of command_log.h, holding.h): until commits make room
  * source  server/ARCHITECTURE.md, "A request's way": one read may bring many messages; they are
  *         applied in one batch, in order, and their replies leave together
  */
@@ -62,7 +64,8 @@ struct dispatch_message {
 uint64_t dispatch_served_ns(const struct dispatch *dispatch);
 /* Peers stand in line before they can connect: until they don't, grace times stand still. */
 void dispatch_set_crowded(struct dispatch *dispatch, bool is_crowded);
-/* Starts the thread that runs the engine's timers. NULL: out of memory. */
+/* Starts the threads: ticker.h (the engine's timers), lending.h, reclaimer.h, processes.h. NULL: out of
+ * memory. */
 struct dispatch *dispatch_start(const struct dispatch_config *config,
                                 const struct dispatch_sink *sink);
 /* The path of the local handshake, for replies to sessions of this machine; borrowed until

@@ -1,9 +1,11 @@
 /* What the engine is made of. Private to engine/, whose other headers say what is done with it.
  *
- *   engine_apply -> session, sequence, target -> handler -> complete --> sink
- *                                                  |  ^         |
- *                                             park v  | wake    v
- *                                                waiters     settle: runs the ready, frees unreferenced
+ *   engine_apply -> core_examine, core_admit -> seen before? -> core_run -> core_finish --> sink
+ *                      |                            |            |  ^                        ^
+ *                      |                            |       park v  | wake                   |
+ *                      |                            |          waiters                       |
+ *                      '--> refused ----------------'--> its reply in the window ------------'
+ *   then core_settle: runs woken waiters, deletes unreferenced objects
  *
  * layer   engine
  */
