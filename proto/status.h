@@ -26,7 +26,8 @@ typedef enum hf_status {
   HF_UNAUTHENTICATED = 16,
 } hf_status;
 
-/* Reasons: stable words on the wire, more specific than the status. Words are only ever added.
+/* Reasons: stable words on the wire, more specific than the status. A new one is appended at the end:
+ * programs that are compiled already have the numbers of the others (client/abi/reasons).
  *  word                 status               sentence, which says what to do next */
 #define HF_REASONS(X)                                                                              \
   X(NO_SUCH_KEY, NOT_FOUND, "the key is not in the dict")                                          \

@@ -9,6 +9,8 @@
                                   each constant is in a row, but for those that are nobody's outside
     envelope     PROTOCOL.md      the fields of Request that are no operation
     memory       PROTOCOL.md      server/engine/memory.c: the uses, in their order
+  only grows, at its end; --write appends
+    reasons      client/abi/reasons, in the order of their numbers
 
 usage: tables.py ROOT [--write]
 """
@@ -16,7 +18,7 @@ import os
 import re
 import sys
 
-PROTOCOL, OPERATIONS = "proto/PROTOCOL.md", "proto/OPERATIONS.md"
+PROTOCOL, OPERATIONS, REASONS = "proto/PROTOCOL.md", "proto/OPERATIONS.md", "client/abi/reasons"
 
 # Limits that no peer of the server comes up against, and those of the library.
 INSIDE = {
@@ -182,6 +184,22 @@ def check_memory(root):
         yield f"{PROTOCOL}: memory is used for {', '.join(row[0] for row in rows)}; in memory.c {', '.join(uses)}"
 
 
+# ---- numbers that compiled programs have
+
+def check_numbers(root, write):
+    words = re.findall(r"\bX\((\w+), ", code(root, "proto/status.h"))
+    accepted = read(root, REASONS).split()
+    for number, (word, now) in enumerate(zip(accepted, words + [""] * len(accepted)), 1):
+        if word != now:
+            return [f"proto/status.h: reason {number} was {word} and is {now or 'none'}, but compiled programs "
+                    f"have its number: append new reasons at the end, and take none away"]
+    if write:
+        with open(os.path.join(root, REASONS), "a", encoding="utf-8") as file:
+            file.writelines(word + "\n" for word in words[len(accepted):])
+        return []
+    return [f"{REASONS}: {word} is missing; 'tests/lint/tables.py . --write' appends it" for word in words[len(accepted):]]
+
+
 def main():
     root, write = sys.argv[1], "--write" in sys.argv[2:]
     problems, counts = [], []
@@ -189,6 +207,7 @@ def main():
         found, count = check_made(root, page, head, make, write)
         problems += found
         counts.append(count)
+    problems += check_numbers(root, write)
     for check in (check_limits, check_envelope, check_memory):
         problems += check(root)
     print("\n".join(problems))
