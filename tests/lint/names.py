@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Fails on a comment or a page that names a file or an identifier of ours that is not there (any more).
+"""Fails on a comment or a page that names a file or an identifier of ours that is not there (any more), and
+on a test or a decision that its page does not name.
 
   files        local/spin.h, dispatch.c: some file of the tree ends so
   identifiers  hf_cell_wait, HF_RINGS_MAX, cell_add: lower or upper case with an underscore; in code
+  tests        in tests/README.md, in the column of their folder, or behind it: `fault/test_checker.c`
+  decisions    in the index, server/decisions/README.md
 
 usage: names.py ROOT
 """
@@ -20,6 +23,9 @@ FOREIGN = {
     "err.h", "file.c", "holdfast.pb-c.h", "holdfast_fields.h", "holdfast_layouts.h", "holdfast/status.h", "linux/futex.h",
     "pthread_mutex_lock.c", "F_OK", "FUTEX_WAITERS", "futex_waitv", "handle_futex_death", "malloc_trim", "pidfd_open", "nng_push0", "nng_req0",
 }
+TESTS = re.compile(r"tests/(unit|integration|python)/(?:test|model)_\w+\.(?:c|py)|tests/(fault)/\w+\.c")
+COLUMNS = {"unit": 1, "integration": 2, "fault": 3}
+DECISIONS = re.compile(r"server/decisions/\d[^/]+\.md")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 FILE = re.compile(r"[\w./-]*\w\.(?:c|h|md|py|sh|proto)\b")
 IDENTIFIER = re.compile(r"\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b(?![.*<])")
@@ -54,6 +60,27 @@ def missing_names(text, names, words):
             yield found
 
 
+def unnamed(root, names):
+    """(a page, what it does not name)"""
+    page, index = "tests/README.md", "server/decisions/README.md"
+    text = read(root, page)
+    columns = {folder: "" for folder in ("unit", "integration", "fault", "python")}
+    for row in (line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")):
+        if len(row) == 4:
+            for folder, column in COLUMNS.items():
+                columns[folder] += row[column]
+        else:
+            columns["python"] += row[-1]
+    for name in filter(TESTS.fullmatch, names):
+        folder, file = name.split("/")[1:]
+        is_test = folder != "fault" or re.search(r"^int main\(", read(root, name), re.M)
+        if is_test and f"`{file}`" not in columns[folder] and f"`{folder}/{file}`" not in text:
+            yield page, name
+    for name in filter(DECISIONS.fullmatch, names):
+        if f"({os.path.basename(name)})" not in read(root, index):
+            yield index, name
+
+
 def main():
     root = sys.argv[1]
     names = tree(root)
@@ -71,7 +98,10 @@ def main():
         for found in sorted(missing_names(text, names, words)):
             print(f"{page}: names {found}, which is not there")
             count += 1
-    print(f"{len(texts)} comments and pages: {count} names that are not there")
+    for page, name in unnamed(root, names):
+        print(f"{page}: does not name {name}")
+        count += 1
+    print(f"{len(texts)} comments and pages: {count} names that are not there, or are missing")
     return 1 if count else 0
 
 
