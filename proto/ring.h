@@ -70,6 +70,12 @@ bool ring_must_wake_writer(struct ring_end *reader);
 /* Futex wait of a reader that has announced RING_WAKE_FUTEX. Returns when woken, at the deadline
  * (of CLOCK_MONOTONIC), or spuriously. */
 void ring_sleep(const struct ring_end *reader, uint64_t deadline_ns);
+/* Between two polls of a ring: lets the processor's other thread run. */
+static inline void ring_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
 /* Stores the processor that the reader runs on. */
 void ring_announce_cpu(const struct ring_end *reader, uint32_t cpu);
 /* Whether the reader runs, or ran last, on that processor. */

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "proto/base/log.h"
+#include "proto/base/socket_path.h"
 #include "proto/limits.h"
 #include "server/cells/shared_cells.h"
 #include "server/connection/connections.h"
@@ -139,8 +140,8 @@ static bool start_gate(struct server *server, struct tls_context *context) {
 /* Beside an ipc socket; clients over tcp get the first path. */
 static void open_handshake(struct server *server, const char *url) {
   char path[RINGS_PATH_BYTES_MAX];
-  bool is_ipc = strncmp(url, "ipc://", 6) == 0;
-  if (is_ipc && rings_listen(server->rings, url + 6, path) && server->handshake[0] == '\0') {
+  const char *socket = socket_path_of(url);
+  if (socket != NULL && rings_listen(server->rings, socket, path) && server->handshake[0] == '\0') {
     memcpy(server->handshake, path, sizeof path);
     dispatch_set_local_handshake(server->dispatch, server->handshake);
   }
@@ -149,8 +150,8 @@ static void open_handshake(struct server *server, const char *url) {
 /* Of an ipc address; a directory that is not empty, or not ours, stays. */
 static void remove_directory(const char *url) {
   char path[LISTEN_URL_BYTES_MAX];
-  if (strncmp(url, "ipc://", 6) == 0) {
-    snprintf(path, sizeof path, "%s", url + 6);
+  if (socket_path_of(url) != NULL) {
+    snprintf(path, sizeof path, "%s", socket_path_of(url));
     *strrchr(path, '/') = '\0';
     (void)rmdir(path);
   }
@@ -159,15 +160,15 @@ static void remove_directory(const char *url) {
 /* Whether its directory's name ends with XXXXXX, which are to become others. The client of a private server
  * can be killed at any moment: it leaves nothing, since it makes nothing. */
 static bool is_private(const char *url) {
-  const char *end = strrchr(url, '/');
-  return strncmp(url, "ipc://", 6) == 0 && end - url >= 12 && memcmp(end - 6, "XXXXXX", 6) == 0;
+  const char *path = socket_path_of(url), *end = strrchr(url, '/');
+  return path != NULL && end - path >= 6 && memcmp(end - 6, "XXXXXX", 6) == 0;
 }
 
 /* false: errno is set */
 static bool make_directory(char *url) {
   char *end = strrchr(url, '/');
   *end = '\0';
-  bool is_made = mkdtemp(url + 6) != NULL;
+  bool is_made = mkdtemp(url + strlen(IPC_SCHEME)) != NULL;
   *end = '/';
   return is_made;
 }

@@ -8,8 +8,11 @@
 #define HF_BASE_SOCKET_PATH_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#define IPC_SCHEME "ipc://"
 #define SOCKET_PATH_BYTES_MAX 108 /* as in struct sockaddr_un */
 /* How long to wait for another process to release the directory's lock. */
 #define SOCKET_PATH_LOCK_MS 3000
@@ -21,6 +24,11 @@ struct socket_file {
   ino_t ino;
 };
 
+/* The path that is in an ipc address, which may be empty or relative. NULL: another address. */
+static inline const char *socket_path_of(const char *url) {
+  size_t len = strlen(IPC_SCHEME);
+  return strncmp(url, IPC_SCHEME, len) == 0 ? url + len : NULL;
+}
 /* Locks the directory of that path against other processes that create or remove sockets; while
  * waiting, logs the owner of the lock. A descriptor to be closed | -1: errno, ETIMEDOUT after
  * SOCKET_PATH_LOCK_MS */

@@ -14,7 +14,6 @@
 
 #define SYSTEM_DIRECTORY "/run/holdfast"
 #define TCP_DEFAULT_URL "tcp://127.0.0.1:4653"
-#define IPC_SCHEME "ipc://"
 #define TCP_SCHEME "tcp://"
 #define TLS_SCHEME "tls+tcp://"
 #define HOST_BYTES_MAX 256
@@ -96,8 +95,9 @@ static enum address_reach reach_of_path(const char *path, char error[ADDRESS_ERR
 enum address_reach address_reach(const char *url, char error[ADDRESS_ERROR_BYTES]) {
   char host[HOST_BYTES_MAX];
   const char *port;
-  if (begins(url, IPC_SCHEME "/") && url[7] != '\0') {
-    return reach_of_path(url + strlen(IPC_SCHEME), error);
+  const char *path = socket_path_of(url);
+  if (path != NULL && path[0] == '/' && path[1] != '\0') {
+    return reach_of_path(path, error);
   }
   if (begins(url, TCP_SCHEME) && split_host(url + strlen(TCP_SCHEME), host, &port)) {
     return reach_of_host(host, port, error);
@@ -112,8 +112,8 @@ enum address_reach address_reach(const char *url, char error[ADDRESS_ERROR_BYTES
 
 const char *address_absolute(struct arena *arena, const char *url) {
   char absolute[URL_BYTES], directory[PATH_MAX];
-  const char *path = url + strlen(IPC_SCHEME);
-  if (begins(url, IPC_SCHEME) && *path != '/' && *path != '\0' &&
+  const char *path = socket_path_of(url);
+  if (path != NULL && *path != '/' && *path != '\0' &&
       getcwd(directory, sizeof directory) != NULL) {
     int len = snprintf(absolute, sizeof absolute, IPC_SCHEME "%s/%s", directory, path);
     url = len > 0 && (size_t)len < sizeof absolute ? absolute : url;

@@ -5,10 +5,10 @@
 #include "proto/base/log.h"
 #include "server/dispatch/batch.h"
 #include "server/dispatch/command_log.h"
+#include "server/dispatch/first_config.h"
 #include "server/dispatch/holding.h"
 #include "server/dispatch/lending.h"
 #include "server/dispatch/logged.h"
-#include "server/dispatch/operations.h"
 #include "server/dispatch/processes.h"
 #include "server/dispatch/reclaimer.h"
 #include "server/dispatch/request.h"
@@ -461,24 +461,6 @@ void dispatch_drain(struct dispatch *dispatch) {
   run_batch(dispatch, (struct command){.kind = COMMAND_DRAIN});
 }
 
-/* Ids and tokens must differ from those of an earlier start, which clients may still know: see
- * ../decisions/44-tokens-and-ids-of-a-start.md. */
-static struct engine_config make_config(const struct dispatch_config *config) {
-  struct timespec now;
-  struct engine_config made = {
-      .memory_bytes_max = config->memory_bytes_max,
-      .cell_host = config->cell_host,
-      .start_ns = clock_now_ns(),
-      .find_operation = operations_find,
-      .is_loading = config->is_loading,
-  };
-  clock_gettime(CLOCK_REALTIME, &now);
-  made.first_token = (uint64_t)now.tv_sec * 1000 * 1000 + (uint64_t)now.tv_nsec / 1000;
-  made.first_object = (uint64_t)randombytes_random() << 16 | 1;
-  randombytes_buf(made.hash_key.bytes, sizeof made.hash_key.bytes);
-  return made;
-}
-
 static struct engine_sink make_sink(struct dispatch *dispatch, bool has_log) {
   return (struct engine_sink){.ctx = dispatch,
                               .deliver = remember_reply,
@@ -564,7 +546,9 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   budget_init(&dispatch->budget, config->memory_bytes_max);
   holding_init(&dispatch->holding, 0, &(struct holding_sink){release, dispatch});
   limited_log_init(&dispatch->limited_log);
-  struct engine_config engine_config = make_config(config);
+  struct engine_config engine_config = first_config(config->memory_bytes_max);
+  engine_config.cell_host = config->cell_host;
+  engine_config.is_loading = config->is_loading;
   struct engine_sink engine_sink = make_sink(dispatch, false);
   dispatch->engine = engine_new(&engine_config, &engine_sink);
   if (dispatch->engine) {
@@ -573,15 +557,7 @@ struct dispatch *dispatch_start(const struct dispatch_config *config,
   if (dispatch->engine && start_threads(dispatch)) {
     return dispatch;
   }
-  if (dispatch->engine) {
-    engine_free(dispatch->engine);
-  }
-  batch_pool_deinit(&dispatch->batches);
-  holding_deinit(&dispatch->holding);
-  budget_deinit(&dispatch->budget);
-  pthread_mutex_destroy(&dispatch->mutex);
-  pthread_mutex_destroy(&dispatch->disk);
-  free(dispatch);
+  dispatch_free(dispatch);
   return NULL;
 }
 
@@ -597,7 +573,9 @@ void dispatch_stop(struct dispatch *dispatch) {
 
 void dispatch_free(struct dispatch *dispatch) {
   limited_log_deinit(&dispatch->limited_log);
-  engine_free(dispatch->engine);
+  if (dispatch->engine) {
+    engine_free(dispatch->engine);
+  }
   if (dispatch->stand_in) {
     engine_free(dispatch->stand_in);
   }

@@ -1,22 +1,19 @@
 #include "server/journal/genesis.h"
 
-#include "proto/base/clock.h"
+#include "server/dispatch/first_config.h"
 #include "server/dispatch/operations.h"
 
-#include <sodium.h>
 #include <string.h>
-#include <time.h>
 
 struct genesis genesis_choose(uint64_t memory_bytes_max) {
-  struct timespec now;
+  struct engine_config config = first_config((size_t)memory_bytes_max);
   struct genesis genesis = {
-      .first_object = (uint64_t)randombytes_random() << 16 | 1,
-      .start_ns = clock_now_ns(),
+      .first_object = config.first_object,
+      .first_token = config.first_token,
+      .start_ns = config.start_ns,
       .memory_bytes_max = memory_bytes_max,
   };
-  clock_gettime(CLOCK_REALTIME, &now);
-  genesis.first_token = (uint64_t)now.tv_sec * 1000 * 1000 + (uint64_t)now.tv_nsec / 1000;
-  randombytes_buf(genesis.hash_key, sizeof genesis.hash_key);
+  memcpy(genesis.hash_key, config.hash_key.bytes, sizeof genesis.hash_key);
   return genesis;
 }
 

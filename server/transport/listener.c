@@ -130,7 +130,7 @@ static enum listen_result alloc_stream(struct listener *listener, const char *ur
 static enum listen_result listen_beside(struct listener *listener, const char *path) {
   char beside[SOCKET_PATH_BYTES_MAX], url[LISTEN_URL_BYTES_MAX];
   socket_path_beside(path, beside);
-  snprintf(url, sizeof url, "ipc://%s", beside);
+  snprintf(url, sizeof url, IPC_SCHEME "%s", beside);
   enum listen_result result = alloc_stream(listener, url);
   if (result != LISTEN_OK) {
     return result;
@@ -151,7 +151,7 @@ static enum listen_result listen_beside(struct listener *listener, const char *p
 }
 
 static enum listen_result listen_ipc(struct listener *listener, const char *url) {
-  const char *path = url + strlen("ipc://");
+  const char *path = socket_path_of(url);
   size_t len = strlen(path);
   if (path[0] != '/' || path[len - 1] == '/') {
     return LISTEN_BAD_ADDRESS;
@@ -175,7 +175,7 @@ static enum listen_result listen_ipc(struct listener *listener, const char *url)
 static enum listen_result start_listening(struct listener *listener, const char *url) {
   listener->is_tls = strncmp(url, LISTENER_TLS, strlen(LISTENER_TLS)) == 0;
   url += listener->is_tls ? strlen(LISTENER_TLS) : 0;
-  bool ipc = !listener->is_tls && strncmp(url, "ipc://", 6) == 0;
+  bool ipc = !listener->is_tls && socket_path_of(url) != NULL;
   if (!ipc && strncmp(url, "tcp://", 6) != 0) {
     return LISTEN_BAD_ADDRESS;
   }

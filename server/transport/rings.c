@@ -327,19 +327,13 @@ static bool go_idle(struct rings *rings) {
   return TAILQ_EMPTY(&rings->busy);
 }
 
-static inline void relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#endif
-}
-
 static void run_once(struct rings *rings) {
   uint64_t now_ns = clock_now_ns();
   if (poll_busy(rings, now_ns)) {
     spin_record_traffic(&rings->spin, now_ns);
   }
   if (spin_goes_on(&rings->spin, now_ns)) {
-    relax();
+    ring_relax();
   } else if (go_idle(rings)) {
     spin_end(&rings->spin);
     wait_for_events(rings, needs_clock(rings) ? tick_ms(rings) : -1);

@@ -49,7 +49,7 @@ struct pending;
 struct state {
   PyTypeObject *connection_type, *object_type, *pending_type, *opaque_type, *iterator_type,
       *data_type;
-  PyTypeObject *reservation_type, *batch_type, *async_type, *oneway_type;
+  PyTypeObject *reservation_type, *batch_type, *async_type;
   PyTypeObject *kind_types[KINDS_MAX]; /* of this module; two kinds may share one */
   PyTypeObject
       *proxy_classes[KINDS_MAX]; /* what references become; set_proxy_class, else as above */
@@ -61,8 +61,7 @@ struct state {
   PyObject *closed, *unauthenticated, *permission_denied;
   PyObject *ending; /* set_ending(): True once the interpreter ends */
   PyObject *queue_empty, *queue_full, *queue_shut_down,
-      *broken_barrier;                 /* the standard library's */
-  PyObject *status_name, *reason_name; /* interned */
+      *broken_barrier; /* the standard library's */
 };
 
 extern struct PyModuleDef core_module;

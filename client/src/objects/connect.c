@@ -19,6 +19,7 @@
 #include "client/src/mapped/segments.h"
 #include "client/src/transport/credentials.h"
 #include "client/src/transport/resolve.h"
+#include "proto/base/socket_path.h"
 #include "proto/text.h"
 
 #define GOODBYE_TIMEOUT_MS 1000
@@ -59,15 +60,14 @@ static hf_status read_preference(bool *wants_local) {
   return HF_OK;
 }
 
-#define IPC_SCHEME "ipc://"
 #define CONN_IPC_URL_BYTES (sizeof IPC_SCHEME + sizeof((struct sockaddr_un *)NULL)->sun_path)
 
 /* A relative path is resolved now, since the process may change its directory. out absolute: has
  * room for a socket's path and the scheme */
 static hf_status make_absolute(const char **url, char absolute[CONN_IPC_URL_BYTES]) {
-  const char *path = *url + strlen(IPC_SCHEME);
+  const char *path = socket_path_of(*url);
   char directory[PATH_MAX] = "";
-  if (strncmp(*url, IPC_SCHEME, strlen(IPC_SCHEME)) != 0 || *path == '\0') {
+  if (path == NULL || *path == '\0') {
     return HF_OK;
   }
   if (*path != '/' && getcwd(directory, sizeof directory - 1) == NULL) {

@@ -123,12 +123,6 @@ static short events_now(const struct rings *rings, short events) {
   return found;
 }
 
-static inline void relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#endif
-}
-
 static short spin(const struct rings *rings, short events, uint64_t span_ns) {
   uint64_t until_ns = 0;
   do {
@@ -137,7 +131,7 @@ static short spin(const struct rings *rings, short events, uint64_t span_ns) {
       if (found != 0) {
         return found;
       }
-      relax();
+      ring_relax();
     }
     until_ns = until_ns == 0 ? clock_now_ns() + span_ns : until_ns;
   } while (clock_now_ns() < until_ns);
