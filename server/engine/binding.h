@@ -7,15 +7,16 @@
 
 #include "server/engine/core.h"
 
-/* The connection becomes one of its user's, as soon as that may have one more. HF_REASON_NONE |
- * QUOTA_CONNECTIONS */
+/* Counts the connection against its user's quota, unless the user has as many connections as it may.
+ * HF_REASON_NONE | QUOTA_CONNECTIONS */
 hf_reason core_count_peer(struct engine *engine, struct peer *peer);
-/* It is none of them any more. */
+/* Takes the connection out of that count. */
 void core_uncount_peer(struct peer *peer);
-/* Takes it over from any connection it had, in whose place its user has this one. */
+/* The session goes on over the peer's connection. The connection that it had before is closed, and gives
+ * its room in the user's quota to this one. */
 void core_bind_session(struct engine *engine, uint64_t now_ns, struct session *session,
                        struct peer *peer);
-/* The connection is lost: the grace time runs. */
+/* The session's connection is lost: its waiters are suspended, and its grace time begins. */
 void core_lose_session(struct engine *engine, uint64_t now_ns, struct session *session);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * layer   engine; made by dispatch
  * shapes  All input is in the command: time, peer, random bytes, the process of a session. The engine
- *         calls nothing outside.
+ *         calls nothing outside but cell_host.h, for values in shared memory; a log has its answers
+ *         beside the command (journal/cell_tape.h).
  * memory  All is borrowed for the call, but for a request's `decoded`, which is taken when it waits.
  */
 #ifndef HF_ENGINE_COMMAND_H
@@ -47,20 +48,21 @@ struct engine_request {
 
 enum command_kind {
   COMMAND_REQUEST,
-  COMMAND_TICK,          /* nothing but time, or a slice of what was too much for one command */
-  COMMAND_CONNECT,       /* a connection is there */
-  COMMAND_DISCONNECT,    /* and is gone: the session bound to it has its grace time to come back */
-  COMMAND_PROCESS_ENDED, /* one that was watched: its session ends, unless it has a connection */
-  COMMAND_JOB_DONE,      /* work on an object that was lent: it comes back */
-  COMMAND_FREED,         /* containers that were taken have been freed: they count no more */
-  COMMAND_CROWDED, /* peers stand in line before they can connect, or do no more: until then the
-                             grace times of lost sessions stand still */
-  COMMAND_DRAIN,   /* whatever waits, and every later request, is answered STOPPING */
-  COMMAND_USERS,   /* who there is, and may do what, from now on */
-  COMMAND_RESTART, /* the server was started again with this state: connections and processes that it knew
-                      are none any more, and sessions have their whole grace times to come back */
-  COMMAND_DISK, /* the journal's disk is full, or no longer: what stores is answered JOURNAL_FULL */
-  COMMAND_HEARD, /* what requests have changed that only read, which are in no log */
+  COMMAND_TICK,       /* nothing but time, or a slice of what was too much for one command */
+  COMMAND_CONNECT,    /* a connection was accepted */
+  COMMAND_DISCONNECT, /* a connection is gone: its session has the grace time to come back */
+  COMMAND_PROCESS_ENDED, /* a watched process has ended: its session ends, unless that has a connection */
+  COMMAND_JOB_DONE, /* a job on a lent object is done: the object comes back */
+  COMMAND_FREED,    /* containers of engine_take_deferred are freed: their memory counts no more */
+  COMMAND_CROWDED,  /* peers begin to stand in line before they can connect, or the line is over: in
+                      between the grace times of lost sessions stand still */
+  COMMAND_DRAIN,    /* the server stops: waiters, and all later requests, are answered STOPPING */
+  COMMAND_USERS,    /* the users and their rights from now on */
+  COMMAND_RESTART, /* a server was started with the state of the last one, whose connections are gone and
+                      whose processes nobody watches: see restart.h */
+  COMMAND_DISK,  /* the journal's disk is full, or has room again: while it is full, operations that
+                      store are answered JOURNAL_FULL */
+  COMMAND_HEARD, /* what requests that only read have changed; they themselves are in no log */
 };
 
 /* What requests of a session that only read have changed, all together: see reads.h. */

@@ -17,12 +17,12 @@
 #include "server/engine/command.h"
 #include "server/engine/core.h"
 
-/* Whether the last command has only read. */
+/* Whether the last command was a request that has only read. */
 bool engine_has_only_read(const struct engine *engine);
-/* Then: the highest index of a command whose effects its reply shows. */
+/* If so: the highest index of a command whose effects the request's reply shows. */
 uint64_t engine_read_index(const struct engine *engine);
-/* What requests that only read have changed since the last call, a session after the other, for
- * COMMAND_HEARD: in the log that comes before the next command. false: nothing more. */
+/* What requests that only read have changed since the last call, one session a call, for COMMAND_HEARD: the
+ * log has these before the next command. false: nothing more. */
 bool engine_next_heard(struct engine *engine, struct heard *heard);
 
 /* ---- for the engine */
@@ -30,12 +30,13 @@ bool engine_next_heard(struct engine *engine, struct heard *heard);
 /* Whether the request may turn out to have only read: see engine_may_only_read in requests.h. */
 bool core_may_only_read(const struct engine *engine, uint64_t now_ns,
                         const struct engine_request *request);
-/* One of the session, or without one (NULL), has changed no more than that. */
+/* Records a request that has only read, of the session, or of none (NULL). */
 void core_record_heard(struct engine *engine, struct session *session);
-/* After a request that might only read: whether it did. Then it is noted. `waiting` is the engine's count from before. */
+/* After a request that core_may_only_read: whether it has only read; if so it is recorded. waiting:
+ * engine->waiting before the request */
 bool core_record_read(struct engine *engine, const struct engine_request *request,
                       uint64_t waiting);
-/* COMMAND_HEARD. */
+/* Applies COMMAND_HEARD. */
 void core_hear(struct engine *engine, const struct heard *heard);
 
 #endif

@@ -7,8 +7,10 @@
  * for conditions has them decoded (require.h): the handler runs only when all are met.
  *
  *              wake: the handler runs again and answers        -> completed
+ *              job done: the handler runs with its results     -> completed
  *   parked --> deadline: runs once more with `timed_out`       -> completed
- *     |        object deleted, session ended, server stopping  -> completed with that reason
+ *     |        cancelled, object deleted, right lost, session
+ *     |        ended, server stopping                          -> completed with that reason
  *     |        connection without a session gone               -> dropped
  *     '-- connection of its session lost --> suspended: keeps its position, takes nothing
  *                                            until the session is resumed, or ends

@@ -1,4 +1,4 @@
-/* A process of this program beside the server, whose standard output is a pipe's end.
+/* A child process that runs this program with other arguments, and writes to the server through a pipe.
  *
  * layer   journal
  */
@@ -9,11 +9,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* It has no descriptor of the server but standard error, and no signal is blocked. arguments[0] is the program. The
- * pipe's end that is read; -1: errno. With the mutex of *process. */
+/* Starts the program arguments[0]. Of the server's descriptors the child has standard error only; its signals are
+ * unblocked, with default actions. The caller has the mutex that guards *process, which is set. Returns the end of
+ * the pipe from which the child's standard output is read; -1: errno. */
 int child_start(char *const arguments[], pid_t *process);
-/* Waits for its end: whether it exited with 0. *process is 0 from then on, by the mutex: until then it is a zombie
- * at least, and its id is no other's. Without the mutex. */
+/* Waits until the child has ended: whether its exit status is 0. The caller does not have the mutex: child_await
+ * locks it to set *process to 0, and reaps the child only then. So a thread that has the mutex and finds *process
+ * set may send a signal: that id is no other process's. */
 bool child_await(pid_t *process, pthread_mutex_t *mutex);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * layer   engine
  * To add a kind: see ARCHITECTURE.md.
- * A function that is NULL has nothing to do for that kind. While an object is lent (job.h), of these only
- * bytes, length, lock, report and those about waiters and the end are called.
+ * A function that is NULL has nothing to do for that kind. While an object is lent (job.h), only bytes,
+ * length, lock, report and the functions of "waiters, and the end" are called.
  */
 #ifndef HF_ENGINE_KINDS_KIND_H
 #define HF_ENGINE_KINDS_KIND_H
@@ -47,12 +47,12 @@ struct kind {
   bool (*has_shape)(const struct object *object, const struct object_shape *shape);
   /* Before an object of that shape is made. HF_REASON_NONE | NO_SUCH_OBJECT WRONG_KIND */
   hf_reason (*check_shape)(const struct call *call, const struct object_shape *shape);
-  /* Makes it empty. Its kind, id and queues are there, the rest is zero. false: out of memory. */
+  /* Makes the object empty. Its kind, id and queues are there, the rest is zero. false: out of memory. */
   bool (*init)(struct object *object, const struct object_shape *shape,
                const struct value_hash_key *hash_key);
-  /* It is in the registry: call->object. */
+  /* The new object, call->object, is in the registry. */
   void (*begin)(struct call *call, const struct object_shape *shape);
-  /* Stores the values (malloc) that it begins with. They are taken, also on failure. NULL: the kind
+  /* Stores the values (malloc) that the object begins with. They are taken, also on failure. NULL: the kind
    * ignores them. */
   hf_reason (*fill)(struct call *call, struct value *values, size_t count);
   /* The same for packed elements, of which read_shape has found the right number. NULL: refused. */
@@ -60,7 +60,7 @@ struct kind {
 
   /* ---- content */
 
-  /* Frees it. By any thread, of an object that is in no registry. */
+  /* Frees the content. By any thread, of an object that is in no registry. */
   void (*deinit)(struct object *object);
   /* Runs after each operation: O(1). */
   struct content_bytes (*bytes)(const struct object *object);
@@ -73,10 +73,11 @@ struct kind {
    * unchanged. NULL: no operation takes it. */
   bool (*take_content)(struct object *object, struct object *taken,
                        const struct value_hash_key *hash_key);
-  /* Moves what a job works on into it, and back. NULL: it is left alone meanwhile. */
+  /* Moves the content that a job works on into the job, and back. NULL: the content stays, and nothing
+   * touches it meanwhile. */
   void (*lend)(struct object *object, struct job *job);
   void (*bring_back)(struct object *object, struct job *job);
-  /* See object_lock; the same for the object's whole life. NULL: it has none. */
+  /* See object_lock; the same for the object's whole life. NULL: the kind has no lock. */
   struct lock *(*lock)(struct object *object);
   /* See core_guard_of. NULL: the object itself. */
   struct object *(*guard)(const struct engine *engine, struct object *object);
@@ -84,8 +85,8 @@ struct kind {
   /* Fills the kind's part of object_info. */
   void (*report)(const struct object *object, struct reply_object *reported);
 
-  /* What an operation of a transaction that is about to run will change: see undo.h. NULL: no operation
-   * that changes it may be in one. HF_REASON_NONE | what the operation would fail with */
+  /* Records what an operation of a transaction will change, before it runs: see undo.h. NULL: no operation
+   * that changes the object may be in a transaction. HF_REASON_NONE | what the operation would fail with */
   hf_reason (*capture)(struct undo_entry *entry, struct call *call);
 
   /* Revokes what an unacknowledged reply took out of the object. */
@@ -95,10 +96,11 @@ struct kind {
   /* ---- snapshots: see snapshot_parts.h */
 
   /* Writes the object's content and parameters, in records of the kind's own, from RECORD_CONTENT on.
-   * NULL: it has none. */
+   * NULL: the kind has neither. */
   void (*snapshot)(const struct object *object, struct snapshot_out *out);
-  /* Reads one of these into the object, which was made of a shape that is all zero; record->number is 0
-   * after the last: is it whole? Nothing that the bytes say is to be believed. false: in.why */
+  /* Reads one of these records into the object, which was made of a shape that is all zero. After the last
+   * record there is a call with record->number 0, which checks that the object is whole. The bytes may be
+   * damaged: everything in them is checked. false: in.why */
   bool (*restore)(struct restoring *restoring, struct object *object,
                   const struct snapshot_record *record);
 
@@ -106,12 +108,13 @@ struct kind {
 
   /* A waiter that waited for waiter->object, of this kind, leaves without an answer of its handler. */
   void (*leave_wait)(struct engine *engine, const struct waiter *waiter);
-  /* Answers what a request that waits has done already, and must not be called an error. false: nothing.
-   */
+  /* A waiter ends after part of its work: makes the reply say how much was done, instead of an error. false:
+   * nothing was done. */
   bool (*answer_part)(const struct waiter *waiter);
-  /* It is about to leave the registry. */
+  /* The object is about to leave the registry. */
   void (*stop)(struct engine *engine, uint64_t now_ns, struct object *object);
-  /* Then: sessions forget what they have of it. false: the steps are used up, the rest is for later. */
+  /* After stop: sessions forget what they have of the object, such as reservations. false: the steps are used up,
+   * and disown is called again later. */
   bool (*disown)(struct engine *engine, struct object *object);
 };
 
