@@ -1,8 +1,7 @@
 /* Every operation the server knows: one row each.
  *
  * layer   dispatch
- * To add one: an arm in proto/holdfast.proto, a section in proto/operations/, a row here, a handler
- * in engine/kinds/ or engine/operations/ (handlers.h), a test. Its name in logs is the arm's.
+ * To add one: see ../ARCHITECTURE.md, "To add". Its name in logs is the arm's.
  * object  the kinds of object that the operation works on
  * access  the right that a user needs on the object: READ its contents, WRITE it, READ_WRITE both,
  *         EITHER of them, CREATE and delete; NOTHING without an object, or if the parts have rights

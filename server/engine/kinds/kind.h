@@ -1,7 +1,7 @@
 /* The kinds of objects: a row of functions for each.
  *
  * layer   engine
- * To add a kind: see ARCHITECTURE.md.
+ * To add a kind: see ../../ARCHITECTURE.md, "To add".
  * A function that is NULL has nothing to do for that kind. While an object is lent (job.h), only bytes,
  * length, lock, report and the functions of "waiters, and the end" are called.
  */
