@@ -112,11 +112,9 @@ static hf_status add(struct call_mode *mode, struct request *request) {
 
 /* Records the thread's last error as the batch's, if it is the first. */
 static void refuse(struct batch *batch, struct part part) {
-  const struct hf_error *error = hf_last_error();
   if (batch->refused_status == HF_OK) {
-    batch->refused_status = error->status;
-    batch->refused =
-        failure_new(error->status, bytes_of_text(error->reason), bytes_of_text(error->message));
+    batch->refused_status = hf_last_error()->status;
+    batch->refused = failure_of_error();
     batch->refused_part = part;
   }
 }

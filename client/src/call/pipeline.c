@@ -118,15 +118,10 @@ static struct pipeline *pipeline_of(const struct slot *slot) {
                                                   : NULL;
 }
 
-static struct failure *last_failure(void) {
-  const struct hf_error *error = hf_last_error();
-  return failure_new(error->status, bytes_of_text(error->reason), bytes_of_text(error->message));
-}
-
 static void refused(struct call_mode *mode, hf_status status) {
   struct pipeline *pipeline = (struct pipeline *)mode;
   conn_lock(pipeline->conn);
-  record_failure(pipeline, pipeline->submitted++, status, last_failure());
+  record_failure(pipeline, pipeline->submitted++, status, failure_of_error());
   conn_unlock(pipeline->conn);
 }
 
@@ -146,7 +141,7 @@ static void abandon_all(struct pipeline *pipeline) {
     }
     withdraw_abandoned(pipeline->conn, slot);
     call->status = status;
-    call->failure = last_failure();
+    call->failure = failure_of_error();
     pipeline->pending--;
     settled(call);
   }

@@ -45,6 +45,18 @@ struct failure *failure_copy(const struct failure *failure) {
                      bytes_of_text(failure->message));
 }
 
+struct failure *failure_of_error(void) {
+  return failure_copy(&last);
+}
+
+struct failure error_keep(void) {
+  return last;
+}
+
+void error_restore(const struct failure *kept) {
+  last = *kept;
+}
+
 hf_status error_take(hf_status status, struct failure *failure) {
   if (failure != NULL) {
     last = *failure;

@@ -28,11 +28,16 @@ struct failure {
 struct failure *failure_new(hf_status status, struct bytes reason, struct bytes message);
 /* A failure with the reason's sentence. */
 struct failure *failure_of(hf_reason reason);
+/* A copy of the thread's last error. */
+struct failure *failure_of_error(void);
 /* A copy; NULL for NULL. */
 struct failure *failure_copy(const struct failure *failure);
 
 /* Sets the thread's last error, frees the failure, and returns the status. */
 hf_status error_take(hf_status status, struct failure *failure);
+/* For work on another thread's call: the last error, and setting it again afterwards. */
+struct failure error_keep(void);
+void error_restore(const struct failure *kept);
 /* The part that the thread's last error is about. */
 uint32_t error_part(void);
 /* Sets the thread's last error to `reason` with its sentence; returns its status. */
