@@ -333,27 +333,54 @@ static void test_async_opens_handles_and_maps_their_cells(void **state) {
   hf_dict_close(dict);
 }
 
-static void test_async_refuses_calls_of_several_operations(void **state) {
+static bool is_true(void *ctx) {
+  return *(bool *)ctx;
+}
+
+static bool act(void *ctx) {
+  return *(bool *)ctx;
+}
+
+/* They would call the program from within, or store where nobody looks any more. */
+static void test_async_refuses_calls_that_need_their_answer(void **state) {
   hf_async *async = open_async(world.conn);
-  struct hf_dict_scan scan = {0};
-  const struct hf_entry *entry;
-  hf_dict *dict;
-  hf_pipe *ends[2];
+  hf_cell *cell;
+  hf_barrier *barrier;
+  hf_condition *condition;
+  bool flag = false;
+  int64_t number;
   (void)state;
-  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  expect_ok(hf_cell_open(world.conn, NULL, 'q', hf_int(0), &cell));
+  expect_ok(hf_barrier_open(world.conn, NULL, 1, &barrier));
+  expect_ok(hf_condition_open(world.conn, NULL, NULL, &condition));
+  expect_ok(hf_condition_acquire(condition, 0));
   expect_ok(hf_async_begin(async, NULL));
-  expect_fails(hf_dict_next(dict, &scan, &entry), FAILED_PRECONDITION, ALREADY_OPEN);
-  expect_fails(hf_pipe_new(world.conn, true, ends), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_fails(hf_cell_load_i64(cell, &number), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_fails(hf_cell_add_i64(cell, 1, &number), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_fails(hf_barrier_wait(barrier, 0, act, &flag, NULL), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_fails(hf_condition_wait_for(condition, is_true, &flag, 0, NULL), FAILED_PRECONDITION,
+               ALREADY_OPEN);
+  assert_int_equal(hf_async_last_id(async), 0);
+  hf_async_end(async);
+  expect_ok(hf_cell_load_i64(cell, &number));
+  expect_ok(hf_condition_release(condition));
+  hf_async_close(async);
+  hf_cell_close(cell);
+  hf_barrier_close(barrier);
+  hf_condition_close(condition);
+}
+
+static void test_async_is_the_only_mode(void **state) {
+  hf_async *async = open_async(world.conn), *second;
+  (void)state;
+  expect_ok(hf_async_begin(async, NULL));
   expect_fails(hf_pipeline_begin(world.conn, 0), FAILED_PRECONDITION, ALREADY_OPEN);
   hf_async_end(async);
-  expect_ok(hf_dict_next(dict, &scan, &entry));
   expect_ok(hf_pipeline_begin(world.conn, 0));
   expect_fails(hf_async_begin(async, NULL), FAILED_PRECONDITION, ALREADY_OPEN);
   expect_ok(hf_pipeline_end(world.conn, NULL));
-  hf_async *second;
   expect_fails(hf_async_open(world.conn, &second), FAILED_PRECONDITION, ALREADY_OPEN);
   hf_async_close(async);
-  hf_dict_close(dict);
 }
 
 static void test_async_more_than_fit_are_refused(void **state) {
@@ -501,7 +528,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_async_length_of_an_array_is_submitted),
     cmocka_unit_test(test_async_close_loses_no_item),
     cmocka_unit_test(test_async_opens_handles_and_maps_their_cells),
-    cmocka_unit_test(test_async_refuses_calls_of_several_operations),
+    cmocka_unit_test(test_async_refuses_calls_that_need_their_answer),
+    cmocka_unit_test(test_async_is_the_only_mode),
     cmocka_unit_test(test_async_more_than_fit_are_refused),
     cmocka_unit_test(test_async_beside_threads_that_wait),
     cmocka_unit_test(test_async_forked_child_has_its_own),

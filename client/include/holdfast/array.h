@@ -39,9 +39,10 @@ HF_CHECKED hf_status hf_array_set_slice(hf_array *array, struct hf_slice slice,
 /* `count` elements from `start` on, as C has them: `elements` points to as many of the typecode's C
  * type, in this machine's byte order (on the wire little-endian). The fastest access to many
  * elements; no element is torn. An Array's range is read or written under its lock, as a whole; a
- * RawArray's is not atomic as a whole. In a pipeline, one-way, batch or hf_async 1 MiB is the most:
- * RESOURCE_EXHAUSTED REQUEST_TOO_BIG; and a handle from hf_reference_open must have been used
- * before: FAILED_PRECONDITION ALREADY_OPEN. write: in typecode ? any byte but 0 becomes 1.
+ * RawArray's is not atomic as a whole. In a pipeline, one-way or batch 1 MiB is the most:
+ * RESOURCE_EXHAUSTED REQUEST_TOO_BIG. In any of them and in hf_async a handle from hf_reference_open
+ * must have been used before: FAILED_PRECONDITION ALREADY_OPEN. write: in typecode ? any byte but 0
+ * becomes 1.
  * OUT_OF_RANGE BAD_INDEX start + count is beyond the length; nothing was written */
 HF_CHECKED hf_status hf_array_read(hf_array *array, size_t start, size_t count, void *elements);
 HF_CHECKED hf_status hf_array_write(hf_array *array, size_t start, size_t count,

@@ -34,8 +34,9 @@ typedef struct hf_async hf_async;
  * NO_MEMORY, also without descriptors. A forked child opens its own. */
 HF_CHECKED hf_status hf_async_open(hf_conn *conn, hf_async **async);
 /* To be called before hf_close. Calls in flight are withdrawn and have no completion. Results that
- * had arrived are in their out parameters: to lose none, collect until false first. NULL is
- * ignored. */
+ * had arrived are in their out parameters, those of calls of several operations are dropped: to lose
+ * none, collect until false first. What a withdrawn call held is given back now, or with the
+ * connection's next call. NULL is ignored. */
 HF_API void hf_async_close(hf_async *async);
 /* Readable when hf_async_collect has work. An epoll descriptor: only wait on it. -1 in a forked
  * child. */
@@ -47,14 +48,19 @@ HF_API int hf_async_descriptor(const hf_async *async);
  * calls, collect some first.
  *
  * Any operation may be submitted; transactions and wait-any (batch.h) as one call. Values and
- * arrays are read and written by the server then. Calls that consist of several operations answer
- * FAILED_PRECONDITION ALREADY_OPEN: hf_dict_next, hf_pipe_open and hf_pipe_new, hf_list_objects,
- * hf_list_locks, hf_cell_exchange, the hf_..._load/add/exchange calls, hf_condition_wait_for,
- * hf_barrier_wait with an action, hf_reference_open of an item of a tuple, hf_object_open, hf_ping. A range of an array beyond 1 MiB is
- * RESOURCE_EXHAUSTED REQUEST_TOO_BIG. Performed at once and without a completion: hf_reference_open
- * of another reference, hf_condition_wait_for if the predicate is true already, load, store, add and
- * exchange of a mapped raw cell. Closing a handle takes effect with the next call; closing a pipe
- * waits for the server.
+ * arrays are read and written by the server then. A call of several operations has one completion
+ * too, and each of its operations has the call timeout: hf_dict_next (one at a time per scan; also
+ * if the entry is there already), the listings, hf_pipe_open and hf_pipe_new, hf_cell_exchange, and
+ * ranges of arrays beyond 1 MiB, under the Array's lock, which other calls of this thread don't
+ * wait for. Its handles stay open until the completion.
+ *
+ * FAILED_PRECONDITION ALREADY_OPEN: hf_condition_wait_for, hf_barrier_wait with an action and
+ * hf_server_backup, which call the program; load and add of numbers.h, whose answer has no place to
+ * be stored later (hf_cell_get_int, hf_cell_get_float, hf_cell_add_int, hf_array_get and
+ * hf_array_add are the same); hf_reference_open of an item of a tuple (hf_object_open is the same).
+ * Performed at once and without a completion: hf_reference_open of another reference,
+ * hf_condition_wait_for if the predicate is true already, load, store, add and exchange of a mapped
+ * raw cell. Closing a handle takes effect with the next call; closing a pipe waits for the server.
  *
  * FAILED_PRECONDITION ALREADY_OPEN a pipeline, batch or one-way is open on this thread */
 HF_CHECKED hf_status hf_async_begin(hf_async *async, void *data);
@@ -78,7 +84,8 @@ HF_INLINE bool hf_async_collect(hf_async *async, struct hf_completion *completio
   return hf_async_collect_sized(async, completion, sizeof *completion);
 }
 /* Withdraws one call, as hf_cancel withdraws all. The call completes in any case: with CANCELLED,
- * or with its result if it had just been performed. Ignored if the call is complete already. */
+ * or with its result if it had just been performed. Of several operations the first ones may have
+ * been performed. Ignored if the call is complete already. */
 HF_API void hf_async_cancel(hf_async *async, uint64_t id);
 
 HF_END_DECLARATIONS

@@ -48,7 +48,7 @@ HF_CHECKED hf_status hf_cell_set(hf_cell *cell, hf_value value);
 /* Atomic add; answers the sum. out sum may be NULL. */
 HF_CHECKED hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum);
 /* The same for an integer; the fastest access to a mapped Value. out sum may be NULL. Unless it is
- * NULL, FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way, batch or hf_async. A sum that is no
+ * NULL, FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way or batch. A sum that is no
  * int64_t is stored: WRONG_TYPE, OVERFLOW. */
 HF_CHECKED hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum);
 /* Atomic compare-and-set: stores `desired` if the value equals `expected`. out swapped, and found,
@@ -63,7 +63,7 @@ HF_CHECKED hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout
 /* Condition of a transaction: the value is at least `bound`. */
 HF_CHECKED hf_status hf_require_at_least(hf_cell *cell, hf_value bound);
 /* Atomic exchange: stores a value and answers the value before. Errors as of hf_cell_set.
- * FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way, batch or hf_async */
+ * FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way or batch */
 HF_CHECKED hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous);
 /* The Value's own lock: recursive, owned by a thread. lock: DEADLINE_EXCEEDED LOCK_HELD, also with
  * timeout 0. unlock: FAILED_PRECONDITION NOT_OWNER. Both: INVALID_ARGUMENT WRONG_KIND on a

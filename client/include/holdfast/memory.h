@@ -65,8 +65,8 @@ HF_API bool hf_array_is_owned(hf_array *array);
  * On mapped elements these functions check nothing else: like stores through the pointers above
  * they are noticed late, have no effect once the object is deleted or the server has stopped, and
  * answer HF_OK all the same, also in a pipeline, one-way, batch or hf_async; hf_cell_get and the
- * other calls do check. As requests, load, add and exchange need their answer at once:
- * FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way, batch or hf_async. */
+ * other calls do check. As requests, load and add need their answer at once, and exchange needs it
+ * except in hf_async: FAILED_PRECONDITION ALREADY_OPEN in a pipeline, one-way, batch or hf_async. */
 #include <holdfast/numbers.h>
 
 HF_END_DECLARATIONS

@@ -6,6 +6,7 @@
 #include "client/src/call/call_mode.h"
 #include "client/src/call/plain.h"
 #include "client/src/call/sized.h"
+#include "client/src/call/steps.h"
 #include "client/src/connection/cancel.h"
 #include "client/src/connection/cancellation.h"
 #include "client/src/connection/leader.h"
@@ -20,7 +21,8 @@ struct async_call {
   struct hf_async *async;
   uint64_t id;
   void *data;
-  struct span span;
+  struct steps *steps; /* owned: the call is several operations; NULL: one */
+  struct span span;    /* of the request in flight */
   struct async_call *next;
 };
 
@@ -46,14 +48,55 @@ struct hf_async {
 /* ---------------------------------------------------------------- calls */
 
 /* A call has completed. Connection's mutex held. */
-static void settled(struct call *call) {
-  struct async_call *done = (struct async_call *)call;
-  struct hf_async *async = done->async;
-  done->next = NULL;
-  *async->done_end = done;
-  async->done_end = &done->next;
+static void complete(struct async_call *call) {
+  struct hf_async *async = call->async;
+  call->next = NULL;
+  *async->done_end = call;
+  async->done_end = &call->next;
   if (!async->is_working) {
     async_poll_notify(&async->poll);
+  }
+}
+
+/* A call of several operations ends without its last steps. Mutex held. */
+static void stop(struct async_call *call) {
+  if (call->steps != NULL && call->steps->kind->stop != NULL) {
+    call->steps->kind->stop(call->steps);
+  }
+}
+
+/* Takes the next step, in any thread. Whether the call is in flight again. */
+static bool take_step(struct async_call *call) {
+  struct failure kept = error_keep();
+  bool is_sent;
+  hf_status status = steps_take(call->steps, &is_sent);
+  if (status != HF_OK) {
+    call->call.status = status;
+    call->call.failure = failure_of_error();
+    error_restore(&kept);
+  }
+  return status == HF_OK && is_sent;
+}
+
+/* After a reply, or without one. Whether the call is in flight again. */
+static bool goes_on(struct async_call *call) {
+  if (call->steps == NULL) {
+    return false;
+  }
+  if (call->call.status == HF_OK && take_step(call)) {
+    return true;
+  }
+  if (call->call.status != HF_OK) {
+    stop(call);
+  }
+  return false;
+}
+
+/* A reply has come, or none will. Connection's mutex held. */
+static void settled(struct call *call) {
+  struct async_call *settled_call = (struct async_call *)call;
+  if (!goes_on(settled_call)) {
+    complete(settled_call);
   }
 }
 
@@ -80,15 +123,20 @@ static struct async_call *take_free(struct hf_async *async) {
 
 static void give_free(struct hf_async *async, struct async_call *call) {
   call->call.result.end = NULL;
+  call->id = 0;
   call->next = async->free;
   async->free = call;
 }
 
-/* Nobody takes the outcome. */
+/* Nobody takes the outcome. Not with the mutex. */
 static void free_call(struct async_call *call) {
   const struct result *result = &call->call.result;
   if (result->end != NULL) {
     result->end(result, NULL);
+  }
+  if (call->steps != NULL) {
+    (void)steps_end(call->steps, HF_CANCELLED);
+    free(call->steps);
   }
   free(call->call.failure);
   free(call);
@@ -105,26 +153,64 @@ static bool takes(const struct request *request) {
   return true;
 }
 
+/* The call's request is in flight. */
+static void begin_span(struct async_call *call, const struct request *request) {
+  struct hf_async *async = call->async;
+  call->span = (struct span){
+      .from_ns = clock_now_ns(), .wait_ms = request->wait_ms, .give_up_ns = CLOCK_NEVER};
+  uint64_t deadline_ns = span_deadline_ns(async->conn, &call->span);
+  async->check_ns = deadline_ns < async->check_ns ? deadline_ns : async->check_ns;
+}
+
+/* Sends the call's first request. */
+static hf_status send_first(struct async_call *call, struct request *request) {
+  struct hf_async *async = call->async;
+  hf_status status = call_submit_at_once(request, &call->call);
+  if (status == HF_OK) {
+    begin_span(call, request);
+    if (++async->unwritten % UNWRITTEN_MAX == 0) { /* hf_async_end writes the rest */
+      conn_write(async->conn);
+    }
+  }
+  return status;
+}
+
+/* Sends a further request of a call of several operations. */
+static hf_status send_further(struct async_call *call, struct request *request) {
+  struct hf_async *async = call->async;
+  if (call->call.is_withdrawn) {
+    return error_reason(HF_REASON_CANCELLED);
+  }
+  hf_status status = call_submit_further(request, &call->call);
+  if (status == HF_OK) {
+    begin_span(call, request);
+    conn_write(async->conn);
+    if (!async->is_working && async->check_ns < async->poll.timer_ns) {
+      async_poll_notify(&async->poll);
+    }
+  }
+  return status;
+}
+
+/* The call is in flight, or complete. */
+static void record(struct hf_async *async, struct async_call *call, struct steps *steps) {
+  call->id = ++async->last_id;
+  call->data = async->data;
+  call->steps = steps;
+}
+
 static hf_status submit(struct hf_async *async, struct request *request) {
   struct async_call *call = take_free(async);
   if (call == NULL) {
     return error_reason(HF_REASON_NO_MEMORY);
   }
-  hf_status status = call_submit_at_once(request, &call->call);
+  hf_status status = send_first(call, request);
   if (status != HF_OK) {
     give_free(async, call);
     return status;
   }
-  call->id = ++async->last_id;
-  call->data = async->data;
-  call->span = (struct span){
-      .from_ns = clock_now_ns(), .wait_ms = request->wait_ms, .give_up_ns = CLOCK_NEVER};
-  uint64_t deadline_ns = span_deadline_ns(async->conn, &call->span);
-  async->check_ns = deadline_ns < async->check_ns ? deadline_ns : async->check_ns;
+  record(async, call, NULL);
   request->is_submitted = true;
-  if (++async->unwritten % UNWRITTEN_MAX == 0) { /* hf_async_end writes the rest */
-    conn_write(async->conn);
-  }
   return HF_OK;
 }
 
@@ -137,6 +223,54 @@ static hf_status send_async(struct call_mode *mode, struct request *request) {
   conn_lock(async->conn);
   hf_status status = async->is_detached ? detached_error() : submit(async, request);
   conn_unlock(async->conn);
+  return status;
+}
+
+/* steps->submitted: struct async_call * */
+static hf_status submit_step(struct steps *steps, struct request *request) {
+  struct async_call *call = steps->submitted;
+  return call->id == 0 ? send_first(call, request) : send_further(call, request);
+}
+
+/* Takes the first step; without a request the call is complete. */
+static hf_status begin_steps(struct hf_async *async, struct steps *steps) {
+  bool is_sent;
+  struct async_call *call = take_free(async);
+  if (call == NULL) {
+    return error_reason(HF_REASON_NO_MEMORY);
+  }
+  steps->submit = submit_step;
+  steps->submitted = call;
+  steps->thread = conn_thread();
+  hf_status status = steps_take(steps, &is_sent);
+  if (status != HF_OK) {
+    give_free(async, call);
+    return status;
+  }
+  record(async, call, steps);
+  if (!is_sent) {
+    call->call.status = HF_OK;
+    call->call.failure = NULL;
+    complete(call);
+  }
+  return HF_OK;
+}
+
+static hf_status submit_steps(struct call_mode *mode, struct steps *steps) {
+  struct hf_async *async = (struct hf_async *)mode;
+  struct steps *copy = steps_copy(steps);
+  if (copy == NULL) {
+    return steps_end(steps, error_reason(HF_REASON_NO_MEMORY));
+  }
+  int cancellation = cancellation_disable();
+  conn_lock(async->conn);
+  hf_status status = async->is_detached ? detached_error() : begin_steps(async, copy);
+  conn_unlock(async->conn);
+  if (status != HF_OK) {
+    status = steps_end(copy, status);
+    free(copy);
+  }
+  cancellation_restore(cancellation);
   return status;
 }
 
@@ -153,6 +287,7 @@ static const struct call_mode_kind asynchronous = {
     .sends_batches = true,
     .takes = takes,
     .send = send_async,
+    .submit_steps = submit_steps,
     .made = made,
     .forget = forget,
 };
@@ -212,10 +347,9 @@ uint64_t hf_async_last_id(const hf_async *async) {
 static void give_up(struct hf_async *async, struct slot *slot) {
   struct call *call = slot->call;
   hf_status status = conn_error_unanswered(async->conn);
-  const struct hf_error *error = hf_last_error();
   withdraw_abandoned(async->conn, slot);
   call->status = status;
-  call->failure = failure_new(status, bytes_of_text(error->reason), bytes_of_text(error->message));
+  call->failure = failure_of_error();
   async->pending--;
   settled(call);
 }
@@ -290,12 +424,27 @@ static void work(struct hf_async *async) {
   cancellation_restore(cancellation);
 }
 
+/* Stores the results of a call of several operations. */
+static void end_steps(struct async_call *call) {
+  if (call->steps == NULL) {
+    return;
+  }
+  hf_status status = steps_end(call->steps, call->call.status);
+  if (status != call->call.status) {
+    call->call.status = status;
+    call->call.failure = failure_of_error();
+  }
+  free(call->steps);
+  call->steps = NULL;
+}
+
 static void fill(struct hf_async *async, struct async_call *call, struct hf_completion *completion,
                  size_t completion_size) {
   const struct result *result = &call->call.result;
   if (result->end != NULL) {
     result->end(result, &call->call);
   }
+  end_steps(call);
   const struct failure *failure = call->call.failure;
   struct hf_completion filled = {.id = call->id, .data = call->data, .status = call->call.status};
   filled.reason = failure != NULL ? failure->reason : "";
@@ -364,7 +513,7 @@ static void free_calls(struct async_call *call) {
   }
 }
 
-/* Withdraws the calls in flight. Mutex held. */
+/* Withdraws the calls in flight, which become ready. Mutex held. */
 static void abandon_all(struct hf_async *async) {
   struct slot *next;
   for (struct slot *slot = async->conn->window.oldest; slot != NULL; slot = next) {
@@ -372,7 +521,9 @@ static void abandon_all(struct hf_async *async) {
     next = slot->next;
     if (call != NULL) {
       withdraw_abandoned(async->conn, slot);
-      free_call(call);
+      stop(call);
+      call->next = async->ready;
+      async->ready = call;
     }
   }
   withdraw_submit(async->conn);
@@ -392,7 +543,6 @@ void hf_async_close(hf_async *async) {
   }
   conn_unlock(conn);
   async_poll_deinit(&async->poll);
-  conn_release(conn);
   free_calls(async->done);
   free_calls(async->ready);
   for (struct async_call *call = async->free; call != NULL; call = call->next) {
@@ -401,6 +551,7 @@ void hf_async_close(hf_async *async) {
   free_calls(async->free);
   free(async->last_failure);
   free(async);
+  conn_release(conn);
   cancellation_restore(cancellation);
 }
 
@@ -433,7 +584,7 @@ static void detach(hf_conn *conn, hf_status status) {
       call->call.status = status;
       call->call.failure = NULL;
       async->pending--;
-      settled(&call->call);
+      complete(call);
     }
   }
 }

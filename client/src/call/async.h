@@ -2,6 +2,13 @@
  * loop's thread collects the completion.
  *
  *   submitted -> in the window -> done (list, mutex) -> ready (the loop's own list) -> collected
+ *                 ^         |
+ *                 '---------'  the next step of a call of several operations (steps.h)
+ *
+ * The thread that receives a reply takes the call's next step at once, whose request has the place
+ * in the window that the reply has just freed: a call is never between two operations, so that it
+ * can be cancelled, and given up in time, and goes on while the event loop's thread waits in another
+ * call.
  *
  * layer   client, call
  * threads Only the event loop's thread uses a hf_async, except `done`: connection's mutex.

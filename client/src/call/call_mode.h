@@ -14,6 +14,7 @@
 #include "client/src/call/request.h"
 
 struct call_mode;
+struct steps;
 
 struct call_mode_kind {
   bool sends_batches; /* a batch may be opened above, whose one request this mode sends */
@@ -21,6 +22,9 @@ struct call_mode_kind {
   bool (*takes)(const struct request *request);
   /* Sends a checked request. HF_OK | an error, also the thread's last error */
   hf_status (*send)(struct call_mode *mode, struct request *request);
+  /* Submits a copy of a call of several operations. HF_OK | an error, also the thread's last error,
+   * and the call has ended. NULL: the thread makes them one by one. */
+  hf_status (*submit_steps)(struct call_mode *mode, struct steps *steps);
   /* A call could not be sent; the thread's last error says why. NULL: ignored. */
   void (*refused)(struct call_mode *mode, hf_status status);
   /* The calls since begin; NULL: not counted. */

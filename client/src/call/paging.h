@@ -1,7 +1,7 @@
 /* Results in pages: each page is a call of its own, with a bound on all pages together.
  *
  * layer   client, call
- * threads the calling thread's
+ * threads the calling thread's; of a submitted call any thread's, with the connection's mutex
  */
 #ifndef HF_CLIENT_PAGING_H
 #define HF_CLIENT_PAGING_H

@@ -93,6 +93,7 @@ static hf_status enter_window(struct request *request, struct call *call) {
   call->result = request->result;
   call->status = HF_OK;
   call->failure = NULL;
+  call->is_withdrawn = false;
   (*call->pending)++;
   return HF_OK;
 }
@@ -124,6 +125,11 @@ hf_status call_submit_at_once(struct request *request, struct call *call) {
                         "%u calls are under way; collect some before more are made",
                         conn->window.used_count);
   }
+  return enter_window(request, call);
+}
+
+hf_status call_submit_further(struct request *request, struct call *call) {
+  assert(call->slot == NULL && request->conn->window.used_count < WINDOW_SLOTS_MAX);
   return enter_window(request, call);
 }
 

@@ -12,6 +12,9 @@
 hf_status call_submit(struct request *request, struct call *call);
 /* The same without waiting for a free slot: RESOURCE_EXHAUSTED IN_FLIGHT_FULL */
 hf_status call_submit_at_once(struct request *request, struct call *call);
+/* A further request of a call whose reply has just come, and left its place in the window. May not
+ * wait on the server unless the first did. HF_OK | RESOURCE_EXHAUSTED NO_MEMORY */
+hf_status call_submit_further(struct request *request, struct call *call);
 /* Performs a checked request, and stores its result. */
 hf_status call_run(struct request *request);
 

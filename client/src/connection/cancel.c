@@ -59,6 +59,7 @@ void cancel_call(hf_conn *conn, struct slot *slot) {
   if (!is_reachable || slot->withdrawal != WITHDRAWAL_NONE) {
     give_up(conn, slot);
   } else {
+    slot->call->is_withdrawn = true;
     withdraw_later(conn, slot);
   }
 }

@@ -31,6 +31,7 @@ struct call {
   struct result result;
   uint32_t *pending; /* decremented when the call completes */
   struct slot *slot; /* while the call is in flight */
+  bool is_withdrawn; /* by hf_cancel or hf_async_cancel; the reply may still be a result */
   hf_status status;
   struct failure *failure;
   void (*settled)(struct call *call); /* the call is complete; NULL: a thread waits for it */

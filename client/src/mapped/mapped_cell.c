@@ -5,14 +5,10 @@
 #include "client/src/connection/cancellation.h"
 #include "client/src/mapped/segments.h"
 
-static bool is_cell(hf_kind kind) {
-  return kind >= HF_VALUE && kind <= HF_RAW_ARRAY;
-}
-
 /* Sets the location once, since other threads may read it later. */
 void mapped_cell_record_location(hf_object *object, const Holdfast__Object *reply) {
   struct mapped_cell *cell = &object->mapped;
-  if (!is_cell(object->kind) || cell->is_asked) {
+  if (!mapped_cell_is_of_kind(object->kind) || cell->is_asked) {
     return;
   }
   cell->type = reply->typecode.len == 1 ? cell_type_of((char)reply->typecode.data[0]) : NULL;
@@ -105,7 +101,8 @@ hf_status mapped_cell_ask(hf_object *object) {
 }
 
 bool mapped_cell_may_be(const hf_object *object) {
-  return is_cell(object->kind) && !__atomic_load_n(&object->mapped.is_asked, __ATOMIC_ACQUIRE) &&
+  return mapped_cell_is_of_kind(object->kind) &&
+         !__atomic_load_n(&object->mapped.is_asked, __ATOMIC_ACQUIRE) &&
          segments_are_available(object->conn);
 }
 
@@ -113,7 +110,7 @@ bool mapped_cell_may_be(const hf_object *object) {
 struct cell_header *mapped_cell_find(hf_object *object, hf_status *status) {
   struct cell_header *header = mapped_cell_header(object);
   *status = HF_OK;
-  if (header == NULL && is_cell(object->kind)) {
+  if (header == NULL && mapped_cell_is_of_kind(object->kind)) {
     if (mapped_cell_may_be(object)) {
       *status = mapped_cell_ask(object);
     } else if (__atomic_load_n(&object->mapped.is_asked, __ATOMIC_ACQUIRE)) {

@@ -13,6 +13,10 @@
 #include "proto/cell_layout.h"
 #include "proto/holdfast.pb-c.h"
 
+static inline bool mapped_cell_is_of_kind(hf_kind kind) {
+  return kind >= HF_VALUE && kind <= HF_RAW_ARRAY;
+}
+
 static inline bool mapped_cell_has_lock(const hf_object *object) {
   return object->kind == HF_VALUE || object->kind == HF_ARRAY;
 }

@@ -71,8 +71,14 @@ hf_status hf_delete(hf_conn *conn, const char *name) {
 /* ---------------------------------------------------------------- listing */
 
 struct listing {
+  struct steps steps; /* first */
+  struct paging paging;
+  char *prefix; /* owned */
+  hf_kind kind;
+  struct hf_object_info **to;
+  size_t *to_count;
   uint8_t *infos; /* items have the program's struct size */
-  size_t count, info_size;
+  size_t count, info_size, page_count;
   bool has_more;
   bool is_further;                                         /* the cursor made progress */
   char after[sizeof((struct hf_object_info *)NULL)->name]; /* where the next page begins */
@@ -111,39 +117,55 @@ static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
   }
   listing->infos = infos;
   listing->count += more_count;
+  listing->page_count = more_count;
   record_cursor(listing, reply->objects);
   return HF_REASON_NONE;
 }
 
-static hf_status list_page(hf_conn *conn, const char *prefix, hf_kind kind,
-                           struct listing *listing) {
+static hf_status list_page(struct listing *listing) {
   struct request request;
   Holdfast__ObjectList arm = HOLDFAST__OBJECT_LIST__INIT;
-  request_of_conn(&request, conn, OPERATION(OBJECT_LIST));
-  request.is_now = true;
+  request_of_conn(&request, listing->steps.conn, OPERATION(OBJECT_LIST));
   request_ask(&request, add_infos, listing, NULL);
-  arm.prefix = object_text(prefix == NULL ? "" : prefix);
-  arm.kind = (Holdfast__Kind)kind;
+  arm.prefix = object_text(listing->prefix);
+  arm.kind = (Holdfast__Kind)listing->kind;
   arm.after = object_text(listing->after);
-  return request_send(&request, &arm.base);
+  return steps_send(&listing->steps, &request, &arm.base);
+}
+
+static hf_status list_step(struct steps *steps) {
+  struct listing *listing = (struct listing *)steps;
+  if (!listing->has_more) {
+    return HF_OK;
+  }
+  hf_status status = steps->sent_count == 0
+                         ? HF_OK
+                         : paging_check(&listing->paging, listing->page_count, listing->is_further);
+  return status == HF_OK ? list_page(listing) : status;
+}
+
+static hf_status list_end(struct steps *steps, hf_status status) {
+  struct listing *listing = (struct listing *)steps;
+  free(listing->prefix);
+  if (status == HF_OK) {
+    *listing->to = (struct hf_object_info *)(void *)listing->infos;
+    *listing->to_count = listing->count;
+  } else {
+    free(listing->infos);
+  }
+  return status;
 }
 
 hf_status hf_list_objects_sized(hf_conn *conn, const char *prefix, hf_kind kind,
                                 struct hf_object_info **infos, size_t info_size, size_t *count) {
-  struct listing listing = {.info_size = info_size};
-  struct paging paging = paging_begin(conn);
-  do {
-    size_t before = listing.count;
-    hf_status status = list_page(conn, prefix, kind, &listing);
-    if (status == HF_OK && listing.has_more) {
-      status = paging_check(&paging, listing.count - before, listing.is_further);
-    }
-    if (status != HF_OK) {
-      free(listing.infos);
-      return status;
-    }
-  } while (listing.has_more);
-  *infos = (struct hf_object_info *)(void *)listing.infos;
-  *count = listing.count;
-  return HF_OK;
+  static const struct steps_kind steps = {sizeof(struct listing), list_step, NULL, list_end};
+  struct listing listing = {.steps = {.kind = &steps, .conn = conn},
+                            .paging = paging_begin(conn),
+                            .prefix = strdup(prefix == NULL ? "" : prefix),
+                            .kind = kind,
+                            .to = infos,
+                            .to_count = count,
+                            .info_size = info_size,
+                            .has_more = true};
+  return listing.prefix != NULL ? steps_run(&listing.steps) : error_reason(HF_REASON_NO_MEMORY);
 }

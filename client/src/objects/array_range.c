@@ -1,4 +1,6 @@
 /* Ranges of an array to and from C arrays. */
+#include <stdlib.h>
+
 #include "client/src/call/pipeline.h"
 #include "client/src/mapped/mapped_lock.h"
 #include "client/src/mapped/mapped_owner.h"
@@ -27,35 +29,49 @@ static bool exists(const struct range *range) {
 
 /* ---------------------------------------------------------------- one request */
 
-static hf_status read_part(const struct range *range, size_t first, size_t count) {
-  struct request request;
-  Holdfast__ArrayRead arm = HOLDFAST__ARRAY_READ__INIT;
-  arm.start = range->start + first;
-  arm.count = count;
-  request_of(&request, range->object, OPERATION(ARRAY_READ));
-  request_wait(&request, HF_FOREVER);
-  request_ask(&request, result_bytes, range->to + first * range->type->bytes, NULL);
-  request.result.size = count * range->type->bytes;
-  request.result.lands = true;
-  return request_send(&request, &arm.base);
+/* The request of a part. */
+union part {
+  Holdfast__ArrayRead read;
+  Holdfast__ArrayWrite write;
+  ProtobufCMessage base;
+};
+
+static void read_of(struct request *request, const struct range *range, size_t first, size_t count,
+                    Holdfast__ArrayRead *arm) {
+  *arm = (Holdfast__ArrayRead)HOLDFAST__ARRAY_READ__INIT;
+  arm->start = range->start + first;
+  arm->count = count;
+  request_of(request, range->object, OPERATION(ARRAY_READ));
+  request_ask(request, result_bytes, range->to + first * range->type->bytes, NULL);
+  request->result.size = count * range->type->bytes;
+  request->result.lands = true;
 }
 
-static hf_status write_part(const struct range *range, size_t first, size_t count) {
-  struct request request;
-  Holdfast__ArrayWrite arm = HOLDFAST__ARRAY_WRITE__INIT;
+static void write_of(struct request *request, const struct range *range, size_t first, size_t count,
+                     Holdfast__ArrayWrite *arm) {
   const char *from = range->from + first * range->type->bytes;
-  arm.start = range->start + first;
-  arm.elements = (ProtobufCBinaryData){count * range->type->bytes, (uint8_t *)(uintptr_t)from};
-  request_of(&request, range->object, OPERATION(ARRAY_WRITE));
-  request_wait(&request, HF_FOREVER);
-  return request_send(&request, &arm.base);
+  *arm = (Holdfast__ArrayWrite)HOLDFAST__ARRAY_WRITE__INIT;
+  arm->start = range->start + first;
+  arm->elements = (ProtobufCBinaryData){count * range->type->bytes, (uint8_t *)(uintptr_t)from};
+  request_of(request, range->object, OPERATION(ARRAY_WRITE));
+}
+
+static void part_of(struct request *request, const struct range *range, size_t first, size_t count,
+                    union part *part) {
+  if (range->is_read) {
+    read_of(request, range, first, count, &part->read);
+  } else {
+    write_of(request, range, first, count, &part->write);
+  }
+  request_wait(request, HF_FOREVER);
 }
 
 static hf_status run_part(const struct range *range, size_t first, size_t count) {
-  return range->is_read ? read_part(range, first, count) : write_part(range, first, count);
+  struct request request;
+  union part part;
+  part_of(&request, range, first, count, &part);
+  return request_send(&request, &part.base);
 }
-
-/* ---------------------------------------------------------------- several requests */
 
 /* The elements are mapped, and this thread owns the lock. */
 static void copy(const struct range *range) {
@@ -79,14 +95,122 @@ static hf_status make_parts(void *context) {
   return status;
 }
 
+/* ---------------------------------------------------------------- several requests, submitted */
+
+enum stage { STAGE_BEGUN, STAGE_LOCKING, STAGE_MOVING, STAGE_UNLOCKING };
+
+/* One part after the other, under the Array's lock as without a call mode. */
+struct parts {
+  struct steps steps; /* first */
+  struct range range;
+  hf_object object; /* what requests need of the handle, which the program may close */
+  enum stage stage;
+  bool is_locked;
+  size_t moved; /* elements in the parts that were sent */
+  char *copy;   /* of what is written */
+};
+
+static hf_status send_lock(struct parts *parts) {
+  struct request request;
+  Holdfast__LockAcquire arm = HOLDFAST__LOCK_ACQUIRE__INIT;
+  request_of(&request, &parts->object, OPERATION(LOCK_ACQUIRE));
+  request_wait(&request, HF_FOREVER);
+  request_ask(&request, result_grant, NULL, NULL);
+  return steps_send(&parts->steps, &request, &arm.base);
+}
+
+static hf_status send_part(struct parts *parts) {
+  struct request request;
+  union part part;
+  size_t part_count = HF_ARRAY_PART_BYTES_MAX / parts->range.type->bytes;
+  size_t first = parts->moved, left = parts->range.count - first;
+  size_t count = left < part_count ? left : part_count;
+  parts->moved += count;
+  part_of(&request, &parts->range, first, count, &part);
+  return steps_send(&parts->steps, &request, &part.base);
+}
+
+static hf_status send_unlock(struct parts *parts) {
+  struct request request;
+  Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
+  request_of(&request, &parts->object, OPERATION(LOCK_RELEASE));
+  hf_status status = steps_send(&parts->steps, &request, &arm.base);
+  parts->is_locked = status != HF_OK;
+  return status;
+}
+
+static hf_status parts_step(struct steps *steps) {
+  struct parts *parts = (struct parts *)steps;
+  parts->range.object = &parts->object;
+  switch (parts->stage) {
+    case STAGE_BEGUN:
+      if (mapped_cell_has_lock(&parts->object)) {
+        parts->stage = STAGE_LOCKING;
+        return send_lock(parts);
+      }
+      parts->stage = STAGE_MOVING;
+      return send_part(parts);
+    case STAGE_LOCKING:
+      parts->is_locked = true;
+      parts->stage = STAGE_MOVING;
+      return send_part(parts);
+    case STAGE_MOVING:
+      if (parts->moved < parts->range.count) {
+        return send_part(parts);
+      }
+      parts->stage = STAGE_UNLOCKING;
+      return parts->is_locked ? send_unlock(parts) : HF_OK;
+    default:
+      return HF_OK;
+  }
+}
+
+/* The lock must not outlive the call. */
+static void parts_stop(struct steps *steps) {
+  struct parts *parts = (struct parts *)steps;
+  struct request request;
+  Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
+  if (parts->is_locked) {
+    request_of(&request, &parts->object, OPERATION(LOCK_RELEASE));
+    steps_send_unawaited(steps, &request, &arm.base);
+  }
+}
+
+static hf_status parts_end(struct steps *steps, hf_status status) {
+  free(((struct parts *)steps)->copy);
+  return status;
+}
+
+static hf_status submit_parts(const struct range *range) {
+  static const struct steps_kind kind = {sizeof(struct parts), parts_step, parts_stop, parts_end};
+  const hf_object *object = range->object;
+  struct parts parts = {.steps = {.kind = &kind, .conn = object->conn},
+                        .range = *range,
+                        .object = {.conn = object->conn, .id = object->id, .kind = object->kind}};
+  if (!range->is_read) {
+    parts.copy = malloc(range->count * range->type->bytes);
+    if (parts.copy == NULL) {
+      return error_reason(HF_REASON_NO_MEMORY);
+    }
+    memcpy(parts.copy, range->from, range->count * range->type->bytes);
+    parts.range.from = parts.copy;
+  }
+  return steps_run(&parts.steps);
+}
+
+/* ---------------------------------------------------------------- several requests */
+
 /* Owns the Array's lock for all parts, which makes one access of them. */
 static hf_status run_parts(struct range *range) {
   hf_object *object = range->object;
   bool has_lock = mapped_cell_has_lock(object);
+  if (steps_are_submitted(object->conn)) {
+    return submit_parts(range);
+  }
   if (mapped_cell_has_call_mode(object)) {
     return error_format(HF_REASON_REQUEST_TOO_BIG,
-                        "in a pipeline, one-way, batch or hf_async a range may have %u bytes; "
-                        "take a shorter one",
+                        "in a pipeline, one-way or batch a range may have %u bytes; take a shorter "
+                        "one",
                         HF_ARRAY_PART_BYTES_MAX);
   }
   hf_status status = has_lock ? cell_lock(object, HF_FOREVER, NULL) : HF_OK;

@@ -1,6 +1,7 @@
 /* Value and RawValue. Every call waits while another thread owns the Value's lock. */
 #include "client/src/mapped/mapped_numbers.h"
 #include "client/src/mapped/mapped_wait.h"
+#include "client/src/objects/cell_exchange.h"
 #include "client/src/objects/cell_lock.h"
 #include "client/src/objects/object.h"
 
@@ -187,13 +188,14 @@ hf_status hf_cell_set(hf_cell *cell, hf_value value) {
   return request_send(&request, &arm.base);
 }
 
-static hf_status add_remote(hf_cell *cell, hf_value amount, hf_value *sum) {
+/* sum: of the decoder's type */
+static hf_status add_remote(hf_cell *cell, hf_value amount, result_decode decode, void *sum) {
   struct request request;
   Holdfast__ValueAdd arm = HOLDFAST__VALUE_ADD__INIT;
   request_of(&request, cell, OPERATION(VALUE_ADD));
   request_wait(&request, HF_FOREVER);
   arm.amount = request_value(&request, &amount);
-  request_result(&request, result_value, sum, NULL);
+  request_result(&request, decode, sum, NULL);
   return request_send(&request, &arm.base);
 }
 
@@ -203,7 +205,7 @@ hf_status hf_cell_add(hf_cell *cell, hf_value amount, hf_value *sum) {
     case MAPPED_IN:
       return add_mapped((hf_object *)cell, &amount, sum);
     case MAPPED_REQUEST:
-      return add_remote(cell, amount, sum);
+      return add_remote(cell, amount, result_value, sum);
     default:
       return status;
   }
@@ -232,6 +234,13 @@ static inline bool add_quickly(const hf_object *object, int64_t amount, int64_t 
   return false;
 }
 
+static hf_status submit_add_int(hf_object *object, int64_t amount, int64_t *sum) {
+  hf_status status;
+  return mapped_cell_enter_call(object, &status) == MAPPED_FAILED
+             ? status
+             : add_remote((hf_cell *)object, hf_int(amount), result_int, sum);
+}
+
 hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum) {
   hf_object *object = (hf_object *)cell;
   int64_t total;
@@ -250,7 +259,8 @@ hf_status hf_cell_add_int(hf_cell *cell, int64_t amount, int64_t *sum) {
     return hf_cell_add(cell, hf_int(amount), NULL);
   }
   if (mapped_cell_has_call_mode(object)) {
-    return error_reason(HF_REASON_ALREADY_OPEN);
+    return steps_are_submitted(object->conn) ? submit_add_int(object, amount, sum)
+                                             : error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = hf_cell_add(cell, hf_int(amount), &value);
   return status == HF_OK ? mapped_take_number(&value, HF_ACCESS_I64, sum) : status;
@@ -290,28 +300,17 @@ hf_status hf_cell_wait(hf_cell *cell, hf_value known, int64_t timeout_ms, hf_val
   return request_send(&request, &arm.base);
 }
 
-/* A compare-and-set loop, since another thread may store in between. */
-static hf_status exchange_remote(hf_cell *cell, hf_value value, hf_value *previous) {
-  bool is_swapped = false;
-  hf_status status = hf_cell_get(cell, previous);
-  while (status == HF_OK && !is_swapped) {
-    hf_value expected = *previous;
-    status = hf_cell_compare_and_set(cell, expected, value, &is_swapped, previous);
-    hf_value_clear(&expected);
-  }
-  return status;
-}
-
 hf_status hf_cell_exchange(hf_cell *cell, hf_value value, hf_value *previous) {
   hf_status status;
-  if (mapped_cell_has_call_mode((hf_object *)cell)) {
+  if (mapped_cell_has_call_mode((hf_object *)cell) &&
+      !steps_are_submitted(((hf_object *)cell)->conn)) {
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   switch (mapped_cell_enter_call((hf_object *)cell, &status)) {
     case MAPPED_IN:
       return exchange_mapped((hf_object *)cell, &value, previous);
     case MAPPED_REQUEST:
-      return exchange_remote(cell, value, previous);
+      return cell_exchange(cell, value, (struct exchanged){.value = previous});
     default:
       return status;
   }

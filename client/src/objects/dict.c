@@ -213,51 +213,82 @@ static void free_page(struct hf_dict_scan *scan) {
   scan->page_len = scan->page_idx = 0;
 }
 
-static hf_status fetch_page(hf_dict *dict, struct hf_dict_scan *scan) {
+/* Fetches pages until one has entries or is the last. */
+struct fetching {
+  struct steps steps; /* first */
+  uint64_t dict;
+  struct hf_dict_scan *scan;
+  const struct hf_entry **entry;
+  struct paging paging;
+  uint64_t before; /* the cursor of the last request */
+};
+
+static hf_status fetch_page(struct fetching *fetching) {
+  struct hf_dict_scan *scan = fetching->scan;
   struct request request;
   Holdfast__DictScan arm = HOLDFAST__DICT_SCAN__INIT;
-  request_of(&request, dict, OPERATION(DICT_SCAN));
-  request.is_now = true;
+  request_of_conn(&request, fetching->steps.conn, OPERATION(DICT_SCAN));
+  request.envelope.object = fetching->dict;
   request_ask(&request, take_page, scan, NULL);
-  arm.cursor = scan->cursor;
+  fetching->before = arm.cursor = scan->cursor;
   arm.limit = scan->page_count > 0 ? scan->page_count : PAGE_COUNT_DEFAULT;
   if (scan->strict && scan->started) {
     arm.strict_case = HOLDFAST__DICT_SCAN__STRICT_EXPECTED_LENGTH;
     arm.expected_length = scan->length;
   }
-  free_page(scan);
-  return request_send(&request, &arm.base);
+  free(scan->page); /* an empty one */
+  scan->page = NULL;
+  return steps_send(&fetching->steps, &request, &arm.base);
 }
 
-/* Fetches pages until one has entries or is the last. */
-static hf_status fetch_entries(hf_dict *dict, struct hf_dict_scan *scan) {
-  struct paging paging = paging_begin(hf_object_conn(HF_AS_OBJECT(dict)));
-  hf_status status = HF_OK;
-  while (status == HF_OK && scan->page_idx == scan->page_len && !scan->last) {
-    uint64_t before = scan->cursor;
-    status = fetch_page(dict, scan);
-    if (status == HF_OK && scan->page_len == 0 && !scan->last) {
-      status = paging_check(&paging, 0, scan->cursor != before);
-    }
+static bool has_next(const struct hf_dict_scan *scan) {
+  return scan->page_idx < scan->page_len || scan->last;
+}
+
+static hf_status fetch_step(struct steps *steps) {
+  struct fetching *fetching = (struct fetching *)steps;
+  const struct hf_dict_scan *scan = fetching->scan;
+  if (has_next(scan)) {
+    return HF_OK;
+  }
+  hf_status status = steps->sent_count == 0
+                         ? HF_OK
+                         : paging_check(&fetching->paging, 0, scan->cursor != fetching->before);
+  return status == HF_OK ? fetch_page(fetching) : status;
+}
+
+static void give_next(struct hf_dict_scan *scan, const struct hf_entry **entry) {
+  if (scan->page_idx < scan->page_len) {
+    *entry = &scan->page[scan->page_idx++];
+    return;
+  }
+  hf_dict_scan_stop(scan);
+  *entry = NULL;
+}
+
+static hf_status fetch_end(struct steps *steps, hf_status status) {
+  const struct fetching *fetching = (const struct fetching *)steps;
+  if (status == HF_OK) {
+    give_next(fetching->scan, fetching->entry);
   }
   return status;
 }
 
 hf_status hf_dict_next(hf_dict *dict, struct hf_dict_scan *scan, const struct hf_entry **entry) {
-  hf_status status = HF_OK;
-  if (scan->page_idx == scan->page_len && !scan->last) {
-    status = fetch_entries(dict, scan);
-  }
-  if (status != HF_OK) {
-    return status;
-  }
-  if (scan->page_idx < scan->page_len) {
-    *entry = &scan->page[scan->page_idx++];
+  static const struct steps_kind kind = {sizeof(struct fetching), fetch_step, NULL, fetch_end};
+  hf_conn *conn = hf_object_conn(HF_AS_OBJECT(dict));
+  if (!has_next(scan)) {
+    free_page(scan);
+  } else if (!steps_are_submitted(conn)) {
+    give_next(scan, entry);
     return HF_OK;
   }
-  hf_dict_scan_stop(scan);
-  *entry = NULL;
-  return HF_OK;
+  struct fetching fetching = {.steps = {.kind = &kind, .conn = conn},
+                              .dict = hf_object_id(HF_AS_OBJECT(dict)),
+                              .scan = scan,
+                              .entry = entry,
+                              .paging = paging_begin(conn)};
+  return steps_run(&fetching.steps);
 }
 
 void hf_dict_scan_stop(struct hf_dict_scan *scan) {

@@ -52,8 +52,12 @@ static bool copy_lock(const Holdfast__Lock *from, struct hf_lock_info *lock) {
 }
 
 struct listing {
+  struct steps steps; /* first */
+  struct paging paging;
+  struct hf_lock_info **to;
+  size_t *to_count;
   uint8_t *locks; /* items have the program's struct size */
-  size_t count, lock_size;
+  size_t count, lock_size, page_count;
   bool has_more, is_further;
   uint64_t after; /* where the next page begins */
 };
@@ -80,38 +84,53 @@ static hf_reason add_locks(hf_conn *conn, const Holdfast__Response *reply,
     }
     sized_give(locks + listing->count++ * lock_size, lock_size, &lock, sizeof lock);
   }
+  listing->page_count = more_count;
   listing->has_more = reply->locks->more;
   listing->is_further = reply->locks->after > listing->after;
   listing->after = reply->locks->after;
   return HF_REASON_NONE;
 }
 
-static hf_status list_page(hf_conn *conn, struct listing *listing) {
+static hf_status list_page(struct listing *listing) {
   struct request request;
   Holdfast__LockList arm = HOLDFAST__LOCK_LIST__INIT;
-  request_of_conn(&request, conn, OPERATION(LOCK_LIST));
-  request.is_now = true;
+  request_of_conn(&request, listing->steps.conn, OPERATION(LOCK_LIST));
   request_ask(&request, add_locks, listing, NULL);
   arm.after = listing->after;
-  return request_send(&request, &arm.base);
+  return steps_send(&listing->steps, &request, &arm.base);
+}
+
+static hf_status list_step(struct steps *steps) {
+  struct listing *listing = (struct listing *)steps;
+  if (!listing->has_more) {
+    return HF_OK;
+  }
+  hf_status status = steps->sent_count == 0
+                         ? HF_OK
+                         : paging_check(&listing->paging, listing->page_count, listing->is_further);
+  return status == HF_OK ? list_page(listing) : status;
+}
+
+static hf_status list_end(struct steps *steps, hf_status status) {
+  struct listing *listing = (struct listing *)steps;
+  struct hf_lock_info *locks = (struct hf_lock_info *)(void *)listing->locks;
+  if (status == HF_OK) {
+    *listing->to = locks;
+    *listing->to_count = listing->count;
+  } else {
+    hf_locks_free_sized(locks, listing->lock_size, listing->count);
+  }
+  return status;
 }
 
 hf_status hf_list_locks_sized(hf_conn *conn, struct hf_lock_info **locks, size_t lock_size,
                               size_t *count) {
-  struct listing listing = {.lock_size = lock_size};
-  struct paging paging = paging_begin(conn);
-  do {
-    size_t before = listing.count;
-    hf_status status = list_page(conn, &listing);
-    if (status == HF_OK && listing.has_more) {
-      status = paging_check(&paging, listing.count - before, listing.is_further);
-    }
-    if (status != HF_OK) {
-      hf_locks_free_sized((struct hf_lock_info *)(void *)listing.locks, lock_size, listing.count);
-      return status;
-    }
-  } while (listing.has_more);
-  *locks = (struct hf_lock_info *)(void *)listing.locks;
-  *count = listing.count;
-  return HF_OK;
+  static const struct steps_kind kind = {sizeof(struct listing), list_step, NULL, list_end};
+  struct listing listing = {.steps = {.kind = &kind, .conn = conn},
+                            .paging = paging_begin(conn),
+                            .to = locks,
+                            .to_count = count,
+                            .lock_size = lock_size,
+                            .has_more = true};
+  return steps_run(&listing.steps);
 }

@@ -1,5 +1,8 @@
 /* The functions that <holdfast/numbers.h> calls for elements that are not mapped. */
+#include "client/src/mapped/mapped_lock.h"
 #include "client/src/mapped/mapped_numbers.h"
+#include "client/src/objects/cell_exchange.h"
+#include "client/src/objects/object.h"
 
 static bool is_value(const hf_object *object) {
   return object->kind == HF_VALUE || object->kind == HF_RAW_VALUE;
@@ -32,7 +35,7 @@ void hf_number_fail_index(void) {
 
 hf_status hf_number_load(void *handle, size_t index, int access, void *number) {
   hf_value value;
-  if (mapped_cell_has_call_mode(handle)) { /* the reply would come after the number was read */
+  if (mapped_cell_has_call_mode(handle)) { /* the caller's copy of the number would be gone */
     return error_reason(HF_REASON_ALREADY_OPEN);
   }
   hf_status status = get(handle, index, &value);
@@ -46,8 +49,19 @@ hf_status hf_number_store(void *handle, size_t index, int access, const void *nu
                           : hf_array_set(handle, index_of(index), value);
 }
 
+static hf_status submit_exchange(hf_cell *cell, hf_value value, struct exchanged to) {
+  hf_status status;
+  return mapped_cell_enter_call(HF_AS_OBJECT(cell), &status) == MAPPED_FAILED
+             ? status
+             : cell_exchange(cell, value, to);
+}
+
 hf_status hf_number_exchange(hf_cell *cell, int access, const void *number, void *previous) {
   hf_value value;
+  if (steps_are_submitted(hf_object_conn(HF_AS_OBJECT(cell)))) {
+    return submit_exchange(cell, number_of(access, number),
+                           (struct exchanged){.number = previous, .access = access});
+  }
   hf_status status = hf_cell_exchange(cell, number_of(access, number), &value);
   return status == HF_OK ? mapped_take_number(&value, access, previous) : status;
 }

@@ -51,7 +51,7 @@ void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen
   request->is_opening = true;
   *arm = (Holdfast__ObjectOpen)HOLDFAST__OBJECT_OPEN__INIT;
   arm->kind = (Holdfast__Kind)kind;
-  arm->map = segments_are_available(conn);
+  arm->map = (kind == HF_ANY || mapped_cell_is_of_kind(kind)) && segments_are_available(conn);
   if (name != NULL && *name == '\0') {
     request->reason = HF_REASON_BAD_NAME; /* on the wire an empty name means anonymous */
   } else if (name != NULL) {
@@ -59,9 +59,7 @@ void object_open_of(struct request *request, hf_conn *conn, Holdfast__ObjectOpen
   }
 }
 
-/* first: hf_object **, or a pointer to another kind of handle */
-static hf_reason take_handle(hf_conn *conn, const Holdfast__Response *reply,
-                             const struct result *result) {
+hf_reason object_take(hf_conn *conn, const Holdfast__Response *reply, const struct result *result) {
   if (reply->result_case != HOLDFAST__RESPONSE__RESULT_OBJECT) {
     return HF_REASON_BAD_REPLY;
   }
@@ -76,7 +74,7 @@ static hf_reason take_handle(hf_conn *conn, const Holdfast__Response *reply,
 
 hf_status object_open(struct request *request, const Holdfast__ObjectOpen *arm, void *handle) {
   hf_object *opened;
-  request_ask(request, take_handle, handle, NULL);
+  request_ask(request, object_take, handle, NULL);
   hf_status status = request_send(request, &arm->base);
   if (status == HF_OK &&
       !request->is_submitted) { /* asynchronously opened handles are mapped at the first use */
@@ -104,30 +102,51 @@ hf_status hf_open(hf_conn *conn, const char *name, hf_kind kind, hf_object **obj
   return object_open(&request, &arm, object);
 }
 
-hf_status object_retain(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object) {
-  struct request request;
-  Holdfast__ObjectRetain arm = HOLDFAST__OBJECT_RETAIN__INIT;
-  request_of_conn(&request, conn, OPERATION(OBJECT_RETAIN));
-  request.is_now = request.needs_reply = true;
-  arm.objects = &id;
-  arm.n_objects = 1;
-  hf_status status = request_send(&request, &arm.base);
-  if (status != HF_OK) {
-    return status;
-  }
-  conn_lock(conn);
-  hf_object *handle = handle_new(conn, id, kind);
-  conn_unlock(conn);
+void object_retain_of(struct request *request, hf_conn *conn, Holdfast__ObjectRetain *arm,
+                      uint64_t *id) {
+  request_of_conn(request, conn, OPERATION(OBJECT_RETAIN));
+  *arm = (Holdfast__ObjectRetain)HOLDFAST__OBJECT_RETAIN__INIT;
+  arm->objects = id;
+  arm->n_objects = 1;
+}
+
+struct retaining {
+  struct steps steps; /* first */
+  uint64_t id;
+  hf_kind kind;
+  hf_object **object;
+};
+
+/* first: struct retaining * */
+static hf_reason take_retained(hf_conn *conn, const Holdfast__Response *reply,
+                               const struct result *result) {
+  const struct retaining *retaining = result->first;
+  hf_object *handle = handle_new(conn, retaining->id, retaining->kind);
+  (void)reply;
   if (handle == NULL) {
-    return error_reason(HF_REASON_NO_MEMORY);
+    return HF_REASON_NO_MEMORY;
   }
-  *object = handle;
-  return HF_OK;
+  *retaining->object = handle;
+  return HF_REASON_NONE;
+}
+
+static hf_status send_retain(struct steps *steps) {
+  struct request request;
+  Holdfast__ObjectRetain arm;
+  if (steps->sent_count > 0) {
+    return HF_OK;
+  }
+  object_retain_of(&request, steps->conn, &arm, &((struct retaining *)steps)->id);
+  request_ask(&request, take_retained, steps, NULL);
+  return steps_send(steps, &request, &arm.base);
 }
 
 hf_status hf_object_open(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **object) {
   if (kind == HF_ANY || (size_t)kind >= KIND_COUNT) {
     return error_format(HF_REASON_BAD_ARGUMENT, "an object is opened as one of the kinds");
   }
-  return object_retain(conn, id, kind, object);
+  static const struct steps_kind steps = {.size = sizeof(struct retaining), .step = send_retain};
+  struct retaining retaining = {
+      .steps = {.kind = &steps, .conn = conn}, .id = id, .kind = kind, .object = object};
+  return steps_run(&retaining.steps);
 }

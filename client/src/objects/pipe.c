@@ -2,86 +2,164 @@
 #include "client/src/connection/references.h"
 #include "client/src/objects/object.h"
 
-static hf_status attach(hf_object *handle, uint32_t end) {
+/* ---------------------------------------------------------------- opening */
+
+static hf_status send_attach(struct steps *steps, const hf_object *handle, uint32_t end) {
   struct request request;
   Holdfast__PipeAttach arm = HOLDFAST__PIPE_ATTACH__INIT;
   request_of(&request, handle, OPERATION(PIPE_ATTACH));
-  request.is_now = request.needs_reply = true;
-  handle->end = end;
+  request.needs_reply = true;
   arm.end = end;
-  hf_status status = request_send(&request, &arm.base);
-  handle->is_attached = status == HF_OK;
-  return status;
+  return steps_send(steps, &request, &arm.base);
 }
 
-/* Frees a handle that was never attached to its end. */
-static void drop(hf_object *handle) {
-  hf_conn *conn = handle->conn;
+static void record_end(hf_object *handle, uint32_t end) {
+  handle->end = end;
+  handle->is_attached = true;
+}
+
+/* One end of a pipe, or both of a new one. */
+struct opening {
+  struct steps steps; /* first */
+  const char *name;   /* until the first request */
+  bool is_one_way, has_both;
+  uint32_t end;       /* the first one */
+  hf_object *ends[2]; /* as they are opened; [1] if has_both */
+  hf_pipe **to;
+};
+
+static hf_status send_open(struct opening *opening) {
+  struct request request;
+  Holdfast__ObjectOpen arm;
+  object_open_of(&request, opening->steps.conn, &arm, opening->name, HF_PIPE);
+  arm.one_way = opening->is_one_way;
+  request_ask(&request, object_take, &opening->ends[0], NULL);
+  return steps_send(&opening->steps, &request, &arm.base);
+}
+
+/* first: hf_object *[2], of which the first is open */
+static hf_reason take_second(hf_conn *conn, const Holdfast__Response *reply,
+                             const struct result *result) {
+  hf_object **ends = result->first;
+  (void)reply;
+  ends[1] = handle_new(conn, ends[0]->id, HF_PIPE);
+  return ends[1] == NULL ? HF_REASON_NO_MEMORY : HF_REASON_NONE;
+}
+
+static hf_status send_retain(struct opening *opening) {
+  struct request request;
+  Holdfast__ObjectRetain arm;
+  uint64_t id = opening->ends[0]->id;
+  object_retain_of(&request, opening->steps.conn, &arm, &id);
+  request_ask(&request, take_second, opening->ends, NULL);
+  return steps_send(&opening->steps, &request, &arm.base);
+}
+
+#define RETAIN_STEP 2
+
+static hf_status open_step(struct steps *steps) {
+  struct opening *opening = (struct opening *)steps;
+  switch (steps->sent_count) {
+    case 0:
+      return send_open(opening);
+    case 1:
+      return send_attach(steps, opening->ends[0], opening->end);
+    case RETAIN_STEP:
+      return opening->has_both ? send_retain(opening) : HF_OK;
+    case 3:
+      return send_attach(steps, opening->ends[1], 1 - opening->end);
+    default:
+      return HF_OK;
+  }
+}
+
+/* Without its references a new pipe is deleted. A retain that was given up may have been performed. */
+static void drop_ends(const struct opening *opening) {
+  hf_conn *conn = opening->steps.conn;
   conn_lock(conn);
-  handle_free(handle);
+  if (opening->steps.sent_count == RETAIN_STEP + 1 && opening->ends[1] == NULL) {
+    references_release(conn, opening->ends[0]->id);
+  }
+  for (uint32_t i = 0; i < 2 && opening->ends[i] != NULL; i++) {
+    handle_free(opening->ends[i]);
+  }
   conn_unlock(conn);
 }
 
-static hf_status open_end(hf_conn *conn, const char *name, int end, bool one_way, hf_pipe **pipe) {
-  struct request request;
-  Holdfast__ObjectOpen arm;
-  hf_object *handle;
+static hf_status open_end(struct steps *steps, hf_status status) {
+  struct opening *opening = (struct opening *)steps;
+  if (status != HF_OK) {
+    drop_ends(opening);
+    return status;
+  }
+  for (uint32_t i = 0; i < 2 && opening->ends[i] != NULL; i++) {
+    record_end(opening->ends[i], i == 0 ? opening->end : 1 - opening->end);
+    opening->to[i] = (hf_pipe *)opening->ends[i];
+  }
+  return HF_OK;
+}
+
+static hf_status open_pipe(hf_conn *conn, struct opening opening) {
+  static const struct steps_kind kind = {sizeof(struct opening), open_step, NULL, open_end};
+  opening.steps = (struct steps){.kind = &kind, .conn = conn};
+  return steps_run(&opening.steps);
+}
+
+static hf_status open_one(hf_conn *conn, const char *name, int end, bool is_one_way,
+                          hf_pipe **pipe) {
   if (end != 0 && end != 1) {
     return error_reason(HF_REASON_BAD_END);
   }
-  object_open_of(&request, conn, &arm, name, HF_PIPE);
-  arm.one_way = one_way;
-  request.is_now = true; /* the end is attached to next */
-  hf_status status = object_open(&request, &arm, &handle);
-  if (status != HF_OK) {
-    return status;
-  }
-  status = attach(handle, (uint32_t)end);
-  if (status != HF_OK) {
-    drop(handle);
-    return status;
-  }
-  *pipe = (hf_pipe *)handle;
-  return HF_OK;
+  return open_pipe(
+      conn,
+      (struct opening){.name = name, .is_one_way = is_one_way, .end = (uint32_t)end, .to = pipe});
 }
 
 hf_status hf_pipe_open(hf_conn *conn, const char *name, int end, hf_pipe **pipe) {
-  return open_end(conn, name, end, false, pipe);
+  return open_one(conn, name, end, false, pipe);
 }
 
 hf_status hf_pipe_open_one_way(hf_conn *conn, const char *name, int end, hf_pipe **pipe) {
-  return open_end(conn, name, end, true, pipe);
+  return open_one(conn, name, end, true, pipe);
 }
 
 hf_status hf_pipe_new(hf_conn *conn, bool duplex, hf_pipe *ends[2]) {
-  hf_pipe *first;
-  hf_object *second;
-  hf_status status = open_end(conn, NULL, 0, !duplex, &first);
-  if (status != HF_OK) {
-    return status;
+  return open_pipe(conn, (struct opening){.is_one_way = !duplex, .has_both = true, .to = ends});
+}
+
+/* ---------------------------------------------------------------- attaching, closing */
+
+struct attaching {
+  struct steps steps; /* first */
+  hf_object *handle;
+  uint32_t end;
+};
+
+static hf_status attach_step(struct steps *steps) {
+  const struct attaching *attaching = (const struct attaching *)steps;
+  return steps->sent_count > 0 ? HF_OK : send_attach(steps, attaching->handle, attaching->end);
+}
+
+static hf_status attach_end(struct steps *steps, hf_status status) {
+  const struct attaching *attaching = (const struct attaching *)steps;
+  if (status == HF_OK) {
+    record_end(attaching->handle, attaching->end);
   }
-  status = object_retain(conn, hf_object_id(HF_AS_OBJECT(first)), HF_PIPE, &second);
-  if (status != HF_OK) {
-    hf_pipe_close(first);
-    return status;
-  }
-  status = attach(second, 1);
-  if (status != HF_OK) {
-    drop(second);
-    hf_pipe_close(first);
-    return status;
-  }
-  ends[0] = first;
-  ends[1] = (hf_pipe *)second;
-  return HF_OK;
+  return status;
 }
 
 hf_status hf_pipe_attach(hf_pipe *pipe, int end) {
+  static const struct steps_kind kind = {sizeof(struct attaching), attach_step, NULL, attach_end};
+  hf_object *handle = HF_AS_OBJECT(pipe);
   if (end != 0 && end != 1) {
     return error_reason(HF_REASON_BAD_END);
   }
-  return HF_AS_OBJECT(pipe)->is_attached ? error_reason(HF_REASON_ALREADY_OPEN)
-                                         : attach(HF_AS_OBJECT(pipe), (uint32_t)end);
+  if (handle->is_attached) {
+    return error_reason(HF_REASON_ALREADY_OPEN);
+  }
+  struct attaching attaching = {
+      .steps = {.kind = &kind, .conn = handle->conn}, .handle = handle, .end = (uint32_t)end};
+  return steps_run(&attaching.steps);
 }
 
 void hf_pipe_close(hf_pipe *pipe) {
@@ -89,15 +167,18 @@ void hf_pipe_close(hf_pipe *pipe) {
   if (handle == NULL) {
     return;
   }
+  hf_conn *conn = handle->conn;
   Holdfast__PipeClose arm = HOLDFAST__PIPE_CLOSE__INIT;
   struct request request;
   request_of(&request, handle, OPERATION(PIPE_CLOSE));
   arm.end = handle->end;
-  if (handle->is_attached && !conn_has_ended(handle->conn)) {
+  if (handle->is_attached && !conn_has_ended(conn)) {
     /* The other end is to see the end of file now, in each call mode. */
     (void)call_now(&request, &arm.base);
   }
-  drop(handle);
+  conn_lock(conn);
+  handle_free(handle);
+  conn_unlock(conn);
 }
 
 hf_status hf_pipe_send(hf_pipe *pipe, hf_value value, int64_t timeout_ms) {

@@ -16,7 +16,11 @@ hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) 
   }
   if (!value_take_reference(conn, value, &is_inherited) || is_inherited) {
     /* An item of a tuple, or a value delivered before a fork, needs a reference of its own. */
-    hf_status status = object_retain(conn, id, kind, object);
+    if (steps_are_submitted(conn)) { /* whether it is one can't be seen from outside */
+      return error_format(HF_REASON_ALREADY_OPEN,
+                          "an item of a tuple is opened after hf_async_end, or by hf_object_open");
+    }
+    hf_status status = hf_object_open(conn, id, kind, object);
     if (status == HF_OK) {
       *value = hf_none();
     }

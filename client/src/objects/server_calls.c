@@ -6,19 +6,43 @@
 
 #include "client/src/call/call.h"
 #include "client/src/call/sized.h"
+#include "client/src/call/steps.h"
 #include "proto/base/clock.h"
 
-hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns) {
+struct ping {
+  struct steps steps; /* first */
+  uint64_t start_ns;
+  uint64_t *round_trip_ns;
+};
+
+/* first: struct ping * */
+static hf_reason take_time(hf_conn *conn, const Holdfast__Response *reply,
+                           const struct result *result) {
+  const struct ping *ping = result->first;
+  (void)conn;
+  (void)reply;
+  if (ping->round_trip_ns != NULL) {
+    *ping->round_trip_ns = clock_now_ns() - ping->start_ns;
+  }
+  return HF_REASON_NONE;
+}
+
+static hf_status send_ping(struct steps *steps) {
   struct request request;
   Holdfast__Ping arm = HOLDFAST__PING__INIT;
-  request_of_conn(&request, conn, OPERATION(PING));
-  request.is_now = request.needs_reply = true;
-  uint64_t start_ns = clock_now_ns();
-  hf_status status = request_send(&request, &arm.base);
-  if (status == HF_OK && round_trip_ns != NULL) {
-    *round_trip_ns = clock_now_ns() - start_ns;
+  if (steps->sent_count > 0) {
+    return HF_OK;
   }
-  return status;
+  ((struct ping *)steps)->start_ns = clock_now_ns();
+  request_of_conn(&request, steps->conn, OPERATION(PING));
+  request_ask(&request, take_time, steps, NULL);
+  return steps_send(steps, &request, &arm.base);
+}
+
+hf_status hf_ping(hf_conn *conn, uint64_t *round_trip_ns) {
+  static const struct steps_kind kind = {.size = sizeof(struct ping), .step = send_ping};
+  struct ping ping = {.steps = {.kind = &kind, .conn = conn}, .round_trip_ns = round_trip_ns};
+  return steps_run(&ping.steps);
 }
 
 static void take_uses(struct hf_server_info *info, const Holdfast__Server *server) {
@@ -104,12 +128,21 @@ hf_status hf_server_info_sized(hf_conn *conn, struct hf_server_info *info, size_
   return request_send(&request, &arm.base);
 }
 
-hf_status hf_server_snapshot(hf_conn *conn) {
+static hf_status send_snapshot(struct steps *steps) {
   struct request request;
   Holdfast__ServerSnapshot arm = HOLDFAST__SERVER_SNAPSHOT__INIT;
-  request_of_conn(&request, conn, OPERATION(SERVER_SNAPSHOT));
-  request.is_now = request.needs_reply = true;
-  return request_send(&request, &arm.base);
+  if (steps->sent_count > 0) {
+    return HF_OK;
+  }
+  request_of_conn(&request, steps->conn, OPERATION(SERVER_SNAPSHOT));
+  request.needs_reply = true;
+  return steps_send(steps, &request, &arm.base);
+}
+
+hf_status hf_server_snapshot(hf_conn *conn) {
+  static const struct steps_kind kind = {.size = sizeof(struct steps), .step = send_snapshot};
+  struct steps steps = {.kind = &kind, .conn = conn};
+  return steps_run(&steps);
 }
 
 /* A copy: decoders run with the connection's mutex. */

@@ -1,0 +1,77 @@
+#include "client/src/call/steps.h"
+
+#include <stdlib.h>
+
+#include "client/src/call/call.h"
+#include "client/src/call/call_mode.h"
+
+/* ---------------------------------------------------------------- running */
+
+bool steps_are_submitted(const hf_conn *conn) {
+  const struct call_mode *mode = call_mode_of(conn);
+  return mode != NULL && mode->kind->submit_steps != NULL;
+}
+
+hf_status steps_run(struct steps *steps) {
+  struct call_mode *mode = call_mode_of(steps->conn);
+  hf_status status;
+  bool is_sent;
+  if (mode != NULL && mode->kind->submit_steps != NULL) {
+    return mode->kind->submit_steps(mode, steps);
+  }
+  do {
+    status = steps_take(steps, &is_sent);
+  } while (status == HF_OK && is_sent);
+  return steps_end(steps, status);
+}
+
+/* ---------------------------------------------------------------- in a step */
+
+hf_status steps_send(struct steps *steps, struct request *request, const ProtobufCMessage *arm) {
+  steps->sent_count++;
+  if (steps->submit == NULL) {
+    request->is_now = true;
+    return request_send(request, arm);
+  }
+  request_arm(request, arm);
+  request->envelope.thread = steps->thread;
+  hf_status status = request_check(request);
+  if (status == HF_OK) {
+    status = steps->submit(steps, request);
+  }
+  arena_deinit(&request->arena);
+  return status;
+}
+
+void steps_send_unawaited(struct steps *steps, struct request *request,
+                          const ProtobufCMessage *arm) {
+  hf_conn *conn = steps->conn;
+  request_arm(request, arm);
+  request->envelope.thread = steps->thread;
+  if (conn->state != CONN_ENDED && conn->window.used_count < WINDOW_SLOTS_MAX) {
+    (void)window_add(&conn->window, conn->transport->framing, &request->envelope);
+    conn_write(conn);
+  }
+  arena_deinit(&request->arena);
+}
+
+/* ---------------------------------------------------------------- for the mode */
+
+struct steps *steps_copy(const struct steps *steps) {
+  struct steps *copy = malloc(steps->kind->size);
+  if (copy != NULL) {
+    memcpy(copy, steps, steps->kind->size);
+  }
+  return copy;
+}
+
+hf_status steps_take(struct steps *steps, bool *is_sent) {
+  uint32_t before = steps->sent_count;
+  hf_status status = steps->kind->step(steps);
+  *is_sent = steps->sent_count != before;
+  return status;
+}
+
+hf_status steps_end(struct steps *steps, hf_status status) {
+  return steps->kind->end == NULL ? status : steps->kind->end(steps, status);
+}
