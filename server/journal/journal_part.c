@@ -1,6 +1,7 @@
 #include "server/journal/journal_part.h"
 
 #include "server/journal/data_directory.h"
+#include "server/journal/directory_syncs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +41,17 @@ static enum part_result fail(struct journal_part *part, enum part_result result,
   snprintf(part->why, sizeof part->why, PART_PREFIX "%llu" PART_SUFFIX ": %s",
            (unsigned long long)part->first, text);
   return result;
+}
+
+/* Of a call that may have synced the directory. */
+static enum part_result check_directory(struct journal_part *part, enum part_result result) {
+  bool has_failed = directory_syncs_have_failed();
+  char text[128];
+  if (result != PART_OK || !has_failed) {
+    return result;
+  }
+  snprintf(text, sizeof text, "its directory can't be synced: %s", strerror(errno));
+  return fail(part, PART_BROKEN, text);
 }
 
 static enum part_result fail_by_errno(struct journal_part *part) {
@@ -127,6 +139,7 @@ static int prepare(struct journal_part *part, const struct part_settings *settin
 
 static int open_file(struct journal_part *part, const struct part_settings *settings,
                      const char *path) {
+  directory_syncs_begin();
   int access = settings->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   int rc = sqlite3_open_v2(path, &part->db, access | SQLITE_OPEN_NOMUTEX, settings->vfs);
   return rc == SQLITE_OK ? set_up(part, settings) : rc;
@@ -253,13 +266,13 @@ enum part_result part_append(struct journal_part *part, uint64_t index, struct b
   if (result == PART_FULL && !sqlite3_get_autocommit(part->db)) {
     return fail(part, PART_BROKEN, "a commit without room was not taken back");
   }
-  return result;
+  return check_directory(part, result);
 }
 
 enum part_result part_checkpoint(struct journal_part *part) {
   int rc = sqlite3_wal_checkpoint_v2(part->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
   if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY) {
-    return PART_OK;
+    return check_directory(part, PART_OK);
   }
   enum part_result result = fail_by_sqlite(part, rc);
   return result == PART_FULL ? PART_OK : result;
@@ -271,7 +284,8 @@ enum part_result part_sync(struct journal_part *part) {
   if (rc == SQLITE_OK && log && log->pMethods) {
     rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
   }
-  return rc == SQLITE_OK ? PART_OK : fail(part, PART_BROKEN, sqlite3_errstr(rc));
+  return check_directory(part,
+                         rc == SQLITE_OK ? PART_OK : fail(part, PART_BROKEN, sqlite3_errstr(rc)));
 }
 
 /* ---- reading */

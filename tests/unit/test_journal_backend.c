@@ -5,6 +5,7 @@
  * HOLDFAST_BITS: each n-th bit of the larger files is flipped; 1: all.
  */
 #include "server/journal/data_directory.h"
+#include "server/journal/journal_part.h"
 #include "tests/support/faulty_disk.h"
 #include "tests/support/random.h"
 #include "tests/support/seen.h"
@@ -307,6 +308,24 @@ static void test_journal_backend_is_read_beside_the_writer(void **state) {
 
 /* ---- the directory's lock */
 
+/* sqlite makes a write-ahead log with the first commit, and goes on if the sync of its entry fails. */
+static void test_journal_backend_notices_a_directory_that_is_not_synced(void **state) {
+  const uint8_t batch[] = {1, 2, 3};
+  struct part_settings settings = {.directory = directory, .is_synced = true};
+  struct journal_part part;
+  char moved[DISK_PATH_BYTES + 8];
+  (void)state;
+  begin();
+  snprintf(moved, sizeof moved, "%s.moved", directory);
+  assert_int_equal(part_create(&part, &settings, 1), PART_OK);
+  assert_int_equal(part_open(&part, &settings, 1), PART_OK);
+  assert_int_equal(rename(directory, moved), 0);
+  assert_int_equal(part_append(&part, 1, bytes_of(batch, sizeof batch)), PART_BROKEN);
+  assert_non_null(strstr(part.why, "its directory can't be synced"));
+  part_close(&part);
+  assert_int_equal(rename(moved, directory), 0);
+}
+
 static void test_journal_backend_directory_has_one_server(void **state) {
   (void)state;
   char error[DATA_ERROR_BYTES], path[PATH_MAX], expected[64];
@@ -371,6 +390,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_journal_backend_number_that_is_there_is_refused),
       cmocka_unit_test(test_journal_backend_truncates_parts_that_are_before),
       cmocka_unit_test(test_journal_backend_is_read_beside_the_writer),
+      cmocka_unit_test(test_journal_backend_notices_a_directory_that_is_not_synced),
       cmocka_unit_test(test_journal_backend_directory_has_one_server),
       cmocka_unit_test(test_journal_backend_lock_of_a_server_that_was_killed),
   };
