@@ -185,14 +185,14 @@ static bool poll_one(struct poller *poller, size_t idx) {
  * neither epoll nor nng's poll thread is needed. */
 static bool poll_round(struct poller *poller) {
   struct dispatch *dispatch = dispatch_of(poller);
-  bool gathers = poller->polled_count > 1 && dispatch_begin_gathering(dispatch);
+  bool is_batching = poller->polled_count > 1 && dispatch_begin_batching(dispatch);
   bool was_busy = false;
   poller->resting_count = 0;
   for (size_t i = poller->polled_count; i-- > 0;) {
     was_busy |= poll_one(poller, i);
   }
-  if (gathers) {
-    dispatch_end_gathering(dispatch);
+  if (is_batching) {
+    dispatch_end_batching(dispatch);
   }
   return was_busy;
 }

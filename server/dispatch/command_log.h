@@ -30,8 +30,8 @@ struct command_log {
   void (*end)(void *ctx);
   /* More commands come at once: until all that began have ended, a log that is idle waits with its commit, so that
    * more are committed together. false: it does not begin, as some wait already. */
-  bool (*begin_gathering)(void *ctx);
-  void (*end_gathering)(void *ctx);
+  bool (*begin_batching)(void *ctx);
+  void (*end_batching)(void *ctx);
   /* It commits all the same. */
   void (*hurry)(void *ctx);
   /* Back-pressure: hurries, and waits until the batch that is being filled is not too large. Without the engine's lock. */

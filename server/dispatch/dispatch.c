@@ -425,14 +425,14 @@ void dispatch_interrupt(struct dispatch *dispatch) {
   }
 }
 
-bool dispatch_begin_gathering(struct dispatch *dispatch) {
+bool dispatch_begin_batching(struct dispatch *dispatch) {
   const struct command_log *log = dispatch->log;
-  return log && log->begin_gathering(log->ctx);
+  return log && log->begin_batching(log->ctx);
 }
 
-void dispatch_end_gathering(struct dispatch *dispatch) {
+void dispatch_end_batching(struct dispatch *dispatch) {
   const struct command_log *log = dispatch->log;
-  log->end_gathering(log->ctx);
+  log->end_batching(log->ctx);
 }
 
 void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const struct sp_route *route,

@@ -135,10 +135,10 @@ void dispatch_await_log(struct dispatch *dispatch, uint64_t awaited, uint64_t de
                         const atomic_bool *interrupted);
 /* The flag of a thread that may wait there was set. */
 void dispatch_interrupt(struct dispatch *dispatch);
-/* Messages of several connections follow at once: an idle log gathers them, see command_log.h. false: it does
+/* Messages of several connections follow at once: an idle log commits them together, see command_log.h. false: it does
  * not, and this is not to be ended. */
-bool dispatch_begin_gathering(struct dispatch *dispatch);
-void dispatch_end_gathering(struct dispatch *dispatch);
+bool dispatch_begin_batching(struct dispatch *dispatch);
+void dispatch_end_batching(struct dispatch *dispatch);
 /* The connection is gone: no dispatch_messages for it is under way, none will come. */
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection);
 

@@ -68,23 +68,23 @@ void double_buffer_unpin(struct double_buffer *buffer) {
   buffer->is_pinned = false;
   buffer->filling_bytes = buffer->is_begun ? record_bytes(buffer->filling) : 0;
   buffer->has_waiting = has_commands(buffer);
-  if (buffer->gathering == 0 || buffer->is_hurried) {
+  if (buffer->batching == 0 || buffer->is_hurried) {
     (void)wake_committer(buffer);
   }
   pthread_mutex_unlock(&buffer->mutex);
 }
 
-bool double_buffer_begin_gathering(struct double_buffer *buffer) {
+bool double_buffer_begin_batching(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
   bool begins = !buffer->has_waiting;
-  buffer->gathering += begins;
+  buffer->batching += begins;
   pthread_mutex_unlock(&buffer->mutex);
   return begins;
 }
 
-void double_buffer_end_gathering(struct double_buffer *buffer) {
+void double_buffer_end_batching(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
-  if (--buffer->gathering == 0) {
+  if (--buffer->batching == 0) {
     (void)wake_committer(buffer);
   }
   pthread_mutex_unlock(&buffer->mutex);

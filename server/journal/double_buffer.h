@@ -6,8 +6,8 @@
  *            '---> filling --handed over--> ready --'
  *
  * Between pin and unpin the batch's number is given out, so that it stays. The committer takes a batch that is not
- * pinned and has commands; if it waits already, unpin hands the batch over, or, when appenders gather, the last of
- * these.
+ * pinned and has commands; if it waits already, unpin hands the batch over, or, while appenders batch
+ * (begin_batching), the last of these.
  *
  * layer   journal
  * threads one appender at a time, one committer
@@ -36,10 +36,10 @@ struct double_buffer {
   struct batch_writer *ready;        /* to be committed */
   size_t filling_bytes;              /* at the last unpin */
   bool has_waiting;                  /* commands, in `filling`; likewise */
-  bool is_hurried;                   /* its appenders don't gather */
+  bool is_hurried;                   /* it does not wait for end_batching */
   bool is_pinned, is_idle, is_awake; /* is_idle: the committer waits */
   bool is_stopping, is_broken;
-  unsigned gathering; /* threads that append more at once */
+  unsigned batching; /* threads that append more at once */
 };
 
 /* Its index is the caller's to set, before there are threads. */
@@ -53,9 +53,9 @@ void double_buffer_pin(struct double_buffer *buffer);
 bool double_buffer_begin(struct double_buffer *buffer, struct batch_header header);
 void double_buffer_unpin(struct double_buffer *buffer);
 /* More commands come at once: until all that began have ended, a committer that waits is not handed the batch.
- * Not pinned. false: it does not begin, as commands wait already; so no more than what gathers now is waited for. */
-bool double_buffer_begin_gathering(struct double_buffer *buffer);
-void double_buffer_end_gathering(struct double_buffer *buffer);
+ * Not pinned. false: it does not begin, as commands wait already; so no more than the present rounds are waited for. */
+bool double_buffer_begin_batching(struct double_buffer *buffer);
+void double_buffer_end_batching(struct double_buffer *buffer);
 /* The batch is handed over all the same, at the next unpin if it is pinned. */
 void double_buffer_hurry(struct double_buffer *buffer);
 /* Not pinned, and without the engine's lock: hurries, until there is room in the batch, or it is broken. */

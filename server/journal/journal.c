@@ -86,14 +86,14 @@ static void end(void *ctx) {
   double_buffer_unpin(&journal->batches);
 }
 
-static bool begin_gathering(void *ctx) {
+static bool begin_batching(void *ctx) {
   struct journal *journal = ctx;
-  return double_buffer_begin_gathering(&journal->batches);
+  return double_buffer_begin_batching(&journal->batches);
 }
 
-static void end_gathering(void *ctx) {
+static void end_batching(void *ctx) {
   struct journal *journal = ctx;
-  double_buffer_end_gathering(&journal->batches);
+  double_buffer_end_batching(&journal->batches);
 }
 
 static void hurry(void *ctx) {
@@ -222,8 +222,8 @@ static void init(struct journal *journal, const struct journal_settings *setting
       .append = append,
       .drop = drop,
       .end = end,
-      .begin_gathering = begin_gathering,
-      .end_gathering = end_gathering,
+      .begin_batching = begin_batching,
+      .end_batching = end_batching,
       .hurry = hurry,
       .await_room = await_room,
       .give_up = give_up,

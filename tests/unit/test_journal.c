@@ -349,22 +349,22 @@ struct appender {
 
 static void *run_appender(void *arg) {
   struct appender *appender = arg;
-  bool gathers = false;
+  bool is_batching = false;
   for (size_t i = 0; i < appender->passes; i++) {
     size_t count = random_below(&appender->random, 4); /* none: all was refused, or a read */
-    if (gathers) {
-      command_log->end_gathering(command_log->ctx);
+    if (is_batching) {
+      command_log->end_batching(command_log->ctx);
     }
-    gathers = !gathers && random_below(&appender->random, 8) == 0 &&
-              command_log->begin_gathering(command_log->ctx);
+    is_batching = !is_batching && random_below(&appender->random, 8) == 0 &&
+                  command_log->begin_batching(command_log->ctx);
     append_commands(count, random_below(&appender->random, 300));
     command_log->await_room(command_log->ctx);
     if (random_below(&appender->random, 8) == 0) {
       sleep_us(random_below(&appender->random, 1000));
     }
   }
-  if (gathers) {
-    command_log->end_gathering(command_log->ctx);
+  if (is_batching) {
+    command_log->end_batching(command_log->ctx);
   }
   return NULL;
 }
@@ -417,44 +417,44 @@ static void test_journal_commits_a_lone_command_at_once(void **state) {
   expect_all_committed();
 }
 
-static void test_journal_gathers_commands_for_one_commit(void **state) {
+static void test_journal_batches_commands_for_one_commit(void **state) {
   (void)state;
   begin();
   await("committed", &host.committed, append_commands(1, 10));
   sleep_us(20000); /* it waits for work */
-  assert_true(command_log->begin_gathering(command_log->ctx));
-  assert_true(command_log->begin_gathering(command_log->ctx));
+  assert_true(command_log->begin_batching(command_log->ctx));
+  assert_true(command_log->begin_batching(command_log->ctx));
   for (int i = 0; i < 3; i++) {
     assert_int_equal(append_commands(1, 10), 2);
   }
-  assert_false(command_log->begin_gathering(command_log->ctx)); /* some wait */
-  command_log->end_gathering(command_log->ctx);
+  assert_false(command_log->begin_batching(command_log->ctx)); /* some wait */
+  command_log->end_batching(command_log->ctx);
   sleep_us(20000);
   assert_int_equal(host.committed, 1);
-  command_log->end_gathering(command_log->ctx);
+  command_log->end_batching(command_log->ctx);
   await("committed", &host.committed, 2);
 
   sleep_us(20000);
-  assert_true(command_log->begin_gathering(command_log->ctx));
+  assert_true(command_log->begin_batching(command_log->ctx));
   append_commands(1, 10);
   command_log->hurry(command_log->ctx);
   await("committed", &host.committed, 3);
-  command_log->end_gathering(command_log->ctx);
+  command_log->end_batching(command_log->ctx);
   close_journal();
   expect_all_committed();
 }
 
 /* A thread that waits for room is not waited for. */
-static void test_journal_that_is_full_gathers_no_more(void **state) {
+static void test_journal_that_is_full_batches_no_more(void **state) {
   (void)state;
   begin();
   sleep_us(20000);
-  assert_true(command_log->begin_gathering(command_log->ctx));
+  assert_true(command_log->begin_batching(command_log->ctx));
   for (size_t bytes = 0; bytes < 2 * JOURNAL_BATCH_BYTES_MAX; bytes += 100 * BODY_BYTES) {
     append_commands(100, BODY_BYTES);
     command_log->await_room(command_log->ctx);
   }
-  command_log->end_gathering(command_log->ctx);
+  command_log->end_batching(command_log->ctx);
   close_journal();
   expect_all_committed();
 }
@@ -465,7 +465,7 @@ static void test_journal_hurries_when_its_batch_is_free(void **state) {
   begin();
   await("committed", &host.committed, append_commands(1, 10));
   sleep_us(20000);
-  assert_true(command_log->begin_gathering(command_log->ctx));
+  assert_true(command_log->begin_batching(command_log->ctx));
   append_commands(1, 10);
   pthread_mutex_lock(&engine_mutex);
   command_log->begin(command_log->ctx);
@@ -473,7 +473,7 @@ static void test_journal_hurries_when_its_batch_is_free(void **state) {
   command_log->end(command_log->ctx);
   pthread_mutex_unlock(&engine_mutex);
   await("committed", &host.committed, 2);
-  command_log->end_gathering(command_log->ctx);
+  command_log->end_batching(command_log->ctx);
   close_journal();
   expect_all_committed();
 }
@@ -717,8 +717,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_journal_commits_all_in_order),
       cmocka_unit_test(test_journal_commits_a_lone_command_at_once),
-      cmocka_unit_test(test_journal_gathers_commands_for_one_commit),
-      cmocka_unit_test(test_journal_that_is_full_gathers_no_more),
+      cmocka_unit_test(test_journal_batches_commands_for_one_commit),
+      cmocka_unit_test(test_journal_that_is_full_batches_no_more),
       cmocka_unit_test(test_journal_hurries_when_its_batch_is_free),
       cmocka_unit_test(test_journal_without_commands_commits_nothing),
       cmocka_unit_test(test_journal_bounds_what_waits_for_the_disk),
