@@ -548,6 +548,51 @@ static void test_steps_close_in_the_middle(void **state) {
   free(bytes);
 }
 
+/* Attached for a completion that nobody collects: the other end sees the end of file all the same. */
+static void test_steps_uncollected_end_is_closed(void **state) {
+  hf_conn *other = connect_again(0);
+  hf_async *async = open_async(world.conn);
+  hf_pipe *ours = NULL, *theirs;
+  hf_value value;
+  (void)state;
+  expect_ok(hf_pipe_open(other, "an uncollected pipe", 1, &theirs));
+  SUBMIT(async, NULL, hf_pipe_open(world.conn, "an uncollected pipe", 0, &ours));
+  for (int i = 0; i < 3; i++) {
+    expect_ok(hf_ping(world.conn, NULL)); /* behind each of its operations */
+  }
+  hf_async_close(async);
+  assert_null(ours);
+  expect_ok(hf_ping(world.conn, NULL));
+  expect_fails(hf_pipe_recv(theirs, LONG_MS, &value), OUT_OF_RANGE, END_OF_FILE);
+  hf_pipe_close(theirs);
+  expect_ok(hf_delete(other, "an uncollected pipe"));
+  hf_close(other);
+}
+
+/* A call that is submitted behind the attach is of that end. */
+static void test_steps_calls_behind_an_attach(void **state) {
+  hf_async *async = open_async(world.conn);
+  hf_pipe *opened, *attached;
+  hf_object *object;
+  hf_value value;
+  (void)state;
+  expect_ok(hf_pipe_open(world.conn, "a pipe of two ways", 0, &opened));
+  expect_ok(hf_open(world.conn, "a pipe of two ways", HF_PIPE, &object));
+  attached = (hf_pipe *)object;
+  expect_ok(hf_async_begin(async, NULL));
+  expect_ok(hf_pipe_attach(attached, 1));
+  expect_ok(hf_pipe_send(attached, hf_int(7), 0));
+  hf_async_end(async);
+  assert_int_equal(next_of(async).status, HF_OK);
+  assert_int_equal(next_of(async).status, HF_OK);
+  expect_ok(hf_pipe_recv(opened, LONG_MS, &value));
+  assert_int_equal(value.integer, 7);
+  hf_pipe_close(attached);
+  hf_pipe_close(opened);
+  expect_ok(hf_delete(world.conn, "a pipe of two ways"));
+  hf_async_close(async);
+}
+
 /* Calls under way: two that may complete, and one that waits. */
 struct ended {
   hf_async *async;
@@ -795,6 +840,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_steps_lost_connection_at_a_later_operation),
     cmocka_unit_test(test_steps_cancelled_range_leaves_no_lock),
     cmocka_unit_test(test_steps_close_in_the_middle),
+    cmocka_unit_test(test_steps_uncollected_end_is_closed),
+    cmocka_unit_test(test_steps_calls_behind_an_attach),
     cmocka_unit_test(test_steps_fork_and_close_in_the_middle),
     cmocka_unit_test(test_steps_unanswered_operations_end_in_time),
     cmocka_unit_test(test_steps_go_on_in_a_full_window),

@@ -36,7 +36,8 @@ HF_CHECKED hf_status hf_async_open(hf_conn *conn, hf_async **async);
 /* To be called before hf_close. Calls in flight are withdrawn and have no completion. Results that
  * had arrived are in their out parameters, those of calls of several operations are dropped: to lose
  * none, collect until false first. What a withdrawn call held is given back now, or with the
- * connection's next call. NULL is ignored. */
+ * connection's next call; but an end of a pipe that was being attached stays so until the session ends, or
+ * is attached again and closed. NULL is ignored. */
 HF_API void hf_async_close(hf_async *async);
 /* Readable when hf_async_collect has work. An epoll descriptor: only wait on it. -1 in a forked
  * child. */
@@ -52,12 +53,15 @@ HF_API int hf_async_descriptor(const hf_async *async);
  * too, and each of its operations has the call timeout: hf_dict_next (one at a time per scan; also
  * if the entry is there already), the listings, hf_pipe_open and hf_pipe_new, hf_cell_exchange, and
  * ranges of arrays beyond 1 MiB, under the Array's lock, which other calls of this thread don't
- * wait for. Its handles stay open until the completion.
+ * wait for. Its handles, and that of hf_pipe_attach, stay open until the completion. The listings and
+ * hf_dict_next also end with UNAVAILABLE when their pages took longer than the call timeout altogether,
+ * counted from the submission.
  *
  * FAILED_PRECONDITION ALREADY_OPEN: hf_condition_wait_for, hf_barrier_wait with an action and
  * hf_server_backup, which call the program; load and add of numbers.h, whose answer has no place to
  * be stored later (hf_cell_get_int, hf_cell_get_float, hf_cell_add_int, hf_array_get and
- * hf_array_add are the same); hf_reference_open of an item of a tuple (hf_object_open is the same).
+ * hf_array_add do the same and may be submitted); hf_reference_open of an item of a tuple
+ * (hf_object_open does the same and may be submitted).
  * Performed at once and without a completion: hf_reference_open of another reference,
  * hf_condition_wait_for if the predicate is true already, load, store, add and exchange of a mapped
  * raw cell. Closing a handle takes effect with the next call; closing a pipe waits for the server.

@@ -18,12 +18,13 @@ struct request {
   hf_conn *conn;
   struct envelope envelope;
   struct result result;
-  int64_t wait_ms;   /* how long the operation may wait on the server; HF_FOREVER */
-  bool is_now;       /* the library needs the reply: the call waits for it in each call mode */
-  bool is_opening;   /* opens a handle: the call waits in each call mode but asynchronous */
-  bool is_submitted; /* the results are set later */
-  bool needs_reply;  /* can't be one-way */
-  hf_reason reason;  /* why the request can't be sent; HF_REASON_NONE */
+  int64_t wait_ms;    /* how long the operation may wait on the server; HF_FOREVER */
+  bool is_now;        /* the library needs the reply: the call waits for it in each call mode */
+  bool is_opening;    /* opens a handle: the call waits in each call mode but asynchronous */
+  bool is_submitted;  /* the results are set later */
+  bool needs_reply;   /* can't be one-way */
+  bool outlives_call; /* is performed also if the call is given up, see window.h */
+  hf_reason reason;   /* why the request can't be sent; HF_REASON_NONE */
   uint32_t value_count;
   Holdfast__Value values[REQUEST_VALUES_MAX];
   struct arena arena; /* tuples, and lists of values */

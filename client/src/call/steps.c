@@ -48,9 +48,10 @@ void steps_send_unawaited(struct steps *steps, struct request *request,
   hf_conn *conn = steps->conn;
   request_arm(request, arm);
   request->envelope.thread = steps->thread;
-  if (conn->state != CONN_ENDED && conn->window.used_count < WINDOW_SLOTS_MAX) {
+  if (conn->state != CONN_ENDED &&
+      conn->window.used_count < conn->window.used_count_max + WINDOW_RESERVED_COUNT) {
     (void)window_add(&conn->window, conn->transport->framing, &request->envelope);
-    conn_write(conn);
+    conn->window.has_unawaited = true;
   }
   arena_deinit(&request->arena);
 }

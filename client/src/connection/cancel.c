@@ -56,7 +56,7 @@ static void give_up(hf_conn *conn, struct slot *slot) {
 /* A request that the server has, or receives before the Cancel, is answered by the server. */
 void cancel_call(hf_conn *conn, struct slot *slot) {
   bool is_reachable = conn->state == CONN_UP && slot->was_sent;
-  if (!is_reachable || slot->withdrawal != WITHDRAWAL_NONE) {
+  if (!is_reachable || slot->outlives_call || slot->withdrawal != WITHDRAWAL_NONE) {
     give_up(conn, slot);
   } else {
     slot->call->is_withdrawn = true;

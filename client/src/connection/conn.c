@@ -98,6 +98,13 @@ void conn_write(hf_conn *conn) {
   }
 }
 
+void conn_write_unawaited(hf_conn *conn) {
+  if (conn->window.has_unawaited) {
+    conn->window.has_unawaited = false;
+    conn_write(conn);
+  }
+}
+
 void conn_wake(hf_conn *conn, bool all) {
   for (struct waiter *waiter = conn->waiters; waiter != NULL; waiter = waiter->next) {
     if (all || *waiter->count <= waiter->limit) {

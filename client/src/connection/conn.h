@@ -168,6 +168,9 @@ uint64_t conn_thread(void);
 
 /* Sends unsent requests of the window, as many as the link takes now. */
 void conn_write(hf_conn *conn);
+/* The same, if something was submitted that nobody waits for and nobody has written. Not in a loop over the
+ * window. */
+void conn_write_unawaited(hf_conn *conn);
 /* Ends the link's traffic; the poll leader sees the end of the stream and takes the link down.
  * error: an errno, the cause */
 void conn_cut_link(hf_conn *conn, int error);

@@ -119,7 +119,7 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
   slot->call = NULL;
   slot->operation = envelope->operation;
   slot->was_sent = slot->is_silent = slot->may_wait = false;
-  slot->is_parked = slot->is_refused = false;
+  slot->is_parked = slot->is_refused = slot->outlives_call = false;
   slot->withdrawal = WITHDRAWAL_NONE;
   slot->withdraws = NULL;
   encode(window, slot, framing, envelope);

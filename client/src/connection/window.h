@@ -50,11 +50,12 @@ struct slot {
   uint64_t sequence;                          /* 0: free */
   struct call *call;                          /* NULL: no call takes the reply */
   uint32_t operation;
-  bool was_sent;   /* on this link or an earlier one */
-  bool is_silent;  /* has no reply: leaves the window once sent */
-  bool may_wait;   /* the operation may wait on the server without limit */
-  bool is_parked;  /* counted in parked_count */
-  bool is_refused; /* answered WINDOW_FULL: to be resent */
+  bool was_sent;      /* on this link or an earlier one */
+  bool is_silent;     /* has no reply: leaves the window once sent */
+  bool may_wait;      /* the operation may wait on the server without limit */
+  bool is_parked;     /* counted in parked_count */
+  bool is_refused;    /* answered WINDOW_FULL: to be resent */
+  bool outlives_call; /* is performed also if its call is given up */
   enum withdrawal withdrawal;
   struct slot *withdraws; /* of a Cancel: the slot of the withdrawn request */
   struct slot *next, *previous;
@@ -71,6 +72,7 @@ struct window {
   uint32_t due_count;    /* slots whose withdrawal is due */
   uint32_t cancel_count; /* slots of Cancels */
   struct slot *oldest, *newest, *unsent;
+  bool has_unawaited;   /* requests that nobody writes, see conn_write_unawaited */
   size_t unsent_offset; /* bytes of *unsent already sent */
   uint64_t last_sequence;
   /* Selective acknowledgements: sequences beyond the cumulative one whose replies were received,

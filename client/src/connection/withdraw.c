@@ -21,17 +21,18 @@ static bool submit_cancel(hf_conn *conn, struct slot *slot) {
 void withdraw_submit(hf_conn *conn) {
   struct window *window = &conn->window;
   struct slot *slot = window->oldest;
-  if (window->due_count == 0) {
-    return;
-  }
-  for (; slot != NULL && window->cancel_count < WINDOW_SPARE_COUNT &&
+  bool is_due = window->due_count > 0;
+  for (; window->due_count > 0 && slot != NULL && window->cancel_count < WINDOW_SPARE_COUNT &&
          window->used_count < WINDOW_SLOTS_MAX;
        slot = slot->next) {
     if (slot->withdrawal == WITHDRAWAL_DUE && !submit_cancel(conn, slot)) {
       break;
     }
   }
-  conn_write(conn);
+  if (is_due) {
+    conn_write(conn);
+  }
+  conn_write_unawaited(conn);
 }
 
 void withdraw_later(hf_conn *conn, struct slot *slot) {
@@ -40,6 +41,10 @@ void withdraw_later(hf_conn *conn, struct slot *slot) {
 }
 
 void withdraw_abandoned(hf_conn *conn, struct slot *slot) {
+  if (slot->outlives_call) {
+    slot->call = NULL;
+    return;
+  }
   if (!slot->was_sent) {
     window_remove(&conn->window, slot);
     return;

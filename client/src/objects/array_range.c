@@ -122,7 +122,7 @@ static hf_status send_lock(struct parts *parts) {
 static hf_status send_part(struct parts *parts) {
   struct request request;
   union part part;
-  size_t part_count = HF_ARRAY_PART_BYTES_MAX / parts->range.type->bytes;
+  size_t part_count = PART_BYTES / parts->range.type->bytes;
   size_t first = parts->moved, left = parts->range.count - first;
   size_t count = left < part_count ? left : part_count;
   parts->moved += count;
@@ -134,6 +134,7 @@ static hf_status send_unlock(struct parts *parts) {
   struct request request;
   Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
   request_of(&request, &parts->object, OPERATION(LOCK_RELEASE));
+  request.outlives_call = true;
   hf_status status = steps_send(&parts->steps, &request, &arm.base);
   parts->is_locked = status != HF_OK;
   return status;

@@ -25,6 +25,7 @@ struct opening {
   bool is_one_way, has_both;
   uint32_t end;       /* the first one */
   hf_object *ends[2]; /* as they are opened; [1] if has_both */
+  uint32_t attached_count;
   hf_pipe **to;
 };
 
@@ -65,24 +66,40 @@ static hf_status open_step(struct steps *steps) {
     case 1:
       return send_attach(steps, opening->ends[0], opening->end);
     case RETAIN_STEP:
+      opening->attached_count = 1;
       return opening->has_both ? send_retain(opening) : HF_OK;
     case 3:
       return send_attach(steps, opening->ends[1], 1 - opening->end);
     default:
+      opening->attached_count = 2;
       return HF_OK;
   }
 }
 
-/* Without its references a new pipe is deleted. A retain that was given up may have been performed. */
-static void drop_ends(const struct opening *opening) {
+/* The other end is to see the end of file. */
+static void close_end(struct steps *steps, const hf_object *handle, uint32_t end) {
+  struct request request;
+  Holdfast__PipeClose arm = HOLDFAST__PIPE_CLOSE__INIT;
+  request_of(&request, handle, OPERATION(PIPE_CLOSE));
+  arm.end = end;
+  steps_send_unawaited(steps, &request, &arm.base);
+}
+
+/* Without its references a new pipe is deleted; an old one is not, so ends are closed. A retain that was given up
+ * may have been performed. */
+static void drop_ends(struct opening *opening) {
   hf_conn *conn = opening->steps.conn;
   conn_lock(conn);
+  for (uint32_t i = 0; i < opening->attached_count; i++) {
+    close_end(&opening->steps, opening->ends[i], i == 0 ? opening->end : 1 - opening->end);
+  }
   if (opening->steps.sent_count == RETAIN_STEP + 1 && opening->ends[1] == NULL) {
     references_release(conn, opening->ends[0]->id);
   }
   for (uint32_t i = 0; i < 2 && opening->ends[i] != NULL; i++) {
     handle_free(opening->ends[i]);
   }
+  conn_write_unawaited(conn);
   conn_unlock(conn);
 }
 
@@ -135,21 +152,19 @@ struct attaching {
   uint32_t end;
 };
 
+/* With the reply the end is the handle's, also if nobody collects the completion. */
 static hf_status attach_step(struct steps *steps) {
   const struct attaching *attaching = (const struct attaching *)steps;
-  return steps->sent_count > 0 ? HF_OK : send_attach(steps, attaching->handle, attaching->end);
-}
-
-static hf_status attach_end(struct steps *steps, hf_status status) {
-  const struct attaching *attaching = (const struct attaching *)steps;
-  if (status == HF_OK) {
-    record_end(attaching->handle, attaching->end);
+  if (steps->sent_count == 0) {
+    attaching->handle->end = attaching->end; /* of calls that are submitted behind it */
+    return send_attach(steps, attaching->handle, attaching->end);
   }
-  return status;
+  attaching->handle->is_attached = true;
+  return HF_OK;
 }
 
 hf_status hf_pipe_attach(hf_pipe *pipe, int end) {
-  static const struct steps_kind kind = {sizeof(struct attaching), attach_step, NULL, attach_end};
+  static const struct steps_kind kind = {sizeof(struct attaching), attach_step, NULL, NULL};
   hf_object *handle = HF_AS_OBJECT(pipe);
   if (end != 0 && end != 1) {
     return error_reason(HF_REASON_BAD_END);
