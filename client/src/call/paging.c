@@ -33,3 +33,12 @@ hf_status paging_check(struct paging *paging, uint64_t entry_count, bool is_furt
       "the request down, or raise the call timeout",
       conn->url, (unsigned long long)paging->entry_count, (long long)(taken_ns / CLOCK_NS_PER_MS));
 }
+
+hf_status paging_next(struct paging *paging, bool *is_due) {
+  bool is_first = !paging->has_page;
+  *is_due = is_first || paging->has_more;
+  paging->has_page = true;
+  return is_first || !paging->has_more
+             ? HF_OK
+             : paging_check(paging, paging->page_count, paging->is_further);
+}

@@ -18,6 +18,10 @@
 struct paging {
   hf_conn *conn;
   uint64_t since_ns, entry_count, allowed_ns;
+  /* Of the last page, which the reader of its reply sets: its entries, and whether its cursor lies beyond
+   * that of its request. */
+  size_t page_count;
+  bool has_page, has_more, is_further;
 };
 
 struct paging paging_begin(hf_conn *conn);
@@ -25,5 +29,7 @@ struct paging paging_begin(hf_conn *conn);
  * request. HF_OK | INTERNAL BAD_REPLY the cursor makes no progress | UNAVAILABLE NOT_CONNECTED the
  * time is up | RESOURCE_EXHAUSTED REPLY_TOO_BIG */
 hf_status paging_check(struct paging *paging, uint64_t entry_count, bool is_further);
+/* The step of a listing: whether a page is to be requested, the first one or one more. As paging_check */
+hf_status paging_next(struct paging *paging, bool *is_due);
 
 #endif

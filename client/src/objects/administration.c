@@ -78,22 +78,20 @@ struct listing {
   struct hf_object_info **to;
   size_t *to_count;
   uint8_t *infos; /* items have the program's struct size */
-  size_t count, info_size, page_count;
-  bool has_more;
-  bool is_further;                                         /* the cursor made progress */
+  size_t count, info_size;
   char after[sizeof((struct hf_object_info *)NULL)->name]; /* where the next page begins */
 };
 
 /* An older server sends no cursor: the next page begins after the last name. */
 static void record_cursor(struct listing *listing, const Holdfast__Objects *page) {
   char after[sizeof listing->after] = "";
-  listing->has_more = page->more;
+  listing->paging.has_more = page->more;
   if (page->after.len > 0) {
     result_copy_text(after, sizeof after, page->after);
   } else if (page->n_items > 0) {
     result_copy_text(after, sizeof after, page->items[page->n_items - 1]->name);
   }
-  listing->is_further = strcmp(after, listing->after) > 0;
+  listing->paging.is_further = strcmp(after, listing->after) > 0;
   memcpy(listing->after, after, sizeof after);
 }
 
@@ -117,7 +115,7 @@ static hf_reason add_infos(hf_conn *conn, const Holdfast__Response *reply,
   }
   listing->infos = infos;
   listing->count += more_count;
-  listing->page_count = more_count;
+  listing->paging.page_count = more_count;
   record_cursor(listing, reply->objects);
   return HF_REASON_NONE;
 }
@@ -135,13 +133,9 @@ static hf_status list_page(struct listing *listing) {
 
 static hf_status list_step(struct steps *steps) {
   struct listing *listing = (struct listing *)steps;
-  if (!listing->has_more) {
-    return HF_OK;
-  }
-  hf_status status = steps->sent_count == 0
-                         ? HF_OK
-                         : paging_check(&listing->paging, listing->page_count, listing->is_further);
-  return status == HF_OK ? list_page(listing) : status;
+  bool is_due;
+  hf_status status = paging_next(&listing->paging, &is_due);
+  return status == HF_OK && is_due ? list_page(listing) : status;
 }
 
 static hf_status list_end(struct steps *steps, hf_status status) {
@@ -165,7 +159,6 @@ hf_status hf_list_objects_sized(hf_conn *conn, const char *prefix, hf_kind kind,
                             .kind = kind,
                             .to = infos,
                             .to_count = count,
-                            .info_size = info_size,
-                            .has_more = true};
+                            .info_size = info_size};
   return listing.prefix != NULL ? steps_run(&listing.steps) : error_reason(HF_REASON_NO_MEMORY);
 }

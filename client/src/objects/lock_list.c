@@ -57,8 +57,7 @@ struct listing {
   struct hf_lock_info **to;
   size_t *to_count;
   uint8_t *locks; /* items have the program's struct size */
-  size_t count, lock_size, page_count;
-  bool has_more, is_further;
+  size_t count, lock_size;
   uint64_t after; /* where the next page begins */
 };
 
@@ -84,9 +83,9 @@ static hf_reason add_locks(hf_conn *conn, const Holdfast__Response *reply,
     }
     sized_give(locks + listing->count++ * lock_size, lock_size, &lock, sizeof lock);
   }
-  listing->page_count = more_count;
-  listing->has_more = reply->locks->more;
-  listing->is_further = reply->locks->after > listing->after;
+  listing->paging.page_count = more_count;
+  listing->paging.has_more = reply->locks->more;
+  listing->paging.is_further = reply->locks->after > listing->after;
   listing->after = reply->locks->after;
   return HF_REASON_NONE;
 }
@@ -102,13 +101,9 @@ static hf_status list_page(struct listing *listing) {
 
 static hf_status list_step(struct steps *steps) {
   struct listing *listing = (struct listing *)steps;
-  if (!listing->has_more) {
-    return HF_OK;
-  }
-  hf_status status = steps->sent_count == 0
-                         ? HF_OK
-                         : paging_check(&listing->paging, listing->page_count, listing->is_further);
-  return status == HF_OK ? list_page(listing) : status;
+  bool is_due;
+  hf_status status = paging_next(&listing->paging, &is_due);
+  return status == HF_OK && is_due ? list_page(listing) : status;
 }
 
 static hf_status list_end(struct steps *steps, hf_status status) {
@@ -130,7 +125,6 @@ hf_status hf_list_locks_sized(hf_conn *conn, struct hf_lock_info **locks, size_t
                             .paging = paging_begin(conn),
                             .to = locks,
                             .to_count = count,
-                            .lock_size = lock_size,
-                            .has_more = true};
+                            .lock_size = lock_size};
   return steps_run(&listing.steps);
 }
