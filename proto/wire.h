@@ -6,9 +6,9 @@
  * limits  HF_DEPTH_MAX nested messages, HF_FIELDS_MAX fields in a request, the arena's budget
  * source  protobuf-c 1.4.1's own unpack recurses without a limit, turns 1 MiB into 88, copies all
  *         bytes, and scans every message twice. This reads in one pass, by tables made of the same
- *         descriptors: a dict_set in 72 ns or less where protobuf-c with the same arena takes 225. As in the
- *         specification, unknown fields are passed over and the last of a repeated singular field
- *         counts; sub-messages that come twice are not merged.
+ *         descriptors. Without the tables a dict_set took 72 ns, with protobuf-c and the same arena
+ *         225. As in the specification, unknown fields are passed over and the last of a repeated
+ *         singular field counts; sub-messages that come twice are not merged.
  */
 #ifndef HF_PROTO_WIRE_H
 #define HF_PROTO_WIRE_H

@@ -1,6 +1,6 @@
 /* Threads that serve large requests, and encode large replies.
  *
- * A request of 16 MB takes up to 200 ms to decode, its reply as long to encode. On a thread of a
+ * A request of 16 MB takes up to 200 ms to decode, a reply of 200,000 values 29 ms to encode. On a thread of a
  * transport, or of the pollers, that would delay all connections of the thread (head-of-line blocking).
  *
  * layer   connection, internal

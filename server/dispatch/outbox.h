@@ -30,7 +30,7 @@
 
 #define OUTBOX_BYTES_MAX ((size_t)256 << 10)
 #define OUTBOX_WHOLE_BYTES ((size_t)64 << 10) /* a reply up to this long is not encoded in parts */
-/* A reply of more memory is large, unless it lends most of it: 8,000 values take 1 ms to encode. */
+/* A reply of more memory is large, unless it lends most of it: some 8,000 values. */
 #define OUTBOX_LARGE_BYTES ((size_t)128 << 10)
 
 struct outbox_item {
