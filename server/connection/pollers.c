@@ -20,6 +20,7 @@
  * its buffer has to grow, and new memory takes long. */
 #define SLOW_NS CLOCK_NS_PER_MS
 #define QUIET_NS (50 * CLOCK_NS_PER_MS / 1000)
+#define LOGGED_QUIET_NS (150 * CLOCK_NS_PER_MS / 1000)
 #define IDLE_MAX_NS (20 * CLOCK_NS_PER_MS)
 /* Polls of connections between two calls of sched_yield. */
 #define POLLS_PER_YIELD 4
@@ -34,6 +35,7 @@ struct poller {
   uint64_t now_ns; /* the time of the last poll, or a moment before */
   size_t polled_count;
   size_t resting_count; /* of them, as the last round found them */
+  uint64_t quiet_ns;    /* until it is idle */
   struct connection *polled[POLLED_MAX];
 };
 
@@ -152,8 +154,9 @@ static void give_up(struct poller *poller, size_t idx) {
 /* Nothing will come from its peer until the log is further. A posted read would find nothing, and cost nng's poll
  * thread more than a read that finds a request. */
 static bool is_resting(const struct poller *poller, const struct connection *connection) {
-  return connection->alternations % ALTERNATIONS_AGAIN >= ALTERNATIONS_LEAST &&
-         is_busy(poller, connection) && connection_awaits_log(connection);
+  return connection->alternations >= ALTERNATIONS_LEAST &&
+         connection->alternations % ALTERNATIONS_AGAIN != 0 && is_busy(poller, connection) &&
+         connection_awaits_log(connection);
 }
 
 /* true: there was something to do. */
@@ -181,15 +184,40 @@ static bool poll_one(struct poller *poller, size_t idx) {
   return false;
 }
 
+static bool all_rest(const struct poller *poller) {
+  size_t i = 0;
+  while (i < poller->polled_count && is_resting(poller, poller->polled[i])) {
+    i++;
+  }
+  return i > 0 && i == poller->polled_count;
+}
+
+/* Meanwhile it doesn't count: it may take as long as the disk does. */
+static void lead(struct poller *poller) {
+  struct pollers *pollers = poller->pollers;
+  pthread_mutex_lock(&pollers->lock);
+  pollers->leading++;
+  pthread_mutex_unlock(&pollers->lock);
+  dispatch_lead_log(dispatch_of(poller));
+  pthread_mutex_lock(&pollers->lock);
+  pollers->leading--;
+  pthread_mutex_unlock(&pollers->lock);
+  poller->now_ns = clock_now_ns();
+  poller->quiet_ns = LOGGED_QUIET_NS;
+}
+
 /* Polls all connections once. The next request is often there one round after the last, and then
  * neither epoll nor nng's poll thread is needed. */
 static bool poll_round(struct poller *poller) {
   struct dispatch *dispatch = dispatch_of(poller);
-  bool is_batching = poller->polled_count > 1 && dispatch_begin_batching(dispatch);
+  bool is_batching = poller->polled_count > 0 && dispatch_begin_batching(dispatch);
   bool was_busy = false;
   poller->resting_count = 0;
   for (size_t i = poller->polled_count; i-- > 0;) {
     was_busy |= poll_one(poller, i);
+  }
+  if (is_batching && was_busy && all_rest(poller) && !some_are_queued(poller->pollers)) {
+    lead(poller);
   }
   if (is_batching) {
     dispatch_end_batching(dispatch);
@@ -207,6 +235,7 @@ static void await_log(struct poller *poller) {
   dispatch_await_log(dispatch_of(poller), awaited, poller->now_ns + BUSY_NS,
                      &poller->pollers->some_are_queued);
   poller->now_ns = clock_now_ns();
+  poller->quiet_ns = LOGGED_QUIET_NS;
 }
 
 /* false: none rests. */
@@ -225,7 +254,8 @@ static bool give_up_others(struct poller *poller) {
  * connections were idle for too long. */
 static bool poll_until_served(struct poller *poller) {
   struct pollers *pollers = poller->pollers;
-  uint64_t deadline_ns = poller->now_ns + QUIET_NS;
+  uint64_t deadline_ns = poller->now_ns + poller->quiet_ns;
+  poller->quiet_ns = QUIET_NS;
   size_t polls = 0;
   bool has_spun = false;
   while (!poll_round(poller)) {
@@ -281,7 +311,7 @@ static bool goes_on(struct poller *poller, struct connection **queue) {
 }
 
 static void work(struct pollers *pollers, struct connection *queue) {
-  struct poller poller = {.pollers = pollers, .now_ns = clock_now_ns()};
+  struct poller poller = {.pollers = pollers, .now_ns = clock_now_ns(), .quiet_ns = QUIET_NS};
   do {
     while (queue != NULL) {
       struct connection *connection = queue;
@@ -307,7 +337,7 @@ void pollers_serve(struct pollers *pollers, struct connection *connection) {
   struct dispatch *dispatch = connection->set->dispatch;
   STAILQ_NEXT(connection, next_in_queue) = NULL;
   pthread_mutex_lock(&pollers->lock);
-  bool joins = pollers->count < pollers->count_max;
+  bool joins = pollers->count - pollers->leading < pollers->count_max;
   if (joins) {
     pollers->count++;
   } else {

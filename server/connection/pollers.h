@@ -21,8 +21,12 @@
  * the queue after each round.
  *
  * Adaptive spinning: 50 us after the last request a poller gives up its connections and returns to its
- * transport. Then no connection is polled for a while, with exponential backoff up to 20 ms. A
+ * transport; 150 us if replies waited for the log: what their peers do next takes longer to come, and little beside
+ * that. Then no connection is polled for a while, with exponential backoff up to 20 ms. A
  * spinning poller yields its processor. With one processor no connection is polled.
+ *
+ * Leader: a poller all of whose connections have to wait for the log commits itself, if the log is idle. Another thread
+ * may become a poller meanwhile.
  */
 #ifndef HF_CONNECTION_POLLERS_H
 #define HF_CONNECTION_POLLERS_H
@@ -44,6 +48,7 @@ struct pollers {
   pthread_mutex_t lock;            /* for all below */
   STAILQ_HEAD(, connection) queue; /* run queue, by next_in_queue */
   unsigned count;                  /* pollers at work */
+  unsigned leading;                /* of them, those that commit */
   pthread_cond_t none;             /* it became 0 */
 };
 

@@ -32,6 +32,9 @@ struct command_log {
    * more are committed together. false: it does not begin, as some wait already. */
   bool (*begin_batching)(void *ctx);
   void (*end_batching)(void *ctx);
+  /* By one that batches: commits on this thread what was appended, and says so, if the log is idle and no one else
+   * batches. Waits for the disk. */
+  void (*lead)(void *ctx);
   /* It commits all the same. */
   void (*hurry)(void *ctx);
   /* Back-pressure: hurries, and waits until the batch that is being filled is not too large. Without the engine's lock. */

@@ -430,6 +430,11 @@ bool dispatch_begin_batching(struct dispatch *dispatch) {
   return log && log->begin_batching(log->ctx);
 }
 
+void dispatch_lead_log(struct dispatch *dispatch) {
+  const struct command_log *log = dispatch->log;
+  log->lead(log->ctx);
+}
+
 void dispatch_end_batching(struct dispatch *dispatch) {
   const struct command_log *log = dispatch->log;
   log->end_batching(log->ctx);

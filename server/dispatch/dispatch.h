@@ -138,6 +138,8 @@ void dispatch_interrupt(struct dispatch *dispatch);
 /* Messages of several connections follow at once: an idle log commits them together, see command_log.h. false: it does
  * not, and this is not to be ended. */
 bool dispatch_begin_batching(struct dispatch *dispatch);
+/* In between: this thread would only wait for the log now, and commits itself. See command_log.h. */
+void dispatch_lead_log(struct dispatch *dispatch);
 void dispatch_end_batching(struct dispatch *dispatch);
 /* The connection is gone: no dispatch_messages for it is under way, none will come. */
 void dispatch_disconnected(struct dispatch *dispatch, uint64_t connection);

@@ -25,7 +25,7 @@ static void record_committed(void *ctx, uint64_t through) {
   if (committer->fsync.mode != FSYNC_ALWAYS && committer->unsynced_ns == 0) {
     atomic_store(&committer->unsynced_ns, clock_now_ns());
   }
-  bool is_short = double_buffer_is_empty(committer->batches) ||
+  bool is_short = committer->is_led || double_buffer_is_empty(committer->batches) ||
                   committer->host->is_awaited(committer->host->ctx);
   releaser_commit(&committer->releaser, through, is_short);
 }
@@ -68,46 +68,65 @@ static void check_disk(struct committer *committer) {
   }
 }
 
-/* ---- the thread */
+/* ---- a batch */
 
-/* Whether it is committed. */
-static bool commit_bytes(struct committer *committer, uint64_t index, struct bytes batch) {
-  bool goes_on = true;
-  while (goes_on) {
-    committer->has_lost = false;
-    committer->backend->ops->append(committer->backend, index, batch);
-    if (!check_loss(committer)) {
-      return false;
-    }
-    if (committer->committed == index) {
-      return true;
-    }
-    notify_disk(committer, true);
-    goes_on = double_buffer_pause_ms(committer->batches, RETRY_MS);
-  }
-  log_line(LOG_ERROR, "the disk is full, batch %llu is given up: it was never acknowledged",
-           (unsigned long long)index);
-  return false;
-}
+enum outcome { COMMITTED, FULL, LOST };
 
-static bool commit(struct committer *committer, struct batch_writer *writer) {
+static enum outcome try_commit(struct committer *committer, struct batch_writer *writer) {
   struct bytes batch;
-  check_disk(committer);
   if (!record_end(writer, &batch)) {
     committer_lose(committer, "there is no memory for the journal");
-    return false;
+    return LOST;
   }
-  if (!commit_bytes(committer, writer->header.index, batch)) {
-    return false;
+  committer->has_lost = false;
+  committer->backend->ops->append(committer->backend, writer->header.index, batch);
+  if (!check_loss(committer)) {
+    return LOST;
+  }
+  if (committer->committed != writer->header.index) {
+    notify_disk(committer, true);
+    return FULL;
   }
   atomic_store(&committer->bytes, committer->bytes + batch.len);
   committer->measure_ns =
       committer->measure_ns ? committer->measure_ns : clock_now_ns() + LOOK_MS * CLOCK_NS_PER_MS;
-  if (snapshots_is_behind(committer->snapshots, committer->bytes)) {
+  double_buffer_give_back(writer);
+  return COMMITTED;
+}
+
+/* Whether the thread has anything to do but to commit. */
+static bool is_undisturbed(const struct committer *committer) {
+  return committer->fsync.mode == FSYNC_ALWAYS && !committer->is_full &&
+         !snapshots_are_wanted(committer->snapshots, committer->bytes);
+}
+
+void committer_lead(struct committer *committer) {
+  struct batch_writer *writer;
+  if (is_undisturbed(committer) && double_buffer_lead(committer->batches, &writer)) {
+    committer->is_led = true;
+    check_disk(committer);
+    enum outcome outcome = try_commit(committer, writer);
+    committer->is_led = false;
+    double_buffer_end_lead(committer->batches, outcome == FULL ? writer : NULL);
+  }
+}
+
+/* ---- the thread */
+
+/* Whether it is committed. */
+static bool commit(struct committer *committer, struct batch_writer *writer) {
+  enum outcome outcome;
+  check_disk(committer);
+  do {
+    outcome = try_commit(committer, writer);
+  } while (outcome == FULL && double_buffer_pause_ms(committer->batches, RETRY_MS));
+  if (outcome == FULL) {
+    log_line(LOG_ERROR, "the disk is full, batch %llu is given up: it was never acknowledged",
+             (unsigned long long)writer->header.index);
+  } else if (outcome == COMMITTED && snapshots_is_behind(committer->snapshots, committer->bytes)) {
     (void)double_buffer_pause_ms(committer->batches, BEHIND_MS);
   }
-  double_buffer_give_back(writer);
-  return true;
+  return outcome == COMMITTED;
 }
 
 static uint64_t sync_deadline_ns(const struct committer *committer) {

@@ -5,8 +5,11 @@
  *
  * A batch that finds the disk full is tried again until there is room; anything else that goes wrong is the end.
  *
+ * While the thread waits, another one that would only wait for its commit is the leader: it commits the batch, and
+ * says so, itself (committer_lead).
+ *
  * layer   journal
- * threads its own, and the releaser's; lose and report: any
+ * threads its own, and the releaser's; lead, lose and report: any
  * locks   none of its own
  * limits  JOURNAL_RESERVE_BYTES of the disk are left for what frees memory: below, COMMAND_DISK
  */
@@ -36,14 +39,15 @@ struct committer {
   const struct journal_host *host; /* borrowed */
   struct releaser releaser;
   pthread_t thread;
-  /* The thread's. */
+  /* The thread's, or the leader's. */
+  bool is_led;
   uint64_t
       measure_ns; /* when the journal's files are to be looked at; 0: nothing was written since */
   bool is_disk_known;
   enum journal_loss loss;
   bool has_lost;
   char sentence[COMMITTER_SENTENCE_BYTES];
-  /* Written by the thread only. */
+  /* Written by these only. */
   _Atomic uint64_t committed;   /* the last batch */
   _Atomic uint64_t bytes;       /* of the journal since the last snapshot, about */
   _Atomic uint64_t unsynced_ns; /* since when something is not on the disk; 0: all is */
@@ -56,6 +60,8 @@ void committer_init(struct committer *committer);
 bool committer_start(struct committer *committer, const struct journal_host *host);
 /* When all batches are committed and released; on a full disk it does not wait for room. */
 void committer_stop(struct committer *committer);
+/* For double_buffer_lead: commits what was appended, unless the thread has something to do. */
+void committer_lead(struct committer *committer);
 /* Nothing can be made durable any more. */
 void committer_lose(struct committer *committer, const char *sentence);
 /* What the thread knows of it: looks at nothing on the disk. */

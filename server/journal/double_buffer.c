@@ -32,7 +32,7 @@ static void hand_over(struct double_buffer *buffer) {
   buffer->filling = &buffer->writers[buffer->filling == buffer->writers];
   buffer->filling_bytes = 0;
   buffer->has_waiting = buffer->is_hurried = false;
-  buffer->is_begun = buffer->is_idle = false;
+  buffer->is_begun = false;
   buffer->index++;
   pthread_cond_broadcast(&buffer->has_room);
 }
@@ -41,14 +41,27 @@ static bool has_commands(const struct double_buffer *buffer) {
   return buffer->is_begun && buffer->filling->commands > 0;
 }
 
+/* With the mutex. Whether the committer waits for the batch that is being filled. */
+static bool is_wanted(const struct double_buffer *buffer) {
+  return buffer->is_idle && !buffer->is_led && !buffer->is_pinned && has_commands(buffer);
+}
+
 /* With the mutex. Whether the committer waited, and has the batch now. */
 static bool wake_committer(struct double_buffer *buffer) {
-  bool wakes = buffer->is_idle && !buffer->is_pinned && has_commands(buffer);
+  bool wakes = is_wanted(buffer);
   if (wakes) {
     hand_over(buffer);
+    buffer->is_idle = false;
     pthread_cond_signal(&buffer->changed);
   }
   return wakes;
+}
+
+/* With the mutex. The same, unless appenders batch. */
+static void offer(struct double_buffer *buffer) {
+  if (buffer->batching == 0 || buffer->is_hurried) {
+    (void)wake_committer(buffer);
+  }
 }
 
 void double_buffer_pin(struct double_buffer *buffer) {
@@ -68,9 +81,7 @@ void double_buffer_unpin(struct double_buffer *buffer) {
   buffer->is_pinned = false;
   buffer->filling_bytes = buffer->is_begun ? record_bytes(buffer->filling) : 0;
   buffer->has_waiting = has_commands(buffer);
-  if (buffer->batching == 0 || buffer->is_hurried) {
-    (void)wake_committer(buffer);
-  }
+  offer(buffer);
   pthread_mutex_unlock(&buffer->mutex);
 }
 
@@ -84,8 +95,34 @@ bool double_buffer_begin_batching(struct double_buffer *buffer) {
 
 void double_buffer_end_batching(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
-  if (--buffer->batching == 0) {
-    (void)wake_committer(buffer);
+  buffer->batching--;
+  offer(buffer);
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+bool double_buffer_lead(struct double_buffer *buffer, struct batch_writer **batch) {
+  pthread_mutex_lock(&buffer->mutex);
+  bool leads =
+      is_wanted(buffer) && !buffer->is_awake && !buffer->is_broken && buffer->batching == 1;
+  if (leads) {
+    hand_over(buffer);
+    *batch = buffer->ready;
+    buffer->ready = NULL;
+    buffer->is_led = true;
+  }
+  pthread_mutex_unlock(&buffer->mutex);
+  return leads;
+}
+
+void double_buffer_end_lead(struct double_buffer *buffer, struct batch_writer *left) {
+  pthread_mutex_lock(&buffer->mutex);
+  buffer->is_led = false;
+  buffer->ready = left;
+  if (left || buffer->is_delayed) {
+    buffer->is_idle = false;
+    pthread_cond_signal(&buffer->changed);
+  } else {
+    offer(buffer);
   }
   pthread_mutex_unlock(&buffer->mutex);
 }
@@ -120,11 +157,18 @@ static void await_work(struct double_buffer *buffer, uint64_t deadline_ns) {
   if (!buffer->is_awake) {
     pthread_cond_timedwait(&buffer->changed, &buffer->mutex, &until);
   }
-  buffer->is_idle = buffer->is_awake = false;
+  buffer->is_delayed = buffer->is_led;
+  while (buffer->is_led) {
+    pthread_cond_wait(&buffer->changed, &buffer->mutex);
+  }
+  buffer->is_delayed = buffer->is_idle = buffer->is_awake = false;
 }
 
-/* With the mutex. The next batch; NULL: none yet. */
+/* With the mutex. The next batch; NULL: none yet, or never. */
 static struct batch_writer *take_ready(struct double_buffer *buffer) {
+  if (buffer->is_broken) {
+    return NULL;
+  }
   if (!buffer->ready && !buffer->is_pinned && has_commands(buffer)) {
     hand_over(buffer);
   }
@@ -136,7 +180,7 @@ static struct batch_writer *take_ready(struct double_buffer *buffer) {
 bool double_buffer_take(struct double_buffer *buffer, uint64_t deadline_ns,
                         struct batch_writer **batch) {
   pthread_mutex_lock(&buffer->mutex);
-  *batch = buffer->is_broken ? NULL : take_ready(buffer);
+  *batch = take_ready(buffer);
   bool goes_on = *batch || !(buffer->is_broken || buffer->is_stopping);
   if (goes_on && !*batch) {
     await_work(buffer, deadline_ns);

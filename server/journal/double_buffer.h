@@ -9,8 +9,11 @@
  * pinned and has commands; if it waits already, unpin hands the batch over, or, while appenders batch
  * (begin_batching), the last of these.
  *
+ * Leader: an appender that batches, and commits the batch itself (lead) while the committer waits; so no thread has
+ * to be woken. The committer does nothing until that is over.
+ *
  * layer   journal
- * threads one appender at a time, one committer
+ * threads one appender at a time, one committer; who batches or leads: any
  * locks   its own mutex is the innermost, and never held over I/O or a call of another layer
  * memory  KEPT_BYTES_MAX of each batch are kept for the next one
  * limits  JOURNAL_BATCH_BYTES_MAX in the batch that is filled: requests wait beyond that
@@ -38,6 +41,7 @@ struct double_buffer {
   bool has_waiting;                  /* commands, in `filling`; likewise */
   bool is_hurried;                   /* it does not wait for end_batching */
   bool is_pinned, is_idle, is_awake; /* is_idle: the committer waits */
+  bool is_led, is_delayed;           /* is_delayed: the committer waits for the leader */
   bool is_stopping, is_broken;
   unsigned batching; /* threads that append more at once */
 };
@@ -56,6 +60,11 @@ void double_buffer_unpin(struct double_buffer *buffer);
  * Not pinned. false: it does not begin, as commands wait already; so no more than the present rounds are waited for. */
 bool double_buffer_begin_batching(struct double_buffer *buffer);
 void double_buffer_end_batching(struct double_buffer *buffer);
+/* By one that batches, not pinned: takes the batch and leads. false: there is none, or the committer has something to
+ * do, or others batch too. */
+bool double_buffer_lead(struct double_buffer *buffer, struct batch_writer **batch);
+/* The leader's batch is committed; left: or it is the committer's now, which commits it next. NULL: it is not. */
+void double_buffer_end_lead(struct double_buffer *buffer, struct batch_writer *left);
 /* The batch is handed over all the same, at the next unpin if it is pinned. */
 void double_buffer_hurry(struct double_buffer *buffer);
 /* Not pinned, and without the engine's lock: hurries, until there is room in the batch, or it is broken. */

@@ -96,6 +96,11 @@ static void end_batching(void *ctx) {
   double_buffer_end_batching(&journal->batches);
 }
 
+static void lead(void *ctx) {
+  struct journal *journal = ctx;
+  committer_lead(&journal->committer);
+}
+
 static void hurry(void *ctx) {
   struct journal *journal = ctx;
   double_buffer_hurry(&journal->batches);
@@ -224,6 +229,7 @@ static void init(struct journal *journal, const struct journal_settings *setting
       .end = end,
       .begin_batching = begin_batching,
       .end_batching = end_batching,
+      .lead = lead,
       .hurry = hurry,
       .await_room = await_room,
       .give_up = give_up,

@@ -45,6 +45,7 @@ bool record_begin(struct batch_writer *writer, const struct batch_header *header
   buffer_consume(&writer->bytes, writer->bytes.len);
   writer->header = *header;
   writer->commands = 0;
+  writer->whole = bytes_of(NULL, 0);
   writer->last_ns = header->now_ns;
   if (!reserve(&writer->bytes, HEADER_BYTES_MAX)) {
     return false;
@@ -230,7 +231,7 @@ bool record_append(struct batch_writer *writer, const struct command *command,
   return true;
 }
 
-bool record_end(struct batch_writer *writer, struct bytes *batch) {
+static bool end(struct batch_writer *writer) {
   if (!reserve(&writer->bytes, CHECKSUM_BYTES)) {
     return false;
   }
@@ -248,6 +249,12 @@ bool record_end(struct batch_writer *writer, struct bytes *batch) {
   memcpy(start, header, header_len);
   struct bytes content = bytes_of(start, (size_t)(buffer_end(&writer->bytes) - start));
   checksum_write(buffer_end(&writer->bytes), content, 0);
-  *batch = bytes_of(start, content.len + CHECKSUM_BYTES);
+  writer->whole = bytes_of(start, content.len + CHECKSUM_BYTES);
   return true;
+}
+
+bool record_end(struct batch_writer *writer, struct bytes *batch) {
+  bool is_whole = writer->whole.len > 0 || end(writer);
+  *batch = writer->whole;
+  return is_whole;
 }

@@ -16,6 +16,7 @@ struct batch_writer {
   uint64_t commands;
   uint64_t last_ns;
   struct batch_header header;
+  struct bytes whole; /* after record_end */
 };
 
 /* Of a writer that is {0}, or was used before. false: out of memory. */
@@ -24,7 +25,8 @@ bool record_begin(struct batch_writer *writer, const struct batch_header *header
 bool record_append_genesis(struct batch_writer *writer, const struct genesis *genesis);
 bool record_append(struct batch_writer *writer, const struct command *command,
                    struct bytes answers);
-/* The whole batch with its header and checksum: borrowed until the next record_begin. false: out of memory. */
+/* The whole batch with its header and checksum: borrowed until the next record_begin. Once more: the same. false: out
+ * of memory. */
 bool record_end(struct batch_writer *writer, struct bytes *batch);
 /* Frees its bytes; it is {0} again. */
 void record_deinit(struct batch_writer *writer);

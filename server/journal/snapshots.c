@@ -79,6 +79,10 @@ static uint64_t due_bytes(const struct snapshots *snapshots) {
   return half > snapshots->bytes_min ? half : snapshots->bytes_min;
 }
 
+bool snapshots_are_wanted(const struct snapshots *snapshots, uint64_t journal_bytes) {
+  return snapshots_are_under_way(snapshots) || journal_bytes >= due_bytes(snapshots);
+}
+
 bool snapshots_is_behind(const struct snapshots *snapshots, uint64_t journal_bytes) {
   return snapshots->is_running && journal_bytes >= 2 * due_bytes(snapshots);
 }

@@ -61,6 +61,8 @@ struct snapshots_journal {
  * wrong with it. */
 bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend,
                     const struct snapshots_journal *journal);
+/* Whether a step would do something, or one is being made. */
+bool snapshots_are_wanted(const struct snapshots *snapshots, uint64_t journal_bytes);
 /* While one is made the journal has grown by as much again as made it due: what is written is to wait for it. */
 bool snapshots_is_behind(const struct snapshots *snapshots, uint64_t journal_bytes);
 /* Whether one was asked for or is being made. When none is, the newest is what came of it. */

@@ -45,7 +45,7 @@ void rounds_report(const struct rounds_row *rows, size_t row_count, const double
     printf("%-46s %6.2f %-2s [%.2f %.2f]", row->title, median, row->unit, sorted[0],
            sorted[rounds - 1]);
     if (row->limit > 0) {
-      printf("  %s %.1f: %s", row->at_most ? "at most" : "at least", row->limit,
+      printf("  %s %.3g: %s", row->at_most ? "at most" : "at least", row->limit,
              is_met ? "met" : "missed");
     }
     printf("\n");

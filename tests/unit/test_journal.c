@@ -36,6 +36,9 @@ static void *run_appender(void *arg) {
   bool is_batching = false;
   for (size_t i = 0; i < appender->passes; i++) {
     size_t count = random_below(&appender->random, 4); /* none: all was refused, or a read */
+    if (is_batching && random_below(&appender->random, 2) == 0) {
+      command_log->lead(command_log->ctx);
+    }
     if (is_batching) {
       command_log->end_batching(command_log->ctx);
     }
