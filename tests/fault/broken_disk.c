@@ -132,6 +132,15 @@ void broken_disk_end(struct daemon *server, struct random *random) {
   atomic_store(&files->process, 0);
 }
 
+void broken_disk_hang(unsigned each, unsigned us) {
+  atomic_store(&files->hang_us, us);
+  atomic_store(&files->hangs_each, each);
+}
+
+unsigned broken_disk_hangs(void) {
+  return (unsigned)atomic_load(&files->hangs);
+}
+
 void broken_disk_print(void) {
   print_message("EIO of %u writes, %u syncs:", failures[FAILING_WRITE], failures[FAILING_SYNC]);
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

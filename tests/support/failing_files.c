@@ -98,7 +98,17 @@ int fsync(int fd) {
   return outcome == GOES_ON ? REAL(fsync)(fd) : outcome == FAILS ? -1 : 0;
 }
 
+static void hang(int fd) {
+  char path[sizeof files->path];
+  unsigned long long each = files ? atomic_load(&files->hangs_each) : 0;
+  if (each > 0 && is_below(fd, path) && (atomic_fetch_add(&files->syncs, 1) + 1) % each == 0) {
+    atomic_fetch_add(&files->hangs, 1);
+    usleep((useconds_t)atomic_load(&files->hang_us));
+  }
+}
+
 int fdatasync(int fd) {
+  hang(fd);
   enum outcome outcome = decide(fd, FAILING_SYNC);
   return outcome == GOES_ON ? REAL(fdatasync)(fd) : outcome == FAILS ? -1 : 0;
 }

@@ -1,9 +1,11 @@
-/* Files of a real server that fail: a shared object for LD_PRELOAD, directed by memory that the test shares with it.
+/* Files of a real server that fail, or hang: a shared object for LD_PRELOAD, directed by memory that the test shares with it.
  *
  *   test: left = n --> the n-th write or sync of a file below `directory`, of any process: EIO
  *                  --> all later ones of that process do nothing, and say that they did
  *
  * So what a process acknowledges after the failure is lost, and is missed.
+ *
+ *   test: hangs_each = n --> each n-th sync takes hang_us longer
  *
  * memory  a file that HOLDFAST_FAILING_FILES names, mapped by all
  */
@@ -25,6 +27,9 @@ struct failing_files {
   atomic_int call;              /* then: which */
   char path[256];               /* and of what, set before `process` */
   atomic_ullong calls, dropped; /* below the directory; after the failure */
+  atomic_ullong hangs_each;     /* 0: none hangs */
+  atomic_ullong hang_us;
+  atomic_ullong syncs, hangs;
 };
 
 #endif
