@@ -215,16 +215,17 @@ void connections_drop(struct connections *connections, const char *why) {
 }
 
 static void close_all(struct connections *connections) {
-  pthread_mutex_lock(&connections->set.lock);
-  connections->set.closed = true;
-  pthread_mutex_unlock(&connections->set.lock);
   connections_drop(connections, "stopping");
+  if (connections->set.dispatch != NULL) {
+    dispatch_lift_bounds(connections->set.dispatch);
+  }
   set_wait_empty(&connections->set);
   pollers_await_none(&connections->pollers);
 }
 
 void connections_close(struct connections *connections, uint32_t flush_ms) {
   uint64_t deadline_ns = clock_deadline_ns(clock_now_ns(), flush_ms);
+  set_close(&connections->set);
   while (has_unsent(connections) && clock_now_ns() < deadline_ns) {
     nanosleep(&(struct timespec){.tv_nsec = FLUSH_POLL_MS * CLOCK_NS_PER_MS}, NULL);
   }

@@ -84,6 +84,12 @@ const char *set_join(struct connection_set *set, struct connection *connection, 
   return why;
 }
 
+void set_close(struct connection_set *set) {
+  pthread_mutex_lock(&set->lock);
+  set->closed = true;
+  pthread_mutex_unlock(&set->lock);
+}
+
 void set_leave(struct connection_set *set, uint64_t id, uint64_t address, bool is_counted) {
   pthread_mutex_lock(&set->lock);
   map64_remove(&set->connections, id);

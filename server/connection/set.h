@@ -44,6 +44,8 @@ void set_deinit(struct connection_set *set);
  * all connections and for its address. NULL: added | why not, static */
 const char *set_join(struct connection_set *set, struct connection *connection, uint64_t address,
                      bool is_counted, uint64_t *id);
+/* None may join any more. */
+void set_close(struct connection_set *set);
 /* Removes the connection; the set's reference goes to the caller. */
 void set_leave(struct connection_set *set, uint64_t id, uint64_t address, bool is_counted);
 /* A connection that had joined was freed. */

@@ -257,6 +257,14 @@ static void await_room(struct dispatch *dispatch) {
   }
 }
 
+void dispatch_lift_bounds(struct dispatch *dispatch) {
+  const struct command_log *log = dispatch->log;
+  if (log) {
+    log->lift_bound(log->ctx);
+    holding_lift_bound(&dispatch->holding);
+  }
+}
+
 /* Applies the batch's requests under one lock of the engine, or under several when the replies are
  * large or the work takes many steps; up to one after which the connection has to pause, or is over. Answers
  * how many were applied. */

@@ -93,6 +93,9 @@ void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const stru
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);
+/* No call waits for room in the log any more, which on a full disk would last: all connections are being closed, and
+ * apply at most what they have read. */
+void dispatch_lift_bounds(struct dispatch *dispatch);
 /* Stops the threads: no command comes any more. No call may be under way but dispatch_committed,
  * dispatch_deliver and dispatch_set_disk_full. */
 void dispatch_stop(struct dispatch *dispatch);

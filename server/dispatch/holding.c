@@ -143,9 +143,16 @@ void holding_interrupt(struct holding *holding) {
 
 void holding_await_room(struct holding *holding, void (*hurry)(void *log), void *log) {
   pthread_mutex_lock(&holding->mutex);
-  while (holding->bytes > HOLDING_BYTES_MAX) {
+  while (holding->bytes > HOLDING_BYTES_MAX && !holding->is_unbounded) {
     hurry(log);
     pthread_cond_wait(&holding->has_room, &holding->mutex);
   }
+  pthread_mutex_unlock(&holding->mutex);
+}
+
+void holding_lift_bound(struct holding *holding) {
+  pthread_mutex_lock(&holding->mutex);
+  holding->is_unbounded = true;
+  pthread_cond_broadcast(&holding->has_room);
   pthread_mutex_unlock(&holding->mutex);
 }

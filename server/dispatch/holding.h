@@ -39,7 +39,7 @@ struct holding {
   pthread_cond_t has_room, news;
   _Atomic uint64_t committed; /* changed under the mutex */
   _Atomic unsigned waiting;   /* threads in holding_await; likewise */
-  bool is_releasing;
+  bool is_releasing, is_unbounded;
   size_t bytes;
   struct waiting_batch batches[HOLDING_BATCHES];
 };
@@ -67,5 +67,7 @@ static inline bool holding_is_awaited(const struct holding *holding) {
 
 /* Back-pressure: waits while too much waits. Before, with the lock, the log is asked to hurry. */
 void holding_await_room(struct holding *holding, void (*hurry)(void *log), void *log);
+/* Nobody waits there any more. */
+void holding_lift_bound(struct holding *holding);
 
 #endif

@@ -142,7 +142,8 @@ void double_buffer_hurry(struct double_buffer *buffer) {
 
 void double_buffer_await_room(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
-  while (buffer->filling_bytes > JOURNAL_BATCH_BYTES_MAX && !buffer->is_broken) {
+  while (buffer->filling_bytes > JOURNAL_BATCH_BYTES_MAX && !buffer->is_broken &&
+         !buffer->is_unbounded) {
     if (!hurry(buffer)) {
       pthread_cond_wait(&buffer->has_room, &buffer->mutex);
     }
@@ -232,6 +233,13 @@ void double_buffer_stop(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
   buffer->is_stopping = true;
   pthread_cond_signal(&buffer->changed);
+  pthread_mutex_unlock(&buffer->mutex);
+}
+
+void double_buffer_lift_bound(struct double_buffer *buffer) {
+  pthread_mutex_lock(&buffer->mutex);
+  buffer->is_unbounded = true;
+  pthread_cond_broadcast(&buffer->has_room);
   pthread_mutex_unlock(&buffer->mutex);
 }
 

@@ -116,6 +116,11 @@ static void await_room(void *ctx) {
   double_buffer_await_room(&journal->batches);
 }
 
+static void lift_bound(void *ctx) {
+  struct journal *journal = ctx;
+  double_buffer_lift_bound(&journal->batches);
+}
+
 const struct command_log *journal_log(struct journal *journal) {
   return &journal->log;
 }
@@ -232,6 +237,7 @@ static void init(struct journal *journal, const struct journal_settings *setting
       .lead = lead,
       .hurry = hurry,
       .await_room = await_room,
+      .lift_bound = lift_bound,
       .give_up = give_up,
       .request_snapshot = request_snapshot,
       .back_up = back_up,

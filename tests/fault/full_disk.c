@@ -45,6 +45,8 @@
 #define SOON_MS 5000 /* until it is noticed that there is room, or none */
 #define OWN_MS 60000 /* until the journal alone has filled the disk */
 #define REST_KEY 1
+#define DELETERS 12
+#define LONG_KEY_BYTES ((size_t)1 << 20) /* five of them are more than a batch may have */
 
 static int rounds_count = ROUNDS;
 static uint64_t seed;
@@ -60,7 +62,8 @@ static uint64_t checks, recovery_longest_ms, stop_longest_ms;
 
 /* In memory of all processes. */
 static struct board {
-  atomic_bool stop;
+  atomic_bool stop, may_delete;
+  atomic_int deleters;
   uint64_t pause_us; /* between a client's calls */
   struct {
     atomic_ullong sets, refusals, reads, deletes;
@@ -429,6 +432,49 @@ static void test_a_disk_that_the_journal_has_filled(void **state) {
   finish(seldom, pids);
 }
 
+/* A delete, which is not refused, and can't be committed. */
+static int run_deleter(const char *url, int idx, void *arg) {
+  static char key[LONG_KEY_BYTES];
+  hf_conn *conn = crowd_connect(url, LONG_MS, SOON_MS);
+  hf_dict *dict;
+  (void)arg;
+  if (hf_dict_open(conn, "rest", &dict) != HF_OK) {
+    return crowd_fail("open", idx);
+  }
+  atomic_fetch_add(&board->deleters, 1);
+  while (!atomic_load(&board->may_delete)) {
+    usleep(1000);
+  }
+  hf_status status = hf_dict_delete(dict, hf_bytes(key, sizeof key));
+  return status == HF_UNAVAILABLE || status == HF_DEADLINE_EXCEEDED ? CROWD_DONE
+                                                                    : crowd_fail("delete", idx);
+}
+
+/* More waits for room in the journal than it may have. */
+static void test_a_stop_while_nothing_can_be_committed(void **state) {
+  pid_t pids[DELETERS];
+  (void)state;
+  memset(board, 0, sizeof *board);
+  daemon_start(&server, often);
+  for (int idx = 0; idx < DELETERS; idx++) {
+    pids[idx] = crowd_start(run_deleter, server.ipc_url, idx, NULL);
+  }
+  while (atomic_load(&board->deleters) < DELETERS) {
+    usleep(1000);
+  }
+  fill(0);
+  atomic_store(&board->may_delete, true);
+  usleep(3 * SHORT_MS * 1000);
+  fill(0);
+  stop();
+  for (int idx = 0; idx < DELETERS; idx++) {
+    assert_int_equal(crowd_wait(pids[idx], LONG_MS), CROWD_DONE);
+  }
+  make_room();
+  start_again(often);
+  daemon_stop(&server);
+}
+
 /* ---------------------------------------------------------------- around it */
 
 static bool write_file(const char *path, const char *text) {
@@ -473,6 +519,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(test_a_disk_that_is_full_for_a_while, empty_disk),
       cmocka_unit_test_teardown(test_a_disk_that_the_journal_has_filled, empty_disk),
+      cmocka_unit_test_teardown(test_a_stop_while_nothing_can_be_committed, empty_disk),
   };
   for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {
     if (letter != 'r' || (rounds_count = atoi(optarg)) <= 0) {

@@ -77,7 +77,8 @@ void batch_log_open(struct batch_log *log, const char *directory, struct cell_ta
                                     .drop = drop,
                                     .end = ignore,
                                     .hurry = ignore,
-                                    .await_room = ignore},
+                                    .await_room = ignore,
+                                    .lift_bound = ignore},
                             .engine_revision = ENGINE_REVISION};
   log->backend = sqlite_backend_open(&options, &sink);
   assert_non_null(log->backend);
