@@ -17,8 +17,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* Descriptors that the process needs beside connections: nng's, listeners, shared segments. */
+/* Descriptors that the process needs beside connections: nng's, listeners, the journal's. */
 #define DESCRIPTORS_SPARE 64
+/* Of clients that no limit of connections counts: rings, handshakes, segments. Where there are not so many, these
+ * share the spare ones: beyond, nothing is accepted for a moment, and the journal waits (journal/openings.h). */
+#define DESCRIPTORS_UNCOUNTED (2 * HF_RINGS_MAX + 2 * HF_HANDSHAKES_MAX + HF_SEGMENTS_MAX)
 #define FLUSH_POLL_MS 5
 
 struct connections {
@@ -107,7 +110,7 @@ static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
     return connections_max;
   }
-  rlim_t wanted = ((rlim_t)connections_max + DESCRIPTORS_SPARE) * 3 / 2;
+  rlim_t wanted = ((rlim_t)connections_max + DESCRIPTORS_SPARE + DESCRIPTORS_UNCOUNTED) * 3 / 2;
   if (limit.rlim_cur < wanted) {
     struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
     if (setrlimit(RLIMIT_NOFILE, &raised) != 0) {
@@ -116,11 +119,11 @@ static uint32_t raise_descriptor_limit(uint32_t connections_max) {
     }
     (void)getrlimit(RLIMIT_NOFILE, &limit);
   }
-  if (limit.rlim_cur >= wanted) {
-    return connections_max;
-  }
   rlim_t ours = limit.rlim_cur / 3 * 2;
   rlim_t left = ours > 2 * DESCRIPTORS_SPARE ? ours - DESCRIPTORS_SPARE : ours / 2;
+  if (left >= connections_max) {
+    return connections_max;
+  }
   log_line(LOG_WARN, "connection limit lowered connections_max=%lu open_files_max=%lu",
            (unsigned long)left, (unsigned long)limit.rlim_cur);
   return (uint32_t)left;

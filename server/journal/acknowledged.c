@@ -2,6 +2,7 @@
 
 #include "server/journal/checksum.h"
 #include "server/journal/data_directory.h"
+#include "server/journal/openings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@ struct slot {
 static int open_file(const char *directory, int flags) {
   char path[PATH_MAX];
   snprintf(path, sizeof path, "%s/" ACKNOWLEDGED_FILE, directory);
-  return open(path, flags | O_CLOEXEC, 0600);
+  return openings_open(path, flags | O_CLOEXEC, 0600);
 }
 
 static struct slot make(uint64_t index) {

@@ -1,5 +1,7 @@
 #include "server/journal/data_directory.h"
 
+#include "server/journal/openings.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -207,7 +209,7 @@ uint64_t data_directory_free_bytes(const char *path) {
 }
 
 bool data_directory_sync(const char *path) {
-  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int directory = openings_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (directory < 0) {
     return false;
   }
@@ -256,7 +258,10 @@ static int compare(const void *a, const void *b) {
 bool data_directory_list(const char *path, const char *prefix, const char *suffix,
                          struct data_files *files) {
   *files = (struct data_files){0};
-  DIR *directory = opendir(path);
+  DIR *directory;
+  do {
+    directory = opendir(path);
+  } while (!directory && openings_await());
   if (!directory) {
     return false;
   }

@@ -2,6 +2,7 @@
 
 #include "server/journal/data_directory.h"
 #include "server/journal/directory_syncs.h"
+#include "server/journal/openings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,8 +66,9 @@ static enum part_result fail_by_sqlite(struct journal_part *part, int rc) {
     return fail(part, PART_NO_MEMORY, text);
   }
   bool needs_room = rc == SQLITE_IOERR_SHMSIZE || (rc & 0xff) == SQLITE_CANTOPEN;
-  bool is_full = (rc & 0xff) == SQLITE_FULL ||
-                 (needs_room && data_directory_is_full(sqlite3_system_errno(part->db)));
+  bool lacks_room = data_directory_is_full(sqlite3_system_errno(part->db)) ||
+                    data_directory_is_full(openings_failure());
+  bool is_full = (rc & 0xff) == SQLITE_FULL || (needs_room && lacks_room);
   if (is_full) {
     return fail(part, PART_FULL, "the disk is full");
   }
@@ -139,6 +141,7 @@ static int prepare(struct journal_part *part, const struct part_settings *settin
 
 static int open_file(struct journal_part *part, const struct part_settings *settings,
                      const char *path) {
+  openings_begin();
   directory_syncs_begin();
   int access = settings->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   int rc = sqlite3_open_v2(path, &part->db, access | SQLITE_OPEN_NOMUTEX, settings->vfs);
@@ -173,7 +176,7 @@ void part_close(struct journal_part *part) {
 /* ---- making and removing */
 
 static bool sync_file(const char *path) {
-  int fd = open(path, O_RDWR | O_CLOEXEC);
+  int fd = openings_open(path, O_RDWR | O_CLOEXEC, 0);
   if (fd < 0) {
     return false;
   }
@@ -192,7 +195,7 @@ static bool remove_file(const char *path) {
 /* A file with the table, under another name. sqlite keeps the mode that it finds. */
 static enum part_result make_file(struct journal_part *part, const struct part_settings *settings,
                                   const char *path) {
-  int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  int fd = openings_open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) {
     return fail_by_errno(part);
   }
