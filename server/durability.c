@@ -121,6 +121,13 @@ static void guard(void *ctx, bool is_on) {
   heap_guard(is_on ? run_out : NULL);
 }
 
+/* Replay that goes on without memory comes to another state, which looks like a damaged journal. */
+static void run_out_while_loading(void) {
+  log_line(LOG_ERROR, "can't load the state reason=\"there is not enough memory\"");
+  log_stop(LOG_FLUSH_MS);
+  _exit(EXIT_FAILURE);
+}
+
 static struct journal *open_journal(const struct settings *settings, struct cell_tape *cells,
                                     struct recovered *recovered) {
   char error[RECOVERY_ERROR_BYTES];
@@ -136,7 +143,9 @@ static struct journal *open_journal(const struct settings *settings, struct cell
   };
   const struct recovery_options options = {.progress = show_progress, .progress_ctx = &progress};
   let_signals_stop_it(true);
+  heap_guard(run_out_while_loading);
   struct journal *journal = journal_open(&journal_settings, &options, recovered, error);
+  heap_guard(NULL);
   let_signals_stop_it(false);
   if (progress.is_terminal) {
     fputc('\n', stderr);

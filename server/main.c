@@ -1,4 +1,5 @@
 /* holdfastd: command line in, exit status out. */
+#include "proto/base/log.h"
 #include "server/credentials.h"
 #include "server/journal/backup.h"
 #include "server/journal/compaction.h"
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int refuse(const char *error) {
   fprintf(stderr, "holdfastd: %s\nSee holdfastd --help.\n", error);
@@ -53,9 +55,16 @@ static int copy_data(const struct config *config) {
   return EXIT_SUCCESS;
 }
 
+/* See durability.c. */
+static void run_out_while_compacting(void) {
+  log_line(LOG_ERROR, "can't make a snapshot reason=\"there is not enough memory\"");
+  _exit(EXIT_FAILURE);
+}
+
 int main(int argc, char **argv) {
   process_fill_descriptors();
   if (argc == 4 && strcmp(argv[1], "--compact") == 0) { /* the server's own child */
+    heap_guard(run_out_while_compacting);
     return compaction_main(argv[2], strtoull(argv[3], NULL, 10));
   }
   if (argc == 3 && strcmp(argv[1], "--backup-stream") == 0) { /* the server's own child, too */

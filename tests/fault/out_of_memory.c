@@ -1,6 +1,6 @@
 /* The machine's memory ends before --memory-max: a server with --data ends with a sentence, since what it would do
- * without memory nobody could repeat; started again it has all that was acknowledged. Without --data it refuses,
- * and goes on.
+ * without memory nobody could repeat; started again it has all that was acknowledged. So does one that runs out while
+ * it is loading. Without --data it refuses, and goes on.
  */
 #include <holdfast/holdfast.h>
 #include <setjmp.h>
@@ -23,6 +23,8 @@
 #define CALL_TIMEOUT_MS 5000
 #define END_MS 10000
 #define EXIT_LOST 74
+#define LOADED 100000 /* values, of much more than MORE_BYTES */
+#define LOG_BYTES 16384
 
 static struct daemon server;
 static char directory[DIRECTORY_PATH_BYTES];
@@ -109,8 +111,53 @@ static void test_without_a_journal_it_is_refused(void **state) {
   daemon_discard(&server);
 }
 
+static void expect_in_log(const char *path, const char *words, bool is_there) {
+  static char text[LOG_BYTES];
+  FILE *file = fopen(path, "re");
+  assert_non_null(file);
+  text[fread(text, 1, sizeof text - 1, file)] = '\0';
+  fclose(file);
+  if ((strstr(text, words) != NULL) != is_there) {
+    fail_msg("\"%s\" is %sin the log:\n%s", words, is_there ? "not " : "", text);
+  }
+}
+
+/* What was acknowledged is all right: no line asks to give it up. */
+static void test_a_start_without_memory_says_so(void **state) {
+  (void)state;
+  const char *const data[] = {"--data",         directory, "--fsync", "never",
+                              "--snapshot-min", "1G",      NULL};
+  static char value[VALUE_BYTES], log[DIRECTORY_PATH_BYTES + sizeof "/log"];
+  hf_conn *conn;
+  uint64_t count;
+  directory_make(directory);
+  snprintf(log, sizeof log, "%s/log", directory);
+  daemon_start(&server, data);
+  hf_dict *dict = open_dict(&conn);
+  for (int64_t i = 0; i < LOADED; i++) {
+    assert_int_equal(hf_dict_set(dict, hf_int(i), hf_bytes(value, sizeof value)), HF_OK);
+  }
+  hf_close(conn);
+  daemon_kill(&server);
+  fclose(fopen(log, "we"));
+  daemon_log_to(log);
+  daemon_restart(&server, data);
+  limit_memory();
+  assert_int_equal(await_exit(), EXIT_FAILURE);
+  expect_in_log(log, "can't load the state reason=\"there is not enough memory\"", true);
+  expect_in_log(log, "accept-loss-after", false);
+  daemon_restart(&server, data);
+  dict = open_dict(&conn);
+  assert_int_equal(hf_dict_len(dict, &count), HF_OK);
+  assert_int_equal(count, LOADED);
+  hf_close(conn);
+  daemon_stop(&server);
+  directory_remove(directory);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_a_start_without_memory_says_so),
       cmocka_unit_test(test_a_journal_ends_with_the_memory),
       cmocka_unit_test(test_without_a_journal_it_is_refused),
   };
