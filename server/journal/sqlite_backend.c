@@ -345,6 +345,9 @@ static bool cut(struct journal_backend *base) {
   struct sqlite_backend *backend = of(base);
   struct journal_part *part = &backend->part;
   enum part_result result = part->db ? part_checkpoint(part) : PART_OK; /* as in replay_part */
+  if (part->db && result == PART_OK) {
+    result = part_sync(part); /* a reader may have kept the checkpoint from moving anything */
+  }
   part_close(part);
   backend->is_cut = true;
   if (result != PART_OK) {

@@ -4,6 +4,7 @@
  * usage: [SEED [TEST]]; a pattern of names
  * HOLDFAST_IMAGES: so many random images of a lost cache, 2000 if it is not set.
  */
+#include "server/journal/journal_part.h"
 #include "tests/support/faulty_disk.h"
 #include "tests/support/faulty_vfs.h"
 #include "tests/support/random.h"
@@ -280,6 +281,33 @@ static void test_journal_nothing_is_written_after_a_failure(void **state) {
   backend->ops->close(backend);
 }
 
+/* A reader that has all of the file's own pages keeps the checkpoint of a cut from moving, or syncing, what came
+ * behind. */
+static void test_journal_what_is_cut_is_synced_beside_a_reader(void **state) {
+  (void)state;
+  struct seen seen = {0};
+  struct journal_part reader;
+  struct random random = {seed};
+  const struct part_settings settings = {.directory = directory, .vfs = FAULTY_VFS};
+  begin();
+  faulty_disk_clear_directory(image);
+  struct journal_backend *backend =
+      seen_open(&seen, directory, FAULTY_VFS, JOURNAL_SYNC_NEVER, false);
+  seen_append_all(backend, &seen, 1, 3);
+  assert_int_equal(part_open(&reader, &settings, 1), PART_OK);
+  assert_int_equal(part_checkpoint(&reader), PART_OK);
+  assert_int_equal(sqlite3_exec(reader.db, "BEGIN; SELECT max(idx) FROM batches", NULL, NULL, NULL),
+                   SQLITE_OK);
+  seen_append_all(backend, &seen, 4, 6);
+  assert_true(backend->ops->cut(backend));
+  assert_true(sqlite_backend_sync(backend));
+  faulty_disk_make_image(faulty_disk_operations(), DISK_LOSES_ALL, &random, image);
+  part_close(&reader);
+  backend->ops->close(backend);
+  assert_true(seen_replay(&seen, image, 0));
+  assert_int_equal(seen.last, 6);
+}
+
 int main(int argc, char **argv) {
   seed = random_seed(argc, argv);
   cmocka_set_test_filter(argc > 2 ? argv[2] : NULL);
@@ -292,6 +320,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_journal_each_call_fails),
       cmocka_unit_test(test_journal_full_disk_has_room_again),
       cmocka_unit_test(test_journal_full_disk_is_reported_each_time),
+      cmocka_unit_test(test_journal_what_is_cut_is_synced_beside_a_reader),
       cmocka_unit_test(test_journal_nothing_is_written_after_a_failure),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
