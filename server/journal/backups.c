@@ -38,16 +38,17 @@ static bool begin(struct backups *backups, uint64_t backup) {
   end_process(backups);
   backups->backup = backup;
   backups->offset = backups->part_bytes = 0;
-  backups->has_failed = backups->is_at_end = false;
+  backups->is_at_end = false;
   pthread_mutex_lock(&backups->mutex);
   backups->in = backups->is_stopping ? -1 : child_start(arguments, &backups->process);
   int error = errno;
   pthread_mutex_unlock(&backups->mutex);
-  if (backups->in < 0) {
+  backups->has_failed = backups->in < 0;
+  if (backups->has_failed) {
     log_line(LOG_ERROR, "can't start the process that makes a backup reason=\"%s\"",
              strerror(error));
   }
-  return backups->in >= 0;
+  return !backups->has_failed;
 }
 
 /* Whether the process has written something, or has ended, within that time. */
