@@ -164,6 +164,7 @@ static bool remove_obsolete(struct snapshots *snapshots, struct journal_backend 
   }
   snapshot_file_remove_older(snapshots->directory, snapshots->index);
   bool is_removed = backend->ops->truncate(backend, snapshots->index + 1);
+  snapshots->has_obsolete = !is_removed; /* there may have been no room for the next part */
   close(removal);
   return is_removed;
 }
