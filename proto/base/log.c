@@ -16,7 +16,7 @@ struct line {
   char text[LOG_LINE_BYTES_MAX];
 };
 
-static enum log_level max_level = LOG_INFO;
+static _Atomic enum log_level max_level = LOG_INFO;
 
 /* Guarded by `lock`, except is_broken. */
 static struct {
