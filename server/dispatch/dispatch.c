@@ -578,9 +578,9 @@ void dispatch_stop(struct dispatch *dispatch) {
   pthread_mutex_lock(&dispatch->disk);
   dispatch->is_stopped = true;
   pthread_mutex_unlock(&dispatch->disk);
-  lending_stop(&dispatch->lending); /* first: a finished job runs a batch */
-  processes_stop(&dispatch->processes);
+  processes_stop(&dispatch->processes); /* these two first: their batches may begin jobs */
   ticker_stop(&dispatch->ticker);
+  lending_stop(&dispatch->lending); /* then this one: a finished job runs a batch */
   reclaimer_stop(&dispatch->reclaimer);
 }
 

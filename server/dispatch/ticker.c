@@ -53,8 +53,6 @@ void ticker_stop(struct ticker *ticker) {
   pthread_cond_signal(&ticker->changed);
   pthread_mutex_unlock(&ticker->mutex);
   pthread_join(ticker->thread, NULL);
-  pthread_cond_destroy(&ticker->changed);
-  pthread_mutex_destroy(&ticker->mutex);
 }
 
 void ticker_expect(struct ticker *ticker, uint64_t deadline_ns) {

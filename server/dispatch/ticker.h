@@ -22,6 +22,7 @@ struct ticker {
 
 /* false: no thread could be started. */
 bool ticker_start(struct ticker *ticker, void (*tick)(void *ctx), void *ctx);
+/* ticker_expect may still be called, in vain. */
 void ticker_stop(struct ticker *ticker);
 /* Re-arms the timer if the deadline is earlier; CLOCK_NEVER: does nothing. */
 void ticker_expect(struct ticker *ticker, uint64_t deadline_ns);
