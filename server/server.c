@@ -234,15 +234,14 @@ static void stop_parts(struct server *server) {
   if (server->sockets != NULL) {
     sockets_stop_accepting(server->sockets);
   }
+  if (server->gate != NULL) {
+    tls_gate_stop(server->gate);
+  }
   if (server->dispatch != NULL) {
     if (!durability_is_on(&server->durability)) { /* else what waits goes on after the next start */
       dispatch_drain(server->dispatch);
     }
     connections_close(server->connections, FLUSH_MS);
-    if (server->gate !=
-        NULL) { /* whose threads may have waited for room in the journal until then */
-      tls_gate_stop(server->gate);
-    }
     rings_stop(server->rings);
     dispatch_stop(server->dispatch);
   }

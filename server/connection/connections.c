@@ -219,9 +219,6 @@ void connections_drop(struct connections *connections, const char *why) {
 
 static void close_all(struct connections *connections) {
   connections_drop(connections, "stopping");
-  if (connections->set.dispatch != NULL) {
-    dispatch_lift_bounds(connections->set.dispatch);
-  }
   set_wait_empty(&connections->set);
   pollers_await_none(&connections->pollers);
 }

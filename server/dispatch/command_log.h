@@ -37,10 +37,9 @@ struct command_log {
   void (*lead)(void *ctx);
   /* It commits all the same. */
   void (*hurry)(void *ctx);
-  /* Back-pressure: hurries, and waits until the batch that is being filled is not too large. Without the engine's lock. */
-  void (*await_room)(void *ctx);
-  /* Nobody waits for room any more: the server ends, maybe on a disk that is full. */
-  void (*lift_bound)(void *ctx);
+  /* Back-pressure: hurries, and waits until the batch that is being filled is not too large, for so long at most.
+   * Without the engine's lock. false: it still is. */
+  bool (*await_room)(void *ctx, uint64_t wait_ns);
   /* A reply is lost although its command was carried out: ends the process, as a commit that fails does. */
   void (*give_up)(void *ctx, const char *sentence);
   /* A snapshot is to be made. Under the engine's lock. */

@@ -23,6 +23,10 @@
 
 /* Between two batches of a thread that does much work: the time to wake another thread. */
 #define PAUSE_NS 20000
+/* Without room in the log: a thread waits that long, unless the disk is full; then the connection, so that the thread
+ * serves others. */
+#define ROOM_WAIT_NS (5 * CLOCK_NS_PER_MS)
+#define ROOM_PAUSE_NS (10 * CLOCK_NS_PER_MS)
 
 struct dispatch {
   struct dispatch_sink sink;
@@ -37,7 +41,8 @@ struct dispatch {
   struct budget budget;   /* of connections */
   struct holding holding; /* of replies, if there is a log */
   _Atomic uint64_t served_ns;
-  pthread_mutex_t disk; /* of is_stopped; while what the log says of its disk is applied */
+  atomic_bool is_disk_full; /* the log's */
+  pthread_mutex_t disk;     /* of is_stopped; while what the log says of its disk is applied */
   bool is_stopped;
   pthread_mutex_t mutex; /* of everything below */
   struct engine *engine;
@@ -248,21 +253,31 @@ static void apply_request(struct dispatch *dispatch, struct engine_request *requ
   }
 }
 
-/* Back-pressure of the log. */
-static void await_room(struct dispatch *dispatch) {
-  const struct command_log *log = dispatch->log;
-  if (log) {
-    log->await_room(log->ctx);
-    holding_await_room(&dispatch->holding, log->hurry, log->ctx);
+/* Whether the log would have more by it: not by a request that only reads, nor by one that a full disk refuses. */
+static bool may_append(const struct dispatch *dispatch, const struct engine_request *request) {
+  const struct operation *operation = request->operation;
+  if (!operation || (operation->effect == EFFECT_NONE && operation->repeat == REPEAT_AGAIN)) {
+    return false;
   }
+  return operation->effect != EFFECT_OBJECT || (operation->flags & OPERATION_FREES) != 0 ||
+         !atomic_load_explicit(&dispatch->is_disk_full, memory_order_relaxed);
 }
 
-void dispatch_lift_bounds(struct dispatch *dispatch) {
+/* Back-pressure of the log, for the batch's requests from `first` on. false: it has no room, and the connection is to
+ * wait beside this thread. */
+static bool await_room(struct dispatch *dispatch, const struct batch *batch, size_t first) {
   const struct command_log *log = dispatch->log;
-  if (log) {
-    log->lift_bound(log->ctx);
-    holding_lift_bound(&dispatch->holding);
+  size_t i = first;
+  while (log && i < batch->requests_count && !may_append(dispatch, &batch->requests[i])) {
+    i++;
   }
+  if (!log || i == batch->requests_count) {
+    return true;
+  }
+  uint64_t wait_ns =
+      atomic_load_explicit(&dispatch->is_disk_full, memory_order_relaxed) ? 0 : ROOM_WAIT_NS;
+  return log->await_room(log->ctx, wait_ns) &&
+         holding_await_room(&dispatch->holding, wait_ns, log->hurry, log->ctx);
 }
 
 /* Applies the batch's requests under one lock of the engine, or under several when the replies are
@@ -273,7 +288,10 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
   size_t applied = 0;
   bool has_room = true, goes_on = true;
   while (has_room && goes_on && applied < batch->requests_count) {
-    await_room(dispatch);
+    if (!await_room(dispatch, batch, applied)) {
+      *pause_ns = ROOM_PAUSE_NS;
+      break;
+    }
     begin_batch(dispatch, batch);
     atomic_store_explicit(&dispatch->served_ns, dispatch->now_ns - dispatch->ahead_ns,
                           memory_order_relaxed);
@@ -456,6 +474,7 @@ void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const stru
 
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full) {
   pthread_mutex_lock(&dispatch->disk);
+  atomic_store_explicit(&dispatch->is_disk_full, is_full, memory_order_relaxed);
   if (!dispatch->is_stopped) {
     run_batch(dispatch, (struct command){.kind = COMMAND_DISK, .is_full = is_full});
   }

@@ -3,7 +3,8 @@
  * layer   dispatch: called by connection, calls the engine
  * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it. With a
  *         log, dispatch_messages waits before it locks the engine while the log's batch or the held
- *         replies are too large (await_room of command_log.h, holding.h): until commits make room
+ *         replies are too large (await_room of command_log.h, holding.h): for some ms at most, then it
+ *         is the connection that waits
  * source  server/ARCHITECTURE.md, "A request's way": one read may bring many messages; they are
  *         applied in one batch, in order, and their replies leave together
  */
@@ -93,9 +94,6 @@ void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const stru
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full);
 /* Answers everything that waits with UNAVAILABLE STOPPING; later requests too. */
 void dispatch_drain(struct dispatch *dispatch);
-/* No call waits for room in the log any more, which on a full disk would last: all connections are being closed, and
- * apply at most what they have read. */
-void dispatch_lift_bounds(struct dispatch *dispatch);
 /* Stops the threads: no command comes any more. No call may be under way but dispatch_committed,
  * dispatch_deliver and dispatch_set_disk_full. */
 void dispatch_stop(struct dispatch *dispatch);
@@ -123,7 +121,8 @@ enum dispatch_connected dispatch_connected(struct dispatch *dispatch, uint64_t c
                                            uint64_t address, bool one_way, struct bytes user);
 /* Applies messages of the connection, in order. One call at a time per connection. Answers how many
  * were applied: when the replies fill the connection's outbox, the caller gives the other messages
- * again once the outbox has room; when the connection's user is beyond its rate, after the pause.
+ * again once the outbox has room; when the connection's user is beyond its rate, or the log has no room, after the
+ * pause.
  * out  pause_ns  for so long the connection is not to be read from
  *      awaited   the batch of the log that replies to them wait for; 0: they wait for none */
 size_t dispatch_messages(struct dispatch *dispatch, void *self, uint64_t connection,

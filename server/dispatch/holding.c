@@ -11,7 +11,7 @@ void holding_init(struct holding *holding, uint64_t committed, const struct hold
   pthread_condattr_init(&monotonic);
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_mutex_init(&holding->mutex, NULL);
-  pthread_cond_init(&holding->has_room, NULL);
+  pthread_cond_init(&holding->has_room, &monotonic);
   pthread_cond_init(&holding->news, &monotonic);
   pthread_condattr_destroy(&monotonic);
 }
@@ -141,18 +141,18 @@ void holding_interrupt(struct holding *holding) {
   pthread_mutex_unlock(&holding->mutex);
 }
 
-void holding_await_room(struct holding *holding, void (*hurry)(void *log), void *log) {
+bool holding_await_room(struct holding *holding, uint64_t wait_ns, void (*hurry)(void *log),
+                        void *log) {
+  int result = 0;
   pthread_mutex_lock(&holding->mutex);
-  while (holding->bytes > HOLDING_BYTES_MAX && !holding->is_unbounded) {
-    hurry(log);
-    pthread_cond_wait(&holding->has_room, &holding->mutex);
+  if (holding->bytes > HOLDING_BYTES_MAX) {
+    const struct timespec deadline = clock_timespec(clock_now_ns() + wait_ns);
+    while (holding->bytes > HOLDING_BYTES_MAX && result == 0) {
+      hurry(log);
+      result = pthread_cond_timedwait(&holding->has_room, &holding->mutex, &deadline);
+    }
   }
+  bool has_room = holding->bytes <= HOLDING_BYTES_MAX;
   pthread_mutex_unlock(&holding->mutex);
-}
-
-void holding_lift_bound(struct holding *holding) {
-  pthread_mutex_lock(&holding->mutex);
-  holding->is_unbounded = true;
-  pthread_cond_broadcast(&holding->has_room);
-  pthread_mutex_unlock(&holding->mutex);
+  return has_room;
 }

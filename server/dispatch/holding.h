@@ -39,7 +39,7 @@ struct holding {
   pthread_cond_t has_room, news;
   _Atomic uint64_t committed; /* changed under the mutex */
   _Atomic unsigned waiting;   /* threads in holding_await; likewise */
-  bool is_releasing, is_unbounded;
+  bool is_releasing;
   size_t bytes;
   struct waiting_batch batches[HOLDING_BATCHES];
 };
@@ -65,9 +65,9 @@ static inline bool holding_is_awaited(const struct holding *holding) {
   return atomic_load_explicit(&holding->waiting, memory_order_relaxed) > 0;
 }
 
-/* Back-pressure: waits while too much waits. Before, with the lock, the log is asked to hurry. */
-void holding_await_room(struct holding *holding, void (*hurry)(void *log), void *log);
-/* Nobody waits there any more. */
-void holding_lift_bound(struct holding *holding);
+/* Back-pressure: waits while too much waits, for so long at most. Before, with the lock, the log is asked to hurry.
+ * false: too much still waits. */
+bool holding_await_room(struct holding *holding, uint64_t wait_ns, void (*hurry)(void *log),
+                        void *log);
 
 #endif

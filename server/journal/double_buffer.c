@@ -14,7 +14,7 @@ void double_buffer_init(struct double_buffer *buffer) {
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_mutex_init(&buffer->mutex, NULL);
   pthread_cond_init(&buffer->changed, &monotonic);
-  pthread_cond_init(&buffer->has_room, NULL);
+  pthread_cond_init(&buffer->has_room, &monotonic);
   pthread_condattr_destroy(&monotonic);
 }
 
@@ -140,15 +140,24 @@ void double_buffer_hurry(struct double_buffer *buffer) {
   pthread_mutex_unlock(&buffer->mutex);
 }
 
-void double_buffer_await_room(struct double_buffer *buffer) {
+static bool has_room(const struct double_buffer *buffer) {
+  return buffer->filling_bytes <= JOURNAL_BATCH_BYTES_MAX || buffer->is_broken;
+}
+
+bool double_buffer_await_room(struct double_buffer *buffer, uint64_t wait_ns) {
+  int result = 0;
   pthread_mutex_lock(&buffer->mutex);
-  while (buffer->filling_bytes > JOURNAL_BATCH_BYTES_MAX && !buffer->is_broken &&
-         !buffer->is_unbounded) {
-    if (!hurry(buffer)) {
-      pthread_cond_wait(&buffer->has_room, &buffer->mutex);
+  if (!has_room(buffer)) {
+    const struct timespec deadline = clock_timespec(clock_now_ns() + wait_ns);
+    while (!has_room(buffer) && result == 0) {
+      if (!hurry(buffer)) {
+        result = pthread_cond_timedwait(&buffer->has_room, &buffer->mutex, &deadline);
+      }
     }
   }
+  bool is_there = has_room(buffer);
   pthread_mutex_unlock(&buffer->mutex);
+  return is_there;
 }
 
 /* With the mutex. Until there is a batch, or something else to do. */
@@ -233,13 +242,6 @@ void double_buffer_stop(struct double_buffer *buffer) {
   pthread_mutex_lock(&buffer->mutex);
   buffer->is_stopping = true;
   pthread_cond_signal(&buffer->changed);
-  pthread_mutex_unlock(&buffer->mutex);
-}
-
-void double_buffer_lift_bound(struct double_buffer *buffer) {
-  pthread_mutex_lock(&buffer->mutex);
-  buffer->is_unbounded = true;
-  pthread_cond_broadcast(&buffer->has_room);
   pthread_mutex_unlock(&buffer->mutex);
 }
 

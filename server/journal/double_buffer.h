@@ -42,7 +42,7 @@ struct double_buffer {
   bool is_hurried;                   /* it does not wait for end_batching */
   bool is_pinned, is_idle, is_awake; /* is_idle: the committer waits */
   bool is_led, is_delayed;           /* is_delayed: the committer waits for the leader */
-  bool is_stopping, is_broken, is_unbounded;
+  bool is_stopping, is_broken;
   unsigned batching; /* threads that append more at once */
 };
 
@@ -67,8 +67,9 @@ bool double_buffer_lead(struct double_buffer *buffer, struct batch_writer **batc
 void double_buffer_end_lead(struct double_buffer *buffer, struct batch_writer *left);
 /* The batch is handed over all the same, at the next unpin if it is pinned. */
 void double_buffer_hurry(struct double_buffer *buffer);
-/* Not pinned, and without the engine's lock: hurries, until there is room in the batch, or it is broken. */
-void double_buffer_await_room(struct double_buffer *buffer);
+/* Not pinned, and without the engine's lock: hurries, until there is room in the batch, or it is broken, for so long at
+ * most. false: there is none. */
+bool double_buffer_await_room(struct double_buffer *buffer, uint64_t wait_ns);
 
 /* ---- the committer */
 
@@ -91,8 +92,6 @@ uint64_t double_buffer_last(struct double_buffer *buffer);
 void double_buffer_wake(struct double_buffer *buffer);
 /* Takes answer false when all is taken. */
 void double_buffer_stop(struct double_buffer *buffer);
-/* Nobody waits for room any more. */
-void double_buffer_lift_bound(struct double_buffer *buffer);
 /* Nothing is taken any more, and nobody waits for room. */
 void double_buffer_break(struct double_buffer *buffer);
 bool double_buffer_is_broken(struct double_buffer *buffer);

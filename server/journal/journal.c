@@ -111,14 +111,9 @@ static void give_up(void *ctx, const char *sentence) {
   committer_lose(&journal->committer, sentence);
 }
 
-static void await_room(void *ctx) {
+static bool await_room(void *ctx, uint64_t wait_ns) {
   struct journal *journal = ctx;
-  double_buffer_await_room(&journal->batches);
-}
-
-static void lift_bound(void *ctx) {
-  struct journal *journal = ctx;
-  double_buffer_lift_bound(&journal->batches);
+  return double_buffer_await_room(&journal->batches, wait_ns);
 }
 
 const struct command_log *journal_log(struct journal *journal) {
@@ -237,7 +232,6 @@ static void init(struct journal *journal, const struct journal_settings *setting
       .lead = lead,
       .hurry = hurry,
       .await_room = await_room,
-      .lift_bound = lift_bound,
       .give_up = give_up,
       .request_snapshot = request_snapshot,
       .back_up = back_up,

@@ -45,8 +45,10 @@
 #define SOON_MS 5000 /* until it is noticed that there is room, or none */
 #define OWN_MS 60000 /* until the journal alone has filled the disk */
 #define REST_KEY 1
-#define DELETERS 12
+#define DELETERS 24
 #define LONG_KEY_BYTES ((size_t)1 << 20) /* five of them are more than a batch may have */
+#define SHORT_KEYS_AFTER 12              /* deleters with long keys; the others have short ones */
+#define BESIDE_MS 3000                   /* what needs no room is answered */
 
 static int rounds_count = ROUNDS;
 static uint64_t seed;
@@ -445,9 +447,28 @@ static int run_deleter(const char *url, int idx, void *arg) {
   while (!atomic_load(&board->may_delete)) {
     usleep(1000);
   }
-  hf_status status = hf_dict_delete(dict, hf_bytes(key, sizeof key));
+  usleep(idx < SHORT_KEYS_AFTER ? 0 : SHORT_MS * 1000);
+  hf_status status = hf_dict_delete(dict, hf_bytes(key, idx < SHORT_KEYS_AFTER ? sizeof key : 1));
   return status == HF_UNAVAILABLE || status == HF_DEADLINE_EXCEEDED ? CROWD_DONE
                                                                     : crowd_fail("delete", idx);
+}
+
+/* Others read what is at rest, and are refused, in their time. */
+static void expect_answers_beside(hf_dict *still) {
+  uint64_t answers = 0, start_ms = (uint64_t)attacker_now_ms(), longest_ms = 0;
+  for (uint64_t before_ms = start_ms; before_ms < start_ms + BESIDE_MS; answers += 2) {
+    uint64_t len;
+    crowd_expect_ok(hf_dict_len(still, &len), "len");
+    assert_int_equal(len, 0);
+    assert_true(is_refused(hf_dict_set(still, hf_int(1), hf_int(1))));
+    uint64_t after_ms = (uint64_t)attacker_now_ms();
+    longest_ms = after_ms - before_ms > longest_ms ? after_ms - before_ms : longest_ms;
+    before_ms = after_ms;
+    usleep(1000);
+  }
+  print_message("%llu answers beside %d deletes that wait, the longest after %llu ms\n",
+                (unsigned long long)answers, DELETERS, (unsigned long long)longest_ms);
+  assert_true(longest_ms < SOON_MS / 5);
 }
 
 /* More waits for room in the journal than it may have. */
@@ -462,10 +483,15 @@ static void test_a_stop_while_nothing_can_be_committed(void **state) {
   while (atomic_load(&board->deleters) < DELETERS) {
     usleep(1000);
   }
+  hf_conn *conn = crowd_connect(server.ipc_url, LONG_MS, LONG_MS);
+  hf_dict *still = open_dict(conn, "still");
   fill(0);
   atomic_store(&board->may_delete, true);
   usleep(3 * SHORT_MS * 1000);
   fill(0);
+  expect_answers_beside(still);
+  hf_dict_close(still);
+  hf_close(conn);
   stop();
   for (int idx = 0; idx < DELETERS; idx++) {
     assert_int_equal(crowd_wait(pids[idx], LONG_MS), CROWD_DONE);

@@ -45,7 +45,8 @@ static void *run_appender(void *arg) {
     is_batching = !is_batching && random_below(&appender->random, 8) == 0 &&
                   command_log->begin_batching(command_log->ctx);
     append_commands(count, random_below(&appender->random, 300));
-    command_log->await_room(command_log->ctx);
+    while (!command_log->await_room(command_log->ctx, CLOCK_NS_PER_MS)) {
+    }
     if (random_below(&appender->random, 8) == 0) {
       sleep_us(random_below(&appender->random, 1000));
     }
@@ -124,7 +125,8 @@ static void *append_large(void *arg) {
   for (size_t i = 0; i < *(const size_t *)arg; i++) {
     append_commands(1, BODY_BYTES);
     atomic_fetch_add(&passes_done, 1);
-    command_log->await_room(command_log->ctx);
+    while (!command_log->await_room(command_log->ctx, CLOCK_NS_PER_MS)) {
+    }
   }
   return NULL;
 }
