@@ -311,6 +311,49 @@ static void test_cancel_what_was_given_up_takes_nothing(void **state) {
   hf_close(impatient);
 }
 
+/* Waits until a silent server has answered all of it. */
+static void await_answers(hf_conn *conn) {
+  uint64_t until_ms = now_ms() + 10000;
+  while (hf_ping(conn, NULL) != HF_OK) {
+    assert_true(now_ms() < until_ms);
+  }
+}
+
+/* More than the server keeps unacknowledged: it refuses some of it, which is not sent once more, since it
+ * is given up already. */
+static void test_cancel_what_was_given_up_and_refused_leaves_nothing(void **state) {
+  enum { COUNT = 40, BYTES = 12000000, ADDED = 3000 };
+  (void)state;
+  hf_conn *impatient = connect_again(500);
+  hf_value values[COUNT], sum;
+  hf_dict *dict, *same;
+  char *bytes = calloc(1, BYTES);
+  assert_non_null(bytes);
+  expect_ok(hf_dict_open(world.conn, "given up and refused", &dict));
+  expect_ok(hf_dict_set(dict, hf_int(1), hf_bytes(bytes, BYTES)));
+  expect_ok(hf_dict_open(impatient, "given up and refused", &same));
+  server_stop();
+  expect_ok(hf_pipeline_begin(impatient, 0));
+  for (int i = 0; i < COUNT; i++) {
+    expect_ok(hf_dict_setdefault(same, hf_int(1), hf_none(), &values[i]));
+  }
+  expect_fails(hf_pipeline_end(impatient, NULL), UNAVAILABLE, NOT_CONNECTED);
+  server_continue();
+  await_answers(impatient);
+  expect_ok(hf_pipeline_begin(impatient, 0));
+  for (int i = 0; i < ADDED; i++) {
+    expect_ok(hf_dict_add(same, hf_int(2), hf_int(1), NULL));
+  }
+  expect_ok(hf_pipeline_end(impatient, NULL));
+  expect_ok(hf_dict_get(dict, hf_int(2), &sum));
+  expect_equal(sum, hf_int(ADDED));
+  hf_dict_close(same);
+  hf_dict_close(dict);
+  expect_ok(hf_delete(world.conn, "given up and refused"));
+  hf_close(impatient);
+  free(bytes);
+}
+
 static int cancel_in_child(void *argument) {
   hf_queue *queue = argument;
   hf_value value;
@@ -340,6 +383,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_cancel_by_a_signal_handler),
     cmocka_unit_test(test_cancel_twice_gives_up_at_once),
     cmocka_unit_test(test_cancel_what_was_given_up_takes_nothing),
+    cmocka_unit_test(test_cancel_what_was_given_up_and_refused_leaves_nothing),
     cmocka_unit_test(test_cancel_in_a_child_is_the_childs),
 };
 

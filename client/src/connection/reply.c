@@ -115,14 +115,23 @@ static bool can_go_back(const struct slot *slot) {
   return takes_item(slot) || slot->operation == OPERATION(QUEUE_RESERVE);
 }
 
+/* The request that the Cancel revokes. NULL: it has left the window, as a refused one does. */
+static struct slot *withdrawn_by(const struct slot *cancel) {
+  struct slot *slot = cancel->withdraws;
+  return slot != NULL && slot->sequence == cancel->withdrawn_sequence ? slot : NULL;
+}
+
 /* Completes a request that no call waits for. */
 static void finish_unawaited(hf_conn *conn, struct slot *slot, bool is_answered) {
-  struct slot *withdrawn = slot->withdraws;
   if (is_answered && slot->withdrawal != WITHDRAWAL_NONE) {
     return; /* stays in the window, unacknowledged, until the Cancel has revoked the grant */
   }
+  struct slot *withdrawn = is_answered ? withdrawn_by(slot) : NULL;
+  if (withdrawn != NULL && window_is_unsent(&conn->window, slot)) {
+    return; /* the request may be sent once more, and so is the Cancel behind it: its last answer counts */
+  }
   window_remove(&conn->window, slot);
-  if (is_answered && withdrawn != NULL) {
+  if (withdrawn != NULL) {
     window_remove(&conn->window, withdrawn);
   }
 }

@@ -174,6 +174,10 @@ void window_remove(struct window *window, struct slot *slot) {
   window->used_count--;
 }
 
+bool window_is_unsent(const struct window *window, const struct slot *slot) {
+  return window->unsent != NULL && slot->sequence >= window->unsent->sequence;
+}
+
 bool window_has_abandoned(const struct window *window) {
   const struct slot *slot = window->oldest;
   while (slot != NULL && slot->call != NULL) {

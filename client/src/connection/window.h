@@ -57,7 +57,9 @@ struct slot {
   bool is_refused;    /* answered WINDOW_FULL: to be resent */
   bool outlives_call; /* is performed also if its call is given up */
   enum withdrawal withdrawal;
-  struct slot *withdraws; /* of a Cancel: the slot of the withdrawn request */
+  /* Of a Cancel: the slot of the withdrawn request, while that has this sequence. */
+  struct slot *withdraws;
+  uint64_t withdrawn_sequence;
   struct slot *next, *previous;
 };
 
@@ -96,6 +98,8 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
                         const struct envelope *envelope);
 /* The slot of a reply; NULL: no such request. sequence 0 matches any. */
 struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence);
+/* Whether the request, or the rest of it, is to be sent, maybe once more. */
+bool window_is_unsent(const struct window *window, const struct slot *slot);
 /* Frees the slot of a request that was answered, or given up before any of it was sent. */
 void window_remove(struct window *window, struct slot *slot);
 /* Whether the reply of some request is taken by no call. */

@@ -13,6 +13,7 @@ static bool submit_cancel(hf_conn *conn, struct slot *slot) {
     return false;
   }
   cancel->withdraws = arm.revoke ? slot : NULL;
+  cancel->withdrawn_sequence = slot->sequence;
   slot->withdrawal = WITHDRAWAL_SENT;
   conn->window.due_count--;
   return true;
