@@ -456,6 +456,44 @@ static void test_async_beside_threads_that_wait(void **state) {
   hf_dict_close(dict);
 }
 
+static void *wait_for_item(void *queue) {
+  hf_value value;
+  expect_ok(hf_queue_get(queue, HF_FOREVER, &value));
+  return NULL;
+}
+
+/* Requests are longer than the link takes at once, and the thread that receives waits for something
+ * else: it sends the rest. */
+static void test_async_beside_a_thread_that_only_receives(void **state) {
+  enum { BYTES = 15000000, COUNT = 3 };
+  hf_async *async = open_async(world.conn);
+  hf_queue *queue = open_queue(), *stop = open_queue();
+  char *bytes = calloc(1, BYTES);
+  pthread_t thread;
+  uint64_t size;
+  (void)state;
+  assert_non_null(bytes);
+  pthread_create(&thread, NULL, wait_for_item, stop);
+  await_waiting(1);
+  for (int i = 0; i < COUNT; i++) {
+    server_stop();
+    expect_ok(hf_async_begin(async, NULL));
+    expect_ok(hf_queue_put(queue, hf_bytes(bytes, BYTES), 0));
+    hf_async_end(async);
+    expect_none_for(async, SHORT_MS);
+    server_continue();
+    assert_int_equal(next_of(async).status, HF_OK);
+  }
+  expect_ok(hf_queue_size(queue, &size));
+  assert_int_equal(size, COUNT);
+  expect_ok(hf_queue_put(stop, hf_int(0), 0));
+  pthread_join(thread, NULL);
+  hf_queue_close(stop);
+  hf_queue_close(queue);
+  hf_async_close(async);
+  free(bytes);
+}
+
 static int use_in_child(void *argument) {
   hf_async *async = argument, *own;
   struct hf_completion done = {0};
@@ -532,6 +570,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_async_is_the_only_mode),
     cmocka_unit_test(test_async_more_than_fit_are_refused),
     cmocka_unit_test(test_async_beside_threads_that_wait),
+    cmocka_unit_test(test_async_beside_a_thread_that_only_receives),
     cmocka_unit_test(test_async_forked_child_has_its_own),
     cmocka_unit_test(test_async_closed_connection_leaves_what_is_to_be_collected),
 };

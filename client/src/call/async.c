@@ -308,12 +308,16 @@ hf_status hf_async_begin(hf_async *async, void *data) {
   return status;
 }
 
-/* The event loop continues with what could not be sent at once, or needs a link first. */
+/* What could not be sent at once is sent by the poll leader, which then polls for room too; without one by
+ * the event loop, and so if it needs a link first. */
 static void write_out(struct hf_async *async) {
   hf_conn *conn = async->conn;
   conn_write(conn);
   async->unwritten = 0;
   bool is_sent = conn->state == CONN_UP && !conn->is_broken && conn->window.unsent == NULL;
+  if (!is_sent && conn->has_leader) {
+    cancel_wake_leader(conn);
+  }
   if (!is_sent || async->check_ns < async->poll.timer_ns) {
     async_poll_notify(&async->poll);
   }

@@ -25,16 +25,20 @@ void cancel_deinit(hf_conn *conn) {
   }
 }
 
+void cancel_wake_leader(hf_conn *conn) {
+  const uint64_t one = 1;
+  ssize_t written = write(conn->cancel_fd, &one, sizeof one);
+  (void)written; /* a full counter is readable too */
+}
+
 /* May run in a signal handler. */
 void hf_cancel(hf_conn *conn) {
   int error = errno;
-  const uint64_t one = 1;
   atomic_store(&conn->cancel_requested, true);
   atomic_fetch_add(&conn->cancel_count, 1);
   /* Async-signal-safe: in glibc one atomic instruction. */
   int cancellation = cancellation_disable();
-  ssize_t written = write(conn->cancel_fd, &one, sizeof one);
-  (void)written; /* a full counter is readable too */
+  cancel_wake_leader(conn);
   cancellation_restore(cancellation);
   errno = error;
 }

@@ -24,6 +24,8 @@ void cancel_call(hf_conn *conn, struct slot *slot);
 /* Withdraws the calls whose `pending` is `count`, as hf_cancel does; is_repeated: gives them up.
  * Whether there was one. */
 bool cancel_calls(hf_conn *conn, const uint32_t *count, bool is_repeated);
+/* Makes the poll leader look again at what is to be sent. */
+void cancel_wake_leader(hf_conn *conn);
 /* Makes the readable descriptor unreadable. The poll leader calls cancel_apply_or_keep next. */
 void cancel_drain(hf_conn *conn);
 /* After hf_cancel: withdraws the calls that wait on the server. true: there was none, and the
