@@ -2,6 +2,9 @@
 #include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "tests/integration/async_loop.h"
@@ -494,6 +497,66 @@ static void test_async_beside_a_thread_that_only_receives(void **state) {
   free(bytes);
 }
 
+#define SHORT_CALL_MS 300
+
+struct pinger {
+  hf_conn *conn;
+  atomic_bool *stop;
+  long begins_after_ms;
+};
+
+static void *ping_until_stopped(void *argument) {
+  const struct pinger *pinger = argument;
+  sleep_ms(pinger->begins_after_ms);
+  while (!atomic_load(pinger->stop)) {
+    hf_kept(hf_ping(pinger->conn, NULL));
+  }
+  return NULL;
+}
+
+static void cut_all_links(void) {
+  for (int fd = 3; fd < 64; fd++) {
+    syscall(SYS_shutdown, fd, SHUT_RDWR);
+  }
+}
+
+/* There is always a thread that tries to connect: the loop's calls are given up in time all the same. */
+static void test_async_lost_beside_threads_that_call(void **state) {
+  hf_conn *conn = connect_again(SHORT_CALL_MS);
+  hf_async *async = open_async(conn);
+  atomic_bool stop = false;
+  /* The second begins when the link is lost for half the time: one of them waits at any moment. */
+  struct pinger pingers[] = {{conn, &stop, 0}, {conn, &stop, 3 * SHORT_CALL_MS / 2}};
+  struct hf_completion done = {0};
+  pthread_t threads[2];
+  hf_queue *queue;
+  hf_value value;
+  (void)state;
+  expect_ok(hf_queue_open(conn, NULL, 0, &queue));
+  expect_ok(hf_async_begin(async, NULL));
+  expect_ok(hf_queue_get(queue, HF_FOREVER, &value));
+  hf_async_end(async);
+  await_waiting(1);
+  for (int i = 0; i < 2; i++) {
+    pthread_create(&threads[i], NULL, ping_until_stopped, &pingers[i]);
+  }
+  expect_none_for(async, SHORT_CALL_MS);
+  server_stop();
+  cut_all_links();
+  do {
+    assert_true(await_readable(async, 3 * SHORT_CALL_MS));
+  } while (!hf_async_collect(async, &done));
+  assert_int_equal(done.status, HF_UNAVAILABLE);
+  server_continue();
+  atomic_store(&stop, true);
+  for (int i = 0; i < 2; i++) {
+    pthread_join(threads[i], NULL);
+  }
+  hf_queue_close(queue);
+  hf_async_close(async);
+  hf_close(conn);
+}
+
 static int use_in_child(void *argument) {
   hf_async *async = argument, *own;
   struct hf_completion done = {0};
@@ -571,6 +634,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_async_more_than_fit_are_refused),
     cmocka_unit_test(test_async_beside_threads_that_wait),
     cmocka_unit_test(test_async_beside_a_thread_that_only_receives),
+    cmocka_unit_test(test_async_lost_beside_threads_that_call),
     cmocka_unit_test(test_async_forked_child_has_its_own),
     cmocka_unit_test(test_async_closed_connection_leaves_what_is_to_be_collected),
 };

@@ -413,7 +413,7 @@ static void work(struct hf_async *async) {
     async->is_working = true;
     async_poll_clear(&async->poll);
     (void)conn_step(conn, async->check_ns,
-                    &waits); /* if there is another poll leader, async_leaderless follows */
+                    &waits); /* if there is another poll leader, async_notify follows */
     check_deadlines(async);
     if (async->done == NULL) {
       waits_until(&waits, async->check_ns);
@@ -565,7 +565,7 @@ int hf_async_descriptor(const hf_async *async) {
 
 /* ---------------------------------------------------------------- for the connection */
 
-void async_leaderless(hf_conn *conn) {
+void async_notify(hf_conn *conn) {
   struct hf_async *async = conn->async;
   if (async != NULL && !async->is_working) {
     async_poll_notify(&async->poll);

@@ -18,8 +18,9 @@
 
 #include "client/src/connection/conn.h"
 
-/* Connection's mutex held: no thread is the poll leader any more, and the event loop takes over. */
-void async_leaderless(hf_conn *conn);
+/* Connection's mutex held: the event loop looks. No thread is the poll leader any more, and the event loop
+ * takes over; or the link has come or gone, which changes when calls are given up. */
+void async_notify(hf_conn *conn);
 /* Connection's mutex held before the fork: in the child the parent's calls are CANCELLED. */
 void async_become_child(hf_conn *conn);
 /* The connection is closed: the hf_async can only be collected and closed. */

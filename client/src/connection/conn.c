@@ -111,6 +111,9 @@ void conn_wake(hf_conn *conn, bool all) {
       pthread_cond_signal(&waiter->cond);
     }
   }
+  if (all) {
+    conn->above->notify(conn);
+  }
 }
 
 hf_status conn_error_unanswered(const hf_conn *conn) {

@@ -56,8 +56,8 @@ struct waiter {
 struct conn_above {
   /* In a forked child, mutex held, before the window drops the parent's requests. */
   void (*become_child)(hf_conn *conn);
-  /* Mutex held: there is no poll leader, and no waiting thread. */
-  void (*leaderless)(hf_conn *conn);
+  /* Mutex held: there is no poll leader, and no waiting thread; or the state has changed. */
+  void (*notify)(hf_conn *conn);
   /* The connection is closed. */
   void (*free)(hf_conn *conn);
 };
@@ -174,7 +174,8 @@ void conn_write_unawaited(hf_conn *conn);
 /* Ends the link's traffic; the poll leader sees the end of the stream and takes the link down.
  * error: an errno, the cause */
 void conn_cut_link(hf_conn *conn, int error);
-/* Wakes the threads whose counts are reached; `all`: all threads, after a change of the state. */
+/* Wakes the threads whose counts are reached; `all`: all threads and the event loop, after a change of the
+ * state. */
 void conn_wake(hf_conn *conn, bool all);
 /* Sets the thread's last error to "no answer", with advice. */
 hf_status conn_error_unanswered(const hf_conn *conn);

@@ -360,7 +360,7 @@ static void pass_on(hf_conn *conn) {
   if (conn->waiters != NULL) {
     pthread_cond_signal(&conn->waiters->cond);
   } else {
-    conn->above->leaderless(conn);
+    conn->above->notify(conn);
   }
 }
 

@@ -44,7 +44,7 @@ static void free_above(hf_conn *conn) {
 }
 
 static const struct conn_above above = {
-    .become_child = become_child, .leaderless = async_leaderless, .free = free_above};
+    .become_child = become_child, .notify = async_notify, .free = free_above};
 
 /* ---------------------------------------------------------------- connecting */
 
