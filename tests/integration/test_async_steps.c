@@ -506,6 +506,103 @@ static void test_steps_cancelled_range_leaves_no_lock(void **state) {
   free(bytes);
 }
 
+/* Collects until the server has performed that many requests of the call, beside those made here. false: more,
+ * and the call is complete. */
+static bool collect_until_performed(hf_async *async, uint64_t before, uint64_t count) {
+  struct hf_completion done = {0};
+  struct hf_server_info info;
+  for (uint64_t asked = 1;; asked++) {
+    (void)await_readable(async, SHORT_MS);
+    expect_ok(hf_server_info(world.conn, &info));
+    if (info.requests == before + asked + count) {
+      return true;
+    }
+    if (info.requests > before + asked + count) {
+      expect_completion(async, HF_OK, "");
+      return false;
+    }
+    if (hf_async_collect(async, &done)) {
+      assert_int_equal(done.status, HF_OK);
+      return false;
+    }
+  }
+}
+
+/* Whether a call completes within that time. */
+static bool completes_within(hf_async *async, int ms) {
+  struct hf_completion done = {0};
+  bool is_there = false;
+  for (uint64_t until_ms = now_ms() + (uint64_t)ms; !is_there && now_ms() < until_ms;) {
+    (void)await_readable(async, ms);
+    is_there = hf_async_collect(async, &done);
+  }
+  return is_there;
+}
+
+/* The last part of a range is answered while the link is full of other requests, and then the call is
+ * given up: the lock's release, of which nothing is sent yet, is sent all the same. */
+static void test_steps_unsent_release_outlives_its_call(void **state) {
+  enum {
+    ROUNDS = 200,
+    GIVEN_UP = 3,
+    PARTS = 3,
+    PART_BYTES = 512 << 10,
+    ITEMS = 8,
+    ITEM_BYTES = 4 << 20
+  };
+  hf_conn *conn = connect_again(0), *other = connect_again(0);
+  hf_async *async = open_async(conn);
+  uint8_t *bytes = calloc(1, ITEM_BYTES);
+  hf_array *array, *others;
+  hf_queue *queue;
+  int given_up = 0, round = 0;
+  (void)state;
+  assert_non_null(bytes);
+  expect_ok(hf_array_open(conn, SHARED_NAME, 'B', LARGE_COUNT, NULL, &array));
+  expect_ok(hf_array_open(other, SHARED_NAME, 'B', LARGE_COUNT, NULL, &others));
+  expect_ok(hf_queue_open(conn, NULL, 0, &queue));
+  for (; round < ROUNDS && given_up < GIVEN_UP; round++) {
+    struct hf_server_info info;
+    expect_ok(hf_server_info(world.conn, &info));
+    SUBMIT(async, NULL, hf_array_write(array, 0, PARTS * PART_BYTES, bytes));
+    uint64_t id = hf_async_last_id(async);
+    if (!collect_until_performed(async, info.requests,
+                                 1 + PARTS)) { /* the lock's, and the parts' */
+      continue;
+    }
+    server_stop();
+    expect_ok(hf_async_begin(async, NULL));
+    for (int i = 0; i < ITEMS; i++) {
+      expect_ok(hf_queue_put(queue, hf_bytes(bytes, ITEM_BYTES), 0));
+    }
+    hf_async_end(async);
+    if (!completes_within(async, SHORT_MS)) {
+      hf_async_cancel(async, id);
+      expect_completion(async, HF_CANCELLED, "CANCELLED");
+      given_up++;
+    }
+    server_continue();
+    for (int i = 0; i < ITEMS; i++) {
+      expect_completion(async, HF_OK, "");
+    }
+    expect_ok(hf_array_lock(others, LONG_MS));
+    expect_ok(hf_array_unlock(others));
+    expect_ok(hf_ping(other, NULL));           /* what it has sent is performed, and counted */
+    expect_ok(hf_queue_shutdown(queue, true)); /* drops the items */
+    hf_queue_close(queue);
+    expect_ok(hf_queue_open(conn, NULL, 0, &queue));
+  }
+  print_message("given up in %d of %d rounds\n", given_up, round);
+  assert_true(given_up > 0);
+  hf_queue_close(queue);
+  hf_array_close(others);
+  hf_array_close(array);
+  hf_async_close(async);
+  hf_close(other);
+  hf_close(conn);
+  free(bytes);
+}
+
 /* With the hf_async go the call, its lock and its handles. */
 static void test_steps_close_in_the_middle(void **state) {
   hf_conn *other = connect_again(0);
@@ -839,6 +936,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_steps_cancel_at_a_later_operation),
     cmocka_unit_test(test_steps_lost_connection_at_a_later_operation),
     cmocka_unit_test(test_steps_cancelled_range_leaves_no_lock),
+    cmocka_unit_test(test_steps_unsent_release_outlives_its_call),
     cmocka_unit_test(test_steps_close_in_the_middle),
     cmocka_unit_test(test_steps_uncollected_end_is_closed),
     cmocka_unit_test(test_steps_calls_behind_an_attach),
