@@ -603,6 +603,61 @@ static void test_steps_unsent_release_outlives_its_call(void **state) {
   free(bytes);
 }
 
+static uint64_t reference_count(hf_dict *dict) {
+  struct hf_object_info info;
+  expect_ok(hf_object_info(HF_AS_OBJECT(dict), &info));
+  return info.references;
+}
+
+/* An object is opened for nobody: its reference is given back. */
+static void test_steps_closed_while_an_object_is_opened(void **state) {
+  hf_conn *conn = connect_again(0);
+  hf_async *async = open_async(conn);
+  hf_object *opened = NULL;
+  hf_dict *dict;
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  uint64_t before = reference_count(dict);
+  SUBMIT(async, NULL, hf_object_open(conn, hf_object_id(HF_AS_OBJECT(dict)), HF_DICT, &opened));
+  for (uint64_t until_ms = now_ms() + LONG_MS; reference_count(dict) == before;) {
+    assert_true(now_ms() < until_ms);
+  }
+  hf_async_close(async);
+  assert_null(opened);
+  for (int i = 0; i < 2; i++) {
+    expect_ok(hf_ping(conn, NULL)); /* receives the answer; takes the release along */
+  }
+  assert_int_equal(reference_count(dict), before);
+  hf_dict_close(dict);
+  hf_close(conn);
+}
+
+/* What was never sent has no reference to give back, and takes no place in the window. */
+static void test_steps_closed_before_objects_are_opened(void **state) {
+  enum { ROUNDS = 3, COUNT = 600 };
+  hf_conn *conn = connect_again(0);
+  hf_object *opened[COUNT] = {NULL};
+  hf_dict *dict;
+  (void)state;
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  uint64_t before = reference_count(dict), id = hf_object_id(HF_AS_OBJECT(dict));
+  server_stop();
+  cut_all_links();
+  for (int round = 0; round < ROUNDS; round++) {
+    hf_async *async = open_async(conn);
+    expect_none_for(async, SHORT_MS); /* it notices */
+    for (int i = 0; i < COUNT; i++) {
+      SUBMIT(async, NULL, hf_object_open(conn, id, HF_DICT, &opened[i]));
+    }
+    hf_async_close(async);
+  }
+  server_continue();
+  expect_ok(hf_ping(conn, NULL));
+  assert_int_equal(reference_count(dict), before);
+  hf_dict_close(dict);
+  hf_close(conn);
+}
+
 /* With the hf_async go the call, its lock and its handles. */
 static void test_steps_close_in_the_middle(void **state) {
   hf_conn *other = connect_again(0);
@@ -937,6 +992,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_steps_lost_connection_at_a_later_operation),
     cmocka_unit_test(test_steps_cancelled_range_leaves_no_lock),
     cmocka_unit_test(test_steps_unsent_release_outlives_its_call),
+    cmocka_unit_test(test_steps_closed_while_an_object_is_opened),
+    cmocka_unit_test(test_steps_closed_before_objects_are_opened),
     cmocka_unit_test(test_steps_close_in_the_middle),
     cmocka_unit_test(test_steps_uncollected_end_is_closed),
     cmocka_unit_test(test_steps_calls_behind_an_attach),

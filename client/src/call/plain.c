@@ -87,6 +87,7 @@ static hf_status enter_window(struct request *request, struct call *call) {
   slot->call = call;
   slot->may_wait = may_wait(request);
   slot->outlives_call = request->outlives_call;
+  slot->retains = request->retains;
   if (request->wait_ms != 0) {
     window_park(&conn->window, slot);
   }

@@ -9,6 +9,7 @@ void request_of_conn(struct request *request, hf_conn *conn, uint32_t operation)
   request->wait_ms = 0;
   request->is_now = request->is_opening = request->is_submitted = false;
   request->needs_reply = request->outlives_call = false;
+  request->retains = 0;
   request->reason = HF_REASON_NONE;
   request->value_count = 0;
   arena_init(&request->arena, HF_UNPACK_BYTES_MAX);

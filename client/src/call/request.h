@@ -24,6 +24,7 @@ struct request {
   bool is_submitted;  /* the results are set later */
   bool needs_reply;   /* can't be one-way */
   bool outlives_call; /* is performed also if the call is given up, see window.h */
+  uint64_t retains;   /* see window.h */
   hf_reason reason;   /* why the request can't be sent; HF_REASON_NONE */
   uint32_t value_count;
   Holdfast__Value values[REQUEST_VALUES_MAX];

@@ -171,6 +171,9 @@ void reply_finish(hf_conn *conn, struct slot *slot, const Holdfast__Response *re
   struct call *call = slot->call;
   if (call == NULL) {
     free(failure);
+    if (reply != NULL && reply->status == HF_OK && slot->retains != 0) {
+      references_release(conn, slot->retains);
+    }
     finish_unawaited(conn, slot, reply != NULL);
     return;
   }
@@ -196,6 +199,10 @@ void reply_finish_unread(hf_conn *conn, struct slot *slot, hf_reason reason) {
     finish_unawaited(conn, slot, true);
     return;
   }
-  withdraw_abandoned(conn, slot);
+  if (slot->outlives_call) { /* it was performed */
+    window_remove(&conn->window, slot);
+  } else {
+    withdraw_abandoned(conn, slot);
+  }
   call_give_up(call, reason);
 }

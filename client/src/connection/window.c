@@ -120,6 +120,7 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
   slot->operation = envelope->operation;
   slot->was_sent = slot->is_silent = slot->may_wait = false;
   slot->is_parked = slot->is_refused = slot->outlives_call = false;
+  slot->retains = 0;
   slot->withdrawal = WITHDRAWAL_NONE;
   slot->withdraws = NULL;
   encode(window, slot, framing, envelope);

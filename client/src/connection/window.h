@@ -50,6 +50,8 @@ struct slot {
   uint64_t sequence;                          /* 0: free */
   struct call *call;                          /* NULL: no call takes the reply */
   uint32_t operation;
+  /* The object to which it adds a reference, which is released if no call takes it; 0: none. */
+  uint64_t retains;
   bool was_sent;      /* on this link or an earlier one */
   bool is_silent;     /* has no reply: leaves the window once sent */
   bool may_wait;      /* the operation may wait on the server without limit */

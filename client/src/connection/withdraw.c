@@ -42,7 +42,8 @@ void withdraw_later(hf_conn *conn, struct slot *slot) {
 }
 
 void withdraw_abandoned(hf_conn *conn, struct slot *slot) {
-  if (slot->outlives_call) {
+  bool gives_nothing_back = slot->retains != 0 && !slot->was_sent;
+  if (slot->outlives_call && !gives_nothing_back) {
     slot->call = NULL;
     return;
   }

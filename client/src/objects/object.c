@@ -108,6 +108,8 @@ void object_retain_of(struct request *request, hf_conn *conn, Holdfast__ObjectRe
   *arm = (Holdfast__ObjectRetain)HOLDFAST__OBJECT_RETAIN__INIT;
   arm->objects = id;
   arm->n_objects = 1;
+  request->outlives_call = true; /* a Cancel revokes no reference that was retained */
+  request->retains = *id;
 }
 
 struct retaining {

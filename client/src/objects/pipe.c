@@ -56,8 +56,6 @@ static hf_status send_retain(struct opening *opening) {
   return steps_send(&opening->steps, &request, &arm.base);
 }
 
-#define RETAIN_STEP 2
-
 static hf_status open_step(struct steps *steps) {
   struct opening *opening = (struct opening *)steps;
   switch (steps->sent_count) {
@@ -65,7 +63,7 @@ static hf_status open_step(struct steps *steps) {
       return send_open(opening);
     case 1:
       return send_attach(steps, opening->ends[0], opening->end);
-    case RETAIN_STEP:
+    case 2:
       opening->attached_count = 1;
       return opening->has_both ? send_retain(opening) : HF_OK;
     case 3:
@@ -85,16 +83,12 @@ static void close_end(struct steps *steps, const hf_object *handle, uint32_t end
   steps_send_unawaited(steps, &request, &arm.base);
 }
 
-/* Without its references a new pipe is deleted; an old one is not, so ends are closed. A retain that was given up
- * may have been performed. */
+/* Without its references a new pipe is deleted; an old one is not, so ends are closed. */
 static void drop_ends(struct opening *opening) {
   hf_conn *conn = opening->steps.conn;
   conn_lock(conn);
   for (uint32_t i = 0; i < opening->attached_count; i++) {
     close_end(&opening->steps, opening->ends[i], i == 0 ? opening->end : 1 - opening->end);
-  }
-  if (opening->steps.sent_count == RETAIN_STEP + 1 && opening->ends[1] == NULL) {
-    references_release(conn, opening->ends[0]->id);
   }
   for (uint32_t i = 0; i < 2 && opening->ends[i] != NULL; i++) {
     handle_free(opening->ends[i]);
