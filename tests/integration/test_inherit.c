@@ -99,6 +99,34 @@ static void test_inherit_references_of_items(void **state) {
   assert_int_equal(child_end(child), 0);
 }
 
+/* A value that can't be opened now stays one that can be opened. */
+static int open_after_a_refusal(void *reference) {
+  hf_async *async;
+  hf_object *inner;
+  if (hf_async_open(world.conn, &async) != HF_OK || hf_async_begin(async, NULL) != HF_OK ||
+      hf_reference_open(world.conn, reference, &inner) == HF_OK) {
+    return 2;
+  }
+  hf_async_end(async);
+  hf_async_close(async);
+  return open_later(reference);
+}
+
+static void test_inherit_references_that_are_refused_at_first(void **state) {
+  hf_list *list, *inner;
+  hf_value value;
+  (void)state;
+  expect_ok(hf_list_open(world.conn, NULL, &list));
+  expect_ok(hf_list_open(world.conn, NULL, &inner));
+  expect_ok(hf_list_append(list, hf_reference(HF_AS_OBJECT(inner))));
+  hf_list_close(inner);
+  expect_ok(hf_list_pop(list, 0, &value));
+  hf_list_close(list);
+  pid_t child = child_start(open_after_a_refusal, &value);
+  assert_int_equal(child_end(child), 0);
+  hf_value_clear(&value);
+}
+
 static int answer_and_close(void *argument) {
   hf_pipe **ends = argument;
   hf_value value;
@@ -392,6 +420,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_inherit_handles_that_the_parent_closes),
     cmocka_unit_test(test_inherit_cells_that_the_parent_closes),
     cmocka_unit_test(test_inherit_references_of_items),
+    cmocka_unit_test(test_inherit_references_that_are_refused_at_first),
     cmocka_unit_test(test_inherit_ends_of_pipes_that_each_closes_the_other_of),
     cmocka_unit_test(test_inherit_a_child_without_a_call_keeps_nothing),
     cmocka_unit_test(test_inherit_from_parents_that_end_in_any_way),

@@ -29,10 +29,9 @@ struct value value_number(const hf_value *value);
 /* Frees a value of value_from_wire whose reply is dropped with all its references. */
 void value_forget(hf_value *value);
 
-/* Takes the session's reference that a returned value has; the value becomes none. false: the value
- * has no reference of its own. out inherited: the reference belongs to the parent of this forked
- * process. */
-bool value_take_reference(hf_conn *conn, hf_value *value, bool *inherited);
+/* Takes the session's reference that a returned value has; the value becomes none. false, unchanged: the
+ * value has no reference of its own, or that of the parent of this forked process. */
+bool value_take_reference(hf_conn *conn, hf_value *value);
 /* Whether another connection returned the value. */
 bool value_is_of_other(const hf_conn *conn, const hf_value *value);
 

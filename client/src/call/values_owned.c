@@ -175,10 +175,9 @@ bool value_is_of_other(const hf_conn *conn, const hf_value *value) {
   return owned != NULL && owned->conn != conn;
 }
 
-bool value_take_reference(hf_conn *conn, hf_value *value, bool *inherited) {
+bool value_take_reference(hf_conn *conn, hf_value *value) {
   struct owned *owned = value->owned;
-  *inherited = owned != NULL && owned->generation != fork_generation();
-  if (owned == NULL) {
+  if (owned == NULL || owned->generation != fork_generation()) {
     return false;
   }
   conn_release(conn);

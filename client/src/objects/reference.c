@@ -7,14 +7,13 @@ hf_value hf_reference(const hf_object *object) {
 }
 
 hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) {
-  bool is_inherited;
   uint64_t id = value->object;
   hf_kind kind = value->kind;
   if (value->type != HF_TYPE_REFERENCE || value_is_of_other(conn, value)) {
     return error_format(HF_REASON_WRONG_TYPE,
                         "the value is not a reference from a call on this connection");
   }
-  if (!value_take_reference(conn, value, &is_inherited) || is_inherited) {
+  if (!value_take_reference(conn, value)) {
     /* An item of a tuple, or a value delivered before a fork, needs a reference of its own. */
     if (steps_are_submitted(conn)) { /* whether it is one can't be seen from outside */
       return error_format(HF_REASON_ALREADY_OPEN,
@@ -22,7 +21,7 @@ hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) 
     }
     hf_status status = hf_object_open(conn, id, kind, object);
     if (status == HF_OK) {
-      *value = hf_none();
+      hf_value_clear(value);
     }
     return status;
   }
