@@ -269,6 +269,29 @@ static void test_barrier_aborted_during_the_action_is_broken_for_who_acts(void *
   hf_barrier_close(barrier);
 }
 
+static bool reset_barrier(void *barrier) {
+  return hf_barrier_reset(barrier) == HF_OK;
+}
+
+static void test_barrier_reset_during_the_action_is_broken_for_who_acts(void **state) {
+  hf_barrier *barrier;
+  struct party party = {0};
+  uint64_t index;
+  (void)state;
+  expect_ok(hf_barrier_open(world.conn, NULL, 2, &barrier));
+  start_party(&party, barrier, HF_FOREVER);
+  await_waiting(1);
+  expect_fails(hf_barrier_wait(barrier, HF_FOREVER, reset_barrier, barrier, NULL), ABORTED,
+               BARRIER_BROKEN);
+  expect_broken(&party);
+  start_party(&party, barrier, HF_FOREVER); /* the barrier is as new */
+  await_waiting(1);
+  expect_ok(hf_barrier_wait(barrier, HF_FOREVER, NULL, NULL, &index));
+  assert_int_equal(index, 1);
+  expect_passed(&party, 0);
+  hf_barrier_close(barrier);
+}
+
 static bool hang(void *ctx) {
   hf_event *never;
   bool is_set;
@@ -352,6 +375,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_barrier_action_is_run_once_before_the_others_go),
     cmocka_unit_test(test_barrier_failing_action_breaks_it),
     cmocka_unit_test(test_barrier_aborted_during_the_action_is_broken_for_who_acts),
+    cmocka_unit_test(test_barrier_reset_during_the_action_is_broken_for_who_acts),
     cmocka_unit_test(test_barrier_is_broken_by_a_killed_actor),
     cmocka_unit_test(test_barrier_is_broken_by_an_actor_who_gave_up),
     cmocka_unit_test(test_barrier_in_a_pipeline_waits_at_the_end),

@@ -36,10 +36,17 @@ static hf_status send_abort(hf_barrier *barrier, bool is_internal) {
   return is_internal ? call_now(&request, &arm.base) : request_send(&request, &arm.base);
 }
 
+/* After a reset the action is none of the barrier's any more. */
+static bool was_reset(hf_status status) {
+  return status == HF_FAILED_PRECONDITION &&
+         strcmp(hf_last_error()->reason, hf_reason_name(HF_REASON_NOT_OWNER)) == 0;
+}
+
 /* Runs the action; the other parties wait until the server has its result. */
 static hf_status act(hf_barrier *barrier, bool (*action)(void *ctx), void *ctx) {
   if (action(ctx)) {
-    return send_done(barrier);
+    hf_status done = send_done(barrier);
+    return was_reset(done) ? error_reason(HF_REASON_BARRIER_BROKEN) : done;
   }
   hf_status status = send_abort(barrier, true);
   return status == HF_OK ? error_reason(HF_REASON_BARRIER_BROKEN) : status;
