@@ -503,6 +503,18 @@ class AsyncTest(core_case.CoreCase):
         self.assertRaises(_core.ConditionNotMet, failing.pending.result)
         self.assertRaises(_core.ConditionNotMet, lost.result)
 
+    def test_async_transaction_opens_nothing(self):
+        shared = _core.Dict(self.connection)
+        self.asynchronous.begin()
+        with self.connection.transaction() as transaction:
+            added = shared.add("a", 1)
+            for kind in _core.Dict, _core.List, _core.Pipe:
+                self.assertRaises(RuntimeError, kind, self.connection)
+        self.asynchronous.end()
+        self.collect(transaction.pending)
+        self.assertEqual(added.result(), 1)
+        self.assertEqual(_core.Dict(self.connection).copy(), {})
+
     def test_async_wait(self):
         event = _core.Event(self.connection)
         self.asynchronous.begin()

@@ -84,15 +84,26 @@ uint64_t thread_number(void) {
   return number;
 }
 
-struct batch *connection_batch(struct connection *connection) {
+/* The first from `batch` on that is this thread's. */
+static struct batch *own_batch(struct batch *batch) {
   uint64_t thread = thread_number();
-  for (struct batch *batch = connection->batches; batch != NULL; batch = batch->next) {
-    if (batch->thread == thread &&
-        (batch->generation == interrupt_forks() || batch->survives_fork)) {
-      return batch;
-    }
+  while (batch != NULL && (batch->thread != thread ||
+                           (batch->generation != interrupt_forks() && !batch->survives_fork))) {
+    batch = batch->next;
   }
-  return NULL;
+  return batch;
+}
+
+struct batch *connection_batch(struct connection *connection) {
+  return own_batch(connection->batches);
+}
+
+bool connection_is_submitting(struct connection *connection) {
+  const struct batch *batch = own_batch(connection->batches);
+  while (batch != NULL && !batch->is_async) {
+    batch = own_batch(batch->next);
+  }
+  return batch != NULL;
 }
 
 void connection_batch_open(struct connection *connection, struct batch *batch) {

@@ -131,6 +131,8 @@ struct object {
 uint64_t thread_number(void);
 /* The innermost batch of this thread on the connection; NULL: calls are plain. */
 struct batch *connection_batch(struct connection *connection);
+/* Whether this thread has an Async begun on the connection, maybe with a transaction in it. */
+bool connection_is_submitting(struct connection *connection);
 /* Enters and leaves the list of the connection's batches. */
 void connection_batch_open(struct connection *connection, struct batch *batch);
 void connection_batch_close(struct batch *batch);

@@ -207,6 +207,13 @@ int call_open(struct call *call) {
   if (batch != NULL && batch->is_async) { /* in the other modes the library opens at once */
     return open_in_async(call, self);
   }
+  if (connection_is_submitting(
+          call->connection)) { /* and in a transaction in an Async it submits */
+    call_free(call);
+    PyErr_SetString(PyExc_RuntimeError,
+                    "open objects before the transaction: its calls are submitted");
+    return -1;
+  }
   int result = -1;
   if (connection_enter(call->connection)) {
     hf_status status = call_invoke_unchecked(call, &failure);
