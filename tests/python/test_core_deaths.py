@@ -36,6 +36,13 @@ class Victim:
 
 
 class DeathTest(core_case.CoreCase):
+    def setUp(self):
+        self.ended()
+
+    def ended(self):
+        """The sessions of the killed are over: their notifications, objects are nobody's, or another's."""
+        until(lambda: self.connection.server_info()["sessions"] == 1, "their sessions have ended")
+
     def waits(self, shared, count=1):
         until(lambda: shared.info()["waiting"] == count, "it waits")
 
@@ -168,6 +175,7 @@ class DeathTest(core_case.CoreCase):
                 condition.notify()
         thread.join()
         self.assertEqual(woken, [True])
+        self.ended()
         with condition:
             self.assertIs(condition.wait(0.01), False)
 
