@@ -34,6 +34,8 @@ struct lock {
   uint64_t lease_ms;
   bool robust;     /* the current grant ends with a clean goodbye too */
   bool owner_died; /* since the last grant */
+  /* In a transaction: the operation has reported a death that its shared mutex had recorded. */
+  bool took_death;
 };
 
 /* Whether acquire would succeed now. */

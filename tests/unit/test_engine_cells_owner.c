@@ -80,6 +80,23 @@ static void test_cells_owner_that_is_invalid_counts_as_dead(void **state) {
   story_expect(&story, "3 <- #3 OK granted, owner died\n");
 }
 
+/* That is said once, and not to an attempt that was undone. */
+static void test_cells_owner_s_death_is_reported_after_a_failed_transaction(void **state) {
+  (void)state;
+  lock_locally(NO_PROCESS);
+  ask(&story, 3, 2,
+      REQUEST(TRANSACTION, Transaction, transaction, .n_operations = 4,
+              .operations = LIST_OF(Request, IN("v", LOCK_ACQUIRE, LockAcquire, lock_acquire, ),
+                                    IN("v", LOCK_RELEASE, LockRelease, lock_release, ),
+                                    IN("v", LOCK_ACQUIRE, LockAcquire, lock_acquire, ),
+                                    IN("v", EVENT_SET, EventSet, event_set, ))));
+  story_expect(&story, "3 <- #2 INVALID_ARGUMENT WRONG_KIND of part 4\n");
+  assert_true((atomic_load(&cells.header->flags) & CELL_DIED) !=
+              0); /* a local thread may be next */
+  story_acquire(&story, 3, 3, "v", 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "3 <- #3 OK granted, owner died\n");
+}
+
 static void test_cells_owner_of_any_session_is_waited_for(void **state) {
   (void)state;
   for (uint64_t process = 101; process <= 102; process++) {
@@ -197,6 +214,7 @@ static void test_cells_raw_have_no_owner(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       STORY(test_cells_owner_that_is_invalid_counts_as_dead),
+      STORY(test_cells_owner_s_death_is_reported_after_a_failed_transaction),
       STORY(test_cells_owner_of_any_session_is_waited_for),
       STORY(test_cells_owner_overwritten_while_others_wait_counts_as_dead),
       STORY(test_cells_owner_that_said_goodbye_counts_as_dead),

@@ -67,7 +67,8 @@ hf_reason handle_lock_acquire(struct call *call) {
   if (message->levels) {
     lock->depth = message->levels;
   }
-  call->reply->owner_died = core_take_cells_death(call->object) || owner_died;
+  lock->took_death = core_take_cells_death(call->object);
+  call->reply->owner_died = lock->took_death || owner_died;
   call_set_source(call, terms.token);
   return HF_REASON_NONE;
 }
@@ -132,7 +133,9 @@ static void undo_change_of_lock(const struct undo *undo, struct undo_entry *entr
   if (entry->is_expired) {
     session_set(undo->call->session, &undo->call->session->expired, object->id, object);
   }
+  bool took_death = lock->took_death;
   *lock = entry->lock;
+  lock->owner_died |= took_death;
   undo_change_of_lease(undo, object, entry->lease_end_ns);
 }
 
@@ -145,6 +148,7 @@ hf_reason capture_lock(struct undo_entry *entry, struct call *call) {
     entry->way = &way_of_lock;
     entry->object = guard;
     entry->lock = *object_lock(guard);
+    object_lock(guard)->took_death = false;
     entry->lease_end_ns = guard->lease.position ? guard->lease.deadline_ns : CLOCK_NEVER;
     entry->is_expired = acquires && map64_get(&call->session->expired, guard->id);
   }
