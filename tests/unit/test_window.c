@@ -160,6 +160,34 @@ static void test_window_what_was_refused_goes_once_more(void **state) {
   send_all();
 }
 
+/* The server has answered the Cancel of a refused request that it knows none such: that of a waiting call is
+ * due once more, behind the request. */
+static void test_window_what_was_refused_is_withdrawn_once_more(void **state) {
+  struct call *call = (struct call *)state; /* some */
+  struct slot *slots[2];
+  for (int rewinds = 0; rewinds < 2; rewinds++) {
+    for (int i = 0; i < 2; i++) {
+      slots[i] = send_one();
+      slots[i]->call = i == 0 ? call : NULL; /* the other one is given up */
+      slots[i]->withdrawal = WITHDRAWAL_SENT;
+      window_refuse(&window, slots[i]);
+    }
+    if (rewinds) {
+      window_rewind(&window, SP_TCP);
+    } else {
+      assert_true(window_resend_refused(&window, SP_TCP));
+    }
+    assert_int_equal(slots[0]->withdrawal, WITHDRAWAL_DUE);
+    assert_int_equal(slots[1]->withdrawal, WITHDRAWAL_SENT);
+    assert_int_equal(window.due_count, 1);
+    send_all();
+    for (int i = 0; i < 2; i++) {
+      window_remove(&window, slots[i]);
+    }
+    assert_int_equal(window.due_count, 0);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(
@@ -169,6 +197,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_window_a_new_link_begins_with_all_that_was_received,
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_window_what_was_refused_goes_once_more, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(test_window_what_was_refused_is_withdrawn_once_more, set_up,
                                       tear_down),
   };
   return cmocka_run_group_tests_name("window", tests, NULL, NULL);

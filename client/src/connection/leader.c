@@ -65,6 +65,7 @@ static void take_down(hf_conn *conn) {
   conn->change_count++;
   record_loss(conn);
   window_rewind(&conn->window, conn->transport->framing);
+  withdraw_submit(conn);
   conn_wake(conn, true);
 }
 
@@ -90,6 +91,7 @@ static void resend_refused(hf_conn *conn) {
   if (!window_resend_refused(&conn->window, conn->transport->framing)) {
     conn->resend_at_ns = clock_now_ns() + backoff_ns(0);
   }
+  withdraw_submit(conn);
 }
 
 static bool hand_out(hf_conn *conn, struct bytes body) {

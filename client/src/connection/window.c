@@ -262,11 +262,21 @@ static void acknowledge_ahead(struct window *window, enum sp_transport framing) 
   window->ahead_len = head_len + body_len;
 }
 
+/* It goes once more. The server has answered the Cancel of a call that waits, if any, that it knows no
+ * such request, and the Cancel has left the window: another one is to follow. */
+static void unrefuse(struct window *window, struct slot *slot) {
+  if (slot->is_refused && slot->call != NULL && slot->withdrawal == WITHDRAWAL_SENT) {
+    slot->withdrawal = WITHDRAWAL_DUE;
+    window->due_count++;
+  }
+  slot->is_refused = false;
+}
+
 void window_rewind(struct window *window, enum sp_transport framing) {
   window->unsent = window->oldest;
   window->unsent_offset = 0;
   for (struct slot *slot = window->oldest; slot != NULL; slot = slot->next) {
-    slot->is_refused = false;
+    unrefuse(window, slot);
   }
   window->refused_count = 0;
   acknowledge_ahead(window, framing);
@@ -284,7 +294,7 @@ bool window_resend_refused(struct window *window, enum sp_transport framing) {
   }
   for (struct slot *slot = window->newest; slot != NULL; slot = slot->previous) {
     first = slot->is_refused ? slot : first;
-    slot->is_refused = false;
+    unrefuse(window, slot);
   }
   window->refused_count = 0;
   window->unsent = first != NULL ? first : window->unsent;
