@@ -7,8 +7,9 @@
  *   older, or newer                 never: the state may be different
  *
  * Revision 2 lets go of things in another order when a session ends, and takes several commands to give a large
- * list with references back. A journal of revision 1 in which that shows is refused at the batch where it does:
- * batches have a digest of the state.
+ * list with references back. Revision 3 gives a volatile cell's lock back the record of its owner's death when the
+ * transaction that took it fails. A journal of an older revision in which that shows is refused at the batch where it
+ * does: batches have a digest of the state.
  *
  * layer   engine
  * source  server/decisions, "Commands are what is made durable"
@@ -17,7 +18,7 @@
 #define HF_ENGINE_REVISION_H
 
 #ifndef ENGINE_REVISION /* but in the test of upgrades */
-#define ENGINE_REVISION 2
+#define ENGINE_REVISION 3
 #define ENGINE_REVISION_OLDEST 1
 #endif
 
