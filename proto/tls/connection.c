@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What a record adds to its plaintext, and more. */
 #define RECORD_OVERHEAD_BYTES 64
@@ -76,12 +77,22 @@ struct buffer *tls_output(struct tls *tls) {
 
 /* --------------------------------------------------------------------------------- handshake */
 
+/* Answers a client in clear by an alert, which tells it that this address wants TLS. */
+static void answer_plain(struct tls *tls) {
+  static const uint8_t alert[] = {RECORD_ALERT, 3, 3, 0, 2, 2, SSL_AD_PROTOCOL_VERSION};
+  if (tls->context->is_server && buffer_reserve(&tls->output, sizeof alert)) {
+    memcpy(buffer_end(&tls->output), alert, sizeof alert);
+    tls->output.len += sizeof alert;
+  }
+}
+
 /* Whether the peer speaks TLS at all; OpenSSL would look for older protocols, and for HTTP. */
 static bool begins_with_record(struct tls *tls) {
   if (!tls->is_tls && tls->input.len > 0) {
     uint8_t first = *buffer_first(&tls->input);
     tls->is_tls = first == RECORD_HANDSHAKE || first == RECORD_ALERT;
     if (!tls->is_tls) {
+      answer_plain(tls);
       tls->result = TLS_FAILED;
       tls->failure = TLS_FAILURE_PLAIN;
       snprintf(tls->text, sizeof tls->text, "the peer does not speak TLS");

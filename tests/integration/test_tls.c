@@ -412,6 +412,18 @@ static void test_tls_a_server_in_clear(void **state) {
   daemon_stop(&secure.daemon);
 }
 
+static void test_tls_a_client_in_clear(void **state) {
+  struct secure secure;
+  char sentence[256];
+  (void)state;
+  start_with_keys(&secure);
+  const char *url = secure.url + strlen("tls+");
+  snprintf(sentence, sizeof sentence,
+           "%s wants TLS; use tls+tcp:// there, with a key or a certificate", url);
+  expect_out(url, NULL, "NOT_ADMITTED", sentence);
+  daemon_stop(&secure.daemon);
+}
+
 static void test_tls_a_key_and_an_address_in_clear(void **state) {
   const struct hf_options alice = {.call_timeout_ms = 500, .key_file = file("alice")};
   struct secure secure;
@@ -472,6 +484,7 @@ int main(void) {
       cmocka_unit_test(test_tls_one_file_is_enough),
       cmocka_unit_test(test_tls_servers_that_are_not_trusted),
       cmocka_unit_test(test_tls_a_server_in_clear),
+      cmocka_unit_test(test_tls_a_client_in_clear),
       cmocka_unit_test(test_tls_a_key_and_an_address_in_clear),
       cmocka_unit_test(test_tls_nobody_listens),
       cmocka_unit_test(test_tls_a_session_moves_to_shared_memory),

@@ -11,6 +11,8 @@ hf_reason dial_error_reason(int error, bool was_let_in) {
       return HF_REASON_NOT_ADMITTED;
     case DIAL_IN_CLEAR:
       return was_let_in ? HF_REASON_NONE : HF_REASON_SERVER_NOT_TRUSTED;
+    case DIAL_WANTS_TLS:
+      return was_let_in ? HF_REASON_NONE : HF_REASON_NOT_ADMITTED;
     case DIAL_SERVER_NOT_TRUSTED:
       return HF_REASON_SERVER_NOT_TRUSTED;
     default:
@@ -36,6 +38,8 @@ const char *dial_error_text(int error) {
       return "the TLS handshake was broken on its way";
     case DIAL_IN_CLEAR:
       return "what listens there answers in clear";
+    case DIAL_WANTS_TLS:
+      return "what listens there wants TLS";
     case EPROTO:
       return "what listens there is not holdfastd";
     default:

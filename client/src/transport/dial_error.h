@@ -21,6 +21,7 @@ enum dial_error {
   /* The next attempts most likely fail too, and the next ones of a client that was let in before may
    * not: something else answers while the server is away. dialling->refusal is the sentence. */
   DIAL_IN_CLEAR,
+  DIAL_WANTS_TLS, /* the same of a client in clear */
   /* Further attempts would fail too; dialling->refusal is the sentence. */
   DIAL_KEY_REFUSED,
   DIAL_NOT_ADMITTED,

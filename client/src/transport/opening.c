@@ -1,6 +1,7 @@
 #include "client/src/transport/opening.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "client/src/transport/dial_error.h"
 #include "client/src/transport/rings.h"
@@ -62,6 +63,13 @@ static void connected(struct opening *opening, int fd) {
   }
 }
 
+/* A server of TLS answers a hello in clear by an alert, which is shorter than a hello. */
+static bool is_alert(const struct opening *opening) {
+  static const uint8_t alert[] = {21, 3}; /* a record's content type and version */
+  return opening->link.transport->secure == NULL && opening->received >= sizeof alert &&
+         memcmp(opening->hello, alert, sizeof alert) == 0;
+}
+
 static int exchange_hellos(struct opening *opening, struct waits *waits) {
   uint8_t own[SP_HELLO_BYTES];
   uint16_t protocol;
@@ -73,6 +81,9 @@ static int exchange_hellos(struct opening *opening, struct waits *waits) {
   }
   if (error == STEP_WAITS) {
     return error;
+  }
+  if (is_alert(opening)) {
+    return DIAL_WANTS_TLS;
   }
   bool is_peer =
       error == 0 && sp_hello_read(opening->hello, &protocol) == SP_OK && protocol == opening->peer;

@@ -126,6 +126,17 @@ static int dial_tcp(struct dial *dial, int *fd, struct waits *waits) {
   return error;
 }
 
+static int explain_tcp(const struct link *link, const struct dial *dial, int error) {
+  struct dialling *dialling = dial->dialling;
+  (void)link;
+  if (error == DIAL_WANTS_TLS) {
+    snprintf(dialling->refusal, sizeof dialling->refusal,
+             "tcp://%s wants TLS; use tls+tcp:// there, with a key or a certificate",
+             dial->address);
+  }
+  return error;
+}
+
 /* ---------------------------------------------------------------- ipc */
 
 static bool is_ipc_address(const char *address) {
@@ -202,6 +213,7 @@ const struct transport transport_tcp = {.scheme = "tcp://",
                                         .framing = SP_TCP,
                                         .is_address = is_tcp_address,
                                         .dial = dial_tcp,
+                                        .explain = explain_tcp,
                                         SOCKET_FUNCTIONS};
 const struct transport transport_ipc = {.scheme = "ipc://",
                                         .name = "ipc",
