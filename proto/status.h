@@ -33,15 +33,18 @@ typedef enum hf_status {
   X(NO_SUCH_KEY, NOT_FOUND, "the key is not in the dict")                                          \
   X(NO_SUCH_VALUE, NOT_FOUND, "the value is not in the list")                                      \
   X(NO_SUCH_ATTRIBUTE, NOT_FOUND, "the namespace has no such attribute")                           \
-  X(NO_SUCH_OBJECT, NOT_FOUND, "no such object; open it first, or it was deleted")                 \
+  X(NO_SUCH_OBJECT, NOT_FOUND,                                                                     \
+    "no such object: it was not made yet, or was deleted; make it first")                          \
   X(NAME_TAKEN, ALREADY_EXISTS, "an object of that name exists; open it, or choose another name")  \
   X(BAD_INDEX, OUT_OF_RANGE, "the index is out of range")                                          \
   X(IS_EMPTY, OUT_OF_RANGE, "nothing to pop: the container is empty")                              \
   X(OVERFLOW, OUT_OF_RANGE, "the number does not fit the type")                                    \
   X(END_OF_FILE, OUT_OF_RANGE, "the other end is closed and everything was received")              \
-  X(WRONG_KIND, INVALID_ARGUMENT, "the object is of another kind than the operation")              \
+  X(WRONG_KIND, INVALID_ARGUMENT,                                                                  \
+    "the object is of another kind than the operation; `holdfast info NAME` says which")           \
   X(WRONG_TYPE, INVALID_ARGUMENT, "the value is not of the type the operation needs")              \
-  X(WRONG_SHAPE, INVALID_ARGUMENT, "the object exists with another type, size or start")           \
+  X(WRONG_SHAPE, INVALID_ARGUMENT,                                                                 \
+    "the object exists with another type, size or start; open it as it is, or delete it first")    \
   X(NOT_ORDERED, INVALID_ARGUMENT, "the values can't be ordered among each other; nothing moved")  \
   X(NOT_HASHABLE, INVALID_ARGUMENT, "a key may not contain a reference")                           \
   X(BAD_REQUEST, INVALID_ARGUMENT, "the body is not a Request; see holdfast.proto")                \
@@ -81,10 +84,12 @@ typedef enum hf_status {
   X(SESSIONS_FULL, RESOURCE_EXHAUSTED, "too many sessions; close some")                            \
   X(TOO_MANY_DONE, FAILED_PRECONDITION, "task_done was called more often than put")                \
   X(QUEUE_SHUT_DOWN, FAILED_PRECONDITION, "the queue is shut down: no more items")                 \
-  X(NOT_RESERVED, FAILED_PRECONDITION, "not reserved by this session any more; it went back")      \
+  X(NOT_RESERVED, FAILED_PRECONDITION,                                                             \
+    "not reserved by this session, or not any more: acknowledged, or returned")                    \
   X(RESERVATIONS_FULL, RESOURCE_EXHAUSTED, "too many reservations; acknowledge some first")        \
   X(CONDITION_NOT_MET, ABORTED, "a condition is not met; nothing was done")                        \
-  X(NOT_NESTABLE, INVALID_ARGUMENT, "that operation can't be a part of a list of operations")      \
+  X(NOT_NESTABLE, INVALID_ARGUMENT,                                                                \
+    "that operation can't be a part of a transaction or wait-any; call it before or after")        \
   X(CANCELLED, CANCELLED, "the call was cancelled")                                                \
   X(NOT_LOCKED, FAILED_PRECONDITION, "release unlocked lock")                                      \
   X(NOT_OWNER, FAILED_PRECONDITION, "cannot release un-acquired lock")                             \
@@ -106,7 +111,8 @@ typedef enum hf_status {
   X(NO_MEMORY, RESOURCE_EXHAUSTED, "out of memory")                                                \
   X(BAD_ADDRESS, INVALID_ARGUMENT,                                                                 \
     "an address is tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH")                           \
-  X(BAD_ARGUMENT, INVALID_ARGUMENT, "an argument is not valid")                                    \
+  X(BAD_ARGUMENT, INVALID_ARGUMENT,                                                                \
+    "an argument is not valid; the description of the call says which are")                        \
   X(BAD_REPLY, INTERNAL, "the server's reply makes no sense; are the versions compatible?")        \
   X(NO_RIGHT, PERMISSION_DENIED, "the user has no right to that; ask for it in its rights")        \
   X(QUOTA_MEMORY, RESOURCE_EXHAUSTED, "the user's objects take all the memory they may")           \

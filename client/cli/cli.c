@@ -91,6 +91,16 @@ int cli_fail(const struct cli *cli) {
   return cli_fail_with(cli, error->status, error->reason, error->message);
 }
 
+int cli_fail_on(const struct cli *cli, const char *name) {
+  const struct hf_error *error = hf_last_error();
+  char message[512];
+  hf_reason reason = hf_reason_find(error->reason, strlen(error->reason));
+  if (strcmp(error->message, hf_reason_sentence(reason)) != 0)
+    return cli_fail(cli); /* it has the names that matter */
+  snprintf(message, sizeof message, "%s: %s", name, error->message);
+  return cli_fail_with(cli, error->status, error->reason, message);
+}
+
 int cli_usage(const struct cli *cli, const char *format, ...) {
   char message[512];
   va_list arguments;

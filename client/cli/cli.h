@@ -78,6 +78,8 @@ int64_t cli_wait_ms(const struct cli *cli);
 
 /* Reports hf_last_error(); returns its exit code. */
 int cli_fail(const struct cli *cli);
+/* The same of opening or deleting the object of that name, which the message says. */
+int cli_fail_on(const struct cli *cli, const char *name);
 /* The same for an error found here. */
 int cli_fail_with(const struct cli *cli, hf_status status, const char *reason, const char *message);
 /* A mistake on the command line: CLI_USAGE. */

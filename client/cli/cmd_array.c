@@ -36,7 +36,7 @@ static int make(struct cli *cli, hf_object *object) {
           ? (cli->options.raw_object ? hf_raw_array_open_volatile : hf_array_open_volatile)
           : (cli->options.raw_object ? hf_raw_array_open : hf_array_open);
   if (open(cli->conn, name, typecode, length, initial, &array) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, name);
   hf_array_close(array);
   return output_done(cli);
 }

@@ -10,7 +10,7 @@ static int make(struct cli *cli, hf_object *object) {
   if (cli->options.parties == 0)
     return cli_usage(cli, "--parties N says how many meet at the barrier");
   if (hf_barrier_open(cli->conn, cli->args[0].text, cli->options.parties, &barrier) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   hf_barrier_close(barrier);
   return output_done(cli);
 }

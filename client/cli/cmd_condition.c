@@ -14,7 +14,7 @@ static int make(struct cli *cli, hf_object *object) {
   hf_object *lock = NULL;
   hf_condition *condition;
   if (open_lock(cli, &lock) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[1].text);
   hf_status status = hf_condition_open(cli->conn, cli->args[0].text, (hf_lock *)lock, &condition);
   int code = answer_done(cli, status);
   if (status == HF_OK)

@@ -24,7 +24,7 @@ static int run_owning(struct cli *cli, hf_object *object) {
   hf_lock *lock;
   struct hf_grant grant;
   if (hf_lock_open(cli->conn, cli->args[0].text, &lock) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   const struct hf_lock_options options = {.robust = true,
                                           .lease_ms = cli->options.lease_ms,
                                           .refuse_deadlock = cli->options.refuse_deadlock};

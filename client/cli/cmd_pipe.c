@@ -46,7 +46,7 @@ static int send_values(struct cli *cli, hf_object *object) {
   size_t count;
   const hf_value *values = answer_rest(cli, 1, &count);
   if (open_end(cli, 1, &end) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   hf_status status = HF_OK;
   for (size_t i = 0; i < count && status == HF_OK; i++)
     status = hf_pipe_send(end.pipe, values[i], cli_wait_ms(cli));
@@ -60,7 +60,7 @@ static int recv_value(struct cli *cli, hf_object *object) {
   struct end end;
   hf_value value;
   if (open_end(cli, 0, &end) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   int code = answer_value(cli, hf_pipe_recv(end.pipe, cli_wait_ms(cli), &value), &value);
   close_end(&end);
   return code;
@@ -72,7 +72,7 @@ static int poll_end(struct cli *cli, hf_object *object) {
   bool readable;
   int64_t timeout_ms = cli->options.has_timeout ? cli->options.timeout_ms : 0;
   if (open_end(cli, 0, &end) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   hf_status status = hf_pipe_poll(end.pipe, timeout_ms, &readable);
   int code = answer_bool(cli, status, "readable", &readable);
   close_end(&end);

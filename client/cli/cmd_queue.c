@@ -9,7 +9,7 @@ static int make(struct cli *cli, hf_object *object) {
   (void)object;
   hf_queue *queue;
   if (hf_queue_open(cli->conn, cli->args[0].text, cli->options.maxsize, &queue) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   hf_queue_close(queue);
   return output_done(cli);
 }
@@ -36,7 +36,7 @@ static int put(struct cli *cli, hf_object *object) {
   const hf_value *values = answer_rest(cli, 1, &count);
   const struct hf_put_options options = {cli->options.priority, cli->options.delay_ms};
   if (open_for_put(cli, &queue) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   hf_status status = HF_OK;
   for (size_t i = 0; i < count && status == HF_OK; i++)
     status = hf_queue_put_with(queue, values[i], &options, cli_wait_ms(cli));

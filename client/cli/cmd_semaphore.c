@@ -19,7 +19,7 @@ static int make(struct cli *cli, hf_object *object) {
           ? hf_bounded_semaphore_open(cli->conn, name, cli->options.start, &semaphore)
           : hf_semaphore_open(cli->conn, name, cli->options.start, &semaphore);
   if (status != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, name);
   hf_semaphore_close(semaphore);
   return output_done(cli);
 }

@@ -152,7 +152,7 @@ static int describe(struct cli *cli, hf_object *object) {
   if (cli->arg_count == 0)
     return describe_server(cli);
   if (hf_open(cli->conn, cli->args[0].text, HF_ANY, &found) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   hf_status status = hf_object_info(found, &info);
   int code = status == HF_OK ? output_members(cli, info_members(&info)) : cli_fail(cli);
   hf_object_close(found);
@@ -211,7 +211,7 @@ static int delete_objects(struct cli *cli, hf_object *object) {
   int code = CLI_YES;
   for (size_t i = 0; i < cli->arg_count; i++)
     if (hf_delete(cli->conn, cli->args[i].text) != HF_OK)
-      code = cli_fail(cli);
+      code = cli_fail_on(cli, cli->args[i].text);
   return code == CLI_YES ? output_done(cli) : code;
 }
 

@@ -27,7 +27,7 @@ static int make(struct cli *cli, hf_object *object) {
           ? (cli->options.raw_object ? hf_raw_cell_open_volatile : hf_cell_open_volatile)
           : (cli->options.raw_object ? hf_raw_cell_open : hf_cell_open);
   if (open(cli->conn, name, typecode, initial, &cell) != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, name);
   hf_cell_close(cell);
   return output_done(cli);
 }

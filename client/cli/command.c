@@ -245,7 +245,7 @@ static int run_on_object(struct cli *cli) {
   else if (command->open == OPEN_CREATING)
     status = create_object(cli, cli->args[0].text, &object);
   if (status != HF_OK)
-    return cli_fail(cli);
+    return cli_fail_on(cli, cli->args[0].text);
   int code = command->run(cli, object);
   hf_object_close(object);
   return code;

@@ -4,6 +4,11 @@
 # Reading does not create.
 fails_with 1 NO_SUCH_OBJECT dict get ages Ann
 fails_with 1 NO_SUCH_OBJECT dict len ages
+for command in "dict len" rm info; do # the object is named
+  checks=$((checks + 1))
+  said=$("$HOLDFAST" $command ages 2>&1)
+  [[ "$said" == "holdfast: ages: no such object: "* ]] || fail "holdfast $command ages" "said: $said"
+done
 says 0 '' -o raw ls
 
 says 0 '' dict set ages Ann 41
