@@ -103,6 +103,13 @@ static enum tls_failure failure_of_code(unsigned long code) {
   }
 }
 
+/* OpenSSL's words would be that no signature or cipher suits both. */
+static bool lacks_key(const struct tls *tls, unsigned long code) {
+  int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+  return tls->context->is_server && SSL_get_certificate(tls->ssl) == NULL &&
+         (reason == SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM || reason == SSL_R_NO_SHARED_CIPHER);
+}
+
 void tls_failure_record(struct tls *tls) {
   unsigned long code = ERR_peek_error();
   long verified = tls->is_open ? X509_V_OK : SSL_get_verify_result(tls->ssl);
@@ -116,5 +123,8 @@ void tls_failure_record(struct tls *tls) {
     tls->failure = failure_of_alert(tls, alert_of(code));
   } else {
     tls->failure = failure_of_code(code);
+  }
+  if (lacks_key(tls, code)) {
+    snprintf(tls->text, sizeof tls->text, "a client without a key, and no certificate here");
   }
 }

@@ -166,10 +166,22 @@ static ssize_t read_all(int fd, uint8_t *data, size_t capacity) {
   return (ssize_t)len;
 }
 
+/* The owner is who has to be able to read the file: with another mode than 0600 it is refused. */
+static void describe_unreadable(const char *path, int number, char error[KEY_ERROR_BYTES]) {
+  char next[96] = "";
+  if (number == ENOENT) {
+    snprintf(next, sizeof next, "; a line of \"holdfast key new USER\" belongs there");
+  } else if (number == EACCES) {
+    snprintf(next, sizeof next, "; this program's user, uid %u, has to own it",
+             (unsigned)geteuid());
+  }
+  snprintf(error, KEY_ERROR_BYTES, "key file %s: %s%s", path, strerror(number), next);
+}
+
 static bool read_open(struct keys *keys, int fd, const char *path, char error[KEY_ERROR_BYTES]) {
   struct stat file;
   if (fstat(fd, &file) != 0) {
-    snprintf(error, KEY_ERROR_BYTES, "%s: %s", path, strerror(errno));
+    describe_unreadable(path, errno, error);
     return false;
   }
   if (!check(path, &file, error)) {
@@ -180,7 +192,7 @@ static bool read_open(struct keys *keys, int fd, const char *path, char error[KE
   ssize_t len = text != NULL ? read_all(fd, text, capacity) : -1;
   bool is_read = len >= 0 && keys_parse(keys, bytes_of(text, (size_t)len), path, error);
   if (len < 0) {
-    snprintf(error, KEY_ERROR_BYTES, "%s: %s", path, strerror(text != NULL ? errno : ENOMEM));
+    describe_unreadable(path, text != NULL ? errno : ENOMEM, error);
   }
   if (text != NULL) {
     sodium_memzero(text, capacity + 1);
@@ -193,7 +205,7 @@ bool keys_read(struct keys *keys, const char *path, char error[KEY_ERROR_BYTES])
   *keys = (struct keys){0};
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would wait */
   if (fd < 0) {
-    snprintf(error, KEY_ERROR_BYTES, "%s: %s", path, strerror(errno));
+    describe_unreadable(path, errno, error);
     return false;
   }
   bool is_read = read_open(keys, fd, path, error);

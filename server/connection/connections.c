@@ -124,7 +124,9 @@ static uint32_t raise_descriptor_limit(uint32_t connections_max) {
   if (left >= connections_max) {
     return connections_max;
   }
-  log_line(LOG_WARN, "connection limit lowered connections_max=%lu open_files_max=%lu",
+  log_line(LOG_WARN,
+           "connection limit lowered, since few files may be open (ulimit -n, LimitNOFILE) "
+           "connections_max=%lu open_files_max=%lu",
            (unsigned long)left, (unsigned long)limit.rlim_cur);
   return (uint32_t)left;
 }

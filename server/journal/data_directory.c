@@ -90,6 +90,17 @@ static bool lock_file(int lock, const char *path, char error[DATA_ERROR_BYTES]) 
   return false;
 }
 
+static void describe_unusable(const char *path, int number, char error[DATA_ERROR_BYTES]) {
+  const char *why = strerror(number);
+  if (number == EACCES || number == EROFS) {
+    snprintf(error, DATA_ERROR_BYTES,
+             "data directory %.400s: %s; uid %u has to be able to write there", path, why,
+             (unsigned)geteuid());
+  } else {
+    snprintf(error, DATA_ERROR_BYTES, "data directory %.400s: %s", path, why);
+  }
+}
+
 int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
   char file[PATH_MAX];
   int len = snprintf(file, sizeof file, "%s/lock", path);
@@ -100,7 +111,7 @@ int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
     lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   }
   if (lock < 0) {
-    snprintf(error, DATA_ERROR_BYTES, "%.400s: %s", path, strerror(errno));
+    describe_unusable(path, errno, error);
     return -1;
   }
   bool is_locked = lock_file(lock, path, error);

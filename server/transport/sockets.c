@@ -51,7 +51,7 @@ const char *listen_result_sentence(enum listen_result result) {
     case LISTEN_OK:
       return "fine";
     case LISTEN_BAD_ADDRESS:
-      return "not an address of this machine; use tls+tcp://HOST:PORT, tcp://HOST:PORT or "
+      return "this machine has no such address; use one of its own, 0.0.0.0 for all, or "
              "ipc:///PATH";
     case LISTEN_NO_TLS:
       return "needs --key-file FILE (holdfast key new USER > FILE) or --tls-certificate";

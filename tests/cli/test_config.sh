@@ -22,7 +22,8 @@ checks 2 '--log-level loud: not one of error, warn, info, debug' --log-level lou
 printf '[user web]\nrighs = :r\n' >"$TEST_DIR/conf.d/a.conf"
 checks 2 "$TEST_DIR/conf.d/a.conf:2: unknown key 'righs' in [user web]; did you mean 'rights'?"
 rm "$TEST_DIR/conf.d/a.conf"
-checks 2 "$TEST_DIR/no-keys: No such file or directory" --key-file "$TEST_DIR/no-keys"
+no_keys="key file $TEST_DIR/no-keys: No such file or directory; a line of \"holdfast key new USER\" belongs there"
+checks 2 "$no_keys" --key-file "$TEST_DIR/no-keys"
 checks 2 "certificate $TEST_DIR/no.crt: No such file or directory" --tls-certificate "$TEST_DIR/no.crt"
 
 checks=$((checks + 1))
@@ -56,7 +57,7 @@ HOLDFAST_URL=ipc://$TEST_DIR/own.sock "$HOLDFAST" ping >/dev/null || fail "the s
 eventually says_line 1 ' debug connected ' # the log's level is another
 checks=$((checks + 1))
 printf '[keys]\nfile = %s/no-keys\n' "$TEST_DIR" >"$conf"
-reload 1 "reload refused, old settings stay: $TEST_DIR/no-keys: No such file or directory"
+reload 1 "reload refused, old settings stay: $no_keys"
 
 # What only a restart may do: all rights for all keys.
 (umask 077 && "$HOLDFAST" key new web >"$TEST_DIR/keys") || fail "no key is made"

@@ -244,8 +244,15 @@ static void test_a_services_secrets_may_have_any_mode(void **state) {
 
 static void test_files_that_are_none(void **state) {
   (void)state;
+  struct keys keys;
+  char error[KEY_ERROR_BYTES], expected[KEY_ERROR_BYTES];
   unlink(path);
-  expect_read(false, "No such file or directory");
+  assert_false(keys_read(&keys, path, error));
+  snprintf(
+      expected, sizeof expected,
+      "key file %s: No such file or directory; a line of \"holdfast key new USER\" belongs there",
+      path);
+  assert_string_equal(error, expected);
   assert_int_equal(mkdir(path, 0700), 0);
   expect_read(false, "is not a regular file");
   assert_int_equal(rmdir(path), 0);

@@ -426,7 +426,9 @@ static void test_files_that_cannot_be_used(void **state) {
   char error[TLS_ERROR_BYTES];
   (void)state;
   assert_null(credentials_new(&files, error));
-  assert_string_equal(error, "/nothing/there: No such file or directory");
+  assert_string_equal(error,
+                      "key file /nothing/there: No such file or directory; a line of "
+                      "\"holdfast key new USER\" belongs there");
 }
 
 /* ---------------------------------------------------------------- memory */
