@@ -147,6 +147,10 @@ class StartTest(unittest.TestCase):
         with self.assertRaises(ConnectionError):
             holdfast.connect("ipc:///nowhere/at/all.sock")
 
+    def test_connect_to_what_is_no_url(self):
+        with self.assertRaisesRegex(holdfast.InvalidArgument, '"127.0.0.1:4653" is no address: tls'):
+            holdfast.connect("127.0.0.1:4653")
+
     def test_number_of_objects(self):
         with holdfast.Manager() as manager:
             self.assertEqual(manager._number_of_objects(), 0)

@@ -42,7 +42,9 @@ __all__ = [*_own, *_others, "Executor", "connect"]
 
 def connect(url: _Optional[str] = None, **options: _Any) -> SyncManager:
     """A manager that is connected to the holdfastd at that URL, at HOLDFAST_URL, or on this host."""
-    manager = SyncManager(url, **options)
+    manager = SyncManager(**options)
+    if url is not None:
+        manager._url = url  # as it is: without a scheme it is refused, and no path of multiprocessing's
     manager.connect()
     return manager
 
