@@ -459,6 +459,10 @@ class EndsTest(unittest.TestCase):
                 done = subprocess.run([sys.executable, path], env={**os.environ, "URL": self.url},
                                       capture_output=True, text=True, timeout=support.WAIT_S)
                 self.assertEqual(done.stdout, "[0, 2, 4, 6]\n")
+            with workers(self.url, 1):
+                done = subprocess.run([sys.executable, path], env={**os.environ, "URL": self.url},
+                                      capture_output=True, text=True, timeout=support.WAIT_S)
+                self.assertIn("start the worker with --main PROGRAM", done.stderr)
 
     def test_foreign_item(self):
         """What is no task is set aside, and the workers go on."""

@@ -99,6 +99,18 @@ class _Lease:
                     pass
 
 
+def _decode(call: List[Any]) -> Tuple:
+    """The function and its arguments. A function of the program itself is in __main__, which here is the
+    worker's unless it was started with that program."""
+    try:
+        return messages.decode(tuple(call))
+    except AttributeError as error:
+        if "__main__" not in str(error):
+            raise
+        raise AttributeError(f"{error}; start the worker with --main PROGRAM, or move the function "
+                             "to a module") from None
+
+
 class Worker:
     """Runs tasks in this process, in the thread that calls `run`."""
 
@@ -202,7 +214,7 @@ class Worker:
     def _call(self, connection: _core.Connection, reservation: Any, call: List[Any]) -> Tuple:
         self._lease.hold(reservation)
         try:
-            fn, args, kwargs = messages.decode(tuple(call))
+            fn, args, kwargs = _decode(call)
             result = fn(*args, **kwargs)
             return messages.encode_success(result, connection)
         except BaseException as error:
