@@ -40,6 +40,8 @@ const char *dial_error_text(int error) {
       return "what listens there answers in clear";
     case DIAL_WANTS_TLS:
       return "what listens there wants TLS";
+    case EACCES:
+      return "no access to the socket; users other than the server's own have its tcp address";
     case EPROTO:
       return "what listens there is not holdfastd";
     default:
