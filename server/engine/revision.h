@@ -8,8 +8,8 @@
  *
  * Revision 2 lets go of things in another order when a session ends, and takes several commands to give a large
  * list with references back. Revision 3 gives a volatile cell's lock back the record of its owner's death when the
- * transaction that took it fails. A journal of an older revision in which that shows is refused at the batch where it
- * does: batches have a digest of the state.
+ * transaction that took it fails, and calls a missing right "create or delete". A journal of an older revision in
+ * which a change of state shows is refused at the batch where it does: batches have a digest of the state.
  *
  * layer   engine
  * source  server/decisions, "Commands are what is made durable"

@@ -48,7 +48,7 @@ static void add_verbs(struct denial *denial, unsigned access, const char *betwee
   static const struct {
     unsigned access;
     const char *verb;
-  } verbs[] = {{ACCESS_READ, "read"}, {ACCESS_WRITE, "write"}, {ACCESS_CREATE, "create"}};
+  } verbs[] = {{ACCESS_READ, "read"}, {ACCESS_WRITE, "write"}, {ACCESS_CREATE, "create or delete"}};
   bool is_first = true;
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
     if (access & verbs[i].access) {

@@ -87,6 +87,9 @@ static void test_rights_that_are_less_than_a_call_needs(void **state) {
                 "user \"tester\" may read \"jobs.in\", not write it (queue_put needs w" RIGHTS);
   expect_denied(hf_queue_get(queue, 0, &item),
                 "user \"tester\" may read \"jobs.in\", not write it (queue_get needs rw" RIGHTS);
+  expect_denied(hf_object_delete(HF_AS_OBJECT(queue)),
+                "user \"tester\" may read \"jobs.in\", not create or delete it (object_delete "
+                "needs c" RIGHTS);
   hf_queue_close(queue);
   expect_ok(hf_queue_open(world.conn, "results.out", 0, &queue));
   expect_ok(hf_queue_put(queue, hf_int(3), 0));
