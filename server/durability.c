@@ -6,7 +6,6 @@
 #include "server/journal/data_directory.h"
 #include "server/memory/heap.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -45,30 +44,6 @@ static void draw_bar(unsigned percent, uint64_t commands) {
   bar[BAR_CHARACTERS] = '\0';
   fprintf(stderr, "\rloading [%s] %3u %%, %llu commands", bar, percent,
           (unsigned long long)commands);
-}
-
-/* Whatever it is about to do: it has nothing to lose yet. */
-static void stop_loading(int number) {
-  static const char line[] = "stopping while loading\n";
-  (void)number;
-  (void)!write(STDERR_FILENO, line, sizeof line - 1);
-  _exit(EXIT_SUCCESS);
-}
-
-static void let_signals_stop_it(bool is_let) {
-  struct sigaction action = {.sa_handler = is_let ? stop_loading : SIG_DFL};
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  if (!is_let) {
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-  }
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGINT, &action, NULL);
-  if (is_let) {
-    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-  }
 }
 
 static void show_progress(void *ctx, uint64_t bytes, uint64_t bytes_total, uint64_t commands) {
@@ -142,11 +117,9 @@ static struct journal *open_journal(const struct settings *settings, struct cell
       .cells = cells,
   };
   const struct recovery_options options = {.progress = show_progress, .progress_ctx = &progress};
-  let_signals_stop_it(true);
   heap_guard(run_out_while_loading);
   struct journal *journal = journal_open(&journal_settings, &options, recovered, error);
   heap_guard(NULL);
-  let_signals_stop_it(false);
   if (progress.is_terminal) {
     fputc('\n', stderr);
   }

@@ -7,6 +7,7 @@
 #include "server/connection/connections.h"
 #include "server/credentials.h"
 #include "server/durability.h"
+#include "server/loading.h"
 #include "server/ports_file.h"
 #include "server/process.h"
 #include "server/reload.h"
@@ -41,6 +42,7 @@ struct server {
   struct reload reload;
   char bound[SETTINGS_LISTEN_MAX][LISTEN_URL_BYTES_MAX];
   size_t bound_count;
+  bool has_private; /* the directories of these may be its own; see listen_privately */
   char handshake[RINGS_PATH_BYTES_MAX]; /* the first */
 };
 
@@ -157,6 +159,12 @@ static void remove_directory(const char *url) {
   }
 }
 
+static void remove_private_directories(const struct server *server) {
+  for (size_t i = 0; server->has_private && i < server->bound_count; i++) {
+    remove_directory(server->bound[i]);
+  }
+}
+
 /* Whether its directory's name ends with XXXXXX, which are to become others. The client of a private server
  * can be killed at any moment: it leaves nothing, since it makes nothing. */
 static bool is_private(const char *url) {
@@ -270,6 +278,29 @@ static void stop_parts(struct server *server) {
   }
 }
 
+/* See loading.h: what the next start, or a client, would find. */
+static void abandon(void *ctx) {
+  struct server *server = ctx;
+  if (server->rings != NULL) {
+    rings_stop_accepting(server->rings);
+  }
+  sockets_stop_accepting(server->sockets);
+  remove_private_directories(server);
+}
+
+static bool load(struct server *server, const struct settings *settings) {
+  struct loading loading = {.abandon = abandon, .ctx = server};
+  if (!loading_begin(&loading)) {
+    log_line(LOG_ERROR, "can't start reason=\"%s\"", strerror(errno));
+    return false;
+  }
+  bool is_loaded = durability_load(
+      &server->durability, settings, server->segments != NULL ? &server->cells.host : NULL,
+      server->dispatch, server->connections, users_settings(server->users));
+  loading_end(&loading);
+  return is_loaded;
+}
+
 /* What the settings' files say is wrong is an error of the configuration. */
 static int start(struct server *server, const struct settings *settings) {
   char error[CONFIG_ERROR_BYTES];
@@ -308,10 +339,7 @@ static int run_parts(struct server *server, const struct settings *settings,
   if (settings->ports_file != NULL && !write_ports_file(server, settings->ports_file)) {
     return EXIT_FAILURE;
   }
-  if (durability_is_on(&server->durability) &&
-      !durability_load(&server->durability, settings,
-                       server->segments != NULL ? &server->cells.host : NULL, server->dispatch,
-                       server->connections, users_settings(server->users))) {
+  if (durability_is_on(&server->durability) && !load(server, settings)) {
     return EXIT_FAILURE;
   }
   log_line(LOG_INFO, "ready version=%s", HF_VERSION);
@@ -337,13 +365,12 @@ static int run_in_process(struct config *config, int argc, char **argv, const si
              (int)settings->exit_with, strerror(errno));
     return EXIT_FAILURE;
   }
+  server.has_private = watch >= 0;
   int status = run_parts(&server, settings, signals, watch);
   stop_parts(&server);
   reload_deinit(&server.reload);
+  remove_private_directories(&server);
   if (watch >= 0) {
-    for (size_t i = 0; i < server.bound_count; i++) {
-      remove_directory(server.bound[i]);
-    }
     close(watch);
   }
   return status;

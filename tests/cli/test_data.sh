@@ -177,6 +177,8 @@ code=$?
 kill "$watchdog" 2>/dev/null
 server=
 check "it ends at once, and with 0, not $code" test $code -eq 0
+socket=${HOLDFAST_URL#ipc://}
+check "it leaves no socket" test ! -e "$socket" -a ! -e "$socket.shm"
 
 # ---- damage: refused by name, unless the loss is accepted
 
