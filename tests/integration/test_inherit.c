@@ -83,16 +83,22 @@ static int open_later(void *reference) {
              : 1;
 }
 
-static void test_inherit_references_of_items(void **state) {
+/* To a list that only the value keeps. */
+static hf_value pop_reference(void) {
   hf_list *list, *inner;
   hf_value value;
-  (void)state;
   expect_ok(hf_list_open(world.conn, NULL, &list));
   expect_ok(hf_list_open(world.conn, NULL, &inner));
   expect_ok(hf_list_append(list, hf_reference(HF_AS_OBJECT(inner))));
   hf_list_close(inner);
   expect_ok(hf_list_pop(list, 0, &value));
   hf_list_close(list);
+  return value;
+}
+
+static void test_inherit_references_of_items(void **state) {
+  (void)state;
+  hf_value value = pop_reference();
   pid_t child = child_start(open_later, &value);
   hf_value_clear(&value);
   expect_ok(hf_ping(world.conn, NULL));
@@ -113,15 +119,8 @@ static int open_after_a_refusal(void *reference) {
 }
 
 static void test_inherit_references_that_are_refused_at_first(void **state) {
-  hf_list *list, *inner;
-  hf_value value;
   (void)state;
-  expect_ok(hf_list_open(world.conn, NULL, &list));
-  expect_ok(hf_list_open(world.conn, NULL, &inner));
-  expect_ok(hf_list_append(list, hf_reference(HF_AS_OBJECT(inner))));
-  hf_list_close(inner);
-  expect_ok(hf_list_pop(list, 0, &value));
-  hf_list_close(list);
+  hf_value value = pop_reference();
   pid_t child = child_start(open_after_a_refusal, &value);
   assert_int_equal(child_end(child), 0);
   hf_value_clear(&value);
