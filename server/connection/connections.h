@@ -33,8 +33,8 @@ const struct transport_acceptor *connections_acceptor(struct connections *connec
                                                       struct dispatch *dispatch);
 /* Closes every connection that there is now. */
 void connections_drop(struct connections *connections, const char *why);
-/* Takes no more connections, sends what is unsent for at most flush_ms, closes every connection and waits until the last has
- * been freed; their transports must still run. */
+/* Takes no more connections, sends what is unsent for at most flush_ms, closes every connection and
+ * waits until the last has been freed; their transports must still run. */
 void connections_close(struct connections *connections, uint32_t flush_ms);
 void connections_free(struct connections *connections);
 
