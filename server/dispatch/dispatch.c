@@ -12,6 +12,7 @@
 #include "server/dispatch/processes.h"
 #include "server/dispatch/reclaimer.h"
 #include "server/dispatch/request.h"
+#include "server/dispatch/room.h"
 #include "server/dispatch/ticker.h"
 #include "server/engine/decoded.h"
 
@@ -23,10 +24,6 @@
 
 /* Between two batches of a thread that does much work: the time to wake another thread. */
 #define PAUSE_NS 20000
-/* Without room in the log: a thread waits that long, unless the disk is full; then the connection, so that the thread
- * serves others. */
-#define ROOM_WAIT_NS (5 * CLOCK_NS_PER_MS)
-#define ROOM_PAUSE_NS (10 * CLOCK_NS_PER_MS)
 
 struct dispatch {
   struct dispatch_sink sink;
@@ -253,31 +250,10 @@ static void apply_request(struct dispatch *dispatch, struct engine_request *requ
   }
 }
 
-/* Whether the log would have more by it: not by a request that only reads, nor by one that a full disk refuses. */
-static bool may_append(const struct dispatch *dispatch, const struct engine_request *request) {
-  const struct operation *operation = request->operation;
-  if (!operation || (operation->effect == EFFECT_NONE && operation->repeat == REPEAT_AGAIN)) {
-    return false;
-  }
-  return operation->effect != EFFECT_OBJECT || (operation->flags & OPERATION_FREES) != 0 ||
-         !atomic_load_explicit(&dispatch->is_disk_full, memory_order_relaxed);
-}
-
-/* Back-pressure of the log, for the batch's requests from `first` on. false: it has no room, and the connection is to
- * wait beside this thread. */
-static bool await_room(struct dispatch *dispatch, const struct batch *batch, size_t first) {
+static bool has_log_room(struct dispatch *dispatch, const struct batch *batch, size_t first) {
   const struct command_log *log = dispatch->log;
-  size_t i = first;
-  while (log && i < batch->requests_count && !may_append(dispatch, &batch->requests[i])) {
-    i++;
-  }
-  if (!log || i == batch->requests_count) {
-    return true;
-  }
-  uint64_t wait_ns =
-      atomic_load_explicit(&dispatch->is_disk_full, memory_order_relaxed) ? 0 : ROOM_WAIT_NS;
-  return log->await_room(log->ctx, wait_ns) &&
-         holding_await_room(&dispatch->holding, wait_ns, log->hurry, log->ctx);
+  bool is_full = atomic_load_explicit(&dispatch->is_disk_full, memory_order_relaxed);
+  return !log || room_await(log, &dispatch->holding, is_full, batch, first);
 }
 
 /* Applies the batch's requests under one lock of the engine, or under several when the replies are
@@ -288,7 +264,7 @@ static size_t apply_all(struct dispatch *dispatch, struct batch *batch, void *se
   size_t applied = 0;
   bool has_room = true, goes_on = true;
   while (has_room && goes_on && applied < batch->requests_count) {
-    if (!await_room(dispatch, batch, applied)) {
+    if (!has_log_room(dispatch, batch, applied)) {
       *pause_ns = ROOM_PAUSE_NS;
       break;
     }

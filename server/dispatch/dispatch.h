@@ -3,7 +3,7 @@
  * layer   dispatch: called by connection, calls the engine
  * threads any; the engine runs under one lock inside. Decoding and encoding happen outside it. With a
  *         log, dispatch_messages waits before it locks the engine while the log's batch or the held
- *         replies are too large (await_room of command_log.h, holding.h): for some ms at most, then it
+ *         replies are too large (room.h): for some ms at most, then it
  *         is the connection that waits
  * source  server/ARCHITECTURE.md, "A request's way": one read may bring many messages; they are
  *         applied in one batch, in order, and their replies leave together
