@@ -20,7 +20,7 @@
 
 struct Holdfast__Value; /* the generated message, holdfast.pb-c.h */
 
-/* The key of value_hash: 16 secret bytes, chosen when the server starts. */
+/* The key of value_hash: 16 secret bytes, chosen when the server starts, with --data once for its journal. */
 struct value_hash_key {
   uint8_t bytes[16];
 };

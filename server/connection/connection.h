@@ -28,8 +28,8 @@
  *
  * The first state is OPEN if the transport has read the hello (transport_peer.protocol).
  *
- * While its user is beyond its rate a connection is OPEN, but neither served nor read from: reading is the
- * transport's, which gives it back after the pause.
+ * While its user is beyond its rate, or the log has no room for what it may change, a connection is OPEN, but
+ * neither served nor read from: reading is the transport's, which gives it back after the pause.
  *
  * Two activities keep a connection alive: reading (the transport waits for bytes, or requests are
  * being served, or a poller has the connection in between) and draining (the transport waits for

@@ -35,9 +35,11 @@ struct connection {
   struct buffer input;
   struct budget_account input_account;
   struct split split;
-  bool is_posted;       /* the transport may fill the input */
-  bool has_unserved;    /* messages may be left in the input, from before DRAINING or a pause */
-  uint32_t pause_ms;    /* before it is read from, or served, again: its user is beyond its rate */
+  bool is_posted;    /* the transport may fill the input */
+  bool has_unserved; /* messages may be left in the input, from before DRAINING or a pause */
+  uint32_t
+      pause_ms; /* before it is read from, or served, again: its user is beyond its rate, or the log has
+                           no room */
   bool announced;       /* dispatch_connected was called */
   bool is_beyond_quota; /* of its user, and has sent no request yet */
   char *refusal;        /* why its peer is not admitted; malloc. NULL: it is */

@@ -5,7 +5,7 @@
  *         wait for commits (dispatch.h). The main thread calls connections_*
  *
  * A life: connections_new, dispatch_start with connections_sink, connections_acceptor for each
- * transport; when no transport accepts any more dispatch_drain, connections_close, dispatch_stop;
+ * transport; when no transport accepts any more, without --data, dispatch_drain; connections_close, dispatch_stop;
  * when all transports are freed connections_free.
  */
 #ifndef HF_CONNECTION_CONNECTIONS_H

@@ -216,7 +216,7 @@ static enum progress serve_messages(struct connection *connection, bool takes_la
   return finish_serving(connection, handed, why);
 }
 
-/* Back-pressure: the peer is not read from until its user is within its rate again. */
+/* Back-pressure: the peer is not read from until its user may be within its rate again, or the log has room. */
 static enum transport_poll keep_pace(struct connection *connection) {
   uint32_t ms = connection->pause_ms;
   connection->pause_ms = 0;

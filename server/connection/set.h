@@ -2,7 +2,8 @@
  *
  * layer   connection, internal
  * threads any. Order of locks: set, then one connection, then its transport's own. The set's lock and
- *         a second connection's are never taken under a connection's. The pollers' is taken alone.
+ *         a second connection's are never taken under a connection's. Inside the pollers' only that of
+ *         replies that wait for the log is taken (dispatch_interrupt).
  */
 #ifndef HF_CONNECTION_SET_H
 #define HF_CONNECTION_SET_H

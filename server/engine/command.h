@@ -56,8 +56,9 @@ enum command_kind {
   COMMAND_FREED,    /* containers of engine_take_deferred are freed: their memory counts no more */
   COMMAND_CROWDED,  /* peers begin to stand in line before they can connect, or the line is over: in
                       between the grace times of lost sessions stand still */
-  COMMAND_DRAIN,    /* the server stops: waiters, and all later requests, are answered STOPPING */
-  COMMAND_USERS,    /* the users and their rights from now on */
+  COMMAND_DRAIN, /* the server stops, and its state with it: waiters, and all later requests, are answered
+                        STOPPING */
+  COMMAND_USERS, /* the users and their rights from now on */
   COMMAND_RESTART, /* a server was started with the state of the last one, whose connections are gone and
                       whose processes nobody watches: see restart.h */
   COMMAND_DISK,  /* the journal's disk is full, or has room again: while it is full, operations that

@@ -4,7 +4,8 @@
  *                      |                            |            |  ^                        ^
  *                      |                            |       park v  | wake                   |
  *                      |                            |          waiters                       |
- *                      '--> refused ----------------'--> its reply in the window ------------'
+ *                      |                            '--> its reply in the window ------------|
+ *                      '--> refused ---------------------------------------------------------'
  *   then core_settle: runs woken waiters, deletes unreferenced objects
  *
  * layer   engine

@@ -17,7 +17,8 @@
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 
-/* In this order; each but the last three also when its goodbye was clean. */
+/* In this order; all of them also when its goodbye was clean, but its semaphores keep their permits then, and most
+ * locks stay owned. */
 enum end_phase {
   END_UNACKNOWLEDGED,
   END_LOCKS,

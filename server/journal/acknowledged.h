@@ -1,5 +1,6 @@
-/* How many batches were durable: a small file, written behind each commit and not synced. After the process
- * was killed it is exact, after the machine lost power it is of some moment before: it is never ahead.
+/* How many batches were durable: a small file, written behind each commit, or each sync if commits are not
+ * synced, and not synced itself. After the process was killed it is exact, or of the last sync; after the machine
+ * lost power it is of some moment before: it is never ahead.
  *
  *   number | checksum | number | checksum       of an even and an odd batch
  *

@@ -1,7 +1,7 @@
 /* Where batches are kept: a file of sqlite on one machine; later a log that several machines share.
  *
  * layer   journal
- * threads append, cut and truncate: one thread; replay: before the first append, or another process
+ * threads append, cut and truncate: one at a time; replay: before the first append, or another process
  */
 #ifndef HF_JOURNAL_BACKEND_H
 #define HF_JOURNAL_BACKEND_H

@@ -1,5 +1,5 @@
-/* The journal of a running server: commands are appended under the engine's lock, and one thread commits them
- * batch by batch; while one is committed the next is filled.
+/* The journal of a running server: commands are appended under the engine's lock, and committed batch by batch,
+ * by a thread for that or by a poller that would only wait for it; while one is committed the next is filled.
  *
  *   dispatch --append--> the batch that is filled --committer--> backend
  *                                                                   |

@@ -1,11 +1,12 @@
 /* Commands as bytes, in batches: the same in the journal of one machine, and on their way between machines.
  *
  *   batch    version | engine | epoch | index | engine time | digests | how many | command ... | checksum
- *   command  kind and flags | time since the one before | what the kind has
+ *   command  kind and flags | time since the one before | what the kind has (record_writer.c); a request:
+ *            connection | route | entropy, 16 bytes, if it opens | process, zigzag, if it has one | body
  *            or, in front of one, kind | what shared cells answered meanwhile (cell_tape.h)
  *
- * Numbers are varints, bytes have their length before them. The checksum is of all before it (checksum.h): any
- * damage of the bytes is found. Version and checksum are where they are in every version.
+ * Numbers are varints, bytes have their length before them, but for entropy and the key of hashes. The checksum is
+ * of all before it (checksum.h, with the number 0): any damage of the bytes is found. Version and checksum are where they are in every version.
  *
  * Written by record_writer.h, read by record_reader.h.
  *

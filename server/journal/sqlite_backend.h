@@ -3,7 +3,7 @@
  *
  *   journal-1.sqlite      1 ... 40      a part by itself: cut
  *   journal-41.sqlite    41 ... 57      the last one, which is appended to
- *   acknowledged         57             written, not synced, behind each commit: so many were durable
+ *   acknowledged         57             written, not synced, behind each commit or sync: so many were durable
  *
  * A file's batches end where the next file begins. An end that is lost is found by its successor's name, the
  * last one's by `acknowledged`, which can't be ahead: for sqlite a damaged end of its log is a torn commit.

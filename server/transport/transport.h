@@ -79,8 +79,8 @@ struct transport {
    * deadline reading is given back, and read answers TRANSPORT_LATE. false: bytes are there, and
    * reading stays with the connection. Not called after close, which gives reading back at once. */
   bool (*await_readable)(void *stream, void *data, size_t capacity, uint64_t deadline_ns);
-  /* Gives reading to the transport for so long, even if bytes come: there was no memory to read into, or the
-   * peer was too fast. */
+  /* Gives reading to the transport for so long, even if bytes come: there was no memory to read into, the
+   * peer was too fast, or the log has no room. */
   void (*pause)(void *stream, uint32_t ms);
   /* Gives reading, which the connection kept, to the transport, which gives it back at once, or polls.
    * From any thread; also after close. */

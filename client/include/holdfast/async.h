@@ -61,10 +61,11 @@ HF_API int hf_async_descriptor(const hf_async *async);
  * hf_server_backup, which call the program; load and add of numbers.h, whose answer has no place to
  * be stored later (hf_cell_get_int, hf_cell_get_float, hf_cell_add_int, hf_array_get and
  * hf_array_add do the same and may be submitted); hf_reference_open of an item of a tuple
- * (hf_object_open does the same and may be submitted).
+ * (hf_object_open does the same and may be submitted); ranges of an array whose handle
+ * hf_reference_open has given, before its first other use.
  * Performed at once and without a completion: hf_reference_open of another reference,
  * hf_condition_wait_for if the predicate is true already, load, store, add and exchange of a mapped
- * raw cell. Closing a handle takes effect with the next call; closing a pipe waits for the server.
+ * raw cell. hf_flush waits. Closing a handle takes effect with the next call; closing a pipe waits for the server.
  *
  * FAILED_PRECONDITION ALREADY_OPEN a pipeline, batch or one-way is open on this thread */
 HF_CHECKED hf_status hf_async_begin(hf_async *async, void *data);

@@ -43,7 +43,7 @@ struct hf_options {
  * HF_OK | INVALID_ARGUMENT BAD_ADDRESS; BAD_ARGUMENT HOLDFAST_LOCAL (see hf_conn_path) is neither
  * on nor off, or a file can't be used | UNAVAILABLE no server answers there; LOADING one does, and
  * loads its state | UNAUTHENTICATED KEY_REFUSED; NOT_ADMITTED; SERVER_NOT_TRUSTED |
- * RESOURCE_EXHAUSTED SESSIONS_FULL
+ * RESOURCE_EXHAUSTED SESSIONS_FULL; QUOTA_SESSIONS; QUOTA_CONNECTIONS
  */
 HF_CHECKED hf_status hf_connect_sized(const char *url, const struct hf_options *options,
                                       size_t options_size, hf_conn **conn);
@@ -54,7 +54,8 @@ HF_INLINE hf_status hf_connect(const char *url, const struct hf_options *options
 #define HF_KEY_LINE_BYTES 119
 
 /* Makes a key for a user, of 32 random bytes of the kernel: the line USER:hfk1_.., without an end of
- * line, for the key files of server and program. user: 1 to 64 of a-z A-Z 0-9 . _ @ -
+ * line, for the key files of server and program. user: 1 to 64 of a-z A-Z 0-9 . _ @ -; a section of
+ * the server's settings names users of up to 44.
  *
  * HF_OK | INVALID_ARGUMENT BAD_NAME | RESOURCE_EXHAUSTED NO_MEMORY the kernel has no random bytes */
 HF_CHECKED hf_status hf_key_new(const char *user, char line[HF_KEY_LINE_BYTES]);
@@ -63,7 +64,7 @@ HF_CHECKED hf_status hf_key_new(const char *user, char line[HF_KEY_LINE_BYTES]);
  * on it. A pipeline, batch or one-way that another thread has open is still to be ended by that
  * thread: its calls that were not performed answer FAILED_PRECONDITION SESSION_ENDED, as do further
  * calls. One-way calls that were not flushed may be lost. Locks that are owned stay owned, as in
- * Python. NULL is ignored. */
+ * Python, but robust ones and those with a lease. NULL is ignored. */
 HF_API void hf_close(hf_conn *conn);
 
 /* One round trip. out round_trip_ns may be NULL. */

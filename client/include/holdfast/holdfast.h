@@ -9,16 +9,28 @@
  *
  * errors   Every call that can fail returns an hf_status, gRPC's canonical codes. Results go
  *          through the last parameters and are set only on HF_OK. hf_last_error() has the reason
- *          and the sentence. Each call lists the statuses of its own; besides those any call may
- *          answer UNAVAILABLE (no server within the call timeout), FAILED_PRECONDITION
- *          SESSION_ENDED (the server was restarted, or the connection was lost for longer than the
- *          grace time: connect again), INVALID_ARGUMENT WRONG_KIND, ABORTED OBJECT_DELETED or
- *          NOT_FOUND NO_SUCH_OBJECT (the object was deleted), RESOURCE_EXHAUSTED MEMORY_FULL.
+ *          and the sentence; <holdfast/status.h> has all of them. Each call lists the statuses of
+ *          its own; besides those any call may answer
+ *            UNAVAILABLE          no server within the call timeout; LOADING: one that loads its
+ *                                 state; STOPPING
+ *            FAILED_PRECONDITION  SESSION_ENDED: a server without --data was restarted, or the
+ *                                 connection was lost for longer than the grace time: connect again
+ *            NOT_FOUND            NO_SUCH_OBJECT, or ABORTED OBJECT_DELETED: it was deleted
+ *            INVALID_ARGUMENT     WRONG_KIND; of values BAD_TEXT, TOO_DEEP; of keys NOT_HASHABLE
+ *            RESOURCE_EXHAUSTED   MEMORY_FULL; JOURNAL_FULL: the server's disk; QUOTA_..., TOO_FAST:
+ *                                 what the user may use; IN_FLIGHT_FULL; NO_MEMORY
+ *            PERMISSION_DENIED    NO_RIGHT
+ *            UNAUTHENTICATED      the user or the key is not admitted any more
+ *            CANCELLED            the call was cancelled
  * time     timeout_ms is relative, in milliseconds: HF_FOREVER waits without limit, 0 does not
  *          wait, another negative number is INVALID_ARGUMENT NEGATIVE_TIMEOUT. A wait continues
  *          across a lost connection, and no call is performed twice. A call returns within its
  *          timeout_ms plus the call timeout, whatever the server and the network do; resuming the
  *          session, if the server has answered something since, starts this span again, once.
+ *          While no server can be reached a call ends UNAVAILABLE when the call timeout is over, 10 s,
+ *          one with HF_FOREVER too: raise hf_options.call_timeout_ms to outlast longer restarts. A
+ *          server with --data goes on with the session after a restart, its locks and waits included,
+ *          if the client comes back within the grace time.
  * threads  Any number of threads may use a connection and its handles. The library starts no
  *          thread, except one that asks the resolver for the address of a host that has neither a
  *          number nor a line in /etc/hosts: that thread blocks all signals, and ends by itself. No

@@ -23,8 +23,8 @@ HF_API void hf_lock_close(hf_lock *lock);
 HF_CHECKED hf_status hf_lock_acquire(hf_lock *lock, int64_t timeout_ms, struct hf_grant *grant);
 struct hf_lock_options {
   bool robust;       /* the server also releases the lock when this session says goodbye */
-  uint64_t lease_ms; /* the server also releases the lock when this process makes no call for that
-                           long, because it is stopped, say: the token is stale then. 0: no lease */
+  uint64_t lease_ms; /* so it does with a lease, and when this process makes no call for that long,
+                           because it is stopped, say: the token is stale then. 0: no lease */
   bool refuse_deadlock; /* a wait that would close a cycle of waits is ABORTED DEADLOCK */
 };
 HF_CHECKED hf_status hf_lock_acquire_with_sized(hf_lock *lock,
@@ -36,7 +36,7 @@ HF_INLINE hf_status hf_lock_acquire_with(hf_lock *lock, const struct hf_lock_opt
   return hf_lock_acquire_with_sized(lock, options, sizeof *options, timeout_ms, grant);
 }
 /* FAILED_PRECONDITION NOT_LOCKED the lock is free | NOT_OWNER the rlock is free, or owned by
- * another thread */
+ * another thread | TOKEN_STALE this thread's lease was over; once, then as for any other */
 HF_CHECKED hf_status hf_lock_release(hf_lock *lock);
 /* Releases the lock if `token` is that of the current grant. FAILED_PRECONDITION TOKEN_STALE */
 HF_CHECKED hf_status hf_lock_release_token(hf_lock *lock, uint64_t token);

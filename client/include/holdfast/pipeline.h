@@ -44,8 +44,8 @@ HF_API hf_status hf_pipeline_status(hf_conn *conn, uint64_t idx);
 HF_API uint64_t hf_calls_made(hf_conn *conn);
 
 /* One-way calls: between begin and end, calls of this thread that return nothing or whose out
- * parameters are NULL are pushed without replies (PUSH/PULL), the fastest way to send. Other calls
- * answer UNIMPLEMENTED NOT_ONE_WAY. The server performs them in order, each exactly once, across
+ * parameters are NULL are pushed without replies (PUSH/PULL), the fastest way to send. Other calls,
+ * and those that wait for something or acquire it, answer UNIMPLEMENTED NOT_ONE_WAY. The server performs them in order, each exactly once, across
  * lost connections too. Only hf_flush orders them relative to other calls: keep the handles and
  * references they use until then. FAILED_PRECONDITION ALREADY_OPEN */
 HF_CHECKED hf_status hf_oneway_begin(hf_conn *conn);

@@ -43,7 +43,7 @@ HF_INLINE hf_status hf_queue_put_with(hf_queue *queue, hf_value value,
 }
 /* Puts one item after the other, waiting for room. out put_count, may be NULL: fewer than count if
  * the time was up or the queue was shut down meanwhile. If no item was put, an error as of
- * hf_queue_put. */
+ * hf_queue_put. INVALID_ARGUMENT BAD_ARGUMENT more than 10,000 items */
 HF_CHECKED hf_status hf_queue_put_many_sized(hf_queue *queue, const hf_value *values, size_t count,
                                              const struct hf_put_options *options,
                                              size_t options_size, int64_t timeout_ms,
@@ -55,7 +55,7 @@ HF_INLINE hf_status hf_queue_put_many(hf_queue *queue, const hf_value *values, s
                                  put_count);
 }
 /* Waits for one item, and takes up to `max` available ones as far as they fit one reply. Free
- * *values with hf_values_free. */
+ * *values with hf_values_free. Errors as of hf_queue_get. INVALID_ARGUMENT BAD_ARGUMENT max is 0 */
 HF_CHECKED hf_status hf_queue_get_many(hf_queue *queue, size_t max, int64_t timeout_ms,
                                        hf_value **values, size_t *count);
 
@@ -68,7 +68,7 @@ struct hf_reservation {
 };
 /* A get that is final only with hf_queue_ack. The item returns to its position when this session
  * ends, when lease_ms (0: no lease) have passed, or by hf_queue_return. Errors as of hf_queue_get.
- */
+ * RESOURCE_EXHAUSTED RESERVATIONS_FULL this session has reserved 16,384 items */
 HF_CHECKED hf_status hf_queue_reserve(hf_queue *queue, uint64_t lease_ms, int64_t timeout_ms,
                                       struct hf_reservation *reservation);
 /* Acknowledges: removes the item and counts as task_done. This and the next three:

@@ -16,8 +16,8 @@ HF_CHECKED hf_status hf_bounded_semaphore_open(hf_conn *conn, const char *name, 
 HF_API void hf_semaphore_close(hf_semaphore *semaphore);
 /* First come, first served. DEADLINE_EXCEEDED NO_PERMIT, also with timeout 0 */
 HF_CHECKED hf_status hf_semaphore_acquire(hf_semaphore *semaphore, int64_t timeout_ms);
-/* FAILED_PRECONDITION RELEASED_TOO_OFTEN a bounded semaphore would exceed its start; it is
- * unchanged */
+/* FAILED_PRECONDITION RELEASED_TOO_OFTEN a bounded semaphore would exceed its start | OUT_OF_RANGE
+ * OVERFLOW the count would exceed its limit | INVALID_ARGUMENT BAD_ARGUMENT count is 0; it is unchanged */
 HF_CHECKED hf_status hf_semaphore_release(hf_semaphore *semaphore, uint64_t count);
 
 HF_END_DECLARATIONS

@@ -104,7 +104,7 @@ class SyncManager(BaseManager):
     """A manager of shared objects.
 
     address
-        A URL, tcp://HOST:PORT or ipc:///PATH: that of a running holdfastd. Otherwise HOLDFAST_URL, or
+        A URL, tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH: that of a running holdfastd. Otherwise HOLDFAST_URL, or
         a private holdfastd of this manager. An address as multiprocessing has them, e.g.
         ("", 50000), is that of the manager process for registered types, to which the managers of
         other programs `connect` with the same `authkey`.

@@ -503,7 +503,7 @@ static PyMemberDef members[] = {
 
 static PyGetSetDef getset[] = {
     {"url", get_url, NULL, "the server's address", NULL},
-    {"path", get_path, NULL, "how calls go now: 'shared memory', 'tcp' or 'ipc'", NULL},
+    {"path", get_path, NULL, "how calls go now: 'shared memory', 'tls', 'tcp' or 'ipc'", NULL},
     {"path_reason", get_path, NULL, "why not through shared memory; '' if they do", ""},
     {"closed", get_closed, NULL, "whether close() was called", NULL},
     {NULL},
@@ -562,7 +562,8 @@ static PyType_Slot slots[] = {
     {Py_tp_doc,
      "Connection(url=None, *, call_timeout=None, grace=None, client=None)\n--\n\n"
      "A connection to a server.\n\n"
-     "url is tcp://HOST:PORT or ipc:///PATH; None: $HOLDFAST_URL, else tcp://127.0.0.1:4653.\n"
+     "url is tls+tcp://HOST:PORT, tcp://HOST:PORT or ipc:///PATH; None: $HOLDFAST_URL, else\n"
+     "tcp://127.0.0.1:4653.\n"
      "call_timeout is how long a call tries to reach the server (10 s), grace how long the\n"
      "session outlives a lost connection (5 s), client a name for people."},
     {Py_tp_new, connection_new},

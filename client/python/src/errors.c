@@ -192,12 +192,14 @@ struct error_row {
   { "holdfast._core." name, doc, builtin, offsetof(struct state, member) }
 
 static const struct error_row error_rows[] = {
-    ERROR_ROW("Unavailable", &PyExc_ConnectionError, unavailable,
-              "No server answered within the call timeout."),
+    ERROR_ROW(
+        "Unavailable", &PyExc_ConnectionError, unavailable,
+        "No server answered within the call timeout (call_timeout, 10 s), or it still loads its "
+        "state. A call without a time limit ends so, too."),
     ERROR_ROW(
         "SessionEnded", &PyExc_ConnectionError, session_ended,
-        "The server was restarted, or the connection was lost for longer than the grace time: "
-        "connect again. Locks that were owned are free."),
+        "The connection was lost for longer than the grace time, or a server without --data was "
+        "restarted: connect again. Locks that were owned are free."),
     ERROR_ROW("Closed", &PyExc_ConnectionError, closed, "The proxy or its connection is closed."),
     ERROR_ROW("Cancelled", NULL, cancelled, "The call was withdrawn by Connection.cancel()."),
     ERROR_ROW("DeadlineExceeded", &PyExc_TimeoutError, deadline_exceeded, "The time was up."),

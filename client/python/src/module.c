@@ -105,6 +105,7 @@ struct type_row {
 /* clang-format off */
 #define TYPE(name) {&name##_spec, offsetof(struct state, name##_type), false, {HF_ANY}}
 #define MADE(name) {&name##_spec, offsetof(struct state, name##_type), true, {HF_ANY}}
+/* A new last kind raises KINDS_MAX (core.h). */
 #define KIND(name, ...) {&name##_spec, 0, false, {__VA_ARGS__}}
 
 static const struct type_row types[] = {
