@@ -25,10 +25,12 @@ static void check_reference(void *ctx, uint64_t id) {
   }
 }
 
-/* Others get the reference with their rights to what it is stored in: that is not to be more than there
- * was. */
+/* Others get the reference with their rights to what it is stored in, and so does the caller if it is in the
+ * reply: that is not to be more than there was. */
 static unsigned access_to_references(const struct call *call) {
-  return call->operation->effect == EFFECT_OBJECT ? ACCESS_READ | ACCESS_WRITE : ACCESS_EITHER;
+  bool is_handed_on = call->operation->effect == EFFECT_OBJECT ||
+                      call->operation->arm == HOLDFAST__REQUEST__OPERATION_LIST_CONCAT;
+  return is_handed_on ? ACCESS_READ | ACCESS_WRITE : ACCESS_EITHER;
 }
 
 /* The argument is refused: *out must not be released twice. */

@@ -115,6 +115,21 @@ static void test_a_reference_hands_over_the_rights_to_where_it_was(void **state)
   story_end(&story);
 }
 
+/* The caller would find it in the reply, as if it had been in its own list. */
+static void test_a_reference_in_a_reply_to_who_sent_it_hands_over_nothing(void **state) {
+  (void)state;
+  open_two_users();
+  uint64_t id = story_open(&story, 2, 0, HOLDFAST__KIND__LIST, NULL, 0);
+  assert_true(may_store(2, "web.read.list", id));
+  assert_true(may(3, IN("web.read.list", LIST_COPY, ListCopy, list_copy)));
+  assert_false(may(3, IN("own.list", LIST_CONCAT, ListConcat, list_concat, .n_items = 1,
+                         .items = LIST_OF(Value, REFERENCE(id)))));
+  assert_true(is_denied());
+  assert_true(may_read(3, id));
+  assert_false(may_write(3, id));
+  story_end(&story);
+}
+
 /* From a container to what is in it, and to what is in that: no more at any step. */
 static void test_rights_get_no_more_down_a_path(void **state) {
   (void)state;
@@ -333,6 +348,7 @@ int main(void) {
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_an_object_without_a_name_is_its_users),
       cmocka_unit_test(test_a_reference_hands_over_the_rights_to_where_it_was),
+      cmocka_unit_test(test_a_reference_in_a_reply_to_who_sent_it_hands_over_nothing),
       cmocka_unit_test(test_rights_get_no_more_down_a_path),
       cmocka_unit_test(test_parts_hand_over_their_own_rights),
       cmocka_unit_test(test_a_named_object_in_a_value_is_checked_by_its_name),
