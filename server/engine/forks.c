@@ -1,5 +1,5 @@
-/* Sessions of forked children: a child inherits its parent's references and ends of pipes, whatever the
- * parent does after the fork.
+/* Sessions of forked children: a child inherits its parent's references, mapped cells and ends of pipes, whatever
+ * the parent does after the fork.
  *
  *   parent          ForkSession                 fork         ForkSession with the process
  *   child's session  unadopted, a copy of the    |             unadopted, its process watched
@@ -7,8 +7,8 @@
  *   child                                       ...           ResumeSession: a session like others
  *
  * An unadopted session ends with its process if the server can watch that. Otherwise it lives as long as
- * its parent's session, and then for its grace time. It has references and ends of pipes only: locks and
- * reservations stay the parent's.
+ * its parent's session, and then for its grace time. It has references, mapped cells and ends of pipes only: locks
+ * and reservations stay the parent's.
  *
  * layer engine
  */
@@ -36,7 +36,8 @@ static hf_reason check_room(struct engine *engine, const struct session *parent)
   if (count > HF_INHERITED_MAX) {
     return HF_REASON_MEMORY_FULL;
   }
-  return core_check_memory(engine, sizeof *parent + count * MAP64_ENTRY_BYTES);
+  return core_check_memory(engine,
+                           sizeof *parent + (count + parent->cells.count) * MAP64_ENTRY_BYTES);
 }
 
 static bool inherit_references(struct engine *engine, const struct session *parent,
@@ -51,6 +52,19 @@ static bool inherit_references(struct engine *engine, const struct session *pare
     if (object) {
       object->references += reference_count(entry);
     }
+  }
+  return true;
+}
+
+/* The child has them mapped, those of deleted objects too: it may store there until it knows. */
+static bool inherit_cells(const struct session *parent, struct session *child) {
+  uint64_t position = 0, id;
+  void *share;
+  while (map64_next(&parent->cells, &position, &id, &share)) {
+    if (!session_set(child, &child->cells, id, share)) {
+      return false;
+    }
+    cell_share_acquire(share);
   }
   return true;
 }
@@ -99,8 +113,9 @@ hf_reason core_fork_session(struct engine *engine, struct session *parent, struc
   child->parent = parent;
   TAILQ_INSERT_TAIL(&parent->forked, child, sibling_link);
   parent->forked_count++;
-  core_spend(engine, parent->references.count + parent->ends.count);
-  if (!inherit_references(engine, parent, child) || !inherit_pipes(engine, parent, child)) {
+  core_spend(engine, parent->references.count + parent->cells.count + parent->ends.count);
+  if (!inherit_references(engine, parent, child) || !inherit_cells(parent, child) ||
+      !inherit_pipes(engine, parent, child)) {
     core_end_session(engine, engine->now_ns, child, true);
     return HF_REASON_NO_MEMORY;
   }

@@ -145,7 +145,9 @@ struct reply {
   uint64_t source;
   /* The condition whose notification the reply carries; a revoke passes it to another waiter; 0: none. */
   uint64_t notified_by;
-  struct reply_taken taken; /* the item, the lock's token (as order), the pipe's end (as order) */
+  struct reply_taken
+      taken; /* the item, the lock's token (as order) and how many levels of it came from shared
+                               memory (as suborder), the pipe's end (as order) */
   struct reply_taken *taken_many; /* malloc, REPLY_VALUES: of each value; else NULL */
   union {
     struct value value;

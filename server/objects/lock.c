@@ -19,7 +19,7 @@ static bool may_release(const struct lock *lock, struct lock_owner owner) {
   return !lock->recursive || lock_is_free_for(lock, owner);
 }
 
-hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, bool *freed) {
+hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, uint64_t levels, bool *freed) {
   *freed = false;
   if (lock->depth == 0) {
     return lock->recursive ? HF_REASON_NOT_OWNER : HF_REASON_NOT_LOCKED;
@@ -27,7 +27,8 @@ hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, bool *freed
   if (!may_release(lock, owner)) {
     return HF_REASON_NOT_OWNER;
   }
-  *freed = --lock->depth == 0;
+  lock->depth -= levels < lock->depth ? levels : lock->depth;
+  *freed = lock->depth == 0;
   if (*freed) {
     lock->owner = (struct lock_owner){0};
   }

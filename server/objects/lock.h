@@ -55,8 +55,8 @@ struct lock_terms {
 /* Takes it; it must be free for the owner. out owner_died: the previous owner did. */
 void lock_take(struct lock *lock, struct lock_owner owner, const struct lock_terms *terms,
                bool *owner_died);
-/* One level. HF_REASON_NONE, *freed: it was the last | NOT_LOCKED NOT_OWNER */
-hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, bool *freed);
+/* So many levels, as far as there are. HF_REASON_NONE, *freed: it was the last | NOT_LOCKED NOT_OWNER */
+hf_reason lock_give_back(struct lock *lock, struct lock_owner owner, uint64_t levels, bool *freed);
 /* The owner is gone: frees the lock; if the owner died, the next one is notified. */
 void lock_abandon(struct lock *lock, bool died);
 

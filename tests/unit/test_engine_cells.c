@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define SOME_THREAD 4711
+#define CHILD 200 /* the id of a forked child's session is made of it */
 
 static struct story story;
 static struct story_cells cells;
@@ -367,6 +368,23 @@ static void test_cells_owner_changes_over_to_a_grant(void **state) {
   story_expect(&story, "1 <- #4 OK\n2 <- #1 OK 1\n");
 }
 
+static void test_cells_change_over_that_is_taken_back_leaves_no_level(void **state) {
+  (void)state;
+  Holdfast__Cancel cancel = HOLDFAST__CANCEL__INIT;
+  Holdfast__Request request = story_request(3, NULL, STORY_WAIT_FOREVER);
+  cancel.sequence = 2;
+  cancel.revoke = true;
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_CANCEL;
+  request.cancel = &cancel;
+  lock_locally();
+  add(2, 1, "v", STORY_WAIT_FOREVER);
+  take_over(1, 2, UINT32_MAX);
+  story_send(&story, 1, &request);
+  unlock_locally();
+  notify(1, "v");
+  story_expect(&story, "1 <- #2 OK granted\n1 <- #3 OK yes\n2 <- #1 OK 1\n");
+}
+
 static void test_cells_nobody_else_changes_over(void **state) {
   (void)state;
   take_over(1, 2, 1);
@@ -532,6 +550,28 @@ static void test_cells_location_of_a_goodbye_is_not_retired(void **state) {
   assert_int_equal(cells.retired, 0);
 }
 
+static void test_cells_location_stays_while_a_forked_child_may_write(void **state) {
+  (void)state;
+  uint8_t id[HF_SESSION_BYTES];
+  Holdfast__ForkSession fork_session = HOLDFAST__FORK_SESSION__INIT;
+  Holdfast__Request request = story_request(2, NULL, STORY_WAIT_FOREVER);
+  memset(id, CHILD, sizeof id);
+  fork_session.child = (ProtobufCBinaryData){sizeof id, id};
+  request.operation_case = HOLDFAST__REQUEST__OPERATION_FORK_SESSION;
+  request.fork_session = &fork_session;
+  story_send(&story, 1, &request);
+  delete (3, 1, "v");
+  story_close_session(&story, 1);
+  assert_int_equal(cells.out, 1);
+  story_connect(&story, 4);
+  story_resume(&story, 4, CHILD, 1);
+  assert_int_equal(cells.out, 1);
+  story_disconnect(&story, 4);
+  story_pass_ms(&story, 5000);
+  assert_int_equal(cells.out, 0);
+  assert_int_equal(cells.retired, 1);
+}
+
 static void test_cells_deleted_while_others_wait(void **state) {
   (void)state;
   lock_locally();
@@ -576,6 +616,7 @@ int main(void) {
       STORY(test_cells_death_noticed_by_a_local_thread_is_reported_here),
       STORY(test_cells_death_found_by_two_is_reported_to_one),
       STORY(test_cells_owner_changes_over_to_a_grant),
+      STORY(test_cells_change_over_that_is_taken_back_leaves_no_level),
       STORY(test_cells_nobody_else_changes_over),
       STORY(test_cells_a_stranger_does_not_change_over),
       STORY(test_cells_a_client_elsewhere_takes_no_place),
@@ -589,6 +630,7 @@ int main(void) {
       STORY(test_cells_location_of_a_lost_session_is_retired),
       STORY(test_cells_memory_that_a_lost_session_was_just_given_is_retired),
       STORY(test_cells_location_of_a_goodbye_is_not_retired),
+      STORY(test_cells_location_stays_while_a_forked_child_may_write),
       STORY(test_cells_deleted_while_others_wait),
       STORY(test_cells_overwritten_nothing_is_believed),
   };

@@ -70,6 +70,7 @@ hf_reason handle_lock_acquire(struct call *call) {
   lock->took_death = core_take_cells_death(call->object);
   call->reply->owner_died = lock->took_death || owner_died;
   call_set_source(call, terms.token);
+  call->reply->taken.suborder = message->levels;
   return HF_REASON_NONE;
 }
 
@@ -96,7 +97,7 @@ hf_reason handle_lock_release(struct call *call) {
   }
   struct lock_owner owner = lock->owner;
   bool freed;
-  reason = lock_give_back(lock, call_owner(call), &freed);
+  reason = lock_give_back(lock, call_owner(call), 1, &freed);
   if (freed) {
     core_forget_lock(call->engine, call->object, owner);
   }
@@ -155,8 +156,8 @@ hf_reason capture_lock(struct undo_entry *entry, struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* The grant, unless it was given back or lost meanwhile. One level of a recursive lock; all of them
- * when a condition took it. */
+/* The grant, unless it was given back or lost meanwhile. One level of a recursive lock; as many as came with the
+ * request from shared memory; all of them when a condition took it. */
 void revoke_grant(struct engine *engine, struct session *session, struct object *object,
                   const struct reply *reply) {
   bool all = reply->operation == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT;
@@ -170,7 +171,8 @@ void revoke_grant(struct engine *engine, struct session *session, struct object 
   if (all) {
     lock_abandon(lock, false);
   } else {
-    lock_give_back(lock, owner, &freed);
+    uint64_t levels = reply->taken.suborder;
+    lock_give_back(lock, owner, levels ? levels : 1, &freed);
     lock->owner_died |= reply->owner_died; /* of which no owner was notified */
   }
   if (freed) {
