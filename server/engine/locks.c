@@ -5,6 +5,7 @@
 #include "server/engine/admission.h"
 #include "server/engine/cells.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/sessions.h"
 #include "server/engine/wake.h"
 
 #include <stdio.h>
@@ -78,6 +79,7 @@ void core_end_lease(struct engine *engine, uint64_t now_ns, struct object *objec
     return;
   }
   if (session) {
+    core_sweep(engine, session, &session->expired, object);
     session_set(session, &session->expired, object->id, object);
   }
   lock_abandon(lock, true);

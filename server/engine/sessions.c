@@ -13,6 +13,22 @@ struct session *core_find_session(const struct engine *engine, struct bytes id) 
   return session && memcmp(session->id, id.data, HF_SESSION_BYTES) == 0 ? session : NULL;
 }
 
+/* An odd number, which spreads ids over all positions. */
+#define SWEEP_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
+
+void core_sweep(struct engine *engine, struct session *session, struct map64 *table,
+                const struct object *added) {
+  uint64_t position = added->id * SWEEP_MULTIPLIER, id;
+  void *item;
+  for (unsigned i = 0; i < 2; i++) {
+    if (!map64_next(table, &position, &id, &item)) {
+      position = 0;
+    } else if (!registry_find(&engine->registry, id)) {
+      session_remove(session, table, id);
+    }
+  }
+}
+
 void core_forget_lost(struct engine *engine, struct session *session) {
   if (session->is_lost) {
     session->is_lost = false;

@@ -22,6 +22,10 @@ void core_forget_process(struct engine *engine, struct session *session);
 /* Sets the session's process: takes the call's handle, unless the session has one of that process
  * id. */
 void core_locate_session(const struct call *call, struct session *session, uint64_t id);
+/* An entry of that object is added to the table: looks at two others, which ones depends on its id, and drops those of
+ * deleted objects. So the table has about twice as many entries as are of objects that there are. */
+void core_sweep(struct engine *engine, struct session *session, struct map64 *table,
+                const struct object *added);
 /* It has its connection again, or ends. */
 void core_forget_lost(struct engine *engine, struct session *session);
 /* An unadopted session (forks.c) is its parent's no more; harmless for others. */

@@ -275,6 +275,36 @@ static void delete_object(uint64_t connection, const char *name) {
   story_send(&story, connection, &request);
 }
 
+/* A worker that makes something for each of its tasks, and lives on. */
+static void test_what_a_session_had_of_deleted_objects_does_not_add_up(void **state) {
+  (void)state;
+  size_t bytes_max = 0;
+  for (unsigned task = 0; task < 5000; task++) {
+    ask(&story, 1, 0,
+        REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__SEMAPHORE,
+                .name = DATA("s"), .start = 1));
+    ask(&story, 1, 0, IN("s", SEMAPHORE_ACQUIRE, SemaphoreAcquire, semaphore_acquire, ));
+    story_open(&story, 1, 0, HOLDFAST__KIND__PIPE, "p", 0);
+    ask(&story, 1, 0, IN("p", PIPE_ATTACH, PipeAttach, pipe_attach, ));
+    story_open(&story, 1, 0, HOLDFAST__KIND__LOCK, "l", 0);
+    ask(&story, 1, 0, IN("l", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 1));
+    story_pass_ms(&story, 2); /* the lease is over */
+    for (size_t i = 0; i < 3; i++) {
+      const char *names[] = {"s", "p", "l"};
+      ask(&story, 2, 0, IN(names[i], OBJECT_DELETE, ObjectDelete, object_delete, ));
+    }
+    if (task == 100) {
+      bytes_max = used(MEMORY_SESSIONS);
+    }
+    story_forget(&story);
+  }
+  const struct session *session = core_peer(story.engine, 1)->session;
+  assert_in_range(session->permits.count, 1, 16);
+  assert_in_range(session->ends.count, 1, 16);
+  assert_in_range(session->expired.count, 1, 16);
+  assert_true(used(MEMORY_SESSIONS) <= bytes_max + 16 * 3 * MAP64_ENTRY_BYTES);
+}
+
 static void test_deleted_arrays_count_until_the_last_session_lets_go(void **state) {
   (void)state;
   open_array(1, "a", true);
@@ -407,6 +437,7 @@ int main(void) {
       STORY(test_address_whose_sessions_are_all_in_use_gets_no_more),
       STORY(test_references_are_counted_and_refused_when_memory_is_full),
       STORY(test_references_are_counted_while_their_table_moves),
+      STORY(test_what_a_session_had_of_deleted_objects_does_not_add_up),
       STORY(test_deleted_arrays_count_until_the_last_session_lets_go),
       STORY(test_windows_are_small_when_memory_is_exhausted),
       STORY(test_requests_that_wait_leave_room_when_memory_is_exhausted),

@@ -5,6 +5,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/references.h"
+#include "server/engine/sessions.h"
 #include "server/engine/snapshot_parts.h"
 #include "server/engine/wake.h"
 
@@ -18,7 +19,9 @@ static hf_reason set_ends(struct call *call, uintptr_t bits) {
     session_remove(call->session, &call->session->ends, call->object->id);
     return HF_REASON_NONE;
   }
-  hf_reason reason = core_check_entry(call->engine, &call->session->ends);
+  struct session *session = call->session;
+  core_sweep(call->engine, session, &session->ends, call->object);
+  hf_reason reason = core_check_entry(call->engine, &session->ends);
   if (reason) {
     return reason;
   }

@@ -1,6 +1,7 @@
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/sessions.h"
 #include "server/engine/snapshot_parts.h"
 #include "server/engine/undo.h"
 #include "server/engine/wake.h"
@@ -14,6 +15,7 @@ hf_reason handle_semaphore_acquire(struct call *call) {
   }
   struct map64 *permits = &call->session->permits;
   uintptr_t acquired = (uintptr_t)map64_get(permits, object->id);
+  core_sweep(call->engine, call->session, permits, object);
   hf_reason reason = core_check_entry(call->engine, permits);
   if (reason) {
     return reason;
