@@ -147,6 +147,37 @@ static bool update(const struct cell_type *type, void *elements, size_t idx, boo
   return cell_replace(type, elements, idx, found, desired);
 }
 
+/* Adds bits to an integer in one instruction, modulo its size; returns the bits before. */
+static uint64_t fetch_add(const struct cell_type *type, void *elements, size_t idx, uint64_t bits) {
+  void *element = (char *)elements + idx * type->bytes;
+  switch (type->bytes) {
+    case 1:
+      return __atomic_fetch_add((uint8_t *)element, (uint8_t)bits, __ATOMIC_SEQ_CST);
+    case 2:
+      return __atomic_fetch_add((uint16_t *)element, (uint16_t)bits, __ATOMIC_SEQ_CST);
+    case 4:
+      return __atomic_fetch_add((uint32_t *)element, (uint32_t)bits, __ATOMIC_SEQ_CST);
+    default:
+      return __atomic_fetch_add((uint64_t *)element, bits, __ATOMIC_SEQ_CST);
+  }
+}
+
+/* When others have written too often in between. An integer loses none of theirs, and is out of its range for a
+ * moment if the sum is; of other types a write of theirs may be lost. */
+static hf_reason add_at_last(const struct cell_type *type, void *elements, size_t idx,
+                             uint64_t found, struct value amount, uint64_t *sum) {
+  if (type->is_float || type->code == '?' || type->code == 'c') {
+    cell_write(type, elements, idx, *sum);
+    return HF_REASON_NONE;
+  }
+  uint64_t difference = *sum - found;
+  hf_reason reason = cell_add_bits(type, fetch_add(type, elements, idx, difference), amount, sum);
+  if (reason) {
+    (void)fetch_add(type, elements, idx, -difference);
+  }
+  return reason;
+}
+
 hf_reason cell_add(const struct cell_type *type, void *elements, size_t idx, bool is_locked,
                    struct value amount, uint64_t *sum) {
   for (unsigned tries = 0;; tries++) {
@@ -155,7 +186,10 @@ hf_reason cell_add(const struct cell_type *type, void *elements, size_t idx, boo
     if (reason) {
       return reason;
     }
-    if (update(type, elements, idx, is_locked || tries == TRIES_MAX, found, *sum)) {
+    if (!is_locked && tries == TRIES_MAX) {
+      return add_at_last(type, elements, idx, found, amount, sum);
+    }
+    if (update(type, elements, idx, is_locked, found, *sum)) {
       return HF_REASON_NONE;
     }
   }

@@ -134,18 +134,20 @@ struct call {
   struct reply *reply;     /* to be filled */
   struct waiter *waiter;   /* of a request that waited; NULL on the first run */
   bool one_way;
-  bool is_part;                  /* of a list of operations */
-  bool timed_out;                /* the last run: answer, don't park */
-  bool late;                     /* it answers so because of the deadline */
-  struct waiter *prepared;       /* malloc: its waiter, if it waits */
-  struct job *lends;             /* malloc: the job that its object is lent to when it waits */
-  struct job *job;               /* which it lent its object to, and which is done; NULL: none */
-  bool notified;                 /* the waiters for the change it made have been woken */
-  unsigned step;                 /* kept from run to run while the request waits */
-  uint64_t progress;             /* the same */
-  uint64_t key_hash;             /* of the dict key whose change the request waits for; 0: none */
-  struct lock_terms terms;       /* of a lock it gave up for the time it waits */
-  uint32_t part;                 /* of a list of operations: which one it waits for, from 1 */
+  bool is_part;            /* of a list of operations */
+  uint64_t *replaced;      /* of a part that stores an element others store too: the bits before;
+                                    NULL: nobody asks */
+  bool timed_out;          /* the last run: answer, don't park */
+  bool late;               /* it answers so because of the deadline */
+  struct waiter *prepared; /* malloc: its waiter, if it waits */
+  struct job *lends;       /* malloc: the job that its object is lent to when it waits */
+  struct job *job;         /* which it lent its object to, and which is done; NULL: none */
+  bool notified;           /* the waiters for the change it made have been woken */
+  unsigned step;           /* kept from run to run while the request waits */
+  uint64_t progress;       /* the same */
+  uint64_t key_hash;       /* of the dict key whose change the request waits for; 0: none */
+  struct lock_terms terms; /* of a lock it gave up for the time it waits */
+  uint32_t part;           /* of a list of operations: which one it waits for, from 1 */
   struct wait_queue *park_queue; /* where it waits; NULL: in several queues, see wait_entries.h */
   struct waiter_list entries;
   struct waiter *woken_entry;        /* the wait entry that was woken; NULL: none */

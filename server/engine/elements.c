@@ -99,3 +99,22 @@ hf_reason elements_compare_and_set(struct cells *cells, size_t idx, bool is_lock
   }
   return reason;
 }
+
+/* The bound of attempts while a client stores continuously: then it loses one of its own. */
+#define EXCHANGE_TRIES_MAX 100
+
+hf_reason elements_exchange(struct cells *cells, size_t idx, struct value value, uint64_t *before) {
+  bool is_swapped = false;
+  for (unsigned tries = 0; !is_swapped && tries < EXCHANGE_TRIES_MAX; tries++) {
+    uint64_t found;
+    *before = elements_bits(cells, idx);
+    struct value expected = cell_value(type_of(cells), *before);
+    hf_reason reason =
+        elements_compare_and_set(cells, idx, false, expected, value, &is_swapped, &found);
+    value_release(expected);
+    if (reason) {
+      return reason;
+    }
+  }
+  return is_swapped ? HF_REASON_NONE : elements_store(cells, idx, value);
+}

@@ -19,6 +19,8 @@ void elements_set_bits(struct cells *cells, size_t idx, uint64_t bits);
 struct value elements_value(const struct cells *cells, size_t idx);
 /* Stores a value, borrowed. As cell_bits; unchanged on failure. */
 hf_reason elements_store(struct cells *cells, size_t idx, struct value value);
+/* The same while clients store; out before: the bits that it replaced. */
+hf_reason elements_exchange(struct cells *cells, size_t idx, struct value value, uint64_t *before);
 /* `count` elements without gaps, to and from memory of the caller; of ? what is not 0 is written as
  * 1. */
 void elements_read(const struct cells *cells, size_t idx, size_t count, void *to);

@@ -8,8 +8,11 @@
  *
  * Revision 2 lets go of things in another order when a session ends, and takes several commands to give a large
  * list with references back. Revision 3 gives a volatile cell's lock back the record of its owner's death when the
- * transaction that took it fails, and calls a missing right "create or delete". A journal of an older revision in
- * which a change of state shows is refused at the batch where it does: batches have a digest of the state.
+ * transaction that took it fails, and calls a missing right "create or delete". Revision 4 puts elements back after
+ * a failed transaction without losing what clients stored meanwhile, gives back all levels of a lock that changed
+ * over, lets forked children inherit mapped cells, forgets what sessions had of deleted objects, and wants read and
+ * write of references in list_concat. A journal of an older revision in which a change of state shows is refused
+ * at the batch where it does: batches have a digest of the state.
  *
  * layer   engine
  * source  server/decisions, "Commands are what is made durable"
@@ -18,7 +21,7 @@
 #define HF_ENGINE_REVISION_H
 
 #ifndef ENGINE_REVISION /* but in the test of upgrades */
-#define ENGINE_REVISION 3
+#define ENGINE_REVISION 4
 #define ENGINE_REVISION_OLDEST 1
 #endif
 

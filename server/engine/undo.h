@@ -28,8 +28,11 @@ struct undo_way {
 struct undo_entry {
   const struct undo_way *way; /* NULL: the operation reads, or will fail */
   struct object *object;
-  struct value value; /* of the entry or item; VALUE_ABSENT: there was none */
-  uint64_t bits;      /* of the element: also of one that is no value, as a client may write it */
+  /* Of the entry or item; VALUE_ABSENT: there was none. Of an element without a lock: what the operation stores
+   * or adds. */
+  struct value value;
+  uint64_t bits; /* of the element: also of one that is no value, as a client may write it */
+  const struct reply *outcome; /* of the operation; borrowed. Of an element without a lock only */
   union {
     struct {
       struct value key; /* as it was inserted first */

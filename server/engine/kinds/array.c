@@ -32,14 +32,13 @@ hf_reason handle_array_get(struct call *call) {
 
 hf_reason handle_array_set(struct call *call) {
   const Holdfast__ArraySet *message = call->message->array_set;
-  struct cells *cells = &call->object->cells;
   struct value value;
   size_t position;
   hf_reason reason = find_element(call, message->index, &position);
   if (reason || (reason = call_value(call, message->value, &value))) {
     return reason;
   }
-  reason = elements_store(cells, position, value);
+  reason = cells_store(call, position, value);
   value_release(value);
   return reason;
 }

@@ -14,39 +14,133 @@ hf_reason handle_cell_notify(struct call *call) {
   return HF_REASON_NONE;
 }
 
-/* ---- transactions */
+/* ---- transactions: with the lock */
 
-static void undo_change_of_element(const struct undo *undo, struct undo_entry *entry) {
+static void put_element_back(const struct undo *undo, struct undo_entry *entry) {
   (void)undo;
   elements_set_bits(&entry->object->cells, entry->position, entry->bits);
 }
 
-static const struct undo_way way_of_element = {undo_change_of_element, NULL, NULL};
+/* ---- transactions: without a lock, so that local threads store meanwhile; what they store stays */
 
-static void capture_element(struct undo_entry *entry, struct call *call, int64_t index) {
-  const struct cells *cells = &call->object->cells;
-  if (list_position(cells->count, index, &entry->position)) {
-    entry->way = &way_of_element;
-    entry->bits = elements_bits(cells, entry->position);
+/* Unless another one has stored since. */
+static bool replace(const struct undo_entry *entry, uint64_t written, uint64_t before) {
+  struct cells *cells = &entry->object->cells;
+  const struct cell_type *type = cell_type_of(cells->typecode);
+  struct value now = cell_value(type, written), then = cell_value(type, before);
+  uint64_t found;
+  bool is_replaced = false;
+  hf_reason reason =
+      elements_compare_and_set(cells, entry->position, false, now, then, &is_replaced, &found);
+  value_release(now);
+  value_release(then);
+  return !reason && is_replaced;
+}
+
+static bool bits_of(const struct undo_entry *entry, struct value value, uint64_t *bits) {
+  return cell_bits(cell_type_of(entry->object->cells.typecode), value, bits) == HF_REASON_NONE;
+}
+
+static void unset_raw(const struct undo *undo, struct undo_entry *entry) {
+  uint64_t written;
+  (void)undo;
+  if (bits_of(entry, entry->value, &written)) { /* else it has failed */
+    replace(entry, written, entry->bits);
   }
 }
 
-hf_reason capture_cell(struct undo_entry *entry, struct call *call) {
-  switch (call->message->operation_case) {
-    case HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE:
-    case HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE:
-      return capture_lock(entry, call);
-    case HOLDFAST__REQUEST__OPERATION_ARRAY_SET:
-      capture_element(entry, call, call->message->array_set->index);
-      break;
-    case HOLDFAST__REQUEST__OPERATION_ARRAY_ADD:
-      capture_element(entry, call, call->message->array_add->index);
-      break;
-    default:
-      capture_element(entry, call, 0);
-      break;
+static void unexchange_raw(const struct undo *undo, struct undo_entry *entry) {
+  const struct reply *outcome = entry->outcome;
+  uint64_t written, before;
+  (void)undo;
+  if (outcome->shape == REPLY_EXCHANGE && outcome->swapped &&
+      bits_of(entry, entry->value, &written) && bits_of(entry, outcome->found, &before)) {
+    replace(entry, written, before);
   }
-  return HF_REASON_NONE;
+}
+
+static struct value negative(struct value amount) {
+  if (amount.kind == VALUE_FLOAT) {
+    return value_float(-amount.real);
+  }
+  return value_int(amount.kind == VALUE_INT && amount.integer != INT64_MIN ? -amount.integer : 0);
+}
+
+/* Exact if no one else has written; else the amount is subtracted, unless that is out of range. */
+static void unadd_raw(const struct undo *undo, struct undo_entry *entry) {
+  struct cells *cells = &entry->object->cells;
+  uint64_t written, sum;
+  (void)undo;
+  if (entry->outcome->shape != REPLY_VALUE || !bits_of(entry, entry->outcome->value, &written)) {
+    return; /* it has failed */
+  }
+  bool is_alone = cell_add_bits(cell_type_of(cells->typecode), entry->bits, entry->value, &sum) ==
+                      HF_REASON_NONE &&
+                  sum == written;
+  if (!is_alone || !replace(entry, written, entry->bits)) {
+    (void)elements_add(cells, entry->position, false, negative(entry->value), &sum);
+  }
+}
+
+/* ---- transactions */
+
+static const struct undo_way way_of_element = {put_element_back, NULL, NULL};
+static const struct undo_way way_of_raw_set = {unset_raw, NULL, NULL};
+static const struct undo_way way_of_raw_exchange = {unexchange_raw, NULL, NULL};
+static const struct undo_way way_of_raw_add = {unadd_raw, NULL, NULL};
+
+/* An operation on an element. */
+struct change {
+  int64_t index;
+  const Holdfast__Value *value; /* it stores or adds */
+  const struct undo_way *way_of_raw;
+};
+
+static struct change change_of(const Holdfast__Request *message) {
+  switch (message->operation_case) {
+    case HOLDFAST__REQUEST__OPERATION_ARRAY_SET:
+      return (struct change){message->array_set->index, message->array_set->value, &way_of_raw_set};
+    case HOLDFAST__REQUEST__OPERATION_ARRAY_ADD:
+      return (struct change){message->array_add->index, message->array_add->amount,
+                             &way_of_raw_add};
+    case HOLDFAST__REQUEST__OPERATION_VALUE_SET:
+      return (struct change){0, message->value_set->value, &way_of_raw_set};
+    case HOLDFAST__REQUEST__OPERATION_VALUE_ADD:
+      return (struct change){0, message->value_add->amount, &way_of_raw_add};
+    default:
+      return (struct change){0, message->value_compare_and_set->desired, &way_of_raw_exchange};
+  }
+}
+
+/* The lock first: what is read without it others may change. */
+static hf_reason capture_element(struct undo_entry *entry, struct call *call) {
+  const struct cells *cells = &call->object->cells;
+  struct change change = change_of(call->message);
+  hf_reason reason = call_pass_lock(call);
+  if (reason || !list_position(cells->count, change.index, &entry->position)) {
+    return reason;
+  }
+  entry->bits = elements_bits(cells, entry->position);
+  entry->way = &way_of_element;
+  if (!call_has_lock(call)) {
+    entry->way = change.way_of_raw;
+    entry->outcome = call->reply;
+    call->replaced = change.way_of_raw == &way_of_raw_set ? &entry->bits : NULL;
+    reason = call_value(call, change.value, &entry->value);
+  }
+  return reason;
+}
+
+hf_reason capture_cell(struct undo_entry *entry, struct call *call) {
+  bool is_of_lock = call->message->operation_case == HOLDFAST__REQUEST__OPERATION_LOCK_ACQUIRE ||
+                    call->message->operation_case == HOLDFAST__REQUEST__OPERATION_LOCK_RELEASE;
+  return is_of_lock ? capture_lock(entry, call) : capture_element(entry, call);
+}
+
+hf_reason cells_store(struct call *call, size_t position, struct value value) {
+  struct cells *cells = &call->object->cells;
+  return call->replaced ? elements_exchange(cells, position, value, call->replaced)
+                        : elements_store(cells, position, value);
 }
 
 /* ---- the kinds */

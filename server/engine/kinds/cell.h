@@ -12,6 +12,9 @@
 hf_reason cells_read_shape(const Holdfast__ObjectOpen *message, uint64_t length,
                            struct object_shape *shape);
 
+/* Stores the call's value in an element. As elements_store. */
+hf_reason cells_store(struct call *call, size_t position, struct value value);
+
 /* Functions of their rows. */
 bool cells_has_shape(const struct object *object, const struct object_shape *shape);
 bool cells_init(struct object *object, const struct object_shape *shape,

@@ -26,7 +26,7 @@ hf_reason handle_value_set(struct call *call) {
   if (reason || (reason = call_value(call, call->message->value_set->value, &value))) {
     return reason;
   }
-  reason = elements_store(&call->object->cells, 0, value);
+  reason = cells_store(call, 0, value);
   value_release(value);
   if (!reason) {
     core_cells_changed(call->engine, call->object);
