@@ -15,6 +15,7 @@
 
 #define DEFAULT_FILE "/etc/holdfast/holdfastd.conf"
 #define CONFIG_VARIABLE TABLE_VARIABLE_PREFIX "CONFIG"
+#define DIRECTORY_VARIABLE TABLE_VARIABLE_PREFIX "DATA_DEFAULT"
 #define PATH_BYTES_MAX 4096
 #define DIRECTORY_BYTES (PATH_BYTES_MAX + sizeof "conf.d")
 #define PART_SUFFIX ".conf"
@@ -186,6 +187,16 @@ static bool read_files(struct config *config) {
 
 /* ---------------------------------------------------------------------------------- variables */
 
+/* The lowest place: what a service's unit offers, so that each of its files may say otherwise. The variable
+ * of systemd for it would be inherited by a server that another service's program starts for itself. */
+static bool read_offered_directory(struct config *config) {
+  const char *value = getenv(DIRECTORY_VARIABLE);
+  const struct origin origin = {ORIGIN_VARIABLE, DIRECTORY_VARIABLE, 0};
+  config->layers.rank++;
+  return value == NULL ||
+         layers_set_setting(&config->layers, table_find("data", "directory"), NULL, value, &origin);
+}
+
 static bool read_variable(struct config *config, const struct setting *setting) {
   char name[TABLE_VARIABLE_BYTES];
   table_variable(setting, name);
@@ -265,9 +276,10 @@ static bool watch_files(struct config *config) {
 }
 
 static void load(struct config *config, int argc, char **argv) {
-  if (command_line_read(&config->line, argc, argv, config->error) && read_files(config) &&
-      read_variables(config) && read_flags(config) &&
-      merge_layers(&config->layers, &config->settings) && watch_files(config)) {
+  if (command_line_read(&config->line, argc, argv, config->error) &&
+      read_offered_directory(config) && read_files(config) && read_variables(config) &&
+      read_flags(config) && merge_layers(&config->layers, &config->settings) &&
+      watch_files(config)) {
     config->error[0] = '\0';
   }
 }
@@ -310,7 +322,7 @@ const struct settings *config_settings(const struct config *config) {
 static void print_entry(const struct setting *setting, const struct layer_entry *entry,
                         FILE *file) {
   char text[LAYER_TEXT_BYTES];
-  if (entry == NULL || entry->items_count == 0) {
+  if (entry == NULL || (entry->items_count == 0 && *setting->fallback != '\0')) {
     fprintf(file, "%s = %s  # default\n", setting->key, setting->fallback);
     return;
   }

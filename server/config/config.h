@@ -1,6 +1,7 @@
 /* The configuration: one value for each setting, merged of all places, with its origin.
  *
- *   command line > variables > conf.d/NAME.conf, the last by name > the file > defaults
+ *   command line > variables > conf.d/NAME.conf, the last by name > the file > defaults, of which that of
+ *                                        [data] directory is the variable HOLDFASTD_DATA_DEFAULT
  *
  * All places are always read. A list in a higher place replaces that of a lower one; in one place a
  * list's key may come several times. What is not understood anywhere is an error.

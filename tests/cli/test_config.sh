@@ -33,6 +33,22 @@ for line in 'memory_max = 2G  # --memory-max' 'level = warn  # HOLDFASTD_LOG_LEV
   grep -Fxq "$line" <<<"$printed" || fail "--print-config has no: $line" "$printed"
 done
 
+# What the shipped unit sets is under the file; the containers set nothing.
+deploy=$(dirname "$0")/../../deploy
+checks=$((checks + 1))
+grep -n HOLDFASTD_ "$deploy/Dockerfile" "$deploy/compose.yaml" && fail "a variable of the image goes over mounted files"
+unit=$(sed -n 's/^Environment=//p' "$deploy/systemd/holdfastd.service")
+unit=${unit//%S/$TEST_DIR/state}
+prints_under_unit() { # CONFIG LINE
+  checks=$((checks + 1))
+  printf '%s' "$1" >"$TEST_DIR/unit.conf"
+  printed=$(env $unit "$HOLDFASTD" --config "$TEST_DIR/unit.conf" --print-config)
+  grep -Fxq "$2" <<<"$printed" || fail "--print-config under the unit has no: $2" "$printed"
+}
+prints_under_unit '' "directory = $TEST_DIR/state/holdfast  # HOLDFASTD_DATA_DEFAULT"
+prints_under_unit $'[data]\ndirectory = /elsewhere\n' "directory = /elsewhere  # $TEST_DIR/unit.conf:2"
+prints_under_unit $'[data]\ndirectory =\n' "directory =   # $TEST_DIR/unit.conf:2"
+
 # A server of its own, that is made to read its files again.
 log=$TEST_DIR/reload.log
 "$HOLDFASTD" --config "$conf" --listen "ipc://$TEST_DIR/own.sock" --ports-file "$TEST_DIR/own.ports" \

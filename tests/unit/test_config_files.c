@@ -69,6 +69,20 @@ static void test_config_variables_go_over_files_and_flags_over_both(void **state
   unsetenv("HOLDFASTD_MEMORY_MAX"), unsetenv("HOLDFASTD_LISTEN"), unsetenv("HOLDFASTD_KEY_FILE");
 }
 
+static void test_config_files_go_over_the_directory_that_a_unit_offers(void **state) {
+  (void)state;
+  setenv("HOLDFASTD_DATA_DEFAULT", "/offered", 1);
+  assert_string_equal(config_place_right(LOAD_FILE())->data.directory, "/offered");
+  config_place_write_file("[data]\ndirectory = /file\n");
+  assert_string_equal(config_place_right(LOAD_FILE())->data.directory, "/file");
+  config_place_write_part("memory.conf", "[data]\ndirectory =\n");
+  assert_string_equal(config_place_right(LOAD_FILE())->data.directory, "");
+  setenv("HOLDFASTD_DATA", "/variable", 1);
+  assert_string_equal(config_place_right(LOAD_FILE())->data.directory, "/variable");
+  assert_string_equal(config_place_right(LOAD("--data", "/flag"))->data.directory, "/flag");
+  unsetenv("HOLDFASTD_DATA"), unsetenv("HOLDFASTD_DATA_DEFAULT");
+}
+
 static void test_config_variables_that_are_nearly_right_are_refused(void **state) {
   (void)state;
   setenv("HOLDFASTD_PORT", "tcp://10.0.0.1:4653", 1); /* Kubernetes', of a service holdfastd */
@@ -295,6 +309,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       CONFIG_TEST(test_config_files_are_taken_and_parts_go_over_them),
       CONFIG_TEST(test_config_variables_go_over_files_and_flags_over_both),
+      CONFIG_TEST(test_config_files_go_over_the_directory_that_a_unit_offers),
       CONFIG_TEST(test_config_variables_that_are_nearly_right_are_refused),
       CONFIG_TEST(test_config_file_may_be_missing_unless_it_is_named),
       CONFIG_TEST(test_config_directory_that_is_there_is_read_or_refused),
