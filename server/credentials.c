@@ -22,12 +22,14 @@ static struct users *make_users(const struct settings *settings, const struct ke
     memcpy(known[i].user, keys->items[i].user, sizeof known[i].user);
     memcpy(known[i].id, keys->items[i].id, sizeof known[i].id);
   }
-  struct users *users = users_new(&(struct users_config){.sections = settings->users,
-                                                         .sections_count = settings->users_count,
-                                                         .keys = known,
-                                                         .keys_count = keys->count,
-                                                         .server = geteuid(),
-                                                         .is_open = is_open});
+  struct users *users =
+      users_new(&(struct users_config){.sections = settings->users,
+                                       .sections_count = settings->users_count,
+                                       .keys = known,
+                                       .keys_count = keys->count,
+                                       .server = geteuid(),
+                                       .is_open = is_open,
+                                       .asks_for_certificates = *settings->tls.client_ca != '\0'});
   free(known);
   return users;
 }

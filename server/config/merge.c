@@ -50,10 +50,42 @@ static bool read_entries(const struct layers *layers, struct settings *settings)
 
 /* -------------------------------------------------------------------------------- addresses */
 
+static bool is_anonymous(const struct user_section *user) {
+  return bytes_equal(user->settings.name, bytes_of_text(USERS_ANONYMOUS));
+}
+
+/* Whether an encrypted address admits anybody; check_users has held. Where certificates are asked for, a
+ * client with neither a certificate nor a key fails in the handshake. */
+static bool admits_somebody(const struct settings *settings) {
+  const struct tls_settings *tls = &settings->tls;
+  bool needs_nothing = *tls->certificate != '\0' && *tls->client_ca == '\0';
+  bool admits = (settings->users_count == 0 && *tls->key_file != '\0') ||
+                (needs_nothing && settings->insecure_no_auth);
+  for (size_t i = 0; i < settings->users_count; i++) {
+    const struct user_section *user = &settings->users[i];
+    admits |=
+        user->has_key || user->certificates_count > 0 || (needs_nothing && is_anonymous(user));
+  }
+  return admits;
+}
+
+static bool check_encrypted(const struct layers *layers, const struct settings *settings,
+                            const struct layer_entry *entry, const struct layer_item *item) {
+  if (*settings->tls.key_file == '\0' && *settings->tls.certificate == '\0') {
+    return layers_refuse(layers, entry, item,
+                         "needs --key-file FILE (holdfast key new USER > FILE) or tls.certificate");
+  }
+  return admits_somebody(settings) ||
+         layers_refuse(layers, entry, item,
+                       "nobody could come to it. It needs --key-file (if there are [user NAME] "
+                       "sections: and key = yes in one), or tls.client_ca and a [user NAME] with a "
+                       "certificate, or, without tls.client_ca, [user " USERS_ANONYMOUS
+                       "] or --insecure-no-auth");
+}
+
 static bool check_address(const struct layers *layers, const struct settings *settings,
                           const char *url, const struct layer_entry *entry,
                           const struct layer_item *item) {
-  const struct tls_settings *tls = &settings->tls;
   char error[ADDRESS_ERROR_BYTES];
   switch (address_reach(url, error)) {
     case ADDRESS_BAD:
@@ -66,10 +98,7 @@ static bool check_address(const struct layers *layers, const struct settings *se
                            "one: holdfast key new USER), or add --insecure-no-auth if the network "
                            "is trusted");
     case ADDRESS_ENCRYPTED:
-      return *tls->key_file != '\0' || *tls->certificate != '\0' ||
-             layers_refuse(
-                 layers, entry, item,
-                 "needs --key-file FILE (holdfast key new USER > FILE) or tls.certificate");
+      return check_encrypted(layers, settings, entry, item);
     case ADDRESS_LOCAL:
       break;
   }
@@ -113,7 +142,7 @@ static bool refuse_user(const struct layers *layers, struct bytes user, const ch
 
 static bool has_way_in(const struct user_section *user) {
   return user->has_key || user->uids_count > 0 || user->certificates_count > 0 ||
-         bytes_equal(user->settings.name, bytes_of_text(USERS_ANONYMOUS));
+         is_anonymous(user);
 }
 
 /* item: which of the user's uids is the other's too. */
@@ -159,22 +188,29 @@ static bool check_others(const struct layers *layers, const struct settings *set
   return true;
 }
 
-static bool check_users(const struct layers *layers, const struct settings *settings) {
-  for (size_t i = 0; i < settings->users_count; i++) {
-    const struct user_section *user = &settings->users[i];
-    if (!has_way_in(user)) {
-      return refuse_user(layers, user->settings.name, NULL, 0,
-                         "nobody can be it: it needs key = yes, a uid or a certificate");
-    }
-    if (user->has_key && *settings->tls.key_file == '\0') {
-      return refuse_user(layers, user->settings.name, "key", 0,
-                         "there are no keys: set file in [keys], or --key-file");
-    }
-    if (!check_others(layers, settings, i)) {
-      return false;
-    }
+static bool check_way_in(const struct layers *layers, const struct tls_settings *tls,
+                         const struct user_section *user) {
+  if (!has_way_in(user)) {
+    return refuse_user(layers, user->settings.name, NULL, 0,
+                       "nobody can be it: it needs key = yes, a uid or a certificate");
   }
-  return true;
+  if (user->has_key && *tls->key_file == '\0') {
+    return refuse_user(layers, user->settings.name, "key", 0,
+                       "there are no keys: set file in [keys], or --key-file");
+  }
+  return user->certificates_count == 0 || *tls->client_ca != '\0' ||
+         refuse_user(layers, user->settings.name, "certificate", 0,
+                     "no client is asked for a certificate: set client_ca in [tls], or "
+                     "--tls-client-ca");
+}
+
+static bool check_users(const struct layers *layers, const struct settings *settings) {
+  bool is_right = true;
+  for (size_t i = 0; is_right && i < settings->users_count; i++) {
+    is_right = check_way_in(layers, &settings->tls, &settings->users[i]) &&
+               check_others(layers, settings, i);
+  }
+  return is_right;
 }
 
 /* --------------------------------------------------------------------------------------- tls */
@@ -185,6 +221,8 @@ static bool check_tls(const struct layers *layers, const struct tls_settings *tl
     missing = "tls.private_key needs tls.certificate beside it";
   } else if (*tls->crl != '\0' && *tls->client_ca == '\0') {
     missing = "tls.crl needs tls.client_ca beside it";
+  } else if (*tls->client_ca != '\0' && *tls->certificate == '\0') {
+    missing = "tls.client_ca needs tls.certificate beside it";
   }
   if (missing != NULL) {
     snprintf(layers->error, CONFIG_ERROR_BYTES, "%s", missing);
@@ -210,6 +248,6 @@ bool merge_layers(const struct layers *layers, struct settings *settings) {
       .tls = {.certificate = "", .private_key = "", .client_ca = "", .crl = "", .key_file = ""},
   };
   return read_entries(layers, settings) && check_tls(layers, &settings->tls) &&
-         check_data(layers, &settings->data) && check_addresses(layers, settings) &&
-         check_users(layers, settings);
+         check_data(layers, &settings->data) && check_users(layers, settings) &&
+         check_addresses(layers, settings);
 }

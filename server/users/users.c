@@ -20,7 +20,7 @@ struct users {
   struct user_settings *made; /* what settings point to */
   struct users_settings settings;
   uid_t server;
-  bool is_open;
+  bool is_open, asks_for_certificates;
 };
 
 static const struct bytes owner = {(const uint8_t *)"", 0};
@@ -123,6 +123,7 @@ struct users *users_new(const struct users_config *config) {
   arena_init(&users->arena, SIZE_MAX);
   users->server = config->server;
   users->is_open = config->is_open;
+  users->asks_for_certificates = config->asks_for_certificates;
   if (!copy_sections(users, config) || !make_settings(users)) {
     users_release(users);
     return NULL;
@@ -169,10 +170,12 @@ static bool find_none(const struct users *users, struct bytes *name,
     return take(anonymous, name);
   }
   *name = owner;
-  snprintf(
-      sentence, USERS_SENTENCE_BYTES,
-      "this server does not know who you are. Come over tls+tcp:// with a key or a certificate, "
-      "or ask for [user " USERS_ANONYMOUS "]");
+  snprintf(sentence, USERS_SENTENCE_BYTES,
+           "this server does not know who you are. Come over tls+tcp:// with a key%s, or ask for "
+           "[user " USERS_ANONYMOUS "]",
+           users->asks_for_certificates
+               ? " or a certificate"
+               : " (without client_ca the server asks for no certificate)");
   return users->is_open;
 }
 

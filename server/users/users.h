@@ -44,8 +44,9 @@ struct users_config {
   size_t sections_count;
   const struct user_key *keys;
   size_t keys_count;
-  uid_t server; /* the server's uid */
-  bool is_open; /* --insecure-no-auth */
+  uid_t server;               /* the server's uid */
+  bool is_open;               /* --insecure-no-auth */
+  bool asks_for_certificates; /* of clients */
 };
 
 /* Everything is copied. NULL: out of memory. */

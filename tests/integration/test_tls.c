@@ -58,7 +58,11 @@ static void make_certificates(void) {
 
 /* Who may come by a certificate, or without any. */
 static void write_users(void) {
-  FILE *conf = fopen(file("users.conf"), "we");
+  FILE *conf = fopen(file("anonymous.conf"), "we");
+  assert_non_null(conf);
+  fputs("[user anonymous]\nrights = :rwc\n", conf);
+  fclose(conf);
+  conf = fopen(file("users.conf"), "we");
   assert_non_null(conf);
   fputs(
       "[user worker]\ncertificate = cn:worker\nrights = :rwc\n"
@@ -136,7 +140,8 @@ static void start_with_certificate(struct secure *secure, const char *name, cons
   char certificate[32], key[32];
   snprintf(certificate, sizeof certificate, "%s.crt", name);
   snprintf(key, sizeof key, "%s.key", name);
-  secure_start(secure, (const char *const[]){"--config", file("users.conf"), "--tls-certificate",
+  const char *users = client_ca != NULL ? "users.conf" : "anonymous.conf";
+  secure_start(secure, (const char *const[]){"--config", file(users), "--tls-certificate",
                                              file(certificate), "--tls-private-key", file(key),
                                              client_ca != NULL ? "--tls-client-ca" : NULL,
                                              client_ca != NULL ? file(client_ca) : NULL, NULL});
@@ -310,6 +315,21 @@ static void test_tls_certificates(void **state) {
   daemon_stop(&secure.daemon);
 }
 
+static void test_tls_a_certificate_that_is_not_asked_for(void **state) {
+  const struct hf_options worker = {.ca_file = file("ca.crt"),
+                                    .cert_file = file("worker.crt"),
+                                    .private_key_file = file("worker.key")};
+  struct secure secure;
+  (void)state;
+  secure_start(&secure, (const char *const[]){"--key-file", file("keys"), "--tls-certificate",
+                                              file("server.crt"), "--tls-private-key",
+                                              file("server.key"), NULL});
+  expect_out(secure.url, &worker, "NOT_ADMITTED",
+             "this server does not know who you are. Come over tls+tcp:// with a key (without "
+             "client_ca the server asks for no certificate), or ask for [user anonymous]");
+  daemon_stop(&secure.daemon);
+}
+
 static void reload(const struct secure *secure) {
   assert_int_equal(kill(secure->daemon.pid, SIGHUP), 0);
 }
@@ -480,6 +500,7 @@ int main(void) {
       cmocka_unit_test(test_tls_a_key_where_there_are_certificates_only),
       cmocka_unit_test(test_tls_a_key_that_was_taken_away),
       cmocka_unit_test(test_tls_certificates),
+      cmocka_unit_test(test_tls_a_certificate_that_is_not_asked_for),
       cmocka_unit_test(test_tls_a_certificate_that_is_revoked),
       cmocka_unit_test(test_tls_one_file_is_enough),
       cmocka_unit_test(test_tls_servers_that_are_not_trusted),

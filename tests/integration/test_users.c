@@ -340,8 +340,8 @@ static void become_root_of_a_namespace(void) {
 
 static void test_users_that_a_namespace_does_not_map_are_nobody(void **state) {
   static const char unknown[] =
-      "this server does not know who you are. Come over tls+tcp:// with a key or a certificate, or "
-      "ask for [user anonymous]";
+      "this server does not know who you are. Come over tls+tcp:// with a key (without client_ca "
+      "the server asks for no certificate), or ask for [user anonymous]";
   const char *const extra[] = {"--config", ours.file, NULL};
   if (!has_user_namespaces()) {
     print_message("no user namespaces here\n");

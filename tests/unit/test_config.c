@@ -140,10 +140,13 @@ static void test_config_encrypted_addresses_need_keys_or_a_certificate(void **st
       "--listen tls+tcp://0.0.0.0:4653: needs --key-file FILE (holdfast key new USER > "
       "FILE) or tls.certificate");
   config_place_right(LOAD("--listen", "tls+tcp://0.0.0.0:4653", "--key-file", "/k"));
-  config_place_right(LOAD("--listen", "tls+tcp://*:4653", "--tls-certificate", "/c"));
+  config_place_right(
+      LOAD("--listen", "tls+tcp://*:4653", "--tls-certificate", "/c", "--insecure-no-auth"));
   config_place_refuses(LOAD("--tls-private-key", "/c"),
                        "tls.private_key needs tls.certificate beside it");
   config_place_refuses(LOAD("--tls-crl", "/c"), "tls.crl needs tls.client_ca beside it");
+  config_place_refuses(LOAD("--tls-client-ca", "/c"),
+                       "tls.client_ca needs tls.certificate beside it");
 }
 
 static void test_config_what_is_no_address_is_refused(void **state) {
@@ -296,7 +299,7 @@ static void test_config_sees_files_that_change(void **state) {
 
 /* Kept while another is loaded. */
 static struct config *load_with_crl(const char *ca, const char *crl) {
-  struct config *config = LOAD("--tls-client-ca", ca, "--tls-crl", crl);
+  struct config *config = LOAD("--tls-certificate", "/c", "--tls-client-ca", ca, "--tls-crl", crl);
   config_place_right(config);
   config_place_loaded = NULL;
   return config;

@@ -167,6 +167,12 @@ static void test_config_directory_has_any_name(void **state) {
 #define NAME_ADVICE "write [user NAME], with a name of 1 to 44 of a-z A-Z 0-9 . _ @ -"
 #define UID_ADVICE "not a number or a user of this machine"
 #define NUMBER_ADVICE "not a number; leave it out for no limit"
+#define NOBODY_ADVICE                                                                              \
+  "nobody could come to it. It needs --key-file (if there are [user NAME] sections: and key = "    \
+  "yes in "                                                                                        \
+  "one), or tls.client_ca and a [user NAME] with a certificate, or, without tls.client_ca, [user " \
+  "anonymous] or --insecure-no-auth"
+#define ASKS "[tls]\ncertificate = /c\nclient_ca = /a\n"
 
 static const struct {
   const char *text, *error; /* behind the file's name */
@@ -228,10 +234,19 @@ static const struct {
      ":4: [user b]: a uid of it is [user a]'s too; a peer is one user"},
     {"[user a]\nuid = 1\n[user b]\nuid = 2\nuid = 3, 4\nuid = 5, daemon\n",
      ":6: [user b]: a uid of it is [user a]'s too; a peer is one user"},
-    {"[user a]\nuid = 1\ncertificate = x\n[user b]\ncertificate = y\ncertificate = cn:x\n",
-     ":6: [user b]: a certificate of it is [user a]'s too; a peer is one user"},
-    {"[user a]\ncertificate = x\n[user b]\ncertificate = dns:x, cn:x\n",
-     ":4: [user b]: a certificate of it is [user a]'s too; a peer is one user"},
+    {ASKS "[user a]\nuid = 1\ncertificate = x\n[user b]\ncertificate = y\ncertificate = cn:x\n",
+     ":9: [user b]: a certificate of it is [user a]'s too; a peer is one user"},
+    {ASKS "[user a]\ncertificate = x\n[user b]\ncertificate = dns:x, cn:x\n",
+     ":7: [user b]: a certificate of it is [user a]'s too; a peer is one user"},
+    {"[tls]\ncertificate = /c\n[user a]\nuid = 1\nrights = :r\ncertificate = cn:x\n",
+     ":6: [user a]: no client is asked for a certificate: set client_ca in [tls], or "
+     "--tls-client-ca"},
+    {"[server]\nlisten = tls+tcp://127.0.0.1:2\n[tls]\ncertificate = /c\n[user a]\ncertificate = "
+     "cn:x\n",
+     ":6: [user a]: no client is asked for a certificate: set client_ca in [tls], or "
+     "--tls-client-ca"},
+    {"[server]\nlisten = tcp://127.0.0.1:1, tls+tcp://127.0.0.1:2\n[tls]\ncertificate = /c\n",
+     ":2: listen = tls+tcp://127.0.0.1:2: " NOBODY_ADVICE},
 };
 
 static void test_config_bad_files_are_refused_with_line_and_advice(void **state) {
@@ -248,6 +263,41 @@ static void test_config_bad_files_are_refused_with_line_and_advice(void **state)
            "%s/conf.d/x.conf:3: unknown key 'levl' in [log]; did you mean 'level'?",
            config_place.folder);
   config_place_refuses(LOAD_FILE(), error);
+}
+
+/* Who may come to an encrypted address: each row with these further settings. */
+static void test_config_encrypted_addresses_admit_somebody(void **state) {
+  static const struct {
+    const char *settings;
+    bool admits;
+  } rows[] = {
+      {"[tls]\ncertificate = /c\n", false},
+      {"[tls]\ncertificate = /c\n[user a]\nuid = 1\n", false},
+      {"[tls]\ncertificate = /c\n[user anonymous]\n", false}, /* a section without a key is none */
+      {"[tls]\ncertificate = /c\n[user anonymous]\nrights = :r\n", true},
+      {"[tls]\ncertificate = /c\n[server]\ninsecure_no_auth = yes\n", true},
+      {ASKS, false},
+      {ASKS "[user a]\nuid = 1\n", false},
+      {ASKS "[user anonymous]\nrights = :r\n", false},
+      {ASKS "[server]\ninsecure_no_auth = yes\n", false},
+      {ASKS "[user a]\ncertificate = x\n", true},
+      {ASKS "[keys]\nfile = /k\n", true},
+      {"[keys]\nfile = /k\n", true},
+      {"[keys]\nfile = /k\n[user a]\nkey = yes\n", true},
+      {"[keys]\nfile = /k\n[user a]\nuid = 1\n", false},
+      {"[keys]\nfile = /k\n[user anonymous]\nrights = :r\n", false},
+      {"[keys]\nfile = /k\n[tls]\ncertificate = /c\n[user anonymous]\nrights = :r\n", true},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    config_place_write_file(rows[i].settings);
+    const struct config *config = LOAD("--listen", "tls+tcp://127.0.0.1:4653");
+    if (rows[i].admits) {
+      config_place_right(config);
+    } else {
+      config_place_refuses(config, "--listen tls+tcp://127.0.0.1:4653: " NOBODY_ADVICE);
+    }
+  }
 }
 
 static void test_config_long_lines_and_zeros_are_refused(void **state) {
@@ -270,6 +320,7 @@ static void test_config_long_lines_and_zeros_are_refused(void **state) {
 static void test_config_users_are_read(void **state) {
   (void)state;
   config_place_write_file(
+      ASKS
       "[keys]\nfile = /k\n[user web]\nkey = yes\n"
       "certificate = worker, dns:web.prod, uri:spiffe://a/b\nuid = 4000\nuid = root\n"
       "rights = jobs.:w a:b.:r :rwc admin\nmemory_max = 2G\nobjects_max = 3\n"
@@ -315,6 +366,7 @@ int main(void) {
       CONFIG_TEST(test_config_directory_that_is_there_is_read_or_refused),
       CONFIG_TEST(test_config_directory_has_any_name),
       CONFIG_TEST(test_config_bad_files_are_refused_with_line_and_advice),
+      CONFIG_TEST(test_config_encrypted_addresses_admit_somebody),
       CONFIG_TEST(test_config_long_lines_and_zeros_are_refused),
       CONFIG_TEST(test_config_users_are_read),
   };

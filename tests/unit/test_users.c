@@ -197,6 +197,13 @@ static void test_users_nobody_is_refused_unless_a_section_or_the_option_admits(v
   (void)state;
   const struct identity none = {.kind = IDENTITY_NONE};
   struct users *users = with(sections, 3, false);
+  FOUND(
+      users,
+      "!this server does not know who you are. Come over tls+tcp:// with a key (without client_ca "
+      "the server asks for no certificate), or ask for [user anonymous]",
+      none);
+  users_release(users);
+  users = users_new(&(struct users_config){.server = SERVER, .asks_for_certificates = true});
   FOUND(users,
         "!this server does not know who you are. Come over tls+tcp:// with a key or a certificate, "
         "or ask for [user anonymous]",

@@ -183,8 +183,9 @@ class TlsTest(unittest.TestCase):
         users = FILES.path("users.conf")
         with open(users, "w", encoding="utf-8") as file:
             if "--key-file" not in arguments:  # else these would be the only users
-                file.write("[user worker]\ncertificate = cn:worker\nrights = :rwc\n"
-                           "[user anonymous]\nrights = :rwc\n")
+                file.write("[user anonymous]\nrights = :rwc\n")
+                if "--tls-client-ca" in arguments:
+                    file.write("[user worker]\ncertificate = cn:worker\nrights = :rwc\n")
         server = daemon.Daemon(PROGRAM, "--listen", "tls+tcp://127.0.0.1:0", "--config", users, *arguments)
         server.__enter__()
         self.addCleanup(server.__exit__, None, None, None)
@@ -348,8 +349,8 @@ class TlsTest(unittest.TestCase):
         self.assertIn("needs --key-file FILE (holdfast key new USER > FILE) or tls.certificate",
                       self.refuses_to_start())
         self.assertIn(f'reason="private key {FILES.path("worker.key")}: key values mismatch"',
-                      self.refuses_to_start("--tls-certificate", FILES.path("server.crt"), "--tls-private-key",
-                                            FILES.path("worker.key")))
+                      self.refuses_to_start("--insecure-no-auth", "--tls-certificate", FILES.path("server.crt"),
+                                            "--tls-private-key", FILES.path("worker.key")))
         FILES.write("open", FILES.alice.line, 0o644)
         self.assertIn("mode 0644 lets others read it; chmod 600",
                       self.refuses_to_start("--key-file", FILES.path("open")))
