@@ -303,10 +303,15 @@ bool ring_stream_take_resume(struct ring_stream *stream) {
 }
 
 void ring_stream_poll_again(struct ring_stream *stream) {
-  struct ring_context *context = stream->context;
-  context->timed_count -= stream->reading == RING_AWAITED && stream->deadline_ns != CLOCK_NEVER;
-  context->paused_count -= stream->reading == RING_PAUSED;
-  if (stream->reading != RING_KEPT) {
+  if (stream->reading == RING_AWAITED) {
+    stream->context->timed_count -= stream->deadline_ns != CLOCK_NEVER;
+    stream->reading = RING_POLLED;
+  }
+}
+
+static void end_pause(struct ring_stream *stream) {
+  if (stream->reading == RING_PAUSED) {
+    stream->context->paused_count--;
     stream->reading = RING_POLLED;
   }
 }
@@ -444,6 +449,9 @@ bool ring_stream_check_times(struct ring_stream *stream, uint64_t now_ns) {
   stream->is_late |= stream->reading == RING_AWAITED && now_ns >= stream->deadline_ns;
   bool waits_in_vain = stream->has_left && atomic_load(&stream->awaits_room);
   bool is_paused_enough = stream->reading == RING_PAUSED && now_ns >= stream->deadline_ns;
+  if (is_paused_enough) {
+    end_pause(stream);
+  }
   return stream->is_late || waits_in_vain || is_paused_enough;
 }
 
@@ -452,6 +460,7 @@ void ring_stream_end(struct ring_stream *stream) {
     return;
   }
   ring_stream_poll_again(stream); /* for the counts of the context */
+  end_pause(stream);
   atomic_store(&stream->is_ended, true);
   bool is_polled = take_resume(stream) || stream->reading == RING_POLLED;
   stream->reading = RING_KEPT;

@@ -15,8 +15,9 @@
  *             open ----------- closed ----------------> ended
  *
  * reading of an open one:
- *             POLLED <-- its descriptors, or the clock -- AWAITED, PAUSED
- *              |  ^ '-------- await_readable, pause -----------------^
+ *             POLLED <-- its descriptors, or the clock -- AWAITED
+ *             POLLED <-- the clock, or the stream's end - PAUSED
+ *              |  ^ '-------- await_readable, pause -----------^
  *   poll: GONE |  | resume
  *              v  |
  *             KEPT by the connection
@@ -93,7 +94,8 @@ void ring_stream_release(struct ring_stream *stream);
 void ring_stream_read_socket(struct ring_stream *stream);
 /* Whether reading was resumed; it is POLLED then. */
 bool ring_stream_take_resume(struct ring_stream *stream);
-/* The stream is polled from now on: reading that waits becomes POLLED. */
+/* Something has come: AWAITED becomes POLLED. PAUSED stays so until its deadline, but the stream is to be
+ * served all the same: its connection may wait for room. */
 void ring_stream_poll_again(struct ring_stream *stream);
 /* Calls the events that are due. Whether there was anything to do. */
 bool ring_stream_serve(struct ring_stream *stream, uint64_t now_ns);
