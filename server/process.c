@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -32,6 +33,11 @@ void process_fill_descriptors(void) {
   if (fd > STDERR_FILENO) {
     close(fd);
   }
+}
+
+uint64_t process_descriptors_max(void) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : UINT64_MAX;
 }
 
 void process_block_signals(sigset_t *signals) {

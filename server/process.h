@@ -20,6 +20,8 @@ void process_fill_descriptors(void);
 void process_block_signals(sigset_t *signals);
 /* Whether SIGTERM or SIGINT is pending. */
 bool process_has_to_end(void);
+/* How many may be open: the hard limit. */
+uint64_t process_descriptors_max(void);
 /* A descriptor that is readable once process `pid` has ended. -1: errno, ESRCH when there is none. */
 int process_watch(pid_t pid);
 /* Waits for one of the signals, or for the end of the process that `watch` (-1: none) is about.

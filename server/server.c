@@ -28,6 +28,9 @@
 
 #define FLUSH_MS 2000
 #define LOG_FLUSH_MS 500
+/* Descriptors: the process's own, a few clients', and those that are kept (proto/base/descriptors.h). */
+#define DESCRIPTORS_MIN 60
+#define DESCRIPTORS_OF_ADDRESS 2
 
 struct server {
   struct segments *segments; /* NULL: there is no shared memory */
@@ -347,6 +350,18 @@ static int run_parts(struct server *server, const struct settings *settings,
   return EXIT_SUCCESS;
 }
 
+static bool has_descriptors(const struct settings *settings) {
+  uint64_t max = process_descriptors_max();
+  uint64_t wanted = DESCRIPTORS_MIN + DESCRIPTORS_OF_ADDRESS * settings->listen_count;
+  if (max < wanted) {
+    log_line(LOG_ERROR,
+             "can't start reason=\"only %llu files may be open; raise the limit to %llu or more "
+             "(ulimit -n, LimitNOFILE)\"",
+             (unsigned long long)max, (unsigned long long)wanted);
+  }
+  return max >= wanted;
+}
+
 static int run_in_process(struct config *config, int argc, char **argv, const sigset_t *signals) {
   const struct settings *settings = config_settings(config);
   struct server server = {
@@ -357,6 +372,9 @@ static int run_in_process(struct config *config, int argc, char **argv, const si
              "can't start reason=\"no room for the server's threads: %s; raise the limits on "
              "address space (ulimit -v) and on processes (ulimit -u, TasksMax)\"",
              strerror(errno));
+    return EXIT_FAILURE;
+  }
+  if (!has_descriptors(settings)) {
     return EXIT_FAILURE;
   }
   int watch = -1;

@@ -1,5 +1,6 @@
 #include "server/cells/segments.h"
 
+#include "proto/base/descriptors.h"
 #include "proto/base/map64.h"
 #include "proto/cell_layout.h"
 #include "proto/limits.h"
@@ -51,7 +52,7 @@ struct segments {
 
 static int make_memfd(size_t bytes, unsigned more_seals, char **mapped) {
   void *address = MAP_FAILED;
-  int fd = memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd = descriptors_for_client(memfd_create("holdfast", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (fd < 0) {
     return -1;
   }

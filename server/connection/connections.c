@@ -20,7 +20,7 @@
 /* Descriptors that the process needs beside connections: nng's, listeners, the journal's. */
 #define DESCRIPTORS_SPARE 64
 /* Of clients that no limit of connections counts: rings, handshakes, segments. Where there are not so many, these
- * share the spare ones: beyond, nothing is accepted for a moment, and the journal waits (journal/openings.h). */
+ * share the spare ones: beyond, nothing is accepted for a moment (proto/base/descriptors.h). */
 #define DESCRIPTORS_UNCOUNTED (2 * HF_RINGS_MAX + 2 * HF_HANDSHAKES_MAX + HF_SEGMENTS_MAX)
 #define FLUSH_POLL_MS 5
 

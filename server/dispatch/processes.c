@@ -1,5 +1,6 @@
 #include "server/dispatch/processes.h"
 
+#include "proto/base/descriptors.h"
 #include "proto/machine.h"
 
 #include <errno.h>
@@ -113,9 +114,9 @@ void processes_stop(struct processes *processes) {
 static int open_descriptor(pid_t id) {
   int process = (int)syscall(SYS_pidfd_open, id, 0);
   if (process < 0 && errno == ESRCH) {
-    return eventfd(1, EFD_CLOEXEC); /* the process has ended: readable */
+    process = eventfd(1, EFD_CLOEXEC); /* the process has ended: readable */
   }
-  return process;
+  return descriptors_for_client(process);
 }
 
 /* Whether the first len bytes of the machine's name are those of this machine's. */

@@ -1,8 +1,8 @@
 /* Opening the journal's files, sqlite's too.
  *
- * When clients have used up the process's descriptors it waits until one is free. Nothing is wrong with the disk, and
- * a server that ended for it could be ended by anybody who opens connections. The wait is back-pressure, as that for
- * a slow disk.
+ * Clients leave the process its descriptors (proto/base/descriptors.h), but the machine may have no more files, or the
+ * limit may be lowered: then it waits until one is free. Nothing is wrong with the disk, and a server that ended for it
+ * could be ended by any process. The wait is back-pressure, as that for a slow disk.
  *
  * layer   journal
  * threads any; a failure is of the thread that met it

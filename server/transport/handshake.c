@@ -1,6 +1,6 @@
 #include "server/transport/handshake.h"
 
-#include "proto/base/log.h"
+#include "proto/base/descriptors.h"
 #include "proto/base/uid_map.h"
 #include "proto/sp.h"
 
@@ -65,7 +65,7 @@ int handshake_listen(const char *path, struct socket_file *file) {
 }
 
 int handshake_accept(int listener) {
-  return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  return descriptors_for_client(accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
 bool handshake_admits(int socket) {

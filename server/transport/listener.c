@@ -1,6 +1,7 @@
 #include "server/transport/listener.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/descriptors.h"
 #include "proto/base/log.h"
 #include "proto/base/socket_path.h"
 #include "server/transport/listen_socket.h"
@@ -67,6 +68,10 @@ static void pause_accepting(struct listener *listener, int rv) {
 /* Whether peers have to wait in the socket's queue for a moment. */
 static bool pause_full(struct listener *listener) {
   const struct transport_acceptor *acceptor = listener->acceptor;
+  if (!descriptors_are_left()) {
+    pause_accepting(listener, NNG_ENOFILES);
+    return true;
+  }
   if (acceptor->is_full == NULL || !acceptor->is_full(acceptor->ctx)) {
     return false;
   }
@@ -81,7 +86,7 @@ static void accepted(void *arg) {
   bool stopping = atomic_load(&listener->stopping);
   if (rv == 0 && !listener->pausing) {
     nng_stream *stream = nng_aio_get_output(listener->accept, 0);
-    if (stopping) {
+    if (stopping || !descriptors_are_kept()) { /* others were faster since that was asked */
       nng_stream_free(stream);
     } else {
       socket_stream_start(stream, listener->transport, listener->acceptor);

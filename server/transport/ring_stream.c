@@ -1,6 +1,7 @@
 #include "server/transport/ring_stream.h"
 
 #include "proto/base/clock.h"
+#include "proto/base/descriptors.h"
 #include "proto/limits.h"
 
 #include <fcntl.h>
@@ -119,7 +120,7 @@ static bool offer(struct ring_stream *stream, const struct handshake_hello *hell
 static enum handshake_status welcome(struct ring_stream *stream,
                                      const struct handshake_hello *hello) {
   int memory = make_memory(segment_bytes(HF_RING_BYTES));
-  stream->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  stream->doorbell = descriptors_for_client(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (memory < 0 || stream->doorbell < 0 || !map_memory(stream, memory) || !offer(stream, hello)) {
     if (memory >= 0) {
       close(memory);

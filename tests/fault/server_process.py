@@ -234,6 +234,18 @@ class LimitTest(Case):
 
 
 class DescriptorTest(Case):
+    def test_few_ones(self):
+        """With less than it and some clients need it says so."""
+        for few in (8, 16, 30, 61, 64):
+            limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (few, few))
+            server = self.serve(preexec_fn=limit, is_ready=few == 64)
+            if few == 64:
+                self.assertAnswers(server)
+                self.assertEqual(server.end(), 0, server.text())
+            else:
+                self.assertEqual(server.process.wait(10), 1, f"{few} files: {server.text()}")
+                self.assertRegex(server.text(), "can't start reason=.*raise the limit to 6[24] or more.*ulimit -n")
+
     def test_closed_ones(self):
         for closed in ([0], [1], [2], [0, 1, 2]):
             server = self.serve(preexec_fn=lambda: [os.close(fd) for fd in closed])
