@@ -377,11 +377,10 @@ static void tick(void *ctx) {
   let_others_in();
 }
 
-static void finish_job(void *ctx, struct job *job) {
+static void give_job_back(void *ctx, struct job *job) {
   run_batch(ctx, (struct command){.kind = COMMAND_JOB_DONE, .job = job});
-  while (!job->is_back) {
+  if (!job->is_back) {
     let_others_in();
-    run_batch(ctx, (struct command){.kind = COMMAND_JOB_DONE, .job = job});
   }
 }
 
@@ -517,7 +516,7 @@ bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t no
 }
 
 static bool start_threads(struct dispatch *dispatch) {
-  if (!lending_start(&dispatch->lending, finish_job, dispatch)) {
+  if (!lending_start(&dispatch->lending, give_job_back, dispatch)) {
     return false;
   }
   if (!reclaimer_start(&dispatch->reclaimer)) {
@@ -576,6 +575,7 @@ void dispatch_stop(struct dispatch *dispatch) {
   processes_stop(&dispatch->processes); /* these two first: their batches may begin jobs */
   ticker_stop(&dispatch->ticker);
   lending_stop(&dispatch->lending); /* then this one: a finished job runs a batch */
+  engine_give_jobs_back(dispatch->engine);
   reclaimer_stop(&dispatch->reclaimer);
 }
 

@@ -4,14 +4,31 @@
 
 /* With the mutex. */
 static struct job *take(struct lending *lending) {
-  struct job *job;
-  while (!(job = TAILQ_FIRST(&lending->waiting)) && !lending->stopping) {
+  while (TAILQ_EMPTY(&lending->waiting) && !lending->stopping) {
     pthread_cond_wait(&lending->changed, &lending->mutex);
   }
-  if (job) {
-    TAILQ_REMOVE(&lending->waiting, job, lent_link);
+  if (lending->stopping) {
+    return NULL;
   }
+  struct job *job = TAILQ_FIRST(&lending->waiting);
+  TAILQ_REMOVE(&lending->waiting, job, lent_link);
+  TAILQ_INSERT_TAIL(&lending->running, job, lent_link);
   return job;
+}
+
+/* With the mutex, which is free meanwhile. */
+static void work(struct lending *lending, struct job *job) {
+  pthread_mutex_unlock(&lending->mutex);
+  job_run(job);
+  pthread_mutex_lock(&lending->mutex);
+  TAILQ_REMOVE(&lending->running, job, lent_link);
+  bool is_interrupted = lending->stopping && job->reason == HF_REASON_STOPPING;
+  while (!job->is_back && !is_interrupted) {
+    pthread_mutex_unlock(&lending->mutex);
+    lending->give_back(lending->ctx, job);
+    pthread_mutex_lock(&lending->mutex);
+    is_interrupted = lending->stopping;
+  }
 }
 
 static void *run(void *arg) {
@@ -19,10 +36,12 @@ static void *run(void *arg) {
   struct job *job;
   pthread_mutex_lock(&lending->mutex);
   while ((job = take(lending))) {
+    work(lending, job);
+    bool is_back = job->is_back;
     pthread_mutex_unlock(&lending->mutex);
-    job_run(job);
-    lending->finish(lending->ctx, job);
-    job_free(job);
+    if (is_back) {
+      job_free(job);
+    }
     pthread_mutex_lock(&lending->mutex);
   }
   pthread_mutex_unlock(&lending->mutex);
@@ -30,8 +49,12 @@ static void *run(void *arg) {
 }
 
 static void stop(struct lending *lending, size_t threads) {
+  struct job *job;
   pthread_mutex_lock(&lending->mutex);
   lending->stopping = true;
+  TAILQ_FOREACH(job, &lending->running, lent_link) {
+    shared_flag_raise(&job->stop);
+  }
   pthread_cond_broadcast(&lending->changed);
   pthread_mutex_unlock(&lending->mutex);
   for (size_t i = 0; i < threads; i++) {
@@ -41,9 +64,11 @@ static void stop(struct lending *lending, size_t threads) {
   pthread_mutex_destroy(&lending->mutex);
 }
 
-bool lending_start(struct lending *lending, void (*finish)(void *ctx, struct job *job), void *ctx) {
-  *lending = (struct lending){.finish = finish, .ctx = ctx};
+bool lending_start(struct lending *lending, void (*give_back)(void *ctx, struct job *job),
+                   void *ctx) {
+  *lending = (struct lending){.give_back = give_back, .ctx = ctx};
   TAILQ_INIT(&lending->waiting);
+  TAILQ_INIT(&lending->running);
   pthread_mutex_init(&lending->mutex, NULL);
   pthread_cond_init(&lending->changed, NULL);
   for (size_t i = 0; i < LENDING_THREADS; i++) {

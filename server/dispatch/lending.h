@@ -1,7 +1,7 @@
 /* Threads that do the engine's jobs: work on large lent objects, outside the engine's lock.
  *
  * layer   dispatch
- * threads lending_add from any; finish is called on lending's own threads. These have the priority of
+ * threads lending_add from any; give_back is called on lending's own threads. These have the priority of
  *         all other threads: a preempted one may own the engine's lock, or malloc's
  */
 #ifndef HF_DISPATCH_LENDING_H
@@ -19,17 +19,20 @@ struct lending {
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   pthread_t threads[LENDING_THREADS];
-  struct lent_list waiting;
+  struct lent_list waiting, running;
   bool stopping;
-  void (*finish)(void *ctx, struct job *job);
+  void (*give_back)(void *ctx, struct job *job);
   void *ctx;
 };
 
-/* finish gives a finished job back to the engine. false: no threads. */
-bool lending_start(struct lending *lending, void (*finish)(void *ctx, struct job *job), void *ctx);
-/* When lending_stop returns all added jobs have been given back; the engine cancels them before. */
+/* give_back gives a job that has run back to the engine, or goes on with that: until job->is_back. false: no
+ * threads. */
+bool lending_start(struct lending *lending, void (*give_back)(void *ctx, struct job *job),
+                   void *ctx);
+/* Interrupts all jobs. Those that were not done are not given back: they are the engine's, and no log has their
+ * end. */
 void lending_stop(struct lending *lending);
-/* Takes the job, until finish. */
+/* Takes the job, until it is back or lending_stop. */
 void lending_add(struct lending *lending, struct job *job);
 
 #endif
