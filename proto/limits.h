@@ -202,6 +202,8 @@
 /* Default of --memory-max: memory of values, containers, waiting requests and kept replies, bytes.
  * Beyond: RESOURCE_EXHAUSTED MEMORY_FULL for every request that would store more. */
 #define HF_MEMORY_BYTES_DEFAULT (8ull << 30)
+/* The least. A session takes 1.3 KiB, and a small dict 3 KiB more: with less next to nothing could be stored. */
+#define HF_MEMORY_BYTES_MIN (1u << 20)
 
 /* Client library. */
 /* Memory that unpacking a reply may allocate: a constant, plus a ratio of its bytes. The densest

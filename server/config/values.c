@@ -1,6 +1,7 @@
 #include "server/config/values.h"
 
 #include "proto/base/log.h"
+#include "proto/limits.h"
 #include "proto/tls/settings.h"
 #include "server/config/settings.h"
 
@@ -77,6 +78,10 @@ bool value_read_size(const char *text, size_t *size) {
 static bool read_size(struct arena *arena, const char *text, void *to) {
   (void)arena;
   return value_read_size(text, to);
+}
+
+static bool read_memory(struct arena *arena, const char *text, void *to) {
+  return read_size(arena, text, to) && *(size_t *)to >= HF_MEMORY_BYTES_MIN;
 }
 
 static bool read_path(struct arena *arena, const char *text, void *to) {
@@ -253,6 +258,8 @@ const struct value_type value_addresses = {"URL", "too many addresses, 16 at mos
                                            read_address};
 const struct value_type value_path = {"FILE", "out of memory", NULL, read_path};
 const struct value_type value_size = {"SIZE", "not a size; write e.g. 512M or 2G", NULL, read_size};
+const struct value_type value_memory = {"SIZE", "not a size of 1M or more; write e.g. 512M or 2G",
+                                        NULL, read_memory};
 const struct value_type value_log_level = {"LEVEL", "not one of error, warn, info, debug", NULL,
                                            read_log_level};
 const struct value_type value_yes = {NULL, "not yes or no", NULL, read_yes};

@@ -21,9 +21,9 @@ struct value_type {
   bool (*read)(struct arena *arena, const char *text, void *to);
 };
 
-extern const struct value_type value_addresses, value_path, value_size, value_log_level, value_yes,
-    value_tls_version, value_fsync, value_process, value_count, value_rights, value_uids,
-    value_certificates;
+extern const struct value_type value_addresses, value_path, value_size, value_memory,
+    value_log_level, value_yes, value_tls_version, value_fsync, value_process, value_count,
+    value_rights, value_uids, value_certificates;
 
 /* "512M" and the like: digits, then nothing, K, M or G; not 0. */
 bool value_read_size(const char *text, size_t *size);

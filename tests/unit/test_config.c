@@ -99,8 +99,21 @@ static void test_config_bad_sizes_are_refused(void **state) {
     assert_false(value_read_size(bad[i], &size));
     assert_int_equal(size, 42);
   }
-  config_place_refuses(LOAD("--memory-max", "lots"),
-                       "--memory-max lots: not a size; write e.g. 512M or 2G");
+}
+
+/* With less a server starts, and refuses whatever is to be stored. */
+static void test_config_memory_has_a_least_size(void **state) {
+  (void)state;
+  static const char *const bad[] = {"lots", "0", "1", "1K", "1023K", "1048575"};
+  char sentence[128];
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    snprintf(sentence, sizeof sentence,
+             "--memory-max %s: not a size of 1M or more; write e.g. 512M or 2G", bad[i]);
+    config_place_refuses(LOAD("--memory-max", bad[i]), sentence);
+  }
+  assert_int_equal(config_place_right(LOAD("--memory-max", "1M"))->memory_bytes_max, 1 << 20);
+  config_place_refuses(LOAD("--snapshot-min", "lots"),
+                       "--snapshot-min lots: not a size; write e.g. 512M or 2G");
 }
 
 static void test_config_local_addresses_are_local(void **state) {
@@ -394,6 +407,7 @@ int main(void) {
       CONFIG_TEST(test_config_all_flags_are_taken),
       CONFIG_TEST(test_config_sizes_are_read),
       CONFIG_TEST(test_config_bad_sizes_are_refused),
+      CONFIG_TEST(test_config_memory_has_a_least_size),
       CONFIG_TEST(test_config_local_addresses_are_local),
       CONFIG_TEST(test_config_open_addresses_need_consent),
       CONFIG_TEST(test_config_encrypted_addresses_need_keys_or_a_certificate),

@@ -63,9 +63,11 @@ static void test_config_variables_go_over_files_and_flags_over_both(void **state
   assert_int_equal(settings->listen_count, 2);
   assert_string_equal(settings->listen[1], "tcp://127.0.0.1:3");
   setenv("HOLDFASTD_MEMORY_MAX", "lots", 1);
-  config_place_refuses(LOAD_FILE(), "HOLDFASTD_MEMORY_MAX=lots: not a size; write e.g. 512M or 2G");
-  config_place_refuses(LOAD("--memory-max", "3G"),
-                       "HOLDFASTD_MEMORY_MAX=lots: not a size; write e.g. 512M or 2G");
+  config_place_refuses(
+      LOAD_FILE(), "HOLDFASTD_MEMORY_MAX=lots: not a size of 1M or more; write e.g. 512M or 2G");
+  config_place_refuses(
+      LOAD("--memory-max", "3G"),
+      "HOLDFASTD_MEMORY_MAX=lots: not a size of 1M or more; write e.g. 512M or 2G");
   unsetenv("HOLDFASTD_MEMORY_MAX"), unsetenv("HOLDFASTD_LISTEN"), unsetenv("HOLDFASTD_KEY_FILE");
 }
 
