@@ -3,6 +3,7 @@
 #include "proto/base/descriptors.h"
 #include "proto/base/uid_map.h"
 #include "proto/sp.h"
+#include "server/transport/socket_mode.h"
 
 #include <errno.h>
 #include <stdalign.h>
@@ -13,7 +14,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define GROUP_DIRECTORY "/run/holdfast/"
 #define BACKLOG 1024
 
 /* ---------------------------------------------------------------------------------- opening */
@@ -33,12 +33,11 @@ static int new_socket(void) {
 }
 
 static int listen_at(const struct sockaddr_un *address, struct socket_file *file) {
-  mode_t mode =
-      strncmp(address->sun_path, GROUP_DIRECTORY, strlen(GROUP_DIRECTORY)) == 0 ? 0660 : 0600;
   int fd = new_socket();
-  if (fd >= 0 && (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
-                  !socket_file_record(file, address->sun_path) ||
-                  chmod(address->sun_path, mode) != 0 || listen(fd, BACKLOG) != 0)) {
+  if (fd >= 0 &&
+      (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 ||
+       !socket_file_record(file, address->sun_path) ||
+       chmod(address->sun_path, socket_mode(address->sun_path)) != 0 || listen(fd, BACKLOG) != 0)) {
     int error = errno;
     close(fd);
     errno = error;

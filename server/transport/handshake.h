@@ -14,8 +14,7 @@
 #include <stddef.h>
 
 /* Listens on that path. The socket of a dead server is removed first, the socket of a live one stays.
- * The mode is that of the ipc socket: 0660 under /run/holdfast, 0600 elsewhere. A descriptor, or -1
- * and errno.
+ * The mode is that of the ipc socket (socket_mode.h). A descriptor, or -1 and errno.
  * out  file  to be removed while the descriptor is open */
 int handshake_listen(const char *path, struct socket_file *file);
 /* Accepts a client. A descriptor, or -1 and errno. */

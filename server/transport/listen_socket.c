@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define GROUP_DIRECTORY "/run/holdfast/"
 #define KEEPALIVE_IDLE_S 10
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 3
@@ -39,10 +38,6 @@ enum listen_result listen_socket_result(void) {
       log_line(LOG_ERROR, "listen failed reason=\"%s\"", strerror(errno));
       return LISTEN_FAILED;
   }
-}
-
-int listen_socket_mode(const char *path) {
-  return strncmp(path, GROUP_DIRECTORY, strlen(GROUP_DIRECTORY)) == 0 ? 0660 : 0600;
 }
 
 /* ------------------------------------------------------------------------------------- tcp */

@@ -12,8 +12,6 @@
 
 /* What errno means for an ipc address; logged if the result does not say it. */
 enum listen_result listen_socket_result(void);
-/* 0660 under /run/holdfast, whose group may connect; 0600 elsewhere. */
-int listen_socket_mode(const char *path);
 /* Finds our listening socket of that address and sets what its connections inherit: keepalive
  * times that notice a dead host within half a minute; and a backlog for many clients at once. */
 void listen_socket_tune_tcp(const nng_sockaddr *address);

@@ -5,6 +5,7 @@
 #include "proto/base/log.h"
 #include "proto/base/socket_path.h"
 #include "server/transport/listen_socket.h"
+#include "server/transport/socket_mode.h"
 #include "server/transport/socket_stream.h"
 
 #include <nng/nng.h>
@@ -141,7 +142,7 @@ static enum listen_result listen_beside(struct listener *listener, const char *p
     return result;
   }
   int rv = nng_stream_listener_set_int(listener->stream_listener, NNG_OPT_IPC_PERMISSIONS,
-                                       listen_socket_mode(path));
+                                       (int)socket_mode(path));
   rv = rv != 0 ? rv : nng_stream_listener_listen(listener->stream_listener);
   if (rv != 0) {
     return result_of(rv);
