@@ -4,15 +4,16 @@
  *
  * layer   journal
  * threads any; a failure is of the thread that met it
- * source  sqlite 3.40, unixSync: what its system call "openDirectory" answers is all that matters
+ * source  sqlite 3.40, unixSync: what its system call "openDirectory" (sqlite_calls.h) answers is all that matters
  */
 #ifndef HF_JOURNAL_DIRECTORY_SYNCS_H
 #define HF_JOURNAL_DIRECTORY_SYNCS_H
 
 #include <stdbool.h>
 
-/* Before the first file is opened; again: nothing. */
-void directory_syncs_begin(void);
+/* In the place of opening the directory of that file, for sqlite to sync: it is synced here. Answers that it can't be
+ * opened, after which sqlite does nothing. */
+int directory_syncs_open(const char *file, int *directory);
 /* Whether one has failed since this was asked last. true: errno */
 bool directory_syncs_have_failed(void);
 

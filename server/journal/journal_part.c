@@ -3,6 +3,7 @@
 #include "server/journal/data_directory.h"
 #include "server/journal/directory_syncs.h"
 #include "server/journal/openings.h"
+#include "server/journal/sqlite_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -141,8 +142,7 @@ static int prepare(struct journal_part *part, const struct part_settings *settin
 
 static int open_file(struct journal_part *part, const struct part_settings *settings,
                      const char *path) {
-  openings_begin();
-  directory_syncs_begin();
+  sqlite_calls_begin();
   int access = settings->is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   int rc = sqlite3_open_v2(path, &part->db, access | SQLITE_OPEN_NOMUTEX, settings->vfs);
   return rc == SQLITE_OK ? set_up(part, settings) : rc;

@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -52,16 +50,4 @@ int openings_open(const char *path, int flags, int mode) {
 
 int openings_failure(void) {
   return failure;
-}
-
-static void begin(void) {
-  sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
-  if (vfs && vfs->iVersion >= 3) {
-    vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)openings_open);
-  }
-}
-
-void openings_begin(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, begin);
 }

@@ -1,0 +1,14 @@
+/* The system calls of sqlite that the journal makes itself: opening a file (openings.h), syncing a directory
+ * (directory_syncs.h).
+ *
+ * layer   journal
+ * threads any
+ * source  sqlite 3.40, its vfs "unix": xSetSystemCall
+ */
+#ifndef HF_JOURNAL_SQLITE_CALLS_H
+#define HF_JOURNAL_SQLITE_CALLS_H
+
+/* Before sqlite opens its first file; again: nothing. */
+void sqlite_calls_begin(void);
+
+#endif
