@@ -3,6 +3,7 @@ import asyncio
 import gc
 import os
 import random
+import signal
 import threading
 import time
 import unittest
@@ -13,7 +14,7 @@ import support
 from aio_case import cancel_at_completion, descriptors, run, soon
 
 import holdfast
-from holdfast import aio
+from holdfast import aio, private
 
 SEED = int(os.environ.get("SEED") or time.time_ns() % 2**32)
 COROUTINES = 1000
@@ -220,6 +221,48 @@ class ClientTest(aio_case.AioCase):
                 await q.get()
             await client.close()
         run(test())
+
+    def test_close_while_a_withdrawn_wait_needs_its_lock(self):
+        """Another client keeps the lock; both a cancelled wait and one that close() withdraws."""
+        async def test(other):
+            client = await aio.connect(self.url)
+            lock = await client.lock("aio.close")
+            condition = await client.condition(lock)
+
+            async def wait():
+                async with condition:
+                    await condition.wait()
+            waiting = [asyncio.create_task(wait()) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            kept = await other.lock("aio.close")
+            self.assertTrue(await kept.acquire(timeout=support.WAIT_S))
+            waiting[0].cancel()
+            await asyncio.sleep(0.05)
+            await asyncio.wait_for(client.close(), 5)  # less than the call timeout
+            ends = await soon(asyncio.gather(*waiting, return_exceptions=True))
+            self.assertEqual([type(end) for end in ends], [holdfast.Closed] * 2, ends)
+            await kept.release()
+            self.assertTrue(await kept.acquire(timeout=support.WAIT_S))
+            await kept.release()
+        self.run_with_client(test)
+
+    def test_close_of_a_silent_server(self):
+        """What the server doesn't answer is given up after the call timeout."""
+        async def test(url, pid):
+            client = await aio.connect(url, call_timeout=0.5)
+            q = await client.queue()
+            getting = asyncio.create_task(q.get())
+            await asyncio.sleep(0.05)
+            support.stop(pid)
+            try:
+                await soon(client.close())
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            with self.assertRaises(holdfast.Cancelled):
+                await soon(getting)
+        server = private.PrivateServer()
+        self.addCleanup(server.stop)
+        run(test(server.url, server.pid))
 
     def test_end_of_loop(self):
         """asyncio.run cancels what waits; nothing is left."""

@@ -117,16 +117,17 @@ class Client:
     """A connection of an event loop; made by `connect`. Its methods open objects: with a name the one
     of that name, which is created if there is none, else a new one."""
 
-    def __init__(self, connection: _core.Connection) -> None:
+    def __init__(self, connection: _core.Connection, call_timeout: Optional[float] = None) -> None:
         self.connection = connection
-        self._calls = Calls(connection)
+        self._calls = Calls(connection, call_timeout)
         self._manager: Any = None
 
     url = property(lambda self: self.connection.url, doc="the server's address")
     closed = property(lambda self: self.connection.closed, doc="whether it was closed")
 
     async def close(self) -> None:
-        """Withdraw the calls that wait, and close the connection."""
+        """Withdraw the calls that wait, and close the connection. Waits at most the call timeout for
+        the server, and not for the lock of a condition whose `wait` was cancelled."""
         await self._calls.close()
         await in_thread(self.connection.close)
 
@@ -292,7 +293,7 @@ class connect:
 
     async def _connect(self) -> Client:
         connect = functools.partial(_core.Connection, self._url, **self._options)
-        client = Client(await in_thread(connect))
+        client = Client(await in_thread(connect), self._options.get("call_timeout"))
         client._manager = self._manager  # kept: its server may be a private one
         return client
 

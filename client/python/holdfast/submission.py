@@ -22,6 +22,8 @@ __all__ = ["Calls", "in_thread"]
 IN_FLIGHT_MAX = 1016
 WAITING_MAX = 1000
 
+CALL_TIMEOUT = 10.0  # a connection's, unless another is given
+
 
 class Room:
     """A number of calls that may be in flight. Tasks beyond it wait in the order they came."""
@@ -66,18 +68,20 @@ class Room:
 class _Entry:
     """A call in flight."""
 
-    __slots__ = ("rooms", "waiter")
+    __slots__ = ("rooms", "needs_lock", "waiter")
 
-    def __init__(self, rooms: Tuple[Room, ...]) -> None:
+    def __init__(self, rooms: Tuple[Room, ...], needs_lock: bool) -> None:
         self.rooms = rooms
+        self.needs_lock = needs_lock  # withdrawn, it ends when its lock is free: maybe never
         self.waiter: Optional[asyncio.Future[None]] = None  # None: no task waits at this moment
 
 
 class Calls:
     """The calls of one connection in flight on one event loop."""
 
-    def __init__(self, connection: _core.Connection) -> None:
+    def __init__(self, connection: _core.Connection, call_timeout: Optional[float] = None) -> None:
         self.connection = connection
+        self._close_timeout = call_timeout or CALL_TIMEOUT
         self._loop = asyncio.get_running_loop()
         every = Room(IN_FLIGHT_MAX)
         self._rooms, self._waiting_rooms = (every,), (Room(WAITING_MAX), every)
@@ -149,7 +153,7 @@ class Calls:
                     taken += 1
                 pending = self._submit_now(function, args, kwds)
                 if type(pending) is _core.Pending:
-                    self._entries[pending] = _Entry(rooms)
+                    self._entries[pending] = _Entry(rooms, function is _core.Condition.wait)
                     self._submitted.append(pending)
                     taken = 0
                 return pending
@@ -247,7 +251,9 @@ class Calls:
 
     async def close(self) -> None:
         """Withdraw the calls in flight, whose tasks get holdfast.Cancelled or a result that had
-        arrived, and take the descriptor out of the loop."""
+        arrived, and take the descriptor out of the loop. The server has the call timeout to confirm
+        the withdrawals. Waits of conditions, which would have to own their locks first, end at once.
+        """
         if self._is_closing:
             return
         self._is_closing = True
@@ -255,10 +261,15 @@ class Calls:
             self._withdraw(pending)
         try:
             self._collect()
-            while self._entries:
-                await self._await_completion()
+            await asyncio.wait_for(self._await_withdrawals(), self._close_timeout)
+        except asyncio.TimeoutError:
+            pass
         finally:
             self.abandon()
+
+    async def _await_withdrawals(self) -> None:
+        while not all(entry.needs_lock for entry in self._entries.values()):
+            await self._await_completion()
 
     def abandon(self) -> None:
         """Close without waiting for the calls in flight."""
