@@ -268,6 +268,19 @@ class KindsTest(aio_case.AioCase):
             self.assertEqual((await soon(moving), await d["count"]), ("later", 11))
         self.run_with_client(test)
 
+    def test_transaction_result_with_objects(self):
+        """It is taken while another task's call waits to be sent."""
+        async def test(hf):
+            d, inner = await hf.dict(), await hf.list()
+            await d.set("k", [inner._proxy, 1])  # pickled with a reference
+            async with hf.transaction() as t:
+                got, popped = t.call(d.get, "k"), t.call(d.pop, "k")
+            adding = asyncio.create_task(d.add("n", 1))
+            await asyncio.sleep(0)
+            self.assertEqual([got.result()[0].id, popped.result()[0].id], [inner.id] * 2)
+            self.assertEqual(await soon(adding), 1)
+        self.run_with_client(test)
+
     def test_transaction_with_bad_call(self):
         async def test(hf):
             d = await hf.dict()

@@ -10,7 +10,7 @@ import unittest.mock
 
 import core_case
 from core_case import outcome
-from holdfast import _core
+from holdfast import _core, pickles
 from support import main, until
 
 
@@ -514,6 +514,46 @@ class AsyncTest(core_case.CoreCase):
         self.collect(transaction.pending)
         self.assertEqual(added.result(), 1)
         self.assertEqual(_core.Dict(self.connection).copy(), {})
+
+    def test_result_that_opens_objects(self):
+        """The objects in a list are opened by calls, which can't be made in each mode: the result can be
+        taken later."""
+        _core.set_codec(lambda value, connection: (b"", value), lambda data, proxies: proxies)
+        self.addCleanup(_core.set_codec, pickles.dumps, pickles.loads, pickles.dumps_key)
+        shared, later = _core.Dict(self.connection), []
+        shared["a"] = shared["b"] = [shared]
+
+        def ids(value):
+            if isinstance(value, dict):
+                return {key: ids(each) for key, each in value.items()}
+            if isinstance(value, (list, tuple)):
+                return type(value)(map(ids, value))
+            return value.id if isinstance(value, _core.Object) else value
+
+        def take_later(pending):
+            for take in pending.result, pending.exception:
+                self.assertRaisesRegex(RuntimeError, "after the end", take)
+            self.assertTrue(pending.done())
+            later.append(pending)
+        pendings = self.submit(lambda: shared["a"], shared.copy, shared.values, shared.items,
+                               lambda: shared.pop("a"), shared.popitem)
+        expected = [[shared.id], {"a": [shared.id], "b": [shared.id]}, [[shared.id]] * 2,
+                    [("a", [shared.id]), ("b", [shared.id])], [shared.id], ("b", [shared.id])]
+        self.collect(*pendings)
+        self.asynchronous.begin()
+        take_later(pendings[0])
+        with self.connection.transaction() as transaction:
+            shared.add("n", 1)
+            take_later(pendings[1])
+        take_later(pendings[2])
+        self.asynchronous.end()
+        self.collect(transaction.pending)
+        with self.connection.oneway():
+            for pending in pendings[3:]:
+                take_later(pending)
+        with self.connection.pipeline():  # where they are opened
+            self.assertEqual([ids(pending.result()) for pending in later[:3]], expected[:3])
+        self.assertEqual([ids(pending.result()) for pending in later], expected)
 
     def test_async_wait(self):
         event = _core.Event(self.connection)

@@ -46,7 +46,8 @@ _VALUES_MAX = 1 << 16
 class Step:
     """A call of a transaction; `result()` after its end."""
 
-    def __init__(self, core: Any, args: Tuple, kwds: typing.Dict[str, Any]) -> None:
+    def __init__(self, calls: Calls, core: Any, args: Tuple, kwds: typing.Dict[str, Any]) -> None:
+        self._calls = calls
         self._call = core, args, kwds
         self._pending: Optional[_core.Pending] = None
 
@@ -59,6 +60,7 @@ class Step:
         """What the call returned."""
         if self._pending is None:
             raise RuntimeError("the transaction was not performed")
+        self._calls.send()
         return self._pending.result()
 
 
@@ -87,7 +89,7 @@ class Transaction:
         core = getattr(method, "_core_method", None)
         if core is None:
             raise TypeError(f"{method!r} is not a method of a proxy that a transaction can call")
-        step = Step(core, (plain(method.__self__), *map(plain, args)), kwds)
+        step = Step(self._client._calls, core, (plain(method.__self__), *map(plain, args)), kwds)
         self._steps.append(step)
         return step
 

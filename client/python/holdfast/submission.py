@@ -83,6 +83,7 @@ class Calls:
         self.connection = connection
         self._close_timeout = call_timeout or CALL_TIMEOUT
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         every = Room(IN_FLIGHT_MAX)
         self._rooms, self._waiting_rooms = (every,), (Room(WAITING_MAX), every)
         self._entries: Dict[_core.Pending, _Entry] = {}
@@ -205,6 +206,12 @@ class Calls:
             for pending in submitted:
                 if pending.done():  # answered at once: values in shared memory
                     self._finish(pending)
+
+    def send(self) -> None:
+        """Before a result is made on the loop's thread: submissions are sent, so that calls which open
+        the objects in it are answered at once."""
+        if threading.get_ident() == self._thread:
+            self._send()
 
     async def _complete(self, pending: _core.Pending,
                         is_patient: bool) -> Optional[asyncio.CancelledError]:

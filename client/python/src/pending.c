@@ -65,9 +65,23 @@ static void deliver(struct pending *pending) {
   release(pending);
 }
 
+/* Objects in a container are opened by calls, whose answers this thread gets at once in most modes. */
+static bool can_deliver(const struct pending *pending) {
+  const struct batch *batch = connection_batch(pending->call.connection);
+  bool has_values = pending->failure.status == HF_OK && pending->call.operation->drop != NULL;
+  return !has_values || batch == NULL ||
+         !(batch->is_oneway || connection_is_submitting(pending->call.connection));
+}
+
 PyObject *pending_result(struct pending *pending) {
   if (pending->progress == PENDING_SUBMITTED) {
     PyErr_SetString(PyExc_RuntimeError, "the result is there after the end of the batch");
+    return NULL;
+  }
+  if (pending->progress == PENDING_COMPLETE && !can_deliver(pending)) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "calls are being submitted, and the result may have objects to open: take it "
+                    "after the end of the Async or of oneway()");
     return NULL;
   }
   if (pending->progress == PENDING_COMPLETE) {
@@ -94,10 +108,10 @@ static PyObject *method_result(PyObject *self, PyObject *ignored) {
 static PyObject *method_exception(PyObject *self, PyObject *ignored) {
   const struct pending *pending = (struct pending *)self;
   (void)ignored;
-  if (pending->progress == PENDING_SUBMITTED) {
-    return pending_result((struct pending *)self);
-  }
   PyObject *result = pending_result((struct pending *)self);
+  if (result == NULL && pending->exception == NULL) {
+    return NULL; /* the Pending has neither, now or any more */
+  }
   if (result == NULL) {
     PyErr_Clear();
     return Py_NewRef(pending->exception);
