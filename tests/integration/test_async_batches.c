@@ -87,6 +87,65 @@ static void test_async_batches_errors_are_those_of_the_part(void **state) {
   hf_dict_close(accounts);
 }
 
+/* Handles are opened beside an open batch, each as a call of its own. */
+static void expect_opens_all(hf_async *async, hf_dict *accounts, bool is_transaction) {
+  hf_dict *dict = NULL;
+  hf_object *object = NULL, *named = NULL;
+  hf_pipe *pipe = NULL, *ends[2] = {NULL, NULL};
+  hf_value item, sum, reference = hf_reference(HF_AS_OBJECT(accounts));
+  size_t index = 99;
+  expect_ok(hf_dict_set(accounts, hf_text("tuple"), hf_tuple(&reference, 1)));
+  expect_ok(hf_dict_get(accounts, hf_text("tuple"), &item));
+  expect_ok(hf_async_begin(async, NULL));
+  expect_ok(is_transaction ? hf_transaction_begin(world.conn) : hf_wait_any_begin(world.conn));
+  expect_ok(hf_dict_open(world.conn, NULL, &dict));
+  expect_ok(hf_object_open(world.conn, hf_object_id(HF_AS_OBJECT(accounts)), HF_DICT, &object));
+  expect_ok(hf_pipe_open(world.conn, "beside a batch", 0, &pipe));
+  expect_ok(hf_open(world.conn, "beside a batch", HF_PIPE, &named));
+  expect_ok(hf_pipe_new(world.conn, true, ends));
+  hf_object *opened = object;
+  expect_fails(hf_reference_open(world.conn, (hf_value *)item.items, &opened), FAILED_PRECONDITION,
+               ALREADY_OPEN);
+  if (is_transaction) {
+    expect_ok(hf_dict_add(accounts, hf_text("b"), hf_int(1), &sum));
+    expect_ok(hf_transaction_commit(world.conn, 0, NULL));
+  } else {
+    expect_ok(hf_dict_wait(accounts, hf_text("b"), NULL, HF_FOREVER, &sum));
+    expect_ok(hf_wait_any_end(world.conn, 0, &index));
+  }
+  hf_async_end(async);
+  for (int i = 0; i < 6; i++) {
+    assert_int_equal(next_of(async).status, HF_OK);
+  }
+  expect_equal(sum, hf_int(1));
+  expect_ok(hf_dict_set(dict, hf_int(1), hf_int(1)));
+  expect_ok(hf_dict_add((hf_dict *)object, hf_text("a"), hf_int(1), NULL));
+  expect_fails(hf_pipe_attach(pipe, 1), FAILED_PRECONDITION, ALREADY_OPEN);
+  expect_ok(hf_pipe_attach((hf_pipe *)named, 1));
+  expect_ok(hf_pipe_send((hf_pipe *)named, hf_int(5), 0));
+  expect_ok(hf_pipe_recv(pipe, 0, &sum));
+  expect_equal(sum, hf_int(5));
+  hf_value_clear(&item);
+  hf_dict_close(dict);
+  hf_object_close(object);
+  expect_ok(hf_object_delete(named));
+  hf_pipe_close((hf_pipe *)named);
+  hf_pipe_close(pipe);
+  hf_pipe_close(ends[0]);
+  hf_pipe_close(ends[1]);
+}
+
+static void test_async_batches_open_handles(void **state) {
+  hf_async *async = open_async(world.conn);
+  hf_dict *accounts = open_accounts();
+  (void)state;
+  expect_opens_all(async, accounts, true);
+  expect_opens_all(async, accounts, false);
+  expect_balances(accounts, 102, 1);
+  hf_async_close(async);
+  hf_dict_close(accounts);
+}
+
 /* One is in flight when the loop is closed, one has completed and is not collected. */
 static void test_async_batches_that_nobody_collects(void **state) {
   hf_async *async = open_async(world.conn);
@@ -135,6 +194,7 @@ static void test_async_batches_a_wait_any_is_one_call(void **state) {
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_async_batches_a_transaction_is_one_call),
     cmocka_unit_test(test_async_batches_errors_are_those_of_the_part),
+    cmocka_unit_test(test_async_batches_open_handles),
     cmocka_unit_test(test_async_batches_that_nobody_collects),
     cmocka_unit_test(test_async_batches_a_wait_any_is_one_call),
 };

@@ -55,7 +55,8 @@ HF_API int hf_async_descriptor(const hf_async *async);
  * ranges of arrays beyond 1 MiB, under the Array's lock, which other calls of this thread don't
  * wait for. Its handles, and that of hf_pipe_attach, stay open until the completion. The listings and
  * hf_dict_next also end with UNAVAILABLE when their pages took longer than the call timeout altogether,
- * counted from the submission.
+ * counted from the submission. While a batch is open above, calls that open handles and hf_pipe_attach
+ * are submitted as calls of their own.
  *
  * FAILED_PRECONDITION ALREADY_OPEN: hf_condition_wait_for, hf_barrier_wait with an action and
  * hf_server_backup, which call the program; load and add of numbers.h, whose answer has no place to

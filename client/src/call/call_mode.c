@@ -40,6 +40,15 @@ static struct call_mode *below(const struct call_mode *mode) {
   return next;
 }
 
+struct call_mode *call_mode_for_opening(const hf_conn *conn) {
+  struct call_mode *mode = call_mode_of(conn), *lower = mode;
+  while (lower != NULL) {
+    mode = lower;
+    lower = below(mode);
+  }
+  return mode;
+}
+
 struct call_mode *call_mode_for(const struct request *request) {
   struct call_mode *mode = call_mode_of(request->conn);
   while (mode != NULL && !mode->kind->takes(request)) {

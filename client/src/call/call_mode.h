@@ -46,6 +46,8 @@ struct call_mode {
 struct call_mode *call_mode_of(const hf_conn *conn);
 /* The same if its kind is `kind`; else NULL. */
 struct call_mode *call_mode_of_kind(const hf_conn *conn, const struct call_mode_kind *kind);
+/* The mode for calls that open handles, the lowermost: a batch leaves them to the mode below. */
+struct call_mode *call_mode_for_opening(const hf_conn *conn);
 /* The mode that is to send the request; NULL: a plain call is. */
 struct call_mode *call_mode_for(const struct request *request);
 

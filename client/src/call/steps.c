@@ -7,16 +7,24 @@
 
 /* ---------------------------------------------------------------- running */
 
-bool steps_are_submitted(const hf_conn *conn) {
-  const struct call_mode *mode = call_mode_of(conn);
+static bool submits(const struct call_mode *mode) {
   return mode != NULL && mode->kind->submit_steps != NULL;
 }
 
+bool steps_are_submitted(const hf_conn *conn) {
+  return submits(call_mode_of(conn));
+}
+
+bool steps_opening_are_submitted(const hf_conn *conn) {
+  return submits(call_mode_for_opening(conn));
+}
+
 hf_status steps_run(struct steps *steps) {
-  struct call_mode *mode = call_mode_of(steps->conn);
+  struct call_mode *mode =
+      steps->kind->opens_handles ? call_mode_for_opening(steps->conn) : call_mode_of(steps->conn);
   hf_status status;
   bool is_sent;
-  if (mode != NULL && mode->kind->submit_steps != NULL) {
+  if (submits(mode)) {
     return mode->kind->submit_steps(mode, steps);
   }
   do {

@@ -28,6 +28,7 @@ struct steps_kind {
   /* Stores the results of a call that ended with `status`, or frees them. The call's status, which
    * is `status` unless that is HF_OK; then also the thread's last error. NULL: nothing */
   hf_status (*end)(struct steps *steps, hf_status status);
+  bool opens_handles; /* which is never part of a batch */
 };
 
 /* The first member of each call's struct. The caller sets `kind` and `conn`. */
@@ -46,6 +47,8 @@ struct steps {
 hf_status steps_run(struct steps *steps);
 /* Whether steps_run of this thread submits. */
 bool steps_are_submitted(const hf_conn *conn);
+/* The same of a call that opens handles. */
+bool steps_opening_are_submitted(const hf_conn *conn);
 
 /* In a step: sends its request, which has a result or a discarded one. */
 hf_status steps_send(struct steps *steps, struct request *request, const ProtobufCMessage *arm);

@@ -147,7 +147,8 @@ hf_status hf_object_open(hf_conn *conn, uint64_t id, hf_kind kind, hf_object **o
   if (kind == HF_ANY || (size_t)kind >= KIND_COUNT) {
     return error_format(HF_REASON_BAD_ARGUMENT, "an object is opened as one of the kinds");
   }
-  static const struct steps_kind steps = {.size = sizeof(struct retaining), .step = send_retain};
+  static const struct steps_kind steps = {
+      .size = sizeof(struct retaining), .step = send_retain, .opens_handles = true};
   struct retaining retaining = {
       .steps = {.kind = &steps, .conn = conn}, .id = id, .kind = kind, .object = object};
   return steps_run(&retaining.steps);

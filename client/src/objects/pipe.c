@@ -111,7 +111,8 @@ static hf_status open_end(struct steps *steps, hf_status status) {
 }
 
 static hf_status open_pipe(hf_conn *conn, struct opening opening) {
-  static const struct steps_kind kind = {sizeof(struct opening), open_step, NULL, open_end};
+  static const struct steps_kind kind = {
+      .size = sizeof(struct opening), .step = open_step, .end = open_end, .opens_handles = true};
   opening.steps = (struct steps){.kind = &kind, .conn = conn};
   return steps_run(&opening.steps);
 }
@@ -158,7 +159,8 @@ static hf_status attach_step(struct steps *steps) {
 }
 
 hf_status hf_pipe_attach(hf_pipe *pipe, int end) {
-  static const struct steps_kind kind = {sizeof(struct attaching), attach_step, NULL, NULL};
+  static const struct steps_kind kind = {
+      .size = sizeof(struct attaching), .step = attach_step, .opens_handles = true};
   hf_object *handle = HF_AS_OBJECT(pipe);
   if (end != 0 && end != 1) {
     return error_reason(HF_REASON_BAD_END);

@@ -15,7 +15,7 @@ hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) 
   }
   if (!value_take_reference(conn, value)) {
     /* An item of a tuple, or a value delivered before a fork, needs a reference of its own. */
-    if (steps_are_submitted(conn)) { /* whether it is one can't be seen from outside */
+    if (steps_opening_are_submitted(conn)) { /* whether it is one can't be seen from outside */
       return error_format(HF_REASON_ALREADY_OPEN,
                           "an item of a tuple is opened after hf_async_end, or by hf_object_open");
     }
