@@ -2,6 +2,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tests/integration/world.h"
 
@@ -249,6 +251,70 @@ static void test_range_that_is_given_up_writes_nothing_more(void **state) {
   assert_in_range(read_with(false), 0, DISTURBED_READS);
 }
 
+/* ---------------------------------------------------------------- its lock */
+
+struct writing {
+  hf_array *array;
+  const double *numbers;
+  hf_status status;
+};
+
+static void *write_range(void *argument) {
+  struct writing *writing = argument;
+  writing->status = hf_array_write(writing->array, 0, LARGE_COUNT, writing->numbers);
+  return NULL;
+}
+
+static void await_requests(uint64_t count) {
+  struct hf_server_info info = {0};
+  for (uint64_t asked = 0; info.requests < count + asked; asked++) {
+    expect_ok(hf_server_info(world.conn, &info));
+  }
+}
+
+/* The server answers neither the parts nor the release of the lock: that is sent all the same, once it
+ * does again. */
+static void test_range_that_is_cut_off_leaves_no_lock(void **state) {
+  enum { ROUNDS = 50, CUT_OFF = 3 };
+  (void)state;
+  if (strcmp(world.path, "shared memory") == 0) {
+    skip(); /* there the lock needs no request */
+  }
+  hf_conn *conn = connect_again(300), *other = connect_again(0);
+  double *numbers = make_numbers(0);
+  struct writing writing = {.numbers = numbers};
+  hf_array *others;
+  int cut_off = 0, round = 0;
+  expect_ok(hf_array_open(conn, "cut off", 'd', LARGE_COUNT, NULL, &writing.array));
+  expect_ok(hf_array_open(other, "cut off", 'd', LARGE_COUNT, NULL, &others));
+  for (; round < ROUNDS && cut_off < CUT_OFF; round++) {
+    struct hf_server_info info;
+    pthread_t thread;
+    expect_ok(hf_server_info(world.conn, &info));
+    pthread_create(&thread, NULL, write_range, &writing);
+    await_requests(info.requests + 2); /* the lock's, a part's */
+    server_stop();
+    for (int fd = 3; fd < DESCRIPTORS; fd++) {
+      syscall(SYS_shutdown, fd, SHUT_RDWR);
+    }
+    pthread_join(thread, NULL);
+    server_continue();
+    cut_off += writing.status != HF_OK;
+    assert_true(writing.status == HF_OK || writing.status == HF_UNAVAILABLE);
+    expect_ok(hf_ping(conn, NULL));
+    expect_ok(hf_array_lock(others, 5000));
+    expect_ok(hf_array_unlock(others));
+    expect_ok(hf_ping(other, NULL)); /* what it has sent is performed, and counted */
+  }
+  print_message("cut off in %d of %d rounds\n", cut_off, round);
+  assert_int_equal(cut_off, CUT_OFF);
+  hf_array_close(others);
+  hf_array_close(writing.array);
+  hf_close(other);
+  hf_close(conn);
+  free(numbers);
+}
+
 /* ---------------------------------------------------------------- call modes */
 
 static void test_range_in_a_pipeline_and_one_way(void **state) {
@@ -321,6 +387,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_range_of_an_array_is_read_and_written_as_a_whole),
     cmocka_unit_test(test_range_is_read_whole_over_links_that_are_cut),
     cmocka_unit_test(test_range_that_is_given_up_writes_nothing_more),
+    cmocka_unit_test(test_range_that_is_cut_off_leaves_no_lock),
     cmocka_unit_test(test_range_in_a_pipeline_and_one_way),
     cmocka_unit_test(test_range_keeps_the_failures_of_a_pipeline),
     cmocka_unit_test(test_range_of_a_handle_from_a_reference),

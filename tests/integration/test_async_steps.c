@@ -506,18 +506,20 @@ static void test_steps_cancelled_range_leaves_no_lock(void **state) {
   free(bytes);
 }
 
-/* Collects until the server has performed that many requests of the call, beside those made here. false: more,
+/* Collects until the server has performed so many requests of the call, beside those made here. false: more,
  * and the call is complete. */
-static bool collect_until_performed(hf_async *async, uint64_t before, uint64_t count) {
+static bool collect_until_performed(hf_async *async, uint64_t before, uint64_t at_least,
+                                    uint64_t at_most) {
   struct hf_completion done = {0};
   struct hf_server_info info;
   for (uint64_t asked = 1;; asked++) {
     (void)await_readable(async, SHORT_MS);
     expect_ok(hf_server_info(world.conn, &info));
-    if (info.requests == before + asked + count) {
+    uint64_t performed = info.requests - before - asked;
+    if (performed >= at_least && performed <= at_most) {
       return true;
     }
-    if (info.requests > before + asked + count) {
+    if (performed > at_most) {
       expect_completion(async, HF_OK, "");
       return false;
     }
@@ -537,6 +539,76 @@ static bool completes_within(hf_async *async, int ms) {
     is_there = hf_async_collect(async, &done);
   }
   return is_there;
+}
+
+/* Submits calls that don't wait, until the window is full. Their count */
+static int fill_window(hf_async *async, hf_queue *queue, uint64_t *size) {
+  int count = 0;
+  expect_ok(hf_async_begin(async, NULL));
+  while (hf_queue_size(queue, size) == HF_OK) {
+    count++;
+  }
+  assert_string_equal(hf_last_error()->reason, "IN_FLIGHT_FULL");
+  hf_async_end(async);
+  return count;
+}
+
+/* Without waiting for the server, which is stopped; then collects the calls that filled the window. */
+static void cancel_at_once(hf_async *async, uint64_t id, int count) {
+  hf_async_cancel(async, id);
+  hf_async_cancel(async, id);
+  expect_completion(async, HF_CANCELLED, "CANCELLED");
+  server_continue();
+  for (int i = 0; i < count; i++) {
+    expect_completion(async, HF_OK, "");
+  }
+}
+
+/* A range ends early while the window is full: its lock is released when there is room. */
+static void test_steps_release_in_a_full_window(void **state) {
+  enum { ROUNDS = 200, ENDED = 6, PART_BYTES = 512 << 10 };
+  hf_conn *conn = connect_again(0), *other = connect_again(0);
+  uint8_t *bytes = make_bytes(1);
+  hf_array *array, *others;
+  hf_queue *queue;
+  uint64_t size;
+  int ended = 0, round = 0;
+  (void)state;
+  expect_ok(hf_array_open(conn, SHARED_NAME, 'B', LARGE_COUNT, NULL, &array));
+  expect_ok(hf_array_open(other, SHARED_NAME, 'B', LARGE_COUNT, NULL, &others));
+  expect_ok(hf_queue_open(conn, NULL, 0, &queue));
+  for (; round < ROUNDS && ended < ENDED; round++) {
+    hf_async *async = open_async(conn);
+    struct hf_server_info info;
+    expect_ok(hf_server_info(world.conn, &info));
+    SUBMIT(async, NULL, hf_array_write(array, 0, LARGE_COUNT, bytes));
+    uint64_t id = hf_async_last_id(async);
+    /* the lock's, and some parts' */
+    if (collect_until_performed(async, info.requests, 2, LARGE_COUNT / PART_BYTES)) {
+      server_stop();
+      int count = fill_window(async, queue, &size);
+      if (ended % 2 == 0) {
+        cancel_at_once(async, id, count);
+      }
+      hf_async_close(async);
+      server_continue();
+      ended++;
+    } else {
+      hf_async_close(async);
+    }
+    expect_ok(hf_ping(conn, NULL));
+    expect_ok(hf_array_lock(others, LONG_MS));
+    expect_ok(hf_array_unlock(others));
+    expect_ok(hf_ping(other, NULL)); /* what it has sent is performed, and counted */
+  }
+  print_message("ended early in %d of %d rounds\n", ended, round);
+  assert_int_equal(ended, ENDED);
+  hf_queue_close(queue);
+  hf_array_close(others);
+  hf_array_close(array);
+  hf_close(conn);
+  hf_close(other);
+  free(bytes);
 }
 
 /* The last part of a range is answered while the link is full of other requests, and then the call is
@@ -566,7 +638,7 @@ static void test_steps_unsent_release_outlives_its_call(void **state) {
     expect_ok(hf_server_info(world.conn, &info));
     SUBMIT(async, NULL, hf_array_write(array, 0, PARTS * PART_BYTES, bytes));
     uint64_t id = hf_async_last_id(async);
-    if (!collect_until_performed(async, info.requests,
+    if (!collect_until_performed(async, info.requests, 1 + PARTS,
                                  1 + PARTS)) { /* the lock's, and the parts' */
       continue;
     }
@@ -991,6 +1063,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_steps_cancel_at_a_later_operation),
     cmocka_unit_test(test_steps_lost_connection_at_a_later_operation),
     cmocka_unit_test(test_steps_cancelled_range_leaves_no_lock),
+    cmocka_unit_test(test_steps_release_in_a_full_window),
     cmocka_unit_test(test_steps_unsent_release_outlives_its_call),
     cmocka_unit_test(test_steps_closed_while_an_object_is_opened),
     cmocka_unit_test(test_steps_closed_before_objects_are_opened),

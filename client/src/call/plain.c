@@ -147,6 +147,14 @@ static hf_status abandon(hf_conn *conn, struct call *call, enum wait_end end) {
   return status;
 }
 
+/* Without a slot in time, what outlives its call gets one later. A reference is retained for nobody. */
+static void keep_outliving(const struct request *request) {
+  hf_conn *conn = request->conn;
+  if (request->outlives_call && request->retains == 0 && conn->state != CONN_ENDED) {
+    window_add_unawaited(&conn->window, conn->transport->framing, &request->envelope);
+  }
+}
+
 /* Performs one call. */
 hf_status call_run(struct request *request) {
   hf_conn *conn = request->conn;
@@ -155,7 +163,9 @@ hf_status call_run(struct request *request) {
   uint64_t since_ns = clock_now_ns();
   conn_lock(conn);
   hf_status status = call_submit(request, &call);
-  if (status == HF_OK) {
+  if (status != HF_OK) {
+    keep_outliving(request);
+  } else {
     conn_write(conn);
     enum wait_end end = conn_wait(conn, &pending, 0, since_ns, request->wait_ms);
     if (end == WAIT_REACHED) {

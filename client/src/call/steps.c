@@ -56,10 +56,8 @@ void steps_send_unawaited(struct steps *steps, struct request *request,
   hf_conn *conn = steps->conn;
   request_arm(request, arm);
   request->envelope.thread = steps->thread;
-  if (conn->state != CONN_ENDED &&
-      conn->window.used_count < conn->window.used_count_max + WINDOW_RESERVED_COUNT) {
-    (void)window_add(&conn->window, conn->transport->framing, &request->envelope);
-    conn->window.has_unawaited = true;
+  if (conn->state != CONN_ENDED) {
+    window_add_unawaited(&conn->window, conn->transport->framing, &request->envelope);
   }
   arena_deinit(&request->arena);
 }

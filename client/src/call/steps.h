@@ -53,8 +53,8 @@ bool steps_opening_are_submitted(const hf_conn *conn);
 /* In a step: sends its request, which has a result or a discarded one. */
 hf_status steps_send(struct steps *steps, struct request *request, const ProtobufCMessage *arm);
 /* In `stop`, or with the connection's mutex: submits a request whose reply nobody waits for. It is
- * written later (conn_write_unawaited), since callers may be in a loop over the window. Without room
- * in the window it is not submitted, and ends with the session what it was to end. */
+ * written later (conn_write_unawaited), since callers may be in a loop over the window; without room in
+ * the window also submitted later. */
 void steps_send_unawaited(struct steps *steps, struct request *request,
                           const ProtobufCMessage *arm);
 

@@ -64,14 +64,11 @@ static void submit_releases(hf_conn *conn) {
 
 /* ---------------------------------------------------------------- forked children */
 
-static bool has_room(const hf_conn *conn) {
-  return conn->window.used_count < conn->window.used_count_max + WINDOW_RESERVED_COUNT;
-}
-
 /* Attaches pipe ends as far as the window has room. */
 static void attach_pipes(hf_conn *conn) {
   struct hf_object *handle = conn->handles;
-  for (; handle != NULL && conn->unattached_count > 0 && has_room(conn); handle = handle->next) {
+  for (; handle != NULL && conn->unattached_count > 0 && window_has_room(&conn->window);
+       handle = handle->next) {
     if (handle->awaits_attach) {
       Holdfast__PipeAttach arm = HOLDFAST__PIPE_ATTACH__INIT;
       arm.end = handle->end;
@@ -115,16 +112,16 @@ void references_become_child(hf_conn *conn) {
 
 bool references_submit(hf_conn *conn) {
   withdraw_submit(conn);
-  if (conn->is_inherited && has_room(conn)) {
+  if (conn->is_inherited && window_has_room(&conn->window)) {
     submit_inherited(conn);
   }
   if (!conn->is_inherited) {
     attach_pipes(conn);
   }
-  if (conn->releases.count > 0 && has_room(conn)) {
+  if (conn->releases.count > 0 && window_has_room(&conn->window)) {
     submit_releases(conn);
   }
-  return !conn->is_inherited && conn->unattached_count == 0 && has_room(conn);
+  return !conn->is_inherited && conn->unattached_count == 0 && window_has_room(&conn->window);
 }
 
 /* ---------------------------------------------------------------- handles */

@@ -8,6 +8,13 @@
 /* A slot's buffer larger than this is freed with the slot. */
 #define SLOT_KEEP_BYTES 4096
 
+/* A request that waits for room. */
+struct kept_request {
+  struct kept_request *next;
+  struct envelope envelope;
+  uint8_t arm[];
+};
+
 bool window_init(struct window *window) {
   *window =
       (struct window){.used_count_max = HF_WINDOW_COUNT_MAX, .parked_count_max = HF_IN_FLIGHT_MAX};
@@ -15,7 +22,16 @@ bool window_init(struct window *window) {
   return window->slots != NULL;
 }
 
+static void drop_kept(struct window *window) {
+  while (window->kept != NULL) {
+    struct kept_request *kept = window->kept;
+    window->kept = kept->next;
+    free(kept);
+  }
+}
+
 void window_deinit(struct window *window) {
+  drop_kept(window);
   for (uint32_t i = 0; i < window->touched_count; i++) {
     free(window->slots[i].frame);
   }
@@ -29,6 +45,7 @@ void window_reset(struct window *window) {
   while (window->oldest != NULL) {
     window_remove(window, window->oldest);
   }
+  drop_kept(window);
   window->last_sequence = 0;
   window->also_count = 0;
   window->unsent_offset = 0;
@@ -129,6 +146,47 @@ struct slot *window_add(struct window *window, enum sp_transport framing,
   window->cancel_count += slot->operation == OPERATION(CANCEL);
   append(window, slot);
   return slot;
+}
+
+bool window_has_room(const struct window *window) {
+  return window->used_count < window->used_count_max + WINDOW_RESERVED_COUNT;
+}
+
+/* Out of memory: not kept. */
+static void keep(struct window *window, const struct envelope *envelope) {
+  struct kept_request *kept = malloc(sizeof *kept + envelope->arm_len);
+  if (kept == NULL) {
+    return;
+  }
+  kept->next = NULL;
+  kept->envelope = *envelope;
+  protobuf_c_message_pack(envelope->arm, kept->arm);
+  kept->envelope.arm = NULL;
+  kept->envelope.packed = kept->arm;
+  *(window->kept == NULL ? &window->kept : &window->newest_kept->next) = kept;
+  window->newest_kept = kept;
+}
+
+void window_add_unawaited(struct window *window, enum sp_transport framing,
+                          const struct envelope *envelope) {
+  bool is_added = window->kept == NULL && window_has_room(window) &&
+                  window_add(window, framing, envelope) != NULL;
+  if (is_added) {
+    window->has_unawaited = true;
+  } else {
+    keep(window, envelope);
+  }
+}
+
+void window_add_kept(struct window *window, enum sp_transport framing) {
+  struct kept_request *kept = window->kept;
+  while (kept != NULL && window_has_room(window) &&
+         window_add(window, framing, &kept->envelope) != NULL) {
+    window->has_unawaited = true;
+    window->kept = kept->next;
+    free(kept);
+    kept = window->kept;
+  }
 }
 
 struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence) {

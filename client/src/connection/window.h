@@ -40,6 +40,7 @@ static inline size_t reply_unpack_bytes_max(size_t reply_bytes) {
 #define WINDOW_SLOTS_MAX (HF_WINDOW_COUNT_MAX + WINDOW_RESERVED_COUNT + WINDOW_SPARE_COUNT)
 
 struct call;
+struct kept_request;
 
 /* Whether the request is to be withdrawn; see cancel.h. */
 enum withdrawal { WITHDRAWAL_NONE, WITHDRAWAL_DUE, WITHDRAWAL_SENT };
@@ -76,8 +77,9 @@ struct window {
   uint32_t due_count;    /* slots whose withdrawal is due */
   uint32_t cancel_count; /* slots of Cancels */
   struct slot *oldest, *newest, *unsent;
-  bool has_unawaited;   /* requests that nobody writes, see conn_write_unawaited */
-  size_t unsent_offset; /* bytes of *unsent already sent */
+  bool has_unawaited; /* requests that nobody writes, see conn_write_unawaited */
+  struct kept_request *kept, *newest_kept; /* until the window has room, see window_add_unawaited */
+  size_t unsent_offset;                    /* bytes of *unsent already sent */
   uint64_t last_sequence;
   /* Selective acknowledgements: sequences beyond the cumulative one whose replies were received,
    * and that no request to be answered carries yet. */
@@ -98,6 +100,14 @@ void window_reset(struct window *window);
  * used_count_max, or WINDOW_SLOTS_MAX for spare slots. NULL: out of memory; no sequence is used. */
 struct slot *window_add(struct window *window, enum sp_transport framing,
                         const struct envelope *envelope);
+/* Whether there is room for a request that doesn't wait on the server. */
+bool window_has_room(const struct window *window);
+/* Adds a request whose reply nobody waits for, or keeps a copy until window_add_kept finds room. Out of
+ * memory: ends with the session what it was to end. */
+void window_add_unawaited(struct window *window, enum sp_transport framing,
+                          const struct envelope *envelope);
+/* Adds the kept requests, as far as there is room. */
+void window_add_kept(struct window *window, enum sp_transport framing);
 /* The slot of a reply; NULL: no such request. sequence 0 matches any. */
 struct slot *window_find(struct window *window, uint32_t id, uint64_t sequence);
 /* Whether the request, or the rest of it, is to be sent, maybe once more. */

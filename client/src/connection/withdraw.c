@@ -33,6 +33,9 @@ void withdraw_submit(hf_conn *conn) {
   if (is_due) {
     conn_write(conn);
   }
+  if (conn->state != CONN_ENDED) {
+    window_add_kept(window, conn->transport->framing);
+  }
   conn_write_unawaited(conn);
 }
 

@@ -12,7 +12,7 @@
 void withdraw_later(hf_conn *conn, struct slot *slot);
 /* The same after the call was completed without its reply, which is then ignored. */
 void withdraw_abandoned(hf_conn *conn, struct slot *slot);
-/* Submits the Cancels that are due, as far as the window has room, and writes them. */
+/* Submits the Cancels that are due and what the window keeps, as far as it has room, and writes them. */
 void withdraw_submit(hf_conn *conn);
 
 #endif

@@ -225,7 +225,7 @@ static hf_status run_parts(struct range *range) {
     status = pipeline_run(object->conn, PARTS_IN_FLIGHT, make_parts, range);
   }
   if (has_lock) {
-    hf_status unlocked = cell_unlock(object);
+    hf_status unlocked = cell_unlock_always(object);
     status = status == HF_OK ? unlocked : status;
   }
   return status;

@@ -1,5 +1,6 @@
 #include "client/src/objects/cell_lock.h"
 
+#include "client/src/call/call.h"
 #include "client/src/connection/errors.h"
 #include "client/src/mapped/mapped_lock.h"
 
@@ -23,7 +24,9 @@ hf_status cell_lock(hf_object *object, int64_t timeout_ms, struct hf_grant *gran
   return HF_OK;
 }
 
-hf_status cell_unlock(hf_object *object) {
+static hf_status unlock(hf_object *object, bool outlives_call) {
+  struct request request;
+  Holdfast__LockRelease arm = HOLDFAST__LOCK_RELEASE__INIT;
   hf_status status;
   switch (mapped_cell_unlock(object, &status)) {
     case MAPPED_IN:
@@ -31,6 +34,16 @@ hf_status cell_unlock(hf_object *object) {
     case MAPPED_FAILED:
       return status;
     default:
-      return hf_lock_release((hf_lock *)object);
+      request_of(&request, object, OPERATION(LOCK_RELEASE));
+      request.outlives_call = outlives_call;
+      return request_send(&request, &arm.base);
   }
+}
+
+hf_status cell_unlock(hf_object *object) {
+  return unlock(object, false);
+}
+
+hf_status cell_unlock_always(hf_object *object) {
+  return unlock(object, true);
 }
