@@ -106,6 +106,7 @@ static void put_arrival(struct writer *writer, const void *item) {
   const struct reply *reply = item;
   encode_number(writer, HF_FIELD_ARRIVAL_INDEX, reply->index);
   encode_number(writer, HF_FIELD_ARRIVAL_ACTS, reply->acts);
+  encode_number(writer, HF_FIELD_ARRIVAL_ROUND, reply->round);
 }
 
 static void put_failure(struct writer *writer, const void *item) {

@@ -180,6 +180,7 @@ struct reply {
     struct {
       uint64_t index;
       bool acts;
+      uint64_t round; /* of who acts; else 0 */
     };
     struct {
       struct value item;

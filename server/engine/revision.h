@@ -10,9 +10,10 @@
  * list with references back. Revision 3 gives a volatile cell's lock back the record of its owner's death when the
  * transaction that took it fails, and calls a missing right "create or delete". Revision 4 puts elements back after
  * a failed transaction without losing what clients stored meanwhile, gives back all levels of a lock that changed
- * over, lets forked children inherit mapped cells, forgets what sessions had of deleted objects, and wants read and
- * write of references in list_concat. A journal of an older revision in which a change of state shows is refused
- * at the batch where it does: batches have a digest of the state.
+ * over, lets forked children inherit mapped cells, forgets what sessions had of deleted objects, wants read and
+ * write of references in list_concat, numbers the rounds of barriers, and refuses what ends an earlier round's
+ * action. A journal of an older revision in which a change of state shows is refused at the batch where it does:
+ * batches have a digest of the state.
  *
  * layer   engine
  * source  server/decisions, "Commands are what is made durable"

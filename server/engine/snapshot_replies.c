@@ -42,7 +42,8 @@ static const struct snapshot_field grant_rows[] = {SNAPSHOT_FIELD(16, struct rep
 static const struct snapshot_field exchange_rows[] = {SNAPSHOT_FIELD(16, struct reply, swapped),
                                                       SNAPSHOT_FIELD(17, struct reply, found)};
 static const struct snapshot_field arrival_rows[] = {SNAPSHOT_FIELD(16, struct reply, index),
-                                                     SNAPSHOT_FIELD(17, struct reply, acts)};
+                                                     SNAPSHOT_FIELD(17, struct reply, acts),
+                                                     SNAPSHOT_FIELD(18, struct reply, round)};
 static const struct snapshot_field reservation_rows[] = {
     SNAPSHOT_FIELD(16, struct reply, item), SNAPSHOT_FIELD(17, struct reply, reservation),
     SNAPSHOT_FIELD(18, struct reply, tries), SNAPSHOT_FIELD(19, struct reply, priority)};
@@ -422,6 +423,8 @@ static bool fits_source(const struct reply *reply, const struct object *source) 
                  : true;
     case HOLDFAST__KIND__PIPE:
       return reply->shape == REPLY_VALUE && reply->taken.order <= 1;
+    case HOLDFAST__KIND__BARRIER:
+      return reply->shape == REPLY_ARRIVAL;
     default:
       return true;
   }

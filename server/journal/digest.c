@@ -73,7 +73,7 @@ static uint64_t mix_result(uint64_t chain, const struct reply *reply) {
                  reply->flushed->failed);
     case REPLY_EXCHANGE:
       return mix_value(mix(chain, reply->swapped), reply->found);
-    case REPLY_ARRIVAL:
+    case REPLY_ARRIVAL: /* without its round: revision 3 had none, and its batches are replayed */
       return mix(mix(chain, reply->index), reply->acts);
     case REPLY_RESERVATION:
       return mix(mix(mix_value(chain, reply->item), reply->reservation), reply->tries);

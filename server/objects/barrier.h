@@ -27,6 +27,8 @@ struct barrier {
   uint64_t parties;
   uint64_t arrived;      /* of this round */
   uint64_t actor_serial; /* ACTING: the session that runs the action */
+  uint64_t
+      ended_count; /* rounds that have ended, by release, reset or break; this one's number is one more */
 };
 
 #endif

@@ -292,6 +292,59 @@ static void test_barrier_reset_during_the_action_is_broken_for_who_acts(void **s
   hf_barrier_close(barrier);
 }
 
+struct earlier {
+  hf_barrier *barrier;
+  hf_event *begins, *ends; /* the second round's action */
+  bool succeeds;           /* the first round's action */
+  pthread_t thread;
+  hf_status second;
+};
+
+static bool act_in_second_round(void *ctx) {
+  const struct earlier *earlier = ctx;
+  bool is_set;
+  return hf_event_set(earlier->begins) == HF_OK &&
+         hf_event_wait(earlier->ends, HF_FOREVER, &is_set) == HF_OK;
+}
+
+static void *be_in_second_round(void *ctx) {
+  struct earlier *earlier = ctx;
+  earlier->second =
+      hf_barrier_wait(earlier->barrier, HF_FOREVER, act_in_second_round, earlier, NULL);
+  return NULL;
+}
+
+/* Ends while the next round's action runs, which another thread of the session performs. */
+static bool act_in_first_round(void *ctx) {
+  struct earlier *earlier = ctx;
+  bool is_set;
+  return hf_barrier_reset(earlier->barrier) == HF_OK &&
+         pthread_create(&earlier->thread, NULL, be_in_second_round, earlier) == 0 &&
+         hf_event_wait(earlier->begins, HF_FOREVER, &is_set) == HF_OK && earlier->succeeds;
+}
+
+static void test_barrier_action_of_an_earlier_round_ends_no_later_one(void **state) {
+  struct earlier earlier = {0};
+  struct hf_object_info info;
+  (void)state;
+  expect_ok(hf_barrier_open(world.conn, NULL, 1, &earlier.barrier));
+  for (int succeeds = 0; succeeds < 2; succeeds++) {
+    earlier.succeeds = succeeds;
+    expect_ok(hf_event_open(world.conn, NULL, &earlier.begins));
+    expect_ok(hf_event_open(world.conn, NULL, &earlier.ends));
+    expect_fails(hf_barrier_wait(earlier.barrier, HF_FOREVER, act_in_first_round, &earlier, NULL),
+                 ABORTED, BARRIER_BROKEN);
+    expect_ok(hf_object_info(HF_AS_OBJECT(earlier.barrier), &info));
+    expect_ok(hf_event_set(earlier.ends));
+    pthread_join(earlier.thread, NULL);
+    assert_int_equal(earlier.second, HF_OK);
+    assert_true(!info.broken && info.arrived == 1);
+    hf_event_close(earlier.begins);
+    hf_event_close(earlier.ends);
+  }
+  hf_barrier_close(earlier.barrier);
+}
+
 static bool hang(void *ctx) {
   hf_event *never;
   bool is_set;
@@ -376,6 +429,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_barrier_failing_action_breaks_it),
     cmocka_unit_test(test_barrier_aborted_during_the_action_is_broken_for_who_acts),
     cmocka_unit_test(test_barrier_reset_during_the_action_is_broken_for_who_acts),
+    cmocka_unit_test(test_barrier_action_of_an_earlier_round_ends_no_later_one),
     cmocka_unit_test(test_barrier_is_broken_by_a_killed_actor),
     cmocka_unit_test(test_barrier_is_broken_by_an_actor_who_gave_up),
     cmocka_unit_test(test_barrier_in_a_pipeline_waits_at_the_end),

@@ -194,7 +194,7 @@ static void send_about_conditions(struct random_story *story) {
 static void send_about_barriers(struct random_story *story) {
   switch (below(story, 8)) {
     case 0:
-      SEND(IN("barrier", BARRIER_DONE, BarrierDone, barrier_done));
+      SEND(IN("barrier", BARRIER_DONE, BarrierDone, barrier_done, .round = below(story, 3)));
       break;
     case 1:
     case 2:

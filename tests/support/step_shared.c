@@ -120,7 +120,9 @@ static struct replay_step make_barrier_step(struct step_maker *maker, uint64_t c
   const char *name = name_of(4, number);
   switch (step_below(maker, 8)) {
     case 0:
-      return send_shared(maker, connection, IN(name, BARRIER_DONE, BarrierDone, barrier_done));
+      return send_shared(
+          maker, connection,
+          IN(name, BARRIER_DONE, BarrierDone, barrier_done, .round = step_below(maker, 3)));
     case 1:
       return send_shared(maker, connection, IN(name, BARRIER_RESET, BarrierReset, barrier_reset));
     default:

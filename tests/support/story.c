@@ -119,6 +119,9 @@ static void write_result(struct story *story, const struct reply *reply) {
       break;
     case REPLY_ARRIVAL:
       write_down(story, " index %" PRIu64 "%s", reply->index, reply->acts ? ", acts" : "");
+      if (reply->acts) {
+        write_down(story, " in round %" PRIu64, reply->round);
+      }
       break;
     case REPLY_SESSION:
       write_down(story, " session");

@@ -203,9 +203,10 @@ static void test_encode_reports(void **state) {
 
 static void test_encode_arrival(void **state) {
   (void)state;
-  struct reply last = {.shape = REPLY_ARRIVAL, .index = 300, .acts = true};
+  struct reply last = {.shape = REPLY_ARRIVAL, .index = 300, .acts = true, .round = 1000};
   Holdfast__Response *response = check(&last);
   assert_true(response->arrival->index == 300 && response->arrival->acts);
+  assert_int_equal(response->arrival->round, 1000);
   drop(response);
 }
 

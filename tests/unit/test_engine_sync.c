@@ -303,9 +303,57 @@ static void test_sync_barrier_waits_for_the_action(void **state) {
   wait_barrier(3, 1, STORY_WAIT_FOREVER, true);
   wait_barrier(4, 1, STORY_WAIT_FOREVER, true); /* the next round's first */
   ask(1, 2, "barrier", STORY_WAIT_FOREVER, is_done, &done);
-  story_expect(&story, "3 <- #1 OK index 2, acts\n1 <- #2 FAILED_PRECONDITION NOT_OWNER\n");
+  story_expect(&story,
+               "3 <- #1 OK index 2, acts in round 1\n1 <- #2 FAILED_PRECONDITION NOT_OWNER\n");
   ask(3, 2, "barrier", STORY_WAIT_FOREVER, is_done, &done);
   story_expect(&story, "3 <- #2 OK\n1 <- #1 OK index 0\n2 <- #1 OK index 1\n");
+}
+
+static void fill_round(uint64_t sequence) {
+  for (uint64_t connection = 1; connection <= 3; connection++) {
+    wait_barrier(connection, sequence, STORY_WAIT_FOREVER, true);
+  }
+}
+
+static void end_action(uint64_t connection, uint64_t sequence, bool has_worked, uint64_t round) {
+  Holdfast__BarrierDone done = HOLDFAST__BARRIER_DONE__INIT;
+  Holdfast__BarrierAbort abort = HOLDFAST__BARRIER_ABORT__INIT;
+  done.round = abort.round = round;
+  ask(connection, sequence, "barrier", STORY_WAIT_FOREVER,
+      has_worked ? HOLDFAST__REQUEST__OPERATION_BARRIER_DONE
+                 : HOLDFAST__REQUEST__OPERATION_BARRIER_ABORT,
+      has_worked ? (void *)&done : (void *)&abort);
+}
+
+/* One session acts in both rounds; neither end of the first action ends the second, nor its revocation. */
+static void test_sync_barrier_action_is_of_its_round(void **state) {
+  (void)state;
+  Holdfast__BarrierReset reset = HOLDFAST__BARRIER_RESET__INIT;
+  Holdfast__Cancel cancel = HOLDFAST__CANCEL__INIT;
+  cancel.sequence = 1;
+  cancel.revoke = true;
+  fill_round(1);
+  ask(4, 1, "barrier", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_BARRIER_RESET, &reset);
+  story_expect(&story,
+               "3 <- #1 OK index 2, acts in round 1\n4 <- #1 OK\n"
+               "1 <- #1 ABORTED BARRIER_BROKEN\n2 <- #1 ABORTED BARRIER_BROKEN\n");
+  fill_round(2);
+  end_action(3, 3, true, 1);
+  end_action(3, 4, false, 1);
+  ask(3, 5, NULL, STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_CANCEL, &cancel);
+  end_action(3, 6, true, 2);
+  story_expect(&story,
+               "3 <- #2 OK index 2, acts in round 2\n"
+               "3 <- #3 FAILED_PRECONDITION NOT_OWNER\n3 <- #4 FAILED_PRECONDITION NOT_OWNER\n"
+               "3 <- #5 OK yes\n3 <- #6 OK\n1 <- #2 OK index 0\n2 <- #2 OK index 1\n");
+  fill_round(7);
+  end_action(3, 8, false, 3);
+  end_action(3, 9, true, 3);
+  end_action(3, 10, false, 3);
+  story_expect(&story,
+               "3 <- #7 OK index 2, acts in round 3\n3 <- #8 OK\n"
+               "1 <- #7 ABORTED BARRIER_BROKEN\n2 <- #7 ABORTED BARRIER_BROKEN\n"
+               "3 <- #9 ABORTED BARRIER_BROKEN\n3 <- #10 ABORTED BARRIER_BROKEN\n");
 }
 
 static void test_sync_barrier_newcomers_time_begins_after_the_action(void **state) {
@@ -316,7 +364,7 @@ static void test_sync_barrier_newcomers_time_begins_after_the_action(void **stat
   wait_barrier(3, 1, STORY_WAIT_FOREVER, true);
   wait_barrier(4, 1, 100, true);
   story_pass_ms(&story, 200);
-  story_expect(&story, "3 <- #1 OK index 2, acts\n");
+  story_expect(&story, "3 <- #1 OK index 2, acts in round 1\n");
   ask(3, 2, "barrier", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_BARRIER_DONE, &done);
   story_pass_ms(&story, 99);
   story_expect(&story, "3 <- #2 OK\n1 <- #1 OK index 0\n2 <- #1 OK index 1\n");
@@ -379,7 +427,7 @@ static void test_sync_barrier_breaks_when_a_party_or_the_actor_is_killed(void **
   story_disconnect(&story, 5);
   story_pass_ms(&story, 5000);
   story_expect(&story,
-               "5 <- #1 OK index 2, acts\n"
+               "5 <- #1 OK index 2, acts in round 3\n"
                "2 <- #2 ABORTED BARRIER_BROKEN\n3 <- #1 ABORTED BARRIER_BROKEN\n");
 }
 
@@ -401,6 +449,7 @@ int main(void) {
       STORY(test_sync_condition_deleted_while_its_waiter_wants_the_lock),
       STORY(test_sync_barrier_opens_for_the_last),
       STORY(test_sync_barrier_waits_for_the_action),
+      STORY(test_sync_barrier_action_is_of_its_round),
       STORY(test_sync_barrier_newcomers_time_begins_after_the_action),
       STORY(test_sync_barrier_newcomer_s_lost_time_counts_once),
       STORY(test_sync_barrier_breaks_until_reset),

@@ -260,7 +260,7 @@ hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
     *(uint64_t *)result->first = reply->arrival->index;
   }
   if (result->second != NULL) {
-    *(bool *)result->second = reply->arrival->acts;
+    *(struct acting *)result->second = (struct acting){reply->arrival->acts, reply->arrival->round};
   }
   return HF_REASON_NONE;
 }

@@ -32,7 +32,11 @@ hf_reason result_size(hf_conn *conn, const Holdfast__Response *reply, const stru
 /* first: bool *, second: hf_value * */
 hf_reason result_exchange(hf_conn *conn, const Holdfast__Response *reply,
                           const struct result *result);
-/* first: uint64_t * index, second: bool * acts */
+struct acting {
+  bool acts;
+  uint64_t round; /* 0: the server doesn't number them */
+};
+/* first: uint64_t * index, second: struct acting * */
 hf_reason result_arrival(hf_conn *conn, const Holdfast__Response *reply,
                          const struct result *result);
 /* first: result.size bytes */

@@ -16,24 +16,26 @@ void hf_barrier_close(hf_barrier *barrier) {
 /* ---------------------------------------------------------------- waiting */
 
 static void wait_request(struct request *request, hf_barrier *barrier, int64_t timeout_ms,
-                         uint64_t *index, bool *acts) {
+                         uint64_t *index, struct acting *acting) {
   request_of(request, barrier, OPERATION(BARRIER_WAIT));
   request_wait(request, timeout_ms);
-  request_ask(request, result_arrival, index, acts);
+  request_ask(request, result_arrival, index, acting);
 }
 
-static hf_status send_done(hf_barrier *barrier) {
+static hf_status send_done(hf_barrier *barrier, uint64_t round) {
   struct request request;
   Holdfast__BarrierDone arm = HOLDFAST__BARRIER_DONE__INIT;
   request_of(&request, barrier, OPERATION(BARRIER_DONE));
+  arm.round = round;
   return call_now(&request, &arm.base);
 }
 
-static hf_status send_abort(hf_barrier *barrier, bool is_internal) {
+static hf_status send_failed(hf_barrier *barrier, uint64_t round) {
   struct request request;
   Holdfast__BarrierAbort arm = HOLDFAST__BARRIER_ABORT__INIT;
   request_of(&request, barrier, OPERATION(BARRIER_ABORT));
-  return is_internal ? call_now(&request, &arm.base) : request_send(&request, &arm.base);
+  arm.round = round;
+  return call_now(&request, &arm.base);
 }
 
 /* After a reset the action is none of the barrier's any more. */
@@ -43,13 +45,11 @@ static bool was_reset(hf_status status) {
 }
 
 /* Runs the action; the other parties wait until the server has its result. */
-static hf_status act(hf_barrier *barrier, bool (*action)(void *ctx), void *ctx) {
-  if (action(ctx)) {
-    hf_status done = send_done(barrier);
-    return was_reset(done) ? error_reason(HF_REASON_BARRIER_BROKEN) : done;
-  }
-  hf_status status = send_abort(barrier, true);
-  return status == HF_OK ? error_reason(HF_REASON_BARRIER_BROKEN) : status;
+static hf_status act(hf_barrier *barrier, uint64_t round, bool (*action)(void *ctx), void *ctx) {
+  bool has_worked = action(ctx);
+  hf_status status = has_worked ? send_done(barrier, round) : send_failed(barrier, round);
+  bool is_broken = was_reset(status) || (status == HF_OK && !has_worked);
+  return is_broken ? error_reason(HF_REASON_BARRIER_BROKEN) : status;
 }
 
 static hf_status wait_and_act(hf_barrier *barrier, int64_t timeout_ms, bool (*action)(void *ctx),
@@ -57,13 +57,13 @@ static hf_status wait_and_act(hf_barrier *barrier, int64_t timeout_ms, bool (*ac
   struct request request;
   Holdfast__BarrierWait arm = HOLDFAST__BARRIER_WAIT__INIT;
   uint64_t arrival = 0;
-  bool acts = false;
-  wait_request(&request, barrier, timeout_ms, &arrival, &acts);
+  struct acting acting = {0};
+  wait_request(&request, barrier, timeout_ms, &arrival, &acting);
   request.is_now = true;
   arm.has_action = true;
   hf_status status = request_send(&request, &arm.base);
-  if (status == HF_OK && acts) {
-    status = act(barrier, action, ctx);
+  if (status == HF_OK && acting.acts) {
+    status = act(barrier, acting.round, action, ctx);
   }
   if (status == HF_OK && index != NULL) {
     *index = arrival;
@@ -85,7 +85,10 @@ hf_status hf_barrier_wait(hf_barrier *barrier, int64_t timeout_ms, bool (*action
 /* ---------------------------------------------------------------- breaking */
 
 hf_status hf_barrier_abort(hf_barrier *barrier) {
-  return send_abort(barrier, false);
+  struct request request;
+  Holdfast__BarrierAbort arm = HOLDFAST__BARRIER_ABORT__INIT;
+  request_of(&request, barrier, OPERATION(BARRIER_ABORT));
+  return request_send(&request, &arm.base);
 }
 
 hf_status hf_barrier_reset(hf_barrier *barrier) {

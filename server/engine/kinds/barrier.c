@@ -28,16 +28,29 @@ void core_end_round(struct engine *engine, struct object *object, unsigned step)
     session_remove(actor, &actor->acting, object->id);
   }
   object->barrier.arrived = 0;
+  object->barrier.ended_count++;
   object->barrier.actor_serial = 0;
   object->barrier.state = step == STEP_BROKEN ? BARRIER_BROKEN : BARRIER_FILLING;
   core_wake(engine, parties);
   core_wake(engine, &object->waits[WAIT_BARRIER_ENTER]);
 }
 
-static void answer_arrival(struct call *call, uint64_t index, bool acts) {
+static uint64_t round_of(const struct barrier *barrier) {
+  return barrier->ended_count + 1;
+}
+
+/* Threads of one session may act in several rounds: the number tells these apart. 0: from a client, or in a
+ * snapshot, without numbers. */
+static bool is_earlier(const struct barrier *barrier, uint64_t round) {
+  return round != 0 && round != round_of(barrier);
+}
+
+/* acting_round: of who acts; else 0 */
+static void answer_arrival(struct call *call, uint64_t index, uint64_t acting_round) {
   call->reply->shape = REPLY_ARRIVAL;
   call->reply->index = index;
-  call->reply->acts = acts;
+  call->reply->acts = acting_round != 0;
+  call->reply->round = acting_round;
 }
 
 /* The last of the round lets the others go, or sees to its action first. */
@@ -55,7 +68,7 @@ static hf_reason complete_round(struct call *call, uint64_t index) {
   } else {
     core_end_round(call->engine, object, STEP_RELEASED);
   }
-  answer_arrival(call, index, acts);
+  answer_arrival(call, index, acts ? round_of(barrier) : 0);
   if (acts) {
     call_set_source(call, 0);
   }
@@ -98,7 +111,7 @@ static hf_reason arrive(struct call *call) {
 hf_reason handle_barrier_wait(struct call *call) {
   switch (call->step) {
     case STEP_RELEASED:
-      answer_arrival(call, call->progress, false);
+      answer_arrival(call, call->progress, 0);
       return HF_REASON_NONE;
     case STEP_BROKEN:
       return HF_REASON_BARRIER_BROKEN;
@@ -117,7 +130,8 @@ hf_reason handle_barrier_done(struct call *call) {
   if (barrier->state == BARRIER_BROKEN) {
     return HF_REASON_BARRIER_BROKEN;
   }
-  if (barrier->state != BARRIER_ACTING || barrier->actor_serial != call->session->serial) {
+  if (barrier->state != BARRIER_ACTING || barrier->actor_serial != call->session->serial ||
+      is_earlier(barrier, call->message->barrier_done->round)) {
     return HF_REASON_NOT_OWNER;
   }
   core_end_round(call->engine, call->object, STEP_RELEASED);
@@ -125,6 +139,10 @@ hf_reason handle_barrier_done(struct call *call) {
 }
 
 hf_reason handle_barrier_abort(struct call *call) {
+  const struct barrier *barrier = &call->object->barrier;
+  if (is_earlier(barrier, call->message->barrier_abort->round)) {
+    return barrier->state == BARRIER_BROKEN ? HF_REASON_BARRIER_BROKEN : HF_REASON_NOT_OWNER;
+  }
   core_end_round(call->engine, call->object, STEP_BROKEN);
   return HF_REASON_NONE;
 }
@@ -163,8 +181,8 @@ static void report_barrier(const struct object *object, struct reply_object *rep
 
 static void revoke(struct engine *engine, struct session *session, struct object *object,
                    const struct reply *reply) {
-  (void)reply;
-  if (object->barrier.actor_serial == session->serial) {
+  if (object->barrier.actor_serial == session->serial &&
+      !is_earlier(&object->barrier, reply->round)) {
     core_end_round(engine, object, STEP_BROKEN);
   }
 }
@@ -180,6 +198,7 @@ static const struct snapshot_field barrier_rows[] = {
     SNAPSHOT_FIELD(2, struct object, barrier.parties),
     SNAPSHOT_FIELD(3, struct object, barrier.arrived),
     SNAPSHOT_FIELD(4, struct object, barrier.actor_serial),
+    SNAPSHOT_FIELD(5, struct object, barrier.ended_count),
 };
 static const struct snapshot_fields barrier_fields = SNAPSHOT_FIELDS(barrier_rows);
 
