@@ -12,7 +12,7 @@
  * a failed transaction without losing what clients stored meanwhile, gives back all levels of a lock that changed
  * over, lets forked children inherit mapped cells, forgets what sessions had of deleted objects, wants read and
  * write of references in list_concat, numbers the rounds of barriers, and refuses what ends an earlier round's
- * action. A journal of an older revision in which a change of state shows is refused at the batch where it does:
+ * action, and leaves less behind: of barriers that were deleted, of opens that were refused. A journal of an older revision in which a change of state shows is refused at the batch where it does:
  * batches have a digest of the state.
  *
  * layer   engine

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 /* cmocka wants the four above */
@@ -305,6 +306,68 @@ static void test_what_a_session_had_of_deleted_objects_does_not_add_up(void **st
   assert_true(used(MEMORY_SESSIONS) <= bytes_max + 16 * 3 * MAP64_ENTRY_BYTES);
 }
 
+static void test_a_barrier_deleted_during_its_action_leaves_nothing(void **state) {
+  (void)state;
+  size_t before = used(MEMORY_SESSIONS);
+  for (unsigned i = 0; i < 100; i++) {
+    ask(&story, 1, 0,
+        REQUEST(OBJECT_OPEN, ObjectOpen, object_open, .kind = HOLDFAST__KIND__BARRIER,
+                .name = DATA("b"), .parties = 1));
+    ask(&story, 1, 0, IN("b", BARRIER_WAIT, BarrierWait, barrier_wait, .has_action = true));
+    ask(&story, 2, 0, IN("b", OBJECT_DELETE, ObjectDelete, object_delete, ));
+  }
+  assert_int_equal(core_peer(story.engine, 1)->session->acting.count, 0);
+  assert_int_equal(used(MEMORY_SESSIONS), before);
+}
+
+/* Memory is full for all but what is there. */
+static void test_an_end_of_a_pipe_is_closed_once_when_memory_is_full(void **state) {
+  (void)state;
+  char name[16];
+  for (unsigned i = 0; i < 300; i++) { /* a small table may always grow */
+    snprintf(name, sizeof name, "p%u", i);
+    story_open(&story, 1, 0, HOLDFAST__KIND__PIPE, name, 0);
+    ask(&story, 1, 0, IN(name, PIPE_ATTACH, PipeAttach, pipe_attach, ));
+    story_forget(&story);
+  }
+  ask(&story, 1, 0, IN("p0", PIPE_ATTACH, PipeAttach, pipe_attach, .end = 1));
+  assert_true(said("OK"));
+  ask(&story, 2, 0, IN("p0", PIPE_ATTACH, PipeAttach, pipe_attach, .end = 1));
+  assert_true(said("OK"));
+  const size_t max = story.engine->memory.max;
+  story.engine->memory.max = 1;
+  ask(&story, 1, 0, IN("p0", PIPE_CLOSE, PipeClose, pipe_close, .end = 1));
+  ask(&story, 1, 0, IN("p0", PIPE_CLOSE, PipeClose, pipe_close, .end = 1));
+  story.engine->memory.max = max;
+  story_forget(&story);
+  ask(&story, 2, 0, IN("p0", PIPE_SEND, PipeSend, pipe_send, .end = 1, .value = INT(1)));
+  assert_true(said("OK"));
+}
+
+static void test_a_refused_open_leaves_no_object_however_much_memory_is_left(void **state) {
+  (void)state;
+  unsigned refused = 0;
+  for (unsigned i = 0; i < 1000; i++) {
+    story_open(&story, 1, 0, HOLDFAST__KIND__EVENT, NULL, 0);
+    story_forget(&story);
+  }
+  const size_t max = story.engine->memory.max;
+  for (size_t left = 0; left < 4096; left += 8) {
+    uint64_t objects = story_objects(&story, 1);
+    story.engine->memory.max = story.engine->memory.total + left;
+    story_open(&story, 1, 0, HOLDFAST__KIND__LIST, "new", 0);
+    story.engine->memory.max = max;
+    if (said("MEMORY_FULL")) {
+      assert_int_equal(story_objects(&story, 1), objects);
+      refused++;
+    } else {
+      ask(&story, 1, 0, IN("new", OBJECT_DELETE, ObjectDelete, object_delete, ));
+      assert_true(said("OK"));
+    }
+  }
+  assert_in_range(refused, 1, 511);
+}
+
 static void test_deleted_arrays_count_until_the_last_session_lets_go(void **state) {
   (void)state;
   open_array(1, "a", true);
@@ -438,6 +501,9 @@ int main(void) {
       STORY(test_references_are_counted_and_refused_when_memory_is_full),
       STORY(test_references_are_counted_while_their_table_moves),
       STORY(test_what_a_session_had_of_deleted_objects_does_not_add_up),
+      STORY(test_a_barrier_deleted_during_its_action_leaves_nothing),
+      STORY(test_an_end_of_a_pipe_is_closed_once_when_memory_is_full),
+      STORY(test_a_refused_open_leaves_no_object_however_much_memory_is_left),
       STORY(test_deleted_arrays_count_until_the_last_session_lets_go),
       STORY(test_windows_are_small_when_memory_is_exhausted),
       STORY(test_requests_that_wait_leave_room_when_memory_is_exhausted),

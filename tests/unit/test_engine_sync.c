@@ -228,6 +228,20 @@ static void test_sync_condition_notification_of_the_killed_wakes_another(void **
 }
 
 /* The one that was notified had read it: its next request says so. */
+/* The answer to the wait can't say it. */
+static void test_sync_condition_leaves_the_death_of_its_lock_s_owner_to_the_next(void **state) {
+  (void)state;
+  lock_and_wait(1, "condition", STORY_WAIT_FOREVER);
+  story_acquire(&story, 3, 1, "condition", 1, 0);
+  notify(3, 2, "condition", 1, false);
+  story_forget(&story);
+  story_disconnect(&story, 3);
+  story_pass_ms(&story, HF_GRACE_MS_DEFAULT);
+  story_release(&story, 1, 3, "condition", 1);
+  story_acquire(&story, 2, 1, "condition", 1, 0);
+  story_expect(&story, "1 <- #2 OK yes\n1 <- #3 OK\n2 <- #1 OK granted, owner died\n");
+}
+
 static void test_sync_condition_notification_that_was_read_is_not_passed_on(void **state) {
   (void)state;
   Holdfast__Request request = story_request(3, "two", 0);
@@ -444,6 +458,7 @@ int main(void) {
       STORY(test_sync_condition_out_of_time_still_gets_the_lock_back),
       STORY(test_sync_condition_forgets_the_killed_and_passes_its_turn_on),
       STORY(test_sync_condition_notification_of_the_killed_wakes_another),
+      STORY(test_sync_condition_leaves_the_death_of_its_lock_s_owner_to_the_next),
       STORY(test_sync_condition_notification_that_was_read_is_not_passed_on),
       STORY(test_sync_condition_notifies_those_that_come_back),
       STORY(test_sync_condition_deleted_while_its_waiter_wants_the_lock),

@@ -19,17 +19,21 @@ static void give_step(struct engine *engine, struct waiter_list *waiters, unsign
   }
 }
 
-void core_end_round(struct engine *engine, struct object *object, unsigned step) {
-  struct wait_queue *parties = &object->waits[WAIT_BARRIER];
-  give_step(engine, &parties->waiters, step);
-  give_step(engine, &parties->suspended, step);
+static void forget_actor(struct engine *engine, struct object *object) {
   struct session *actor = map64_get(&engine->sessions, object->barrier.actor_serial);
   if (actor) {
     session_remove(actor, &actor->acting, object->id);
   }
+  object->barrier.actor_serial = 0;
+}
+
+void core_end_round(struct engine *engine, struct object *object, unsigned step) {
+  struct wait_queue *parties = &object->waits[WAIT_BARRIER];
+  give_step(engine, &parties->waiters, step);
+  give_step(engine, &parties->suspended, step);
+  forget_actor(engine, object);
   object->barrier.arrived = 0;
   object->barrier.ended_count++;
-  object->barrier.actor_serial = 0;
   object->barrier.state = step == STEP_BROKEN ? BARRIER_BROKEN : BARRIER_FILLING;
   core_wake(engine, parties);
   core_wake(engine, &object->waits[WAIT_BARRIER_ENTER]);
@@ -58,6 +62,10 @@ static hf_reason complete_round(struct call *call, uint64_t index) {
   struct object *object = call->object;
   struct barrier *barrier = &object->barrier;
   bool acts = call->message->barrier_wait->has_action;
+  hf_reason reason = acts ? core_check_entry(call->engine, &call->session->acting) : HF_REASON_NONE;
+  if (reason) {
+    return reason;
+  }
   if (acts && !session_set(call->session, &call->session->acting, object->id, object)) {
     return HF_REASON_NO_MEMORY;
   }
@@ -187,6 +195,11 @@ static void revoke(struct engine *engine, struct session *session, struct object
   }
 }
 
+static void stop_barrier(struct engine *engine, uint64_t now_ns, struct object *object) {
+  (void)now_ns;
+  forget_actor(engine, object);
+}
+
 static void leave_wait(struct engine *engine, const struct waiter *waiter) {
   if (waiter->step == STEP_WAITING) {
     core_end_round(engine, waiter->object, STEP_BROKEN);
@@ -220,6 +233,7 @@ const struct kind kind_barrier = {
     .init = init_barrier,
     .report = report_barrier,
     .revoke = revoke,
+    .stop = stop_barrier,
     .snapshot = snapshot_barrier,
     .restore = restore_barrier,
     .leave_wait = leave_wait,

@@ -79,6 +79,7 @@ static hf_reason take_back(struct call *call) {
     return reason;
   }
   lock->depth = call->progress;
+  lock->owner_died |= owner_died; /* the reply does not say so: the next grant does */
   if (call->step == STEP_CANCELLED) {
     return HF_REASON_CANCELLED;
   }

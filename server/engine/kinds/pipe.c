@@ -20,12 +20,15 @@ static hf_reason set_ends(struct call *call, uintptr_t bits) {
     return HF_REASON_NONE;
   }
   struct session *session = call->session;
-  core_sweep(call->engine, session, &session->ends, call->object);
-  hf_reason reason = core_check_entry(call->engine, &session->ends);
+  hf_reason reason = HF_REASON_NONE;
+  if (!map64_get(&session->ends, call->object->id)) { /* else it needs no memory */
+    core_sweep(call->engine, session, &session->ends, call->object);
+    reason = core_check_entry(call->engine, &session->ends);
+  }
   if (reason) {
     return reason;
   }
-  bool set = session_set(call->session, &call->session->ends, call->object->id, (void *)bits);
+  bool set = session_set(session, &session->ends, call->object->id, (void *)bits);
   return set ? HF_REASON_NONE : HF_REASON_NO_MEMORY;
 }
 

@@ -80,6 +80,14 @@ static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *mess
   return HF_REASON_NONE;
 }
 
+/* The call has just made its object, and can't answer it. */
+static void undo_creation(struct call *call) {
+  core_stop_object(call->engine, call->now_ns, call->object);
+  registry_remove(&call->engine->registry, call->object);
+  core_drop_content(call->engine, call->object);
+  call->object = NULL;
+}
+
 static hf_reason create_object(struct call *call, const struct object_shape *shape) {
   struct engine *engine = call->engine;
   const struct kind *kind = shape->row;
@@ -102,10 +110,7 @@ static hf_reason create_object(struct call *call, const struct object_shape *sha
   }
   reason = fill_object(call, call->message->object_open);
   if (reason) {
-    core_stop_object(engine, call->now_ns, call->object);
-    registry_remove(&engine->registry, call->object);
-    core_drop_content(engine, call->object);
-    call->object = NULL;
+    undo_creation(call);
   }
   return reason;
 }
@@ -199,20 +204,16 @@ static hf_reason add_reference(struct call *call, uint64_t object) {
   return reason;
 }
 
-/* Adds a reference of the session, if any. Without memory for it a new anonymous object is deleted
- * again. */
+/* Adds a reference of the session, if any. */
 static hf_reason retain_object(struct call *call) {
-  uint64_t id = call->object->id;
   if (!call->session) {
     return HF_REASON_NONE;
   }
-  hf_reason reason = add_reference(call, id);
-  if (reason) {
-    core_drop_references(call->engine, id, 0);
-    return reason;
+  hf_reason reason = add_reference(call, call->object->id);
+  if (!reason) {
+    call_set_source(call, 0);
   }
-  call_set_source(call, 0);
-  return HF_REASON_NONE;
+  return reason;
 }
 
 static hf_reason answer_existing(struct call *call) {
@@ -309,7 +310,11 @@ hf_reason handle_object_open(struct call *call) {
     return answer_existing(call);
   }
   reason = retain_object(call);
-  return reason ? reason : answer_object(call, true, message->map);
+  if (reason) {
+    undo_creation(call);
+    return reason;
+  }
+  return answer_object(call, true, message->map);
 }
 
 hf_reason handle_object_delete(struct call *call) {
@@ -356,8 +361,9 @@ hf_reason handle_object_retain(struct call *call) {
     }
     hf_reason reason = add_reference(call, message->objects[i]);
     if (reason) {
-      while (i > 0) {
-        let_go(call, message->objects[--i], 1);
+      while (i-- > 0) {
+        bool was_skipped = find(call, message->objects[i]) != HF_REASON_NONE;
+        let_go(call, was_skipped ? 0 : message->objects[i], 1);
       }
       return reason;
     }
