@@ -68,18 +68,7 @@ hf_reason handle_namespace_delete(struct call *call) {
 }
 
 hf_reason handle_namespace_list(struct call *call) {
-  const struct dict *dict = call->object->dict;
-  struct value *names, key, value;
-  uint64_t cursor = 0;
-  size_t idx = 0;
-  hf_reason reason = call_answer_values(call, REPLY_VALUES, dict_len(dict), &names);
-  if (reason) {
-    return reason;
-  }
-  while (dict_next(dict, &cursor, &key, &value)) {
-    names[idx++] = value_retain(key);
-  }
-  return HF_REASON_NONE;
+  return handle_dict_keys(call);
 }
 
 /* ---- the kind */
