@@ -203,7 +203,7 @@ static bool enter_network(void) {
   int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   bool is_set = set_address(sock, "lo", "127.0.0.1");
   for (int i = 1; i <= ADDRESSES && is_set; i++) {
-    char interface[IFNAMSIZ], address[16];
+    char interface[IFNAMSIZ], address[32];
     snprintf(interface, sizeof interface, "lo:%d", i);
     snprintf(address, sizeof address, ADDRESS, i);
     is_set = set_address(sock, interface, address);
