@@ -8,12 +8,17 @@
  *
  * Revision 2 lets go of things in another order when a session ends, and takes several commands to give a large
  * list with references back. Revision 3 gives a volatile cell's lock back the record of its owner's death when the
- * transaction that took it fails, and calls a missing right "create or delete". Revision 4 puts elements back after
- * a failed transaction without losing what clients stored meanwhile, gives back all levels of a lock that changed
- * over, lets forked children inherit mapped cells, forgets what sessions had of deleted objects, wants read and
- * write of references in list_concat, numbers the rounds of barriers, and refuses what ends an earlier round's
- * action, and leaves less behind: of barriers that were deleted, of opens that were refused. A journal of an older revision in which a change of state shows is refused at the batch where it does:
- * batches have a digest of the state.
+ * transaction that took it fails, and calls a missing right "create or delete". Revision 4:
+ *
+ *   cells      a failed transaction loses nothing that clients stored meanwhile; all levels of a lock that changed
+ *              over are given back; forked children inherit mapped cells
+ *   barriers   rounds have numbers, and what ends an earlier round's action is refused
+ *   waiters    nothing that waited for a lent object overtakes others, or waits for what is there
+ *   rights     references in list_concat need read and write
+ *   leftovers  sessions forget what they had of deleted objects; refused opens leave no object
+ *
+ * A journal of an older revision in which a change of state shows is refused at the batch where it does: batches have
+ * a digest of the state.
  *
  * layer   engine
  * source  server/decisions, "Commands are what is made durable"

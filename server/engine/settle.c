@@ -19,10 +19,11 @@ static bool is_in_pass(const struct wait_queue *queue) {
   return queue->cursor && queue->cursor->ticket <= queue->last_ticket;
 }
 
+/* Who lines up behind those that are served is served after them, though nothing wakes it. */
 static void begin_pass(const struct engine *engine, struct wait_queue *queue) {
   queue->woken = false;
   queue->pass_key_hash = queue->key_hash;
-  queue->last_ticket = engine->next_ticket;
+  queue->last_ticket = queue->broadcast ? engine->next_ticket : UINT64_MAX;
   queue->cursor = TAILQ_FIRST(&queue->waiters);
 }
 

@@ -154,6 +154,30 @@ static void test_slices_serve_those_who_wait_in_order(void **state) {
   }
 }
 
+static void put_for_waiters(unsigned more) {
+  Holdfast__Value *item = INT(0), *items[2 * WAITERS];
+  unsigned count = WAITERS + more;
+  for (unsigned i = 0; i < count; i++) {
+    items[i] = item;
+  }
+  ask(&story, 2, 1,
+      IN("q", QUEUE_PUT_MANY, QueuePutMany, queue_put_many, .n_items = count, .items = items));
+}
+
+/* It lines up behind those who are being served, and one item is left for it. */
+static void test_slices_serve_who_came_meanwhile(void **state) {
+  (void)state;
+  for (uint64_t i = 1; i <= WAITERS; i++) {
+    story_get(&story, 1, i, "q", STORY_WAIT_FOREVER);
+  }
+  put_for_waiters(1);
+  story_get(&story, 3, 1, "q", STORY_WAIT_FOREVER);
+  assert_int_equal(count_of("3 <- "), 0);
+  run_slices();
+  assert_int_equal(count_of("1 <- "), WAITERS);
+  assert_int_equal(count_of("3 <- #1 OK 0\n"), 1);
+}
+
 /* ---- kicking */
 
 #define BURIED 10000u
@@ -508,6 +532,7 @@ int main(void) {
       STORY(test_slices_wake_all_who_waited_for_an_event_that_was_cleared_again),
       STORY(test_slices_of_one_object_do_not_hold_up_others),
       STORY(test_slices_serve_those_who_wait_in_order),
+      STORY(test_slices_serve_who_came_meanwhile),
       STORY(test_slices_kick_before_who_came_later_and_beside_others),
       STORY(test_slices_of_a_kick_that_is_cancelled_tell_how_many),
       STORY(test_slices_of_a_kick_go_on_when_its_session_is_back),
