@@ -45,9 +45,10 @@ hf_reason call_clear_content(struct call *call);
 hf_reason call_park(struct call *call, struct wait_queue *queue, hf_reason reason);
 /* Whether call_park would answer at once. */
 bool call_may_not_wait(const struct call *call);
-/* Whether a first run has to wait behind earlier waiters. */
+/* Whether it has to wait behind earlier waiters: also one that waited elsewhere, for a lent object. */
 static inline bool call_must_line_up(const struct call *call, const struct wait_queue *queue) {
-  return !call->waiter && queue->count > 0;
+  const struct waiter *first = TAILQ_FIRST(&queue->waiters);
+  return first && (!call->waiter || first->ticket < call->waiter->ticket);
 }
 /* Whether core_release has let this waiter go on. */
 static inline bool call_is_released(const struct call *call, unsigned wait) {

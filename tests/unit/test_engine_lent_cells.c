@@ -91,12 +91,28 @@ static void test_lent_cells_are_not_moved_after_a_deadline(void **state) {
   assert_int_equal(cells.out, 0);
 }
 
+/* Two requests come while it is lent: its lock is given back, and requested by another thread. */
+static void test_lent_cells_are_locked_by_who_waited_first(void **state) {
+  (void)state;
+  story_acquire(&story, 3, 3, "a", 1, STORY_WAIT_FOREVER);
+  story_acquire(&story, 2, 1, "a", 1, STORY_WAIT_FOREVER);
+  story_forget(&story);
+  ask(&story, 1, 1, OPEN(true));
+  story_release(&story, 3, 4, "a", 1);
+  story_acquire(&story, 3, 5, "a", 2, STORY_WAIT_FOREVER);
+  assert_true(story_run_job(&story));
+  story_expect(&story, "1 <- #1 OK there shared locked by \"?\"\n3 <- #4 OK\n2 <- #1 OK granted\n");
+  story_release(&story, 2, 2, "a", 1);
+  story_expect(&story, "2 <- #2 OK\n3 <- #5 OK granted\n");
+}
+
 int main(void) {
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       STORY(test_lent_cells_are_mapped_by_all_who_waited),
       STORY(test_lent_cells_that_could_not_be_moved_in_time_are_not_opened),
       STORY(test_lent_cells_are_not_moved_after_a_deadline),
+      STORY(test_lent_cells_are_locked_by_who_waited_first),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,6 +235,21 @@ static void test_slices_of_a_kick_that_is_cancelled_tell_how_many(void **state) 
   assert_int_equal(kicked + strtoul(strstr(story.text, " OK ") + 4, NULL, 10), BURIED);
 }
 
+/* The get came while the queue was lent; those before it had come long before that. */
+static void test_slices_of_a_kick_do_not_let_who_came_meanwhile_overtake(void **state) {
+  (void)state;
+  bury(BURIED);
+  for (uint64_t i = 1; i <= WAITERS; i++) {
+    story_get(&story, 1, i, "q", STORY_WAIT_FOREVER);
+  }
+  send_kick(2, 1, STORY_WAIT_FOREVER);
+  story_get(&story, 3, 1, "q", STORY_WAIT_FOREVER);
+  run_slices();
+  const char *last = strstr(story.text, "1 <- #1000 OK 999\n");
+  const char *late = strstr(story.text, "3 <- #1 OK 1000\n");
+  assert_true(last && late && last < late);
+}
+
 /* Its time passes while its session has no connection; others use the queue meanwhile. */
 static void test_slices_of_a_kick_go_on_when_its_session_is_back(void **state) {
   (void)state;
@@ -534,6 +549,7 @@ int main(void) {
       STORY(test_slices_serve_those_who_wait_in_order),
       STORY(test_slices_serve_who_came_meanwhile),
       STORY(test_slices_kick_before_who_came_later_and_beside_others),
+      STORY(test_slices_of_a_kick_do_not_let_who_came_meanwhile_overtake),
       STORY(test_slices_of_a_kick_that_is_cancelled_tell_how_many),
       STORY(test_slices_of_a_kick_go_on_when_its_session_is_back),
       STORY(test_slices_leave_a_wait_its_own_ends),
