@@ -240,10 +240,10 @@ void core_leave_wait(struct engine *engine, const struct waiter *waiter) {
 }
 
 /* Whether the request has done a part already, which must not be called an error: that part is
- * answered. */
+ * answered. A one-way request has no answer: that it did no more is its failure. */
 static bool answer_part(const struct waiter *waiter) {
   const struct object *object = waiter->object;
-  const struct kind *kind = object ? object->row : NULL;
+  const struct kind *kind = object && !waiter->one_way ? object->row : NULL;
   return kind && kind->answer_part && kind->answer_part(waiter);
 }
 

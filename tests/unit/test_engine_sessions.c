@@ -1,6 +1,7 @@
 /* Stories of sessions: each request once, however often it is sent; references go with their
  * owners. */
 #include "proto/limits.h"
+#include "tests/support/messages.h"
 #include "tests/support/story.h"
 
 #include <setjmp.h>
@@ -420,6 +421,48 @@ static void test_flush_waits_for_what_waits(void **state) {
   story_expect(&story, "1 <- #2 OK received 3 finished 3 failed 1\n");
 }
 
+static void push_three(uint64_t sequence, int64_t timeout_ms) {
+  static uint8_t id[HF_SESSION_BYTES];
+  memset(id, 1, sizeof id);
+  Holdfast__Request *put = IN("small", QUEUE_PUT_MANY, QueuePutMany, queue_put_many, .n_items = 3,
+                              .items = LIST_OF(Value, INT(1), INT(2), INT(3)));
+  put->session = (ProtobufCBinaryData){sizeof id, id};
+  ask_within(&story, 21, sequence, timeout_ms, put);
+}
+
+/* Nobody gets the count: what could not be put is not to be lost in silence. */
+static void test_one_way_put_of_a_part_has_failed(void **state) {
+  (void)state;
+  story_connect_one_way(&story, 21);
+  story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "small", 2);
+  story_forget(&story);
+  push_three(1, 100);
+  story_pass_ms(&story, 100);
+  flush(2, 1, STORY_WAIT_FOREVER);
+  story_expect(&story, "1 <- #2 OK received 1 finished 1 failed 1\n");
+  story_get(&story, 1, 3, "small", 0);
+  push_three(2, 0); /* one of them */
+  story_get(&story, 1, 4, "small", 0);
+  push_three(3, STORY_WAIT_FOREVER); /* the second and third wait */
+  ask(&story, 1, 5, IN("small", QUEUE_SHUTDOWN, QueueShutdown, queue_shutdown, .immediate = false));
+  flush(6, 3, STORY_WAIT_FOREVER);
+  story_expect(&story,
+               "1 <- #3 OK 1\n1 <- #4 OK 2\n1 <- #5 OK\n"
+               "1 <- #6 OK received 3 finished 3 failed 2\n");
+}
+
+static void test_one_way_put_of_all_has_not_failed(void **state) {
+  (void)state;
+  story_connect_one_way(&story, 21);
+  story_open(&story, 1, 1, HOLDFAST__KIND__QUEUE, "small", 2);
+  push_three(1, STORY_WAIT_FOREVER);
+  story_get(&story, 1, 2, "small", 0);
+  flush(3, 1, STORY_WAIT_FOREVER);
+  story_expect(&story,
+               "1 <- #1 OK created\n1 <- #2 OK 1\n"
+               "1 <- #3 OK received 1 finished 1 failed 0\n");
+}
+
 static void test_operation_without_a_session_needs_no_owner(void **state) {
   (void)state;
   story_connect(&story, 31);
@@ -460,6 +503,8 @@ int main(void) {
       STORY(test_reference_to_nothing_is_refused),
       STORY(test_one_way_is_in_order_and_once),
       STORY(test_flush_waits_for_what_waits),
+      STORY(test_one_way_put_of_a_part_has_failed),
+      STORY(test_one_way_put_of_all_has_not_failed),
       STORY(test_operation_without_a_session_needs_no_owner),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

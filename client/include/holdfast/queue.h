@@ -43,7 +43,8 @@ HF_INLINE hf_status hf_queue_put_with(hf_queue *queue, hf_value value,
 }
 /* Puts one item after the other, waiting for room. out put_count, may be NULL: fewer than count if
  * the time was up or the queue was shut down meanwhile. If no item was put, an error as of
- * hf_queue_put. INVALID_ARGUMENT BAD_ARGUMENT more than 10,000 items */
+ * hf_queue_put; in a one-way, a failure of the flush unless all were put. INVALID_ARGUMENT BAD_ARGUMENT
+ * more than 10,000 items */
 HF_CHECKED hf_status hf_queue_put_many_sized(hf_queue *queue, const hf_value *values, size_t count,
                                              const struct hf_put_options *options,
                                              size_t options_size, int64_t timeout_ms,

@@ -90,7 +90,8 @@ static bool must_put_in_parts(const struct call *call, size_t count) {
          !call_must_line_up(call, &object->waits[WAIT_QUEUE_PUT]) && !call_may_not_wait(call);
 }
 
-/* call->progress is the number of items put; the step is 1 once all items have been checked. */
+/* call->progress is the number of items put; the step is 1 once all items have been checked. One-way, what
+ * kept it from putting all is its failure: nobody gets the count. */
 hf_reason handle_queue_put_many(struct call *call) {
   const Holdfast__QueuePutMany *message = call->message->queue_put_many;
   struct put_options options = {message->priority, message->delay_ms};
@@ -107,10 +108,11 @@ hf_reason handle_queue_put_many(struct call *call) {
     call->progress += !reason;
     core_spend(call->engine, 1);
   }
-  if (reason == REASON_PARKED && call->progress > before) {
+  bool has_no_count = reason == REASON_PARKED || call->one_way;
+  if (reason && has_no_count && call->progress > before) {
     core_record_end(call, HF_REASON_NONE); /* of this part */
   }
-  if (reason == REASON_PARKED || (reason && call->progress == 0)) {
+  if (reason && (has_no_count || call->progress == 0)) {
     return reason;
   }
   call_answer_count(call, call->progress);
