@@ -112,6 +112,7 @@ static hf_reason check_disk_of_parts(const struct call *call, uint32_t before, s
 static hf_reason check_transaction(struct call *call) {
   const Holdfast__Transaction *message = call->message->transaction;
   hf_reason reason = transaction_check_parts(call);
+  reason = reason ? reason : transaction_check_puts(call);
   reason = reason ? reason : transaction_check_rights(call);
   return reason ? reason
                 : check_disk_of_parts(call, (uint32_t)message->n_conditions, message->n_operations,

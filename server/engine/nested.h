@@ -30,6 +30,9 @@ hf_reason nested_run(struct nested *nested);
 /* operations/transaction.c, operations/wait_any.c: whether the parts of the call's message may be in
  * such a list. HF_REASON_NONE | as nested_check, BAD_ARGUMENT TOO_MANY_FIELDS */
 hf_reason transaction_check_parts(struct call *call);
+/* The same for puts with a priority, which can't be taken back: one that waits in an older snapshot may have such
+ * a part, and fails when its turn comes. HF_REASON_NONE | NOT_NESTABLE, call->reply->part */
+hf_reason transaction_check_puts(struct call *call);
 /* Whether the user has the rights that all parts need: before it waits, and as long as it does.
  * HF_REASON_NONE | NO_RIGHT, call->reply->part */
 hf_reason transaction_check_rights(struct call *call);

@@ -150,6 +150,15 @@ static void test_put_is_plain(void **state) {
   expect_found(SIZE("q"), "OK 0");
 }
 
+/* Neither is it waited for a condition first, nor looked whether its object is there. */
+static void test_put_with_priority_is_refused_at_once(void **state) {
+  (void)state;
+  ask(&story, 1, 1,
+      IF1(IS_SET("event"), PUT("q", 1),
+          IN("nobody", QUEUE_PUT, QueuePut, queue_put, .value = INT(1), .priority = -1)));
+  story_expect(&story, "1 <- #1 INVALID_ARGUMENT NOT_NESTABLE of part 3\n");
+}
+
 static void test_failure_gives_a_leased_lock_back_with_its_lease(void **state) {
   (void)state;
   ask(&story, 1, 1, IN("lock", LOCK_ACQUIRE, LockAcquire, lock_acquire, .lease_ms = 100));
@@ -594,6 +603,7 @@ int main(void) {
       STORY(test_failure_undoes_what_was_done),
       STORY(test_failure_puts_work_back_to_its_place),
       STORY(test_put_is_plain),
+      STORY(test_put_with_priority_is_refused_at_once),
       STORY(test_failure_gives_a_leased_lock_back_with_its_lease),
       STORY(test_failure_does_not_prolong_a_lease),
       STORY(test_failure_leaves_what_a_lease_s_end_is_reported_by),

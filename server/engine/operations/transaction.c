@@ -47,6 +47,19 @@ hf_reason transaction_check_parts(struct call *call) {
   return HF_REASON_NONE;
 }
 
+hf_reason transaction_check_puts(struct call *call) {
+  const Holdfast__Transaction *message = call->message->transaction;
+  for (size_t i = 0; i < message->n_operations; i++) {
+    const Holdfast__Request *operation = message->operations[i];
+    if (operation->operation_case == HOLDFAST__REQUEST__OPERATION_QUEUE_PUT &&
+        operation->queue_put->priority != 0) {
+      call->reply->part = part_of_operation(message, i);
+      return HF_REASON_NOT_NESTABLE;
+    }
+  }
+  return HF_REASON_NONE;
+}
+
 /* ---- conditions */
 
 /* The first unmet condition, from 1; 0: all are met. */
