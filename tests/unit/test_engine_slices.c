@@ -235,6 +235,22 @@ static void test_slices_of_a_kick_that_is_cancelled_tell_how_many(void **state) 
   assert_int_equal(kicked + strtoul(strstr(story.text, " OK ") + 4, NULL, 10), BURIED);
 }
 
+/* It can't wait for its next slice: it tells how many, and does not take longer instead. */
+static void test_slices_of_a_kick_that_may_not_wait_tell_how_many(void **state) {
+  (void)state;
+  bury(BURIED);
+  wait_for_event(HF_IN_FLIGHT_MAX, STORY_WAIT_FOREVER);
+  uint64_t before = engine_steps(story.engine);
+  send_kick(1, 0, STORY_WAIT_FOREVER);
+  assert_true(engine_steps(story.engine) - before < 2 * HF_BATCH_STEPS_MAX);
+  unsigned kicked = (unsigned)strtoul(strstr(story.text, "1 <- #0 OK ") + 11, NULL, 10);
+  assert_in_range(kicked, 1, BURIED - 1);
+  story_forget(&story);
+  send_kick(2, 1, STORY_WAIT_FOREVER);
+  run_slices();
+  assert_int_equal(kicked + strtoul(strstr(story.text, " OK ") + 4, NULL, 10), BURIED);
+}
+
 /* The get came while the queue was lent; those before it had come long before that. */
 static void test_slices_of_a_kick_do_not_let_who_came_meanwhile_overtake(void **state) {
   (void)state;
@@ -549,6 +565,7 @@ int main(void) {
       STORY(test_slices_serve_those_who_wait_in_order),
       STORY(test_slices_serve_who_came_meanwhile),
       STORY(test_slices_kick_before_who_came_later_and_beside_others),
+      STORY(test_slices_of_a_kick_that_may_not_wait_tell_how_many),
       STORY(test_slices_of_a_kick_do_not_let_who_came_meanwhile_overtake),
       STORY(test_slices_of_a_kick_that_is_cancelled_tell_how_many),
       STORY(test_slices_of_a_kick_go_on_when_its_session_is_back),

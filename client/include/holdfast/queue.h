@@ -83,7 +83,7 @@ HF_CHECKED hf_status hf_queue_return(hf_queue *queue, uint64_t reservation, uint
 /* Buries the item: it is set aside, and stays unfinished, until any session kicks it. */
 HF_CHECKED hf_status hf_queue_bury(hf_queue *queue, uint64_t reservation);
 /* Makes up to `count` (0: all) buried items available again, the longest buried first. out kicked
- * may be NULL. */
+ * may be NULL: fewer than there are if the call was cancelled, or no more may wait on the server. */
 HF_CHECKED hf_status hf_queue_kick(hf_queue *queue, uint64_t count, uint64_t *kicked);
 /* Python's Queue.shutdown: later puts answer FAILED_PRECONDITION QUEUE_SHUT_DOWN, and so do gets
  * once no item is left or can return. immediate: drops the available items, and joins return. */

@@ -134,8 +134,12 @@ hf_reason handle_queue_kick(struct call *call) {
   uint64_t max = wanted ? wanted : UINT64_MAX;
   core_wake(call->engine, &call->object->waits[WAIT_QUEUE_GET]);
   while (call->progress < max && queue_buried_count(queue) > 0) {
-    if (!core_has_steps(call->engine) && wait_for_steps(call) == REASON_PARKED) {
-      return REASON_PARKED;
+    hf_reason reason = core_has_steps(call->engine) ? HF_REASON_NONE : wait_for_steps(call);
+    if (reason == REASON_PARKED) {
+      return reason;
+    }
+    if (reason && call->progress > 0) {
+      break; /* it may not wait: the others are for another kick */
     }
     uint64_t left = max - call->progress;
     call->progress += queue_kick(queue, left < KICK_ITEMS ? left : KICK_ITEMS);
