@@ -29,6 +29,15 @@ void core_sweep(struct engine *engine, struct session *session, struct map64 *ta
   }
 }
 
+hf_reason core_check_object_entry(struct engine *engine, struct session *session,
+                                  struct map64 *table, const struct object *object) {
+  if (map64_get(table, object->id)) {
+    return HF_REASON_NONE;
+  }
+  core_sweep(engine, session, table, object);
+  return core_check_entry(engine, table);
+}
+
 void core_forget_lost(struct engine *engine, struct session *session) {
   if (session->is_lost) {
     session->is_lost = false;

@@ -26,6 +26,10 @@ void core_locate_session(const struct call *call, struct session *session, uint6
  * deleted objects. So the table has about twice as many entries as are of objects that there are. */
 void core_sweep(struct engine *engine, struct session *session, struct map64 *table,
                 const struct object *added);
+/* Before the session has something of the object in such a table. What is there already needs no memory.
+ * HF_REASON_NONE | MEMORY_FULL */
+hf_reason core_check_object_entry(struct engine *engine, struct session *session,
+                                  struct map64 *table, const struct object *object);
 /* It has its connection again, or ends. */
 void core_forget_lost(struct engine *engine, struct session *session);
 /* An unadopted session (forks.c) is its parent's no more; harmless for others. */

@@ -4,6 +4,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/parking.h"
+#include "server/engine/sessions.h"
 #include "server/engine/snapshot_parts.h"
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
@@ -62,7 +63,9 @@ static hf_reason complete_round(struct call *call, uint64_t index) {
   struct object *object = call->object;
   struct barrier *barrier = &object->barrier;
   bool acts = call->message->barrier_wait->has_action;
-  hf_reason reason = acts ? core_check_entry(call->engine, &call->session->acting) : HF_REASON_NONE;
+  hf_reason reason =
+      acts ? core_check_object_entry(call->engine, call->session, &call->session->acting, object)
+           : HF_REASON_NONE;
   if (reason) {
     return reason;
   }

@@ -20,11 +20,7 @@ static hf_reason set_ends(struct call *call, uintptr_t bits) {
     return HF_REASON_NONE;
   }
   struct session *session = call->session;
-  hf_reason reason = HF_REASON_NONE;
-  if (!map64_get(&session->ends, call->object->id)) { /* else it needs no memory */
-    core_sweep(call->engine, session, &session->ends, call->object);
-    reason = core_check_entry(call->engine, &session->ends);
-  }
+  hf_reason reason = core_check_object_entry(call->engine, session, &session->ends, call->object);
   if (reason) {
     return reason;
   }

@@ -15,8 +15,7 @@ hf_reason handle_semaphore_acquire(struct call *call) {
   }
   struct map64 *permits = &call->session->permits;
   uintptr_t acquired = (uintptr_t)map64_get(permits, object->id);
-  core_sweep(call->engine, call->session, permits, object);
-  hf_reason reason = core_check_entry(call->engine, permits);
+  hf_reason reason = core_check_object_entry(call->engine, call->session, permits, object);
   if (reason) {
     return reason;
   }
