@@ -37,9 +37,8 @@ struct connection {
   struct split split;
   bool is_posted;    /* the transport may fill the input */
   bool has_unserved; /* messages may be left in the input, from before DRAINING or a pause */
-  uint32_t
-      pause_ms; /* before it is read from, or served, again: its user is beyond its rate, or the log has
-                           no room */
+  /* Before it is read from, or served, again: its user is beyond its rate, or the log has no room. */
+  uint32_t pause_ms;
   bool announced;       /* dispatch_connected was called */
   bool is_beyond_quota; /* of its user, and has sent no request yet */
   char *refusal;        /* why its peer is not admitted; malloc. NULL: it is */

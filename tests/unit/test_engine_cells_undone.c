@@ -165,40 +165,42 @@ static int make_operations(void **state) {
   return 0;
 }
 
+/* It has written at several moments, and not at the last: there are no more than were tried. */
+static void expect_kept(Holdfast__Kind kind, Holdfast__Request *operation) {
+  assert_in_range(fail_at_each_moment(kind, operation, false, NO_KEY), 4, MOMENTS - 1);
+}
+
 static void test_undone_without_a_lock_what_is_added_meanwhile_stays(void **state) {
   (void)state;
   has_lock = stores = false;
-  assert_in_range(fail_at_each_moment(HOLDFAST__KIND__RAW_VALUE, &add_to_value, false, NO_KEY), 4,
-                  MOMENTS - 1);
-  assert_in_range(fail_at_each_moment(HOLDFAST__KIND__RAW_ARRAY, &add_to_item, false, NO_KEY), 4,
-                  MOMENTS - 1);
+  expect_kept(HOLDFAST__KIND__RAW_VALUE, &add_to_value);
+  expect_kept(HOLDFAST__KIND__RAW_ARRAY, &add_to_item);
 }
 
 static void test_undone_without_a_lock_what_is_stored_meanwhile_stays(void **state) {
   (void)state;
   has_lock = false;
   stores = true;
-  assert_in_range(fail_at_each_moment(HOLDFAST__KIND__RAW_VALUE, &set_value, false, NO_KEY), 4,
-                  MOMENTS - 1);
-  assert_in_range(fail_at_each_moment(HOLDFAST__KIND__RAW_ARRAY, &set_item, false, NO_KEY), 4,
-                  MOMENTS - 1);
-  assert_in_range(fail_at_each_moment(HOLDFAST__KIND__RAW_VALUE, &exchange_value, false, NO_KEY), 4,
-                  MOMENTS - 1);
+  expect_kept(HOLDFAST__KIND__RAW_VALUE, &set_value);
+  expect_kept(HOLDFAST__KIND__RAW_ARRAY, &set_item);
+  expect_kept(HOLDFAST__KIND__RAW_VALUE, &exchange_value);
 }
 
 static void test_undone_with_the_lock_what_came_before_stays(void **state) {
   (void)state;
   has_lock = true;
   stores = false;
-  Holdfast__Request *of_values[] = {&set_value, &add_to_value};
-  for (size_t i = 0; i < 2; i++) {
-    assert_in_range(fail_at_each_moment(HOLDFAST__KIND__VALUE, of_values[i], false, NO_KEY), 0, 8);
-    assert_in_range(fail_at_each_moment(HOLDFAST__KIND__VALUE, of_values[i], true, HELD), 1, 8);
-  }
-  Holdfast__Request *of_arrays[] = {&set_item, &add_to_item};
-  for (size_t i = 0; i < 2; i++) {
-    assert_in_range(fail_at_each_moment(HOLDFAST__KIND__ARRAY, of_arrays[i], false, NO_KEY), 0, 8);
-    assert_in_range(fail_at_each_moment(HOLDFAST__KIND__ARRAY, of_arrays[i], true, HELD), 1, 8);
+  const struct {
+    Holdfast__Kind kind;
+    Holdfast__Request *operation;
+  } changes[] = {{HOLDFAST__KIND__VALUE, &set_value},
+                 {HOLDFAST__KIND__VALUE, &add_to_value},
+                 {HOLDFAST__KIND__ARRAY, &set_item},
+                 {HOLDFAST__KIND__ARRAY, &add_to_item}};
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    assert_in_range(fail_at_each_moment(changes[i].kind, changes[i].operation, false, NO_KEY), 0,
+                    8);
+    assert_in_range(fail_at_each_moment(changes[i].kind, changes[i].operation, true, HELD), 1, 8);
   }
 }
 
