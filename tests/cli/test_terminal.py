@@ -31,11 +31,12 @@ def on_terminal(*words, env=BARE):
     if pid == 0:
         os.execve(HOLDFAST, [HOLDFAST, *words], env)
     said = b""
-    try:
-        while more := os.read(master, 65536):
-            said += more
-    except OSError:  # the other end is closed
-        pass
+    ends = 0
+    while ends < 2:  # the kernel may report the end although the last words, written at that moment, are still to come
+        try:
+            said += os.read(master, 65536)
+        except OSError:  # the other end is closed
+            ends += 1
     os.close(master)
     os.waitpid(pid, 0)
     return said.decode("utf-8", "surrogateescape")
