@@ -146,6 +146,7 @@ struct call {
   unsigned step;           /* kept from run to run while the request waits */
   uint64_t progress;       /* the same */
   uint64_t key_hash;       /* of the dict key whose change the request waits for; 0: none */
+  uint64_t condition;      /* that the request waits under; 0: none */
   struct lock_terms terms; /* of a lock it gave up for the time it waits */
   uint32_t part;           /* of a list of operations: which one it waits for, from 1 */
   struct wait_queue *park_queue; /* where it waits; NULL: in several queues, see wait_entries.h */

@@ -76,10 +76,10 @@ static bool go_on(struct engine *engine, uint64_t now_ns, struct object *object)
   return true;
 }
 
-void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object) {
+void core_stop_object(struct engine *engine, struct object *object) {
   const struct kind *kind = object->row;
   if (kind->stop) {
-    kind->stop(engine, now_ns, object);
+    kind->stop(engine, object);
   }
 }
 
@@ -91,7 +91,7 @@ void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *o
     TAILQ_REMOVE(&engine->unreferenced, object, unreferenced_link);
   }
   object->is_unreferenced = true; /* a reference to itself must not put it into the list again */
-  core_stop_object(engine, now_ns, object);
+  core_stop_object(engine, object);
   registry_remove(&engine->registry, object);
   object->is_deleted = true;
   if (!go_on(engine, now_ns, object)) {

@@ -10,7 +10,7 @@
 /* Removes the object from the registry; answers its waiters and drops its references, now or later. */
 void core_delete_object(struct engine *engine, uint64_t now_ns, struct object *object);
 /* It is about to leave the registry. */
-void core_stop_object(struct engine *engine, uint64_t now_ns, struct object *object);
+void core_stop_object(struct engine *engine, struct object *object);
 /* The first of those whose deletion was left for later. */
 void core_go_on_deleting(struct engine *engine, uint64_t now_ns);
 /* Drops values that containers have dropped, then an object without references, if there is one. */

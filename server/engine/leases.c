@@ -117,8 +117,7 @@ void core_put_back_item(struct engine *engine, struct object *object, struct val
   mark_ready(engine, &object->queue);
 }
 
-void core_stop_tasks(struct engine *engine, uint64_t now_ns, struct object *object) {
-  (void)now_ns;
+void core_stop_tasks(struct engine *engine, struct object *object) {
   if (object->queue.tasks) {
     timers_stop(&engine->timers, &object->queue.tasks->timer);
   }

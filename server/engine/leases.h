@@ -26,7 +26,7 @@ void core_put_back_item(struct engine *engine, struct object *object, struct val
                         const struct reply_taken *taken);
 void core_leave_reservations(struct engine *engine, struct session *session, bool clean);
 /* The queue is about to be deleted: time brings nothing more. */
-void core_stop_tasks(struct engine *engine, uint64_t now_ns, struct object *object);
+void core_stop_tasks(struct engine *engine, struct object *object);
 /* After core_stop_tasks: ends all reservations. false: the rest is for later. */
 bool core_forget_tasks(struct engine *engine, struct object *object);
 

@@ -80,10 +80,19 @@ struct cells {
   TAILQ_ENTRY(object) review_link;
 };
 
+LIST_HEAD(condition_list, object);
+
+/* A lock, and the conditions that were given it. */
+struct guard {
+  struct lock lock;
+  struct condition_list conditions; /* the newest first */
+};
+
 /* A condition's lock: its own, or another object's, which it refers to. */
 struct condition {
   struct lock own;
-  uint64_t guard; /* id of the lock's object; 0: own */
+  uint64_t guard;                /* id of the lock's object; 0: own */
+  LIST_ENTRY(object) guard_link; /* in the list of the lock's object, while that is there */
 };
 
 struct object {
@@ -112,7 +121,7 @@ struct object {
     struct queue queue;
     struct pipe pipe;
     struct cells cells;
-    struct lock lock; /* lock and rlock */
+    struct guard guard; /* lock and rlock */
     struct semaphore semaphore;
     bool event_is_set;
     struct condition condition;

@@ -64,6 +64,7 @@ static void fill_waiter(struct waiter *waiter, const struct call *call) {
       .step = call->step,
       .progress = call->progress,
       .key_hash = call->key_hash,
+      .condition = call->condition,
       .terms = call->terms,
       .requirements = call->requirements,
       .part = call->part,
@@ -263,6 +264,7 @@ struct call core_call_of(struct engine *engine, uint64_t now_ns, struct waiter *
       .step = waiter->step,
       .progress = waiter->progress,
       .key_hash = waiter->key_hash,
+      .condition = waiter->condition,
       .terms = waiter->terms,
       .one_way = waiter->one_way,
   };

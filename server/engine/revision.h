@@ -14,6 +14,8 @@
  *              over are given back; forked children inherit mapped cells
  *   barriers   rounds have numbers, and what ends an earlier round's action is refused
  *   waiters    nothing that waited for a lent object overtakes others, or waits for what is there
+ *   conditions waiters under a lock that is deleted are answered; a lock is taken back though its condition is
+ *              deleted
  *   queues     a one-way put of a part fails; a put with a priority is refused before its transaction begins; a kick
  *              that may not wait is answered with a part
  *   rights     references in list_concat need read and write

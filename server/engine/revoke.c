@@ -1,8 +1,8 @@
 /* Revokes what unacknowledged replies took out of objects. */
 #include "server/engine/revoke.h"
 
-#include "server/engine/kinds/condition.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/kinds/notification.h"
 #include "server/engine/references.h"
 #include "server/engine/steps.h"
 

@@ -83,6 +83,7 @@ bool core_run_again(struct engine *engine, uint64_t now_ns, struct waiter *woken
     waiter->step = call.step;
     waiter->progress = call.progress;
     waiter->key_hash = call.key_hash;
+    waiter->object = call.object;
     waiter->terms = call.terms;
     waiter->part = call.part;
     wait_queue_move(waiter, call.park_queue);

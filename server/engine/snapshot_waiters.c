@@ -43,6 +43,7 @@ static const struct snapshot_field waiter_rows[] = {
     SNAPSHOT_FIELD(18, struct waiter, suspended),
     SNAPSHOT_FIELD(19, struct waiter, overdue),
     SNAPSHOT_FIELD(20, struct waiter, request_len),
+    SNAPSHOT_FIELD(29, struct waiter, condition),
 };
 static const struct snapshot_fields waiter_fields = SNAPSHOT_FIELDS(waiter_rows);
 
@@ -160,16 +161,20 @@ static const struct operation *find_operation(const struct restoring *restoring,
   return restoring->engine->config.find_operation(&message);
 }
 
-/* An object's waiters wait in its own queues; those of a condition for its lock, too. */
+/* An object's waiters wait in its own queues. */
 static bool is_of_object(const struct common *common, const struct object *object) {
   const struct queue_name *queue = &common->queue;
-  if (!object || queue->number == NO_QUEUE) {
-    return true;
+  return !object || queue->number == NO_QUEUE ||
+         (queue->number != QUEUE_OF_FLUSHES && queue->owner == object->id);
+}
+
+/* Older snapshots don't say which condition it is: there it is the object, also of who takes a given lock back. */
+static void name_condition(const struct restoring *restoring, const struct common *common,
+                           struct waiter *waiter) {
+  waiter->condition = common->object;
+  if (common->queue.number == WAIT_LOCK) {
+    waiter->object = registry_find(&restoring->engine->registry, common->queue.owner);
   }
-  bool is_own = queue->owner == object->id;
-  bool is_for_guard = object->kind == HOLDFAST__KIND__CONDITION && queue->number == WAIT_LOCK &&
-                      queue->owner == object->condition.guard;
-  return queue->number != QUEUE_OF_FLUSHES && (is_own || is_for_guard);
 }
 
 /* Resolves the numbers to pointers. */
@@ -179,6 +184,10 @@ static bool resolve(struct restoring *restoring, const struct common *common,
   waiter->object =
       common->object ? registry_find(&restoring->engine->registry, common->object) : NULL;
   waiter->queue = restore_find_queue(restoring, &common->queue);
+  bool waits_under = common->operation == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT;
+  if (waits_under && !waiter->condition) {
+    name_condition(restoring, common, waiter);
+  }
   bool has_object = waiter->object || common->object == 0;
   bool has_queue = waiter->queue || common->queue.number == NO_QUEUE;
   return (waiter->operation && has_object && has_queue && is_of_object(common, waiter->object)) ||

@@ -20,7 +20,12 @@ static bool has_target(const struct waiter *waiter) {
   if (operation->kinds == 0) {
     return !waiter->object || opens;
   }
-  return waiter->object && operation->kinds & (1u << waiter->object->kind);
+  uint32_t kinds = operation->kinds;
+  if (operation->arm == HOLDFAST__REQUEST__OPERATION_CONDITION_WAIT &&
+      waiter->step > STEP_WAITING) {
+    kinds |= 1u << HOLDFAST__KIND__LOCK | 1u << HOLDFAST__KIND__RLOCK; /* which it takes back */
+  }
+  return waiter->object && kinds & (1u << waiter->object->kind);
 }
 
 /* A known key is searched in the waiter's own dict. */

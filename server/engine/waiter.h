@@ -80,9 +80,10 @@ struct waiter {
   struct sp_route route;
   struct reply *reply; /* the waiter's count */
   /* State of handlers with several steps, from one run to the next. */
-  unsigned step;     /* 0 at first */
-  uint64_t progress; /* 0 at first */
-  uint64_t key_hash; /* of the dict key whose change the waiter waits for; 0: none */
+  unsigned step;      /* 0 at first */
+  uint64_t progress;  /* 0 at first */
+  uint64_t key_hash;  /* of the dict key whose change the waiter waits for; 0: none */
+  uint64_t condition; /* that it waits under, or whose lock it takes back; 0: none */
   struct lock_terms terms;
   struct requirements *requirements; /* what it waits for, decoded; NULL: its handler decides */
   struct job *job;                   /* that its object is lent to for it; NULL: none */

@@ -226,7 +226,7 @@ static void add_content(struct text *text, const struct object *object) {
       break;
     case HOLDFAST__KIND__LOCK:
     case HOLDFAST__KIND__RLOCK:
-      add_lock(text, &object->lock);
+      add_lock(text, &object->guard.lock);
       break;
     case HOLDFAST__KIND__EVENT:
       add(text, " %d", object->event_is_set);

@@ -197,7 +197,7 @@ static bool is_used(const struct object *object) {
       return has_bits(&object->cells);
     case HOLDFAST__KIND__LOCK:
     case HOLDFAST__KIND__RLOCK:
-      return object->lock.depth > 0;
+      return object->guard.lock.depth > 0;
     case HOLDFAST__KIND__SEMAPHORE:
     case HOLDFAST__KIND__BOUNDED_SEMAPHORE:
       return object->semaphore.acquired > 0;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #define CROWD 200u
+#define CONDITIONS 6000u /* more than one command ends */
 
 static struct story story;
 
@@ -282,17 +283,71 @@ static void test_sync_condition_notifies_those_that_come_back(void **state) {
   story_expect(&story, "6 <- #2 OK yes\n");
 }
 
+static void delete_object(uint64_t connection, uint64_t sequence, const char *name) {
+  Holdfast__ObjectDelete deletion = HOLDFAST__OBJECT_DELETE__INIT;
+  ask(connection, sequence, name, STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_OBJECT_DELETE,
+      &deletion);
+}
+
+/* It has waited, and returns with the lock. */
 static void test_sync_condition_deleted_while_its_waiter_wants_the_lock(void **state) {
   (void)state;
-  Holdfast__ObjectDelete deletion = HOLDFAST__OBJECT_DELETE__INIT;
   lock_and_wait(1, "guarded", 100);
   story_acquire(&story, 2, 1, "lock", 1, 0);
   story_pass_ms(&story, 100);
-  ask(3, 1, "guarded", STORY_WAIT_FOREVER, HOLDFAST__REQUEST__OPERATION_OBJECT_DELETE, &deletion);
+  delete_object(3, 1, "guarded");
   story_release(&story, 2, 2, "lock", 1);
+  story_release(&story, 1, 3, "lock", 1);
   story_expect(&story,
-               "1 <- #1 OK granted\n2 <- #1 OK granted\n"
-               "1 <- #2 ABORTED OBJECT_DELETED\n3 <- #1 OK\n2 <- #2 OK\n");
+               "1 <- #1 OK granted\n2 <- #1 OK granted\n3 <- #1 OK\n"
+               "2 <- #2 OK\n1 <- #2 OK no\n1 <- #3 OK\n");
+}
+
+/* Nobody could notify them any more: also who has lost the connection. 5 and 2 wait to be notified, 1 for the lock. */
+static void test_sync_condition_ends_with_the_lock_it_was_given(void **state) {
+  (void)state;
+  story_connect(&story, 5);
+  uint8_t session = story_open_session(&story, 5);
+  lock_and_wait(1, "guarded", STORY_WAIT_FOREVER);
+  lock_and_wait(2, "guarded", STORY_WAIT_FOREVER);
+  lock_and_wait(5, "guarded", STORY_WAIT_FOREVER);
+  story_disconnect(&story, 5);
+  story_acquire(&story, 3, 1, "lock", 1, 0);
+  notify(3, 2, "guarded", 1, false);
+  story_forget(&story);
+  delete_object(3, 3, "lock");
+  story_expect(&story,
+               "1 <- #2 ABORTED OBJECT_DELETED\n3 <- #3 OK\n2 <- #2 ABORTED OBJECT_DELETED\n");
+  story_connect(&story, 6);
+  story_resume(&story, 6, session, 1);
+  story_forget(&story);
+  wait_condition(6, 2, "guarded", STORY_WAIT_FOREVER);
+  wait_condition(2, 3, "guarded", STORY_WAIT_FOREVER);
+  story_expect(&story, "6 <- #2 ABORTED OBJECT_DELETED\n2 <- #3 NOT_FOUND NO_SUCH_OBJECT\n");
+}
+
+/* Each in its own slice, whichever goes first; then the condition itself. */
+static void test_sync_condition_ends_with_its_lock_among_many(void **state) {
+  (void)state;
+  char name[16];
+  uint64_t lock = story_open(&story, 4, 0, HOLDFAST__KIND__LOCK, "shared", 0);
+  for (unsigned i = 0; i < CONDITIONS; i++) {
+    snprintf(name, sizeof name, "c%u", i);
+    open_shaped(name, HOLDFAST__KIND__CONDITION, 0, 0, lock);
+  }
+  lock_and_wait(1, "c0", STORY_WAIT_FOREVER);
+  lock_and_wait(2, "c7", STORY_WAIT_FOREVER);
+  story_forget(&story);
+  story.in_slices = true;
+  delete_object(3, 1, "shared");
+  delete_object(3, 2, "c8");
+  delete_object(3, 3, "c7");
+  while (story_run_slice(&story)) {
+  }
+  assert_true(story_said(&story, "1 <- #2 ABORTED OBJECT_DELETED\n"));
+  assert_true(story_said(&story, "2 <- #2 ABORTED OBJECT_DELETED\n"));
+  delete_object(3, 4, "c9");
+  assert_true(story_said(&story, "3 <- #4 OK\n"));
 }
 
 static void test_sync_barrier_opens_for_the_last(void **state) {
@@ -462,6 +517,8 @@ int main(void) {
       STORY(test_sync_condition_notification_that_was_read_is_not_passed_on),
       STORY(test_sync_condition_notifies_those_that_come_back),
       STORY(test_sync_condition_deleted_while_its_waiter_wants_the_lock),
+      STORY(test_sync_condition_ends_with_the_lock_it_was_given),
+      STORY(test_sync_condition_ends_with_its_lock_among_many),
       STORY(test_sync_barrier_opens_for_the_last),
       STORY(test_sync_barrier_waits_for_the_action),
       STORY(test_sync_barrier_action_is_of_its_round),

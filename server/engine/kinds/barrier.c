@@ -198,8 +198,7 @@ static void revoke(struct engine *engine, struct session *session, struct object
   }
 }
 
-static void stop_barrier(struct engine *engine, uint64_t now_ns, struct object *object) {
-  (void)now_ns;
+static void stop_barrier(struct engine *engine, struct object *object) {
   forget_actor(engine, object);
 }
 

@@ -227,7 +227,6 @@ void cells_report(const struct object *object, struct reply_object *reported) {
   reported->typecode = object->cells.typecode;
 }
 
-void cells_stop(struct engine *engine, uint64_t now_ns, struct object *object) {
-  (void)now_ns;
+void cells_stop(struct engine *engine, struct object *object) {
   core_forget_cells(engine, object);
 }

@@ -27,6 +27,6 @@ struct content_bytes cells_bytes(const struct object *object);
 uint64_t cells_length(const struct object *object);
 struct lock *cells_lock(struct object *object); /* not of the raw ones */
 void cells_report(const struct object *object, struct reply_object *reported);
-void cells_stop(struct engine *engine, uint64_t now_ns, struct object *object);
+void cells_stop(struct engine *engine, struct object *object);
 
 #endif

@@ -5,20 +5,20 @@
  *                out of time                               -> STEP_LATE
  *                cancelled                                 -> STEP_CANCELLED
  *   NOTIFIED, LATE, CANCELLED  takes the lock back as deep as it was, waiting for it as long as it takes
+ *
+ * Who takes a given lock back waits for that, whatever becomes of the condition.
  */
-#include "server/engine/kinds/condition.h"
 #include "server/engine/admission.h"
 #include "server/engine/call.h"
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/lock.h"
+#include "server/engine/kinds/notification.h"
 #include "server/engine/locks.h"
 #include "server/engine/parking.h"
 #include "server/engine/references.h"
 #include "server/engine/snapshot_parts.h"
-#include "server/engine/steps.h"
-#include "server/engine/wake.h"
 
 /* The condition's lock, if the calling thread owns it; a plain lock may have any owner, as in Python.
  * HF_REASON_NONE | NOT_ACQUIRED | as core_enter_guard */
@@ -55,6 +55,7 @@ static hf_reason begin_waiting(struct call *call) {
     return reason;
   }
   call->step = STEP_WAITING;
+  call->condition = call->object->id;
   call->progress = lock->depth;
   call->terms = (struct lock_terms){.lease_ms = lock->lease_ms, .robust = lock->robust};
   give_up(call, guard, lock);
@@ -64,8 +65,9 @@ static hf_reason begin_waiting(struct call *call) {
 static hf_reason take_back(struct call *call) {
   struct object *guard = core_guard_of(call->engine, call->object);
   if (!guard) {
-    return HF_REASON_NO_SUCH_OBJECT;
+    return HF_REASON_OBJECT_DELETED;
   }
+  call->object = guard;
   struct lock *lock = object_lock(guard);
   if (lock->depth > 0) {
     call->timed_out = false; /* it returns with the lock, however long that takes */
@@ -84,7 +86,7 @@ static hf_reason take_back(struct call *call) {
     return HF_REASON_CANCELLED;
   }
   call_answer_flag(call, call->step == STEP_NOTIFIED);
-  call->reply->notified_by = call->step == STEP_NOTIFIED ? call->object->id : 0;
+  call->reply->notified_by = call->step == STEP_NOTIFIED ? call->condition : 0;
   call->reply->source = guard->id;
   call->reply->taken.order = call->terms.token;
   return HF_REASON_NONE;
@@ -94,7 +96,8 @@ hf_reason handle_condition_wait(struct call *call) {
   if (call->step == 0) {
     return begin_waiting(call);
   }
-  if (call->step == STEP_WAITING && !call->timed_out) {
+  bool has_guard = core_guard_of(call->engine, call->object) != NULL;
+  if (call->step == STEP_WAITING && !call->timed_out && has_guard) {
     call->park_queue = &call->object->waits[WAIT_NOTIFY]; /* it was not notified */
     return REASON_PARKED;
   }
@@ -104,33 +107,6 @@ hf_reason handle_condition_wait(struct call *call) {
   return take_back(call);
 }
 
-/* Notifies the first `count` waiters of the list. Answers how many notifications are left. */
-static uint64_t notify_list(struct engine *engine, struct object *object, struct waiter_list *list,
-                            uint64_t count) {
-  struct waiter *waiter;
-  for (; count > 0 && (waiter = TAILQ_FIRST(list)); count--) {
-    core_spend(engine, 1);
-    waiter->step = STEP_NOTIFIED;
-    wait_queue_move(waiter, &object->waits[WAIT_NOTIFIED]);
-  }
-  return count;
-}
-
-/* Waiters whose connection is lost come last: they go on when the connection is back. */
-static void notify(struct engine *engine, struct object *object, uint64_t count) {
-  struct wait_queue *queue = &object->waits[WAIT_NOTIFY];
-  count = notify_list(engine, object, &queue->waiters, count);
-  notify_list(engine, object, &queue->suspended, count);
-  core_wake(engine, &object->waits[WAIT_NOTIFIED]);
-}
-
-void core_pass_notification(struct engine *engine, uint64_t condition) {
-  struct object *object = registry_find(&engine->registry, condition);
-  if (object) {
-    notify(engine, object, 1);
-  }
-}
-
 hf_reason handle_condition_notify(struct call *call) {
   const Holdfast__ConditionNotify *message = call->message->condition_notify;
   struct object *guard;
@@ -138,7 +114,7 @@ hf_reason handle_condition_notify(struct call *call) {
   hf_reason reason = find_owned_lock(call, &guard, &lock);
   if (!reason) {
     uint64_t count = message->count ? message->count : 1;
-    notify(call->engine, call->object, message->all ? UINT64_MAX : count);
+    core_notify(call->engine, call->object, message->all ? UINT64_MAX : count);
   }
   return reason;
 }
@@ -179,9 +155,11 @@ static bool init_condition(struct object *object, const struct object_shape *sha
 
 /* It refers to the lock it was given. */
 static void begin(struct call *call, const struct object_shape *shape) {
-  if (shape->guard) {
+  struct object *guard = registry_find(&call->engine->registry, shape->guard);
+  if (guard) {
     core_add_reference(call->engine, shape->guard);
     call->object->stored_references++;
+    core_join_guard(call->object, guard);
   }
 }
 
@@ -195,36 +173,14 @@ static struct lock *own_lock(struct object *object) {
   return object->condition.guard ? NULL : &object->condition.own;
 }
 
-static void leave_wait(struct engine *engine, const struct waiter *waiter) {
-  if (waiter->step == STEP_NOTIFIED) {
-    notify(engine, waiter->object, 1); /* another waiter gets the notification */
-  }
-}
-
 static struct object *guard_of(const struct engine *engine, struct object *object) {
   uint64_t guard = object->condition.guard;
   return guard ? registry_find(&engine->registry, guard) : object;
 }
 
-static void end_waits_for(struct engine *engine, uint64_t now_ns, struct waiter_list *waiters,
-                          const struct object *object) {
-  struct waiter *next, *waiter = TAILQ_FIRST(waiters);
-  for (; waiter; waiter = next) {
-    next = TAILQ_NEXT(waiter, queue_link);
-    if (waiter->object == object) {
-      waiter->object = NULL;
-      core_end_wait(engine, now_ns, waiter, HF_REASON_OBJECT_DELETED);
-    }
-  }
-}
-
-/* Waiters that reacquire the lock are in the queue of the given lock. */
-static void end_foreign_waits(struct engine *engine, uint64_t now_ns, struct object *object) {
-  struct object *guard = core_guard_of(engine, object);
-  if (guard && guard != object) {
-    end_waits_for(engine, now_ns, &guard->waits[WAIT_LOCK].waiters, object);
-    end_waits_for(engine, now_ns, &guard->waits[WAIT_LOCK].suspended, object);
-  }
+static void stop(struct engine *engine, struct object *object) {
+  (void)engine;
+  core_leave_guard(object);
 }
 
 /* In a snapshot: the lock it was given, or its own. */
@@ -239,7 +195,7 @@ static void snapshot_condition(const struct object *object, struct snapshot_out 
 /* It was there before the condition; it may be gone. */
 static bool read_guard(struct restoring *restoring, const struct wire_field *field,
                        struct object *object) {
-  const struct object *guard =
+  struct object *guard =
       field->type == VARINT ? registry_find(&restoring->engine->registry, field->integer) : NULL;
   bool is_lock =
       !guard || guard->kind == HOLDFAST__KIND__LOCK || guard->kind == HOLDFAST__KIND__RLOCK;
@@ -248,6 +204,9 @@ static bool read_guard(struct restoring *restoring, const struct wire_field *fie
   }
   object->condition.guard = field->integer;
   object->stored_references = 1;
+  if (guard) {
+    core_join_guard(object, guard);
+  }
   return true;
 }
 
@@ -280,6 +239,6 @@ const struct kind kind_condition = {
     .revoke = revoke_grant,
     .snapshot = snapshot_condition,
     .restore = restore_condition,
-    .leave_wait = leave_wait,
-    .stop = end_foreign_waits,
+    .leave_wait = core_leave_condition,
+    .stop = stop,
 };

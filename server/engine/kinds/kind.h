@@ -112,7 +112,7 @@ struct kind {
    * nothing was done. */
   bool (*answer_part)(const struct waiter *waiter);
   /* The object is about to leave the registry. */
-  void (*stop)(struct engine *engine, uint64_t now_ns, struct object *object);
+  void (*stop)(struct engine *engine, struct object *object);
   /* After stop: sessions forget what they have of the object, such as reservations. false: the steps are used up,
    * and disown is called again later. */
   bool (*disown)(struct engine *engine, struct object *object);

@@ -6,6 +6,7 @@
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/capture.h"
 #include "server/engine/kinds/kind.h"
+#include "server/engine/kinds/notification.h"
 #include "server/engine/locks.h"
 #include "server/engine/snapshot_parts.h"
 #include "server/engine/steps.h"
@@ -186,25 +187,25 @@ static bool init_rlock(struct object *object, const struct object_shape *shape,
                        const struct value_hash_key *hash_key) {
   (void)shape;
   (void)hash_key;
-  object->lock.recursive = true;
+  object->guard.lock.recursive = true;
   return true;
 }
 
 static struct lock *lock_of(struct object *object) {
-  return &object->lock;
+  return &object->guard.lock;
 }
 
 enum { LOCK = 1 };
 
 static void snapshot_lock(const struct object *object, struct snapshot_out *out) {
-  snapshot_put_lock(out, LOCK, &object->lock);
+  snapshot_put_lock(out, LOCK, &object->guard.lock);
   snapshot_end_record(out, RECORD_CONTENT);
 }
 
 static bool visit_lock(struct snapshot_in *in, const struct wire_field *field, void *ctx) {
   struct restoring *restoring = ctx;
   (void)in;
-  return field->number != LOCK || restore_lock(restoring, field, &restoring->object->lock);
+  return field->number != LOCK || restore_lock(restoring, field, &restoring->object->guard.lock);
 }
 
 static bool restore_own_lock(struct restoring *restoring, struct object *object,
@@ -219,6 +220,8 @@ const struct kind kind_lock = {
     .revoke = revoke_grant,
     .snapshot = snapshot_lock,
     .restore = restore_own_lock,
+    .leave_wait = core_leave_condition,
+    .disown = core_end_conditions,
 };
 
 const struct kind kind_rlock = {
@@ -228,4 +231,6 @@ const struct kind kind_rlock = {
     .revoke = revoke_grant,
     .snapshot = snapshot_lock,
     .restore = restore_own_lock,
+    .leave_wait = core_leave_condition,
+    .disown = core_end_conditions,
 };

@@ -82,7 +82,7 @@ static hf_reason fill_object(struct call *call, const Holdfast__ObjectOpen *mess
 
 /* The call has just made its object, and can't answer it. */
 static void undo_creation(struct call *call) {
-  core_stop_object(call->engine, call->now_ns, call->object);
+  core_stop_object(call->engine, call->object);
   registry_remove(&call->engine->registry, call->object);
   core_drop_content(call->engine, call->object);
   call->object = NULL;
