@@ -7,13 +7,16 @@
 #include "server/journal/sqlite_backend.h"
 #include "tests/support/directory.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -60,6 +63,8 @@ static bool has_no_room(uint64_t index, struct bytes batch) {
     uint64_t hash = hash_of(batch) + index;
     if (atomic_load(&backend.attempts_when_full) > 0) {
       demand(hash == backend.first_attempt_hash, "another batch is tried again");
+    } else {
+      backend.first_attempt_thread = pthread_self();
     }
     backend.first_attempt_hash = hash;
   }
@@ -270,6 +275,41 @@ void await_number(const char *what, const _Atomic uint64_t *number, uint64_t lea
                (unsigned long long)least);
     }
     sleep_us(200);
+  }
+}
+
+static bool is_asleep(const char *thread) {
+  char path[64], line[256] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%.16s/stat", thread);
+  FILE *stat = fopen(path, "r");
+  if (stat) {
+    (void)!fgets(line, sizeof line, stat);
+    fclose(stat);
+  }
+  const char *name_end = strrchr(line, ')');
+  return !name_end || name_end[2] == 'S'; /* no line: it has ended */
+}
+
+static bool are_others_asleep(void) {
+  DIR *threads = opendir("/proc/self/task");
+  demand(threads != NULL, "/proc can't be read");
+  bool are_asleep = true;
+  const struct dirent *entry;
+  while (are_asleep && (entry = readdir(threads))) {
+    bool is_other = entry->d_name[0] != '.' && atol(entry->d_name) != (long)syscall(SYS_gettid);
+    are_asleep = !is_other || is_asleep(entry->d_name);
+  }
+  closedir(threads);
+  return are_asleep;
+}
+
+void await_idle(void) {
+  uint64_t start_ns = clock_now_ns();
+  for (unsigned times = 0; times < 3; times = are_others_asleep() ? times + 1 : 0) {
+    if (ms_since(start_ns) > LATE_MS) {
+      fail_msg("the journal's threads are busy");
+    }
+    sleep_us(500);
   }
 }
 

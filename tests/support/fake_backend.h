@@ -36,6 +36,7 @@ struct fake_backend {
   sem_t arrived, go_on;
   _Atomic uint64_t full_at; /* there is no room from this batch on; 0: there is */
   _Atomic uint64_t attempts_when_full;
+  pthread_t first_attempt_thread;             /* of these */
   pthread_t thread;                           /* of the last append */
   uint64_t last;                              /* batch */
   _Atomic uint64_t committed;                 /* as the journal was notified */
@@ -71,6 +72,8 @@ void expect_all_committed(void);
 void await_number(const char *what, const _Atomic uint64_t *number, uint64_t least);
 /* On any thread: ends the process, unless it is so. */
 void demand(bool is_so, const char *what);
+/* Until all other threads of the process sleep: the journal's wait for work. Fails when they don't within LATE_MS. */
+void await_idle(void);
 void sleep_us(uint64_t us);
 uint64_t ms_since(uint64_t start_ns);
 
