@@ -11,20 +11,38 @@ static bool is_behind(const struct waiter *one, const struct waiter *other) {
   return one->ticket > other->ticket || (one->ticket == other->ticket && one->part > other->part);
 }
 
-/* The last waiter that is before this one; NULL: none. The walk begins where the one before
- * ended: a session that resumes brings its waiters back in order, into queues of any length. */
+static bool belongs_behind(const struct waiter *before, const struct waiter *waiter) {
+  const struct waiter *next = TAILQ_NEXT(before, queue_link);
+  return !is_behind(before, waiter) && (!next || is_behind(next, waiter));
+}
+
+/* The last waiter that is before this one; NULL: none. Unless it is the last of all, the walk goes from both ends,
+ * and from where the one before went: who comes back is often among the oldest, and a session brings its waiters
+ * back in order. */
 static struct waiter *find_before(const struct wait_queue *queue, const struct waiter *waiter) {
-  struct waiter *next, *before = TAILQ_LAST(&queue->waiters, waiter_list);
-  if (before && is_behind(before, waiter) && queue->hint) {
-    before = queue->hint;
+  struct waiter *last = TAILQ_LAST(&queue->waiters, waiter_list);
+  if (!last || !is_behind(last, waiter)) {
+    return last;
   }
-  while (before && is_behind(before, waiter)) {
-    before = TAILQ_PREV(before, waiter_list, queue_link);
+  struct waiter *first = TAILQ_FIRST(&queue->waiters), *near = queue->hint;
+  if (is_behind(first, waiter)) {
+    return NULL;
   }
-  while (before && (next = TAILQ_NEXT(before, queue_link)) && !is_behind(next, waiter)) {
-    before = next;
+  while (!belongs_behind(first, waiter)) {
+    if (belongs_behind(last, waiter)) {
+      return last;
+    }
+    if (near && belongs_behind(near, waiter)) {
+      return near;
+    }
+    first = TAILQ_NEXT(first, queue_link);
+    last = TAILQ_PREV(last, waiter_list, queue_link);
+    if (near) {
+      near = is_behind(near, waiter) ? TAILQ_PREV(near, waiter_list, queue_link)
+                                     : TAILQ_NEXT(near, queue_link);
+    }
   }
-  return before;
+  return first;
 }
 
 void wait_queue_insert(struct wait_queue *queue, struct waiter *waiter) {

@@ -46,7 +46,7 @@ TAILQ_HEAD(waiter_list, waiter);
 struct wait_queue {
   struct waiter_list waiters;
   struct waiter_list suspended; /* of sessions without a connection; not in `waiters` */
-  struct waiter *hint;          /* in waiters, near where the next may belong; NULL: the last */
+  struct waiter *hint;          /* in waiters, near where the next may belong; NULL: not known */
   size_t count;                 /* of waiters */
   uint64_t key_hash; /* while woken: only waiters for this key, and those for any, run; 0: all */
   uint64_t released; /* waiters with tickets up to this may go on, whatever they find */
