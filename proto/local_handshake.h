@@ -12,7 +12,7 @@
  *                     <------------------------  handshake_answer; with HANDSHAKE_WELCOME also the
  *                                                segment's memfd and an eventfd, the doorbell
  *                                                (SCM_RIGHTS, in this order)
- *   then, while the connection lives, notifications for a side that sleeps (segment_layout.h):
+ *   then, while the connection lives, notifications for a side that sleeps (ring_layout.h):
  *   1 written to the doorbell  --------------->
  *                     <------------------------  a packet of one byte, which is ignored
  *

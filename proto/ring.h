@@ -1,7 +1,7 @@
 /* One direction of a segment, seen from one of its ends: a stream of bytes, as a socket's.
  *
  * layer   proto; used by server and client
- * shapes  a power of two of bytes, see segment_layout.h
+ * shapes  a power of two of bytes, see ring_layout.h
  * threads One thread at a time uses an end; the two ends are in different processes. Functions that
  *         say so may be called by any thread.
  * memory  borrows the segment; keeps its own position, which the peer can't change
@@ -9,7 +9,7 @@
 #ifndef HF_PROTO_RING_H
 #define HF_PROTO_RING_H
 
-#include "proto/segment_layout.h"
+#include "proto/ring_layout.h"
 
 #include <stdbool.h>
 

@@ -26,7 +26,7 @@
 #define SHARED_HEADER_BYTES 64
 
 enum shared_content {
-  SHARED_RINGS = 1,       /* segment_layout.h */
+  SHARED_RINGS = 1,       /* ring_layout.h */
   SHARED_CELLS = 2,       /* cell_layout.h: struct cell_header and elements */
   SHARED_SERVER_LIFE = 3, /* cell_layout.h: struct cell_life */
 };

@@ -1,7 +1,7 @@
 #include "server/cells/shared_cells.h"
 
 #include "proto/cell.h"
-#include "server/cells/lock.h"
+#include "server/cells/cell_lock.h"
 
 #include <string.h>
 
@@ -18,7 +18,7 @@ static bool create(void *ctx, uint64_t object, size_t element_bytes,
   if (!cells->source.allocate(cells->source.ctx, CELL_HEADER_BYTES + element_bytes, location)) {
     return false;
   }
-  if (!lock_init(location->header)) {
+  if (!cell_lock_init(location->header)) {
     release(ctx, location);
     return false;
   }
@@ -86,33 +86,33 @@ static hf_reason compare_and_set(void *ctx, const struct cell_location *location
 
 static void request_lock(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  lock_request(location->header);
+  cell_lock_request(location->header);
 }
 
 static bool acquire_lock(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  return lock_acquire_for_server(location->header);
+  return cell_lock_acquire_for_server(location->header);
 }
 
 static void return_lock(void *ctx, const struct cell_location *location, bool owner_died) {
   (void)ctx;
-  lock_return(location->header, owner_died);
+  cell_lock_return(location->header, owner_died);
 }
 
 static bool is_locked(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  return lock_is_owned(location->header);
+  return cell_lock_is_owned(location->header);
 }
 
 static bool is_locked_by(void *ctx, const struct cell_location *location, uint64_t process) {
   const struct shared_cells *cells = ctx;
-  return lock_is_owned_by(location->header, &cells->kernel, process);
+  return cell_lock_is_owned_by(location->header, &cells->kernel, process);
 }
 
 static bool validate_owner(void *ctx, const struct cell_location *location,
                            struct cell_owners *owners) {
   const struct shared_cells *cells = ctx;
-  return lock_validate_owner(location->header, &cells->kernel, &cells->orphans, owners);
+  return cell_lock_validate_owner(location->header, &cells->kernel, &cells->orphans, owners);
 }
 
 static void add_orphan(void *ctx, uint64_t process) {
@@ -122,7 +122,7 @@ static void add_orphan(void *ctx, uint64_t process) {
 
 static bool take_death(void *ctx, const struct cell_location *location) {
   (void)ctx;
-  return lock_take_death(location->header);
+  return cell_lock_take_death(location->header);
 }
 
 /* ---- changes */

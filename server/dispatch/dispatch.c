@@ -7,7 +7,7 @@
 #include "server/dispatch/command_log.h"
 #include "server/dispatch/first_config.h"
 #include "server/dispatch/holding.h"
-#include "server/dispatch/lending.h"
+#include "server/dispatch/job_threads.h"
 #include "server/dispatch/logged.h"
 #include "server/dispatch/processes.h"
 #include "server/dispatch/reclaimer.h"
@@ -33,7 +33,7 @@ struct dispatch {
   struct batch_pool batches;
   struct ticker ticker;
   struct reclaimer reclaimer;
-  struct lending lending;
+  struct job_threads job_threads;
   struct processes processes;
   struct budget budget;   /* of connections */
   struct holding holding; /* of replies, if there is a log */
@@ -146,7 +146,7 @@ static void unlock_engine(struct dispatch *dispatch) {
 static void take_jobs(struct dispatch *dispatch) {
   struct job *job;
   while ((job = engine_take_job(dispatch->engine))) {
-    lending_add(&dispatch->lending, job);
+    job_threads_add(&dispatch->job_threads, job);
   }
 }
 
@@ -516,22 +516,22 @@ bool dispatch_load(struct dispatch *dispatch, struct engine *engine, uint64_t no
 }
 
 static bool start_threads(struct dispatch *dispatch) {
-  if (!lending_start(&dispatch->lending, give_job_back, dispatch)) {
+  if (!job_threads_start(&dispatch->job_threads, give_job_back, dispatch)) {
     return false;
   }
   if (!reclaimer_start(&dispatch->reclaimer)) {
-    lending_stop(&dispatch->lending);
+    job_threads_stop(&dispatch->job_threads);
     return false;
   }
   if (!ticker_start(&dispatch->ticker, tick, dispatch)) {
     reclaimer_stop(&dispatch->reclaimer);
-    lending_stop(&dispatch->lending);
+    job_threads_stop(&dispatch->job_threads);
     return false;
   }
   if (!processes_start(&dispatch->processes, end_process, dispatch)) {
     ticker_stop(&dispatch->ticker);
     reclaimer_stop(&dispatch->reclaimer);
-    lending_stop(&dispatch->lending);
+    job_threads_stop(&dispatch->job_threads);
     return false;
   }
   return true;
@@ -574,7 +574,7 @@ void dispatch_stop(struct dispatch *dispatch) {
   pthread_mutex_unlock(&dispatch->disk);
   processes_stop(&dispatch->processes); /* these two first: their batches may begin jobs */
   ticker_stop(&dispatch->ticker);
-  lending_stop(&dispatch->lending); /* then this one: a finished job runs a batch */
+  job_threads_stop(&dispatch->job_threads); /* then this one: a finished job runs a batch */
   engine_give_jobs_back(dispatch->engine);
   reclaimer_stop(&dispatch->reclaimer);
 }

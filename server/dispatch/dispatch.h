@@ -65,7 +65,7 @@ struct dispatch_message {
 uint64_t dispatch_served_ns(const struct dispatch *dispatch);
 /* Peers stand in line before they can connect: until they don't, grace times stand still. */
 void dispatch_set_crowded(struct dispatch *dispatch, bool is_crowded);
-/* Starts the threads: ticker.h (the engine's timers), lending.h, reclaimer.h, processes.h. NULL: out of
+/* Starts the threads: ticker.h (the engine's timers), job_threads.h, reclaimer.h, processes.h. NULL: out of
  * memory. */
 struct dispatch *dispatch_start(const struct dispatch_config *config,
                                 const struct dispatch_sink *sink);

@@ -1,9 +1,9 @@
 #include "server/engine/binding.h"
 
 #include "server/engine/cells.h"
-#include "server/engine/ending.h"
 #include "server/engine/quota.h"
 #include "server/engine/run.h"
+#include "server/engine/session_end.h"
 #include "server/engine/sessions.h"
 #include "server/engine/wake.h"
 

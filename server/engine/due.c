@@ -1,13 +1,13 @@
 #include "server/engine/due.h"
 
 #include "server/engine/cells.h"
-#include "server/engine/ending.h"
-#include "server/engine/leases.h"
 #include "server/engine/locks.h"
 #include "server/engine/run.h"
+#include "server/engine/session_end.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
 #include "server/engine/steps.h"
+#include "server/engine/tasks.h"
 
 #include <stddef.h>
 

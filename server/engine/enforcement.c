@@ -1,6 +1,5 @@
 #include "server/engine/enforcement.h"
 
-#include "server/engine/ending.h"
 #include "server/engine/lending.h"
 #include "server/engine/locks.h"
 #include "server/engine/nested.h"
@@ -8,6 +7,7 @@
 #include "server/engine/require.h"
 #include "server/engine/rights.h"
 #include "server/engine/run.h"
+#include "server/engine/session_end.h"
 
 #include <stddef.h>
 

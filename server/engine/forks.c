@@ -14,8 +14,8 @@
  */
 #include "server/engine/forks.h"
 
-#include "server/engine/ending.h"
 #include "server/engine/quota.h"
+#include "server/engine/session_end.h"
 #include "server/engine/sessions.h"
 #include "server/engine/steps.h"
 

@@ -1,8 +1,8 @@
 #include "server/engine/restart.h"
 
-#include "server/engine/ending.h"
 #include "server/engine/lost_cells.h"
 #include "server/engine/peers.h"
+#include "server/engine/session_end.h"
 #include "server/engine/sessions.h"
 #include "server/engine/settle.h"
 #include "server/engine/steps.h"

@@ -5,8 +5,8 @@
 #include "server/engine/cells.h"
 #include "server/engine/deletion.h"
 #include "server/engine/emptying.h"
-#include "server/engine/ending.h"
 #include "server/engine/run.h"
+#include "server/engine/session_end.h"
 #include "server/engine/steps.h"
 #include "server/engine/wake.h"
 

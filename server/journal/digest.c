@@ -1,6 +1,6 @@
 #include "server/journal/digest.h"
 
-#include "server/engine/digest.h"
+#include "server/engine/state_digest.h"
 
 /* SplitMix64's finalizer over the sum: every bit of both counts. */
 static uint64_t mix(uint64_t chain, uint64_t number) {

@@ -1,9 +1,9 @@
 #include "server/journal/snapshot_taking.h"
 
 #include "proto/base/clock.h"
-#include "server/engine/digest.h"
 #include "server/engine/revision.h"
 #include "server/engine/snapshot.h"
+#include "server/engine/state_digest.h"
 #include "server/journal/digest.h"
 
 struct timed_writer {

@@ -27,7 +27,7 @@
 
 #include "proto/base/limited_log.h"
 #include "proto/ring.h"
-#include "server/transport/handshake.h"
+#include "server/transport/ring_handshake.h"
 #include "server/transport/segment_opener.h"
 #include "server/transport/transport.h"
 

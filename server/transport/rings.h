@@ -4,7 +4,7 @@
  * threads The rings' thread serves all of them: it polls the busy rings while there is traffic, and
  *         for some microseconds after the last; then it waits in epoll. rings_* are called by the
  *         main thread.
- * source  ../../proto/segment_layout.h, ../../proto/local_handshake.h
+ * source  ../../proto/ring_layout.h, ../../proto/local_handshake.h
  *
  * A life: rings_new, rings_start, rings_listen for each ipc address, rings_stop_accepting, rings_stop
  * when all connections have ended, rings_free.

@@ -76,7 +76,7 @@ IMPURE_CALLS = re.compile(
 
 # Nor do they know of memory that other processes write: server/cells does. Headers of ours that may not be
 # included, nor by a header that is; headers of the system, and what else shows that somebody does.
-SHARED_MEMORY = ("proto/cell.h", "proto/cell_layout.h", "proto/segment_layout.h", "proto/ring.h", "proto/local_handshake.h")
+SHARED_MEMORY = ("proto/cell.h", "proto/cell_layout.h", "proto/ring_layout.h", "proto/ring.h", "proto/local_handshake.h")
 SHARED_HEADERS = re.compile(r"^(stdatomic|pthread|threads|linux/futex|sys/mman|sys/syscall|signal)\.h$")
 SHARED_WORDS = re.compile(r"\b(_Atomic|__atomic_\w+|__sync_\w+|atomic_\w+|syscall|t?gkill|gettid|futex\w*)\b")
 

@@ -1,7 +1,7 @@
 #include "tests/support/batch_log.h"
 
-#include "server/engine/digest.h"
 #include "server/engine/revision.h"
+#include "server/engine/state_digest.h"
 #include "server/journal/digest.h"
 #include "server/journal/sqlite_backend.h"
 

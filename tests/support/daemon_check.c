@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "proto/holdfast.pb-c.h"
-#include "proto/segment_layout.h"
+#include "proto/ring_layout.h"
 #include "proto/sp.h"
 #include "tests/support/daemon.h"
 

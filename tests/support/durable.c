@@ -1,7 +1,7 @@
 #include "tests/support/durable.h"
 
 #include "server/dispatch/batch.h"
-#include "server/engine/digest.h"
+#include "server/engine/state_digest.h"
 #include "server/journal/sqlite_backend.h"
 
 #include <setjmp.h>

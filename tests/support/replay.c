@@ -7,9 +7,9 @@
 #include "server/dispatch/request.h"
 #include "server/engine/core.h"
 #include "server/engine/decoded.h"
-#include "server/engine/digest.h"
 #include "server/engine/job.h"
 #include "server/engine/reads.h"
+#include "server/engine/state_digest.h"
 #include "tests/support/digest.h"
 #include "tests/support/random_users.h"
 

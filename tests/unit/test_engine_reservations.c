@@ -1,8 +1,8 @@
 /* Stories of reservations: items given out, acknowledged, lost, buried, returned, and what they refer
  * to. */
 #include "server/engine/core.h"
-#include "server/engine/leases.h"
 #include "server/engine/settle.h"
+#include "server/engine/tasks.h"
 #include "tests/support/story_tasks.h"
 
 #include <setjmp.h>

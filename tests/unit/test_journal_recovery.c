@@ -6,10 +6,10 @@
  */
 #include "proto/base/clock.h"
 #include "server/engine/core.h"
-#include "server/engine/digest.h"
 #include "server/engine/job.h"
 #include "server/engine/revision.h"
 #include "server/engine/snapshot.h"
+#include "server/engine/state_digest.h"
 #include "server/journal/compaction.h"
 #include "server/journal/compactor.h"
 #include "server/journal/data_directory.h"

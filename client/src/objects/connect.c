@@ -14,7 +14,7 @@
 #include "client/src/call/plain.h"
 #include "client/src/call/sized.h"
 #include "client/src/connection/cancellation.h"
-#include "client/src/connection/connect.h"
+#include "client/src/connection/conn_open.h"
 #include "client/src/mapped/mapped_cell.h"
 #include "client/src/mapped/segments.h"
 #include "client/src/transport/credentials.h"

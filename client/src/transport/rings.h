@@ -2,7 +2,7 @@
  *
  * layer   client, transport
  * threads as of links (transport.h)
- * source  proto/segment_layout.h, proto/local_handshake.h
+ * source  proto/ring_layout.h, proto/local_handshake.h
  */
 #ifndef HF_CLIENT_RINGS_H
 #define HF_CLIENT_RINGS_H

@@ -4,9 +4,9 @@
 #include "server/engine/kinds/kind.h"
 #include "server/engine/kinds/queue_call.h"
 #include "server/engine/kinds/queue_snapshot.h"
-#include "server/engine/leases.h"
 #include "server/engine/outcome.h"
 #include "server/engine/steps.h"
+#include "server/engine/tasks.h"
 #include "server/engine/wake.h"
 
 #include "proto/base/clock.h"

@@ -1,6 +1,6 @@
 #include "server/engine/kinds/queue_call.h"
 
-#include "server/engine/leases.h"
+#include "server/engine/tasks.h"
 #include "server/engine/wake.h"
 
 bool call_finds_item(const struct call *call) {

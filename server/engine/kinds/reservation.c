@@ -1,10 +1,10 @@
 /* Items that are given out until they are acknowledged. */
 #include "server/engine/handlers.h"
 #include "server/engine/kinds/queue_call.h"
-#include "server/engine/leases.h"
 #include "server/engine/lending.h"
 #include "server/engine/parking.h"
 #include "server/engine/steps.h"
+#include "server/engine/tasks.h"
 #include "server/engine/wake.h"
 
 #include "proto/base/clock.h"

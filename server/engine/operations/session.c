@@ -4,7 +4,6 @@
 #include "server/engine/call.h"
 #include "server/engine/command.h"
 #include "server/engine/denial.h"
-#include "server/engine/ending.h"
 #include "server/engine/forks.h"
 #include "server/engine/handlers.h"
 #include "server/engine/lending.h"
@@ -13,6 +12,7 @@
 #include "server/engine/revoke.h"
 #include "server/engine/rights.h"
 #include "server/engine/run.h"
+#include "server/engine/session_end.h"
 #include "server/engine/sessions.h"
 #include "server/engine/steps.h"
 

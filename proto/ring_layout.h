@@ -60,8 +60,8 @@
  * a wrong flag costs a superfluous wake-up, or leaves asleep the side that wrote it. Every wait for
  * a word has a deadline of its own.
  */
-#ifndef HF_PROTO_SEGMENT_LAYOUT_H
-#define HF_PROTO_SEGMENT_LAYOUT_H
+#ifndef HF_PROTO_RING_LAYOUT_H
+#define HF_PROTO_RING_LAYOUT_H
 
 #include "proto/shared_header.h"
 

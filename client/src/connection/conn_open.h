@@ -2,8 +2,8 @@
  *
  * layer   client, connection
  */
-#ifndef HF_CLIENT_CONNECT_H
-#define HF_CLIENT_CONNECT_H
+#ifndef HF_CLIENT_CONN_OPEN_H
+#define HF_CLIENT_CONN_OPEN_H
 
 #include "client/src/connection/conn.h"
 

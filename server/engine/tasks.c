@@ -1,5 +1,5 @@
 /* What becomes of a queue's items that were given out or are delayed. */
-#include "server/engine/leases.h"
+#include "server/engine/tasks.h"
 
 #include "proto/base/clock.h"
 #include "server/engine/references.h"

@@ -2,8 +2,8 @@
  *
  * layer   engine
  */
-#ifndef HF_ENGINE_DIGEST_H
-#define HF_ENGINE_DIGEST_H
+#ifndef HF_ENGINE_STATE_DIGEST_H
+#define HF_ENGINE_STATE_DIGEST_H
 
 #include <stdint.h>
 

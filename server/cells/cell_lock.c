@@ -1,7 +1,7 @@
-#include "server/cells/lock.h"
+#include "server/cells/cell_lock.h"
 
 /* The only call of a pthread function on the mutex by the server. */
-bool lock_init(struct cell_header *header) {
+bool cell_lock_init(struct cell_header *header) {
   pthread_mutexattr_t attributes;
   pthread_mutexattr_init(&attributes);
   pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
@@ -16,12 +16,12 @@ static uint32_t owner_of(const struct cell_header *header) {
   return atomic_load(&header->word) & CELL_WORD_THREAD;
 }
 
-bool lock_is_owned(const struct cell_header *header) {
+bool cell_lock_is_owned(const struct cell_header *header) {
   return owner_of(header) != 0;
 }
 
 /* After this store every local thread that locks the mutex sees `remote` and unlocks it again. */
-void lock_request(struct cell_header *header) {
+void cell_lock_request(struct cell_header *header) {
   atomic_store(&header->remote, 1);
 }
 
@@ -42,24 +42,24 @@ static bool recover_death(struct cell_header *header) {
   return is_free;
 }
 
-bool lock_acquire_for_server(struct cell_header *header) {
-  return !lock_is_owned(header) && recover_death(header);
+bool cell_lock_acquire_for_server(struct cell_header *header) {
+  return !cell_lock_is_owned(header) && recover_death(header);
 }
 
-void lock_return(struct cell_header *header, bool owner_died) {
+void cell_lock_return(struct cell_header *header, bool owner_died) {
   if (owner_died) {
     atomic_fetch_or(&header->flags, CELL_DIED);
   }
   atomic_store(&header->remote, 0);
 }
 
-bool lock_take_death(struct cell_header *header) {
+bool cell_lock_take_death(struct cell_header *header) {
   (void)recover_death(header);
   return atomic_fetch_and(&header->flags, ~(uint32_t)CELL_DIED) & CELL_DIED;
 }
 
-bool lock_is_owned_by(const struct cell_header *header, const struct cell_kernel *kernel,
-                      uint64_t process) {
+bool cell_lock_is_owned_by(const struct cell_header *header, const struct cell_kernel *kernel,
+                           uint64_t process) {
   uint32_t owner = owner_of(header);
   return owner != 0 && kernel->has_thread(kernel->ctx, process, owner);
 }
@@ -79,8 +79,8 @@ static bool is_owned_by_one_of(uint32_t owner, const struct cell_kernel *kernel,
  * unlock the mutex. So the owner counts as dead, and the word is set as the kernel would after a
  * death. Never take a mutex from a live thread, even if its session has ended: the mutex is linked
  * into that thread's robust list, and a new owner would follow its pointers. */
-bool lock_validate_owner(struct cell_header *header, const struct cell_kernel *kernel,
-                         const struct orphans *orphans, struct cell_owners *owners) {
+bool cell_lock_validate_owner(struct cell_header *header, const struct cell_kernel *kernel,
+                              const struct orphans *orphans, struct cell_owners *owners) {
   uint32_t seen = atomic_load(&header->word), owner = seen & CELL_WORD_THREAD;
   if (owner == 0 || is_owned_by_one_of(owner, kernel, owners)) {
     return false;

@@ -4,8 +4,8 @@
  * threads the main thread opens and closes; the rings' thread does the rest
  * source  ../../proto/local_handshake.h
  */
-#ifndef HF_TRANSPORT_HANDSHAKE_H
-#define HF_TRANSPORT_HANDSHAKE_H
+#ifndef HF_TRANSPORT_RING_HANDSHAKE_H
+#define HF_TRANSPORT_RING_HANDSHAKE_H
 
 #include "proto/base/socket_path.h"
 #include "proto/local_handshake.h"

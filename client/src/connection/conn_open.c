@@ -1,4 +1,4 @@
-#include "client/src/connection/connect.h"
+#include "client/src/connection/conn_open.h"
 
 #include <errno.h>
 #include <stdio.h>

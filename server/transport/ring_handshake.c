@@ -1,4 +1,4 @@
-#include "server/transport/handshake.h"
+#include "server/transport/ring_handshake.h"
 
 #include "proto/base/descriptors.h"
 #include "proto/base/uid_map.h"

@@ -2,8 +2,8 @@
  *
  * layer   engine
  */
-#ifndef HF_ENGINE_ENDING_H
-#define HF_ENGINE_ENDING_H
+#ifndef HF_ENGINE_SESSION_END_H
+#define HF_ENGINE_SESSION_END_H
 
 #include "server/engine/core.h"
 

@@ -1,4 +1,4 @@
-#include "server/engine/digest.h"
+#include "server/engine/state_digest.h"
 
 #include "server/engine/core.h"
 

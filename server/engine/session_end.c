@@ -4,17 +4,17 @@
  *                       steps reach
  *   core_go_on_ending   runs the phases that are left
  */
-#include "server/engine/ending.h"
+#include "server/engine/session_end.h"
 
 #include "server/engine/cells.h"
 #include "server/engine/kinds/barrier.h"
 #include "server/engine/kinds/pipe.h"
-#include "server/engine/leases.h"
 #include "server/engine/parking.h"
 #include "server/engine/references.h"
 #include "server/engine/revoke.h"
 #include "server/engine/sessions.h"
 #include "server/engine/steps.h"
+#include "server/engine/tasks.h"
 #include "server/engine/wake.h"
 
 /* In this order; all of them also when its goodbye was clean, but its semaphores keep their permits then, and most

@@ -2,8 +2,8 @@
  *
  * layer   engine
  */
-#ifndef HF_ENGINE_LEASES_H
-#define HF_ENGINE_LEASES_H
+#ifndef HF_ENGINE_TASKS_H
+#define HF_ENGINE_TASKS_H
 
 #include "server/engine/core.h"
 
