@@ -36,7 +36,9 @@ bool acknowledged_read(const char *directory, uint64_t *index) {
     return errno == ENOENT;
   }
   ssize_t len = pread(file, slots, sizeof slots, 0);
+  int error = errno;
   close(file);
+  errno = len < 0 ? error : 0;
   bool has_number = false, is_damaged = len < 0;
   for (int i = 0; i < 2; i++) {
     struct slot right = make(slots[i].index);

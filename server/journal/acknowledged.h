@@ -16,7 +16,7 @@
 
 #define ACKNOWLEDGED_FILE "acknowledged"
 
-/* The index of the last one; 0: not known. false: the file is damaged, or can't be read. */
+/* The index of the last one; 0: not known. false: errno says why it can't be read; 0: it is damaged. */
 bool acknowledged_read(const char *directory, uint64_t *index);
 /* For the functions below. -1: errno. */
 int acknowledged_open(const char *directory);

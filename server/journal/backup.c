@@ -111,7 +111,8 @@ static bool put_all(struct backup *backup) {
   char error[SNAPSHOT_ERROR_BYTES];
   const struct sqlite_options options = {.directory = backup->directory, .is_read_only = true};
   const struct journal_sink sink = {.ctx = backup, .lost = lose, .record = put_batch};
-  if (!snapshot_file_read_newest(backup->directory, &content, error) && error[0] != '\0') {
+  if (!snapshot_file_read_newest(backup->directory, UINT64_MAX, &content, error) &&
+      error[0] != '\0') {
     return fail(backup, "%s", error);
   }
   struct journal_backend *backend = sqlite_backend_open(&options, &sink);

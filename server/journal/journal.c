@@ -186,6 +186,10 @@ static bool recover(struct journal *journal, const struct recovery_options *prog
   if (!recovery_run(&options, recovered, error)) {
     return false;
   }
+  if (recovered->passed_over) {
+    log_line(LOG_WARN, "a snapshot is damaged, the journal did without it snapshot=%llu",
+             (unsigned long long)recovered->passed_over);
+  }
   if (recovered->is_cut_short) {
     log_line(LOG_WARN, "batches are dropped after=%llu dropped=%llu",
              (unsigned long long)recovered->index, (unsigned long long)recovered->dropped);

@@ -37,7 +37,7 @@ void part_path(char path[PATH_MAX], const char *directory, uint64_t first, const
 
 /* What could not be written is not tried again: neither does closing, which would remove the log then. */
 static enum part_result fail(struct journal_part *part, enum part_result result, const char *text) {
-  if (result == PART_BROKEN && part->db) {
+  if (result != PART_FULL && part->db) {
     sqlite3_db_config(part->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
   }
   snprintf(part->why, sizeof part->why, PART_PREFIX "%llu" PART_SUFFIX ": %s",
@@ -60,12 +60,35 @@ static enum part_result fail_by_errno(struct journal_part *part) {
   return fail(part, data_directory_is_full(errno) ? PART_FULL : PART_BROKEN, strerror(errno));
 }
 
+/* Only what may have become of the file itself is damage: that may be given up. */
+static enum part_result result_of(int rc) {
+  switch (rc & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return PART_BUSY;
+    case SQLITE_NOMEM:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_AUTH:
+    case SQLITE_NOLFS:
+      return PART_UNAVAILABLE;
+    default:
+      return PART_BROKEN;
+  }
+}
+
+static void explain_errno(struct journal_part *part, int number) {
+  size_t len = strlen(part->why);
+  const char *advice = number == EACCES || number == EPERM ? "; the server's user has to be able "
+                                                             "to read and write this file, and "
+                                                             "those beside it"
+                                                           : "";
+  snprintf(part->why + len, sizeof part->why - len, ": %s%s", strerror(number), advice);
+}
+
 /* rc: of the last call. The memory that processes share for a write-ahead log is a file, too. */
 static enum part_result fail_by_sqlite(struct journal_part *part, int rc) {
-  const char *text = part->db ? sqlite3_errmsg(part->db) : sqlite3_errstr(rc);
-  if ((rc & 0xff) == SQLITE_NOMEM) {
-    return fail(part, PART_NO_MEMORY, text);
-  }
   bool needs_room = rc == SQLITE_IOERR_SHMSIZE || (rc & 0xff) == SQLITE_CANTOPEN;
   bool lacks_room = data_directory_is_full(sqlite3_system_errno(part->db)) ||
                     data_directory_is_full(openings_failure());
@@ -73,11 +96,14 @@ static enum part_result fail_by_sqlite(struct journal_part *part, int rc) {
   if (is_full) {
     return fail(part, PART_FULL, "the disk is full");
   }
-  enum part_result result = fail(part, PART_BROKEN, text);
-  if ((rc & 0xff) == SQLITE_IOERR && part->db && sqlite3_system_errno(part->db) != 0) {
-    size_t len = strlen(part->why);
-    snprintf(part->why + len, sizeof part->why - len, ": %s",
-             strerror(sqlite3_system_errno(part->db)));
+  int number = part->db ? sqlite3_system_errno(part->db) : 0;
+  enum part_result result = result_of(rc);
+  if (result == PART_BUSY) {
+    return fail(part, result, "another process has it, as a backup does: end that one, or wait");
+  }
+  fail(part, result, part->db ? sqlite3_errmsg(part->db) : sqlite3_errstr(rc));
+  if (number != 0 && (result == PART_UNAVAILABLE || (rc & 0xff) == SQLITE_IOERR)) {
+    explain_errno(part, number);
   }
   return result;
 }
@@ -100,6 +126,7 @@ static int check_format(struct journal_part *part) {
     int format = rc == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : 0;
     rc = rc == SQLITE_ROW ? SQLITE_OK : rc;
     if (rc == SQLITE_OK && format != FORMAT) {
+      part->is_newer = format > FORMAT;
       fail(part, PART_BROKEN,
            format > FORMAT
                ? "it is of a newer format than this server reads; use the version that wrote it"
@@ -113,7 +140,7 @@ static int check_format(struct journal_part *part) {
 
 static int set_up(struct journal_part *part, const struct part_settings *settings) {
   sqlite3_extended_result_codes(part->db, 1);
-  sqlite3_busy_timeout(part->db, BUSY_MS);
+  sqlite3_busy_timeout(part->db, settings->is_exclusive ? 0 : BUSY_MS);
   int rc = sqlite3_exec(part->db,
                         settings->is_exclusive
                             ? "PRAGMA cell_size_check=ON;PRAGMA locking_mode=EXCLUSIVE"
@@ -159,7 +186,9 @@ enum part_result part_open(struct journal_part *part, const struct part_settings
   if (rc == SQLITE_OK) {
     return PART_OK;
   }
-  enum part_result result = part->why[0] ? PART_BROKEN : fail_by_sqlite(part, rc);
+  enum part_result result = part->is_newer ? PART_UNAVAILABLE
+                            : part->why[0] ? PART_BROKEN
+                                           : fail_by_sqlite(part, rc);
   part_close(part);
   return result;
 }
@@ -218,22 +247,28 @@ static bool remove_log(const char *directory, uint64_t first) {
   return access(path, F_OK) != 0 || (remove_file(path) && data_directory_sync(directory));
 }
 
-enum part_result part_create(struct journal_part *part, const struct part_settings *settings,
-                             uint64_t first) {
-  char unfinished[PATH_MAX], path[PATH_MAX];
-  *part = (struct journal_part){.first = first};
-  part_path(unfinished, settings->directory, first, UNFINISHED);
-  part_path(path, settings->directory, first, "");
-  enum part_result result = make_file(part, settings, unfinished);
-  if (result == PART_OK &&
-      !(sync_file(unfinished) && remove_log(settings->directory, first) &&
+/* Puts the file in its place, if it was made. */
+static enum part_result finish_file(struct journal_part *part, const struct part_settings *settings,
+                                    const char *unfinished, enum part_result made) {
+  char path[PATH_MAX];
+  part_path(path, settings->directory, part->first, "");
+  if (made == PART_OK &&
+      !(sync_file(unfinished) && remove_log(settings->directory, part->first) &&
         rename(unfinished, path) == 0 && data_directory_sync(settings->directory))) {
-    result = fail_by_errno(part);
+    made = fail_by_errno(part);
   }
-  if (result != PART_OK) {
+  if (made != PART_OK) {
     remove_file(unfinished);
   }
-  return result;
+  return made;
+}
+
+enum part_result part_create(struct journal_part *part, const struct part_settings *settings,
+                             uint64_t first) {
+  char unfinished[PATH_MAX];
+  *part = (struct journal_part){.first = first};
+  part_path(unfinished, settings->directory, first, UNFINISHED);
+  return finish_file(part, settings, unfinished, make_file(part, settings, unfinished));
 }
 
 bool part_remove(const char *directory, uint64_t first) {
@@ -259,13 +294,18 @@ enum part_result part_last(struct journal_part *part, uint64_t *last) {
   return result;
 }
 
-enum part_result part_append(struct journal_part *part, uint64_t index, struct bytes batch) {
+static enum part_result insert(struct journal_part *part, uint64_t index, struct bytes batch) {
   sqlite3_bind_int64(part->insert, 1, (sqlite3_int64)index);
   int rc = sqlite3_bind_blob64(part->insert, 2, batch.data, batch.len, SQLITE_STATIC);
   rc = rc == SQLITE_OK ? sqlite3_step(part->insert) : rc;
   enum part_result result = rc == SQLITE_DONE ? PART_OK : fail_by_sqlite(part, rc);
   sqlite3_reset(part->insert);
   sqlite3_clear_bindings(part->insert);
+  return result;
+}
+
+enum part_result part_append(struct journal_part *part, uint64_t index, struct bytes batch) {
+  enum part_result result = insert(part, index, batch);
   if (result == PART_FULL && !sqlite3_get_autocommit(part->db)) {
     return fail(part, PART_BROKEN, "a commit without room was not taken back");
   }
@@ -294,8 +334,8 @@ enum part_result part_sync(struct journal_part *part) {
 /* ---- reading */
 
 static bool add_row(struct part_rows *rows, uint64_t index, struct bytes batch) {
-  if (rows->capacity - rows->len < batch.len) {
-    size_t capacity = (rows->len + batch.len) * 2;
+  if (!rows->data || rows->capacity - rows->len < batch.len) {
+    size_t capacity = (rows->len + batch.len) * 2 + 1;
     uint8_t *data = realloc(rows->data, capacity);
     if (!data) {
       return false;
@@ -324,12 +364,74 @@ enum part_result part_read(struct journal_part *part, uint64_t from, uint64_t un
     size_t len = (size_t)sqlite3_column_bytes(part->select, 1);
     if ((!data && len > 0) ||
         !add_row(rows, (uint64_t)sqlite3_column_int64(part->select, 0), bytes_of(data, len))) {
-      result = fail(part, PART_NO_MEMORY, "there is not enough memory");
+      result = fail(part, PART_UNAVAILABLE, "there is not enough memory");
     }
   }
-  if (result == PART_OK && rc != SQLITE_ROW && rc != SQLITE_DONE) {
+  if (result == PART_OK && rc != SQLITE_ROW && rc != SQLITE_DONE && rows->count == 0) {
     result = fail_by_sqlite(part, rc);
   }
   sqlite3_reset(part->select);
   return result;
+}
+
+/* ---- rewriting */
+
+static enum part_result insert_rows(struct journal_part *copy, const struct part_rows *rows) {
+  enum part_result result = PART_OK;
+  for (size_t i = 0; i < rows->count && result == PART_OK; i++) {
+    const struct part_row *row = &rows->rows[i];
+    result = insert(copy, row->index, bytes_of(rows->data + row->at, row->len));
+  }
+  return result;
+}
+
+/* Either's `why` is set. */
+static enum part_result copy_rows(struct journal_part *part, struct journal_part *copy,
+                                  struct part_rows *rows, uint64_t last) {
+  uint64_t from = part->first - 1;
+  enum part_result result = PART_OK;
+  while (from < last && (result = part_read(part, from, last + 1, rows)) == PART_OK &&
+         rows->count > 0 && (result = insert_rows(copy, rows)) == PART_OK) {
+    from = rows->rows[rows->count - 1].index; /* not further: that is damaged */
+  }
+  return result;
+}
+
+static enum part_result run(struct journal_part *part, const char *statements) {
+  int rc = sqlite3_exec(part->db, statements, NULL, NULL, NULL);
+  return rc == SQLITE_OK ? PART_OK : fail_by_sqlite(part, rc);
+}
+
+/* In one transaction, without a write-ahead log: closing moves nothing, and can't fail. */
+static enum part_result fill_copy(struct journal_part *part, struct journal_part *copy,
+                                  uint64_t last) {
+  struct part_rows *rows = calloc(1, sizeof *rows);
+  if (!rows) {
+    return fail(copy, PART_UNAVAILABLE, "there is not enough memory");
+  }
+  enum part_result result = run(copy, "PRAGMA synchronous=OFF;PRAGMA journal_mode=MEMORY;BEGIN");
+  result = result == PART_OK ? copy_rows(part, copy, rows, last) : result;
+  result = result == PART_OK ? run(copy, "COMMIT;PRAGMA journal_mode=WAL") : result;
+  free(rows->data);
+  free(rows);
+  return result;
+}
+
+enum part_result part_rewrite(struct journal_part *part, const struct part_settings *settings,
+                              uint64_t first, uint64_t last) {
+  char unfinished[PATH_MAX];
+  struct journal_part copy = {.first = first};
+  part_path(unfinished, settings->directory, first, UNFINISHED);
+  enum part_result result = part_open(part, settings, first);
+  if (result == PART_OK && (result = make_file(&copy, settings, unfinished)) == PART_OK) {
+    int rc = open_file(&copy, settings, unfinished);
+    rc = rc == SQLITE_OK ? prepare(&copy, settings) : rc;
+    result = rc == SQLITE_OK ? fill_copy(part, &copy, last) : fail_by_sqlite(&copy, rc);
+  }
+  part_close(&copy);
+  part_close(part);
+  if (copy.why[0]) {
+    memcpy(part->why, copy.why, sizeof part->why);
+  }
+  return finish_file(part, settings, unfinished, result);
 }

@@ -18,9 +18,10 @@
 
 enum part_result {
   PART_OK,
-  PART_FULL, /* no room on the disk; all is as before */
-  PART_NO_MEMORY,
-  PART_BROKEN,
+  PART_FULL,        /* no room on the disk; all is as before */
+  PART_BUSY,        /* another process has it */
+  PART_UNAVAILABLE, /* memory ran out, or the file can't be opened or is of a newer format: no damage */
+  PART_BROKEN,      /* what is there is damaged, or a write or sync failed */
 };
 
 struct part_settings {
@@ -28,7 +29,8 @@ struct part_settings {
   const char *vfs;       /* NULL: sqlite's own */
   bool is_synced;        /* at each commit */
   bool is_read_only;
-  bool is_exclusive; /* no other process reads it; then opening needs no room on the disk */
+  bool
+      is_exclusive; /* no other process has it, or PART_BUSY; then opening needs no room on the disk */
 };
 
 /* {0}: closed. */
@@ -37,6 +39,7 @@ struct journal_part {
   sqlite3_stmt *insert, *select;
   uint64_t first;           /* its number */
   int log_pages;            /* of the write-ahead log */
+  bool is_newer;            /* of a format that is */
   char why[PART_WHY_BYTES]; /* of the last result that was not PART_OK */
 };
 
@@ -55,6 +58,10 @@ enum part_result part_open(struct journal_part *part, const struct part_settings
 void part_close(struct journal_part *part);
 /* Removes the file of a part that is not open, and those beside it. false: errno. */
 bool part_remove(const char *directory, uint64_t first);
+/* A file with the batches through `last`, which can be read, in the place of a part's that is damaged behind them: whole,
+ * or not at all. Takes as much room as they do. */
+enum part_result part_rewrite(struct journal_part *part, const struct part_settings *settings,
+                              uint64_t first, uint64_t last);
 
 /* The last batch that it has; the one before its first if there is none. */
 enum part_result part_last(struct journal_part *part, uint64_t *last);
@@ -76,7 +83,7 @@ struct part_rows {
   } rows[PART_ROWS_MAX];
 };
 /* The next ones behind the batch `from` and before `until`, in a read transaction as short as that. None: the
- * end. */
+ * end. What is wrong is answered when nothing is left before it. */
 enum part_result part_read(struct journal_part *part, uint64_t from, uint64_t until,
                            struct part_rows *rows);
 

@@ -40,6 +40,7 @@ struct recovery {
   bool is_half_done;    /* its first commands were */
   bool is_more_damaged; /* what is behind it can't be read to the end */
   char why[WHY_BYTES];
+  char passed_over[SNAPSHOT_ERROR_BYTES]; /* of a snapshot; empty: none was */
 };
 
 /* ---- what is wrong. Each answers false. */
@@ -384,11 +385,23 @@ static bool restore(struct recovery *recovery, const struct snapshot_content *co
   return true;
 }
 
+static void pass_over(struct recovery *recovery, uint64_t index,
+                      const char error[SNAPSHOT_ERROR_BYTES]) {
+  if (recovery->recovered->passed_over == 0) {
+    recovery->recovered->passed_over = index;
+    memcpy(recovery->passed_over, error, sizeof recovery->passed_over);
+  }
+}
+
 static bool load_snapshot(struct recovery *recovery) {
-  struct snapshot_content content;
+  struct snapshot_content content = {.damaged = UINT64_MAX};
   char error[SNAPSHOT_ERROR_BYTES];
-  if (!snapshot_file_read_newest(recovery->options->directory, &content, error)) {
-    return error[0] == '\0' || fail(recovery, "%s", error);
+  while (
+      !snapshot_file_read_newest(recovery->options->directory, content.damaged, &content, error)) {
+    if (!content.damaged) {
+      return error[0] == '\0' || fail(recovery, "%s", error);
+    }
+    pass_over(recovery, content.damaged, error);
   }
   recovery->bytes_total += content.bytes.len;
   report_progress(recovery);
@@ -451,28 +464,46 @@ static void drop_engine(struct recovered *recovered) {
   }
 }
 
+/* The journal can't stand in for the snapshot: what is missing is not to be accepted, it may be anything. */
+static bool lacks_snapshot(const struct recovery *recovery) {
+  const struct recovered *recovered = recovery->recovered;
+  return recovered->passed_over &&
+         (recovery->damaged || recovery->has_failed || recovered->index < recovered->passed_over);
+}
+
 static void describe(const struct recovery *recovery, char error[RECOVERY_ERROR_BYTES]) {
   uint64_t more = recovery->recovered->dropped - 1;
+  const char *how_many = !recovery->is_more_damaged ? "the "
+                         : more > 0                 ? "at least "
+                                                    : "whatever is";
   unsigned long long damaged = recovery->damaged;
-  if (recovery->has_failed) {
+  if (lacks_snapshot(recovery)) {
+    snprintf(error, RECOVERY_ERROR_BYTES,
+             "%.400s, and the journal can't do without it%s%.300s: only a backup helps",
+             recovery->passed_over, recovery->why[0] ? ": " : "", recovery->why);
+  } else if (recovery->has_failed) {
     snprintf(error, RECOVERY_ERROR_BYTES, "%s", recovery->why);
   } else if (damaged == 1) {
     snprintf(error, RECOVERY_ERROR_BYTES,
              "batch 1 can't be replayed: %s; it is the first one: only a backup helps",
              recovery->why);
   } else {
+    char number[24] = "";
+    if (more > 0 || !recovery->is_more_damaged) {
+      snprintf(number, sizeof number, "%llu", (unsigned long long)more);
+    }
     snprintf(
         error, RECOVERY_ERROR_BYTES,
         "batch %llu can't be replayed: %s; a backup may have it, or --accept-loss-after %llu goes "
-        "on without it and without %s%llu behind it",
-        damaged, recovery->why, damaged - 1, recovery->is_more_damaged ? "at least " : "the ",
-        (unsigned long long)more);
+        "on without it and without %s%s behind it",
+        damaged, recovery->why, damaged - 1, how_many, number);
   }
 }
 
 static bool is_accepted(const struct recovery *recovery) {
   uint64_t after = recovery->options->accept_loss_after;
-  return !recovery->has_failed && after > 0 && recovery->damaged == after + 1;
+  return !recovery->has_failed && !recovery->passed_over[0] && after > 0 &&
+         recovery->damaged == after + 1;
 }
 
 bool recovery_run(const struct recovery_options *options, struct recovered *recovered,
@@ -489,7 +520,8 @@ bool recovery_run(const struct recovery_options *options, struct recovered *reco
     recovery.damaged = options->accept_loss_after + 1;
     recovered->is_cut_short = true;
   }
-  bool is_right = !recovery.has_failed && (!recovery.damaged || is_accepted(&recovery));
+  bool is_right = !recovery.has_failed && (!recovery.damaged || is_accepted(&recovery)) &&
+                  !lacks_snapshot(&recovery);
   if (!is_right) {
     describe(&recovery, error);
     drop_engine(recovered);

@@ -2,6 +2,8 @@
  *
  *   snapshot-40 --engine_restore--> engine --batch 41, 42 ...--> the state that the last server had
  *
+ * A snapshot that is damaged is passed over, if what is left leads at least as far.
+ *
  * Before each batch the digest of the state is compared with the one that the batch has, and if it is of this
  * engine's revision (engine/revision.h) that of memory. Jobs are run and containers are freed at once; replies
  * go nowhere, but into the digest.
@@ -24,7 +26,8 @@ struct recovered {
   uint64_t epoch;          /* of that batch */
   uint64_t replies;        /* the digest's chain */
   uint64_t snapshot_index; /* 0: there was none */
-  uint64_t commands;       /* that were replayed */
+  uint64_t passed_over; /* the newest snapshot, which is damaged, and was done without; 0: none */
+  uint64_t commands;    /* that were replayed */
   bool
       is_cut_short; /* accept_loss_after was made use of: batches behind `index` are to be removed */
   uint64_t dropped; /* then: how many, as far as they can be read, and the damaged one */

@@ -95,7 +95,7 @@ static bool copy_to(struct restore *restore, FILE *file, const struct backup_hea
 static bool check_snapshot(struct restore *restore) {
   struct snapshot_content content;
   char error[SNAPSHOT_ERROR_BYTES];
-  bool is_right = snapshot_file_read_newest(restore->directory, &content, error);
+  bool is_right = snapshot_file_read_newest(restore->directory, UINT64_MAX, &content, error);
   snapshot_content_free(&content);
   return is_right ||
          fail(restore, "%.400s is damaged: %s; use another backup", restore->path, error);

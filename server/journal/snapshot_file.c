@@ -211,13 +211,16 @@ void snapshot_file_abandon(struct snapshot_file *file) {
 
 /* ---- reading */
 
+static const char newer[] =
+    "is of a newer format than this server reads; use the version that wrote it";
+
 static bool check_header(const struct file_header *header, uint64_t index, const char **why) {
   if (header->magic != MAGIC) {
     *why = "is no snapshot, or damaged";
   } else if (!checksum_fits(header->checksum, header_content(header), 0)) {
     *why = "is damaged: its header";
   } else if (header->version > VERSION) {
-    *why = "is of a newer format than this server reads; use the version that wrote it";
+    *why = newer;
   } else if (header->version != VERSION || header->header.index != index) {
     *why = "is damaged: its name is another snapshot's";
   } else {
@@ -277,8 +280,17 @@ static bool read_file(int fd, uint64_t index, struct snapshot_content *content, 
   return check_content(content, why);
 }
 
-bool snapshot_file_read_newest(const char *directory, struct snapshot_content *content,
-                               char error[SNAPSHOT_ERROR_BYTES]) {
+/* 0: none. */
+static uint64_t newest_below(const struct data_files *files, uint64_t below) {
+  size_t count = files->count;
+  while (count > 0 && files->numbers[count - 1] >= below) {
+    count--;
+  }
+  return count > 0 ? files->numbers[count - 1] : 0;
+}
+
+bool snapshot_file_read_newest(const char *directory, uint64_t below,
+                               struct snapshot_content *content, char error[SNAPSHOT_ERROR_BYTES]) {
   struct data_files files;
   *content = (struct snapshot_content){0};
   error[0] = 0;
@@ -286,7 +298,7 @@ bool snapshot_file_read_newest(const char *directory, struct snapshot_content *c
     describe(error, directory, errno);
     return false;
   }
-  uint64_t index = files.count > 0 ? files.numbers[files.count - 1] : 0;
+  uint64_t index = newest_below(&files, below);
   free(files.numbers);
   if (index == 0) {
     return false;
@@ -306,6 +318,7 @@ bool snapshot_file_read_newest(const char *directory, struct snapshot_content *c
   }
   if (!is_read) {
     snapshot_content_free(content);
+    content->damaged = why && why != newer ? index : 0;
   }
   return is_read;
 }

@@ -50,12 +50,14 @@ void snapshot_file_abandon(struct snapshot_file *file);
 struct snapshot_content {
   struct snapshot_header header;
   struct bytes bytes;
-  void *map; /* for snapshot_content_free */
+  uint64_t damaged; /* 0: none is */
+  void *map;        /* for snapshot_content_free */
   size_t map_bytes;
 };
-/* The newest one. One that is damaged is not passed over: error names it. */
-bool snapshot_file_read_newest(const char *directory, struct snapshot_content *content,
-                               char error[SNAPSHOT_ERROR_BYTES]);
+/* The newest one before `below`; UINT64_MAX: of all. One that is damaged is not passed over: error names it, and
+ * content->damaged is its index, unless it is only of a newer format. */
+bool snapshot_file_read_newest(const char *directory, uint64_t below,
+                               struct snapshot_content *content, char error[SNAPSHOT_ERROR_BYTES]);
 void snapshot_content_free(struct snapshot_content *content);
 /* Removes snapshots older than that one, and what was left of unfinished ones. */
 void snapshot_file_remove_older(const char *directory, uint64_t index);

@@ -22,10 +22,11 @@ struct sqlite_backend {
   char directory[PATH_MAX];
   struct part_settings settings;
   int checkpoint_pages;
-  struct journal_part part; /* that is appended to, if it is open */
-  uint64_t last;            /* of that part */
-  bool is_cut;              /* the next batch begins a new part */
-  int acknowledged;         /* a descriptor; -1: not open */
+  struct journal_part part;   /* that is appended to, if it is open */
+  uint64_t last;              /* of that part */
+  bool is_cut;                /* the next batch begins a new part */
+  int acknowledged;           /* a descriptor; -1: not open */
+  uint64_t acknowledged_last; /* of a replay: what the last server had acknowledged */
   bool is_lost;
   char sentence[SENTENCE_BYTES]; /* why */
   _Atomic uint64_t times_ns[COMMITS];
@@ -61,14 +62,17 @@ static bool lose_part(struct sqlite_backend *backend, const struct journal_part 
     snprintf(backend->sentence, sizeof backend->sentence, "%s", part->why);
     return report(backend, JOURNAL_FULL);
   }
-  return lose(backend, result == PART_NO_MEMORY ? JOURNAL_UNAVAILABLE : JOURNAL_BROKEN,
+  if (result == PART_BROKEN && backend->acknowledged_last > index) {
+    return lose(backend, JOURNAL_BROKEN, "%s (at batch %llu; %llu were acknowledged)", part->why,
+                (unsigned long long)index, (unsigned long long)backend->acknowledged_last);
+  }
+  return lose(backend, result == PART_BROKEN ? JOURNAL_BROKEN : JOURNAL_UNAVAILABLE,
               "%s (at batch %llu)", part->why, (unsigned long long)index);
 }
 
 static bool list_parts(struct sqlite_backend *backend, struct data_files *parts) {
   return data_directory_list(backend->directory, PART_PREFIX, PART_SUFFIX, parts) ||
-         lose(backend, errno == ENOMEM ? JOURNAL_UNAVAILABLE : JOURNAL_BROKEN, "%.400s: %s",
-              backend->directory, strerror(errno));
+         lose(backend, JOURNAL_UNAVAILABLE, "%.400s: %s", backend->directory, strerror(errno));
 }
 
 /* ---- replay */
@@ -93,19 +97,31 @@ static bool hand_on(struct sqlite_backend *backend, const struct journal_part *p
   return true;
 }
 
-/* A server that begins has the directory for itself. */
+/* A server that begins has the directory for itself, but for a backup beside it. */
+static enum part_result open_to_replay(const struct sqlite_backend *backend,
+                                       struct part_settings *settings, uint64_t first,
+                                       struct journal_part *part) {
+  *settings = backend->settings;
+  settings->is_exclusive = !settings->is_read_only;
+  enum part_result result = part_open(part, settings, first);
+  if (result == PART_BUSY && settings->is_exclusive) {
+    settings->is_exclusive = false;
+    result = part_open(part, settings, first);
+  }
+  return result;
+}
+
 static bool replay_part(struct sqlite_backend *backend, uint64_t first, uint64_t until,
                         struct part_rows *rows, uint64_t *next) {
   struct journal_part part;
-  struct part_settings settings = backend->settings;
-  settings.is_exclusive = !settings.is_read_only;
-  enum part_result result = part_open(&part, &settings, first), moved = PART_OK;
+  struct part_settings settings;
+  enum part_result result = open_to_replay(backend, &settings, first, &part), moved = PART_OK;
   bool goes_on = true;
   while (result == PART_OK && goes_on) {
     result = part_read(&part, *next - 1, until, rows);
     goes_on = result == PART_OK && rows->count > 0 && hand_on(backend, &part, rows, next);
   }
-  if (result == PART_OK && settings.is_exclusive) {
+  if (result == PART_OK && !settings.is_read_only) {
     moved = part_checkpoint(&part); /* closing would do so, and not say what fails */
   }
   part_close(&part);
@@ -151,10 +167,13 @@ static bool replay_parts(struct sqlite_backend *backend, const struct data_files
 
 static bool replay(struct journal_backend *base, uint64_t from) {
   struct sqlite_backend *backend = of(base);
-  uint64_t least, next = from + 1; /* least is read first: a writer may go on */
-  if (!acknowledged_read(backend->directory, &least)) {
-    return lose(backend, JOURNAL_BROKEN, "%.400s/" ACKNOWLEDGED_FILE " is damaged",
-                backend->directory);
+  uint64_t next = from + 1, *least = &backend->acknowledged_last;
+  bool is_known = acknowledged_read(backend->directory, least); /* first: a writer may go on */
+  if (!is_known && errno != 0) {
+    return lose(backend, JOURNAL_UNAVAILABLE,
+                "%.400s/" ACKNOWLEDGED_FILE
+                ": %s; the server's user has to be able to read and write it",
+                backend->directory, strerror(errno));
   }
   struct data_files parts;
   if (!list_parts(backend, &parts)) {
@@ -163,12 +182,17 @@ static bool replay(struct journal_backend *base, uint64_t from) {
   bool is_right = replay_parts(backend, &parts, &next);
   unsigned long long last = parts.count > 0 ? parts.numbers[parts.count - 1] : 0;
   free(parts.numbers);
-  if (is_right && next <= least) {
+  if (is_right && !is_known) {
+    return lose(backend, JOURNAL_BROKEN,
+                "%.400s/" ACKNOWLEDGED_FILE " is damaged: whether more was acknowledged is unknown",
+                backend->directory);
+  }
+  if (is_right && next <= *least) {
     is_right = lose(backend, JOURNAL_BROKEN,
                     PART_PREFIX
                     "%llu" PART_SUFFIX
                     ": its end is lost: batches %llu to %llu were acknowledged and are missing",
-                    last, (unsigned long long)next, (unsigned long long)least);
+                    last, (unsigned long long)next, (unsigned long long)*least);
   }
   return is_right;
 }
@@ -382,10 +406,17 @@ static bool truncate_below(struct journal_backend *base, uint64_t below) {
   return is_done;
 }
 
+/* The damage would be found again, and what is acknowledged from now on would be behind it. */
+static bool rewrite_part(struct sqlite_backend *backend, uint64_t first, uint64_t last) {
+  enum part_result result = part_rewrite(&backend->part, &backend->settings, first, last);
+  return result == PART_OK || lose_part(backend, &backend->part, result, last);
+}
+
 bool sqlite_backend_drop_behind(struct journal_backend *base, uint64_t index) {
   struct sqlite_backend *backend = of(base);
   struct data_files parts;
   backend->is_lost = false; /* of the replay that found the damage */
+  backend->acknowledged_last = 0;
   part_close(&backend->part);
   if (!open_acknowledged(backend)) {
     return false;
@@ -397,9 +428,11 @@ bool sqlite_backend_drop_behind(struct journal_backend *base, uint64_t index) {
     return false;
   }
   bool is_done = true;
-  for (size_t i = parts.count; i > 0 && parts.numbers[i - 1] > index && is_done; i--) {
-    is_done = remove_part(backend, parts.numbers[i - 1]);
+  size_t left = parts.count;
+  for (; left > 0 && parts.numbers[left - 1] > index && is_done; left--) {
+    is_done = remove_part(backend, parts.numbers[left - 1]);
   }
+  is_done = is_done && (left == 0 || rewrite_part(backend, parts.numbers[left - 1], index));
   free(parts.numbers);
   return is_done && create_part(backend, index + 1);
 }

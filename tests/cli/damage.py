@@ -6,6 +6,7 @@ damage.py batch DIRECTORY INDEX     that batch is of a newer format, and right o
 damage.py engine DIRECTORY INDEX    that batch is of a newer engine, and right otherwise
 damage.py part DIRECTORY            the journal's last file is of a newer format
 damage.py snapshot DIRECTORY        the newest snapshot is of a newer format, and right otherwise
+damage.py spoil DIRECTORY           another byte in the newest snapshot
 damage.py last DIRECTORY            prints the last batch's number
 """
 import glob
@@ -64,6 +65,14 @@ def newer_snapshot(directory):
         file.write(header + checksum(header))
 
 
+def spoil_snapshot(directory):
+    path = max(glob.glob(directory + "/snapshot-*"), key=number)
+    with open(path, "r+b") as file:
+        content = flip(file.read())
+        file.seek(0)
+        file.write(content)
+
+
 def main(task, directory, index=0):
     if task == "flip":
         change(directory, int(index), flip)
@@ -78,6 +87,8 @@ def main(task, directory, index=0):
             db.execute("PRAGMA user_version = 2")
     elif task == "snapshot":
         newer_snapshot(directory)
+    elif task == "spoil":
+        spoil_snapshot(directory)
     elif task == "last":
         with sqlite3.connect(parts(directory)[-1]) as db:
             print(db.execute("SELECT max(idx) FROM batches").fetchone()[0])

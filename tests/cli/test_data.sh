@@ -258,6 +258,25 @@ for bytes in 1 4000 20000; do
   stop TERM
 done
 
+# A snapshot that is damaged: what is older and the journal lead there too, or there is nothing to accept.
+rm -rf "$TEST_DIR/spare"
+start "$TEST_DIR/spare"
+says 0 '' dict set numbers 1 1
+"$HOLDFAST" snapshot --wait >/dev/null || fail "no snapshot is made" "$(cat "$TEST_DIR/data.log")"
+says 0 '' dict set numbers 2 2
+stop TERM
+damage spoil "$TEST_DIR/spare"
+start "$TEST_DIR/spare"
+grep -q "a snapshot is damaged, the journal did without it snapshot=[0-9]" "$TEST_DIR/data.log" ||
+  fail "nothing is said of the damaged snapshot" "$(cat "$TEST_DIR/data.log")"
+says_json 0 '{"values": [1, 2]}' dict keys numbers
+stop KILL
+cp -r "$TEST_DIR/spare" "$TEST_DIR/bare"
+rm "$TEST_DIR/bare"/journal-*
+for options in "" "--accept-loss-after 1"; do
+  refused "snapshot-[0-9]+ is damaged: .*, and the journal can't do without it.*: only a backup helps" "$TEST_DIR/bare" $options
+done
+
 # ---- formats that are newer
 
 newer='is of a newer format than this server reads; use the version that wrote it'

@@ -25,6 +25,8 @@
 
 #include <cmocka.h>
 
+#define NOBODY 65534
+
 static uint64_t seed;
 static char directory[DISK_PATH_BYTES], image[DISK_PATH_BYTES];
 
@@ -182,6 +184,101 @@ static void test_journal_backend_file_of_a_newer_format_is_refused_by_name(void 
   assert_false(seen_replay(&seen, directory, 0));
   assert_non_null(strstr(seen.sentence, "journal-5.sqlite"));
   assert_non_null(strstr(seen.sentence, "newer format"));
+  assert_int_equal(seen.why, JOURNAL_UNAVAILABLE);
+}
+
+/* ---- what is no damage */
+
+/* A backup is written while the server is started again. */
+static void test_journal_backend_begins_beside_a_reader(void **state) {
+  (void)state;
+  struct seen seen = {0};
+  make_parts(&seen);
+  const struct part_settings reads = {.directory = directory, .is_read_only = true};
+  struct journal_part part;
+  assert_int_equal(part_open(&part, &reads, 5), PART_OK);
+  assert_true(seen_replay(&seen, directory, 0));
+  assert_int_equal(seen.last, 12);
+  part_close(&part);
+}
+
+static void give_file(const char *name) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/%s", directory, name);
+  assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+}
+
+/* As after a start by root: there is nothing to give up. */
+static void test_journal_backend_files_of_others_are_no_damage(void **state) {
+  (void)state;
+  static const char *const files[] = {"journal-5.sqlite", "acknowledged"};
+  struct seen seen = {0};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    char path[PATH_MAX];
+    make_parts(&seen);
+    snprintf(path, sizeof path, "%s/%s", directory, files[i]);
+    assert_int_equal(chmod(path, 0), 0);
+    uid_t uid = geteuid();
+    if (uid == 0) {
+      assert_int_equal(chown(directory, NOBODY, NOBODY), 0);
+      give_file("journal-1.sqlite");
+      give_file(files[1 - i]);
+      assert_int_equal(seteuid(NOBODY), 0);
+    }
+    assert_false(seen_replay(&seen, directory, 0));
+    assert_int_equal(seteuid(uid), 0);
+    assert_int_equal(chown(directory, uid, getegid()), 0);
+    assert_int_equal(seen.why, JOURNAL_UNAVAILABLE);
+    assert_non_null(strstr(seen.sentence, files[i]));
+    assert_non_null(strstr(seen.sentence, strerror(EACCES)));
+  }
+}
+
+/* What is right before it is there, how much is lost is said, and after that it is not found again. */
+static void test_journal_backend_damaged_page_costs_what_is_behind_it(void **state) {
+  (void)state;
+  enum { LAST = 400, PAGE_BYTES = 4096 };
+  struct seen seen = {0};
+  begin();
+  struct journal_backend *backend = seen_open(&seen, directory, NULL, JOURNAL_SYNC_ALWAYS, false);
+  seen_append_all(backend, &seen, 1, LAST);
+  backend->ops->close(backend);
+  size_t len;
+  uint8_t *data = read_whole("journal-1.sqlite", &len);
+  size_t at = len / PAGE_BYTES / 2 * PAGE_BYTES;
+  while (data[at] != 13) { /* a leaf of the table */
+    at += PAGE_BYTES;
+  }
+  data[at + 3] = data[at + 4] = 0xff; /* its count of cells */
+  write_whole(directory, "journal-1.sqlite", data, len);
+  free(data);
+
+  assert_false(seen_replay(&seen, directory, 0));
+  uint64_t last = seen.last;
+  assert_int_equal(seen.why, JOURNAL_BROKEN);
+  assert_in_range(last, 100, LAST - 1);
+  assert_int_not_equal(last % PART_ROWS_MAX, 0);
+  assert_non_null(strstr(seen.sentence, "400 were acknowledged"));
+
+  backend = seen_open(&seen, directory, NULL, JOURNAL_SYNC_ALWAYS, false);
+  assert_true(sqlite_backend_drop_behind(backend, last));
+  seen.salt_from = last + 1;
+  seen_append_all(backend, &seen, last + 1, last + 2);
+  backend->ops->close(backend);
+  assert_true(seen_replay(&seen, directory, 0));
+  assert_false(seen.is_wrong);
+  assert_int_equal(seen.last, last + 2);
+}
+
+/* It says how much there has to be: without it, what is there is there. */
+static void test_journal_backend_damaged_count_costs_nothing(void **state) {
+  (void)state;
+  struct seen seen = {0};
+  make_parts(&seen);
+  write_whole(directory, "acknowledged", (const uint8_t *)"no number, and no checksum of it", 32);
+  assert_false(seen_replay(&seen, directory, 0));
+  assert_int_equal(seen.last, 12);
+  assert_non_null(strstr(seen.sentence, "acknowledged is damaged"));
 }
 
 /* ---- parts */
@@ -385,6 +482,10 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_journal_backend_flipped_bits_of_the_log_are_found),
       cmocka_unit_test(test_journal_backend_missing_part_is_named),
       cmocka_unit_test(test_journal_backend_file_of_a_newer_format_is_refused_by_name),
+      cmocka_unit_test(test_journal_backend_begins_beside_a_reader),
+      cmocka_unit_test(test_journal_backend_files_of_others_are_no_damage),
+      cmocka_unit_test(test_journal_backend_damaged_page_costs_what_is_behind_it),
+      cmocka_unit_test(test_journal_backend_damaged_count_costs_nothing),
       cmocka_unit_test(test_journal_backend_drops_what_is_behind_damage),
       cmocka_unit_test(test_journal_backend_goes_on_behind_a_newer_snapshot),
       cmocka_unit_test(test_journal_backend_number_that_is_there_is_refused),

@@ -61,7 +61,7 @@ static void must_write(uint64_t index, size_t len, size_t piece) {
 static uint64_t read_newest(const char *path, size_t len) {
   struct snapshot_content read;
   char error[SNAPSHOT_ERROR_BYTES];
-  if (!snapshot_file_read_newest(path, &read, error)) {
+  if (!snapshot_file_read_newest(path, UINT64_MAX, &read, error)) {
     if (error[0]) {
       fail_msg("%s", error);
     }
@@ -139,7 +139,7 @@ static void must_be_refused(const uint8_t *data, size_t len, const char *why) {
   struct snapshot_content read;
   char error[SNAPSHOT_ERROR_BYTES];
   store(data, len);
-  assert_false(snapshot_file_read_newest(image, &read, error));
+  assert_false(snapshot_file_read_newest(image, UINT64_MAX, &read, error));
   assert_non_null(strstr(error, "snapshot-5"));
   assert_non_null(strstr(error, why));
   assert_null(read.bytes.data);
