@@ -86,6 +86,8 @@
 /* References and ends of pipes that a forked child's session inherits; copying them takes
  * milliseconds. RESOURCE_EXHAUSTED MEMORY_FULL beyond. */
 #define HF_INHERITED_MAX 16384
+/* Objects in one object_retain or object_release; RESOURCE_EXHAUSTED TOO_MANY_FIELDS beyond. */
+#define HF_REFERENCES_PER_REQUEST_MAX 16384
 /* Sessions of one peer address; all local peers count as one. Beyond: the session of that address
  * that has been without a connection for longest ends; if all have one, RESOURCE_EXHAUSTED
  * SESSIONS_FULL. More than the connections that can exist. */

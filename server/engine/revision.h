@@ -19,6 +19,7 @@
  *   queues     a one-way put of a part fails; a put with a priority is refused before its transaction begins; a kick
  *              that may not wait is answered with a part
  *   rights     references in list_concat need read and write
+ *   references no more than 16,384 are retained or released at a time
  *   leftovers  sessions forget what they had of deleted objects; refused opens leave no object
  *
  * A journal of an older revision in which a change of state shows is refused at the batch where it does: batches have

@@ -242,6 +242,34 @@ static void test_missing_ones_are_skipped_if_asked_for(void **state) {
   assert_int_equal(story_objects(&story, 2), 1);
 }
 
+/* Each takes a quarter of a microsecond under the engine's lock. */
+static void test_too_many_are_refused(void **state) {
+  (void)state;
+  static uint64_t ids[HF_REFERENCES_PER_REQUEST_MAX + 1];
+  static Holdfast__ObjectRelease__Release *releases[HF_REFERENCES_PER_REQUEST_MAX + 1];
+  static Holdfast__ObjectRelease__Release release = HOLDFAST__OBJECT_RELEASE__RELEASE__INIT;
+  uint64_t id = story_open(&story, 1, 1, HOLDFAST__KIND__DICT, NULL, 0);
+  for (size_t i = 0; i <= HF_REFERENCES_PER_REQUEST_MAX; i++) {
+    ids[i] = id;
+    releases[i] = &release;
+  }
+  release.object = id;
+  release.count = 1;
+  story_forget(&story);
+  for (size_t count = HF_REFERENCES_PER_REQUEST_MAX + 1; count >= HF_REFERENCES_PER_REQUEST_MAX;
+       count--) {
+    uint64_t sequence = 2 * (HF_REFERENCES_PER_REQUEST_MAX + 2 - count);
+    ask(&story, 1, sequence,
+        REQUEST(OBJECT_RETAIN, ObjectRetain, object_retain, .n_objects = count, .objects = ids));
+    ask(&story, 1, sequence + 1,
+        REQUEST(OBJECT_RELEASE, ObjectRelease, object_release, .n_releases = count,
+                .releases = releases));
+  }
+  story_expect(&story,
+               "1 <- #2 RESOURCE_EXHAUSTED TOO_MANY_FIELDS\n"
+               "1 <- #3 RESOURCE_EXHAUSTED TOO_MANY_FIELDS\n1 <- #4 OK\n1 <- #5 OK\n");
+}
+
 int main(void) {
 #define STORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -256,6 +284,7 @@ int main(void) {
       STORY(test_unknown_enum_values_are_refused),
       STORY(test_several_are_retained_or_none),
       STORY(test_missing_ones_are_skipped_if_asked_for),
+      STORY(test_too_many_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,22 +79,27 @@ static void attach_pipes(hf_conn *conn) {
   }
 }
 
+static void submit_retain(hf_conn *conn, uint64_t *ids, size_t count) {
+  Holdfast__ObjectRetain arm = HOLDFAST__OBJECT_RETAIN__INIT;
+  arm.objects = ids;
+  arm.n_objects = count;
+  arm.skip_missing = true; /* objects may have been deleted */
+  submit_unanswered(conn, OPERATION(OBJECT_RETAIN), 0, &arm.base);
+}
+
 /* Takes a reference for each handle: the child's new session has none. */
 static void submit_inherited(hf_conn *conn) {
+  uint64_t *ids = malloc(HF_REFERENCES_PER_REQUEST_MAX * sizeof *ids);
   size_t count = 0;
-  for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
-    count++;
-  }
-  Holdfast__ObjectRetain arm = HOLDFAST__OBJECT_RETAIN__INIT;
-  arm.objects = count == 0 ? NULL : malloc(count * sizeof *arm.objects);
-  arm.skip_missing = true; /* objects may have been deleted */
-  if (arm.objects != NULL) {
-    for (const struct hf_object *handle = conn->handles; handle != NULL; handle = handle->next) {
-      arm.objects[arm.n_objects++] = handle->id;
+  const struct hf_object *handle = ids == NULL ? NULL : conn->handles;
+  for (; handle != NULL; handle = handle->next) {
+    ids[count++] = handle->id;
+    if (count == HF_REFERENCES_PER_REQUEST_MAX || handle->next == NULL) {
+      submit_retain(conn, ids, count);
+      count = 0;
     }
-    submit_unanswered(conn, OPERATION(OBJECT_RETAIN), 0, &arm.base);
-    free(arm.objects);
   }
+  free(ids);
   conn->is_inherited = false;
 }
 

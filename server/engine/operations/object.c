@@ -349,6 +349,9 @@ static hf_reason find(const struct call *call, uint64_t id) {
 
 hf_reason handle_object_retain(struct call *call) {
   const Holdfast__ObjectRetain *message = call->message->object_retain;
+  if (message->n_objects > HF_REFERENCES_PER_REQUEST_MAX) {
+    return HF_REASON_TOO_MANY_FIELDS;
+  }
   for (size_t i = 0; !message->skip_missing && i < message->n_objects; i++) {
     hf_reason reason = find(call, message->objects[i]);
     if (reason) {
@@ -373,6 +376,9 @@ hf_reason handle_object_retain(struct call *call) {
 
 hf_reason handle_object_release(struct call *call) {
   const Holdfast__ObjectRelease *message = call->message->object_release;
+  if (message->n_releases > HF_REFERENCES_PER_REQUEST_MAX) {
+    return HF_REASON_TOO_MANY_FIELDS;
+  }
   for (size_t i = 0; i < message->n_releases; i++) {
     let_go(call, message->releases[i]->object, message->releases[i]->count);
   }
