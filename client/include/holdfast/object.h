@@ -87,8 +87,9 @@ HF_INLINE hf_status hf_list_objects(hf_conn *conn, const char *prefix, hf_kind k
 /* A value that refers to the object, to be stored in containers. Valid while the handle is open. */
 HF_API hf_value hf_reference(const hf_object *object);
 /* Opens a handle on the object that a returned reference refers to. `value` is taken and becomes
- * none. INVALID_ARGUMENT WRONG_TYPE `value` is not a reference that a call on this connection
- * returned */
+ * none. If the object was deleted meanwhile, calls on the handle say so. An item of a tuple is a call
+ * to the server. INVALID_ARGUMENT WRONG_TYPE `value` is not a reference that a call on this
+ * connection returned */
 HF_CHECKED hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object);
 
 HF_END_DECLARATIONS

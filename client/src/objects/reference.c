@@ -23,7 +23,10 @@ hf_status hf_reference_open(hf_conn *conn, hf_value *value, hf_object **object) 
     if (status == HF_OK) {
       hf_value_clear(value);
     }
-    return status;
+    if (status != HF_NOT_FOUND) {
+      return status;
+    }
+    hf_value_clear(value); /* the object is gone: calls on the handle say so, as on any other's */
   }
   conn_lock(conn);
   hf_object *handle = handle_new(conn, id, kind);
