@@ -1,4 +1,5 @@
 """Functions that the workers of test_executor.py import."""
+import multiprocessing
 import os
 import signal
 import time
@@ -89,3 +90,31 @@ def mark(events, name, seconds=0):
     events.put(name)
     time.sleep(seconds)
     return name
+
+
+def open_dict(url, name):
+    """A proxy of an object that has a name as the result."""
+    return holdfast.connect(url).dict(name=name)
+
+
+def terminate_child():
+    """How a process that the task forked ends by SIGTERM."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(10)
+    ended = child.exitcode
+    child.kill()
+    return ended
+
+
+def count_and_fill(runs, filler, size):
+    """Leaves the server less memory than its result takes."""
+    runs.add("runs", 1)
+    step = 1 << 16
+    while step > 1024:
+        try:
+            filler[len(filler)] = bytes(step)
+        except holdfast.MemoryFull:
+            step //= 2
+    return bytes(size)

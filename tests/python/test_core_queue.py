@@ -139,15 +139,22 @@ class ReservationTest(QueueCase):
         with self.assertRaises(ValueError):
             shared.reserve(-1)
 
-    def test_reservation_that_cannot_be_read_is_returned(self):
+    def test_reservation_that_cannot_be_read(self):
+        """It is reserved all the same, so that it can be set aside; in a block it is returned."""
         class Unreadable:
             def __reduce__(self):
                 return int, ("x",)
         shared = _core.Queue(self.connection)
         shared.put(Unreadable())
-        self.assertRaises(ValueError, shared.reserve, timeout=1)
+        with self.assertRaises(ValueError):
+            with shared.reserve(timeout=1) as task:
+                task.value
         self.assertEqual(shared.info()["reserved"], 0)
-        self.assertEqual(shared.qsize(), 1)
+        task = shared.reserve()
+        self.assertEqual(task.tries, 1)
+        self.assertRaises(ValueError, lambda: task.value)
+        task.bury()
+        self.assertEqual(shared.info()["buried"], 1)
 
     def test_reservation_as_a_context_manager(self):
         shared = _core.Queue(self.connection)

@@ -1,6 +1,7 @@
 """holdfast.Executor and its workers: concurrent.futures' API, killed workers, ends."""
 import concurrent.futures
 import contextlib
+import gc
 import os
 import queue
 import random
@@ -9,7 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import unittest
+import unittest.mock
+import weakref
 from concurrent.futures import CancelledError, as_completed
 
 import executor_tasks as tasks
@@ -473,6 +477,75 @@ class EndsTest(unittest.TestCase):
         with workers(self.url, 1), holdfast.Executor(self.url) as executor:
             self.assertEqual(executor.submit(tasks.square, 2).result(support.WAIT_S), 4)
         self.assertEqual(queue.info()["buried"], 4)
+
+    def test_item_whose_class_is_elsewhere(self):
+        """It can't be read: it is set aside, too."""
+        manager = holdfast.connect(self.url)
+        queue = manager.Queue(name="holdfast.tasks")
+        module = types.ModuleType("only_here")
+        module.Only = type("Only", (), {"__module__": "only_here", "__qualname__": "Only"})
+        with unittest.mock.patch.dict(sys.modules, only_here=module):
+            queue.put(module.Only())
+        with workers(self.url, 1), holdfast.Executor(self.url) as executor:
+            self.assertEqual(executor.submit(tasks.square, 2).result(support.WAIT_S), 4)
+        self.assertEqual(queue.info()["buried"], 1)
+        self.assertEqual(queue.kick(), 1)
+        reservation = queue.reserve()
+        with self.assertRaisesRegex(ModuleNotFoundError, "only_here"):
+            reservation.value
+        reservation.ack()
+
+    def test_objects_that_were_deleted(self):
+        """Of an argument and of a result: nothing but their own tasks notice."""
+        manager = holdfast.connect(self.url)
+        with holdfast.Executor(self.url) as executor:
+            argument = manager.dict(a=1)
+            of_it = executor.submit(len, argument)
+            argument.delete()
+            other = executor.submit(tasks.square, 3)
+            with workers(self.url, 1):
+                self.assertEqual(other.result(support.WAIT_S), 9)
+                with self.assertRaises(holdfast.ObjectDeleted):
+                    of_it.result(support.WAIT_S)
+                first = executor.submit(tasks.pause, 0.1)
+                first.add_done_callback(lambda _: time.sleep(1))  # the next results are taken together
+                made = executor.submit(tasks.open_dict, self.url, "made")
+                other = executor.submit(tasks.square, 4)
+                support.until(lambda: executor._tasks.info()["unfinished"] == 0, "all have run")
+                manager.delete("made")
+                self.assertEqual(other.result(support.WAIT_S), 16)
+                with self.assertRaises(holdfast.ObjectDeleted):
+                    len(made.result(support.WAIT_S))
+                self.assertEqual(executor.submit(tasks.square, 5).result(support.WAIT_S), 25)
+
+    def test_children_of_tasks_end_by_signals(self):
+        with workers(self.url, 1), holdfast.Executor(self.url) as executor:
+            self.assertEqual(executor.submit(tasks.terminate_child).result(support.WAIT_S), -signal.SIGTERM)
+
+    def test_failure_does_not_refer_to_its_future(self):
+        with workers(self.url, 1), holdfast.Executor(self.url) as executor:
+            future = executor.submit(tasks.fail, "x")
+            self.assertIsInstance(future.exception(support.WAIT_S), KeyError)
+            alive = weakref.ref(future)
+            gc.collect()
+            gc.disable()
+            self.addCleanup(gc.enable)
+            del future
+            self.assertIsNone(alive())
+
+    def test_results_wait_for_memory(self):
+        """The task is done once, and its result comes when there is room."""
+        with support.server("ipc", "--memory-max", "4M") as url, workers(url, 1):
+            manager = holdfast.connect(url)
+            runs, filler = manager.dict(), manager.dict()
+            with holdfast.Executor(url) as executor:
+                future = executor.submit(tasks.count_and_fill, runs, filler, 1 << 20)
+                support.until(lambda: runs.get("runs") == 1, "the task runs")
+                time.sleep(3)
+                self.assertFalse(future.done())
+                filler.clear()
+                self.assertEqual(len(future.result(support.WAIT_S)), 1 << 20)
+                self.assertEqual(runs["runs"], 1)
 
     def test_server_restarts(self):
         """Workers wait for the server, and the executor says that it is broken."""

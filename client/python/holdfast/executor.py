@@ -82,7 +82,7 @@ class _Inbox:
         self.futures: Dict[int, Future] = {}
         self.is_ending = False  # the thread ends when no future is left
         self.failure: Optional[BaseException] = None
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # an Executor's finalizer may run on a thread that has it
         self.pid = os.getpid()
         self.thread = threading.Thread(target=self._receive, name="holdfast.Executor", daemon=True)
 
@@ -169,11 +169,13 @@ class _Inbox:
         if future is None or future.done():  # a killed worker had sent it, and a second one too
             return
         try:
-            value = messages.decode_result(result)
+            has_worked, value = messages.decode_result(result)
         except BaseException as error:
-            future.set_exception(error)
-        else:
+            has_worked, value = False, error.with_traceback(None)  # else it refers to its future
+        if has_worked:
             future.set_result(value)
+        else:
+            future.set_exception(value)
 
     def _fail(self, error: BaseException) -> None:
         """No results come any more."""
@@ -200,7 +202,9 @@ class Executor(concurrent.futures.Executor):
 
     Functions, arguments and results are pickled. A worker imports the module of a function; the
     functions of the main program are found by workers that were started with `--main PROGRAM`.
-    Proxies of the server may be arguments and results. Cancelling, exceptions with the traceback of
+    Proxies of the server may be arguments and results. A task that keeps its interpreter's lock for
+    longer than the worker's lease, in one call of a C function, counts as one whose worker was killed:
+    such workers need a longer `--lease`. Cancelling, exceptions with the traceback of
     the worker, `as_completed` and `wait` are as in concurrent.futures.
     """
 

@@ -68,10 +68,10 @@ def encode_failure(error: BaseException, connection: _core.Connection) -> Tuple:
     return (False, *encoded)
 
 
-def decode_result(outcome: Tuple) -> Any:
-    """What the function returned; raises what it raised."""
+def decode_result(outcome: Tuple) -> Tuple[bool, Any]:
+    """True and what the function returned; False and what it raised."""
     if outcome[0]:
-        return decode(outcome[1:])
+        return True, decode(outcome[1:])
     error, text = decode(outcome[1:])
     error.__cause__ = RemoteTraceback(text)
-    raise error
+    return False, error

@@ -30,6 +30,8 @@ _EXECUTORS_SECONDS = 60.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Of errors: the executor has deleted its objects, or was killed.
 _GONE = ("NO_SUCH_OBJECT", "OBJECT_DELETED")
+# For now.
+_NO_ROOM = ("MEMORY_FULL", "JOURNAL_FULL", "QUOTA_MEMORY")
 
 
 class _Stop(BaseException):
@@ -111,6 +113,27 @@ def _decode(call: List[Any]) -> Tuple:
                              "to a module") from None
 
 
+class _Forks:
+    """A process that a task forks ends by signals, as others do. Those that come at once are blocked
+    until it does: Python forgets what its handlers were told before."""
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+        os.register_at_fork(before=self._block, after_in_parent=self._restore,
+                            after_in_child=self._begin)
+
+    def _block(self) -> None:
+        self._thread.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def _restore(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._thread.mask)
+
+    def _begin(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._restore()
+
+
 class Worker:
     """Runs tasks in this process, in the thread that calls `run`."""
 
@@ -133,12 +156,13 @@ class Worker:
         """Run tasks until `stop`. When the server has gone, wait for it to come back."""
         for number in _SIGNALS:
             signal.signal(number, self.stop)
+        _Forks()
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             while not self._is_stopping:
                 try:
                     self._serve()
-                except (_core.Error, ConnectionError) as error:
+                except Exception as error:
                     print(f"holdfast worker {os.getpid()}: {error}", file=sys.stderr, flush=True)
                     self._rest()
         except _Stop:
@@ -177,7 +201,7 @@ class Worker:
                   reservation: Any) -> None:
         try:
             version, number, results_id, claims_id, max_tries, *call = reservation.value
-        except (TypeError, ValueError):
+        except Exception:  # it can't even be read
             version = None
         if version != messages.VERSION:  # set aside: other workers may know what it is
             reservation.bury()
@@ -224,20 +248,36 @@ class Worker:
 
     def _answer(self, connection: _core.Connection, reservation: Any, results: Any, number: int,
                 outcome: Tuple) -> None:
-        """The result goes first: if this process is killed in between, the task is run again, and
-        the executor takes the first result."""
+        """The result goes first, and alone: if this process is killed in between, the task is run
+        again, and the executor takes the first result."""
+        self._lease.hold(reservation)
         try:
-            with connection.pipeline():
-                results.put((number, *outcome))
-                reservation.ack()
-        except (ConnectionError, _core.Cancelled):
-            raise
-        except _core.Error as error:
-            # The executor has its last result, or the lease had run out; else the server refuses the
-            # result, for its size or for want of memory.
-            if error.reason not in (*_GONE, "NOT_RESERVED"):
-                results.put((number, *messages.encode_failure(error, connection)))
+            has_answered = self._put(connection, results, number, outcome)
+        finally:
+            self._lease.hold(None)
+        if has_answered:
             self._ack(reservation)
+        else:
+            reservation.return_()
+
+    def _put(self, connection: _core.Connection, results: Any, number: int, outcome: Tuple) -> bool:
+        """Whether the result is on its way, or nobody waits for it. While the server has no room, it
+        is tried again; a result that is refused for its size is a failure. False: it is time to stop."""
+        while True:
+            try:
+                results.put((number, *outcome))
+                return True
+            except (ConnectionError, _core.Cancelled):
+                raise
+            except _core.Error as error:
+                if error.reason in _GONE:  # the executor has its last result
+                    return True
+                if error.reason not in _NO_ROOM:
+                    outcome = messages.encode_failure(error, connection)
+                elif self._is_stopping:
+                    return False
+                else:
+                    time.sleep(RETRY_SECONDS)
 
     def _ack(self, reservation: Any) -> None:
         """Also if it was acknowledged, or another process has the task since the lease ran out."""

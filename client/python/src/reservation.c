@@ -94,7 +94,9 @@ static const struct operation bury = {.run = run_bury, .finish = finish_none, .g
 /* ---------------------------------------------------------------- life */
 
 struct reservation {
-  PyObject_HEAD PyObject *queue, *value;
+  PyObject_HEAD PyObject *queue;
+  PyObject *value; /* NULL: it can't be read */
+  PyObject *error; /* then: the exception that says why */
   unsigned long long id, tries;
   long long priority;
 };
@@ -112,19 +114,32 @@ static void return_unread(PyObject *queue, unsigned long long id) {
   PyErr_Restore(type, exception, traceback); /* without one of the call */
 }
 
+/* The exception that is set, which is none then. */
+static PyObject *take_exception(void) {
+  PyObject *type, *exception, *traceback;
+  PyErr_Fetch(&type, &exception, &traceback);
+  PyErr_NormalizeException(&type, &exception, &traceback);
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  return exception;
+}
+
+/* An item that can't be read is reserved all the same: it can be buried, which only its id makes possible. */
 PyObject *reservation_take(PyObject *queue, struct hf_reservation *taken) {
   const struct object *object = (struct object *)queue;
   PyTypeObject *type = object->connection->state->reservation_type;
   PyObject *value = convert_take(object->connection, &taken->value);
-  struct reservation *reservation =
-      value == NULL ? NULL : (struct reservation *)type->tp_alloc(type, 0);
+  PyObject *error = value == NULL ? take_exception() : NULL;
+  struct reservation *reservation = (struct reservation *)type->tp_alloc(type, 0);
   if (reservation == NULL) {
     Py_XDECREF(value);
+    Py_XDECREF(error);
     return_unread(queue, taken->id);
     return NULL;
   }
   reservation->queue = Py_NewRef(queue);
   reservation->value = value;
+  reservation->error = error;
   reservation->id = taken->id;
   reservation->tries = taken->tries;
   reservation->priority = taken->priority;
@@ -135,12 +150,14 @@ static int reservation_traverse(PyObject *self, visitproc visit, void *arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(((struct reservation *)self)->queue);
   Py_VISIT(((struct reservation *)self)->value);
+  Py_VISIT(((struct reservation *)self)->error);
   return 0;
 }
 
 static int reservation_clear(PyObject *self) {
   Py_CLEAR(((struct reservation *)self)->queue);
   Py_CLEAR(((struct reservation *)self)->value);
+  Py_CLEAR(((struct reservation *)self)->error);
   return 0;
 }
 
@@ -211,15 +228,30 @@ static PyObject *reservation_exit(PyObject *self, PyObject *const *args, Py_ssiz
 
 /* ---------------------------------------------------------------- the type */
 
+static PyObject *reservation_value(PyObject *self, void *closure) {
+  const struct reservation *reservation = (struct reservation *)self;
+  (void)closure;
+  if (reservation->value == NULL) {
+    PyErr_SetObject((PyObject *)Py_TYPE(reservation->error), reservation->error);
+    return NULL;
+  }
+  return Py_NewRef(reservation->value);
+}
+
 #define OFFSET(member) offsetof(struct reservation, member)
 
 static PyMemberDef members[] = {
     {"queue", T_OBJECT_EX, OFFSET(queue), READONLY, "the queue"},
-    {"value", T_OBJECT_EX, OFFSET(value), READONLY, "the item"},
     {"id", T_ULONGLONG, OFFSET(id), READONLY, "only rises"},
     {"tries", T_ULONGLONG, OFFSET(tries), READONLY,
      "how often the item was reserved before and returned"},
     {"priority", T_LONGLONG, OFFSET(priority), READONLY, "the item's"},
+    {NULL},
+};
+
+static PyGetSetDef accessors[] = {
+    {"value", reservation_value, NULL,
+     "the item; raises if it can't be read, as when its class can't be imported here", NULL},
     {NULL},
 };
 
@@ -246,6 +278,7 @@ static PyType_Slot slots[] = {
     {Py_tp_traverse, reservation_traverse},
     {Py_tp_clear, reservation_clear},
     {Py_tp_members, members},
+    {Py_tp_getset, accessors},
     {Py_tp_methods, methods},
     {0, NULL},
 };
