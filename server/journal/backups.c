@@ -27,7 +27,7 @@ static void end_process(struct backups *backups) {
     close(backups->in); /* which ends it, if it still writes */
     backups->in = -1;
   }
-  if (backups->process > 0 && !child_await(&backups->process, &backups->mutex)) {
+  if (backups->process > 0 && child_await(&backups->process, &backups->mutex) != 0) {
     backups->has_failed = true;
   }
 }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,7 +44,7 @@ int child_start(char *const arguments[], pid_t *process) {
   return ends[0];
 }
 
-bool child_await(pid_t *process, pthread_mutex_t *mutex) {
+int child_await(pid_t *process, pthread_mutex_t *mutex) {
   siginfo_t info;
   int status = 0;
   pid_t child = *process; /* which this thread alone changes */
@@ -56,5 +55,5 @@ bool child_await(pid_t *process, pthread_mutex_t *mutex) {
   pthread_mutex_unlock(mutex);
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+  return status;
 }

@@ -6,16 +6,15 @@
 #define HF_JOURNAL_CHILD_H
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <sys/types.h>
 
 /* Starts the program arguments[0]. Of the server's descriptors the child has standard error only; its signals are
  * unblocked, with default actions. The caller has the mutex that guards *process, which is set. Returns the end of
  * the pipe from which the child's standard output is read; -1: errno. */
 int child_start(char *const arguments[], pid_t *process);
-/* Waits until the child has ended: whether its exit status is 0. The caller does not have the mutex: child_await
+/* Waits until the child has ended, and answers how, as waitpid does: 0 is success. The caller does not have the mutex: child_await
  * locks it to set *process to 0, and reaps the child only then. So a thread that has the mutex and finds *process
  * set may send a signal: that id is no other process's. */
-bool child_await(pid_t *process, pthread_mutex_t *mutex);
+int child_await(pid_t *process, pthread_mutex_t *mutex);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NUMBER_BYTES 32
@@ -22,6 +23,15 @@ static uint64_t read_number(int in) {
     len += got > 0 ? (size_t)got : 0;
   } while ((got > 0 && len < sizeof text - 1) || (got < 0 && errno == EINTR));
   return strtoull(text, NULL, 10);
+}
+
+/* What a process can't say itself: by its memory, which it is the first to lose. With the mutex. */
+static void log_signal(const struct compactor *compactor, int status) {
+  if (WIFSIGNALED(status) && !compactor->is_stopping) {
+    int number = WTERMSIG(status);
+    log_line(LOG_ERROR, "can't make a snapshot reason=\"its process was ended by signal %d%s\"",
+             number, number == SIGKILL ? ", maybe as memory ran out" : "");
+  }
 }
 
 /* With the mutex, which is free while the process runs. Answers the index of the snapshot; 0: none. */
@@ -39,9 +49,10 @@ static uint64_t run_process(struct compactor *compactor, uint64_t through) {
   pthread_mutex_unlock(&compactor->mutex);
   uint64_t index = read_number(in);
   close(in);
-  bool is_right = child_await(&compactor->process, &compactor->mutex);
+  int status = child_await(&compactor->process, &compactor->mutex);
   pthread_mutex_lock(&compactor->mutex);
-  return is_right ? index : 0;
+  log_signal(compactor, status);
+  return status == 0 ? index : 0;
 }
 
 static void *run(void *arg) {

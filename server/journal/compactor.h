@@ -15,7 +15,7 @@
 
 struct compactor {
   const char *program, *directory; /* borrowed */
-  /* On the thread: the index of the new snapshot; 0: there is none, and the process has said why in the log. */
+  /* On the thread: the index of the new snapshot; 0: there is none, and the log says why. */
   void (*ended)(void *ctx, uint64_t index);
   void *ctx;
   pthread_t thread;

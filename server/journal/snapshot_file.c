@@ -343,5 +343,9 @@ static void remove_below(const char *directory, const char *suffix, uint64_t bel
 
 void snapshot_file_remove_older(const char *directory, uint64_t index) {
   remove_below(directory, "", index);
+  snapshot_file_remove_unfinished(directory);
+}
+
+void snapshot_file_remove_unfinished(const char *directory) {
   remove_below(directory, UNFINISHED, UINT64_MAX);
 }

@@ -61,5 +61,7 @@ bool snapshot_file_read_newest(const char *directory, uint64_t below,
 void snapshot_content_free(struct snapshot_content *content);
 /* Removes snapshots older than that one, and what was left of unfinished ones. */
 void snapshot_file_remove_older(const char *directory, uint64_t index);
+/* What was left of unfinished ones alone. */
+void snapshot_file_remove_unfinished(const char *directory);
 
 #endif

@@ -174,6 +174,7 @@ static bool end(struct snapshots *snapshots, struct journal_backend *backend) {
   uint64_t now_ns = clock_now_ns(), index = snapshots->ended;
   snapshots->has_ended = false;
   if (index <= snapshots->index) {
+    snapshot_file_remove_unfinished(snapshots->directory); /* of a process that was killed */
     snapshots->is_running = false;
     back_off(snapshots, now_ns);
     log_line(LOG_ERROR, "no snapshot was made, the journal is kept retry_ms=%llu",

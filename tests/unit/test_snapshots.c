@@ -1,0 +1,141 @@
+/* Snapshots whose process is a shell's script: what is left of it in the directory, and what the log says. */
+#include "server/journal/snapshots.h"
+#include "tests/support/directory.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define STEP_US 1000
+#define STEPS_MAX 10000
+#define LOG_BYTES 16384
+
+static char directory[DIRECTORY_PATH_BYTES];
+static struct snapshots snapshots;
+static int standard_error; /* the process's own */
+static unsigned truncations;
+
+/* ---- around it */
+
+static void in_directory(char path[PATH_MAX], const char *name) {
+  snprintf(path, PATH_MAX, "%s/%s", directory, name);
+}
+
+static void write_file(const char *name, const char *text, mode_t mode) {
+  char path[PATH_MAX];
+  in_directory(path, name);
+  FILE *file = fopen(path, "we");
+  assert_non_null(file);
+  fputs(text, file);
+  assert_int_equal(fclose(file), 0);
+  assert_int_equal(chmod(path, mode), 0);
+}
+
+static bool has_file(const char *name) {
+  char path[PATH_MAX];
+  in_directory(path, name);
+  return access(path, F_OK) == 0;
+}
+
+static bool log_has(const char *words) {
+  static char text[LOG_BYTES];
+  char path[PATH_MAX];
+  in_directory(path, "log");
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t len = read(fd, text, sizeof text - 1);
+  close(fd);
+  text[len > 0 ? len : 0] = '\0';
+  return strstr(text, words) != NULL;
+}
+
+static bool cut(struct journal_backend *backend) {
+  (void)backend;
+  return true;
+}
+
+static bool truncate_below(struct journal_backend *backend, uint64_t below) {
+  (void)backend;
+  (void)below;
+  truncations++;
+  return true;
+}
+
+static void ignore_wake(void *ctx) {
+  (void)ctx;
+}
+
+static void step(uint64_t bytes, uint64_t committed) {
+  static const struct journal_ops ops = {.cut = cut, .truncate = truncate_below};
+  struct journal_backend backend = {.ops = &ops};
+  const struct snapshots_journal journal = {.bytes = bytes, .committed = committed};
+  (void)snapshots_step(&snapshots, &backend, &journal);
+}
+
+/* Its arguments: --compact DIRECTORY THROUGH. */
+static void begin(const char *script) {
+  static char program[PATH_MAX];
+  write_file("program", script, 0700);
+  in_directory(program, "program");
+  truncations = 0;
+  assert_true(snapshots_start(&snapshots, program, directory, 1000, 0, ignore_wake, NULL));
+  step(0, 0);
+}
+
+static void await_end(uint64_t bytes, uint64_t committed) {
+  int steps = 0;
+  for (; snapshots_are_under_way(&snapshots); steps++) {
+    if (steps == STEPS_MAX) {
+      fail_msg("the snapshot does not end");
+    }
+    usleep(STEP_US);
+    step(bytes, committed);
+  }
+}
+
+static int set_up(void **state) {
+  char path[PATH_MAX];
+  (void)state;
+  directory_make(directory);
+  in_directory(path, "log");
+  int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  return log >= 0 && dup2(log, STDERR_FILENO) == STDERR_FILENO && close(log) == 0 ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  snapshots_stop(&snapshots);
+  directory_remove(directory);
+  bool is_back = dup2(standard_error, STDERR_FILENO) == STDERR_FILENO;
+  return is_back && close(standard_error) == 0 ? 0 : -1;
+}
+
+/* ---- tests */
+
+static void test_snapshots_one_that_is_killed_leaves_nothing(void **state) {
+  (void)state;
+  begin("#!/bin/sh\n: >\"$2/snapshot-$3.new\"\nkill -9 $$\n");
+  snapshots_request(&snapshots);
+  step(0, 7);
+  await_end(0, 7);
+  assert_false(has_file("snapshot-7.new"));
+  assert_true(log_has("can't make a snapshot reason=\"its process was ended by signal 9"));
+  assert_true(log_has("no snapshot was made"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_snapshots_one_that_is_killed_leaves_nothing, set_up,
+                                      tear_down),
+  };
+  return cmocka_run_group_tests_name("unit.snapshots", tests, NULL, NULL);
+}
