@@ -1,5 +1,4 @@
 /* holdfastd: command line in, exit status out. */
-#include "proto/base/log.h"
 #include "server/credentials.h"
 #include "server/journal/backup.h"
 #include "server/journal/compaction.h"
@@ -57,7 +56,7 @@ static int copy_data(const struct config *config) {
 
 /* See durability.c. */
 static void run_out_while_compacting(void) {
-  log_line(LOG_ERROR, "can't make a snapshot reason=\"there is not enough memory\"");
+  fputs("there is not enough memory\n", stderr); /* the server logs it */
   _exit(EXIT_FAILURE);
 }
 

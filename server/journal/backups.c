@@ -40,7 +40,8 @@ static bool begin(struct backups *backups, uint64_t backup) {
   backups->offset = backups->part_bytes = 0;
   backups->is_at_end = false;
   pthread_mutex_lock(&backups->mutex);
-  backups->in = backups->is_stopping ? -1 : child_start(arguments, &backups->process);
+  backups->in =
+      backups->is_stopping ? -1 : child_start(arguments, CHILD_ERRORS_SERVER, &backups->process);
   int error = errno;
   pthread_mutex_unlock(&backups->mutex);
   backups->has_failed = backups->in < 0;

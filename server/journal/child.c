@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int spawn(char *const arguments[], int out, pid_t *process) {
+static int spawn(char *const arguments[], int out, enum child_errors errors, pid_t *process) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   sigset_t none, all;
@@ -17,6 +17,9 @@ static int spawn(char *const arguments[], int out, pid_t *process) {
   posix_spawnattr_init(&attributes);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+  if (errors == CHILD_ERRORS_PIPE) {
+    posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
+  }
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
@@ -27,13 +30,13 @@ static int spawn(char *const arguments[], int out, pid_t *process) {
   return error;
 }
 
-int child_start(char *const arguments[], pid_t *process) {
+int child_start(char *const arguments[], enum child_errors errors, pid_t *process) {
   int ends[2];
   *process = 0;
   if (pipe2(ends, O_CLOEXEC) != 0) {
     return -1;
   }
-  int error = spawn(arguments, ends[1], process);
+  int error = spawn(arguments, ends[1], errors, process);
   close(ends[1]);
   if (error != 0) {
     close(ends[0]);

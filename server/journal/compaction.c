@@ -1,7 +1,6 @@
 #include "server/journal/compaction.h"
 
 #include "proto/base/clock.h"
-#include "proto/base/log.h"
 #include "server/journal/recovery.h"
 #include "server/journal/snapshot_taking.h"
 #include "server/journal/sqlite_backend.h"
@@ -20,7 +19,7 @@
 #include <unistd.h>
 
 static int refuse(const char *error) {
-  log_line(LOG_ERROR, "can't make a snapshot reason=\"%s\"", error);
+  fprintf(stderr, "%s\n", error);
   return EXIT_FAILURE;
 }
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* The snapshot has all through that batch, at least. Its index goes to standard output. The exit status of the
- * process: 0, or there is no new snapshot, and standard error says why. */
+ * process: 0, or there is no new snapshot, and the last line of standard error says why. */
 int compaction_main(const char *directory, uint64_t through);
 
 #endif

@@ -12,47 +12,63 @@
 #include <unistd.h>
 
 #define NUMBER_BYTES 32
+#define TEXT_BYTES 1024 /* of what it prints, from the end */
 
-/* What it prints until its end. */
-static uint64_t read_number(int in) {
-  char text[NUMBER_BYTES] = "";
+/* The last line of what it prints until its end: so it never waits for one that reads. */
+static const char *read_last_line(int in, char text[TEXT_BYTES]) {
   size_t len = 0;
   ssize_t got;
   do {
-    got = read(in, text + len, sizeof text - 1 - len);
+    if (len == TEXT_BYTES - 1) {
+      len = TEXT_BYTES / 2;
+      memmove(text, text + TEXT_BYTES - 1 - len, len);
+    }
+    got = read(in, text + len, TEXT_BYTES - 1 - len);
     len += got > 0 ? (size_t)got : 0;
-  } while ((got > 0 && len < sizeof text - 1) || (got < 0 && errno == EINTR));
-  return strtoull(text, NULL, 10);
+  } while (got > 0 || (got < 0 && errno == EINTR));
+  len -= len > 0 && text[len - 1] == '\n';
+  text[len] = '\0';
+  const char *line = strrchr(text, '\n');
+  return line ? line + 1 : text;
 }
 
-/* What a process can't say itself: by its memory, which it is the first to lose. With the mutex. */
-static void log_signal(const struct compactor *compactor, int status) {
-  if (WIFSIGNALED(status) && !compactor->is_stopping) {
+/* With the mutex. One that was killed could not say why: by its memory, which it is the first to lose. */
+static void log_failure(const struct compactor *compactor, int status, const char *line) {
+  if (compactor->is_stopping) {
+    return;
+  }
+  if (WIFSIGNALED(status)) {
     int number = WTERMSIG(status);
     log_line(LOG_ERROR, "can't make a snapshot reason=\"its process was ended by signal %d%s\"",
              number, number == SIGKILL ? ", maybe as memory ran out" : "");
+  } else {
+    log_line(LOG_ERROR, "can't make a snapshot reason=\"%s\"",
+             *line ? line : "its process has ended without one");
   }
 }
 
 /* With the mutex, which is free while the process runs. Answers the index of the snapshot; 0: none. */
 static uint64_t run_process(struct compactor *compactor, uint64_t through) {
-  char number[NUMBER_BYTES];
+  char number[NUMBER_BYTES], text[TEXT_BYTES];
   snprintf(number, sizeof number, "%llu", (unsigned long long)through);
   char *arguments[] = {(char *)compactor->program, (char *)"--compact",
                        (char *)compactor->directory, number, NULL};
-  int in = child_start(arguments, &compactor->process);
+  int in = child_start(arguments, CHILD_ERRORS_PIPE, &compactor->process);
   if (in < 0) {
     log_line(LOG_ERROR, "can't start the process that makes snapshots reason=\"%s\"",
              strerror(errno));
     return 0;
   }
   pthread_mutex_unlock(&compactor->mutex);
-  uint64_t index = read_number(in);
+  const char *line = read_last_line(in, text);
   close(in);
   int status = child_await(&compactor->process, &compactor->mutex);
   pthread_mutex_lock(&compactor->mutex);
-  log_signal(compactor, status);
-  return status == 0 ? index : 0;
+  if (status != 0) {
+    log_failure(compactor, status, line);
+    return 0;
+  }
+  return strtoull(line, NULL, 10);
 }
 
 static void *run(void *arg) {

@@ -2,6 +2,9 @@
  *
  *   compactor_run --> thread: posix_spawn, reads what it prints, waits for its end --> ended
  *
+ * The process prints the index, or why there is none, which is logged here: it never waits for one that reads the
+ * server's standard error.
+ *
  * layer   journal
  * threads run and stop: one
  */

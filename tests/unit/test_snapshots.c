@@ -132,10 +132,54 @@ static void test_snapshots_one_that_is_killed_leaves_nothing(void **state) {
   assert_true(log_has("no snapshot was made"));
 }
 
+/* Reads until they are there, or in the log, which the process has again. */
+static bool await_words(int in, const char *words) {
+  char text[4096];
+  for (int steps = 0; steps < STEPS_MAX; steps++) {
+    ssize_t len = read(in, text, sizeof text);
+    if ((len > 0 && memmem(text, (size_t)len, words, strlen(words))) || log_has(words)) {
+      return true;
+    }
+    usleep(len > 0 ? 0 : STEP_US);
+  }
+  return false;
+}
+
+/* The log is a pipe that is full. */
+static void test_snapshots_one_that_fails_waits_for_no_reader_of_the_log(void **state) {
+  static const char line[4096];
+  int ends[2], log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  (void)state;
+  assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  while (write(ends[1], line, sizeof line) > 0) {
+  }
+  assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+  assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+  begin(
+      "#!/bin/sh\nyes text | head -c 200000 >&2\necho 'there is no room' >&2\n"
+      ": >\"$2/ended\"\nexit 1\n");
+  snapshots_request(&snapshots);
+  step(0, 7);
+  for (int steps = 0; !has_file("ended") && steps < STEPS_MAX; steps++) {
+    usleep(STEP_US);
+  }
+  bool has_ended = has_file("ended");
+  assert_int_equal(dup2(log, STDERR_FILENO), STDERR_FILENO);
+  close(log);
+  bool is_said = has_ended && await_words(ends[0], "snapshot reason=\"there is no room\"");
+  close(ends[0]); /* what still writes there is ended */
+  close(ends[1]);
+  assert_true(has_ended);
+  assert_true(is_said);
+  await_end(0, 7);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_snapshots_one_that_is_killed_leaves_nothing, set_up,
                                       tear_down),
+      cmocka_unit_test_setup_teardown(test_snapshots_one_that_fails_waits_for_no_reader_of_the_log,
+                                      set_up, tear_down),
   };
   return cmocka_run_group_tests_name("unit.snapshots", tests, NULL, NULL);
 }
