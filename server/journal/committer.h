@@ -49,7 +49,7 @@ struct committer {
   char sentence[COMMITTER_SENTENCE_BYTES];
   /* Written by these only. */
   _Atomic uint64_t committed;   /* the last batch */
-  _Atomic uint64_t bytes;       /* of the journal since the last snapshot, about */
+  _Atomic uint64_t bytes;       /* of all parts of the journal, about */
   _Atomic uint64_t unsynced_ns; /* since when something is not on the disk; 0: all is */
   atomic_bool is_full;          /* the host was notified */
 };

@@ -79,22 +79,30 @@ static uint64_t due_bytes(const struct snapshots *snapshots) {
   return half > snapshots->bytes_min ? half : snapshots->bytes_min;
 }
 
+/* Of the journal, that no snapshot has. */
+static uint64_t new_bytes(const struct snapshots *snapshots, uint64_t journal_bytes) {
+  uint64_t obsolete = snapshots->obsolete_bytes;
+  return journal_bytes > obsolete ? journal_bytes - obsolete : 0;
+}
+
 bool snapshots_are_wanted(const struct snapshots *snapshots, uint64_t journal_bytes) {
-  return snapshots_are_under_way(snapshots) || journal_bytes >= due_bytes(snapshots);
+  return snapshots_are_under_way(snapshots) ||
+         new_bytes(snapshots, journal_bytes) >= due_bytes(snapshots);
 }
 
 bool snapshots_is_behind(const struct snapshots *snapshots, uint64_t journal_bytes) {
-  return snapshots->is_running && journal_bytes >= 2 * due_bytes(snapshots);
+  return snapshots->is_running && new_bytes(snapshots, journal_bytes) >= 2 * due_bytes(snapshots);
 }
 
 /* Whether so much of the journal is worth one. */
 static bool is_worth_one(const struct snapshots *snapshots,
                          const struct snapshots_journal *journal) {
+  uint64_t bytes = new_bytes(snapshots, journal->bytes);
   if (journal->is_disk_full) {
-    return journal->bytes >= SNAPSHOT_BYTES_FULL &&
+    return bytes >= SNAPSHOT_BYTES_FULL &&
            data_directory_free_bytes(snapshots->directory) >= 2 * SNAPSHOT_LEAVES_BYTES;
   }
-  return journal->bytes >= due_bytes(snapshots);
+  return bytes >= due_bytes(snapshots);
 }
 
 /* What failed for want of room may succeed. */
@@ -126,14 +134,15 @@ static bool is_due(struct snapshots *snapshots, const struct snapshots_journal *
 }
 
 static void begin(struct snapshots *snapshots, struct journal_backend *backend,
-                  uint64_t committed) {
+                  const struct snapshots_journal *journal) {
   snapshots->is_running = true; /* before: it is under way all the time */
   snapshots->is_requested = false;
   if (!backend->ops->cut(backend)) {
     snapshots->is_running = false;
   } else {
     snapshots->began_ns = clock_now_ns();
-    compactor_run(&snapshots->compactor, committed);
+    snapshots->began_bytes = journal->bytes;
+    compactor_run(&snapshots->compactor, journal->committed);
   }
 }
 
@@ -155,16 +164,37 @@ static void read_newest(struct snapshots *snapshots, uint64_t index) {
   snapshots->index = index;
 }
 
+/* A backup reads the directory. */
+static void keep_obsolete(struct snapshots *snapshots) {
+  uint64_t now_ns = clock_now_ns();
+  if (snapshots->kept_ns == 0) {
+    snapshots->kept_ns = now_ns;
+    snapshots->kept_log_ns = now_ns + KEPT_LOG_MS * CLOCK_NS_PER_MS;
+  } else if (now_ns >= snapshots->kept_log_ns) {
+    snapshots->kept_log_ns = now_ns + KEPT_LOG_MS * CLOCK_NS_PER_MS;
+    log_line(
+        LOG_WARN,
+        "obsolete parts of the journal are kept reason=\"a backup has read them for %llu s; end it "
+        "if it stands still\"",
+        (unsigned long long)((now_ns - snapshots->kept_ns) / CLOCK_NS_PER_MS / 1000));
+  }
+}
+
 /* Whether parts of the journal were removed. Not while a backup reads them. */
 static bool remove_obsolete(struct snapshots *snapshots, struct journal_backend *backend) {
   int removal = data_directory_begin_removal(snapshots->directory);
-  snapshots->has_obsolete = removal < 0;
   if (removal < 0) {
+    keep_obsolete(snapshots);
     return false;
   }
+  snapshots->kept_ns = 0;
   snapshot_file_remove_older(snapshots->directory, snapshots->index);
   bool is_removed = backend->ops->truncate(backend, snapshots->index + 1);
   snapshots->has_obsolete = !is_removed; /* there may have been no room for the next part */
+  if (is_removed) {
+    snapshots->began_bytes = new_bytes(snapshots, snapshots->began_bytes);
+    snapshots->obsolete_bytes = 0;
+  }
   close(removal);
   return is_removed;
 }
@@ -182,6 +212,8 @@ static bool end(struct snapshots *snapshots, struct journal_backend *backend) {
     return false;
   }
   snapshots->failures = 0;
+  snapshots->has_obsolete = true;
+  snapshots->obsolete_bytes = snapshots->began_bytes;
   read_newest(snapshots, index);
   snapshots->is_running = false; /* then the new one is seen */
   log_line(LOG_INFO, "snapshot index=%llu bytes=%llu ms=%llu", (unsigned long long)index,
@@ -197,10 +229,13 @@ bool snapshots_step(struct snapshots *snapshots, struct journal_backend *backend
     return end(snapshots, backend);
   }
   if (snapshots->has_obsolete) {
-    return remove_obsolete(snapshots, backend);
+    bool is_removed = remove_obsolete(snapshots, backend);
+    if (is_removed || snapshots->kept_ns == 0) {
+      return is_removed;
+    }
   }
   if (!snapshots->is_running && is_due(snapshots, journal)) {
-    begin(snapshots, backend, journal->committed);
+    begin(snapshots, backend, journal);
   }
   return false;
 }

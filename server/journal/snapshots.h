@@ -8,6 +8,9 @@
  * On a full disk SNAPSHOT_BYTES_FULL are enough, as long as there is room to try: of what was deleted, or written
  * over, the journal still has the commands.
  *
+ * While a backup reads the directory nothing is removed, but snapshots are made as they are due, so that a start
+ * does not have to replay more. A backup that takes KEPT_LOG_MS is logged, again and again.
+ *
  * layer   journal
  * threads step: the journal's, which has the backend; request, state and end: any
  */
@@ -24,6 +27,7 @@
 /* After one that failed, doubled each time, up to an hour. */
 #define SNAPSHOT_RETRY_MS 10000
 #define SNAPSHOT_RETRY_MS_MAX 3600000
+#define KEPT_LOG_MS 60000
 /* The process needs as much memory as this one, and some more while it reads and writes. */
 #define SNAPSHOT_MEMORY_PERCENT 150
 
@@ -34,12 +38,15 @@ struct snapshots {
   void (*wake)(void *ctx); /* a step is due */
   void *ctx;
   /* The thread's. */
-  uint64_t retry_ns;           /* not before then, unless asked for */
-  uint32_t failures;           /* one after the other */
-  uint64_t short_of_memory_ns; /* when it was logged last; 0: never */
-  uint64_t began_ns;
-  bool is_full;      /* the disk, at the last step */
-  bool has_obsolete; /* to be removed, as soon as no backup reads it */
+  uint64_t retry_ns;              /* not before then, unless asked for */
+  uint32_t failures;              /* one after the other */
+  uint64_t short_of_memory_ns;    /* when it was logged last; 0: never */
+  uint64_t began_ns, began_bytes; /* of the one that is made, or was: the journal then */
+  bool is_full;                   /* the disk, at the last step */
+  bool has_obsolete;              /* to be removed, as soon as no backup reads it */
+  uint64_t kept_ns,
+      kept_log_ns; /* since when a backup reads it; when that is to be logged. 0: none does */
+  _Atomic uint64_t obsolete_bytes; /* of the journal, about */
   /* Of any. */
   _Atomic uint64_t index, bytes; /* of the newest one; 0: none */
   _Atomic int64_t made_s;        /* the same: when it was made, by the clock of the day */
@@ -53,7 +60,7 @@ bool snapshots_start(struct snapshots *snapshots, const char *program, const cha
 /* One is made as soon as it can be, whatever there is of memory. */
 void snapshots_request(struct snapshots *snapshots);
 struct snapshots_journal {
-  uint64_t bytes;     /* since the last snapshot, about */
+  uint64_t bytes;     /* of all its parts, about */
   uint64_t committed; /* its last batch */
   bool is_disk_full;
 };

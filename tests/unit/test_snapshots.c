@@ -1,4 +1,6 @@
 /* Snapshots whose process is a shell's script: what is left of it in the directory, and what the log says. */
+#include "proto/base/clock.h"
+#include "server/journal/data_directory.h"
 #include "server/journal/snapshots.h"
 #include "tests/support/directory.h"
 
@@ -23,8 +25,16 @@ static char directory[DIRECTORY_PATH_BYTES];
 static struct snapshots snapshots;
 static int standard_error; /* the process's own */
 static unsigned truncations;
+static uint64_t ahead_ns; /* of the clock */
 
 /* ---- around it */
+
+uint64_t __real_clock_now_ns(void);
+uint64_t __wrap_clock_now_ns(void);
+
+uint64_t __wrap_clock_now_ns(void) {
+  return __real_clock_now_ns() + ahead_ns;
+}
 
 static void in_directory(char path[PATH_MAX], const char *name) {
   snprintf(path, PATH_MAX, "%s/%s", directory, name);
@@ -174,12 +184,40 @@ static void test_snapshots_one_that_fails_waits_for_no_reader_of_the_log(void **
   await_end(0, 7);
 }
 
+/* Nothing is removed then, but a start has no more to replay. */
+static void test_snapshots_are_made_while_a_backup_stands_still(void **state) {
+  (void)state;
+  int backup = data_directory_keep(directory);
+  assert_true(backup >= 0);
+  begin("#!/bin/sh\n: >\"$2/snapshot-$3\"\necho $3\n");
+  step(1500, 7);
+  await_end(1500, 7);
+  assert_int_equal(snapshots.index, 7);
+  step(2400, 9); /* of which 1500 are in the snapshot */
+  assert_false(snapshots_are_under_way(&snapshots));
+  step(2500, 9);
+  await_end(2500, 9);
+  assert_int_equal(snapshots.index, 9);
+  assert_int_equal(truncations, 0);
+  assert_false(log_has("are kept"));
+  ahead_ns += KEPT_LOG_MS * CLOCK_NS_PER_MS;
+  step(2600, 10);
+  assert_true(log_has("obsolete parts of the journal are kept reason=\"a backup has read them"));
+  close(backup);
+  step(2600, 10);
+  assert_int_equal(truncations, 1);
+  assert_false(has_file("snapshot-7"));
+  assert_true(has_file("snapshot-9"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_snapshots_one_that_is_killed_leaves_nothing, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(test_snapshots_one_that_fails_waits_for_no_reader_of_the_log,
                                       set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_snapshots_are_made_while_a_backup_stands_still, set_up,
+                                      tear_down),
   };
   return cmocka_run_group_tests_name("unit.snapshots", tests, NULL, NULL);
 }
