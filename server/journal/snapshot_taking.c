@@ -9,13 +9,16 @@
 struct timed_writer {
   struct snapshot_writer writer;
   uint64_t deadline_ns;
-  bool is_late;
+  bool is_late, has_failed;
 };
 
 static bool write_in_time(void *ctx, struct bytes bytes) {
   struct timed_writer *timed = ctx;
   timed->is_late = timed->deadline_ns != CLOCK_NEVER && clock_now_ns() >= timed->deadline_ns;
-  return !timed->is_late && timed->writer.write(timed->writer.ctx, bytes);
+  if (!timed->is_late) {
+    timed->has_failed = !timed->writer.write(timed->writer.ctx, bytes);
+  }
+  return !timed->is_late && !timed->has_failed;
 }
 
 bool snapshot_take(const char *directory, const struct engine *engine,
@@ -37,14 +40,13 @@ bool snapshot_take(const char *directory, const struct engine *engine,
   if (!file) {
     return false;
   }
-  struct timed_writer timed = {snapshot_file_writer(file), deadline_ns, false};
+  struct timed_writer timed = {snapshot_file_writer(file), deadline_ns, false, false};
   const struct snapshot_writer writer = {&timed, write_in_time};
-  if (!engine_snapshot(engine, &writer)) {
-    snprintf(
-        error, SNAPSHOT_ERROR_BYTES, "%s",
-        timed.is_late ? "there was not enough time" : "it could not be written, or memory ran out");
+  if (!engine_snapshot(engine, &writer) && !timed.has_failed) {
+    snprintf(error, SNAPSHOT_ERROR_BYTES, "%s",
+             timed.is_late ? "there was not enough time" : "memory ran out");
     snapshot_file_abandon(file);
     return false;
   }
-  return snapshot_file_commit(file, error);
+  return snapshot_file_commit(file, error); /* which fails, and says why, if a write has */
 }

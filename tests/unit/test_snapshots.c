@@ -1,17 +1,23 @@
-/* Snapshots whose process is a shell's script: what is left of it in the directory, and what the log says. */
+/* Snapshots whose process is a shell's script: what is left of it in the directory, and what the log says. And one of
+ * a real state that can't be written. */
 #include "proto/base/clock.h"
 #include "server/journal/data_directory.h"
+#include "server/journal/snapshot_taking.h"
 #include "server/journal/snapshots.h"
 #include "tests/support/directory.h"
+#include "tests/support/durable.h"
+#include "tests/support/messages.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -210,6 +216,41 @@ static void test_snapshots_are_made_while_a_backup_stands_still(void **state) {
   assert_true(has_file("snapshot-9"));
 }
 
+static hf_reason set_large(struct durable *durable) {
+  static uint8_t bytes[2 * SNAPSHOT_LEAVES_BYTES];
+  Holdfast__Value value = {.base = PROTOBUF_C_MESSAGE_INIT(&holdfast__value__descriptor),
+                           .kind_case = HOLDFAST__VALUE__KIND_BYTES,
+                           .bytes = {sizeof bytes, bytes}};
+  return durable_ask(durable, 1,
+                     IN("d", DICT_SET, DictSet, dict_set, .key = TEXT("k"), .value = &value));
+}
+
+/* No file may be longer than a part of it. */
+static void test_snapshots_the_reason_has_the_error_of_the_write(void **state) {
+  static struct durable durable;
+  static const struct rlimit less = {SNAPSHOT_LEAVES_BYTES, RLIM_INFINITY};
+  struct rlimit before;
+  char error[SNAPSHOT_ERROR_BYTES] = "";
+  (void)state;
+  durable_begin(&durable, NULL);
+  durable_connect(&durable, 1, false, "");
+  assert_int_equal(durable_ask(&durable, 1,
+                               REQUEST(OBJECT_OPEN, ObjectOpen, object_open,
+                                       .kind = HOLDFAST__KIND__DICT, .name = DATA("d"))),
+                   HF_REASON_NONE);
+  assert_int_equal(set_large(&durable), HF_REASON_NONE);
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+  const struct snapshot_point point = {.index = 77, .epoch = 1};
+  bool is_taken =
+      snapshot_take(durable.directory, durable.recovered.engine, &point, CLOCK_NEVER, error);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  assert_false(is_taken);
+  assert_non_null(strstr(error, "snapshot-77.new: File too large"));
+  durable_end(&durable);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_snapshots_one_that_is_killed_leaves_nothing, set_up,
@@ -218,6 +259,7 @@ int main(void) {
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_snapshots_are_made_while_a_backup_stands_still, set_up,
                                       tear_down),
+      cmocka_unit_test(test_snapshots_the_reason_has_the_error_of_the_write),
   };
   return cmocka_run_group_tests_name("unit.snapshots", tests, NULL, NULL);
 }
