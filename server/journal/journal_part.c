@@ -271,6 +271,22 @@ enum part_result part_create(struct journal_part *part, const struct part_settin
   return finish_file(part, settings, unfinished, make_file(part, settings, unfinished));
 }
 
+void part_remove_unfinished(const char *directory) {
+  static const char *const suffixes[] = {PART_SUFFIX UNFINISHED, PART_SUFFIX UNFINISHED "-journal",
+                                         PART_SUFFIX UNFINISHED "-wal",
+                                         PART_SUFFIX UNFINISHED "-shm"};
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    struct data_files files;
+    data_directory_list(directory, PART_PREFIX, suffixes[i], &files);
+    for (size_t j = 0; j < files.count; j++) {
+      char path[PATH_MAX];
+      part_path(path, directory, files.numbers[j], suffixes[i] + strlen(PART_SUFFIX));
+      unlink(path);
+    }
+    free(files.numbers);
+  }
+}
+
 bool part_remove(const char *directory, uint64_t first) {
   char path[PATH_MAX];
   part_path(path, directory, first, "");

@@ -62,6 +62,8 @@ bool part_remove(const char *directory, uint64_t first);
  * or not at all. Takes as much room as they do. */
 enum part_result part_rewrite(struct journal_part *part, const struct part_settings *settings,
                               uint64_t first, uint64_t last);
+/* What servers left that were killed while they made a part. None is made meanwhile. */
+void part_remove_unfinished(const char *directory);
 
 /* The last batch that it has; the one before its first if there is none. */
 enum part_result part_last(struct journal_part *part, uint64_t *last);

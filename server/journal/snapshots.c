@@ -3,6 +3,7 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "server/journal/data_directory.h"
+#include "server/journal/journal_part.h"
 #include "server/journal/snapshot_file.h"
 
 #include <limits.h>
@@ -249,6 +250,7 @@ bool snapshots_start(struct snapshots *snapshots, const char *program, const cha
                                   .has_obsolete = true, /* of the last server, maybe */
                                   .wake = wake,
                                   .ctx = ctx};
+  part_remove_unfinished(directory);
   read_newest(snapshots, index);
   return compactor_start(&snapshots->compactor, program, directory, record_end_of_process,
                          snapshots);

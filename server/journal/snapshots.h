@@ -54,7 +54,7 @@ struct snapshots {
   atomic_bool is_requested, is_running, has_ended;
 };
 
-/* index: the newest one there is; 0: none. wake is called from another thread. false: no thread. */
+/* Removes what servers left unfinished. index: the newest one there is; 0: none. wake is called from another thread. false: no thread. */
 bool snapshots_start(struct snapshots *snapshots, const char *program, const char *directory,
                      uint64_t bytes_min, uint64_t index, void (*wake)(void *ctx), void *ctx);
 /* One is made as soon as it can be, whatever there is of memory. */

@@ -190,6 +190,26 @@ static void test_snapshots_one_that_fails_waits_for_no_reader_of_the_log(void **
   await_end(0, 7);
 }
 
+static void test_snapshots_what_was_left_of_parts_is_removed_at_the_start(void **state) {
+  static const char *const names[] = {"journal-7.sqlite.new", "journal-7.sqlite.new-wal",
+                                      "journal-9.sqlite.new-shm", "journal-9.sqlite.new-journal"};
+  static const char *const others[] = {"journal-7.sqlite", "journal-7.sqlite-wal", "journal.new"};
+  (void)state;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    write_file(names[i], "", 0600);
+  }
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    write_file(others[i], "", 0600);
+  }
+  begin("#!/bin/sh\nexit 1\n");
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    assert_false(has_file(names[i]));
+  }
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    assert_true(has_file(others[i]));
+  }
+}
+
 /* Nothing is removed then, but a start has no more to replay. */
 static void test_snapshots_are_made_while_a_backup_stands_still(void **state) {
   (void)state;
@@ -259,6 +279,8 @@ int main(void) {
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_snapshots_are_made_while_a_backup_stands_still, set_up,
                                       tear_down),
+      cmocka_unit_test_setup_teardown(test_snapshots_what_was_left_of_parts_is_removed_at_the_start,
+                                      set_up, tear_down),
       cmocka_unit_test(test_snapshots_the_reason_has_the_error_of_the_write),
   };
   return cmocka_run_group_tests_name("unit.snapshots", tests, NULL, NULL);
