@@ -2,6 +2,7 @@
 
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
+#include "server/journal/available_memory.h"
 #include "server/journal/data_directory.h"
 #include "server/journal/journal_part.h"
 #include "server/journal/snapshot_file.h"
@@ -13,26 +14,8 @@
 #include <unistd.h>
 
 #define HOUR_NS (3600 * 1000 * CLOCK_NS_PER_MS)
-#define KIB 1024
 
 /* ---- is there room? */
-
-/* UINT64_MAX: unknown. */
-static uint64_t available_memory_bytes(void) {
-  char line[128];
-  unsigned long long kib;
-  uint64_t bytes = UINT64_MAX;
-  FILE *file = fopen("/proc/meminfo", "re");
-  while (file && fgets(line, sizeof line, file)) {
-    if (sscanf(line, "MemAvailable: %llu", &kib) == 1) {
-      bytes = (uint64_t)kib * KIB;
-    }
-  }
-  if (file) {
-    (void)fclose(file);
-  }
-  return bytes;
-}
 
 /* Of this process, which has the state. */
 static uint64_t resident_memory_bytes(void) {
@@ -47,7 +30,7 @@ static uint64_t resident_memory_bytes(void) {
 
 static bool has_memory(struct snapshots *snapshots, uint64_t now_ns) {
   uint64_t wanted = resident_memory_bytes() / 100 * SNAPSHOT_MEMORY_PERCENT;
-  uint64_t available = available_memory_bytes();
+  uint64_t available = available_memory_bytes("");
   if (available >= wanted) {
     return true;
   }
