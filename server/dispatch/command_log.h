@@ -24,6 +24,9 @@ struct command_log {
   /* The command was applied, as number `index` of its own says. All that it borrows is copied. A request has
    * its body; a job is done, and not freed yet. Never fails: a log that can't go on ends the process. */
   void (*append)(void *ctx, const struct command *command);
+  /* Between begin and end: whether a request of so many bytes fits on the disk, with all that waits. If not, the disk
+   * is full from now on. */
+  bool (*fits)(void *ctx, size_t bytes);
   /* The last command has only read: it is not appended, nor what it was answered. */
   void (*drop)(void *ctx);
   /* The engine is about to be unlocked: the batch may be committed. */

@@ -157,6 +157,8 @@ static bool apply(struct dispatch *dispatch, struct command command) {
   command.index = dispatch->index;
   if (command.kind == COMMAND_CROWDED) {
     dispatch->is_crowded = command.is_crowded;
+  } else if (command.kind == COMMAND_DISK) {
+    atomic_store_explicit(&dispatch->is_disk_full, command.is_full, memory_order_relaxed);
   }
   bool is_done = log ? logged_apply(log, dispatch->engine, dispatch->batch, &command)
                      : engine_apply(dispatch->engine, &command);
@@ -235,11 +237,22 @@ static size_t decode_some(struct dispatch *dispatch, struct batch *batch, uint64
   return idx;
 }
 
+/* Before a request that does not fit on the disk, which is refused then if it stores. */
+static void check_disk(struct dispatch *dispatch, const struct engine_request *request) {
+  const struct command_log *log = dispatch->log;
+  bool is_full = atomic_load_explicit(&dispatch->is_disk_full, memory_order_relaxed);
+  if (log && !is_full && room_is_needed(request, false) &&
+      !log->fits(log->ctx, request->body.len)) {
+    apply(dispatch, (struct command){.kind = COMMAND_DISK, .is_full = true});
+  }
+}
+
 /* Opens the process that the request names, then applies the request. */
 static void apply_request(struct dispatch *dispatch, struct engine_request *request) {
   struct bytes machine;
   uint64_t id;
   request->process = 0;
+  check_disk(dispatch, request);
   if (request->message && processes_are_named(request->message, &machine, &id)) {
     bool is_local = engine_is_local(dispatch->engine, request->connection);
     request->process = processes_open(&dispatch->processes, machine, id, is_local);
@@ -449,7 +462,6 @@ void dispatch_deliver(struct dispatch *dispatch, uint64_t connection, const stru
 
 void dispatch_set_disk_full(struct dispatch *dispatch, bool is_full) {
   pthread_mutex_lock(&dispatch->disk);
-  atomic_store_explicit(&dispatch->is_disk_full, is_full, memory_order_relaxed);
   if (!dispatch->is_stopped) {
     run_batch(dispatch, (struct command){.kind = COMMAND_DISK, .is_full = is_full});
   }

@@ -4,8 +4,7 @@
 
 #define WAIT_NS (5 * CLOCK_NS_PER_MS)
 
-/* Whether the log would have more by it. */
-static bool may_append(const struct engine_request *request, bool is_disk_full) {
+bool room_is_needed(const struct engine_request *request, bool is_disk_full) {
   const struct operation *operation = request->operation;
   if (!operation || (operation->effect == EFFECT_NONE && operation->repeat == REPEAT_AGAIN)) {
     return false;
@@ -17,7 +16,7 @@ static bool may_append(const struct engine_request *request, bool is_disk_full) 
 bool room_await(const struct command_log *log, struct holding *holding, bool is_disk_full,
                 const struct batch *batch, size_t first) {
   size_t i = first;
-  while (i < batch->requests_count && !may_append(&batch->requests[i], is_disk_full)) {
+  while (i < batch->requests_count && !room_is_needed(&batch->requests[i], is_disk_full)) {
     i++;
   }
   uint64_t wait_ns = is_disk_full ? 0 : WAIT_NS;

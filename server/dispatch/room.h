@@ -20,6 +20,8 @@
 
 #define ROOM_PAUSE_NS (10 * CLOCK_NS_PER_MS)
 
+/* Whether the log would have more by it. */
+bool room_is_needed(const struct engine_request *request, bool is_disk_full);
 /* For the batch's requests from `first` on. */
 bool room_await(const struct command_log *log, struct holding *holding, bool is_disk_full,
                 const struct batch *batch, size_t first);

@@ -56,16 +56,46 @@ static void notify_disk(struct committer *committer, bool is_full) {
   }
 }
 
+/* Something found no room, whatever there seems to be. */
+static void record_full(struct committer *committer) {
+  committer->full_until_ns = clock_now_ns() + LOOK_MS * CLOCK_NS_PER_MS;
+  notify_disk(committer, true);
+}
+
+/* That have to be free for the reserve to stay: each byte is written into the log, and then into the table. */
+static uint64_t wanted_bytes(size_t pending) {
+  return JOURNAL_RESERVE_BYTES + 2 * (uint64_t)pending;
+}
+
+static uint64_t measure_disk(struct committer *committer) {
+  atomic_store(&committer->free_bytes, data_directory_free_bytes(committer->directory));
+  return committer->free_bytes;
+}
+
 /* In time for what frees memory to go on out of the reserve. The first time in any case: the state may say
  * something else. */
 static void check_disk(struct committer *committer) {
-  uint64_t free_bytes = data_directory_free_bytes(committer->directory);
-  if (free_bytes < JOURNAL_RESERVE_BYTES) {
+  uint64_t free_bytes = measure_disk(committer);
+  uint64_t wanted = wanted_bytes(committer->batches->committing_bytes);
+  uint64_t gap = JOURNAL_RESERVE_BYTES / 100 * (ROOM_PERCENT - 100);
+  if (atomic_exchange(&committer->is_short, false)) {
+    record_full(committer);
+  } else if (free_bytes < wanted) {
     notify_disk(committer, true);
-  } else if (free_bytes >= JOURNAL_RESERVE_BYTES / 100 * ROOM_PERCENT ||
-             !committer->is_disk_known) {
+  } else if (clock_now_ns() >= committer->full_until_ns &&
+             (free_bytes >= wanted + gap || !committer->is_disk_known)) {
     notify_disk(committer, false);
   }
+}
+
+bool committer_fits(struct committer *committer, size_t bytes) {
+  size_t pending = double_buffer_bytes(committer->batches) + bytes; /* before what is free */
+  if (committer->free_bytes >= wanted_bytes(pending)) {
+    return true;
+  }
+  atomic_store(&committer->is_short, true);
+  double_buffer_wake(committer->batches);
+  return false;
 }
 
 /* ---- a batch */
@@ -84,13 +114,14 @@ static enum outcome try_commit(struct committer *committer, struct batch_writer 
     return LOST;
   }
   if (committer->committed != writer->header.index) {
-    notify_disk(committer, true);
+    record_full(committer);
     return FULL;
   }
   atomic_store(&committer->bytes, committer->bytes + batch.len);
   committer->measure_ns =
       committer->measure_ns ? committer->measure_ns : clock_now_ns() + LOOK_MS * CLOCK_NS_PER_MS;
-  double_buffer_give_back(writer);
+  measure_disk(committer);
+  double_buffer_give_back(committer->batches, writer);
   return COMMITTED;
 }
 
@@ -113,22 +144,6 @@ void committer_lead(struct committer *committer) {
 
 /* ---- the thread */
 
-/* Whether it is committed. */
-static bool commit(struct committer *committer, struct batch_writer *writer) {
-  enum outcome outcome;
-  check_disk(committer);
-  do {
-    outcome = try_commit(committer, writer);
-  } while (outcome == FULL && double_buffer_pause_ms(committer->batches, RETRY_MS));
-  if (outcome == FULL) {
-    log_line(LOG_ERROR, "the disk is full, batch %llu is given up: it was never acknowledged",
-             (unsigned long long)writer->header.index);
-  } else if (outcome == COMMITTED && snapshots_is_behind(committer->snapshots, committer->bytes)) {
-    (void)double_buffer_pause_ms(committer->batches, BEHIND_MS);
-  }
-  return outcome == COMMITTED;
-}
-
 static uint64_t sync_deadline_ns(const struct committer *committer) {
   const struct fsync_setting *fsync = &committer->fsync;
   return fsync->mode == FSYNC_INTERVAL && committer->unsynced_ns > 0
@@ -149,9 +164,7 @@ static bool look_around(struct committer *committer) {
   if (clock_now_ns() >= sync_deadline_ns(committer) && !sync_all(committer)) {
     return false;
   }
-  if (committer->is_full) {
-    check_disk(committer);
-  }
+  check_disk(committer);
   committer->has_lost = false;
   const struct snapshots_journal state = {committer->bytes, committer->committed,
                                           committer->is_full};
@@ -161,6 +174,22 @@ static bool look_around(struct committer *committer) {
     committer->measure_ns = 0;
   }
   return check_loss(committer);
+}
+
+/* Whether it is committed. While there is no room, what becomes obsolete meanwhile is removed. */
+static bool commit(struct committer *committer, struct batch_writer *writer) {
+  check_disk(committer);
+  enum outcome outcome = try_commit(committer, writer);
+  while (outcome == FULL && double_buffer_pause_ms(committer->batches, RETRY_MS)) {
+    outcome = look_around(committer) ? try_commit(committer, writer) : LOST;
+  }
+  if (outcome == FULL) {
+    log_line(LOG_ERROR, "the disk is full, batch %llu is given up: it was never acknowledged",
+             (unsigned long long)writer->header.index);
+  } else if (outcome == COMMITTED && snapshots_is_behind(committer->snapshots, committer->bytes)) {
+    (void)double_buffer_pause_ms(committer->batches, BEHIND_MS);
+  }
+  return outcome == COMMITTED;
 }
 
 /* When there is something to do beside batches. */
@@ -215,6 +244,7 @@ void committer_report(const struct committer *committer, struct reply_journal *s
 void committer_init(struct committer *committer) {
   struct journal_backend *backend = committer->backend;
   committer->bytes = backend->ops->bytes(backend);
+  measure_disk(committer);
   backend->sink =
       (struct journal_sink){.ctx = committer, .committed = record_committed, .lost = record_loss};
 }

@@ -29,6 +29,7 @@ void double_buffer_deinit(struct double_buffer *buffer) {
 /* With the mutex; nothing is pinned. */
 static void hand_over(struct double_buffer *buffer) {
   buffer->ready = buffer->filling;
+  buffer->committing_bytes = record_bytes(buffer->filling);
   buffer->filling = &buffer->writers[buffer->filling == buffer->writers];
   buffer->filling_bytes = 0;
   buffer->has_waiting = buffer->is_hurried = false;
@@ -83,6 +84,10 @@ void double_buffer_unpin(struct double_buffer *buffer) {
   buffer->has_waiting = has_commands(buffer);
   offer(buffer);
   pthread_mutex_unlock(&buffer->mutex);
+}
+
+size_t double_buffer_bytes(const struct double_buffer *buffer) {
+  return buffer->committing_bytes + (buffer->is_begun ? record_bytes(buffer->filling) : 0);
 }
 
 bool double_buffer_begin_batching(struct double_buffer *buffer) {
@@ -200,7 +205,8 @@ bool double_buffer_take(struct double_buffer *buffer, uint64_t deadline_ns,
   return goes_on;
 }
 
-void double_buffer_give_back(struct batch_writer *batch) {
+void double_buffer_give_back(struct double_buffer *buffer, struct batch_writer *batch) {
+  buffer->committing_bytes = 0;
   if (batch->bytes.capacity > KEPT_BYTES_MAX) {
     record_deinit(batch);
   }

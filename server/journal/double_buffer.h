@@ -24,6 +24,7 @@
 #include "server/journal/record_writer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define JOURNAL_BATCH_BYTES_MAX ((size_t)4 << 20)
 
@@ -38,6 +39,7 @@ struct double_buffer {
   pthread_cond_t changed, has_room;  /* for the committer; for appenders */
   struct batch_writer *ready;        /* to be committed */
   size_t filling_bytes;              /* at the last unpin */
+  _Atomic size_t committing_bytes;   /* of what was handed over, until it is given back */
   bool has_waiting;                  /* commands, in `filling`; likewise */
   bool is_hurried;                   /* it does not wait for end_batching */
   bool is_pinned, is_idle, is_awake; /* is_idle: the committer waits */
@@ -56,6 +58,8 @@ void double_buffer_pin(struct double_buffer *buffer);
 /* Pinned, or before there are threads. header->index is filled in. false: out of memory. */
 bool double_buffer_begin(struct double_buffer *buffer, struct batch_header header);
 void double_buffer_unpin(struct double_buffer *buffer);
+/* Pinned: of both batches, as far as they are not given back. */
+size_t double_buffer_bytes(const struct double_buffer *buffer);
 /* More commands come at once: until all that began have ended, a committer that waits is not handed the batch.
  * Not pinned. false: it does not begin, as commands wait already; so no more than the present rounds are waited for. */
 bool double_buffer_begin_batching(struct double_buffer *buffer);
@@ -78,7 +82,7 @@ bool double_buffer_await_room(struct double_buffer *buffer, uint64_t wait_ns);
 bool double_buffer_take(struct double_buffer *buffer, uint64_t deadline_ns,
                         struct batch_writer **batch);
 /* A batch that was taken is committed. */
-void double_buffer_give_back(struct batch_writer *batch);
+void double_buffer_give_back(struct double_buffer *buffer, struct batch_writer *batch);
 /* false: it is to end. */
 bool double_buffer_pause_ms(struct double_buffer *buffer, uint64_t ms);
 /* Whether there is nothing to be taken, nor will be without another pin. */

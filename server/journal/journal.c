@@ -80,6 +80,11 @@ static void append(void *ctx, const struct command *command) {
   journal->last_ns = journal->batches.filling->last_ns;
 }
 
+static bool fits(void *ctx, size_t bytes) {
+  struct journal *journal = ctx;
+  return committer_fits(&journal->committer, bytes);
+}
+
 static void end(void *ctx) {
   struct journal *journal = ctx;
   journal->host.guard(journal->host.ctx, false);
@@ -229,6 +234,7 @@ static void init(struct journal *journal, const struct journal_settings *setting
       .begin = begin,
       .reply = add_reply,
       .append = append,
+      .fits = fits,
       .drop = drop,
       .end = end,
       .begin_batching = begin_batching,

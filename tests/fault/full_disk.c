@@ -3,6 +3,8 @@
  * themselves. Meanwhile the server is killed, stopped and started again. Each client knows exactly what its keys
  * have, since no call of it may fail but by being refused, and compares it all the time and at the end.
  *
+ * Values that are as large as the reserve fill it, too.
+ *
  * The disk is a tmpfs in a mount namespace of the test's own, which is gone with it. Where none can be mounted the
  * test is skipped.
  *
@@ -46,9 +48,12 @@
 #define OWN_MS 60000 /* until the journal alone has filled the disk */
 #define REST_KEY 1
 #define DELETERS 24
-#define LONG_KEY_BYTES ((size_t)1 << 20) /* five of them are more than a batch may have */
-#define SHORT_KEYS_AFTER 12              /* deleters with long keys; the others have short ones */
-#define BESIDE_MS 3000                   /* what needs no room is answered */
+#define LONG_KEY_BYTES ((size_t)1 << 20)   /* five of them are more than a batch may have */
+#define SHORT_KEYS_AFTER 12                /* deleters with long keys; the others have short ones */
+#define LARGE_BYTES_MAX ((size_t)15 << 20) /* of a value */
+#define LARGE_SETS_MAX 100
+#define LARGE_ROUNDS 4
+#define BESIDE_MS 3000 /* what needs no room is answered */
 
 static int rounds_count = ROUNDS;
 static uint64_t seed;
@@ -501,6 +506,98 @@ static void test_a_stop_while_nothing_can_be_committed(void **state) {
   daemon_stop(&server);
 }
 
+/* Sets until it is refused. */
+static int run_large(const char *url, int idx, void *arg) {
+  static char bytes[LARGE_BYTES_MAX];
+  size_t len = *(const size_t *)arg;
+  hf_conn *conn = crowd_connect(url, LONG_MS, LONG_MS);
+  hf_dict *dict;
+  if (hf_dict_open(conn, "large", &dict) != HF_OK) {
+    return crowd_fail("open", idx);
+  }
+  atomic_fetch_add(&board->deleters, 1);
+  while (!atomic_load(&board->may_delete)) {
+    usleep(100);
+  }
+  hf_status status = HF_OK;
+  for (int i = 0; status == HF_OK && i < LARGE_SETS_MAX; i++) {
+    status = hf_dict_set(dict, hf_int(idx), hf_bytes(bytes, len));
+  }
+  return is_refused(status) ? CROWD_DONE : crowd_fail("set", idx);
+}
+
+static void fill_with_large(size_t len) {
+  pid_t pids[CLIENTS];
+  atomic_store(&board->deleters, 0);
+  atomic_store(&board->may_delete, false);
+  for (int idx = 0; idx < CLIENTS; idx++) {
+    pids[idx] = crowd_start(run_large, server.ipc_url, idx, &len);
+  }
+  while (atomic_load(&board->deleters) < CLIENTS) {
+    usleep(1000);
+  }
+  atomic_store(&board->may_delete, true);
+  for (int idx = 0; idx < CLIENTS; idx++) {
+    assert_int_equal(crowd_wait(pids[idx], LONG_MS), CROWD_DONE);
+  }
+}
+
+/* A client comes and deletes, out of the reserve. */
+static void delete_large(void) {
+  const struct hf_options options = {.call_timeout_ms = SOON_MS};
+  hf_conn *conn;
+  crowd_expect_ok(hf_connect(server.ipc_url, &options, &conn), "connect");
+  hf_dict *dict = open_dict(conn, "large");
+  for (int idx = 0; idx < CLIENTS; idx++) {
+    hf_status status = hf_dict_delete(dict, hf_int(idx));
+    if (status != HF_OK && status != HF_NOT_FOUND) {
+      fail_msg("delete: %s: %s", hf_status_name(status), hf_last_error()->message);
+    }
+  }
+  hf_dict_close(dict);
+  hf_close(conn);
+  checks++;
+}
+
+/* Of one that has made the room itself. */
+static void expect_a_change(void) {
+  const struct hf_options options = {.call_timeout_ms = SOON_MS};
+  int64_t begun_ms = attacker_now_ms();
+  hf_conn *conn;
+  crowd_expect_ok(hf_connect(server.ipc_url, &options, &conn), "connect");
+  hf_dict *dict = open_dict(conn, "large");
+  hf_status status;
+  while (is_refused(status = hf_dict_set(dict, hf_int(-1), hf_int(1)))) {
+    assert_true(attacker_now_ms() - begun_ms < OWN_MS);
+    usleep(10000);
+  }
+  crowd_expect_ok(status, "set");
+  hf_dict_close(dict);
+  hf_close(conn);
+  checks++;
+}
+
+/* Each waits in memory while the one before is written: the reserve has to be left behind all of them. */
+static void test_a_disk_that_large_values_have_filled(void **state) {
+  (void)state;
+  memset(board, 0, sizeof *board);
+  daemon_start(&server, seldom);
+  for (int round = 0; round < LARGE_ROUNDS; round++) {
+    size_t len = LARGE_BYTES_MAX >> round;
+    fill_with_large(len);
+    print_message("values of %zu bytes: %llu bytes are left\n", len,
+                  (unsigned long long)free_bytes());
+    if (round % 2 == 0) {
+      delete_large();
+    }
+    daemon_kill(&server);
+    start_again(seldom);
+    delete_large();
+    expect_a_change();
+  }
+  daemon_stop(&server);
+}
+
 /* ---------------------------------------------------------------- around it */
 
 static bool write_file(const char *path, const char *text) {
@@ -545,6 +642,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(test_a_disk_that_is_full_for_a_while, empty_disk),
       cmocka_unit_test_teardown(test_a_disk_that_the_journal_has_filled, empty_disk),
+      cmocka_unit_test_teardown(test_a_disk_that_large_values_have_filled, empty_disk),
       cmocka_unit_test_teardown(test_a_stop_while_nothing_can_be_committed, empty_disk),
   };
   for (int letter; (letter = getopt_long(argc, argv, "", known, NULL)) != -1;) {

@@ -124,6 +124,7 @@ static bool cut(struct journal_backend *base) {
 static bool truncate_below(struct journal_backend *base, uint64_t below) {
   (void)base;
   (void)below;
+  atomic_fetch_add(&backend.truncations, 1);
   return true;
 }
 

@@ -42,7 +42,8 @@ struct fake_backend {
   _Atomic uint64_t committed;                 /* as the journal was notified */
   _Atomic uint32_t commands[BATCHES_MAX + 1]; /* in each batch */
   _Atomic uint64_t syncs, synced;             /* batches that were brought to the disk */
-  uint64_t first_attempt_hash;                /* of the batch there was no room for */
+  _Atomic uint64_t truncations;
+  uint64_t first_attempt_hash; /* of the batch there was no room for */
   bool is_closed;
 };
 

@@ -187,6 +187,21 @@ static void test_journal_waits_for_room_and_goes_on(void **state) {
   assert_int_equal(host.full, 1);
 }
 
+/* What a snapshot has made obsolete is in the way of the first batch here. */
+static void test_journal_removes_what_is_obsolete_while_the_disk_is_full(void **state) {
+  (void)state;
+  begin();
+  atomic_store(&backend.full_at, 1);
+  append_commands(1, 10);
+  await_number("attempts", &backend.attempts_when_full, 1);
+  await_number("truncations", &backend.truncations, 1);
+  assert_int_equal(backend.committed, 0);
+  atomic_store(&backend.full_at, 0);
+  await_number("committed", &host.committed, newest);
+  fake_journal_close();
+  expect_all_committed();
+}
+
 /* What found no room was never acknowledged, and is not waited for. */
 static void test_journal_stops_while_the_disk_is_full(void **state) {
   (void)state;
@@ -348,6 +363,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(test_journal_without_commands_commits_nothing),
       cmocka_unit_test(test_journal_bounds_what_waits_for_the_disk),
       cmocka_unit_test(test_journal_waits_for_room_and_goes_on),
+      cmocka_unit_test(test_journal_removes_what_is_obsolete_while_the_disk_is_full),
       cmocka_unit_test(test_journal_stops_while_the_disk_is_full),
       cmocka_unit_test(test_journal_loses_once_and_acknowledges_nothing_more),
       cmocka_unit_test(test_journal_frees_who_waits_for_a_backend_that_fails),
