@@ -90,12 +90,21 @@ static bool lock_file(int lock, const char *path, char error[DATA_ERROR_BYTES]) 
   return false;
 }
 
+static bool may_write(const char *path) {
+  return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+/* number: why its file `lock` can't be opened. */
 static void describe_unusable(const char *path, int number, char error[DATA_ERROR_BYTES]) {
   const char *why = strerror(number);
-  if (number == EACCES || number == EROFS) {
+  unsigned uid = geteuid();
+  if (number == EACCES && may_write(path)) { /* as after a restore or a start by another user */
     snprintf(error, DATA_ERROR_BYTES,
-             "data directory %.400s: %s; uid %u has to be able to write there", path, why,
-             (unsigned)geteuid());
+             "%.300s/lock: %s; all files there have to be of uid %u: chown -R %u %.100s/", path,
+             why, uid, uid, path);
+  } else if (number == EACCES || number == EROFS) {
+    snprintf(error, DATA_ERROR_BYTES,
+             "data directory %.400s: %s; uid %u has to be able to write there", path, why, uid);
   } else {
     snprintf(error, DATA_ERROR_BYTES, "data directory %.400s: %s", path, why);
   }
@@ -166,10 +175,46 @@ bool data_directory_begin_filling(const char *path) {
   return made >= 0 && close(made) == 0 && data_directory_sync(path);
 }
 
+/* A file of root that is nowhere else: one that the owner of the directory has linked there is not given away. */
+static bool give_file(int directory, const char *name, const struct stat *owner) {
+  struct stat status;
+  int file = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  bool is_given = file >= 0 && fstat(file, &status) == 0;
+  if (is_given && S_ISREG(status.st_mode) && status.st_uid == 0 && status.st_nlink == 1) {
+    is_given = fchown(file, owner->st_uid, owner->st_gid) == 0 && fsync(file) == 0;
+  }
+  int error = errno;
+  if (file >= 0) {
+    close(file);
+  }
+  errno = error;
+  return is_given;
+}
+
+/* What root has made is its owner's: a server of that user has to open it. false: errno. */
+static bool give_to_owner(const char *path) {
+  struct stat owner;
+  DIR *directory = opendir(path);
+  const struct dirent *entry;
+  bool is_given = directory != NULL && fstat(dirfd(directory), &owner) == 0;
+  if (is_given && geteuid() == 0 && owner.st_uid != 0) {
+    while (is_given && (entry = readdir(directory)) != NULL) {
+      is_given = entry->d_type == DT_DIR || give_file(dirfd(directory), entry->d_name, &owner);
+    }
+  }
+  int error = errno;
+  if (directory != NULL) {
+    closedir(directory);
+  }
+  errno = error;
+  return is_given;
+}
+
 bool data_directory_end_filling(const char *path) {
   char file[PATH_MAX];
   name_unfinished(file, path);
-  return data_directory_sync(path) && unlink(file) == 0 && data_directory_sync(path);
+  return give_to_owner(path) && data_directory_sync(path) && unlink(file) == 0 &&
+         data_directory_sync(path);
 }
 
 /* Of every directory, of one that is locked, of a new file system. */

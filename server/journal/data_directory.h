@@ -23,7 +23,8 @@ int data_directory_begin_removal(const char *path);
 
 /* Whether there is nothing but what a lock, or an empty file system, has. */
 bool data_directory_is_empty(const char *path);
-/* In between no server starts on it: what was restored is not whole. false: errno. */
+/* In between no server starts on it: what was restored is not whole. At the end root's files in it become its
+ * owner's. false: errno. */
 bool data_directory_begin_filling(const char *path);
 bool data_directory_end_filling(const char *path);
 bool data_directory_is_unfinished(const char *path);

@@ -107,6 +107,38 @@ start "$restored"
 is_as_it_was
 says 0 1 dict get later both
 
+# What root restores is of the directory's owner, as whom the service runs.
+if [ "$(id -u)" -eq 0 ]; then
+  owner=4653
+  stop TERM
+  rm -rf "$restored"
+  chmod 711 "$TEST_DIR"
+  mkdir -m 700 "$restored" && chown $owner:$owner "$restored"
+  succeeds 'restored .*' --restore "$file" --data "$restored"
+  checks=$((checks + 1))
+  others=$(find "$restored" -printf '%u %g %m %f\n' | grep -Ev "^$owner $owner [67]00 ")
+  [ -z "$others" ] || fail "root's restore into a directory of $owner leaves files that are not its" "$others"
+  as_owner=(setpriv --reuid $owner --regid $owner --clear-groups "$HOLDFASTD" --data "$restored")
+  url=$HOLDFAST_URL
+  rm -f "$TEST_DIR/owner.ports"
+  "${as_owner[@]}" --listen tcp://127.0.0.1:0 --ports-file /dev/stdout >"$TEST_DIR/owner.ports" 2>"$TEST_DIR/backup.log" &
+  server=$!
+  eventually test -s "$TEST_DIR/owner.ports"
+  HOLDFAST_URL=$(cat "$TEST_DIR/owner.ports")
+  eventually "$HOLDFAST" ping
+  is_as_it_was
+  stop TERM
+  chown root "$restored/lock" # as a start by root leaves it
+  checks=$((checks + 1))
+  timeout 20 "${as_owner[@]}" --listen tcp://127.0.0.1:0 >"$TEST_DIR/refused.log" 2>&1
+  [ $? -eq 1 ] && grep -Fq "$restored/lock: Permission denied; all files there have to be of uid $owner: chown -R $owner $restored/" \
+    "$TEST_DIR/refused.log" || fail "a file of another user is not named" "$(cat "$TEST_DIR/refused.log")"
+  HOLDFAST_URL=$url
+  start "$restored"
+else
+  echo "not tested: a restore by root, since this is another user"
+fi
+
 # ---- where nothing may be lost
 
 refused "$restored is in use by another server, process $server" --restore "$file" --data "$restored"
