@@ -169,6 +169,17 @@ mkfifo "$TEST_DIR/slow/$newest"
 "$HOLDFASTD" --data "$TEST_DIR/slow" --listen "$HOLDFAST_URL" >"$TEST_DIR/data.log" 2>&1 &
 server=$!
 eventually sh -c "'$HOLDFAST' --timeout 500 ping 2>&1 | grep -q LOADING"
+# What a container's engine asks it meanwhile: it is no failure while the container starts, and its words are seen.
+"${PYTHON:-python3}" - "$(dirname "$0")/../../deploy/Dockerfile" "$HOLDFAST" <<'END' || fail "the check of the container" "$(cat "$TEST_DIR/data.log")"
+import json, re, subprocess, sys
+line = re.search(r"^HEALTHCHECK (.*) CMD (.*)$", open(sys.argv[1]).read(), re.M)
+options = dict(re.findall(r"--([a-z-]+)=([0-9]+[sm]?)", line[1]))
+assert options.get("start-period", "0s").endswith("m"), options
+done = subprocess.run([sys.argv[2], *json.loads(line[2])[1:]], timeout=float(options["timeout"][:-1]) - 1,
+                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+assert done.returncode == 3 and "LOADING" in done.stdout, done
+END
+checks=$((checks + 1))
 kill -TERM "$server"
 ( sleep 10; kill -KILL "$server" 2>/dev/null ) &
 watchdog=$!
