@@ -52,6 +52,12 @@ prints_under_unit '' "directory = $TEST_DIR/state/holdfast  # HOLDFASTD_DATA_DEF
 prints_under_unit $'[data]\ndirectory = /elsewhere\n' "directory = /elsewhere  # $TEST_DIR/unit.conf:2"
 prints_under_unit $'[data]\ndirectory =\n' "directory =   # $TEST_DIR/unit.conf:2"
 
+# The process of a snapshot may be killed for memory: systemd is not to end the server for it, but to start it again
+# when it was killed itself.
+checks=$((checks + 1))
+[ "$(grep -E '^(OOMPolicy|Restart)=' "$deploy/systemd/holdfastd.service" | sort | tr '\n' ' ')" = 'OOMPolicy=continue Restart=on-failure ' ] ||
+  fail "the unit ends with the process of a snapshot"
+
 # A server of its own, that is made to read its files again.
 log=$TEST_DIR/reload.log
 "$HOLDFASTD" --config "$conf" --listen "ipc://$TEST_DIR/own.sock" --ports-file "$TEST_DIR/own.ports" \
