@@ -1,4 +1,5 @@
 /* backup_restore: a backup becomes a data directory. A file says while it lasts that it is unfinished. */
+#include "server/engine/revision.h"
 #include "server/journal/backup.h"
 #include "server/journal/backup_format.h"
 #include "server/journal/data_directory.h"
@@ -92,13 +93,33 @@ static bool copy_to(struct restore *restore, FILE *file, const struct backup_hea
   return (fflush(file) == 0 && fsync(fileno(file)) == 0) || fail_to_write(restore);
 }
 
-static bool check_snapshot(struct restore *restore) {
-  struct snapshot_content content;
-  char error[SNAPSHOT_ERROR_BYTES];
-  bool is_right = snapshot_file_read_newest(restore->directory, UINT64_MAX, &content, error);
-  snapshot_content_free(&content);
-  return is_right ||
-         fail(restore, "%.400s is damaged: %s; use another backup", restore->path, error);
+/* A server of this version would not load what is restored. What it replays: engine/revision.h. */
+static bool refuse_newer(struct restore *restore, uint64_t engine) {
+  return fail(restore,
+              "%.400s was written by a newer server (engine %llu, this one has %d): restore it by "
+              "that version, or a newer one",
+              restore->path, (unsigned long long)engine, ENGINE_REVISION);
+}
+
+static bool refuse_older(struct restore *restore, uint64_t engine) {
+  return fail(restore,
+              "%.400s was written by an older server (engine %llu), and this one (engine %d) "
+              "carries out its commands otherwise: restore it by the version that wrote it, start "
+              "that once, and stop it by SIGTERM, which makes a snapshot that this one loads",
+              restore->path, (unsigned long long)engine, ENGINE_REVISION);
+}
+
+static bool check_snapshot(struct restore *restore, uint64_t index) {
+  struct snapshot_header header;
+  const char *why = snapshot_file_check(restore->directory, index, &header);
+  if (why && snapshot_file_is_newer(why)) {
+    return fail(restore, "%.400s %s", restore->path, why);
+  }
+  if (why) {
+    return fail(restore, "%.400s is damaged: its snapshot %s; use another backup", restore->path,
+                why);
+  }
+  return header.engine <= ENGINE_REVISION || refuse_newer(restore, header.engine);
 }
 
 static bool restore_snapshot(struct restore *restore, const struct backup_header *header) {
@@ -114,7 +135,7 @@ static bool restore_snapshot(struct restore *restore, const struct backup_header
   }
   bool is_copied = copy_to(restore, file, header);
   (void)fclose(file);
-  return is_copied && check_snapshot(restore);
+  return is_copied && check_snapshot(restore, header->snapshot_index);
 }
 
 /* ---- batches */
@@ -142,18 +163,31 @@ static bool take_batch(struct restore *restore, uint64_t len, uint64_t index) {
   return true;
 }
 
-static bool restore_batch(struct restore *restore, uint64_t len, uint64_t index) {
+static bool check_batch(struct restore *restore, struct bytes batch, uint64_t index) {
   struct batch_header header;
-  const char *why;
+  const char *why = NULL;
+  struct batch_reader *reader = record_open(batch, &header, &why);
+  record_close(reader);
+  if (!reader && record_is_newer(why)) {
+    return fail(restore, "%.400s: batch %llu: %s", restore->path, (unsigned long long)index, why);
+  }
+  if (!reader || header.index != index) {
+    return fail(restore, "%.400s is damaged at batch %llu: %s; use another backup", restore->path,
+                (unsigned long long)index, reader ? "another one is in its place" : why);
+  }
+  if (header.engine > ENGINE_REVISION) {
+    return refuse_newer(restore, header.engine);
+  }
+  return header.engine >= ENGINE_REVISION_OLDEST || refuse_older(restore, header.engine);
+}
+
+static bool restore_batch(struct restore *restore, uint64_t len, uint64_t index) {
   if (!take_batch(restore, len, index)) {
     return false;
   }
   struct bytes batch = bytes_of(restore->data, (size_t)len);
-  struct batch_reader *reader = record_open(batch, &header, &why);
-  record_close(reader);
-  if (!reader || header.index != index) {
-    return fail(restore, "%.400s is damaged at batch %llu: %s; use another backup", restore->path,
-                (unsigned long long)index, reader ? "another one is in its place" : why);
+  if (!check_batch(restore, batch, index)) {
+    return false;
   }
   restore->backend->ops->append(restore->backend, index, batch);
   restore->summary->index = index;

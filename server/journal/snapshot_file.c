@@ -289,6 +289,24 @@ static uint64_t newest_below(const struct data_files *files, uint64_t below) {
   return count > 0 ? files->numbers[count - 1] : 0;
 }
 
+/* false: *why is set, or else errno. */
+static bool open_and_read(const char *path, uint64_t index, struct snapshot_content *content,
+                          const char **why) {
+  *content = (struct snapshot_content){0};
+  *why = NULL;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool is_read = fd >= 0 && read_file(fd, index, content, why);
+  int error = errno;
+  if (fd >= 0) {
+    close(fd);
+  }
+  if (!is_read) {
+    snapshot_content_free(content);
+  }
+  errno = error;
+  return is_read;
+}
+
 bool snapshot_file_read_newest(const char *directory, uint64_t below,
                                struct snapshot_content *content, char error[SNAPSHOT_ERROR_BYTES]) {
   struct data_files files;
@@ -304,23 +322,35 @@ bool snapshot_file_read_newest(const char *directory, uint64_t below,
     return false;
   }
   char path[PATH_MAX];
+  const char *why;
   name_file(path, directory, index, "");
-  const char *why = NULL;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  bool is_read = fd >= 0 && read_file(fd, index, content, &why);
+  bool is_read = open_and_read(path, index, content, &why);
   if (!is_read && why) {
     snprintf(error, SNAPSHOT_ERROR_BYTES, "%.400s %s", path, why);
+    content->damaged = why != newer ? index : 0;
   } else if (!is_read) {
     describe(error, path, errno);
   }
-  if (fd >= 0) {
-    close(fd);
-  }
-  if (!is_read) {
-    snapshot_content_free(content);
-    content->damaged = why && why != newer ? index : 0;
-  }
   return is_read;
+}
+
+const char *snapshot_file_check(const char *directory, uint64_t index,
+                                struct snapshot_header *header) {
+  char path[PATH_MAX];
+  struct snapshot_content content;
+  const char *why;
+  name_file(path, directory, index, "");
+  bool is_right = open_and_read(path, index, &content, &why);
+  if (!is_right && !why) {
+    why = strerror(errno);
+  }
+  *header = content.header;
+  snapshot_content_free(&content);
+  return is_right ? NULL : why;
+}
+
+bool snapshot_file_is_newer(const char *why) {
+  return why == newer;
 }
 
 void snapshot_content_free(struct snapshot_content *content) {

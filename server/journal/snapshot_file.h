@@ -58,6 +58,12 @@ struct snapshot_content {
  * content->damaged is its index, unless it is only of a newer format. */
 bool snapshot_file_read_newest(const char *directory, uint64_t below,
                                struct snapshot_content *content, char error[SNAPSHOT_ERROR_BYTES]);
+/* Reads the one with that index through. NULL: it is right, header is filled; else why it is not, behind its
+ * name. */
+const char *snapshot_file_check(const char *directory, uint64_t index,
+                                struct snapshot_header *header);
+/* Whether that says that nothing is damaged. */
+bool snapshot_file_is_newer(const char *why);
 void snapshot_content_free(struct snapshot_content *content);
 /* Removes snapshots older than that one, and what was left of unfinished ones. */
 void snapshot_file_remove_older(const char *directory, uint64_t index);

@@ -187,7 +187,7 @@ END
 # worthless WORDS PYTHON: the file so changed is refused, and nothing is left.
 worthless() {
   change "$2"
-  refused "$TEST_DIR/changed $1" --restore "$TEST_DIR/changed" --data "$restored"
+  refused "$TEST_DIR/changed:? $1" --restore "$TEST_DIR/changed" --data "$restored"
   is_missing "$restored"
 }
 worthless 'is no backup of holdfastd' 'content[:] = b""'
@@ -205,6 +205,21 @@ for number in 1 2 3 4 5; do
 done
 succeeds 'backup .*' --data "$data" --backup "$file"
 stop KILL
+# What another version wrote is not damaged: it says which one restores it. Of the snapshot, then of the first batch.
+newer='is of a newer format than this server reads; use the version that wrote it$'
+snapshot='at = 40; end = at + 72'
+batch='at = 40 + int.from_bytes(content[24:32], "little") + 8; end = at + int.from_bytes(content[at - 8:at], "little") - 8'
+seal='content[end:end + 8] = checksum(content[at:end])'
+worthless "$newer" "$snapshot; content[at + 8] += 1; $seal"
+worthless 'was written by a newer server \(engine [0-9]+, this one has [0-9]+\): restore it by that version' \
+  "$snapshot; content[at + 16] += 1; $seal"
+worthless "batch [0-9]+: it $newer" "$batch; content[at] += 1; $seal"
+worthless 'was written by a newer server \(engine [0-9]+, this one has [0-9]+\): restore it by that version' \
+  "$batch; content[at + 1] += 1; $seal"
+worthless 'was written by an older server \(engine 0\), .*: restore it by the version that wrote it, start that once' \
+  "$batch; content[at + 1] = 0; $seal"
+worthless 'is damaged: its snapshot is damaged: its content; use another backup$' 'content[130] ^= 1'
+
 size=$(stat -c %s "$file")
 for ((i = 0; i < 40; i++)); do
   at=$((i * size / 40))
