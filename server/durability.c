@@ -145,6 +145,10 @@ bool durability_load(struct durability *durability, const struct settings *setti
     log_line(LOG_ERROR, "can't start reason=\"out of memory\"");
     return false;
   }
+  if (recovered.index == 0) {
+    log_line(LOG_WARN, "a new journal begins: the directory is empty directory=%.400s",
+             settings->data.directory);
+  }
   connections_drop(connections, "the state has been loaded");
   log_line(LOG_INFO, "loaded batches=%llu commands=%llu snapshot=%llu ms=%llu",
            (unsigned long long)recovered.index, (unsigned long long)recovered.commands,

@@ -105,6 +105,11 @@ static void describe_unusable(const char *path, int number, char error[DATA_ERRO
   } else if (number == EACCES || number == EROFS) {
     snprintf(error, DATA_ERROR_BYTES,
              "data directory %.400s: %s; uid %u has to be able to write there", path, why, uid);
+  } else if (number == ENOENT) {
+    snprintf(error, DATA_ERROR_BYTES,
+             "data directory %.400s: %s; it is made, but the directory that it is to be in has to "
+             "be there",
+             path, why);
   } else {
     snprintf(error, DATA_ERROR_BYTES, "data directory %.400s: %s", path, why);
   }

@@ -74,7 +74,15 @@ is_as_it_was() {
   says_json 0 '{"values": [4, 5, 6]}' array slice a
   json_holds 'd["locked"] and d["token"] == '"$token" lock info lock
 }
+# begins_anew YES|NO: whether the last start has warned that there was no state.
+begins_anew() {
+  local found=no
+  checks=$((checks + 1))
+  grep -Fq "warn a new journal begins: the directory is empty directory=$data" "$TEST_DIR/data.log" && found=yes
+  [ $found = "$1" ] || fail "the warning of a new journal: $found" "$(cat "$TEST_DIR/data.log")"
+}
 start "$data"
+begins_anew yes
 says 0 '' dict update d b 1 a text c 3.5
 says 0 '' list extend l 3 1 2
 says 0 '' queue put q second third --priority 2
@@ -89,6 +97,7 @@ is_as_it_was
 for signal in KILL TERM KILL; do
   stop $signal
   start "$data"
+  begins_anew no
   is_as_it_was
 done
 touch "$TEST_DIR/go"
@@ -306,7 +315,8 @@ refused "snapshot-[0-9]+ $newer" "$TEST_DIR/copy"
 
 # ---- a directory that can't be
 
-refused "/nowhere/data: No such file or directory" /nowhere/data
+refused "/nowhere/data: No such file or directory; it is made, but the directory that it is to be in has to be there" \
+  /nowhere/data
 refused "Not a directory" "$TEST_DIR/data.log/data"
 if [ "$(id -u)" -ne 0 ]; then
   mkdir -m 500 "$TEST_DIR/locked"
