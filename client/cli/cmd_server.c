@@ -109,19 +109,25 @@ static void add_users(const struct cli *cli, json_t *members, const struct hf_se
   json_object_set_new(members, "users_left_out", json_integer((json_int_t)info->users_left_out));
 }
 
+/* null without a snapshot. */
+static json_t *snapshot_age(const struct hf_journal_info *journal) {
+  return journal->snapshot_index > 0 ? json_integer((json_int_t)journal->snapshot_age_ms)
+                                     : json_null();
+}
+
 /* "journal_index": only of a server that keeps its state. */
 static void add_journal(json_t *members, const struct hf_server_info *info) {
   const struct hf_journal_info *journal = &info->journal;
   if (!info->has_journal)
     return;
   json_t *more = json_pack(
-      "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s}", "journal_index",
+      "{s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:b, s:b, s:s}", "journal_index",
       (json_int_t)journal->index, "journal_committed", (json_int_t)journal->committed,
       "journal_bytes", (json_int_t)journal->journal_bytes, "snapshot_index",
       (json_int_t)journal->snapshot_index, "snapshot_bytes", (json_int_t)journal->snapshot_bytes,
-      "snapshot_age_ms", (json_int_t)journal->snapshot_age_ms, "fsync_p99_us",
-      (json_int_t)journal->fsync_p99_us, "unsynced_ms", (json_int_t)journal->unsynced_ms,
-      "disk_full", journal->full, "compacting", journal->compacting, "fsync", journal->fsync);
+      "snapshot_age_ms", snapshot_age(journal), "fsync_p99_us", (json_int_t)journal->fsync_p99_us,
+      "unsynced_ms", (json_int_t)journal->unsynced_ms, "disk_full", journal->full, "compacting",
+      journal->compacting, "fsync", journal->fsync);
   json_object_update(members, more);
   json_decref(more);
 }

@@ -83,6 +83,7 @@ begins_anew() {
 }
 start "$data"
 begins_anew yes
+json_holds 'd["snapshot_index"] == 0 and d["snapshot_age_ms"] is None' info
 says 0 '' dict update d b 1 a text c 3.5
 says 0 '' list extend l 3 1 2
 says 0 '' queue put q second third --priority 2
@@ -141,7 +142,7 @@ check "no snapshot is made" "$HOLDFAST" snapshot --wait
 check "no file of a snapshot" sh -c "ls '$data' | grep -q '^snapshot-[0-9]*\$'"
 check "parts before the snapshot are there" sh -c "[ \$(ls '$data' | grep -c '^journal-[0-9]*.sqlite\$') -le 1 ]"
 check "the first part is still there" test ! -e "$data/journal-1.sqlite"
-json_holds "d[\"snapshot_index\"] > $before" info
+json_holds "d[\"snapshot_index\"] > $before and 0 <= d[\"snapshot_age_ms\"] < 60000" info
 says 0 '' dict set after snapshot 2
 # One that fails: its process has no room for its arguments.
 prlimit --pid "$server" --stack=4096:

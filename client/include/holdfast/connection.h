@@ -105,7 +105,7 @@ struct hf_journal_info {
   uint64_t index, committed; /* of the last batch, and of the last that outlives a crash */
   uint64_t journal_bytes;
   uint64_t snapshot_index; /* the last snapshot has everything up to it; 0: there is none */
-  uint64_t snapshot_bytes, snapshot_age_ms;
+  uint64_t snapshot_bytes, snapshot_age_ms; /* without one: 0, and UINT64_MAX */
   uint64_t fsync_p99_us;
   uint64_t unsynced_ms; /* the time whose changes a crash may lose; 0: none */
   bool full;            /* the disk: what stores is refused */

@@ -102,6 +102,12 @@ static PyObject *users_dict(const struct hf_server_info *info) {
   return dict;
 }
 
+/* None: there is no snapshot. */
+static PyObject *snapshot_age(const struct hf_journal_info *journal) {
+  return journal->snapshot_index > 0 ? PyFloat_FromDouble((double)journal->snapshot_age_ms / 1000.0)
+                                     : Py_NewRef(Py_None);
+}
+
 /* None: the state is in memory only. */
 static PyObject *journal_dict(const struct hf_server_info *info) {
   const struct hf_journal_info *journal = &info->journal;
@@ -115,7 +121,7 @@ static PyObject *journal_dict(const struct hf_server_info *info) {
         set_number(dict, "journal_bytes", journal->journal_bytes) &&
         set_number(dict, "snapshot_index", journal->snapshot_index) &&
         set_number(dict, "snapshot_bytes", journal->snapshot_bytes) &&
-        set(dict, "snapshot_age", PyFloat_FromDouble((double)journal->snapshot_age_ms / 1000.0)) &&
+        set(dict, "snapshot_age", snapshot_age(journal)) &&
         set(dict, "fsync_p99", PyFloat_FromDouble((double)journal->fsync_p99_us / 1e6)) &&
         set(dict, "unsynced", PyFloat_FromDouble((double)journal->unsynced_ms / 1000.0)) &&
         set_bool(dict, "full", journal->full) &&
