@@ -54,6 +54,13 @@ static bool sync_parent(const char *path) {
   return is_synced;
 }
 
+/* One that was left there has perhaps another mode, is a link, or is read by others. -1: errno. */
+static int create(const char *path) {
+  if (unlink(path) != 0 && errno != ENOENT)
+    return -1;
+  return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 static int fetch(struct cli *cli, const char *path, const char *unfinished,
                  struct fetched *fetched) {
   if (hf_server_backup(cli->conn, write_part, fetched) != HF_OK)
@@ -68,7 +75,7 @@ int backup_fetch(struct cli *cli, const char *path) {
   int len = snprintf(unfinished, sizeof unfinished, "%s" UNFINISHED, path);
   if (len < 0 || (size_t)len >= sizeof unfinished)
     return fail(cli, path, ENAMETOOLONG);
-  struct fetched fetched = {.fd = open(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+  struct fetched fetched = {.fd = create(unfinished)};
   if (fetched.fd < 0)
     return fail(cli, path, errno);
   int code = fetch(cli, path, unfinished, &fetched);

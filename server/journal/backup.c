@@ -157,6 +157,14 @@ static bool sync_parent(const char *path) {
   return data_directory_sync(parent);
 }
 
+/* One that was left there has perhaps another mode, is a link, or is read by others. -1: errno. */
+static int create(const char *path) {
+  if (unlink(path) != 0 && errno != ENOENT) {
+    return -1;
+  }
+  return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
 static bool publish(FILE *out, const char *unfinished, const char *path) {
   return fsync(fileno(out)) == 0 && rename(unfinished, path) == 0 && sync_parent(path);
 }
@@ -166,7 +174,7 @@ bool backup_write_file(const char *directory, const char *path, struct backup_su
   char unfinished[PATH_MAX];
   int len = snprintf(unfinished, sizeof unfinished, "%s" UNFINISHED, path);
   bool fits = len > 0 && (size_t)len < sizeof unfinished;
-  int fd = fits ? open(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+  int fd = fits ? create(unfinished) : -1;
   FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
   if (out == NULL) {
     snprintf(error, BACKUP_ERROR_BYTES, "%.400s: %s", path,

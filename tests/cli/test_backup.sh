@@ -85,6 +85,25 @@ for round in journal snapshot both; do
 done
 is_as_it_was
 
+# What was left, or laid, where a backup is to be written is no part of it: nobody else gets to read it.
+backs_up_privately() { # WHAT COMMAND..
+  local what=$1
+  shift
+  checks=$((checks + 1))
+  timeout 20 "$@" >/dev/null && [ "$(stat -c '%a %F' "$TEST_DIR/private")" = '600 regular file' ] && [ ! -s "$TEST_DIR/other" ] ||
+    fail "a backup over $what" "$(ls -l "$TEST_DIR/private"* "$TEST_DIR/other")"
+  rm -rf "$TEST_DIR/private"*
+}
+: >"$TEST_DIR/other"
+for command in "$HOLDFAST backup" "$HOLDFASTD --data $data --backup"; do
+  install -m 644 /dev/null "$TEST_DIR/private.new"
+  backs_up_privately "a file that all may read" $command "$TEST_DIR/private"
+  ln -s "$TEST_DIR/other" "$TEST_DIR/private.new"
+  backs_up_privately "a link" $command "$TEST_DIR/private"
+  mkfifo "$TEST_DIR/private.new"
+  backs_up_privately "a pipe" $command "$TEST_DIR/private"
+done
+
 # What a backup reads is not removed meanwhile; afterwards it is.
 part=$(ls "$data" | grep '^journal-[0-9]*.sqlite$' | tail -1)
 says 0 '' dict set later parts 1
@@ -246,44 +265,50 @@ is_missing "$TEST_DIR/none"
 start "$data"
 value=$(head -c 75000 /dev/urandom | base64 -w 0)
 for ((i = 0; i < 30; i++)); do
-  "$HOLDFAST" --text dict set large $i "$value" || fail "large $i"
+  "$HOLDFAST" --text list extend large "$value"{,,,,,,,,,,,,,,,} || fail "large $i"
 done
-mkfifo "$TEST_DIR/slow.new"
-"$HOLDFAST" backup "$TEST_DIR/slow" 2>"$TEST_DIR/slow.log" &
-slow=$!
-exec 8<"$TEST_DIR/slow.new"
-sleep 0.5
+
+# begin_slow FILE: $slow fetches a backup of 48 MB to it, and has stopped in the middle.
+begin_slow() {
+  local file=$1
+  shift
+  for ((i = 0; i < 20; i++)); do
+    "$HOLDFAST" "$@" backup "$file" >"$TEST_DIR/slow.log" 2>&1 &
+    slow=$!
+    until [ -s "$file.new" ] || ! kill -0 $slow 2>/dev/null; do :; done
+    kill -STOP $slow 2>/dev/null && sleep 0.1 && [ -e "$file.new" ] && return
+    kill -CONT $slow 2>/dev/null
+    wait $slow
+    rm -f "$file"
+  done
+  fail "no backup was stopped in the middle"
+}
+begin_slow "$TEST_DIR/slow"
 fails_with 4 BACKUP_FAILED backup "$TEST_DIR/none"
 checks=$((checks + 1))
 "$HOLDFAST" backup "$TEST_DIR/none" 2>&1 | grep -q 'another backup is being made; try again when it is done' ||
   fail "a second backup is not told of the first"
 is_missing "$TEST_DIR/none"
-cat <&8 >"$TEST_DIR/streamed"
-exec 8<&-
-wait $slow # a pipe can't be synced: it says that there is none
+kill -CONT $slow
 checks=$((checks + 1))
-grep -q 'there is no backup' "$TEST_DIR/slow.log" && [ ! -e "$TEST_DIR/slow.new" ] || fail "slow" "$(cat "$TEST_DIR/slow.log")"
+wait $slow && [ "$(stat -c %s "$TEST_DIR/slow")" -gt 40000000 ] || fail "slow" "$(cat "$TEST_DIR/slow.log")"
 checks=$((checks + 1))
-"$HOLDFAST" backup "$file" >/dev/null && [ "$(stat -c %s "$file")" -gt 3000000 ] || fail "no second backup"
+"$HOLDFAST" backup "$file" >/dev/null && [ "$(stat -c %s "$file")" -gt 40000000 ] || fail "no second backup"
 rm -rf "$restored"
 succeeds 'restored .*' --restore "$file" --data "$restored"
 rm -rf "$restored"
-succeeds 'restored .*' --restore "$TEST_DIR/streamed" --data "$restored"
+succeeds 'restored .*' --restore "$TEST_DIR/slow" --data "$restored"
+rm "$TEST_DIR/slow"
 
 # The server ends meanwhile.
-mkfifo "$TEST_DIR/cut.new"
-"$HOLDFAST" --timeout 1000 backup "$TEST_DIR/cut" 2>"$TEST_DIR/killed.log" &
-slow=$!
-exec 8<"$TEST_DIR/cut.new"
-sleep 0.5
+begin_slow "$TEST_DIR/cut" --timeout 1000
 stop KILL
-cat <&8 >/dev/null
-exec 8<&-
+kill -CONT $slow
 checks=$((checks + 1))
-wait $slow && fail "a backup of a server that was killed" "$(cat "$TEST_DIR/killed.log")"
+wait $slow && fail "a backup of a server that was killed" "$(cat "$TEST_DIR/slow.log")"
 is_missing "$TEST_DIR/cut"
 start "$restored"
-says 0 30 dict len large
+says 0 480 list len large
 "$HOLDFAST" rm large
 stop TERM
 
