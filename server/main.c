@@ -2,6 +2,7 @@
 #include "server/credentials.h"
 #include "server/journal/backup.h"
 #include "server/journal/compaction.h"
+#include "server/journal/data_directory.h"
 #include "server/memory/heap.h"
 #include "server/process.h"
 #include "server/server.h"
@@ -21,14 +22,16 @@ static int refuse(const char *error) {
 /* --check-config */
 static int check(const struct config *config) {
   const struct settings *settings = config_settings(config);
+  const char *directory = settings->data.directory;
   struct credentials credentials;
-  char error[CONFIG_ERROR_BYTES];
+  char error[CONFIG_ERROR_BYTES], unusable[DATA_ERROR_BYTES];
   if (!credentials_load(&credentials, settings, settings->insecure_no_auth, error)) {
     return refuse(error);
   }
   credentials_warn(&credentials, settings);
   credentials_release(&credentials);
-  return EXIT_SUCCESS;
+  return *directory == '\0' || data_directory_check(directory, unusable) ? EXIT_SUCCESS
+                                                                         : refuse(unusable);
 }
 
 /* --backup, --restore: of a directory, beside a server or without one. */

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -94,7 +95,7 @@ static bool may_write(const char *path) {
   return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-/* number: why its file `lock` can't be opened. */
+/* number: why its file `lock` can't be opened, or made. */
 static void describe_unusable(const char *path, int number, char error[DATA_ERROR_BYTES]) {
   const char *why = strerror(number);
   unsigned uid = geteuid();
@@ -115,6 +116,16 @@ static void describe_unusable(const char *path, int number, char error[DATA_ERRO
   }
 }
 
+/* Whether no restore into it was left half done. */
+static bool is_whole(const char *path, char error[DATA_ERROR_BYTES]) {
+  bool is = !data_directory_is_unfinished(path);
+  if (!is) {
+    snprintf(error, DATA_ERROR_BYTES,
+             "%.400s: a restore into it was not finished; empty it, and restore once more", path);
+  }
+  return is;
+}
+
 int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
   char file[PATH_MAX];
   int len = snprintf(file, sizeof file, "%s/lock", path);
@@ -129,15 +140,43 @@ int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
     return -1;
   }
   bool is_locked = lock_file(lock, path, error);
-  if (is_locked && data_directory_is_unfinished(path)) {
-    snprintf(error, DATA_ERROR_BYTES,
-             "%.400s: a restore into it was not finished; empty it, and restore once more", path);
+  if (is_locked && !is_whole(path, error)) {
     is_locked = false;
   }
   if (!is_locked) {
     close(lock);
   }
   return is_locked ? lock : -1;
+}
+
+/* errno of what data_directory_lock would do in it. 0: nothing is wrong. */
+static int try_to_use(const char *path) {
+  char other[PATH_MAX];
+  struct stat status;
+  int len = snprintf(other, sizeof other, "%s/lock", path);
+  if (len < 0 || (size_t)len >= sizeof other) {
+    return ENAMETOOLONG;
+  }
+  bool is_right = stat(path, &status) == 0;
+  if (is_right && !S_ISDIR(status.st_mode)) {
+    return ENOTDIR;
+  }
+  if (is_right) {
+    is_right = may_write(path) &&
+               (faccessat(AT_FDCWD, other, R_OK | W_OK, AT_EACCESS) == 0 || errno == ENOENT);
+  } else if (errno == ENOENT) {
+    snprintf(other, sizeof other, "%s", path);
+    is_right = may_write(dirname(other));
+  }
+  return is_right ? 0 : errno;
+}
+
+bool data_directory_check(const char *path, char error[DATA_ERROR_BYTES]) {
+  int number = try_to_use(path);
+  if (number != 0) {
+    describe_unusable(path, number, error);
+  }
+  return number == 0 && is_whole(path, error);
 }
 
 /* ---- readers beside the server */

@@ -15,6 +15,9 @@
 /* A descriptor that locks the directory until it is closed; the process's id is in its file `lock`. -1:
  * error is filled; another server's process is named. */
 int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]);
+/* Whether a server of this user may begin there, or go on, which is not tried: another one may be serving. Changes
+ * nothing. false: error is filled. */
+bool data_directory_check(const char *path, char error[DATA_ERROR_BYTES]);
 /* A descriptor: while it is open no server removes snapshots and parts of the journal that newer ones make
  * obsolete. -1: errno. */
 int data_directory_keep(const char *path);

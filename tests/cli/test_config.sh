@@ -29,6 +29,34 @@ no_keys="key file $TEST_DIR/no-keys: No such file or directory; a line of \"hold
 checks 2 "$no_keys" --key-file "$TEST_DIR/no-keys"
 checks 2 "certificate $TEST_DIR/no.crt: No such file or directory" --tls-certificate "$TEST_DIR/no.crt"
 
+# The data directory: what is missing is made by a start, not by this.
+checks 2 "data directory /nowhere/data: No such file or directory; it is made, but the directory that it is to be in has to be there" \
+  --data /nowhere/data
+checks 2 "data directory $conf: Not a directory" --data "$conf"
+checks 2 "data directory $conf/data: Not a directory" --data "$conf/data"
+checks 0 '' --data "$TEST_DIR/data"
+checks 0 '' --data "$TEST_DIR/data/"
+checks=$((checks + 1))
+[ ! -e "$TEST_DIR/data" ] || fail "--check-config makes the data directory"
+mkdir "$TEST_DIR/data"
+checks 0 '' --data "$TEST_DIR/data"
+touch "$TEST_DIR/data/unfinished-restore"
+checks 2 "$TEST_DIR/data: a restore into it was not finished; empty it, and restore once more" --data "$TEST_DIR/data"
+rm "$TEST_DIR/data/unfinished-restore"
+if [ "$(id -u)" -eq 0 ]; then # as another user, whom nothing there belongs to
+  chmod 755 "$TEST_DIR" "$TEST_DIR/data"
+  as_other() { # WORDS DIRECTORY
+    checks=$((checks + 1))
+    said=$(setpriv --reuid 4653 --regid 4653 --clear-groups "$HOLDFASTD" --check-config --data "$2" 2>&1)
+    [ $? -eq 2 ] && grep -Fq "$1" <<<"$said" || fail "--check-config by another user of $2 does not say: $1" "$said"
+  }
+  as_other "data directory $TEST_DIR/data: Permission denied; uid 4653 has to be able to write there" "$TEST_DIR/data"
+  as_other "data directory $TEST_DIR/new: Permission denied; uid 4653 has to be able to write there" "$TEST_DIR/new"
+  install -m 600 /dev/null "$TEST_DIR/data/lock"
+  chown 4653 "$TEST_DIR/data"
+  as_other "$TEST_DIR/data/lock: Permission denied; all files there have to be of uid 4653" "$TEST_DIR/data"
+fi
+
 checks=$((checks + 1))
 printed=$(HOLDFASTD_LOG_LEVEL=warn "$HOLDFASTD" --config "$conf" --print-config --memory-max 2G)
 for line in 'memory_max = 2G  # --memory-max' 'level = warn  # HOLDFASTD_LOG_LEVEL' \
