@@ -3,7 +3,6 @@
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
 #include "server/dispatch/dispatch.h"
-#include "server/journal/data_directory.h"
 #include "server/memory/heap.h"
 
 #include <stdio.h>
@@ -17,16 +16,16 @@
 
 bool durability_lock(struct durability *durability, const struct settings *settings) {
   char error[DATA_ERROR_BYTES];
-  durability->lock = -1;
+  durability->lock = (struct data_lock){-1, -1};
   cell_tape_init(&durability->cells);
   if (*settings->data.directory == '\0') {
     return true;
   }
-  durability->lock = data_directory_lock(settings->data.directory, error);
-  if (durability->lock < 0) {
+  bool is_locked = data_directory_lock(settings->data.directory, &durability->lock, error);
+  if (!is_locked) {
     log_line(LOG_ERROR, "can't start reason=\"%s\"", error);
   }
-  return durability->lock >= 0;
+  return is_locked;
 }
 
 /* -------------------------------------------------------------------------------- progress */
@@ -162,7 +161,5 @@ void durability_stop(struct durability *durability) {
     journal_close(durability->journal);
   }
   cell_tape_deinit(&durability->cells);
-  if (durability->lock >= 0) {
-    close(durability->lock);
-  }
+  data_directory_unlock(&durability->lock);
 }

@@ -8,10 +8,11 @@
 
 #include "server/config/settings.h"
 #include "server/connection/connections.h"
+#include "server/journal/data_directory.h"
 #include "server/journal/journal.h"
 
 struct durability {
-  int lock; /* of the directory; -1: the state is in memory only */
+  struct data_lock lock; /* of the directory; -1: the state is in memory only */
   struct journal *journal;
   struct cell_tape cells; /* the engine's */
   struct dispatch *dispatch;
@@ -20,7 +21,7 @@ struct durability {
 /* Locks the directory, if there is one. false: it was logged why not. */
 bool durability_lock(struct durability *durability, const struct settings *settings);
 static inline bool durability_is_on(const struct durability *durability) {
-  return durability->lock >= 0;
+  return durability->lock.file >= 0;
 }
 /* Loads the state into dispatch, which was started as loading, and closes all connections: their clients
  * come again. The cells are volatile ones; NULL: there is no shared memory. false: it was logged why not. */

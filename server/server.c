@@ -365,7 +365,7 @@ static bool has_descriptors(const struct settings *settings) {
 static int run_in_process(struct config *config, int argc, char **argv, const sigset_t *signals) {
   const struct settings *settings = config_settings(config);
   struct server server = {
-      .durability = {.lock = -1},
+      .durability = {.lock = {-1, -1}},
       .reload = {.argc = argc, .argv = argv, .started = config, .config = config}};
   if (!process_has_room()) {
     log_line(LOG_ERROR,

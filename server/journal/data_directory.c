@@ -19,6 +19,7 @@
 
 #define LEFT_MS_MAX 5000 /* of a lock whose owner is gone */
 #define LEFT_PAUSE_MS 20
+#define BOTH_MS_MAX 200 /* between the ends of a process's two locks */
 
 /* ---- the lock */
 
@@ -92,7 +93,7 @@ static bool lock_file(int lock, const char *path, char error[DATA_ERROR_BYTES]) 
 }
 
 static bool may_write(const char *path) {
-  return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0;
+  return faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 /* number: why its file `lock` can't be opened, or made. */
@@ -126,27 +127,69 @@ static bool is_whole(const char *path, char error[DATA_ERROR_BYTES]) {
   return is;
 }
 
-int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]) {
+/* A directory can't be locked for one alone, which takes a descriptor that writes: it is locked as by readers, and then
+ * asked whether a writer would be kept out by others. The lock of the whole file is another one than flock's, which
+ * readers beside the server have. */
+static bool is_kept_by_others(int directory) {
+  struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  return fcntl(directory, F_OFD_GETLK, &all) == 0 && all.l_type != F_UNLCK;
+}
+
+/* With the lock of its file. A file system that has no such locks has the file's. */
+static bool lock_itself(int directory, const char *path, char error[DATA_ERROR_BYTES]) {
+  struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+  if (fcntl(directory, F_OFD_SETLK, &all) != 0) {
+    return true;
+  }
+  for (int left_ms = BOTH_MS_MAX; is_kept_by_others(directory); left_ms -= LEFT_PAUSE_MS) {
+    if (left_ms <= 0) {
+      snprintf(error, DATA_ERROR_BYTES,
+               "%.400s is in use by another server, though its file lock was removed", path);
+      return false;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = LEFT_PAUSE_MS * 1000000L}, NULL);
+  }
+  return true;
+}
+
+/* false: errno. */
+static bool open_both(const char *path, struct data_lock *lock) {
   char file[PATH_MAX];
   int len = snprintf(file, sizeof file, "%s/lock", path);
-  int lock = -1;
   if (len < 0 || (size_t)len >= sizeof file) {
     errno = ENAMETOOLONG;
-  } else if (make(path)) {
-    lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return false;
   }
-  if (lock < 0) {
-    describe_unusable(path, errno, error);
-    return -1;
+  if (make(path)) {
+    lock->file = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   }
-  bool is_locked = lock_file(lock, path, error);
-  if (is_locked && !is_whole(path, error)) {
-    is_locked = false;
+  if (lock->file >= 0) {
+    lock->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }
+  return lock->directory >= 0;
+}
+
+bool data_directory_lock(const char *path, struct data_lock *lock, char error[DATA_ERROR_BYTES]) {
+  *lock = (struct data_lock){-1, -1};
+  bool is_locked = open_both(path, lock);
   if (!is_locked) {
-    close(lock);
+    describe_unusable(path, errno, error);
   }
-  return is_locked ? lock : -1;
+  is_locked = is_locked && lock_file(lock->file, path, error) &&
+              lock_itself(lock->directory, path, error) && is_whole(path, error);
+  if (!is_locked) {
+    data_directory_unlock(lock);
+  }
+  return is_locked;
+}
+
+void data_directory_unlock(const struct data_lock *lock) {
+  if (lock->file >= 0) {
+    close(lock->file);
+  }
+  if (lock->directory >= 0) {
+    close(lock->directory);
+  }
 }
 
 /* errno of what data_directory_lock would do in it. 0: nothing is wrong. */

@@ -12,9 +12,14 @@
 
 #define DATA_ERROR_BYTES 512
 
-/* A descriptor that locks the directory until it is closed; the process's id is in its file `lock`. -1:
- * error is filled; another server's process is named. */
-int data_directory_lock(const char *path, char error[DATA_ERROR_BYTES]);
+/* Two descriptors that lock the directory until they are closed: of its file `lock`, which has the process's id, and
+ * of itself, since anybody may remove that file. */
+struct data_lock {
+  int file, directory;
+};
+/* false: error is filled; another server's process is named. */
+bool data_directory_lock(const char *path, struct data_lock *lock, char error[DATA_ERROR_BYTES]);
+void data_directory_unlock(const struct data_lock *lock);
 /* Whether a server of this user may begin there, or go on, which is not tried: another one may be serving. Changes
  * nothing. false: error is filled. */
 bool data_directory_check(const char *path, char error[DATA_ERROR_BYTES]);

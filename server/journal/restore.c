@@ -283,8 +283,8 @@ bool backup_restore(const char *path, const char *directory, struct backup_summa
   char lock_error[DATA_ERROR_BYTES];
   *summary = (struct backup_summary){0};
   bool was_there = access(directory, F_OK) == 0;
-  int lock = data_directory_lock(directory, lock_error);
-  if (lock < 0) {
+  struct data_lock lock;
+  if (!data_directory_lock(directory, &lock, lock_error)) {
     return fail(&restore, "%s", lock_error);
   }
   bool is_filled = false;
@@ -295,6 +295,6 @@ bool backup_restore(const char *path, const char *directory, struct backup_summa
   } else if (!(is_filled = fill(&restore))) {
     data_directory_empty(directory, was_there);
   }
-  close(lock);
+  data_directory_unlock(&lock);
   return is_filled;
 }

@@ -133,6 +133,9 @@ says 0 '' rm vv
 # ---- one server a directory
 
 refused "in use by another server, process $server\"" "$data"
+rm "$data/lock"
+refused "$data is in use by another server, though its file lock was removed\"" "$data"
+says 0 -7 value get v
 
 # ---- a snapshot
 

@@ -425,26 +425,29 @@ static void test_journal_backend_notices_a_directory_that_is_not_synced(void **s
 
 static void test_journal_backend_directory_has_one_server(void **state) {
   (void)state;
-  char error[DATA_ERROR_BYTES], path[PATH_MAX], expected[64];
+  char error[DATA_ERROR_BYTES], path[PATH_MAX], file[PATH_MAX + 8], expected[64];
   begin();
   snprintf(path, sizeof path, "%s/data", image);
   rmdir(path);
-  int lock = data_directory_lock(path, error);
-  assert_true(lock >= 0);
+  struct data_lock lock, other;
+  assert_true(data_directory_lock(path, &lock, error));
   struct stat status;
   assert_int_equal(stat(path, &status), 0);
   assert_int_equal(status.st_mode & 0777, 0700);
-  assert_int_equal(data_directory_lock(path, error), -1);
+  assert_false(data_directory_lock(path, &other, error));
   snprintf(expected, sizeof expected, "process %ld", (long)getpid());
   assert_non_null(strstr(error, expected));
-  close(lock);
-  lock = data_directory_lock(path, error);
-  assert_true(lock >= 0);
-  close(lock);
+  snprintf(file, sizeof file, "%s/lock", path);
+  assert_int_equal(unlink(file), 0);
+  assert_false(data_directory_lock(path, &other, error));
+  assert_non_null(strstr(error, "is in use by another server, though its file lock was removed"));
+  data_directory_unlock(&lock);
+  assert_true(data_directory_lock(path, &lock, error));
+  data_directory_unlock(&lock);
   assert_true(data_directory_free_bytes(path) > 0);
   faulty_disk_remove_directory(path);
   snprintf(path, sizeof path, "%s/no/data", image);
-  assert_int_equal(data_directory_lock(path, error), -1);
+  assert_false(data_directory_lock(path, &other, error));
   assert_non_null(strstr(error, "No such file"));
 }
 
@@ -452,23 +455,23 @@ static void test_journal_backend_directory_has_one_server(void **state) {
 static void test_journal_backend_lock_of_a_server_that_was_killed(void **state) {
   (void)state;
   char error[DATA_ERROR_BYTES] = "", path[PATH_MAX];
+  struct data_lock lock;
   int status;
   begin();
   snprintf(path, sizeof path, "%s/data", image);
   pid_t server = fork();
   if (server == 0) {
-    if (data_directory_lock(path, error) >= 0 && fork() == 0) {
+    if (data_directory_lock(path, &lock, error) && fork() == 0) {
       usleep(200000);
     }
     _exit(error[0] != 0);
   }
   assert_int_equal(waitpid(server, &status, 0), server);
   assert_int_equal(status, 0);
-  int lock = data_directory_lock(path, error);
-  if (lock < 0) {
+  if (!data_directory_lock(path, &lock, error)) {
     fail_msg("%s", error);
   }
-  close(lock);
+  data_directory_unlock(&lock);
   faulty_disk_remove_directory(path);
 }
 
