@@ -97,6 +97,7 @@ static enum part_result fail_by_sqlite(struct journal_part *part, int rc) {
     return fail(part, PART_FULL, "the disk is full");
   }
   int number = part->db ? sqlite3_system_errno(part->db) : 0;
+  number = number != 0 ? number : sqlite_calls_failure();
   enum part_result result = result_of(rc);
   if (result == PART_BUSY) {
     return fail(part, result, "another process has it, as a backup does: end that one, or wait");

@@ -329,6 +329,23 @@ else
   refused "/proc/data: " /proc/data
 fi
 
+# ---- a limit on the size of files: it ends, and says which error it was
+
+(
+  ulimit -f 200
+  exec timeout -s KILL 60 "$HOLDFASTD" --data "$TEST_DIR/short" --listen "$HOLDFAST_URL" >"$TEST_DIR/short.log" 2>&1
+) &
+server=$!
+eventually "$HOLDFAST" ping
+for number in $(seq 40); do
+  "$HOLDFAST" --timeout 500 --text list append short "$(printf '%020000d' "$number")" 2>/dev/null || break
+done
+wait "$server"
+code=$?
+server=
+check "it ends with 74, not $code" test $code -eq 74
+check "it says which error: $(tail -1 "$TEST_DIR/short.log")" grep -q 'disk I/O error: File too large' "$TEST_DIR/short.log"
+
 # ---- --fsync
 
 for when in "interval 50" never; do
