@@ -112,7 +112,7 @@ def count_and_fill(runs, filler, size):
     """Leaves the server less memory than its result takes."""
     runs.add("runs", 1)
     step = 1 << 16
-    while step > 1024:
+    while step > 8:
         try:
             filler[len(filler)] = bytes(step)
         except holdfast.MemoryFull:

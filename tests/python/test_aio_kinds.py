@@ -54,6 +54,36 @@ class KindsTest(aio_case.AioCase):
             self.assertEqual((again.id, await again["x"]), (inner.id, 1))
         self.run_with_client(test)
 
+    def test_nested_is_counted(self):
+        """Wherever a proxy is, its object lives as long as what has it."""
+        async def test(hf):
+            d, elements, items = await hf.dict(), await hf.list(), await hf.queue()
+            stores = (lambda inner: d.set("k", [inner]), lambda inner: d.set("k", (inner, 1)),
+                      lambda inner: d.update({"k": inner}), lambda inner: d.update(k=inner),
+                      lambda inner: d.set("k", {"a": {"b": inner}}), lambda inner: elements.extend([inner]),
+                      lambda inner: items.put_many([inner]), lambda inner: items.put(item=inner))
+            for i, store in enumerate(stores):
+                with self.subTest(i):
+                    inner = await hf.list()
+                    await inner.append(i)
+                    await store(inner)
+                    self.assertEqual((await inner.info())["references"], 2)
+                    async with hf.transaction() as t:
+                        t.call(elements.append, [inner])
+                    self.assertEqual((await inner.info())["references"], 3)
+        self.run_with_client(test)
+
+    def test_put_into_a_queue_that_was_found(self):
+        """In one step with other calls: nothing has to be asked before."""
+        async def test(hf):
+            await hf.queue("bounded", 1)
+            outer = await hf.dict()
+            await outer.set("queue", await hf.queue())
+            for found in (await hf.find("bounded"), await outer["queue"]):
+                await asyncio.gather((await hf.dict()).set("a", 1), found.put(1), found.put_many([]))
+                self.assertEqual(await found.get(), 1)
+        self.run_with_client(test)
+
     def test_queue(self):
         async def test(hf):
             q = await hf.queue(maxsize=2)

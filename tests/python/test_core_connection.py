@@ -413,6 +413,13 @@ class Objects(CoreCase):
 
 
 class Namespaces(CoreCase):
+    def test_names_that_are_no_text(self):
+        space = _core.Namespace(self.connection)
+        for call in (lambda: space.__setattr__(5, 1), lambda: space.__delattr__(b"x"),
+                     lambda: type(space).__getattribute__(space, 5)):
+            with self.assertRaisesRegex(TypeError, "attribute name must be string"):
+                call()
+
     def test_attributes(self):
         space = _core.Namespace(self.connection)
         space.x = 1

@@ -518,6 +518,19 @@ class EndsTest(unittest.TestCase):
                     len(made.result(support.WAIT_S))
                 self.assertEqual(executor.submit(tasks.square, 5).result(support.WAIT_S), 25)
 
+    def test_results_that_are_refused(self):
+        """One of an object that was deleted, and one that is larger than the server."""
+        with support.server("ipc", "--memory-max", "4M") as url, holdfast.Executor(url) as executor:
+            argument = holdfast.connect(url).dict()
+            of_it = executor.submit(tasks.pause, 0, [argument])
+            argument.delete()
+            with workers(url, 1):
+                with self.assertRaises(holdfast.ObjectDeleted):
+                    of_it.result(support.WAIT_S)
+                with self.assertRaises(holdfast.MemoryFull):
+                    executor.submit(tasks.zeros, 6 << 20).result(support.WAIT_S)
+                self.assertEqual(executor.submit(tasks.square, 2).result(support.WAIT_S), 4)
+
     def test_children_of_tasks_end_by_signals(self):
         with workers(self.url, 1), holdfast.Executor(self.url) as executor:
             self.assertEqual(executor.submit(tasks.terminate_child).result(support.WAIT_S), -signal.SIGTERM)

@@ -150,6 +150,31 @@ class ValuesTest(unittest.TestCase):
 
 
 class OthersTest(unittest.TestCase):
+    def test_timeouts(self):
+        """Of locks and queues, beside multiprocessing's."""
+        def acquired(lock, *args, **kwds):
+            answers = []
+            thread = threading.Thread(target=lambda: answers.append(lock.acquire(*args, **kwds)), daemon=True)
+            thread.start()
+            thread.join(20)
+            return answers
+        for module in (multiprocessing, holdfast):
+            for make in (module.Lock, module.RLock, lambda: module.Semaphore(1), lambda: module.BoundedSemaphore(1)):
+                lock = make()
+                with self.subTest(lock=lock), lock:
+                    for args in ((True, -1), (True, -0.5), (False, 1), (False,), (True, 0)):
+                        self.assertEqual(acquired(lock, *args), [False], args)
+                    self.assertEqual(acquired(lock, block=False, timeout=None), [False])
+                self.assertEqual(acquired(lock), [True])
+            semaphore = module.Semaphore(2)
+            with semaphore:
+                self.assertEqual(semaphore.get_value(), 1)
+            full, empty = module.Queue(1), module.Queue()
+            full.put(1)
+            self.assertRaises(queue.Full, full.put, 2, True, -1)
+            self.assertRaises(queue.Empty, empty.get, True, -1)
+            self.assertEqual(full.get(timeout=20), 1)
+
     def test_children(self):
         for method in support.START_METHODS:
             with self.subTest(method=method):

@@ -89,7 +89,8 @@ class Transaction:
         core = getattr(method, "_core_method", None)
         if core is None:
             raise TypeError(f"{method!r} is not a method of a proxy that a transaction can call")
-        step = Step(self._client._calls, core, (plain(method.__self__), *map(plain, args)), kwds)
+        step = Step(self._client._calls, core, (plain(method.__self__), *map(plain, args)),
+                    {name: plain(value) for name, value in kwds.items()})
         self._steps.append(step)
         return step
 
@@ -146,6 +147,7 @@ class Client:
     async def _perform(self, core: Any, proxy: Any, args: Tuple, kwds: typing.Dict[str, Any],
                        waits: bool = False, is_patient: bool = False) -> Any:
         args = (proxy, *map(plain, args)) if args else (proxy,)
+        kwds = {name: plain(value) for name, value in kwds.items()} if kwds else kwds
         result = await self._calls.perform(core, args, kwds, waits, is_patient)
         return await self._adopt(result) if isinstance(result, _core.Object) else result
 
@@ -157,6 +159,8 @@ class Client:
         """The proxy of this module for one that was opened by its id or name."""
         if isinstance(proxy, (_core.Cell, _core.Array)):
             await in_thread(getattr, proxy, "typecode")  # asks the server
+        elif isinstance(proxy, _core.Queue):
+            await in_thread(getattr, proxy, "maxsize")  # likewise, for put
         return self._wrap(proxy)
 
     async def _open(self, cls: Any, *args: Any, **kwds: Any) -> Any:

@@ -8,7 +8,7 @@ import struct
 import typing
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Optional, Tuple
 
-from . import _core
+from . import _core, pickles
 from .submission import in_thread
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Proxy:
 
     def __init_subclass__(cls, kinds: Tuple[str, ...] = ()) -> None:
         Proxy._kinds.update(dict.fromkeys(kinds, cls))
+        pickles.register_wrapper_class(cls, lambda proxy: proxy._proxy)
 
     id = property(lambda self: _core.Object.id.__get__(self._proxy), doc="its number on the server")
     kind = property(lambda self: _core.Object.kind.__get__(self._proxy), doc="'dict', 'queue', ...")

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, Deque, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
 from . import _core
 from .connections import connection_for, new_lock
@@ -140,6 +140,11 @@ def _reduce_for_server(proxy: Any) -> Any:
         return proxy.__reduce__()
     finally:
         _context.reduced = before
+
+
+def register_wrapper_class(cls: type, unwrap: Callable[[Any], Any]) -> None:
+    """Objects of exactly this class are pickled as the proxies that they stand for."""
+    _proxy_reducers[cls] = lambda wrapper: _reduce_for_server(unwrap(wrapper))
 
 
 def register_proxy_class(cls: type) -> None:

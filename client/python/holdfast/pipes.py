@@ -46,7 +46,10 @@ class PipeEnd(PipeReference, typeid="Pipe", exposed=_METHODS):
         return {"end": self.end, "attached": attached}
 
     def _set_extra(self, extra: Dict[str, Any]) -> None:
-        self.attach(extra["end"])
+        try:
+            self.attach(extra["end"])
+        except _core.ObjectDeleted:  # the calls will say so
+            return
         self._earlier = _closing.get((self.connection.url, self.id, self.end))
         if self._earlier is not None:
             self._earlier._is_unpickled_here = True

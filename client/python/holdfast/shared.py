@@ -267,9 +267,22 @@ def Array(typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True,
 # ----------------------------------------------------------------------------------- all others
 
 
+def _not_negative(timeout: Optional[float]) -> Optional[float]:
+    return timeout if timeout is None or timeout >= 0 else 0
+
+
 class SharedQueue(proxies.QueueProxy):
     """A queue with the methods of multiprocessing.Queue that are about its feeder thread. There is
     none: an item is on the server when `put` returns."""
+
+    def get(self, block: bool = True, timeout: Optional[float] = None) -> Any:
+        """Get an item; queue.Empty if none comes in time. A negative timeout is none."""
+        return super().get(block, _not_negative(timeout))
+
+    def put(self, item: Any, block: bool = True, timeout: Optional[float] = None,
+            **options: Any) -> None:
+        """Put an item; queue.Full if there is no room in time. A negative timeout is none."""
+        super().put(item, block, _not_negative(timeout), **options)
 
     def join_thread(self) -> None:
         """Returns at once."""
@@ -291,16 +304,44 @@ class _ClosedQueue(SharedQueue):
     put = put_nowait = put_many = get = get_nowait = get_many = reserve = _refuse
 
 
-class SharedLock(proxies.LockProxy):
+class _Acquired:
+    """What is acquired as multiprocessing's locks are: a negative timeout is none, and that of a call
+    that does not block is ignored."""
+
+    def acquire(self, block: bool = True, timeout: Optional[float] = None, **options: Any) -> Any:
+        """Acquire; False if that takes longer than the timeout. The options are those of a manager's."""
+        block = options.pop("blocking", block)
+        if not block:
+            timeout = None
+        elif timeout is not None and timeout < 0:
+            timeout = 0
+        return super().acquire(block, timeout, **options)  # type: ignore[misc]
+
+
+class SharedLock(_Acquired, proxies.LockProxy):
     """A lock that fails as multiprocessing's does."""
 
     _release_error_ = ValueError, "semaphore or lock released too many times"
 
 
-class SharedRLock(proxies.RLockProxy):
+class SharedRLock(_Acquired, proxies.RLockProxy):
     """A recursive lock that fails as multiprocessing's does."""
 
     _release_error_ = AssertionError, "attempt to release recursive lock not owned by thread"
+
+
+class _Counted(_Acquired):
+    def get_value(self) -> int:
+        """How often it can be acquired now."""
+        return _core.Object.info(self)["value"]  # type: ignore[arg-type]
+
+
+class SharedSemaphore(_Counted, proxies.SemaphoreProxy):
+    """A semaphore with multiprocessing's get_value."""
+
+
+class SharedBoundedSemaphore(_Counted, proxies.BoundedSemaphoreProxy):
+    """The same, never released more often than acquired."""
 
 
 def Queue(maxsize: int = 0) -> SharedQueue:
@@ -329,12 +370,12 @@ def RLock() -> Any:
 
 def Semaphore(value: int = 1) -> Any:
     """A semaphore."""
-    return default_manager().Semaphore(value)
+    return SharedSemaphore(_connection(), value, None)
 
 
 def BoundedSemaphore(value: int = 1) -> Any:
     """A semaphore that is never released more often than acquired."""
-    return default_manager().BoundedSemaphore(value)
+    return SharedBoundedSemaphore(_connection(), value, None, True)
 
 
 def Event() -> Any:

@@ -252,7 +252,10 @@ class Worker:
         again, and the executor takes the first result."""
         self._lease.hold(reservation)
         try:
-            has_answered = self._put(connection, results, number, outcome)
+            has_answered = True
+            while has_answered and not self._put(connection, results, number, outcome):
+                has_answered = not self._is_stopping
+                self._rest()
         finally:
             self._lease.hold(None)
         if has_answered:
@@ -261,23 +264,22 @@ class Worker:
             reservation.return_()
 
     def _put(self, connection: _core.Connection, results: Any, number: int, outcome: Tuple) -> bool:
-        """Whether the result is on its way, or nobody waits for it. While the server has no room, it
-        is tried again; a result that is refused for its size is a failure. False: it is time to stop."""
-        while True:
-            try:
-                results.put((number, *outcome))
-                return True
-            except (ConnectionError, _core.Cancelled):
+        """The result, or what the server says against it: its size, want of memory, or that it refers to
+        an object that was deleted. False: the server has no room for that either."""
+        try:
+            results.put((number, *outcome))
+            return True
+        except (ConnectionError, _core.Cancelled):
+            raise
+        except _core.Error as error:
+            outcome = messages.encode_failure(error, connection)
+        try:
+            results.put((number, *outcome))
+        except _core.Error as error:
+            if error.reason not in _NO_ROOM:  # the executor has its last result, among others
                 raise
-            except _core.Error as error:
-                if error.reason in _GONE:  # the executor has its last result
-                    return True
-                if error.reason not in _NO_ROOM:
-                    outcome = messages.encode_failure(error, connection)
-                elif self._is_stopping:
-                    return False
-                else:
-                    time.sleep(RETRY_SECONDS)
+            return False
+        return True
 
     def _ack(self, reservation: Any) -> None:
         """Also if it was acknowledged, or another process has the task since the lease ran out."""

@@ -92,8 +92,10 @@ static PyObject *namespace_list(PyObject *self, PyObject *ignored) {
 
 /* ---------------------------------------------------------------- access as attributes */
 
+/* What is no name of an attribute is for object's own access, which refuses it. */
 static bool is_local(PyObject *name) {
-  return PyUnicode_GET_LENGTH(name) > 0 && PyUnicode_READ_CHAR(name, 0) == '_';
+  return !PyUnicode_Check(name) ||
+         (PyUnicode_GET_LENGTH(name) > 0 && PyUnicode_READ_CHAR(name, 0) == '_');
 }
 
 static PyObject *namespace_getattro(PyObject *self, PyObject *name) {
