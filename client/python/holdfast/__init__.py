@@ -49,7 +49,7 @@ def connect(url: _Optional[str] = None, **options: _Any) -> SyncManager:
     return manager
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> _Any:
     if name == "Executor":  # imported when it is first used: concurrent.futures takes its time
         from .executor import Executor
         return Executor

@@ -61,7 +61,7 @@ PyObject *cell_enter(PyObject *self, PyObject *ignored);
 PyObject *cell_get_lock(PyObject *self, PyObject *ignored);
 #define CELL_LOCK_METHODS                                                                     \
   {"acquire", FAST(cell_acquire), METH_FASTCALL | METH_KEYWORDS,                              \
-   "acquire($self, /, block=True, timeout=None)\n--\n\n"                                      \
+   "acquire($self, /, block=True, timeout=None, *, blocking=True)\n--\n\n"                    \
    "Acquire the lock of the object, which is recursive. False if the time was up."},          \
       {"release", cell_release, METH_NOARGS, "release($self, /)\n--\n\nRelease the lock."}, { \
     "get_lock", cell_get_lock, METH_NOARGS,                                                   \
