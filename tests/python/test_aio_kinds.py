@@ -329,6 +329,70 @@ class KindsTest(aio_case.AioCase):
             self.assertEqual(await d.copy(), {})
         self.run_with_client(test)
 
+    def test_equal_values_with_other_pickles(self):
+        """Values that are pickled are compared as the proxies that block do."""
+        stored, equal, other = {"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1}
+
+        async def test(hf):
+            l, d = await hf.list(), await hf.dict()
+            await l.extend([0, stored, 1, stored])
+            self.assertIs(await l.contains(equal), True)
+            self.assertIs(await l.contains(other), False)
+            self.assertEqual(await l.count(equal), 2)
+            self.assertEqual(await l.index(equal), 1)
+            self.assertEqual(await l.index(equal, 2), 3)
+            with self.assertRaises(ValueError):
+                await l.index(other)
+            await l.remove(equal)
+            self.assertEqual(await l.copy(), [0, 1, stored])
+            with self.assertRaises(ValueError):
+                await l.remove(other)
+            self.assertIs(await l.compare_and_set(2, other, 5), False)
+            self.assertIs(await l.compare_and_set(2, equal, 5), True)
+            self.assertEqual(await l.copy(), [0, 1, 5])
+            await d.set("k", stored)
+            self.assertIs(await d.compare_and_set("k", other, 1), False)
+            self.assertIs(await d.compare_and_set(key="k", old=equal, new=1), True)
+            self.assertEqual(await d["k"], 1)
+            # in the order of submission, beside others, and more than there are threads
+            answers = await asyncio.gather(d.set("k", stored), d.compare_and_set("k", equal, 2),
+                                           *(l.count(other) for _ in range(100)))
+            self.assertEqual(answers, [None, True] + [0] * 100)
+        self.run_with_client(test)
+
+    def test_cancelled_comparison_has_a_result(self):
+        """A call that compares here is not withdrawn: its result is returned, then the task ends."""
+        entered, go_on = threading.Event(), threading.Event()
+
+        class Slow:
+            def __eq__(self, other):
+                entered.set()
+                go_on.wait(support.WAIT_S)
+                return True
+
+            def __reduce__(self):
+                return int, (7,)
+
+        async def test(hf):
+            l, results = await hf.list(), []
+            await l.append([1])
+
+            async def remove():
+                results.append(await l.remove(Slow()))
+                await asyncio.sleep(support.WAIT_S)
+            task = asyncio.create_task(remove())
+            while not entered.is_set() and not task.done():
+                await asyncio.sleep(0.005)
+            task.cancel()
+            await asyncio.sleep(0.02)
+            self.assertFalse(task.done())
+            go_on.set()
+            with self.assertRaises(asyncio.CancelledError):
+                await soon(task)
+            self.assertEqual(results, [None])
+            self.assertEqual(await l.length(), 0)
+        self.run_with_client(test)
+
     def test_wait_any(self):
         async def test(hf):
             q, event, lock = await hf.queue(), await hf.event(), await hf.lock()

@@ -151,6 +151,17 @@ class Client:
         result = await self._calls.perform(core, args, kwds, waits, is_patient)
         return await self._adopt(result) if isinstance(result, _core.Object) else result
 
+    def _is_pickled(self, value: Any) -> bool:
+        """Whether the server knows only its pickle, and can't tell which values are equal to it."""
+        return self.connection._is_pickled(plain(value))
+
+    async def _perform_here(self, core: Any, proxy: Any, args: Tuple,
+                            kwds: typing.Dict[str, Any]) -> Any:
+        """A method that compares values in this process."""
+        args = (proxy, *map(plain, args))
+        kwds = {name: plain(value) for name, value in kwds.items()}
+        return await self._calls.perform_in_thread(core, args, kwds)
+
     def _wrap(self, proxy: Any) -> Any:
         cls = Proxy._kinds.get(_core.Object.kind.__get__(proxy))
         return proxy if cls is None else cls(self, proxy)

@@ -34,6 +34,33 @@ def _call(core: Any, waits: bool = False, is_patient: bool = False) -> Any:
     return call
 
 
+def _search(core: Any) -> Any:
+    """The coroutine of a method that looks for its first argument."""
+
+    async def search(self: Any, /, *args: Any, **kwds: Any) -> Any:
+        if args and self._client._is_pickled(args[0]):
+            return await self._client._perform_here(core, self._proxy, args, kwds)
+        return await self._client._perform(core, self._proxy, args, kwds)
+
+    functools.update_wrapper(search, core, ("__name__", "__doc__"))
+    search._core_method = core  # type: ignore[attr-defined]
+    return search
+
+
+def _compare_and_set(core: Any) -> Any:
+    """The coroutine of a compare_and_set, whose second argument is the old value."""
+
+    async def compare_and_set(self: Any, /, *args: Any, **kwds: Any) -> Any:
+        swapped = await self._client._perform(core, self._proxy, args, kwds)
+        if not swapped and self._client._is_pickled(args[1] if len(args) > 1 else kwds["old"]):
+            return await self._client._perform_here(core, self._proxy, args, kwds)
+        return swapped
+
+    functools.update_wrapper(compare_and_set, core, ("__name__", "__doc__"))
+    compare_and_set._core_method = core  # type: ignore[attr-defined]
+    return compare_and_set
+
+
 class Proxy:
     """An object on the server. Base of all kinds."""
 
@@ -92,7 +119,7 @@ class Dict(Proxy, kinds=("dict",)):
     items = _call(_core.Dict.items)
     get_many = _call(_core.Dict.get_many)
     add = _call(_core.Dict.add)
-    compare_and_set = _call(_core.Dict.compare_and_set)
+    compare_and_set = _compare_and_set(_core.Dict.compare_and_set)
     replace = _call(_core.Dict.replace)
     wait = _call(_core.Dict.wait, waits=True)
 
@@ -107,21 +134,21 @@ class List(Proxy, kinds=("list",)):
     __getitem__ = _call(_core.List.__getitem__)
     set = _call(_core.List.set)
     remove_at = _call(_core.List.__delitem__)
-    contains = _call(_core.List.contains)
+    contains = _search(_core.List.contains)
     length = _call(_core.List.length)
     append = _call(_core.List.append)
     extend = _call(_core.List.extend)
     insert = _call(_core.List.insert)
     pop = _call(_core.List.pop)
-    remove = _call(_core.List.remove)
-    index = _call(_core.List.index)
-    count = _call(_core.List.count)
+    remove = _search(_core.List.remove)
+    index = _search(_core.List.index)
+    count = _search(_core.List.count)
     reverse = _call(_core.List.reverse)
     sort = _call(_core.List.sort)
     clear = _call(_core.List.clear)
     copy = _call(_core.List.copy)
     add = _call(_core.List.add)
-    compare_and_set = _call(_core.List.compare_and_set)
+    compare_and_set = _compare_and_set(_core.List.compare_and_set)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         for element in await self.copy():

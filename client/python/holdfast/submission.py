@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import threading
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
@@ -21,6 +22,7 @@ __all__ = ["Calls", "in_thread"]
 # them, e.g. put().
 IN_FLIGHT_MAX = 1016
 WAITING_MAX = 1000
+THREADS_MAX = 16
 
 CALL_TIMEOUT = 10.0  # a connection's, unless another is given
 
@@ -86,6 +88,7 @@ class Calls:
         self._thread = threading.get_ident()
         every = Room(IN_FLIGHT_MAX)
         self._rooms, self._waiting_rooms = (every,), (Room(WAITING_MAX), every)
+        self._thread_rooms = (Room(THREADS_MAX), every)
         self._entries: Dict[_core.Pending, _Entry] = {}
         self._submitted: List[_core.Pending] = []  # since begin()
         self._is_submitting = False  # between begin() and end()
@@ -121,8 +124,33 @@ class Calls:
             cancelled = await self._complete(pending, is_patient) or cancelled
         if cancelled is None:
             return pending.result() if is_pending else pending
+        return self._deliver(pending.result if is_pending else lambda: pending, cancelled)
+
+    async def perform_in_thread(self, function: Callable[..., Any], args: Tuple,
+                                kwds: Dict[str, Any]) -> Any:
+        """The result of a method that makes several calls, none of which waits for others, in a thread
+        of its own. Cancelling the task doesn't withdraw them: their result is returned first."""
+        self._check()
+        taken = 0
         try:
-            result = pending.result() if is_pending else pending
+            for room in self._thread_rooms:
+                if not room.try_take():
+                    await room.take()
+                taken += 1
+            self._check()
+            self._send()  # what was submitted before comes first
+            running = self._loop.create_task(
+                in_thread(functools.partial(function, *args, **kwds)))
+            cancelled = await _outlast(running)
+        finally:
+            for room in self._thread_rooms[:taken]:
+                room.give()
+        return running.result() if cancelled is None else self._deliver(running.result, cancelled)
+
+    def _deliver(self, take: Callable[[], Any], cancelled: asyncio.CancelledError) -> Any:
+        """The result of a call whose task was cancelled too late; without one, the cancellation."""
+        try:
+            result = take()
         except Exception:
             raise cancelled from None
         task: Any = asyncio.current_task()
@@ -171,12 +199,7 @@ class Calls:
             kwds: Dict[str, Any]) -> Tuple[Any, Optional[asyncio.CancelledError]]:
         """The same, also if the task is cancelled while it waits for room."""
         submission = self._loop.create_task(self._submit(rooms, function, args, kwds))
-        cancelled: Optional[asyncio.CancelledError] = None
-        while not submission.done():
-            try:
-                await asyncio.shield(submission)
-            except asyncio.CancelledError as error:
-                cancelled = cancelled or error
+        cancelled = await _outlast(submission)
         return submission.result(), cancelled
 
     def _submit_now(self, function: Callable[..., Any], args: Tuple, kwds: Dict[str, Any]) -> Any:
@@ -315,6 +338,17 @@ async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
 
     threading.Thread(target=run, name="holdfast.aio", daemon=True).start()
     return await future
+
+
+async def _outlast(inner: "asyncio.Task[Any]") -> Optional[asyncio.CancelledError]:
+    """Wait for the end of `inner`, also if this task is cancelled: then the exception."""
+    cancelled: Optional[asyncio.CancelledError] = None
+    while not inner.done():
+        try:
+            await asyncio.wait([inner])
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    return cancelled
 
 
 def _cancelling(task: Any) -> int:

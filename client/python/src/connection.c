@@ -551,6 +551,9 @@ static PyMethodDef methods[] = {
      "wait($self, /, objects, timeout=None)\n--\n\n"
      "Wait for any of several queues (get), pipes (recv), events (wait), locks and semaphores\n"
      "(acquire). Returns the object and the result; None and None if the time was up."},
+    {"_is_pickled", connection_is_pickled, METH_O,
+     "_is_pickled($self, value, /)\n--\n\nWhether the value is sent as a pickle, which the server "
+     "compares by its bytes. MISSING is not."},
     {"async_open", connection_async_open, METH_NOARGS,
      "async_open($self, /)\n--\n\nAn Async, for event loops; a connection has at most one."},
     {"__enter__", connection_enter_with, METH_NOARGS, NULL},

@@ -389,7 +389,8 @@ bool pending_complete(struct pending *pending, hf_status status, const struct fa
 /* Its result(): a new reference, or NULL with the call's exception; RuntimeError before the end. */
 PyObject *pending_result(struct pending *pending);
 
-/* Methods of connections, and a function of the module, of batch.c, wait.c, async.c and pipe.c. */
+/* Methods of connections, and a function of the module, of batch.c, wait.c, async.c, encode.c and
+ * pipe.c. */
 PyObject *connection_pipeline(PyObject *self, PyObject *const *args, Py_ssize_t count,
                               PyObject *keywords);
 PyObject *connection_transaction(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -401,6 +402,7 @@ PyObject *connection_flush(PyObject *self, PyObject *const *args, Py_ssize_t cou
 PyObject *connection_wait(PyObject *self, PyObject *const *args, Py_ssize_t count,
                           PyObject *keywords);
 PyObject *connection_async_open(PyObject *self, PyObject *ignored);
+PyObject *connection_is_pickled(PyObject *self, PyObject *value);
 PyObject *pipe_new(PyObject *module, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 
 /* ---------------------------------------------------------------- errors */

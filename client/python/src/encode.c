@@ -234,6 +234,20 @@ bool call_value_typed(struct call *call, PyObject *object, hf_value *value, bool
   return outcome != FAILED;
 }
 
+PyObject *connection_is_pickled(PyObject *self, PyObject *value) {
+  static const struct operation none = {NULL};
+  struct call call;
+  hf_value encoded;
+  bool is_typed;
+  if (!call_begin_connection(&call, self, &none) ||
+      !call_value_typed(&call, value, &encoded, &is_typed)) {
+    return call_abandon(&call);
+  }
+  bool is_missing = value == call.connection->state->missing;
+  call_free(&call);
+  return PyBool_FromLong(!is_typed && !is_missing);
+}
+
 static bool encode_key(struct call *call, PyObject *key, hf_value *value) {
   enum outcome outcome = encode_typed(call, key, 0, value);
   if (outcome == UNTYPED) {
