@@ -1,5 +1,6 @@
 """The extension's Dict: each method does what dict's does."""
 import threading
+import time
 import unittest
 from fractions import Fraction
 
@@ -245,6 +246,50 @@ class DictBeyond(CoreCase):
         self.assertRaises(ValueError, shared.wait, "k", 2, -1)
         threading.Timer(0.05, shared.pop, ("k",)).start()
         self.assertEqual((KeyError, ("k",)), outcome(shared.wait, "k", 2))
+
+    def test_wait_for_another_value_than_an_equal_one(self):
+        """Values are equal as Python finds, also those whose pickles differ."""
+        shared, stored, known = self.shared, {"a": 1, "b": 2}, {"b": 2, "a": 1}
+        shared["k"] = stored
+        with self.assertRaises(TimeoutError) as caught:
+            shared.wait("k", known, 0.05)
+        self.assertEqual("NOT_CHANGED", caught.exception.reason)
+        with self.assertRaises(TimeoutError):
+            shared.wait("k", known, 0)
+
+        def change():
+            for value in (known, stored, known, {"a": 1}):
+                time.sleep(0.03)
+                shared["k"] = value
+        began = time.monotonic()
+        changing = threading.Thread(target=change)
+        changing.start()
+        self.assertEqual({"a": 1}, shared.wait("k", known, support.WAIT_S))
+        self.assertGreaterEqual(time.monotonic() - began, 0.1)
+        changing.join()
+
+        threading.Timer(0.05, shared.pop, ("k",)).start()
+        self.assertEqual((KeyError, ("k",)), outcome(shared.wait, "k", {"a": 1}))
+
+        # the time is that of all waits together
+        shared["k"] = stored
+        stop = threading.Event()
+
+        def reorder():
+            while not stop.wait(0.01):
+                shared["k"] = known
+                shared["k"] = stored
+        reordering = threading.Thread(target=reorder)
+        reordering.start()
+        began = time.monotonic()
+        self.assertRaises(TimeoutError, shared.wait, "k", stored, 0.2)
+        self.assertLess(time.monotonic() - began, support.WAIT_S / 2)
+        stop.set()
+        reordering.join()
+
+        # what can't be compared differs if its pickle does
+        shared["k"] = [1]
+        self.assertEqual([1], shared.wait("k", [Incomparable()], support.WAIT_S))
 
     def test_statements_as_methods(self):
         self.assertIsNone(self.shared.set("k", [1]))

@@ -1,6 +1,5 @@
 /* Condition. */
-#include <time.h>
-
+#include "client/python/src/interrupt.h"
 #include "client/python/src/lock.h"
 
 struct condition {
@@ -50,12 +49,6 @@ static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_
   return call_perform(&call);
 }
 
-static int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits once. false with an exception. */
 static bool wait_for_ms(PyObject *self, int64_t timeout_ms) {
   struct call call;
@@ -89,10 +82,10 @@ static PyObject *condition_wait_for(PyObject *self, PyObject *const *args, Py_ss
       !convert_timeout(values[1], &timeout_ms)) {
     return NULL;
   }
-  int64_t began_ms = now_ms();
+  int64_t began_ms = interrupt_now_ms();
   bool is_forever = timeout_ms == HF_FOREVER;
   while (!ask(values[0], &holds) && holds != NULL) {
-    left_ms = is_forever ? HF_FOREVER : began_ms + timeout_ms - now_ms();
+    left_ms = is_forever ? HF_FOREVER : began_ms + timeout_ms - interrupt_now_ms();
     if (!is_forever && (timeout_ms == TIMEOUT_NEGATIVE || left_ms <= 0)) {
       break;
     }

@@ -356,6 +356,9 @@ PyObject *finish_entry(struct call *call);   /* out.entry: pair */
 /* out.exchanged: bool. The server compares pickles by their bytes; if it found another that Python finds
  * equal (after call_compared_value), the call is made again with that one. */
 PyObject *finish_swapped(struct call *call);
+/* out.value, after a wait for another one than the known (call_compared_value): the same while Python
+ * finds it equal, until in.number, of interrupt_now_ms. */
+PyObject *finish_changed(struct call *call);
 PyObject *finish_flag(struct call *call);                                  /* out.flag: bool */
 PyObject *finish_number(struct call *call);                                /* out.number: int */
 PyObject *finish_true(struct call *call);                                  /* acquire */

@@ -1,5 +1,6 @@
 /* Dict: multiprocessing's dict proxy, and more. Iterating is in iterator.c. */
 #include "client/python/src/dict.h"
+#include "client/python/src/interrupt.h"
 
 #include <stdlib.h>
 
@@ -440,7 +441,8 @@ static hf_status run_wait(struct call *call) {
                       call->in.timeout_ms, &call->out.value);
 }
 
-const struct operation dict_wait_operation = {run_wait, finish_value, fail_key, drop_value, false};
+const struct operation dict_wait_operation = {run_wait, finish_changed, fail_key, drop_value,
+                                              false};
 
 static PyObject *dict_wait(PyObject *self, PyObject *const *args, Py_ssize_t count,
                            PyObject *keywords) {
@@ -451,9 +453,12 @@ static PyObject *dict_wait(PyObject *self, PyObject *const *args, Py_ssize_t cou
     return NULL;
   }
   if (!begin_with_key(&call, self, &dict_wait_operation, values[0]) ||
-      (values[1] != NULL && !take_optional(&call, values[1], &call.in.value, &call.in.has_value)) ||
+      (values[1] != NULL && !take_expected(&call, values[1])) ||
       !convert_timeout_at_least_0(values[2], &call.in.timeout_ms)) {
     return call_abandon(&call);
+  }
+  if (call.in.timeout_ms != HF_FOREVER) {
+    call.in.number = interrupt_now_ms() + call.in.timeout_ms;
   }
   return call_perform(&call);
 }

@@ -1,5 +1,6 @@
 /* What most operations do with their results and failures. */
 #include "client/python/src/core.h"
+#include "client/python/src/interrupt.h"
 
 PyObject *finish_none(struct call *call) {
   (void)call;
@@ -76,6 +77,46 @@ PyObject *finish_swapped(struct call *call) {
   }
   hf_value_clear(&found);
   return result;
+}
+
+/* What differs from the known value by its pickle, and can't be compared here, has changed. */
+static bool is_known_here(PyObject *found, PyObject *known) {
+  int is_equal = PyObject_RichCompareBool(found, known, Py_EQ);
+  if (is_equal < 0 && PyErr_ExceptionMatches(PyExc_Exception)) {
+    PyErr_Clear();
+    is_equal = 0;
+  }
+  return is_equal > 0;
+}
+
+PyObject *finish_changed(struct call *call) {
+  bool is_forever = call->in.timeout_ms == HF_FOREVER;
+  hf_value known = {0};
+  while (call->in.flag) {
+    PyObject *values = convert_views(call->connection, &call->out.value, 1);
+    if (values == NULL || !is_known_here(PyList_GET_ITEM(values, 0), call->fallback)) {
+      PyObject *value =
+          values == NULL || PyErr_Occurred() ? NULL : Py_NewRef(PyList_GET_ITEM(values, 0));
+      Py_XDECREF(values);
+      hf_value_clear(&known);
+      hf_value_clear(&call->out.value);
+      return value;
+    }
+    Py_DECREF(values);
+    hf_value_clear(&known);
+    known = call->in.value = call->out.value;
+    memset(&call->out, 0, sizeof call->out);
+    if (!is_forever) {
+      call->in.timeout_ms = Py_MAX(call->in.number - interrupt_now_ms(), 0);
+    }
+    struct failure failure;
+    hf_status status = call_invoke(call, &failure);
+    if (status != HF_OK) {
+      hf_value_clear(&known);
+      return call_finish(call, status, &failure);
+    }
+  }
+  return finish_value(call);
 }
 
 bool call_compared_value(struct call *call, PyObject *object) {

@@ -20,10 +20,10 @@ static struct {
   int last_instruction;
 } deferred;
 
-static uint64_t now_ms(void) {
+int64_t interrupt_now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static PyObject *take_exception(void) {
@@ -111,7 +111,7 @@ static bool check_signals(struct interruption *interruption) {
     return false;
   }
   Py_XSETREF(interruption->exception, take_exception());
-  interruption->raised_ms = now_ms();
+  interruption->raised_ms = interrupt_now_ms();
   return true;
 }
 
@@ -123,7 +123,7 @@ static bool check(void) {
     return false;
   }
   if (interruption->exception != NULL && !interruption->is_patient &&
-      now_ms() - interruption->raised_ms >= INTERRUPT_GIVE_UP_MS) {
+      interrupt_now_ms() - interruption->raised_ms >= INTERRUPT_GIVE_UP_MS) {
     return true;
   }
   if (interruption->withdraws) {

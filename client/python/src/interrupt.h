@@ -33,7 +33,7 @@
 struct interruption {
   PyThreadState *state;
   PyObject *exception; /* of a handler; NULL: none */
-  uint64_t raised_ms;
+  int64_t raised_ms;
   bool is_patient; /* set after interrupt_begin: its answer is waited for */
   bool withdraws;  /* the next check withdraws what still waits */
   bool has_check;  /* the thread has the check for this release alone */
@@ -52,6 +52,8 @@ bool interrupt_end(struct interruption *interruption, hf_status status);
 void interrupt_take_gil(void);
 void interrupt_give_gil(void);
 
+/* The monotonic clock's. */
+int64_t interrupt_now_ms(void);
 /* How often this process was forked, from its first one on. */
 extern unsigned interrupt_fork_count; /* interrupt.c's */
 static inline unsigned interrupt_forks(void) {
